@@ -1,0 +1,19 @@
+//! What an API key is: its name, scopes, secret, and the rules that decide a request.
+//!
+//! Deliberately absent: input and output, the clock, and any global source of randomness. Time and randomness are
+//! passed in, so every rule here can be tested without a service, a database or a window.
+
+pub mod key;
+pub mod name;
+pub mod policy;
+pub mod scope;
+pub mod secret;
+pub mod time;
+pub mod verdict;
+pub mod wire;
+
+pub use key::{KeyId, KeyRecord};
+pub use name::KeyName;
+pub use scope::{Scope, Scopes};
+pub use secret::{KeyHash, KeyPrefix, Secret};
+pub use time::Timestamp;

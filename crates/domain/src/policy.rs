@@ -1,0 +1,249 @@
+//! Which request needs which scope: one table, first match wins, deny by default.
+//!
+//! The table covers the platform's whole `/api`, not just the routes that the service answers itself, so that a key
+//! without the right scope is refused alike everywhere.
+
+use crate::verdict::Refusal;
+use crate::{Scope, Scopes};
+
+use Scope::{Admin, Datasets, Models, Read, Training, Write};
+
+/// What a request needs of the key that makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requirement {
+    /// Any valid key will do.
+    AnyKey,
+    /// The key must hold at least one of these.
+    AnyOf(&'static [Scope]),
+}
+
+/// One line of the table.
+struct Rule {
+    methods: Methods,
+    /// Whole path segments from the root; [`Ending`] may ask for more.
+    below: &'static str,
+    ending: Ending,
+    requirement: Requirement,
+}
+
+#[derive(Clone, Copy)]
+enum Methods {
+    GetHead,
+    Any,
+}
+
+#[derive(Clone, Copy)]
+enum Ending {
+    /// The path itself and everything under it.
+    Anything,
+    /// The path itself only.
+    Exact,
+    /// Paths under it whose last segment is this.
+    Segment(&'static str),
+}
+
+const fn rule(methods: Methods, below: &'static str, ending: Ending, allowed: &'static [Scope]) -> Rule {
+    Rule { methods, below, ending, requirement: Requirement::AnyOf(allowed) }
+}
+
+const DATASETS_READ: &[Scope] = &[Datasets, Read, Write];
+const DATASETS_WRITE: &[Scope] = &[Datasets, Write];
+const MODELS_READ: &[Scope] = &[Models, Read, Write];
+const MODELS_WRITE: &[Scope] = &[Models, Write];
+const TRAINING_READ: &[Scope] = &[Training, Read, Write];
+const TRAINING_WRITE: &[Scope] = &[Training, Write];
+
+use Ending::{Anything, Exact, Segment};
+use Methods::{Any, GetHead};
+
+#[rustfmt::skip]
+const TABLE: &[Rule] = &[
+    Rule { methods: GetHead, below: "/api/account/summary", ending: Exact, requirement: Requirement::AnyKey },
+    rule(GetHead, "/api/api-keys",               Anything,            &[Admin, Read]),
+    rule(Any,     "/api/api-keys",               Anything,            &[Admin]),
+    rule(Any,     "/api/account",                Anything,            &[Admin]),
+    rule(Any,     "/api/teams",                  Anything,            &[Admin]),
+    rule(Any,     "/api/members",                Anything,            &[Admin]),
+    rule(Any,     "/api/billing",                Anything,            &[Admin]),
+    rule(Any,     "/api/settings",               Anything,            &[Admin]),
+    rule(GetHead, "/api/datasets",               Anything,            DATASETS_READ),
+    rule(Any,     "/api/datasets",               Anything,            DATASETS_WRITE),
+    rule(GetHead, "/api/images",                 Anything,            DATASETS_READ),
+    rule(Any,     "/api/images",                 Anything,            DATASETS_WRITE),
+    rule(GetHead, "/api/training",               Anything,            TRAINING_READ),
+    rule(Any,     "/api/training",               Anything,            TRAINING_WRITE),
+    rule(GetHead, "/api/models",                 Segment("training"), TRAINING_READ),
+    rule(Any,     "/api/models",                 Segment("training"), TRAINING_WRITE),
+    rule(GetHead, "/api/models",                 Anything,            MODELS_READ),
+    rule(Any,     "/api/models",                 Anything,            MODELS_WRITE),
+    rule(GetHead, "/api/projects",               Anything,            MODELS_READ),
+    rule(Any,     "/api/projects",               Anything,            MODELS_WRITE),
+    rule(GetHead, "/api/exports",                Anything,            MODELS_READ),
+    rule(Any,     "/api/exports",                Anything,            MODELS_WRITE),
+    rule(GetHead, "/api/deployments",            Anything,            MODELS_READ),
+    rule(Any,     "/api/deployments",            Anything,            MODELS_WRITE),
+    rule(Any,     "/api/webhooks/models/upload", Exact,               &[Models, Training, Write]),
+    rule(Any,     "/api/webhooks/training",      Anything,            TRAINING_WRITE),
+    rule(GetHead, "/api",                        Anything,            &[Read, Write]),
+    rule(Any,     "/api",                        Anything,            &[Write]),
+];
+
+/// What a request needs, by its method (case-sensitive, RFC 9110) and path (without the query).
+///
+/// `None` means that no key opens it: the path lies outside `/api`, or two readers could understand it differently
+/// (empty, dot or escaped segments), so that a gateway and its upstream might disagree about what was allowed.
+pub fn requirement(method: &str, path: &str) -> Option<Requirement> {
+    if !is_plain(path) {
+        return None;
+    }
+    TABLE.iter().find(|rule| rule.matches(method, path)).map(|rule| rule.requirement)
+}
+
+/// Decides whether a valid key with these scopes may make the request.
+///
+/// # Errors
+/// [`Refusal::Scope`] lists the scopes of which one is needed; the list is empty where no key is enough.
+pub fn check(scopes: Scopes, method: &str, path: &str) -> Result<(), Refusal> {
+    match requirement(method, path) {
+        Some(Requirement::AnyKey) => Ok(()),
+        Some(Requirement::AnyOf(allowed)) if scopes.intersects(allowed) => Ok(()),
+        Some(Requirement::AnyOf(allowed)) => Err(Refusal::Scope(allowed)),
+        None => Err(Refusal::Scope(&[])),
+    }
+}
+
+impl Rule {
+    fn matches(&self, method: &str, path: &str) -> bool {
+        let method_matches = match self.methods {
+            Methods::Any => true,
+            Methods::GetHead => matches!(method, "GET" | "HEAD"),
+        };
+        let Some(rest) = path.strip_prefix(self.below) else {
+            return false;
+        };
+        let path_matches = match self.ending {
+            Ending::Exact => rest.is_empty(),
+            Ending::Anything => rest.is_empty() || rest.starts_with('/'),
+            Ending::Segment(last) => rest.strip_suffix(last).is_some_and(|head| head.ends_with('/')),
+        };
+        method_matches && path_matches
+    }
+}
+
+/// Only unreserved and sub-delimiter characters, no empty, `.` or `..` segment; one trailing slash is harmless.
+fn is_plain(path: &str) -> bool {
+    let Some(inner) = path.strip_prefix('/') else {
+        return false;
+    };
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    inner.split('/').all(|segment| {
+        !matches!(segment, "" | "." | "..")
+            && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn allowed(method: &str, path: &str) -> Vec<Scope> {
+        match requirement(method, path) {
+            Some(Requirement::AnyKey) => Scope::ALL.to_vec(),
+            Some(Requirement::AnyOf(scopes)) => scopes.to_vec(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The table of the protocol document, row by row.
+    #[test]
+    fn each_row_of_the_protocol() {
+        let rows: &[(&[&str], &[&str], &[Scope])] = &[
+            (&["GET", "HEAD"], &["/api/datasets", "/api/datasets/a/b", "/api/images/1"], &[Datasets, Read, Write]),
+            (&["POST", "PUT", "PATCH", "DELETE"], &["/api/datasets", "/api/images/1"], &[Datasets, Write]),
+            (
+                &["GET", "HEAD"],
+                &["/api/models/a", "/api/projects", "/api/exports/1", "/api/deployments"],
+                &[Models, Read, Write],
+            ),
+            (
+                &["POST", "DELETE"],
+                &["/api/models/a", "/api/projects", "/api/exports/1", "/api/deployments"],
+                &[Models, Write],
+            ),
+            (&["POST"], &["/api/webhooks/models/upload"], &[Models, Training, Write]),
+            (&["GET"], &["/api/training", "/api/training/1", "/api/models/a/b/training"], &[Training, Read, Write]),
+            (&["POST"], &["/api/training/start", "/api/models/a/b/training"], &[Training, Write]),
+            (&["POST"], &["/api/webhooks/training/metrics"], &[Training, Write]),
+            (&["GET"], &["/api/account/summary"], &Scope::ALL),
+            (&["GET"], &["/api/api-keys", "/api/api-keys/events"], &[Admin, Read]),
+            (&["POST", "DELETE"], &["/api/api-keys", "/api/api-keys/key_1", "/api/account/summary"], &[Admin]),
+            (
+                &["GET", "POST"],
+                &["/api/account", "/api/teams", "/api/members/1", "/api/billing", "/api/settings"],
+                &[Admin],
+            ),
+            (&["GET", "HEAD"], &["/api/storage", "/api/users", "/api"], &[Read, Write]),
+            (&["POST", "BREW"], &["/api/storage", "/api/users"], &[Write]),
+        ];
+        for (methods, paths, expected) in rows {
+            for method in *methods {
+                for path in *paths {
+                    assert_eq!(
+                        Scopes::new(allowed(method, path)),
+                        Scopes::new(expected.iter().copied()),
+                        "{method} {path}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_segment_matches_whole_or_not_at_all() {
+        assert_eq!(allowed("GET", "/api/datasets-old"), [Read, Write]);
+        assert_eq!(allowed("GET", "/api/models/retraining"), MODELS_READ);
+        assert_eq!(allowed("GET", "/apikeys"), []);
+    }
+
+    #[test]
+    fn no_key_opens_what_could_be_read_in_two_ways() {
+        for path in [
+            "",
+            "api",
+            "/",
+            "/healthz",
+            "//api/models",
+            "/api//models",
+            "/api/./models",
+            "/api/datasets/../api-keys",
+            "/api/%61pi-keys",
+            "/api/models%2f..",
+            "/api\\models",
+            "/api/models;x=1",
+            "/api/models\0",
+            "/api/módels",
+        ] {
+            assert_eq!(requirement("GET", path), None, "{path:?}");
+        }
+        assert_eq!(allowed("GET", "/api/datasets/"), DATASETS_READ);
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_passes_only_with_a_listed_scope(bits in 1_u8..64, method in "GET|HEAD|POST|DELETE|[A-Z]{1,7}",
+            path in "(/(api|datasets|models|training|api-keys|account|summary|webhooks|x|\\.\\.|%61|)){0,5}/?") {
+            let scopes = Scopes::new(Scope::ALL.into_iter().enumerate()
+                .filter(|(index, _)| bits & (1 << index) != 0).map(|(_, scope)| scope)).expect("not empty");
+            let listed = allowed(&method, &path);
+            prop_assert_eq!(check(scopes, &method, &path).is_ok(), scopes.intersects(&listed));
+        }
+
+        #[test]
+        fn admin_alone_opens_no_resource(method in "GET|POST|DELETE",
+            path in "/api/(datasets|images|models|projects|exports|deployments|training|webhooks/training)(/[a-z]{1,5}){0,3}") {
+            let admin = Scopes::new([Admin]).expect("not empty");
+            prop_assert!(check(admin, &method, &path).is_err());
+        }
+    }
+}

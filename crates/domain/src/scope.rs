@@ -1,0 +1,184 @@
+//! The closed set of permissions that a key can hold.
+
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// One permission. The order is the one in which the platform documents them, and in which they are always listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Start training, stream metrics.
+    Training,
+    /// Upload, download, delete models.
+    Models,
+    /// Access and modify datasets.
+    Datasets,
+    /// Read-only access to all resources.
+    Read,
+    /// Full write access; implies reading.
+    Write,
+    /// Account management. Opens no resource by itself.
+    Admin,
+}
+
+impl Scope {
+    /// Every scope, in documented order.
+    pub const ALL: [Self; 6] = [Self::Training, Self::Models, Self::Datasets, Self::Read, Self::Write, Self::Admin];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Training => "training",
+            Self::Models => "models",
+            Self::Datasets => "datasets",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The scope of that exact name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of at least one scope. There is no "all" and no "none": a key can do what is listed, and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scopes(u8);
+
+/// Why a list is not a set of scopes. The message completes the sentence "scopes: …".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ScopesError {
+    /// The list is empty.
+    #[error("at least one is needed")]
+    Empty,
+    /// The entry at this index (from 0) is not one of the six. Its text is not repeated: it may be anything.
+    #[error("entry {0} is not one of training, models, datasets, read, write, admin")]
+    Unknown(usize),
+}
+
+impl Scopes {
+    /// The set of the given scopes; a scope listed twice counts once.
+    ///
+    /// # Errors
+    /// [`ScopesError::Empty`] without any scope.
+    pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, ScopesError> {
+        match scopes.into_iter().fold(0, |bits, scope| bits | scope.bit()) {
+            0 => Err(ScopesError::Empty),
+            bits => Ok(Self(bits)),
+        }
+    }
+
+    /// The set of the scopes with the given wire names.
+    ///
+    /// # Errors
+    /// [`ScopesError`] when the list is empty or holds anything but the six names.
+    pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, ScopesError> {
+        let scopes: Vec<Scope> = names
+            .into_iter()
+            .enumerate()
+            .map(|(index, name)| Scope::parse(name).ok_or(ScopesError::Unknown(index)))
+            .collect::<Result<_, _>>()?;
+        Self::new(scopes)
+    }
+
+    /// Whether the set holds `scope`.
+    pub const fn contains(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    /// Whether the set holds at least one of `scopes`.
+    pub fn intersects(self, scopes: &[Scope]) -> bool {
+        scopes.iter().any(|scope| self.contains(*scope))
+    }
+
+    /// The scopes in documented order.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    }
+}
+
+/// Space-separated, as OAuth writes a scope list (RFC 6749, section 3.3).
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, scope) in self.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scopes({self})")
+    }
+}
+
+impl Serialize for Scopes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Scopes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let scopes = Vec::<Scope>::deserialize(deserializer)?;
+        Self::new(scopes).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_exact() {
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.as_str()), Some(scope));
+            assert_eq!(serde_json::to_value(scope).expect("serialises"), scope.as_str());
+        }
+        for other in ["", "Training", "training ", "*", "all", "null"] {
+            assert_eq!(Scope::parse(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_needs_a_member_and_only_known_ones() {
+        assert_eq!(Scopes::parse([]), Err(ScopesError::Empty));
+        assert_eq!(Scopes::parse(["read", "root"]), Err(ScopesError::Unknown(1)));
+        assert!(serde_json::from_str::<Scopes>("[]").is_err());
+        assert!(serde_json::from_str::<Scopes>("null").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_repetition_do_not_matter(picks in prop::collection::vec(0_usize..6, 1..20)) {
+            let set = Scopes::new(picks.iter().map(|pick| Scope::ALL[*pick])).expect("not empty");
+            for (index, scope) in Scope::ALL.into_iter().enumerate() {
+                prop_assert_eq!(set.contains(scope), picks.contains(&index));
+            }
+            let listed: Vec<_> = set.iter().collect();
+            prop_assert!(listed.is_sorted());
+            let again: Scopes = serde_json::from_str(&serde_json::to_string(&set).expect("json")).expect("json");
+            prop_assert_eq!(again, set);
+            prop_assert_eq!(Scopes::parse(set.to_string().split(' ')), Ok(set));
+        }
+    }
+}

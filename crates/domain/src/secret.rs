@@ -1,0 +1,256 @@
+//! The plaintext of a key, and the two things that may be kept of it: its hash and its display prefix.
+//!
+//! Deliberately absent: `Debug`, `Display`, `Clone` and `Serialize` for [`Secret`]. Whoever needs the text calls
+//! [`Secret::expose`], which is easy to search for.
+
+use std::fmt;
+
+use rand::TryCryptoRng;
+use sha2::{Digest as _, Sha256};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+const PREFIX: &[u8] = b"ul_";
+const RANDOM_BYTES: usize = 20;
+const DISPLAY_CHARS: usize = 11;
+
+/// Length of a key's text in bytes: `ul_` and 40 lowercase hexadecimal digits.
+pub const LEN: usize = PREFIX.len() + 2 * RANDOM_BYTES;
+
+/// A key in plaintext: `ul_` and 40 lowercase hexadecimal digits (20 random bytes). Wiped from memory when dropped.
+#[derive(ZeroizeOnDrop)]
+pub struct Secret(Box<[u8; LEN]>);
+
+/// Why a text is not a key. Positions count bytes from 0; the text itself is never repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// White space before, after or inside.
+    #[error("contains white space")]
+    WhiteSpace,
+    /// Does not begin with `ul_`.
+    #[error("does not begin with ul_")]
+    Prefix,
+    /// Not 43 characters long.
+    #[error("has {0} characters instead of {LEN}")]
+    Length(usize),
+    /// An upper-case hexadecimal digit.
+    #[error("has an upper-case letter at position {0}; keys are lower-case")]
+    UpperCase(usize),
+    /// Anything else that is not a hexadecimal digit.
+    #[error("has something other than 0-9 and a-f at position {0}")]
+    NotHexadecimal(usize),
+}
+
+impl Secret {
+    /// A new key from 20 bytes of `rng`.
+    ///
+    /// # Errors
+    /// Whatever the random source reports; no key is made from partial randomness.
+    pub fn generate<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
+        let mut random = Zeroizing::new([0_u8; RANDOM_BYTES]);
+        rng.try_fill_bytes(&mut *random)?;
+        let mut text = Box::new([0_u8; LEN]);
+        text[..PREFIX.len()].copy_from_slice(PREFIX);
+        write_hex(&*random, &mut text[PREFIX.len()..]);
+        Ok(Self(text))
+    }
+
+    /// Reads a key, exactly as it was shown: nothing is trimmed, folded or repaired.
+    ///
+    /// # Errors
+    /// [`FormatError`] names the first thing that is wrong.
+    pub fn parse(text: &[u8]) -> Result<Self, FormatError> {
+        if text.iter().any(u8::is_ascii_whitespace) {
+            return Err(FormatError::WhiteSpace);
+        }
+        if !text.starts_with(PREFIX) {
+            return Err(FormatError::Prefix);
+        }
+        let Ok(text) = <&[u8; LEN]>::try_from(text) else {
+            return Err(FormatError::Length(String::from_utf8_lossy(text).chars().count()));
+        };
+        match text[PREFIX.len()..].iter().position(|byte| !is_lower_hex(*byte)) {
+            None => Ok(Self(Box::new(*text))),
+            Some(offset) => {
+                let position = PREFIX.len() + offset;
+                Err(match text[position] {
+                    b'A'..=b'F' => FormatError::UpperCase(position),
+                    _ => FormatError::NotHexadecimal(position),
+                })
+            }
+        }
+    }
+
+    /// The plaintext. Every call is a place where the secret leaves this type: keep them few.
+    pub fn expose(&self) -> &str {
+        // Both constructors write ASCII only; the fallback is unreachable and reveals nothing.
+        std::str::from_utf8(&*self.0).unwrap_or_default()
+    }
+
+    /// SHA-256 of the whole text, the only form in which a key is stored for look-up.
+    pub fn hash(&self) -> KeyHash {
+        KeyHash(Sha256::digest(self.expose()).into())
+    }
+
+    /// The first 11 characters, shown so that a person can tell keys apart.
+    pub fn prefix(&self) -> KeyPrefix {
+        KeyPrefix(self.expose().chars().take(DISPLAY_CHARS).collect())
+    }
+}
+
+/// Whether a complete key stands anywhere in `text`.
+pub fn appears_in(text: &str) -> bool {
+    text.as_bytes().windows(LEN).any(|window| Secret::parse(window).is_ok())
+}
+
+/// SHA-256 of a key's text (FIPS 180-4).
+///
+/// A key carries 160 random bits, so a fast hash is safe to store: guessing is hopeless at any speed, and a slow hash
+/// would let anybody exhaust the service with wrong keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// The 32 bytes of the digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// The first 11 characters of a key (`ul_` and 8 digits): 32 of its 160 random bits, useless for guessing the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeyPrefix(String);
+
+impl KeyPrefix {
+    /// Reads back a stored prefix.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.as_bytes().strip_prefix(PREFIX)?;
+        let valid = text.len() == DISPLAY_CHARS && digits.iter().all(|byte| is_lower_hex(*byte));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The 11 characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_lower_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+/// Writes two lowercase digits for each byte. `out` is twice as long as `bytes`.
+pub(crate) fn write_hex(bytes: &[u8], out: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand::rngs::{StdRng, SysRng};
+
+    const SAMPLE: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
+
+    fn refusal(text: &str) -> Option<FormatError> {
+        Secret::parse(text.as_bytes()).err()
+    }
+
+    #[test]
+    fn hash_is_sha_256_of_the_whole_text() {
+        // printf ul_0000000000000000000000000000000000000000 | sha256sum
+        let secret = Secret::parse(format!("ul_{}", "0".repeat(40)).as_bytes()).expect("valid");
+        let mut digest = [0; 64];
+        write_hex(secret.hash().as_bytes(), &mut digest);
+        assert_eq!(std::str::from_utf8(&digest), Ok(ZERO_KEY_SHA256));
+    }
+    const ZERO_KEY_SHA256: &str = "68162017f17e113c52e4526e056016a1f44f375a14d4f34c89cca4cf4ea49df5";
+
+    #[test]
+    fn each_defect_has_its_own_reason() {
+        assert_eq!(refusal(SAMPLE), None);
+        // The platform's published sample has letters past f.
+        assert_eq!(refusal("ul_a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9t0"), Some(FormatError::NotHexadecimal(15)));
+        assert_eq!(refusal(&SAMPLE[..42]), Some(FormatError::Length(42)));
+        assert_eq!(refusal(&format!("{SAMPLE}0")), Some(FormatError::Length(44)));
+        assert_eq!(refusal(&SAMPLE.to_uppercase()), Some(FormatError::Prefix));
+        assert_eq!(refusal(&SAMPLE.replace('b', "B")), Some(FormatError::UpperCase(5)));
+        assert_eq!(refusal(&SAMPLE[3..]), Some(FormatError::Prefix));
+        for spaced in [format!(" {SAMPLE}"), format!("{SAMPLE} "), format!("{SAMPLE}\n"), SAMPLE.replace('a', " ")] {
+            assert_eq!(refusal(&spaced), Some(FormatError::WhiteSpace));
+        }
+        assert_eq!(refusal(""), Some(FormatError::Prefix));
+        assert_eq!(refusal("ul_é"), Some(FormatError::Length(4)));
+    }
+
+    #[test]
+    fn the_operating_system_gives_a_different_key_each_time() {
+        let make = || Secret::generate(&mut SysRng).expect("randomness").expose().to_owned();
+        assert_ne!(make(), make());
+    }
+
+    #[test]
+    fn a_failing_random_source_gives_no_key() {
+        struct Broken;
+        impl rand::TryRng for Broken {
+            type Error = std::fmt::Error;
+            fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+                Err(std::fmt::Error)
+            }
+            fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+                Err(std::fmt::Error)
+            }
+            fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
+                Err(std::fmt::Error)
+            }
+        }
+        impl TryCryptoRng for Broken {}
+        assert!(Secret::generate(&mut Broken).is_err());
+    }
+
+    #[test]
+    fn finds_a_key_inside_other_text() {
+        assert!(appears_in(SAMPLE));
+        assert!(appears_in(&format!("export KEY=\"{SAMPLE}\"")));
+        assert!(!appears_in(&SAMPLE[..42]));
+    }
+
+    proptest! {
+        #[test]
+        fn generated_keys_parse_back(seed: u64) {
+            let secret = Secret::generate(&mut StdRng::seed_from_u64(seed)).expect("infallible");
+            let again = Secret::parse(secret.expose().as_bytes()).expect("strict but fair");
+            prop_assert_eq!(secret.expose(), again.expose());
+            prop_assert_eq!(secret.hash(), again.hash());
+            let prefix = secret.prefix();
+            prop_assert_eq!(prefix.as_str(), &secret.expose()[..11]);
+            prop_assert_eq!(KeyPrefix::parse(prefix.as_str()), Some(prefix));
+        }
+
+        #[test]
+        fn one_changed_byte_is_another_key_or_none(position in 0..LEN, byte: u8) {
+            let mut text = SAMPLE.as_bytes().to_vec();
+            prop_assume!(text[position] != byte);
+            text[position] = byte;
+            if let Ok(other) = Secret::parse(&text) {
+                prop_assert!(position >= 3 && is_lower_hex(byte));
+                prop_assert_ne!(other.hash(), Secret::parse(SAMPLE.as_bytes()).expect("valid").hash());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_judged_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Secret::parse(&bytes);
+        }
+    }
+}

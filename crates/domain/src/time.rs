@@ -1,0 +1,77 @@
+//! Points in time with millisecond resolution, written as RFC 3339 in UTC (`2026-11-22T09:30:00.000Z`).
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Milliseconds since 1970-01-01T00:00:00Z. The resolution is that of JavaScript's `Date`, which reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(jiff::Timestamp);
+
+impl Timestamp {
+    /// The instant `millis` milliseconds after the epoch, or `None` outside the years -9999 to 9999.
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        jiff::Timestamp::from_millisecond(millis).ok().map(Self)
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn as_millis(self) -> i64 {
+        self.0.as_millisecond()
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// Truncates to the millisecond; a clock outside the supported years saturates.
+    fn from(time: SystemTime) -> Self {
+        let exact = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::MAX);
+        Self::from_millis(exact.as_millisecond()).unwrap_or(Self(jiff::Timestamp::MAX))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.0)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let exact: jiff::Timestamp = text.parse()?;
+        jiff::Timestamp::from_millisecond(exact.as_millisecond()).map(Self)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_written_as_rfc_3339_with_milliseconds() {
+        let time = Timestamp::from_millis(1_700_000_000_120).expect("in range");
+        assert_eq!(time.to_string(), "2023-11-14T22:13:20.120Z");
+        assert_eq!("2023-11-14T22:13:20.120Z".parse::<Timestamp>().ok(), Some(time));
+    }
+
+    #[test]
+    fn drops_what_is_finer_than_a_millisecond() {
+        let time: Timestamp = "2023-11-14T22:13:20.120999Z".parse().expect("valid");
+        assert_eq!(time.as_millis(), 1_700_000_000_120);
+    }
+}

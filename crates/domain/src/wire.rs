@@ -1,0 +1,297 @@
+//! What travels as JSON: over HTTP between the service and its clients, and over IPC between the app and its page.
+//!
+//! Field names are those of the platform's published client. TypeScript's view of these types is generated from here.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ts_rs::TS;
+
+use crate::{KeyId, KeyRecord, Scope, Scopes, Secret, Timestamp};
+
+/// A key's metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKey {
+    /// Identifier for revoking.
+    #[ts(type = "string")]
+    pub key_id: KeyId,
+    /// The name given by a person.
+    pub name: String,
+    /// First 11 characters of the key.
+    pub key_prefix: String,
+    /// What the key may do, in documented order.
+    #[ts(as = "Vec<Scope>")]
+    pub scopes: Scopes,
+    /// When it was made.
+    #[ts(type = "string")]
+    pub created_at: Timestamp,
+    /// When a request with it was last accepted; `null` for never.
+    #[ts(type = "string | null")]
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl From<KeyRecord> for ApiKey {
+    fn from(record: KeyRecord) -> Self {
+        Self {
+            key_id: record.id,
+            name: record.name.as_str().to_owned(),
+            key_prefix: record.prefix.as_str().to_owned(),
+            scopes: record.scopes,
+            created_at: record.created_at,
+            last_used_at: record.last_used_at,
+        }
+    }
+}
+
+/// Answer of `GET /api/api-keys`: all active keys, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct KeyList {
+    /// The keys.
+    pub keys: Vec<ApiKey>,
+}
+
+/// Body of `POST /api/api-keys`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct CreateKey {
+    /// A name of 1 to 64 characters.
+    pub name: String,
+    /// At least one scope.
+    #[ts(as = "Vec<Scope>")]
+    pub scopes: Vec<String>,
+}
+
+/// Answer of `POST /api/api-keys`: the metadata and, this once, the key itself.
+#[derive(Serialize, Deserialize, TS)]
+pub struct CreatedKey {
+    /// The metadata that every later answer repeats.
+    #[serde(flatten)]
+    pub info: ApiKey,
+    /// The plaintext. No other answer holds it.
+    #[ts(type = "string")]
+    pub key: RevealedSecret,
+}
+
+/// The only type through which a plaintext is serialised. It exists for [`CreatedKey`] and nothing else.
+pub struct RevealedSecret(pub Secret);
+
+impl Serialize for RevealedSecret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for RevealedSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = zeroize::Zeroizing::new(String::deserialize(deserializer)?);
+        // The reason counts characters and never quotes them.
+        Secret::parse(text.as_bytes()).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Answer of `DELETE /api/api-keys/{keyId}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedKey {
+    /// The key that is refused from now on.
+    #[ts(type = "string")]
+    pub key_id: KeyId,
+    /// When it was first revoked.
+    #[ts(type = "string")]
+    pub revoked_at: Timestamp,
+}
+
+/// Answer of `GET /api/account/summary`, in the form that the published client expects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountSummary {
+    /// Login name.
+    pub username: String,
+    /// Name to show.
+    pub name: String,
+    /// `personal` or `team`.
+    pub account_type: String,
+    /// Always `free`: the service sells nothing.
+    pub plan: String,
+    /// Hundredths of a US dollar.
+    pub credits_cents: u64,
+    /// How many resources the service holds.
+    pub counts: ResourceCounts,
+    /// Workspaces beside this one.
+    pub teams: Vec<String>,
+}
+
+/// Part of [`AccountSummary`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceCounts {
+    /// Number of projects.
+    pub projects: u64,
+    /// Number of datasets.
+    pub datasets: u64,
+    /// Number of models.
+    pub models: u64,
+}
+
+/// One change, as the stream of `GET /api/api-keys/events` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum KeyEvent {
+    /// A key was made.
+    Created(ApiKey),
+    /// A key was revoked.
+    Revoked(RevokedKey),
+    /// Keys were used; gathered over a fraction of a second.
+    #[serde(rename_all = "camelCase")]
+    Used {
+        /// The newest use of each key.
+        uses: Vec<KeyUse>,
+    },
+    /// Some events were missed: list the keys again. Also the first event of each stream.
+    Resync,
+}
+
+/// Part of [`KeyEvent::Used`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyUse {
+    /// The key.
+    #[ts(type = "string")]
+    pub key_id: KeyId,
+    /// When a request with it was last accepted.
+    #[ts(type = "string")]
+    pub last_used_at: Timestamp,
+}
+
+/// Body of every refusal and failure, over HTTP and IPC alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ErrorBody {
+    /// A sentence for people.
+    pub error: String,
+    /// What programs switch on.
+    pub code: ErrorCode,
+}
+
+/// The reasons that programs can tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorCode {
+    /// No credential, or none that is valid.
+    Unauthorized,
+    /// A valid credential that does not reach so far, or a caller that is not served at all.
+    Forbidden,
+    /// Too many requests.
+    RateLimited,
+    /// The input is wrong; the text names the field.
+    ValidationError,
+    /// There is no such resource.
+    NotFound,
+    /// The resource does not know this method.
+    MethodNotAllowed,
+    /// The service failed. The cause is in its log.
+    InternalError,
+    /// App only: the key service does not answer.
+    ServiceUnavailable,
+    /// App only: the clipboard cannot be used.
+    ClipboardUnavailable,
+    /// App only: the plaintext is no longer held.
+    SecretGone,
+    /// App only: the settings could not be saved.
+    SettingsNotSaved,
+}
+
+/// What is wrong with the key database, as far as its owner can do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum DatabaseProblem {
+    /// Another program holds a lock on it.
+    Locked,
+    /// It, or its folder, cannot be written.
+    ReadOnly,
+    /// Its content is damaged.
+    Corrupt,
+    /// A newer version of this program made it.
+    Newer,
+    /// It belongs to another program.
+    Foreign,
+    /// Anything else: no such drive, no space, an error of the disk.
+    Unavailable,
+}
+
+impl fmt::Display for ErrorBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+    use serde_json::json;
+
+    fn created() -> CreatedKey {
+        let mut rng = StdRng::seed_from_u64(1);
+        CreatedKey {
+            info: ApiKey {
+                key_id: KeyId::parse("key_0123456789abcdef01234567").expect("valid"),
+                name: "training-server".into(),
+                key_prefix: "ul_01234567".into(),
+                scopes: Scopes::new([Scope::Read, Scope::Training]).expect("not empty"),
+                created_at: "2026-11-22T09:30:00Z".parse().expect("valid"),
+                last_used_at: None,
+            },
+            key: RevealedSecret(Secret::generate(&mut rng).expect("infallible")),
+        }
+    }
+
+    #[test]
+    fn a_created_key_is_flat_json_with_the_published_names() {
+        let created = created();
+        let json = serde_json::to_value(&created).expect("serialises");
+        assert_eq!(
+            json,
+            json!({
+                "keyId": "key_0123456789abcdef01234567",
+                "name": "training-server",
+                "keyPrefix": "ul_01234567",
+                "scopes": ["training", "read"],
+                "createdAt": "2026-11-22T09:30:00.000Z",
+                "lastUsedAt": null,
+                "key": created.key.0.expose(),
+            })
+        );
+        let again: CreatedKey = serde_json::from_value(json).expect("reads its own writing");
+        assert_eq!(again.key.0.hash(), created.key.0.hash());
+        assert_eq!(again.info, created.info);
+    }
+
+    #[test]
+    fn a_broken_plaintext_is_not_quoted_in_the_error() {
+        let mut json = serde_json::to_value(created()).expect("serialises");
+        let broken = "ul_A1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
+        json["key"] = json!(broken);
+        let error = serde_json::from_value::<CreatedKey>(json).err().expect("upper case").to_string();
+        assert!(!error.contains(&broken[3..]), "{error}");
+    }
+
+    #[test]
+    fn events_are_tagged() {
+        let uses = vec![KeyUse { key_id: created().info.key_id, last_used_at: created().info.created_at }];
+        assert_eq!(serde_json::to_value(KeyEvent::Resync).expect("serialises"), json!({"type": "resync"}));
+        assert_eq!(
+            serde_json::to_value(KeyEvent::Used { uses }).expect("serialises"),
+            json!({"type": "used", "uses": [
+                {"keyId": "key_0123456789abcdef01234567", "lastUsedAt": "2026-11-22T09:30:00.000Z"}]})
+        );
+    }
+
+    #[test]
+    fn error_codes_are_upper_case_words() {
+        let body = ErrorBody { error: "Invalid API key".into(), code: ErrorCode::Unauthorized };
+        assert_eq!(
+            serde_json::to_value(body).expect("serialises"),
+            json!({"error": "Invalid API key", "code": "UNAUTHORIZED"})
+        );
+    }
+}

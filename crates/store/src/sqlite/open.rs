@@ -1,0 +1,112 @@
+//! Opening the file: nothing is written before it is known to be a sound database of ours.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+use ulkeys_domain::wire::DatabaseProblem;
+
+use crate::{Result, StoreError};
+
+/// "ULKY", set by the first migration.
+const APPLICATION_ID: i32 = 0x554C_4B59;
+/// One step for each schema version; `user_version` counts those that were taken.
+const STEPS: &[M<'static>] = &[M::up(include_str!("../../migrations/sqlite/0001_keys.sql"))];
+const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+/// How long to wait for another process's write before reporting the database as locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The writing connection, on a database that exists, is sound and has the current schema.
+pub(super) fn open_or_create(path: &Path) -> Result<Connection> {
+    if path.exists() {
+        inspect(path)?;
+    } else {
+        create(path).map_err(|error| StoreError::from_io(path, &error))?;
+    }
+    let sqlite = |error| StoreError::from_sqlite(path, &error);
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    if connection.is_readonly(MAIN_DB).map_err(sqlite)? {
+        return Err(StoreError::new(DatabaseProblem::ReadOnly, path, "the file cannot be written"));
+    }
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
+    // In this mode FULL syncs the log at each commit: an acknowledged change survives a loss of power.
+    connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
+    connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
+    MIGRATIONS.to_latest(&mut connection).map_err(|error| StoreError::from_migration(path, &error))?;
+    // Proves that the file can be written now, not at the first change.
+    connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn reader(path: &Path) -> Result<Connection> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| StoreError::from_sqlite(path, &error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| StoreError::from_sqlite(path, &error))?;
+    Ok(connection)
+}
+
+/// Looks at an existing file without being able to change it.
+fn inspect(path: &Path) -> Result<()> {
+    let sqlite = |error| StoreError::from_sqlite(path, &error);
+    let connection = reader(path)?;
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(sqlite)?;
+    let version: isize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
+    let objects: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
+    // An empty file is what a crash between creating and migrating leaves.
+    let is_new = application == 0 && version == 0 && objects == 0;
+    if !is_new && application != APPLICATION_ID {
+        return Err(StoreError::new(DatabaseProblem::Foreign, path, "the file is another program's database"));
+    }
+    if version.cast_unsigned() > STEPS.len() {
+        let detail = format!("its schema has version {version}; this program knows versions up to {}", STEPS.len());
+        return Err(StoreError::new(DatabaseProblem::Newer, path, detail));
+    }
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
+    if verdict != "ok" {
+        return Err(StoreError::new(DatabaseProblem::Corrupt, path, verdict));
+    }
+    Ok(())
+}
+
+/// Creates the file, and the folder when missing, for the owner alone; SQLite gives its log the same mode.
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut file = OpenOptions::new();
+    let mut folder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        file.mode(0o600);
+        folder.mode(0o700);
+    }
+    if let Some(parent) = path.parent() {
+        folder.recursive(true).create(parent)?;
+    }
+    file.write(true).create_new(true).open(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_commit_is_synced_to_the_log() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let connection = open_or_create(&folder.path().join("keys.db")).expect("new database");
+        let ask = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0));
+        assert_eq!(ask("journal_mode"), Ok("wal".to_owned().into()));
+        assert_eq!(ask("synchronous"), Ok(2.into()), "FULL");
+    }
+
+    #[test]
+    fn the_migrations_are_well_formed() {
+        MIGRATIONS.validate().expect("they apply to an empty database");
+    }
+}
