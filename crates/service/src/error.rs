@@ -1,0 +1,103 @@
+//! Refusals and failures as HTTP answers. Texts are those of the protocol; causes of failures go to the log only.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use ulkeys_domain::verdict::Refusal;
+use ulkeys_domain::wire::{DatabaseProblem, ErrorBody, ErrorCode};
+use ulkeys_store::StoreError;
+
+/// Why a request is not answered with what it asked for.
+pub(crate) enum ApiError {
+    Refused(Refusal),
+    /// The peer, host or origin is not one that the service talks to.
+    NotServed(&'static str),
+    /// Which field is wrong, and why.
+    Invalid(String),
+    TooLarge,
+    NotFound,
+    MethodNotAllowed,
+    Store(StoreError),
+    /// The operating system gave no randomness.
+    NoRandomness,
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(refusal) => refused(refusal),
+            Self::NotServed(why) => answer(StatusCode::FORBIDDEN, ErrorCode::Forbidden, why),
+            Self::Invalid(why) => answer(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, why),
+            Self::TooLarge => {
+                answer(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, "The request body is too large")
+            }
+            Self::NotFound => answer(StatusCode::NOT_FOUND, ErrorCode::NotFound, "Not found"),
+            Self::MethodNotAllowed => {
+                answer(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "Method not allowed")
+            }
+            Self::Store(error) => {
+                tracing::error!(problem = ?error.problem, %error, "the store failed");
+                match error.problem {
+                    DatabaseProblem::Locked => {
+                        let text = "The key database is in use by another program. Try again.";
+                        answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text)
+                    }
+                    _ => failed(),
+                }
+            }
+            Self::NoRandomness => {
+                tracing::error!("the operating system gave no randomness");
+                failed()
+            }
+        }
+    }
+}
+
+fn answer(status: StatusCode, code: ErrorCode, error: impl Into<String>) -> Response {
+    (status, Json(ErrorBody { error: error.into(), code })).into_response()
+}
+
+fn failed() -> Response {
+    answer(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError, "The key service failed")
+}
+
+/// Never says whether a key once existed: unknown, malformed and revoked look the same.
+fn refused(refusal: Refusal) -> Response {
+    let (mut response, challenge) = match refusal {
+        // RFC 6750, section 3: a request without credentials is not told of an error.
+        Refusal::NoCredential => (unauthorized(), r#"Bearer realm="UL Keys""#.to_owned()),
+        Refusal::Malformed | Refusal::Unknown | Refusal::Revoked => {
+            (unauthorized(), r#"Bearer error="invalid_token""#.to_owned())
+        }
+        Refusal::Scope(scopes) => {
+            let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+            let challenge = match names.join(" ") {
+                none if none.is_empty() => r#"Bearer error="insufficient_scope""#.to_owned(),
+                needed => format!(r#"Bearer error="insufficient_scope", scope="{needed}""#),
+            };
+            let text = "Permission denied for this operation";
+            (answer(StatusCode::FORBIDDEN, ErrorCode::Forbidden, text), challenge)
+        }
+    };
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+fn unauthorized() -> Response {
+    answer(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "Invalid API key")
+}

@@ -1,0 +1,49 @@
+//! Which handler answers what. Everything under `/api` is authorised first, unknown paths included.
+
+mod account;
+mod api_keys;
+mod events;
+mod health;
+
+use axum::Router;
+use axum::http::header::{CACHE_CONTROL, HeaderValue};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::routing::{delete, get};
+
+use crate::auth;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+pub(crate) fn router(state: AppState) -> Router {
+    let api = Router::new()
+        .route("/account/summary", get(account::summary))
+        .route("/api-keys", get(api_keys::list).post(api_keys::create).delete(api_keys::revoke_by_query))
+        .route("/api-keys/events", get(events::stream))
+        .route("/api-keys/{key_id}", delete(api_keys::revoke))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), auth::authorize))
+        .layer(map_response(never_store));
+    Router::new()
+        .nest("/api", api)
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
+}
+
+async fn not_found() -> ApiError {
+    ApiError::NotFound
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::MethodNotAllowed
+}
+
+/// Answers depend on the credential, and one of them holds a secret (RFC 6750, section 5.3).
+async fn never_store(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,96 @@
+//! A real service on a real port with a real database, and one client for each identity.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::SysRng;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use ulkeys_service::{Account, Config, SessionToken, serve, system_clock};
+use ulkeys_store::SqliteStore;
+
+pub struct TestService {
+    pub address: SocketAddr,
+    pub session: String,
+    pub folder: tempfile::TempDir,
+    http: reqwest::Client,
+    shutdown: CancellationToken,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl TestService {
+    pub async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().expect("temporary folder")).await
+    }
+
+    pub async fn start_in(folder: tempfile::TempDir) -> Self {
+        let store = Arc::new(SqliteStore::open(&folder.path().join("keys.db")).expect("database"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let token = SessionToken::generate(&mut SysRng).expect("randomness");
+        let session = token.expose().to_owned();
+        let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
+        let config = Config { session: token, account, clock: system_clock };
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
+        Self { address, session, folder, http: reqwest::Client::new(), shutdown, server }
+    }
+
+    /// Stops the service in order, and gives the folder back.
+    pub async fn stop(self) -> tempfile::TempDir {
+        self.shutdown.cancel();
+        self.server.await.expect("no panic").expect("no failure");
+        self.folder
+    }
+
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("http://{}{path}", self.address))
+    }
+
+    pub fn bearer(&self, token: &str, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(token)
+    }
+
+    pub fn app(&self, method: Method, path: &str) -> RequestBuilder {
+        self.bearer(&self.session, method, path)
+    }
+
+    /// Makes a key as the app does: `(keyId, plaintext)`.
+    pub async fn key(&self, name: &str, scopes: &[&str]) -> (String, String) {
+        let body = json!({ "name": name, "scopes": scopes });
+        let answer = self.app(Method::POST, "/api/api-keys").json(&body).send().await.expect("answered");
+        let (status, body) = read(answer).await;
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        (text(&body["keyId"]), text(&body["key"]))
+    }
+
+    pub async fn revoke(&self, key_id: &str) {
+        let answer = self.app(Method::DELETE, &format!("/api/api-keys/{key_id}")).send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+
+    pub async fn summary(&self, token: &str) -> Response {
+        self.bearer(token, Method::GET, "/api/account/summary").send().await.expect("answered")
+    }
+
+    /// The listed key of that id, as the app sees it.
+    pub async fn listed(&self, key_id: &str) -> Value {
+        let (_, body) = read(self.app(Method::GET, "/api/api-keys").send().await.expect("answered")).await;
+        let keys = body["keys"].as_array().expect("a list");
+        keys.iter().find(|key| key["keyId"] == key_id).cloned().unwrap_or(Value::Null)
+    }
+}
+
+pub async fn read(response: Response) -> (StatusCode, Value) {
+    let status = response.status();
+    let body = tokio::time::timeout(Duration::from_secs(10), response.json()).await.expect("in time");
+    (status, body.expect("a JSON body"))
+}
+
+pub fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}

@@ -1,0 +1,8 @@
+//! The service over real HTTP: one file for each concern, one binary for a single link.
+
+mod api_keys;
+mod authentication;
+mod common;
+mod events;
+mod guard;
+mod revocation_under_load;

@@ -1,0 +1,87 @@
+//! A program hammers with a key while it is revoked: nothing that starts after the acknowledgement is accepted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::common::TestService;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+const CONNECTIONS: usize = 8;
+const REQUESTS: usize = 100_000;
+/// Requests that must have been accepted before the key is revoked.
+const BEFORE: usize = REQUESTS / 4;
+
+/// Sends one request on a kept connection and returns the status of the answer.
+async fn ask(stream: &mut BufReader<TcpStream>, request: &[u8]) -> u16 {
+    stream.write_all(request).await.expect("sent");
+    let mut line = String::new();
+    stream.read_line(&mut line).await.expect("answered");
+    let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line");
+    let mut length = 0;
+    loop {
+        line.clear();
+        stream.read_line(&mut line).await.expect("a header");
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.parse().expect("number")
+            }
+            Some(_) => {}
+            None => break,
+        }
+    }
+    stream.read_exact(&mut vec![0; length]).await.expect("a body");
+    status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_that_starts_after_the_acknowledgement_succeeds() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.key("hammer", &["read"]).await;
+    let request: Arc<[u8]> = format!(
+        "GET /api/account/summary HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\r\n",
+        service.address
+    )
+    .into_bytes()
+    .into();
+    let acknowledged = Arc::new(AtomicBool::new(false));
+    let accepted = Arc::new(AtomicUsize::new(0));
+
+    let hammers: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let (request, acknowledged, accepted) = (request.clone(), acknowledged.clone(), accepted.clone());
+            let address = service.address;
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(TcpStream::connect(address).await.expect("connected"));
+                let (mut late, mut late_accepted) = (0, 0);
+                for _ in 0..REQUESTS / CONNECTIONS {
+                    let started_after = acknowledged.load(Ordering::SeqCst);
+                    let status = ask(&mut stream, &request).await;
+                    assert!(matches!(status, 200 | 401), "{status}");
+                    late += usize::from(started_after);
+                    late_accepted += usize::from(started_after && status == 200);
+                    accepted.fetch_add(usize::from(status == 200), Ordering::Relaxed);
+                }
+                (late, late_accepted)
+            })
+        })
+        .collect();
+
+    while accepted.load(Ordering::Relaxed) < BEFORE {
+        assert!(!hammers.iter().any(JoinHandle::is_finished), "the key works until it is revoked");
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    service.revoke(&key_id).await;
+    acknowledged.store(true, Ordering::SeqCst);
+
+    let (mut late, mut late_accepted) = (0, 0);
+    for hammer in hammers {
+        let (count, wrong) = hammer.await.expect("no panic");
+        late += count;
+        late_accepted += wrong;
+    }
+    assert!(accepted.load(Ordering::Relaxed) >= BEFORE, "the key worked before");
+    assert!(late > REQUESTS / 4, "enough requests came after: {late}");
+    assert_eq!(late_accepted, 0);
+}
