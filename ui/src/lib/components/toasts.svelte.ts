@@ -1,0 +1,21 @@
+const SHOWN_MS = 5000;
+
+interface Toast {
+  id: number;
+  text: string;
+  tone: 'good' | 'caution';
+}
+
+let toasts = $state.raw<Toast[]>([]);
+let nextId = 0;
+
+export const shownToasts = (): readonly Toast[] => toasts;
+
+/** Shows and speaks a short message: a confirmation, unless it calls for caution. */
+export function say(text: string, tone: Toast['tone'] = 'good'): void {
+  const toast = { id: nextId++, text, tone };
+  toasts = [...toasts.slice(-2), toast];
+  setTimeout(() => {
+    toasts = toasts.filter(({ id }) => id !== toast.id);
+  }, SHOWN_MS);
+}

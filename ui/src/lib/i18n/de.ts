@@ -1,0 +1,191 @@
+import type { Scope } from '../ipc';
+import type { Messages } from './en';
+import { isolated } from './isolated';
+
+function list(parts: string[]): string {
+  return new Intl.ListFormat('de', { type: 'conjunction' }).format(parts);
+}
+
+const abilities: Record<Scope, string> = {
+  training: 'Trainings starten und ihre Messwerte übertragen',
+  models: 'Modelle hochladen, herunterladen und löschen',
+  datasets: 'Datensätze öffnen und ändern',
+  read: 'alle Ressourcen lesen',
+  write: 'alle Ressourcen lesen und ändern',
+  admin: 'das Konto verwalten',
+};
+
+export const de: Messages = {
+  product: 'UL Keys',
+  settings: 'Einstellungen',
+  sections: 'Bereiche der Einstellungen',
+  notifications: 'Mitteilungen',
+  justNow: 'gerade eben',
+  never: 'Nie',
+  cancel: 'Abbrechen',
+  close: 'Schließen',
+  copy: 'Kopieren',
+  copied: 'Kopiert',
+  tryAgain: 'Erneut versuchen',
+  nothingChanged: 'Es wurde nichts verändert.',
+  scopes: {
+    training: 'Training starten, Messwerte übertragen',
+    models: 'Modelle hochladen, herunterladen, löschen',
+    datasets: 'Datensätze öffnen und ändern',
+    read: 'Alle Ressourcen lesen, nichts ändern',
+    write: 'Voller Schreibzugriff, Lesen eingeschlossen',
+    admin: 'Kontoverwaltung; mit Bedacht vergeben',
+  },
+  failures: {
+    UNAUTHORIZED: 'Der Schlüsseldienst hat diese App nicht anerkannt. Die App neu starten und erneut versuchen.',
+    FORBIDDEN: 'Der Schlüsseldienst hat das nicht erlaubt.',
+    RATE_LIMITED: 'Der Schlüsseldienst ist ausgelastet. Bitte gleich noch einmal versuchen.',
+    VALIDATION_ERROR: 'Der Schlüsseldienst hat diese Eingabe nicht angenommen.',
+    NOT_FOUND: 'Diesen Schlüssel gibt es nicht mehr.',
+    METHOD_NOT_ALLOWED: 'Der Schlüsseldienst hat die Anfrage nicht verstanden.',
+    INTERNAL_ERROR: 'In der App ist ein Fehler aufgetreten. Es wurde nichts verändert; bitte erneut versuchen.',
+    SERVICE_UNAVAILABLE: 'Der Schlüsseldienst ist nicht erreichbar.',
+    CLIPBOARD_UNAVAILABLE: 'Die Zwischenablage ist nicht verfügbar. Den Text markieren und über die Tastatur kopieren.',
+    SECRET_GONE: 'Die App hat diesen Schlüssel nicht mehr. Bitte widerrufen und einen neuen erstellen.',
+    SETTINGS_NOT_SAVED: 'Die Einstellung konnte nicht gespeichert werden.',
+  },
+  refused: (detail) => `Der Schlüsseldienst hat das nicht angenommen: ${detail}`,
+
+  keys: {
+    title: 'API-Schlüssel',
+    intro: 'Jeder Schlüssel lässt ein Programm ein, und nur so weit, wie seine Berechtigungen reichen.',
+    create: 'Schlüssel erstellen',
+    shortcut: (keys) => `Tastenkürzel: ${keys}`,
+    unavailable: 'Schlüssel lassen sich wieder erstellen, sobald der Schlüsseldienst läuft.',
+    loading: 'Die Schlüssel werden geladen',
+    name: 'Name',
+    scopes: 'Berechtigungen',
+    created: 'Erstellt',
+    lastUsed: 'Zuletzt verwendet',
+    actions: 'Aktionen',
+    actionsFor: (name) => `Aktionen für ${isolated(name)}`,
+    copyId: 'Schlüssel-ID kopieren',
+    idCopied: (name) => `Die ID von ${isolated(name)} wurde kopiert`,
+    revoke: 'Widerrufen…',
+    emptyTitle: 'Noch keine Schlüssel',
+    emptyText:
+      'Mit einem API-Schlüssel weist ein Programm nach, dass es Modelle, Datensätze und Training nutzen darf. Am besten bekommt jedes Programm einen eigenen: So ist zu sehen, wann er zuletzt verwendet wurde, und er lässt sich beenden, ohne die anderen zu stören.',
+    listFailed: 'Die Schlüssel lassen sich nicht anzeigen',
+  },
+
+  createKey: {
+    title: 'Schlüssel erstellen',
+    intro: 'Ein Schlüssel für ein Programm.',
+    name: 'Name',
+    nameHint: 'Wo der Schlüssel verwendet wird.',
+    suggestions: 'Vorschläge',
+    nameInUse: 'Ein anderer Schlüssel heißt schon so. Das ist erlaubt, erschwert aber das Unterscheiden.',
+    nameProblems: {
+      empty: 'Bitte einen Namen eingeben.',
+      tooLong: 'Höchstens 64 Zeichen verwenden.',
+      control: 'Zeilenumbrüche und unsichtbare Steuerzeichen entfernen.',
+      containsKey:
+        'Das ist ein API-Schlüssel. Hier gehört ein Name für den Schlüssel hin; Namen werden lesbar gespeichert.',
+    },
+    scopes: 'Berechtigungen',
+    scopesHint: 'Nur auswählen, was das Programm braucht.',
+    noScope: 'Mindestens eine Berechtigung auswählen.',
+    adminCaution:
+      'Mit admin kann ein Programm das Konto und seine Schlüssel verwalten. Nur wenige Programme brauchen das.',
+    abilitiesNone: 'Sobald Berechtigungen ausgewählt sind, steht hier, was der Schlüssel darf.',
+    abilities: (chosen) => `Dieser Schlüssel darf ${list(chosen.map((scope) => abilities[scope]))}.`,
+    create: 'Erstellen',
+    creating: 'Der Schlüssel wird erstellt',
+    failed: 'Der Schlüssel wurde nicht erstellt.',
+  },
+
+  oneTime: {
+    title: 'Schlüssel kopieren',
+    intro: (name) => `Der Schlüssel für ${isolated(name)} ist bereit.`,
+    onlyOnce:
+      'Der vollständige Schlüssel wird nur dieses eine Mal angezeigt. Bitte sicher aufbewahren: Er lässt sich nicht noch einmal anzeigen.',
+    key: 'API-Schlüssel',
+    copied: 'Der Schlüssel wurde kopiert',
+    address: 'Programme finden diesen Dienst unter',
+    copyAddress: 'Adresszeile kopieren',
+    done: 'Fertig',
+    notCopied: 'Der Schlüssel wurde noch nicht kopiert. Trotzdem schließen?',
+    keepOpen: 'Offen lassen',
+    closeAnyway: 'Trotzdem schließen',
+  },
+
+  revoke: {
+    title: (name) => `${isolated(name)} widerrufen?`,
+    effect:
+      'Programme, die diesen Schlüssel verwenden, funktionieren sofort nicht mehr. Das lässt sich nicht rückgängig machen.',
+    prefix: 'Beginnt mit',
+    confirm: 'Schlüssel widerrufen',
+    revoked: (name) => `${isolated(name)} wurde widerrufen`,
+    elsewhere: (name) => `${isolated(name)} war bereits an anderer Stelle widerrufen worden`,
+    failed: 'Der Schlüssel wurde nicht widerrufen und funktioniert weiterhin.',
+  },
+
+  service: {
+    name: 'Schlüsseldienst',
+    state: {
+      starting: 'Startet…',
+      running: 'Läuft',
+      portInUse: 'Port belegt',
+      databaseProblem: 'Datenbankproblem',
+      stopped: 'Angehalten',
+    },
+    purpose: 'Wo diese Zeile gesetzt ist, verwenden Programme diesen Dienst anstelle des öffentlichen.',
+    line: 'Adresse für Programme',
+    copyLine: 'Adresszeile kopieren',
+    lineCopied: 'Die Adresszeile wurde kopiert',
+    notRunning: 'Die Adresse erscheint hier, sobald der Dienst läuft.',
+    changePort: 'Port ändern…',
+    port: 'Port',
+    portHint: 'Eine Zahl von 1024 bis 65535.',
+    portInvalid: 'Eine ganze Zahl von 1024 bis 65535 eingeben.',
+    portCaution: 'Programme, die die alte Adresse kennen, brauchen danach die neue.',
+    savePort: 'Port ändern',
+    portChanged: (address) => `Der Schlüsseldienst ist jetzt unter ${address} erreichbar`,
+    portTaken: (port) => `Port ${port} wird von einem anderen Programm verwendet. Bitte einen anderen wählen.`,
+  },
+
+  problem: {
+    portInUse: (port) => `Port ${port} ist belegt`,
+    portUsedBy: (port, name, pid) => `Port ${port} wird von ${name} verwendet (Prozess ${pid})`,
+    portUsed: (port) => `Port ${port} wird von einem anderen Programm verwendet`,
+    portRemedy: 'Das Programm schließen und erneut versuchen, oder den Dienst einen anderen Port verwenden lassen.',
+    portNote: (port) => `Mit Port ${port} brauchen Programme, die die alte Adresse kennen, die neue.`,
+    usePort: (port) => `Port ${port} verwenden`,
+    database: {
+      locked: {
+        title: 'Ein anderes Programm verwendet die Schlüsseldatenbank',
+        remedy: 'Das andere Programm oder das andere Fenster dieser App schließen und erneut versuchen.',
+      },
+      readOnly: {
+        title: 'Die Schlüsseldatenbank ist schreibgeschützt',
+        remedy: 'Dem eigenen Benutzerkonto erlauben, die Datei und ihren Ordner zu schreiben, dann erneut versuchen.',
+      },
+      corrupt: {
+        title: 'Die Schlüsseldatenbank ist beschädigt',
+        remedy:
+          'Die Datei aus einer Sicherung wiederherstellen oder sie verschieben, um mit einer leeren Liste zu beginnen.',
+      },
+      newer: {
+        title: 'Die Schlüsseldatenbank gehört zu einer neueren Version dieser App',
+        remedy: 'Die neueste Version der App installieren und erneut öffnen.',
+      },
+      foreign: {
+        title: 'Diese Datei gehört einem anderen Programm',
+        remedy: 'Die Datei verschieben, damit die App ihre eigene anlegen kann, dann erneut versuchen.',
+      },
+      unavailable: {
+        title: 'Die Schlüsseldatenbank lässt sich nicht öffnen',
+        remedy: 'Prüfen, ob der Datenträger verbunden ist, Platz hat und den Zugriff erlaubt. Dann erneut versuchen.',
+      },
+    },
+    file: 'Datei',
+    stopped: 'Der Schlüsseldienst läuft nicht mehr',
+    stoppedRemedy:
+      'Bis er wieder läuft, können Programme ihre Schlüssel nicht verwenden. Die Schlüssel selbst sind sicher.',
+  },
+};

@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { exactTime, relativeTime } from './time';
+
+const now = Date.parse('2026-11-22T12:00:00Z');
+const ago = (iso: string, locale = 'en') => relativeTime(iso, now, locale, 'just now');
+
+it.each([
+  ['2026-11-22T11:59:01Z', 'just now'],
+  ['2026-11-22T12:00:59Z', 'just now'],
+  ['2026-11-22T11:59:00Z', '1 minute ago'],
+  ['2026-11-22T11:00:01Z', '59 minutes ago'],
+  ['2026-11-22T11:00:00Z', '1 hour ago'],
+  ['2026-11-21T12:00:01Z', '23 hours ago'],
+  ['2026-11-20T12:00:00Z', '2 days ago'],
+])('tells %s as %s', (iso, words) => expect(ago(iso)).toBe(words));
+
+it('tells a date once a distance says little, and for a clock that runs ahead', () => {
+  expect(ago('2026-10-23T11:00:00Z')).toBe('Oct 23, 2026');
+  expect(ago('2027-01-02T12:00:00Z')).toBe('Jan 2, 2027');
+});
+
+it('speaks German', () => {
+  expect(ago('2026-11-22T11:58:00Z', 'de')).toBe('vor 2 Minuten');
+});
+
+it('names the time zone', () => {
+  expect(exactTime('2026-11-22T11:58:07Z', 'en')).toMatch(/2026.*:07.*[A-Z]{2,}/);
+});

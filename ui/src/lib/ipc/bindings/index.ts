@@ -1,0 +1,137 @@
+// Generated from the Rust types by `cargo xtask bindings`. Do not edit.
+
+export type Scope = "training" | "models" | "datasets" | "read" | "write" | "admin";
+
+export type ApiKey = { 
+/**
+ * Identifier for revoking.
+ */
+keyId: string, 
+/**
+ * The name given by a person.
+ */
+name: string, 
+/**
+ * First 11 characters of the key.
+ */
+keyPrefix: string, 
+/**
+ * What the key may do, in documented order.
+ */
+scopes: Array<Scope>, 
+/**
+ * When it was made.
+ */
+createdAt: string, 
+/**
+ * When a request with it was last accepted; `null` for never.
+ */
+lastUsedAt: string | null, };
+
+export type KeyList = { 
+/**
+ * The keys.
+ */
+keys: Array<ApiKey>, };
+
+export type CreateKey = { 
+/**
+ * A name of 1 to 64 characters.
+ */
+name: string, 
+/**
+ * At least one scope.
+ */
+scopes: Array<Scope>, };
+
+export type CreatedKey = { 
+/**
+ * The plaintext. No other answer holds it.
+ */
+key: string, 
+/**
+ * Identifier for revoking.
+ */
+keyId: string, 
+/**
+ * The name given by a person.
+ */
+name: string, 
+/**
+ * First 11 characters of the key.
+ */
+keyPrefix: string, 
+/**
+ * What the key may do, in documented order.
+ */
+scopes: Array<Scope>, 
+/**
+ * When it was made.
+ */
+createdAt: string, 
+/**
+ * When a request with it was last accepted; `null` for never.
+ */
+lastUsedAt: string | null, };
+
+export type RevokedKey = { 
+/**
+ * The key that is refused from now on.
+ */
+keyId: string, 
+/**
+ * When it was first revoked.
+ */
+revokedAt: string, };
+
+export type KeyUse = { 
+/**
+ * The key.
+ */
+keyId: string, 
+/**
+ * When a request with it was last accepted.
+ */
+lastUsedAt: string, };
+
+export type KeyEvent = { "type": "created" } & ApiKey | { "type": "revoked" } & RevokedKey | { "type": "used", 
+/**
+ * The newest use of each key.
+ */
+uses: Array<KeyUse>, } | { "type": "resync" };
+
+export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
+
+export type ErrorBody = { 
+/**
+ * A sentence for people.
+ */
+error: string, 
+/**
+ * What programs switch on.
+ */
+code: ErrorCode, };
+
+export type DatabaseProblem = "locked" | "readOnly" | "corrupt" | "newer" | "foreign" | "unavailable";
+
+export type PortUser = { 
+/**
+ * Name of the program.
+ */
+name: string, 
+/**
+ * Process number.
+ */
+pid: number, };
+
+export type ServiceStatus = { "state": "starting" } | { "state": "running", url: string, port: number, } | { "state": "portInUse", port: number, 
+/**
+ * The program that listens there, where the system tells.
+ */
+usedBy: PortUser | null, 
+/**
+ * A port nearby that is free.
+ */
+nextFree: number | null, } | { "state": "databaseProblem", problem: DatabaseProblem, path: string, detail: string, } | { "state": "stopped", detail: string, };
+
+export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "keys", event: KeyEvent, };

@@ -1,0 +1,38 @@
+import type { ErrorBody, ErrorCode } from './bindings';
+
+const CODES: Record<ErrorCode, true> = {
+  UNAUTHORIZED: true,
+  FORBIDDEN: true,
+  RATE_LIMITED: true,
+  VALIDATION_ERROR: true,
+  NOT_FOUND: true,
+  METHOD_NOT_ALLOWED: true,
+  INTERNAL_ERROR: true,
+  SERVICE_UNAVAILABLE: true,
+  CLIPBOARD_UNAVAILABLE: true,
+  SECRET_GONE: true,
+  SETTINGS_NOT_SAVED: true,
+};
+
+/** Why a command was refused. */
+export class Failure extends Error {
+  constructor(
+    readonly code: ErrorCode,
+    readonly detail: string,
+  ) {
+    super(code);
+    this.name = 'Failure';
+  }
+}
+
+function isErrorBody(value: unknown): value is ErrorBody {
+  if (typeof value !== 'object' || value === null) return false;
+  const { error, code } = value as Partial<Record<keyof ErrorBody, unknown>>;
+  return typeof error === 'string' && typeof code === 'string' && Object.hasOwn(CODES, code);
+}
+
+/** Anything that is not a well-formed error is an internal one, and its text is not shown. */
+export function toFailure(reason: unknown): Failure {
+  if (reason instanceof Failure) return reason;
+  return isErrorBody(reason) ? new Failure(reason.code, reason.error) : new Failure('INTERNAL_ERROR', '');
+}
