@@ -1,0 +1,150 @@
+//! A typed client of the key service, embedded or remote.
+//!
+//! Deliberately absent: any knowledge of where the service runs or who embeds it, and any logging of its answers.
+
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use sse_stream::SseByteStream;
+use ulkeys_domain::KeyId;
+use ulkeys_domain::wire::{CreateKey, CreatedKey, ErrorBody, KeyEvent, KeyList, RevokedKey};
+
+/// The longest wait for an answer; the service answers within milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest silence on an event stream; the service sends a comment every 15 s.
+const STREAM_SILENCE: Duration = Duration::from_secs(40);
+/// How often a request that may safely be repeated is tried, and the pause between.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The service answered that it will not.
+    #[error("{0}")]
+    Refused(ErrorBody),
+    /// No answer: nobody listens, or the connection broke.
+    #[error("the key service does not answer")]
+    Unreachable(#[source] reqwest::Error),
+    /// An answer that no key service gives.
+    #[error("the key service gave an unexpected answer (HTTP {0})")]
+    Unexpected(StatusCode),
+    /// The credential cannot be sent in a header.
+    #[error("the credential is not valid")]
+    Credential,
+}
+
+/// A connection to one service with one credential.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base_url: String,
+    authorization: HeaderValue,
+}
+
+impl Client {
+    /// A client of the service at `base_url` (`http://127.0.0.1:8576`), authenticated by a bearer token.
+    ///
+    /// # Errors
+    /// [`ClientError::Credential`] for a token with characters that no header may hold.
+    pub fn new(base_url: &str, token: &str) -> Result<Self, ClientError> {
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Credential)?;
+        authorization.set_sensitive(true);
+        let http = reqwest::Client::builder()
+            // A proxy from the environment would see the credential.
+            .no_proxy()
+            .connect_timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(ClientError::Unreachable)?;
+        Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), authorization })
+    }
+
+    /// All active keys, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn list_keys(&self) -> Result<KeyList, ClientError> {
+        self.repeatable(|| self.request(Method::GET, "/api/api-keys")).await
+    }
+
+    /// Makes a key. The answer is the only one that ever holds its plaintext.
+    ///
+    /// # Errors
+    /// [`ClientError`]. The call is never repeated by itself: a lost answer would leave a key that nobody has.
+    pub async fn create_key(&self, key: &CreateKey) -> Result<CreatedKey, ClientError> {
+        let response = self.request(Method::POST, "/api/api-keys").json(key).send().await;
+        read(response.map_err(ClientError::Unreachable)?).await
+    }
+
+    /// Revokes a key; once more for a key that is revoked already is no error.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn revoke_key(&self, id: &KeyId) -> Result<RevokedKey, ClientError> {
+        self.repeatable(|| self.request(Method::DELETE, &format!("/api/api-keys/{id}"))).await
+    }
+
+    /// Changes from now on, beginning with [`KeyEvent::Resync`]. The stream ends when the connection does.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the stream cannot be opened.
+    pub async fn events(&self) -> Result<impl Stream<Item = KeyEvent> + Send + use<>, ClientError> {
+        let request = self.http.get(format!("{}/api/api-keys/events", self.base_url));
+        let response =
+            request.header(AUTHORIZATION, self.authorization.clone()).send().await.map_err(ClientError::Unreachable)?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        let events = SseByteStream::new(response.bytes_stream());
+        let readable = tokio_stream::StreamExt::timeout(events, STREAM_SILENCE)
+            .take_while(|event| std::future::ready(matches!(event, Ok(Ok(_)))))
+            .filter_map(|event| {
+                let data = event.ok().and_then(Result::ok).and_then(|event| event.data);
+                // An event that this version does not know: list again rather than miss it.
+                let event = data.map(|data| serde_json::from_str(&data).unwrap_or(KeyEvent::Resync));
+                std::future::ready(event)
+            });
+        Ok(Box::pin(readable))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base_url));
+        request.header(AUTHORIZATION, self.authorization.clone()).timeout(TIMEOUT)
+    }
+
+    /// For requests that do the same when they arrive twice.
+    async fn repeatable<T: DeserializeOwned>(&self, request: impl Fn() -> RequestBuilder) -> Result<T, ClientError> {
+        let mut tries = 1;
+        loop {
+            match request().send().await {
+                Ok(response) => return read(response).await,
+                Err(error) if tries < TRIES && error.is_connect() => tries += 1,
+                Err(error) => return Err(ClientError::Unreachable(error)),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+async fn read<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+    let status = response.status();
+    if !status.is_success() {
+        return Err(refusal(response).await);
+    }
+    let body = response.bytes().await.map_err(ClientError::Unreachable)?;
+    // The reason may quote the body, and the body may hold a secret.
+    serde_json::from_slice(&body).map_err(|_| ClientError::Unexpected(status))
+}
+
+async fn refusal(response: Response) -> ClientError {
+    let status = response.status();
+    match response.json::<ErrorBody>().await {
+        Ok(body) => ClientError::Refused(body),
+        Err(_) => ClientError::Unexpected(status),
+    }
+}

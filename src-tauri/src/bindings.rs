@@ -1,0 +1,48 @@
+//! TypeScript's view of the types that cross IPC: generated from Rust, committed, and held in step here.
+
+use ts_rs::{Config, TS};
+use ulkeys_domain::Scope;
+use ulkeys_domain::wire::{
+    ApiKey, CreateKey, CreatedKey, DatabaseProblem, ErrorBody, ErrorCode, KeyEvent, KeyList, KeyUse, RevokedKey,
+};
+
+use crate::status::{AppEvent, PortUser, ServiceStatus};
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/src/lib/ipc/bindings/index.ts");
+
+fn generate() -> String {
+    let config = Config::default();
+    let mut text = "// Generated from the Rust types by `cargo xtask bindings`. Do not edit.\n".to_owned();
+    macro_rules! declare {
+        ($($type:ty),+ $(,)?) => {
+            $(text.push_str(&format!("\nexport {}\n", <$type as TS>::decl(&config)));)+
+        };
+    }
+    declare!(
+        Scope,
+        ApiKey,
+        KeyList,
+        CreateKey,
+        CreatedKey,
+        RevokedKey,
+        KeyUse,
+        KeyEvent,
+        ErrorCode,
+        ErrorBody,
+        DatabaseProblem,
+        PortUser,
+        ServiceStatus,
+        AppEvent,
+    );
+    text
+}
+
+#[test]
+fn the_committed_bindings_are_those_of_the_rust_types() {
+    let generated = generate();
+    if std::env::var_os("UPDATE_BINDINGS").is_some() {
+        std::fs::write(PATH, &generated).expect("written");
+    }
+    let committed = std::fs::read_to_string(PATH).expect("readable");
+    assert!(committed == generated, "run `cargo xtask bindings` and commit the result");
+}

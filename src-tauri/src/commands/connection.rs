@@ -1,0 +1,98 @@
+//! Where the service runs, and what happens there.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tauri::State;
+use tauri::ipc::Channel;
+use ulkeys_client::Client;
+use ulkeys_domain::wire::ErrorCode;
+
+use crate::embedded::KeyService;
+use crate::error::{CommandError, Result};
+use crate::state::AppState;
+use crate::status::{AppEvent, ServiceStatus};
+
+/// The pause before a broken event stream is opened again.
+const RECONNECT: Duration = Duration::from_millis(500);
+
+/// How the service is now.
+#[tauri::command]
+pub(crate) fn service_status(state: State<'_, AppState>) -> ServiceStatus {
+    state.service.status()
+}
+
+/// Tries to start the service again after a problem.
+#[tauri::command]
+pub(crate) async fn retry_service(state: State<'_, AppState>) -> Result<ServiceStatus> {
+    Ok(state.service.restart(state.settings.port()).await)
+}
+
+/// Moves the service to another port, for good. When that port is taken, the old one stays.
+#[tauri::command]
+pub(crate) async fn change_port(state: State<'_, AppState>, port: u16) -> Result<ServiceStatus> {
+    if port < 1024 {
+        return Err(CommandError::new(ErrorCode::ValidationError, "port: must be between 1024 and 65535"));
+    }
+    if !state.service.can_listen_on(port) {
+        return Err(CommandError::new(ErrorCode::ValidationError, "port: is in use by another program"));
+    }
+    state.settings.set_port(port).map_err(|error| {
+        tracing::warn!(%error, "the settings cannot be saved");
+        CommandError::new(ErrorCode::SettingsNotSaved, format!("the settings cannot be saved: {error}"))
+    })?;
+    Ok(state.service.restart(port).await)
+}
+
+/// Copies the line that points a terminal's programs at this service.
+#[tauri::command(async)]
+pub(crate) fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
+    let ServiceStatus::Running { url, .. } = state.service.status() else {
+        return Err(CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"));
+    };
+    Ok(state.clipboard.copy_text(&format!("export ULTRALYTICS_PLATFORM_URL={url}"))?)
+}
+
+/// Tells the page of every change from now on. The page calls it once; a second call replaces the first.
+#[tauri::command]
+pub(crate) async fn watch(state: State<'_, AppState>, channel: Channel<AppEvent>) -> Result<()> {
+    let service = state.service.clone();
+    let watcher = tokio::spawn(async move { follow(&service, &channel).await });
+    state.set_watcher(Some(watcher.abort_handle()));
+    Ok(())
+}
+
+/// Forwards states and key events until the page is gone.
+async fn follow(service: &KeyService, page: &Channel<AppEvent>) {
+    let mut status = service.subscribe();
+    loop {
+        let current = status.borrow_and_update().clone();
+        if page.send(AppEvent::Status { status: current }).is_err() {
+            return;
+        }
+        let changed = match service.client() {
+            Some(client) => tokio::select! {
+                changed = status.changed() => changed,
+                () = forward_events(&client, page) => return,
+            },
+            None => status.changed().await,
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
+
+/// Returns only when the page is gone.
+async fn forward_events(client: &Client, page: &Channel<AppEvent>) {
+    loop {
+        if let Ok(mut events) = client.events().await {
+            while let Some(event) = events.next().await {
+                if page.send(AppEvent::Keys { event }).is_err() {
+                    return;
+                }
+            }
+        }
+        tokio::time::sleep(RECONNECT).await;
+    }
+}

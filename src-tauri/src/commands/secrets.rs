@@ -1,0 +1,33 @@
+//! The three commands that touch a plaintext: make it, copy it, forget it.
+
+use tauri::State;
+use ulkeys_domain::Secret;
+use ulkeys_domain::wire::{CreateKey, CreatedKey, ErrorCode};
+
+use super::parse_key_id;
+use crate::error::{CommandError, Result};
+use crate::state::AppState;
+
+/// Makes a key. This answer alone carries the plaintext to the page; the app keeps its own for [`copy_key`].
+#[tauri::command]
+pub(crate) async fn create_key(state: State<'_, AppState>, name: String, scopes: Vec<String>) -> Result<CreatedKey> {
+    let created = state.client()?.create_key(&CreateKey { name, scopes }).await?;
+    if let Ok(copy) = Secret::parse(created.key.0.expose().as_bytes()) {
+        state.held_secret.hold(created.info.key_id.clone(), copy);
+    }
+    Ok(created)
+}
+
+/// Copies the key whose dialog is open.
+#[tauri::command(async)]
+pub(crate) fn copy_key(state: State<'_, AppState>, key_id: String) -> Result<()> {
+    let copied = state.held_secret.lend(&parse_key_id(&key_id)?, |secret| state.clipboard.copy_secret(secret));
+    Ok(copied
+        .ok_or_else(|| CommandError::new(ErrorCode::SecretGone, "the key is no longer held and cannot be copied"))??)
+}
+
+/// Forgets the plaintext; the dialog is closed.
+#[tauri::command]
+pub(crate) fn discard_secret(state: State<'_, AppState>) {
+    state.held_secret.forget();
+}

@@ -1,0 +1,162 @@
+//! The key service inside this process: started, watched, moved to another port, stopped.
+
+mod ports;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use ulkeys_client::Client;
+use ulkeys_service::{Account, Config, SessionToken};
+use ulkeys_store::SqliteStore;
+
+use crate::status::ServiceStatus;
+
+/// The longest wait for the service to write what it holds.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The embedded service.
+pub(crate) struct KeyService {
+    database: PathBuf,
+    status: watch::Sender<ServiceStatus>,
+    running: Mutex<Option<Running>>,
+    /// Held while the service starts or stops, so that two clicks do not race.
+    changing: tokio::sync::Mutex<()>,
+}
+
+struct Running {
+    client: Client,
+    port: u16,
+    shutdown: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+impl KeyService {
+    pub(crate) fn new(database: PathBuf) -> Self {
+        let (status, _) = watch::channel(ServiceStatus::Starting);
+        Self { database, status, running: Mutex::default(), changing: tokio::sync::Mutex::default() }
+    }
+
+    /// How the service is now.
+    pub(crate) fn status(&self) -> ServiceStatus {
+        self.status.borrow().clone()
+    }
+
+    /// Follows the state.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<ServiceStatus> {
+        self.status.subscribe()
+    }
+
+    /// A client with the session credential, while the service runs.
+    pub(crate) fn client(&self) -> Option<Client> {
+        self.running().as_ref().map(|running| running.client.clone())
+    }
+
+    /// Whether the service could run on `port`, or does.
+    pub(crate) fn can_listen_on(&self, port: u16) -> bool {
+        let is_own = self.running().as_ref().is_some_and(|running| running.port == port);
+        is_own || ports::is_free(port)
+    }
+
+    /// Starts the service on `port` of the loopback interface. Problems end up in the status.
+    pub(crate) async fn start(self: &Arc<Self>, port: u16) -> ServiceStatus {
+        let _changing = self.changing.lock().await;
+        self.start_now(port).await
+    }
+
+    /// Stops the service if it runs, and starts it on `port`.
+    pub(crate) async fn restart(self: &Arc<Self>, port: u16) -> ServiceStatus {
+        let _changing = self.changing.lock().await;
+        self.stop_now().await;
+        self.start_now(port).await
+    }
+
+    /// Stops the service in order: open requests finish, pending last-used times are written.
+    pub(crate) async fn stop(&self) {
+        let _changing = self.changing.lock().await;
+        self.stop_now().await;
+    }
+
+    async fn start_now(self: &Arc<Self>, port: u16) -> ServiceStatus {
+        self.status.send_replace(ServiceStatus::Starting);
+        let status = match self.launch(port).await {
+            Ok(running) => {
+                let url = format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+                *self.running() = Some(running);
+                ServiceStatus::Running { url, port }
+            }
+            Err(status) => status,
+        };
+        tracing::info!(?status, "the key service");
+        self.status.send_replace(status.clone());
+        status
+    }
+
+    async fn launch(self: &Arc<Self>, port: u16) -> Result<Running, ServiceStatus> {
+        let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(listener) => listener,
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => return Err(ports::in_use(port).await),
+            Err(error) => return Err(stopped(format!("port {port} cannot be opened: {error}"))),
+        };
+        let path = self.database.clone();
+        let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await.map_err(stopped)?;
+        let store = store.map_err(|error| ServiceStatus::DatabaseProblem {
+            problem: error.problem,
+            path: error.path.display().to_string(),
+            detail: error.detail,
+        })?;
+
+        let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(stopped)?;
+        let client = Client::new(&format!("http://127.0.0.1:{port}"), session.expose()).map_err(stopped)?;
+        let config = Config { session, account: account(), clock: ulkeys_service::system_clock };
+        let shutdown = CancellationToken::new();
+        let service = ulkeys_service::serve(listener, Arc::new(store), config, shutdown.clone());
+        let server = tokio::spawn(self.clone().supervise(service));
+        Ok(Running { client, port, shutdown, server })
+    }
+
+    /// Runs the service; when it ends unasked, says so.
+    async fn supervise(self: Arc<Self>, service: impl Future<Output = std::io::Result<()>> + Send + 'static) {
+        // A task of its own, so that a panic in it is seen here. It ends well only when it was told to.
+        let detail = match tokio::spawn(service).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(detail, "the key service ended");
+        *self.running() = None;
+        self.status.send_replace(ServiceStatus::Stopped { detail });
+    }
+
+    async fn stop_now(&self) {
+        let Some(running) = self.running().take() else {
+            return;
+        };
+        running.shutdown.cancel();
+        if tokio::time::timeout(STOP_TIMEOUT, running.server).await.is_err() {
+            tracing::warn!("the key service did not stop in time");
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stopped(error: impl ToString) -> ServiceStatus {
+    ServiceStatus::Stopped { detail: error.to_string() }
+}
+
+/// The person who is logged in to this computer.
+fn account() -> Account {
+    let username = ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_else(|| "local".to_owned());
+    Account { name: username.clone(), username }
+}

@@ -1,0 +1,50 @@
+//! Who has a port, and which one is free.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use crate::status::{PortUser, ServiceStatus};
+
+/// How far to look for a free port.
+const REACH: u16 = 100;
+
+/// Whether a program could listen on `port` of the loopback interface now.
+pub(super) fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+/// Describes a taken port, with the next free one above it.
+pub(super) async fn in_use(port: u16) -> ServiceStatus {
+    let look = move || ServiceStatus::PortInUse { port, used_by: user_of(port), next_free: next_free(port) };
+    let unknown = ServiceStatus::PortInUse { port, used_by: None, next_free: None };
+    tokio::task::spawn_blocking(look).await.unwrap_or(unknown)
+}
+
+fn next_free(port: u16) -> Option<u16> {
+    (port.saturating_add(1)..=port.saturating_add(REACH)).find(|candidate| is_free(*candidate))
+}
+
+/// The program that listens there. Unknown where it belongs to another user.
+fn user_of(port: u16) -> Option<PortUser> {
+    let process = listeners::get_process_by_port(port, listeners::Protocol::TCP).ok()?;
+    Some(PortUser { name: process.name, pid: process.pid })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_names_its_user_and_a_free_neighbour() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = taken.local_addr().expect("bound").port();
+        assert!(!is_free(port));
+        let ServiceStatus::PortInUse { port: told, used_by, next_free } = in_use(port).await else {
+            panic!("another state");
+        };
+        assert_eq!(told, port);
+        assert_eq!(used_by.map(|user| user.pid), Some(std::process::id()));
+        assert!(next_free.is_some_and(|free| free > port && is_free(free)));
+        drop(taken);
+        assert!(is_free(port));
+    }
+}

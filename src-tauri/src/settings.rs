@@ -1,0 +1,112 @@
+//! What a person has changed from the defaults, in one small JSON file.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// "UL" as two decimal codes. Fixed, so that an exported address keeps working after a restart.
+pub(crate) const DEFAULT_PORT: u16 = 8576;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Values {
+    port: u16,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self { port: DEFAULT_PORT }
+    }
+}
+
+/// The settings, and the file that they are kept in.
+pub(crate) struct Settings {
+    path: PathBuf,
+    values: Mutex<Values>,
+}
+
+impl Settings {
+    /// Reads the file. A missing one means defaults; an unreadable one too, and is put aside rather than overwritten.
+    pub(crate) fn load(path: PathBuf) -> Self {
+        let values = match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                let aside = path.with_extension("unreadable.json");
+                tracing::warn!(%error, aside = %aside.display(), "the settings cannot be read; using defaults");
+                if let Err(error) = std::fs::rename(&path, &aside) {
+                    tracing::warn!(%error, "the unreadable settings cannot be put aside");
+                }
+                Values::default()
+            }),
+            Err(_) => Values::default(),
+        };
+        Self { path, values: Mutex::new(values) }
+    }
+
+    /// The port of the embedded service.
+    pub(crate) fn port(&self) -> u16 {
+        self.values().port
+    }
+
+    /// Keeps another port. On an error nothing changes, in memory or on disk.
+    pub(crate) fn set_port(&self, port: u16) -> std::io::Result<()> {
+        let mut values = self.values();
+        let changed = Values { port };
+        write(&self.path, &changed)?;
+        *values = changed;
+        Ok(())
+    }
+
+    fn values(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Replaces the file as a whole, so that a crash leaves the old or the new one.
+fn write(path: &Path, values: &Values) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(&serde_json::to_vec_pretty(values)?)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_port_survives_a_restart() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("config/settings.json");
+        let settings = Settings::load(path.clone());
+        assert_eq!(settings.port(), DEFAULT_PORT);
+        settings.set_port(9000).expect("written");
+        assert_eq!(settings.port(), 9000);
+        assert_eq!(Settings::load(path).port(), 9000);
+    }
+
+    #[test]
+    fn an_unreadable_file_is_put_aside() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("settings.json");
+        std::fs::write(&path, "{ port: ").expect("written");
+        let settings = Settings::load(path.clone());
+        assert_eq!(settings.port(), DEFAULT_PORT);
+        let aside = std::fs::read_to_string(folder.path().join("settings.unreadable.json")).expect("kept");
+        assert_eq!(aside, "{ port: ");
+    }
+
+    #[test]
+    fn a_failed_write_changes_nothing() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file_not_folder = folder.path().join("file");
+        std::fs::write(&file_not_folder, "").expect("written");
+        let settings = Settings::load(file_not_folder.join("settings.json"));
+        assert!(settings.set_port(9000).is_err());
+        assert_eq!(settings.port(), DEFAULT_PORT);
+    }
+}

@@ -1,0 +1,46 @@
+//! What the page is told about the key service.
+
+use serde::Serialize;
+use ts_rs::TS;
+use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
+
+/// How the key service is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(crate) enum ServiceStatus {
+    /// It is being started.
+    Starting,
+    /// It answers at `url`.
+    Running { url: String, port: u16 },
+    /// Its port is taken.
+    PortInUse {
+        port: u16,
+        /// The program that listens there, where the system tells.
+        used_by: Option<PortUser>,
+        /// A port nearby that is free.
+        next_free: Option<u16>,
+    },
+    /// Its database cannot be used. Nothing in it was changed.
+    DatabaseProblem { problem: DatabaseProblem, path: String, detail: String },
+    /// It does not run, for another reason.
+    Stopped { detail: String },
+}
+
+/// A program that listens on a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+pub(crate) struct PortUser {
+    /// Name of the program.
+    pub(crate) name: String,
+    /// Process number.
+    pub(crate) pid: u32,
+}
+
+/// What the page hears without asking.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub(crate) enum AppEvent {
+    /// The service changed its state.
+    Status { status: ServiceStatus },
+    /// Keys changed.
+    Keys { event: KeyEvent },
+}
