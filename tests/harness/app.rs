@@ -1,0 +1,346 @@
+//! The real program, driven through WebKit's own WebDriver.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use thirtyfour::{By, Capabilities, WebDriver, WebElement};
+
+use crate::desktop::Desktop;
+use crate::process::{Child, free_port};
+
+/// How long the window may take to show what a test waits for. Generous: two cores may be busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(20);
+const STEP: Duration = Duration::from_millis(50);
+
+/// How the app is started.
+#[derive(Default)]
+pub struct AppOptions {
+    /// Whether the system speaks German instead of English.
+    pub german: bool,
+    /// Whether the system's theme is dark.
+    pub dark: bool,
+    /// A user number to run as, instead of the tests' own.
+    pub user: Option<u32>,
+}
+
+/// The app's window. The process ends when it is dropped.
+pub struct App {
+    /// The page.
+    pub driver: WebDriver,
+    /// Port of its key service.
+    pub port: u16,
+    /// Process number.
+    pub pid: u32,
+    output: PathBuf,
+    _driver_process: Child,
+}
+
+/// The program under test, next to the tests' own folder.
+///
+/// # Panics
+/// When the tests do not run from a target folder.
+pub fn binary() -> PathBuf {
+    let tests = std::env::current_exe().expect("a test program");
+    let profile = tests.ancestors().find(|folder| folder.join("deps").is_dir()).expect("target/PROFILE");
+    profile.join("ul-keys")
+}
+
+impl App {
+    /// Starts the app on its own port, and waits for its page.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(desktop: &Desktop) -> Result<Self> {
+        Self::start_with(desktop, AppOptions::default()).await
+    }
+
+    /// Starts the app with options.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_with(desktop: &Desktop, options: AppOptions) -> Result<Self> {
+        let port = port_of(desktop)?;
+        let driver_port = free_port()?;
+        let output = desktop.home().join("output.txt");
+        let log = File::options().create(true).append(true).open(&output)?;
+        let mut command = desktop.command("WebKitWebDriver");
+        command
+            .args(["--host=127.0.0.1", &format!("--port={driver_port}")])
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        if options.german {
+            let locales = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/locale");
+            command.env("LOCPATH", locales).env("LC_ALL", "de_DE.UTF-8").env("LANGUAGE", "de");
+        }
+        if options.dark {
+            command.env("GTK_THEME", "Adwaita:dark");
+        }
+        let driver_process = Child::spawn(&mut command)?;
+
+        let program = match options.user {
+            None => binary(),
+            Some(user) => as_user(desktop, user)?,
+        };
+        let mut capabilities = Capabilities::new();
+        capabilities.set("webkitgtk:browserOptions", json!({ "binary": program, "args": [] }))?;
+        let url = format!("http://127.0.0.1:{driver_port}");
+        let driver = connect(&url, capabilities).await?;
+        let pid = process_of(desktop)?;
+        let app = Self { driver, port, pid, output, _driver_process: driver_process };
+        app.wait("the page", async || app.text("h1").await.is_ok_and(|title| !title.is_empty())).await?;
+        Ok(app)
+    }
+
+    /// Waits until `condition` holds.
+    ///
+    /// # Errors
+    /// When it does not within [`PATIENCE`]; the error shows the page.
+    pub async fn wait(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) -> Result<()> {
+        let start = Instant::now();
+        while !condition().await {
+            if start.elapsed() > PATIENCE {
+                let page = self.text("body").await.unwrap_or_else(|error| format!("{error:#}"));
+                bail!("waited in vain for {what}; the window shows:\n{page}\nand it printed:\n{}", self.output());
+            }
+            tokio::time::sleep(STEP).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until the page shows `text`.
+    ///
+    /// # Errors
+    /// See [`Self::wait`].
+    pub async fn wait_text(&self, text: &str) -> Result<()> {
+        self.wait(text, async || self.text("body").await.is_ok_and(|page| page.contains(text))).await
+    }
+
+    /// Waits until the page no longer shows `text`.
+    ///
+    /// # Errors
+    /// See [`Self::wait`].
+    pub async fn wait_gone(&self, text: &str) -> Result<()> {
+        let what = format!("the end of {text}");
+        self.wait(&what, async || self.text("body").await.is_ok_and(|page| !page.contains(text))).await
+    }
+
+    /// Waits until the focused element's accessible name, or else its text, is `name`.
+    ///
+    /// # Errors
+    /// See [`Self::wait`].
+    pub async fn wait_focus(&self, name: &str) -> Result<()> {
+        self.wait(&format!("the focus on {name}"), async || self.focus().await.is_ok_and(|focus| focus == name)).await
+    }
+
+    /// Label or text of the focused element.
+    ///
+    /// # Errors
+    /// When the page cannot be asked.
+    pub async fn focus(&self) -> Result<String> {
+        let script = "const e = document.activeElement;
+            return (e.getAttribute('aria-label') ?? e.labels?.[0]?.innerText ?? e.innerText ?? '')
+                .replace(/[\\u2066-\\u2069]/g, '');";
+        Ok(self.script(script, Vec::new()).await?.as_str().unwrap_or_default().trim().to_owned())
+    }
+
+    /// The visible element for the accessible name or text, as soon as there is one. In an open dialog, only there.
+    ///
+    /// # Errors
+    /// See [`Self::wait`].
+    pub async fn control(&self, name: &str) -> Result<WebElement> {
+        let script = "const scopes = [...document.querySelectorAll('[role=dialog],[role=alertdialog],[role=menu]')];
+            const root = scopes.at(-1) ?? document;
+            const controls = root.querySelectorAll('button,input,[role=menuitem],[role=checkbox],a');
+            const named = e => (e.getAttribute('aria-label') ?? e.labels?.[0]?.innerText ?? e.innerText ?? '')
+                .replace(/[\\u2066-\\u2069]/g, '').trim();
+            const matches = e => named(e) === arguments[0] || named(e).split('\\n')[0].trim() === arguments[0];
+            return [...controls].find(e => matches(e) && e.checkVisibility() && !e.disabled) ?? null;";
+        let mut found = None;
+        self.wait(&format!("the control {name}"), async || {
+            let result = self.driver.execute(script, vec![json!(name)]).await;
+            found = result.ok().and_then(|result| result.element().ok());
+            found.is_some()
+        })
+        .await?;
+        found.context("found")
+    }
+
+    /// Clicks a control through WebDriver.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub async fn click(&self, name: &str) -> Result<()> {
+        Ok(self.control(name).await?.click().await?)
+    }
+
+    /// Visible text of the first element that `selector` finds.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn text(&self, selector: &str) -> Result<String> {
+        Ok(self.driver.find(By::Css(selector)).await?.text().await?)
+    }
+
+    /// Waits until the field for a key's name holds `name`: typed keys arrive one by one.
+    ///
+    /// # Errors
+    /// See [`Self::wait`].
+    pub async fn wait_name(&self, name: &str) -> Result<()> {
+        let script = "return document.querySelector('input[name=key-name]')?.value ?? '';";
+        self.wait("the typed name", async || self.script(script, Vec::new()).await.is_ok_and(|value| value == name))
+            .await
+    }
+
+    /// Runs a script in the page.
+    ///
+    /// # Errors
+    /// When it throws.
+    pub async fn script(&self, script: &str, arguments: Vec<Value>) -> Result<Value> {
+        Ok(self.driver.execute(script, arguments).await?.json().clone())
+    }
+
+    /// Calls a command as the page would: `Ok` with the answer, `Err` with the refusal.
+    ///
+    /// # Errors
+    /// When the page cannot be asked.
+    pub async fn invoke(&self, command: &str, arguments: Value) -> Result<std::result::Result<Value, Value>> {
+        let script = "const done = arguments[arguments.length - 1];
+            window.__TAURI_INTERNALS__.invoke(arguments[0], arguments[1])
+                .then(value => done({ value }), error => done({ error }));";
+        let result = self.driver.execute_async(script, vec![json!(command), arguments]).await?.json().clone();
+        Ok(match result.get("error") {
+            Some(error) => Err(error.clone()),
+            None => Ok(result["value"].clone()),
+        })
+    }
+
+    /// Everything that the app printed on this desktop.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(&self.output).unwrap_or_default()
+    }
+
+    /// Ends the app as a session manager would, and waits until it has gone.
+    ///
+    /// # Errors
+    /// When it does not go.
+    pub async fn quit(self) -> Result<()> {
+        self.signal("TERM")?;
+        self.gone().await
+    }
+
+    /// Ends the app without any warning.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub async fn kill(self) -> Result<()> {
+        self.signal("KILL")?;
+        self.gone().await
+    }
+
+    /// Sends a signal to the app, by name.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        let status = Command::new("kill").args(["-s", signal, &self.pid.to_string()]).status()?;
+        if !status.success() {
+            bail!("kill -s {signal} {}: {status}", self.pid);
+        }
+        Ok(())
+    }
+
+    async fn gone(&self) -> Result<()> {
+        let start = Instant::now();
+        while is_alive(self.pid) {
+            if start.elapsed() > PATIENCE {
+                bail!("the app does not end; it printed:\n{}", self.output());
+            }
+            tokio::time::sleep(STEP).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if is_alive(self.pid) {
+            let _ = self.signal("KILL");
+        }
+        // The driver's process ends with this value; asking it to end the session would only wait for the dead app.
+        let driver = self.driver.clone();
+        driver.leak().ok();
+    }
+}
+
+/// The port in this desktop's settings; a free one is put there first, as tests run side by side.
+fn port_of(desktop: &Desktop) -> Result<u16> {
+    let path = desktop.data().join("settings.json");
+    if let Ok(settings) = std::fs::read(&path) {
+        let settings: Value = serde_json::from_slice(&settings)?;
+        return settings["port"].as_u64().and_then(|port| port.try_into().ok()).context("a port");
+    }
+    let port = free_port()?;
+    std::fs::create_dir_all(desktop.data())?;
+    std::fs::write(&path, json!({ "port": port }).to_string())?;
+    Ok(port)
+}
+
+async fn connect(url: &str, capabilities: Capabilities) -> Result<WebDriver> {
+    let start = Instant::now();
+    loop {
+        match tokio::time::timeout(PATIENCE, WebDriver::new(url, capabilities.clone())).await? {
+            Ok(driver) => return Ok(driver),
+            Err(error) if start.elapsed() > PATIENCE => return Err(error).context("no WebDriver session"),
+            Err(_) => tokio::time::sleep(STEP).await,
+        }
+    }
+}
+
+/// The app's process on this desktop, known by its data folder.
+fn process_of(desktop: &Desktop) -> Result<u32> {
+    let mark = format!("UL_KEYS_DATA_DIR={}", desktop.data().display());
+    for entry in std::fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let is_app = std::fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.trim() == "ul-keys");
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if is_app && is_alive(pid) && environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()) {
+            return Ok(pid);
+        }
+    }
+    bail!("the app's process is not there")
+}
+
+/// A process that runs; one that has ended but was not yet collected does not.
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+/// A copy of the program that another user may run, behind a script that becomes that user.
+fn as_user(desktop: &Desktop, user: u32) -> Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let copy = desktop.home().join("ul-keys-program");
+    std::fs::create_dir_all(&copy)?;
+    let program = copy.join("ul-keys");
+    std::fs::copy(binary(), &program)?;
+    let script = copy.join("start");
+    std::fs::write(
+        &script,
+        format!("#!/bin/sh\nexec setpriv --reuid {user} --regid {user} --clear-groups {} \"$@\"\n", program.display()),
+    )?;
+    for path in [&copy, &program, &script] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    for folder in [desktop.home().to_owned(), desktop.home().join("run")] {
+        std::os::unix::fs::chown(folder, Some(user), Some(user))?;
+    }
+    Ok(script)
+}

@@ -1,0 +1,135 @@
+//! A virtual display with a window manager, a session bus and an empty home folder.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process::Child;
+
+/// One desktop. Everything in it ends when it is dropped.
+pub struct Desktop {
+    home: tempfile::TempDir,
+    display: String,
+    bus: String,
+    // Dropped in this order: the display last.
+    _window_manager: Child,
+    _bus: Child,
+    _display: Child,
+}
+
+impl Desktop {
+    /// A desktop with a screen of this many pixels.
+    ///
+    /// # Errors
+    /// When a part of it cannot be started.
+    pub fn start(width: u32, height: u32) -> Result<Self> {
+        let home = tempfile::Builder::new().prefix("ul-keys-test-").tempdir()?;
+        private_folder(&home.path().join("run"))?;
+
+        let mut x = Child::spawn(
+            Command::new("Xvfb")
+                .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", &format!("{width}x{height}x24")])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null()),
+        )?;
+        let display = format!(":{}", first_line(&mut x)?);
+        let mut bus = Child::spawn(
+            Command::new("dbus-daemon")
+                .args(["--session", "--nofork", "--print-address=1"])
+                .env("XDG_RUNTIME_DIR", home.path().join("run"))
+                .env("HOME", home.path())
+                .env("DISPLAY", &display)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null()),
+        )?;
+        let address = first_line(&mut bus)?;
+        let window_manager = Child::spawn(
+            Command::new("openbox")
+                .env("DISPLAY", &display)
+                .env("HOME", home.path())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()),
+        )?;
+        Ok(Self { home, display, bus: address, _window_manager: window_manager, _bus: bus, _display: x })
+    }
+
+    /// The home folder.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The folder in which the app keeps its files.
+    pub fn data(&self) -> PathBuf {
+        self.home().join("ul-keys")
+    }
+
+    /// A command that runs on this desktop, as a person who speaks English.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let home = self.home();
+        let mut command = Command::new(program);
+        command
+            .stdin(Stdio::null())
+            .env("HOME", home)
+            .env("XDG_RUNTIME_DIR", home.join("run"))
+            .env("DISPLAY", &self.display)
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.bus)
+            .env("UL_KEYS_DATA_DIR", self.data())
+            .env("LC_ALL", "C.UTF-8")
+            .env("LANGUAGE", "en")
+            // Under Xvfb this paints sooner and needs less memory.
+            .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
+            .env("TZ", "UTC");
+        for variable in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "WAYLAND_DISPLAY"] {
+            command.env_remove(variable);
+        }
+        for variable in ["ULTRALYTICS_API_KEY", "ULTRALYTICS_PLATFORM_URL", "YOLO_CONFIG_DIR"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// Runs a program to its end and returns what it printed.
+    ///
+    /// # Errors
+    /// When it cannot be run or fails; the error holds its last words.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let output = self.command(program).args(arguments).output().with_context(|| program.to_owned())?;
+        if !output.status.success() {
+            bail!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// What a paste would give.
+    ///
+    /// # Errors
+    /// When the clipboard holds no text.
+    pub fn clipboard(&self) -> Result<String> {
+        self.run("xclip", &["-selection", "clipboard", "-out"])
+    }
+
+    /// The kinds of data that the clipboard offers.
+    ///
+    /// # Errors
+    /// When the clipboard is empty.
+    pub fn clipboard_targets(&self) -> Result<String> {
+        self.run("xclip", &["-selection", "clipboard", "-out", "-target", "TARGETS"])
+    }
+}
+
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+fn first_line(child: &mut Child) -> Result<String> {
+    let output = child.process().stdout.take().context("no standard output")?;
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line)?;
+    match line.trim() {
+        "" => bail!("a part of the desktop ended at once"),
+        line => Ok(line.to_owned()),
+    }
+}

@@ -1,0 +1,78 @@
+//! A person's hands: real mouse and keyboard events, sent to the X server.
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use crate::{App, Desktop};
+
+impl Desktop {
+    /// Presses keys one after another, by their X names (`Tab`, `Return`, `ctrl+n`).
+    ///
+    /// # Errors
+    /// When the X server refuses.
+    pub fn press(&self, keys: &[&str]) -> Result<()> {
+        for key in keys {
+            self.run("xdotool", &["key", "--clearmodifiers", key])?;
+        }
+        Ok(())
+    }
+
+    /// Types text.
+    ///
+    /// # Errors
+    /// When the X server refuses.
+    pub fn type_text(&self, text: &str) -> Result<()> {
+        self.run("xdotool", &["type", "--delay", "15", text]).map(drop)
+    }
+
+    /// Gives the app's window another size, in pixels.
+    ///
+    /// # Errors
+    /// When there is no window.
+    pub fn resize(&self, width: u32, height: u32) -> Result<()> {
+        let window = self.window()?;
+        self.run("xdotool", &["windowsize", &window, &width.to_string(), &height.to_string()]).map(drop)
+    }
+
+    /// Saves a picture of the app's window, as it is on the screen.
+    ///
+    /// # Errors
+    /// When there is no window or the file cannot be written.
+    pub fn photograph(&self, path: &std::path::Path) -> Result<()> {
+        self.run("import", &["-window", &self.window()?, "-strip", &path.display().to_string()]).map(drop)
+    }
+
+    /// Identifier of the app's visible window.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn window(&self) -> Result<String> {
+        let windows = self.run("xdotool", &["search", "--onlyvisible", "--name", "^UL Keys$"])?;
+        Ok(windows.lines().next().context("a window")?.to_owned())
+    }
+}
+
+impl App {
+    /// Moves the mouse to the middle of a control and presses its first button.
+    ///
+    /// # Errors
+    /// When there is no such control.
+    pub async fn click_with_mouse(&self, desktop: &Desktop, name: &str) -> Result<()> {
+        let control = self.control(name).await?;
+        let middle = "const box = arguments[0].getBoundingClientRect();
+            return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round);";
+        let middle = self.script(middle, vec![control.to_json()?]).await?;
+        self.point(desktop, middle[0].as_i64().context("x")?, middle[1].as_i64().context("y")?).await?;
+        desktop.run("xdotool", &["click", "1"]).map(drop)
+    }
+
+    /// Moves the mouse to a point of the page, in CSS pixels.
+    async fn point(&self, desktop: &Desktop, x: i64, y: i64) -> Result<()> {
+        // The page fills the window below what the toolkit may draw itself.
+        let page = self.script("return [innerWidth, innerHeight, outerWidth, outerHeight];", vec![json!(null)]).await?;
+        let chrome = page[3].as_i64().context("height")? - page[1].as_i64().context("height")?;
+        let window = desktop.window()?;
+        let y = y + chrome.max(0);
+        desktop.run("xdotool", &["mousemove", "--window", &window, &x.to_string(), &y.to_string()]).map(drop)
+    }
+}

@@ -1,0 +1,15 @@
+//! What the end-to-end tests stand on: a desktop of their own, the real program in it, and the real clients.
+//!
+//! Each test gets its own display, window manager, session bus, home folder and port, so that tests neither see each
+//! other nor the person at the machine. Deliberately absent: any stand-in for a part that can run.
+
+mod app;
+mod desktop;
+mod input;
+mod process;
+mod ul;
+
+pub use app::{App, AppOptions, binary};
+pub use desktop::Desktop;
+pub use process::{Child, free_port};
+pub use ul::{UlOutput, ul};

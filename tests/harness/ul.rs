@@ -1,0 +1,38 @@
+//! The published command line client, unmodified, as `cargo xtask setup` installs it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::Desktop;
+
+/// What a run of `ul` gave.
+#[derive(Debug)]
+pub struct UlOutput {
+    /// Exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Runs `ul` with a key and the address of a service in its environment, as a person would in a terminal.
+///
+/// # Errors
+/// When the client is not installed.
+pub fn ul(desktop: &Desktop, key: &str, port: u16, arguments: &[&str]) -> Result<UlOutput> {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/ul/bin/ul");
+    let output = desktop
+        .command(&program)
+        .args(arguments)
+        .env("ULTRALYTICS_API_KEY", key)
+        .env("ULTRALYTICS_PLATFORM_URL", format!("http://127.0.0.1:{port}"))
+        .output()
+        .with_context(|| format!("{} cannot be started; run `cargo xtask setup`", program.display()))?;
+    Ok(UlOutput {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}

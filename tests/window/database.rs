@@ -1,0 +1,97 @@
+//! A database that cannot be used: the window says what is wrong and where, and nothing is overwritten.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use rusqlite::Connection;
+use serde_json::json;
+use ulkeys_tests::{App, AppOptions, Desktop};
+
+/// A desktop whose app has one key, ended in order.
+async fn with_a_key() -> Result<(Desktop, PathBuf)> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.invoke("create_key", json!({ "name": "kept-key", "scopes": ["read"] })).await?.expect("created");
+    app.quit().await?;
+    let database = desktop.data().join("keys.db");
+    // What the log still holds goes into the file that the tests damage.
+    Connection::open(&database)?.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+    Ok((desktop, database))
+}
+
+/// The window names the problem and the file, offers no creation, and leaves the bytes alone.
+async fn reported(desktop: &Desktop, app: &App, database: &Path, title: &str) -> Result<()> {
+    // By another process: closing the file in this one would drop the locks that it holds on it (POSIX).
+    let digest = || desktop.run("sha256sum", &[&database.display().to_string()]);
+    let before = digest()?;
+    app.wait_text(title).await?;
+    app.wait_text(&database.display().to_string()).await?;
+    let refused = app.invoke("create_key", json!({ "name": "x", "scopes": ["read"] })).await?.expect_err("refused");
+    ensure!(refused["code"] == "SERVICE_UNAVAILABLE", "{refused}");
+    app.click("Try again").await?;
+    app.wait_text(title).await?;
+    ensure!(digest()? == before, "the file was changed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn locked() -> Result<()> {
+    let (desktop, database) = with_a_key().await?;
+    let other = Connection::open(&database)?;
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")?;
+    let app = App::start(&desktop).await?;
+    reported(&desktop, &app, &database, "The key database is in use by another program").await?;
+    drop(other);
+    app.click("Try again").await?;
+    app.wait_text("kept-key").await
+}
+
+#[tokio::test]
+async fn corrupt() -> Result<()> {
+    let (desktop, database) = with_a_key().await?;
+    let sound = std::fs::read(&database)?;
+    let mut damaged = sound.clone();
+    damaged[4096..].fill(0xA5);
+    std::fs::write(&database, damaged)?;
+    let app = App::start(&desktop).await?;
+    reported(&desktop, &app, &database, "The key database is damaged").await?;
+    std::fs::write(&database, sound)?;
+    app.click("Try again").await?;
+    app.wait_text("kept-key").await
+}
+
+#[tokio::test]
+async fn from_a_newer_version() -> Result<()> {
+    let (desktop, database) = with_a_key().await?;
+    Connection::open(&database)?.pragma_update(None, "user_version", 99)?;
+    let app = App::start(&desktop).await?;
+    reported(&desktop, &app, &database, "The key database belongs to a newer version of this app").await
+}
+
+#[tokio::test]
+async fn of_another_program() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    let database = desktop.data().join("keys.db");
+    Connection::open(&database)?.execute_batch("CREATE TABLE notes (text TEXT)")?;
+    let app = App::start(&desktop).await?;
+    reported(&desktop, &app, &database, "This file belongs to another program").await
+}
+
+/// Root may write anything, so the app runs as somebody else where the tests run as root.
+#[tokio::test]
+async fn read_only() -> Result<()> {
+    let (desktop, database) = with_a_key().await?;
+    let folder = database.parent().map(Path::to_owned).unwrap_or_default();
+    for entry in folder.read_dir()? {
+        let path = entry?.path();
+        let mode = if path.is_dir() { 0o555 } else { 0o444 };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o555))?;
+    let is_root = desktop.run("id", &["-u"])?.trim() == "0";
+    let options = AppOptions { user: is_root.then_some(65534), ..AppOptions::default() };
+    let app = App::start_with(&desktop, options).await?;
+    reported(&desktop, &app, &database, "The key database cannot be written").await
+}

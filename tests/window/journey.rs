@@ -1,0 +1,147 @@
+//! From click to refusal, twice: with the mouse, and by keyboard alone.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use ulkeys_tests::{App, Desktop, ul};
+
+const SUMMARY: &[&str] = &["cloud", "account", "summary"];
+const API_KEYS: &[&str] = &["cloud", "account", "api-keys"];
+
+#[tokio::test]
+async fn with_the_mouse() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.wait_text("No keys yet").await?;
+
+    app.click_with_mouse(&desktop, "Create Key").await?;
+    app.click_with_mouse(&desktop, "Name").await?;
+    desktop.type_text("ci-pipeline")?;
+    app.wait_name("ci-pipeline").await?;
+    app.click_with_mouse(&desktop, "read").await?;
+    app.click_with_mouse(&desktop, "models").await?;
+    app.click_with_mouse(&desktop, "Create").await?;
+
+    app.wait_text("Copy your key").await?;
+    app.click_with_mouse(&desktop, "Copy").await?;
+    app.wait_text("Copied").await?;
+    let key = copied_key(&desktop, &app).await?;
+    app.click_with_mouse(&desktop, "Done").await?;
+    app.wait_gone(&key).await?;
+    app.wait_text(&format!("{}…", &key[..11])).await?;
+    app.wait("a key that was never used", async || {
+        row(&app, "ci-pipeline").await.is_ok_and(|row| row.contains("Never"))
+    })
+    .await?;
+
+    accepted_by_the_service(&desktop, &app, &key)?;
+    app.wait("a new Last used", async || row(&app, "ci-pipeline").await.is_ok_and(|row| !row.contains("Never")))
+        .await?;
+
+    app.click_with_mouse(&desktop, "Actions for ci-pipeline").await?;
+    app.click_with_mouse(&desktop, "Revoke…").await?;
+    app.wait_text("Revoke ci-pipeline?").await?;
+    app.wait_focus("Cancel").await?;
+    app.click_with_mouse(&desktop, "Revoke key").await?;
+    refused_after_the_revocation(&desktop, &app, &key, "ci-pipeline").await
+}
+
+#[tokio::test]
+async fn by_keyboard_alone() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.wait_text("No keys yet").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+
+    tab_to(&desktop, &app, "Create Key").await?;
+    desktop.press(&["Return"])?;
+    app.wait_focus("Name").await?;
+    desktop.type_text("training-server")?;
+    app.wait_name("training-server").await?;
+    tab_to(&desktop, &app, "training").await?;
+    desktop.press(&["space", "Return"])?;
+
+    app.wait_text("Copy your key").await?;
+    app.wait_focus("Copy").await?;
+    desktop.press(&["Return"])?;
+    app.wait_text("Copied").await?;
+    let key = copied_key(&desktop, &app).await?;
+    desktop.press(&["Escape"])?;
+    app.wait_text("Copy your key").await?;
+    tab_to(&desktop, &app, "Done").await?;
+    desktop.press(&["Return"])?;
+    app.wait_gone(&key).await?;
+    app.wait_focus("Create Key").await?;
+
+    accepted_by_the_service(&desktop, &app, &key)?;
+    app.wait("a new Last used", async || row(&app, "training-server").await.is_ok_and(|row| !row.contains("Never")))
+        .await?;
+
+    tab_to(&desktop, &app, "Actions for training-server").await?;
+    desktop.press(&["Return"])?;
+    app.control("Revoke…").await?;
+    desktop.press(&["End", "Return"])?;
+    app.wait_text("Revoke training-server?").await?;
+    app.wait_focus("Cancel").await?;
+    tab_to(&desktop, &app, "Revoke key").await?;
+    desktop.press(&["Return"])?;
+    refused_after_the_revocation(&desktop, &app, &key, "training-server").await
+}
+
+/// Presses Tab until the control has the focus, as somebody without a mouse must.
+async fn tab_to(desktop: &Desktop, app: &App, name: &str) -> Result<()> {
+    for _ in 0..40 {
+        if app.focus().await? == name || app.focus().await?.lines().next() == Some(name) {
+            return Ok(());
+        }
+        desktop.press(&["Tab"])?;
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    }
+    app.wait_focus(name).await
+}
+
+/// What a paste gives; it must be what the dialog shows, and be marked as a secret.
+async fn copied_key(desktop: &Desktop, app: &App) -> Result<String> {
+    let key = desktop.clipboard()?;
+    let shown = app.text("[role=dialog] code.key").await?;
+    ensure!(key == shown.trim(), "the clipboard holds something else than the key shown");
+    ensure!(key.len() == 43 && key.starts_with("ul_"), "a whole key");
+    ensure!(desktop.clipboard_targets()?.contains("x-kde-passwordManagerHint"), "kept out of clipboard histories");
+    Ok(key)
+}
+
+fn accepted_by_the_service(desktop: &Desktop, app: &App, key: &str) -> Result<()> {
+    let summary = ul(desktop, key, app.port, SUMMARY)?;
+    ensure!(summary.code == Some(0) && summary.stdout.contains("\"plan\": \"free\""), "{summary:?}");
+    Ok(())
+}
+
+async fn refused_after_the_revocation(desktop: &Desktop, app: &App, key: &str, name: &str) -> Result<()> {
+    app.wait_text(&format!("{name} was revoked")).await?;
+    for arguments in [SUMMARY, API_KEYS] {
+        let refused = ul(desktop, key, app.port, arguments)?;
+        ensure!(refused.code == Some(1), "{refused:?}");
+        ensure!(refused.stderr.contains("API request failed (HTTP 401): Invalid API key"), "{refused:?}");
+    }
+    app.wait_text("No keys yet").await
+}
+
+/// The text of the row that names the key.
+async fn row(app: &App, name: &str) -> Result<String> {
+    let script = "return [...document.querySelectorAll('tbody tr')]
+        .map(row => row.innerText).find(text => text.includes(arguments[0])) ?? '';";
+    Ok(app.script(script, vec![json!(name)]).await?.as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_key_that_may_read_lists_the_keys_with_ul() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let reader = app.invoke("create_key", json!({ "name": "reader", "scopes": ["read"] })).await?.expect("created");
+    let trainer =
+        app.invoke("create_key", json!({ "name": "trainer", "scopes": ["training"] })).await?.expect("created");
+    let listed = ul(&desktop, reader["key"].as_str().unwrap_or_default(), app.port, API_KEYS)?;
+    ensure!(listed.code == Some(0) && listed.stdout.contains("\"name\": \"trainer\""), "{listed:?}");
+    let denied = ul(&desktop, trainer["key"].as_str().unwrap_or_default(), app.port, API_KEYS)?;
+    ensure!(denied.stderr.contains("(HTTP 403): Permission denied for this operation"), "{denied:?}");
+    app.wait_text("trainer").await
+}

@@ -1,0 +1,7 @@
+//! The real window, driven as a person would: one file for each story.
+
+mod database;
+mod journey;
+mod port;
+mod restart;
+mod secret;

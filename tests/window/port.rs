@@ -1,0 +1,78 @@
+//! The port: when it is taken, the window says by whom and offers the next one; it can be changed at any time.
+
+use std::net::TcpListener;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use ulkeys_tests::{App, Desktop, ul};
+
+/// Lets the app find its port taken.
+fn take_port(desktop: &Desktop) -> Result<TcpListener> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    std::fs::create_dir_all(desktop.data())?;
+    let settings = json!({ "port": listener.local_addr()?.port() });
+    std::fs::write(desktop.data().join("settings.json"), settings.to_string())?;
+    Ok(listener)
+}
+
+#[tokio::test]
+async fn a_taken_port_names_its_user_and_the_next_free_one_works() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let listener = take_port(&desktop)?;
+    let port = listener.local_addr()?.port();
+    let app = App::start(&desktop).await?;
+    app.wait_text(&format!("Port {port} is used by")).await?;
+    app.wait_text(&format!("(process {})", std::process::id())).await?;
+    let refused = app.invoke("list_keys", json!({})).await?.expect_err("not running");
+    ensure!(refused["code"] == "SERVICE_UNAVAILABLE", "{refused}");
+
+    let status = app.invoke("service_status", json!({})).await?.expect("told");
+    let next = status["nextFree"].as_u64().context("a free port")?;
+    app.click(&format!("Use port {next}")).await?;
+    app.wait_text("No keys yet").await?;
+    app.wait_text(&format!("127.0.0.1:{next}")).await?;
+    let created = app.invoke("create_key", json!({ "name": "key", "scopes": ["read"] })).await?.expect("created");
+    let key = created["key"].as_str().context("a key")?;
+    let summary = ul(&desktop, key, u16::try_from(next)?, &["cloud", "account", "summary"])?;
+    ensure!(summary.code == Some(0), "{summary:?}");
+    app.quit().await?;
+
+    let app = App::start(&desktop).await?;
+    ensure!(u64::from(app.port) == next, "the choice is kept");
+    app.wait_text("key").await
+}
+
+#[tokio::test]
+async fn a_freed_port_is_taken_on_another_try() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let listener = take_port(&desktop)?;
+    let app = App::start(&desktop).await?;
+    app.wait_text("is used by").await?;
+    app.click("Try again").await?;
+    app.wait_text("is used by").await?;
+    drop(listener);
+    app.click("Try again").await?;
+    app.wait_text("No keys yet").await
+}
+
+#[tokio::test]
+async fn the_port_can_be_changed_but_not_to_a_taken_one() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.wait_text("No keys yet").await?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    for (port, reason) in [(json!(taken.local_addr()?.port()), "in use"), (json!(80), "1024"), (json!(0), "1024")] {
+        let refused = app.invoke("change_port", json!({ "port": port })).await?.expect_err("refused");
+        ensure!(refused["error"].as_str().is_some_and(|error| error.contains(reason)), "{refused}");
+    }
+    app.wait_text(&format!("127.0.0.1:{}", app.port)).await?;
+
+    let free = ulkeys_tests::free_port()?;
+    let status = app.invoke("change_port", json!({ "port": free })).await?.expect("changed");
+    ensure!(status["state"] == "running" && status["port"] == free, "{status}");
+    app.wait_text(&format!("127.0.0.1:{free}")).await?;
+    app.invoke("copy_service_url", json!({})).await?.expect("copied");
+    let line = desktop.clipboard()?;
+    ensure!(line == format!("export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{free}"), "{line}");
+    Ok(())
+}

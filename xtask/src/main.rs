@@ -1,0 +1,59 @@
+//! `cargo xtask COMMAND`: everything that a developer runs, from a machine that has only Rust, Node and apt.
+
+mod run;
+mod setup;
+mod shell;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use shell::{Step, app, cargo, root};
+
+/// Developer commands of UL Keys.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing, build the app and open its window.
+    Run {
+        /// Build with optimisations, as for a release.
+        #[arg(long)]
+        release: bool,
+    },
+    /// Install what is missing and run every check and test.
+    Test,
+    /// Install what the other commands need.
+    Setup,
+    /// Measure the key service beside a bare route, as ratios.
+    Bench,
+    /// Take the README's pictures again, from the real window.
+    Screenshots,
+    /// Write TypeScript's view of the Rust types again.
+    Bindings,
+}
+
+fn main() -> Result<()> {
+    std::env::set_current_dir(root())?;
+    match Arguments::parse().command {
+        Task::Run { release } => run::run(release),
+        Task::Test => test::test(),
+        Task::Setup => setup::for_tests(),
+        Task::Bench => cargo(&["run", "--release", "--package", "ulkeys-tests", "--bin", "bench"]).run(),
+        Task::Screenshots => {
+            setup::for_tests()?;
+            app(false)?;
+            cargo(&["run", "--package", "ulkeys-tests", "--bin", "screenshots"]).run()
+        }
+        Task::Bindings => {
+            setup::for_running()?;
+            shell::ui(&["run", "build"]).run()?;
+            cargo(&["test", "--package", "ul-keys", "bindings"]).env("UPDATE_BINDINGS", "1").run()
+        }
+    }
+}

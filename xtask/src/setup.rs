@@ -1,0 +1,132 @@
+//! Installing what a fresh Debian or Ubuntu machine lacks. Everything else goes below `target/tools`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+use anyhow::{Result, bail};
+
+use crate::shell::{Step, cargo, is_installed, target, ui};
+
+/// To build the app, and to open it where there is no display.
+const TO_RUN: &[&str] = &[
+    "build-essential",
+    "pkg-config",
+    "libwebkit2gtk-4.1-dev",
+    "librsvg2-dev",
+    "at-spi2-core",
+    "dbus",
+    "fonts-dejavu-core",
+    "fonts-noto-core",
+    "imagemagick",
+    "openbox",
+    "xdotool",
+    "xvfb",
+];
+/// To drive the real window, in German too, and to run the published client.
+const TO_TEST: &[&str] = &["locales", "python3-venv", "webkit2gtk-driver", "xclip"];
+
+const CARGO_DENY: &str = "0.20.2";
+/// The published client of the platform (PyPI).
+const UL_CLIENT: &str = "ultralytics-platform==0.1.99";
+
+/// What `cargo xtask run` needs.
+pub fn for_running() -> Result<()> {
+    install_packages(TO_RUN)?;
+    install_page_packages()
+}
+
+/// What `cargo xtask test` needs.
+pub fn for_tests() -> Result<()> {
+    install_packages(&[TO_RUN, TO_TEST].concat())?;
+    install_page_packages()?;
+    install_german()?;
+    install_ul_client()?;
+    install_cargo_deny()
+}
+
+/// Where cargo-deny is.
+pub fn cargo_deny() -> PathBuf {
+    tools().join("cargo-deny/bin/cargo-deny")
+}
+
+fn tools() -> PathBuf {
+    target().join("tools")
+}
+
+fn install_packages(packages: &[&str]) -> Result<()> {
+    if !is_installed("apt-get") {
+        eprintln!("Not a Debian or Ubuntu machine: please install the equivalents of {}", packages.join(" "));
+        return Ok(());
+    }
+    let missing: Vec<_> = packages.iter().filter(|package| !has_package(package)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    as_root("apt-get").arg("update").run()?;
+    as_root("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(missing).run()
+}
+
+fn has_package(package: &str) -> bool {
+    let query =
+        Command::new("dpkg-query").args(["--show", "--showformat=${Status}", package]).stderr(Stdio::null()).output();
+    query.is_ok_and(|output| output.stdout.ends_with(b"ok installed"))
+}
+
+fn as_root(program: &str) -> Command {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    let mut command = Command::new(if is_root { "env" } else { "sudo" });
+    command.args(["DEBIAN_FRONTEND=noninteractive", program]);
+    command
+}
+
+fn install_page_packages() -> Result<()> {
+    if !is_installed("npm") {
+        bail!("npm is missing: install Node.js 20.19 or newer");
+    }
+    if is_newer("ui/node_modules/.package-lock.json", "ui/package-lock.json") {
+        return Ok(());
+    }
+    ui(&["ci", "--no-audit", "--no-fund"]).run()
+}
+
+fn is_newer(made: impl AsRef<Path>, from: impl AsRef<Path>) -> bool {
+    let time = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    time(made.as_ref()) > time(from.as_ref())
+}
+
+/// Compiles a German locale for the tests, without making it the machine's.
+fn install_german() -> Result<()> {
+    let locale = tools().join("locale/de_DE.UTF-8");
+    if locale.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(tools().join("locale"))?;
+    Command::new("localedef").args(["--inputfile=de_DE", "--charmap=UTF-8"]).arg(locale).run()
+}
+
+fn install_ul_client() -> Result<()> {
+    let environment = tools().join("ul");
+    let mark = environment.join(UL_CLIENT);
+    if mark.exists() {
+        return Ok(());
+    }
+    Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment).run()?;
+    let pip = environment.join("bin/pip");
+    Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", UL_CLIENT]).run()?;
+    Ok(std::fs::write(mark, "")?)
+}
+
+fn install_cargo_deny() -> Result<()> {
+    let folder = tools().join("cargo-deny");
+    let mark = folder.join(CARGO_DENY);
+    if mark.exists() {
+        return Ok(());
+    }
+    // Unoptimised, because it runs once for a minute of building saved.
+    cargo(&["install", "cargo-deny", "--locked", "--debug", "--version", CARGO_DENY, "--root"])
+        .arg(&folder)
+        .env("CARGO_TARGET_DIR", target().join("tools/cargo-deny-build"))
+        .run()?;
+    Ok(std::fs::write(mark, "")?)
+}

@@ -1,0 +1,75 @@
+//! Running other programs, and saying which.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+/// The folder of the workspace.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// A command of the toolchain that runs this one.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+/// An npm command of the page.
+pub fn ui(arguments: &[&str]) -> Command {
+    let mut command = Command::new("npm");
+    command.args(arguments).current_dir("ui");
+    command
+}
+
+/// Builds the page and then the program that embeds it.
+pub fn app(release: bool) -> Result<PathBuf> {
+    ui(&["run", "build"]).run()?;
+    let mut build = cargo(&["build", "--package", "ul-keys"]);
+    if release {
+        build.arg("--release");
+    }
+    build.run()?;
+    Ok(target().join(if release { "release" } else { "debug" }).join("ul-keys"))
+}
+
+/// The folder of everything that is built or installed for the workspace.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Whether a program of this name can be started.
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// One command, run in the foreground.
+pub trait Step {
+    /// Runs it to its end, after saying what is run.
+    ///
+    /// # Errors
+    /// When it cannot be started, or fails.
+    fn run(&mut self) -> Result<()>;
+}
+
+impl Step for Command {
+    fn run(&mut self) -> Result<()> {
+        let line = describe(self);
+        eprintln!("\n> {line}");
+        let status = self.status().with_context(|| format!("`{line}` cannot be started"))?;
+        if !status.success() {
+            bail!("`{line}` failed: {status}");
+        }
+        Ok(())
+    }
+}
+
+/// The command as one would type it, without the folder of the program.
+pub fn describe(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy();
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy());
+    std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
+}
