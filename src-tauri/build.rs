@@ -3,6 +3,7 @@
 fn main() {
     let commands = &[
         "change_port",
+        "clear_clipboard",
         "copy_key",
         "copy_key_id",
         "copy_service_url",

@@ -91,22 +91,26 @@ async fn every_state(look: Look, folder: &Path) -> Result<()> {
     window.take(&picture("08-create-admin")).await?;
     window.submit().await?;
     window.take(&picture("09-one-time")).await?;
-    let close = "[...document.querySelectorAll('[role=dialog] button')].at(-1).click();";
-    window.app.script(close, Vec::new()).await?;
+    let last = "[...document.querySelectorAll('[role=dialog] button')].at(-1).click();";
+    window.app.script(last, Vec::new()).await?;
     window.take(&picture("10-one-time-asks")).await?;
+    window.press_selector("[role=dialog] code.key + button").await?;
+    window.take(&picture("11-one-time-copied")).await?;
+    window.app.script(last, Vec::new()).await?;
+    window.take(&picture("12-key-on-clipboard")).await?;
     drop(window);
 
     let window = Window::open(look, Keys::Hostile).await?;
-    window.take(&picture("11-hostile-names")).await?;
+    window.take(&picture("13-hostile-names")).await?;
     drop(window);
 
     let window = Window::open(look, Keys::Damaged).await?;
-    window.take(&picture("12-database")).await?;
+    window.take(&picture("14-database")).await?;
     drop(window);
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let window = Window::open(look, Keys::PortTaken(taken.local_addr()?.port())).await?;
-    window.take(&picture("13-port")).await
+    window.take(&picture("15-port")).await
 }
 
 /// What the window finds when it opens.

@@ -38,6 +38,7 @@ pub fn run() {
             commands::keys::copy_key_id,
             commands::keys::list_keys,
             commands::keys::revoke_key,
+            commands::secrets::clear_clipboard,
             commands::secrets::copy_key,
             commands::secrets::create_key,
             commands::secrets::discard_secret,
@@ -46,10 +47,11 @@ pub fn run() {
             let paths = paths::Paths::find(app.handle())?;
             log::start(&paths.logs);
             let state = AppState::new(paths);
-            let service = state.service.clone();
+            let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
             let port = state.settings.port();
             app.manage(state);
             tauri::async_runtime::spawn(async move { service.start(port).await });
+            tauri::async_runtime::spawn(async move { clipboard.keep_clear().await });
             quit_on_signals(app.handle().clone());
             window::open(app.handle())?;
             Ok(())
@@ -60,6 +62,9 @@ pub fn run() {
             if let RunEvent::Exit = event {
                 let state = app.state::<AppState>();
                 state.held_secret.forget();
+                if let Err(error) = state.clipboard.clear_key() {
+                    tracing::warn!(%error, "the clipboard could not be cleared");
+                }
                 tauri::async_runtime::block_on(state.service.stop());
                 tracing::info!("stopped");
             }

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,11 +14,13 @@ pub(crate) const DEFAULT_PORT: u16 = 8576;
 #[serde(rename_all = "camelCase", default)]
 struct Values {
     port: u16,
+    /// After how many seconds a copied key is taken off the clipboard, 10 to 120; `null` for never.
+    clipboard_seconds: Option<u64>,
 }
 
 impl Default for Values {
     fn default() -> Self {
-        Self { port: DEFAULT_PORT }
+        Self { port: DEFAULT_PORT, clipboard_seconds: Some(60) }
     }
 }
 
@@ -49,10 +52,15 @@ impl Settings {
         self.values().port
     }
 
+    /// How long a copied key stays on the clipboard; `None` for as long as it likes.
+    pub(crate) fn clipboard_time(&self) -> Option<Duration> {
+        self.values().clipboard_seconds.map(|seconds| Duration::from_secs(seconds.clamp(10, 120)))
+    }
+
     /// Keeps another port. On an error nothing changes, in memory or on disk.
     pub(crate) fn set_port(&self, port: u16) -> std::io::Result<()> {
         let mut values = self.values();
-        let changed = Values { port };
+        let changed = Values { port, ..values.clone() };
         write(&self.path, &changed)?;
         *values = changed;
         Ok(())

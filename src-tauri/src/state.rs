@@ -16,7 +16,7 @@ use crate::settings::Settings;
 pub(crate) struct AppState {
     pub(crate) service: Arc<KeyService>,
     pub(crate) settings: Settings,
-    pub(crate) clipboard: Clipboard,
+    pub(crate) clipboard: Arc<Clipboard>,
     pub(crate) held_secret: HeldSecret,
     watcher: Mutex<Option<AbortHandle>>,
 }
@@ -26,7 +26,7 @@ impl AppState {
         Self {
             service: Arc::new(KeyService::new(paths.database)),
             settings: Settings::load(paths.settings),
-            clipboard: Clipboard::default(),
+            clipboard: Arc::default(),
             held_secret: HeldSecret::default(),
             watcher: Mutex::default(),
         }

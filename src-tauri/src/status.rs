@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use ts_rs::TS;
+use ulkeys_domain::Timestamp;
 use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
 
 /// How the key service is.
@@ -43,4 +44,11 @@ pub(crate) enum AppEvent {
     Status { status: ServiceStatus },
     /// Keys changed.
     Keys { event: KeyEvent },
+    /// A key was copied, or taken off the clipboard again.
+    #[serde(rename_all = "camelCase")]
+    Clipboard {
+        /// When it will be taken off; `null` when there is nothing to take off.
+        #[ts(type = "string | null")]
+        clears_at: Option<Timestamp>,
+    },
 }

@@ -8,6 +8,7 @@ use tauri::ipc::Channel;
 use ulkeys_client::Client;
 use ulkeys_domain::wire::ErrorCode;
 
+use crate::clipboard::Clipboard;
 use crate::embedded::KeyService;
 use crate::error::{CommandError, Result};
 use crate::state::AppState;
@@ -56,14 +57,16 @@ pub(crate) fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
 /// Tells the page of every change from now on. The page calls it once; a second call replaces the first.
 #[tauri::command]
 pub(crate) async fn watch(state: State<'_, AppState>, channel: Channel<AppEvent>) -> Result<()> {
-    let service = state.service.clone();
-    let watcher = tokio::spawn(async move { follow(&service, &channel).await });
+    let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
+    let watcher = tokio::spawn(async move {
+        tokio::join!(follow_service(&service, &channel), follow_clipboard(&clipboard, &channel));
+    });
     state.set_watcher(Some(watcher.abort_handle()));
     Ok(())
 }
 
 /// Forwards states and key events until the page is gone.
-async fn follow(service: &KeyService, page: &Channel<AppEvent>) {
+async fn follow_service(service: &KeyService, page: &Channel<AppEvent>) {
     let mut status = service.subscribe();
     loop {
         let current = status.borrow_and_update().clone();
@@ -78,6 +81,17 @@ async fn follow(service: &KeyService, page: &Channel<AppEvent>) {
             None => status.changed().await,
         };
         if changed.is_err() {
+            return;
+        }
+    }
+}
+
+/// Forwards what becomes of a copied key until the page is gone.
+async fn follow_clipboard(clipboard: &Clipboard, page: &Channel<AppEvent>) {
+    let mut clears_at = clipboard.clears_at();
+    loop {
+        let event = AppEvent::Clipboard { clears_at: *clears_at.borrow_and_update() };
+        if page.send(event).is_err() || clears_at.changed().await.is_err() {
             return;
         }
     }

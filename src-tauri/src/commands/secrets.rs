@@ -1,4 +1,4 @@
-//! The three commands that touch a plaintext: make it, copy it, forget it.
+//! The commands that touch a plaintext: make it, copy it, take it off the clipboard, forget it.
 
 use tauri::State;
 use ulkeys_domain::Secret;
@@ -21,9 +21,17 @@ pub(crate) async fn create_key(state: State<'_, AppState>, name: String, scopes:
 /// Copies the key whose dialog is open.
 #[tauri::command(async)]
 pub(crate) fn copy_key(state: State<'_, AppState>, key_id: String) -> Result<()> {
-    let copied = state.held_secret.lend(&parse_key_id(&key_id)?, |secret| state.clipboard.copy_secret(secret));
+    let copied = state
+        .held_secret
+        .lend(&parse_key_id(&key_id)?, |secret| state.clipboard.copy_secret(secret, state.settings.clipboard_time()));
     Ok(copied
         .ok_or_else(|| CommandError::new(ErrorCode::SecretGone, "the key is no longer held and cannot be copied"))??)
+}
+
+/// Takes the copied key off the clipboard now, if it is still there.
+#[tauri::command(async)]
+pub(crate) fn clear_clipboard(state: State<'_, AppState>) -> Result<()> {
+    Ok(state.clipboard.clear_key()?)
 }
 
 /// Forgets the plaintext; the dialog is closed.

@@ -114,6 +114,13 @@ export const de: Messages = {
     closeAnyway: 'Trotzdem schließen',
   },
 
+  clipboard: {
+    about: 'Zwischenablage',
+    clearsIn: (seconds) => `Noch ${seconds} ${seconds === 1 ? 'Sekunde' : 'Sekunden'} in der Zwischenablage`,
+    clearNow: 'Jetzt entfernen',
+    cleared: 'Der Schlüssel ist nicht mehr in der Zwischenablage',
+  },
+
   revoke: {
     title: (name) => `${isolated(name)} widerrufen?`,
     effect:

@@ -144,6 +144,13 @@ export const en = {
     closeAnyway: 'Close anyway',
   },
 
+  clipboard: {
+    about: 'Clipboard',
+    clearsIn: (seconds: number) => `On the clipboard for another ${seconds} ${seconds === 1 ? 'second' : 'seconds'}`,
+    clearNow: 'Clear now',
+    cleared: 'The key is no longer on the clipboard',
+  },
+
   revoke: {
     title: (name: string) => `Revoke ${isolated(name)}?`,
     effect: 'Programs that use this key stop working at once. This cannot be undone.',

@@ -24,6 +24,9 @@ export const createKey = (request: CreateKey) => call<CreatedKey>('create_key', 
 /** Puts the key that was just created on the clipboard. */
 export const copyKey = (keyId: string) => call<null>('copy_key', { keyId });
 
+/** Takes the copied key off the clipboard, if it is still there. */
+export const clearClipboard = () => call<null>('clear_clipboard');
+
 /** Makes the app forget the plaintext of the key that was just created. */
 export const discardSecret = () => call<null>('discard_secret');
 

@@ -134,4 +134,8 @@ usedBy: PortUser | null,
  */
 nextFree: number | null, } | { "state": "databaseProblem", problem: DatabaseProblem, path: string, detail: string, } | { "state": "stopped", detail: string, };
 
-export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "keys", event: KeyEvent, };
+export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
+/**
+ * When it will be taken off; `null` when there is nothing to take off.
+ */
+clearsAt: string | null, };

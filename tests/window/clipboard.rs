@@ -1,0 +1,73 @@
+//! A copied key leaves the clipboard again, and nothing else does.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use ulkeys_tests::{App, Desktop, free_port};
+
+/// An app that takes keys off after ten seconds, with a key on the clipboard.
+async fn with_copied_key() -> Result<(Desktop, App, String)> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    let settings = json!({ "port": free_port()?, "clipboardSeconds": 10 });
+    std::fs::write(desktop.data().join("settings.json"), settings.to_string())?;
+    let app = App::start(&desktop).await?;
+    app.click("Create Key").await?;
+    app.control("Name").await?.send_keys("copied").await?;
+    app.click("read").await?;
+    app.click("Create").await?;
+    app.wait_text("Copy your key").await?;
+    app.click("Copy").await?;
+    app.wait_text("On the clipboard for another").await?;
+    let key = desktop.clipboard()?;
+    ensure!(key.starts_with("ul_"), "the key is on the clipboard");
+    app.click("Done").await?;
+    app.wait_gone(&key).await?;
+    app.wait_text("On the clipboard for another").await?;
+    Ok((desktop, app, key))
+}
+
+fn copy_elsewhere(desktop: &Desktop, text: &str) -> Result<()> {
+    let mut xclip = desktop.command("xclip");
+    // The copy that stays behind to serve the text must not hold our pipe open.
+    let mut child =
+        xclip.args(["-selection", "clipboard", "-in"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    child.stdin.take().context("a pipe")?.write_all(text.as_bytes())?;
+    ensure!(child.wait()?.success(), "xclip");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_copied_key_is_taken_off_after_the_set_time() -> Result<()> {
+    let (desktop, app, _) = with_copied_key().await?;
+    app.wait_gone("On the clipboard for another").await?;
+    ensure!(desktop.clipboard().map_or_else(|_| String::new(), |text| text).is_empty(), "still there");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_copied_since_stays() -> Result<()> {
+    let (desktop, app, _) = with_copied_key().await?;
+    copy_elsewhere(&desktop, "a shopping list")?;
+    app.wait_gone("On the clipboard for another").await?;
+    ensure!(desktop.clipboard()? == "a shopping list", "somebody else's text was taken off");
+    app.quit().await?;
+    ensure!(desktop.clipboard()? == "a shopping list", "not on quitting either");
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_can_be_taken_off_at_once_and_is_on_quitting() -> Result<()> {
+    let (desktop, app, key) = with_copied_key().await?;
+    app.click("Clear now").await?;
+    app.wait_text("The key is no longer on the clipboard").await?;
+    ensure!(!desktop.clipboard().is_ok_and(|text| text.contains(&key)), "still there");
+    app.quit().await?;
+
+    let (desktop, app, key) = with_copied_key().await?;
+    app.quit().await?;
+    ensure!(!desktop.clipboard().is_ok_and(|text| text.contains(&key)), "left behind on quitting");
+    Ok(())
+}

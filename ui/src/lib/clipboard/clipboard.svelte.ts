@@ -1,0 +1,28 @@
+import { clearClipboard } from '../ipc';
+
+const TICK_MS = 250;
+
+/** How long a copied key stays on the clipboard. */
+export class Clipboard {
+  #clearsAt = $state.raw<number | null>(null);
+  #now = $state.raw(0);
+  /** Whether a dialog tells of it already. */
+  toldByDialog = $state(false);
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** Whole seconds until the app takes the key off; `null` when there is nothing to take off. */
+  readonly secondsLeft = $derived(
+    this.#clearsAt === null ? null : Math.max(0, Math.ceil((this.#clearsAt - this.#now) / 1000)),
+  );
+
+  update(clearsAt: string | null): void {
+    this.#clearsAt = clearsAt === null ? null : Date.parse(clearsAt);
+    this.#now = Date.now();
+    clearInterval(this.#timer);
+    if (clearsAt !== null) this.#timer = setInterval(() => (this.#now = Date.now()), TICK_MS);
+  }
+
+  clear(): Promise<null> {
+    return clearClipboard();
+  }
+}
