@@ -4,13 +4,47 @@ pub(crate) mod connection;
 pub(crate) mod keys;
 pub(crate) mod secrets;
 
+use serde::Deserialize;
+use serde_json::Value;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::ErrorCode;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Result};
 
-fn parse_key_id(text: &str) -> Result<KeyId, CommandError> {
-    KeyId::parse(text).ok_or_else(|| CommandError::new(ErrorCode::ValidationError, "keyId: is not a key's identifier"))
+/// An argument as it came. Read here and not by serde, whose errors repeat the value: it may be a secret put in the
+/// wrong place.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Argument(Value);
+
+impl Argument {
+    fn text(self, field: &str) -> Result<String> {
+        match self.0 {
+            Value::String(text) => Ok(text),
+            _ => Err(invalid(field, "must be a text")),
+        }
+    }
+
+    fn texts(self, field: &str) -> Result<Vec<String>> {
+        let Value::Array(entries) = self.0 else {
+            return Err(invalid(field, "must be a list"));
+        };
+        entries.into_iter().map(|entry| Self(entry).text(field)).collect()
+    }
+
+    fn key_id(self) -> Result<KeyId> {
+        KeyId::parse(&self.text("keyId")?).ok_or_else(|| invalid("keyId", "is not a key's identifier"))
+    }
+
+    /// A port that needs no privilege.
+    fn port(self) -> Result<u16> {
+        let port = self.0.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port >= 1024);
+        port.ok_or_else(|| invalid("port", "must be a whole number from 1024 to 65535"))
+    }
+}
+
+fn invalid(field: &str, reason: &str) -> CommandError {
+    CommandError::new(ErrorCode::ValidationError, format!("{field}: {reason}"))
 }
 
 impl From<arboard::Error> for CommandError {

@@ -9,6 +9,7 @@ mod clipboard;
 mod commands;
 mod embedded;
 mod error;
+mod harden;
 mod log;
 mod paths;
 mod secret;
@@ -26,6 +27,7 @@ use state::AppState;
 /// # Panics
 /// When the window system cannot be reached; the reason is printed.
 pub fn run() {
+    harden::forbid_core_dumps();
     let app = tauri::Builder::default()
         // First, so that a second start ends before it touches the database or the port.
         .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::bring_forward(app)))

@@ -43,7 +43,7 @@ fn copy_elsewhere(desktop: &Desktop, text: &str) -> Result<()> {
 async fn a_copied_key_is_taken_off_after_the_set_time() -> Result<()> {
     let (desktop, app, _) = with_copied_key().await?;
     app.wait_gone("On the clipboard for another").await?;
-    ensure!(desktop.clipboard().map_or_else(|_| String::new(), |text| text).is_empty(), "still there");
+    ensure!(desktop.clipboard().unwrap_or_default().is_empty(), "still there");
     Ok(())
 }
 

@@ -6,3 +6,4 @@ mod journey;
 mod port;
 mod restart;
 mod secret;
+mod surface;

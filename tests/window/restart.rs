@@ -122,6 +122,17 @@ async fn what_was_acknowledged_survives_a_kill() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_crash_writes_no_dump() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", app.pid))?;
+    let dumps = limits.lines().find(|line| line.starts_with("Max core file size")).context("a limit")?;
+    let values: Vec<_> = dumps["Max core file size".len()..].split_whitespace().take(2).collect();
+    ensure!(values == ["0", "0"], "{dumps}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_second_start_brings_the_first_window_forward() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;

@@ -24,7 +24,7 @@ const TO_RUN: &[&str] = &[
     "xvfb",
 ];
 /// To drive the real window, in German too, and to run the published client.
-const TO_TEST: &[&str] = &["locales", "python3-venv", "webkit2gtk-driver", "xclip"];
+const TO_TEST: &[&str] = &["curl", "locales", "python3-venv", "webkit2gtk-driver", "xclip"];
 
 const CARGO_DENY: &str = "0.20.2";
 /// The published client of the platform (PyPI).

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONNECTION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use sse_stream::SseByteStream;
@@ -77,7 +77,9 @@ impl Client {
     /// # Errors
     /// [`ClientError`]. The call is never repeated by itself: a lost answer would leave a key that nobody has.
     pub async fn create_key(&self, key: &CreateKey) -> Result<CreatedKey, ClientError> {
-        let response = self.request(Method::POST, "/api/api-keys").json(key).send().await;
+        // A kept connection would keep the answer in its buffers, on both sides.
+        let request = self.request(Method::POST, "/api/api-keys").header(CONNECTION, "close");
+        let response = request.json(key).send().await;
         read(response.map_err(ClientError::Unreachable)?).await
     }
 

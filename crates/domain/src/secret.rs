@@ -69,7 +69,12 @@ impl Secret {
             return Err(FormatError::Length(String::from_utf8_lossy(text).chars().count()));
         };
         match text[PREFIX.len()..].iter().position(|byte| !is_lower_hex(*byte)) {
-            None => Ok(Self(Box::new(*text))),
+            None => {
+                // Filled in place: a copy on the stack would outlive the value.
+                let mut secret = Box::new([0; LEN]);
+                secret.copy_from_slice(text);
+                Ok(Self(secret))
+            }
             Some(offset) => {
                 let position = PREFIX.len() + offset;
                 Err(match text[position] {

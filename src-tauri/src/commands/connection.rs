@@ -8,6 +8,7 @@ use tauri::ipc::Channel;
 use ulkeys_client::Client;
 use ulkeys_domain::wire::ErrorCode;
 
+use super::{Argument, invalid};
 use crate::clipboard::Clipboard;
 use crate::embedded::KeyService;
 use crate::error::{CommandError, Result};
@@ -31,12 +32,10 @@ pub(crate) async fn retry_service(state: State<'_, AppState>) -> Result<ServiceS
 
 /// Moves the service to another port, for good. When that port is taken, the old one stays.
 #[tauri::command]
-pub(crate) async fn change_port(state: State<'_, AppState>, port: u16) -> Result<ServiceStatus> {
-    if port < 1024 {
-        return Err(CommandError::new(ErrorCode::ValidationError, "port: must be between 1024 and 65535"));
-    }
+pub(crate) async fn change_port(state: State<'_, AppState>, port: Argument) -> Result<ServiceStatus> {
+    let port = port.port()?;
     if !state.service.can_listen_on(port) {
-        return Err(CommandError::new(ErrorCode::ValidationError, "port: is in use by another program"));
+        return Err(invalid("port", "is in use by another program"));
     }
     state.settings.set_port(port).map_err(|error| {
         tracing::warn!(%error, "the settings cannot be saved");

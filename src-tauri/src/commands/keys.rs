@@ -3,7 +3,7 @@
 use tauri::State;
 use ulkeys_domain::wire::{KeyList, RevokedKey};
 
-use super::parse_key_id;
+use super::Argument;
 use crate::error::Result;
 use crate::state::AppState;
 
@@ -15,12 +15,12 @@ pub(crate) async fn list_keys(state: State<'_, AppState>) -> Result<KeyList> {
 
 /// Revokes a key. Answers when the service has committed.
 #[tauri::command]
-pub(crate) async fn revoke_key(state: State<'_, AppState>, key_id: String) -> Result<RevokedKey> {
-    Ok(state.client()?.revoke_key(&parse_key_id(&key_id)?).await?)
+pub(crate) async fn revoke_key(state: State<'_, AppState>, key_id: Argument) -> Result<RevokedKey> {
+    Ok(state.client()?.revoke_key(&key_id.key_id()?).await?)
 }
 
 /// Copies a key's identifier, which is no secret.
 #[tauri::command(async)]
-pub(crate) fn copy_key_id(state: State<'_, AppState>, key_id: String) -> Result<()> {
-    Ok(state.clipboard.copy_text(parse_key_id(&key_id)?.as_str())?)
+pub(crate) fn copy_key_id(state: State<'_, AppState>, key_id: Argument) -> Result<()> {
+    Ok(state.clipboard.copy_text(key_id.key_id()?.as_str())?)
 }

@@ -4,14 +4,15 @@ use tauri::State;
 use ulkeys_domain::Secret;
 use ulkeys_domain::wire::{CreateKey, CreatedKey, ErrorCode};
 
-use super::parse_key_id;
+use super::Argument;
 use crate::error::{CommandError, Result};
 use crate::state::AppState;
 
 /// Makes a key. This answer alone carries the plaintext to the page; the app keeps its own for [`copy_key`].
 #[tauri::command]
-pub(crate) async fn create_key(state: State<'_, AppState>, name: String, scopes: Vec<String>) -> Result<CreatedKey> {
-    let created = state.client()?.create_key(&CreateKey { name, scopes }).await?;
+pub(crate) async fn create_key(state: State<'_, AppState>, name: Argument, scopes: Argument) -> Result<CreatedKey> {
+    let request = CreateKey { name: name.text("name")?, scopes: scopes.texts("scopes")? };
+    let created = state.client()?.create_key(&request).await?;
     if let Ok(copy) = Secret::parse(created.key.0.expose().as_bytes()) {
         state.held_secret.hold(created.info.key_id.clone(), copy);
     }
@@ -20,10 +21,10 @@ pub(crate) async fn create_key(state: State<'_, AppState>, name: String, scopes:
 
 /// Copies the key whose dialog is open.
 #[tauri::command(async)]
-pub(crate) fn copy_key(state: State<'_, AppState>, key_id: String) -> Result<()> {
+pub(crate) fn copy_key(state: State<'_, AppState>, key_id: Argument) -> Result<()> {
     let copied = state
         .held_secret
-        .lend(&parse_key_id(&key_id)?, |secret| state.clipboard.copy_secret(secret, state.settings.clipboard_time()));
+        .lend(&key_id.key_id()?, |secret| state.clipboard.copy_secret(secret, state.settings.clipboard_time()));
     Ok(copied
         .ok_or_else(|| CommandError::new(ErrorCode::SecretGone, "the key is no longer held and cannot be copied"))??)
 }
