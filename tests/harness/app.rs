@@ -178,6 +178,18 @@ impl App {
         Ok(self.control(name).await?.click().await?)
     }
 
+    /// Creates a key through the dialog, up to where its plaintext is shown.
+    ///
+    /// # Errors
+    /// See [`Self::wait`].
+    pub async fn create_in_dialog(&self, name: &str, scope: &str) -> Result<()> {
+        self.click("Create Key").await?;
+        self.control("Name").await?.send_keys(name).await?;
+        self.click(scope).await?;
+        self.click("Create").await?;
+        self.wait_text("Copy your key").await
+    }
+
     /// Visible text of the first element that `selector` finds.
     ///
     /// # Errors

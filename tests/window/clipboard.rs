@@ -14,11 +14,7 @@ async fn with_copied_key() -> Result<(Desktop, App, String)> {
     let settings = json!({ "port": free_port()?, "clipboardSeconds": 10 });
     std::fs::write(desktop.data().join("settings.json"), settings.to_string())?;
     let app = App::start(&desktop).await?;
-    app.click("Create Key").await?;
-    app.control("Name").await?.send_keys("copied").await?;
-    app.click("read").await?;
-    app.click("Create").await?;
-    app.wait_text("Copy your key").await?;
+    app.create_in_dialog("copied", "read").await?;
     app.click("Copy").await?;
     app.wait_text("On the clipboard for another").await?;
     let key = desktop.clipboard()?;

@@ -52,11 +52,7 @@ fn files_with(folder: &Path, text: &str) -> Result<Vec<String>> {
 async fn nothing_of_the_key_is_left() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.click("Create Key").await?;
-    app.control("Name").await?.send_keys("seen-once").await?;
-    app.click("write").await?;
-    app.click("Create").await?;
-    app.wait_text("Copy your key").await?;
+    app.create_in_dialog("seen-once", "write").await?;
     let key = app.text("[role=dialog] code.key").await?.trim().to_owned();
     let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
     let key_id = listed["keys"][0]["keyId"].clone();
@@ -117,11 +113,7 @@ async fn a_reload_and_the_history_bring_nothing_back() -> Result<()> {
 async fn closing_before_copying_asks_once() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.click("Create Key").await?;
-    app.control("Name").await?.send_keys("careful").await?;
-    app.click("read").await?;
-    app.click("Create").await?;
-    app.wait_text("Copy your key").await?;
+    app.create_in_dialog("careful", "read").await?;
     app.click("Done").await?;
     app.wait_text("The key has not been copied yet").await?;
     app.click("Keep open").await?;
