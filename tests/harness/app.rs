@@ -175,7 +175,12 @@ impl App {
     /// # Errors
     /// When there is none of that name.
     pub async fn click(&self, name: &str) -> Result<()> {
-        Ok(self.control(name).await?.click().await?)
+        // The page may put the control elsewhere between finding and clicking it, as when a dialog closes.
+        self.wait(&format!("a click on {name}"), async || match self.control(name).await {
+            Ok(control) => control.click().await.is_ok(),
+            Err(_) => false,
+        })
+        .await
     }
 
     /// Creates a key through the dialog, up to where its plaintext is shown.
