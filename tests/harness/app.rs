@@ -250,6 +250,16 @@ impl App {
         self.gone().await
     }
 
+    /// Closes the window as a person would, and waits until the app has gone.
+    ///
+    /// # Errors
+    /// When it does not go.
+    pub async fn close_window(self, desktop: &Desktop) -> Result<()> {
+        desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window()?])?;
+        desktop.press(&["alt+F4"])?;
+        self.gone().await
+    }
+
     /// Ends the app without any warning.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The real window, driven as a person would: one file for each story.
 
+mod accessibility;
 mod clipboard;
 mod database;
 mod journey;

@@ -32,7 +32,7 @@ async fn everything_is_as_it_was_after_quitting() -> Result<()> {
     let before = app.invoke("list_keys", json!({})).await?.expect("listed");
     ensure!(before["keys"][0]["lastUsedAt"].is_string(), "{before}");
     let port = app.port;
-    app.quit().await?;
+    app.close_window(&desktop).await?;
 
     let app = App::start(&desktop).await?;
     ensure!(app.port == port, "an exported address keeps working");
