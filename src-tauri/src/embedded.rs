@@ -2,7 +2,7 @@
 
 mod ports;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +27,16 @@ pub(crate) struct KeyService {
     running: Mutex<Option<Running>>,
     /// Held while the service starts or stops, so that two clicks do not race.
     changing: tokio::sync::Mutex<()>,
+}
+
+/// Why the service stays where it is.
+pub(crate) enum MoveError {
+    /// Another program listens there.
+    PortInUse,
+    /// The port cannot be opened, for another reason.
+    PortClosed(std::io::Error),
+    /// The choice cannot be kept.
+    NotSaved(std::io::Error),
 }
 
 struct Running {
@@ -57,12 +67,6 @@ impl KeyService {
         self.running().as_ref().map(|running| running.client.clone())
     }
 
-    /// Whether the service could run on `port`, or does.
-    pub(crate) fn can_listen_on(&self, port: u16) -> bool {
-        let is_own = self.running().as_ref().is_some_and(|running| running.port == port);
-        is_own || ports::is_free(port)
-    }
-
     /// Starts the service on `port` of the loopback interface. Problems end up in the status.
     pub(crate) async fn start(self: &Arc<Self>, port: u16) -> ServiceStatus {
         let _changing = self.changing.lock().await;
@@ -76,6 +80,30 @@ impl KeyService {
         self.start_now(port).await
     }
 
+    /// Moves the service to `port`, and keeps that by `save`. The new port is held before the old one is given up.
+    ///
+    /// # Errors
+    /// When the port cannot be had or kept; then nothing has changed.
+    pub(crate) async fn move_to(
+        self: &Arc<Self>,
+        port: u16,
+        save: impl FnOnce() -> std::io::Result<()>,
+    ) -> Result<ServiceStatus, MoveError> {
+        let _changing = self.changing.lock().await;
+        if self.running().as_ref().is_some_and(|running| running.port == port) {
+            return Ok(self.status());
+        }
+        let listener = listen(port).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => MoveError::PortInUse,
+            _ => MoveError::PortClosed(error),
+        })?;
+        save().map_err(MoveError::NotSaved)?;
+        self.stop_now().await;
+        self.status.send_replace(ServiceStatus::Starting);
+        let launched = self.launch(listener, port).await;
+        Ok(self.tell(launched, port))
+    }
+
     /// Stops the service in order: open requests finish, pending last-used times are written.
     pub(crate) async fn stop(&self) {
         let _changing = self.changing.lock().await;
@@ -84,11 +112,22 @@ impl KeyService {
 
     async fn start_now(self: &Arc<Self>, port: u16) -> ServiceStatus {
         self.status.send_replace(ServiceStatus::Starting);
-        let status = match self.launch(port).await {
+        let launched = match listen(port).await {
+            Ok(listener) => self.launch(listener, port).await,
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(ports::in_use(port).await),
+            Err(error) => Err(stopped(format!("port {port} cannot be opened: {error}"))),
+        };
+        self.tell(launched, port)
+    }
+
+    /// Keeps what was launched, and tells everybody how it went.
+    fn tell(&self, launched: Result<Running, ServiceStatus>, port: u16) -> ServiceStatus {
+        let status = match launched {
             Ok(running) => {
-                let url = format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
                 *self.running() = Some(running);
-                ServiceStatus::Running { url, port }
+                let url = url(port);
+                let export_line = format!("export ULTRALYTICS_PLATFORM_URL={url}");
+                ServiceStatus::Running { url, port, export_line }
             }
             Err(status) => status,
         };
@@ -97,12 +136,7 @@ impl KeyService {
         status
     }
 
-    async fn launch(self: &Arc<Self>, port: u16) -> Result<Running, ServiceStatus> {
-        let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
-            Ok(listener) => listener,
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => return Err(ports::in_use(port).await),
-            Err(error) => return Err(stopped(format!("port {port} cannot be opened: {error}"))),
-        };
+    async fn launch(self: &Arc<Self>, listener: TcpListener, port: u16) -> Result<Running, ServiceStatus> {
         let path = self.database.clone();
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await.map_err(stopped)?;
         let store = store.map_err(|error| ServiceStatus::DatabaseProblem {
@@ -112,7 +146,7 @@ impl KeyService {
         })?;
 
         let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(stopped)?;
-        let client = Client::new(&format!("http://127.0.0.1:{port}"), session.expose()).map_err(stopped)?;
+        let client = Client::new(&url(port), session.expose()).map_err(stopped)?;
         let config = Config { session, account: account(), clock: ulkeys_service::system_clock };
         let shutdown = CancellationToken::new();
         let service = ulkeys_service::serve(listener, Arc::new(store), config, shutdown.clone());
@@ -146,6 +180,14 @@ impl KeyService {
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn listen(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+}
+
+fn url(port: u16) -> String {
+    format!("http://{}:{port}", Ipv4Addr::LOCALHOST)
 }
 
 fn stopped(error: impl ToString) -> ServiceStatus {

@@ -23,7 +23,6 @@ pub(crate) fn start(folder: &Path) {
 }
 
 fn open(folder: &Path) -> Result<RollingFileAppender, Box<dyn std::error::Error>> {
-    std::fs::create_dir_all(folder)?;
     let file = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("ul-keys")

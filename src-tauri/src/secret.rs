@@ -6,25 +6,45 @@ use ulkeys_domain::{KeyId, Secret};
 
 /// At most one plaintext. It is wiped when it is forgotten or replaced.
 #[derive(Default)]
-pub(crate) struct HeldSecret(Mutex<Option<(KeyId, Secret)>>);
+pub(crate) struct HeldSecret(Mutex<Slot>);
+
+#[derive(Default)]
+struct Slot {
+    held: Option<(KeyId, Secret)>,
+    /// How often a plaintext was forgotten.
+    forgotten: u64,
+}
+
+/// The right to hold a plaintext that was asked for before anything else was forgotten.
+pub(crate) struct Ticket(u64);
 
 impl HeldSecret {
-    /// Holds this plaintext instead of any other.
-    pub(crate) fn hold(&self, id: KeyId, secret: Secret) {
-        *self.held() = Some((id, secret));
+    /// To be taken before a plaintext is asked for.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.slot().forgotten)
     }
 
-    /// Wipes the plaintext.
+    /// Holds this plaintext instead of any other, unless the page that asked for it has gone meanwhile.
+    pub(crate) fn hold(&self, ticket: Ticket, id: KeyId, secret: Secret) {
+        let mut slot = self.slot();
+        if slot.forgotten == ticket.0 {
+            slot.held = Some((id, secret));
+        }
+    }
+
+    /// Wipes the plaintext, and any that is still on its way.
     pub(crate) fn forget(&self) {
-        *self.held() = None;
+        let mut slot = self.slot();
+        slot.held = None;
+        slot.forgotten += 1;
     }
 
     /// Lends the plaintext of this key, if it is the one that is held.
     pub(crate) fn lend<T>(&self, id: &KeyId, borrow: impl FnOnce(&Secret) -> T) -> Option<T> {
-        self.held().as_ref().filter(|(held, _)| held == id).map(|(_, secret)| borrow(secret))
+        self.slot().held.as_ref().filter(|(held, _)| held == id).map(|(_, secret)| borrow(secret))
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<(KeyId, Secret)>> {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -38,12 +58,17 @@ mod tests {
         let id = |digit: &str| KeyId::parse(&format!("key_{}", digit.repeat(24))).expect("valid");
         let secret = || Secret::parse(format!("ul_{}", "0".repeat(40)).as_bytes()).expect("valid");
         let held = HeldSecret::default();
-        held.hold(id("1"), secret());
+        held.hold(held.ticket(), id("1"), secret());
         assert_eq!(held.lend(&id("1"), |secret| secret.expose().len()), Some(43));
         assert_eq!(held.lend(&id("2"), |_| ()), None);
-        held.hold(id("2"), secret());
+        held.hold(held.ticket(), id("2"), secret());
         assert_eq!(held.lend(&id("1"), |_| ()), None, "replaced");
         held.forget();
         assert_eq!(held.lend(&id("2"), |_| ()), None);
+
+        let ticket = held.ticket();
+        held.forget();
+        held.hold(ticket, id("1"), secret());
+        assert_eq!(held.lend(&id("1"), |_| ()), None, "the page was reloaded while the key was being made");
     }
 }

@@ -11,8 +11,14 @@ use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
 pub(crate) enum ServiceStatus {
     /// It is being started.
     Starting,
-    /// It answers at `url`.
-    Running { url: String, port: u16 },
+    /// It answers.
+    Running {
+        /// Where, as in `http://127.0.0.1:8576`.
+        url: String,
+        port: u16,
+        /// The line that points a terminal's programs there.
+        export_line: String,
+    },
     /// Its port is taken.
     PortInUse {
         port: u16,

@@ -1,7 +1,7 @@
 //! The real program, driven through WebKit's own WebDriver.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ pub struct AppOptions {
     pub german: bool,
     /// Whether the system's theme is dark.
     pub dark: bool,
+    /// What is logged, as in `RUST_LOG`.
+    pub log: Option<&'static str>,
     /// A user number to run as, instead of the tests' own.
     pub user: Option<u32>,
 }
@@ -47,6 +49,11 @@ pub fn binary() -> PathBuf {
     let tests = std::env::current_exe().expect("a test program");
     let profile = tests.ancestors().find(|folder| folder.join("deps").is_dir()).expect("target/PROFILE");
     profile.join("ul-keys")
+}
+
+/// Where `cargo xtask setup` puts what it installs.
+pub(crate) fn tools() -> PathBuf {
+    binary().with_file_name("../tools")
 }
 
 impl App {
@@ -74,8 +81,10 @@ impl App {
             .stdout(log.try_clone()?)
             .stderr(log);
         if options.german {
-            let locales = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/locale");
-            command.env("LOCPATH", locales).env("LC_ALL", "de_DE.UTF-8").env("LANGUAGE", "de");
+            command.env("LOCPATH", tools().join("locale")).env("LC_ALL", "de_DE.UTF-8").env("LANGUAGE", "de");
+        }
+        if let Some(log) = options.log {
+            command.env("RUST_LOG", log);
         }
         if options.dark {
             command.env("GTK_THEME", "Adwaita:dark");

@@ -1,10 +1,9 @@
 //! The published command line client, unmodified, as `cargo xtask setup` installs it.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 
 use crate::Desktop;
+use crate::app::tools;
 
 /// What a run of `ul` gave.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub struct UlOutput {
 /// # Errors
 /// When the client is not installed.
 pub fn ul(desktop: &Desktop, key: &str, port: u16, arguments: &[&str]) -> Result<UlOutput> {
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/ul/bin/ul");
+    let program = tools().join("ul/bin/ul");
     let output = desktop
         .command(&program)
         .args(arguments)

@@ -29,7 +29,10 @@ async fn reported(desktop: &Desktop, app: &App, database: &Path, title: &str) ->
     app.wait_text(&database.display().to_string()).await?;
     let refused = app.invoke("create_key", json!({ "name": "x", "scopes": ["read"] })).await?.expect_err("refused");
     ensure!(refused["code"] == "SERVICE_UNAVAILABLE", "{refused}");
+    let attempts = || app.output().matches("DatabaseProblem").count();
+    let before_retry = attempts();
     app.click("Try again").await?;
+    app.wait("another attempt", async || attempts() > before_retry).await?;
     app.wait_text(title).await?;
     ensure!(digest()? == before, "the file was changed");
     Ok(())

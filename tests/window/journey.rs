@@ -34,6 +34,8 @@ async fn with_the_mouse() -> Result<()> {
     .await?;
 
     accepted_by_the_service(&desktop, &app, &key)?;
+    let keys = ul(&desktop, &key, app.port, API_KEYS)?;
+    ensure!(keys.code == Some(0) && keys.stdout.contains("ci-pipeline"), "{keys:?}");
     app.wait("a new Last used", async || row(&app, "ci-pipeline").await.is_ok_and(|row| !row.contains("Never")))
         .await?;
 

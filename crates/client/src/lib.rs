@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, future};
 use reqwest::header::{AUTHORIZATION, CONNECTION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -58,6 +58,7 @@ impl Client {
             // A proxy from the environment would see the credential.
             .no_proxy()
             .connect_timeout(TIMEOUT)
+            .read_timeout(STREAM_SILENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(ClientError::Unreachable)?;
@@ -103,14 +104,11 @@ impl Client {
             return Err(refusal(response).await);
         }
         let events = SseByteStream::new(response.bytes_stream());
-        let readable = tokio_stream::StreamExt::timeout(events, STREAM_SILENCE)
-            .take_while(|event| std::future::ready(matches!(event, Ok(Ok(_)))))
-            .filter_map(|event| {
-                let data = event.ok().and_then(Result::ok).and_then(|event| event.data);
-                // An event that this version does not know: list again rather than miss it.
-                let event = data.map(|data| serde_json::from_str(&data).unwrap_or(KeyEvent::Resync));
-                std::future::ready(event)
-            });
+        let readable = events.take_while(|event| future::ready(event.is_ok())).filter_map(|event| {
+            let data = event.ok().and_then(|event| event.data);
+            // An event that this version does not know: list again rather than miss it.
+            future::ready(data.map(|data| serde_json::from_str(&data).unwrap_or(KeyEvent::Resync)))
+        });
         Ok(Box::pin(readable))
     }
 

@@ -93,6 +93,8 @@ const TABLE: &[Rule] = &[
 /// `None` means that no key opens it: the path lies outside `/api`, or two readers could understand it differently
 /// (empty, dot or escaped segments), so that a gateway and its upstream might disagree about what was allowed.
 pub fn requirement(method: &str, path: &str) -> Option<Requirement> {
+    // One trailing slash means the same path.
+    let path = path.strip_suffix('/').unwrap_or(path);
     if !is_plain(path) {
         return None;
     }
@@ -130,12 +132,11 @@ impl Rule {
     }
 }
 
-/// Only unreserved and sub-delimiter characters, no empty, `.` or `..` segment; one trailing slash is harmless.
+/// Only unreserved and sub-delimiter characters, no empty, `.` or `..` segment.
 fn is_plain(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('/') else {
         return false;
     };
-    let inner = inner.strip_suffix('/').unwrap_or(inner);
     inner.split('/').all(|segment| {
         !matches!(segment, "" | "." | "..")
             && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b))
@@ -226,7 +227,15 @@ mod tests {
         ] {
             assert_eq!(requirement("GET", path), None, "{path:?}");
         }
-        assert_eq!(allowed("GET", "/api/datasets/"), DATASETS_READ);
+    }
+
+    #[test]
+    fn a_trailing_slash_changes_nothing() {
+        for path in ["/api/datasets", "/api/models/a/training", "/api/account/summary", "/api/webhooks/models/upload"] {
+            for method in ["GET", "POST"] {
+                assert_eq!(requirement(method, &format!("{path}/")), requirement(method, path), "{method} {path}");
+            }
+        }
     }
 
     proptest! {

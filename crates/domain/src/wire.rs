@@ -189,6 +189,10 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The service failed. The cause is in its log.
     InternalError,
+    /// Another program holds the key database for the moment. Nothing was changed.
+    DatabaseBusy,
+    /// App only: another program listens on the port that was asked for.
+    PortInUse,
     /// App only: the key service does not answer.
     ServiceUnavailable,
     /// App only: the clipboard cannot be used.

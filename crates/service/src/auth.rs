@@ -6,7 +6,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
 use ulkeys_domain::verdict::Refusal;
-use ulkeys_domain::{KeyId, Secret, policy};
+use ulkeys_domain::{KeyHash, KeyId, KeyRecord, Secret, policy};
 
 use crate::error::ApiError;
 use crate::session::SessionToken;
@@ -18,7 +18,7 @@ pub(crate) enum Caller {
     /// The app that embeds the service.
     Session,
     /// The holder of an active key whose scopes allow this request.
-    Key(KeyId),
+    Key { id: KeyId, hash: KeyHash },
 }
 
 enum Credential {
@@ -36,17 +36,24 @@ pub(crate) async fn authorize(
     let caller = match read_credential(request.headers(), &state.config.session)? {
         Credential::Session => Caller::Session,
         Credential::Key(secret) => {
-            let key = state.store.find_by_hash(&secret.hash()).await?.ok_or(Refusal::Unknown)?;
-            if key.revoked_at.is_some() {
-                return Err(Refusal::Revoked.into());
-            }
+            let hash = secret.hash();
+            let key = active_key(&state, &hash).await?;
             policy::check(key.scopes, request.method().as_str(), uri.path())?;
             state.last_used.record(&key.id, state.now());
-            Caller::Key(key.id)
+            Caller::Key { id: key.id, hash }
         }
     };
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
+}
+
+/// The key with this hash, as the store has it now.
+pub(crate) async fn active_key(state: &AppState, hash: &KeyHash) -> Result<KeyRecord, ApiError> {
+    let key = state.store.find_by_hash(hash).await?.ok_or(Refusal::Unknown)?;
+    if key.revoked_at.is_some() {
+        return Err(Refusal::Revoked.into());
+    }
+    Ok(key)
 }
 
 /// Exactly one header, the scheme in any case, one space, and the credential as it was issued.

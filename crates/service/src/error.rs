@@ -53,7 +53,7 @@ impl IntoResponse for ApiError {
                 match error.problem {
                     DatabaseProblem::Locked => {
                         let text = "The key database is in use by another program. Try again.";
-                        answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text)
+                        answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DatabaseBusy, text)
                     }
                     _ => failed(),
                 }

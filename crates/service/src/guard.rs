@@ -41,7 +41,7 @@ fn names_this_host(headers: &HeaderMap, port: u16) -> bool {
     let Some((name, host_port)) = host.to_str().ok().and_then(|host| host.rsplit_once(':')) else {
         return false;
     };
-    let is_local = matches!(name, "127.0.0.1" | "[::1]") || name.eq_ignore_ascii_case("localhost");
+    let is_local = name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost");
     is_local && host_port == port.to_string()
 }
 

@@ -10,7 +10,7 @@ use ulkeys_domain::wire::ErrorCode;
 
 use super::{Argument, invalid};
 use crate::clipboard::Clipboard;
-use crate::embedded::KeyService;
+use crate::embedded::{KeyService, MoveError};
 use crate::error::{CommandError, Result};
 use crate::state::AppState;
 use crate::status::{AppEvent, ServiceStatus};
@@ -30,27 +30,28 @@ pub(crate) async fn retry_service(state: State<'_, AppState>) -> Result<ServiceS
     Ok(state.service.restart(state.settings.port()).await)
 }
 
-/// Moves the service to another port, for good. When that port is taken, the old one stays.
+/// Moves the service to another port, for good. On any error the service stays where it is.
 #[tauri::command]
 pub(crate) async fn change_port(state: State<'_, AppState>, port: Argument) -> Result<ServiceStatus> {
     let port = port.port()?;
-    if !state.service.can_listen_on(port) {
-        return Err(invalid("port", "is in use by another program"));
-    }
-    state.settings.set_port(port).map_err(|error| {
-        tracing::warn!(%error, "the settings cannot be saved");
-        CommandError::new(ErrorCode::SettingsNotSaved, format!("the settings cannot be saved: {error}"))
-    })?;
-    Ok(state.service.restart(port).await)
+    let save = || state.settings.set_port(port);
+    state.service.move_to(port, save).await.map_err(|error| match error {
+        MoveError::PortInUse => CommandError::new(ErrorCode::PortInUse, "port: is in use by another program"),
+        MoveError::PortClosed(error) => invalid("port", &format!("cannot be opened: {error}")),
+        MoveError::NotSaved(error) => {
+            tracing::warn!(%error, "the settings cannot be saved");
+            CommandError::new(ErrorCode::SettingsNotSaved, format!("the settings cannot be saved: {error}"))
+        }
+    })
 }
 
 /// Copies the line that points a terminal's programs at this service.
 #[tauri::command(async)]
 pub(crate) fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
-    let ServiceStatus::Running { url, .. } = state.service.status() else {
+    let ServiceStatus::Running { export_line, .. } = state.service.status() else {
         return Err(CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"));
     };
-    Ok(state.clipboard.copy_text(&format!("export ULTRALYTICS_PLATFORM_URL={url}"))?)
+    Ok(state.clipboard.copy_text(&export_line)?)
 }
 
 /// Tells the page of every change from now on. The page calls it once; a second call replaces the first.

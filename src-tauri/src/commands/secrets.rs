@@ -12,9 +12,10 @@ use crate::state::AppState;
 #[tauri::command]
 pub(crate) async fn create_key(state: State<'_, AppState>, name: Argument, scopes: Argument) -> Result<CreatedKey> {
     let request = CreateKey { name: name.text("name")?, scopes: scopes.texts("scopes")? };
+    let ticket = state.held_secret.ticket();
     let created = state.client()?.create_key(&request).await?;
     if let Ok(copy) = Secret::parse(created.key.0.expose().as_bytes()) {
-        state.held_secret.hold(created.info.key_id.clone(), copy);
+        state.held_secret.hold(ticket, created.info.key_id.clone(), copy);
     }
     Ok(created)
 }

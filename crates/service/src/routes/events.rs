@@ -11,24 +11,31 @@ use futures_util::{Stream, StreamExt as _, future, stream};
 use tokio_stream::wrappers::BroadcastStream;
 use ulkeys_domain::wire::KeyEvent;
 
-use crate::auth::Caller;
+use crate::auth::{Caller, active_key};
+use crate::error::ApiError;
 use crate::state::AppState;
 
 /// The first event is always `resync`: whoever lists the keys after it misses nothing.
+///
+/// A stream must not outlive the key that opened it. The key is read again once its revocation can no longer be missed,
+/// and a stream that lags, and so might have missed it, ends; its reader opens another one, if it may.
 pub(super) async fn stream(
     State(state): State<AppState>,
     Extension(caller): Extension<Caller>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let changes = BroadcastStream::new(state.events.subscribe()).map(|event| event.unwrap_or(KeyEvent::Resync));
-    let events = stream::once(future::ready(KeyEvent::Resync))
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    let changes = BroadcastStream::new(state.events.subscribe());
+    if let Caller::Key { hash, .. } = &caller {
+        active_key(&state, hash).await?;
+    }
+    let events = stream::once(future::ready(Ok(KeyEvent::Resync)))
         .chain(changes)
-        // A stream must not outlive the key that opened it.
-        .take_while(move |event| future::ready(!revokes(event, &caller)))
+        .take_while(move |change| future::ready(matches!(change, Ok(event) if !revokes(event, &caller))))
+        .filter_map(|change| future::ready(change.ok()))
         .take_until(state.shutdown.clone().cancelled_owned())
         .filter_map(|event| future::ready(Event::default().json_data(event).ok().map(Ok)));
-    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 
 fn revokes(event: &KeyEvent, caller: &Caller) -> bool {
-    matches!((event, caller), (KeyEvent::Revoked(revoked), Caller::Key(id)) if revoked.key_id == *id)
+    matches!((event, caller), (KeyEvent::Revoked(revoked), Caller::Key { id, .. }) if revoked.key_id == *id)
 }

@@ -70,6 +70,16 @@ async fn the_scheme_is_case_insensitive_and_an_accepted_key_moves_last_used() {
     }
 }
 
+/// White space around a header's value is no part of it (RFC 9110, section 5.5): no server sees it.
+#[tokio::test]
+async fn white_space_around_the_whole_header_is_none_of_ours() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("ci", &["read"]).await;
+    let request = service.anonymous(Method::GET, "/api/account/summary");
+    let answer = request.header(AUTHORIZATION, format!("  Bearer {key} ")).send().await.expect("answered");
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
 #[tokio::test]
 async fn without_a_credential_no_error_is_named() {
     let service = TestService::start().await;

@@ -68,6 +68,54 @@ async fn every_change_is_told_once() {
     assert_eq!(types, ["revoked", "created"]);
 }
 
+/// Waits until a use of each key was told.
+async fn uses_told(events: &mut Events, key_ids: &[&str]) {
+    let mut missing: Vec<_> = key_ids.to_vec();
+    while !missing.is_empty() {
+        let event = events.next().await.expect("an event");
+        let uses = event["uses"].as_array().cloned().unwrap_or_default();
+        missing.retain(|id| !uses.iter().any(|told| told["keyId"] == *id));
+    }
+}
+
+#[tokio::test]
+async fn uses_shortly_after_one_another_are_all_told() {
+    let service = TestService::start().await;
+    let (first_id, first) = service.key("first", &["read"]).await;
+    let (second_id, second) = service.key("second", &["read"]).await;
+    let mut events = Events::open(&service, &service.session).await;
+    service.summary(&first).await;
+    uses_told(&mut events, &[&first_id]).await;
+    // While the first is being gathered and written.
+    service.summary(&second).await;
+    service.summary(&first).await;
+    uses_told(&mut events, &[&second_id, &first_id]).await;
+}
+
+#[tokio::test]
+async fn uses_are_told_while_the_database_cannot_be_written() {
+    let service = TestService::start().await;
+    let (first_id, first) = service.key("first", &["read"]).await;
+    let (second_id, second) = service.key("second", &["read"]).await;
+    let mut events = Events::open(&service, &service.session).await;
+    let other = rusqlite::Connection::open(service.folder.path().join("keys.db")).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    service.summary(&first).await;
+    uses_told(&mut events, &[&first_id]).await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    service.summary(&second).await;
+    uses_told(&mut events, &[&second_id]).await;
+    assert!(service.listed(&second_id).await["lastUsedAt"].is_string(), "known from memory");
+
+    let refused = service.app(Method::DELETE, &format!("/api/api-keys/{first_id}")).send().await.expect("answered");
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    other.execute_batch("ROLLBACK").expect("unlocked");
+    drop(other);
+    let folder = service.stop().await;
+    let service = TestService::start_in(folder).await;
+    assert!(service.listed(&second_id).await["lastUsedAt"].is_string(), "written once it could be");
+}
+
 #[tokio::test]
 async fn a_stream_ends_with_the_key_that_opened_it() {
     let service = TestService::start().await;

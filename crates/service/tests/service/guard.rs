@@ -15,7 +15,7 @@ async fn a_rebound_name_is_refused() {
         let (status, body) = read(request.send().await.expect("answered")).await;
         assert_eq!((status, &body["code"]), (StatusCode::FORBIDDEN, &"FORBIDDEN".into()), "{host}");
     }
-    for host in [format!("127.0.0.1:{port}"), format!("LocalHost:{port}"), format!("[::1]:{port}")] {
+    for host in [format!("127.0.0.1:{port}"), format!("LocalHost:{port}")] {
         let request = service.app(Method::GET, "/api/api-keys").header(HOST, &host);
         assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK, "{host}");
     }

@@ -100,7 +100,7 @@ export type KeyEvent = { "type": "created" } & ApiKey | { "type": "revoked" } & 
  */
 uses: Array<KeyUse>, } | { "type": "resync" };
 
-export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
+export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
 
 export type ErrorBody = { 
 /**
@@ -124,7 +124,15 @@ name: string,
  */
 pid: number, };
 
-export type ServiceStatus = { "state": "starting" } | { "state": "running", url: string, port: number, } | { "state": "portInUse", port: number, 
+export type ServiceStatus = { "state": "starting" } | { "state": "running", 
+/**
+ * Where, as in `http://127.0.0.1:8576`.
+ */
+url: string, port: number, 
+/**
+ * The line that points a terminal's programs there.
+ */
+exportLine: string, } | { "state": "portInUse", port: number, 
 /**
  * The program that listens there, where the system tells.
  */
