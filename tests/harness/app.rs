@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
-use thirtyfour::{By, Capabilities, WebDriver, WebElement};
+use thirtyfour::{Capabilities, WebDriver, WebElement};
 
 use crate::desktop::Desktop;
 use crate::process::{Child, free_port};
@@ -209,7 +209,10 @@ impl App {
     /// # Errors
     /// When there is none.
     pub async fn text(&self, selector: &str) -> Result<String> {
-        Ok(self.driver.find(By::Css(selector)).await?.text().await?)
+        // WebDriver's own notion of visible text leaves out what is clamped to a number of lines.
+        let script = "return document.querySelector(arguments[0])?.innerText ?? null;";
+        let text = self.script(script, vec![json!(selector)]).await?;
+        Ok(text.as_str().with_context(|| format!("no {selector}"))?.to_owned())
     }
 
     /// Waits until the field for a key's name holds `name`: typed keys arrive one by one.

@@ -98,3 +98,42 @@ async fn read_only() -> Result<()> {
     let app = App::start_with(&desktop, options).await?;
     reported(&desktop, &app, &database, "The key database cannot be written").await
 }
+
+#[tokio::test]
+async fn a_failed_retry_moves_neither_card_nor_focus() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    std::fs::write(desktop.data().join("keys.db"), "not a database ".repeat(1000))?;
+    let app = App::start(&desktop).await?;
+    app.control("Try again").await?;
+    let watch =
+        "window.seen = []; new MutationObserver(() => seen.push(document.body.innerText.includes('is damaged')))
+        .observe(document.body, { subtree: true, childList: true });
+        [...document.querySelectorAll('button')].find(b => b.innerText.trim() === 'Try again').focus();";
+    app.script(watch, Vec::new()).await?;
+    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window()?])?;
+    let attempts = || app.output().matches("DatabaseProblem").count();
+    let before = attempts();
+    desktop.press(&["Return"])?;
+    app.wait("another attempt", async || attempts() > before).await?;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    ensure!(app.focus().await? == "Try again", "the focus went to {}", app.focus().await?);
+    ensure!(app.script("return seen.every(Boolean)", Vec::new()).await? == true, "the card was gone for a moment");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_busy_database_refuses_a_revocation_and_says_why() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.invoke("create_key", json!({ "name": "stays", "scopes": ["read"] })).await?.expect("created");
+    app.click("Actions for stays").await?;
+    app.click("Revoke…").await?;
+    let other = Connection::open(desktop.data().join("keys.db"))?;
+    other.execute_batch("BEGIN IMMEDIATE")?;
+    app.click("Revoke key").await?;
+    app.wait_text("in use by another program").await?;
+    other.execute_batch("ROLLBACK")?;
+    app.click("Revoke key").await?;
+    app.wait_text("stays was revoked").await
+}

@@ -1,11 +1,18 @@
 import { changePort, retryService, type ServiceStatus } from '../ipc';
+import { problemAfter, type Problem } from './problem';
 
 /** What the app knows of the key service. */
 export class Connection {
   #status = $state.raw<ServiceStatus>({ state: 'starting' });
+  #problem = $state.raw<Problem | null>(null);
 
   get status(): ServiceStatus {
     return this.#status;
+  }
+
+  /** Why the service does not run; stays until another attempt has ended. */
+  get problem(): Problem | null {
+    return this.#problem;
   }
 
   get running(): boolean {
@@ -19,19 +26,25 @@ export class Connection {
 
   /** The line that tells programs where the service is. */
   get exportLine(): string | null {
-    return this.url === null ? null : `export ULTRALYTICS_PLATFORM_URL=${this.url}`;
+    return this.#status.state === 'running' ? this.#status.exportLine : null;
   }
 
   update(status: ServiceStatus): void {
     this.#status = status;
+    this.#problem = problemAfter(this.#problem, status);
   }
 
   async retry(): Promise<ServiceStatus> {
-    return (this.#status = await retryService());
+    return this.#answer(await retryService());
   }
 
   async changePort(port: number): Promise<ServiceStatus> {
-    return (this.#status = await changePort(port));
+    return this.#answer(await changePort(port));
+  }
+
+  #answer(status: ServiceStatus): ServiceStatus {
+    this.update(status);
+    return status;
   }
 }
 

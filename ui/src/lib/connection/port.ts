@@ -1,5 +1,5 @@
-export const MIN_PORT = 1024;
-export const MAX_PORT = 65_535;
+const MIN_PORT = 1024;
+const MAX_PORT = 65_535;
 
 /** The port that a text names, or `null` when it names none that may be used. */
 export function parsePort(text: string): number | null {

@@ -23,7 +23,6 @@ export const de: Messages = {
   justNow: 'gerade eben',
   never: 'Nie',
   cancel: 'Abbrechen',
-  close: 'Schließen',
   copy: 'Kopieren',
   copied: 'Kopiert',
   tryAgain: 'Erneut versuchen',
@@ -37,13 +36,16 @@ export const de: Messages = {
     admin: 'Kontoverwaltung; mit Bedacht vergeben',
   },
   failures: {
-    UNAUTHORIZED: 'Der Schlüsseldienst hat diese App nicht anerkannt. Die App neu starten und erneut versuchen.',
+    UNAUTHORIZED: 'Der Schlüsseldienst hat diese App nicht akzeptiert. Die App neu starten und erneut versuchen.',
     FORBIDDEN: 'Der Schlüsseldienst hat das nicht erlaubt.',
     RATE_LIMITED: 'Der Schlüsseldienst ist ausgelastet. Bitte gleich noch einmal versuchen.',
     VALIDATION_ERROR: 'Der Schlüsseldienst hat diese Eingabe nicht angenommen.',
     NOT_FOUND: 'Diesen Schlüssel gibt es nicht mehr.',
     METHOD_NOT_ALLOWED: 'Der Schlüsseldienst hat die Anfrage nicht verstanden.',
-    INTERNAL_ERROR: 'In der App ist ein Fehler aufgetreten. Es wurde nichts verändert; bitte erneut versuchen.',
+    INTERNAL_ERROR: 'In der App ist ein Fehler aufgetreten.',
+    DATABASE_BUSY:
+      'Ein anderes Programm verwendet die Schlüsseldatenbank. Es wurde nichts verändert; bitte erneut versuchen.',
+    PORT_IN_USE: 'Ein anderes Programm verwendet diesen Port. Bitte einen anderen wählen.',
     SERVICE_UNAVAILABLE: 'Der Schlüsseldienst ist nicht erreichbar.',
     CLIPBOARD_UNAVAILABLE: 'Die Zwischenablage ist nicht verfügbar. Den Text markieren und über die Tastatur kopieren.',
     SECRET_GONE: 'Die App hat diesen Schlüssel nicht mehr. Bitte widerrufen und einen neuen erstellen.',
@@ -53,7 +55,7 @@ export const de: Messages = {
 
   keys: {
     title: 'API-Schlüssel',
-    intro: 'Jeder Schlüssel lässt ein Programm ein, und nur so weit, wie seine Berechtigungen reichen.',
+    intro: 'Jeder Schlüssel gewährt einem Programm Zugang, und nur so weit, wie seine Berechtigungen reichen.',
     create: 'Schlüssel erstellen',
     shortcut: (keys) => `Tastenkürzel: ${keys}`,
     unavailable: 'Schlüssel lassen sich wieder erstellen, sobald der Schlüsseldienst läuft.',
@@ -69,8 +71,9 @@ export const de: Messages = {
     revoke: 'Widerrufen…',
     emptyTitle: 'Noch keine Schlüssel',
     emptyText:
-      'Mit einem API-Schlüssel weist ein Programm nach, dass es Modelle, Datensätze und Training nutzen darf. Am besten bekommt jedes Programm einen eigenen: So ist zu sehen, wann er zuletzt verwendet wurde, und er lässt sich beenden, ohne die anderen zu stören.',
+      'Mit einem API-Schlüssel weist ein Programm nach, dass es Modelle, Datensätze und Training nutzen darf. Am besten bekommt jedes Programm einen eigenen: So ist zu sehen, wann er zuletzt verwendet wurde, und er lässt sich widerrufen, ohne die anderen zu stören.',
     listFailed: 'Die Schlüssel lassen sich nicht anzeigen',
+    outdated: 'Diese Liste ist möglicherweise nicht mehr aktuell.',
   },
 
   createKey: {
@@ -97,6 +100,8 @@ export const de: Messages = {
     create: 'Erstellen',
     creating: 'Der Schlüssel wird erstellt',
     failed: 'Der Schlüssel wurde nicht erstellt.',
+    uncertain:
+      'Es ist nicht bekannt, ob der Schlüssel erstellt wurde. Erscheint er in der Liste, bitte widerrufen: Vollständig lässt er sich nicht mehr anzeigen.',
   },
 
   oneTime: {
@@ -107,9 +112,12 @@ export const de: Messages = {
     key: 'API-Schlüssel',
     copied: 'Der Schlüssel wurde kopiert',
     address: 'Programme finden diesen Dienst unter',
-    copyAddress: 'Adresszeile kopieren',
+    addressLater: 'Unter „Schlüsseldienst“ lässt sich die Zeile später jederzeit kopieren.',
     done: 'Fertig',
-    notCopied: 'Der Schlüssel wurde noch nicht kopiert. Trotzdem schließen?',
+    notCopied: 'Der Schlüssel wurde noch nicht kopiert.',
+    replaced:
+      'Der Schlüssel ist nicht mehr in der Zwischenablage. Wenn er noch nicht an seinem Platz ist, bitte erneut kopieren.',
+    consequence: 'Er lässt sich nicht noch einmal anzeigen, nur widerrufen und durch einen neuen ersetzen.',
     keepOpen: 'Offen lassen',
     closeAnyway: 'Trotzdem schließen',
   },
@@ -124,12 +132,13 @@ export const de: Messages = {
   revoke: {
     title: (name) => `${isolated(name)} widerrufen?`,
     effect:
-      'Programme, die diesen Schlüssel verwenden, funktionieren sofort nicht mehr. Das lässt sich nicht rückgängig machen.',
+      'Programme, die diesen Schlüssel verwenden, verlieren sofort den Zugang. Das lässt sich nicht rückgängig machen.',
     prefix: 'Beginnt mit',
     confirm: 'Schlüssel widerrufen',
     revoked: (name) => `${isolated(name)} wurde widerrufen`,
     elsewhere: (name) => `${isolated(name)} war bereits an anderer Stelle widerrufen worden`,
     failed: 'Der Schlüssel wurde nicht widerrufen und funktioniert weiterhin.',
+    uncertain: 'Es ist nicht bekannt, ob der Schlüssel widerrufen wurde. Zur Sicherheit erneut versuchen.',
   },
 
   service: {
@@ -139,10 +148,9 @@ export const de: Messages = {
       running: 'Läuft',
       portInUse: 'Port belegt',
       databaseProblem: 'Datenbankproblem',
-      stopped: 'Angehalten',
+      stopped: 'Gestoppt',
     },
-    purpose: 'Wo diese Zeile gesetzt ist, verwenden Programme diesen Dienst anstelle des öffentlichen.',
-    line: 'Adresse für Programme',
+    purpose: 'Programme, bei denen diese Zeile gesetzt ist, verwenden diesen Dienst anstelle des öffentlichen.',
     copyLine: 'Adresszeile kopieren',
     lineCopied: 'Die Adresszeile wurde kopiert',
     notRunning: 'Die Adresse erscheint hier, sobald der Dienst läuft.',
@@ -150,18 +158,19 @@ export const de: Messages = {
     port: 'Port',
     portHint: 'Eine Zahl von 1024 bis 65535.',
     portInvalid: 'Eine ganze Zahl von 1024 bis 65535 eingeben.',
-    portCaution: 'Programme, die die alte Adresse kennen, brauchen danach die neue.',
+    portCaution: 'Programme mit der alten Adresse müssen danach auf die neue umgestellt werden.',
     savePort: 'Port ändern',
     portChanged: (address) => `Der Schlüsseldienst ist jetzt unter ${address} erreichbar`,
     portTaken: (port) => `Port ${port} wird von einem anderen Programm verwendet. Bitte einen anderen wählen.`,
   },
 
   problem: {
-    portInUse: (port) => `Port ${port} ist belegt`,
-    portUsedBy: (port, name, pid) => `Port ${port} wird von ${name} verwendet (Prozess ${pid})`,
+    portUsedBy: (port, name, pid) => `Port ${port} wird von „${isolated(name)}“ verwendet (Prozess ${pid})`,
     portUsed: (port) => `Port ${port} wird von einem anderen Programm verwendet`,
     portRemedy: 'Das Programm schließen und erneut versuchen, oder den Dienst einen anderen Port verwenden lassen.',
-    portNote: (port) => `Mit Port ${port} brauchen Programme, die die alte Adresse kennen, die neue.`,
+    portExposure:
+      'Programme, die diese Adresse verwenden, haben ihre Schlüssel möglicherweise dorthin gesendet. Wer das andere Programm nicht kennt, sollte die in der Zwischenzeit verwendeten Schlüssel widerrufen.',
+    portNote: (port) => `Mit Port ${port} müssen Programme mit der alten Adresse auf die neue umgestellt werden.`,
     usePort: (port) => `Port ${port} verwenden`,
     database: {
       locked: {
@@ -170,7 +179,8 @@ export const de: Messages = {
       },
       readOnly: {
         title: 'Die Schlüsseldatenbank ist schreibgeschützt',
-        remedy: 'Dem eigenen Benutzerkonto erlauben, die Datei und ihren Ordner zu schreiben, dann erneut versuchen.',
+        remedy:
+          'Dem eigenen Benutzerkonto erlauben, in die Datei und ihren Ordner zu schreiben, dann erneut versuchen.',
       },
       corrupt: {
         title: 'Die Schlüsseldatenbank ist beschädigt',
@@ -191,6 +201,7 @@ export const de: Messages = {
       },
     },
     file: 'Datei',
+    detail: (text) => `Technische Einzelheit: ${text}`,
     stopped: 'Der Schlüsseldienst läuft nicht mehr',
     stoppedRemedy:
       'Bis er wieder läuft, können Programme ihre Schlüssel nicht verwenden. Die Schlüssel selbst sind sicher.',

@@ -38,7 +38,9 @@ const failures: Record<ErrorCode, string> = {
   VALIDATION_ERROR: 'The key service did not accept this entry.',
   NOT_FOUND: 'This key no longer exists.',
   METHOD_NOT_ALLOWED: 'The key service did not understand the request.',
-  INTERNAL_ERROR: 'Something went wrong in the app. Nothing was changed; try again.',
+  INTERNAL_ERROR: 'Something went wrong in the app.',
+  DATABASE_BUSY: 'The key database is in use by another program. Nothing was changed; try again.',
+  PORT_IN_USE: 'Another program uses this port. Choose another one.',
   SERVICE_UNAVAILABLE: 'The key service cannot be reached.',
   CLIPBOARD_UNAVAILABLE: 'The clipboard cannot be used. Select the text and copy it with the keyboard.',
   SECRET_GONE: 'The app no longer holds this key. Revoke it and create a new one.',
@@ -80,7 +82,6 @@ export const en = {
   justNow: 'just now',
   never: 'Never',
   cancel: 'Cancel',
-  close: 'Close',
   copy: 'Copy',
   copied: 'Copied',
   tryAgain: 'Try again',
@@ -107,8 +108,9 @@ export const en = {
     revoke: 'Revoke…',
     emptyTitle: 'No keys yet',
     emptyText:
-      'A program proves with an API key that it may use your models, datasets and training. Give every program a key of its own: you then see when it was last used, and can end one without stopping the others.',
+      'A program proves with an API key that it may use your models, datasets and training. Give every program a key of its own: you then see when it was last used, and can revoke one without stopping the others.',
     listFailed: 'The keys cannot be shown',
+    outdated: 'This list may be out of date.',
   },
 
   createKey: {
@@ -117,7 +119,7 @@ export const en = {
     name: 'Name',
     nameHint: 'Where the key will be used.',
     suggestions: 'Suggestions',
-    nameInUse: 'Another key has this name. That is allowed, but harder to tell apart.',
+    nameInUse: 'Another key has this name. That is allowed, but the two are harder to tell apart.',
     nameProblems,
     scopes: 'Scopes',
     scopesHint: 'Choose only what the program needs.',
@@ -128,6 +130,8 @@ export const en = {
     create: 'Create',
     creating: 'The key is being created',
     failed: 'The key was not created.',
+    uncertain:
+      'It is not known whether the key was created. If it appears in the list, revoke it: its full key cannot be shown.',
   },
 
   oneTime: {
@@ -137,9 +141,11 @@ export const en = {
     key: 'API key',
     copied: 'The key was copied',
     address: 'Programs find this service at',
-    copyAddress: 'Copy the address line',
+    addressLater: 'It can be copied at any time from “Key service”, once the key is in its place.',
     done: 'Done',
-    notCopied: 'The key has not been copied yet. Close anyway?',
+    notCopied: 'The key has not been copied yet.',
+    replaced: 'The key is no longer on the clipboard. If it is not in its place yet, copy it again.',
+    consequence: 'It cannot be shown again: you would have to revoke it and create another.',
     keepOpen: 'Keep open',
     closeAnyway: 'Close anyway',
   },
@@ -159,6 +165,7 @@ export const en = {
     revoked: (name: string) => `${isolated(name)} was revoked`,
     elsewhere: (name: string) => `${isolated(name)} had already been revoked elsewhere`,
     failed: 'The key was not revoked and still works.',
+    uncertain: 'It is not known whether the key was revoked. Try again to be sure.',
   },
 
   service: {
@@ -171,7 +178,6 @@ export const en = {
       stopped: 'Stopped',
     },
     purpose: 'Set this line where your programs run, and they use this service instead of the public one.',
-    line: 'Address for programs',
     copyLine: 'Copy the address line',
     lineCopied: 'The address line was copied',
     notRunning: 'The address appears here as soon as the service runs.',
@@ -186,15 +192,18 @@ export const en = {
   },
 
   problem: {
-    portInUse: (port: number) => `Port ${port} is in use`,
-    portUsedBy: (port: number, name: string, pid: number) => `Port ${port} is used by ${name} (process ${pid})`,
+    portUsedBy: (port: number, name: string, pid: number) =>
+      `Port ${port} is used by “${isolated(name)}” (process ${pid})`,
     portUsed: (port: number) => `Port ${port} is used by another program`,
     portRemedy: 'Close that program and try again, or let the key service use another port.',
+    portExposure:
+      'Programs that use this address may have sent their keys to that program. If you do not know it, revoke the keys that were used meanwhile.',
     portNote: (port: number) =>
       `With port ${port}, programs that were given the old address must be given the new one.`,
     usePort: (port: number) => `Use port ${port}`,
     database: databaseProblems,
     file: 'File',
+    detail: (text: string) => `Technical detail: ${text}`,
     stopped: 'The key service has stopped',
     stoppedRemedy: 'Programs cannot use their keys until it runs again. The keys themselves are safe.',
   },

@@ -8,11 +8,22 @@ const CODES: Record<ErrorCode, true> = {
   NOT_FOUND: true,
   METHOD_NOT_ALLOWED: true,
   INTERNAL_ERROR: true,
+  DATABASE_BUSY: true,
+  PORT_IN_USE: true,
   SERVICE_UNAVAILABLE: true,
   CLIPBOARD_UNAVAILABLE: true,
   SECRET_GONE: true,
   SETTINGS_NOT_SAVED: true,
 };
+
+/** With these refusals it is certain that nothing was changed. */
+const WITHOUT_EFFECT: ReadonlySet<ErrorCode> = new Set([
+  'VALIDATION_ERROR',
+  'FORBIDDEN',
+  'UNAUTHORIZED',
+  'DATABASE_BUSY',
+  'RATE_LIMITED',
+]);
 
 /** Why a command was refused. */
 export class Failure extends Error {
@@ -22,6 +33,11 @@ export class Failure extends Error {
   ) {
     super(code);
     this.name = 'Failure';
+  }
+
+  /** Whether it is certain that the command changed nothing. */
+  get hadNoEffect(): boolean {
+    return WITHOUT_EFFECT.has(this.code);
   }
 }
 

@@ -1,7 +1,7 @@
 import { t } from '../i18n/index.svelte';
 import type { Failure, Scope } from '../ipc';
 import { nameProblem } from './name';
-import { inOrder, type Suggestion } from './scopes';
+import { inOrder, suggested, type Choice } from './scopes';
 
 type Field = 'name' | 'scopes';
 
@@ -12,6 +12,8 @@ export class Draft {
   /** Errors appear once somebody tried to create the key, and then keep in step with the typing. */
   #checked = $state(false);
   #refused = $state.raw<{ field: Field; text: string } | null>(null);
+  /** What a suggestion filled in, and the next one may replace. */
+  #filled: Choice = { name: '', scopes: [] };
 
   get trimmedName(): string {
     return this.name.trim();
@@ -50,9 +52,11 @@ export class Draft {
     return field;
   }
 
-  fill({ name, scopes }: Suggestion): void {
-    this.name = name;
-    this.scopes = [...scopes];
+  fill(suggestion: Choice): void {
+    const { chosen, filled } = suggested(this, this.#filled, suggestion);
+    this.name = chosen.name;
+    this.scopes = [...chosen.scopes];
+    this.#filled = filled;
     this.#refused = null;
   }
 }

@@ -1,9 +1,11 @@
 import { SvelteSet } from 'svelte/reactivity';
 import { listKeys, revokeKey, toFailure, type ApiKey, type Failure, type KeyEvent } from '../ipc';
-import { withKey, withoutKey, withUses } from './list';
+import { newestUses, NO_USES, withKey, withoutKey, withUses } from './list';
 
 const FADE_MS = 150;
 const HIGHLIGHT_MS = 2400;
+/** How long the stream of events gets to begin. */
+const STREAM_MS = 300;
 
 /** The list of keys and what is happening to it. Never holds a plaintext. */
 export class Keys {
@@ -12,7 +14,9 @@ export class Keys {
   #highlighted = $state<string | null>(null);
   readonly #leaving = new SvelteSet<string>();
   readonly #revoked = new SvelteSet<string>();
-  #loading = false;
+  #uses = NO_USES;
+  #loading: Promise<void> | null = null;
+  #listings = 0;
   #changedWhileLoading = false;
 
   /** `null` until the first answer. */
@@ -20,7 +24,7 @@ export class Keys {
     return this.#list;
   }
 
-  /** Why there is no list. */
+  /** Why there is no list, or why it may be out of date. */
   get failure(): Failure | null {
     return this.#failure;
   }
@@ -38,44 +42,57 @@ export class Keys {
     return this.#revoked.has(keyId);
   }
 
+  has(keyId: string): boolean {
+    return this.#list?.some((key) => key.keyId === keyId) ?? false;
+  }
+
   hasName(name: string): boolean {
     return this.#list?.some((key) => key.name === name && !this.isRevoked(key.keyId)) ?? false;
   }
 
-  /** Lists again until an answer is not overtaken by a change. */
-  async load(): Promise<void> {
-    this.#changedWhileLoading = this.#loading;
-    if (this.#loading) return;
-    this.#loading = true;
+  /** Lists again until an answer is not overtaken by a change; whoever asks meanwhile waits for the same answer. */
+  load(): Promise<void> {
+    this.#changedWhileLoading = true;
+    this.#loading ??= this.#fetch().finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  /** Loads unless the stream of events, whose beginning asks for the same, is quicker. */
+  loadSoon(): void {
+    const listings = this.#listings;
+    setTimeout(() => {
+      if (this.#listings === listings) void this.load();
+    }, STREAM_MS);
+  }
+
+  async #fetch(): Promise<void> {
     try {
-      do {
+      while (this.#changedWhileLoading) {
         this.#changedWhileLoading = false;
+        this.#listings += 1;
         const keys = await listKeys();
-        this.#list = keys.filter(({ keyId }) => !this.#revoked.has(keyId));
+        const active = keys.filter(({ keyId }) => !this.#revoked.has(keyId));
+        this.#list = withUses(active, this.#uses);
         this.#failure = null;
-      } while (this.#wasOvertaken());
+      }
     } catch (reason) {
       this.#failure = toFailure(reason);
-    } finally {
-      this.#loading = false;
     }
   }
 
-  #wasOvertaken(): boolean {
-    return this.#changedWhileLoading;
-  }
-
   apply(event: KeyEvent): void {
-    this.#changedWhileLoading = true;
     switch (event.type) {
       case 'created': {
+        this.#changedWhileLoading = true;
         const { keyId, name, keyPrefix, scopes, createdAt, lastUsedAt } = event;
         return this.add({ keyId, name, keyPrefix, scopes, createdAt, lastUsedAt });
       }
       case 'revoked':
         return this.#remove(event.keyId);
       case 'used':
-        if (this.#list) this.#list = withUses(this.#list, event.uses);
+        // Kept, because the answer to a listing under way may be older.
+        this.#uses = newestUses(this.#uses, event.uses);
+        if (this.#list) this.#list = withUses(this.#list, this.#uses);
         return;
       case 'resync':
         void this.load();
@@ -83,7 +100,8 @@ export class Keys {
   }
 
   add(key: ApiKey): void {
-    if (!this.#revoked.has(key.keyId)) this.#list = withKey(this.#list ?? [], key);
+    // Before the first answer one key would pass for all of them; that answer will hold it.
+    if (this.#list && !this.#revoked.has(key.keyId)) this.#list = withKey(this.#list, key);
   }
 
   highlight(keyId: string): void {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ApiKey } from '../ipc';
-import { neighbour, withKey, withoutKey, withUses } from './list';
+import { neighbour, newestUses, NO_USES, withKey, withoutKey, withUses } from './list';
 
 function key(keyId: string, createdAt: string, lastUsedAt: string | null = null): ApiKey {
   return { keyId, name: keyId, keyPrefix: 'ul_00000000', scopes: ['read'], createdAt, lastUsedAt };
@@ -27,12 +27,25 @@ it('removes a key, and does not mind one that is gone', () => {
 });
 
 it('moves the last use forward only', () => {
-  const [first, second] = withUses(keys, [
+  const uses = newestUses(NO_USES, [
     { keyId: 'newer', lastUsedAt: '2026-02-01T12:00:00Z' },
     { keyId: 'older', lastUsedAt: '2026-02-03T00:00:00Z' },
   ]);
+  const [first, second] = withUses(keys, uses);
   expect(first?.lastUsedAt).toBe('2026-02-02T00:00:00Z');
   expect(second?.lastUsedAt).toBe('2026-02-03T00:00:00Z');
+});
+
+it('remembers the newest use, in whatever order they are told', () => {
+  const uses = newestUses(new Map([['known', '2026-02-01T00:00:00Z']]), [
+    { keyId: 'key', lastUsedAt: '2026-02-04T00:00:00Z' },
+    { keyId: 'key', lastUsedAt: '2026-02-03T00:00:00Z' },
+    { keyId: 'known', lastUsedAt: '2026-01-31T00:00:00Z' },
+  ]);
+  expect([...uses]).toEqual([
+    ['known', '2026-02-01T00:00:00Z'],
+    ['key', '2026-02-04T00:00:00Z'],
+  ]);
 });
 
 it('names the row that takes the focus', () => {

@@ -13,11 +13,23 @@ export function withoutKey(keys: readonly ApiKey[], keyId: string): ApiKey[] {
   return keys.filter((key) => key.keyId !== keyId);
 }
 
+/** The newest use of each key, by its identifier. */
+export type Uses = ReadonlyMap<string, string>;
+
+export const NO_USES: Uses = new Map();
+
 /** Messages may overtake one another, so that an older use never replaces a newer one. */
-export function withUses(keys: readonly ApiKey[], uses: readonly KeyUse[]): ApiKey[] {
-  const latest = new Map(uses.map(({ keyId, lastUsedAt }) => [keyId, lastUsedAt]));
+export function newestUses(known: Uses, more: readonly KeyUse[]): Uses {
+  const newest = new Map(known);
+  for (const { keyId, lastUsedAt } of more) {
+    if (isLater(lastUsedAt, newest.get(keyId) ?? null)) newest.set(keyId, lastUsedAt);
+  }
+  return newest;
+}
+
+export function withUses(keys: readonly ApiKey[], uses: Uses): ApiKey[] {
   return keys.map((key) => {
-    const used = latest.get(key.keyId);
+    const used = uses.get(key.keyId);
     return used !== undefined && isLater(used, key.lastUsedAt) ? { ...key, lastUsedAt: used } : key;
   });
 }
