@@ -56,5 +56,8 @@ pub(crate) enum AppEvent {
         /// When it will be taken off; `null` when there is nothing to take off.
         #[ts(type = "string | null")]
         clears_at: Option<Timestamp>,
+        /// How many seconds a copied key stays; `null` for as long as it likes.
+        #[ts(type = "number | null")]
+        stays_seconds: Option<u64>,
     },
 }

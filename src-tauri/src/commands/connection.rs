@@ -58,8 +58,9 @@ pub(crate) fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
 #[tauri::command]
 pub(crate) async fn watch(state: State<'_, AppState>, channel: Channel<AppEvent>) -> Result<()> {
     let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
+    let stays_seconds = state.settings.clipboard_time().map(|time| time.as_secs());
     let watcher = tokio::spawn(async move {
-        tokio::join!(follow_service(&service, &channel), follow_clipboard(&clipboard, &channel));
+        tokio::join!(follow_service(&service, &channel), follow_clipboard(&clipboard, stays_seconds, &channel));
     });
     state.set_watcher(Some(watcher.abort_handle()));
     Ok(())
@@ -87,10 +88,10 @@ async fn follow_service(service: &KeyService, page: &Channel<AppEvent>) {
 }
 
 /// Forwards what becomes of a copied key until the page is gone.
-async fn follow_clipboard(clipboard: &Clipboard, page: &Channel<AppEvent>) {
+async fn follow_clipboard(clipboard: &Clipboard, stays_seconds: Option<u64>, page: &Channel<AppEvent>) {
     let mut clears_at = clipboard.clears_at();
     loop {
-        let event = AppEvent::Clipboard { clears_at: *clears_at.borrow_and_update() };
+        let event = AppEvent::Clipboard { clears_at: *clears_at.borrow_and_update(), stays_seconds };
         if page.send(event).is_err() || clears_at.changed().await.is_err() {
             return;
         }

@@ -15,7 +15,11 @@ export class Clipboard {
     this.#clearsAt === null ? null : Math.max(0, Math.ceil((this.#clearsAt - this.#now) / 1000)),
   );
 
-  update(clearsAt: string | null): void {
+  /** How many seconds a copied key stays; `null` for as long as it likes. */
+  staysSeconds = $state.raw<number | null>(null);
+
+  update(clearsAt: string | null, staysSeconds: number | null): void {
+    this.staysSeconds = staysSeconds;
     this.#clearsAt = clearsAt === null ? null : Date.parse(clearsAt);
     this.#now = Date.now();
     clearInterval(this.#timer);

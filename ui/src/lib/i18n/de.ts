@@ -124,6 +124,7 @@ export const de: Messages = {
 
   clipboard: {
     about: 'Zwischenablage',
+    stays: (seconds) => `Ein kopierter Schlüssel verlässt die Zwischenablage nach ${seconds} Sekunden.`,
     clearsIn: (seconds) => `Noch ${seconds} ${seconds === 1 ? 'Sekunde' : 'Sekunden'} in der Zwischenablage`,
     clearNow: 'Jetzt entfernen',
     cleared: 'Der Schlüssel ist nicht mehr in der Zwischenablage',

@@ -152,6 +152,7 @@ export const en = {
 
   clipboard: {
     about: 'Clipboard',
+    stays: (seconds: number) => `A copied key leaves the clipboard after ${seconds} seconds.`,
     clearsIn: (seconds: number) => `On the clipboard for another ${seconds} ${seconds === 1 ? 'second' : 'seconds'}`,
     clearNow: 'Clear now',
     cleared: 'The key is no longer on the clipboard',

@@ -146,4 +146,8 @@ export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": 
 /**
  * When it will be taken off; `null` when there is nothing to take off.
  */
-clearsAt: string | null, };
+clearsAt: string | null, 
+/**
+ * How many seconds a copied key stays; `null` for as long as it likes.
+ */
+staysSeconds: number | null, };
