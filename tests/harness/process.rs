@@ -2,8 +2,9 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 /// A child process that is killed when it is dropped.
 pub struct Child(std::process::Child);
@@ -31,10 +32,22 @@ impl Drop for Child {
     }
 }
 
-/// A port that nobody listened on a moment ago.
+/// A port that nobody listens on, and that neither another test nor the system gives away: each is handed out once, and
+/// all lie below the range from which Linux takes ports by itself (32768 and above).
 ///
 /// # Errors
-/// When the loopback interface gives none.
+/// When none is left.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    static HANDED_OUT: AtomicU16 = AtomicU16::new(0);
+    const RANGE: std::ops::Range<u16> = 20_000..32_000;
+    // Two runs side by side begin apart from one another.
+    let start = u16::try_from(std::process::id() % u32::from(RANGE.end - RANGE.start))?;
+    for _ in RANGE {
+        let next = start.wrapping_add(HANDED_OUT.fetch_add(1, Ordering::Relaxed));
+        let port = RANGE.start + next % (RANGE.end - RANGE.start);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
