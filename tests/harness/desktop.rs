@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -30,7 +31,16 @@ impl Desktop {
 
         let mut x = Child::spawn(
             Command::new("Xvfb")
-                .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", &format!("{width}x{height}x24")])
+                .args([
+                    "-noreset",
+                    "-displayfd",
+                    "1",
+                    "-nolisten",
+                    "tcp",
+                    "-screen",
+                    "0",
+                    &format!("{width}x{height}x24"),
+                ])
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null()),
         )?;
@@ -52,7 +62,21 @@ impl Desktop {
                 .stdout(Stdio::null())
                 .stderr(Stdio::null()),
         )?;
-        Ok(Self { home, display, bus: address, _window_manager: window_manager, _bus: bus, _display: x })
+        let desktop = Self { home, display, bus: address, _window_manager: window_manager, _bus: bus, _display: x };
+        desktop.wait_for_window_manager()?;
+        Ok(desktop)
+    }
+
+    /// What is asked of the window manager before it is there is lost.
+    fn wait_for_window_manager(&self) -> Result<()> {
+        let start = Instant::now();
+        while self.run("xdotool", &["get_desktop"]).is_err() {
+            if start.elapsed() > Duration::from_secs(20) {
+                bail!("the window manager does not come up");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
     }
 
     /// The home folder.

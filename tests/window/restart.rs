@@ -137,8 +137,8 @@ async fn a_second_start_brings_the_first_window_forward() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let window = desktop.window()?;
-    desktop.run("xdotool", &["windowminimize", "--sync", &window])?;
-    ensure!(desktop.window().is_err(), "minimised");
+    desktop.run("xdotool", &["windowminimize", &window])?;
+    app.wait("the minimised window", async || desktop.window().is_err()).await?;
 
     let mut second = desktop.command(binary()).spawn()?;
     let ended = tokio::task::spawn_blocking(move || second.wait()).await??;

@@ -29,7 +29,7 @@ pub fn run(release: bool) -> Result<()> {
 fn run_on_virtual_display(program: &std::path::Path) -> Result<()> {
     eprintln!("\nThere is no display: starting the app on a virtual one (Xvfb).");
     let mut display = Command::new("Xvfb")
-        .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "1280x900x24"])
+        .args(["-noreset", "-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "1280x900x24"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
