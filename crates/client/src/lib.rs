@@ -97,9 +97,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`] when the stream cannot be opened.
     pub async fn events(&self) -> Result<impl Stream<Item = KeyEvent> + Send + use<>, ClientError> {
-        let request = self.http.get(format!("{}/api/api-keys/events", self.base_url));
-        let response =
-            request.header(AUTHORIZATION, self.authorization.clone()).send().await.map_err(ClientError::Unreachable)?;
+        let request = self.authorized(Method::GET, "/api/api-keys/events");
+        let response = request.send().await.map_err(ClientError::Unreachable)?;
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
@@ -112,9 +111,14 @@ impl Client {
         Ok(Box::pin(readable))
     }
 
+    /// A request that is answered at once.
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.authorized(method, path).timeout(TIMEOUT)
+    }
+
+    fn authorized(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base_url));
-        request.header(AUTHORIZATION, self.authorization.clone()).timeout(TIMEOUT)
+        request.header(AUTHORIZATION, self.authorization.clone())
     }
 
     /// For requests that do the same when they arrive twice.

@@ -150,7 +150,7 @@ fn is_lower_hex(byte: u8) -> bool {
 }
 
 /// Writes two lowercase digits for each byte. `out` is twice as long as `bytes`.
-pub(crate) fn write_hex(bytes: &[u8], out: &mut [u8]) {
+pub fn write_hex(bytes: &[u8], out: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
