@@ -91,12 +91,13 @@ async fn every_state(look: Look, folder: &Path) -> Result<()> {
     window.take(&picture("08-create-admin")).await?;
     window.submit().await?;
     window.take(&picture("09-one-time")).await?;
-    let last = "[...document.querySelectorAll('[role=dialog] button')].at(-1).click();";
+    let last = "[...document.querySelectorAll('.actions button')].at(-1).click();";
     window.app.script(last, Vec::new()).await?;
     window.take(&picture("10-one-time-asks")).await?;
-    window.press_selector("[role=dialog] code.key + button").await?;
+    window.press_selector("code.key + button").await?;
     window.take(&picture("11-one-time-copied")).await?;
     window.app.script(last, Vec::new()).await?;
+    window.app.leave_key_window().await?;
     window.take(&picture("12-key-on-clipboard")).await?;
     drop(window);
 
@@ -154,7 +155,9 @@ impl Window {
     /// Takes the picture once everything that moves has come to rest.
     async fn take(&self, path: &Path) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(900)).await;
-        self.desktop.photograph(path)
+        let in_list = self.app.text("code.key").await.is_err();
+        let window = if in_list { self.desktop.window()? } else { self.desktop.key_window()? };
+        self.desktop.photograph(&window, path)
     }
 
     async fn create_dialog(&self) -> Result<()> {
@@ -175,7 +178,7 @@ impl Window {
     async fn submit(&self) -> Result<()> {
         self.press_selector("input[name=key-name]").await?;
         self.desktop.press(&["Return"])?;
-        self.app.wait("the key", async || self.app.text("[role=dialog] code.key").await.is_ok()).await
+        self.app.enter_key_window().await
     }
 
     async fn press_selector(&self, selector: &str) -> Result<()> {

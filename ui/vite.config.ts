@@ -10,5 +10,7 @@ export default defineConfig({
     // The window's Content-Security-Policy admits files only, never data: addresses.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // One page for each window.
+    rollupOptions: { input: ['index.html', 'one-time.html'] },
   },
 });

@@ -3,9 +3,14 @@
 use ts_rs::{Config, TS};
 use ulkeys_domain::Scope;
 use ulkeys_domain::wire::{
-    ApiKey, CreateKey, CreatedKey, DatabaseProblem, ErrorBody, ErrorCode, KeyEvent, KeyList, KeyUse, RevokedKey,
+    ApiKey, CreateKey, DatabaseProblem, ErrorBody, ErrorCode, KeyEvent, KeyList, KeyUse, RevokedKey,
 };
 
+use crate::commands::one_time::RevealedKey;
+use crate::env_file::{EnvFilePlan, GitRisk};
+use crate::one_time::{Loss, LostKey, OneTimeState};
+use crate::saved_keys::LeftBehind;
+use crate::seal::SealedKey;
 use crate::status::{AppEvent, PortUser, ServiceStatus};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/src/lib/ipc/bindings/index.ts");
@@ -23,7 +28,6 @@ fn generate() -> String {
         ApiKey,
         KeyList,
         CreateKey,
-        CreatedKey,
         RevokedKey,
         KeyUse,
         KeyEvent,
@@ -32,7 +36,15 @@ fn generate() -> String {
         DatabaseProblem,
         PortUser,
         ServiceStatus,
+        LostKey,
+        Loss,
+        OneTimeState,
+        LeftBehind,
         AppEvent,
+        SealedKey,
+        RevealedKey,
+        GitRisk,
+        EnvFilePlan,
     );
     text
 }

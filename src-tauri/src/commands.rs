@@ -1,8 +1,9 @@
 //! What the page may ask for. Each command is thin: it calls the service's client or one part of the app.
 
+pub(crate) mod clipboard;
 pub(crate) mod connection;
 pub(crate) mod keys;
-pub(crate) mod secrets;
+pub(crate) mod one_time;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -30,6 +31,22 @@ impl Argument {
             return Err(invalid(field, "must be a list"));
         };
         entries.into_iter().map(|entry| Self(entry).text(field)).collect()
+    }
+
+    fn bytes(self, field: &str) -> Result<Vec<u8>> {
+        let Value::Array(entries) = self.0 else {
+            return Err(invalid(field, "must be a list of bytes"));
+        };
+        let byte = |entry: &Value| entry.as_u64().and_then(|byte| u8::try_from(byte).ok());
+        entries.iter().map(byte).collect::<Option<_>>().ok_or_else(|| invalid(field, "must be a list of bytes"))
+    }
+
+    fn flag(self, field: &str) -> Result<bool> {
+        self.0.as_bool().ok_or_else(|| invalid(field, "must be true or false"))
+    }
+
+    fn number(self, field: &str) -> Result<f64> {
+        self.0.as_f64().ok_or_else(|| invalid(field, "must be a number"))
     }
 
     fn key_id(self) -> Result<KeyId> {

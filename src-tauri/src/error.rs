@@ -4,6 +4,8 @@ use serde::{Serialize, Serializer};
 use ulkeys_client::ClientError;
 use ulkeys_domain::wire::{ErrorBody, ErrorCode};
 
+use crate::keychain::KeychainError;
+
 /// What a command answers when it fails.
 #[derive(Debug)]
 pub(crate) struct CommandError(ErrorBody);
@@ -20,6 +22,20 @@ impl CommandError {
 impl Serialize for CommandError {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
+    }
+}
+
+impl From<tauri::Error> for CommandError {
+    fn from(error: tauri::Error) -> Self {
+        tracing::error!(%error, "a window cannot be used");
+        Self::new(ErrorCode::InternalError, "a window cannot be used")
+    }
+}
+
+impl From<KeychainError> for CommandError {
+    fn from(error: KeychainError) -> Self {
+        tracing::warn!(%error, "the keychain did not do what it was asked");
+        Self::new(error.code(), error.to_string())
     }
 }
 

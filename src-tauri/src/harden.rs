@@ -1,7 +1,8 @@
-//! What the process does so that its memory tells less: freed memory is wiped, and a crash writes no dump.
+//! What the process does so that its memory tells less: freed memory is wiped, other programs of the same user may not
+//! read it, and a crash writes no dump.
 //!
-//! Deliberately absent: any defence against a program of the same user that may read this process's memory while a key
-//! is in it.
+//! Deliberately absent: the same for WebKit's processes, which are another program. They only inherit that a crash
+//! writes no dump.
 
 use zeroizing_alloc::ZeroAlloc;
 
@@ -9,8 +10,16 @@ use zeroizing_alloc::ZeroAlloc;
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
-/// Keeps a crash of the app, or of a web process that it starts, from writing memory to disk.
-pub(crate) fn forbid_core_dumps() {
+/// Keeps other programs of the same user from reading this process's memory (`prctl(2)`, `PR_SET_DUMPABLE`), and a crash
+/// of it or of a web process that it starts from writing memory to disk.
+pub(crate) fn close_memory() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            tracing::warn!(%error, "other programs may read this process's memory");
+        }
+    }
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};

@@ -1,61 +1,92 @@
-//! The desktop app: one window, the embedded key service, and the clipboard.
+//! The desktop app: its windows, the embedded key service, and the clipboard.
 //!
 //! The page calls commands; the commands talk to the service through its client, never past it. Deliberately absent:
-//! key rules (they are in the domain) and any store of plaintext but the one that [`secret::HeldSecret`] forgets.
+//! key rules (they are in the domain) and any store of plaintext but the one that [`one_time::OneTime`] forgets.
 
 #[cfg(test)]
 mod bindings;
+mod cli;
 mod clipboard;
 mod commands;
 mod embedded;
+mod env_file;
 mod error;
+mod files;
 mod harden;
+mod keychain;
+mod lock;
 mod log;
+mod one_time;
 mod paths;
-mod secret;
+mod saved_keys;
+mod seal;
 mod settings;
 mod state;
 mod status;
 mod window;
 
+use std::process::ExitCode;
+
+use clap::Parser as _;
 use tauri::{Manager as _, RunEvent};
 
 use state::AppState;
 
-/// Runs the app until its window is closed.
+/// Does what the command line says: without arguments, runs the app until its window is closed.
 ///
 /// # Panics
 /// When the window system cannot be reached; the reason is printed.
-pub fn run() {
-    harden::forbid_core_dumps();
+pub fn main() -> ExitCode {
+    match cli::Arguments::parse().action {
+        Some(action) => cli::act(action),
+        None => {
+            run();
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn run() {
+    harden::close_memory();
     let app = tauri::Builder::default()
         // First, so that a second start ends before it touches the database or the port.
         .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::bring_forward(app)))
+        .plugin(tauri_plugin_dialog::init())
         .invoke_handler(tauri::generate_handler![
+            commands::clipboard::clear_clipboard,
+            commands::clipboard::copy_key_id,
+            commands::clipboard::copy_service_url,
             commands::connection::change_port,
-            commands::connection::copy_service_url,
             commands::connection::retry_service,
             commands::connection::service_status,
             commands::connection::watch,
-            commands::keys::copy_key_id,
+            commands::keys::create_key,
             commands::keys::list_keys,
             commands::keys::revoke_key,
-            commands::secrets::clear_clipboard,
-            commands::secrets::copy_key,
-            commands::secrets::create_key,
-            commands::secrets::discard_secret,
+            commands::keys::show_new_key,
+            commands::one_time::choose_env_file,
+            commands::one_time::close_one_time,
+            commands::one_time::copy_key,
+            commands::one_time::out_of_sight,
+            commands::one_time::reveal_key,
+            commands::one_time::save_in_keychain,
+            commands::one_time::show_one_time,
+            commands::one_time::write_env_file,
         ])
         .setup(|app| {
-            let paths = paths::Paths::find(app.handle())?;
+            let paths = paths::Paths::find()?;
             log::start(&paths.logs);
             let state = AppState::new(paths);
             let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
+            let (saved_keys, followed) = (state.saved_keys.clone(), state.service.clone());
             let port = state.settings.port();
             app.manage(state);
             tauri::async_runtime::spawn(async move { service.start(port).await });
             tauri::async_runtime::spawn(async move { clipboard.keep_clear().await });
+            tauri::async_runtime::spawn(async move { saved_keys.follow(&followed).await });
+            put_keys_away_when_locked(app.handle().clone());
             quit_on_signals(app.handle().clone());
-            window::open(app.handle())?;
+            window::open_list_window(app.handle())?;
             Ok(())
         })
         .build(tauri::generate_context!());
@@ -63,7 +94,7 @@ pub fn run() {
         Ok(app) => app.run(|app, event| {
             if let RunEvent::Exit = event {
                 let state = app.state::<AppState>();
-                state.held_secret.forget();
+                state.one_time.wipe(None);
                 if let Err(error) = state.clipboard.clear_key() {
                     tracing::warn!(%error, "the clipboard could not be cleared");
                 }
@@ -73,6 +104,11 @@ pub fn run() {
         }),
         Err(error) => panic!("UL Keys cannot start: {error}"),
     }
+}
+
+/// Nobody is there to copy a key from a locked screen.
+fn put_keys_away_when_locked(app: tauri::AppHandle) {
+    tauri::async_runtime::spawn(lock::watch(move || window::put_key_away(&app, one_time::Loss::Locked)));
 }
 
 /// Ends in order when the session or a terminal asks for it, so that pending last-used times are written.

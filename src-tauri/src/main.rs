@@ -1,6 +1,6 @@
-//! The desktop program. All of it is in the library, where tests reach it.
+//! The desktop program and its command line. All of it is in the library, where tests reach it.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
-fn main() {
-    ulkeys_app::run();
+fn main() -> std::process::ExitCode {
+    ulkeys_app::main()
 }

@@ -1,9 +1,10 @@
 //! Where the app keeps its files: by the platform's convention, or all in one folder for tests.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use tauri::{AppHandle, Manager as _};
-
+/// The folder of this app below each of the platform's; the same as in `tauri.conf.json`.
+const IDENTIFIER: &str = "org.ulkeys.desktop";
 /// Names a folder that replaces all the platform's ones.
 const OVERRIDE: &str = "UL_KEYS_DATA_DIR";
 
@@ -13,32 +14,47 @@ pub(crate) struct Paths {
     pub(crate) database: PathBuf,
     /// The settings file.
     pub(crate) settings: PathBuf,
+    /// The list of keys in the keychain.
+    pub(crate) saved_keys: PathBuf,
     /// The folder of the logs.
     pub(crate) logs: PathBuf,
 }
 
 impl Paths {
-    pub(crate) fn find(app: &AppHandle) -> tauri::Result<Self> {
+    /// Finds them, and makes their folders.
+    ///
+    /// # Errors
+    /// When the user has no home folder.
+    pub(crate) fn find() -> io::Result<Self> {
         let (data, config, logs) = match std::env::var_os(OVERRIDE).filter(|folder| !folder.is_empty()) {
             Some(folder) => {
                 let folder = PathBuf::from(folder);
                 (folder.clone(), folder.clone(), folder.join("logs"))
             }
             None => {
-                let path = app.path();
-                (path.app_data_dir()?, path.app_config_dir()?, path.app_log_dir()?)
+                let (Some(data), Some(config), Some(local)) =
+                    (dirs::data_dir(), dirs::config_dir(), dirs::data_local_dir())
+                else {
+                    return Err(io::Error::new(io::ErrorKind::NotFound, "there is no home folder"));
+                };
+                (data.join(IDENTIFIER), config.join(IDENTIFIER), local.join(IDENTIFIER).join("logs"))
             }
         };
         for folder in [&data, &config, &logs] {
             // One that cannot be created is reported where it is needed: in the window, or by the log.
             let _ = create_private(folder);
         }
-        Ok(Self { database: data.join("keys.db"), settings: config.join("settings.json"), logs })
+        Ok(Self {
+            database: data.join("keys.db"),
+            settings: config.join("settings.json"),
+            saved_keys: config.join("saved-keys.json"),
+            logs,
+        })
     }
 }
 
 /// Creates a folder, and those above it, for the owner alone. One that is there already stays as it is.
-fn create_private(folder: &Path) -> std::io::Result<()> {
+fn create_private(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

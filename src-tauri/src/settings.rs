@@ -1,7 +1,6 @@
 //! What a person has changed from the defaults, in one small JSON file.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,19 +30,9 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads the file. A missing one means defaults; an unreadable one too, and is put aside rather than overwritten.
+    /// Reads the file. Without a readable one, all is as by default.
     pub(crate) fn load(path: PathBuf) -> Self {
-        let values = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                let aside = path.with_extension("unreadable.json");
-                tracing::warn!(%error, aside = %aside.display(), "the settings cannot be read; using defaults");
-                if let Err(error) = std::fs::rename(&path, &aside) {
-                    tracing::warn!(%error, "the unreadable settings cannot be put aside");
-                }
-                Values::default()
-            }),
-            Err(_) => Values::default(),
-        };
+        let values = crate::files::read_json(&path);
         Self { path, values: Mutex::new(values) }
     }
 
@@ -61,7 +50,7 @@ impl Settings {
     pub(crate) fn set_port(&self, port: u16) -> std::io::Result<()> {
         let mut values = self.values();
         let changed = Values { port, ..values.clone() };
-        write(&self.path, &changed)?;
+        crate::files::write_json(&self.path, &changed)?;
         *values = changed;
         Ok(())
     }
@@ -69,17 +58,6 @@ impl Settings {
     fn values(&self) -> MutexGuard<'_, Values> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Replaces the file as a whole, so that a crash leaves the old or the new one.
-fn write(path: &Path, values: &Values) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&serde_json::to_vec_pretty(values)?)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

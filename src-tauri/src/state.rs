@@ -1,5 +1,6 @@
 //! What the commands share.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::AbortHandle;
@@ -9,16 +10,19 @@ use ulkeys_domain::wire::ErrorCode;
 use crate::clipboard::Clipboard;
 use crate::embedded::KeyService;
 use crate::error::CommandError;
+use crate::one_time::OneTime;
 use crate::paths::Paths;
-use crate::secret::HeldSecret;
+use crate::saved_keys::SavedKeys;
 use crate::settings::Settings;
 
 pub(crate) struct AppState {
     pub(crate) service: Arc<KeyService>,
     pub(crate) settings: Settings,
     pub(crate) clipboard: Arc<Clipboard>,
-    pub(crate) held_secret: HeldSecret,
-    watcher: Mutex<Option<AbortHandle>>,
+    pub(crate) one_time: Arc<OneTime>,
+    pub(crate) saved_keys: Arc<SavedKeys>,
+    /// By the window's label.
+    watchers: Mutex<HashMap<String, AbortHandle>>,
 }
 
 impl AppState {
@@ -27,8 +31,9 @@ impl AppState {
             service: Arc::new(KeyService::new(paths.database)),
             settings: Settings::load(paths.settings),
             clipboard: Arc::default(),
-            held_secret: HeldSecret::default(),
-            watcher: Mutex::default(),
+            one_time: Arc::default(),
+            saved_keys: Arc::new(SavedKeys::load(paths.saved_keys)),
+            watchers: Mutex::default(),
         }
     }
 
@@ -39,10 +44,14 @@ impl AppState {
             .ok_or_else(|| CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"))
     }
 
-    /// Keeps the task that tells the page of changes, ending the one before. `None` when the page goes.
-    pub(crate) fn set_watcher(&self, watcher: Option<AbortHandle>) {
-        let mut slot = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(previous) = std::mem::replace(&mut *slot, watcher) {
+    /// Keeps the task that tells a window's page of changes, ending the one before. `None` when the page goes.
+    pub(crate) fn set_watcher(&self, window: &str, watcher: Option<AbortHandle>) {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        let previous = match watcher {
+            Some(watcher) => watchers.insert(window.to_owned(), watcher),
+            None => watchers.remove(window),
+        };
+        if let Some(previous) = previous {
             previous.abort();
         }
     }

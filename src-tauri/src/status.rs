@@ -5,6 +5,9 @@ use ts_rs::TS;
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
 
+use crate::one_time::OneTimeState;
+use crate::saved_keys::LeftBehind;
+
 /// How the key service is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -60,4 +63,11 @@ pub(crate) enum AppEvent {
         #[ts(type = "number | null")]
         stays_seconds: Option<u64>,
     },
+    /// The list's page only: a new key is being shown, or no longer.
+    OneTime { state: OneTimeState },
+    /// The list's page only: a revoked key that could not be taken out of the keychain.
+    #[serde(rename_all = "camelCase")]
+    LeftInKeychain { entry: LeftBehind },
+    /// The one-time page only: somebody wants to close its window.
+    CloseRequested,
 }

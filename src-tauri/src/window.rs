@@ -1,34 +1,26 @@
-//! The window: it shows the bundled page and goes nowhere else.
+//! The windows: each shows its bundled page and goes nowhere else.
 
-use tauri::webview::{NewWindowResponse, PageLoadEvent};
-use tauri::{AppHandle, Manager as _, Url, WebviewWindowBuilder};
+mod key;
+mod list;
 
-use crate::state::AppState;
+use tauri::webview::NewWindowResponse;
+use tauri::{AppHandle, Url, WebviewWindow, WebviewWindowBuilder, Wry};
 
-const LABEL: &str = "main";
+pub(crate) use key::{
+    close as close_key_window, is as is_key_window, open as open_key_window, put_away as put_key_away,
+    show as show_key_window,
+};
+pub(crate) use list::open as open_list_window;
 
-pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
-    let config = app.config().app.windows.first().ok_or(tauri::Error::WindowNotFound)?;
-    WebviewWindowBuilder::from_config(app, config)?
-        .on_navigation(is_own_page)
-        .on_new_window(|_, _| NewWindowResponse::Deny)
-        .on_page_load(|window, load| {
-            // A reloaded page has lost its dialog: nobody is left to close it.
-            if load.event() == PageLoadEvent::Started {
-                let state = window.state::<AppState>();
-                state.held_secret.forget();
-                state.set_watcher(None);
-            }
-        })
-        .build()?;
-    Ok(())
-}
-
-/// Shows the window of the running app when it is started once more.
+/// Shows the window of the running app when it is started once more, or the one over it.
 pub(crate) fn bring_forward(app: &AppHandle) {
-    let Some(window) = app.get_webview_window(LABEL) else {
+    let Some(window) = key::find(app).or_else(|| list::find(app)) else {
         return;
     };
+    raise(&window);
+}
+
+fn raise(window: &WebviewWindow) {
     for result in [window.unminimize(), window.show(), window.set_focus()] {
         if let Err(error) = result {
             tracing::warn!(%error, "the window cannot be brought forward");
@@ -36,7 +28,12 @@ pub(crate) fn bring_forward(app: &AppHandle) {
     }
 }
 
-/// Where Tauri serves the bundled page: `tauri://localhost`, or `http://tauri.localhost` on Windows.
+/// Keeps a page from going elsewhere.
+fn confined<'a>(builder: WebviewWindowBuilder<'a, Wry, AppHandle>) -> WebviewWindowBuilder<'a, Wry, AppHandle> {
+    builder.on_navigation(is_own_page).on_new_window(|_, _| NewWindowResponse::Deny)
+}
+
+/// Where Tauri serves the bundled pages: `tauri://localhost`, or `http://tauri.localhost` on Windows.
 fn is_own_page(url: &Url) -> bool {
     matches!((url.scheme(), url.host_str()), ("tauri", Some("localhost")) | ("http" | "https", Some("tauri.localhost")))
 }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use thirtyfour::{Capabilities, WebDriver, WebElement};
 
 use crate::desktop::Desktop;
-use crate::process::{Child, free_port};
+use crate::process::{Child, child_of, free_port, is_alive};
 
 /// How long the window may take to show what a test waits for. Generous: two cores may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -99,7 +98,7 @@ impl App {
         capabilities.set("webkitgtk:browserOptions", json!({ "binary": program, "args": [] }))?;
         let url = format!("http://127.0.0.1:{driver_port}");
         let driver = connect(&url, capabilities).await?;
-        let pid = process_of(desktop)?;
+        let pid = child_of(driver_process.pid(), "ul-keys")?;
         let app = Self { driver, port, pid, output, _driver_process: driver_process };
         app.wait("the page", async || app.text("h1").await.is_ok_and(|title| !title.is_empty())).await?;
         Ok(app)
@@ -126,7 +125,7 @@ impl App {
     /// # Errors
     /// See [`Self::wait`].
     pub async fn wait_text(&self, text: &str) -> Result<()> {
-        self.wait(text, async || self.text("body").await.is_ok_and(|page| page.contains(text))).await
+        self.wait(text, async || self.shows(text).await.is_ok_and(|shows| shows)).await
     }
 
     /// Waits until the page no longer shows `text`.
@@ -135,7 +134,13 @@ impl App {
     /// See [`Self::wait`].
     pub async fn wait_gone(&self, text: &str) -> Result<()> {
         let what = format!("the end of {text}");
-        self.wait(&what, async || self.text("body").await.is_ok_and(|page| !page.contains(text))).await
+        self.wait(&what, async || self.shows(text).await.is_ok_and(|shows| !shows)).await
+    }
+
+    /// Whether the page shows `text`. Asked there, because what the driver reads is copied into the app's process.
+    async fn shows(&self, text: &str) -> Result<bool> {
+        let script = "return document.body.innerText.includes(arguments[0])";
+        Ok(self.script(script, vec![json!(text)]).await? == true)
     }
 
     /// Waits until the focused element's accessible name, or else its text, is `name`.
@@ -186,7 +191,8 @@ impl App {
     pub async fn click(&self, name: &str) -> Result<()> {
         // The page may put the control elsewhere between finding and clicking it, as when a dialog closes.
         self.wait(&format!("a click on {name}"), async || match self.control(name).await {
-            Ok(control) => control.click().await.is_ok(),
+            // A click that closes its own window gets no answer.
+            Ok(control) => control.click().await.is_ok() || self.driver.window().await.is_err(),
             Err(_) => false,
         })
         .await
@@ -201,7 +207,89 @@ impl App {
         self.control("Name").await?.send_keys(name).await?;
         self.click(scope).await?;
         self.click("Create").await?;
-        self.wait_text("Copy your key").await
+        self.enter_key_window().await
+    }
+
+    /// Creates a key and closes its window without copying it; what it does not do is read the key.
+    ///
+    /// # Errors
+    /// See [`Self::wait`].
+    pub async fn create_unseen(&self, name: &str, scope: &str) -> Result<()> {
+        self.create_in_dialog(name, scope).await?;
+        self.click("Done").await?;
+        self.click("Close anyway").await?;
+        self.leave_key_window().await
+    }
+
+    /// Creates a key and takes it from the clipboard, as a person would. Back in the list, it is off the clipboard.
+    ///
+    /// # Errors
+    /// See [`Self::wait`].
+    pub async fn create_and_copy(&self, desktop: &Desktop, name: &str, scope: &str) -> Result<String> {
+        self.create_in_dialog(name, scope).await?;
+        self.click("Copy").await?;
+        self.wait_text("On the clipboard for another").await?;
+        let key = desktop.clipboard()?;
+        self.click("Done").await?;
+        self.leave_key_window().await?;
+        self.click("Clear now").await?;
+        self.wait_gone("On the clipboard for another").await?;
+        Ok(key)
+    }
+
+    /// Turns to the window with a new key, as soon as it shows the key.
+    ///
+    /// # Errors
+    /// When none is opened.
+    pub async fn enter_key_window(&self) -> Result<()> {
+        let start = Instant::now();
+        while !self.enter("/one-time.html").await? {
+            if start.elapsed() > PATIENCE {
+                bail!("no window with a key; the list shows:\n{}", self.text("body").await?);
+            }
+            tokio::time::sleep(STEP).await;
+        }
+        let shown = "return !!document.querySelector('code.key') && document.hasFocus()";
+        self.wait("the key", async || self.script(shown, vec![]).await.is_ok_and(|it| it == true)).await
+    }
+
+    /// Waits until the window with the key has gone, and turns to the list.
+    ///
+    /// # Errors
+    /// When it does not go.
+    pub async fn leave_key_window(&self) -> Result<()> {
+        let start = Instant::now();
+        while self.driver.windows().await?.len() > 1 {
+            if start.elapsed() > PATIENCE {
+                bail!("the window with the key stays; it shows:\n{}", self.text("body").await?);
+            }
+            tokio::time::sleep(STEP).await;
+        }
+        self.enter_list_window().await?;
+        self.wait("the end of the dialog", async || self.text("[role=dialog]").await.is_err()).await
+    }
+
+    /// Turns to the window with the list.
+    ///
+    /// # Errors
+    /// When the driver refuses.
+    pub async fn enter_list_window(&self) -> Result<()> {
+        match self.enter("/").await? {
+            true => Ok(()),
+            false => bail!("the list's window is not there"),
+        }
+    }
+
+    /// Turns to the window that shows a page, if there is one.
+    async fn enter(&self, page: &str) -> Result<bool> {
+        for window in self.driver.windows().await? {
+            // One that closes meanwhile is none.
+            let entered = self.driver.switch_to_window(window).await.is_ok();
+            if entered && self.script("return location.pathname", Vec::new()).await.is_ok_and(|path| path == page) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Visible text of the first element that `selector` finds.
@@ -286,11 +374,7 @@ impl App {
     /// # Errors
     /// When there is no such process.
     pub fn signal(&self, signal: &str) -> Result<()> {
-        let status = Command::new("kill").args(["-s", signal, &self.pid.to_string()]).status()?;
-        if !status.success() {
-            bail!("kill -s {signal} {}: {status}", self.pid);
-        }
-        Ok(())
+        crate::process::signal(self.pid, signal)
     }
 
     async fn gone(&self) -> Result<()> {
@@ -338,29 +422,6 @@ async fn connect(url: &str, capabilities: Capabilities) -> Result<WebDriver> {
             Err(_) => tokio::time::sleep(STEP).await,
         }
     }
-}
-
-/// The app's process on this desktop, known by its data folder.
-fn process_of(desktop: &Desktop) -> Result<u32> {
-    let mark = format!("UL_KEYS_DATA_DIR={}", desktop.data().display());
-    for entry in std::fs::read_dir("/proc")? {
-        let entry = entry?;
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let is_app = std::fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.trim() == "ul-keys");
-        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if is_app && is_alive(pid) && environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()) {
-            return Ok(pid);
-        }
-    }
-    bail!("the app's process is not there")
-}
-
-/// A process that runs; one that has ended but was not yet collected does not.
-fn is_alive(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
 /// A copy of the program that another user may run, behind a script that becomes that user.

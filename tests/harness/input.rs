@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
+use thirtyfour::{By, WebElement};
 
 use crate::{App, Desktop};
 
@@ -34,20 +35,36 @@ impl Desktop {
         self.run("xdotool", &["windowsize", &window, &width.to_string(), &height.to_string()]).map(drop)
     }
 
-    /// Saves a picture of the app's window, as it is on the screen.
+    /// Saves a picture of a window, as it is on the screen.
     ///
     /// # Errors
     /// When there is no window or the file cannot be written.
-    pub fn photograph(&self, path: &std::path::Path) -> Result<()> {
-        self.run("import", &["-window", &self.window()?, "-strip", &path.display().to_string()]).map(drop)
+    pub fn photograph(&self, window: &str, path: &std::path::Path) -> Result<()> {
+        self.run("import", &["-window", window, "-strip", &path.display().to_string()]).map(drop)
     }
 
-    /// Identifier of the app's visible window.
+    /// Identifier of the visible window with the list.
     ///
     /// # Errors
     /// When there is none.
     pub fn window(&self) -> Result<String> {
-        let windows = self.run("xdotool", &["search", "--onlyvisible", "--name", "^UL Keys$"])?;
+        self.window_named("^UL Keys$")
+    }
+
+    /// Identifier of the visible window with a new key.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn key_window(&self) -> Result<String> {
+        self.window_named(" – UL Keys$")
+    }
+
+    /// Identifier of the visible window whose title matches.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn window_named(&self, pattern: &str) -> Result<String> {
+        let windows = self.run("xdotool", &["search", "--onlyvisible", "--name", pattern])?;
         Ok(windows.lines().next().context("a window")?.to_owned())
     }
 }
@@ -59,9 +76,22 @@ impl App {
     /// When there is no such control.
     pub async fn click_with_mouse(&self, desktop: &Desktop, name: &str) -> Result<()> {
         let control = self.control(name).await?;
+        self.press_middle(desktop, &control).await
+    }
+
+    /// The same for the first element that a selector finds.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn press_with_mouse(&self, desktop: &Desktop, selector: &str) -> Result<()> {
+        let element = self.driver.find(By::Css(selector)).await?;
+        self.press_middle(desktop, &element).await
+    }
+
+    async fn press_middle(&self, desktop: &Desktop, element: &WebElement) -> Result<()> {
         let middle = "const box = arguments[0].getBoundingClientRect();
             return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round);";
-        let middle = self.script(middle, vec![control.to_json()?]).await?;
+        let middle = self.script(middle, vec![element.to_json()?]).await?;
         self.point(desktop, middle[0].as_i64().context("x")?, middle[1].as_i64().context("y")?).await?;
         desktop.run("xdotool", &["click", "1"]).map(drop)
     }
@@ -71,7 +101,8 @@ impl App {
         // The page fills the window below what the toolkit may draw itself.
         let page = self.script("return [innerWidth, innerHeight, outerWidth, outerHeight];", vec![json!(null)]).await?;
         let chrome = page[3].as_i64().context("height")? - page[1].as_i64().context("height")?;
-        let window = desktop.window()?;
+        let in_list = self.script("return document.querySelector('code.key') === null", Vec::new()).await? == true;
+        let window = if in_list { desktop.window()? } else { desktop.key_window()? };
         let y = y + chrome.max(0);
         desktop.run("xdotool", &["mousemove", "--window", &window, &x.to_string(), &y.to_string()]).map(drop)
     }

@@ -6,10 +6,12 @@
 mod app;
 mod desktop;
 mod input;
+mod memory;
 mod process;
 mod ul;
 
 pub use app::{App, AppOptions, binary};
 pub use desktop::Desktop;
-pub use process::{Child, free_port};
+pub use memory::hits_in_memory;
+pub use process::{Child, Process, descendants, free_port, signal};
 pub use ul::{UlOutput, ul};

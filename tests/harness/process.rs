@@ -25,11 +25,89 @@ impl Child {
     }
 }
 
+impl Child {
+    /// Process number.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The child of a process that has this name. A process that hides its memory hides its environment and its program,
+/// but neither its name nor its parent.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn child_of(parent: u32, name: &str) -> Result<u32> {
+    let children = descendants(parent)?.into_iter().find(|process| process.name == name);
+    children.map(|process| process.pid).with_context(|| format!("{name} does not run"))
+}
+
+/// A process that some test started.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// The first 15 bytes of its name.
+    pub name: String,
+}
+
+/// All processes that a process has started and that run, and those that they have started.
+///
+/// # Errors
+/// When they cannot be listed.
+pub fn descendants(of: u32) -> Result<Vec<Process>> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        if let Some((name, _, parent)) = stat(pid).filter(|(_, state, _)| *state != 'Z') {
+            all.push((parent, Process { pid, name }));
+        }
+    }
+    let mut family = vec![of];
+    let mut found = Vec::new();
+    while let Some(parent) = family.pop() {
+        let children = all.iter().filter(|(of, _)| *of == parent).map(|(_, process)| process.clone());
+        for child in children.collect::<Vec<_>>() {
+            family.push(child.pid);
+            found.push(child);
+        }
+    }
+    Ok(found)
+}
+
+/// A process that runs; one that has ended but was not yet collected does not.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    stat(pid).is_some_and(|(_, state, _)| state != 'Z')
+}
+
+/// Name, state and parent of a process.
+fn stat(pid: u32) -> Option<(String, char, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (start, rest) = stat.rsplit_once(')')?;
+    let (_, name) = start.split_once('(')?;
+    let mut fields = rest.split_whitespace();
+    Some((name.to_owned(), fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// Sends a signal to a process, by name.
+///
+/// # Errors
+/// When there is no such process.
+pub fn signal(pid: u32, signal: &str) -> Result<()> {
+    let status = Command::new("kill").args(["-s", signal, &pid.to_string()]).status()?;
+    if !status.success() {
+        bail!("kill -s {signal} {pid}: {status}");
+    }
+    Ok(())
 }
 
 /// A port that nobody listens on, and that neither another test nor the system gives away: each is handed out once, and

@@ -38,14 +38,18 @@ async fn every_state(options: AppOptions, labels: [&str; 5]) -> Result<()> {
     app.click("admin").await?;
     check(&app, "create, with admin").await?;
     app.click(submit).await?;
+    app.enter_key_window().await?;
     app.control(done).await?;
     check(&app, "one-time").await?;
+    app.enter_list_window().await?;
+    check(&app, "list, behind the one-time window").await?;
+    app.enter_key_window().await?;
     app.click(done).await?;
     check(&app, "one-time, asking").await?;
-    app.script("document.querySelector('[role=dialog] code.key + button').click()", Vec::new()).await?;
+    app.script("document.querySelector('code.key + button').click()", Vec::new()).await?;
     check(&app, "one-time, copied").await?;
     app.click(done).await?;
-    app.wait("the list", async || app.text("[role=dialog]").await.is_err()).await?;
+    app.leave_key_window().await?;
     check(&app, "list").await?;
 
     app.script("document.querySelector('tbody button[aria-haspopup=menu]').focus()", Vec::new()).await?;

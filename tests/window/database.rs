@@ -12,7 +12,7 @@ use ulkeys_tests::{App, AppOptions, Desktop};
 async fn with_a_key() -> Result<(Desktop, PathBuf)> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.invoke("create_key", json!({ "name": "kept-key", "scopes": ["read"] })).await?.expect("created");
+    app.create_unseen("kept-key", "read").await?;
     app.quit().await?;
     let database = desktop.data().join("keys.db");
     // What the log still holds goes into the file that the tests damage.
@@ -126,7 +126,7 @@ async fn a_failed_retry_moves_neither_card_nor_focus() -> Result<()> {
 async fn a_busy_database_refuses_a_revocation_and_says_why() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.invoke("create_key", json!({ "name": "stays", "scopes": ["read"] })).await?.expect("created");
+    app.create_unseen("stays", "read").await?;
     app.click("Actions for stays").await?;
     app.click("Revoke…").await?;
     let other = Connection::open(desktop.data().join("keys.db"))?;

@@ -21,12 +21,13 @@ async fn with_the_mouse() -> Result<()> {
     app.click_with_mouse(&desktop, "models").await?;
     app.click_with_mouse(&desktop, "Create").await?;
 
-    app.wait_text("Copy your key").await?;
+    app.wait_text("Your new key is in its own window").await?;
+    app.enter_key_window().await?;
     app.click_with_mouse(&desktop, "Copy").await?;
     app.wait_text("Copied").await?;
     let key = copied_key(&desktop, &app).await?;
     app.click_with_mouse(&desktop, "Done").await?;
-    app.wait_gone(&key).await?;
+    app.leave_key_window().await?;
     app.wait_text(&format!("{}…", &key[..11])).await?;
     app.wait("a key that was never used", async || {
         row(&app, "ci-pipeline").await.is_ok_and(|row| row.contains("Never"))
@@ -62,7 +63,7 @@ async fn by_keyboard_alone() -> Result<()> {
     tab_to(&desktop, &app, "training").await?;
     desktop.press(&["space", "Return"])?;
 
-    app.wait_text("Copy your key").await?;
+    app.enter_key_window().await?;
     app.wait_focus("Copy").await?;
     desktop.press(&["Return"])?;
     app.wait_text("Copied").await?;
@@ -71,7 +72,7 @@ async fn by_keyboard_alone() -> Result<()> {
     app.wait_text("Copy your key").await?;
     tab_to(&desktop, &app, "Done").await?;
     desktop.press(&["Return"])?;
-    app.wait_gone(&key).await?;
+    app.leave_key_window().await?;
     app.wait_focus("Create Key").await?;
 
     accepted_by_the_service(&desktop, &app, &key)?;
@@ -104,7 +105,7 @@ async fn tab_to(desktop: &Desktop, app: &App, name: &str) -> Result<()> {
 /// What a paste gives; it must be what the dialog shows, and be marked as a secret.
 async fn copied_key(desktop: &Desktop, app: &App) -> Result<String> {
     let key = desktop.clipboard()?;
-    let shown = app.text("[role=dialog] code.key").await?;
+    let shown = app.text("code.key").await?;
     ensure!(key == shown.trim(), "the clipboard holds something else than the key shown");
     ensure!(key.len() == 43 && key.starts_with("ul_"), "a whole key");
     ensure!(desktop.clipboard_targets()?.contains("x-kde-passwordManagerHint"), "kept out of clipboard histories");
@@ -138,12 +139,11 @@ async fn row(app: &App, name: &str) -> Result<String> {
 async fn a_key_that_may_read_lists_the_keys_with_ul() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let reader = app.invoke("create_key", json!({ "name": "reader", "scopes": ["read"] })).await?.expect("created");
-    let trainer =
-        app.invoke("create_key", json!({ "name": "trainer", "scopes": ["training"] })).await?.expect("created");
-    let listed = ul(&desktop, reader["key"].as_str().unwrap_or_default(), app.port, API_KEYS)?;
+    let reader = app.create_and_copy(&desktop, "reader", "read").await?;
+    let trainer = app.create_and_copy(&desktop, "trainer", "training").await?;
+    let listed = ul(&desktop, &reader, app.port, API_KEYS)?;
     ensure!(listed.code == Some(0) && listed.stdout.contains("\"name\": \"trainer\""), "{listed:?}");
-    let denied = ul(&desktop, trainer["key"].as_str().unwrap_or_default(), app.port, API_KEYS)?;
+    let denied = ul(&desktop, &trainer, app.port, API_KEYS)?;
     ensure!(denied.stderr.contains("(HTTP 403): Permission denied for this operation"), "{denied:?}");
     app.wait_text("trainer").await
 }

@@ -4,6 +4,7 @@ mod accessibility;
 mod clipboard;
 mod database;
 mod journey;
+mod memory;
 mod port;
 mod restart;
 mod secret;

@@ -8,7 +8,7 @@ use ulkeys_tests::{App, Desktop, ul};
 
 /// Lets the app find its port taken.
 fn take_port(desktop: &Desktop) -> Result<TcpListener> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let listener = TcpListener::bind(("127.0.0.1", ulkeys_tests::free_port()?))?;
     std::fs::create_dir_all(desktop.data())?;
     let settings = json!({ "port": listener.local_addr()?.port() });
     std::fs::write(desktop.data().join("settings.json"), settings.to_string())?;
@@ -31,9 +31,8 @@ async fn a_taken_port_names_its_user_and_the_next_free_one_works() -> Result<()>
     app.click(&format!("Use port {next}")).await?;
     app.wait_text("No keys yet").await?;
     app.wait_text(&format!("127.0.0.1:{next}")).await?;
-    let created = app.invoke("create_key", json!({ "name": "key", "scopes": ["read"] })).await?.expect("created");
-    let key = created["key"].as_str().context("a key")?;
-    let summary = ul(&desktop, key, u16::try_from(next)?, &["cloud", "account", "summary"])?;
+    let key = app.create_and_copy(&desktop, "key", "read").await?;
+    let summary = ul(&desktop, &key, u16::try_from(next)?, &["cloud", "account", "summary"])?;
     ensure!(summary.code == Some(0), "{summary:?}");
     app.quit().await?;
 

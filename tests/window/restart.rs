@@ -24,11 +24,11 @@ async fn call(port: u16, key: &str, method: Method, path: &str, body: Option<Val
 async fn everything_is_as_it_was_after_quitting() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let kept = app.invoke("create_key", json!({ "name": "kept", "scopes": ["read"] })).await?.expect("created");
-    let gone = app.invoke("create_key", json!({ "name": "gone", "scopes": ["read"] })).await?.expect("created");
-    app.invoke("revoke_key", json!({ "keyId": gone["keyId"] })).await?.expect("revoked");
-    let key = kept["key"].as_str().context("a key")?;
-    ensure!(ul(&desktop, key, app.port, &["cloud", "account", "summary"])?.code == Some(0), "accepted");
+    let gone = app.create_and_copy(&desktop, "gone", "read").await?;
+    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    app.invoke("revoke_key", json!({ "keyId": listed["keys"][0]["keyId"] })).await?.expect("revoked");
+    let key = app.create_and_copy(&desktop, "kept", "read").await?;
+    ensure!(ul(&desktop, &key, app.port, &["cloud", "account", "summary"])?.code == Some(0), "accepted");
     let before = app.invoke("list_keys", json!({})).await?.expect("listed");
     ensure!(before["keys"][0]["lastUsedAt"].is_string(), "{before}");
     let port = app.port;
@@ -38,9 +38,8 @@ async fn everything_is_as_it_was_after_quitting() -> Result<()> {
     ensure!(app.port == port, "an exported address keeps working");
     app.wait_text("kept").await?;
     ensure!(app.invoke("list_keys", json!({})).await?.expect("listed") == before, "the same list");
-    ensure!(ul(&desktop, key, port, &["cloud", "account", "summary"])?.code == Some(0), "still accepted");
-    let revoked = gone["key"].as_str().context("a key")?;
-    ensure!(ul(&desktop, revoked, port, &["cloud", "account", "summary"])?.code == Some(1), "still refused");
+    ensure!(ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "still accepted");
+    ensure!(ul(&desktop, &gone, port, &["cloud", "account", "summary"])?.code == Some(1), "still refused");
     Ok(())
 }
 
@@ -59,8 +58,7 @@ async fn what_was_acknowledged_survives_a_kill() -> Result<()> {
     const WORKERS: usize = 4;
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let admin = app.invoke("create_key", json!({ "name": "admin", "scopes": ["admin"] })).await?.expect("created");
-    let admin = Arc::new(admin["key"].as_str().context("a key")?.to_owned());
+    let admin = Arc::new(app.create_and_copy(&desktop, "admin", "admin").await?);
     let (port, done) = (app.port, Arc::new(AtomicUsize::new(0)));
 
     // 200 creates and revokes; every other created key is meant to stay.

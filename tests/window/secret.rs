@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use memchr::memmem;
 use serde_json::{Value, json};
 use ulkeys_tests::{App, AppOptions, Desktop};
 
@@ -29,7 +30,14 @@ async fn hits_in_page(app: &App, key: &str) -> Result<i64> {
     app.script(SEARCH, vec![json!(key)]).await?.as_i64().context("a number")
 }
 
-/// Files below `folder` that hold `text`.
+/// A key as UTF-8, as UTF-16 and as the 20 bytes that it spells.
+fn forms_of(key: &str) -> Result<[Vec<u8>; 3]> {
+    let digits = key.get(3..).context("digits")?;
+    let bytes: Result<Vec<u8>, _> = (0..20).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16)).collect();
+    Ok([key.as_bytes().to_vec(), key.encode_utf16().flat_map(u16::to_le_bytes).collect(), bytes?])
+}
+
+/// Files below `folder` that hold `text` in any form.
 fn files_with(folder: &Path, text: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in folder.read_dir()? {
@@ -40,7 +48,7 @@ fn files_with(folder: &Path, text: &str) -> Result<Vec<String>> {
             found.extend(files_with(&path, text)?);
         } else if path.is_file() {
             let bytes = std::fs::read(&path)?;
-            if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+            if forms_of(text)?.iter().any(|form| memmem::find(&bytes, form).is_some()) {
                 found.push(path.display().to_string());
             }
         }
@@ -53,30 +61,40 @@ async fn nothing_of_the_key_is_left() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start_with(&desktop, AppOptions { log: Some("trace"), ..AppOptions::default() }).await?;
     app.create_in_dialog("seen-once", "write").await?;
-    let key = app.text("[role=dialog] code.key").await?.trim().to_owned();
-    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
-    let key_id = listed["keys"][0]["keyId"].clone();
+    let key = app.text("code.key").await?.trim().to_owned();
     app.click("Copy").await?;
     app.wait_text("Copied").await?;
 
     // The controls: each search finds the key while it may.
     ensure!(hits_in_page(&app, &key).await? == 1, "shown as one text node");
-    ensure!(app.invoke("copy_key", json!({ "keyId": key_id })).await?.is_ok(), "held for copying");
+    ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "held for copying");
     let control = desktop.data().join("control.txt");
-    std::fs::write(&control, format!("log line with {key}"))?;
-    ensure!(files_with(desktop.home(), &key)? == [control.display().to_string()], "only the control");
+    for form in forms_of(&key)? {
+        std::fs::write(&control, [b"log line with ", &form[..], b"."].concat())?;
+        ensure!(files_with(desktop.home(), &key)? == [control.display().to_string()], "only the control");
+    }
     std::fs::remove_file(&control)?;
 
-    app.click("Done").await?;
-    app.wait_gone(&key).await?;
-    ensure!(hits_in_page(&app, &key).await? == 0, "the page still holds it");
-    let gone = app.invoke("copy_key", json!({ "keyId": key_id })).await?.expect_err("no longer held");
+    // Shown once: the same page gets no second answer.
+    let public_key = json!({ "publicKey": vec![4; 65] });
+    let gone = app.invoke("reveal_key", public_key).await?.expect_err("shown already");
     ensure!(gone["code"] == "SECRET_GONE", "{gone}");
+    app.enter_list_window().await?;
+    ensure!(hits_in_page(&app, &key).await? == 0, "the list's page never has it");
+    let busy = app.invoke("create_key", json!({ "name": "x", "scopes": ["read"] })).await?.expect_err("one at a time");
+    ensure!(busy["code"] == "KEY_ON_SCREEN", "{busy}");
+    app.enter_key_window().await?;
+
+    app.click("Done").await?;
+    app.leave_key_window().await?;
+    ensure!(hits_in_page(&app, &key).await? == 0, "the page holds it");
+    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let key_id = listed["keys"][0]["keyId"].clone();
     for (command, arguments) in [
         ("list_keys", json!({})),
         ("service_status", json!({})),
+        ("show_new_key", json!({})),
         ("copy_key_id", json!({ "keyId": key_id })),
-        ("discard_secret", json!({})),
         ("retry_service", json!({})),
         ("revoke_key", json!({ "keyId": key_id })),
     ] {
@@ -94,26 +112,72 @@ async fn nothing_of_the_key_is_left() -> Result<()> {
 async fn a_reload_and_the_history_bring_nothing_back() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    for leave in ["location.reload()", "history.pushState({}, '', '#x'); location.reload()"] {
-        app.create_in_dialog("lost", "read").await?;
-        let key = app.text("[role=dialog] code.key").await?.trim().to_owned();
-        let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
-        let key_id = listed["keys"][0]["keyId"].clone();
-        ensure!(hits_in_page(&app, &key).await? == 1, "shown");
-        ensure!(app.invoke("copy_key", json!({ "keyId": key_id })).await?.is_ok(), "held");
-        app.script(leave, Vec::new()).await?;
-        app.wait("the end of the held key", async || {
-            let answer = app.invoke("copy_key", json!({ "keyId": key_id })).await;
-            matches!(answer, Ok(Err(error)) if error["code"] == "SECRET_GONE")
-        })
-        .await?;
-        app.control("Create Key").await?;
-        ensure!(hits_in_page(&app, &key).await? == 0, "after {leave}");
-        app.script("history.back()", Vec::new()).await?;
-        app.control("Create Key").await?;
-        ensure!(hits_in_page(&app, &key).await? == 0, "after {leave} and back");
+    for (name, leave) in [("one", "location.reload()"), ("two", "history.pushState({}, '', '#x'); location.reload()")] {
+        app.create_in_dialog(name, "read").await?;
+        ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "held");
+        // The page ends before it can answer.
+        let _ = app.script(leave, Vec::new()).await;
+        app.leave_key_window().await?;
+        app.click("Create Key").await?;
+        app.control("Name").await?;
+        desktop.press(&["Escape"])?;
+        app.wait("the end of the dialog", async || app.text("[role=dialog]").await.is_err()).await?;
     }
     Ok(())
+}
+
+/// Nobody looks at a key that is put away unasked; if it was not copied either, the list says so.
+#[tokio::test]
+async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let told = async |name: &str, what: &str| -> Result<()> {
+        app.leave_key_window().await?;
+        app.wait_text(&format!("key for {name} was {what}")).await?;
+        app.wait_text("It had not been copied or saved").await
+    };
+
+    app.create_in_dialog("minimised", "read").await?;
+    let list = desktop.window()?;
+    desktop.run("xdotool", &["windowminimize", &desktop.key_window()?])?;
+    // Some window managers minimise the window under it as well.
+    app.wait("the end of its window", async || app.driver.windows().await.is_ok_and(|all| all.len() == 1)).await?;
+    desktop.run("xdotool", &["windowactivate", &list])?;
+    told("minimised", "put away when its window was minimised").await?;
+    app.click("Dismiss").await?;
+    app.wait_gone("It had not been copied or saved").await?;
+
+    app.create_in_dialog("locked", "read").await?;
+    for (interface, active) in [("org.kde.Other", true), ("org.freedesktop.ScreenSaver", false)] {
+        signal_screen_saver(&desktop, interface, active)?;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    ensure!(app.driver.windows().await?.len() == 2, "nothing was locked");
+    signal_screen_saver(&desktop, "org.gnome.ScreenSaver", true)?;
+    told("locked", "put away when the screen was locked").await?;
+
+    // A key that was copied is not lost, and the list stays calm.
+    app.create_in_dialog("copied", "read").await?;
+    app.click("Copy").await?;
+    app.wait_text("Copied").await?;
+    signal_screen_saver(&desktop, "org.freedesktop.ScreenSaver", true)?;
+    app.leave_key_window().await?;
+    app.wait_gone("It had not been copied or saved").await?;
+
+    app.create_in_dialog("interrupted", "read").await?;
+    let _ = app.script("location.reload()", Vec::new()).await;
+    app.leave_key_window().await?;
+    app.wait_text("The window with the key for interrupted was interrupted").await?;
+    app.click("Revoke…").await?;
+    app.wait_text("Revoke interrupted?").await
+}
+
+fn signal_screen_saver(desktop: &Desktop, interface: &str, active: bool) -> Result<()> {
+    let member = format!("{interface}.ActiveChanged");
+    let active = format!("boolean:{active}");
+    desktop
+        .run("dbus-send", &["--session", "--type=signal", "/org/freedesktop/ScreenSaver", &member, &active])
+        .map(drop)
 }
 
 #[tokio::test]
@@ -125,12 +189,34 @@ async fn closing_before_copying_asks_once() -> Result<()> {
     app.wait_text("The key has not been copied yet").await?;
     app.click("Keep open").await?;
     app.wait_gone("has not been copied yet").await?;
+
+    // The window manager's way of closing asks just the same, and so does closing the list under it.
+    for window in [desktop.key_window()?, desktop.window()?] {
+        desktop.run("wmctrl", &["-i", "-c", &window])?;
+        app.wait_text("The key has not been copied yet").await?;
+        app.click("Keep open").await?;
+        app.wait_gone("has not been copied yet").await?;
+    }
     app.click("Done").await?;
     app.click("Close anyway").await?;
-    app.wait_gone("Copy your key").await?;
+    app.leave_key_window().await?;
     let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
     ensure!(listed["keys"].as_array().is_some_and(|keys| keys.len() == 1), "{listed}");
     Ok(())
+}
+
+#[tokio::test]
+async fn the_list_leads_back_to_the_key() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("behind", "read").await?;
+    app.enter_list_window().await?;
+    app.wait_text("Your new key is in its own window").await?;
+    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window()?])?;
+    app.click("Show the window").await?;
+    let active = || desktop.run("xdotool", &["getactivewindow"]).unwrap_or_default();
+    let key_window = desktop.key_window()?;
+    app.wait("the key in front", async || active().trim() == key_window).await
 }
 
 #[tokio::test]

@@ -1,23 +1,39 @@
 //! Who may reach what: the page's commands under hostile arguments, and other people and programs at the service.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop};
 
-/// Each command with the argument that it takes.
-const COMMANDS: &[(&str, &[&str])] = &[
+/// Each command of the list's window with the arguments that it takes.
+const LIST: &[(&str, &[&str])] = &[
     ("change_port", &["port"]),
     ("clear_clipboard", &[]),
-    ("copy_key", &["keyId"]),
     ("copy_key_id", &["keyId"]),
     ("copy_service_url", &[]),
     ("create_key", &["name", "scopes"]),
-    ("discard_secret", &[]),
     ("list_keys", &[]),
     ("retry_service", &[]),
     ("revoke_key", &["keyId"]),
     ("service_status", &[]),
+    ("show_new_key", &[]),
     ("watch", &["channel"]),
+];
+
+/// The same of the window with a new key. The last two are not called without arguments: one closes the window, the
+/// other puts the key away where the window manager says that it is minimised.
+const ONE_TIME: &[(&str, &[&str])] = &[
+    ("choose_env_file", &["title"]),
+    ("clear_clipboard", &[]),
+    ("copy_key", &[]),
+    ("reveal_key", &["publicKey"]),
+    ("save_in_keychain", &["replace"]),
+    ("show_one_time", &["height"]),
+    ("watch", &["channel"]),
+    ("write_env_file", &[]),
+    ("close_one_time", &[]),
+    ("out_of_sight", &[]),
 ];
 
 fn hostile() -> Vec<Value> {
@@ -41,39 +57,80 @@ fn hostile() -> Vec<Value> {
     ]
 }
 
-#[tokio::test]
-async fn hostile_arguments_are_refused_and_lose_nothing() -> Result<()> {
-    let desktop = Desktop::start(1280, 1000)?;
-    let app = App::start(&desktop).await?;
-    let declared: Value = serde_json::from_str(include_str!("../../src-tauri/capabilities/main.json"))?;
-    let permitted = declared["permissions"].as_array().context("a list")?.len();
-    ensure!(permitted == COMMANDS.len(), "every permitted command is tried here");
-    app.invoke("create_key", json!({ "name": "kept", "scopes": ["read"] })).await?.expect("created");
-    let before = app.invoke("list_keys", json!({})).await?.expect("listed");
+/// A capability file permits exactly these commands.
+fn permits(file: &str, commands: &[(&str, &[&str])]) -> Result<()> {
+    let declared: Value = serde_json::from_str(file)?;
+    let permitted = declared["permissions"].as_array().context("a list")?.iter().filter_map(Value::as_str);
+    let permitted: BTreeSet<_> = permitted.map(str::to_owned).collect();
+    let tried = commands.iter().map(|(command, _)| format!("allow-{}", command.replace('_', "-")));
+    ensure!(permitted == tried.collect::<BTreeSet<_>>(), "every permitted command is tried here");
+    Ok(())
+}
 
-    for (command, arguments) in COMMANDS.iter().filter(|(_, arguments)| !arguments.is_empty()) {
+/// Calls each command with everything that it does not expect.
+async fn harass(app: &App, commands: &[(&str, &[&str])]) -> Result<()> {
+    for (command, arguments) in commands.iter().filter(|(_, arguments)| !arguments.is_empty()) {
         let missing = app.invoke(command, json!({})).await?.expect_err("an argument is missing");
         ensure!(missing.to_string().contains(arguments[0]), "{command} names what is missing: {missing}");
         for value in hostile() {
+            let expected = match *command {
+                "choose_env_file" => value.is_string(),
+                "save_in_keychain" => value.is_boolean(),
+                "show_one_time" => value.is_number(),
+                _ => false,
+            };
+            if expected {
+                continue;
+            }
             let all: Value = arguments
                 .iter()
                 .map(|name| ((*name).to_owned(), value.clone()))
                 .collect::<serde_json::Map<_, _>>()
                 .into();
-            let refused = app.invoke(command, all).await?;
-            let told = refused.expect_err(command).to_string();
+            let told = app.invoke(command, all).await?.expect_err(command).to_string();
             // Tauri itself reads channels, and tells the page what the page gave.
             ensure!(*command == "watch" || told.len() < 200, "{command} repeats what it was given");
         }
     }
-    for (command, _) in
-        COMMANDS.iter().filter(|(command, arguments)| arguments.is_empty() && *command != "retry_service")
-    {
+    Ok(())
+}
+
+#[tokio::test]
+async fn hostile_arguments_are_refused_and_lose_nothing() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    permits(include_str!("../../src-tauri/capabilities/main.json"), LIST)?;
+    permits(include_str!("../../src-tauri/capabilities/one-time.json"), ONE_TIME)?;
+    app.create_in_dialog("kept", "read").await?;
+    app.enter_list_window().await?;
+    let before = app.invoke("list_keys", json!({})).await?.expect("listed");
+
+    harass(&app, LIST).await?;
+    for (command, _) in LIST.iter().filter(|(command, arguments)| arguments.is_empty() && *command != "retry_service") {
         for value in hostile() {
             // There is nothing to read, so nothing can be wrong.
             app.invoke(command, json!({ "surprise": value })).await?.expect(command);
         }
     }
+    for (command, _) in ONE_TIME.iter().filter(|command| !LIST.contains(command)) {
+        let refused = app.invoke(command, json!({})).await?.expect_err("the other window's");
+        ensure!(refused.to_string().contains("not allowed"), "{command}: {refused}");
+    }
+
+    app.enter_key_window().await?;
+    harass(&app, ONE_TIME).await?;
+    for height in [json!(-1), json!(1e300), json!(65_536)] {
+        app.invoke("show_one_time", json!({ "height": height })).await?.expect("some height");
+    }
+    let unchosen = app.invoke("write_env_file", json!({ "path": "/tmp/x" })).await?.expect_err("no file was chosen");
+    ensure!(unchosen["code"] == "SECRET_GONE", "{unchosen}");
+    for (command, _) in LIST.iter().filter(|command| !ONE_TIME.contains(command)) {
+        let refused = app.invoke(command, json!({})).await?.expect_err("the other window's");
+        ensure!(refused.to_string().contains("not allowed"), "{command}: {refused}");
+    }
+    ensure!(app.invoke("copy_key", json!({ "surprise": hostile() })).await?.is_ok(), "the key is still there");
+    app.invoke("close_one_time", json!({ "surprise": hostile() })).await.ok();
+    app.leave_key_window().await?;
     ensure!(app.invoke("list_keys", json!({})).await?.expect("listed") == before, "a key was lost or made");
     ensure!(!app.output().contains("panicked"), "{}", app.output());
     Ok(())
@@ -84,9 +141,9 @@ async fn hostile_arguments_are_refused_and_lose_nothing() -> Result<()> {
 async fn other_users_and_programs_cannot_list_create_or_revoke() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let created =
-        app.invoke("create_key", json!({ "name": "victim", "scopes": ["training"] })).await?.expect("created");
-    let (key_id, key) = (created["keyId"].as_str().context("an id")?, created["key"].as_str().context("a key")?);
+    let key = app.create_and_copy(&desktop, "victim", "training").await?;
+    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let key_id = listed["keys"][0]["keyId"].as_str().context("an id")?;
     let is_root = desktop.run("id", &["-u"])?.trim() == "0";
     let url = format!("http://127.0.0.1:{}/api/api-keys", app.port);
     let body = r#"{"name":"mine","scopes":["admin"]}"#;

@@ -62,13 +62,12 @@ pub struct CreateKey {
 }
 
 /// Answer of `POST /api/api-keys`: the metadata and, this once, the key itself.
-#[derive(Serialize, Deserialize, TS)]
+#[derive(Serialize, Deserialize)]
 pub struct CreatedKey {
     /// The metadata that every later answer repeats.
     #[serde(flatten)]
     pub info: ApiKey,
     /// The plaintext. No other answer holds it.
-    #[ts(type = "string")]
     pub key: RevealedSecret,
 }
 
@@ -197,6 +196,20 @@ pub enum ErrorCode {
     ServiceUnavailable,
     /// App only: the clipboard cannot be used.
     ClipboardUnavailable,
+    /// App only: a new key is still being shown; one at a time.
+    KeyOnScreen,
+    /// App only: no keychain can be reached.
+    KeychainMissing,
+    /// App only: the keychain stayed locked.
+    KeychainLocked,
+    /// App only: the keychain's question was closed without an answer.
+    KeychainRefused,
+    /// App only: the keychain holds another key under this name.
+    KeychainTaken,
+    /// App only: the keychain failed in another way.
+    KeychainFailed,
+    /// App only: the key was not written into a file; the text says why.
+    EnvFileFailed,
     /// App only: the plaintext is no longer held.
     SecretGone,
     /// App only: the settings could not be saved.

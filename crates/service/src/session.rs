@@ -39,7 +39,7 @@ impl SessionToken {
     /// Whether `presented` is this token, in time that does not depend on where they differ. A key, which the prefix
     /// tells apart, costs nothing: this is asked on every request.
     pub(crate) fn matches(&self, presented: &[u8]) -> bool {
-        presented.starts_with(PREFIX.as_bytes()) && Sha256::digest(presented).ct_eq(&self.digest).into()
+        presented.starts_with(PREFIX.as_bytes()) && Sha256::digest(presented).as_slice().ct_eq(&self.digest).into()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tauri::State;
 use tauri::ipc::Channel;
+use tauri::{State, WebviewWindow};
 use ulkeys_client::Client;
 use ulkeys_domain::wire::ErrorCode;
 
@@ -12,8 +12,11 @@ use super::{Argument, invalid};
 use crate::clipboard::Clipboard;
 use crate::embedded::{KeyService, MoveError};
 use crate::error::{CommandError, Result};
+use crate::one_time::OneTime;
+use crate::saved_keys::SavedKeys;
 use crate::state::AppState;
 use crate::status::{AppEvent, ServiceStatus};
+use crate::window;
 
 /// The pause before a broken event stream is opened again.
 const RECONNECT: Duration = Duration::from_millis(500);
@@ -45,24 +48,29 @@ pub(crate) async fn change_port(state: State<'_, AppState>, port: Argument) -> R
     })
 }
 
-/// Copies the line that points a terminal's programs at this service.
-#[tauri::command(async)]
-pub(crate) fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
-    let ServiceStatus::Running { export_line, .. } = state.service.status() else {
-        return Err(CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"));
-    };
-    Ok(state.clipboard.copy_text(&export_line)?)
-}
-
-/// Tells the page of every change from now on. The page calls it once; a second call replaces the first.
+/// Tells the page of every change from now on. The page calls it once; a second call replaces the first of the same window.
 #[tauri::command]
-pub(crate) async fn watch(state: State<'_, AppState>, channel: Channel<AppEvent>) -> Result<()> {
+pub(crate) async fn watch(window: WebviewWindow, state: State<'_, AppState>, channel: Channel<AppEvent>) -> Result<()> {
     let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
+    let (one_time, saved_keys) = (state.one_time.clone(), state.saved_keys.clone());
     let stays_seconds = state.settings.clipboard_time().map(|time| time.as_secs());
+    let shows_a_key = window::is_key_window(window.label());
     let watcher = tokio::spawn(async move {
-        tokio::join!(follow_service(&service, &channel), follow_clipboard(&clipboard, stays_seconds, &channel));
+        let follow_one_time = async {
+            match shows_a_key {
+                true => forward_close_requests(&one_time, &channel).await,
+                false => {
+                    tokio::join!(follow_one_time(&one_time, &channel), follow_saved_keys(&saved_keys, &channel));
+                }
+            }
+        };
+        tokio::join!(
+            follow_service(&service, &channel),
+            follow_clipboard(&clipboard, stays_seconds, &channel),
+            follow_one_time,
+        );
     });
-    state.set_watcher(Some(watcher.abort_handle()));
+    state.set_watcher(window.label(), Some(watcher.abort_handle()));
     Ok(())
 }
 
@@ -93,6 +101,40 @@ async fn follow_clipboard(clipboard: &Clipboard, stays_seconds: Option<u64>, pag
     loop {
         let event = AppEvent::Clipboard { clears_at: *clears_at.borrow_and_update(), stays_seconds };
         if page.send(event).is_err() || clears_at.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Forwards whether a new key is being shown until the page is gone.
+async fn follow_one_time(one_time: &OneTime, page: &Channel<AppEvent>) {
+    let mut state = one_time.state();
+    loop {
+        let event = AppEvent::OneTime { state: state.borrow_and_update().clone() };
+        if page.send(event).is_err() || state.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Forwards what could not be taken out of the keychain until the page is gone.
+async fn follow_saved_keys(saved_keys: &SavedKeys, page: &Channel<AppEvent>) {
+    let mut left_behind = saved_keys.left_behind();
+    while left_behind.changed().await.is_ok() {
+        let entry = left_behind.borrow_and_update().clone();
+        if let Some(entry) = entry
+            && page.send(AppEvent::LeftInKeychain { entry }).is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Tells the page with the key that it is asked to close, until it is gone.
+async fn forward_close_requests(one_time: &OneTime, page: &Channel<AppEvent>) {
+    loop {
+        one_time.asked_to_close().await;
+        if page.send(AppEvent::CloseRequested).is_err() {
             return;
         }
     }

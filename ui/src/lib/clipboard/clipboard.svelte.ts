@@ -6,8 +6,6 @@ const TICK_MS = 250;
 export class Clipboard {
   #clearsAt = $state.raw<number | null>(null);
   #now = $state.raw(0);
-  /** Whether a dialog tells of it already. */
-  toldByDialog = $state(false);
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** Whole seconds until the app takes the key off; `null` when there is nothing to take off. */

@@ -1,4 +1,4 @@
-const SHOWN_MS = 5000;
+const SHOWN_MS = { good: 5000, caution: 10_000 };
 
 interface Toast {
   id: number;
@@ -17,5 +17,5 @@ export function say(text: string, tone: Toast['tone'] = 'good'): void {
   toasts = [...toasts.slice(-2), toast];
   setTimeout(() => {
     toasts = toasts.filter(({ id }) => id !== toast.id);
-  }, SHOWN_MS);
+  }, SHOWN_MS[tone]);
 }

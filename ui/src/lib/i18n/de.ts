@@ -23,6 +23,7 @@ export const de: Messages = {
   justNow: 'gerade eben',
   never: 'Nie',
   cancel: 'Abbrechen',
+  dismiss: 'Ausblenden',
   copy: 'Kopieren',
   copied: 'Kopiert',
   tryAgain: 'Erneut versuchen',
@@ -47,10 +48,21 @@ export const de: Messages = {
       'Ein anderes Programm verwendet die Schlüsseldatenbank. Es wurde nichts verändert; bitte erneut versuchen.',
     PORT_IN_USE: 'Ein anderes Programm verwendet diesen Port. Bitte einen anderen wählen.',
     SERVICE_UNAVAILABLE: 'Der Schlüsseldienst ist nicht erreichbar.',
-    CLIPBOARD_UNAVAILABLE: 'Die Zwischenablage ist nicht verfügbar. Den Text markieren und über die Tastatur kopieren.',
+    CLIPBOARD_UNAVAILABLE:
+      'Die Zwischenablage ist nicht verfügbar. Den Schlüssel anders speichern oder von hier abtippen.',
+    KEY_ON_SCREEN: 'Ein anderer neuer Schlüssel wird noch angezeigt. Bitte zuerst dessen Fenster schließen.',
+    KEYCHAIN_MISSING:
+      'Auf diesem Computer ist kein Schlüsselbund erreichbar. Bitte einen starten (GNOME-Schlüsselbund, KWallet oder KeePassXC) oder den Schlüssel kopieren.',
+    KEYCHAIN_LOCKED:
+      'Der Schlüsselbund ist gesperrt und wurde nicht rechtzeitig entsperrt. Bitte entsperren und erneut versuchen.',
+    KEYCHAIN_REFUSED: 'Die Frage des Schlüsselbunds wurde ohne Antwort geschlossen. Nichts wurde gespeichert.',
+    KEYCHAIN_TAKEN: 'Der Schlüsselbund enthält unter diesem Namen einen anderen Schlüssel.',
+    KEYCHAIN_FAILED: 'Der Schlüsselbund konnte den Schlüssel nicht speichern.',
+    ENV_FILE_FAILED: 'Die Datei wurde nicht geändert.',
     SECRET_GONE: 'Die App hat diesen Schlüssel nicht mehr. Bitte widerrufen und einen neuen erstellen.',
     SETTINGS_NOT_SAVED: 'Die Einstellung konnte nicht gespeichert werden.',
   },
+  envFileFailed: (detail) => `Die Datei wurde nicht geändert: ${detail}`,
   refused: (detail) => `Der Schlüsseldienst hat das nicht angenommen: ${detail}`,
 
   keys: {
@@ -112,7 +124,37 @@ export const de: Messages = {
     key: 'API-Schlüssel',
     copied: 'Der Schlüssel wurde kopiert',
     address: 'Programme finden diesen Dienst unter',
-    addressLater: 'Unter „Schlüsseldienst“ lässt sich die Zeile später jederzeit kopieren.',
+    places: 'Oder gleich dorthin, wo er gebraucht wird',
+    keychain: 'Im Schlüsselbund speichern',
+    keychainSaved: (name) => `Im Schlüsselbund als ${isolated(name)} gespeichert. So startet ein Programm damit:`,
+    keychainTaken: (name) =>
+      `Der Schlüsselbund enthält unter dem Namen ${isolated(name)} bereits einen anderen Schlüssel. Durch diesen ersetzen?`,
+    replace: 'Ersetzen',
+    envFile: 'Als .env speichern…',
+    envFileTitle: 'Den Schlüssel in diese Datei eintragen (andere Zeilen bleiben)',
+    envSaved: 'Gespeichert, nur für das eigene Benutzerkonto lesbar, in',
+    envReplaces: (names) =>
+      `Die Datei setzt bereits ${list(names)}. ${names.length === 1 ? 'Diese Zeile' : 'Diese Zeilen'} ersetzen? Alle anderen bleiben, wie sie sind.`,
+    replaceLines: 'Ersetzen',
+    saveAnyway: 'Trotzdem speichern',
+    gitRisk: {
+      notIgnored:
+        'Git ignoriert diese Datei nicht: Sie würde mit dem nächsten Commit veröffentlicht, samt Schlüssel. Bitte zuerst in .gitignore eintragen.',
+      unknown:
+        'Dieser Ordner gehört zu einem Git-Repository, das sich nicht lesen ließ. Die Datei darf nicht in einen Commit gelangen.',
+    },
+    elsewhere: 'Der neue Schlüssel ist in einem eigenen Fenster',
+    elsewhereText: (name) =>
+      `Dort lässt sich der Schlüssel für ${isolated(name)} kopieren oder speichern. Er wird nur dieses eine Mal angezeigt.`,
+    showWindow: 'Fenster zeigen',
+    gone: 'Dieser Schlüssel lässt sich nicht mehr anzeigen',
+    lost: {
+      hidden: (name) => `Der Schlüssel für ${isolated(name)} wurde entfernt, als sein Fenster minimiert wurde.`,
+      locked: (name) => `Der Schlüssel für ${isolated(name)} wurde entfernt, als der Bildschirm gesperrt wurde.`,
+      interrupted: (name) => `Das Fenster mit dem Schlüssel für ${isolated(name)} wurde unterbrochen.`,
+    },
+    lostRemedy:
+      'Er war weder kopiert noch gespeichert und lässt sich nicht noch einmal anzeigen: bitte widerrufen und einen neuen erstellen.',
     done: 'Fertig',
     notCopied: 'Der Schlüssel wurde noch nicht kopiert.',
     replaced:
@@ -136,6 +178,8 @@ export const de: Messages = {
       'Programme, die diesen Schlüssel verwenden, verlieren sofort den Zugang. Das lässt sich nicht rückgängig machen.',
     prefix: 'Beginnt mit',
     confirm: 'Schlüssel widerrufen',
+    leftInKeychain: (name, reason) =>
+      `Der widerrufene Schlüssel ${isolated(name)} ist noch im Schlüsselbund dieses Computers. ${reason}`,
     revoked: (name) => `${isolated(name)} wurde widerrufen`,
     elsewhere: (name) => `${isolated(name)} war bereits an anderer Stelle widerrufen worden`,
     failed: 'Der Schlüssel wurde nicht widerrufen und funktioniert weiterhin.',

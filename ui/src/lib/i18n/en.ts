@@ -42,7 +42,15 @@ const failures: Record<ErrorCode, string> = {
   DATABASE_BUSY: 'The key database is in use by another program. Nothing was changed; try again.',
   PORT_IN_USE: 'Another program uses this port. Choose another one.',
   SERVICE_UNAVAILABLE: 'The key service cannot be reached.',
-  CLIPBOARD_UNAVAILABLE: 'The clipboard cannot be used. Select the text and copy it with the keyboard.',
+  CLIPBOARD_UNAVAILABLE: 'The clipboard cannot be used. Save the key another way, or type it from here.',
+  KEY_ON_SCREEN: 'Another new key is still being shown. Close its window first.',
+  KEYCHAIN_MISSING:
+    'This computer has no keychain that the app can reach. Start one (GNOME Keyring, KWallet or KeePassXC), or copy the key.',
+  KEYCHAIN_LOCKED: 'The keychain is locked and was not unlocked in time. Unlock it and try again.',
+  KEYCHAIN_REFUSED: 'The keychain’s question was closed without an answer. Nothing was saved.',
+  KEYCHAIN_TAKEN: 'The keychain holds another key under this name.',
+  KEYCHAIN_FAILED: 'The keychain could not save the key.',
+  ENV_FILE_FAILED: 'The file was not changed.',
   SECRET_GONE: 'The app no longer holds this key. Revoke it and create a new one.',
   SETTINGS_NOT_SAVED: 'The setting could not be saved.',
 };
@@ -82,12 +90,14 @@ export const en = {
   justNow: 'just now',
   never: 'Never',
   cancel: 'Cancel',
+  dismiss: 'Dismiss',
   copy: 'Copy',
   copied: 'Copied',
   tryAgain: 'Try again',
   nothingChanged: 'Nothing was changed.',
   scopes,
   failures,
+  envFileFailed: (detail: string) => `The file was not changed: ${detail}`,
   refused: (detail: string) => `The key service did not accept this: ${detail}`,
 
   keys: {
@@ -141,7 +151,35 @@ export const en = {
     key: 'API key',
     copied: 'The key was copied',
     address: 'Programs find this service at',
-    addressLater: 'It can be copied at any time from “Key service”, once the key is in its place.',
+    places: 'Or put it straight where it belongs',
+    keychain: 'Save in keychain',
+    keychainSaved: (name: string) => `Saved in this computer’s keychain as ${isolated(name)}. Start a program with it:`,
+    keychainTaken: (name: string) =>
+      `The keychain already holds another key under the name ${isolated(name)}. Replace it with this one?`,
+    replace: 'Replace',
+    envFile: 'Save as .env…',
+    envFileTitle: 'Put the key into this file (its other lines stay)',
+    envSaved: 'Saved, readable by you alone, in',
+    envReplaces: (names: string[]) =>
+      `The file already sets ${list(names)}. Replace ${names.length === 1 ? 'that line' : 'those lines'}? All others stay as they are.`,
+    replaceLines: 'Replace',
+    saveAnyway: 'Save anyway',
+    gitRisk: {
+      notIgnored:
+        'Git does not ignore this file: it would be committed, and the key published with it. Add it to .gitignore first.',
+      unknown:
+        'This folder belongs to a git repository that could not be read. Make sure that the file is not committed.',
+    },
+    elsewhere: 'Your new key is in its own window',
+    elsewhereText: (name: string) => `Copy or save the key for ${isolated(name)} there. It is shown only this once.`,
+    showWindow: 'Show the window',
+    gone: 'This key can no longer be shown',
+    lost: {
+      hidden: (name: string) => `The key for ${isolated(name)} was put away when its window was minimised.`,
+      locked: (name: string) => `The key for ${isolated(name)} was put away when the screen was locked.`,
+      interrupted: (name: string) => `The window with the key for ${isolated(name)} was interrupted.`,
+    },
+    lostRemedy: 'It had not been copied or saved, and cannot be shown again: revoke it and create another.',
     done: 'Done',
     notCopied: 'The key has not been copied yet.',
     replaced: 'The key is no longer on the clipboard. If it is not in its place yet, copy it again.',
@@ -163,6 +201,8 @@ export const en = {
     effect: 'Programs that use this key stop working at once. This cannot be undone.',
     prefix: 'Begins with',
     confirm: 'Revoke key',
+    leftInKeychain: (name: string, reason: string) =>
+      `The revoked key ${isolated(name)} is still in this computer’s keychain. ${reason}`,
     revoked: (name: string) => `${isolated(name)} was revoked`,
     elsewhere: (name: string) => `${isolated(name)} had already been revoked elsewhere`,
     failed: 'The key was not revoked and still works.',

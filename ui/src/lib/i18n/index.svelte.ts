@@ -29,7 +29,8 @@ export const timeAgo = (iso: string, now: number): string => relativeTime(iso, n
 export const timeExactly = (iso: string): string => exactTime(iso, current.locale);
 
 export function failureText({ code, detail }: Failure): string {
-  return code === 'VALIDATION_ERROR' && detail ? t().refused(detail) : t().failures[code];
+  if (code === 'VALIDATION_ERROR' && detail) return t().refused(detail);
+  return code === 'ENV_FILE_FAILED' ? t().envFileFailed(detail) : t().failures[code];
 }
 
 /** Keeps the language in step with the system. Returns how to stop. */

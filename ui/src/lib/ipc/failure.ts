@@ -12,6 +12,13 @@ const CODES: Record<ErrorCode, true> = {
   PORT_IN_USE: true,
   SERVICE_UNAVAILABLE: true,
   CLIPBOARD_UNAVAILABLE: true,
+  KEY_ON_SCREEN: true,
+  KEYCHAIN_MISSING: true,
+  KEYCHAIN_LOCKED: true,
+  KEYCHAIN_REFUSED: true,
+  KEYCHAIN_TAKEN: true,
+  KEYCHAIN_FAILED: true,
+  ENV_FILE_FAILED: true,
   SECRET_GONE: true,
   SETTINGS_NOT_SAVED: true,
 };
@@ -23,6 +30,7 @@ const WITHOUT_EFFECT: ReadonlySet<ErrorCode> = new Set([
   'UNAUTHORIZED',
   'DATABASE_BUSY',
   'RATE_LIMITED',
+  'KEY_ON_SCREEN',
 ]);
 
 /** Why a command was refused. */

@@ -1,5 +1,14 @@
 import { Channel, invoke } from '@tauri-apps/api/core';
-import type { ApiKey, AppEvent, CreateKey, CreatedKey, RevokedKey, KeyList, ServiceStatus } from './bindings';
+import type {
+  ApiKey,
+  AppEvent,
+  CreateKey,
+  EnvFilePlan,
+  KeyList,
+  RevealedKey,
+  RevokedKey,
+  ServiceStatus,
+} from './bindings';
 import { toFailure } from './failure';
 
 export type * from './bindings';
@@ -18,17 +27,38 @@ export async function listKeys(): Promise<ApiKey[]> {
   return (await call<KeyList>('list_keys')).keys;
 }
 
-/** The answer is the only message that ever carries a key's plaintext. */
-export const createKey = (request: CreateKey) => call<CreatedKey>('create_key', { ...request });
+/** Makes a key; another window shows it. */
+export const createKey = (request: CreateKey) => call<ApiKey>('create_key', { ...request });
 
-/** Puts the key that was just created on the clipboard. */
-export const copyKey = (keyId: string) => call<null>('copy_key', { keyId });
+/** Brings the window with the new key to the front. */
+export const showNewKey = () => call<null>('show_new_key');
+
+/** In the one-time window: the new key, once, sealed for the holder of this public key. */
+export const revealKey = (publicKey: number[]) => call<RevealedKey>('reveal_key', { publicKey });
+
+/** Shows the one-time window with room for so many CSS pixels. */
+export const showOneTime = (height: number) => call<null>('show_one_time', { height });
+
+/** Closes the one-time window; the key in it is gone. */
+export const closeOneTime = () => call<null>('close_one_time');
+
+/** Has the app put the key away if the one-time window was minimised. */
+export const outOfSight = () => call<null>('out_of_sight');
+
+/** Puts the key in the one-time window on the clipboard. */
+export const copyKey = () => call<null>('copy_key');
+
+/** Saves it in this computer's keychain under its name, over another key only with `replace`. */
+export const saveInKeychain = (replace: boolean) => call<null>('save_in_keychain', { replace });
+
+/** Lets the person choose a file for it; `null` if they think better of it. Nothing is written yet. */
+export const chooseEnvFile = (title: string) => call<EnvFilePlan | null>('choose_env_file', { title });
+
+/** Writes it into the file that was chosen. */
+export const writeEnvFile = () => call<null>('write_env_file');
 
 /** Takes the copied key off the clipboard, if it is still there. */
 export const clearClipboard = () => call<null>('clear_clipboard');
-
-/** Makes the app forget the plaintext of the key that was just created. */
-export const discardSecret = () => call<null>('discard_secret');
 
 export const revokeKey = (keyId: string) => call<RevokedKey>('revoke_key', { keyId });
 

@@ -44,36 +44,6 @@ name: string,
  */
 scopes: Array<Scope>, };
 
-export type CreatedKey = { 
-/**
- * The plaintext. No other answer holds it.
- */
-key: string, 
-/**
- * Identifier for revoking.
- */
-keyId: string, 
-/**
- * The name given by a person.
- */
-name: string, 
-/**
- * First 11 characters of the key.
- */
-keyPrefix: string, 
-/**
- * What the key may do, in documented order.
- */
-scopes: Array<Scope>, 
-/**
- * When it was made.
- */
-createdAt: string, 
-/**
- * When a request with it was last accepted; `null` for never.
- */
-lastUsedAt: string | null, };
-
 export type RevokedKey = { 
 /**
  * The key that is refused from now on.
@@ -100,7 +70,7 @@ export type KeyEvent = { "type": "created" } & ApiKey | { "type": "revoked" } & 
  */
 uses: Array<KeyUse>, } | { "type": "resync" };
 
-export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
+export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
 
 export type ErrorBody = { 
 /**
@@ -142,6 +112,22 @@ usedBy: PortUser | null,
  */
 nextFree: number | null, } | { "state": "databaseProblem", problem: DatabaseProblem, path: string, detail: string, } | { "state": "stopped", detail: string, };
 
+export type LostKey = { key: ApiKey, cause: Loss, };
+
+export type Loss = "hidden" | "locked" | "interrupted";
+
+export type OneTimeState = { 
+/**
+ * The key that is being shown.
+ */
+showing: ApiKey | null, 
+/**
+ * The last key that was taken from sight before it had been copied or saved.
+ */
+lost: LostKey | null, };
+
+export type LeftBehind = { name: string, code: ErrorCode, };
+
 export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
 /**
  * When it will be taken off; `null` when there is nothing to take off.
@@ -150,4 +136,32 @@ clearsAt: string | null,
 /**
  * How many seconds a copied key stays; `null` for as long as it likes.
  */
-staysSeconds: number | null, };
+staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "leftInKeychain", entry: LeftBehind, } | { "type": "closeRequested" };
+
+export type SealedKey = { 
+/**
+ * The sender's ephemeral public key, 65 bytes; `enc` in RFC 9180.
+ */
+encapsulated: Array<number>, 
+/**
+ * The key's text and a tag of 16 bytes.
+ */
+ciphertext: Array<number>, };
+
+export type RevealedKey = { key: ApiKey, sealed: SealedKey, };
+
+export type GitRisk = "notIgnored" | "unknown";
+
+export type EnvFilePlan = { 
+/**
+ * The file.
+ */
+path: string, 
+/**
+ * The variables that it sets already, to something else.
+ */
+replaces: Array<string>, 
+/**
+ * Whether the file might be committed.
+ */
+gitRisk: GitRisk | null, };

@@ -1,0 +1,156 @@
+//! The command line beside the window: starting programs with a key from the keychain.
+//!
+//! Nothing secret is ever printed. Deliberately absent: a command that shows a key, and making or revoking keys.
+
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::keychain::{self, KeychainError};
+use crate::paths::Paths;
+use crate::saved_keys::SavedKeys;
+use crate::settings::Settings;
+
+/// What `env`, `nohup` and `docker run` answer when they fail themselves, and when the program cannot be started.
+const FAILED: u8 = 125;
+const CANNOT_START: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+/// Scoped API keys for vision models. Without a command, opens the window.
+#[derive(Parser)]
+#[command(name = "ul-keys", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) action: Option<Action>,
+}
+
+/// What can be done without the window.
+#[derive(Subcommand)]
+pub(crate) enum Action {
+    /// Start a program with a key from this computer's keychain.
+    ///
+    /// It finds the key as ULTRALYTICS_API_KEY and the key service as ULTRALYTICS_PLATFORM_URL. Ends as the program
+    /// ends; with 125, 126 or 127 if it could not be started.
+    Run {
+        /// Name of the key, as it was saved.
+        #[arg(long)]
+        key: String,
+        /// The program and its arguments, as in `-- yolo train model=yolo11n.pt`.
+        #[arg(last = true, required = true)]
+        program: Vec<OsString>,
+    },
+    /// Name the keys that were saved in this computer's keychain.
+    List,
+    /// Remove a key from this computer's keychain. The key itself stays valid until it is revoked.
+    Forget {
+        /// Name of the key, as it was saved.
+        name: String,
+    },
+}
+
+/// Does it, and says on the terminal what came of it.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
+pub(crate) fn act(action: Action) -> ExitCode {
+    let paths = match Paths::find() {
+        Ok(paths) => paths,
+        Err(error) => {
+            eprintln!("ul-keys: {error}");
+            return FAILED.into();
+        }
+    };
+    let saved = SavedKeys::load(paths.saved_keys);
+    match action {
+        Action::Run { key, program } => run(&key, &program, Settings::load(paths.settings).port(), &saved),
+        Action::List => {
+            let keys = saved.list();
+            if keys.is_empty() {
+                eprintln!("No key was saved in the keychain yet.");
+            }
+            for key in keys {
+                println!("{}\t{}…", key.name, key.key_prefix);
+            }
+            ExitCode::SUCCESS
+        }
+        Action::Forget { name } => match keychain::forget(&name) {
+            Ok(()) | Err(KeychainError::NoEntry) if saved.list().iter().any(|key| key.name == name) => {
+                if let Err(error) = saved.remove_name(&name) {
+                    eprintln!("ul-keys: the list of saved keys cannot be written: {error}");
+                }
+                ExitCode::SUCCESS
+            }
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&name, &error, &saved),
+        },
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "this is the command line")]
+fn complain(name: &str, error: &KeychainError, saved: &SavedKeys) -> ExitCode {
+    eprintln!("ul-keys: {name}: {error}");
+    if matches!(error, KeychainError::NoEntry) {
+        let names: Vec<String> = saved.list().into_iter().map(|key| key.name).collect();
+        match names.is_empty() {
+            true => eprintln!("Save a key there when it is created: “Save in keychain”."),
+            false => eprintln!("Saved keys: {}", names.join(", ")),
+        }
+    }
+    FAILED.into()
+}
+
+#[expect(clippy::print_stderr, reason = "this is the command line")]
+fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys) -> ExitCode {
+    let secret = match keychain::read(name) {
+        Ok(secret) => secret,
+        Err(error) => return complain(name, &error, saved),
+    };
+    let url = format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
+    if TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_millis(500)).is_err() {
+        eprintln!(
+            "ul-keys: the key service does not answer at {url}. Is the window open? Starting the program anyway."
+        );
+    }
+    let Some((file, arguments)) = program.split_first() else {
+        return FAILED.into();
+    };
+    let mut command = Command::new(file);
+    command.args(arguments).env("ULTRALYTICS_API_KEY", secret.expose()).env("ULTRALYTICS_PLATFORM_URL", url);
+    drop(secret);
+    let error = match become_program(command) {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    eprintln!("ul-keys: {}: {error}", file.to_string_lossy());
+    match error.kind() {
+        std::io::ErrorKind::NotFound => NOT_FOUND.into(),
+        _ => CANNOT_START.into(),
+    }
+}
+
+/// The program takes this one's place: its signals, its terminal and its end are its own.
+#[cfg(unix)]
+fn become_program(mut command: Command) -> std::io::Result<ExitCode> {
+    Err(std::os::unix::process::CommandExt::exec(&mut command))
+}
+
+#[cfg(not(unix))]
+fn become_program(mut command: Command) -> std::io::Result<ExitCode> {
+    let code = command.status()?.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+        let run = Arguments::try_parse_from(["ul-keys", "run", "--key", "a b", "--", "yolo", "--help"]).expect("valid");
+        assert!(matches!(run.action, Some(Action::Run { key, program }) if key == "a b" && program.len() == 2));
+        assert!(Arguments::try_parse_from(["ul-keys"]).expect("valid").action.is_none());
+        assert!(Arguments::try_parse_from(["ul-keys", "run", "--key", "a"]).is_err(), "no program");
+    }
+}

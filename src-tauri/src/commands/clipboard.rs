@@ -1,0 +1,30 @@
+//! Copying what is no secret, and taking a key off the clipboard.
+
+use tauri::State;
+use ulkeys_domain::wire::ErrorCode;
+
+use super::Argument;
+use crate::error::{CommandError, Result};
+use crate::state::AppState;
+use crate::status::ServiceStatus;
+
+/// Copies a key's identifier.
+#[tauri::command(async)]
+pub(crate) fn copy_key_id(state: State<'_, AppState>, key_id: Argument) -> Result<()> {
+    Ok(state.clipboard.copy_text(key_id.key_id()?.as_str())?)
+}
+
+/// Copies the line that points a terminal's programs at this service.
+#[tauri::command(async)]
+pub(crate) fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
+    let ServiceStatus::Running { export_line, .. } = state.service.status() else {
+        return Err(CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"));
+    };
+    Ok(state.clipboard.copy_text(&export_line)?)
+}
+
+/// Takes the copied key off the clipboard now, if it is still there.
+#[tauri::command(async)]
+pub(crate) fn clear_clipboard(state: State<'_, AppState>) -> Result<()> {
+    Ok(state.clipboard.clear_key()?)
+}

@@ -1,0 +1,137 @@
+//! What the one-time window may ask for: to see the key once, and to put it where it belongs.
+
+use std::io;
+
+use serde::Serialize;
+use tauri::{AppHandle, State, WebviewWindow};
+use tauri_plugin_dialog::DialogExt as _;
+use ts_rs::TS;
+use ulkeys_domain::Secret;
+use ulkeys_domain::wire::{ApiKey, ErrorCode};
+
+use super::{Argument, invalid};
+use crate::env_file::{self, EnvFilePlan};
+use crate::error::{CommandError, Result};
+use crate::keychain;
+use crate::one_time::Loss;
+use crate::seal::{self, SealedKey};
+use crate::state::AppState;
+use crate::status::ServiceStatus;
+use crate::window;
+
+/// The key as the one-time window receives it, once.
+#[derive(Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RevealedKey {
+    key: ApiKey,
+    sealed: SealedKey,
+}
+
+/// Answers with the new key, sealed for the holder of `public_key`. No later call answers with it.
+#[tauri::command]
+pub(crate) fn reveal_key(state: State<'_, AppState>, public_key: Argument) -> Result<RevealedKey> {
+    let public_key = public_key.bytes("publicKey")?;
+    let revealed = state.one_time.reveal(|key, secret| {
+        let sealed = seal::seal(secret, &public_key)
+            .map_err(|_| invalid("publicKey", "is not an uncompressed point of the curve P-256"))?;
+        Ok(RevealedKey { key: key.clone(), sealed })
+    });
+    revealed.ok_or_else(gone)?
+}
+
+/// The page shows the key and needs so much height, in CSS pixels.
+#[tauri::command]
+pub(crate) async fn show_one_time(app: AppHandle, height: Argument) -> Result<()> {
+    Ok(window::show_key_window(&app, height.number("height")?).await?)
+}
+
+/// Closes the window for good.
+#[tauri::command]
+pub(crate) fn close_one_time(app: AppHandle) {
+    window::close_key_window(&app);
+}
+
+/// The page has noticed that it is out of sight. If that is because its window was minimised, the key is put away.
+#[tauri::command]
+pub(crate) fn out_of_sight(app: AppHandle, window: WebviewWindow) {
+    if window.is_minimized().unwrap_or(true) {
+        window::put_key_away(&app, Loss::Hidden);
+    }
+}
+
+/// Copies the key.
+#[tauri::command(async)]
+pub(crate) fn copy_key(state: State<'_, AppState>) -> Result<()> {
+    let (_, secret) = state.one_time.copy().ok_or_else(gone)?;
+    state.clipboard.copy_secret(&secret, state.settings.clipboard_time())?;
+    state.one_time.mark_kept();
+    Ok(())
+}
+
+/// Saves the key in this computer's keychain under its name; over another key only with `replace`.
+#[tauri::command]
+pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: Argument) -> Result<()> {
+    let replace = replace.flag("replace")?;
+    let one_time = state.one_time.clone();
+    let saved = keychain::work(move || match one_time.copy() {
+        Some((key, secret)) => keychain::save(&key.name, &secret, replace).map(|()| Some(key)),
+        None => Ok(None),
+    });
+    let key = saved.await?.ok_or_else(gone)?;
+    state.one_time.mark_kept();
+    if let Err(error) = state.saved_keys.add(&key) {
+        tracing::warn!(%error, "the list of saved keys cannot be written");
+    }
+    Ok(())
+}
+
+/// Lets the person choose a file, and looks at it. `None` when they think better of it. `title` is the dialog's.
+#[tauri::command]
+pub(crate) async fn choose_env_file(
+    window: WebviewWindow,
+    state: State<'_, AppState>,
+    title: Argument,
+) -> Result<Option<EnvFilePlan>> {
+    let title = title.text("title")?;
+    let (send, chosen) = tokio::sync::oneshot::channel();
+    let dialog = window.dialog().file().set_parent(&window).set_title(title).set_file_name(".env");
+    dialog.save_file(move |path| drop(send.send(path)));
+    let Some(path) = chosen.await.ok().flatten() else {
+        return Ok(None);
+    };
+    let path = path.into_path().map_err(|error| env_file_failed(&error))?;
+    let plan = with_env_file(&state, move |secret, url| env_file::plan(&path, secret, url)).await?;
+    state.one_time.choose_env_file(plan.clone());
+    Ok(Some(plan))
+}
+
+/// Writes the key into the file that was chosen last. The page cannot name another.
+#[tauri::command]
+pub(crate) async fn write_env_file(state: State<'_, AppState>) -> Result<()> {
+    let plan = state.one_time.env_file().ok_or_else(gone)?;
+    with_env_file(&state, move |secret, url| env_file::write(&plan, secret, url)).await?;
+    state.one_time.mark_kept();
+    Ok(())
+}
+
+/// Work with the key and the service's address on a file, which may be on a slow disk.
+async fn with_env_file<T: Send + 'static>(
+    state: &AppState,
+    work: impl FnOnce(&Secret, &str) -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    let ServiceStatus::Running { url, .. } = state.service.status() else {
+        return Err(CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"));
+    };
+    let (_, secret) = state.one_time.copy().ok_or_else(gone)?;
+    let worked = tokio::task::spawn_blocking(move || work(&secret, &url)).await;
+    worked.map_err(io::Error::other).flatten().map_err(|error| env_file_failed(&error))
+}
+
+fn env_file_failed(error: &dyn std::fmt::Display) -> CommandError {
+    tracing::warn!(%error, "the key was not written into a file");
+    CommandError::new(ErrorCode::EnvFileFailed, error.to_string())
+}
+
+fn gone() -> CommandError {
+    CommandError::new(ErrorCode::SecretGone, "the key is no longer held")
+}

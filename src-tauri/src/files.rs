@@ -1,0 +1,46 @@
+//! Small JSON files, replaced as a whole so that a crash leaves the old or the new one.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use atomic_write_file::AtomicWriteFile;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Reads a file. A missing one means the default; an unreadable one too, and is put aside rather than overwritten.
+pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> T {
+    let Ok(bytes) = std::fs::read(path) else {
+        return T::default();
+    };
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+        let aside = path.with_extension("unreadable.json");
+        tracing::warn!(%error, aside = %aside.display(), "a file cannot be read and is put aside");
+        if let Err(error) = std::fs::rename(path, &aside) {
+            tracing::warn!(%error, "the unreadable file cannot be put aside");
+        }
+        T::default()
+    })
+}
+
+/// Replaces a file, which is its owner's alone.
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    write_private(path, &serde_json::to_vec_pretty(value)?)
+}
+
+/// Replaces a file, or makes one, that nobody but its owner may read. Until all of it is on the disk it has no name
+/// where the file system allows that, so that a crash leaves nothing behind.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut options = AtomicWriteFile::options();
+    #[cfg(unix)]
+    {
+        use atomic_write_file::unix::OpenOptionsExt as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.preserve_mode(false).try_preserve_owner(true).mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    file.write_all(content)?;
+    file.commit()
+}

@@ -1,0 +1,78 @@
+//! Noticing that the screen is locked or the computer goes to sleep, so that a key on it is put away.
+//!
+//! On Linux the screen savers and `systemd-logind` tell over D-Bus. Deliberately absent: macOS and Windows, whose notices
+//! need libraries that this app does not use.
+
+/// Calls `locked` whenever the screen is locked. Runs until the app ends.
+#[cfg(target_os = "linux")]
+pub(crate) async fn watch(locked: impl Fn()) {
+    let (session, system) = tokio::join!(linux::screen_savers(), linux::logind());
+    let mut events = futures_util::stream::select(session, system);
+    while futures_util::StreamExt::next(&mut events).await.is_some() {
+        locked();
+    }
+}
+
+/// Nothing to watch.
+#[cfg(not(target_os = "linux"))]
+pub(crate) async fn watch(_locked: impl Fn()) {}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use futures_util::stream::{BoxStream, StreamExt as _, empty};
+    use zbus::message::Type;
+    use zbus::{Connection, MatchRule, MessageStream, Result};
+
+    /// GNOME, KDE, Cinnamon, MATE, Xfce: each its own name for the same signal.
+    pub(super) async fn screen_savers() -> BoxStream<'static, ()> {
+        let listen = async || -> Result<MessageStream> {
+            let rule = MatchRule::builder().msg_type(Type::Signal).member("ActiveChanged")?.build();
+            MessageStream::for_match_rule(rule, &Connection::session().await?, None).await
+        };
+        signals(listen().await, "session", |message| {
+            let header = message.header();
+            let saver = header.interface().is_some_and(|interface| interface.ends_with(".ScreenSaver"));
+            saver && message.body().deserialize::<bool>().unwrap_or(false)
+        })
+    }
+
+    /// The lock of this session, and sleep.
+    pub(super) async fn logind() -> BoxStream<'static, ()> {
+        let listen = async || -> Result<(MessageStream, zbus::zvariant::OwnedObjectPath)> {
+            let bus = Connection::system().await?;
+            let manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager");
+            let session = bus.call_method(Some(manager.0), manager.1, Some(manager.2), "GetSessionByPID", &(0_u32,));
+            let session = session.await?.body().deserialize()?;
+            let rule = MatchRule::builder().msg_type(Type::Signal).sender(manager.0)?.build();
+            Ok((MessageStream::for_match_rule(rule, &bus, None).await?, session))
+        };
+        let (stream, session) = match listen().await {
+            Ok((stream, session)) => (Ok(stream), session),
+            Err(error) => (Err(error), Default::default()),
+        };
+        signals(stream, "system", move |message| {
+            let header = message.header();
+            match header.member().map(|member| member.as_str()) {
+                Some("Lock") => header.path().is_some_and(|path| *path == *session),
+                Some("PrepareForSleep") => message.body().deserialize::<bool>().unwrap_or(false),
+                _ => false,
+            }
+        })
+    }
+
+    fn signals(
+        stream: Result<MessageStream>,
+        bus: &str,
+        tells: impl Fn(&zbus::Message) -> bool + Send + 'static,
+    ) -> BoxStream<'static, ()> {
+        match stream {
+            Ok(stream) => stream
+                .filter_map(move |message| std::future::ready(message.ok().filter(|message| tells(message)).map(drop)))
+                .boxed(),
+            Err(error) => {
+                tracing::info!(%error, "a locked screen is not noticed through the {bus} bus");
+                empty().boxed()
+            }
+        }
+    }
+}

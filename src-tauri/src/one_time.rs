@@ -1,0 +1,258 @@
+//! The plaintext of the key that was just made, for as long as its window is open.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+use ts_rs::TS;
+use ulkeys_domain::Secret;
+use ulkeys_domain::wire::ApiKey;
+
+use crate::env_file::EnvFilePlan;
+
+/// At most one plaintext.
+#[derive(Default)]
+pub(crate) struct OneTime {
+    slot: Mutex<Slot>,
+    told: watch::Sender<OneTimeState>,
+    close_requests: Notify,
+}
+
+#[derive(Default)]
+enum Slot {
+    #[default]
+    Empty,
+    /// A key is being made.
+    Reserved,
+    Held(Held),
+    /// Wiped; the window is still closing.
+    Closing {
+        lost: Option<LostKey>,
+    },
+}
+
+struct Held {
+    key: ApiKey,
+    secret: Secret,
+    revealed: bool,
+    /// Whether it was copied or saved.
+    kept: bool,
+    env_file: Option<EnvFilePlan>,
+}
+
+/// What the list's page knows of the other window.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OneTimeState {
+    /// The key that is being shown.
+    showing: Option<ApiKey>,
+    /// The last key that was taken from sight before it had been copied or saved.
+    lost: Option<LostKey>,
+}
+
+/// A key whose plaintext nobody has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LostKey {
+    key: ApiKey,
+    cause: Loss,
+}
+
+/// Why a plaintext was taken from sight without being asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Loss {
+    /// Its window was minimised.
+    Hidden,
+    /// The screen was locked.
+    Locked,
+    /// Its page was reloaded or ended by itself.
+    Interrupted,
+}
+
+/// The right to show the next key.
+pub(crate) struct Reservation<'a>(&'a OneTime);
+
+impl Reservation<'_> {
+    /// Holds the plaintext of the key that was made.
+    pub(crate) fn hold(self, key: ApiKey, secret: Secret) {
+        self.0.told.send_modify(|state| *state = OneTimeState { showing: Some(key.clone()), lost: None });
+        *self.0.slot() = Slot::Held(Held { key, secret, revealed: false, kept: false, env_file: None });
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let mut slot = self.0.slot();
+        if matches!(*slot, Slot::Reserved) {
+            *slot = Slot::Empty;
+        }
+    }
+}
+
+impl OneTime {
+    /// To be taken before a key is made. `None` while another one is shown or made.
+    pub(crate) fn reserve(&self) -> Option<Reservation<'_>> {
+        let mut slot = self.slot();
+        if !matches!(*slot, Slot::Empty) {
+            return None;
+        }
+        *slot = Slot::Reserved;
+        Some(Reservation(self))
+    }
+
+    /// Lends the plaintext for showing it. `None` from the second time on.
+    pub(crate) fn reveal<T, E>(&self, show: impl FnOnce(&ApiKey, &Secret) -> Result<T, E>) -> Option<Result<T, E>> {
+        let mut slot = self.slot();
+        let Slot::Held(held) = &mut *slot else {
+            return None;
+        };
+        if held.revealed {
+            return None;
+        }
+        let shown = show(&held.key, &held.secret);
+        held.revealed = shown.is_ok();
+        Some(shown)
+    }
+
+    /// A copy of the plaintext, for putting it elsewhere. Not lent: that may take a while, and the window can be closed
+    /// meanwhile.
+    pub(crate) fn copy(&self) -> Option<(ApiKey, Secret)> {
+        match &*self.slot() {
+            Slot::Held(held) => Some((held.key.clone(), Secret::parse(held.secret.expose().as_bytes()).ok()?)),
+            _ => None,
+        }
+    }
+
+    /// Remembers that the key was copied or saved.
+    pub(crate) fn mark_kept(&self) {
+        if let Slot::Held(held) = &mut *self.slot() {
+            held.kept = true;
+        }
+    }
+
+    /// Whether a key is being shown.
+    pub(crate) fn is_showing(&self) -> bool {
+        matches!(*self.slot(), Slot::Held(_))
+    }
+
+    /// Remembers the file that a person has chosen for the key, and what will be done to it.
+    pub(crate) fn choose_env_file(&self, plan: EnvFilePlan) {
+        if let Slot::Held(held) = &mut *self.slot() {
+            held.env_file = Some(plan);
+        }
+    }
+
+    /// The file that a person has chosen for the key.
+    pub(crate) fn env_file(&self) -> Option<EnvFilePlan> {
+        match &*self.slot() {
+            Slot::Held(held) => held.env_file.clone(),
+            _ => None,
+        }
+    }
+
+    /// Wipes the plaintext. With a cause, it will be told that nobody has it, unless it was copied or saved.
+    pub(crate) fn wipe(&self, cause: Option<Loss>) {
+        let mut slot = self.slot();
+        if let Slot::Held(held) = &*slot {
+            let lost = cause.filter(|_| !held.kept).map(|cause| LostKey { key: held.key.clone(), cause });
+            *slot = Slot::Closing { lost };
+        }
+    }
+
+    /// The window has gone: the next key may be made.
+    pub(crate) fn closed(&self) {
+        self.wipe(None);
+        let mut slot = self.slot();
+        if let Slot::Closing { lost } = &mut *slot {
+            let lost = lost.take();
+            *slot = Slot::Empty;
+            self.told.send_modify(|state| *state = OneTimeState { showing: None, lost });
+        }
+    }
+
+    /// What the list's page is told.
+    pub(crate) fn state(&self) -> watch::Receiver<OneTimeState> {
+        self.told.subscribe()
+    }
+
+    /// Asks the key's page to close.
+    pub(crate) fn ask_to_close(&self) {
+        self.close_requests.notify_one();
+    }
+
+    /// Waits until the page is asked to close.
+    pub(crate) async fn asked_to_close(&self) {
+        self.close_requests.notified().await;
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    fn key() -> ApiKey {
+        ApiKey {
+            key_id: ulkeys_domain::KeyId::parse("key_0123456789abcdef01234567").expect("valid"),
+            name: "training-server".into(),
+            key_prefix: "ul_00000000".into(),
+            scopes: ulkeys_domain::Scopes::parse(["read"]).expect("valid"),
+            created_at: "2026-11-22T09:30:00Z".parse().expect("valid"),
+            last_used_at: None,
+        }
+    }
+
+    fn holding() -> OneTime {
+        let one_time = OneTime::default();
+        let secret = Secret::parse(format!("ul_{}", "0".repeat(40)).as_bytes()).expect("valid");
+        one_time.reserve().expect("nothing is shown").hold(key(), secret);
+        one_time
+    }
+
+    #[test]
+    fn is_revealed_once_and_kept_until_forgotten() {
+        let one_time = holding();
+        assert!(one_time.reveal(|_, _| Err::<(), _>("a wrong public key")).expect("held").is_err());
+        assert!(one_time.reveal(|_, _| Ok::<_, Infallible>(())).is_some());
+        assert!(one_time.reveal(|_, _| Ok::<_, Infallible>(())).is_none(), "a second time");
+        assert!(one_time.copy().is_some() && one_time.copy().is_some());
+        one_time.wipe(None);
+        assert!(one_time.copy().is_none());
+        one_time.closed();
+        assert_eq!(*one_time.state().borrow(), OneTimeState::default());
+    }
+
+    #[test]
+    fn one_key_at_a_time() {
+        let one_time = holding();
+        assert!(one_time.reserve().is_none(), "one is shown");
+        one_time.wipe(None);
+        assert!(one_time.reserve().is_none(), "its window is closing");
+        one_time.closed();
+        let reservation = one_time.reserve().expect("free again");
+        assert!(one_time.reserve().is_none(), "one is being made");
+        drop(reservation);
+        assert!(one_time.reserve().is_some(), "it could not be made");
+    }
+
+    #[test]
+    fn tells_of_a_key_that_nobody_has() {
+        let one_time = holding();
+        one_time.wipe(Some(Loss::Locked));
+        one_time.closed();
+        let lost = one_time.state().borrow().lost.clone().expect("told");
+        assert_eq!((lost.key, lost.cause), (key(), Loss::Locked));
+
+        let one_time = holding();
+        one_time.mark_kept();
+        one_time.wipe(Some(Loss::Hidden));
+        one_time.closed();
+        assert_eq!(one_time.state().borrow().lost, None, "it was copied before");
+    }
+}

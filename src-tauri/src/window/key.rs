@@ -1,0 +1,162 @@
+//! The one-time window, in which a new key is seen. It is a window of its own because it then has a web process of its
+//! own, and every copy that WebKit made of the key ends with that process.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tauri::webview::{Color, PageLoadEvent};
+use tauri::{
+    AppHandle, LogicalSize, Manager as _, PhysicalPosition, Theme, WebviewUrl, WebviewWindow, WebviewWindowBuilder,
+    WindowEvent,
+};
+
+use crate::one_time::Loss;
+use crate::state::AppState;
+
+const LABEL: &str = "one-time";
+const WIDTH: f64 = 600.0;
+/// Before the page has told how much it needs.
+const HEIGHT: f64 = 640.0;
+
+/// Loads the page; the window is shown when the page says that it is ready.
+pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
+    let page = WebviewUrl::App("one-time.html".into());
+    let mut builder = super::confined(WebviewWindowBuilder::new(app, LABEL, page))
+        .title("UL Keys")
+        .inner_size(WIDTH, HEIGHT)
+        .min_inner_size(320.0, 240.0)
+        .visible(false)
+        .maximizable(false)
+        .skip_taskbar(true)
+        // Has no effect on Linux, where no display server knows the notion.
+        .content_protected(true)
+        .on_document_title_changed(|window, title| {
+            if let Err(error) = window.set_title(&title) {
+                tracing::warn!(%error, "the window cannot be given its title");
+            }
+        });
+    if let Some(list) = super::list::find(app) {
+        let dark = matches!(list.theme(), Ok(Theme::Dark));
+        // The page's own, so that it does not flash up.
+        builder = builder.background_color(if dark { Color(0x20, 0x24, 0x2c, 255) } else { Color(255, 255, 255, 255) });
+        builder = builder.parent(&list)?;
+    }
+    let loaded = AtomicBool::new(false);
+    let window = builder
+        .on_page_load(move |window, load| {
+            if load.event() == PageLoadEvent::Started && loaded.swap(true, Ordering::Relaxed) {
+                put_away(window.app_handle(), Loss::Interrupted);
+            }
+        })
+        .build()?;
+    let handle = app.clone();
+    window.on_window_event(move |event| match event {
+        WindowEvent::CloseRequested { api, .. } if ask_to_close(&handle) => api.prevent_close(),
+        WindowEvent::Destroyed => {
+            let state = handle.state::<AppState>();
+            state.set_watcher(LABEL, None);
+            state.one_time.closed();
+        }
+        _ => {}
+    });
+    watch_for_a_crash(app, &window)
+}
+
+/// Whether this is the window's label.
+pub(crate) fn is(label: &str) -> bool {
+    label == LABEL
+}
+
+/// Shows the window over the list, as high as its page needs to be (in CSS pixels). Once shown, it only grows.
+pub(crate) async fn show(app: &AppHandle, height: f64) -> tauri::Result<()> {
+    let Some(window) = find(app) else {
+        return Ok(());
+    };
+    let room = window
+        .current_monitor()?
+        .map_or(HEIGHT, |monitor| monitor.size().to_logical::<f64>(monitor.scale_factor()).height * 0.85);
+    let height = height.min(room).max(HEIGHT / 2.0);
+    if window.is_visible()? {
+        let now = window.inner_size()?.to_logical::<f64>(window.scale_factor()?);
+        return window.set_size(LogicalSize::new(now.width, height.max(now.height)));
+    }
+    window.set_size(LogicalSize::new(WIDTH, height))?;
+    centre(app, &window, height)?;
+    window.show()?;
+    // On Linux it is shown some moments later, and cannot have the focus before.
+    for _ in 0..100 {
+        if window.is_visible()? {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    window.set_focus()
+}
+
+/// Where a display server lets windows choose their place.
+fn centre(app: &AppHandle, window: &WebviewWindow, height: f64) -> tauri::Result<()> {
+    let Some(list) = super::list::find(app) else {
+        return Ok(());
+    };
+    let (place, size) = (list.outer_position()?, list.outer_size()?);
+    let own = LogicalSize::new(WIDTH, height).to_physical::<i32>(window.scale_factor()?);
+    let margin = |outer: u32, inner: i32| (i32::try_from(outer).unwrap_or(inner) - inner) / 2;
+    window.set_position(PhysicalPosition::new(
+        (place.x + margin(size.width, own.width)).max(0),
+        (place.y + margin(size.height, own.height)).max(0),
+    ))
+}
+
+/// Closes the window without asking. The plaintext goes with it.
+pub(crate) fn close(app: &AppHandle) {
+    destroy(app, None);
+}
+
+/// Takes the key from sight though nobody has asked for that.
+pub(crate) fn put_away(app: &AppHandle, cause: Loss) {
+    destroy(app, Some(cause));
+}
+
+/// Has the page close, which first asks if the key would be lost. False when there is no page to ask.
+pub(super) fn ask_to_close(app: &AppHandle) -> bool {
+    let state = app.state::<AppState>();
+    let Some(window) = find(app).filter(|_| state.one_time.is_showing()) else {
+        return false;
+    };
+    super::raise(&window);
+    state.one_time.ask_to_close();
+    true
+}
+
+pub(super) fn find(app: &AppHandle) -> Option<WebviewWindow> {
+    app.get_webview_window(LABEL)
+}
+
+fn destroy(app: &AppHandle, cause: Option<Loss>) {
+    let one_time = &app.state::<AppState>().one_time;
+    one_time.wipe(cause);
+    match find(app).map(|window| window.destroy()) {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::warn!(%error, "the one-time window cannot be closed"),
+        None => one_time.closed(),
+    }
+}
+
+/// A page whose process ended shows nothing and answers nothing.
+#[cfg(target_os = "linux")]
+fn watch_for_a_crash(app: &AppHandle, window: &WebviewWindow) -> tauri::Result<()> {
+    use webkit2gtk::WebViewExt as _;
+    let app = app.clone();
+    window.with_webview(move |webview| {
+        webview.inner().connect_web_process_terminated(move |_, reason| {
+            tracing::warn!(?reason, "the page with the key has ended");
+            put_away(&app, Loss::Interrupted);
+        });
+    })
+}
+
+/// Elsewhere the window system closes or reloads such a page.
+#[cfg(not(target_os = "linux"))]
+fn watch_for_a_crash(_app: &AppHandle, _window: &WebviewWindow) -> tauri::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! The window of the list of keys.
+
+use tauri::webview::PageLoadEvent;
+use tauri::{AppHandle, Manager as _, WebviewWindow, WebviewWindowBuilder, WindowEvent};
+
+use crate::state::AppState;
+
+const LABEL: &str = "main";
+
+pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
+    let config = app.config().app.windows.first().ok_or(tauri::Error::WindowNotFound)?;
+    let window = super::confined(WebviewWindowBuilder::from_config(app, config)?)
+        .on_page_load(|window, load| {
+            if load.event() == PageLoadEvent::Started {
+                window.state::<AppState>().set_watcher(LABEL, None);
+            }
+        })
+        .build()?;
+    let app = app.clone();
+    window.on_window_event(move |event| {
+        // A key that nobody has copied yet would be lost with the window under it.
+        if let WindowEvent::CloseRequested { api, .. } = event
+            && super::key::ask_to_close(&app)
+        {
+            api.prevent_close();
+        }
+    });
+    Ok(())
+}
+
+pub(super) fn find(app: &AppHandle) -> Option<WebviewWindow> {
+    app.get_webview_window(LABEL)
+}

@@ -1,0 +1,26 @@
+import type { ApiKey, LostKey, OneTimeState } from '../ipc';
+
+/** What happens in the window that shows a new key. */
+export class OneTime {
+  #showing = $state.raw<ApiKey | null>(null);
+  #lost = $state.raw<LostKey | null>(null);
+
+  /** The key that is being shown there. */
+  get showing(): ApiKey | null {
+    return this.#showing;
+  }
+
+  /** A key that nobody has, because it was put away before it was copied. */
+  get lost(): LostKey | null {
+    return this.#lost;
+  }
+
+  update({ showing, lost }: OneTimeState): void {
+    this.#showing = showing;
+    this.#lost = lost;
+  }
+
+  dismiss(): void {
+    this.#lost = null;
+  }
+}
