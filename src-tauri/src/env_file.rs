@@ -288,6 +288,44 @@ mod tests {
         assert!(plan(&path, &secret(), ADDRESS).is_err(), "too large");
     }
 
+    const VICTIM: &str = "UL_KEYS_TEST_ENV_FILE";
+
+    /// Run by the next test in a process of its own, which it kills.
+    #[test]
+    fn writes_until_it_is_killed() {
+        let Some(path) = std::env::var_os(VICTIM) else {
+            return;
+        };
+        loop {
+            for port in ["1", "2"] {
+                let url = format!("http://127.0.0.1:{port}");
+                let plan = plan(Path::new(&path), &secret(), &url).expect("planned");
+                write(&plan, &secret(), &url).expect("written");
+            }
+        }
+    }
+
+    #[test]
+    fn a_kill_leaves_the_old_file_or_the_new_one() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(".env");
+        let whole = |port: &str| format!("A=1\n{KEY}={}\n{URL}=http://127.0.0.1:{port}\n", secret().expose());
+        std::fs::write(&path, whole("1")).expect("written");
+        for round in 0..100 {
+            let mut command = Command::new(std::env::current_exe().expect("this program"));
+            command.args(["--exact", "env_file::tests::writes_until_it_is_killed"]).env(VICTIM, &path);
+            let mut victim = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+            std::thread::sleep(std::time::Duration::from_micros(15_000 + 370 * round));
+            victim.kill().expect("killed");
+            victim.wait().expect("ended");
+            // On file systems without nameless files a whole copy may stay beside the file, never a part of one.
+            for entry in folder.path().read_dir().expect("a folder") {
+                let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("readable");
+                assert!(text == whole("1") || text == whole("2"), "round {round}: {} bytes", text.len());
+            }
+        }
+    }
+
     #[test]
     fn warns_where_git_would_commit_the_file() {
         let folder = tempfile::tempdir().expect("temporary folder");

@@ -51,7 +51,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// Where `cargo xtask setup` puts what it installs.
-pub(crate) fn tools() -> PathBuf {
+pub fn tools() -> PathBuf {
     binary().with_file_name("../tools")
 }
 

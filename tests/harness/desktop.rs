@@ -26,6 +26,19 @@ impl Desktop {
     /// # Errors
     /// When a part of it cannot be started.
     pub fn start(width: u32, height: u32) -> Result<Self> {
+        Self::start_with(width, height, &["--session"])
+    }
+
+    /// The same with a bus that starts no service by itself.
+    ///
+    /// # Errors
+    /// When a part of it cannot be started.
+    pub fn start_without_services(width: u32, height: u32) -> Result<Self> {
+        let bare = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/bare-bus.conf");
+        Self::start_with(width, height, &["--config-file", bare])
+    }
+
+    fn start_with(width: u32, height: u32, bus_arguments: &[&str]) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("ul-keys-test-").tempdir()?;
         private_folder(&home.path().join("run"))?;
 
@@ -47,7 +60,8 @@ impl Desktop {
         let display = format!(":{}", first_line(&mut x)?);
         let mut bus = Child::spawn(
             Command::new("dbus-daemon")
-                .args(["--session", "--nofork", "--print-address=1"])
+                .args(bus_arguments)
+                .args(["--nofork", "--print-address=1"])
                 .env("XDG_RUNTIME_DIR", home.path().join("run"))
                 .env("HOME", home.path())
                 .env("DISPLAY", &display)

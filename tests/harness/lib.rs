@@ -6,12 +6,14 @@
 mod app;
 mod desktop;
 mod input;
+mod keyring;
 mod memory;
 mod process;
 mod ul;
 
-pub use app::{App, AppOptions, binary};
+pub use app::{App, AppOptions, binary, tools};
 pub use desktop::Desktop;
+pub use keyring::Keyring;
 pub use memory::hits_in_memory;
 pub use process::{Child, Process, descendants, free_port, signal};
 pub use ul::{UlOutput, ul};

@@ -69,6 +69,18 @@ async fn it_can_be_taken_off_at_once_and_is_on_quitting() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_kill_takes_the_key_off_and_leaves_no_file_with_it() -> Result<()> {
+    let (desktop, app, key) = with_copied_key().await?;
+    app.kill().await?;
+    ensure!(!desktop.clipboard().is_ok_and(|text| text.contains(&key)), "left on the clipboard");
+    ensure!(
+        desktop.run("grep", &["-raF", "--devices=skip", &key, &desktop.home().display().to_string()]).is_err(),
+        "left in a file"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_key_that_left_the_clipboard_is_not_lost_unasked() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;

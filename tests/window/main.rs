@@ -3,7 +3,9 @@
 mod accessibility;
 mod clipboard;
 mod database;
+mod env_file;
 mod journey;
+mod keychain;
 mod memory;
 mod port;
 mod restart;

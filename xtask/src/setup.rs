@@ -23,8 +23,19 @@ const TO_RUN: &[&str] = &[
     "xdotool",
     "xvfb",
 ];
-/// To drive the real window, in German too, and to run the published client.
-const TO_TEST: &[&str] = &["curl", "locales", "python3-venv", "webkit2gtk-driver", "xclip"];
+/// To drive the real window, in German too, with a real keychain, and to run the published client.
+const TO_TEST: &[&str] = &[
+    "curl",
+    "gcr",
+    "git",
+    "gnome-keyring",
+    "libsecret-tools",
+    "locales",
+    "python3-venv",
+    "webkit2gtk-driver",
+    "wmctrl",
+    "xclip",
+];
 
 const CARGO_DENY: &str = "0.20.2";
 /// The published client of the platform (PyPI).

@@ -1,0 +1,132 @@
+//! A key goes into a `.env` file that a person chooses in the system's own dialog.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use ulkeys_tests::{App, Desktop};
+
+/// Chooses a file by typing its path, as a person may.
+async fn choose(app: &App, desktop: &Desktop, path: &Path) -> Result<()> {
+    app.click("Save as .env…").await?;
+    let title = "^Put the key into this file";
+    app.wait("the system's dialog", async || desktop.window_named(title).is_ok()).await?;
+    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window_named(title)?])?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    desktop.press(&["ctrl+a"])?;
+    desktop.type_text(&path.display().to_string())?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    desktop.press(&["Return"])?;
+    if path.is_file() {
+        // GTK asks by itself before a file is chosen that exists; Replace is the second answer.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        desktop.press(&["alt+r"])?;
+    }
+    app.wait("the end of the dialog", async || desktop.window_named(title).is_err()).await
+}
+
+fn mode(path: &Path) -> Result<u32> {
+    Ok(path.metadata()?.permissions().mode() & 0o777)
+}
+
+#[tokio::test]
+async fn a_new_file_is_the_owners_alone_and_works() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let path = desktop.home().join("project/.env");
+    std::fs::create_dir(desktop.home().join("project"))?;
+    app.create_in_dialog("in-a-file", "read").await?;
+
+    app.click("Save as .env…").await?;
+    let title = "^Put the key into this file";
+    app.wait("the system's dialog", async || desktop.window_named(title).is_ok()).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window_named(title)?])?;
+    desktop.press(&["Escape"])?;
+    app.wait("the end of the dialog", async || desktop.window_named(title).is_err()).await?;
+    ensure!(!path.exists(), "thought better of it");
+    app.wait("the button", async || {
+        app.script("return document.querySelector('[aria-busy=true]') === null", vec![])
+            .await
+            .is_ok_and(|it| it == true)
+    })
+    .await?;
+
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("Saved, readable by you alone").await?;
+    app.click("Done").await?;
+    app.leave_key_window().await?;
+    ensure!(mode(&path)? == 0o600, "{:o}", mode(&path)?);
+    let text = std::fs::read_to_string(&path)?;
+    let url = format!("ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}", app.port);
+    ensure!(text.starts_with("ULTRALYTICS_API_KEY=ul_") && text.lines().nth(1) == Some(url.as_str()), "two lines");
+    let script = r#"set -a; . "$1"; curl --silent --fail --header "Authorization: Bearer $ULTRALYTICS_API_KEY" \
+        "$ULTRALYTICS_PLATFORM_URL/api/account/summary""#;
+    let answer = desktop.run("bash", &["-c", script, "bash", &path.display().to_string()])?;
+    ensure!(answer.contains("\"plan\""), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn lines_are_replaced_only_after_asking() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let path = desktop.home().join(".env");
+    let before = "# mine\nULTRALYTICS_API_KEY=old\nOTHER=kept\n";
+    std::fs::write(&path, before)?;
+    app.create_in_dialog("in-a-file", "read").await?;
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("The file already sets ULTRALYTICS_API_KEY. Replace that line?").await?;
+    app.wait_focus("Cancel").await?;
+    app.click("Cancel").await?;
+    ensure!(std::fs::read_to_string(&path)? == before, "nothing was changed");
+
+    choose(&app, &desktop, &path).await?;
+    app.click("Replace").await?;
+    app.wait_text("Saved, readable by you alone").await?;
+    let after = std::fs::read_to_string(&path)?;
+    ensure!(after.starts_with("# mine\nULTRALYTICS_API_KEY=ul_") && after.contains("\nOTHER=kept\n"), "other lines");
+    ensure!(mode(&path)? == 0o600, "the owner's alone");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_file_that_git_would_commit_is_warned_of() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let project = desktop.home().join("project");
+    std::fs::create_dir(&project)?;
+    desktop.run("git", &["init", "--quiet", &project.display().to_string()])?;
+    let path = project.join(".env");
+    app.create_in_dialog("in-git", "read").await?;
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("Git does not ignore this file").await?;
+    ensure!(!path.exists(), "not before the answer");
+    app.click("Cancel").await?;
+    std::fs::write(project.join(".gitignore"), ".env\n")?;
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("Saved, readable by you alone").await?;
+    ensure!(path.is_file(), "saved");
+    Ok(())
+}
+
+/// A write that fails says why, and loses nothing.
+#[tokio::test]
+async fn what_cannot_be_written_is_said() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let folder = desktop.home().join("vanishing");
+    std::fs::create_dir(&folder)?;
+    let path = folder.join(".env");
+    std::fs::write(&path, "ULTRALYTICS_API_KEY=old\n")?;
+    app.create_in_dialog("unwritten", "read").await?;
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("Replace that line?").await?;
+    std::fs::remove_dir_all(&folder)?;
+    app.click("Replace").await?;
+    app.wait_text("The file was not changed: No such file or directory").await?;
+    ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "the key is still there");
+    Ok(())
+}
