@@ -8,7 +8,7 @@ use rand::rngs::SysRng;
 use serde_json::json;
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret, Timestamp};
 use ulkeys_store::{KeyStore as _, SqliteStore};
-use ulkeys_tests::{App, AppOptions, Desktop};
+use ulkeys_tests::{App, AppOptions, Desktop, Keyring};
 
 const WIDE: (u32, u32) = (1100, 760);
 const NARROW: (u32, u32) = (640, 480);
@@ -91,27 +91,43 @@ async fn every_state(look: Look, folder: &Path) -> Result<()> {
     window.take(&picture("08-create-admin")).await?;
     window.submit().await?;
     window.take(&picture("09-one-time")).await?;
-    let last = "[...document.querySelectorAll('.actions button')].at(-1).click();";
+    // Later, because the window may close before it can answer.
+    let last = "setTimeout(() => [...document.querySelectorAll('.actions button')].at(-1).click(), 50);";
     window.app.script(last, Vec::new()).await?;
     window.take(&picture("10-one-time-asks")).await?;
     window.press_selector("code.key + button").await?;
     window.take(&picture("11-one-time-copied")).await?;
+    window.press_selector("section button").await?;
+    window.app.wait("the saved key", async || window.app.text(".results code").await.is_ok()).await?;
+    window.take(&picture("12-one-time-saved")).await?;
+    window.app.enter_list_window().await?;
+    window.take(&picture("13-behind-the-one-time-window")).await?;
+    window.app.enter_key_window().await?;
     window.app.script(last, Vec::new()).await?;
     window.app.leave_key_window().await?;
-    window.take(&picture("12-key-on-clipboard")).await?;
+    window.take(&picture("14-key-on-clipboard")).await?;
+    window.create_dialog().await?;
+    window.fill("ci-pipeline", &["read"]).await?;
+    window.submit().await?;
+    window.press_selector("section button").await?;
+    window.app.wait("the question", async || window.app.text(".answers").await.is_ok()).await?;
+    window.take(&picture("15-one-time-taken")).await?;
+    window.desktop.run("dbus-send", &["--session", "--type=signal", "/x", LOCKED, "boolean:true"])?;
+    window.app.leave_key_window().await?;
+    window.take(&picture("16-lost")).await?;
     drop(window);
 
     let window = Window::open(look, Keys::Hostile).await?;
-    window.take(&picture("13-hostile-names")).await?;
+    window.take(&picture("17-hostile-names")).await?;
     drop(window);
 
     let window = Window::open(look, Keys::Damaged).await?;
-    window.take(&picture("14-database")).await?;
+    window.take(&picture("18-database")).await?;
     drop(window);
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let window = Window::open(look, Keys::PortTaken(taken.local_addr()?.port())).await?;
-    window.take(&picture("15-port")).await
+    window.take(&picture("19-port")).await
 }
 
 /// What the window finds when it opens.
@@ -123,7 +139,10 @@ enum Keys {
     PortTaken(u16),
 }
 
+const LOCKED: &str = "org.freedesktop.ScreenSaver.ActiveChanged";
+
 struct Window {
+    _keyring: Keyring,
     app: App,
     desktop: Desktop,
 }
@@ -145,11 +164,12 @@ impl Window {
                 std::fs::write(desktop.data().join("settings.json"), json!({ "port": port }).to_string())?;
             }
         }
+        let keyring = Keyring::start(&desktop)?;
         let options = AppOptions { german: look.german, dark: look.dark, ..AppOptions::default() };
         let app = App::start_with(&desktop, options).await?;
         desktop.resize(look.size.0, look.size.1)?;
         desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
-        Ok(Self { app, desktop })
+        Ok(Self { _keyring: keyring, app, desktop })
     }
 
     /// Takes the picture once everything that moves has come to rest.

@@ -17,6 +17,8 @@ const LABEL: &str = "one-time";
 const WIDTH: f64 = 600.0;
 /// Before the page has told how much it needs.
 const HEIGHT: f64 = 640.0;
+/// Enough for the page's usual spacing (see `DialogFrame.svelte`), and for the question that it may ask at its foot.
+const LOWEST: f64 = 528.0;
 
 /// Loads the page; the window is shown when the page says that it is ready.
 pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
@@ -75,7 +77,7 @@ pub(crate) async fn show(app: &AppHandle, height: f64) -> tauri::Result<()> {
     let room = window
         .current_monitor()?
         .map_or(HEIGHT, |monitor| monitor.size().to_logical::<f64>(monitor.scale_factor()).height * 0.85);
-    let height = height.min(room).max(HEIGHT / 2.0);
+    let height = height.max(LOWEST).min(room);
     if window.is_visible()? {
         let now = window.inner_size()?.to_logical::<f64>(window.scale_factor()?);
         return window.set_size(LogicalSize::new(now.width, height.max(now.height)));

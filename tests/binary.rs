@@ -1,0 +1,24 @@
+//! The program is built with what the platform offers against exploits (Linux).
+
+use std::process::Command;
+
+fn readelf(arguments: &[&str]) -> String {
+    let output = Command::new("readelf").args(arguments).arg(ulkeys_tests::binary()).output().expect("readelf");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn position_independent_with_read_only_relocations_and_a_stack_that_cannot_be_run() {
+    let elf = readelf(&["--wide", "--file-header", "--program-headers", "--dynamic"]);
+    assert!(elf.contains("DYN (Position-Independent Executable file)"), "PIE");
+    assert!(elf.contains("GNU_RELRO") && elf.contains("BIND_NOW"), "full RELRO");
+    let stack = elf.lines().find(|line| line.contains("GNU_STACK")).expect("a stack header");
+    assert!(stack.contains(" RW ") && !stack.contains('E'), "{stack}");
+    assert!(!elf.contains("RPATH") && !elf.contains("RUNPATH"), "looks for libraries where the system does");
+}
+
+#[test]
+fn the_c_code_in_it_checks_its_stack() {
+    assert!(readelf(&["--wide", "--dyn-syms"]).contains("__stack_chk_fail"));
+}
