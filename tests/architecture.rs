@@ -38,6 +38,8 @@ fn each_outside_library_is_named_in_its_room_only() {
         ("tauri", &["ul-keys"][..]),
         ("arboard", &["ul-keys"]),
         ("keyring", &["ul-keys"]),
+        ("secret-service", &["ul-keys"]),
+        ("hpke", &["ul-keys"]),
         ("rusqlite", &["ulkeys-store"]),
         ("sqlx", &["ulkeys-store"]),
         ("axum", &["ulkeys-service"]),

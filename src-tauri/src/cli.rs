@@ -1,6 +1,7 @@
 //! The command line beside the window: starting programs with a key from the keychain.
 //!
-//! Nothing secret is ever printed. Deliberately absent: a command that shows a key, and making or revoking keys.
+//! Nothing secret is ever printed. Deliberately absent: a command that shows a key, making or revoking
+//! keys, and a console on Windows, where a program that has a window has none.
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpStream};
