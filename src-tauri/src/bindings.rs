@@ -9,7 +9,6 @@ use ulkeys_domain::wire::{
 use crate::commands::one_time::RevealedKey;
 use crate::env_file::{EnvFilePlan, GitRisk};
 use crate::one_time::{Loss, LostKey, OneTimeState};
-use crate::saved_keys::LeftBehind;
 use crate::seal::SealedKey;
 use crate::status::{AppEvent, PortUser, ServiceStatus};
 
@@ -39,7 +38,6 @@ fn generate() -> String {
         LostKey,
         Loss,
         OneTimeState,
-        LeftBehind,
         AppEvent,
         SealedKey,
         RevealedKey,

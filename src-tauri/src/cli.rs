@@ -4,6 +4,7 @@
 //! keys, and a console on Windows, where a program that has a window has none.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub(crate) enum Action {
     /// ends; with 125, 126 or 127 if it could not be started.
     Run {
         /// Name of the key, as it was saved.
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         key: String,
         /// The program and its arguments, as in `-- yolo train model=yolo11n.pt`.
         #[arg(last = true, required = true)]
@@ -48,12 +49,13 @@ pub(crate) enum Action {
     /// Remove a key from this computer's keychain. The key itself stays valid until it is revoked.
     Forget {
         /// Name of the key, as it was saved.
+        #[arg(allow_hyphen_values = true)]
         name: String,
     },
 }
 
 /// Does it, and says on the terminal what came of it.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
+#[expect(clippy::print_stderr, reason = "this is the command line")]
 pub(crate) fn act(action: Action) -> ExitCode {
     let paths = match Paths::find() {
         Ok(paths) => paths,
@@ -70,8 +72,12 @@ pub(crate) fn act(action: Action) -> ExitCode {
             if keys.is_empty() {
                 eprintln!("No key was saved in the keychain yet.");
             }
+            let mut terminal = std::io::stdout().lock();
             for key in keys {
-                println!("{}\t{}…", key.name, key.key_prefix);
+                // Whoever reads may have read enough.
+                if writeln!(terminal, "{}\t{}…", key.name, key.key_prefix).is_err() {
+                    break;
+                }
             }
             ExitCode::SUCCESS
         }

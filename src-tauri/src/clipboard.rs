@@ -53,6 +53,11 @@ impl Clipboard {
         self.clears_at.subscribe()
     }
 
+    /// Whether a key that was copied is still there, as far as this app did not take it off.
+    pub(crate) fn has_key(&self) -> bool {
+        self.state().copied.is_some()
+    }
+
     /// Empties the clipboard if it still holds the key that was copied; anything else is somebody's and stays.
     pub(crate) fn clear_key(&self) -> Result<(), arboard::Error> {
         let mut state = self.state();
@@ -62,6 +67,8 @@ impl Clipboard {
                 Ok(_) | Err(arboard::Error::ContentNotAvailable) => Ok(()),
                 Err(error) => Err(error),
             })?;
+            // Its connection to the display server keeps a buffer in which the key was once sent.
+            state.system = None;
         }
         state.copied = None;
         self.clears_at.send_replace(None);

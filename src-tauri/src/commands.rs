@@ -26,6 +26,15 @@ impl Argument {
         }
     }
 
+    /// A text for people, which the window system is to show.
+    fn line(self, field: &str) -> Result<String> {
+        let text = self.text(field)?;
+        match text.chars().count() > 200 || text.chars().any(char::is_control) {
+            true => Err(invalid(field, "must be a line of at most 200 characters")),
+            false => Ok(text),
+        }
+    }
+
     fn texts(self, field: &str) -> Result<Vec<String>> {
         let Value::Array(entries) = self.0 else {
             return Err(invalid(field, "must be a list"));

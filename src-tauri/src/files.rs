@@ -30,8 +30,8 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> std::io::Resul
     write_private(path, &serde_json::to_vec_pretty(value)?)
 }
 
-/// Replaces a file, or makes one, that nobody but its owner may read. Until all of it is on the disk it has no name
-/// where the file system allows that, so that a crash leaves nothing behind.
+/// Replaces a file, or makes one, that nobody but its owner may read. Until all of it is written it has no name
+/// where the file system allows that. A kill at the moment of replacing may leave a whole copy beside it, `.NAME.XXXXXX`.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut options = AtomicWriteFile::options();
     #[cfg(unix)]

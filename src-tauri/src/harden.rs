@@ -23,8 +23,9 @@ pub(crate) fn close_memory() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
-        let none = Rlimit { current: Some(0), maximum: Some(0) };
-        if let Err(error) = setrlimit(Resource::Core, none) {
+        // Not 0, which `core(5)` ignores where dumps are piped into a program; 1 ends such pipes and is too little for a file.
+        let least = Rlimit { current: Some(1), maximum: Some(1) };
+        if let Err(error) = setrlimit(Resource::Core, least) {
             tracing::warn!(%error, "core dumps cannot be forbidden");
         }
     }

@@ -69,10 +69,13 @@ pub(crate) fn forget(name: &str) -> Result<(), KeychainError> {
 
 /// Removes a certain key, and leaves alone what somebody else has saved under its name.
 pub(crate) fn forget_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainError> {
-    match read(name) {
-        Ok(secret) if secret.prefix() == *prefix => forget(name),
-        Ok(_) | Err(KeychainError::NoEntry) => Ok(()),
-        Err(error) => Err(error),
+    let entry = entry(name)?;
+    match entry.get_secret().map(Zeroizing::new) {
+        Ok(text) if Secret::parse(&text).is_ok_and(|secret| secret.prefix() == *prefix) => {
+            Ok(entry.delete_credential()?)
+        }
+        Ok(_) | Err(Error::NoEntry) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -47,7 +47,6 @@ pub fn main() -> ExitCode {
 }
 
 fn run() {
-    harden::close_memory();
     let app = tauri::Builder::default()
         // First, so that a second start ends before it touches the database or the port.
         .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::bring_forward(app)))
@@ -76,6 +75,7 @@ fn run() {
         .setup(|app| {
             let paths = paths::Paths::find()?;
             log::start(&paths.logs);
+            harden::close_memory();
             let state = AppState::new(paths);
             let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
             let (saved_keys, followed) = (state.saved_keys.clone(), state.service.clone());
@@ -94,7 +94,7 @@ fn run() {
         Ok(app) => app.run(|app, event| {
             if let RunEvent::Exit = event {
                 let state = app.state::<AppState>();
-                state.one_time.wipe(None);
+                state.one_time.wipe(None, false);
                 if let Err(error) = state.clipboard.clear_key() {
                     tracing::warn!(%error, "the clipboard could not be cleared");
                 }

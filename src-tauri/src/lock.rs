@@ -21,6 +21,7 @@ pub(crate) async fn watch(_locked: impl Fn()) {}
 mod linux {
     use futures_util::stream::{BoxStream, StreamExt as _, empty};
     use zbus::message::Type;
+    use zbus::zvariant::OwnedObjectPath;
     use zbus::{Connection, MatchRule, MessageStream, Result};
 
     /// GNOME, KDE, Cinnamon, MATE, Xfce: each its own name for the same signal.
@@ -38,22 +39,30 @@ mod linux {
 
     /// The lock of this session, and sleep.
     pub(super) async fn logind() -> BoxStream<'static, ()> {
-        let listen = async || -> Result<(MessageStream, zbus::zvariant::OwnedObjectPath)> {
+        let listen = async || -> Result<(MessageStream, Option<OwnedObjectPath>)> {
             let bus = Connection::system().await?;
             let manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager");
-            let session = bus.call_method(Some(manager.0), manager.1, Some(manager.2), "GetSessionByPID", &(0_u32,));
-            let session = session.await?.body().deserialize()?;
             let rule = MatchRule::builder().msg_type(Type::Signal).sender(manager.0)?.build();
-            Ok((MessageStream::for_match_rule(rule, &bus, None).await?, session))
+            let stream = MessageStream::for_match_rule(rule, &bus, None).await?;
+            // Desktops start programs outside their session; logind then names the user's own one "auto".
+            let auto = bus.call_method(Some(manager.0), manager.1, Some(manager.2), "GetSession", &("auto",)).await;
+            let session = match auto {
+                Ok(answer) => answer.body().deserialize().ok(),
+                Err(error) => {
+                    tracing::info!(%error, "this program's session is not known; its lock is noticed otherwise");
+                    None
+                }
+            };
+            Ok((stream, session))
         };
         let (stream, session) = match listen().await {
             Ok((stream, session)) => (Ok(stream), session),
-            Err(error) => (Err(error), Default::default()),
+            Err(error) => (Err(error), None),
         };
         signals(stream, "system", move |message| {
             let header = message.header();
             match header.member().map(|member| member.as_str()) {
-                Some("Lock") => header.path().is_some_and(|path| *path == *session),
+                Some("Lock") => header.path().zip(session.as_ref()).is_some_and(|(path, session)| *path == **session),
                 Some("PrepareForSleep") => message.body().deserialize::<bool>().unwrap_or(false),
                 _ => false,
             }

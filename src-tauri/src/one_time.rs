@@ -1,9 +1,10 @@
 //! The plaintext of the key that was just made, for as long as its window is open.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use ts_rs::TS;
 use ulkeys_domain::Secret;
 use ulkeys_domain::wire::ApiKey;
@@ -15,7 +16,9 @@ use crate::env_file::EnvFilePlan;
 pub(crate) struct OneTime {
     slot: Mutex<Slot>,
     told: watch::Sender<OneTimeState>,
-    close_requests: Notify,
+    /// Counts how often its window was asked to close.
+    close_requests: watch::Sender<u64>,
+    unanswered: AtomicBool,
 }
 
 #[derive(Default)]
@@ -35,8 +38,10 @@ struct Held {
     key: ApiKey,
     secret: Secret,
     revealed: bool,
-    /// Whether it was copied or saved.
-    kept: bool,
+    /// Whether it was copied. That counts for as long as it is on the clipboard.
+    copied: bool,
+    /// Whether it was saved.
+    saved: bool,
     env_file: Option<EnvFilePlan>,
 }
 
@@ -76,8 +81,8 @@ pub(crate) struct Reservation<'a>(&'a OneTime);
 impl Reservation<'_> {
     /// Holds the plaintext of the key that was made.
     pub(crate) fn hold(self, key: ApiKey, secret: Secret) {
-        self.0.told.send_modify(|state| *state = OneTimeState { showing: Some(key.clone()), lost: None });
-        *self.0.slot() = Slot::Held(Held { key, secret, revealed: false, kept: false, env_file: None });
+        self.0.told.send_modify(|state| state.showing = Some(key.clone()));
+        *self.0.slot() = Slot::Held(Held { key, secret, revealed: false, copied: false, saved: false, env_file: None });
     }
 }
 
@@ -124,10 +129,17 @@ impl OneTime {
         }
     }
 
-    /// Remembers that the key was copied or saved.
-    pub(crate) fn mark_kept(&self) {
+    /// Remembers that the key was copied.
+    pub(crate) fn mark_copied(&self) {
         if let Slot::Held(held) = &mut *self.slot() {
-            held.kept = true;
+            held.copied = true;
+        }
+    }
+
+    /// Remembers that the key was saved.
+    pub(crate) fn mark_saved(&self) {
+        if let Slot::Held(held) = &mut *self.slot() {
+            held.saved = true;
         }
     }
 
@@ -151,23 +163,28 @@ impl OneTime {
         }
     }
 
-    /// Wipes the plaintext. With a cause, it will be told that nobody has it, unless it was copied or saved.
-    pub(crate) fn wipe(&self, cause: Option<Loss>) {
+    /// Wipes the plaintext. With a cause, it will be told that nobody has it, unless it was saved, or copied and still
+    /// `on_clipboard`.
+    pub(crate) fn wipe(&self, cause: Option<Loss>, on_clipboard: bool) {
         let mut slot = self.slot();
         if let Slot::Held(held) = &*slot {
-            let lost = cause.filter(|_| !held.kept).map(|cause| LostKey { key: held.key.clone(), cause });
+            let kept = held.saved || held.copied && on_clipboard;
+            let lost = cause.filter(|_| !kept).map(|cause| LostKey { key: held.key.clone(), cause });
             *slot = Slot::Closing { lost };
         }
     }
 
     /// The window has gone: the next key may be made.
     pub(crate) fn closed(&self) {
-        self.wipe(None);
+        self.wipe(None, false);
         let mut slot = self.slot();
         if let Slot::Closing { lost } = &mut *slot {
             let lost = lost.take();
             *slot = Slot::Empty;
-            self.told.send_modify(|state| *state = OneTimeState { showing: None, lost });
+            self.told.send_modify(|state| {
+                state.showing = None;
+                state.lost = lost.or(state.lost.take());
+            });
         }
     }
 
@@ -176,14 +193,26 @@ impl OneTime {
         self.told.subscribe()
     }
 
-    /// Asks the key's page to close.
-    pub(crate) fn ask_to_close(&self) {
-        self.close_requests.notify_one();
+    /// Asks the key's page to close. False when no page listens.
+    pub(crate) fn ask_to_close(&self) -> bool {
+        self.unanswered.store(true, Ordering::Relaxed);
+        self.close_requests.send_modify(|count| *count += 1);
+        self.close_requests.receiver_count() > 0
     }
 
-    /// Waits until the page is asked to close.
-    pub(crate) async fn asked_to_close(&self) {
-        self.close_requests.notified().await;
+    /// The page has heard that it is asked to close.
+    pub(crate) fn answered(&self) {
+        self.unanswered.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the page was asked to close and has not heard it.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// Tells whenever the page is asked to close, from now on.
+    pub(crate) fn close_requests(&self) -> watch::Receiver<u64> {
+        self.close_requests.subscribe()
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
@@ -222,7 +251,7 @@ mod tests {
         assert!(one_time.reveal(|_, _| Ok::<_, Infallible>(())).is_some());
         assert!(one_time.reveal(|_, _| Ok::<_, Infallible>(())).is_none(), "a second time");
         assert!(one_time.copy().is_some() && one_time.copy().is_some());
-        one_time.wipe(None);
+        one_time.wipe(None, false);
         assert!(one_time.copy().is_none());
         one_time.closed();
         assert_eq!(*one_time.state().borrow(), OneTimeState::default());
@@ -232,7 +261,7 @@ mod tests {
     fn one_key_at_a_time() {
         let one_time = holding();
         assert!(one_time.reserve().is_none(), "one is shown");
-        one_time.wipe(None);
+        one_time.wipe(None, false);
         assert!(one_time.reserve().is_none(), "its window is closing");
         one_time.closed();
         let reservation = one_time.reserve().expect("free again");
@@ -244,15 +273,24 @@ mod tests {
     #[test]
     fn tells_of_a_key_that_nobody_has() {
         let one_time = holding();
-        one_time.wipe(Some(Loss::Locked));
+        one_time.wipe(Some(Loss::Locked), true);
         one_time.closed();
         let lost = one_time.state().borrow().lost.clone().expect("told");
         assert_eq!((lost.key, lost.cause), (key(), Loss::Locked));
 
-        let one_time = holding();
-        one_time.mark_kept();
-        one_time.wipe(Some(Loss::Hidden));
-        one_time.closed();
-        assert_eq!(one_time.state().borrow().lost, None, "it was copied before");
+        for (copied, saved, on_clipboard, is_lost) in
+            [(true, false, true, false), (true, false, false, true), (false, true, false, false)]
+        {
+            let one_time = holding();
+            if copied {
+                one_time.mark_copied();
+            }
+            if saved {
+                one_time.mark_saved();
+            }
+            one_time.wipe(Some(Loss::Hidden), on_clipboard);
+            one_time.closed();
+            assert_eq!(one_time.state().borrow().lost.is_some(), is_lost, "{copied} {saved} {on_clipboard}");
+        }
     }
 }

@@ -11,13 +11,12 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use ts_rs::TS;
 use ulkeys_client::Client;
-use ulkeys_domain::wire::{ApiKey, ErrorCode, KeyEvent};
+use ulkeys_domain::wire::{ApiKey, KeyEvent};
 use ulkeys_domain::{KeyId, KeyPrefix};
 
 use crate::embedded::KeyService;
-use crate::keychain;
+use crate::keychain::{self, KeychainError};
 
 /// The pause before a broken event stream is opened again.
 const RECONNECT: Duration = Duration::from_secs(2);
@@ -26,7 +25,7 @@ const RECONNECT: Duration = Duration::from_secs(2);
 pub(crate) struct SavedKeys {
     path: PathBuf,
     entries: Mutex<BTreeMap<String, SavedKey>>,
-    left_behind: watch::Sender<Option<LeftBehind>>,
+    left_behind: watch::Sender<Option<String>>,
 }
 
 /// A key in the keychain.
@@ -37,14 +36,6 @@ pub(crate) struct SavedKey {
     pub(crate) name: String,
     /// Its first 11 characters.
     pub(crate) key_prefix: String,
-}
-
-/// A revoked key that is still in the keychain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct LeftBehind {
-    name: String,
-    code: ErrorCode,
 }
 
 impl SavedKeys {
@@ -60,13 +51,28 @@ impl SavedKeys {
         keys
     }
 
-    /// Remembers a key that was saved, instead of any that had its name.
-    pub(crate) fn add(&self, key: &ApiKey) -> std::io::Result<()> {
+    /// Remembers a key and then saves it, so that no crash in between leaves an entry that nobody knows of. What had its
+    /// name is replaced by it.
+    pub(crate) fn saving(
+        &self,
+        key: &ApiKey,
+        save: impl FnOnce() -> Result<(), KeychainError>,
+    ) -> Result<(), KeychainError> {
+        let id = key.key_id.as_str();
         let saved = SavedKey { name: key.name.clone(), key_prefix: key.key_prefix.clone() };
-        self.change(|entries| {
-            entries.retain(|_, other| other.name != saved.name);
-            entries.insert(key.key_id.as_str().to_owned(), saved);
-        })
+        let cannot = |error: std::io::Error| KeychainError::Failed(format!("the list of saved keys: {error}"));
+        let was_there = self.entries().contains_key(id);
+        self.change(|entries| drop(entries.insert(id.to_owned(), saved.clone()))).map_err(cannot)?;
+        match save() {
+            Ok(()) => self
+                .change(|entries| entries.retain(|other, entry| other == id || entry.name != saved.name))
+                .map_err(cannot),
+            Err(error) if was_there => Err(error),
+            Err(error) => {
+                self.change(|entries| drop(entries.remove(id))).map_err(cannot)?;
+                Err(error)
+            }
+        }
     }
 
     /// Forgets the key of this name, which is no longer in the keychain.
@@ -74,8 +80,8 @@ impl SavedKeys {
         self.change(|entries| entries.retain(|_, saved| saved.name != name))
     }
 
-    /// The last revoked key that could not be removed from the keychain.
-    pub(crate) fn left_behind(&self) -> watch::Receiver<Option<LeftBehind>> {
+    /// The name of the last revoked key that could not be removed from the keychain.
+    pub(crate) fn left_behind(&self) -> watch::Receiver<Option<String>> {
         self.left_behind.subscribe()
     }
 
@@ -137,14 +143,15 @@ impl SavedKeys {
             }
             Err(error) => {
                 tracing::warn!(%error, "a revoked key stays in the keychain");
-                self.left_behind.send_replace(Some(LeftBehind { name: saved.name, code: error.code() }));
+                self.left_behind.send_replace(Some(saved.name));
             }
         }
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeMap<String, SavedKey>)) -> std::io::Result<()> {
         let mut entries = self.entries();
-        let mut changed = entries.clone();
+        // The command line may have changed it.
+        let mut changed = crate::files::read_json(&self.path);
         change(&mut changed);
         crate::files::write_json(&self.path, &changed)?;
         *entries = changed;

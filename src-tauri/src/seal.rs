@@ -9,7 +9,7 @@ use hpke::kem::DhP256HkdfSha256;
 use hpke::{Deserializable as _, HpkeError, Kem, OpModeS, Serializable as _};
 use serde::Serialize;
 use ts_rs::TS;
-use ulkeys_domain::Secret;
+use ulkeys_domain::{Secret, wiping_stack};
 
 /// A plaintext that only the page can read which asked for it.
 #[derive(Serialize, TS)]
@@ -27,14 +27,16 @@ pub(crate) struct SealedKey {
 /// When `recipient` is no such public key.
 pub(crate) fn seal(secret: &Secret, recipient: &[u8]) -> Result<SealedKey, HpkeError> {
     let recipient = <DhP256HkdfSha256 as Kem>::PublicKey::from_bytes(recipient)?;
-    let (encapsulated, ciphertext) = hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha256, DhP256HkdfSha256>(
-        &OpModeS::Base,
-        &recipient,
-        &[],
-        secret.expose().as_bytes(),
-        &[],
-        &mut rand::rng(),
-    )?;
+    let (encapsulated, ciphertext) = wiping_stack(|| {
+        hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha256, DhP256HkdfSha256>(
+            &OpModeS::Base,
+            &recipient,
+            &[],
+            secret.expose().as_bytes(),
+            &[],
+            &mut rand::rng(),
+        )
+    })?;
     Ok(SealedKey { encapsulated: encapsulated.to_bytes().to_vec(), ciphertext })
 }
 

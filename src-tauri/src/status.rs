@@ -6,7 +6,6 @@ use ulkeys_domain::Timestamp;
 use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
 
 use crate::one_time::OneTimeState;
-use crate::saved_keys::LeftBehind;
 
 /// How the key service is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -66,8 +65,7 @@ pub(crate) enum AppEvent {
     /// The list's page only: a new key is being shown, or no longer.
     OneTime { state: OneTimeState },
     /// The list's page only: a revoked key that could not be taken out of the keychain.
-    #[serde(rename_all = "camelCase")]
-    LeftInKeychain { entry: LeftBehind },
+    LeftInKeychain { name: String },
     /// The one-time page only: somebody wants to close its window.
     CloseRequested,
 }

@@ -14,7 +14,7 @@ pub(crate) use list::open as open_list_window;
 
 /// Shows the window of the running app when it is started once more, or the one over it.
 pub(crate) fn bring_forward(app: &AppHandle) {
-    let Some(window) = key::find(app).or_else(|| list::find(app)) else {
+    let Some(window) = key::find(app).filter(|key| key.is_visible().unwrap_or(true)).or_else(|| list::find(app)) else {
         return;
     };
     raise(&window);

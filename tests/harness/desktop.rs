@@ -145,7 +145,8 @@ impl Desktop {
     /// # Errors
     /// When the clipboard holds no text.
     pub fn clipboard(&self) -> Result<String> {
-        self.run("xclip", &["-selection", "clipboard", "-out"])
+        // An owner that ends before it answers is waited for in vain.
+        self.run("timeout", &["5", "xclip", "-selection", "clipboard", "-out"])
     }
 
     /// The kinds of data that the clipboard offers.

@@ -11,18 +11,19 @@ const PAGE: usize = 4096;
 /// Pages that are read at a time.
 const STRETCH: usize = 1024;
 
-/// How often a text of ASCII characters stands in the writable memory of a process, as UTF-8 or UTF-16. The text itself
-/// must not stand in the searching process twice over: it is the process that is searched which counts.
+/// Where one of these texts of ASCII characters stands in the writable memory of a process, as UTF-8 or UTF-16: the
+/// mapping, and the bytes around it.
 ///
 /// # Errors
 /// When the process has gone, or may not be read.
-pub fn hits_in_memory(pid: u32, text: &str) -> Result<usize> {
-    let utf16: Vec<u8> = text.bytes().flat_map(|byte| [byte, 0]).collect();
-    let finders = [memmem::Finder::new(text.as_bytes()), memmem::Finder::new(&utf16)];
+pub fn hits_in_memory(pid: u32, texts: &[&str]) -> Result<Vec<String>> {
+    let wide = |text: &str| text.bytes().flat_map(|byte| [byte, 0]).collect::<Vec<u8>>();
+    let forms: Vec<Vec<u8>> = texts.iter().flat_map(|text| [text.as_bytes().to_vec(), wide(text)]).collect();
+    let finders: Vec<_> = forms.iter().map(memmem::Finder::new).collect();
     let memory = File::open(format!("/proc/{pid}/mem")).context("the memory")?;
     let pages = File::open(format!("/proc/{pid}/pagemap")).context("the page map")?;
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let mut hits = 0;
+    let mut hits = Vec::new();
     let mut buffer = Vec::new();
     for line in maps.lines() {
         let mut fields = line.split_whitespace();
@@ -35,7 +36,10 @@ pub fn hits_in_memory(pid: u32, text: &str) -> Result<usize> {
         for stretch in touched(&pages, start / PAGE, end / PAGE)? {
             buffer.resize(stretch.len() * PAGE, 0);
             match memory.read_exact_at(&mut buffer, u64::try_from(stretch.start * PAGE)?) {
-                Ok(()) => hits += finders.iter().map(|finder| finder.find_iter(&buffer).count()).sum::<usize>(),
+                Ok(()) => {
+                    let found = finders.iter().flat_map(|finder| finder.find_iter(&buffer));
+                    hits.extend(found.map(|at| format!("{line}: {}", surroundings(&buffer, at))));
+                }
                 // Memory of a device, or given back meanwhile.
                 Err(error) if matches!(error.raw_os_error(), Some(5 | 14)) => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
@@ -44,6 +48,11 @@ pub fn hits_in_memory(pid: u32, text: &str) -> Result<usize> {
         }
     }
     Ok(hits)
+}
+
+fn surroundings(memory: &[u8], at: usize) -> String {
+    let around = &memory[at.saturating_sub(64)..memory.len().min(at + 96)];
+    around.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect()
 }
 
 /// The stretches of pages that were ever written: WebKit reserves gigabytes that it never touches. Two stretches may

@@ -100,6 +100,29 @@ async fn a_key_that_left_the_clipboard_is_not_lost_unasked() -> Result<()> {
     app.leave_key_window().await
 }
 
+/// What is copied by hand afterwards takes the place of the key, and a locked screen then loses it.
+#[tokio::test]
+async fn what_replaces_the_key_on_the_clipboard_makes_it_unsafe() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("replaced", "read").await?;
+    app.click("Copy").await?;
+    app.wait_text("On the clipboard for another").await?;
+    let select = "getSelection().selectAllChildren(document.querySelector('section code'));";
+    app.script(select, Vec::new()).await?;
+    desktop.press(&["ctrl+c"])?;
+    app.wait_gone("On the clipboard for another").await?;
+    ensure!(desktop.clipboard()?.starts_with("export ULTRALYTICS_PLATFORM_URL="), "the line");
+    app.click("Done").await?;
+    app.control("Keep open").await?;
+    desktop.press(&["Escape"])?;
+    app.wait_focus("Copy").await?;
+    let signal = ["--session", "--type=signal", "/x", "org.freedesktop.ScreenSaver.ActiveChanged", "boolean:true"];
+    desktop.run("dbus-send", &signal)?;
+    app.leave_key_window().await?;
+    app.wait_text("It had not been copied or saved").await
+}
+
 #[tokio::test]
 async fn copying_by_hand_is_as_careful_as_the_button() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;

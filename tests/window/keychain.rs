@@ -19,7 +19,7 @@ fn looked_up(desktop: &Desktop, name: &str) -> Option<String> {
 /// Creates a key and saves it, without ever copying it.
 async fn create_and_save(app: &App, name: &str) -> Result<()> {
     app.create_in_dialog(name, "read").await?;
-    app.click("Save in keychain").await?;
+    app.click("Save in this computer’s keychain").await?;
     app.wait_text("Saved in this computer").await?;
     app.wait_text(&format!("ul-keys run --key {name} -- yolo train")).await?;
     // A saved key is safe: nothing is asked.
@@ -74,13 +74,13 @@ async fn a_name_is_taken_over_only_after_asking() -> Result<()> {
     let old = looked_up(&desktop, "twice");
 
     app.create_in_dialog("twice", "read").await?;
-    app.click("Save in keychain").await?;
+    app.click("Save in this computer’s keychain").await?;
     app.wait_text("already holds another key under the name").await?;
     app.wait_focus("Cancel").await?;
     app.click("Cancel").await?;
-    app.wait_focus("Save in keychain").await?;
+    app.wait_focus("Save in this computer’s keychain").await?;
     ensure!(looked_up(&desktop, "twice") == old, "nothing was replaced");
-    app.click("Save in keychain").await?;
+    app.click("Save in this computer’s keychain").await?;
     app.click("Replace").await?;
     app.wait_text("Saved in this computer").await?;
     let new = looked_up(&desktop, "twice");
@@ -124,13 +124,13 @@ async fn without_a_keychain_the_key_stays_on_the_screen() -> Result<()> {
     let desktop = Desktop::start_without_services(1280, 1000)?;
     let app = App::start(&desktop).await?;
     app.create_in_dialog("patient", "read").await?;
-    app.click("Save in keychain").await?;
+    app.click("Save in this computer’s keychain").await?;
     app.wait_text("This computer has no keychain that the app can reach").await?;
     let failed = ul_keys(&desktop, &["run", "--key", "patient", "--", "true"])?;
     ensure!(String::from_utf8_lossy(&failed.stderr).contains("no keychain can be reached"), "{failed:?}");
     // One that is started since is found.
     let _keyring = Keyring::start(&desktop)?;
-    app.click("Save in keychain").await?;
+    app.click("Save in this computer’s keychain").await?;
     app.wait_text("Saved in this computer").await?;
     ensure!(looked_up(&desktop, "patient").is_some(), "saved");
     Ok(())
@@ -143,10 +143,10 @@ async fn a_locked_keychain_asks_and_takes_no_for_an_answer() -> Result<()> {
     let app = App::start(&desktop).await?;
     keyring.lock(&desktop)?;
     app.create_in_dialog("locked", "read").await?;
-    app.click("Save in keychain").await?;
+    app.click("Save in this computer’s keychain").await?;
     keyring.refuse(&desktop)?;
     app.wait_text("question was closed without an answer. Nothing was saved.").await?;
-    app.click("Save in keychain").await?;
+    app.click("Save in this computer’s keychain").await?;
     keyring.answer(&desktop)?;
     app.wait_text("Saved in this computer").await?;
     app.click("Done").await?;
@@ -171,7 +171,7 @@ async fn a_question_that_nobody_answers_comes_to_an_end() -> Result<()> {
     let app = App::start(&desktop).await?;
     keyring.lock(&desktop)?;
     app.create_in_dialog("waiting", "read").await?;
-    app.click("Save in keychain").await?;
+    app.click("Save in this computer’s keychain").await?;
     tokio::time::sleep(std::time::Duration::from_secs(55)).await;
     app.wait_text("was not unlocked in time").await?;
     // Answered at last, it saves nothing by itself.

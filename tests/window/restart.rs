@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use ulkeys_tests::{App, Desktop, binary, ul};
+use ulkeys_tests::{App, Desktop, binary, descendants, ul};
 
 async fn call(port: u16, key: &str, method: Method, path: &str, body: Option<Value>) -> Result<(StatusCode, Value)> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
@@ -123,10 +123,16 @@ async fn what_was_acknowledged_survives_a_kill() -> Result<()> {
 async fn a_crash_writes_no_dump() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", app.pid))?;
-    let dumps = limits.lines().find(|line| line.starts_with("Max core file size")).context("a limit")?;
-    let values: Vec<_> = dumps["Max core file size".len()..].split_whitespace().take(2).collect();
-    ensure!(values == ["0", "0"], "{dumps}");
+    let pages = descendants(app.pid)?.into_iter().map(|process| process.pid);
+    let processes: Vec<u32> = pages.chain([app.pid]).collect();
+    ensure!(processes.len() > 2, "the app, a page and the network process");
+    for pid in processes {
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+        let dumps = limits.lines().find(|line| line.starts_with("Max core file size")).context("a limit")?;
+        let values: Vec<_> = dumps["Max core file size".len()..].split_whitespace().take(2).collect();
+        // Less than any dump is long, and the one value at which the kernel pipes none into a program (core(5)).
+        ensure!(values == ["1", "1"], "{dumps}");
+    }
     Ok(())
 }
 

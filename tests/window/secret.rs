@@ -157,6 +157,7 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     told("locked", "put away when the screen was locked").await?;
 
     // A key that was copied is not lost, and the list stays calm.
+    app.click("Dismiss").await?;
     app.create_in_dialog("copied", "read").await?;
     app.click("Copy").await?;
     app.wait_text("Copied").await?;
@@ -167,9 +168,11 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     app.create_in_dialog("interrupted", "read").await?;
     let _ = app.script("location.reload()", Vec::new()).await;
     app.leave_key_window().await?;
-    app.wait_text("The window with the key for interrupted was interrupted").await?;
+    app.wait_text("The window with the key for interrupted closed unexpectedly").await?;
     app.click("Revoke…").await?;
-    app.wait_text("Revoke interrupted?").await
+    app.click("Revoke key").await?;
+    app.wait_text("interrupted was revoked").await?;
+    app.wait_gone("closed unexpectedly").await
 }
 
 fn signal_screen_saver(desktop: &Desktop, interface: &str, active: bool) -> Result<()> {
@@ -186,16 +189,16 @@ async fn closing_before_copying_asks_once() -> Result<()> {
     let app = App::start(&desktop).await?;
     app.create_in_dialog("careful", "read").await?;
     app.click("Done").await?;
-    app.wait_text("The key has not been copied yet").await?;
+    app.wait_text("The key has not been copied or saved yet").await?;
     app.click("Keep open").await?;
-    app.wait_gone("has not been copied yet").await?;
+    app.wait_gone("has not been copied or saved yet").await?;
 
     // The window manager's way of closing asks just the same, and so does closing the list under it.
     for window in [desktop.key_window()?, desktop.window()?] {
         desktop.run("wmctrl", &["-i", "-c", &window])?;
-        app.wait_text("The key has not been copied yet").await?;
+        app.wait_text("The key has not been copied or saved yet").await?;
         app.click("Keep open").await?;
-        app.wait_gone("has not been copied yet").await?;
+        app.wait_gone("has not been copied or saved yet").await?;
     }
     app.click("Done").await?;
     app.click("Close anyway").await?;

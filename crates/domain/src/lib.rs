@@ -15,5 +15,5 @@ pub mod wire;
 pub use key::{KeyId, KeyRecord};
 pub use name::KeyName;
 pub use scope::{Scope, Scopes};
-pub use secret::{KeyHash, KeyPrefix, Secret};
+pub use secret::{KeyHash, KeyPrefix, Secret, wiping_stack};
 pub use time::Timestamp;

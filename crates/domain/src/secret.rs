@@ -93,7 +93,7 @@ impl Secret {
 
     /// SHA-256 of the whole text, the only form in which a key is stored for look-up.
     pub fn hash(&self) -> KeyHash {
-        KeyHash(Sha256::digest(self.expose()).into())
+        wiping_stack(|| KeyHash(Sha256::digest(self.expose()).into()))
     }
 
     /// The first 11 characters, shown so that a person can tell keys apart.
@@ -143,6 +143,22 @@ impl fmt::Display for KeyPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Calls `work`, then overwrites the 8 KiB of stack below this call: hashing and encrypting copy a plaintext there, and an
+/// idle thread keeps it for as long as it likes.
+pub fn wiping_stack<T>(work: impl FnOnce() -> T) -> T {
+    #[inline(never)]
+    fn call<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    #[inline(never)]
+    fn wipe() {
+        zeroize::Zeroize::zeroize(&mut [1_u64; 1024]);
+    }
+    let result = call(work);
+    wipe();
+    result
 }
 
 fn is_lower_hex(byte: u8) -> bool {

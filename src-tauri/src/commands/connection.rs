@@ -120,11 +120,10 @@ async fn follow_one_time(one_time: &OneTime, page: &Channel<AppEvent>) {
 /// Forwards what could not be taken out of the keychain until the page is gone.
 async fn follow_saved_keys(saved_keys: &SavedKeys, page: &Channel<AppEvent>) {
     let mut left_behind = saved_keys.left_behind();
-    while left_behind.changed().await.is_ok() {
-        let entry = left_behind.borrow_and_update().clone();
-        if let Some(entry) = entry
-            && page.send(AppEvent::LeftInKeychain { entry }).is_err()
-        {
+    loop {
+        let name = left_behind.borrow_and_update().clone();
+        let told = name.map_or(Ok(()), |name| page.send(AppEvent::LeftInKeychain { name }));
+        if told.is_err() || left_behind.changed().await.is_err() {
             return;
         }
     }
@@ -132,8 +131,8 @@ async fn follow_saved_keys(saved_keys: &SavedKeys, page: &Channel<AppEvent>) {
 
 /// Tells the page with the key that it is asked to close, until it is gone.
 async fn forward_close_requests(one_time: &OneTime, page: &Channel<AppEvent>) {
-    loop {
-        one_time.asked_to_close().await;
+    let mut requests = one_time.close_requests();
+    while requests.changed().await.is_ok() {
         if page.send(AppEvent::CloseRequested).is_err() {
             return;
         }

@@ -39,16 +39,17 @@ pub(crate) fn reveal_key(state: State<'_, AppState>, public_key: Argument) -> Re
     revealed.ok_or_else(gone)?
 }
 
-/// The page shows the key and needs so much height, in CSS pixels.
+/// The page shows the key and needs so much height, in CSS pixels. Also its answer when it is asked to close.
 #[tauri::command]
 pub(crate) async fn show_one_time(app: AppHandle, height: Argument) -> Result<()> {
     Ok(window::show_key_window(&app, height.number("height")?).await?)
 }
 
-/// Closes the window for good.
+/// Closes the window for good. `unseen` when the page could not show the key.
 #[tauri::command]
-pub(crate) fn close_one_time(app: AppHandle) {
-    window::close_key_window(&app);
+pub(crate) fn close_one_time(app: AppHandle, unseen: Argument) -> Result<()> {
+    window::close_key_window(&app, unseen.flag("unseen")?);
+    Ok(())
 }
 
 /// The page has noticed that it is out of sight. If that is because its window was minimised, the key is put away.
@@ -64,7 +65,7 @@ pub(crate) fn out_of_sight(app: AppHandle, window: WebviewWindow) {
 pub(crate) fn copy_key(state: State<'_, AppState>) -> Result<()> {
     let (_, secret) = state.one_time.copy().ok_or_else(gone)?;
     state.clipboard.copy_secret(&secret, state.settings.clipboard_time())?;
-    state.one_time.mark_kept();
+    state.one_time.mark_copied();
     Ok(())
 }
 
@@ -73,15 +74,18 @@ pub(crate) fn copy_key(state: State<'_, AppState>) -> Result<()> {
 pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: Argument) -> Result<()> {
     let replace = replace.flag("replace")?;
     let one_time = state.one_time.clone();
-    let saved = keychain::work(move || match one_time.copy() {
-        Some((key, secret)) => keychain::save(&key.name, &secret, replace).map(|()| Some(key)),
-        None => Ok(None),
+    let saved_keys = state.saved_keys.clone();
+    let saved = keychain::work(move || {
+        let Some((key, secret)) = one_time.copy() else {
+            return Ok(false);
+        };
+        saved_keys.saving(&key, || keychain::save(&key.name, &secret, replace))?;
+        Ok(true)
     });
-    let key = saved.await?.ok_or_else(gone)?;
-    state.one_time.mark_kept();
-    if let Err(error) = state.saved_keys.add(&key) {
-        tracing::warn!(%error, "the list of saved keys cannot be written");
+    if !saved.await? {
+        return Err(gone());
     }
+    state.one_time.mark_saved();
     Ok(())
 }
 
@@ -92,7 +96,7 @@ pub(crate) async fn choose_env_file(
     state: State<'_, AppState>,
     title: Argument,
 ) -> Result<Option<EnvFilePlan>> {
-    let title = title.text("title")?;
+    let title = title.line("title")?;
     let (send, chosen) = tokio::sync::oneshot::channel();
     let dialog = window.dialog().file().set_parent(&window).set_title(title).set_file_name(".env");
     dialog.save_file(move |path| drop(send.send(path)));
@@ -110,7 +114,7 @@ pub(crate) async fn choose_env_file(
 pub(crate) async fn write_env_file(state: State<'_, AppState>) -> Result<()> {
     let plan = state.one_time.env_file().ok_or_else(gone)?;
     with_env_file(&state, move |secret, url| env_file::write(&plan, secret, url)).await?;
-    state.one_time.mark_kept();
+    state.one_time.mark_saved();
     Ok(())
 }
 

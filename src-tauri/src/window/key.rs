@@ -18,7 +18,9 @@ const WIDTH: f64 = 600.0;
 /// Before the page has told how much it needs.
 const HEIGHT: f64 = 640.0;
 /// Enough for the page's usual spacing (see `DialogFrame.svelte`), and for the question that it may ask at its foot.
-const LOWEST: f64 = 528.0;
+const LOWEST: f64 = 564.0;
+/// How long a page may take to hear that it is asked to close.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Loads the page; the window is shown when the page says that it is ready.
 pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
@@ -71,6 +73,7 @@ pub(crate) fn is(label: &str) -> bool {
 
 /// Shows the window over the list, as high as its page needs to be (in CSS pixels). Once shown, it only grows.
 pub(crate) async fn show(app: &AppHandle, height: f64) -> tauri::Result<()> {
+    app.state::<AppState>().one_time.answered();
     let Some(window) = find(app) else {
         return Ok(());
     };
@@ -109,9 +112,9 @@ fn centre(app: &AppHandle, window: &WebviewWindow, height: f64) -> tauri::Result
     ))
 }
 
-/// Closes the window without asking. The plaintext goes with it.
-pub(crate) fn close(app: &AppHandle) {
-    destroy(app, None);
+/// Closes the window without asking. The plaintext goes with it, which is a loss if the page could not show it.
+pub(crate) fn close(app: &AppHandle, unseen: bool) {
+    destroy(app, unseen.then_some(Loss::Interrupted));
 }
 
 /// Takes the key from sight though nobody has asked for that.
@@ -125,8 +128,22 @@ pub(super) fn ask_to_close(app: &AppHandle) -> bool {
     let Some(window) = find(app).filter(|_| state.one_time.is_showing()) else {
         return false;
     };
-    super::raise(&window);
-    state.one_time.ask_to_close();
+    if !state.one_time.ask_to_close() {
+        put_away(app, Loss::Interrupted);
+        return false;
+    }
+    // Before its page is ready there is nothing to see.
+    if window.is_visible().unwrap_or(true) {
+        super::raise(&window);
+    }
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        tokio::time::sleep(PATIENCE).await;
+        if app.state::<AppState>().one_time.is_unanswered() {
+            tracing::warn!("the page with the key does not answer");
+            put_away(&app, Loss::Interrupted);
+        }
+    });
     true
 }
 
@@ -135,8 +152,9 @@ pub(super) fn find(app: &AppHandle) -> Option<WebviewWindow> {
 }
 
 fn destroy(app: &AppHandle, cause: Option<Loss>) {
-    let one_time = &app.state::<AppState>().one_time;
-    one_time.wipe(cause);
+    let state = app.state::<AppState>();
+    let one_time = &state.one_time;
+    one_time.wipe(cause, state.clipboard.has_key());
     match find(app).map(|window| window.destroy()) {
         Some(Ok(())) => {}
         Some(Err(error)) => tracing::warn!(%error, "the one-time window cannot be closed"),
@@ -157,7 +175,7 @@ fn watch_for_a_crash(app: &AppHandle, window: &WebviewWindow) -> tauri::Result<(
     })
 }
 
-/// Elsewhere the window system closes or reloads such a page.
+/// Elsewhere such a page is found out when it is asked to close and does not answer.
 #[cfg(not(target_os = "linux"))]
 fn watch_for_a_crash(_app: &AppHandle, _window: &WebviewWindow) -> tauri::Result<()> {
     Ok(())

@@ -139,7 +139,7 @@ export const de: Messages = {
     saveAnyway: 'Trotzdem speichern',
     gitRisk: {
       notIgnored:
-        'Git ignoriert diese Datei nicht: Sie würde mit dem nächsten Commit veröffentlicht, samt Schlüssel. Bitte zuerst in .gitignore eintragen.',
+        'Git ignoriert diese Datei nicht: Sie könnte in einen Commit geraten und der Schlüssel damit öffentlich werden. Bitte zuerst in .gitignore eintragen.',
       unknown:
         'Dieser Ordner gehört zu einem Git-Repository, das sich nicht lesen ließ. Die Datei darf nicht in einen Commit gelangen.',
     },
@@ -151,12 +151,12 @@ export const de: Messages = {
     lost: {
       hidden: (name) => `Der Schlüssel für ${isolated(name)} wurde entfernt, als sein Fenster minimiert wurde.`,
       locked: (name) => `Der Schlüssel für ${isolated(name)} wurde entfernt, als der Bildschirm gesperrt wurde.`,
-      interrupted: (name) => `Das Fenster mit dem Schlüssel für ${isolated(name)} wurde unterbrochen.`,
+      interrupted: (name) => `Das Fenster mit dem Schlüssel für ${isolated(name)} wurde unerwartet geschlossen.`,
     },
     lostRemedy:
       'Er war weder kopiert noch gespeichert und lässt sich nicht noch einmal anzeigen: bitte widerrufen und einen neuen erstellen.',
     done: 'Fertig',
-    notCopied: 'Der Schlüssel wurde noch nicht kopiert.',
+    notCopied: 'Der Schlüssel wurde noch nicht kopiert oder gespeichert.',
     replaced:
       'Der Schlüssel ist nicht mehr in der Zwischenablage. Wenn er noch nicht an seinem Platz ist, bitte erneut kopieren.',
     consequence: 'Er lässt sich nicht noch einmal anzeigen, nur widerrufen und durch einen neuen ersetzen.',
@@ -178,8 +178,8 @@ export const de: Messages = {
       'Programme, die diesen Schlüssel verwenden, verlieren sofort den Zugang. Das lässt sich nicht rückgängig machen.',
     prefix: 'Beginnt mit',
     confirm: 'Schlüssel widerrufen',
-    leftInKeychain: (name, reason) =>
-      `Der widerrufene Schlüssel ${isolated(name)} ist noch im Schlüsselbund dieses Computers. ${reason}`,
+    leftInKeychain: (name) =>
+      `Der widerrufene Schlüssel ${isolated(name)} ist noch im Schlüsselbund dieses Computers, der gesperrt oder nicht erreichbar ist. Er wird beim nächsten Start der App entfernt.`,
     revoked: (name) => `${isolated(name)} wurde widerrufen`,
     elsewhere: (name) => `${isolated(name)} war bereits an anderer Stelle widerrufen worden`,
     failed: 'Der Schlüssel wurde nicht widerrufen und funktioniert weiterhin.',

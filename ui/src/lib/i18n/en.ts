@@ -152,7 +152,7 @@ export const en = {
     copied: 'The key was copied',
     address: 'Programs find this service at',
     places: 'Or put it straight where it belongs',
-    keychain: 'Save in keychain',
+    keychain: 'Save in this computer’s keychain',
     keychainSaved: (name: string) => `Saved in this computer’s keychain as ${isolated(name)}. Start a program with it:`,
     keychainTaken: (name: string) =>
       `The keychain already holds another key under the name ${isolated(name)}. Replace it with this one?`,
@@ -166,7 +166,7 @@ export const en = {
     saveAnyway: 'Save anyway',
     gitRisk: {
       notIgnored:
-        'Git does not ignore this file: it would be committed, and the key published with it. Add it to .gitignore first.',
+        'Git does not ignore this file: it could be committed, and the key published with it. Add it to .gitignore first.',
       unknown:
         'This folder belongs to a git repository that could not be read. Make sure that the file is not committed.',
     },
@@ -177,11 +177,11 @@ export const en = {
     lost: {
       hidden: (name: string) => `The key for ${isolated(name)} was put away when its window was minimised.`,
       locked: (name: string) => `The key for ${isolated(name)} was put away when the screen was locked.`,
-      interrupted: (name: string) => `The window with the key for ${isolated(name)} was interrupted.`,
+      interrupted: (name: string) => `The window with the key for ${isolated(name)} closed unexpectedly.`,
     },
     lostRemedy: 'It had not been copied or saved, and cannot be shown again: revoke it and create another.',
     done: 'Done',
-    notCopied: 'The key has not been copied yet.',
+    notCopied: 'The key has not been copied or saved yet.',
     replaced: 'The key is no longer on the clipboard. If it is not in its place yet, copy it again.',
     consequence: 'It cannot be shown again: you would have to revoke it and create another.',
     keepOpen: 'Keep open',
@@ -201,8 +201,8 @@ export const en = {
     effect: 'Programs that use this key stop working at once. This cannot be undone.',
     prefix: 'Begins with',
     confirm: 'Revoke key',
-    leftInKeychain: (name: string, reason: string) =>
-      `The revoked key ${isolated(name)} is still in this computer’s keychain. ${reason}`,
+    leftInKeychain: (name: string) =>
+      `The revoked key ${isolated(name)} is still in this computer’s keychain, which is locked or cannot be reached. It will be removed when the app starts again.`,
     revoked: (name: string) => `${isolated(name)} was revoked`,
     elsewhere: (name: string) => `${isolated(name)} had already been revoked elsewhere`,
     failed: 'The key was not revoked and still works.',

@@ -36,11 +36,11 @@ export const showNewKey = () => call<null>('show_new_key');
 /** In the one-time window: the new key, once, sealed for the holder of this public key. */
 export const revealKey = (publicKey: number[]) => call<RevealedKey>('reveal_key', { publicKey });
 
-/** Shows the one-time window with room for so many CSS pixels. */
+/** Shows the one-time window with room for so many CSS pixels; also the answer when it is asked to close. */
 export const showOneTime = (height: number) => call<null>('show_one_time', { height });
 
-/** Closes the one-time window; the key in it is gone. */
-export const closeOneTime = () => call<null>('close_one_time');
+/** Closes the one-time window; the key in it is gone, and `unseen` when the page could not show it. */
+export const closeOneTime = (unseen: boolean) => call<null>('close_one_time', { unseen });
 
 /** Has the app put the key away if the one-time window was minimised. */
 export const outOfSight = () => call<null>('out_of_sight');

@@ -4,6 +4,7 @@ import type { ApiKey, LostKey, OneTimeState } from '../ipc';
 export class OneTime {
   #showing = $state.raw<ApiKey | null>(null);
   #lost = $state.raw<LostKey | null>(null);
+  #dismissed = $state<string | null>(null);
 
   /** The key that is being shown there. */
   get showing(): ApiKey | null {
@@ -12,7 +13,7 @@ export class OneTime {
 
   /** A key that nobody has, because it was put away before it was copied. */
   get lost(): LostKey | null {
-    return this.#lost;
+    return this.#lost?.key.keyId === this.#dismissed ? null : this.#lost;
   }
 
   update({ showing, lost }: OneTimeState): void {
@@ -21,6 +22,6 @@ export class OneTime {
   }
 
   dismiss(): void {
-    this.#lost = null;
+    this.#dismissed = this.#lost?.key.keyId ?? null;
   }
 }

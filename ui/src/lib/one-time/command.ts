@@ -5,5 +5,6 @@ function quoted(text: string): string {
 
 /** The line that starts a program with a key from the keychain. */
 export function runCommand(name: string): string {
-  return `ul-keys run --key ${quoted(name)} -- yolo train`;
+  const key = name.startsWith('-') ? `--key=${quoted(name)}` : `--key ${quoted(name)}`;
+  return `ul-keys run ${key} -- yolo train`;
 }

@@ -126,8 +126,6 @@ showing: ApiKey | null,
  */
 lost: LostKey | null, };
 
-export type LeftBehind = { name: string, code: ErrorCode, };
-
 export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
 /**
  * When it will be taken off; `null` when there is nothing to take off.
@@ -136,7 +134,7 @@ clearsAt: string | null,
 /**
  * How many seconds a copied key stays; `null` for as long as it likes.
  */
-staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "leftInKeychain", entry: LeftBehind, } | { "type": "closeRequested" };
+staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "leftInKeychain", name: string, } | { "type": "closeRequested" };
 
 export type SealedKey = { 
 /**
