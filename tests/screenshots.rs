@@ -112,7 +112,7 @@ async fn every_state(look: Look, folder: &Path) -> Result<()> {
     window.press_selector("section button").await?;
     window.app.wait("the question", async || window.app.text(".answers").await.is_ok()).await?;
     window.take(&picture("15-one-time-taken")).await?;
-    window.desktop.run("dbus-send", &["--session", "--type=signal", "/x", LOCKED, "boolean:true"])?;
+    window.desktop.lock_screen()?;
     window.app.leave_key_window().await?;
     window.take(&picture("16-lost")).await?;
     drop(window);
@@ -138,8 +138,6 @@ enum Keys {
     Damaged,
     PortTaken(u16),
 }
-
-const LOCKED: &str = "org.freedesktop.ScreenSaver.ActiveChanged";
 
 struct Window {
     _keyring: Keyring,

@@ -81,7 +81,7 @@ pub(crate) fn act(action: Action) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Action::Forget { name } => match keychain::forget(&name) {
+        Action::Forget { name } => match keychain::unlock().and_then(|()| keychain::forget(&name)) {
             Ok(()) | Err(KeychainError::NoEntry) if saved.list().iter().any(|key| key.name == name) => {
                 if let Err(error) = saved.remove_name(&name) {
                     eprintln!("ul-keys: the list of saved keys cannot be written: {error}");
@@ -100,7 +100,7 @@ fn complain(name: &str, error: &KeychainError, saved: &SavedKeys) -> ExitCode {
     if matches!(error, KeychainError::NoEntry) {
         let names: Vec<String> = saved.list().into_iter().map(|key| key.name).collect();
         match names.is_empty() {
-            true => eprintln!("Save a key there when it is created: “Save in keychain”."),
+            true => eprintln!("Save a key there when it is created: “Save in this computer’s keychain”."),
             false => eprintln!("Saved keys: {}", names.join(", ")),
         }
     }
@@ -109,7 +109,7 @@ fn complain(name: &str, error: &KeychainError, saved: &SavedKeys) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "this is the command line")]
 fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys) -> ExitCode {
-    let secret = match keychain::read(name) {
+    let secret = match keychain::unlock().and_then(|()| keychain::read(name)) {
         Ok(secret) => secret,
         Err(error) => return complain(name, &error, saved),
     };

@@ -80,12 +80,11 @@ pub(crate) fn forget_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainE
 }
 
 fn entry(name: &str) -> Result<Entry, KeychainError> {
-    unlock()?;
     Ok(platform::entry(&platform::store()?, name)?)
 }
 
-/// Unlocks the keychain, which asks the person where it is locked. To be called by itself where the wait is limited:
-/// no secret is held meanwhile.
+/// Unlocks the keychain, which asks the person where it is locked. To be called before anything else here, and by itself:
+/// the wait can then be limited, and no secret is held meanwhile.
 pub(crate) fn unlock() -> Result<(), KeychainError> {
     platform::unlock()
 }

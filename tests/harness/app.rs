@@ -269,6 +269,19 @@ impl App {
         self.wait("the end of the dialog", async || self.text("[role=dialog]").await.is_err()).await
     }
 
+    /// Minimises the window with the key, and waits for its end. The list comes back, as some window managers minimise
+    /// the window under a minimised one as well.
+    ///
+    /// # Errors
+    /// See [`Self::wait`].
+    pub async fn minimise_key_window(&self, desktop: &Desktop) -> Result<()> {
+        let list = desktop.window()?;
+        desktop.run("xdotool", &["windowminimize", &desktop.key_window()?])?;
+        let gone = async || self.driver.windows().await.is_ok_and(|all| all.len() == 1);
+        self.wait("the end of its window", gone).await?;
+        desktop.run("xdotool", &["windowactivate", &list]).map(drop)
+    }
+
     /// Turns to the window with the list.
     ///
     /// # Errors
@@ -350,13 +363,13 @@ impl App {
         self.gone().await
     }
 
-    /// Closes the window as a person would, and waits until the app has gone.
+    /// Closes the window as its frame's button does, and waits until the app has gone.
     ///
     /// # Errors
     /// When it does not go.
     pub async fn close_window(self, desktop: &Desktop) -> Result<()> {
-        desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window()?])?;
-        desktop.press(&["alt+F4"])?;
+        // A key press would go to whatever has the focus at that moment, such as a window that is just going.
+        desktop.run("wmctrl", &["-i", "-c", &desktop.window()?])?;
         self.gone().await
     }
 

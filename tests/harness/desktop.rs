@@ -140,6 +140,31 @@ impl Desktop {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// Whether the tests run as root, who may become another user and read every process.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn is_root(&self) -> Result<bool> {
+        Ok(self.run("id", &["-u"])?.trim() == "0")
+    }
+
+    /// Tells everybody on the bus that a screen saver was switched on or off, as by this interface.
+    ///
+    /// # Errors
+    /// When the bus refuses.
+    pub fn signal_screen_saver(&self, interface: &str, active: bool) -> Result<()> {
+        let (member, active) = (format!("{interface}.ActiveChanged"), format!("boolean:{active}"));
+        self.run("dbus-send", &["--session", "--type=signal", "/ScreenSaver", &member, &active]).map(drop)
+    }
+
+    /// Locks the screen, as far as programs can tell.
+    ///
+    /// # Errors
+    /// When the bus refuses.
+    pub fn lock_screen(&self) -> Result<()> {
+        self.signal_screen_saver("org.freedesktop.ScreenSaver", true)
+    }
+
     /// What a paste would give.
     ///
     /// # Errors

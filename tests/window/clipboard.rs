@@ -117,8 +117,7 @@ async fn what_replaces_the_key_on_the_clipboard_makes_it_unsafe() -> Result<()> 
     app.control("Keep open").await?;
     desktop.press(&["Escape"])?;
     app.wait_focus("Copy").await?;
-    let signal = ["--session", "--type=signal", "/x", "org.freedesktop.ScreenSaver.ActiveChanged", "boolean:true"];
-    desktop.run("dbus-send", &signal)?;
+    desktop.lock_screen()?;
     app.leave_key_window().await?;
     app.wait_text("It had not been copied or saved").await
 }

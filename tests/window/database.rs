@@ -93,7 +93,7 @@ async fn read_only() -> Result<()> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     }
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o555))?;
-    let is_root = desktop.run("id", &["-u"])?.trim() == "0";
+    let is_root = desktop.is_root()?;
     let options = AppOptions { user: is_root.then_some(65534), ..AppOptions::default() };
     let app = App::start_with(&desktop, options).await?;
     reported(&desktop, &app, &database, "The key database cannot be written").await

@@ -8,23 +8,42 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop};
 
+/// Title of the system's dialog.
+const DIALOG: &str = "^Put the key into this file";
+
+async fn open_dialog(app: &App, desktop: &Desktop) -> Result<()> {
+    app.click("Save as .env…").await?;
+    app.wait("the system's dialog", async || desktop.window_named(DIALOG).is_ok()).await?;
+    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window_named(DIALOG)?])?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    Ok(())
+}
+
+async fn end_of_dialog(app: &App, desktop: &Desktop) -> Result<()> {
+    app.wait("the end of the dialog", async || desktop.window_named(DIALOG).is_err()).await
+}
+
 /// Chooses a file by typing its path, as a person may.
 async fn choose(app: &App, desktop: &Desktop, path: &Path) -> Result<()> {
-    app.click("Save as .env…").await?;
-    let title = "^Put the key into this file";
-    app.wait("the system's dialog", async || desktop.window_named(title).is_ok()).await?;
-    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window_named(title)?])?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    desktop.press(&["ctrl+a"])?;
-    desktop.type_text(&path.display().to_string())?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    desktop.press(&["Return"])?;
-    if path.is_file() {
-        // GTK asks by itself before a file is chosen that exists; Replace is the second answer.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        desktop.press(&["alt+r"])?;
+    open_dialog(app, desktop).await?;
+    // The dialog is busy at times, above all with its own question about a file that exists; Return also answers that
+    // one with Replace.
+    for _ in 0..20 {
+        if desktop.window_named(DIALOG).is_err() {
+            break;
+        }
+        desktop.press(&["ctrl+a"])?;
+        desktop.type_text(&path.display().to_string())?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        desktop.press(&["Return"])?;
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if desktop.window_named(DIALOG).is_err() {
+                break;
+            }
+        }
     }
-    app.wait("the end of the dialog", async || desktop.window_named(title).is_err()).await
+    end_of_dialog(app, desktop).await
 }
 
 fn mode(path: &Path) -> Result<u32> {
@@ -39,13 +58,9 @@ async fn a_new_file_is_the_owners_alone_and_works() -> Result<()> {
     std::fs::create_dir(desktop.home().join("project"))?;
     app.create_in_dialog("in-a-file", "read").await?;
 
-    app.click("Save as .env…").await?;
-    let title = "^Put the key into this file";
-    app.wait("the system's dialog", async || desktop.window_named(title).is_ok()).await?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window_named(title)?])?;
+    open_dialog(&app, &desktop).await?;
     desktop.press(&["Escape"])?;
-    app.wait("the end of the dialog", async || desktop.window_named(title).is_err()).await?;
+    end_of_dialog(&app, &desktop).await?;
     ensure!(!path.exists(), "thought better of it");
     app.wait("the button", async || {
         app.script("return document.querySelector('[aria-busy=true]') === null", vec![])

@@ -42,11 +42,6 @@ fn control(open: &[(String, Vec<String>)]) -> Result<()> {
     Ok(())
 }
 
-/// Only root may look into the app, which is as it should be.
-fn is_root(desktop: &Desktop) -> Result<bool> {
-    Ok(desktop.run("id", &["-u"])?.trim() == "0")
-}
-
 /// The key is never read through the driver, which would copy it into the app's process itself.
 async fn copied_and_cleared(app: &App, desktop: &Desktop) -> Result<String> {
     app.click("Copy").await?;
@@ -57,7 +52,7 @@ async fn copied_and_cleared(app: &App, desktop: &Desktop) -> Result<String> {
     Ok(key)
 }
 
-async fn close(app: &App, desktop: &Desktop, list: &str, end: End) -> Result<()> {
+async fn close(app: &App, desktop: &Desktop, end: End) -> Result<()> {
     match end {
         End::Done => {
             app.click("Copy").await?;
@@ -72,18 +67,10 @@ async fn close(app: &App, desktop: &Desktop, list: &str, end: End) -> Result<()>
             desktop.run("wmctrl", &["-i", "-c", &desktop.key_window()?])?;
             app.click("Close anyway").await?;
         }
-        End::Minimised => drop(desktop.run("xdotool", &["windowminimize", &desktop.key_window()?])?),
+        End::Minimised => app.minimise_key_window(desktop).await?,
         // The page ends before it can answer.
         End::Reload => drop(app.script("location.reload()", Vec::new()).await),
-        End::Locked => {
-            let signal = "org.freedesktop.ScreenSaver.ActiveChanged";
-            desktop.run("dbus-send", &["--session", "--type=signal", "/org/freedesktop", signal, "boolean:true"])?;
-        }
-    }
-    if let End::Minimised = end {
-        // Some window managers minimise the window under it as well.
-        app.wait("the end of its window", async || app.driver.windows().await.is_ok_and(|all| all.len() == 1)).await?;
-        desktop.run("xdotool", &["windowactivate", list])?;
+        End::Locked => desktop.lock_screen()?,
     }
     app.leave_key_window().await?;
     if let End::Done = end {
@@ -98,10 +85,10 @@ async fn close(app: &App, desktop: &Desktop, list: &str, end: End) -> Result<()>
 async fn a_closed_window_leaves_no_copy_behind() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    if !is_root(&desktop)? {
+    // Nobody else may look into the app, which is as it should be.
+    if !desktop.is_root()? {
         return Ok(());
     }
-    let list = desktop.window()?;
     for run in 0..RUNS {
         for end in [End::Done, End::CloseAnyway, End::WindowManager, End::Locked, End::Minimised, End::Reload] {
             app.create_in_dialog("in-memory", "read").await?;
@@ -109,7 +96,7 @@ async fn a_closed_window_leaves_no_copy_behind() -> Result<()> {
             let open = hits(app.pid, &key)?;
             control(&open)?;
 
-            close(&app, &desktop, &list, end).await?;
+            close(&app, &desktop, end).await?;
             tokio::time::sleep(Duration::from_secs(5)).await;
             let closed = hits(app.pid, &key)?;
             ensure!(closed.iter().all(|(_, hits)| hits.is_empty()), "run {run}, {end:?}: {closed:#?}");
@@ -122,7 +109,8 @@ async fn a_closed_window_leaves_no_copy_behind() -> Result<()> {
 #[tokio::test]
 async fn a_crashed_page_leaves_no_copy_behind() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    if !is_root(&desktop)? {
+    // Nobody else may look into the app, which is as it should be.
+    if !desktop.is_root()? {
         return Ok(());
     }
     std::fs::create_dir_all(desktop.data())?;
@@ -170,7 +158,7 @@ async fn wait(what: &str, condition: impl Fn() -> bool) -> Result<()> {
 #[tokio::test]
 async fn other_programs_of_the_same_user_cannot_read_it() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let is_root = is_root(&desktop)?;
+    let is_root = desktop.is_root()?;
     let user = is_root.then_some(65534);
     let app = App::start_with(&desktop, AppOptions { user, ..AppOptions::default() }).await?;
     let read = |pid: u32| {

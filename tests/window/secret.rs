@@ -138,22 +138,18 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     };
 
     app.create_in_dialog("minimised", "read").await?;
-    let list = desktop.window()?;
-    desktop.run("xdotool", &["windowminimize", &desktop.key_window()?])?;
-    // Some window managers minimise the window under it as well.
-    app.wait("the end of its window", async || app.driver.windows().await.is_ok_and(|all| all.len() == 1)).await?;
-    desktop.run("xdotool", &["windowactivate", &list])?;
+    app.minimise_key_window(&desktop).await?;
     told("minimised", "put away when its window was minimised").await?;
     app.click("Dismiss").await?;
     app.wait_gone("It had not been copied or saved").await?;
 
     app.create_in_dialog("locked", "read").await?;
     for (interface, active) in [("org.kde.Other", true), ("org.freedesktop.ScreenSaver", false)] {
-        signal_screen_saver(&desktop, interface, active)?;
+        desktop.signal_screen_saver(interface, active)?;
     }
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     ensure!(app.driver.windows().await?.len() == 2, "nothing was locked");
-    signal_screen_saver(&desktop, "org.gnome.ScreenSaver", true)?;
+    desktop.signal_screen_saver("org.gnome.ScreenSaver", true)?;
     told("locked", "put away when the screen was locked").await?;
 
     // A key that was copied is not lost, and the list stays calm.
@@ -161,7 +157,7 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     app.create_in_dialog("copied", "read").await?;
     app.click("Copy").await?;
     app.wait_text("Copied").await?;
-    signal_screen_saver(&desktop, "org.freedesktop.ScreenSaver", true)?;
+    desktop.lock_screen()?;
     app.leave_key_window().await?;
     app.wait_gone("It had not been copied or saved").await?;
 
@@ -173,14 +169,6 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     app.click("Revoke key").await?;
     app.wait_text("interrupted was revoked").await?;
     app.wait_gone("closed unexpectedly").await
-}
-
-fn signal_screen_saver(desktop: &Desktop, interface: &str, active: bool) -> Result<()> {
-    let member = format!("{interface}.ActiveChanged");
-    let active = format!("boolean:{active}");
-    desktop
-        .run("dbus-send", &["--session", "--type=signal", "/org/freedesktop/ScreenSaver", &member, &active])
-        .map(drop)
 }
 
 #[tokio::test]

@@ -135,7 +135,6 @@ export const de: Messages = {
     envSaved: 'Gespeichert, nur für das eigene Benutzerkonto lesbar, in',
     envReplaces: (names) =>
       `Die Datei setzt bereits ${list(names)}. ${names.length === 1 ? 'Diese Zeile' : 'Diese Zeilen'} ersetzen? Alle anderen bleiben, wie sie sind.`,
-    replaceLines: 'Ersetzen',
     saveAnyway: 'Trotzdem speichern',
     gitRisk: {
       notIgnored:

@@ -162,7 +162,6 @@ export const en = {
     envSaved: 'Saved, readable by you alone, in',
     envReplaces: (names: string[]) =>
       `The file already sets ${list(names)}. Replace ${names.length === 1 ? 'that line' : 'those lines'}? All others stay as they are.`,
-    replaceLines: 'Replace',
     saveAnyway: 'Save anyway',
     gitRisk: {
       notIgnored:
