@@ -13,9 +13,9 @@ use axum::routing::get;
 use rand::rngs::SysRng;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scope, Scopes, Secret};
+use ulkeys_domain::{KeyId, KeyName, KeyRecord, Limits, Scope, Scopes, Secret};
 use ulkeys_service::{Account, Config, SessionToken, serve, system_clock};
-use ulkeys_store::{KeyStore as _, SqliteStore};
+use ulkeys_store::{KeyStore as _, Origin, SqliteStore};
 
 const CONNECTIONS: usize = 8;
 const REQUESTS: usize = 40_000;
@@ -53,13 +53,19 @@ async fn compare() -> Result<()> {
             last_used_at: None,
             revoked_at: None,
         };
-        store.insert(record, secret.hash()).await?;
+        let origin = Origin { by: None, peer: [127, 0, 0, 1].into(), agent: "".into() };
+        store.insert(record, secret.hash(), origin).await?;
         secret.expose().clone_into(&mut key);
     }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let service = listener.local_addr()?;
     let account = Account { username: "bench".into(), name: "bench".into() };
-    let config = Config { session: SessionToken::generate(&mut SysRng)?, account, clock: system_clock };
+    let config = Config {
+        session: SessionToken::generate(&mut SysRng)?,
+        account,
+        clock: system_clock,
+        limits: Limits::uniform(u32::MAX),
+    };
     tokio::spawn(serve(listener, Arc::new(store), config, CancellationToken::new()));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let bare = listener.local_addr()?;

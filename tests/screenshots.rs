@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use rand::rngs::SysRng;
 use serde_json::json;
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret, Timestamp};
-use ulkeys_store::{KeyStore as _, SqliteStore};
+use ulkeys_store::{KeyStore as _, Origin, SqliteStore, UseBatch};
 use ulkeys_tests::{App, AppOptions, Desktop, Keyring};
 
 const WIDE: (u32, u32) = (1100, 760);
@@ -240,7 +240,7 @@ async fn seed(database: &Path, samples: &[Sample]) -> Result<()> {
         let secret = Secret::generate(&mut SysRng)?;
         let id = KeyId::generate(&mut SysRng)?;
         let record = KeyRecord {
-            id: id.clone(),
+            id,
             name: KeyName::parse(name)?,
             prefix: secret.prefix(),
             scopes: Scopes::parse(scopes.split(' '))?,
@@ -248,9 +248,11 @@ async fn seed(database: &Path, samples: &[Sample]) -> Result<()> {
             last_used_at: None,
             revoked_at: None,
         };
-        store.insert(record, secret.hash()).await?;
+        let origin = Origin { by: None, peer: [127, 0, 0, 1].into(), agent: "".into() };
+        store.insert(record, secret.hash(), origin).await?;
         if let Some(hours) = used {
-            store.record_use(&[(id, ago(*hours, 130))]).await?;
+            let batch = UseBatch { last_used: vec![(id, ago(*hours, 130))], ..UseBatch::default() };
+            store.record(batch.into()).await?;
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_client::Client;
+use ulkeys_domain::Limits;
 use ulkeys_service::{Account, Config, SessionToken};
 use ulkeys_store::SqliteStore;
 
@@ -23,6 +24,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The embedded service.
 pub(crate) struct KeyService {
     database: PathBuf,
+    limits: Limits,
     status: watch::Sender<ServiceStatus>,
     running: Mutex<Option<Running>>,
     /// Held while the service starts or stops, so that two clicks do not race.
@@ -47,9 +49,9 @@ struct Running {
 }
 
 impl KeyService {
-    pub(crate) fn new(database: PathBuf) -> Self {
+    pub(crate) fn new(database: PathBuf, limits: Limits) -> Self {
         let (status, _) = watch::channel(ServiceStatus::Starting);
-        Self { database, status, running: Mutex::default(), changing: tokio::sync::Mutex::default() }
+        Self { database, limits, status, running: Mutex::default(), changing: tokio::sync::Mutex::default() }
     }
 
     /// How the service is now.
@@ -147,7 +149,8 @@ impl KeyService {
 
         let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(stopped)?;
         let client = Client::new(&url(port), session.expose()).map_err(stopped)?;
-        let config = Config { session, account: account(), clock: ulkeys_service::system_clock };
+        let config =
+            Config { session, account: account(), clock: ulkeys_service::system_clock, limits: self.limits.clone() };
         let shutdown = CancellationToken::new();
         let service = ulkeys_service::serve(listener, Arc::new(store), config, shutdown.clone());
         let server = tokio::spawn(self.clone().supervise(service));

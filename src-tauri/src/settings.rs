@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use ulkeys_domain::Limits;
 
 /// "UL" as two decimal codes. Fixed, so that an exported address keeps working after a restart.
 pub(crate) const DEFAULT_PORT: u16 = 8576;
@@ -15,11 +16,13 @@ struct Values {
     port: u16,
     /// After how many seconds a copied key is taken off the clipboard, 10 to 120; `null` for never.
     clipboard_seconds: Option<u64>,
+    /// How often a key may ask the embedded service. It takes effect at the next start.
+    limits: Limits,
 }
 
 impl Default for Values {
     fn default() -> Self {
-        Self { port: DEFAULT_PORT, clipboard_seconds: Some(60) }
+        Self { port: DEFAULT_PORT, clipboard_seconds: Some(60), limits: Limits::default() }
     }
 }
 
@@ -39,6 +42,11 @@ impl Settings {
     /// The port of the embedded service.
     pub(crate) fn port(&self) -> u16 {
         self.values().port
+    }
+
+    /// How often a key may ask the embedded service.
+    pub(crate) fn limits(&self) -> Limits {
+        self.values().limits.clone()
     }
 
     /// How long a copied key stays on the clipboard; `None` for as long as it likes.

@@ -27,9 +27,10 @@ pub(crate) struct AppState {
 
 impl AppState {
     pub(crate) fn new(paths: Paths) -> Self {
+        let settings = Settings::load(paths.settings);
         Self {
-            service: Arc::new(KeyService::new(paths.database)),
-            settings: Settings::load(paths.settings),
+            service: Arc::new(KeyService::new(paths.database, settings.limits())),
+            settings,
             clipboard: Arc::default(),
             one_time: Arc::default(),
             saved_keys: Arc::new(SavedKeys::load(paths.saved_keys)),

@@ -422,7 +422,9 @@ fn port_of(desktop: &Desktop) -> Result<u16> {
     }
     let port = free_port()?;
     std::fs::create_dir_all(desktop.data())?;
-    std::fs::write(&path, json!({ "port": port }).to_string())?;
+    // No story is about limits; some ask faster than a person could.
+    let limits = json!({ "default": 1_000_000, "invalidCredentials": 1_000_000 });
+    std::fs::write(&path, json!({ "port": port, "limits": limits }).to_string())?;
     Ok(port)
 }
 

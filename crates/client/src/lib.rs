@@ -10,7 +10,10 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use sse_stream::SseByteStream;
 use ulkeys_domain::KeyId;
-use ulkeys_domain::wire::{CreateKey, CreatedKey, ErrorBody, KeyEvent, KeyList, RevokedKey};
+use ulkeys_domain::wire::{
+    ActivityPage, ApiKey, CreateKey, CreatedKey, Diagnose, Diagnosis, ErrorBody, KeyEvent, KeyList, KeyUsage,
+    RenameKey, RevokedKey,
+};
 
 /// The longest wait for an answer; the service answers within milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -90,6 +93,45 @@ impl Client {
     /// [`ClientError`], after repeating a call that found nobody.
     pub async fn revoke_key(&self, id: &KeyId) -> Result<RevokedKey, ClientError> {
         self.repeatable(|| self.request(Method::DELETE, &format!("/api/api-keys/{id}"))).await
+    }
+
+    /// Gives an active key another name.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn rename_key(&self, id: &KeyId, name: &str) -> Result<ApiKey, ClientError> {
+        let body = RenameKey { name: name.to_owned() };
+        self.repeatable(|| self.request(Method::PATCH, &format!("/api/api-keys/{id}")).json(&body)).await
+    }
+
+    /// A key's requests of the last `hours` (at most 2,160), and the programs behind them.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn usage(&self, id: &KeyId, hours: u32) -> Result<KeyUsage, ClientError> {
+        self.repeatable(|| self.request(Method::GET, &format!("/api/api-keys/{id}/usage?hours={hours}"))).await
+    }
+
+    /// A page of activity, newest first, of one key or of all; `cursor` is the `next` of the page before.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn activity(&self, key: Option<&KeyId>, cursor: Option<&str>) -> Result<ActivityPage, ClientError> {
+        let query: Vec<_> = [key.map(|id| ("keyId", id.as_str())), cursor.map(|cursor| ("cursor", cursor))]
+            .into_iter()
+            .flatten()
+            .collect();
+        self.repeatable(|| self.request(Method::GET, "/api/activity").query(&query)).await
+    }
+
+    /// Why a key is refused, or would be. For the app's session only.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn diagnose(&self, question: &Diagnose) -> Result<Diagnosis, ClientError> {
+        // A kept connection would keep the key in its buffers, on both sides.
+        let request = || self.request(Method::POST, "/api/diagnosis").header(CONNECTION, "close").json(question);
+        self.repeatable(request).await
     }
 
     /// Changes from now on, beginning with [`KeyEvent::Resync`]. The stream ends when the connection does.

@@ -10,10 +10,11 @@ use crate::{KeyName, KeyPrefix, Scopes, Timestamp};
 
 const ID_PREFIX: &str = "key_";
 const ID_BYTES: usize = 12;
+const ID_LEN: usize = ID_PREFIX.len() + 2 * ID_BYTES;
 
 /// Public identifier of a key: `key_` and 24 lowercase hexadecimal digits. Not secret, and not derived from the secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(String);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId([u8; ID_LEN]);
 
 impl KeyId {
     /// A new identifier from 12 bytes of `rng`.
@@ -23,33 +24,43 @@ impl KeyId {
     pub fn generate<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
         let mut random = [0; ID_BYTES];
         rng.try_fill_bytes(&mut random)?;
-        let mut digits = [0; 2 * ID_BYTES];
-        write_hex(&random, &mut digits);
-        Ok(Self(format!("{ID_PREFIX}{}", String::from_utf8_lossy(&digits))))
+        let mut text = [0; ID_LEN];
+        text[..ID_PREFIX.len()].copy_from_slice(ID_PREFIX.as_bytes());
+        write_hex(&random, &mut text[ID_PREFIX.len()..]);
+        Ok(Self(text))
     }
 
     /// Reads an identifier; `None` if the text cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(ID_PREFIX)?;
-        let valid = digits.len() == 2 * ID_BYTES && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        valid.then(|| Self(text.to_owned()))
+        if !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return None;
+        }
+        text.as_bytes().try_into().ok().map(Self)
     }
 
     /// The identifier's text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Both constructors write ASCII only.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl Serialize for KeyId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -77,6 +88,33 @@ pub struct KeyRecord {
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked. Such a key is refused for ever.
     pub revoked_at: Option<Timestamp>,
+}
+
+/// What decides a request that presents a key: the part of a [`KeyRecord`] that a service keeps at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownKey {
+    /// Identifier, fixed at creation.
+    pub id: KeyId,
+    /// The name given by a person.
+    pub name: KeyName,
+    /// What the key may do.
+    pub scopes: Scopes,
+    /// When the key was made.
+    pub created_at: Timestamp,
+    /// When it was revoked. Such a key is refused for ever.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl From<&KeyRecord> for KnownKey {
+    fn from(record: &KeyRecord) -> Self {
+        Self {
+            id: record.id,
+            name: record.name.clone(),
+            scopes: record.scopes,
+            created_at: record.created_at,
+            revoked_at: record.revoked_at,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! passed in, so every rule here can be tested without a service, a database or a window.
 
 pub mod key;
+pub mod limit;
 pub mod name;
 pub mod policy;
 pub mod scope;
@@ -12,7 +13,8 @@ pub mod time;
 pub mod verdict;
 pub mod wire;
 
-pub use key::{KeyId, KeyRecord};
+pub use key::{KeyId, KeyRecord, KnownKey};
+pub use limit::{Category, Limits};
 pub use name::KeyName;
 pub use scope::{Scope, Scopes};
 pub use secret::{KeyHash, KeyPrefix, Secret, wiping_stack};

@@ -104,14 +104,21 @@ pub fn requirement(method: &str, path: &str) -> Option<Requirement> {
 /// Decides whether a valid key with these scopes may make the request.
 ///
 /// # Errors
-/// [`Refusal::Scope`] lists the scopes of which one is needed; the list is empty where no key is enough.
+/// [`Refusal::Scope`] holds the scopes of which one is needed.
 pub fn check(scopes: Scopes, method: &str, path: &str) -> Result<(), Refusal> {
     match requirement(method, path) {
         Some(Requirement::AnyKey) => Ok(()),
-        Some(Requirement::AnyOf(allowed)) if scopes.intersects(allowed) => Ok(()),
-        Some(Requirement::AnyOf(allowed)) => Err(Refusal::Scope(allowed)),
-        None => Err(Refusal::Scope(&[])),
+        Some(Requirement::AnyOf(allowed)) => check_any(scopes, allowed),
+        None => Err(Refusal::Scope(None)),
     }
+}
+
+/// Decides whether a valid key with these scopes holds one of those `allowed`.
+///
+/// # Errors
+/// [`Refusal::Scope`] holds the scopes of which one is needed.
+pub fn check_any(scopes: Scopes, allowed: &[Scope]) -> Result<(), Refusal> {
+    if scopes.intersects(allowed) { Ok(()) } else { Err(Refusal::Scope(Scopes::new(allowed.iter().copied()).ok())) }
 }
 
 impl Rule {

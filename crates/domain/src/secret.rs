@@ -115,6 +115,11 @@ pub fn appears_in(text: &str) -> bool {
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
+    /// A digest that was computed before.
+    pub const fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The 32 bytes of the digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -1,6 +1,11 @@
-//! What becomes of a request: the reasons for which one is refused.
+//! What becomes of a request: accepted, or refused for a reason.
 
-use crate::Scope;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Scopes;
+use crate::limit::Standing;
 
 /// Why a request is refused. The caller is told no more than the protocol's fixed texts; the exact reason is for the
 /// key's owner.
@@ -14,6 +19,86 @@ pub enum Refusal {
     Unknown,
     /// Once a key, now revoked.
     Revoked,
-    /// A valid key without any of the scopes that allow the request.
-    Scope(&'static [Scope]),
+    /// A valid key without any of the scopes that allow the request; `None` where no scope is enough.
+    Scope(Option<Scopes>),
+    /// A valid key that has made as many requests of this kind as it may for now.
+    Limit(Standing),
+    /// The peer has presented so many invalid credentials that no more are looked at for now.
+    PeerLimit(Standing),
+}
+
+impl Refusal {
+    /// The reason without its details, as it is counted.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::NoCredential => Outcome::NoCredential,
+            Self::Malformed => Outcome::Malformed,
+            Self::Unknown => Outcome::Unknown,
+            Self::Revoked => Outcome::Revoked,
+            Self::Scope(_) => Outcome::Scope,
+            Self::Limit(_) => Outcome::Limit,
+            Self::PeerLimit(_) => Outcome::PeerLimit,
+        }
+    }
+}
+
+/// How a request ended, as it is counted and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// Accepted.
+    Accepted,
+    /// [`Refusal::NoCredential`].
+    NoCredential,
+    /// [`Refusal::Malformed`].
+    Malformed,
+    /// [`Refusal::Unknown`].
+    Unknown,
+    /// [`Refusal::Revoked`].
+    Revoked,
+    /// [`Refusal::Scope`].
+    Scope,
+    /// [`Refusal::Limit`].
+    Limit,
+    /// [`Refusal::PeerLimit`].
+    PeerLimit,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 8] = [
+        Self::Accepted,
+        Self::NoCredential,
+        Self::Malformed,
+        Self::Unknown,
+        Self::Revoked,
+        Self::Scope,
+        Self::Limit,
+        Self::PeerLimit,
+    ];
+
+    /// The name in the store and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::NoCredential => "no_credential",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::Revoked => "revoked",
+            Self::Scope => "scope",
+            Self::Limit => "limit",
+            Self::PeerLimit => "peer_limit",
+        }
+    }
+
+    /// The outcome of that exact name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }

@@ -2,10 +2,18 @@
 //!
 //! Field names are those of the platform's published client. TypeScript's view of these types is generated from here.
 
+mod diagnosis;
+mod introspection;
+mod usage;
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ts_rs::TS;
+
+pub use diagnosis::{Diagnose, Diagnosis, Finding, FormatProblem};
+pub use introspection::Introspection;
+pub use usage::{ActivityEntry, ActivityPage, Happening, HourlyUse, KeySource, KeyUsage, MAX_SOURCES};
 
 use crate::{KeyId, KeyRecord, Scope, Scopes, Secret, Timestamp};
 
@@ -59,6 +67,13 @@ pub struct CreateKey {
     /// At least one scope.
     #[ts(as = "Vec<Scope>")]
     pub scopes: Vec<String>,
+}
+
+/// Body of `PATCH /api/api-keys/{keyId}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct RenameKey {
+    /// A name of 1 to 64 characters.
+    pub name: String,
 }
 
 /// Answer of `POST /api/api-keys`: the metadata and, this once, the key itself.
@@ -137,6 +152,8 @@ pub struct ResourceCounts {
 pub enum KeyEvent {
     /// A key was made.
     Created(ApiKey),
+    /// A key got another name.
+    Renamed(ApiKey),
     /// A key was revoked.
     Revoked(RevokedKey),
     /// Keys were used; gathered over a fraction of a second.

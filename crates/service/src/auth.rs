@@ -1,16 +1,26 @@
-//! Who makes a request, and whether they may: bearer authentication (RFC 6750) and the scope policy.
+//! Who makes a request, and whether they may: bearer authentication (RFC 6750), the scope policy, and the limits.
+//!
+//! One function decides, for this service's own routes and for gateways that ask on behalf of theirs.
 
-use axum::extract::{OriginalUri, Request, State};
-use axum::http::HeaderMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, Request, State};
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-use ulkeys_domain::verdict::Refusal;
-use ulkeys_domain::{KeyHash, KeyId, KeyRecord, Secret, policy};
+use ulkeys_domain::limit::Standing;
+use ulkeys_domain::verdict::{Outcome, Refusal};
+use ulkeys_domain::{Category, KeyHash, KnownKey, Scope, Secret, policy};
 
-use crate::error::ApiError;
+use crate::agent;
+use crate::error::{ApiError, limit_headers};
 use crate::session::SessionToken;
 use crate::state::AppState;
+use crate::uses::From;
 
 /// An accepted caller, kept in the request's extensions.
 #[derive(Clone)]
@@ -18,37 +28,118 @@ pub(crate) enum Caller {
     /// The app that embeds the service.
     Session,
     /// The holder of an active key whose scopes allow this request.
-    Key { id: KeyId, hash: KeyHash },
+    Key { key: Arc<KnownKey>, hash: KeyHash },
 }
 
-enum Credential {
+/// What a key is asked to open.
+pub(crate) enum Need<'a> {
+    /// A request for this method and path (without the query), by the policy's table.
+    Request { method: &'a str, path: &'a str },
+    /// Any of these scopes, whatever the request is.
+    AnyOf(&'a [Scope], Category),
+}
+
+/// The credential of a request: none, one that cannot be any, the app's, or what may be a key.
+pub(crate) enum Credential {
     Session,
     Key(Secret),
+}
+
+/// A caller who may do what was asked; for a key, with the state of its limit.
+pub(crate) struct Admitted {
+    pub(crate) caller: Caller,
+    pub(crate) standing: Option<Standing>,
 }
 
 /// Middleware for everything under `/api`.
 pub(crate) async fn authorize(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let caller = match read_credential(request.headers(), &state.config.session)? {
-        Credential::Session => Caller::Session,
-        Credential::Key(secret) => {
-            let hash = secret.hash();
-            let key = active_key(&state, &hash).await?;
-            policy::check(key.scopes, request.method().as_str(), uri.path())?;
-            state.last_used.record(&key.id, state.now());
-            Caller::Key { id: key.id, hash }
-        }
-    };
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let headers = request.headers();
+    let from = From { peer: peer.ip(), agent: agent::of(headers) };
+    let need = Need::Request { method: request.method().as_str(), path: uri.path() };
+    let admitted = decide(&state, read_credential(headers, &state.config.session), need, from).await?;
+    request.extensions_mut().insert(admitted.caller);
+    let mut response = next.run(request).await;
+    if let Some(standing) = admitted.standing {
+        limit_headers(response.headers_mut(), standing, state.now());
+    }
+    Ok(response)
 }
 
-/// The key with this hash, as the store has it now.
-pub(crate) async fn active_key(state: &AppState, hash: &KeyHash) -> Result<KeyRecord, ApiError> {
+/// Decides about a request, and notes what became of it.
+pub(crate) async fn decide(
+    state: &AppState,
+    credential: Result<Credential, Refusal>,
+    need: Need<'_>,
+    from: From<'_>,
+) -> Result<Admitted, ApiError> {
+    let (key, hash) = match credential {
+        Ok(Credential::Session) => return Ok(Admitted { caller: Caller::Session, standing: None }),
+        Ok(Credential::Key(secret)) => {
+            let hash = secret.hash();
+            (state.store.find_by_hash(&hash).await?, hash)
+        }
+        Err(refusal) => {
+            if let (Refusal::Malformed, Some(standing)) = (refusal, state.limits.is_over(from.peer)) {
+                return Err(refuse(state, None, Refusal::PeerLimit(standing), from));
+            }
+            return Err(refuse(state, None, refusal, from));
+        }
+    };
+    if let Some(standing) = state.limits.is_over(from.peer)
+        && !key.as_ref().is_some_and(|key| key.revoked_at.is_none() && state.limits.has_used(from.peer, &key.id))
+    {
+        return Err(refuse(state, None, Refusal::PeerLimit(standing), from));
+    }
+    let Some(key) = key else {
+        return Err(refuse(state, None, Refusal::Unknown, from));
+    };
+    match admit(state, &key, need, from.peer) {
+        Ok(standing) => {
+            state.uses.accepted(&key.id, from, state.now());
+            state.metrics.count(Outcome::Accepted);
+            Ok(Admitted { caller: Caller::Key { key, hash }, standing: Some(standing) })
+        }
+        Err(refusal) => Err(refuse(state, Some(&key), refusal, from)),
+    }
+}
+
+/// Whether this key may do it now. Counts the request against the key's limit.
+fn admit(state: &AppState, key: &KnownKey, need: Need<'_>, peer: IpAddr) -> Result<Standing, Refusal> {
+    if key.revoked_at.is_some() {
+        return Err(Refusal::Revoked);
+    }
+    let category = match need {
+        Need::Request { method, path } => {
+            policy::check(key.scopes, method, path)?;
+            Category::of(method, path)
+        }
+        Need::AnyOf(scopes, category) => {
+            policy::check_any(key.scopes, scopes)?;
+            category
+        }
+    };
+    state.limits.admit(&key.id, category, peer).map_err(Refusal::Limit)
+}
+
+fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Refusal, from: From<'_>) -> ApiError {
+    let outcome = refusal.outcome();
+    if matches!(refusal, Refusal::Malformed | Refusal::Unknown | Refusal::Revoked) {
+        state.limits.failed(from.peer);
+    }
+    state.uses.refused(key.map(|key| &key.id), outcome, from, state.now());
+    state.metrics.count(outcome);
+    tracing::debug!(%outcome, key = key.map(|key| key.id.as_str()), "refused");
+    ApiError::Refused(refusal)
+}
+
+/// The key with this hash, if it is active now.
+pub(crate) async fn active_key(state: &AppState, hash: &KeyHash) -> Result<Arc<KnownKey>, ApiError> {
     let key = state.store.find_by_hash(hash).await?.ok_or(Refusal::Unknown)?;
     if key.revoked_at.is_some() {
         return Err(Refusal::Revoked.into());
@@ -57,13 +148,9 @@ pub(crate) async fn active_key(state: &AppState, hash: &KeyHash) -> Result<KeyRe
 }
 
 /// Exactly one header, the scheme in any case, one space, and the credential as it was issued.
-fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next().ok_or(Refusal::NoCredential)?.as_bytes();
-    if values.next().is_some() {
-        return Err(Refusal::Malformed);
-    }
-    let (scheme, token) = value.split_at_checked(b"Bearer ".len()).ok_or(Refusal::Malformed)?;
+pub(crate) fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Refusal> {
+    let value = only(headers)?;
+    let (scheme, token) = value.as_bytes().split_at_checked(b"Bearer ".len()).ok_or(Refusal::Malformed)?;
     if !scheme.eq_ignore_ascii_case(b"Bearer ") {
         return Err(Refusal::Malformed);
     }
@@ -71,4 +158,31 @@ fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Result<Creden
         return Ok(Credential::Session);
     }
     Secret::parse(token).map(Credential::Key).map_err(|_| Refusal::Malformed)
+}
+
+/// The one `Authorization` header.
+pub(crate) fn only(headers: &HeaderMap) -> Result<&HeaderValue, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Refusal::NoCredential)?;
+    if values.next().is_some() {
+        return Err(Refusal::Malformed);
+    }
+    Ok(value)
+}
+
+/// Who asks for a change, for the list of activity.
+pub(crate) struct Origin(pub(crate) ulkeys_store::Origin);
+
+impl FromRequestParts<AppState> for Origin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Infallible> {
+        let by = match parts.extensions.get() {
+            Some(Caller::Key { key, .. }) => Some(key.id),
+            _ => None,
+        };
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let peer = parts.extensions.get().map_or(unknown, |ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
+        Ok(Self(ulkeys_store::Origin { by, peer, agent: agent::of(&parts.headers).into() }))
+    }
 }

@@ -1,9 +1,13 @@
 //! Refusals and failures as HTTP answers. Texts are those of the protocol; causes of failures go to the log only.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::StatusCode;
-use axum::http::header::{HeaderValue, WWW_AUTHENTICATE};
+use axum::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use ulkeys_domain::Timestamp;
+use ulkeys_domain::limit::Standing;
 use ulkeys_domain::verdict::Refusal;
 use ulkeys_domain::wire::{DatabaseProblem, ErrorBody, ErrorCode};
 use ulkeys_store::StoreError;
@@ -16,6 +20,8 @@ pub(crate) enum ApiError {
     /// Which field is wrong, and why.
     Invalid(String),
     TooLarge,
+    /// The body did not come in time.
+    TooSlow,
     NotFound,
     MethodNotAllowed,
     Store(StoreError),
@@ -43,6 +49,9 @@ impl IntoResponse for ApiError {
             Self::Invalid(why) => answer(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, why),
             Self::TooLarge => {
                 answer(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, "The request body is too large")
+            }
+            Self::TooSlow => {
+                answer(StatusCode::REQUEST_TIMEOUT, ErrorCode::ValidationError, "body: did not arrive in time")
             }
             Self::NotFound => answer(StatusCode::NOT_FOUND, ErrorCode::NotFound, "Not found"),
             Self::MethodNotAllowed => {
@@ -77,16 +86,16 @@ fn failed() -> Response {
 /// Never says whether a key once existed: unknown, malformed and revoked look the same.
 fn refused(refusal: Refusal) -> Response {
     let (mut response, challenge) = match refusal {
+        Refusal::Limit(standing) | Refusal::PeerLimit(standing) => return limited(standing),
         // RFC 6750, section 3: a request without credentials is not told of an error.
         Refusal::NoCredential => (unauthorized(), r#"Bearer realm="UL Keys""#.to_owned()),
         Refusal::Malformed | Refusal::Unknown | Refusal::Revoked => {
             (unauthorized(), r#"Bearer error="invalid_token""#.to_owned())
         }
-        Refusal::Scope(scopes) => {
-            let names: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
-            let challenge = match names.join(" ") {
-                none if none.is_empty() => r#"Bearer error="insufficient_scope""#.to_owned(),
-                needed => format!(r#"Bearer error="insufficient_scope", scope="{needed}""#),
+        Refusal::Scope(needed) => {
+            let challenge = match needed {
+                None => r#"Bearer error="insufficient_scope""#.to_owned(),
+                Some(needed) => format!(r#"Bearer error="insufficient_scope", scope="{needed}""#),
             };
             let text = "Permission denied for this operation";
             (answer(StatusCode::FORBIDDEN, ErrorCode::Forbidden, text), challenge)
@@ -96,6 +105,32 @@ fn refused(refusal: Refusal) -> Response {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response
+}
+
+fn limited(standing: Standing) -> Response {
+    let mut response = answer(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, "Rate limit exceeded");
+    // Whole seconds (RFC 9110, section 10.2.3), rounded up: asked then, the request is admitted.
+    let seconds = standing.reset_after.as_nanos().div_ceil(Duration::from_secs(1).as_nanos()).max(1);
+    response.headers_mut().insert(RETRY_AFTER, number(u32::try_from(seconds).unwrap_or(u32::MAX)));
+    limit_headers(response.headers_mut(), standing, crate::system_clock());
+    response
+}
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// Tells a client how its limit stands: requests a minute, how many are left, and when one more becomes free.
+pub(crate) fn limit_headers(headers: &mut HeaderMap, standing: Standing, now: Timestamp) {
+    headers.insert(LIMIT, number(standing.limit));
+    headers.insert(REMAINING, number(standing.remaining));
+    if let Ok(reset) = HeaderValue::try_from(now.saturating_add(standing.reset_after).to_string()) {
+        headers.insert(RESET, reset);
+    }
+}
+
+fn number(value: u32) -> HeaderValue {
+    HeaderValue::from(value)
 }
 
 fn unauthorized() -> Response {

@@ -4,36 +4,41 @@
 //! Deliberately absent: any cache of verdicts (each request asks the store, so a revocation holds at once), and any
 //! logging of headers or bodies (they carry secrets).
 
+mod agent;
 mod auth;
+mod body;
+mod connections;
 mod error;
 mod guard;
-mod last_used;
+mod limits;
+mod metrics;
+mod observe;
 mod routes;
 mod session;
 mod state;
+mod uses;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Timestamp;
+use ulkeys_domain::limit::WINDOW;
 use ulkeys_store::KeyStore;
 
 pub use session::SessionToken;
 pub use state::{Account, Config};
 
+use limits::KeyLimits;
 use state::AppState;
-
-/// How long open connections may finish after a shutdown was asked for.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves on `listener` until `shutdown` is cancelled, then lets requests finish and writes what is still pending.
 ///
 /// # Errors
-/// When the listener has no local address or the server fails.
+/// When the listener has no local address.
 pub async fn serve(
     listener: TcpListener,
     store: Arc<dyn KeyStore>,
@@ -42,29 +47,35 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let state = AppState::new(store, config, listener.local_addr()?, shutdown.clone());
     let recorder =
-        tokio::spawn(state.last_used.clone().run(state.store.clone(), state.events.clone(), shutdown.clone()));
+        state.uses.clone().run(state.store.clone(), state.events.clone(), state.config.clock, shutdown.clone());
+    let recorder = tokio::spawn(recorder);
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(sweep(state.limits.clone())));
 
-    let app = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let result = tokio::select! {
-        result = served => result,
-        () = async { shutdown.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
-    };
+    let gauge = state.metrics.connections().clone();
+    connections::serve(listener, router(state.clone()), gauge, shutdown).await;
 
-    // The server may also have failed by itself; either way the recorder writes what it holds and ends.
-    shutdown.cancel();
+    // The recorder writes what it holds, and ends.
     if let Err(error) = recorder.await {
-        tracing::error!(%error, "the last-used recorder failed");
+        tracing::error!(%error, "the recorder of uses failed");
     }
-    state.last_used.flush(&*state.store).await;
-    result
+    state.uses.flush(&*state.store).await;
+    Ok(())
 }
 
 /// All routes, guards first.
 fn router(state: AppState) -> Router {
     routes::router(state.clone())
-        .layer(axum::middleware::from_fn_with_state(state, guard::check))
-        .layer(axum::extract::DefaultBodyLimit::max(64 * 1024))
+        .layer(from_fn_with_state(state.clone(), guard::check))
+        .layer(from_fn_with_state(state, observe::request))
+        .layer(axum::extract::DefaultBodyLimit::max(body::MAX))
+}
+
+/// Forgets counters that no longer count.
+async fn sweep(limits: Arc<KeyLimits>) {
+    loop {
+        tokio::time::sleep(WINDOW).await;
+        limits.sweep();
+    }
 }
 
 /// The wall clock, in UTC.

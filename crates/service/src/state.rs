@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
-use ulkeys_domain::Timestamp;
 use ulkeys_domain::wire::KeyEvent;
+use ulkeys_domain::{Limits, Timestamp};
 use ulkeys_store::KeyStore;
 
 use crate::SessionToken;
-use crate::last_used::LastUsed;
+use crate::limits::KeyLimits;
+use crate::metrics::Metrics;
+use crate::uses::Uses;
 
 /// Events that a slow reader may lag behind before it is told to list the keys again.
 const EVENT_BACKLOG: usize = 256;
@@ -23,6 +25,8 @@ pub struct Config {
     pub account: Account,
     /// Where the time comes from; [`crate::system_clock`] outside tests.
     pub clock: fn() -> Timestamp,
+    /// How often a key, and a peer without one, may ask.
+    pub limits: Limits,
 }
 
 /// The owner of the workspace.
@@ -40,7 +44,9 @@ pub(crate) struct AppState {
     pub(crate) config: Arc<Config>,
     /// Where the service listens; tells the `Host` names under which it may be reached.
     pub(crate) address: SocketAddr,
-    pub(crate) last_used: Arc<LastUsed>,
+    pub(crate) uses: Arc<Uses>,
+    pub(crate) limits: Arc<KeyLimits>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -53,7 +59,17 @@ impl AppState {
         shutdown: CancellationToken,
     ) -> Self {
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
-        Self { store, config: Arc::new(config), address, last_used: Arc::default(), events, shutdown }
+        let limits = KeyLimits::new(config.limits.clone());
+        Self {
+            store,
+            config: Arc::new(config),
+            address,
+            uses: Arc::default(),
+            limits: Arc::new(limits),
+            metrics: Arc::new(Metrics::new()),
+            events,
+            shutdown,
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -1,21 +1,26 @@
 //! Where keys are kept: the [`KeyStore`] trait and its implementation on SQLite.
 //!
-//! Deliberately absent: plaintext keys (a store sees hashes), the clock (times are passed in), and any cache. What a
-//! store answers is what is committed, so that a revocation holds from the moment it is acknowledged.
+//! Deliberately absent: plaintext keys (a store sees hashes) and the clock (times are passed in). What a store answers is
+//! what is committed, so that a revocation holds from the moment it is acknowledged.
 
 mod error;
 mod sqlite;
+mod uses;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use ulkeys_domain::{KeyHash, KeyId, KeyRecord, Timestamp};
+use ulkeys_domain::wire::{ActivityPage, KeyUsage};
+use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
 
 pub use error::StoreError;
 pub use sqlite::SqliteStore;
+pub use uses::{MILLIS_PER_HOUR, Origin, Refusals, SourceUse, UseBatch, UseCount};
 
 /// The result of every store operation.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// The keys of one workspace.
+/// The keys of one workspace, and what became of them.
 ///
 /// Every method that returns `Ok` after a change has made it durable: it survives a crash and a loss of power.
 #[async_trait]
@@ -24,20 +29,35 @@ pub trait KeyStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// Fails, changing nothing, when the identifier or the hash is already there.
-    async fn insert(&self, key: KeyRecord, hash: KeyHash) -> Result<()>;
+    async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<()>;
 
-    /// The key with this hash, revoked or not.
-    async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<KeyRecord>>;
+    /// What decides about the key with this hash, revoked or not. Asked on every request.
+    async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<Arc<KnownKey>>>;
+
+    /// The key with this identifier, revoked or not.
+    async fn find(&self, id: &KeyId) -> Result<Option<KeyRecord>>;
 
     /// All keys that are not revoked, newest first.
     async fn list_active(&self) -> Result<Vec<KeyRecord>>;
 
+    /// Gives an active key another name, and returns it as it is then. `None` when there is no such active key.
+    async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, origin: Origin) -> Result<Option<KeyRecord>>;
+
     /// Revokes a key. `None` when there is no such key; for a key revoked before, the time of the first revocation
     /// stays.
-    async fn revoke(&self, id: &KeyId, at: Timestamp) -> Result<Option<Revocation>>;
+    async fn revoke(&self, id: &KeyId, at: Timestamp, origin: Origin) -> Result<Option<Revocation>>;
 
-    /// Records when keys were last used, all or none. Last-used only moves forward, and never past a revocation.
-    async fn record_use(&self, uses: &[(KeyId, Timestamp)]) -> Result<()>;
+    /// Keeps what became of requests, all or nothing. Last-used only moves forward, and never past a revocation.
+    async fn record(&self, batch: Arc<UseBatch>) -> Result<()>;
+
+    /// A key's requests by hour since `since`, and its sources.
+    async fn usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
+
+    /// A page of at most `limit` entries, newest first: those before the entry `before`, of one key or of all.
+    async fn activity(&self, key: Option<KeyId>, before: Option<u64>, limit: u32) -> Result<ActivityPage>;
+
+    /// Forgets usage and activity from before `at`.
+    async fn forget_before(&self, at: Timestamp) -> Result<()>;
 
     /// Whether the store can be read now.
     async fn check(&self) -> Result<()>;

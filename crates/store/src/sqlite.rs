@@ -1,22 +1,28 @@
 //! Keys in one SQLite file, in write-ahead-log mode with `synchronous=FULL`.
 //!
-//! One connection writes, on a thread that may block; a few read. Point look-ups run where they are called: they take
-//! microseconds from the page cache, less than handing them to another thread would.
+//! One connection writes, on a thread that may block; a few read. Who presents a key is looked up in memory: see
+//! [`index`]. A file beside the database is locked for as long as it is open, so that no second service can change keys
+//! behind this one's back.
 
+mod activity;
+mod index;
+mod keys;
 mod open;
+mod rows;
+mod uses;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use async_trait::async_trait;
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use ulkeys_domain::wire::DatabaseProblem;
-use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyPrefix, KeyRecord, Scopes, Timestamp};
+use rusqlite::Connection;
+use ulkeys_domain::wire::{ActivityPage, DatabaseProblem, KeyUsage};
+use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
 
-use crate::{KeyStore, Result, Revocation, StoreError};
+use crate::{KeyStore, Origin, Result, Revocation, StoreError, UseBatch};
 
-const COLUMNS: &str = "id, name, prefix, scopes, created_at, last_used_at, revoked_at";
+use index::Index;
 
 /// A [`KeyStore`] in an SQLite file.
 pub struct SqliteStore {
@@ -27,6 +33,8 @@ struct Inner {
     path: Box<Path>,
     writer: Mutex<Connection>,
     readers: Vec<Mutex<Connection>>,
+    index: Index,
+    _lock: File,
 }
 
 impl SqliteStore {
@@ -36,22 +44,29 @@ impl SqliteStore {
     /// A file that is locked, read-only, damaged, another program's or from a newer version is reported and left as
     /// it is.
     pub fn open(path: &Path) -> Result<Self> {
-        let writer = open::open_or_create(path)?;
+        let (lock, writer) = open::open_or_create(path)?;
         let count = std::thread::available_parallelism().map_or(2, usize::from);
         let readers = (0..count).map(|_| open::reader(path).map(Mutex::new)).collect::<Result<_>>()?;
-        Ok(Self { inner: Arc::new(Inner { path: path.into(), writer: Mutex::new(writer), readers }) })
+        let index = Index::load(&writer).map_err(|error| StoreError::from_sqlite(path, &error))?;
+        let inner = Inner { path: path.into(), writer: Mutex::new(writer), readers, index, _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Runs `work` on the writing connection, on a thread that may block.
+    /// Runs `work` on the writing connection, on a thread that may block. Until it returns, nobody else changes anything,
+    /// the index included.
     async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection, &Index) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.blocking(move |inner| work(&mut lock(&inner.writer), &inner.index)).await
+    }
+
+    /// Runs `work` on a reading connection, on a thread that may block.
+    async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.blocking(move |inner| {
-            let mut writer = lock(&inner.writer);
-            work(&mut writer)
-        })
-        .await
+        self.blocking(move |inner| work(&mut inner.reader())).await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -88,118 +103,80 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
 
 #[async_trait]
 impl KeyStore for SqliteStore {
-    async fn insert(&self, key: KeyRecord, hash: KeyHash) -> Result<()> {
-        self.write(move |connection| {
-            connection.execute(
-                "INSERT INTO keys (id, name, prefix, hash, scopes, created_at, last_used_at, revoked_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![
-                    key.id.as_str(),
-                    key.name.as_str(),
-                    key.prefix.as_str(),
-                    hash.as_bytes(),
-                    key.scopes.to_string(),
-                    key.created_at.as_millis(),
-                    key.last_used_at.map(Timestamp::as_millis),
-                    key.revoked_at.map(Timestamp::as_millis),
-                ],
-            )
+    async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<()> {
+        self.write(move |connection, index| {
+            keys::insert(connection, &key, &hash, &origin)?;
+            index.put(hash, KnownKey::from(&key));
+            Ok(())
         })
         .await
-        .map(drop)
     }
 
-    async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<KeyRecord>> {
-        let reader = self.inner.reader();
-        reader
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM keys WHERE hash = ?1"))
-            .and_then(|mut statement| statement.query_row([hash.as_bytes()], read_row).optional())
-            .map_err(|error| self.inner.error(&error))
+    async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<Arc<KnownKey>>> {
+        // Only another program can have changed the file. Its connection is tried, not waited for: whoever holds it is
+        // this process.
+        if self.inner.index.is_due_for_a_look()
+            && let Ok(writer) = self.inner.writer.try_lock()
+        {
+            self.inner.index.follow(&writer).map_err(|error| self.inner.error(&error))?;
+        }
+        Ok(self.inner.index.get(hash))
+    }
+
+    async fn find(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
+        let id = *id;
+        self.read(move |connection| keys::find(connection, &id)).await
     }
 
     async fn list_active(&self) -> Result<Vec<KeyRecord>> {
-        self.blocking(|inner| {
-            inner
-                .reader()
-                .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM keys WHERE revoked_at IS NULL ORDER BY created_at DESC, rowid DESC"
-                ))?
-                .query_map([], read_row)?
-                .collect()
+        self.read(|connection| keys::list_active(connection)).await
+    }
+
+    async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, origin: Origin) -> Result<Option<KeyRecord>> {
+        let id = *id;
+        self.write(move |connection, index| {
+            let renamed = keys::rename(connection, &id, &name, at, &origin)?;
+            Ok(renamed.map(|(hash, key)| {
+                index.put(hash, KnownKey::from(&key));
+                key
+            }))
         })
         .await
     }
 
-    async fn revoke(&self, id: &KeyId, at: Timestamp) -> Result<Option<Revocation>> {
-        let id = id.clone();
-        self.write(move |connection| {
-            let transaction = connection.transaction()?;
-            let changed = transaction.execute(
-                "UPDATE keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
-                params![id.as_str(), at.as_millis()],
-            )?;
-            let revoked_at = transaction
-                .query_row("SELECT revoked_at FROM keys WHERE id = ?1", [id.as_str()], |row| read_time(row, 0))
-                .optional()?;
-            transaction.commit()?;
-            Ok(revoked_at.map(|at| Revocation { at, is_new: changed == 1 }))
+    async fn revoke(&self, id: &KeyId, at: Timestamp, origin: Origin) -> Result<Option<Revocation>> {
+        let id = *id;
+        self.write(move |connection, index| {
+            let revoked = keys::revoke(connection, &id, at, &origin)?;
+            Ok(revoked.map(|(hash, key, revocation)| {
+                index.put(hash, KnownKey::from(&key));
+                revocation
+            }))
         })
         .await
     }
 
-    async fn record_use(&self, uses: &[(KeyId, Timestamp)]) -> Result<()> {
-        let uses = uses.to_vec();
-        self.write(move |connection| {
-            let transaction = connection.transaction()?;
-            {
-                let mut update = transaction.prepare_cached(
-                    "UPDATE keys SET last_used_at = ?2 WHERE id = ?1
-                     AND (last_used_at IS NULL OR last_used_at < ?2) AND (revoked_at IS NULL OR revoked_at >= ?2)",
-                )?;
-                for (id, at) in &uses {
-                    update.execute(params![id.as_str(), at.as_millis()])?;
-                }
-            }
-            transaction.commit()
-        })
-        .await
+    async fn record(&self, batch: Arc<UseBatch>) -> Result<()> {
+        self.write(move |connection, _| uses::record(connection, &batch)).await
+    }
+
+    async fn usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage> {
+        let id = *id;
+        self.read(move |connection| uses::usage(connection, id, since)).await
+    }
+
+    async fn activity(&self, key: Option<KeyId>, before: Option<u64>, limit: u32) -> Result<ActivityPage> {
+        self.read(move |connection| activity::page(connection, key, before, limit)).await
+    }
+
+    async fn forget_before(&self, at: Timestamp) -> Result<()> {
+        self.write(move |connection, _| uses::forget_before(connection, at)).await
     }
 
     async fn check(&self) -> Result<()> {
-        self.blocking(|inner| {
-            inner.reader().query_row("SELECT count(*) FROM (SELECT 1 FROM keys LIMIT 1)", [], |_| Ok(()))
+        self.read(|connection| {
+            connection.query_row("SELECT count(*) FROM (SELECT 1 FROM keys LIMIT 1)", [], |_| Ok(()))
         })
         .await
     }
-}
-
-fn read_row(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
-    Ok(KeyRecord {
-        id: read_text(row, 0, KeyId::parse)?,
-        name: read_text(row, 1, |text| KeyName::parse(text).ok())?,
-        prefix: read_text(row, 2, KeyPrefix::parse)?,
-        scopes: read_text(row, 3, |text| Scopes::parse(text.split(' ')).ok())?,
-        created_at: read_time(row, 4)?,
-        last_used_at: read_optional_time(row, 5)?,
-        revoked_at: read_optional_time(row, 6)?,
-    })
-}
-
-fn read_text<T>(row: &Row<'_>, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
-    parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable(column, Type::Text))
-}
-
-fn read_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_millis(row.get(column)?).ok_or_else(|| unreadable(column, Type::Integer))
-}
-
-fn read_optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    match row.get::<_, Option<i64>>(column)? {
-        None => Ok(None),
-        Some(_) => read_time(row, column).map(Some),
-    }
-}
-
-fn unreadable(column: usize, kind: Type) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, kind, "not a value that this program writes".into())
 }

@@ -1,8 +1,17 @@
 //! What every store owes its callers. The cases know only the trait, so that each implementation is held to the same.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
 use rand::rngs::SysRng;
-use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{KeyStore, Revocation, SqliteStore};
+use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::wire::{Happening, HourlyUse, MAX_SOURCES};
+use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Scope, Scopes, Secret, Timestamp};
+use ulkeys_store::{
+    KeyStore, MILLIS_PER_HOUR, Origin, Refusals, Revocation, SourceUse, SqliteStore, UseBatch, UseCount,
+};
+
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).expect("in range")
@@ -22,16 +31,26 @@ fn new_key(name: &str, created: i64) -> (KeyRecord, KeyHash) {
     (record, secret.hash())
 }
 
+fn origin() -> Origin {
+    Origin { by: None, peer: PEER, agent: "app/1".into() }
+}
+
+async fn last_used(store: &dyn KeyStore, key: &KeyId) -> Option<Timestamp> {
+    store.find(key).await.expect("read").expect("there").last_used_at
+}
+
 async fn insert(store: &dyn KeyStore, name: &str, created: i64) -> (KeyRecord, KeyHash) {
     let (record, hash) = new_key(name, created);
-    store.insert(record.clone(), hash).await.expect("inserted");
+    store.insert(record.clone(), hash, origin()).await.expect("inserted");
     (record, hash)
 }
 
 async fn a_key_is_found_by_its_hash_alone(store: &dyn KeyStore) {
     let (record, hash) = insert(store, "ключ 👩‍🔬 '; DROP TABLE keys; --", 5).await;
     let (_, other) = new_key("other", 5);
-    assert_eq!(store.find_by_hash(&hash).await.expect("read"), Some(record));
+    let known = store.find_by_hash(&hash).await.expect("read").expect("there");
+    assert_eq!(*known, KnownKey::from(&record));
+    assert_eq!(store.find(&record.id).await.expect("read"), Some(record));
     assert_eq!(store.find_by_hash(&other).await.expect("read"), None);
 }
 
@@ -40,58 +59,177 @@ async fn the_list_holds_active_keys_newest_first(store: &dyn KeyStore) {
     let (gone, _) = insert(store, "gone", 2).await;
     let (new, _) = insert(store, "new", 3).await;
     let (twin, _) = insert(store, "twin, made in the same millisecond but later", 3).await;
-    store.revoke(&gone.id, at(4)).await.expect("revoked");
+    store.revoke(&gone.id, at(4), origin()).await.expect("revoked");
     assert_eq!(store.list_active().await.expect("read"), [twin, new, old]);
 }
 
 async fn a_duplicate_changes_nothing(store: &dyn KeyStore) {
     let (first, hash) = insert(store, "first", 1).await;
     let (mut second, fresh) = new_key("second", 2);
-    assert!(store.insert(second.clone(), hash).await.is_err(), "same hash");
+    assert!(store.insert(second.clone(), hash, origin()).await.is_err(), "same hash");
     second.id = first.id.clone();
-    assert!(store.insert(second, fresh).await.is_err(), "same id");
+    assert!(store.insert(second, fresh, origin()).await.is_err(), "same id");
     assert_eq!(store.list_active().await.expect("read"), [first]);
 }
 
 async fn the_first_revocation_wins(store: &dyn KeyStore) {
     let (key, hash) = insert(store, "key", 1).await;
     let unknown = KeyId::generate(&mut SysRng).expect("randomness");
-    assert_eq!(store.revoke(&unknown, at(2)).await.expect("read"), None);
-    let first = store.revoke(&key.id, at(3)).await.expect("revoked");
+    assert_eq!(store.revoke(&unknown, at(2), origin()).await.expect("read"), None);
+    let first = store.revoke(&key.id, at(3), origin()).await.expect("revoked");
     assert_eq!(first, Some(Revocation { at: at(3), is_new: true }));
-    let second = store.revoke(&key.id, at(4)).await.expect("revoked");
+    let second = store.revoke(&key.id, at(4), origin()).await.expect("revoked");
     assert_eq!(second, Some(Revocation { at: at(3), is_new: false }));
     let record = store.find_by_hash(&hash).await.expect("read").expect("kept for good");
     assert_eq!(record.revoked_at, Some(at(3)));
 }
 
 async fn last_used_only_moves_forward_and_not_past_a_revocation(store: &dyn KeyStore) {
-    let (key, hash) = insert(store, "key", 1).await;
-    let (idle, idle_hash) = insert(store, "idle", 1).await;
+    let (key, _) = insert(store, "key", 1).await;
+    let (idle, _) = insert(store, "idle", 1).await;
     let unknown = KeyId::generate(&mut SysRng).expect("randomness");
     let id = &key.id;
+    let record = async |last_used| {
+        store.record(Arc::new(UseBatch { last_used, ..UseBatch::default() })).await.expect("recorded");
+    };
     for (used, expected) in [(10, 10), (30, 30), (20, 30)] {
-        store.record_use(&[(unknown.clone(), at(used)), (id.clone(), at(used))]).await.expect("recorded");
-        assert_eq!(store.find_by_hash(&hash).await.expect("read").expect("there").last_used_at, Some(at(expected)));
+        record(vec![(unknown, at(used)), (*id, at(used))]).await;
+        assert_eq!(last_used(store, id).await, Some(at(expected)));
     }
-    store.revoke(id, at(50)).await.expect("revoked");
+    store.revoke(id, at(50), origin()).await.expect("revoked");
     // Accepted before the revocation, written after it.
     for (used, expected) in [(40, 40), (51, 40)] {
-        store.record_use(&[(id.clone(), at(used))]).await.expect("recorded");
-        assert_eq!(store.find_by_hash(&hash).await.expect("read").expect("there").last_used_at, Some(at(expected)));
+        record(vec![(*id, at(used))]).await;
+        assert_eq!(last_used(store, id).await, Some(at(expected)));
     }
-    store.record_use(&[]).await.expect("nothing to do");
-    assert_eq!(store.find_by_hash(&idle_hash).await.expect("read"), Some(idle));
+    record(vec![]).await;
+    assert_eq!(store.find(&idle.id).await.expect("read"), Some(idle));
 }
 
 async fn parallel_revocations_agree_on_one_time(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
-    let (a, b, c) =
-        tokio::join!(store.revoke(&key.id, at(2)), store.revoke(&key.id, at(3)), store.revoke(&key.id, at(4)));
+    let (a, b, c) = tokio::join!(
+        store.revoke(&key.id, at(2), origin()),
+        store.revoke(&key.id, at(3), origin()),
+        store.revoke(&key.id, at(4), origin())
+    );
     let outcomes = [a, b, c].map(|outcome| outcome.expect("revoked").expect("known"));
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_new).count(), 1);
     assert!(outcomes.iter().all(|outcome| outcome.at == outcomes[0].at));
     store.check().await.expect("readable");
+}
+
+async fn a_name_changes_until_the_key_is_revoked(store: &dyn KeyStore) {
+    let (key, hash) = insert(store, "old", 1).await;
+    let rename = async |name: &str| {
+        store.rename(&key.id, KeyName::parse(name).expect("valid"), at(2), origin()).await.expect("written")
+    };
+    let renamed = KeyRecord { name: KeyName::parse("new").expect("valid"), ..key.clone() };
+    assert_eq!(rename("new").await.as_ref(), Some(&renamed));
+    assert_eq!(rename("new").await.as_ref(), Some(&renamed), "once more is no change");
+    assert_eq!(store.find_by_hash(&hash).await.expect("read").expect("there").name, renamed.name);
+    assert_eq!(store.list_active().await.expect("read"), [renamed]);
+    store.revoke(&key.id, at(3), origin()).await.expect("revoked");
+    assert_eq!(rename("later").await, None);
+    assert_eq!(store.find(&key.id).await.expect("read").expect("kept").name.as_str(), "new");
+}
+
+async fn what_is_done_to_a_key_is_listed(store: &dyn KeyStore) {
+    let (admin, _) = insert(store, "admin", 1).await;
+    let (key, _) = insert(store, "old", 2).await;
+    let by_admin = Origin { by: Some(admin.id), ..origin() };
+    let name = KeyName::parse("new").expect("valid");
+    store.rename(&key.id, name.clone(), at(3), by_admin.clone()).await.expect("renamed");
+    store.rename(&key.id, name, at(4), by_admin.clone()).await.expect("unchanged");
+    store.revoke(&key.id, at(5), by_admin.clone()).await.expect("revoked");
+    store.revoke(&key.id, at(6), by_admin).await.expect("revoked before");
+
+    let page = store.activity(None, None, 10).await.expect("read");
+    let by = Some(admin.id);
+    let told: Vec<_> = page.entries.iter().map(|entry| (entry.at, entry.key_id, entry.what.clone())).collect();
+    let renamed = Happening::Renamed { by, old_name: "old".into(), new_name: "new".into() };
+    assert_eq!(
+        told,
+        [
+            (at(5), Some(key.id), Happening::Revoked { by }),
+            (at(3), Some(key.id), renamed),
+            (at(2), Some(key.id), Happening::Created { by: None }),
+            (at(1), Some(admin.id), Happening::Created { by: None }),
+        ]
+    );
+    assert_eq!(page.next, None);
+    assert_eq!((page.entries[0].peer.as_str(), page.entries[0].agent.as_deref()), ("127.0.0.1", Some("app/1")));
+    assert_eq!(page.entries[0].key_name.as_deref(), Some("new"), "the name of today");
+
+    let first = store.activity(Some(key.id), None, 2).await.expect("read");
+    assert_eq!(first.entries, page.entries[..2]);
+    let before = first.next.expect("one more").parse().expect("a number");
+    let second = store.activity(Some(key.id), Some(before), 2).await.expect("read");
+    assert_eq!((second.entries.as_slice(), second.next), (&page.entries[2..3], None));
+}
+
+fn source(key: KeyId, agent: &str, last: i64) -> SourceUse {
+    SourceUse { key, peer: PEER, agent: agent.into(), first: at(last - 1), last: at(last), requests: 2 }
+}
+
+async fn uses_are_added_up(store: &dyn KeyStore) {
+    let (key, _) = insert(store, "key", 1).await;
+    let count = |hour, outcome, requests| UseCount { key: key.id, hour, outcome, requests };
+    let refusals = |requests, last| Refusals {
+        key: None,
+        outcome: Outcome::Unknown,
+        peer: PEER,
+        agent: "curl/8".into(),
+        first: at(7),
+        last: at(last),
+        requests,
+    };
+    let first = UseBatch {
+        last_used: vec![(key.id, at(8))],
+        counts: vec![count(0, Outcome::Accepted, 3), count(1, Outcome::Scope, 1)],
+        sources: vec![source(key.id, "yolo", 8), source(key.id, "", 5)],
+        refusals: vec![refusals(4, 9)],
+    };
+    let second = UseBatch {
+        counts: vec![count(1, Outcome::Accepted, 1), count(0, Outcome::Accepted, 2)],
+        sources: vec![source(key.id, "yolo", 20)],
+        refusals: vec![refusals(1, 30)],
+        ..UseBatch::default()
+    };
+    store.record(Arc::new(first)).await.expect("recorded");
+    store.record(Arc::new(second)).await.expect("recorded");
+
+    let hour = |hour, outcome, requests| HourlyUse { hour: at(hour * MILLIS_PER_HOUR), outcome, requests };
+    let usage = store.usage(&key.id, at(0)).await.expect("read");
+    let hours = [hour(0, Outcome::Accepted, 5), hour(1, Outcome::Accepted, 1), hour(1, Outcome::Scope, 1)];
+    assert_eq!(usage.hours, hours);
+    assert_eq!(store.usage(&key.id, at(MILLIS_PER_HOUR)).await.expect("read").hours, hours[1..]);
+    let sources: Vec<_> = usage
+        .sources
+        .iter()
+        .map(|source| (source.agent.as_deref(), source.first_used_at, source.last_used_at, source.requests))
+        .collect();
+    assert_eq!(sources, [(Some("yolo"), at(7), at(20), 4), (None, at(4), at(5), 2)]);
+
+    let entries = store.activity(None, None, 10).await.expect("read").entries;
+    let refused = Happening::Refused { outcome: Outcome::Unknown, requests: 5, last_at: at(30) };
+    assert_eq!((&entries[0].what, entries[0].key_id, entries[0].at), (&refused, None, at(7)));
+    assert_eq!(entries.iter().filter(|entry| entry.what == Happening::NewSource).count(), 2, "each program once");
+
+    store.forget_before(at(MILLIS_PER_HOUR)).await.expect("forgotten");
+    assert_eq!(store.usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
+    assert!(store.activity(None, None, 10).await.expect("read").entries.is_empty());
+}
+
+async fn a_program_that_is_never_called_the_same_fills_nothing(store: &dyn KeyStore) {
+    let (key, _) = insert(store, "key", 1).await;
+    let sources = (0..200).map(|number| source(key.id, &format!("agent {number}"), 10 + number)).collect();
+    store.record(Arc::new(UseBatch { sources, ..UseBatch::default() })).await.expect("recorded");
+    let kept = store.usage(&key.id, at(0)).await.expect("read").sources;
+    assert_eq!(kept.len(), MAX_SOURCES as usize);
+    assert_eq!(kept[0].agent.as_deref(), Some("agent 199"), "the latest stay");
+    let entries = store.activity(Some(key.id), None, 1_000).await.expect("read").entries;
+    assert_eq!(entries.len(), 1 + MAX_SOURCES as usize);
 }
 
 macro_rules! cases {
@@ -114,4 +252,8 @@ cases!(
     the_first_revocation_wins,
     last_used_only_moves_forward_and_not_past_a_revocation,
     parallel_revocations_agree_on_one_time,
+    a_name_changes_until_the_key_is_revoked,
+    what_is_done_to_a_key_is_listed,
+    uses_are_added_up,
+    a_program_that_is_never_called_the_same_fills_nothing,
 );

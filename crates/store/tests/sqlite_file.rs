@@ -6,7 +6,11 @@ use rand::rngs::SysRng;
 use rusqlite::Connection;
 use ulkeys_domain::wire::DatabaseProblem;
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{KeyStore as _, SqliteStore};
+use ulkeys_store::{KeyStore as _, Origin, SqliteStore};
+
+fn origin() -> Origin {
+    Origin { by: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), agent: "".into() }
+}
 
 struct Place {
     _folder: tempfile::TempDir,
@@ -19,9 +23,8 @@ fn place() -> Place {
     Place { _folder: folder, path }
 }
 
-async fn with_one_key(path: &Path) -> KeyRecord {
-    let secret = Secret::generate(&mut SysRng).expect("randomness");
-    let record = KeyRecord {
+fn new_record(secret: &Secret) -> KeyRecord {
+    KeyRecord {
         id: KeyId::generate(&mut SysRng).expect("randomness"),
         name: KeyName::parse("kept").expect("valid"),
         prefix: secret.prefix(),
@@ -29,9 +32,14 @@ async fn with_one_key(path: &Path) -> KeyRecord {
         created_at: Timestamp::from_millis(1).expect("in range"),
         last_used_at: None,
         revoked_at: None,
-    };
+    }
+}
+
+async fn with_one_key(path: &Path) -> KeyRecord {
+    let secret = Secret::generate(&mut SysRng).expect("randomness");
+    let record = new_record(&secret);
     let store = SqliteStore::open(path).expect("new database");
-    store.insert(record.clone(), secret.hash()).await.expect("inserted");
+    store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted");
     record
 }
 
@@ -48,6 +56,33 @@ async fn keys_survive_a_restart() {
     let record = with_one_key(&place.path).await;
     let again = SqliteStore::open(&place.path).expect("opens again");
     assert_eq!(again.list_active().await.expect("read"), [record]);
+}
+
+#[tokio::test]
+async fn a_second_service_is_kept_out() {
+    let place = place();
+    let first = SqliteStore::open(&place.path).expect("new database");
+    assert_eq!(problem(&place.path), DatabaseProblem::Locked);
+    drop(first);
+    SqliteStore::open(&place.path).expect("free again");
+}
+
+/// A person with a database tool is not kept out, but noticed.
+#[tokio::test]
+async fn a_change_by_another_program_is_noticed() {
+    let place = place();
+    let store = SqliteStore::open(&place.path).expect("new database");
+    let secret = Secret::generate(&mut SysRng).expect("randomness");
+    let record = new_record(&secret);
+    store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted");
+    let find = async || store.find_by_hash(&secret.hash()).await.expect("read").expect("there");
+    assert_eq!(find().await.revoked_at, None);
+    Connection::open(&place.path).unwrap().execute("UPDATE keys SET revoked_at = 5", []).expect("changed");
+    let start = std::time::Instant::now();
+    while find().await.revoked_at.is_none() {
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "noticed");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[cfg(unix)]
@@ -93,11 +128,11 @@ async fn a_write_lock_of_another_program_is_reported_and_passes() {
     let store = SqliteStore::open(&place.path).expect("opens");
     let other = Connection::open(&place.path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = store.revoke(&record.id, record.created_at).await.expect_err("locked");
+    let error = store.revoke(&record.id, record.created_at, origin()).await.expect_err("locked");
     assert_eq!(error.problem, DatabaseProblem::Locked);
     assert_eq!(store.list_active().await.expect("reading goes on"), std::slice::from_ref(&record));
     other.execute_batch("ROLLBACK").unwrap();
-    assert!(store.revoke(&record.id, record.created_at).await.expect("free").is_some());
+    assert!(store.revoke(&record.id, record.created_at, origin()).await.expect("free").is_some());
 }
 
 #[tokio::test]

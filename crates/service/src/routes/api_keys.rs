@@ -1,8 +1,7 @@
 //! `/api/api-keys`: list, create and revoke.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use rand::rngs::SysRng;
@@ -11,12 +10,14 @@ use serde_json::Value;
 use ulkeys_domain::wire::{ApiKey, CreatedKey, KeyEvent, KeyList, RevealedSecret, RevokedKey};
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret};
 
+use crate::auth::Origin;
+use crate::body::Object;
 use crate::error::ApiError;
 use crate::state::AppState;
 
 /// All active keys, newest first.
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<KeyList>, ApiError> {
-    let unsaved = state.last_used.unsaved();
+    let unsaved = state.uses.unsaved();
     let mut keys: Vec<_> = state.store.list_active().await?.into_iter().map(ApiKey::from).collect();
     for key in &mut keys {
         key.last_used_at = key.last_used_at.max(unsaved.get(&key.key_id).copied());
@@ -27,12 +28,9 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<KeyList>,
 /// Makes a key. This answer, and no other, holds its plaintext.
 pub(super) async fn create(
     State(state): State<AppState>,
-    body: Result<Bytes, BytesRejection>,
+    origin: Origin,
+    Object(body): Object,
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
-        _ => ApiError::Invalid("body: could not be read".to_owned()),
-    })?;
     let (name, scopes) = read_new_key(&body).map_err(ApiError::Invalid)?;
 
     let secret = Secret::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
@@ -45,19 +43,37 @@ pub(super) async fn create(
         last_used_at: None,
         revoked_at: None,
     };
-    state.store.insert(record.clone(), secret.hash()).await?;
+    state.store.insert(record.clone(), secret.hash(), origin.0).await?;
 
     let info = ApiKey::from(record);
     state.announce(KeyEvent::Created(info.clone()));
     Ok((StatusCode::CREATED, Json(CreatedKey { info, key: RevealedSecret(secret) })))
 }
 
+/// Gives an active key another name.
+pub(super) async fn rename(
+    State(state): State<AppState>,
+    origin: Origin,
+    key_id: Result<Path<String>, PathRejection>,
+    Object(body): Object,
+) -> Result<Json<ApiKey>, ApiError> {
+    let key_id = key_id.ok().and_then(|Path(id)| KeyId::parse(&id)).ok_or(ApiError::NotFound)?;
+    let name = read_name(&body).map_err(ApiError::Invalid)?;
+    let unsaved = state.uses.unsaved();
+    let renamed = state.store.rename(&key_id, name, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
+    let mut key = ApiKey::from(renamed);
+    key.last_used_at = key.last_used_at.max(unsaved.get(&key_id).copied());
+    state.announce(KeyEvent::Renamed(key.clone()));
+    Ok(Json(key))
+}
+
 pub(super) async fn revoke(
     State(state): State<AppState>,
+    origin: Origin,
     key_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<RevokedKey>, ApiError> {
     let Path(key_id) = key_id.map_err(|_| ApiError::NotFound)?;
-    revoke_key(&state, &key_id).await
+    revoke_key(&state, &key_id, origin).await
 }
 
 #[derive(Deserialize)]
@@ -68,16 +84,17 @@ pub(super) struct RevokeQuery {
 
 pub(super) async fn revoke_by_query(
     State(state): State<AppState>,
+    origin: Origin,
     query: Result<Query<RevokeQuery>, QueryRejection>,
 ) -> Result<Json<RevokedKey>, ApiError> {
     let query = query.map_err(|_| ApiError::Invalid("keyId: must be given once, as a text".to_owned()))?;
     let key_id = query.key_id.as_deref().ok_or_else(|| ApiError::Invalid("keyId: is required".to_owned()))?;
-    revoke_key(&state, key_id).await
+    revoke_key(&state, key_id, origin).await
 }
 
-async fn revoke_key(state: &AppState, key_id: &str) -> Result<Json<RevokedKey>, ApiError> {
+async fn revoke_key(state: &AppState, key_id: &str, origin: Origin) -> Result<Json<RevokedKey>, ApiError> {
     let key_id = KeyId::parse(key_id).ok_or(ApiError::NotFound)?;
-    let revocation = state.store.revoke(&key_id, state.now()).await?.ok_or(ApiError::NotFound)?;
+    let revocation = state.store.revoke(&key_id, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
     let revoked = RevokedKey { key_id, revoked_at: revocation.at };
     if revocation.is_new {
         state.announce(KeyEvent::Revoked(revoked.clone()));
@@ -87,18 +104,17 @@ async fn revoke_key(state: &AppState, key_id: &str) -> Result<Json<RevokedKey>, 
 
 /// Reads `{name, scopes}`. Further fields are ignored. Messages name the field and never repeat its content, which
 /// may be a secret put in the wrong place.
-fn read_new_key(body: &[u8]) -> Result<(KeyName, Scopes), String> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| format!("body: is not JSON (line {}, column {})", error.line(), error.column()))?;
-    let body = body.as_object().ok_or("body: must be a JSON object with name and scopes")?;
-
-    let name = body.get("name").ok_or("name: is required")?.as_str().ok_or("name: must be a text")?;
-    let name = KeyName::parse(name).map_err(|error| format!("name: {error}"))?;
-
+fn read_new_key(body: &Value) -> Result<(KeyName, Scopes), String> {
+    let name = read_name(body)?;
     let scopes = body.get("scopes").ok_or("scopes: at least one is needed")?;
     let scopes = scopes.as_array().ok_or("scopes: must be a list")?;
     let scopes: Vec<_> =
         scopes.iter().map(Value::as_str).collect::<Option<_>>().ok_or("scopes: must be a list of texts")?;
     let scopes = Scopes::parse(scopes).map_err(|error| format!("scopes: {error}"))?;
     Ok((name, scopes))
+}
+
+fn read_name(body: &Value) -> Result<KeyName, String> {
+    let name = body.get("name").ok_or("name: is required")?.as_str().ok_or("name: must be a text")?;
+    KeyName::parse(name).map_err(|error| format!("name: {error}"))
 }

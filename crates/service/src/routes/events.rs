@@ -37,5 +37,5 @@ pub(super) async fn stream(
 }
 
 fn revokes(event: &KeyEvent, caller: &Caller) -> bool {
-    matches!((event, caller), (KeyEvent::Revoked(revoked), Caller::Key { id, .. }) if revoked.key_id == *id)
+    matches!((event, caller), (KeyEvent::Revoked(revoked), Caller::Key { key, .. }) if revoked.key_id == key.id)
 }

@@ -94,7 +94,7 @@ async fn a_missing_scope_is_named_and_moves_nothing() {
     let service = TestService::start().await;
     let (key_id, key) = service.key("trainer", &["training"]).await;
     let answer = service.bearer(&key, Method::GET, "/api/api-keys").send().await.expect("answered");
-    assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer error="insufficient_scope", scope="admin read""#);
+    assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer error="insufficient_scope", scope="read admin""#);
     let denied = json!({ "error": "Permission denied for this operation", "code": "FORBIDDEN" });
     assert_eq!(read(answer).await, (StatusCode::FORBIDDEN, denied));
     assert_eq!(service.listed(&key_id).await["lastUsedAt"], Value::Null);

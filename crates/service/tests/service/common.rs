@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::SysRng;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use ulkeys_domain::Limits;
 use ulkeys_service::{Account, Config, SessionToken, serve, system_clock};
 use ulkeys_store::SqliteStore;
+
+use crate::log;
 
 pub struct TestService {
     pub address: SocketAddr,
@@ -22,29 +25,44 @@ pub struct TestService {
     server: JoinHandle<std::io::Result<()>>,
 }
 
+impl Drop for TestService {
+    /// Nothing that this test caused has put a key into the log.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            log::assert_clean();
+        }
+    }
+}
+
 impl TestService {
+    /// A service with limits that no test reaches.
     pub async fn start() -> Self {
         Self::start_in(tempfile::tempdir().expect("temporary folder")).await
     }
 
     pub async fn start_in(folder: tempfile::TempDir) -> Self {
+        Self::start_with(folder, Limits::uniform(u32::MAX)).await
+    }
+
+    pub async fn start_with(folder: tempfile::TempDir, limits: Limits) -> Self {
+        log::listen();
         let store = Arc::new(SqliteStore::open(&folder.path().join("keys.db")).expect("database"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let token = SessionToken::generate(&mut SysRng).expect("randomness");
         let session = token.expose().to_owned();
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
-        let config = Config { session: token, account, clock: system_clock };
+        let config = Config { session: token, account, clock: system_clock, limits };
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
         Self { address, session, folder, http: reqwest::Client::new(), shutdown, server }
     }
 
     /// Stops the service in order, and gives the folder back.
-    pub async fn stop(self) -> tempfile::TempDir {
+    pub async fn stop(mut self) -> tempfile::TempDir {
         self.shutdown.cancel();
-        self.server.await.expect("no panic").expect("no failure");
-        self.folder
+        (&mut self.server).await.expect("no panic").expect("no failure");
+        std::mem::replace(&mut self.folder, tempfile::tempdir().expect("temporary folder"))
     }
 
     pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
@@ -75,6 +93,25 @@ impl TestService {
 
     pub async fn summary(&self, token: &str) -> Response {
         self.bearer(token, Method::GET, "/api/account/summary").send().await.expect("answered")
+    }
+
+    /// The key's usage, once it tells what is waited for.
+    pub async fn usage_when(&self, key_id: &str, told: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let path = format!("/api/api-keys/{key_id}/usage");
+            let (_, usage) = read(self.app(Method::GET, &path).send().await.expect("answered")).await;
+            if told(&usage) {
+                return usage;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "waited in vain: {usage}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The key's usage, once it names as many programs.
+    pub async fn usage_with_sources(&self, key_id: &str, count: usize) -> Value {
+        self.usage_when(key_id, |usage| usage["sources"].as_array().is_some_and(|sources| sources.len() == count)).await
     }
 
     /// The listed key of that id, as the app sees it.

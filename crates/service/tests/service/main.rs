@@ -1,8 +1,16 @@
 //! The service over real HTTP: one file for each concern, one binary for a single link.
 
+mod activity;
 mod api_keys;
 mod authentication;
 mod common;
+mod diagnosis;
 mod events;
+mod forward_auth;
 mod guard;
+mod introspection;
+mod limits;
+mod log;
+mod observability;
 mod revocation_under_load;
+mod robustness;

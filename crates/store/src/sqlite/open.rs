@@ -1,6 +1,6 @@
 //! Opening the file: nothing is written before it is known to be a sound database of ours.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,18 +13,23 @@ use crate::{Result, StoreError};
 /// "ULKY", set by the first migration.
 const APPLICATION_ID: i32 = 0x554C_4B59;
 /// One step for each schema version; `user_version` counts those that were taken.
-const STEPS: &[M<'static>] = &[M::up(include_str!("../../migrations/sqlite/0001_keys.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("../../migrations/sqlite/0001_keys.sql")),
+    M::up(include_str!("../../migrations/sqlite/0002_usage.sql")),
+];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 /// How long to wait for another process's write before reporting the database as locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The writing connection, on a database that exists, is sound and has the current schema.
-pub(super) fn open_or_create(path: &Path) -> Result<Connection> {
+/// The writing connection, on a database that exists, is sound and has the current schema; and the lock that keeps
+/// other services away from it.
+pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     if path.exists() {
         inspect(path)?;
     } else {
         create(path).map_err(|error| StoreError::from_io(path, &error))?;
     }
+    let lock = lock_beside(path)?;
     let sqlite = |error| StoreError::from_sqlite(path, &error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     if connection.is_readonly(MAIN_DB).map_err(sqlite)? {
@@ -37,7 +42,32 @@ pub(super) fn open_or_create(path: &Path) -> Result<Connection> {
     MIGRATIONS.to_latest(&mut connection).map_err(|error| StoreError::from_migration(path, &error))?;
     // Proves that the file can be written now, not at the first change.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
-    Ok(connection)
+    Ok((lock, connection))
+}
+
+/// Locks a file beside the database; the system unlocks it when this process ends, however it ends. The database itself
+/// is SQLite's to lock.
+fn lock_beside(path: &Path) -> Result<File> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let io = |error: &std::io::Error| StoreError::from_io(path, error);
+    let file = private_file().create(true).truncate(false).open(beside).map_err(|error| io(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::new(DatabaseProblem::Locked, path, "another key service has it open"))
+        }
+        Err(TryLockError::Error(error)) => Err(io(&error)),
+    }
+}
+
+/// Options to write a file that only its owner may read.
+fn private_file() -> OpenOptions {
+    let mut file = OpenOptions::new();
+    file.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    file
 }
 
 /// A connection that only reads.
@@ -78,18 +108,13 @@ fn inspect(path: &Path) -> Result<()> {
 
 /// Creates the file, and the folder when missing, for the owner alone; SQLite gives its log the same mode.
 fn create(path: &Path) -> std::io::Result<()> {
-    let mut file = OpenOptions::new();
     let mut folder = std::fs::DirBuilder::new();
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-        file.mode(0o600);
-        folder.mode(0o700);
-    }
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
     if let Some(parent) = path.parent() {
         folder.recursive(true).create(parent)?;
     }
-    file.write(true).create_new(true).open(path).map(drop)
+    private_file().create_new(true).open(path).map(drop)
 }
 
 #[cfg(test)]
@@ -99,7 +124,7 @@ mod tests {
     #[test]
     fn each_commit_is_synced_to_the_log() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let connection = open_or_create(&folder.path().join("keys.db")).expect("new database");
+        let (_lock, connection) = open_or_create(&folder.path().join("keys.db")).expect("new database");
         let ask = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0));
         assert_eq!(ask("journal_mode"), Ok("wal".to_owned().into()));
         assert_eq!(ask("synchronous"), Ok(2.into()), "FULL");

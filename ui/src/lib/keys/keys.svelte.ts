@@ -82,7 +82,8 @@ export class Keys {
 
   apply(event: KeyEvent): void {
     switch (event.type) {
-      case 'created': {
+      case 'created':
+      case 'renamed': {
         this.#changedWhileLoading = true;
         const { keyId, name, keyPrefix, scopes, createdAt, lastUsedAt } = event;
         return this.add({ keyId, name, keyPrefix, scopes, createdAt, lastUsedAt });

@@ -64,7 +64,7 @@ keyId: string,
  */
 lastUsedAt: string, };
 
-export type KeyEvent = { "type": "created" } & ApiKey | { "type": "revoked" } & RevokedKey | { "type": "used", 
+export type KeyEvent = { "type": "created" } & ApiKey | { "type": "renamed" } & ApiKey | { "type": "revoked" } & RevokedKey | { "type": "used", 
 /**
  * The newest use of each key.
  */

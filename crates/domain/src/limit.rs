@@ -1,0 +1,284 @@
+//! How often a key may ask: a limit for each category of requests, counted over a sliding window.
+//!
+//! The window is exact. Of any 60 seconds, wherever they begin, no more requests than the limit are admitted; the usual
+//! token buckets and fixed windows admit up to twice as many around their edges. The price is one time stamp for each
+//! admitted request of the last minute. Deliberately absent: the clock (times are passed in).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Length of the window.
+pub const WINDOW: Duration = Duration::from_secs(60);
+
+/// Requests that are counted together. Each category of each key has a counter of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Category {
+    /// Everything that has no category of its own.
+    Default,
+    /// Starting a training.
+    TrainingStart,
+    /// Asking where to upload to.
+    Upload,
+    /// Running a model on images.
+    Predict,
+    /// Converting models and datasets.
+    Export,
+    /// Fetching files.
+    Download,
+    /// The events of a running training: a short one sends twenty in two seconds.
+    Stream,
+    /// Gateways and resource servers asking about other keys.
+    Introspection,
+}
+
+impl Category {
+    /// Every category.
+    pub const ALL: [Self; 8] = [
+        Self::Default,
+        Self::TrainingStart,
+        Self::Upload,
+        Self::Predict,
+        Self::Export,
+        Self::Download,
+        Self::Stream,
+        Self::Introspection,
+    ];
+
+    /// The category of a request, by its method and path (without the query).
+    pub fn of(method: &str, path: &str) -> Self {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let reads = matches!(method, "GET" | "HEAD");
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let below =
+            |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        match last {
+            "metrics" if path == "/api/webhooks/training/metrics" => Self::Stream,
+            "start" if path == "/api/training/start" => Self::TrainingStart,
+            "training" if !reads && below("/api/models") => Self::TrainingStart,
+            "upload" if path == "/api/webhooks/models/upload" => Self::Upload,
+            _ if !reads && below("/api/upload") => Self::Upload,
+            "predict" if !reads => Self::Predict,
+            "batch" if !reads && path.ends_with("/predict/batch") => Self::Predict,
+            "exports" | "export" if !reads => Self::Export,
+            _ if !reads && below("/api/exports") => Self::Export,
+            "download" | "export" | "checkpoint" if reads => Self::Download,
+            _ => Self::Default,
+        }
+    }
+}
+
+/// How many requests a minute are admitted. What a settings file leaves out is as by default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Limits {
+    /// Of one key: [`Category::Default`].
+    pub default: u32,
+    /// Of one key: [`Category::TrainingStart`].
+    pub training_start: u32,
+    /// Of one key: [`Category::Upload`].
+    pub upload: u32,
+    /// Of one key: [`Category::Predict`].
+    pub predict: u32,
+    /// Of one key: [`Category::Export`].
+    pub export: u32,
+    /// Of one key: [`Category::Download`].
+    pub download: u32,
+    /// Of one key: [`Category::Stream`].
+    pub stream: u32,
+    /// Of one key: [`Category::Introspection`].
+    pub introspection: u32,
+    /// Of one peer: requests with an invalid credential.
+    pub invalid_credentials: u32,
+}
+
+impl Default for Limits {
+    /// The platform's documented limits; the last three are this service's own.
+    fn default() -> Self {
+        Self {
+            default: 100,
+            training_start: 10,
+            upload: 10,
+            predict: 20,
+            export: 20,
+            download: 30,
+            stream: 600,
+            introspection: 6_000,
+            invalid_credentials: 100,
+        }
+    }
+}
+
+impl Limits {
+    /// The same limit for everything.
+    pub const fn uniform(per_minute: u32) -> Self {
+        Self {
+            default: per_minute,
+            training_start: per_minute,
+            upload: per_minute,
+            predict: per_minute,
+            export: per_minute,
+            download: per_minute,
+            stream: per_minute,
+            introspection: per_minute,
+            invalid_credentials: per_minute,
+        }
+    }
+
+    /// Requests a minute of one key.
+    pub const fn of(&self, category: Category) -> u32 {
+        match category {
+            Category::Default => self.default,
+            Category::TrainingStart => self.training_start,
+            Category::Upload => self.upload,
+            Category::Predict => self.predict,
+            Category::Export => self.export,
+            Category::Download => self.download,
+            Category::Stream => self.stream,
+            Category::Introspection => self.introspection,
+        }
+    }
+}
+
+/// How a counter stands after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Requests that the window admits.
+    pub limit: u32,
+    /// How many of them are left now.
+    pub remaining: u32,
+    /// How long until one more becomes free: the oldest counted request leaves the window. Zero when none is counted.
+    pub reset_after: Duration,
+}
+
+/// When the requests of the last window were admitted. Times are measured from any fixed instant.
+#[derive(Debug, Clone, Default)]
+pub struct Window(VecDeque<Duration>);
+
+impl Window {
+    /// Admits one more request at `now`, or refuses it without counting it. A `now` before the last admitted request,
+    /// as threads that race may pass, counts as that moment.
+    ///
+    /// # Errors
+    /// The standing, when the window is full; then `reset_after` is how long to wait.
+    pub fn admit(&mut self, now: Duration, limit: u32) -> Result<Standing, Standing> {
+        let now = self.0.back().map_or(now, |last| now.max(*last));
+        let standing = self.standing(now, limit);
+        if standing.remaining == 0 {
+            return Err(standing);
+        }
+        self.0.push_back(now);
+        Ok(self.standing(now, limit))
+    }
+
+    /// How the counter stands at `now`.
+    pub fn standing(&mut self, now: Duration, limit: u32) -> Standing {
+        while self.0.front().is_some_and(|oldest| *oldest + WINDOW <= now) {
+            self.0.pop_front();
+        }
+        let counted = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        // A limit of zero admits nothing, ever: try again in a minute is all that can be said.
+        let oldest = if limit == 0 { Some(&now) } else { self.0.front() };
+        Standing {
+            limit,
+            remaining: limit.saturating_sub(counted),
+            reset_after: oldest.map_or(Duration::ZERO, |oldest| (*oldest + WINDOW).saturating_sub(now)),
+        }
+    }
+
+    /// Whether nothing of it counts any more at `now`, so that it may be forgotten.
+    pub fn is_over(&self, now: Duration) -> bool {
+        self.0.back().is_none_or(|last| *last + WINDOW <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn each_category_has_its_requests() {
+        let rows: &[(Category, &[&str], &[&str])] = &[
+            (Category::Stream, &["POST"], &["/api/webhooks/training/metrics", "/api/webhooks/training/metrics/"]),
+            (Category::TrainingStart, &["POST"], &["/api/training/start", "/api/models/a/b/c/training"]),
+            (Category::Upload, &["POST"], &["/api/webhooks/models/upload", "/api/upload/signed-url"]),
+            (
+                Category::Predict,
+                &["POST"],
+                &["/api/models/a/b/c/predict", "/api/deployments/a/b/predict", "/api/datasets/a/b/predict/batch"],
+            ),
+            (Category::Export, &["POST"], &["/api/models/a/b/c/exports", "/api/datasets/a/b/export", "/api/exports"]),
+            (Category::Download, &["GET"], &["/api/datasets/a/b/export", "/api/training/runs/1/checkpoint"]),
+            (
+                Category::Default,
+                &["GET"],
+                &["/api/models/a/b/c/exports", "/api/models/a/training", "/api/api-keys", "/api/uploads", "/"],
+            ),
+            (Category::Default, &["POST"], &["/api/uploads", "/api/models", "/api/retraining", "/training"]),
+        ];
+        for (category, methods, paths) in rows {
+            for (method, path) in methods.iter().flat_map(|method| paths.iter().map(move |path| (method, path))) {
+                assert_eq!(Category::of(method, path), *category, "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_documented_limits() {
+        let limits = Limits::default();
+        let numbers = Category::ALL.map(|category| limits.of(category));
+        assert_eq!(numbers, [100, 10, 10, 20, 20, 30, 600, 6_000]);
+    }
+
+    #[test]
+    fn a_full_window_says_how_long_to_wait() {
+        let (mut window, at) = (Window::default(), Duration::from_secs);
+        let standing = |remaining, reset| Standing { limit: 2, remaining, reset_after: at(reset) };
+        assert_eq!(window.admit(at(10), 2), Ok(standing(1, 60)));
+        assert_eq!(window.admit(at(30), 2), Ok(standing(0, 40)));
+        assert_eq!(window.admit(at(69), 2), Err(standing(0, 1)));
+        assert_eq!(window.admit(at(70), 2), Ok(standing(0, 20)), "a refused request was not counted");
+        assert!(!window.is_over(at(129)) && window.is_over(at(130)));
+        assert!(window.admit(at(0), 0).is_err(), "a limit of zero");
+    }
+
+    /// The model keeps every admitted time and counts.
+    fn counted(admitted: &[u64], now: u64) -> usize {
+        admitted.iter().filter(|time| **time + 60_000 > now).count()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn admits_exactly_what_the_model_admits(limit in 0_u32..12,
+            pauses in prop::collection::vec(prop_oneof![0_u64..50, 0_u64..70_000], 0..120)) {
+            let (mut window, mut admitted, mut now) = (Window::default(), Vec::new(), 0);
+            for pause in pauses {
+                now += pause;
+                let free = counted(&admitted, now) < limit as usize;
+                let verdict = window.admit(Duration::from_millis(now), limit);
+                prop_assert_eq!(verdict.is_ok(), free);
+                match verdict {
+                    Ok(standing) => {
+                        admitted.push(now);
+                        prop_assert_eq!(standing.remaining as usize, limit as usize - counted(&admitted, now));
+                    }
+                    Err(standing) if limit > 0 => {
+                        let later = now + u64::try_from(standing.reset_after.as_millis()).expect("fits");
+                        prop_assert!(counted(&admitted, later) < limit as usize, "free when it says so");
+                        prop_assert!(counted(&admitted, later - 1) >= limit as usize, "and not before");
+                    }
+                    Err(_) => {}
+                }
+            }
+            // No 60 s, wherever they begin, hold more than the limit: it is enough to begin at each admitted request.
+            for start in &admitted {
+                let inside = admitted.iter().filter(|time| (*start..start + 60_000).contains(time)).count();
+                prop_assert!(inside <= limit as usize);
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Why a request with a key is, or would be, refused.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::ApiKey;
+use crate::{Scope, Timestamp};
+
+/// Body of `POST /api/diagnosis`. Not `Debug`: it may hold a key.
+#[derive(Serialize, Deserialize, TS)]
+pub struct Diagnose {
+    /// What a person believes to be a key.
+    pub key: String,
+    /// The method of a request that it should open.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub method: Option<String>,
+    /// The path of that request, or its whole address.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub path: Option<String>,
+}
+
+/// Answer of `POST /api/diagnosis`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Diagnosis {
+    /// What was found.
+    pub finding: Finding,
+    /// The cause, in a sentence for people.
+    pub cause: String,
+    /// What to do about it, in a sentence for people; empty where nothing is to be done.
+    pub remedy: String,
+    /// The key's metadata, where it is one.
+    pub key: Option<ApiKey>,
+}
+
+/// Kinds of [`Diagnosis`], for programs and for translated texts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Finding {
+    /// The text is not a key. Nothing of it is repeated.
+    Malformed {
+        /// What is wrong with it.
+        problem: FormatProblem,
+    },
+    /// Well-formed, but not a key of this service.
+    Unknown,
+    /// Revoked.
+    #[serde(rename_all = "camelCase")]
+    Revoked {
+        /// When.
+        #[ts(type = "string")]
+        revoked_at: Timestamp,
+    },
+    /// The key lacks a scope for the request.
+    Scope {
+        /// Any one of these is enough; empty where no key opens the request.
+        needed: Vec<Scope>,
+    },
+    /// The key has made too many requests of this kind in the last minute.
+    #[serde(rename_all = "camelCase")]
+    Limit {
+        /// Requests a minute.
+        limit: u32,
+        /// When the next one is accepted.
+        #[ts(type = "string")]
+        free_at: Timestamp,
+    },
+    /// Nothing: the request is accepted, or the key would be.
+    Accepted,
+}
+
+/// Ways in which a text fails to be a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum FormatProblem {
+    /// White space before, after or inside.
+    WhiteSpace,
+    /// Does not begin with `ul_`.
+    Prefix,
+    /// Not 43 characters long.
+    Length,
+    /// Upper-case hexadecimal digits.
+    UpperCase,
+    /// Other characters than hexadecimal digits.
+    NotHexadecimal,
+}

@@ -1,0 +1,132 @@
+//! What becomes of a key's requests, and what becomes of a key: usage by hour, the programs behind it, and activity.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::verdict::Outcome;
+use crate::{KeyId, Timestamp};
+
+/// Answer of `GET /api/api-keys/{keyId}/usage`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyUsage {
+    /// The key.
+    #[ts(type = "string")]
+    pub key_id: KeyId,
+    /// Counted requests, oldest hour first. Hours without a request are absent.
+    pub hours: Vec<HourlyUse>,
+    /// The programs that used the key, the latest first; at most [`MAX_SOURCES`].
+    pub sources: Vec<KeySource>,
+}
+
+/// How many sources of a key are kept; the one that was silent for longest makes room.
+pub const MAX_SOURCES: u32 = 50;
+
+/// Requests of one hour that ended alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct HourlyUse {
+    /// When the hour began.
+    #[ts(type = "string")]
+    pub hour: Timestamp,
+    /// How they ended.
+    pub outcome: Outcome,
+    /// How many.
+    #[ts(type = "number")]
+    pub requests: u64,
+}
+
+/// A program on a computer that used a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct KeySource {
+    /// Address of the computer.
+    pub peer: String,
+    /// What the program called itself in `User-Agent`, shortened; `null` when it said nothing.
+    pub agent: Option<String>,
+    /// Its first accepted request.
+    #[ts(type = "string")]
+    pub first_used_at: Timestamp,
+    /// Its last accepted request.
+    #[ts(type = "string")]
+    pub last_used_at: Timestamp,
+    /// Its accepted requests.
+    #[ts(type = "number")]
+    pub requests: u64,
+}
+
+/// Answer of `GET /api/activity`: a page, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ActivityPage {
+    /// The entries.
+    pub entries: Vec<ActivityEntry>,
+    /// The `cursor` of the next page; `null` on the last.
+    pub next: Option<String>,
+}
+
+/// One thing that happened to a key, or with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct ActivityEntry {
+    /// Number of the entry; later entries have higher ones.
+    #[ts(type = "number")]
+    pub id: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Happening,
+    /// The key; `null` where a request presented none that exists.
+    #[ts(type = "string | null")]
+    pub key_id: Option<KeyId>,
+    /// The key's name today.
+    pub key_name: Option<String>,
+    /// When; for refusals, the first of them.
+    #[ts(type = "string")]
+    pub at: Timestamp,
+    /// Address from which the request came.
+    pub peer: String,
+    /// What the program called itself, shortened; `null` when it said nothing.
+    pub agent: Option<String>,
+}
+
+/// Kinds of [`ActivityEntry`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Happening {
+    /// The key was made.
+    Created {
+        /// The key that did it; `null` for the app itself.
+        #[ts(type = "string | null")]
+        by: Option<KeyId>,
+    },
+    /// The key got another name.
+    #[serde(rename_all = "camelCase")]
+    Renamed {
+        /// The key that did it; `null` for the app itself.
+        #[ts(type = "string | null")]
+        by: Option<KeyId>,
+        /// The name before.
+        old_name: String,
+        /// The name after.
+        new_name: String,
+    },
+    /// The key was revoked.
+    Revoked {
+        /// The key that did it; `null` for the app itself.
+        #[ts(type = "string | null")]
+        by: Option<KeyId>,
+    },
+    /// A program used the key for the first time, or from a new address.
+    NewSource,
+    /// Requests from one address were refused for one cause within one hour.
+    #[serde(rename_all = "camelCase")]
+    Refused {
+        /// Why.
+        outcome: Outcome,
+        /// How many.
+        #[ts(type = "number")]
+        requests: u64,
+        /// The last of them.
+        #[ts(type = "string")]
+        last_at: Timestamp,
+    },
+}

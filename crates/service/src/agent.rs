@@ -1,0 +1,39 @@
+//! What a program calls itself.
+
+use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
+use ulkeys_domain::secret;
+
+/// Longer names are cut.
+const MAX_BYTES: usize = 200;
+/// In the place of a name that holds a key: it would end up in the store, and on the screen.
+const HIDDEN: &str = "(hidden: it contains a key)";
+
+/// The `User-Agent`, shortened; empty when there is none that can be read.
+pub(crate) fn of(headers: &HeaderMap) -> &str {
+    let Some(name) = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()) else {
+        return "";
+    };
+    if name.contains("ul_") && secret::appears_in(name) {
+        return HIDDEN;
+    }
+    // Readable header values are ASCII, so that any byte is a boundary.
+    name.get(..MAX_BYTES).unwrap_or(name).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_hold_no_key() {
+        let of = |name: &str| {
+            let headers = HeaderMap::from_iter([(USER_AGENT, name.parse().expect("a header value"))]);
+            super::of(&headers).to_owned()
+        };
+        assert_eq!(of("python-httpx/0.28.1"), "python-httpx/0.28.1");
+        assert_eq!(of(&"x".repeat(5_000)), "x".repeat(MAX_BYTES));
+        assert_eq!(of(&format!("{} ul_{}", "x".repeat(180), "a".repeat(40))), HIDDEN, "not even a part of it");
+        assert_eq!(super::of(&HeaderMap::new()), "");
+    }
+}

@@ -1,0 +1,210 @@
+//! How often each key and each peer has asked: the counters behind [`ulkeys_domain::limit`].
+//!
+//! A peer that presents many invalid credentials is limited too, so that guessing is slow. Programs share addresses: on
+//! one computer all of them have the same. So a peer over its limit may go on using the keys that it has used within the
+//! last hour, and no others: a guesser learns nothing, and a program with a mistyped key harms nobody beside it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ulkeys_domain::limit::{Standing, Window};
+use ulkeys_domain::{Category, KeyId, Limits};
+
+/// Parts with a lock of their own, so that a sweep holds up few.
+const SHARDS: usize = 64;
+/// How long a key's peers are remembered after its last request.
+const REMEMBERED: Duration = Duration::from_hours(1);
+/// Peers remembered for each key.
+const MAX_PEERS: usize = 16;
+/// Peers with invalid credentials that are told apart; beyond, all others count as one.
+const MAX_FAILING_PEERS: usize = 4_096;
+
+pub(crate) struct KeyLimits {
+    limits: Limits,
+    start: Instant,
+    hasher: RandomState,
+    keys: [Mutex<HashMap<KeyId, KeyCounters>>; SHARDS],
+    failures: Mutex<HashMap<IpAddr, Window>>,
+    failing: AtomicUsize,
+}
+
+struct KeyCounters {
+    windows: Vec<(Category, Window)>,
+    peers: Vec<IpAddr>,
+    last: Duration,
+}
+
+impl KeyLimits {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            start: Instant::now(),
+            hasher: RandomState::new(),
+            keys: std::array::from_fn(|_| Mutex::default()),
+            failures: Mutex::default(),
+            failing: AtomicUsize::new(0),
+        }
+    }
+
+    /// Counts one more request with a valid key, or refuses it.
+    pub(crate) fn admit(&self, key: &KeyId, category: Category, peer: IpAddr) -> Result<Standing, Standing> {
+        let (now, limit) = (self.start.elapsed(), self.limits.of(category));
+        let mut shard = self.shard(key);
+        let counters =
+            shard.entry(*key).or_insert_with(|| KeyCounters { windows: Vec::new(), peers: Vec::new(), last: now });
+        counters.last = now.max(counters.last);
+        if !counters.peers.contains(&peer) {
+            counters.peers.truncate(MAX_PEERS - 1);
+            counters.peers.insert(0, peer);
+        }
+        let position = counters.windows.iter().position(|(known, _)| *known == category).unwrap_or_else(|| {
+            counters.windows.push((category, Window::default()));
+            counters.windows.len() - 1
+        });
+        counters.windows[position].1.admit(now, limit)
+    }
+
+    /// How the key's counter stands, without counting.
+    pub(crate) fn standing(&self, key: &KeyId, category: Category) -> Standing {
+        let (now, limit) = (self.start.elapsed(), self.limits.of(category));
+        let mut shard = self.shard(key);
+        let windows = shard.get_mut(key).map(|counters| &mut counters.windows);
+        let window = windows.and_then(|windows| windows.iter_mut().find(|(known, _)| *known == category));
+        window.map_or_else(|| Window::default().standing(now, limit), |(_, window)| window.standing(now, limit))
+    }
+
+    /// Counts an invalid credential.
+    pub(crate) fn failed(&self, peer: IpAddr) {
+        let now = self.start.elapsed();
+        let mut failures = self.failures();
+        let mut peer = network(peer);
+        if failures.len() >= MAX_FAILING_PEERS && !failures.contains_key(&peer) {
+            failures.retain(|_, window| !window.is_over(now));
+            if failures.len() >= MAX_FAILING_PEERS {
+                peer = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+            }
+        }
+        // Beyond the limit there is nothing to count.
+        let _ = failures.entry(peer).or_default().admit(now, self.limits.invalid_credentials);
+        self.failing.store(failures.len(), Ordering::Relaxed);
+    }
+
+    /// The standing of a peer that may present no other keys than those it uses.
+    pub(crate) fn is_over(&self, peer: IpAddr) -> Option<Standing> {
+        if self.failing.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let now = self.start.elapsed();
+        let mut failures = self.failures();
+        let others = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let known = if failures.contains_key(&network(peer)) { network(peer) } else { others };
+        let standing = failures.get_mut(&known)?.standing(now, self.limits.invalid_credentials);
+        (standing.remaining == 0).then_some(standing)
+    }
+
+    /// Whether the peer has lately used this key.
+    pub(crate) fn has_used(&self, peer: IpAddr, key: &KeyId) -> bool {
+        self.shard(key).get(key).is_some_and(|counters| counters.peers.contains(&peer))
+    }
+
+    /// Forgets what no longer counts, one part after the other.
+    pub(crate) fn sweep(&self) {
+        let now = self.start.elapsed();
+        for shard in &self.keys {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.retain(|_, counters| {
+                counters.windows.retain(|(_, window)| !window.is_over(now));
+                counters.last + REMEMBERED > now
+            });
+        }
+        let mut failures = self.failures();
+        failures.retain(|_, window| !window.is_over(now));
+        self.failing.store(failures.len(), Ordering::Relaxed);
+    }
+
+    fn shard(&self, key: &KeyId) -> MutexGuard<'_, HashMap<KeyId, KeyCounters>> {
+        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        self.keys[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failures(&self) -> MutexGuard<'_, HashMap<IpAddr, Window>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who has one IPv6 address has as many as he likes of the same /64 (RFC 4291, section 2.5.4).
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use rand::rngs::SysRng;
+
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn three_invalid() -> KeyLimits {
+        KeyLimits::new(Limits { invalid_credentials: 3, ..Limits::default() })
+    }
+
+    fn key() -> KeyId {
+        KeyId::generate(&mut SysRng).expect("randomness")
+    }
+
+    #[test]
+    fn counters_are_independent() {
+        let limits = KeyLimits::new(Limits::uniform(2));
+        let (one, two) = (key(), key());
+        for key in [one, two] {
+            for category in Category::ALL {
+                assert_eq!(limits.admit(&key, category, PEER).map(|standing| standing.remaining), Ok(1));
+                assert_eq!(limits.admit(&key, category, PEER).map(|standing| standing.remaining), Ok(0));
+                assert!(limits.admit(&key, category, PEER).is_err());
+                assert_eq!(limits.standing(&key, category).remaining, 0);
+            }
+        }
+        assert_eq!(limits.standing(&key(), Category::Default).remaining, 2, "a key that has asked nothing");
+    }
+
+    #[test]
+    fn a_failing_peer_keeps_the_keys_that_it_uses() {
+        let limits = three_invalid();
+        let (used, other) = (key(), key());
+        limits.admit(&used, Category::Default, PEER).expect("admitted");
+        for _ in 0..3 {
+            assert!(limits.is_over(PEER).is_none());
+            limits.failed(PEER);
+        }
+        assert!(limits.is_over(PEER).is_some_and(|standing| standing.reset_after > Duration::from_secs(50)));
+        assert!(limits.has_used(PEER, &used) && !limits.has_used(PEER, &other));
+        let elsewhere = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+        assert!(limits.is_over(elsewhere).is_none() && !limits.has_used(elsewhere, &used));
+        limits.sweep();
+        assert!(limits.is_over(PEER).is_some() && limits.has_used(PEER, &used), "swept too early");
+    }
+
+    #[test]
+    fn no_number_of_addresses_gets_around_the_limit() {
+        let limits = three_invalid();
+        for number in 0..20_000_u32 {
+            limits.failed(IpAddr::V4(number.into()));
+        }
+        assert!(limits.failures().len() <= MAX_FAILING_PEERS + 1);
+        assert!(limits.is_over(IpAddr::V4(0xffff_u32.into())).is_some(), "the others count as one");
+        let neighbour = |last| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
+        let limits = three_invalid();
+        (1..4).for_each(|last| limits.failed(neighbour(last)));
+        assert!(limits.is_over(neighbour(9)).is_some());
+    }
+}

@@ -1,0 +1,62 @@
+//! Counters for Prometheus (the OpenMetrics text format). They name no key, no program and no peer.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use ulkeys_domain::verdict::Outcome;
+
+/// Upper bounds of the buckets for durations, in seconds.
+const DURATIONS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
+
+pub(crate) struct Metrics {
+    registry: Registry,
+    decisions: [Counter; Outcome::ALL.len()],
+    durations: Histogram,
+    connections: Gauge,
+    backlog: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("ulkeys");
+        let family = Family::<[(&str, &str); 1], Counter>::default();
+        let decisions = Outcome::ALL.map(|outcome| family.get_or_create(&[("outcome", outcome.as_str())]).clone());
+        let durations = Histogram::new(DURATIONS);
+        let (connections, backlog) = (Gauge::default(), Gauge::default());
+        registry.register("decisions", "Requests with or without a key, by how they were decided", family);
+        registry.register(
+            "request_duration_seconds",
+            "Time from a request's head to the head of its answer",
+            durations.clone(),
+        );
+        registry.register("connections", "Open connections", connections.clone());
+        registry.register("unwritten_uses", "Keys and refusals whose uses are not in the store yet", backlog.clone());
+        Self { registry, decisions, durations, connections, backlog }
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome) {
+        self.decisions[outcome as usize].inc();
+    }
+
+    pub(crate) fn observe(&self, duration: Duration) {
+        self.durations.observe(duration.as_secs_f64());
+    }
+
+    pub(crate) fn connections(&self) -> &Gauge {
+        &self.connections
+    }
+
+    /// The text of `GET /metrics`.
+    pub(crate) fn text(&self, backlog: usize) -> String {
+        self.backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        // Writing into a String does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

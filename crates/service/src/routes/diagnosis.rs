@@ -1,0 +1,146 @@
+//! `POST /api/diagnosis`: why a key is refused, for the person in front of the app, and nobody else.
+//!
+//! Whoever holds a key is never told so much: see [`crate::error`].
+
+use axum::extract::State;
+use axum::http::Uri;
+use axum::{Extension, Json};
+use serde_json::Value;
+use ulkeys_domain::secret::FormatError;
+use ulkeys_domain::verdict::Refusal;
+use ulkeys_domain::wire::{ApiKey, Diagnosis, Finding, FormatProblem};
+use ulkeys_domain::{Category, KeyRecord, Secret, policy};
+use zeroize::Zeroizing;
+
+use crate::auth::Caller;
+use crate::body::Object;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// What is to be checked.
+struct Question {
+    key: Zeroizing<String>,
+    /// Method and path (without the query).
+    request: Option<(String, String)>,
+}
+
+pub(super) async fn diagnose(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    Object(body): Object,
+) -> Result<Json<Diagnosis>, ApiError> {
+    if !matches!(caller, Caller::Session) {
+        return Err(Refusal::Scope(None).into());
+    }
+    let question = read_question(&body).map_err(ApiError::Invalid)?;
+    let secret = match Secret::parse(question.key.as_bytes()) {
+        Ok(secret) => secret,
+        Err(problem) => return Ok(Json(malformed(problem))),
+    };
+    let known = state.store.find_by_hash(&secret.hash()).await?;
+    let record = match known {
+        Some(known) => state.store.find(&known.id).await?,
+        None => None,
+    };
+    Ok(Json(match record {
+        Some(record) => about(&state, record, question.request),
+        None => Diagnosis {
+            finding: Finding::Unknown,
+            cause: "This has the form of a key, but it is not a key of this service.".to_owned(),
+            remedy:
+                "Check that the program talks to the right service (ULTRALYTICS_PLATFORM_URL), and that the key was \
+                     copied from this one. A key that is lost cannot be shown again: create a new one."
+                    .to_owned(),
+            key: None,
+        },
+    }))
+}
+
+fn about(state: &AppState, record: KeyRecord, request: Option<(String, String)>) -> Diagnosis {
+    let (finding, cause, remedy) = judge(state, &record, request);
+    Diagnosis { finding, cause, remedy: remedy.to_owned(), key: Some(ApiKey::from(record)) }
+}
+
+fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -> (Finding, String, &'static str) {
+    if let Some(revoked_at) = key.revoked_at {
+        let cause = format!("This key was revoked at {revoked_at}.");
+        return (Finding::Revoked { revoked_at }, cause, "Create a new key, and put it where this one was.");
+    }
+    let Some((method, path)) = request else {
+        return (Finding::Accepted, "The key is valid.".to_owned(), "");
+    };
+    if let Err(Refusal::Scope(needed)) = policy::check(key.scopes, &method, &path) {
+        let needed: Vec<_> = needed.into_iter().flat_map(|needed| needed.iter()).collect();
+        let has = key.scopes;
+        let (cause, remedy) = if needed.is_empty() {
+            let cause = "No key opens this path.".to_owned();
+            (cause, "Check the path: it must begin with /api/ and hold no empty, dot or escaped segments.")
+        } else {
+            let names: Vec<_> = needed.iter().map(|scope| scope.as_str()).collect();
+            let cause = format!("The request needs one of the scopes {}; the key has {has}.", names.join(", "));
+            (cause, "Create a key that has one of these scopes. The scopes of a key do not change.")
+        };
+        return (Finding::Scope { needed }, cause, remedy);
+    }
+    let category = Category::of(&method, &path);
+    let standing = state.limits.standing(&key.id, category);
+    if standing.remaining == 0 {
+        let (limit, free_at) = (standing.limit, state.now().saturating_add(standing.reset_after));
+        let cause = format!("The key has made {limit} requests of this kind within a minute, which is the limit.");
+        let remedy = "Wait until the time given, or let the program ask less often.";
+        return (Finding::Limit { limit, free_at }, cause, remedy);
+    }
+    (Finding::Accepted, "The key is valid, and the request is accepted.".to_owned(), "")
+}
+
+/// Says what is wrong without repeating any of it.
+fn malformed(problem: FormatError) -> Diagnosis {
+    let (problem, remedy) = match problem {
+        FormatError::WhiteSpace => {
+            (FormatProblem::WhiteSpace, "Remove spaces and line breaks around and inside the key.")
+        }
+        FormatError::Prefix => (FormatProblem::Prefix, "Copy the whole key, from ul_ on, without quotes."),
+        FormatError::Length(_) => (FormatProblem::Length, "Copy the whole key: ul_ and 40 characters after it."),
+        FormatError::UpperCase(_) => (FormatProblem::UpperCase, "Use the key exactly as it was shown, in lower case."),
+        FormatError::NotHexadecimal(_) => (
+            FormatProblem::NotHexadecimal,
+            "Use a key that this service made: after ul_ there are only 0-9 and a-f. Samples in documentation are no keys.",
+        ),
+    };
+    let cause = format!("This is not a key: the text {}.", FormatCause(problem));
+    Diagnosis { finding: Finding::Malformed { problem }, cause, remedy: remedy.to_owned(), key: None }
+}
+
+/// Completes "the text …".
+struct FormatCause(FormatProblem);
+
+impl std::fmt::Display for FormatCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.0 {
+            FormatProblem::WhiteSpace => "contains white space",
+            FormatProblem::Prefix => "does not begin with ul_",
+            FormatProblem::Length => "is not 43 characters long",
+            FormatProblem::UpperCase => "has upper-case letters",
+            FormatProblem::NotHexadecimal => "has characters other than 0-9 and a-f after ul_",
+        })
+    }
+}
+
+/// Reads `{key, method?, path?}`. Messages name the field and never repeat its content.
+fn read_question(body: &Value) -> Result<Question, String> {
+    let text = |field: &str| match body.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(format!("{field}: must be a text")),
+    };
+    let key = text("key")?.ok_or("key: is required")?;
+    let request = match (text("method")?, text("path")?) {
+        (None, None) => None,
+        (method, Some(path)) => {
+            let uri: Uri = path.trim().parse().map_err(|_| "path: is not a path or an address")?;
+            Some((method.unwrap_or("GET").trim().to_owned(), uri.path().to_owned()))
+        }
+        (Some(_), None) => return Err("path: is required beside method".to_owned()),
+    };
+    Ok(Question { key: Zeroizing::new(key.to_owned()), request })
+}

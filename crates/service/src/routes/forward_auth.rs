@@ -1,0 +1,201 @@
+//! `/forward-auth`: a gateway asks whether a request may pass to what stands behind it.
+//!
+//! nginx (`auth_request`), Caddy (`forward_auth`) and Traefik (ForwardAuth) send the headers of the request, and its
+//! method and target in headers of their own. The answer is 204 with the key's identity, or the refusal that the program
+//! is to see. With `?scope=models` (several: `?scope=models+write`) one of the named scopes is needed, whatever the
+//! target; without it, the policy's table decides, as for the platform's own paths.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use ulkeys_domain::{Category, Scope};
+
+use crate::agent;
+use crate::auth::{Caller, Need, decide, read_credential};
+use crate::error::{ApiError, limit_headers};
+use crate::state::AppState;
+use crate::uses::From;
+
+const KEY_ID: HeaderName = HeaderName::from_static("x-key-id");
+const KEY_NAME: HeaderName = HeaderName::from_static("x-key-name");
+const KEY_SCOPES: HeaderName = HeaderName::from_static("x-key-scopes");
+/// What a name may not bring into a header as it is.
+const NOT_IN_HEADERS: &AsciiSet = &CONTROLS.add(b'%').add(b'"').add(b'\\');
+
+pub(super) async fn check(
+    State(state): State<AppState>,
+    ConnectInfo(gateway): ConnectInfo<SocketAddr>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let asked = read_asked(&headers).map_err(ApiError::Invalid)?;
+    let scopes = read_scopes(query.as_deref().unwrap_or_default()).map_err(ApiError::Invalid)?;
+    let need = match &scopes {
+        Some(scopes) => Need::AnyOf(scopes, Category::of(asked.method, asked.path)),
+        None => Need::Request { method: asked.method, path: asked.path },
+    };
+    let from = From { peer: client(&headers, gateway.ip()), agent: agent::of(&headers) };
+    let admitted = decide(&state, read_credential(&headers, &state.config.session), need, from).await?;
+
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let answer = response.headers_mut();
+    if let Some(standing) = admitted.standing {
+        limit_headers(answer, standing, state.now());
+    }
+    if let Caller::Key { key, .. } = admitted.caller {
+        // Names hold any characters; a header does not.
+        let name = utf8_percent_encode(key.name.as_str(), NOT_IN_HEADERS).to_string();
+        for (header, value) in [
+            (KEY_ID, HeaderValue::from_str(key.id.as_str())),
+            (KEY_NAME, HeaderValue::from_str(&name)),
+            (KEY_SCOPES, HeaderValue::from_str(&key.scopes.to_string())),
+        ] {
+            answer.extend(value.ok().map(|value| (header, value)));
+        }
+    }
+    Ok(response)
+}
+
+/// The request that the gateway asks about.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked<'a> {
+    method: &'a str,
+    /// Without the query.
+    path: &'a str,
+}
+
+/// Reads `X-Original-Method` and `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy,
+/// Traefik). A program behind the gateway may have sent the other pair itself, so both are believed only if they agree.
+fn read_asked(headers: &HeaderMap) -> Result<Asked<'_>, String> {
+    let original = read_pair(headers, "x-original-method", "x-original-uri")?;
+    let forwarded = read_pair(headers, "x-forwarded-method", "x-forwarded-uri")?;
+    match (original, forwarded) {
+        (Some(one), Some(two)) if one != two => {
+            Err("X-Original-URI and X-Forwarded-Uri: contradict each other".to_owned())
+        }
+        (Some(asked), _) | (None, Some(asked)) => Ok(asked),
+        (None, None) => {
+            Err("X-Original-URI, X-Original-Method (or X-Forwarded-Uri, X-Forwarded-Method): are required".to_owned())
+        }
+    }
+}
+
+fn read_pair<'a>(headers: &'a HeaderMap, method: &str, uri: &str) -> Result<Option<Asked<'a>>, String> {
+    match (read_one(headers, method)?, read_one(headers, uri)?) {
+        (None, None) => Ok(None),
+        (Some(method), Some(target)) => {
+            // As it stood in the request line. A fragment does not belong there, and stays for the policy to refuse.
+            let path = target.split('?').next().unwrap_or_default();
+            if !path.starts_with('/') {
+                return Err(format!("{uri}: must begin with /"));
+            }
+            Ok(Some(Asked { method, path }))
+        }
+        (Some(_), None) => Err(format!("{uri}: is required beside {method}")),
+        (None, Some(_)) => Err(format!("{method}: is required beside {uri}")),
+    }
+}
+
+fn read_one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, String> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(format!("{name}: was sent more than once"));
+    }
+    value.to_str().map(Some).map_err(|_| format!("{name}: has characters that no header may have"))
+}
+
+/// The scopes of `scope=`, of which one is needed; `None` when the query names none.
+fn read_scopes(query: &str) -> Result<Option<Vec<Scope>>, String> {
+    let mut named = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name != "scope" || named.is_some() {
+            return Err("query: may hold one scope=, and nothing else".to_owned());
+        }
+        named = Some(value);
+    }
+    let Some(named) = named else {
+        return Ok(None);
+    };
+    let scopes = named.split(' ').map(Scope::parse).collect::<Option<Vec<_>>>();
+    let scopes = scopes.ok_or("scope: is not one of training, models, datasets, read, write, admin")?;
+    Ok(Some(scopes))
+}
+
+/// The address for which the gateway asks: the last hop that it names itself. Programs on this computer could write the
+/// header too, so it serves lists and limits, never a permission.
+fn client(headers: &HeaderMap, gateway: IpAddr) -> IpAddr {
+    let last = |name: &str| {
+        let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+        value.rsplit(',').next()?.trim().parse().ok()
+    };
+    last("x-forwarded-for").or_else(|| last("x-real-ip")).unwrap_or(gateway)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::header::HeaderName;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().expect("a value")));
+        let mut headers = HeaderMap::new();
+        pairs.for_each(|(name, value)| {
+            headers.append(name, value);
+        });
+        headers
+    }
+
+    #[test]
+    fn the_target_is_read_from_either_pair() {
+        for (target, path) in [
+            ("/api/models/a", "/api/models/a"),
+            ("/api/models?token=x", "/api/models"),
+            ("/api/models#x?y", "/api/models#x"),
+            ("/", "/"),
+            ("/api/%6dodels", "/api/%6dodels"),
+        ] {
+            for pair in [["x-original-method", "x-original-uri"], ["x-forwarded-method", "x-forwarded-uri"]] {
+                let headers = headers(&[(pair[0], "POST"), (pair[1], target)]);
+                assert_eq!(read_asked(&headers), Ok(Asked { method: "POST", path }), "{target}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_not_read() {
+        for (pairs, field) in [
+            (&[][..], "X-Original-URI"),
+            (&[("x-original-uri", "/a")], "x-original-method"),
+            (&[("x-original-method", "GET")], "x-original-uri"),
+            (&[("x-original-method", "GET"), ("x-original-uri", "/a"), ("x-original-uri", "/a")], "x-original-uri"),
+            (&[("x-original-method", "GET"), ("x-original-uri", "https://example.org/a")], "x-original-uri"),
+            (
+                &[
+                    ("x-original-method", "GET"),
+                    ("x-original-uri", "/a"),
+                    ("x-forwarded-method", "GET"),
+                    ("x-forwarded-uri", "/b"),
+                ],
+                "contradict",
+            ),
+        ] {
+            let problem = read_asked(&headers(pairs)).expect_err("refused");
+            assert!(problem.contains(field), "{problem}");
+        }
+    }
+
+    #[test]
+    fn scopes_may_be_named_by_the_gateway() {
+        assert_eq!(read_scopes(""), Ok(None));
+        assert_eq!(read_scopes("scope=write+models"), Ok(Some(vec![Scope::Write, Scope::Models])));
+        for wrong in ["scope=", "scope=all", "scope=read&scope=write", "scopes=read", "scope=read,write"] {
+            assert!(read_scopes(wrong).is_err(), "{wrong}");
+        }
+    }
+}

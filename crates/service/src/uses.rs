@@ -1,0 +1,231 @@
+//! What becomes of requests: known from memory at once, announced and written in batches.
+//!
+//! Announcing and writing keep their own books, so that a slow or locked store delays no announcement. A batch that the
+//! store did not take is kept and tried again, whole, before the next.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::wire::{KeyEvent, KeyUse, MAX_SOURCES};
+use ulkeys_domain::{KeyId, Timestamp};
+use ulkeys_store::{KeyStore, MILLIS_PER_HOUR, Refusals, SourceUse, UseBatch, UseCount};
+
+/// How long uses are gathered after an announcement before the next one.
+const ANNOUNCE_EVERY: Duration = Duration::from_millis(250);
+/// How long uses are gathered before they are written.
+const WRITE_EVERY: Duration = Duration::from_millis(500);
+/// How long usage and activity are kept.
+const KEPT: Duration = Duration::from_hours(90 * 24);
+/// How often what is older is removed.
+const TIDY_EVERY: Duration = Duration::from_hours(1);
+/// Kinds of refusals that one batch tells apart; anybody can cause them, from any address.
+const MAX_REFUSALS: usize = 1_000;
+
+/// Where a request came from.
+#[derive(Clone, Copy)]
+pub(crate) struct From<'a> {
+    pub(crate) peer: IpAddr,
+    /// See [`crate::agent`].
+    pub(crate) agent: &'a str,
+}
+
+/// Requests that are not announced, or not in the store, yet.
+#[derive(Default)]
+pub(crate) struct Uses {
+    book: Mutex<Book>,
+    to_announce: Notify,
+    to_write: Notify,
+}
+
+#[derive(Default)]
+struct Book {
+    unannounced: HashMap<KeyId, Timestamp>,
+    keys: HashMap<KeyId, KeyBook>,
+    refusals: HashMap<(Option<KeyId>, Outcome, IpAddr, i64), Refusals>,
+    /// What the store is being given, or did not take.
+    writing: Option<Arc<UseBatch>>,
+}
+
+#[derive(Default)]
+struct KeyBook {
+    last_used: Option<Timestamp>,
+    counts: Vec<(i64, Outcome, u64)>,
+    sources: Vec<SourceUse>,
+}
+
+impl Uses {
+    /// Notes that a request with this key was accepted. Last-used only moves forward.
+    pub(crate) fn accepted(&self, key: &KeyId, from: From<'_>, at: Timestamp) {
+        let mut book = self.book();
+        match book.unannounced.get_mut(key) {
+            Some(known) => *known = at.max(*known),
+            None => {
+                book.unannounced.insert(*key, at);
+                self.to_announce.notify_one();
+            }
+        }
+        let page = self.page(&mut book, key);
+        page.last_used = page.last_used.max(Some(at));
+        page.count(Outcome::Accepted, at);
+        page.used_by(key, from, at);
+    }
+
+    /// Notes that a request was refused; `key` is the one that it presented, where there is such a key.
+    pub(crate) fn refused(&self, key: Option<&KeyId>, outcome: Outcome, from: From<'_>, at: Timestamp) {
+        let mut book = self.book();
+        if let Some(key) = key {
+            self.page(&mut book, key).count(outcome, at);
+        }
+        let which = (key.copied(), outcome, from.peer, hour(at));
+        if let Some(known) = book.refusals.get_mut(&which) {
+            known.requests += 1;
+            known.last = at.max(known.last);
+            if *known.agent != *from.agent {
+                known.agent = from.agent.into();
+            }
+        } else if book.refusals.len() < MAX_REFUSALS {
+            let (key, agent) = (key.copied(), from.agent.into());
+            let refusals = Refusals { key, outcome, peer: from.peer, agent, first: at, last: at, requests: 1 };
+            book.refusals.insert(which, refusals);
+            self.to_write.notify_one();
+        }
+    }
+
+    /// The last uses that are not written yet. Taken before the store is read, it lacks nothing that the store lacks too.
+    pub(crate) fn unsaved(&self) -> HashMap<KeyId, Timestamp> {
+        let book = self.book();
+        let mut unsaved: HashMap<_, _> =
+            book.writing.iter().flat_map(|batch| batch.last_used.iter().copied()).collect();
+        unsaved.extend(book.keys.iter().filter_map(|(key, page)| Some((*key, page.last_used?))));
+        unsaved
+    }
+
+    /// How many keys and kinds of refusals are not written yet.
+    pub(crate) fn backlog(&self) -> usize {
+        let book = self.book();
+        book.keys.len() + book.refusals.len() + book.writing.as_ref().map_or(0, |batch| batch.counts.len())
+    }
+
+    /// Announces, writes and tidies until `shutdown`. A write that is under way is finished. What is then left is for a last [`Self::flush`].
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        store: Arc<dyn KeyStore>,
+        events: broadcast::Sender<KeyEvent>,
+        clock: fn() -> Timestamp,
+        shutdown: CancellationToken,
+    ) {
+        let announce = async {
+            loop {
+                self.to_announce.notified().await;
+                let uses = std::mem::take(&mut self.book().unannounced);
+                let uses = uses.into_iter().map(|(key_id, last_used_at)| KeyUse { key_id, last_used_at }).collect();
+                // Nobody listens: fine.
+                let _ = events.send(KeyEvent::Used { uses });
+                tokio::time::sleep(ANNOUNCE_EVERY).await;
+            }
+        };
+        // Never interrupted while it writes: the same batch would be written, and counted, twice.
+        let write = async {
+            let pause = || shutdown.run_until_cancelled(tokio::time::sleep(WRITE_EVERY));
+            while shutdown.run_until_cancelled(self.to_write.notified()).await.is_some() {
+                while pause().await.is_some() && !self.flush(&*store).await {}
+            }
+        };
+        let tidy = async {
+            loop {
+                let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+                if let Some(oldest) = Timestamp::from_millis(clock().as_millis().saturating_sub(kept))
+                    && let Err(error) = store.forget_before(oldest).await
+                {
+                    tracing::warn!(%error, "old usage is not removed yet");
+                }
+                tokio::time::sleep(TIDY_EVERY).await;
+            }
+        };
+        let rest = shutdown.run_until_cancelled(async { tokio::join!(announce, tidy) });
+        tokio::join!(write, rest);
+    }
+
+    /// Writes what is pending. `false` when the store failed; then everything is kept for the next time.
+    pub(crate) async fn flush(&self, store: &dyn KeyStore) -> bool {
+        // Twice where a batch was left from the last time: it, and what was noted since.
+        loop {
+            let (batch, is_old) = self.book().next_batch();
+            if batch.is_empty() {
+                self.book().writing = None;
+                return true;
+            }
+            if let Err(error) = store.record(batch.clone()).await {
+                tracing::warn!(%error, keys = batch.last_used.len(), "what became of requests is not written yet");
+                return false;
+            }
+            self.book().writing = None;
+            if !is_old {
+                return true;
+            }
+        }
+    }
+
+    /// A key's page; the writer is called for the first one of a batch.
+    fn page<'a>(&self, book: &'a mut Book, key: &KeyId) -> &'a mut KeyBook {
+        if book.keys.is_empty() {
+            self.to_write.notify_one();
+        }
+        book.keys.entry(*key).or_default()
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    /// The batch that the store did not take (`true`), or else all that was noted since. It stays in `writing` until it is
+    /// written.
+    fn next_batch(&mut self) -> (Arc<UseBatch>, bool) {
+        if let Some(kept) = &self.writing {
+            return (kept.clone(), true);
+        }
+        let mut batch = UseBatch::default();
+        for (key, page) in self.keys.drain() {
+            batch.last_used.extend(page.last_used.map(|at| (key, at)));
+            let counts = page.counts.into_iter();
+            batch.counts.extend(counts.map(|(hour, outcome, requests)| UseCount { key, hour, outcome, requests }));
+            batch.sources.extend(page.sources);
+        }
+        batch.refusals.extend(self.refusals.drain().map(|(_, refusals)| refusals));
+        let batch = Arc::new(batch);
+        self.writing = Some(batch.clone());
+        (batch, false)
+    }
+}
+
+impl KeyBook {
+    fn count(&mut self, outcome: Outcome, at: Timestamp) {
+        let hour = hour(at);
+        match self.counts.iter_mut().find(|count| (count.0, count.1) == (hour, outcome)) {
+            Some(count) => count.2 += 1,
+            None => self.counts.push((hour, outcome, 1)),
+        }
+    }
+
+    fn used_by(&mut self, key: &KeyId, from: From<'_>, at: Timestamp) {
+        let same = |source: &&mut SourceUse| source.peer == from.peer && *source.agent == *from.agent;
+        if let Some(source) = self.sources.iter_mut().find(same) {
+            source.last = at.max(source.last);
+            source.requests += 1;
+        } else if self.sources.len() < MAX_SOURCES as usize {
+            let agent = from.agent.into();
+            self.sources.push(SourceUse { key: *key, peer: from.peer, agent, first: at, last: at, requests: 1 });
+        }
+    }
+}
+
+fn hour(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(MILLIS_PER_HOUR)
+}

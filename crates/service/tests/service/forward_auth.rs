@@ -1,0 +1,111 @@
+//! Gateways ask about requests that are not made to this service. `tests/gateways` has the real ones.
+
+use reqwest::header::WWW_AUTHENTICATE;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::json;
+use ulkeys_domain::Limits;
+
+use crate::common::{TestService, read};
+
+fn ask(service: &TestService, key: &str, method: &str, target: &str) -> RequestBuilder {
+    service
+        .bearer(key, Method::GET, "/forward-auth")
+        .header("X-Original-Method", method)
+        .header("X-Original-URI", target)
+}
+
+#[tokio::test]
+async fn the_table_decides_and_the_answer_names_the_key() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.key("détecteur n° 1", &["models", "read"]).await;
+    let answer = ask(&service, &key, "POST", "/api/models/a?x=1").send().await.expect("answered");
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    assert_eq!(answer.headers()["x-key-id"], key_id.as_str());
+    assert_eq!(answer.headers()["x-key-name"], "d%C3%A9tecteur n%C2%B0 1");
+    assert_eq!(answer.headers()["x-key-scopes"], "models read");
+    assert!(answer.headers().contains_key("x-ratelimit-remaining"));
+    assert!(service.listed(&key_id).await["lastUsedAt"].is_string());
+
+    let answer = ask(&service, &key, "POST", "/api/datasets/a").send().await.expect("answered");
+    assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer error="insufficient_scope", scope="datasets write""#);
+    assert!(!answer.headers().contains_key("x-key-id"));
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    for target in ["/", "/predict", "/api/../x", "/api//models", "/api/%6dodels", "/api/models#", "/apimodels"] {
+        let answer = ask(&service, &key, "GET", target).send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn the_gateway_may_name_the_scopes() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("models only", &["models"]).await;
+    let ask = async |query: &str| {
+        let request = service.bearer(&key, Method::GET, &format!("/forward-auth{query}"));
+        let request = request.header("X-Forwarded-Method", "POST").header("X-Forwarded-Uri", "/predict?image=1");
+        request.send().await.expect("answered").status()
+    };
+    assert_eq!(ask("").await, StatusCode::FORBIDDEN, "outside the platform's paths no key opens anything by itself");
+    assert_eq!(ask("?scope=models").await, StatusCode::NO_CONTENT);
+    assert_eq!(ask("?scope=write+models").await, StatusCode::NO_CONTENT);
+    assert_eq!(ask("?scope=datasets").await, StatusCode::FORBIDDEN);
+    for wrong in ["?scope=", "?scope=all", "?scopes=models", "?scope=models&scope=read"] {
+        assert_eq!(ask(wrong).await, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_those_of_the_protocol() {
+    let service = TestService::start_with(
+        tempfile::tempdir().expect("temporary folder"),
+        Limits { predict: 2, ..Limits::default() },
+    )
+    .await;
+    let (key_id, key) = service.key("predictor", &["models"]).await;
+    let predict = async || ask(&service, &key, "POST", "/api/models/a/predict").send().await.expect("answered");
+    assert_eq!(predict().await.status(), StatusCode::NO_CONTENT);
+    assert_eq!(predict().await.status(), StatusCode::NO_CONTENT);
+    let answer = predict().await;
+    assert!(answer.headers().contains_key("retry-after"));
+    assert_eq!(
+        read(answer).await,
+        (StatusCode::TOO_MANY_REQUESTS, json!({ "error": "Rate limit exceeded", "code": "RATE_LIMITED" }))
+    );
+    service.revoke(&key_id).await;
+    let invalid = (StatusCode::UNAUTHORIZED, json!({ "error": "Invalid API key", "code": "UNAUTHORIZED" }));
+    assert_eq!(read(predict().await).await, invalid);
+    let unknown = format!("ul_{}", "a".repeat(40));
+    assert_eq!(read(ask(&service, &unknown, "GET", "/api/models").send().await.expect("answered")).await, invalid);
+    let request = service.anonymous(Method::GET, "/forward-auth");
+    let request = request.header("X-Original-Method", "GET").header("X-Original-URI", "/api/models");
+    assert_eq!(read(request.send().await.expect("answered")).await, invalid);
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_set_up_wrongly_is_told_so() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("key", &["read"]).await;
+    let answer = service.bearer(&key, Method::GET, "/forward-auth").send().await.expect("answered");
+    let (status, body) = read(answer).await;
+    assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("VALIDATION_ERROR")));
+    assert!(body["error"].as_str().expect("a text").contains("X-Original-URI"), "{body}");
+    // A program cannot talk the gateway's question into another one by sending the other pair itself.
+    let answer = ask(&service, &key, "POST", "/api/models")
+        .header("X-Forwarded-Method", "GET")
+        .header("X-Forwarded-Uri", "/api/models")
+        .send()
+        .await
+        .expect("answered");
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn programs_are_told_apart_by_the_address_that_the_gateway_names() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.key("key", &["read"]).await;
+    let request = ask(&service, &key, "GET", "/api/models").header("User-Agent", "curl/8");
+    request.header("X-Forwarded-For", "10.9.9.9, 192.0.2.7").send().await.expect("answered");
+    let usage = service.usage_with_sources(&key_id, 1).await;
+    assert_eq!(usage["sources"][0]["peer"], "192.0.2.7", "the last hop; earlier ones are hearsay");
+    assert_eq!(usage["sources"][0]["agent"], "curl/8");
+}

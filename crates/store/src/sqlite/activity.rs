@@ -1,0 +1,124 @@
+//! The table of activity.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params};
+use ulkeys_domain::wire::{ActivityEntry, ActivityPage, Happening};
+use ulkeys_domain::{KeyId, KeyName, Timestamp};
+
+use super::rows::{read_agent, read_id, read_outcome, read_time, unreadable};
+use crate::{MILLIS_PER_HOUR, Origin, Refusals};
+
+/// Adds an entry about a key, within the caller's transaction.
+pub(super) fn add(
+    connection: &Connection,
+    key: &KeyId,
+    at: Timestamp,
+    origin: &Origin,
+    what: &Happening,
+) -> rusqlite::Result<()> {
+    let (kind, by, old_name, new_name) = match what {
+        Happening::Created { by } => ("created", *by, None, None),
+        Happening::Renamed { by, old_name, new_name } => ("renamed", *by, Some(old_name), Some(new_name)),
+        Happening::Revoked { by } => ("revoked", *by, None, None),
+        Happening::NewSource => ("newSource", None, None, None),
+        Happening::Refused { .. } => unreachable!("refusals are added up by add_refusals"),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO activity (at, kind, key_id, peer, agent, by_key, old_name, new_name)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            at.as_millis(),
+            kind,
+            key.as_str(),
+            origin.peer.to_string(),
+            origin.agent,
+            by.as_ref().map(KeyId::as_str),
+            old_name,
+            new_name,
+        ])
+        .map(drop)
+}
+
+/// Adds refusals to those of the same key, cause, peer and hour, within the caller's transaction.
+pub(super) fn add_refusals(connection: &Connection, refusals: &Refusals) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO activity (at, kind, key_id, peer, agent, outcome, hour, requests, last_at)
+             VALUES (?1, 'refused', ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (key_id, outcome, peer, hour) WHERE kind = 'refused' DO UPDATE SET
+                 requests = requests + excluded.requests,
+                 last_at = max(last_at, excluded.last_at),
+                 agent = excluded.agent",
+        )?
+        .execute(params![
+            refusals.first.as_millis(),
+            refusals.key.as_ref().map_or("", KeyId::as_str),
+            refusals.peer.to_string(),
+            refusals.agent,
+            refusals.outcome.as_str(),
+            refusals.first.as_millis().div_euclid(MILLIS_PER_HOUR),
+            refusals.requests.cast_signed(),
+            refusals.last.as_millis(),
+        ])
+        .map(drop)
+}
+
+pub(super) fn page(
+    connection: &Connection,
+    key: Option<KeyId>,
+    before: Option<u64>,
+    limit: u32,
+) -> rusqlite::Result<ActivityPage> {
+    let before = before.map_or(i64::MAX, |id| i64::try_from(id).unwrap_or(i64::MAX));
+    let of_key = if key.is_some() { "AND activity.key_id = ?3" } else { "AND ?3 = ''" };
+    // One more than asked for tells whether there is a next page.
+    let mut entries: Vec<_> = connection
+        .prepare_cached(&format!(
+            "SELECT activity.id, at, kind, key_id, keys.name, peer, agent, by_key, old_name, new_name, outcome, requests,
+                    last_at
+             FROM activity LEFT JOIN keys ON keys.id = activity.key_id
+             WHERE activity.id < ?1 {of_key} ORDER BY activity.id DESC LIMIT ?2"
+        ))?
+        .query_map(params![before, i64::from(limit) + 1, key.as_ref().map_or("", KeyId::as_str)], read_entry)?
+        .collect::<rusqlite::Result<_>>()?;
+    let has_more = entries.len() > limit as usize;
+    entries.truncate(limit as usize);
+    let next = entries.last().filter(|_| has_more).map(|entry: &ActivityEntry| entry.id.to_string());
+    Ok(ActivityPage { entries, next })
+}
+
+fn read_entry(row: &Row<'_>) -> rusqlite::Result<ActivityEntry> {
+    let by = || -> rusqlite::Result<Option<KeyId>> {
+        match row.get_ref(7)? {
+            rusqlite::types::ValueRef::Null => Ok(None),
+            _ => read_id(row, 7).map(Some),
+        }
+    };
+    let what = match row.get_ref(2)?.as_str()? {
+        "created" => Happening::Created { by: by()? },
+        "renamed" => Happening::Renamed { by: by()?, old_name: row.get(8)?, new_name: row.get(9)? },
+        "revoked" => Happening::Revoked { by: by()? },
+        "newSource" => Happening::NewSource,
+        "refused" => Happening::Refused {
+            outcome: read_outcome(row, 10)?,
+            requests: row.get::<_, i64>(11)?.cast_unsigned(),
+            last_at: read_time(row, 12)?,
+        },
+        _ => return Err(unreadable(2, Type::Text)),
+    };
+    let key_id = match row.get_ref(3)?.as_str()? {
+        "" => None,
+        _ => Some(read_id(row, 3)?),
+    };
+    Ok(ActivityEntry {
+        id: row.get::<_, i64>(0)?.cast_unsigned(),
+        what,
+        key_id,
+        key_name: row.get::<_, Option<String>>(4)?.filter(|name| KeyName::parse(name).is_ok()),
+        at: read_time(row, 1)?,
+        peer: row.get(5)?,
+        agent: read_agent(row, 6)?,
+    })
+}

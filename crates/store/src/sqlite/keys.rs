@@ -1,0 +1,108 @@
+//! The table of keys. Each change and its entry in the list of activity are one transaction.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use ulkeys_domain::wire::Happening;
+use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
+
+use super::activity;
+use super::rows::{KEY_COLUMNS, read_key, unreadable};
+use crate::{Origin, Revocation};
+
+pub(super) fn insert(
+    connection: &mut Connection,
+    key: &KeyRecord,
+    hash: &KeyHash,
+    origin: &Origin,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute(
+        "INSERT INTO keys (id, name, prefix, hash, scopes, created_at, last_used_at, revoked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            key.id.as_str(),
+            key.name.as_str(),
+            key.prefix.as_str(),
+            hash.as_bytes(),
+            key.scopes.to_string(),
+            key.created_at.as_millis(),
+            key.last_used_at.map(Timestamp::as_millis),
+            key.revoked_at.map(Timestamp::as_millis),
+        ],
+    )?;
+    activity::add(&transaction, &key.id, key.created_at, origin, &Happening::Created { by: origin.by })?;
+    transaction.commit()
+}
+
+pub(super) fn find(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<KeyRecord>> {
+    connection
+        .prepare_cached(&format!("SELECT {KEY_COLUMNS} FROM keys WHERE id = ?1"))?
+        .query_row([id.as_str()], read_key)
+        .optional()
+}
+
+pub(super) fn list_active(connection: &Connection) -> rusqlite::Result<Vec<KeyRecord>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {KEY_COLUMNS} FROM keys WHERE revoked_at IS NULL ORDER BY created_at DESC, rowid DESC"
+        ))?
+        .query_map([], read_key)?
+        .collect()
+}
+
+/// The key's hash and the key as it is after the change.
+pub(super) fn rename(
+    connection: &mut Connection,
+    id: &KeyId,
+    name: &KeyName,
+    at: Timestamp,
+    origin: &Origin,
+) -> rusqlite::Result<Option<(KeyHash, KeyRecord)>> {
+    let transaction = connection.transaction()?;
+    let Some((hash, mut key)) = find_with_hash(&transaction, id)?.filter(|(_, key)| key.revoked_at.is_none()) else {
+        return Ok(None);
+    };
+    if key.name != *name {
+        transaction.execute("UPDATE keys SET name = ?2 WHERE id = ?1", params![id.as_str(), name.as_str()])?;
+        let what = Happening::Renamed {
+            by: origin.by,
+            old_name: key.name.as_str().to_owned(),
+            new_name: name.as_str().to_owned(),
+        };
+        activity::add(&transaction, id, at, origin, &what)?;
+        key.name = name.clone();
+    }
+    transaction.commit()?;
+    Ok(Some((hash, key)))
+}
+
+/// The key's hash, the key as it is after the change, and what the change was.
+pub(super) fn revoke(
+    connection: &mut Connection,
+    id: &KeyId,
+    at: Timestamp,
+    origin: &Origin,
+) -> rusqlite::Result<Option<(KeyHash, KeyRecord, Revocation)>> {
+    let transaction = connection.transaction()?;
+    let Some((hash, mut key)) = find_with_hash(&transaction, id)? else {
+        return Ok(None);
+    };
+    let revocation = Revocation { at: key.revoked_at.unwrap_or(at), is_new: key.revoked_at.is_none() };
+    if revocation.is_new {
+        transaction.execute("UPDATE keys SET revoked_at = ?2 WHERE id = ?1", params![id.as_str(), at.as_millis()])?;
+        activity::add(&transaction, id, at, origin, &Happening::Revoked { by: origin.by })?;
+        key.revoked_at = Some(at);
+    }
+    transaction.commit()?;
+    Ok(Some((hash, key, revocation)))
+}
+
+fn find_with_hash(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<(KeyHash, KeyRecord)>> {
+    let read = |row: &Row<'_>| {
+        let hash = row.get_ref(7)?.as_blob()?.try_into().map_err(|_| unreadable(7, rusqlite::types::Type::Blob))?;
+        Ok((KeyHash::from_bytes(hash), read_key(row)?))
+    };
+    connection
+        .prepare_cached(&format!("SELECT {KEY_COLUMNS}, hash FROM keys WHERE id = ?1"))?
+        .query_row([id.as_str()], read)
+        .optional()
+}

@@ -1,0 +1,62 @@
+//! Reading values that this program wrote; anything else means that the file is damaged.
+
+use rusqlite::Row;
+use rusqlite::types::Type;
+use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::{KeyId, KeyName, KeyPrefix, KeyRecord, Scopes, Timestamp};
+
+/// The columns that [`read_key`] reads, in its order.
+pub(super) const KEY_COLUMNS: &str = "id, name, prefix, scopes, created_at, last_used_at, revoked_at";
+
+pub(super) fn read_key(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
+    Ok(KeyRecord {
+        id: read_id(row, 0)?,
+        name: read_name(row, 1)?,
+        prefix: read_text(row, 2, KeyPrefix::parse)?,
+        scopes: read_scopes(row, 3)?,
+        created_at: read_time(row, 4)?,
+        last_used_at: read_optional_time(row, 5)?,
+        revoked_at: read_optional_time(row, 6)?,
+    })
+}
+
+pub(super) fn read_id(row: &Row<'_>, column: usize) -> rusqlite::Result<KeyId> {
+    read_text(row, column, KeyId::parse)
+}
+
+pub(super) fn read_name(row: &Row<'_>, column: usize) -> rusqlite::Result<KeyName> {
+    read_text(row, column, |text| KeyName::parse(text).ok())
+}
+
+pub(super) fn read_scopes(row: &Row<'_>, column: usize) -> rusqlite::Result<Scopes> {
+    read_text(row, column, |text| Scopes::parse(text.split(' ')).ok())
+}
+
+pub(super) fn read_outcome(row: &Row<'_>, column: usize) -> rusqlite::Result<Outcome> {
+    read_text(row, column, Outcome::parse)
+}
+
+pub(super) fn read_text<T>(row: &Row<'_>, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
+    parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable(column, Type::Text))
+}
+
+/// A text that stands for "none" when it is empty.
+pub(super) fn read_agent(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(Some(row.get::<_, String>(column)?).filter(|agent| !agent.is_empty()))
+}
+
+pub(super) fn read_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    time(column, row.get(column)?)
+}
+
+pub(super) fn read_optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    row.get::<_, Option<i64>>(column)?.map(|millis| time(column, millis)).transpose()
+}
+
+pub(super) fn time(column: usize, millis: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_millis(millis).ok_or_else(|| unreadable(column, Type::Integer))
+}
+
+pub(super) fn unreadable(column: usize, kind: Type) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, kind, "not a value that this program writes".into())
+}

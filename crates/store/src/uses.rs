@@ -1,0 +1,89 @@
+//! What a service tells its store about requests: from where a change came, and what was counted meanwhile.
+
+use std::net::IpAddr;
+
+use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::{KeyId, Timestamp};
+
+/// Milliseconds in an hour. Usage is counted by hours since 1970, UTC.
+pub const MILLIS_PER_HOUR: i64 = 3_600_000;
+
+/// Who asked for a change.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The key that did it; `None` for the app itself.
+    pub by: Option<KeyId>,
+    /// Address of the peer.
+    pub peer: IpAddr,
+    /// What the program called itself; empty when it said nothing.
+    pub agent: Box<str>,
+}
+
+/// What became of requests since the last batch.
+#[derive(Debug, Default)]
+pub struct UseBatch {
+    /// The last accepted request of each key.
+    pub last_used: Vec<(KeyId, Timestamp)>,
+    /// Requests by key, hour and outcome.
+    pub counts: Vec<UseCount>,
+    /// Accepted requests by key and program.
+    pub sources: Vec<SourceUse>,
+    /// Refused requests, for the list of activity.
+    pub refusals: Vec<Refusals>,
+}
+
+/// Requests with one key in one hour that ended alike.
+#[derive(Debug)]
+pub struct UseCount {
+    /// The key.
+    pub key: KeyId,
+    /// Hours since 1970, UTC.
+    pub hour: i64,
+    /// How they ended.
+    pub outcome: Outcome,
+    /// How many.
+    pub requests: u64,
+}
+
+/// Accepted requests of one program with one key.
+#[derive(Debug)]
+pub struct SourceUse {
+    /// The key.
+    pub key: KeyId,
+    /// Address of the peer.
+    pub peer: IpAddr,
+    /// What the program called itself; empty when it said nothing.
+    pub agent: Box<str>,
+    /// The first of them.
+    pub first: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
+    /// How many.
+    pub requests: u64,
+}
+
+/// Requests from one peer that were refused for one cause within one hour.
+#[derive(Debug)]
+pub struct Refusals {
+    /// The key; `None` when none was presented that exists.
+    pub key: Option<KeyId>,
+    /// Why.
+    pub outcome: Outcome,
+    /// Address of the peer.
+    pub peer: IpAddr,
+    /// What the last of the programs called itself; empty when it said nothing.
+    pub agent: Box<str>,
+    /// The first of them.
+    pub first: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
+    /// How many.
+    pub requests: u64,
+}
+
+impl UseBatch {
+    /// Whether there is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        self.last_used.is_empty() && self.counts.is_empty() && self.sources.is_empty() && self.refusals.is_empty()
+    }
+}
