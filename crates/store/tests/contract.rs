@@ -67,7 +67,7 @@ async fn a_duplicate_changes_nothing(store: &dyn KeyStore) {
     let (first, hash) = insert(store, "first", 1).await;
     let (mut second, fresh) = new_key("second", 2);
     assert!(store.insert(second.clone(), hash, origin()).await.is_err(), "same hash");
-    second.id = first.id.clone();
+    second.id = first.id;
     assert!(store.insert(second, fresh, origin()).await.is_err(), "same id");
     assert_eq!(store.list_active().await.expect("read"), [first]);
 }
