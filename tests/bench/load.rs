@@ -15,6 +15,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::serve::Server;
+
 /// Runs before a measurement, not counted: connections, caches and branch predictors warm up.
 const WARM_UP: Duration = Duration::from_millis(300);
 
@@ -71,11 +73,15 @@ pub struct Measured {
     pub p50: Duration,
     /// The time that one answer in a hundred took longer than.
     pub p99: Duration,
+    /// Processor time that the server took for each answer, where the system tells. Beside a cheap load and a busy
+    /// machine this says more than the throughput, which they bound too.
+    pub cpu: Option<Duration>,
 }
 
-/// Loads the case's server for `duration` after a warm-up. Every answer must have the status that is right.
-pub fn measure(case: &Arc<Case>, connections: usize, duration: Duration) -> Result<Measured> {
+/// Loads `server` for `duration` after a warm-up. Every answer must have the status that is right.
+pub fn measure(case: &Arc<Case>, server: &Server, connections: usize, duration: Duration) -> Result<Measured> {
     run(async {
+        let cpu_before = server.cpu();
         let next = Arc::new(AtomicUsize::new(0));
         let start = Instant::now() + WARM_UP;
         let end = start + duration;
@@ -88,9 +94,11 @@ pub fn measure(case: &Arc<Case>, connections: usize, duration: Duration) -> Resu
         while let Some(result) = running.join_next().await {
             latencies.extend(result??);
         }
+        let answers = u32::try_from(next.load(Ordering::Relaxed))?;
+        let cpu = server.cpu().zip(cpu_before).map(|(after, before)| (after - before) / answers);
         latencies.sort_unstable();
         let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().context("no answer in time");
-        Ok(Measured { throughput: latencies.len() as f64 / duration.as_secs_f64(), p50: at(50)?, p99: at(99)? })
+        Ok(Measured { throughput: latencies.len() as f64 / duration.as_secs_f64(), p50: at(50)?, p99: at(99)?, cpu })
     })
 }
 

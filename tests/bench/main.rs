@@ -77,7 +77,7 @@ fn compare(effort: &Effort) -> Result<()> {
         eprintln!("round {round} of {}", effort.rounds);
         for entry in &mut entries {
             std::thread::sleep(PAUSE);
-            let measured = load::measure(&entry.case, CONNECTIONS, effort.duration);
+            let measured = load::measure(&entry.case, &servers[entry.server], CONNECTIONS, effort.duration);
             entry.runs.push(measured.with_context(|| report::name(entry.what, entry.keys))?);
         }
     }

@@ -67,42 +67,47 @@ pub fn median(runs: &[Measured]) -> Measured {
         throughput: middle(runs.iter().map(|run| run.throughput).collect(), f64::total_cmp),
         p50: middle(runs.iter().map(|run| run.p50).collect(), Duration::cmp),
         p99: middle(runs.iter().map(|run| run.p99).collect(), Duration::cmp),
+        cpu: middle(runs.iter().map(|run| run.cpu).collect(), Option::cmp),
     }
 }
 
 /// Prints the table, then the ratios of interest. A ratio whose rows were not measured is left out.
 pub fn print(rows: &[Row]) {
     println!(
-        "{:<24}{:>10}{:>14}{:>11}{:>11}{:>14}{:>9}{:>9}",
-        "", "keys", "requests/s", "p50 ms", "p99 ms", "MiB: no keys", "opened", "loaded"
+        "{:<24}{:>10}{:>12}{:>9}{:>9}{:>10}{:>14}{:>9}{:>9}",
+        "", "keys", "requests/s", "p50 ms", "p99 ms", "CPU us", "MiB: no keys", "opened", "loaded"
     );
     for row in rows {
-        let Measured { throughput, p50, p99 } = row.measured;
+        let Measured { throughput, p50, p99, cpu } = row.measured;
         let Memory { empty, opened, loaded } = row.memory;
         let keys = if row.keys == 0 { String::new() } else { grouped(row.keys) };
         println!(
-            "{:<24}{keys:>10}{:>14}{:>11.3}{:>11.3}{:>14}{:>9}{:>9}",
+            "{:<24}{keys:>10}{:>12}{:>9.3}{:>9.3}{:>10}{:>14}{:>9}{:>9}",
             row.what.as_str(),
             grouped(throughput.round() as usize),
             p50.as_secs_f64() * 1e3,
             p99.as_secs_f64() * 1e3,
+            cpu.map_or_else(|| "-".to_owned(), |cpu| format!("{:.1}", cpu.as_secs_f64() * 1e6)),
             mebibytes(empty),
             mebibytes(opened),
             mebibytes(loaded)
         );
     }
-    println!("\n{:<56}{:>12}{:>9}{:>9}", "ratios", "requests/s", "p50", "p99");
-    let find = |what, keys| rows.iter().find(|row| row.what == what && row.keys == keys);
+    println!("\n{:<56}{:>12}{:>9}{:>9}{:>10}", "ratios", "requests/s", "p50", "p99", "CPU");
+    let find = |(what, keys)| rows.iter().find(|row| row.what == what && row.keys == keys).map(|row| row.measured);
     let ratio = |this: (What, usize), that: (What, usize)| {
-        if let (Some(one), Some(other)) = (find(this.0, this.1), find(that.0, that.1)) {
-            println!(
-                "{:<56}{:>12.2}{:>9.2}{:>9.2}",
-                format!("{} / {}", name(this.0, this.1), name(that.0, that.1)),
-                one.measured.throughput / other.measured.throughput,
-                one.measured.p50.as_secs_f64() / other.measured.p50.as_secs_f64(),
-                one.measured.p99.as_secs_f64() / other.measured.p99.as_secs_f64(),
-            );
-        }
+        let (Some(one), Some(other)) = (find(this), find(that)) else {
+            return;
+        };
+        let cpu = one.cpu.zip(other.cpu).map(|(one, other)| format!("{:.2}", one.div_duration_f64(other)));
+        println!(
+            "{:<56}{:>12.2}{:>9.2}{:>9.2}{:>10}",
+            format!("{} / {}", name(this.0, this.1), name(that.0, that.1)),
+            one.throughput / other.throughput,
+            one.p50.div_duration_f64(other.p50),
+            one.p99.div_duration_f64(other.p99),
+            cpu.unwrap_or_else(|| "-".to_owned()),
+        );
     };
     let (few, many, most) = (1_000, 100_000, 1_000_000);
     ratio((What::BareJson, 0), (What::BareOk, 0));

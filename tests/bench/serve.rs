@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use axum::routing::get;
@@ -79,6 +80,16 @@ impl Server {
     /// Resident memory now, in KiB, where the system tells.
     pub fn resident(&self) -> Option<u64> {
         resident(self.child.id())
+    }
+
+    /// Processor time taken so far, where the system tells. Its resolution is 10 ms.
+    pub fn cpu(&self) -> Option<Duration> {
+        const TICK: Duration = Duration::from_millis(10);
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // The second field may hold spaces; the 14th and 15th are the time in user and in kernel mode (proc_pid_stat(5)).
+        let (_, from_third) = stat.rsplit_once(") ")?;
+        let ticks: Vec<u32> = from_third.split(' ').skip(11).take(2).map_while(|field| field.parse().ok()).collect();
+        Some(TICK * ticks.iter().sum())
     }
 }
 
