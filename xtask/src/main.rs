@@ -30,8 +30,12 @@ enum Task {
     Test,
     /// Install what the other commands need.
     Setup,
-    /// Measure the key service beside a bare route, as ratios.
-    Bench,
+    /// Measure the key service beside a bare route and better-auth, as ratios.
+    Bench {
+        /// Measure less, and nothing that must be installed: for use while developing.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Take the README's pictures again, from the real window.
     Screenshots,
     /// Write TypeScript's view of the Rust types again.
@@ -44,7 +48,15 @@ fn main() -> Result<()> {
         Task::Run { release } => run::run(release),
         Task::Test => test::test(),
         Task::Setup => setup::for_tests(),
-        Task::Bench => cargo(&["run", "--release", "--package", "ulkeys-tests", "--bin", "bench"]).run(),
+        Task::Bench { quick } => {
+            let mut bench = cargo(&["run", "--release", "--package", "ulkeys-tests", "--bin", "bench"]);
+            if quick {
+                bench.args(["--", "--quick"]);
+            } else {
+                setup::for_bench()?;
+            }
+            bench.run()
+        }
         Task::Screenshots => {
             setup::for_tests()?;
             app(false)?;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 
-use crate::shell::{Step, cargo, is_installed, target, ui};
+use crate::shell::{Step, cargo, is_installed, npm, target};
 
 /// To build the app, and to open it where there is no display.
 const TO_RUN: &[&str] = &[
@@ -44,13 +44,18 @@ const UL_CLIENT: &str = "ultralytics-platform==0.1.99";
 /// What `cargo xtask run` needs.
 pub fn for_running() -> Result<()> {
     install_packages(TO_RUN)?;
-    install_page_packages()
+    install_node_packages("ui")
+}
+
+/// What `cargo xtask bench` needs beside the service: the program that it is compared with.
+pub fn for_bench() -> Result<()> {
+    install_node_packages("tests/better-auth")
 }
 
 /// What `cargo xtask test` needs.
 pub fn for_tests() -> Result<()> {
     install_packages(&[TO_RUN, TO_TEST].concat())?;
-    install_page_packages()?;
+    install_node_packages("ui")?;
     install_german()?;
     install_ul_client()?;
     install_cargo_deny()
@@ -91,14 +96,15 @@ fn as_root(program: &str) -> Command {
     command
 }
 
-fn install_page_packages() -> Result<()> {
+/// Installs what `folder`'s package-lock.json lists.
+fn install_node_packages(folder: &str) -> Result<()> {
     if !is_installed("npm") {
         bail!("npm is missing: install Node.js 20.19 or newer");
     }
-    if is_newer("ui/node_modules/.package-lock.json", "ui/package-lock.json") {
+    if is_newer(format!("{folder}/node_modules/.package-lock.json"), format!("{folder}/package-lock.json")) {
         return Ok(());
     }
-    ui(&["ci", "--no-audit", "--no-fund"]).run()
+    npm(folder, &["ci", "--no-audit", "--no-fund"]).run()
 }
 
 fn is_newer(made: impl AsRef<Path>, from: impl AsRef<Path>) -> bool {

@@ -19,8 +19,13 @@ pub fn cargo(arguments: &[&str]) -> Command {
 
 /// An npm command of the page.
 pub fn ui(arguments: &[&str]) -> Command {
+    npm("ui", arguments)
+}
+
+/// An npm command in a folder of the workspace.
+pub fn npm(folder: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("npm");
-    command.args(arguments).current_dir("ui");
+    command.args(arguments).current_dir(folder);
     command
 }
 
