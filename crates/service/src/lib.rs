@@ -32,7 +32,6 @@ use ulkeys_store::KeyStore;
 pub use session::SessionToken;
 pub use state::{Account, Config};
 
-use limits::KeyLimits;
 use state::AppState;
 
 /// Serves on `listener` until `shutdown` is cancelled, then lets requests finish and writes what is still pending.
@@ -46,11 +45,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let state = AppState::new(store, config, listener.local_addr()?, shutdown.clone());
-    let recorder =
-        state.uses.clone().run(state.store.clone(), state.events.clone(), state.config.clock, shutdown.clone());
-    let recorder = tokio::spawn(recorder);
-    tokio::spawn(shutdown.clone().run_until_cancelled_owned(sweep(state.limits.clone())));
-
+    let recorder = tokio::spawn(record(state.clone()));
+    tokio::spawn(sweep(state.clone()));
     let gauge = state.metrics.connections().clone();
     connections::serve(listener, router(state.clone()), gauge, shutdown).await;
 
@@ -70,11 +66,15 @@ fn router(state: AppState) -> Router {
         .layer(axum::extract::DefaultBodyLimit::max(body::MAX))
 }
 
+/// Announces and writes what becomes of requests.
+async fn record(state: AppState) {
+    state.uses.run(&*state.store, &state.events, state.config.clock, &state.shutdown).await;
+}
+
 /// Forgets counters that no longer count.
-async fn sweep(limits: Arc<KeyLimits>) {
-    loop {
-        tokio::time::sleep(WINDOW).await;
-        limits.sweep();
+async fn sweep(state: AppState) {
+    while state.shutdown.run_until_cancelled(tokio::time::sleep(WINDOW)).await.is_some() {
+        state.limits.sweep();
     }
 }
 

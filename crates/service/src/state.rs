@@ -1,6 +1,7 @@
 //! What every request handler shares.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use tokio::sync::broadcast;
@@ -38,17 +39,28 @@ pub struct Account {
     pub name: String,
 }
 
+/// One pointer: each layer and handler of each request has a copy.
 #[derive(Clone)]
-pub(crate) struct AppState {
+pub(crate) struct AppState(Arc<Shared>);
+
+pub(crate) struct Shared {
     pub(crate) store: Arc<dyn KeyStore>,
-    pub(crate) config: Arc<Config>,
+    pub(crate) config: Config,
     /// Where the service listens; tells the `Host` names under which it may be reached.
     pub(crate) address: SocketAddr,
-    pub(crate) uses: Arc<Uses>,
-    pub(crate) limits: Arc<KeyLimits>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) uses: Uses,
+    pub(crate) limits: KeyLimits,
+    pub(crate) metrics: Metrics,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 impl AppState {
@@ -60,18 +72,12 @@ impl AppState {
     ) -> Self {
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let limits = KeyLimits::new(config.limits.clone());
-        Self {
-            store,
-            config: Arc::new(config),
-            address,
-            uses: Arc::default(),
-            limits: Arc::new(limits),
-            metrics: Arc::new(Metrics::new()),
-            events,
-            shutdown,
-        }
+        let (uses, metrics) = (Uses::default(), Metrics::new());
+        Self(Arc::new(Shared { store, config, address, uses, limits, metrics, events, shutdown }))
     }
+}
 
+impl Shared {
     pub(crate) fn now(&self) -> Timestamp {
         (self.config.clock)()
     }

@@ -113,11 +113,11 @@ impl Uses {
 
     /// Announces, writes and tidies until `shutdown`. A write that is under way is finished. What is then left is for a last [`Self::flush`].
     pub(crate) async fn run(
-        self: Arc<Self>,
-        store: Arc<dyn KeyStore>,
-        events: broadcast::Sender<KeyEvent>,
+        &self,
+        store: &dyn KeyStore,
+        events: &broadcast::Sender<KeyEvent>,
         clock: fn() -> Timestamp,
-        shutdown: CancellationToken,
+        shutdown: &CancellationToken,
     ) {
         let announce = async {
             loop {
@@ -133,7 +133,7 @@ impl Uses {
         let write = async {
             let pause = || shutdown.run_until_cancelled(tokio::time::sleep(WRITE_EVERY));
             while shutdown.run_until_cancelled(self.to_write.notified()).await.is_some() {
-                while pause().await.is_some() && !self.flush(&*store).await {}
+                while pause().await.is_some() && !self.flush(store).await {}
             }
         };
         let tidy = async {
