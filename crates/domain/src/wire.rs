@@ -2,6 +2,8 @@
 //!
 //! Field names are those of the platform's published client. TypeScript's view of these types is generated from here.
 
+pub mod training;
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
