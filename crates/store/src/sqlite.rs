@@ -4,6 +4,7 @@
 //! microseconds from the page cache, less than handing them to another thread would.
 
 mod open;
+mod runs;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};

@@ -13,7 +13,10 @@ use crate::{Result, StoreError};
 /// "ULKY", set by the first migration.
 const APPLICATION_ID: i32 = 0x554C_4B59;
 /// One step for each schema version; `user_version` counts those that were taken.
-const STEPS: &[M<'static>] = &[M::up(include_str!("../../migrations/sqlite/0001_keys.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("../../migrations/sqlite/0001_keys.sql")),
+    M::up(include_str!("../../migrations/sqlite/0003_training.sql")),
+];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 /// How long to wait for another process's write before reporting the database as locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
