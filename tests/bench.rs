@@ -14,7 +14,7 @@ use rand::rngs::SysRng;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scope, Scopes, Secret};
-use ulkeys_service::{Account, Config, SessionToken, serve, system_clock};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, serve, system_clock};
 use ulkeys_store::{KeyStore as _, SqliteStore};
 
 const CONNECTIONS: usize = 8;
@@ -59,7 +59,8 @@ async fn compare() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let service = listener.local_addr()?;
     let account = Account { username: "bench".into(), name: "bench".into() };
-    let config = Config { session: SessionToken::generate(&mut SysRng)?, account, clock: system_clock };
+    let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
+    let config = Config { session: SessionToken::generate(&mut SysRng)?, account, clock: system_clock, checkpoints };
     tokio::spawn(serve(listener, Arc::new(store), config, CancellationToken::new()));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let bare = listener.local_addr()?;

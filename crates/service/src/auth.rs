@@ -21,6 +21,16 @@ pub(crate) enum Caller {
     Key { id: KeyId, hash: KeyHash },
 }
 
+impl Caller {
+    /// The key; `None` for the app.
+    pub(crate) fn key_id(&self) -> Option<&KeyId> {
+        match self {
+            Self::Session => None,
+            Self::Key { id, .. } => Some(id),
+        }
+    }
+}
+
 enum Credential {
     Session,
     Key(Secret),

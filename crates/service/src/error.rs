@@ -1,5 +1,7 @@
 //! Refusals and failures as HTTP answers. Texts are those of the protocol; causes of failures go to the log only.
 
+use std::io::ErrorKind;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderValue, WWW_AUTHENTICATE};
@@ -16,11 +18,21 @@ pub(crate) enum ApiError {
     /// Which field is wrong, and why.
     Invalid(String),
     TooLarge,
+    /// An uploaded file has more bytes than this.
+    FileTooLarge(u64),
+    /// A client that was to send something sent nothing for too long.
+    TooSlow,
+    /// Too many uploads were asked for and not made.
+    TooManyUploads,
     NotFound,
     MethodNotAllowed,
     Store(StoreError),
     /// The operating system gave no randomness.
     NoRandomness,
+    /// The disk, or the system.
+    Io(std::io::Error),
+    /// The service is being shut down.
+    Stopping,
 }
 
 impl From<Refusal> for ApiError {
@@ -44,6 +56,19 @@ impl IntoResponse for ApiError {
             Self::TooLarge => {
                 answer(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, "The request body is too large")
             }
+            Self::FileTooLarge(max) => {
+                let text = format!("The file is too large: at most {max} bytes are accepted");
+                answer(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, text)
+            }
+            Self::TooSlow => answer(
+                StatusCode::REQUEST_TIMEOUT,
+                ErrorCode::ValidationError,
+                "The request body did not arrive in time",
+            ),
+            Self::TooManyUploads => {
+                let text = "Too many uploads were asked for and not made. Try again later.";
+                answer(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text)
+            }
             Self::NotFound => answer(StatusCode::NOT_FOUND, ErrorCode::NotFound, "Not found"),
             Self::MethodNotAllowed => {
                 answer(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "Method not allowed")
@@ -61,6 +86,20 @@ impl IntoResponse for ApiError {
             Self::NoRandomness => {
                 tracing::error!("the operating system gave no randomness");
                 failed()
+            }
+            Self::Io(error) => {
+                tracing::error!(%error, "a file could not be read or written");
+                match error.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                        let text = "The key service has no space left on its disk";
+                        answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::InternalError, text)
+                    }
+                    _ => failed(),
+                }
+            }
+            Self::Stopping => {
+                let text = "The key service is being stopped";
+                answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text)
             }
         }
     }

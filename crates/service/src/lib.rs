@@ -1,16 +1,19 @@
-//! The key service: accepts or refuses requests over the platform's own HTTP protocol, and manages the keys.
+//! The key service: accepts or refuses requests over the platform's own HTTP protocol, manages the keys, and keeps what
+//! training processes report with them.
 //!
 //! The same service is embedded in the app or runs alone; it knows neither a window nor a particular database.
 //! Deliberately absent: any cache of verdicts (each request asks the store, so a revocation holds at once), and any
 //! logging of headers or bodies (they carry secrets).
 
 mod auth;
+mod checkpoints;
 mod error;
 mod guard;
 mod last_used;
 mod routes;
 mod session;
 mod state;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,8 +23,9 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Timestamp;
-use ulkeys_store::KeyStore;
+use ulkeys_store::Store;
 
+pub use checkpoints::CheckpointConfig;
 pub use session::SessionToken;
 pub use state::{Account, Config};
 
@@ -36,11 +40,12 @@ const GRACE: Duration = Duration::from_secs(2);
 /// When the listener has no local address or the server fails.
 pub async fn serve(
     listener: TcpListener,
-    store: Arc<dyn KeyStore>,
+    store: Arc<dyn Store>,
     config: Config,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let state = AppState::new(store, config, listener.local_addr()?, shutdown.clone());
+    state.config.checkpoints.tidy(&*state.store).await;
     let recorder =
         tokio::spawn(state.last_used.clone().run(state.store.clone(), state.events.clone(), shutdown.clone()));
 

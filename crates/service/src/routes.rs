@@ -1,15 +1,21 @@
 //! Which handler answers what. Everything under `/api` is authorised first, unknown paths included.
+//! `/uploads` is outside: its addresses are permissions in themselves.
 
 mod account;
 mod api_keys;
 mod events;
 mod health;
+mod model_page;
+mod runs;
+mod training;
+mod uploads;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post, put};
 
 use crate::auth;
 use crate::error::ApiError;
@@ -21,6 +27,14 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api-keys", get(api_keys::list).post(api_keys::create).delete(api_keys::revoke_by_query))
         .route("/api-keys/events", get(events::stream))
         .route("/api-keys/{key_id}", delete(api_keys::revoke))
+        // Read after the caller is authorised, like every body.
+        .route("/webhooks/training/metrics", post(training::report).layer(DefaultBodyLimit::max(training::MAX_REPORT)))
+        .route("/webhooks/models/upload", post(training::ticket))
+        .route("/training/runs", get(runs::list))
+        .route("/training/runs/{run_id}", get(runs::details))
+        .route("/training/runs/{run_id}/console", get(runs::console))
+        .route("/training/runs/{run_id}/checkpoint", get(runs::checkpoint))
+        .route("/training/runs/{run_id}/cancel", post(runs::cancel))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), auth::authorize))
@@ -29,7 +43,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .nest("/api", api)
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .fallback(not_found)
+        .route("/uploads/{capability}", put(uploads::receive))
+        .fallback(model_page::page_or_not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
 }

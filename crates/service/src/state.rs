@@ -7,10 +7,12 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::wire::KeyEvent;
-use ulkeys_store::KeyStore;
+use ulkeys_store::Store;
 
 use crate::SessionToken;
+use crate::checkpoints::CheckpointConfig;
 use crate::last_used::LastUsed;
+use crate::uploads::Uploads;
 
 /// Events that a slow reader may lag behind before it is told to list the keys again.
 const EVENT_BACKLOG: usize = 256;
@@ -23,6 +25,8 @@ pub struct Config {
     pub account: Account,
     /// Where the time comes from; [`crate::system_clock`] outside tests.
     pub clock: fn() -> Timestamp,
+    /// Where uploaded checkpoints are kept.
+    pub checkpoints: CheckpointConfig,
 }
 
 /// The owner of the workspace.
@@ -36,24 +40,28 @@ pub struct Account {
 
 #[derive(Clone)]
 pub(crate) struct AppState {
-    pub(crate) store: Arc<dyn KeyStore>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) config: Arc<Config>,
     /// Where the service listens; tells the `Host` names under which it may be reached.
     pub(crate) address: SocketAddr,
     pub(crate) last_used: Arc<LastUsed>,
+    pub(crate) uploads: Arc<Uploads>,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
 }
 
 impl AppState {
-    pub(crate) fn new(
-        store: Arc<dyn KeyStore>,
-        config: Config,
-        address: SocketAddr,
-        shutdown: CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, config: Config, address: SocketAddr, shutdown: CancellationToken) -> Self {
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
-        Self { store, config: Arc::new(config), address, last_used: Arc::default(), events, shutdown }
+        Self {
+            store,
+            config: Arc::new(config),
+            address,
+            last_used: Arc::default(),
+            uploads: Arc::default(),
+            events,
+            shutdown,
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

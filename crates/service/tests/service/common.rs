@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use ulkeys_service::{Account, Config, SessionToken, serve, system_clock};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, serve, system_clock};
 use ulkeys_store::SqliteStore;
 
 pub struct TestService {
@@ -28,13 +28,20 @@ impl TestService {
     }
 
     pub async fn start_in(folder: tempfile::TempDir) -> Self {
+        Self::start_with(folder, |_| {}).await
+    }
+
+    /// Starts with a configuration that `change` has altered.
+    pub async fn start_with(folder: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let store = Arc::new(SqliteStore::open(&folder.path().join("keys.db")).expect("database"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let token = SessionToken::generate(&mut SysRng).expect("randomness");
         let session = token.expose().to_owned();
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
-        let config = Config { session: token, account, clock: system_clock };
+        let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
+        let mut config = Config { session: token, account, clock: system_clock, checkpoints };
+        change(&mut config);
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
         Self { address, session, folder, http: reqwest::Client::new(), shutdown, server }

@@ -6,3 +6,6 @@ mod common;
 mod events;
 mod guard;
 mod revocation_under_load;
+mod runs;
+mod training;
+mod uploads;
