@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: any knowledge of where the service runs or who embeds it, and any logging of its answers.
 
+mod training;
+
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, future};
@@ -11,6 +13,8 @@ use serde::de::DeserializeOwned;
 use sse_stream::SseByteStream;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::{CreateKey, CreatedKey, ErrorBody, KeyEvent, KeyList, RevokedKey};
+
+pub use training::RunQuery;
 
 /// The longest wait for an answer; the service answers within milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
