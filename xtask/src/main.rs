@@ -4,6 +4,7 @@ mod run;
 mod setup;
 mod shell;
 mod test;
+mod yolo;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -34,6 +35,8 @@ enum Task {
     Bench,
     /// Take the README's pictures again, from the real window.
     Screenshots,
+    /// Train with the real `yolo` (8 GB of PyTorch are installed first), with and without the right key.
+    Yolo,
     /// Write TypeScript's view of the Rust types again.
     Bindings,
 }
@@ -50,6 +53,7 @@ fn main() -> Result<()> {
             app(false)?;
             cargo(&["run", "--package", "ulkeys-tests", "--bin", "screenshots"]).run()
         }
+        Task::Yolo => yolo::yolo(),
         Task::Bindings => {
             setup::for_running()?;
             shell::ui(&["run", "build"]).run()?;
