@@ -1,14 +1,16 @@
-//! The real `yolo train`, unmodified, against a real service: with a key that may train, and with one that may only read.
+//! The real `yolo train`, unmodified, against a real service: with a key that may train, with one that may only read, and
+//! cancelled.
 //!
 //! Not among the tests, because it needs PyTorch; `cargo xtask yolo` installs that and runs this.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::process::Command;
 use ulkeys_client::RunQuery;
-use ulkeys_domain::training::RunStatus;
+use ulkeys_domain::training::{RunId, RunStatus};
 use ulkeys_tests::{Service, tools};
 
 #[tokio::main]
@@ -18,7 +20,8 @@ async fn main() -> Result<()> {
     let service = Service::start().await?;
 
     println!("\nWith a key that may train:");
-    let run = train(&service, &["training"], &data, &folder.path().join("training")).await?;
+    let key = service.key(&["training"]).await?;
+    let run = train(&service, &key, &data, 2, &folder.path().join("training")).await?;
     ensure!(!run.lines.iter().any(|line| line.contains("WARNING")), "the client warned");
     for expected in ["Streaming training metrics to Platform", "Uploaded best.pt", "View results at http://127.0.0.1:"]
     {
@@ -35,13 +38,25 @@ async fn main() -> Result<()> {
     println!("  kept: {} epochs, {} keys, best.pt with the same bytes", epochs.len(), kept.summary.key_ids.len());
 
     println!("\nWith a key that may only read:");
-    let refused = train(&service, &["read"], &data, &folder.path().join("read")).await?;
+    let reader = service.key(&["read"]).await?;
+    let refused = train(&service, &reader, &data, 2, &folder.path().join("read")).await?;
     for expected in ["Failed to send training_started: HTTP 403", "Training will not be tracked on Platform"] {
         ensure!(refused.lines.iter().any(|line| line.contains(expected)), "the client did not say: {expected}");
     }
     ensure!(refused.best.is_file(), "the training did not complete");
     ensure!(service.client.list_runs(&RunQuery::default()).await?.runs.len() == 1, "something of it is kept");
     println!("  kept: nothing; the training completed all the same");
+
+    println!("\nWith a key that may train, cancelled after its first epoch:");
+    let place = folder.path().join("cancelled");
+    let (stopped, cancelled) = tokio::join!(train(&service, &key, &data, 500, &place), cancel_newest(&service));
+    let (stopped, run) = (stopped?, cancelled?);
+    let expected = "Training cancelled from Platform";
+    ensure!(stopped.lines.iter().any(|line| line.contains(expected)), "the client did not say: {expected}");
+    let kept = service.client.run(run).await?.details.summary;
+    ensure!(kept.status == RunStatus::Cancelled && kept.has_checkpoint, "not kept as cancelled, with a checkpoint");
+    ensure!(kept.recorded_epochs < 500, "it was not stopped");
+    println!("  kept: {} of 500 epochs, and the checkpoint", kept.recorded_epochs);
     service.stop().await
 }
 
@@ -62,7 +77,7 @@ async fn draw_dataset(folder: &Path) -> Result<PathBuf> {
 }
 
 /// Trains in a folder and with settings of its own, and prints what the client says about the platform.
-async fn train(service: &Service, scopes: &[&str], data: &Path, folder: &Path) -> Result<Trained> {
+async fn train(service: &Service, key: &str, data: &Path, epochs: u32, folder: &Path) -> Result<Trained> {
     std::fs::create_dir_all(folder)?;
     let runs = folder.join("runs");
     // Otherwise it would write beside the sources, and tell its makers about itself.
@@ -71,9 +86,9 @@ async fn train(service: &Service, scopes: &[&str], data: &Path, folder: &Path) -
     ensure!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
     let output = yolo(folder)
         .args(["train", "model=yolo11n.yaml", &format!("data={}", data.display())])
-        .args(["imgsz=64", "batch=4", "epochs=2", "device=cpu", "workers=0"])
+        .args(["imgsz=64", "batch=4", &format!("epochs={epochs}"), "device=cpu", "workers=0"])
         .args(["project=username/project", "name=exp1"])
-        .env("ULTRALYTICS_API_KEY", service.key(scopes).await?)
+        .env("ULTRALYTICS_API_KEY", key)
         .env("ULTRALYTICS_PLATFORM_URL", format!("http://{}", service.address))
         .output()
         .await?;
@@ -86,6 +101,18 @@ async fn train(service: &Service, scopes: &[&str], data: &Path, folder: &Path) -
         println!("  {line}");
     }
     Ok(Trained { lines, best: runs.join("detect/username/project/exp1/weights/best.pt") })
+}
+
+/// Waits for the second run and its first epoch, and cancels it.
+async fn cancel_newest(service: &Service) -> Result<RunId> {
+    for _ in 0..600 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let list = service.client.list_runs(&RunQuery::default()).await?.runs;
+        if list.len() == 2 && list[0].summary.recorded_epochs > 0 {
+            return Ok(service.client.cancel_run(list[0].summary.run_id).await?.run_id);
+        }
+    }
+    bail!("no run began")
 }
 
 /// The program in a folder and with settings of its own.

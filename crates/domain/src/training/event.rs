@@ -8,10 +8,12 @@ use super::fields::{Fields, Result, clean, cleaned, wrong};
 use super::{CheckpointId, ModelId, RunId, Slug};
 
 /// The most metrics in an epoch, and the longest name of one, in bytes. The client sends about a dozen.
-const MAX_METRICS: usize = 256;
-const MAX_METRIC_NAME: usize = 128;
-/// The highest number of an epoch.
-const MAX_EPOCH: u64 = 100_000;
+const MAX_METRICS: usize = 128;
+const MAX_METRIC_NAME: usize = 64;
+/// The highest number of an epoch. A thousand is a long training.
+const MAX_EPOCH: u64 = 20_000;
+/// The largest sample of a machine's load, in bytes. The client sends some hundred, and one with each epoch.
+const MAX_SAMPLE: usize = 8 * 1024;
 /// The most classes of a model. The largest public detection datasets have some ten thousand.
 const MAX_CLASSES: usize = 50_000;
 /// Bounds of values that are kept as they come, in bytes. Curves of many classes take megabytes.
@@ -151,7 +153,7 @@ impl Report {
             }
             "training_progress" => Event::Change(Change::Alive),
             "epoch_end" => Event::Change(Change::Epoch(read_epoch(data)?)),
-            "system_metrics" => Event::Change(Change::System(data.rest("data", MAX_SMALL)?)),
+            "system_metrics" => Event::Change(Change::System(data.rest("data", MAX_SAMPLE)?)),
             "console_output" => Event::Change(Change::Console(read_console(data)?)),
             "training_complete" => Event::Change(Change::Complete(read_ending(data)?)),
             "training_failed" => Event::Change(Change::Failed(read_failure(data)?)),
@@ -198,7 +200,7 @@ fn read_start(mut data: Fields) -> Result<RunStart> {
         device: data.text("data.device", 256)?,
         train_args: data.json("data.trainArgs", MAX_SMALL)?,
         environment: data.json("data.environment", MAX_SMALL)?,
-        system: data.json("data.system", MAX_SMALL)?,
+        system: data.json("data.system", MAX_SAMPLE)?,
         model_info: data.json("data.modelInfo", MAX_SMALL)?,
     })
 }
@@ -224,7 +226,7 @@ fn read_epoch(mut data: Fields) -> Result<EpochEnd> {
     Ok(EpochEnd {
         epoch,
         metrics,
-        system: data.json("data.system", MAX_SMALL)?,
+        system: data.json("data.system", MAX_SAMPLE)?,
         fitness: data.number("data.fitness")?,
         best_fitness: data.number("data.best_fitness")?,
         planned,

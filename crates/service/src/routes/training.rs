@@ -7,9 +7,10 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use rand::rngs::SysRng;
-use ulkeys_domain::training::RunStatus;
+use tokio::sync::Semaphore;
 use ulkeys_domain::training::{
-    CheckpointId, Event, FieldError, ModelId, Report, RunId, RunStart, Slug, StartedRun, Target, UploadRequest,
+    CheckpointId, Event, FieldError, ModelId, Report, RunId, RunStart, RunStatus, Slug, StartedRun, Target,
+    UploadRequest,
 };
 use ulkeys_domain::wire::training::{EventReceipt, UploadTicket};
 use ulkeys_store::Feed;
@@ -23,6 +24,8 @@ use crate::uploads::{IssueError, Upload};
 pub(super) const MAX_REPORT: usize = 8 * 1024 * 1024;
 /// Reports up to this size are read at once; reading a larger one would hold up the others.
 const QUICK: usize = 64 * 1024;
+/// How many larger ones are read at a time.
+static LARGE_REPORTS: Semaphore = Semaphore::const_new(2);
 
 /// Records one event. The answer tells the process which run it feeds, and whether it is to stop.
 pub(super) async fn report(
@@ -30,7 +33,10 @@ pub(super) async fn report(
     Extension(caller): Extension<Caller>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<EventReceipt>, ApiError> {
-    let report = read_report(read_body(body)?).await?;
+    let body = read_body(body)?;
+    // As numbers a body takes some thirty times its size: the large ones take turns, from reading to recording.
+    let _turn = if body.len() > QUICK { LARGE_REPORTS.acquire().await.ok() } else { None };
+    let report = read_report(body).await?;
     let feed = Feed { key: caller.key_id().cloned(), at: state.now() };
     let event = report.event.name();
     let run = match report.event {

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod authentication;
+mod checkpoint_files;
 mod common;
 mod events;
 mod guard;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::common::{TestService, read, text};
-use crate::training::{details, event, get, start};
+use crate::training::{details, event, start};
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, HOST, ORIGIN};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ async fn ask(service: &TestService, token: &str, body: Value) -> (StatusCode, Va
     read(service.bearer(token, Method::POST, UPLOAD).json(&body).send().await.expect("answered")).await
 }
 
-async fn ticket(service: &TestService, token: &str, run: &Value) -> Value {
+pub async fn ticket(service: &TestService, token: &str, run: &Value) -> Value {
     let body = json!({ "filename": "best.pt", "modelId": run["modelId"], "runId": run["runId"] });
     let (status, ticket) = ask(service, token, body).await;
     assert_eq!(status, StatusCode::OK, "{ticket}");
@@ -29,16 +29,16 @@ async fn ticket(service: &TestService, token: &str, run: &Value) -> Value {
 }
 
 /// The path of an upload's address, which must lead to this service.
-fn path(service: &TestService, ticket: &Value) -> String {
+pub fn path(service: &TestService, ticket: &Value) -> String {
     let url = text(&ticket["uploadUrl"]);
     url.strip_prefix(&format!("http://{}", service.address)).expect("this service").to_owned()
 }
 
-async fn put(service: &TestService, ticket: &Value, bytes: impl Into<reqwest::Body>) -> Response {
+pub async fn put(service: &TestService, ticket: &Value, bytes: impl Into<reqwest::Body>) -> Response {
     service.anonymous(Method::PUT, &path(service, ticket)).body(bytes).send().await.expect("answered")
 }
 
-async fn save(service: &TestService, token: &str, run: &Value, ticket: &Value) -> (StatusCode, Value) {
+pub async fn save(service: &TestService, token: &str, run: &Value, ticket: &Value) -> (StatusCode, Value) {
     let data = json!({ "modelPath": ticket["gcsPath"], "uploadPath": ticket["uploadPath"], "runId": run["runId"] });
     event(service, token, run, "checkpoint_saved", data).await
 }
@@ -48,7 +48,7 @@ async fn download(service: &TestService, token: &str, run: &Value) -> Response {
     service.bearer(token, Method::GET, &path).send().await.expect("answered")
 }
 
-fn files(service: &TestService) -> Vec<PathBuf> {
+pub fn files(service: &TestService) -> Vec<PathBuf> {
     let folder = service.folder.path().join("checkpoints");
     folder.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
 }
@@ -319,42 +319,4 @@ async fn a_key_has_so_many_uploads_outstanding() {
     assert_eq!((status, &answer["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("RATE_LIMITED")));
     let (_, other) = service.key("other", &["training"]).await;
     ticket(&service, &other, &run).await;
-}
-
-#[tokio::test]
-async fn what_a_kill_left_is_removed_at_the_next_start() {
-    let service = TestService::start().await;
-    let (_, key) = service.key("trainer", &["training"]).await;
-    let run = start(&service, &key, "exp1").await;
-    let ticket = ticket(&service, &key, &run).await;
-    put(&service, &ticket, "model").await;
-    let folder = service.stop().await;
-    let place = folder.path().join("checkpoints");
-    for name in [".incoming-AbCdEf.part", "ckpt_000000000000000000000000", "somebody-elses.txt"] {
-        std::fs::write(place.join(name), "x").expect("written");
-    }
-    let service = TestService::start_in(folder).await;
-    assert_eq!(service.summary(&key).await.status(), StatusCode::OK);
-    let mut names: Vec<_> = files(&service).iter().map(|path| path.file_name().expect("a name").to_owned()).collect();
-    names.sort();
-    let kept = text(&ticket["gcsPath"]).strip_prefix("checkpoints/").expect("a path").to_owned();
-    assert_eq!(names, [kept.as_str(), "somebody-elses.txt"]);
-    assert_eq!(save(&service, &key, &run, &ticket).await.0, StatusCode::OK, "it arrived before the restart");
-}
-
-#[tokio::test]
-async fn a_folder_that_cannot_be_used_costs_uploads_and_nothing_else() {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    // A file in its place: not even root can make a folder of it.
-    std::fs::write(folder.path().join("checkpoints"), "in the way").expect("written");
-    let service = TestService::start_in(folder).await;
-    let (_, key) = service.key("trainer", &["training"]).await;
-    let run = start(&service, &key, "exp1").await;
-    let ticket = ticket(&service, &key, &run).await;
-    let (status, body) = read(put(&service, &ticket, "model").await).await;
-    let failed = json!({ "error": "The key service failed", "code": "INTERNAL_ERROR" });
-    assert_eq!((status, body), (StatusCode::INTERNAL_SERVER_ERROR, failed));
-    std::fs::remove_file(service.folder.path().join("checkpoints")).expect("removed");
-    assert_eq!(put(&service, &ticket, "model").await.status(), StatusCode::OK, "the same address, tried again");
-    assert_eq!(get(&service, &key, "/api/training/runs/1").await.0, StatusCode::OK);
 }
