@@ -35,7 +35,7 @@ enum Task {
     Bench,
     /// Take the README's pictures again, from the real window.
     Screenshots,
-    /// Train with the real `yolo` (8 GB of PyTorch are installed first), with and without the right key.
+    /// Train with the real `yolo` (6 GB of PyTorch are installed first), with and without the right key.
     Yolo,
     /// Write TypeScript's view of the Rust types again.
     Bindings,

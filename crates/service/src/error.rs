@@ -140,3 +140,19 @@ fn refused(refusal: Refusal) -> Response {
 fn unauthorized() -> Response {
     answer(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "Invalid API key")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_an_answer_of_its_own_and_no_cause_is_told() {
+        for (kind, status) in [
+            (ErrorKind::StorageFull, StatusCode::INSUFFICIENT_STORAGE),
+            (ErrorKind::QuotaExceeded, StatusCode::INSUFFICIENT_STORAGE),
+            (ErrorKind::PermissionDenied, StatusCode::INTERNAL_SERVER_ERROR),
+        ] {
+            assert_eq!(ApiError::Io(kind.into()).into_response().status(), status, "{kind:?}");
+        }
+    }
+}
