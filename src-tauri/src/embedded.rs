@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_client::Client;
 use ulkeys_domain::Limits;
-use ulkeys_service::{Account, Config, SessionToken};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken};
 use ulkeys_store::SqliteStore;
 
 use crate::status::ServiceStatus;
@@ -149,8 +149,13 @@ impl KeyService {
 
         let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(stopped)?;
         let client = Client::new(&url(port), session.expose()).map_err(stopped)?;
-        let config =
-            Config { session, account: account(), clock: ulkeys_service::system_clock, limits: self.limits.clone() };
+        let config = Config {
+            session,
+            account: account(),
+            clock: ulkeys_service::system_clock,
+            limits: self.limits.clone(),
+            checkpoints: CheckpointConfig::in_folder(self.database.with_file_name("checkpoints")),
+        };
         let shutdown = CancellationToken::new();
         let service = ulkeys_service::serve(listener, Arc::new(store), config, shutdown.clone());
         let server = tokio::spawn(self.clone().supervise(service));

@@ -1,7 +1,7 @@
 //! The serving processes: ours with its bare routes, and better-auth's.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Limits;
 use ulkeys_domain::wire::{AccountSummary, ResourceCounts};
-use ulkeys_service::{Account, Config, SessionToken, serve, system_clock};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, serve, system_clock};
 use ulkeys_store::SqliteStore;
 use zeroizing_alloc::ZeroAlloc;
 
@@ -116,17 +116,24 @@ pub async fn serve_ours(database: &Path) -> Result<()> {
         empty,
         keys: Vec::new(),
     };
-    tokio::spawn(serve(service, Arc::new(store), config(session), CancellationToken::new()));
+    let config = config(session, database.with_file_name("checkpoints"));
+    tokio::spawn(serve(service, Arc::new(store), config, CancellationToken::new()));
     tokio::spawn(async { axum::serve(bare, bare_routes()).await });
     println!("{}", serde_json::to_string(&ready)?);
     tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
     Ok(())
 }
 
-fn config(session: SessionToken) -> Config {
+fn config(session: SessionToken, checkpoints: PathBuf) -> Config {
     let account = Account { username: "bench".into(), name: "bench".into() };
     // Counted for each request, and so high that none is reached.
-    Config { session, account, clock: system_clock, limits: Limits::uniform(u32::MAX) }
+    Config {
+        session,
+        account,
+        clock: system_clock,
+        limits: Limits::uniform(u32::MAX),
+        checkpoints: CheckpointConfig::in_folder(checkpoints),
+    }
 }
 
 /// What axum costs by itself: the same answer as the service's to `GET /api/account/summary`, and the smallest one.

@@ -9,6 +9,7 @@ mod input;
 mod keyring;
 mod memory;
 mod process;
+mod service;
 mod ul;
 
 pub use app::{App, AppOptions, binary, tools};
@@ -16,4 +17,5 @@ pub use desktop::Desktop;
 pub use keyring::Keyring;
 pub use memory::hits_in_memory;
 pub use process::{Child, Process, descendants, free_port, signal};
+pub use service::Service;
 pub use ul::{UlOutput, ul};

@@ -4,6 +4,7 @@ mod run;
 mod setup;
 mod shell;
 mod test;
+mod yolo;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -38,6 +39,8 @@ enum Task {
     },
     /// Take the README's pictures again, from the real window.
     Screenshots,
+    /// Train with the real `yolo` (6 GB of PyTorch are installed first), with and without the right key.
+    Yolo,
     /// Write TypeScript's view of the Rust types again.
     Bindings,
 }
@@ -62,6 +65,7 @@ fn main() -> Result<()> {
             app(false)?;
             cargo(&["run", "--package", "ulkeys-tests", "--bin", "screenshots"]).run()
         }
+        Task::Yolo => yolo::yolo(),
         Task::Bindings => {
             setup::for_running()?;
             shell::ui(&["run", "build"]).run()?;

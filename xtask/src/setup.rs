@@ -70,7 +70,8 @@ fn tools() -> PathBuf {
     target().join("tools")
 }
 
-fn install_packages(packages: &[&str]) -> Result<()> {
+/// Asks apt for packages that are missing.
+pub fn install_packages(packages: &[&str]) -> Result<()> {
     if !is_installed("apt-get") {
         eprintln!("Not a Debian or Ubuntu machine: please install the equivalents of {}", packages.join(" "));
         return Ok(());
@@ -123,14 +124,19 @@ fn install_german() -> Result<()> {
 }
 
 fn install_ul_client() -> Result<()> {
-    let environment = tools().join("ul");
-    let mark = environment.join(UL_CLIENT);
+    install_python("ul", UL_CLIENT)
+}
+
+/// Installs a Python package into an environment of its own below `target/tools`.
+pub fn install_python(name: &str, package: &str) -> Result<()> {
+    let environment = tools().join(name);
+    let mark = environment.join(package);
     if mark.exists() {
         return Ok(());
     }
     Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment).run()?;
     let pip = environment.join("bin/pip");
-    Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", UL_CLIENT]).run()?;
+    Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", package]).run()?;
     Ok(std::fs::write(mark, "")?)
 }
 

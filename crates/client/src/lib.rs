@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: any knowledge of where the service runs or who embeds it, and any logging of its answers.
 
+mod training;
+
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, future};
@@ -14,6 +16,8 @@ use ulkeys_domain::wire::{
     ActivityPage, ApiKey, CreateKey, CreatedKey, Diagnose, Diagnosis, ErrorBody, KeyEvent, KeyList, KeyUsage,
     RenameKey, RevokedKey,
 };
+
+pub use training::RunQuery;
 
 /// The longest wait for an answer; the service answers within milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod scope;
 pub mod secret;
 pub mod time;
+pub mod training;
 pub mod verdict;
 pub mod wire;
 

@@ -107,6 +107,25 @@ pub fn appears_in(text: &str) -> bool {
     text.as_bytes().windows(LEN).any(|window| Secret::parse(window).is_ok())
 }
 
+/// The text with `ul_…` in place of each complete key, for texts that others wrote and we keep.
+pub fn redact(text: &str) -> String {
+    let mut rest = text;
+    let mut clean = String::with_capacity(text.len());
+    while let Some(at) = rest.find("ul_") {
+        let is_key = rest.as_bytes()[at..].get(..LEN).is_some_and(|window| Secret::parse(window).is_ok());
+        let (before, after) = rest.split_at(if is_key { at } else { at + PREFIX.len() });
+        clean.push_str(before);
+        rest = after;
+        if is_key {
+            clean.push_str("ul_…");
+            // A key is ASCII: its end is a character's end.
+            rest = &after[LEN..];
+        }
+    }
+    clean.push_str(rest);
+    clean
+}
+
 /// SHA-256 of a key's text (FIPS 180-4).
 ///
 /// A key carries 160 random bits, so a fast hash is safe to store: guessing is hopeless at any speed, and a slow hash
@@ -249,6 +268,7 @@ mod tests {
         assert!(appears_in(SAMPLE));
         assert!(appears_in(&format!("export KEY=\"{SAMPLE}\"")));
         assert!(!appears_in(&SAMPLE[..42]));
+        assert_eq!(redact(&format!("ul_{SAMPLE}é{SAMPLE}0 ul_")), "ul_ul_…éul_…0 ul_");
     }
 
     proptest! {
@@ -272,6 +292,12 @@ mod tests {
                 prop_assert!(position >= 3 && is_lower_hex(byte));
                 prop_assert_ne!(other.hash(), Secret::parse(SAMPLE.as_bytes()).expect("valid").hash());
             }
+        }
+
+        #[test]
+        fn no_key_is_left_in_a_redacted_text(text in "(ul_|[0-9a-f]{40}|é|.){0,12}") {
+            prop_assert!(!appears_in(&redact(&text)));
+            prop_assert!(appears_in(&text) || redact(&text) == text);
         }
 
         #[test]

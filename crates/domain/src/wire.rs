@@ -4,6 +4,7 @@
 
 mod diagnosis;
 mod introspection;
+pub mod training;
 mod usage;
 
 use std::fmt;

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use ulkeys_domain::limit::Standing;
 use ulkeys_domain::verdict::{Outcome, Refusal};
-use ulkeys_domain::{Category, KeyHash, KnownKey, Scope, Secret, policy};
+use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Secret, policy};
 
 use crate::agent;
 use crate::error::{ApiError, limit_headers};
@@ -29,6 +29,16 @@ pub(crate) enum Caller {
     Session,
     /// The holder of an active key whose scopes allow this request.
     Key { key: Arc<KnownKey>, hash: KeyHash },
+}
+
+impl Caller {
+    /// The key; `None` for the app.
+    pub(crate) fn key_id(&self) -> Option<&KeyId> {
+        match self {
+            Self::Session => None,
+            Self::Key { key, .. } => Some(&key.id),
+        }
+    }
 }
 
 /// What a key is asked to open.

@@ -4,25 +4,26 @@ use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
 use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// Bytes of a body, at most.
-pub(crate) const MAX: usize = 64 * 1024;
+/// Bytes of a body, at most, where a route allows no more.
+const USUAL: usize = 64 * 1024;
 /// How long a peer may take to send a body.
 const TIME: Duration = Duration::from_secs(15);
 
-/// The bytes of a body.
-pub(crate) struct Raw(pub(crate) Bytes);
+/// The bytes of a body, `MAX` at most.
+pub(crate) struct Raw<const MAX: usize = USUAL>(pub(crate) Bytes);
 
-impl FromRequest<AppState> for Raw {
+impl<const MAX: usize> FromRequest<AppState> for Raw<MAX> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(mut request: Request, state: &AppState) -> Result<Self, ApiError> {
+        DefaultBodyLimit::max(MAX).apply(&mut request);
         // Announced as too large: there is no need to wait for it.
         if request.body().size_hint().lower() > MAX as u64 {
             return Err(ApiError::TooLarge);
@@ -49,7 +50,7 @@ impl FromRequest<AppState> for Object {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let Raw(bytes) = Raw::from_request(request, state).await?;
+        let Raw(bytes) = Raw::<USUAL>::from_request(request, state).await?;
         read_object(&bytes).map(Self).map_err(ApiError::Invalid)
     }
 }

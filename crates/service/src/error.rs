@@ -1,5 +1,6 @@
 //! Refusals and failures as HTTP answers. Texts are those of the protocol; causes of failures go to the log only.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use axum::Json;
@@ -20,13 +21,21 @@ pub(crate) enum ApiError {
     /// Which field is wrong, and why.
     Invalid(String),
     TooLarge,
-    /// The body did not come in time.
+    /// An uploaded file has more bytes than this.
+    FileTooLarge(u64),
+    /// A client that was to send a body did not do so in time.
     TooSlow,
+    /// Too many uploads were asked for and not made.
+    TooManyUploads,
     NotFound,
     MethodNotAllowed,
     Store(StoreError),
     /// The operating system gave no randomness.
     NoRandomness,
+    /// The disk, or the system.
+    Io(std::io::Error),
+    /// The service is being shut down.
+    Stopping,
 }
 
 impl From<Refusal> for ApiError {
@@ -50,8 +59,18 @@ impl IntoResponse for ApiError {
             Self::TooLarge => {
                 answer(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, "The request body is too large")
             }
-            Self::TooSlow => {
-                answer(StatusCode::REQUEST_TIMEOUT, ErrorCode::ValidationError, "body: did not arrive in time")
+            Self::FileTooLarge(max) => {
+                let text = format!("The file is too large: at most {max} bytes are accepted");
+                answer(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, text)
+            }
+            Self::TooSlow => answer(
+                StatusCode::REQUEST_TIMEOUT,
+                ErrorCode::ValidationError,
+                "The request body did not arrive in time",
+            ),
+            Self::TooManyUploads => {
+                let text = "Too many uploads were asked for and not made. Try again later.";
+                answer(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text)
             }
             Self::NotFound => answer(StatusCode::NOT_FOUND, ErrorCode::NotFound, "Not found"),
             Self::MethodNotAllowed => {
@@ -70,6 +89,20 @@ impl IntoResponse for ApiError {
             Self::NoRandomness => {
                 tracing::error!("the operating system gave no randomness");
                 failed()
+            }
+            Self::Io(error) => {
+                tracing::error!(%error, "a file could not be read or written");
+                match error.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                        let text = "The key service has no space left on its disk";
+                        answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::InternalError, text)
+                    }
+                    _ => failed(),
+                }
+            }
+            Self::Stopping => {
+                let text = "The key service is being stopped";
+                answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text)
             }
         }
     }
@@ -135,4 +168,20 @@ fn number(value: u32) -> HeaderValue {
 
 fn unauthorized() -> Response {
     answer(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "Invalid API key")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_an_answer_of_its_own_and_no_cause_is_told() {
+        for (kind, status) in [
+            (ErrorKind::StorageFull, StatusCode::INSUFFICIENT_STORAGE),
+            (ErrorKind::QuotaExceeded, StatusCode::INSUFFICIENT_STORAGE),
+            (ErrorKind::PermissionDenied, StatusCode::INTERNAL_SERVER_ERROR),
+        ] {
+            assert_eq!(ApiError::Io(kind.into()).into_response().status(), status, "{kind:?}");
+        }
+    }
 }

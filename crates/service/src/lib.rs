@@ -1,4 +1,5 @@
-//! The key service: accepts or refuses requests over the platform's own HTTP protocol, and manages the keys.
+//! The key service: accepts or refuses requests over the platform's own HTTP protocol, manages the keys, and keeps what
+//! training processes report with them.
 //!
 //! The same service is embedded in the app or runs alone; it knows neither a window nor a particular database.
 //! Deliberately absent: any cache of verdicts (each request asks the store, so a revocation holds at once), and any
@@ -7,6 +8,7 @@
 mod agent;
 mod auth;
 mod body;
+mod checkpoints;
 mod connections;
 mod error;
 mod guard;
@@ -16,6 +18,7 @@ mod observe;
 mod routes;
 mod session;
 mod state;
+mod uploads;
 mod uses;
 
 use std::sync::Arc;
@@ -27,8 +30,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::limit::WINDOW;
-use ulkeys_store::KeyStore;
+use ulkeys_store::Store;
 
+pub use checkpoints::CheckpointConfig;
 pub use session::SessionToken;
 pub use state::{Account, Config};
 
@@ -40,11 +44,12 @@ use state::AppState;
 /// When the listener has no local address.
 pub async fn serve(
     listener: TcpListener,
-    store: Arc<dyn KeyStore>,
+    store: Arc<dyn Store>,
     config: Config,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let state = AppState::new(store, config, listener.local_addr()?, shutdown.clone());
+    state.config.checkpoints.tidy(&*state.store).await;
     let recorder = tokio::spawn(record(state.clone()));
     tokio::spawn(sweep(state.clone()));
     let gauge = state.metrics.connections().clone();
@@ -63,7 +68,6 @@ fn router(state: AppState) -> Router {
     routes::router(state.clone())
         .layer(from_fn_with_state(state.clone(), guard::check))
         .layer(from_fn_with_state(state, observe::request))
-        .layer(axum::extract::DefaultBodyLimit::max(body::MAX))
 }
 
 /// Announces and writes what becomes of requests.

@@ -1,4 +1,5 @@
 //! Which handler answers what. Everything under `/api` is authorised first, unknown paths included.
+//! `/uploads` is outside: its addresses are permissions in themselves.
 
 mod account;
 mod activity;
@@ -8,12 +9,16 @@ mod events;
 mod forward_auth;
 mod health;
 mod introspect;
+mod model_page;
+mod runs;
+mod training;
+mod uploads;
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, delete, get, post, put};
 
 use crate::auth;
 use crate::error::ApiError;
@@ -28,6 +33,13 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api-keys/{key_id}/usage", get(activity::usage))
         .route("/activity", get(activity::list))
         .route("/diagnosis", post(diagnosis::diagnose))
+        .route("/webhooks/training/metrics", post(training::report))
+        .route("/webhooks/models/upload", post(training::ticket))
+        .route("/training/runs", get(runs::list))
+        .route("/training/runs/{run_id}", get(runs::details))
+        .route("/training/runs/{run_id}/console", get(runs::console))
+        .route("/training/runs/{run_id}/checkpoint", get(runs::checkpoint))
+        .route("/training/runs/{run_id}/cancel", post(runs::cancel))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), auth::authorize))
@@ -39,7 +51,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .fallback(not_found)
+        .route("/uploads/{capability}", put(uploads::receive))
+        .fallback(model_page::page_or_not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
 }

@@ -8,11 +8,13 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::wire::KeyEvent;
 use ulkeys_domain::{Limits, Timestamp};
-use ulkeys_store::KeyStore;
+use ulkeys_store::Store;
 
 use crate::SessionToken;
+use crate::checkpoints::CheckpointConfig;
 use crate::limits::KeyLimits;
 use crate::metrics::Metrics;
+use crate::uploads::Uploads;
 use crate::uses::Uses;
 
 /// Events that a slow reader may lag behind before it is told to list the keys again.
@@ -28,6 +30,8 @@ pub struct Config {
     pub clock: fn() -> Timestamp,
     /// How often a key, and a peer without one, may ask.
     pub limits: Limits,
+    /// Where uploaded checkpoints are kept.
+    pub checkpoints: CheckpointConfig,
 }
 
 /// The owner of the workspace.
@@ -44,13 +48,14 @@ pub struct Account {
 pub(crate) struct AppState(Arc<Shared>);
 
 pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn KeyStore>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) config: Config,
     /// Where the service listens; tells the `Host` names under which it may be reached.
     pub(crate) address: SocketAddr,
     pub(crate) uses: Uses,
     pub(crate) limits: KeyLimits,
     pub(crate) metrics: Metrics,
+    pub(crate) uploads: Uploads,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -64,16 +69,11 @@ impl Deref for AppState {
 }
 
 impl AppState {
-    pub(crate) fn new(
-        store: Arc<dyn KeyStore>,
-        config: Config,
-        address: SocketAddr,
-        shutdown: CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, config: Config, address: SocketAddr, shutdown: CancellationToken) -> Self {
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let limits = KeyLimits::new(config.limits.clone());
-        let (uses, metrics) = (Uses::default(), Metrics::new());
-        Self(Arc::new(Shared { store, config, address, uses, limits, metrics, events, shutdown }))
+        let (uses, metrics, uploads) = (Uses::default(), Metrics::new(), Uploads::default());
+        Self(Arc::new(Shared { store, config, address, uses, limits, metrics, uploads, events, shutdown }))
     }
 }
 

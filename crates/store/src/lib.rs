@@ -1,9 +1,10 @@
-//! Where keys are kept: the [`KeyStore`] trait and its implementation on SQLite.
+//! Where keys and training runs are kept: the traits [`KeyStore`] and [`RunStore`], and their implementation on SQLite.
 //!
 //! Deliberately absent: plaintext keys (a store sees hashes) and the clock (times are passed in). What a store answers is
 //! what is committed, so that a revocation holds from the moment it is acknowledged.
 
 mod error;
+mod runs;
 mod sqlite;
 mod uses;
 
@@ -14,11 +15,17 @@ use ulkeys_domain::wire::{ActivityPage, KeyUsage};
 use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
 
 pub use error::StoreError;
+pub use runs::{Feed, MAX_CONSOLE_BYTES, RunStore};
 pub use sqlite::SqliteStore;
 pub use uses::{MILLIS_PER_HOUR, Origin, Refusals, SourceUse, UseBatch, UseCount};
 
 /// The result of every store operation.
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Everything that a service keeps, in one store.
+pub trait Store: KeyStore + RunStore {}
+
+impl<T: KeyStore + RunStore> Store for T {}
 
 /// The keys of one workspace, and what became of them.
 ///

@@ -9,6 +9,7 @@ mod index;
 mod keys;
 mod open;
 mod rows;
+mod runs;
 mod uses;
 
 use std::fs::File;

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Limits;
-use ulkeys_service::{Account, Config, SessionToken, serve, system_clock};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, serve, system_clock};
 use ulkeys_store::SqliteStore;
 
 use crate::log;
@@ -41,10 +41,15 @@ impl TestService {
     }
 
     pub async fn start_in(folder: tempfile::TempDir) -> Self {
-        Self::start_with(folder, Limits::uniform(u32::MAX)).await
+        Self::start_with(folder, |_| {}).await
     }
 
-    pub async fn start_with(folder: tempfile::TempDir, limits: Limits) -> Self {
+    pub async fn start_limited(limits: Limits) -> Self {
+        Self::start_with(tempfile::tempdir().expect("temporary folder"), |config| config.limits = limits).await
+    }
+
+    /// Starts with a configuration that `change` has altered.
+    pub async fn start_with(folder: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
         log::listen();
         let store = Arc::new(SqliteStore::open(&folder.path().join("keys.db")).expect("database"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -52,7 +57,10 @@ impl TestService {
         let token = SessionToken::generate(&mut SysRng).expect("randomness");
         let session = token.expose().to_owned();
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
-        let config = Config { session: token, account, clock: system_clock, limits };
+        let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
+        let limits = Limits::uniform(u32::MAX);
+        let mut config = Config { session: token, account, clock: system_clock, limits, checkpoints };
+        change(&mut config);
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
         Self { address, session, folder, http: reqwest::Client::new(), shutdown, server }

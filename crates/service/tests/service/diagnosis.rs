@@ -16,7 +16,7 @@ async fn diagnose(service: &TestService, question: Value) -> Value {
 #[tokio::test]
 async fn each_cause_has_its_remedy() {
     let limits = Limits { predict: 1, ..Limits::default() };
-    let service = TestService::start_with(tempfile::tempdir().expect("temporary folder"), limits).await;
+    let service = TestService::start_limited(limits).await;
     let (key_id, key) = service.key("server", &["models"]).await;
     let (gone_id, gone) = service.key("gone", &["read"]).await;
     service.revoke(&gone_id).await;

@@ -56,11 +56,7 @@ async fn the_gateway_may_name_the_scopes() {
 
 #[tokio::test]
 async fn refusals_are_those_of_the_protocol() {
-    let service = TestService::start_with(
-        tempfile::tempdir().expect("temporary folder"),
-        Limits { predict: 2, ..Limits::default() },
-    )
-    .await;
+    let service = TestService::start_limited(Limits { predict: 2, ..Limits::default() }).await;
     let (key_id, key) = service.key("predictor", &["models"]).await;
     let predict = async || ask(&service, &key, "POST", "/api/models/a/predict").send().await.expect("answered");
     assert_eq!(predict().await.status(), StatusCode::NO_CONTENT);

@@ -7,10 +7,6 @@ use ulkeys_domain::{Limits, Timestamp};
 
 use crate::common::{TestService, read};
 
-async fn limited(limits: Limits) -> TestService {
-    TestService::start_with(tempfile::tempdir().expect("temporary folder"), limits).await
-}
-
 fn number(headers: &HeaderMap, name: &str) -> u64 {
     headers[name].to_str().expect("ASCII").parse().expect("a number")
 }
@@ -22,7 +18,7 @@ fn seconds_until_reset(headers: &HeaderMap) -> i64 {
 
 #[tokio::test]
 async fn the_documented_limits_hold_for_each_key_and_category() {
-    let service = limited(Limits::default()).await;
+    let service = TestService::start_limited(Limits::default()).await;
     let (_, key) = service.key("busy", &["write"]).await;
     let (_, other) = service.key("other", &["write"]).await;
     for (method, path, limit) in [
@@ -58,7 +54,7 @@ async fn the_documented_limits_hold_for_each_key_and_category() {
 
 #[tokio::test]
 async fn a_refused_request_is_not_counted_against_the_limit() {
-    let service = limited(Limits { default: 2, ..Limits::default() }).await;
+    let service = TestService::start_limited(Limits { default: 2, ..Limits::default() }).await;
     let (_, key) = service.key("reader", &["read"]).await;
     for _ in 0..5 {
         let answer = service.bearer(&key, Method::POST, "/api/models").send().await.expect("answered");
@@ -71,7 +67,7 @@ async fn a_refused_request_is_not_counted_against_the_limit() {
 /// All programs on this computer have one address: the one that guesses must not lock the others out.
 #[tokio::test]
 async fn a_peer_that_guesses_keeps_only_the_keys_that_it_uses() {
-    let service = limited(Limits { invalid_credentials: 5, ..Limits::default() }).await;
+    let service = TestService::start_limited(Limits { invalid_credentials: 5, ..Limits::default() }).await;
     let (used_id, used) = service.key("in use", &["read"]).await;
     let (_, unused) = service.key("not used yet", &["read"]).await;
     assert_eq!(service.summary(&used).await.status(), StatusCode::OK);

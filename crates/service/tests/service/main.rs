@@ -3,6 +3,7 @@
 mod activity;
 mod api_keys;
 mod authentication;
+mod checkpoint_files;
 mod common;
 mod diagnosis;
 mod events;
@@ -14,3 +15,6 @@ mod log;
 mod observability;
 mod revocation_under_load;
 mod robustness;
+mod runs;
+mod training;
+mod uploads;

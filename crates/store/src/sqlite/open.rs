@@ -16,6 +16,7 @@ const APPLICATION_ID: i32 = 0x554C_4B59;
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0001_keys.sql")),
     M::up(include_str!("../../migrations/sqlite/0002_usage.sql")),
+    M::up(include_str!("../../migrations/sqlite/0003_training.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 /// How long to wait for another process's write before reporting the database as locked.

@@ -1,0 +1,74 @@
+//! Training runs: what the service knows of them, and stopping one.
+
+use futures_util::{Stream, TryStreamExt as _};
+use reqwest::Method;
+use ulkeys_domain::KeyId;
+use ulkeys_domain::training::{Console, RunId};
+use ulkeys_domain::wire::training::{CancelledRun, TrainingRunDetails, TrainingRunList};
+
+use crate::{Client, ClientError, refusal};
+
+/// Which page of which runs.
+#[derive(Debug, Clone, Default)]
+pub struct RunQuery {
+    /// Only those that this key fed.
+    pub key: Option<KeyId>,
+    /// At most so many, 1 to 200; the service's own number when not given.
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+impl Client {
+    /// A page of runs, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn list_runs(&self, query: &RunQuery) -> Result<TrainingRunList, ClientError> {
+        let key = query.key.as_ref().map(|key| ("keyId", key.to_string()));
+        let limit = query.limit.map(|limit| ("limit", limit.to_string()));
+        let cursor = query.cursor.as_ref().map(|cursor| ("cursor", cursor.clone()));
+        let query: Vec<_> = key.into_iter().chain(limit).chain(cursor).collect();
+        self.repeatable(|| self.request(Method::GET, "/api/training/runs").query(&query)).await
+    }
+
+    /// Everything about a run but its console.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn run(&self, run: RunId) -> Result<TrainingRunDetails, ClientError> {
+        self.repeatable(|| self.request(Method::GET, &format!("/api/training/runs/{run}"))).await
+    }
+
+    /// The console output of a run, as far as it is kept.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn run_console(&self, run: RunId) -> Result<Console, ClientError> {
+        self.repeatable(|| self.request(Method::GET, &format!("/api/training/runs/{run}/console"))).await
+    }
+
+    /// The bytes of a run's saved checkpoint, in pieces.
+    ///
+    /// # Errors
+    /// [`ClientError`] when there is none, or, in the stream, when the connection breaks.
+    pub async fn run_checkpoint(
+        &self,
+        run: RunId,
+    ) -> Result<impl Stream<Item = Result<impl AsRef<[u8]> + use<>, ClientError>> + Send + use<>, ClientError> {
+        let request = self.authorized(Method::GET, &format!("/api/training/runs/{run}/checkpoint"));
+        let response = request.send().await.map_err(ClientError::Unreachable)?;
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        Ok(response.bytes_stream().map_err(ClientError::Unreachable))
+    }
+
+    /// Tells a run to stop at its next event; once more for one that was told is no error.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn cancel_run(&self, run: RunId) -> Result<CancelledRun, ClientError> {
+        self.repeatable(|| self.request(Method::POST, &format!("/api/training/runs/{run}/cancel"))).await
+    }
+}

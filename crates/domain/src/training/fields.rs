@@ -1,0 +1,175 @@
+//! Reading fields of an untrusted JSON object: each with its bound, and errors that name the field and never its content.
+
+use serde_json::{Map, Value};
+
+use crate::secret;
+
+/// The deepest nesting of a value that is kept as it came.
+const MAX_DEPTH: usize = 16;
+
+/// Why a body is not understood: `field: reason`. Never repeats what was sent, which may be a secret in the wrong place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct FieldError {
+    /// Path of the field from the body's root, such as `data.epoch`.
+    pub field: &'static str,
+    /// Completes the sentence.
+    pub reason: String,
+}
+
+pub(super) type Result<T> = std::result::Result<T, FieldError>;
+
+pub(super) fn wrong(field: &'static str, reason: impl Into<String>) -> FieldError {
+    FieldError { field, reason: reason.into() }
+}
+
+/// The fields of one object that are not read yet. Paths are written in full; `null` counts as absent.
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    pub(super) fn of_body(body: &[u8]) -> Result<Self> {
+        let body: Value = serde_json::from_slice(body).map_err(|error| {
+            wrong("body", format!("is not JSON (line {}, column {})", error.line(), error.column()))
+        })?;
+        match body {
+            Value::Object(fields) => Ok(Self(fields)),
+            _ => Err(wrong("body", "must be a JSON object")),
+        }
+    }
+
+    fn take(&mut self, path: &'static str) -> Option<Value> {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// A text of at most `max` bytes, without keys and NUL characters (which PostgreSQL cannot keep).
+    pub(super) fn text(&mut self, path: &'static str, max: usize) -> Result<Option<String>> {
+        match self.take(path) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.len() > max => Err(wrong(path, format!("must have at most {max} bytes"))),
+            Some(Value::String(mut text)) => {
+                clean_text(&mut text);
+                Ok(Some(text))
+            }
+            Some(_) => Err(wrong(path, "must be a text")),
+        }
+    }
+
+    /// A name that ends up in addresses or lists: bounded, and not a key pasted in the wrong place.
+    pub(super) fn name(&mut self, path: &'static str) -> Result<Option<String>> {
+        match self.take(path) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.len() > 256 => Err(wrong(path, "must have at most 256 bytes")),
+            Some(Value::String(text)) if secret::appears_in(&text) => Err(wrong(path, "must not contain an API key")),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(wrong(path, "must be a text")),
+        }
+    }
+
+    /// A whole number from 0 to `max`.
+    pub(super) fn count(&mut self, path: &'static str, max: u64) -> Result<Option<u64>> {
+        match self.take(path).map(|value| value.as_u64().filter(|count| *count <= max)) {
+            None => Ok(None),
+            Some(Some(count)) => Ok(Some(count)),
+            Some(None) => Err(wrong(path, format!("must be a whole number from 0 to {max}"))),
+        }
+    }
+
+    pub(super) fn number(&mut self, path: &'static str) -> Result<Option<f64>> {
+        match self.take(path).map(|value| value.as_f64()) {
+            None => Ok(None),
+            Some(Some(number)) => Ok(Some(number)),
+            Some(None) => Err(wrong(path, "must be a number or null")),
+        }
+    }
+
+    pub(super) fn object(&mut self, path: &'static str) -> Result<Option<Self>> {
+        match self.take(path) {
+            None => Ok(None),
+            Some(Value::Object(fields)) => Ok(Some(Self(fields))),
+            Some(_) => Err(wrong(path, "must be an object")),
+        }
+    }
+
+    pub(super) fn list(&mut self, path: &'static str, max: usize) -> Result<Option<Vec<Value>>> {
+        match self.take(path) {
+            None => Ok(None),
+            Some(Value::Array(list)) if list.len() > max => {
+                Err(wrong(path, format!("must have at most {max} entries")))
+            }
+            Some(Value::Array(list)) => Ok(Some(list)),
+            Some(_) => Err(wrong(path, "must be a list")),
+        }
+    }
+
+    /// Any value, kept as it came but for keys in its texts; about `max` bytes, at most [`MAX_DEPTH`] deep.
+    pub(super) fn json(&mut self, path: &'static str, max: usize) -> Result<Option<Value>> {
+        self.take(path).map(|value| clean(path, value, max)).transpose()
+    }
+
+    /// Everything that is left, as one value.
+    pub(super) fn rest(self, path: &'static str, max: usize) -> Result<Value> {
+        clean(path, Value::Object(self.0), max)
+    }
+
+    pub(super) fn into_entries(self) -> Map<String, Value> {
+        self.0
+    }
+}
+
+/// The value without keys in its texts, if it is small enough.
+pub(super) fn clean(path: &'static str, mut value: Value, max: usize) -> Result<Value> {
+    let mut left = max;
+    match clean_value(&mut value, MAX_DEPTH, &mut left) {
+        Ok(()) => Ok(value),
+        Err(TooMuch::Deep) => Err(wrong(path, format!("must be nested at most {MAX_DEPTH} deep"))),
+        Err(TooMuch::Large) => Err(wrong(path, "is too large")),
+    }
+}
+
+enum TooMuch {
+    Deep,
+    Large,
+}
+
+/// Recursion is bounded by `depth`, and size by `left`: roughly the bytes that the value takes as JSON.
+fn clean_value(value: &mut Value, depth: usize, left: &mut usize) -> std::result::Result<(), TooMuch> {
+    let mut spend = |bytes: usize| left.checked_sub(bytes).map(|rest| *left = rest).ok_or(TooMuch::Large);
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => spend(2),
+        Value::String(text) => {
+            spend(text.len() + 3)?;
+            clean_text(text);
+            Ok(())
+        }
+        Value::Array(list) => {
+            spend(3)?;
+            let depth = depth.checked_sub(1).ok_or(TooMuch::Deep)?;
+            list.iter_mut().try_for_each(|value| clean_value(value, depth, left))
+        }
+        Value::Object(fields) => {
+            spend(3 + fields.keys().map(|name| name.len() + 4).sum::<usize>())?;
+            let depth = depth.checked_sub(1).ok_or(TooMuch::Deep)?;
+            if fields.keys().any(|name| is_unclean(name)) {
+                *fields = std::mem::take(fields).into_iter().map(|(name, value)| (cleaned(name), value)).collect();
+            }
+            fields.values_mut().try_for_each(|value| clean_value(value, depth, left))
+        }
+    }
+}
+
+/// Whether a text may need cleaning; quick, for the many that do not.
+fn is_unclean(text: &str) -> bool {
+    text.contains('\0') || text.contains("ul_")
+}
+
+fn clean_text(text: &mut String) {
+    if is_unclean(text) {
+        *text = secret::redact(text).replace('\0', "\u{FFFD}");
+    }
+}
+
+pub(super) fn cleaned(mut text: String) -> String {
+    clean_text(&mut text);
+    text
+}

@@ -1,0 +1,83 @@
+//! Answers about training runs.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::training::{ModelId, RunDetails, RunId, RunStatus, RunSummary, Slug};
+
+/// Answer of `POST /api/webhooks/training/metrics`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventReceipt {
+    /// Always `true`.
+    pub received: bool,
+    /// The event's name.
+    pub event: String,
+    /// To be sent with each further event of this run.
+    pub model_id: ModelId,
+    /// To be sent with uploads and the end of the run.
+    pub run_id: RunId,
+    /// The model's slug in its project.
+    pub model_slug: Slug,
+    /// Where a person is told more.
+    pub model_url: String,
+    /// Whether the process is to stop.
+    pub cancelled: bool,
+}
+
+/// Answer of `POST /api/webhooks/models/upload`. Holds a capability: no `Debug`, so that no log gets it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadTicket {
+    /// Where to PUT the bytes, without further credentials, within the hour.
+    pub upload_url: String,
+    /// What `checkpoint_saved` hands back as `modelPath`.
+    pub gcs_path: String,
+    /// What `checkpoint_saved` hands back as `uploadPath`.
+    pub upload_path: String,
+    /// The model.
+    pub model_id: ModelId,
+}
+
+/// Answer of `GET /api/training/runs`: a page of them, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainingRunList {
+    /// The runs.
+    pub runs: Vec<TrainingRun>,
+    /// The `cursor` of the next page; `null` after the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A line in the list of runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainingRun {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub summary: RunSummary,
+    /// The address that the training process prints.
+    pub model_url: String,
+}
+
+/// Answer of `GET /api/training/runs/{runId}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainingRunDetails {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub details: RunDetails,
+    /// The address that the training process prints.
+    pub model_url: String,
+}
+
+/// Answer of `POST /api/training/runs/{runId}/cancel`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelledRun {
+    /// The run.
+    #[ts(type = "number")]
+    pub run_id: RunId,
+    /// `cancelled`, or how it had ended before.
+    pub status: RunStatus,
+}

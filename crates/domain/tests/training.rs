@@ -1,0 +1,189 @@
+//! Reading what training processes report: a recorded run, every rule, and whatever anybody may send.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use ulkeys_domain::secret;
+use ulkeys_domain::training::{Change, Event, Report, Target, UploadRequest};
+
+/// Every request of a real run of three epochs (8.4.190), one JSON object a line.
+const RECORDED: &str = include_str!("../../../tests/fixtures/yolo-train-3-epochs.ndjson");
+const KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
+
+fn parse(body: &Value) -> Result<Report, String> {
+    Report::parse(&serde_json::to_vec(body).expect("serialises")).map_err(|error| error.to_string())
+}
+
+fn event(event: &str, data: Value) -> Result<Event, String> {
+    parse(&json!({ "modelId": "m", "event": event, "data": data })).map(|report| report.event)
+}
+
+#[test]
+fn a_recorded_run_is_understood() {
+    let mut names = Vec::new();
+    for line in RECORDED.lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        let body = serde_json::to_vec(&line["body"]).expect("serialises");
+        match line["path"].as_str() {
+            Some("/api/webhooks/training/metrics") => {
+                let report = Report::parse(&body).expect("understood");
+                names.push(report.event.name());
+                if let Event::Change(Change::Epoch(epoch)) = report.event {
+                    let sent = line["body"]["data"]["metrics"].as_object().expect("metrics");
+                    assert_eq!(epoch.metrics.len(), sent.len());
+                    assert!(
+                        epoch.metrics.iter().all(|(name, value)| value.map_or(Value::Null, Value::from) == sent[name])
+                    );
+                }
+            }
+            Some("/api/webhooks/models/upload") => {
+                let request = UploadRequest::parse(&body).expect("understood");
+                assert_eq!((request.filename.as_str(), request.run.map(|run| run.get())), ("best.pt", Some(1)));
+            }
+            _ => assert_eq!(line["method"], "PUT"),
+        }
+    }
+    let count = |name| names.iter().filter(|other| **other == name).count();
+    assert_eq!((count("training_started"), count("epoch_end"), count("training_complete")), (1, 4, 1));
+}
+
+#[test]
+fn the_place_of_a_model_is_read_in_each_way_that_clients_write_it() {
+    let target = |body: Value| {
+        let mut body = body;
+        body["event"] = json!("training_progress");
+        body["data"] = json!({});
+        parse(&body).map(|report| match report.target {
+            Target::Model(id) => id.as_str().to_owned(),
+            Target::Named { project, name } => format!("{project}/{name}"),
+        })
+    };
+    assert_eq!(target(json!({"project": "username/project", "name": "exp1"})), Ok("project/exp1".into()));
+    assert_eq!(target(json!({"project": "My Project"})), Ok("my-project/train".into()));
+    assert_eq!(target(json!({"project": "学習", "name": null})), Ok("project/train".into()));
+    assert_eq!(target(json!({"modelId": "m1", "project": 7})), Ok("m1".into()));
+    assert_eq!(target(json!({"modelId": null})), Err("project: is required without a modelId".into()));
+    assert_eq!(target(json!({"project": KEY})), Err("project: must not contain an API key".into()));
+    assert_eq!(
+        target(json!({"project": "p", "name": "x".repeat(257)})),
+        Err("name: must have at most 256 bytes".into())
+    );
+    assert_eq!(target(json!({"modelId": "m".repeat(65)})), Err("modelId: must have at most 64 bytes".into()));
+}
+
+#[test]
+fn each_wrong_field_is_named_and_its_content_is_not_repeated() {
+    for (name, data, error) in [
+        ("training_started", json!({"epochs": -1}), "data.epochs: must be a whole number from 0 to 20000"),
+        ("training_started", json!({"device": 3}), "data.device: must be a text"),
+        ("training_started", json!({"trainArgs": "x".repeat(70_000)}), "data.trainArgs: is too large"),
+        ("epoch_end", json!({}), "data.epoch: is required"),
+        ("epoch_end", json!({"epoch": 1.5}), "data.epoch: must be a whole number from 0 to 20000"),
+        ("epoch_end", json!({"epoch": 20_001}), "data.epoch: must be a whole number from 0 to 20000"),
+        ("epoch_end", json!({"epoch": 0, "metrics": [1]}), "data.metrics: must be an object"),
+        ("epoch_end", json!({"epoch": 0, "metrics": {"hidden": "hidden"}}), "data.metrics: must be numbers or null"),
+        ("epoch_end", json!({"epoch": 0, "fitness": "hidden"}), "data.fitness: must be a number or null"),
+        ("epoch_end", json!({"epoch": 0, "system": "x".repeat(8_200)}), "data.system: is too large"),
+        ("console_output", json!({"chunkId": 1}), "data.content: is required"),
+        ("console_output", json!({"content": "x".repeat(262_145)}), "data.content: must have at most 262144 bytes"),
+        ("checkpoint_saved", json!({"runId": 1}), "data.modelPath: is required"),
+        (
+            "checkpoint_saved",
+            json!({"runId": "hidden"}),
+            "data.runId: must be a whole number from 0 to 9007199254740991",
+        ),
+        ("training_complete", json!({"classNames": "hidden"}), "data.classNames: must be a list"),
+        ("training_complete", json!({"classNames": [1]}), "data.classNames: must be texts of at most 256 bytes"),
+        ("training_complete", json!({"plots": {}}), "data.plots: must be a list"),
+    ] {
+        assert_eq!(event(name, data).map(|_| ()), Err(error.to_owned()));
+    }
+    let many: serde_json::Map<_, _> = (0..129).map(|number| (number.to_string(), json!(0))).collect();
+    let error = event("epoch_end", json!({"epoch": 0, "metrics": many})).err();
+    assert_eq!(error.as_deref(), Some("data.metrics: must have at most 128 entries"));
+    let error = event("epoch_end", json!({"epoch": 0, "metrics": {"m".repeat(65): 0}})).err();
+    assert_eq!(error.as_deref(), Some("data.metrics: must have names of at most 64 bytes"));
+    let unknown = event("hidden", json!({})).expect_err("refused");
+    assert!(unknown.starts_with("event: must be training_started, ") && !unknown.contains("hidden"), "{unknown}");
+    for body in
+        [json!({"modelId": "m", "event": "epoch_end"}), json!({"modelId": "m", "event": "epoch_end", "data": []})]
+    {
+        assert!(parse(&body).expect_err("refused").starts_with("data: "));
+    }
+    assert_eq!(parse(&json!([])), Err("body: must be a JSON object".into()));
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let nested = |depth: usize| (0..depth).fold(json!(0), |inner, _| json!([inner]));
+    assert!(event("training_complete", json!({"results": nested(16)})).is_ok());
+    let error = event("training_complete", json!({"results": nested(17)})).err();
+    assert_eq!(error.as_deref(), Some("data.results: must be nested at most 16 deep"));
+    let deepest = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(Report::parse(deepest.as_bytes()).is_err());
+}
+
+#[test]
+fn what_was_not_finite_is_null_and_nothing_else_is_lost() {
+    let data = json!({"epoch": 3, "metrics": {"a": null, "b": 0.1}, "fitness": null, "new_field": {"ignored": true}});
+    let Ok(Event::Change(Change::Epoch(epoch))) = event("epoch_end", data) else { panic!("understood") };
+    assert_eq!(epoch.epoch, 3);
+    assert_eq!((epoch.metrics["a"], epoch.metrics["b"], epoch.fitness), (None, Some(0.1), None));
+}
+
+#[test]
+fn no_key_is_kept() {
+    let data = json!({ "trainArgs": {"note": format!("key {KEY}!")}, "environment": {KEY: [KEY]}, "device": KEY });
+    let Ok(Event::Started(start)) = event("training_started", data) else { panic!("understood") };
+    assert_eq!(start.train_args, Some(json!({"note": "key ul_…!"})));
+    assert!(!secret::appears_in(&format!("{start:?}")));
+    let Ok(Event::Change(Change::Console(part))) = event("console_output", json!({"content": format!("{KEY}\0")}))
+    else {
+        panic!("understood")
+    };
+    assert_eq!(part.content, "ul_…\u{FFFD}");
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+        Just(Value::from(KEY)),
+    ];
+    let name = prop_oneof![
+        "(event|data|modelId|runId|project|name|epoch|metrics|content|chunkId|results|plots|classNames|filename)",
+        ".{0,6}"
+    ];
+    leaf.prop_recursive(6, 60, 8, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::btree_map(name.clone(), inner, 0..6)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_judged_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = (Report::parse(&bytes), UploadRequest::parse(&bytes));
+    }
+
+    #[test]
+    fn any_json_is_judged_without_panic(body in any_json()) {
+        let bytes = serde_json::to_vec(&body).expect("serialises");
+        let _ = (Report::parse(&bytes), UploadRequest::parse(&bytes));
+    }
+
+    #[test]
+    fn any_data_of_any_event_leaves_no_key(data in any_json(), name in "training_started|training_progress|epoch_end|\
+        system_metrics|console_output|checkpoint_saved|training_complete|training_failed") {
+        if let Ok(event) = event(&name, data) {
+            let text = format!("{event:?}");
+            prop_assert_eq!(event.name(), name);
+            prop_assert!(!secret::appears_in(&text));
+        }
+    }
+}

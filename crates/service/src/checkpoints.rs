@@ -1,0 +1,174 @@
+//! The files of uploaded checkpoints: one folder, for the owner alone, each file under an identifier of ours.
+//!
+//! A file appears under its identifier when all of it is on the disk, and not before. What does not get that far has a
+//! temporary name and is removed: when its request ends, or, after a kill, at the next start.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt as _;
+use ulkeys_domain::training::CheckpointId;
+use ulkeys_store::RunStore;
+
+/// What an unfinished file is called: this, something random, and [`UNFINISHED_END`].
+const UNFINISHED: &str = ".incoming-";
+const UNFINISHED_END: &str = ".part";
+
+/// Where checkpoints are kept, and what is accepted.
+#[derive(Debug, Clone)]
+pub struct CheckpointConfig {
+    /// Made when missing, with mode 0700. Nothing else should be in it.
+    pub folder: PathBuf,
+    /// The largest file, in bytes.
+    pub max_bytes: u64,
+    /// How long a client may send nothing before it is given up.
+    pub max_silence: Duration,
+}
+
+impl CheckpointConfig {
+    /// Files of at most 2 GiB in `folder`, from clients that pause for at most a minute.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), max_bytes: 2 << 30, max_silence: Duration::from_secs(60) }
+    }
+}
+
+/// Why a file is not there.
+pub(crate) enum ReceiveError {
+    /// More bytes than are accepted.
+    TooLarge,
+    /// The connection broke, or what came was no body.
+    Interrupted,
+    /// Nothing came for too long.
+    Silent,
+    /// Our own folder or disk.
+    Disk(io::Error),
+}
+
+impl From<io::Error> for ReceiveError {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// A file that arrived and has no place yet. Dropping it removes it.
+pub(crate) struct Received {
+    file: NamedTempFile,
+    pub(crate) size: u64,
+}
+
+impl CheckpointConfig {
+    /// Writes a body to a temporary file. Whenever this ends early, even by being dropped, nothing is left.
+    pub(crate) async fn receive(&self, body: Body) -> Result<Received, ReceiveError> {
+        let config = self.clone();
+        let file = blocking(move || {
+            make_private(&config.folder)?;
+            // Mode 0600.
+            tempfile::Builder::new().prefix(UNFINISHED).suffix(UNFINISHED_END).tempfile_in(&config.folder)
+        })
+        .await?;
+        let mut writer = tokio::fs::File::from_std(file.as_file().try_clone()?);
+        let mut stream = body.into_data_stream();
+        let mut size = 0;
+        loop {
+            let next = tokio::time::timeout(self.max_silence, stream.next());
+            let Some(bytes) = next.await.map_err(|_| ReceiveError::Silent)? else {
+                break;
+            };
+            let bytes = bytes.map_err(|_| ReceiveError::Interrupted)?;
+            size += bytes.len() as u64;
+            if size > self.max_bytes {
+                return Err(ReceiveError::TooLarge);
+            }
+            writer.write_all(&bytes).await?;
+        }
+        // Also brings an error of the last write, which happens behind its call.
+        writer.flush().await?;
+        Ok(Received { file, size })
+    }
+
+    /// Puts a file where it belongs. When this returns, it survives a loss of power.
+    pub(crate) async fn keep(&self, received: Received, id: &CheckpointId) -> io::Result<()> {
+        let (folder, path) = (self.folder.clone(), self.path(id));
+        blocking(move || {
+            received.file.as_file().sync_all()?;
+            received.file.persist(path).map_err(|error| error.error)?;
+            sync_folder(&folder)
+        })
+        .await
+    }
+
+    /// Opens a file for reading; also gives its size in bytes.
+    pub(crate) async fn open(&self, id: &CheckpointId) -> io::Result<(tokio::fs::File, u64)> {
+        let file = tokio::fs::File::open(self.path(id)).await?;
+        let size = file.metadata().await?.len();
+        Ok((file, size))
+    }
+
+    /// Removes a file that is no longer needed. One that cannot be removed now is removed at the next start.
+    pub(crate) async fn remove(&self, id: &CheckpointId) {
+        let removed = tokio::fs::remove_file(self.path(id)).await;
+        if let Err(error) = removed.or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        }) {
+            tracing::warn!(%error, checkpoint = id.as_str(), "a checkpoint's file is not removed yet");
+        }
+    }
+
+    /// Makes the folder, and removes what a kill left in it: unfinished files, and those that the store does not know.
+    /// A problem is logged and no more: keys are served without checkpoints, too.
+    pub(crate) async fn tidy(&self, store: &dyn RunStore) {
+        let known = match store.checkpoints_with_file().await {
+            Ok(known) => known,
+            Err(error) => return tracing::error!(%error, "the checkpoints are not known"),
+        };
+        let folder = self.folder.clone();
+        let tidied = blocking(move || {
+            make_private(&folder)?;
+            for entry in folder.read_dir()? {
+                let name = entry?.file_name();
+                let Some(name) = name.to_str() else {
+                    continue;
+                };
+                let is_unfinished = name.starts_with(UNFINISHED) && name.ends_with(UNFINISHED_END);
+                // A name that we never give is somebody else's file.
+                let is_unknown = CheckpointId::parse(name).is_some_and(|id| !known.contains(&id));
+                if is_unfinished || is_unknown {
+                    std::fs::remove_file(folder.join(name))?;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = tidied.await {
+            tracing::error!(%error, folder = %self.folder.display(), "the folder of checkpoints cannot be used");
+        }
+    }
+
+    fn path(&self, id: &CheckpointId) -> PathBuf {
+        self.folder.join(id.as_str())
+    }
+}
+
+/// Makes a folder, and those above it, for the owner alone; one that is there is closed to others.
+fn make_private(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)?;
+    #[cfg(unix)]
+    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(())
+}
+
+/// A new name is on the disk when its folder is (fsync(2)). Windows has no such call and needs none.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}

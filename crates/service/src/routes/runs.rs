@@ -1,0 +1,108 @@
+//! `/api/training/runs`: what is known of each run, its console and checkpoint, and stopping one.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::header::{
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use serde::Deserialize;
+use tokio_util::io::ReaderStream;
+use ulkeys_domain::KeyId;
+use ulkeys_domain::training::{Console, FileName, RunId};
+use ulkeys_domain::wire::training::{CancelledRun, TrainingRun, TrainingRunDetails, TrainingRunList};
+
+use super::training::model_url;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Runs on a page: when the request does not say, and at most.
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 200;
+
+type RunPath = Result<Path<String>, PathRejection>;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListQuery {
+    key_id: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// A page of runs, newest first.
+pub(super) async fn list(
+    State(state): State<AppState>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<TrainingRunList>, ApiError> {
+    let invalid = |why: &str| ApiError::Invalid(why.to_owned());
+    let Query(query) =
+        query.map_err(|_| invalid("query: keyId, limit and cursor may each be given once, as a text"))?;
+    let read_key = |text: String| KeyId::parse(&text).ok_or_else(|| invalid("keyId: is not the identifier of a key"));
+    let key = query.key_id.map(read_key).transpose()?;
+    let read_cursor = |text: String| RunId::parse(&text).ok_or_else(|| invalid("cursor: is not from a page of runs"));
+    let before = query.cursor.map(read_cursor).transpose()?;
+    let limit = match query.limit.map(|text| text.parse::<u32>()) {
+        None => DEFAULT_LIMIT,
+        Some(Ok(limit)) if (1..=MAX_LIMIT).contains(&limit) => limit,
+        Some(_) => return Err(invalid("limit: must be a whole number from 1 to 200")),
+    };
+
+    // One more than asked for tells whether there is another page.
+    let mut runs = state.store.list_runs(key, before, limit + 1).await?;
+    let has_more = runs.len() > limit as usize;
+    runs.truncate(limit as usize);
+    let next_cursor = runs.last().filter(|_| has_more).map(|run| run.run_id.to_string());
+    let runs = runs.into_iter().map(|summary| {
+        let model_url = model_url(&state, &summary.project, &summary.slug);
+        TrainingRun { summary, model_url }
+    });
+    Ok(Json(TrainingRunList { runs: runs.collect(), next_cursor }))
+}
+
+/// Everything about a run but its console.
+pub(super) async fn details(State(state): State<AppState>, run: RunPath) -> Result<Json<TrainingRunDetails>, ApiError> {
+    let details = state.store.run_details(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
+    let model_url = model_url(&state, &details.summary.project, &details.summary.slug);
+    Ok(Json(TrainingRunDetails { details, model_url }))
+}
+
+/// The console output of a run, as far as it is kept.
+pub(super) async fn console(State(state): State<AppState>, run: RunPath) -> Result<Json<Console>, ApiError> {
+    state.store.run_console(read_run(run)?).await?.ok_or(ApiError::NotFound).map(Json)
+}
+
+/// The file of a run's saved checkpoint.
+pub(super) async fn checkpoint(
+    State(state): State<AppState>,
+    run: RunPath,
+) -> Result<([(HeaderName, HeaderValue); 4], Body), ApiError> {
+    let checkpoint = state.store.saved_checkpoint(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
+    let (file, size) = state.config.checkpoints.open(&checkpoint.checkpoint_id).await.map_err(ApiError::Io)?;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (CONTENT_LENGTH, HeaderValue::from(size)),
+        (CONTENT_DISPOSITION, attachment(&checkpoint.filename)),
+    ];
+    Ok((headers, Body::from_stream(ReaderStream::new(file))))
+}
+
+/// Tells a run to stop: the answers to its next events say so.
+pub(super) async fn cancel(State(state): State<AppState>, run: RunPath) -> Result<Json<CancelledRun>, ApiError> {
+    let run_id = read_run(run)?;
+    let status = state.store.cancel_run(run_id, state.now()).await?.ok_or(ApiError::NotFound)?;
+    Ok(Json(CancelledRun { run_id, status }))
+}
+
+fn read_run(run: RunPath) -> Result<RunId, ApiError> {
+    run.ok().and_then(|Path(text)| RunId::parse(&text)).ok_or(ApiError::NotFound)
+}
+
+/// A file name has no quotes and no control characters; what is not ASCII, headers cannot carry (RFC 6266).
+fn attachment(name: &FileName) -> HeaderValue {
+    let name: String = name.as_str().chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
+    HeaderValue::from_str(&format!("attachment; filename=\"{name}\""))
+        .unwrap_or_else(|_| HeaderValue::from_static("attachment"))
+}

@@ -1,0 +1,140 @@
+//! `POST /api/webhooks/training/metrics` and `/api/webhooks/models/upload`: what a training process reports, and where it
+//! may put its model.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::{Extension, Json};
+use rand::rngs::SysRng;
+use tokio::sync::Semaphore;
+use ulkeys_domain::training::{
+    CheckpointId, Event, FieldError, ModelId, Report, RunId, RunStart, RunStatus, Slug, StartedRun, Target,
+    UploadRequest,
+};
+use ulkeys_domain::wire::training::{EventReceipt, UploadTicket};
+use ulkeys_store::Feed;
+
+use crate::auth::Caller;
+use crate::body::Raw;
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::uploads::{IssueError, Upload};
+
+/// The largest report, in bytes: curves of many classes take megabytes.
+const MAX_REPORT: usize = 8 * 1024 * 1024;
+/// Reports up to this size are read at once; reading a larger one would hold up the others.
+const QUICK: usize = 64 * 1024;
+/// How many larger ones are read at a time.
+static LARGE_REPORTS: Semaphore = Semaphore::const_new(2);
+
+/// Records one event. The answer tells the process which run it feeds, and whether it is to stop.
+pub(super) async fn report(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    Raw(body): Raw<MAX_REPORT>,
+) -> Result<Json<EventReceipt>, ApiError> {
+    // As numbers a body takes some thirty times its size: the large ones take turns, from reading to recording.
+    let _turn = if body.len() > QUICK { LARGE_REPORTS.acquire().await.ok() } else { None };
+    let report = read_report(body).await?;
+    let feed = Feed { key: caller.key_id().copied(), at: state.now() };
+    let event = report.event.name();
+    let run = match report.event {
+        Event::Started(start) => start_run(&state, report.target, start, feed).await?,
+        Event::CheckpointSaved(checkpoint) => {
+            let run = find_run(&state, report.target, report.run).await?;
+            save_checkpoint(&state, run.run_id, checkpoint.ok_or(ApiError::NotFound)?, feed).await?;
+            run
+        }
+        Event::Change(change) => {
+            let run = find_run(&state, report.target, report.run).await?;
+            let status = state.store.record_change(run.run_id, change, feed).await?.ok_or(ApiError::NotFound)?;
+            StartedRun { status, ..run }
+        }
+    };
+    Ok(Json(EventReceipt {
+        received: true,
+        event: event.to_owned(),
+        model_url: model_url(&state, &run.project, &run.slug),
+        cancelled: run.status == RunStatus::Cancelled,
+        model_id: run.model_id,
+        run_id: run.run_id,
+        model_slug: run.slug,
+    }))
+}
+
+/// Gives out an address for one file.
+pub(super) async fn ticket(
+    State(state): State<AppState>,
+    Extension(caller): Extension<Caller>,
+    Raw(body): Raw,
+) -> Result<Json<UploadTicket>, ApiError> {
+    let request = UploadRequest::parse(&body)?;
+    let max = state.config.checkpoints.max_bytes;
+    if request.size.is_some_and(|size| size > max) {
+        return Err(ApiError::FileTooLarge(max));
+    }
+    let run = find_run(&state, request.target, request.run).await?;
+    let id = CheckpointId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
+    let path = id.to_path();
+    let upload = Upload {
+        id,
+        run: run.run_id,
+        filename: request.filename,
+        size: request.size,
+        // Clients that name no run send no `checkpoint_saved` either.
+        save_at_once: request.run.is_none(),
+        caller,
+    };
+    let capability = state.uploads.issue(upload, state.now(), &mut SysRng).map_err(|error| match error {
+        IssueError::TooMany => ApiError::TooManyUploads,
+        IssueError::NoRandomness => ApiError::NoRandomness,
+    })?;
+    Ok(Json(UploadTicket {
+        upload_url: format!("http://{}/uploads/{}", state.address, capability.as_str()),
+        gcs_path: path.clone(),
+        upload_path: path,
+        model_id: run.model_id,
+    }))
+}
+
+/// Makes an upload the checkpoint of its run; the files that it replaces go.
+pub(super) async fn save_checkpoint(
+    state: &AppState,
+    run: RunId,
+    id: CheckpointId,
+    feed: Feed,
+) -> Result<(), ApiError> {
+    let replaced = state.store.save_checkpoint(run, id, feed).await?.ok_or(ApiError::NotFound)?;
+    for id in &replaced {
+        state.config.checkpoints.remove(id).await;
+    }
+    Ok(())
+}
+
+/// The address that a training process prints.
+pub(super) fn model_url(state: &AppState, project: &Slug, slug: &Slug) -> String {
+    let owner = Slug::of(&state.config.account.username, "user");
+    format!("http://{}/{owner}/{project}/{slug}", state.address)
+}
+
+async fn start_run(state: &AppState, target: Target, start: RunStart, feed: Feed) -> Result<StartedRun, ApiError> {
+    let new_model = ModelId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
+    state.store.start_run(new_model, target, start, feed).await?.ok_or(ApiError::NotFound)
+}
+
+async fn find_run(state: &AppState, target: Target, run: Option<RunId>) -> Result<StartedRun, ApiError> {
+    state.store.find_run(target, run).await?.ok_or(ApiError::NotFound)
+}
+
+async fn read_report(body: Bytes) -> Result<Report, ApiError> {
+    if body.len() <= QUICK {
+        return Ok(Report::parse(&body)?);
+    }
+    let parsed = tokio::task::spawn_blocking(move || Report::parse(&body)).await;
+    Ok(parsed.map_err(|error| ApiError::Io(std::io::Error::other(error)))??)
+}
+
+impl From<FieldError> for ApiError {
+    fn from(error: FieldError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}

@@ -1,0 +1,109 @@
+//! `PUT /uploads/{capability}`: the bytes of a checkpoint. The address itself is the permission; no other credential is
+//! read, and the address opens nothing else.
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use tokio_util::sync::CancellationToken;
+use ulkeys_domain::training::{Checkpoint, CheckpointState};
+use ulkeys_store::Feed;
+
+use super::training::save_checkpoint;
+use crate::auth::{Caller, active_key};
+use crate::checkpoints::{ReceiveError, Received};
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::uploads::Upload;
+
+/// Receives a file. Until one was kept, the same address may be tried again.
+pub(super) async fn receive(
+    State(state): State<AppState>,
+    capability: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, ApiError> {
+    let Path(capability) = capability.map_err(|_| ApiError::NotFound)?;
+    let (upload, attempt) = state.uploads.begin(&capability, state.now()).ok_or(ApiError::NotFound)?;
+    check_caller(&state, &upload.caller).await?;
+
+    let limits = &state.config.checkpoints;
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limits.max_bytes) {
+        return Err(ApiError::FileTooLarge(limits.max_bytes));
+    }
+    let received = tokio::select! {
+        received = limits.receive(body) => received,
+        () = attempt.cancelled() => Err(ReceiveError::Interrupted),
+        () = state.shutdown.cancelled() => return Err(ApiError::Stopping),
+    };
+    let received = received.map_err(|error| match error {
+        ReceiveError::TooLarge => ApiError::FileTooLarge(limits.max_bytes),
+        ReceiveError::Interrupted => ApiError::Invalid("body: did not arrive completely".to_owned()),
+        ReceiveError::Silent => ApiError::TooSlow,
+        ReceiveError::Disk(error) => ApiError::Io(error),
+    })?;
+    if received.size == 0 || upload.size.is_some_and(|size| size != received.size) {
+        return Err(ApiError::Invalid("body: does not have the size of the file".to_owned()));
+    }
+
+    // Not to be dropped half-way when the client goes.
+    let kept = tokio::spawn(keep(state, upload, attempt, capability, received)).await;
+    kept.unwrap_or_else(|error| Err(ApiError::Io(std::io::Error::other(error))))?;
+    Ok(StatusCode::OK)
+}
+
+/// Puts the file in its place and records it, both or neither.
+async fn keep(
+    state: AppState,
+    upload: Upload,
+    attempt: CancellationToken,
+    capability: String,
+    received: Received,
+) -> Result<(), ApiError> {
+    // It may have been revoked while the file was on its way.
+    check_caller(&state, &upload.caller).await?;
+    if !state.uploads.use_up(&capability, &attempt, state.now()) {
+        return Err(ApiError::NotFound);
+    }
+    let kept = record(&state, &upload, received).await;
+    if kept.is_err() {
+        state.config.checkpoints.remove(&upload.id).await;
+        state.uploads.give_back(&capability, upload, state.now());
+    }
+    kept
+}
+
+async fn record(state: &AppState, upload: &Upload, received: Received) -> Result<(), ApiError> {
+    let feed = Feed { key: upload.caller.key_id().cloned(), at: state.now() };
+    let checkpoint = Checkpoint {
+        checkpoint_id: upload.id.clone(),
+        filename: upload.filename.clone(),
+        size: received.size,
+        state: CheckpointState::Uploaded,
+        key_id: feed.key.clone(),
+        uploaded_at: feed.at,
+    };
+    state.config.checkpoints.keep(received, &upload.id).await.map_err(ApiError::Io)?;
+    state.store.add_checkpoint(upload.run, checkpoint).await?;
+    if upload.save_at_once {
+        // The file and its record are there: failing now would take them away again.
+        if save_checkpoint(state, upload.run, upload.id.clone(), feed).await.is_err() {
+            tracing::error!(checkpoint = upload.id.as_str(), "an upload is kept but not saved as its run's checkpoint");
+        }
+    }
+    Ok(())
+}
+
+/// A permission does not outlive the key that asked for it; the answer is that of an unknown one.
+async fn check_caller(state: &AppState, caller: &Caller) -> Result<(), ApiError> {
+    if let Caller::Key { hash, .. } = caller {
+        active_key(state, hash).await.map_err(|error| match error {
+            ApiError::Refused(_) => ApiError::NotFound,
+            other => other,
+        })?;
+    }
+    Ok(())
+}

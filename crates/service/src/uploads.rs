@@ -1,0 +1,198 @@
+//! Permissions to upload one file: unguessable addresses that need no other credential, in memory only.
+//!
+//! Each is for one checkpoint of one run, lasts an hour, and is gone once a file has arrived; until then the same client may
+//! try again. Only the SHA-256 of each is held. A restart forgets them all.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rand::TryCryptoRng;
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+use ulkeys_domain::Timestamp;
+use ulkeys_domain::secret::write_hex;
+use ulkeys_domain::training::{CheckpointId, FileName, RunId};
+use zeroize::Zeroizing;
+
+use crate::auth::Caller;
+
+const RANDOM_BYTES: usize = 32;
+/// How long a permission lasts, in milliseconds.
+const LIFETIME: i64 = 60 * 60 * 1000;
+/// How many may be outstanding, in all and for one caller: an abandoned one occupies a place for an hour.
+const MAX: usize = 256;
+const MAX_EACH: usize = 16;
+
+/// What may be uploaded, and on whose behalf.
+#[derive(Clone)]
+pub(crate) struct Upload {
+    pub(crate) id: CheckpointId,
+    pub(crate) run: RunId,
+    pub(crate) filename: FileName,
+    /// In bytes, where the client announced it.
+    pub(crate) size: Option<u64>,
+    /// Whether it becomes the run's checkpoint when it arrives, without a word from the run.
+    pub(crate) save_at_once: bool,
+    pub(crate) caller: Caller,
+}
+
+/// Why no permission is given.
+pub(crate) enum IssueError {
+    TooMany,
+    NoRandomness,
+}
+
+type Digest = [u8; 32];
+
+/// The outstanding permissions.
+#[derive(Default)]
+pub(crate) struct Uploads(Mutex<HashMap<Digest, Outstanding>>);
+
+struct Outstanding {
+    upload: Upload,
+    expires: i64,
+    /// The request that is sending, if one is.
+    attempt: CancellationToken,
+}
+
+impl Uploads {
+    /// A new permission: 64 hexadecimal digits from 32 bytes of `rng`.
+    pub(crate) fn issue<R: TryCryptoRng>(
+        &self,
+        upload: Upload,
+        now: Timestamp,
+        rng: &mut R,
+    ) -> Result<Zeroizing<String>, IssueError> {
+        let mut random = Zeroizing::new([0_u8; RANDOM_BYTES]);
+        rng.try_fill_bytes(&mut *random).map_err(|_| IssueError::NoRandomness)?;
+        let mut digits = Zeroizing::new([0_u8; 2 * RANDOM_BYTES]);
+        write_hex(&*random, &mut *digits);
+        let mut outstanding = self.outstanding(now);
+        let of_caller =
+            outstanding.values().filter(|other| other.upload.caller.key_id() == upload.caller.key_id()).count();
+        if outstanding.len() >= MAX || of_caller >= MAX_EACH {
+            return Err(IssueError::TooMany);
+        }
+        let expires = now.as_millis().saturating_add(LIFETIME);
+        let fresh = Outstanding { upload, expires, attempt: CancellationToken::new() };
+        outstanding.insert(Sha256::digest(digits.as_slice()).into(), fresh);
+        Ok(Zeroizing::new(digits.iter().copied().map(char::from).collect()))
+    }
+
+    /// Begins an attempt with the permission `text`, if there is one. An attempt before it that still seems to be sending
+    /// is a broken connection that we have not noticed yet: its token is cancelled.
+    pub(crate) fn begin(&self, text: &str, now: Timestamp) -> Option<(Upload, CancellationToken)> {
+        let mut outstanding = self.outstanding(now);
+        let found = outstanding.get_mut(&digest(text))?;
+        found.attempt.cancel();
+        found.attempt = CancellationToken::new();
+        Some((found.upload.clone(), found.attempt.clone()))
+    }
+
+    /// Uses up the permission; `false` when it is gone, or another attempt has begun. Whoever gets `true` either keeps the
+    /// file or calls [`Self::give_back`].
+    pub(crate) fn use_up(&self, text: &str, attempt: &CancellationToken, now: Timestamp) -> bool {
+        let mut outstanding = self.outstanding(now);
+        let digest = digest(text);
+        let is_ours = outstanding.contains_key(&digest) && !attempt.is_cancelled();
+        if is_ours {
+            outstanding.remove(&digest);
+        }
+        is_ours
+    }
+
+    /// Makes a permission valid again whose file could not be kept.
+    pub(crate) fn give_back(&self, text: &str, upload: Upload, now: Timestamp) {
+        let expires = now.as_millis().saturating_add(LIFETIME);
+        let again = Outstanding { upload, expires, attempt: CancellationToken::new() };
+        self.outstanding(now).insert(digest(text), again);
+    }
+
+    /// Those that have not expired.
+    fn outstanding(&self, now: Timestamp) -> MutexGuard<'_, HashMap<Digest, Outstanding>> {
+        let mut outstanding = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        outstanding.retain(|_, upload| upload.expires > now.as_millis());
+        outstanding
+    }
+}
+
+fn digest(text: &str) -> Digest {
+    Sha256::digest(text).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::SysRng;
+    use ulkeys_domain::{KeyId, KeyName, KnownKey, Scope, Scopes, Secret};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("in range")
+    }
+
+    fn holder() -> Caller {
+        let key = KnownKey {
+            id: KeyId::generate(&mut SysRng).expect("randomness"),
+            name: KeyName::parse("trainer").expect("valid"),
+            scopes: Scopes::new([Scope::Training]).expect("not empty"),
+            created_at: at(0),
+            revoked_at: None,
+        };
+        Caller::Key { key: key.into(), hash: Secret::generate(&mut SysRng).expect("randomness").hash() }
+    }
+
+    fn upload(caller: Caller) -> Upload {
+        Upload {
+            id: CheckpointId::generate(&mut SysRng).expect("randomness"),
+            run: RunId::new(1).expect("positive"),
+            filename: FileName::parse("best.pt").expect("valid"),
+            size: None,
+            save_at_once: false,
+            caller,
+        }
+    }
+
+    fn issue(uploads: &Uploads, now: i64) -> Zeroizing<String> {
+        uploads.issue(upload(Caller::Session), at(now), &mut SysRng).ok().expect("a place")
+    }
+
+    #[test]
+    fn a_permission_is_good_until_it_is_used_up() {
+        let uploads = Uploads::default();
+        let text = issue(&uploads, 0);
+        assert_eq!(text.len(), 64);
+        let (_, first) = uploads.begin(&text, at(1)).expect("outstanding");
+        let (_, second) = uploads.begin(&text, at(2)).expect("still outstanding");
+        assert!(first.is_cancelled() && !second.is_cancelled());
+        assert!(!uploads.use_up(&text, &first, at(3)), "another attempt has begun");
+        assert!(uploads.use_up(&text, &second, at(3)));
+        assert!(!uploads.use_up(&text, &second, at(3)));
+        assert!(uploads.begin(&text, at(4)).is_none());
+        uploads.give_back(&text, upload(Caller::Session), at(5));
+        assert!(uploads.begin(&text, at(6)).is_some());
+    }
+
+    #[test]
+    fn a_permission_lasts_an_hour() {
+        let uploads = Uploads::default();
+        let text = issue(&uploads, 0);
+        assert!(uploads.begin(&text, at(LIFETIME - 1)).is_some());
+        assert!(uploads.begin(&text, at(LIFETIME)).is_none());
+        assert!(uploads.begin(&text, at(0)).is_none(), "it is forgotten");
+        assert!(uploads.begin("", at(0)).is_none());
+    }
+
+    #[test]
+    fn each_caller_has_so_many_and_all_together_too() {
+        let uploads = Uploads::default();
+        for _ in 0..MAX / MAX_EACH {
+            let caller = holder();
+            for _ in 0..MAX_EACH {
+                assert!(uploads.issue(upload(caller.clone()), at(0), &mut SysRng).is_ok());
+            }
+            assert!(matches!(uploads.issue(upload(caller), at(0), &mut SysRng), Err(IssueError::TooMany)));
+        }
+        assert!(matches!(uploads.issue(upload(Caller::Session), at(0), &mut SysRng), Err(IssueError::TooMany)));
+        assert!(uploads.issue(upload(Caller::Session), at(LIFETIME), &mut SysRng).is_ok(), "they expire");
+    }
+}

@@ -1,0 +1,101 @@
+//! Reading what was recorded: who may, in which order, and what an outsider sees.
+
+use crate::common::{TestService, read, text};
+use crate::training::{event, get, start};
+use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+fn numbers(list: &Value) -> Vec<i64> {
+    list["runs"].as_array().expect("a list").iter().map(|run| run["runId"].as_i64().expect("a number")).collect()
+}
+
+#[tokio::test]
+async fn runs_are_listed_newest_first_in_pages_and_by_key() {
+    let service = TestService::start().await;
+    let (one_id, one) = service.key("one", &["training"]).await;
+    let (two_id, two) = service.key("two", &["training"]).await;
+    for number in 0..5 {
+        start(&service, if number % 2 == 0 { &one } else { &two }, "exp1").await;
+    }
+    let session = service.session.clone();
+    let list = async |query: &str| get(&service, &session, &format!("/api/training/runs{query}")).await;
+    let (_, all) = list("").await;
+    assert_eq!((numbers(&all), &all["nextCursor"]), (vec![5, 4, 3, 2, 1], &Value::Null));
+    assert_eq!((&all["runs"][0]["slug"], &all["runs"][0]["keyIds"]), (&json!("exp1-5"), &json!([one_id])));
+
+    let (_, page) = list("?limit=2").await;
+    assert_eq!(numbers(&page), [5, 4]);
+    let (_, page) = list(&format!("?limit=2&cursor={}", text(&page["nextCursor"]))).await;
+    assert_eq!(numbers(&page), [3, 2]);
+    let (_, page) = list(&format!("?limit=2&cursor={}", text(&page["nextCursor"]))).await;
+    assert_eq!((numbers(&page), &page["nextCursor"]), (vec![1], &Value::Null));
+    let (_, page) = list(&format!("?keyId={two_id}&limit=2")).await;
+    assert_eq!((numbers(&page), &page["nextCursor"]), (vec![4, 2], &Value::Null));
+
+    for (query, field) in [
+        ("?limit=0", "limit"),
+        ("?limit=201", "limit"),
+        ("?limit=-1", "limit"),
+        ("?cursor=hidden", "cursor"),
+        ("?keyId=hidden", "keyId"),
+        ("?limit=1&limit=2", "query"),
+    ] {
+        let (status, body) = list(query).await;
+        assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("VALIDATION_ERROR")), "{query}");
+        assert!(text(&body["error"]).starts_with(&format!("{field}: ")), "{query}: {body}");
+        assert!(!text(&body["error"]).contains("hidden"));
+    }
+}
+
+#[tokio::test]
+async fn reading_needs_a_scope_for_it_and_unknown_runs_are_not_found() {
+    let service = TestService::start().await;
+    let (_, trainer) = service.key("trainer", &["training"]).await;
+    let (_, reader) = service.key("reader", &["read"]).await;
+    let (_, other) = service.key("other", &["datasets", "models", "admin"]).await;
+    let run = start(&service, &trainer, "exp1").await;
+    event(&service, &trainer, &run, "epoch_end", json!({ "epoch": 0 })).await;
+    for path in ["", "/1", "/1/console"] {
+        let path = format!("/api/training/runs{path}");
+        assert_eq!(get(&service, &trainer, &path).await.0, StatusCode::OK, "{path}");
+        assert_eq!(get(&service, &reader, &path).await.0, StatusCode::OK, "{path}");
+        assert_eq!(get(&service, &other, &path).await.0, StatusCode::FORBIDDEN, "{path}");
+        let anonymous = service.anonymous(Method::GET, &path).send().await.expect("answered");
+        assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+    for path in
+        ["/2", "/0", "/-1", "/1e0", "/99999999999999999999", "/x", "/2/console", "/1/checkpoint", "/2/checkpoint"]
+    {
+        let (status, body) = get(&service, &reader, &format!("/api/training/runs{path}")).await;
+        assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &json!("NOT_FOUND")), "{path}");
+    }
+}
+
+/// The training process prints the address; whoever opens it learns nothing.
+#[tokio::test]
+async fn the_page_of_a_model_is_the_same_whether_there_is_one_or_not() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    let there = service.anonymous(Method::GET, "/ada/project/exp1").send().await.expect("answered");
+    assert!(text(&run["modelUrl"]).ends_with("/ada/project/exp1"));
+    assert_eq!(there.status(), StatusCode::OK);
+    assert_eq!(there.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+    assert_eq!(there.headers()[CONTENT_SECURITY_POLICY], "default-src 'none'");
+    let page = there.text().await.expect("a text");
+    assert!(page.contains("UL Keys app") && !page.contains("exp1") && !page.contains("ada"));
+    let missing = service.anonymous(Method::GET, "/nobody/nothing/nowhere").send().await.expect("answered");
+    assert_eq!((missing.status(), missing.text().await.expect("a text")), (StatusCode::OK, page));
+
+    for (method, path) in
+        [(Method::GET, "/a/b"), (Method::GET, "/a/b/c/d"), (Method::GET, "/a//c"), (Method::POST, "/a/b/c")]
+    {
+        let answer = service.anonymous(method, path).send().await.expect("answered");
+        assert_eq!(read(answer).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    for path in ["/api/b/c", "/api/training/nothing"] {
+        let answer = service.anonymous(Method::GET, path).send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+}

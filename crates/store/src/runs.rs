@@ -1,0 +1,76 @@
+//! Where training runs are kept: the [`RunStore`] trait.
+//!
+//! Deliberately absent: the bytes of checkpoints (files of the service; a store knows which there should be), and deleting
+//! a run.
+
+use async_trait::async_trait;
+use ulkeys_domain::training::{
+    Change, Checkpoint, CheckpointId, Console, ModelId, RunDetails, RunId, RunStart, RunStatus, RunSummary, StartedRun,
+    Target,
+};
+use ulkeys_domain::{KeyId, Timestamp};
+
+use crate::Result;
+
+/// The most console output that is kept of a run, in bytes; each piece counts 64 more. The oldest is dropped first.
+pub const MAX_CONSOLE_BYTES: u32 = 1024 * 1024;
+
+/// Who reports something, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    /// The key; `None` for the app itself.
+    pub key: Option<KeyId>,
+    /// When it arrived.
+    pub at: Timestamp,
+}
+
+/// The training runs of one workspace.
+///
+/// Every method that returns `Ok` after a change has made it durable. Events may arrive in any order and more than once:
+/// what is recorded twice is there once, and the first ending of a run stays.
+#[async_trait]
+pub trait RunStore: Send + Sync + 'static {
+    /// Begins a run. A [`Target::Named`] gets a model of its own with the identifier `new_model`, and a number in its slug
+    /// where the name is taken; a [`Target::Model`] gets another run of that model, or `None` when there is no such model.
+    async fn start_run(
+        &self,
+        new_model: ModelId,
+        target: Target,
+        start: RunStart,
+        feed: Feed,
+    ) -> Result<Option<StartedRun>>;
+
+    /// The run `run` of a model, or its newest one. A name means the newest run of all models that asked for it.
+    async fn find_run(&self, target: Target, run: Option<RunId>) -> Result<Option<StartedRun>>;
+
+    /// Records what changed, and who said so. `None` when there is no such run.
+    async fn record_change(&self, run: RunId, change: Change, feed: Feed) -> Result<Option<RunStatus>>;
+
+    /// Tells a running run to stop; one that has ended stays as it is. `None` when there is no such run.
+    async fn cancel_run(&self, run: RunId, at: Timestamp) -> Result<Option<RunStatus>>;
+
+    /// Adds a checkpoint whose file is complete.
+    ///
+    /// # Errors
+    /// Also when there is no such run, or the identifier is there already.
+    async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<()>;
+
+    /// Makes an upload the checkpoint of its run, and answers which earlier ones it replaces: their files can go. For a
+    /// replaced one nothing changes. `None` when the run has no such checkpoint.
+    async fn save_checkpoint(&self, run: RunId, id: CheckpointId, feed: Feed) -> Result<Option<Vec<CheckpointId>>>;
+
+    /// The saved checkpoint of a run.
+    async fn saved_checkpoint(&self, run: RunId) -> Result<Option<Checkpoint>>;
+
+    /// All checkpoints that have a file.
+    async fn checkpoints_with_file(&self) -> Result<Vec<CheckpointId>>;
+
+    /// At most `limit` runs, newest first: those fed by `key`, if one is given, and started before `before`.
+    async fn list_runs(&self, key: Option<KeyId>, before: Option<RunId>, limit: u32) -> Result<Vec<RunSummary>>;
+
+    /// Everything about a run but its console.
+    async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>>;
+
+    /// The console output of a run.
+    async fn run_console(&self, run: RunId) -> Result<Option<Console>>;
+}

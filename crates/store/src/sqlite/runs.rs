@@ -1,0 +1,67 @@
+//! Training runs in SQLite: each method is one transaction in `write`, or one reading in `read`.
+
+mod read;
+mod write;
+
+use async_trait::async_trait;
+use ulkeys_domain::training::{
+    Change, Checkpoint, CheckpointId, Console, ModelId, RunDetails, RunId, RunStart, RunStatus, RunSummary, StartedRun,
+    Target,
+};
+use ulkeys_domain::{KeyId, Timestamp};
+
+use super::SqliteStore;
+use crate::{Feed, Result, RunStore};
+
+#[async_trait]
+impl RunStore for SqliteStore {
+    async fn start_run(
+        &self,
+        new_model: ModelId,
+        target: Target,
+        start: RunStart,
+        feed: Feed,
+    ) -> Result<Option<StartedRun>> {
+        self.write(move |connection, _| write::start_run(connection, &new_model, &target, &start, &feed)).await
+    }
+
+    async fn find_run(&self, target: Target, run: Option<RunId>) -> Result<Option<StartedRun>> {
+        self.blocking(move |inner| read::find_run(&inner.reader(), &target, run)).await
+    }
+
+    async fn record_change(&self, run: RunId, change: Change, feed: Feed) -> Result<Option<RunStatus>> {
+        self.write(move |connection, _| write::record_change(connection, run, &change, &feed)).await
+    }
+
+    async fn cancel_run(&self, run: RunId, at: Timestamp) -> Result<Option<RunStatus>> {
+        self.write(move |connection, _| write::cancel_run(connection, run, at)).await
+    }
+
+    async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<()> {
+        self.write(move |connection, _| write::add_checkpoint(connection, run, &checkpoint)).await
+    }
+
+    async fn save_checkpoint(&self, run: RunId, id: CheckpointId, feed: Feed) -> Result<Option<Vec<CheckpointId>>> {
+        self.write(move |connection, _| write::save_checkpoint(connection, run, &id, &feed)).await
+    }
+
+    async fn saved_checkpoint(&self, run: RunId) -> Result<Option<Checkpoint>> {
+        self.blocking(move |inner| read::saved_checkpoint(&inner.reader(), run)).await
+    }
+
+    async fn checkpoints_with_file(&self) -> Result<Vec<CheckpointId>> {
+        self.blocking(|inner| read::checkpoints_with_file(&inner.reader())).await
+    }
+
+    async fn list_runs(&self, key: Option<KeyId>, before: Option<RunId>, limit: u32) -> Result<Vec<RunSummary>> {
+        self.blocking(move |inner| read::list_runs(&mut inner.reader(), key.as_ref(), before, limit)).await
+    }
+
+    async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>> {
+        self.blocking(move |inner| read::run_details(&mut inner.reader(), run)).await
+    }
+
+    async fn run_console(&self, run: RunId) -> Result<Option<Console>> {
+        self.blocking(move |inner| read::run_console(&mut inner.reader(), run)).await
+    }
+}

@@ -1,0 +1,217 @@
+//! Reading training runs. What takes several statements reads them in one transaction: one moment.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::de::DeserializeOwned;
+use ulkeys_domain::KeyId;
+use ulkeys_domain::training::{
+    Checkpoint, CheckpointId, CheckpointState, Console, ConsoleChunk, Epoch, FileName, ModelId, RunDetails, RunId,
+    RunStatus, RunSummary, Slug, StartedRun, Target,
+};
+
+use crate::sqlite::rows::{read_optional_time, read_text, read_time, unreadable};
+
+const SUMMARY: &str = "SELECT runs.id, model_id, project, slug, status, planned_epochs,
+    (SELECT count(*) FROM epochs WHERE run_id = runs.id), device, started_at, last_event_at, ended_at, error,
+    EXISTS (SELECT 1 FROM checkpoints WHERE run_id = runs.id AND state = 'saved')
+    FROM runs JOIN models ON models.id = model_id";
+const CHECKPOINT: &str = "SELECT id, filename, size, state, key_id, uploaded_at FROM checkpoints";
+
+/// Identifier, project and slug of a model.
+pub(super) fn model(connection: &Connection, id: &ModelId) -> rusqlite::Result<Option<(ModelId, Slug, Slug)>> {
+    let select = "SELECT id, project, slug FROM models WHERE id = ?1";
+    let read = |row: &Row<'_>| {
+        Ok((read_text(row, 0, ModelId::parse)?, read_text(row, 1, Slug::parse)?, read_text(row, 2, Slug::parse)?))
+    };
+    connection.query_row(select, [id.as_str()], read).optional()
+}
+
+pub(super) fn find_run(
+    connection: &Connection,
+    target: &Target,
+    run: Option<RunId>,
+) -> rusqlite::Result<Option<StartedRun>> {
+    let (place, first, second) = match target {
+        Target::Model(id) => ("models.id = ?1 AND ?2 = ''", id.as_str(), ""),
+        Target::Named { project, name } => ("project = ?1 AND name = ?2", project.as_str(), name.as_str()),
+    };
+    let select = format!(
+        "SELECT runs.id, model_id, project, slug, status FROM runs JOIN models ON models.id = model_id
+         WHERE {place} AND (?3 IS NULL OR runs.id = ?3) ORDER BY runs.id DESC LIMIT 1"
+    );
+    let read = |row: &Row<'_>| {
+        Ok(StartedRun {
+            run_id: read_run_id(row, 0)?,
+            model_id: read_text(row, 1, ModelId::parse)?,
+            project: read_text(row, 2, Slug::parse)?,
+            slug: read_text(row, 3, Slug::parse)?,
+            status: read_text(row, 4, RunStatus::parse)?,
+        })
+    };
+    connection.prepare_cached(&select)?.query_row(params![first, second, run.map(RunId::get)], read).optional()
+}
+
+pub(super) fn status(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunStatus>> {
+    let select = "SELECT status FROM runs WHERE id = ?1";
+    connection.query_row(select, [run.get()], |row| read_text(row, 0, RunStatus::parse)).optional()
+}
+
+pub(super) fn list_runs(
+    connection: &mut Connection,
+    key: Option<&KeyId>,
+    before: Option<RunId>,
+    limit: u32,
+) -> rusqlite::Result<Vec<RunSummary>> {
+    let moment = connection.transaction()?;
+    // Of one key, its index gives the newest runs first; without a key, the table itself does.
+    let (source, condition) = match key {
+        Some(_) => ("JOIN run_keys ON run_id = runs.id", "key_id = ?1"),
+        None => ("", "?1 IS NULL"),
+    };
+    let select =
+        format!("{SUMMARY} {source} WHERE {condition} AND (?2 IS NULL OR runs.id < ?2) ORDER BY runs.id DESC LIMIT ?3");
+    let key = key.map(KeyId::as_str);
+    let mut runs = moment
+        .prepare_cached(&select)?
+        .query_map(params![key, before.map(RunId::get), limit], read_summary)?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for run in &mut runs {
+        run.key_ids = keys_of(&moment, run.run_id)?;
+    }
+    Ok(runs)
+}
+
+pub(super) fn run_details(connection: &mut Connection, run: RunId) -> rusqlite::Result<Option<RunDetails>> {
+    let moment = connection.transaction()?;
+    let select = format!("{SUMMARY} WHERE runs.id = ?1");
+    let Some(mut summary) = moment.query_row(&select, [run.get()], read_summary).optional()? else {
+        return Ok(None);
+    };
+    summary.key_ids = keys_of(&moment, run)?;
+    let epochs = moment
+        .prepare_cached(
+            "SELECT epoch, metrics, system, fitness, best_fitness, key_id, received_at FROM epochs
+             WHERE run_id = ?1 ORDER BY epoch",
+        )?
+        .query_map([run.get()], read_epoch)?
+        .collect::<rusqlite::Result<_>>()?;
+    let checkpoints = moment
+        .prepare_cached(&format!("{CHECKPOINT} WHERE run_id = ?1 ORDER BY rowid DESC"))?
+        .query_map([run.get()], read_checkpoint)?
+        .collect::<rusqlite::Result<_>>()?;
+    let select =
+        "SELECT system, train_args, environment, model_info, results, class_names, plots FROM runs WHERE id = ?1";
+    moment
+        .query_row(select, [run.get()], |row| {
+            Ok(RunDetails {
+                summary,
+                epochs,
+                system: read_json(row, 0)?,
+                train_args: read_json(row, 1)?,
+                environment: read_json(row, 2)?,
+                model_info: read_json(row, 3)?,
+                results: read_json(row, 4)?,
+                class_names: read_json(row, 5)?,
+                plots: read_json(row, 6)?,
+                checkpoints,
+            })
+        })
+        .optional()
+}
+
+pub(super) fn run_console(connection: &mut Connection, run: RunId) -> rusqlite::Result<Option<Console>> {
+    let moment = connection.transaction()?;
+    let dropped = "SELECT console_dropped FROM runs WHERE id = ?1";
+    let Some(dropped) = moment.query_row(dropped, [run.get()], |row| row.get(0)).optional()? else {
+        return Ok(None);
+    };
+    let chunks = moment
+        .prepare_cached("SELECT chunk_id, content, key_id FROM console WHERE run_id = ?1 ORDER BY chunk_id")?
+        .query_map([run.get()], |row| {
+            let chunk_id: i64 = row.get(0)?;
+            let chunk_id = u64::try_from(chunk_id).map_err(|_| unreadable(0, Type::Integer))?;
+            Ok(ConsoleChunk { chunk_id, content: row.get(1)?, key_id: read_key_id(row, 2)? })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Some(Console { chunks, dropped }))
+}
+
+pub(super) fn saved_checkpoint(connection: &Connection, run: RunId) -> rusqlite::Result<Option<Checkpoint>> {
+    let select = format!("{CHECKPOINT} WHERE run_id = ?1 AND state = 'saved' ORDER BY rowid DESC LIMIT 1");
+    connection.query_row(&select, [run.get()], read_checkpoint).optional()
+}
+
+pub(super) fn checkpoints_with_file(connection: &Connection) -> rusqlite::Result<Vec<CheckpointId>> {
+    connection.prepare("SELECT id FROM checkpoints WHERE state <> 'replaced'")?.query_map([], checkpoint_id)?.collect()
+}
+
+/// The identifier in the first column.
+pub(super) fn checkpoint_id(row: &Row<'_>) -> rusqlite::Result<CheckpointId> {
+    read_text(row, 0, CheckpointId::parse)
+}
+
+fn keys_of(connection: &Connection, run: RunId) -> rusqlite::Result<Vec<KeyId>> {
+    connection
+        .prepare_cached("SELECT key_id FROM run_keys WHERE run_id = ?1 ORDER BY first_at, key_id")?
+        .query_map([run.get()], |row| read_text(row, 0, KeyId::parse))?
+        .collect()
+}
+
+fn read_summary(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
+    Ok(RunSummary {
+        run_id: read_run_id(row, 0)?,
+        model_id: read_text(row, 1, ModelId::parse)?,
+        project: read_text(row, 2, Slug::parse)?,
+        slug: read_text(row, 3, Slug::parse)?,
+        status: read_text(row, 4, RunStatus::parse)?,
+        planned_epochs: row.get(5)?,
+        recorded_epochs: row.get(6)?,
+        device: row.get(7)?,
+        key_ids: Vec::new(),
+        started_at: read_time(row, 8)?,
+        last_event_at: read_time(row, 9)?,
+        ended_at: read_optional_time(row, 10)?,
+        error: row.get(11)?,
+        has_checkpoint: row.get(12)?,
+    })
+}
+
+fn read_epoch(row: &Row<'_>) -> rusqlite::Result<Epoch> {
+    Ok(Epoch {
+        epoch: row.get(0)?,
+        metrics: read_json(row, 1)?.ok_or_else(|| unreadable(1, Type::Null))?,
+        system: read_json(row, 2)?,
+        fitness: row.get(3)?,
+        best_fitness: row.get(4)?,
+        key_id: read_key_id(row, 5)?,
+        received_at: read_time(row, 6)?,
+    })
+}
+
+fn read_checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
+    let size: i64 = row.get(2)?;
+    Ok(Checkpoint {
+        checkpoint_id: checkpoint_id(row)?,
+        filename: read_text(row, 1, |text| FileName::parse(text).ok())?,
+        size: u64::try_from(size).map_err(|_| unreadable(2, Type::Integer))?,
+        state: read_text(row, 3, CheckpointState::parse)?,
+        key_id: read_key_id(row, 4)?,
+        uploaded_at: read_time(row, 5)?,
+    })
+}
+
+fn read_run_id(row: &Row<'_>, column: usize) -> rusqlite::Result<RunId> {
+    RunId::new(row.get(column)?).ok_or_else(|| unreadable(column, Type::Integer))
+}
+
+fn read_key_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<KeyId>> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => read_text(row, column, KeyId::parse).map(Some),
+    }
+}
+
+fn read_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| unreadable(column, Type::Text))
+}

@@ -1,0 +1,270 @@
+//! Changes to training runs. Each takes the write lock first, so that what it reads holds until it commits.
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use serde::Serialize;
+use ulkeys_domain::Timestamp;
+use ulkeys_domain::training::{
+    Change, Checkpoint, CheckpointId, CheckpointState, ConsolePart, Ending, EpochEnd, ModelId, RunId, RunStart,
+    RunStatus, Slug, StartedRun, Target,
+};
+
+use super::read;
+use crate::{Feed, MAX_CONSOLE_BYTES};
+
+pub(super) fn start_run(
+    connection: &mut Connection,
+    new_model: &ModelId,
+    target: &Target,
+    start: &RunStart,
+    feed: &Feed,
+) -> rusqlite::Result<Option<StartedRun>> {
+    let transaction = begin(connection)?;
+    let model = match target {
+        Target::Model(id) => read::model(&transaction, id)?,
+        Target::Named { project, name } => Some(add_model(&transaction, new_model, project, name, feed.at)?),
+    };
+    let Some((model_id, project, slug)) = model else {
+        return Ok(None);
+    };
+    transaction.execute(
+        "INSERT INTO runs (model_id, status, planned_epochs, device, started_at, last_event_at, train_args, environment,
+         system, model_info) VALUES (?1, 'running', ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            model_id.as_str(),
+            start.epochs,
+            start.device,
+            feed.at.as_millis(),
+            json(&start.train_args)?,
+            json(&start.environment)?,
+            json(&start.system)?,
+            json(&start.model_info)?,
+        ],
+    )?;
+    let run_id = RunId::new(transaction.last_insert_rowid()).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, 0))?;
+    note_key(&transaction, run_id, feed)?;
+    transaction.commit()?;
+    Ok(Some(StartedRun { run_id, model_id, project, slug, status: RunStatus::Running }))
+}
+
+/// A new model, under the first free slug of its name.
+fn add_model(
+    transaction: &Transaction<'_>,
+    id: &ModelId,
+    project: &Slug,
+    name: &Slug,
+    at: Timestamp,
+) -> rusqlite::Result<(ModelId, Slug, Slug)> {
+    let same_name = "SELECT count(*) FROM models WHERE project = ?1 AND name = ?2";
+    let count: u32 = transaction.query_row(same_name, [project.as_str(), name.as_str()], |row| row.get(0))?;
+    let numbered =
+        (u64::from(count) + 1..).map(|number| if number == 1 { name.clone() } else { name.numbered(number) });
+    for slug in numbered {
+        // Another name may have been `exp1-2` from the start.
+        let inserted = transaction.execute(
+            "INSERT INTO models (id, project, name, slug, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (project, slug) DO NOTHING",
+            params![id.as_str(), project.as_str(), name.as_str(), slug.as_str(), at.as_millis()],
+        )?;
+        if inserted == 1 {
+            return Ok((id.clone(), project.clone(), slug));
+        }
+    }
+    Err(rusqlite::Error::StatementChangedRows(0))
+}
+
+pub(super) fn record_change(
+    connection: &mut Connection,
+    run: RunId,
+    change: &Change,
+    feed: &Feed,
+) -> rusqlite::Result<Option<RunStatus>> {
+    let transaction = begin(connection)?;
+    if !note_event(&transaction, run, feed)? {
+        return Ok(None);
+    }
+    match change {
+        Change::Alive => {}
+        Change::System(system) => {
+            let update = "UPDATE runs SET system = ?2 WHERE id = ?1";
+            transaction.execute(update, params![run.get(), json(&Some(system))?])?;
+        }
+        Change::Epoch(epoch) => record_epoch(&transaction, run, epoch, feed)?,
+        Change::Console(part) => record_console(&transaction, run, part, feed)?,
+        Change::Complete(ending) => {
+            end(&transaction, run, RunStatus::Completed, feed.at)?;
+            record_results(&transaction, run, ending)?;
+        }
+        Change::Failed(error) => {
+            if end(&transaction, run, RunStatus::Failed, feed.at)? {
+                transaction.execute("UPDATE runs SET error = ?2 WHERE id = ?1", params![run.get(), error])?;
+            }
+        }
+    }
+    let status = read::status(&transaction, run)?;
+    transaction.commit()?;
+    Ok(status)
+}
+
+pub(super) fn cancel_run(
+    connection: &mut Connection,
+    run: RunId,
+    at: Timestamp,
+) -> rusqlite::Result<Option<RunStatus>> {
+    let transaction = begin(connection)?;
+    end(&transaction, run, RunStatus::Cancelled, at)?;
+    let status = read::status(&transaction, run)?;
+    transaction.commit()?;
+    Ok(status)
+}
+
+/// Ends a run that is running. Whether this call did it.
+fn end(transaction: &Transaction<'_>, run: RunId, status: RunStatus, at: Timestamp) -> rusqlite::Result<bool> {
+    let changed = transaction.execute(
+        "UPDATE runs SET status = ?2, ended_at = ?3 WHERE id = ?1 AND status = 'running'",
+        params![run.get(), status.as_str(), at.as_millis()],
+    )?;
+    Ok(changed == 1)
+}
+
+fn record_epoch(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd, feed: &Feed) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO epochs (run_id, epoch, metrics, system, fitness, best_fitness, key_id, received_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (run_id, epoch) DO UPDATE SET metrics = excluded.metrics, system = excluded.system,
+             fitness = excluded.fitness, best_fitness = excluded.best_fitness, key_id = excluded.key_id,
+             received_at = excluded.received_at",
+        )?
+        .execute(params![
+            run.get(),
+            epoch.epoch,
+            json(&Some(&epoch.metrics))?,
+            json(&epoch.system)?,
+            epoch.fitness,
+            epoch.best_fitness,
+            key(feed),
+            feed.at.as_millis(),
+        ])?;
+    transaction.execute(
+        "UPDATE runs SET planned_epochs = coalesce(?2, planned_epochs), system = coalesce(?3, system),
+         model_info = coalesce(?4, model_info) WHERE id = ?1",
+        params![run.get(), epoch.planned, json(&epoch.system)?, json(&epoch.model_info)?],
+    )?;
+    Ok(())
+}
+
+fn record_console(transaction: &Transaction<'_>, run: RunId, part: &ConsolePart, feed: &Feed) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO console (run_id, chunk_id, content, key_id)
+             VALUES (?1, coalesce(?2, (SELECT coalesce(max(chunk_id), 0) + 1 FROM console WHERE run_id = ?1)), ?3, ?4)
+             ON CONFLICT (run_id, chunk_id) DO UPDATE SET content = excluded.content, key_id = excluded.key_id",
+        )?
+        .execute(params![run.get(), part.chunk_id.map(u64::cast_signed), part.content, key(feed)])?;
+    let dropped = transaction
+        .prepare_cached(
+            "DELETE FROM console WHERE run_id = ?1 AND chunk_id <= (
+                 SELECT max(chunk_id) FROM (
+                     SELECT chunk_id, sum(octet_length(content) + 64) OVER (ORDER BY chunk_id DESC) AS newer
+                     FROM console WHERE run_id = ?1)
+                 WHERE newer > ?2)",
+        )?
+        .execute(params![run.get(), MAX_CONSOLE_BYTES])?;
+    if dropped > 0 {
+        let update = "UPDATE runs SET console_dropped = console_dropped + ?2 WHERE id = ?1";
+        transaction.execute(update, params![run.get(), dropped.cast_signed()])?;
+    }
+    Ok(())
+}
+
+/// What the end of a run brings; also of one that was cancelled, whose process still sends what it has.
+fn record_results(transaction: &Transaction<'_>, run: RunId, ending: &Ending) -> rusqlite::Result<()> {
+    transaction.execute(
+        "UPDATE runs SET results = coalesce(?2, results), class_names = coalesce(?3, class_names),
+         plots = coalesce(?4, plots) WHERE id = ?1",
+        params![run.get(), json(&ending.results)?, json(&ending.class_names)?, json(&ending.plots)?],
+    )?;
+    Ok(())
+}
+
+pub(super) fn add_checkpoint(connection: &mut Connection, run: RunId, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO checkpoints (id, run_id, filename, size, state, key_id, uploaded_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            checkpoint.checkpoint_id.as_str(),
+            run.get(),
+            checkpoint.filename.as_str(),
+            checkpoint.size.cast_signed(),
+            checkpoint.state.as_str(),
+            checkpoint.key_id.as_ref().map(|key| key.as_str()),
+            checkpoint.uploaded_at.as_millis(),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn save_checkpoint(
+    connection: &mut Connection,
+    run: RunId,
+    id: &CheckpointId,
+    feed: &Feed,
+) -> rusqlite::Result<Option<Vec<CheckpointId>>> {
+    let transaction = begin(connection)?;
+    let known = "SELECT rowid, state FROM checkpoints WHERE id = ?1 AND run_id = ?2";
+    let known = transaction
+        .query_row(known, params![id.as_str(), run.get()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((number, state)): Option<(i64, String)> = known else {
+        return Ok(None);
+    };
+    note_event(&transaction, run, feed)?;
+    let mut replaced = Vec::new();
+    if state != CheckpointState::Replaced.as_str() {
+        transaction.execute("UPDATE checkpoints SET state = 'saved' WHERE id = ?1", [id.as_str()])?;
+        let mut earlier = transaction.prepare(
+            "UPDATE checkpoints SET state = 'replaced' WHERE run_id = ?1 AND rowid < ?2 AND state <> 'replaced'
+             RETURNING id",
+        )?;
+        let ids = earlier.query_map(params![run.get(), number], read::checkpoint_id)?;
+        replaced = ids.collect::<rusqlite::Result<_>>()?;
+    }
+    transaction.commit()?;
+    Ok(Some(replaced))
+}
+
+/// Notes that a run was heard of. `false` when there is no such run.
+fn note_event(transaction: &Transaction<'_>, run: RunId, feed: &Feed) -> rusqlite::Result<bool> {
+    let heard = transaction.execute(
+        "UPDATE runs SET last_event_at = max(last_event_at, ?2) WHERE id = ?1",
+        params![run.get(), feed.at.as_millis()],
+    )?;
+    if heard == 1 {
+        note_key(transaction, run, feed)?;
+    }
+    Ok(heard == 1)
+}
+
+fn note_key(transaction: &Transaction<'_>, run: RunId, feed: &Feed) -> rusqlite::Result<()> {
+    if let Some(key) = key(feed) {
+        transaction.execute(
+            "INSERT INTO run_keys (key_id, run_id, first_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![key, run.get(), feed.at.as_millis()],
+        )?;
+    }
+    Ok(())
+}
+
+fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+fn key(feed: &Feed) -> Option<&str> {
+    feed.key.as_ref().map(|key| key.as_str())
+}
+
+/// JSON text, or NULL for nothing.
+fn json<T: Serialize>(value: &Option<T>) -> rusqlite::Result<Option<String>> {
+    let text = value.as_ref().map(serde_json::to_string).transpose();
+    text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}

@@ -1,0 +1,309 @@
+//! What every store owes those who keep training runs in it. The cases know only the trait.
+
+use std::collections::BTreeMap;
+
+use rand::rngs::SysRng;
+use serde_json::json;
+use ulkeys_domain::training::{
+    Change, Checkpoint, CheckpointId, CheckpointState, ConsolePart, Ending, EpochEnd, FileName, ModelId, RunId,
+    RunStart, RunStatus, Slug, StartedRun, Target,
+};
+use ulkeys_domain::{KeyId, Timestamp};
+use ulkeys_store::{Feed, MAX_CONSOLE_BYTES, RunStore, SqliteStore};
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).expect("in range")
+}
+
+fn key() -> KeyId {
+    KeyId::generate(&mut SysRng).expect("randomness")
+}
+
+fn by(key: &KeyId, millis: i64) -> Feed {
+    Feed { key: Some(key.clone()), at: at(millis) }
+}
+
+fn app(millis: i64) -> Feed {
+    Feed { key: None, at: at(millis) }
+}
+
+fn named(project: &str, name: &str) -> Target {
+    Target::Named { project: Slug::of_project(project), name: Slug::of(name, "train") }
+}
+
+async fn start(store: &dyn RunStore, name: &str, feed: Feed) -> StartedRun {
+    let new_model = ModelId::generate(&mut SysRng).expect("randomness");
+    let start = RunStart { epochs: Some(3), device: Some("cpu".into()), ..RunStart::default() };
+    store.start_run(new_model, named("project", name), start, feed).await.expect("kept").expect("a new model")
+}
+
+fn epoch(number: u32, loss: f64) -> Change {
+    let metrics = BTreeMap::from([("train/box_loss".to_owned(), Some(loss)), ("metrics/mAP50(B)".to_owned(), None)]);
+    Change::Epoch(EpochEnd { epoch: number, metrics, fitness: Some(loss), ..EpochEnd::default() })
+}
+
+fn console(chunk_id: impl Into<Option<u64>>, content: impl Into<String>) -> Change {
+    Change::Console(ConsolePart { chunk_id: chunk_id.into(), content: content.into() })
+}
+
+async fn a_second_run_of_a_name_is_a_model_of_its_own(store: &dyn RunStore) {
+    let first = start(store, "exp1", app(1)).await;
+    let second = start(store, "exp1", app(2)).await;
+    let taken = start(store, "exp1-2", app(3)).await;
+    let third = start(store, "exp1", app(4)).await;
+    let slugs = [&first, &second, &taken, &third].map(|run| run.slug.as_str());
+    assert_eq!(slugs, ["exp1", "exp1-2", "exp1-2-2", "exp1-3"]);
+    assert_ne!(first.model_id, second.model_id);
+    assert!(first.run_id < second.run_id);
+    // Without an identifier, the newest of that name is meant.
+    let found = store.find_run(named("project", "exp1"), None).await.expect("read");
+    assert_eq!(found, Some(third));
+    assert_eq!(store.find_run(named("other", "exp1"), None).await.expect("read"), None);
+}
+
+async fn resuming_makes_another_run_of_the_same_model(store: &dyn RunStore) {
+    let first = start(store, "exp1", app(1)).await;
+    let other = start(store, "other", app(1)).await;
+    let target = Target::Model(first.model_id.clone());
+    let fresh = || ModelId::generate(&mut SysRng).expect("randomness");
+    let again =
+        store.start_run(fresh(), target.clone(), RunStart::default(), app(2)).await.expect("kept").expect("known");
+    assert_eq!((&again.model_id, &again.slug), (&first.model_id, &first.slug));
+    assert_ne!(again.run_id, first.run_id);
+    assert_eq!(store.find_run(target.clone(), None).await.expect("read"), Some(again));
+    assert_eq!(store.find_run(target.clone(), Some(first.run_id)).await.expect("read"), Some(first));
+    assert_eq!(store.find_run(target, Some(other.run_id)).await.expect("read"), None, "another model's run");
+    let unknown = Target::Model(ModelId::parse("model_'; DROP TABLE runs; --").expect("short"));
+    assert_eq!(store.find_run(unknown.clone(), None).await.expect("read"), None);
+    assert_eq!(store.start_run(fresh(), unknown, RunStart::default(), app(3)).await.expect("read"), None);
+}
+
+async fn epochs_are_kept_once_whatever_their_order(store: &dyn RunStore) {
+    let (one, two) = (key(), key());
+    let run = start(store, "exp1", by(&one, 1)).await.run_id;
+    for (number, loss, feed) in
+        [(2, 0.3, by(&one, 5)), (0, 0.1, by(&two, 4)), (2, 0.1 + 0.2, by(&two, 3)), (1, 1e-300, app(6))]
+    {
+        let status = store.record_change(run, epoch(number, loss), feed).await.expect("kept");
+        assert_eq!(status, Some(RunStatus::Running));
+    }
+    let details = store.run_details(run).await.expect("read").expect("there");
+    let kept: Vec<_> = details.epochs.iter().map(|epoch| (epoch.epoch, epoch.metrics["train/box_loss"])).collect();
+    assert_eq!(kept, [(0, Some(0.1)), (1, Some(1e-300)), (2, Some(0.1 + 0.2))]);
+    assert!(details.epochs.iter().all(|epoch| epoch.metrics["metrics/mAP50(B)"].is_none()));
+    let fed: Vec<_> = details.epochs.iter().map(|epoch| epoch.key_id.clone()).collect();
+    assert_eq!(fed, [Some(two.clone()), None, Some(two.clone())]);
+    assert_eq!(details.summary.key_ids, [one, two]);
+    assert_eq!((details.summary.planned_epochs, details.summary.recorded_epochs), (Some(3), 3));
+    assert_eq!(details.summary.last_event_at, at(6));
+}
+
+async fn what_a_run_reports_of_itself_is_kept(store: &dyn RunStore) {
+    let target = named("project", "exp1");
+    let begin = RunStart {
+        epochs: Some(3),
+        device: Some("cpu".into()),
+        train_args: Some(json!({"imgsz": "64"})),
+        environment: Some(json!({"os": "Linux"})),
+        system: Some(json!({"cpu": 1})),
+        model_info: None,
+    };
+    let new_model = ModelId::generate(&mut SysRng).expect("randomness");
+    let run = store.start_run(new_model, target, begin, app(1)).await.expect("kept").expect("new").run_id;
+    let info = EpochEnd { model_info: Some(json!({"parameters": 5})), planned: Some(9), ..EpochEnd::default() };
+    store.record_change(run, Change::Epoch(info), app(2)).await.expect("kept");
+    store.record_change(run, Change::System(json!({"cpu": 2})), app(3)).await.expect("kept");
+    let ending = Ending {
+        results: Some(json!({"bestEpoch": 2, "metrics": {"fitness": 0.30000000000000004}})),
+        class_names: Some(vec!["box".into(), "ключ 👩‍🔬".into()]),
+        plots: Some(json!([{"type": "confusion_matrix", "matrix": [[0.0, 32.0]]}])),
+    };
+    store.record_change(run, Change::Complete(ending.clone()), app(4)).await.expect("kept");
+    store.record_change(run, Change::Alive, app(5)).await.expect("kept");
+
+    let details = store.run_details(run).await.expect("read").expect("there");
+    assert_eq!(details.summary.status, RunStatus::Completed);
+    assert_eq!((details.summary.ended_at, details.summary.last_event_at), (Some(at(4)), at(5)));
+    assert_eq!((details.summary.planned_epochs, details.summary.device.as_deref()), (Some(9), Some("cpu")));
+    assert_eq!((details.train_args, details.environment), (Some(json!({"imgsz": "64"})), Some(json!({"os": "Linux"}))));
+    assert_eq!((details.system, details.model_info), (Some(json!({"cpu": 2})), Some(json!({"parameters": 5}))));
+    assert_eq!(
+        (details.results, details.class_names, details.plots),
+        (ending.results, ending.class_names, ending.plots)
+    );
+}
+
+async fn the_first_ending_stays(store: &dyn RunStore) {
+    let complete = || Change::Complete(Ending { results: Some(json!({"partial": true})), ..Ending::default() });
+    let failed = || Change::Failed("no memory".into());
+    let done = start(store, "done", app(1)).await.run_id;
+    let broken = start(store, "broken", app(1)).await.run_id;
+    let stopped = start(store, "stopped", app(1)).await.run_id;
+    store.record_change(done, complete(), app(2)).await.expect("kept");
+    assert_eq!(store.record_change(done, failed(), app(3)).await.expect("kept"), Some(RunStatus::Completed));
+    assert_eq!(store.cancel_run(done, at(4)).await.expect("kept"), Some(RunStatus::Completed));
+    assert_eq!(store.record_change(broken, failed(), app(2)).await.expect("kept"), Some(RunStatus::Failed));
+    assert_eq!(store.record_change(broken, complete(), app(3)).await.expect("kept"), Some(RunStatus::Failed));
+    assert_eq!(store.cancel_run(stopped, at(2)).await.expect("kept"), Some(RunStatus::Cancelled));
+    assert_eq!(store.cancel_run(stopped, at(3)).await.expect("kept"), Some(RunStatus::Cancelled));
+    assert_eq!(store.record_change(stopped, complete(), app(3)).await.expect("kept"), Some(RunStatus::Cancelled));
+
+    let of = async |run| store.run_details(run).await.expect("read").expect("there");
+    assert_eq!(of(done).await.summary.error, None);
+    assert_eq!(of(broken).await.summary.error.as_deref(), Some("no memory"));
+    let stopped = of(stopped).await;
+    assert_eq!((stopped.summary.ended_at, stopped.results), (Some(at(2)), Some(json!({"partial": true}))));
+}
+
+async fn the_console_is_in_order_and_bounded(store: &dyn RunStore) {
+    let one = key();
+    let run = start(store, "exp1", app(1)).await.run_id;
+    for (chunk, text) in [(Some(7), "seven"), (Some(5), "five"), (Some(7), "seven again"), (None, "eight")] {
+        store.record_change(run, console(chunk, text), by(&one, 2)).await.expect("kept");
+    }
+    let kept = store.run_console(run).await.expect("read").expect("there");
+    let texts: Vec<_> = kept.chunks.iter().map(|chunk| (chunk.chunk_id, chunk.content.as_str())).collect();
+    assert_eq!(texts, [(5, "five"), (7, "seven again"), (8, "eight")]);
+    assert_eq!((kept.dropped, kept.chunks[0].key_id.as_ref()), (0, Some(&one)));
+
+    let large = "x".repeat(250_000);
+    for chunk in 10..16 {
+        store.record_change(run, console(chunk, &large), app(3)).await.expect("kept");
+    }
+    let kept = store.run_console(run).await.expect("read").expect("there");
+    let ids: Vec<_> = kept.chunks.iter().map(|chunk| chunk.chunk_id).collect();
+    assert_eq!((ids, kept.dropped), (vec![12, 13, 14, 15], 5));
+    assert!(kept.chunks.iter().map(|chunk| chunk.content.len()).sum::<usize>() <= MAX_CONSOLE_BYTES as usize);
+    let other = start(store, "other", app(1)).await.run_id;
+    assert_eq!(store.run_console(other).await.expect("read").expect("there").chunks, []);
+}
+
+fn checkpoint(by: &KeyId, millis: i64) -> Checkpoint {
+    Checkpoint {
+        checkpoint_id: CheckpointId::generate(&mut SysRng).expect("randomness"),
+        filename: FileName::parse("best.pt").expect("valid"),
+        size: 5_411_290,
+        state: CheckpointState::Uploaded,
+        key_id: Some(by.clone()),
+        uploaded_at: at(millis),
+    }
+}
+
+async fn a_saved_checkpoint_replaces_those_before_it(store: &dyn RunStore) {
+    let one = key();
+    let run = start(store, "exp1", app(1)).await.run_id;
+    let other = start(store, "other", app(1)).await.run_id;
+    let [first, second, third, strange] = [2, 3, 4, 5].map(|millis| checkpoint(&one, millis));
+    for upload in [&first, &second, &third] {
+        store.add_checkpoint(run, upload.clone()).await.expect("kept");
+    }
+    store.add_checkpoint(other, strange.clone()).await.expect("kept");
+    assert!(store.add_checkpoint(run, first.clone()).await.is_err(), "the same again");
+    assert!(
+        store.add_checkpoint(RunId::new(999).expect("positive"), checkpoint(&one, 1)).await.is_err(),
+        "no such run"
+    );
+    assert_eq!(store.saved_checkpoint(run).await.expect("read"), None, "nothing is confirmed");
+
+    let save = async |upload: &Checkpoint| {
+        store.save_checkpoint(run, upload.checkpoint_id.clone(), by(&one, 9)).await.expect("kept")
+    };
+    assert_eq!(save(&second).await, Some(vec![first.checkpoint_id.clone()]));
+    assert_eq!(save(&second).await, Some(vec![]), "a repeated report");
+    assert_eq!(save(&first).await, Some(vec![]), "a late report");
+    assert_eq!(save(&strange).await, None, "another run's");
+    assert_eq!(save(&checkpoint(&one, 1)).await, None, "unknown");
+
+    let saved = store.saved_checkpoint(run).await.expect("read").expect("there");
+    assert_eq!(saved, Checkpoint { state: CheckpointState::Saved, ..second.clone() });
+    let details = store.run_details(run).await.expect("read").expect("there");
+    let states: Vec<_> = details.checkpoints.iter().map(|kept| (&kept.checkpoint_id, kept.state)).collect();
+    let expected = [
+        (&third.checkpoint_id, CheckpointState::Uploaded),
+        (&second.checkpoint_id, CheckpointState::Saved),
+        (&first.checkpoint_id, CheckpointState::Replaced),
+    ];
+    assert_eq!(states, expected);
+    assert!(details.summary.has_checkpoint);
+    assert_eq!(details.summary.key_ids, [one], "who saves a checkpoint feeds the run");
+    let mut files = store.checkpoints_with_file().await.expect("read");
+    let mut expected = [second, third, strange].map(|upload| upload.checkpoint_id);
+    files.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    expected.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    assert_eq!(files, expected);
+}
+
+async fn the_list_is_newest_first_in_pages_and_by_key(store: &dyn RunStore) {
+    let (one, two) = (key(), key());
+    let mut runs = Vec::new();
+    for number in 0..5 {
+        let feeder = if number % 2 == 0 { &one } else { &two };
+        runs.push(start(store, "exp", by(feeder, number)).await.run_id);
+    }
+    store.record_change(runs[1], Change::Alive, by(&one, 9)).await.expect("kept");
+    let list = async |key: Option<&KeyId>, before: Option<RunId>, limit| {
+        let runs = store.list_runs(key.cloned(), before, limit).await.expect("read");
+        runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, None, 2).await, [runs[4], runs[3]]);
+    assert_eq!(list(None, Some(runs[3]), 2).await, [runs[2], runs[1]]);
+    assert_eq!(list(None, Some(runs[1]), 2).await, [runs[0]]);
+    assert_eq!(list(Some(&one), None, 10).await, [runs[4], runs[2], runs[1], runs[0]]);
+    assert_eq!(list(Some(&one), Some(runs[4]), 1).await, [runs[2]]);
+    assert_eq!(list(Some(&two), None, 10).await, [runs[3], runs[1]]);
+    assert_eq!(list(Some(&key()), None, 10).await, []);
+    let both = store.list_runs(None, Some(runs[2]), 1).await.expect("read");
+    assert_eq!(both[0].key_ids, [two, one], "in order of their first event");
+}
+
+async fn nothing_is_recorded_for_a_run_that_is_not_there(store: &dyn RunStore) {
+    let unknown = RunId::new(7).expect("positive");
+    assert_eq!(store.record_change(unknown, epoch(0, 1.0), by(&key(), 1)).await.expect("read"), None);
+    assert_eq!(store.record_change(unknown, console(1, "x"), app(1)).await.expect("read"), None);
+    assert_eq!(store.cancel_run(unknown, at(1)).await.expect("read"), None);
+    assert_eq!(store.run_details(unknown).await.expect("read"), None);
+    assert_eq!(store.run_console(unknown).await.expect("read"), None);
+    assert_eq!(store.list_runs(None, None, 10).await.expect("read"), []);
+}
+
+async fn parallel_events_and_starts_all_count(store: &dyn RunStore) {
+    let run = start(store, "exp1", app(1)).await.run_id;
+    let changes = async |first: u32| {
+        for number in (first..40).step_by(4) {
+            store.record_change(run, epoch(number, f64::from(number)), app(2)).await.expect("kept");
+        }
+        start(store, "exp1", app(3)).await.slug
+    };
+    let (a, b, c, d) = tokio::join!(changes(0), changes(1), changes(2), changes(3));
+    let details = store.run_details(run).await.expect("read").expect("there");
+    assert_eq!(details.epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), (0..40).collect::<Vec<_>>());
+    let mut slugs = [a, b, c, d].map(|slug| slug.as_str().to_owned());
+    slugs.sort();
+    assert_eq!(slugs, ["exp1-2", "exp1-3", "exp1-4", "exp1-5"]);
+}
+
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                let folder = tempfile::tempdir().expect("temporary folder");
+                let store = super::SqliteStore::open(&folder.path().join("keys.db")).expect("new database");
+                super::$case(&store).await;
+            })+
+        }
+    };
+}
+
+cases!(
+    a_second_run_of_a_name_is_a_model_of_its_own,
+    resuming_makes_another_run_of_the_same_model,
+    epochs_are_kept_once_whatever_their_order,
+    what_a_run_reports_of_itself_is_kept,
+    the_first_ending_stays,
+    the_console_is_in_order_and_bounded,
+    a_saved_checkpoint_replaces_those_before_it,
+    the_list_is_newest_first_in_pages_and_by_key,
+    nothing_is_recorded_for_a_run_that_is_not_there,
+    parallel_events_and_starts_all_count,
+);

@@ -1,0 +1,88 @@
+//! The published Python client, unmodified, against the real service: a recorded training run is sent once more.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tokio::process::Command;
+use ulkeys_client::RunQuery;
+use ulkeys_domain::training::{CheckpointState, RunId, RunStatus};
+use ulkeys_tests::{Service, tools};
+
+const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
+const RECORDED: &str = include_str!("../fixtures/yolo-train-3-epochs.ndjson");
+/// As many bytes as the recorded upload had.
+const CHECKPOINT_SIZE: usize = 5_411_290;
+
+async fn replay(service: &Service, key: &str, checkpoint: &Path) -> Result<Value> {
+    let python = tools().join("ul/bin/python");
+    let output = Command::new(&python)
+        .arg(format!("{FOLDER}/clients/replay.py"))
+        .arg(format!("{FOLDER}/fixtures/yolo-train-3-epochs.ndjson"))
+        .arg(checkpoint)
+        .env("ULTRALYTICS_API_KEY", key)
+        .env("ULTRALYTICS_PLATFORM_URL", format!("http://{}", service.address))
+        .env("NO_PROXY", "127.0.0.1")
+        .kill_on_drop(true)
+        .output();
+    let output = output.await.with_context(|| format!("{} is missing; run `cargo xtask setup`", python.display()))?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn recorded_epochs() -> Vec<Value> {
+    let lines = RECORDED.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    lines.map(|line| line["body"].clone()).filter(|body| body["event"] == "epoch_end").collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorded_run_is_kept_as_it_was() -> Result<()> {
+    let service = Service::start().await?;
+    let folder = tempfile::tempdir()?;
+    let checkpoint = folder.path().join("best.pt");
+    let bytes: Vec<u8> = (0..CHECKPOINT_SIZE).map(|number| (number * 31 % 251) as u8).collect();
+    std::fs::write(&checkpoint, &bytes)?;
+
+    let sent = replay(&service, &service.key(&["training"]).await?, &checkpoint).await?;
+    assert_eq!(sent["start"]["modelUrl"], format!("http://{}/ada/project/exp1", service.address));
+    assert_eq!(sent["ticketModelId"], sent["start"]["modelId"]);
+    assert_eq!((&sent["last"]["event"], &sent["last"]["cancelled"]), (&json!("training_complete"), &json!(false)));
+    assert!(sent["received"].as_array().is_some_and(|all| all.len() == 17 && all.iter().all(|one| one == true)));
+
+    let run = RunId::new(sent["start"]["runId"].as_i64().context("a number")?).context("positive")?;
+    let kept = service.client.run(run).await?.details;
+    assert_eq!((kept.summary.status, kept.summary.planned_epochs), (RunStatus::Completed, Some(3)));
+    assert_eq!(kept.class_names, Some(vec!["box".to_owned()]));
+    assert_eq!(kept.results.context("results")?["bestEpoch"], 2);
+    let recorded = recorded_epochs();
+    assert_eq!(kept.epochs.len(), recorded.len());
+    for (epoch, body) in kept.epochs.iter().zip(&recorded) {
+        let data = &body["data"];
+        assert_eq!((json!(epoch.epoch), json!(epoch.metrics)), (data["epoch"].clone(), data["metrics"].clone()));
+        assert_eq!((json!(epoch.system), json!(epoch.fitness)), (data["system"].clone(), data["fitness"].clone()));
+    }
+    let states: Vec<_> = kept.checkpoints.iter().map(|checkpoint| checkpoint.state).collect();
+    assert_eq!(states, [CheckpointState::Saved]);
+    assert!(service.checkpoint(run).await? == bytes, "the checkpoint's bytes");
+    let console = service.client.run_console(run).await?;
+    let ids: Vec<_> = console.chunks.iter().map(|chunk| chunk.chunk_id).collect();
+    assert!(ids.len() == 13 && ids.is_sorted() && console.dropped == 0, "{ids:?}");
+
+    let key = kept.summary.key_ids.first().cloned();
+    let list = service.client.list_runs(&RunQuery { key, limit: Some(1), cursor: None }).await?;
+    assert_eq!((list.runs.len(), &list.runs[0].summary, list.next_cursor), (1, &kept.summary, None));
+    assert_eq!(service.client.cancel_run(run).await?.status, RunStatus::Completed, "it had ended before");
+    service.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_may_only_read_is_refused_and_nothing_is_kept() -> Result<()> {
+    let service = Service::start().await?;
+    let folder = tempfile::tempdir()?;
+    let checkpoint = folder.path().join("best.pt");
+    std::fs::write(&checkpoint, "never sent")?;
+    let sent = replay(&service, &service.key(&["read"]).await?, &checkpoint).await?;
+    assert_eq!(sent["refused"], 403, "{sent}");
+    assert!(service.client.list_runs(&RunQuery::default()).await?.runs.is_empty());
+    service.stop().await
+}

@@ -1,0 +1,83 @@
+//! A key service of its own, in this process, without the app: for programs that talk to it over HTTP.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use futures_util::TryStreamExt as _;
+use rand::rngs::SysRng;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use ulkeys_client::Client;
+use ulkeys_domain::Limits;
+use ulkeys_domain::training::RunId;
+use ulkeys_domain::wire::CreateKey;
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, serve, system_clock};
+use ulkeys_store::SqliteStore;
+
+/// A running service with an empty database in a temporary folder.
+pub struct Service {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// A client with the credential of the app.
+    pub client: Client,
+    _folder: tempfile::TempDir,
+    shutdown: CancellationToken,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Service {
+    /// Starts one on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// When there is no port, no disk or no randomness.
+    pub async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let store = Arc::new(SqliteStore::open(&folder.path().join("keys.db"))?);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let session = SessionToken::generate(&mut SysRng)?;
+        let client = Client::new(&format!("http://{address}"), session.expose())?;
+        let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
+        let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
+        // A recorded run is replayed faster than it was made.
+        let limits = Limits::uniform(u32::MAX);
+        let config = Config { session, account, clock: system_clock, limits, checkpoints };
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
+        Ok(Self { address, client, _folder: folder, shutdown, server })
+    }
+
+    /// Makes a key with these scopes, and gives its plaintext.
+    ///
+    /// # Errors
+    /// When the service refuses.
+    pub async fn key(&self, scopes: &[&str]) -> Result<String> {
+        let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
+        let created = self.client.create_key(&CreateKey { name: "trainer".into(), scopes }).await?;
+        Ok(created.key.0.expose().to_owned())
+    }
+
+    /// The bytes of a run's checkpoint.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn checkpoint(&self, run: RunId) -> Result<Vec<u8>> {
+        let pieces = self.client.run_checkpoint(run).await?;
+        let all = pieces.try_fold(Vec::new(), async |mut all, piece| {
+            all.extend_from_slice(piece.as_ref());
+            Ok(all)
+        });
+        all.await.context("the checkpoint did not arrive")
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Errors
+    /// When it failed before.
+    pub async fn stop(self) -> Result<()> {
+        self.shutdown.cancel();
+        Ok(self.server.await??)
+    }
+}
