@@ -2,27 +2,24 @@
 //!
 //! One function decides, for this service's own routes and for gateways that ask on behalf of theirs.
 
-use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::Next;
-use axum::response::Response;
 use ulkeys_domain::limit::Standing;
 use ulkeys_domain::verdict::{Outcome, Refusal};
 use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Secret, policy};
 
 use crate::agent;
-use crate::error::{ApiError, limit_headers};
+use crate::error::ApiError;
 use crate::session::SessionToken;
 use crate::state::AppState;
 use crate::uses::From;
 
-/// An accepted caller, kept in the request's extensions.
+/// An accepted caller.
 #[derive(Clone)]
 pub(crate) enum Caller {
     /// The app that embeds the service.
@@ -59,26 +56,6 @@ pub(crate) enum Credential {
 pub(crate) struct Admitted {
     pub(crate) caller: Caller,
     pub(crate) standing: Option<Standing>,
-}
-
-/// Middleware for everything under `/api`.
-pub(crate) async fn authorize(
-    State(state): State<AppState>,
-    OriginalUri(uri): OriginalUri,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let headers = request.headers();
-    let from = From { peer: peer.ip(), agent: agent::of(headers) };
-    let need = Need::Request { method: request.method().as_str(), path: uri.path() };
-    let admitted = decide(&state, read_credential(headers, &state.config.session), need, from).await?;
-    request.extensions_mut().insert(admitted.caller);
-    let mut response = next.run(request).await;
-    if let Some(standing) = admitted.standing {
-        limit_headers(response.headers_mut(), standing, state.now());
-    }
-    Ok(response)
 }
 
 /// Decides about a request, and notes what became of it.
@@ -180,19 +157,49 @@ pub(crate) fn only(headers: &HeaderMap) -> Result<&HeaderValue, Refusal> {
     Ok(value)
 }
 
+/// From where a request came, and who made it: [`crate::front`] puts it beside the request.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    pub(crate) peer: IpAddr,
+    /// `None` outside `/api`.
+    pub(crate) caller: Option<Caller>,
+}
+
+impl Asker {
+    /// Without one, nothing is opened: a handler was reached past the front.
+    fn of(parts: &Parts) -> Result<&Self, ApiError> {
+        parts.extensions.get().ok_or(ApiError::Refused(Refusal::NoCredential))
+    }
+}
+
+/// Address of the peer.
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+impl FromRequestParts<AppState> for Peer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        Ok(Self(Asker::of(parts)?.peer))
+    }
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        Asker::of(parts)?.caller.clone().ok_or(ApiError::Refused(Refusal::NoCredential))
+    }
+}
+
 /// Who asks for a change, for the list of activity.
 pub(crate) struct Origin(pub(crate) ulkeys_store::Origin);
 
 impl FromRequestParts<AppState> for Origin {
-    type Rejection = Infallible;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Infallible> {
-        let by = match parts.extensions.get() {
-            Some(Caller::Key { key, .. }) => Some(key.id),
-            _ => None,
-        };
-        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let peer = parts.extensions.get().map_or(unknown, |ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
-        Ok(Self(ulkeys_store::Origin { by, peer, agent: agent::of(&parts.headers).into() }))
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        let asker = Asker::of(parts)?;
+        let by = asker.caller.as_ref().and_then(Caller::key_id).copied();
+        Ok(Self(ulkeys_store::Origin { by, peer: asker.peer, agent: agent::of(&parts.headers).into() }))
     }
 }

@@ -5,14 +5,15 @@
 //! the others out by holding connections open.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::extract::ConnectInfo;
+use axum::response::Response;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,7 +22,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service as _;
 
 /// How long a peer may take for the head of its next request.
 const IDLE: Duration = Duration::from_secs(75);
@@ -37,13 +37,18 @@ const GRACE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Serves every connection until `shutdown`, then lets open requests finish.
-pub(crate) async fn serve(listener: TcpListener, app: Router, gauge: Gauge, shutdown: CancellationToken) {
+pub(crate) async fn serve<A, F>(listener: TcpListener, answer: A, gauge: Gauge, shutdown: CancellationToken)
+where
+    A: Fn(SocketAddr, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     let open = Arc::new(Open { max: max_open(), gauge, ..Open::default() });
     let tasks = TaskTracker::new();
     while let Some((stream, peer)) = shutdown.run_until_cancelled(accept(&listener, &open)).await {
-        let (app, shutdown) = (app.clone(), shutdown.clone());
+        let (answer, shutdown) = (answer.clone(), shutdown.clone());
         let ticket = Ticket::new(&open);
-        tasks.spawn(async move { handle(stream, peer, app, ticket, shutdown).await });
+        let answer = move |request| answer(peer, request);
+        tasks.spawn(async move { handle(stream, answer, ticket, shutdown).await });
     }
     drop(listener);
     tasks.close();
@@ -66,17 +71,22 @@ async fn accept(listener: &TcpListener, open: &Open) -> (TcpStream, SocketAddr) 
     }
 }
 
-async fn handle(stream: TcpStream, peer: SocketAddr, app: Router, ticket: Ticket, shutdown: CancellationToken) {
+async fn handle<F>(
+    stream: TcpStream,
+    answer: impl Fn(Request<Incoming>) -> F,
+    ticket: Ticket,
+    shutdown: CancellationToken,
+) where
+    F: Future<Output = Response>,
+{
     // An answer is one small write: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|mut request: hyper::Request<Incoming>| {
-        let mut app = app.clone();
-        let busy = ticket.busy();
-        request.extensions_mut().insert(ConnectInfo(peer));
+    let service = service_fn(|request| {
+        let (busy, answer) = (ticket.busy(), answer(request));
         async move {
-            let answer = app.call(request).await;
+            let response = answer.await;
             drop(busy);
-            answer
+            Ok::<_, Infallible>(response)
         }
     });
     let connection = http1::Builder::new()

@@ -3,25 +3,16 @@
 //! A page in a browser on this computer also comes from a loopback address. It betrays itself by an `Origin` or
 //! `Sec-Fetch-Site` header, and, where it reaches us through a DNS name that it rebinds, by a foreign `Host`.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{HOST, ORIGIN};
-use axum::middleware::Next;
-use axum::response::Response;
 
 use crate::error::ApiError;
 use crate::state::AppState;
 
-pub(crate) async fn check(
-    State(state): State<AppState>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let headers = request.headers();
-    if !peer.ip().to_canonical().is_loopback() {
+pub(crate) fn check(state: &AppState, peer: IpAddr, headers: &HeaderMap) -> Result<(), ApiError> {
+    if !peer.to_canonical().is_loopback() {
         return Err(ApiError::NotServed("Only programs on this computer are served"));
     }
     if !names_this_host(headers, state.address.port()) {
@@ -30,7 +21,7 @@ pub(crate) async fn check(
     if comes_from_a_page(headers) {
         return Err(ApiError::NotServed("Web pages are not served"));
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 fn names_this_host(headers: &HeaderMap, port: u16) -> bool {

@@ -11,6 +11,7 @@ mod body;
 mod checkpoints;
 mod connections;
 mod error;
+mod front;
 mod guard;
 mod limits;
 mod metrics;
@@ -21,11 +22,13 @@ mod state;
 mod uploads;
 mod uses;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Timestamp;
@@ -53,7 +56,12 @@ pub async fn serve(
     let recorder = tokio::spawn(record(state.clone()));
     tokio::spawn(sweep(state.clone()));
     let gauge = state.metrics.connections().clone();
-    connections::serve(listener, router(state.clone()), gauge, shutdown).await;
+    let (front, router) = (state.clone(), routes::router(state.clone()));
+    let answer = move |peer: SocketAddr, request: Request<Incoming>| {
+        let (state, router) = (front.clone(), router.clone());
+        async move { front::answer(&state, router, peer.ip(), request.map(Body::new)).await }
+    };
+    connections::serve(listener, answer, gauge, shutdown).await;
 
     // The recorder writes what it holds, and ends.
     if let Err(error) = recorder.await {
@@ -61,13 +69,6 @@ pub async fn serve(
     }
     state.uses.flush(&*state.store).await;
     Ok(())
-}
-
-/// All routes, guards first.
-fn router(state: AppState) -> Router {
-    routes::router(state.clone())
-        .layer(from_fn_with_state(state.clone(), guard::check))
-        .layer(from_fn_with_state(state, observe::request))
 }
 
 /// Announces and writes what becomes of requests.

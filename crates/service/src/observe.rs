@@ -1,13 +1,12 @@
-//! The outermost layer: a number for each request, and how long it took.
+//! A number for each request, and how long it took.
 //!
 //! The log names method, status, duration and that number. Deliberately absent from it: headers, bodies, and paths with
 //! their queries, where people put secrets by mistake.
 
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use ulkeys_domain::secret;
 
@@ -17,20 +16,34 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer identifiers from a client are replaced.
 const MAX_ID: usize = 128;
 
-/// Answers with the request's own identifier, or a new one.
-pub(crate) async fn request(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let start = Instant::now();
-    let id = request.headers().get(&REQUEST_ID).filter(|id| is_plain(id)).cloned().unwrap_or_else(new_id);
-    let method = tracing::enabled!(tracing::Level::DEBUG).then(|| request.method().clone());
-    let mut response = next.run(request).await;
-    let duration = start.elapsed();
-    state.metrics.observe(duration);
-    if let Some(method) = method {
-        let (id, status) = (id.to_str().unwrap_or_default(), response.status().as_u16());
-        tracing::debug!(id, %method, status, micros = duration.as_micros(), "answered");
+/// A request under way.
+pub(crate) struct Observed {
+    start: Instant,
+    /// The request's own identifier, or a new one.
+    id: HeaderValue,
+    /// Where it is to be logged.
+    method: Option<Method>,
+}
+
+impl Observed {
+    pub(crate) fn begin(request: &Request) -> Self {
+        Self {
+            start: Instant::now(),
+            id: request.headers().get(&REQUEST_ID).filter(|id| is_plain(id)).cloned().unwrap_or_else(new_id),
+            method: tracing::enabled!(tracing::Level::DEBUG).then(|| request.method().clone()),
+        }
     }
-    response.headers_mut().insert(REQUEST_ID, id);
-    response
+
+    /// Counts it, and puts its identifier into the answer.
+    pub(crate) fn end(self, state: &AppState, response: &mut Response) {
+        let duration = self.start.elapsed();
+        state.metrics.observe(duration);
+        if let Some(method) = self.method {
+            let (id, status) = (self.id.to_str().unwrap_or_default(), response.status().as_u16());
+            tracing::debug!(id, %method, status, micros = duration.as_micros(), "answered");
+        }
+        response.headers_mut().insert(REQUEST_ID, self.id);
+    }
 }
 
 /// What may be repeated in a log: letters, digits and a few signs; and no key.

@@ -1,5 +1,5 @@
-//! Which handler answers what. Everything under `/api` is authorised first, unknown paths included.
-//! `/uploads` is outside: its addresses are permissions in themselves.
+//! Which handler answers what. [`crate::front`] has authorised everything under `/api` before. `/uploads` is outside: its
+//! addresses are permissions in themselves.
 
 mod account;
 mod activity;
@@ -15,39 +15,29 @@ mod training;
 mod uploads;
 
 use axum::Router;
-use axum::http::header::{CACHE_CONTROL, HeaderValue};
-use axum::middleware::{from_fn_with_state, map_response};
-use axum::response::Response;
 use axum::routing::{any, delete, get, post, put};
 
-use crate::auth;
 use crate::error::ApiError;
 use crate::state::AppState;
 
 pub(crate) fn router(state: AppState) -> Router {
-    let api = Router::new()
-        .route("/account/summary", get(account::summary))
-        .route("/api-keys", get(api_keys::list).post(api_keys::create).delete(api_keys::revoke_by_query))
-        .route("/api-keys/events", get(events::stream))
-        .route("/api-keys/{key_id}", delete(api_keys::revoke).patch(api_keys::rename))
-        .route("/api-keys/{key_id}/usage", get(activity::usage))
-        .route("/activity", get(activity::list))
-        .route("/diagnosis", post(diagnosis::diagnose))
-        .route("/webhooks/training/metrics", post(training::report))
-        .route("/webhooks/models/upload", post(training::ticket))
-        .route("/training/runs", get(runs::list))
-        .route("/training/runs/{run_id}", get(runs::details))
-        .route("/training/runs/{run_id}/console", get(runs::console))
-        .route("/training/runs/{run_id}/checkpoint", get(runs::checkpoint))
-        .route("/training/runs/{run_id}/cancel", post(runs::cancel))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(state.clone(), auth::authorize))
-        .layer(map_response(never_store));
     Router::new()
-        .nest("/api", api)
+        .route("/api/account/summary", get(account::summary))
+        .route("/api/api-keys", get(api_keys::list).post(api_keys::create).delete(api_keys::revoke_by_query))
+        .route("/api/api-keys/events", get(events::stream))
+        .route("/api/api-keys/{key_id}", delete(api_keys::revoke).patch(api_keys::rename))
+        .route("/api/api-keys/{key_id}/usage", get(activity::usage))
+        .route("/api/activity", get(activity::list))
+        .route("/api/diagnosis", post(diagnosis::diagnose))
+        .route("/api/webhooks/training/metrics", post(training::report))
+        .route("/api/webhooks/models/upload", post(training::ticket))
+        .route("/api/training/runs", get(runs::list))
+        .route("/api/training/runs/{run_id}", get(runs::details))
+        .route("/api/training/runs/{run_id}/console", get(runs::console))
+        .route("/api/training/runs/{run_id}/checkpoint", get(runs::checkpoint))
+        .route("/api/training/runs/{run_id}/cancel", post(runs::cancel))
         .route("/forward-auth", any(forward_auth::check))
-        .route("/oauth2/introspect", post(introspect::introspect).layer(map_response(never_store)))
+        .route("/oauth2/introspect", post(introspect::introspect))
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -57,16 +47,6 @@ pub(crate) fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-async fn not_found() -> ApiError {
-    ApiError::NotFound
-}
-
 async fn method_not_allowed() -> ApiError {
     ApiError::MethodNotAllowed
-}
-
-/// Answers depend on the credential, and one of them holds a secret (RFC 6750, section 5.3).
-async fn never_store(mut response: Response) -> Response {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -2,9 +2,9 @@
 //!
 //! Whoever holds a key is never told so much: see [`crate::error`].
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use axum::{Extension, Json};
 use serde_json::Value;
 use ulkeys_domain::secret::FormatError;
 use ulkeys_domain::verdict::Refusal;
@@ -26,7 +26,7 @@ struct Question {
 
 pub(super) async fn diagnose(
     State(state): State<AppState>,
-    Extension(caller): Extension<Caller>,
+    caller: Caller,
     Object(body): Object,
 ) -> Result<Json<Diagnosis>, ApiError> {
     if !matches!(caller, Caller::Session) {

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
@@ -21,7 +20,7 @@ use crate::state::AppState;
 /// and a stream that lags, and so might have missed it, ends; its reader opens another one, if it may.
 pub(super) async fn stream(
     State(state): State<AppState>,
-    Extension(caller): Extension<Caller>,
+    caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let changes = BroadcastStream::new(state.events.subscribe());
     if let Caller::Key { hash, .. } = &caller {

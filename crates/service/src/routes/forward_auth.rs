@@ -5,16 +5,16 @@
 //! is to see. With `?scope=models` (several: `?scope=models+write`) one of the named scopes is needed, whatever the
 //! target; without it, the policy's table decides, as for the platform's own paths.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ulkeys_domain::{Category, Scope};
 
 use crate::agent;
-use crate::auth::{Caller, Need, decide, read_credential};
+use crate::auth::{Caller, Need, Peer, decide, read_credential};
 use crate::error::{ApiError, limit_headers};
 use crate::state::AppState;
 use crate::uses::From;
@@ -27,7 +27,7 @@ const NOT_IN_HEADERS: &AsciiSet = &CONTROLS.add(b'%').add(b'"').add(b'\\');
 
 pub(super) async fn check(
     State(state): State<AppState>,
-    ConnectInfo(gateway): ConnectInfo<SocketAddr>,
+    Peer(gateway): Peer,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -37,7 +37,7 @@ pub(super) async fn check(
         Some(scopes) => Need::AnyOf(scopes, Category::of(asked.method, asked.path)),
         None => Need::Request { method: asked.method, path: asked.path },
     };
-    let from = From { peer: client(&headers, gateway.ip()), agent: agent::of(&headers) };
+    let from = From { peer: client(&headers, gateway), agent: agent::of(&headers) };
     let admitted = decide(&state, read_credential(&headers, &state.config.session), need, from).await?;
 
     let mut response = StatusCode::NO_CONTENT.into_response();

@@ -4,10 +4,8 @@
 //! that may also list keys; as a bearer token, or as HTTP Basic (RFC 7617) with the key's identifier and the key, which is
 //! what such libraries call client id and client secret.
 
-use std::net::SocketAddr;
-
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
@@ -20,7 +18,7 @@ use ulkeys_domain::{Category, KeyId, Scope, Secret};
 use zeroize::Zeroizing;
 
 use crate::agent;
-use crate::auth::{Caller, Credential, Need, decide, only, read_credential};
+use crate::auth::{Caller, Credential, Need, Peer, decide, only, read_credential};
 use crate::body::Raw;
 use crate::error::{ApiError, limit_headers};
 use crate::session::SessionToken;
@@ -31,11 +29,11 @@ const MAY_ASK: &[Scope] = &[Scope::Read, Scope::Admin];
 
 pub(super) async fn introspect(
     State(state): State<AppState>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Peer(peer): Peer,
     headers: HeaderMap,
     body: Result<Raw, ApiError>,
 ) -> Result<Response, ApiError> {
-    let from = From { peer: peer.ip(), agent: agent::of(&headers) };
+    let from = From { peer, agent: agent::of(&headers) };
     let (credential, named) = match read_caller(&headers, &state.config.session) {
         Ok((credential, named)) => (Ok(credential), named),
         Err(refusal) => (Err(refusal), None),

@@ -1,9 +1,9 @@
 //! `POST /api/webhooks/training/metrics` and `/api/webhooks/models/upload`: what a training process reports, and where it
 //! may put its model.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::{Extension, Json};
 use rand::rngs::SysRng;
 use tokio::sync::Semaphore;
 use ulkeys_domain::training::{
@@ -29,7 +29,7 @@ static LARGE_REPORTS: Semaphore = Semaphore::const_new(2);
 /// Records one event. The answer tells the process which run it feeds, and whether it is to stop.
 pub(super) async fn report(
     State(state): State<AppState>,
-    Extension(caller): Extension<Caller>,
+    caller: Caller,
     Raw(body): Raw<MAX_REPORT>,
 ) -> Result<Json<EventReceipt>, ApiError> {
     // As numbers a body takes some thirty times its size: the large ones take turns, from reading to recording.
@@ -64,7 +64,7 @@ pub(super) async fn report(
 /// Gives out an address for one file.
 pub(super) async fn ticket(
     State(state): State<AppState>,
-    Extension(caller): Extension<Caller>,
+    caller: Caller,
     Raw(body): Raw,
 ) -> Result<Json<UploadTicket>, ApiError> {
     let request = UploadRequest::parse(&body)?;

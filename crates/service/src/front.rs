@@ -1,0 +1,57 @@
+//! What every request passes before it is routed, and every answer on its way back: one function, outside the router.
+//!
+//! Nothing below `/api` reaches a handler without a caller who may do it, unknown paths included. axum's layers would
+//! do the same around each route, at the price of a boxed future and a copied service for each layer and request: half
+//! of what a key costs.
+
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, HeaderValue};
+use axum::response::{IntoResponse as _, Response};
+use tower::Service as _;
+
+use crate::agent;
+use crate::auth::{Asker, Need, decide, read_credential};
+use crate::error::{ApiError, limit_headers};
+use crate::guard;
+use crate::observe::Observed;
+use crate::state::AppState;
+use crate::uses::From;
+
+/// Answers a request, or says why not.
+pub(crate) async fn answer(state: &AppState, router: Router, peer: IpAddr, request: Request) -> Response {
+    let observed = Observed::begin(&request);
+    let mut response = admit(state, router, peer, request).await.unwrap_or_else(ApiError::into_response);
+    // Answers depend on the credential, and one of them holds a secret (RFC 6750, section 5.3).
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    observed.end(state, &mut response);
+    response
+}
+
+async fn admit(state: &AppState, mut router: Router, peer: IpAddr, mut request: Request) -> Result<Response, ApiError> {
+    guard::check(state, peer, request.headers())?;
+    let path = request.uri().path();
+    if path != "/api" && !path.starts_with("/api/") {
+        request.extensions_mut().insert(Asker { peer, caller: None });
+        return Ok(route(&mut router, request).await);
+    }
+    let headers = request.headers();
+    let from = From { peer, agent: agent::of(headers) };
+    let need = Need::Request { method: request.method().as_str(), path };
+    let admitted = decide(state, read_credential(headers, &state.config.session), need, from).await?;
+    request.extensions_mut().insert(Asker { peer, caller: Some(admitted.caller) });
+    let mut response = route(&mut router, request).await;
+    if let Some(standing) = admitted.standing {
+        limit_headers(response.headers_mut(), standing, state.now());
+    }
+    Ok(response)
+}
+
+async fn route(router: &mut Router, request: Request) -> Response {
+    match router.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
