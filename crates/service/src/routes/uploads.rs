@@ -83,7 +83,7 @@ async fn record(state: &AppState, upload: &Upload, received: Received) -> Result
         filename: upload.filename.clone(),
         size: received.size,
         state: CheckpointState::Uploaded,
-        key_id: feed.key.clone(),
+        key_id: feed.key,
         uploaded_at: feed.at,
     };
     state.config.checkpoints.keep(received, &upload.id).await.map_err(ApiError::Io)?;
