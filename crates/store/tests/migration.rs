@@ -24,7 +24,7 @@ async fn a_database_of_the_first_version_takes_runs_and_keeps_its_keys() {
 
     let store = SqliteStore::open(&path).expect("brought up to date");
     let kept = store.find_by_hash(&secret.hash()).await.expect("read").expect("there");
-    assert_eq!((kept.id, kept.name.as_str()), (id.clone(), "kept"));
+    assert_eq!((kept.id, kept.name.as_str()), (id, "kept"));
     let target = Target::Named { project: Slug::of("p", "project"), name: Slug::of("n", "train") };
     let feed = Feed { key: Some(id), at: Timestamp::from_millis(2).expect("in range") };
     let model = ModelId::generate(&mut SysRng).expect("randomness");

@@ -20,7 +20,7 @@ fn key() -> KeyId {
 }
 
 fn by(key: &KeyId, millis: i64) -> Feed {
-    Feed { key: Some(key.clone()), at: at(millis) }
+    Feed { key: Some(*key), at: at(millis) }
 }
 
 fn app(millis: i64) -> Feed {
@@ -91,8 +91,8 @@ async fn epochs_are_kept_once_whatever_their_order(store: &dyn RunStore) {
     let kept: Vec<_> = details.epochs.iter().map(|epoch| (epoch.epoch, epoch.metrics["train/box_loss"])).collect();
     assert_eq!(kept, [(0, Some(0.1)), (1, Some(1e-300)), (2, Some(0.1 + 0.2))]);
     assert!(details.epochs.iter().all(|epoch| epoch.metrics["metrics/mAP50(B)"].is_none()));
-    let fed: Vec<_> = details.epochs.iter().map(|epoch| epoch.key_id.clone()).collect();
-    assert_eq!(fed, [Some(two.clone()), None, Some(two.clone())]);
+    let fed: Vec<_> = details.epochs.iter().map(|epoch| epoch.key_id).collect();
+    assert_eq!(fed, [Some(two), None, Some(two)]);
     assert_eq!(details.summary.key_ids, [one, two]);
     assert_eq!((details.summary.planned_epochs, details.summary.recorded_epochs), (Some(3), 3));
     assert_eq!(details.summary.last_event_at, at(6));
@@ -184,7 +184,7 @@ fn checkpoint(by: &KeyId, millis: i64) -> Checkpoint {
         filename: FileName::parse("best.pt").expect("valid"),
         size: 5_411_290,
         state: CheckpointState::Uploaded,
-        key_id: Some(by.clone()),
+        key_id: Some(*by),
         uploaded_at: at(millis),
     }
 }
