@@ -27,7 +27,7 @@ pub(crate) struct SealedKey {
 /// When `recipient` is no such public key.
 pub(crate) fn seal(secret: &Secret, recipient: &[u8]) -> Result<SealedKey, HpkeError> {
     let recipient = <DhP256HkdfSha256 as Kem>::PublicKey::from_bytes(recipient)?;
-    let (encapsulated, ciphertext) = wiping_stack(|| {
+    let (encapsulated, ciphertext) = wiping_stack::<8, _>(|| {
         hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha256, DhP256HkdfSha256>(
             &OpModeS::Base,
             &recipient,

@@ -152,9 +152,16 @@ pub struct Standing {
     pub reset_after: Duration,
 }
 
-/// When the requests of the last window were admitted. Times are measured from any fixed instant.
+/// When the requests of the last window were admitted, in nanoseconds. Times are measured from any fixed instant.
 #[derive(Debug, Clone, Default)]
-pub struct Window(VecDeque<Duration>);
+pub struct Window(VecDeque<u64>);
+
+const WINDOW_NANOS: u64 = nanos(WINDOW);
+
+/// Enough for five centuries.
+const fn nanos(time: Duration) -> u64 {
+    time.as_secs() * 1_000_000_000 + time.subsec_nanos() as u64
+}
 
 impl Window {
     /// Admits one more request at `now`, or refuses it without counting it. A `now` before the last admitted request,
@@ -163,33 +170,34 @@ impl Window {
     /// # Errors
     /// The standing, when the window is full; then `reset_after` is how long to wait.
     pub fn admit(&mut self, now: Duration, limit: u32) -> Result<Standing, Standing> {
-        let now = self.0.back().map_or(now, |last| now.max(*last));
-        let standing = self.standing(now, limit);
+        let now = self.0.back().map_or(nanos(now), |last| nanos(now).max(*last));
+        let standing = self.standing_at(now, limit);
         if standing.remaining == 0 {
             return Err(standing);
         }
         self.0.push_back(now);
-        Ok(self.standing(now, limit))
+        Ok(self.standing_at(now, limit))
     }
 
     /// How the counter stands at `now`.
     pub fn standing(&mut self, now: Duration, limit: u32) -> Standing {
-        while self.0.front().is_some_and(|oldest| *oldest + WINDOW <= now) {
+        self.standing_at(nanos(now), limit)
+    }
+
+    fn standing_at(&mut self, now: u64, limit: u32) -> Standing {
+        while self.0.front().is_some_and(|oldest| *oldest + WINDOW_NANOS <= now) {
             self.0.pop_front();
         }
         let counted = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
         // A limit of zero admits nothing, ever: try again in a minute is all that can be said.
         let oldest = if limit == 0 { Some(&now) } else { self.0.front() };
-        Standing {
-            limit,
-            remaining: limit.saturating_sub(counted),
-            reset_after: oldest.map_or(Duration::ZERO, |oldest| (*oldest + WINDOW).saturating_sub(now)),
-        }
+        let reset_after = oldest.map_or(0, |oldest| (*oldest + WINDOW_NANOS).saturating_sub(now));
+        Standing { limit, remaining: limit.saturating_sub(counted), reset_after: Duration::from_nanos(reset_after) }
     }
 
     /// Whether nothing of it counts any more at `now`, so that it may be forgotten.
     pub fn is_over(&self, now: Duration) -> bool {
-        self.0.back().is_none_or(|last| *last + WINDOW <= now)
+        self.0.back().is_none_or(|last| *last + WINDOW_NANOS <= nanos(now))
     }
 }
 

@@ -93,7 +93,8 @@ impl Secret {
 
     /// SHA-256 of the whole text, the only form in which a key is stored for look-up.
     pub fn hash(&self) -> KeyHash {
-        wiping_stack(|| KeyHash(Sha256::digest(self.expose()).into()))
+        // One block of SHA-256: its schedule and state take some hundred bytes.
+        wiping_stack::<2, _>(|| KeyHash(Sha256::digest(self.expose()).into()))
     }
 
     /// The first 11 characters, shown so that a person can tell keys apart.
@@ -169,19 +170,19 @@ impl fmt::Display for KeyPrefix {
     }
 }
 
-/// Calls `work`, then overwrites the 8 KiB of stack below this call: hashing and encrypting copy a plaintext there, and an
-/// idle thread keeps it for as long as it likes.
-pub fn wiping_stack<T>(work: impl FnOnce() -> T) -> T {
+/// Calls `work`, then overwrites the `KIB` kibibytes of stack below this call: hashing and encrypting copy a plaintext
+/// there, and an idle thread keeps it for as long as it likes.
+pub fn wiping_stack<const KIB: usize, T>(work: impl FnOnce() -> T) -> T {
     #[inline(never)]
     fn call<T>(work: impl FnOnce() -> T) -> T {
         work()
     }
     #[inline(never)]
-    fn wipe() {
-        zeroize::Zeroize::zeroize(&mut [1_u64; 1024]);
+    fn wipe<const KIB: usize>() {
+        zeroize::Zeroize::zeroize(&mut [[1_u64; 128]; KIB]);
     }
     let result = call(work);
-    wipe();
+    wipe::<KIB>();
     result
 }
 

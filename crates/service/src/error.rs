@@ -155,6 +155,8 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Tells a client how its limit stands: requests a minute, how many are left, and when one more becomes free.
 pub(crate) fn limit_headers(headers: &mut HeaderMap, standing: Standing, now: Timestamp) {
+    // These and the few that every answer gets.
+    headers.reserve(6);
     headers.insert(LIMIT, number(standing.limit));
     headers.insert(REMAINING, number(standing.remaining));
     if let Ok(reset) = HeaderValue::try_from(now.saturating_add(standing.reset_after).to_string()) {

@@ -5,12 +5,13 @@
 //! last hour, and no others: a guesser learns nothing, and a program with a mistyped key harms nobody beside it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use ulkeys_domain::limit::{Standing, Window};
 use ulkeys_domain::{Category, KeyId, Limits};
 
@@ -26,8 +27,8 @@ const MAX_FAILING_PEERS: usize = 4_096;
 pub(crate) struct KeyLimits {
     limits: Limits,
     start: Instant,
-    hasher: RandomState,
-    keys: [Mutex<HashMap<KeyId, KeyCounters>>; SHARDS],
+    /// By a quick hash: identifiers of keys are random, and the service's own choice.
+    keys: [Mutex<FxHashMap<KeyId, KeyCounters>>; SHARDS],
     failures: Mutex<HashMap<IpAddr, Window>>,
     failing: AtomicUsize,
 }
@@ -43,7 +44,6 @@ impl KeyLimits {
         Self {
             limits,
             start: Instant::now(),
-            hasher: RandomState::new(),
             keys: std::array::from_fn(|_| Mutex::default()),
             failures: Mutex::default(),
             failing: AtomicUsize::new(0),
@@ -126,8 +126,9 @@ impl KeyLimits {
         self.failing.store(failures.len(), Ordering::Relaxed);
     }
 
-    fn shard(&self, key: &KeyId) -> MutexGuard<'_, HashMap<KeyId, KeyCounters>> {
-        let index = self.hasher.hash_one(key) as usize % SHARDS;
+    fn shard(&self, key: &KeyId) -> MutexGuard<'_, FxHashMap<KeyId, KeyCounters>> {
+        // The upper bits, as the map itself uses the lower ones.
+        let index = (FxBuildHasher.hash_one(key) >> 32) as usize % SHARDS;
         self.keys[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 

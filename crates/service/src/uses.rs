@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::verdict::Outcome;
@@ -44,8 +45,8 @@ pub(crate) struct Uses {
 
 #[derive(Default)]
 struct Book {
-    unannounced: HashMap<KeyId, Timestamp>,
-    keys: HashMap<KeyId, KeyBook>,
+    unannounced: FxHashMap<KeyId, Timestamp>,
+    keys: FxHashMap<KeyId, KeyBook>,
     refusals: HashMap<(Option<KeyId>, Outcome, IpAddr, i64), Refusals>,
     /// What the store is being given, or did not take.
     writing: Option<Arc<UseBatch>>,

@@ -8,13 +8,13 @@
 //! within [`LOOK_EVERY`].
 
 use std::borrow::Borrow;
-use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 use ulkeys_domain::{KeyHash, KnownKey};
 
 use super::rows::{read_id, read_name, read_optional_time, read_scopes, read_time, unreadable};
@@ -23,7 +23,8 @@ use super::rows::{read_id, read_name, read_optional_time, read_scopes, read_time
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Index {
-    keys: RwLock<HashSet<Entry>>,
+    /// By a quick hash of the digest, which is as random as a hash can be.
+    keys: RwLock<FxHashSet<Entry>>,
     /// SQLite's number for the state of the file as other programs left it.
     version: AtomicI64,
     start: Instant,
@@ -72,7 +73,7 @@ impl Index {
         Ok(())
     }
 
-    fn keys(&self) -> RwLockReadGuard<'_, HashSet<Entry>> {
+    fn keys(&self) -> RwLockReadGuard<'_, FxHashSet<Entry>> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,9 +82,10 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "data_version", |row| row.get(0))
 }
 
-fn read_all(connection: &Connection) -> rusqlite::Result<HashSet<Entry>> {
+fn read_all(connection: &Connection) -> rusqlite::Result<FxHashSet<Entry>> {
     let count: i64 = connection.query_row("SELECT count(*) FROM keys", [], |row| row.get(0))?;
-    let mut keys = HashSet::with_capacity(usize::try_from(count).unwrap_or_default());
+    let count = usize::try_from(count).unwrap_or_default();
+    let mut keys = FxHashSet::with_capacity_and_hasher(count, FxBuildHasher);
     let mut statement = connection.prepare("SELECT id, name, scopes, created_at, revoked_at, hash FROM keys")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
