@@ -3,7 +3,7 @@
 //!
 //! The same service is embedded in the app or runs alone; it knows neither a window nor a particular database.
 //! Deliberately absent: any cache of verdicts (each request asks the store, so a revocation holds at once), and any
-//! logging of headers or bodies (they carry secrets).
+//! logging of headers, bodies or targets (they carry secrets).
 
 mod agent;
 mod auth;
