@@ -95,6 +95,8 @@ async fn handle<F>(
         // A peer that has nothing more to say may still listen.
         .half_close(true)
         .max_buf_size(MAX_HEAD)
+        // Head and body of a small answer in one buffer cost less than a list of two.
+        .writev(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let result = tokio::select! {

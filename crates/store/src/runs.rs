@@ -8,6 +8,7 @@ use ulkeys_domain::training::{
     Change, Checkpoint, CheckpointId, Console, ModelId, RunDetails, RunId, RunStart, RunStatus, RunSummary, StartedRun,
     Target,
 };
+use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
 
 use crate::Result;
@@ -39,6 +40,9 @@ pub trait RunStore: Send + Sync + 'static {
         start: RunStart,
         feed: Feed,
     ) -> Result<Option<StartedRun>>;
+
+    /// How many projects and models there are. Answered from memory: it is part of the commonest request.
+    async fn counts(&self) -> Result<ResourceCounts>;
 
     /// The run `run` of a model, or its newest one. A name means the newest run of all models that asked for it.
     async fn find_run(&self, target: Target, run: Option<RunId>) -> Result<Option<StartedRun>>;

@@ -14,11 +14,11 @@ mod uses;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use ulkeys_domain::wire::{ActivityPage, DatabaseProblem, KeyUsage};
+use ulkeys_domain::wire::{ActivityPage, DatabaseProblem, KeyUsage, ResourceCounts};
 use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
 
 use crate::{KeyStore, Origin, Result, Revocation, StoreError, UseBatch};
@@ -35,6 +35,7 @@ struct Inner {
     writer: Mutex<Connection>,
     readers: Vec<Mutex<Connection>>,
     index: Index,
+    counts: RwLock<ResourceCounts>,
     _lock: File,
 }
 
@@ -48,8 +49,10 @@ impl SqliteStore {
         let (lock, writer) = open::open_or_create(path)?;
         let count = std::thread::available_parallelism().map_or(2, usize::from);
         let readers = (0..count).map(|_| open::reader(path).map(Mutex::new)).collect::<Result<_>>()?;
-        let index = Index::load(&writer).map_err(|error| StoreError::from_sqlite(path, &error))?;
-        let inner = Inner { path: path.into(), writer: Mutex::new(writer), readers, index, _lock: lock };
+        let sqlite = |error| StoreError::from_sqlite(path, &error);
+        let index = Index::load(&writer).map_err(sqlite)?;
+        let counts = RwLock::new(runs::read::counts(&writer).map_err(sqlite)?);
+        let inner = Inner { path: path.into(), writer: Mutex::new(writer), readers, index, counts, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -61,6 +61,22 @@ async fn a_second_run_of_a_name_is_a_model_of_its_own(store: &dyn RunStore) {
     assert_eq!(store.find_run(named("other", "exp1"), None).await.expect("read"), None);
 }
 
+async fn projects_and_models_are_counted(store: &dyn RunStore) {
+    let counts = async || {
+        let counts = store.counts().await.expect("read");
+        (counts.projects, counts.models, counts.datasets)
+    };
+    assert_eq!(counts().await, (0, 0, 0));
+    let first = start(store, "exp1", app(1)).await;
+    start(store, "exp1", app(2)).await;
+    let new_model = || ModelId::generate(&mut SysRng).expect("randomness");
+    let resumed = Target::Model(first.model_id);
+    store.start_run(new_model(), resumed, RunStart::default(), app(3)).await.expect("kept").expect("another run");
+    assert_eq!(counts().await, (1, 2, 0), "a resumed run makes no model");
+    store.start_run(new_model(), named("other", "exp1"), RunStart::default(), app(4)).await.expect("kept");
+    assert_eq!(counts().await, (2, 3, 0));
+}
+
 async fn resuming_makes_another_run_of_the_same_model(store: &dyn RunStore) {
     let first = start(store, "exp1", app(1)).await;
     let other = start(store, "other", app(1)).await;
@@ -297,6 +313,7 @@ macro_rules! cases {
 
 cases!(
     a_second_run_of_a_name_is_a_model_of_its_own,
+    projects_and_models_are_counted,
     resuming_makes_another_run_of_the_same_model,
     epochs_are_kept_once_whatever_their_order,
     what_a_run_reports_of_itself_is_kept,

@@ -2,20 +2,21 @@
 
 use axum::Json;
 use axum::extract::State;
-use ulkeys_domain::wire::{AccountSummary, ResourceCounts};
+use ulkeys_domain::wire::AccountSummary;
 
+use crate::error::ApiError;
 use crate::state::AppState;
 
-pub(super) async fn summary(State(state): State<AppState>) -> Json<AccountSummary> {
+pub(super) async fn summary(State(state): State<AppState>) -> Result<Json<AccountSummary>, ApiError> {
     let account = &state.config.account;
-    Json(AccountSummary {
+    Ok(Json(AccountSummary {
         username: account.username.clone(),
         name: account.name.clone(),
         account_type: "personal".to_owned(),
         plan: "free".to_owned(),
         credits_cents: 0,
-        // The service keeps keys, not projects, datasets or models.
-        counts: ResourceCounts::default(),
+        // What trainings made. Datasets stay with the programs.
+        counts: state.store.counts().await?,
         teams: Vec::new(),
-    })
+    }))
 }

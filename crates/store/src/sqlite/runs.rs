@@ -1,16 +1,19 @@
 //! Training runs in SQLite: each method is one transaction in `write`, or one reading in `read`.
 
-mod read;
+pub(super) mod read;
 mod write;
+
+use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use ulkeys_domain::training::{
     Change, Checkpoint, CheckpointId, Console, ModelId, RunDetails, RunId, RunStart, RunStatus, RunSummary, StartedRun,
     Target,
 };
+use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
 
-use super::SqliteStore;
+use super::{SqliteStore, lock};
 use crate::{Feed, Result, RunStore};
 
 #[async_trait]
@@ -22,7 +25,17 @@ impl RunStore for SqliteStore {
         start: RunStart,
         feed: Feed,
     ) -> Result<Option<StartedRun>> {
-        self.write(move |connection, _| write::start_run(connection, &new_model, &target, &start, &feed)).await
+        self.blocking(move |inner| {
+            let mut writer = lock(&inner.writer);
+            let started = write::start_run(&mut writer, &new_model, &target, &start, &feed)?;
+            *inner.counts.write().unwrap_or_else(PoisonError::into_inner) = read::counts(&writer)?;
+            Ok(started)
+        })
+        .await
+    }
+
+    async fn counts(&self) -> Result<ResourceCounts> {
+        Ok(self.inner.counts.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     async fn find_run(&self, target: Target, run: Option<RunId>) -> Result<Option<StartedRun>> {

@@ -8,6 +8,7 @@ use ulkeys_domain::training::{
     Checkpoint, CheckpointId, CheckpointState, Console, ConsoleChunk, Epoch, FileName, ModelId, RunDetails, RunId,
     RunStatus, RunSummary, Slug, StartedRun, Target,
 };
+use ulkeys_domain::wire::ResourceCounts;
 
 use crate::sqlite::rows::{read_optional_time, read_text, read_time, unreadable};
 
@@ -16,6 +17,14 @@ const SUMMARY: &str = "SELECT runs.id, model_id, project, slug, status, planned_
     EXISTS (SELECT 1 FROM checkpoints WHERE run_id = runs.id AND state = 'saved')
     FROM runs JOIN models ON models.id = model_id";
 const CHECKPOINT: &str = "SELECT id, filename, size, state, key_id, uploaded_at FROM checkpoints";
+
+/// Projects, and models in them.
+pub(in crate::sqlite) fn counts(connection: &Connection) -> rusqlite::Result<ResourceCounts> {
+    connection.query_row("SELECT count(DISTINCT project), count(*) FROM models", [], |row| {
+        let count = |column| row.get(column).map(i64::cast_unsigned);
+        Ok(ResourceCounts { projects: count(0)?, models: count(1)?, datasets: 0 })
+    })
+}
 
 /// Identifier, project and slug of a model.
 pub(super) fn model(connection: &Connection, id: &ModelId) -> rusqlite::Result<Option<(ModelId, Slug, Slug)>> {
