@@ -13,7 +13,8 @@ const ID_BYTES: usize = 12;
 const ID_LEN: usize = ID_PREFIX.len() + 2 * ID_BYTES;
 
 /// Public identifier of a key: `key_` and 24 lowercase hexadecimal digits. Not secret, and not derived from the secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
+#[schema(value_type = String, pattern = "^key_[0-9a-f]{24}$", example = "key_0123456789abcdef01234567")]
 pub struct KeyId([u8; ID_LEN]);
 
 impl KeyId {

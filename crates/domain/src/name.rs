@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
 use crate::secret;
 
 /// A key's name: trimmed, 1 to 64 characters of any script, safe to show on one line.
@@ -65,6 +69,25 @@ impl fmt::Display for KeyName {
         f.write_str(&self.0)
     }
 }
+
+/// What [`KeyName::parse`] accepts, for the OpenAPI document. A length would count the white space that is trimmed, too.
+impl PartialSchema for KeyName {
+    fn schema() -> RefOr<Schema> {
+        const SPACE: &str = r"[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*";
+        // Neither breaks a line nor reorders text.
+        const PLAIN: &str = r"[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]";
+        // Neither that, nor white space, nor without a glyph.
+        const SEEN: &str = concat!(
+            r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u180e\u2000-\u200f\u2028-\u202f",
+            r"\u205f-\u2064\u2066-\u2069\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+        );
+        let pattern = format!("^{SPACE}(?={PLAIN}{{1,{MAX_CHARS}}}{SPACE}$){PLAIN}*{SEEN}{PLAIN}*{SPACE}$");
+        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).pattern(Some(pattern));
+        text.description(Some(format!("1 to {MAX_CHARS} characters after trimming"))).into()
+    }
+}
+
+impl ToSchema for KeyName {}
 
 /// Line and paragraph separators, and the explicit direction controls of the Unicode Bidirectional Algorithm (UAX #9).
 fn breaks_or_reorders(c: char) -> bool {

@@ -6,7 +6,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One permission. The order is the one in which the platform documents them, and in which they are always listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Start training, stream metrics.
@@ -56,7 +58,8 @@ impl fmt::Display for Scope {
 }
 
 /// A set of at least one scope. There is no "all" and no "none": a key can do what is listed, and nothing else.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, utoipa::ToSchema)]
+#[schema(value_type = Vec<Scope>, min_items = 1)]
 pub struct Scopes(u8);
 
 /// Why a list is not a set of scopes. The message completes the sentence "scopes: …".

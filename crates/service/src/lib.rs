@@ -16,6 +16,7 @@ mod guard;
 mod limits;
 mod metrics;
 mod observe;
+mod openapi;
 mod routes;
 mod session;
 mod state;

@@ -11,11 +11,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use ulkeys_domain::{Category, Scope};
+use ulkeys_domain::{Category, KeyId, Scope};
+use utoipa::IntoParams;
 
 use crate::agent;
 use crate::auth::{Caller, Need, Peer, decide, read_credential};
 use crate::error::{ApiError, limit_headers};
+use crate::openapi::{BadRequest, Refused};
 use crate::state::AppState;
 use crate::uses::From;
 
@@ -25,6 +27,56 @@ const KEY_SCOPES: HeaderName = HeaderName::from_static("x-key-scopes");
 /// What a name may not bring into a header as it is.
 const NOT_IN_HEADERS: &AsciiSet = &CONTROLS.add(b'%').add(b'"').add(b'\\');
 
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what read_asked and client read")]
+struct AskedHeaders {
+    /// The method of the request that is asked about (nginx).
+    #[param(rename = "X-Original-Method", nullable = false)]
+    original_method: Option<String>,
+    /// Its target, as it stood in the request line.
+    #[param(rename = "X-Original-URI", nullable = false, pattern = "^/")]
+    original_uri: Option<String>,
+    /// The method, as Caddy and Traefik name it. Where both pairs are sent, they must agree.
+    #[param(rename = "X-Forwarded-Method", nullable = false)]
+    forwarded_method: Option<String>,
+    /// The target, as Caddy and Traefik name it.
+    #[param(rename = "X-Forwarded-Uri", nullable = false, pattern = "^/")]
+    forwarded_uri: Option<String>,
+    /// The last address in it is that of the program; it serves lists and limits, never a permission.
+    #[param(rename = "X-Forwarded-For", nullable = false)]
+    forwarded_for: Option<String>,
+    /// The same, where there is no `X-Forwarded-For`.
+    #[param(rename = "X-Real-IP", nullable = false)]
+    real_ip: Option<String>,
+}
+
+/// May this request pass?
+///
+/// For gateways, with the headers of the request that they hold: nginx (`auth_request`), Caddy (`forward_auth`), Traefik
+/// (ForwardAuth), and others, with any method. Without `scope`, the target's path decides, as it does for this service's own
+/// paths; with it, any one of the named scopes is enough. One of the pairs of method and target is required.
+#[utoipa::path(
+    method(get, head, post, put, patch, delete, options, trace),
+    path = "/forward-auth",
+    operation_id = "forwardAuth",
+    tag = "gateways",
+    security(("key" = []), ("session" = [])),
+    params(
+        ("scope" = Option<String>, Query, description = "Scopes, separated by spaces.", nullable = false,
+            pattern = "^(training|models|datasets|read|write|admin)( (training|models|datasets|read|write|admin))*$"),
+        AskedHeaders
+    ),
+    responses(
+        (status = NO_CONTENT, description = "It may. The headers name the key; the app's session has none.", headers(
+            ("X-Key-Id" = KeyId, description = "The key's identifier."),
+            ("X-Key-Name" = String, description = "The key's name, percent-encoded where a header cannot hold it."),
+            ("X-Key-Scopes" = String, description = "The key's scopes, separated by spaces."),
+        )),
+        BadRequest,
+        Refused
+    )
+)]
 pub(super) async fn check(
     State(state): State<AppState>,
     Peer(gateway): Peer,

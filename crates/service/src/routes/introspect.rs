@@ -15,18 +15,42 @@ use percent_encoding::percent_decode;
 use ulkeys_domain::verdict::{Outcome, Refusal};
 use ulkeys_domain::wire::Introspection;
 use ulkeys_domain::{Category, KeyId, Scope, Secret};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::agent;
 use crate::auth::{Caller, Credential, Need, Peer, decide, only, read_credential};
 use crate::body::Raw;
 use crate::error::{ApiError, limit_headers};
+use crate::openapi::{BadBody, Refused};
 use crate::session::SessionToken;
 use crate::state::AppState;
 use crate::uses::From;
 
 const MAY_ASK: &[Scope] = &[Scope::Read, Scope::Admin];
 
+/// The form of [`introspect`].
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what read_token reads")]
+struct IntrospectionForm {
+    /// What may be a key.
+    token: String,
+    /// May be there and changes nothing, as any other field.
+    token_type_hint: Option<String>,
+}
+
+/// Is this token a key that is accepted now? (RFC 7662)
+///
+/// Everything but an active key is answered alike. The caller needs a credential of its own.
+#[utoipa::path(
+    post,
+    path = "/oauth2/introspect",
+    operation_id = "introspect",
+    tag = "gateways",
+    security(("key" = ["read"]), ("key" = ["admin"]), ("client" = []), ("session" = [])),
+    request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = OK, description = "What is known of the token.", body = Introspection), BadBody, Refused)
+)]
 pub(super) async fn introspect(
     State(state): State<AppState>,
     Peer(peer): Peer,
