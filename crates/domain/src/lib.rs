@@ -9,8 +9,8 @@ pub mod name;
 pub mod policy;
 pub mod scope;
 pub mod secret;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod training;
 pub mod verdict;

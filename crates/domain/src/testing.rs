@@ -7,14 +7,15 @@ use proptest::string::string_regex;
 /// Some thousands of cases, or as many as `PROPTEST_CASES` says.
 pub fn cases() -> ProptestConfig {
     let default = ProptestConfig::default();
-    ProptestConfig { cases: default.cases.max(4_000), ..default }
+    ProptestConfig { cases: default.cases.max(2_500), ..default }
 }
 
 /// Bytes around a valid text: itself, with a byte changed, added or left out, or anything at all.
-pub fn around(valid: &'static str) -> impl Strategy<Value = Vec<u8>> {
+pub fn around(valid: &str) -> impl Strategy<Value = Vec<u8>> + Clone + use<> {
+    let valid = valid.as_bytes().to_vec();
     let byte = prop_oneof![any::<u8>(), prop::sample::select(b"ul_key09afAFgz \n%".as_slice())];
-    let near = (any::<Index>(), byte, 0..4_u8).prop_map(|(at, byte, how)| {
-        let mut bytes = valid.as_bytes().to_vec();
+    let near = (any::<Index>(), byte, 0..4_u8).prop_map(move |(at, byte, how)| {
+        let mut bytes = valid.clone();
         let at = at.index(bytes.len());
         match how {
             0 => {}

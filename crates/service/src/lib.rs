@@ -20,6 +20,8 @@ mod openapi;
 mod routes;
 mod session;
 mod state;
+#[cfg(test)]
+mod testing;
 mod uploads;
 mod uses;
 

@@ -171,3 +171,58 @@ fn read_name(body: &Value) -> Result<KeyName, String> {
     let name = body.get("name").ok_or("name: is required")?.as_str().ok_or("name: must be a text")?;
     KeyName::parse(name).map_err(|error| format!("name: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{KEY, cases, contents, objects, repeats};
+
+    const WORDS: &[&str] = &[
+        "name: is required",
+        "name: must be a text",
+        "name: must not be empty",
+        "name: must have at most 64 characters, not ",
+        "name: must not contain control characters",
+        "name: must not contain an API key",
+        "scopes: at least one is needed",
+        "scopes: must be a list of texts",
+        "scopes: entry ",
+        " is not one of training, models, datasets, read, write, admin",
+    ];
+    const TEXTS: &[&str] =
+        &["training-server", "read", "training", "models", "admin", " padded ", "", "\u{202e}x", KEY];
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_a_name_and_scopes_makes_a_key(body in objects(&["name", "scopes", "key"], TEXTS)) {
+            let typed = serde_json::from_value::<CreateKey>(body.clone()).ok().filter(|_| body.is_object());
+            let expected = typed.and_then(|body| {
+                let scopes = Scopes::parse(body.scopes.iter().map(String::as_str)).ok()?;
+                Some((KeyName::parse(&body.name).ok()?, scopes))
+            });
+            match read_new_key(&body) {
+                Ok(new) => prop_assert_eq!(Some(new), expected),
+                Err(error) => {
+                    prop_assert_eq!(expected, None, "{}", error);
+                    prop_assert!(!repeats(&error, &contents(&body), WORDS), "{error}");
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_but_a_name_renames_a_key(body in objects(&["name", "scopes"], TEXTS)) {
+            let typed = serde_json::from_value::<RenameKey>(body.clone()).ok().filter(|_| body.is_object());
+            match read_name(&body) {
+                Ok(name) => prop_assert_eq!(Some(name), typed.and_then(|body| KeyName::parse(&body.name).ok())),
+                Err(error) => {
+                    prop_assert!(typed.is_none_or(|body| KeyName::parse(&body.name).is_err()), "{error}");
+                    prop_assert!(!repeats(&error, &contents(&body), WORDS), "{error}");
+                }
+            }
+        }
+    }
+}

@@ -191,3 +191,50 @@ fn path_of(target: &str) -> Option<&str> {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     Some(if path.is_empty() { "/" } else { path })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{KEY, cases, contents, objects, repeats};
+
+    const WORDS: &[&str] = &[
+        "method: must be a text",
+        "path: is not a path or an address",
+        "path: is required beside method",
+        "key: is required",
+    ];
+    const TEXTS: &[&str] =
+        &[KEY, "GET", " POST ", "/api/models?x", "http://127.0.0.1:1/api#x", "https://x", " /", "ftp://x", "api"];
+
+    fn is_path(text: &str) -> bool {
+        let begins = |start: &str| text.trim_start_matches([' ', '\t', '\r', '\n']).get(..start.len()) == Some(start);
+        begins("/") || begins("http://") || begins("https://")
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_a_key_and_a_request_is_a_question(body in objects(&["key", "method", "path"], TEXTS)) {
+            let typed = serde_json::from_value::<Diagnose>(body.clone()).ok().filter(|_| body.is_object());
+            let is_question = typed.as_ref().is_some_and(|body| match (&body.method, &body.path) {
+                (method, None) => method.is_none(),
+                (_, Some(path)) => is_path(path),
+            });
+            match read_question(&body) {
+                Ok(question) => {
+                    prop_assert!(is_question);
+                    let path = question.request.map(|(_, path)| path);
+                    prop_assert!(path.is_none_or(|path| path.starts_with('/') && !path.contains(['?', '#'])));
+                    prop_assert_eq!(Some(&*question.key), typed.as_ref().map(|body| &body.key));
+                }
+                Err(error) => {
+                    prop_assert!(!is_question, "{error}");
+                    prop_assert!(!repeats(&error, &contents(&body), WORDS), "{error}");
+                }
+            }
+        }
+    }
+}

@@ -61,7 +61,8 @@ pub(super) async fn list(
     let key = query.key_id.map(read_key).transpose()?;
     let read_cursor = |text: String| RunId::parse(&text).ok_or_else(|| invalid("cursor: is not from a page of runs"));
     let before = query.cursor.map(read_cursor).transpose()?;
-    let limit = number("limit", query.limit.as_deref(), DEFAULT_LIMIT.into(), MAX_LIMIT.into())?;
+    let limit =
+        number("limit", query.limit.as_deref(), DEFAULT_LIMIT.into(), MAX_LIMIT.into()).map_err(ApiError::Invalid)?;
     let limit = u32::try_from(limit).unwrap_or(MAX_LIMIT);
 
     // One more than asked for tells whether there is another page.
