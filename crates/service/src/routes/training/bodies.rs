@@ -138,7 +138,11 @@ struct Failed {
 #[serde(rename_all = "camelCase")]
 pub(super) struct UploadBody {
     /// Letters, digits, spaces, dots, hyphens and underscores, with the ending `.pt`, `.pth`, `.onnx` or `.safetensors`.
-    #[schema(min_length = 1, max_length = 128, example = "best.pt")]
+    #[schema(
+        max_length = 128,
+        example = "best.pt",
+        pattern = r"^[0-9A-Za-z_][0-9A-Za-z._ -]*\.(pt|pth|onnx|safetensors)$"
+    )]
     filename: String,
     /// The model.
     #[schema(max_length = 64)]
