@@ -43,6 +43,7 @@ fn each_outside_library_is_named_in_its_room_only() {
         ("rusqlite", &["ulkeys-store"]),
         ("sqlx", &["ulkeys-store"]),
         ("axum", &["ulkeys-service"]),
+        ("utoipa", &["ulkeys-domain", "ulkeys-service"]),
         ("reqwest", &["ulkeys-client"]),
     ] {
         for package in

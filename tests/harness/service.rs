@@ -22,6 +22,8 @@ pub struct Service {
     pub address: SocketAddr,
     /// A client with the credential of the app.
     pub client: Client,
+    /// That credential.
+    pub session: String,
     _folder: tempfile::TempDir,
     shutdown: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
@@ -38,7 +40,8 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let session = SessionToken::generate(&mut SysRng)?;
-        let client = Client::new(&format!("http://{address}"), session.expose())?;
+        let credential = session.expose().to_owned();
+        let client = Client::new(&format!("http://{address}"), &credential)?;
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
         let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
         // A recorded run is replayed faster than it was made.
@@ -46,7 +49,7 @@ impl Service {
         let config = Config { session, account, clock: system_clock, limits, checkpoints };
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
-        Ok(Self { address, client, _folder: folder, shutdown, server })
+        Ok(Self { address, client, session: credential, _folder: folder, shutdown, server })
     }
 
     /// Makes a key with these scopes, and gives its plaintext.

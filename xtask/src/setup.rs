@@ -40,6 +40,8 @@ const TO_TEST: &[&str] = &[
 const CARGO_DENY: &str = "0.20.2";
 /// The published client of the platform (PyPI).
 const UL_CLIENT: &str = "ultralytics-platform==0.1.99";
+/// What makes up requests from the OpenAPI document, and checks the answers (PyPI).
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 /// What `cargo xtask run` needs.
 pub fn for_running() -> Result<()> {
@@ -58,6 +60,7 @@ pub fn for_tests() -> Result<()> {
     install_node_packages("ui")?;
     install_german()?;
     install_ul_client()?;
+    install_python("schemathesis", SCHEMATHESIS)?;
     install_cargo_deny()
 }
 

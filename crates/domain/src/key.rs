@@ -13,7 +13,8 @@ const ID_BYTES: usize = 12;
 const ID_LEN: usize = ID_PREFIX.len() + 2 * ID_BYTES;
 
 /// Public identifier of a key: `key_` and 24 lowercase hexadecimal digits. Not secret, and not derived from the secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
+#[schema(value_type = String, pattern = "^key_[0-9a-f]{24}$", example = "key_0123456789abcdef01234567")]
 pub struct KeyId([u8; ID_LEN]);
 
 impl KeyId {
@@ -120,6 +121,8 @@ impl From<&KeyRecord> for KnownKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{around, cases};
+    use proptest::prelude::*;
     use rand::rngs::SysRng;
 
     #[test]
@@ -130,6 +133,20 @@ mod tests {
         for other in ["", "key_", "key_0123456789ABCDEF01234567", "0123456789abcdef01234567", "key_'; drop table keys"]
         {
             assert_eq!(KeyId::parse(other), None, "{other:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_the_grammar_is_an_identifier(bytes in around("key_0123456789abcdef01234567")) {
+            let text = String::from_utf8_lossy(&bytes);
+            let (head, digits) = text.split_at_checked(4).unwrap_or_default();
+            let is_id = head == "key_" && digits.len() == 24 && digits.chars().all(|c| "0123456789abcdef".contains(c));
+            let parsed = KeyId::parse(&text);
+            prop_assert_eq!(parsed.is_some(), is_id);
+            prop_assert!(parsed.is_none_or(|id| id.as_str() == text));
         }
     }
 }

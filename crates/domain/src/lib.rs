@@ -9,6 +9,8 @@ pub mod name;
 pub mod policy;
 pub mod scope;
 pub mod secret;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod training;
 pub mod verdict;

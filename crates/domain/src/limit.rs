@@ -204,6 +204,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{cases, paths};
     use proptest::prelude::*;
 
     #[test]
@@ -287,6 +288,32 @@ mod tests {
                 let inside = admitted.iter().filter(|time| (*start..start + 60_000).contains(time)).count();
                 prop_assert!(inside <= limit as usize);
             }
+        }
+    }
+
+    /// The categories once more, over segments.
+    fn expected(method: &str, path: &str) -> Category {
+        let reads = ["GET", "HEAD"].contains(&method);
+        let segments: Vec<_> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
+        match segments.as_slice() {
+            ["", "api", "webhooks", "training", "metrics"] => Category::Stream,
+            ["", "api", "training", "start"] => Category::TrainingStart,
+            ["", "api", "models", .., "training"] if !reads => Category::TrainingStart,
+            ["", "api", "webhooks", "models", "upload"] => Category::Upload,
+            ["", "api", "upload", ..] if !reads => Category::Upload,
+            [.., "predict"] | [_, .., "predict", "batch"] if !reads => Category::Predict,
+            [.., "exports" | "export"] | ["", "api", "exports", ..] if !reads => Category::Export,
+            [.., "download" | "export" | "checkpoint"] if reads => Category::Download,
+            _ => Category::Default,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn categories_are_what_they_are_over_segments((method, path) in paths()) {
+            prop_assert_eq!(Category::of(&method, &path), expected(&method, &path));
         }
     }
 }

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
 use crate::secret;
 
 /// A key's name: trimmed, 1 to 64 characters of any script, safe to show on one line.
@@ -66,6 +70,25 @@ impl fmt::Display for KeyName {
     }
 }
 
+/// What [`KeyName::parse`] accepts, for the OpenAPI document. A length would count the white space that is trimmed, too.
+impl PartialSchema for KeyName {
+    fn schema() -> RefOr<Schema> {
+        const SPACE: &str = r"[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*";
+        // Neither breaks a line nor reorders text.
+        const PLAIN: &str = r"[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]";
+        // Neither that, nor white space, nor without a glyph.
+        const SEEN: &str = concat!(
+            r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u180e\u2000-\u200f\u2028-\u202f",
+            r"\u205f-\u2064\u2066-\u2069\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+        );
+        let pattern = format!("^{SPACE}(?={PLAIN}{{1,{MAX_CHARS}}}{SPACE}$){PLAIN}*{SEEN}{PLAIN}*{SPACE}$");
+        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).pattern(Some(pattern));
+        text.description(Some(format!("1 to {MAX_CHARS} characters after trimming"))).into()
+    }
+}
+
+impl ToSchema for KeyName {}
+
 /// Line and paragraph separators, and the explicit direction controls of the Unicode Bidirectional Algorithm (UAX #9).
 fn breaks_or_reorders(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
@@ -80,6 +103,7 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{around, cases, repeats};
     use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<String, NameError> {
@@ -125,6 +149,69 @@ mod tests {
                 prop_assert!((1..=MAX_CHARS).contains(&name.as_str().chars().count()));
                 prop_assert!(!name.as_str().chars().any(char::is_control));
                 prop_assert_eq!(KeyName::parse(name.as_str()), Ok(name));
+            }
+        }
+    }
+
+    /// As ranges of code points: what breaks a line or reorders text, and what cannot be seen.
+    const FORBIDDEN: &[(u32, u32)] = &[(0, 0x1f), (0x7f, 0x9f), (0x2028, 0x202e), (0x2066, 0x2069)];
+    const UNSEEN: &[(u32, u32)] = &[
+        (0x20, 0x20),
+        (0xa0, 0xa0),
+        (0xad, 0xad),
+        (0x34f, 0x34f),
+        (0x61c, 0x61c),
+        (0x115f, 0x1160),
+        (0x1680, 0x1680),
+        (0x180e, 0x180e),
+        (0x2000, 0x200f),
+        (0x202f, 0x202f),
+        (0x205f, 0x2064),
+        (0x3000, 0x3000),
+        (0x3164, 0x3164),
+        (0xfe00, 0xfe0f),
+        (0xfeff, 0xfeff),
+        (0xffa0, 0xffa0),
+    ];
+    const WORDS: &[&str] = &[
+        "must not be empty",
+        "must have at most 64 characters, not ",
+        "must not contain control characters",
+        "must not contain an API key",
+    ];
+
+    /// Any text; and such as are made of characters that matter, among them the neighbours of the ranges.
+    fn texts() -> impl Strategy<Value = String> {
+        let edges =
+            FORBIDDEN.iter().chain(UNSEEN).flat_map(|(first, last)| [first.saturating_sub(1), *first, *last, last + 1]);
+        let edges: Vec<_> = edges.filter_map(char::from_u32).chain("aé👩".chars()).collect();
+        let crafted = prop::collection::vec(prop::sample::select(edges), 0..70).prop_map(String::from_iter);
+        let pasted = around("a name ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0");
+        prop_oneof![
+            ".{0,80}",
+            "[ -~]{60,68}",
+            crafted,
+            pasted.prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_the_rules_is_a_name(text in texts()) {
+            let within = |ranges: &[(u32, u32)], c: char| ranges.iter().any(|(first, last)| (*first..=*last).contains(&u32::from(c)));
+            let trimmed: Vec<char> = text.trim().chars().collect();
+            let is_name = (1..=64).contains(&trimmed.len())
+                && !trimmed.iter().any(|c| within(FORBIDDEN, *c))
+                && !trimmed.iter().all(|c| within(UNSEEN, *c))
+                && !secret::appears_in(&text);
+            match KeyName::parse(&text) {
+                Ok(name) => prop_assert!(is_name && name.as_str().chars().eq(trimmed)),
+                Err(error) => {
+                    prop_assert!(!is_name, "{error}");
+                    prop_assert!(!repeats(&error.to_string(), text.as_bytes(), WORDS), "{error}");
+                }
             }
         }
     }

@@ -153,6 +153,7 @@ fn is_plain(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{cases, paths};
     use proptest::prelude::*;
 
     fn allowed(method: &str, path: &str) -> Vec<Scope> {
@@ -260,6 +261,48 @@ mod tests {
             path in "/api/(datasets|images|models|projects|exports|deployments|training|webhooks/training)(/[a-z]{1,5}){0,3}") {
             let admin = Scopes::new([Admin]).expect("not empty");
             prop_assert!(check(admin, &method, &path).is_err());
+        }
+    }
+
+    /// The table once more, over segments. `None`: no key opens it.
+    fn expected(method: &str, path: &str) -> Option<Vec<Scope>> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let (first, segments) =
+            path.split('/').collect::<Vec<_>>().split_first().map(|(first, rest)| (*first, rest.to_vec()))?;
+        let is_plain = |segment: &str| {
+            let signs = "-._~!$&'()*+,=:@";
+            segment.chars().all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
+                && !["", ".", ".."].contains(&segment)
+        };
+        if !first.is_empty() || segments.is_empty() || !segments.iter().all(|segment| is_plain(segment)) {
+            return None;
+        }
+        let ["api", below @ ..] = segments.as_slice() else {
+            return None;
+        };
+        let reads = ["GET", "HEAD"].contains(&method);
+        let with_read = |scope| if reads { vec![scope, Read, Write] } else { vec![scope, Write] };
+        Some(match below {
+            ["account", "summary"] if reads => Scope::ALL.to_vec(),
+            ["api-keys", ..] if reads => vec![Read, Admin],
+            ["api-keys" | "account" | "teams" | "members" | "billing" | "settings", ..] => vec![Admin],
+            ["datasets" | "images", ..] => with_read(Datasets),
+            ["training", ..] | ["models", .., "training"] => with_read(Training),
+            ["models" | "projects" | "exports" | "deployments", ..] => with_read(Models),
+            ["webhooks", "models", "upload"] => vec![Training, Models, Write],
+            ["webhooks", "training", ..] => vec![Training, Write],
+            _ if reads => vec![Read, Write],
+            _ => vec![Write],
+        })
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn the_table_says_what_it_says_over_segments((method, path) in paths()) {
+            let scopes = |scopes: Vec<Scope>| Scopes::new(scopes).ok();
+            prop_assert_eq!(scopes(allowed(&method, &path)), expected(&method, &path).and_then(scopes));
         }
     }
 }

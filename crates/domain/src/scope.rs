@@ -6,7 +6,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One permission. The order is the one in which the platform documents them, and in which they are always listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Start training, stream metrics.
@@ -56,7 +58,8 @@ impl fmt::Display for Scope {
 }
 
 /// A set of at least one scope. There is no "all" and no "none": a key can do what is listed, and nothing else.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, utoipa::ToSchema)]
+#[schema(value_type = Vec<Scope>, min_items = 1)]
 pub struct Scopes(u8);
 
 /// Why a list is not a set of scopes. The message completes the sentence "scopes: …".
@@ -146,6 +149,7 @@ impl<'de> Deserialize<'de> for Scopes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{cases, repeats};
     use proptest::prelude::*;
 
     #[test]
@@ -179,6 +183,35 @@ mod tests {
             let again: Scopes = serde_json::from_str(&serde_json::to_string(&set).expect("json")).expect("json");
             prop_assert_eq!(again, set);
             prop_assert_eq!(Scopes::parse(set.to_string().split(' ')), Ok(set));
+        }
+    }
+
+    const NAMES: [&str; 6] = ["training", "models", "datasets", "read", "write", "admin"];
+    const WORDS: &[&str] = &["at least one is needed", " is not one of training, models, datasets, read, write, admin"];
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_the_six_names_is_a_scope(
+            names in prop::collection::vec(prop_oneof![6 => prop::sample::select(&NAMES[..]).prop_map(str::to_owned),
+                1 => "(training|models|read)?.{0,12}"], 0..8)
+        ) {
+            let unknown = names.iter().position(|name| !NAMES.contains(&name.as_str()));
+            match (Scopes::parse(names.iter().map(String::as_str)), unknown) {
+                (Ok(scopes), None) => {
+                    let held: Vec<_> = NAMES.into_iter().filter(|name| names.iter().any(|given| given == name)).collect();
+                    prop_assert_eq!(scopes.to_string(), held.join(" "));
+                    prop_assert!(!held.is_empty());
+                }
+                (Err(ScopesError::Empty), None) => prop_assert!(names.is_empty()),
+                (Err(error), Some(at)) => {
+                    prop_assert_eq!(error, ScopesError::Unknown(at));
+                    let names = names.concat();
+                    prop_assert!(!repeats(&error.to_string(), names.as_bytes(), WORDS), "{error}");
+                }
+                (parsed, unknown) => prop_assert!(false, "{parsed:?} {unknown:?}"),
+            }
         }
     }
 }

@@ -202,6 +202,7 @@ pub fn write_hex(bytes: &[u8], out: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{around, cases, repeats};
     use proptest::prelude::*;
     use rand::SeedableRng as _;
     use rand::rngs::{StdRng, SysRng};
@@ -301,9 +302,48 @@ mod tests {
             prop_assert!(appears_in(&text) || redact(&text) == text);
         }
 
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
         #[test]
-        fn any_bytes_are_judged_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            let _ = Secret::parse(&bytes);
+        fn nothing_but_the_grammar_is_a_key(bytes in around(SAMPLE)) {
+            let digits = bytes.strip_prefix(b"ul_").unwrap_or_default();
+            let is_key = digits.len() == 40 && digits.iter().all(|byte| b"0123456789abcdef".contains(byte));
+            match Secret::parse(&bytes) {
+                Ok(secret) => prop_assert!(is_key && secret.expose().as_bytes() == bytes),
+                Err(error) => {
+                    prop_assert!(!is_key);
+                    prop_assert!(!repeats(&error.to_string(), &bytes, WORDS), "{error}");
+                }
+            }
+        }
+
+        #[test]
+        fn a_key_is_found_wherever_it_stands(before in ".{0,50}", bytes in around(SAMPLE), after in ".{0,50}") {
+            let middle = String::from_utf8_lossy(&bytes);
+            let text = format!("{before}{middle}{after}");
+            let hexadecimal = |rest: &&str| rest.chars().take(40).filter(|c| matches!(c, '0'..='9' | 'a'..='f')).count() == 40;
+            let expected = text.match_indices("ul_").map(|(at, _)| &text[at + 3..]).any(|rest| hexadecimal(&rest));
+            prop_assert_eq!(appears_in(&text), expected);
+        }
+
+        #[test]
+        fn a_prefix_is_the_beginning_of_a_key(bytes in around("ul_a1b2c3d4")) {
+            let text = String::from_utf8_lossy(&bytes);
+            let is_prefix = Secret::parse(format!("{text}{}", "0".repeat(32)).as_bytes()).is_ok() && text.len() == 11;
+            prop_assert_eq!(KeyPrefix::parse(&text).is_some(), is_prefix);
         }
     }
+
+    /// What the reasons say by themselves.
+    const WORDS: &[&str] = &[
+        "contains white space",
+        "does not begin with ul_",
+        " characters instead of 43",
+        "has an upper-case letter at position ",
+        "; keys are lower-case",
+        "has something other than 0-9 and a-f at position ",
+    ];
 }

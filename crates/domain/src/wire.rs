@@ -11,23 +11,26 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 pub use diagnosis::{Diagnose, Diagnosis, Finding, FormatProblem};
 pub use introspection::Introspection;
 pub use usage::{ActivityEntry, ActivityPage, Happening, HourlyUse, KeySource, KeyUsage, MAX_SOURCES};
 
-use crate::{KeyId, KeyRecord, Scope, Scopes, Secret, Timestamp};
+use crate::{KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
 
 /// A key's metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKey {
     /// Identifier for revoking.
     #[ts(type = "string")]
     pub key_id: KeyId,
     /// The name given by a person.
+    #[schema(min_length = 1, max_length = 64)]
     pub name: String,
     /// First 11 characters of the key.
+    #[schema(pattern = "^ul_[0-9a-f]{8}$")]
     pub key_prefix: String,
     /// What the key may do, in documented order.
     #[ts(as = "Vec<Scope>")]
@@ -37,6 +40,7 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// When a request with it was last accepted; `null` for never.
     #[ts(type = "string | null")]
+    #[schema(required = true)]
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -54,31 +58,34 @@ impl From<KeyRecord> for ApiKey {
 }
 
 /// Answer of `GET /api/api-keys`: all active keys, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct KeyList {
     /// The keys.
     pub keys: Vec<ApiKey>,
 }
 
 /// Body of `POST /api/api-keys`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct CreateKey {
     /// A name of 1 to 64 characters.
+    #[schema(value_type = KeyName)]
     pub name: String,
     /// At least one scope.
     #[ts(as = "Vec<Scope>")]
+    #[schema(value_type = Scopes)]
     pub scopes: Vec<String>,
 }
 
 /// Body of `PATCH /api/api-keys/{keyId}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct RenameKey {
     /// A name of 1 to 64 characters.
+    #[schema(value_type = KeyName)]
     pub name: String,
 }
 
 /// Answer of `POST /api/api-keys`: the metadata and, this once, the key itself.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct CreatedKey {
     /// The metadata that every later answer repeats.
     #[serde(flatten)]
@@ -88,6 +95,8 @@ pub struct CreatedKey {
 }
 
 /// The only type through which a plaintext is serialised. It exists for [`CreatedKey`] and nothing else.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^ul_[0-9a-f]{40}$")]
 pub struct RevealedSecret(pub Secret);
 
 impl Serialize for RevealedSecret {
@@ -105,7 +114,7 @@ impl<'de> Deserialize<'de> for RevealedSecret {
 }
 
 /// Answer of `DELETE /api/api-keys/{keyId}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RevokedKey {
     /// The key that is refused from now on.
@@ -117,7 +126,7 @@ pub struct RevokedKey {
 }
 
 /// Answer of `GET /api/account/summary`, in the form that the published client expects.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountSummary {
     /// Login name.
@@ -137,7 +146,7 @@ pub struct AccountSummary {
 }
 
 /// Part of [`AccountSummary`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResourceCounts {
     /// Number of projects.
     pub projects: u64,
@@ -148,7 +157,7 @@ pub struct ResourceCounts {
 }
 
 /// One change, as the stream of `GET /api/api-keys/events` tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum KeyEvent {
     /// A key was made.
@@ -168,7 +177,7 @@ pub enum KeyEvent {
 }
 
 /// Part of [`KeyEvent::Used`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyUse {
     /// The key.
@@ -180,7 +189,7 @@ pub struct KeyUse {
 }
 
 /// Body of every refusal and failure, over HTTP and IPC alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct ErrorBody {
     /// A sentence for people.
     pub error: String,
@@ -189,7 +198,7 @@ pub struct ErrorBody {
 }
 
 /// The reasons that programs can tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorCode {
     /// No credential, or none that is valid.
@@ -235,7 +244,7 @@ pub enum ErrorCode {
 }
 
 /// What is wrong with the key database, as far as its owner can do something about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum DatabaseProblem {
     /// Another program holds a lock on it.

@@ -23,7 +23,11 @@ pub(crate) fn of(headers: &HeaderMap) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::{KEY, around_value, ascii, cases, headers, is_key};
 
     #[test]
     fn names_are_short_and_hold_no_key() {
@@ -35,5 +39,33 @@ mod tests {
         assert_eq!(of(&"x".repeat(5_000)), "x".repeat(MAX_BYTES));
         assert_eq!(of(&format!("{} ul_{}", "x".repeat(180), "a".repeat(40))), HIDDEN, "not even a part of it");
         assert_eq!(super::of(&HeaderMap::new()), "");
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn any_name_is_shortened_and_none_with_a_key_is_kept(
+            before in around_value("python-httpx/0.28.1"),
+            key in around_value(KEY),
+            after in around_value("me"),
+            times in 1..8_usize,
+        ) {
+            let (before, after) = (before.as_bytes().repeat(times), after.as_bytes().repeat(times));
+            let name = HeaderValue::from_bytes(&[&before, key.as_bytes(), &after].concat()).expect("a value");
+            let headers = headers("user-agent", [&name]);
+            let kept = super::of(&headers);
+            let key_at = |name: &str, at: usize| name.as_bytes()[at..].get(..43).is_some_and(is_key);
+            match ascii(&name) {
+                None => prop_assert_eq!(kept, ""),
+                Some(name) if (0..name.len()).any(|at| key_at(name, at)) => {
+                    prop_assert_eq!(kept, HIDDEN);
+                }
+                Some(name) => {
+                    let first: String = name.chars().take(200).collect();
+                    prop_assert_eq!(kept, first.trim());
+                }
+            }
+        }
     }
 }

@@ -203,3 +203,54 @@ impl FromRequestParts<AppState> for Origin {
         Ok(Self(ulkeys_store::Origin { by, peer: asker.peer, agent: agent::of(&parts.headers).into() }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::testing::{KEY, around_value, cases, headers, is_key};
+
+    fn session() -> SessionToken {
+        SessionToken::generate(&mut StdRng::seed_from_u64(1)).expect("infallible")
+    }
+
+    /// Mostly one header.
+    fn values() -> impl Strategy<Value = Vec<HeaderValue>> {
+        let value = prop_oneof![
+            4 => around_value(&format!("Bearer {KEY}")),
+            2 => around_value(&format!("bEARER {KEY}")),
+            2 => around_value(&format!("Bearer {}", session().expose())),
+        ];
+        prop_oneof![9 => prop::collection::vec(value.clone(), 1), 1 => prop::collection::vec(value, 0..=3)]
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_one_bearer_credential_is_read(values in values()) {
+            let session = session();
+            let read = read_credential(&headers("authorization", &values), &session);
+            let [value] = values.as_slice() else {
+                let expected = if values.is_empty() { Refusal::NoCredential } else { Refusal::Malformed };
+                prop_assert_eq!(read.err(), Some(expected));
+                return Ok(());
+            };
+            let (scheme, token) = value.as_bytes().split_at(value.len().min(7));
+            let is_bearer = String::from_utf8_lossy(scheme).to_lowercase() == "bearer ";
+            match read {
+                Ok(Credential::Session) => prop_assert!(is_bearer && token == session.expose().as_bytes()),
+                Ok(Credential::Key(secret)) => {
+                    prop_assert!(is_bearer && is_key(token) && secret.expose().as_bytes() == token);
+                }
+                Err(refusal) => {
+                    prop_assert_eq!(refusal, Refusal::Malformed);
+                    prop_assert!(!is_bearer || !(is_key(token) || token == session.expose().as_bytes()));
+                }
+            }
+        }
+    }
+}

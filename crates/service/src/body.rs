@@ -61,3 +61,34 @@ fn read_object(bytes: &[u8]) -> Result<Value, String> {
         .map_err(|error| format!("body: is not JSON (line {}, column {})", error.line(), error.column()))?;
     if body.is_object() { Ok(body) } else { Err("body: must be a JSON object".to_owned()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Map;
+
+    use super::*;
+    use crate::testing::{around, cases, repeats};
+
+    const WORDS: &[&str] = &["body: is not JSON (line ", ", column ", "body: must be a JSON object"];
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_an_object_is_a_body(bytes in prop_oneof![
+            around(r#"{"name": "training-server", "scopes": ["training", "read"], "more": [1.5e3, null, true, {}]}"#),
+            around(r#"{"key": "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0", "path": "\u00e9\ud83d\ude00"}"#),
+            (0..300_usize).prop_map(|depth| [b"[".repeat(depth), b"]".repeat(depth)].concat()),
+        ]) {
+            let object = serde_json::from_slice::<Map<String, Value>>(&bytes);
+            match read_object(&bytes) {
+                Ok(body) => prop_assert_eq!(object.ok(), body.as_object().cloned()),
+                Err(error) => {
+                    prop_assert!(object.is_err());
+                    prop_assert!(!repeats(&error, &bytes, WORDS), "{error}");
+                }
+            }
+        }
+    }
+}

@@ -16,9 +16,12 @@ mod guard;
 mod limits;
 mod metrics;
 mod observe;
+mod openapi;
 mod routes;
 mod session;
 mod state;
+#[cfg(test)]
+mod testing;
 mod uploads;
 mod uses;
 

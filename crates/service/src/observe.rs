@@ -59,3 +59,30 @@ fn new_id() -> HeaderValue {
     secret::write_hex(&rand::random::<[u8; 8]>(), &mut digits);
     HeaderValue::from_bytes(&digits).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{KEY, around_value, ascii, cases, is_key};
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_a_plain_identifier_is_repeated(
+            id in prop_oneof![around_value("trace-1:a/b+c="), around_value(KEY), around_value(&"x".repeat(128))],
+            more in "[-_.:/+=a-f0-9]{0,3}",
+        ) {
+            let id = HeaderValue::from_bytes(&[id.as_bytes(), more.as_bytes()].concat()).expect("a value");
+            let expected = ascii(&id).is_some_and(|text| {
+                let signs = text.chars().filter(|c| !c.is_ascii_alphanumeric()).collect::<String>();
+                (1..=128).contains(&text.len())
+                    && signs.chars().all(|c| "-_.:/+=".contains(c))
+                    && !text.as_bytes().windows(43).any(is_key)
+            });
+            prop_assert_eq!(is_plain(&id), expected);
+        }
+    }
+}

@@ -5,48 +5,83 @@ mod account;
 mod activity;
 mod api_keys;
 mod diagnosis;
+mod document;
 mod events;
 mod forward_auth;
 mod health;
 mod introspect;
 mod model_page;
+mod query;
 mod runs;
 mod training;
 mod uploads;
 
 use axum::Router;
-use axum::routing::{any, delete, get, post, put};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
+use utoipa_axum::routes;
 
 use crate::error::ApiError;
+use crate::openapi;
 use crate::state::AppState;
 
 pub(crate) fn router(state: AppState) -> Router {
-    Router::new()
-        .route("/api/account/summary", get(account::summary))
-        .route("/api/api-keys", get(api_keys::list).post(api_keys::create).delete(api_keys::revoke_by_query))
-        .route("/api/api-keys/events", get(events::stream))
-        .route("/api/api-keys/{key_id}", delete(api_keys::revoke).patch(api_keys::rename))
-        .route("/api/api-keys/{key_id}/usage", get(activity::usage))
-        .route("/api/activity", get(activity::list))
-        .route("/api/diagnosis", post(diagnosis::diagnose))
-        .route("/api/webhooks/training/metrics", post(training::report))
-        .route("/api/webhooks/models/upload", post(training::ticket))
-        .route("/api/training/runs", get(runs::list))
-        .route("/api/training/runs/{run_id}", get(runs::details))
-        .route("/api/training/runs/{run_id}/console", get(runs::console))
-        .route("/api/training/runs/{run_id}/checkpoint", get(runs::checkpoint))
-        .route("/api/training/runs/{run_id}/cancel", post(runs::cancel))
-        .route("/forward-auth", any(forward_auth::check))
-        .route("/oauth2/introspect", post(introspect::introspect))
-        .route("/metrics", get(health::metrics))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/uploads/{capability}", put(uploads::receive))
-        .fallback(model_page::page_or_not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(state)
+    documented().0.with_state(state)
+}
+
+/// The routes, and the document that tells of them all: each is registered by its documentation.
+fn documented() -> (Router<AppState>, OpenApi) {
+    let (router, mut document) = OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(account::summary))
+        .routes(routes!(api_keys::list, api_keys::create, api_keys::revoke_by_query))
+        .routes(routes!(events::stream))
+        .routes(routes!(api_keys::revoke, api_keys::rename))
+        .routes(routes!(activity::usage))
+        .routes(routes!(activity::list))
+        .routes(routes!(diagnosis::diagnose))
+        .routes(routes!(training::report))
+        .routes(routes!(training::ticket))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::details))
+        .routes(routes!(runs::console))
+        .routes(routes!(runs::checkpoint))
+        .routes(routes!(runs::cancel))
+        // Gateways may hand on methods that OpenAPI has no name for.
+        .routes(routes!(forward_auth::check).map(|methods| methods.fallback(forward_auth::check)))
+        .routes(routes!(introspect::introspect))
+        .routes(routes!(health::metrics))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(document::show))
+        .routes(routes!(uploads::receive))
+        .split_for_parts();
+    openapi::fronted(&mut document);
+    let router = router.fallback(model_page::page_or_not_found).method_not_allowed_fallback(method_not_allowed);
+    (router, document)
 }
 
 async fn method_not_allowed() -> ApiError {
     ApiError::MethodNotAllowed
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The router tells its paths only where it is printed for debugging, as `RouteId(3): "/healthz"`.
+    fn served_paths(router: &Router<AppState>) -> BTreeSet<String> {
+        let printed = format!("{router:?}");
+        let routes = printed.split("fallback_router").next().unwrap_or_default();
+        let quoted = routes.split('"').skip(1).step_by(2);
+        quoted.filter(|text| text.starts_with('/')).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_path_that_is_served_is_documented() {
+        let (router, document) = documented();
+        let documented: BTreeSet<_> = document.paths.paths.keys().cloned().collect();
+        assert_eq!(served_paths(&router), documented);
+    }
 }

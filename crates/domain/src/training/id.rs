@@ -10,8 +10,9 @@ use crate::secret::write_hex;
 const RANDOM_BYTES: usize = 12;
 
 /// A model: `model_` and 24 hexadecimal digits when we made it. A client may present any short text, which is then unknown.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, pattern = "^model_[0-9a-f]{24}$")]
 pub struct ModelId(String);
 
 impl ModelId {
@@ -38,8 +39,9 @@ impl ModelId {
 }
 
 /// A run: a positive number, counted up, that JavaScript can hold exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = i64, minimum = 1, maximum = 9_007_199_254_740_991_i64)]
 pub struct RunId(i64);
 
 impl RunId {
@@ -67,7 +69,8 @@ impl fmt::Display for RunId {
 }
 
 /// An uploaded checkpoint, and its file's name on disk: `ckpt_` and 24 lowercase hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, utoipa::ToSchema)]
+#[schema(value_type = String, pattern = "^ckpt_[0-9a-f]{24}$")]
 pub struct CheckpointId(String);
 
 impl CheckpointId {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 use super::{CheckpointId, FileName, ModelId, RunId, Slug};
 use crate::{KeyId, Timestamp};
@@ -12,7 +13,7 @@ use crate::{KeyId, Timestamp};
 /// How a run stands. The first ending wins: what arrives later does not change it.
 ///
 /// A process that dies without a word leaves its run `running`; the time of its last event tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
     /// It has started and has not ended yet, as far as we know.
@@ -61,7 +62,7 @@ pub struct StartedRun {
 }
 
 /// A line in the list of runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunSummary {
     /// Counts up over all runs.
@@ -103,7 +104,7 @@ pub struct RunSummary {
 }
 
 /// Everything about a run but its console. Values without a type of ours are as the process sent them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunDetails {
     /// The line in the list.
@@ -136,7 +137,7 @@ pub struct RunDetails {
 }
 
 /// One epoch of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Epoch {
     /// Counted from 0.
@@ -159,7 +160,7 @@ pub struct Epoch {
 }
 
 /// The console output of a run, as far as it is kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Console {
     /// In the order in which they were printed.
@@ -169,7 +170,7 @@ pub struct Console {
 }
 
 /// Some lines of console output, with their escape sequences.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsoleChunk {
     /// Ascending, with gaps.
@@ -183,7 +184,7 @@ pub struct ConsoleChunk {
 }
 
 /// An uploaded model of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Checkpoint {
     /// Identifier, and name of the file on the service's disk.
@@ -206,7 +207,7 @@ pub struct Checkpoint {
 }
 
 /// What became of an upload. A run keeps the file of one saved checkpoint: the newest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckpointState {
     /// It is there; the run has not confirmed it yet.

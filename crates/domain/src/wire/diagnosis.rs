@@ -2,25 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 use super::ApiKey;
 use crate::{Scope, Timestamp};
 
 /// Body of `POST /api/diagnosis`. Not `Debug`: it may hold a key.
-#[derive(Serialize, Deserialize, TS)]
+#[derive(Serialize, Deserialize, TS, ToSchema)]
+#[schema(example = json!({ "key": "ul_…", "method": "POST", "path": "/api/models/a/predict" }))]
 pub struct Diagnose {
     /// What a person believes to be a key.
     pub key: String,
-    /// The method of a request that it should open.
+    /// The method of a request that it should open; `GET` where only a path is given. Means nothing without a path.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub method: Option<String>,
     /// The path of that request, or its whole address.
+    #[schema(pattern = r"^[ \t\r\n]*(/|https?://)")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub path: Option<String>,
 }
 
 /// Answer of `POST /api/diagnosis`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct Diagnosis {
     /// What was found.
     pub finding: Finding,
@@ -29,11 +32,12 @@ pub struct Diagnosis {
     /// What to do about it, in a sentence for people; empty where nothing is to be done.
     pub remedy: String,
     /// The key's metadata, where it is one.
+    #[schema(required = true)]
     pub key: Option<ApiKey>,
 }
 
 /// Kinds of [`Diagnosis`], for programs and for translated texts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Finding {
     /// The text is not a key. Nothing of it is repeated.
@@ -69,7 +73,7 @@ pub enum Finding {
 }
 
 /// Ways in which a text fails to be a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum FormatProblem {
     /// White space before, after or inside.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{KeyId, KnownKey};
 
 /// Answer of `POST /oauth2/introspect`. The names are those of RFC 7662, section 2.2.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Introspection {
     /// Whether the token is a key that is accepted now. When it is not, nothing else is told.
     pub active: bool,

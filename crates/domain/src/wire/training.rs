@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 use crate::training::{ModelId, RunDetails, RunId, RunStatus, RunSummary, Slug};
 
 /// Answer of `POST /api/webhooks/training/metrics`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventReceipt {
     /// Always `true`.
@@ -26,7 +27,7 @@ pub struct EventReceipt {
 }
 
 /// Answer of `POST /api/webhooks/models/upload`. Holds a capability: no `Debug`, so that no log gets it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadTicket {
     /// Where to PUT the bytes, without further credentials, within the hour.
@@ -40,7 +41,7 @@ pub struct UploadTicket {
 }
 
 /// Answer of `GET /api/training/runs`: a page of them, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingRunList {
     /// The runs.
@@ -50,7 +51,7 @@ pub struct TrainingRunList {
 }
 
 /// A line in the list of runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingRun {
     /// What is known of it.
@@ -61,7 +62,7 @@ pub struct TrainingRun {
 }
 
 /// Answer of `GET /api/training/runs/{runId}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingRunDetails {
     /// What is known of it.
@@ -72,7 +73,7 @@ pub struct TrainingRunDetails {
 }
 
 /// Answer of `POST /api/training/runs/{runId}/cancel`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CancelledRun {
     /// The run.

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 use crate::verdict::Outcome;
 use crate::{KeyId, Timestamp};
 
 /// Answer of `GET /api/api-keys/{keyId}/usage`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyUsage {
     /// The key.
@@ -23,7 +24,7 @@ pub struct KeyUsage {
 pub const MAX_SOURCES: u32 = 50;
 
 /// Requests of one hour that ended alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HourlyUse {
     /// When the hour began.
@@ -37,12 +38,13 @@ pub struct HourlyUse {
 }
 
 /// A program on a computer that used a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeySource {
     /// Address of the computer.
     pub peer: String,
     /// What the program called itself in `User-Agent`, shortened; `null` when it said nothing.
+    #[schema(required = true)]
     pub agent: Option<String>,
     /// Its first accepted request.
     #[ts(type = "string")]
@@ -56,16 +58,17 @@ pub struct KeySource {
 }
 
 /// Answer of `GET /api/activity`: a page, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct ActivityPage {
     /// The entries.
     pub entries: Vec<ActivityEntry>,
     /// The `cursor` of the next page; `null` on the last.
+    #[schema(required = true)]
     pub next: Option<String>,
 }
 
 /// One thing that happened to a key, or with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivityEntry {
     /// Number of the entry; later entries have higher ones.
@@ -76,8 +79,10 @@ pub struct ActivityEntry {
     pub what: Happening,
     /// The key; `null` where a request presented none that exists.
     #[ts(type = "string | null")]
+    #[schema(required = true)]
     pub key_id: Option<KeyId>,
     /// The key's name today.
+    #[schema(required = true)]
     pub key_name: Option<String>,
     /// When; for refusals, the first of them.
     #[ts(type = "string")]
@@ -85,17 +90,19 @@ pub struct ActivityEntry {
     /// Address from which the request came.
     pub peer: String,
     /// What the program called itself, shortened; `null` when it said nothing.
+    #[schema(required = true)]
     pub agent: Option<String>,
 }
 
 /// Kinds of [`ActivityEntry`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Happening {
     /// The key was made.
     Created {
         /// The key that did it; `null` for the app itself.
         #[ts(type = "string | null")]
+        #[schema(required = true)]
         by: Option<KeyId>,
     },
     /// The key got another name.
@@ -103,6 +110,7 @@ pub enum Happening {
     Renamed {
         /// The key that did it; `null` for the app itself.
         #[ts(type = "string | null")]
+        #[schema(required = true)]
         by: Option<KeyId>,
         /// The name before.
         old_name: String,
@@ -113,6 +121,7 @@ pub enum Happening {
     Revoked {
         /// The key that did it; `null` for the app itself.
         #[ts(type = "string | null")]
+        #[schema(required = true)]
         by: Option<KeyId>,
     },
     /// A program used the key for the first time, or from a new address.

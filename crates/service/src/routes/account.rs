@@ -7,6 +7,16 @@ use ulkeys_domain::wire::AccountSummary;
 use crate::error::ApiError;
 use crate::state::AppState;
 
+/// Whose keys these are
+///
+/// Any valid key may ask: the quickest way for a program to try its key.
+#[utoipa::path(
+    get,
+    path = "/api/account/summary",
+    operation_id = "accountSummary",
+    tag = "account",
+    responses((status = OK, description = "The owner of the workspace.", body = AccountSummary))
+)]
 pub(super) async fn summary(State(state): State<AppState>) -> Result<Json<AccountSummary>, ApiError> {
     let account = &state.config.account;
     Ok(Json(AccountSummary {

@@ -7,15 +7,26 @@ use axum::http::StatusCode;
 use rand::rngs::SysRng;
 use serde::Deserialize;
 use serde_json::Value;
-use ulkeys_domain::wire::{ApiKey, CreatedKey, KeyEvent, KeyList, RevealedSecret, RevokedKey};
+use ulkeys_domain::wire::{ApiKey, CreateKey, CreatedKey, KeyEvent, KeyList, RenameKey, RevealedSecret, RevokedKey};
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret};
+use utoipa::IntoParams;
 
 use crate::auth::Origin;
 use crate::body::Object;
 use crate::error::ApiError;
+use crate::openapi::{BadBody, BadRequest, NotFound};
 use crate::state::AppState;
 
-/// All active keys, newest first.
+/// All active keys
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/api/api-keys",
+    operation_id = "listKeys",
+    tag = "keys",
+    responses((status = OK, description = "The keys, without their plaintexts.", body = KeyList))
+)]
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<KeyList>, ApiError> {
     let unsaved = state.uses.unsaved();
     let mut keys: Vec<_> = state.store.list_active().await?.into_iter().map(ApiKey::from).collect();
@@ -25,7 +36,17 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<KeyList>,
     Ok(Json(KeyList { keys }))
 }
 
-/// Makes a key. This answer, and no other, holds its plaintext.
+/// Makes a key
+///
+/// This answer, and no other, holds its plaintext. Other fields of the body are ignored.
+#[utoipa::path(
+    post,
+    path = "/api/api-keys",
+    operation_id = "createKey",
+    tag = "keys",
+    request_body = CreateKey,
+    responses((status = CREATED, description = "The key, this once with its plaintext.", body = CreatedKey), BadBody)
+)]
 pub(super) async fn create(
     State(state): State<AppState>,
     origin: Origin,
@@ -50,7 +71,16 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(CreatedKey { info, key: RevealedSecret(secret) })))
 }
 
-/// Gives an active key another name.
+/// Gives an active key another name
+#[utoipa::path(
+    patch,
+    path = "/api/api-keys/{keyId}",
+    operation_id = "renameKey",
+    tag = "keys",
+    params(("keyId" = KeyId, Path, description = "The key.")),
+    request_body = RenameKey,
+    responses((status = OK, description = "The key with its new name.", body = ApiKey), BadBody, NotFound)
+)]
 pub(super) async fn rename(
     State(state): State<AppState>,
     origin: Origin,
@@ -67,6 +97,17 @@ pub(super) async fn rename(
     Ok(Json(key))
 }
 
+/// Revokes a key for good
+///
+/// Once this is answered, the key is refused. Revoking it again answers with the time of the first time.
+#[utoipa::path(
+    delete,
+    path = "/api/api-keys/{keyId}",
+    operation_id = "revokeKey",
+    tag = "keys",
+    params(("keyId" = KeyId, Path, description = "The key.")),
+    responses((status = OK, description = "The key is revoked.", body = RevokedKey), NotFound)
+)]
 pub(super) async fn revoke(
     State(state): State<AppState>,
     origin: Origin,
@@ -76,12 +117,24 @@ pub(super) async fn revoke(
     revoke_key(&state, &key_id, origin).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub(super) struct RevokeQuery {
+    /// The key.
+    #[param(value_type = KeyId, required = true)]
     key_id: Option<String>,
 }
 
+/// Revokes a key for good, in the form that the published client uses
+#[utoipa::path(
+    delete,
+    path = "/api/api-keys",
+    operation_id = "revokeKeyByQuery",
+    tag = "keys",
+    params(RevokeQuery),
+    responses((status = OK, description = "The key is revoked.", body = RevokedKey), BadRequest, NotFound)
+)]
 pub(super) async fn revoke_by_query(
     State(state): State<AppState>,
     origin: Origin,
@@ -117,4 +170,59 @@ fn read_new_key(body: &Value) -> Result<(KeyName, Scopes), String> {
 fn read_name(body: &Value) -> Result<KeyName, String> {
     let name = body.get("name").ok_or("name: is required")?.as_str().ok_or("name: must be a text")?;
     KeyName::parse(name).map_err(|error| format!("name: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{KEY, cases, contents, objects, repeats};
+
+    const WORDS: &[&str] = &[
+        "name: is required",
+        "name: must be a text",
+        "name: must not be empty",
+        "name: must have at most 64 characters, not ",
+        "name: must not contain control characters",
+        "name: must not contain an API key",
+        "scopes: at least one is needed",
+        "scopes: must be a list of texts",
+        "scopes: entry ",
+        " is not one of training, models, datasets, read, write, admin",
+    ];
+    const TEXTS: &[&str] =
+        &["training-server", "read", "training", "models", "admin", " padded ", "", "\u{202e}x", KEY];
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_a_name_and_scopes_makes_a_key(body in objects(&["name", "scopes", "key"], TEXTS)) {
+            let typed = serde_json::from_value::<CreateKey>(body.clone()).ok().filter(|_| body.is_object());
+            let expected = typed.and_then(|body| {
+                let scopes = Scopes::parse(body.scopes.iter().map(String::as_str)).ok()?;
+                Some((KeyName::parse(&body.name).ok()?, scopes))
+            });
+            match read_new_key(&body) {
+                Ok(new) => prop_assert_eq!(Some(new), expected),
+                Err(error) => {
+                    prop_assert_eq!(expected, None, "{}", error);
+                    prop_assert!(!repeats(&error, &contents(&body), WORDS), "{error}");
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_but_a_name_renames_a_key(body in objects(&["name", "scopes"], TEXTS)) {
+            let typed = serde_json::from_value::<RenameKey>(body.clone()).ok().filter(|_| body.is_object());
+            match read_name(&body) {
+                Ok(name) => prop_assert_eq!(Some(name), typed.and_then(|body| KeyName::parse(&body.name).ok())),
+                Err(error) => {
+                    prop_assert!(typed.is_none_or(|body| KeyName::parse(&body.name).is_err()), "{error}");
+                    prop_assert!(!repeats(&error, &contents(&body), WORDS), "{error}");
+                }
+            }
+        }
+    }
 }

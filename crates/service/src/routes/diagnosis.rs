@@ -4,18 +4,40 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
 use serde_json::Value;
 use ulkeys_domain::secret::FormatError;
 use ulkeys_domain::verdict::Refusal;
-use ulkeys_domain::wire::{ApiKey, Diagnosis, Finding, FormatProblem};
+use ulkeys_domain::wire::{ApiKey, Diagnose, Diagnosis, Finding, FormatProblem};
 use ulkeys_domain::{Category, KeyRecord, Secret, policy};
+use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ObjectBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
 use crate::auth::Caller;
 use crate::body::Object;
 use crate::error::ApiError;
+use crate::openapi::BadBody;
 use crate::state::AppState;
+
+/// [`Diagnose`], and what its type does not tell: beside a method, there is a path.
+struct DiagnoseBody;
+
+impl PartialSchema for DiagnoseBody {
+    fn schema() -> RefOr<Schema> {
+        let of = |field: &str, kind| ObjectBuilder::new().property(field, ObjectBuilder::new().schema_type(kind));
+        let path_or_no_method =
+            AnyOfBuilder::new().item(of("path", Type::String).required("path")).item(of("method", Type::Null));
+        AllOfBuilder::new().item(Ref::from_schema_name(Diagnose::name())).item(path_or_no_method).into()
+    }
+}
+
+impl ToSchema for DiagnoseBody {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Diagnose::name().into_owned(), Diagnose::schema()));
+        Diagnose::schemas(schemas);
+    }
+}
 
 /// What is to be checked.
 struct Question {
@@ -24,6 +46,19 @@ struct Question {
     request: Option<(String, String)>,
 }
 
+/// Why a key is, or would be, refused
+///
+/// For the app's session only: whoever holds a key is never told so much. No key, whatever its scopes, may ask. Asking is no
+/// use of the key that is asked about.
+#[utoipa::path(
+    post,
+    path = "/api/diagnosis",
+    operation_id = "diagnose",
+    tag = "app",
+    security(("session" = [])),
+    request_body = DiagnoseBody,
+    responses((status = OK, description = "The cause, and what to do about it.", body = Diagnosis), BadBody)
+)]
 pub(super) async fn diagnose(
     State(state): State<AppState>,
     caller: Caller,
@@ -137,10 +172,69 @@ fn read_question(body: &Value) -> Result<Question, String> {
     let request = match (text("method")?, text("path")?) {
         (None, None) => None,
         (method, Some(path)) => {
-            let uri: Uri = path.trim().parse().map_err(|_| "path: is not a path or an address")?;
-            Some((method.unwrap_or("GET").trim().to_owned(), uri.path().to_owned()))
+            let path = path_of(path).ok_or("path: is not a path or an address")?;
+            Some((method.unwrap_or("GET").trim().to_owned(), path.to_owned()))
         }
         (Some(_), None) => return Err("path: is required beside method".to_owned()),
     };
     Ok(Question { key: Zeroizing::new(key.to_owned()), request })
+}
+
+/// The path in a path or a whole address, without the query.
+fn path_of(target: &str) -> Option<&str> {
+    let target = target.trim_matches([' ', '\t', '\r', '\n']);
+    let path = match target.strip_prefix("http://").or_else(|| target.strip_prefix("https://")) {
+        Some(rest) => rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]),
+        None if target.starts_with('/') => target,
+        None => return None,
+    };
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    Some(if path.is_empty() { "/" } else { path })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{KEY, cases, contents, objects, repeats};
+
+    const WORDS: &[&str] = &[
+        "method: must be a text",
+        "path: is not a path or an address",
+        "path: is required beside method",
+        "key: is required",
+    ];
+    const TEXTS: &[&str] =
+        &[KEY, "GET", " POST ", "/api/models?x", "http://127.0.0.1:1/api#x", "https://x", " /", "ftp://x", "api"];
+
+    fn is_path(text: &str) -> bool {
+        let begins = |start: &str| text.trim_start_matches([' ', '\t', '\r', '\n']).get(..start.len()) == Some(start);
+        begins("/") || begins("http://") || begins("https://")
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_a_key_and_a_request_is_a_question(body in objects(&["key", "method", "path"], TEXTS)) {
+            let typed = serde_json::from_value::<Diagnose>(body.clone()).ok().filter(|_| body.is_object());
+            let is_question = typed.as_ref().is_some_and(|body| match (&body.method, &body.path) {
+                (method, None) => method.is_none(),
+                (_, Some(path)) => is_path(path),
+            });
+            match read_question(&body) {
+                Ok(question) => {
+                    prop_assert!(is_question);
+                    let path = question.request.map(|(_, path)| path);
+                    prop_assert!(path.is_none_or(|path| path.starts_with('/') && !path.contains(['?', '#'])));
+                    prop_assert_eq!(Some(&*question.key), typed.as_ref().map(|body| &body.key));
+                }
+                Err(error) => {
+                    prop_assert!(!is_question, "{error}");
+                    prop_assert!(!repeats(&error, &contents(&body), WORDS), "{error}");
+                }
+            }
+        }
+    }
 }

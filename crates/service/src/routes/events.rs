@@ -9,15 +9,38 @@ use axum::response::sse::{Event, KeepAlive};
 use futures_util::{Stream, StreamExt as _, future, stream};
 use tokio_stream::wrappers::BroadcastStream;
 use ulkeys_domain::wire::KeyEvent;
+use utoipa::ToSchema;
 
 use crate::auth::{Caller, active_key};
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// The first event is always `resync`: whoever lists the keys after it misses nothing.
+/// One event of the stream, as readers of server-sent events hand it on.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what axum writes")]
+struct SentEvent {
+    /// A `KeyEvent`, in JSON.
+    data: String,
+}
+
+/// Changes to keys, as they happen
 ///
-/// A stream must not outlive the key that opened it. The key is read again once its revocation can no longer be missed,
-/// and a stream that lags, and so might have missed it, ends; its reader opens another one, if it may.
+/// Server-sent events; the data of each is a `KeyEvent`. The first is always `resync`: whoever lists the keys after it
+/// misses nothing. The stream ends when the key that opened it is revoked, and when its reader lags too far behind.
+#[utoipa::path(
+    get,
+    path = "/api/api-keys/events",
+    operation_id = "keyEvents",
+    tag = "keys",
+    responses((
+        status = OK,
+        description = "A stream without end.",
+        body = SentEvent,
+        content_type = "text/event-stream"
+    ))
+)]
+// A stream must not outlive the key that opened it. The key is read again once its revocation can no longer be missed,
+// and a stream that lags, and so might have missed it, ends; its reader opens another one, if it may.
 pub(super) async fn stream(
     State(state): State<AppState>,
     caller: Caller,

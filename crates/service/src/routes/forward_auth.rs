@@ -11,11 +11,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use ulkeys_domain::{Category, Scope};
+use ulkeys_domain::{Category, KeyId, Scope};
+use utoipa::IntoParams;
 
 use crate::agent;
 use crate::auth::{Caller, Need, Peer, decide, read_credential};
 use crate::error::{ApiError, limit_headers};
+use crate::openapi::{BadRequest, Refused};
 use crate::state::AppState;
 use crate::uses::From;
 
@@ -25,6 +27,56 @@ const KEY_SCOPES: HeaderName = HeaderName::from_static("x-key-scopes");
 /// What a name may not bring into a header as it is.
 const NOT_IN_HEADERS: &AsciiSet = &CONTROLS.add(b'%').add(b'"').add(b'\\');
 
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what read_asked and client read")]
+struct AskedHeaders {
+    /// The method of the request that is asked about (nginx).
+    #[param(rename = "X-Original-Method", nullable = false)]
+    original_method: Option<String>,
+    /// Its target, as it stood in the request line.
+    #[param(rename = "X-Original-URI", nullable = false, pattern = "^/")]
+    original_uri: Option<String>,
+    /// The method, as Caddy and Traefik name it. Where both pairs are sent, they must agree.
+    #[param(rename = "X-Forwarded-Method", nullable = false)]
+    forwarded_method: Option<String>,
+    /// The target, as Caddy and Traefik name it.
+    #[param(rename = "X-Forwarded-Uri", nullable = false, pattern = "^/")]
+    forwarded_uri: Option<String>,
+    /// The last address in it is that of the program; it serves lists and limits, never a permission.
+    #[param(rename = "X-Forwarded-For", nullable = false)]
+    forwarded_for: Option<String>,
+    /// The same, where there is no `X-Forwarded-For`.
+    #[param(rename = "X-Real-IP", nullable = false)]
+    real_ip: Option<String>,
+}
+
+/// May this request pass?
+///
+/// For gateways, with the headers of the request that they hold: nginx (`auth_request`), Caddy (`forward_auth`), Traefik
+/// (ForwardAuth), and others, with any method. Without `scope`, the target's path decides, as it does for this service's own
+/// paths; with it, any one of the named scopes is enough. One of the pairs of method and target is required.
+#[utoipa::path(
+    method(get, head, post, put, patch, delete, options, trace),
+    path = "/forward-auth",
+    operation_id = "forwardAuth",
+    tag = "gateways",
+    security(("key" = []), ("session" = [])),
+    params(
+        ("scope" = Option<String>, Query, description = "Scopes, separated by spaces.", nullable = false,
+            pattern = "^(training|models|datasets|read|write|admin)( (training|models|datasets|read|write|admin))*$"),
+        AskedHeaders
+    ),
+    responses(
+        (status = NO_CONTENT, description = "It may. The headers name the key; the app's session has none.", headers(
+            ("X-Key-Id" = KeyId, description = "The key's identifier."),
+            ("X-Key-Name" = String, description = "The key's name, percent-encoded where a header cannot hold it."),
+            ("X-Key-Scopes" = String, description = "The key's scopes, separated by spaces."),
+        )),
+        BadRequest,
+        Refused
+    )
+)]
 pub(super) async fn check(
     State(state): State<AppState>,
     Peer(gateway): Peer,
@@ -139,8 +191,11 @@ fn client(headers: &HeaderMap, gateway: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use axum::http::header::HeaderName;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{around_value, ascii, cases, form, headers as headers_of, repeats};
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().expect("a value")));
@@ -196,6 +251,118 @@ mod tests {
         assert_eq!(read_scopes("scope=write+models"), Ok(Some(vec![Scope::Write, Scope::Models])));
         for wrong in ["scope=", "scope=all", "scope=read&scope=write", "scopes=read", "scope=read,write"] {
             assert!(read_scopes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    const WORDS: &[&str] = &[
+        "X-Original-URI and X-Forwarded-Uri: contradict each other",
+        "X-Original-URI, X-Original-Method (or X-Forwarded-Uri, X-Forwarded-Method): are required",
+        "x-original-method: is required beside x-original-uri",
+        "x-original-uri: is required beside x-original-method",
+        "x-forwarded-method: is required beside x-forwarded-uri",
+        "x-forwarded-uri: is required beside x-forwarded-method",
+        ": must begin with /",
+        ": was sent more than once",
+        ": has characters that no header may have",
+        "query: may hold one scope=, and nothing else",
+        "scope: is not one of training, models, datasets, read, write, admin",
+    ];
+
+    /// The values of each of the four headers: mostly one or none.
+    fn questions() -> impl Strategy<Value = [Vec<HeaderValue>; 4]> {
+        let values = |valid: [&str; 2]| {
+            let value = prop_oneof![3 => Just(valid[0].parse().expect("a value")), 2 => around_value(valid[1])];
+            let one = prop::collection::vec(value.clone(), 1);
+            prop_oneof![8 => one, 3 => Just(Vec::new()), 1 => prop::collection::vec(value, 2)]
+        };
+        let (method, uri) = (["GET", "POST"], ["/api/models", "/api/models?x=1#y"]);
+        let both = [values(method), values(uri), values(method), values(uri)];
+        (both, any::<bool>()).prop_map(|([method, uri, other_method, other_uri], one)| {
+            if one { [method, uri, Vec::new(), Vec::new()] } else { [method, uri, other_method, other_uri] }
+        })
+    }
+
+    fn addresses(valid: &[&str]) -> impl Strategy<Value = Vec<HeaderValue>> + use<> {
+        let values = valid.iter().map(|valid| around_value(valid).boxed());
+        prop::collection::vec(proptest::strategy::Union::new(values), 0..3)
+    }
+
+    fn pair(methods: &[HeaderValue], uris: &[HeaderValue]) -> Result<Option<(String, String)>, ()> {
+        let ([method], [uri]) = (methods, uris) else {
+            return if methods.is_empty() && uris.is_empty() { Ok(None) } else { Err(()) };
+        };
+        let (method, uri) = (ascii(method).ok_or(())?, ascii(uri).ok_or(())?);
+        let path: String = uri.chars().take_while(|c| *c != '?').collect();
+        if path.starts_with('/') { Ok(Some((method.to_owned(), path))) } else { Err(()) }
+    }
+
+    fn expected([method, uri, other_method, other_uri]: &[Vec<HeaderValue>; 4]) -> Option<(String, String)> {
+        match (pair(method, uri).ok()?, pair(other_method, other_uri).ok()?) {
+            (Some(one), Some(other)) => (one == other).then_some(one),
+            (one, other) => one.or(other),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_one_clear_question_is_read(values in questions()) {
+            let names = ["x-original-method", "x-original-uri", "x-forwarded-method", "x-forwarded-uri"];
+            let mut headers = HeaderMap::new();
+            for (name, values) in names.iter().zip(&values) {
+                headers.extend(headers_of(name, values));
+            }
+            match read_asked(&headers) {
+                Ok(asked) => prop_assert_eq!(Some((asked.method.to_owned(), asked.path.to_owned())), expected(&values)),
+                Err(error) => {
+                    prop_assert_eq!(expected(&values), None, "{}", error);
+                    for value in values.iter().flatten() {
+                        prop_assert!(!repeats(&error, value.as_bytes(), WORDS), "{error}");
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_but_names_of_scopes_is_a_query(
+            query in "((scope|sc%6fpe|x)=)?((training|models|%72ead|write|x|[!-~é]{0,6})[+ ]?){0,3}(&(scope=read|x=|=)?)?"
+        ) {
+            let fields = form(query.as_bytes());
+            let named = |value: &str| {
+                let all = ["training", "models", "datasets", "read", "write", "admin"];
+                value.split(' ').map(|name| all.contains(&name).then(|| name.to_owned())).collect::<Option<Vec<_>>>()
+            };
+            let expected = match fields.as_slice() {
+                [] => Ok(None),
+                [(name, value)] if name == "scope" => named(value).map(Some).ok_or(()),
+                _ => Err(()),
+            };
+            match read_scopes(&query) {
+                Ok(scopes) => {
+                    let scopes = scopes.map(|scopes| scopes.iter().map(|scope| scope.as_str().to_owned()).collect());
+                    prop_assert_eq!(Ok(scopes), expected);
+                }
+                Err(error) => {
+                    prop_assert!(expected.is_err(), "{error}");
+                    prop_assert!(!repeats(&error, query.as_bytes(), WORDS), "{error}");
+                }
+            }
+        }
+
+        #[test]
+        fn an_address_is_the_last_that_the_gateway_names(
+            forwarded in addresses(&["10.9.9.9, 192.0.2.7", "2001:db8::7"]),
+            real in addresses(&["192.0.2.8"]),
+        ) {
+            let gateway = IpAddr::from([127, 0, 0, 1]);
+            let mut headers = headers_of("x-forwarded-for", &forwarded);
+            headers.extend(headers_of("x-real-ip", &real));
+            let read = |values: &[HeaderValue]| {
+                let (_, last) = ascii(values.last()?)?.rsplit_once(',').unwrap_or(("", ascii(values.last()?)?));
+                last.trim().parse::<IpAddr>().ok()
+            };
+            prop_assert_eq!(client(&headers, gateway), read(&forwarded).or(read(&real)).unwrap_or(gateway));
         }
     }
 }

@@ -5,24 +5,63 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
+use crate::openapi::Stored;
 use crate::state::AppState;
 
-/// The process answers.
-pub(super) async fn alive() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+/// How the service is.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+    Ready,
 }
 
-/// Counters in the OpenMetrics text format.
+/// Answer of `/healthz` and `/readyz`.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    status: Status,
+}
+
+/// The process answers
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "health",
+    tag = "operation",
+    responses((status = OK, description = "It does.", body = Health))
+)]
+pub(super) async fn alive() -> Json<Health> {
+    Json(Health { status: Status::Ok })
+}
+
+/// Counters for Prometheus
+///
+/// In the OpenMetrics text format. They name no key, no program and no peer.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "operation",
+    responses((status = OK, description = "The counters.", body = String, content_type = "application/openmetrics-text"))
+)]
 pub(super) async fn metrics(State(state): State<AppState>) -> impl IntoResponse {
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, TYPE)], state.metrics.text(state.uses.backlog()))
 }
 
-/// The store can be read.
-pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, ApiError> {
+/// The database can be read
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readiness",
+    tag = "operation",
+    responses((status = OK, description = "It can.", body = Health), Stored)
+)]
+pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Health>, ApiError> {
     state.store.check().await?;
-    Ok(Json(json!({ "status": "ready" })))
+    Ok(Json(Health { status: Status::Ready }))
 }

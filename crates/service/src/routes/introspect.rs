@@ -15,18 +15,42 @@ use percent_encoding::percent_decode;
 use ulkeys_domain::verdict::{Outcome, Refusal};
 use ulkeys_domain::wire::Introspection;
 use ulkeys_domain::{Category, KeyId, Scope, Secret};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::agent;
 use crate::auth::{Caller, Credential, Need, Peer, decide, only, read_credential};
 use crate::body::Raw;
 use crate::error::{ApiError, limit_headers};
+use crate::openapi::{BadBody, Refused};
 use crate::session::SessionToken;
 use crate::state::AppState;
 use crate::uses::From;
 
 const MAY_ASK: &[Scope] = &[Scope::Read, Scope::Admin];
 
+/// The form of [`introspect`].
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what read_token reads")]
+struct IntrospectionForm {
+    /// What may be a key.
+    token: String,
+    /// May be there and changes nothing, as any other field.
+    token_type_hint: Option<String>,
+}
+
+/// Is this token a key that is accepted now? (RFC 7662)
+///
+/// Everything but an active key is answered alike. The caller needs a credential of its own.
+#[utoipa::path(
+    post,
+    path = "/oauth2/introspect",
+    operation_id = "introspect",
+    tag = "gateways",
+    security(("key" = ["read"]), ("key" = ["admin"]), ("client" = []), ("session" = [])),
+    request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = OK, description = "What is known of the token.", body = Introspection), BadBody, Refused)
+)]
 pub(super) async fn introspect(
     State(state): State<AppState>,
     Peer(peer): Peer,
@@ -98,4 +122,99 @@ fn read_token(headers: &HeaderMap, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'
         return Err("token: was sent more than once");
     }
     Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::testing::{
+        KEY, KEY_ID, around, around_value, cases, form, headers, is_key, is_key_id, repeats, unescaped,
+    };
+
+    /// Base64 (RFC 4648, section 4), read once more: padded, and without bits that say nothing.
+    fn base64(text: &[u8]) -> Option<Vec<u8>> {
+        const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
+        let mut bits = Vec::new();
+        for digit in digits {
+            let value = DIGITS.iter().position(|known| known == digit)?;
+            bits.extend((0..6).rev().map(|bit| value >> bit & 1));
+        }
+        let left = bits.split_off(bits.len() / 8 * 8);
+        let is_whole = text.len().is_multiple_of(4) && left.len() < 6 && left.iter().all(|bit| *bit == 0);
+        is_whole.then(|| bits.chunks(8).map(|byte| byte.iter().fold(0, |all, bit| all << 1 | *bit as u8)).collect())
+    }
+
+    const WORDS: &[&str] = &[
+        "Content-Type: must be application/x-www-form-urlencoded",
+        "token: is required",
+        "token: was sent more than once",
+    ];
+
+    fn kinds() -> impl Strategy<Value = String> {
+        prop_oneof![
+            6 => Just("application/x-www-form-urlencoded".to_owned()),
+            1 => Just("APPLICATION/x-www-form-urlencoded ; charset=utf-8".to_owned()),
+            1 => "application/json|[ -~]{0,40}",
+        ]
+    }
+
+    fn forms() -> impl Strategy<Value = Vec<u8>> {
+        const PAIRS: &str = "(token=[!-~]{0,20}|to%6ben=a%00b|token_type_hint=x|token|[ -~é]{0,12}|)\
+            (&(token=|token_type_hint=y|&|=))?";
+        prop_oneof![PAIRS.prop_map(String::into_bytes), around(&format!("token={KEY}&token_type_hint=access_token")),]
+    }
+
+    fn basic() -> impl Strategy<Value = axum::http::HeaderValue> {
+        let valid = BASE64_STANDARD.encode(format!("{KEY_ID}:{KEY}"));
+        let inner =
+            prop_oneof![around(&format!("{KEY_ID}:{KEY}")), around(&format!("key%5F0123456789abcdef01234567:{KEY}"))];
+        let encoded = ("Basic |BASIC |basic  ?|Bearer |Basic", inner)
+            .prop_map(|(scheme, inner)| format!("{scheme}{}", BASE64_STANDARD.encode(inner)).parse().expect("a value"));
+        prop_oneof![encoded, around_value(&format!("basic {valid}"))]
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_an_identifier_and_a_key_is_a_client(value in basic()) {
+            let session = SessionToken::generate(&mut StdRng::seed_from_u64(1)).expect("infallible");
+            let bytes = value.as_bytes();
+            let scheme = bytes.get(..6).unwrap_or_default().to_ascii_lowercase();
+            let decoded = base64(bytes.get(6..).unwrap_or_default()).unwrap_or_default();
+            let mut parts = decoded.splitn(2, |byte| *byte == b':');
+            let id = unescaped(parts.next().unwrap_or_default());
+            let secret = parts.next().unwrap_or_default();
+            let is_client = scheme == b"basic " && is_key_id(&id) && is_key(secret);
+            match read_caller(&headers("authorization", [&value]), &session) {
+                Ok((Credential::Key(key), Some(named))) => {
+                    prop_assert!(is_client && key.expose().as_bytes() == secret && named.as_str().as_bytes() == id);
+                }
+                Ok((Credential::Key(_), None)) => prop_assert!(scheme != b"basic " && is_key(&bytes[7..])),
+                Ok((Credential::Session, _)) => prop_assert!(false, "nobody knows the session"),
+                Err(refusal) => prop_assert!(!is_client && refusal == Refusal::Malformed),
+            }
+        }
+
+        #[test]
+        fn nothing_but_one_token_of_a_form_is_read(kind in kinds(), body in forms()) {
+            let main = kind.to_lowercase().split(';').next().map(|main| main.trim().to_owned());
+            let is_form = main.as_deref() == Some("application/x-www-form-urlencoded");
+            let tokens = form(&body).into_iter().filter(|(name, _)| name == "token").map(|(_, value)| value);
+            let tokens: Vec<_> = tokens.collect();
+            let read = read_token(&headers("content-type", [&kind.parse().expect("a value")]), &body);
+            match read {
+                Ok(token) => prop_assert!(is_form && tokens.len() == 1 && tokens[0].as_bytes() == token.as_slice()),
+                Err(error) => {
+                    prop_assert!(!is_form || tokens.len() != 1, "{error}");
+                    prop_assert!(!repeats(error, &body, WORDS) && !repeats(error, kind.as_bytes(), WORDS), "{error}");
+                }
+            }
+        }
+    }
 }

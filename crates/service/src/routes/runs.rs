@@ -12,9 +12,12 @@ use tokio_util::io::ReaderStream;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{Console, FileName, RunId};
 use ulkeys_domain::wire::training::{CancelledRun, TrainingRun, TrainingRunDetails, TrainingRunList};
+use utoipa::IntoParams;
 
+use super::query::number;
 use super::training::model_url;
 use crate::error::ApiError;
+use crate::openapi::{BadRequest, NotFound};
 use crate::state::AppState;
 
 /// Runs on a page: when the request does not say, and at most.
@@ -23,15 +26,30 @@ const MAX_LIMIT: u32 = 200;
 
 type RunPath = Result<Path<String>, PathRejection>;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
+    /// Those that this key fed.
+    #[param(value_type = Option<KeyId>, nullable = false)]
     key_id: Option<String>,
+    /// Runs on a page.
+    #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
+    /// The `nextCursor` of the page before.
+    #[param(value_type = Option<RunId>, nullable = false)]
     cursor: Option<String>,
 }
 
-/// A page of runs, newest first.
+/// Runs, newest first
+#[utoipa::path(
+    get,
+    path = "/api/training/runs",
+    operation_id = "listRuns",
+    tag = "training",
+    params(ListQuery),
+    responses((status = OK, description = "A page of runs.", body = TrainingRunList), BadRequest)
+)]
 pub(super) async fn list(
     State(state): State<AppState>,
     query: Result<Query<ListQuery>, QueryRejection>,
@@ -43,11 +61,9 @@ pub(super) async fn list(
     let key = query.key_id.map(read_key).transpose()?;
     let read_cursor = |text: String| RunId::parse(&text).ok_or_else(|| invalid("cursor: is not from a page of runs"));
     let before = query.cursor.map(read_cursor).transpose()?;
-    let limit = match query.limit.map(|text| text.parse::<u32>()) {
-        None => DEFAULT_LIMIT,
-        Some(Ok(limit)) if (1..=MAX_LIMIT).contains(&limit) => limit,
-        Some(_) => return Err(invalid("limit: must be a whole number from 1 to 200")),
-    };
+    let limit =
+        number("limit", query.limit.as_deref(), DEFAULT_LIMIT.into(), MAX_LIMIT.into()).map_err(ApiError::Invalid)?;
+    let limit = u32::try_from(limit).unwrap_or(MAX_LIMIT);
 
     // One more than asked for tells whether there is another page.
     let mut runs = state.store.list_runs(key, before, limit + 1).await?;
@@ -61,19 +77,48 @@ pub(super) async fn list(
     Ok(Json(TrainingRunList { runs: runs.collect(), next_cursor }))
 }
 
-/// Everything about a run but its console.
+/// Everything about a run but its console
+#[utoipa::path(
+    get,
+    path = "/api/training/runs/{runId}",
+    operation_id = "run",
+    tag = "training",
+    params(("runId" = RunId, Path, description = "The run.")),
+    responses((status = OK, description = "The run.", body = TrainingRunDetails), NotFound)
+)]
 pub(super) async fn details(State(state): State<AppState>, run: RunPath) -> Result<Json<TrainingRunDetails>, ApiError> {
     let details = state.store.run_details(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
     let model_url = model_url(&state, &details.summary.project, &details.summary.slug);
     Ok(Json(TrainingRunDetails { details, model_url }))
 }
 
-/// The console output of a run, as far as it is kept.
+/// The console output of a run, as far as it is kept
+#[utoipa::path(
+    get,
+    path = "/api/training/runs/{runId}/console",
+    operation_id = "runConsole",
+    tag = "training",
+    params(("runId" = RunId, Path, description = "The run.")),
+    responses((status = OK, description = "Its lines.", body = Console), NotFound)
+)]
 pub(super) async fn console(State(state): State<AppState>, run: RunPath) -> Result<Json<Console>, ApiError> {
     state.store.run_console(read_run(run)?).await?.ok_or(ApiError::NotFound).map(Json)
 }
 
-/// The file of a run's saved checkpoint.
+/// The file of a run's saved checkpoint
+#[utoipa::path(
+    get,
+    path = "/api/training/runs/{runId}/checkpoint",
+    operation_id = "runCheckpoint",
+    tag = "training",
+    params(("runId" = RunId, Path, description = "The run.")),
+    responses(
+        (status = OK, description = "The file.", body = [u8], content_type = "application/octet-stream", headers(
+            ("Content-Disposition" = String, description = "The name that it had where it came from."),
+        )),
+        NotFound
+    )
+)]
 pub(super) async fn checkpoint(
     State(state): State<AppState>,
     run: RunPath,
@@ -89,7 +134,17 @@ pub(super) async fn checkpoint(
     Ok((headers, Body::from_stream(ReaderStream::new(file))))
 }
 
-/// Tells a run to stop: the answers to its next events say so.
+/// Tells a run to stop
+///
+/// The answers to its next events say so. A run that has ended stays as it is.
+#[utoipa::path(
+    post,
+    path = "/api/training/runs/{runId}/cancel",
+    operation_id = "cancelRun",
+    tag = "training",
+    params(("runId" = RunId, Path, description = "The run.")),
+    responses((status = OK, description = "How the run stands now.", body = CancelledRun), NotFound)
+)]
 pub(super) async fn cancel(State(state): State<AppState>, run: RunPath) -> Result<Json<CancelledRun>, ApiError> {
     let run_id = read_run(run)?;
     let status = state.store.cancel_run(run_id, state.now()).await?.ok_or(ApiError::NotFound)?;

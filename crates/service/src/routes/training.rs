@@ -1,6 +1,8 @@
 //! `POST /api/webhooks/training/metrics` and `/api/webhooks/models/upload`: what a training process reports, and where it
 //! may put its model.
 
+mod bodies;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -13,9 +15,12 @@ use ulkeys_domain::training::{
 use ulkeys_domain::wire::training::{EventReceipt, UploadTicket};
 use ulkeys_store::Feed;
 
+use bodies::{TrainingReport, UploadBody};
+
 use crate::auth::Caller;
 use crate::body::Raw;
 use crate::error::ApiError;
+use crate::openapi::{BadBody, NotFound};
 use crate::state::AppState;
 use crate::uploads::{IssueError, Upload};
 
@@ -26,7 +31,17 @@ const QUICK: usize = 64 * 1024;
 /// How many larger ones are read at a time.
 static LARGE_REPORTS: Semaphore = Semaphore::const_new(2);
 
-/// Records one event. The answer tells the process which run it feeds, and whether it is to stop.
+/// Records one event of a training
+///
+/// The answer tells the process which run it feeds, and whether it is to stop. A report has at most 8 MiB.
+#[utoipa::path(
+    post,
+    path = "/api/webhooks/training/metrics",
+    operation_id = "reportTraining",
+    tag = "training",
+    request_body = TrainingReport,
+    responses((status = OK, description = "It is recorded.", body = EventReceipt), BadBody, NotFound)
+)]
 pub(super) async fn report(
     State(state): State<AppState>,
     caller: Caller,
@@ -61,7 +76,17 @@ pub(super) async fn report(
     }))
 }
 
-/// Gives out an address for one file.
+/// Gives out an address for one file
+///
+/// Without `runId`, the file becomes the checkpoint of the model's newest run as soon as it is there.
+#[utoipa::path(
+    post,
+    path = "/api/webhooks/models/upload",
+    operation_id = "requestUpload",
+    tag = "training",
+    request_body = UploadBody,
+    responses((status = OK, description = "Where to put the file.", body = UploadTicket), BadBody, NotFound)
+)]
 pub(super) async fn ticket(
     State(state): State<AppState>,
     caller: Caller,

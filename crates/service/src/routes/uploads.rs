@@ -15,10 +15,22 @@ use super::training::save_checkpoint;
 use crate::auth::{Caller, active_key};
 use crate::checkpoints::{ReceiveError, Received};
 use crate::error::ApiError;
+use crate::openapi::{BadBody, NoSpace, NotFound, Stored};
 use crate::state::AppState;
 use crate::uploads::Upload;
 
-/// Receives a file. Until one was kept, the same address may be tried again.
+/// Receives a file
+///
+/// The address is the permission: no other credential is read. Until a file was kept, the same address may be tried again.
+#[utoipa::path(
+    put,
+    path = "/uploads/{capability}",
+    operation_id = "upload",
+    tag = "training",
+    params(("capability" = String, Path, description = "Part of an `uploadUrl`.")),
+    request_body(content = [u8], content_type = "application/octet-stream"),
+    responses((status = OK, description = "The file is on the disk."), BadBody, NotFound, Stored, NoSpace)
+)]
 pub(super) async fn receive(
     State(state): State<AppState>,
     capability: Result<Path<String>, PathRejection>,

@@ -13,6 +13,7 @@ mod introspection;
 mod limits;
 mod log;
 mod observability;
+mod openapi;
 mod revocation_under_load;
 mod robustness;
 mod runs;

@@ -1,0 +1,49 @@
+//! What the property tests of several files share.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::string::string_regex;
+
+/// Some thousands of cases, or as many as `PROPTEST_CASES` says.
+pub fn cases() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(2_500), ..default }
+}
+
+/// Bytes around a valid text: itself, with a byte changed, added or left out, or anything at all.
+pub fn around(valid: &str) -> impl Strategy<Value = Vec<u8>> + Clone + use<> {
+    let valid = valid.as_bytes().to_vec();
+    let byte = prop_oneof![any::<u8>(), prop::sample::select(b"ul_key09afAFgz \n%".as_slice())];
+    let near = (any::<Index>(), byte, 0..4_u8).prop_map(move |(at, byte, how)| {
+        let mut bytes = valid.clone();
+        let at = at.index(bytes.len());
+        match how {
+            0 => {}
+            1 => bytes[at] = byte,
+            2 => bytes.insert(at, byte),
+            _ => drop(bytes.remove(at)),
+        }
+        bytes
+    });
+    prop_oneof![3 => near, 1 => prop::collection::vec(any::<u8>(), 0..100)]
+}
+
+/// Whether eight consecutive bytes of `input` stand in `message`, other than in the fixed `words` of such messages.
+pub fn repeats(message: &str, input: &[u8], words: &[&str]) -> bool {
+    let holds = |text: &str, part: &[u8]| text.as_bytes().windows(8).any(|window| window == part);
+    input.windows(8).any(|part| holds(message, part) && !words.iter().any(|words| holds(words, part)))
+}
+
+/// Methods and paths: of words that mean something to somebody, or of anything.
+pub fn paths() -> impl Strategy<Value = (String, String)> {
+    const WORDS: &str = "api|api-keys|account|summary|teams|members|billing|settings|datasets|images|training|start|models\
+        |projects|exports|export|deployments|webhooks|upload|metrics|predict|batch|download|checkpoint|x|API|\\.|\\.\\.\
+        |%61pi|a;b|é|";
+    let of = |pattern: String| string_regex(&pattern).expect("a regular expression");
+    let path = prop_oneof![
+        8 => of(format!("/api(/({WORDS})){{0,5}}/?")),
+        2 => of(format!("/?({WORDS})(/({WORDS})){{0,5}}/?")),
+        1 => ".{0,40}",
+    ];
+    (prop_oneof![4 => "GET|HEAD|POST|PUT|PATCH|DELETE", 1 => ".{0,8}"], path)
+}

@@ -1,0 +1,116 @@
+//! The OpenAPI document. A handler's annotation, which also registers its route, says what the handler takes and answers;
+//! what [`crate::front`] answers before the handlers, and adds behind them, is added here.
+//!
+//! Nothing in it is kept in step by hand: routes and types come from the code, scopes from the policy's table.
+
+mod responses;
+
+use ulkeys_domain::policy::{self, Requirement};
+use ulkeys_domain::wire::{ErrorBody, KeyEvent};
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Server};
+use utoipa::{IntoResponses as _, ToSchema};
+
+pub(crate) use responses::{BadBody, BadRequest, NoSpace, NotFound, Refused, Stored};
+
+const DESCRIPTION: &str = "A key service speaks the platform's protocol: programs authenticate with keys, and the holders \
+    of keys with the scope `admin` manage them. Only programs on the same computer are served; requests that a web page \
+    makes, and those whose `Host` names something else, are refused with 403. A path knows the methods listed here, and \
+    `HEAD` beside each `GET`; others are refused with 405. Any other path of three segments leads to a page that \
+    says where training runs are shown.";
+
+/// What the document says before it names any route.
+pub(crate) fn head() -> OpenApi {
+    let mut components = Components::new();
+    for (name, scheme) in [
+        ("key", bearer("A key: `ul_` and 40 hexadecimal digits. The names beside it are scopes; any one is enough.")),
+        ("session", bearer("The credential of the app that embeds the service. No program has it but the app.")),
+        (
+            "client",
+            scheme(
+                HttpAuthScheme::Basic,
+                "A key's identifier as user name, and the key as password (RFC 6749, 2.3.1).",
+            ),
+        ),
+    ] {
+        components.add_security_scheme(name, scheme);
+    }
+    responses::describe(&mut components);
+    add::<ErrorBody>(&mut components);
+    add::<KeyEvent>(&mut components);
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("UL Keys")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some(DESCRIPTION))
+                .build(),
+        )
+        .servers(Some([Server::new("/")]))
+        .components(Some(components))
+        .build()
+}
+
+/// Adds a type that no handler names, with those that it names itself.
+fn add<T: ToSchema>(components: &mut Components) {
+    let mut schemas = vec![(T::name().into_owned(), T::schema())];
+    T::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+}
+
+fn bearer(description: &str) -> SecurityScheme {
+    scheme(HttpAuthScheme::Bearer, description)
+}
+
+fn scheme(scheme: HttpAuthScheme, description: &str) -> SecurityScheme {
+    SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(description)).build())
+}
+
+/// What [`crate::front`] answers and adds: below `/api` the refusals of all who may not, everywhere those of peers that are
+/// not served; and, where keys are counted, how their limit stands. A handler that names its callers itself keeps them.
+pub(crate) fn fronted(document: &mut OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            if path.starts_with("/api/") {
+                operation.security.get_or_insert_with(|| callers(method, path));
+                operation.responses.responses.extend(Refused::responses());
+            }
+            let responses = &mut operation.responses.responses;
+            let is_limited = responses.contains_key("429");
+            responses.entry("403".to_owned()).or_insert_with(|| responses::error(403));
+            for response in responses.values_mut() {
+                if let RefOr::T(response) = response {
+                    responses::add_headers(response, is_limited);
+                }
+            }
+        }
+    }
+}
+
+/// The app's session, and keys with the scopes of the policy's table: one alternative for each scope, as any is enough.
+fn callers(method: &str, path: &str) -> Vec<SecurityRequirement> {
+    // A parameter stands for a plain segment.
+    let keys = match policy::requirement(method, &path.replace(['{', '}'], "")) {
+        None => Vec::new(),
+        Some(Requirement::AnyKey) => vec![SecurityRequirement::new("key", [""; 0])],
+        Some(Requirement::AnyOf(scopes)) => {
+            scopes.iter().map(|scope| SecurityRequirement::new("key", [scope.as_str()])).collect()
+        }
+    };
+    keys.into_iter().chain([SecurityRequirement::new("session", [""; 0])]).collect()
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let all = [
+        ("GET", &mut item.get),
+        ("HEAD", &mut item.head),
+        ("POST", &mut item.post),
+        ("PUT", &mut item.put),
+        ("PATCH", &mut item.patch),
+        ("DELETE", &mut item.delete),
+        ("OPTIONS", &mut item.options),
+        ("TRACE", &mut item.trace),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}

@@ -1,0 +1,110 @@
+//! What the property tests of several files share.
+
+use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
+use serde_json::Value;
+pub use ulkeys_domain::testing::{around, cases, repeats};
+
+pub const KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
+pub const KEY_ID: &str = "key_0123456789abcdef01234567";
+
+/// [`around`], in what a header's value can have.
+pub fn around_value(valid: &str) -> impl Strategy<Value = HeaderValue> + Clone + use<> {
+    around(valid).prop_map(|bytes| {
+        let allowed = bytes.into_iter().filter(|byte| matches!(byte, b'\t' | b' '..=b'~' | 128..));
+        HeaderValue::from_bytes(&allowed.collect::<Vec<_>>()).expect("a value")
+    })
+}
+
+pub fn headers<'a>(name: &'static str, values: impl IntoIterator<Item = &'a HeaderValue>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for value in values {
+        headers.append(HeaderName::from_static(name), value.clone());
+    }
+    headers
+}
+
+/// A value as text, if it is nothing but visible ASCII, spaces and tabs.
+pub fn ascii(value: &HeaderValue) -> Option<&str> {
+    let text = std::str::from_utf8(value.as_bytes()).ok()?;
+    text.chars().all(|c| c == '\t' || (' '..='~').contains(&c)).then_some(text)
+}
+
+/// A key, read once more.
+pub fn is_key(text: &[u8]) -> bool {
+    is_prefixed(text, b"ul_", 40)
+}
+
+/// A key's identifier, read once more.
+pub fn is_key_id(text: &[u8]) -> bool {
+    is_prefixed(text, b"key_", 24)
+}
+
+fn is_prefixed(text: &[u8], prefix: &[u8], digits: usize) -> bool {
+    text.len() == prefix.len() + digits
+        && text.iter().enumerate().all(|(at, byte)| match prefix.get(at) {
+            Some(expected) => byte == expected,
+            None => b"0123456789abcdef".contains(byte),
+        })
+}
+
+/// A form, read once more: pieces between `&`, names before `=`.
+pub fn form(text: &[u8]) -> Vec<(String, String)> {
+    let decoded = |part: &[u8]| {
+        let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+        String::from_utf8_lossy(&unescaped(&spaced)).into_owned()
+    };
+    let pieces = text.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty());
+    let pairs = pieces.map(|piece| {
+        let mut parts = piece.splitn(2, |byte| *byte == b'=');
+        let mut next = || decoded(parts.next().unwrap_or_default());
+        (next(), next())
+    });
+    pairs.collect()
+}
+
+/// `%` and two hexadecimal digits are a byte; anything else is itself.
+pub fn unescaped(text: &[u8]) -> Vec<u8> {
+    let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let (mut bytes, mut at) = (Vec::new(), 0);
+    while at < text.len() {
+        match (text[at], digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            (byte, ..) => {
+                bytes.push(byte);
+                at += 1;
+            }
+        }
+    }
+    bytes
+}
+
+/// Objects with some of these fields, of any kind.
+pub fn objects(fields: &'static [&'static str], texts: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    let text = prop_oneof![prop::sample::select(texts).prop_map(str::to_owned), ".{0,70}"].prop_map(Value::from);
+    let plain = prop_oneof![8 => text.clone(), 1 => Just(Value::Null), 1 => any::<bool>().prop_map(Value::from),
+        1 => any::<i64>().prop_map(Value::from)];
+    let value = prop_oneof![
+        3 => plain.clone(),
+        2 => prop::collection::vec(plain, 0..4).prop_map(Value::from),
+        1 => Just(serde_json::json!({ "name": "a" })),
+    ];
+    let some = fields.iter().map(|field| (Just((*field).to_owned()), prop::option::weighted(0.9, value.clone())));
+    let object = some.collect::<Vec<_>>().prop_map(|pairs| {
+        pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect::<serde_json::Map<_, _>>().into()
+    });
+    prop_oneof![9 => object, 1 => value]
+}
+
+/// What a value holds as text, to look for in messages.
+pub fn contents(value: &Value) -> Vec<u8> {
+    match value {
+        Value::String(text) => text.clone().into_bytes(),
+        Value::Array(list) => list.iter().flat_map(contents).collect(),
+        Value::Object(fields) => fields.values().flat_map(contents).collect(),
+        other => other.to_string().into_bytes(),
+    }
+}

@@ -1,0 +1,52 @@
+//! The service answers as its OpenAPI document says, whatever it is sent: Schemathesis makes up requests, valid and not,
+//! and follows keys from their making to their revocation. See `schemathesis.toml` for what is checked.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
+use ulkeys_domain::Scope;
+use ulkeys_tests::{Service, tools};
+
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/schemathesis.toml");
+/// It takes less than a minute where little else runs.
+const TIME: Duration = Duration::from_secs(300);
+
+/// Runs Schemathesis, which ends with 0 when no check failed.
+async fn schemathesis(service: &Service, credential: &str, phases: &str) -> Result<()> {
+    let program = tools().join("schemathesis/bin/schemathesis");
+    // Whatever it writes, it writes there.
+    let folder = tempfile::tempdir()?;
+    let output = Command::new(&program)
+        .args(["--config-file", CONFIG, "run", "--phases", phases])
+        .arg(format!("http://{}/openapi.json", service.address))
+        .env("ULKEYS_CREDENTIAL", credential)
+        .env("NO_PROXY", "127.0.0.1")
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(TIME, output).await.context("it did not end in time")?;
+    let output = output.with_context(|| format!("{} is missing; run `cargo xtask setup`", program.display()))?;
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{text}");
+    ensure!(output.status.success(), "{errors}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_app_is_answered_as_documented() -> Result<()> {
+    let service = Service::start().await?;
+    schemathesis(&service, &service.session, "examples,coverage,fuzzing,stateful").await?;
+    service.stop().await
+}
+
+/// Without the stateful phase: there, a key with every scope sooner or later revokes itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_with_every_scope_is_answered_as_documented() -> Result<()> {
+    let service = Service::start().await?;
+    let key = service.key(&Scope::ALL.map(Scope::as_str)).await?;
+    schemathesis(&service, &key, "examples,coverage,fuzzing").await?;
+    service.stop().await
+}
