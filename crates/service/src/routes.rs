@@ -34,7 +34,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(map_response(never_store));
     Router::new()
         .nest("/api", api)
-        .route("/forward-auth", any(forward_auth::check))
+        .route("/forward-auth", any(forward_auth::check).layer(map_response(never_store)))
         .route("/oauth2/introspect", post(introspect::introspect).layer(map_response(never_store)))
         .route("/metrics", get(health::metrics))
         .route("/healthz", get(health::alive))

@@ -3,7 +3,7 @@
 //! nginx (`auth_request`), Caddy (`forward_auth`) and Traefik (ForwardAuth) send the headers of the request, and its
 //! method and target in headers of their own. The answer is 204 with the key's identity, or the refusal that the program
 //! is to see. With `?scope=models` (several: `?scope=models+write`) one of the named scopes is needed, whatever the
-//! target; without it, the policy's table decides, as for the platform's own paths.
+//! target, if all can only read it alike; without it, the policy's table decides, as for the platform's own paths.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,7 +11,7 @@ use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use ulkeys_domain::{Category, Scope};
+use ulkeys_domain::{Category, Scope, policy};
 
 use crate::agent;
 use crate::auth::{Caller, Need, decide, read_credential};
@@ -33,8 +33,11 @@ pub(super) async fn check(
 ) -> Result<Response, ApiError> {
     let asked = read_asked(&headers).map_err(ApiError::Invalid)?;
     let scopes = read_scopes(query.as_deref().unwrap_or_default()).map_err(ApiError::Invalid)?;
+    let category = Category::of(asked.method, asked.path);
     let need = match &scopes {
-        Some(scopes) => Need::AnyOf(scopes, Category::of(asked.method, asked.path)),
+        // The gateway chose the scopes by the path as it reads it. What stands behind it must not read another one.
+        Some(_) if !policy::reads_one_way(asked.path) => Need::AnyOf(&[], category),
+        Some(scopes) => Need::AnyOf(scopes, category),
         None => Need::Request { method: asked.method, path: asked.path },
     };
     let from = From { peer: client(&headers, gateway.ip()), agent: agent::of(&headers) };
