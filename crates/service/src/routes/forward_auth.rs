@@ -11,10 +11,11 @@ use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use ulkeys_domain::verdict::Refusal;
 use ulkeys_domain::{Category, Scope, policy};
 
 use crate::agent;
-use crate::auth::{Caller, Need, decide, read_credential};
+use crate::auth::{Caller, Credential, Need, decide, read_credential};
 use crate::error::{ApiError, limit_headers};
 use crate::state::AppState;
 use crate::uses::From;
@@ -33,6 +34,11 @@ pub(super) async fn check(
 ) -> Result<Response, ApiError> {
     let asked = read_asked(&headers).map_err(ApiError::Invalid)?;
     let scopes = read_scopes(query.as_deref().unwrap_or_default()).map_err(ApiError::Invalid)?;
+    if scopes.is_some() && read_scopes(asked.query).is_ok_and(|named_by_the_client| named_by_the_client == scopes) {
+        // Caddy adds the client's query to an address that has none: so the client would choose its scope.
+        let why = "query: is the one of the request; the gateway must send its own, or an empty one (/forward-auth?)";
+        return Err(ApiError::Invalid(why.to_owned()));
+    }
     let category = Category::of(asked.method, asked.path);
     let need = match &scopes {
         // The gateway chose the scopes by the path as it reads it. What stands behind it must not read another one.
@@ -41,7 +47,12 @@ pub(super) async fn check(
         None => Need::Request { method: asked.method, path: asked.path },
     };
     let from = From { peer: client(&headers, gateway.ip()), agent: agent::of(&headers) };
-    let admitted = decide(&state, read_credential(&headers, &state.config.session), need, from).await?;
+    let credential = match read_credential(&headers, &state.config.session) {
+        // It opens the service, for the app. What passes a gateway has the identity of a key.
+        Ok(Credential::Session) => Err(Refusal::Malformed),
+        other => other,
+    };
+    let admitted = decide(&state, credential, need, from).await?;
 
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
@@ -68,6 +79,7 @@ struct Asked<'a> {
     method: &'a str,
     /// Without the query.
     path: &'a str,
+    query: &'a str,
 }
 
 /// Reads `X-Original-Method` and `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy,
@@ -91,11 +103,11 @@ fn read_pair<'a>(headers: &'a HeaderMap, method: &str, uri: &str) -> Result<Opti
         (None, None) => Ok(None),
         (Some(method), Some(target)) => {
             // As it stood in the request line. A fragment does not belong there, and stays for the policy to refuse.
-            let path = target.split('?').next().unwrap_or_default();
+            let (path, query) = target.split_once('?').unwrap_or((target, ""));
             if !path.starts_with('/') {
                 return Err(format!("{uri}: must begin with /"));
             }
-            Ok(Some(Asked { method, path }))
+            Ok(Some(Asked { method, path, query }))
         }
         (Some(_), None) => Err(format!("{uri}: is required beside {method}")),
         (None, Some(_)) => Err(format!("{method}: is required beside {uri}")),
@@ -156,16 +168,16 @@ mod tests {
 
     #[test]
     fn the_target_is_read_from_either_pair() {
-        for (target, path) in [
-            ("/api/models/a", "/api/models/a"),
-            ("/api/models?token=x", "/api/models"),
-            ("/api/models#x?y", "/api/models#x"),
-            ("/", "/"),
-            ("/api/%6dodels", "/api/%6dodels"),
+        for (target, path, query) in [
+            ("/api/models/a", "/api/models/a", ""),
+            ("/api/models?token=x?y", "/api/models", "token=x?y"),
+            ("/api/models#x?y", "/api/models#x", "y"),
+            ("/", "/", ""),
+            ("/api/%6dodels?", "/api/%6dodels", ""),
         ] {
             for pair in [["x-original-method", "x-original-uri"], ["x-forwarded-method", "x-forwarded-uri"]] {
                 let headers = headers(&[(pair[0], "POST"), (pair[1], target)]);
-                assert_eq!(read_asked(&headers), Ok(Asked { method: "POST", path }), "{target}");
+                assert_eq!(read_asked(&headers), Ok(Asked { method: "POST", path, query }), "{target}");
             }
         }
     }

@@ -123,6 +123,36 @@ async fn a_gateway_that_is_set_up_wrongly_is_told_so() {
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
 }
 
+/// A gateway may add the query of the request to an address that has none (Caddy does).
+#[tokio::test]
+async fn a_client_cannot_choose_its_scope() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("models only", &["models"]).await;
+    let ask = async |query: &str, target: &str| {
+        let request = service.bearer(&key, Method::GET, &format!("/forward-auth{query}"));
+        let request = request.header("X-Forwarded-Method", "GET").header("X-Forwarded-Uri", target);
+        request.send().await.expect("answered").status()
+    };
+    for query in ["?scope=models", "?scope=%6dodels", "?scope=models+datasets"] {
+        assert_eq!(ask(query, &format!("/private{query}")).await, StatusCode::BAD_REQUEST, "{query}");
+    }
+    assert_eq!(ask("?x=1", "/api/models?x=1").await, StatusCode::BAD_REQUEST);
+    for target in ["/predict", "/predict?x=1", "/predict?scope=read", "/predict?scope=models&x=1"] {
+        assert_eq!(ask("?scope=models", target).await, StatusCode::NO_CONTENT, "{target}");
+    }
+    assert_eq!(ask("?", "/api/models?scope=models").await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn the_apps_own_credential_passes_no_gateway() {
+    let service = TestService::start().await;
+    for query in ["", "?scope=read"] {
+        let request = service.app(Method::GET, &format!("/forward-auth{query}"));
+        let request = request.header("X-Original-Method", "GET").header("X-Original-URI", "/api/models");
+        assert_eq!(request.send().await.expect("answered").status(), StatusCode::UNAUTHORIZED);
+    }
+}
+
 #[tokio::test]
 async fn programs_are_told_apart_by_the_address_that_the_gateway_names() {
     let service = TestService::start().await;
