@@ -1,13 +1,13 @@
 //! Who the upstream takes a client for.
 
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
 
 use crate::gateway::Gateway;
-use crate::site::Site;
+use crate::site::{CLIENT, Site};
 
 pub async fn the_upstream_learns_whose_key_it_is(gateway: Gateway) {
     let site = Site::start(gateway).await;
+    let client = CLIENT.to_string();
     let (key_id, key) = site.service.key("détecteur n° 1", &["models", "read"]).await;
     for target in ["/api/models/a?x=1&y=%2F..", "/predict/image?size=640"] {
         let request = site.request(&key, Method::POST, target).header("Origin", "https://example.org");
@@ -20,50 +20,53 @@ pub async fn the_upstream_learns_whose_key_it_is(gateway: Gateway) {
         assert_eq!(seen.header("x-key-id"), Some(&*key_id));
         assert_eq!(seen.header("x-key-name"), Some("d%C3%A9tecteur n%C2%B0 1"));
         assert_eq!(seen.header("x-key-scopes"), Some("models read"));
-        assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+        assert_eq!(seen.header("x-forwarded-for"), Some(&*client));
+        assert!(seen.header("host").is_some_and(|host| host.starts_with("127.0.0.1")), "{:?}", seen.headers);
         assert_eq!(seen.header("origin"), Some("https://example.org"), "the upstream may serve pages");
         assert_eq!(seen.header("authorization"), None, "the upstream gets no key");
         assert!(!format!("{:?}", seen.headers).contains(&key[3..]));
     }
+    // The service knows the client too, not the gateway.
+    let sources = site.service.sources(&key_id).await;
+    assert!(sources.iter().all(|source| source["peer"] == client && source["agent"] == "a program"), "{sources:?}");
 }
 
 /// Neither by the header's name nor by one that programs behind CGI's rules take for it, nor by having it dropped.
 pub async fn no_client_names_itself(gateway: Gateway) {
     let site = Site::start(gateway).await;
+    let client = CLIENT.to_string();
     let (key_id, key) = site.service.key("mine", &["models"]).await;
     let bearer = format!("Bearer {key}");
     let names = ["X-Key-Id", "x-key-id", "X_Key_Id", "X-Key_Id", "X_Key-Id", "X-KEY_ID"];
     for target in ["/api/models", "/predict/x"] {
         for name in names {
             let headers = [("Authorization", &*bearer), (name, "key_forged"), ("X_Forwarded_For", "192.0.2.66")];
-            let headers = [&headers[..], &[(name, "key_twice"), ("X-Forwarded-For", "192.0.2.66")]].concat();
+            let addresses =
+                [("X-Forwarded-For", "192.0.2.66"), ("X-Real-IP", "192.0.2.66"), ("Forwarded", "for=192.0.2.66")];
+            let headers = [&headers[..], &addresses, &[(name, "key_twice")]].concat();
             site.raw(&format!("GET {target}"), &headers).await;
-            for seen in site.upstream.take() {
-                let text = format!("{:?}", seen.headers);
-                assert_eq!(seen.header("x-key-id"), Some(&*key_id), "{text}");
-                assert!(!text.contains("key_forged") && !text.contains("key_twice"), "{text}");
-                let hops = seen.header("x-forwarded-for");
-                assert!(hops.is_some_and(|hops| hops.ends_with("127.0.0.1") && !hops.contains("66")), "{text}");
-            }
+            let seen = site.upstream.take_one();
+            let text = format!("{:?}", seen.headers);
+            assert_eq!(seen.header("x-key-id"), Some(&*key_id), "{text}");
+            assert!(!text.contains("key_forged") && !text.contains("key_twice"), "{text}");
+            assert_eq!(seen.header("x-forwarded-for"), Some(&*client), "{text}");
+            assert!(!text.contains("192.0.2.66"), "{text}");
         }
         let named = "close, X-Key-Id, X-Key-Name, X-Key-Scopes, X-Forwarded-For, X-Forwarded-Uri, X-Forwarded-Method, \
-                     X-Original-URI, X-Original-Method, Authorization";
+                     X-Original-URI, X-Original-Method";
         site.raw(&format!("GET {target}"), &[("Authorization", &bearer), ("Connection", named)]).await;
-        for seen in site.upstream.take() {
-            assert_eq!(seen.header("x-key-id"), Some(&*key_id), "{seen:?}");
-            assert_eq!(seen.header("x-key-name"), Some("mine"), "{seen:?}");
-            assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"), "{seen:?}");
-        }
+        let seen = site.upstream.take_one();
+        assert_eq!(seen.header("x-key-id"), Some(&*key_id), "{seen:?}");
+        assert_eq!(seen.header("x-key-name"), Some("mine"), "{seen:?}");
+        assert_eq!(seen.header("x-forwarded-for"), Some(&*client), "{seen:?}");
     }
     // Nothing passes that has no key's identity.
     let request = site.request(&site.service.session, Method::GET, "/api/models").header("X-Key-Id", "key_forged");
     assert_eq!(request.send().await.expect("answered").status(), StatusCode::UNAUTHORIZED);
     assert_eq!(site.upstream.take().len(), 0);
 
-    let usage = site.service.app(Method::GET, &format!("/api/api-keys/{key_id}/usage")).send().await.expect("answered");
-    let usage: Value = usage.json().await.expect("JSON");
-    let sources = usage["sources"].as_array().expect("a list");
-    assert!(sources.iter().all(|source| source["peer"] == "127.0.0.1"), "the service saw through it: {usage}");
+    let sources = site.service.sources(&key_id).await;
+    assert!(sources.iter().all(|source| source["peer"] == client), "the service saw through it: {sources:?}");
 }
 
 /// The service decides about the request that reaches the upstream, not about one that a client describes.
@@ -98,16 +101,21 @@ pub async fn no_header_makes_another_request_of_it(gateway: Gateway) {
         ("X-HTTP-Method-Override", "DELETE"),
         ("X-Method-Override", "DELETE"),
     ];
-    for (name, value) in harmful {
-        site.raw("GET /api/models", &[("Authorization", &bearer), (name, value)]).await;
-        for seen in site.upstream.take() {
+    let (_, key) = site.service.key("predictor", &["models"]).await;
+    let bearer = format!("Bearer {key}");
+    for target in ["/api/models", "/predict/x"] {
+        for (name, value) in harmful {
+            site.raw(&format!("GET {target}"), &[("Authorization", &bearer), (name, value)]).await;
+            let seen = site.upstream.take_one();
             assert_ne!(seen.header(name), Some(value), "{seen:?}");
         }
     }
     // Nor does a client leave HTTP, and with it every further question, behind.
-    let upgrade = [("Authorization", &*bearer), ("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c")];
-    site.raw("GET /api/models", &[&upgrade[..], &[("HTTP2-Settings", "AAMAAABkAAQAAP__")]].concat()).await;
-    for seen in site.upstream.take() {
+    for protocol in ["h2c", "websocket", "anything"] {
+        let upgrade = [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", protocol)];
+        let headers = [&upgrade[..], &[("Authorization", &bearer), ("HTTP2-Settings", "AAMAAABkAAQAAP__")]].concat();
+        site.raw("GET /api/models", &headers).await;
+        let seen = site.upstream.take_one();
         assert_eq!(seen.header("upgrade"), None, "{seen:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! What a client is told whose request does not pass.
 
-use reqwest::header::{HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use ulkeys_domain::Limits;
@@ -11,6 +11,7 @@ use crate::site::Site;
 async fn read(request: RequestBuilder) -> (StatusCode, HeaderMap, Value) {
     let answer = request.send().await.expect("answered");
     let (status, headers) = (answer.status(), answer.headers().clone());
+    assert_eq!(headers[CONTENT_TYPE], "application/json");
     (status, headers, answer.json().await.expect("a JSON body"))
 }
 
@@ -84,9 +85,11 @@ pub async fn the_client_is_told_when_to_come_back(gateway: Gateway) {
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
-/// Through the gateway, nobody reaches the key service itself, or the question's own address.
+/// Through the gateway, nobody reaches the key service itself, or the question's own address. And the gateway has no
+/// other door, such as one for those who set it up.
 pub async fn there_is_no_way_in_beside_the_question(gateway: Gateway) {
     let site = Site::start(gateway).await;
+    assert_eq!(site.listens_on(), [([127, 0, 0, 1], site.port).into()].into());
     for target in
         ["/ul-keys", "/ul-keys?x", "/forward-auth?scope=read", "/oauth2/introspect", "/healthz", "/metrics", "/"]
     {
@@ -96,6 +99,9 @@ pub async fn there_is_no_way_in_beside_the_question(gateway: Gateway) {
         }
     }
     let (_, admin) = site.service.key("admin", &["admin"]).await;
+    let closed = if gateway == Gateway::Nginx { StatusCode::NOT_FOUND } else { StatusCode::FORBIDDEN };
+    let answer = site.request(&admin, Method::GET, "/ul-keys").send().await.expect("answered");
+    assert_eq!(answer.status(), closed);
     site.request(&admin, Method::POST, "/api/api-keys").body("{}").send().await.expect("answered");
     assert_eq!(site.upstream.take_one().target, "/api/api-keys", "a path of the upstream like any other");
 }
@@ -109,7 +115,12 @@ pub async fn without_the_key_service_nothing_passes(gateway: Gateway) {
     for target in ["/api/models", "/predict/x", "/"] {
         for _ in 0..20 {
             let answer = site.request(&key, Method::GET, target).send().await.expect("answered");
-            assert!(answer.status().is_server_error(), "{answer:?}");
+            let failed = match gateway {
+                Gateway::Nginx => StatusCode::SERVICE_UNAVAILABLE,
+                Gateway::Caddy => StatusCode::BAD_GATEWAY,
+                Gateway::Traefik => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            assert_eq!(answer.status(), failed, "as docs/gateways says");
             let answer = site.anonymous(Method::POST, target).body("hello").send().await.expect("answered");
             assert!(answer.status().is_server_error(), "{answer:?}");
         }

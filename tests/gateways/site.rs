@@ -1,5 +1,7 @@
 //! A key service, a gateway and an upstream, and a client of each kind.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +10,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Limits;
@@ -19,10 +21,12 @@ use ulkeys_tests::{Child, free_port};
 use crate::gateway::{Gateway, Ports};
 use crate::upstream::Upstream;
 
+/// Where the clients are, apart from the gateway, which comes to the service and to the upstream from 127.0.0.1.
+pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 7));
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Service {
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
     pub session: String,
     http: reqwest::Client,
     shutdown: CancellationToken,
@@ -62,6 +66,20 @@ impl Service {
         (text(&body["keyId"]), text(&body["key"]))
     }
 
+    /// The programs that have used a key, once there are any.
+    pub async fn sources(&self, key_id: &str) -> Vec<Value> {
+        let start = Instant::now();
+        loop {
+            let request = self.app(Method::GET, &format!("/api/api-keys/{key_id}/usage"));
+            let usage: Value = request.send().await.expect("answered").json().await.expect("JSON");
+            match usage["sources"].as_array() {
+                Some(sources) if !sources.is_empty() => return sources.clone(),
+                _ => assert!(start.elapsed() < PATIENCE, "waited in vain: {usage}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     pub async fn revoke(&self, key_id: &str) {
         let answer = self.app(Method::DELETE, &format!("/api/api-keys/{key_id}")).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::OK);
@@ -73,7 +91,7 @@ pub struct Site {
     pub upstream: Upstream,
     pub port: u16,
     http: reqwest::Client,
-    _gateway: Child,
+    gateway: Child,
     _folder: TempDir,
 }
 
@@ -90,7 +108,7 @@ impl Site {
         let folder = tempfile::tempdir().expect("temporary folder");
         let ports = Ports { gateway: port, service: service.address, upstream: upstream.address };
         let mut child = gateway.start(folder.path(), &ports);
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let http = reqwest::Client::builder().no_proxy().local_address(CLIENT).build().expect("a client");
         let start = Instant::now();
         loop {
             let answer = http.get(format!("http://127.0.0.1:{port}/api/models")).send().await;
@@ -103,7 +121,14 @@ impl Site {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert!(upstream.take().is_empty());
-        Self { service, upstream, port, http, _gateway: child, _folder: folder }
+        Self { service, upstream, port, http, gateway: child, _folder: folder }
+    }
+
+    /// Where the gateway takes connections; its own to others do not.
+    pub fn listens_on(&self) -> BTreeSet<SocketAddr> {
+        let all = listeners::get_all().expect("a list").into_iter();
+        let own = all.filter(|one| one.process.pid == self.gateway.pid()).map(|one| one.socket);
+        own.filter(|address| std::net::TcpStream::connect(address).is_ok()).collect()
     }
 
     /// A request through the gateway, without a key.
@@ -124,7 +149,9 @@ impl Site {
             request += &format!("{name}: {value}\r\n");
         }
         let exchange = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((CLIENT, 0).into())?;
+            let mut stream = socket.connect(([127, 0, 0, 1], self.port).into()).await?;
             stream.write_all(format!("{request}\r\n").as_bytes()).await?;
             let mut answer = vec![0; 12];
             stream.read_exact(&mut answer).await?;
