@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::shell::{Step, cargo, is_installed, npm, target};
 
@@ -42,6 +42,8 @@ const CARGO_DENY: &str = "0.20.2";
 const UL_CLIENT: &str = "ultralytics-platform==0.1.99";
 /// What makes up requests from the OpenAPI document, and checks the answers (PyPI).
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+/// Debian's gateways, each with a program that shows whether it is there. They need no libraries that the app does not.
+const GATEWAYS: &[(&str, &str)] = &[("nginx", "usr/sbin/nginx"), ("caddy", "usr/bin/caddy")];
 
 /// What `cargo xtask run` needs.
 pub fn for_running() -> Result<()> {
@@ -59,8 +61,11 @@ pub fn for_tests() -> Result<()> {
     install_packages(&[TO_RUN, TO_TEST].concat())?;
     install_node_packages("ui")?;
     install_german()?;
-    install_ul_client()?;
-    install_python("schemathesis", SCHEMATHESIS)?;
+    install_python("ul", &[UL_CLIENT])?;
+    install_python("traefik", &["--require-hashes", "--requirement=tests/gateways/traefik.txt"])?;
+    install_python("resource-server", &["--requirement=tests/gateways/resource_server.txt"])?;
+    install_python("schemathesis", &[SCHEMATHESIS])?;
+    install_gateways()?;
     install_cargo_deny()
 }
 
@@ -126,21 +131,50 @@ fn install_german() -> Result<()> {
     Command::new("localedef").args(["--inputfile=de_DE", "--charmap=UTF-8"]).arg(locale).run()
 }
 
-fn install_ul_client() -> Result<()> {
-    install_python("ul", UL_CLIENT)
-}
-
-/// Installs a Python package into an environment of its own below `target/tools`.
-pub fn install_python(name: &str, package: &str) -> Result<()> {
+/// An environment of its own for what pip installs with these arguments.
+pub fn install_python(name: &str, arguments: &[&str]) -> Result<()> {
     let environment = tools().join(name);
-    let mark = environment.join(package);
-    if mark.exists() {
+    let mark = environment.join("installed");
+    // What a file of requirements holds counts, not its name.
+    let mut wanted = arguments.join("\n");
+    for file in arguments.iter().filter_map(|argument| argument.strip_prefix("--requirement=")) {
+        wanted += &std::fs::read_to_string(file).with_context(|| format!("{file} cannot be read"))?;
+    }
+    if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment).run()?;
     let pip = environment.join("bin/pip");
-    Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", package]).run()?;
-    Ok(std::fs::write(mark, "")?)
+    Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check"]).args(arguments).run()?;
+    Ok(std::fs::write(mark, wanted)?)
+}
+
+/// Unpacks the gateways beside the other tools. Installing them would start them as services on this machine.
+fn install_gateways() -> Result<()> {
+    let folder = tools().join("gateways");
+    if !is_installed("apt-get") {
+        eprintln!("Not a Debian or Ubuntu machine: please put nginx and caddy below {}", folder.display());
+        return Ok(());
+    }
+    let missing: Vec<_> = GATEWAYS.iter().filter(|(_, program)| !folder.join(program).exists()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&folder)?;
+    as_root("apt-get").arg("update").run()?;
+    for (package, _) in missing {
+        Command::new("apt-get").args(["download", package]).current_dir(&folder).run()?;
+        // The name holds the version: nginx_1.22.1-9_amd64.deb.
+        let prefix = format!("{package}_");
+        let archives = std::fs::read_dir(&folder)?.flatten().map(|entry| entry.path());
+        for archive in archives
+            .filter(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes())))
+        {
+            Command::new("dpkg").arg("--extract").arg(&archive).arg(&folder).run()?;
+            std::fs::remove_file(archive)?;
+        }
+    }
+    Ok(())
 }
 
 fn install_cargo_deny() -> Result<()> {

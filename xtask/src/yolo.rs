@@ -12,6 +12,6 @@ const PACKAGES: &[&str] = &["libgl1", "python3-venv"];
 
 pub fn yolo() -> Result<()> {
     setup::install_packages(PACKAGES)?;
-    setup::install_python("yolo", ULTRALYTICS)?;
+    setup::install_python("yolo", &[ULTRALYTICS])?;
     cargo(&["run", "--package", "ulkeys-tests", "--bin", "yolo"]).run()
 }

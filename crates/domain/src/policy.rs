@@ -121,6 +121,37 @@ pub fn check_any(scopes: Scopes, allowed: &[Scope]) -> Result<(), Refusal> {
     if scopes.intersects(allowed) { Ok(()) } else { Err(Refusal::Scope(Scopes::new(allowed.iter().copied()).ok())) }
 }
 
+/// Whether every reader takes this path (without the query) for the same one.
+///
+/// For paths outside the table, where a gateway chooses the scopes by the path as it reads it: if it resolves `..` or
+/// `%2f` and its upstream does not, or the other way round, a scope for the one would open the other. Escapes are fine
+/// where they mean a plain character, as in `/my%20model`.
+pub fn reads_one_way(path: &str) -> bool {
+    let Some(inner) = path.strip_prefix('/') else {
+        return false;
+    };
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    path == "/" || inner.split('/').all(segment_reads_one_way)
+}
+
+fn segment_reads_one_way(segment: &str) -> bool {
+    let mut parts = segment.split('%');
+    let plain = |part: &str| part.bytes().all(is_plain_byte);
+    !matches!(segment, "" | "." | "..")
+        && parts.next().is_some_and(plain)
+        && parts.all(|part| {
+            let escaped = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            escaped.is_some_and(has_one_meaning_escaped) && plain(&part[2..])
+        })
+}
+
+/// Unreserved characters need no escape, and only some readers undo it; the others would be read as separators, or as
+/// an escape again.
+fn has_one_meaning_escaped(byte: u8) -> bool {
+    !(byte.is_ascii_alphanumeric() || byte.is_ascii_control() || b"-._~/\\%;?#".contains(&byte))
+}
+
 impl Rule {
     fn matches(&self, method: &str, path: &str) -> bool {
         let method_matches = match self.methods {
@@ -144,10 +175,11 @@ fn is_plain(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('/') else {
         return false;
     };
-    inner.split('/').all(|segment| {
-        !matches!(segment, "" | "." | "..")
-            && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b))
-    })
+    inner.split('/').all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_plain_byte))
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
 }
 
 #[cfg(test)]
@@ -238,6 +270,43 @@ mod tests {
     }
 
     #[test]
+    fn a_path_outside_the_table_reads_one_way_or_not() {
+        for path in ["/", "/predict", "/predict/", "/my%20model/n%C3%A9.pt", "/a%2Bb/c+d", "/~user/.well-known/x..y"] {
+            assert!(reads_one_way(path), "{path:?}");
+        }
+        for path in [
+            "",
+            "predict",
+            "//",
+            "//predict",
+            "/a//b",
+            "/a/../b",
+            "/a/.",
+            "/a/%2e%2e/b",
+            "/a/.%2E/b",
+            "/%61dmin",
+            "/a%2fb",
+            "/a%5cb",
+            "/a\\b",
+            "/a;x/b",
+            "/a%3bx",
+            "/a%252fb",
+            "/a%3Fb",
+            "/a%23",
+            "/a#b",
+            "/a%00",
+            "/a%",
+            "/a%4",
+            "/a%zz",
+            "/a%+1",
+            "/a%é",
+            "/é",
+        ] {
+            assert!(!reads_one_way(path), "{path:?}");
+        }
+    }
+
+    #[test]
     fn a_trailing_slash_changes_nothing() {
         for path in ["/api/datasets", "/api/models/a/training", "/api/account/summary", "/api/webhooks/models/upload"] {
             for method in ["GET", "POST"] {
@@ -247,6 +316,22 @@ mod tests {
     }
 
     proptest! {
+        /// What the table opens at all, a named scope may open too.
+        #[test]
+        fn what_is_plain_reads_one_way(path in "(/[a-z.%;]{0,3}){0,4}") {
+            prop_assert!(!is_plain(&path) || reads_one_way(&path));
+        }
+
+        /// Undoing escapes and dot segments, in whatever order and however often, leaves no other separators.
+        #[test]
+        fn what_reads_one_way_has_no_hidden_segment(path in "(/(a|\\.|%2e|%2F|%25|%5c|%20|;|%3B|\\\\){0,4}){1,4}") {
+            if reads_one_way(&path) {
+                let decoded = path.replace("%20", " ");
+                prop_assert!(!decoded.contains(['%', '\\', ';']) && !decoded.contains("//"), "{}", path);
+                prop_assert!(decoded.split('/').all(|segment| segment != "." && segment != ".."), "{}", path);
+            }
+        }
+
         #[test]
         fn a_key_passes_only_with_a_listed_scope(bits in 1_u8..64, method in "GET|HEAD|POST|DELETE|[A-Z]{1,7}",
             path in "(/(api|datasets|models|training|api-keys|account|summary|webhooks|x|\\.\\.|%61|)){0,5}/?") {

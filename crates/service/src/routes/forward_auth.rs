@@ -3,7 +3,7 @@
 //! nginx (`auth_request`), Caddy (`forward_auth`) and Traefik (ForwardAuth) send the headers of the request, and its
 //! method and target in headers of their own. The answer is 204 with the key's identity, or the refusal that the program
 //! is to see. With `?scope=models` (several: `?scope=models+write`) one of the named scopes is needed, whatever the
-//! target; without it, the policy's table decides, as for the platform's own paths.
+//! target, if all can only read it alike; without it, the policy's table decides, as for the platform's own paths.
 
 use std::net::IpAddr;
 
@@ -11,11 +11,12 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use ulkeys_domain::{Category, KeyId, Scope};
+use ulkeys_domain::verdict::Refusal;
+use ulkeys_domain::{Category, KeyId, Scope, policy};
 use utoipa::IntoParams;
 
 use crate::agent;
-use crate::auth::{Caller, Need, Peer, decide, read_credential};
+use crate::auth::{Caller, Credential, Need, Peer, decide, read_credential};
 use crate::error::{ApiError, limit_headers};
 use crate::openapi::{BadRequest, Refused};
 use crate::state::AppState;
@@ -85,12 +86,25 @@ pub(super) async fn check(
 ) -> Result<Response, ApiError> {
     let asked = read_asked(&headers).map_err(ApiError::Invalid)?;
     let scopes = read_scopes(query.as_deref().unwrap_or_default()).map_err(ApiError::Invalid)?;
+    if scopes.is_some() && read_scopes(asked.query).is_ok_and(|named_by_the_client| named_by_the_client == scopes) {
+        // Caddy adds the client's query to an address that has none: so the client would choose its scope.
+        let why = "query: is the one of the request; the gateway must send its own, or an empty one (/forward-auth?)";
+        return Err(ApiError::Invalid(why.to_owned()));
+    }
+    let category = Category::of(asked.method, asked.path);
     let need = match &scopes {
-        Some(scopes) => Need::AnyOf(scopes, Category::of(asked.method, asked.path)),
+        // The gateway chose the scopes by the path as it reads it. What stands behind it must not read another one.
+        Some(_) if !policy::reads_one_way(asked.path) => Need::AnyOf(&[], category),
+        Some(scopes) => Need::AnyOf(scopes, category),
         None => Need::Request { method: asked.method, path: asked.path },
     };
     let from = From { peer: client(&headers, gateway), agent: agent::of(&headers) };
-    let admitted = decide(&state, read_credential(&headers, &state.config.session), need, from).await?;
+    let credential = match read_credential(&headers, &state.config.session) {
+        // It opens the service, for the app. What passes a gateway has the identity of a key.
+        Ok(Credential::Session) => Err(Refusal::Malformed),
+        other => other,
+    };
+    let admitted = decide(&state, credential, need, from).await?;
 
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
@@ -117,6 +131,7 @@ struct Asked<'a> {
     method: &'a str,
     /// Without the query.
     path: &'a str,
+    query: &'a str,
 }
 
 /// Reads `X-Original-Method` and `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy,
@@ -140,11 +155,11 @@ fn read_pair<'a>(headers: &'a HeaderMap, method: &str, uri: &str) -> Result<Opti
         (None, None) => Ok(None),
         (Some(method), Some(target)) => {
             // As it stood in the request line. A fragment does not belong there, and stays for the policy to refuse.
-            let path = target.split('?').next().unwrap_or_default();
+            let (path, query) = target.split_once('?').unwrap_or((target, ""));
             if !path.starts_with('/') {
                 return Err(format!("{uri}: must begin with /"));
             }
-            Ok(Some(Asked { method, path }))
+            Ok(Some(Asked { method, path, query }))
         }
         (Some(_), None) => Err(format!("{uri}: is required beside {method}")),
         (None, Some(_)) => Err(format!("{method}: is required beside {uri}")),
@@ -208,16 +223,16 @@ mod tests {
 
     #[test]
     fn the_target_is_read_from_either_pair() {
-        for (target, path) in [
-            ("/api/models/a", "/api/models/a"),
-            ("/api/models?token=x", "/api/models"),
-            ("/api/models#x?y", "/api/models#x"),
-            ("/", "/"),
-            ("/api/%6dodels", "/api/%6dodels"),
+        for (target, path, query) in [
+            ("/api/models/a", "/api/models/a", ""),
+            ("/api/models?token=x?y", "/api/models", "token=x?y"),
+            ("/api/models#x?y", "/api/models#x", "y"),
+            ("/", "/", ""),
+            ("/api/%6dodels?", "/api/%6dodels", ""),
         ] {
             for pair in [["x-original-method", "x-original-uri"], ["x-forwarded-method", "x-forwarded-uri"]] {
                 let headers = headers(&[(pair[0], "POST"), (pair[1], target)]);
-                assert_eq!(read_asked(&headers), Ok(Asked { method: "POST", path }), "{target}");
+                assert_eq!(read_asked(&headers), Ok(Asked { method: "POST", path, query }), "{target}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Gateways ask about requests that are not made to this service. `tests/gateways` has the real ones.
 
-use reqwest::header::WWW_AUTHENTICATE;
+use reqwest::header::{CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::json;
 use ulkeys_domain::Limits;
@@ -24,11 +24,13 @@ async fn the_table_decides_and_the_answer_names_the_key() {
     assert_eq!(answer.headers()["x-key-name"], "d%C3%A9tecteur n%C2%B0 1");
     assert_eq!(answer.headers()["x-key-scopes"], "models read");
     assert!(answer.headers().contains_key("x-ratelimit-remaining"));
+    assert_eq!(answer.headers()[CACHE_CONTROL], "no-store", "a gateway must ask again");
     assert!(service.listed(&key_id).await["lastUsedAt"].is_string());
 
     let answer = ask(&service, &key, "POST", "/api/datasets/a").send().await.expect("answered");
     assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer error="insufficient_scope", scope="datasets write""#);
     assert!(!answer.headers().contains_key("x-key-id"));
+    assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     for target in ["/", "/predict", "/api/../x", "/api//models", "/api/%6dodels", "/api/models#", "/apimodels"] {
         let answer = ask(&service, &key, "GET", target).send().await.expect("answered");
@@ -51,6 +53,28 @@ async fn the_gateway_may_name_the_scopes() {
     assert_eq!(ask("?scope=datasets").await, StatusCode::FORBIDDEN);
     for wrong in ["?scope=", "?scope=all", "?scopes=models", "?scope=models&scope=read"] {
         assert_eq!(ask(wrong).await, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+/// A gateway that resolves `..` or `%2f` takes these for paths below `/predict`; what stands behind it may not.
+#[tokio::test]
+async fn a_named_scope_opens_no_path_that_could_be_read_in_two_ways() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("models only", &["models"]).await;
+    let ask = async |target: &str| {
+        let request = service.bearer(&key, Method::GET, "/forward-auth?scope=models");
+        let request = request.header("X-Original-Method", "GET").header("X-Original-URI", target);
+        let answer = request.send().await.expect("answered");
+        (answer.status(), answer.headers().get(WWW_AUTHENTICATE).cloned())
+    };
+    for target in
+        ["/admin/../predict", "/admin/%2e%2e/predict", "/admin/..%2fpredict", "//predict", "/predict;/../admin"]
+    {
+        let challenge = HeaderValue::from_static(r#"Bearer error="insufficient_scope""#);
+        assert_eq!(ask(target).await, (StatusCode::FORBIDDEN, Some(challenge)), "{target}");
+    }
+    for target in ["/", "/predict", "/predict/my%20image.jpg?size=../2", "/predict/"] {
+        assert_eq!(ask(target).await, (StatusCode::NO_CONTENT, None), "{target}");
     }
 }
 
@@ -93,6 +117,36 @@ async fn a_gateway_that_is_set_up_wrongly_is_told_so() {
         .await
         .expect("answered");
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+}
+
+/// A gateway may add the query of the request to an address that has none (Caddy does).
+#[tokio::test]
+async fn a_client_cannot_choose_its_scope() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("models only", &["models"]).await;
+    let ask = async |query: &str, target: &str| {
+        let request = service.bearer(&key, Method::GET, &format!("/forward-auth{query}"));
+        let request = request.header("X-Forwarded-Method", "GET").header("X-Forwarded-Uri", target);
+        request.send().await.expect("answered").status()
+    };
+    for query in ["?scope=models", "?scope=%6dodels", "?scope=models+datasets"] {
+        assert_eq!(ask(query, &format!("/private{query}")).await, StatusCode::BAD_REQUEST, "{query}");
+    }
+    assert_eq!(ask("?x=1", "/api/models?x=1").await, StatusCode::BAD_REQUEST);
+    for target in ["/predict", "/predict?x=1", "/predict?scope=read", "/predict?scope=models&x=1"] {
+        assert_eq!(ask("?scope=models", target).await, StatusCode::NO_CONTENT, "{target}");
+    }
+    assert_eq!(ask("?", "/api/models?scope=models").await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn the_apps_own_credential_passes_no_gateway() {
+    let service = TestService::start().await;
+    for query in ["", "?scope=read"] {
+        let request = service.app(Method::GET, &format!("/forward-auth{query}"));
+        let request = request.header("X-Original-Method", "GET").header("X-Original-URI", "/api/models");
+        assert_eq!(request.send().await.expect("answered").status(), StatusCode::UNAUTHORIZED);
+    }
 }
 
 #[tokio::test]

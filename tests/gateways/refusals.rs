@@ -1,0 +1,129 @@
+//! What a client is told whose request does not pass.
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use ulkeys_domain::Limits;
+
+use crate::gateway::Gateway;
+use crate::site::Site;
+
+async fn read(request: RequestBuilder) -> (StatusCode, HeaderMap, Value) {
+    let answer = request.send().await.expect("answered");
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    assert_eq!(headers[CONTENT_TYPE], "application/json");
+    (status, headers, answer.json().await.expect("a JSON body"))
+}
+
+fn challenges(headers: &HeaderMap) -> Vec<&str> {
+    headers.get_all(WWW_AUTHENTICATE).iter().map(|value| value.to_str().expect("a text")).collect()
+}
+
+pub async fn the_client_is_told_why(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (_, datasets) = site.service.key("datasets", &["datasets"]).await;
+    let (revoked_id, revoked) = site.service.key("revoked", &["models"]).await;
+    site.service.revoke(&revoked_id).await;
+    let unknown = format!("ul_{}", "a".repeat(40));
+    let invalid = json!({ "error": "Invalid API key", "code": "UNAUTHORIZED" });
+    let denied = json!({ "error": "Permission denied for this operation", "code": "FORBIDDEN" });
+    for target in ["/api/models/a/predict", "/predict/x"] {
+        let (status, headers, body) = read(site.anonymous(Method::POST, target)).await;
+        assert_eq!((status, &body), (StatusCode::UNAUTHORIZED, &invalid));
+        assert_eq!(challenges(&headers), [r#"Bearer realm="UL Keys""#]);
+        for key in [&unknown, &revoked, "ul_x", "", &unknown.to_uppercase()] {
+            let (status, headers, body) = read(site.request(key, Method::POST, target).body("hello")).await;
+            assert_eq!((status, &body), (StatusCode::UNAUTHORIZED, &invalid), "{key}");
+            assert_eq!(challenges(&headers), [r#"Bearer error="invalid_token""#]);
+        }
+        let (status, headers, body) = read(site.request(&datasets, Method::POST, target)).await;
+        assert_eq!((status, &body), (StatusCode::FORBIDDEN, &denied));
+        let needed = if target.starts_with("/api") { "models write" } else { "models" };
+        assert_eq!(challenges(&headers), [format!(r#"Bearer error="insufficient_scope", scope="{needed}""#)]);
+    }
+    // Two credentials, of which a reader might take the first and another the last.
+    let (good, bad) = (format!("Bearer {datasets}"), format!("Bearer {unknown}"));
+    for pair in [[&good, &bad], [&bad, &good], [&good, &good]] {
+        let status = site.raw("GET /api/datasets", &pair.map(|value| ("Authorization", &**value))).await;
+        assert!(matches!(status, Some(400 | 401)), "{status:?}");
+    }
+    assert_eq!(site.upstream.take().len(), 0);
+}
+
+pub async fn the_client_is_told_when_to_come_back(gateway: Gateway) {
+    let limits = Limits { predict: 2, invalid_credentials: 3, ..Limits::default() };
+    let site = Site::start_with(gateway, limits).await;
+    let (_, key) = site.service.key("predictor", &["models"]).await;
+    for left in [1, 0] {
+        let answer = site.request(&key, Method::POST, "/api/models/a/predict").send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::OK, "{left}");
+    }
+    assert_eq!(site.upstream.take().len(), 2);
+    let limited = json!({ "error": "Rate limit exceeded", "code": "RATE_LIMITED" });
+    let told = |headers: &HeaderMap, name: &str| headers[name].to_str().expect("a text").to_owned();
+    let check = |(status, headers, body): (StatusCode, HeaderMap, Value), limit: &str| {
+        assert_eq!((status, &body), (StatusCode::TOO_MANY_REQUESTS, &limited));
+        let seconds: u32 = told(&headers, RETRY_AFTER.as_str()).parse().expect("seconds");
+        assert!((1..=60).contains(&seconds));
+        assert_eq!(told(&headers, "x-ratelimit-limit"), limit);
+        assert_eq!(told(&headers, "x-ratelimit-remaining"), "0");
+        assert!(told(&headers, "x-ratelimit-reset").ends_with('Z'));
+    };
+    check(read(site.request(&key, Method::POST, "/api/models/a/predict")).await, "2");
+    // Another counter of the same key.
+    let answer = site.request(&key, Method::GET, "/api/models").send().await.expect("answered");
+    assert_eq!(answer.status(), StatusCode::OK);
+    // A guesser is slowed down, whatever address it claims to have; who has used a key may go on.
+    let unknown = format!("ul_{}", "a".repeat(40));
+    for number in 0..3 {
+        let request =
+            site.request(&unknown, Method::GET, "/api/models").header("X-Forwarded-For", format!("192.0.2.{number}"));
+        assert_eq!(read(request).await.0, StatusCode::UNAUTHORIZED);
+    }
+    check(read(site.request(&unknown, Method::GET, "/api/models").header("X-Forwarded-For", "192.0.2.9")).await, "3");
+    let answer = site.request(&key, Method::GET, "/api/models").send().await.expect("answered");
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+/// Through the gateway, nobody reaches the key service itself, or the question's own address. And the gateway has no
+/// other door, such as one for those who set it up.
+pub async fn there_is_no_way_in_beside_the_question(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    assert_eq!(site.listens_on(), [([127, 0, 0, 1], site.port).into()].into());
+    for target in
+        ["/ul-keys", "/ul-keys?x", "/forward-auth?scope=read", "/oauth2/introspect", "/healthz", "/metrics", "/"]
+    {
+        for method in [Method::GET, Method::POST] {
+            let answer = site.anonymous(method, target).send().await.expect("answered");
+            assert!(matches!(answer.status().as_u16(), 401 | 403 | 404), "{target}: {answer:?}");
+        }
+    }
+    let (_, admin) = site.service.key("admin", &["admin"]).await;
+    let closed = if gateway == Gateway::Nginx { StatusCode::NOT_FOUND } else { StatusCode::FORBIDDEN };
+    let answer = site.request(&admin, Method::GET, "/ul-keys").send().await.expect("answered");
+    assert_eq!(answer.status(), closed);
+    site.request(&admin, Method::POST, "/api/api-keys").body("{}").send().await.expect("answered");
+    assert_eq!(site.upstream.take_one().target, "/api/api-keys", "a path of the upstream like any other");
+}
+
+pub async fn without_the_key_service_nothing_passes(gateway: Gateway) {
+    let mut site = Site::start(gateway).await;
+    let (_, key) = site.service.key("key", &["models"]).await;
+    assert_eq!(site.request(&key, Method::GET, "/api/models").send().await.expect("answered").status(), StatusCode::OK);
+    assert_eq!(site.upstream.take().len(), 1);
+    site.service.stop().await;
+    for target in ["/api/models", "/predict/x", "/"] {
+        for _ in 0..20 {
+            let answer = site.request(&key, Method::GET, target).send().await.expect("answered");
+            let failed = match gateway {
+                Gateway::Nginx => StatusCode::SERVICE_UNAVAILABLE,
+                Gateway::Caddy => StatusCode::BAD_GATEWAY,
+                Gateway::Traefik => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            assert_eq!(answer.status(), failed, "as docs/gateways says");
+            let answer = site.anonymous(Method::POST, target).body("hello").send().await.expect("answered");
+            assert!(answer.status().is_server_error(), "{answer:?}");
+        }
+    }
+    assert_eq!(site.upstream.take().len(), 0);
+}

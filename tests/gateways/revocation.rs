@@ -1,0 +1,56 @@
+//! A program hammers through the gateway while its key is revoked: nothing that starts after the acknowledgement reaches
+//! the upstream. No gateway remembers a verdict.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+
+use crate::gateway::Gateway;
+use crate::site::Site;
+
+const CONNECTIONS: usize = 8;
+/// Requests that pass before the key is revoked, and requests that start after it.
+const EACH: usize = 2_000;
+
+pub async fn a_revoked_key_stops_at_once(gateway: Gateway) {
+    let site = Arc::new(Site::start(gateway).await);
+    let (key_id, key) = site.service.key("hammer", &["models"]).await;
+    let revoked = Arc::new(AtomicBool::new(false));
+    let passed = Arc::new(AtomicUsize::new(0));
+    let hammers: Vec<_> = (0..CONNECTIONS)
+        .map(|number| {
+            let (site, key, revoked, passed) = (site.clone(), key.clone(), revoked.clone(), passed.clone());
+            let target = if number % 2 == 0 { "/api/models/a" } else { "/predict/x" };
+            tokio::spawn(async move {
+                let mut late = 0;
+                while late < EACH / CONNECTIONS {
+                    let is_late = revoked.load(Ordering::SeqCst);
+                    let request = site.request(&key, Method::GET, target).header("Late", is_late.to_string());
+                    let answer = request.send().await.expect("answered");
+                    late += usize::from(is_late);
+                    match answer.status() {
+                        StatusCode::OK => passed.fetch_add(1, Ordering::Relaxed),
+                        status => {
+                            assert_eq!(status, StatusCode::UNAUTHORIZED);
+                            0
+                        }
+                    };
+                }
+            })
+        })
+        .collect();
+    while passed.load(Ordering::Relaxed) < EACH {
+        assert!(!hammers.iter().any(tokio::task::JoinHandle::is_finished), "the key works until it is revoked");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    site.service.revoke(&key_id).await;
+    revoked.store(true, Ordering::SeqCst);
+    for hammer in hammers {
+        hammer.await.expect("no panic");
+    }
+    let seen = site.upstream.take();
+    assert!(seen.len() >= EACH, "the key worked before: {}", seen.len());
+    assert_eq!(seen.iter().filter(|seen| seen.header("late") == Some("true")).count(), 0);
+}
