@@ -37,13 +37,13 @@ fn recorded_epochs() -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recorded_run_is_kept_as_it_was() -> Result<()> {
-    let service = Service::start().await?;
+    let mut service = Service::start().await?;
     let folder = tempfile::tempdir()?;
     let checkpoint = folder.path().join("best.pt");
     let bytes: Vec<u8> = (0..CHECKPOINT_SIZE).map(|number| (number * 31 % 251) as u8).collect();
     std::fs::write(&checkpoint, &bytes)?;
 
-    let sent = replay(&service, &service.key(&["training"]).await?, &checkpoint).await?;
+    let sent = replay(&service, &service.key("trainer", &["training"]).await?.1, &checkpoint).await?;
     assert_eq!(sent["start"]["modelUrl"], format!("http://{}/ada/project/exp1", service.address));
     assert_eq!(sent["ticketModelId"], sent["start"]["modelId"]);
     assert_eq!((&sent["last"]["event"], &sent["last"]["cancelled"]), (&json!("training_complete"), &json!(false)));
@@ -77,11 +77,11 @@ async fn a_recorded_run_is_kept_as_it_was() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_may_only_read_is_refused_and_nothing_is_kept() -> Result<()> {
-    let service = Service::start().await?;
+    let mut service = Service::start().await?;
     let folder = tempfile::tempdir()?;
     let checkpoint = folder.path().join("best.pt");
     std::fs::write(&checkpoint, "never sent")?;
-    let sent = replay(&service, &service.key(&["read"]).await?, &checkpoint).await?;
+    let sent = replay(&service, &service.key("reader", &["read"]).await?.1, &checkpoint).await?;
     assert_eq!(sent["refused"], 403, "{sent}");
     assert!(service.client.list_runs(&RunQuery::default()).await?.runs.is_empty());
     service.stop().await

@@ -8,7 +8,7 @@ use crate::site::{CLIENT, Site};
 pub async fn the_upstream_learns_whose_key_it_is(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let client = CLIENT.to_string();
-    let (key_id, key) = site.service.key("détecteur n° 1", &["models", "read"]).await;
+    let (key_id, key) = site.service.key("détecteur n° 1", &["models", "read"]).await.expect("made");
     for target in ["/api/models/a?x=1&y=%2F..", "/predict/image?size=640"] {
         let request = site.request(&key, Method::POST, target).header("Origin", "https://example.org");
         let request = request.header("Sec-Fetch-Site", "cross-site").header("User-Agent", "a program").body("hello");
@@ -17,7 +17,7 @@ pub async fn the_upstream_learns_whose_key_it_is(gateway: Gateway) {
         assert_eq!(answer.text().await.expect("a body"), "from the upstream");
         let seen = site.upstream.take_one();
         assert_eq!((seen.method.as_str(), seen.target.as_str(), seen.body), ("POST", target, 5));
-        assert_eq!(seen.header("x-key-id"), Some(&*key_id));
+        assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
         assert_eq!(seen.header("x-key-name"), Some("d%C3%A9tecteur n%C2%B0 1"));
         assert_eq!(seen.header("x-key-scopes"), Some("models read"));
         assert_eq!(seen.header("x-forwarded-for"), Some(&*client));
@@ -27,15 +27,18 @@ pub async fn the_upstream_learns_whose_key_it_is(gateway: Gateway) {
         assert!(!format!("{:?}", seen.headers).contains(&key[3..]));
     }
     // The service knows the client too, not the gateway.
-    let sources = site.service.sources(&key_id).await;
-    assert!(sources.iter().all(|source| source["peer"] == client && source["agent"] == "a program"), "{sources:?}");
+    let sources = site.service.sources(&key_id).await.expect("used");
+    assert!(
+        sources.iter().all(|source| source.peer == client && source.agent.as_deref() == Some("a program")),
+        "{sources:?}"
+    );
 }
 
 /// Neither by the header's name nor by one that programs behind CGI's rules take for it, nor by having it dropped.
 pub async fn no_client_names_itself(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let client = CLIENT.to_string();
-    let (key_id, key) = site.service.key("mine", &["models"]).await;
+    let (key_id, key) = site.service.key("mine", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
     let names = ["X-Key-Id", "x-key-id", "X_Key_Id", "X-Key_Id", "X_Key-Id", "X-KEY_ID"];
     for target in ["/api/models", "/predict/x"] {
@@ -47,7 +50,7 @@ pub async fn no_client_names_itself(gateway: Gateway) {
             site.raw(&format!("GET {target}"), &headers).await;
             let seen = site.upstream.take_one();
             let text = format!("{:?}", seen.headers);
-            assert_eq!(seen.header("x-key-id"), Some(&*key_id), "{text}");
+            assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()), "{text}");
             assert!(!text.contains("key_forged") && !text.contains("key_twice"), "{text}");
             assert_eq!(seen.header("x-forwarded-for"), Some(&*client), "{text}");
             assert!(!text.contains("192.0.2.66"), "{text}");
@@ -56,7 +59,7 @@ pub async fn no_client_names_itself(gateway: Gateway) {
                      X-Original-URI, X-Original-Method";
         site.raw(&format!("GET {target}"), &[("Authorization", &bearer), ("Connection", named)]).await;
         let seen = site.upstream.take_one();
-        assert_eq!(seen.header("x-key-id"), Some(&*key_id), "{seen:?}");
+        assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()), "{seen:?}");
         assert_eq!(seen.header("x-key-name"), Some("mine"), "{seen:?}");
         assert_eq!(seen.header("x-forwarded-for"), Some(&*client), "{seen:?}");
     }
@@ -65,14 +68,14 @@ pub async fn no_client_names_itself(gateway: Gateway) {
     assert_eq!(request.send().await.expect("answered").status(), StatusCode::UNAUTHORIZED);
     assert_eq!(site.upstream.take().len(), 0);
 
-    let sources = site.service.sources(&key_id).await;
-    assert!(sources.iter().all(|source| source["peer"] == client), "the service saw through it: {sources:?}");
+    let sources = site.service.sources(&key_id).await.expect("used");
+    assert!(sources.iter().all(|source| source.peer == client), "the service saw through it: {sources:?}");
 }
 
 /// The service decides about the request that reaches the upstream, not about one that a client describes.
 pub async fn no_header_makes_another_request_of_it(gateway: Gateway) {
     let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("reader", &["read"]).await;
+    let (_, key) = site.service.key("reader", &["read"]).await.expect("made");
     let bearer = format!("Bearer {key}");
     let harmless = [
         &[("X-Original-Method", "GET"), ("X-Original-URI", "/api/models")][..],
@@ -101,7 +104,7 @@ pub async fn no_header_makes_another_request_of_it(gateway: Gateway) {
         ("X-HTTP-Method-Override", "DELETE"),
         ("X-Method-Override", "DELETE"),
     ];
-    let (_, key) = site.service.key("predictor", &["models"]).await;
+    let (_, key) = site.service.key("predictor", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
     for target in ["/api/models", "/predict/x"] {
         for (name, value) in harmful {

@@ -8,19 +8,16 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use reqwest::header::WWW_AUTHENTICATE;
 use serde_json::{Value, json};
-use ulkeys_domain::Limits;
-use ulkeys_tests::{Child, free_port, tools};
-
-use crate::site::Service;
+use ulkeys_tests::{Child, Service, free_port, tools};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resource_server_asks_about_each_key() {
-    let mut service = Service::start(Limits::uniform(u32::MAX)).await;
-    let (own_id, own) = service.key("resource server", &["read"]).await;
-    let (key_id, key) = service.key("good", &["models", "training"]).await;
-    let (_, datasets) = service.key("other", &["datasets"]).await;
+    let mut service = Service::start().await.expect("a service");
+    let (own_id, own) = service.key("resource server", &["read"]).await.expect("made");
+    let (key_id, key) = service.key("good", &["models", "training"]).await.expect("made");
+    let (_, datasets) = service.key("other", &["datasets"]).await.expect("made");
     let port = free_port().expect("a free port");
     let folder = tempfile::tempdir().expect("temporary folder");
     let log = File::create(folder.path().join("log")).expect("a file");
@@ -66,15 +63,15 @@ async fn a_resource_server_asks_about_each_key() {
     for _ in 0..20 {
         assert_eq!(ask(&key).await.0, StatusCode::OK);
     }
-    service.revoke(&key_id).await;
+    service.client.revoke_key(&key_id).await.expect("revoked");
     for _ in 0..20 {
         assert_eq!(ask(&key).await.0, StatusCode::UNAUTHORIZED);
     }
     // Without anybody to ask, nobody is accepted; nor once the server's own key has gone.
-    let (again_id, again) = service.key("again", &["models"]).await;
+    let (again_id, again) = service.key("again", &["models"]).await.expect("made");
     assert_eq!(ask(&again).await.0, StatusCode::OK, "{again_id}");
-    service.revoke(&own_id).await;
+    service.client.revoke_key(&own_id).await.expect("revoked");
     assert_eq!(ask(&again).await.0, StatusCode::INTERNAL_SERVER_ERROR);
-    service.stop().await;
+    service.stop().await.expect("in order");
     assert_eq!(ask(&again).await.0, StatusCode::INTERNAL_SERVER_ERROR);
 }

@@ -21,9 +21,9 @@ fn challenges(headers: &HeaderMap) -> Vec<&str> {
 
 pub async fn the_client_is_told_why(gateway: Gateway) {
     let site = Site::start(gateway).await;
-    let (_, datasets) = site.service.key("datasets", &["datasets"]).await;
-    let (revoked_id, revoked) = site.service.key("revoked", &["models"]).await;
-    site.service.revoke(&revoked_id).await;
+    let (_, datasets) = site.service.key("datasets", &["datasets"]).await.expect("made");
+    let (revoked_id, revoked) = site.service.key("revoked", &["models"]).await.expect("made");
+    site.service.client.revoke_key(&revoked_id).await.expect("revoked");
     let unknown = format!("ul_{}", "a".repeat(40));
     let invalid = json!({ "error": "Invalid API key", "code": "UNAUTHORIZED" });
     let denied = json!({ "error": "Permission denied for this operation", "code": "FORBIDDEN" });
@@ -53,7 +53,7 @@ pub async fn the_client_is_told_why(gateway: Gateway) {
 pub async fn the_client_is_told_when_to_come_back(gateway: Gateway) {
     let limits = Limits { predict: 2, invalid_credentials: 3, ..Limits::default() };
     let site = Site::start_with(gateway, limits).await;
-    let (_, key) = site.service.key("predictor", &["models"]).await;
+    let (_, key) = site.service.key("predictor", &["models"]).await.expect("made");
     for left in [1, 0] {
         let answer = site.request(&key, Method::POST, "/api/models/a/predict").send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::OK, "{left}");
@@ -98,7 +98,7 @@ pub async fn there_is_no_way_in_beside_the_question(gateway: Gateway) {
             assert!(matches!(answer.status().as_u16(), 401 | 403 | 404), "{target}: {answer:?}");
         }
     }
-    let (_, admin) = site.service.key("admin", &["admin"]).await;
+    let (_, admin) = site.service.key("admin", &["admin"]).await.expect("made");
     let closed = if gateway == Gateway::Nginx { StatusCode::NOT_FOUND } else { StatusCode::FORBIDDEN };
     let answer = site.request(&admin, Method::GET, "/ul-keys").send().await.expect("answered");
     assert_eq!(answer.status(), closed);
@@ -108,10 +108,10 @@ pub async fn there_is_no_way_in_beside_the_question(gateway: Gateway) {
 
 pub async fn without_the_key_service_nothing_passes(gateway: Gateway) {
     let mut site = Site::start(gateway).await;
-    let (_, key) = site.service.key("key", &["models"]).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
     assert_eq!(site.request(&key, Method::GET, "/api/models").send().await.expect("answered").status(), StatusCode::OK);
     assert_eq!(site.upstream.take().len(), 1);
-    site.service.stop().await;
+    site.service.stop().await.expect("in order");
     for target in ["/api/models", "/predict/x", "/"] {
         for _ in 0..20 {
             let answer = site.request(&key, Method::GET, target).send().await.expect("answered");

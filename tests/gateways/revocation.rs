@@ -16,7 +16,7 @@ const EACH: usize = 2_000;
 
 pub async fn a_revoked_key_stops_at_once(gateway: Gateway) {
     let site = Arc::new(Site::start(gateway).await);
-    let (key_id, key) = site.service.key("hammer", &["models"]).await;
+    let (key_id, key) = site.service.key("hammer", &["models"]).await.expect("made");
     let revoked = Arc::new(AtomicBool::new(false));
     let passed = Arc::new(AtomicUsize::new(0));
     let hammers: Vec<_> = (0..CONNECTIONS)
@@ -45,7 +45,7 @@ pub async fn a_revoked_key_stops_at_once(gateway: Gateway) {
         assert!(!hammers.iter().any(tokio::task::JoinHandle::is_finished), "the key works until it is revoked");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    site.service.revoke(&key_id).await;
+    site.service.client.revoke_key(&key_id).await.expect("revoked");
     revoked.store(true, Ordering::SeqCst);
     for hammer in hammers {
         hammer.await.expect("no panic");

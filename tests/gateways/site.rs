@@ -2,21 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::rngs::SysRng;
 use reqwest::{Method, RequestBuilder, StatusCode};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpSocket;
 use ulkeys_domain::Limits;
-use ulkeys_service::{Account, Config, SessionToken, serve, system_clock};
-use ulkeys_store::SqliteStore;
-use ulkeys_tests::{Child, free_port};
+use ulkeys_tests::{Child, Service, free_port};
 
 use crate::gateway::{Gateway, Ports};
 use crate::upstream::Upstream;
@@ -24,67 +17,6 @@ use crate::upstream::Upstream;
 /// Where the clients are, apart from the gateway, which comes to the service and to the upstream from 127.0.0.1.
 pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 7));
 const PATIENCE: Duration = Duration::from_secs(20);
-
-pub struct Service {
-    pub address: SocketAddr,
-    pub session: String,
-    http: reqwest::Client,
-    shutdown: CancellationToken,
-    server: JoinHandle<std::io::Result<()>>,
-    _folder: TempDir,
-}
-
-impl Service {
-    pub async fn start(limits: Limits) -> Self {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let store = Arc::new(SqliteStore::open(&folder.path().join("keys.db")).expect("database"));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let token = SessionToken::generate(&mut SysRng).expect("randomness");
-        let session = token.expose().to_owned();
-        let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
-        let config = Config { session: token, account, clock: system_clock, limits };
-        let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
-        Self { address, session, http: reqwest::Client::new(), shutdown, server, _folder: folder }
-    }
-
-    pub async fn stop(&mut self) {
-        self.shutdown.cancel();
-        (&mut self.server).await.expect("no panic").expect("no failure");
-    }
-
-    pub fn app(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("http://{}{path}", self.address)).bearer_auth(&self.session)
-    }
-
-    /// Makes a key as the app does: `(keyId, plaintext)`.
-    pub async fn key(&self, name: &str, scopes: &[&str]) -> (String, String) {
-        let request = self.app(Method::POST, "/api/api-keys").json(&json!({ "name": name, "scopes": scopes }));
-        let body: Value = request.send().await.expect("answered").json().await.expect("JSON");
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        (text(&body["keyId"]), text(&body["key"]))
-    }
-
-    /// The programs that have used a key, once there are any.
-    pub async fn sources(&self, key_id: &str) -> Vec<Value> {
-        let start = Instant::now();
-        loop {
-            let request = self.app(Method::GET, &format!("/api/api-keys/{key_id}/usage"));
-            let usage: Value = request.send().await.expect("answered").json().await.expect("JSON");
-            match usage["sources"].as_array() {
-                Some(sources) if !sources.is_empty() => return sources.clone(),
-                _ => assert!(start.elapsed() < PATIENCE, "waited in vain: {usage}"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    pub async fn revoke(&self, key_id: &str) {
-        let answer = self.app(Method::DELETE, &format!("/api/api-keys/{key_id}")).send().await.expect("answered");
-        assert_eq!(answer.status(), StatusCode::OK);
-    }
-}
 
 pub struct Site {
     pub service: Service,
@@ -102,7 +34,7 @@ impl Site {
     }
 
     pub async fn start_with(gateway: Gateway, limits: Limits) -> Self {
-        let service = Service::start(limits).await;
+        let service = Service::start_with(limits).await.expect("a service");
         let upstream = Upstream::start().await;
         let port = free_port().expect("a free port");
         let folder = tempfile::tempdir().expect("temporary folder");

@@ -8,7 +8,7 @@ use crate::site::Site;
 pub async fn bodies_of_any_size_pass(gateway: Gateway) {
     const SIZE: usize = 48 << 20;
     let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("uploader", &["models"]).await;
+    let (_, key) = site.service.key("uploader", &["models"]).await.expect("made");
     for target in ["/api/models/a", "/predict/x"] {
         let answer = site.request(&key, Method::PUT, target).body(vec![7; SIZE]).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::OK);
@@ -24,7 +24,7 @@ pub async fn bodies_of_any_size_pass(gateway: Gateway) {
 /// An error of the upstream's own is not taken for a refusal.
 pub async fn the_upstreams_own_answers_pass(gateway: Gateway) {
     let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("key", &["models"]).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
     for status in [200, 202, 401, 403, 404, 429, 500, 503] {
         let target = format!("/api/models?status={status}");
         for method in [Method::GET, Method::PATCH] {

@@ -2,17 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use futures_util::TryStreamExt as _;
 use rand::rngs::SysRng;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_client::Client;
-use ulkeys_domain::Limits;
 use ulkeys_domain::training::RunId;
-use ulkeys_domain::wire::CreateKey;
+use ulkeys_domain::wire::{CreateKey, KeySource};
+use ulkeys_domain::{KeyId, Limits};
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, serve, system_clock};
 use ulkeys_store::SqliteStore;
 
@@ -35,6 +36,15 @@ impl Service {
     /// # Errors
     /// When there is no port, no disk or no randomness.
     pub async fn start() -> Result<Self> {
+        // Tests ask faster than programs.
+        Self::start_with(Limits::uniform(u32::MAX)).await
+    }
+
+    /// The same with these limits.
+    ///
+    /// # Errors
+    /// When there is no port, no disk or no randomness.
+    pub async fn start_with(limits: Limits) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let store = Arc::new(SqliteStore::open(&folder.path().join("keys.db"))?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -44,22 +54,35 @@ impl Service {
         let client = Client::new(&format!("http://{address}"), &credential)?;
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
         let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
-        // A recorded run is replayed faster than it was made.
-        let limits = Limits::uniform(u32::MAX);
         let config = Config { session, account, clock: system_clock, limits, checkpoints };
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
         Ok(Self { address, client, session: credential, _folder: folder, shutdown, server })
     }
 
-    /// Makes a key with these scopes, and gives its plaintext.
+    /// Makes a key, and gives its identifier and its plaintext.
     ///
     /// # Errors
     /// When the service refuses.
-    pub async fn key(&self, scopes: &[&str]) -> Result<String> {
+    pub async fn key(&self, name: &str, scopes: &[&str]) -> Result<(KeyId, String)> {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        let created = self.client.create_key(&CreateKey { name: "trainer".into(), scopes }).await?;
-        Ok(created.key.0.expose().to_owned())
+        let created = self.client.create_key(&CreateKey { name: name.to_owned(), scopes }).await?;
+        Ok((created.info.key_id, created.key.0.expose().to_owned()))
+    }
+
+    /// The programs that have used a key, once there are any.
+    ///
+    /// # Errors
+    /// When there are none for long.
+    pub async fn sources(&self, key: &KeyId) -> Result<Vec<KeySource>> {
+        for _ in 0..200 {
+            let usage = self.client.usage(key, 1).await?;
+            if !usage.sources.is_empty() {
+                return Ok(usage.sources);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("nobody has used the key")
     }
 
     /// The bytes of a run's checkpoint.
@@ -79,8 +102,8 @@ impl Service {
     ///
     /// # Errors
     /// When it failed before.
-    pub async fn stop(self) -> Result<()> {
+    pub async fn stop(&mut self) -> Result<()> {
         self.shutdown.cancel();
-        Ok(self.server.await??)
+        Ok((&mut self.server).await??)
     }
 }

@@ -37,7 +37,7 @@ async fn schemathesis(service: &Service, credential: &str, phases: &str) -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_app_is_answered_as_documented() -> Result<()> {
-    let service = Service::start().await?;
+    let mut service = Service::start().await?;
     schemathesis(&service, &service.session, "examples,coverage,fuzzing,stateful").await?;
     service.stop().await
 }
@@ -45,8 +45,8 @@ async fn the_app_is_answered_as_documented() -> Result<()> {
 /// Without the stateful phase: there, a key with every scope sooner or later revokes itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_with_every_scope_is_answered_as_documented() -> Result<()> {
-    let service = Service::start().await?;
-    let key = service.key(&Scope::ALL.map(Scope::as_str)).await?;
+    let mut service = Service::start().await?;
+    let (_, key) = service.key("all", &Scope::ALL.map(Scope::as_str)).await?;
     schemathesis(&service, &key, "examples,coverage,fuzzing").await?;
     service.stop().await
 }

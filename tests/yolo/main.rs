@@ -17,10 +17,10 @@ use ulkeys_tests::{Service, tools};
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let data = draw_dataset(folder.path()).await?;
-    let service = Service::start().await?;
+    let mut service = Service::start().await?;
 
     println!("\nWith a key that may train:");
-    let key = service.key(&["training"]).await?;
+    let (_, key) = service.key("trainer", &["training"]).await?;
     let run = train(&service, &key, &data, 2, &folder.path().join("training")).await?;
     ensure!(!run.lines.iter().any(|line| line.contains("WARNING")), "the client warned");
     for expected in ["Streaming training metrics to Platform", "Uploaded best.pt", "View results at http://127.0.0.1:"]
@@ -38,7 +38,7 @@ async fn main() -> Result<()> {
     println!("  kept: {} epochs, {} keys, best.pt with the same bytes", epochs.len(), kept.summary.key_ids.len());
 
     println!("\nWith a key that may only read:");
-    let reader = service.key(&["read"]).await?;
+    let (_, reader) = service.key("reader", &["read"]).await?;
     let refused = train(&service, &reader, &data, 2, &folder.path().join("read")).await?;
     for expected in ["Failed to send training_started: HTTP 403", "Training will not be tracked on Platform"] {
         ensure!(refused.lines.iter().any(|line| line.contains(expected)), "the client did not say: {expected}");

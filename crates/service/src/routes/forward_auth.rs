@@ -302,16 +302,20 @@ mod tests {
         prop::collection::vec(proptest::strategy::Union::new(values), 0..3)
     }
 
-    fn pair(methods: &[HeaderValue], uris: &[HeaderValue]) -> Result<Option<(String, String)>, ()> {
+    /// Method, path and query.
+    type Question = (String, String, String);
+
+    fn pair(methods: &[HeaderValue], uris: &[HeaderValue]) -> Result<Option<Question>, ()> {
         let ([method], [uri]) = (methods, uris) else {
             return if methods.is_empty() && uris.is_empty() { Ok(None) } else { Err(()) };
         };
         let (method, uri) = (ascii(method).ok_or(())?, ascii(uri).ok_or(())?);
         let path: String = uri.chars().take_while(|c| *c != '?').collect();
-        if path.starts_with('/') { Ok(Some((method.to_owned(), path))) } else { Err(()) }
+        let query = uri[path.len()..].chars().skip(1).collect();
+        if path.starts_with('/') { Ok(Some((method.to_owned(), path, query))) } else { Err(()) }
     }
 
-    fn expected([method, uri, other_method, other_uri]: &[Vec<HeaderValue>; 4]) -> Option<(String, String)> {
+    fn expected([method, uri, other_method, other_uri]: &[Vec<HeaderValue>; 4]) -> Option<Question> {
         match (pair(method, uri).ok()?, pair(other_method, other_uri).ok()?) {
             (Some(one), Some(other)) => (one == other).then_some(one),
             (one, other) => one.or(other),
@@ -329,7 +333,10 @@ mod tests {
                 headers.extend(headers_of(name, values));
             }
             match read_asked(&headers) {
-                Ok(asked) => prop_assert_eq!(Some((asked.method.to_owned(), asked.path.to_owned())), expected(&values)),
+                Ok(asked) => {
+                    let question = [asked.method, asked.path, asked.query].map(str::to_owned);
+                    prop_assert_eq!(Some(question.into()), expected(&values));
+                }
                 Err(error) => {
                     prop_assert_eq!(expected(&values), None, "{}", error);
                     for value in values.iter().flatten() {
