@@ -25,7 +25,7 @@ async fn a_resource_server_asks_about_each_key() {
     command
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("gateways/resource_server.py"))
         .env("KEY_SERVICE", format!("http://{}", service.address))
-        .envs([("CLIENT_ID", &own_id), ("CLIENT_SECRET", &own)])
+        .envs([("CLIENT_ID", own_id.as_str()), ("CLIENT_SECRET", own.as_str())])
         .env("PORT", port.to_string())
         .env("NO_PROXY", "127.0.0.1")
         .stdout(log.try_clone().expect("a file"))
