@@ -59,6 +59,7 @@ use Methods::{Any, GetHead};
 #[rustfmt::skip]
 const TABLE: &[Rule] = &[
     Rule { methods: GetHead, below: "/api/account/summary", ending: Exact, requirement: Requirement::AnyKey },
+    rule(Any,     "/api/diagnosis",              Anything,            &[]), // the app alone
     rule(GetHead, "/api/api-keys",               Anything,            &[Admin, Read]),
     rule(Any,     "/api/api-keys",               Anything,            &[Admin]),
     rule(Any,     "/api/account",                Anything,            &[Admin]),

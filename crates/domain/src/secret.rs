@@ -140,6 +140,11 @@ impl KeyHash {
         Self(digest)
     }
 
+    /// The first 64 bits of the digest, to tell keys apart in a short list.
+    pub fn fingerprint(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
     /// The 32 bytes of the digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -50,7 +50,12 @@ pub(crate) enum Need<'a> {
 pub(crate) enum Credential {
     Session,
     Key(Secret),
+    /// A key, and the identifier that it must have.
+    Named(KeyId, Secret),
 }
+
+/// All texts that cannot be a credential count as one: there is nothing to guess in them.
+const MALFORMED: u64 = 0;
 
 /// A caller who may do what was asked; for a key, with the state of its limit.
 pub(crate) struct Admitted {
@@ -65,23 +70,30 @@ pub(crate) async fn decide(
     need: Need<'_>,
     from: From<'_>,
 ) -> Result<Admitted, ApiError> {
-    let (key, hash) = match credential {
+    let (named, secret) = match credential {
         Ok(Credential::Session) => return Ok(Admitted { caller: Caller::Session, standing: None }),
-        Ok(Credential::Key(secret)) => {
-            let hash = secret.hash();
-            (state.store.find_by_hash(&hash).await?, hash)
-        }
+        Ok(Credential::Key(secret)) => (None, secret),
+        Ok(Credential::Named(id, secret)) => (Some(id), secret),
         Err(refusal) => {
-            if let (Refusal::Malformed, Some(standing)) = (refusal, state.limits.is_over(from.peer)) {
-                return Err(refuse(state, None, Refusal::PeerLimit(standing), from));
+            if refusal == Refusal::Malformed {
+                if let Some(standing) = state.limits.is_over(from.peer) {
+                    return Err(refuse(state, None, Refusal::PeerLimit(standing), from));
+                }
+                state.limits.failed(from.peer, MALFORMED);
             }
             return Err(refuse(state, None, refusal, from));
         }
     };
+    let hash = secret.hash();
+    let key = state.store.find_by_hash(&hash).await?.filter(|key| named.is_none_or(|id| id == key.id));
+    let is_active = key.as_ref().is_some_and(|key| key.revoked_at.is_none());
     if let Some(standing) = state.limits.is_over(from.peer)
-        && !key.as_ref().is_some_and(|key| key.revoked_at.is_none() && state.limits.has_used(from.peer, &key.id))
+        && !key.as_ref().is_some_and(|key| is_active && state.limits.has_used(from.peer, &key.id))
     {
         return Err(refuse(state, None, Refusal::PeerLimit(standing), from));
+    }
+    if !is_active {
+        state.limits.failed(from.peer, hash.fingerprint());
     }
     let Some(key) = key else {
         return Err(refuse(state, None, Refusal::Unknown, from));
@@ -116,22 +128,24 @@ fn admit(state: &AppState, key: &KnownKey, need: Need<'_>, peer: IpAddr) -> Resu
 
 fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Refusal, from: From<'_>) -> ApiError {
     let outcome = refusal.outcome();
-    if matches!(refusal, Refusal::Malformed | Refusal::Unknown | Refusal::Revoked) {
-        state.limits.failed(from.peer);
-    }
     state.uses.refused(key.map(|key| &key.id), outcome, from, state.now());
     state.metrics.count(outcome);
     tracing::debug!(%outcome, key = key.map(|key| key.id.as_str()), "refused");
     ApiError::Refused(refusal)
 }
 
-/// The key with this hash, if it is active now.
-pub(crate) async fn active_key(state: &AppState, hash: &KeyHash) -> Result<Arc<KnownKey>, ApiError> {
-    let key = state.store.find_by_hash(hash).await?.ok_or(Refusal::Unknown)?;
-    if key.revoked_at.is_some() {
-        return Err(Refusal::Revoked.into());
+impl Caller {
+    /// Asks once more, where something was waited for since the caller was admitted: a key may be revoked by now.
+    pub(crate) async fn check_again(&self, state: &AppState) -> Result<(), ApiError> {
+        let Self::Key { hash, .. } = self else {
+            return Ok(());
+        };
+        match state.store.find_by_hash(hash).await? {
+            None => Err(Refusal::Unknown.into()),
+            Some(key) if key.revoked_at.is_some() => Err(Refusal::Revoked.into()),
+            Some(_) => Ok(()),
+        }
     }
-    Ok(key)
 }
 
 /// Exactly one header, the scheme in any case, one space, and the credential as it was issued.
@@ -246,6 +260,7 @@ mod tests {
                 Ok(Credential::Key(secret)) => {
                     prop_assert!(is_bearer && is_key(token) && secret.expose().as_bytes() == token);
                 }
+                Ok(Credential::Named(..)) => prop_assert!(false, "a bearer token names nobody"),
                 Err(refusal) => {
                     prop_assert_eq!(refusal, Refusal::Malformed);
                     prop_assert!(!is_bearer || !(is_key(token) || token == session.expose().as_bytes()));

@@ -8,6 +8,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
 use serde_json::Value;
 
+use crate::auth::Asker;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -28,11 +29,17 @@ impl<const MAX: usize> FromRequest<AppState> for Raw<MAX> {
         if request.body().size_hint().lower() > MAX as u64 {
             return Err(ApiError::TooLarge);
         }
-        match tokio::time::timeout(TIME, Bytes::from_request(request, state)).await {
-            Ok(Ok(bytes)) => Ok(Self(bytes)),
-            Ok(Err(rejection)) => Err(refusal(&rejection)),
-            Err(_) => Err(ApiError::TooSlow),
+        let caller = request.extensions().get().and_then(|asker: &Asker| asker.caller.clone());
+        let bytes = match tokio::time::timeout(TIME, Bytes::from_request(request, state)).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(rejection)) => return Err(refusal(&rejection)),
+            Err(_) => return Err(ApiError::TooSlow),
+        };
+        // Whoever sends a body slowly holds a decision that may be overtaken by a revocation.
+        if let Some(caller) = caller {
+            caller.check_again(state).await?;
         }
+        Ok(Self(bytes))
     }
 }
 

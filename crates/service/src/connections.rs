@@ -2,16 +2,17 @@
 //!
 //! The loop is our own because axum's has no limits. A peer that is slow to send a head, or sends nothing, is let go after
 //! [`IDLE`]; where there is no room for a new peer, the one that has been idle for longest makes it, so that nobody shuts
-//! the others out by holding connections open.
+//! the others out by holding connections open. A request under way is never cut; a stream is, where nobody is idle.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::body::HttpBody as _;
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -36,13 +37,13 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The pause after a failed accept, and while everybody is busy.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Serves every connection until `shutdown`, then lets open requests finish.
-pub(crate) async fn serve<A, F>(listener: TcpListener, answer: A, gauge: Gauge, shutdown: CancellationToken)
+/// Serves connections, `max` at a time, until `shutdown`, then lets open requests finish.
+pub(crate) async fn serve<A, F>(listener: TcpListener, answer: A, max: usize, gauge: Gauge, shutdown: CancellationToken)
 where
     A: Fn(SocketAddr, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    let open = Arc::new(Open { max: max_open(), gauge, ..Open::default() });
+    let open = Arc::new(Open { max, gauge, next: AtomicU64::new(0), all: Mutex::default() });
     let tasks = TaskTracker::new();
     while let Some((stream, peer)) = shutdown.run_until_cancelled(accept(&listener, &open)).await {
         let (answer, shutdown) = (answer.clone(), shutdown.clone());
@@ -55,16 +56,21 @@ where
     tasks.wait().await;
 }
 
+/// The next connection, once there is room for it.
 async fn accept(listener: &TcpListener, open: &Open) -> (TcpStream, SocketAddr) {
     loop {
-        while !open.make_room() {
-            tokio::time::sleep(PAUSE).await;
-        }
         match listener.accept().await {
-            Ok(connection) => return connection,
-            // Gone before it was accepted, or no file left: in either case, on to the next.
+            Ok(connection) => {
+                while !open.has_room() {
+                    open.let_one_go();
+                    tokio::time::sleep(PAUSE).await;
+                }
+                return connection;
+            }
+            // Gone before it was accepted, or no file left: in the second case there is one too many.
             Err(error) => {
                 tracing::debug!(%error, "a connection was not accepted");
+                open.let_one_go();
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -82,10 +88,13 @@ async fn handle<F>(
     // An answer is one small write: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
-        let (busy, answer) = (ticket.busy(), answer(request));
-        async move {
+        ticket.state.enter(Phase::Busy);
+        let answer = answer(request);
+        async {
             let response = answer.await;
-            drop(busy);
+            // An answer of unknown length goes on after its head.
+            let is_stream = response.body().size_hint().exact().is_none();
+            ticket.state.enter(if is_stream { Phase::Streaming } else { Phase::Idle });
             Ok::<_, Infallible>(response)
         }
     });
@@ -101,7 +110,15 @@ async fn handle<F>(
     let mut connection = pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = ticket.state.leave.cancelled() => Ok(()),
+        () = ticket.state.leave.cancelled() => {
+            // Requests begin in this task alone: what is not under way now does not begin any more.
+            if ticket.state.phase() == Phase::Busy {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            } else {
+                Ok(())
+            }
+        }
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
@@ -113,7 +130,6 @@ async fn handle<F>(
 }
 
 /// The open connections.
-#[derive(Default)]
 struct Open {
     max: usize,
     gauge: Gauge,
@@ -121,27 +137,40 @@ struct Open {
     all: Mutex<HashMap<u64, Arc<State>>>,
 }
 
+/// What a connection does; in the order in which they are let go.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Waiting for a request.
+    Idle,
+    /// Sending an answer of unknown length.
+    Streaming,
+    /// Answering a request.
+    Busy,
+}
+
 struct State {
-    /// Requests under way: 0 or 1, as HTTP/1.1 answers in order.
-    busy: AtomicUsize,
-    /// When the last one ended, in milliseconds since `start`.
-    idle_since: AtomicU64,
+    /// A [`Phase`], and since when: milliseconds since `start`, times four.
+    phase: AtomicU64,
     start: Instant,
     leave: CancellationToken,
 }
 
 impl Open {
-    /// Whether there is room for one more; if not, the one idle for longest is asked to leave.
-    fn make_room(&self) -> bool {
+    fn has_room(&self) -> bool {
+        self.all().len() < self.max
+    }
+
+    /// Asks the one to leave that has been idle for longest; if nobody is idle, the one that has streamed for longest.
+    fn let_one_go(&self) {
         let all = self.all();
-        if all.len() < self.max {
-            return true;
+        let free = || all.values().filter(|state| state.phase() != Phase::Busy);
+        // One at a time: whoever was asked before makes the room.
+        if free().any(|state| state.leave.is_cancelled()) {
+            return;
         }
-        let idle = all.values().filter(|state| state.busy.load(Ordering::Relaxed) == 0 && !state.leave.is_cancelled());
-        if let Some(longest) = idle.max_by_key(|state| state.idle_for()) {
-            longest.leave.cancel();
+        if let Some(first) = free().min_by_key(|state| (state.phase(), state.since())) {
+            first.leave.cancel();
         }
-        false
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
@@ -150,8 +179,21 @@ impl Open {
 }
 
 impl State {
-    fn idle_for(&self) -> Duration {
-        self.start.elapsed().saturating_sub(Duration::from_millis(self.idle_since.load(Ordering::Relaxed)))
+    fn enter(&self, phase: Phase) {
+        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
+        self.phase.store(millis << 2 | phase as u64, Ordering::Relaxed);
+    }
+
+    fn since(&self) -> Instant {
+        self.start + Duration::from_millis(self.phase.load(Ordering::Relaxed) >> 2)
+    }
+
+    fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) & 3 {
+            0 => Phase::Idle,
+            1 => Phase::Streaming,
+            _ => Phase::Busy,
+        }
     }
 }
 
@@ -164,21 +206,12 @@ struct Ticket {
 
 impl Ticket {
     fn new(open: &Arc<Open>) -> Self {
-        let state = Arc::new(State {
-            busy: AtomicUsize::new(0),
-            idle_since: AtomicU64::new(0),
-            start: Instant::now(),
-            leave: CancellationToken::new(),
-        });
+        let state =
+            Arc::new(State { phase: AtomicU64::new(0), start: Instant::now(), leave: CancellationToken::new() });
         let number = open.next.fetch_add(1, Ordering::Relaxed);
         open.all().insert(number, state.clone());
         open.gauge.inc();
         Self { open: open.clone(), number, state }
-    }
-
-    fn busy(&self) -> Busy {
-        self.state.busy.fetch_add(1, Ordering::Relaxed);
-        Busy(self.state.clone())
     }
 }
 
@@ -189,19 +222,8 @@ impl Drop for Ticket {
     }
 }
 
-/// A request under way.
-struct Busy(Arc<State>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let now = u64::try_from(self.0.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.idle_since.store(now, Ordering::Relaxed);
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// How many connections to keep open. A connection is a file; the usual limit of 1,024 is raised as far as allowed.
-fn max_open() -> usize {
+pub(crate) fn max_open() -> usize {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit, setrlimit};
@@ -218,4 +240,136 @@ fn max_open() -> usize {
     }
     #[cfg(not(unix))]
     MAX_OPEN
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use futures_util::stream;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const MAX: usize = 4;
+
+    struct Server {
+        address: SocketAddr,
+        /// Requests to `/slow` wait for it.
+        release: CancellationToken,
+        shutdown: CancellationToken,
+    }
+
+    impl Server {
+        async fn start() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let address = listener.local_addr().expect("bound");
+            let (release, shutdown) = (CancellationToken::new(), CancellationToken::new());
+            let wait = release.clone();
+            let answer = move |_: SocketAddr, request: Request<Incoming>| {
+                let wait = wait.clone();
+                async move {
+                    match request.uri().path() {
+                        "/slow" => wait.cancelled().await,
+                        "/stream" => {
+                            let endless = stream::unfold((), async |()| {
+                                tokio::time::sleep(Duration::from_millis(10)).await;
+                                Some((Ok::<_, Infallible>("x"), ()))
+                            });
+                            return Response::new(Body::from_stream(endless));
+                        }
+                        _ => {}
+                    }
+                    Response::new(Body::from("done"))
+                }
+            };
+            tokio::spawn(serve(listener, answer, MAX, Gauge::default(), shutdown.clone()));
+            Self { address, release, shutdown }
+        }
+
+        async fn connect(&self, request: &str) -> TcpStream {
+            let mut stream = TcpStream::connect(self.address).await.expect("connected");
+            stream.write_all(request.as_bytes()).await.expect("sent");
+            // Time to be accepted, and heard.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            stream
+        }
+    }
+
+    impl Drop for Server {
+        fn drop(&mut self) {
+            self.shutdown.cancel();
+        }
+    }
+
+    fn get(path: &str) -> String {
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+    }
+
+    /// The beginning of what the server sends; empty when it has closed the connection.
+    async fn read(stream: &mut TcpStream) -> String {
+        let mut bytes = [0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut bytes)).await.expect("in time");
+        String::from_utf8_lossy(&bytes[..read.unwrap_or(0)]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn the_one_idle_for_longest_makes_room_and_only_when_it_is_needed() {
+        let server = Server::start().await;
+        let mut first = server.connect(&get("/")).await;
+        assert!(read(&mut first).await.ends_with("done"));
+        let mut others = Vec::new();
+        for _ in 1..MAX {
+            others.push(server.connect("").await);
+        }
+        // Full, and nobody waits: all stay.
+        first.write_all(get("/").as_bytes()).await.expect("sent");
+        assert!(read(&mut first).await.ends_with("done"));
+        let mut new = server.connect(&get("/")).await;
+        assert!(read(&mut new).await.ends_with("done"));
+        assert_eq!(read(&mut others[0]).await, "", "the one that never said anything, and came first");
+        first.write_all(get("/").as_bytes()).await.expect("sent");
+        assert!(read(&mut first).await.ends_with("done"), "the one that was heard since stays");
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_is_never_cut() {
+        let server = Server::start().await;
+        let mut slow = Vec::new();
+        for _ in 0..MAX {
+            slow.push(server.connect(&get("/slow")).await);
+        }
+        let mut new = server.connect(&get("/")).await;
+        server.release.cancel();
+        for stream in &mut slow {
+            assert!(read(stream).await.ends_with("done"));
+        }
+        assert!(read(&mut new).await.ends_with("done"), "whoever waited comes next");
+    }
+
+    #[tokio::test]
+    async fn a_stream_goes_where_nobody_is_idle() {
+        let server = Server::start().await;
+        let mut streams = Vec::new();
+        for _ in 0..MAX - 1 {
+            let mut stream = server.connect(&get("/stream")).await;
+            assert!(read(&mut stream).await.starts_with("HTTP/1.1 200"));
+            streams.push(stream);
+        }
+        let mut idle = server.connect("").await;
+        let mut new = server.connect(&get("/slow")).await;
+        assert_eq!(read(&mut idle).await, "", "before any stream");
+        let mut newer = server.connect(&get("/")).await;
+        assert!(read(&mut newer).await.ends_with("done"));
+        let mut ended = false;
+        for _ in 0..10_000 {
+            ended = ended || read(&mut streams[0]).await.is_empty();
+            if ended {
+                break;
+            }
+        }
+        assert!(ended, "the oldest stream");
+        assert!(!read(&mut streams[1]).await.is_empty(), "and no other");
+        server.release.cancel();
+        assert!(read(&mut new).await.ends_with("done"));
+    }
 }

@@ -64,7 +64,7 @@ pub async fn serve(
         let (state, router) = (front.clone(), router.clone());
         async move { front::answer(&state, router, peer.ip(), request.map(Body::new)).await }
     };
-    connections::serve(listener, answer, gauge, shutdown).await;
+    connections::serve(listener, answer, connections::max_open(), gauge, shutdown).await;
 
     // The recorder writes what it holds, and ends.
     if let Err(error) = recorder.await {

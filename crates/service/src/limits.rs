@@ -1,10 +1,11 @@
 //! How often each key and each peer has asked: the counters behind [`ulkeys_domain::limit`].
 //!
-//! A peer that presents many invalid credentials is limited too, so that guessing is slow. Programs share addresses: on
-//! one computer all of them have the same. So a peer over its limit may go on using the keys that it has used within the
-//! last hour, and no others: a guesser learns nothing, and a program with a mistyped key harms nobody beside it.
+//! A peer that presents many different invalid credentials is limited too, so that guessing is slow. Programs share
+//! addresses: on one computer all of them have the same. So a program that repeats one wrong key, however often, counts
+//! once; and a peer over its limit may go on with the keys that it has used lately, and no others: a guesser learns
+//! nothing, and harms only those who start with a new key beside him.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,12 +13,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use ulkeys_domain::limit::{Standing, Window};
+use ulkeys_domain::limit::{Standing, WINDOW, Window};
 use ulkeys_domain::{Category, KeyId, Limits};
 
 /// Parts with a lock of their own, so that a sweep holds up few.
 const SHARDS: usize = 64;
-/// How long a key's peers are remembered after its last request.
+/// How long a key's peers are remembered after its last request from any of them.
 const REMEMBERED: Duration = Duration::from_hours(1);
 /// Peers remembered for each key.
 const MAX_PEERS: usize = 16;
@@ -29,7 +30,8 @@ pub(crate) struct KeyLimits {
     start: Instant,
     /// By a quick hash: identifiers of keys are random, and the service's own choice.
     keys: [Mutex<FxHashMap<KeyId, KeyCounters>>; SHARDS],
-    failures: Mutex<HashMap<IpAddr, Window>>,
+    /// By peer; `None` for all those that there is no room to tell apart.
+    failures: Mutex<HashMap<Option<IpAddr>, Failures>>,
     failing: AtomicUsize,
 }
 
@@ -37,6 +39,33 @@ struct KeyCounters {
     windows: Vec<(Category, Window)>,
     peers: Vec<IpAddr>,
     last: Duration,
+}
+
+/// Different invalid credentials of the last window: when each was first presented, and its fingerprint.
+#[derive(Default)]
+struct Failures(VecDeque<(Duration, u64)>);
+
+impl Failures {
+    fn add(&mut self, now: Duration, fingerprint: u64, limit: u32) {
+        self.forget(now);
+        if self.0.len() < limit as usize && !self.0.iter().any(|(_, known)| *known == fingerprint) {
+            self.0.push_back((now, fingerprint));
+        }
+    }
+
+    /// The standing, when no more are looked at.
+    fn is_over(&mut self, now: Duration, limit: u32) -> Option<Standing> {
+        self.forget(now);
+        let oldest = self.0.front().map_or(now, |(first, _)| *first);
+        let reset_after = (oldest + WINDOW).saturating_sub(now);
+        (self.0.len() >= limit as usize).then_some(Standing { limit, remaining: 0, reset_after })
+    }
+
+    fn forget(&mut self, now: Duration) {
+        while self.0.front().is_some_and(|(first, _)| *first + WINDOW <= now) {
+            self.0.pop_front();
+        }
+    }
 }
 
 impl KeyLimits {
@@ -77,19 +106,21 @@ impl KeyLimits {
         window.map_or_else(|| Window::default().standing(now, limit), |(_, window)| window.standing(now, limit))
     }
 
-    /// Counts an invalid credential.
-    pub(crate) fn failed(&self, peer: IpAddr) {
+    /// Counts an invalid credential, by a fingerprint of it.
+    pub(crate) fn failed(&self, peer: IpAddr, fingerprint: u64) {
         let now = self.start.elapsed();
         let mut failures = self.failures();
-        let mut peer = network(peer);
+        let mut peer = Some(network(peer));
         if failures.len() >= MAX_FAILING_PEERS && !failures.contains_key(&peer) {
-            failures.retain(|_, window| !window.is_over(now));
+            failures.retain(|_, failures| {
+                failures.forget(now);
+                !failures.0.is_empty()
+            });
             if failures.len() >= MAX_FAILING_PEERS {
-                peer = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+                peer = None;
             }
         }
-        // Beyond the limit there is nothing to count.
-        let _ = failures.entry(peer).or_default().admit(now, self.limits.invalid_credentials);
+        failures.entry(peer).or_default().add(now, fingerprint, self.limits.invalid_credentials);
         self.failing.store(failures.len(), Ordering::Relaxed);
     }
 
@@ -100,10 +131,8 @@ impl KeyLimits {
         }
         let now = self.start.elapsed();
         let mut failures = self.failures();
-        let others = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        let known = if failures.contains_key(&network(peer)) { network(peer) } else { others };
-        let standing = failures.get_mut(&known)?.standing(now, self.limits.invalid_credentials);
-        (standing.remaining == 0).then_some(standing)
+        let known = Some(network(peer)).filter(|peer| failures.contains_key(&Some(*peer)));
+        failures.get_mut(&known)?.is_over(now, self.limits.invalid_credentials)
     }
 
     /// Whether the peer has lately used this key.
@@ -122,7 +151,10 @@ impl KeyLimits {
             });
         }
         let mut failures = self.failures();
-        failures.retain(|_, window| !window.is_over(now));
+        failures.retain(|_, failures| {
+            failures.forget(now);
+            !failures.0.is_empty()
+        });
         self.failing.store(failures.len(), Ordering::Relaxed);
     }
 
@@ -132,12 +164,12 @@ impl KeyLimits {
         self.keys[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failures(&self) -> MutexGuard<'_, HashMap<IpAddr, Window>> {
+    fn failures(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, Failures>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Who has one IPv6 address has as many as he likes of the same /64 (RFC 4291, section 2.5.4).
+/// Whoever has one IPv6 address has as many as they like of the same /64 (RFC 4291, section 2.5.4).
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
@@ -183,9 +215,11 @@ mod tests {
         let limits = three_invalid();
         let (used, other) = (key(), key());
         limits.admit(&used, Category::Default, PEER).expect("admitted");
-        for _ in 0..3 {
+        for guess in 0..3 {
             assert!(limits.is_over(PEER).is_none());
-            limits.failed(PEER);
+            for _ in 0..100 {
+                limits.failed(PEER, guess);
+            }
         }
         assert!(limits.is_over(PEER).is_some_and(|standing| standing.reset_after > Duration::from_secs(50)));
         assert!(limits.has_used(PEER, &used) && !limits.has_used(PEER, &other));
@@ -199,13 +233,16 @@ mod tests {
     fn no_number_of_addresses_gets_around_the_limit() {
         let limits = three_invalid();
         for number in 0..20_000_u32 {
-            limits.failed(IpAddr::V4(number.into()));
+            limits.failed(IpAddr::V4(number.into()), number.into());
         }
         assert!(limits.failures().len() <= MAX_FAILING_PEERS + 1);
         assert!(limits.is_over(IpAddr::V4(0xffff_u32.into())).is_some(), "the others count as one");
         let neighbour = |last| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
         let limits = three_invalid();
-        (1..4).for_each(|last| limits.failed(neighbour(last)));
+        (1..4).for_each(|last| limits.failed(neighbour(last), last.into()));
         assert!(limits.is_over(neighbour(9)).is_some());
+        let limits = three_invalid();
+        (1..4).for_each(|guess| limits.failed(IpAddr::V6(Ipv6Addr::LOCALHOST), guess));
+        assert!(limits.is_over(IpAddr::V6(Ipv6Addr::LOCALHOST)).is_some() && limits.is_over(PEER).is_none());
     }
 }

@@ -3,8 +3,9 @@
 //! Announcing and writing keep their own books, so that a slow or locked store delays no announcement. A batch that the
 //! store did not take is kept and tried again, whole, before the next.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +25,11 @@ const WRITE_EVERY: Duration = Duration::from_millis(500);
 const KEPT: Duration = Duration::from_hours(90 * 24);
 /// How often what is older is removed.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
-/// Kinds of refusals that one batch tells apart; anybody can cause them, from any address.
-const MAX_REFUSALS: usize = 1_000;
+/// Addresses that are told apart among the refusals of one key (or of none) for one cause within one hour. Behind a
+/// gateway anybody can claim any number of them.
+const MAX_ADDRESSES: usize = 50;
+/// Stands for all further addresses.
+const SEVERAL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Where a request came from.
 #[derive(Clone, Copy)]
@@ -48,6 +52,9 @@ struct Book {
     unannounced: FxHashMap<KeyId, Timestamp>,
     keys: FxHashMap<KeyId, KeyBook>,
     refusals: HashMap<(Option<KeyId>, Outcome, IpAddr, i64), Refusals>,
+    /// The addresses behind the refusals of this hour.
+    addresses: HashMap<(Option<KeyId>, Outcome), HashSet<IpAddr>>,
+    hour: i64,
     /// What the store is being given, or did not take.
     writing: Option<Arc<UseBatch>>,
 }
@@ -82,18 +89,22 @@ impl Uses {
         if let Some(key) = key {
             self.page(&mut book, key).count(outcome, at);
         }
-        let which = (key.copied(), outcome, from.peer, hour(at));
-        if let Some(known) = book.refusals.get_mut(&which) {
-            known.requests += 1;
-            known.last = at.max(known.last);
-            if *known.agent != *from.agent {
-                known.agent = from.agent.into();
+        let (key, hour) = (key.copied(), hour(at));
+        let peer = book.told_apart(key, outcome, from.peer, hour);
+        match book.refusals.entry((key, outcome, peer, hour)) {
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                known.requests += 1;
+                known.last = at.max(known.last);
+                if *known.agent != *from.agent {
+                    known.agent = from.agent.into();
+                }
             }
-        } else if book.refusals.len() < MAX_REFUSALS {
-            let (key, agent) = (key.copied(), from.agent.into());
-            let refusals = Refusals { key, outcome, peer: from.peer, agent, first: at, last: at, requests: 1 };
-            book.refusals.insert(which, refusals);
-            self.to_write.notify_one();
+            Entry::Vacant(place) => {
+                let agent = from.agent.into();
+                place.insert(Refusals { key, outcome, peer, agent, first: at, last: at, requests: 1 });
+                self.to_write.notify_one();
+            }
         }
     }
 
@@ -186,6 +197,19 @@ impl Uses {
 }
 
 impl Book {
+    /// The address by which a refusal is kept.
+    fn told_apart(&mut self, key: Option<KeyId>, outcome: Outcome, peer: IpAddr, hour: i64) -> IpAddr {
+        if self.hour != hour {
+            self.hour = hour;
+            self.addresses.clear();
+        }
+        let known = self.addresses.entry((key, outcome)).or_default();
+        if known.len() < MAX_ADDRESSES {
+            known.insert(peer);
+        }
+        if known.contains(&peer) { peer } else { SEVERAL }
+    }
+
     /// The batch that the store did not take (`true`), or else all that was noted since. It stays in `writing` until it is
     /// written.
     fn next_batch(&mut self) -> (Arc<UseBatch>, bool) {
@@ -229,4 +253,36 @@ impl KeyBook {
 
 fn hour(at: Timestamp) -> i64 {
     at.as_millis().div_euclid(MILLIS_PER_HOUR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis).expect("in range")
+    }
+
+    #[test]
+    fn no_number_of_addresses_fills_the_record() {
+        let uses = Uses::default();
+        for number in 1..=10_000_u32 {
+            let from = From { peer: IpAddr::V4(number.into()), agent: "" };
+            uses.refused(None, Outcome::NoCredential, from, at(1));
+            uses.refused(None, Outcome::Unknown, from, at(1));
+        }
+        let refused = |batch: &UseBatch| batch.refusals.iter().map(|refusals| refusals.requests).sum::<u64>();
+        let (batch, _) = uses.book().next_batch();
+        assert_eq!((batch.refusals.len(), refused(&batch)), (2 * (MAX_ADDRESSES + 1), 20_000));
+        uses.book().writing = None;
+
+        // The next batch of the same hour has no new addresses either; the next hour has.
+        let from = From { peer: IpAddr::V4(0xffff_0000_u32.into()), agent: "" };
+        uses.refused(None, Outcome::Unknown, from, at(2));
+        uses.refused(None, Outcome::Unknown, from, at(MILLIS_PER_HOUR));
+        let (batch, _) = uses.book().next_batch();
+        let mut peers: Vec<_> = batch.refusals.iter().map(|refusals| refusals.peer).collect();
+        peers.sort();
+        assert_eq!(peers, [SEVERAL, from.peer]);
+    }
 }

@@ -32,11 +32,11 @@ impl<T: KeyStore + RunStore> Store for T {}
 /// Every method that returns `Ok` after a change has made it durable: it survives a crash and a loss of power.
 #[async_trait]
 pub trait KeyStore: Send + Sync + 'static {
-    /// Keeps a new key.
+    /// Keeps a new key. `false`, changing nothing, when the key that asked for it is revoked by now.
     ///
     /// # Errors
     /// Fails, changing nothing, when the identifier or the hash is already there.
-    async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<()>;
+    async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<bool>;
 
     /// What decides about the key with this hash, revoked or not. Asked on every request.
     async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<Arc<KnownKey>>>;
@@ -47,11 +47,12 @@ pub trait KeyStore: Send + Sync + 'static {
     /// All keys that are not revoked, newest first.
     async fn list_active(&self) -> Result<Vec<KeyRecord>>;
 
-    /// Gives an active key another name, and returns it as it is then. `None` when there is no such active key.
+    /// Gives an active key another name, and returns it as it is then. `None` when there is no such active key, or the key
+    /// that asked for it is revoked by now.
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, origin: Origin) -> Result<Option<KeyRecord>>;
 
-    /// Revokes a key. `None` when there is no such key; for a key revoked before, the time of the first revocation
-    /// stays.
+    /// Revokes a key. `None` when there is no such key, or the key that asked for it is revoked by now; for a key revoked
+    /// before, the time of the first revocation stays.
     async fn revoke(&self, id: &KeyId, at: Timestamp, origin: Origin) -> Result<Option<Revocation>>;
 
     /// Keeps what became of requests, all or nothing. Last-used only moves forward, and never past a revocation.
@@ -63,7 +64,7 @@ pub trait KeyStore: Send + Sync + 'static {
     /// A page of at most `limit` entries, newest first: those before the entry `before`, of one key or of all.
     async fn activity(&self, key: Option<KeyId>, before: Option<u64>, limit: u32) -> Result<ActivityPage>;
 
-    /// Forgets usage and activity from before `at`.
+    /// Forgets usage, activity, and sources that were silent since, from before `at`.
     async fn forget_before(&self, at: Timestamp) -> Result<()>;
 
     /// Whether the store can be read now.

@@ -107,11 +107,13 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
 
 #[async_trait]
 impl KeyStore for SqliteStore {
-    async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<()> {
+    async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<bool> {
         self.write(move |connection, index| {
-            keys::insert(connection, &key, &hash, &origin)?;
-            index.put(hash, KnownKey::from(&key));
-            Ok(())
+            let is_kept = keys::insert(connection, &key, &hash, &origin)?;
+            if is_kept {
+                index.put(hash, KnownKey::from(&key));
+            }
+            Ok(is_kept)
         })
         .await
     }
@@ -121,8 +123,10 @@ impl KeyStore for SqliteStore {
         // this process.
         if self.inner.index.is_due_for_a_look()
             && let Ok(writer) = self.inner.writer.try_lock()
+            && let Err(error) = self.inner.index.follow(&writer)
         {
-            self.inner.index.follow(&writer).map_err(|error| self.inner.error(&error))?;
+            // What was committed before still holds.
+            tracing::warn!(%error, "the key database cannot be looked at");
         }
         Ok(self.inner.index.get(hash))
     }
@@ -174,7 +178,9 @@ impl KeyStore for SqliteStore {
     }
 
     async fn forget_before(&self, at: Timestamp) -> Result<()> {
-        self.write(move |connection, _| uses::forget_before(connection, at)).await
+        // In slices, so that a revocation never waits for all of it.
+        while self.write(move |connection, _| uses::forget_some_before(connection, at)).await? {}
+        Ok(())
     }
 
     async fn check(&self) -> Result<()> {

@@ -41,7 +41,7 @@ async fn last_used(store: &dyn KeyStore, key: &KeyId) -> Option<Timestamp> {
 
 async fn insert(store: &dyn KeyStore, name: &str, created: i64) -> (KeyRecord, KeyHash) {
     let (record, hash) = new_key(name, created);
-    store.insert(record.clone(), hash, origin()).await.expect("inserted");
+    assert!(store.insert(record.clone(), hash, origin()).await.expect("inserted"));
     (record, hash)
 }
 
@@ -104,6 +104,21 @@ async fn last_used_only_moves_forward_and_not_past_a_revocation(store: &dyn KeyS
     }
     record(vec![]).await;
     assert_eq!(store.find(&idle.id).await.expect("read"), Some(idle));
+}
+
+/// Whoever asks in a key's name is that key when it is done, not only when it was asked.
+async fn a_revoked_key_changes_nothing_any_more(store: &dyn KeyStore) {
+    let (admin, _) = insert(store, "admin", 1).await;
+    let (key, _) = insert(store, "key", 2).await;
+    let by_admin = || Origin { by: Some(admin.id), ..origin() };
+    store.revoke(&admin.id, at(3), by_admin()).await.expect("written").expect("by itself");
+    let (late, hash) = new_key("late", 4);
+    assert!(!store.insert(late, hash, by_admin()).await.expect("written"));
+    assert!(store.find_by_hash(&hash).await.expect("read").is_none());
+    let name = KeyName::parse("late").expect("valid");
+    assert_eq!(store.rename(&key.id, name, at(4), by_admin()).await.expect("written"), None);
+    assert_eq!(store.revoke(&key.id, at(4), by_admin()).await.expect("written"), None);
+    assert_eq!(store.list_active().await.expect("read"), [key]);
 }
 
 async fn parallel_revocations_agree_on_one_time(store: &dyn KeyStore) {
@@ -219,6 +234,7 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
     store.forget_before(at(MILLIS_PER_HOUR)).await.expect("forgotten");
     assert_eq!(store.usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
     assert!(store.activity(None, None, 10).await.expect("read").entries.is_empty());
+    assert!(store.usage(&key.id, at(0)).await.expect("read").sources.is_empty(), "silent since");
 }
 
 async fn a_program_that_is_never_called_the_same_fills_nothing(store: &dyn KeyStore) {
@@ -251,6 +267,7 @@ cases!(
     a_duplicate_changes_nothing,
     the_first_revocation_wins,
     last_used_only_moves_forward_and_not_past_a_revocation,
+    a_revoked_key_changes_nothing_any_more,
     parallel_revocations_agree_on_one_time,
     a_name_changes_until_the_key_is_revoked,
     what_is_done_to_a_key_is_listed,

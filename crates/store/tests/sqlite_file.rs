@@ -77,7 +77,15 @@ async fn a_change_by_another_program_is_noticed() {
     store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted");
     let find = async || store.find_by_hash(&secret.hash()).await.expect("read").expect("there");
     assert_eq!(find().await.revoked_at, None);
-    Connection::open(&place.path).unwrap().execute("UPDATE keys SET revoked_at = 5", []).expect("changed");
+    let unreadable = new_record(&Secret::generate(&mut SysRng).expect("randomness"));
+    store
+        .insert(unreadable.clone(), Secret::generate(&mut SysRng).expect("randomness").hash(), origin())
+        .await
+        .expect("inserted");
+    // One row that nobody can read must not keep the others as they were.
+    let other = Connection::open(&place.path).unwrap();
+    other.execute("UPDATE keys SET scopes = 'everything' WHERE id = ?1", [unreadable.id.as_str()]).expect("changed");
+    other.execute("UPDATE keys SET revoked_at = 5 WHERE id = ?1", [record.id.as_str()]).expect("changed");
     let start = std::time::Instant::now();
     while find().await.revoked_at.is_none() {
         assert!(start.elapsed() < std::time::Duration::from_secs(10), "noticed");

@@ -68,6 +68,14 @@ pub enum Finding {
         #[ts(type = "string")]
         free_at: Timestamp,
     },
+    /// Programs on this computer presented so many invalid keys within a minute that keys which were not in use before are
+    /// not looked at.
+    #[serde(rename_all = "camelCase")]
+    PeerLimit {
+        /// When they are looked at again.
+        #[ts(type = "string")]
+        free_at: Timestamp,
+    },
     /// Nothing: the request is accepted, or the key would be.
     Accepted,
 }

@@ -87,7 +87,7 @@ pub struct ActivityEntry {
     /// When; for refusals, the first of them.
     #[ts(type = "string")]
     pub at: Timestamp,
-    /// Address from which the request came.
+    /// Address from which the request came; `0.0.0.0` for refusals from many addresses together.
     pub peer: String,
     /// What the program called itself, shortened; `null` when it said nothing.
     #[schema(required = true)]

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use rand::rngs::SysRng;
 use serde::Deserialize;
 use serde_json::Value;
+use ulkeys_domain::verdict::Refusal;
 use ulkeys_domain::wire::{ApiKey, CreateKey, CreatedKey, KeyEvent, KeyList, RenameKey, RevealedSecret, RevokedKey};
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret};
 use utoipa::IntoParams;
@@ -64,7 +65,9 @@ pub(super) async fn create(
         last_used_at: None,
         revoked_at: None,
     };
-    state.store.insert(record.clone(), secret.hash(), origin.0).await?;
+    if !state.store.insert(record.clone(), secret.hash(), origin.0).await? {
+        return Err(Refusal::Revoked.into());
+    }
 
     let info = ApiKey::from(record);
     state.announce(KeyEvent::Created(info.clone()));

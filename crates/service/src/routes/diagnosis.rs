@@ -2,6 +2,8 @@
 //!
 //! Whoever holds a key is never told so much: see [`crate::error`].
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::Json;
 use axum::extract::State;
 use serde_json::Value;
@@ -14,7 +16,6 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
-use crate::auth::Caller;
 use crate::body::Object;
 use crate::error::ApiError;
 use crate::openapi::BadBody;
@@ -59,14 +60,7 @@ struct Question {
     request_body = DiagnoseBody,
     responses((status = OK, description = "The cause, and what to do about it.", body = Diagnosis), BadBody)
 )]
-pub(super) async fn diagnose(
-    State(state): State<AppState>,
-    caller: Caller,
-    Object(body): Object,
-) -> Result<Json<Diagnosis>, ApiError> {
-    if !matches!(caller, Caller::Session) {
-        return Err(Refusal::Scope(None).into());
-    }
+pub(super) async fn diagnose(State(state): State<AppState>, Object(body): Object) -> Result<Json<Diagnosis>, ApiError> {
     let question = read_question(&body).map_err(ApiError::Invalid)?;
     let secret = match Secret::parse(question.key.as_bytes()) {
         Ok(secret) => secret,
@@ -100,6 +94,21 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
     if let Some(revoked_at) = key.revoked_at {
         let cause = format!("This key was revoked at {revoked_at}.");
         return (Finding::Revoked { revoked_at }, cause, "Create a new key, and put it where this one was.");
+    }
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    if let Some(standing) = state.limits.is_over(here)
+        && !state.limits.has_used(here, &key.id)
+    {
+        let free_at = state.now().saturating_add(standing.reset_after);
+        let cause =
+            "Programs on this computer sent many different invalid keys within a minute. Until that is over, only \
+                     keys that were in use before are looked at."
+                .to_owned();
+        return (
+            Finding::PeerLimit { free_at },
+            cause,
+            "Find the program (see Activity), or wait until the time given.",
+        );
     }
     let Some((method, path)) = request else {
         return (Finding::Accepted, "The key is valid.".to_owned(), "");

@@ -11,7 +11,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use ulkeys_domain::wire::KeyEvent;
 use utoipa::ToSchema;
 
-use crate::auth::{Caller, active_key};
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -39,25 +39,22 @@ struct SentEvent {
         content_type = "text/event-stream"
     ))
 )]
-// A stream must not outlive the key that opened it. The key is read again once its revocation can no longer be missed,
-// and a stream that lags, and so might have missed it, ends; its reader opens another one, if it may.
+// A stream must not outlive the key that opened it: the key is read again before each event. A stream that lags ends; its
+// reader opens another one, if it may.
 pub(super) async fn stream(
     State(state): State<AppState>,
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let changes = BroadcastStream::new(state.events.subscribe());
-    if let Caller::Key { hash, .. } = &caller {
-        active_key(&state, hash).await?;
-    }
+    let asked = state.clone();
     let events = stream::once(future::ready(Ok(KeyEvent::Resync)))
         .chain(changes)
-        .take_while(move |change| future::ready(matches!(change, Ok(event) if !revokes(event, &caller))))
+        .take_while(move |change| {
+            let (state, caller, has_lagged) = (asked.clone(), caller.clone(), change.is_err());
+            async move { !has_lagged && caller.check_again(&state).await.is_ok() }
+        })
         .filter_map(|change| future::ready(change.ok()))
         .take_until(state.shutdown.clone().cancelled_owned())
         .filter_map(|event| future::ready(Event::default().json_data(event).ok().map(Ok)));
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
-}
-
-fn revokes(event: &KeyEvent, caller: &Caller) -> bool {
-    matches!((event, caller), (KeyEvent::Revoked(revoked), Caller::Key { key, .. }) if revoked.key_id == key.id)
 }

@@ -5,7 +5,7 @@
 //! what such libraries call client id and client secret.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::agent;
-use crate::auth::{Caller, Credential, Need, Peer, decide, only, read_credential};
+use crate::auth::{Asker, Credential, Need, Peer, decide, only, read_credential};
 use crate::body::Raw;
 use crate::error::{ApiError, limit_headers};
 use crate::openapi::{BadBody, Refused};
@@ -55,20 +55,14 @@ pub(super) async fn introspect(
     State(state): State<AppState>,
     Peer(peer): Peer,
     headers: HeaderMap,
-    body: Result<Raw, ApiError>,
+    mut request: Request,
 ) -> Result<Response, ApiError> {
     let from = From { peer, agent: agent::of(&headers) };
-    let (credential, named) = match read_caller(&headers, &state.config.session) {
-        Ok((credential, named)) => (Ok(credential), named),
-        Err(refusal) => (Err(refusal), None),
-    };
+    let credential = read_caller(&headers, &state.config.session);
     let caller = decide(&state, credential, Need::AnyOf(MAY_ASK, Category::Introspection), from).await?;
-    if let (Some(named), Caller::Key { key, .. }) = (named, &caller.caller)
-        && named != key.id
-    {
-        return Err(Refusal::Unknown.into());
-    }
-    let Raw(body) = body?;
+    // Nobody's body is waited for before it is known whose it is.
+    request.extensions_mut().insert(Asker { peer, caller: Some(caller.caller) });
+    let Raw(body): Raw = Raw::from_request(request, &state).await?;
     let token = read_token(&headers, &body).map_err(|why| ApiError::Invalid(why.to_owned()))?;
     let mut response = Json(look_up(&state, &token, from).await?).into_response();
     if let Some(standing) = caller.standing {
@@ -95,10 +89,10 @@ async fn look_up(state: &AppState, token: &[u8], from: From<'_>) -> Result<Intro
 }
 
 /// A bearer token; or HTTP Basic with a key and, before it, the identifier that it must have.
-fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<(Credential, Option<KeyId>), Refusal> {
+fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Refusal> {
     let value = only(headers)?.as_bytes();
     let Some(encoded) = value.split_at_checked(6).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Basic ")) else {
-        return read_credential(headers, session).map(|credential| (credential, None));
+        return read_credential(headers, session);
     };
     let decoded = Zeroizing::new(BASE64_STANDARD.decode(encoded.1).map_err(|_| Refusal::Malformed)?);
     let colon = decoded.iter().position(|byte| *byte == b':').ok_or(Refusal::Malformed)?;
@@ -107,7 +101,7 @@ fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<(Credentia
     let id = percent_decode(id).decode_utf8().map_err(|_| Refusal::Malformed)?;
     let id = KeyId::parse(&id).ok_or(Refusal::Malformed)?;
     let secret = Secret::parse(secret).map_err(|_| Refusal::Malformed)?;
-    Ok((Credential::Key(secret), Some(id)))
+    Ok(Credential::Named(id, secret))
 }
 
 /// The `token` of a form. Other fields, such as `token_type_hint`, may be there and change nothing.
@@ -192,11 +186,11 @@ mod tests {
             let secret = parts.next().unwrap_or_default();
             let is_client = scheme == b"basic " && is_key_id(&id) && is_key(secret);
             match read_caller(&headers("authorization", [&value]), &session) {
-                Ok((Credential::Key(key), Some(named))) => {
+                Ok(Credential::Named(named, key)) => {
                     prop_assert!(is_client && key.expose().as_bytes() == secret && named.as_str().as_bytes() == id);
                 }
-                Ok((Credential::Key(_), None)) => prop_assert!(scheme != b"basic " && is_key(&bytes[7..])),
-                Ok((Credential::Session, _)) => prop_assert!(false, "nobody knows the session"),
+                Ok(Credential::Key(_)) => prop_assert!(scheme != b"basic " && is_key(&bytes[7..])),
+                Ok(Credential::Session) => prop_assert!(false, "nobody knows the session"),
                 Err(refusal) => prop_assert!(!is_client && refusal == Refusal::Malformed),
             }
         }

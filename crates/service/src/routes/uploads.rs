@@ -12,7 +12,7 @@ use ulkeys_domain::training::{Checkpoint, CheckpointState};
 use ulkeys_store::Feed;
 
 use super::training::save_checkpoint;
-use crate::auth::{Caller, active_key};
+use crate::auth::Caller;
 use crate::checkpoints::{ReceiveError, Received};
 use crate::error::ApiError;
 use crate::openapi::{BadBody, NoSpace, NotFound, Stored};
@@ -111,11 +111,8 @@ async fn record(state: &AppState, upload: &Upload, received: Received) -> Result
 
 /// A permission does not outlive the key that asked for it; the answer is that of an unknown one.
 async fn check_caller(state: &AppState, caller: &Caller) -> Result<(), ApiError> {
-    if let Caller::Key { hash, .. } = caller {
-        active_key(state, hash).await.map_err(|error| match error {
-            ApiError::Refused(_) => ApiError::NotFound,
-            other => other,
-        })?;
-    }
-    Ok(())
+    caller.check_again(state).await.map_err(|error| match error {
+        ApiError::Refused(_) => ApiError::NotFound,
+        other => other,
+    })
 }

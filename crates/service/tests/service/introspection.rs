@@ -1,8 +1,12 @@
 //! Token introspection (RFC 7662).
 
+use std::time::Duration;
+
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::common::{TestService, read};
 
@@ -60,9 +64,11 @@ async fn callers_need_a_credential_of_their_own() {
     assert_eq!(post(anonymous().bearer_auth(&writer)).await, StatusCode::FORBIDDEN, "holding the key is not enough");
     // What off-the-shelf libraries call client id and client secret.
     assert_eq!(post(anonymous().basic_auth(&reader_id, Some(&reader))).await, StatusCode::OK);
-    assert_eq!(post(anonymous().basic_auth(&writer_id, Some(&reader))).await, StatusCode::UNAUTHORIZED);
+    let (unused_id, unused) = service.key("unused", &["read"]).await;
+    assert_eq!(post(anonymous().basic_auth(&writer_id, Some(&unused))).await, StatusCode::UNAUTHORIZED);
     assert_eq!(post(anonymous().basic_auth(&reader, None::<&str>)).await, StatusCode::UNAUTHORIZED);
     assert_eq!(post(anonymous().basic_auth(&writer_id, Some(&writer))).await, StatusCode::FORBIDDEN);
+    assert!(service.listed(&unused_id).await["lastUsedAt"].is_null(), "a refused request moves nothing");
     service.revoke(&reader_id).await;
     assert_eq!(post(anonymous().basic_auth(&reader_id, Some(&reader))).await, StatusCode::UNAUTHORIZED);
 }
@@ -85,4 +91,16 @@ async fn a_wrong_question_is_named() {
     }
     let (status, _) = ask(&format!("{FORM}; charset=UTF-8"), "token_type_hint=x&token=y&unknown=z").await;
     assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn nobody_is_waited_for_who_has_not_said_who_they_are() {
+    let service = TestService::start().await;
+    let mut stream = TcpStream::connect(service.address).await.expect("connected");
+    let head = format!("POST /oauth2/introspect HTTP/1.1\r\nHost: {}\r\nContent-Length: 50\r\n\r\n", service.address);
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_exact(&mut answer)).await;
+    read.expect("at once").expect("answered");
+    assert_eq!(&answer, b"HTTP/1.1 401");
 }

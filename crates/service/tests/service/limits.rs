@@ -71,7 +71,12 @@ async fn a_peer_that_guesses_keeps_only_the_keys_that_it_uses() {
     let (used_id, used) = service.key("in use", &["read"]).await;
     let (_, unused) = service.key("not used yet", &["read"]).await;
     assert_eq!(service.summary(&used).await.status(), StatusCode::OK);
-    for digit in 0..5 {
+    // A program with a wrong key asks for it again and again; that is no guessing.
+    for _ in 0..20 {
+        assert_eq!(service.summary(&format!("ul_{}", "0".repeat(40))).await.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(service.summary("not even a key").await.status(), StatusCode::UNAUTHORIZED);
+    }
+    for digit in 1..4 {
         let guess = format!("ul_{}", digit.to_string().repeat(40));
         assert_eq!(service.summary(&guess).await.status(), StatusCode::UNAUTHORIZED);
     }
@@ -86,6 +91,9 @@ async fn a_peer_that_guesses_keeps_only_the_keys_that_it_uses() {
     assert_eq!(refused("nonsense").await, limited);
     assert_eq!(service.summary(&used).await.status(), StatusCode::OK, "a key in use still works");
     assert_eq!(service.app(Method::GET, "/api/api-keys").send().await.expect("answered").status(), StatusCode::OK);
+    let question = json!({ "key": unused });
+    let answer = service.app(Method::POST, "/api/diagnosis").json(&question).send().await.expect("answered");
+    assert_eq!(read(answer).await.1["finding"]["kind"], "peerLimit", "and the person in front of the app is told why");
     service.revoke(&used_id).await;
     assert_eq!(refused(&used).await, limited, "until it is revoked");
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::common::TestService;
+use reqwest::Method;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -113,4 +114,44 @@ async fn hammer(request: impl Fn(&TestService, &str) -> String) {
     assert!(accepted.load(Ordering::Relaxed) >= BEFORE, "the key worked before");
     assert!(late > REQUESTS / 4, "enough requests came after: {late}");
     assert_eq!(late_accepted, 0);
+}
+
+/// A request whose head was admitted, and whose body comes only after the revocation, does nothing any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_comes_too_late_makes_no_key() {
+    let service = TestService::start().await;
+    let (admin_id, admin) = service.key("stolen", &["admin", "training"]).await;
+    let (other_id, _) = service.key("other", &["read"]).await;
+    let begin = async |method: &str, path: &str, body: &str| {
+        let mut stream = TcpStream::connect(service.address).await.expect("connected");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {admin}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            service.address,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        stream.write_all(&body.as_bytes()[..5]).await.expect("sent");
+        (stream, body[5..].to_owned())
+    };
+    let mut begun = vec![
+        begin("POST", "/api/api-keys", r#"{"name":"late","scopes":["admin"]}"#).await,
+        begin("PATCH", &format!("/api/api-keys/{other_id}"), r#"{"name":"late"}"#).await,
+        begin("POST", "/api/webhooks/models/upload", r#"{"filename":"best.pt","project":"a/b"}"#).await,
+        begin("POST", "/api/webhooks/training/metrics", r#"{"project":"a/b","event":"training_started","data":{}}"#)
+            .await,
+    ];
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    service.revoke(&admin_id).await;
+    for (stream, rest) in &mut begun {
+        stream.write_all(rest.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    }
+    assert_eq!(service.listed(&other_id).await["name"], "other");
+    let answer = service.app(Method::GET, "/api/api-keys").send().await.expect("answered");
+    assert!(!answer.text().await.expect("a body").contains("late"));
+    let answer = service.app(Method::GET, "/api/training/runs").send().await.expect("answered");
+    assert!(!answer.text().await.expect("a body").contains("modelId"));
 }

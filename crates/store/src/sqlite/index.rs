@@ -13,11 +13,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use ulkeys_domain::{KeyHash, KnownKey};
 
-use super::rows::{read_id, read_name, read_optional_time, read_scopes, read_time, unreadable};
+use super::rows::{self, read_id, read_name, read_optional_time, read_scopes, read_time};
 
 /// The longest time for which a change by another program can stay unnoticed while requests come in.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -41,7 +42,7 @@ impl Index {
     /// Reads all keys. The connection must be the writing one: SQLite counts only others' changes for it.
     pub(super) fn load(writer: &Connection) -> rusqlite::Result<Self> {
         let version = data_version(writer)?;
-        let keys = RwLock::new(read_all(writer)?);
+        let keys = RwLock::new(read_all(writer, Err)?);
         Ok(Self { keys, version: AtomicI64::new(version), start: Instant::now(), looked: AtomicU64::new(0) })
     }
 
@@ -55,22 +56,33 @@ impl Index {
         keys.replace(Entry { hash, key: Arc::new(key) });
     }
 
-    /// Whether the file has not been looked at for [`LOOK_EVERY`]. True for one caller only.
+    /// Whether the file has not been looked at for [`LOOK_EVERY`].
     pub(super) fn is_due_for_a_look(&self) -> bool {
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let looked = self.looked.load(Ordering::Relaxed);
-        now.saturating_sub(looked) >= LOOK_EVERY.as_millis() as u64
-            && self.looked.compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.now().saturating_sub(self.looked.load(Ordering::Relaxed)) >= LOOK_EVERY.as_millis() as u64
     }
 
-    /// Reads everything again if another program has changed the file.
+    /// Reads everything again if another program has changed the file. A key that it made unreadable is left out: that one
+    /// is refused, and the others keep what they have.
     pub(super) fn follow(&self, writer: &Connection) -> rusqlite::Result<()> {
+        self.looked.store(self.now(), Ordering::Relaxed);
         let version = data_version(writer)?;
-        if self.version.swap(version, Ordering::Relaxed) != version {
+        if self.version.load(Ordering::Relaxed) != version {
             tracing::warn!("another program has changed the key database; it is read again");
-            *self.keys.write().unwrap_or_else(PoisonError::into_inner) = read_all(writer)?;
+            let keys = read_all(writer, |error| {
+                tracing::error!(%error, "a key cannot be read, and is refused");
+                Ok(())
+            })?;
+            let old = std::mem::replace(&mut *self.keys.write().unwrap_or_else(PoisonError::into_inner), keys);
+            self.version.store(version, Ordering::Relaxed);
+            // Not while the others wait.
+            drop(old);
         }
         Ok(())
+    }
+
+    /// Milliseconds since the start.
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn keys(&self) -> RwLockReadGuard<'_, FxHashSet<Entry>> {
@@ -82,24 +94,37 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "data_version", |row| row.get(0))
 }
 
-fn read_all(connection: &Connection) -> rusqlite::Result<FxHashSet<Entry>> {
+/// All keys; what is done about one that cannot be read, `unreadable` says.
+fn read_all(
+    connection: &Connection,
+    unreadable: impl Fn(rusqlite::Error) -> rusqlite::Result<()>,
+) -> rusqlite::Result<FxHashSet<Entry>> {
     let count: i64 = connection.query_row("SELECT count(*) FROM keys", [], |row| row.get(0))?;
     let count = usize::try_from(count).unwrap_or_default();
     let mut keys = FxHashSet::with_capacity_and_hasher(count, FxBuildHasher);
     let mut statement = connection.prepare("SELECT id, name, scopes, created_at, revoked_at, hash FROM keys")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let key = KnownKey {
-            id: read_id(row, 0)?,
-            name: read_name(row, 1)?,
-            scopes: read_scopes(row, 2)?,
-            created_at: read_time(row, 3)?,
-            revoked_at: read_optional_time(row, 4)?,
-        };
-        let hash = row.get_ref(5)?.as_blob()?.try_into().map_err(|_| unreadable(5, rusqlite::types::Type::Blob))?;
-        keys.insert(Entry { hash: KeyHash::from_bytes(hash), key: Arc::new(key) });
+        match read_entry(row) {
+            Ok(entry) => {
+                keys.insert(entry);
+            }
+            Err(error) => unreadable(error)?,
+        }
     }
     Ok(keys)
+}
+
+fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let key = KnownKey {
+        id: read_id(row, 0)?,
+        name: read_name(row, 1)?,
+        scopes: read_scopes(row, 2)?,
+        created_at: read_time(row, 3)?,
+        revoked_at: read_optional_time(row, 4)?,
+    };
+    let hash = row.get_ref(5)?.as_blob()?.try_into().map_err(|_| rows::unreadable(5, Type::Blob))?;
+    Ok(Entry { hash: KeyHash::from_bytes(hash), key: Arc::new(key) })
 }
 
 impl Borrow<[u8; 32]> for Entry {

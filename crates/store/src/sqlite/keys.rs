@@ -13,8 +13,11 @@ pub(super) fn insert(
     key: &KeyRecord,
     hash: &KeyHash,
     origin: &Origin,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let transaction = connection.transaction()?;
+    if !may_act(&transaction, origin)? {
+        return Ok(false);
+    }
     transaction.execute(
         "INSERT INTO keys (id, name, prefix, hash, scopes, created_at, last_used_at, revoked_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -30,7 +33,18 @@ pub(super) fn insert(
         ],
     )?;
     activity::add(&transaction, &key.id, key.created_at, origin, &Happening::Created { by: origin.by })?;
-    transaction.commit()
+    transaction.commit()?;
+    Ok(true)
+}
+
+/// Whether the asker still is who it was when its request was admitted. Here nothing can come between.
+fn may_act(connection: &Connection, origin: &Origin) -> rusqlite::Result<bool> {
+    let Some(by) = &origin.by else {
+        return Ok(true);
+    };
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM keys WHERE id = ?1 AND revoked_at IS NULL)")?
+        .query_row([by.as_str()], |row| row.get(0))
 }
 
 pub(super) fn find(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<KeyRecord>> {
@@ -61,6 +75,9 @@ pub(super) fn rename(
     let Some((hash, mut key)) = find_with_hash(&transaction, id)?.filter(|(_, key)| key.revoked_at.is_none()) else {
         return Ok(None);
     };
+    if !may_act(&transaction, origin)? {
+        return Ok(None);
+    }
     if key.name != *name {
         transaction.execute("UPDATE keys SET name = ?2 WHERE id = ?1", params![id.as_str(), name.as_str()])?;
         let what = Happening::Renamed {
@@ -86,6 +103,9 @@ pub(super) fn revoke(
     let Some((hash, mut key)) = find_with_hash(&transaction, id)? else {
         return Ok(None);
     };
+    if !may_act(&transaction, origin)? {
+        return Ok(None);
+    }
     let revocation = Revocation { at: key.revoked_at.unwrap_or(at), is_new: key.revoked_at.is_none() };
     if revocation.is_new {
         transaction.execute("UPDATE keys SET revoked_at = ?2 WHERE id = ?1", params![id.as_str(), at.as_millis()])?;

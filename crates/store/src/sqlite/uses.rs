@@ -107,9 +107,20 @@ fn read_source(row: &Row<'_>) -> rusqlite::Result<KeySource> {
     })
 }
 
-pub(super) fn forget_before(connection: &mut Connection, at: Timestamp) -> rusqlite::Result<()> {
+/// Forgets a slice of what is older. Whether there is more.
+pub(super) fn forget_some_before(connection: &mut Connection, at: Timestamp) -> rusqlite::Result<bool> {
+    const SLICE: i64 = 5_000;
+    let (millis, hour) = (at.as_millis(), at.as_millis().div_euclid(MILLIS_PER_HOUR));
     let transaction = connection.transaction()?;
-    transaction.execute("DELETE FROM usage WHERE hour < ?1", [at.as_millis().div_euclid(MILLIS_PER_HOUR)])?;
-    transaction.execute("DELETE FROM activity WHERE at < ?1", [at.as_millis()])?;
-    transaction.commit()
+    let usage = "DELETE FROM usage WHERE (key_id, hour, outcome) IN
+        (SELECT key_id, hour, outcome FROM usage WHERE hour < ?1 LIMIT ?2)";
+    let activity = "DELETE FROM activity WHERE id IN (SELECT id FROM activity WHERE at < ?1 LIMIT ?2)";
+    let sources = "DELETE FROM sources WHERE (key_id, peer, agent) IN
+        (SELECT key_id, peer, agent FROM sources WHERE last_used_at < ?1 LIMIT ?2)";
+    let mut most = 0;
+    for (statement, oldest) in [(usage, hour), (activity, millis), (sources, millis)] {
+        most = most.max(transaction.execute(statement, [oldest, SLICE])?);
+    }
+    transaction.commit()?;
+    Ok(most as i64 == SLICE)
 }
