@@ -291,9 +291,9 @@ mod tests {
         }
 
         #[test]
-        fn one_changed_byte_is_another_key_or_none(position in 0..LEN, byte: u8) {
+        fn one_changed_byte_is_another_key_or_none(position in 0..LEN, change in 1..=u8::MAX) {
             let mut text = SAMPLE.as_bytes().to_vec();
-            prop_assume!(text[position] != byte);
+            let byte = text[position] ^ change;
             text[position] = byte;
             if let Ok(other) = Secret::parse(&text) {
                 prop_assert!(position >= 3 && is_lower_hex(byte));

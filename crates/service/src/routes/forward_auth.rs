@@ -56,20 +56,21 @@ struct AskedHeaders {
 ///
 /// For gateways, with the headers of the request that they hold: nginx (`auth_request`), Caddy (`forward_auth`), Traefik
 /// (ForwardAuth), and others, with any method. Without `scope`, the target's path decides, as it does for this service's own
-/// paths; with it, any one of the named scopes is enough. One of the pairs of method and target is required.
+/// paths; with it, any one of the named scopes is enough, for a target that all can only read alike. The query must not be
+/// that of the target. One of the pairs of method and target is required. The app's session is no key, and does not pass.
 #[utoipa::path(
     method(get, head, post, put, patch, delete, options, trace),
     path = "/forward-auth",
     operation_id = "forwardAuth",
     tag = "gateways",
-    security(("key" = []), ("session" = [])),
+    security(("key" = [])),
     params(
         ("scope" = Option<String>, Query, description = "Scopes, separated by spaces.", nullable = false,
             pattern = "^(training|models|datasets|read|write|admin)( (training|models|datasets|read|write|admin))*$"),
         AskedHeaders
     ),
     responses(
-        (status = NO_CONTENT, description = "It may. The headers name the key; the app's session has none.", headers(
+        (status = NO_CONTENT, description = "It may. The headers name the key.", headers(
             ("X-Key-Id" = KeyId, description = "The key's identifier."),
             ("X-Key-Name" = String, description = "The key's name, percent-encoded where a header cannot hold it."),
             ("X-Key-Scopes" = String, description = "The key's scopes, separated by spaces."),

@@ -63,6 +63,7 @@ async fn operations_have_names_of_their_own_and_tell_who_may_ask() {
     assert_eq!(of("/api/api-keys/{keyId}", "delete"), r#"[{"key":["admin"]},{"session":[]}]"#);
     assert_eq!(of("/api/account/summary", "get"), r#"[{"key":[]},{"session":[]}]"#);
     assert_eq!(of("/api/diagnosis", "post"), r#"[{"session":[]}]"#);
+    assert_eq!(of("/forward-auth", "get"), r#"[{"key":[]}]"#, "the app's session passes no gateway");
 }
 
 #[tokio::test]
