@@ -27,6 +27,8 @@ pub(crate) enum ApiError {
     TooSlow,
     /// Too many uploads were asked for and not made.
     TooManyUploads,
+    /// Others have their turn for too long.
+    Busy,
     NotFound,
     MethodNotAllowed,
     Store(StoreError),
@@ -71,6 +73,12 @@ impl IntoResponse for ApiError {
             Self::TooManyUploads => {
                 let text = "Too many uploads were asked for and not made. Try again later.";
                 answer(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text)
+            }
+            Self::Busy => {
+                let text = "The key service has too much to do. Try again.";
+                let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text);
+                response.headers_mut().insert(RETRY_AFTER, number(1));
+                response
             }
             Self::NotFound => answer(StatusCode::NOT_FOUND, ErrorCode::NotFound, "Not found"),
             Self::MethodNotAllowed => {

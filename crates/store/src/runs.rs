@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use ulkeys_domain::training::{
-    Change, Checkpoint, CheckpointId, Console, ModelId, RunDetails, RunId, RunStart, RunStatus, RunSummary, StartedRun,
-    Target,
+    Change, Checkpoint, CheckpointId, Console, EpochDetails, ModelId, RunDetails, RunId, RunStart, RunStatus,
+    RunSummary, StartedRun, Target,
 };
 use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
@@ -15,6 +15,11 @@ use crate::Result;
 
 /// The most console output that is kept of a run, in bytes; each piece counts 64 more. The oldest is dropped first.
 pub const MAX_CONSOLE_BYTES: u32 = 1024 * 1024;
+
+/// The most that is kept of a run's epochs, in bytes of metrics and samples of load. What comes later has no metrics.
+/// Samples may fill half of it: many metrics fit when there is no more room for samples. A thousand epochs of a real run
+/// take one or two MiB.
+pub const MAX_EPOCH_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Who reports something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +79,9 @@ pub trait RunStore: Send + Sync + 'static {
 
     /// Everything about a run but its console.
     async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>>;
+
+    /// At most `limit` epochs of a run, by number: those after `after`, if it is given. `None` when there is no such run.
+    async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<Option<Vec<EpochDetails>>>;
 
     /// The console output of a run.
     async fn run_console(&self, run: RunId) -> Result<Option<Console>>;

@@ -9,7 +9,7 @@ use ulkeys_domain::training::{
     RunStart, RunStatus, Slug, StartedRun, Target,
 };
 use ulkeys_domain::{KeyId, Timestamp};
-use ulkeys_store::{Feed, MAX_CONSOLE_BYTES, RunStore, SqliteStore};
+use ulkeys_store::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, RunStore, SqliteStore};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).expect("in range")
@@ -112,6 +112,69 @@ async fn epochs_are_kept_once_whatever_their_order(store: &dyn RunStore) {
     assert_eq!(details.summary.key_ids, [one, two]);
     assert_eq!((details.summary.planned_epochs, details.summary.recorded_epochs), (Some(3), 3));
     assert_eq!(details.summary.last_event_at, at(6));
+}
+
+async fn epochs_come_in_pages_with_the_load_of_the_machine(store: &dyn RunStore) {
+    let run = start(store, "exp1", app(1)).await.run_id;
+    let other = start(store, "other", app(1)).await.run_id;
+    for number in [0, 1, 2, 5] {
+        let system = Some(json!({ "cpu": number }));
+        let end = EpochEnd { epoch: number, system, ..EpochEnd::default() };
+        store.record_change(run, Change::Epoch(end), app(2)).await.expect("kept");
+    }
+    let page = async |after, limit| {
+        let epochs = store.run_epochs(run, after, limit).await.expect("read").expect("there");
+        assert!(epochs.iter().all(|epoch| epoch.system == Some(json!({ "cpu": epoch.epoch.epoch }))));
+        epochs.into_iter().map(|epoch| epoch.epoch.epoch).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 2).await, [0, 1]);
+    assert_eq!(page(Some(1), 2).await, [2, 5]);
+    assert_eq!(page(Some(0), 9).await, [1, 2, 5]);
+    assert!(page(Some(5), 2).await.is_empty());
+    assert_eq!(store.run_epochs(other, None, 9).await.expect("read"), Some(Vec::new()));
+    assert_eq!(store.run_epochs(RunId::new(99).expect("positive"), None, 9).await.expect("read"), None);
+}
+
+/// What a hostile process can send with an epoch, some hundred times: samples are left out first, then metrics, too.
+async fn the_epochs_of_a_run_are_bounded(store: &dyn RunStore) {
+    let run = start(store, "exp1", app(1)).await.run_id;
+    let other = start(store, "other", app(1)).await.run_id;
+    let large = |epoch: u32| {
+        let metrics = BTreeMap::from([("m".repeat(500_000), Some(0.5))]);
+        Change::Epoch(EpochEnd { epoch, metrics, system: Some(json!("s".repeat(500_000))), ..EpochEnd::default() })
+    };
+    for number in 0..40 {
+        store.record_change(run, large(number), app(2)).await.expect("kept");
+    }
+    store.record_change(run, large(3), app(2)).await.expect("kept");
+    let kept = store.run_epochs(run, None, 100).await.expect("read").expect("there");
+    let has_metrics: Vec<_> = kept.iter().map(|epoch| !epoch.epoch.metrics.is_empty()).collect();
+    let with_system = kept.iter().filter(|epoch| epoch.system.is_some()).count();
+    let with_metrics = has_metrics.iter().filter(|has| **has).count();
+    assert_eq!((kept.len(), with_metrics), (40, 25), "{has_metrics:?}");
+    assert_eq!(with_system, 7, "what is reported once more goes without");
+    assert!(has_metrics.is_sorted_by(|a, b| a >= b), "the first ones");
+    assert!((with_metrics + with_system) * 500_000 <= MAX_EPOCH_BYTES as usize);
+    store.record_change(other, large(0), app(2)).await.expect("kept");
+    assert!(
+        store.run_epochs(other, None, 1).await.expect("read").expect("there")[0].system.is_some(),
+        "each run alone"
+    );
+}
+
+async fn a_real_run_of_two_thousand_epochs_is_kept_whole(store: &dyn RunStore) {
+    let run = start(store, "exp1", app(1)).await.run_id;
+    let metrics: BTreeMap<_, _> =
+        (0..15).map(|n| (format!("metrics/name-of-one-{n:02}"), Some(0.123_456_789))).collect();
+    let gpu = json!({"memUsed": 20.25, "memTotal": 24.5, "util": 97, "temp": 71, "name": "NVIDIA GeForce RTX 4090"});
+    let system = json!({"cpu": 31.5, "ram": 44.1, "disk": {"read": 1.5, "write": 2.5}, "gpus": {"0": gpu, "1": gpu}});
+    for epoch in 0..2_000 {
+        let end = EpochEnd { epoch, metrics: metrics.clone(), system: Some(system.clone()), ..EpochEnd::default() };
+        store.record_change(run, Change::Epoch(end), app(2)).await.expect("kept");
+    }
+    let kept = store.run_epochs(run, None, 3_000).await.expect("read").expect("there");
+    assert_eq!(kept.len(), 2_000);
+    assert!(kept.iter().all(|epoch| epoch.epoch.metrics == metrics && epoch.system.as_ref() == Some(&system)));
 }
 
 async fn what_a_run_reports_of_itself_is_kept(store: &dyn RunStore) {
@@ -316,6 +379,9 @@ cases!(
     projects_and_models_are_counted,
     resuming_makes_another_run_of_the_same_model,
     epochs_are_kept_once_whatever_their_order,
+    epochs_come_in_pages_with_the_load_of_the_machine,
+    the_epochs_of_a_run_are_bounded,
+    a_real_run_of_two_thousand_epochs_is_kept_whole,
     what_a_run_reports_of_itself_is_kept,
     the_first_ending_stays,
     the_console_is_in_order_and_bounded,

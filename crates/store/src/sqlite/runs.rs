@@ -7,8 +7,8 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use ulkeys_domain::training::{
-    Change, Checkpoint, CheckpointId, Console, ModelId, RunDetails, RunId, RunStart, RunStatus, RunSummary, StartedRun,
-    Target,
+    Change, Checkpoint, CheckpointId, Console, EpochDetails, ModelId, RunDetails, RunId, RunStart, RunStatus,
+    RunSummary, StartedRun, Target,
 };
 use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
@@ -72,6 +72,10 @@ impl RunStore for SqliteStore {
 
     async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>> {
         self.blocking(move |inner| read::run_details(&mut inner.reader(), run)).await
+    }
+
+    async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<Option<Vec<EpochDetails>>> {
+        self.blocking(move |inner| read::run_epochs(&mut inner.reader(), run, after, limit)).await
     }
 
     async fn run_console(&self, run: RunId) -> Result<Option<Console>> {

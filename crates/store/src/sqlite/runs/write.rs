@@ -9,7 +9,7 @@ use ulkeys_domain::training::{
 };
 
 use super::read;
-use crate::{Feed, MAX_CONSOLE_BYTES};
+use crate::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES};
 
 pub(super) fn start_run(
     connection: &mut Connection,
@@ -127,6 +127,7 @@ fn end(transaction: &Transaction<'_>, run: RunId, status: RunStatus, at: Timesta
 }
 
 fn record_epoch(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd, feed: &Feed) -> rusqlite::Result<()> {
+    let (metrics, system) = fitting(transaction, run, epoch)?;
     transaction
         .prepare_cached(
             "INSERT INTO epochs (run_id, epoch, metrics, system, fitness, best_fitness, key_id, received_at)
@@ -138,8 +139,8 @@ fn record_epoch(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd, fee
         .execute(params![
             run.get(),
             epoch.epoch,
-            json(&Some(&epoch.metrics))?,
-            json(&epoch.system)?,
+            metrics,
+            system,
             epoch.fitness,
             epoch.best_fitness,
             key(feed),
@@ -151,6 +152,22 @@ fn record_epoch(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd, fee
         params![run.get(), epoch.planned, json(&epoch.system)?, json(&epoch.model_info)?],
     )?;
     Ok(())
+}
+
+/// The metrics and the sample of load of an epoch, as far as its run has room for them beside its other epochs.
+fn fitting(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd) -> rusqlite::Result<(String, Option<String>)> {
+    let others: i64 = transaction
+        .prepare_cached(
+            "SELECT coalesce(sum(octet_length(metrics) + coalesce(octet_length(system), 0)), 0) FROM epochs
+             WHERE run_id = ?1 AND epoch <> ?2",
+        )?
+        .query_row(params![run.get(), epoch.epoch], |row| row.get(0))?;
+    let most = MAX_EPOCH_BYTES as usize;
+    let others = usize::try_from(others).unwrap_or(most);
+    let none = || "{}".to_owned();
+    let metrics = json(&Some(&epoch.metrics))?.filter(|text| others + text.len() <= most).unwrap_or_else(none);
+    let system = json(&epoch.system)?.filter(|text| others + metrics.len() + text.len() <= most / 2);
+    Ok((metrics, system))
 }
 
 fn record_console(transaction: &Transaction<'_>, run: RunId, part: &ConsolePart, feed: &Feed) -> rusqlite::Result<()> {
