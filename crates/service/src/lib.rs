@@ -22,6 +22,7 @@ mod session;
 mod state;
 #[cfg(test)]
 mod testing;
+mod turns;
 mod uploads;
 mod uses;
 

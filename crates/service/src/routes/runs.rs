@@ -1,7 +1,5 @@
 //! `/api/training/runs`: what is known of each run, its epochs, console and checkpoint, and stopping one.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -11,7 +9,6 @@ use axum::http::header::{
 };
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::io::ReaderStream;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{Console, FileName, RunId};
@@ -30,10 +27,6 @@ const MAX_LIMIT: u32 = 200;
 /// The same for epochs.
 const DEFAULT_EPOCHS: u32 = 50;
 const MAX_EPOCHS: u32 = 200;
-/// Large answers about a run, such as a hostile process can bring about, take ten times their size while they are made:
-/// so many are made at a time, and others wait for so long.
-static LARGE_ANSWERS: Semaphore = Semaphore::const_new(2);
-const TURN: Duration = Duration::from_secs(10);
 
 type RunPath = Result<Path<String>, PathRejection>;
 
@@ -98,7 +91,7 @@ pub(super) async fn list(
     responses((status = OK, description = "The run.", body = TrainingRunDetails), NotFound)
 )]
 pub(super) async fn details(State(state): State<AppState>, run: RunPath) -> Result<Response, ApiError> {
-    let _turn = turn().await?;
+    let _turn = state.turns.large_answers.take().await?;
     let details = state.store.run_details(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
     let model_url = model_url(&state, &details.summary.project, &details.summary.slug);
     // Here, not when it is sent: as text it takes a tenth.
@@ -141,18 +134,13 @@ pub(super) async fn epochs(
     let limit = number("limit", query.limit.as_deref(), DEFAULT_EPOCHS.into(), MAX_EPOCHS.into());
     let limit = u32::try_from(limit.map_err(ApiError::Invalid)?).unwrap_or(MAX_EPOCHS);
 
-    let _turn = turn().await?;
+    let _turn = state.turns.large_answers.take().await?;
     // One more than asked for tells whether there is another page.
     let mut epochs = state.store.run_epochs(run, after, limit + 1).await?.ok_or(ApiError::NotFound)?;
     let has_more = epochs.len() > limit as usize;
     epochs.truncate(limit as usize);
     let next_after = epochs.last().filter(|_| has_more).map(|details| details.epoch.epoch);
     Ok(Json(EpochList { epochs, next_after }).into_response())
-}
-
-async fn turn() -> Result<SemaphorePermit<'static>, ApiError> {
-    let turn = tokio::time::timeout(TURN, LARGE_ANSWERS.acquire()).await;
-    turn.ok().and_then(Result::ok).ok_or(ApiError::Busy)
 }
 
 /// The console output of a run, as far as it is kept
