@@ -23,6 +23,8 @@ pub(crate) enum ApiError {
     TooLarge,
     /// An uploaded file has more bytes than this.
     FileTooLarge(u64),
+    /// The uploaded files together would have more bytes than this.
+    FolderFull(u64),
     /// A client that was to send a body did not do so in time.
     TooSlow,
     /// Too many uploads were asked for and not made.
@@ -64,6 +66,10 @@ impl IntoResponse for ApiError {
             Self::FileTooLarge(max) => {
                 let text = format!("The file is too large: at most {max} bytes are accepted");
                 answer(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, text)
+            }
+            Self::FolderFull(max) => {
+                let text = format!("There is no room for the file: all checkpoints together may have {max} bytes");
+                answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::InternalError, text)
             }
             Self::TooSlow => answer(
                 StatusCode::REQUEST_TIMEOUT,

@@ -21,6 +21,9 @@ pub const MAX_CONSOLE_BYTES: u32 = 1024 * 1024;
 /// take one or two MiB.
 pub const MAX_EPOCH_BYTES: u32 = 16 * 1024 * 1024;
 
+/// The most uploads of a run that wait for its word to become its checkpoint. A newer one replaces the oldest.
+pub const MAX_UNCONFIRMED: u32 = 2;
+
 /// Who reports something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feed {
@@ -58,11 +61,12 @@ pub trait RunStore: Send + Sync + 'static {
     /// Tells a running run to stop; one that has ended stays as it is. `None` when there is no such run.
     async fn cancel_run(&self, run: RunId, at: Timestamp) -> Result<Option<RunStatus>>;
 
-    /// Adds a checkpoint whose file is complete.
+    /// Adds a checkpoint whose file is complete, and answers which uploads it replaces, as the run never confirmed them and
+    /// has more than [`MAX_UNCONFIRMED`]: their files can go.
     ///
     /// # Errors
     /// Also when there is no such run, or the identifier is there already.
-    async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<()>;
+    async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<Vec<CheckpointId>>;
 
     /// Makes an upload the checkpoint of its run, and answers which earlier ones it replaces: their files can go. For a
     /// replaced one nothing changes. `None` when the run has no such checkpoint.

@@ -273,8 +273,8 @@ async fn a_saved_checkpoint_replaces_those_before_it(store: &dyn RunStore) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
     let [first, second, third, strange] = [2, 3, 4, 5].map(|millis| checkpoint(&one, millis));
-    for upload in [&first, &second, &third] {
-        store.add_checkpoint(run, upload.clone()).await.expect("kept");
+    for upload in [&first, &second] {
+        assert_eq!(store.add_checkpoint(run, upload.clone()).await.expect("kept"), []);
     }
     store.add_checkpoint(other, strange.clone()).await.expect("kept");
     assert!(store.add_checkpoint(run, first.clone()).await.is_err(), "the same again");
@@ -288,6 +288,7 @@ async fn a_saved_checkpoint_replaces_those_before_it(store: &dyn RunStore) {
         store.save_checkpoint(run, upload.checkpoint_id.clone(), by(&one, 9)).await.expect("kept")
     };
     assert_eq!(save(&second).await, Some(vec![first.checkpoint_id.clone()]));
+    assert_eq!(store.add_checkpoint(run, third.clone()).await.expect("kept"), []);
     assert_eq!(save(&second).await, Some(vec![]), "a repeated report");
     assert_eq!(save(&first).await, Some(vec![]), "a late report");
     assert_eq!(save(&strange).await, None, "another run's");
@@ -307,6 +308,30 @@ async fn a_saved_checkpoint_replaces_those_before_it(store: &dyn RunStore) {
     assert_eq!(details.summary.key_ids, [one], "who saves a checkpoint feeds the run");
     let mut files = store.checkpoints_with_file().await.expect("read");
     let mut expected = [second, third, strange].map(|upload| upload.checkpoint_id);
+    files.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    expected.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    assert_eq!(files, expected);
+}
+
+async fn two_uploads_of_a_run_may_wait_to_be_confirmed(store: &dyn RunStore) {
+    let one = key();
+    let run = start(store, "exp1", app(1)).await.run_id;
+    let other = start(store, "other", app(1)).await.run_id;
+    let uploads: Vec<_> = (0..5).map(|millis| checkpoint(&one, millis)).collect();
+    let ids: Vec<_> = uploads.iter().map(|upload| upload.checkpoint_id.clone()).collect();
+    let add = async |number: usize| store.add_checkpoint(run, uploads[number].clone()).await.expect("kept");
+    let elsewhere = checkpoint(&one, 1);
+    store.add_checkpoint(other, elsewhere.clone()).await.expect("kept");
+    assert_eq!(add(0).await, []);
+    store.save_checkpoint(run, ids[0].clone(), by(&one, 9)).await.expect("kept");
+    assert_eq!((add(1).await, add(2).await), (vec![], vec![]));
+    assert_eq!(add(3).await, [ids[1].clone()], "the oldest that waits, not the one that is saved");
+    assert_eq!(add(4).await, [ids[2].clone()]);
+    let late = store.save_checkpoint(run, ids[1].clone(), by(&one, 9)).await.expect("kept");
+    assert_eq!(late, Some(vec![]), "its file is gone: nothing changes");
+    assert_eq!(store.saved_checkpoint(run).await.expect("read").map(|saved| saved.checkpoint_id), Some(ids[0].clone()));
+    let mut files = store.checkpoints_with_file().await.expect("read");
+    let mut expected = vec![ids[0].clone(), ids[3].clone(), ids[4].clone(), elsewhere.checkpoint_id];
     files.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     expected.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     assert_eq!(files, expected);
@@ -386,6 +411,7 @@ cases!(
     the_first_ending_stays,
     the_console_is_in_order_and_bounded,
     a_saved_checkpoint_replaces_those_before_it,
+    two_uploads_of_a_run_may_wait_to_be_confirmed,
     the_list_is_newest_first_in_pages_and_by_key,
     nothing_is_recorded_for_a_run_that_is_not_there,
     parallel_events_and_starts_all_count,

@@ -72,7 +72,7 @@ const ERRORS: &[(u16, &str, &[&str])] = &[
     (500, "The service failed; the cause is in its log.", &[]),
     (503, "Another program holds the database for the moment, too many large requests came at once, or the service is \
         stopping. Nothing was changed.", &["Retry-After"]),
-    (507, "There is no space left on the service's disk.", &[]),
+    (507, "There is no space left on the service's disk, or in the folder of checkpoints.", &[]),
 ];
 
 const CHALLENGE: &[&str] = &["WWW-Authenticate"];

@@ -233,6 +233,56 @@ async fn a_file_that_is_too_large_is_refused_and_removed() {
 }
 
 #[tokio::test]
+async fn all_files_together_have_their_bound_too() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let service = TestService::start_with(folder, |config| config.checkpoints.max_total = 100_000).await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    let [first, second] = [ticket(&service, &key, &run).await, ticket(&service, &key, &run).await];
+    assert_eq!(put(&service, &first, vec![0; 60_000]).await.status(), StatusCode::OK);
+    let (status, body) = read(put(&service, &second, vec![0; 40_001]).await).await;
+    let error = "There is no room for the file: all checkpoints together may have 100000 bytes";
+    assert_eq!((status, text(&body["error"])), (StatusCode::INSUFFICIENT_STORAGE, error.into()));
+    // Without a length in front, it is noticed on the way.
+    let mut stream = TcpStream::connect(service.address).await.expect("connected");
+    let path = path(&service, &second);
+    let head = format!("PUT {path} HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n", service.address);
+    let chunk = format!("9C41\r\n{}\r\n0\r\n\r\n", "x".repeat(40_001));
+    stream.write_all(format!("{head}{chunk}").as_bytes()).await.expect("sent");
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer).await.expect("answered");
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 507");
+    while files(&service).len() > 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(put(&service, &second, vec![0; 40_000]).await.status(), StatusCode::OK, "as much as there is room for");
+    // What replaces another file makes room again, but only when it is there.
+    assert_eq!(save(&service, &key, &run, &second).await.0, StatusCode::OK);
+    let third = ticket(&service, &key, &run).await;
+    assert_eq!(put(&service, &third, vec![0; 60_000]).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn files_that_no_run_confirms_do_not_pile_up() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    let mut tickets = Vec::new();
+    for number in 0..5 {
+        let ticket = ticket(&service, &key, &run).await;
+        assert_eq!(put(&service, &ticket, number.to_string()).await.status(), StatusCode::OK);
+        tickets.push(ticket);
+    }
+    assert_eq!(files(&service).len(), 2);
+    let kept = details(&service, &run).await;
+    let states: Vec<_> =
+        kept["checkpoints"].as_array().expect("a list").iter().map(|one| text(&one["state"])).collect();
+    assert_eq!(states, ["uploaded", "uploaded", "replaced", "replaced", "replaced"]);
+    assert_eq!(save(&service, &key, &run, &tickets[3]).await.0, StatusCode::OK);
+    assert_eq!(download(&service, &key, &run).await.text().await.expect("a body"), "3");
+}
+
+#[tokio::test]
 async fn an_interrupted_upload_leaves_nothing_and_can_be_tried_again() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let silence = Duration::from_millis(300);

@@ -50,7 +50,7 @@ impl RunStore for SqliteStore {
         self.write(move |connection, _| write::cancel_run(connection, run, at)).await
     }
 
-    async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<()> {
+    async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<Vec<CheckpointId>> {
         self.write(move |connection, _| write::add_checkpoint(connection, run, &checkpoint)).await
     }
 

@@ -9,7 +9,7 @@ use ulkeys_domain::training::{
 };
 
 use super::read;
-use crate::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES};
+use crate::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED};
 
 pub(super) fn start_run(
     connection: &mut Connection,
@@ -204,8 +204,13 @@ fn record_results(transaction: &Transaction<'_>, run: RunId, ending: &Ending) ->
     Ok(())
 }
 
-pub(super) fn add_checkpoint(connection: &mut Connection, run: RunId, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
-    connection.execute(
+pub(super) fn add_checkpoint(
+    connection: &mut Connection,
+    run: RunId,
+    checkpoint: &Checkpoint,
+) -> rusqlite::Result<Vec<CheckpointId>> {
+    let transaction = begin(connection)?;
+    transaction.execute(
         "INSERT INTO checkpoints (id, run_id, filename, size, state, key_id, uploaded_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
@@ -218,7 +223,16 @@ pub(super) fn add_checkpoint(connection: &mut Connection, run: RunId, checkpoint
             checkpoint.uploaded_at.as_millis(),
         ],
     )?;
-    Ok(())
+    let replaced = transaction
+        .prepare(
+            "UPDATE checkpoints SET state = 'replaced' WHERE run_id = ?1 AND state = 'uploaded' AND rowid NOT IN (
+                 SELECT rowid FROM checkpoints WHERE run_id = ?1 AND state = 'uploaded' ORDER BY rowid DESC LIMIT ?2)
+             RETURNING id",
+        )?
+        .query_map(params![run.get(), MAX_UNCONFIRMED], read::checkpoint_id)?
+        .collect::<rusqlite::Result<_>>()?;
+    transaction.commit()?;
+    Ok(replaced)
 }
 
 pub(super) fn save_checkpoint(
