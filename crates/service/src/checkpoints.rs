@@ -33,12 +33,21 @@ pub struct CheckpointConfig {
     pub max_total: u64,
     /// How long a client may send nothing before it is given up.
     pub max_silence: Duration,
+    /// How long it may take for one file, however steadily it sends.
+    pub max_time: Duration,
 }
 
 impl CheckpointConfig {
-    /// Files of at most 2 GiB in `folder`, 50 GiB together, from clients that pause for at most a minute.
+    /// Files of at most 2 GiB in `folder`, 50 GiB together, from clients that pause for at most a minute and
+    /// take at most an hour.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), max_bytes: 2 << 30, max_total: 50 << 30, max_silence: Duration::from_secs(60) }
+        Self {
+            folder: folder.into(),
+            max_bytes: 2 << 30,
+            max_total: 50 << 30,
+            max_silence: Duration::from_secs(60),
+            max_time: Duration::from_secs(60 * 60),
+        }
     }
 }
 
@@ -50,8 +59,8 @@ pub(crate) enum ReceiveError {
     Full,
     /// The connection broke, or what came was no body.
     Interrupted,
-    /// Nothing came for too long.
-    Silent,
+    /// Nothing came for too long, or all of it took too long.
+    Slow,
     /// Our own folder or disk.
     Disk(io::Error),
 }
@@ -71,6 +80,11 @@ pub(crate) struct Received {
 impl CheckpointConfig {
     /// Writes a body to a temporary file. Whenever this ends early, even by being dropped, nothing is left.
     pub(crate) async fn receive(&self, body: Body) -> Result<Received, ReceiveError> {
+        let received = tokio::time::timeout(self.max_time, self.receive_all(body));
+        received.await.unwrap_or(Err(ReceiveError::Slow))
+    }
+
+    async fn receive_all(&self, body: Body) -> Result<Received, ReceiveError> {
         let announced = body.size_hint().lower();
         if announced > self.max_bytes {
             return Err(ReceiveError::TooLarge);
@@ -92,7 +106,7 @@ impl CheckpointConfig {
         let mut looked_at = 0;
         loop {
             let next = tokio::time::timeout(self.max_silence, stream.next());
-            let Some(bytes) = next.await.map_err(|_| ReceiveError::Silent)? else {
+            let Some(bytes) = next.await.map_err(|_| ReceiveError::Slow)? else {
                 break;
             };
             let bytes = bytes.map_err(|_| ReceiveError::Interrupted)?;

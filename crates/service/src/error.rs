@@ -78,7 +78,9 @@ impl IntoResponse for ApiError {
             ),
             Self::TooManyUploads => {
                 let text = "Too many uploads were asked for and not made. Try again later.";
-                answer(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text)
+                let mut response = answer(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text);
+                response.headers_mut().insert(RETRY_AFTER, number(60));
+                response
             }
             Self::Busy => {
                 let text = "The key service has too much to do. Try again.";

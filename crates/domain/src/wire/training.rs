@@ -30,7 +30,7 @@ pub struct EventReceipt {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadTicket {
-    /// Where to PUT the bytes, without further credentials, within the hour.
+    /// Where to PUT the bytes, without further credentials, beginning within the hour.
     pub upload_url: String,
     /// What `checkpoint_saved` hands back as `modelPath`.
     pub gcs_path: String,

@@ -16,7 +16,7 @@ use ulkeys_store::Feed;
 
 use bodies::{TrainingReport, UploadBody};
 
-use crate::auth::Caller;
+use crate::auth::{Caller, active_key};
 use crate::body::Raw;
 use crate::error::ApiError;
 use crate::openapi::{BadBody, NotFound};
@@ -110,7 +110,12 @@ pub(super) async fn ticket(
         save_at_once: request.run.is_none(),
         caller,
     };
-    let capability = state.uploads.issue(upload, state.now(), &mut SysRng).map_err(|error| match error {
+    let mut issued = state.uploads.issue(upload.clone(), state.now(), &mut SysRng);
+    if matches!(issued, Err(IssueError::TooMany)) {
+        forget_revoked(&state).await?;
+        issued = state.uploads.issue(upload, state.now(), &mut SysRng);
+    }
+    let capability = issued.map_err(|error| match error {
         IssueError::TooMany => ApiError::TooManyUploads,
         IssueError::NoRandomness => ApiError::NoRandomness,
     })?;
@@ -140,6 +145,19 @@ pub(super) async fn save_checkpoint(
 pub(super) fn model_url(state: &AppState, project: &Slug, slug: &Slug) -> String {
     let owner = Slug::of(&state.config.account.username, "user");
     format!("http://{}/{owner}/{project}/{slug}", state.address)
+}
+
+/// Makes room: permissions of keys that were revoked since would keep their places for the hour.
+async fn forget_revoked(state: &AppState) -> Result<(), ApiError> {
+    for caller in state.uploads.callers(state.now()) {
+        if let Caller::Key { key, hash } = caller {
+            match active_key(state, &hash).await {
+                Err(ApiError::Refused(_)) => state.uploads.forget(&key.id, state.now()),
+                other => drop(other?),
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn start_run(state: &AppState, target: Target, start: RunStart, feed: Feed) -> Result<StartedRun, ApiError> {

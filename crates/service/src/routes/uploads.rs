@@ -35,10 +35,11 @@ pub(super) async fn receive(
     body: Body,
 ) -> Result<StatusCode, ApiError> {
     let Path(capability) = capability.map_err(|_| ApiError::NotFound)?;
-    let (upload, attempt) = state.uploads.begin(&capability, state.now()).ok_or(ApiError::NotFound)?;
+    let limits = &state.config.checkpoints;
+    let begun = state.uploads.begin(&capability, state.now(), limits.max_time);
+    let (upload, attempt) = begun.ok_or(ApiError::NotFound)?;
     check_caller(&state, &upload.caller).await?;
 
-    let limits = &state.config.checkpoints;
     let received = tokio::select! {
         received = limits.receive(body) => received,
         () = attempt.cancelled() => Err(ReceiveError::Interrupted),
@@ -48,7 +49,7 @@ pub(super) async fn receive(
         ReceiveError::TooLarge => ApiError::FileTooLarge(limits.max_bytes),
         ReceiveError::Full => ApiError::FolderFull(limits.max_total),
         ReceiveError::Interrupted => ApiError::Invalid("body: did not arrive completely".to_owned()),
-        ReceiveError::Silent => ApiError::TooSlow,
+        ReceiveError::Slow => ApiError::TooSlow,
         ReceiveError::Disk(error) => ApiError::Io(error),
     })?;
     if received.size == 0 || upload.size.is_some_and(|size| size != received.size) {

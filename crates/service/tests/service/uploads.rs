@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::common::{TestService, read, text};
 use crate::training::{details, event, start};
-use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, HOST, ORIGIN};
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, HOST, ORIGIN, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -317,6 +317,33 @@ async fn an_interrupted_upload_leaves_nothing_and_can_be_tried_again() {
     assert_eq!(files(&service).len(), 1);
 }
 
+/// A byte now and then is no silence, but holds a place as long.
+#[tokio::test]
+async fn a_steady_trickle_ends_too() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let time = Duration::from_millis(600);
+    let service = TestService::start_with(folder, |config| config.checkpoints.max_time = time).await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    let ticket = ticket(&service, &key, &run).await;
+    let stream = TcpStream::connect(service.address).await.expect("connected");
+    let (mut answers, mut stream) = stream.into_split();
+    let path = path(&service, &ticket);
+    let head = format!("PUT {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n\r\n", service.address);
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let trickle = tokio::spawn(async move {
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mut answer = vec![0; 12];
+    answers.read_exact(&mut answer).await.expect("answered");
+    trickle.abort();
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 408");
+    gone(&service).await;
+    assert_eq!(put(&service, &ticket, "whole").await.status(), StatusCode::OK);
+}
+
 #[tokio::test]
 async fn an_announced_size_is_held_to() {
     let service = TestService::start().await;
@@ -365,8 +392,21 @@ async fn a_key_has_so_many_uploads_outstanding() {
         ticket(&service, &key, &run).await;
     }
     let body = json!({ "filename": "best.pt", "modelId": run["modelId"], "runId": run["runId"] });
-    let (status, answer) = ask(&service, &key, body).await;
+    let answer = service.bearer(&key, Method::POST, UPLOAD).json(&body).send().await.expect("answered");
+    assert_eq!(answer.headers()[RETRY_AFTER], "60");
+    let (status, answer) = read(answer).await;
     assert_eq!((status, &answer["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("RATE_LIMITED")));
-    let (_, other) = service.key("other", &["training"]).await;
-    ticket(&service, &other, &run).await;
+    // Fifteen others fill all places; when one of them is revoked, there is room again.
+    let mut last = String::new();
+    for _ in 0..15 {
+        let (id, other) = service.key("other", &["training"]).await;
+        for _ in 0..16 {
+            ticket(&service, &other, &run).await;
+        }
+        last = id;
+    }
+    let session = service.session.clone();
+    assert_eq!(ask(&service, &session, body).await.0, StatusCode::TOO_MANY_REQUESTS);
+    service.revoke(&last).await;
+    ticket(&service, &session, &run).await;
 }
