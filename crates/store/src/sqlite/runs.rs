@@ -28,7 +28,11 @@ impl RunStore for SqliteStore {
         self.blocking(move |inner| {
             let mut writer = lock(&inner.writer);
             let started = write::start_run(&mut writer, &new_model, &target, &start, &feed)?;
-            *inner.counts.write().unwrap_or_else(PoisonError::into_inner) = read::counts(&writer)?;
+            // The run is there: told of an error, its client would start another.
+            match read::counts(&writer) {
+                Ok(counts) => *inner.counts.write().unwrap_or_else(PoisonError::into_inner) = counts,
+                Err(error) => tracing::warn!(%error, "models are not counted until the next run starts"),
+            }
             Ok(started)
         })
         .await
