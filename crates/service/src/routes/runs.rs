@@ -1,5 +1,7 @@
 //! `/api/training/runs`: what is known of each run, its epochs, console and checkpoint, and stopping one.
 
+use std::io::ErrorKind;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -9,9 +11,10 @@ use axum::http::header::{
 };
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
+use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 use ulkeys_domain::KeyId;
-use ulkeys_domain::training::{Console, FileName, RunId};
+use ulkeys_domain::training::{Checkpoint, Console, FileName, RunId};
 use ulkeys_domain::wire::training::{CancelledRun, EpochList, TrainingRun, TrainingRunDetails, TrainingRunList};
 use utoipa::IntoParams;
 
@@ -174,8 +177,12 @@ pub(super) async fn checkpoint(
     State(state): State<AppState>,
     run: RunPath,
 ) -> Result<([(HeaderName, HeaderValue); 4], Body), ApiError> {
-    let checkpoint = state.store.saved_checkpoint(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
-    let (file, size) = state.config.checkpoints.open(&checkpoint.checkpoint_id).await.map_err(ApiError::Io)?;
+    let run = read_run(run)?;
+    let (checkpoint, file, size) = match open_checkpoint(&state, run).await {
+        // Replaced in between, with its file: there is a newer one.
+        Err(ApiError::Io(error)) if error.kind() == ErrorKind::NotFound => open_checkpoint(&state, run).await?,
+        opened => opened?,
+    };
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -183,6 +190,12 @@ pub(super) async fn checkpoint(
         (CONTENT_DISPOSITION, attachment(&checkpoint.filename)),
     ];
     Ok((headers, Body::from_stream(ReaderStream::new(file))))
+}
+
+async fn open_checkpoint(state: &AppState, run: RunId) -> Result<(Checkpoint, File, u64), ApiError> {
+    let checkpoint = state.store.saved_checkpoint(run).await?.ok_or(ApiError::NotFound)?;
+    let (file, size) = state.config.checkpoints.open(&checkpoint.checkpoint_id).await.map_err(ApiError::Io)?;
+    Ok((checkpoint, file, size))
 }
 
 /// Tells a run to stop
