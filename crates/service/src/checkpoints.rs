@@ -31,7 +31,7 @@ pub struct CheckpointConfig {
     pub max_bytes: u64,
     /// All files together, in bytes.
     pub max_total: u64,
-    /// How long a client may send nothing before it is given up.
+    /// How long a client may send nothing, or take nothing, before it is given up.
     pub max_silence: Duration,
     /// How long it may take for one file, however steadily it sends.
     pub max_time: Duration,

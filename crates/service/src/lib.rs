@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod checkpoints;
 mod connections;
+mod download;
 mod error;
 mod front;
 mod guard;

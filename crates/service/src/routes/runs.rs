@@ -12,7 +12,6 @@ use axum::http::header::{
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use tokio::fs::File;
-use tokio_util::io::ReaderStream;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{Checkpoint, Console, FileName, RunId};
 use ulkeys_domain::wire::training::{CancelledRun, EpochList, TrainingRun, TrainingRunDetails, TrainingRunList};
@@ -20,6 +19,8 @@ use utoipa::IntoParams;
 
 use super::query::{digits, number};
 use super::training::model_url;
+use crate::auth::Caller;
+use crate::download;
 use crate::error::ApiError;
 use crate::openapi::{BadRequest, NotFound};
 use crate::state::AppState;
@@ -175,6 +176,7 @@ pub(super) async fn console(State(state): State<AppState>, run: RunPath) -> Resu
 )]
 pub(super) async fn checkpoint(
     State(state): State<AppState>,
+    caller: Caller,
     run: RunPath,
 ) -> Result<([(HeaderName, HeaderValue); 4], Body), ApiError> {
     let run = read_run(run)?;
@@ -189,7 +191,7 @@ pub(super) async fn checkpoint(
         (CONTENT_LENGTH, HeaderValue::from(size)),
         (CONTENT_DISPOSITION, attachment(&checkpoint.filename)),
     ];
-    Ok((headers, Body::from_stream(ReaderStream::new(file))))
+    Ok((headers, download::body(state, caller, file)))
 }
 
 async fn open_checkpoint(state: &AppState, run: RunId) -> Result<(Checkpoint, File, u64), ApiError> {

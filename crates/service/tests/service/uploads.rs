@@ -344,6 +344,65 @@ async fn a_steady_trickle_ends_too() {
     assert_eq!(put(&service, &ticket, "whole").await.status(), StatusCode::OK);
 }
 
+/// More than the buffers between the service and its reader hold.
+const LONG: usize = 32 << 20;
+
+async fn begin_long_download(service: &TestService, key: &str) -> TcpStream {
+    let run = start(service, key, "exp1").await;
+    let ticket = ticket(service, key, &run).await;
+    assert_eq!(put(service, &ticket, vec![7; LONG]).await.status(), StatusCode::OK);
+    assert_eq!(save(service, key, &run, &ticket).await.0, StatusCode::OK);
+    let mut stream = TcpStream::connect(service.address).await.expect("connected");
+    let path = format!("/api/training/runs/{}/checkpoint", run["runId"]);
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\r\n", service.address);
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer).await.expect("answered");
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 200");
+    stream
+}
+
+/// Whether this process, of which the service is a part, has a file of that folder open.
+fn is_open(service: &TestService) -> bool {
+    let folder = service.folder.path().join("checkpoints");
+    let open = std::fs::read_dir("/proc/self/fd").expect("Linux").flatten();
+    open.filter_map(|entry| entry.path().read_link().ok()).any(|target| target.starts_with(&folder))
+}
+
+#[tokio::test]
+async fn a_reader_who_stalls_is_given_up() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let silence = Duration::from_millis(500);
+    let service = TestService::start_with(folder, |config| config.checkpoints.max_silence = silence).await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let mut stream = begin_long_download(&service, &key).await;
+    assert!(is_open(&service));
+    for _ in 0..100 {
+        if !is_open(&service) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!is_open(&service), "the file is held open");
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(rest.len() < LONG);
+}
+
+#[tokio::test]
+async fn a_download_ends_with_its_key() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.key("trainer", &["training"]).await;
+    let mut stream = begin_long_download(&service, &key).await;
+    service.revoke(&key_id).await;
+    // The key is looked at every ten seconds.
+    tokio::time::sleep(Duration::from_millis(10_500)).await;
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(rest.len() < LONG, "all of it was sent");
+    assert!(!is_open(&service));
+}
+
 #[tokio::test]
 async fn an_announced_size_is_held_to() {
     let service = TestService::start().await;
