@@ -4,7 +4,7 @@ use futures_util::{Stream, TryStreamExt as _};
 use reqwest::Method;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{Console, RunId};
-use ulkeys_domain::wire::training::{CancelledRun, TrainingRunDetails, TrainingRunList};
+use ulkeys_domain::wire::training::{CancelledRun, EpochList, TrainingRunDetails, TrainingRunList};
 
 use crate::{Client, ClientError, refusal};
 
@@ -32,12 +32,23 @@ impl Client {
         self.repeatable(|| self.request(Method::GET, "/api/training/runs").query(&query)).await
     }
 
-    /// Everything about a run but its console.
+    /// Everything about a run but its console and the load of its machine at each epoch.
     ///
     /// # Errors
     /// [`ClientError`], after repeating a call that found nobody.
     pub async fn run(&self, run: RunId) -> Result<TrainingRunDetails, ClientError> {
         self.repeatable(|| self.request(Method::GET, &format!("/api/training/runs/{run}"))).await
+    }
+
+    /// At most `limit` (1 to 200) epochs of a run with the load of its machine: those after `after`, which is the
+    /// `next_after` of the page before.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<EpochList, ClientError> {
+        let query: Vec<_> = after.map(|after| ("after", after)).into_iter().chain([("limit", limit)]).collect();
+        let path = format!("/api/training/runs/{run}/epochs");
+        self.repeatable(|| self.request(Method::GET, &path).query(&query)).await
     }
 
     /// The console output of a run, as far as it is kept.

@@ -17,7 +17,8 @@ pub use event::{Change, ConsolePart, Ending, EpochEnd, Event, Report, RunStart, 
 pub use fields::FieldError;
 pub use id::{CheckpointId, ModelId, RunId};
 pub use record::{
-    Checkpoint, CheckpointState, Console, ConsoleChunk, Epoch, RunDetails, RunStatus, RunSummary, StartedRun,
+    Checkpoint, CheckpointState, Console, ConsoleChunk, Epoch, EpochDetails, RunDetails, RunStatus, RunSummary,
+    StartedRun,
 };
 pub use slug::Slug;
 pub use upload::{FileName, FileNameError, UploadRequest};

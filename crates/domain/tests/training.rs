@@ -112,6 +112,24 @@ fn each_wrong_field_is_named_and_its_content_is_not_repeated() {
     assert_eq!(parse(&json!([])), Err("body: must be a JSON object".into()));
 }
 
+/// A number can take three bytes in a report and 24 as it is kept; a control character takes six.
+#[test]
+fn a_value_is_as_large_as_what_is_kept_of_it() {
+    for value in [json!("x".repeat(8_190)), json!(vec![0.123_456_789_012_345_67; 400]), json!("\u{1}".repeat(1_365))] {
+        let Ok(Event::Change(Change::Epoch(epoch))) = event("epoch_end", json!({"epoch": 0, "system": value})) else {
+            panic!("understood")
+        };
+        assert!(epoch.system.is_some_and(|system| system.to_string().len() <= 8_192));
+    }
+    for value in [json!("x".repeat(8_191)), json!(vec![-1e-300; 1_200]), json!("\u{1}".repeat(1_366))] {
+        let error = event("epoch_end", json!({"epoch": 0, "system": value})).err();
+        assert_eq!(error.as_deref(), Some("data.system: is too large"));
+    }
+    let grows = format!("[{}]", vec!["1e15"; 1_000].join(","));
+    let body = format!(r#"{{"modelId": "m", "event": "epoch_end", "data": {{"epoch": 0, "system": {grows}}}}}"#);
+    assert!(Report::parse(body.as_bytes()).is_err(), "it would be kept in 18 bytes a number");
+}
+
 #[test]
 fn nesting_is_bounded() {
     let nested = |depth: usize| (0..depth).fold(json!(0), |inner, _| json!([inner]));

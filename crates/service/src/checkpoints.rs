@@ -3,11 +3,12 @@
 //! A file appears under its identifier when all of it is on the disk, and not before. What does not get that far has a
 //! temporary name and is removed: when its request ends, or, after a kill, at the next start.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use futures_util::StreamExt as _;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
@@ -18,6 +19,9 @@ use ulkeys_store::RunStore;
 const UNFINISHED: &str = ".incoming-";
 const UNFINISHED_END: &str = ".part";
 
+/// After so many bytes, a request that receives a file looks again at how much room the others have left.
+const LOOK: u64 = 16 << 20;
+
 /// Where checkpoints are kept, and what is accepted.
 #[derive(Debug, Clone)]
 pub struct CheckpointConfig {
@@ -25,14 +29,25 @@ pub struct CheckpointConfig {
     pub folder: PathBuf,
     /// The largest file, in bytes.
     pub max_bytes: u64,
-    /// How long a client may send nothing before it is given up.
+    /// All files together, in bytes.
+    pub max_total: u64,
+    /// How long a client may send nothing, or take nothing, before it is given up.
     pub max_silence: Duration,
+    /// How long it may take for one file, however steadily it sends.
+    pub max_time: Duration,
 }
 
 impl CheckpointConfig {
-    /// Files of at most 2 GiB in `folder`, from clients that pause for at most a minute.
+    /// Files of at most 2 GiB in `folder`, 50 GiB together, from clients that pause for at most a minute and
+    /// take at most an hour.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), max_bytes: 2 << 30, max_silence: Duration::from_secs(60) }
+        Self {
+            folder: folder.into(),
+            max_bytes: 2 << 30,
+            max_total: 50 << 30,
+            max_silence: Duration::from_secs(60),
+            max_time: Duration::from_secs(60 * 60),
+        }
     }
 }
 
@@ -40,10 +55,12 @@ impl CheckpointConfig {
 pub(crate) enum ReceiveError {
     /// More bytes than are accepted.
     TooLarge,
+    /// No room for it beside the other files.
+    Full,
     /// The connection broke, or what came was no body.
     Interrupted,
-    /// Nothing came for too long.
-    Silent,
+    /// Nothing came for too long, or all of it took too long.
+    Slow,
     /// Our own folder or disk.
     Disk(io::Error),
 }
@@ -63,6 +80,15 @@ pub(crate) struct Received {
 impl CheckpointConfig {
     /// Writes a body to a temporary file. Whenever this ends early, even by being dropped, nothing is left.
     pub(crate) async fn receive(&self, body: Body) -> Result<Received, ReceiveError> {
+        let received = tokio::time::timeout(self.max_time, self.receive_all(body));
+        received.await.unwrap_or(Err(ReceiveError::Slow))
+    }
+
+    async fn receive_all(&self, body: Body) -> Result<Received, ReceiveError> {
+        let announced = body.size_hint().lower();
+        if announced > self.max_bytes {
+            return Err(ReceiveError::TooLarge);
+        }
         let config = self.clone();
         let file = blocking(move || {
             make_private(&config.folder)?;
@@ -73,9 +99,14 @@ impl CheckpointConfig {
         let mut writer = tokio::fs::File::from_std(file.as_file().try_clone()?);
         let mut stream = body.into_data_stream();
         let mut size = 0;
+        let mut room = self.room().await?;
+        if announced > room {
+            return Err(ReceiveError::Full);
+        }
+        let mut looked_at = 0;
         loop {
             let next = tokio::time::timeout(self.max_silence, stream.next());
-            let Some(bytes) = next.await.map_err(|_| ReceiveError::Silent)? else {
+            let Some(bytes) = next.await.map_err(|_| ReceiveError::Slow)? else {
                 break;
             };
             let bytes = bytes.map_err(|_| ReceiveError::Interrupted)?;
@@ -83,11 +114,34 @@ impl CheckpointConfig {
             if size > self.max_bytes {
                 return Err(ReceiveError::TooLarge);
             }
+            if size > looked_at + room.min(LOOK) {
+                // What was written counts among the files.
+                writer.flush().await?;
+                looked_at = size - bytes.len() as u64;
+                room = self.room().await?;
+                if bytes.len() as u64 > room {
+                    return Err(ReceiveError::Full);
+                }
+            }
             writer.write_all(&bytes).await?;
         }
         // Also brings an error of the last write, which happens behind its call.
         writer.flush().await?;
         Ok(Received { file, size })
+    }
+
+    /// How many bytes there is room for beside all files, also those that are arriving.
+    async fn room(&self) -> io::Result<u64> {
+        let folder = self.folder.clone();
+        let used = blocking(move || {
+            let sizes = folder.read_dir()?.map(|entry| match entry?.metadata() {
+                // Gone meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+                metadata => Ok(metadata?.len()),
+            });
+            sizes.sum::<io::Result<u64>>()
+        });
+        Ok(self.max_total.saturating_sub(used.await?))
     }
 
     /// Puts a file where it belongs. When this returns, it survives a loss of power.
@@ -122,8 +176,8 @@ impl CheckpointConfig {
     /// Makes the folder, and removes what a kill left in it: unfinished files, and those that the store does not know.
     /// A problem is logged and no more: keys are served without checkpoints, too.
     pub(crate) async fn tidy(&self, store: &dyn RunStore) {
-        let known = match store.checkpoints_with_file().await {
-            Ok(known) => known,
+        let known: HashSet<_> = match store.checkpoints_with_file().await {
+            Ok(known) => known.into_iter().collect(),
             Err(error) => return tracing::error!(%error, "the checkpoints are not known"),
         };
         let folder = self.folder.clone();

@@ -23,10 +23,14 @@ pub(crate) enum ApiError {
     TooLarge,
     /// An uploaded file has more bytes than this.
     FileTooLarge(u64),
+    /// The uploaded files together would have more bytes than this.
+    FolderFull(u64),
     /// A client that was to send a body did not do so in time.
     TooSlow,
     /// Too many uploads were asked for and not made.
     TooManyUploads,
+    /// Others have their turn for too long.
+    Busy,
     NotFound,
     MethodNotAllowed,
     Store(StoreError),
@@ -63,6 +67,10 @@ impl IntoResponse for ApiError {
                 let text = format!("The file is too large: at most {max} bytes are accepted");
                 answer(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, text)
             }
+            Self::FolderFull(max) => {
+                let text = format!("There is no room for the file: all checkpoints together may have {max} bytes");
+                answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::InternalError, text)
+            }
             Self::TooSlow => answer(
                 StatusCode::REQUEST_TIMEOUT,
                 ErrorCode::ValidationError,
@@ -70,7 +78,15 @@ impl IntoResponse for ApiError {
             ),
             Self::TooManyUploads => {
                 let text = "Too many uploads were asked for and not made. Try again later.";
-                answer(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text)
+                let mut response = answer(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text);
+                response.headers_mut().insert(RETRY_AFTER, number(60));
+                response
+            }
+            Self::Busy => {
+                let text = "The key service has too much to do. Try again.";
+                let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text);
+                response.headers_mut().insert(RETRY_AFTER, number(1));
+                response
             }
             Self::NotFound => answer(StatusCode::NOT_FOUND, ErrorCode::NotFound, "Not found"),
             Self::MethodNotAllowed => {

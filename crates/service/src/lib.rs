@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod checkpoints;
 mod connections;
+mod download;
 mod error;
 mod front;
 mod guard;
@@ -22,6 +23,7 @@ mod session;
 mod state;
 #[cfg(test)]
 mod testing;
+mod turns;
 mod uploads;
 mod uses;
 

@@ -43,6 +43,7 @@ fn documented() -> (Router<AppState>, OpenApi) {
         .routes(routes!(training::ticket))
         .routes(routes!(runs::list))
         .routes(routes!(runs::details))
+        .routes(routes!(runs::epochs))
         .routes(routes!(runs::console))
         .routes(routes!(runs::checkpoint))
         .routes(routes!(runs::cancel))

@@ -14,6 +14,7 @@ use crate::SessionToken;
 use crate::checkpoints::CheckpointConfig;
 use crate::limits::KeyLimits;
 use crate::metrics::Metrics;
+use crate::turns::AllTurns;
 use crate::uploads::Uploads;
 use crate::uses::Uses;
 
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) limits: KeyLimits,
     pub(crate) metrics: Metrics,
     pub(crate) uploads: Uploads,
+    pub(crate) turns: AllTurns,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -72,8 +74,9 @@ impl AppState {
     pub(crate) fn new(store: Arc<dyn Store>, config: Config, address: SocketAddr, shutdown: CancellationToken) -> Self {
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let limits = KeyLimits::new(config.limits.clone());
-        let (uses, metrics, uploads) = (Uses::default(), Metrics::new(), Uploads::default());
-        Self(Arc::new(Shared { store, config, address, uses, limits, metrics, uploads, events, shutdown }))
+        let (uses, metrics, uploads, turns) =
+            (Uses::default(), Metrics::new(), Uploads::default(), AllTurns::default());
+        Self(Arc::new(Shared { store, config, address, uses, limits, metrics, uploads, turns, events, shutdown }))
     }
 }
 

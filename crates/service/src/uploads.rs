@@ -1,17 +1,18 @@
 //! Permissions to upload one file: unguessable addresses that need no other credential, in memory only.
 //!
 //! Each is for one checkpoint of one run, lasts an hour, and is gone once a file has arrived; until then the same client may
-//! try again. Only the SHA-256 of each is held. A restart forgets them all.
+//! try again. An attempt that has begun within the hour may still succeed after it. Only the SHA-256 of each is held. A restart forgets them all.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rand::TryCryptoRng;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
-use ulkeys_domain::Timestamp;
 use ulkeys_domain::secret::write_hex;
 use ulkeys_domain::training::{CheckpointId, FileName, RunId};
+use ulkeys_domain::{KeyId, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::auth::Caller;
@@ -19,6 +20,8 @@ use crate::auth::Caller;
 const RANDOM_BYTES: usize = 32;
 /// How long a permission lasts, in milliseconds.
 const LIFETIME: i64 = 60 * 60 * 1000;
+/// How much longer an attempt may succeed than its client may send: the file is still to be put in its place.
+const GRACE: i64 = 60 * 1000;
 /// How many may be outstanding, in all and for one caller: an abandoned one occupies a place for an hour.
 const MAX: usize = 256;
 const MAX_EACH: usize = 16;
@@ -50,7 +53,10 @@ pub(crate) struct Uploads(Mutex<HashMap<Digest, Outstanding>>);
 
 struct Outstanding {
     upload: Upload,
+    /// From then on, no attempt may begin.
     expires: i64,
+    /// Until then, an attempt that has begun may succeed.
+    attempt_ends: i64,
     /// The request that is sending, if one is.
     attempt: CancellationToken,
 }
@@ -74,16 +80,17 @@ impl Uploads {
             return Err(IssueError::TooMany);
         }
         let expires = now.as_millis().saturating_add(LIFETIME);
-        let fresh = Outstanding { upload, expires, attempt: CancellationToken::new() };
+        let fresh = Outstanding { upload, expires, attempt_ends: expires, attempt: CancellationToken::new() };
         outstanding.insert(Sha256::digest(digits.as_slice()).into(), fresh);
         Ok(Zeroizing::new(digits.iter().copied().map(char::from).collect()))
     }
 
-    /// Begins an attempt with the permission `text`, if there is one. An attempt before it that still seems to be sending
+    /// Begins an attempt with the permission `text`, if there is one, that may send for as long as `max_time`. An attempt before it that still seems to be sending
     /// is a broken connection that we have not noticed yet: its token is cancelled.
-    pub(crate) fn begin(&self, text: &str, now: Timestamp) -> Option<(Upload, CancellationToken)> {
+    pub(crate) fn begin(&self, text: &str, now: Timestamp, max_time: Duration) -> Option<(Upload, CancellationToken)> {
         let mut outstanding = self.outstanding(now);
-        let found = outstanding.get_mut(&digest(text))?;
+        let found = outstanding.get_mut(&digest(text)).filter(|found| found.expires > now.as_millis())?;
+        found.attempt_ends = now.saturating_add(max_time).as_millis().saturating_add(GRACE);
         found.attempt.cancel();
         found.attempt = CancellationToken::new();
         Some((found.upload.clone(), found.attempt.clone()))
@@ -104,14 +111,27 @@ impl Uploads {
     /// Makes a permission valid again whose file could not be kept.
     pub(crate) fn give_back(&self, text: &str, upload: Upload, now: Timestamp) {
         let expires = now.as_millis().saturating_add(LIFETIME);
-        let again = Outstanding { upload, expires, attempt: CancellationToken::new() };
+        let again = Outstanding { upload, expires, attempt_ends: expires, attempt: CancellationToken::new() };
         self.outstanding(now).insert(digest(text), again);
     }
 
-    /// Those that have not expired.
+    /// Whose permissions are outstanding, each caller once.
+    pub(crate) fn callers(&self, now: Timestamp) -> Vec<Caller> {
+        let outstanding = self.outstanding(now);
+        let callers: HashMap<_, _> =
+            outstanding.values().map(|other| (other.upload.caller.key_id(), &other.upload.caller)).collect();
+        callers.into_values().cloned().collect()
+    }
+
+    /// Forgets what was permitted to a key that is revoked now.
+    pub(crate) fn forget(&self, key: &KeyId, now: Timestamp) {
+        self.outstanding(now).retain(|_, other| other.upload.caller.key_id() != Some(key));
+    }
+
+    /// Those that have not expired, and those that an attempt is still made with.
     fn outstanding(&self, now: Timestamp) -> MutexGuard<'_, HashMap<Digest, Outstanding>> {
         let mut outstanding = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        outstanding.retain(|_, upload| upload.expires > now.as_millis());
+        outstanding.retain(|_, upload| upload.expires.max(upload.attempt_ends) > now.as_millis());
         outstanding
     }
 }
@@ -124,7 +144,7 @@ fn digest(text: &str) -> Digest {
 mod tests {
     use super::*;
     use rand::rngs::SysRng;
-    use ulkeys_domain::{KeyId, KeyName, KnownKey, Scope, Scopes, Secret};
+    use ulkeys_domain::{KeyName, KnownKey, Scope, Scopes, Secret};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")
@@ -156,30 +176,64 @@ mod tests {
         uploads.issue(upload(Caller::Session), at(now), &mut SysRng).ok().expect("a place")
     }
 
+    const MAX_TIME: Duration = Duration::from_secs(60);
+
+    fn begin(uploads: &Uploads, text: &str, now: i64) -> Option<(Upload, CancellationToken)> {
+        uploads.begin(text, at(now), MAX_TIME)
+    }
+
     #[test]
     fn a_permission_is_good_until_it_is_used_up() {
         let uploads = Uploads::default();
         let text = issue(&uploads, 0);
         assert_eq!(text.len(), 64);
-        let (_, first) = uploads.begin(&text, at(1)).expect("outstanding");
-        let (_, second) = uploads.begin(&text, at(2)).expect("still outstanding");
+        let (_, first) = begin(&uploads, &text, 1).expect("outstanding");
+        let (_, second) = begin(&uploads, &text, 2).expect("still outstanding");
         assert!(first.is_cancelled() && !second.is_cancelled());
         assert!(!uploads.use_up(&text, &first, at(3)), "another attempt has begun");
         assert!(uploads.use_up(&text, &second, at(3)));
         assert!(!uploads.use_up(&text, &second, at(3)));
-        assert!(uploads.begin(&text, at(4)).is_none());
+        assert!(begin(&uploads, &text, 4).is_none());
         uploads.give_back(&text, upload(Caller::Session), at(5));
-        assert!(uploads.begin(&text, at(6)).is_some());
+        assert!(begin(&uploads, &text, 6).is_some());
     }
 
     #[test]
     fn a_permission_lasts_an_hour() {
         let uploads = Uploads::default();
         let text = issue(&uploads, 0);
-        assert!(uploads.begin(&text, at(LIFETIME - 1)).is_some());
-        assert!(uploads.begin(&text, at(LIFETIME)).is_none());
-        assert!(uploads.begin(&text, at(0)).is_none(), "it is forgotten");
-        assert!(uploads.begin("", at(0)).is_none());
+        assert!(begin(&uploads, &text, LIFETIME - 1).is_some());
+        assert!(begin(&uploads, &text, LIFETIME).is_none());
+        let unused = issue(&uploads, 0);
+        assert!(begin(&uploads, &unused, LIFETIME).is_none());
+        assert!(begin(&uploads, &unused, 0).is_none(), "it is forgotten");
+        assert!(begin(&uploads, "", 0).is_none());
+    }
+
+    #[test]
+    fn an_attempt_that_has_begun_in_time_may_succeed_later() {
+        let uploads = Uploads::default();
+        let last = LIFETIME - 1;
+        let ends = last + 60_000 + GRACE;
+        for (done, succeeds) in [(last, true), (LIFETIME + 59_000, true), (ends - 1, true), (ends, false)] {
+            let text = issue(&uploads, 0);
+            let (_, attempt) = begin(&uploads, &text, last).expect("outstanding");
+            assert!(done <= last || begin(&uploads, &text, LIFETIME).is_none(), "no other attempt may begin");
+            assert_eq!(uploads.use_up(&text, &attempt, at(done)), succeeds, "{done}");
+        }
+    }
+
+    #[test]
+    fn a_revoked_key_keeps_no_place() {
+        let uploads = Uploads::default();
+        let (one, two) = (holder(), holder());
+        for caller in [&one, &one, &two] {
+            assert!(uploads.issue(upload(caller.clone()), at(0), &mut SysRng).is_ok());
+        }
+        assert_eq!(uploads.callers(at(0)).len(), 2);
+        uploads.forget(one.key_id().expect("a key"), at(0));
+        let left: Vec<_> = uploads.callers(at(0)).iter().map(|caller| caller.key_id().copied()).collect();
+        assert_eq!(left, [two.key_id().copied()]);
     }
 
     #[test]

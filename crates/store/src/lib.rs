@@ -15,7 +15,7 @@ use ulkeys_domain::wire::{ActivityPage, KeyUsage};
 use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
 
 pub use error::StoreError;
-pub use runs::{Feed, MAX_CONSOLE_BYTES, RunStore};
+pub use runs::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED, RunStore};
 pub use sqlite::SqliteStore;
 pub use uses::{MILLIS_PER_HOUR, Origin, Refusals, SourceUse, UseBatch, UseCount};
 

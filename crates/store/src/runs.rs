@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use ulkeys_domain::training::{
-    Change, Checkpoint, CheckpointId, Console, ModelId, RunDetails, RunId, RunStart, RunStatus, RunSummary, StartedRun,
-    Target,
+    Change, Checkpoint, CheckpointId, Console, EpochDetails, ModelId, RunDetails, RunId, RunStart, RunStatus,
+    RunSummary, StartedRun, Target,
 };
 use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
@@ -15,6 +15,14 @@ use crate::Result;
 
 /// The most console output that is kept of a run, in bytes; each piece counts 64 more. The oldest is dropped first.
 pub const MAX_CONSOLE_BYTES: u32 = 1024 * 1024;
+
+/// The most that is kept of a run's epochs, in bytes of metrics and samples of load. What comes later has no metrics.
+/// Samples may fill half of it: many metrics fit when there is no more room for samples. A thousand epochs of a real run
+/// take one or two MiB.
+pub const MAX_EPOCH_BYTES: u32 = 16 * 1024 * 1024;
+
+/// The most uploads of a run that wait for its word to become its checkpoint. A newer one replaces the oldest.
+pub const MAX_UNCONFIRMED: u32 = 2;
 
 /// Who reports something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +61,12 @@ pub trait RunStore: Send + Sync + 'static {
     /// Tells a running run to stop; one that has ended stays as it is. `None` when there is no such run.
     async fn cancel_run(&self, run: RunId, at: Timestamp) -> Result<Option<RunStatus>>;
 
-    /// Adds a checkpoint whose file is complete.
+    /// Adds a checkpoint whose file is complete, and answers which uploads it replaces, as the run never confirmed them and
+    /// has more than [`MAX_UNCONFIRMED`]: their files can go.
     ///
     /// # Errors
     /// Also when there is no such run, or the identifier is there already.
-    async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<()>;
+    async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<Vec<CheckpointId>>;
 
     /// Makes an upload the checkpoint of its run, and answers which earlier ones it replaces: their files can go. For a
     /// replaced one nothing changes. `None` when the run has no such checkpoint.
@@ -74,6 +83,9 @@ pub trait RunStore: Send + Sync + 'static {
 
     /// Everything about a run but its console.
     async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>>;
+
+    /// At most `limit` epochs of a run, by number: those after `after`, if it is given. `None` when there is no such run.
+    async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<Option<Vec<EpochDetails>>>;
 
     /// The console output of a run.
     async fn run_console(&self, run: RunId) -> Result<Option<Console>>;

@@ -9,7 +9,7 @@ use ulkeys_domain::training::{
     RunStart, RunStatus, Slug, StartedRun, Target,
 };
 use ulkeys_domain::{KeyId, Timestamp};
-use ulkeys_store::{Feed, MAX_CONSOLE_BYTES, RunStore, SqliteStore};
+use ulkeys_store::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, RunStore, SqliteStore};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).expect("in range")
@@ -114,6 +114,69 @@ async fn epochs_are_kept_once_whatever_their_order(store: &dyn RunStore) {
     assert_eq!(details.summary.last_event_at, at(6));
 }
 
+async fn epochs_come_in_pages_with_the_load_of_the_machine(store: &dyn RunStore) {
+    let run = start(store, "exp1", app(1)).await.run_id;
+    let other = start(store, "other", app(1)).await.run_id;
+    for number in [0, 1, 2, 5] {
+        let system = Some(json!({ "cpu": number }));
+        let end = EpochEnd { epoch: number, system, ..EpochEnd::default() };
+        store.record_change(run, Change::Epoch(end), app(2)).await.expect("kept");
+    }
+    let page = async |after, limit| {
+        let epochs = store.run_epochs(run, after, limit).await.expect("read").expect("there");
+        assert!(epochs.iter().all(|epoch| epoch.system == Some(json!({ "cpu": epoch.epoch.epoch }))));
+        epochs.into_iter().map(|epoch| epoch.epoch.epoch).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 2).await, [0, 1]);
+    assert_eq!(page(Some(1), 2).await, [2, 5]);
+    assert_eq!(page(Some(0), 9).await, [1, 2, 5]);
+    assert!(page(Some(5), 2).await.is_empty());
+    assert_eq!(store.run_epochs(other, None, 9).await.expect("read"), Some(Vec::new()));
+    assert_eq!(store.run_epochs(RunId::new(99).expect("positive"), None, 9).await.expect("read"), None);
+}
+
+/// What a hostile process can send with an epoch, some hundred times: samples are left out first, then metrics, too.
+async fn the_epochs_of_a_run_are_bounded(store: &dyn RunStore) {
+    let run = start(store, "exp1", app(1)).await.run_id;
+    let other = start(store, "other", app(1)).await.run_id;
+    let large = |epoch: u32| {
+        let metrics = BTreeMap::from([("m".repeat(500_000), Some(0.5))]);
+        Change::Epoch(EpochEnd { epoch, metrics, system: Some(json!("s".repeat(500_000))), ..EpochEnd::default() })
+    };
+    for number in 0..40 {
+        store.record_change(run, large(number), app(2)).await.expect("kept");
+    }
+    store.record_change(run, large(3), app(2)).await.expect("kept");
+    let kept = store.run_epochs(run, None, 100).await.expect("read").expect("there");
+    let has_metrics: Vec<_> = kept.iter().map(|epoch| !epoch.epoch.metrics.is_empty()).collect();
+    let with_system = kept.iter().filter(|epoch| epoch.system.is_some()).count();
+    let with_metrics = has_metrics.iter().filter(|has| **has).count();
+    assert_eq!((kept.len(), with_metrics), (40, 25), "{has_metrics:?}");
+    assert_eq!(with_system, 7, "what is reported once more goes without");
+    assert!(has_metrics.is_sorted_by(|a, b| a >= b), "the first ones");
+    assert!((with_metrics + with_system) * 500_000 <= MAX_EPOCH_BYTES as usize);
+    store.record_change(other, large(0), app(2)).await.expect("kept");
+    assert!(
+        store.run_epochs(other, None, 1).await.expect("read").expect("there")[0].system.is_some(),
+        "each run alone"
+    );
+}
+
+async fn a_real_run_of_two_thousand_epochs_is_kept_whole(store: &dyn RunStore) {
+    let run = start(store, "exp1", app(1)).await.run_id;
+    let metrics: BTreeMap<_, _> =
+        (0..15).map(|n| (format!("metrics/name-of-one-{n:02}"), Some(0.123_456_789))).collect();
+    let gpu = json!({"memUsed": 20.25, "memTotal": 24.5, "util": 97, "temp": 71, "name": "NVIDIA GeForce RTX 4090"});
+    let system = json!({"cpu": 31.5, "ram": 44.1, "disk": {"read": 1.5, "write": 2.5}, "gpus": {"0": gpu, "1": gpu}});
+    for epoch in 0..2_000 {
+        let end = EpochEnd { epoch, metrics: metrics.clone(), system: Some(system.clone()), ..EpochEnd::default() };
+        store.record_change(run, Change::Epoch(end), app(2)).await.expect("kept");
+    }
+    let kept = store.run_epochs(run, None, 3_000).await.expect("read").expect("there");
+    assert_eq!(kept.len(), 2_000);
+    assert!(kept.iter().all(|epoch| epoch.epoch.metrics == metrics && epoch.system.as_ref() == Some(&system)));
+}
+
 async fn what_a_run_reports_of_itself_is_kept(store: &dyn RunStore) {
     let target = named("project", "exp1");
     let begin = RunStart {
@@ -210,8 +273,8 @@ async fn a_saved_checkpoint_replaces_those_before_it(store: &dyn RunStore) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
     let [first, second, third, strange] = [2, 3, 4, 5].map(|millis| checkpoint(&one, millis));
-    for upload in [&first, &second, &third] {
-        store.add_checkpoint(run, upload.clone()).await.expect("kept");
+    for upload in [&first, &second] {
+        assert_eq!(store.add_checkpoint(run, upload.clone()).await.expect("kept"), []);
     }
     store.add_checkpoint(other, strange.clone()).await.expect("kept");
     assert!(store.add_checkpoint(run, first.clone()).await.is_err(), "the same again");
@@ -225,6 +288,7 @@ async fn a_saved_checkpoint_replaces_those_before_it(store: &dyn RunStore) {
         store.save_checkpoint(run, upload.checkpoint_id.clone(), by(&one, 9)).await.expect("kept")
     };
     assert_eq!(save(&second).await, Some(vec![first.checkpoint_id.clone()]));
+    assert_eq!(store.add_checkpoint(run, third.clone()).await.expect("kept"), []);
     assert_eq!(save(&second).await, Some(vec![]), "a repeated report");
     assert_eq!(save(&first).await, Some(vec![]), "a late report");
     assert_eq!(save(&strange).await, None, "another run's");
@@ -244,6 +308,30 @@ async fn a_saved_checkpoint_replaces_those_before_it(store: &dyn RunStore) {
     assert_eq!(details.summary.key_ids, [one], "who saves a checkpoint feeds the run");
     let mut files = store.checkpoints_with_file().await.expect("read");
     let mut expected = [second, third, strange].map(|upload| upload.checkpoint_id);
+    files.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    expected.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    assert_eq!(files, expected);
+}
+
+async fn two_uploads_of_a_run_may_wait_to_be_confirmed(store: &dyn RunStore) {
+    let one = key();
+    let run = start(store, "exp1", app(1)).await.run_id;
+    let other = start(store, "other", app(1)).await.run_id;
+    let uploads: Vec<_> = (0..5).map(|millis| checkpoint(&one, millis)).collect();
+    let ids: Vec<_> = uploads.iter().map(|upload| upload.checkpoint_id.clone()).collect();
+    let add = async |number: usize| store.add_checkpoint(run, uploads[number].clone()).await.expect("kept");
+    let elsewhere = checkpoint(&one, 1);
+    store.add_checkpoint(other, elsewhere.clone()).await.expect("kept");
+    assert_eq!(add(0).await, []);
+    store.save_checkpoint(run, ids[0].clone(), by(&one, 9)).await.expect("kept");
+    assert_eq!((add(1).await, add(2).await), (vec![], vec![]));
+    assert_eq!(add(3).await, [ids[1].clone()], "the oldest that waits, not the one that is saved");
+    assert_eq!(add(4).await, [ids[2].clone()]);
+    let late = store.save_checkpoint(run, ids[1].clone(), by(&one, 9)).await.expect("kept");
+    assert_eq!(late, Some(vec![]), "its file is gone: nothing changes");
+    assert_eq!(store.saved_checkpoint(run).await.expect("read").map(|saved| saved.checkpoint_id), Some(ids[0].clone()));
+    let mut files = store.checkpoints_with_file().await.expect("read");
+    let mut expected = vec![ids[0].clone(), ids[3].clone(), ids[4].clone(), elsewhere.checkpoint_id];
     files.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     expected.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     assert_eq!(files, expected);
@@ -316,10 +404,14 @@ cases!(
     projects_and_models_are_counted,
     resuming_makes_another_run_of_the_same_model,
     epochs_are_kept_once_whatever_their_order,
+    epochs_come_in_pages_with_the_load_of_the_machine,
+    the_epochs_of_a_run_are_bounded,
+    a_real_run_of_two_thousand_epochs_is_kept_whole,
     what_a_run_reports_of_itself_is_kept,
     the_first_ending_stays,
     the_console_is_in_order_and_bounded,
     a_saved_checkpoint_replaces_those_before_it,
+    two_uploads_of_a_run_may_wait_to_be_confirmed,
     the_list_is_newest_first_in_pages_and_by_key,
     nothing_is_recorded_for_a_run_that_is_not_there,
     parallel_events_and_starts_all_count,

@@ -1,5 +1,7 @@
 //! Reading fields of an untrusted JSON object: each with its bound, and errors that name the field and never its content.
 
+use std::io::{ErrorKind, Write};
+
 use serde_json::{Map, Value};
 
 use crate::secret;
@@ -102,7 +104,7 @@ impl Fields {
         }
     }
 
-    /// Any value, kept as it came but for keys in its texts; about `max` bytes, at most [`MAX_DEPTH`] deep.
+    /// Any value, kept as it came but for keys in its texts; at most `max` bytes as JSON, and [`MAX_DEPTH`] deep.
     pub(super) fn json(&mut self, path: &'static str, max: usize) -> Result<Option<Value>> {
         self.take(path).map(|value| clean(path, value, max)).transpose()
     }
@@ -119,41 +121,48 @@ impl Fields {
 
 /// The value without keys in its texts, if it is small enough.
 pub(super) fn clean(path: &'static str, mut value: Value, max: usize) -> Result<Value> {
-    let mut left = max;
-    match clean_value(&mut value, MAX_DEPTH, &mut left) {
-        Ok(()) => Ok(value),
-        Err(TooMuch::Deep) => Err(wrong(path, format!("must be nested at most {MAX_DEPTH} deep"))),
-        Err(TooMuch::Large) => Err(wrong(path, "is too large")),
+    if !clean_value(&mut value, MAX_DEPTH) {
+        return Err(wrong(path, format!("must be nested at most {MAX_DEPTH} deep")));
+    }
+    // As it will be kept, which may be longer than what came: `1e15` becomes `1000000000000000.0`.
+    serde_json::to_writer(Room(max), &value).map_err(|_| wrong(path, "is too large"))?;
+    Ok(value)
+}
+
+/// Takes so many bytes and keeps none.
+struct Room(usize);
+
+impl Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(ErrorKind::FileTooLarge)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
-enum TooMuch {
-    Deep,
-    Large,
-}
-
-/// Recursion is bounded by `depth`, and size by `left`: roughly the bytes that the value takes as JSON.
-fn clean_value(value: &mut Value, depth: usize, left: &mut usize) -> std::result::Result<(), TooMuch> {
-    let mut spend = |bytes: usize| left.checked_sub(bytes).map(|rest| *left = rest).ok_or(TooMuch::Large);
+/// Strikes out keys; `false` when the value is nested deeper than `depth`, which bounds the recursion.
+fn clean_value(value: &mut Value, depth: usize) -> bool {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => spend(2),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
         Value::String(text) => {
-            spend(text.len() + 3)?;
             clean_text(text);
-            Ok(())
+            true
         }
-        Value::Array(list) => {
-            spend(3)?;
-            let depth = depth.checked_sub(1).ok_or(TooMuch::Deep)?;
-            list.iter_mut().try_for_each(|value| clean_value(value, depth, left))
-        }
+        Value::Array(list) => match depth.checked_sub(1) {
+            Some(depth) => list.iter_mut().all(|value| clean_value(value, depth)),
+            None => false,
+        },
         Value::Object(fields) => {
-            spend(3 + fields.keys().map(|name| name.len() + 4).sum::<usize>())?;
-            let depth = depth.checked_sub(1).ok_or(TooMuch::Deep)?;
+            let Some(depth) = depth.checked_sub(1) else {
+                return false;
+            };
             if fields.keys().any(|name| is_unclean(name)) {
                 *fields = std::mem::take(fields).into_iter().map(|(name, value)| (cleaned(name), value)).collect();
             }
-            fields.values_mut().try_for_each(|value| clean_value(value, depth, left))
+            fields.values_mut().all(|value| clean_value(value, depth))
         }
     }
 }

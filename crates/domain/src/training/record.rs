@@ -110,7 +110,7 @@ pub struct RunDetails {
     /// The line in the list.
     #[serde(flatten)]
     pub summary: RunSummary,
-    /// By number.
+    /// By number. The machine's load at each is in [`EpochDetails`], a page at a time.
     pub epochs: Vec<Epoch>,
     /// Newest sample of the machine's load.
     #[ts(type = "unknown")]
@@ -142,11 +142,8 @@ pub struct RunDetails {
 pub struct Epoch {
     /// Counted from 0.
     pub epoch: u32,
-    /// By name; `null` where the number was not finite.
+    /// By name; `null` where the number was not finite. None at all when the run has used up its room for epochs.
     pub metrics: BTreeMap<String, Option<f64>>,
-    /// The machine's load.
-    #[ts(type = "unknown")]
-    pub system: Option<Value>,
     /// The fitness of this epoch.
     pub fitness: Option<f64>,
     /// The best so far.
@@ -157,6 +154,18 @@ pub struct Epoch {
     /// When it was reported.
     #[ts(type = "string")]
     pub received_at: Timestamp,
+}
+
+/// One epoch of a run, with what takes much room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EpochDetails {
+    /// What a list of all epochs tells.
+    #[serde(flatten)]
+    pub epoch: Epoch,
+    /// The machine's load; left out when the run has used up its room for it.
+    #[ts(type = "unknown")]
+    pub system: Option<Value>,
 }
 
 /// The console output of a run, as far as it is kept.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::training::{ModelId, RunDetails, RunId, RunStatus, RunSummary, Slug};
+use crate::training::{EpochDetails, ModelId, RunDetails, RunId, RunStatus, RunSummary, Slug};
 
 /// Answer of `POST /api/webhooks/training/metrics`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -30,7 +30,7 @@ pub struct EventReceipt {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadTicket {
-    /// Where to PUT the bytes, without further credentials, within the hour.
+    /// Where to PUT the bytes, without further credentials, beginning within the hour.
     pub upload_url: String,
     /// What `checkpoint_saved` hands back as `modelPath`.
     pub gcs_path: String,
@@ -70,6 +70,16 @@ pub struct TrainingRunDetails {
     pub details: RunDetails,
     /// The address that the training process prints.
     pub model_url: String,
+}
+
+/// Answer of `GET /api/training/runs/{runId}/epochs`: a page of them, by number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EpochList {
+    /// The epochs.
+    pub epochs: Vec<EpochDetails>,
+    /// The `after` of the next page; `null` after the last.
+    pub next_after: Option<u32>,
 }
 
 /// Answer of `POST /api/training/runs/{runId}/cancel`.

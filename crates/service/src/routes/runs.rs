@@ -1,4 +1,6 @@
-//! `/api/training/runs`: what is known of each run, its console and checkpoint, and stopping one.
+//! `/api/training/runs`: what is known of each run, its epochs, console and checkpoint, and stopping one.
+
+use std::io::ErrorKind;
 
 use axum::Json;
 use axum::body::Body;
@@ -7,15 +9,18 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{
     CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use tokio_util::io::ReaderStream;
+use tokio::fs::File;
 use ulkeys_domain::KeyId;
-use ulkeys_domain::training::{Console, FileName, RunId};
-use ulkeys_domain::wire::training::{CancelledRun, TrainingRun, TrainingRunDetails, TrainingRunList};
+use ulkeys_domain::training::{Checkpoint, Console, FileName, RunId};
+use ulkeys_domain::wire::training::{CancelledRun, EpochList, TrainingRun, TrainingRunDetails, TrainingRunList};
 use utoipa::IntoParams;
 
-use super::query::number;
+use super::query::{digits, number};
 use super::training::model_url;
+use crate::auth::Caller;
+use crate::download;
 use crate::error::ApiError;
 use crate::openapi::{BadRequest, NotFound};
 use crate::state::AppState;
@@ -23,6 +28,9 @@ use crate::state::AppState;
 /// Runs on a page: when the request does not say, and at most.
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
+/// The same for epochs.
+const DEFAULT_EPOCHS: u32 = 50;
+const MAX_EPOCHS: u32 = 200;
 
 type RunPath = Result<Path<String>, PathRejection>;
 
@@ -77,7 +85,7 @@ pub(super) async fn list(
     Ok(Json(TrainingRunList { runs: runs.collect(), next_cursor }))
 }
 
-/// Everything about a run but its console
+/// Everything about a run but its console and the load of its machine at each epoch
 #[utoipa::path(
     get,
     path = "/api/training/runs/{runId}",
@@ -86,10 +94,57 @@ pub(super) async fn list(
     params(("runId" = RunId, Path, description = "The run.")),
     responses((status = OK, description = "The run.", body = TrainingRunDetails), NotFound)
 )]
-pub(super) async fn details(State(state): State<AppState>, run: RunPath) -> Result<Json<TrainingRunDetails>, ApiError> {
+pub(super) async fn details(State(state): State<AppState>, run: RunPath) -> Result<Response, ApiError> {
+    let _turn = state.turns.large_answers.take().await?;
     let details = state.store.run_details(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
     let model_url = model_url(&state, &details.summary.project, &details.summary.slug);
-    Ok(Json(TrainingRunDetails { details, model_url }))
+    // Here, not when it is sent: as text it takes a tenth.
+    Ok(Json(TrainingRunDetails { details, model_url }).into_response())
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EpochQuery {
+    /// The `nextAfter` of the page before: only epochs after this one.
+    #[param(value_type = Option<u32>, nullable = false)]
+    after: Option<String>,
+    /// Epochs on a page.
+    #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 200, default = 50)]
+    limit: Option<String>,
+}
+
+/// The epochs of a run, with the load of its machine at each
+#[utoipa::path(
+    get,
+    path = "/api/training/runs/{runId}/epochs",
+    operation_id = "runEpochs",
+    tag = "training",
+    params(("runId" = RunId, Path, description = "The run."), EpochQuery),
+    responses((status = OK, description = "A page of epochs.", body = EpochList), BadRequest, NotFound)
+)]
+pub(super) async fn epochs(
+    State(state): State<AppState>,
+    run: RunPath,
+    query: Result<Query<EpochQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let run = read_run(run)?;
+    let invalid = |why: &str| ApiError::Invalid(why.to_owned());
+    let Query(query) = query.map_err(|_| invalid("query: after and limit may each be given once, as a text"))?;
+    let read_after = |text: String| {
+        let number = digits(&text).and_then(|number| u32::try_from(number).ok());
+        number.ok_or_else(|| invalid("after: is not the number of an epoch"))
+    };
+    let after = query.after.map(read_after).transpose()?;
+    let limit = number("limit", query.limit.as_deref(), DEFAULT_EPOCHS.into(), MAX_EPOCHS.into());
+    let limit = u32::try_from(limit.map_err(ApiError::Invalid)?).unwrap_or(MAX_EPOCHS);
+
+    let _turn = state.turns.large_answers.take().await?;
+    // One more than asked for tells whether there is another page.
+    let mut epochs = state.store.run_epochs(run, after, limit + 1).await?.ok_or(ApiError::NotFound)?;
+    let has_more = epochs.len() > limit as usize;
+    epochs.truncate(limit as usize);
+    let next_after = epochs.last().filter(|_| has_more).map(|details| details.epoch.epoch);
+    Ok(Json(EpochList { epochs, next_after }).into_response())
 }
 
 /// The console output of a run, as far as it is kept
@@ -121,17 +176,28 @@ pub(super) async fn console(State(state): State<AppState>, run: RunPath) -> Resu
 )]
 pub(super) async fn checkpoint(
     State(state): State<AppState>,
+    caller: Caller,
     run: RunPath,
 ) -> Result<([(HeaderName, HeaderValue); 4], Body), ApiError> {
-    let checkpoint = state.store.saved_checkpoint(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
-    let (file, size) = state.config.checkpoints.open(&checkpoint.checkpoint_id).await.map_err(ApiError::Io)?;
+    let run = read_run(run)?;
+    let (checkpoint, file, size) = match open_checkpoint(&state, run).await {
+        // Replaced in between, with its file: there is a newer one.
+        Err(ApiError::Io(error)) if error.kind() == ErrorKind::NotFound => open_checkpoint(&state, run).await?,
+        opened => opened?,
+    };
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (CONTENT_LENGTH, HeaderValue::from(size)),
         (CONTENT_DISPOSITION, attachment(&checkpoint.filename)),
     ];
-    Ok((headers, Body::from_stream(ReaderStream::new(file))))
+    Ok((headers, download::body(state, caller, file)))
+}
+
+async fn open_checkpoint(state: &AppState, run: RunId) -> Result<(Checkpoint, File, u64), ApiError> {
+    let checkpoint = state.store.saved_checkpoint(run).await?.ok_or(ApiError::NotFound)?;
+    let (file, size) = state.config.checkpoints.open(&checkpoint.checkpoint_id).await.map_err(ApiError::Io)?;
+    Ok((checkpoint, file, size))
 }
 
 /// Tells a run to stop

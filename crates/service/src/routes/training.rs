@@ -4,10 +4,9 @@
 mod bodies;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::body::{Bytes, HttpBody as _};
+use axum::extract::{FromRequest as _, Request, State};
 use rand::rngs::SysRng;
-use tokio::sync::Semaphore;
 use ulkeys_domain::training::{
     CheckpointId, Event, FieldError, ModelId, Report, RunId, RunStart, RunStatus, Slug, StartedRun, Target,
     UploadRequest,
@@ -17,7 +16,7 @@ use ulkeys_store::Feed;
 
 use bodies::{TrainingReport, UploadBody};
 
-use crate::auth::Caller;
+use crate::auth::{Caller, active_key};
 use crate::body::Raw;
 use crate::error::ApiError;
 use crate::openapi::{BadBody, NotFound};
@@ -28,8 +27,6 @@ use crate::uploads::{IssueError, Upload};
 const MAX_REPORT: usize = 8 * 1024 * 1024;
 /// Reports up to this size are read at once; reading a larger one would hold up the others.
 const QUICK: usize = 64 * 1024;
-/// How many larger ones are read at a time.
-static LARGE_REPORTS: Semaphore = Semaphore::const_new(2);
 
 /// Records one event of a training
 ///
@@ -45,10 +42,14 @@ static LARGE_REPORTS: Semaphore = Semaphore::const_new(2);
 pub(super) async fn report(
     State(state): State<AppState>,
     caller: Caller,
-    Raw(body): Raw<MAX_REPORT>,
+    request: Request,
 ) -> Result<Json<EventReceipt>, ApiError> {
-    // As numbers a body takes some thirty times its size: the large ones take turns, from reading to recording.
-    let _turn = if body.len() > QUICK { LARGE_REPORTS.acquire().await.ok() } else { None };
+    // One of unknown size may be large.
+    let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= QUICK as u64);
+    let _received = if is_small { None } else { Some(state.turns.large_bodies.take().await?) };
+    let Raw(body) = Raw::<MAX_REPORT>::from_request(request, &state).await?;
+    // From reading to recording.
+    let _read = if body.len() > QUICK { Some(state.turns.large_reports.take().await?) } else { None };
     let report = read_report(body).await?;
     let feed = Feed { key: caller.key_id().copied(), at: state.now() };
     let event = report.event.name();
@@ -109,7 +110,12 @@ pub(super) async fn ticket(
         save_at_once: request.run.is_none(),
         caller,
     };
-    let capability = state.uploads.issue(upload, state.now(), &mut SysRng).map_err(|error| match error {
+    let mut issued = state.uploads.issue(upload.clone(), state.now(), &mut SysRng);
+    if matches!(issued, Err(IssueError::TooMany)) {
+        forget_revoked(&state).await?;
+        issued = state.uploads.issue(upload, state.now(), &mut SysRng);
+    }
+    let capability = issued.map_err(|error| match error {
         IssueError::TooMany => ApiError::TooManyUploads,
         IssueError::NoRandomness => ApiError::NoRandomness,
     })?;
@@ -139,6 +145,19 @@ pub(super) async fn save_checkpoint(
 pub(super) fn model_url(state: &AppState, project: &Slug, slug: &Slug) -> String {
     let owner = Slug::of(&state.config.account.username, "user");
     format!("http://{}/{owner}/{project}/{slug}", state.address)
+}
+
+/// Makes room: permissions of keys that were revoked since would keep their places for the hour.
+async fn forget_revoked(state: &AppState) -> Result<(), ApiError> {
+    for caller in state.uploads.callers(state.now()) {
+        if let Caller::Key { key, hash } = caller {
+            match active_key(state, &hash).await {
+                Err(ApiError::Refused(_)) => state.uploads.forget(&key.id, state.now()),
+                other => drop(other?),
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn start_run(state: &AppState, target: Target, start: RunStart, feed: Feed) -> Result<StartedRun, ApiError> {

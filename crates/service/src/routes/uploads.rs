@@ -4,9 +4,7 @@
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_LENGTH;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::training::{Checkpoint, CheckpointState};
 use ulkeys_store::Feed;
@@ -34,18 +32,14 @@ use crate::uploads::Upload;
 pub(super) async fn receive(
     State(state): State<AppState>,
     capability: Result<Path<String>, PathRejection>,
-    headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, ApiError> {
     let Path(capability) = capability.map_err(|_| ApiError::NotFound)?;
-    let (upload, attempt) = state.uploads.begin(&capability, state.now()).ok_or(ApiError::NotFound)?;
+    let limits = &state.config.checkpoints;
+    let begun = state.uploads.begin(&capability, state.now(), limits.max_time);
+    let (upload, attempt) = begun.ok_or(ApiError::NotFound)?;
     check_caller(&state, &upload.caller).await?;
 
-    let limits = &state.config.checkpoints;
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limits.max_bytes) {
-        return Err(ApiError::FileTooLarge(limits.max_bytes));
-    }
     let received = tokio::select! {
         received = limits.receive(body) => received,
         () = attempt.cancelled() => Err(ReceiveError::Interrupted),
@@ -53,8 +47,9 @@ pub(super) async fn receive(
     };
     let received = received.map_err(|error| match error {
         ReceiveError::TooLarge => ApiError::FileTooLarge(limits.max_bytes),
+        ReceiveError::Full => ApiError::FolderFull(limits.max_total),
         ReceiveError::Interrupted => ApiError::Invalid("body: did not arrive completely".to_owned()),
-        ReceiveError::Silent => ApiError::TooSlow,
+        ReceiveError::Slow => ApiError::TooSlow,
         ReceiveError::Disk(error) => ApiError::Io(error),
     })?;
     if received.size == 0 || upload.size.is_some_and(|size| size != received.size) {
@@ -99,7 +94,9 @@ async fn record(state: &AppState, upload: &Upload, received: Received) -> Result
         uploaded_at: feed.at,
     };
     state.config.checkpoints.keep(received, &upload.id).await.map_err(ApiError::Io)?;
-    state.store.add_checkpoint(upload.run, checkpoint).await?;
+    for replaced in state.store.add_checkpoint(upload.run, checkpoint).await? {
+        state.config.checkpoints.remove(&replaced).await;
+    }
     if upload.save_at_once {
         // The file and its record are there: failing now would take them away again.
         if save_checkpoint(state, upload.run, upload.id.clone(), feed).await.is_err() {

@@ -56,7 +56,7 @@ async fn reading_needs_a_scope_for_it_and_unknown_runs_are_not_found() {
     let (_, other) = service.key("other", &["datasets", "models", "admin"]).await;
     let run = start(&service, &trainer, "exp1").await;
     event(&service, &trainer, &run, "epoch_end", json!({ "epoch": 0 })).await;
-    for path in ["", "/1", "/1/console"] {
+    for path in ["", "/1", "/1/epochs", "/1/console"] {
         let path = format!("/api/training/runs{path}");
         assert_eq!(get(&service, &trainer, &path).await.0, StatusCode::OK, "{path}");
         assert_eq!(get(&service, &reader, &path).await.0, StatusCode::OK, "{path}");
@@ -64,11 +64,54 @@ async fn reading_needs_a_scope_for_it_and_unknown_runs_are_not_found() {
         let anonymous = service.anonymous(Method::GET, &path).send().await.expect("answered");
         assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED, "{path}");
     }
-    for path in
-        ["/2", "/0", "/-1", "/1e0", "/99999999999999999999", "/x", "/2/console", "/1/checkpoint", "/2/checkpoint"]
-    {
+    for path in [
+        "/2",
+        "/0",
+        "/-1",
+        "/1e0",
+        "/99999999999999999999",
+        "/x",
+        "/2/epochs",
+        "/2/console",
+        "/1/checkpoint",
+        "/2/checkpoint",
+    ] {
         let (status, body) = get(&service, &reader, &format!("/api/training/runs{path}")).await;
         assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &json!("NOT_FOUND")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn epochs_come_in_pages_and_the_run_itself_tells_their_metrics() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    for epoch in 0..5 {
+        let data = json!({ "epoch": epoch, "metrics": {"lr": epoch}, "system": {"cpu": epoch} });
+        assert_eq!(event(&service, &key, &run, "epoch_end", data).await.0, StatusCode::OK);
+    }
+    let page = async |query: &str| get(&service, &key, &format!("/api/training/runs/1/epochs{query}")).await.1;
+    let all = page("").await;
+    assert_eq!((all["epochs"].as_array().map(Vec::len), &all["nextAfter"]), (Some(5), &Value::Null));
+    assert_eq!((&all["epochs"][3]["system"], &all["epochs"][3]["metrics"]), (&json!({"cpu": 3}), &json!({"lr": 3.0})));
+    let first = page("?limit=2").await;
+    assert_eq!((&first["epochs"][1]["epoch"], &first["nextAfter"]), (&json!(1), &json!(1)));
+    let last = page("?limit=2&after=2").await;
+    assert_eq!((&last["epochs"][0]["epoch"], &last["nextAfter"]), (&json!(3), &Value::Null));
+    let (_, kept) = get(&service, &key, "/api/training/runs/1").await;
+    let mut without = all["epochs"].clone();
+    for epoch in without.as_array_mut().expect("a list") {
+        epoch.as_object_mut().expect("an epoch").remove("system");
+    }
+    assert_eq!((&kept["epochs"], &kept["system"]), (&without, &json!({"cpu": 4})));
+
+    for (query, field) in
+        [("?limit=201", "limit"), ("?limit=0", "limit"), ("?after=-1", "after"), ("?after=hidden", "after")]
+    {
+        let (status, body) = get(&service, &key, &format!("/api/training/runs/1/epochs{query}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
+        let error = text(&body["error"]);
+        assert!(error.starts_with(&format!("{field}: ")) && !error.contains("hidden"), "{query}: {error}");
     }
 }
 

@@ -1,8 +1,13 @@
 //! What training processes report: recorded in any order, for the key that sent it, and refused without the scope.
 
+use std::time::{Duration, Instant};
+
 use crate::common::{TestService, read, text};
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 pub const METRICS: &str = "/api/webhooks/training/metrics";
 
@@ -283,4 +288,34 @@ async fn reports_may_be_large_but_not_boundless_and_nothing_else_may() {
         let answer = service.bearer(&key, Method::POST, path).json(&large).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
     }
+}
+
+/// Their bodies stay with those who send them, announced or not; small reports pass by.
+#[tokio::test]
+async fn large_reports_take_turns_before_they_are_received() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    let mut slow = Vec::new();
+    for length in ["Content-Length: 1000000", "Transfer-Encoding: chunked"].iter().cycle().take(8) {
+        let mut stream = TcpStream::connect(service.address).await.expect("connected");
+        let host = service.address;
+        let head =
+            format!("POST {METRICS} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n{length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        slow.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let asked = Instant::now();
+    assert_eq!(event(&service, &key, &run, "training_progress", json!({})).await.0, StatusCode::OK);
+    assert!(asked.elapsed() < Duration::from_secs(5), "a small one does not wait");
+    let large =
+        json!({ "modelId": run["modelId"], "event": "training_progress", "data": {"more": "x".repeat(70_000)} });
+    let answer = service.bearer(&key, Method::POST, METRICS).json(&large).send().await.expect("answered");
+    assert_eq!(answer.headers()[RETRY_AFTER], "1");
+    let error = json!({ "error": "The key service has too much to do. Try again.", "code": "INTERNAL_ERROR" });
+    assert_eq!(read(answer).await, (StatusCode::SERVICE_UNAVAILABLE, error));
+    drop(slow);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(send(&service, &key, large).await.0, StatusCode::OK, "those before it are gone");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::common::{TestService, read, text};
 use crate::training::{details, event, start};
-use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, HOST, ORIGIN};
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, HOST, ORIGIN, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -233,6 +233,56 @@ async fn a_file_that_is_too_large_is_refused_and_removed() {
 }
 
 #[tokio::test]
+async fn all_files_together_have_their_bound_too() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let service = TestService::start_with(folder, |config| config.checkpoints.max_total = 100_000).await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    let [first, second] = [ticket(&service, &key, &run).await, ticket(&service, &key, &run).await];
+    assert_eq!(put(&service, &first, vec![0; 60_000]).await.status(), StatusCode::OK);
+    let (status, body) = read(put(&service, &second, vec![0; 40_001]).await).await;
+    let error = "There is no room for the file: all checkpoints together may have 100000 bytes";
+    assert_eq!((status, text(&body["error"])), (StatusCode::INSUFFICIENT_STORAGE, error.into()));
+    // Without a length in front, it is noticed on the way.
+    let mut stream = TcpStream::connect(service.address).await.expect("connected");
+    let path = path(&service, &second);
+    let head = format!("PUT {path} HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n", service.address);
+    let chunk = format!("9C41\r\n{}\r\n0\r\n\r\n", "x".repeat(40_001));
+    stream.write_all(format!("{head}{chunk}").as_bytes()).await.expect("sent");
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer).await.expect("answered");
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 507");
+    while files(&service).len() > 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(put(&service, &second, vec![0; 40_000]).await.status(), StatusCode::OK, "as much as there is room for");
+    // What replaces another file makes room again, but only when it is there.
+    assert_eq!(save(&service, &key, &run, &second).await.0, StatusCode::OK);
+    let third = ticket(&service, &key, &run).await;
+    assert_eq!(put(&service, &third, vec![0; 60_000]).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn files_that_no_run_confirms_do_not_pile_up() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    let mut tickets = Vec::new();
+    for number in 0..5 {
+        let ticket = ticket(&service, &key, &run).await;
+        assert_eq!(put(&service, &ticket, number.to_string()).await.status(), StatusCode::OK);
+        tickets.push(ticket);
+    }
+    assert_eq!(files(&service).len(), 2);
+    let kept = details(&service, &run).await;
+    let states: Vec<_> =
+        kept["checkpoints"].as_array().expect("a list").iter().map(|one| text(&one["state"])).collect();
+    assert_eq!(states, ["uploaded", "uploaded", "replaced", "replaced", "replaced"]);
+    assert_eq!(save(&service, &key, &run, &tickets[3]).await.0, StatusCode::OK);
+    assert_eq!(download(&service, &key, &run).await.text().await.expect("a body"), "3");
+}
+
+#[tokio::test]
 async fn an_interrupted_upload_leaves_nothing_and_can_be_tried_again() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let silence = Duration::from_millis(300);
@@ -265,6 +315,92 @@ async fn an_interrupted_upload_leaves_nothing_and_can_be_tried_again() {
     assert_eq!(download(&service, &key, &run).await.text().await.expect("a body"), "whole");
     tokio::time::sleep(2 * silence).await;
     assert_eq!(files(&service).len(), 1);
+}
+
+/// A byte now and then is no silence, but holds a place as long.
+#[tokio::test]
+async fn a_steady_trickle_ends_too() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let time = Duration::from_millis(600);
+    let service = TestService::start_with(folder, |config| config.checkpoints.max_time = time).await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    let ticket = ticket(&service, &key, &run).await;
+    let stream = TcpStream::connect(service.address).await.expect("connected");
+    let (mut answers, mut stream) = stream.into_split();
+    let path = path(&service, &ticket);
+    let head = format!("PUT {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n\r\n", service.address);
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let trickle = tokio::spawn(async move {
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mut answer = vec![0; 12];
+    answers.read_exact(&mut answer).await.expect("answered");
+    trickle.abort();
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 408");
+    gone(&service).await;
+    assert_eq!(put(&service, &ticket, "whole").await.status(), StatusCode::OK);
+}
+
+/// More than the buffers between the service and its reader hold.
+const LONG: usize = 32 << 20;
+
+async fn begin_long_download(service: &TestService, key: &str) -> TcpStream {
+    let run = start(service, key, "exp1").await;
+    let ticket = ticket(service, key, &run).await;
+    assert_eq!(put(service, &ticket, vec![7; LONG]).await.status(), StatusCode::OK);
+    assert_eq!(save(service, key, &run, &ticket).await.0, StatusCode::OK);
+    let mut stream = TcpStream::connect(service.address).await.expect("connected");
+    let path = format!("/api/training/runs/{}/checkpoint", run["runId"]);
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\r\n", service.address);
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer).await.expect("answered");
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 200");
+    stream
+}
+
+/// Whether this process, of which the service is a part, has a file of that folder open.
+fn is_open(service: &TestService) -> bool {
+    let folder = service.folder.path().join("checkpoints");
+    let open = std::fs::read_dir("/proc/self/fd").expect("Linux").flatten();
+    open.filter_map(|entry| entry.path().read_link().ok()).any(|target| target.starts_with(&folder))
+}
+
+#[tokio::test]
+async fn a_reader_who_stalls_is_given_up() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let silence = Duration::from_millis(500);
+    let service = TestService::start_with(folder, |config| config.checkpoints.max_silence = silence).await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let mut stream = begin_long_download(&service, &key).await;
+    assert!(is_open(&service));
+    for _ in 0..100 {
+        if !is_open(&service) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!is_open(&service), "the file is held open");
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(rest.len() < LONG);
+}
+
+#[tokio::test]
+async fn a_download_ends_with_its_key() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.key("trainer", &["training"]).await;
+    let mut stream = begin_long_download(&service, &key).await;
+    service.revoke(&key_id).await;
+    // The key is looked at every ten seconds.
+    tokio::time::sleep(Duration::from_millis(10_500)).await;
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(rest.len() < LONG, "all of it was sent");
+    assert!(!is_open(&service));
 }
 
 #[tokio::test]
@@ -315,8 +451,21 @@ async fn a_key_has_so_many_uploads_outstanding() {
         ticket(&service, &key, &run).await;
     }
     let body = json!({ "filename": "best.pt", "modelId": run["modelId"], "runId": run["runId"] });
-    let (status, answer) = ask(&service, &key, body).await;
+    let answer = service.bearer(&key, Method::POST, UPLOAD).json(&body).send().await.expect("answered");
+    assert_eq!(answer.headers()[RETRY_AFTER], "60");
+    let (status, answer) = read(answer).await;
     assert_eq!((status, &answer["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("RATE_LIMITED")));
-    let (_, other) = service.key("other", &["training"]).await;
-    ticket(&service, &other, &run).await;
+    // Fifteen others fill all places; when one of them is revoked, there is room again.
+    let mut last = String::new();
+    for _ in 0..15 {
+        let (id, other) = service.key("other", &["training"]).await;
+        for _ in 0..16 {
+            ticket(&service, &other, &run).await;
+        }
+        last = id;
+    }
+    let session = service.session.clone();
+    assert_eq!(ask(&service, &session, body).await.0, StatusCode::TOO_MANY_REQUESTS);
+    service.revoke(&last).await;
+    ticket(&service, &session, &run).await;
 }

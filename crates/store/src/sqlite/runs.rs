@@ -7,8 +7,8 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use ulkeys_domain::training::{
-    Change, Checkpoint, CheckpointId, Console, ModelId, RunDetails, RunId, RunStart, RunStatus, RunSummary, StartedRun,
-    Target,
+    Change, Checkpoint, CheckpointId, Console, EpochDetails, ModelId, RunDetails, RunId, RunStart, RunStatus,
+    RunSummary, StartedRun, Target,
 };
 use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
@@ -28,7 +28,11 @@ impl RunStore for SqliteStore {
         self.blocking(move |inner| {
             let mut writer = lock(&inner.writer);
             let started = write::start_run(&mut writer, &new_model, &target, &start, &feed)?;
-            *inner.counts.write().unwrap_or_else(PoisonError::into_inner) = read::counts(&writer)?;
+            // The run is there: told of an error, its client would start another.
+            match read::counts(&writer) {
+                Ok(counts) => *inner.counts.write().unwrap_or_else(PoisonError::into_inner) = counts,
+                Err(error) => tracing::warn!(%error, "models are not counted until the next run starts"),
+            }
             Ok(started)
         })
         .await
@@ -50,7 +54,7 @@ impl RunStore for SqliteStore {
         self.write(move |connection, _| write::cancel_run(connection, run, at)).await
     }
 
-    async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<()> {
+    async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<Vec<CheckpointId>> {
         self.write(move |connection, _| write::add_checkpoint(connection, run, &checkpoint)).await
     }
 
@@ -72,6 +76,10 @@ impl RunStore for SqliteStore {
 
     async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>> {
         self.blocking(move |inner| read::run_details(&mut inner.reader(), run)).await
+    }
+
+    async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<Option<Vec<EpochDetails>>> {
+        self.blocking(move |inner| read::run_epochs(&mut inner.reader(), run, after, limit)).await
     }
 
     async fn run_console(&self, run: RunId) -> Result<Option<Console>> {

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{
-    Checkpoint, CheckpointId, CheckpointState, Console, ConsoleChunk, Epoch, FileName, ModelId, RunDetails, RunId,
-    RunStatus, RunSummary, Slug, StartedRun, Target,
+    Checkpoint, CheckpointId, CheckpointState, Console, ConsoleChunk, Epoch, EpochDetails, FileName, ModelId,
+    RunDetails, RunId, RunStatus, RunSummary, Slug, StartedRun, Target,
 };
 use ulkeys_domain::wire::ResourceCounts;
 
@@ -99,7 +99,7 @@ pub(super) fn run_details(connection: &mut Connection, run: RunId) -> rusqlite::
     summary.key_ids = keys_of(&moment, run)?;
     let epochs = moment
         .prepare_cached(
-            "SELECT epoch, metrics, system, fitness, best_fitness, key_id, received_at FROM epochs
+            "SELECT epoch, metrics, fitness, best_fitness, key_id, received_at FROM epochs
              WHERE run_id = ?1 ORDER BY epoch",
         )?
         .query_map([run.get()], read_epoch)?
@@ -126,6 +126,27 @@ pub(super) fn run_details(connection: &mut Connection, run: RunId) -> rusqlite::
             })
         })
         .optional()
+}
+
+pub(super) fn run_epochs(
+    connection: &mut Connection,
+    run: RunId,
+    after: Option<u32>,
+    limit: u32,
+) -> rusqlite::Result<Option<Vec<EpochDetails>>> {
+    let moment = connection.transaction()?;
+    if status(&moment, run)?.is_none() {
+        return Ok(None);
+    }
+    let read = |row: &Row<'_>| Ok(EpochDetails { epoch: read_epoch(row)?, system: read_json(row, 6)? });
+    moment
+        .prepare_cached(
+            "SELECT epoch, metrics, fitness, best_fitness, key_id, received_at, system FROM epochs
+             WHERE run_id = ?1 AND epoch > coalesce(?2, -1) ORDER BY epoch LIMIT ?3",
+        )?
+        .query_map(params![run.get(), after, limit], read)?
+        .collect::<rusqlite::Result<_>>()
+        .map(Some)
 }
 
 pub(super) fn run_console(connection: &mut Connection, run: RunId) -> rusqlite::Result<Option<Console>> {
@@ -189,11 +210,10 @@ fn read_epoch(row: &Row<'_>) -> rusqlite::Result<Epoch> {
     Ok(Epoch {
         epoch: row.get(0)?,
         metrics: read_json(row, 1)?.ok_or_else(|| unreadable(1, Type::Null))?,
-        system: read_json(row, 2)?,
-        fitness: row.get(3)?,
-        best_fitness: row.get(4)?,
-        key_id: read_key_id(row, 5)?,
-        received_at: read_time(row, 6)?,
+        fitness: row.get(2)?,
+        best_fitness: row.get(3)?,
+        key_id: read_key_id(row, 4)?,
+        received_at: read_time(row, 5)?,
     })
 }
 

@@ -9,7 +9,7 @@ use ulkeys_domain::training::{
 };
 
 use super::read;
-use crate::{Feed, MAX_CONSOLE_BYTES};
+use crate::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED};
 
 pub(super) fn start_run(
     connection: &mut Connection,
@@ -127,6 +127,7 @@ fn end(transaction: &Transaction<'_>, run: RunId, status: RunStatus, at: Timesta
 }
 
 fn record_epoch(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd, feed: &Feed) -> rusqlite::Result<()> {
+    let (metrics, system) = fitting(transaction, run, epoch)?;
     transaction
         .prepare_cached(
             "INSERT INTO epochs (run_id, epoch, metrics, system, fitness, best_fitness, key_id, received_at)
@@ -138,8 +139,8 @@ fn record_epoch(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd, fee
         .execute(params![
             run.get(),
             epoch.epoch,
-            json(&Some(&epoch.metrics))?,
-            json(&epoch.system)?,
+            metrics,
+            system,
             epoch.fitness,
             epoch.best_fitness,
             key(feed),
@@ -151,6 +152,22 @@ fn record_epoch(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd, fee
         params![run.get(), epoch.planned, json(&epoch.system)?, json(&epoch.model_info)?],
     )?;
     Ok(())
+}
+
+/// The metrics and the sample of load of an epoch, as far as its run has room for them beside its other epochs.
+fn fitting(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd) -> rusqlite::Result<(String, Option<String>)> {
+    let others: i64 = transaction
+        .prepare_cached(
+            "SELECT coalesce(sum(octet_length(metrics) + coalesce(octet_length(system), 0)), 0) FROM epochs
+             WHERE run_id = ?1 AND epoch <> ?2",
+        )?
+        .query_row(params![run.get(), epoch.epoch], |row| row.get(0))?;
+    let most = MAX_EPOCH_BYTES as usize;
+    let others = usize::try_from(others).unwrap_or(most);
+    let none = || "{}".to_owned();
+    let metrics = json(&Some(&epoch.metrics))?.filter(|text| others + text.len() <= most).unwrap_or_else(none);
+    let system = json(&epoch.system)?.filter(|text| others + metrics.len() + text.len() <= most / 2);
+    Ok((metrics, system))
 }
 
 fn record_console(transaction: &Transaction<'_>, run: RunId, part: &ConsolePart, feed: &Feed) -> rusqlite::Result<()> {
@@ -187,8 +204,13 @@ fn record_results(transaction: &Transaction<'_>, run: RunId, ending: &Ending) ->
     Ok(())
 }
 
-pub(super) fn add_checkpoint(connection: &mut Connection, run: RunId, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
-    connection.execute(
+pub(super) fn add_checkpoint(
+    connection: &mut Connection,
+    run: RunId,
+    checkpoint: &Checkpoint,
+) -> rusqlite::Result<Vec<CheckpointId>> {
+    let transaction = begin(connection)?;
+    transaction.execute(
         "INSERT INTO checkpoints (id, run_id, filename, size, state, key_id, uploaded_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
@@ -201,7 +223,16 @@ pub(super) fn add_checkpoint(connection: &mut Connection, run: RunId, checkpoint
             checkpoint.uploaded_at.as_millis(),
         ],
     )?;
-    Ok(())
+    let replaced = transaction
+        .prepare(
+            "UPDATE checkpoints SET state = 'replaced' WHERE run_id = ?1 AND state = 'uploaded' AND rowid NOT IN (
+                 SELECT rowid FROM checkpoints WHERE run_id = ?1 AND state = 'uploaded' ORDER BY rowid DESC LIMIT ?2)
+             RETURNING id",
+        )?
+        .query_map(params![run.get(), MAX_UNCONFIRMED], read::checkpoint_id)?
+        .collect::<rusqlite::Result<_>>()?;
+    transaction.commit()?;
+    Ok(replaced)
 }
 
 pub(super) fn save_checkpoint(
