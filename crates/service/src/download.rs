@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::auth::{Caller, active_key};
+use crate::auth::Caller;
 use crate::state::AppState;
 
 /// Bytes of one piece.
@@ -44,9 +44,7 @@ async fn send(state: &AppState, caller: &Caller, mut file: File, sender: &mpsc::
         sent.map_err(|_| Error::other("the reader has stalled or gone"))?;
         if checked.elapsed() >= CHECK {
             checked = Instant::now();
-            if let Caller::Key { hash, .. } = caller
-                && active_key(state, hash).await.is_err()
-            {
+            if caller.check_again(state).await.is_err() {
                 return Err(Error::other("the reader's key is not accepted any more"));
             }
         }

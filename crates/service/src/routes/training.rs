@@ -16,7 +16,7 @@ use ulkeys_store::Feed;
 
 use bodies::{TrainingReport, UploadBody};
 
-use crate::auth::{Caller, active_key};
+use crate::auth::Caller;
 use crate::body::Raw;
 use crate::error::ApiError;
 use crate::openapi::{BadBody, NotFound};
@@ -150,11 +150,9 @@ pub(super) fn model_url(state: &AppState, project: &Slug, slug: &Slug) -> String
 /// Makes room: permissions of keys that were revoked since would keep their places for the hour.
 async fn forget_revoked(state: &AppState) -> Result<(), ApiError> {
     for caller in state.uploads.callers(state.now()) {
-        if let Caller::Key { key, hash } = caller {
-            match active_key(state, &hash).await {
-                Err(ApiError::Refused(_)) => state.uploads.forget(&key.id, state.now()),
-                other => drop(other?),
-            }
+        match (caller.check_again(state).await, caller.key_id()) {
+            (Err(ApiError::Refused(_)), Some(key)) => state.uploads.forget(key, state.now()),
+            (result, _) => result?,
         }
     }
     Ok(())
