@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use ulkeys_domain::limit::Standing;
 use ulkeys_domain::verdict::{Outcome, Refusal};
-use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Secret, policy};
+use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Secret, Timestamp, policy};
 
 use crate::agent;
 use crate::error::ApiError;
@@ -69,6 +69,7 @@ pub(crate) async fn decide(
     credential: Result<Credential, Refusal>,
     need: Need<'_>,
     from: From<'_>,
+    now: Timestamp,
 ) -> Result<Admitted, ApiError> {
     let (named, secret) = match credential {
         Ok(Credential::Session) => return Ok(Admitted { caller: Caller::Session, standing: None }),
@@ -100,7 +101,7 @@ pub(crate) async fn decide(
     };
     match admit(state, &key, need, from.peer) {
         Ok(standing) => {
-            state.uses.accepted(&key.id, from, state.now());
+            state.uses.accepted(&key.id, from, now);
             state.metrics.count(Outcome::Accepted);
             Ok(Admitted { caller: Caller::Key { key, hash }, standing: Some(standing) })
         }

@@ -18,7 +18,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -37,23 +37,53 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The pause after a failed accept, and while everybody is busy.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Serves connections, `max` at a time, until `shutdown`, then lets open requests finish.
-pub(crate) async fn serve<A, F>(listener: TcpListener, answer: A, max: usize, gauge: Gauge, shutdown: CancellationToken)
-where
+/// What connections may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    /// How many at a time.
+    max: usize,
+    /// How long one may be silent.
+    idle: Duration,
+}
+
+impl Bounds {
+    /// As many as the system allows.
+    pub(crate) fn of_system() -> Self {
+        Self { max: max_open(), idle: IDLE }
+    }
+}
+
+/// Serves connections until `shutdown`, then lets open requests finish.
+pub(crate) async fn serve<A, F>(
+    listener: TcpListener,
+    answer: A,
+    bounds: Bounds,
+    gauge: Gauge,
+    shutdown: CancellationToken,
+) where
     A: Fn(SocketAddr, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    let open = Arc::new(Open { max, gauge, next: AtomicU64::new(0), all: Mutex::default() });
+    let open = Arc::new(Open { bounds, gauge, next: AtomicU64::new(0), all: Mutex::default() });
     let tasks = TaskTracker::new();
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(sweep(open.clone())));
     while let Some((stream, peer)) = shutdown.run_until_cancelled(accept(&listener, &open)).await {
         let (answer, shutdown) = (answer.clone(), shutdown.clone());
-        let ticket = Ticket::new(&open);
+        let ticket = Ticket::new(&open, shutdown.child_token());
         let answer = move |request| answer(peer, request);
         tasks.spawn(async move { handle(stream, answer, ticket, shutdown).await });
     }
     drop(listener);
     tasks.close();
     tasks.wait().await;
+}
+
+/// Lets those go who have said nothing for too long. hyper's own timer would be set and cleared for each request.
+async fn sweep(open: Arc<Open>) {
+    loop {
+        tokio::time::sleep(open.bounds.idle / 15).await;
+        open.let_silent_ones_go();
+    }
 }
 
 /// The next connection, once there is room for it.
@@ -99,8 +129,6 @@ async fn handle<F>(
         }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
         // A peer that has nothing more to say may still listen.
         .half_close(true)
         .max_buf_size(MAX_HEAD)
@@ -111,17 +139,15 @@ async fn handle<F>(
     let result = tokio::select! {
         result = connection.as_mut() => result,
         () = ticket.state.leave.cancelled() => {
-            // Requests begin in this task alone: what is not under way now does not begin any more.
-            if ticket.state.phase() == Phase::Busy {
-                connection.as_mut().graceful_shutdown();
+            connection.as_mut().graceful_shutdown();
+            if shutdown.is_cancelled() {
+                tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
+            } else if ticket.state.phase() == Phase::Busy {
                 connection.await
             } else {
+                // Requests begin in this task alone: what is not under way now does not begin any more.
                 Ok(())
             }
-        }
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = result {
@@ -131,7 +157,7 @@ async fn handle<F>(
 
 /// The open connections.
 struct Open {
-    max: usize,
+    bounds: Bounds,
     gauge: Gauge,
     next: AtomicU64,
     all: Mutex<HashMap<u64, Arc<State>>>,
@@ -149,15 +175,16 @@ enum Phase {
 }
 
 struct State {
-    /// A [`Phase`], and since when: milliseconds since `start`, times four.
+    /// A [`Phase`], and, but for a busy one, since when: milliseconds since `start`, times four.
     phase: AtomicU64,
     start: Instant,
+    /// Also cancelled when all are to leave.
     leave: CancellationToken,
 }
 
 impl Open {
     fn has_room(&self) -> bool {
-        self.all().len() < self.max
+        self.all().len() < self.bounds.max
     }
 
     /// Asks the one to leave that has been idle for longest; if nobody is idle, the one that has streamed for longest.
@@ -173,6 +200,11 @@ impl Open {
         }
     }
 
+    fn let_silent_ones_go(&self) {
+        let silent = |state: &&Arc<State>| state.phase() == Phase::Idle && state.since().elapsed() > self.bounds.idle;
+        self.all().values().filter(silent).for_each(|state| state.leave.cancel());
+    }
+
     fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,7 +212,9 @@ impl Open {
 
 impl State {
     fn enter(&self, phase: Phase) {
-        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
+        // How long a request takes is nobody's business here.
+        let elapsed = if phase == Phase::Busy { Duration::ZERO } else { self.start.elapsed() };
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX >> 2);
         self.phase.store(millis << 2 | phase as u64, Ordering::Relaxed);
     }
 
@@ -205,9 +239,8 @@ struct Ticket {
 }
 
 impl Ticket {
-    fn new(open: &Arc<Open>) -> Self {
-        let state =
-            Arc::new(State { phase: AtomicU64::new(0), start: Instant::now(), leave: CancellationToken::new() });
+    fn new(open: &Arc<Open>, leave: CancellationToken) -> Self {
+        let state = Arc::new(State { phase: AtomicU64::new(0), start: Instant::now(), leave });
         let number = open.next.fetch_add(1, Ordering::Relaxed);
         open.all().insert(number, state.clone());
         open.gauge.inc();
@@ -223,7 +256,7 @@ impl Drop for Ticket {
 }
 
 /// How many connections to keep open. A connection is a file; the usual limit of 1,024 is raised as far as allowed.
-pub(crate) fn max_open() -> usize {
+fn max_open() -> usize {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit, setrlimit};
@@ -261,6 +294,10 @@ mod tests {
 
     impl Server {
         async fn start() -> Self {
+            Self::start_with(IDLE).await
+        }
+
+        async fn start_with(idle: Duration) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             let address = listener.local_addr().expect("bound");
             let (release, shutdown) = (CancellationToken::new(), CancellationToken::new());
@@ -282,7 +319,8 @@ mod tests {
                     Response::new(Body::from("done"))
                 }
             };
-            tokio::spawn(serve(listener, answer, MAX, Gauge::default(), shutdown.clone()));
+            let bounds = Bounds { max: MAX, idle };
+            tokio::spawn(serve(listener, answer, bounds, Gauge::default(), shutdown.clone()));
             Self { address, release, shutdown }
         }
 
@@ -329,6 +367,22 @@ mod tests {
         assert_eq!(read(&mut others[0]).await, "", "the one that never said anything, and came first");
         first.write_all(get("/").as_bytes()).await.expect("sent");
         assert!(read(&mut first).await.ends_with("done"), "the one that was heard since stays");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_silent_for_too_long_is_let_go() {
+        let server = Server::start_with(Duration::from_millis(600)).await;
+        let mut silent = server.connect("").await;
+        let mut half = server.connect("GET / HTTP/1.1\r\nHost: ").await;
+        let mut slow = server.connect(&get("/slow")).await;
+        let mut served = server.connect(&get("/")).await;
+        for stream in [&mut silent, &mut half] {
+            assert_eq!(read(stream).await, "");
+        }
+        assert!(read(&mut served).await.ends_with("done"));
+        assert_eq!(read(&mut served).await, "", "and after its answer");
+        server.release.cancel();
+        assert!(read(&mut slow).await.ends_with("done"), "whoever waits for an answer is not silent");
     }
 
     #[tokio::test]

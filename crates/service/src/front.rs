@@ -40,11 +40,12 @@ async fn admit(state: &AppState, mut router: Router, peer: IpAddr, mut request: 
     let headers = request.headers();
     let from = From { peer, agent: agent::of(headers) };
     let need = Need::Request { method: request.method().as_str(), path };
-    let admitted = decide(state, read_credential(headers, &state.config.session), need, from).await?;
+    let now = state.now();
+    let admitted = decide(state, read_credential(headers, &state.config.session), need, from, now).await?;
     request.extensions_mut().insert(Asker { peer, caller: Some(admitted.caller) });
     let mut response = route(&mut router, request).await;
     if let Some(standing) = admitted.standing {
-        limit_headers(response.headers_mut(), standing, state.now());
+        limit_headers(response.headers_mut(), standing, now);
     }
     Ok(response)
 }

@@ -44,6 +44,7 @@ pub use checkpoints::CheckpointConfig;
 pub use session::SessionToken;
 pub use state::{Account, Config};
 
+use connections::Bounds;
 use state::AppState;
 
 /// Serves on `listener` until `shutdown` is cancelled, then lets requests finish and writes what is still pending.
@@ -66,7 +67,7 @@ pub async fn serve(
         let (state, router) = (front.clone(), router.clone());
         async move { front::answer(&state, router, peer.ip(), request.map(Body::new)).await }
     };
-    connections::serve(listener, answer, connections::max_open(), gauge, shutdown).await;
+    connections::serve(listener, answer, Bounds::of_system(), gauge, shutdown).await;
 
     // The recorder writes what it holds, and ends.
     if let Err(error) = recorder.await {

@@ -20,7 +20,7 @@ use ulkeys_store::{KeyStore, MILLIS_PER_HOUR, Refusals, SourceUse, UseBatch, Use
 /// How long uses are gathered after an announcement before the next one.
 const ANNOUNCE_EVERY: Duration = Duration::from_millis(250);
 /// How long uses are gathered before they are written.
-const WRITE_EVERY: Duration = Duration::from_millis(500);
+const WRITE_EVERY: Duration = Duration::from_millis(900);
 /// How long usage and activity are kept.
 const KEPT: Duration = Duration::from_hours(90 * 24);
 /// How often what is older is removed.

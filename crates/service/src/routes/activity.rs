@@ -51,7 +51,7 @@ impl ActivityQuery {
 
 /// What happened to keys, and with them
 ///
-/// A page, newest first, of all keys or of one. Uses and refusals of the last half second may be missing.
+/// A page, newest first, of all keys or of one. Uses and refusals of the last second may be missing.
 #[utoipa::path(
     get,
     path = "/api/activity",
@@ -79,7 +79,7 @@ pub(super) struct UsageQuery {
 
 /// A key's requests by hour, and the programs that used it
 ///
-/// Uses of the last half second may be missing.
+/// Uses of the last second may be missing.
 #[utoipa::path(
     get,
     path = "/api/api-keys/{keyId}/usage",

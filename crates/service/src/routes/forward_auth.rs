@@ -105,7 +105,7 @@ pub(super) async fn check(
         Ok(Credential::Session) => Err(Refusal::Malformed),
         other => other,
     };
-    let admitted = decide(&state, credential, need, from).await?;
+    let admitted = decide(&state, credential, need, from, state.now()).await?;
 
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();

@@ -59,7 +59,7 @@ pub(super) async fn introspect(
 ) -> Result<Response, ApiError> {
     let from = From { peer, agent: agent::of(&headers) };
     let credential = read_caller(&headers, &state.config.session);
-    let caller = decide(&state, credential, Need::AnyOf(MAY_ASK, Category::Introspection), from).await?;
+    let caller = decide(&state, credential, Need::AnyOf(MAY_ASK, Category::Introspection), from, state.now()).await?;
     // Nobody's body is waited for before it is known whose it is.
     request.extensions_mut().insert(Asker { peer, caller: Some(caller.caller) });
     let Raw(body): Raw = Raw::from_request(request, &state).await?;
