@@ -17,7 +17,7 @@ use crate::agent;
 use crate::error::ApiError;
 use crate::session::SessionToken;
 use crate::state::AppState;
-use crate::uses::From;
+use crate::uses::Source;
 
 /// An accepted caller.
 #[derive(Clone)]
@@ -68,7 +68,7 @@ pub(crate) async fn decide(
     state: &AppState,
     credential: Result<Credential, Refusal>,
     need: Need<'_>,
-    from: From<'_>,
+    from: Source<'_>,
     now: Timestamp,
 ) -> Result<Admitted, ApiError> {
     let (named, secret) = match credential {
@@ -127,7 +127,7 @@ fn admit(state: &AppState, key: &KnownKey, need: Need<'_>, peer: IpAddr) -> Resu
     state.limits.admit(&key.id, category, peer).map_err(Refusal::Limit)
 }
 
-fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Refusal, from: From<'_>) -> ApiError {
+fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Refusal, from: Source<'_>) -> ApiError {
     let outcome = refusal.outcome();
     state.uses.refused(key.map(|key| &key.id), outcome, from, state.now());
     state.metrics.count(outcome);

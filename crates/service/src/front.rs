@@ -18,7 +18,7 @@ use crate::error::{ApiError, limit_headers};
 use crate::guard;
 use crate::observe::Observed;
 use crate::state::AppState;
-use crate::uses::From;
+use crate::uses::Source;
 
 /// Answers a request, or says why not.
 pub(crate) async fn answer(state: &AppState, router: Router, peer: IpAddr, request: Request) -> Response {
@@ -38,7 +38,7 @@ async fn admit(state: &AppState, mut router: Router, peer: IpAddr, mut request: 
         return Ok(route(&mut router, request).await);
     }
     let headers = request.headers();
-    let from = From { peer, agent: agent::of(headers) };
+    let from = Source { peer, agent: agent::of(headers) };
     let need = Need::Request { method: request.method().as_str(), path };
     let now = state.now();
     let admitted = decide(state, read_credential(headers, &state.config.session), need, from, now).await?;

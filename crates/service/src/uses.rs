@@ -33,7 +33,7 @@ const SEVERAL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Where a request came from.
 #[derive(Clone, Copy)]
-pub(crate) struct From<'a> {
+pub(crate) struct Source<'a> {
     pub(crate) peer: IpAddr,
     /// See [`crate::agent`].
     pub(crate) agent: &'a str,
@@ -68,7 +68,7 @@ struct KeyBook {
 
 impl Uses {
     /// Notes that a request with this key was accepted. Last-used only moves forward.
-    pub(crate) fn accepted(&self, key: &KeyId, from: From<'_>, at: Timestamp) {
+    pub(crate) fn accepted(&self, key: &KeyId, from: Source<'_>, at: Timestamp) {
         let mut book = self.book();
         match book.unannounced.get_mut(key) {
             Some(known) => *known = at.max(*known),
@@ -84,7 +84,7 @@ impl Uses {
     }
 
     /// Notes that a request was refused; `key` is the one that it presented, where there is such a key.
-    pub(crate) fn refused(&self, key: Option<&KeyId>, outcome: Outcome, from: From<'_>, at: Timestamp) {
+    pub(crate) fn refused(&self, key: Option<&KeyId>, outcome: Outcome, from: Source<'_>, at: Timestamp) {
         let mut book = self.book();
         if let Some(key) = key {
             self.page(&mut book, key).count(outcome, at);
@@ -239,7 +239,7 @@ impl KeyBook {
         }
     }
 
-    fn used_by(&mut self, key: &KeyId, from: From<'_>, at: Timestamp) {
+    fn used_by(&mut self, key: &KeyId, from: Source<'_>, at: Timestamp) {
         let same = |source: &&mut SourceUse| source.peer == from.peer && *source.agent == *from.agent;
         if let Some(source) = self.sources.iter_mut().find(same) {
             source.last = at.max(source.last);
@@ -267,7 +267,7 @@ mod tests {
     fn no_number_of_addresses_fills_the_record() {
         let uses = Uses::default();
         for number in 1..=10_000_u32 {
-            let from = From { peer: IpAddr::V4(number.into()), agent: "" };
+            let from = Source { peer: IpAddr::V4(number.into()), agent: "" };
             uses.refused(None, Outcome::NoCredential, from, at(1));
             uses.refused(None, Outcome::Unknown, from, at(1));
         }
@@ -277,7 +277,7 @@ mod tests {
         uses.book().writing = None;
 
         // The next batch of the same hour has no new addresses either; the next hour has.
-        let from = From { peer: IpAddr::V4(0xffff_0000_u32.into()), agent: "" };
+        let from = Source { peer: IpAddr::V4(0xffff_0000_u32.into()), agent: "" };
         uses.refused(None, Outcome::Unknown, from, at(2));
         uses.refused(None, Outcome::Unknown, from, at(MILLIS_PER_HOUR));
         let (batch, _) = uses.book().next_batch();

@@ -11,7 +11,7 @@ use super::{CheckpointId, ModelId, RunId, Slug};
 const MAX_METRICS: usize = 128;
 const MAX_METRIC_NAME: usize = 64;
 /// The highest number of an epoch. A thousand is a long training.
-const MAX_EPOCH: u64 = 20_000;
+pub const MAX_EPOCH: u32 = 20_000;
 /// The largest sample of a machine's load, in bytes. The client sends some hundred, and one with each epoch.
 const MAX_SAMPLE: usize = 8 * 1024;
 /// The most classes of a model. The largest public detection datasets have some ten thousand.
@@ -261,5 +261,5 @@ fn read_ending(mut data: Fields) -> Result<Ending> {
 }
 
 fn epochs(data: &mut Fields, path: &'static str) -> Result<Option<u32>> {
-    Ok(data.count(path, MAX_EPOCH)?.and_then(|count| u32::try_from(count).ok()))
+    Ok(data.count(path, MAX_EPOCH.into())?.and_then(|count| u32::try_from(count).ok()))
 }

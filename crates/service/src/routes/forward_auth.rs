@@ -20,7 +20,7 @@ use crate::auth::{Caller, Credential, Need, Peer, decide, read_credential};
 use crate::error::{ApiError, limit_headers};
 use crate::openapi::{BadRequest, Refused};
 use crate::state::AppState;
-use crate::uses::From;
+use crate::uses::Source;
 
 const KEY_ID: HeaderName = HeaderName::from_static("x-key-id");
 const KEY_NAME: HeaderName = HeaderName::from_static("x-key-name");
@@ -99,7 +99,7 @@ pub(super) async fn check(
         Some(scopes) => Need::AnyOf(scopes, category),
         None => Need::Request { method: asked.method, path: asked.path },
     };
-    let from = From { peer: client(&headers, gateway), agent: agent::of(&headers) };
+    let from = Source { peer: client(&headers, gateway), agent: agent::of(&headers) };
     let credential = match read_credential(&headers, &state.config.session) {
         // It opens the service, for the app. What passes a gateway has the identity of a key.
         Ok(Credential::Session) => Err(Refusal::Malformed),

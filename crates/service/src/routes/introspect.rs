@@ -25,7 +25,7 @@ use crate::error::{ApiError, limit_headers};
 use crate::openapi::{BadBody, Refused};
 use crate::session::SessionToken;
 use crate::state::AppState;
-use crate::uses::From;
+use crate::uses::Source;
 
 const MAY_ASK: &[Scope] = &[Scope::Read, Scope::Admin];
 
@@ -57,7 +57,7 @@ pub(super) async fn introspect(
     headers: HeaderMap,
     mut request: Request,
 ) -> Result<Response, ApiError> {
-    let from = From { peer, agent: agent::of(&headers) };
+    let from = Source { peer, agent: agent::of(&headers) };
     let credential = read_caller(&headers, &state.config.session);
     let caller = decide(&state, credential, Need::AnyOf(MAY_ASK, Category::Introspection), from, state.now()).await?;
     // Nobody's body is waited for before it is known whose it is.
@@ -72,7 +72,7 @@ pub(super) async fn introspect(
 }
 
 /// What is known about a token. Everything but an active key looks the same (RFC 7662, section 2.2).
-async fn look_up(state: &AppState, token: &[u8], from: From<'_>) -> Result<Introspection, ApiError> {
+async fn look_up(state: &AppState, token: &[u8], from: Source<'_>) -> Result<Introspection, ApiError> {
     let Ok(secret) = Secret::parse(token) else {
         return Ok(Introspection::inactive());
     };

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use tokio::fs::File;
 use ulkeys_domain::KeyId;
-use ulkeys_domain::training::{Checkpoint, Console, FileName, RunId};
+use ulkeys_domain::training::{Checkpoint, Console, FileName, MAX_EPOCH, RunId};
 use ulkeys_domain::wire::training::{CancelledRun, EpochList, TrainingRun, TrainingRunDetails, TrainingRunList};
 use utoipa::IntoParams;
 
@@ -106,7 +106,7 @@ pub(super) async fn details(State(state): State<AppState>, run: RunPath) -> Resu
 #[into_params(parameter_in = Query)]
 pub(super) struct EpochQuery {
     /// The `nextAfter` of the page before: only epochs after this one.
-    #[param(value_type = Option<u32>, nullable = false)]
+    #[param(value_type = Option<u32>, nullable = false, minimum = 0, maximum = 20_000)]
     after: Option<String>,
     /// Epochs on a page.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 200, default = 50)]
@@ -131,7 +131,7 @@ pub(super) async fn epochs(
     let invalid = |why: &str| ApiError::Invalid(why.to_owned());
     let Query(query) = query.map_err(|_| invalid("query: after and limit may each be given once, as a text"))?;
     let read_after = |text: String| {
-        let number = digits(&text).and_then(|number| u32::try_from(number).ok());
+        let number = digits(&text).and_then(|number| u32::try_from(number).ok()).filter(|number| *number <= MAX_EPOCH);
         number.ok_or_else(|| invalid("after: is not the number of an epoch"))
     };
     let after = query.after.map(read_after).transpose()?;
