@@ -147,3 +147,19 @@ async fn a_key_that_may_read_lists_the_keys_with_ul() -> Result<()> {
     ensure!(denied.stderr.contains("(HTTP 403): Permission denied for this operation"), "{denied:?}");
     app.wait_text("trainer").await
 }
+
+#[tokio::test]
+async fn a_name_that_a_program_changes_changes_in_the_list() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let admin = app.create_and_copy(&desktop, "before", "admin").await?;
+    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let id = listed["keys"][0]["keyId"].as_str().unwrap_or_default().to_owned();
+    let url = format!("http://127.0.0.1:{}/api/api-keys/{id}", app.port);
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let answer = client.patch(url).bearer_auth(&admin).json(&json!({ "name": "after" })).send().await?;
+    ensure!(answer.status().is_success(), "{}", answer.status());
+    app.wait("the new name", async || row(&app, "after").await.is_ok_and(|row| !row.is_empty())).await?;
+    ensure!(row(&app, "before").await?.is_empty(), "one key, one row");
+    Ok(())
+}

@@ -123,7 +123,8 @@ impl Uses {
         book.keys.len() + book.refusals.len() + book.writing.as_ref().map_or(0, |batch| batch.counts.len())
     }
 
-    /// Announces, writes and tidies until `shutdown`. A write that is under way is finished. What is then left is for a last [`Self::flush`].
+    /// Announces, writes and tidies until `shutdown`. A write that is under way is finished; what is then left is for a
+    /// last [`Self::flush`].
     pub(crate) async fn run(
         &self,
         store: &dyn KeyStore,

@@ -8,6 +8,7 @@ use ulkeys_domain::wire::{ActivityPage, KeyUsage};
 use ulkeys_domain::{KeyId, Timestamp};
 use utoipa::IntoParams;
 
+use super::api_keys::read_key_id;
 use super::query::{digits, number};
 use crate::error::ApiError;
 use crate::openapi::{BadRequest, NotFound};
@@ -93,7 +94,7 @@ pub(super) async fn usage(
     key_id: Result<Path<String>, PathRejection>,
     query: Result<Query<UsageQuery>, QueryRejection>,
 ) -> Result<Json<KeyUsage>, ApiError> {
-    let key_id = key_id.ok().and_then(|Path(id)| KeyId::parse(&id)).ok_or(ApiError::NotFound)?;
+    let key_id = read_key_id(key_id)?;
     let query = query.map_err(|_| ApiError::Invalid("query: hours may be given once".into()))?;
     let hours = number("hours", query.hours.as_deref(), DEFAULT_HOURS, MAX_HOURS).map_err(ApiError::Invalid)?;
     state.store.find(&key_id).await?.ok_or(ApiError::NotFound)?;

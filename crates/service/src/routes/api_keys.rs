@@ -90,7 +90,7 @@ pub(super) async fn rename(
     key_id: Result<Path<String>, PathRejection>,
     Object(body): Object,
 ) -> Result<Json<ApiKey>, ApiError> {
-    let key_id = key_id.ok().and_then(|Path(id)| KeyId::parse(&id)).ok_or(ApiError::NotFound)?;
+    let key_id = read_key_id(key_id)?;
     let name = read_name(&body).map_err(ApiError::Invalid)?;
     let unsaved = state.uses.unsaved();
     let renamed = state.store.rename(&key_id, name, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
@@ -116,8 +116,7 @@ pub(super) async fn revoke(
     origin: Origin,
     key_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<RevokedKey>, ApiError> {
-    let Path(key_id) = key_id.map_err(|_| ApiError::NotFound)?;
-    revoke_key(&state, &key_id, origin).await
+    revoke_key(&state, read_key_id(key_id)?, origin).await
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -145,11 +144,15 @@ pub(super) async fn revoke_by_query(
 ) -> Result<Json<RevokedKey>, ApiError> {
     let query = query.map_err(|_| ApiError::Invalid("keyId: must be given once, as a text".to_owned()))?;
     let key_id = query.key_id.as_deref().ok_or_else(|| ApiError::Invalid("keyId: is required".to_owned()))?;
-    revoke_key(&state, key_id, origin).await
+    revoke_key(&state, KeyId::parse(key_id).ok_or(ApiError::NotFound)?, origin).await
 }
 
-async fn revoke_key(state: &AppState, key_id: &str, origin: Origin) -> Result<Json<RevokedKey>, ApiError> {
-    let key_id = KeyId::parse(key_id).ok_or(ApiError::NotFound)?;
+/// The key that a path names. What cannot be an identifier is one that does not exist.
+pub(super) fn read_key_id(path: Result<Path<String>, PathRejection>) -> Result<KeyId, ApiError> {
+    path.ok().and_then(|Path(id)| KeyId::parse(&id)).ok_or(ApiError::NotFound)
+}
+
+async fn revoke_key(state: &AppState, key_id: KeyId, origin: Origin) -> Result<Json<RevokedKey>, ApiError> {
     let revocation = state.store.revoke(&key_id, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
     let revoked = RevokedKey { key_id, revoked_at: revocation.at };
     if revocation.is_new {
