@@ -1,44 +1,49 @@
+import type { TFunction } from 'i18next';
 import type { Failure } from '../ipc';
-import { de } from './de';
-import { en, type Messages } from './en';
+import { spoken, type LanguageChoice } from './language';
+import { MESSAGES } from './messages';
 import { exactTime, relativeTime } from './time';
 
-const LANGUAGES = { en, de };
-type Language = keyof typeof LANGUAGES;
+export type { Language, LanguageChoice } from './language';
 
-function isLanguage(language: string): language is Language {
-  return Object.hasOwn(LANGUAGES, language);
-}
+let choice: LanguageChoice = 'system';
+let current = $state.raw(spoken(choice, navigator.languages));
 
-/** The person's first language that the app speaks; its region decides how dates look. */
-function preferred(): { language: Language; locale: string } {
-  for (const locale of navigator.languages) {
-    const language = locale.split('-')[0]?.toLowerCase() ?? '';
-    if (isLanguage(language)) return { language, locale };
-  }
-  return { language: 'en', locale: 'en' };
-}
+/** A message in the present language; what reads it follows the language. */
+export const t = ((...message: unknown[]): unknown =>
+  Reflect.apply(MESSAGES[current.language], null, message)) as TFunction;
 
-let current = $state.raw(preferred());
-
-/** The messages in the person's language. */
-export const t = (): Messages => LANGUAGES[current.language];
-
-export const timeAgo = (iso: string, now: number): string => relativeTime(iso, now, current.locale, t().justNow);
+export const timeAgo = (iso: string, now: number): string => relativeTime(iso, now, current.locale, t('app.justNow'));
 
 export const timeExactly = (iso: string): string => exactTime(iso, current.locale);
 
+export const formatDate = (iso: string): string =>
+  new Intl.DateTimeFormat(current.locale, { dateStyle: 'medium' }).format(Date.parse(iso));
+
+export const formatNumber = (value: number): string => new Intl.NumberFormat(current.locale).format(value);
+
+/** As in “a, b and c”; a list is words, so it follows the language and not the region. */
+export const formatList = (parts: readonly string[]): string =>
+  new Intl.ListFormat(current.language, { type: 'conjunction' }).format(parts);
+
 export function failureText({ code, detail }: Failure): string {
-  if (code === 'VALIDATION_ERROR' && detail) return t().refused(detail);
-  return code === 'ENV_FILE_FAILED' ? t().envFileFailed(detail) : t().failures[code];
+  if (code === 'VALIDATION_ERROR' && detail) return t('failures.refused', { detail });
+  return code === 'ENV_FILE_FAILED' ? t('failures.envFileRefused', { detail }) : t(`failures.${code}`);
 }
 
-/** Keeps the language in step with the system. Returns how to stop. */
+function follow(): void {
+  current = spoken(choice, navigator.languages);
+  document.documentElement.lang = current.language;
+}
+
+/** Speaks this language, or the system's. */
+export function setLanguage(chosen: LanguageChoice): void {
+  choice = chosen;
+  follow();
+}
+
+/** Keeps the language in step with the system, where the person left it to the system. Returns how to stop. */
 export function followLanguage(): () => void {
-  const follow = () => {
-    current = preferred();
-    document.documentElement.lang = current.language;
-  };
   follow();
   window.addEventListener('languagechange', follow);
   return () => window.removeEventListener('languagechange', follow);

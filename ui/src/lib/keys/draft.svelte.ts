@@ -26,12 +26,12 @@ export class Draft {
   get nameError(): string | null {
     const problem = nameProblem(this.name);
     // A key typed as a name is pointed out at once: the sooner it is taken away, the better.
-    if (problem && (this.#checked || problem === 'containsKey')) return t().createKey.nameProblems[problem];
+    if (problem && (this.#checked || problem === 'containsKey')) return t(`createKey.nameProblems.${problem}`);
     return this.#refused?.field === 'name' ? this.#refused.text : null;
   }
 
   get scopesError(): string | null {
-    if (this.#checked && this.scopes.length === 0) return t().createKey.noScope;
+    if (this.#checked && this.scopes.length === 0) return t('createKey.noScope');
     return this.#refused?.field === 'scopes' ? this.#refused.text : null;
   }
 
@@ -48,7 +48,7 @@ export class Draft {
     if (failure.code !== 'VALIDATION_ERROR') return null;
     const [, field, reason] = /^(name|scopes)\b[^:]*:\s*(.*)$/s.exec(failure.detail) ?? [];
     if (field !== 'name' && field !== 'scopes') return null;
-    this.#refused = { field, text: t().refused(reason ?? '') };
+    this.#refused = { field, text: t('failures.refused', { detail: reason ?? '' }) };
     return field;
   }
 

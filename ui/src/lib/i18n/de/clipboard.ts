@@ -1,0 +1,9 @@
+export const clipboard = {
+  about: 'Zwischenablage',
+  stays_one: 'Ein kopierter Schlüssel verlässt die Zwischenablage nach {{count}} Sekunde.',
+  stays_other: 'Ein kopierter Schlüssel verlässt die Zwischenablage nach {{count}} Sekunden.',
+  clearsIn_one: 'Noch {{count}} Sekunde in der Zwischenablage',
+  clearsIn_other: 'Noch {{count}} Sekunden in der Zwischenablage',
+  clearNow: 'Jetzt entfernen',
+  cleared: 'Der Schlüssel ist nicht mehr in der Zwischenablage',
+} as const;

@@ -1,0 +1,10 @@
+export { app } from './app';
+export { clipboard } from './clipboard';
+export { createKey } from './createKey';
+export { failures } from './failures';
+export { keys } from './keys';
+export { oneTime } from './oneTime';
+export { problem } from './problem';
+export { revoke } from './revoke';
+export { scopes } from './scopes';
+export { service } from './service';

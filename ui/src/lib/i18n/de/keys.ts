@@ -1,0 +1,22 @@
+export const keys = {
+  title: 'API-Schlüssel',
+  intro: 'Jeder Schlüssel gewährt einem Programm Zugang, und nur so weit, wie seine Berechtigungen reichen.',
+  create: 'Schlüssel erstellen',
+  shortcut: 'Tastenkürzel: {{keys}}',
+  unavailable: 'Schlüssel lassen sich wieder erstellen, sobald der Schlüsseldienst läuft.',
+  loading: 'Die Schlüssel werden geladen',
+  name: 'Name',
+  scopes: 'Berechtigungen',
+  created: 'Erstellt',
+  lastUsed: 'Zuletzt verwendet',
+  actions: 'Aktionen',
+  actionsFor: 'Aktionen für {{name, isolated}}',
+  copyId: 'Schlüssel-ID kopieren',
+  idCopied: 'Die ID von {{name, isolated}} wurde kopiert',
+  revoke: 'Widerrufen…',
+  emptyTitle: 'Noch keine Schlüssel',
+  emptyText:
+    'Mit einem API-Schlüssel weist ein Programm nach, dass es Modelle, Datensätze und Training nutzen darf. Am besten bekommt jedes Programm einen eigenen: So ist zu sehen, wann er zuletzt verwendet wurde, und er lässt sich widerrufen, ohne die anderen zu stören.',
+  listFailed: 'Die Schlüssel lassen sich nicht anzeigen',
+  outdated: 'Diese Liste ist möglicherweise nicht mehr aktuell.',
+} as const;

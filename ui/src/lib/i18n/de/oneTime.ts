@@ -1,0 +1,47 @@
+export const oneTime = {
+  title: 'Schlüssel kopieren',
+  intro: 'Der Schlüssel für {{name, isolated}} ist bereit.',
+  onlyOnce:
+    'Der vollständige Schlüssel wird nur dieses eine Mal angezeigt. Bitte sicher aufbewahren: Er lässt sich nicht noch einmal anzeigen.',
+  key: 'API-Schlüssel',
+  copied: 'Der Schlüssel wurde kopiert',
+  address: 'Programme finden diesen Dienst unter',
+  places: 'Oder gleich dorthin, wo er gebraucht wird',
+  keychain: 'Im Schlüsselbund speichern',
+  keychainSaved: 'Im Schlüsselbund als {{name, isolated}} gespeichert. So startet ein Programm damit:',
+  keychainTaken:
+    'Der Schlüsselbund enthält unter dem Namen {{name, isolated}} bereits einen anderen Schlüssel. Durch diesen ersetzen?',
+  replace: 'Ersetzen',
+  envFile: 'Als .env speichern…',
+  envFileTitle: 'Den Schlüssel in diese Datei eintragen (andere Zeilen bleiben)',
+  envSaved: 'Gespeichert, nur für das eigene Benutzerkonto lesbar, in',
+  envReplaces_one: 'Die Datei setzt bereits {{names, list}}. Diese Zeile ersetzen? Alle anderen bleiben, wie sie sind.',
+  envReplaces_other:
+    'Die Datei setzt bereits {{names, list}}. Diese Zeilen ersetzen? Alle anderen bleiben, wie sie sind.',
+  saveAnyway: 'Trotzdem speichern',
+  gitRisk: {
+    notIgnored:
+      'Git ignoriert diese Datei nicht: Sie könnte in einen Commit geraten und der Schlüssel damit öffentlich werden. Bitte zuerst in .gitignore eintragen.',
+    unknown:
+      'Dieser Ordner gehört zu einem Git-Repository, das sich nicht lesen ließ. Die Datei darf nicht in einen Commit gelangen.',
+  },
+  elsewhere: 'Der neue Schlüssel ist in einem eigenen Fenster',
+  elsewhereText:
+    'Dort lässt sich der Schlüssel für {{name, isolated}} kopieren oder speichern. Er wird nur dieses eine Mal angezeigt.',
+  showWindow: 'Fenster zeigen',
+  gone: 'Dieser Schlüssel lässt sich nicht mehr anzeigen',
+  lost: {
+    hidden: 'Der Schlüssel für {{name, isolated}} wurde entfernt, als sein Fenster minimiert wurde.',
+    locked: 'Der Schlüssel für {{name, isolated}} wurde entfernt, als der Bildschirm gesperrt wurde.',
+    interrupted: 'Das Fenster mit dem Schlüssel für {{name, isolated}} wurde unerwartet geschlossen.',
+  },
+  lostRemedy:
+    'Er war weder kopiert noch gespeichert und lässt sich nicht noch einmal anzeigen: bitte widerrufen und einen neuen erstellen.',
+  done: 'Fertig',
+  notCopied: 'Der Schlüssel wurde noch nicht kopiert oder gespeichert.',
+  replaced:
+    'Der Schlüssel ist nicht mehr in der Zwischenablage. Wenn er noch nicht an seinem Platz ist, bitte erneut kopieren.',
+  consequence: 'Er lässt sich nicht noch einmal anzeigen, nur widerrufen und durch einen neuen ersetzen.',
+  keepOpen: 'Offen lassen',
+  closeAnyway: 'Trotzdem schließen',
+} as const;

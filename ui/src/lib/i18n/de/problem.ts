@@ -1,0 +1,41 @@
+export const problem = {
+  portUsedBy: 'Port {{port}} wird von „{{name, isolated}}“ verwendet (Prozess {{pid}})',
+  portUsed: 'Port {{port}} wird von einem anderen Programm verwendet',
+  portRemedy: 'Das Programm schließen und erneut versuchen, oder den Dienst einen anderen Port verwenden lassen.',
+  portExposure:
+    'Programme, die diese Adresse verwenden, haben ihre Schlüssel möglicherweise dorthin gesendet. Wer das andere Programm nicht kennt, sollte die in der Zwischenzeit verwendeten Schlüssel widerrufen.',
+  portNote: 'Mit Port {{port}} müssen Programme mit der alten Adresse auf die neue umgestellt werden.',
+  usePort: 'Port {{port}} verwenden',
+  database: {
+    locked: {
+      title: 'Ein anderes Programm verwendet die Schlüsseldatenbank',
+      remedy: 'Das andere Programm oder das andere Fenster dieser App schließen und erneut versuchen.',
+    },
+    readOnly: {
+      title: 'Die Schlüsseldatenbank ist schreibgeschützt',
+      remedy: 'Dem eigenen Benutzerkonto erlauben, in die Datei und ihren Ordner zu schreiben, dann erneut versuchen.',
+    },
+    corrupt: {
+      title: 'Die Schlüsseldatenbank ist beschädigt',
+      remedy:
+        'Die Datei aus einer Sicherung wiederherstellen oder sie verschieben, um mit einer leeren Liste zu beginnen.',
+    },
+    newer: {
+      title: 'Die Schlüsseldatenbank gehört zu einer neueren Version dieser App',
+      remedy: 'Die neueste Version der App installieren und erneut öffnen.',
+    },
+    foreign: {
+      title: 'Diese Datei gehört einem anderen Programm',
+      remedy: 'Die Datei verschieben, damit die App ihre eigene anlegen kann, dann erneut versuchen.',
+    },
+    unavailable: {
+      title: 'Die Schlüsseldatenbank lässt sich nicht öffnen',
+      remedy: 'Prüfen, ob der Datenträger verbunden ist, Platz hat und den Zugriff erlaubt. Dann erneut versuchen.',
+    },
+  },
+  file: 'Datei',
+  detail: 'Technische Einzelheit: {{text}}',
+  stopped: 'Der Schlüsseldienst läuft nicht mehr',
+  stoppedRemedy:
+    'Bis er wieder läuft, können Programme ihre Schlüssel nicht verwenden. Die Schlüssel selbst sind sicher.',
+} as const;

@@ -1,0 +1,22 @@
+export const service = {
+  name: 'Schlüsseldienst',
+  state: {
+    starting: 'Startet…',
+    running: 'Läuft',
+    portInUse: 'Port belegt',
+    databaseProblem: 'Datenbankproblem',
+    stopped: 'Gestoppt',
+  },
+  purpose: 'Programme, bei denen diese Zeile gesetzt ist, verwenden diesen Dienst anstelle des öffentlichen.',
+  copyLine: 'Adresszeile kopieren',
+  lineCopied: 'Die Adresszeile wurde kopiert',
+  notRunning: 'Die Adresse erscheint hier, sobald der Dienst läuft.',
+  changePort: 'Port ändern…',
+  port: 'Port',
+  portHint: 'Eine Zahl von 1024 bis 65535.',
+  portInvalid: 'Eine ganze Zahl von 1024 bis 65535 eingeben.',
+  portCaution: 'Programme mit der alten Adresse müssen danach auf die neue umgestellt werden.',
+  savePort: 'Port ändern',
+  portChanged: 'Der Schlüsseldienst ist jetzt unter {{address}} erreichbar',
+  portTaken: 'Port {{port}} wird von einem anderen Programm verwendet. Bitte einen anderen wählen.',
+} as const;

@@ -1,0 +1,9 @@
+export const clipboard = {
+  about: 'Clipboard',
+  stays_one: 'A copied key leaves the clipboard after {{count}} second.',
+  stays_other: 'A copied key leaves the clipboard after {{count}} seconds.',
+  clearsIn_one: 'On the clipboard for another {{count}} second',
+  clearsIn_other: 'On the clipboard for another {{count}} seconds',
+  clearNow: 'Clear now',
+  cleared: 'The key is no longer on the clipboard',
+} as const;

@@ -1,0 +1,33 @@
+export const createKey = {
+  title: 'Create Key',
+  intro: 'One key for one program.',
+  name: 'Name',
+  nameHint: 'Where the key will be used.',
+  suggestions: 'Suggestions',
+  nameInUse: 'Another key has this name. That is allowed, but the two are harder to tell apart.',
+  nameProblems: {
+    empty: 'Enter a name.',
+    tooLong: 'Use at most 64 characters.',
+    control: 'Remove line breaks and invisible control characters.',
+    containsKey: 'This is an API key. Enter a name for the key instead; names are stored readable.',
+  },
+  scopes: 'Scopes',
+  scopesHint: 'Choose only what the program needs.',
+  noScope: 'Choose at least one scope.',
+  adminCaution: 'With admin, a program can manage the account and its keys. Few programs need that.',
+  abilitiesNone: 'Choose scopes to see what the key will be able to do.',
+  ability: {
+    training: 'start training runs and stream their metrics',
+    models: 'upload, download and delete models',
+    datasets: 'open and modify datasets',
+    read: 'read all resources',
+    write: 'read and change all resources',
+    admin: 'manage the account',
+  },
+  abilities: 'This key will be able to {{abilities, list}}.',
+  create: 'Create',
+  creating: 'The key is being created',
+  failed: 'The key was not created.',
+  uncertain:
+    'It is not known whether the key was created. If it appears in the list, revoke it: its full key cannot be shown.',
+} as const;

@@ -1,0 +1,26 @@
+export const failures = {
+  UNAUTHORIZED: 'The key service did not accept this app. Restart the app and try again.',
+  FORBIDDEN: 'The key service did not allow this.',
+  RATE_LIMITED: 'The key service is busy. Wait a moment and try again.',
+  VALIDATION_ERROR: 'The key service did not accept this entry.',
+  NOT_FOUND: 'This key no longer exists.',
+  METHOD_NOT_ALLOWED: 'The key service did not understand the request.',
+  INTERNAL_ERROR: 'Something went wrong in the app.',
+  DATABASE_BUSY: 'The key database is in use by another program. Nothing was changed; try again.',
+  PORT_IN_USE: 'Another program uses this port. Choose another one.',
+  SERVICE_UNAVAILABLE: 'The key service cannot be reached.',
+  CLIPBOARD_UNAVAILABLE: 'The clipboard cannot be used. Save the key another way, or type it from here.',
+  KEY_ON_SCREEN: 'Another new key is still being shown. Close its window first.',
+  KEYCHAIN_MISSING:
+    'This computer has no keychain that the app can reach. Start one (GNOME Keyring, KWallet or KeePassXC), or copy the key.',
+  KEYCHAIN_LOCKED: 'The keychain is locked and was not unlocked in time. Unlock it and try again.',
+  KEYCHAIN_REFUSED: 'The keychain’s question was closed without an answer. Nothing was saved.',
+  KEYCHAIN_TAKEN: 'The keychain holds another key under this name.',
+  KEYCHAIN_FAILED: 'The keychain could not save the key.',
+  ENV_FILE_FAILED: 'The file was not changed.',
+  SECRET_GONE: 'The app no longer holds this key. Revoke it and create a new one.',
+  SETTINGS_NOT_SAVED: 'The setting could not be saved.',
+
+  envFileRefused: 'The file was not changed: {{detail}}',
+  refused: 'The key service did not accept this: {{detail}}',
+} as const;

@@ -1,0 +1,22 @@
+export const keys = {
+  title: 'API Keys',
+  intro: 'Each key lets one program in, and only as far as its scopes allow.',
+  create: 'Create Key',
+  shortcut: 'Shortcut: {{keys}}',
+  unavailable: 'Keys can be created again as soon as the key service runs.',
+  loading: 'Loading the keys',
+  name: 'Name',
+  scopes: 'Scopes',
+  created: 'Created',
+  lastUsed: 'Last used',
+  actions: 'Actions',
+  actionsFor: 'Actions for {{name, isolated}}',
+  copyId: 'Copy key ID',
+  idCopied: 'The ID of {{name, isolated}} was copied',
+  revoke: 'Revoke…',
+  emptyTitle: 'No keys yet',
+  emptyText:
+    'A program proves with an API key that it may use your models, datasets and training. Give every program a key of its own: you then see when it was last used, and can revoke one without stopping the others.',
+  listFailed: 'The keys cannot be shown',
+  outdated: 'This list may be out of date.',
+} as const;

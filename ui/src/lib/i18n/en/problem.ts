@@ -1,0 +1,39 @@
+export const problem = {
+  portUsedBy: 'Port {{port}} is used by “{{name, isolated}}” (process {{pid}})',
+  portUsed: 'Port {{port}} is used by another program',
+  portRemedy: 'Close that program and try again, or let the key service use another port.',
+  portExposure:
+    'Programs that use this address may have sent their keys to that program. If you do not know it, revoke the keys that were used meanwhile.',
+  portNote: 'With port {{port}}, programs that were given the old address must be given the new one.',
+  usePort: 'Use port {{port}}',
+  database: {
+    locked: {
+      title: 'The key database is in use by another program',
+      remedy: 'Close the other program, or the other window of this app, and try again.',
+    },
+    readOnly: {
+      title: 'The key database cannot be written',
+      remedy: 'Allow your user account to write this file and its folder, then try again.',
+    },
+    corrupt: {
+      title: 'The key database is damaged',
+      remedy: 'Restore the file from a backup, or move it elsewhere to begin with an empty list.',
+    },
+    newer: {
+      title: 'The key database belongs to a newer version of this app',
+      remedy: 'Install the newest version of the app and open it again.',
+    },
+    foreign: {
+      title: 'This file belongs to another program',
+      remedy: 'Move the file elsewhere so that the app can make its own, then try again.',
+    },
+    unavailable: {
+      title: 'The key database cannot be opened',
+      remedy: 'Check that the disk is connected, has room, and lets your user account in. Then try again.',
+    },
+  },
+  file: 'File',
+  detail: 'Technical detail: {{text}}',
+  stopped: 'The key service has stopped',
+  stoppedRemedy: 'Programs cannot use their keys until it runs again. The keys themselves are safe.',
+} as const;

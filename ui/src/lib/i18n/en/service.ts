@@ -1,0 +1,22 @@
+export const service = {
+  name: 'Key service',
+  state: {
+    starting: 'Starting…',
+    running: 'Running',
+    portInUse: 'Port in use',
+    databaseProblem: 'Database problem',
+    stopped: 'Stopped',
+  },
+  purpose: 'Set this line where your programs run, and they use this service instead of the public one.',
+  copyLine: 'Copy the address line',
+  lineCopied: 'The address line was copied',
+  notRunning: 'The address appears here as soon as the service runs.',
+  changePort: 'Change port…',
+  port: 'Port',
+  portHint: 'A number from 1024 to 65535.',
+  portInvalid: 'Enter a whole number from 1024 to 65535.',
+  portCaution: 'Programs that were given the old address must be given the new one.',
+  savePort: 'Change port',
+  portChanged: 'The key service is now at {{address}}',
+  portTaken: 'Port {{port}} is used by another program. Choose another one.',
+} as const;

@@ -1,0 +1,11 @@
+export const clipboard = {
+  about: 'Área de transferência',
+  stays_one: 'Uma chave copiada sai da área de transferência após {{count}} segundo.',
+  stays_many: 'Uma chave copiada sai da área de transferência após {{count}} de segundos.',
+  stays_other: 'Uma chave copiada sai da área de transferência após {{count}} segundos.',
+  clearsIn_one: 'Na área de transferência por mais {{count}} segundo',
+  clearsIn_many: 'Na área de transferência por mais {{count}} de segundos',
+  clearsIn_other: 'Na área de transferência por mais {{count}} segundos',
+  clearNow: 'Limpar agora',
+  cleared: 'A chave não está mais na área de transferência',
+} as const;

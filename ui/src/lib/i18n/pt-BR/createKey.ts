@@ -1,0 +1,33 @@
+export const createKey = {
+  title: 'Criar chave',
+  intro: 'Uma chave para um programa.',
+  name: 'Nome',
+  nameHint: 'Onde a chave será usada.',
+  suggestions: 'Sugestões',
+  nameInUse: 'Outra chave já tem este nome. Isso é permitido, mas fica mais difícil distinguir as duas.',
+  nameProblems: {
+    empty: 'Digite um nome.',
+    tooLong: 'Use no máximo 64 caracteres.',
+    control: 'Remova as quebras de linha e os caracteres de controle invisíveis.',
+    containsKey: 'Isto é uma chave de API. Digite um nome para a chave; os nomes são armazenados de forma legível.',
+  },
+  scopes: 'Escopos',
+  scopesHint: 'Escolha somente o que o programa precisa.',
+  noScope: 'Escolha pelo menos um escopo.',
+  adminCaution: 'Com admin, um programa pode gerenciar a conta e suas chaves. Poucos programas precisam disso.',
+  abilitiesNone: 'Escolha os escopos para ver o que a chave poderá fazer.',
+  ability: {
+    training: 'iniciar treinamentos e transmitir suas métricas',
+    models: 'enviar, baixar e excluir modelos',
+    datasets: 'abrir e modificar conjuntos de dados',
+    read: 'ler todos os recursos',
+    write: 'ler e alterar todos os recursos',
+    admin: 'gerenciar a conta',
+  },
+  abilities: 'Esta chave poderá {{abilities, list}}.',
+  create: 'Criar',
+  creating: 'A chave está sendo criada',
+  failed: 'A chave não foi criada.',
+  uncertain:
+    'Não se sabe se a chave foi criada. Se ela aparecer na lista, revogue-a: a chave completa não pode ser exibida.',
+} as const;

@@ -1,0 +1,22 @@
+export const keys = {
+  title: 'Chaves de API',
+  intro: 'Cada chave dá acesso a um programa, e somente até onde seus escopos permitem.',
+  create: 'Criar chave',
+  shortcut: 'Atalho: {{keys}}',
+  unavailable: 'Será possível criar chaves novamente assim que o serviço de chaves estiver em execução.',
+  loading: 'Carregando as chaves',
+  name: 'Nome',
+  scopes: 'Escopos',
+  created: 'Criada em',
+  lastUsed: 'Último uso',
+  actions: 'Ações',
+  actionsFor: 'Ações para {{name, isolated}}',
+  copyId: 'Copiar ID da chave',
+  idCopied: 'O ID de {{name, isolated}} foi copiado',
+  revoke: 'Revogar…',
+  emptyTitle: 'Nenhuma chave ainda',
+  emptyText:
+    'Com uma chave de API, um programa prova que pode usar seus modelos, conjuntos de dados e treinamentos. Dê a cada programa uma chave própria: assim você vê quando ela foi usada pela última vez e pode revogá-la sem interromper os outros.',
+  listFailed: 'Não é possível mostrar as chaves',
+  outdated: 'Esta lista pode estar desatualizada.',
+} as const;

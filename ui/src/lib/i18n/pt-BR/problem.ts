@@ -1,0 +1,41 @@
+export const problem = {
+  portUsedBy: 'A porta {{port}} está em uso por “{{name, isolated}}” (processo {{pid}})',
+  portUsed: 'A porta {{port}} está em uso por outro programa',
+  portRemedy: 'Feche esse programa e tente novamente, ou deixe o serviço de chaves usar outra porta.',
+  portExposure:
+    'Programas que usam este endereço podem ter enviado suas chaves a esse programa. Se você não o conhece, revogue as chaves usadas nesse período.',
+  portNote: 'Com a porta {{port}}, os programas que receberam o endereço antigo precisam receber o novo.',
+  usePort: 'Usar a porta {{port}}',
+  database: {
+    locked: {
+      title: 'O banco de dados de chaves está em uso por outro programa',
+      remedy: 'Feche o outro programa, ou a outra janela deste aplicativo, e tente novamente.',
+    },
+    readOnly: {
+      title: 'Não é possível gravar no banco de dados de chaves',
+      remedy: 'Permita que a sua conta de usuário grave neste arquivo e na pasta dele e tente novamente.',
+    },
+    corrupt: {
+      title: 'O banco de dados de chaves está danificado',
+      remedy: 'Restaure o arquivo de um backup ou mova-o para outro lugar para começar com uma lista vazia.',
+    },
+    newer: {
+      title: 'O banco de dados de chaves pertence a uma versão mais nova deste aplicativo',
+      remedy: 'Instale a versão mais nova do aplicativo e abra-o novamente.',
+    },
+    foreign: {
+      title: 'Este arquivo pertence a outro programa',
+      remedy: 'Mova o arquivo para outro lugar, para que o aplicativo possa criar o seu, e tente novamente.',
+    },
+    unavailable: {
+      title: 'Não é possível abrir o banco de dados de chaves',
+      remedy:
+        'Verifique se o disco está conectado, tem espaço e permite o acesso da sua conta de usuário. Depois, tente novamente.',
+    },
+  },
+  file: 'Arquivo',
+  detail: 'Detalhe técnico: {{text}}',
+  stopped: 'O serviço de chaves parou',
+  stoppedRemedy:
+    'Os programas não podem usar suas chaves até que ele volte a funcionar. As chaves em si estão seguras.',
+} as const;

@@ -1,0 +1,22 @@
+export const service = {
+  name: 'Serviço de chaves',
+  state: {
+    starting: 'Iniciando…',
+    running: 'Em execução',
+    portInUse: 'Porta em uso',
+    databaseProblem: 'Problema no banco de dados',
+    stopped: 'Parado',
+  },
+  purpose: 'Defina esta linha onde seus programas são executados, e eles usarão este serviço em vez do público.',
+  copyLine: 'Copiar a linha do endereço',
+  lineCopied: 'A linha do endereço foi copiada',
+  notRunning: 'O endereço aparece aqui assim que o serviço estiver em execução.',
+  changePort: 'Alterar porta…',
+  port: 'Porta',
+  portHint: 'Um número de 1024 a 65535.',
+  portInvalid: 'Digite um número inteiro de 1024 a 65535.',
+  portCaution: 'Os programas que receberam o endereço antigo precisam receber o novo.',
+  savePort: 'Alterar porta',
+  portChanged: 'O serviço de chaves agora está em {{address}}',
+  portTaken: 'A porta {{port}} está em uso por outro programa. Escolha outra.',
+} as const;
