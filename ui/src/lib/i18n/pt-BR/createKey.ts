@@ -14,7 +14,7 @@ export const createKey = {
   scopes: 'Escopos',
   scopesHint: 'Escolha somente o que o programa precisa.',
   noScope: 'Escolha pelo menos um escopo.',
-  adminCaution: 'Com admin, um programa pode gerenciar a conta e suas chaves. Poucos programas precisam disso.',
+  adminCaution: 'Com admin, um programa pode gerenciar a conta e as chaves dela. Poucos programas precisam disso.',
   abilitiesNone: 'Escolha os escopos para ver o que a chave poderá fazer.',
   ability: {
     training: 'iniciar treinamentos e transmitir suas métricas',

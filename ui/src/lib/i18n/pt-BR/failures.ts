@@ -10,7 +10,7 @@ export const failures = {
   PORT_IN_USE: 'Outro programa usa esta porta. Escolha outra.',
   SERVICE_UNAVAILABLE: 'Não foi possível acessar o serviço de chaves.',
   CLIPBOARD_UNAVAILABLE:
-    'Não é possível usar a área de transferência. Salve a chave de outra forma ou digite-a a partir daqui.',
+    'Não é possível usar a área de transferência. Salve a chave de outra forma ou digite-a como aparece aqui.',
   KEY_ON_SCREEN: 'Outra chave nova ainda está sendo exibida. Feche a janela dela primeiro.',
   KEYCHAIN_MISSING:
     'Este computador não tem um chaveiro que o aplicativo possa acessar. Inicie um (GNOME Keyring, KWallet ou KeePassXC) ou copie a chave.',

@@ -1,6 +1,6 @@
 export const keys = {
   title: 'Chaves de API',
-  intro: 'Cada chave dá acesso a um programa, e somente até onde seus escopos permitem.',
+  intro: 'Cada chave dá a um único programa o acesso que seus escopos permitem, e nada além disso.',
   create: 'Criar chave',
   shortcut: 'Atalho: {{keys}}',
   unavailable: 'Será possível criar chaves novamente assim que o serviço de chaves estiver em execução.',

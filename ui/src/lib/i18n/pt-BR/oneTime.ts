@@ -31,9 +31,9 @@ export const oneTime = {
   showWindow: 'Mostrar a janela',
   gone: 'Esta chave não pode mais ser exibida',
   lost: {
-    hidden: 'A chave para {{name, isolated}} foi removida quando sua janela foi minimizada.',
+    hidden: 'A chave para {{name, isolated}} foi removida quando a janela foi minimizada.',
     locked: 'A chave para {{name, isolated}} foi removida quando a tela foi bloqueada.',
-    interrupted: 'A janela com a chave para {{name, isolated}} fechou inesperadamente.',
+    interrupted: 'A janela com a chave para {{name, isolated}} foi fechada inesperadamente.',
   },
   lostRemedy: 'Ela não foi copiada nem salva e não pode ser exibida novamente: revogue-a e crie outra.',
   done: 'Concluído',
