@@ -239,15 +239,8 @@ async fn seed(database: &Path, samples: &[Sample]) -> Result<()> {
     for (name, scopes, age, used) in samples {
         let secret = Secret::generate(&mut SysRng)?;
         let id = KeyId::generate(&mut SysRng)?;
-        let record = KeyRecord {
-            id,
-            name: KeyName::parse(name)?,
-            prefix: secret.prefix(),
-            scopes: Scopes::parse(scopes.split(' '))?,
-            created_at: ago(*age, 0),
-            last_used_at: None,
-            revoked_at: None,
-        };
+        let scopes = Scopes::parse(scopes.split(' '))?;
+        let record = KeyRecord::new(id, KeyName::parse(name)?, secret.prefix(), scopes, ago(*age, 0));
         let origin = Origin { by: None, peer: [127, 0, 0, 1].into(), agent: "".into() };
         store.insert(record, secret.hash(), origin).await?;
         if let Some(hours) = used {

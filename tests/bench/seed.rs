@@ -22,8 +22,9 @@ pub fn seed(path: &Path, count: usize, sample: usize) -> Result<Vec<String>> {
     connection.pragma_update(None, "synchronous", "OFF")?;
     let transaction = connection.transaction()?;
     {
-        let mut insert = transaction
-            .prepare("INSERT INTO keys (id, name, prefix, hash, scopes, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        let mut insert = transaction.prepare(
+            "INSERT INTO keys (id, name, folded, prefix, hash, scopes, created_at) VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6)",
+        )?;
         for number in 0..count {
             let secret = Secret::generate(&mut rng)?;
             insert.execute(params![

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: any knowledge of where the service runs or who embeds it, and any logging of its answers.
 
+mod keys;
 mod training;
 
 use std::time::Duration;
@@ -13,10 +14,11 @@ use serde::de::DeserializeOwned;
 use sse_stream::SseByteStream;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::{
-    ActivityPage, ApiKey, CreateKey, CreatedKey, Diagnose, Diagnosis, ErrorBody, KeyEvent, KeyList, KeyUsage,
-    RenameKey, RevokedKey,
+    ActivityPage, ApiKey, CreateKey, CreatedKey, Diagnose, Diagnosis, ErrorBody, HappeningKind, KeyEvent, KeyList,
+    KeyUsage, RenameKey, RevokedKey,
 };
 
+pub use keys::KeyQuery;
 pub use training::RunQuery;
 
 /// The longest wait for an answer; the service answers within milliseconds.
@@ -116,15 +118,20 @@ impl Client {
         self.repeatable(|| self.request(Method::GET, &format!("/api/api-keys/{id}/usage?hours={hours}"))).await
     }
 
-    /// A page of activity, newest first, of one key or of all; `cursor` is the `next` of the page before.
+    /// A page of activity, newest first, of one key or of all, and of one kind or of all; `cursor` is the `next` of the page
+    /// before.
     ///
     /// # Errors
     /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn activity(&self, key: Option<&KeyId>, cursor: Option<&str>) -> Result<ActivityPage, ClientError> {
-        let query: Vec<_> = [key.map(|id| ("keyId", id.as_str())), cursor.map(|cursor| ("cursor", cursor))]
-            .into_iter()
-            .flatten()
-            .collect();
+    pub async fn activity(
+        &self,
+        key: Option<&KeyId>,
+        kind: Option<HappeningKind>,
+        cursor: Option<&str>,
+    ) -> Result<ActivityPage, ClientError> {
+        let key = key.map(|id| ("keyId", id.as_str()));
+        let kind = kind.map(|kind| ("kind", kind.as_str()));
+        let query: Vec<_> = [key, kind, cursor.map(|cursor| ("cursor", cursor))].into_iter().flatten().collect();
         self.repeatable(|| self.request(Method::GET, "/api/activity").query(&query)).await
     }
 

@@ -87,8 +87,32 @@ pub struct KeyRecord {
     pub created_at: Timestamp,
     /// When a request with it was last accepted.
     pub last_used_at: Option<Timestamp>,
+    /// When a request was last accepted that its scope `admin` alone opened.
+    pub admin_used_at: Option<Timestamp>,
     /// When it was revoked. Such a key is refused for ever.
     pub revoked_at: Option<Timestamp>,
+    /// The key in whose place this one was made.
+    pub replaces: Option<KeyId>,
+    /// The key that was made in place of this one; of several, the newest active one, or else the newest.
+    pub replaced_by: Option<KeyId>,
+}
+
+impl KeyRecord {
+    /// A key that nobody has used yet.
+    pub fn new(id: KeyId, name: KeyName, prefix: KeyPrefix, scopes: Scopes, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            prefix,
+            scopes,
+            created_at,
+            last_used_at: None,
+            admin_used_at: None,
+            revoked_at: None,
+            replaces: None,
+            replaced_by: None,
+        }
+    }
 }
 
 /// What decides a request that presents a key: the part of a [`KeyRecord`] that a service keeps at hand.

@@ -3,6 +3,7 @@
 //! Deliberately absent: input and output, the clock, and any global source of randomness. Time and randomness are
 //! passed in, so every rule here can be tested without a service, a database or a window.
 
+mod attention;
 pub mod key;
 pub mod limit;
 pub mod name;
@@ -16,9 +17,10 @@ pub mod training;
 pub mod verdict;
 pub mod wire;
 
+pub use attention::{Attention, AttentionRules, DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS};
 pub use key::{KeyId, KeyRecord, KnownKey};
 pub use limit::{Category, Limits};
-pub use name::KeyName;
+pub use name::{KeyName, fold};
 pub use scope::{Scope, Scopes};
 pub use secret::{KeyHash, KeyPrefix, Secret, wiping_stack};
 pub use time::Timestamp;

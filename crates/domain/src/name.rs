@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -70,6 +72,12 @@ impl fmt::Display for KeyName {
     }
 }
 
+/// A text without case, accents and compatibility forms (Unicode NFKD, UAX #15), so that `muller` finds `Müller` and `ＡＢ`
+/// is sorted beside `ab`. For searching and sorting only.
+pub fn fold(text: &str) -> String {
+    text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+}
+
 /// What [`KeyName::parse`] accepts, for the OpenAPI document. A length would count the white space that is trimmed, too.
 impl PartialSchema for KeyName {
     fn schema() -> RefOr<Schema> {
@@ -105,6 +113,16 @@ mod tests {
     use super::*;
     use crate::testing::{around, cases, repeats};
     use proptest::prelude::*;
+
+    #[test]
+    fn what_looks_alike_is_found_alike() {
+        for (text, folded) in
+            [("Müller", "muller"), ("Mu\u{308}ller", "muller"), ("ÉCOLE", "ecole"), ("ＧＰＵ １", "gpu 1")]
+        {
+            assert_eq!(fold(text), folded);
+        }
+        assert_eq!(fold("Ключ"), "ключ");
+    }
 
     fn parse(text: &str) -> Result<String, NameError> {
         KeyName::parse(text).map(|name| name.as_str().to_owned())

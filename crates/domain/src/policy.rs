@@ -122,6 +122,12 @@ pub fn check_any(scopes: Scopes, allowed: &[Scope]) -> Result<(), Refusal> {
     if scopes.intersects(allowed) { Ok(()) } else { Err(Refusal::Scope(Scopes::new(allowed.iter().copied()).ok())) }
 }
 
+/// Whether a key with these scopes got in by `scope` alone, where any of those `allowed` opens.
+pub fn needed(scopes: Scopes, scope: Scope, allowed: &[Scope]) -> bool {
+    let held = || allowed.iter().filter(|allowed| scopes.contains(**allowed));
+    held().next().is_some() && held().all(|held| *held == scope)
+}
+
 /// Whether every reader takes this path (without the query) for the same one.
 ///
 /// For paths outside the table, where a gateway chooses the scopes by the path as it reads it: if it resolves `..` or

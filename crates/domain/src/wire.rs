@@ -4,6 +4,7 @@
 
 mod diagnosis;
 mod introspection;
+mod keys;
 pub mod training;
 mod usage;
 
@@ -15,74 +16,10 @@ use utoipa::ToSchema;
 
 pub use diagnosis::{Diagnose, Diagnosis, Finding, FormatProblem};
 pub use introspection::Introspection;
-pub use usage::{ActivityEntry, ActivityPage, Happening, HourlyUse, KeySource, KeyUsage, MAX_SOURCES};
+pub use keys::{ApiKey, CreateKey, KeyCounts, KeyList, KeySort, KeyStatus, RenameKey, SortBy};
+pub use usage::{ActivityEntry, ActivityPage, Happening, HappeningKind, HourlyUse, KeySource, KeyUsage, MAX_SOURCES};
 
-use crate::{KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-
-/// A key's metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ApiKey {
-    /// Identifier for revoking.
-    #[ts(type = "string")]
-    pub key_id: KeyId,
-    /// The name given by a person.
-    #[schema(min_length = 1, max_length = 64)]
-    pub name: String,
-    /// First 11 characters of the key.
-    #[schema(pattern = "^ul_[0-9a-f]{8}$")]
-    pub key_prefix: String,
-    /// What the key may do, in documented order.
-    #[ts(as = "Vec<Scope>")]
-    pub scopes: Scopes,
-    /// When it was made.
-    #[ts(type = "string")]
-    pub created_at: Timestamp,
-    /// When a request with it was last accepted; `null` for never.
-    #[ts(type = "string | null")]
-    #[schema(required = true)]
-    pub last_used_at: Option<Timestamp>,
-}
-
-impl From<KeyRecord> for ApiKey {
-    fn from(record: KeyRecord) -> Self {
-        Self {
-            key_id: record.id,
-            name: record.name.as_str().to_owned(),
-            key_prefix: record.prefix.as_str().to_owned(),
-            scopes: record.scopes,
-            created_at: record.created_at,
-            last_used_at: record.last_used_at,
-        }
-    }
-}
-
-/// Answer of `GET /api/api-keys`: all active keys, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-pub struct KeyList {
-    /// The keys.
-    pub keys: Vec<ApiKey>,
-}
-
-/// Body of `POST /api/api-keys`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-pub struct CreateKey {
-    /// A name of 1 to 64 characters.
-    #[schema(value_type = KeyName)]
-    pub name: String,
-    /// At least one scope.
-    #[ts(as = "Vec<Scope>")]
-    #[schema(value_type = Scopes)]
-    pub scopes: Vec<String>,
-}
-
-/// Body of `PATCH /api/api-keys/{keyId}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-pub struct RenameKey {
-    /// A name of 1 to 64 characters.
-    #[schema(value_type = KeyName)]
-    pub name: String,
-}
+use crate::{KeyId, Secret, Timestamp};
 
 /// Answer of `POST /api/api-keys`: the metadata and, this once, the key itself.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -274,6 +211,8 @@ mod tests {
     use rand::rngs::StdRng;
     use serde_json::json;
 
+    use crate::{Scope, Scopes};
+
     fn created() -> CreatedKey {
         let mut rng = StdRng::seed_from_u64(1);
         CreatedKey {
@@ -284,6 +223,11 @@ mod tests {
                 scopes: Scopes::new([Scope::Read, Scope::Training]).expect("not empty"),
                 created_at: "2026-11-22T09:30:00Z".parse().expect("valid"),
                 last_used_at: None,
+                admin_used_at: None,
+                revoked_at: None,
+                replaces: None,
+                replaced_by: None,
+                attention: Vec::new(),
             },
             key: RevealedSecret(Secret::generate(&mut rng).expect("infallible")),
         }
@@ -302,6 +246,11 @@ mod tests {
                 "scopes": ["training", "read"],
                 "createdAt": "2026-11-22T09:30:00.000Z",
                 "lastUsedAt": null,
+                "adminUsedAt": null,
+                "revokedAt": null,
+                "replaces": null,
+                "replacedBy": null,
+                "attention": [],
                 "key": created.key.0.expose(),
             })
         );

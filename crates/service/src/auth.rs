@@ -10,8 +10,9 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use ulkeys_domain::limit::Standing;
+use ulkeys_domain::policy::Requirement;
 use ulkeys_domain::verdict::{Outcome, Refusal};
-use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Secret, Timestamp, policy};
+use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Scopes, Secret, Timestamp, policy};
 
 use crate::agent;
 use crate::error::ApiError;
@@ -44,6 +45,20 @@ pub(crate) enum Need<'a> {
     Request { method: &'a str, path: &'a str },
     /// Any of these scopes, whatever the request is.
     AnyOf(&'a [Scope], Category),
+}
+
+impl Need<'_> {
+    /// Whether a key with these scopes can do it only because it holds `admin`.
+    fn needs_admin(&self, scopes: Scopes) -> bool {
+        let allowed = match *self {
+            Self::Request { method, path } => match policy::requirement(method, path) {
+                Some(Requirement::AnyOf(allowed)) => allowed,
+                Some(Requirement::AnyKey) | None => &[],
+            },
+            Self::AnyOf(allowed, _) => allowed,
+        };
+        policy::needed(scopes, Scope::Admin, allowed)
+    }
 }
 
 /// The credential of a request: none, one that cannot be any, the app's, or what may be a key.
@@ -99,9 +114,10 @@ pub(crate) async fn decide(
     let Some(key) = key else {
         return Err(refuse(state, None, Refusal::Unknown, from));
     };
+    let needed_admin = key.scopes.contains(Scope::Admin) && need.needs_admin(key.scopes);
     match admit(state, &key, need, from.peer) {
         Ok(standing) => {
-            state.uses.accepted(&key.id, from, now);
+            state.uses.accepted(&key.id, from, now, needed_admin);
             state.metrics.count(Outcome::Accepted);
             Ok(Admitted { caller: Caller::Key { key, hash }, standing: Some(standing) })
         }

@@ -10,6 +10,7 @@ mod events;
 mod forward_auth;
 mod health;
 mod introspect;
+mod key_list;
 mod model_page;
 mod query;
 mod runs;
@@ -33,9 +34,10 @@ pub(crate) fn router(state: AppState) -> Router {
 fn documented() -> (Router<AppState>, OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(account::summary))
-        .routes(routes!(api_keys::list, api_keys::create, api_keys::revoke_by_query))
+        .routes(routes!(key_list::list, api_keys::create, api_keys::revoke_by_query))
         .routes(routes!(events::stream))
-        .routes(routes!(api_keys::revoke, api_keys::rename))
+        .routes(routes!(key_list::counts))
+        .routes(routes!(key_list::show, api_keys::revoke, api_keys::rename))
         .routes(routes!(activity::usage))
         .routes(routes!(activity::list))
         .routes(routes!(diagnosis::diagnose))

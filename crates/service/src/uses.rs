@@ -14,7 +14,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::verdict::Outcome;
 use ulkeys_domain::wire::{KeyEvent, KeyUse, MAX_SOURCES};
-use ulkeys_domain::{KeyId, Timestamp};
+use ulkeys_domain::{KeyId, KeyRecord, Timestamp};
 use ulkeys_store::{KeyStore, MILLIS_PER_HOUR, Refusals, SourceUse, UseBatch, UseCount};
 
 /// How long uses are gathered after an announcement before the next one.
@@ -62,13 +62,15 @@ struct Book {
 #[derive(Default)]
 struct KeyBook {
     last_used: Option<Timestamp>,
+    admin_used: Option<Timestamp>,
     counts: Vec<(i64, Outcome, u64)>,
     sources: Vec<SourceUse>,
 }
 
 impl Uses {
-    /// Notes that a request with this key was accepted. Last-used only moves forward.
-    pub(crate) fn accepted(&self, key: &KeyId, from: Source<'_>, at: Timestamp) {
+    /// Notes that a request with this key was accepted, and whether its scope `admin` was needed for that. Times only move
+    /// forward.
+    pub(crate) fn accepted(&self, key: &KeyId, from: Source<'_>, at: Timestamp, needed_admin: bool) {
         let mut book = self.book();
         match book.unannounced.get_mut(key) {
             Some(known) => *known = at.max(*known),
@@ -79,6 +81,9 @@ impl Uses {
         }
         let page = self.page(&mut book, key);
         page.last_used = page.last_used.max(Some(at));
+        if needed_admin {
+            page.admin_used = page.admin_used.max(Some(at));
+        }
         page.count(Outcome::Accepted, at);
         page.used_by(key, from, at);
     }
@@ -109,11 +114,15 @@ impl Uses {
     }
 
     /// The last uses that are not written yet. Taken before the store is read, it lacks nothing that the store lacks too.
-    pub(crate) fn unsaved(&self) -> HashMap<KeyId, Timestamp> {
+    pub(crate) fn unsaved(&self) -> Unsaved {
         let book = self.book();
-        let mut unsaved: HashMap<_, _> =
-            book.writing.iter().flat_map(|batch| batch.last_used.iter().copied()).collect();
-        unsaved.extend(book.keys.iter().filter_map(|(key, page)| Some((*key, page.last_used?))));
+        let mut unsaved = Unsaved::default();
+        if let Some(batch) = &book.writing {
+            unsaved.last_used.extend(batch.last_used.iter().copied());
+            unsaved.admin_used.extend(batch.admin_used.iter().copied());
+        }
+        unsaved.last_used.extend(book.keys.iter().filter_map(|(key, page)| Some((*key, page.last_used?))));
+        unsaved.admin_used.extend(book.keys.iter().filter_map(|(key, page)| Some((*key, page.admin_used?))));
         unsaved
     }
 
@@ -197,6 +206,22 @@ impl Uses {
     }
 }
 
+/// Last uses by key: see [`Uses::unsaved`].
+#[derive(Default)]
+pub(crate) struct Unsaved {
+    last_used: FxHashMap<KeyId, Timestamp>,
+    admin_used: FxHashMap<KeyId, Timestamp>,
+}
+
+impl Unsaved {
+    /// Brings a key from the store to what it will be there when all is written.
+    pub(crate) fn add_to(&self, record: &mut KeyRecord) {
+        let counts = |at: &Timestamp| record.revoked_at.is_none_or(|revoked| *at <= revoked);
+        record.last_used_at = record.last_used_at.max(self.last_used.get(&record.id).copied().filter(counts));
+        record.admin_used_at = record.admin_used_at.max(self.admin_used.get(&record.id).copied().filter(counts));
+    }
+}
+
 impl Book {
     /// The address by which a refusal is kept.
     fn told_apart(&mut self, key: Option<KeyId>, outcome: Outcome, peer: IpAddr, hour: i64) -> IpAddr {
@@ -220,6 +245,7 @@ impl Book {
         let mut batch = UseBatch::default();
         for (key, page) in self.keys.drain() {
             batch.last_used.extend(page.last_used.map(|at| (key, at)));
+            batch.admin_used.extend(page.admin_used.map(|at| (key, at)));
             let counts = page.counts.into_iter();
             batch.counts.extend(counts.map(|(hour, outcome, requests)| UseCount { key, hour, outcome, requests }));
             batch.sources.extend(page.sources);

@@ -11,8 +11,8 @@ mod uses;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ulkeys_domain::wire::{ActivityPage, KeyUsage};
-use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
+use ulkeys_domain::wire::{ActivityPage, HappeningKind, KeyCounts, KeySort, KeyStatus, KeyUsage};
+use ulkeys_domain::{AttentionRules, KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
 
 pub use error::StoreError;
 pub use runs::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED, RunStore};
@@ -47,6 +47,12 @@ pub trait KeyStore: Send + Sync + 'static {
     /// All keys that are not revoked, newest first.
     async fn list_active(&self) -> Result<Vec<KeyRecord>>;
 
+    /// A page of keys, and how many there are on all pages together.
+    async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)>;
+
+    /// How many keys there are of each status.
+    async fn count_keys(&self, rules: AttentionRules) -> Result<KeyCounts>;
+
     /// Gives an active key another name, and returns it as it is then. `None` when there is no such active key, or the key
     /// that asked for it is revoked by now.
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, origin: Origin) -> Result<Option<KeyRecord>>;
@@ -61,14 +67,41 @@ pub trait KeyStore: Send + Sync + 'static {
     /// A key's requests by hour since `since`, and its sources.
     async fn usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
 
-    /// A page of at most `limit` entries, newest first: those before the entry `before`, of one key or of all.
-    async fn activity(&self, key: Option<KeyId>, before: Option<u64>, limit: u32) -> Result<ActivityPage>;
+    /// A page of at most `limit` entries, newest first: those before the entry `before`, of one key or of all, and of one
+    /// kind or of all.
+    async fn activity(
+        &self,
+        key: Option<KeyId>,
+        kind: Option<HappeningKind>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<ActivityPage>;
 
     /// Forgets usage, activity, and sources that were silent since, from before `at`.
     async fn forget_before(&self, at: Timestamp) -> Result<()>;
 
     /// Whether the store can be read now.
     async fn check(&self) -> Result<()>;
+}
+
+/// Which keys [`KeyStore::list`] is asked for.
+#[derive(Debug, Clone)]
+pub struct KeyQuery {
+    /// Their status.
+    pub status: KeyStatus,
+    /// What needs attention.
+    pub rules: AttentionRules,
+    /// Words, separated by white space; each must occur in the name (without regard to case and accents), in the prefix or
+    /// in a scope, or be the identifier.
+    pub text: String,
+    /// Their exact name.
+    pub name: Option<KeyName>,
+    /// In which order.
+    pub sort: KeySort,
+    /// How many of them come before the page.
+    pub skip: u64,
+    /// How many are on the page, at most.
+    pub limit: u32,
 }
 
 /// Outcome of [`KeyStore::revoke`].

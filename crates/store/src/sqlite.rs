@@ -7,6 +7,7 @@
 mod activity;
 mod index;
 mod keys;
+mod list;
 mod open;
 mod rows;
 mod runs;
@@ -18,10 +19,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use ulkeys_domain::wire::{ActivityPage, DatabaseProblem, KeyUsage, ResourceCounts};
-use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
+use ulkeys_domain::wire::{ActivityPage, DatabaseProblem, HappeningKind, KeyCounts, KeyUsage, ResourceCounts};
+use ulkeys_domain::{AttentionRules, KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
 
-use crate::{KeyStore, Origin, Result, Revocation, StoreError, UseBatch};
+use crate::{KeyQuery, KeyStore, Origin, Result, Revocation, StoreError, UseBatch};
 
 use index::Index;
 
@@ -140,6 +141,14 @@ impl KeyStore for SqliteStore {
         self.read(|connection| keys::list_active(connection)).await
     }
 
+    async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)> {
+        self.read(move |connection| list::page(connection, &query)).await
+    }
+
+    async fn count_keys(&self, rules: AttentionRules) -> Result<KeyCounts> {
+        self.read(move |connection| list::counts(connection, &rules)).await
+    }
+
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, origin: Origin) -> Result<Option<KeyRecord>> {
         let id = *id;
         self.write(move |connection, index| {
@@ -173,8 +182,14 @@ impl KeyStore for SqliteStore {
         self.read(move |connection| uses::usage(connection, id, since)).await
     }
 
-    async fn activity(&self, key: Option<KeyId>, before: Option<u64>, limit: u32) -> Result<ActivityPage> {
-        self.read(move |connection| activity::page(connection, key, before, limit)).await
+    async fn activity(
+        &self,
+        key: Option<KeyId>,
+        kind: Option<HappeningKind>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<ActivityPage> {
+        self.read(move |connection| activity::page(connection, key, kind, before, limit)).await
     }
 
     async fn forget_before(&self, at: Timestamp) -> Result<()> {

@@ -24,6 +24,8 @@ pub struct Origin {
 pub struct UseBatch {
     /// The last accepted request of each key.
     pub last_used: Vec<(KeyId, Timestamp)>,
+    /// The last request of each key that its scope `admin` alone opened.
+    pub admin_used: Vec<(KeyId, Timestamp)>,
     /// Requests by key, hour and outcome.
     pub counts: Vec<UseCount>,
     /// Accepted requests by key and program.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand::rngs::SysRng;
 use ulkeys_domain::verdict::Outcome;
-use ulkeys_domain::wire::{Happening, HourlyUse, MAX_SOURCES};
+use ulkeys_domain::wire::{Happening, HappeningKind, HourlyUse, MAX_SOURCES};
 use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Scope, Scopes, Secret, Timestamp};
 use ulkeys_store::{
     KeyStore, MILLIS_PER_HOUR, Origin, Refusals, Revocation, SourceUse, SqliteStore, UseBatch, UseCount,
@@ -19,15 +19,13 @@ fn at(millis: i64) -> Timestamp {
 
 fn new_key(name: &str, created: i64) -> (KeyRecord, KeyHash) {
     let secret = Secret::generate(&mut SysRng).expect("randomness");
-    let record = KeyRecord {
-        id: KeyId::generate(&mut SysRng).expect("randomness"),
-        name: KeyName::parse(name).expect("valid"),
-        prefix: secret.prefix(),
-        scopes: Scopes::new([Scope::Read, Scope::Training]).expect("not empty"),
-        created_at: at(created),
-        last_used_at: None,
-        revoked_at: None,
-    };
+    let record = KeyRecord::new(
+        KeyId::generate(&mut SysRng).expect("randomness"),
+        KeyName::parse(name).expect("valid"),
+        secret.prefix(),
+        Scopes::new([Scope::Read, Scope::Training]).expect("not empty"),
+        at(created),
+    );
     (record, secret.hash())
 }
 
@@ -106,6 +104,56 @@ async fn last_used_only_moves_forward_and_not_past_a_revocation(store: &dyn KeyS
     assert_eq!(store.find(&idle.id).await.expect("read"), Some(idle));
 }
 
+async fn the_need_for_admin_only_moves_forward_and_not_past_a_revocation(store: &dyn KeyStore) {
+    let (key, _) = insert(store, "key", 1).await;
+    let record = async |millis| {
+        let batch = UseBatch { admin_used: vec![(key.id, at(millis))], ..UseBatch::default() };
+        store.record(Arc::new(batch)).await.expect("recorded");
+        let record = store.find(&key.id).await.expect("read").expect("there");
+        assert_eq!(record.last_used_at, None, "a matter of its own");
+        record.admin_used_at
+    };
+    for (used, expected) in [(10, 10), (30, 30), (20, 30)] {
+        assert_eq!(record(used).await, Some(at(expected)));
+    }
+    store.revoke(&key.id, at(50), origin()).await.expect("revoked");
+    for (used, expected) in [(40, 40), (51, 40)] {
+        assert_eq!(record(used).await, Some(at(expected)));
+    }
+}
+
+async fn a_key_names_the_one_that_it_replaces_and_that_one_names_it(store: &dyn KeyStore) {
+    let (old, hash) = insert(store, "old", 1).await;
+    let replace = async |name: &str, created| {
+        let (record, hash) = new_key(name, created);
+        let record = KeyRecord { replaces: Some(old.id), ..record };
+        assert!(store.insert(record.clone(), hash, origin()).await.expect("inserted"));
+        record
+    };
+    let replaced_by = async || {
+        let found = store.find(&old.id).await.expect("read").expect("there");
+        let listed = store.list_active().await.expect("read");
+        assert!(found.revoked_at.is_some() || listed.contains(&found), "lists tell the same");
+        found.replaced_by
+    };
+    assert_eq!(replaced_by().await, None);
+    let first = replace("first", 2).await;
+    assert_eq!(store.find(&first.id).await.expect("read"), Some(first.clone()));
+    assert_eq!(replaced_by().await, Some(first.id));
+    let second = replace("second", 3).await;
+    let third = replace("third", 3).await;
+    assert_eq!(replaced_by().await, Some(third.id), "the newest, though of the same millisecond");
+    store.revoke(&third.id, at(4), origin()).await.expect("revoked");
+    assert_eq!(replaced_by().await, Some(second.id), "an active one before a newer one that is revoked");
+    for id in [second.id, first.id] {
+        store.revoke(&id, at(5), origin()).await.expect("revoked");
+    }
+    assert_eq!(replaced_by().await, Some(third.id), "the newest where none is active");
+    store.revoke(&old.id, at(6), origin()).await.expect("revoked");
+    assert_eq!(replaced_by().await, Some(third.id));
+    assert!(store.find_by_hash(&hash).await.expect("read").expect("there").revoked_at.is_some());
+}
+
 /// Whoever asks in a key's name is that key when it is done, not only when it was asked.
 async fn a_revoked_key_changes_nothing_any_more(store: &dyn KeyStore) {
     let (admin, _) = insert(store, "admin", 1).await;
@@ -159,7 +207,7 @@ async fn what_is_done_to_a_key_is_listed(store: &dyn KeyStore) {
     store.revoke(&key.id, at(5), by_admin.clone()).await.expect("revoked");
     store.revoke(&key.id, at(6), by_admin).await.expect("revoked before");
 
-    let page = store.activity(None, None, 10).await.expect("read");
+    let page = store.activity(None, None, None, 10).await.expect("read");
     let by = Some(admin.id);
     let told: Vec<_> = page.entries.iter().map(|entry| (entry.at, entry.key_id, entry.what.clone())).collect();
     let renamed = Happening::Renamed { by, old_name: "old".into(), new_name: "new".into() };
@@ -176,11 +224,60 @@ async fn what_is_done_to_a_key_is_listed(store: &dyn KeyStore) {
     assert_eq!((page.entries[0].peer.as_str(), page.entries[0].agent.as_deref()), ("127.0.0.1", Some("app/1")));
     assert_eq!(page.entries[0].key_name.as_deref(), Some("new"), "the name of today");
 
-    let first = store.activity(Some(key.id), None, 2).await.expect("read");
+    let first = store.activity(Some(key.id), None, None, 2).await.expect("read");
     assert_eq!(first.entries, page.entries[..2]);
     let before = first.next.expect("one more").parse().expect("a number");
-    let second = store.activity(Some(key.id), Some(before), 2).await.expect("read");
+    let second = store.activity(Some(key.id), None, Some(before), 2).await.expect("read");
     assert_eq!((second.entries.as_slice(), second.next), (&page.entries[2..3], None));
+}
+
+async fn activity_is_told_by_kind_too(store: &dyn KeyStore) {
+    let (one, _) = insert(store, "one", 1).await;
+    let (two, _) = insert(store, "two", 2).await;
+    for (millis, name) in [(3, "a"), (4, "b"), (5, "c")] {
+        let name = KeyName::parse(name).expect("valid");
+        store.rename(&one.id, name.clone(), at(millis), origin()).await.expect("renamed");
+        store.rename(&two.id, name, at(millis), origin()).await.expect("renamed");
+    }
+    store.revoke(&one.id, at(6), origin()).await.expect("revoked");
+    let refusals = Refusals {
+        key: Some(two.id),
+        outcome: Outcome::Scope,
+        peer: PEER,
+        agent: "".into(),
+        first: at(7),
+        last: at(7),
+        requests: 1,
+    };
+    let batch = UseBatch { sources: vec![source(two.id, "yolo", 8)], refusals: vec![refusals], ..UseBatch::default() };
+    store.record(Arc::new(batch)).await.expect("recorded");
+
+    let all = store.activity(None, None, None, 100).await.expect("read").entries;
+    let kind_of = |what: &Happening| match what {
+        Happening::Created { .. } => HappeningKind::Created,
+        Happening::Renamed { .. } => HappeningKind::Renamed,
+        Happening::Revoked { .. } => HappeningKind::Revoked,
+        Happening::NewSource => HappeningKind::NewSource,
+        Happening::Refused { .. } => HappeningKind::Refused,
+    };
+    let mut told = 0;
+    for kind in HappeningKind::ALL {
+        for key in [None, Some(one.id), Some(two.id)] {
+            let page = store.activity(key, Some(kind), None, 100).await.expect("read");
+            let expected = all.iter().filter(|entry| kind_of(&entry.what) == kind);
+            let expected: Vec<_> = expected.filter(|entry| key.is_none() || entry.key_id == key).cloned().collect();
+            told += page.entries.len();
+            assert_eq!((page.entries, page.next), (expected, None), "{kind:?}");
+        }
+    }
+    assert_eq!(told, 2 * all.len(), "each once among all, and once among those of its key");
+
+    let kind = Some(HappeningKind::Renamed);
+    let first = store.activity(Some(one.id), kind, None, 2).await.expect("read");
+    let before = first.next.expect("one more").parse().expect("a number");
+    let second = store.activity(Some(one.id), kind, Some(before), 2).await.expect("read");
+    assert_eq!((first.entries.len(), second.entries.len(), second.next), (2, 1, None));
+    assert_eq!((first.entries[0].at, second.entries[0].at), (at(5), at(3)));
 }
 
 fn source(key: KeyId, agent: &str, last: i64) -> SourceUse {
@@ -204,6 +301,7 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
         counts: vec![count(0, Outcome::Accepted, 3), count(1, Outcome::Scope, 1)],
         sources: vec![source(key.id, "yolo", 8), source(key.id, "", 5)],
         refusals: vec![refusals(4, 9)],
+        ..UseBatch::default()
     };
     let second = UseBatch {
         counts: vec![count(1, Outcome::Accepted, 1), count(0, Outcome::Accepted, 2)],
@@ -226,14 +324,14 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
         .collect();
     assert_eq!(sources, [(Some("yolo"), at(7), at(20), 4), (None, at(4), at(5), 2)]);
 
-    let entries = store.activity(None, None, 10).await.expect("read").entries;
+    let entries = store.activity(None, None, None, 10).await.expect("read").entries;
     let refused = Happening::Refused { outcome: Outcome::Unknown, requests: 5, last_at: at(30) };
     assert_eq!((&entries[0].what, entries[0].key_id, entries[0].at), (&refused, None, at(7)));
     assert_eq!(entries.iter().filter(|entry| entry.what == Happening::NewSource).count(), 2, "each program once");
 
     store.forget_before(at(MILLIS_PER_HOUR)).await.expect("forgotten");
     assert_eq!(store.usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
-    assert!(store.activity(None, None, 10).await.expect("read").entries.is_empty());
+    assert!(store.activity(None, None, None, 10).await.expect("read").entries.is_empty());
     assert!(store.usage(&key.id, at(0)).await.expect("read").sources.is_empty(), "silent since");
 }
 
@@ -244,7 +342,7 @@ async fn a_program_that_is_never_called_the_same_fills_nothing(store: &dyn KeySt
     let kept = store.usage(&key.id, at(0)).await.expect("read").sources;
     assert_eq!(kept.len(), MAX_SOURCES as usize);
     assert_eq!(kept[0].agent.as_deref(), Some("agent 199"), "the latest stay");
-    let entries = store.activity(Some(key.id), None, 1_000).await.expect("read").entries;
+    let entries = store.activity(Some(key.id), None, None, 1_000).await.expect("read").entries;
     assert_eq!(entries.len(), 1 + MAX_SOURCES as usize);
 }
 
@@ -267,10 +365,13 @@ cases!(
     a_duplicate_changes_nothing,
     the_first_revocation_wins,
     last_used_only_moves_forward_and_not_past_a_revocation,
+    the_need_for_admin_only_moves_forward_and_not_past_a_revocation,
+    a_key_names_the_one_that_it_replaces_and_that_one_names_it,
     a_revoked_key_changes_nothing_any_more,
     parallel_revocations_agree_on_one_time,
     a_name_changes_until_the_key_is_revoked,
     what_is_done_to_a_key_is_listed,
+    activity_is_told_by_kind_too,
     uses_are_added_up,
     a_program_that_is_never_called_the_same_fills_nothing,
 );

@@ -3,8 +3,9 @@
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
 use ulkeys_domain::training::{ModelId, RunStart, Slug, Target};
-use ulkeys_domain::{KeyId, Secret, Timestamp};
-use ulkeys_store::{Feed, KeyStore as _, RunStore as _, SqliteStore};
+use ulkeys_domain::wire::{KeySort, KeyStatus};
+use ulkeys_domain::{AttentionRules, KeyId, KeyName, Secret, Timestamp};
+use ulkeys_store::{Feed, KeyQuery, KeyStore as _, RunStore as _, SqliteStore};
 
 #[tokio::test]
 async fn a_database_of_the_first_version_takes_runs_and_keeps_its_keys() {
@@ -30,4 +31,51 @@ async fn a_database_of_the_first_version_takes_runs_and_keeps_its_keys() {
     let model = ModelId::generate(&mut SysRng).expect("randomness");
     let run = store.start_run(model, target, RunStart::default(), feed).await.expect("kept");
     assert_eq!(run.map(|run| run.run_id.get()), Some(1));
+}
+
+#[tokio::test]
+async fn keys_of_the_version_before_lists_were_searched_are_found_and_sorted() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("keys.db");
+    let old = Connection::open(&path).expect("created");
+    for step in [
+        include_str!("../migrations/sqlite/0001_keys.sql"),
+        include_str!("../migrations/sqlite/0002_usage.sql"),
+        include_str!("../migrations/sqlite/0003_training.sql"),
+    ] {
+        old.execute_batch(step).expect("the schema of the time");
+    }
+    old.pragma_update(None, "user_version", 3).expect("written");
+    for (name, revoked_at) in [("Zürich", None), ("ÉCOLE", None), ("apple", None), ("Ärger", Some(2))] {
+        let secret = Secret::generate(&mut SysRng).expect("randomness");
+        let id = KeyId::generate(&mut SysRng).expect("randomness");
+        old.execute(
+            "INSERT INTO keys (id, name, prefix, hash, scopes, created_at, revoked_at)
+             VALUES (?1, ?2, ?3, ?4, 'read admin', 1, ?5)",
+            params![id.as_str(), name, secret.prefix().as_str(), secret.hash().as_bytes(), revoked_at],
+        )
+        .expect("written");
+    }
+    drop(old);
+
+    let store = SqliteStore::open(&path).expect("brought up to date");
+    let found = async |text: &str, name: Option<&str>| {
+        let query = KeyQuery {
+            status: KeyStatus::All,
+            rules: AttentionRules::at(Timestamp::from_millis(1).expect("in range"), 1),
+            text: text.to_owned(),
+            name: name.map(|name| KeyName::parse(name).expect("valid")),
+            sort: KeySort::parse("name").expect("an order"),
+            skip: 0,
+            limit: 10,
+        };
+        let (keys, _) = store.list(query).await.expect("read");
+        keys.iter().map(|key| key.name.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("", None).await, ["apple", "Ärger", "ÉCOLE", "Zürich"]);
+    assert_eq!(found("ecole", None).await, ["ÉCOLE"]);
+    assert_eq!(found("ARGER", None).await, ["Ärger"]);
+    assert_eq!(found("", Some("Zürich")).await, ["Zürich"]);
+    let keys = store.list_active().await.expect("read");
+    assert!(keys.iter().all(|key| (key.admin_used_at, key.replaces, key.replaced_by) == (None, None, None)));
 }

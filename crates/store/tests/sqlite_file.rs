@@ -24,15 +24,13 @@ fn place() -> Place {
 }
 
 fn new_record(secret: &Secret) -> KeyRecord {
-    KeyRecord {
-        id: KeyId::generate(&mut SysRng).expect("randomness"),
-        name: KeyName::parse("kept").expect("valid"),
-        prefix: secret.prefix(),
-        scopes: Scopes::new([Scope::Admin]).expect("not empty"),
-        created_at: Timestamp::from_millis(1).expect("in range"),
-        last_used_at: None,
-        revoked_at: None,
-    }
+    KeyRecord::new(
+        KeyId::generate(&mut SysRng).expect("randomness"),
+        KeyName::parse("kept").expect("valid"),
+        secret.prefix(),
+        Scopes::new([Scope::Admin]).expect("not empty"),
+        Timestamp::from_millis(1).expect("in range"),
+    )
 }
 
 async fn with_one_key(path: &Path) -> KeyRecord {

@@ -94,6 +94,43 @@ pub struct ActivityEntry {
     pub agent: Option<String>,
 }
 
+/// Names of the kinds of [`ActivityEntry`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum HappeningKind {
+    /// [`Happening::Created`].
+    Created,
+    /// [`Happening::Renamed`].
+    Renamed,
+    /// [`Happening::Revoked`].
+    Revoked,
+    /// [`Happening::NewSource`].
+    NewSource,
+    /// [`Happening::Refused`].
+    Refused,
+}
+
+impl HappeningKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Created, Self::Renamed, Self::Revoked, Self::NewSource, Self::Refused];
+
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Renamed => "renamed",
+            Self::Revoked => "revoked",
+            Self::NewSource => "newSource",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// The kind of that exact name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
 /// Kinds of [`ActivityEntry`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "camelCase")]

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use ulkeys_domain::wire::{ActivityPage, KeyUsage};
+use ulkeys_domain::wire::{ActivityPage, HappeningKind, KeyUsage};
 use ulkeys_domain::{KeyId, Timestamp};
 use utoipa::IntoParams;
 
@@ -26,6 +26,9 @@ pub(super) struct ActivityQuery {
     /// Of this key only.
     #[param(value_type = Option<KeyId>, nullable = false)]
     key_id: Option<String>,
+    /// Of this kind only.
+    #[param(value_type = Option<HappeningKind>, nullable = false)]
+    kind: Option<String>,
     /// The `next` of the page before.
     #[param(nullable = false, pattern = "^(0|[1-9][0-9]{0,18})$")]
     cursor: Option<String>,
@@ -34,19 +37,28 @@ pub(super) struct ActivityQuery {
     limit: Option<String>,
 }
 
+/// Of which key, of which kind, before which entry, and how many.
+type Asked = (Option<KeyId>, Option<HappeningKind>, Option<u64>, u32);
+
 impl ActivityQuery {
-    /// Of which key, before which entry, and how many.
-    fn read(&self) -> Result<(Option<KeyId>, Option<u64>, u32), String> {
+    fn read(&self) -> Result<Asked, String> {
         let key = match self.key_id.as_deref() {
             None => None,
             Some(text) => Some(KeyId::parse(text).ok_or("keyId: is not a key's id")?),
+        };
+        let kind = match self.kind.as_deref() {
+            None => None,
+            Some(text) => Some(
+                HappeningKind::parse(text)
+                    .ok_or("kind: is not one of created, renamed, revoked, newSource, refused")?,
+            ),
         };
         let before = match self.cursor.as_deref() {
             None => None,
             Some(text) => Some(digits(text).ok_or("cursor: is not one of a page")?),
         };
         let limit = number("limit", self.limit.as_deref(), DEFAULT_LIMIT.into(), MAX_LIMIT.into())?;
-        Ok((key, before, u32::try_from(limit).unwrap_or(MAX_LIMIT)))
+        Ok((key, kind, before, u32::try_from(limit).unwrap_or(MAX_LIMIT)))
     }
 }
 
@@ -65,9 +77,10 @@ pub(super) async fn list(
     State(state): State<AppState>,
     query: Result<Query<ActivityQuery>, QueryRejection>,
 ) -> Result<Json<ActivityPage>, ApiError> {
-    let query = query.map_err(|_| ApiError::Invalid("query: keyId, cursor and limit may be given once each".into()))?;
-    let (key, before, limit) = query.read().map_err(ApiError::Invalid)?;
-    Ok(Json(state.store.activity(key, before, limit).await?))
+    let query =
+        query.map_err(|_| ApiError::Invalid("query: keyId, kind, cursor and limit may be given once each".into()))?;
+    let (key, kind, before, limit) = query.read().map_err(ApiError::Invalid)?;
+    Ok(Json(state.store.activity(key, kind, before, limit).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -111,8 +124,12 @@ mod tests {
     use super::*;
     use crate::testing::{cases, form, is_key_id, repeats};
 
-    const WORDS: &[&str] =
-        &["keyId: is not a key's id", "cursor: is not one of a page", "limit: must be a whole number from 1 to 200"];
+    const WORDS: &[&str] = &[
+        "keyId: is not a key's id",
+        "kind: is not one of created, renamed, revoked, newSource, refused",
+        "cursor: is not one of a page",
+        "limit: must be a whole number from 1 to 200",
+    ];
 
     /// The value of a field that may be given once.
     fn once(fields: &[(String, String)], name: &str) -> Result<Option<String>, ()> {
@@ -125,12 +142,19 @@ mod tests {
         (number.to_string() == text).then_some(number)
     }
 
-    fn expected(query: &[u8]) -> Option<(Option<String>, Option<u64>, u64)> {
+    type Expected = (Option<String>, Option<String>, Option<u64>, u64);
+
+    fn expected(query: &[u8]) -> Option<Expected> {
         let fields = form(query);
         let key = once(&fields, "keyId").ok()?;
+        let kind = once(&fields, "kind").ok()?;
         let cursor = once(&fields, "cursor").ok()?;
         let limit = once(&fields, "limit").ok()?;
         if key.as_ref().is_some_and(|key| !is_key_id(key.as_bytes())) {
+            return None;
+        }
+        let kinds = ["created", "renamed", "revoked", "newSource", "refused"];
+        if kind.as_ref().is_some_and(|kind| !kinds.contains(&kind.as_str())) {
             return None;
         }
         let cursor = match cursor {
@@ -138,7 +162,7 @@ mod tests {
             Some(text) => Some(whole(&text)?),
         };
         let limit = limit.map_or(Some(50), |text| whole(&text).filter(|limit| (1..201).contains(limit)))?;
-        Some((key, cursor, limit))
+        Some((key, kind, cursor, limit))
     }
 
     proptest! {
@@ -147,8 +171,9 @@ mod tests {
         #[test]
         fn nothing_but_the_described_queries_is_read(
             query in "((keyId|k%65yId)=(key_0123456789abcdef0123456(7|7|8|g|%37|)|x)\
+                |kind=(created|renamed|revoked|newSource|newsource|refused|%72efused|Created|)\
                 |(cursor|limit|curso%72)=([0-9]{1,3}|\\+?[0-9]{1,21}|%2B5|-1|1e2|[!-~]{0,9})|[!-~]{0,12}|)\
-                (&(limit=(0|1|05|200|201|%31)|cursor=[1-9]{1,2}|x=y|limit))?"
+                (&(limit=(0|1|05|200|201|%31)|cursor=[1-9]{1,2}|kind=(created|x)|x=y|limit))?"
         ) {
             let Ok(uri) = format!("/?{query}").parse::<Uri>() else {
                 return Ok(());
@@ -156,9 +181,10 @@ mod tests {
             let query = uri.query().unwrap_or_default();
             let read = Query::<ActivityQuery>::try_from_uri(&uri).map_err(|_| String::new());
             match read.and_then(|query| query.read()) {
-                Ok((key, before, limit)) => {
+                Ok((key, kind, before, limit)) => {
                     let key = key.map(|key| key.as_str().to_owned());
-                    prop_assert_eq!(Some((key, before, limit.into())), expected(query.as_bytes()));
+                    let kind = kind.map(|kind| kind.as_str().to_owned());
+                    prop_assert_eq!(Some((key, kind, before, limit.into())), expected(query.as_bytes()));
                 }
                 Err(error) => {
                     prop_assert_eq!(expected(query.as_bytes()), None, "{}", error);

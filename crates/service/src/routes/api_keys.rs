@@ -1,4 +1,4 @@
-//! `/api/api-keys`: list, create and revoke.
+//! `/api/api-keys`: create, rename and revoke. See [`super::key_list`] for reading.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -8,8 +8,8 @@ use rand::rngs::SysRng;
 use serde::Deserialize;
 use serde_json::Value;
 use ulkeys_domain::verdict::Refusal;
-use ulkeys_domain::wire::{ApiKey, CreateKey, CreatedKey, KeyEvent, KeyList, RenameKey, RevealedSecret, RevokedKey};
-use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret};
+use ulkeys_domain::wire::{ApiKey, CreateKey, CreatedKey, KeyEvent, RenameKey, RevealedSecret, RevokedKey};
+use ulkeys_domain::{AttentionRules, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, Scopes, Secret};
 use utoipa::IntoParams;
 
 use crate::auth::Origin;
@@ -17,25 +17,6 @@ use crate::body::Object;
 use crate::error::ApiError;
 use crate::openapi::{BadBody, BadRequest, NotFound};
 use crate::state::AppState;
-
-/// All active keys
-///
-/// Newest first.
-#[utoipa::path(
-    get,
-    path = "/api/api-keys",
-    operation_id = "listKeys",
-    tag = "keys",
-    responses((status = OK, description = "The keys, without their plaintexts.", body = KeyList))
-)]
-pub(super) async fn list(State(state): State<AppState>) -> Result<Json<KeyList>, ApiError> {
-    let unsaved = state.uses.unsaved();
-    let mut keys: Vec<_> = state.store.list_active().await?.into_iter().map(ApiKey::from).collect();
-    for key in &mut keys {
-        key.last_used_at = key.last_used_at.max(unsaved.get(&key.key_id).copied());
-    }
-    Ok(Json(KeyList { keys }))
-}
 
 /// Makes a key
 ///
@@ -53,23 +34,21 @@ pub(super) async fn create(
     origin: Origin,
     Object(body): Object,
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
-    let (name, scopes) = read_new_key(&body).map_err(ApiError::Invalid)?;
+    let (name, scopes, replaces) = read_new_key(&body).map_err(ApiError::Invalid)?;
+    if let Some(replaced) = &replaces
+        && state.store.find(replaced).await?.is_none()
+    {
+        return Err(ApiError::Invalid("replaces: there is no such key".to_owned()));
+    }
 
     let secret = Secret::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
-    let record = KeyRecord {
-        id: KeyId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?,
-        name,
-        prefix: secret.prefix(),
-        scopes,
-        created_at: state.now(),
-        last_used_at: None,
-        revoked_at: None,
-    };
+    let id = KeyId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
+    let record = KeyRecord { replaces, ..KeyRecord::new(id, name, secret.prefix(), scopes, state.now()) };
     if !state.store.insert(record.clone(), secret.hash(), origin.0).await? {
         return Err(Refusal::Revoked.into());
     }
 
-    let info = ApiKey::from(record);
+    let info = describe(&state, record);
     state.announce(KeyEvent::Created(info.clone()));
     Ok((StatusCode::CREATED, Json(CreatedKey { info, key: RevealedSecret(secret) })))
 }
@@ -93,9 +72,9 @@ pub(super) async fn rename(
     let key_id = read_key_id(key_id)?;
     let name = read_name(&body).map_err(ApiError::Invalid)?;
     let unsaved = state.uses.unsaved();
-    let renamed = state.store.rename(&key_id, name, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
-    let mut key = ApiKey::from(renamed);
-    key.last_used_at = key.last_used_at.max(unsaved.get(&key_id).copied());
+    let mut renamed = state.store.rename(&key_id, name, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
+    unsaved.add_to(&mut renamed);
+    let key = describe(&state, renamed);
     state.announce(KeyEvent::Renamed(key.clone()));
     Ok(Json(key))
 }
@@ -161,16 +140,25 @@ async fn revoke_key(state: &AppState, key_id: KeyId, origin: Origin) -> Result<J
     Ok(Json(revoked))
 }
 
-/// Reads `{name, scopes}`. Further fields are ignored. Messages name the field and never repeat its content, which
+/// The metadata of a key, judged by the usual rotation period.
+pub(super) fn describe(state: &AppState, record: KeyRecord) -> ApiKey {
+    ApiKey::new(record, &AttentionRules::at(state.now(), DEFAULT_ROTATION_DAYS))
+}
+
+/// Reads `{name, scopes, replaces?}`. Further fields are ignored. Messages name the field and never repeat its content, which
 /// may be a secret put in the wrong place.
-fn read_new_key(body: &Value) -> Result<(KeyName, Scopes), String> {
+fn read_new_key(body: &Value) -> Result<(KeyName, Scopes, Option<KeyId>), String> {
     let name = read_name(body)?;
     let scopes = body.get("scopes").ok_or("scopes: at least one is needed")?;
     let scopes = scopes.as_array().ok_or("scopes: must be a list")?;
     let scopes: Vec<_> =
         scopes.iter().map(Value::as_str).collect::<Option<_>>().ok_or("scopes: must be a list of texts")?;
     let scopes = Scopes::parse(scopes).map_err(|error| format!("scopes: {error}"))?;
-    Ok((name, scopes))
+    let replaces = match body.get("replaces") {
+        None | Some(Value::Null) => None,
+        Some(id) => Some(id.as_str().and_then(KeyId::parse).ok_or("replaces: is not a key's id")?),
+    };
+    Ok((name, scopes, replaces))
 }
 
 fn read_name(body: &Value) -> Result<KeyName, String> {
@@ -195,20 +183,22 @@ mod tests {
         "scopes: at least one is needed",
         "scopes: must be a list of texts",
         "scopes: entry ",
+        "replaces: is not a key's id",
         " is not one of training, models, datasets, read, write, admin",
     ];
     const TEXTS: &[&str] =
-        &["training-server", "read", "training", "models", "admin", " padded ", "", "\u{202e}x", KEY];
+        &["training-server", "read", "training", "models", "admin", " padded ", "", "\u{202e}x", KEY, ID];
+    const ID: &str = "key_0123456789abcdef01234567";
 
     proptest! {
         #![proptest_config(cases())]
 
         #[test]
-        fn nothing_but_a_name_and_scopes_makes_a_key(body in objects(&["name", "scopes", "key"], TEXTS)) {
+        fn nothing_but_a_name_and_scopes_makes_a_key(body in objects(&["name", "scopes", "replaces", "key"], TEXTS)) {
             let typed = serde_json::from_value::<CreateKey>(body.clone()).ok().filter(|_| body.is_object());
             let expected = typed.and_then(|body| {
                 let scopes = Scopes::parse(body.scopes.iter().map(String::as_str)).ok()?;
-                Some((KeyName::parse(&body.name).ok()?, scopes))
+                Some((KeyName::parse(&body.name).ok()?, scopes, body.replaces))
             });
             match read_new_key(&body) {
                 Ok(new) => prop_assert_eq!(Some(new), expected),

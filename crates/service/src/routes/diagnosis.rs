@@ -9,13 +9,14 @@ use axum::extract::State;
 use serde_json::Value;
 use ulkeys_domain::secret::FormatError;
 use ulkeys_domain::verdict::Refusal;
-use ulkeys_domain::wire::{ApiKey, Diagnose, Diagnosis, Finding, FormatProblem};
+use ulkeys_domain::wire::{Diagnose, Diagnosis, Finding, FormatProblem};
 use ulkeys_domain::{Category, KeyRecord, Secret, policy};
 use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
+use super::api_keys::describe;
 use crate::body::Object;
 use crate::error::ApiError;
 use crate::openapi::BadBody;
@@ -87,7 +88,7 @@ pub(super) async fn diagnose(State(state): State<AppState>, Object(body): Object
 
 fn about(state: &AppState, record: KeyRecord, request: Option<(String, String)>) -> Diagnosis {
     let (finding, cause, remedy) = judge(state, &record, request);
-    Diagnosis { finding, cause, remedy: remedy.to_owned(), key: Some(ApiKey::from(record)) }
+    Diagnosis { finding, cause, remedy: remedy.to_owned(), key: Some(describe(state, record)) }
 }
 
 fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -> (Finding, String, &'static str) {

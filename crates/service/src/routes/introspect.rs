@@ -84,7 +84,7 @@ async fn look_up(state: &AppState, token: &[u8], from: Source<'_>) -> Result<Int
         return Ok(Introspection::inactive());
     }
     // Somebody accepts it now, on our word.
-    state.uses.accepted(&key.id, from, state.now());
+    state.uses.accepted(&key.id, from, state.now(), false);
     Ok(Introspection::active(&key, &state.config.account.username))
 }
 

@@ -122,6 +122,30 @@ async fn pages_lead_on_until_the_last() {
 }
 
 #[tokio::test]
+async fn one_kind_may_be_asked_for() {
+    let service = TestService::start().await;
+    let (one, _) = service.key("one", &["read"]).await;
+    let (two, _) = service.key("two", &["read"]).await;
+    service.revoke(&one).await;
+    service.revoke(&two).await;
+    let told = async |query: &str| {
+        let page = activity(&service, query).await;
+        let entries = page["entries"].as_array().expect("a list").iter();
+        let told: Vec<_> = entries.map(|entry| (text(&entry["kind"]), text(&entry["keyName"]))).collect();
+        (told, page["next"].as_str().map(str::to_owned))
+    };
+    let entry = |kind: &str, name: &str| (kind.to_owned(), name.to_owned());
+    let revoked = vec![entry("revoked", "two"), entry("revoked", "one")];
+    assert_eq!(told("?kind=revoked").await, (revoked.clone(), None));
+    assert_eq!(told(&format!("?kind=revoked&keyId={one}")).await, (revoked[1..].to_vec(), None));
+    assert_eq!(told("?kind=renamed").await, (vec![], None));
+    let (first, next) = told("?kind=created&limit=1").await;
+    assert_eq!(first, [entry("created", "two")]);
+    let next = next.expect("one more");
+    assert_eq!(told(&format!("?kind=created&limit=1&cursor={next}")).await, (vec![entry("created", "one")], None));
+}
+
+#[tokio::test]
 async fn only_account_managers_may_read_it_and_bad_queries_are_named() {
     let service = TestService::start().await;
     let (key_id, reader) = service.key("reader", &["read"]).await;
@@ -137,6 +161,9 @@ async fn only_account_managers_may_read_it_and_bad_queries_are_named() {
         ("?limit=x", "limit"),
         ("?cursor=x", "cursor"),
         ("?keyId=x", "keyId"),
+        ("?kind=x", "kind"),
+        ("?kind=", "kind"),
+        ("?kind=created&kind=created", "query"),
         ("?limit=1&limit=2", "query"),
     ] {
         let answer = service.app(Method::GET, &format!("/api/activity{query}")).send().await.expect("answered");

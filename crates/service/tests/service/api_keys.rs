@@ -15,7 +15,8 @@ async fn create_answers_once_with_the_key_and_then_never_again() {
         listed,
         json!({
             "keyId": key_id, "name": "Trainings-Server №1", "keyPrefix": key[..11],
-            "scopes": ["training", "read"], "createdAt": created_at, "lastUsedAt": null,
+            "scopes": ["training", "read"], "createdAt": created_at, "lastUsedAt": null, "adminUsedAt": null,
+            "revokedAt": null, "replaces": null, "replacedBy": null, "attention": [],
         })
     );
     assert!(text(&created_at).ends_with('Z'));
@@ -25,6 +26,7 @@ async fn create_answers_once_with_the_key_and_then_never_again() {
 async fn bad_input_names_the_field_repeats_nothing_and_creates_nothing() {
     let service = TestService::start().await;
     let secret = format!("ul_{}", "a".repeat(40));
+    let unknown = format!("key_{}", "0".repeat(24));
     let cases: &[(Value, &str)] = &[
         (json!([]), "body: must be a JSON object"),
         (json!({ "scopes": ["read"] }), "name: is required"),
@@ -38,6 +40,11 @@ async fn bad_input_names_the_field_repeats_nothing_and_creates_nothing() {
         (json!({ "name": "a", "scopes": null }), "scopes: must be a list"),
         (json!({ "name": "a", "scopes": "read" }), "scopes: must be a list"),
         (json!({ "name": "a", "scopes": ["read", 1] }), "scopes: must be a list of texts"),
+        (json!({ "name": "a", "scopes": ["read"], "replaces": 7 }), "replaces: is not a key's id"),
+        (json!({ "name": "a", "scopes": ["read"], "replaces": [] }), "replaces: is not a key's id"),
+        (json!({ "name": "a", "scopes": ["read"], "replaces": "" }), "replaces: is not a key's id"),
+        (json!({ "name": "a", "scopes": ["read"], "replaces": secret }), "replaces: is not a key's id"),
+        (json!({ "name": "a", "scopes": ["read"], "replaces": unknown }), "replaces: there is no such key"),
         (
             json!({ "name": "a", "scopes": ["read", secret] }),
             "scopes: entry 1 is not one of training, models, datasets, read, write, admin",
@@ -56,7 +63,7 @@ async fn bad_input_names_the_field_repeats_nothing_and_creates_nothing() {
         assert_eq!(read(answer).await, (status, json!({ "error": expected, "code": "VALIDATION_ERROR" })));
     }
     let (_, list) = read(service.app(Method::GET, "/api/api-keys").send().await.expect("answered")).await;
-    assert_eq!(list, json!({ "keys": [] }));
+    assert_eq!(list, json!({ "keys": [], "total": 0, "next": null }));
 }
 
 #[tokio::test]

@@ -1,11 +1,10 @@
 //! The table of activity.
 
-use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
-use ulkeys_domain::wire::{ActivityEntry, ActivityPage, Happening};
+use ulkeys_domain::wire::{ActivityEntry, ActivityPage, Happening, HappeningKind};
 use ulkeys_domain::{KeyId, KeyName, Timestamp};
 
-use super::rows::{read_agent, read_id, read_outcome, read_time, unreadable};
+use super::rows::{read_agent, read_id, read_optional_id, read_outcome, read_text, read_time};
 use crate::{MILLIS_PER_HOUR, Origin, Refusals};
 
 /// Adds an entry about a key, within the caller's transaction.
@@ -17,10 +16,10 @@ pub(super) fn add(
     what: &Happening,
 ) -> rusqlite::Result<()> {
     let (kind, by, old_name, new_name) = match what {
-        Happening::Created { by } => ("created", *by, None, None),
-        Happening::Renamed { by, old_name, new_name } => ("renamed", *by, Some(old_name), Some(new_name)),
-        Happening::Revoked { by } => ("revoked", *by, None, None),
-        Happening::NewSource => ("newSource", None, None, None),
+        Happening::Created { by } => (HappeningKind::Created, *by, None, None),
+        Happening::Renamed { by, old_name, new_name } => (HappeningKind::Renamed, *by, Some(old_name), Some(new_name)),
+        Happening::Revoked { by } => (HappeningKind::Revoked, *by, None, None),
+        Happening::NewSource => (HappeningKind::NewSource, None, None, None),
         Happening::Refused { .. } => unreachable!("refusals are added up by add_refusals"),
     };
     connection
@@ -30,7 +29,7 @@ pub(super) fn add(
         )?
         .execute(params![
             at.as_millis(),
-            kind,
+            kind.as_str(),
             key.as_str(),
             origin.peer.to_string(),
             origin.agent,
@@ -68,20 +67,30 @@ pub(super) fn add_refusals(connection: &Connection, refusals: &Refusals) -> rusq
 pub(super) fn page(
     connection: &Connection,
     key: Option<KeyId>,
+    kind: Option<HappeningKind>,
     before: Option<u64>,
     limit: u32,
 ) -> rusqlite::Result<ActivityPage> {
     let before = before.map_or(i64::MAX, |id| i64::try_from(id).unwrap_or(i64::MAX));
-    let of_key = if key.is_some() { "AND activity.key_id = ?3" } else { "AND ?3 = ''" };
+    let of_key = if key.is_some() { "activity.key_id = ?3" } else { "?3 = ''" };
+    let of_kind = if kind.is_some() { "kind = ?4" } else { "?4 = ''" };
     // One more than asked for tells whether there is a next page.
     let mut entries: Vec<_> = connection
         .prepare_cached(&format!(
             "SELECT activity.id, at, kind, key_id, keys.name, peer, agent, by_key, old_name, new_name, outcome, requests,
                     last_at
              FROM activity LEFT JOIN keys ON keys.id = activity.key_id
-             WHERE activity.id < ?1 {of_key} ORDER BY activity.id DESC LIMIT ?2"
+             WHERE activity.id < ?1 AND {of_key} AND {of_kind} ORDER BY activity.id DESC LIMIT ?2"
         ))?
-        .query_map(params![before, i64::from(limit) + 1, key.as_ref().map_or("", KeyId::as_str)], read_entry)?
+        .query_map(
+            params![
+                before,
+                i64::from(limit) + 1,
+                key.as_ref().map_or("", KeyId::as_str),
+                kind.map_or("", HappeningKind::as_str),
+            ],
+            read_entry,
+        )?
         .collect::<rusqlite::Result<_>>()?;
     let has_more = entries.len() > limit as usize;
     entries.truncate(limit as usize);
@@ -90,23 +99,17 @@ pub(super) fn page(
 }
 
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<ActivityEntry> {
-    let by = || -> rusqlite::Result<Option<KeyId>> {
-        match row.get_ref(7)? {
-            rusqlite::types::ValueRef::Null => Ok(None),
-            _ => read_id(row, 7).map(Some),
-        }
-    };
-    let what = match row.get_ref(2)?.as_str()? {
-        "created" => Happening::Created { by: by()? },
-        "renamed" => Happening::Renamed { by: by()?, old_name: row.get(8)?, new_name: row.get(9)? },
-        "revoked" => Happening::Revoked { by: by()? },
-        "newSource" => Happening::NewSource,
-        "refused" => Happening::Refused {
+    let by = || read_optional_id(row, 7);
+    let what = match read_text(row, 2, HappeningKind::parse)? {
+        HappeningKind::Created => Happening::Created { by: by()? },
+        HappeningKind::Renamed => Happening::Renamed { by: by()?, old_name: row.get(8)?, new_name: row.get(9)? },
+        HappeningKind::Revoked => Happening::Revoked { by: by()? },
+        HappeningKind::NewSource => Happening::NewSource,
+        HappeningKind::Refused => Happening::Refused {
             outcome: read_outcome(row, 10)?,
             requests: row.get::<_, i64>(11)?.cast_unsigned(),
             last_at: read_time(row, 12)?,
         },
-        _ => return Err(unreadable(2, Type::Text)),
     };
     let key_id = match row.get_ref(3)?.as_str()? {
         "" => None,

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use ulkeys_domain::wire::Happening;
-use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
+use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Timestamp, fold};
 
 use super::activity;
-use super::rows::{KEY_COLUMNS, read_key, unreadable};
+use super::rows::{KEY_COLUMN_COUNT, KEY_COLUMNS, read_key, unreadable};
 use crate::{Origin, Revocation};
 
 pub(super) fn insert(
@@ -19,17 +19,21 @@ pub(super) fn insert(
         return Ok(false);
     }
     transaction.execute(
-        "INSERT INTO keys (id, name, prefix, hash, scopes, created_at, last_used_at, revoked_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO keys (id, name, folded, prefix, hash, scopes, created_at, last_used_at, admin_used_at, revoked_at,
+                           replaces)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         params![
             key.id.as_str(),
             key.name.as_str(),
+            fold(key.name.as_str()),
             key.prefix.as_str(),
             hash.as_bytes(),
             key.scopes.to_string(),
             key.created_at.as_millis(),
             key.last_used_at.map(Timestamp::as_millis),
+            key.admin_used_at.map(Timestamp::as_millis),
             key.revoked_at.map(Timestamp::as_millis),
+            key.replaces.as_ref().map(KeyId::as_str),
         ],
     )?;
     activity::add(&transaction, &key.id, key.created_at, origin, &Happening::Created { by: origin.by })?;
@@ -79,7 +83,10 @@ pub(super) fn rename(
         return Ok(None);
     }
     if key.name != *name {
-        transaction.execute("UPDATE keys SET name = ?2 WHERE id = ?1", params![id.as_str(), name.as_str()])?;
+        transaction.execute(
+            "UPDATE keys SET name = ?2, folded = ?3 WHERE id = ?1",
+            params![id.as_str(), name.as_str(), fold(name.as_str())],
+        )?;
         let what = Happening::Renamed {
             by: origin.by,
             old_name: key.name.as_str().to_owned(),
@@ -118,7 +125,8 @@ pub(super) fn revoke(
 
 fn find_with_hash(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<(KeyHash, KeyRecord)>> {
     let read = |row: &Row<'_>| {
-        let hash = row.get_ref(7)?.as_blob()?.try_into().map_err(|_| unreadable(7, rusqlite::types::Type::Blob))?;
+        let hash = row.get_ref(KEY_COLUMN_COUNT)?.as_blob()?;
+        let hash = hash.try_into().map_err(|_| unreadable(KEY_COLUMN_COUNT, rusqlite::types::Type::Blob))?;
         Ok((KeyHash::from_bytes(hash), read_key(row)?))
     };
     connection

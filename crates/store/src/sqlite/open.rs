@@ -4,8 +4,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use rusqlite_migration::{M, Migrations};
+use ulkeys_domain::fold;
 use ulkeys_domain::wire::DatabaseProblem;
 
 use crate::{Result, StoreError};
@@ -17,6 +19,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0001_keys.sql")),
     M::up(include_str!("../../migrations/sqlite/0002_usage.sql")),
     M::up(include_str!("../../migrations/sqlite/0003_training.sql")),
+    M::up(include_str!("../../migrations/sqlite/0004_list.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 /// How long to wait for another process's write before reporting the database as locked.
@@ -40,10 +43,17 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     // In this mode FULL syncs the log at each commit: an acknowledged change survives a loss of power.
     connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
+    teach(&connection).map_err(sqlite)?;
     MIGRATIONS.to_latest(&mut connection).map_err(|error| StoreError::from_migration(path, &error))?;
     // Proves that the file can be written now, not at the first change.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
     Ok((lock, connection))
+}
+
+/// Gives the connection the functions that migrations call.
+fn teach(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("fold", 1, flags, |call| Ok(fold(call.get_raw(0).as_str()?)))
 }
 
 /// Locks a file beside the database; the system unlocks it when this process ends, however it ends. The database itself
@@ -133,6 +143,8 @@ mod tests {
 
     #[test]
     fn the_migrations_are_well_formed() {
-        MIGRATIONS.validate().expect("they apply to an empty database");
+        let mut connection = Connection::open_in_memory().expect("memory");
+        teach(&connection).expect("taught");
+        MIGRATIONS.to_latest(&mut connection).expect("they apply to an empty database");
     }
 }

@@ -1,12 +1,16 @@
 //! Reading values that this program wrote; anything else means that the file is damaged.
 
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use ulkeys_domain::verdict::Outcome;
 use ulkeys_domain::{KeyId, KeyName, KeyPrefix, KeyRecord, Scopes, Timestamp};
 
 /// The columns that [`read_key`] reads, in its order.
-pub(super) const KEY_COLUMNS: &str = "id, name, prefix, scopes, created_at, last_used_at, revoked_at";
+pub(super) const KEY_COLUMNS: &str = "id, name, prefix, scopes, created_at, last_used_at, revoked_at, \
+    admin_used_at, replaces, (SELECT id FROM keys AS later WHERE later.replaces = keys.id \
+    ORDER BY later.revoked_at IS NULL DESC, later.rowid DESC LIMIT 1)";
+/// How many columns those are.
+pub(super) const KEY_COLUMN_COUNT: usize = 10;
 
 pub(super) fn read_key(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
     Ok(KeyRecord {
@@ -17,11 +21,21 @@ pub(super) fn read_key(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         created_at: read_time(row, 4)?,
         last_used_at: read_optional_time(row, 5)?,
         revoked_at: read_optional_time(row, 6)?,
+        admin_used_at: read_optional_time(row, 7)?,
+        replaces: read_optional_id(row, 8)?,
+        replaced_by: read_optional_id(row, 9)?,
     })
 }
 
 pub(super) fn read_id(row: &Row<'_>, column: usize) -> rusqlite::Result<KeyId> {
     read_text(row, column, KeyId::parse)
+}
+
+pub(super) fn read_optional_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<KeyId>> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(None),
+        _ => read_id(row, column).map(Some),
+    }
 }
 
 pub(super) fn read_name(row: &Row<'_>, column: usize) -> rusqlite::Result<KeyName> {

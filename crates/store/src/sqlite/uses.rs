@@ -18,6 +18,14 @@ pub(super) fn record(connection: &mut Connection, batch: &UseBatch) -> rusqlite:
             )?
             .execute(params![id.as_str(), at.as_millis()])?;
     }
+    for (id, at) in &batch.admin_used {
+        transaction
+            .prepare_cached(
+                "UPDATE keys SET admin_used_at = ?2 WHERE id = ?1
+                 AND (admin_used_at IS NULL OR admin_used_at < ?2) AND (revoked_at IS NULL OR revoked_at >= ?2)",
+            )?
+            .execute(params![id.as_str(), at.as_millis()])?;
+    }
     for count in &batch.counts {
         transaction
             .prepare_cached(

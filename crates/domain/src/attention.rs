@@ -1,0 +1,140 @@
+//! Which keys somebody should look after, and why.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+use crate::{KeyRecord, Scope, Timestamp};
+
+/// After how many days a key is old, unless a person chose otherwise: the schedule that the platform documents.
+pub const DEFAULT_ROTATION_DAYS: u32 = 90;
+/// The longest rotation period, in days.
+pub const MAX_ROTATION_DAYS: u32 = 3_650;
+/// A key that nobody has used for so many days after it was made is probably in no program.
+const NEVER_USED_DAYS: u32 = 30;
+/// A key that was in use, and is no longer.
+const UNUSED_DAYS: u32 = 90;
+/// A key that could do with less.
+const ADMIN_UNUSED_DAYS: u32 = 30;
+
+/// A reason to look after an active key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Attention {
+    /// Older than the rotation period.
+    Old,
+    /// Not used in the 30 days or more since it was made.
+    NeverUsed,
+    /// Not used for 90 days or more.
+    Unused,
+    /// Holds `admin`, and has not needed it for 30 days or more, though it is in use.
+    AdminUnused,
+}
+
+/// The times before which something calls for attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttentionRules {
+    /// Keys made until then are old.
+    pub old: Timestamp,
+    /// Keys made until then should have been used.
+    pub never_used: Timestamp,
+    /// Keys that were last used until then are unused.
+    pub unused: Timestamp,
+    /// Keys that last needed `admin` until then do not need it.
+    pub admin_unused: Timestamp,
+}
+
+impl AttentionRules {
+    /// The rules at `now`, for a rotation period in days.
+    pub fn at(now: Timestamp, rotation_days: u32) -> Self {
+        let before = |days: u32| now.saturating_sub(Duration::from_hours(24 * u64::from(days)));
+        Self {
+            old: before(rotation_days),
+            never_used: before(NEVER_USED_DAYS),
+            unused: before(UNUSED_DAYS),
+            admin_unused: before(ADMIN_UNUSED_DAYS),
+        }
+    }
+
+    /// Why this key calls for attention, the weightiest reason first. A revoked key never does.
+    pub fn reasons(&self, key: &KeyRecord) -> Vec<Attention> {
+        if key.revoked_at.is_some() {
+            return Vec::new();
+        }
+        let silence = match key.last_used_at {
+            None => (key.created_at <= self.never_used).then_some(Attention::NeverUsed),
+            Some(used) => (used <= self.unused).then_some(Attention::Unused),
+        };
+        let needed_admin = key.admin_used_at.unwrap_or(key.created_at);
+        let admin_unused = silence.is_none() && key.scopes.contains(Scope::Admin) && needed_admin <= self.admin_unused;
+        let old = key.created_at <= self.old;
+        [silence, admin_unused.then_some(Attention::AdminUnused), old.then_some(Attention::Old)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::SysRng;
+
+    use super::*;
+    use crate::{KeyId, KeyName, Scopes, Secret};
+
+    const DAY: i64 = 24 * 3_600_000;
+
+    fn day(day: i64) -> Timestamp {
+        Timestamp::from_millis(day * DAY).expect("in range")
+    }
+
+    fn key(created: i64, used: Option<i64>, admin_used: Option<i64>, scopes: &[Scope]) -> KeyRecord {
+        KeyRecord {
+            last_used_at: used.map(day),
+            admin_used_at: admin_used.map(day),
+            ..KeyRecord::new(
+                KeyId::generate(&mut SysRng).expect("randomness"),
+                KeyName::parse("key").expect("valid"),
+                Secret::generate(&mut SysRng).expect("randomness").prefix(),
+                Scopes::new(scopes.iter().copied()).expect("not empty"),
+                day(created),
+            )
+        }
+    }
+
+    #[test]
+    fn each_reason_begins_with_the_day_that_it_names() {
+        use Attention::{AdminUnused, NeverUsed, Old, Unused};
+        let read: &[Scope] = &[Scope::Read];
+        let admin: &[Scope] = &[Scope::Read, Scope::Admin];
+        let rules = AttentionRules::at(day(1_000), 90);
+        for (key, expected) in [
+            (key(1_000, None, None, read), vec![]),
+            (key(971, None, None, read), vec![]),
+            (key(970, None, None, read), vec![NeverUsed]),
+            (key(911, Some(1_000), None, read), vec![]),
+            (key(910, Some(1_000), None, read), vec![Old]),
+            (key(800, Some(911), None, read), vec![Old]),
+            (key(800, Some(910), None, read), vec![Unused, Old]),
+            (key(971, Some(1_000), None, admin), vec![]),
+            (key(970, Some(1_000), None, admin), vec![AdminUnused]),
+            (key(950, Some(1_000), Some(971), admin), vec![]),
+            (key(950, Some(1_000), Some(970), admin), vec![AdminUnused]),
+            (key(900, Some(1_000), None, admin), vec![AdminUnused, Old]),
+            (key(960, None, None, admin), vec![NeverUsed]),
+        ] {
+            assert_eq!(rules.reasons(&key), expected, "{key:?}");
+            let revoked = KeyRecord { revoked_at: Some(day(999)), ..key };
+            assert_eq!(rules.reasons(&revoked), []);
+        }
+    }
+
+    #[test]
+    fn the_rotation_period_is_a_persons_choice() {
+        let key = key(800, Some(1_000), None, &[Scope::Read]);
+        assert_eq!(AttentionRules::at(day(1_000), 200).reasons(&key), [Attention::Old]);
+        assert_eq!(AttentionRules::at(day(1_000), 201).reasons(&key), []);
+    }
+}

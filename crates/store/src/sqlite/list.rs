@@ -1,0 +1,87 @@
+//! Pages of the list of keys, as a person searches, filters and sorts it.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+use ulkeys_domain::wire::{KeyCounts, KeyStatus, SortBy};
+use ulkeys_domain::{AttentionRules, KeyRecord, fold};
+
+use super::rows::{KEY_COLUMNS, read_key};
+use crate::KeyQuery;
+
+/// The most words that are looked for; further ones are not.
+const MAX_WORDS: usize = 8;
+
+/// What [`AttentionRules::reasons`] says, in SQL.
+const ATTENTION: &str = "revoked_at IS NULL AND (created_at <= ?1 OR (last_used_at IS NULL AND created_at <= ?2)
+    OR last_used_at <= ?3 OR (instr(scopes, 'admin') > 0 AND coalesce(admin_used_at, created_at) <= ?4))";
+
+pub(super) fn page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::Result<(Vec<KeyRecord>, u64)> {
+    let mut values = match query.status {
+        KeyStatus::Attention => cutoffs(&query.rules),
+        KeyStatus::Active | KeyStatus::Revoked | KeyStatus::All => Vec::new(),
+    };
+    let mut bind = |value: String| {
+        values.push(Value::Text(value));
+        format!("?{}", values.len())
+    };
+    let mut filter = match query.status {
+        KeyStatus::Active => "revoked_at IS NULL".to_owned(),
+        KeyStatus::Attention => ATTENTION.to_owned(),
+        KeyStatus::Revoked => "revoked_at IS NOT NULL".to_owned(),
+        KeyStatus::All => "true".to_owned(),
+    };
+    if let Some(name) = &query.name {
+        let (folded, name) = (bind(fold(name.as_str())), bind(name.as_str().to_owned()));
+        filter += &format!(" AND folded = {folded} AND name = {name}");
+    }
+    for word in query.text.split_whitespace().take(MAX_WORDS) {
+        let word = bind(fold(word));
+        filter += &format!(
+            " AND (instr(folded, {word}) > 0 OR instr(prefix, {word}) > 0 OR instr(scopes, {word}) > 0 OR id = {word})"
+        );
+    }
+    let direction = if query.sort.descending { "DESC" } else { "ASC" };
+    let column = match query.sort.by {
+        SortBy::Name => "folded",
+        SortBy::Scopes => "scopes",
+        SortBy::CreatedAt => "created_at",
+        SortBy::LastUsedAt => "last_used_at",
+        SortBy::RevokedAt => "revoked_at",
+    };
+
+    // One view of the database for both: a key cannot come between.
+    let transaction = connection.transaction()?;
+    let total: i64 = transaction
+        .prepare_cached(&format!("SELECT count(*) FROM keys WHERE {filter}"))?
+        .query_row(params_from_iter(&values), |row| row.get(0))?;
+    let (limit, skip) = (values.len() + 1, values.len() + 2);
+    values.push(Value::Integer(query.limit.into()));
+    values.push(Value::Integer(i64::try_from(query.skip).unwrap_or(i64::MAX)));
+    // Sorting row numbers alone is many times quicker than sorting rows.
+    let keys = transaction
+        .prepare_cached(&format!(
+            "SELECT {KEY_COLUMNS} FROM keys WHERE rowid IN
+                 (SELECT rowid FROM keys WHERE {filter} ORDER BY {column} {direction}, rowid {direction}
+                  LIMIT ?{limit} OFFSET ?{skip})
+             ORDER BY {column} {direction}, rowid {direction}"
+        ))?
+        .query_map(params_from_iter(&values), read_key)?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok((keys, total.cast_unsigned()))
+}
+
+pub(super) fn counts(connection: &Connection, rules: &AttentionRules) -> rusqlite::Result<KeyCounts> {
+    let counts = format!(
+        "SELECT (SELECT count(*) FROM keys WHERE revoked_at IS NULL), (SELECT count(*) FROM keys WHERE {ATTENTION}),
+                (SELECT count(*) FROM keys WHERE revoked_at IS NOT NULL)"
+    );
+    connection.prepare_cached(&counts)?.query_row(params_from_iter(cutoffs(rules)), |row| {
+        let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+        Ok(KeyCounts { active: count(0)?, attention: count(1)?, revoked: count(2)? })
+    })
+}
+
+fn cutoffs(rules: &AttentionRules) -> Vec<Value> {
+    let times = [rules.old, rules.never_used, rules.unused, rules.admin_unused];
+    times.map(|time| Value::Integer(time.as_millis())).to_vec()
+}

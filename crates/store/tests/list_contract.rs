@@ -1,0 +1,319 @@
+//! What every store owes those who look through many keys: pages, orders, searches and counts.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use rand::rngs::{StdRng, SysRng};
+use rand::{RngExt as _, SeedableRng as _};
+use ulkeys_domain::wire::{KeyCounts, KeySort, KeyStatus, SortBy};
+use ulkeys_domain::{AttentionRules, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
+use ulkeys_store::{KeyQuery, KeyStore, Origin, SqliteStore};
+
+const DAY: i64 = 24 * 3_600_000;
+/// The day on which the lists are looked at.
+const TODAY: i64 = 1_000;
+
+fn day(day: i64) -> Timestamp {
+    Timestamp::from_millis(day * DAY).expect("in range")
+}
+
+fn origin() -> Origin {
+    Origin { by: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), agent: "".into() }
+}
+
+fn rules() -> AttentionRules {
+    AttentionRules::at(day(TODAY), 90)
+}
+
+fn query(text: &str, sort: &str) -> KeyQuery {
+    KeyQuery {
+        status: KeyStatus::All,
+        rules: rules(),
+        text: text.to_owned(),
+        name: None,
+        sort: KeySort::parse(sort).expect("an order"),
+        skip: 0,
+        limit: 100,
+    }
+}
+
+/// A key made `created` days after the beginning, as `change` has altered it.
+async fn insert(store: &dyn KeyStore, name: &str, created: i64, change: impl FnOnce(&mut KeyRecord)) -> KeyRecord {
+    let secret = Secret::generate(&mut SysRng).expect("randomness");
+    let id = KeyId::generate(&mut SysRng).expect("randomness");
+    let name = KeyName::parse(name).expect("valid");
+    let scopes = Scopes::new([Scope::Models]).expect("not empty");
+    let mut record = KeyRecord::new(id, name, secret.prefix(), scopes, day(created));
+    change(&mut record);
+    assert!(store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted"));
+    record
+}
+
+async fn names(store: &dyn KeyStore, query: KeyQuery) -> Vec<String> {
+    let (keys, total) = store.list(query).await.expect("read");
+    assert_eq!(keys.len() as u64, total, "all on one page");
+    keys.iter().map(|key| key.name.as_str().to_owned()).collect()
+}
+
+async fn pages_follow_each_other_without_gap_or_overlap(store: &dyn KeyStore) {
+    // Many alike in every column.
+    let mut made = Vec::new();
+    for number in 0..23 {
+        made.push(insert(store, ["twin", "Twin", "TWÏN"][number % 3], 7, |_| {}).await);
+    }
+    for by in SortBy::ALL {
+        for descending in [false, true] {
+            let sort = KeySort { by, descending };
+            let mut expected = made.clone();
+            if descending {
+                expected.reverse();
+            }
+            for limit in [1, 5, 23, 100] {
+                let mut seen = Vec::new();
+                loop {
+                    let skip = seen.len() as u64;
+                    let (keys, total) =
+                        store.list(KeyQuery { sort, skip, limit, ..query("", "name") }).await.expect("read");
+                    assert_eq!(total, 23);
+                    assert!(keys.len() <= limit as usize);
+                    if keys.is_empty() {
+                        break;
+                    }
+                    seen.extend(keys);
+                }
+                assert_eq!(seen, expected, "{sort}, {limit} on a page");
+            }
+        }
+    }
+    for skip in [23, 24, u64::MAX] {
+        assert_eq!(store.list(KeyQuery { skip, ..query("", "name") }).await.expect("read"), (vec![], 23));
+    }
+}
+
+async fn keys_are_sorted_by_each_column_in_both_directions(store: &dyn KeyStore) {
+    let scoped = |scopes: &[Scope]| Scopes::new(scopes.iter().copied()).expect("not empty");
+    let (train, read, both) =
+        (scoped(&[Scope::Training]), scoped(&[Scope::Read]), scoped(&[Scope::Training, Scope::Read]));
+    for (name, created, used, revoked, scopes) in [
+        ("beta", 3, None, None, train),
+        ("Älpha", 5, Some(20), Some(31), both),
+        ("Gamma", 1, Some(10), None, read),
+        ("alpine", 2, None, Some(30), train),
+        ("δ", 4, Some(30), None, both),
+    ] {
+        insert(store, name, created, |record| {
+            record.last_used_at = used.map(day);
+            record.revoked_at = revoked.map(day);
+            record.scopes = scopes;
+        })
+        .await;
+    }
+    for (sort, expected) in [
+        ("name", ["Älpha", "alpine", "beta", "Gamma", "δ"]),
+        ("createdAt", ["Gamma", "alpine", "beta", "δ", "Älpha"]),
+        // Those that nobody used come first, in the order of their making.
+        ("lastUsedAt", ["beta", "alpine", "Gamma", "Älpha", "δ"]),
+        ("revokedAt", ["beta", "Gamma", "δ", "alpine", "Älpha"]),
+        ("scopes", ["Gamma", "beta", "alpine", "Älpha", "δ"]),
+    ] {
+        assert_eq!(names(store, query("", sort)).await, expected, "{sort}");
+        let reversed: Vec<_> = expected.into_iter().rev().collect();
+        assert_eq!(names(store, query("", &format!("-{sort}"))).await, reversed, "-{sort}");
+    }
+}
+
+async fn a_status_shows_its_keys_only(store: &dyn KeyStore) {
+    let well = insert(store, "well", TODAY, |_| {}).await;
+    let old = insert(store, "old", TODAY - 91, |record| record.last_used_at = Some(day(TODAY))).await;
+    insert(store, "gone", TODAY - 400, |record| record.revoked_at = Some(day(TODAY - 1))).await;
+    let of = async |status| names(store, KeyQuery { status, ..query("", "createdAt") }).await;
+    assert_eq!(of(KeyStatus::All).await, ["gone", "old", "well"]);
+    assert_eq!(of(KeyStatus::Active).await, ["old", "well"]);
+    assert_eq!(of(KeyStatus::Attention).await, ["old"]);
+    assert_eq!(of(KeyStatus::Revoked).await, ["gone"]);
+    assert_eq!(store.count_keys(rules()).await.expect("read"), KeyCounts { active: 2, attention: 1, revoked: 1 });
+
+    // Filters hold together.
+    for status in KeyStatus::ALL {
+        let found = names(store, KeyQuery { status, ..query("OLD models", "name") }).await;
+        assert_eq!(found.is_empty(), status == KeyStatus::Revoked, "{status:?}");
+    }
+    let patient = AttentionRules::at(day(TODAY), 92);
+    assert_eq!(store.count_keys(patient).await.expect("read").attention, 0);
+    let attention = KeyQuery { status: KeyStatus::Attention, rules: patient, ..query("", "name") };
+    assert_eq!(store.list(attention).await.expect("read"), (vec![], 0));
+
+    store.revoke(&old.id, day(TODAY), origin()).await.expect("revoked");
+    assert_eq!(store.count_keys(rules()).await.expect("read"), KeyCounts { active: 1, attention: 0, revoked: 2 });
+    let active = store.list(KeyQuery { status: KeyStatus::Active, ..query("", "name") }).await.expect("read");
+    assert_eq!(active, (vec![well], 1));
+}
+
+async fn keys_are_found_by_words(store: &dyn KeyStore) {
+    insert(store, "Müller's trainer 100%", 1, |_| {}).await;
+    insert(store, "muller_backup \"x\" \\", 2, |_| {}).await;
+    let scopes = Scopes::new([Scope::Training, Scope::Admin]).expect("not empty");
+    let third = insert(store, "Обучение GPU １", 3, |record| record.scopes = scopes).await;
+    let (one, two, three) = ("Müller's trainer 100%", "muller_backup \"x\" \\", "Обучение GPU １");
+    for (text, expected) in [
+        ("", &[one, two, three][..]),
+        (" \t\u{3000} ", &[one, two, three]),
+        ("MULLER", &[one, two]),
+        ("Mu\u{308}LLER", &[one, two]),
+        ("обуч", &[three]),
+        ("gpu 1", &[three]),
+        ("trainer muller", &[one]),
+        ("  100%   er's ", &[one]),
+        ("muller gpu", &[]),
+        ("models", &[one, two]),
+        ("Training", &[three]),
+        ("adm training", &[three]),
+        // Plain text, to a database too.
+        ("%", &[one]),
+        ("r_", &[two]),
+        ("l_r", &[]),
+        ("'", &[one]),
+        ("\"", &[two]),
+        ("\\", &[two]),
+        ("' OR 1=1 --", &[]),
+        ("*", &[]),
+        ("?1", &[]),
+        ("nobody", &[]),
+    ] {
+        assert_eq!(names(store, query(text, "createdAt")).await, expected, "{text:?}");
+    }
+    let prefix = third.prefix.as_str();
+    assert_eq!(names(store, query(prefix, "name")).await, [three]);
+    assert_eq!(names(store, query(&prefix.to_uppercase(), "name")).await, [three]);
+    assert_eq!(names(store, query(&prefix[3..], "name")).await, [three]);
+    assert_eq!(names(store, query("ul_", "createdAt")).await, [one, two, three]);
+    let id = third.id.as_str();
+    assert_eq!(names(store, query(id, "name")).await, [three]);
+    assert_eq!(names(store, query(&id[..27], "name")).await, [""; 0], "an identifier counts whole");
+
+    // Words after the eighth are ignored.
+    assert_eq!(names(store, query("gpu gpu gpu gpu gpu gpu gpu gpu nobody", "name")).await, [three]);
+    assert_eq!(names(store, query("gpu gpu gpu gpu gpu gpu gpu nobody", "name")).await, [""; 0]);
+
+    // A new name is found, the old one no more.
+    let name = KeyName::parse("Überflüssig").expect("valid");
+    store.rename(&third.id, name, day(4), origin()).await.expect("written").expect("renamed");
+    assert_eq!(names(store, query("uberflussig", "name")).await, ["Überflüssig"]);
+    assert_eq!(names(store, query("gpu", "name")).await, [""; 0]);
+}
+
+async fn a_name_is_asked_for_exactly(store: &dyn KeyStore) {
+    for name in ["trainer", "Trainer", "trainer 2", "träiner"] {
+        insert(store, name, 1, |_| {}).await;
+    }
+    insert(store, "trainer", 2, |record| record.revoked_at = Some(day(3))).await;
+    let named = async |name: &str, status| {
+        let name = Some(KeyName::parse(name).expect("valid"));
+        names(store, KeyQuery { name, status, ..query("", "createdAt") }).await
+    };
+    assert_eq!(named("trainer", KeyStatus::All).await, ["trainer", "trainer"]);
+    assert_eq!(named("trainer", KeyStatus::Active).await, ["trainer"]);
+    assert_eq!(named(" Trainer ", KeyStatus::Active).await, ["Trainer"]);
+    assert_eq!(named("traine", KeyStatus::All).await, [""; 0]);
+    assert_eq!(named("%", KeyStatus::All).await, [""; 0]);
+}
+
+async fn a_page_tells_all_of_its_keys(store: &dyn KeyStore) {
+    let old = insert(store, "old", 1, |record| {
+        record.last_used_at = Some(day(5));
+        record.admin_used_at = Some(day(4));
+    })
+    .await;
+    let new = insert(store, "new", 2, |record| record.replaces = Some(old.id)).await;
+    let (keys, _) = store.list(query("", "createdAt")).await.expect("read");
+    assert_eq!(keys, [KeyRecord { replaced_by: Some(new.id), ..old }, new]);
+}
+
+/// What the database is asked must mean what the rules say, for keys of every kind.
+async fn lists_and_counts_agree_with_the_rules(store: &dyn KeyStore) {
+    let mut rng = StdRng::seed_from_u64(20_261_122);
+    let mut made = Vec::new();
+    for number in 0..600 {
+        // Near the days on which a reason begins, and anywhere.
+        let created = TODAY - [29, 30, 31, 89, 90, 91, rng.random_range(0..200)][rng.random_range(0..7)];
+        let used =
+            [None, Some(TODAY - 89), Some(TODAY - 90), Some(TODAY - 91), Some(rng.random_range(created..=TODAY))];
+        let used = used[rng.random_range(0..5)];
+        let admin_used = [None, Some(TODAY - 29), Some(TODAY - 30), Some(TODAY - 31)][rng.random_range(0..4)];
+        let scopes: Vec<_> = Scope::ALL.into_iter().filter(|_| rng.random_bool(0.3)).chain([Scope::Read]).collect();
+        let revoked = rng.random_bool(0.3).then(|| rng.random_range(created..=TODAY));
+        let shift = rng.random_range(-1..=1);
+        let name = format!("key {}", number % 50);
+        let record = insert(store, &name, created, |record| {
+            // One millisecond before, on, or after the day.
+            record.created_at = Timestamp::from_millis(record.created_at.as_millis() + shift).expect("in range");
+            record.last_used_at = used.map(day);
+            record.admin_used_at = admin_used.map(day);
+            record.revoked_at = revoked.map(day);
+            record.scopes = Scopes::new(scopes).expect("not empty");
+        });
+        made.push(record.await);
+    }
+    let mut kinds = BTreeMap::new();
+    for days in [1, 30, 90, 91, 120, 3_650] {
+        let rules = AttentionRules::at(day(TODAY), days);
+        let of = |status: KeyStatus| {
+            let fits = move |key: &&KeyRecord| match status {
+                KeyStatus::All => true,
+                KeyStatus::Active => key.revoked_at.is_none(),
+                KeyStatus::Revoked => key.revoked_at.is_some(),
+                KeyStatus::Attention => !rules.reasons(key).is_empty(),
+            };
+            made.iter().filter(fits)
+        };
+        for key in &made {
+            *kinds.entry(format!("{:?}", rules.reasons(key))).or_insert(0) += 1;
+        }
+        let count = |status| of(status).count() as u64;
+        let expected = KeyCounts {
+            active: count(KeyStatus::Active),
+            attention: count(KeyStatus::Attention),
+            revoked: count(KeyStatus::Revoked),
+        };
+        assert_eq!(store.count_keys(rules).await.expect("read"), expected, "{days} days");
+        for status in KeyStatus::ALL {
+            // A sort that keeps the order of those alike, as the order of making is that of those alike.
+            let mut by_age: Vec<_> = of(status).cloned().collect();
+            by_age.sort_by_key(|key| key.created_at);
+            let wanted = KeyQuery { status, rules, limit: 1_000, ..query("", "createdAt") };
+            assert_eq!(store.list(wanted).await.expect("read"), (by_age, count(status)), "{status:?}, {days} days");
+
+            let mut by_use: Vec<_> = of(status).rev().filter(|key| key.name.as_str().contains('7')).cloned().collect();
+            by_use.sort_by_key(|key| Reverse(key.last_used_at));
+            let wanted = KeyQuery { status, rules, limit: 1_000, ..query("7", "-lastUsedAt") };
+            // Identifiers and prefixes have sevens too.
+            let (mut found, _) = store.list(wanted).await.expect("read");
+            found.retain(|key| key.name.as_str().contains('7'));
+            assert_eq!(found, by_use, "{status:?}, {days} days");
+        }
+    }
+    assert_eq!(kinds.len(), 8, "each reason, alone and with age, and none: {kinds:?}");
+}
+
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                let folder = tempfile::tempdir().expect("temporary folder");
+                let store = super::SqliteStore::open(&folder.path().join("keys.db")).expect("new database");
+                super::$case(&store).await;
+            })+
+        }
+    };
+}
+
+cases!(
+    pages_follow_each_other_without_gap_or_overlap,
+    keys_are_sorted_by_each_column_in_both_directions,
+    a_status_shows_its_keys_only,
+    keys_are_found_by_words,
+    a_name_is_asked_for_exactly,
+    a_page_tells_all_of_its_keys,
+    lists_and_counts_agree_with_the_rules,
+);
