@@ -1,15 +1,22 @@
 //! TypeScript's view of the types that cross IPC: generated from Rust, committed, and held in step here.
 
 use ts_rs::{Config, TS};
-use ulkeys_domain::Scope;
+use ulkeys_domain::training::{Checkpoint, CheckpointState, Epoch, RunDetails, RunStatus, RunSummary};
+use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::wire::training::{CancelledRun, TrainingRun, TrainingRunDetails, TrainingRunList};
 use ulkeys_domain::wire::{
-    ApiKey, CreateKey, DatabaseProblem, ErrorBody, ErrorCode, KeyEvent, KeyList, KeyUse, RevokedKey,
+    ActivityEntry, ActivityPage, ApiKey, CreateKey, DatabaseProblem, Diagnosis, ErrorBody, ErrorCode, Finding,
+    FormatProblem, Happening, HappeningKind, HourlyUse, KeyCounts, KeyEvent, KeyList, KeySource, KeyStatus, KeyUsage,
+    KeyUse, RevokedKey, SortBy,
 };
+use ulkeys_domain::{Attention, Scope};
 
 use crate::commands::one_time::RevealedKey;
 use crate::env_file::{EnvFilePlan, GitRisk};
+use crate::menu::MenuAction;
 use crate::one_time::{Loss, LostKey, OneTimeState};
 use crate::seal::SealedKey;
+use crate::settings::{Language, Preferences, Theme};
 use crate::status::{AppEvent, PortUser, ServiceStatus};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/src/lib/ipc/bindings/index.ts");
@@ -24,12 +31,37 @@ fn generate() -> String {
     }
     declare!(
         Scope,
+        Attention,
         ApiKey,
         KeyList,
+        KeyStatus,
+        SortBy,
+        KeyCounts,
         CreateKey,
         RevokedKey,
         KeyUse,
         KeyEvent,
+        Outcome,
+        HourlyUse,
+        KeySource,
+        KeyUsage,
+        HappeningKind,
+        Happening,
+        ActivityEntry,
+        ActivityPage,
+        FormatProblem,
+        Finding,
+        Diagnosis,
+        RunStatus,
+        RunSummary,
+        TrainingRun,
+        TrainingRunList,
+        Epoch,
+        CheckpointState,
+        Checkpoint,
+        RunDetails,
+        TrainingRunDetails,
+        CancelledRun,
         ErrorCode,
         ErrorBody,
         DatabaseProblem,
@@ -38,6 +70,10 @@ fn generate() -> String {
         LostKey,
         Loss,
         OneTimeState,
+        Language,
+        Theme,
+        Preferences,
+        MenuAction,
         AppEvent,
         SealedKey,
         RevealedKey,

@@ -38,12 +38,12 @@ impl Clipboard {
         Ok(())
     }
 
-    /// Copies a key, asking clipboard managers and cloud synchronisation to leave it alone. It is taken off again
-    /// `after` that time, if at all.
-    pub(crate) fn copy_secret(&self, secret: &Secret, after: Option<Duration>) -> Result<(), arboard::Error> {
+    /// Copies a text with a key in it, asking clipboard managers and cloud synchronisation to leave it alone. It is taken
+    /// off again `after` that time, if at all.
+    pub(crate) fn copy_secret(&self, text: &str, key: KeyHash, after: Option<Duration>) -> Result<(), arboard::Error> {
         let mut state = self.state();
-        state.with_system(|system| exclude_from_history(system.set()).text(secret.expose()))?;
-        state.copied = Some(secret.hash());
+        state.with_system(|system| exclude_from_history(system.set()).text(text))?;
+        state.copied = Some(key);
         self.clears_at.send_replace(after.map(|after| Timestamp::from(SystemTime::now() + after)));
         Ok(())
     }
@@ -120,7 +120,7 @@ impl State {
 }
 
 fn holds(text: &str, key: KeyHash) -> bool {
-    Secret::parse(text.as_bytes()).is_ok_and(|secret| secret.hash() == key)
+    Secret::find(text).is_some_and(|secret| secret.hash() == key)
 }
 
 fn until(due: Timestamp) -> Duration {

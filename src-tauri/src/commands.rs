@@ -1,12 +1,15 @@
 //! What the page may ask for. Each command is thin: it calls the service's client or one part of the app.
 
+pub(crate) mod activity;
 pub(crate) mod clipboard;
 pub(crate) mod connection;
 pub(crate) mod keys;
 pub(crate) mod one_time;
+pub(crate) mod preferences;
+pub(crate) mod training;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::ErrorCode;
 
@@ -23,6 +26,15 @@ impl Argument {
         match self.0 {
             Value::String(text) => Ok(text),
             _ => Err(invalid(field, "must be a text")),
+        }
+    }
+
+    /// The fields of an object that has no others than the `known` ones.
+    fn fields(self, field: &str, known: &[&str]) -> Result<Fields> {
+        match self.0 {
+            Value::Object(fields) if fields.keys().all(|name| known.contains(&name.as_str())) => Ok(Fields(fields)),
+            Value::Object(_) => Err(invalid(field, "has a field that is not known")),
+            _ => Err(invalid(field, "must be an object")),
         }
     }
 
@@ -59,13 +71,47 @@ impl Argument {
     }
 
     fn key_id(self) -> Result<KeyId> {
-        KeyId::parse(&self.text("keyId")?).ok_or_else(|| invalid("keyId", "is not a key's identifier"))
+        self.key_id_in("keyId")
+    }
+
+    fn key_id_in(self, field: &str) -> Result<KeyId> {
+        KeyId::parse(&self.text(field)?).ok_or_else(|| invalid(field, "is not a key's identifier"))
+    }
+
+    /// A whole number from `least` to `most`.
+    fn whole(self, field: &str, least: u64, most: u64) -> Result<u64> {
+        let number = self.0.as_u64().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| invalid(field, &format!("must be a whole number from {least} to {most}")))
+    }
+
+    /// A whole number from 1 to `most`.
+    fn small(self, field: &str, most: u32) -> Result<u32> {
+        let number = self.whole(field, 1, most.into())?;
+        Ok(u32::try_from(number).unwrap_or(most))
+    }
+
+    /// `None` for `null`.
+    fn optional(self) -> Option<Self> {
+        (!self.0.is_null()).then_some(self)
     }
 
     /// A port that needs no privilege.
     fn port(self) -> Result<u16> {
         let port = self.0.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port >= 1024);
         port.ok_or_else(|| invalid("port", "must be a whole number from 1024 to 65535"))
+    }
+}
+
+/// The fields of an argument. A field that is missing is the same as `null`.
+pub(crate) struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn take(&mut self, field: &str) -> Argument {
+        Argument(self.0.remove(field).unwrap_or_default())
+    }
+
+    fn take_optional(&mut self, field: &str) -> Option<Argument> {
+        self.take(field).optional()
     }
 }
 

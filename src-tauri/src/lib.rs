@@ -16,6 +16,7 @@ mod harden;
 mod keychain;
 mod lock;
 mod log;
+mod menu;
 mod one_time;
 mod paths;
 mod saved_keys;
@@ -29,6 +30,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use tauri::{Manager as _, RunEvent};
+use tauri_plugin_window_state::StateFlags;
 
 use state::AppState;
 
@@ -51,31 +53,45 @@ fn run() {
         // First, so that a second start ends before it touches the database or the port.
         .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::bring_forward(app)))
         .plugin(tauri_plugin_dialog::init())
+        .on_menu_event(|app, event| menu::chosen(app, event.id().as_ref()))
         .invoke_handler(tauri::generate_handler![
+            commands::activity::list_activity,
             commands::clipboard::clear_clipboard,
             commands::clipboard::copy_key_id,
             commands::clipboard::copy_service_url,
+            commands::clipboard::copy_text,
             commands::connection::change_port,
             commands::connection::retry_service,
             commands::connection::service_status,
             commands::connection::watch,
+            commands::keys::check_key,
+            commands::keys::count_keys,
             commands::keys::create_key,
+            commands::keys::key_usage,
             commands::keys::list_keys,
+            commands::keys::rename_key,
             commands::keys::revoke_key,
+            commands::keys::show_key,
             commands::keys::show_new_key,
             commands::one_time::choose_env_file,
             commands::one_time::close_one_time,
             commands::one_time::copy_key,
+            commands::one_time::copy_snippet,
             commands::one_time::out_of_sight,
             commands::one_time::reveal_key,
             commands::one_time::save_in_keychain,
             commands::one_time::show_one_time,
             commands::one_time::write_env_file,
+            commands::preferences::change_preferences,
+            commands::training::cancel_run,
+            commands::training::list_runs,
+            commands::training::show_run,
         ])
         .setup(|app| {
             let paths = paths::Paths::find()?;
             log::start(&paths.logs);
             harden::close_memory();
+            let windows = paths.windows.clone();
             let state = AppState::new(paths);
             let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
             let (saved_keys, followed) = (state.saved_keys.clone(), state.service.clone());
@@ -86,6 +102,12 @@ fn run() {
             tauri::async_runtime::spawn(async move { saved_keys.follow(&followed).await });
             put_keys_away_when_locked(app.handle().clone());
             quit_on_signals(app.handle().clone());
+            // The window with a key is as large as its page needs, and over the list.
+            let window_state = tauri_plugin_window_state::Builder::new()
+                .with_filename(windows.display().to_string())
+                .with_state_flags(StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED)
+                .with_filter(|label| !window::is_key_window(label));
+            app.handle().plugin(window_state.build())?;
             window::open_list_window(app.handle())?;
             Ok(())
         })

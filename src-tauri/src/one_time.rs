@@ -234,6 +234,11 @@ mod tests {
             scopes: ulkeys_domain::Scopes::parse(["read"]).expect("valid"),
             created_at: "2026-11-22T09:30:00Z".parse().expect("valid"),
             last_used_at: None,
+            admin_used_at: None,
+            revoked_at: None,
+            replaces: None,
+            replaced_by: None,
+            attention: Vec::new(),
         }
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Paths {
     pub(crate) database: PathBuf,
     /// The settings file.
     pub(crate) settings: PathBuf,
+    /// The file with the windows' sizes and places.
+    pub(crate) windows: PathBuf,
     /// The list of keys in the keychain.
     pub(crate) saved_keys: PathBuf,
     /// The folder of the logs.
@@ -47,6 +49,7 @@ impl Paths {
         Ok(Self {
             database: data.join("keys.db"),
             settings: config.join("settings.json"),
+            windows: config.join("windows.json"),
             saved_keys: config.join("saved-keys.json"),
             logs,
         })

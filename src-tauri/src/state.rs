@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 use ulkeys_client::Client;
 use ulkeys_domain::wire::ErrorCode;
@@ -10,6 +11,7 @@ use ulkeys_domain::wire::ErrorCode;
 use crate::clipboard::Clipboard;
 use crate::embedded::KeyService;
 use crate::error::CommandError;
+use crate::menu::MenuAction;
 use crate::one_time::OneTime;
 use crate::paths::Paths;
 use crate::saved_keys::SavedKeys;
@@ -21,6 +23,8 @@ pub(crate) struct AppState {
     pub(crate) clipboard: Arc<Clipboard>,
     pub(crate) one_time: Arc<OneTime>,
     pub(crate) saved_keys: Arc<SavedKeys>,
+    /// What was chosen in the menu.
+    pub(crate) menu: broadcast::Sender<MenuAction>,
     /// By the window's label.
     watchers: Mutex<HashMap<String, AbortHandle>>,
 }
@@ -34,6 +38,7 @@ impl AppState {
             clipboard: Arc::default(),
             one_time: Arc::default(),
             saved_keys: Arc::new(SavedKeys::load(paths.saved_keys)),
+            menu: broadcast::channel(16).0,
             watchers: Mutex::default(),
         }
     }

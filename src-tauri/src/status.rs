@@ -5,7 +5,9 @@ use ts_rs::TS;
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
 
+use crate::menu::MenuAction;
 use crate::one_time::OneTimeState;
+use crate::settings::Preferences;
 
 /// How the key service is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -50,6 +52,8 @@ pub(crate) struct PortUser {
 pub(crate) enum AppEvent {
     /// The service changed its state.
     Status { status: ServiceStatus },
+    /// A person prefers something else. The first event of all.
+    Preferences { preferences: Preferences },
     /// Keys changed.
     Keys { event: KeyEvent },
     /// A key was copied, or taken off the clipboard again.
@@ -64,6 +68,8 @@ pub(crate) enum AppEvent {
     },
     /// The list's page only: a new key is being shown, or no longer.
     OneTime { state: OneTimeState },
+    /// The list's page only: something was chosen in the window's menu.
+    Menu { action: MenuAction },
     /// The list's page only: a revoked key that could not be taken out of the keychain.
     LeftInKeychain { name: String },
     /// The one-time page only: somebody wants to close its window.

@@ -4,13 +4,16 @@ mod key;
 mod list;
 
 use tauri::webview::NewWindowResponse;
-use tauri::{AppHandle, Url, WebviewWindow, WebviewWindowBuilder, Wry};
+use tauri::{AppHandle, Manager as _, Url, WebviewWindow, WebviewWindowBuilder, Wry};
 
 pub(crate) use key::{
     close as close_key_window, is as is_key_window, open as open_key_window, put_away as put_key_away,
     show as show_key_window,
 };
-pub(crate) use list::open as open_list_window;
+pub(crate) use list::{close as close_list_window, open as open_list_window};
+
+use crate::settings::{Preferences, Theme};
+use crate::state::AppState;
 
 /// Shows the window of the running app when it is started once more, or the one over it.
 pub(crate) fn bring_forward(app: &AppHandle) {
@@ -18,6 +21,28 @@ pub(crate) fn bring_forward(app: &AppHandle) {
         return;
     };
     raise(&window);
+}
+
+/// Gives the windows the look and the menu that a person prefers by now.
+pub(crate) fn follow_preferences(app: &AppHandle) {
+    let preferences = app.state::<AppState>().settings.preferences().borrow().clone();
+    for window in app.webview_windows().values() {
+        if let Err(error) = window.set_theme(theme(&preferences)) {
+            tracing::warn!(%error, "a window cannot change its theme");
+        }
+    }
+    if let Err(error) = list::set_menu(app, preferences.language) {
+        tracing::warn!(%error, "the menu cannot change its language");
+    }
+}
+
+/// `None` for the system's own.
+fn theme(preferences: &Preferences) -> Option<tauri::Theme> {
+    match preferences.theme {
+        Theme::System => None,
+        Theme::Light => Some(tauri::Theme::Light),
+        Theme::Dark => Some(tauri::Theme::Dark),
+    }
 }
 
 fn raise(window: &WebviewWindow) {

@@ -85,6 +85,11 @@ impl Secret {
         }
     }
 
+    /// The first complete key in a longer text.
+    pub fn find(text: &str) -> Option<Self> {
+        text.as_bytes().windows(LEN).find_map(|window| Self::parse(window).ok())
+    }
+
     /// The plaintext. Every call is a place where the secret leaves this type: keep them few.
     pub fn expose(&self) -> &str {
         // Both constructors write ASCII only; the fallback is unreachable and reveals nothing.
@@ -105,7 +110,7 @@ impl Secret {
 
 /// Whether a complete key stands anywhere in `text`.
 pub fn appears_in(text: &str) -> bool {
-    text.as_bytes().windows(LEN).any(|window| Secret::parse(window).is_ok())
+    Secret::find(text).is_some()
 }
 
 /// The text with `ul_…` in place of each complete key, for texts that others wrote and we keep.

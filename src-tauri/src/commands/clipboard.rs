@@ -1,9 +1,10 @@
 //! Copying what is no secret, and taking a key off the clipboard.
 
 use tauri::State;
+use ulkeys_domain::secret;
 use ulkeys_domain::wire::ErrorCode;
 
-use super::Argument;
+use super::{Argument, invalid};
 use crate::error::{CommandError, Result};
 use crate::state::AppState;
 use crate::status::ServiceStatus;
@@ -12,6 +13,19 @@ use crate::status::ServiceStatus;
 #[tauri::command(async)]
 pub(crate) fn copy_key_id(state: State<'_, AppState>, key_id: Argument) -> Result<()> {
     Ok(state.clipboard.copy_text(key_id.key_id()?.as_str())?)
+}
+
+/// Copies a text that is no secret, such as an example of use. At most 4,096 characters, and no key among them.
+#[tauri::command(async)]
+pub(crate) fn copy_text(state: State<'_, AppState>, text: Argument) -> Result<()> {
+    let text = text.text("text")?;
+    if text.chars().count() > 4_096 {
+        return Err(invalid("text", "must have at most 4096 characters"));
+    }
+    if secret::appears_in(&text) {
+        return Err(invalid("text", "must not contain an API key"));
+    }
+    Ok(state.clipboard.copy_text(&text)?)
 }
 
 /// Copies the line that points a terminal's programs at this service.

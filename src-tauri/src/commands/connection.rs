@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tauri::ipc::Channel;
 use tauri::{State, WebviewWindow};
+use tokio::sync::{broadcast, watch};
 use ulkeys_client::Client;
 use ulkeys_domain::wire::ErrorCode;
 
@@ -12,8 +13,10 @@ use super::{Argument, invalid};
 use crate::clipboard::Clipboard;
 use crate::embedded::{KeyService, MoveError};
 use crate::error::{CommandError, Result};
+use crate::menu::MenuAction;
 use crate::one_time::OneTime;
 use crate::saved_keys::SavedKeys;
+use crate::settings::Preferences;
 use crate::state::AppState;
 use crate::status::{AppEvent, ServiceStatus};
 use crate::window;
@@ -53,20 +56,25 @@ pub(crate) async fn change_port(state: State<'_, AppState>, port: Argument) -> R
 pub(crate) async fn watch(window: WebviewWindow, state: State<'_, AppState>, channel: Channel<AppEvent>) -> Result<()> {
     let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
     let (one_time, saved_keys) = (state.one_time.clone(), state.saved_keys.clone());
-    let stays_seconds = state.settings.clipboard_time().map(|time| time.as_secs());
+    let (preferences, menu) = (state.settings.preferences(), state.menu.subscribe());
     let shows_a_key = window::is_key_window(window.label());
     let watcher = tokio::spawn(async move {
         let follow_one_time = async {
             match shows_a_key {
                 true => forward_close_requests(&one_time, &channel).await,
                 false => {
-                    tokio::join!(follow_one_time(&one_time, &channel), follow_saved_keys(&saved_keys, &channel));
+                    tokio::join!(
+                        follow_one_time(&one_time, &channel),
+                        follow_saved_keys(&saved_keys, &channel),
+                        follow_menu(menu, &channel),
+                    );
                 }
             }
         };
         tokio::join!(
+            follow_preferences(preferences.clone(), &channel),
             follow_service(&service, &channel),
-            follow_clipboard(&clipboard, stays_seconds, &channel),
+            follow_clipboard(&clipboard, preferences, &channel),
             follow_one_time,
         );
     });
@@ -96,11 +104,42 @@ async fn follow_service(service: &KeyService, page: &Channel<AppEvent>) {
 }
 
 /// Forwards what becomes of a copied key until the page is gone.
-async fn follow_clipboard(clipboard: &Clipboard, stays_seconds: Option<u64>, page: &Channel<AppEvent>) {
+async fn follow_clipboard(
+    clipboard: &Clipboard,
+    mut preferences: watch::Receiver<Preferences>,
+    page: &Channel<AppEvent>,
+) {
     let mut clears_at = clipboard.clears_at();
     loop {
+        let stays_seconds = preferences.borrow_and_update().clipboard_seconds;
         let event = AppEvent::Clipboard { clears_at: *clears_at.borrow_and_update(), stays_seconds };
-        if page.send(event).is_err() || clears_at.changed().await.is_err() {
+        if page.send(event).is_err() {
+            return;
+        }
+        let changed = tokio::select! {
+            changed = clears_at.changed() => changed,
+            changed = preferences.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
+
+/// Forwards what a person prefers until the page is gone.
+async fn follow_preferences(mut preferences: watch::Receiver<Preferences>, page: &Channel<AppEvent>) {
+    loop {
+        let event = AppEvent::Preferences { preferences: preferences.borrow_and_update().clone() };
+        if page.send(event).is_err() || preferences.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Forwards what is chosen in the menu until the page is gone.
+async fn follow_menu(mut menu: broadcast::Receiver<MenuAction>, page: &Channel<AppEvent>) {
+    while let Ok(action) = menu.recv().await {
+        if page.send(AppEvent::Menu { action }).is_err() {
             return;
         }
     }

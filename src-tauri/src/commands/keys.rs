@@ -1,34 +1,103 @@
-//! Listing, making and revoking keys. No plaintext leaves here: what is made is handed to the one-time window.
+//! Listing, making, renaming and revoking keys, and asking about one. No plaintext leaves here: what is made is handed to the one-time window.
 
 use tauri::{AppHandle, State};
-use ulkeys_domain::wire::{ApiKey, CreateKey, CreatedKey, ErrorCode, KeyList, RevokedKey};
+use ulkeys_client::KeyQuery;
+use ulkeys_domain::wire::{
+    ApiKey, CreateKey, CreatedKey, Diagnose, Diagnosis, ErrorCode, KeyCounts, KeyList, KeySort, KeyStatus, KeyUsage,
+    RevokedKey,
+};
+use zeroize::Zeroizing;
 
-use super::Argument;
+use super::{Argument, invalid};
 use crate::error::{CommandError, Result};
 use crate::state::AppState;
 use crate::window;
 
-/// All active keys, newest first.
+/// More than a database could hold.
+const MOST_KEYS: u64 = 1_000_000_000_000;
+
+/// A page of keys. `query` may hold `status`, `text`, `name`, `sort`, `skip` and `limit`.
 #[tauri::command]
-pub(crate) async fn list_keys(state: State<'_, AppState>) -> Result<KeyList> {
-    Ok(state.client()?.list_keys().await?)
+pub(crate) async fn list_keys(state: State<'_, AppState>, query: Argument) -> Result<KeyList> {
+    let mut fields = query.fields("query", &["status", "text", "name", "sort", "skip", "limit"])?;
+    let status = fields.take_optional("status").map(|status| status.text("status")).transpose()?;
+    let sort = fields.take_optional("sort").map(|sort| sort.text("sort")).transpose()?;
+    let query = KeyQuery {
+        status: status
+            .map_or(Some(KeyStatus::default()), |status| KeyStatus::parse(&status))
+            .ok_or_else(|| invalid("status", "is not known"))?,
+        text: fields.take_optional("text").map_or(Ok(String::new()), |text| text.text("text"))?,
+        name: fields.take_optional("name").map(|name| name.text("name")).transpose()?,
+        sort: sort
+            .map_or(Some(KeySort::default()), |sort| KeySort::parse(&sort))
+            .ok_or_else(|| invalid("sort", "is not known"))?,
+        skip: fields.take_optional("skip").map_or(Ok(0), |skip| skip.whole("skip", 0, MOST_KEYS))?,
+        limit: fields.take_optional("limit").map_or(Ok(50), |limit| limit.small("limit", 500))?,
+    };
+    Ok(state.client()?.key_page(&query, state.settings.rotation_days()).await?)
 }
 
-/// Makes a key and opens the window that shows it.
+/// How many keys there are of each status.
+#[tauri::command]
+pub(crate) async fn count_keys(state: State<'_, AppState>) -> Result<KeyCounts> {
+    Ok(state.client()?.count_keys(state.settings.rotation_days()).await?)
+}
+
+/// One key, active or revoked.
+#[tauri::command]
+pub(crate) async fn show_key(state: State<'_, AppState>, key_id: Argument) -> Result<ApiKey> {
+    Ok(state.client()?.show_key(&key_id.key_id()?, state.settings.rotation_days()).await?)
+}
+
+/// A key's requests of the last `hours`, and the programs behind them.
+#[tauri::command]
+pub(crate) async fn key_usage(state: State<'_, AppState>, key_id: Argument, hours: Argument) -> Result<KeyUsage> {
+    let (id, hours) = (key_id.key_id()?, hours.small("hours", 2_160)?);
+    Ok(state.client()?.usage(&id, hours).await?)
+}
+
+/// Why a request with a key is, or would be, refused. `method` and `path` may be `null`.
+#[tauri::command]
+pub(crate) async fn check_key(
+    state: State<'_, AppState>,
+    key: Argument,
+    method: Argument,
+    path: Argument,
+) -> Result<Diagnosis> {
+    let question = Diagnose {
+        key: key.text("key")?,
+        method: method.optional().map(|method| method.text("method")).transpose()?,
+        path: path.optional().map(|path| path.text("path")).transpose()?,
+    };
+    let answer = state.client()?.diagnose(&question).await;
+    drop(Zeroizing::new(question.key));
+    Ok(answer?)
+}
+
+/// Makes a key and opens the window that shows it. `replaces` is the key in whose place it is made, or `null`.
 #[tauri::command]
 pub(crate) async fn create_key(
     app: AppHandle,
     state: State<'_, AppState>,
     name: Argument,
     scopes: Argument,
+    replaces: Argument,
 ) -> Result<ApiKey> {
-    let request = CreateKey { name: name.text("name")?, scopes: scopes.texts("scopes")? };
+    let replaces = replaces.optional().map(|key| key.key_id_in("replaces")).transpose()?;
+    let request = CreateKey { name: name.text("name")?, scopes: scopes.texts("scopes")?, replaces };
     let busy = || CommandError::new(ErrorCode::KeyOnScreen, "another key is still being shown");
     let reservation = state.one_time.reserve().ok_or_else(busy)?;
     let CreatedKey { info, key } = state.client()?.create_key(&request).await?;
     reservation.hold(info.clone(), key.0);
     window::open_key_window(&app).inspect_err(|_| state.one_time.closed())?;
     Ok(info)
+}
+
+/// Gives an active key another name.
+#[tauri::command]
+pub(crate) async fn rename_key(state: State<'_, AppState>, key_id: Argument, name: Argument) -> Result<ApiKey> {
+    let (id, name) = (key_id.key_id()?, name.text("name")?);
+    Ok(state.client()?.rename_key(&id, &name).await?)
 }
 
 /// Revokes a key. Answers when the service has committed.

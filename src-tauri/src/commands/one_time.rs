@@ -8,6 +8,7 @@ use tauri_plugin_dialog::DialogExt as _;
 use ts_rs::TS;
 use ulkeys_domain::Secret;
 use ulkeys_domain::wire::{ApiKey, ErrorCode};
+use zeroize::Zeroizing;
 
 use super::{Argument, invalid};
 use crate::env_file::{self, EnvFilePlan};
@@ -18,6 +19,9 @@ use crate::seal::{self, SealedKey};
 use crate::state::AppState;
 use crate::status::ServiceStatus;
 use crate::window;
+
+/// Where a template has the key.
+const PLACE: &str = "{key}";
 
 /// The key as the one-time window receives it, once.
 #[derive(Serialize, TS)]
@@ -63,8 +67,26 @@ pub(crate) fn out_of_sight(app: AppHandle, window: WebviewWindow) {
 /// Copies the key.
 #[tauri::command(async)]
 pub(crate) fn copy_key(state: State<'_, AppState>) -> Result<()> {
+    copy_with_key(&state, |secret| secret.expose().to_owned())
+}
+
+/// Copies an example of use with the key in it: `template`, which has `{key}` in the key's place, once.
+#[tauri::command(async)]
+pub(crate) fn copy_snippet(state: State<'_, AppState>, template: Argument) -> Result<()> {
+    let template = template.text("template")?;
+    if template.chars().count() > 2_000 {
+        return Err(invalid("template", "must have at most 2000 characters"));
+    }
+    let Some((before, after)) = template.split_once(PLACE).filter(|(_, after)| !after.contains(PLACE)) else {
+        return Err(invalid("template", "must have one place for the key"));
+    };
+    copy_with_key(&state, |secret| [before, secret.expose(), after].concat())
+}
+
+fn copy_with_key(state: &AppState, text: impl FnOnce(&Secret) -> String) -> Result<()> {
     let (_, secret) = state.one_time.copy().ok_or_else(gone)?;
-    state.clipboard.copy_secret(&secret, state.settings.clipboard_time())?;
+    let text = Zeroizing::new(text(&secret));
+    state.clipboard.copy_secret(&text, secret.hash(), state.settings.clipboard_time())?;
     state.one_time.mark_copied();
     Ok(())
 }

@@ -40,7 +40,8 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
             }
         });
     if let Some(list) = super::list::find(app) {
-        let dark = matches!(list.theme(), Ok(Theme::Dark));
+        let theme = super::theme(&app.state::<AppState>().settings.preferences().borrow());
+        let dark = matches!(theme.map_or_else(|| list.theme(), Ok), Ok(Theme::Dark));
         // The page's own, so that it does not flash up.
         builder = builder.background_color(if dark { Color(0x20, 0x24, 0x2c, 255) } else { Color(255, 255, 255, 255) });
         builder = builder.parent(&list)?;

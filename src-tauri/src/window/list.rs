@@ -3,6 +3,8 @@
 use tauri::webview::PageLoadEvent;
 use tauri::{AppHandle, Manager as _, WebviewWindow, WebviewWindowBuilder, WindowEvent};
 
+use crate::menu;
+use crate::settings::Language;
 use crate::state::AppState;
 
 const LABEL: &str = "main";
@@ -16,6 +18,7 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
             }
         })
         .build()?;
+    super::follow_preferences(app);
     let app = app.clone();
     window.on_window_event(move |event| {
         // A key that nobody has copied yet would be lost with the window under it.
@@ -25,6 +28,25 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
             api.prevent_close();
         }
     });
+    Ok(())
+}
+
+/// Asks the window to close, and the app to end with it.
+pub(crate) fn close(app: &AppHandle) {
+    if let Some(Err(error)) = find(app).map(|window| window.close()) {
+        tracing::warn!(%error, "the window cannot be closed");
+    }
+}
+
+/// The window's menu, in a person's language.
+pub(super) fn set_menu(app: &AppHandle, language: Language) -> tauri::Result<()> {
+    let menu = menu::build(app, language)?;
+    #[cfg(target_os = "macos")]
+    app.set_menu(menu)?;
+    #[cfg(not(target_os = "macos"))]
+    if let Some(window) = find(app) {
+        window.set_menu(menu)?;
+    }
     Ok(())
 }
 

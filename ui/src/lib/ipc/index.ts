@@ -1,13 +1,24 @@
 import { Channel, invoke } from '@tauri-apps/api/core';
 import type {
+  ActivityPage,
   ApiKey,
   AppEvent,
+  CancelledRun,
   CreateKey,
+  Diagnosis,
   EnvFilePlan,
+  HappeningKind,
+  KeyCounts,
   KeyList,
+  KeyStatus,
+  KeyUsage,
+  Preferences,
   RevealedKey,
   RevokedKey,
   ServiceStatus,
+  SortBy,
+  TrainingRunDetails,
+  TrainingRunList,
 } from './bindings';
 import { toFailure } from './failure';
 
@@ -22,13 +33,55 @@ async function call<T>(command: string, args: Record<string, unknown> = {}): Pro
   }
 }
 
-/** All active keys, newest first. */
-export async function listKeys(): Promise<ApiKey[]> {
-  return (await call<KeyList>('list_keys')).keys;
+/** A column, and `-` before it for the reverse. */
+export type KeySort = SortBy | `-${SortBy}`;
+
+/** Which page of which keys; what is not given is as in `GET /api/api-keys`. */
+export interface KeyQuery {
+  status?: KeyStatus;
+  text?: string;
+  /** Exactly this name. */
+  name?: string;
+  sort?: KeySort;
+  /** How many keys come before the page. */
+  skip?: number;
+  /** At most so many, up to 500. */
+  limit?: number;
 }
 
+export const listKeys = (query: KeyQuery) => call<KeyList>('list_keys', { query });
+
+export const countKeys = () => call<KeyCounts>('count_keys');
+
+export const showKey = (keyId: string) => call<ApiKey>('show_key', { keyId });
+
+/** A key's requests of the last hours, at most 2,160, and the programs behind them. */
+export const keyUsage = (keyId: string, hours: number) => call<KeyUsage>('key_usage', { keyId, hours });
+
+/** Why a request with this key is, or would be, refused. The key goes to the connected service and nowhere else. */
+export const checkKey = (key: string, request: { method: string; path: string } | null) =>
+  call<Diagnosis>('check_key', { key, method: request?.method ?? null, path: request?.path ?? null });
+
+/** Which page of activity; `cursor` is the `next` of the page before. */
+export interface ActivityQuery {
+  keyId?: string;
+  kind?: HappeningKind;
+  cursor?: string;
+}
+
+export const listActivity = (query: ActivityQuery) => call<ActivityPage>('list_activity', { query });
+
+/** The runs that a key fed, newest first; `cursor` is the `nextCursor` of the page before. */
+export const listRuns = (keyId: string, cursor: string | null) => call<TrainingRunList>('list_runs', { keyId, cursor });
+
+export const showRun = (runId: number) => call<TrainingRunDetails>('show_run', { runId });
+
+/** Tells a run to stop at its next event. */
+export const cancelRun = (runId: number) => call<CancelledRun>('cancel_run', { runId });
+
 /** Makes a key; another window shows it. */
-export const createKey = (request: CreateKey) => call<ApiKey>('create_key', { ...request });
+export const createKey = ({ name, scopes, replaces }: CreateKey) =>
+  call<ApiKey>('create_key', { name, scopes, replaces: replaces ?? null });
 
 /** Brings the window with the new key to the front. */
 export const showNewKey = () => call<null>('show_new_key');
@@ -48,6 +101,9 @@ export const outOfSight = () => call<null>('out_of_sight');
 /** Puts the key in the one-time window on the clipboard. */
 export const copyKey = () => call<null>('copy_key');
 
+/** Puts an example of use on the clipboard, with the key in the place of the one `{key}` in it. */
+export const copySnippet = (template: string) => call<null>('copy_snippet', { template });
+
 /** Saves it in this computer's keychain under its name, over another key only with `replace`. */
 export const saveInKeychain = (replace: boolean) => call<null>('save_in_keychain', { replace });
 
@@ -60,9 +116,17 @@ export const writeEnvFile = () => call<null>('write_env_file');
 /** Takes the copied key off the clipboard, if it is still there. */
 export const clearClipboard = () => call<null>('clear_clipboard');
 
+export const renameKey = (keyId: string, name: string) => call<ApiKey>('rename_key', { keyId, name });
+
 export const revokeKey = (keyId: string) => call<RevokedKey>('revoke_key', { keyId });
 
+/** Copies a text that is no secret. */
+export const copyText = (text: string) => call<null>('copy_text', { text });
+
 export const copyKeyId = (keyId: string) => call<null>('copy_key_id', { keyId });
+
+/** Keeps all preferences; the windows hear of them as of any event. */
+export const changePreferences = (preferences: Preferences) => call<null>('change_preferences', { preferences });
 
 export const retryService = () => call<ServiceStatus>('retry_service');
 

@@ -70,7 +70,7 @@ export class Keys {
       while (this.#changedWhileLoading) {
         this.#changedWhileLoading = false;
         this.#listings += 1;
-        const keys = await listKeys();
+        const { keys } = await listKeys({ limit: 500 });
         const active = keys.filter(({ keyId }) => !this.#revoked.has(keyId));
         this.#list = withUses(active, this.#uses);
         this.#failure = null;
@@ -85,8 +85,8 @@ export class Keys {
       case 'created':
       case 'renamed': {
         this.#changedWhileLoading = true;
-        const { keyId, name, keyPrefix, scopes, createdAt, lastUsedAt } = event;
-        return this.add({ keyId, name, keyPrefix, scopes, createdAt, lastUsedAt });
+        const { type: _type, ...key } = event;
+        return this.add(key);
       }
       case 'revoked':
         return this.#remove(event.keyId);

@@ -3,7 +3,19 @@ import type { ApiKey } from '../ipc';
 import { neighbour, newestUses, NO_USES, withKey, withoutKey, withUses } from './list';
 
 function key(keyId: string, createdAt: string, lastUsedAt: string | null = null): ApiKey {
-  return { keyId, name: keyId, keyPrefix: 'ul_00000000', scopes: ['read'], createdAt, lastUsedAt };
+  return {
+    keyId,
+    name: keyId,
+    keyPrefix: 'ul_00000000',
+    scopes: ['read'],
+    createdAt,
+    lastUsedAt,
+    adminUsedAt: null,
+    revokedAt: null,
+    replaces: null,
+    replacedBy: null,
+    attention: [],
+  };
 }
 
 const older = key('older', '2026-01-01T00:00:00Z');

@@ -1,6 +1,13 @@
 export const app = {
   product: 'UL Keys',
   settings: 'Einstellungen',
+  section: {
+    keys: 'API-Schlüssel',
+    activity: 'Aktivität',
+    connection: 'Verbindung',
+    preferences: 'Einstellungen',
+    help: 'Hilfe',
+  },
   sections: 'Bereiche der Einstellungen',
   notifications: 'Mitteilungen',
   justNow: 'gerade eben',

@@ -2,6 +2,13 @@ export const app = {
   product: 'UL Keys',
   settings: 'Settings',
   sections: 'Settings sections',
+  section: {
+    keys: 'API Keys',
+    activity: 'Activity',
+    connection: 'Connection',
+    preferences: 'Preferences',
+    help: 'Help',
+  },
   notifications: 'Notifications',
   justNow: 'just now',
   never: 'Never',

@@ -1,6 +1,13 @@
 export const app = {
   product: 'UL Keys',
   settings: 'Configurações',
+  section: {
+    keys: 'Chaves de API',
+    activity: 'Atividade',
+    connection: 'Conexão',
+    preferences: 'Preferências',
+    help: 'Ajuda',
+  },
   sections: 'Seções das configurações',
   notifications: 'Notificações',
   justNow: 'agora mesmo',

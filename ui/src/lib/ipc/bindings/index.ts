@@ -2,6 +2,8 @@
 
 export type Scope = "training" | "models" | "datasets" | "read" | "write" | "admin";
 
+export type Attention = "old" | "neverUsed" | "unused" | "adminUnused";
+
 export type ApiKey = { 
 /**
  * Identifier for revoking.
@@ -26,13 +28,59 @@ createdAt: string,
 /**
  * When a request with it was last accepted; `null` for never.
  */
-lastUsedAt: string | null, };
+lastUsedAt: string | null, 
+/**
+ * When a request was last accepted that its scope `admin` alone opened; `null` for never.
+ */
+adminUsedAt: string | null, 
+/**
+ * When it was revoked; `null` for an active key.
+ */
+revokedAt: string | null, 
+/**
+ * The key in whose place this one was made.
+ */
+replaces: string | null, 
+/**
+ * The key that was made in place of this one; of several, the newest active one, or else the newest.
+ */
+replacedBy: string | null, 
+/**
+ * Why somebody should look after it, the weightiest reason first; empty where all is well.
+ */
+attention: Array<Attention>, };
 
 export type KeyList = { 
 /**
  * The keys.
  */
-keys: Array<ApiKey>, };
+keys: Array<ApiKey>, 
+/**
+ * How many keys there are on all pages together.
+ */
+total: number, 
+/**
+ * The `cursor` of the next page; `null` on the last.
+ */
+next: string | null, };
+
+export type KeyStatus = "active" | "attention" | "revoked" | "all";
+
+export type SortBy = "name" | "scopes" | "createdAt" | "lastUsedAt" | "revokedAt";
+
+export type KeyCounts = { 
+/**
+ * Keys that are accepted.
+ */
+active: number, 
+/**
+ * Those among them that somebody should look after.
+ */
+attention: number, 
+/**
+ * Keys that are refused for ever.
+ */
+revoked: number, };
 
 export type CreateKey = { 
 /**
@@ -42,7 +90,11 @@ name: string,
 /**
  * At least one scope.
  */
-scopes: Array<Scope>, };
+scopes: Array<Scope>, 
+/**
+ * The key in whose place this one is made.
+ */
+replaces?: string | null, };
 
 export type RevokedKey = { 
 /**
@@ -69,6 +121,596 @@ export type KeyEvent = { "type": "created" } & ApiKey | { "type": "renamed" } & 
  * The newest use of each key.
  */
 uses: Array<KeyUse>, } | { "type": "resync" };
+
+export type Outcome = "accepted" | "noCredential" | "malformed" | "unknown" | "revoked" | "scope" | "limit" | "peerLimit";
+
+export type HourlyUse = { 
+/**
+ * When the hour began.
+ */
+hour: string, 
+/**
+ * How they ended.
+ */
+outcome: Outcome, 
+/**
+ * How many.
+ */
+requests: number, };
+
+export type KeySource = { 
+/**
+ * Address of the computer.
+ */
+peer: string, 
+/**
+ * What the program called itself in `User-Agent`, shortened; `null` when it said nothing.
+ */
+agent: string | null, 
+/**
+ * Its first accepted request.
+ */
+firstUsedAt: string, 
+/**
+ * Its last accepted request.
+ */
+lastUsedAt: string, 
+/**
+ * Its accepted requests.
+ */
+requests: number, };
+
+export type KeyUsage = { 
+/**
+ * The key.
+ */
+keyId: string, 
+/**
+ * Counted requests, oldest hour first. Hours without a request are absent.
+ */
+hours: Array<HourlyUse>, 
+/**
+ * The programs that used the key, the latest first; at most [`MAX_SOURCES`].
+ */
+sources: Array<KeySource>, };
+
+export type HappeningKind = "created" | "renamed" | "revoked" | "newSource" | "refused";
+
+export type Happening = { "kind": "created", 
+/**
+ * The key that did it; `null` for the app itself.
+ */
+by: string | null, } | { "kind": "renamed", 
+/**
+ * The key that did it; `null` for the app itself.
+ */
+by: string | null, 
+/**
+ * The name before.
+ */
+oldName: string, 
+/**
+ * The name after.
+ */
+newName: string, } | { "kind": "revoked", 
+/**
+ * The key that did it; `null` for the app itself.
+ */
+by: string | null, } | { "kind": "newSource" } | { "kind": "refused", 
+/**
+ * Why.
+ */
+outcome: Outcome, 
+/**
+ * How many.
+ */
+requests: number, 
+/**
+ * The last of them.
+ */
+lastAt: string, };
+
+export type ActivityEntry = { 
+/**
+ * Number of the entry; later entries have higher ones.
+ */
+id: number, 
+/**
+ * The key; `null` where a request presented none that exists.
+ */
+keyId: string | null, 
+/**
+ * The key's name today.
+ */
+keyName: string | null, 
+/**
+ * When; for refusals, the first of them.
+ */
+at: string, 
+/**
+ * Address from which the request came; `0.0.0.0` for refusals from many addresses together.
+ */
+peer: string, 
+/**
+ * What the program called itself, shortened; `null` when it said nothing.
+ */
+agent: string | null, } & ({ "kind": "created", 
+/**
+ * The key that did it; `null` for the app itself.
+ */
+by: string | null, } | { "kind": "renamed", 
+/**
+ * The key that did it; `null` for the app itself.
+ */
+by: string | null, 
+/**
+ * The name before.
+ */
+oldName: string, 
+/**
+ * The name after.
+ */
+newName: string, } | { "kind": "revoked", 
+/**
+ * The key that did it; `null` for the app itself.
+ */
+by: string | null, } | { "kind": "newSource" } | { "kind": "refused", 
+/**
+ * Why.
+ */
+outcome: Outcome, 
+/**
+ * How many.
+ */
+requests: number, 
+/**
+ * The last of them.
+ */
+lastAt: string, });
+
+export type ActivityPage = { 
+/**
+ * The entries.
+ */
+entries: Array<ActivityEntry>, 
+/**
+ * The `cursor` of the next page; `null` on the last.
+ */
+next: string | null, };
+
+export type FormatProblem = "whiteSpace" | "prefix" | "length" | "upperCase" | "notHexadecimal";
+
+export type Finding = { "kind": "malformed", 
+/**
+ * What is wrong with it.
+ */
+problem: FormatProblem, } | { "kind": "unknown" } | { "kind": "revoked", 
+/**
+ * When.
+ */
+revokedAt: string, } | { "kind": "scope", 
+/**
+ * Any one of these is enough; empty where no key opens the request.
+ */
+needed: Array<Scope>, } | { "kind": "limit", 
+/**
+ * Requests a minute.
+ */
+limit: number, 
+/**
+ * When the next one is accepted.
+ */
+freeAt: string, } | { "kind": "peerLimit", 
+/**
+ * When they are looked at again.
+ */
+freeAt: string, } | { "kind": "accepted" };
+
+export type Diagnosis = { 
+/**
+ * What was found.
+ */
+finding: Finding, 
+/**
+ * The cause, in a sentence for people.
+ */
+cause: string, 
+/**
+ * What to do about it, in a sentence for people; empty where nothing is to be done.
+ */
+remedy: string, 
+/**
+ * The key's metadata, where it is one.
+ */
+key: ApiKey | null, };
+
+export type RunStatus = "running" | "completed" | "failed" | "cancelled";
+
+export type RunSummary = { 
+/**
+ * Counts up over all runs.
+ */
+runId: number, 
+/**
+ * The model that is trained.
+ */
+modelId: string, 
+/**
+ * The model's project.
+ */
+project: string, 
+/**
+ * The model's slug, such as `exp1-2`.
+ */
+slug: string, 
+/**
+ * How it stands.
+ */
+status: RunStatus, 
+/**
+ * Epochs planned, where known.
+ */
+plannedEpochs: number | null, 
+/**
+ * Epochs recorded; one more than planned when all went well, for the final validation.
+ */
+recordedEpochs: number, 
+/**
+ * Such as `cpu`.
+ */
+device: string | null, 
+/**
+ * The keys that fed it, in order of their first event. The app's own reports have none.
+ */
+keyIds: Array<string>, 
+/**
+ * When it started.
+ */
+startedAt: string, 
+/**
+ * When it was last heard of.
+ */
+lastEventAt: string, 
+/**
+ * When it ended or was cancelled.
+ */
+endedAt: string | null, 
+/**
+ * Why it failed.
+ */
+error: string | null, 
+/**
+ * Whether there is a checkpoint to download.
+ */
+hasCheckpoint: boolean, };
+
+export type TrainingRun = { 
+/**
+ * The address that the training process prints.
+ */
+modelUrl: string, 
+/**
+ * Counts up over all runs.
+ */
+runId: number, 
+/**
+ * The model that is trained.
+ */
+modelId: string, 
+/**
+ * The model's project.
+ */
+project: string, 
+/**
+ * The model's slug, such as `exp1-2`.
+ */
+slug: string, 
+/**
+ * How it stands.
+ */
+status: RunStatus, 
+/**
+ * Epochs planned, where known.
+ */
+plannedEpochs: number | null, 
+/**
+ * Epochs recorded; one more than planned when all went well, for the final validation.
+ */
+recordedEpochs: number, 
+/**
+ * Such as `cpu`.
+ */
+device: string | null, 
+/**
+ * The keys that fed it, in order of their first event. The app's own reports have none.
+ */
+keyIds: Array<string>, 
+/**
+ * When it started.
+ */
+startedAt: string, 
+/**
+ * When it was last heard of.
+ */
+lastEventAt: string, 
+/**
+ * When it ended or was cancelled.
+ */
+endedAt: string | null, 
+/**
+ * Why it failed.
+ */
+error: string | null, 
+/**
+ * Whether there is a checkpoint to download.
+ */
+hasCheckpoint: boolean, };
+
+export type TrainingRunList = { 
+/**
+ * The runs.
+ */
+runs: Array<TrainingRun>, 
+/**
+ * The `cursor` of the next page; `null` after the last.
+ */
+nextCursor: string | null, };
+
+export type Epoch = { 
+/**
+ * Counted from 0.
+ */
+epoch: number, 
+/**
+ * By name; `null` where the number was not finite. None at all when the run has used up its room for epochs.
+ */
+metrics: { [key in string]: number | null }, 
+/**
+ * The fitness of this epoch.
+ */
+fitness: number | null, 
+/**
+ * The best so far.
+ */
+bestFitness: number | null, 
+/**
+ * The key that reported it; `null` for the app itself.
+ */
+keyId: string | null, 
+/**
+ * When it was reported.
+ */
+receivedAt: string, };
+
+export type CheckpointState = "uploaded" | "saved" | "replaced";
+
+export type Checkpoint = { 
+/**
+ * Identifier, and name of the file on the service's disk.
+ */
+checkpointId: string, 
+/**
+ * The name that it had where it came from.
+ */
+filename: string, 
+/**
+ * Bytes.
+ */
+size: number, 
+/**
+ * What became of it.
+ */
+state: CheckpointState, 
+/**
+ * The key that uploaded it; `null` for the app itself.
+ */
+keyId: string | null, 
+/**
+ * When all of it was there.
+ */
+uploadedAt: string, };
+
+export type RunDetails = { 
+/**
+ * By number. The machine's load at each is in [`EpochDetails`], a page at a time.
+ */
+epochs: Array<Epoch>, 
+/**
+ * Newest sample of the machine's load.
+ */
+system: unknown, 
+/**
+ * Arguments of the training.
+ */
+trainArgs: unknown, 
+/**
+ * The machine and its software.
+ */
+environment: unknown, 
+/**
+ * Parameters, GFLOPs and speed.
+ */
+modelInfo: unknown, 
+/**
+ * Final metrics, best epoch and more.
+ */
+results: unknown, 
+/**
+ * The names of the classes, in order.
+ */
+classNames: Array<string> | null, 
+/**
+ * Curves and matrices.
+ */
+plots: unknown, 
+/**
+ * Newest first.
+ */
+checkpoints: Array<Checkpoint>, 
+/**
+ * Counts up over all runs.
+ */
+runId: number, 
+/**
+ * The model that is trained.
+ */
+modelId: string, 
+/**
+ * The model's project.
+ */
+project: string, 
+/**
+ * The model's slug, such as `exp1-2`.
+ */
+slug: string, 
+/**
+ * How it stands.
+ */
+status: RunStatus, 
+/**
+ * Epochs planned, where known.
+ */
+plannedEpochs: number | null, 
+/**
+ * Epochs recorded; one more than planned when all went well, for the final validation.
+ */
+recordedEpochs: number, 
+/**
+ * Such as `cpu`.
+ */
+device: string | null, 
+/**
+ * The keys that fed it, in order of their first event. The app's own reports have none.
+ */
+keyIds: Array<string>, 
+/**
+ * When it started.
+ */
+startedAt: string, 
+/**
+ * When it was last heard of.
+ */
+lastEventAt: string, 
+/**
+ * When it ended or was cancelled.
+ */
+endedAt: string | null, 
+/**
+ * Why it failed.
+ */
+error: string | null, 
+/**
+ * Whether there is a checkpoint to download.
+ */
+hasCheckpoint: boolean, };
+
+export type TrainingRunDetails = { 
+/**
+ * The address that the training process prints.
+ */
+modelUrl: string, 
+/**
+ * By number. The machine's load at each is in [`EpochDetails`], a page at a time.
+ */
+epochs: Array<Epoch>, 
+/**
+ * Newest sample of the machine's load.
+ */
+system: unknown, 
+/**
+ * Arguments of the training.
+ */
+trainArgs: unknown, 
+/**
+ * The machine and its software.
+ */
+environment: unknown, 
+/**
+ * Parameters, GFLOPs and speed.
+ */
+modelInfo: unknown, 
+/**
+ * Final metrics, best epoch and more.
+ */
+results: unknown, 
+/**
+ * The names of the classes, in order.
+ */
+classNames: Array<string> | null, 
+/**
+ * Curves and matrices.
+ */
+plots: unknown, 
+/**
+ * Newest first.
+ */
+checkpoints: Array<Checkpoint>, 
+/**
+ * Counts up over all runs.
+ */
+runId: number, 
+/**
+ * The model that is trained.
+ */
+modelId: string, 
+/**
+ * The model's project.
+ */
+project: string, 
+/**
+ * The model's slug, such as `exp1-2`.
+ */
+slug: string, 
+/**
+ * How it stands.
+ */
+status: RunStatus, 
+/**
+ * Epochs planned, where known.
+ */
+plannedEpochs: number | null, 
+/**
+ * Epochs recorded; one more than planned when all went well, for the final validation.
+ */
+recordedEpochs: number, 
+/**
+ * Such as `cpu`.
+ */
+device: string | null, 
+/**
+ * The keys that fed it, in order of their first event. The app's own reports have none.
+ */
+keyIds: Array<string>, 
+/**
+ * When it started.
+ */
+startedAt: string, 
+/**
+ * When it was last heard of.
+ */
+lastEventAt: string, 
+/**
+ * When it ended or was cancelled.
+ */
+endedAt: string | null, 
+/**
+ * Why it failed.
+ */
+error: string | null, 
+/**
+ * Whether there is a checkpoint to download.
+ */
+hasCheckpoint: boolean, };
+
+export type CancelledRun = { 
+/**
+ * The run.
+ */
+runId: number, 
+/**
+ * `cancelled`, or how it had ended before.
+ */
+status: RunStatus, };
 
 export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
 
@@ -126,7 +768,31 @@ showing: ApiKey | null,
  */
 lost: LostKey | null, };
 
-export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
+export type Language = "system" | "en" | "de" | "pt-BR";
+
+export type Theme = "system" | "light" | "dark";
+
+export type Preferences = { 
+/**
+ * The language of the windows.
+ */
+language: Language, 
+/**
+ * Light or dark.
+ */
+theme: Theme, 
+/**
+ * After how many seconds a copied key is taken off the clipboard, 10 to 120; `null` for never.
+ */
+clipboardSeconds: number | null, 
+/**
+ * After how many days a key should be rotated, 1 to 3,650.
+ */
+rotationDays: number, };
+
+export type MenuAction = "newKey" | "search" | "preferences" | "help";
+
+export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "preferences", preferences: Preferences, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
 /**
  * When it will be taken off; `null` when there is nothing to take off.
  */
@@ -134,7 +800,7 @@ clearsAt: string | null,
 /**
  * How many seconds a copied key stays; `null` for as long as it likes.
  */
-staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "leftInKeychain", name: string, } | { "type": "closeRequested" };
+staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, } | { "type": "closeRequested" };
 
 export type SealedKey = { 
 /**

@@ -1,0 +1,32 @@
+//! What a person prefers.
+
+use tauri::{AppHandle, State};
+use ulkeys_domain::MAX_ROTATION_DAYS;
+use ulkeys_domain::wire::ErrorCode;
+
+use super::{Argument, invalid};
+use crate::error::{CommandError, Result};
+use crate::settings::{Language, Preferences, Theme};
+use crate::state::AppState;
+use crate::window;
+
+/// Keeps all preferences. On an error nothing changes. The pages hear of them as of any event.
+#[tauri::command]
+pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, preferences: Argument) -> Result<()> {
+    let mut fields = preferences.fields("preferences", &["language", "theme", "clipboardSeconds", "rotationDays"])?;
+    let language = fields.take("language").text("language")?;
+    let theme = fields.take("theme").text("theme")?;
+    let seconds = fields.take_optional("clipboardSeconds");
+    let preferences = Preferences {
+        language: Language::parse(&language).ok_or_else(|| invalid("language", "is not known"))?,
+        theme: Theme::parse(&theme).ok_or_else(|| invalid("theme", "is not known"))?,
+        clipboard_seconds: seconds.map(|seconds| seconds.whole("clipboardSeconds", 10, 120)).transpose()?,
+        rotation_days: fields.take("rotationDays").small("rotationDays", MAX_ROTATION_DAYS)?,
+    };
+    state.settings.set_preferences(preferences).map_err(|error| {
+        tracing::warn!(%error, "the settings cannot be saved");
+        CommandError::new(ErrorCode::SettingsNotSaved, format!("the settings cannot be saved: {error}"))
+    })?;
+    window::follow_preferences(&app);
+    Ok(())
+}

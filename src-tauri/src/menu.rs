@@ -1,0 +1,139 @@
+//! The menu of the list's window, by each platform's convention: what can be done by keyboard from anywhere in the window.
+//!
+//! What is chosen is told to the page, which knows whether it can be done now. The texts are the page's catalogues'.
+
+use serde::{Deserialize, Serialize};
+use tauri::menu::{Menu, MenuBuilder, MenuItemBuilder, SubmenuBuilder};
+use tauri::{AppHandle, Manager as _, Wry};
+use ts_rs::TS;
+
+use crate::settings::Language;
+use crate::state::AppState;
+use crate::window;
+
+/// What the page does when it is chosen in the menu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum MenuAction {
+    /// Create a key.
+    NewKey,
+    /// Search the list.
+    Search,
+    /// Show the preferences.
+    Preferences,
+    /// Show the help.
+    Help,
+}
+
+/// The texts of one language.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Texts {
+    file: String,
+    new_key: String,
+    search: String,
+    preferences: String,
+    close: String,
+    quit: String,
+    edit: String,
+    undo: String,
+    redo: String,
+    cut: String,
+    copy: String,
+    paste: String,
+    select_all: String,
+    help: String,
+    show_help: String,
+}
+
+impl Texts {
+    fn of(language: Language) -> serde_json::Result<Self> {
+        serde_json::from_str(match language.or_system() {
+            Language::German => include_str!("../../ui/src/lib/i18n/de/menu.json"),
+            Language::Portuguese => include_str!("../../ui/src/lib/i18n/pt-BR/menu.json"),
+            Language::English | Language::System => include_str!("../../ui/src/lib/i18n/en/menu.json"),
+        })
+    }
+}
+
+const NEW_KEY: &str = "new-key";
+const SEARCH: &str = "search";
+const PREFERENCES: &str = "preferences";
+const CLOSE: &str = "close";
+const QUIT: &str = "quit";
+const HELP: &str = "help";
+
+/// The menu in that language.
+pub(crate) fn build(app: &AppHandle, language: Language) -> tauri::Result<Menu<Wry>> {
+    let texts = Texts::of(language)?;
+    let item = |id, text: &str, keys| MenuItemBuilder::with_id(id, text).accelerator(keys).build(app);
+    let new_key = item(NEW_KEY, &texts.new_key, "CmdOrCtrl+N")?;
+    let search = item(SEARCH, &texts.search, "CmdOrCtrl+F")?;
+    let preferences = item(PREFERENCES, &texts.preferences, "CmdOrCtrl+,")?;
+    let close = item(CLOSE, &texts.close, "CmdOrCtrl+W")?;
+    let quit = item(QUIT, &texts.quit, "CmdOrCtrl+Q")?;
+    let help = item(HELP, &texts.show_help, if cfg!(target_os = "macos") { "Cmd+?" } else { "F1" })?;
+
+    let mac = cfg!(target_os = "macos");
+    let mut menu = MenuBuilder::new(app);
+    if mac {
+        let name = &app.package_info().name;
+        menu = menu.item(
+            &SubmenuBuilder::new(app, name)
+                .about(None)
+                .separator()
+                .item(&preferences)
+                .separator()
+                .hide()
+                .hide_others()
+                .show_all()
+                .separator()
+                .item(&quit)
+                .build()?,
+        );
+    }
+    let mut file = SubmenuBuilder::new(app, &texts.file).item(&new_key).item(&search).separator();
+    file = if mac { file.item(&close) } else { file.item(&preferences).separator().item(&close).item(&quit) };
+    menu = menu.item(&file.build()?);
+    // Elsewhere a text field has these by itself.
+    if mac {
+        menu = menu.item(
+            &SubmenuBuilder::new(app, &texts.edit)
+                .undo_with_text(&texts.undo)
+                .redo_with_text(&texts.redo)
+                .separator()
+                .cut_with_text(&texts.cut)
+                .copy_with_text(&texts.copy)
+                .paste_with_text(&texts.paste)
+                .select_all_with_text(&texts.select_all)
+                .build()?,
+        );
+    }
+    menu.item(&SubmenuBuilder::new(app, &texts.help).item(&help).build()?).build()
+}
+
+/// Does what was chosen, or tells the page.
+pub(crate) fn chosen(app: &AppHandle, id: &str) {
+    let action = match id {
+        NEW_KEY => MenuAction::NewKey,
+        SEARCH => MenuAction::Search,
+        PREFERENCES => MenuAction::Preferences,
+        HELP => MenuAction::Help,
+        CLOSE | QUIT => return window::close_list_window(app),
+        _ => return,
+    };
+    // No page listens before it is loaded: fine.
+    let _ = app.state::<AppState>().menu.send(action);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_language_has_every_text() {
+        for language in [Language::English, Language::German, Language::Portuguese, Language::System] {
+            Texts::of(language).expect("complete");
+        }
+    }
+}

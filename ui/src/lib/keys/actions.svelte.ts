@@ -1,0 +1,44 @@
+import type { ApiKey } from '../ipc';
+
+/** What can be done with one key, each in a dialog or guide of its own. */
+export type KeyAction = 'use' | 'rotate' | 'rename' | 'revoke';
+
+interface Started {
+  action: KeyAction;
+  key: ApiKey;
+}
+
+/**
+ * The one dialog about a key that is open, whoever asked for it: the list's menu, the panel beside it or a notice.
+ * Whoever asks says where the focus belongs afterwards.
+ */
+export class KeyActions {
+  #started = $state.raw<Started | null>(null);
+  #open = $state(false);
+  #returnFocus: () => void = () => undefined;
+
+  /** What was asked for last; it stays while its dialog fades. */
+  get started(): Started | null {
+    return this.#started;
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  start(action: KeyAction, key: ApiKey, returnFocus: () => void): void {
+    this.#started = { action, key };
+    this.#returnFocus = returnFocus;
+    this.#open = true;
+  }
+
+  /** Closes the dialog; it takes some moments to fade. */
+  close(): void {
+    this.#open = false;
+  }
+
+  /** The dialog is gone. */
+  closed(): void {
+    if (!this.#open) this.#returnFocus();
+  }
+}

@@ -1,0 +1,21 @@
+import { setLanguage } from '../i18n/index.svelte';
+import { changePreferences, type Preferences } from '../ipc';
+
+let current = $state.raw<Preferences | null>(null);
+
+/** What the person prefers; `null` until the app has told. */
+export const preferences = (): Preferences | null => current;
+
+/** Follows what the app tells of them. */
+export function follow(preferences: Preferences): void {
+  current = preferences;
+  setLanguage(preferences.language);
+  const { dataset } = document.documentElement;
+  if (preferences.theme === 'system') delete dataset.theme;
+  else dataset.theme = preferences.theme;
+}
+
+/** Keeps some of them. Resolves when they are kept; every window follows. */
+export async function change(changed: Partial<Preferences>): Promise<void> {
+  if (current) await changePreferences({ ...current, ...changed });
+}

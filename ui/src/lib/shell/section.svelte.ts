@@ -1,0 +1,20 @@
+import { tick } from 'svelte';
+
+/** The sections of the window, in the order of the sidebar. */
+export const SECTIONS = ['keys', 'activity', 'connection', 'preferences', 'help'] as const;
+
+export type Section = (typeof SECTIONS)[number];
+
+/** Every section's heading, which takes the focus when a person goes there. */
+export const HEADING_ID = 'section-title';
+
+let current = $state<Section>('keys');
+
+export const section = (): Section => current;
+
+/** Shows a section; the reader of a screen is told by its heading. */
+export async function goTo(wanted: Section): Promise<void> {
+  current = wanted;
+  await tick();
+  document.getElementById(HEADING_ID)?.focus();
+}
