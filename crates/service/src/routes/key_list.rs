@@ -174,3 +174,107 @@ pub(super) async fn show(
     unsaved.add_to(&mut record);
     Ok(Json(ApiKey::new(record, &rules)))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Uri;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{KEY, cases, form, repeats};
+
+    const WORDS: &[&str] = &[
+        "status: is not one of active, attention, revoked, all",
+        "q: must have at most 200 characters",
+        "name: must not be empty",
+        "name: must have at most 64 characters, not ",
+        "name: must not contain control characters",
+        "name: must not contain an API key",
+        "sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, or that after a -",
+        "limit: must be a whole number from 1 to 500",
+        "cursor: is not one of a page",
+        "rotationDays: must be a whole number from 1 to 3650",
+    ];
+    const FIELDS: [&str; 7] = ["status", "q", "name", "sort", "limit", "cursor", "rotationDays"];
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(1_795_000_000_000).expect("in range")
+    }
+
+    /// A number that is written as one would write it.
+    fn whole(text: &str) -> Option<u64> {
+        let number: u64 = text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse().ok())??;
+        (number.to_string() == text).then_some(number)
+    }
+
+    /// Status, text, name, order, limit, what comes before, and the rules; and whether the query is plain.
+    type Expected = (String, String, Option<String>, String, u64, u64, AttentionRules, bool);
+
+    fn expected(query: &[u8]) -> Option<Expected> {
+        let fields = form(query);
+        let is_twice = |name: &&str| fields.iter().filter(|(field, _)| field == name).count() > 1;
+        if FIELDS.iter().any(is_twice) {
+            return None;
+        }
+        let once = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone());
+        let within = |name: &str, default, max| {
+            once(name).map_or(Some(default), |text| whole(&text).filter(|number| (1..=max).contains(number)))
+        };
+        let status = once("status").unwrap_or_else(|| "active".to_owned());
+        let sort = once("sort").unwrap_or_else(|| "-createdAt".to_owned());
+        let text = once("q").unwrap_or_default();
+        let name = once("name");
+        let orders = ["name", "scopes", "createdAt", "lastUsedAt", "revokedAt"];
+        let is_good = ["active", "attention", "revoked", "all"].contains(&status.as_str())
+            && orders.into_iter().any(|order| sort == order || sort == format!("-{order}"))
+            && text.chars().count() < 201
+            && name.as_ref().is_none_or(|name| KeyName::parse(name).is_ok());
+        let skip = once("cursor").map_or(Some(0), |text| whole(&text).filter(|_| text.len() < 19))?;
+        let (limit, days) = (within("limit", 50, 500)?, within("rotationDays", 90, 3_650)?);
+        let rules = AttentionRules::at(now(), u32::try_from(days).ok()?);
+        let is_plain = fields.iter().all(|(field, _)| field == "rotationDays" || !FIELDS.contains(&field.as_str()));
+        let name = name.map(|name| name.trim().to_owned());
+        is_good.then_some((status, text, name, sort, limit, skip, rules, is_plain))
+    }
+
+    fn pieces() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "(status|st%61tus)=(active|attention|revoked|all|%61ll|All|old|active,all|[!-~]{0,9})",
+            "sort=-?-?(name|scopes|createdAt|lastUsedAt|revokedAt|keyId|created_at|Name|)",
+            "sort=%2D(name|[!-~]{0,9})",
+            "q=([a-z+%']{0,20}|(x|%C3%A9|%E2%82%AC){195,205}|%FF|[!-~]{0,9})",
+            "name=([a-zA-Z+]{0,12}|(x|%C3%A9){60,68}|\\+x\\+|%00|%E2%80%AE)",
+            Just(format!("name={KEY}")),
+            Just(format!("q={KEY}")),
+            "(limit|rotationDays|rotation%44ays|cursor)=([0-9]{1,4}|500|501|3650|3651|1|0|%31|\\+1|-1|1e2|0x1|[!-~]{0,9})",
+            "cursor=([0-9]{1,21}|[1-9][0-9]{16,18})",
+            "([!-~]{0,12}|x=y|Status=x|rotationdays=x)",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn nothing_but_the_described_queries_is_read(pieces in prop::collection::vec(pieces(), 0..4)) {
+            let Ok(uri) = format!("/?{}", pieces.join("&")).parse::<Uri>() else {
+                return Ok(());
+            };
+            let query = uri.query().unwrap_or_default().as_bytes();
+            let read = Query::<ListQuery>::try_from_uri(&uri).map_err(|_| String::new());
+            match read.and_then(|query| Ok((query.is_plain(), query.read(now())?))) {
+                Ok((is_plain, read)) => {
+                    let name = read.name.map(|name| name.as_str().to_owned());
+                    let (status, sort) = (read.status.as_str().to_owned(), read.sort.to_string());
+                    let limit = read.limit.into();
+                    let read = (status, read.text, name, sort, limit, read.skip, read.rules, is_plain);
+                    prop_assert_eq!(Some(read), expected(query));
+                }
+                Err(error) => {
+                    prop_assert_eq!(expected(query), None, "{}", error);
+                    prop_assert!(!repeats(&error, query, WORDS), "{error}");
+                }
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod events;
 mod forward_auth;
 mod guard;
 mod introspection;
+mod key_list;
 mod limits;
 mod log;
 mod observability;
