@@ -66,7 +66,7 @@ impl Service {
     /// When the service refuses.
     pub async fn key(&self, name: &str, scopes: &[&str]) -> Result<(KeyId, String)> {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        let created = self.client.create_key(&CreateKey { name: name.to_owned(), scopes }).await?;
+        let created = self.client.create_key(&CreateKey { name: name.to_owned(), scopes, replaces: None }).await?;
         Ok((created.info.key_id, created.key.0.expose().to_owned()))
     }
 

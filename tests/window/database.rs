@@ -27,7 +27,10 @@ async fn reported(desktop: &Desktop, app: &App, database: &Path, title: &str) ->
     let before = digest()?;
     app.wait_text(title).await?;
     app.wait_text(&database.display().to_string()).await?;
-    let refused = app.invoke("create_key", json!({ "name": "x", "scopes": ["read"] })).await?.expect_err("refused");
+    let refused = app
+        .invoke("create_key", json!({ "name": "x", "scopes": ["read"], "replaces": null }))
+        .await?
+        .expect_err("refused");
     ensure!(refused["code"] == "SERVICE_UNAVAILABLE", "{refused}");
     let attempts = || app.output().matches("DatabaseProblem").count();
     let before_retry = attempts();

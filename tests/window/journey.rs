@@ -153,7 +153,7 @@ async fn a_name_that_a_program_changes_changes_in_the_list() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let admin = app.create_and_copy(&desktop, "before", "admin").await?;
-    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let id = listed["keys"][0]["keyId"].as_str().unwrap_or_default().to_owned();
     let url = format!("http://127.0.0.1:{}/api/api-keys/{id}", app.port);
     let client = reqwest::Client::builder().no_proxy().build()?;

@@ -89,7 +89,7 @@ async fn a_name_is_taken_over_only_after_asking() -> Result<()> {
     app.leave_key_window().await?;
 
     // Revoking the old key leaves the new one where it is.
-    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let old_id = listed["keys"][1]["keyId"].clone();
     app.invoke("revoke_key", json!({ "keyId": old_id })).await?.expect("revoked");
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;

@@ -23,7 +23,7 @@ async fn a_taken_port_names_its_user_and_the_next_free_one_works() -> Result<()>
     let app = App::start(&desktop).await?;
     app.wait_text(&format!("Port {port} is used by")).await?;
     app.wait_text(&format!("(process {})", std::process::id())).await?;
-    let refused = app.invoke("list_keys", json!({})).await?.expect_err("not running");
+    let refused = app.invoke("list_keys", json!({ "query": {} })).await?.expect_err("not running");
     ensure!(refused["code"] == "SERVICE_UNAVAILABLE", "{refused}");
 
     let status = app.invoke("service_status", json!({})).await?.expect("told");

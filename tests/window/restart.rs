@@ -25,11 +25,11 @@ async fn everything_is_as_it_was_after_quitting() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let gone = app.create_and_copy(&desktop, "gone", "read").await?;
-    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     app.invoke("revoke_key", json!({ "keyId": listed["keys"][0]["keyId"] })).await?.expect("revoked");
     let key = app.create_and_copy(&desktop, "kept", "read").await?;
     ensure!(ul(&desktop, &key, app.port, &["cloud", "account", "summary"])?.code == Some(0), "accepted");
-    let before = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let before = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     ensure!(before["keys"][0]["lastUsedAt"].is_string(), "{before}");
     let port = app.port;
     app.close_window(&desktop).await?;
@@ -37,7 +37,7 @@ async fn everything_is_as_it_was_after_quitting() -> Result<()> {
     let app = App::start(&desktop).await?;
     ensure!(app.port == port, "an exported address keeps working");
     app.wait_text("kept").await?;
-    ensure!(app.invoke("list_keys", json!({})).await?.expect("listed") == before, "the same list");
+    ensure!(app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed") == before, "the same list");
     ensure!(ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "still accepted");
     ensure!(ul(&desktop, &gone, port, &["cloud", "account", "summary"])?.code == Some(1), "still refused");
     Ok(())

@@ -81,17 +81,20 @@ async fn nothing_of_the_key_is_left() -> Result<()> {
     ensure!(gone["code"] == "SECRET_GONE", "{gone}");
     app.enter_list_window().await?;
     ensure!(hits_in_page(&app, &key).await? == 0, "the list's page never has it");
-    let busy = app.invoke("create_key", json!({ "name": "x", "scopes": ["read"] })).await?.expect_err("one at a time");
+    let busy = app
+        .invoke("create_key", json!({ "name": "x", "scopes": ["read"], "replaces": null }))
+        .await?
+        .expect_err("one at a time");
     ensure!(busy["code"] == "KEY_ON_SCREEN", "{busy}");
     app.enter_key_window().await?;
 
     app.click("Done").await?;
     app.leave_key_window().await?;
     ensure!(hits_in_page(&app, &key).await? == 0, "the page holds it");
-    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let key_id = listed["keys"][0]["keyId"].clone();
     for (command, arguments) in [
-        ("list_keys", json!({})),
+        ("list_keys", json!({ "query": {} })),
         ("service_status", json!({})),
         ("show_new_key", json!({})),
         ("copy_key_id", json!({ "keyId": key_id })),
@@ -191,7 +194,7 @@ async fn closing_before_copying_asks_once() -> Result<()> {
     app.click("Done").await?;
     app.click("Close anyway").await?;
     app.leave_key_window().await?;
-    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     ensure!(listed["keys"].as_array().is_some_and(|keys| keys.len() == 1), "{listed}");
     Ok(())
 }

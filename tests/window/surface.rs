@@ -8,16 +8,27 @@ use ulkeys_tests::{App, Desktop};
 
 /// Each command of the list's window with the arguments that it takes.
 const LIST: &[(&str, &[&str])] = &[
+    ("cancel_run", &["runId"]),
     ("change_port", &["port"]),
+    ("change_preferences", &["preferences"]),
+    ("check_key", &["key", "method", "path"]),
     ("clear_clipboard", &[]),
     ("copy_key_id", &["keyId"]),
     ("copy_service_url", &[]),
-    ("create_key", &["name", "scopes"]),
-    ("list_keys", &[]),
+    ("copy_text", &["text"]),
+    ("count_keys", &[]),
+    ("create_key", &["name", "scopes", "replaces"]),
+    ("key_usage", &["keyId", "hours"]),
+    ("list_activity", &["query"]),
+    ("list_keys", &["query"]),
+    ("list_runs", &["keyId", "cursor"]),
+    ("rename_key", &["keyId", "name"]),
     ("retry_service", &[]),
     ("revoke_key", &["keyId"]),
     ("service_status", &[]),
+    ("show_key", &["keyId"]),
     ("show_new_key", &[]),
+    ("show_run", &["runId"]),
     ("watch", &["channel"]),
 ];
 
@@ -27,6 +38,7 @@ const ONE_TIME: &[(&str, &[&str])] = &[
     ("clear_clipboard", &[]),
     ("copy_key", &[]),
     ("copy_service_url", &[]),
+    ("copy_snippet", &["template"]),
     ("reveal_key", &["publicKey"]),
     ("save_in_keychain", &["replace"]),
     ("show_one_time", &["height"]),
@@ -78,6 +90,10 @@ async fn harass(app: &App, commands: &[(&str, &[&str])]) -> Result<()> {
                 "choose_env_file" => value.as_str().is_some_and(|it| it.len() < 200 && !it.contains('\n')),
                 "save_in_keychain" | "close_one_time" => value.is_boolean(),
                 "show_one_time" => value.is_number(),
+                // Any short text may be copied.
+                "copy_text" => value.as_str().is_some_and(|it| it.len() < 200),
+                // Any text may be asked about; the answer says what is wrong with it.
+                "check_key" => value.is_string(),
                 _ => false,
             };
             if expected {
@@ -104,7 +120,7 @@ async fn hostile_arguments_are_refused_and_lose_nothing() -> Result<()> {
     permits(include_str!("../../src-tauri/capabilities/one-time.json"), ONE_TIME)?;
     app.create_in_dialog("kept", "read").await?;
     app.enter_list_window().await?;
-    let before = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let before = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
 
     harass(&app, LIST).await?;
     for (command, _) in LIST.iter().filter(|(command, arguments)| arguments.is_empty() && *command != "retry_service") {
@@ -132,7 +148,10 @@ async fn hostile_arguments_are_refused_and_lose_nothing() -> Result<()> {
     ensure!(app.invoke("copy_key", json!({ "surprise": hostile() })).await?.is_ok(), "the key is still there");
     app.invoke("close_one_time", json!({ "unseen": false, "surprise": hostile() })).await.ok();
     app.leave_key_window().await?;
-    ensure!(app.invoke("list_keys", json!({})).await?.expect("listed") == before, "a key was lost or made");
+    ensure!(
+        app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed") == before,
+        "a key was lost or made"
+    );
     ensure!(!app.output().contains("panicked"), "{}", app.output());
     Ok(())
 }
@@ -143,7 +162,7 @@ async fn other_users_and_programs_cannot_list_create_or_revoke() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let key = app.create_and_copy(&desktop, "victim", "training").await?;
-    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let key_id = listed["keys"][0]["keyId"].as_str().context("an id")?;
     let is_root = desktop.is_root()?;
     let url = format!("http://127.0.0.1:{}/api/api-keys", app.port);
@@ -171,7 +190,7 @@ async fn other_users_and_programs_cannot_list_create_or_revoke() -> Result<()> {
             ensure!(matches!(status.as_str(), "401" | "403"), "{credential}: {status}");
         }
     }
-    let listed = app.invoke("list_keys", json!({})).await?.expect("listed");
+    let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     ensure!(listed["keys"].as_array().is_some_and(|keys| keys.len() == 1), "{listed}");
     Ok(())
 }
