@@ -21,6 +21,7 @@ fn main() {
         "list_keys",
         "list_runs",
         "out_of_sight",
+        "places",
         "rename_key",
         "retry_service",
         "reveal_key",

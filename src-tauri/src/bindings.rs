@@ -15,6 +15,7 @@ use crate::commands::one_time::RevealedKey;
 use crate::env_file::{EnvFilePlan, GitRisk};
 use crate::menu::MenuAction;
 use crate::one_time::{Loss, LostKey, OneTimeState};
+use crate::paths::Places;
 use crate::seal::SealedKey;
 use crate::settings::{Language, Preferences, Theme};
 use crate::status::{AppEvent, PortUser, ServiceStatus};
@@ -67,6 +68,7 @@ fn generate() -> String {
         DatabaseProblem,
         PortUser,
         ServiceStatus,
+        Places,
         LostKey,
         Loss,
         OneTimeState,

@@ -61,6 +61,7 @@ fn run() {
             commands::clipboard::copy_service_url,
             commands::clipboard::copy_text,
             commands::connection::change_port,
+            commands::connection::places,
             commands::connection::retry_service,
             commands::connection::service_status,
             commands::connection::watch,

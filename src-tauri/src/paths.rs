@@ -3,6 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use ts_rs::TS;
+
 /// The folder of this app below each of the platform's; the same as in `tauri.conf.json`.
 const IDENTIFIER: &str = "org.ulkeys.desktop";
 /// Names a folder that replaces all the platform's ones.
@@ -20,6 +23,25 @@ pub(crate) struct Paths {
     pub(crate) saved_keys: PathBuf,
     /// The folder of the logs.
     pub(crate) logs: PathBuf,
+}
+
+/// The app's files, for a person who wants to find them, for instance to back them up.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Places {
+    /// The key database.
+    database: String,
+    /// The settings file.
+    settings: String,
+    /// The folder of the logs.
+    logs: String,
+}
+
+impl From<&Paths> for Places {
+    fn from(paths: &Paths) -> Self {
+        let text = |path: &Path| path.display().to_string();
+        Self { database: text(&paths.database), settings: text(&paths.settings), logs: text(&paths.logs) }
+    }
 }
 
 impl Paths {

@@ -13,7 +13,7 @@ use crate::embedded::KeyService;
 use crate::error::CommandError;
 use crate::menu::MenuAction;
 use crate::one_time::OneTime;
-use crate::paths::Paths;
+use crate::paths::{Paths, Places};
 use crate::saved_keys::SavedKeys;
 use crate::settings::Settings;
 
@@ -23,6 +23,7 @@ pub(crate) struct AppState {
     pub(crate) clipboard: Arc<Clipboard>,
     pub(crate) one_time: Arc<OneTime>,
     pub(crate) saved_keys: Arc<SavedKeys>,
+    pub(crate) places: Places,
     /// What was chosen in the menu.
     pub(crate) menu: broadcast::Sender<MenuAction>,
     /// By the window's label.
@@ -31,8 +32,10 @@ pub(crate) struct AppState {
 
 impl AppState {
     pub(crate) fn new(paths: Paths) -> Self {
+        let places = Places::from(&paths);
         let settings = Settings::load(paths.settings);
         Self {
+            places,
             service: Arc::new(KeyService::new(paths.database, settings.limits())),
             settings,
             clipboard: Arc::default(),

@@ -15,6 +15,7 @@ use crate::embedded::{KeyService, MoveError};
 use crate::error::{CommandError, Result};
 use crate::menu::MenuAction;
 use crate::one_time::OneTime;
+use crate::paths::Places;
 use crate::saved_keys::SavedKeys;
 use crate::settings::Preferences;
 use crate::state::AppState;
@@ -28,6 +29,12 @@ const RECONNECT: Duration = Duration::from_millis(500);
 #[tauri::command]
 pub(crate) fn service_status(state: State<'_, AppState>) -> ServiceStatus {
     state.service.status()
+}
+
+/// Where the app keeps its files.
+#[tauri::command]
+pub(crate) fn places(state: State<'_, AppState>) -> Places {
+    state.places.clone()
 }
 
 /// Tries to start the service again after a problem.

@@ -12,6 +12,7 @@ import type {
   KeyList,
   KeyStatus,
   KeyUsage,
+  Places,
   Preferences,
   RevealedKey,
   RevokedKey,
@@ -127,6 +128,9 @@ export const copyKeyId = (keyId: string) => call<null>('copy_key_id', { keyId })
 
 /** Keeps all preferences; the windows hear of them as of any event. */
 export const changePreferences = (preferences: Preferences) => call<null>('change_preferences', { preferences });
+
+/** Where the app keeps its files. */
+export const places = () => call<Places>('places');
 
 export const retryService = () => call<ServiceStatus>('retry_service');
 

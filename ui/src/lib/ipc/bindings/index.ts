@@ -754,6 +754,20 @@ usedBy: PortUser | null,
  */
 nextFree: number | null, } | { "state": "databaseProblem", problem: DatabaseProblem, path: string, detail: string, } | { "state": "stopped", detail: string, };
 
+export type Places = { 
+/**
+ * The key database.
+ */
+database: string, 
+/**
+ * The settings file.
+ */
+settings: string, 
+/**
+ * The folder of the logs.
+ */
+logs: string, };
+
 export type LostKey = { key: ApiKey, cause: Loss, };
 
 export type Loss = "hidden" | "locked" | "interrupted";
