@@ -6,7 +6,7 @@
 mod responses;
 
 use ulkeys_domain::policy::{self, Requirement};
-use ulkeys_domain::wire::{ErrorBody, KeyEvent};
+use ulkeys_domain::wire::{ErrorBody, HappeningKind, KeyEvent, KeyStatus};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Server};
@@ -39,6 +39,9 @@ pub(crate) fn head() -> OpenApi {
     responses::describe(&mut components);
     add::<ErrorBody>(&mut components);
     add::<KeyEvent>(&mut components);
+    // Types of parameters alone are not registered with their routes.
+    add::<HappeningKind>(&mut components);
+    add::<KeyStatus>(&mut components);
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()

@@ -60,10 +60,38 @@ async fn operations_have_names_of_their_own_and_tell_who_may_ask() {
     }
     let of = |path: &str, method: &str| document["paths"][path][method]["security"].to_string();
     assert_eq!(of("/api/api-keys", "get"), r#"[{"key":["admin"]},{"key":["read"]},{"session":[]}]"#);
+    for path in ["/api/api-keys/{keyId}", "/api/api-keys/counts"] {
+        assert_eq!(of(path, "get"), of("/api/api-keys", "get"), "{path}");
+    }
     assert_eq!(of("/api/api-keys/{keyId}", "delete"), r#"[{"key":["admin"]},{"session":[]}]"#);
     assert_eq!(of("/api/account/summary", "get"), r#"[{"key":[]},{"session":[]}]"#);
     assert_eq!(of("/api/diagnosis", "post"), r#"[{"session":[]}]"#);
     assert_eq!(of("/forward-auth", "get"), r#"[{"key":[]}]"#, "the app's session passes no gateway");
+}
+
+/// What the references in a value point to.
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Array(list) => list.iter().for_each(|value| references(value, found)),
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|value| references(value, found));
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_type_that_is_named_is_described() {
+    let service = TestService::start().await;
+    let document = document(&service).await;
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 50);
+    for reference in found {
+        let path = reference.strip_prefix('#').expect("within the document");
+        assert!(document.pointer(path).is_some(), "{reference}");
+    }
 }
 
 #[tokio::test]
