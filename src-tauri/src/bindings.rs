@@ -11,6 +11,8 @@ use ulkeys_domain::wire::{
 };
 use ulkeys_domain::{Attention, Scope};
 
+use crate::activity_export::ExportFormat;
+use crate::commands::activity::ExportedActivity;
 use crate::commands::one_time::RevealedKey;
 use crate::env_file::{EnvFilePlan, GitRisk};
 use crate::menu::MenuAction;
@@ -50,6 +52,8 @@ fn generate() -> String {
         Happening,
         ActivityEntry,
         ActivityPage,
+        ExportFormat,
+        ExportedActivity,
         FormatProblem,
         Finding,
         Diagnosis,

@@ -33,6 +33,13 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> std::io::Resul
 /// Replaces a file, or makes one, that nobody but its owner may read. Until all of it is written it has no name
 /// where the file system allows that. A kill at the moment of replacing may leave a whole copy beside it, `.NAME.XXXXXX`.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut file = open_private(path)?;
+    file.write_all(content)?;
+    file.commit()
+}
+
+/// The same for what is written piece by piece: nothing changes before it is committed.
+pub(crate) fn open_private(path: &Path) -> std::io::Result<AtomicWriteFile> {
     let mut options = AtomicWriteFile::options();
     #[cfg(unix)]
     {
@@ -40,7 +47,5 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> 
         use std::os::unix::fs::OpenOptionsExt as _;
         options.preserve_mode(false).try_preserve_owner(true).mode(0o600);
     }
-    let mut file = options.open(path)?;
-    file.write_all(content)?;
-    file.commit()
+    options.open(path)
 }

@@ -3,6 +3,7 @@
 //! The page calls commands; the commands talk to the service through its client, never past it. Deliberately absent:
 //! key rules (they are in the domain) and any store of plaintext but the one that [`one_time::OneTime`] forgets.
 
+mod activity_export;
 #[cfg(test)]
 mod bindings;
 mod cli;
@@ -55,6 +56,7 @@ fn run() {
         .plugin(tauri_plugin_dialog::init())
         .on_menu_event(|app, event| menu::chosen(app, event.id().as_ref()))
         .invoke_handler(tauri::generate_handler![
+            commands::activity::export_activity,
             commands::activity::list_activity,
             commands::clipboard::clear_clipboard,
             commands::clipboard::copy_key_id,
@@ -72,6 +74,7 @@ fn run() {
             commands::keys::list_keys,
             commands::keys::rename_key,
             commands::keys::revoke_key,
+            commands::keys::saved_name,
             commands::keys::show_key,
             commands::keys::show_new_key,
             commands::one_time::choose_env_file,

@@ -118,8 +118,8 @@ impl Client {
         self.repeatable(|| self.request(Method::GET, &format!("/api/api-keys/{id}/usage?hours={hours}"))).await
     }
 
-    /// A page of activity, newest first, of one key or of all, and of one kind or of all; `cursor` is the `next` of the page
-    /// before.
+    /// A page of at most `limit` entries of activity, newest first, of one key or of all, and of one kind or of all; `cursor`
+    /// is the `next` of the page before.
     ///
     /// # Errors
     /// [`ClientError`], after repeating a call that found nobody.
@@ -128,10 +128,13 @@ impl Client {
         key: Option<&KeyId>,
         kind: Option<HappeningKind>,
         cursor: Option<&str>,
+        limit: u32,
     ) -> Result<ActivityPage, ClientError> {
+        let limit = limit.to_string();
         let key = key.map(|id| ("keyId", id.as_str()));
         let kind = kind.map(|kind| ("kind", kind.as_str()));
-        let query: Vec<_> = [key, kind, cursor.map(|cursor| ("cursor", cursor))].into_iter().flatten().collect();
+        let cursor = cursor.map(|cursor| ("cursor", cursor));
+        let query: Vec<_> = [key, kind, cursor, Some(("limit", limit.as_str()))].into_iter().flatten().collect();
         self.repeatable(|| self.request(Method::GET, "/api/activity").query(&query)).await
     }
 

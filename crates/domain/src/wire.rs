@@ -174,6 +174,8 @@ pub enum ErrorCode {
     KeychainFailed,
     /// App only: the key was not written into a file; the text says why.
     EnvFileFailed,
+    /// App only: a list was not written into a file; the text says why.
+    ExportFailed,
     /// App only: the plaintext is no longer held.
     SecretGone,
     /// App only: the settings could not be saved.

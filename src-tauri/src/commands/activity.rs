@@ -1,22 +1,114 @@
 //! What happened to keys, and with them.
 
-use tauri::State;
-use ulkeys_domain::wire::{ActivityPage, HappeningKind};
+use std::io;
+use std::path::PathBuf;
+
+use atomic_write_file::AtomicWriteFile;
+use serde::Serialize;
+use tauri::{State, WebviewWindow};
+use tauri_plugin_dialog::DialogExt as _;
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::task::spawn_blocking;
+use ts_rs::TS;
+use ulkeys_client::Client;
+use ulkeys_domain::wire::{ActivityEntry, ActivityPage, ErrorCode, HappeningKind};
+use ulkeys_domain::{KeyId, Timestamp};
 
 use super::{Argument, invalid};
-use crate::error::Result;
+use crate::activity_export::{self, ExportFormat};
+use crate::error::{CommandError, Result};
 use crate::state::AppState;
 
-/// A page of activity, newest first. `query` may hold `keyId`, `kind` and `cursor`.
+/// The most that the service puts on a page.
+const MOST: u32 = 200;
+
+/// A page of activity, newest first. `query` may hold `keyId`, `kind`, `cursor` and `limit`.
 #[tauri::command]
 pub(crate) async fn list_activity(state: State<'_, AppState>, query: Argument) -> Result<ActivityPage> {
-    let mut fields = query.fields("query", &["keyId", "kind", "cursor"])?;
+    let mut fields = query.fields("query", &["keyId", "kind", "cursor", "limit"])?;
     let key = fields.take_optional("keyId").map(Argument::key_id).transpose()?;
-    let kind = fields.take_optional("kind").map(kind).transpose()?;
+    let kind = fields.take_optional("kind").map(kind_of).transpose()?;
     let cursor = fields.take_optional("cursor").map(|cursor| cursor.text("cursor")).transpose()?;
-    Ok(state.client()?.activity(key.as_ref(), kind, cursor.as_deref()).await?)
+    let limit = fields.take_optional("limit").map_or(Ok(50), |limit| limit.small("limit", MOST))?;
+    Ok(state.client()?.activity(key.as_ref(), kind, cursor.as_deref(), limit).await?)
 }
 
-fn kind(argument: Argument) -> Result<HappeningKind> {
+/// What became of an export.
+#[derive(Serialize, TS)]
+pub(crate) struct ExportedActivity {
+    /// The file.
+    path: String,
+    /// How many entries are in it.
+    #[ts(type = "number")]
+    entries: u64,
+}
+
+/// Lets the person choose a file, and writes activity of this kind and key, or of all, into it. `None` when they think
+/// better of it. `title` is the dialog's.
+#[tauri::command]
+pub(crate) async fn export_activity(
+    window: WebviewWindow,
+    state: State<'_, AppState>,
+    format: Argument,
+    kind: Argument,
+    key_id: Argument,
+    title: Argument,
+) -> Result<Option<ExportedActivity>> {
+    let format = ExportFormat::parse(&format.text("format")?).ok_or_else(|| invalid("format", "is not known"))?;
+    let kind = kind.optional().map(kind_of).transpose()?;
+    let key = key_id.optional().map(Argument::key_id).transpose()?;
+    let title = title.line("title")?;
+    let Some(path) = choose(&window, format, title).await? else {
+        return Ok(None);
+    };
+    let client = state.client()?;
+    let (send, pages) = channel(4);
+    let target = path.clone();
+    let writing = spawn_blocking(move || activity_export::write(&target, format, pages));
+    let sent = send_all(&client, key.as_ref(), kind, send).await;
+    // The file is as it was until all of it is there.
+    let file = writing.await.map_err(io::Error::other).flatten().map_err(|error| export_failed(&error))?;
+    let entries = sent?;
+    let committed = spawn_blocking(move || AtomicWriteFile::commit(file)).await;
+    committed.map_err(io::Error::other).flatten().map_err(|error| export_failed(&error))?;
+    Ok(Some(ExportedActivity { path: path.display().to_string(), entries }))
+}
+
+async fn choose(window: &WebviewWindow, format: ExportFormat, title: String) -> Result<Option<PathBuf>> {
+    let ending = format.as_str();
+    let today = Timestamp::from(std::time::SystemTime::now()).to_string();
+    let day = today.get(..10).unwrap_or_default();
+    let (send, chosen) = tokio::sync::oneshot::channel();
+    let dialog = window.dialog().file().set_parent(window).set_title(title);
+    let dialog = dialog.set_file_name(format!("ul-keys-activity-{day}.{ending}"));
+    dialog.add_filter(ending.to_uppercase(), &[ending]).save_file(move |path| drop(send.send(path)));
+    let path = chosen.await.ok().flatten();
+    path.map(|path| path.into_path().map_err(|error| export_failed(&error))).transpose()
+}
+
+/// Sends all pages to the writer, and tells how many entries that were. A writer that has ended says itself why.
+async fn send_all(
+    client: &Client,
+    key: Option<&KeyId>,
+    kind: Option<HappeningKind>,
+    writer: Sender<Vec<ActivityEntry>>,
+) -> Result<u64> {
+    let (mut cursor, mut sent) = (None, 0);
+    loop {
+        let page = client.activity(key, kind, cursor.as_deref(), MOST).await?;
+        sent += page.entries.len() as u64;
+        cursor = page.next;
+        if writer.send(page.entries).await.is_err() || cursor.is_none() {
+            return Ok(sent);
+        }
+    }
+}
+
+fn export_failed(error: &dyn std::fmt::Display) -> CommandError {
+    tracing::warn!(%error, "activity was not written into a file");
+    CommandError::new(ErrorCode::ExportFailed, error.to_string())
+}
+
+fn kind_of(argument: Argument) -> Result<HappeningKind> {
     HappeningKind::parse(&argument.text("kind")?).ok_or_else(|| invalid("kind", "is not known"))
 }

@@ -410,9 +410,9 @@ async fn the_client_reads_what_the_service_writes() {
     assert_eq!(new.replaces, Some(old.key_id));
     assert_eq!(client.show_key(&old.key_id, 90).await.expect("answered").replaced_by, Some(new.key_id));
 
-    let created = client.activity(Some(&new.key_id), Some(HappeningKind::Created), None).await.expect("answered");
+    let created = client.activity(Some(&new.key_id), Some(HappeningKind::Created), None, 50).await.expect("answered");
     assert_eq!(created.entries.len(), 1);
-    let renamed = client.activity(None, Some(HappeningKind::Renamed), None).await.expect("answered");
+    let renamed = client.activity(None, Some(HappeningKind::Renamed), None, 50).await.expect("answered");
     assert!(renamed.entries.is_empty());
 
     let refused = client.key_page(&KeyQuery { limit: 0, ..all }, 90).await.expect_err("no page");

@@ -28,7 +28,8 @@ export const formatList = (parts: readonly string[]): string =>
 
 export function failureText({ code, detail }: Failure): string {
   if (code === 'VALIDATION_ERROR' && detail) return t('failures.refused', { detail });
-  return code === 'ENV_FILE_FAILED' ? t('failures.envFileRefused', { detail }) : t(`failures.${code}`);
+  const ofFile = code === 'ENV_FILE_FAILED' || code === 'EXPORT_FAILED';
+  return ofFile && detail ? t('failures.fileNotChanged', { detail }) : t(`failures.${code}`);
 }
 
 function follow(): void {

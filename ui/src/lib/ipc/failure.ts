@@ -19,6 +19,7 @@ const CODES: Record<ErrorCode, true> = {
   KEYCHAIN_TAKEN: true,
   KEYCHAIN_FAILED: true,
   ENV_FILE_FAILED: true,
+  EXPORT_FAILED: true,
   SECRET_GONE: true,
   SETTINGS_NOT_SAVED: true,
 };

@@ -7,6 +7,8 @@ import type {
   CreateKey,
   Diagnosis,
   EnvFilePlan,
+  ExportedActivity,
+  ExportFormat,
   HappeningKind,
   KeyCounts,
   KeyList,
@@ -68,9 +70,18 @@ export interface ActivityQuery {
   keyId?: string;
   kind?: HappeningKind;
   cursor?: string;
+  /** At most so many, up to 200. */
+  limit?: number;
 }
 
 export const listActivity = (query: ActivityQuery) => call<ActivityPage>('list_activity', { query });
+
+/** Lets the person choose a file and writes activity into it; `null` if they think better of it. */
+export const exportActivity = (
+  format: ExportFormat,
+  { keyId, kind }: Pick<ActivityQuery, 'keyId' | 'kind'>,
+  title: string,
+) => call<ExportedActivity | null>('export_activity', { format, kind: kind ?? null, keyId: keyId ?? null, title });
 
 /** The runs that a key fed, newest first; `cursor` is the `nextCursor` of the page before. */
 export const listRuns = (keyId: string, cursor: string | null) => call<TrainingRunList>('list_runs', { keyId, cursor });
@@ -118,6 +129,9 @@ export const writeEnvFile = () => call<null>('write_env_file');
 export const clearClipboard = () => call<null>('clear_clipboard');
 
 export const renameKey = (keyId: string, name: string) => call<ApiKey>('rename_key', { keyId, name });
+
+/** The name under which this app saved a key in the keychain; `null` if it did not. */
+export const savedName = (keyId: string) => call<string | null>('saved_name', { keyId });
 
 export const revokeKey = (keyId: string) => call<RevokedKey>('revoke_key', { keyId });
 

@@ -21,9 +21,10 @@ export const failures = {
   KEYCHAIN_TAKEN: 'Der Schlüsselbund enthält unter diesem Namen einen anderen Schlüssel.',
   KEYCHAIN_FAILED: 'Der Schlüsselbund konnte den Schlüssel nicht speichern.',
   ENV_FILE_FAILED: 'Die Datei wurde nicht geändert.',
+  EXPORT_FAILED: 'Die Datei wurde nicht geändert.',
   SECRET_GONE: 'Die App hat diesen Schlüssel nicht mehr. Bitte widerrufen und einen neuen erstellen.',
   SETTINGS_NOT_SAVED: 'Die Einstellung konnte nicht gespeichert werden.',
 
-  envFileRefused: 'Die Datei wurde nicht geändert: {{detail}}',
+  fileNotChanged: 'Die Datei wurde nicht geändert: {{detail}}',
   refused: 'Der Schlüsseldienst hat das nicht angenommen: {{detail}}',
 } as const;

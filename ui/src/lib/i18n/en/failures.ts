@@ -18,9 +18,10 @@ export const failures = {
   KEYCHAIN_TAKEN: 'The keychain holds another key under this name.',
   KEYCHAIN_FAILED: 'The keychain could not save the key.',
   ENV_FILE_FAILED: 'The file was not changed.',
+  EXPORT_FAILED: 'The file was not changed.',
   SECRET_GONE: 'The app no longer holds this key. Revoke it and create a new one.',
   SETTINGS_NOT_SAVED: 'The setting could not be saved.',
 
-  envFileRefused: 'The file was not changed: {{detail}}',
+  fileNotChanged: 'The file was not changed: {{detail}}',
   refused: 'The key service did not accept this: {{detail}}',
 } as const;

@@ -19,9 +19,10 @@ export const failures = {
   KEYCHAIN_TAKEN: 'O chaveiro contém outra chave com este nome.',
   KEYCHAIN_FAILED: 'O chaveiro não conseguiu salvar a chave.',
   ENV_FILE_FAILED: 'O arquivo não foi alterado.',
+  EXPORT_FAILED: 'O arquivo não foi alterado.',
   SECRET_GONE: 'O aplicativo não tem mais esta chave. Revogue-a e crie uma nova.',
   SETTINGS_NOT_SAVED: 'Não foi possível salvar a configuração.',
 
-  envFileRefused: 'O arquivo não foi alterado: {{detail}}',
+  fileNotChanged: 'O arquivo não foi alterado: {{detail}}',
   refused: 'O serviço de chaves não aceitou isto: {{detail}}',
 } as const;

@@ -278,6 +278,18 @@ entries: Array<ActivityEntry>,
  */
 next: string | null, };
 
+export type ExportFormat = "csv" | "json";
+
+export type ExportedActivity = { 
+/**
+ * The file.
+ */
+path: string, 
+/**
+ * How many entries are in it.
+ */
+entries: number, };
+
 export type FormatProblem = "whiteSpace" | "prefix" | "length" | "upperCase" | "notHexadecimal";
 
 export type Finding = { "kind": "malformed", 
@@ -712,7 +724,7 @@ runId: number,
  */
 status: RunStatus, };
 
-export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
+export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
 
 export type ErrorBody = { 
 /**

@@ -1,0 +1,271 @@
+//! Activity as a file: CSV for spreadsheets, JSON for programs.
+//!
+//! Both hold the fields of the wire's `ActivityEntry` under the same names. Deliberately absent: anything that the service
+//! does not answer with, so that a file holds no more than the page shows, and never a key.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use atomic_write_file::AtomicWriteFile;
+use serde::Serialize;
+use tokio::sync::mpsc::Receiver;
+use ts_rs::TS;
+use ulkeys_domain::wire::{ActivityEntry, Happening};
+
+use crate::files;
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ExportFormat {
+    /// As in RFC 4180, for spreadsheets.
+    Csv,
+    /// A list of entries as the service answers with.
+    Json,
+}
+
+impl ExportFormat {
+    /// The name on the wire, and a file's ending.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+        }
+    }
+
+    /// The format of that exact name.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Csv, Self::Json].into_iter().find(|format| format.as_str() == text)
+    }
+}
+
+/// Writes pages until their sender is done. Nothing changes before the file is committed.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn write(
+    path: &Path,
+    format: ExportFormat,
+    mut pages: Receiver<Vec<ActivityEntry>>,
+) -> io::Result<AtomicWriteFile> {
+    let mut writer = EntryWriter::start(format, files::open_private(path)?)?;
+    while let Some(page) = pages.blocking_recv() {
+        for entry in &page {
+            writer.add(entry)?;
+        }
+    }
+    writer.finish()
+}
+
+const COLUMNS: [&str; 13] = [
+    "id", "at", "kind", "keyId", "keyName", "by", "oldName", "newName", "outcome", "requests", "lastAt", "peer",
+    "agent",
+];
+
+/// Without it, some spreadsheets take the file for one in an encoding of their own.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+enum EntryWriter<W: Write> {
+    Csv(Box<csv::Writer<W>>),
+    Json { output: BufWriter<W>, is_empty: bool },
+}
+
+impl<W: Write> EntryWriter<W> {
+    fn start(format: ExportFormat, mut output: W) -> io::Result<Self> {
+        match format {
+            ExportFormat::Csv => {
+                output.write_all(BYTE_ORDER_MARK)?;
+                let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(output);
+                table.write_record(COLUMNS)?;
+                Ok(Self::Csv(Box::new(table)))
+            }
+            ExportFormat::Json => Ok(Self::Json { output: BufWriter::new(output), is_empty: true }),
+        }
+    }
+
+    fn add(&mut self, entry: &ActivityEntry) -> io::Result<()> {
+        match self {
+            Self::Csv(table) => Ok(table.write_record(cells(entry).map(without_formula))?),
+            Self::Json { output, is_empty } => {
+                output.write_all(if std::mem::take(is_empty) { b"[\n" } else { b",\n" })?;
+                Ok(serde_json::to_writer(output, entry)?)
+            }
+        }
+    }
+
+    fn finish(self) -> io::Result<W> {
+        match self {
+            Self::Csv(table) => table.into_inner().map_err(|error| error.into_error()),
+            Self::Json { mut output, is_empty } => {
+                output.write_all(if is_empty { b"[]\n" } else { b"\n]\n" })?;
+                output.into_inner().map_err(io::IntoInnerError::into_error)
+            }
+        }
+    }
+}
+
+/// An entry in the order of [`COLUMNS`].
+fn cells(entry: &ActivityEntry) -> [String; 13] {
+    let (mut by, mut old_name, mut new_name) = Default::default();
+    let (mut outcome, mut requests, mut last_at) = Default::default();
+    let (kind, actor) = match &entry.what {
+        Happening::Created { by } => ("created", Some(by)),
+        Happening::Renamed { by, old_name: before, new_name: after } => {
+            (old_name, new_name) = (before.clone(), after.clone());
+            ("renamed", Some(by))
+        }
+        Happening::Revoked { by } => ("revoked", Some(by)),
+        Happening::NewSource => ("newSource", None),
+        Happening::Refused { outcome: cause, requests: count, last_at: last } => {
+            (outcome, requests, last_at) = (cause.as_str().to_owned(), count.to_string(), last.to_string());
+            ("refused", None)
+        }
+    };
+    if let Some(actor) = actor {
+        by = actor.map_or_else(|| "app".to_owned(), |key| key.to_string());
+    }
+    [
+        entry.id.to_string(),
+        entry.at.to_string(),
+        kind.to_owned(),
+        entry.key_id.map(|id| id.to_string()).unwrap_or_default(),
+        entry.key_name.clone().unwrap_or_default(),
+        by,
+        old_name,
+        new_name,
+        outcome,
+        requests,
+        last_at,
+        entry.peer.clone(),
+        entry.agent.clone().unwrap_or_default(),
+    ]
+}
+
+/// Spreadsheets calculate what begins like a formula, and names come from other people's programs. What they hide of
+/// a cell is an apostrophe before it.
+fn without_formula(cell: String) -> String {
+    match cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        true => format!("'{cell}"),
+        false => cell,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use ulkeys_domain::verdict::Outcome;
+    use ulkeys_domain::{KeyId, Timestamp};
+
+    use super::*;
+
+    const NAMES: [&str; 9] = [
+        "training-server",
+        "a, \"quoted\"; name",
+        "'single'",
+        "مفتاح الخادم 123",
+        "👩‍💻🗝️ Z̸͖͋a̷͇͌l",
+        "=HYPERLINK(\"http://localhost/?\"&A1)",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+    ];
+
+    fn entries() -> Vec<ActivityEntry> {
+        let key = KeyId::parse("key_0123456789abcdef01234567").expect("an identifier");
+        let at = Timestamp::from_millis(1_795_348_987_123).expect("in range");
+        let entry = |id, what, name: Option<&str>, agent: Option<&str>| ActivityEntry {
+            id,
+            what,
+            key_id: name.map(|_| key),
+            key_name: name.map(str::to_owned),
+            at,
+            peer: "127.0.0.1".to_owned(),
+            agent: agent.map(str::to_owned),
+        };
+        let mut all: Vec<_> = NAMES
+            .iter()
+            .map(|name| {
+                let (old_name, new_name) = ((*name).to_owned(), (*name).to_owned());
+                entry(1, Happening::Renamed { by: None, old_name, new_name }, Some(name), Some(name))
+            })
+            .collect();
+        let refused = Happening::Refused { outcome: Outcome::Malformed, requests: 12, last_at: at };
+        all.push(entry(2, refused, None, None));
+        all.push(entry(3, Happening::Created { by: Some(key) }, Some("ci"), None));
+        all.push(entry(4, Happening::Revoked { by: None }, Some("ci"), None));
+        all.push(entry(5, Happening::NewSource, Some("ci"), Some("python-httpx/0.28.1")));
+        all
+    }
+
+    fn written(format: ExportFormat, entries: &[ActivityEntry]) -> String {
+        let mut writer = EntryWriter::start(format, Vec::new()).expect("started");
+        for entry in entries {
+            writer.add(entry).expect("written");
+        }
+        String::from_utf8(writer.finish().expect("finished")).expect("UTF-8")
+    }
+
+    #[test]
+    fn csv_is_read_back_as_it_was() {
+        let all = entries();
+        let text = written(ExportFormat::Csv, &all);
+        assert!(text.starts_with("\u{feff}id,at,kind,keyId,") && text.ends_with("\r\n"), "{text}");
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        assert_eq!(reader.headers().expect("a head"), &COLUMNS[..]);
+        let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("a row")).collect();
+        assert_eq!(rows.len(), all.len());
+        for (row, entry) in rows.iter().zip(&all) {
+            let cell = |name: &str| {
+                let cell = &row[COLUMNS.iter().position(|column| *column == name).expect("a column")];
+                assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell}");
+                cell.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@'])).unwrap_or(cell).to_owned()
+            };
+            assert_eq!(cell("keyName"), entry.key_name.clone().unwrap_or_default());
+            assert_eq!(cell("agent"), entry.agent.clone().unwrap_or_default());
+            assert_eq!(cell("at"), "2026-11-22T12:03:07.123Z");
+            match &entry.what {
+                Happening::Renamed { old_name, new_name, .. } => {
+                    assert_eq!((cell("kind"), cell("by")), ("renamed".to_owned(), "app".to_owned()));
+                    assert_eq!((&cell("oldName"), &cell("newName")), (old_name, new_name));
+                }
+                Happening::Refused { .. } => {
+                    let counted = (cell("outcome"), cell("requests"), cell("lastAt"));
+                    assert_eq!(counted, ("malformed".to_owned(), "12".to_owned(), cell("at")));
+                    assert_eq!((cell("keyId"), cell("by")), (String::new(), String::new()));
+                }
+                Happening::Created { by } => assert_eq!(cell("by"), by.expect("a key").to_string()),
+                Happening::Revoked { .. } => assert_eq!(cell("kind"), "revoked"),
+                Happening::NewSource => assert_eq!((cell("kind"), cell("by")), ("newSource".to_owned(), String::new())),
+            }
+        }
+    }
+
+    #[test]
+    fn json_is_what_the_service_answers_with() {
+        let all = entries();
+        let text = written(ExportFormat::Json, &all);
+        assert_eq!(serde_json::from_str::<Vec<ActivityEntry>>(&text).expect("JSON"), all);
+        assert_eq!(text.lines().count(), all.len() + 2, "an entry a line");
+        assert_eq!(
+            serde_json::from_str::<Value>(&written(ExportFormat::Json, &[])).expect("JSON"),
+            serde_json::json!([])
+        );
+    }
+
+    #[test]
+    fn nothing_changes_before_it_is_committed() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("activity.json");
+        std::fs::write(&path, "before").expect("written");
+        let pages = || {
+            let (send, pages) = tokio::sync::mpsc::channel(1);
+            send.blocking_send(entries()).expect("room");
+            pages
+        };
+        drop(write(&path, ExportFormat::Json, pages()).expect("written"));
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), "before");
+        write(&path, ExportFormat::Json, pages()).expect("written").commit().expect("committed");
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), written(ExportFormat::Json, &entries()));
+        assert_eq!(folder.path().read_dir().expect("a folder").count(), 1, "nothing is left beside it");
+    }
+}
