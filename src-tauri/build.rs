@@ -29,6 +29,7 @@ fn main() {
         "revoke_key",
         "save_in_keychain",
         "saved_name",
+        "saved_name",
         "service_status",
         "show_key",
         "show_new_key",

@@ -51,6 +51,13 @@ impl SavedKeys {
         keys
     }
 
+    /// The name under which a key was saved.
+    pub(crate) fn name_of(&self, id: &KeyId) -> Option<String> {
+        // The command line may have changed it.
+        let entries: BTreeMap<String, SavedKey> = crate::files::read_json(&self.path);
+        entries.get(id.as_str()).map(|saved| saved.name.clone())
+    }
+
     /// Remembers a key and then saves it, so that no crash in between leaves an entry that nobody knows of. What had its
     /// name is replaced by it.
     pub(crate) fn saving(

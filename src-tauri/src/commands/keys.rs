@@ -106,6 +106,12 @@ pub(crate) async fn revoke_key(state: State<'_, AppState>, key_id: Argument) -> 
     Ok(state.client()?.revoke_key(&key_id.key_id()?).await?)
 }
 
+/// The name under which this app saved a key in the keychain, or `null`. The keychain itself is not asked.
+#[tauri::command(async)]
+pub(crate) fn saved_name(state: State<'_, AppState>, key_id: Argument) -> Result<Option<String>> {
+    Ok(state.saved_keys.name_of(&key_id.key_id()?))
+}
+
 /// Brings the window with the new key to the front.
 #[tauri::command]
 pub(crate) fn show_new_key(app: AppHandle) {
