@@ -15,7 +15,17 @@ export function follow(preferences: Preferences): void {
   else dataset.theme = preferences.theme;
 }
 
+/** The last change, which the next one waits for: each begins with what the one before has left. */
+let last: Promise<unknown> = Promise.resolve();
+
 /** Keeps some of them. Resolves when they are kept; every window follows. */
-export async function change(changed: Partial<Preferences>): Promise<void> {
-  if (current) await changePreferences({ ...current, ...changed });
+export function change(changed: Partial<Preferences>): Promise<void> {
+  const next = last.then(async () => {
+    if (!current) return;
+    const wanted = { ...current, ...changed };
+    await changePreferences(wanted);
+    follow(wanted);
+  });
+  last = next.catch(() => undefined);
+  return next;
 }

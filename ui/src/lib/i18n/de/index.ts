@@ -1,9 +1,11 @@
 export { app } from './app';
 export { clipboard } from './clipboard';
+export { connection } from './connection';
 export { createKey } from './createKey';
 export { failures } from './failures';
 export { keys } from './keys';
 export { oneTime } from './oneTime';
+export { preferences } from './preferences';
 export { problem } from './problem';
 export { revoke } from './revoke';
 export { scopes } from './scopes';

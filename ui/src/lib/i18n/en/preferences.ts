@@ -1,0 +1,23 @@
+export const preferences = {
+  intro: 'Every change takes effect at once.',
+  saved: 'Saved',
+  system: 'Same as the system',
+  language: 'Language',
+  languageHint: 'Of the windows, the menu and the messages.',
+  theme: 'Theme',
+  themes: { system: 'Same as the system', light: 'Light', dark: 'Dark' },
+  clipboard: 'Clear the clipboard',
+  clipboardHint: 'After this time a copied key is taken off the clipboard, if it is still there.',
+  clipboardNever:
+    'A copied key then stays on the clipboard until you copy something else. Until then, every program on this computer can read it there.',
+  rotation: 'Rotate keys',
+  rotationHint: 'A key that is older than this is shown as needing attention. It keeps working.',
+  seconds_one: '{{count}} second',
+  seconds_other: '{{count}} seconds',
+  days_one: '{{count}} day',
+  days_other: '{{count}} days',
+  other: 'Other',
+  otherSeconds: 'Seconds',
+  otherDays: 'Days',
+  bounds: 'A whole number from {{least}} to {{most}}.',
+} as const;
