@@ -294,7 +294,7 @@ impl App {
     }
 
     /// Turns to the window that shows a page, if there is one.
-    async fn enter(&self, page: &str) -> Result<bool> {
+    pub(crate) async fn enter(&self, page: &str) -> Result<bool> {
         for window in self.driver.windows().await? {
             // One that closes meanwhile is none.
             let entered = self.driver.switch_to_window(window).await.is_ok();

@@ -88,12 +88,25 @@ impl App {
         self.press_middle(desktop, &element).await
     }
 
+    /// Moves the mouse to the middle of the first element that a selector finds.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn point_at(&self, desktop: &Desktop, selector: &str) -> Result<()> {
+        let element = self.driver.find(By::Css(selector)).await?;
+        self.point_at_middle(desktop, &element).await
+    }
+
     async fn press_middle(&self, desktop: &Desktop, element: &WebElement) -> Result<()> {
+        self.point_at_middle(desktop, element).await?;
+        desktop.run("xdotool", &["click", "1"]).map(drop)
+    }
+
+    async fn point_at_middle(&self, desktop: &Desktop, element: &WebElement) -> Result<()> {
         let middle = "const box = arguments[0].getBoundingClientRect();
             return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round);";
         let middle = self.script(middle, vec![element.to_json()?]).await?;
-        self.point(desktop, middle[0].as_i64().context("x")?, middle[1].as_i64().context("y")?).await?;
-        desktop.run("xdotool", &["click", "1"]).map(drop)
+        self.point(desktop, middle[0].as_i64().context("x")?, middle[1].as_i64().context("y")?).await
     }
 
     /// Moves the mouse to a point of the page, in CSS pixels.

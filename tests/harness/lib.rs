@@ -5,10 +5,13 @@
 
 mod app;
 mod desktop;
+#[path = "../gallery/mod.rs"]
+pub mod gallery;
 mod input;
 mod keyring;
 mod memory;
 mod process;
+pub mod seed;
 mod service;
 mod ul;
 

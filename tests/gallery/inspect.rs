@@ -1,0 +1,72 @@
+//! What is wrong with a page as it is shown: by axe, and by its layout.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::Stage;
+
+/// WCAG 2.2 AA, and best practices. `target-size` is of WCAG 2.2, and off unless asked for.
+const AXE: &str = "
+    const done = arguments[arguments.length - 1];
+    axe.run(document, {
+      resultTypes: ['violations'],
+      runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] },
+      rules: { 'target-size': { enabled: true } },
+    }).then(
+      ({ violations }) => done(violations.flatMap(({ id, nodes }) => nodes.map(({ html, any, all, none }) => {
+        const [check] = [...any, ...all, ...none];
+        return `axe ${id}: ${html.slice(0, 240)} (${check?.message ?? ''})`;
+      }))),
+      (error) => done([String(error)]),
+    );";
+
+const LAYOUT: &str = include_str!("layout.js");
+
+/// What was found to be wrong, and where.
+#[derive(Debug, Default)]
+pub struct Findings(BTreeMap<String, Vec<String>>);
+
+impl Findings {
+    /// Whether nothing was.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn add(&mut self, place: &str, what: String) {
+        self.0.entry(what).or_default().push(place.to_owned());
+    }
+
+    pub(super) async fn check(&mut self, stage: &Stage, place: &str) -> Result<()> {
+        let app = &stage.app;
+        for what in texts(&app.script(LAYOUT, Vec::new()).await?) {
+            self.add(place, what);
+        }
+        if app.script("return typeof axe === 'undefined'", Vec::new()).await? == true {
+            app.script(&axe()?, Vec::new()).await?;
+        }
+        for what in texts(app.driver.execute_async(AXE, vec![json!(null)]).await?.json()) {
+            self.add(place, what);
+        }
+        Ok(())
+    }
+}
+
+/// The same thing is often wrong in many places.
+impl std::fmt::Display for Findings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|(what, places)| writeln!(f, "{what}\n    in {}", places.join(", ")))
+    }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let all = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().map(|text| text.as_str().map_or_else(|| text.to_string(), str::to_owned)).collect()
+}
+
+fn axe() -> Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/node_modules/axe-core/axe.min.js");
+    std::fs::read_to_string(&path).with_context(|| format!("{}: run `cargo xtask setup`", path.display()))
+}

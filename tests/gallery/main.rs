@@ -1,0 +1,44 @@
+//! `gallery FOLDER [PART OF A NAME] [--check]`: saves a picture of every state in every look, and contact sheets.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use ulkeys_tests::gallery::{Look, SCENES, Task, walk};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let (flags, words): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    let folder = PathBuf::from(words.first().context("a folder")?);
+    let only = words.get(1).map_or("", String::as_str);
+    let looks = Look::all();
+    let check = flags.iter().any(|flag| flag == "--check");
+    let task = Task { looks: &looks, pictures: Some(&folder), check, only };
+    let mut found = String::new();
+    for scene in SCENES {
+        eprintln!("{} ({} states)", scene.name, scene.states.len());
+        found += &walk(scene, task).await?.to_string();
+        for state in scene.states {
+            let pictures = folder.join(scene.name).join(state.name);
+            if pictures.is_dir() {
+                sheet(&pictures)?;
+            }
+        }
+    }
+    ensure!(found.is_empty(), "{found}");
+    Ok(())
+}
+
+/// All looks of a state on one sheet, beside the folder of its pictures.
+fn sheet(pictures: &Path) -> Result<()> {
+    let images = Look::all().into_iter().map(|look| pictures.join(format!("{look}.png"))).filter(|path| path.is_file());
+    let sheet = pictures.with_extension("png");
+    let status = Command::new("montage")
+        .args(["-label", "%t", "-tile", "3x", "-geometry", "700x500>+6+6", "-background", "#808080"])
+        .args(images)
+        .arg(&sheet)
+        .status()
+        .context("montage cannot be started; run `cargo xtask setup`")?;
+    ensure!(status.success(), "{}: {status}", sheet.display());
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! An app on a desktop of its own, and what can be done in it.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use thirtyfour::By;
+
+use super::{Look, Setting, Size, State};
+use crate::seed::{HOSTILE, TEAM, crowd, seed};
+use crate::{App, AppOptions, Desktop, Keyring};
+
+/// Something that is done to reach a state. Names are those that people see in English.
+#[derive(Debug, Clone, Copy)]
+pub enum Step {
+    /// Goes to a section of the sidebar.
+    Go(&'static str),
+    /// Clicks a control, by its name.
+    Click(&'static str),
+    /// Clicks the first element that a selector finds.
+    ClickOn(&'static str),
+    /// Rests the mouse on the first element that a selector finds.
+    Hover(&'static str),
+    /// Types into a field, by its name.
+    Fill(&'static str, &'static str),
+    /// Presses keys, by their X names.
+    Press(&'static [&'static str]),
+    /// Waits for a text.
+    See(&'static str),
+    /// Waits until a selector finds something.
+    Find(&'static str),
+    /// Turns to the window with a new key, once it shows the key.
+    KeyWindow,
+    /// Turns to the window with the list, behind the window with a key.
+    ListWindow,
+    /// Waits until the window with a key has gone.
+    KeyWindowGone,
+    /// From now on, this command of the page gets no answer.
+    Silent(&'static str),
+    /// From now on, this command of the page is refused with this code.
+    Refuse(&'static str, &'static str),
+    /// From now on, this command of the page gets this answer, as JSON.
+    Answer(&'static str, &'static str),
+    /// Begins the page anew, so that it asks again what [`Self::Silent`], [`Self::Refuse`] and [`Self::Answer`] change.
+    Anew,
+    /// Some steps that several states share.
+    Steps(&'static [Step]),
+    /// Anything else.
+    Do(fn(&Stage) -> Result<()>),
+}
+
+/// An app in a setting.
+pub struct Stage {
+    /// The app.
+    pub app: App,
+    /// Where it runs.
+    pub desktop: Desktop,
+    _keyring: Keyring,
+    _port: Option<TcpListener>,
+}
+
+impl Stage {
+    /// Starts the app in a setting.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn set(setting: Setting) -> Result<Self> {
+        let desktop = Desktop::start(1280, 1000)?;
+        std::fs::create_dir_all(desktop.data())?;
+        let database = desktop.data().join("keys.db");
+        let mut taken = None;
+        match setting {
+            Setting::New => {}
+            Setting::Team => seed(&database, TEAM).await?,
+            Setting::Hostile => seed(&database, HOSTILE).await?,
+            Setting::Crowd => drop(crowd(&database, 100_000, 0)?),
+            Setting::Damaged => std::fs::write(&database, "not a database ".repeat(1000))?,
+            Setting::PortTaken => {
+                let listener = TcpListener::bind("127.0.0.1:0")?;
+                let settings = json!({ "port": listener.local_addr()?.port() });
+                std::fs::write(desktop.data().join("settings.json"), settings.to_string())?;
+                taken = Some(listener);
+            }
+        }
+        let keyring = Keyring::start(&desktop)?;
+        let app = App::start_with(&desktop, AppOptions::default()).await?;
+        let stage = Self { app, desktop, _keyring: keyring, _port: taken };
+        stage.rest().await?;
+        Ok(stage)
+    }
+
+    /// Brings the windows into a state, in the usual look.
+    ///
+    /// # Errors
+    /// When a step cannot be taken.
+    pub async fn reach(&self, state: &State) -> Result<()> {
+        for step in state.steps {
+            self.take(*step).await.with_context(|| format!("{step:?}"))?;
+        }
+        Ok(())
+    }
+
+    async fn take(&self, step: Step) -> Result<()> {
+        let app = &self.app;
+        match step {
+            Step::Go(section) => {
+                app.click(section).await?;
+                app.wait(section, async || app.text("h1").await.is_ok_and(|title| title == section)).await
+            }
+            Step::Click(name) => app.click(name).await,
+            Step::ClickOn(selector) => {
+                self.find(selector).await?;
+                let element = app.driver.find(By::Css(selector)).await?;
+                app.script("arguments[0].focus(); arguments[0].click();", vec![element.to_json()?]).await.map(drop)
+            }
+            Step::Hover(selector) => {
+                self.find(selector).await?;
+                app.point_at(&self.desktop, selector).await
+            }
+            Step::Fill(field, text) => Ok(app.control(field).await?.send_keys(text).await?),
+            Step::Press(keys) => self.desktop.press(keys),
+            Step::See(text) => app.wait_text(text).await,
+            Step::Find(selector) => self.find(selector).await,
+            Step::KeyWindow => app.enter_key_window().await,
+            Step::ListWindow => app.enter_list_window().await,
+            Step::KeyWindowGone => app.leave_key_window().await,
+            Step::Silent(command) => self.intercept(command, Value::Null).await,
+            Step::Refuse(command, code) => {
+                self.intercept(command, json!({ "error": { "error": "as the gallery wants it", "code": code } })).await
+            }
+            Step::Answer(command, answer) => {
+                self.intercept(command, json!({ "ok": serde_json::from_str::<Value>(answer)? })).await
+            }
+            Step::Anew => self.begin_anew().await,
+            Step::Steps(steps) => {
+                for step in steps {
+                    Box::pin(self.take(*step)).await.with_context(|| format!("{step:?}"))?;
+                }
+                Ok(())
+            }
+            Step::Do(work) => work(self),
+        }
+    }
+
+    async fn find(&self, selector: &str) -> Result<()> {
+        let script = "return [...document.querySelectorAll(arguments[0])].some((element) => element.checkVisibility())";
+        let found = async || self.app.script(script, vec![json!(selector)]).await.is_ok_and(|found| found == true);
+        self.app.wait(selector, found).await
+    }
+
+    /// Takes the place of the app for one command. No real service is slow or broken on command.
+    async fn intercept(&self, command: &str, answer: Value) -> Result<()> {
+        let script = "
+            const [command, answer] = arguments;
+            const before = window.fetch;
+            window.fetch = (url, options) => {
+              if (!String(url).endsWith('/' + command)) return before(url, options);
+              if (answer === null) return new Promise(() => {});
+              const headers = { 'Tauri-Response': 'ok' in answer ? 'ok' : 'error', 'content-type': 'application/json' };
+              return Promise.resolve(new Response(JSON.stringify(answer.ok ?? answer.error), { headers }));
+            };";
+        self.app.script(script, vec![json!(command), answer]).await.map(drop)
+    }
+
+    async fn begin_anew(&self) -> Result<()> {
+        let script = "
+            const done = arguments[arguments.length - 1];
+            const { src } = document.querySelector('script[type=module]');
+            document.querySelector('#app').replaceChildren();
+            import(src + '?anew').then(() => done(true), (error) => done(String(error)));";
+        let answer = self.app.driver.execute_async(script, Vec::new()).await?.json().clone();
+        if answer != true {
+            bail!("the page does not begin anew: {answer}");
+        }
+        self.find("h1").await
+    }
+
+    /// Goes back to where states begin: the list's page as it was just loaded, in the usual look.
+    ///
+    /// # Errors
+    /// When a window does not answer.
+    pub async fn rest(&self) -> Result<()> {
+        let app = &self.app;
+        if app.driver.windows().await?.len() > 1 {
+            if app.enter("/one-time.html").await? {
+                // The answer does not arrive: the window closes.
+                app.invoke("close_one_time", json!({ "unseen": false })).await.ok();
+            }
+            app.wait("the end of the window with a key", async || {
+                app.driver.windows().await.is_ok_and(|windows| windows.len() == 1)
+            })
+            .await?;
+        }
+        app.enter_list_window().await?;
+        // The mouse rests where nothing is.
+        self.desktop.run("xdotool", &["mousemove", "1279", "999"])?;
+        self.prefer(Look::USUAL).await?;
+        self.resize(&self.desktop.window()?, (1100, 760)).await?;
+        app.script("window.isOver = true; setTimeout(() => location.reload(), 0);", Vec::new()).await?;
+        let script = "return !window.isOver && document.readyState === 'complete'
+            && document.documentElement.lang === 'en' && !!document.querySelector('h1')";
+        app.wait("the page", async || app.script(script, Vec::new()).await.is_ok_and(|there| there == true)).await?;
+        self.desktop.run("xdotool", &["windowfocus", &self.desktop.window()?])?;
+        self.settle().await
+    }
+
+    /// Gives the windows a look.
+    ///
+    /// # Errors
+    /// When they do not take it.
+    pub async fn look(&self, look: Look) -> Result<()> {
+        let app = &self.app;
+        if self.shows_key_window().await? {
+            app.enter_list_window().await?;
+            self.prefer(look).await?;
+            app.enter("/one-time.html").await?;
+            // As wide as it opens, or as somebody might make it.
+            let size = if look.size == Size::Wide { (600, 680) } else { (440, 480) };
+            self.resize(&self.desktop.key_window()?, size).await?;
+        } else {
+            self.prefer(look).await?;
+            let size = if look.size == Size::Wide { (1100, 760) } else { (640, 480) };
+            self.resize(&self.desktop.window()?, size).await?;
+        }
+        let script = "document.documentElement.style.fontSize = arguments[0] === 100 ? '' : `${arguments[0]}%`;";
+        app.script(script, vec![json!(look.text)]).await?;
+        let language = "return document.documentElement.lang === arguments[0]";
+        app.wait(look.language, async || {
+            app.script(language, vec![json!(look.language)]).await.is_ok_and(|it| it == true)
+        })
+        .await?;
+        self.settle().await
+    }
+
+    async fn prefer(&self, look: Look) -> Result<()> {
+        let theme = if look.dark { "dark" } else { "light" };
+        let preferences =
+            json!({ "language": look.language, "theme": theme, "clipboardSeconds": 120, "rotationDays": 90 });
+        let answer = self.app.invoke("change_preferences", json!({ "preferences": preferences })).await?;
+        answer.map_or_else(|refusal| bail!("{refusal}"), |_| Ok(()))
+    }
+
+    async fn resize(&self, window: &str, (width, height): (u32, u32)) -> Result<()> {
+        self.desktop.run("xdotool", &["windowsize", window, &width.to_string(), &height.to_string()])?;
+        let script = "return innerWidth === arguments[0]";
+        let arrived = async || self.app.script(script, vec![json!(width)]).await.is_ok_and(|it| it == true);
+        self.app.wait("the window's size", arrived).await
+    }
+
+    /// Waits until nothing moves any more, but for what moves as long as it is there.
+    async fn settle(&self) -> Result<()> {
+        let script = "
+            const done = arguments[arguments.length - 1];
+            const ends = (animation) => animation.effect?.getComputedTiming().endTime !== Infinity;
+            const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+            const still = async () => {
+              await document.fonts.ready;
+              await frame();
+              await frame();
+              for (let moving; (moving = document.getAnimations().filter(ends)).length > 0; ) {
+                await Promise.race([
+                  Promise.allSettled(moving.map((animation) => animation.finished)),
+                  new Promise((resolve) => setTimeout(resolve, 3000)),
+                ]);
+                await frame();
+              }
+            };
+            still().then(() => done(true), (error) => done(String(error)));";
+        self.app.driver.execute_async(script, Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Saves a picture of the window.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn photograph(&self, path: &Path) -> Result<()> {
+        // What the page has drawn is on the screen a little later.
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let window = if self.shows_key_window().await? { self.desktop.key_window()? } else { self.desktop.window()? };
+        self.desktop.photograph(&window, path)
+    }
+
+    async fn shows_key_window(&self) -> Result<bool> {
+        Ok(self.app.script("return location.pathname", Vec::new()).await? == "/one-time.html")
+    }
+}

@@ -1,0 +1,384 @@
+//! Databases to begin with: keys as people have them, keys as nobody should have them, and very many.
+//!
+//! All of it goes through the store, so that no database is made that the service could not have made itself; only
+//! [`crowd`] does not, as a hundred thousand commits would take minutes.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use rand::rngs::{StdRng, SysRng};
+use rand::{RngExt as _, SeedableRng as _};
+use rusqlite::{Connection, params};
+use serde_json::json;
+use ulkeys_domain::training::{Change, ConsolePart, Ending, EpochEnd, ModelId, RunStart, Slug, Target};
+use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret, Timestamp};
+use ulkeys_store::{
+    Feed, KeyStore as _, MILLIS_PER_HOUR, Origin, Refusals, RunStore as _, SourceUse, SqliteStore, UseBatch, UseCount,
+};
+
+/// A key to begin with. Times are hours before now.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// Its name today.
+    pub name: &'static str,
+    /// Its scopes, separated by spaces.
+    pub scopes: &'static str,
+    /// When it was made.
+    pub made: u64,
+    /// When it was last used.
+    pub used: Option<u64>,
+    /// When it last needed the scope `admin`.
+    pub needed_admin: Option<u64>,
+    /// What it was called before, and until when.
+    pub renamed: Option<(&'static str, u64)>,
+    /// When it was revoked.
+    pub revoked: Option<u64>,
+    /// The key in whose place it was made, by its name and the time when that one was made.
+    pub replaces: Option<(&'static str, u64)>,
+    /// The programs that use it, as they call themselves, with their addresses.
+    pub programs: &'static [(&'static str, &'static str)],
+    /// Requests that were refused in each of the last hours: why, and how many.
+    pub refused: &'static [(Outcome, u64)],
+    /// Its training runs.
+    pub runs: &'static [Run],
+}
+
+/// A training run to begin with.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Name of the model.
+    pub name: &'static str,
+    /// When it started.
+    pub started: u64,
+    /// How many epochs were planned.
+    pub planned: u32,
+    /// How many were trained.
+    pub trained: u32,
+    /// How it ended: `Some(None)` well, `Some(Some(why))` badly, `None` not yet.
+    pub ended: Option<Option<&'static str>>,
+}
+
+const DAY: u64 = 24;
+const LOCAL: &str = "127.0.0.1";
+
+impl Sample {
+    /// A key that nobody has used yet.
+    pub const fn new(name: &'static str, scopes: &'static str, made: u64) -> Self {
+        Self {
+            name,
+            scopes,
+            made,
+            used: None,
+            needed_admin: None,
+            renamed: None,
+            revoked: None,
+            replaces: None,
+            programs: &[],
+            refused: &[],
+            runs: &[],
+        }
+    }
+
+    /// The same, last used then by these programs.
+    pub const fn used(self, hours_ago: u64, programs: &'static [(&'static str, &'static str)]) -> Self {
+        Self { used: Some(hours_ago), programs, ..self }
+    }
+}
+
+/// The keys of a small team: every age and every reason for attention, a key that is being replaced, and revoked ones.
+pub const TEAM: &[Sample] = &[
+    Sample {
+        runs: &[
+            Run { name: "forklift-detector", started: 200, planned: 50, trained: 51, ended: Some(None) },
+            Run {
+                name: "forklift-detector-large",
+                started: 70,
+                planned: 100,
+                trained: 17,
+                ended: Some(Some("CUDA out of memory. Tried to allocate 2.44 GiB (GPU 0; 23.69 GiB total capacity)")),
+            },
+            Run { name: "pallet-counter", started: 3, planned: 80, trained: 34, ended: None },
+        ],
+        refused: &[(Outcome::Limit, 12)],
+        ..Sample::new("training-server", "training", 41 * DAY)
+            .used(0, &[("ultralytics/8.4.190 (Linux; x86_64)", LOCAL), ("python-requests/2.32.3", LOCAL)])
+    },
+    Sample {
+        refused: &[(Outcome::Scope, 4)],
+        ..Sample::new("ci-pipeline", "models datasets", 33 * DAY).used(2, &[("curl/8.9.1", LOCAL)])
+    },
+    Sample::new("edge-camera-07", "models read", 120 * DAY)
+        .used(27, &[("ul/0.3.2", "192.168.178.41"), ("ul/0.3.1", "192.168.178.41")]),
+    Sample {
+        renamed: Some(("phone", 11 * DAY)),
+        ..Sample::new("mobile-app", "read", 12 * DAY).used(6 * DAY, &[("okhttp/4.12.0", "10.20.0.8")])
+    },
+    Sample::new("labelling-team", "datasets", 200 * DAY).used(100 * DAY, &[("labeltool/2.1", LOCAL)]),
+    Sample::new("nightly-export", "models write", 30),
+    Sample::new("conference-demo", "training models datasets read", 45 * DAY),
+    Sample {
+        needed_admin: Some(40 * DAY),
+        ..Sample::new("workspace-admin", "admin", 61 * DAY).used(5, &[("", LOCAL)])
+    },
+    Sample {
+        refused: &[(Outcome::Revoked, 31)],
+        ..Sample::new("inference-gateway", "models read", 130 * DAY).used(4, &[("python-httpx/0.28.1", "10.20.0.15")])
+    },
+    Sample {
+        replaces: Some(("inference-gateway", 130 * DAY)),
+        ..Sample::new("inference-gateway", "models read", 2).used(1, &[("python-httpx/0.28.1", "10.20.0.15")])
+    },
+    Sample {
+        revoked: Some(9 * DAY),
+        ..Sample::new("old-laptop", "read write", 80 * DAY).used(10 * DAY, &[("", LOCAL)])
+    },
+    Sample { revoked: Some(26), ..Sample::new("trial-account", "training", 60 * DAY) },
+];
+
+/// Names that a program could have given, with as much of everything as there can be.
+pub const HOSTILE: &[Sample] = &[
+    Sample {
+        renamed: Some(("MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM", 100)),
+        refused: &[(Outcome::Limit, 4_000_000), (Outcome::Scope, 1)],
+        runs: &[Run {
+            name: "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww",
+            started: 9,
+            planned: 20_000,
+            trained: 3,
+            ended: None,
+        }],
+        ..Sample::new(
+            "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW",
+            "training models datasets read write admin",
+            9000,
+        )
+        .used(
+            1,
+            &[(
+                "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW",
+                "fd12:3456:789a:bcde:f012:3456:789a:bcde",
+            )],
+        )
+    },
+    Sample::new("a name of many words that goes on until the very last allowed c", "read", 500)
+        .used(30, &[("", LOCAL)]),
+    Sample::new("<b>bold</b> & \"quoted\" {{7*7}}", "read", 400),
+    Sample::new("مفتاح الخادم 123", "training", 300).used(3, &[("<img src=x>", LOCAL)]),
+    Sample::new("學習伺服器・推論用", "models", 200),
+    Sample::new("Z̸͖͋a̷͇͌l̶̳̇g̷̱̈o̵̜͐", "datasets", 100),
+    Sample::new("👩‍💻🏳️‍🌈🇧🇷🧑🏽‍🚀👨‍👩‍👧‍👦🔑🗝️🔐", "read", 90),
+    Sample { revoked: Some(3), ..Sample::new("مفتاح ملغى", "training", 300) },
+];
+
+/// Makes a database with these keys and everything that happened with them.
+///
+/// # Errors
+/// When it cannot be written, or a sample is not valid.
+pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
+    let store = SqliteStore::open(path)?;
+    let now = SystemTime::now();
+    // Two minutes before the hour is full: what happened "0 hours ago" is not the future.
+    let ago = |hours: u64| Timestamp::from(now - Duration::from_secs(hours * 3600 + 130));
+    let origin = |agent: &str| Origin { by: None, peer: [127, 0, 0, 1].into(), agent: agent.into() };
+
+    // The store numbers what happens in the order in which it is told.
+    let mut ids = BTreeMap::new();
+    let mut happenings: Vec<(u64, Happening<'_>)> = Vec::new();
+    for sample in samples {
+        let id = KeyId::generate(&mut SysRng)?;
+        ids.insert((sample.name, sample.made), id);
+        happenings.push((sample.made, Happening::Made(id, sample)));
+        if let Some(last) = sample.used {
+            happenings.push((first_use(sample, last), Happening::FirstUsed(id, sample)));
+            happenings.push((last, Happening::Used(id, sample)));
+        }
+        happenings.extend(sample.renamed.map(|(_, hours)| (hours, Happening::Renamed(id, sample))));
+        happenings.extend(sample.revoked.map(|hours| (hours, Happening::Revoked(id))));
+    }
+    happenings.sort_by_key(|(hours, _)| std::cmp::Reverse(*hours));
+    for (hours, happening) in happenings {
+        match happening {
+            Happening::Made(id, sample) => {
+                let secret = Secret::generate(&mut SysRng)?;
+                let name = KeyName::parse(sample.renamed.map_or(sample.name, |(before, _)| before))?;
+                let scopes = Scopes::parse(sample.scopes.split(' '))?;
+                let replaces = match sample.replaces {
+                    Some(key) => Some(*ids.get(&key).context("a key to replace")?),
+                    None => None,
+                };
+                let key = KeyRecord { replaces, ..KeyRecord::new(id, name, secret.prefix(), scopes, ago(hours)) };
+                store.insert(key, secret.hash(), origin("")).await?;
+            }
+            Happening::Renamed(id, sample) => {
+                store.rename(&id, KeyName::parse(sample.name)?, ago(hours), origin("")).await?;
+            }
+            Happening::Revoked(id) => drop(store.revoke(&id, ago(hours), origin("")).await?),
+            Happening::FirstUsed(id, sample) => {
+                let sources = sources(id, sample, 1, ago(hours))?;
+                store.record(UseBatch { sources, ..UseBatch::default() }.into()).await?;
+            }
+            Happening::Used(id, sample) => {
+                store.record(uses(id, sample, hours, ago)?.into()).await?;
+                for run in sample.runs {
+                    train(&store, id, run, ago).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+enum Happening<'a> {
+    Made(KeyId, &'a Sample),
+    FirstUsed(KeyId, &'a Sample),
+    Used(KeyId, &'a Sample),
+    Renamed(KeyId, &'a Sample),
+    Revoked(KeyId),
+}
+
+/// How many hours ago a key was first used: at most two weeks before its last use.
+fn first_use(sample: &Sample, last: u64) -> u64 {
+    sample.made.min(last + 14 * DAY)
+}
+
+/// Two weeks of requests up to the last, busier by day than by night.
+fn uses(id: KeyId, sample: &Sample, last: u64, ago: impl Fn(u64) -> Timestamp) -> Result<UseBatch> {
+    let since = first_use(sample, last);
+    let hour = |hours: u64| ago(hours).as_millis().div_euclid(MILLIS_PER_HOUR);
+    let mut batch = UseBatch { last_used: vec![(id, ago(last))], ..UseBatch::default() };
+    batch.admin_used = sample.needed_admin.map(|hours| (id, ago(hours))).into_iter().collect();
+    let mut rng = StdRng::seed_from_u64(sample.made);
+    for hours in last..since {
+        let busy = if (7..20).contains(&(hour(hours).rem_euclid(24))) { 60 } else { 6 };
+        let requests = rng.random_range(0..busy) * rng.random_range(0..4);
+        if requests > 0 {
+            batch.counts.push(UseCount { key: id, hour: hour(hours), outcome: Outcome::Accepted, requests });
+        }
+    }
+    batch.sources = sources(id, sample, 430, ago(last))?;
+    for (index, (outcome, requests)) in (0_u64..).zip(sample.refused) {
+        let (first, requests) = (ago(last + index), *requests);
+        batch.counts.push(UseCount { key: id, hour: hour(last + index), outcome: *outcome, requests });
+        let peer: IpAddr = sample.programs.first().map_or(LOCAL, |(_, peer)| peer).parse()?;
+        let agent = sample.programs.first().map_or("", |(agent, _)| agent);
+        let last = first.saturating_add(Duration::from_secs(60));
+        batch.refusals.push(Refusals {
+            key: Some(id),
+            outcome: *outcome,
+            peer,
+            agent: agent.into(),
+            first,
+            last,
+            requests,
+        });
+    }
+    Ok(batch)
+}
+
+/// So many requests of each of a key's programs, all of them then.
+fn sources(id: KeyId, sample: &Sample, requests: u64, at: Timestamp) -> Result<Vec<SourceUse>> {
+    let source = |&(agent, peer): &(&str, &str)| -> Result<SourceUse> {
+        Ok(SourceUse { key: id, peer: peer.parse()?, agent: agent.into(), first: at, last: at, requests })
+    };
+    sample.programs.iter().map(source).collect()
+}
+
+/// A run with its epochs, as the training program reports them.
+async fn train(store: &SqliteStore, key: KeyId, run: &Run, ago: impl Fn(u64) -> Timestamp) -> Result<()> {
+    let started = ago(run.started);
+    let feed = |minutes: u64| Feed { key: Some(key), at: started.saturating_add(Duration::from_secs(minutes * 60)) };
+    let target = Target::Named { project: Slug::of_project("warehouse"), name: Slug::of(run.name, "train") };
+    let start = RunStart {
+        epochs: Some(run.planned),
+        device: Some("cuda:0".into()),
+        train_args: Some(json!({ "model": "yolo26n.pt", "data": "warehouse.yaml", "imgsz": 640, "batch": 16 })),
+        environment: Some(json!({ "python": "3.12.7", "torch": "2.9.1+cu128", "gpu": "NVIDIA L4" })),
+        ..RunStart::default()
+    };
+    let begun = store.start_run(ModelId::generate(&mut SysRng)?, target, start, feed(0)).await?.context("a run")?;
+    for epoch in 0..run.trained {
+        let progress = 1.0 - (-f64::from(epoch) / 12.0).exp();
+        let metrics = [
+            ("train/box_loss", 2.4 - 1.5 * progress),
+            ("train/cls_loss", 3.1 - 2.2 * progress),
+            ("metrics/precision(B)", 0.87 * progress),
+            ("metrics/recall(B)", 0.81 * progress),
+            ("metrics/mAP50(B)", 0.84 * progress),
+            ("metrics/mAP50-95(B)", 0.61 * progress),
+        ];
+        let change = Change::Epoch(EpochEnd {
+            epoch,
+            metrics: metrics.map(|(name, value)| (name.to_owned(), Some(value))).into(),
+            fitness: Some(0.63 * progress),
+            best_fitness: Some(0.63 * progress),
+            ..EpochEnd::default()
+        });
+        store.record_change(begun.run_id, change, feed(u64::from(epoch) + 1)).await?;
+    }
+    let printed = ConsolePart { chunk_id: Some(0), content: "Ultralytics 8.4.190 🚀 Python-3.12.7 CUDA:0\n".into() };
+    store.record_change(begun.run_id, Change::Console(printed), feed(1)).await?;
+    let end = feed(u64::from(run.trained) + 1);
+    match run.ended {
+        None => {}
+        Some(None) => {
+            let results = Some(json!({ "metrics": { "metrics/mAP50-95(B)": 0.611 }, "bestEpoch": run.planned - 4 }));
+            let classes = Some(["forklift", "pallet", "person"].map(str::to_owned).into());
+            let ending = Ending { results, class_names: classes, plots: None };
+            store.record_change(begun.run_id, Change::Complete(ending), end).await?;
+        }
+        Some(Some(reason)) => {
+            store.record_change(begun.run_id, Change::Failed(reason.to_owned()), end).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a database with `count` active keys, and returns the plaintexts of `sample` of them, spread evenly. Rows are
+/// inserted past the store, into the schema that it made, which takes seconds.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn crowd(path: &Path, count: usize, sample: usize) -> Result<Vec<String>> {
+    drop(SqliteStore::open(path)?);
+    // Quick, and the same each time; these keys open nothing else.
+    let mut rng = StdRng::seed_from_u64(count as u64);
+    let now = Timestamp::from(SystemTime::now()).as_millis();
+    let all_scopes: Vec<String> = ["read", "training read", "models datasets read", "read write"]
+        .iter()
+        .map(|names| Scopes::parse(names.split(' ')).map(|scopes| scopes.to_string()))
+        .collect::<Result<_, _>>()?;
+    let mut taken = Vec::with_capacity(sample);
+    let mut connection = Connection::open(path)?;
+    // What a crash would leave of it is nobody's.
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    let transaction = connection.transaction()?;
+    {
+        let mut insert = transaction.prepare(
+            "INSERT INTO keys (id, name, folded, prefix, hash, scopes, created_at, last_used_at)
+             VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for number in 0..count {
+            let secret = Secret::generate(&mut rng)?;
+            let age = rng.random_range(0..400 * DAY.cast_signed() * MILLIS_PER_HOUR);
+            let used = rng.random_bool(0.8).then(|| now - rng.random_range(0..=age));
+            insert.execute(params![
+                KeyId::generate(&mut rng)?.as_str(),
+                format!("key {number}"),
+                secret.prefix().as_str(),
+                secret.hash().as_bytes(),
+                all_scopes[number % all_scopes.len()],
+                now - age,
+                used,
+            ])?;
+            if number % (count / sample.max(1)).max(1) == 0 && taken.len() < sample {
+                taken.push(secret.expose().to_owned());
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(taken)
+}
