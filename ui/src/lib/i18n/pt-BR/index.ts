@@ -10,3 +10,4 @@ export { problem } from './problem';
 export { revoke } from './revoke';
 export { scopes } from './scopes';
 export { service } from './service';
+export { snippets } from './snippets';

@@ -1,0 +1,80 @@
+import { powerShellString, pythonString, shellWord } from './quoting';
+
+/** Where a template has the key; `copy_snippet` puts it in. */
+export const KEY_PLACE = '{key}';
+
+export type Language = 'keychain' | 'shell' | 'powerShell' | 'python' | 'curl' | 'yolo';
+
+/** A ready example of using a key. */
+export interface Example {
+  language: Language;
+  template: string;
+}
+
+const VARIABLE = 'ULTRALYTICS_API_KEY';
+const URL_VARIABLE = 'ULTRALYTICS_PLATFORM_URL';
+const TRAINING = 'model=yolo11n.pt data=coco8.yaml project=username/project name=exp1';
+
+/** What follows `ul-keys run` for a key that was saved under this name. */
+function savedKey(name: string): string {
+  return name.startsWith('-') ? `--key=${shellWord(name)}` : `--key ${shellWord(name)}`;
+}
+
+/** The line that starts a program with a key from the keychain. */
+export const runCommand = (name: string): string => `ul-keys run ${savedKey(name)} -- yolo train`;
+
+const keychain = (name: string): Example => ({ language: 'keychain', template: `${runCommand(name)} ${TRAINING}` });
+
+function curl(url: string, key: string): string {
+  return `curl -H "Authorization: Bearer ${key}" \\\n  ${shellWord(`${url}/api/account/summary`)}`;
+}
+
+function python(url: string, imports: string, key: string): string {
+  return `${imports}
+
+os.environ["${URL_VARIABLE}"] = ${pythonString(url)}
+os.environ["${VARIABLE}"] = ${key}
+
+from ultralytics import YOLO`;
+}
+
+/** Examples with a place for the key, each of them once. */
+export function examplesWithKey(url: string): Example[] {
+  return [
+    { language: 'shell', template: `export ${VARIABLE}=${KEY_PLACE}\nexport ${URL_VARIABLE}=${shellWord(url)}` },
+    {
+      language: 'powerShell',
+      template: `$env:${VARIABLE} = '${KEY_PLACE}'\n$env:${URL_VARIABLE} = ${powerShellString(url)}`,
+    },
+    { language: 'python', template: python(url, 'import os', `"${KEY_PLACE}"`) },
+    { language: 'curl', template: curl(url, KEY_PLACE) },
+    {
+      language: 'yolo',
+      template: `${VARIABLE}=${KEY_PLACE} \\\n${URL_VARIABLE}=${shellWord(url)} \\\nyolo train ${TRAINING}`,
+    },
+  ];
+}
+
+/**
+ * Examples for a key that this app cannot show: they ask for it where they run, without showing it there or leaving it
+ * in a history, or read it from the variable. The question comes last, so that no pasted line answers it.
+ */
+export function examplesWithoutKey(url: string, savedName: string | null): Example[] {
+  return [
+    ...(savedName === null ? [] : [keychain(savedName)]),
+    {
+      language: 'shell',
+      template: `export ${URL_VARIABLE}=${shellWord(url)}
+printf 'API key: ' && read -rs ${VARIABLE} && export ${VARIABLE}`,
+    },
+    {
+      language: 'powerShell',
+      template: `$env:${URL_VARIABLE} = ${powerShellString(url)}
+$key = Read-Host 'API key' -AsSecureString
+$env:${VARIABLE} = [pscredential]::new('key', $key).GetNetworkCredential().Password`,
+    },
+    { language: 'python', template: python(url, 'import os\nfrom getpass import getpass', 'getpass("API key: ")') },
+    { language: 'curl', template: curl(url, `$${VARIABLE}`) },
+    { language: 'yolo', template: `${URL_VARIABLE}=${shellWord(url)} \\\nyolo train ${TRAINING}` },
+  ];
+}
