@@ -203,6 +203,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_scope_is_needed_where_the_key_is_refused_without_it() {
+        let subset = |bits: u32| Scope::ALL.into_iter().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1);
+        let opens = |held: &[Scope], allowed: &[Scope]| {
+            Scopes::new(held.iter().copied()).is_ok_and(|held| check_any(held, allowed).is_ok())
+        };
+        for (held, allowed) in (1..64).flat_map(|held| (0..64).map(move |allowed| (held, allowed))) {
+            let [held, allowed] = [held, allowed].map(|bits| subset(bits).map(|(_, scope)| scope).collect::<Vec<_>>());
+            for scope in Scope::ALL {
+                let rest: Vec<_> = held.iter().copied().filter(|held| *held != scope).collect();
+                let scopes = Scopes::new(held.iter().copied()).expect("not empty");
+                let expected = opens(&held, &allowed) && !opens(&rest, &allowed);
+                assert_eq!(needed(scopes, scope, &allowed), expected, "{held:?} {scope} {allowed:?}");
+            }
+        }
+    }
+
     /// The table of the protocol document, row by row.
     #[test]
     fn each_row_of_the_protocol() {

@@ -87,4 +87,12 @@ mod tests {
         let time: Timestamp = "2023-11-14T22:13:20.120999Z".parse().expect("valid");
         assert_eq!(time.as_millis(), 1_700_000_000_120);
     }
+
+    #[test]
+    fn times_before_the_first_are_the_first() {
+        let time = Timestamp::from_millis(90_000_000).expect("in range");
+        assert_eq!(time.saturating_sub(Duration::from_hours(24)).as_millis(), 3_600_000);
+        assert_eq!(time.saturating_sub(Duration::from_hours(48)).as_millis(), -82_800_000);
+        assert_eq!(time.saturating_sub(Duration::MAX), Timestamp(jiff::Timestamp::MIN));
+    }
 }

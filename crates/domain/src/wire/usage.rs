@@ -176,3 +176,27 @@ pub enum Happening {
         last_at: Timestamp,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_called_as_what_happened_is() {
+        let (by, text) = (None, String::new());
+        let last_at = Timestamp::from_millis(0).expect("in range");
+        let happenings = [
+            Happening::Created { by },
+            Happening::Renamed { by, old_name: text.clone(), new_name: text },
+            Happening::Revoked { by },
+            Happening::NewSource,
+            Happening::Refused { outcome: Outcome::Unknown, requests: 1, last_at },
+        ];
+        for (kind, happening) in HappeningKind::ALL.into_iter().zip(happenings) {
+            let written = serde_json::to_value(happening).expect("serialises");
+            assert_eq!(written["kind"], kind.as_str());
+            assert_eq!(serde_json::to_value(kind).expect("serialises"), kind.as_str());
+            assert_eq!(HappeningKind::parse(kind.as_str()), Some(kind));
+        }
+    }
+}
