@@ -1,3 +1,4 @@
+export { activity } from './activity';
 export { app } from './app';
 export { clipboard } from './clipboard';
 export { connection } from './connection';
