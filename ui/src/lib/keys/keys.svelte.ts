@@ -1,27 +1,86 @@
 import { SvelteSet } from 'svelte/reactivity';
-import { listKeys, revokeKey, toFailure, type ApiKey, type Failure, type KeyEvent } from '../ipc';
-import { newestUses, NO_USES, withKey, withoutKey, withUses } from './list';
+import {
+  countKeys,
+  listKeys,
+  revokeKey,
+  toFailure,
+  type ApiKey,
+  type Failure,
+  type KeyCounts,
+  type KeyEvent,
+  type KeySort,
+  type KeyStatus,
+} from '../ipc';
+import {
+  find,
+  keyAt,
+  mapKeys,
+  neighbour,
+  NO_PAGES,
+  PAGE_SIZE,
+  pagesOf,
+  withPage,
+  type Pages,
+  type Rows,
+} from './pages';
+import { newestUses, NO_USES, withUse } from './uses';
 
 const FADE_MS = 150;
 const HIGHLIGHT_MS = 2400;
 /** How long the stream of events gets to begin. */
 const STREAM_MS = 300;
+/** Changes that come one after the other are fetched together. */
+const SETTLE_MS = 60;
 
-/** The list of keys and what is happening to it. Never holds a plaintext. */
+/** Which keys are shown, and in which order. */
+export interface View {
+  status: KeyStatus;
+  text: string;
+  sort: KeySort;
+}
+
+export const FIRST_VIEW: View = { status: 'active', text: '', sort: '-createdAt' };
+
+/**
+ * The list of keys, as far as it is looked at: pages of it around the visible rows, and what is happening to them. The
+ * service searches, sorts and counts. Never holds a plaintext.
+ */
 export class Keys {
-  #list = $state.raw<ApiKey[] | null>(null);
+  #view = $state.raw<View>(FIRST_VIEW);
+  /** What `#pages` and `#total` are of: the view before, until the first page of a new one is there. */
+  #shown = $state.raw<View>(FIRST_VIEW);
+  #pages = $state.raw<Pages>(NO_PAGES);
+  #total = $state.raw<number | null>(null);
+  #counts = $state.raw<KeyCounts | null>(null);
   #failure = $state.raw<Failure | null>(null);
   #highlighted = $state<string | null>(null);
   readonly #leaving = new SvelteSet<string>();
   readonly #revoked = new SvelteSet<string>();
-  #uses = NO_USES;
-  #loading: Promise<void> | null = null;
-  #listings = 0;
-  #changedWhileLoading = false;
+  #uses = $state.raw(NO_USES);
+  #visible: Rows = { first: 0, last: PAGE_SIZE - 1 };
+  #working: Promise<void> | null = null;
+  #loads = 0;
+  /** Everything at hand may be out of date. */
+  #outdated = true;
+  #settling: ReturnType<typeof setTimeout> | undefined;
 
-  /** `null` until the first answer. */
-  get list(): ApiKey[] | null {
-    return this.#list;
+  get view(): View {
+    return this.#view;
+  }
+
+  /** The view whose keys are at hand. */
+  get shown(): View {
+    return this.#shown;
+  }
+
+  /** How many keys the view has; `null` until the first answer. */
+  get total(): number | null {
+    return this.#total;
+  }
+
+  /** How many keys there are of each status; `null` until the first answer. */
+  get counts(): KeyCounts | null {
+    return this.#counts;
   }
 
   /** Why there is no list, or why it may be out of date. */
@@ -34,75 +93,148 @@ export class Keys {
     return this.#highlighted;
   }
 
+  /** The key in that row, where it is at hand. */
+  at(row: number): ApiKey | undefined {
+    return keyAt(this.#pages, row);
+  }
+
+  /** The key as it is known by now. */
+  live(key: ApiKey): ApiKey {
+    return withUse(find(this.#pages, key.keyId) ?? key, this.#uses);
+  }
+
+  /** The key whose row takes the focus when this one leaves. */
+  neighbour(keyId: string): ApiKey | undefined {
+    return neighbour(this.#pages, keyId);
+  }
+
   isLeaving(keyId: string): boolean {
     return this.#leaving.has(keyId);
   }
 
+  /** Whether the key was revoked since the window was opened. */
   isRevoked(keyId: string): boolean {
     return this.#revoked.has(keyId);
   }
 
-  has(keyId: string): boolean {
-    return this.#list?.some((key) => key.keyId === keyId) ?? false;
+  /** Shows other keys. The present ones stay until the others are there. */
+  show(view: Partial<View>): void {
+    this.#view = { ...this.#view, ...view };
+    this.#visible = { first: 0, last: PAGE_SIZE - 1 };
+    void this.load();
   }
 
-  hasName(name: string): boolean {
-    return this.#list?.some((key) => key.name === name && !this.isRevoked(key.keyId)) ?? false;
+  /** Fetches what is missing of these rows. */
+  need(rows: Rows): void {
+    this.#visible = rows;
+    if (this.#total !== null && pagesOf(rows).some((page) => !this.#pages.has(page))) void this.#work();
   }
 
-  /** Lists again until an answer is not overtaken by a change; whoever asks meanwhile waits for the same answer. */
+  /** Fetches again what is visible, until the answer is not overtaken by a change. */
   load(): Promise<void> {
-    this.#changedWhileLoading = true;
-    this.#loading ??= this.#fetch().finally(() => (this.#loading = null));
-    return this.#loading;
+    this.#outdated = true;
+    return this.#work();
   }
 
   /** Loads unless the stream of events, whose beginning asks for the same, is quicker. */
   loadSoon(): void {
-    const listings = this.#listings;
+    const loads = this.#loads;
     setTimeout(() => {
-      if (this.#listings === listings) void this.load();
+      if (this.#loads === loads) void this.load();
     }, STREAM_MS);
+  }
+
+  #settle(): void {
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => void this.load(), SETTLE_MS);
+  }
+
+  #work(): Promise<void> {
+    this.#working ??= this.#fetch().finally(() => (this.#working = null));
+    return this.#working;
   }
 
   async #fetch(): Promise<void> {
     try {
-      while (this.#changedWhileLoading) {
-        this.#changedWhileLoading = false;
-        this.#listings += 1;
-        const { keys } = await listKeys({ limit: 500 });
-        const active = keys.filter(({ keyId }) => !this.#revoked.has(keyId));
-        this.#list = withUses(active, this.#uses);
-        this.#failure = null;
+      while (this.#outdated || this.#missing() !== undefined) {
+        if (this.#outdated) await this.#reload();
+        const page = this.#missing();
+        if (page !== undefined) await this.#add(page);
       }
+      this.#failure = null;
     } catch (reason) {
       this.#failure = toFailure(reason);
     }
   }
 
+  /** The first page that is visible and not at hand. */
+  #missing(): number | undefined {
+    const last = Math.min(this.#visible.last, (this.#total ?? 1) - 1);
+    if (last < this.#visible.first) return undefined;
+    return pagesOf({ first: this.#visible.first, last }).find((page) => !this.#pages.has(page));
+  }
+
+  async #reload(): Promise<void> {
+    this.#outdated = false;
+    this.#loads += 1;
+    const view = this.#view;
+    const [page = 0] = pagesOf(this.#visible);
+    const [{ keys, total }, counts] = await Promise.all([this.#list(view, page), countKeys()]);
+    this.#counts = counts;
+    this.#total = total;
+    this.#shown = view;
+    this.#pages = withPage(NO_PAGES, page, keys, this.#visible);
+  }
+
+  async #add(page: number): Promise<void> {
+    const view = this.#view;
+    const { keys, total } = await this.#list(view, page);
+    if (view !== this.#view || this.#outdated) return;
+    // Something moved the rows: what is at hand is no longer where it was.
+    if (total !== this.#total) this.#outdated = true;
+    else this.#pages = withPage(this.#pages, page, keys, this.#visible);
+  }
+
+  async #list({ status, text, sort }: View, page: number) {
+    const { keys, total } = await listKeys({ status, text, sort, skip: page * PAGE_SIZE, limit: PAGE_SIZE });
+    return { keys: keys.map((key) => withUse(key, this.#uses)), total };
+  }
+
   apply(event: KeyEvent): void {
     switch (event.type) {
       case 'created':
+        this.#settle();
+        return;
       case 'renamed': {
-        this.#changedWhileLoading = true;
         const { type: _type, ...key } = event;
-        return this.add(key);
+        this.update(key);
+        return;
       }
       case 'revoked':
-        return this.#remove(event.keyId);
+        this.#remove(event.keyId);
+        return;
       case 'used':
         // Kept, because the answer to a listing under way may be older.
         this.#uses = newestUses(this.#uses, event.uses);
-        if (this.#list) this.#list = withUses(this.#list, this.#uses);
+        this.#pages = mapKeys(this.#pages, (key) => withUse(key, this.#uses));
+        // A key in use may need no attention any more.
+        if (event.uses.some(({ keyId }) => find(this.#pages, keyId)?.attention.length)) this.#settle();
         return;
       case 'resync':
         void this.load();
     }
   }
 
+  /** A key was made. */
   add(key: ApiKey): void {
-    // Before the first answer one key would pass for all of them; that answer will hold it.
-    if (this.#list && !this.#revoked.has(key.keyId)) this.#list = withKey(this.#list, key);
+    if (!this.#revoked.has(key.keyId)) this.#settle();
+  }
+
+  /** A key is something else now: shown at once where it stands, and soon where it belongs. */
+  update(key: ApiKey): void {
+    const { attention: _attention, ...changed } = key;
+    this.#pages = mapKeys(this.#pages, (known) => (known.keyId === key.keyId ? { ...known, ...changed } : known));
+    this.#settle();
   }
 
   highlight(keyId: string): void {
@@ -128,8 +260,7 @@ export class Keys {
     this.#revoked.add(keyId);
     this.#leaving.add(keyId);
     setTimeout(() => {
-      if (this.#list) this.#list = withoutKey(this.#list, keyId);
-      this.#leaving.delete(keyId);
+      void this.load().finally(() => this.#leaving.delete(keyId));
     }, FADE_MS);
   }
 }

@@ -12,3 +12,4 @@ export { revoke } from './revoke';
 export { scopes } from './scopes';
 export { service } from './service';
 export { snippets } from './snippets';
+export { attention } from './attention';

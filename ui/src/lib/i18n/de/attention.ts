@@ -1,0 +1,19 @@
+export const attention = {
+  label: {
+    old: 'Alt',
+    neverUsed: 'Nie verwendet',
+    unused: 'Ungenutzt',
+    adminUnused: 'Admin ungenutzt',
+  },
+  sentence: {
+    old: 'Erstellt {{created}}, länger her als die eingestellten {{days}} Tage.',
+    neverUsed: 'Nie verwendet, seit er erstellt wurde: {{created}}.',
+    unused: 'Zuletzt verwendet {{used}}.',
+    adminUnused: 'Hat admin und hat es seit einem Monat nicht gebraucht.',
+  },
+  step: {
+    rotate: 'Erneuern…',
+    fewerScopes: 'Durch einen mit weniger Berechtigungen ersetzen…',
+    revoke: 'Widerrufen…',
+  },
+} as const;

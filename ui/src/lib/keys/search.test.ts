@@ -1,0 +1,12 @@
+import { expect, it } from 'vitest';
+import { searchable } from './search';
+
+it('searches for what is typed', () => {
+  expect(searchable(' gpu ul_0a0b0c0d ')).toEqual({ text: ' gpu ul_0a0b0c0d ', shortened: false });
+});
+
+it('never keeps a whole key', () => {
+  const key = `ul_${'0a'.repeat(20)}`;
+  expect(searchable(`"${key}"`)).toEqual({ text: '"ul_0a0a0a0a"', shortened: true });
+  expect(searchable(`${key} ${key}`).text).toBe('ul_0a0a0a0a ul_0a0a0a0a');
+});

@@ -1,0 +1,34 @@
+import { SvelteMap } from 'svelte/reactivity';
+import type { ApiKey } from '../ipc';
+
+/** The keys that a person has chosen in the list, to do something with them together. */
+export class Selection {
+  readonly #keys = new SvelteMap<string, ApiKey>();
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  /** In the order in which they were chosen. */
+  get keys(): ApiKey[] {
+    return [...this.#keys.values()];
+  }
+
+  has(keyId: string): boolean {
+    return this.#keys.has(keyId);
+  }
+
+  set(key: ApiKey, chosen: boolean): void {
+    if (chosen) this.#keys.set(key.keyId, key);
+    else this.#keys.delete(key.keyId);
+  }
+
+  replace(keys: readonly ApiKey[]): void {
+    this.#keys.clear();
+    for (const key of keys) this.#keys.set(key.keyId, key);
+  }
+
+  clear(): void {
+    this.#keys.clear();
+  }
+}

@@ -1,0 +1,25 @@
+import type { ApiKey, KeyUse } from '../ipc';
+
+/** The newest use of each key, by its identifier. */
+export type Uses = ReadonlyMap<string, string>;
+
+export const NO_USES: Uses = new Map();
+
+/** Messages may overtake one another, so that an older use never replaces a newer one. */
+export function newestUses(known: Uses, more: readonly KeyUse[]): Uses {
+  const newest = new Map(known);
+  for (const { keyId, lastUsedAt } of more) {
+    if (isLater(lastUsedAt, newest.get(keyId) ?? null)) newest.set(keyId, lastUsedAt);
+  }
+  return newest;
+}
+
+/** The key with its newest use. */
+export function withUse(key: ApiKey, uses: Uses): ApiKey {
+  const used = uses.get(key.keyId);
+  return used !== undefined && isLater(used, key.lastUsedAt) ? { ...key, lastUsedAt: used } : key;
+}
+
+function isLater(time: string, than: string | null): boolean {
+  return than === null || Date.parse(time) > Date.parse(than);
+}
