@@ -13,6 +13,9 @@ let current = $state.raw(spoken(choice, navigator.languages));
 export const t = ((...message: unknown[]): unknown =>
   Reflect.apply(MESSAGES[current.language], null, message)) as TFunction;
 
+/** For what is formatted elsewhere. */
+export const locale = (): string => current.locale;
+
 export const timeAgo = (iso: string, now: number): string => relativeTime(iso, now, current.locale, t('app.justNow'));
 
 export const timeExactly = (iso: string): string => exactTime(iso, current.locale);

@@ -13,3 +13,5 @@ export { scopes } from './scopes';
 export { service } from './service';
 export { snippets } from './snippets';
 export { attention } from './attention';
+export { usage } from './usage';
+export { runs } from './runs';

@@ -1,0 +1,64 @@
+import type { ChartConfiguration, ChartDataset } from 'chart.js';
+import { formatNumber, locale } from '../i18n/index.svelte';
+import type { Look } from './look';
+import type { Series } from './metrics';
+
+const DASH = [5, 3];
+/** So many points are marked one by one; beyond, they would be a thick line. */
+const MARKED = 40;
+
+export const lineColours = (colours: Look['colours']) =>
+  [colours.line1, colours.line2, colours.line3, colours.line4] as const;
+
+export const formatMetric = (value: number): string =>
+  new Intl.NumberFormat(locale(), { maximumSignificantDigits: 4 }).format(value);
+
+/** A line for each series, by epoch. */
+export function runChart(series: readonly Series[], { colours, font }: Look): ChartConfiguration<'line'> {
+  const palette = lineColours(colours);
+  const ticks = { color: colours.text, font, maxRotation: 0 };
+  return {
+    type: 'line',
+    data: {
+      datasets: series.map(({ points, colour, dashed }): ChartDataset<'line'> => {
+        const alone = (index: number) => isAlone(points, index);
+        return {
+          data: [...points],
+          borderColor: palette[colour],
+          backgroundColor: palette[colour],
+          borderWidth: 1.5,
+          borderDash: dashed ? DASH : [],
+          pointRadius: points.length <= MARKED ? 1.75 : ({ dataIndex }) => (alone(dataIndex) ? 1.5 : 0),
+          pointHoverRadius: 3.5,
+          pointHitRadius: 0,
+        };
+      }),
+    },
+    options: {
+      animation: false,
+      maintainAspectRatio: false,
+      parsing: false,
+      normalized: true,
+      interaction: { mode: 'nearest', axis: 'x', intersect: false },
+      scales: {
+        x: {
+          type: 'linear',
+          grid: { display: false },
+          border: { color: colours.grid },
+          ticks: { ...ticks, precision: 0, maxTicksLimit: 6, callback: (value) => formatNumber(Number(value)) },
+        },
+        y: {
+          border: { display: false },
+          grid: { color: colours.grid, drawTicks: false },
+          ticks: { ...ticks, maxTicksLimit: 5, padding: 6, callback: (value) => formatMetric(Number(value)) },
+        },
+      },
+    },
+  };
+}
+
+/** A value between two gaps belongs to no line, so it needs a mark. */
+function isAlone(points: readonly { y: number }[], index: number): boolean {
+  const gap = (point: { y: number } | undefined) => point === undefined || Number.isNaN(point.y);
+  return gap(points[index - 1]) && gap(points[index + 1]);
+}

@@ -1,0 +1,130 @@
+import {
+  cancelRun,
+  listRuns,
+  showRun,
+  toFailure,
+  type Failure,
+  type RunStatus,
+  type TrainingRun,
+  type TrainingRunDetails,
+} from '../ipc';
+import { standing, withFirstPage } from './runList';
+
+/** The training runs that a key fed, and the one of them that is open. */
+export class Runs {
+  readonly #keyId: string;
+  #list = $state.raw<TrainingRun[] | null>(null);
+  #next = $state.raw<string | null>(null);
+  #failure = $state.raw<Failure | null>(null);
+  #opened = $state.raw<number | null>(null);
+  #details = $state.raw<TrainingRunDetails | null>(null);
+  #detailsFailure = $state.raw<Failure | null>(null);
+  /** Whether the person has opened or closed a run. */
+  #chosen = false;
+
+  constructor(keyId: string) {
+    this.#keyId = keyId;
+  }
+
+  /** Newest first; `null` until the first answer. */
+  get list(): TrainingRun[] | null {
+    return this.#list;
+  }
+
+  get hasMore(): boolean {
+    return this.#next !== null;
+  }
+
+  /** Why there is no list, or why it may be out of date. */
+  get failure(): Failure | null {
+    return this.#failure;
+  }
+
+  get opened(): number | null {
+    return this.#opened;
+  }
+
+  /** Of the open run; `null` until they are there. */
+  get details(): TrainingRunDetails | null {
+    return this.#details?.runId === this.#opened ? this.#details : null;
+  }
+
+  get detailsFailure(): Failure | null {
+    return this.#detailsFailure;
+  }
+
+  get isRunning(): boolean {
+    return this.#list?.some(({ status }) => status === 'running' || status === 'cancelled') ?? false;
+  }
+
+  /** Opens a run, or closes it. */
+  async toggle(runId: number): Promise<void> {
+    this.#chosen = true;
+    this.#opened = this.#opened === runId ? null : runId;
+    this.#detailsFailure = null;
+    await this.loadDetails();
+  }
+
+  async refresh(): Promise<void> {
+    try {
+      const { runs: page, nextCursor } = await listRuns(this.#keyId, null);
+      const known = this.#list ?? [];
+      const { runs, joined } = withFirstPage(known, page);
+      this.#list = runs;
+      if (!joined) this.#next = nextCursor;
+      this.#failure = null;
+    } catch (reason) {
+      this.#failure = toFailure(reason);
+      return;
+    }
+    this.#openRunning();
+    await this.loadDetails();
+  }
+
+  async loadMore(): Promise<void> {
+    if (this.#next === null) return;
+    try {
+      const { runs, nextCursor } = await listRuns(this.#keyId, this.#next);
+      this.#list = [...(this.#list ?? []), ...runs];
+      this.#next = nextCursor;
+      this.#failure = null;
+    } catch (reason) {
+      this.#failure = toFailure(reason);
+    }
+  }
+
+  /** How the run stands afterwards: it may have ended before. */
+  async cancel(runId: number): Promise<RunStatus> {
+    const { status } = await cancelRun(runId);
+    await this.refresh();
+    return status;
+  }
+
+  /** Until the person chooses, the newest run that is running is the one to look at. */
+  #openRunning(): void {
+    const now = Date.now();
+    const newest = this.#list?.find((run) => standing(run, now) === 'running');
+    if (!this.#chosen && newest) this.#opened = newest.runId;
+  }
+
+  /** Asks for the open run unless the list shows that nothing has changed; with many epochs it is much to send. */
+  async loadDetails(): Promise<void> {
+    const runId = this.#opened;
+    if (runId === null) return;
+    const listed = this.#list?.find((run) => run.runId === runId);
+    if (this.details && listed && !hasChanged(this.details, listed)) return;
+    try {
+      const details = await showRun(runId);
+      if (this.#opened !== runId) return;
+      this.#details = details;
+      this.#detailsFailure = null;
+    } catch (reason) {
+      if (this.#opened === runId) this.#detailsFailure = toFailure(reason);
+    }
+  }
+}
+
+function hasChanged(known: TrainingRunDetails, listed: TrainingRun): boolean {
+  const facts = ['status', 'recordedEpochs', 'plannedEpochs', 'hasCheckpoint', 'error'] as const;
+  return facts.some((fact) => known[fact] !== listed[fact]);
+}

@@ -1,0 +1,61 @@
+import type { ChartConfiguration } from 'chart.js';
+import { formatNumber, locale } from '../i18n/index.svelte';
+import { stripes, type Look } from './look';
+import { axisMoment } from './moments';
+import type { Bucket, Range } from './usage';
+
+/** Bars of accepted requests, and on them the refused ones, striped. */
+export function usageChart(
+  buckets: readonly Bucket[],
+  range: Range,
+  { colours, font }: Look,
+): ChartConfiguration<'bar'> {
+  const bar = { stack: 'requests', maxBarThickness: 22, categoryPercentage: 0.9, barPercentage: 0.85 };
+  const most = Math.max(...buckets.map(({ accepted, refused }) => accepted + refused));
+  return {
+    type: 'bar',
+    data: {
+      labels: buckets.map(({ start }) => axisMoment(start, range, locale())),
+      datasets: [
+        { ...bar, data: buckets.map(({ accepted }) => accepted), backgroundColor: colours.accepted },
+        {
+          ...bar,
+          data: buckets.map(({ refused }) => refused),
+          backgroundColor: stripes(colours.refused, devicePixelRatio),
+          borderColor: colours.refused,
+          borderWidth: 1,
+          // Few refusals among many requests are still to be seen.
+          minBarLength: 3,
+        },
+      ],
+    },
+    options: {
+      animation: false,
+      maintainAspectRatio: false,
+      interaction: { mode: 'index', intersect: false },
+      scales: {
+        x: {
+          stacked: true,
+          grid: { display: false },
+          border: { color: colours.grid },
+          ticks: { color: colours.text, font, maxRotation: 0, autoSkipPadding: font.size * 1.5 },
+        },
+        y: {
+          stacked: true,
+          beginAtZero: true,
+          suggestedMax: Math.max(4, most),
+          border: { display: false },
+          grid: { color: colours.grid, drawTicks: false },
+          ticks: {
+            color: colours.text,
+            font,
+            precision: 0,
+            maxTicksLimit: 4,
+            padding: 6,
+            callback: (value) => formatNumber(Number(value)),
+          },
+        },
+      },
+    },
+  };
+}

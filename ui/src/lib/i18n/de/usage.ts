@@ -1,0 +1,43 @@
+export const usage = {
+  title: 'Anfragen',
+  period: 'Zeitraum',
+  range: {
+    day: '24 Stunden',
+    month: '30 Tage',
+  },
+  accepted_one: '{{requests}} angenommen',
+  accepted_other: '{{requests}} angenommen',
+  refused_one: '{{requests}} abgelehnt',
+  refused_other: '{{requests}} abgelehnt',
+  chart: {
+    day: 'Anfragen der letzten 24 Stunden nach Stunden: {{accepted}}, {{refused}}. Die meisten: {{when}}.',
+    month: 'Anfragen der letzten 30 Tage nach Tagen: {{accepted}}, {{refused}}. Die meisten: {{when}}.',
+  },
+  none: {
+    day: 'Keine Anfragen in den letzten 24 Stunden',
+    month: 'Keine Anfragen in den letzten 30 Tagen',
+  },
+  counted: 'Hier werden die Anfragen mit diesem Schlüssel gezählt.',
+  loading: 'Die Anfragen werden geladen',
+  failed: 'Die Anfragen können nicht gezeigt werden.',
+  outdated: 'Diese Zahlen sind vielleicht nicht mehr aktuell.',
+  asTable: 'Als Tabelle zeigen',
+  asChart: 'Als Diagramm zeigen',
+  column: {
+    hour: 'Stunde',
+    day: 'Tag',
+    accepted: 'Angenommen',
+    refused: 'Abgelehnt',
+    causes: 'Grund der Ablehnung',
+  },
+  cause: {
+    noCredential: 'kein Schlüssel',
+    malformed: 'kein gültiger Schlüssel',
+    unknown: 'unbekannter Schlüssel',
+    revoked: 'widerrufen',
+    scope: 'Berechtigung fehlt',
+    limit: 'zu viele Anfragen',
+    peerLimit: 'zu viele falsche Schlüssel von derselben Adresse',
+  },
+  causeAndNumber: '{{cause}}: {{requests}}',
+} as const;

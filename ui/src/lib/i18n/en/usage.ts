@@ -1,0 +1,43 @@
+export const usage = {
+  title: 'Requests',
+  period: 'Period',
+  range: {
+    day: '24 hours',
+    month: '30 days',
+  },
+  accepted_one: '{{requests}} accepted',
+  accepted_other: '{{requests}} accepted',
+  refused_one: '{{requests}} refused',
+  refused_other: '{{requests}} refused',
+  chart: {
+    day: 'Requests of the last 24 hours by hour: {{accepted}}, {{refused}}. Busiest: {{when}}.',
+    month: 'Requests of the last 30 days by day: {{accepted}}, {{refused}}. Busiest: {{when}}.',
+  },
+  none: {
+    day: 'No requests in the last 24 hours',
+    month: 'No requests in the last 30 days',
+  },
+  counted: 'Requests with this key will be counted here.',
+  loading: 'Loading the requests',
+  failed: 'The requests cannot be shown.',
+  outdated: 'These numbers may be out of date.',
+  asTable: 'Show as table',
+  asChart: 'Show as chart',
+  column: {
+    hour: 'Hour',
+    day: 'Day',
+    accepted: 'Accepted',
+    refused: 'Refused',
+    causes: 'Why refused',
+  },
+  cause: {
+    noCredential: 'no key',
+    malformed: 'not a key',
+    unknown: 'unknown key',
+    revoked: 'revoked',
+    scope: 'scope missing',
+    limit: 'too many requests',
+    peerLimit: 'too many wrong keys from the same address',
+  },
+  causeAndNumber: '{{cause}}: {{requests}}',
+} as const;
