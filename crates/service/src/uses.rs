@@ -284,10 +284,36 @@ fn hour(at: Timestamp) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use ulkeys_domain::{KeyName, Scope, Scopes, Secret};
+
     use super::*;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")
+    }
+
+    #[test]
+    fn what_is_not_written_only_moves_a_key_forward_and_not_past_its_revocation() {
+        let mut rng = rand::rngs::SysRng;
+        let scopes = Scopes::new([Scope::Admin]).expect("not empty");
+        let name = KeyName::parse("key").expect("valid");
+        let prefix = Secret::generate(&mut rng).expect("randomness").prefix();
+        let stored = KeyRecord {
+            last_used_at: Some(at(20)),
+            admin_used_at: Some(at(10)),
+            ..KeyRecord::new(KeyId::generate(&mut rng).expect("randomness"), name, prefix, scopes, at(1))
+        };
+        let seen = |used: i64, revoked: Option<i64>| {
+            let uses = Uses::default();
+            uses.accepted(&stored.id, Source { peer: SEVERAL, agent: "" }, at(used), true);
+            let mut record = KeyRecord { revoked_at: revoked.map(at), ..stored.clone() };
+            uses.unsaved().add_to(&mut record);
+            (record.last_used_at, record.admin_used_at)
+        };
+        assert_eq!(seen(15, None), (Some(at(20)), Some(at(15))));
+        assert_eq!(seen(30, None), (Some(at(30)), Some(at(30))));
+        assert_eq!(seen(30, Some(30)), (Some(at(30)), Some(at(30))));
+        assert_eq!(seen(30, Some(29)), (Some(at(20)), Some(at(10))));
     }
 
     #[test]

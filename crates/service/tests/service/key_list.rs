@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rand::rngs::SysRng;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use ulkeys_client::{Client, ClientError, KeyQuery};
@@ -317,6 +318,11 @@ async fn the_need_for_admin_is_noted_only_where_nothing_else_opened() {
     assert_eq!(gateway(&both, "GET", "/page", "?scope=read+admin").await, StatusCode::NO_CONTENT);
     assert_eq!(ask(&reader, Method::DELETE, &format!("/api/api-keys/{other_id}")).await, StatusCode::FORBIDDEN);
     assert_eq!(ask(&admin, Method::POST, "/api/models").await, StatusCode::FORBIDDEN);
+    // Whoever asked about it decides what it opens.
+    let request = service.app(Method::POST, "/oauth2/introspect");
+    let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(format!("token={admin}"));
+    let (_, described) = read(request.send().await.expect("answered")).await;
+    assert_eq!(described["active"], true);
     for id in [&both_id, &admin_id, &reader_id] {
         assert_eq!(used(id).await.1, None);
     }
