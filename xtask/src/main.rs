@@ -34,8 +34,25 @@ enum Task {
     /// Measure the key service beside a bare route and better-auth, as ratios.
     Bench {
         /// Measure less, and nothing that must be installed: for use while developing.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "window")]
         quick: bool,
+        /// Measure what many keys cost in the real window instead.
+        #[arg(long)]
+        window: bool,
+    },
+    /// Take a picture of every state of the windows: light and dark, wide and narrow, in each language.
+    Gallery {
+        /// Where to put them; `gallery` in the folder of everything that is built, if not given.
+        folder: Option<std::path::PathBuf>,
+        /// Only the states whose name (`scene/state`) has this in it.
+        #[arg(long, default_value = "")]
+        only: String,
+        /// Only a few of the looks.
+        #[arg(long)]
+        few: bool,
+        /// Say what is cut, overlaps, or is not accessible.
+        #[arg(long)]
+        check: bool,
     },
     /// Take the README's pictures again, from the real window.
     Screenshots,
@@ -51,7 +68,12 @@ fn main() -> Result<()> {
         Task::Run { release } => run::run(release),
         Task::Test => test::test(),
         Task::Setup => setup::for_tests(),
-        Task::Bench { quick } => {
+        Task::Bench { window: true, .. } => {
+            setup::for_tests()?;
+            app(true)?;
+            cargo(&["run", "--release", "--package", "ulkeys-tests", "--bin", "window-bench"]).run()
+        }
+        Task::Bench { quick, .. } => {
             let mut bench = cargo(&["run", "--release", "--package", "ulkeys-tests", "--bin", "bench"]);
             if quick {
                 bench.args(["--", "--quick"]);
@@ -59,6 +81,16 @@ fn main() -> Result<()> {
                 setup::for_bench()?;
             }
             bench.run()
+        }
+        Task::Gallery { folder, only, few, check } => {
+            setup::for_tests()?;
+            app(false)?;
+            let folder = folder.unwrap_or_else(|| shell::target().join("gallery"));
+            let mut gallery = cargo(&["run", "--package", "ulkeys-tests", "--bin", "gallery", "--"]);
+            gallery.arg(&folder).arg(only);
+            gallery.args(few.then_some("--few")).args(check.then_some("--check")).run()?;
+            eprintln!("\nThe pictures are in {}", folder.display());
+            Ok(())
         }
         Task::Screenshots => {
             setup::for_tests()?;

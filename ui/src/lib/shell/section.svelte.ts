@@ -1,4 +1,5 @@
 import { tick } from 'svelte';
+import { scroller } from './scroller.svelte';
 
 /** The sections of the window, in the order of the sidebar. */
 export const SECTIONS = ['keys', 'activity', 'connection', 'preferences', 'help'] as const;
@@ -16,5 +17,6 @@ export const section = (): Section => current;
 export async function goTo(wanted: Section): Promise<void> {
   current = wanted;
   await tick();
+  scroller()?.scrollTo({ top: 0 });
   document.getElementById(HEADING_ID)?.focus();
 }
