@@ -53,8 +53,10 @@ export class Runs {
     return this.#detailsFailure;
   }
 
-  get isRunning(): boolean {
-    return this.#list?.some(({ status }) => status === 'running' || status === 'cancelled') ?? false;
+  /** Whether there is something to watch. */
+  get isLive(): boolean {
+    const now = Date.now();
+    return this.#list?.some((run) => ['running', 'stopping'].includes(standing(run, now))) ?? false;
   }
 
   /** Opens a run, or closes it. */
