@@ -1,4 +1,5 @@
-//! `gallery FOLDER [PART OF A NAME] [--check]`: saves a picture of every state in every look, and contact sheets.
+//! `gallery FOLDER [PART OF A NAME] [--few] [--check]`: saves a picture of every state in every look,
+//! or in a few, and contact sheets; and checks them, if wanted.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,9 +12,9 @@ async fn main() -> Result<()> {
     let (flags, words): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
     let folder = PathBuf::from(words.first().context("a folder")?);
     let only = words.get(1).map_or("", String::as_str);
-    let looks = Look::all();
-    let check = flags.iter().any(|flag| flag == "--check");
-    let task = Task { looks: &looks, pictures: Some(&folder), check, only };
+    let has = |wanted: &str| flags.iter().any(|flag| flag == wanted);
+    let looks = if has("--few") { Look::few() } else { Look::all() };
+    let task = Task { looks: &looks, pictures: Some(&folder), check: has("--check"), only };
     let mut found = String::new();
     for scene in SCENES {
         eprintln!("{} ({} states)", scene.name, scene.states.len());
@@ -21,7 +22,7 @@ async fn main() -> Result<()> {
         for state in scene.states {
             let pictures = folder.join(scene.name).join(state.name);
             if pictures.is_dir() {
-                sheet(&pictures)?;
+                sheet(&pictures, &looks)?;
             }
         }
     }
@@ -30,8 +31,8 @@ async fn main() -> Result<()> {
 }
 
 /// All looks of a state on one sheet, beside the folder of its pictures.
-fn sheet(pictures: &Path) -> Result<()> {
-    let images = Look::all().into_iter().map(|look| pictures.join(format!("{look}.png"))).filter(|path| path.is_file());
+fn sheet(pictures: &Path, looks: &[Look]) -> Result<()> {
+    let images = looks.iter().map(|look| pictures.join(format!("{look}.png"))).filter(|path| path.is_file());
     let sheet = pictures.with_extension("png");
     let status = Command::new("montage")
         .args(["-label", "%t", "-tile", "3x", "-geometry", "700x500>+6+6", "-background", "#808080"])

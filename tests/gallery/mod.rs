@@ -10,7 +10,7 @@ mod inspect;
 mod stage;
 mod states;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -139,13 +139,16 @@ pub async fn walk(scene: &Scene, task: Task<'_>) -> Result<Findings> {
     for state in scene.states.iter().filter(wanted) {
         let name = format!("{}/{}", scene.name, state.name);
         if let Err(error) = stage.reach(state).await {
-            findings.add(&name, format!("is not reached: {error:#}"));
+            findings.add(&name, format!("is not reached: {}", briefly(&error)));
+            if let Some(folder) = task.pictures {
+                stage.photograph(&picture(folder, &name, "not-reached")?).await?;
+            }
             stage.rest().await?;
             continue;
         }
         for look in task.looks {
             if let Err(error) = show(&stage, &name, *look, task, &mut findings).await {
-                findings.add(&format!("{name} {look}"), format!("cannot be looked at: {error:#}"));
+                findings.add(&format!("{name} {look}"), format!("cannot be looked at: {}", briefly(&error)));
             }
         }
         stage.rest().await.with_context(|| format!("after {name}"))?;
@@ -159,11 +162,19 @@ async fn show(stage: &Stage, name: &str, look: Look, task: Task<'_>, findings: &
         findings.check(stage, &format!("{name} {look}")).await?;
     }
     match task.pictures {
-        Some(folder) => {
-            let folder = folder.join(name);
-            std::fs::create_dir_all(&folder)?;
-            stage.photograph(&folder.join(format!("{look}.png"))).await
-        }
+        Some(folder) => stage.photograph(&picture(folder, name, &look.to_string())?).await,
         None => Ok(()),
     }
+}
+
+fn picture(folder: &Path, state: &str, name: &str) -> Result<PathBuf> {
+    let folder = folder.join(state);
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder.join(format!("{name}.png")))
+}
+
+/// Errors of waiting go on with all of the page's text and all that the app printed.
+fn briefly(error: &anyhow::Error) -> String {
+    let causes = error.chain().map(|cause| cause.to_string().lines().next().unwrap_or_default().to_owned());
+    causes.collect::<Vec<_>>().join(": ")
 }

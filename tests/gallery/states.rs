@@ -3,9 +3,23 @@
 mod keys;
 mod one_time;
 mod problems;
+mod sections;
 
 use super::Scene;
 
 /// Every scene.
-pub const SCENES: &[Scene] =
-    &[keys::NEW, keys::LIST, keys::HOSTILE, keys::CROWD, one_time::SHOWN, problems::DAMAGED, problems::PORT];
+pub const SCENES: &[Scene] = &[
+    keys::NEW,
+    keys::LIST,
+    keys::CREATE,
+    keys::REVOKE,
+    keys::HOSTILE,
+    keys::CROWD,
+    one_time::SHOWN,
+    sections::ACTIVITY,
+    sections::CONNECTION,
+    sections::PREFERENCES,
+    sections::HELP,
+    problems::DAMAGED,
+    problems::PORT,
+];

@@ -169,7 +169,8 @@ impl App {
     pub async fn control(&self, name: &str) -> Result<WebElement> {
         let script = "const scopes = [...document.querySelectorAll('[role=dialog],[role=alertdialog],[role=menu]')];
             const root = scopes.at(-1) ?? document;
-            const controls = root.querySelectorAll('button,input,[role=menuitem],[role=checkbox],a');
+            const roles = ['menuitem', 'checkbox', 'radio', 'tab', 'option'].map(role => `,[role=${role}]`).join('');
+            const controls = root.querySelectorAll('button,input,select,textarea,a,summary' + roles);
             const named = e => (e.getAttribute('aria-label') ?? e.labels?.[0]?.innerText ?? e.innerText ?? '')
                 .replace(/[\\u2066-\\u2069]/g, '').trim();
             const matches = e => named(e) === arguments[0] || named(e).split('\\n')[0].trim() === arguments[0];

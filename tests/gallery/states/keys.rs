@@ -1,14 +1,15 @@
 //! The list of keys, and what is done there.
 
-use super::super::Step::{Anew, Click, ClickOn, Fill, Find, Press, Refuse, See, Silent};
-use super::super::{Scene, Setting, State};
+use super::super::Step::{Anew, Click, ClickOn, Fill, Find, Go, Press, Refuse, See, Silent, Steps};
+use super::super::{Scene, Setting, State, Step};
 
 pub(super) const NEW: Scene = Scene {
     name: "new",
     setting: Setting::New,
     states: &[
         State { name: "empty", steps: &[See("No keys yet")] },
-        State { name: "empty-create", steps: &[Click("Create Key"), Find("[role=dialog]")] },
+        State { name: "create", steps: &[Click("Create Key"), Find("[role=dialog]")] },
+        State { name: "activity", steps: &[Go("Activity"), See("Nothing has happened yet")] },
     ],
 };
 
@@ -17,17 +18,42 @@ pub(super) const LIST: Scene = Scene {
     setting: Setting::Team,
     states: &[
         State { name: "list", steps: &[See("ci-pipeline")] },
-        State { name: "loading", steps: &[Silent("list_keys"), Anew, Find("[aria-busy=true]")] },
+        State { name: "loading", steps: &[Silent("list_keys"), Anew, See("Loading the keys")] },
         State {
             name: "failing",
             steps: &[Refuse("list_keys", "SERVICE_UNAVAILABLE"), Anew, See("The keys cannot be shown")],
         },
-        State { name: "menu", steps: &[Click("Actions for ci-pipeline"), Find("[role=menu]")] },
-        State { name: "service", steps: &[ClickOn("button:has([data-service-address])"), See("Programs")] },
-        State { name: "create", steps: &[Click("Create Key"), Find("[role=dialog]")] },
-        State { name: "create-errors", steps: &[Click("Create Key"), Click("Create"), See("Enter a name.")] },
+        State { name: "attention", steps: &[Click("Needs attention"), See("labelling-team")] },
+        State { name: "revoked", steps: &[Click("Revoked"), See("old-laptop")] },
+        State { name: "found", steps: &[Fill("Search keys", "inference"), See("2 keys")] },
+        State { name: "no-match", steps: &[Fill("Search keys", "no such key"), See("No key matches")] },
         State {
-            name: "create-admin",
+            name: "selected",
+            steps: &[Click("Select ci-pipeline"), Click("Select mobile-app"), See("2 keys selected")],
+        },
+        State { name: "focus", steps: &[Press(&["Tab", "Tab", "Tab"])] },
+        State { name: "menu", steps: &[Click("Actions for ci-pipeline"), Find("[role=menu]")] },
+        State {
+            name: "menu-of-revoked",
+            steps: &[Click("Revoked"), Click("Actions for old-laptop"), Find("[role=menu]")],
+        },
+        State { name: "id-copied", steps: &[Click("Actions for mobile-app"), Click("Copy key ID"), See("was copied")] },
+        State {
+            name: "service",
+            steps: &[ClickOn("button:has([data-service-address])"), Find("[data-service-address]")],
+        },
+    ],
+};
+
+pub(super) const CREATE: Scene = Scene {
+    name: "create",
+    setting: Setting::Team,
+    states: &[
+        State { name: "asked", steps: &[Click("Create Key"), Find("[role=dialog]")] },
+        State { name: "errors", steps: &[Click("Create Key"), Click("Create"), See("Enter a name.")] },
+        State { name: "filled", steps: &[Click("Create Key"), Fill("Name", "gpu-box-berlin"), Click("training")] },
+        State {
+            name: "admin",
             steps: &[
                 Click("Create Key"),
                 Fill("Name", "ci-pipeline"),
@@ -38,33 +64,27 @@ pub(super) const LIST: Scene = Scene {
             ],
         },
         State {
-            name: "create-failing",
-            steps: &[
-                Refuse("create_key", "DATABASE_BUSY"),
-                Click("Create Key"),
-                Fill("Name", "billing-robot"),
-                Click("read"),
-                Click("Create"),
-                See("The key was not created."),
-            ],
+            name: "failing",
+            steps: &[Refuse("create_key", "DATABASE_BUSY"), FILLED, See("The key was not created.")],
         },
         State {
-            name: "creating",
-            steps: &[
-                Silent("create_key"),
-                Click("Create Key"),
-                Fill("Name", "billing-robot"),
-                Click("read"),
-                Click("Create"),
-                Find("[role=dialog] [aria-busy=true]"),
-            ],
+            name: "uncertain",
+            steps: &[Refuse("create_key", "SERVICE_UNAVAILABLE"), FILLED, See("It is not known")],
         },
+        State { name: "busy", steps: &[Silent("create_key"), FILLED, Find("[role=dialog] [aria-busy=true]")] },
+    ],
+};
+
+const FILLED: Step = Steps(&[Click("Create Key"), Fill("Name", "billing-robot"), Click("read"), Click("Create")]);
+
+pub(super) const REVOKE: Scene = Scene {
+    name: "revoke",
+    setting: Setting::Team,
+    states: &[
+        State { name: "asked", steps: &[Click("Actions for nightly-export"), Click("Revoke…"), Find(QUESTION)] },
+        State { name: "asked-of-used", steps: &[Click("Actions for ci-pipeline"), Click("Revoke…"), Find(QUESTION)] },
         State {
-            name: "revoke",
-            steps: &[Click("Actions for ci-pipeline"), Click("Revoke…"), Find("[role=alertdialog]")],
-        },
-        State {
-            name: "revoke-failing",
+            name: "failing",
             steps: &[
                 Refuse("revoke_key", "DATABASE_BUSY"),
                 Click("Actions for nightly-export"),
@@ -73,10 +93,10 @@ pub(super) const LIST: Scene = Scene {
                 See("The key was not revoked"),
             ],
         },
-        State { name: "id-copied", steps: &[Click("Actions for mobile-app"), Click("Copy key ID"), See("was copied")] },
-        State { name: "focus", steps: &[Press(&["Tab", "Tab", "Tab"])] },
     ],
 };
+
+const QUESTION: &str = "[role=alertdialog]";
 
 pub(super) const HOSTILE: Scene = Scene {
     name: "hostile",
