@@ -23,6 +23,10 @@ export const timeExactly = (iso: string): string => exactTime(iso, current.local
 export const formatDate = (iso: string): string =>
   new Intl.DateTimeFormat(current.locale, { dateStyle: 'medium' }).format(Date.parse(iso));
 
+/** The time of day, to the second. */
+export const formatTime = (iso: string): string =>
+  new Intl.DateTimeFormat(current.locale, { timeStyle: 'medium' }).format(Date.parse(iso));
+
 export const formatNumber = (value: number): string => new Intl.NumberFormat(current.locale).format(value);
 
 /** As in “a, b and c”; a list is words, so it follows the language and not the region. */

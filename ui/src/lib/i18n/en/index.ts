@@ -4,6 +4,7 @@ export { clipboard } from './clipboard';
 export { connection } from './connection';
 export { createKey } from './createKey';
 export { failures } from './failures';
+export { help } from './help';
 export { keys } from './keys';
 export { oneTime } from './oneTime';
 export { preferences } from './preferences';
