@@ -1,6 +1,7 @@
 import { t } from '../i18n/index.svelte';
 import type { Failure, Scope } from '../ipc';
 import { nameProblem } from './name';
+import { refusedField } from './refusal';
 import { inOrder, suggested, type Choice } from './scopes';
 
 type Field = 'name' | 'scopes';
@@ -45,11 +46,8 @@ export class Draft {
 
   /** Shows the service's objection at the field that it names, and says which that is. */
   refuse(failure: Failure): Field | null {
-    if (failure.code !== 'VALIDATION_ERROR') return null;
-    const [, field, reason] = /^(name|scopes)\b[^:]*:\s*(.*)$/s.exec(failure.detail) ?? [];
-    if (field !== 'name' && field !== 'scopes') return null;
-    this.#refused = { field, text: t('failures.refused', { detail: reason ?? '' }) };
-    return field;
+    this.#refused = refusedField(failure);
+    return this.#refused?.field ?? null;
   }
 
   fill(suggestion: Choice): void {

@@ -5,6 +5,8 @@ export class OneTime {
   #showing = $state.raw<ApiKey | null>(null);
   #lost = $state.raw<LostKey | null>(null);
   #dismissed = $state<string | null>(null);
+  /** Somebody else than the dialog for creating keys waits for that window to close. */
+  attended = $state(false);
 
   /** The key that is being shown there. */
   get showing(): ApiKey | null {

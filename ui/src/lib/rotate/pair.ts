@@ -1,0 +1,26 @@
+import { showKey, type ApiKey } from '../ipc';
+
+/** A key that is to be replaced, and the active one in its place, if there is one yet. */
+export interface Pair {
+  old: ApiKey;
+  next: ApiKey | null;
+}
+
+async function active(keyId: string | null): Promise<ApiKey | null> {
+  if (keyId === null) return null;
+  const key = await showKey(keyId);
+  return key.revokedAt === null ? key : null;
+}
+
+/** The old key as it is now, with the newest active one in its place. */
+export async function pairOf(oldId: string): Promise<Pair> {
+  const old = await showKey(oldId);
+  return { old, next: await active(old.replacedBy) };
+}
+
+/** The rotation that a key takes part in, as the old or as the new one; a key without any is itself to be replaced. */
+export async function findPair(keyId: string): Promise<Pair> {
+  const own = await pairOf(keyId);
+  const replaced = own.next === null ? await active(own.old.replaces) : null;
+  return replaced === null ? own : pairOf(replaced.keyId);
+}

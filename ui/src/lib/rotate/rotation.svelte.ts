@@ -1,0 +1,60 @@
+import { keyUsage, toFailure, type ApiKey, type Failure, type KeySource } from '../ipc';
+import type { Keys } from '../keys/keys.svelte';
+import { findPair, pairOf, type Pair } from './pair';
+
+const HOURS = 24;
+
+/** Where a rotation stands. All of it is in the data, so that it can be left at any time and taken up again. */
+export class Rotation {
+  #pair = $state.raw<Pair | null>(null);
+  #oldSources = $state.raw<KeySource[]>([]);
+  #newSources = $state.raw<KeySource[]>([]);
+  #failure = $state.raw<Failure | null>(null);
+
+  /** `key` is the old key or the new one. */
+  constructor(
+    readonly key: ApiKey,
+    readonly keys: Keys,
+  ) {}
+
+  /** The key that is to be replaced; `null` until the first answer. */
+  get old(): ApiKey | null {
+    return this.#pair && this.keys.live(this.#pair.old);
+  }
+
+  /** The active key in its place. */
+  get next(): ApiKey | null {
+    return this.#pair?.next ? this.keys.live(this.#pair.next) : null;
+  }
+
+  /** The programs that used each of them, the latest first. */
+  get oldSources(): readonly KeySource[] {
+    return this.#oldSources;
+  }
+
+  get newSources(): readonly KeySource[] {
+    return this.#newSources;
+  }
+
+  /** Why the latest state is not known. */
+  get failure(): Failure | null {
+    return this.#failure;
+  }
+
+  async refresh(): Promise<void> {
+    try {
+      // Once it is clear which one is the old key, that stays so, even when it is revoked.
+      const pair = await (this.#pair ? pairOf(this.#pair.old.keyId) : findPair(this.key.keyId));
+      const [old, next] = await Promise.all([
+        keyUsage(pair.old.keyId, HOURS),
+        pair.next && keyUsage(pair.next.keyId, HOURS),
+      ]);
+      this.#oldSources = old.sources;
+      this.#newSources = next?.sources ?? [];
+      this.#pair = pair;
+      this.#failure = null;
+    } catch (reason) {
+      this.#failure = toFailure(reason);
+    }
+  }
+}
