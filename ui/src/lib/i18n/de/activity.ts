@@ -14,7 +14,7 @@ export const activity = {
   created: 'Erstellt',
   renamed: 'Von {{oldName, isolated}} in {{newName, isolated}} umbenannt',
   revoked: 'Widerrufen',
-  newSource: 'Erstmals von diesem Programm oder dieser Adresse verwendet',
+  newSource: 'Neues Programm oder neue Adresse',
   refused_one: '{{requests}} Anfrage abgelehnt: {{reason}}',
   refused_other: '{{requests}} Anfragen abgelehnt: {{reason}}',
   reason: {
@@ -29,7 +29,7 @@ export const activity = {
   byApp: 'Durch diese App',
   byKey: 'Durch den Schlüssel {{name, isolated}}',
   manyAddresses: 'Viele Adressen',
-  last: 'Zuletzt',
+  last: 'zuletzt',
   noKey: 'Kein bekannter Schlüssel',
   onlyThisKey: 'Nur diesen Schlüssel anzeigen',
   onlyKey: 'Nur zum Schlüssel',

@@ -13,7 +13,7 @@ export const attention = {
   },
   step: {
     rotate: 'Erneuern…',
-    fewerScopes: 'Durch einen mit weniger Berechtigungen ersetzen…',
+    fewerScopes: 'Mit weniger Berechtigungen erneuern…',
     revoke: 'Widerrufen…',
   },
 } as const;

@@ -14,7 +14,7 @@ export const activity = {
   created: 'Created',
   renamed: 'Renamed from {{oldName, isolated}} to {{newName, isolated}}',
   revoked: 'Revoked',
-  newSource: 'First use by a program, or from an address',
+  newSource: 'New program or address',
   refused_one: '{{requests}} request refused: {{reason}}',
   refused_other: '{{requests}} requests refused: {{reason}}',
   reason: {
@@ -29,7 +29,7 @@ export const activity = {
   byApp: 'By this app',
   byKey: 'By the key {{name, isolated}}',
   manyAddresses: 'Many addresses',
-  last: 'The last',
+  last: 'last',
   noKey: 'No known key',
   onlyThisKey: 'Show only this key',
   onlyKey: 'Only about the key',

@@ -13,7 +13,7 @@ export const attention = {
   },
   step: {
     rotate: 'Rotate…',
-    fewerScopes: 'Replace with fewer scopes…',
+    fewerScopes: 'Rotate with fewer scopes…',
     revoke: 'Revoke…',
   },
 } as const;

@@ -13,7 +13,7 @@ export const attention = {
   },
   step: {
     rotate: 'Rotacionar…',
-    fewerScopes: 'Substituir por uma com menos escopos…',
+    fewerScopes: 'Rotacionar com menos escopos…',
     revoke: 'Revogar…',
   },
 } as const;

@@ -3,6 +3,7 @@ export { app } from './app';
 export { clipboard } from './clipboard';
 export { connection } from './connection';
 export { createKey } from './createKey';
+export { details } from './details';
 export { failures } from './failures';
 export { help } from './help';
 export { keys } from './keys';
