@@ -10,6 +10,9 @@ import {
 } from '../ipc';
 import { standing, withFirstPage } from './runList';
 
+/** Nothing waits for less than this. */
+const PLACEHOLDER_MS = 150;
+
 /** The training runs that a key fed, and the one of them that is open. */
 export class Runs {
   readonly #keyId: string;
@@ -17,6 +20,8 @@ export class Runs {
   #next = $state.raw<string | null>(null);
   #failure = $state.raw<Failure | null>(null);
   #opened = $state.raw<number | null>(null);
+  /** The run that is to be open as soon as there is something to show of it. */
+  #wanted: number | null = null;
   #details = $state.raw<TrainingRunDetails | null>(null);
   #detailsFailure = $state.raw<Failure | null>(null);
   /** Whether the person has opened or closed a run. */
@@ -59,28 +64,33 @@ export class Runs {
     return this.#list?.some((run) => ['running', 'stopping'].includes(standing(run, now))) ?? false;
   }
 
-  /** Opens a run, or closes it. */
+  /** Opens a run, or closes it. What it shows comes with it, unless that takes long. */
   async toggle(runId: number): Promise<void> {
     this.#chosen = true;
-    this.#opened = this.#opened === runId ? null : runId;
-    this.#detailsFailure = null;
-    await this.loadDetails();
+    this.#wanted = this.#wanted === runId ? null : runId;
+    if (this.#wanted !== null) await Promise.race([this.#load(runId, this.#list), rest(PLACEHOLDER_MS)]);
+    this.#opened = this.#wanted;
   }
 
   async refresh(): Promise<void> {
     try {
       const { runs: page, nextCursor } = await listRuns(this.#keyId, null);
-      const known = this.#list ?? [];
-      const { runs, joined } = withFirstPage(known, page);
+      // Until the person chooses, the newest run that is running is the one to look at.
+      if (!this.#chosen) this.#wanted = newestRunning(page)?.runId ?? this.#wanted;
+      const settled = (this.#list ?? []).filter(({ status }) => status !== 'running');
+      if (this.#wanted !== null) await this.#load(this.#wanted, [...page, ...settled]);
+      const { runs, joined } = withFirstPage(this.#list ?? [], page);
       this.#list = runs;
+      this.#opened = this.#wanted;
       if (!joined) this.#next = nextCursor;
       this.#failure = null;
     } catch (reason) {
       this.#failure = toFailure(reason);
-      return;
     }
-    this.#openRunning();
-    await this.loadDetails();
+  }
+
+  async loadDetails(): Promise<void> {
+    if (this.#wanted !== null) await this.#load(this.#wanted, null);
   }
 
   async loadMore(): Promise<void> {
@@ -102,28 +112,26 @@ export class Runs {
     return status;
   }
 
-  /** Until the person chooses, the newest run that is running is the one to look at. */
-  #openRunning(): void {
-    const now = Date.now();
-    const newest = this.#list?.find((run) => standing(run, now) === 'running');
-    if (!this.#chosen && newest) this.#opened = newest.runId;
-  }
-
-  /** Asks for the open run unless the list shows that nothing has changed; with many epochs it is much to send. */
-  async loadDetails(): Promise<void> {
-    const runId = this.#opened;
-    if (runId === null) return;
-    const listed = this.#list?.find((run) => run.runId === runId);
-    if (this.details && listed && !hasChanged(this.details, listed)) return;
+  /** Asks for a run unless the list shows that nothing has changed; with many epochs it is much to send. */
+  async #load(runId: number, list: readonly TrainingRun[] | null): Promise<void> {
+    const listed = list?.find((run) => run.runId === runId);
+    if (this.#details?.runId === runId && listed && !hasChanged(this.#details, listed)) return;
     try {
       const details = await showRun(runId);
-      if (this.#opened !== runId) return;
+      if (this.#wanted !== runId) return;
       this.#details = details;
       this.#detailsFailure = null;
     } catch (reason) {
-      if (this.#opened === runId) this.#detailsFailure = toFailure(reason);
+      if (this.#wanted === runId) this.#detailsFailure = toFailure(reason);
     }
   }
+}
+
+const rest = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
+
+function newestRunning(runs: readonly TrainingRun[]): TrainingRun | undefined {
+  const now = Date.now();
+  return runs.find((run) => standing(run, now) === 'running');
 }
 
 function hasChanged(known: TrainingRunDetails, listed: TrainingRun): boolean {
