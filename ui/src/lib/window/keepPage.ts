@@ -1,7 +1,7 @@
 import { leavesPage } from './leaving';
 
 function isTextInput(target: EventTarget | null): boolean {
-  return target instanceof HTMLInputElement && target.type === 'text';
+  return (target instanceof HTMLInputElement && target.type === 'text') || target instanceof HTMLTextAreaElement;
 }
 
 function isSelected(target: EventTarget | null): boolean {

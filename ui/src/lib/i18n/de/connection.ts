@@ -10,7 +10,7 @@ export const connection = {
   loopback: 'Nur Programme auf diesem Computer erreichen diese Adresse. Von anderswo ist sie nicht erreichbar.',
   places: 'Dateien',
   placesText:
-    'Die Datenbank enthält Namen, Berechtigungen und Zeiten der Schlüssel und von jedem Schlüssel einen Fingerabdruck, nie den Schlüssel selbst.',
+    'Die Datenbank enthält Namen, Berechtigungen, Zeiten und von jedem Schlüssel einen Fingerabdruck, nie einen Schlüssel selbst.',
   files: { database: 'Schlüsseldatenbank', settings: 'Einstellungen', logs: 'Protokolle' },
   copyPath: 'Pfad kopieren: {{file}}',
   pathCopied: 'Der Pfad wurde kopiert',

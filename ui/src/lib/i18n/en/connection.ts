@@ -9,8 +9,7 @@ export const connection = {
   copyPowerShell: 'Copy the address line for PowerShell',
   loopback: 'Only programs on this computer reach this address. From anywhere else, it cannot be reached.',
   places: 'Files',
-  placesText:
-    'The database holds the names, scopes and times of your keys, and of each key a fingerprint, never the key.',
+  placesText: 'The database holds names, scopes, times and a fingerprint of each key, never a key itself.',
   files: { database: 'Key database', settings: 'Settings', logs: 'Logs' },
   copyPath: 'Copy the path: {{file}}',
   pathCopied: 'The path was copied',
