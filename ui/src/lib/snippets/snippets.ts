@@ -65,7 +65,8 @@ export function examplesWithoutKey(url: string, savedName: string | null): Examp
     {
       language: 'shell',
       template: `export ${URL_VARIABLE}=${shellWord(url)}
-printf 'API key: ' && read -rs ${VARIABLE} && export ${VARIABLE}`,
+export ${VARIABLE}
+printf 'API key: '; read -rs ${VARIABLE}; echo`,
     },
     {
       language: 'powerShell',

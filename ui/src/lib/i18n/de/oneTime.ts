@@ -1,8 +1,7 @@
 export const oneTime = {
   title: 'Schlüssel kopieren',
-  intro: 'Der Schlüssel für {{name, isolated}} ist bereit.',
-  onlyOnce:
-    'Der vollständige Schlüssel wird nur dieses eine Mal angezeigt. Bitte sicher aufbewahren: Er lässt sich nicht noch einmal anzeigen.',
+  intro:
+    'Der vollständige Schlüssel für {{name, isolated}} wird nur dieses eine Mal angezeigt. Bitte jetzt kopieren oder speichern.',
   key: 'API-Schlüssel',
   copied: 'Der Schlüssel wurde kopiert',
   address: 'Programme finden diesen Dienst unter',

@@ -29,6 +29,7 @@ export const rotate = {
   usesNew: 'verwendet den neuen Schlüssel',
   morePrograms_one: 'und {{number}} weiteres',
   morePrograms_other: 'und {{number}} weitere',
+  examples: 'So bekommt ein Programm ihn:',
   oldKey: 'Alter Schlüssel',
   newKey: 'Neuer Schlüssel',
   waiting: 'Noch keine Anfrage mit dem neuen Schlüssel.',

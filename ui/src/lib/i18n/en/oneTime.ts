@@ -1,7 +1,6 @@
 export const oneTime = {
   title: 'Copy your key',
-  intro: 'The key for {{name, isolated}} is ready.',
-  onlyOnce: 'This is the only time the full key is shown. Keep it in a safe place: it cannot be shown again.',
+  intro: 'The full key for {{name, isolated}} is shown only this once. Copy or save it now: it cannot be shown again.',
   key: 'API key',
   copied: 'The key was copied',
   address: 'Programs find this service at',

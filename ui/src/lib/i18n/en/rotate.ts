@@ -26,6 +26,7 @@ export const rotate = {
   usesNew: 'uses the new key',
   morePrograms_one: 'and {{number}} more',
   morePrograms_other: 'and {{number}} more',
+  examples: 'How a program gets it:',
   oldKey: 'Old key',
   newKey: 'New key',
   waiting: 'Waiting for the first request with the new key.',

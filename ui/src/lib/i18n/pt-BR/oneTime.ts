@@ -1,8 +1,7 @@
 export const oneTime = {
   title: 'Copie sua chave',
-  intro: 'A chave para {{name, isolated}} está pronta.',
-  onlyOnce:
-    'Esta é a única vez que a chave completa é exibida. Guarde-a em um lugar seguro: não será possível exibi-la novamente.',
+  intro:
+    'A chave completa para {{name, isolated}} é exibida somente esta vez. Copie-a ou salve-a agora: não será possível exibi-la novamente.',
   key: 'Chave de API',
   copied: 'A chave foi copiada',
   address: 'Os programas encontram este serviço em',

@@ -27,6 +27,7 @@ export const rotate = {
   morePrograms_one: 'e mais {{number}}',
   morePrograms_many: 'e mais {{number}}',
   morePrograms_other: 'e mais {{number}}',
+  examples: 'Como um programa a recebe:',
   oldKey: 'Chave antiga',
   newKey: 'Chave nova',
   waiting: 'Aguardando a primeira solicitação com a chave nova.',
