@@ -57,6 +57,7 @@ export class Keys {
   readonly #leaving = new SvelteSet<string>();
   readonly #revoked = new SvelteSet<string>();
   #uses = $state.raw(NO_USES);
+  #changes = $state(0);
   #visible: Rows = { first: 0, last: PAGE_SIZE - 1 };
   #working: Promise<void> | null = null;
   #loads = 0;
@@ -91,6 +92,11 @@ export class Keys {
   /** The key to point out for a moment. */
   get highlighted(): string | null {
     return this.#highlighted;
+  }
+
+  /** Counts what becomes of keys, their use apart. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** The key in that row, where it is at hand. */
@@ -145,6 +151,7 @@ export class Keys {
   }
 
   #settle(): void {
+    this.#changes += 1;
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => void this.load(), SETTLE_MS);
   }
@@ -259,6 +266,7 @@ export class Keys {
     if (this.#revoked.has(keyId)) return;
     this.#revoked.add(keyId);
     this.#leaving.add(keyId);
+    this.#changes += 1;
     setTimeout(() => {
       void this.load().finally(() => this.#leaving.delete(keyId));
     }, FADE_MS);

@@ -20,7 +20,11 @@ export class Selection {
 
   set(key: ApiKey, chosen: boolean): void {
     if (chosen) this.#keys.set(key.keyId, key);
-    else this.#keys.delete(key.keyId);
+    else this.remove(key.keyId);
+  }
+
+  remove(keyId: string): void {
+    this.#keys.delete(keyId);
   }
 
   replace(keys: readonly ApiKey[]): void {
