@@ -3,18 +3,23 @@ import { formatNumber, locale } from '../i18n/index.svelte';
 import type { Look } from './look';
 import type { Series } from './metrics';
 
+const DIGITS = 4;
 const DASH = [5, 3];
 /** So many points are marked one by one; beyond, they would be a thick line. */
-const MARKED = 40;
+const MARKED = 12;
 
 export const lineColours = (colours: Look['colours']) =>
   [colours.line1, colours.line2, colours.line3, colours.line4] as const;
 
+/** With as many digits as every other one, so that they can be compared at a glance. */
 export const formatMetric = (value: number): string =>
-  new Intl.NumberFormat(locale(), { maximumSignificantDigits: 4 }).format(value);
+  new Intl.NumberFormat(locale(), { minimumSignificantDigits: DIGITS, maximumSignificantDigits: DIGITS }).format(value);
 
-/** A line for each series, by epoch. */
-export function runChart(series: readonly Series[], { colours, font }: Look): ChartConfiguration<'line'> {
+const formatTick = (value: number): string =>
+  new Intl.NumberFormat(locale(), { maximumSignificantDigits: DIGITS }).format(value);
+
+/** A line for each series, by epoch, from the first to the `last`, which may be still to come. */
+export function runChart(series: readonly Series[], last: number, { colours, font }: Look): ChartConfiguration<'line'> {
   const palette = lineColours(colours);
   const ticks = { color: colours.text, font, maxRotation: 0 };
   return {
@@ -30,6 +35,8 @@ export function runChart(series: readonly Series[], { colours, font }: Look): Ch
           borderDash: dashed ? DASH : [],
           pointRadius: points.length <= MARKED ? 1.75 : ({ dataIndex }) => (alone(dataIndex) ? 1.5 : 0),
           pointHoverRadius: 3.5,
+          pointHoverBackgroundColor: palette[colour],
+          pointHoverBorderColor: palette[colour],
           pointHitRadius: 0,
         };
       }),
@@ -43,14 +50,17 @@ export function runChart(series: readonly Series[], { colours, font }: Look): Ch
       scales: {
         x: {
           type: 'linear',
+          min: 1,
+          max: last,
           grid: { display: false },
           border: { color: colours.grid },
           ticks: { ...ticks, precision: 0, maxTicksLimit: 6, callback: (value) => formatNumber(Number(value)) },
         },
         y: {
+          beginAtZero: true,
           border: { display: false },
           grid: { color: colours.grid, drawTicks: false },
-          ticks: { ...ticks, maxTicksLimit: 5, padding: 6, callback: (value) => formatMetric(Number(value)) },
+          ticks: { ...ticks, maxTicksLimit: 5, padding: 6, callback: (value) => formatTick(Number(value)) },
         },
       },
     },

@@ -11,18 +11,27 @@ export function usageChart(
   { colours, font }: Look,
 ): ChartConfiguration<'bar'> {
   const bar = { stack: 'requests', maxBarThickness: 22, categoryPercentage: 0.9, barPercentage: 0.85 };
+  const striped = stripes(colours.refused, devicePixelRatio);
   const most = Math.max(...buckets.map(({ accepted, refused }) => accepted + refused));
   return {
     type: 'bar',
     data: {
       labels: buckets.map(({ start }) => axisMoment(start, range, locale())),
       datasets: [
-        { ...bar, data: buckets.map(({ accepted }) => accepted), backgroundColor: colours.accepted },
         {
           ...bar,
-          data: buckets.map(({ refused }) => refused),
-          backgroundColor: stripes(colours.refused, devicePixelRatio),
+          data: buckets.map(({ accepted }) => accepted),
+          backgroundColor: colours.accepted,
+          hoverBackgroundColor: colours.accepted,
+        },
+        {
+          ...bar,
+          // Where there are none, there is no bar of the least length either.
+          data: buckets.map(({ refused }) => refused || Number.NaN),
+          backgroundColor: striped,
+          hoverBackgroundColor: striped,
           borderColor: colours.refused,
+          hoverBorderColor: colours.refused,
           borderWidth: 1,
           // Few refusals among many requests are still to be seen.
           minBarLength: 3,
