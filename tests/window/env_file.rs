@@ -2,48 +2,24 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop};
+
+use crate::file_dialog;
 
 /// Title of the system's dialog.
 const DIALOG: &str = "^Put the key into this file";
 
 async fn open_dialog(app: &App, desktop: &Desktop) -> Result<()> {
     app.click("Save as .env…").await?;
-    app.wait("the system's dialog", async || desktop.window_named(DIALOG).is_ok()).await?;
-    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window_named(DIALOG)?])?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    Ok(())
+    file_dialog::opened(app, desktop, DIALOG).await
 }
 
-async fn end_of_dialog(app: &App, desktop: &Desktop) -> Result<()> {
-    app.wait("the end of the dialog", async || desktop.window_named(DIALOG).is_err()).await
-}
-
-/// Chooses a file by typing its path, as a person may.
 async fn choose(app: &App, desktop: &Desktop, path: &Path) -> Result<()> {
     open_dialog(app, desktop).await?;
-    // The dialog is busy at times, above all with its own question about a file that exists; Return also answers that
-    // one with Replace.
-    for _ in 0..20 {
-        if desktop.window_named(DIALOG).is_err() {
-            break;
-        }
-        desktop.press(&["ctrl+a"])?;
-        desktop.type_text(&path.display().to_string())?;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        desktop.press(&["Return"])?;
-        for _ in 0..30 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            if desktop.window_named(DIALOG).is_err() {
-                break;
-            }
-        }
-    }
-    end_of_dialog(app, desktop).await
+    file_dialog::choose(app, desktop, DIALOG, path).await
 }
 
 fn mode(path: &Path) -> Result<u32> {
@@ -60,7 +36,7 @@ async fn a_new_file_is_the_owners_alone_and_works() -> Result<()> {
 
     open_dialog(&app, &desktop).await?;
     desktop.press(&["Escape"])?;
-    end_of_dialog(&app, &desktop).await?;
+    file_dialog::ended(&app, &desktop, DIALOG).await?;
     ensure!(!path.exists(), "thought better of it");
     app.wait("the button", async || {
         app.script("return document.querySelector('[aria-busy=true]') === null", vec![])

@@ -4,7 +4,7 @@ export const details = {
   revoked: 'Revoked',
   isRevoked: 'revoked',
   moreActions: 'More actions',
-  adminUsed: 'Needed admin last',
+  adminUsed: 'admin last used',
   replaces: 'Replaces',
   replacedBy: 'Replaced by',
   loadingKey: 'Loading the key',
