@@ -7,7 +7,7 @@ export const runs = {
   more: 'Mehr anzeigen',
   standing: {
     running: 'Läuft',
-    silent: 'Still',
+    silent: 'Verstummt',
     stopping: 'Wird beendet…',
     completed: 'Abgeschlossen',
     failed: 'Fehlgeschlagen',
