@@ -108,7 +108,7 @@ async fn what_replaces_the_key_on_the_clipboard_makes_it_unsafe() -> Result<()> 
     app.create_in_dialog("replaced", "read").await?;
     app.click("Copy").await?;
     app.wait_text("On the clipboard for another").await?;
-    let select = "getSelection().selectAllChildren(document.querySelector('section code'));";
+    let select = "getSelection().selectAllChildren(document.querySelector('.address code'));";
     app.script(select, Vec::new()).await?;
     desktop.press(&["ctrl+c"])?;
     app.wait_gone("On the clipboard for another").await?;

@@ -1,0 +1,62 @@
+//! What several stories do with one key's dialogs.
+
+use anyhow::Result;
+use serde_json::json;
+use ulkeys_tests::{App, Desktop};
+
+/// Opens the menu of a key and chooses an entry.
+pub(crate) async fn choose(app: &App, key: &str, entry: &str) -> Result<()> {
+    app.click(&format!("Actions for {key}")).await?;
+    app.click(entry).await
+}
+
+/// Presses Tab until the control has the focus, as somebody without a mouse must.
+pub(crate) async fn tab_to(desktop: &Desktop, app: &App, name: &str) -> Result<()> {
+    for _ in 0..60 {
+        if app.focus().await? == name || app.focus().await?.lines().next() == Some(name) {
+            return Ok(());
+        }
+        desktop.press(&["Tab"])?;
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    }
+    app.wait_focus(name).await
+}
+
+/// Types into the field that asks what is meant, and waits until it holds the text.
+pub(crate) async fn confirm(desktop: &Desktop, app: &App, text: &str) -> Result<()> {
+    app.script("document.querySelector('input[name=confirmation]').select()", Vec::new()).await?;
+    desktop.type_text(text)?;
+    wait_confirmation(app, text).await
+}
+
+/// Waits until the field that asks what is meant holds the text: typed keys arrive one by one.
+pub(crate) async fn wait_confirmation(app: &App, text: &str) -> Result<()> {
+    let value = "return document.querySelector('input[name=confirmation]')?.value ?? ''";
+    app.wait("the typed text", async || app.script(value, vec![]).await.is_ok_and(|value| value == text)).await
+}
+
+/// Whether a button answers.
+pub(crate) async fn is_blocked(app: &App, name: &str) -> Result<bool> {
+    let button = app.control(name).await?;
+    Ok(button.attr("aria-disabled").await?.is_some())
+}
+
+/// Waits for a dialog to be gone.
+pub(crate) async fn closed(app: &App) -> Result<()> {
+    let none = "return !document.querySelector('[role=dialog],[role=alertdialog]')";
+    app.wait("the end of the dialog", async || app.script(none, vec![]).await.is_ok_and(|none| none == true)).await
+}
+
+/// Waits for the window with a new key to be gone, whatever is open in the list.
+pub(crate) async fn key_window_closed(app: &App) -> Result<()> {
+    let one = async || app.driver.windows().await.is_ok_and(|windows| windows.len() == 1);
+    app.wait("the end of the window with the key", one).await?;
+    app.enter_list_window().await
+}
+
+/// The names of the active keys, as the service lists them.
+pub(crate) async fn active_names(app: &App) -> Result<Vec<String>> {
+    let listed = app.invoke("list_keys", json!({ "query": { "sort": "name" } })).await?.expect("listed");
+    let keys = listed["keys"].as_array().cloned().unwrap_or_default();
+    Ok(keys.iter().map(|key| key["name"].as_str().unwrap_or_default().to_owned()).collect())
+}
