@@ -4,6 +4,8 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop, ul};
 
+use crate::hands::{confirm, tab_to, wait_confirmation};
+
 const SUMMARY: &[&str] = &["cloud", "account", "summary"];
 const API_KEYS: &[&str] = &["cloud", "account", "api-keys"];
 
@@ -44,6 +46,8 @@ async fn with_the_mouse() -> Result<()> {
     app.click_with_mouse(&desktop, "Revoke…").await?;
     app.wait_text("Revoke ci-pipeline?").await?;
     app.wait_focus("Cancel").await?;
+    // It was used just now.
+    confirm(&desktop, &app, "ci-pipeline").await?;
     app.click_with_mouse(&desktop, "Revoke key").await?;
     refused_after_the_revocation(&desktop, &app, &key, "ci-pipeline").await
 }
@@ -85,21 +89,11 @@ async fn by_keyboard_alone() -> Result<()> {
     desktop.press(&["End", "Return"])?;
     app.wait_text("Revoke training-server?").await?;
     app.wait_focus("Cancel").await?;
-    tab_to(&desktop, &app, "Revoke key").await?;
+    tab_to(&desktop, &app, "To confirm, type training-server").await?;
+    desktop.type_text("training-server")?;
+    wait_confirmation(&app, "training-server").await?;
     desktop.press(&["Return"])?;
     refused_after_the_revocation(&desktop, &app, &key, "training-server").await
-}
-
-/// Presses Tab until the control has the focus, as somebody without a mouse must.
-async fn tab_to(desktop: &Desktop, app: &App, name: &str) -> Result<()> {
-    for _ in 0..40 {
-        if app.focus().await? == name || app.focus().await?.lines().next() == Some(name) {
-            return Ok(());
-        }
-        desktop.press(&["Tab"])?;
-        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
-    }
-    app.wait_focus(name).await
 }
 
 /// What a paste gives; it must be what the dialog shows, and be marked as a secret.
@@ -125,12 +119,12 @@ async fn refused_after_the_revocation(desktop: &Desktop, app: &App, key: &str, n
         ensure!(refused.code == Some(1), "{refused:?}");
         ensure!(refused.stderr.contains("API request failed (HTTP 401): Invalid API key"), "{refused:?}");
     }
-    app.wait_text("No keys yet").await
+    app.wait_text("No active keys").await
 }
 
 /// The text of the row that names the key.
 async fn row(app: &App, name: &str) -> Result<String> {
-    let script = "return [...document.querySelectorAll('tbody tr')]
+    let script = "return [...document.querySelectorAll('[data-key-id]')]
         .map(row => row.innerText).find(text => text.includes(arguments[0])) ?? '';";
     Ok(app.script(script, vec![json!(name)]).await?.as_str().unwrap_or_default().to_owned())
 }
