@@ -75,7 +75,6 @@ fn run() {
             commands::keys::rename_key,
             commands::keys::revoke_key,
             commands::keys::saved_name,
-            commands::keys::saved_name,
             commands::keys::show_key,
             commands::keys::show_new_key,
             commands::one_time::choose_env_file,
