@@ -1,5 +1,5 @@
 /**
- * Does `work` now and, while the page can be seen, again and again after a pause: of `pause()` milliseconds, or of ten
+ * Does `work` now and, while the page can be seen, again and again after a pause: of `pause()` milliseconds, or of four
  * times what the work took, so that slow work does not keep the app busy. Returns how to stop.
  */
 export function repeat(work: () => Promise<void>, pause: () => number): () => void {
@@ -18,7 +18,7 @@ export function repeat(work: () => Promise<void>, pause: () => number): () => vo
   }
 
   function next(took: number) {
-    if (!ended && isSeen()) timer = setTimeout(() => void turn(), Math.max(pause(), took * 10));
+    if (!ended && isSeen()) timer = setTimeout(() => void turn(), Math.max(pause(), took * 4));
   }
 
   function seen() {

@@ -1,43 +1,51 @@
 import { keyUsage, toFailure, type Failure, type HourlyUse } from '../ipc';
 import { buckets, hoursOf, type Bucket, type Range } from './usage';
 
+interface Answer {
+  range: Range;
+  hours: HourlyUse[];
+  at: number;
+}
+
 /** The requests with a key of the last day or month, as far as they are known. */
 export class Usage {
   readonly #keyId: string;
-  readonly #range: Range;
-  #answer = $state.raw<{ hours: HourlyUse[]; at: number } | null>(null);
-  #failure = $state.raw<Failure | null>(null);
+  #answer = $state.raw<Answer | null>(null);
+  #failure = $state.raw<{ range: Range; reason: Failure } | null>(null);
   #asked = 0;
 
-  constructor(keyId: string, range: Range) {
+  constructor(keyId: string) {
     this.#keyId = keyId;
-    this.#range = range;
   }
 
-  readonly #buckets = $derived.by(() =>
-    this.#answer ? buckets(this.#answer.hours, this.#range, this.#answer.at) : null,
-  );
+  readonly #shown = $derived.by(() => {
+    if (!this.#answer) return null;
+    const { range, hours, at } = this.#answer;
+    // Until there is an answer for another period, what was shown stays; numbers of the wrong period do not.
+    if (this.#failure && this.#failure.range !== range) return null;
+    return { range, buckets: buckets(hours, range, at) };
+  });
 
   /** `null` until the first answer. */
-  get buckets(): Bucket[] | null {
-    return this.#buckets;
+  get shown(): { range: Range; buckets: Bucket[] } | null {
+    return this.#shown;
   }
 
   /** Why nothing is known, or why it may be out of date. */
   get failure(): Failure | null {
-    return this.#failure;
+    return this.#failure?.reason ?? null;
   }
 
-  async load(): Promise<void> {
+  async load(range: Range): Promise<void> {
     const question = ++this.#asked;
     const at = Date.now();
     try {
-      const { hours } = await keyUsage(this.#keyId, hoursOf(this.#range, at));
+      const { hours } = await keyUsage(this.#keyId, hoursOf(range, at));
       if (question !== this.#asked) return;
-      this.#answer = { hours, at };
+      this.#answer = { range, hours, at };
       this.#failure = null;
     } catch (reason) {
-      if (question === this.#asked) this.#failure = toFailure(reason);
+      if (question === this.#asked) this.#failure = { range, reason: toFailure(reason) };
     }
   }
 }
