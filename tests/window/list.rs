@@ -1,0 +1,209 @@
+//! The list: searched, sorted, filtered, chosen from, live, and with more keys than anybody could read.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use ulkeys_tests::{App, Desktop, seed};
+
+use crate::hands::{active_names, confirm, tab_to};
+
+async fn team(desktop: &Desktop) -> Result<App> {
+    std::fs::create_dir_all(desktop.data())?;
+    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    App::start(desktop).await
+}
+
+/// The names in the rows, from top to bottom.
+async fn names(app: &App) -> Result<Vec<String>> {
+    let script = "return [...document.querySelectorAll('[data-key-id]')]
+        .sort((a, b) => a.dataset.row - b.dataset.row)
+        .map(row => row.querySelector('[data-control=open]').textContent.trim());";
+    let names = app.script(script, Vec::new()).await?;
+    Ok(names.as_array().context("a list")?.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+async fn wait_names(app: &App, expected: &[&str]) -> Result<()> {
+    let what = format!("the keys {expected:?}");
+    app.wait(&what, async || names(app).await.is_ok_and(|names| names == expected)).await
+}
+
+#[tokio::test]
+async fn a_search_looks_at_names_prefixes_and_scopes() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    app.wait_text("training-server").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.press(&["ctrl+f"])?;
+    app.wait_focus("Search keys").await?;
+    desktop.type_text("LABELL")?;
+    wait_names(&app, &["labelling-team"]).await?;
+    desktop.press(&["Escape"])?;
+    app.wait_focus("Search keys").await?;
+    app.wait("all keys", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
+
+    desktop.type_text("write")?;
+    wait_names(&app, &["nightly-export"]).await?;
+    let listed = app.invoke("list_keys", json!({ "query": { "name": "mobile-app" } })).await?.expect("listed");
+    let prefix = listed["keys"][0]["keyPrefix"].as_str().context("a prefix")?.to_owned();
+    desktop.press(&["ctrl+a"])?;
+    // Nobody searches with a whole key, but somebody pastes one: only its beginning stays.
+    desktop.type_text(&format!("{prefix}{}", "0".repeat(32)))?;
+    wait_names(&app, &["mobile-app"]).await?;
+    app.wait_text("Only the beginning of the key is searched for").await?;
+    let text = app.script("return document.querySelector('[role=searchbox]').value", Vec::new()).await?;
+    ensure!(text == prefix.as_str(), "the rest was taken out: {text}");
+
+    desktop.press(&["ctrl+a"])?;
+    desktop.type_text("no such key")?;
+    app.wait_text("No key matches “no such key”").await?;
+    app.click("Clear search").await?;
+    app.wait_focus("Search keys").await?;
+    app.wait("all keys", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await
+}
+
+#[tokio::test]
+async fn every_column_sorts_both_ways_and_each_status_shows_its_own() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    app.wait_text("training-server").await?;
+    let sorted = async |by: &str, sort: &str| {
+        app.click(by).await?;
+        let listed = app.invoke("list_keys", json!({ "query": { "sort": sort } })).await?.expect("listed");
+        let expected: Vec<String> = listed["keys"]
+            .as_array()
+            .context("a list")?
+            .iter()
+            .filter_map(|key| key["name"].as_str().map(str::to_owned))
+            .collect();
+        app.wait(sort, async || {
+            names(&app).await.is_ok_and(|names| names == expected[..names.len()] && !names.is_empty())
+        })
+        .await
+    };
+    for (by, sort) in [
+        ("Name", "name"),
+        ("Name", "-name"),
+        ("Scopes", "scopes"),
+        ("Scopes", "-scopes"),
+        ("Last used", "-lastUsedAt"),
+        ("Last used", "lastUsedAt"),
+        ("Created", "-createdAt"),
+        ("Created", "createdAt"),
+    ] {
+        sorted(by, sort).await?;
+    }
+    let sort = "return document.querySelector('[role=columnheader][aria-sort=ascending]').innerText.trim()";
+    ensure!(app.script(sort, Vec::new()).await? == "Created", "the sorted column says so");
+
+    app.click("Needs attention").await?;
+    app.wait_text("Never used since").await?;
+    app.wait("the keys that need it", async || names(&app).await.is_ok_and(|names| names.len() == 5)).await?;
+    ensure!(!names(&app).await?.contains(&"training-server".to_owned()), "in good order");
+    app.click("Revoked").await?;
+    wait_names(&app, &["trial-account", "old-laptop"]).await?;
+    app.click("Actions for old-laptop").await?;
+    app.control("Copy key ID").await?;
+    let entries = "return [...document.querySelectorAll('[role=menuitem]')].map(item => item.innerText.trim())";
+    ensure!(
+        app.script(entries, Vec::new()).await? == json!(["Details", "Copy key ID"]),
+        "a revoked key is past the rest"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn several_keys_are_revoked_together() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    app.wait_text("training-server").await?;
+    app.click("Select mobile-app").await?;
+    app.click("Select ci-pipeline").await?;
+    app.wait_text("2 keys selected").await?;
+    app.script("document.querySelector('[role=region] button:last-of-type').click()", Vec::new()).await?;
+    app.wait_text("Revoke 2 keys?").await?;
+    app.wait_focus("Cancel").await?;
+    // One of them was used two hours ago.
+    confirm(&desktop, &app, "2").await?;
+    app.click("Revoke 2 keys").await?;
+    app.wait_text("2 keys were revoked").await?;
+    app.wait("a list without them", async || {
+        names(&app)
+            .await
+            .is_ok_and(|names| !names.contains(&"mobile-app".into()) && !names.contains(&"ci-pipeline".into()))
+    })
+    .await?;
+    ensure!(!active_names(&app).await?.contains(&"ci-pipeline".to_owned()), "the service says so");
+    app.wait_gone("keys selected").await?;
+    app.wait_text("Revoked\n4").await
+}
+
+/// Up and down lead from row to row; the menu and the details give the focus back.
+#[tokio::test]
+async fn rows_are_walked_by_keyboard() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    app.wait_text("training-server").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    tab_to(&desktop, &app, "nightly-export").await?;
+    desktop.press(&["Down"])?;
+    app.wait_focus("mobile-app").await?;
+    desktop.press(&["Return"])?;
+    app.wait_focus("mobile-app").await?;
+    app.control("Close details").await?;
+    desktop.press(&["Escape"])?;
+    app.wait_focus("mobile-app").await?;
+    desktop.press(&["Up"])?;
+    app.wait_focus("nightly-export").await?;
+    tab_to(&desktop, &app, "Actions for nightly-export").await?;
+    desktop.press(&["Return"])?;
+    app.control("Details").await?;
+    desktop.press(&["Escape"])?;
+    app.wait_focus("Actions for nightly-export").await?;
+    desktop.press(&["Down"])?;
+    app.wait_focus("Actions for mobile-app").await
+}
+
+/// What is not looked at is not in the page, and everything can be reached.
+#[tokio::test]
+async fn a_hundred_thousand_keys_are_a_few_rows_at_a_time() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    seed::crowd(&desktop.data().join("keys.db"), 100_000, 1)?;
+    let app = App::start(&desktop).await?;
+    app.wait("the first rows", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
+    let rows = "return document.querySelectorAll('[role=row]').length";
+    ensure!(app.script(rows, Vec::new()).await?.as_u64().is_some_and(|rows| rows < 60), "only what is visible");
+    let count = app.script("return document.querySelector('[role=table]').ariaRowCount", Vec::new()).await?;
+    ensure!(count == "100001", "a screen reader is told of all of them: {count}");
+
+    let oldest = app.invoke("list_keys", json!({ "query": { "skip": 99_999, "limit": 1 } })).await?.expect("listed");
+    let oldest = oldest["keys"][0]["name"].as_str().context("a name")?.to_owned();
+    app.script("const s = document.querySelector('.window'); s.scrollTop = s.scrollHeight", Vec::new()).await?;
+    app.wait("the last row", async || names(&app).await.is_ok_and(|names| names.last() == Some(&oldest))).await?;
+    app.script("const s = document.querySelector('.window'); s.scrollTop = s.scrollHeight / 2", Vec::new()).await?;
+    app.wait("the rows between", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
+    ensure!(app.script(rows, Vec::new()).await?.as_u64().is_some_and(|rows| rows < 60), "only what is visible");
+
+    app.click("Search keys").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.type_text("key 77777")?;
+    wait_names(&app, &["key 77777"]).await
+}
+
+/// A key that a program makes, uses or revokes is seen without a reload, in every view.
+#[tokio::test]
+async fn the_list_and_its_numbers_are_live() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let admin = app.create_and_copy(&desktop, "admin", "admin").await?;
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let url = format!("http://127.0.0.1:{}/api/api-keys", app.port);
+    let body = json!({ "name": "made by a program", "scopes": ["read"] });
+    let made: Value = client.post(&url).bearer_auth(&admin).json(&body).send().await?.json().await?;
+    app.wait_text("made by a program").await?;
+    app.wait_text("Active\n2").await?;
+    let id = made["keyId"].as_str().context("an id")?;
+    let revoked = client.delete(format!("{url}/{id}")).bearer_auth(&admin).send().await?;
+    ensure!(revoked.status().is_success(), "{revoked:?}");
+    app.wait_gone("made by a program").await?;
+    app.wait_text("Revoked\n1").await
+}
