@@ -23,6 +23,7 @@ mod restart;
 mod revoke;
 mod rotate;
 mod runs;
+mod runs;
 mod secret;
 mod snippets;
 mod surface;

@@ -1,0 +1,161 @@
+//! A training run beside its key: its curves grow while it reports, and it stops when the person says so.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tokio::process::Command;
+use ulkeys_tests::{App, Desktop, tools};
+
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/yolo-train-3-epochs.ndjson");
+
+/// A training process that sends what a real one sent, one report at a time.
+struct Trainer {
+    client: reqwest::Client,
+    url: String,
+    key: String,
+    reports: Vec<Value>,
+    model: Value,
+}
+
+impl Trainer {
+    async fn start(app: &App, key: &str) -> Result<Self> {
+        let recorded = std::fs::read_to_string(RECORDED)?;
+        let lines = recorded.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+        let reports = lines.into_iter().map(|line| line["body"].clone()).collect();
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let url = format!("http://127.0.0.1:{}/api/webhooks/training/metrics", app.port);
+        let mut trainer = Self { client, url, key: key.to_owned(), reports, model: Value::Null };
+        let started = trainer.send(trainer.report("training_started", 0)?).await?;
+        trainer.model = started["modelId"].clone();
+        Ok(trainer)
+    }
+
+    /// The recorded report of this kind, counted from 0.
+    fn report(&self, event: &str, number: usize) -> Result<Value> {
+        let mut alike = self.reports.iter().filter(|report| report["event"] == event);
+        alike.nth(number).cloned().context("recorded")
+    }
+
+    async fn send(&self, mut report: Value) -> Result<Value> {
+        if !self.model.is_null() {
+            report["modelId"] = self.model.clone();
+        }
+        let answer = self.client.post(&self.url).bearer_auth(&self.key).json(&report).send().await?;
+        ensure!(answer.status().is_success(), "{}", answer.status());
+        Ok(answer.json().await?)
+    }
+
+    /// Reports the end of an epoch, counted from 0; whether the answer tells it to stop.
+    async fn epoch(&self, number: usize) -> Result<bool> {
+        Ok(self.send(self.report("epoch_end", number)?).await?["cancelled"] == true)
+    }
+}
+
+/// Waits until the line of the run shows all of these texts.
+async fn wait_run(app: &App, texts: &[&str]) -> Result<()> {
+    let script = "return document.querySelector('aside li:has(h4 button[aria-expanded])')?.innerText ?? ''";
+    app.wait(&format!("a run with {texts:?}"), async || {
+        let run = app.script(script, Vec::new()).await;
+        run.is_ok_and(|run| texts.iter().all(|text| run.as_str().unwrap_or_default().contains(text)))
+    })
+    .await
+}
+
+/// Waits until the picture whose sentence begins so has the rest in it, and is drawn.
+async fn wait_picture(app: &App, begins: &str, has: &str) -> Result<()> {
+    let script = "const label = picture => picture.getAttribute('aria-label');
+        const picture = [...document.querySelectorAll('aside [role=img]')].find(one => label(one).startsWith(arguments[0]));
+        const canvas = picture?.querySelector('canvas');
+        if (!canvas?.width || !label(picture).includes(arguments[1])) return false;
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        return data.some(value => value > 0);";
+    let arguments = vec![json!(begins), json!(has)];
+    app.wait(&format!("{begins} with {has}"), async || {
+        app.script(script, arguments.clone()).await.is_ok_and(|found| found == true)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn curves_grow_while_it_reports_and_it_stops_at_the_report_after_the_cancelling() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy(&desktop, "trainer", "training").await?;
+    app.click("trainer").await?;
+    app.wait_text("Training runs that report with this key will appear here").await?;
+    app.wait_text("No requests in the last 24 hours").await?;
+
+    let trainer = Trainer::start(&app, &key).await?;
+    wait_run(&app, &["project/exp1", "Running", "Epoch 0 of 3", "cpu", "The curves begin with the first epoch."])
+        .await?;
+    ensure!(!trainer.epoch(0).await?, "nobody has cancelled it");
+    wait_run(&app, &["Epoch 1 of 3"]).await?;
+    wait_picture(&app, "Loss over 1 epoch,", "train/box_loss 2.014").await?;
+    ensure!(!trainer.epoch(1).await?, "nobody has cancelled it");
+    wait_picture(&app, "Loss over 2 epochs,", "train/box_loss 1.413").await?;
+    wait_picture(&app, "Metrics over 2 epochs,", "mAP50(B) 0.000").await?;
+    wait_picture(&app, "Requests of the last 24 hours", "3 accepted, 0 refused").await?;
+
+    app.click("Show as table: project/exp1").await?;
+    wait_run(&app, &["train/box_loss", "1.413", "2.014", "metrics/mAP50-95(B)"]).await?;
+    app.click("Cancel run…").await?;
+    app.wait_focus("Keep running").await?;
+    app.wait_text("The run stops at its next report.").await?;
+    app.click("Keep running").await?;
+    app.wait_focus("Cancel run…").await?;
+    app.click("Cancel run…").await?;
+    app.click("Cancel run").await?;
+    app.wait_text("project/exp1 is told to stop at its next report").await?;
+    wait_run(&app, &["Stopping…"]).await?;
+    app.wait_focus("project/exp1").await?;
+
+    ensure!(trainer.epoch(2).await?, "it is told to stop");
+    wait_run(&app, &["Cancelled", "Epoch 3 of 3", "0.7646"]).await?;
+    app.wait_gone("Cancel run…").await
+}
+
+#[tokio::test]
+async fn a_run_of_the_published_client_ends_with_its_checkpoint() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy(&desktop, "trainer", "training").await?;
+    app.click("trainer").await?;
+    app.wait_text("Training runs that report with this key will appear here").await?;
+
+    let checkpoint = desktop.home().join("best.pt");
+    std::fs::write(&checkpoint, vec![7; 2_500_000])?;
+    let output = Command::new(tools().join("ul/bin/python"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/clients/replay.py"))
+        .args([RECORDED.as_ref(), checkpoint.as_path()])
+        .env("ULTRALYTICS_API_KEY", &key)
+        .env("ULTRALYTICS_PLATFORM_URL", format!("http://127.0.0.1:{}", app.port))
+        .env("NO_PROXY", "127.0.0.1")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("the client is missing; run `cargo xtask setup`")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    wait_run(&app, &["project/exp1", "Completed", "Epoch 3 of 3"]).await?;
+    // It may have ended before it was seen running, and is then closed.
+    let open = "return document.querySelector('aside h4 button[aria-expanded=true]') !== null";
+    if app.script(open, Vec::new()).await? != true {
+        app.script("document.querySelector('aside h4 button').click()", Vec::new()).await?;
+    }
+    wait_run(&app, &["Checkpoint best.pt, 2.5 MB, saved just now"]).await?;
+    wait_picture(&app, "Loss over 3 epochs,", "train/box_loss 0.7646").await?;
+    app.click("Show as table: project/exp1").await?;
+    wait_run(&app, &["Final validation", "2.014"]).await?;
+    ensure!(!app.text("aside").await?.contains("Cancel run"), "what is over cannot be cancelled");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_program_that_fails_says_why() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy(&desktop, "trainer", "training").await?;
+    let trainer = Trainer::start(&app, &key).await?;
+    app.click("trainer").await?;
+    wait_run(&app, &["Running"]).await?;
+    trainer.send(json!({ "event": "training_failed", "data": { "error": "CUDA out of memory" } })).await?;
+    wait_run(&app, &["Failed", "The program reported: CUDA out of memory", "no losses and no metrics"]).await
+}
