@@ -4,7 +4,7 @@ export const createKey = {
   name: 'Name',
   nameHint: 'Wo der Schlüssel verwendet wird.',
   suggestions: 'Vorschläge',
-  nameInUse: 'Ein anderer Schlüssel heißt schon so. Das ist erlaubt, erschwert aber das Unterscheiden.',
+  nameInUse: 'Ein anderer Schlüssel heißt schon so: erlaubt, aber leicht zu verwechseln.',
   nameProblems: {
     empty: 'Bitte einen Namen eingeben.',
     tooLong: 'Höchstens 64 Zeichen verwenden.',

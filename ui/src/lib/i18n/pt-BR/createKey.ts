@@ -4,7 +4,7 @@ export const createKey = {
   name: 'Nome',
   nameHint: 'Onde a chave será usada.',
   suggestions: 'Sugestões',
-  nameInUse: 'Outra chave já tem este nome. Isso é permitido, mas fica mais difícil distinguir as duas.',
+  nameInUse: 'Outra chave já tem este nome: é permitido, mas é fácil confundi-las.',
   nameProblems: {
     empty: 'Digite um nome.',
     tooLong: 'Use no máximo 64 caracteres.',
