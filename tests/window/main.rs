@@ -23,7 +23,6 @@ mod restart;
 mod revoke;
 mod rotate;
 mod runs;
-mod runs;
 mod secret;
 mod snippets;
 mod surface;
