@@ -180,7 +180,7 @@ async fn both_formats_hold_what_is_shown() -> Result<()> {
     let folder = desktop.home().join("exports");
     std::fs::create_dir(&folder)?;
     app.click("Export").await?;
-    app.click("CSV").await?;
+    app.click("CSV for spreadsheets").await?;
     file_dialog::opened(&app, &desktop, DIALOG).await?;
     desktop.press(&["Escape"])?;
     file_dialog::ended(&app, &desktop, DIALOG).await?;
@@ -188,7 +188,7 @@ async fn both_formats_hold_what_is_shown() -> Result<()> {
     ensure!(app.text(".toaster").await?.is_empty() && folder.read_dir()?.count() == 0, "nothing was written or said");
 
     let path = folder.join("activity.json");
-    export(&app, &desktop, "JSON", &path).await?;
+    export(&app, &desktop, "JSON for programs", &path).await?;
     app.wait_text(&format!("saved in {}", path.display())).await?;
     let exported: Vec<Value> = serde_json::from_slice(&std::fs::read(&path)?)?;
     let page = app.invoke("list_activity", json!({ "query": { "limit": 200 } })).await?.expect("listed");
@@ -201,7 +201,7 @@ async fn both_formats_hold_what_is_shown() -> Result<()> {
     .await?;
     let path = folder.join("activity.csv");
     std::fs::write(&path, "something else")?;
-    export(&app, &desktop, "CSV", &path).await?;
+    export(&app, &desktop, "CSV for spreadsheets", &path).await?;
     app.wait_text(&format!("{} entries were saved in {}", kept(seed::HOSTILE).count(), path.display())).await?;
     let mut reader = csv::Reader::from_path(&path)?;
     let columns = reader.headers()?.clone();
@@ -225,7 +225,7 @@ async fn a_file_that_cannot_be_written_is_explained() -> Result<()> {
     let app = App::start(&desktop).await?;
     app.click("Activity").await?;
     wait_entry(&app, "Created", &[]).await?;
-    export(&app, &desktop, "CSV", Path::new("/proc/activity.csv")).await?;
+    export(&app, &desktop, "CSV for spreadsheets", Path::new("/proc/activity.csv")).await?;
     app.wait_text("The file was not changed: ").await?;
     app.wait_focus("Export").await
 }

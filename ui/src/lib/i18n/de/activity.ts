@@ -51,8 +51,7 @@ export const activity = {
   export: 'Exportieren',
   nothingToExport: 'Es gibt nichts zu exportieren.',
   exportTitle: 'Aktivität exportieren',
-  format: { csv: 'CSV', json: 'JSON' },
-  purpose: { csv: 'Für Tabellenprogramme', json: 'Für andere Programme' },
+  format: { csv: 'CSV für Tabellenprogramme', json: 'JSON für andere Programme' },
   exported_one: '{{entries}} Eintrag wurde gespeichert in {{path}}',
   exported_other: '{{entries}} Einträge wurden gespeichert in {{path}}',
 } as const;

@@ -51,8 +51,7 @@ export const activity = {
   export: 'Export',
   nothingToExport: 'There is nothing to export.',
   exportTitle: 'Export activity',
-  format: { csv: 'CSV', json: 'JSON' },
-  purpose: { csv: 'For spreadsheets', json: 'For programs' },
+  format: { csv: 'CSV for spreadsheets', json: 'JSON for programs' },
   exported_one: '{{entries}} entry was saved in {{path}}',
   exported_other: '{{entries}} entries were saved in {{path}}',
 } as const;

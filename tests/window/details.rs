@@ -1,0 +1,133 @@
+//! Everything about one key, beside the list: what real programs do with it is seen while they do it.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use ulkeys_tests::{App, Desktop, seed};
+
+/// A request by a real program that calls itself `agent`; the answer's status.
+fn request(app: &App, desktop: &Desktop, key: &str, agent: &str, method: &str, path: &str) -> Result<String> {
+    let url = format!("http://127.0.0.1:{}{path}", app.port);
+    let credential = format!("Authorization: Bearer {key}");
+    let arguments = ["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--user-agent", agent];
+    desktop.run("curl", &[&arguments[..], &["--request", method, "--header", &credential, &url]].concat())
+}
+
+/// Waits until the part of the panel with this heading shows all of these texts.
+async fn wait_part(app: &App, heading: &str, texts: &[&str]) -> Result<()> {
+    let script = "const parts = [...document.querySelectorAll('aside section')];
+        const part = parts.find(part => part.querySelector('h3')?.innerText === arguments[0]);
+        return part?.innerText ?? '';";
+    app.wait(&format!("{texts:?} below {heading}"), async || {
+        let part = app.script(script, vec![json!(heading)]).await;
+        part.is_ok_and(|part| texts.iter().all(|text| part.as_str().unwrap_or_default().contains(text)))
+    })
+    .await
+}
+
+/// Waits until the panel is about the key with this prefix.
+async fn wait_key(app: &App, prefix: &str) -> Result<()> {
+    app.wait(&format!("the details of {prefix}"), async || {
+        app.text("aside header").await.is_ok_and(|header| header.contains(prefix))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_programs_do_is_seen_while_they_do_it() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy(&desktop, "watched", "read").await?;
+    app.click("watched").await?;
+    app.wait_focus("watched").await?;
+    wait_key(&app, &key[..11]).await?;
+    wait_part(&app, "Programs and addresses", &["No program has used this key"]).await?;
+    wait_part(&app, "History", &["Created", "By this app"]).await?;
+
+    ensure!(request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
+    wait_part(&app, "Programs and addresses", &["probe/1.0", "127.0.0.1", "1 request"]).await?;
+    wait_part(&app, "History", &["New program or address"]).await?;
+    wait_part(&app, "Requests", &["1 accepted"]).await?;
+    ensure!(request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
+    ensure!(request(&app, &desktop, &key, "second/2", "GET", "/api/account/summary")? == "200", "accepted");
+    wait_part(&app, "Programs and addresses", &["2 requests", "second/2"]).await?;
+    ensure!(request(&app, &desktop, &key, "second/2", "POST", "/api/api-keys")? == "403", "only reads");
+    wait_part(&app, "History", &["1 request refused: a scope was missing"]).await?;
+
+    // What is done with it is seen, too.
+    let key_id = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed")["keys"][0]["keyId"].clone();
+    app.invoke("rename_key", json!({ "keyId": key_id, "name": "seen" })).await?.expect("renamed");
+    app.wait("the new name", async || app.text("aside h2").await.is_ok_and(|name| name == "seen")).await?;
+    wait_part(&app, "History", &["Renamed from watched to seen"]).await?;
+    app.click("Show all in Activity").await?;
+    app.wait_focus("Activity").await?;
+    app.control("Show every key").await?;
+    app.wait_text("Renamed from watched to seen").await?;
+    app.click("API Keys").await?;
+    app.click("seen").await?;
+    app.invoke("revoke_key", json!({ "keyId": key_id })).await?.expect("revoked");
+    app.wait("its end", async || app.text("aside header").await.is_ok_and(|header| header.contains("Revoked"))).await?;
+    app.control("Copy key ID").await?;
+    ensure!(!app.text("aside").await?.contains("Rotate"), "what is over cannot be rotated");
+    ensure!(!app.text("body").await?.contains(&key), "no key is shown");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_partner_is_one_step_away_and_escape_goes_back_to_the_row() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    let app = App::start(&desktop).await?;
+    let listed = app.invoke("list_keys", json!({ "query": { "name": "inference-gateway" } })).await?.expect("listed");
+    let keys = listed["keys"].as_array().context("a list")?;
+    let old = keys.iter().find(|key| key["replacedBy"].is_string()).context("the old key")?;
+    let new = keys.iter().find(|key| key["replaces"].is_string()).context("the new key")?;
+    let (old, new) = (old["keyPrefix"].as_str().context("text")?, new["keyPrefix"].as_str().context("text")?);
+
+    // The newer one comes first.
+    app.click("inference-gateway").await?;
+    wait_key(&app, new).await?;
+    app.wait_text("Replaces").await?;
+    let partner = format!("inference-gateway {old}…");
+    app.click(&partner).await?;
+    wait_key(&app, old).await?;
+    app.wait_focus("inference-gateway").await?;
+    app.wait_text("Replaced by").await?;
+    app.click(&format!("inference-gateway {new}…")).await?;
+    wait_key(&app, new).await?;
+
+    // A menu of the panel is closed before the panel is.
+    app.click("More actions").await?;
+    app.control("Copy key ID").await?;
+    desktop.press(&["Escape"])?;
+    app.wait_focus("More actions").await?;
+    app.click("More actions").await?;
+    app.click("Copy key ID").await?;
+    app.wait_text("The ID of inference-gateway was copied").await?;
+    ensure!(desktop.clipboard()?.starts_with("key_"), "an identifier");
+    app.wait_focus("More actions").await?;
+    desktop.press(&["Escape"])?;
+    app.wait("the end of the panel", async || app.text("aside h2").await.is_err()).await?;
+    app.wait("the focus on the row", async || app.focus().await.is_ok_and(|focus| focus.contains("inference-gateway")))
+        .await
+}
+
+#[tokio::test]
+async fn each_reason_offers_its_next_step() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    let app = App::start(&desktop).await?;
+    for (name, step, dialog) in [
+        ("conference-demo", "Revoke…", "[role=alertdialog]"),
+        ("workspace-admin", "Rotate with fewer scopes…", "[role=dialog]"),
+    ] {
+        app.click(name).await?;
+        wait_part(&app, "Needs attention", &[step]).await?;
+        app.click(step).await?;
+        app.wait("a dialog", async || app.text(dialog).await.is_ok_and(|text| text.contains(name))).await?;
+        desktop.press(&["Escape"])?;
+        app.wait("the end of the dialog", async || app.text(dialog).await.is_err()).await?;
+        app.wait_focus(step).await?;
+        app.click("Close details").await?;
+    }
+    Ok(())
+}
