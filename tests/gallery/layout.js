@@ -38,16 +38,20 @@ const isHidden = (element) =>
 const hides = (overflow) => overflow === 'hidden' || overflow === 'clip';
 const scrolls = (overflow) => overflow === 'auto' || overflow === 'scroll';
 
-// Elements whose edges bound what is seen of an element, from the inside out.
-function* boundsOf(element) {
+// Elements whose edges bound what is seen in an element, or of it, from the inside out.
+function* boundsOf(element, inside) {
   let { position } = style(element);
-  for (let at = element.parentElement; at; at = at.parentElement) {
+  for (let at = inside ? element : element.parentElement; at; at = at.parentElement) {
     const own = style(at);
     const holdsFixed = own.transform !== 'none' || own.filter !== 'none' || own.contain.includes('layout');
-    if (position === 'fixed' && !holdsFixed) continue;
-    if (position === 'absolute' && own.position === 'static' && !holdsFixed) continue;
-    ({ position } = own);
+    if (at !== element) {
+      if (position === 'fixed' && !holdsFixed) continue;
+      if (position === 'absolute' && own.position === 'static' && !holdsFixed) continue;
+      ({ position } = own);
+    }
     if (own.clipPath === 'inset(50%)') yield { at, isForReaders: true };
+    // Of an inline element overflow means nothing.
+    if (own.display === 'inline') continue;
     if (own.overflowX !== 'visible' || own.overflowY !== 'visible') yield { at, own };
   }
 }
@@ -67,10 +71,10 @@ const cross = (a, b) => ({
 });
 
 // What is seen of a box of an element; reports what can never be seen of it.
-function seenPart(element, box, text) {
+function seenPart(element, box, text, inside) {
   let seen = { left: box.left, top: box.top, right: box.right, bottom: box.bottom };
   let canScrollDown = false;
-  for (const { at, own, isForReaders } of boundsOf(element)) {
+  for (const { at, own, isForReaders } of boundsOf(element, inside)) {
     if (isForReaders) return null;
     const inner = innerBox(at);
     const mayBeCut = element.closest('[data-may-be-cut]') !== null;
@@ -117,7 +121,7 @@ while (walker.nextNode()) {
   for (const box of range.getClientRects()) {
     if (box.width < 1 || box.height < 1) continue;
     const known = findings.length;
-    const seen = seenPart(element, box, node.data);
+    const seen = seenPart(element, box, node.data, true);
     // Letters do not fill the height of their line.
     const inset = box.height / 5;
     if (seen) {
@@ -130,7 +134,7 @@ while (walker.nextNode()) {
 
 for (const element of document.querySelectorAll('button, input, select, textarea, a, [role=menuitem], [role=tab]')) {
   if (isHidden(element) || element.type === 'file') continue;
-  seenPart(element, element.getBoundingClientRect(), element.ariaLabel ?? element.innerText ?? '');
+  seenPart(element, element.getBoundingClientRect(), element.ariaLabel ?? element.innerText ?? '', false);
   if (element.placeholder && !element.value && element.scrollWidth > element.clientWidth + 1) {
     report('placeholder does not fit', element, element.placeholder);
   }

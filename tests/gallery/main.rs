@@ -18,21 +18,31 @@ async fn main() -> Result<()> {
     let mut found = String::new();
     for scene in SCENES {
         eprintln!("{} ({} states)", scene.name, scene.states.len());
-        found += &walk(scene, task).await?.to_string();
+        match walk(scene, task).await {
+            Ok(findings) => found += &findings.to_string(),
+            Err(error) => found += &format!("{}: {error:#}\n", scene.name),
+        }
         for state in scene.states {
             let pictures = folder.join(scene.name).join(state.name);
-            if pictures.is_dir() {
+            if pictures.is_dir() && format!("{}/{}", scene.name, state.name).contains(only) {
                 sheet(&pictures, &looks)?;
             }
         }
     }
-    ensure!(found.is_empty(), "{found}");
+    if !found.is_empty() {
+        println!("{found}");
+        std::process::exit(1);
+    }
     Ok(())
 }
 
 /// All looks of a state on one sheet, beside the folder of its pictures.
 fn sheet(pictures: &Path, looks: &[Look]) -> Result<()> {
     let images = looks.iter().map(|look| pictures.join(format!("{look}.png"))).filter(|path| path.is_file());
+    let images: Vec<_> = images.collect();
+    if images.is_empty() {
+        return Ok(());
+    }
     let sheet = pictures.with_extension("png");
     let status = Command::new("montage")
         .args(["-label", "%t", "-tile", "3x", "-geometry", "700x500>+6+6", "-background", "#808080"])

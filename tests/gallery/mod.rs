@@ -11,6 +11,7 @@ mod stage;
 mod states;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
@@ -35,6 +36,8 @@ pub enum Setting {
     New,
     /// The keys of a small team.
     Team,
+    /// Keys that are being rotated.
+    Rotating,
     /// Keys with names that nobody should give.
     Hostile,
     /// A hundred thousand keys.
@@ -138,7 +141,9 @@ pub async fn walk(scene: &Scene, task: Task<'_>) -> Result<Findings> {
     let stage = Stage::set(scene.setting).await.with_context(|| scene.name)?;
     for state in scene.states.iter().filter(wanted) {
         let name = format!("{}/{}", scene.name, state.name);
+        let start = Instant::now();
         if let Err(error) = stage.reach(state).await {
+            eprintln!("{name}: not reached in {:.1?}", start.elapsed());
             findings.add(&name, format!("is not reached: {}", briefly(&error)));
             if let Some(folder) = task.pictures {
                 stage.photograph(&picture(folder, &name, "not-reached")?).await?;
@@ -151,7 +156,9 @@ pub async fn walk(scene: &Scene, task: Task<'_>) -> Result<Findings> {
                 findings.add(&format!("{name} {look}"), format!("cannot be looked at: {}", briefly(&error)));
             }
         }
+        let shown = start.elapsed();
         stage.rest().await.with_context(|| format!("after {name}"))?;
+        eprintln!("{name}: {:.1?}, and back in {:.1?}", shown, start.elapsed() - shown);
     }
     Ok(findings)
 }

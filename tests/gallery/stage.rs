@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use thirtyfour::By;
 
 use super::{Look, Setting, Size, State};
-use crate::seed::{HOSTILE, TEAM, crowd, seed};
+use crate::seed::{HOSTILE, ROTATING, TEAM, crowd, seed};
 use crate::{App, AppOptions, Desktop, Keyring};
 
 /// Something that is done to reach a state. Names are those that people see in English.
@@ -74,6 +74,7 @@ impl Stage {
         match setting {
             Setting::New => {}
             Setting::Team => seed(&database, TEAM).await?,
+            Setting::Rotating => seed(&database, ROTATING).await?,
             Setting::Hostile => seed(&database, HOSTILE).await?,
             Setting::Crowd => drop(crowd(&database, 100_000, 0)?),
             Setting::Damaged => std::fs::write(&database, "not a database ".repeat(1000))?,
@@ -155,6 +156,7 @@ impl Stage {
         let script = "
             const [command, answer] = arguments;
             const before = window.fetch;
+            window.ownFetch ??= before;
             window.fetch = (url, options) => {
               if (!String(url).endsWith('/' + command)) return before(url, options);
               if (answer === null) return new Promise(() => {});
@@ -231,6 +233,11 @@ impl Stage {
             app.script(language, vec![json!(look.language)]).await.is_ok_and(|it| it == true)
         })
         .await?;
+        self.settle().await?;
+        // Where a person is, is in sight: what has a menu open, or else the focus.
+        let script = "(document.querySelector('main [aria-expanded=true]') ?? document.activeElement)
+            ?.scrollIntoView({ block: 'nearest' });";
+        app.script(script, Vec::new()).await?;
         self.settle().await
     }
 
@@ -238,8 +245,19 @@ impl Stage {
         let theme = if look.dark { "dark" } else { "light" };
         let preferences =
             json!({ "language": look.language, "theme": theme, "clipboardSeconds": 120, "rotationDays": 90 });
-        let answer = self.app.invoke("change_preferences", json!({ "preferences": preferences })).await?;
-        answer.map_or_else(|refusal| bail!("{refusal}"), |_| Ok(()))
+        // Past what takes the app's place for the page.
+        let script = "
+            const done = arguments[arguments.length - 1];
+            const inPlace = window.fetch;
+            window.fetch = window.ownFetch ?? window.fetch;
+            window.__TAURI_INTERNALS__.invoke('change_preferences', { preferences: arguments[0] })
+                .then(() => done(true), (error) => done(JSON.stringify(error)));
+            window.fetch = inPlace;";
+        let answer = self.app.driver.execute_async(script, vec![preferences]).await?.json().clone();
+        if answer != true {
+            bail!("{answer}");
+        }
+        Ok(())
     }
 
     async fn resize(&self, window: &str, (width, height): (u32, u32)) -> Result<()> {
@@ -253,21 +271,15 @@ impl Stage {
     async fn settle(&self) -> Result<()> {
         let script = "
             const done = arguments[arguments.length - 1];
-            const ends = (animation) => animation.effect?.getComputedTiming().endTime !== Infinity;
-            const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-            const still = async () => {
-              await document.fonts.ready;
-              await frame();
-              await frame();
-              for (let moving; (moving = document.getAnimations().filter(ends)).length > 0; ) {
-                await Promise.race([
-                  Promise.allSettled(moving.map((animation) => animation.finished)),
-                  new Promise((resolve) => setTimeout(resolve, 3000)),
-                ]);
-                await frame();
-              }
+            const begin = performance.now();
+            const moves = (animation) =>
+              animation.playState === 'running' && animation.effect?.getComputedTiming().endTime !== Infinity;
+            const look = () => {
+              const late = performance.now() > begin + 3000;
+              if (late || !document.getAnimations().some(moves)) done(late);
+              else setTimeout(look, 30);
             };
-            still().then(() => done(true), (error) => done(String(error)));";
+            document.fonts.ready.then(() => requestAnimationFrame(() => requestAnimationFrame(look)));";
         self.app.driver.execute_async(script, Vec::new()).await?;
         Ok(())
     }

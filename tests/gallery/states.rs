@@ -1,5 +1,6 @@
 //! The scenes, in the order of the sidebar.
 
+mod details;
 mod keys;
 mod one_time;
 mod problems;
@@ -13,6 +14,10 @@ pub const SCENES: &[Scene] = &[
     keys::LIST,
     keys::CREATE,
     keys::REVOKE,
+    keys::OTHER,
+    details::SHOWN,
+    details::HOSTILE,
+    keys::ROTATE,
     keys::HOSTILE,
     keys::CROWD,
     one_time::SHOWN,

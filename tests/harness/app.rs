@@ -374,6 +374,15 @@ impl App {
         self.gone().await
     }
 
+    /// Presses keys that close the app, and waits until it has gone.
+    ///
+    /// # Errors
+    /// When it does not go.
+    pub async fn close_with(self, desktop: &Desktop, keys: &str) -> Result<()> {
+        desktop.press(&[keys])?;
+        self.gone().await
+    }
+
     /// Ends the app without any warning.
     ///
     /// # Errors

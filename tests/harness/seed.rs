@@ -139,6 +139,25 @@ pub const TEAM: &[Sample] = &[
     Sample { revoked: Some(26), ..Sample::new("trial-account", "training", 60 * DAY) },
 ];
 
+/// Keys that are being rotated, each as far as one can be.
+pub const ROTATING: &[Sample] = &[
+    Sample::new("not-begun", "models read", 130 * DAY)
+        .used(4, &[("python-httpx/0.28.1", "10.20.0.15"), ("", LOCAL), ("curl/8.9.1", LOCAL), ("ul/0.3.2", LOCAL)]),
+    Sample::new("created", "training", 120 * DAY).used(1, &[("ultralytics/8.4.190", LOCAL)]),
+    Sample { replaces: Some(("created", 120 * DAY)), ..Sample::new("created", "training", 1) },
+    Sample::new("both-in-use", "datasets", 110 * DAY)
+        .used(0, &[("python-requests/2.32.3", "10.20.0.8"), ("labeltool/2.1", LOCAL)]),
+    Sample {
+        replaces: Some(("both-in-use", 110 * DAY)),
+        ..Sample::new("both-in-use", "datasets", 30).used(1, &[("labeltool/2.1", LOCAL)])
+    },
+    Sample::new("moved", "read", 100 * DAY).used(3 * DAY, &[("okhttp/4.12.0", "10.20.0.9")]),
+    Sample {
+        replaces: Some(("moved", 100 * DAY)),
+        ..Sample::new("moved", "read", 4 * DAY).used(0, &[("okhttp/4.12.0", "10.20.0.9")])
+    },
+];
+
 /// Names that a program could have given, with as much of everything as there can be.
 pub const HOSTILE: &[Sample] = &[
     Sample {

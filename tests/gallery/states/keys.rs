@@ -81,8 +81,20 @@ pub(super) const REVOKE: Scene = Scene {
     name: "revoke",
     setting: Setting::Team,
     states: &[
-        State { name: "asked", steps: &[Click("Actions for nightly-export"), Click("Revoke…"), Find(QUESTION)] },
-        State { name: "asked-of-used", steps: &[Click("Actions for ci-pipeline"), Click("Revoke…"), Find(QUESTION)] },
+        State { name: "unused", steps: &[Click("Actions for nightly-export"), Click("Revoke…"), Find(QUESTION)] },
+        State {
+            name: "in-use", steps: &[Click("Actions for ci-pipeline"), Click("Revoke…"), See("To confirm, type")]
+        },
+        State {
+            name: "wrong-name",
+            steps: &[
+                Click("Actions for ci-pipeline"),
+                Click("Revoke…"),
+                Fill("To confirm, type ci-pipeline", "pipeline"),
+                Press(&["Return"]),
+                See("This is not the name"),
+            ],
+        },
         State {
             name: "failing",
             steps: &[
@@ -93,10 +105,109 @@ pub(super) const REVOKE: Scene = Scene {
                 See("The key was not revoked"),
             ],
         },
+        State { name: "many", steps: &[TWO_SELECTED, Find(QUESTION)] },
+        State {
+            name: "many-in-use",
+            steps: &[
+                Click("Select ci-pipeline"),
+                Click("Select training-server"),
+                Click("Select mobile-app"),
+                Click("Revoke…"),
+                See("To confirm, type how many"),
+            ],
+        },
+        State {
+            name: "many-working",
+            steps: &[Silent("revoke_key"), TWO_SELECTED, Click("Revoke 2 keys"), Find("progress")],
+        },
+        State {
+            name: "many-failing",
+            steps: &[
+                Refuse("revoke_key", "DATABASE_BUSY"),
+                TWO_SELECTED,
+                Click("Revoke 2 keys"),
+                See("They stay selected"),
+            ],
+        },
     ],
 };
 
 const QUESTION: &str = "[role=alertdialog]";
+const TWO_SELECTED: Step = Steps(&[Click("Select nightly-export"), Click("Select conference-demo"), Click("Revoke…")]);
+
+pub(super) const OTHER: Scene = Scene {
+    name: "actions",
+    setting: Setting::Team,
+    states: &[
+        State {
+            name: "use",
+            steps: &[Click("Actions for ci-pipeline"), Click("Use this key…"), Find("[role=dialog]")],
+        },
+        State {
+            name: "use-power-shell",
+            steps: &[
+                Click("Actions for ci-pipeline"),
+                Click("Use this key…"),
+                Click("PowerShell"),
+                Find("[role=dialog]"),
+            ],
+        },
+        State {
+            name: "rename",
+            steps: &[Click("Actions for ci-pipeline"), Click("Rename…"), Find("[role=dialog] input")],
+        },
+        State {
+            name: "rename-to-another",
+            steps: &[
+                Click("Actions for ci-pipeline"),
+                Click("Rename…"),
+                Press(&["ctrl+a"]),
+                Fill("Name", "mobile-app"),
+                See("Another key has this name"),
+            ],
+        },
+        State {
+            name: "rename-failing",
+            steps: &[
+                Refuse("rename_key", "DATABASE_BUSY"),
+                Click("Actions for ci-pipeline"),
+                Click("Rename…"),
+                Fill("Name", "-2"),
+                Click("Save"),
+                See("The key was not renamed"),
+            ],
+        },
+    ],
+};
+
+pub(super) const ROTATE: Scene = Scene {
+    name: "rotate",
+    setting: Setting::Rotating,
+    states: &[
+        State { name: "list", steps: &[See("not-begun")] },
+        State { name: "create", steps: &[Click("Actions for not-begun"), Click("Rotate…"), Find("[role=dialog]")] },
+        State {
+            name: "failing",
+            steps: &[
+                Refuse("create_key", "DATABASE_BUSY"),
+                Click("Actions for not-begun"),
+                Click("Rotate…"),
+                Click("Create the new key"),
+                See("The key was not created"),
+            ],
+        },
+        State {
+            name: "created",
+            steps: &[Fill("Search keys", "created"), OLD_ONE, See("Waiting for the first request")],
+        },
+        State { name: "both-in-use", steps: &[Fill("Search keys", "both"), OLD_ONE, See("still depends on it")] },
+        State { name: "moved", steps: &[Fill("Search keys", "moved"), OLD_ONE, See("has been silent since")] },
+    ],
+};
+
+/// Of two keys of a name, the old one.
+const OLD_ONE: Step =
+    Steps(&[See("2 keys"), ClickOn("[data-key-id] ~ [data-key-id] [data-menu-of]"), Click("Rotate…")]);
 
 pub(super) const HOSTILE: Scene = Scene {
     name: "hostile",
