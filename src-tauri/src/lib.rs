@@ -106,6 +106,7 @@ fn run() {
             tauri::async_runtime::spawn(async move { saved_keys.follow(&followed).await });
             put_keys_away_when_locked(app.handle().clone());
             quit_on_signals(app.handle().clone());
+            window::bring_onto_screens(app.handle(), &windows);
             // The window with a key is as large as its page needs, and over the list.
             let window_state = tauri_plugin_window_state::Builder::new()
                 .with_filename(windows.display().to_string())

@@ -3,7 +3,7 @@
 //! What is chosen is told to the page, which knows whether it can be done now. The texts are the page's catalogues'.
 
 use serde::{Deserialize, Serialize};
-use tauri::menu::{Menu, MenuBuilder, MenuItemBuilder, SubmenuBuilder};
+use tauri::menu::{Menu, MenuBuilder, MenuItemBuilder, MenuItemKind, SubmenuBuilder};
 use tauri::{AppHandle, Manager as _, Wry};
 use ts_rs::TS;
 
@@ -56,6 +56,7 @@ impl Texts {
     }
 }
 
+const FILE: &str = "file";
 const NEW_KEY: &str = "new-key";
 const SEARCH: &str = "search";
 const PREFERENCES: &str = "preferences";
@@ -92,7 +93,7 @@ pub(crate) fn build(app: &AppHandle, language: Language) -> tauri::Result<Menu<W
                 .build()?,
         );
     }
-    let mut file = SubmenuBuilder::new(app, &texts.file).item(&new_key).item(&search).separator();
+    let mut file = SubmenuBuilder::with_id(app, FILE, &texts.file).item(&new_key).item(&search).separator();
     file = if mac { file.item(&close) } else { file.item(&preferences).separator().item(&close).item(&quit) };
     menu = menu.item(&file.build()?);
     // Elsewhere a text field has these by itself.
@@ -110,6 +111,14 @@ pub(crate) fn build(app: &AppHandle, language: Language) -> tauri::Result<Menu<W
         );
     }
     menu.item(&SubmenuBuilder::new(app, &texts.help).item(&help).build()?).build()
+}
+
+/// Whether a menu speaks that language already.
+pub(crate) fn speaks(menu: &Menu<Wry>, language: Language) -> tauri::Result<bool> {
+    let Some(MenuItemKind::Submenu(file)) = menu.get(FILE) else {
+        return Ok(false);
+    };
+    Ok(file.text()? == Texts::of(language)?.file)
 }
 
 /// Does what was chosen, or tells the page.

@@ -2,6 +2,7 @@
 
 mod key;
 mod list;
+mod place;
 
 use tauri::webview::NewWindowResponse;
 use tauri::{AppHandle, Manager as _, Url, WebviewWindow, WebviewWindowBuilder, Wry};
@@ -11,6 +12,7 @@ pub(crate) use key::{
     show as show_key_window,
 };
 pub(crate) use list::{close as close_list_window, open as open_list_window};
+pub(crate) use place::bring_onto_screens;
 
 use crate::settings::{Preferences, Theme};
 use crate::state::AppState;

@@ -26,7 +26,7 @@ const SEARCH: &str = r"
     if (text(location.href) || text(JSON.stringify(history.state)) || text(document.cookie)) hits++;
     return hits;";
 
-async fn hits_in_page(app: &App, key: &str) -> Result<i64> {
+pub(crate) async fn hits_in_page(app: &App, key: &str) -> Result<i64> {
     app.script(SEARCH, vec![json!(key)]).await?.as_i64().context("a number")
 }
 
@@ -38,7 +38,7 @@ fn forms_of(key: &str) -> Result<[Vec<u8>; 3]> {
 }
 
 /// Files below `folder` that hold `text` in any form.
-fn files_with(folder: &Path, text: &str) -> Result<Vec<String>> {
+pub(crate) fn files_with(folder: &Path, text: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in folder.read_dir()? {
         let path = entry?.path();

@@ -38,8 +38,17 @@ pub(crate) fn close(app: &AppHandle) {
     }
 }
 
-/// The window's menu, in a person's language.
+/// The window's menu, in a person's language. Made anew for another one, because the toolkit's does not change its words.
 pub(super) fn set_menu(app: &AppHandle, language: Language) -> tauri::Result<()> {
+    #[cfg(target_os = "macos")]
+    let present = app.menu();
+    #[cfg(not(target_os = "macos"))]
+    let present = find(app).and_then(|window| window.menu());
+    if let Some(menu) = present
+        && menu::speaks(&menu, language)?
+    {
+        return Ok(());
+    }
     let menu = menu::build(app, language)?;
     #[cfg(target_os = "macos")]
     app.set_menu(menu)?;

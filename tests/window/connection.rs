@@ -1,0 +1,97 @@
+//! The Connection page: where the service is, the lines for programs, another port, and where the files are.
+
+use std::net::TcpListener;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use ulkeys_tests::{App, Desktop};
+
+async fn open(app: &App) -> Result<()> {
+    app.script("document.querySelector('button:has([data-service-address])').click()", Vec::new()).await?;
+    app.wait("the page", async || app.text("h1").await.is_ok_and(|title| title == "Connection")).await
+}
+
+#[tokio::test]
+async fn it_tells_where_the_service_and_its_files_are() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    open(&app).await?;
+    app.wait_text("Running").await?;
+    let url = format!("http://127.0.0.1:{}", app.port);
+    for (copy, line) in [
+        ("Copy the address line", format!("export ULTRALYTICS_PLATFORM_URL={url}")),
+        ("Copy the address line for PowerShell", format!("$env:ULTRALYTICS_PLATFORM_URL = \"{url}\"")),
+        ("Copy the path: Key database", desktop.data().join("keys.db").display().to_string()),
+        ("Copy the path: Settings", desktop.data().join("settings.json").display().to_string()),
+        ("Copy the path: Logs", desktop.data().join("logs").display().to_string()),
+    ] {
+        app.wait_text(&line).await?;
+        app.click(copy).await?;
+        app.wait(&line, async || desktop.clipboard().is_ok_and(|copied| copied == line)).await?;
+    }
+    ensure!(desktop.data().join("keys.db").is_file(), "the database is where it is said to be");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_port_is_changed_and_a_wrong_one_explained() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    open(&app).await?;
+    let free = ulkeys_tests::free_port()?;
+    app.click("Change port…").await?;
+    app.wait_focus("Port").await?;
+    desktop.press(&["Escape"])?;
+    app.wait_focus("Change port…").await?;
+    desktop.press(&["Return"])?;
+    app.wait_focus("Port").await?;
+    for (port, answer) in [
+        ("80", "Enter a whole number from 1024 to 65535.".to_owned()),
+        (&free.to_string(), format!("The key service is now at 127.0.0.1:{free}")),
+    ] {
+        desktop.press(&["ctrl+a"])?;
+        desktop.type_text(port)?;
+        desktop.press(&["Return"])?;
+        app.wait_text(&answer).await?;
+    }
+    app.wait_focus("Change port…").await?;
+    app.wait_text(&format!("export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{free}")).await?;
+    let status = app.invoke("service_status", json!({})).await?.expect("told");
+    ensure!(status["port"] == free, "{status}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_taken_port_is_refused_in_its_field() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    open(&app).await?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let taken = listener.local_addr()?.port();
+    app.click("Change port…").await?;
+    app.wait_focus("Port").await?;
+    desktop.press(&["ctrl+a"])?;
+    desktop.type_text(&taken.to_string())?;
+    desktop.press(&["Return"])?;
+    app.wait_text(&format!("Port {taken} is used by another program. Choose another one.")).await?;
+    app.wait_focus("Port").await?;
+    app.click("Cancel").await?;
+    app.wait_text(&format!("export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}", app.port)).await
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_run_is_explained_here_too() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let listener = TcpListener::bind(("127.0.0.1", ulkeys_tests::free_port()?))?;
+    let port = listener.local_addr()?.port();
+    std::fs::create_dir_all(desktop.data())?;
+    std::fs::write(desktop.data().join("settings.json"), json!({ "port": port }).to_string())?;
+    let app = App::start(&desktop).await?;
+    open(&app).await?;
+    app.wait_text(&format!("Port {port} is used by")).await?;
+    app.wait_text("The address appears here as soon as the service runs.").await?;
+    drop(listener);
+    app.click("Try again").await?;
+    app.wait_text(&format!("export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{port}")).await?;
+    app.wait_focus("Connection").await.context("the focus has somewhere to go")
+}

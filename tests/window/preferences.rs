@@ -1,0 +1,173 @@
+//! Preferences take effect at once, are kept, and go back when they cannot be kept.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use ulkeys_tests::seed::{Sample, seed};
+use ulkeys_tests::{App, Desktop};
+
+async fn go(app: &App, section: &str) -> Result<()> {
+    app.click(section).await?;
+    app.wait(section, async || app.text("h1").await.is_ok_and(|title| title == section)).await
+}
+
+/// What is chosen of each kind, by the visible names.
+async fn chosen(app: &App) -> Result<Value> {
+    let script =
+        "return [...document.querySelectorAll('input:checked')].map(radio => radio.labels[0].innerText.trim());";
+    app.script(script, Vec::new()).await
+}
+
+async fn wait_chosen(app: &App, wanted: [&str; 4]) -> Result<()> {
+    app.wait(&format!("{wanted:?}"), async || chosen(app).await.is_ok_and(|chosen| chosen == json!(wanted))).await
+}
+
+fn kept(desktop: &Desktop) -> Result<Value> {
+    let mut settings: Value = serde_json::from_slice(&std::fs::read(desktop.data().join("settings.json"))?)?;
+    let preferences = ["language", "theme", "clipboardSeconds", "rotationDays"].map(|name| settings[name].take());
+    Ok(json!(preferences))
+}
+
+const LOOK: &str = "const { colorScheme, backgroundColor } = getComputedStyle(document.documentElement);
+    return [document.documentElement.lang, colorScheme, backgroundColor];";
+
+#[tokio::test]
+async fn each_takes_effect_at_once_and_is_kept() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    go(&app, "Preferences").await?;
+    wait_chosen(&app, ["Same as the system", "Same as the system", "60 seconds", "90 days"]).await?;
+
+    app.click("Dark").await?;
+    app.wait_text("Saved").await?;
+    let look = app.script(LOOK, Vec::new()).await?;
+    ensure!(look == json!(["en", "dark", "rgb(21, 23, 28)"]), "{look}");
+    app.click("10 seconds").await?;
+    wait_chosen(&app, ["Same as the system", "Dark", "10 seconds", "90 days"]).await?;
+    app.click("365 days").await?;
+    app.click("Deutsch").await?;
+    app.wait("German", async || app.text("h1").await.is_ok_and(|title| title == "Einstellungen")).await?;
+    wait_chosen(&app, ["Deutsch", "Dunkel", "10 Sekunden", "365 Tage"]).await?;
+    ensure!(app.script(LOOK, Vec::new()).await? == json!(["de", "dark", "rgb(21, 23, 28)"]), "German, and still dark");
+    ensure!(kept(&desktop)? == json!(["de", "dark", 10, 365]), "{}", kept(&desktop)?);
+    app.close_window(&desktop).await?;
+
+    let app = App::start(&desktop).await?;
+    go(&app, "Einstellungen").await?;
+    wait_chosen(&app, ["Deutsch", "Dunkel", "10 Sekunden", "365 Tage"]).await?;
+    app.click("Português (Brasil)").await?;
+    app.wait_text("Preferências").await?;
+    app.click("Igual ao sistema").await?;
+    app.wait("the system's language", async || app.text("h1").await.is_ok_and(|title| title == "Preferences")).await
+}
+
+#[tokio::test]
+async fn a_copied_key_leaves_the_clipboard_when_preferred() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    go(&app, "Preferences").await?;
+    app.click("Never").await?;
+    app.wait_text("A copied key then stays on the clipboard").await?;
+    go(&app, "API Keys").await?;
+    app.create_in_dialog("first", "read").await?;
+    app.click("Copy").await?;
+    app.wait_text("Copied").await?;
+    ensure!(!app.text("body").await?.contains("On the clipboard for another"), "it stays");
+    app.click("Done").await?;
+    app.leave_key_window().await?;
+
+    go(&app, "Preferences").await?;
+    app.click("10 seconds").await?;
+    app.wait_gone("A copied key then stays on the clipboard").await?;
+    go(&app, "API Keys").await?;
+    app.create_in_dialog("second", "read").await?;
+    app.wait_text("after 10 seconds").await?;
+    app.click("Copy").await?;
+    app.wait_text("On the clipboard for another").await?;
+    app.click("Done").await?;
+    app.leave_key_window().await?;
+    app.wait_gone("On the clipboard for another").await?;
+    ensure!(!desktop.clipboard().unwrap_or_default().starts_with("ul_"), "still there");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_number_of_ones_own_is_kept_within_bounds() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    go(&app, "Preferences").await?;
+    // The last of the two groups that offer another number.
+    let other = "const others = [...document.querySelectorAll('input[value=other]')]; others.at(-1).click();";
+    app.script(other, Vec::new()).await?;
+    for (text, accepted) in [("0", false), ("3651", false), ("1.5", false), ("45", true)] {
+        app.click("Days").await?;
+        desktop.press(&["ctrl+a"])?;
+        desktop.type_text(text)?;
+        desktop.press(&["Return"])?;
+        let wrong = json!((!accepted).then_some("true"));
+        let told = "return document.querySelector('input[type=text], input[inputmode]').getAttribute('aria-invalid');";
+        app.wait(text, async || app.script(told, Vec::new()).await.is_ok_and(|told| told == wrong)).await?;
+    }
+    app.wait("the number", async || kept(&desktop).is_ok_and(|kept| kept[3] == 45)).await?;
+    app.quit().await?;
+
+    let app = App::start(&desktop).await?;
+    go(&app, "Preferences").await?;
+    wait_chosen(&app, ["Same as the system", "Same as the system", "60 seconds", "Other"]).await?;
+    let days = app.control("Days").await?.prop("value").await?;
+    ensure!(days.as_deref() == Some("45"), "{days:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_older_than_preferred_needs_attention_at_once() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    seed(&desktop.data().join("keys.db"), &[Sample::new("aged", "read", 24 * 40).used(1, &[])]).await?;
+    let app = App::start(&desktop).await?;
+    let attention = async || app.invoke("count_keys", json!({})).await.map(|counts| counts.expect("counted"));
+    ensure!(attention().await?["attention"] == 0, "younger than 90 days");
+    go(&app, "Preferences").await?;
+    app.click("30 days").await?;
+    app.wait_text("Saved").await?;
+    ensure!(attention().await?["attention"] == 1, "older than 30 days");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_goes_back_and_says_why() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    go(&app, "Preferences").await?;
+    // A folder in the file's place cannot be replaced, not even by root.
+    let settings = desktop.data().join("settings.json");
+    std::fs::remove_file(&settings)?;
+    std::fs::create_dir_all(settings.join("in-the-way"))?;
+    for choice in ["Dark", "Deutsch", "Never", "30 days"] {
+        app.click(choice).await?;
+        app.wait_text("The setting could not be saved").await?;
+        wait_chosen(&app, ["Same as the system", "Same as the system", "60 seconds", "90 days"]).await?;
+    }
+    let look = app.script(LOOK, Vec::new()).await?;
+    ensure!(look[0] == "en" && look[1] == "light dark", "{look}");
+    std::fs::remove_dir_all(&settings)?;
+    app.click("Dark").await?;
+    wait_chosen(&app, ["Same as the system", "Dark", "60 seconds", "90 days"]).await
+}
+
+#[tokio::test]
+async fn the_keyboard_alone_is_enough() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    go(&app, "Preferences").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    app.script("document.getElementById('section-title').focus()", Vec::new()).await?;
+    desktop.press(&["Tab"])?;
+    app.wait_focus("Same as the system").await?;
+    desktop.press(&["Down", "Down"])?;
+    app.wait("German", async || app.text("h1").await.is_ok_and(|title| title == "Einstellungen")).await?;
+    desktop.press(&["Up"])?;
+    app.wait("English", async || app.text("h1").await.is_ok_and(|title| title == "Preferences")).await?;
+    desktop.press(&["Tab", "Down", "Down"])?;
+    app.wait("a dark page", async || app.script(LOOK, Vec::new()).await.is_ok_and(|look| look[1] == "dark")).await?;
+    wait_chosen(&app, ["English", "Dark", "60 seconds", "90 days"]).await.context("what the keys chose")
+}
