@@ -6,6 +6,8 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop, Keyring, binary, tools};
 
+use crate::hands::{choose, confirm};
+
 /// Runs the command line beside the window.
 fn ul_keys(desktop: &Desktop, arguments: &[&str]) -> Result<Output> {
     Ok(desktop.command(binary()).args(arguments).output()?)
@@ -28,8 +30,7 @@ async fn create_and_save(app: &App, name: &str) -> Result<()> {
 }
 
 async fn revoke(app: &App, name: &str) -> Result<()> {
-    app.click(&format!("Actions for {name}")).await?;
-    app.click("Revoke…").await?;
+    choose(app, name, "Revoke…").await?;
     app.click("Revoke key").await?;
     app.wait_text(&format!("{name} was revoked")).await
 }
@@ -57,7 +58,12 @@ async fn a_saved_key_starts_programs_and_leaves_when_it_is_revoked() -> Result<(
     ensure!(own.status.code() == Some(7), "the program's own answer: {own:?}");
     ensure!(String::from_utf8(own.stdout)? == format!("http://127.0.0.1:{}\n", app.port), "the service's address");
 
-    revoke(&app, "trainer").await?;
+    choose(&app, "trainer", "Revoke…").await?;
+    // It was used just now.
+    app.control("To confirm, type trainer").await?;
+    confirm(&desktop, &app, "trainer").await?;
+    app.click("Revoke key").await?;
+    app.wait_text("trainer was revoked").await?;
     app.wait("the end of the entry", async || looked_up(&desktop, "trainer").is_none()).await?;
     let gone = ul_keys(&desktop, &["run", "--key", "trainer", "--", "true"])?;
     ensure!(gone.status.code() == Some(125), "{gone:?}");

@@ -1,6 +1,7 @@
 //! A key gets another name, and programs notice nothing.
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 use ulkeys_tests::{App, Desktop, ul};
 
 use crate::hands::{active_names, choose, closed};
@@ -40,5 +41,8 @@ async fn a_new_name_is_seen_in_the_list_and_by_programs() -> Result<()> {
     app.wait_focus("Name").await?;
     desktop.press(&["Return"])?;
     closed(&app).await?;
-    app.wait_focus("Actions for after").await
+    app.wait_focus("Actions for after").await?;
+    let renamed = app.invoke("list_activity", json!({ "query": { "kind": "renamed" } })).await?.expect("listed");
+    ensure!(renamed["entries"].as_array().is_some_and(|entries| entries.len() == 1), "{renamed}");
+    Ok(())
 }
