@@ -140,6 +140,18 @@ for (const element of document.querySelectorAll('button, input, select, textarea
   }
 }
 
+// A word is broken only where it could stand nowhere: a name, or something that a machine made.
+for (const { element, node } of new Map(texts.map((text) => [text.node, text])).values()) {
+  if (element.closest('[dir=auto], .mono, code, pre, [data-may-be-cut]')) continue;
+  for (const { 0: word, index } of node.data.matchAll(/[\p{L}\p{M}]{2,24}/gu)) {
+    const range = document.createRange();
+    range.setStart(node, index);
+    range.setEnd(node, index + word.length);
+    const lines = new Set([...range.getClientRects()].filter(({ width }) => width > 0).map(({ top }) => Math.round(top)));
+    if (lines.size > 1) report(`breaks the word “${word}”`, element, node.data);
+  }
+}
+
 const seenPairs = new Set();
 texts.forEach((one, index) => {
   for (const other of texts.slice(index + 1)) {

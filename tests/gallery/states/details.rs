@@ -8,13 +8,19 @@ pub(super) const SHOWN: Scene = Scene {
     setting: Setting::Team,
     states: &[
         State { name: "training", steps: &[Click("training-server"), See("forklift-detector")] },
-        State { name: "run", steps: &[Click("training-server"), Click("forklift-detector"), Find("canvas")] },
-        State { name: "run-failed", steps: &[Click("training-server"), Click("forklift-detector-large"), See("CUDA")] },
-        State { name: "run-running", steps: &[Click("training-server"), Click("pallet-counter"), See("Epoch 34")] },
+        State { name: "run", steps: &[Click("training-server"), Click("warehouse/forklift-detector"), Find("canvas")] },
+        State {
+            name: "run-failed",
+            steps: &[Click("training-server"), Click("warehouse/forklift-detector-large"), See("CUDA")],
+        },
+        State {
+            name: "run-running",
+            steps: &[Click("training-server"), Click("warehouse/pallet-counter"), See("Epoch 34")],
+        },
         State { name: "never-used", steps: &[Click("nightly-export"), See("No requests in the last")] },
         State { name: "attention", steps: &[Click("workspace-admin"), See("Holds admin")] },
         State { name: "revoked", steps: &[Click("Revoked"), Click("old-laptop"), See("Key ID")] },
-        State { name: "table", steps: &[Click("training-server"), Click("Show as table"), Find("table")] },
+        State { name: "table", steps: &[Click("training-server"), Click("Show as table: Requests"), Find("table")] },
         State {
             name: "loading",
             steps: &[

@@ -206,8 +206,7 @@ pub(super) const ROTATE: Scene = Scene {
 };
 
 /// Of two keys of a name, the old one.
-const OLD_ONE: Step =
-    Steps(&[See("2 keys"), ClickOn("[data-key-id] ~ [data-key-id] [data-menu-of]"), Click("Rotate…")]);
+const OLD_ONE: Step = Steps(&[See("2 keys"), ClickOn("[data-row='1'] [data-menu-of]"), Click("Rotate…")]);
 
 pub(super) const HOSTILE: Scene = Scene {
     name: "hostile",
