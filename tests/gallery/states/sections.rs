@@ -108,7 +108,11 @@ pub(super) const HELP: Scene = Scene {
         State { name: "nothing", steps: &[Go("Help"), Fill(FIELD, "it does not work"), See("No key was found")] },
         State {
             name: "variable",
-            steps: &[Go("Help"), Fill(FIELD, "curl -H 'Authorization: Bearer $ULTRALYTICS_API_KEY' x"), See("single")],
+            steps: &[
+                Go("Help"),
+                Fill(FIELD, "curl -H 'Authorization: Bearer $ULTRALYTICS_API_KEY' x"),
+                See("Single quotes"),
+            ],
         },
         State {
             name: "revoked",

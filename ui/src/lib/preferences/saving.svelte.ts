@@ -1,5 +1,4 @@
-import { failureText } from '../i18n/index.svelte';
-import { toFailure } from '../ipc';
+import { toFailure, type Failure } from '../ipc';
 
 const SHOWN_MS = 3000;
 
@@ -8,19 +7,19 @@ export class Saving {
   /** Just now. */
   saved = $state(false);
   /** Why it could not be kept. */
-  reason = $state<string | null>(null);
+  failure = $state.raw<Failure | null>(null);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   async run(save: () => Promise<void>): Promise<void> {
     clearTimeout(this.#timer);
     this.saved = false;
-    this.reason = null;
+    this.failure = null;
     try {
       await save();
       this.saved = true;
       this.#timer = setTimeout(() => (this.saved = false), SHOWN_MS);
     } catch (thrown) {
-      this.reason = failureText(toFailure(thrown));
+      this.failure = toFailure(thrown);
     }
   }
 }
