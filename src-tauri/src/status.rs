@@ -66,8 +66,8 @@ pub(crate) enum AppEvent {
         #[ts(type = "number | null")]
         stays_seconds: Option<u64>,
     },
-    /// The list's page only: a new key is being shown, or no longer.
-    OneTime { state: OneTimeState },
+    /// The list's page only: a new key is being shown, or no longer. Boxed, as it is much larger than the others.
+    OneTime { state: Box<OneTimeState> },
     /// The list's page only: something was chosen in the window's menu.
     Menu { action: MenuAction },
     /// The list's page only: a revoked key that could not be taken out of the keychain.

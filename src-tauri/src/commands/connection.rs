@@ -156,7 +156,7 @@ async fn follow_menu(mut menu: broadcast::Receiver<MenuAction>, page: &Channel<A
 async fn follow_one_time(one_time: &OneTime, page: &Channel<AppEvent>) {
     let mut state = one_time.state();
     loop {
-        let event = AppEvent::OneTime { state: state.borrow_and_update().clone() };
+        let event = AppEvent::OneTime { state: Box::new(state.borrow_and_update().clone()) };
         if page.send(event).is_err() || state.changed().await.is_err() {
             return;
         }
