@@ -114,7 +114,8 @@ async fn measure(keys: usize) -> Result<Measured> {
         app.driver.refresh().await?;
         reloads.push(first_rows(&app).await?);
     }
-    let searches = numbers(&app.driver.execute_async(SEARCH, vec![serde_json::to_value(TYPED)?]).await?.json().clone())?;
+    let searches =
+        numbers(&app.driver.execute_async(SEARCH, vec![serde_json::to_value(TYPED)?]).await?.json().clone())?;
     app.driver.refresh().await?;
     first_rows(&app).await?;
     let wheel = frames(&app, "wheel", 300).await?;
