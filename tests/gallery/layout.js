@@ -143,7 +143,8 @@ for (const element of document.querySelectorAll('button, input, select, textarea
 // A word is broken only where it could stand nowhere: a name, or something that a machine made.
 for (const { element, node } of new Map(texts.map((text) => [text.node, text])).values()) {
   if (element.closest('[dir=auto], .mono, code, pre, [data-may-be-cut]')) continue;
-  for (const { 0: word, index } of node.data.matchAll(/[\p{L}\p{M}]{2,24}/gu)) {
+  for (const { 0: word, index } of node.data.matchAll(/[\p{L}\p{M}]{2,}/gu)) {
+    if (word.length > 24) continue;
     const range = document.createRange();
     range.setStart(node, index);
     range.setEnd(node, index + word.length);
