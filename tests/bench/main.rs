@@ -8,7 +8,6 @@
 
 mod load;
 mod report;
-mod seed;
 mod serve;
 
 use std::path::Path;
@@ -20,6 +19,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use load::{Case, Measured};
 use report::{Memory, Row, What};
 use serve::{Ready, SUMMARY, Server};
+use ulkeys_tests::seed;
 
 /// Keys that the load takes in turn, spread over all stored ones: only the number of stored keys is to differ.
 const SAMPLE: usize = 1_000;
@@ -104,7 +104,7 @@ fn start(effort: &Effort, folder: &Path) -> Result<(Vec<Server>, Vec<Entry>)> {
     let (mut servers, mut entries) = (Vec::new(), Vec::new());
     for &keys in effort.ours {
         let database = folder.join(format!("{keys}.db"));
-        let sample = seed::seed(&database, keys, SAMPLE)?;
+        let sample = seed::crowd(&database, keys, SAMPLE)?;
         let server = Server::ours(&database)?;
         let Ready { address, bare, session, .. } = &server.ready;
         if servers.is_empty() {
