@@ -103,6 +103,17 @@ impl Desktop {
         self.home().join("ul-keys")
     }
 
+    /// Changes a setting of the desktop's toolkit, for programs that start later: `gtk-enable-animations=0` for a person
+    /// who wants less motion, `gtk-theme-name=HighContrast` for one who wants more contrast.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set(&self, setting: &str) -> Result<()> {
+        let folder = self.home().join(".config/gtk-3.0");
+        std::fs::create_dir_all(&folder)?;
+        Ok(std::fs::write(folder.join("settings.ini"), format!("[Settings]\n{setting}\n"))?)
+    }
+
     /// A command that runs on this desktop, as a person who speaks English.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let home = self.home();

@@ -2,7 +2,9 @@
 //! practices), and no text is cut or covered: not in a narrow window, and not where text is twice as large.
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 use ulkeys_tests::gallery::{Look, SCENES, Task, walk};
+use ulkeys_tests::{App, Desktop};
 
 async fn nothing_is_wrong_in(name: &str) -> Result<()> {
     let looks = Look::few();
@@ -48,4 +50,52 @@ scenes! {
     help: "help",
     damaged: "damaged",
     port: "port",
+}
+
+/// The longest animation or transition of anything in the page, in seconds, with a dialog open.
+async fn longest_motion(app: &App) -> Result<f64> {
+    app.click("Create Key").await?;
+    app.wait_text("Suggestions").await?;
+    let script =
+        "const seconds = (text) => text.split(',').map((one) => parseFloat(one) * (/ms/.test(one) ? 0.001 : 1));
+        return Math.max(...[...document.querySelectorAll('*')].map((element) => getComputedStyle(element)).flatMap(
+            (style) => [...seconds(style.animationDuration), ...seconds(style.transitionDuration)]));";
+    Ok(app.script(script, Vec::new()).await?.as_f64().unwrap_or(f64::NAN))
+}
+
+#[tokio::test]
+async fn nothing_moves_for_whoever_wants_less_motion() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let usual = App::start(&desktop).await?;
+    let motion = longest_motion(&usual).await?;
+    ensure!(motion > 0.05, "otherwise this test shows nothing: {motion} s");
+    usual.quit().await?;
+    desktop.set("gtk-enable-animations=0")?;
+    let motion = longest_motion(&App::start(&desktop).await?).await?;
+    ensure!(motion < 0.001, "something moves for {motion} s");
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_wants_more_contrast_gets_it() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let colours = async |app: &App| {
+        let script = "return ['--text-muted', '--line'].map((it) => {
+            const probe = document.body.appendChild(document.createElement('i'));
+            probe.style.color = `var(${it})`;
+            const colour = getComputedStyle(probe).color;
+            probe.remove();
+            return Math.max(...colour.match(/[0-9.]+/g).slice(0, 3).map(Number));
+        });";
+        app.script(script, vec![json!(null)]).await
+    };
+    let usual = App::start(&desktop).await?;
+    let before = colours(&usual).await?;
+    usual.quit().await?;
+    desktop.set("gtk-theme-name=HighContrast")?;
+    let after = colours(&App::start(&desktop).await?).await?;
+    for index in 0..2 {
+        ensure!(after[index].as_f64() < before[index].as_f64(), "on white, darker is more: {before} {after}");
+    }
+    Ok(())
 }
