@@ -218,8 +218,11 @@ impl Stage {
             app.enter_list_window().await?;
             self.prefer(look).await?;
             app.enter("/one-time.html").await?;
-            // As wide as it opens, or as somebody might make it.
-            let size = if look.size == Size::Wide { (600, 680) } else { (440, 480) };
+            let opened = app.script("return window.openedAt ??= [innerWidth, innerHeight]", Vec::new()).await?;
+            let opened = opened.as_array().context("a size")?.iter().filter_map(Value::as_u64);
+            let opened: Vec<u32> = opened.map(u32::try_from).collect::<Result<_, _>>()?;
+            // As it opens, or as somebody might make it.
+            let size = if look.size == Size::Wide { (opened[0], opened[1]) } else { (440, 480) };
             self.resize(&self.desktop.key_window()?, size).await?;
         } else {
             self.prefer(look).await?;
