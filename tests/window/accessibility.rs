@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 use ulkeys_tests::gallery::{Look, SCENES, Task, walk};
-use ulkeys_tests::{App, Desktop};
+use ulkeys_tests::{App, Desktop, seed};
 
 async fn nothing_is_wrong_in(name: &str) -> Result<()> {
     let looks = Look::few();
@@ -97,5 +97,41 @@ async fn whoever_wants_more_contrast_gets_it() -> Result<()> {
     for index in 0..2 {
         ensure!(after[index].as_f64() < before[index].as_f64(), "on white, darker is more: {before} {after}");
     }
+    Ok(())
+}
+
+/// WCAG 2.4.11. In a narrow window the sections stay at its top, and what is selected at its foot.
+#[tokio::test]
+async fn what_takes_the_focus_is_not_below_a_bar_that_stays() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    let app = App::start(&desktop).await?;
+    desktop.resize(640, 480)?;
+    app.click("Select mobile-app").await?;
+    app.wait_text("1 key selected").await?;
+    let watch = "window.found = []; window.stops = 0;
+        addEventListener('focusin', ({ target }) => requestAnimationFrame(() => {
+            stops += 1;
+            const { x, y, width, height } = target.getBoundingClientRect();
+            for (const part of [0.2, 0.8]) {
+                const bar = document.elementFromPoint(x + width / 2, y + height * part)?.closest('[data-stays]');
+                if (bar && !bar.contains(target)) found.push(target.ariaLabel ?? target.innerText);
+            }
+        }));";
+    app.script(watch, Vec::new()).await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    for (key, presses) in [("Tab", 25), ("shift+Tab", 35)] {
+        for _ in 0..presses {
+            let before = app.script("return stops", Vec::new()).await?;
+            desktop.press(&[key])?;
+            app.wait("the next stop", async || {
+                app.script("return stops", Vec::new()).await.is_ok_and(|stops| stops != before)
+            })
+            .await?;
+        }
+    }
+    let found = app.script("return found", Vec::new()).await?;
+    ensure!(found == json!([]), "{found}");
     Ok(())
 }

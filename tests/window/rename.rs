@@ -6,6 +6,7 @@ use ulkeys_tests::{App, Desktop, ul};
 use crate::hands::{active_names, choose, closed};
 
 const API_KEYS: &[&str] = &["cloud", "account", "api-keys"];
+const SAID: &str = "return document.querySelector('.toaster').innerText.split('is now called').length - 1";
 
 #[tokio::test]
 async fn a_new_name_is_seen_in_the_list_and_by_programs() -> Result<()> {
@@ -41,7 +42,7 @@ async fn a_new_name_is_seen_in_the_list_and_by_programs() -> Result<()> {
     desktop.press(&["Return"])?;
     closed(&app).await?;
     app.wait_focus("Actions for after").await?;
-    let said = app.script("return document.querySelectorAll('.toast').length", Vec::new()).await?;
+    let said = app.script(SAID, Vec::new()).await?;
     ensure!(said.as_u64().is_some_and(|count| count <= 1), "nothing was renamed, nothing is said");
     Ok(())
 }
