@@ -29,6 +29,8 @@ const FADE_MS = 150;
 const HIGHLIGHT_MS = 2400;
 /** How long the stream of events gets to begin. */
 const STREAM_MS = 300;
+/** Whoever scrolls past pages is not shown each of them; where one stays, they are fetched. */
+const STAY_MS = 80;
 /** Changes that come one after the other are fetched together. */
 const SETTLE_MS = 60;
 
@@ -38,6 +40,8 @@ export interface View {
   text: string;
   sort: KeySort;
 }
+
+const FIRST_ROWS: Rows = { first: 0, last: PAGE_SIZE - 1 };
 
 export const FIRST_VIEW: View = { status: 'active', text: '', sort: '-createdAt' };
 
@@ -58,12 +62,15 @@ export class Keys {
   readonly #revoked = new SvelteSet<string>();
   #uses = $state.raw(NO_USES);
   #changes = $state(0);
-  #visible: Rows = { first: 0, last: PAGE_SIZE - 1 };
+  #visible: Rows = FIRST_ROWS;
   #working: Promise<void> | null = null;
   #loads = 0;
   /** Everything at hand may be out of date. */
   #outdated = true;
+  /** The numbers of each status may be, too. */
+  #recount = true;
   #settling: ReturnType<typeof setTimeout> | undefined;
+  #staying: ReturnType<typeof setTimeout> | undefined;
 
   get view(): View {
     return this.#view;
@@ -72,6 +79,11 @@ export class Keys {
   /** The view whose keys are at hand. */
   get shown(): View {
     return this.#shown;
+  }
+
+  /** Whether it is not known yet what there is. */
+  get isLoading(): boolean {
+    return this.#total === null || (this.#total === 0 && this.#counts === null);
   }
 
   /** How many keys the view has; `null` until the first answer. */
@@ -126,19 +138,25 @@ export class Keys {
   /** Shows other keys. The present ones stay until the others are there. */
   show(view: Partial<View>): void {
     this.#view = { ...this.#view, ...view };
-    this.#visible = { first: 0, last: PAGE_SIZE - 1 };
-    void this.load();
+    this.#visible = FIRST_ROWS;
+    this.#outdated = true;
+    void this.#work();
   }
 
   /** Fetches what is missing of these rows. */
   need(rows: Rows): void {
+    const passing = Math.abs(rows.first - this.#visible.first) > PAGE_SIZE;
     this.#visible = rows;
-    if (this.#total !== null && pagesOf(rows).some((page) => !this.#pages.has(page))) void this.#work();
+    clearTimeout(this.#staying);
+    if (this.#missing() === undefined) return;
+    if (passing) this.#staying = setTimeout(() => void this.#work(), STAY_MS);
+    else void this.#work();
   }
 
   /** Fetches again what is visible, until the answer is not overtaken by a change. */
   load(): Promise<void> {
     this.#outdated = true;
+    this.#recount = true;
     return this.#work();
   }
 
@@ -176,7 +194,7 @@ export class Keys {
 
   /** The first page that is visible and not at hand. */
   #missing(): number | undefined {
-    const last = Math.min(this.#visible.last, (this.#total ?? 1) - 1);
+    const last = Math.min(this.#visible.last, (this.#total ?? 0) - 1);
     if (last < this.#visible.first) return undefined;
     return pagesOf({ first: this.#visible.first, last }).find((page) => !this.#pages.has(page));
   }
@@ -186,11 +204,21 @@ export class Keys {
     this.#loads += 1;
     const view = this.#view;
     const [page = 0] = pagesOf(this.#visible);
-    const [{ keys, total }, counts] = await Promise.all([this.#list(view, page), countKeys()]);
-    this.#counts = counts;
+    if (this.#recount) void this.#count();
+    this.#recount = false;
+    const { keys, total } = await this.#list(view, page);
     this.#total = total;
     this.#shown = view;
     this.#pages = withPage(NO_PAGES, page, keys, this.#visible);
+  }
+
+  /** The numbers of each status; the rows need not wait for them. */
+  async #count(): Promise<void> {
+    try {
+      this.#counts = await countKeys();
+    } catch (reason) {
+      this.#failure = toFailure(reason);
+    }
   }
 
   async #add(page: number): Promise<void> {

@@ -1,7 +1,7 @@
 import type { ApiKey } from '../ipc';
 
 /** How many keys are fetched together. */
-export const PAGE_SIZE = 100;
+export const PAGE_SIZE = 50;
 
 /** The pages of a list that are at hand, by their number from 0. */
 export type Pages = ReadonlyMap<number, readonly ApiKey[]>;
