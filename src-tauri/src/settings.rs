@@ -36,6 +36,8 @@ pub(crate) struct Preferences {
     pub(crate) language: Language,
     /// Light or dark.
     pub(crate) theme: Theme,
+    /// The size of the text, 100 to 200 percent.
+    pub(crate) text_percent: u32,
     /// After how many seconds a copied key is taken off the clipboard, 10 to 120; `null` for never.
     #[ts(type = "number | null")]
     pub(crate) clipboard_seconds: Option<u64>,
@@ -48,6 +50,7 @@ impl Default for Preferences {
         Self {
             language: Language::default(),
             theme: Theme::default(),
+            text_percent: 100,
             clipboard_seconds: Some(60),
             rotation_days: DEFAULT_ROTATION_DAYS,
         }
@@ -58,6 +61,7 @@ impl Preferences {
     /// With numbers from a file, which anybody may have edited, brought into their bounds.
     fn bounded(self) -> Self {
         Self {
+            text_percent: self.text_percent.clamp(100, 200),
             clipboard_seconds: self.clipboard_seconds.map(|seconds| seconds.clamp(10, 120)),
             rotation_days: self.rotation_days.clamp(1, MAX_ROTATION_DAYS),
             ..self
@@ -216,6 +220,7 @@ mod tests {
         let preferences = Preferences {
             language: Language::Portuguese,
             theme: Theme::Dark,
+            text_percent: 150,
             clipboard_seconds: None,
             rotation_days: 30,
         };

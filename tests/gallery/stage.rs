@@ -229,11 +229,10 @@ impl Stage {
             let size = if look.size == Size::Wide { (1100, 760) } else { (640, 480) };
             self.resize(&self.desktop.window()?, size).await?;
         }
-        let script = "document.documentElement.style.fontSize = arguments[0] === 100 ? '' : `${arguments[0]}%`;";
-        app.script(script, vec![json!(look.text)]).await?;
-        let language = "return document.documentElement.lang === arguments[0]";
+        let taken = "const { lang, style } = document.documentElement;
+            return lang === arguments[0] && (parseInt(style.fontSize) || 100) === arguments[1];";
         app.wait(look.language, async || {
-            app.script(language, vec![json!(look.language)]).await.is_ok_and(|it| it == true)
+            app.script(taken, vec![json!(look.language), json!(look.text)]).await.is_ok_and(|it| it == true)
         })
         .await?;
         self.settle().await?;
@@ -246,8 +245,7 @@ impl Stage {
 
     async fn prefer(&self, look: Look) -> Result<()> {
         let theme = if look.dark { "dark" } else { "light" };
-        let preferences =
-            json!({ "language": look.language, "theme": theme, "clipboardSeconds": 120, "rotationDays": 90 });
+        let preferences = json!({ "language": look.language, "theme": theme, "textPercent": look.text, "clipboardSeconds": 120, "rotationDays": 90 });
         // Past what takes the app's place for the page.
         let script = "
             const done = arguments[arguments.length - 1];

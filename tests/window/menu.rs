@@ -97,7 +97,7 @@ async fn its_language_changes_at_once() -> Result<()> {
         anyhow::Ok(std::fs::read(path)?)
     };
     let speak = async |language: &str| {
-        let preferences = json!({ "language": language, "theme": "light", "clipboardSeconds": 60, "rotationDays": 90 });
+        let preferences = json!({ "language": language, "theme": "light", "textPercent": 100, "clipboardSeconds": 60, "rotationDays": 90 });
         app.invoke("change_preferences", json!({ "preferences": preferences })).await
     };
     speak("en").await?.expect("changed");

@@ -17,7 +17,7 @@ async fn chosen(app: &App) -> Result<Value> {
     app.script(script, Vec::new()).await
 }
 
-async fn wait_chosen(app: &App, wanted: [&str; 4]) -> Result<()> {
+async fn wait_chosen(app: &App, wanted: [&str; 5]) -> Result<()> {
     app.wait(&format!("{wanted:?}"), async || chosen(app).await.is_ok_and(|chosen| chosen == json!(wanted))).await
 }
 
@@ -35,29 +35,65 @@ async fn each_takes_effect_at_once_and_is_kept() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     go(&app, "Preferences").await?;
-    wait_chosen(&app, ["Same as the system", "Same as the system", "60 seconds", "90 days"]).await?;
+    wait_chosen(&app, ["Same as the system", "Same as the system", "100%", "60 seconds", "90 days"]).await?;
 
     app.click("Dark").await?;
     app.wait_text("Saved").await?;
     let look = app.script(LOOK, Vec::new()).await?;
     ensure!(look == json!(["en", "dark", "rgb(21, 23, 28)"]), "{look}");
     app.click("10 seconds").await?;
-    wait_chosen(&app, ["Same as the system", "Dark", "10 seconds", "90 days"]).await?;
+    wait_chosen(&app, ["Same as the system", "Dark", "100%", "10 seconds", "90 days"]).await?;
     app.click("365 days").await?;
     app.click("Deutsch").await?;
     app.wait("German", async || app.text("h1").await.is_ok_and(|title| title == "Einstellungen")).await?;
-    wait_chosen(&app, ["Deutsch", "Dunkel", "10 Sekunden", "365 Tage"]).await?;
+    wait_chosen(&app, ["Deutsch", "Dunkel", "100\u{a0}%", "10 Sekunden", "365 Tage"]).await?;
     ensure!(app.script(LOOK, Vec::new()).await? == json!(["de", "dark", "rgb(21, 23, 28)"]), "German, and still dark");
     ensure!(kept(&desktop)? == json!(["de", "dark", 10, 365]), "{}", kept(&desktop)?);
     app.close_window(&desktop).await?;
 
     let app = App::start(&desktop).await?;
     go(&app, "Einstellungen").await?;
-    wait_chosen(&app, ["Deutsch", "Dunkel", "10 Sekunden", "365 Tage"]).await?;
+    wait_chosen(&app, ["Deutsch", "Dunkel", "100\u{a0}%", "10 Sekunden", "365 Tage"]).await?;
     app.click("Português (Brasil)").await?;
     app.wait_text("Preferências").await?;
     app.click("Igual ao sistema").await?;
     app.wait("the system's language", async || app.text("h1").await.is_ok_and(|title| title == "Preferences")).await
+}
+
+/// Waits until the text is that large.
+async fn wait_size(app: &App, wanted: &str) -> Result<()> {
+    let script = "return getComputedStyle(document.documentElement).fontSize";
+    app.wait(wanted, async || app.script(script, Vec::new()).await.is_ok_and(|size| size == wanted)).await
+}
+
+/// WCAG 1.4.4: by a choice, and by the keys that every browser has.
+#[tokio::test]
+async fn the_text_can_be_twice_as_large() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    wait_size(&app, "16px").await?;
+    desktop.press(&["ctrl+plus"])?;
+    wait_size(&app, "20px").await?;
+    desktop.press(&["ctrl+plus", "ctrl+plus", "ctrl+plus"])?;
+    wait_size(&app, "32px").await?;
+    go(&app, "Preferences").await?;
+    wait_chosen(&app, ["Same as the system", "Same as the system", "200%", "60 seconds", "90 days"]).await?;
+    desktop.press(&["ctrl+minus"])?;
+    wait_size(&app, "24px").await?;
+    app.close_window(&desktop).await?;
+
+    let app = App::start(&desktop).await?;
+    wait_size(&app, "24px").await?;
+    app.create_in_dialog("large", "read").await?;
+    app.wait_text("Copy your key").await?;
+    wait_size(&app, "24px").await?;
+    app.click("Copy").await?;
+    app.click("Done").await?;
+    app.leave_key_window().await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.press(&["ctrl+0"])?;
+    wait_size(&app, "16px").await
 }
 
 #[tokio::test]
@@ -112,7 +148,7 @@ async fn a_number_of_ones_own_is_kept_within_bounds() -> Result<()> {
 
     let app = App::start(&desktop).await?;
     go(&app, "Preferences").await?;
-    wait_chosen(&app, ["Same as the system", "Same as the system", "60 seconds", "Other"]).await?;
+    wait_chosen(&app, ["Same as the system", "Same as the system", "100%", "60 seconds", "Other"]).await?;
     let days = app.control("Days").await?.prop("value").await?;
     ensure!(days.as_deref() == Some("45"), "{days:?}");
     Ok(())
@@ -145,13 +181,13 @@ async fn what_cannot_be_kept_goes_back_and_says_why() -> Result<()> {
     for choice in ["Dark", "Deutsch", "Never", "30 days"] {
         app.click(choice).await?;
         app.wait_text("The setting could not be saved").await?;
-        wait_chosen(&app, ["Same as the system", "Same as the system", "60 seconds", "90 days"]).await?;
+        wait_chosen(&app, ["Same as the system", "Same as the system", "100%", "60 seconds", "90 days"]).await?;
     }
     let look = app.script(LOOK, Vec::new()).await?;
     ensure!(look[0] == "en" && look[1] == "light dark", "{look}");
     std::fs::remove_dir_all(&settings)?;
     app.click("Dark").await?;
-    wait_chosen(&app, ["Same as the system", "Dark", "60 seconds", "90 days"]).await
+    wait_chosen(&app, ["Same as the system", "Dark", "100%", "60 seconds", "90 days"]).await
 }
 
 #[tokio::test]
@@ -169,5 +205,5 @@ async fn the_keyboard_alone_is_enough() -> Result<()> {
     app.wait("English", async || app.text("h1").await.is_ok_and(|title| title == "Preferences")).await?;
     desktop.press(&["Tab", "Down", "Down"])?;
     app.wait("a dark page", async || app.script(LOOK, Vec::new()).await.is_ok_and(|look| look[1] == "dark")).await?;
-    wait_chosen(&app, ["English", "Dark", "60 seconds", "90 days"]).await.context("what the keys chose")
+    wait_chosen(&app, ["English", "Dark", "100%", "60 seconds", "90 days"]).await.context("what the keys chose")
 }

@@ -13,13 +13,15 @@ use crate::window;
 /// Keeps all preferences. On an error nothing changes. The pages hear of them as of any event.
 #[tauri::command]
 pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, preferences: Argument) -> Result<()> {
-    let mut fields = preferences.fields("preferences", &["language", "theme", "clipboardSeconds", "rotationDays"])?;
+    let mut fields =
+        preferences.fields("preferences", &["language", "theme", "textPercent", "clipboardSeconds", "rotationDays"])?;
     let language = fields.take("language").text("language")?;
     let theme = fields.take("theme").text("theme")?;
     let seconds = fields.take_optional("clipboardSeconds");
     let preferences = Preferences {
         language: Language::parse(&language).ok_or_else(|| invalid("language", "is not known"))?,
         theme: Theme::parse(&theme).ok_or_else(|| invalid("theme", "is not known"))?,
+        text_percent: u32::try_from(fields.take("textPercent").whole("textPercent", 100, 200)?).unwrap_or(100),
         clipboard_seconds: seconds.map(|seconds| seconds.whole("clipboardSeconds", 10, 120)).transpose()?,
         rotation_days: fields.take("rotationDays").small("rotationDays", MAX_ROTATION_DAYS)?,
     };

@@ -29,6 +29,9 @@ export const formatTime = (iso: string): string =>
 
 export const formatNumber = (value: number): string => new Intl.NumberFormat(current.locale).format(value);
 
+export const formatPercent = (percent: number): string =>
+  new Intl.NumberFormat(current.locale, { style: 'percent' }).format(percent / 100);
+
 /** As in “a, b and c”; a list is words, so it follows the language and not the region. */
 export const formatList = (parts: readonly string[]): string =>
   new Intl.ListFormat(current.language, { type: 'conjunction' }).format(parts);

@@ -10,7 +10,9 @@ export const preferences = (): Preferences | null => current;
 export function follow(preferences: Preferences): void {
   current = preferences;
   setLanguage(preferences.language);
-  const { dataset } = document.documentElement;
+  const { dataset, style } = document.documentElement;
+  // Every length of the pages follows the size of the text (rem).
+  style.fontSize = preferences.textPercent === 100 ? '' : `${String(preferences.textPercent)}%`;
   if (preferences.theme === 'system') delete dataset.theme;
   else dataset.theme = preferences.theme;
 }

@@ -6,6 +6,8 @@ export const preferences = {
   languageHint: 'Der Fenster, des Menüs und der Meldungen.',
   theme: 'Darstellung',
   themes: { system: 'Wie das System', light: 'Hell', dark: 'Dunkel' },
+  textSize: 'Textgröße',
+  textSizeHint: 'Auch mit {{keys}}.',
   clipboard: 'Zwischenablage leeren',
   clipboardHint:
     'Nach dieser Zeit wird ein kopierter Schlüssel aus der Zwischenablage entfernt, falls er noch dort ist.',

@@ -6,6 +6,8 @@ export const preferences = {
   languageHint: 'Of the windows, the menu and the messages.',
   theme: 'Theme',
   themes: { system: 'Same as the system', light: 'Light', dark: 'Dark' },
+  textSize: 'Text size',
+  textSizeHint: 'Also by {{keys}}.',
   clipboard: 'Clear the clipboard',
   clipboardHint: 'After this time a copied key is taken off the clipboard, if it is still there.',
   clipboardNever:

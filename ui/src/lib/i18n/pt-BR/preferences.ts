@@ -6,6 +6,8 @@ export const preferences = {
   languageHint: 'Das janelas, do menu e das mensagens.',
   theme: 'Tema',
   themes: { system: 'Igual ao sistema', light: 'Claro', dark: 'Escuro' },
+  textSize: 'Tamanho do texto',
+  textSizeHint: 'Também com {{keys}}.',
   clipboard: 'Limpar a área de transferência',
   clipboardHint: 'Após esse tempo, uma chave copiada é removida da área de transferência, se ainda estiver nela.',
   clipboardNever:

@@ -808,6 +808,10 @@ language: Language,
  */
 theme: Theme, 
 /**
+ * The size of the text, 100 to 200 percent.
+ */
+textPercent: number, 
+/**
  * After how many seconds a copied key is taken off the clipboard, 10 to 120; `null` for never.
  */
 clipboardSeconds: number | null, 
