@@ -1,4 +1,4 @@
-//! The README's pictures: three states of the real windows, light and dark.
+//! The README's pictures: four states of the real windows, light and dark.
 
 use std::path::Path;
 
@@ -6,7 +6,12 @@ use anyhow::{Context as _, Result, ensure};
 use ulkeys_tests::gallery::{Look, SCENES, Task, walk};
 
 /// The states, and the names of their pictures.
-const SHOWN: &[(&str, &str)] = &[("keys/list", "list"), ("create/filled", "create"), ("one-time/shown", "one-time")];
+const SHOWN: &[(&str, &str)] = &[
+    ("keys/list", "list"),
+    ("details/training", "details"),
+    ("create/filled", "create"),
+    ("one-time/shown", "one-time"),
+];
 
 #[tokio::main]
 async fn main() -> Result<()> {
