@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop, ul};
 
+use crate::hands::is_blocked;
+
 /// Lets the app find its port taken.
 fn take_port(desktop: &Desktop) -> Result<TcpListener> {
     let listener = TcpListener::bind(("127.0.0.1", ulkeys_tests::free_port()?))?;
@@ -48,6 +50,8 @@ async fn a_freed_port_is_taken_on_another_try() -> Result<()> {
     let app = App::start(&desktop).await?;
     app.wait_text("is used by").await?;
     app.click("Try again").await?;
+    // What is told stays meanwhile; a click on the busy button would count for nothing.
+    app.wait("the end of the first try", async || is_blocked(&app, "Try again").await.is_ok_and(|busy| !busy)).await?;
     app.wait_text("is used by").await?;
     drop(listener);
     app.click("Try again").await?;
