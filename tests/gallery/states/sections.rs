@@ -76,7 +76,7 @@ pub(super) const PREFERENCES: Scene = Scene {
             name: "wrong-number",
             steps: &[
                 Go("Preferences"),
-                ClickOn("[role=radiogroup]:nth-of-type(3) [value=other]"),
+                ClickOn("[role=radiogroup]:nth-of-type(4) [value=other]"),
                 Fill("Seconds", "0"),
                 ClickOn("[role=radiogroup]:nth-of-type(4) [value=other]"),
                 Find("[aria-invalid=true]"),
