@@ -78,7 +78,7 @@ pub(super) const PREFERENCES: Scene = Scene {
                 Go("Preferences"),
                 ClickOn("[role=radiogroup]:nth-of-type(4) [value=other]"),
                 Fill("Seconds", "0"),
-                ClickOn("[role=radiogroup]:nth-of-type(4) [value=other]"),
+                ClickOn("[role=radiogroup]:nth-of-type(5) [value=other]"),
                 Find("[aria-invalid=true]"),
             ],
         },
