@@ -32,10 +32,6 @@ export const formatNumber = (value: number): string => new Intl.NumberFormat(cur
 export const formatPercent = (percent: number): string =>
   new Intl.NumberFormat(current.locale, { style: 'percent' }).format(percent / 100);
 
-/** As in “a, b and c”; a list is words, so it follows the language and not the region. */
-export const formatList = (parts: readonly string[]): string =>
-  new Intl.ListFormat(current.language, { type: 'conjunction' }).format(parts);
-
 export function failureText({ code, detail }: Failure): string {
   if (code === 'VALIDATION_ERROR' && detail) return t('failures.refused', { detail });
   const ofFile = code === 'ENV_FILE_FAILED' || code === 'EXPORT_FAILED';

@@ -47,7 +47,6 @@ export const activity = {
   noMatchText: 'Einträge bleiben 90 Tage erhalten.',
   showAll: 'Alles anzeigen',
   failed: 'Die Aktivität lässt sich nicht anzeigen',
-  outdated: 'Diese Liste ist möglicherweise nicht mehr aktuell.',
   export: 'Exportieren',
   nothingToExport: 'Es gibt nichts zu exportieren.',
   exportTitle: 'Aktivität exportieren',

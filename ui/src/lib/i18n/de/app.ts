@@ -18,4 +18,5 @@ export const app = {
   copied: 'Kopiert',
   tryAgain: 'Erneut versuchen',
   nothingChanged: 'Es wurde nichts verändert.',
+  outdated: 'Diese Liste ist möglicherweise nicht mehr aktuell.',
 } as const;

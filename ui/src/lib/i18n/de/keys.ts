@@ -18,7 +18,6 @@ export const keys = {
   emptyText:
     'Mit einem API-Schlüssel weist ein Programm nach, dass es Modelle, Datensätze und Training nutzen darf. Am besten bekommt jedes Programm einen eigenen: So ist zu sehen, wann er zuletzt verwendet wurde, und er lässt sich widerrufen, ohne die anderen zu stören.',
   listFailed: 'Die Schlüssel lassen sich nicht anzeigen',
-  outdated: 'Diese Liste ist möglicherweise nicht mehr aktuell.',
   show: 'Anzeigen',
   status: { active: 'Aktiv', attention: 'Zu prüfen', revoked: 'Widerrufen' },
   column: {

@@ -47,7 +47,6 @@ export const activity = {
   noMatchText: 'Entries are kept for 90 days.',
   showAll: 'Show all',
   failed: 'The activity cannot be shown',
-  outdated: 'This list may be out of date.',
   export: 'Export',
   nothingToExport: 'There is nothing to export.',
   exportTitle: 'Export activity',

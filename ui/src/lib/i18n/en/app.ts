@@ -18,4 +18,5 @@ export const app = {
   copied: 'Copied',
   tryAgain: 'Try again',
   nothingChanged: 'Nothing was changed.',
+  outdated: 'This list may be out of date.',
 } as const;

@@ -18,7 +18,6 @@ export const keys = {
   emptyText:
     'A program proves with an API key that it may use your models, datasets and training. Give every program a key of its own: you then see when it was last used, and can revoke one without stopping the others.',
   listFailed: 'The keys cannot be shown',
-  outdated: 'This list may be out of date.',
   show: 'Show',
   status: { active: 'Active', attention: 'Needs attention', revoked: 'Revoked' },
   column: {

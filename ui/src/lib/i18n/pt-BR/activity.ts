@@ -49,7 +49,6 @@ export const activity = {
   noMatchText: 'Os registros são mantidos por 90 dias.',
   showAll: 'Mostrar tudo',
   failed: 'Não é possível mostrar a atividade',
-  outdated: 'Esta lista pode estar desatualizada.',
   export: 'Exportar',
   nothingToExport: 'Não há nada para exportar.',
   exportTitle: 'Exportar atividade',

@@ -18,4 +18,5 @@ export const app = {
   copied: 'Copiado',
   tryAgain: 'Tentar novamente',
   nothingChanged: 'Nada foi alterado.',
+  outdated: 'Esta lista pode estar desatualizada.',
 } as const;

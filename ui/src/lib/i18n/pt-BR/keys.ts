@@ -18,7 +18,6 @@ export const keys = {
   emptyText:
     'Com uma chave de API, um programa prova que pode usar seus modelos, conjuntos de dados e treinamentos. Dê a cada programa uma chave própria: assim você vê quando ela foi usada pela última vez e pode revogá-la sem interromper os outros.',
   listFailed: 'Não é possível mostrar as chaves',
-  outdated: 'Esta lista pode estar desatualizada.',
   show: 'Mostrar',
   status: { active: 'Ativas', attention: 'Requer atenção', revoked: 'Revogadas' },
   column: {

@@ -1,0 +1,13 @@
+import { say } from '../components/toasts.svelte';
+import { failureText, t } from '../i18n/index.svelte';
+import { copyKeyId, toFailure, type ApiKey } from '../ipc';
+
+/** Copies a key's identifier, and says what came of it. */
+export async function copyId({ keyId, name }: ApiKey): Promise<void> {
+  try {
+    await copyKeyId(keyId);
+    say(t('keys.idCopied', { name }));
+  } catch (reason) {
+    say(failureText(toFailure(reason)), 'caution');
+  }
+}
