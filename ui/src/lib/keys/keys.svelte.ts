@@ -147,10 +147,13 @@ export class Keys {
   need(rows: Rows): void {
     const passing = Math.abs(rows.first - this.#visible.first) > PAGE_SIZE;
     this.#visible = rows;
-    clearTimeout(this.#staying);
-    if (this.#missing() === undefined) return;
-    if (passing) this.#staying = setTimeout(() => void this.#work(), STAY_MS);
-    else void this.#work();
+    if (passing) {
+      clearTimeout(this.#staying);
+      this.#staying = setTimeout(() => {
+        this.#staying = undefined;
+        if (this.#missing() !== undefined) void this.#work();
+      }, STAY_MS);
+    } else if (this.#staying === undefined && this.#missing() !== undefined) void this.#work();
   }
 
   /** Fetches again what is visible, until the answer is not overtaken by a change. */
