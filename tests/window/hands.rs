@@ -1,6 +1,8 @@
 //! What several stories do with one key's dialogs.
 
-use anyhow::Result;
+use std::process::Stdio;
+
+use anyhow::{Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop};
 
@@ -8,6 +10,18 @@ use ulkeys_tests::{App, Desktop};
 pub(crate) async fn choose(app: &App, key: &str, entry: &str) -> Result<()> {
     app.click(&format!("Actions for {key}")).await?;
     app.click(entry).await
+}
+
+/// Puts a text on the clipboard and pastes it over what is in the field with the focus.
+pub(crate) fn paste_over(desktop: &Desktop, text: &str) -> Result<()> {
+    let file = desktop.home().join("pasted.txt");
+    std::fs::write(&file, text)?;
+    // It stays in the background, and would keep a pipe open.
+    let mut copy = desktop.command("xclip");
+    copy.args(["-selection", "clipboard", "-in"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
+    ensure!(copy.status()?.success(), "the clipboard");
+    std::fs::remove_file(&file)?;
+    desktop.press(&["ctrl+a", "ctrl+v"])
 }
 
 /// Presses Tab until the control has the focus, as somebody without a mouse must.

@@ -1,12 +1,11 @@
 //! Check a key: real keys, pasted as a person would, and what the real service says of them.
 
-use std::process::Stdio;
-
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, AppOptions, Desktop};
 
-use super::secret::{files_with, hits_in_page};
+use crate::hands::paste_over;
+use crate::secret::{files_with, hits_in_page};
 
 async fn go(app: &App, section: &str) -> Result<()> {
     app.click(section).await?;
@@ -16,14 +15,7 @@ async fn go(app: &App, section: &str) -> Result<()> {
 /// Puts a text on the clipboard and pastes it over what is in the field.
 async fn paste(desktop: &Desktop, app: &App, text: &str) -> Result<()> {
     app.script("document.querySelector('textarea').focus()", Vec::new()).await?;
-    let file = desktop.home().join("pasted.txt");
-    std::fs::write(&file, text)?;
-    // It stays in the background, and would keep a pipe open.
-    let mut copy = desktop.command("xclip");
-    copy.args(["-selection", "clipboard", "-in"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
-    ensure!(copy.status()?.success(), "the clipboard");
-    std::fs::remove_file(&file)?;
-    desktop.press(&["ctrl+a", "ctrl+v"])?;
+    paste_over(desktop, text)?;
     let held = "return document.querySelector('textarea').value.trim() === arguments[0].trim()";
     app.wait("the pasted text", async || app.script(held, vec![json!(text)]).await.is_ok_and(|held| held == true)).await
 }

@@ -136,6 +136,35 @@ async fn several_keys_are_revoked_together() -> Result<()> {
     app.wait_text("Revoked\n4").await
 }
 
+/// Without headings: in a narrow window, a list is one of cards.
+#[tokio::test]
+async fn a_narrow_list_is_sorted_and_selected_as_a_whole() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    app.wait_text("training-server").await?;
+    desktop.resize(640, 700)?;
+    let all = active_names(&app).await?;
+    app.script(
+        "const by = document.querySelector('select'); by.value = 'name'; by.dispatchEvent(new Event('change', { bubbles: true }))",
+        vec![],
+    )
+    .await?;
+    app.wait("names from A", async || names(&app).await.is_ok_and(|names| names[0] == all[0])).await?;
+    app.click("Ascending; change to descending").await?;
+    app.wait("names from Z", async || names(&app).await.is_ok_and(|names| Some(&names[0]) == all.last())).await?;
+    app.wait_focus("Descending; change to ascending").await?;
+
+    app.click(&format!("Select {}", all[all.len() - 1])).await?;
+    app.click(&format!("Select all {}", all.len())).await?;
+    app.wait_text(&format!("{} keys selected", all.len())).await?;
+    app.wait_focus("Clear").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.press(&["Return"])?;
+    app.wait_gone("keys selected").await?;
+    ensure!(app.focus().await?.starts_with("Select "), "the focus is not lost: {}", app.focus().await?);
+    Ok(())
+}
+
 /// Up and down lead from row to row; the menu and the details give the focus back.
 #[tokio::test]
 async fn rows_are_walked_by_keyboard() -> Result<()> {
@@ -179,8 +208,21 @@ async fn a_hundred_thousand_keys_are_a_few_rows_at_a_time() -> Result<()> {
     let oldest = oldest["keys"][0]["name"].as_str().context("a name")?.to_owned();
     app.script("const s = document.querySelector('.window'); s.scrollTop = s.scrollHeight", Vec::new()).await?;
     app.wait("the last row", async || names(&app).await.is_ok_and(|names| names.last() == Some(&oldest))).await?;
-    app.script("const s = document.querySelector('.window'); s.scrollTop = s.scrollHeight / 2", Vec::new()).await?;
-    app.wait("the rows between", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
+    // What has the focus keeps it, however far one looks around.
+    let control = "document.querySelector('[role=row]:last-child [data-control=menu]')";
+    app.script(&format!("{control}.focus()"), Vec::new()).await?;
+    let focused = app.focus().await?;
+    ensure!(focused.starts_with("Actions for"), "{focused}");
+    for place in ["0.5", "0", "0.3"] {
+        let scroll = format!("const s = document.querySelector('.window'); s.scrollTop = s.scrollHeight * {place}");
+        app.script(&scroll, Vec::new()).await?;
+        app.wait("the rows between", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
+        for _ in 0..30 {
+            app.script("document.querySelector('.window').scrollTop += 3000", Vec::new()).await?;
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        ensure!(focused == app.focus().await?, "{focused} has the focus");
+    }
     ensure!(app.script(rows, Vec::new()).await?.as_u64().is_some_and(|rows| rows < 60), "only what is visible");
 
     app.click("Search keys").await?;

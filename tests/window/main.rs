@@ -15,6 +15,7 @@ mod keychain;
 mod list;
 mod memory;
 mod menu;
+mod names;
 mod place;
 mod port;
 mod preferences;

@@ -63,6 +63,7 @@ export class Keys {
   #uses = $state.raw(NO_USES);
   #changes = $state(0);
   #visible: Rows = FIRST_ROWS;
+  #held: number | null = null;
   #working: Promise<void> | null = null;
   #loads = 0;
   /** Everything at hand may be out of date. */
@@ -156,6 +157,11 @@ export class Keys {
     } else if (this.#staying === undefined && this.#missing() !== undefined) void this.#work();
   }
 
+  /** Keeps the key of this row at hand, wherever the visible rows are: it has the focus. */
+  hold(row: number | null): void {
+    this.#held = row;
+  }
+
   /** Fetches again what is visible, until the answer is not overtaken by a change. */
   load(): Promise<void> {
     this.#outdated = true;
@@ -212,7 +218,7 @@ export class Keys {
     const { keys, total } = await this.#list(view, page);
     this.#total = total;
     this.#shown = view;
-    this.#pages = withPage(NO_PAGES, page, keys, this.#visible);
+    this.#pages = withPage(NO_PAGES, page, keys, this.#visible, this.#held);
   }
 
   /** The numbers of each status; the rows need not wait for them. */
@@ -230,7 +236,7 @@ export class Keys {
     if (view !== this.#view || this.#outdated) return;
     // Something moved the rows: what is at hand is no longer where it was.
     if (total !== this.#total) this.#outdated = true;
-    else this.#pages = withPage(this.#pages, page, keys, this.#visible);
+    else this.#pages = withPage(this.#pages, page, keys, this.#visible, this.#held);
   }
 
   async #list({ status, text, sort }: View, page: number) {

@@ -39,11 +39,19 @@ export function find(pages: Pages, keyId: string): ApiKey | undefined {
   return undefined;
 }
 
-/** With a page more, and without those far from the visible rows. */
-export function withPage(pages: Pages, number: number, keys: readonly ApiKey[], visible: Rows): Pages {
-  const near = (page: number) =>
-    page >= pageOf(visible.first) - KEPT_AROUND && page <= pageOf(visible.last) + KEPT_AROUND;
-  return new Map([...pages, [number, keys] as const].filter(([page]) => near(page) || page === number));
+/** With a page more, and without those far from the visible rows; the one of the row `held` stays. */
+export function withPage(
+  pages: Pages,
+  number: number,
+  keys: readonly ApiKey[],
+  visible: Rows,
+  held: number | null,
+): Pages {
+  const isKept = (page: number) =>
+    page === number ||
+    page === (held === null ? null : pageOf(held)) ||
+    (page >= pageOf(visible.first) - KEPT_AROUND && page <= pageOf(visible.last) + KEPT_AROUND);
+  return new Map([...pages, [number, keys] as const].filter(([page]) => isKept(page)));
 }
 
 /** With every key as `change` makes it; the same pages where it changes nothing. */
