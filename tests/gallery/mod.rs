@@ -93,14 +93,16 @@ impl Look {
         looks
     }
 
-    /// A few looks, so chosen that each language, theme and size is among them, and so is large text in both sizes.
+    /// A few looks, so chosen that each language is among them in each theme, each size at the usual and at large text.
     pub fn few() -> Vec<Self> {
         let look = |language, dark, size, text| Self { language, dark, size, text };
         vec![
             Self::USUAL,
+            look("en", true, Size::Narrow, 100),
             look("de", true, Size::Narrow, 100),
-            look("pt-BR", false, Size::Narrow, 200),
             look("de", false, Size::Wide, 200),
+            look("pt-BR", true, Size::Wide, 100),
+            look("pt-BR", false, Size::Narrow, 200),
         ]
     }
 }
