@@ -28,7 +28,6 @@ export const usage = {
     day: 'Tag',
     accepted: 'Angenommen',
     refused: 'Abgelehnt',
-    causes: 'Grund der Ablehnung',
   },
   cause: {
     noCredential: 'kein Schlüssel',

@@ -28,7 +28,6 @@ export const usage = {
     day: 'Day',
     accepted: 'Accepted',
     refused: 'Refused',
-    causes: 'Why refused',
   },
   cause: {
     noCredential: 'no key',

@@ -30,7 +30,6 @@ export const usage = {
     day: 'Dia',
     accepted: 'Aceitas',
     refused: 'Recusadas',
-    causes: 'Motivo da recusa',
   },
   cause: {
     noCredential: 'sem chave',
