@@ -2,7 +2,7 @@ import type { TFunction } from 'i18next';
 import type { Failure } from '../ipc';
 import { spoken, type LanguageChoice } from './language';
 import { MESSAGES } from './messages';
-import { exactTime, relativeTime } from './time';
+import { exactTime, relativeTime, shortDate } from './time';
 
 export type { Language, LanguageChoice } from './language';
 
@@ -20,8 +20,7 @@ export const timeAgo = (iso: string, now: number): string => relativeTime(iso, n
 
 export const timeExactly = (iso: string): string => exactTime(iso, current.locale);
 
-export const formatDate = (iso: string): string =>
-  new Intl.DateTimeFormat(current.locale, { dateStyle: 'medium' }).format(Date.parse(iso));
+export const formatDate = (iso: string): string => shortDate(iso, current.locale);
 
 /** The time of day, to the second. */
 export const formatTime = (iso: string): string =>

@@ -19,6 +19,11 @@ it('tells a date once a distance says little, and for a clock that runs ahead', 
   expect(ago('2027-01-02T12:00:00Z')).toBe('Jan 2, 2027');
 });
 
+it('has dates in which no line breaks', () => {
+  expect(ago('2026-10-20T12:00:00Z', 'de')).toBe('20.10.2026');
+  expect(ago('2026-10-20T12:00:00Z', 'pt-BR')).toBe('20/10/2026');
+});
+
 it('speaks German', () => {
   expect(ago('2026-11-22T11:58:00Z', 'de')).toBe('vor 2 Minuten');
 });

@@ -5,14 +5,20 @@ const DAY = 24 * HOUR;
 /** After this many days a date says more than a distance. */
 const DAYS_AS_DISTANCE = 30;
 
+const DIGITS = { day: '2-digit', month: '2-digit', year: 'numeric' } as const;
+
+/** The date, as short as a column of dates needs it; Portuguese has words in a date of medium length. */
+export function shortDate(iso: string, locale: string): string {
+  const style = locale.startsWith('pt') ? DIGITS : ({ dateStyle: 'medium' } as const);
+  return new Intl.DateTimeFormat(locale, style).format(Date.parse(iso));
+}
+
 /** How long ago a moment was, in words; clocks that differ by less than a minute do not matter. */
 export function relativeTime(iso: string, now: number, locale: string, justNow: string): string {
   const moment = Date.parse(iso);
   const passed = now - moment;
   if (Math.abs(passed) < MINUTE) return justNow;
-  if (passed < 0 || passed >= DAYS_AS_DISTANCE * DAY) {
-    return new Intl.DateTimeFormat(locale, { dateStyle: 'medium' }).format(moment);
-  }
+  if (passed < 0 || passed >= DAYS_AS_DISTANCE * DAY) return shortDate(iso, locale);
   const format = new Intl.RelativeTimeFormat(locale, { numeric: 'always' });
   if (passed < HOUR) return format.format(-Math.floor(passed / MINUTE), 'minute');
   if (passed < DAY) return format.format(-Math.floor(passed / HOUR), 'hour');

@@ -4,7 +4,7 @@ export const failures = {
   RATE_LIMITED: 'O serviço de chaves está ocupado. Aguarde um momento e tente novamente.',
   VALIDATION_ERROR: 'O serviço de chaves não aceitou o que foi informado.',
   NOT_FOUND: 'Esta chave não existe mais.',
-  METHOD_NOT_ALLOWED: 'O serviço de chaves não entendeu a solicitação.',
+  METHOD_NOT_ALLOWED: 'O serviço de chaves não entendeu a requisição.',
   INTERNAL_ERROR: 'Ocorreu um erro no aplicativo.',
   DATABASE_BUSY: 'O banco de dados de chaves está em uso por outro programa. Nada foi alterado; tente novamente.',
   PORT_IN_USE: 'Outro programa usa esta porta. Escolha outra.',

@@ -6,7 +6,7 @@ export const help = {
     'Cole uma chave, um comando que falha ou o que ele exibiu. Você fica sabendo qual é a causa e o que fazer.',
   field: 'Chave, comando ou mensagem de erro',
   placeholder: 'Cole aqui',
-  privacy: 'O que você cola não é guardado. Só a chave e a solicitação contidas no texto vão para o serviço de chaves.',
+  privacy: 'O que você cola não é guardado. Só a chave e a requisição contidas no texto vão para o serviço de chaves.',
   forgotten: 'O texto colado foi removido após dois minutos.',
   found: 'Encontrado no texto',
   clear: 'Limpar',
@@ -14,7 +14,7 @@ export const help = {
   chip: {
     key: 'Chave {{begin}}',
     brokenKey: 'Algo no lugar de uma chave',
-    request: 'Solicitação {{request}}',
+    request: 'Requisição {{request}}',
     server: 'Servidor {{server}}',
   },
   createKey: 'Criar chave…',
@@ -51,7 +51,7 @@ export const help = {
     },
     bearerMissing: {
       title: 'Falta a palavra “Bearer” antes da chave',
-      text: 'Uma solicitação leva a chave neste cabeçalho: Authorization: Bearer, um espaço, a chave.',
+      text: 'Uma requisição leva a chave neste cabeçalho: Authorization: Bearer, um espaço, a chave.',
     },
     singleQuotes: {
       title: 'Aspas simples impedem o shell de preencher a variável',
@@ -88,18 +88,18 @@ export const help = {
       text: 'Ela pode estar incompleta, revogada ou ser desconhecida do serviço consultado, ou a variável dela pode não estar definida. Cole a chave, ou o comando com ela, para descobrir a causa.',
     },
     '403': {
-      title: 'A chave é válida, mas seus escopos não permitem esta solicitação',
+      title: 'A chave é válida, mas seus escopos não permitem esta requisição',
       text: 'Cole a chave junto com o comando para ver qual escopo falta.',
     },
     '429': {
-      title: 'A chave fez solicitações demais em um minuto',
-      text: 'Faça o programa esperar o tempo indicado no cabeçalho Retry-After da resposta, e mais tempo após cada nova recusa. Cole a chave junto com o comando para ver quando a próxima solicitação será aceita.',
+      title: 'A chave fez requisições demais em um minuto',
+      text: 'Faça o programa esperar o tempo indicado no cabeçalho Retry-After da resposta, e mais tempo após cada nova recusa. Cole a chave junto com o comando para ver quando a próxima requisição será aceita.',
     },
   },
   nothing: {
     title: 'Nenhuma chave foi encontrada neste texto',
     text: 'Cole a própria chave ou o comando inteiro com a chave.',
-    request: 'A solicitação foi encontrada. Acrescente a chave que ela usa, e as duas serão verificadas juntas.',
+    request: 'A requisição foi encontrada. Acrescente a chave que ela usa, e as duas serão verificadas juntas.',
   },
   malformed: {
     title: 'Esta chave não está como foi criada',
@@ -119,16 +119,16 @@ export const help = {
     text: 'Desde {{when}} ela é recusada, definitivamente. Crie uma chave nova e coloque-a no lugar desta.',
   },
   scope: {
-    title: '{{name, isolated}} não pode fazer esta solicitação',
+    title: '{{name, isolated}} não pode fazer esta requisição',
     text: 'É necessário um destes escopos: {{needed}}. A chave tem: {{has}}.',
     remedy: 'Os escopos de uma chave nunca mudam. Crie uma chave com o escopo que falta.',
-    noneTitle: 'Nenhuma chave permite esta solicitação',
+    noneTitle: 'Nenhuma chave permite esta requisição',
     none: 'Verifique o caminho: ele começa com /api/ e não tem partes vazias, escapadas ou formadas só por pontos.',
   },
   limit: {
     title: '{{name, isolated}} atingiu o limite',
-    text: 'Ele permite {{limit}} solicitações deste tipo por minuto. A próxima será aceita às {{when}}.',
-    remedy: 'Faça o programa solicitar com menos frequência e esperar mais após cada recusa.',
+    text: 'Ele permite {{limit}} requisições deste tipo por minuto. A próxima será aceita às {{when}}.',
+    remedy: 'Faça o programa enviar requisições com menos frequência e esperar mais após cada recusa.',
   },
   peerLimit: {
     title: 'Este computador enviou chaves inválidas demais',
@@ -136,8 +136,8 @@ export const help = {
   },
   accepted: {
     title: '{{name, isolated}} é válida',
-    text: 'Ela tem estes escopos: {{scopes}}. Cole o comando inteiro para ver se bastam para a solicitação dele.',
-    requestTitle: '{{name, isolated}} pode fazer esta solicitação',
+    text: 'Ela tem estes escopos: {{scopes}}. Cole o comando inteiro para ver se bastam para a requisição dele.',
+    requestTitle: '{{name, isolated}} pode fazer esta requisição',
     requestText: 'A chave é válida e seus escopos bastam: {{scopes}}.',
   },
 
@@ -163,10 +163,10 @@ export const help = {
   formatText: 'Toda chave começa com ul_. Depois vêm 40 caracteres, cada um de 0 a 9 ou de a a f: 43 ao todo.',
   scopes: 'O que cada escopo permite',
   scopesText: 'Uma chave pode fazer o que seus escopos permitem em conjunto.',
-  limits: 'Com que frequência uma chave pode solicitar',
-  limitsText: 'Solicitações por minuto, por chave e por tipo, salvo se as configurações disserem outra coisa.',
+  limits: 'Quantas requisições uma chave pode fazer',
+  limitsText: 'Requisições por minuto, por chave e por tipo, salvo se as configurações disserem outra coisa.',
   category: {
-    other: 'A maioria das solicitações',
+    other: 'A maioria das requisições',
     trainingStart: 'Início de um treinamento',
     upload: 'Envios',
     predict: 'Previsões',
