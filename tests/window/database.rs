@@ -15,8 +15,7 @@ async fn with_a_key() -> Result<(Desktop, PathBuf)> {
     app.create_unseen("kept-key", "read").await?;
     app.quit().await?;
     let database = desktop.data().join("keys.db");
-    // What the log still holds goes into the file that the tests damage.
-    Connection::open(&database)?.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+    ensure!(!database.with_file_name("keys.db-wal").exists(), "all is in the file");
     Ok((desktop, database))
 }
 
@@ -64,6 +63,31 @@ async fn corrupt() -> Result<()> {
     reported(&desktop, &app, &database, "The key database is damaged").await?;
     std::fs::write(&database, sound)?;
     app.click("Try again").await?;
+    app.wait_text("kept-key").await
+}
+
+/// The remedy, half done: the log of an app that was killed stays where it was.
+#[tokio::test]
+async fn a_log_left_behind_is_set_aside_and_fits_when_the_file_comes_back() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.create_unseen("kept-key", "read").await?;
+    app.kill().await?;
+    let named = |name: &str| desktop.data().join(name);
+    let (log, aside) = (named("keys.db-wal"), named("keys.db-wal.set-aside"));
+    let before = std::fs::read(&log)?;
+    ensure!(!before.is_empty(), "the key is in the log");
+    std::fs::rename(named("keys.db"), named("moved.db"))?;
+
+    let app = App::start(&desktop).await?;
+    app.wait_text("No keys yet").await?;
+    ensure!(app.output().contains(&aside.display().to_string()), "the log names it: {}", app.output());
+    ensure!(std::fs::read(&aside)? == before, "it is whole");
+    app.quit().await?;
+
+    std::fs::rename(named("moved.db"), named("keys.db"))?;
+    std::fs::rename(aside, log)?;
+    let app = App::start(&desktop).await?;
     app.wait_text("kept-key").await
 }
 

@@ -47,7 +47,8 @@ pub use state::{Account, Config};
 use connections::Bounds;
 use state::AppState;
 
-/// Serves on `listener` until `shutdown` is cancelled, then lets requests finish and writes what is still pending.
+/// Serves on `listener` until `shutdown` is cancelled, then lets requests finish, writes what is still pending, and leaves
+/// a database of which a copy is whole.
 ///
 /// # Errors
 /// When the listener has no local address.
@@ -74,6 +75,9 @@ pub async fn serve(
         tracing::error!(%error, "the recorder of uses failed");
     }
     state.uses.flush(&*state.store).await;
+    if let Err(error) = state.store.settle().await {
+        tracing::warn!(%error, "the key database has its latest changes in its log");
+    }
     Ok(())
 }
 

@@ -82,6 +82,13 @@ pub trait KeyStore: Send + Sync + 'static {
 
     /// Whether the store can be read now.
     async fn check(&self) -> Result<()>;
+
+    /// Gathers what is kept, so that a copy of the database is whole. For the end of a service: what is written later is
+    /// durable too, but may be beside the database again.
+    ///
+    /// # Errors
+    /// When another program reads the database just now. Nothing is lost by it.
+    async fn settle(&self) -> Result<()>;
 }
 
 /// Which keys [`KeyStore::list`] is asked for.

@@ -33,8 +33,9 @@ pub struct SqliteStore {
 
 struct Inner {
     path: Box<Path>,
-    writer: Mutex<Connection>,
+    // Dropped in this order: the last connection to close empties the log into the file, which only the writer can.
     readers: Vec<Mutex<Connection>>,
+    writer: Mutex<Connection>,
     index: Index,
     counts: RwLock<ResourceCounts>,
     _lock: File,
@@ -53,7 +54,7 @@ impl SqliteStore {
         let sqlite = |error| StoreError::from_sqlite(path, &error);
         let index = Index::load(&writer).map_err(sqlite)?;
         let counts = RwLock::new(runs::read::counts(&writer).map_err(sqlite)?);
-        let inner = Inner { path: path.into(), writer: Mutex::new(writer), readers, index, counts, _lock: lock };
+        let inner = Inner { path: path.into(), readers, writer: Mutex::new(writer), index, counts, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -203,5 +204,15 @@ impl KeyStore for SqliteStore {
             connection.query_row("SELECT count(*) FROM (SELECT 1 FROM keys LIMIT 1)", [], |_| Ok(()))
         })
         .await
+    }
+
+    async fn settle(&self) -> Result<()> {
+        let empty_log = |connection: &mut Connection, _: &Index| {
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        };
+        match self.write(empty_log).await? {
+            false => Ok(()),
+            true => Err(StoreError::new(DatabaseProblem::Locked, &self.inner.path, "somebody reads it just now")),
+        }
     }
 }

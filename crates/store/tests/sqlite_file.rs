@@ -1,9 +1,11 @@
 //! The database file: what is wrong with it is said, and what is in it is left alone.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rand::rngs::SysRng;
 use rusqlite::Connection;
+use tokio::task::JoinSet;
 use ulkeys_domain::wire::DatabaseProblem;
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
 use ulkeys_store::{KeyStore as _, Origin, SqliteStore};
@@ -54,6 +56,151 @@ async fn keys_survive_a_restart() {
     let record = with_one_key(&place.path).await;
     let again = SqliteStore::open(&place.path).expect("opens again");
     assert_eq!(again.list_active().await.expect("read"), [record]);
+}
+
+/// Where the log of a database is.
+fn log_of(path: &Path) -> PathBuf {
+    path.with_file_name("keys.db-wal")
+}
+
+/// The names of the files beside a database, but that of its lock.
+fn files(path: &Path) -> Vec<String> {
+    let entries = path.parent().expect("has one").read_dir().expect("readable");
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "keys.db.lock");
+    names.sort();
+    names
+}
+
+/// The file and the log of a database with one key, as a kill leaves them.
+async fn killed() -> (KeyRecord, Vec<u8>, Vec<u8>) {
+    let place = place();
+    let secret = Secret::generate(&mut SysRng).expect("randomness");
+    let record = new_record(&secret);
+    let store = SqliteStore::open(&place.path).expect("new database");
+    store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted");
+    let log = std::fs::read(log_of(&place.path)).unwrap();
+    assert!(!log.is_empty(), "the key is in the log");
+    (record, std::fs::read(&place.path).unwrap(), log)
+}
+
+#[tokio::test]
+async fn a_copy_of_the_file_alone_is_whole_once_the_store_is_closed() {
+    let place = place();
+    let record = with_one_key(&place.path).await;
+    let store = SqliteStore::open(&place.path).expect("opens");
+    // Everybody who reads at the same time has a connection of their own.
+    let store = Arc::new(store);
+    let read = |store: Arc<SqliteStore>| async move { store.list_active().await };
+    let reads: JoinSet<_> = (0..50).map(|_| read(store.clone())).collect();
+    for read in reads.join_all().await {
+        assert_eq!(read.expect("read"), std::slice::from_ref(&record));
+    }
+    drop(store);
+    assert_eq!(files(&place.path), ["keys.db"]);
+    let copy = place.path.with_file_name("copy.db");
+    std::fs::copy(&place.path, &copy).unwrap();
+    let copy = SqliteStore::open(&copy).expect("a whole database");
+    assert_eq!(copy.list_active().await.expect("read"), [record]);
+}
+
+/// Whoever still holds the store, for instance a request that never ended.
+#[tokio::test]
+async fn a_copy_of_the_file_alone_is_whole_once_the_store_is_settled() {
+    let place = place();
+    let secret = Secret::generate(&mut SysRng).expect("randomness");
+    let record = new_record(&secret);
+    let store = SqliteStore::open(&place.path).expect("new database");
+    store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted");
+    store.settle().await.expect("settled");
+    assert_eq!(log_of(&place.path).metadata().unwrap().len(), 0);
+    let copy = place.path.with_file_name("copy.db");
+    std::fs::copy(&place.path, &copy).unwrap();
+    let copy = SqliteStore::open(&copy).expect("a whole database");
+    assert_eq!(copy.list_active().await.expect("read"), std::slice::from_ref(&record));
+
+    store.revoke(&record.id, record.created_at, origin()).await.expect("it is not closed");
+    assert_eq!(store.list_active().await.expect("read"), []);
+}
+
+#[tokio::test]
+async fn a_store_that_somebody_else_reads_is_not_settled_and_says_so() {
+    let place = place();
+    let record = with_one_key(&place.path).await;
+    let store = SqliteStore::open(&place.path).expect("opens");
+    let other = Connection::open(&place.path).unwrap();
+    other.execute_batch("BEGIN; SELECT * FROM keys").unwrap();
+    store.revoke(&record.id, record.created_at, origin()).await.expect("revoked");
+    assert_eq!(store.settle().await.expect_err("in use").problem, DatabaseProblem::Locked);
+}
+
+/// SQLite deletes a log that it finds beside an empty database. It may hold the only copy of a key.
+#[tokio::test]
+async fn a_log_without_its_database_is_set_aside() {
+    for leave_empty_file in [false, true] {
+        let place = place();
+        std::fs::create_dir_all(place.path.parent().unwrap()).unwrap();
+        let (record, database, log) = killed().await;
+        std::fs::write(log_of(&place.path), &log).unwrap();
+        if leave_empty_file {
+            std::fs::write(&place.path, "").unwrap();
+        }
+        let store = SqliteStore::open(&place.path).expect("a new database");
+        assert_eq!(store.list_active().await.expect("read"), []);
+        drop(store);
+        assert_eq!(files(&place.path), ["keys.db", "keys.db-wal.set-aside"]);
+        let aside = log_of(&place.path).with_extension("db-wal.set-aside");
+        assert!(std::fs::read(&aside).unwrap() == log, "it is whole");
+
+        // Together they are what they were.
+        std::fs::write(&place.path, database).unwrap();
+        std::fs::rename(aside, log_of(&place.path)).unwrap();
+        let store = SqliteStore::open(&place.path).expect("opens");
+        assert_eq!(store.list_active().await.expect("read"), [record]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_set_aside_is_never_overwritten() {
+    let place = place();
+    std::fs::create_dir_all(place.path.parent().unwrap()).unwrap();
+    for log in ["first", "second", "third"] {
+        std::fs::write(log_of(&place.path), log).unwrap();
+        drop(SqliteStore::open(&place.path).expect("a new database"));
+        std::fs::remove_file(&place.path).unwrap();
+    }
+    let names = ["keys.db-wal.set-aside", "keys.db-wal.set-aside-2", "keys.db-wal.set-aside-3"];
+    assert_eq!(files(&place.path), names);
+    for (name, log) in names.into_iter().zip(["first", "second", "third"]) {
+        assert_eq!(std::fs::read_to_string(place.path.with_file_name(name)).unwrap(), log);
+    }
+}
+
+/// What another service has open is none of ours to move.
+#[tokio::test]
+async fn the_log_of_a_running_service_stays_where_it_is() {
+    let place = place();
+    let _running = SqliteStore::open(&place.path).expect("new database");
+    std::fs::remove_file(&place.path).unwrap();
+    assert_eq!(problem(&place.path), DatabaseProblem::Locked);
+    assert!(log_of(&place.path).exists());
+    assert!(!place.path.exists(), "and no file takes its place");
+}
+
+#[tokio::test]
+async fn a_damaged_database_keeps_its_log() {
+    let place = place();
+    let record = with_one_key(&place.path).await;
+    let store = SqliteStore::open(&place.path).expect("opens");
+    store.revoke(&record.id, record.created_at, origin()).await.expect("revoked");
+    let (mut database, log) = (std::fs::read(&place.path).unwrap(), std::fs::read(log_of(&place.path)).unwrap());
+    drop(store);
+    assert!(!log.is_empty(), "the revocation is in the log");
+    database[4096..].fill(0xA5);
+    std::fs::write(&place.path, database).unwrap();
+    std::fs::write(log_of(&place.path), &log).unwrap();
+    left_alone(&place.path, DatabaseProblem::Corrupt);
+    assert!(std::fs::read(log_of(&place.path)).unwrap() == log, "the log was changed");
 }
 
 #[tokio::test]

@@ -166,3 +166,21 @@ async fn last_used_is_written_on_shutdown_and_keys_survive_it() {
     assert_eq!(service.listed(&key_id).await, before);
     assert_eq!(service.summary(&key).await.status(), StatusCode::OK);
 }
+
+/// Even where another program has the database open.
+#[tokio::test]
+async fn a_copy_of_the_database_is_whole_after_a_shutdown() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.key("key", &["read"]).await;
+    assert_eq!(service.summary(&key).await.status(), StatusCode::OK);
+    let before = service.listed(&key_id).await;
+    let other = rusqlite::Connection::open(service.folder.path().join("keys.db")).expect("opened");
+    other.query_row("SELECT count(*) FROM keys", [], |row| row.get::<_, i64>(0)).expect("read");
+    let (copy, folder) = (tempfile::tempdir().expect("temporary folder"), service.stop().await);
+    std::fs::copy(folder.path().join("keys.db"), copy.path().join("keys.db")).expect("copied");
+    drop(other);
+
+    let service = TestService::start_in(copy).await;
+    assert_eq!(service.listed(&key_id).await, before);
+    assert_eq!(service.summary(&key).await.status(), StatusCode::OK);
+}

@@ -1,7 +1,8 @@
 //! Opening the file: nothing is written before it is known to be a sound database of ours.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::functions::FunctionFlags;
@@ -28,12 +29,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The writing connection, on a database that exists, is sound and has the current schema; and the lock that keeps
 /// other services away from it.
 pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
-    if path.exists() {
-        inspect(path)?;
+    let io = |error: std::io::Error| StoreError::from_io(path, &error);
+    if is_empty(path).map_err(io)? {
+        create_folder(path).map_err(io)?;
     } else {
-        create(path).map_err(|error| StoreError::from_io(path, &error))?;
+        inspect(path)?;
     }
     let lock = lock_beside(path)?;
+    if is_empty(path).map_err(io)? {
+        set_log_aside(path).map_err(io)?;
+        private_file().create(true).truncate(false).open(path).map_err(io)?;
+    }
     let sqlite = |error| StoreError::from_sqlite(path, &error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     if connection.is_readonly(MAIN_DB).map_err(sqlite)? {
@@ -59,10 +65,8 @@ fn teach(connection: &Connection) -> rusqlite::Result<()> {
 /// Locks a file beside the database; the system unlocks it when this process ends, however it ends. The database itself
 /// is SQLite's to lock.
 fn lock_beside(path: &Path) -> Result<File> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
     let io = |error: &std::io::Error| StoreError::from_io(path, error);
-    let file = private_file().create(true).truncate(false).open(beside).map_err(|error| io(&error))?;
+    let file = private_file().create(true).truncate(false).open(beside(path, ".lock")).map_err(|error| io(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -101,7 +105,7 @@ fn inspect(path: &Path) -> Result<()> {
     let version: isize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
     let objects: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
-    // An empty file is what a crash between creating and migrating leaves.
+    // What a crash between creating and migrating leaves.
     let is_new = application == 0 && version == 0 && objects == 0;
     if !is_new && application != APPLICATION_ID {
         return Err(StoreError::new(DatabaseProblem::Foreign, path, "the file is another program's database"));
@@ -117,15 +121,59 @@ fn inspect(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Creates the file, and the folder when missing, for the owner alone; SQLite gives its log the same mode.
-fn create(path: &Path) -> std::io::Result<()> {
+/// Whether there is no database yet.
+fn is_empty(path: &Path) -> std::io::Result<bool> {
+    match path.metadata() {
+        Ok(metadata) => Ok(metadata.len() == 0),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Creates the folder when missing, for the owner alone.
+fn create_folder(path: &Path) -> std::io::Result<()> {
     let mut folder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    if let Some(parent) = path.parent() {
-        folder.recursive(true).create(parent)?;
+    path.parent().map_or(Ok(()), |parent| folder.recursive(true).create(parent))
+}
+
+/// Gives the log of a database that was moved away another name. SQLite would delete it, and it may hold keys that are
+/// nowhere else.
+fn set_log_aside(path: &Path) -> std::io::Result<()> {
+    // SQLite keeps the log where the file is, not where a link to it is.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let log = beside(&path, "-wal");
+    if log.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+        let aside = take_name(&path)?;
+        std::fs::rename(&log, &aside)?;
+        let (log, aside) = (log.display(), aside.display());
+        tracing::warn!(%log, %aside, "the log of a key database was there without the database, and is set aside");
     }
-    private_file().create_new(true).open(path).map(drop)
+    Ok(())
+}
+
+/// Takes a name for a log that is set aside, by an empty file: what has the name already is never overwritten.
+fn take_name(path: &Path) -> std::io::Result<PathBuf> {
+    let mut number = 1_u32;
+    loop {
+        let name = match number {
+            1 => beside(path, "-wal.set-aside"),
+            _ => beside(path, &format!("-wal.set-aside-{number}")),
+        };
+        match private_file().create_new(true).open(&name) {
+            Ok(_) => return Ok(name),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The path of a file that belongs to a database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ export const problem = {
     corrupt: {
       title: 'Die Schlüsseldatenbank ist beschädigt',
       remedy:
-        'Die Datei aus einer Sicherung wiederherstellen oder sie verschieben, um mit einer leeren Liste zu beginnen.',
+        'keys.db und, falls vorhanden, keys.db-wal verschieben. Dann eine Sicherung an ihre Stelle legen oder erneut versuchen, um mit einer leeren Liste zu beginnen.',
     },
     newer: {
       title: 'Die Schlüsseldatenbank gehört zu einer neueren Version dieser App',
@@ -26,7 +26,8 @@ export const problem = {
     },
     foreign: {
       title: 'Diese Datei gehört einem anderen Programm',
-      remedy: 'Die Datei verschieben, damit die App ihre eigene anlegen kann, dann erneut versuchen.',
+      remedy:
+        'keys.db und, falls vorhanden, keys.db-wal verschieben, damit die App ihre eigene Datei anlegen kann. Dann erneut versuchen.',
     },
     unavailable: {
       title: 'Die Schlüsseldatenbank lässt sich nicht öffnen',

@@ -17,7 +17,8 @@ export const problem = {
     },
     corrupt: {
       title: 'The key database is damaged',
-      remedy: 'Restore the file from a backup, or move it elsewhere to begin with an empty list.',
+      remedy:
+        'Move keys.db and, if present, keys.db-wal elsewhere. Then put a backup in their place, or try again to begin with an empty list.',
     },
     newer: {
       title: 'The key database belongs to a newer version of this app',
@@ -25,7 +26,7 @@ export const problem = {
     },
     foreign: {
       title: 'This file belongs to another program',
-      remedy: 'Move the file elsewhere so that the app can make its own, then try again.',
+      remedy: 'Move keys.db and, if present, keys.db-wal elsewhere so that the app can make its own. Then try again.',
     },
     unavailable: {
       title: 'The key database cannot be opened',

@@ -17,7 +17,8 @@ export const problem = {
     },
     corrupt: {
       title: 'O banco de dados de chaves está danificado',
-      remedy: 'Restaure o arquivo de um backup ou mova-o para outro lugar para começar com uma lista vazia.',
+      remedy:
+        'Mova keys.db e, se existir, keys.db-wal para outro lugar. Depois, coloque um backup no lugar deles ou tente novamente para começar com uma lista vazia.',
     },
     newer: {
       title: 'O banco de dados de chaves pertence a uma versão mais nova deste aplicativo',
@@ -25,7 +26,8 @@ export const problem = {
     },
     foreign: {
       title: 'Este arquivo pertence a outro programa',
-      remedy: 'Mova o arquivo para outro lugar, para que o aplicativo possa criar o seu, e tente novamente.',
+      remedy:
+        'Mova keys.db e, se existir, keys.db-wal para outro lugar, para que o aplicativo possa criar o seu. Depois, tente novamente.',
     },
     unavailable: {
       title: 'Não é possível abrir o banco de dados de chaves',
