@@ -66,7 +66,8 @@ fn log_of(path: &Path) -> PathBuf {
 /// The names of the files beside a database, but that of its lock.
 fn files(path: &Path) -> Vec<String> {
     let entries = path.parent().expect("has one").read_dir().expect("readable");
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("readable").file_name().into_string().expect("a text")).collect();
     names.retain(|name| name != "keys.db.lock");
     names.sort();
     names
@@ -79,9 +80,9 @@ async fn killed() -> (KeyRecord, Vec<u8>, Vec<u8>) {
     let record = new_record(&secret);
     let store = SqliteStore::open(&place.path).expect("new database");
     store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted");
-    let log = std::fs::read(log_of(&place.path)).unwrap();
+    let log = std::fs::read(log_of(&place.path)).expect("readable");
     assert!(!log.is_empty(), "the key is in the log");
-    (record, std::fs::read(&place.path).unwrap(), log)
+    (record, std::fs::read(&place.path).expect("readable"), log)
 }
 
 #[tokio::test]
