@@ -191,11 +191,36 @@ async fn closing_before_copying_asks_once() -> Result<()> {
         app.click("Keep open").await?;
         app.wait_gone("has not been copied or saved yet").await?;
     }
+    // So do the keys of the menu, which this window does not have.
+    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.key_window()?])?;
+    for keys in ["ctrl+w", "ctrl+q"] {
+        desktop.press(&[keys])?;
+        app.wait_text("The key has not been copied or saved yet").await?;
+        app.click("Keep open").await?;
+        app.wait_gone("has not been copied or saved yet").await?;
+    }
     app.click("Done").await?;
     app.click("Close anyway").await?;
     app.leave_key_window().await?;
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     ensure!(listed["keys"].as_array().is_some_and(|keys| keys.len() == 1), "{listed}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_keys_for_larger_text_work_beside_the_key() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("readable", "read").await?;
+    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.key_window()?])?;
+    for (keys, size) in [("ctrl+plus", "125%"), ("ctrl+0", "")] {
+        desktop.press(&[keys])?;
+        app.wait("the size of the text", async || {
+            let shown = app.script("return document.documentElement.style.fontSize", Vec::new()).await;
+            shown.is_ok_and(|shown| shown == size)
+        })
+        .await?;
+    }
     Ok(())
 }
 

@@ -37,6 +37,7 @@ const LIST: &[(&str, &[&str])] = &[
 
 /// The same of the window with a new key. The last is not called without need: it puts the key away where the window manager says that it is minimised.
 const ONE_TIME: &[(&str, &[&str])] = &[
+    ("change_preferences", &["preferences"]),
     ("choose_env_file", &["title"]),
     ("clear_clipboard", &[]),
     ("copy_key", &[]),

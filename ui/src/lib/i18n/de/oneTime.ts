@@ -4,6 +4,8 @@ export const oneTime = {
     'Der vollständige Schlüssel für {{name, isolated}} wird nur dieses eine Mal angezeigt. Bitte jetzt kopieren oder speichern.',
   key: 'API-Schlüssel',
   copied: 'Der Schlüssel wurde kopiert',
+  copiedFor_one: 'Der Schlüssel wurde kopiert. Er verlässt die Zwischenablage nach {{count}} Sekunde.',
+  copiedFor_other: 'Der Schlüssel wurde kopiert. Er verlässt die Zwischenablage nach {{count}} Sekunden.',
   address: 'Programme finden diesen Dienst unter',
   places: 'Oder gleich dorthin, wo er gebraucht wird',
   keychain: 'Im Schlüsselbund speichern',

@@ -3,6 +3,8 @@ export const oneTime = {
   intro: 'The full key for {{name, isolated}} is shown only this once. Copy or save it now: it cannot be shown again.',
   key: 'API key',
   copied: 'The key was copied',
+  copiedFor_one: 'The key was copied. It leaves the clipboard after {{count}} second.',
+  copiedFor_other: 'The key was copied. It leaves the clipboard after {{count}} seconds.',
   address: 'Programs find this service at',
   places: 'Or put it straight where it belongs',
   keychain: 'Save in this computer’s keychain',
