@@ -18,15 +18,21 @@ import {
   neighbour,
   NO_PAGES,
   PAGE_SIZE,
+  pageOf,
   pagesOf,
+  rowOf,
   withPage,
   type Pages,
   type Rows,
 } from './pages';
+import { sortOf } from './sort';
 import { newestUses, NO_USES, withUse } from './uses';
 
 const FADE_MS = 150;
 const HIGHLIGHT_MS = 2400;
+/** A use is written down a little after it was announced. */
+const WRITTEN_MS = 1300;
+const ASK_AGAIN_MS = 60_000;
 /** How long the stream of events gets to begin. */
 const STREAM_MS = 300;
 /** Whoever scrolls past pages is not shown each of them; where one stays, they are fetched. */
@@ -63,13 +69,15 @@ export class Keys {
   #uses = $state.raw(NO_USES);
   #changes = $state(0);
   #visible: Rows = FIRST_ROWS;
-  #held: number | null = null;
+  #held: readonly number[] = [];
   #working: Promise<void> | null = null;
   #loads = 0;
   /** Everything at hand may be out of date. */
   #outdated = true;
   /** The numbers of each status may be, too. */
   #recount = true;
+  readonly #askedAt: Record<string, number> = {};
+  #looksAgain = false;
   #settling: ReturnType<typeof setTimeout> | undefined;
   #staying: ReturnType<typeof setTimeout> | undefined;
 
@@ -136,9 +144,11 @@ export class Keys {
     return this.#revoked.has(keyId);
   }
 
-  /** Shows other keys. The present ones stay until the others are there. */
+  /** Shows other keys, in an order that they have. The present ones stay until the others are there. */
   show(view: Partial<View>): void {
-    this.#view = { ...this.#view, ...view };
+    const { status, sort } = { ...this.#view, ...view };
+    const changes = status !== this.#view.status;
+    this.#view = { ...this.#view, ...view, sort: changes ? sortOf(status, sort) : sort };
     this.#visible = FIRST_ROWS;
     this.#outdated = true;
     void this.#work();
@@ -157,9 +167,14 @@ export class Keys {
     } else if (this.#staying === undefined && this.#missing() !== undefined) void this.#work();
   }
 
-  /** Keeps the key of this row at hand, wherever the visible rows are: it has the focus. */
-  hold(row: number | null): void {
-    this.#held = row;
+  /** Keeps the keys of these rows at hand, wherever the visible rows are: they have the focus, or their details are open. */
+  hold(rows: readonly number[]): void {
+    this.#held = rows;
+  }
+
+  /** The row of a key, where it is at hand. */
+  rowOf(keyId: string): number | undefined {
+    return rowOf(this.#pages, keyId);
   }
 
   /** Fetches again what is visible, until the answer is not overtaken by a change. */
@@ -212,13 +227,28 @@ export class Keys {
     this.#outdated = false;
     this.#loads += 1;
     const view = this.#view;
-    const [page = 0] = pagesOf(this.#visible);
     if (this.#recount) void this.#count();
     this.#recount = false;
-    const { keys, total } = await this.#list(view, page);
+    const visible = pagesOf(this.#visible);
+    const held = view === this.#shown ? this.#held.map(pageOf) : [];
+    const others = held.filter(
+      (page, index) => this.#pages.has(page) && !visible.includes(page) && held.indexOf(page) === index,
+    );
+    // All that is looked at takes the place of what there was at once: no row flashes, and none loses the focus.
+    let pages = NO_PAGES;
+    let total = 0;
+    for (const numbers of [visible, ...others.map((page) => [page])]) {
+      const [from = 0] = numbers;
+      const answer = await this.#list(view, from, numbers.length);
+      total = answer.total;
+      for (const [index, page] of numbers.entries()) {
+        const keys = answer.keys.slice(index * PAGE_SIZE, (index + 1) * PAGE_SIZE);
+        if (index === 0 || keys.length > 0) pages = withPage(pages, page, keys, this.#visible, this.#held);
+      }
+    }
     this.#total = total;
     this.#shown = view;
-    this.#pages = withPage(NO_PAGES, page, keys, this.#visible, this.#held);
+    this.#pages = pages;
   }
 
   /** The numbers of each status; the rows need not wait for them. */
@@ -232,15 +262,16 @@ export class Keys {
 
   async #add(page: number): Promise<void> {
     const view = this.#view;
-    const { keys, total } = await this.#list(view, page);
+    const { keys, total } = await this.#list(view, page, 1);
     if (view !== this.#view || this.#outdated) return;
     // Something moved the rows: what is at hand is no longer where it was.
     if (total !== this.#total) this.#outdated = true;
     else this.#pages = withPage(this.#pages, page, keys, this.#visible, this.#held);
   }
 
-  async #list({ status, text, sort }: View, page: number) {
-    const { keys, total } = await listKeys({ status, text, sort, skip: page * PAGE_SIZE, limit: PAGE_SIZE });
+  async #list({ status, text, sort }: View, page: number, count: number) {
+    const [skip, limit] = [page * PAGE_SIZE, count * PAGE_SIZE];
+    const { keys, total } = await listKeys({ status, text, sort, skip, limit });
     return { keys: keys.map((key) => withUse(key, this.#uses)), total };
   }
 
@@ -261,12 +292,31 @@ export class Keys {
         // Kept, because the answer to a listing under way may be older.
         this.#uses = newestUses(this.#uses, event.uses);
         this.#pages = mapKeys(this.#pages, (key) => withUse(key, this.#uses));
-        // A key in use may need no attention any more.
-        if (event.uses.some(({ keyId }) => find(this.#pages, keyId)?.attention.length)) this.#settle();
+        if (event.uses.some(({ keyId }) => this.#mayCalmDown(keyId))) this.#lookAgain();
         return;
       case 'resync':
         void this.load();
     }
+  }
+
+  /** Whether a use of the key may have ended a reason for attention. Asked at times only: a key may be in use for days. */
+  #mayCalmDown(keyId: string): boolean {
+    const reasons = find(this.#pages, keyId)?.attention;
+    if (reasons?.every((reason) => reason === 'old')) return false;
+    const asked = this.#askedAt[keyId];
+    // Of a key that is not at hand, the first use tells all that later ones do.
+    if (asked !== undefined && (reasons === undefined || Date.now() - asked < ASK_AGAIN_MS)) return false;
+    this.#askedAt[keyId] = Date.now();
+    return true;
+  }
+
+  #lookAgain(): void {
+    if (this.#looksAgain) return;
+    this.#looksAgain = true;
+    setTimeout(() => {
+      this.#looksAgain = false;
+      void this.load();
+    }, WRITTEN_MS);
   }
 
   /** A key was made. */

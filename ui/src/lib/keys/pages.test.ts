@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ApiKey } from '../ipc';
-import { find, keyAt, mapKeys, neighbour, NO_PAGES, PAGE_SIZE, pagesOf, withPage } from './pages';
+import { find, keyAt, mapKeys, neighbour, NO_PAGES, PAGE_SIZE, pagesOf, rowOf, withPage } from './pages';
 
 function key(keyId: string): ApiKey {
   return {
@@ -42,10 +42,18 @@ it('finds keys by row and by identifier', () => {
 it('keeps what is near the visible rows', () => {
   let kept = NO_PAGES;
   for (let page = 0; page < 100; page += 1) {
-    kept = withPage(kept, page, [], { first: page * PAGE_SIZE, last: page * PAGE_SIZE + 10 }, 0);
+    kept = withPage(kept, page, [], { first: page * PAGE_SIZE, last: page * PAGE_SIZE + 10 }, [0]);
   }
   expect([...kept.keys()]).toEqual([0, 95, 96, 97, 98, 99]);
-  expect([...withPage(kept, 3, [], { first: 99 * PAGE_SIZE, last: 99 * PAGE_SIZE }, null).keys()]).toContain(3);
+  expect([...withPage(kept, 3, [], { first: 99 * PAGE_SIZE, last: 99 * PAGE_SIZE }).keys()]).toContain(3);
+});
+
+it('has no key twice', () => {
+  // `third` was at the end of one page, and a change moved it to the beginning of the next.
+  const moved = withPage(pages, 8, [third], { first: 350, last: 400 });
+  expect([...moved.keys()]).toEqual([8]);
+  expect(rowOf(moved, 'third')).toBe(8 * PAGE_SIZE);
+  expect(rowOf(moved, 'first')).toBeUndefined();
 });
 
 it('changes only what changes', () => {

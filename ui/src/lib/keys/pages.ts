@@ -17,7 +17,7 @@ export interface Rows {
   last: number;
 }
 
-function pageOf(row: number): number {
+export function pageOf(row: number): number {
   return Math.floor(Math.max(0, row) / PAGE_SIZE);
 }
 
@@ -39,19 +39,34 @@ export function find(pages: Pages, keyId: string): ApiKey | undefined {
   return undefined;
 }
 
-/** With a page more, and without those far from the visible rows; the one of the row `held` stays. */
+/**
+ * With a page more, and without those far from the visible rows; the pages of the rows `held` stay. A page that has a key
+ * of the new one is older than a change that moved the rows: it is left out, too.
+ */
 export function withPage(
   pages: Pages,
   number: number,
   keys: readonly ApiKey[],
   visible: Rows,
-  held: number | null,
+  held: readonly number[] = [],
 ): Pages {
-  const isKept = (page: number) =>
-    page === number ||
-    page === (held === null ? null : pageOf(held)) ||
-    (page >= pageOf(visible.first) - KEPT_AROUND && page <= pageOf(visible.last) + KEPT_AROUND);
-  return new Map([...pages, [number, keys] as const].filter(([page]) => isKept(page)));
+  const heldPages = held.map(pageOf);
+  const fresh = new Set(keys.map(({ keyId }) => keyId));
+  const isKept = ([page, others]: [number, readonly ApiKey[]]) =>
+    page !== number &&
+    ((page >= pageOf(visible.first) - KEPT_AROUND && page <= pageOf(visible.last) + KEPT_AROUND) ||
+      heldPages.includes(page)) &&
+    !others.some(({ keyId }) => fresh.has(keyId));
+  return new Map([...[...pages].filter(isKept), [number, keys]]);
+}
+
+/** The row of a key, where it is at hand. */
+export function rowOf(pages: Pages, keyId: string): number | undefined {
+  for (const [number, page] of pages) {
+    const index = page.findIndex((key) => key.keyId === keyId);
+    if (index >= 0) return number * PAGE_SIZE + index;
+  }
+  return undefined;
 }
 
 /** With every key as `change` makes it; the same pages where it changes nothing. */

@@ -5,6 +5,10 @@ it('searches for what is typed', () => {
   expect(searchable(' gpu ul_0a0b0c0d ')).toEqual({ text: ' gpu ul_0a0b0c0d ', shortened: false });
 });
 
+it('finds a beginning that was copied from the list', () => {
+  expect(searchable('ul_0a0b0c0d… gpu')).toEqual({ text: 'ul_0a0b0c0d gpu', shortened: false });
+});
+
 it('never keeps a whole key', () => {
   const key = `ul_${'0a'.repeat(20)}`;
   expect(searchable(`"${key}"`)).toEqual({ text: '"ul_0a0a0a0a"', shortened: true });

@@ -27,11 +27,6 @@ export class Selection {
     this.#keys.delete(keyId);
   }
 
-  replace(keys: readonly ApiKey[]): void {
-    this.#keys.clear();
-    for (const key of keys) this.#keys.set(key.keyId, key);
-  }
-
   clear(): void {
     this.#keys.clear();
   }

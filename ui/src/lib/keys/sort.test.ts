@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { columns, direction, natural, toggled } from './sort';
+import { columns, direction, natural, sortOf, toggled } from './sort';
 
 it('begins with what one wants to see first, and then turns round', () => {
   expect(natural('name')).toBe('name');
@@ -18,4 +18,10 @@ it('says how the list is sorted', () => {
 it('shows when keys were revoked where that is what they have in common', () => {
   expect(columns(true)).toContain('revokedAt');
   expect(columns(false)).not.toContain('revokedAt');
+});
+
+it('has no order that the keys of a status do not have', () => {
+  expect(sortOf('revoked', 'lastUsedAt')).toBe('-revokedAt');
+  expect(sortOf('active', 'revokedAt')).toBe('-createdAt');
+  expect(sortOf('attention', 'name')).toBe('name');
 });

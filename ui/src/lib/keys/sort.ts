@@ -1,4 +1,4 @@
-import type { KeySort, SortBy } from '../ipc';
+import type { KeySort, KeyStatus, SortBy } from '../ipc';
 
 /** The columns by which the list is sorted. Of a revoked key, the end matters and not the last use. */
 export function columns(revoked: boolean): SortBy[] {
@@ -7,6 +7,12 @@ export function columns(revoked: boolean): SortBy[] {
 
 export function columnOf(sort: KeySort): SortBy {
   return sort.replace(/^-/, '') as SortBy;
+}
+
+/** The order in which keys of a status begin: of revoked keys, the last end comes first. */
+export function sortOf(status: KeyStatus, before: KeySort): KeySort {
+  if (status === 'revoked') return '-revokedAt';
+  return columnOf(before) === 'revokedAt' ? '-createdAt' : before;
 }
 
 /** In which direction the list is sorted by a column, as `aria-sort` has it. */
