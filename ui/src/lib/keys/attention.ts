@@ -1,7 +1,8 @@
 import type { Attention } from '../ipc';
+import type { KeyAction } from './actions.svelte';
 
-/** What to do about a key that calls for attention. */
-export type Step = 'rotate' | 'fewerScopes' | 'revoke';
+/** What to do about a key that calls for attention; each is an action in a dialog or guide of its own. */
+export type Step = Extract<KeyAction, 'rotate' | 'fewerScopes' | 'revoke'>;
 
 const STEPS: Record<Attention, Step> = {
   old: 'rotate',
@@ -11,6 +12,3 @@ const STEPS: Record<Attention, Step> = {
 };
 
 export const stepFor = (reason: Attention): Step => STEPS[reason];
-
-/** The dialog or guide in which the step is taken. */
-export const actionFor = (step: Step): 'rotate' | 'revoke' => (step === 'revoke' ? 'revoke' : 'rotate');

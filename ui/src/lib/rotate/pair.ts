@@ -12,6 +12,20 @@ async function active(keyId: string | null): Promise<ApiKey | null> {
   return key.revokedAt === null ? key : null;
 }
 
+/** The active key that makes an active key one of the two of a rotation, and whether it is the new one. */
+export interface Partner {
+  key: ApiKey;
+  isNew: boolean;
+}
+
+/** The other key of a rotation that has begun and not ended, where a key is in one. */
+export async function partnerOf(key: ApiKey): Promise<Partner | null> {
+  const next = await active(key.replacedBy);
+  if (next !== null) return { key: next, isNew: true };
+  const old = await active(key.replaces);
+  return old && { key: old, isNew: false };
+}
+
 /** The old key as it is now, with the newest active one in its place. */
 export async function pairOf(oldId: string): Promise<Pair> {
   const old = await showKey(oldId);

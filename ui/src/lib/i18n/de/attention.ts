@@ -3,12 +3,13 @@ export const attention = {
     old: 'Alt',
     neverUsed: 'Nie verwendet',
     unused: 'Ungenutzt',
-    adminUnused: 'Admin ungenutzt',
+    adminUnused: 'Admin unnötig',
   },
   sentence: {
-    old: 'Erstellt {{created}}, länger her als die eingestellten {{days}} Tage.',
+    old_one: 'Erstellt: {{created}}. Das ist länger her als die eingestellte Frist von {{days}} Tag.',
+    old_other: 'Erstellt: {{created}}. Das ist länger her als die eingestellte Frist von {{days}} Tagen.',
     neverUsed: 'Nie verwendet, seit er erstellt wurde: {{created}}.',
-    unused: 'Zuletzt verwendet {{used}}.',
+    unused: 'Zuletzt verwendet: {{used}}.',
     adminUnused: 'Hat admin und hat es seit einem Monat nicht gebraucht.',
   },
   step: {

@@ -1,7 +1,7 @@
 export const details = {
   close: 'Details schließen',
   active: 'Aktiv',
-  revoked: 'Widerrufen',
+  revoked: 'Widerrufen:',
   isRevoked: 'widerrufen',
   moreActions: 'Weitere Aktionen',
   adminUsed: 'admin zuletzt gebraucht',
@@ -14,7 +14,7 @@ export const details = {
   nameless: 'Programm ohne Namen',
   requests_one: '{{requests}} Anfrage',
   requests_other: '{{requests}} Anfragen',
-  since: 'zuerst',
+  since: 'zuerst:',
   all: 'Alle {{count}} anzeigen',
   fewer: 'Weniger anzeigen',
   history: 'Verlauf',

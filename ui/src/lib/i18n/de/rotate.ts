@@ -15,6 +15,9 @@ export const rotate = {
   },
   createText:
     'Er bekommt denselben Namen und dieselben Berechtigungen und wird ein einziges Mal in einem eigenen Fenster angezeigt.',
+  createChoosing:
+    'Er bekommt denselben Namen und die hier gewählten Berechtigungen und wird ein einziges Mal in einem eigenen Fenster angezeigt.',
+  changeScopes: 'Berechtigungen ändern…',
   create: 'Neuen Schlüssel erstellen',
   elsewhere: 'Der neue Schlüssel ist in einem eigenen Fenster. Nach dem Kopieren oder Speichern geht es hier weiter.',
   uncertain: 'Es ist nicht bekannt, ob der neue Schlüssel erstellt wurde.',
@@ -25,7 +28,7 @@ export const rotate = {
   noPrograms:
     'Kein Programm hat den alten Schlüssel verwendet. Den neuen braucht das Programm, für das er gedacht ist.',
   unnamed: 'Ein Programm ohne Namen',
-  usedOld: 'alter Schlüssel verwendet: {{ago}}',
+  usedOld: 'alter Schlüssel zuletzt verwendet: {{ago}}',
   usesNew: 'verwendet den neuen Schlüssel',
   morePrograms_one: 'und {{number}} weiteres',
   morePrograms_other: 'und {{number}} weitere',
@@ -33,8 +36,8 @@ export const rotate = {
   oldKey: 'Alter Schlüssel',
   newKey: 'Neuer Schlüssel',
   waiting: 'Noch keine Anfrage mit dem neuen Schlüssel.',
-  oldInUse: 'Der alte Schlüssel wurde {{ago}} verwendet. Etwas braucht ihn noch.',
-  oldInUseBy: 'Der alte Schlüssel wurde {{ago}} von {{program}} verwendet. Etwas braucht ihn noch.',
+  oldInUse: 'Letzte Verwendung des alten Schlüssels: {{ago}}. Etwas braucht ihn noch.',
+  oldInUseBy: 'Letzte Verwendung des alten Schlüssels: {{ago}}, von {{program}}. Etwas braucht ihn noch.',
   moved: 'Der neue Schlüssel wird verwendet, der alte seitdem nicht mehr.',
   movedUnused: 'Der neue Schlüssel wird verwendet. Der alte wurde es nie.',
   notYet: 'Besser erst widerrufen, wenn der neue Schlüssel verwendet wird und der alte nicht mehr.',
@@ -42,4 +45,17 @@ export const rotate = {
   finished: 'Der alte Schlüssel ist widerrufen. Der neue ist an seine Stelle getreten.',
   ended: 'Der Schlüssel wurde widerrufen, und kein anderer ist an seine Stelle getreten.',
   later: 'Später fortsetzen',
+  continue: 'Erneuerung fortsetzen…',
+  mark: {
+    old: {
+      brief: 'wird ersetzt',
+      full: 'wird durch {{prefix}}… ersetzt',
+      sentence: 'Wird durch {{prefix}}… ersetzt; beide funktionieren, bis dieser Schlüssel widerrufen wird.',
+    },
+    new: {
+      brief: 'Ersatz',
+      full: 'ersetzt {{prefix}}…',
+      sentence: 'Ersetzt {{prefix}}…; beide funktionieren, bis der andere widerrufen wird.',
+    },
+  },
 } as const;

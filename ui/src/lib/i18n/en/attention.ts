@@ -6,7 +6,8 @@ export const attention = {
     adminUnused: 'Admin unused',
   },
   sentence: {
-    old: 'Made {{created}}, longer ago than your rotation period of {{days}} days.',
+    old_one: 'Made {{created}}, longer ago than your rotation period of {{days}} day.',
+    old_other: 'Made {{created}}, longer ago than your rotation period of {{days}} days.',
     neverUsed: 'Never used since it was made {{created}}.',
     unused: 'Last used {{used}}.',
     adminUnused: 'Holds admin, and has not needed it for a month.',

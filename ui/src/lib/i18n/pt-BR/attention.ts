@@ -6,7 +6,9 @@ export const attention = {
     adminUnused: 'Admin sem uso',
   },
   sentence: {
-    old: 'Criada {{created}}, há mais tempo que o seu período de rotação de {{days}} dias.',
+    old_one: 'Criada: {{created}}. Isso passa do seu período de rotação de {{days}} dia.',
+    old_many: 'Criada: {{created}}. Isso passa do seu período de rotação de {{days}} de dias.',
+    old_other: 'Criada: {{created}}. Isso passa do seu período de rotação de {{days}} dias.',
     neverUsed: 'Nunca usada desde que foi criada: {{created}}.',
     unused: 'Último uso: {{used}}.',
     adminUnused: 'Tem admin e não precisou dele no último mês.',

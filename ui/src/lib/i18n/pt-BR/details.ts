@@ -1,7 +1,7 @@
 export const details = {
   close: 'Fechar detalhes',
   active: 'Ativa',
-  revoked: 'Revogada',
+  revoked: 'Revogada:',
   isRevoked: 'revogada',
   moreActions: 'Mais ações',
   adminUsed: 'Último uso de admin',
@@ -15,7 +15,7 @@ export const details = {
   requests_one: '{{requests}} requisição',
   requests_many: '{{requests}} de requisições',
   requests_other: '{{requests}} requisições',
-  since: 'primeira',
+  since: 'primeira:',
   all: 'Mostrar todos ({{count}})',
   fewer: 'Mostrar menos',
   history: 'Histórico',

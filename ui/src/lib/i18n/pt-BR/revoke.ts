@@ -21,7 +21,7 @@ export const revoke = {
     title_other: 'Revogar {{number}} chaves?',
     effect: 'Os programas que usam estas chaves perdem o acesso imediatamente. Não é possível desfazer isso.',
     keys: 'Chaves que serão revogadas',
-    lastUsed: 'último uso {{ago}}',
+    lastUsed: 'último uso: {{ago}}',
     neverUsed: 'nunca usada',
     more_one: 'e mais {{number}}',
     more_many: 'e mais {{number}}',
