@@ -73,6 +73,25 @@ async fn every_cause_is_told_and_leads_on() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_answer_comes_into_sight_in_a_small_window() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    desktop.run("xdotool", &["windowsize", &desktop.window()?, "640", "480"])?;
+    go(&app, "Help").await?;
+    app.script("document.querySelector('.window').scrollTop = 0", Vec::new()).await?;
+    paste(&desktop, &app, &format!("ul_{}", "0".repeat(40))).await?;
+    app.wait_text("This service does not know the key").await?;
+    // As far as the field stays in sight.
+    let seen = "const field = document.querySelector('textarea').getBoundingClientRect();
+        const answer = document.querySelector('[role=status] section').getBoundingClientRect();
+        const bar = document.querySelector('header').getBoundingClientRect();
+        return answer.top < innerHeight - 40 && field.top > bar.bottom - 1 &&
+            (answer.bottom < innerHeight || field.top < bar.bottom + 20)
+            && document.activeElement.localName === 'textarea';";
+    app.wait("the answer in sight", async || app.script(seen, Vec::new()).await.is_ok_and(|seen| seen == true)).await
+}
+
+#[tokio::test]
 async fn a_limit_is_told_with_its_end() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     std::fs::create_dir_all(desktop.data())?;

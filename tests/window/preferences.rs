@@ -144,11 +144,21 @@ async fn a_number_of_ones_own_is_kept_within_bounds() -> Result<()> {
         app.wait(text, async || app.script(told, Vec::new()).await.is_ok_and(|told| told == wrong)).await?;
     }
     app.wait("the number", async || kept(&desktop).is_ok_and(|kept| kept[3] == 45)).await?;
+
+    // What is still being written stays when something else is chosen.
+    app.click("Days").await?;
+    desktop.press(&["ctrl+a"])?;
+    desktop.type_text("0")?;
+    app.script("document.querySelector('[value=dark]').click()", Vec::new()).await?;
+    let dark = "return document.documentElement.dataset.theme === 'dark'";
+    app.wait("the theme", async || app.script(dark, Vec::new()).await.is_ok_and(|dark| dark == true)).await?;
+    let days = app.control("Days").await?.prop("value").await?;
+    ensure!(days.as_deref() == Some("0"), "{days:?}");
     app.quit().await?;
 
     let app = App::start(&desktop).await?;
     go(&app, "Preferences").await?;
-    wait_chosen(&app, ["Same as the system", "Same as the system", "100%", "60 seconds", "Other"]).await?;
+    wait_chosen(&app, ["Same as the system", "Dark", "100%", "60 seconds", "Other"]).await?;
     let days = app.control("Days").await?.prop("value").await?;
     ensure!(days.as_deref() == Some("45"), "{days:?}");
     Ok(())
