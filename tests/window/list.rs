@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::{active_names, confirm, tab_to};
+use crate::hands::{active_names, closed, confirm, is_blocked, tab_to};
+use crate::stand_in::{begin_anew, hold, let_go, refuse, wait_held};
 
 async fn team(desktop: &Desktop) -> Result<App> {
     std::fs::create_dir_all(desktop.data())?;
@@ -248,4 +249,112 @@ async fn the_list_and_its_numbers_are_live() -> Result<()> {
     ensure!(revoked.status().is_success(), "{revoked:?}");
     app.wait_gone("made by a program").await?;
     app.wait_text("Revoked\n1").await
+}
+
+/// The box in the head stands for all keys of the view, also for some of them.
+#[tokio::test]
+async fn the_box_in_the_head_selects_all_and_clears() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    app.wait_text("training-server").await?;
+    let head = "const box = document.querySelector('[role=columnheader] input');
+        return box.indeterminate ? 'some' : box.checked ? 'all' : 'none';";
+    let wait_head = async |wanted: &str| {
+        app.wait(wanted, async || app.script(head, Vec::new()).await.is_ok_and(|state| state == wanted)).await
+    };
+    wait_head("none").await?;
+    app.click("Select all").await?;
+    app.wait_text("10 keys selected").await?;
+    wait_head("all").await?;
+    app.click("Select mobile-app").await?;
+    app.wait_text("9 keys selected").await?;
+    wait_head("some").await?;
+    app.click("Select all").await?;
+    app.wait_gone("keys selected").await?;
+    wait_head("none").await?;
+    app.click("Select mobile-app").await?;
+    wait_head("some").await?;
+
+    // Of a search, those that it found.
+    app.click("Search keys").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.type_text("datasets")?;
+    wait_names(&app, &["ci-pipeline", "conference-demo", "labelling-team"]).await?;
+    wait_head("none").await?;
+    app.click("Select all").await?;
+    app.wait_text("3 keys selected").await?;
+    wait_head("all").await
+}
+
+#[tokio::test]
+async fn revoking_several_keys_can_be_stopped() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    app.wait_text("training-server").await?;
+    for name in ["nightly-export", "mobile-app", "conference-demo"] {
+        app.click(&format!("Select {name}")).await?;
+    }
+    app.wait_text("3 keys selected").await?;
+    app.click("Revoke…").await?;
+    app.wait_focus("Cancel").await?;
+    hold(&app, "revoke_key").await?;
+    app.click("Revoke 3 keys").await?;
+    app.wait_text("0 of 3 done").await?;
+    wait_held(&app, 1).await?;
+    // What has begun cannot be left, only stopped.
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.press(&["Escape"])?;
+    app.click("Stop").await?;
+    app.wait("a stop", async || is_blocked(&app, "Stop").await.is_ok_and(|stopping| stopping)).await?;
+    app.wait_text("0 of 3 done").await?;
+    let_go(&app).await?;
+    app.wait_text("1 key was revoked").await?;
+    closed(&app).await?;
+    app.wait_text("2 keys selected").await?;
+    // The one that was used last came first.
+    let left = active_names(&app).await?;
+    ensure!(left.len() == 9 && !left.contains(&"mobile-app".to_owned()), "{left:?}");
+    ensure!(left.contains(&"nightly-export".to_owned()) && left.contains(&"conference-demo".to_owned()), "{left:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_had_says_so_and_is_asked_for_again() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    app.wait_text("training-server").await?;
+
+    // What is there stays, with a note.
+    refuse(&app, "list_keys", "DATABASE_BUSY").await?;
+    let before = names(&app).await?;
+    app.click("Name").await?;
+    app.wait_text("This list may be out of date. The key database is in use by another program.").await?;
+    let after = names(&app).await?;
+    ensure!(!after.is_empty() && before.starts_with(&after), "as it was, further down: {after:?}");
+    app.click("Try again").await?;
+    app.wait_text("This list may be out of date").await?;
+    let_go(&app).await?;
+    app.click("Try again").await?;
+    app.wait_gone("This list may be out of date").await?;
+    app.wait("the order asked for", async || {
+        names(&app)
+            .await
+            .is_ok_and(|names| names.starts_with(&["ci-pipeline".to_owned(), "conference-demo".to_owned()]))
+    })
+    .await?;
+    app.wait_focus("Create Key").await?;
+
+    // What was never there cannot be shown at all.
+    refuse(&app, "list_keys", "DATABASE_BUSY").await?;
+    begin_anew(&app).await?;
+    app.wait_text("The keys cannot be shown").await?;
+    app.wait_text("The key database is in use by another program.").await?;
+    ensure!(is_blocked(&app, "Create Key").await?, "until it is known what there is");
+    app.click("Try again").await?;
+    app.wait_text("The keys cannot be shown").await?;
+    let_go(&app).await?;
+    app.click("Try again").await?;
+    app.wait_text("training-server").await?;
+    app.wait_gone("The keys cannot be shown").await?;
+    app.wait_focus("Create Key").await
 }

@@ -2,12 +2,16 @@
 
 mod accessibility;
 mod activity;
+mod attention;
 mod clipboard;
 mod connection;
+mod create;
 mod database;
 mod details;
 mod env_file;
 mod file_dialog;
+mod focus_order;
+mod follow_system;
 mod hands;
 mod help;
 mod journey;
@@ -26,4 +30,6 @@ mod rotate;
 mod runs;
 mod secret;
 mod snippets;
+mod stand_in;
 mod surface;
+mod tips;

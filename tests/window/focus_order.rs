@@ -1,0 +1,148 @@
+//! Every stop of the Tab key, in the order in which one sees them; and where the focus is when a dialog has closed.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+use ulkeys_tests::{App, Desktop, seed};
+
+use crate::hands::{choose, closed};
+
+async fn team(desktop: &Desktop) -> Result<App> {
+    std::fs::create_dir_all(desktop.data())?;
+    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    let app = App::start(desktop).await?;
+    app.wait_text("training-server").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    Ok(app)
+}
+
+/// Presses a key so many times, and tells what had the focus after each.
+async fn stops(desktop: &Desktop, app: &App, key: &str, presses: usize) -> Result<Vec<String>> {
+    let watch = "window.stops = [];
+        removeEventListener('focusin', window.noteStop);
+        const nameOf = (element) =>
+            element.ariaLabel ?? element.labels?.[0]?.innerText ??
+            (document.getElementById(element.getAttribute('aria-labelledby')) ?? element).innerText;
+        window.noteStop = ({ target }) =>
+            stops.push(nameOf(target).replace(/[\\u2066-\\u2069]/g, '').trim().split('\\n')[0]);
+        addEventListener('focusin', window.noteStop);";
+    app.script(watch, Vec::new()).await?;
+    for number in 1..=presses {
+        desktop.press(&[key])?;
+        let arrived = "return stops.length >= arguments[0]";
+        app.wait(&format!("stop {number}"), async || {
+            app.script(arrived, vec![json!(number)]).await.is_ok_and(|arrived| arrived == true)
+        })
+        .await?;
+    }
+    Ok(serde_json::from_value(app.script("return stops", Vec::new()).await?)?)
+}
+
+/// From where the focus is, Tab leads along this way, and the other direction leads back to its beginning.
+async fn both_ways(desktop: &Desktop, app: &App, way: &[&str]) -> Result<()> {
+    let there = stops(desktop, app, "Tab", way.len()).await?;
+    ensure!(there == way, "{there:#?}");
+    let mut back = stops(desktop, app, "shift+Tab", way.len() - 1).await?;
+    back.reverse();
+    ensure!(back == way[..way.len() - 1], "back: {back:#?}");
+    Ok(())
+}
+
+/// In a dialog, Tab leads from what has the focus to the last of these controls, on to the first and round; the other
+/// direction leads from the last to the first.
+async fn round(desktop: &Desktop, app: &App, order: &[&str]) -> Result<()> {
+    let focus = app.focus().await?;
+    let start = order.iter().position(|name| *name == focus).with_context(|| focus)?;
+    let way: Vec<&str> = order.iter().cycle().skip(start + 1).take(2 * order.len() - 1 - start).copied().collect();
+    let there = stops(desktop, app, "Tab", way.len()).await?;
+    ensure!(there == way, "{there:#?}");
+    let mut back = stops(desktop, app, "shift+Tab", order.len() - 1).await?;
+    back.reverse();
+    ensure!(back == order[..order.len() - 1], "back: {back:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_the_page_with_keys() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    let way = [
+        "API Keys",
+        "Activity",
+        "Connection",
+        "Preferences",
+        "Help",
+        "Key service",
+        "Create Key",
+        "Active",
+        "Needs attention",
+        "Revoked",
+        "Search keys",
+        "Select all",
+        "Name",
+        "Scopes",
+        "Created",
+        "Last used",
+        "Select inference-gateway",
+        "inference-gateway",
+        "Actions for inference-gateway",
+        "Select nightly-export",
+    ];
+    both_ways(&desktop, &app, &way).await
+}
+
+#[tokio::test]
+async fn of_each_dialog_and_back_to_where_it_was_opened() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    let leave = async |control: &str| -> Result<()> {
+        desktop.press(&["Escape"])?;
+        closed(&app).await?;
+        app.wait_focus(control).await
+    };
+
+    app.click("Create Key").await?;
+    app.wait_focus("Name").await?;
+    let suggestions = ["training-server", "ci-pipeline", "mobile-app"];
+    let scopes = ["training", "models", "datasets", "read", "write", "admin"];
+    round(&desktop, &app, &[&["Name"][..], &suggestions, &scopes, &["Cancel", "Create"]].concat()).await?;
+    leave("Create Key").await?;
+
+    choose(&app, "training-server", "Revoke…").await?;
+    app.wait_focus("Cancel").await?;
+    round(&desktop, &app, &["To confirm, type training-server", "Cancel", "Revoke key"]).await?;
+    leave("Actions for training-server").await?;
+
+    choose(&app, "training-server", "Rotate…").await?;
+    app.wait("the first step", async || app.focus().await.is_ok_and(|focus| focus.ends_with("Create a new key")))
+        .await?;
+    // A heading is no stop.
+    desktop.press(&["Tab"])?;
+    app.wait_focus("Create the new key").await?;
+    round(&desktop, &app, &["Create the new key", "Change scopes…", "Close"]).await?;
+    leave("Actions for training-server").await?;
+
+    choose(&app, "training-server", "Rename…").await?;
+    app.wait_focus("Name").await?;
+    round(&desktop, &app, &["Name", "Cancel", "Save"]).await?;
+    leave("Actions for training-server").await?;
+
+    choose(&app, "training-server", "Use this key…").await?;
+    app.wait_text("Use training-server").await?;
+    leave("Actions for training-server").await
+}
+
+#[tokio::test]
+async fn of_the_window_with_a_new_key() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("new", "read").await?;
+    app.wait_focus("Copy").await?;
+    app.click("curl").await?;
+    app.wait_text("/api/account/summary").await?;
+    app.script("document.querySelector('button').focus()", Vec::new()).await?;
+    app.wait_focus("Copy").await?;
+    let way = ["Save in this computer’s keychain", "Save as .env…", "curl", "Copy the example", "curl", "Done", "Copy"];
+    both_ways(&desktop, &app, &way).await?;
+    desktop.press(&["shift+Tab"])?;
+    app.wait_focus("Copy").await
+}

@@ -1,0 +1,93 @@
+//! The language and the theme are the system's, until a person chooses others.
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use ulkeys_tests::{App, AppOptions, Desktop};
+
+const DARK: &str = "rgb(21, 23, 28)";
+
+/// Language, permitted colours and background.
+async fn look(app: &App) -> Result<Value> {
+    let script = "const { colorScheme, backgroundColor } = getComputedStyle(document.documentElement);
+        return [document.documentElement.lang, colorScheme, backgroundColor];";
+    app.script(script, Vec::new()).await
+}
+
+async fn wait_look(app: &App, wanted: [&str; 3]) -> Result<()> {
+    app.wait(&format!("{wanted:?}"), async || look(app).await.is_ok_and(|look| look == json!(wanted))).await
+}
+
+async fn wait_title(app: &App, wanted: &str) -> Result<()> {
+    app.wait(wanted, async || app.text("h1").await.is_ok_and(|title| title == wanted)).await
+}
+
+async fn speak(app: &App, language: &str) -> Result<()> {
+    let preferences = json!({ "language": language, "theme": "system", "textPercent": 100, "clipboardSeconds": 60, "rotationDays": 90 });
+    app.invoke("change_preferences", json!({ "preferences": preferences })).await?.expect("changed");
+    Ok(())
+}
+
+/// The menu is the toolkit's, and no page can read it: it looks like the one that is chosen by its language.
+#[tokio::test]
+async fn the_language_of_the_window_and_its_menu() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start_with(&desktop, AppOptions { german: true, ..AppOptions::default() }).await?;
+    wait_title(&app, "API-Schlüssel").await?;
+    ensure!(look(&app).await?[0] == "de", "for screen readers, too");
+    app.wait_text("Noch keine Schlüssel").await?;
+    let bar = || {
+        let path = desktop.home().join("menu.ppm");
+        desktop.run("import", &["-window", &desktop.window()?, "-crop", "200x24+0+0", &path.display().to_string()])?;
+        anyhow::Ok(std::fs::read(path)?)
+    };
+    let mut german = bar()?;
+    app.wait("a menu at rest", async || {
+        let before = std::mem::replace(&mut german, bar().unwrap_or_default());
+        before == german && german.windows(2).any(|pair| pair[0] != pair[1])
+    })
+    .await?;
+    speak(&app, "en").await?;
+    wait_title(&app, "API Keys").await?;
+    app.wait("another menu", async || bar().is_ok_and(|bar| bar != german)).await?;
+    speak(&app, "de").await?;
+    app.wait("the first menu", async || bar().is_ok_and(|bar| bar == german)).await
+}
+
+#[tokio::test]
+async fn the_theme_of_both_windows() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start_with(&desktop, AppOptions { dark: true, ..AppOptions::default() }).await?;
+    wait_look(&app, ["en", "light dark", DARK]).await?;
+    app.create_in_dialog("by night", "read").await?;
+    let key_window = look(&app).await?;
+    ensure!(key_window[1] == "light dark" && key_window[2] != "rgb(255, 255, 255)", "{key_window}");
+    let light_text = "return getComputedStyle(document.body).color.match(/[0-9]+/g).every((part) => part > 200)";
+    ensure!(app.script(light_text, Vec::new()).await? == true, "light on dark");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_chosen_wins_also_at_the_next_start() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let start =
+        async || App::start_with(&desktop, AppOptions { german: true, dark: true, log: None, user: None }).await;
+    let app = start().await?;
+    wait_look(&app, ["de", "light dark", DARK]).await?;
+    app.click("Einstellungen").await?;
+    app.click("English").await?;
+    wait_title(&app, "Preferences").await?;
+    app.click("Light").await?;
+    app.wait("a light page", async || look(&app).await.is_ok_and(|look| look[1] == "light" && look[2] != DARK)).await?;
+    app.quit().await?;
+
+    let app = start().await?;
+    wait_title(&app, "API Keys").await?;
+    let chosen = look(&app).await?;
+    ensure!(chosen[0] == "en" && chosen[1] == "light" && chosen[2] != DARK, "{chosen}");
+    app.click("Preferences").await?;
+    wait_title(&app, "Preferences").await?;
+    let system = "for (const box of document.querySelectorAll('input[value=system]')) box.click();";
+    app.script(system, Vec::new()).await?;
+    wait_look(&app, ["de", "light dark", DARK]).await?;
+    wait_title(&app, "Einstellungen").await
+}

@@ -1,0 +1,47 @@
+//! Takes the app's place for single commands of the page. No real service is slow or refuses on command.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use ulkeys_tests::App;
+
+const REPLACE: &str = "const [command, answer] = arguments;
+    window.ownFetch ??= window.fetch;
+    window.held ??= [];
+    const before = window.fetch;
+    window.fetch = (url, options) => {
+        if (!String(url).endsWith('/' + command)) return before(url, options);
+        if (answer === null) return new Promise((go) => held.push(() => go(ownFetch(url, options))));
+        const headers = { 'Tauri-Response': 'error', 'content-type': 'application/json' };
+        return Promise.resolve(new Response(JSON.stringify(answer), { headers }));
+    };";
+
+/// From now on, nothing is heard of what the page asks by this command, until [`let_go`].
+pub(crate) async fn hold(app: &App, command: &str) -> Result<()> {
+    app.script(REPLACE, vec![json!(command), Value::Null]).await.map(drop)
+}
+
+/// From now on, this command is refused with this code, until [`let_go`].
+pub(crate) async fn refuse(app: &App, command: &str, code: &str) -> Result<()> {
+    let answer = json!({ "error": "as a test wants it", "code": code });
+    app.script(REPLACE, vec![json!(command), answer]).await.map(drop)
+}
+
+/// Waits until so many questions are held.
+pub(crate) async fn wait_held(app: &App, count: usize) -> Result<()> {
+    let held = async || app.script("return held.length", Vec::new()).await.is_ok_and(|held| held == count);
+    app.wait(&format!("{count} questions"), held).await
+}
+
+/// The app answers again, what was held included.
+pub(crate) async fn let_go(app: &App) -> Result<()> {
+    let script = "window.fetch = window.ownFetch; for (const go of window.held.splice(0)) go();";
+    app.script(script, Vec::new()).await.map(drop)
+}
+
+/// The page begins anew, so that it asks again for what it asks at first. What takes the app's place stays.
+pub(crate) async fn begin_anew(app: &App) -> Result<()> {
+    let script = "const { src } = document.querySelector('script[type=module]');
+        document.querySelector('#app').replaceChildren();
+        import(src + '?anew');";
+    app.script(script, Vec::new()).await.map(drop)
+}
