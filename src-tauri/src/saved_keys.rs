@@ -1,7 +1,8 @@
 //! Which keys this app has saved in the keychain, and under which name: so that revoking a key removes it there, and
 //! revoking any other key asks nothing of the keychain.
 //!
-//! A file of names and prefixes, no plaintext. Deliberately absent: keys that other programs have put there.
+//! A file of names and prefixes, no plaintext. A key that the service does not know stays where it is: it may be one of a
+//! database that comes back. Deliberately absent: keys that other programs have put there.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,11 +10,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use ulkeys_client::Client;
 use ulkeys_domain::wire::{ApiKey, KeyEvent};
-use ulkeys_domain::{KeyId, KeyPrefix};
+use ulkeys_domain::{DEFAULT_ROTATION_DAYS, KeyId, KeyPrefix};
 
 use crate::embedded::KeyService;
 use crate::keychain::{self, KeychainError};
@@ -21,12 +23,19 @@ use crate::keychain::{self, KeychainError};
 /// The pause before a broken event stream is opened again.
 const RECONNECT: Duration = Duration::from_secs(2);
 
+/// Removes a key from the keychain.
+type Remove = dyn Fn(SavedKey) -> BoxFuture<'static, Result<(), KeychainError>> + Send + Sync;
+
 /// The file, and what could not be removed.
 pub(crate) struct SavedKeys {
     path: PathBuf,
     entries: Mutex<BTreeMap<String, SavedKey>>,
-    left_behind: watch::Sender<Option<String>>,
+    left_behind: watch::Sender<LeftBehind>,
+    remove: Box<Remove>,
 }
+
+/// The names of revoked keys that could not be removed from the keychain, by their identifiers.
+pub(crate) type LeftBehind = BTreeMap<String, String>;
 
 /// A key in the keychain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +49,12 @@ pub(crate) struct SavedKey {
 
 impl SavedKeys {
     pub(crate) fn load(path: PathBuf) -> Self {
+        Self::load_with(path, Box::new(|saved| Box::pin(remove(saved))))
+    }
+
+    fn load_with(path: PathBuf, remove: Box<Remove>) -> Self {
         let entries = crate::files::read_json(&path);
-        Self { path, entries: Mutex::new(entries), left_behind: watch::channel(None).0 }
+        Self { path, entries: Mutex::new(entries), left_behind: watch::Sender::default(), remove }
     }
 
     /// The keys, by name.
@@ -87,8 +100,8 @@ impl SavedKeys {
         self.change(|entries| entries.retain(|_, saved| saved.name != name))
     }
 
-    /// The name of the last revoked key that could not be removed from the keychain.
-    pub(crate) fn left_behind(&self) -> watch::Receiver<Option<String>> {
+    /// The revoked keys that could not be removed from the keychain, and are still there.
+    pub(crate) fn left_behind(&self) -> watch::Receiver<LeftBehind> {
         self.left_behind.subscribe()
     }
 
@@ -115,17 +128,18 @@ impl SavedKeys {
         while let Some(event) = events.next().await {
             match event {
                 KeyEvent::Revoked(revoked) => self.forget(revoked.key_id.as_str()).await,
-                KeyEvent::Resync if !self.entries().is_empty() => {
-                    let Ok(list) = client.list_keys().await else {
-                        continue;
-                    };
-                    let active: Vec<KeyId> = list.keys.into_iter().map(|key| key.key_id).collect();
-                    let saved: Vec<String> = self.entries().keys().cloned().collect();
-                    for id in saved.iter().filter(|id| !active.iter().any(|active| active.as_str() == *id)) {
-                        self.forget(id).await;
-                    }
-                }
+                KeyEvent::Resync => self.forget_revoked(client).await,
                 _ => {}
+            }
+        }
+    }
+
+    /// Removes the keys that were revoked while nobody followed.
+    async fn forget_revoked(&self, client: &Client) {
+        let saved: Vec<String> = self.entries().keys().cloned().collect();
+        for id in saved {
+            if is_revoked(client, &id).await {
+                self.forget(&id).await;
             }
         }
     }
@@ -135,14 +149,8 @@ impl SavedKeys {
         let Some(saved) = self.entries().get(id).cloned() else {
             return;
         };
-        let forgotten = keychain::work({
-            let saved = saved.clone();
-            move || match KeyPrefix::parse(&saved.key_prefix) {
-                Some(prefix) => keychain::forget_key(&saved.name, &prefix),
-                None => Ok(()),
-            }
-        });
-        match forgotten.await {
+        let name = saved.name.clone();
+        match (self.remove)(saved).await {
             Ok(()) => {
                 if let Err(error) = self.change(|entries| drop(entries.remove(id))) {
                     tracing::warn!(%error, "the list of saved keys cannot be written");
@@ -150,7 +158,11 @@ impl SavedKeys {
             }
             Err(error) => {
                 tracing::warn!(%error, "a revoked key stays in the keychain");
-                self.left_behind.send_replace(Some(saved.name));
+                // Unless it was forgotten meanwhile.
+                let entries = self.entries();
+                if entries.contains_key(id) {
+                    self.left_behind.send_if_modified(|left| left.insert(id.to_owned(), name).is_none());
+                }
             }
         }
     }
@@ -161,11 +173,169 @@ impl SavedKeys {
         let mut changed = crate::files::read_json(&self.path);
         change(&mut changed);
         crate::files::write_json(&self.path, &changed)?;
+        self.left_behind.send_if_modified(|left| {
+            let before = left.len();
+            left.retain(|id, _| changed.contains_key(id));
+            left.len() < before
+        });
         *entries = changed;
         Ok(())
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<String, SavedKey>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the service knows that a key is revoked. One that it does not know may be good elsewhere.
+async fn is_revoked(client: &Client, id: &str) -> bool {
+    let Some(id) = KeyId::parse(id) else {
+        return false;
+    };
+    client.show_key(&id, DEFAULT_ROTATION_DAYS).await.is_ok_and(|key| key.revoked_at.is_some())
+}
+
+async fn remove(saved: SavedKey) -> Result<(), KeychainError> {
+    let work = move || match KeyPrefix::parse(&saved.key_prefix) {
+        Some(prefix) => keychain::forget_key(&saved.name, &prefix),
+        None => Ok(()),
+    };
+    keychain::work(work).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use rand::rngs::SysRng;
+    use tokio::net::TcpListener;
+    use tokio_util::sync::CancellationToken;
+    use ulkeys_domain::Limits;
+    use ulkeys_domain::wire::CreateKey;
+    use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken};
+    use ulkeys_store::SqliteStore;
+
+    use super::*;
+
+    /// Names in a keychain of which some stay where they are.
+    #[derive(Default)]
+    struct Keychain {
+        names: BTreeSet<String>,
+        stuck: BTreeSet<String>,
+    }
+
+    /// Saved keys in `folder`, and the keychain that they are in.
+    fn saved_keys(folder: &Path) -> (SavedKeys, Arc<Mutex<Keychain>>) {
+        let keychain = Arc::<Mutex<Keychain>>::default();
+        let remove = {
+            let keychain = keychain.clone();
+            move |saved: SavedKey| -> BoxFuture<'static, _> {
+                let mut keychain = keychain.lock().expect("no panic");
+                if keychain.stuck.contains(&saved.name) {
+                    return Box::pin(std::future::ready(Err(KeychainError::Refused)));
+                }
+                keychain.names.remove(&saved.name);
+                Box::pin(std::future::ready(Ok(())))
+            }
+        };
+        (SavedKeys::load_with(folder.join("saved-keys.json"), Box::new(remove)), keychain)
+    }
+
+    /// A service with a database in `folder`, and its client.
+    async fn service(folder: &Path) -> (Client, CancellationToken) {
+        let store = Arc::new(SqliteStore::open(&folder.join("keys.db")).expect("a new database"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let session = SessionToken::generate(&mut SysRng).expect("randomness");
+        let client = Client::new(&url, session.expose()).expect("a client");
+        let config = Config {
+            session,
+            account: Account { name: "Ada".to_owned(), username: "ada".to_owned() },
+            clock: ulkeys_service::system_clock,
+            limits: Limits::uniform(u32::MAX),
+            checkpoints: CheckpointConfig::in_folder(folder.join("checkpoints")),
+        };
+        let shutdown = CancellationToken::new();
+        tokio::spawn(ulkeys_service::serve(listener, store, config, shutdown.clone()));
+        (client, shutdown)
+    }
+
+    async fn make(client: &Client, name: &str) -> ApiKey {
+        let key = CreateKey { name: name.to_owned(), scopes: vec!["read".to_owned()], replaces: None };
+        client.create_key(&key).await.expect("made").info
+    }
+
+    fn save(saved_keys: &SavedKeys, keychain: &Mutex<Keychain>, key: &ApiKey) {
+        let save = || {
+            keychain.lock().expect("no panic").names.insert(key.name.clone());
+            Ok(())
+        };
+        saved_keys.saving(key, save).expect("saved");
+    }
+
+    fn names(keychain: &Mutex<Keychain>) -> Vec<String> {
+        keychain.lock().expect("no panic").names.iter().cloned().collect()
+    }
+
+    fn left(left_behind: &watch::Receiver<LeftBehind>) -> Vec<String> {
+        left_behind.borrow().values().cloned().collect()
+    }
+
+    #[tokio::test]
+    async fn what_the_service_knows_to_be_revoked_leaves_the_keychain_and_nothing_else() {
+        let (before, now) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let (client, shutdown) = service(before.path()).await;
+        let (saved_keys, keychain) = saved_keys(now.path());
+        // Of a database that somebody has moved away.
+        save(&saved_keys, &keychain, &make(&client, "elsewhere").await);
+        shutdown.cancel();
+        saved_keys.forget_revoked(&client).await;
+        assert_eq!(names(&keychain), ["elsewhere"], "nobody answers");
+
+        let (client, _) = service(now.path()).await;
+        let gone = make(&client, "gone").await;
+        for key in [&gone, &make(&client, "good").await] {
+            save(&saved_keys, &keychain, key);
+        }
+        client.revoke_key(&gone.key_id).await.expect("revoked");
+        saved_keys.forget_revoked(&client).await;
+        assert_eq!(names(&keychain), ["elsewhere", "good"]);
+        let listed: Vec<_> = saved_keys.list().into_iter().map(|saved| saved.name).collect();
+        assert_eq!(listed, ["elsewhere", "good"]);
+    }
+
+    #[tokio::test]
+    async fn all_that_stay_are_told_until_they_have_gone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (client, _) = service(folder.path()).await;
+        let (saved_keys, keychain) = saved_keys(folder.path());
+        let keys = [make(&client, "one").await, make(&client, "two").await, make(&client, "three").await];
+        for key in &keys {
+            save(&saved_keys, &keychain, key);
+            keychain.lock().expect("no panic").stuck.insert(key.name.clone());
+            client.revoke_key(&key.key_id).await.expect("revoked");
+        }
+        let mut left_behind = saved_keys.left_behind();
+        assert_eq!(left(&left_behind), [""; 0]);
+        saved_keys.forget_revoked(&client).await;
+        let mut all = left(&left_behind);
+        all.sort();
+        assert_eq!(all, ["one", "three", "two"]);
+
+        // Trying again in vain is no news.
+        left_behind.mark_unchanged();
+        saved_keys.forget_revoked(&client).await;
+        assert!(!left_behind.has_changed().expect("open"));
+
+        keychain.lock().expect("no panic").stuck.remove("one");
+        saved_keys.forget(keys[0].key_id.as_str()).await;
+        saved_keys.remove_name("two").expect("written");
+        assert_eq!(left(&left_behind), ["three"]);
+        // Another key takes its place.
+        save(&saved_keys, &keychain, &make(&client, "three").await);
+        assert_eq!(left(&saved_keys.left_behind()), [""; 0]);
+        assert_eq!(names(&keychain), ["three", "two"]);
     }
 }

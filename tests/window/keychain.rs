@@ -71,6 +71,25 @@ async fn a_saved_key_starts_programs_and_leaves_when_it_is_revoked() -> Result<(
     Ok(())
 }
 
+/// A database that was moved away may come back, or be another computer's.
+#[tokio::test]
+async fn a_new_database_leaves_the_keychain_alone() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let _keyring = Keyring::start(&desktop)?;
+    let app = App::start(&desktop).await?;
+    create_and_save(&app, "kept").await?;
+    app.quit().await?;
+    std::fs::rename(desktop.data().join("keys.db"), desktop.data().join("moved.db"))?;
+
+    let app = App::start(&desktop).await?;
+    create_and_save(&app, "short-lived").await?;
+    revoke(&app, "short-lived").await?;
+    // Whatever was looked at when the service came was looked at before this.
+    app.wait("the end of the entry", async || looked_up(&desktop, "short-lived").is_none()).await?;
+    ensure!(looked_up(&desktop, "kept").is_some(), "a key that may be good was removed");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_name_is_taken_over_only_after_asking() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;

@@ -16,7 +16,7 @@ use crate::error::{CommandError, Result};
 use crate::menu::MenuAction;
 use crate::one_time::OneTime;
 use crate::paths::Places;
-use crate::saved_keys::SavedKeys;
+use crate::saved_keys::{LeftBehind, SavedKeys};
 use crate::settings::Preferences;
 use crate::state::AppState;
 use crate::status::{AppEvent, ServiceStatus};
@@ -163,13 +163,19 @@ async fn follow_one_time(one_time: &OneTime, page: &Channel<AppEvent>) {
     }
 }
 
-/// Forwards what could not be taken out of the keychain until the page is gone.
+/// Forwards what could not be taken out of the keychain, each once, until the page is gone.
 async fn follow_saved_keys(saved_keys: &SavedKeys, page: &Channel<AppEvent>) {
     let mut left_behind = saved_keys.left_behind();
+    let mut told = LeftBehind::new();
     loop {
-        let name = left_behind.borrow_and_update().clone();
-        let told = name.map_or(Ok(()), |name| page.send(AppEvent::LeftInKeychain { name }));
-        if told.is_err() || left_behind.changed().await.is_err() {
+        let left = left_behind.borrow_and_update().clone();
+        for (_, name) in left.iter().filter(|(id, _)| !told.contains_key(*id)) {
+            if page.send(AppEvent::LeftInKeychain { name: name.clone() }).is_err() {
+                return;
+            }
+        }
+        told = left;
+        if left_behind.changed().await.is_err() {
             return;
         }
     }
