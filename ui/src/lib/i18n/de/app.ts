@@ -1,6 +1,6 @@
 export const app = {
   product: 'UL Keys',
-  settings: 'Einstellungen',
+  settings: 'Verwaltung',
   section: {
     keys: 'API-Schlüssel',
     activity: 'Aktivität',
@@ -8,7 +8,7 @@ export const app = {
     preferences: 'Einstellungen',
     help: 'Hilfe',
   },
-  sections: 'Bereiche der Einstellungen',
+  sections: 'Bereiche',
   notifications: 'Mitteilungen',
   justNow: 'gerade eben',
   never: 'Nie',
