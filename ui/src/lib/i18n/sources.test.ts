@@ -29,11 +29,19 @@ it('has no message that nothing shows', () => {
 /** Attributes and properties that people read or hear. */
 const SPOKEN = new Set(
   `aria-label aria-description aria-roledescription aria-valuetext alt label placeholder title
-  announcement error hint intro notice yes`.split(/\s+/),
+  announcement data-tip error hint intro legend notice otherLabel yes`.split(/\s+/),
 );
 
-/** Names and code that are the same in every language, each with the reason. None so far. */
-const UNTRANSLATED = new Set<string>([]);
+/** What objects hold of texts that are shown later. */
+const HELD = new Set(['text', 'label']);
+
+/** Names and code that are the same in every language, each with the reason. */
+const UNTRANSLATED = new Set([
+  // The languages that can be chosen, each in its own.
+  'English',
+  'Deutsch',
+  'Português (Brasil)',
+]);
 
 interface Node {
   type: string;
@@ -58,6 +66,8 @@ function literals(node: unknown): string[] {
     case 'TemplateElement':
       return [(node.value as { raw: string }).raw];
     case 'ExpressionTag':
+    case 'TSAsExpression':
+    case 'TSSatisfiesExpression':
       return literals(node.expression);
     case 'ConditionalExpression':
       return [...literals(node.consequent), ...literals(node.alternate)];
@@ -81,13 +91,32 @@ function shown(node: Node): string[] {
   }
 }
 
-const hardCoded = (component: string) =>
-  shown(parse(component, { modern: true }).fragment as unknown as Node)
-    .map((text) => text.trim())
-    .filter((text) => /\p{L}/u.test(text) && !UNTRANSLATED.has(text));
+const nameOf = (node: unknown): unknown => (isNode(node) ? (node.name ?? node.value) : undefined);
 
-it.each(sources.filter(({ path }) => path.endsWith('.svelte')))('shows no text of its own: $path', ({ text }) => {
-  expect(hardCoded(text)).toEqual([]);
+/** What scripts give to a message that comes and goes, or keep to be shown. */
+function told(node: Node): string[] {
+  const own =
+    node.type === 'CallExpression' && nameOf(node.callee) === 'say'
+      ? literals((node.arguments as unknown[])[0])
+      : node.type === 'Property' && HELD.has(String(nameOf(node.key)))
+        ? literals(node.value)
+        : [];
+  return [...own, ...children(node).flatMap(told)];
+}
+
+function hardCoded(component: string): string[] {
+  const { fragment, instance, module } = parse(component, { modern: true });
+  const parts = [fragment, instance, module] as unknown[];
+  return [...shown(fragment as unknown as Node), ...parts.filter(isNode).flatMap(told)]
+    .map((text) => text.trim())
+    // A name of a style is none.
+    .filter((text) => /\p{L}/u.test(text) && !text.startsWith('--') && !UNTRANSLATED.has(text));
+}
+
+const asComponent = (script: string) => `<script lang="ts">${script}</script>`;
+
+it.each(sources)('shows no text of its own: $path', ({ path, text }) => {
+  expect(hardCoded(path.endsWith('.svelte') ? text : asComponent(text))).toEqual([]);
 });
 
 it.each([
@@ -100,6 +129,12 @@ it.each([
   '<img alt={yes ? "text" : null} />',
   '<TextField label={"text" + more} />',
   '<svelte:head><title>text</title></svelte:head>',
+  '<span data-tip="text"></span>',
+  '<NumberChoices legend={given ?? "text"} />',
+  '<button onclick={() => say("text")}></button>',
+  '<Menu items={[{ label: "text" }]} />',
+  asComponent('function done() { say(failed ? "text" : t("app.copied"), "caution"); }'),
+  asComponent('const options = [{ value: 1, "label": `text` as const }];'),
 ])('finds the text in %s', (component) => {
   expect(hardCoded(component)).toEqual(['text']);
 });
@@ -109,6 +144,7 @@ it.each([
   '<p>{t("keys.shortcut", { keys: mac ? "⌘N" : "Ctrl+N" })}</p>',
   '{#if state === "text"}<p>{apiKey.name}</p>{/if}',
   '<style>p { content: "text"; }</style>',
+  asComponent('interface Toast { text: string } say(t("app.copied")); const filter = { text: "", value: "text" };'),
 ])('finds none in %s', (component) => {
   expect(hardCoded(component)).toEqual([]);
 });
