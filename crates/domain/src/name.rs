@@ -73,9 +73,31 @@ impl fmt::Display for KeyName {
 }
 
 /// A text without case, accents and compatibility forms (Unicode NFKD, UAX #15), so that `muller` finds `Müller` and `ＡＢ`
-/// is sorted beside `ab`. For searching and sorting only.
+/// is sorted beside `ab`; without what cannot be seen; and with plain letters for those that have no accent to lose, so
+/// that `strasse` finds `Straße`. For searching and sorting only.
+///
+/// Databases keep folded names: whoever changes this needs a migration that folds them again.
 pub fn fold(text: &str) -> String {
-    text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+    let mut folded = String::with_capacity(text.len());
+    let seen = text.nfkd().filter(|c| !is_combining_mark(*c) && (is_joiner(*c) || !is_invisible(*c)));
+    for letter in seen.flat_map(char::to_lowercase) {
+        match letter {
+            'ß' => folded.push_str("ss"),
+            'æ' => folded.push_str("ae"),
+            'œ' => folded.push_str("oe"),
+            'þ' => folded.push_str("th"),
+            'ð' | 'đ' => folded.push('d'),
+            'ħ' => folded.push('h'),
+            'ı' => folded.push('i'),
+            'ł' => folded.push('l'),
+            'ø' => folded.push('o'),
+            'ŧ' => folded.push('t'),
+            // At the end of a word.
+            'ς' => folded.push('σ'),
+            _ => folded.push(letter),
+        }
+    }
+    folded
 }
 
 /// What [`KeyName::parse`] accepts, for the OpenAPI document. A length would count the white space that is trimmed, too.
@@ -108,6 +130,11 @@ fn is_invisible(c: char) -> bool {
         | '\u{2060}'..='\u{2064}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}')
 }
 
+/// Joins or parts the letters beside it.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200C}' | '\u{200D}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +149,37 @@ mod tests {
             assert_eq!(fold(text), folded);
         }
         assert_eq!(fold("Ключ"), "ключ");
+    }
+
+    #[test]
+    fn letters_that_have_no_accent_to_lose_are_written_plainly() {
+        for (text, folded) in [
+            ("Straße", "strasse"),
+            ("STRAẞE", "strasse"),
+            ("Øre", "ore"),
+            ("Łódź", "lodz"),
+            ("Ærø", "aero"),
+            ("ŒUVRE", "oeuvre"),
+            ("Đorđe", "dorde"),
+            ("Þórður", "thordur"),
+            ("Iğdır İ", "igdir i"),
+            ("Ħal Ŧ", "hal t"),
+            ("ΟΔΟΣ", "οδοσ"),
+            ("Οδός", "οδοσ"),
+        ] {
+            assert_eq!(fold(text), folded, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_hides_nothing() {
+        for hidden in
+            ["\u{AD}", "\u{200B}", "\u{200E}", "\u{200F}", "\u{61C}", "\u{2060}", "\u{FEFF}", "\u{FE0F}", "\u{115F}"]
+        {
+            assert_eq!(fold(&format!("{hidden}trai{hidden}ner{hidden}")), "trainer", "{hidden:?}");
+        }
+        // Without these it would be other words, and other pictures.
+        assert_eq!(fold("کلید\u{200C}ها 👩\u{200D}🔬"), "کلید\u{200C}ها 👩\u{200D}🔬");
     }
 
     fn parse(text: &str) -> Result<String, NameError> {

@@ -202,6 +202,25 @@ async fn keys_are_found_by_words(store: &dyn KeyStore) {
     assert_eq!(names(store, query("gpu", "name")).await, [""; 0]);
 }
 
+async fn names_are_found_and_sorted_by_what_people_type(store: &dyn KeyStore) {
+    for name in ["Straße-GPU", "strasse-2", "Østfold", "osaka", "Łódź", "lotus", "ser\u{AD}ver", "\u{200F}server 2"]
+    {
+        insert(store, name, 1, |_| {}).await;
+    }
+    for (text, expected) in [
+        ("strasse", &["strasse-2", "Straße-GPU"][..]),
+        ("STRAẞE", &["strasse-2", "Straße-GPU"]),
+        ("ostfold", &["Østfold"]),
+        ("Lodz", &["Łódź"]),
+        ("server", &["ser\u{AD}ver", "\u{200F}server 2"]),
+        ("ser\u{200B}ver", &["ser\u{AD}ver", "\u{200F}server 2"]),
+    ] {
+        assert_eq!(names(store, query(text, "name")).await, expected, "{text:?}");
+    }
+    let sorted = ["Łódź", "lotus", "osaka", "Østfold", "ser\u{AD}ver", "\u{200F}server 2", "strasse-2", "Straße-GPU"];
+    assert_eq!(names(store, query("", "name")).await, sorted);
+}
+
 async fn a_name_is_asked_for_exactly(store: &dyn KeyStore) {
     for name in ["trainer", "Trainer", "trainer 2", "träiner"] {
         insert(store, name, 1, |_| {}).await;
@@ -313,6 +332,7 @@ cases!(
     keys_are_sorted_by_each_column_in_both_directions,
     a_status_shows_its_keys_only,
     keys_are_found_by_words,
+    names_are_found_and_sorted_by_what_people_type,
     a_name_is_asked_for_exactly,
     a_page_tells_all_of_its_keys,
     lists_and_counts_agree_with_the_rules,

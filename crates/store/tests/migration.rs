@@ -1,6 +1,7 @@
 //! A database of an earlier version is brought up to date, and keeps what is in it.
 
 use rand::rngs::SysRng;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, params};
 use ulkeys_domain::training::{ModelId, RunStart, Slug, Target};
 use ulkeys_domain::wire::{KeySort, KeyStatus};
@@ -59,23 +60,62 @@ async fn keys_of_the_version_before_lists_were_searched_are_found_and_sorted() {
     drop(old);
 
     let store = SqliteStore::open(&path).expect("brought up to date");
-    let found = async |text: &str, name: Option<&str>| {
-        let query = KeyQuery {
-            status: KeyStatus::All,
-            rules: AttentionRules::at(Timestamp::from_millis(1).expect("in range"), 1),
-            text: text.to_owned(),
-            name: name.map(|name| KeyName::parse(name).expect("valid")),
-            sort: KeySort::parse("name").expect("an order"),
-            skip: 0,
-            limit: 10,
-        };
-        let (keys, _) = store.list(query).await.expect("read");
-        keys.iter().map(|key| key.name.as_str().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!(found("", None).await, ["apple", "Ärger", "ÉCOLE", "Zürich"]);
-    assert_eq!(found("ecole", None).await, ["ÉCOLE"]);
-    assert_eq!(found("ARGER", None).await, ["Ärger"]);
-    assert_eq!(found("", Some("Zürich")).await, ["Zürich"]);
+    assert_eq!(found(&store, "", None).await, ["apple", "Ärger", "ÉCOLE", "Zürich"]);
+    assert_eq!(found(&store, "ecole", None).await, ["ÉCOLE"]);
+    assert_eq!(found(&store, "ARGER", None).await, ["Ärger"]);
+    assert_eq!(found(&store, "", Some("Zürich")).await, ["Zürich"]);
     let keys = store.list_active().await.expect("read");
     assert!(keys.iter().all(|key| (key.admin_used_at, key.replaces, key.replaced_by) == (None, None, None)));
+}
+
+#[tokio::test]
+async fn names_of_the_version_before_letters_were_written_plainly_are_found() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("keys.db");
+    let old = Connection::open(&path).expect("created");
+    old.create_scalar_function("fold", 1, FunctionFlags::SQLITE_UTF8, |_| Ok("")).expect("taught");
+    for step in [
+        include_str!("../migrations/sqlite/0001_keys.sql"),
+        include_str!("../migrations/sqlite/0002_usage.sql"),
+        include_str!("../migrations/sqlite/0003_training.sql"),
+        include_str!("../migrations/sqlite/0004_list.sql"),
+    ] {
+        old.execute_batch(step).expect("the schema of the time");
+    }
+    old.pragma_update(None, "user_version", 4).expect("written");
+    for (name, folded) in [("strand", "strand"), ("Straße", "straße"), ("Łódź", "łodz")] {
+        let secret = Secret::generate(&mut SysRng).expect("randomness");
+        let id = KeyId::generate(&mut SysRng).expect("randomness");
+        old.execute(
+            "INSERT INTO keys (id, name, folded, prefix, hash, scopes, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 'read', 1)",
+            params![id.as_str(), name, folded, secret.prefix().as_str(), secret.hash().as_bytes()],
+        )
+        .expect("written");
+    }
+    drop(old);
+
+    let store = SqliteStore::open(&path).expect("brought up to date");
+    assert_eq!(found(&store, "", None).await, ["Łódź", "strand", "Straße"]);
+    assert_eq!(found(&store, "strasse", None).await, ["Straße"]);
+    assert_eq!(found(&store, "", Some("Łódź")).await, ["Łódź"]);
+    drop(store);
+    let version: i64 = Connection::open(&path)
+        .and_then(|database| database.pragma_query_value(None, "user_version", |row| row.get(0)))
+        .expect("read");
+    assert_eq!(version, 5);
+}
+
+/// The names of the keys that are found by words, or by a name.
+async fn found(store: &SqliteStore, text: &str, name: Option<&str>) -> Vec<String> {
+    let query = KeyQuery {
+        status: KeyStatus::All,
+        rules: AttentionRules::at(Timestamp::from_millis(1).expect("in range"), 1),
+        text: text.to_owned(),
+        name: name.map(|name| KeyName::parse(name).expect("valid")),
+        sort: KeySort::parse("name").expect("an order"),
+        skip: 0,
+        limit: 10,
+    };
+    let (keys, _) = store.list(query).await.expect("read");
+    keys.iter().map(|key| key.name.as_str().to_owned()).collect()
 }
