@@ -74,3 +74,11 @@ pub(crate) async fn active_names(app: &App) -> Result<Vec<String>> {
     let keys = listed["keys"].as_array().cloned().unwrap_or_default();
     Ok(keys.iter().map(|key| key["name"].as_str().unwrap_or_default().to_owned()).collect())
 }
+
+/// The list's window in front, so that it hears the keyboard.
+pub(crate) async fn in_front(app: &App, desktop: &Desktop) -> Result<()> {
+    let window = desktop.window()?;
+    desktop.run("xdotool", &["windowactivate", &window])?;
+    let active = || desktop.run("xdotool", &["getactivewindow"]).unwrap_or_default();
+    app.wait("the window in front", async || active().trim() == window).await
+}

@@ -4,19 +4,13 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop};
 
+use crate::hands::in_front;
+
 async fn start(desktop: &Desktop) -> Result<App> {
     let app = App::start(desktop).await?;
     app.wait_text("No keys yet").await?;
     in_front(&app, desktop).await?;
     Ok(app)
-}
-
-/// The list's window in front, so that it hears the keyboard.
-async fn in_front(app: &App, desktop: &Desktop) -> Result<()> {
-    let window = desktop.window()?;
-    desktop.run("xdotool", &["windowactivate", &window])?;
-    let active = || desktop.run("xdotool", &["getactivewindow"]).unwrap_or_default();
-    app.wait("the window in front", async || active().trim() == window).await
 }
 
 async fn title(app: &App, wanted: &str) -> Result<()> {

@@ -1,0 +1,166 @@
+//! Many keys in hand: what is selected is what is meant, and what happens to keys meanwhile is seen.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use ulkeys_tests::{App, Desktop, seed, ul};
+
+use crate::hands::{active_names, choose, closed, confirm, in_front, is_blocked};
+
+const SUMMARY: &[&str] = &["cloud", "account", "summary"];
+
+fn use_once(desktop: &Desktop, app: &App, key: &str) -> Result<()> {
+    let used = ul(desktop, key, app.port, SUMMARY)?;
+    ensure!(used.code == Some(0), "{used:?}");
+    Ok(())
+}
+
+/// The bar's own button; each row has one of the same name.
+async fn revoke_selected(app: &App) -> Result<()> {
+    app.script("document.querySelector('[role=region] button:last-of-type').click()", Vec::new()).await.map(drop)
+}
+
+/// A use after the selection, and one while the dialog is open, are both asked about.
+#[tokio::test]
+async fn several_keys_are_judged_by_what_they_are_now() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let asleep = app.create_and_copy(&desktop, "asleep", "read").await?;
+    let other = app.create_and_copy(&desktop, "other", "read").await?;
+    app.click("Select asleep").await?;
+    app.click("Select other").await?;
+    app.wait_text("2 keys selected").await?;
+    use_once(&desktop, &app, &asleep)?;
+    app.wait_text("just now").await?;
+    revoke_selected(&app).await?;
+    app.wait_text("1 of them was used in the last 24 hours").await?;
+    ensure!(is_blocked(&app, "Revoke 2 keys").await?, "a number is asked for");
+
+    use_once(&desktop, &app, &other)?;
+    app.wait_text("2 of them were used in the last 24 hours").await?;
+    confirm(&desktop, &app, "2").await?;
+    app.click("Revoke 2 keys").await?;
+    app.wait_text("2 keys were revoked").await?;
+    ensure!(active_names(&app).await?.is_empty(), "both ended");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_use_while_several_keys_are_asked_about_changes_the_question() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy(&desktop, "asleep", "read").await?;
+    app.create_unseen("never", "read").await?;
+    app.click("Select asleep").await?;
+    app.click("Select never").await?;
+    revoke_selected(&app).await?;
+    app.wait_text("Revoke 2 keys?").await?;
+    ensure!(!is_blocked(&app, "Revoke 2 keys").await?, "nobody has used them");
+    use_once(&desktop, &app, &key)?;
+    app.wait_text("1 of them was used in the last 24 hours").await?;
+    ensure!(is_blocked(&app, "Revoke 2 keys").await?, "now somebody has");
+    app.click("Cancel").await?;
+    closed(&app).await
+}
+
+#[tokio::test]
+async fn a_key_that_ended_is_no_longer_selected() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.create_unseen("first", "read").await?;
+    app.create_unseen("second", "read").await?;
+    app.click("Select first").await?;
+    app.click("Select second").await?;
+    app.wait_text("2 keys selected").await?;
+    choose(&app, "first", "Revoke…").await?;
+    app.click("Revoke key").await?;
+    app.wait_text("first was revoked").await?;
+    app.wait_text("1 key selected").await
+}
+
+/// Shift selects the range between two keys, whether or not its rows were ever seen; never another, and not too many.
+#[tokio::test]
+async fn shift_selects_all_between_two_keys() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    seed::crowd(&desktop.data().join("keys.db"), 1000, 1)?;
+    let app = App::start(&desktop).await?;
+    let click = async |row: u32, shift: bool| {
+        let script = "const [row, shift] = arguments;
+            const scroller = document.querySelector('.window');
+            const box = document.querySelector(`[data-row='${row}'] [data-control=select]`);
+            if (!box) { scroller.scrollTop = row * 65; return false; }
+            box.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, shiftKey: shift }));
+            return true;";
+        let clicked = async || app.script(script, vec![json!(row), json!(shift)]).await.is_ok_and(|it| it == true);
+        app.wait(&format!("row {row}"), clicked).await
+    };
+    click(2, false).await?;
+    app.wait_text("1 key selected").await?;
+    click(400, true).await?;
+    app.wait_text("399 keys selected").await?;
+    // Back from there: all of the range are let go, the first one apart.
+    click(3, true).await?;
+    app.wait_text("1 key selected").await?;
+    click(900, true).await?;
+    app.wait_text("Up to 500 keys can be selected together").await?;
+    app.wait_text("1 key selected").await?;
+
+    // In another order there is nothing to begin from.
+    app.click("Name").await?;
+    app.wait_gone("key selected").await?;
+    click(5, true).await?;
+    app.wait_text("1 key selected").await
+}
+
+/// A key that was never used for too long is used: it needs no attention any more, and the number says so.
+#[tokio::test]
+async fn a_use_ends_the_call_for_attention() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy(&desktop, "forgotten", "read").await?;
+    app.quit().await?;
+    let database = rusqlite::Connection::open(desktop.data().join("keys.db"))?;
+    let day: i64 = 24 * 60 * 60 * 1000;
+    ensure!(database.execute("UPDATE keys SET created_at = created_at - ?1", [40 * day])? == 1, "one key");
+    drop(database);
+
+    let app = App::start(&desktop).await?;
+    app.wait_text("Needs attention\n1").await?;
+    app.click("Needs attention").await?;
+    app.wait_text("Never used since").await?;
+    use_once(&desktop, &app, &key)?;
+    app.wait_text("Needs attention\n0").await?;
+    app.wait_gone("Never used since").await
+}
+
+/// The focus goes back to where it was when a key is made by the menu's shortcut; a search leaves the details.
+#[tokio::test]
+async fn the_menus_shortcuts_know_where_one_was() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    let app = App::start(&desktop).await?;
+    app.wait_text("training-server").await?;
+    in_front(&app, &desktop).await?;
+    desktop.press(&["ctrl+f"])?;
+    app.wait_focus("Search keys").await?;
+    desktop.press(&["ctrl+n"])?;
+    app.wait_focus("Name").await?;
+    desktop.press(&["Escape"])?;
+    closed(&app).await?;
+    app.wait_focus("Search keys").await?;
+
+    // Where the details lie over the list, the navigation stays free.
+    desktop.resize(640, 480)?;
+    app.click("mobile-app").await?;
+    app.control("Close details").await?;
+    let free = "const place = document.querySelector('nav button:last-of-type, nav li:last-child button').getBoundingClientRect();
+        return document.elementFromPoint(place.x + place.width / 2, place.y + place.height / 2).closest('nav') !== null";
+    app.wait("the navigation", async || app.script(free, Vec::new()).await.is_ok_and(|free| free == true)).await?;
+    desktop.press(&["ctrl+f"])?;
+    app.wait_focus("Search keys").await?;
+    app.click("mobile-app").await?;
+    app.control("Close details").await?;
+    app.script("document.querySelector('.scrim').click()", Vec::new()).await?;
+    app.wait_focus("mobile-app").await
+}
