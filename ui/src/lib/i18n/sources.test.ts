@@ -107,10 +107,12 @@ function told(node: Node): string[] {
 function hardCoded(component: string): string[] {
   const { fragment, instance, module } = parse(component, { modern: true });
   const parts = [fragment, instance, module] as unknown[];
-  return [...shown(fragment as unknown as Node), ...parts.filter(isNode).flatMap(told)]
-    .map((text) => text.trim())
-    // A name of a style is none.
-    .filter((text) => /\p{L}/u.test(text) && !text.startsWith('--') && !UNTRANSLATED.has(text));
+  return (
+    [...shown(fragment as unknown as Node), ...parts.filter(isNode).flatMap(told)]
+      .map((text) => text.trim())
+      // A name of a style is none.
+      .filter((text) => /\p{L}/u.test(text) && !text.startsWith('--') && !UNTRANSLATED.has(text))
+  );
 }
 
 const asComponent = (script: string) => `<script lang="ts">${script}</script>`;
