@@ -6,7 +6,7 @@ const names = new SvelteMap<string, string>();
 /** The name of a key that did something to another one, once it is known. */
 export const keyName = (keyId: string): string | undefined => names.get(keyId);
 
-/** Learns the name of a key; a key whose name cannot be had is called by its identifier. */
+/** Learns the name of a key. One whose name cannot be had is called by its identifier, until somebody asks again. */
 export async function learnKeyName(keyId: string): Promise<void> {
   if (names.has(keyId)) return;
   names.set(keyId, keyId);
