@@ -23,9 +23,12 @@ const TO_RUN: &[&str] = &[
     "xdotool",
     "xvfb",
 ];
-/// To drive the real window, in German too, with a real keychain, and to run the published client.
+/// To drive the real window, in German too and with names in any script, with a real keychain, and to run the published
+/// client.
 const TO_TEST: &[&str] = &[
     "curl",
+    "fonts-droid-fallback",
+    "fonts-noto-color-emoji",
     "gcr",
     "git",
     "gnome-keyring",
