@@ -19,7 +19,7 @@ use crate::menu::MenuAction;
 use crate::one_time::{Loss, LostKey, OneTimeState};
 use crate::paths::Places;
 use crate::seal::SealedKey;
-use crate::settings::{Language, Preferences, Theme};
+use crate::settings::{Language, Preferences, SettingsProblem, Theme};
 use crate::status::{AppEvent, PortUser, ServiceStatus};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/src/lib/ipc/bindings/index.ts");
@@ -72,6 +72,7 @@ fn generate() -> String {
         DatabaseProblem,
         PortUser,
         ServiceStatus,
+        SettingsProblem,
         Places,
         LostKey,
         Loss,

@@ -14,6 +14,7 @@ use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::ErrorCode;
 
 use crate::error::{CommandError, Result};
+use crate::settings::PORTS;
 
 /// An argument as it came. Read here and not by serde, whose errors repeat the value: it may be a secret put in the
 /// wrong place.
@@ -97,7 +98,7 @@ impl Argument {
 
     /// A port that needs no privilege.
     fn port(self) -> Result<u16> {
-        let port = self.0.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port >= 1024);
+        let port = self.0.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| PORTS.contains(port));
         port.ok_or_else(|| invalid("port", "must be a whole number from 1024 to 65535"))
     }
 }

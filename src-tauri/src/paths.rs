@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use ts_rs::TS;
 
+use crate::settings::SettingsProblem;
+
 /// The folder of this app below each of the platform's; the same as in `tauri.conf.json`.
 const IDENTIFIER: &str = "org.ulkeys.desktop";
 /// Names a folder that replaces all the platform's ones.
@@ -33,6 +35,8 @@ pub(crate) struct Places {
     database: String,
     /// The settings file.
     settings: String,
+    /// What of the settings file has no effect.
+    settings_problem: Option<SettingsProblem>,
     /// The folder of the logs.
     logs: String,
 }
@@ -40,7 +44,15 @@ pub(crate) struct Places {
 impl From<&Paths> for Places {
     fn from(paths: &Paths) -> Self {
         let text = |path: &Path| path.display().to_string();
-        Self { database: text(&paths.database), settings: text(&paths.settings), logs: text(&paths.logs) }
+        let (database, settings, logs) = (text(&paths.database), text(&paths.settings), text(&paths.logs));
+        Self { database, settings, settings_problem: None, logs }
+    }
+}
+
+impl Places {
+    /// The same, with what of the settings file has no effect.
+    pub(crate) fn with_problem(self, settings_problem: Option<SettingsProblem>) -> Self {
+        Self { settings_problem, ..self }
     }
 }
 

@@ -1,19 +1,30 @@
-//! What a person has changed from the defaults, in one small JSON file.
+//! What a person has changed from the defaults, in one small JSON file that may be edited by hand.
+//!
+//! It is read field by field: what is not understood has no effect, stays in the file and is told. Deliberately absent:
+//! following the file while the app runs. What is edited meanwhile stays, and takes effect at the next start.
 
+use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 use ts_rs::TS;
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, Limits, MAX_ROTATION_DAYS};
 
+use crate::files;
+
 /// "UL" as two decimal codes. Fixed, so that an exported address keeps working after a restart.
 pub(crate) const DEFAULT_PORT: u16 = 8576;
+/// The ports that need no privilege.
+pub(crate) const PORTS: RangeInclusive<u16> = 1024..=u16::MAX;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Values {
     port: u16,
     #[serde(flatten)]
@@ -28,9 +39,74 @@ impl Default for Values {
     }
 }
 
+impl Values {
+    /// What a file says, and the names of what is not understood in it.
+    fn read(fields: &Map<String, Value>) -> (Self, Vec<String>) {
+        let (mut values, mut unknown) = (Self::default(), Vec::new());
+        let Self { port, preferences, limits } = &mut values;
+        for (name, value) in fields {
+            let is_understood = match name.as_str() {
+                "port" => set(port, value, |port| PORTS.contains(port)),
+                "language" => set(&mut preferences.language, value, |_| true),
+                "theme" => set(&mut preferences.theme, value, |_| true),
+                "textPercent" => set(&mut preferences.text_percent, value, |percent| (100..=200).contains(percent)),
+                "clipboardSeconds" => set(&mut preferences.clipboard_seconds, value, |seconds| {
+                    seconds.is_none_or(|seconds| (10..=120).contains(&seconds))
+                }),
+                "rotationDays" => {
+                    set(&mut preferences.rotation_days, value, |days| (1..=MAX_ROTATION_DAYS).contains(days))
+                }
+                "limits" => read_limits(value, limits, &mut unknown),
+                _ => false,
+            };
+            if !is_understood {
+                unknown.push(name.clone());
+            }
+        }
+        (values, unknown)
+    }
+
+    /// The fields as they are written.
+    fn fields(&self) -> serde_json::Result<Map<String, Value>> {
+        serde_json::from_value(serde_json::to_value(self)?)
+    }
+}
+
+/// Takes over a value that may be had. Whether it was.
+fn set<T: DeserializeOwned>(field: &mut T, value: &Value, is_allowed: impl FnOnce(&T) -> bool) -> bool {
+    let read = T::deserialize(value).ok().filter(is_allowed);
+    read.map(|read| *field = read).is_some()
+}
+
+/// Takes over the limits that are numbers, and names the others. Whether it is about limits at all.
+fn read_limits(value: &Value, limits: &mut Limits, unknown: &mut Vec<String>) -> bool {
+    let (Value::Object(fields), Ok(Value::Object(mut known))) = (value, serde_json::to_value(&*limits)) else {
+        return false;
+    };
+    for (name, value) in fields {
+        match known.get_mut(name) {
+            Some(limit) if u32::deserialize(value).is_ok() => *limit = value.clone(),
+            _ => unknown.push(format!("limits.{name}")),
+        }
+    }
+    set(limits, &Value::Object(known), |_| true)
+}
+
+/// What of the file has no effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub(crate) enum SettingsProblem {
+    /// All of it: it cannot be read.
+    Unreadable { reason: String },
+    /// All that was in it before a setting was changed: it could not be read, and was copied.
+    Replaced { copy: String },
+    /// These fields.
+    Unknown { names: Vec<String> },
+}
+
 /// What a person prefers, and may change in the window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Preferences {
     /// The language of the windows.
     pub(crate) language: Language,
@@ -53,18 +129,6 @@ impl Default for Preferences {
             text_percent: 100,
             clipboard_seconds: Some(60),
             rotation_days: DEFAULT_ROTATION_DAYS,
-        }
-    }
-}
-
-impl Preferences {
-    /// With numbers from a file, which anybody may have edited, brought into their bounds.
-    fn bounded(self) -> Self {
-        Self {
-            text_percent: self.text_percent.clamp(100, 200),
-            clipboard_seconds: self.clipboard_seconds.map(|seconds| seconds.clamp(10, 120)),
-            rotation_days: self.rotation_days.clamp(1, MAX_ROTATION_DAYS),
-            ..self
         }
     }
 }
@@ -133,26 +197,45 @@ impl Theme {
 /// The settings, and the file that they are kept in.
 pub(crate) struct Settings {
     path: PathBuf,
-    values: Mutex<Values>,
+    state: Mutex<State>,
     preferences: watch::Sender<Preferences>,
 }
 
+struct State {
+    values: Values,
+    problem: Option<SettingsProblem>,
+}
+
 impl Settings {
-    /// Reads the file. Without a readable one, all is as by default.
+    /// Reads the file. What it does not say is as by default.
     pub(crate) fn load(path: PathBuf) -> Self {
-        let values: Values = crate::files::read_json(&path);
-        let preferences = watch::channel(values.preferences.clone().bounded()).0;
-        Self { path, values: Mutex::new(values), preferences }
+        let (values, problem) = match files::read_fields(&path) {
+            Ok(fields) => {
+                let (values, unknown) = Values::read(&fields);
+                (values, without_effect(unknown))
+            }
+            Err(error) => (Values::default(), Some(SettingsProblem::Unreadable { reason: error.to_string() })),
+        };
+        if let Some(problem) = &problem {
+            tracing::warn!(?problem, "not all of the settings is understood");
+        }
+        let preferences = watch::channel(values.preferences.clone()).0;
+        Self { path, state: Mutex::new(State { values, problem }), preferences }
+    }
+
+    /// What of the file has no effect.
+    pub(crate) fn problem(&self) -> Option<SettingsProblem> {
+        self.state().problem.clone()
     }
 
     /// The port of the embedded service.
     pub(crate) fn port(&self) -> u16 {
-        self.values().port
+        self.state().values.port
     }
 
     /// How often a key may ask the embedded service.
     pub(crate) fn limits(&self) -> Limits {
-        self.values().limits.clone()
+        self.state().values.limits.clone()
     }
 
     /// Follows the preferences.
@@ -182,22 +265,41 @@ impl Settings {
         self.change(|values| values.port = port)
     }
 
+    /// Changes the file as it is by now, and no field that did not change. One that cannot be understood is copied first.
     fn change(&self, change: impl FnOnce(&mut Values)) -> std::io::Result<()> {
-        let mut values = self.values();
-        let mut changed = values.clone();
+        let mut state = self.state();
+        let mut changed = state.values.clone();
         change(&mut changed);
-        crate::files::write_json(&self.path, &changed)?;
-        *values = changed;
+        let (mut fields, copy) = match files::read_fields(&self.path) {
+            Err(error) if error.kind() == ErrorKind::InvalidData => (Map::new(), Some(files::copy_aside(&self.path)?)),
+            read => (read?, None),
+        };
+        let before = state.values.fields()?;
+        for (name, value) in changed.fields()? {
+            if before.get(&name) != Some(&value) || !fields.contains_key(&name) {
+                fields.insert(name, value);
+            }
+        }
+        files::write_json(&self.path, &fields)?;
+        let replaced = state.problem.take().filter(|problem| matches!(problem, SettingsProblem::Replaced { .. }));
+        let replaced = copy.map(|copy| SettingsProblem::Replaced { copy: copy.display().to_string() }).or(replaced);
+        *state = State { values: changed, problem: replaced.or(without_effect(Values::read(&fields).1)) };
         Ok(())
     }
 
-    fn values(&self) -> MutexGuard<'_, Values> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn without_effect(unknown: Vec<String>) -> Option<SettingsProblem> {
+    (!unknown.is_empty()).then_some(SettingsProblem::Unknown { names: unknown })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -212,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn preferences_survive_a_restart_and_stay_within_their_bounds() {
+    fn preferences_survive_a_restart() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("settings.json");
         let settings = Settings::load(path.clone());
@@ -228,21 +330,97 @@ mod tests {
         assert_eq!(*settings.preferences().borrow(), preferences);
         let again = Settings::load(path.clone());
         assert_eq!((again.port(), again.preferences().borrow().clone()), (9000, preferences));
+    }
 
-        std::fs::write(&path, r#"{ "clipboardSeconds": 1, "rotationDays": 0, "theme": "dark" }"#).expect("written");
-        let settings = Settings::load(path);
-        assert_eq!((settings.clipboard_time(), settings.rotation_days()), (Some(Duration::from_secs(10)), 1));
+    fn with(text: &str) -> (tempfile::TempDir, PathBuf, Settings) {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("settings.json");
+        std::fs::write(&path, text).expect("written");
+        let settings = Settings::load(path.clone());
+        (folder, path, settings)
+    }
+
+    fn file(path: &Path) -> Value {
+        serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON")
     }
 
     #[test]
-    fn an_unreadable_file_is_put_aside() {
+    fn what_is_understood_counts_and_the_rest_is_named_and_stays() {
+        let text = r#"{ "port": "9000", "language": "fr", "theme": "dark", "textPercent": 99, "clipboardSeconds": 1,
+            "rotationDays": 0, "limits": { "predict": 7, "upload": -1, "download": "many", "predicts": 9 }, "new": [1] }"#;
+        let (_folder, path, settings) = with(text);
+        assert_eq!(settings.port(), DEFAULT_PORT);
+        assert_eq!(*settings.preferences().borrow(), Preferences { theme: Theme::Dark, ..Preferences::default() });
+        assert_eq!(settings.limits(), Limits { predict: 7, ..Limits::default() });
+        let mut unknown =
+            ["port", "language", "textPercent", "clipboardSeconds", "rotationDays", "new"].map(str::to_owned).to_vec();
+        unknown.extend(["upload", "download", "predicts"].map(|name| format!("limits.{name}")));
+        unknown.sort();
+        let named = |settings: &Settings| match settings.problem() {
+            Some(SettingsProblem::Unknown { mut names }) => {
+                names.sort();
+                names
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(named(&settings), unknown);
+
+        let present = settings.preferences().borrow().clone();
+        settings.set_preferences(Preferences { rotation_days: 30, ..present }).expect("written");
+        let mut expected: Value = serde_json::from_str(text).expect("JSON");
+        expected["rotationDays"] = 30.into();
+        assert_eq!(file(&path), expected, "nothing else has changed");
+        unknown.retain(|name| name != "rotationDays");
+        assert_eq!(named(&settings), unknown);
+    }
+
+    #[test]
+    fn a_port_that_needs_privileges_is_not_understood() {
+        for port in ["0", "80", "65536", "8576.5", "null"] {
+            let (_folder, _, settings) = with(&format!("{{ \"port\": {port} }}"));
+            assert_eq!(settings.port(), DEFAULT_PORT, "{port}");
+            assert_eq!(settings.problem(), Some(SettingsProblem::Unknown { names: vec!["port".to_owned()] }), "{port}");
+        }
+    }
+
+    #[test]
+    fn what_was_edited_meanwhile_stays() {
+        let (_folder, path, settings) = with(r#"{ "port": 9000 }"#);
+        std::fs::write(&path, r#"{ "port": 9000, "limits": { "default": 5 } }"#).expect("edited");
+        settings.set_port(9001).expect("written");
+        let again = Settings::load(path.clone());
+        assert_eq!((again.port(), again.limits().default, again.problem()), (9001, 5, None));
+    }
+
+    #[test]
+    fn a_file_that_is_not_understood_is_copied_before_it_is_replaced() {
+        let (folder, path, settings) = with("{ port: ");
+        assert_eq!(settings.port(), DEFAULT_PORT);
+        assert!(matches!(settings.problem(), Some(SettingsProblem::Unreadable { .. })), "{:?}", settings.problem());
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), "{ port: ", "left alone");
+        for (number, text) in [(1, "{ port: "), (2, "[]")] {
+            std::fs::write(&path, text).expect("written");
+            settings.set_port(9000 + number).expect("written");
+            let copy = folder.path().join(format!("settings.unreadable-{number}.json"));
+            assert_eq!(std::fs::read_to_string(&copy).expect("kept"), text);
+            assert_eq!(settings.problem(), Some(SettingsProblem::Replaced { copy: copy.display().to_string() }));
+        }
+        assert_eq!(Settings::load(path).port(), 9002);
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join("settings.unreadable-1.json")).expect("kept"),
+            "{ port: "
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_replaced() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("settings.json");
-        std::fs::write(&path, "{ port: ").expect("written");
+        std::fs::create_dir(&path).expect("a folder in its place");
         let settings = Settings::load(path.clone());
+        assert!(matches!(settings.problem(), Some(SettingsProblem::Unreadable { .. })), "{:?}", settings.problem());
+        assert!(settings.set_port(9000).is_err() && path.is_dir());
         assert_eq!(settings.port(), DEFAULT_PORT);
-        let aside = std::fs::read_to_string(folder.path().join("settings.unreadable.json")).expect("kept");
-        assert_eq!(aside, "{ port: ");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::seed::{Sample, seed};
-use ulkeys_tests::{App, Desktop};
+use ulkeys_tests::{App, Desktop, free_port};
 
 async fn go(app: &App, section: &str) -> Result<()> {
     app.click(section).await?;
@@ -216,4 +216,40 @@ async fn the_keyboard_alone_is_enough() -> Result<()> {
     desktop.press(&["Tab", "Down", "Down"])?;
     app.wait("a dark page", async || app.script(LOOK, Vec::new()).await.is_ok_and(|look| look[1] == "dark")).await?;
     wait_chosen(&app, ["English", "Dark", "100%", "60 seconds", "90 days"]).await.context("what the keys chose")
+}
+
+/// The page tells what of a file that was edited by hand has no effect, and a change keeps all of it.
+#[tokio::test]
+async fn what_is_not_understood_is_told_and_kept() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let settings = desktop.data().join("settings.json");
+    std::fs::create_dir_all(desktop.data())?;
+    let mut edited = json!({ "port": free_port()?, "theme": "dark", "language": "fr", "limits": { "predicts": 9 } });
+    std::fs::write(&settings, edited.to_string())?;
+    let app = App::start(&desktop).await?;
+    ensure!(app.script(LOOK, Vec::new()).await?[1] == "dark", "what is understood counts");
+    go(&app, "Connection").await?;
+    app.wait_text("and so without effect: language and limits.predicts.").await?;
+    edited["limits"]["default"] = json!(50);
+    std::fs::write(&settings, edited.to_string())?;
+    go(&app, "Preferences").await?;
+    app.click("30 days").await?;
+    app.wait_text("Saved").await?;
+    let kept: Value = serde_json::from_slice(&std::fs::read(&settings)?)?;
+    ensure!(kept["rotationDays"] == 30 && kept["language"] == "fr" && kept["limits"] == edited["limits"], "{kept}");
+    ensure!(desktop.data().read_dir()?.all(|file| file.is_ok_and(|file| !unreadable(&file))), "nothing is put aside");
+
+    std::fs::write(&settings, r#"{ "theme": "#)?;
+    app.click("Light").await?;
+    wait_chosen(&app, ["Same as the system", "Light", "100%", "60 seconds", "30 days"]).await?;
+    app.wait_text("Saved").await?;
+    go(&app, "Connection").await?;
+    let copy = desktop.data().join("settings.unreadable-1.json");
+    app.wait_text(&format!("it was copied to {}", copy.display())).await?;
+    ensure!(std::fs::read_to_string(copy)? == r#"{ "theme": "#, "as it was");
+    Ok(())
+}
+
+fn unreadable(file: &std::fs::DirEntry) -> bool {
+    file.file_name().to_string_lossy().contains("unreadable")
 }

@@ -34,7 +34,7 @@ pub(crate) fn service_status(state: State<'_, AppState>) -> ServiceStatus {
 /// Where the app keeps its files.
 #[tauri::command]
 pub(crate) fn places(state: State<'_, AppState>) -> Places {
-    state.places.clone()
+    state.places.clone().with_problem(state.settings.problem())
 }
 
 /// Tries to start the service again after a problem.

@@ -12,6 +12,14 @@ export const connection = {
   placesText:
     'Die Datenbank enthält Namen, Berechtigungen, Zeiten und von jedem Schlüssel einen Fingerabdruck, nie einen Schlüssel selbst.',
   files: { database: 'Schlüsseldatenbank', settings: 'Einstellungen', logs: 'Protokolle' },
+  settingsProblem: {
+    unreadable:
+      'Diese Datei lässt sich nicht lesen, deshalb gelten überall die Vorgaben: {{reason}}. Was darin berichtigt wird, wirkt ab dem nächsten Start.',
+    replaced:
+      'Diese Datei ließ sich nicht lesen. Bevor eine Einstellung geändert wurde, wurde sie kopiert nach {{copy}}',
+    unknown:
+      'In dieser Datei nicht verstanden und deshalb ohne Wirkung: {{names, list}}. Was darin berichtigt wird, wirkt ab dem nächsten Start.',
+  },
   copyPath: 'Pfad kopieren: {{file}}',
   pathCopied: 'Der Pfad wurde kopiert',
 } as const;

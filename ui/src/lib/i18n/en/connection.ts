@@ -11,6 +11,13 @@ export const connection = {
   places: 'Files',
   placesText: 'The database holds names, scopes, times and a fingerprint of each key, never a key itself.',
   files: { database: 'Key database', settings: 'Settings', logs: 'Logs' },
+  settingsProblem: {
+    unreadable:
+      'This file cannot be read, so every setting is as by default: {{reason}}. What you correct in it takes effect at the next start.',
+    replaced: 'This file could not be read. Before a setting was changed, it was copied to {{copy}}',
+    unknown:
+      'Not understood in this file, and so without effect: {{names, list}}. What you correct in it takes effect at the next start.',
+  },
   copyPath: 'Copy the path: {{file}}',
   pathCopied: 'The path was copied',
 } as const;

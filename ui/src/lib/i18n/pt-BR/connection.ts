@@ -12,6 +12,14 @@ export const connection = {
   placesText:
     'O banco de dados guarda nomes, escopos e horários das suas chaves e uma impressão digital de cada chave, nunca a chave em si.',
   files: { database: 'Banco de dados de chaves', settings: 'Configurações', logs: 'Registros' },
+  settingsProblem: {
+    unreadable:
+      'Este arquivo não pode ser lido; por isso, valem as configurações padrão: {{reason}}. O que você corrigir nele vale a partir da próxima inicialização.',
+    replaced:
+      'Este arquivo não pôde ser lido. Antes que uma configuração fosse alterada, ele foi copiado para {{copy}}',
+    unknown:
+      'Não compreendido neste arquivo e, por isso, sem efeito: {{names, list}}. O que você corrigir nele vale a partir da próxima inicialização.',
+  },
   copyPath: 'Copiar o caminho: {{file}}',
   pathCopied: 'O caminho foi copiado',
 } as const;

@@ -766,6 +766,8 @@ usedBy: PortUser | null,
  */
 nextFree: number | null, } | { "state": "databaseProblem", problem: DatabaseProblem, path: string, detail: string, } | { "state": "stopped", detail: string, };
 
+export type SettingsProblem = { "kind": "unreadable", reason: string, } | { "kind": "replaced", copy: string, } | { "kind": "unknown", names: Array<string>, };
+
 export type Places = { 
 /**
  * The key database.
@@ -775,6 +777,10 @@ database: string,
  * The settings file.
  */
 settings: string, 
+/**
+ * What of the settings file has no effect.
+ */
+settingsProblem: SettingsProblem | null, 
 /**
  * The folder of the logs.
  */
