@@ -1,8 +1,11 @@
 //! Everything about one key, beside the list: what real programs do with it is seen while they do it.
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
+use ulkeys_domain::verdict::Outcome;
 use ulkeys_tests::{App, Desktop, seed};
+
+use crate::stand_in::{let_go, refuse};
 
 /// A request by a real program that calls itself `agent`; the answer's status.
 fn request(app: &App, desktop: &Desktop, key: &str, agent: &str, method: &str, path: &str) -> Result<String> {
@@ -13,7 +16,7 @@ fn request(app: &App, desktop: &Desktop, key: &str, agent: &str, method: &str, p
 }
 
 /// Waits until the part of the panel with this heading shows all of these texts.
-async fn wait_part(app: &App, heading: &str, texts: &[&str]) -> Result<()> {
+pub(crate) async fn wait_part(app: &App, heading: &str, texts: &[&str]) -> Result<()> {
     let script = "const parts = [...document.querySelectorAll('aside section')];
         const part = parts.find(part => part.querySelector('h3')?.innerText === arguments[0]);
         return part?.innerText ?? '';";
@@ -25,7 +28,7 @@ async fn wait_part(app: &App, heading: &str, texts: &[&str]) -> Result<()> {
 }
 
 /// Waits until the panel is about the key with this prefix.
-async fn wait_key(app: &App, prefix: &str) -> Result<()> {
+pub(crate) async fn wait_key(app: &App, prefix: &str) -> Result<()> {
     app.wait(&format!("the details of {prefix}"), async || {
         app.text("aside header").await.is_ok_and(|header| header.contains(prefix))
     })
@@ -130,4 +133,97 @@ async fn each_reason_offers_its_next_step() -> Result<()> {
         app.click("Close details").await?;
     }
     Ok(())
+}
+
+/// Accepted and refused requests of the last hours, as the service counts them.
+async fn counted(app: &App, hours: u64) -> Result<[u64; 2]> {
+    let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
+    let query = json!({ "keyId": listed["keys"][0]["keyId"], "hours": hours });
+    let usage = app.invoke("key_usage", query).await?.expect("counted");
+    let mut sums = [0; 2];
+    for hour in usage["hours"].as_array().context("hours")? {
+        let refused = usize::from(hour["outcome"] != "accepted");
+        sums[refused] += hour["requests"].as_u64().context("a number")?;
+    }
+    Ok(sums)
+}
+
+/// How many rows the table of requests has, what its first heading is, and the sums of both columns of numbers.
+async fn table(app: &App) -> Result<Value> {
+    let script = "const rows = [...document.querySelectorAll('table[aria-label=Requests] tbody tr')];
+        const sum = (column) => rows.reduce(
+            (all, row) => all + Number(row.querySelectorAll('td')[column].innerText.replaceAll(',', '')), 0);
+        return [rows.length, document.querySelector('table[aria-label=Requests] th').innerText, sum(0), sum(1)];";
+    app.script(script, Vec::new()).await
+}
+
+#[tokio::test]
+async fn requests_are_shown_by_hour_and_by_day_as_a_chart_and_as_a_table() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let sample = seed::Sample {
+        refused: &[(Outcome::Limit, 12), (Outcome::Scope, 3)],
+        ..seed::Sample::new("busy", "read", 20 * 24).used(30, &[("probe/1.0", "127.0.0.1")])
+    };
+    seed::seed(&desktop.data().join("keys.db"), &[sample]).await?;
+    let app = App::start(&desktop).await?;
+    app.click("busy").await?;
+    // It was used, but not lately.
+    wait_part(&app, "Requests", &["No requests in the last 24 hours", "will be counted here"]).await?;
+
+    app.click("30 days").await?;
+    let [accepted, refused] = counted(&app, 31 * 24).await?;
+    ensure!(accepted > 1000 && refused == 15, "{accepted} and {refused}");
+    let grouped = format!("{},{:03}", accepted / 1000, accepted % 1000);
+    let totals = [format!("{grouped} accepted"), "15 refused".to_owned()];
+    wait_part(&app, "Requests", &[&totals[0], &totals[1]]).await?;
+    let chart = format!("Requests of the last 30 days by day: {grouped} accepted, 15 refused. Busiest: ");
+    let label = "return [...document.querySelectorAll('aside [role=img]')].some(({ ariaLabel }) => ariaLabel.startsWith(arguments[0]))";
+    app.wait(&chart, async || app.script(label, vec![json!(chart)]).await.is_ok_and(|it| it == true)).await?;
+
+    app.click("Show as table: Requests").await?;
+    app.wait_focus("Show as chart: Requests").await?;
+    let by_day = table(&app).await?;
+    ensure!(by_day == json!([30, "Day", accepted, refused]), "{by_day}");
+    wait_part(&app, "Requests", &["too many requests: 12", "scope missing: 3"]).await?;
+    app.click("24 hours").await?;
+    wait_part(&app, "Requests", &["No requests in the last 24 hours"]).await?;
+    ensure!(app.text("table[aria-label=Requests]").await.is_err(), "there is nothing to list");
+    app.click("30 days").await?;
+    app.click("Show as chart: Requests").await?;
+    app.wait("the chart alone", async || app.text("table[aria-label=Requests]").await.is_err()).await
+}
+
+/// The numbers that are there stay when newer ones cannot be had, with a note; one asks again.
+#[tokio::test]
+async fn what_cannot_be_had_says_so_and_is_asked_for_again() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy(&desktop, "watched", "read").await?;
+    ensure!(request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
+    app.wait("the count", async || counted(&app, 24).await.is_ok_and(|counted| counted == [1, 0])).await?;
+    refuse(&app, "key_usage", "DATABASE_BUSY").await?;
+    app.click("watched").await?;
+    let busy = "The key database is in use by another program.";
+    wait_part(&app, "Requests", &["The requests cannot be shown.", busy, "Try again"]).await?;
+    wait_part(&app, "Programs and addresses", &["This cannot be shown.", busy, "Try again"]).await?;
+    wait_part(&app, "History", &["Created"]).await?;
+    let_go(&app).await?;
+    let retry = "const parts = [...document.querySelectorAll('aside section')];
+        const part = parts.find((part) => part.querySelector('h3')?.innerText === arguments[0]);
+        [...part.querySelectorAll('button')].find((button) => button.innerText.trim() === 'Try again').click();";
+    for (part, text) in [("Requests", "1 accepted"), ("Programs and addresses", "probe/1.0")] {
+        app.script(retry, vec![json!(part)]).await?;
+        wait_part(&app, part, &[text]).await?;
+    }
+
+    refuse(&app, "key_usage", "DATABASE_BUSY").await?;
+    ensure!(request(&app, &desktop, &key, "second/2", "GET", "/api/account/summary")? == "200", "accepted");
+    wait_part(&app, "Requests", &["1 accepted", "These numbers may be out of date.", busy]).await?;
+    wait_part(&app, "Programs and addresses", &["probe/1.0", "This may be out of date.", busy]).await?;
+    let_go(&app).await?;
+    for (part, text) in [("Requests", "2 accepted"), ("Programs and addresses", "second/2")] {
+        app.script(retry, vec![json!(part)]).await?;
+        wait_part(&app, part, &[text]).await?;
+    }
+    app.wait_gone("out of date").await
 }
