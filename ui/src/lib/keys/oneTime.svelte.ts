@@ -19,6 +19,8 @@ export class OneTime {
   }
 
   update({ showing, lost }: OneTimeState): void {
+    // With the window, the wait for it ends, also if whoever waited has left.
+    if (this.#showing && !showing) this.attended = false;
     this.#showing = showing;
     this.#lost = lost;
   }

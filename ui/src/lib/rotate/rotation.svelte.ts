@@ -10,6 +10,8 @@ export class Rotation {
   #oldSources = $state.raw<KeySource[]>([]);
   #newSources = $state.raw<KeySource[]>([]);
   #failure = $state.raw<Failure | null>(null);
+  #asking: Promise<void> | null = null;
+  #asksAgain = false;
 
   /** `key` is the old key or the new one. */
   constructor(
@@ -41,20 +43,30 @@ export class Rotation {
     return this.#failure;
   }
 
-  async refresh(): Promise<void> {
-    try {
-      // Once it is clear which one is the old key, that stays so, even when it is revoked.
-      const pair = await (this.#pair ? pairOf(this.#pair.old.keyId) : findPair(this.key.keyId));
-      const [old, next] = await Promise.all([
-        keyUsage(pair.old.keyId, HOURS),
-        pair.next && keyUsage(pair.next.keyId, HOURS),
-      ]);
-      this.#oldSources = old.sources;
-      this.#newSources = next?.sources ?? [];
-      this.#pair = pair;
-      this.#failure = null;
-    } catch (reason) {
-      this.#failure = toFailure(reason);
+  /** Asks where it stands; where that is under way, once more after it, because something may have changed since. */
+  refresh(): Promise<void> {
+    this.#asksAgain = true;
+    this.#asking ??= this.#ask().finally(() => (this.#asking = null));
+    return this.#asking;
+  }
+
+  async #ask(): Promise<void> {
+    while (this.#asksAgain) {
+      this.#asksAgain = false;
+      try {
+        // Once it is clear which one is the old key, that stays so, even when it is revoked.
+        const pair = await (this.#pair ? pairOf(this.#pair.old.keyId) : findPair(this.key.keyId));
+        const [old, next] = await Promise.all([
+          keyUsage(pair.old.keyId, HOURS),
+          pair.next && keyUsage(pair.next.keyId, HOURS),
+        ]);
+        this.#oldSources = old.sources;
+        this.#newSources = next?.sources ?? [];
+        this.#pair = pair;
+        this.#failure = null;
+      } catch (reason) {
+        this.#failure = toFailure(reason);
+      }
     }
   }
 }
