@@ -1,8 +1,8 @@
 //! A key is replaced while its program goes on: the documented four steps, left and taken up again.
 
-use anyhow::{Result, ensure};
-use serde_json::json;
-use ulkeys_tests::{App, Desktop, ul};
+use anyhow::{Result, bail, ensure};
+use serde_json::{Value, json};
+use ulkeys_tests::{App, Desktop, seed, ul};
 
 use crate::hands::{active_names, choose, closed, key_window_closed, tab_to, wait_confirmation};
 
@@ -19,6 +19,37 @@ async fn at_step(app: &App, title: &str) -> Result<()> {
     app.wait(title, async || app.script(current, vec![json!(title)]).await.is_ok_and(|it| it == true)).await
 }
 
+/// Waits until a row says in words which other key belongs to its own.
+async fn wait_mark(app: &App, row: u32, words: &str) -> Result<()> {
+    let shown = "return document.querySelector(`[data-row='${arguments[0]}'] [role=rowheader]`)?.innerText ?? ''";
+    let says = async || {
+        let text = app.script(shown, vec![json!(row)]).await;
+        text.is_ok_and(|text| text.as_str().is_some_and(|text| text.contains(words)))
+    };
+    app.wait(&format!("{words:?} in row {row}"), says).await
+}
+
+async fn team(desktop: &Desktop) -> Result<App> {
+    std::fs::create_dir_all(desktop.data())?;
+    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    App::start(desktop).await
+}
+
+async fn prefer(app: &App, language: &str) -> Result<()> {
+    let preferences = json!({
+        "language": language, "theme": "system", "textPercent": 100, "clipboardSeconds": 60, "rotationDays": 90,
+    });
+    app.invoke("change_preferences", json!({ "preferences": preferences })).await?.expect("changed");
+    Ok(())
+}
+
+/// The scopes of each active key of a name, the newest key first.
+async fn scopes_of(app: &App, name: &str) -> Result<Vec<Value>> {
+    let listed = app.invoke("list_keys", json!({ "query": { "name": name } })).await?.expect("listed");
+    let keys = listed["keys"].as_array().cloned().unwrap_or_default();
+    Ok(keys.into_iter().map(|mut key| key["scopes"].take()).collect())
+}
+
 #[tokio::test]
 async fn by_keyboard_alone_left_and_taken_up_again() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -28,24 +59,24 @@ async fn by_keyboard_alone_left_and_taken_up_again() -> Result<()> {
     desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
 
     // Opened and left at once, it leaves nothing.
-    let open = async || -> Result<()> {
+    let open = async |entry: &str| -> Result<()> {
         tab_to(&desktop, &app, "Actions for server").await?;
         desktop.press(&["Return"])?;
-        app.control("Rotate…").await?;
-        while app.focus().await? != "Rotate…" {
+        app.control(entry).await?;
+        while app.focus().await? != entry {
             desktop.press(&["Down"])?;
         }
         desktop.press(&["Return"])?;
         app.wait_text("Rotate server").await
     };
-    open().await?;
+    open("Rotate…").await?;
     at_step(&app, "Create a new key").await?;
     desktop.press(&["Escape"])?;
     closed(&app).await?;
     app.wait_focus("Actions for server").await?;
     ensure!(active_names(&app).await? == ["server"], "no key was made");
 
-    open().await?;
+    open("Rotate…").await?;
     at_step(&app, "Create a new key").await?;
     tab_to(&desktop, &app, "Create the new key").await?;
     desktop.press(&["Return"])?;
@@ -68,7 +99,9 @@ async fn by_keyboard_alone_left_and_taken_up_again() -> Result<()> {
     closed(&app).await?;
     desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
     ensure!(accepted(&desktop, &app, &old)?, "the old key goes on");
-    open().await?;
+    wait_mark(&app, 0, &format!("Replaces {}…", &old[..11])).await?;
+    wait_mark(&app, 1, &format!("Being replaced by {}…", &new[..11])).await?;
+    open("Continue rotation…").await?;
     at_step(&app, "Update your applications").await?;
     app.wait_text(&format!("It begins with {}", &new[..11])).await?;
 
@@ -96,6 +129,10 @@ async fn by_keyboard_alone_left_and_taken_up_again() -> Result<()> {
     desktop.press(&["Return"])?;
     closed(&app).await?;
     ensure!(active_names(&app).await? == ["server"], "one is left");
+    // It is over: nothing links what is left to what is gone.
+    app.wait_gone(&format!("Replaces {}…", &old[..11])).await?;
+    app.click("Actions for server").await?;
+    app.control("Rotate…").await?;
     Ok(())
 }
 
@@ -125,4 +162,101 @@ async fn a_new_key_that_nobody_has_is_replaced() -> Result<()> {
     key_window_closed(&app).await?;
     ensure!(accepted(&desktop, &app, &new)?, "the next one");
     app.wait_text("The new key is in use, and the old one has been silent since").await
+}
+
+#[tokio::test]
+async fn a_key_that_holds_admin_unused_gets_fewer_scopes() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    app.click("Needs attention").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    tab_to(&desktop, &app, "Rotate with fewer scopes…").await?;
+    desktop.press(&["Return"])?;
+    app.wait_text("Rotate workspace-admin").await?;
+    at_step(&app, "Create a new key").await?;
+    app.wait_text("the scopes chosen here").await?;
+    app.wait("the focus on the step", async || app.focus().await.is_ok_and(|it| it.contains("Create a new key")))
+        .await?;
+
+    // The old key had nothing but admin, so that nothing is chosen yet.
+    tab_to(&desktop, &app, "Create the new key").await?;
+    desktop.press(&["Return"])?;
+    app.wait_focus("training").await?;
+    app.wait_text("Choose at least one scope.").await?;
+    ensure!(scopes_of(&app, "workspace-admin").await? == [json!(["admin"])], "no key was made");
+
+    tab_to(&desktop, &app, "datasets").await?;
+    desktop.press(&["space"])?;
+    app.wait_gone("Choose at least one scope.").await?;
+    tab_to(&desktop, &app, "models").await?;
+    desktop.press(&["space", "Return"])?;
+    app.enter_key_window().await?;
+    app.click("Copy").await?;
+    app.wait_text("On the clipboard for another").await?;
+    app.click("Done").await?;
+    key_window_closed(&app).await?;
+    at_step(&app, "Update your applications").await?;
+    ensure!(
+        scopes_of(&app, "workspace-admin").await? == [json!(["models", "datasets"]), json!(["admin"])],
+        "the new key may do what was chosen"
+    );
+    desktop.press(&["Escape"])?;
+    closed(&app).await?;
+    app.control("Continue rotation…").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn scopes_can_be_changed_on_the_way() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    choose(&app, "ci-pipeline", "Rotate…").await?;
+    app.wait_text("the same name and the same scopes").await?;
+    app.click("Change scopes…").await?;
+    app.wait_focus("training").await?;
+    app.click("datasets").await?;
+    app.click("Create the new key").await?;
+    app.enter_key_window().await?;
+    app.click("Done").await?;
+    app.click("Close anyway").await?;
+    key_window_closed(&app).await?;
+    let scopes = scopes_of(&app, "ci-pipeline").await?;
+    ensure!(scopes == [json!(["models"]), json!(["models", "datasets"])], "{scopes:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn old_and_new_are_linked_in_the_list() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = team(&desktop).await?;
+    desktop.resize(1100, 1000)?;
+    let listed = app.invoke("list_keys", json!({ "query": { "name": "inference-gateway" } })).await?.expect("listed");
+    let prefix = |at: usize| listed["keys"][at]["keyPrefix"].as_str().unwrap_or_default().to_owned();
+    let (new, old) = (prefix(0), prefix(1));
+    app.wait_text(&format!("Replaces {old}…; both work until that key is revoked.")).await?;
+    app.wait_text(&format!("Being replaced by {new}…; both work until this key is revoked.")).await?;
+
+    // No language makes such a row taller than its neighbours.
+    let heights = "const height = name => [...document.querySelectorAll('[data-row]')]
+            .filter(row => row.innerText.includes(name)).map(row => row.offsetHeight);
+        return [...height('inference-gateway'), ...height('nightly-export')]";
+    for (language, said) in [("de", "beide funktionieren"), ("pt-BR", "as duas funcionam"), ("en", "both work")] {
+        prefer(&app, language).await?;
+        app.wait_text(said).await?;
+        let heights = app.script(heights, Vec::new()).await?;
+        let [new, old, other] = heights.as_array().map(Vec::as_slice).unwrap_or_default() else {
+            bail!("three rows: {heights}");
+        };
+        ensure!(new == other && old == other, "{language}: {heights}");
+    }
+
+    // The details go on with it, too, and those of a key that is in no rotation begin one.
+    app.click("inference-gateway").await?;
+    app.wait_text("Key ID").await?;
+    ensure!(app.text("aside").await?.contains("Continue rotation…"), "the details go on");
+    app.click("ci-pipeline").await?;
+    app.wait("the other key", async || app.text("aside h2").await.is_ok_and(|name| name == "ci-pipeline")).await?;
+    let text = app.text("aside").await?;
+    ensure!(text.contains("Rotate…") && !text.contains("Continue rotation…"), "{text}");
+    Ok(())
 }

@@ -196,6 +196,17 @@ pub(super) const ROTATE: Scene = Scene {
                 See("The key was not created"),
             ],
         },
+        State { name: "change-scopes", steps: &[CHANGE_SCOPES, Click("admin"), See("Few programs need that.")] },
+        State {
+            name: "no-scope",
+            steps: &[
+                CHANGE_SCOPES,
+                Click("models"),
+                Click("read"),
+                Click("Create the new key"),
+                See("Choose at least one scope."),
+            ],
+        },
         State {
             name: "created",
             steps: &[Fill("Search keys", "created"), OLD_ONE, See("Waiting for the first request")],
@@ -206,7 +217,10 @@ pub(super) const ROTATE: Scene = Scene {
 };
 
 /// Of two keys of a name, the old one.
-const OLD_ONE: Step = Steps(&[See("2 keys"), ClickOn("[data-row='1'] [data-menu-of]"), Click("Rotate…")]);
+const OLD_ONE: Step = Steps(&[See("2 keys"), ClickOn("[data-row='1'] [data-menu-of]"), Click("Continue rotation…")]);
+
+const CHANGE_SCOPES: Step =
+    Steps(&[Click("Actions for not-begun"), Click("Rotate…"), Click("Change scopes…"), Find("fieldset")]);
 
 pub(super) const HOSTILE: Scene = Scene {
     name: "hostile",
