@@ -17,6 +17,7 @@ mod help;
 mod journey;
 mod keychain;
 mod list;
+mod manners;
 mod many;
 mod memory;
 mod menu;
