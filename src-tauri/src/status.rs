@@ -62,6 +62,8 @@ pub(crate) enum AppEvent {
         /// When it will be taken off; `null` when there is nothing to take off.
         #[ts(type = "string | null")]
         clears_at: Option<Timestamp>,
+        /// Whether that was tried in vain. It is tried again.
+        overdue: bool,
         /// How many seconds a copied key stays; `null` for as long as it likes.
         #[ts(type = "number | null")]
         stays_seconds: Option<u64>,

@@ -1,6 +1,7 @@
 //! A virtual display with a window manager, a session bus and an empty home folder.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -183,6 +184,23 @@ impl Desktop {
     pub fn clipboard(&self) -> Result<String> {
         // An owner that ends before it answers is waited for in vain.
         self.run("timeout", &["5", "xclip", "-selection", "clipboard", "-out"])
+    }
+
+    /// Takes what is left of the display's connections, for as long as the result is held: what is open stays, and
+    /// no program gets another.
+    ///
+    /// # Errors
+    /// When the display cannot be reached, or has room for more.
+    pub fn fill_display(&self) -> Result<Vec<UnixStream>> {
+        let socket = format!("/tmp/.X11-unix/X{}", self.display.trim_start_matches(':'));
+        let taken = (0..512).map(|_| UnixStream::connect(&socket)).collect::<std::io::Result<_>>()?;
+        let start = Instant::now();
+        while self.run("xdotool", &["get_desktop"]).is_ok() {
+            if start.elapsed() > Duration::from_secs(5) {
+                bail!("the display has room for more connections");
+            }
+        }
+        Ok(taken)
     }
 
     /// The kinds of data that the clipboard offers.

@@ -54,6 +54,19 @@ async fn what_was_copied_since_stays() -> Result<()> {
     Ok(())
 }
 
+/// Another program has taken the key over, and asking that program fails for a while.
+#[tokio::test]
+async fn a_key_that_cannot_be_taken_off_is_told_and_tried_again() -> Result<()> {
+    let (desktop, app, key) = with_copied_key().await?;
+    copy_elsewhere(&desktop, &key)?;
+    let display = desktop.fill_display()?;
+    app.wait_text("The key could not be taken off the clipboard").await?;
+    drop(display);
+    app.wait_gone("The key could not be taken off the clipboard").await?;
+    ensure!(desktop.clipboard().unwrap_or_default().is_empty(), "still there");
+    Ok(())
+}
+
 #[tokio::test]
 async fn it_can_be_taken_off_at_once_and_is_on_quitting() -> Result<()> {
     let (desktop, app, key) = with_copied_key().await?;

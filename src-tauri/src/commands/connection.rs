@@ -116,15 +116,17 @@ async fn follow_clipboard(
     mut preferences: watch::Receiver<Preferences>,
     page: &Channel<AppEvent>,
 ) {
-    let mut clears_at = clipboard.clears_at();
+    let mut copied = clipboard.copied();
     loop {
         let stays_seconds = preferences.borrow_and_update().clipboard_seconds;
-        let event = AppEvent::Clipboard { clears_at: *clears_at.borrow_and_update(), stays_seconds };
+        let key = *copied.borrow_and_update();
+        let (clears_at, overdue) = key.map_or((None, false), |key| (key.clears_at, key.overdue));
+        let event = AppEvent::Clipboard { clears_at, overdue, stays_seconds };
         if page.send(event).is_err() {
             return;
         }
         let changed = tokio::select! {
-            changed = clears_at.changed() => changed,
+            changed = copied.changed() => changed,
             changed = preferences.changed() => changed,
         };
         if changed.is_err() {

@@ -65,14 +65,14 @@ pub(crate) fn out_of_sight(app: AppHandle, window: WebviewWindow) {
 }
 
 /// Copies the key.
-#[tauri::command(async)]
-pub(crate) fn copy_key(state: State<'_, AppState>) -> Result<()> {
-    copy_with_key(&state, |secret| secret.expose().to_owned())
+#[tauri::command]
+pub(crate) async fn copy_key(state: State<'_, AppState>) -> Result<()> {
+    copy_with_key(&state, |secret| secret.expose().to_owned()).await
 }
 
 /// Copies an example of use with the key in it: `template`, which has `{key}` in the key's place, once.
-#[tauri::command(async)]
-pub(crate) fn copy_snippet(state: State<'_, AppState>, template: Argument) -> Result<()> {
+#[tauri::command]
+pub(crate) async fn copy_snippet(state: State<'_, AppState>, template: Argument) -> Result<()> {
     let template = template.text("template")?;
     if template.chars().count() > 2_000 {
         return Err(invalid("template", "must have at most 2000 characters"));
@@ -80,13 +80,14 @@ pub(crate) fn copy_snippet(state: State<'_, AppState>, template: Argument) -> Re
     let Some((before, after)) = template.split_once(PLACE).filter(|(_, after)| !after.contains(PLACE)) else {
         return Err(invalid("template", "must have one place for the key"));
     };
-    copy_with_key(&state, |secret| [before, secret.expose(), after].concat())
+    copy_with_key(&state, |secret| [before, secret.expose(), after].concat()).await
 }
 
-fn copy_with_key(state: &AppState, text: impl FnOnce(&Secret) -> String) -> Result<()> {
+async fn copy_with_key(state: &AppState, text: impl FnOnce(&Secret) -> String) -> Result<()> {
     let (_, secret) = state.one_time.copy().ok_or_else(gone)?;
-    let text = Zeroizing::new(text(&secret));
-    state.clipboard.copy_secret(&text, secret.hash(), state.settings.clipboard_time())?;
+    let (text, hash) = (Zeroizing::new(text(&secret)), secret.hash());
+    let after = state.settings.clipboard_time();
+    state.clipboard.work(move |clipboard| clipboard.copy_secret(&text, hash, after)).await?;
     state.one_time.mark_copied();
     Ok(())
 }

@@ -1,4 +1,4 @@
-import { clearClipboard } from '../ipc';
+import { clearClipboard, type AppEvent } from '../ipc';
 
 const TICK_MS = 250;
 
@@ -16,8 +16,12 @@ export class Clipboard {
   /** How many seconds a copied key stays; `null` for as long as it likes. */
   staysSeconds = $state.raw<number | null>(null);
 
-  update(clearsAt: string | null, staysSeconds: number | null): void {
+  /** Whether the key could not be taken off at its time. The app tries again. */
+  overdue = $state.raw(false);
+
+  update({ clearsAt, overdue, staysSeconds }: Extract<AppEvent, { type: 'clipboard' }>): void {
     this.staysSeconds = staysSeconds;
+    this.overdue = overdue;
     this.#clearsAt = clearsAt === null ? null : Date.parse(clearsAt);
     this.#now = Date.now();
     clearInterval(this.#timer);

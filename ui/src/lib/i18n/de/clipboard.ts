@@ -4,6 +4,8 @@ export const clipboard = {
   stays_other: 'Ein kopierter Schlüssel verlässt die Zwischenablage nach {{count}} Sekunden.',
   clearsIn_one: 'Noch {{count}} Sekunde in der Zwischenablage',
   clearsIn_other: 'Noch {{count}} Sekunden in der Zwischenablage',
+  overdue:
+    'Der Schlüssel ließ sich nicht aus der Zwischenablage entfernen. Die App versucht es weiter; etwas anderes zu kopieren entfernt ihn ebenfalls.',
   clearNow: 'Jetzt entfernen',
   cleared: 'Der Schlüssel ist nicht mehr in der Zwischenablage',
 } as const;

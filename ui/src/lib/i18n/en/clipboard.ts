@@ -4,6 +4,8 @@ export const clipboard = {
   stays_other: 'A copied key leaves the clipboard after {{count}} seconds.',
   clearsIn_one: 'On the clipboard for another {{count}} second',
   clearsIn_other: 'On the clipboard for another {{count}} seconds',
+  overdue:
+    'The key could not be taken off the clipboard. The app keeps trying; copying something else also removes it.',
   clearNow: 'Clear now',
   cleared: 'The key is no longer on the clipboard',
 } as const;

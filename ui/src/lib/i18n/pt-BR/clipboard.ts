@@ -6,6 +6,8 @@ export const clipboard = {
   clearsIn_one: 'Na área de transferência por mais {{count}} segundo',
   clearsIn_many: 'Na área de transferência por mais {{count}} de segundos',
   clearsIn_other: 'Na área de transferência por mais {{count}} segundos',
+  overdue:
+    'A chave não pôde ser removida da área de transferência. O aplicativo continua tentando; copiar outra coisa também a remove.',
   clearNow: 'Limpar agora',
   cleared: 'A chave não está mais na área de transferência',
 } as const;

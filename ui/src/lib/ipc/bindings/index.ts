@@ -834,6 +834,10 @@ export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": 
  */
 clearsAt: string | null, 
 /**
+ * Whether that was tried in vain. It is tried again.
+ */
+overdue: boolean, 
+/**
  * How many seconds a copied key stays; `null` for as long as it likes.
  */
 staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, } | { "type": "closeRequested" };
