@@ -128,7 +128,16 @@ async fn of_each_dialog_and_back_to_where_it_was_opened() -> Result<()> {
 
     choose(&app, "training-server", "Use this key…").await?;
     app.wait_text("Use training-server").await?;
-    leave("Actions for training-server").await
+    leave("Actions for training-server").await?;
+
+    app.click("Select training-server").await?;
+    app.click("Select mobile-app").await?;
+    app.click("Revoke…").await?;
+    app.wait_text("Revoke 2 keys?").await?;
+    app.wait_focus("Cancel").await?;
+    let number = "To confirm, type how many keys: 2";
+    round(&desktop, &app, &["Keys that will be revoked", number, "Cancel", "Revoke 2 keys"]).await?;
+    leave("Revoke…").await
 }
 
 #[tokio::test]
