@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use tokio::sync::watch;
 use ts_rs::TS;
-use ulkeys_domain::Secret;
 use ulkeys_domain::wire::ApiKey;
+use ulkeys_domain::{KeyId, Secret};
 
 use crate::env_file::EnvFilePlan;
 
@@ -120,27 +120,28 @@ impl OneTime {
         Some(shown)
     }
 
-    /// A copy of the plaintext, for putting it elsewhere. Not lent: that may take a while, and the window can be closed
-    /// meanwhile.
-    pub(crate) fn copy(&self) -> Option<(ApiKey, Secret)> {
+    /// The key that is held. What is then done for it names it, because it may have gone, and another be held, by then.
+    pub(crate) fn key_id(&self) -> Option<KeyId> {
         match &*self.slot() {
-            Slot::Held(held) => Some((held.key.clone(), Secret::parse(held.secret.expose().as_bytes()).ok()?)),
+            Slot::Held(held) => Some(held.key.key_id),
             _ => None,
         }
     }
 
-    /// Remembers that the key was copied.
-    pub(crate) fn mark_copied(&self) {
-        if let Slot::Held(held) = &mut *self.slot() {
-            held.copied = true;
-        }
+    /// A copy of this key's plaintext, for putting it elsewhere. Not lent: that may take a while, and the window can be
+    /// closed meanwhile.
+    pub(crate) fn copy(&self, id: &KeyId) -> Option<(ApiKey, Secret)> {
+        self.with(id, |held| Some((held.key.clone(), Secret::parse(held.secret.expose().as_bytes()).ok()?))).flatten()
     }
 
-    /// Remembers that the key was saved.
-    pub(crate) fn mark_saved(&self) {
-        if let Slot::Held(held) = &mut *self.slot() {
-            held.saved = true;
-        }
+    /// Remembers that this key was copied.
+    pub(crate) fn mark_copied(&self, id: &KeyId) {
+        self.with(id, |held| held.copied = true);
+    }
+
+    /// Remembers that this key was saved.
+    pub(crate) fn mark_saved(&self, id: &KeyId) {
+        self.with(id, |held| held.saved = true);
     }
 
     /// Whether a key is being shown.
@@ -148,19 +149,14 @@ impl OneTime {
         matches!(*self.slot(), Slot::Held(_))
     }
 
-    /// Remembers the file that a person has chosen for the key, and what will be done to it.
-    pub(crate) fn choose_env_file(&self, plan: EnvFilePlan) {
-        if let Slot::Held(held) = &mut *self.slot() {
-            held.env_file = Some(plan);
-        }
+    /// Remembers the file that a person has chosen for this key, and what will be done to it.
+    pub(crate) fn choose_env_file(&self, id: &KeyId, plan: EnvFilePlan) {
+        self.with(id, |held| held.env_file = Some(plan));
     }
 
-    /// The file that a person has chosen for the key.
-    pub(crate) fn env_file(&self) -> Option<EnvFilePlan> {
-        match &*self.slot() {
-            Slot::Held(held) => held.env_file.clone(),
-            _ => None,
-        }
+    /// The file that a person has chosen for this key.
+    pub(crate) fn env_file(&self, id: &KeyId) -> Option<EnvFilePlan> {
+        self.with(id, |held| held.env_file.clone()).flatten()
     }
 
     /// Wipes the plaintext. With a cause, it will be told that nobody has it, unless it was saved, or copied and still
@@ -215,6 +211,14 @@ impl OneTime {
         self.close_requests.subscribe()
     }
 
+    /// `None` when this key is no longer held.
+    fn with<T>(&self, id: &KeyId, work: impl FnOnce(&mut Held) -> T) -> Option<T> {
+        match &mut *self.slot() {
+            Slot::Held(held) if held.key.key_id == *id => Some(work(held)),
+            _ => None,
+        }
+    }
+
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -255,11 +259,28 @@ mod tests {
         assert!(one_time.reveal(|_, _| Err::<(), _>("a wrong public key")).expect("held").is_err());
         assert!(one_time.reveal(|_, _| Ok::<_, Infallible>(())).is_some());
         assert!(one_time.reveal(|_, _| Ok::<_, Infallible>(())).is_none(), "a second time");
-        assert!(one_time.copy().is_some() && one_time.copy().is_some());
+        let id = one_time.key_id().expect("held");
+        assert!(one_time.copy(&id).is_some() && one_time.copy(&id).is_some());
         one_time.wipe(None, false);
-        assert!(one_time.copy().is_none());
+        assert!(one_time.copy(&id).is_none() && one_time.key_id().is_none());
         one_time.closed();
         assert_eq!(*one_time.state().borrow(), OneTimeState::default());
+    }
+
+    #[test]
+    fn what_is_done_for_one_key_is_not_done_to_the_next() {
+        let one_time = holding();
+        let id = one_time.key_id().expect("held");
+        let other = KeyId::parse("key_ffffffffffffffffffffffff").expect("valid");
+        assert!(one_time.copy(&id).is_some_and(|(key, _)| key.key_id == id) && one_time.copy(&other).is_none());
+        one_time.mark_copied(&other);
+        one_time.mark_saved(&other);
+        let plan = EnvFilePlan { path: ".env".into(), replaces: Vec::new(), git_risk: None };
+        one_time.choose_env_file(&other, plan);
+        assert!(one_time.env_file(&id).is_none() && one_time.env_file(&other).is_none());
+        one_time.wipe(Some(Loss::Locked), true);
+        one_time.closed();
+        assert!(one_time.state().borrow().lost.is_some(), "neither copied nor saved");
     }
 
     #[test]
@@ -288,10 +309,10 @@ mod tests {
         {
             let one_time = holding();
             if copied {
-                one_time.mark_copied();
+                one_time.mark_copied(&key().key_id);
             }
             if saved {
-                one_time.mark_saved();
+                one_time.mark_saved(&key().key_id);
             }
             one_time.wipe(Some(Loss::Hidden), on_clipboard);
             one_time.closed();

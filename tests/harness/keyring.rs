@@ -58,7 +58,8 @@ impl Keyring {
     pub fn answer(&self, desktop: &Desktop) -> Result<()> {
         self.focus_question(desktop)?;
         desktop.type_text(PASSWORD)?;
-        desktop.press(&["Return"])
+        desktop.press(&["Return"])?;
+        wait("the unlocked keychain", || !is_locked(desktop))
     }
 
     /// Waits for the window that asks for the password, and closes it.
@@ -74,7 +75,8 @@ impl Keyring {
         wait("the keychain's question", || question(desktop).is_ok())?;
         // It takes the keyboard for itself a moment after it is shown.
         std::thread::sleep(Duration::from_millis(700));
-        Ok(())
+        // Unless another window has taken it since.
+        desktop.run("xdotool", &["windowfocus", question(desktop)?.trim()]).map(drop)
     }
 }
 

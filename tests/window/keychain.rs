@@ -206,3 +206,30 @@ async fn a_question_that_nobody_answers_comes_to_an_end() -> Result<()> {
     app.click("Copy").await?;
     app.wait_text("Copied").await
 }
+
+/// The keychain is unlocked when the key that it was for has gone, and another one is on the screen.
+#[tokio::test]
+async fn a_late_answer_saves_no_other_key() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let keyring = Keyring::start(&desktop)?;
+    let app = App::start(&desktop).await?;
+    keyring.lock(&desktop)?;
+    app.create_in_dialog("first", "read").await?;
+    app.click("Save in this computer’s keychain").await?;
+    app.click("Done").await?;
+    app.click("Close anyway").await?;
+    app.leave_key_window().await?;
+    // Its window cannot have the focus yet, which the question holds.
+    let second = json!({ "name": "second", "scopes": ["read"], "replaces": null });
+    app.invoke("create_key", second).await?.expect("created");
+    keyring.answer(&desktop)?;
+    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.key_window()?])?;
+    app.enter_key_window().await?;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    ensure!(looked_up(&desktop, "second").is_none(), "nobody asked for that");
+    ensure!(looked_up(&desktop, "first").is_none(), "its plaintext has gone");
+    app.click("Save in this computer’s keychain").await?;
+    app.wait_text("Saved in this computer").await?;
+    ensure!(looked_up(&desktop, "second").is_some(), "asked for now");
+    Ok(())
+}

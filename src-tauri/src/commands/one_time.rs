@@ -6,8 +6,8 @@ use serde::Serialize;
 use tauri::{AppHandle, State, WebviewWindow};
 use tauri_plugin_dialog::DialogExt as _;
 use ts_rs::TS;
-use ulkeys_domain::Secret;
 use ulkeys_domain::wire::{ApiKey, ErrorCode};
+use ulkeys_domain::{KeyId, Secret};
 use zeroize::Zeroizing;
 
 use super::{Argument, invalid};
@@ -84,22 +84,25 @@ pub(crate) async fn copy_snippet(state: State<'_, AppState>, template: Argument)
 }
 
 async fn copy_with_key(state: &AppState, text: impl FnOnce(&Secret) -> String) -> Result<()> {
-    let (_, secret) = state.one_time.copy().ok_or_else(gone)?;
+    let (key, secret) = state.one_time.key_id().and_then(|id| state.one_time.copy(&id)).ok_or_else(gone)?;
     let (text, hash) = (Zeroizing::new(text(&secret)), secret.hash());
+    drop(secret);
     let after = state.settings.clipboard_time();
     state.clipboard.work(move |clipboard| clipboard.copy_secret(&text, hash, after)).await?;
-    state.one_time.mark_copied();
+    state.one_time.mark_copied(&key.key_id);
     Ok(())
 }
 
-/// Saves the key in this computer's keychain under its name; over another key only with `replace`.
+/// Saves the key in this computer's keychain under its name; over another key only with `replace`. Not the next one, if
+/// this one has gone by the time the keychain is unlocked.
 #[tauri::command]
 pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: Argument) -> Result<()> {
     let replace = replace.flag("replace")?;
+    let id = state.one_time.key_id().ok_or_else(gone)?;
     let one_time = state.one_time.clone();
     let saved_keys = state.saved_keys.clone();
     let saved = keychain::work(move || {
-        let Some((key, secret)) = one_time.copy() else {
+        let Some((key, secret)) = one_time.copy(&id) else {
             return Ok(false);
         };
         saved_keys.saving(&key, || keychain::save(&key.name, &secret, replace))?;
@@ -108,7 +111,7 @@ pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: Argume
     if !saved.await? {
         return Err(gone());
     }
-    state.one_time.mark_saved();
+    state.one_time.mark_saved(&id);
     Ok(())
 }
 
@@ -120,6 +123,7 @@ pub(crate) async fn choose_env_file(
     title: Argument,
 ) -> Result<Option<EnvFilePlan>> {
     let title = title.line("title")?;
+    let id = state.one_time.key_id().ok_or_else(gone)?;
     let (send, chosen) = tokio::sync::oneshot::channel();
     let dialog = window.dialog().file().set_parent(&window).set_title(title).set_file_name(".env");
     dialog.save_file(move |path| drop(send.send(path)));
@@ -127,29 +131,31 @@ pub(crate) async fn choose_env_file(
         return Ok(None);
     };
     let path = path.into_path().map_err(|error| env_file_failed(&error))?;
-    let plan = with_env_file(&state, move |secret, url| env_file::plan(&path, secret, url)).await?;
-    state.one_time.choose_env_file(plan.clone());
+    let plan = with_env_file(&state, &id, move |secret, url| env_file::plan(&path, secret, url)).await?;
+    state.one_time.choose_env_file(&id, plan.clone());
     Ok(Some(plan))
 }
 
 /// Writes the key into the file that was chosen last. The page cannot name another.
 #[tauri::command]
 pub(crate) async fn write_env_file(state: State<'_, AppState>) -> Result<()> {
-    let plan = state.one_time.env_file().ok_or_else(gone)?;
-    with_env_file(&state, move |secret, url| env_file::write(&plan, secret, url)).await?;
-    state.one_time.mark_saved();
+    let id = state.one_time.key_id().ok_or_else(gone)?;
+    let plan = state.one_time.env_file(&id).ok_or_else(gone)?;
+    with_env_file(&state, &id, move |secret, url| env_file::write(&plan, secret, url)).await?;
+    state.one_time.mark_saved(&id);
     Ok(())
 }
 
-/// Work with the key and the service's address on a file, which may be on a slow disk.
+/// Work with this key and the service's address on a file, which may be on a slow disk.
 async fn with_env_file<T: Send + 'static>(
     state: &AppState,
+    id: &KeyId,
     work: impl FnOnce(&Secret, &str) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let ServiceStatus::Running { url, .. } = state.service.status() else {
         return Err(CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"));
     };
-    let (_, secret) = state.one_time.copy().ok_or_else(gone)?;
+    let (_, secret) = state.one_time.copy(id).ok_or_else(gone)?;
     let worked = tokio::task::spawn_blocking(move || work(&secret, &url)).await;
     worked.map_err(io::Error::other).flatten().map_err(|error| env_file_failed(&error))
 }
