@@ -75,7 +75,10 @@ impl<W: Write> EntryWriter<W> {
         match format {
             ExportFormat::Csv => {
                 output.write_all(BYTE_ORDER_MARK)?;
-                let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(output);
+                let mut table = csv::WriterBuilder::new()
+                    .terminator(csv::Terminator::CRLF)
+                    .quote_style(csv::QuoteStyle::Always)
+                    .from_writer(output);
                 table.write_record(COLUMNS)?;
                 Ok(Self::Csv(Box::new(table)))
             }
@@ -142,12 +145,18 @@ fn cells(entry: &ActivityEntry) -> [String; 13] {
 }
 
 /// Spreadsheets calculate what begins like a formula, and names come from other people's programs. What they hide of
-/// a cell is an apostrophe before it.
+/// a cell is an apostrophe before it. Where a semicolon or a tab separates cells, one begins after each of those.
 fn without_formula(cell: String) -> String {
-    match cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{cell}"),
-        false => cell,
+    let mut result = String::with_capacity(cell.len() + 1);
+    let mut at_start = true;
+    for character in cell.chars() {
+        if at_start && matches!(character, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n') {
+            result.push('\'');
+        }
+        result.push(character);
+        at_start = matches!(character, ';' | '\t');
     }
+    result
 }
 
 #[cfg(test)]
@@ -209,7 +218,7 @@ mod tests {
     fn csv_is_read_back_as_it_was() {
         let all = entries();
         let text = written(ExportFormat::Csv, &all);
-        assert!(text.starts_with("\u{feff}id,at,kind,keyId,") && text.ends_with("\r\n"), "{text}");
+        assert!(text.starts_with("\u{feff}\"id\",\"at\",\"kind\",\"keyId\",") && text.ends_with("\r\n"), "{text}");
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         assert_eq!(reader.headers().expect("a head"), &COLUMNS[..]);
         let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("a row")).collect();
@@ -238,6 +247,24 @@ mod tests {
                 Happening::NewSource => assert_eq!((cell("kind"), cell("by")), ("newSource".to_owned(), String::new())),
             }
         }
+    }
+
+    #[test]
+    fn no_cell_begins_a_formula_whatever_separates_them() {
+        for (name, written) in [
+            ("=1+1", "'=1+1"),
+            ("a;=1+1", "a;'=1+1"),
+            (";@SUM(A1);-1", ";'@SUM(A1);'-1"),
+            ("a\t+1", "a\t'+1"),
+            ("\t=1", "'\t'=1"),
+            ("a=1;b", "a=1;b"),
+            ("Mozilla/5.0 (compatible; +http://localhost)", "Mozilla/5.0 (compatible; +http://localhost)"),
+        ] {
+            assert_eq!(without_formula(name.to_owned()), written);
+        }
+        let text = written(ExportFormat::Csv, &entries());
+        let is_quoted = |row: &str| row.trim_start_matches('\u{feff}').starts_with('"') && row.ends_with('"');
+        assert!(text.lines().all(is_quoted), "{text}");
     }
 
     #[test]
