@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Argument, invalid};
 use crate::error::{CommandError, Result};
+use crate::one_time::Loss;
 use crate::state::AppState;
 use crate::window;
 
@@ -89,7 +90,8 @@ pub(crate) async fn create_key(
     let reservation = state.one_time.reserve().ok_or_else(busy)?;
     let CreatedKey { info, key } = state.client()?.create_key(&request).await?;
     reservation.hold(info.clone(), key.0);
-    window::open_key_window(&app).inspect_err(|_| state.one_time.closed())?;
+    // Nobody can see the key then, which the list tells.
+    window::open_key_window(&app).inspect_err(|_| window::put_key_away(&app, Loss::Interrupted))?;
     Ok(info)
 }
 
