@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tauri::ipc::Channel;
 use tauri::{State, WebviewWindow};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use ulkeys_client::Client;
 use ulkeys_domain::wire::ErrorCode;
@@ -147,7 +148,13 @@ async fn follow_preferences(mut preferences: watch::Receiver<Preferences>, page:
 
 /// Forwards what is chosen in the menu until the page is gone.
 async fn follow_menu(mut menu: broadcast::Receiver<MenuAction>, page: &Channel<AppEvent>) {
-    while let Ok(action) = menu.recv().await {
+    loop {
+        let action = match menu.recv().await {
+            Ok(action) => action,
+            // A page that was busy meanwhile hears of the last ones.
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
         if page.send(AppEvent::Menu { action }).is_err() {
             return;
         }
@@ -204,5 +211,32 @@ async fn forward_events(client: &Client, page: &Channel<AppEvent>) {
             }
         }
         tokio::time::sleep(RECONNECT).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_that_was_busy_still_follows_the_menu() {
+        let (chosen, menu) = broadcast::channel(1);
+        let told = Arc::new(AtomicU32::new(0));
+        let page = Channel::new({
+            let told = told.clone();
+            move |_| {
+                told.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+        });
+        for action in [MenuAction::NewKey, MenuAction::Search, MenuAction::Help] {
+            chosen.send(action).expect("followed");
+        }
+        drop(chosen);
+        follow_menu(menu, &page).await;
+        assert_eq!(told.load(Ordering::Relaxed), 1, "the last one");
     }
 }
