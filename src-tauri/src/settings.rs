@@ -255,9 +255,7 @@ impl Settings {
 
     /// Keeps other preferences. On an error nothing changes, in memory or on disk.
     pub(crate) fn set_preferences(&self, preferences: Preferences) -> std::io::Result<()> {
-        self.change(|values| values.preferences = preferences.clone())?;
-        self.preferences.send_replace(preferences);
-        Ok(())
+        self.change(|values| values.preferences = preferences)
     }
 
     /// Keeps another port. On an error nothing changes, in memory or on disk.
@@ -283,6 +281,8 @@ impl Settings {
         files::write_json(&self.path, &fields)?;
         let replaced = state.problem.take().filter(|problem| matches!(problem, SettingsProblem::Replaced { .. }));
         let replaced = copy.map(|copy| SettingsProblem::Replaced { copy: copy.display().to_string() }).or(replaced);
+        // While the state is held, so that whoever follows hears of changes in their order.
+        self.preferences.send_if_modified(|told| std::mem::replace(told, changed.preferences.clone()) != *told);
         *state = State { values: changed, problem: replaced.or(without_effect(Values::read(&fields).1)) };
         Ok(())
     }

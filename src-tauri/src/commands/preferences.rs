@@ -10,8 +10,9 @@ use crate::settings::{Language, Preferences, Theme};
 use crate::state::AppState;
 use crate::window;
 
-/// Keeps all preferences. On an error nothing changes. The pages hear of them as of any event.
-#[tauri::command]
+/// Keeps all preferences. On an error nothing changes. The pages hear of them as of any event. Off the main thread, as the
+/// disk may take its time.
+#[tauri::command(async)]
 pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, preferences: Argument) -> Result<()> {
     let mut fields =
         preferences.fields("preferences", &["language", "theme", "textPercent", "clipboardSeconds", "rotationDays"])?;
@@ -29,6 +30,7 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
         tracing::warn!(%error, "the settings cannot be saved");
         CommandError::new(ErrorCode::SettingsNotSaved, format!("the settings cannot be saved: {error}"))
     })?;
-    window::follow_preferences(&app);
-    Ok(())
+    // There, the last to follow follows the last change.
+    let windows = app.clone();
+    Ok(app.run_on_main_thread(move || window::follow_preferences(&windows))?)
 }
