@@ -58,7 +58,8 @@ async fn round(desktop: &Desktop, app: &App, order: &[&str]) -> Result<()> {
     let mut back = stops(desktop, app, "shift+Tab", order.len() - 1).await?;
     back.reverse();
     ensure!(back == order[..order.len() - 1], "back: {back:#?}");
-    Ok(())
+    desktop.press(&["shift+Tab"])?;
+    app.wait_focus(order[order.len() - 1]).await
 }
 
 #[tokio::test]

@@ -48,13 +48,13 @@ export const rotate = {
   continue: 'Erneuerung fortsetzen…',
   mark: {
     old: {
-      brief: 'wird ersetzt',
-      full: 'wird durch {{prefix}}… ersetzt',
+      brief: 'Wird ersetzt',
+      full: 'Wird durch {{prefix}}… ersetzt',
       sentence: 'Wird durch {{prefix}}… ersetzt; beide funktionieren, bis dieser Schlüssel widerrufen wird.',
     },
     new: {
       brief: 'Ersatz',
-      full: 'ersetzt {{prefix}}…',
+      full: 'Ersetzt {{prefix}}…',
       sentence: 'Ersetzt {{prefix}}…; beide funktionieren, bis der andere widerrufen wird.',
     },
   },

@@ -44,13 +44,13 @@ export const rotate = {
   continue: 'Continue rotation…',
   mark: {
     old: {
-      brief: 'being replaced',
-      full: 'being replaced by {{prefix}}…',
+      brief: 'Being replaced',
+      full: 'Being replaced by {{prefix}}…',
       sentence: 'Being replaced by {{prefix}}…; both work until this key is revoked.',
     },
     new: {
-      brief: 'replacement',
-      full: 'replaces {{prefix}}…',
+      brief: 'Replacement',
+      full: 'Replaces {{prefix}}…',
       sentence: 'Replaces {{prefix}}…; both work until that key is revoked.',
     },
   },

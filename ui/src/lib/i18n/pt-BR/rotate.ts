@@ -46,13 +46,13 @@ export const rotate = {
   continue: 'Continuar rotação…',
   mark: {
     old: {
-      brief: 'sendo trocada',
-      full: 'sendo trocada por {{prefix}}…',
+      brief: 'Sendo trocada',
+      full: 'Sendo trocada por {{prefix}}…',
       sentence: 'Sendo trocada por {{prefix}}…; as duas funcionam até que esta seja revogada.',
     },
     new: {
-      brief: 'substituta',
-      full: 'substitui {{prefix}}…',
+      brief: 'Substituta',
+      full: 'Substitui {{prefix}}…',
       sentence: 'Substitui {{prefix}}…; as duas funcionam até que aquela seja revogada.',
     },
   },
