@@ -48,7 +48,7 @@ pub(crate) fn write(
     format: ExportFormat,
     mut pages: Receiver<Vec<ActivityEntry>>,
 ) -> io::Result<AtomicWriteFile> {
-    let mut writer = EntryWriter::start(format, files::open_private(path)?)?;
+    let mut writer = EntryWriter::start(format, files::open_keeping_mode(path)?)?;
     while let Some(page) = pages.blocking_recv() {
         for entry in &page {
             writer.add(entry)?;

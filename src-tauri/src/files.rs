@@ -69,19 +69,64 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()>
 /// Replaces a file, or makes one, that nobody but its owner may read. Until all of it is written it has no name
 /// where the file system allows that. A kill at the moment of replacing may leave a whole copy beside it, `.NAME.XXXXXX`.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = open_private(path)?;
+    let mut file = open(path, false)?;
     file.write_all(content)?;
     file.commit()
 }
 
-/// The same for what is written piece by piece: nothing changes before it is committed.
-pub(crate) fn open_private(path: &Path) -> io::Result<AtomicWriteFile> {
+/// The same for what is written piece by piece: nothing changes before it is committed. A file that is there stays as
+/// readable as it is.
+pub(crate) fn open_keeping_mode(path: &Path) -> io::Result<AtomicWriteFile> {
+    open(path, true)
+}
+
+fn open(path: &Path, keeps_mode: bool) -> io::Result<AtomicWriteFile> {
     let mut options = AtomicWriteFile::options();
     #[cfg(unix)]
     {
         use atomic_write_file::unix::OpenOptionsExt as _;
         use std::os::unix::fs::OpenOptionsExt as _;
-        options.preserve_mode(false).try_preserve_owner(true).mode(0o600);
+        options.preserve_mode(keeps_mode).try_preserve_owner(true).mode(0o600);
     }
-    options.open(path)
+    #[cfg(not(unix))]
+    let _ = keeps_mode;
+    // A link stays one, and the file that it leads to is replaced.
+    options.open(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().expect("there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_link_stays_one() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (file, link) = (folder.path().join("dotfiles/settings.json"), folder.path().join("settings.json"));
+        std::fs::create_dir(folder.path().join("dotfiles")).expect("created");
+        std::fs::write(&file, "{}").expect("written");
+        symlink("dotfiles/settings.json", &link).expect("linked");
+        write_json(&link, &[1]).expect("replaced");
+        assert!(link.is_symlink());
+        assert_eq!((std::fs::read_to_string(&file).expect("readable").as_str(), mode(&file)), ("[\n  1\n]", 0o600));
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_stays_so_where_that_is_wanted() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (shared, new) = (folder.path().join("shared.csv"), folder.path().join("new.csv"));
+        std::fs::write(&shared, "").expect("written");
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o644)).expect("set");
+        for (path, expected) in [(&shared, 0o644), (&new, 0o600)] {
+            open_keeping_mode(path).expect("opened").commit().expect("committed");
+            assert_eq!(mode(path), expected);
+        }
+        write_private(&shared, b"").expect("written");
+        assert_eq!(mode(&shared), 0o600);
+    }
 }
