@@ -10,8 +10,8 @@ pub(crate) mod training;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::ErrorCode;
+use ulkeys_domain::{KeyId, Timestamp};
 
 use crate::error::{CommandError, Result};
 use crate::settings::PORTS;
@@ -45,6 +45,16 @@ impl Argument {
         match text.chars().count() > 200 || text.chars().any(char::is_control) {
             true => Err(invalid(field, "must be a line of at most 200 characters")),
             false => Ok(text),
+        }
+    }
+
+    /// A day, as in `2026-11-22`.
+    fn day(self, field: &str) -> Result<String> {
+        let day = self.text(field)?;
+        let midnight = format!("{day}T00:00:00Z").parse::<Timestamp>();
+        match midnight.is_ok_and(|midnight| midnight.to_string().get(..10) == Some(&day)) {
+            true => Ok(day),
+            false => Err(invalid(field, "must be a day")),
         }
     }
 
@@ -124,5 +134,19 @@ impl From<arboard::Error> for CommandError {
     fn from(error: arboard::Error) -> Self {
         tracing::warn!(%error, "the clipboard cannot be used");
         Self::new(ErrorCode::ClipboardUnavailable, format!("the clipboard cannot be used: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_one_of_the_calendar() {
+        let day = |text: &str| Argument(text.into()).day("day");
+        assert_eq!(day("2026-11-22").ok().as_deref(), Some("2026-11-22"));
+        for other in ["2026-02-30", "../2026-11-22", "2026-11-22T", "20261122", "+002026-11-22", ""] {
+            assert!(day(other).is_err(), "{other}");
+        }
     }
 }

@@ -18,7 +18,7 @@ const LIST: &[(&str, &[&str])] = &[
     ("copy_text", &["text"]),
     ("count_keys", &[]),
     ("create_key", &["name", "scopes", "replaces"]),
-    ("export_activity", &["format", "kind", "keyId", "title"]),
+    ("export_activity", &["format", "kind", "keyId", "day", "title"]),
     ("key_usage", &["keyId", "hours"]),
     ("list_activity", &["query"]),
     ("list_keys", &["query"]),

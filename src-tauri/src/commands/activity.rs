@@ -11,8 +11,8 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::spawn_blocking;
 use ts_rs::TS;
 use ulkeys_client::Client;
+use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::{ActivityEntry, ActivityPage, ErrorCode, HappeningKind};
-use ulkeys_domain::{KeyId, Timestamp};
 
 use super::{Argument, invalid};
 use crate::activity_export::{self, ExportFormat};
@@ -44,7 +44,7 @@ pub(crate) struct ExportedActivity {
 }
 
 /// Lets the person choose a file, and writes activity of this kind and key, or of all, into it. `None` when they think
-/// better of it. `title` is the dialog's.
+/// better of it. `day` is the person's today, for the file's name; `title` is the dialog's.
 #[tauri::command]
 pub(crate) async fn export_activity(
     window: WebviewWindow,
@@ -52,13 +52,14 @@ pub(crate) async fn export_activity(
     format: Argument,
     kind: Argument,
     key_id: Argument,
+    day: Argument,
     title: Argument,
 ) -> Result<Option<ExportedActivity>> {
     let format = ExportFormat::parse(&format.text("format")?).ok_or_else(|| invalid("format", "is not known"))?;
     let kind = kind.optional().map(kind_of).transpose()?;
     let key = key_id.optional().map(Argument::key_id).transpose()?;
-    let title = title.line("title")?;
-    let Some(path) = choose(&window, format, title).await? else {
+    let (day, title) = (day.day("day")?, title.line("title")?);
+    let Some(path) = choose(&window, format, &day, title).await? else {
         return Ok(None);
     };
     let client = state.client()?;
@@ -74,10 +75,8 @@ pub(crate) async fn export_activity(
     Ok(Some(ExportedActivity { path: path.display().to_string(), entries }))
 }
 
-async fn choose(window: &WebviewWindow, format: ExportFormat, title: String) -> Result<Option<PathBuf>> {
+async fn choose(window: &WebviewWindow, format: ExportFormat, day: &str, title: String) -> Result<Option<PathBuf>> {
     let ending = format.as_str();
-    let today = Timestamp::from(std::time::SystemTime::now()).to_string();
-    let day = today.get(..10).unwrap_or_default();
     let (send, chosen) = tokio::sync::oneshot::channel();
     let dialog = window.dialog().file().set_parent(window).set_title(title);
     let dialog = dialog.set_file_name(format!("ul-keys-activity-{day}.{ending}"));

@@ -80,8 +80,8 @@ export const listActivity = (query: ActivityQuery) => call<ActivityPage>('list_a
 export const exportActivity = (
   format: ExportFormat,
   { keyId, kind }: Pick<ActivityQuery, 'keyId' | 'kind'>,
-  title: string,
-) => call<ExportedActivity | null>('export_activity', { format, kind: kind ?? null, keyId: keyId ?? null, title });
+  { day, title }: { day: string; title: string },
+) => call<ExportedActivity | null>('export_activity', { format, kind: kind ?? null, keyId: keyId ?? null, day, title });
 
 /** The runs that a key fed, newest first; `cursor` is the `nextCursor` of the page before. */
 export const listRuns = (keyId: string, cursor: string | null) => call<TrainingRunList>('list_runs', { keyId, cursor });
