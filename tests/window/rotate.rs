@@ -260,3 +260,25 @@ async fn old_and_new_are_linked_in_the_list() -> Result<()> {
     ensure!(text.contains("Rotate…") && !text.contains("Continue rotation…"), "{text}");
     Ok(())
 }
+
+/// What the guide asks for, it asks for every two seconds, however long it is open.
+#[tokio::test]
+async fn an_open_guide_asks_now_and_then() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    seed::seed(&desktop.data().join("keys.db"), seed::ROTATING).await?;
+    let app = App::start(&desktop).await?;
+    choose(&app, "both-in-use", "Continue rotation…").await?;
+    app.wait_text("Something still").await?;
+    let count = "window.asked = 0;
+        const before = window.fetch;
+        window.fetch = (url, options) => {
+            if (String(url).endsWith('/key_usage')) asked += 1;
+            return before(url, options);
+        };";
+    app.script(count, Vec::new()).await?;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let asked = app.script("return asked", Vec::new()).await?.as_u64().unwrap_or_default();
+    ensure!((2..20).contains(&asked), "asked {asked} times, for two keys");
+    Ok(())
+}
