@@ -6,6 +6,8 @@ use serde_json::json;
 use ulkeys_tests::gallery::{Look, SCENES, Task, walk};
 use ulkeys_tests::{App, Desktop, seed};
 
+use crate::hands::app_with;
+
 async fn nothing_is_wrong_in(name: &str) -> Result<()> {
     let looks = Look::few();
     let task = Task { looks: &looks, pictures: None, check: true, only: "" };
@@ -104,9 +106,7 @@ async fn whoever_wants_more_contrast_gets_it() -> Result<()> {
 #[tokio::test]
 async fn what_takes_the_focus_is_not_below_a_bar_that_stays() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
-    let app = App::start(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     desktop.resize(640, 480)?;
     app.click("Select mobile-app").await?;
     app.wait_text("1 key selected").await?;

@@ -4,12 +4,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::{choose, closed};
+use crate::hands::{app_with, choose, closed};
 
 async fn team(desktop: &Desktop) -> Result<App> {
-    std::fs::create_dir_all(desktop.data())?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
-    let app = App::start(desktop).await?;
+    let app = app_with(desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
     desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
     Ok(app)

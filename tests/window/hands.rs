@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use ulkeys_tests::{App, Desktop};
+use ulkeys_tests::{App, Desktop, seed, ul};
 
 /// Opens the menu of a key and chooses an entry.
 pub(crate) async fn choose(app: &App, key: &str, entry: &str) -> Result<()> {
@@ -81,4 +81,18 @@ pub(crate) async fn in_front(app: &App, desktop: &Desktop) -> Result<()> {
     desktop.run("xdotool", &["windowactivate", &window])?;
     let active = || desktop.run("xdotool", &["getactivewindow"]).unwrap_or_default();
     app.wait("the window in front", async || active().trim() == window).await
+}
+
+/// Starts the app with these keys.
+pub(crate) async fn app_with(desktop: &Desktop, samples: &[seed::Sample]) -> Result<App> {
+    std::fs::create_dir_all(desktop.data())?;
+    seed::seed(&desktop.data().join("keys.db"), samples).await?;
+    App::start(desktop).await
+}
+
+/// A request with a key, as a program makes it.
+pub(crate) fn use_once(desktop: &Desktop, app: &App, key: &str) -> Result<()> {
+    let used = ul(desktop, key, app.port, &["cloud", "account", "summary"])?;
+    ensure!(used.code == Some(0), "{used:?}");
+    Ok(())
 }

@@ -4,14 +4,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::{active_names, closed, confirm, is_blocked, tab_to};
+use crate::hands::{active_names, app_with, closed, confirm, is_blocked, tab_to};
 use crate::stand_in::{begin_anew, hold, let_go, refuse, wait_held};
-
-async fn team(desktop: &Desktop) -> Result<App> {
-    std::fs::create_dir_all(desktop.data())?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
-    App::start(desktop).await
-}
 
 /// The names in the rows, from top to bottom.
 async fn names(app: &App) -> Result<Vec<String>> {
@@ -30,7 +24,7 @@ async fn wait_names(app: &App, expected: &[&str]) -> Result<()> {
 #[tokio::test]
 async fn a_search_looks_at_names_prefixes_and_scopes() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
     desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
     desktop.press(&["ctrl+f"])?;
@@ -64,7 +58,7 @@ async fn a_search_looks_at_names_prefixes_and_scopes() -> Result<()> {
 #[tokio::test]
 async fn every_column_sorts_both_ways_and_each_status_shows_its_own() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
     let sorted = async |by: &str, sort: &str| {
         app.click(by).await?;
@@ -114,7 +108,7 @@ async fn every_column_sorts_both_ways_and_each_status_shows_its_own() -> Result<
 #[tokio::test]
 async fn several_keys_are_revoked_together() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
     app.click("Select mobile-app").await?;
     app.click("Select ci-pipeline").await?;
@@ -141,7 +135,7 @@ async fn several_keys_are_revoked_together() -> Result<()> {
 #[tokio::test]
 async fn a_narrow_list_is_sorted_and_selected_as_a_whole() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
     desktop.resize(640, 700)?;
     let all = active_names(&app).await?;
@@ -170,7 +164,7 @@ async fn a_narrow_list_is_sorted_and_selected_as_a_whole() -> Result<()> {
 #[tokio::test]
 async fn rows_are_walked_by_keyboard() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
     desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
     tab_to(&desktop, &app, "nightly-export").await?;
@@ -255,7 +249,7 @@ async fn the_list_and_its_numbers_are_live() -> Result<()> {
 #[tokio::test]
 async fn the_box_in_the_head_selects_all_and_clears() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
     let head = "const box = document.querySelector('[role=columnheader] input');
         return box.indeterminate ? 'some' : box.checked ? 'all' : 'none';";
@@ -289,7 +283,7 @@ async fn the_box_in_the_head_selects_all_and_clears() -> Result<()> {
 #[tokio::test]
 async fn revoking_several_keys_can_be_stopped() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
     for name in ["nightly-export", "mobile-app", "conference-demo"] {
         app.click(&format!("Select {name}")).await?;
@@ -321,7 +315,7 @@ async fn revoking_several_keys_can_be_stopped() -> Result<()> {
 #[tokio::test]
 async fn a_list_that_cannot_be_had_says_so_and_is_asked_for_again() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
 
     // What is there stays, with a note.

@@ -5,16 +5,14 @@ use serde_json::json;
 use ulkeys_tests::{App, Desktop, seed};
 
 use crate::details::{wait_key, wait_part};
-use crate::hands::{active_names, choose, closed};
+use crate::hands::{active_names, app_with, choose, closed};
 use crate::stand_in::{hold, let_go, refuse};
 
 const MENU: &str = "[role=menu]";
 
 async fn with(samples: &[seed::Sample]) -> Result<(Desktop, App)> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    seed::seed(&desktop.data().join("keys.db"), samples).await?;
-    let app = App::start(&desktop).await?;
+    let app = app_with(&desktop, samples).await?;
     desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
     Ok((desktop, app))
 }

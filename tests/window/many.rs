@@ -2,17 +2,9 @@
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use ulkeys_tests::{App, Desktop, seed, ul};
+use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::{active_names, choose, closed, confirm, in_front, is_blocked};
-
-const SUMMARY: &[&str] = &["cloud", "account", "summary"];
-
-fn use_once(desktop: &Desktop, app: &App, key: &str) -> Result<()> {
-    let used = ul(desktop, key, app.port, SUMMARY)?;
-    ensure!(used.code == Some(0), "{used:?}");
-    Ok(())
-}
+use crate::hands::{active_names, app_with, choose, closed, confirm, in_front, is_blocked, use_once};
 
 /// The bar's own button; each row has one of the same name.
 async fn revoke_selected(app: &App) -> Result<()> {
@@ -137,9 +129,7 @@ async fn a_use_ends_the_call_for_attention() -> Result<()> {
 #[tokio::test]
 async fn the_menus_shortcuts_know_where_one_was() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
-    let app = App::start(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
     in_front(&app, &desktop).await?;
     desktop.press(&["ctrl+f"])?;

@@ -40,6 +40,20 @@ async fn nothing_is_cut(app: &App) -> Result<()> {
     Ok(())
 }
 
+/// In the dialog that is open, each is refused with its reason, and nothing of it is lost.
+async fn all_are_refused(desktop: &Desktop, app: &App) -> Result<()> {
+    for (pasted, held, reason) in refused() {
+        paste(desktop, app, &pasted, &held).await?;
+        desktop.press(&["Return"])?;
+        app.wait_text(reason).await?;
+        nothing_is_cut(app).await?;
+        // Nothing of it is lost, and it can be mended.
+        paste(desktop, app, "mended", "mended").await?;
+        app.wait_gone(reason).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_new_key_gets_no_name_that_cannot_be_shown() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -47,15 +61,7 @@ async fn a_new_key_gets_no_name_that_cannot_be_shown() -> Result<()> {
     app.wait_text("No keys yet").await?;
     desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
     app.click("Create Key").await?;
-    for (pasted, held, reason) in refused() {
-        paste(&desktop, &app, &pasted, &held).await?;
-        desktop.press(&["Return"])?;
-        app.wait_text(reason).await?;
-        nothing_is_cut(&app).await?;
-        // Nothing of it is lost, and it can be mended.
-        paste(&desktop, &app, "mended", "mended").await?;
-        app.wait_gone(reason).await?;
-    }
+    all_are_refused(&desktop, &app).await?;
     ensure!(active_names(&app).await?.is_empty(), "nothing was made");
     app.click("Cancel").await?;
     closed(&app).await

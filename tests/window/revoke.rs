@@ -4,15 +4,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop, seed, ul};
 
-use crate::hands::{active_names, choose, closed, confirm, is_blocked, tab_to, wait_confirmation};
+use crate::hands::{active_names, app_with, choose, closed, confirm, is_blocked, tab_to, use_once, wait_confirmation};
 
 const SUMMARY: &[&str] = &["cloud", "account", "summary"];
-
-fn use_once(desktop: &Desktop, app: &App, key: &str) -> Result<()> {
-    let used = ul(desktop, key, app.port, SUMMARY)?;
-    ensure!(used.code == Some(0), "{used:?}");
-    Ok(())
-}
 
 #[tokio::test]
 async fn a_key_in_use_asks_for_its_name() -> Result<()> {
@@ -71,9 +65,7 @@ async fn a_name_that_nobody_can_type_is_not_asked_for_in_vain() -> Result<()> {
     let name = "😀".repeat(64);
     let sample =
         seed::Sample::new(Box::leak(name.into_boxed_str()), "read", 500).used(1, &[("curl/8.9.1", "127.0.0.1")]);
-    std::fs::create_dir_all(desktop.data())?;
-    seed::seed(&desktop.data().join("keys.db"), &[sample]).await?;
-    let app = App::start(&desktop).await?;
+    let app = app_with(&desktop, &[sample]).await?;
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let prefix = listed["keys"][0]["keyPrefix"].as_str().context("a prefix")?.to_owned();
 

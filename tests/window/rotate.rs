@@ -4,7 +4,7 @@ use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, seed, ul};
 
-use crate::hands::{active_names, choose, closed, key_window_closed, tab_to, wait_confirmation};
+use crate::hands::{active_names, app_with, choose, closed, key_window_closed, tab_to, wait_confirmation};
 
 const SUMMARY: &[&str] = &["cloud", "account", "summary"];
 
@@ -27,12 +27,6 @@ async fn wait_mark(app: &App, row: u32, words: &str) -> Result<()> {
         text.is_ok_and(|text| text.as_str().is_some_and(|text| text.contains(words)))
     };
     app.wait(&format!("{words:?} in row {row}"), says).await
-}
-
-async fn team(desktop: &Desktop) -> Result<App> {
-    std::fs::create_dir_all(desktop.data())?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
-    App::start(desktop).await
 }
 
 async fn prefer(app: &App, language: &str) -> Result<()> {
@@ -167,7 +161,7 @@ async fn a_new_key_that_nobody_has_is_replaced() -> Result<()> {
 #[tokio::test]
 async fn a_key_that_holds_admin_unused_gets_fewer_scopes() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     app.click("Needs attention").await?;
     desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
     tab_to(&desktop, &app, "Rotate with fewer scopes…").await?;
@@ -209,7 +203,7 @@ async fn a_key_that_holds_admin_unused_gets_fewer_scopes() -> Result<()> {
 #[tokio::test]
 async fn scopes_can_be_changed_on_the_way() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     choose(&app, "ci-pipeline", "Rotate…").await?;
     app.wait_text("the same name and the same scopes").await?;
     app.click("Change scopes…").await?;
@@ -228,7 +222,7 @@ async fn scopes_can_be_changed_on_the_way() -> Result<()> {
 #[tokio::test]
 async fn old_and_new_are_linked_in_the_list() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = app_with(&desktop, seed::TEAM).await?;
     desktop.resize(1100, 1000)?;
     let listed = app.invoke("list_keys", json!({ "query": { "name": "inference-gateway" } })).await?.expect("listed");
     let prefix = |at: usize| listed["keys"][at]["keyPrefix"].as_str().unwrap_or_default().to_owned();
@@ -265,9 +259,7 @@ async fn old_and_new_are_linked_in_the_list() -> Result<()> {
 #[tokio::test]
 async fn an_open_guide_asks_now_and_then() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    seed::seed(&desktop.data().join("keys.db"), seed::ROTATING).await?;
-    let app = App::start(&desktop).await?;
+    let app = app_with(&desktop, seed::ROTATING).await?;
     choose(&app, "both-in-use", "Continue rotation…").await?;
     app.wait_text("Something still").await?;
     let count = "window.asked = 0;
