@@ -4,7 +4,7 @@
 //! its hash is kept, to tell later whether the clipboard still holds it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 use ulkeys_domain::{KeyHash, Secret, Timestamp};
@@ -84,8 +84,16 @@ impl Clipboard {
 
     /// Empties the clipboard if it still holds the key that was copied; anything else is somebody's and stays.
     pub(crate) fn clear_key(&self) -> Result<(), arboard::Error> {
+        self.clear(|_| true)
+    }
+
+    /// The same, if the key `is_meant`. Asked once the system is at hand, as another may have been copied by then.
+    fn clear(&self, is_meant: impl FnOnce(&CopiedKey) -> bool) -> Result<(), arboard::Error> {
         let mut system = self.system();
         let copied = *self.copied.borrow();
+        if copied.as_ref().is_some_and(|copied| !is_meant(copied)) {
+            return Ok(());
+        }
         if let Some(copied) = copied {
             system.with(|system| match system.get_text().map(Zeroizing::new) {
                 Ok(text) if holds(&text, copied.hash) => system.clear(),
@@ -101,16 +109,16 @@ impl Clipboard {
 
     /// Takes each copied key off when its time has come. Runs until the app ends.
     pub(crate) async fn keep_clear(self: &Arc<Self>) {
-        self.keep_clear_by(|| {
+        self.keep_clear_by(|due| {
             let clipboard = self.clone();
-            async move { clipboard.work(Self::clear_key).await }
+            async move { clipboard.work(move |clipboard| clipboard.clear(|key| key.clears_at == Some(due))).await }
         })
         .await;
     }
 
-    async fn keep_clear_by<F: Future<Output = Result<(), arboard::Error>>>(&self, clear: impl Fn() -> F) {
+    async fn keep_clear_by<F: Future<Output = Result<(), arboard::Error>>>(&self, clear: impl Fn(Timestamp) -> F) {
         let mut copied = self.copied();
-        let (mut tried, mut failures) = (None, 0);
+        let (mut awaited, mut latest, mut failures) = (None, Instant::now(), 0);
         loop {
             let due = copied.borrow_and_update().and_then(|copied| copied.clears_at);
             let Some(due) = due else {
@@ -119,17 +127,19 @@ impl Clipboard {
                     Err(_) => return,
                 }
             };
-            if tried != Some(due) {
-                (tried, failures) = (Some(due), 0);
+            if awaited != Some(due) {
+                (awaited, latest, failures) = (Some(due), Instant::now() + until(due), 0);
             }
+            // A clock that is set back does not keep a key for longer.
+            let left = || until(due).min(latest.saturating_duration_since(Instant::now()));
             tokio::select! {
                 _ = copied.changed() => continue,
-                () = tokio::time::sleep(if failures == 0 { until(due).min(LOOK) } else { RETRY }) => {}
+                () = tokio::time::sleep(if failures == 0 { left().min(LOOK) } else { RETRY }) => {}
             }
-            if !until(due).is_zero() {
+            if !left().is_zero() {
                 continue;
             }
-            if let Err(error) = clear().await {
+            if let Err(error) = clear(due).await {
                 failures += 1;
                 if failures == 1 {
                     tracing::warn!(%error, "the clipboard could not be cleared");
@@ -209,7 +219,7 @@ mod tests {
         let copied = CopiedKey { hash: secret.hash(), clears_at, overdue: false };
         clipboard.copied.send_replace(Some(copied));
         let tries = AtomicU32::new(0);
-        let keeping = clipboard.keep_clear_by(|| async {
+        let keeping = clipboard.keep_clear_by(|_| async {
             let before = *clipboard.copied.borrow();
             assert_eq!(
                 before,
