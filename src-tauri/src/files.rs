@@ -8,19 +8,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// Reads a file. A missing one means the default; an unreadable one too, and is put aside rather than overwritten.
-pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> T {
-    let Ok(bytes) = std::fs::read(path) else {
-        return T::default();
+/// Reads a file. A missing one means the default; one without sense too, and is put aside rather than overwritten.
+///
+/// # Errors
+/// When it is there and cannot be read: nothing is known of it, and nothing should take its place.
+pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
+    let bytes = match std::fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(T::default()),
+        read => read?,
     };
-    serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+    Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
         let aside = aside(path);
         tracing::warn!(%error, aside = %aside.display(), "a file cannot be read and is put aside");
         if let Err(error) = std::fs::rename(path, &aside) {
             tracing::warn!(%error, "the unreadable file cannot be put aside");
         }
         T::default()
-    })
+    }))
 }
 
 /// Reads the fields of an object; none where there is no file.
@@ -114,6 +118,14 @@ mod tests {
         write_json(&link, &[1]).expect("replaced");
         assert!(link.is_symlink());
         assert_eq!((std::fs::read_to_string(&file).expect("readable").as_str(), mode(&file)), ("[\n  1\n]", 0o600));
+    }
+
+    /// A folder in its place stands for a disk that fails: root may read everything.
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_missing() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        assert_eq!(read_json::<Vec<u8>>(&folder.path().join("missing.json")).expect("the default"), []);
+        read_json::<Vec<u8>>(folder.path()).expect_err("nothing is known of it");
     }
 
     #[test]

@@ -53,7 +53,10 @@ impl SavedKeys {
     }
 
     fn load_with(path: PathBuf, remove: Box<Remove>) -> Self {
-        let entries = crate::files::read_json(&path);
+        let entries = crate::files::read_json(&path).unwrap_or_else(|error| {
+            tracing::warn!(%error, "which keys are in the keychain cannot be read");
+            BTreeMap::new()
+        });
         Self { path, entries: Mutex::new(entries), left_behind: watch::Sender::default(), remove }
     }
 
@@ -67,7 +70,7 @@ impl SavedKeys {
     /// The name under which a key was saved.
     pub(crate) fn name_of(&self, id: &KeyId) -> Option<String> {
         // The command line may have changed it.
-        let entries: BTreeMap<String, SavedKey> = crate::files::read_json(&self.path);
+        let entries: BTreeMap<String, SavedKey> = crate::files::read_json(&self.path).ok()?;
         entries.get(id.as_str()).map(|saved| saved.name.clone())
     }
 
@@ -170,7 +173,7 @@ impl SavedKeys {
     fn change(&self, change: impl FnOnce(&mut BTreeMap<String, SavedKey>)) -> std::io::Result<()> {
         let mut entries = self.entries();
         // The command line may have changed it.
-        let mut changed = crate::files::read_json(&self.path);
+        let mut changed = crate::files::read_json(&self.path)?;
         change(&mut changed);
         crate::files::write_json(&self.path, &changed)?;
         self.left_behind.send_if_modified(|left| {
