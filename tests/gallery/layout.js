@@ -166,7 +166,8 @@ for (const element of document.querySelectorAll('button, input, select, textarea
 for (const { element, node } of new Map(texts.map((text) => [text.node, text])).values()) {
   if (element.closest('[dir=auto], .mono, code, pre, [data-may-be-cut]')) continue;
   for (const { 0: word, index } of node.data.matchAll(/[\p{L}\p{M}]{2,}/gu)) {
-    if (word.length > 24) continue;
+    // Names of variables are made by machines too.
+    if (word.length > 24 || node.data[index - 1] === '_' || node.data[index + word.length] === '_') continue;
     const range = document.createRange();
     range.setStart(node, index);
     range.setEnd(node, index + word.length);

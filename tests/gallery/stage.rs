@@ -2,7 +2,8 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use thirtyfour::By;
 use super::{Look, Setting, Size, State};
 use crate::seed::{HOSTILE, ROTATING, TEAM, crowd, seed};
 use crate::{App, AppOptions, Desktop, Keyring};
+use ulkeys_domain::Timestamp;
 
 /// Something that is done to reach a state. Names are those that people see in English.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +23,7 @@ pub enum Step {
     Click(&'static str),
     /// Clicks the first element that a selector finds.
     ClickOn(&'static str),
-    /// Rests the mouse on the first element that a selector finds.
+    /// Rests the mouse on the first element that a selector finds, in each look.
     Hover(&'static str),
     /// Types into a field, by its name.
     Fill(&'static str, &'static str),
@@ -41,8 +43,14 @@ pub enum Step {
     Silent(&'static str),
     /// From now on, this command of the page is refused with this code.
     Refuse(&'static str, &'static str),
-    /// From now on, this command of the page gets this answer, as JSON.
+    /// From now on, this command of the page gets this answer, as JSON; `@now` in it is the time.
     Answer(&'static str, &'static str),
+    /// Asks the app past the page: a command, and its arguments as JSON.
+    Ask(&'static str, &'static str),
+    /// Begins the page anew, and tells it this event as if it came from the app, as JSON.
+    Tell(&'static str),
+    /// From now on, what goes by itself after a while stays.
+    Hold,
     /// Begins the page anew, so that it asks again what [`Self::Silent`], [`Self::Refuse`] and [`Self::Answer`] change.
     Anew,
     /// Some steps that several states share.
@@ -57,6 +65,8 @@ pub struct Stage {
     pub app: App,
     /// Where it runs.
     pub desktop: Desktop,
+    /// Where the mouse rests.
+    hovered: Mutex<Option<&'static str>>,
     _keyring: Keyring,
     _port: Option<TcpListener>,
 }
@@ -87,7 +97,7 @@ impl Stage {
         }
         let keyring = Keyring::start(&desktop)?;
         let app = App::start_with(&desktop, AppOptions::default()).await?;
-        let stage = Self { app, desktop, _keyring: keyring, _port: taken };
+        let stage = Self { app, desktop, hovered: Mutex::new(None), _keyring: keyring, _port: taken };
         stage.rest().await?;
         Ok(stage)
     }
@@ -118,7 +128,8 @@ impl Stage {
             }
             Step::Hover(selector) => {
                 self.find(selector).await?;
-                app.point_at(&self.desktop, selector).await
+                *self.hovered.lock().expect("whole") = Some(selector);
+                self.point().await
             }
             Step::Fill(field, text) => Ok(app.control(field).await?.send_keys(text).await?),
             Step::Press(keys) => self.desktop.press(keys),
@@ -132,7 +143,17 @@ impl Stage {
                 self.intercept(command, json!({ "error": { "error": "as the gallery wants it", "code": code } })).await
             }
             Step::Answer(command, answer) => {
-                self.intercept(command, json!({ "ok": serde_json::from_str::<Value>(answer)? })).await
+                let now = Timestamp::from(SystemTime::now()).to_string();
+                let answer: Value = serde_json::from_str(&answer.replace("@now", &now))?;
+                self.intercept(command, json!({ "ok": answer })).await
+            }
+            Step::Ask(command, arguments) => self.ask(command, serde_json::from_str(arguments)?).await,
+            Step::Tell(event) => self.tell(serde_json::from_str(event)?).await,
+            Step::Hold => {
+                let script = "
+                    const before = window.setTimeout;
+                    window.setTimeout = (work, wait, ...rest) => (wait >= 2000 ? 0 : before(work, wait, ...rest));";
+                app.script(script, Vec::new()).await.map(drop)
             }
             Step::Anew => self.begin_anew().await,
             Step::Steps(steps) => {
@@ -166,6 +187,24 @@ impl Stage {
         self.app.script(script, vec![json!(command), answer]).await.map(drop)
     }
 
+    /// Events come over a channel of Tauri's, which numbers them.
+    async fn tell(&self, event: Value) -> Result<()> {
+        let listen = "
+            const { callbacks } = window.__TAURI_INTERNALS__;
+            callbacks.set = (id, callback) => Map.prototype.set.call(callbacks, id, (raw) => {
+              if (typeof raw?.index !== 'number') return callback(raw);
+              const told = (window.told ??= []).length;
+              window.tellPage = (message) => {
+                callback({ message, index: raw.index + 1 + window.told.length });
+                window.told.push(message);
+              };
+              return callback({ ...raw, index: raw.index + told });
+            });";
+        self.app.script(listen, Vec::new()).await?;
+        self.begin_anew().await?;
+        self.app.script("window.tellPage(arguments[0])", vec![event]).await.map(drop)
+    }
+
     async fn begin_anew(&self) -> Result<()> {
         let script = "
             const done = arguments[arguments.length - 1];
@@ -196,6 +235,7 @@ impl Stage {
             .await?;
         }
         app.enter_list_window().await?;
+        *self.hovered.lock().expect("whole") = None;
         // The mouse rests where nothing is.
         self.desktop.run("xdotool", &["mousemove", "1279", "999"])?;
         self.prefer(Look::USUAL).await?;
@@ -240,21 +280,49 @@ impl Stage {
         let script = "(document.querySelector('main [aria-expanded=true]') ?? document.activeElement)
             ?.scrollIntoView({ block: 'nearest' });";
         app.script(script, Vec::new()).await?;
+        self.settle().await?;
+        self.point().await
+    }
+
+    /// Where the mouse rests, what it makes appear is waited for.
+    async fn point(&self) -> Result<()> {
+        let Some(selector) = *self.hovered.lock().expect("whole") else {
+            return Ok(());
+        };
+        let script = "document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })";
+        self.app.script(script, vec![json!(selector)]).await?;
+        self.desktop.run("xdotool", &["mousemove", "1279", "999"])?;
+        let script = "
+            const element = document.querySelector(arguments[0]);
+            const { x, y, width, height } = element.getBoundingClientRect();
+            return element.contains(document.elementFromPoint(x + width / 2, y + height / 2));";
+        let is_there =
+            async || self.app.script(script, vec![json!(selector)]).await.is_ok_and(|is_there| is_there == true);
+        self.app.wait("what the mouse is to rest on", is_there).await?;
+        self.app.point_at(&self.desktop, selector).await?;
+        // Only what moves within the window is over something.
+        self.desktop.run("xdotool", &["mousemove_relative", "1", "0"])?;
+        self.find("[role=tooltip]").await?;
         self.settle().await
     }
 
     async fn prefer(&self, look: Look) -> Result<()> {
         let theme = if look.dark { "dark" } else { "light" };
         let preferences = json!({ "language": look.language, "theme": theme, "textPercent": look.text, "clipboardSeconds": 120, "rotationDays": 90 });
-        // Past what takes the app's place for the page.
+        self.ask("change_preferences", json!({ "preferences": preferences })).await
+    }
+
+    /// Past what takes the app's place for the page.
+    async fn ask(&self, command: &str, arguments: Value) -> Result<()> {
         let script = "
             const done = arguments[arguments.length - 1];
             const inPlace = window.fetch;
             window.fetch = window.ownFetch ?? window.fetch;
-            window.__TAURI_INTERNALS__.invoke('change_preferences', { preferences: arguments[0] })
+            window.__TAURI_INTERNALS__.invoke(arguments[0], arguments[1])
                 .then(() => done(true), (error) => done(JSON.stringify(error)));
             window.fetch = inPlace;";
-        let answer = self.app.driver.execute_async(script, vec![preferences]).await?.json().clone();
+        let arguments = vec![json!(command), arguments];
+        let answer = self.app.driver.execute_async(script, arguments).await?.json().clone();
         if answer != true {
             bail!("{answer}");
         }

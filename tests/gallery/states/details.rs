@@ -1,7 +1,18 @@
 //! Everything about one key, beside the list.
 
-use super::super::Step::{Click, Find, Refuse, See, Silent};
+use super::super::Step::{Answer, Click, Find, Refuse, See, Silent};
 use super::super::{Scene, Setting, State};
+
+/// A run whose program has not heard yet that it was cancelled, without its end.
+macro_rules! stopping {
+    () => {
+        concat!(
+            r#"{"modelUrl":"http://127.0.0.1/x","runId":1,"modelId":"m","project":"warehouse","slug":"pallet-counter","#,
+            r#""status":"cancelled","plannedEpochs":80,"recordedEpochs":34,"device":"cuda:0","keyIds":[],"#,
+            r#""startedAt":"@now","lastEventAt":"@now","endedAt":"@now","error":null,"hasCheckpoint":false"#
+        )
+    };
+}
 
 pub(super) const SHOWN: Scene = Scene {
     name: "details",
@@ -16,6 +27,48 @@ pub(super) const SHOWN: Scene = Scene {
         State {
             name: "run-running",
             steps: &[Click("training-server"), Click("warehouse/pallet-counter"), See("Epoch 34")],
+        },
+        State {
+            name: "run-cancel",
+            steps: &[
+                Click("training-server"),
+                Click("warehouse/pallet-counter"),
+                Click("Cancel run…"),
+                See("The run stops at its next report"),
+            ],
+        },
+        State {
+            name: "run-stopping",
+            steps: &[
+                Answer("list_runs", concat!(r#"{"runs":["#, stopping!(), r#"}],"nextCursor":null}"#)),
+                Answer(
+                    "show_run",
+                    concat!(
+                        stopping!(),
+                        r#","epochs":[],"system":null,"trainArgs":null,"environment":null,"modelInfo":null,"#,
+                        r#""results":null,"classNames":null,"plots":null,"checkpoints":[],"console":[]}"#
+                    ),
+                ),
+                Click("training-server"),
+                Click("warehouse/pallet-counter"),
+                See("learns of it with its next report"),
+            ],
+        },
+        State {
+            name: "month",
+            steps: &[Click("training-server"), Click("30 days"), Find("[role=img][aria-label*='30 days'] canvas")],
+        },
+        State {
+            name: "out-of-date",
+            steps: &[
+                Click("training-server"),
+                See("forklift-detector"),
+                Find("canvas"),
+                Refuse("key_usage", "SERVICE_UNAVAILABLE"),
+                Refuse("list_runs", "SERVICE_UNAVAILABLE"),
+                Refuse("list_activity", "SERVICE_UNAVAILABLE"),
+                See("may be out of date"),
+            ],
         },
         State { name: "never-used", steps: &[Click("nightly-export"), See("No requests in the last")] },
         State { name: "attention", steps: &[Click("workspace-admin"), See("Holds admin")] },

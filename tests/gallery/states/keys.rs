@@ -1,6 +1,8 @@
 //! The list of keys, and what is done there.
 
-use super::super::Step::{Anew, Click, ClickOn, Fill, Find, Go, Press, Refuse, See, Silent, Steps};
+use super::super::Step::{
+    Anew, Answer, Ask, Click, ClickOn, Fill, Find, Go, Hold, Hover, KeyWindow, Press, Refuse, See, Silent, Steps, Tell,
+};
 use super::super::{Scene, Setting, State, Step};
 
 pub(super) const NEW: Scene = Scene {
@@ -26,6 +28,41 @@ pub(super) const LIST: Scene = Scene {
         State { name: "attention", steps: &[Click("Needs attention"), See("labelling-team")] },
         State { name: "revoked", steps: &[Click("Revoked"), See("old-laptop")] },
         State { name: "found", steps: &[Fill("Search keys", "inference"), See("2 keys")] },
+        State {
+            name: "search-shortened",
+            steps: &[
+                Fill("Search keys", "ul_0123456789abcdef0123456789abcdef01234567"),
+                See("Only the beginning of the key"),
+            ],
+        },
+        State {
+            name: "out-of-date",
+            steps: &[
+                See("ci-pipeline"),
+                Refuse("list_keys", "SERVICE_UNAVAILABLE"),
+                // The list is loaded again for another rotation period.
+                Ask(
+                    "change_preferences",
+                    r#"{"preferences":{"language":"en","theme":"light","textPercent":100,"clipboardSeconds":120,"rotationDays":91}}"#,
+                ),
+                See("may be out of date"),
+            ],
+        },
+        State {
+            name: "stopped",
+            steps: &[
+                Tell(r#"{"type":"status","status":{"state":"stopped","detail":"disk I/O error"}}"#),
+                See("The key service has stopped"),
+            ],
+        },
+        State {
+            name: "scopes-explained",
+            steps: &[Fill("Search keys", "conference"), See("1 key"), Hover("[data-row='0'] .badges")],
+        },
+        State {
+            name: "time-exactly",
+            steps: &[Fill("Search keys", "mobile"), See("1 key"), Hover("[data-row='0'] .used time")],
+        },
         State { name: "no-match", steps: &[Fill("Search keys", "no such key"), See("No key matches")] },
         State {
             name: "selected",
@@ -37,7 +74,10 @@ pub(super) const LIST: Scene = Scene {
             name: "menu-of-revoked",
             steps: &[Click("Revoked"), Click("Actions for old-laptop"), Find("[role=menu]")],
         },
-        State { name: "id-copied", steps: &[Click("Actions for mobile-app"), Click("Copy key ID"), See("was copied")] },
+        State {
+            name: "id-copied",
+            steps: &[Hold, Click("Actions for mobile-app"), Click("Copy key ID"), See("was copied")],
+        },
         State {
             name: "service",
             steps: &[ClickOn("button:has([data-service-address])"), Find("[data-service-address]")],
@@ -213,6 +253,30 @@ pub(super) const ROTATE: Scene = Scene {
         },
         State { name: "both-in-use", steps: &[Fill("Search keys", "both"), OLD_ONE, See("still depends on it")] },
         State { name: "moved", steps: &[Fill("Search keys", "moved"), OLD_ONE, See("has been silent since")] },
+        State {
+            name: "ended",
+            steps: &[
+                Answer(
+                    "show_key",
+                    r#"{"keyId":"key_0123456789abcdef01234567","name":"not-begun","keyPrefix":"ul_01234567","scopes":["read"],"createdAt":"2026-09-01T08:00:00.000Z","lastUsedAt":null,"revokedAt":"2026-11-01T08:00:00.000Z","attention":[],"replaces":null,"replacedBy":null}"#,
+                ),
+                Answer("key_usage", r#"{"uses":[],"sources":[]}"#),
+                Click("Actions for not-begun"),
+                Click("Rotate…"),
+                See("no other has taken its place"),
+            ],
+        },
+        // The key is gone afterwards: the last of them.
+        State {
+            name: "finished",
+            steps: &[
+                Fill("Search keys", "moved"),
+                OLD_ONE,
+                Click("Revoke the old key…"),
+                Click("Revoke key"),
+                See("The new one has taken its place"),
+            ],
+        },
     ],
 };
 
@@ -236,8 +300,42 @@ pub(super) const HOSTILE: Scene = Scene {
                 Find("[role=alertdialog]"),
             ],
         },
+        State {
+            name: "revoke-by-prefix",
+            steps: &[
+                Click("Actions for مفتاح الخادم 123"),
+                Click("Revoke…"),
+                Fill("To confirm, type مفتاح الخادم 123", "x"),
+                Press(&["Return"]),
+                See("This is not the name"),
+            ],
+        },
+        State { name: "revoke-many", steps: &[Click("Select all"), Click("Revoke…"), Find("[role=alertdialog]")] },
+        State { name: "rename", steps: &[LONGEST, Click("Rename…"), Find("[role=dialog] input")] },
+        State { name: "rotate", steps: &[LONGEST, Click("Rotate…"), Find("[role=dialog] ol")] },
+        State { name: "use", steps: &[LONGEST, Click("Use this key…"), Find("[role=dialog]")] },
+        State { name: "toast", steps: &[Hold, LONGEST, Click("Copy key ID"), See("was copied")] },
+        State {
+            name: "name-explained",
+            steps: &[Fill("Search keys", "WWW"), See("1 key"), Hover("[data-row='0'] .words")],
+        },
+        State { name: "activity", steps: &[Go("Activity"), See("WWW")] },
+        State {
+            name: "one-time",
+            steps: &[
+                Click("Create Key"),
+                Fill("Name", "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW"),
+                Click("read"),
+                Click("Create"),
+                KeyWindow,
+                Click("Save in this computer’s keychain"),
+                See("Saved in this computer’s keychain"),
+            ],
+        },
     ],
 };
+
+const LONGEST: Step = Click("Actions for WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW");
 
 pub(super) const CROWD: Scene =
     Scene { name: "crowd", setting: Setting::Crowd, states: &[State { name: "list", steps: &[See("key ")] }] };

@@ -1,6 +1,8 @@
 //! The window with a new key, what the list shows behind it, and what is left of it afterwards.
 
-use super::super::Step::{Click, ClickOn, Do, Fill, Find, KeyWindow, KeyWindowGone, ListWindow, Refuse, See, Steps};
+use super::super::Step::{
+    Answer, Click, ClickOn, Do, Fill, Find, KeyWindow, KeyWindowGone, ListWindow, Refuse, See, Steps,
+};
 use super::super::{Scene, Setting, State, Step};
 
 /// Makes a key, and turns to its window.
@@ -41,6 +43,50 @@ pub(super) const SHOWN: Scene = Scene {
                 Find("[role=alert]"),
             ],
         },
+        State {
+            name: "file-replaces",
+            steps: &[
+                NEW_KEY,
+                Answer(
+                    "choose_env_file",
+                    r#"{"path":"/home/maria/projects/warehouse-vision/production/.env","replaces":["ULTRALYTICS_API_KEY","ULTRALYTICS_PLATFORM_URL"],"gitRisk":null}"#,
+                ),
+                Click("Save as .env…"),
+                See("already sets"),
+            ],
+        },
+        State {
+            name: "file-in-git",
+            steps: &[
+                NEW_KEY,
+                Answer(
+                    "choose_env_file",
+                    r#"{"path":"/home/maria/warehouse-vision/.env","replaces":["ULTRALYTICS_API_KEY"],"gitRisk":"notIgnored"}"#,
+                ),
+                Click("Save as .env…"),
+                See("Git does not ignore"),
+            ],
+        },
+        State {
+            name: "file-in-broken-git",
+            steps: &[
+                NEW_KEY,
+                Answer("choose_env_file", r#"{"path":"/home/maria/.env","replaces":[],"gitRisk":"unknown"}"#),
+                Click("Save as .env…"),
+                See("could not be read"),
+            ],
+        },
+        State {
+            name: "file-failing",
+            steps: &[
+                NEW_KEY,
+                Answer("choose_env_file", r#"{"path":"/home/maria/.env","replaces":[],"gitRisk":null}"#),
+                Refuse("write_env_file", "ENV_FILE_FAILED"),
+                Click("Save as .env…"),
+                Find("[role=alert]"),
+            ],
+        },
+        State { name: "example", steps: &[NEW_KEY, Click("PowerShell"), Find("[role=tabpanel]")] },
         State {
             name: "on-clipboard",
             steps: &[

@@ -44,6 +44,15 @@ pub(super) const ACTIVITY: Scene = Scene {
                 See("Nothing of this kind"),
             ],
         },
+        State {
+            name: "out-of-date",
+            steps: &[
+                Go("Activity"),
+                See("ci-pipeline"),
+                Refuse("list_activity", "SERVICE_UNAVAILABLE"),
+                See("may be out of date"),
+            ],
+        },
         State { name: "export", steps: &[Go("Activity"), Click("Export"), Find("[role=menu]")] },
     ],
 };
