@@ -71,6 +71,9 @@ async fn a_name_that_nobody_can_type_is_not_asked_for_in_vain() -> Result<()> {
 
     choose(&app, sample.name, "Revoke…").await?;
     app.wait_text(&format!("Or type how the key begins: {prefix}")).await?;
+    confirm(&desktop, &app, "x").await?;
+    desktop.press(&["Return"])?;
+    app.wait_text(&format!("This is not the name of the key. Or type how the key begins: {prefix}")).await?;
     confirm(&desktop, &app, &prefix).await?;
     app.click("Revoke key").await?;
     app.wait("the end of the key", async || active_names(&app).await.is_ok_and(|names| names.is_empty())).await
