@@ -154,3 +154,19 @@ async fn the_menus_shortcuts_know_where_one_was() -> Result<()> {
     app.script("document.querySelector('.scrim').click()", Vec::new()).await?;
     app.wait_focus("mobile-app").await
 }
+
+/// Beside the details, rows are others and higher; the one that was opened is not lost from sight.
+#[tokio::test]
+async fn an_opened_row_stays_in_sight() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = app_with(&desktop, seed::TEAM).await?;
+    desktop.resize(1100, 760)?;
+    for name in ["training-server", "conference-demo", "edge-camera-07"] {
+        app.click(name).await?;
+        let seen = "const row = document.querySelector('[role=row].chosen')?.getBoundingClientRect();
+            return row !== undefined && row.top >= 0 && row.bottom <= innerHeight
+                && document.querySelector('aside h2')?.textContent === arguments[0];";
+        app.wait(name, async || app.script(seen, vec![json!(name)]).await.is_ok_and(|seen| seen == true)).await?;
+    }
+    Ok(())
+}
