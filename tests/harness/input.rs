@@ -70,6 +70,18 @@ impl Desktop {
 }
 
 impl App {
+    /// Gives the window another size, in pixels, and waits until the page has it: a click goes where things are.
+    ///
+    /// # Errors
+    /// See [`Self::wait`].
+    pub async fn resize(&self, desktop: &Desktop, width: u32, height: u32) -> Result<()> {
+        desktop.resize(width, height)?;
+        let size = "return innerWidth === arguments[0] && innerHeight <= arguments[1]
+            && innerHeight > arguments[1] - 60;";
+        let arguments = || vec![width.into(), height.into()];
+        self.wait("the other size", async || self.script(size, arguments()).await.is_ok_and(|has| has == true)).await
+    }
+
     /// Moves the mouse to the middle of a control and presses its first button.
     ///
     /// # Errors

@@ -107,7 +107,7 @@ async fn whoever_wants_more_contrast_gets_it() -> Result<()> {
 async fn what_takes_the_focus_is_not_below_a_bar_that_stays() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = app_with(&desktop, seed::TEAM).await?;
-    desktop.resize(640, 480)?;
+    app.resize(&desktop, 640, 480).await?;
     app.click("Select mobile-app").await?;
     app.wait_text("1 key selected").await?;
     let watch = "window.found = []; window.stops = 0;

@@ -137,7 +137,7 @@ async fn a_narrow_list_is_sorted_and_selected_as_a_whole() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
-    desktop.resize(640, 700)?;
+    app.resize(&desktop, 640, 700).await?;
     let all = active_names(&app).await?;
     app.script(
         "const by = document.querySelector('select'); by.value = 'name'; by.dispatchEvent(new Event('change', { bubbles: true }))",

@@ -141,7 +141,7 @@ async fn the_menus_shortcuts_know_where_one_was() -> Result<()> {
     app.wait_focus("Search keys").await?;
 
     // Where the details lie over the list, the navigation stays free.
-    desktop.resize(640, 480)?;
+    app.resize(&desktop, 640, 480).await?;
     app.click("mobile-app").await?;
     app.control("Close details").await?;
     let free = "const place = document.querySelector('nav button:last-of-type, nav li:last-child button').getBoundingClientRect();
@@ -160,7 +160,7 @@ async fn the_menus_shortcuts_know_where_one_was() -> Result<()> {
 async fn an_opened_row_stays_in_sight() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = app_with(&desktop, seed::TEAM).await?;
-    desktop.resize(1100, 760)?;
+    app.resize(&desktop, 1100, 760).await?;
     for name in ["training-server", "conference-demo", "edge-camera-07"] {
         app.click(name).await?;
         let seen = "const row = document.querySelector('[role=row].chosen')?.getBoundingClientRect();

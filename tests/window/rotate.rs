@@ -223,7 +223,7 @@ async fn scopes_can_be_changed_on_the_way() -> Result<()> {
 async fn old_and_new_are_linked_in_the_list() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = app_with(&desktop, seed::TEAM).await?;
-    desktop.resize(1100, 1000)?;
+    app.resize(&desktop, 1100, 1000).await?;
     let listed = app.invoke("list_keys", json!({ "query": { "name": "inference-gateway" } })).await?.expect("listed");
     let prefix = |at: usize| listed["keys"][at]["keyPrefix"].as_str().unwrap_or_default().to_owned();
     let (new, old) = (prefix(0), prefix(1));
