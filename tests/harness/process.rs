@@ -121,7 +121,7 @@ pub fn free_port() -> Result<u16> {
     const RANGE: std::ops::Range<u16> = 20_000..32_000;
     // Two runs side by side begin apart from one another.
     let count = (RANGE.end - RANGE.start) / 2;
-    let start = u16::try_from(std::process::id() % u32::from(count))?;
+    let start = u16::try_from(std::process::id() * 61 % u32::from(count))?;
     for _ in 0..count {
         let next = start.wrapping_add(HANDED_OUT.fetch_add(1, Ordering::Relaxed));
         let port = RANGE.start + 2 * (next % count);
