@@ -8,6 +8,9 @@ pub(crate) mod one_time;
 pub(crate) mod preferences;
 pub(crate) mod training;
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use ulkeys_domain::wire::ErrorCode;
@@ -89,16 +92,13 @@ impl Argument {
         KeyId::parse(&self.text(field)?).ok_or_else(|| invalid(field, "is not a key's identifier"))
     }
 
-    /// A whole number from `least` to `most`.
-    fn whole(self, field: &str, least: u64, most: u64) -> Result<u64> {
-        let number = self.0.as_u64().filter(|number| (least..=most).contains(number));
-        number.ok_or_else(|| invalid(field, &format!("must be a whole number from {least} to {most}")))
-    }
-
-    /// A whole number from 1 to `most`.
-    fn small(self, field: &str, most: u32) -> Result<u32> {
-        let number = self.whole(field, 1, most.into())?;
-        Ok(u32::try_from(number).unwrap_or(most))
+    /// A whole number in a range.
+    fn whole<T: TryFrom<u64> + PartialOrd + Display>(self, field: &str, range: RangeInclusive<T>) -> Result<T> {
+        let number = self.0.as_u64().and_then(|number| T::try_from(number).ok());
+        number.filter(|number| range.contains(number)).ok_or_else(|| {
+            let (least, most) = range.into_inner();
+            invalid(field, &format!("must be a whole number from {least} to {most}"))
+        })
     }
 
     /// `None` for `null`.
@@ -108,8 +108,7 @@ impl Argument {
 
     /// A port that needs no privilege.
     fn port(self) -> Result<u16> {
-        let port = self.0.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| PORTS.contains(port));
-        port.ok_or_else(|| invalid("port", "must be a whole number from 1024 to 65535"))
+        self.whole("port", PORTS)
     }
 }
 

@@ -13,10 +13,7 @@ use serde_json::{Map, Value};
 /// # Errors
 /// When it is there and cannot be read: nothing is known of it, and nothing should take its place.
 pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
-    let bytes = match std::fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(T::default()),
-        read => read?,
-    };
+    let Some(bytes) = content(path)? else { return Ok(T::default()) };
     Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
         let aside = aside(path);
         tracing::warn!(%error, aside = %aside.display(), "a file cannot be read and is put aside");
@@ -32,14 +29,19 @@ pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Resul
 /// # Errors
 /// When it cannot be read; with [`ErrorKind::InvalidData`] when it holds anything else. The error repeats nothing of it.
 pub(crate) fn read_fields(path: &Path) -> io::Result<Map<String, Value>> {
-    let bytes = match std::fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Map::new()),
-        read => read?,
-    };
+    let Some(bytes) = content(path)? else { return Ok(Map::new()) };
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(io::Error::new(ErrorKind::InvalidData, "it is not an object")),
         Err(error) => Err(io::Error::new(ErrorKind::InvalidData, error)),
+    }
+}
+
+/// What is in a file; `None` where there is none.
+fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
     }
 }
 

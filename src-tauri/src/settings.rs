@@ -22,6 +22,12 @@ use crate::files;
 pub(crate) const DEFAULT_PORT: u16 = 8576;
 /// The ports that need no privilege.
 pub(crate) const PORTS: RangeInclusive<u16> = 1024..=u16::MAX;
+/// The sizes of the text, in percent of the usual.
+pub(crate) const TEXT_PERCENT: RangeInclusive<u32> = 100..=200;
+/// How many seconds a copied key may stay on the clipboard.
+pub(crate) const CLIPBOARD_SECONDS: RangeInclusive<u64> = 10..=120;
+/// After how many days a key may be said to be old.
+pub(crate) const ROTATION_DAYS: RangeInclusive<u32> = 1..=MAX_ROTATION_DAYS;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,13 +55,11 @@ impl Values {
                 "port" => set(port, value, |port| PORTS.contains(port)),
                 "language" => set(&mut preferences.language, value, |_| true),
                 "theme" => set(&mut preferences.theme, value, |_| true),
-                "textPercent" => set(&mut preferences.text_percent, value, |percent| (100..=200).contains(percent)),
+                "textPercent" => set(&mut preferences.text_percent, value, |percent| TEXT_PERCENT.contains(percent)),
                 "clipboardSeconds" => set(&mut preferences.clipboard_seconds, value, |seconds| {
-                    seconds.is_none_or(|seconds| (10..=120).contains(&seconds))
+                    seconds.is_none_or(|seconds| CLIPBOARD_SECONDS.contains(&seconds))
                 }),
-                "rotationDays" => {
-                    set(&mut preferences.rotation_days, value, |days| (1..=MAX_ROTATION_DAYS).contains(days))
-                }
+                "rotationDays" => set(&mut preferences.rotation_days, value, |days| ROTATION_DAYS.contains(days)),
                 "limits" => read_limits(value, limits, &mut unknown),
                 _ => false,
             };

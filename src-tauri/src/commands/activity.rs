@@ -29,7 +29,7 @@ pub(crate) async fn list_activity(state: State<'_, AppState>, query: Argument) -
     let key = fields.take_optional("keyId").map(Argument::key_id).transpose()?;
     let kind = fields.take_optional("kind").map(kind_of).transpose()?;
     let cursor = fields.take_optional("cursor").map(|cursor| cursor.text("cursor")).transpose()?;
-    let limit = fields.take_optional("limit").map_or(Ok(50), |limit| limit.small("limit", MOST))?;
+    let limit = fields.take_optional("limit").map_or(Ok(50), |limit| limit.whole("limit", 1..=MOST))?;
     Ok(state.client()?.activity(key.as_ref(), kind, cursor.as_deref(), limit).await?)
 }
 

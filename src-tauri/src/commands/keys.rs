@@ -32,8 +32,8 @@ pub(crate) async fn list_keys(state: State<'_, AppState>, query: Argument) -> Re
         sort: sort
             .map_or(Some(KeySort::default()), |sort| KeySort::parse(&sort))
             .ok_or_else(|| invalid("sort", "is not known"))?,
-        skip: fields.take_optional("skip").map_or(Ok(0), |skip| skip.whole("skip", 0, MOST_KEYS))?,
-        limit: fields.take_optional("limit").map_or(Ok(50), |limit| limit.small("limit", 500))?,
+        skip: fields.take_optional("skip").map_or(Ok(0), |skip| skip.whole("skip", 0..=MOST_KEYS))?,
+        limit: fields.take_optional("limit").map_or(Ok(50), |limit| limit.whole("limit", 1..=500))?,
     };
     Ok(state.client()?.key_page(&query, state.settings.rotation_days()).await?)
 }
@@ -53,7 +53,7 @@ pub(crate) async fn show_key(state: State<'_, AppState>, key_id: Argument) -> Re
 /// A key's requests of the last `hours`, and the programs behind them.
 #[tauri::command]
 pub(crate) async fn key_usage(state: State<'_, AppState>, key_id: Argument, hours: Argument) -> Result<KeyUsage> {
-    let (id, hours) = (key_id.key_id()?, hours.small("hours", 2_160)?);
+    let (id, hours) = (key_id.key_id()?, hours.whole("hours", 1..=2_160)?);
     Ok(state.client()?.usage(&id, hours).await?)
 }
 

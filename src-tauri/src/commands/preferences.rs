@@ -1,12 +1,11 @@
 //! What a person prefers.
 
 use tauri::{AppHandle, State};
-use ulkeys_domain::MAX_ROTATION_DAYS;
 use ulkeys_domain::wire::ErrorCode;
 
 use super::{Argument, invalid};
 use crate::error::{CommandError, Result};
-use crate::settings::{Language, Preferences, Theme};
+use crate::settings::{CLIPBOARD_SECONDS, Language, Preferences, ROTATION_DAYS, TEXT_PERCENT, Theme};
 use crate::state::AppState;
 use crate::window;
 
@@ -22,9 +21,9 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
     let preferences = Preferences {
         language: Language::parse(&language).ok_or_else(|| invalid("language", "is not known"))?,
         theme: Theme::parse(&theme).ok_or_else(|| invalid("theme", "is not known"))?,
-        text_percent: u32::try_from(fields.take("textPercent").whole("textPercent", 100, 200)?).unwrap_or(100),
-        clipboard_seconds: seconds.map(|seconds| seconds.whole("clipboardSeconds", 10, 120)).transpose()?,
-        rotation_days: fields.take("rotationDays").small("rotationDays", MAX_ROTATION_DAYS)?,
+        text_percent: fields.take("textPercent").whole("textPercent", TEXT_PERCENT)?,
+        clipboard_seconds: seconds.map(|seconds| seconds.whole("clipboardSeconds", CLIPBOARD_SECONDS)).transpose()?,
+        rotation_days: fields.take("rotationDays").whole("rotationDays", ROTATION_DAYS)?,
     };
     state.settings.set_preferences(preferences).map_err(|error| {
         tracing::warn!(%error, "the settings cannot be saved");

@@ -34,6 +34,6 @@ pub(crate) async fn cancel_run(state: State<'_, AppState>, run_id: Argument) -> 
 }
 
 fn read_run_id(argument: Argument) -> Result<RunId> {
-    let number = argument.whole("runId", 1, u64::MAX)?;
+    let number = argument.whole("runId", 1..=u64::MAX)?;
     i64::try_from(number).ok().and_then(RunId::new).ok_or_else(|| invalid("runId", "is not a run's number"))
 }
