@@ -254,20 +254,13 @@ impl Stage {
     /// When they do not take it.
     pub async fn look(&self, look: Look) -> Result<()> {
         let app = &self.app;
-        if self.shows_key_window().await? {
+        let shows_key = self.shows_key_window().await?;
+        if shows_key {
             app.enter_list_window().await?;
-            self.prefer(look).await?;
+        }
+        self.prefer(look).await?;
+        if shows_key {
             app.enter("/one-time.html").await?;
-            let opened = app.script("return window.openedAt ??= [innerWidth, innerHeight]", Vec::new()).await?;
-            let opened = opened.as_array().context("a size")?.iter().filter_map(Value::as_u64);
-            let opened: Vec<u32> = opened.map(u32::try_from).collect::<Result<_, _>>()?;
-            // As it opens, or as somebody might make it.
-            let size = if look.size == Size::Wide { (opened[0], opened[1]) } else { (440, 480) };
-            self.resize(&self.desktop.key_window()?, size).await?;
-        } else {
-            self.prefer(look).await?;
-            let size = if look.size == Size::Wide { (1100, 760) } else { (640, 480) };
-            self.resize(&self.desktop.window()?, size).await?;
         }
         let taken = "const { lang, style } = document.documentElement;
             return lang === arguments[0] && (parseInt(style.fontSize) || 100) === arguments[1];";
@@ -275,6 +268,19 @@ impl Stage {
             app.script(taken, vec![json!(look.language), json!(look.text)]).await.is_ok_and(|it| it == true)
         })
         .await?;
+        // The window with a key grows with its text.
+        self.settle().await?;
+        if shows_key {
+            let opened = app.script("return window.openedAt ??= [innerWidth, innerHeight]", Vec::new()).await?;
+            let opened = opened.as_array().context("a size")?.iter().filter_map(Value::as_u64);
+            let opened: Vec<u32> = opened.map(u32::try_from).collect::<Result<_, _>>()?;
+            // As it opens, or as somebody might make it.
+            let size = if look.size == Size::Wide { (opened[0], opened[1]) } else { (440, 480) };
+            self.resize(&self.desktop.key_window()?, size).await?;
+        } else {
+            let size = if look.size == Size::Wide { (1100, 760) } else { (640, 480) };
+            self.resize(&self.desktop.window()?, size).await?;
+        }
         self.settle().await?;
         // Where a person is, is in sight: what has a menu open, or else the focus.
         let script = "(document.querySelector('main [aria-expanded=true]') ?? document.activeElement)
@@ -330,9 +336,13 @@ impl Stage {
     }
 
     async fn resize(&self, window: &str, (width, height): (u32, u32)) -> Result<()> {
-        self.desktop.run("xdotool", &["windowsize", window, &width.to_string(), &height.to_string()])?;
+        let (wanted_width, wanted_height) = (width.to_string(), height.to_string());
         let script = "return innerWidth === arguments[0]";
-        let arrived = async || self.app.script(script, vec![json!(width)]).await.is_ok_and(|it| it == true);
+        // A window that grows at the same moment takes its former width once more.
+        let arrived = async || {
+            self.desktop.run("xdotool", &["windowsize", window, &wanted_width, &wanted_height]).is_ok()
+                && self.app.script(script, vec![json!(width)]).await.is_ok_and(|it| it == true)
+        };
         self.app.wait("the window's size", arrived).await
     }
 
