@@ -90,6 +90,13 @@ pub(crate) async fn app_with(desktop: &Desktop, samples: &[seed::Sample]) -> Res
     App::start(desktop).await
 }
 
+/// Starts the app with so many keys.
+pub(crate) async fn app_with_crowd(desktop: &Desktop, keys: usize) -> Result<App> {
+    std::fs::create_dir_all(desktop.data())?;
+    seed::crowd(&desktop.data().join("keys.db"), keys, 0)?;
+    App::start(desktop).await
+}
+
 /// A request with a key, as a program makes it.
 pub(crate) fn use_once(desktop: &Desktop, app: &App, key: &str) -> Result<()> {
     let used = ul(desktop, key, app.port, &["cloud", "account", "summary"])?;

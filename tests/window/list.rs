@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::{active_names, app_with, closed, confirm, is_blocked, tab_to};
+use crate::hands::{active_names, app_with, app_with_crowd, closed, confirm, is_blocked, tab_to};
 use crate::stand_in::{begin_anew, hold, let_go, refuse, wait_held};
 
 /// The names in the rows, from top to bottom.
@@ -190,9 +190,7 @@ async fn rows_are_walked_by_keyboard() -> Result<()> {
 #[tokio::test]
 async fn a_hundred_thousand_keys_are_a_few_rows_at_a_time() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    seed::crowd(&desktop.data().join("keys.db"), 100_000, 1)?;
-    let app = App::start(&desktop).await?;
+    let app = app_with_crowd(&desktop, 100_000).await?;
     app.wait("the first rows", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
     let rows = "return document.querySelectorAll('[role=row]').length";
     ensure!(app.script(rows, Vec::new()).await?.as_u64().is_some_and(|rows| rows < 60), "only what is visible");

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::{active_names, app_with, choose, closed, confirm, in_front, is_blocked, use_once};
+use crate::hands::{active_names, app_with, app_with_crowd, choose, closed, confirm, in_front, is_blocked, use_once};
 
 /// The bar's own button; each row has one of the same name.
 async fn revoke_selected(app: &App) -> Result<()> {
@@ -73,9 +73,7 @@ async fn a_key_that_ended_is_no_longer_selected() -> Result<()> {
 #[tokio::test]
 async fn shift_selects_all_between_two_keys() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    seed::crowd(&desktop.data().join("keys.db"), 1000, 1)?;
-    let app = App::start(&desktop).await?;
+    let app = app_with_crowd(&desktop, 1000).await?;
     let click = async |row: u32, shift: bool| {
         let script = "const [row, shift] = arguments;
             const scroller = document.querySelector('.window');
