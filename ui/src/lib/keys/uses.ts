@@ -1,4 +1,4 @@
-import type { ApiKey, KeyUse } from '../ipc';
+import { showKey, type ApiKey, type KeyUse } from '../ipc';
 
 /** The newest use of each key, by its identifier. */
 export type Uses = ReadonlyMap<string, string>;
@@ -12,6 +12,12 @@ export function newestUses(known: Uses, more: readonly KeyUse[]): Uses {
     if (isLater(lastUsedAt, newest.get(keyId) ?? null)) newest.set(keyId, lastUsedAt);
   }
   return newest;
+}
+
+/** The uses with what the service tells now of a key. When it tells nothing, whatever one does with the key will tell why. */
+export async function askForUse(known: Uses, keyId: string): Promise<Uses> {
+  const key = await showKey(keyId).catch(() => null);
+  return key?.lastUsedAt ? newestUses(known, [{ keyId, lastUsedAt: key.lastUsedAt }]) : known;
 }
 
 /** The key with its newest use. */
