@@ -1,3 +1,6 @@
+import { failureText } from '../i18n/index.svelte';
+import { toFailure } from '../ipc';
+
 const SHOWN_MS = { good: 5000, caution: 10_000 };
 
 interface Toast {
@@ -19,3 +22,6 @@ export function say(text: string, tone: Toast['tone'] = 'good'): void {
     toasts = toasts.filter(({ id }) => id !== toast.id);
   }, SHOWN_MS[tone]);
 }
+
+/** Says why something that was asked for did not happen. */
+export const sayFailure = (reason: unknown): void => say(failureText(toFailure(reason)), 'caution');

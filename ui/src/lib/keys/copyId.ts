@@ -1,6 +1,6 @@
-import { say } from '../components/toasts.svelte';
-import { failureText, t } from '../i18n/index.svelte';
-import { copyKeyId, toFailure, type ApiKey } from '../ipc';
+import { say, sayFailure } from '../components/toasts.svelte';
+import { t } from '../i18n/index.svelte';
+import { copyKeyId, type ApiKey } from '../ipc';
 
 /** Copies a key's identifier, and says what came of it. */
 export async function copyId({ keyId, name }: ApiKey): Promise<void> {
@@ -8,6 +8,6 @@ export async function copyId({ keyId, name }: ApiKey): Promise<void> {
     await copyKeyId(keyId);
     say(t('keys.idCopied', { name }));
   } catch (reason) {
-    say(failureText(toFailure(reason)), 'caution');
+    sayFailure(reason);
   }
 }

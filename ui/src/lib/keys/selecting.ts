@@ -1,6 +1,6 @@
-import { say } from '../components/toasts.svelte';
-import { failureText, t } from '../i18n/index.svelte';
-import { listKeys, toFailure, type ApiKey } from '../ipc';
+import { say, sayFailure } from '../components/toasts.svelte';
+import { t } from '../i18n/index.svelte';
+import { listKeys, type ApiKey } from '../ipc';
 import type { View } from './keys.svelte';
 import type { Rows } from './pages';
 import type { Selection } from './selection.svelte';
@@ -18,7 +18,7 @@ async function read(view: View, skip: number, limit: number): Promise<ApiKey[]> 
   try {
     return (await listKeys({ ...view, skip, limit })).keys;
   } catch (reason) {
-    say(failureText(toFailure(reason)), 'caution');
+    sayFailure(reason);
     return [];
   }
 }
