@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use ulkeys_tests::seed::{Sample, seed};
 use ulkeys_tests::{App, Desktop, free_port};
 
+use crate::stand_in::{hold, let_go, wait_held};
+
 async fn go(app: &App, section: &str) -> Result<()> {
     app.click(section).await?;
     app.wait(section, async || app.text("h1").await.is_ok_and(|title| title == section)).await
@@ -73,8 +75,12 @@ async fn the_text_can_be_twice_as_large() -> Result<()> {
     let app = App::start(&desktop).await?;
     desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
     wait_size(&app, "16px").await?;
-    desktop.press(&["ctrl+plus"])?;
-    wait_size(&app, "20px").await?;
+    // However slowly each is kept, every press counts.
+    hold(&app, "change_preferences").await?;
+    desktop.press(&["ctrl+plus", "ctrl+plus"])?;
+    wait_held(&app, 1).await?;
+    let_go(&app).await?;
+    wait_size(&app, "24px").await?;
     desktop.press(&["ctrl+plus", "ctrl+plus", "ctrl+plus"])?;
     wait_size(&app, "32px").await?;
     go(&app, "Preferences").await?;

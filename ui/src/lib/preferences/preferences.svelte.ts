@@ -20,11 +20,13 @@ export function follow(preferences: Preferences): void {
 /** The last change, which the next one waits for: each begins with what the one before has left. */
 let last: Promise<unknown> = Promise.resolve();
 
+type Change = Partial<Preferences> | ((present: Preferences) => Partial<Preferences>);
+
 /** Keeps some of them. Resolves when they are kept; every window follows. */
-export function change(changed: Partial<Preferences>): Promise<void> {
+export function change(wish: Change): Promise<void> {
   const next = last.then(async () => {
     if (!current) return;
-    const wanted = { ...current, ...changed };
+    const wanted = { ...current, ...(typeof wish === 'function' ? wish(current) : wish) };
     await changePreferences(wanted);
     follow(wanted);
   });
