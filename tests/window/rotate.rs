@@ -1,6 +1,8 @@
 //! A key is replaced while its program goes on: the documented four steps, left and taken up again.
 
-use anyhow::{Result, bail, ensure};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, seed, ul};
 
@@ -27,6 +29,23 @@ async fn wait_mark(app: &App, row: u32, words: &str) -> Result<()> {
         text.is_ok_and(|text| text.as_str().is_some_and(|text| text.contains(words)))
     };
     app.wait(&format!("{words:?} in row {row}"), says).await
+}
+
+/// From now on, counts how often the page asks by a command.
+async fn count(app: &App, command: &str) -> Result<()> {
+    let script = "window.asked = 0;
+        const [command] = arguments;
+        const before = window.fetch;
+        window.fetch = (url, options) => {
+            if (String(url).endsWith('/' + command)) asked += 1;
+            return before(url, options);
+        };";
+    app.script(script, vec![json!(command)]).await.map(drop)
+}
+
+/// How often it did.
+async fn asked(app: &App) -> Result<u64> {
+    app.script("return asked", Vec::new()).await?.as_u64().context("a number")
 }
 
 async fn prefer(app: &App, language: &str) -> Result<()> {
@@ -95,6 +114,15 @@ async fn by_keyboard_alone_left_and_taken_up_again() -> Result<()> {
     ensure!(accepted(&desktop, &app, &old)?, "the old key goes on");
     wait_mark(&app, 0, &format!("Replaces {}…", &old[..11])).await?;
     wait_mark(&app, 1, &format!("Being replaced by {}…", &new[..11])).await?;
+
+    // A use of one is no reason to ask again for the other.
+    count(&app, "show_key").await?;
+    for _ in 0..2 {
+        ensure!(accepted(&desktop, &app, &old)?, "the old key goes on");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    ensure!(asked(&app).await? == 0, "the list asks at each use");
+
     open("Continue rotation…").await?;
     at_step(&app, "Update your applications").await?;
     app.wait_text(&format!("It begins with {}", &new[..11])).await?;
@@ -262,15 +290,9 @@ async fn an_open_guide_asks_now_and_then() -> Result<()> {
     let app = app_with(&desktop, seed::ROTATING).await?;
     choose(&app, "both-in-use", "Continue rotation…").await?;
     app.wait_text("Something still").await?;
-    let count = "window.asked = 0;
-        const before = window.fetch;
-        window.fetch = (url, options) => {
-            if (String(url).endsWith('/key_usage')) asked += 1;
-            return before(url, options);
-        };";
-    app.script(count, Vec::new()).await?;
-    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    let asked = app.script("return asked", Vec::new()).await?.as_u64().unwrap_or_default();
+    count(&app, "key_usage").await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let asked = asked(&app).await?;
     ensure!((2..20).contains(&asked), "asked {asked} times, for two keys");
     Ok(())
 }
