@@ -190,13 +190,26 @@ impl App {
     /// # Errors
     /// When there is none of that name.
     pub async fn click(&self, name: &str) -> Result<()> {
-        // The page may put the control elsewhere between finding and clicking it, as when a dialog closes.
         self.wait(&format!("a click on {name}"), async || match self.control(name).await {
-            // A click that closes its own window gets no answer.
-            Ok(control) => control.click().await.is_ok() || self.driver.window().await.is_err(),
+            Ok(control) => self.hit(&control).await.unwrap_or(false),
             Err(_) => false,
         })
         .await
+    }
+
+    /// Clicks where a control is. Whether that met it: the page may put it elsewhere meanwhile, as when a dialog closes
+    /// or the window with a key grows.
+    async fn hit(&self, control: &WebElement) -> Result<bool> {
+        let listen = "window.isHit = false;
+            arguments[0].addEventListener('click', () => { window.isHit = true; }, { capture: true, once: true });";
+        self.script(listen, vec![control.to_json()?]).await?;
+        if control.click().await.is_err() {
+            // A click that closes its own window gets no answer.
+            return Ok(self.driver.window().await.is_err());
+        }
+        // A page that ended with the click knows nothing of it.
+        let missed = self.script("return window.isHit === false", Vec::new()).await;
+        Ok(!missed.is_ok_and(|missed| missed == true))
     }
 
     /// Creates a key through the dialog, up to where its plaintext is shown.
