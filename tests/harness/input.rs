@@ -64,8 +64,13 @@ impl Desktop {
     /// # Errors
     /// When there is none.
     pub fn window_named(&self, pattern: &str) -> Result<String> {
-        let windows = self.run("xdotool", &["search", "--onlyvisible", "--name", pattern])?;
-        Ok(windows.lines().next().context("a window")?.to_owned())
+        let search = || self.run("xdotool", &["search", "--onlyvisible", "--name", pattern]);
+        let mut windows = search();
+        // A window that goes while all are looked at ends the search.
+        while windows.as_ref().is_err_and(|error| error.to_string().contains("BadWindow")) {
+            windows = search();
+        }
+        Ok(windows?.lines().next().context("a window")?.to_owned())
     }
 }
 
