@@ -55,6 +55,9 @@ fn check_dependencies() -> Result<()> {
 /// Runs the tests, and closes with their sum.
 fn run_tests() -> Result<()> {
     let mut command = cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+    // Most of them wait for windows and clocks rather than for a processor.
+    let cores = std::thread::available_parallelism()?;
+    command.env("RUST_TEST_THREADS", (2 * cores.get()).to_string());
     eprintln!("\n> {}", describe(&command));
     let mut tests = command.stdout(Stdio::piped()).spawn()?;
     let (mut passed, mut failed) = (0, 0);
