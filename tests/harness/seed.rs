@@ -152,6 +152,12 @@ pub const ROTATING: &[Sample] = &[
         ..Sample::new("both-in-use", "datasets", 30).used(1, &[("labeltool/2.1", LOCAL)])
     },
     Sample::new("moved", "read", 100 * DAY).used(3 * DAY, &[("okhttp/4.12.0", "10.20.0.9")]),
+    Sample::new("weekly", "models", 95 * DAY)
+        .used(2 * DAY, &[("okhttp/4.12.0", "10.20.0.9"), ("weekly-report/1.4", "10.20.0.12")]),
+    Sample {
+        replaces: Some(("weekly", 95 * DAY)),
+        ..Sample::new("weekly", "models", DAY).used(0, &[("okhttp/4.13.0", "10.20.0.9")])
+    },
     Sample {
         replaces: Some(("moved", 100 * DAY)),
         ..Sample::new("moved", "read", 4 * DAY).used(0, &[("okhttp/4.12.0", "10.20.0.9")])

@@ -252,6 +252,10 @@ pub(super) const ROTATE: Scene = Scene {
             steps: &[Fill("Search keys", "created"), OLD_ONE, See("Waiting for the first request")],
         },
         State { name: "both-in-use", steps: &[Fill("Search keys", "both"), OLD_ONE, See("still depends on it")] },
+        State {
+            name: "some-moved",
+            steps: &[Fill("Search keys", "weekly"), OLD_ONE, See("1 program has not used the new one yet")],
+        },
         State { name: "moved", steps: &[Fill("Search keys", "moved"), OLD_ONE, See("has been silent since")] },
         State {
             name: "ended",

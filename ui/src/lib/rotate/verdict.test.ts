@@ -21,7 +21,14 @@ it.each([
   // The programs of the new key are not told yet.
   [at('11:57'), null, at('11:59'), 'moved'],
 ])('old %s, new from %s to %s: %s', (old, first, last, expected) => {
-  expect(verdict(old, { first, last }, now)).toBe(expected);
+  expect(verdict(old, { first, last }, 0, now)).toBe(expected);
+});
+
+it('does not take a program for moved that has not used the new key', () => {
+  const next = { first: at('11:58'), last: at('11:59') };
+  expect(verdict(at('11:57'), next, 1, now)).toBe('someMoved');
+  expect(verdict(at('11:58'), next, 1, now)).toBe('oldInUse');
+  expect(verdict(null, next, 0, now)).toBe('moved');
 });
 
 const source = (agent: string, firstUsedAt: string, lastUsedAt: string) => ({
@@ -42,4 +49,7 @@ it('knows which program has moved', () => {
   expect(hasMoved(old, [source('a', at('11:01'), at('11:01'))])).toBe(true);
   expect(hasMoved(old, [source('a', at('10:30'), at('10:59'))])).toBe(false);
   expect(hasMoved(old, [source('b', at('11:01'), at('11:01'))])).toBe(false);
+  const updated = source('curl/8.9', at('11:01'), at('11:01'));
+  expect(hasMoved(source('curl/8.8', at('10:00'), at('11:00')), [updated])).toBe(true);
+  expect(hasMoved(source('curl/8.8', at('10:00'), at('11:00')), [{ ...updated, peer: '10.0.0.1' }])).toBe(false);
 });

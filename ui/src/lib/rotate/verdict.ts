@@ -1,9 +1,13 @@
 import type { KeySource } from '../ipc';
+import { programOf } from '../keys/program';
 
 const HOUR = 60 * 60_000;
 
-/** What the last uses say: nobody has used the new key yet, somebody still uses the old one, or all have moved. */
-export type Verdict = 'waiting' | 'oldInUse' | 'moved';
+/**
+ * What the last uses say: nobody has used the new key yet, somebody still uses the old one, it is silent but a program that
+ * used it has not used the new one, or all have moved.
+ */
+export type Verdict = 'waiting' | 'oldInUse' | 'someMoved' | 'moved';
 
 /** When a key was first and last used. */
 export interface Uses {
@@ -12,15 +16,18 @@ export interface Uses {
 }
 
 /**
- * All have moved when the old key has been silent since the first use of the new one. Where a program was late, an hour of
- * silence counts as well, but only if the new key was in use after it: a nightly job that has not run yet proves nothing.
+ * The old key is silent when it has been so since the first use of the new one. Where a program was late, an hour counts as
+ * well, but only if the new key was in use after it. Of a program that runs once a week, silence tells nothing: `missing` is
+ * how many are not known to have moved.
  */
-export function verdict(oldLastUsedAt: string | null, next: Uses, now: number): Verdict {
+export function verdict(oldLastUsedAt: string | null, next: Uses, missing: number, now: number): Verdict {
   if (next.last === null) return 'waiting';
   if (oldLastUsedAt === null) return 'moved';
   const old = Date.parse(oldLastUsedAt);
   if (old > Date.parse(next.last)) return 'oldInUse';
-  return old < Date.parse(next.first ?? next.last) || now - old >= HOUR ? 'moved' : 'oldInUse';
+  const isSilent = old < Date.parse(next.first ?? next.last) || now - old >= HOUR;
+  if (!isSilent) return 'oldInUse';
+  return missing > 0 ? 'someMoved' : 'moved';
 }
 
 /** When a key was first used, as far as its programs tell. */
@@ -29,10 +36,12 @@ export function firstUse(sources: readonly KeySource[]): string | null {
   return first;
 }
 
-/** Whether a program that used the old key has used the new one since. */
+/** Whether a program that used the old key has used the new one since, in whatever version. */
 export function hasMoved(program: KeySource, sources: readonly KeySource[]): boolean {
   return sources.some(
-    ({ agent, peer, lastUsedAt }) =>
-      agent === program.agent && peer === program.peer && Date.parse(lastUsedAt) > Date.parse(program.lastUsedAt),
+    (source) =>
+      source.peer === program.peer &&
+      programOf(source) === programOf(program) &&
+      Date.parse(source.lastUsedAt) > Date.parse(program.lastUsedAt),
   );
 }

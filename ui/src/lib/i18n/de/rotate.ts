@@ -22,7 +22,7 @@ export const rotate = {
   elsewhere: 'Der neue Schlüssel ist in einem eigenen Fenster. Nach dem Kopieren oder Speichern geht es hier weiter.',
   uncertain: 'Es ist nicht bekannt, ob der neue Schlüssel erstellt wurde.',
   created: 'Erstellt: {{ago}}. Er beginnt mit {{prefix}}.',
-  lost: 'Hat niemand den neuen Schlüssel?',
+  lost: 'Neuen Schlüssel verloren?',
   discard: 'Widerrufen und einen anderen erstellen…',
   programs: 'Den neuen Schlüssel brauchen die Programme, die den alten verwendet haben:',
   noPrograms:
@@ -39,8 +39,14 @@ export const rotate = {
   oldInUse: 'Letzte Verwendung des alten Schlüssels: {{ago}}. Etwas braucht ihn noch.',
   oldInUseBy: 'Letzte Verwendung des alten Schlüssels: {{ago}}, von {{program}}. Etwas braucht ihn noch.',
   moved: 'Der neue Schlüssel wird verwendet, der alte seitdem nicht mehr.',
-  movedUnused: 'Der neue Schlüssel wird verwendet. Der alte wurde es nie.',
+  someMoved_one:
+    'Der alte Schlüssel wird seitdem nicht mehr verwendet, aber {{number}} Programm hat den neuen noch nicht verwendet. Es läuft vielleicht nur selten.',
+  someMoved_other:
+    'Der alte Schlüssel wird seitdem nicht mehr verwendet, aber {{number}} Programme haben den neuen noch nicht verwendet. Sie laufen vielleicht nur selten.',
+  movedUnused: 'Der neue Schlüssel wird verwendet. Der alte wurde nie verwendet.',
   notYet: 'Besser erst widerrufen, wenn der neue Schlüssel verwendet wird und der alte nicht mehr.',
+  notYetAll:
+    'Besser erst widerrufen, wenn alle Programme oben den neuen Schlüssel verwenden; was nicht mehr in Gebrauch ist, zählt nicht.',
   revoke: 'Alten Schlüssel widerrufen…',
   finished: 'Der alte Schlüssel ist widerrufen. Der neue ist an seine Stelle getreten.',
   ended: 'Der Schlüssel wurde widerrufen, und kein anderer ist an seine Stelle getreten.',

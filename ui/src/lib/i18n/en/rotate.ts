@@ -19,7 +19,7 @@ export const rotate = {
   elsewhere: 'The new key is in its own window. Copy or save it there; this guide then goes on.',
   uncertain: 'It is not known whether the new key was created.',
   created: 'Created {{ago}}. It begins with {{prefix}}.',
-  lost: 'Nobody has the new key?',
+  lost: 'Lost the new key?',
   discard: 'Revoke it and create another…',
   programs: 'Give the new key to the programs that used the old one:',
   noPrograms: 'No program has used the old key. Give the new one to the program that it is meant for.',
@@ -35,8 +35,13 @@ export const rotate = {
   oldInUse: 'The old key was last used {{ago}}. Something still depends on it.',
   oldInUseBy: 'The old key was last used {{ago}}, from {{program}}. Something still depends on it.',
   moved: 'The new key is in use, and the old one has been silent since.',
+  someMoved_one:
+    'The old key has been silent since, but {{number}} program has not used the new one yet. It may run rarely.',
+  someMoved_other:
+    'The old key has been silent since, but {{number}} programs have not used the new one yet. They may run rarely.',
   movedUnused: 'The new key is in use. The old one never was.',
   notYet: 'Better wait until the new key is in use and the old one is silent.',
+  notYetAll: 'Better wait until every program above uses the new key, unless one is no longer in use.',
   revoke: 'Revoke the old key…',
   finished: 'The old key is revoked. The new one has taken its place.',
   ended: 'The key was revoked, and no other has taken its place.',

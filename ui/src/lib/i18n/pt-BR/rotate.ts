@@ -17,10 +17,10 @@ export const rotate = {
     'Ela recebe o mesmo nome e os escopos escolhidos aqui e é exibida uma única vez, em uma janela própria.',
   changeScopes: 'Alterar escopos…',
   create: 'Criar a chave nova',
-  elsewhere: 'A chave nova está em uma janela própria. Copie ou salve-a lá; depois este guia continua.',
+  elsewhere: 'A chave nova está em uma janela própria. Copie-a ou salve-a lá; depois este guia continua.',
   uncertain: 'Não se sabe se a chave nova foi criada.',
   created: 'Criada: {{ago}}. Começa com {{prefix}}.',
-  lost: 'Ninguém tem a chave nova?',
+  lost: 'Perdeu a chave nova?',
   discard: 'Revogá-la e criar outra…',
   programs: 'Dê a chave nova aos programas que usaram a antiga:',
   noPrograms: 'Nenhum programa usou a chave antiga. Dê a nova ao programa para o qual ela foi feita.',
@@ -37,8 +37,15 @@ export const rotate = {
   oldInUse: 'Último uso da chave antiga: {{ago}}. Algo ainda depende dela.',
   oldInUseBy: 'Último uso da chave antiga: {{ago}}, por {{program}}. Algo ainda depende dela.',
   moved: 'A chave nova está em uso, e a antiga não foi mais usada desde então.',
+  someMoved_one:
+    'A chave antiga não foi mais usada desde então, mas {{number}} programa ainda não usou a nova. Talvez ele seja executado raramente.',
+  someMoved_many:
+    'A chave antiga não foi mais usada desde então, mas {{number}} de programas ainda não usaram a nova. Talvez eles sejam executados raramente.',
+  someMoved_other:
+    'A chave antiga não foi mais usada desde então, mas {{number}} programas ainda não usaram a nova. Talvez eles sejam executados raramente.',
   movedUnused: 'A chave nova está em uso. A antiga nunca foi usada.',
   notYet: 'É melhor esperar até que a chave nova esteja em uso e a antiga não seja mais usada.',
+  notYetAll: 'É melhor esperar até que todos os programas acima usem a chave nova, exceto os que não são mais usados.',
   revoke: 'Revogar a chave antiga…',
   finished: 'A chave antiga foi revogada. A nova tomou o lugar dela.',
   ended: 'A chave foi revogada, e nenhuma outra tomou o lugar dela.',
@@ -46,9 +53,9 @@ export const rotate = {
   continue: 'Continuar rotação…',
   mark: {
     old: {
-      brief: 'Sendo trocada',
-      full: 'Sendo trocada por {{prefix}}…',
-      sentence: 'Sendo trocada por {{prefix}}…; as duas funcionam até que esta seja revogada.',
+      brief: 'Em substituição',
+      full: 'Sendo substituída por {{prefix}}…',
+      sentence: 'Sendo substituída por {{prefix}}…; as duas funcionam até que esta seja revogada.',
     },
     new: {
       brief: 'Substituta',
