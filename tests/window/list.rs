@@ -90,7 +90,7 @@ async fn every_column_sorts_both_ways_and_each_status_shows_its_own() -> Result<
     ensure!(app.script(sort, Vec::new()).await? == "Created", "the sorted column says so");
 
     app.click("Needs attention").await?;
-    app.wait_text("Never used since").await?;
+    app.wait_text("and never used since").await?;
     app.wait("the keys that need it", async || names(&app).await.is_ok_and(|names| names.len() == 5)).await?;
     ensure!(!names(&app).await?.contains(&"training-server".to_owned()), "in good order");
     app.click("Revoked").await?;

@@ -117,10 +117,10 @@ async fn a_use_ends_the_call_for_attention() -> Result<()> {
     let app = App::start(&desktop).await?;
     app.wait_text("Needs attention\n1").await?;
     app.click("Needs attention").await?;
-    app.wait_text("Never used since").await?;
+    app.wait_text("and never used since").await?;
     use_once(&desktop, &app, &key)?;
     app.wait_text("Needs attention\n0").await?;
-    app.wait_gone("Never used since").await
+    app.wait_gone("and never used since").await
 }
 
 /// The focus goes back to where it was when a key is made by the menu's shortcut; a search leaves the details.

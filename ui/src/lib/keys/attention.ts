@@ -11,4 +11,11 @@ const STEPS: Record<Attention, Step> = {
   adminUnused: 'fewerScopes',
 };
 
+/** The weightiest first: a key that may go need not be rotated. */
+const WEIGHTS: readonly Step[] = ['revoke', 'fewerScopes', 'rotate'];
+
+/** The reason whose step is offered: one for a key, whatever else is true of it. */
+export const decisive = (reasons: readonly Attention[]): Attention | undefined =>
+  WEIGHTS.map((step) => reasons.find((reason) => STEPS[reason] === step)).find((reason) => reason !== undefined);
+
 export const stepFor = (reason: Attention): Step => STEPS[reason];

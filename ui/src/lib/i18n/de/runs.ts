@@ -1,9 +1,10 @@
 export const runs = {
   title: 'Trainings',
   empty: 'Hier erscheinen die Trainings, die mit diesem Schlüssel berichten, samt ihren Kurven.',
+  none: 'Mit diesem Schlüssel hat kein Training berichtet.',
   loading: 'Die Trainings werden geladen',
-  failed: 'Die Trainings können nicht gezeigt werden.',
-  outdated: 'Was hier steht, ist vielleicht nicht mehr aktuell.',
+  failed: 'Die Trainings lassen sich nicht anzeigen.',
+  outdated: 'Was hier steht, ist möglicherweise nicht mehr aktuell.',
   more: 'Mehr anzeigen',
   standing: {
     running: 'Läuft',
@@ -19,7 +20,7 @@ export const runs = {
   heard: 'Letzte Meldung:',
   took: 'Dauer: {{duration}}',
   silentFor:
-    'Dieses Training hat sich seit {{duration}} nicht gemeldet. Sein Programm ist vielleicht ohne ein Wort beendet worden.',
+    'Dieses Training hat sich seit {{duration}} nicht gemeldet. Sein Programm wurde möglicherweise beendet, ohne sich abzumelden.',
   stoppingHint: 'Das Programm erfährt es mit seiner nächsten Meldung.',
   error: 'Das Programm meldete: {{error}}',
   errorUnknown: 'Das Programm nannte keinen Grund.',
@@ -33,7 +34,7 @@ export const runs = {
   noValue: 'keine Zahl',
   noCurves: 'Die Kurven beginnen mit der ersten Epoche.',
   noMetrics: 'Dieses Training hat weder Loss noch Metriken gemeldet.',
-  curvesFailed: 'Die Kurven können nicht gezeigt werden.',
+  curvesFailed: 'Die Kurven lassen sich nicht anzeigen.',
   table: 'Loss und Metriken nach Epochen, die letzte zuerst',
   column: 'Epoche',
   final: 'Abschließende Validierung',

@@ -1,4 +1,5 @@
 export const attention = {
+  title: 'Needs attention',
   label: {
     old: 'Old',
     neverUsed: 'Never used',
@@ -6,10 +7,10 @@ export const attention = {
     adminUnused: 'Admin unused',
   },
   sentence: {
-    old_one: 'Made {{created}}, longer ago than your rotation period of {{days}} day.',
-    old_other: 'Made {{created}}, longer ago than your rotation period of {{days}} days.',
-    neverUsed: 'Never used since it was made {{created}}.',
-    unused: 'Last used {{used}}.',
+    old_one: 'Created {{created}}, longer ago than your rotation period of {{days}} day.',
+    old_other: 'Created {{created}}, longer ago than your rotation period of {{days}} days.',
+    neverUsed: 'Created {{created}}, and never used since.',
+    unused: 'Not used for more than 90 days. Last used: {{used}}.',
     adminUnused: 'Holds admin, and has not needed it for a month.',
   },
   step: {

@@ -1,6 +1,7 @@
 export const runs = {
   title: 'Training runs',
   empty: 'Training runs that report with this key will appear here, with their curves.',
+  none: 'No training run reported with this key.',
   loading: 'Loading the training runs',
   failed: 'The training runs cannot be shown.',
   outdated: 'What is shown here may be out of date.',
@@ -18,7 +19,7 @@ export const runs = {
   started: 'Started',
   heard: 'Last report',
   took: 'Took {{duration}}',
-  silentFor: 'Nothing has been heard from this run for {{duration}}. Its program may have ended without a word.',
+  silentFor: 'Nothing has been heard from this run for {{duration}}. Its program may have ended without saying so.',
   stoppingHint: 'The program learns of it with its next report.',
   error: 'The program reported: {{error}}',
   errorUnknown: 'The program gave no reason.',

@@ -18,6 +18,7 @@ export const usage = {
     month: 'No requests in the last 30 days',
   },
   counted: 'Requests with this key will be counted here.',
+  ended: 'This key was revoked: it opens nothing any more.',
   loading: 'Loading the requests',
   failed: 'The requests cannot be shown.',
   outdated: 'These numbers may be out of date.',

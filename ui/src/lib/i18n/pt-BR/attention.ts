@@ -1,4 +1,5 @@
 export const attention = {
+  title: 'Requer atenção',
   label: {
     old: 'Antiga',
     neverUsed: 'Nunca usada',
@@ -9,9 +10,9 @@ export const attention = {
     old_one: 'Criada: {{created}}. Isso passa do seu período de rotação de {{days}} dia.',
     old_many: 'Criada: {{created}}. Isso passa do seu período de rotação de {{days}} de dias.',
     old_other: 'Criada: {{created}}. Isso passa do seu período de rotação de {{days}} dias.',
-    neverUsed: 'Nunca usada desde que foi criada: {{created}}.',
-    unused: 'Último uso: {{used}}.',
-    adminUnused: 'Tem admin e não precisou dele no último mês.',
+    neverUsed: 'Criada: {{created}}. Nunca foi usada desde então.',
+    unused: 'Sem uso há mais de 90 dias. Último uso: {{used}}.',
+    adminUnused: 'Tem o escopo admin e não precisou dele no último mês.',
   },
   step: {
     rotate: 'Rotacionar…',

@@ -20,6 +20,7 @@ export const usage = {
     month: 'Nenhuma requisição nos últimos 30 dias',
   },
   counted: 'As requisições com esta chave serão contadas aqui.',
+  ended: 'Esta chave foi revogada e não dá mais acesso a nada.',
   loading: 'Carregando as requisições',
   failed: 'Não é possível mostrar as requisições.',
   outdated: 'Estes números podem estar desatualizados.',
