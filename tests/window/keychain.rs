@@ -170,7 +170,7 @@ async fn a_locked_keychain_asks_and_takes_no_for_an_answer() -> Result<()> {
     app.create_in_dialog("locked", "read").await?;
     app.click("Save in this computer’s keychain").await?;
     keyring.refuse(&desktop)?;
-    app.wait_text("question was closed without an answer. Nothing was saved.").await?;
+    app.wait_text("prompt was dismissed. Nothing was saved.").await?;
     app.click("Save in this computer’s keychain").await?;
     keyring.answer(&desktop)?;
     app.wait_text("Saved in this computer").await?;

@@ -136,15 +136,15 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     let app = App::start(&desktop).await?;
     let told = async |name: &str, what: &str| -> Result<()> {
         app.leave_key_window().await?;
-        app.wait_text(&format!("key for {name} was {what}")).await?;
-        app.wait_text("It had not been copied or saved").await
+        app.wait_text(&format!("key for {name} is {what}")).await?;
+        app.wait_text("It works, but nobody has it").await
     };
 
     app.create_in_dialog("minimised", "read").await?;
     app.minimise_key_window(&desktop).await?;
-    told("minimised", "put away when its window was minimised").await?;
+    told("minimised", "no longer shown: its window was minimised").await?;
     app.click("Dismiss").await?;
-    app.wait_gone("It had not been copied or saved").await?;
+    app.wait_gone("It works, but nobody has it").await?;
 
     app.create_in_dialog("locked", "read").await?;
     for (interface, active) in [("org.kde.Other", true), ("org.freedesktop.ScreenSaver", false)] {
@@ -153,7 +153,7 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     ensure!(app.driver.windows().await?.len() == 2, "nothing was locked");
     desktop.signal_screen_saver("org.gnome.ScreenSaver", true)?;
-    told("locked", "put away when the screen was locked").await?;
+    told("locked", "no longer shown: the screen was locked").await?;
 
     // A key that was copied is not lost, and the list stays calm.
     app.click("Dismiss").await?;
@@ -162,7 +162,7 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     app.wait_text("Copied").await?;
     desktop.lock_screen()?;
     app.leave_key_window().await?;
-    app.wait_gone("It had not been copied or saved").await?;
+    app.wait_gone("It works, but nobody has it").await?;
 
     app.create_in_dialog("interrupted", "read").await?;
     let _ = app.script("location.reload()", Vec::new()).await;

@@ -104,7 +104,7 @@ pub(super) const SHOWN: Scene = Scene {
                 NEW_KEY,
                 Do(|stage| stage.desktop.lock_screen()),
                 KeyWindowGone,
-                See("was put away when the screen was locked"),
+                See("is no longer shown: the screen was locked"),
             ],
         },
     ],

@@ -10,14 +10,13 @@ export const failures = {
     'Ein anderes Programm verwendet die Schlüsseldatenbank. Es wurde nichts verändert; bitte erneut versuchen.',
   PORT_IN_USE: 'Ein anderes Programm verwendet diesen Port. Bitte einen anderen wählen.',
   SERVICE_UNAVAILABLE: 'Der Schlüsseldienst ist nicht erreichbar.',
-  CLIPBOARD_UNAVAILABLE:
-    'Die Zwischenablage ist nicht verfügbar. Den Schlüssel anders speichern oder von hier abtippen.',
+  CLIPBOARD_UNAVAILABLE: 'Die Zwischenablage ist nicht verfügbar. Nichts wurde kopiert.',
   KEY_ON_SCREEN: 'Ein anderer neuer Schlüssel wird noch angezeigt. Bitte zuerst dessen Fenster schließen.',
   KEYCHAIN_MISSING:
     'Auf diesem Computer ist kein Schlüsselbund erreichbar. Bitte einen starten (GNOME-Schlüsselbund, KWallet oder KeePassXC) oder den Schlüssel kopieren.',
   KEYCHAIN_LOCKED:
     'Der Schlüsselbund ist gesperrt und wurde nicht rechtzeitig entsperrt. Bitte entsperren und erneut versuchen.',
-  KEYCHAIN_REFUSED: 'Die Frage des Schlüsselbunds wurde ohne Antwort geschlossen. Nichts wurde gespeichert.',
+  KEYCHAIN_REFUSED: 'Die Abfrage des Schlüsselbunds wurde abgebrochen. Nichts wurde gespeichert.',
   KEYCHAIN_TAKEN: 'Der Schlüsselbund enthält unter diesem Namen einen anderen Schlüssel.',
   KEYCHAIN_FAILED: 'Der Schlüsselbund konnte den Schlüssel nicht speichern.',
   ENV_FILE_FAILED: 'Die Datei wurde nicht geändert.',

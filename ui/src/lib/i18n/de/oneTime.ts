@@ -1,8 +1,9 @@
 export const oneTime = {
   title: 'Schlüssel kopieren',
   intro:
-    'Der vollständige Schlüssel für {{name, isolated}} wird nur dieses eine Mal angezeigt. Bitte jetzt kopieren oder speichern.',
+    'Der vollständige Schlüssel für {{name, isolated}} wird nur dieses eine Mal angezeigt, bis dieses Fenster geschlossen oder minimiert oder der Bildschirm gesperrt wird. Bitte jetzt kopieren oder speichern.',
   key: 'API-Schlüssel',
+  noClipboard: 'Den Schlüssel anders speichern oder von hier abtippen.',
   copied: 'Der Schlüssel wurde kopiert',
   copiedFor_one: 'Der Schlüssel wurde kopiert. Er verlässt die Zwischenablage nach {{count}} Sekunde.',
   copiedFor_other: 'Der Schlüssel wurde kopiert. Er verlässt die Zwischenablage nach {{count}} Sekunden.',
@@ -32,12 +33,12 @@ export const oneTime = {
   showWindow: 'Fenster zeigen',
   gone: 'Dieser Schlüssel lässt sich nicht mehr anzeigen',
   lost: {
-    hidden: 'Der Schlüssel für {{name, isolated}} wurde entfernt, als sein Fenster minimiert wurde.',
-    locked: 'Der Schlüssel für {{name, isolated}} wurde entfernt, als der Bildschirm gesperrt wurde.',
+    hidden: 'Der Schlüssel für {{name, isolated}} wird nicht mehr angezeigt: Sein Fenster wurde minimiert.',
+    locked: 'Der Schlüssel für {{name, isolated}} wird nicht mehr angezeigt: Der Bildschirm wurde gesperrt.',
     interrupted: 'Das Fenster mit dem Schlüssel für {{name, isolated}} wurde unerwartet geschlossen.',
   },
   lostRemedy:
-    'Er war weder kopiert noch gespeichert und lässt sich nicht noch einmal anzeigen: bitte widerrufen und einen neuen erstellen.',
+    'Er funktioniert, aber niemand hat ihn, denn er war weder kopiert noch gespeichert. Bitte widerrufen und einen neuen erstellen.',
   done: 'Fertig',
   notCopied: 'Der Schlüssel wurde noch nicht kopiert oder gespeichert.',
   replaced:

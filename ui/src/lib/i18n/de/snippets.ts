@@ -11,6 +11,10 @@ export const snippets = {
   copy: 'Beispiel kopieren',
   copied: 'Das Beispiel wurde kopiert',
   withKey: 'Oder ein Beispiel mit dem Schlüssel kopieren',
+  withKeyInHistory:
+    'So ausgeführt bleibt der Schlüssel im Verlauf der Shell. Aus dem Schlüsselbund oder einer .env-Datei gelangt er nicht dorthin.',
+  withKeyInFile:
+    'Wer die Datei des Programms lesen kann, kann den Schlüssel verwenden. Besser kommt er aus dem Schlüsselbund oder einer .env-Datei.',
   use: '{{name, isolated}} verwenden',
   useText:
     'Der vollständige Schlüssel wurde nur einmal angezeigt und ist hier nicht gespeichert. Er beginnt mit {{prefix}}.',

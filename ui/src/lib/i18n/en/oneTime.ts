@@ -1,7 +1,9 @@
 export const oneTime = {
   title: 'Copy your key',
-  intro: 'The full key for {{name, isolated}} is shown only this once. Copy or save it now: it cannot be shown again.',
+  intro:
+    'The full key for {{name, isolated}} is shown only this once, until this window is closed or minimised or the screen is locked. Copy or save it now.',
   key: 'API key',
+  noClipboard: 'Save the key another way, or type it from here.',
   copied: 'The key was copied',
   copiedFor_one: 'The key was copied. It leaves the clipboard after {{count}} second.',
   copiedFor_other: 'The key was copied. It leaves the clipboard after {{count}} seconds.',
@@ -28,11 +30,11 @@ export const oneTime = {
   showWindow: 'Show the window',
   gone: 'This key can no longer be shown',
   lost: {
-    hidden: 'The key for {{name, isolated}} was put away when its window was minimised.',
-    locked: 'The key for {{name, isolated}} was put away when the screen was locked.',
+    hidden: 'The key for {{name, isolated}} is no longer shown: its window was minimised.',
+    locked: 'The key for {{name, isolated}} is no longer shown: the screen was locked.',
     interrupted: 'The window with the key for {{name, isolated}} closed unexpectedly.',
   },
-  lostRemedy: 'It had not been copied or saved, and cannot be shown again: revoke it and create another.',
+  lostRemedy: 'It works, but nobody has it, as it had not been copied or saved. Revoke it and create another.',
   done: 'Done',
   notCopied: 'The key has not been copied or saved yet.',
   replaced: 'The key is no longer on the clipboard. If it is not in its place yet, copy it again.',

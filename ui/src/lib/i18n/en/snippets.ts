@@ -11,6 +11,10 @@ export const snippets = {
   copy: 'Copy the example',
   copied: 'The example was copied',
   withKey: 'Or copy an example with the key in it',
+  withKeyInHistory:
+    'Run like this, the key stays in the shell’s history. It does not if a program gets it from the keychain or a .env file.',
+  withKeyInFile:
+    'Whoever can read the program’s file can use the key. Better let it come from the keychain or a .env file.',
   use: 'Use {{name, isolated}}',
   useText: 'The full key was shown once and is not stored here. Yours begins with {{prefix}}.',
   note: {

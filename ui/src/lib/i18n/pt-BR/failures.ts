@@ -9,13 +9,12 @@ export const failures = {
   DATABASE_BUSY: 'O banco de dados de chaves está em uso por outro programa. Nada foi alterado; tente novamente.',
   PORT_IN_USE: 'Outro programa usa esta porta. Escolha outra.',
   SERVICE_UNAVAILABLE: 'Não foi possível acessar o serviço de chaves.',
-  CLIPBOARD_UNAVAILABLE:
-    'Não é possível usar a área de transferência. Salve a chave de outra forma ou digite-a como aparece aqui.',
+  CLIPBOARD_UNAVAILABLE: 'Não é possível usar a área de transferência. Nada foi copiado.',
   KEY_ON_SCREEN: 'Outra chave nova ainda está sendo exibida. Feche a janela dela primeiro.',
   KEYCHAIN_MISSING:
     'Este computador não tem um chaveiro que o aplicativo possa acessar. Inicie um (GNOME Keyring, KWallet ou KeePassXC) ou copie a chave.',
   KEYCHAIN_LOCKED: 'O chaveiro está bloqueado e não foi desbloqueado a tempo. Desbloqueie-o e tente novamente.',
-  KEYCHAIN_REFUSED: 'A pergunta do chaveiro foi fechada sem resposta. Nada foi salvo.',
+  KEYCHAIN_REFUSED: 'A solicitação do chaveiro foi cancelada. Nada foi salvo.',
   KEYCHAIN_TAKEN: 'O chaveiro contém outra chave com este nome.',
   KEYCHAIN_FAILED: 'O chaveiro não conseguiu salvar a chave.',
   ENV_FILE_FAILED: 'O arquivo não foi alterado.',

@@ -1,8 +1,9 @@
 export const oneTime = {
   title: 'Copie sua chave',
   intro:
-    'A chave completa para {{name, isolated}} é exibida somente esta vez. Copie-a ou salve-a agora: não será possível exibi-la novamente.',
+    'A chave completa para {{name, isolated}} é exibida somente esta vez, até que esta janela seja fechada ou minimizada ou a tela seja bloqueada. Copie-a ou salve-a agora.',
   key: 'Chave de API',
+  noClipboard: 'Salve a chave de outra forma ou digite-a como aparece aqui.',
   copied: 'A chave foi copiada',
   copiedFor_one: 'A chave foi copiada. Ela sai da área de transferência após {{count}} segundo.',
   copiedFor_many: 'A chave foi copiada. Ela sai da área de transferência após {{count}} de segundos.',
@@ -33,11 +34,11 @@ export const oneTime = {
   showWindow: 'Mostrar a janela',
   gone: 'Esta chave não pode mais ser exibida',
   lost: {
-    hidden: 'A chave para {{name, isolated}} foi removida quando a janela foi minimizada.',
-    locked: 'A chave para {{name, isolated}} foi removida quando a tela foi bloqueada.',
+    hidden: 'A chave para {{name, isolated}} não é mais exibida: a janela dela foi minimizada.',
+    locked: 'A chave para {{name, isolated}} não é mais exibida: a tela foi bloqueada.',
     interrupted: 'A janela com a chave para {{name, isolated}} foi fechada inesperadamente.',
   },
-  lostRemedy: 'Ela não foi copiada nem salva e não pode ser exibida novamente: revogue-a e crie outra.',
+  lostRemedy: 'Ela funciona, mas ninguém a tem, pois não foi copiada nem salva. Revogue-a e crie outra.',
   done: 'Concluído',
   notCopied: 'A chave ainda não foi copiada nem salva.',
   replaced: 'A chave não está mais na área de transferência. Se ela ainda não está no lugar certo, copie-a novamente.',
