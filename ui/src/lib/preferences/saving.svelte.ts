@@ -9,17 +9,22 @@ export class Saving {
   /** Why it could not be kept. */
   failure = $state.raw<Failure | null>(null);
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #runs = 0;
 
   async run(save: () => Promise<void>): Promise<void> {
     clearTimeout(this.#timer);
     this.saved = false;
     this.failure = null;
+    const run = ++this.#runs;
+    // What came of an earlier change is no longer of interest.
+    const isLatest = () => run === this.#runs;
     try {
       await save();
+      if (!isLatest()) return;
       this.saved = true;
       this.#timer = setTimeout(() => (this.saved = false), SHOWN_MS);
     } catch (thrown) {
-      this.failure = toFailure(thrown);
+      if (isLatest()) this.failure = toFailure(thrown);
     }
   }
 }

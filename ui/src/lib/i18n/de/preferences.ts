@@ -13,8 +13,8 @@ export const preferences = {
     'Nach dieser Zeit wird ein kopierter Schlüssel aus der Zwischenablage entfernt, falls er noch dort ist.',
   clipboardNever:
     'Ein kopierter Schlüssel bleibt dann in der Zwischenablage, bis etwas anderes kopiert wird. So lange kann ihn dort jedes Programm auf diesem Computer lesen.',
-  rotation: 'Schlüssel erneuern',
-  rotationHint: 'Ein Schlüssel, der älter ist, wird als prüfenswert gezeigt. Er funktioniert weiterhin.',
+  rotation: 'Frist zum Erneuern',
+  rotationHint: 'Ein Schlüssel, der älter ist, erscheint unter „Zu prüfen“. Er funktioniert weiterhin.',
   seconds_one: '{{count}} Sekunde',
   seconds_other: '{{count}} Sekunden',
   days_one: '{{count}} Tag',

@@ -12,8 +12,8 @@ export const preferences = {
   clipboardHint: 'After this time a copied key is taken off the clipboard, if it is still there.',
   clipboardNever:
     'A copied key then stays on the clipboard until you copy something else. Until then, every program on this computer can read it there.',
-  rotation: 'Rotate keys',
-  rotationHint: 'A key that is older than this is shown as needing attention. It keeps working.',
+  rotation: 'Rotation period',
+  rotationHint: 'A key that is older than this appears under “Needs attention”. It keeps working.',
   seconds_one: '{{count}} second',
   seconds_other: '{{count}} seconds',
   days_one: '{{count}} day',

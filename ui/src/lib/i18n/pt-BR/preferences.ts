@@ -1,5 +1,5 @@
 export const preferences = {
-  intro: 'Cada alteração vale imediatamente.',
+  intro: 'As alterações têm efeito imediato.',
   saved: 'Salvo',
   system: 'Igual ao sistema',
   language: 'Idioma',
@@ -12,8 +12,8 @@ export const preferences = {
   clipboardHint: 'Após esse tempo, uma chave copiada é removida da área de transferência, se ainda estiver nela.',
   clipboardNever:
     'Uma chave copiada fica então na área de transferência até você copiar outra coisa. Até lá, qualquer programa deste computador pode lê-la.',
-  rotation: 'Rotacionar chaves',
-  rotationHint: 'Uma chave mais antiga que isso aparece como chave que requer atenção. Ela continua funcionando.',
+  rotation: 'Período de rotação',
+  rotationHint: 'Uma chave mais antiga que isso aparece em “Requerem atenção”. Ela continua funcionando.',
   seconds_one: '{{count}} segundo',
   seconds_many: '{{count}} de segundos',
   seconds_other: '{{count}} segundos',
