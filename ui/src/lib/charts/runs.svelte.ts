@@ -23,7 +23,7 @@ export class Runs {
   /** The run that is to be open as soon as there is something to show of it. */
   #wanted: number | null = null;
   #details = $state.raw<TrainingRunDetails | null>(null);
-  #detailsFailure = $state.raw<Failure | null>(null);
+  #detailsFailure = $state.raw<{ runId: number; reason: Failure } | null>(null);
   /** Whether the person has opened or closed a run. */
   #chosen = false;
 
@@ -55,7 +55,7 @@ export class Runs {
   }
 
   get detailsFailure(): Failure | null {
-    return this.#detailsFailure;
+    return this.#detailsFailure?.runId === this.#opened ? this.#detailsFailure.reason : null;
   }
 
   /** Whether there is something to watch. */
@@ -122,7 +122,7 @@ export class Runs {
       this.#details = details;
       this.#detailsFailure = null;
     } catch (reason) {
-      if (this.#wanted === runId) this.#detailsFailure = toFailure(reason);
+      if (this.#wanted === runId) this.#detailsFailure = { runId, reason: toFailure(reason) };
     }
   }
 }
