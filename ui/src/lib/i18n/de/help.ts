@@ -14,7 +14,7 @@ export const help = {
   answer: 'Antwort',
   chip: {
     key: 'Schlüssel {{begin}}',
-    brokenKey: 'Etwas an der Stelle eines Schlüssels',
+    brokenKey: 'Unlesbarer Schlüssel',
     request: 'Anfrage {{request}}',
     server: 'Server {{server}}',
   },
@@ -124,7 +124,7 @@ export const help = {
     text: 'Eine dieser Berechtigungen ist nötig: {{needed}}. Der Schlüssel hat: {{has}}.',
     remedy:
       'Die Berechtigungen eines Schlüssels ändern sich nie. Einen Schlüssel mit der fehlenden Berechtigung erstellen.',
-    noneTitle: 'Kein Schlüssel öffnet diese Anfrage',
+    noneTitle: 'Keine Berechtigung erlaubt diese Anfrage',
     none: 'Den Pfad prüfen: Er beginnt mit /api/ und hat keine leeren, maskierten oder nur aus Punkten bestehenden Teile.',
   },
   limit: {
@@ -165,7 +165,7 @@ export const help = {
   formatText: 'Jeder Schlüssel beginnt mit ul_. Danach kommen 40 Zeichen, jedes 0–9 oder a–f: zusammen 43.',
   scopes: 'Was jede Berechtigung erlaubt',
   scopesText: 'Ein Schlüssel darf, was seine Berechtigungen zusammen erlauben.',
-  limits: 'Wie oft ein Schlüssel anfragen darf',
+  limits: 'Anfragelimits: wie oft ein Schlüssel anfragen darf',
   limitsText: 'Anfragen pro Minute, je Schlüssel und Art, sofern die Einstellungen nichts anderes sagen.',
   category: {
     other: 'Die meisten Anfragen',
@@ -194,7 +194,7 @@ export const help = {
     leaked:
       'Einen neuen Schlüssel mit denselben Berechtigungen erstellen, an die Stelle des alten setzen und den alten widerrufen. Ist er womöglich schon in falschen Händen, zuerst widerrufen: Von da an wird er überall abgelehnt.',
     many: 'Beliebig viele. Mit einem für jedes Programm ist leicht zu sehen, wer was verwendet, und jeder lässt sich einzeln widerrufen.',
-    team: 'Besser nicht. Mit einem eigenen Schlüssel für alle Beteiligten ist zu sehen, wer was getan hat, und der Zugang lässt sich einzeln entziehen.',
+    team: 'Besser nicht. Haben alle Beteiligten je einen eigenen Schlüssel, ist zu sehen, wer was getan hat, und der Zugang lässt sich einzeln entziehen.',
     closed: 'Nein. Der Schlüsseldienst läuft in dieser App, und Programme erreichen ihn nur, solange sie geöffnet ist.',
   },
 } as const;

@@ -47,7 +47,7 @@ export const keys = {
     },
     revoked: {
       title: 'Keine widerrufenen Schlüssel',
-      text: 'Ein widerrufener Schlüssel bleibt hier verzeichnet, mit dem Zeitpunkt seines Endes.',
+      text: 'Ein widerrufener Schlüssel bleibt hier verzeichnet, mit dem Zeitpunkt des Widerrufs.',
     },
   },
   select: '{{name, isolated}} auswählen',

@@ -12,7 +12,7 @@ export const help = {
   answer: 'Answer',
   chip: {
     key: 'Key {{begin}}',
-    brokenKey: 'Something in the place of a key',
+    brokenKey: 'Unreadable key',
     request: 'Request {{request}}',
     server: 'Server {{server}}',
   },
@@ -157,7 +157,7 @@ export const help = {
   formatText: 'Every key begins with ul_. After that there are 40 characters, each 0–9 or a–f: 43 in all.',
   scopes: 'What each scope allows',
   scopesText: 'A key can do what its scopes allow together.',
-  limits: 'How often a key may ask',
+  limits: 'Rate limits: how often a key may ask',
   limitsText: 'Requests a minute, for each key and kind, unless the settings say otherwise.',
   category: {
     other: 'Most requests',

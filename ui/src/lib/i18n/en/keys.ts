@@ -42,7 +42,10 @@ export const keys = {
   none: {
     active: { title: 'No active keys', text: 'Every key that was made has been revoked.' },
     attention: { title: 'All keys are in good order', text: 'None is old, unused, or holds admin without need.' },
-    revoked: { title: 'No revoked keys', text: 'A revoked key stays on record here, with the time of its end.' },
+    revoked: {
+      title: 'No revoked keys',
+      text: 'A revoked key stays on record here, with the time at which it was revoked.',
+    },
   },
   select: 'Select {{name, isolated}}',
   selectAll: 'Select all',

@@ -13,7 +13,7 @@ export const help = {
   answer: 'Resposta',
   chip: {
     key: 'Chave {{begin}}',
-    brokenKey: 'Algo no lugar de uma chave',
+    brokenKey: 'Chave ilegível',
     request: 'Requisição {{request}}',
     server: 'Servidor {{server}}',
   },
@@ -163,7 +163,7 @@ export const help = {
   formatText: 'Toda chave começa com ul_. Depois vêm 40 caracteres, cada um de 0 a 9 ou de a a f: 43 ao todo.',
   scopes: 'O que cada escopo permite',
   scopesText: 'Uma chave pode fazer o que seus escopos permitem em conjunto.',
-  limits: 'Quantas requisições uma chave pode fazer',
+  limits: 'Limites: quantas requisições uma chave pode fazer',
   limitsText: 'Requisições por minuto, por chave e por tipo, salvo se as configurações disserem outra coisa.',
   category: {
     other: 'A maioria das requisições',

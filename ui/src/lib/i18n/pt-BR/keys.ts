@@ -1,6 +1,6 @@
 export const keys = {
   title: 'Chaves de API',
-  intro: 'Cada chave dá a um único programa o acesso que seus escopos permitem, e nada além disso.',
+  intro: 'Cada chave dá a um programa o acesso que seus escopos permitem, e nada além disso.',
   create: 'Criar chave',
   shortcut: 'Atalho: {{keys}}',
   unavailable: 'Será possível criar chaves novamente assim que o serviço de chaves estiver em execução.',
@@ -19,7 +19,7 @@ export const keys = {
     'Com uma chave de API, um programa prova que pode usar seus modelos, conjuntos de dados e treinamentos. Dê a cada programa uma chave própria: assim você vê quando ela foi usada pela última vez e pode revogá-la sem interromper os outros.',
   listFailed: 'Não é possível mostrar as chaves',
   show: 'Mostrar',
-  status: { active: 'Ativas', attention: 'Requer atenção', revoked: 'Revogadas' },
+  status: { active: 'Ativas', attention: 'Requerem atenção', revoked: 'Revogadas' },
   column: {
     name: 'Nome',
     scopes: 'Escopos',
@@ -48,7 +48,7 @@ export const keys = {
     },
     revoked: {
       title: 'Nenhuma chave revogada',
-      text: 'Uma chave revogada continua registrada aqui, com o momento em que terminou.',
+      text: 'Uma chave revogada continua registrada aqui, com o momento da revogação.',
     },
   },
   select: 'Selecionar {{name, isolated}}',
