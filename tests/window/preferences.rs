@@ -1,5 +1,7 @@
 //! Preferences take effect at once, are kept, and go back when they cannot be kept.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::seed::{Sample, seed};
@@ -150,6 +152,21 @@ async fn a_number_of_ones_own_is_kept_within_bounds() -> Result<()> {
         app.wait(text, async || app.script(told, Vec::new()).await.is_ok_and(|told| told == wrong)).await?;
     }
     app.wait("the number", async || kept(&desktop).is_ok_and(|kept| kept[3] == 45)).await?;
+
+    // While one number is being kept, the one before it is another again.
+    hold(&app, "change_preferences").await?;
+    for text in ["60", "45"] {
+        app.click("Days").await?;
+        desktop.press(&["ctrl+a"])?;
+        desktop.type_text(text)?;
+        desktop.press(&["Return"])?;
+        wait_held(&app, 1).await?;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let_go(&app).await?;
+    app.wait_text("Saved").await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    ensure!(kept(&desktop)?[3] == 45, "the last one: {}", kept(&desktop)?[3]);
 
     // What is still being written stays when something else is chosen.
     app.click("Days").await?;
