@@ -29,7 +29,6 @@ fn main() {
         "revoke_key",
         "save_in_keychain",
         "saved_name",
-        "service_status",
         "show_key",
         "show_new_key",
         "show_one_time",

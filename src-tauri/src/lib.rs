@@ -65,7 +65,6 @@ fn run() {
             commands::connection::change_port,
             commands::connection::places,
             commands::connection::retry_service,
-            commands::connection::service_status,
             commands::connection::watch,
             commands::keys::check_key,
             commands::keys::count_keys,

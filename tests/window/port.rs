@@ -28,8 +28,9 @@ async fn a_taken_port_names_its_user_and_the_next_free_one_works() -> Result<()>
     let refused = app.invoke("list_keys", json!({ "query": {} })).await?.expect_err("not running");
     ensure!(refused["code"] == "SERVICE_UNAVAILABLE", "{refused}");
 
-    let status = app.invoke("service_status", json!({})).await?.expect("told");
-    let next = status["nextFree"].as_u64().context("a free port")?;
+    let text = app.text("body").await?;
+    let offered = text.split_once("Use port ").and_then(|(_, rest)| rest.split_whitespace().next());
+    let next: u64 = offered.context("a free port")?.parse()?;
     app.click(&format!("Use port {next}")).await?;
     app.wait_text("No keys yet").await?;
     app.wait_text(&format!("127.0.0.1:{next}")).await?;

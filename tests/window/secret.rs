@@ -95,7 +95,6 @@ async fn nothing_of_the_key_is_left() -> Result<()> {
     let key_id = listed["keys"][0]["keyId"].clone();
     for (command, arguments) in [
         ("list_keys", json!({ "query": {} })),
-        ("service_status", json!({})),
         ("show_new_key", json!({})),
         ("copy_key_id", json!({ "keyId": key_id })),
         ("retry_service", json!({})),

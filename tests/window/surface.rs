@@ -28,7 +28,6 @@ const LIST: &[(&str, &[&str])] = &[
     ("retry_service", &[]),
     ("revoke_key", &["keyId"]),
     ("saved_name", &["keyId"]),
-    ("service_status", &[]),
     ("show_key", &["keyId"]),
     ("show_new_key", &[]),
     ("show_run", &["runId"]),

@@ -26,12 +26,6 @@ use crate::window;
 /// The pause before a broken event stream is opened again.
 const RECONNECT: Duration = Duration::from_millis(500);
 
-/// How the service is now.
-#[tauri::command]
-pub(crate) fn service_status(state: State<'_, AppState>) -> ServiceStatus {
-    state.service.status()
-}
-
 /// Where the app keeps its files.
 #[tauri::command]
 pub(crate) fn places(state: State<'_, AppState>) -> Places {
