@@ -57,8 +57,20 @@ pub(crate) fn write(
     writer.finish()
 }
 
-const COLUMNS: [&str; 13] = [
-    "id", "at", "kind", "keyId", "keyName", "by", "oldName", "newName", "outcome", "requests", "lastAt", "peer",
+const COLUMNS: [&str; 14] = [
+    "id",
+    "at",
+    "kind",
+    "keyId",
+    "keyName",
+    "keyPrefix",
+    "by",
+    "oldName",
+    "newName",
+    "outcome",
+    "requests",
+    "lastAt",
+    "peer",
     "agent",
 ];
 
@@ -108,7 +120,7 @@ impl<W: Write> EntryWriter<W> {
 }
 
 /// An entry in the order of [`COLUMNS`].
-fn cells(entry: &ActivityEntry) -> [String; 13] {
+fn cells(entry: &ActivityEntry) -> [String; 14] {
     let (mut by, mut old_name, mut new_name) = Default::default();
     let (mut outcome, mut requests, mut last_at) = Default::default();
     let (kind, actor) = match &entry.what {
@@ -133,6 +145,7 @@ fn cells(entry: &ActivityEntry) -> [String; 13] {
         kind.to_owned(),
         entry.key_id.map(|id| id.to_string()).unwrap_or_default(),
         entry.key_name.clone().unwrap_or_default(),
+        entry.key_prefix.clone().unwrap_or_default(),
         by,
         old_name,
         new_name,
@@ -187,6 +200,7 @@ mod tests {
             what,
             key_id: name.map(|_| key),
             key_name: name.map(str::to_owned),
+            key_prefix: name.map(|_| "ul_a1b2c3d4".to_owned()),
             at,
             peer: "127.0.0.1".to_owned(),
             agent: agent.map(str::to_owned),
@@ -230,6 +244,7 @@ mod tests {
                 cell.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@'])).unwrap_or(cell).to_owned()
             };
             assert_eq!(cell("keyName"), entry.key_name.clone().unwrap_or_default());
+            assert_eq!(cell("keyPrefix"), entry.key_prefix.clone().unwrap_or_default());
             assert_eq!(cell("agent"), entry.agent.clone().unwrap_or_default());
             assert_eq!(cell("at"), "2026-11-22T12:03:07.123Z");
             match &entry.what {

@@ -193,6 +193,9 @@ async fn both_formats_hold_what_is_shown() -> Result<()> {
     let exported: Vec<Value> = serde_json::from_slice(&std::fs::read(&path)?)?;
     let page = app.invoke("list_activity", json!({ "query": { "limit": 200 } })).await?.expect("listed");
     ensure!(Some(&exported) == page["entries"].as_array(), "all that the service tells: {exported:?}");
+    let prefix_of = |key: &Value| exported.iter().find(|entry| entry["keyId"] == *key).map(|it| &it["keyPrefix"]);
+    let key = &listed["keys"][0];
+    ensure!(prefix_of(&key["keyId"]) == Some(&key["keyPrefix"]), "how the key begins: {exported:?}");
 
     app.click("Created").await?;
     app.wait("what was created", async || {
@@ -207,8 +210,10 @@ async fn both_formats_hold_what_is_shown() -> Result<()> {
     let columns = reader.headers()?.clone();
     let column = |name: &str| columns.iter().position(|column| column == name).context("a column");
     let (kind, name, at) = (column("kind")?, column("keyName")?, column("at")?);
+    let (key, prefix) = (column("keyId")?, column("keyPrefix")?);
     let rows: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>()?;
     ensure!(rows.iter().all(|row| &row[kind] == "created" && row[at].ends_with('Z')), "{rows:?}");
+    ensure!(rows.iter().all(|row| prefix_of(&json!(row[key])) == Some(&json!(row[prefix]))), "{rows:?}");
     let names: Vec<&str> = rows.iter().map(|row| &row[name]).collect();
     for sample in kept(seed::HOSTILE).filter(|sample| !sample.name.contains("bold")) {
         ensure!(names.contains(&sample.name), "{} is missing from {names:?}", sample.name);

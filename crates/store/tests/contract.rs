@@ -223,6 +223,9 @@ async fn what_is_done_to_a_key_is_listed(store: &dyn KeyStore) {
     assert_eq!(page.next, None);
     assert_eq!((page.entries[0].peer.as_str(), page.entries[0].agent.as_deref()), ("127.0.0.1", Some("app/1")));
     assert_eq!(page.entries[0].key_name.as_deref(), Some("new"), "the name of today");
+    let prefixes: Vec<_> = page.entries.iter().map(|entry| entry.key_prefix.as_deref()).collect();
+    let (key_prefix, admin_prefix) = (Some(key.prefix.as_str()), Some(admin.prefix.as_str()));
+    assert_eq!(prefixes, [key_prefix, key_prefix, key_prefix, admin_prefix]);
 
     let first = store.activity(Some(key.id), None, None, 2).await.expect("read");
     assert_eq!(first.entries, page.entries[..2]);
@@ -327,12 +330,23 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
     let entries = store.activity(None, None, None, 10).await.expect("read").entries;
     let refused = Happening::Refused { outcome: Outcome::Unknown, requests: 5, last_at: at(30) };
     assert_eq!((&entries[0].what, entries[0].key_id, entries[0].at), (&refused, None, at(7)));
+    assert_eq!((&entries[0].key_name, &entries[0].key_prefix), (&None, &None), "no key, no name");
     assert_eq!(entries.iter().filter(|entry| entry.what == Happening::NewSource).count(), 2, "each program once");
 
     store.forget_before(at(MILLIS_PER_HOUR)).await.expect("forgotten");
     assert_eq!(store.usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
     assert!(store.activity(None, None, None, 10).await.expect("read").entries.is_empty());
     assert!(store.usage(&key.id, at(0)).await.expect("read").sources.is_empty(), "silent since");
+}
+
+async fn what_happened_to_a_key_that_is_gone_is_told(store: &dyn KeyStore) {
+    let (gone, _) = new_key("gone", 1);
+    let sources = vec![source(gone.id, "yolo", 8)];
+    store.record(Arc::new(UseBatch { sources, ..UseBatch::default() })).await.expect("recorded");
+    let entries = store.activity(None, None, None, 10).await.expect("read").entries;
+    assert_eq!(entries.len(), 1);
+    let entry = &entries[0];
+    assert_eq!((entry.key_id, &entry.key_name, &entry.key_prefix), (Some(gone.id), &None, &None));
 }
 
 async fn a_program_that_is_never_called_the_same_fills_nothing(store: &dyn KeyStore) {
@@ -373,5 +387,6 @@ cases!(
     what_is_done_to_a_key_is_listed,
     activity_is_told_by_kind_too,
     uses_are_added_up,
+    what_happened_to_a_key_that_is_gone_is_told,
     a_program_that_is_never_called_the_same_fills_nothing,
 );

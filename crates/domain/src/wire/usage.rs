@@ -84,6 +84,9 @@ pub struct ActivityEntry {
     /// The key's name today.
     #[schema(required = true)]
     pub key_name: Option<String>,
+    /// First 11 characters of the key, which tell keys of one name apart.
+    #[schema(required = true, pattern = "^ul_[0-9a-f]{8}$")]
+    pub key_prefix: Option<String>,
     /// When; for refusals, the first of them.
     #[ts(type = "string")]
     pub at: Timestamp,

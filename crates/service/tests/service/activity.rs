@@ -79,6 +79,7 @@ async fn a_key_s_story_is_told_with_who_did_it() {
     let kinds: Vec<_> = entries.iter().map(|entry| text(&entry["kind"])).collect();
     assert_eq!(kinds, ["refused", "revoked", "newSource", "renamed", "created"]);
     assert!(entries.iter().all(|entry| entry["keyName"] == "after" && entry["peer"] == "127.0.0.1"));
+    assert!(entries.iter().all(|entry| entry["keyPrefix"] == key[..11]), "{page}");
     assert_eq!((&entries[0]["outcome"], &entries[0]["requests"]), (&json!("revoked"), &json!(3)));
     assert_eq!((&entries[1]["by"], &entries[2]["agent"]), (&Value::Null, &json!("trainer/1")));
     let renamed = &entries[3];
@@ -100,7 +101,9 @@ async fn refusals_without_a_key_are_told_too() {
         page["entries"].as_array().expect("a list").iter().filter(|entry| entry["kind"] == "refused").collect();
     assert_eq!(refused.len(), 1, "{page}");
     assert_eq!((&refused[0]["outcome"], &refused[0]["requests"]), (&json!("unknown"), &json!(4)));
-    assert_eq!((&refused[0]["keyId"], &refused[0]["keyName"]), (&Value::Null, &Value::Null));
+    for field in ["keyId", "keyName", "keyPrefix"] {
+        assert_eq!(refused[0].get(field), Some(&Value::Null), "{field}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 use ulkeys_domain::wire::{ActivityEntry, ActivityPage, Happening, HappeningKind};
-use ulkeys_domain::{KeyId, KeyName, Timestamp};
+use ulkeys_domain::{KeyId, KeyName, KeyPrefix, Timestamp};
 
 use super::rows::{read_agent, read_id, read_optional_id, read_outcome, read_text, read_time};
 use crate::{MILLIS_PER_HOUR, Origin, Refusals};
@@ -78,7 +78,7 @@ pub(super) fn page(
     let mut entries: Vec<_> = connection
         .prepare_cached(&format!(
             "SELECT activity.id, at, kind, key_id, keys.name, peer, agent, by_key, old_name, new_name, outcome, requests,
-                    last_at
+                    last_at, keys.prefix
              FROM activity LEFT JOIN keys ON keys.id = activity.key_id
              WHERE activity.id < ?1 AND {of_key} AND {of_kind} ORDER BY activity.id DESC LIMIT ?2"
         ))?
@@ -120,6 +120,7 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<ActivityEntry> {
         what,
         key_id,
         key_name: row.get::<_, Option<String>>(4)?.filter(|name| KeyName::parse(name).is_ok()),
+        key_prefix: row.get::<_, Option<String>>(13)?.filter(|prefix| KeyPrefix::parse(prefix).is_some()),
         at: read_time(row, 1)?,
         peer: row.get(5)?,
         agent: read_agent(row, 6)?,

@@ -7,6 +7,7 @@ const entry = (id: number, keyName = 'ci', at = '2026-11-22T12:00:00Z'): Activit
   kind: 'newSource',
   keyId: 'key_0123456789abcdef01234567',
   keyName,
+  keyPrefix: 'ul_00000000',
   at,
   peer: '127.0.0.1',
   agent: null,

@@ -224,6 +224,10 @@ keyId: string | null,
  */
 keyName: string | null, 
 /**
+ * First 11 characters of the key, which tell keys of one name apart.
+ */
+keyPrefix: string | null, 
+/**
  * When; for refusals, the first of them.
  */
 at: string, 
