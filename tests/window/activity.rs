@@ -43,6 +43,21 @@ async fn wait_entry(app: &App, first: &str, rest: &[&str]) -> Result<()> {
     .await
 }
 
+/// Waits until there are entries, and each contains `what`.
+async fn wait_all(app: &App, what: &str) -> Result<()> {
+    app.wait(&format!("entries with {what} alone"), async || {
+        entries(app).await.is_ok_and(|all| !all.is_empty() && all.iter().all(|it| it.contains(what)))
+    })
+    .await
+}
+
+/// How the keys of this name begin, newest first, as lists show it.
+async fn prefixes(app: &App, name: &str) -> Result<Vec<String>> {
+    let listed = app.invoke("list_keys", json!({ "query": { "name": name } })).await?.expect("listed");
+    let keys = listed["keys"].as_array().context("a list")?;
+    keys.iter().map(|key| Ok(format!("{}…", key["keyPrefix"].as_str().context("text")?))).collect()
+}
+
 #[tokio::test]
 async fn what_happens_is_seen_while_it_happens() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -92,13 +107,9 @@ async fn a_filter_shows_a_kind_or_a_key() -> Result<()> {
     wait_entry(&app, "12 requests refused: too many in one minute", &["training-server"]).await?;
 
     app.click("Refused").await?;
-    let all_are = |what: &'static str| {
-        let app = &app;
-        async move || entries(app).await.is_ok_and(|all| !all.is_empty() && all.iter().all(|it| it.contains(what)))
-    };
-    app.wait("refusals alone", all_are("refused:")).await?;
+    wait_all(&app, "refused:").await?;
     app.click("training-server").await?;
-    app.wait("the refusals of one key", all_are("training-server")).await?;
+    wait_all(&app, "training-server").await?;
     app.click("All").await?;
     app.wait("what happened to one key", async || {
         entries(&app).await.is_ok_and(|all| {
@@ -120,6 +131,25 @@ async fn a_filter_shows_a_kind_or_a_key() -> Result<()> {
             .is_ok_and(|all| all.len() == kept(seed::TEAM).count() && all.iter().all(|it| it.contains("Created")))
     })
     .await
+}
+
+/// Each rotation makes two keys of one name.
+#[tokio::test]
+async fn keys_of_one_name_are_told_apart() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    let app = App::start(&desktop).await?;
+    let rotated = prefixes(&app, "inference-gateway").await?;
+    ensure!(rotated.len() == 2 && rotated[0] != rotated[1], "{rotated:?}");
+    for prefix in rotated {
+        app.click("Activity").await?;
+        // The button says both, one below the other.
+        app.click(&format!("inference-gateway\n{prefix}")).await?;
+        wait_all(&app, &format!("inference-gateway {prefix}")).await?;
+        ensure!(app.text(".bar .key").await?.contains(&prefix), "what the list is limited to");
+        app.click("Show every key").await?;
+    }
+    Ok(())
 }
 
 /// Older entries come while one reads on, and what one reads stays in its place when something new comes above it.

@@ -4,10 +4,18 @@ import { goTo } from '../shell/section.svelte';
 /** Kinds of activity, in the order in which they are offered. */
 export const KINDS = ['created', 'renamed', 'revoked', 'newSource', 'refused'] as const satisfies HappeningKind[];
 
+/** The key that an entry is about. */
+export interface NamedKey {
+  keyId: string;
+  name: string;
+  /** Tells keys of one name apart; `null` for a key that is not in the database. */
+  keyPrefix: string | null;
+}
+
 /** What the activity page is limited to; `null` for no limit. */
 export interface ActivityFilter {
   kind: HappeningKind | null;
-  key: { keyId: string; name: string } | null;
+  key: NamedKey | null;
 }
 
 const NOTHING: ActivityFilter = { kind: null, key: null };
@@ -25,7 +33,7 @@ export function showAllActivity(): void {
 }
 
 /** Opens the activity page with all that happened to one key. */
-export function showActivityOf({ keyId, name }: { keyId: string; name: string }): Promise<void> {
-  current = { kind: null, key: { keyId, name } };
+export function showActivityOf({ keyId, name, keyPrefix }: NamedKey): Promise<void> {
+  current = { kind: null, key: { keyId, name, keyPrefix } };
   return goTo('activity');
 }
