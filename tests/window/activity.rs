@@ -152,6 +152,36 @@ async fn keys_of_one_name_are_told_apart() -> Result<()> {
     Ok(())
 }
 
+/// A heading names the day; what is below it says when on that day.
+#[tokio::test]
+async fn below_a_day_is_the_time_of_day() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    let app = App::start(&desktop).await?;
+    app.click("Activity").await?;
+    app.wait_text("Yesterday").await?;
+    let script = "return [...document.querySelectorAll('main section li')].map((item) => {
+        const time = item.querySelector('.when time');
+        const day = item.closest('section').querySelector('h2').innerText;
+        return [day, time.firstChild.data, time.dateTime, time.dataset.tip];
+    });";
+    let shown: Vec<[String; 4]> = serde_json::from_value(app.script(script, Vec::new()).await?)?;
+    for [day, words, at, exact] in &shown {
+        // The test's computer is in Greenwich.
+        let (hour, minute): (u32, &str) = (at[11..13].parse()?, &at[14..16]);
+        let half = if hour < 12 { "AM" } else { "PM" };
+        let clock = format!("{}:{minute} {half}", (hour + 11) % 12 + 1);
+        if day == "Today" {
+            ensure!(words == "just now" || words.ends_with(" ago"), "{words}");
+        } else {
+            ensure!(words.replace('\u{202f}', " ") == clock, "{words} for {at} below {day}");
+        }
+        ensure!(exact.contains(&at[..4]), "the tooltip tells the date, too: {exact}");
+    }
+    ensure!(shown.iter().any(|[day, ..]| day.contains(',')), "days with a date: {shown:?}");
+    Ok(())
+}
+
 /// Older entries come while one reads on, and what one reads stays in its place when something new comes above it.
 #[tokio::test]
 async fn a_long_list_is_read_on() -> Result<()> {

@@ -1,5 +1,7 @@
-import { expect, it } from 'vitest';
-import { exactTime, relativeTime } from './time';
+import { afterEach, expect, it, vi } from 'vitest';
+import { exactTime, relativeTime, timeOfDay } from './time';
+
+afterEach(() => vi.unstubAllEnvs());
 
 const now = Date.parse('2026-11-22T12:00:00Z');
 const ago = (iso: string, locale = 'en') => relativeTime(iso, now, locale, 'just now');
@@ -26,6 +28,19 @@ it('has dates in which no line breaks', () => {
 
 it('speaks German', () => {
   expect(ago('2026-11-22T11:58:00Z', 'de')).toBe('vor 2 Minuten');
+});
+
+it('tells the time of day below the name of a day, and a distance today', () => {
+  vi.stubEnv('TZ', 'America/Sao_Paulo');
+  const below = (iso: string, locale = 'en') => timeOfDay(iso, now, locale, 'just now');
+  expect(below('2026-11-22T11:59:30Z')).toBe('just now');
+  expect(below('2026-11-22T03:00:00Z')).toBe('9 hours ago');
+  // Yesterday there, and today in Greenwich.
+  expect(below('2026-11-22T02:59:00Z')).toMatch(/^11:59\sPM$/);
+  expect(below('2026-10-12T17:05:59Z')).toMatch(/^2:05\sPM$/);
+  expect(below('2026-10-12T17:05:00Z', 'de')).toBe('14:05');
+  expect(below('2026-10-12T17:05:00Z', 'pt-BR')).toBe('14:05');
+  expect(below('2026-11-22T13:00:00Z')).toMatch(/^10:00\sAM$/);
 });
 
 it('names the time zone', () => {

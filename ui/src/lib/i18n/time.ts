@@ -25,6 +25,15 @@ export function relativeTime(iso: string, now: number, locale: string, justNow: 
   return format.format(-Math.floor(passed / DAY), 'day');
 }
 
+/** The time of day; on this very day, how long ago it was. For what stands below the name of its day. */
+export function timeOfDay(iso: string, now: number, locale: string, justNow: string): string {
+  const moment = new Date(iso);
+  const isToday = moment.toDateString() === new Date(now).toDateString();
+  // Of a clock that ran ahead, no distance can be told.
+  if (isToday && moment.getTime() - now < MINUTE) return relativeTime(iso, now, locale, justNow);
+  return new Intl.DateTimeFormat(locale, { timeStyle: 'short' }).format(moment);
+}
+
 /** The date, the time to the second and the time zone. */
 export function exactTime(iso: string, locale: string): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeStyle: 'long' }).format(Date.parse(iso));
