@@ -1,6 +1,6 @@
 export const activity = {
   title: 'Aktivität',
-  intro: 'Was in den letzten 90 Tagen mit den Schlüsseln geschehen ist.',
+  intro: 'Was in den letzten 90 Tagen mit den Schlüsseln geschehen ist und wer sie verwendet hat.',
   loading: 'Die Aktivität wird geladen',
   show: 'Anzeigen',
   all: 'Alles',
@@ -29,7 +29,7 @@ export const activity = {
   byApp: 'Durch diese App',
   byKey: 'Durch den Schlüssel {{name, isolated}}',
   manyAddresses: 'Viele Adressen',
-  last: 'zuletzt',
+  last: 'zuletzt:',
   noKey: 'Kein bekannter Schlüssel',
   onlyThisKey: 'Nur diesen Schlüssel anzeigen',
   onlyKey: 'Nur zum Schlüssel',
@@ -43,7 +43,7 @@ export const activity = {
   emptyTitle: 'Noch ist nichts geschehen',
   emptyText:
     'Hier wird festgehalten, wann ein Schlüssel erstellt, umbenannt oder widerrufen wurde, welche Programme ihn erstmals verwenden und welche Anfragen abgelehnt wurden.',
-  noMatch: 'Nichts davon ist geschehen',
+  noMatch: 'Keine solchen Einträge',
   noMatchText: 'Einträge bleiben 90 Tage erhalten.',
   showAll: 'Alles anzeigen',
   failed: 'Die Aktivität lässt sich nicht anzeigen',

@@ -1,6 +1,6 @@
 export const activity = {
   title: 'Activity',
-  intro: 'What happened to keys and with them, in the last 90 days.',
+  intro: 'What happened to your keys and who used them, in the last 90 days.',
   loading: 'Loading the activity',
   show: 'Show',
   all: 'All',
@@ -29,7 +29,7 @@ export const activity = {
   byApp: 'By this app',
   byKey: 'By the key {{name, isolated}}',
   manyAddresses: 'Many addresses',
-  last: 'last',
+  last: 'latest:',
   noKey: 'No known key',
   onlyThisKey: 'Show only this key',
   onlyKey: 'Only about the key',

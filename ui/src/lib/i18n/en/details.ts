@@ -14,7 +14,7 @@ export const details = {
   nameless: 'Unnamed program',
   requests_one: '{{requests}} request',
   requests_other: '{{requests}} requests',
-  since: 'first',
+  since: 'first seen',
   all: 'Show all {{count}}',
   fewer: 'Show fewer',
   history: 'History',

@@ -1,6 +1,6 @@
 export const activity = {
   title: 'Atividade',
-  intro: 'O que aconteceu com as chaves nos últimos 90 dias.',
+  intro: 'O que aconteceu com as chaves e quem as usou nos últimos 90 dias.',
   loading: 'Carregando a atividade',
   show: 'Mostrar',
   all: 'Tudo',
@@ -30,7 +30,7 @@ export const activity = {
   byApp: 'Por este aplicativo',
   byKey: 'Pela chave {{name, isolated}}',
   manyAddresses: 'Vários endereços',
-  last: 'última',
+  last: 'última:',
   noKey: 'Nenhuma chave conhecida',
   onlyThisKey: 'Mostrar só esta chave',
   onlyKey: 'Só sobre a chave',
