@@ -65,8 +65,14 @@ async fn what_programs_do_is_seen_while_they_do_it() -> Result<()> {
     app.wait_focus("Activity").await?;
     app.control("Show every key").await?;
     app.wait_text("Renamed from watched to seen").await?;
+    // The filter has the name of today, too.
+    app.invoke("rename_key", json!({ "keyId": key_id, "name": "again" })).await?.expect("renamed");
+    let chip = "return document.querySelector('button[aria-label=\"Show every key\"]').parentElement.innerText";
+    let renamed =
+        async || app.script(chip, vec![]).await.is_ok_and(|chip| chip.as_str().is_some_and(|it| it.contains("again")));
+    app.wait("the new name in the filter", renamed).await?;
     app.click("API Keys").await?;
-    app.click("seen").await?;
+    app.click("again").await?;
     app.invoke("revoke_key", json!({ "keyId": key_id })).await?.expect("revoked");
     app.wait("its end", async || app.text("aside header").await.is_ok_and(|header| header.contains("Revoked"))).await?;
     app.control("Copy key ID").await?;

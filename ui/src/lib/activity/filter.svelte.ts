@@ -28,6 +28,11 @@ export function filterActivity(changed: Partial<ActivityFilter>): void {
   current = { ...current, ...changed };
 }
 
+/** Keeps the name of the key in step. */
+export function filteredKeyWasRenamed(keyId: string, name: string): void {
+  if (current.key?.keyId === keyId) filterActivity({ key: { ...current.key, name } });
+}
+
 export function showAllActivity(): void {
   current = NOTHING;
 }

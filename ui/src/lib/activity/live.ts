@@ -1,4 +1,5 @@
 import type { KeyEvent } from '../ipc';
+import { filteredKeyWasRenamed } from './filter.svelte';
 import { keyWasRenamed } from './names.svelte';
 
 /** What becomes of requests can be read a little after it was announced. */
@@ -10,7 +11,10 @@ const followed = new Set<() => void>();
 
 /** Asks again wherever activity or usage is shown, once what the event tells can be read. */
 export function activityChanged(event: KeyEvent): void {
-  if (event.type === 'renamed') keyWasRenamed(event.keyId, event.name);
+  if (event.type === 'renamed') {
+    keyWasRenamed(event.keyId, event.name);
+    filteredKeyWasRenamed(event.keyId, event.name);
+  }
   const soon = event.type === 'used' ? WRITTEN_MS : 0;
   for (const refresh of followed) setTimeout(refresh, soon);
 }
