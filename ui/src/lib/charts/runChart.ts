@@ -8,8 +8,7 @@ const DASH = [5, 3];
 /** So many points are marked one by one; beyond, they would be a thick line. */
 const MARKED = 12;
 
-const lineColours = (colours: Look['colours']) =>
-  [colours.line1, colours.line2, colours.line3, colours.line4] as const;
+const lineColours = (colours: Look['colours']) => [colours.line1, colours.line2, colours.line3, colours.line4] as const;
 
 /** With as many digits as every other one, so that they can be compared at a glance. */
 export const formatMetric = (value: number): string =>
