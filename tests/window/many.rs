@@ -5,6 +5,7 @@ use serde_json::json;
 use ulkeys_tests::{App, Desktop, seed};
 
 use crate::hands::{active_names, app_with, app_with_crowd, choose, closed, confirm, in_front, is_blocked, use_once};
+use crate::stand_in::{hold, let_go, wait_held};
 
 /// The bar's own button; each row has one of the same name.
 async fn revoke_selected(app: &App) -> Result<()> {
@@ -54,6 +55,35 @@ async fn a_use_while_several_keys_are_asked_about_changes_the_question() -> Resu
     closed(&app).await
 }
 
+/// Nobody was asked about a key that is used while others are being revoked.
+#[tokio::test]
+async fn a_use_while_several_keys_are_being_revoked_stops_it() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.create_unseen("never", "read").await?;
+    let key = app.create_and_copy(&desktop, "asleep", "read").await?;
+    app.click("Select never").await?;
+    app.click("Select asleep").await?;
+    revoke_selected(&app).await?;
+    app.wait_focus("Cancel").await?;
+    hold(&app, "revoke_key").await?;
+    app.click("Revoke 2 keys").await?;
+    wait_held(&app, 1).await?;
+    use_once(&desktop, &app, &key)?;
+    app.wait_text("last used just now").await?;
+    let_go(&app).await?;
+    app.wait_text("1 key was revoked").await?;
+    app.wait_text("Revoke 1 key?").await?;
+    app.wait_text("1 of them was used in the last 24 hours").await?;
+    ensure!(is_blocked(&app, "Revoke 1 key").await?, "a number is asked for");
+    ensure!(active_names(&app).await? == ["asleep"], "the one that is in use was not revoked");
+    confirm(&desktop, &app, "1").await?;
+    app.click("Revoke 1 key").await?;
+    closed(&app).await?;
+    ensure!(active_names(&app).await?.is_empty(), "now both ended");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_key_that_ended_is_no_longer_selected() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -69,21 +99,24 @@ async fn a_key_that_ended_is_no_longer_selected() -> Result<()> {
     app.wait_text("1 key selected").await
 }
 
+/// Clicks the box of a row, wherever that is.
+async fn click_row(app: &App, row: u32, shift: bool) -> Result<()> {
+    let script = "const [row, shift] = arguments;
+        const scroller = document.querySelector('.window');
+        const box = document.querySelector(`[data-row='${row}'] [data-control=select]`);
+        if (!box) { scroller.scrollTop = row * 65; return false; }
+        box.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, shiftKey: shift }));
+        return true;";
+    let clicked = async || app.script(script, vec![json!(row), json!(shift)]).await.is_ok_and(|it| it == true);
+    app.wait(&format!("row {row}"), clicked).await
+}
+
 /// Shift selects the range between two keys, whether or not its rows were ever seen; never another, and not too many.
 #[tokio::test]
 async fn shift_selects_all_between_two_keys() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = app_with_crowd(&desktop, 1000).await?;
-    let click = async |row: u32, shift: bool| {
-        let script = "const [row, shift] = arguments;
-            const scroller = document.querySelector('.window');
-            const box = document.querySelector(`[data-row='${row}'] [data-control=select]`);
-            if (!box) { scroller.scrollTop = row * 65; return false; }
-            box.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, shiftKey: shift }));
-            return true;";
-        let clicked = async || app.script(script, vec![json!(row), json!(shift)]).await.is_ok_and(|it| it == true);
-        app.wait(&format!("row {row}"), clicked).await
-    };
+    let click = async |row, shift| click_row(&app, row, shift).await;
     click(2, false).await?;
     app.wait_text("1 key selected").await?;
     click(400, true).await?;
