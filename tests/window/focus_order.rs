@@ -134,7 +134,7 @@ async fn of_each_dialog_and_back_to_where_it_was_opened() -> Result<()> {
     app.click("Revoke…").await?;
     app.wait_text("Revoke 2 keys?").await?;
     app.wait_focus("Cancel").await?;
-    let number = "To confirm, type how many keys: 2";
+    let number = "To confirm, type the number of keys: 2";
     round(&desktop, &app, &["Keys that will be revoked", number, "Cancel", "Revoke 2 keys"]).await?;
     leave("Revoke…").await
 }

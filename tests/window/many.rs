@@ -5,7 +5,7 @@ use serde_json::json;
 use ulkeys_tests::{App, Desktop, seed};
 
 use crate::hands::{active_names, app_with, app_with_crowd, choose, closed, confirm, in_front, is_blocked, use_once};
-use crate::stand_in::{hold, let_go, wait_held};
+use crate::stand_in::{hold, let_go, lose, refuse, wait_held};
 
 /// The bar's own button; each row has one of the same name.
 async fn revoke_selected(app: &App) -> Result<()> {
@@ -81,6 +81,58 @@ async fn a_use_while_several_keys_are_being_revoked_stops_it() -> Result<()> {
     app.click("Revoke 1 key").await?;
     closed(&app).await?;
     ensure!(active_names(&app).await?.is_empty(), "now both ended");
+    Ok(())
+}
+
+/// Whatever the answer was lost of is asked for again; what is still not known is not claimed.
+#[tokio::test]
+async fn a_lost_answer_is_no_refusal() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    for name in ["first", "second", "third"] {
+        app.create_unseen(name, "read").await?;
+    }
+    let revoke_two = async |one: &str, other: &str| {
+        app.click(&format!("Select {one}")).await?;
+        app.click(&format!("Select {other}")).await?;
+        revoke_selected(&app).await?;
+        app.wait_focus("Cancel").await?;
+        app.click("Revoke 2 keys").await
+    };
+    refuse(&app, "revoke_key", "SERVICE_UNAVAILABLE").await?;
+    revoke_two("first", "second").await?;
+    app.wait_text("2 keys were not revoked. They stay selected.").await?;
+    refuse(&app, "show_key", "SERVICE_UNAVAILABLE").await?;
+    app.click("Try again").await?;
+    app.wait_text("It is not known whether 2 keys were revoked.").await?;
+    ensure!(!app.text("[role=alertdialog]").await?.contains("were not revoked"), "nothing more is claimed");
+    let_go(&app).await?;
+    lose(&app, "revoke_key").await?;
+    app.click("Try again").await?;
+    app.wait_text("2 keys were revoked").await?;
+    closed(&app).await?;
+    ensure!(active_names(&app).await? == ["third"], "they were");
+    Ok(())
+}
+
+/// A program that runs once a day may have used any of them a little longer ago.
+#[tokio::test]
+async fn more_than_ten_keys_ask_for_their_number() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
+    let samples = names.map(|name| seed::Sample::new(name, "read", 30));
+    let app = app_with(&desktop, &samples).await?;
+    app.click("Select all").await?;
+    app.wait_text("11 keys selected").await?;
+    revoke_selected(&app).await?;
+    app.wait_focus("Cancel").await?;
+    app.wait_text("To confirm, type the number of keys: 11").await?;
+    ensure!(!app.text("[role=alertdialog]").await?.contains("of them"), "none of them was used");
+    ensure!(is_blocked(&app, "Revoke 11 keys").await?, "a number is asked for");
+    confirm(&desktop, &app, "11").await?;
+    app.click("Revoke 11 keys").await?;
+    app.wait_text("11 keys were revoked").await?;
+    ensure!(active_names(&app).await?.is_empty(), "all ended");
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use ulkeys_tests::App;
 
-const REPLACE: &str = "const [command, answer] = arguments;
+const REPLACE: &str = "const [command, answer, after] = arguments;
     window.ownFetch ??= window.fetch;
     window.held ??= [];
     const before = window.fetch;
@@ -12,18 +12,25 @@ const REPLACE: &str = "const [command, answer] = arguments;
         if (!String(url).endsWith('/' + command)) return before(url, options);
         if (answer === null) return new Promise((go) => held.push(() => go(ownFetch(url, options))));
         const headers = { 'Tauri-Response': 'error', 'content-type': 'application/json' };
-        return Promise.resolve(new Response(JSON.stringify(answer), { headers }));
+        const refuse = () => new Response(JSON.stringify(answer), { headers });
+        return after ? ownFetch(url, options).then(refuse) : Promise.resolve(refuse());
     };";
 
 /// From now on, nothing is heard of what the page asks by this command, until [`let_go`].
 pub(crate) async fn hold(app: &App, command: &str) -> Result<()> {
-    app.script(REPLACE, vec![json!(command), Value::Null]).await.map(drop)
+    app.script(REPLACE, vec![json!(command), Value::Null, json!(false)]).await.map(drop)
 }
 
 /// From now on, this command is refused with this code, until [`let_go`].
 pub(crate) async fn refuse(app: &App, command: &str, code: &str) -> Result<()> {
     let answer = json!({ "error": "as a test wants it", "code": code });
-    app.script(REPLACE, vec![json!(command), answer]).await.map(drop)
+    app.script(REPLACE, vec![json!(command), answer, json!(false)]).await.map(drop)
+}
+
+/// From now on, this command is carried out, but its answer is lost, until [`let_go`].
+pub(crate) async fn lose(app: &App, command: &str) -> Result<()> {
+    let answer = json!({ "error": "as a test wants it", "code": "SERVICE_UNAVAILABLE" });
+    app.script(REPLACE, vec![json!(command), answer, json!(true)]).await.map(drop)
 }
 
 /// Waits until so many questions are held.

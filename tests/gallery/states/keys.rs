@@ -153,7 +153,7 @@ pub(super) const REVOKE: Scene = Scene {
                 Click("Select training-server"),
                 Click("Select mobile-app"),
                 Click("Revoke…"),
-                See("To confirm, type how many"),
+                See("To confirm, type the number"),
             ],
         },
         State {

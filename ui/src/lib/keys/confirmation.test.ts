@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { confirms, confirmsNumber, isTypable, isUsedLately } from './confirmation';
+import { confirms, confirmsNumber, isTypable, isUsedLately, needsNumber } from './confirmation';
 
 const keyPrefix = 'ul_a1b2c3d4';
 
@@ -26,6 +26,10 @@ it('wants the name exactly, but for how its characters are composed', () => {
 it('knows a number however it is grouped', () => {
   for (const typed of ['1200', '1,200', '1.200', '1 200', ' 1’200 ']) expect(confirmsNumber(typed, 1200)).toBe(true);
   for (const typed of ['', '120', '01200', '1200 keys']) expect(confirmsNumber(typed, 1200)).toBe(false);
+});
+
+it('lets up to ten keys be revoked by a click', () => {
+  expect([1, 10, 11, 500].map(needsNumber)).toEqual([false, false, true, true]);
 });
 
 it('counts the last 24 hours', () => {

@@ -4,6 +4,8 @@ const DAY = 24 * 60 * 60_000;
 /** Words of one script that a keyboard has, each a space apart from the next. */
 const TYPABLE = /^(?:[!-~\p{Script=Latin}]+(?: (?!$)|$))+$/u;
 const TYPABLE_CHARACTERS = 40;
+/** So few are looked through before they are revoked together. */
+const MOST_LOOKED_THROUGH = 10;
 
 type Named = Pick<ApiKey, 'name' | 'keyPrefix'>;
 
@@ -23,6 +25,9 @@ export function confirms(typed: string, { name, keyPrefix }: Named): boolean {
   const text = typed.trim().normalize('NFC');
   return text === name.trim().normalize('NFC') || (!isTypable(name) && text.replace(/…$/, '') === keyPrefix);
 }
+
+/** Whether so many keys are not revoked by a click alone, whenever they were used: one may be used once a day. */
+export const needsNumber = (count: number): boolean => count > MOST_LOOKED_THROUGH;
 
 /** Whether what was typed is that number, however its digits are grouped. */
 export const confirmsNumber = (typed: string, number: number): boolean =>

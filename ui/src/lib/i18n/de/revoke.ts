@@ -39,5 +39,9 @@ export const revoke = {
     revoked_other: '{{number}} Schlüssel wurden widerrufen',
     failed_one: '{{number}} Schlüssel wurde nicht widerrufen. Er bleibt ausgewählt.',
     failed_other: '{{number}} Schlüssel wurden nicht widerrufen. Sie bleiben ausgewählt.',
+    uncertain_one:
+      'Bei {{number}} Schlüssel ist nicht bekannt, ob er widerrufen wurde. Er bleibt ausgewählt; zur Sicherheit erneut versuchen.',
+    uncertain_other:
+      'Bei {{number}} Schlüsseln ist nicht bekannt, ob sie widerrufen wurden. Sie bleiben ausgewählt; zur Sicherheit erneut versuchen.',
   },
 } as const;

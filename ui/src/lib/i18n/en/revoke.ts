@@ -26,7 +26,7 @@ export const revoke = {
     more_other: 'and {{number}} more',
     inUse_one: '{{number}} of them was used in the last 24 hours.',
     inUse_other: '{{number}} of them were used in the last 24 hours.',
-    type: 'To confirm, type how many keys: {{number}}',
+    type: 'To confirm, type the number of keys: {{number}}',
     notTheNumber: 'This is not the number of keys.',
     confirm_one: 'Revoke {{number}} key',
     confirm_other: 'Revoke {{number}} keys',
@@ -37,5 +37,7 @@ export const revoke = {
     revoked_other: '{{number}} keys were revoked',
     failed_one: '{{number}} key was not revoked. It stays selected.',
     failed_other: '{{number}} keys were not revoked. They stay selected.',
+    uncertain_one: 'It is not known whether {{number}} key was revoked. It stays selected; try again to be sure.',
+    uncertain_other: 'It is not known whether {{number}} keys were revoked. They stay selected; try again to be sure.',
   },
 } as const;

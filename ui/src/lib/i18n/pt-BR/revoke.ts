@@ -43,5 +43,11 @@ export const revoke = {
     failed_one: '{{number}} chave não foi revogada. Ela continua selecionada.',
     failed_many: '{{number}} de chaves não foram revogadas. Elas continuam selecionadas.',
     failed_other: '{{number}} chaves não foram revogadas. Elas continuam selecionadas.',
+    uncertain_one:
+      'Não se sabe se {{number}} chave foi revogada. Ela continua selecionada; tente novamente para ter certeza.',
+    uncertain_many:
+      'Não se sabe se {{number}} de chaves foram revogadas. Elas continuam selecionadas; tente novamente para ter certeza.',
+    uncertain_other:
+      'Não se sabe se {{number}} chaves foram revogadas. Elas continuam selecionadas; tente novamente para ter certeza.',
   },
 } as const;

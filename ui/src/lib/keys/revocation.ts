@@ -1,0 +1,14 @@
+import { showKey, type Failure } from '../ipc';
+
+/** What is known of a key that was to be revoked. */
+export type Revocation = 'revoked' | 'notRevoked' | 'unknown';
+
+/** What became of a key after its revocation was refused, or its answer was lost. */
+export async function afterFailure(keyId: string, reason: Failure): Promise<Revocation> {
+  // A key that does not exist cannot be used either.
+  if (reason.code === 'NOT_FOUND') return 'revoked';
+  if (reason.hadNoEffect) return 'notRevoked';
+  const key = await showKey(keyId).catch(() => null);
+  if (key === null) return 'unknown';
+  return key.revokedAt === null ? 'notRevoked' : 'revoked';
+}
