@@ -5,7 +5,7 @@ use serde_json::json;
 use ulkeys_tests::{App, Desktop, seed};
 
 use crate::hands::{active_names, app_with, app_with_crowd, choose, closed, confirm, in_front, is_blocked, use_once};
-use crate::stand_in::{hold, let_go, lose, refuse, wait_held};
+use crate::stand_in::{hold, let_go, lose, miss_events, refuse, wait_held};
 
 /// The bar's own button; each row has one of the same name.
 async fn revoke_selected(app: &App) -> Result<()> {
@@ -136,6 +136,28 @@ async fn more_than_ten_keys_ask_for_their_number() -> Result<()> {
     Ok(())
 }
 
+/// A window that was told nothing of what happened asks for all that it shows.
+#[tokio::test]
+async fn what_was_missed_reaches_the_details_and_the_selection() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let admin = app.create_and_copy(&desktop, "admin", "admin").await?;
+    app.create_unseen("other", "read").await?;
+    miss_events(&app).await?;
+    app.click("Select other").await?;
+    app.wait_text("1 key selected").await?;
+    app.click("other").await?;
+    app.control("Close details").await?;
+    let listed = app.invoke("list_keys", json!({ "query": { "name": "other" } })).await?.expect("listed");
+    let id = listed["keys"][0]["keyId"].as_str().expect("an id");
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let url = format!("http://127.0.0.1:{}/api/api-keys/{id}", app.port);
+    let revoked = client.delete(url).bearer_auth(&admin).send().await?;
+    ensure!(revoked.status().is_success(), "{revoked:?}");
+    app.wait_gone("1 key selected").await?;
+    app.wait("the details", async || app.text("aside").await.is_ok_and(|text| text.contains("Revoked"))).await
+}
+
 #[tokio::test]
 async fn a_key_that_ended_is_no_longer_selected() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -187,7 +209,7 @@ async fn shift_selects_all_between_two_keys() -> Result<()> {
     app.wait_text("1 key selected").await
 }
 
-/// A key that was never used for too long is used: it needs no attention any more, and the number says so.
+/// A key that was never used for too long is used: it needs no attention any more; the number and the details say so.
 #[tokio::test]
 async fn a_use_ends_the_call_for_attention() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -202,6 +224,8 @@ async fn a_use_ends_the_call_for_attention() -> Result<()> {
     let app = App::start(&desktop).await?;
     app.wait_text("Needs attention\n1").await?;
     app.click("Needs attention").await?;
+    app.click("forgotten").await?;
+    app.control("Close details").await?;
     app.wait_text("and never used since").await?;
     use_once(&desktop, &app, &key)?;
     app.wait_text("Needs attention\n0").await?;

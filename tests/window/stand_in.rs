@@ -52,3 +52,15 @@ pub(crate) async fn begin_anew(app: &App) -> Result<()> {
         import(src + '?anew');";
     app.script(script, Vec::new()).await.map(drop)
 }
+
+/// Events come over a channel of Tauri's.
+const HEAR: &str = "const { callbacks } = window.__TAURI_INTERNALS__;
+    callbacks.set = (id, callback) => Map.prototype.set.call(callbacks, id, (raw) => hear(raw, callback));";
+
+/// The page begins anew, and hears of every change of keys only that there was one.
+pub(crate) async fn miss_events(app: &App) -> Result<()> {
+    let hear = "const resync = { type: 'keys', event: { type: 'resync' } };
+        const hear = (raw, go) => go(raw?.message?.type === 'keys' ? { ...raw, message: resync } : raw);";
+    app.script(&format!("{hear} {HEAR}"), Vec::new()).await?;
+    begin_anew(app).await
+}

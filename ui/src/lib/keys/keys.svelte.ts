@@ -68,6 +68,8 @@ export class Keys {
   readonly #revoked = new SvelteSet<string>();
   #uses = $state.raw(NO_USES);
   #changes = $state(0);
+  #reloads = $state(0);
+  #resyncs = $state(0);
   #visible: Rows = FIRST_ROWS;
   #held: readonly number[] = [];
   #working: Promise<void> | null = null;
@@ -118,6 +120,16 @@ export class Keys {
   /** Counts what becomes of keys, their use apart. */
   get changes(): number {
     return this.#changes;
+  }
+
+  /** Counts how often all that is looked at was fetched again. */
+  get reloads(): number {
+    return this.#reloads;
+  }
+
+  /** Counts how often nothing was heard of keys for a while: anything may have become of them. */
+  get resyncs(): number {
+    return this.#resyncs;
   }
 
   /** The key in that row, where it is at hand. */
@@ -249,6 +261,7 @@ export class Keys {
     this.#total = total;
     this.#shown = view;
     this.#pages = pages;
+    this.#reloads += 1;
   }
 
   /** The numbers of each status; the rows need not wait for them. */
@@ -295,6 +308,7 @@ export class Keys {
         if (event.uses.some(({ keyId }) => this.#mayCalmDown(keyId))) this.#lookAgain();
         return;
       case 'resync':
+        this.#resyncs += 1;
         void this.load();
     }
   }
