@@ -5,7 +5,7 @@ use serde_json::json;
 use ulkeys_tests::{App, Desktop, seed};
 
 use crate::hands::{active_names, app_with, app_with_crowd, choose, closed, confirm, in_front, is_blocked, use_once};
-use crate::stand_in::{hold, let_go, lose, miss_events, refuse, wait_held};
+use crate::stand_in::{hold, hold_no_more, let_go, lose, miss_events, refuse, wait_held};
 
 /// The bar's own button; each row has one of the same name.
 async fn revoke_selected(app: &App) -> Result<()> {
@@ -158,6 +158,38 @@ async fn what_was_missed_reaches_the_details_and_the_selection() -> Result<()> {
     app.wait("the details", async || app.text("aside").await.is_ok_and(|text| text.contains("Revoked"))).await
 }
 
+/// What is chosen by an answer that comes too late is nothing that anybody sees, or means any longer.
+#[tokio::test]
+async fn a_late_answer_selects_nothing() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = app_with(&desktop, seed::TEAM).await?;
+    app.click("Select mobile-app").await?;
+    hold(&app, "list_keys").await?;
+    app.click("Select all 10").await?;
+    wait_held(&app, 1).await?;
+    app.click("Clear").await?;
+    app.wait_gone("key selected").await?;
+    let_go(&app).await?;
+    nothing_selected(&app).await?;
+
+    hold(&app, "list_keys").await?;
+    app.click("Select all").await?;
+    wait_held(&app, 1).await?;
+    hold_no_more(&app).await?;
+    app.click("Revoked").await?;
+    app.wait_text("old-laptop").await?;
+    let_go(&app).await?;
+    nothing_selected(&app).await
+}
+
+/// Also not after a while.
+async fn nothing_selected(app: &App) -> Result<()> {
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let text = app.text("body").await?;
+    ensure!(!text.contains("selected"), "{text}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_key_that_ended_is_no_longer_selected() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -185,6 +217,35 @@ async fn click_row(app: &App, row: u32, shift: bool) -> Result<()> {
     app.wait(&format!("row {row}"), clicked).await
 }
 
+/// A range of rows that hold other keys by the time of the answer is not the one that was meant.
+#[tokio::test]
+async fn shift_selects_no_keys_that_moved_in_between() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let samples = ["a", "b", "c", "d", "e"].map(|name| seed::Sample::new(name, "read", 30));
+    let app = app_with(&desktop, &samples).await?;
+    app.click("Name").await?;
+    app.wait("names from A", async || {
+        app.text("[data-row='0'] [data-control=open]").await.is_ok_and(|name| name.trim() == "a")
+    })
+    .await?;
+    click_row(&app, 1, false).await?;
+    app.wait_text("1 key selected").await?;
+    hold(&app, "list_keys").await?;
+    click_row(&app, 3, true).await?;
+    wait_held(&app, 1).await?;
+    hold_no_more(&app).await?;
+    let listed = app.invoke("list_keys", json!({ "query": { "name": "a" } })).await?.expect("listed");
+    app.invoke("revoke_key", json!({ "keyId": listed["keys"][0]["keyId"] })).await?.expect("revoked");
+    let_go(&app).await?;
+    // The two that were clicked, and neither the one between them nor the one after.
+    app.wait_text("2 keys selected").await?;
+    for (name, is_selected) in [("b", true), ("c", false), ("d", true), ("e", false)] {
+        let box_of = app.control(&format!("Select {name}")).await?;
+        ensure!(box_of.is_selected().await? == is_selected, "{name}");
+    }
+    Ok(())
+}
+
 /// Shift selects the range between two keys, whether or not its rows were ever seen; never another, and not too many.
 #[tokio::test]
 async fn shift_selects_all_between_two_keys() -> Result<()> {
@@ -201,6 +262,16 @@ async fn shift_selects_all_between_two_keys() -> Result<()> {
     click(900, true).await?;
     app.wait_text("Up to 500 keys can be selected together").await?;
     app.wait_text("1 key selected").await?;
+    app.wait_gone("Up to 500 keys").await?;
+    // Neither by one range after the other.
+    click(401, false).await?;
+    click(800, true).await?;
+    app.wait_text("401 keys selected").await?;
+    click(850, false).await?;
+    app.wait_text("402 keys selected").await?;
+    click(960, true).await?;
+    app.wait_text("Up to 500 keys can be selected together").await?;
+    app.wait_text("402 keys selected").await?;
 
     // In another order there is nothing to begin from.
     app.click("Name").await?;

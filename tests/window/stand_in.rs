@@ -21,6 +21,11 @@ pub(crate) async fn hold(app: &App, command: &str) -> Result<()> {
     app.script(REPLACE, vec![json!(command), Value::Null, json!(false)]).await.map(drop)
 }
 
+/// What the page asks from now on is answered again; what is held stays so until [`let_go`].
+pub(crate) async fn hold_no_more(app: &App) -> Result<()> {
+    app.script("window.fetch = window.ownFetch", Vec::new()).await.map(drop)
+}
+
 /// From now on, this command is refused with this code, until [`let_go`].
 pub(crate) async fn refuse(app: &App, command: &str, code: &str) -> Result<()> {
     let answer = json!({ "error": "as a test wants it", "code": code });

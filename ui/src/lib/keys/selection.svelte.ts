@@ -5,6 +5,13 @@ import type { ApiKey } from '../ipc';
 export class Selection {
   readonly #keys = new SvelteMap<string, ApiKey>();
 
+  #generation = 0;
+
+  /** Grows when all are let go: what was asked for before is not meant to be chosen any more. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   get size(): number {
     return this.#keys.size;
   }
@@ -28,6 +35,7 @@ export class Selection {
   }
 
   clear(): void {
+    this.#generation += 1;
     this.#keys.clear();
   }
 }
