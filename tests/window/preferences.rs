@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use ulkeys_tests::seed::{Sample, seed};
 use ulkeys_tests::{App, Desktop, free_port};
 
-use crate::stand_in::{hold, let_go, wait_held};
+use crate::stand_in::{hear_late, hold, let_go, wait_held};
 
 async fn go(app: &App, section: &str) -> Result<()> {
     app.click(section).await?;
@@ -199,7 +199,17 @@ async fn a_key_older_than_preferred_needs_attention_at_once() -> Result<()> {
     app.click("30 days").await?;
     app.wait_text("Saved").await?;
     ensure!(attention().await?["attention"] == 1, "older than 30 days");
-    Ok(())
+    go(&app, "API Keys").await?;
+    app.wait_text("Needs attention\n1").await?;
+
+    // Whoever tells of it first.
+    hear_late(&app).await?;
+    app.wait_text("Needs attention\n1").await?;
+    go(&app, "Preferences").await?;
+    app.click("90 days").await?;
+    app.wait_text("Saved").await?;
+    go(&app, "API Keys").await?;
+    app.wait_text("Needs attention\n0").await
 }
 
 #[tokio::test]

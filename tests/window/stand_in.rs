@@ -69,3 +69,10 @@ pub(crate) async fn miss_events(app: &App) -> Result<()> {
     app.script(&format!("{hear} {HEAR}"), Vec::new()).await?;
     begin_anew(app).await
 }
+
+/// The page begins anew, and hears of every event later than of the answer to what caused it.
+pub(crate) async fn hear_late(app: &App) -> Result<()> {
+    let hear = "const hear = (raw, go) => (raw?.message ? void setTimeout(() => go(raw), 500) : go(raw));";
+    app.script(&format!("{hear} {HEAR}"), Vec::new()).await?;
+    begin_anew(app).await
+}
