@@ -63,6 +63,7 @@ export class Keys {
   #total = $state.raw<number | null>(null);
   #counts = $state.raw<KeyCounts | null>(null);
   #failure = $state.raw<Failure | null>(null);
+  #countFailure = $state.raw<Failure | null>(null);
   #highlighted = $state<string | null>(null);
   readonly #leaving = new SvelteSet<string>();
   readonly #revoked = new SvelteSet<string>();
@@ -78,6 +79,8 @@ export class Keys {
   #outdated = true;
   /** The numbers of each status may be, too. */
   #recount = true;
+  #counting = 0;
+  #counted: Promise<void> | null = null;
   readonly #askedAt: Record<string, number> = {};
   #looksAgain = false;
   #settling: ReturnType<typeof setTimeout> | undefined;
@@ -109,7 +112,7 @@ export class Keys {
 
   /** Why there is no list, or why it may be out of date. */
   get failure(): Failure | null {
-    return this.#failure;
+    return this.#failure ?? this.#countFailure;
   }
 
   /** The key to point out for a moment. */
@@ -190,10 +193,11 @@ export class Keys {
   }
 
   /** Fetches again what is visible, until the answer is not overtaken by a change. */
-  load(): Promise<void> {
+  async load(): Promise<void> {
     this.#outdated = true;
     this.#recount = true;
-    return this.#work();
+    await this.#work();
+    await this.#counted;
   }
 
   /** Loads unless the stream of events, whose beginning asks for the same, is quicker. */
@@ -239,7 +243,7 @@ export class Keys {
     this.#outdated = false;
     this.#loads += 1;
     const view = this.#view;
-    if (this.#recount) void this.#count();
+    if (this.#recount) this.#counted = this.#count();
     this.#recount = false;
     const visible = pagesOf(this.#visible);
     const held = view === this.#shown ? this.#held.map(pageOf) : [];
@@ -266,10 +270,19 @@ export class Keys {
 
   /** The numbers of each status; the rows need not wait for them. */
   async #count(): Promise<void> {
+    this.#counting += 1;
+    const number = this.#counting;
+    // An older answer does not win.
+    const isNewest = () => number === this.#counting;
     try {
-      this.#counts = await countKeys();
+      const counts = await countKeys();
+      if (!isNewest()) return;
+      this.#counts = counts;
+      this.#countFailure = null;
     } catch (reason) {
-      this.#failure = toFailure(reason);
+      if (!isNewest()) return;
+      this.#countFailure = toFailure(reason);
+      this.#recount = true;
     }
   }
 
