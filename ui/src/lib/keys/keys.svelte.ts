@@ -229,6 +229,8 @@ export class Keys {
       this.#failure = null;
     } catch (reason) {
       this.#failure = toFailure(reason);
+      // What is at hand may be of the view before: no page of the new one is put beside it.
+      this.#outdated = true;
     }
   }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { KeyCounts, KeyList, KeyQuery } from '../ipc';
+import type { ApiKey, KeyCounts, KeyList, KeyQuery } from '../ipc';
 import { Keys } from './keys.svelte';
 
 const listKeys = vi.hoisted(() => vi.fn<(query: KeyQuery) => Promise<KeyList>>());
@@ -9,9 +9,20 @@ vi.mock('../ipc', async (original) => ({ ...(await original()), listKeys, countK
 const COUNTS: KeyCounts = { active: 0, attention: 0, revoked: 3 };
 const BUSY = { error: 'busy', code: 'DATABASE_BUSY' };
 
+/** So many keys, called by the order in which they are asked for. */
+const answer =
+  (total: number) =>
+  ({ sort = '-createdAt', skip = 0, limit = 50 }: KeyQuery): Promise<KeyList> => {
+    const keys = Array.from({ length: Math.min(limit, total - skip) }, (_, index) => ({
+      keyId: `${sort} ${String(skip + index)}`,
+      lastUsedAt: null,
+    }));
+    return Promise.resolve({ keys: keys as unknown as ApiKey[], total, next: null });
+  };
+
 beforeEach(() => {
   vi.useFakeTimers();
-  listKeys.mockReset().mockResolvedValue({ keys: [], total: 0, next: null });
+  listKeys.mockReset().mockImplementation(answer(0));
   countKeys.mockReset().mockResolvedValue(COUNTS);
 });
 afterEach(() => vi.useRealTimers());
@@ -37,4 +48,16 @@ it('keeps the newest numbers, whichever answer comes last', async () => {
   first({ ...COUNTS, active: 7 });
   await vi.runAllTimersAsync();
   expect(keys.counts).toEqual(COUNTS);
+});
+
+it('never shows rows of two orders together', async () => {
+  listKeys.mockImplementation(answer(200));
+  const keys = new Keys();
+  await keys.load();
+  listKeys.mockRejectedValueOnce(BUSY);
+  keys.show({ sort: 'name' });
+  await vi.runAllTimersAsync();
+  keys.need({ first: 40, last: 60 });
+  await vi.runAllTimersAsync();
+  expect([keys.at(40)?.keyId, keys.at(60)?.keyId]).toEqual(['name 40', 'name 60']);
 });
