@@ -83,7 +83,7 @@ export class Keys {
   #counted: Promise<void> | null = null;
   readonly #askedAt: Record<string, number> = {};
   #looksAgain = false;
-  #settling: ReturnType<typeof setTimeout> | undefined;
+  #settles = false;
   #staying: ReturnType<typeof setTimeout> | undefined;
 
   get view(): View {
@@ -210,8 +210,13 @@ export class Keys {
 
   #settle(): void {
     this.#changes += 1;
-    clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => void this.load(), SETTLE_MS);
+    // Begun anew by each change, it would never end while a program makes one key after the other.
+    if (this.#settles) return;
+    this.#settles = true;
+    setTimeout(() => {
+      this.#settles = false;
+      void this.load();
+    }, SETTLE_MS);
   }
 
   #work(): Promise<void> {

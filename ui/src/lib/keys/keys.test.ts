@@ -61,3 +61,14 @@ it('never shows rows of two orders together', async () => {
   await vi.runAllTimersAsync();
   expect([keys.at(40)?.keyId, keys.at(60)?.keyId]).toEqual(['name 40', 'name 60']);
 });
+
+it('moves while one key is made after the other', async () => {
+  const keys = new Keys();
+  await keys.load();
+  listKeys.mockClear();
+  for (let made = 0; made < 20; made += 1) {
+    keys.apply({ type: 'created' } as never);
+    await vi.advanceTimersByTimeAsync(30);
+  }
+  expect(listKeys.mock.calls.length).toBeGreaterThan(5);
+});
