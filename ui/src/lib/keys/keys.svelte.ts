@@ -49,7 +49,7 @@ export interface View {
 
 const FIRST_ROWS: Rows = { first: 0, last: PAGE_SIZE - 1 };
 
-export const FIRST_VIEW: View = { status: 'active', text: '', sort: '-createdAt' };
+const FIRST_VIEW: View = { status: 'active', text: '', sort: '-createdAt' };
 
 /**
  * The list of keys, as far as it is looked at: pages of it around the visible rows, and what is happening to them. The

@@ -1,4 +1,4 @@
-export const MAX_NAME_CHARACTERS = 64;
+const MAX_NAME_CHARACTERS = 64;
 
 export type NameProblem = 'empty' | 'tooLong' | 'control' | 'containsKey';
 

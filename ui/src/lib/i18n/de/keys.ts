@@ -35,8 +35,8 @@ export const keys = {
   searchHint: 'Name, Anfang, Berechtigung',
   searchShortened: 'Gesucht wird nur nach dem Anfang des Schlüssels. Der Rest wurde aus dem Feld entfernt.',
   clearSearch: 'Suche leeren',
-  found_one: '{{count}} Schlüssel',
-  found_other: '{{count}} Schlüssel',
+  found_one: '{{shown}} Schlüssel',
+  found_other: '{{shown}} Schlüssel',
   noMatch: 'Kein Schlüssel passt zu „{{text, isolated}}“',
   noMatchText: 'Gesucht wird in Namen, in den Anfängen der Schlüssel und in den Berechtigungen.',
   none: {

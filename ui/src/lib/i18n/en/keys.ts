@@ -35,8 +35,8 @@ export const keys = {
   searchHint: 'Name, prefix or scope',
   searchShortened: 'Only the beginning of the key is searched for. The rest was taken out of the field.',
   clearSearch: 'Clear search',
-  found_one: '{{count}} key',
-  found_other: '{{count}} keys',
+  found_one: '{{shown}} key',
+  found_other: '{{shown}} keys',
   noMatch: 'No key matches “{{text, isolated}}”',
   noMatchText: 'A search looks at names, at the beginnings of keys and at scopes.',
   none: {

@@ -35,9 +35,9 @@ export const keys = {
   searchHint: 'Nome, início ou escopo',
   searchShortened: 'A busca usa só o início da chave. O resto foi removido do campo.',
   clearSearch: 'Limpar busca',
-  found_one: '{{count}} chave',
-  found_many: '{{count}} de chaves',
-  found_other: '{{count}} chaves',
+  found_one: '{{shown}} chave',
+  found_many: '{{shown}} de chaves',
+  found_other: '{{shown}} chaves',
   noMatch: 'Nenhuma chave corresponde a “{{text, isolated}}”',
   noMatchText: 'A busca considera os nomes, os inícios das chaves e os escopos.',
   none: {
