@@ -49,10 +49,32 @@ async fn a_search_looks_at_names_prefixes_and_scopes() -> Result<()> {
 
     desktop.press(&["ctrl+a"])?;
     desktop.type_text("no such key")?;
-    app.wait_text("No key matches “no such key”").await?;
+    app.wait_text("No active key matches “no such key”").await?;
     app.click("Clear search").await?;
     app.wait_focus("Search keys").await?;
     app.wait("all keys", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await
+}
+
+/// A search in one status tells of what it would have found in another.
+#[tokio::test]
+async fn a_match_of_another_status_is_one_click_away() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = app_with(&desktop, seed::TEAM).await?;
+    app.wait_text("training-server").await?;
+    app.click("Search keys").await?;
+    desktop.type_text("old-laptop")?;
+    app.wait_text("No active key matches “old-laptop”").await?;
+    app.wait_text("1 revoked key matches.").await?;
+    app.click("Show").await?;
+    wait_names(&app, &["old-laptop"]).await?;
+    app.wait_focus("Search keys").await?;
+
+    desktop.press(&["ctrl+a"])?;
+    desktop.type_text("inference")?;
+    app.wait_text("No revoked key matches “inference”").await?;
+    app.wait_text("2 active keys match.").await?;
+    app.click("Show").await?;
+    wait_names(&app, &["inference-gateway", "inference-gateway"]).await
 }
 
 #[tokio::test]

@@ -63,7 +63,11 @@ pub(super) const LIST: Scene = Scene {
             name: "time-exactly",
             steps: &[Fill("Search keys", "mobile"), See("1 key"), Hover("[data-row='0'] .used time")],
         },
-        State { name: "no-match", steps: &[Fill("Search keys", "no such key"), See("No key matches")] },
+        State { name: "no-match", steps: &[Fill("Search keys", "no such key"), See("No active key matches")] },
+        State {
+            name: "match-elsewhere",
+            steps: &[Click("Needs attention"), Fill("Search keys", "write"), See("1 revoked key matches")],
+        },
         State {
             name: "selected",
             steps: &[Click("Select ci-pipeline"), Click("Select mobile-app"), See("2 keys selected")],
@@ -167,6 +171,16 @@ pub(super) const REVOKE: Scene = Scene {
                 TWO_SELECTED,
                 Click("Revoke 2 keys"),
                 See("They stay selected"),
+            ],
+        },
+        State {
+            name: "many-uncertain",
+            steps: &[
+                Refuse("revoke_key", "SERVICE_UNAVAILABLE"),
+                TWO_SELECTED,
+                Refuse("show_key", "SERVICE_UNAVAILABLE"),
+                Click("Revoke 2 keys"),
+                See("It is not known"),
             ],
         },
     ],

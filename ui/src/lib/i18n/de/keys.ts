@@ -37,8 +37,19 @@ export const keys = {
   clearSearch: 'Suche leeren',
   found_one: '{{shown}} Schlüssel',
   found_other: '{{shown}} Schlüssel',
-  noMatch: 'Kein Schlüssel passt zu „{{text, isolated}}“',
+  noMatch: {
+    active: 'Kein aktiver Schlüssel passt zu „{{text, isolated}}“',
+    attention: 'Kein Schlüssel, der zu prüfen ist, passt zu „{{text, isolated}}“',
+    revoked: 'Kein widerrufener Schlüssel passt zu „{{text, isolated}}“',
+  },
   noMatchText: 'Gesucht wird in Namen, in den Anfängen der Schlüssel und in den Berechtigungen.',
+  noMatchOther: {
+    active_one: '{{number}} aktiver Schlüssel passt dazu.',
+    active_other: '{{number}} aktive Schlüssel passen dazu.',
+    revoked_one: '{{number}} widerrufener Schlüssel passt dazu.',
+    revoked_other: '{{number}} widerrufene Schlüssel passen dazu.',
+  },
+  noMatchShow: 'Anzeigen',
   none: {
     active: { title: 'Keine aktiven Schlüssel', text: 'Alle Schlüssel, die es gab, sind widerrufen.' },
     attention: {

@@ -37,8 +37,19 @@ export const keys = {
   clearSearch: 'Clear search',
   found_one: '{{shown}} key',
   found_other: '{{shown}} keys',
-  noMatch: 'No key matches “{{text, isolated}}”',
+  noMatch: {
+    active: 'No active key matches “{{text, isolated}}”',
+    attention: 'No key that needs attention matches “{{text, isolated}}”',
+    revoked: 'No revoked key matches “{{text, isolated}}”',
+  },
   noMatchText: 'A search looks at names, at the beginnings of keys and at scopes.',
+  noMatchOther: {
+    active_one: '{{number}} active key matches.',
+    active_other: '{{number}} active keys match.',
+    revoked_one: '{{number}} revoked key matches.',
+    revoked_other: '{{number}} revoked keys match.',
+  },
+  noMatchShow: 'Show',
   none: {
     active: { title: 'No active keys', text: 'Every key that was made has been revoked.' },
     attention: { title: 'All keys are in good order', text: 'None is old, unused, or holds admin without need.' },

@@ -38,8 +38,21 @@ export const keys = {
   found_one: '{{shown}} chave',
   found_many: '{{shown}} de chaves',
   found_other: '{{shown}} chaves',
-  noMatch: 'Nenhuma chave corresponde a “{{text, isolated}}”',
+  noMatch: {
+    active: 'Nenhuma chave ativa corresponde a “{{text, isolated}}”',
+    attention: 'Nenhuma chave que requer atenção corresponde a “{{text, isolated}}”',
+    revoked: 'Nenhuma chave revogada corresponde a “{{text, isolated}}”',
+  },
   noMatchText: 'A busca considera os nomes, os inícios das chaves e os escopos.',
+  noMatchOther: {
+    active_one: '{{number}} chave ativa corresponde à busca.',
+    active_many: '{{number}} de chaves ativas correspondem à busca.',
+    active_other: '{{number}} chaves ativas correspondem à busca.',
+    revoked_one: '{{number}} chave revogada corresponde à busca.',
+    revoked_many: '{{number}} de chaves revogadas correspondem à busca.',
+    revoked_other: '{{number}} chaves revogadas correspondem à busca.',
+  },
+  noMatchShow: 'Mostrar',
   none: {
     active: { title: 'Nenhuma chave ativa', text: 'Todas as chaves criadas foram revogadas.' },
     attention: {
