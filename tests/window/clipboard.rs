@@ -132,7 +132,7 @@ async fn what_replaces_the_key_on_the_clipboard_makes_it_unsafe() -> Result<()> 
     app.wait_focus("Copy").await?;
     desktop.lock_screen()?;
     app.leave_key_window().await?;
-    app.wait_text("It had not been copied or saved").await
+    app.wait_text("It works, but nobody has it").await
 }
 
 #[tokio::test]
