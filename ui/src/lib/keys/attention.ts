@@ -16,6 +16,6 @@ const WEIGHTS: readonly Step[] = ['revoke', 'fewerScopes', 'rotate'];
 
 /** The reason whose step is offered: one for a key, whatever else is true of it. */
 export const decisive = (reasons: readonly Attention[]): Attention | undefined =>
-  WEIGHTS.map((step) => reasons.find((reason) => STEPS[reason] === step)).find((reason) => reason !== undefined);
+  WEIGHTS.flatMap((step) => reasons.filter((reason) => STEPS[reason] === step))[0];
 
 export const stepFor = (reason: Attention): Step => STEPS[reason];
