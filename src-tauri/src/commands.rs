@@ -14,7 +14,8 @@ use std::ops::RangeInclusive;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use ulkeys_domain::wire::ErrorCode;
-use ulkeys_domain::{KeyId, Timestamp};
+use ulkeys_domain::{KeyId, Timestamp, secret};
+use zeroize::Zeroizing;
 
 use crate::error::{CommandError, Result};
 use crate::settings::PORTS;
@@ -26,7 +27,21 @@ use crate::settings::PORTS;
 pub(crate) struct Argument(Value);
 
 impl Argument {
+    /// A text. Only [`Self::secret_text`] may hold a key: whatever else receives one would keep it, log it, or send it in
+    /// a URL.
     fn text(self, field: &str) -> Result<String> {
+        let text = self.secret_text(field)?;
+        match secret::appears_in(&text) {
+            true => {
+                drop(Zeroizing::new(text));
+                Err(invalid(field, "must not contain an API key"))
+            }
+            false => Ok(text),
+        }
+    }
+
+    /// A text that may hold a key.
+    fn secret_text(self, field: &str) -> Result<String> {
         match self.0 {
             Value::String(text) => Ok(text),
             _ => Err(invalid(field, "must be a text")),
@@ -139,6 +154,19 @@ impl From<arboard::Error> for CommandError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_with_key_is_rejected_unless_it_may_be_secret() {
+        let key = format!("ul_{}", "0123456789".repeat(4));
+        let error = Argument(format!("x{key}y").into()).text("text").expect_err("a key");
+        let body = serde_json::to_value(error).expect("JSON");
+        assert_eq!(
+            body,
+            serde_json::json!({ "error": "text: must not contain an API key", "code": "VALIDATION_ERROR" })
+        );
+        assert_eq!(Argument(key.clone().into()).secret_text("key").ok(), Some(key.clone()));
+        assert_eq!(Argument(key[..42].into()).text("text").ok().as_deref(), Some(&key[..42]), "not a whole key");
+    }
 
     #[test]
     fn a_day_is_one_of_the_calendar() {

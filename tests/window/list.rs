@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::{active_names, app_with, app_with_crowd, closed, confirm, is_blocked, tab_to};
+use crate::hands::{active_names, app_with, app_with_crowd, closed, confirm, is_blocked, paste_over, tab_to};
+use crate::secret::{files_with, hits_in_page};
 use crate::stand_in::{begin_anew, hold, let_go, refuse, wait_held};
 
 /// The names in the rows, from top to bottom.
@@ -43,7 +44,7 @@ async fn a_search_looks_at_names_prefixes_and_scopes() -> Result<()> {
     // Nobody searches with a whole key, but somebody pastes one: only its beginning stays.
     desktop.type_text(&format!("{prefix}{}", "0".repeat(32)))?;
     wait_names(&app, &["mobile-app"]).await?;
-    app.wait_text("Only the beginning of the key is searched for").await?;
+    app.wait_text("This looks like a key").await?;
     let text = app.script("return document.querySelector('[role=searchbox]').value", Vec::new()).await?;
     ensure!(text == prefix.as_str(), "the rest was taken out: {text}");
 
@@ -53,6 +54,48 @@ async fn a_search_looks_at_names_prefixes_and_scopes() -> Result<()> {
     app.click("Clear search").await?;
     app.wait_focus("Search keys").await?;
     app.wait("all keys", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await
+}
+
+/// The log never holds what a person typed, however the service fails to answer.
+#[tokio::test]
+async fn key_in_search_reaches_no_log_and_no_service() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy(&desktop, "one", "read").await?;
+    for _ in 0..8 {
+        let port = ulkeys_tests::free_port()?;
+        app.script("window.__TAURI_INTERNALS__.invoke('change_port', { port: arguments[0] })", vec![json!(port)])
+            .await?;
+        for query in [json!({ "text": key }), json!({ "name": format!("my {key}") }), json!({ "sort": key })] {
+            let error = app.invoke("list_keys", json!({ "query": query })).await?.expect_err("rejected");
+            let reason = error["error"].as_str().unwrap_or_default();
+            ensure!(error["code"] == "VALIDATION_ERROR" && reason.ends_with("must not contain an API key"), "{error}");
+        }
+    }
+    app.wait_text("127.0.0.1:").await?;
+    ensure!(!app.output().contains(&key[..43]), "printed");
+    app.quit().await?;
+    ensure!(files_with(desktop.home(), &key)?.is_empty(), "{:?}", files_with(desktop.home(), &key)?);
+    Ok(())
+}
+
+/// A key that was pasted into the wrong field is one click from the place that explains it.
+#[tokio::test]
+async fn pasted_key_leads_to_troubleshooter() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy(&desktop, "gpu-box", "read").await?;
+    app.create_unseen("other", "read").await?;
+    app.click("Search keys").await?;
+    paste_over(&desktop, &format!("export ULTRALYTICS_API_KEY={key}"))?;
+    app.wait_text("This looks like a key").await?;
+    app.click("Check this key").await?;
+    app.wait_text("Check a key").await?;
+    app.wait_text("gpu-box").await?;
+    app.click("API Keys").await?;
+    app.click("Search keys").await?;
+    ensure!(hits_in_page(&app, &key).await? == 0, "the list page keeps the key");
+    Ok(())
 }
 
 /// A search in one status tells of what it would have found in another.

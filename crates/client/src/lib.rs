@@ -37,13 +37,25 @@ pub enum ClientError {
     Refused(ErrorBody),
     /// No answer: nobody listens, or the connection broke.
     #[error("the key service does not answer")]
-    Unreachable(#[source] reqwest::Error),
+    Unreachable(#[source] TransportError),
     /// An answer that no key service gives.
     #[error("the key service gave an unexpected answer (HTTP {0})")]
     Unexpected(StatusCode),
     /// The credential cannot be sent in a header.
     #[error("the credential is not valid")]
     Credential,
+}
+
+/// Why a request was not sent, or its answer not received. It does not name the URL, whose query may hold what a person
+/// typed, a key by mistake included.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct TransportError(reqwest::Error);
+
+impl From<reqwest::Error> for ClientError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Unreachable(TransportError(error.without_url()))
+    }
 }
 
 /// A connection to one service with one credential.
@@ -69,8 +81,7 @@ impl Client {
             .connect_timeout(TIMEOUT)
             .read_timeout(STREAM_SILENCE)
             .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(ClientError::Unreachable)?;
+            .build()?;
         Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), authorization })
     }
 
@@ -89,8 +100,7 @@ impl Client {
     pub async fn create_key(&self, key: &CreateKey) -> Result<CreatedKey, ClientError> {
         // A kept connection would keep the answer in its buffers, on both sides.
         let request = self.request(Method::POST, "/api/api-keys").header(CONNECTION, "close");
-        let response = request.json(key).send().await;
-        read(response.map_err(ClientError::Unreachable)?).await
+        read(request.json(key).send().await?).await
     }
 
     /// Revokes a key; once more for a key that is revoked already is no error.
@@ -154,7 +164,7 @@ impl Client {
     /// [`ClientError`] when the stream cannot be opened.
     pub async fn events(&self) -> Result<impl Stream<Item = KeyEvent> + Send + use<>, ClientError> {
         let request = self.authorized(Method::GET, "/api/api-keys/events");
-        let response = request.send().await.map_err(ClientError::Unreachable)?;
+        let response = request.send().await?;
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
@@ -184,7 +194,7 @@ impl Client {
             match request().send().await {
                 Ok(response) => return read(response).await,
                 Err(error) if tries < TRIES && error.is_connect() => tries += 1,
-                Err(error) => return Err(ClientError::Unreachable(error)),
+                Err(error) => return Err(error.into()),
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -196,7 +206,7 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<T, ClientError>
     if !status.is_success() {
         return Err(refusal(response).await);
     }
-    let body = response.bytes().await.map_err(ClientError::Unreachable)?;
+    let body = response.bytes().await?;
     // The reason may quote the body, and the body may hold a secret.
     serde_json::from_slice(&body).map_err(|_| ClientError::Unexpected(status))
 }
@@ -206,5 +216,30 @@ async fn refusal(response: Response) -> ClientError {
     match response.json::<ErrorBody>().await {
         Ok(body) => ClientError::Refused(body),
         Err(_) => ClientError::Unexpected(status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn failed_request_does_not_name_its_url() {
+        // Nothing listens on the port: it is reserved, and closed again.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("free").port();
+        let client = Client::new(&format!("http://127.0.0.1:{port}"), "token").expect("a client");
+        let query = KeyQuery { text: "what-somebody-typed".to_owned(), limit: 50, ..KeyQuery::default() };
+        let error = client.key_page(&query, 90).await.expect_err("nobody answers");
+        assert!(matches!(error, ClientError::Unreachable(_)), "{error:?}");
+        let mut text = format!("{error:?}");
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            text += &format!(" {error}");
+            cause = error.source();
+        }
+        assert!(error.source().is_some_and(|cause| cause.source().is_some()), "the cause is kept: {text}");
+        assert!(!text.contains("what-somebody-typed") && !text.contains("/api/"), "{text}");
     }
 }

@@ -68,11 +68,11 @@ impl Client {
         run: RunId,
     ) -> Result<impl Stream<Item = Result<impl AsRef<[u8]> + use<>, ClientError>> + Send + use<>, ClientError> {
         let request = self.authorized(Method::GET, &format!("/api/training/runs/{run}/checkpoint"));
-        let response = request.send().await.map_err(ClientError::Unreachable)?;
+        let response = request.send().await?;
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
-        Ok(response.bytes_stream().map_err(ClientError::Unreachable))
+        Ok(response.bytes_stream().map_err(ClientError::from))
     }
 
     /// Tells a run to stop at its next event; once more for one that was told is no error.

@@ -66,9 +66,9 @@ pub(crate) async fn check_key(
     path: Argument,
 ) -> Result<Diagnosis> {
     let question = Diagnose {
-        key: key.text("key")?,
+        key: key.secret_text("key")?,
         method: method.optional().map(|method| method.text("method")).transpose()?,
-        path: path.optional().map(|path| path.text("path")).transpose()?,
+        path: path.optional().map(|path| path.secret_text("path")).transpose()?,
     };
     let answer = state.client()?.diagnose(&question).await;
     drop(Zeroizing::new(question.key));

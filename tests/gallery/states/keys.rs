@@ -30,10 +30,7 @@ pub(super) const LIST: Scene = Scene {
         State { name: "found", steps: &[Fill("Search keys", "inference"), See("2 keys")] },
         State {
             name: "search-shortened",
-            steps: &[
-                Fill("Search keys", "ul_0123456789abcdef0123456789abcdef01234567"),
-                See("Only the beginning of the key"),
-            ],
+            steps: &[Fill("Search keys", "ul_0123456789abcdef0123456789abcdef01234567"), See("This looks like a key")],
         },
         State {
             name: "out-of-date",

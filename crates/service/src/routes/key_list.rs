@@ -5,7 +5,9 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use ulkeys_domain::wire::{ApiKey, KeyCounts, KeyList, KeySort, KeyStatus};
-use ulkeys_domain::{AttentionRules, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, MAX_ROTATION_DAYS, Timestamp};
+use ulkeys_domain::{
+    AttentionRules, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, MAX_ROTATION_DAYS, Timestamp, secret,
+};
 use ulkeys_store::KeyQuery;
 use utoipa::IntoParams;
 
@@ -29,6 +31,7 @@ pub(super) struct ListQuery {
     status: Option<String>,
     /// Words that must all occur: in the name, without regard to case and accents, in the prefix, or in a scope; or that are
     /// the identifier. The words after the eighth are ignored.
+    /// A whole key is rejected: a URL is no place for a secret.
     #[param(nullable = false, max_length = 200)]
     q: Option<String>,
     /// Keys of exactly this name.
@@ -62,6 +65,9 @@ impl ListQuery {
         let text = self.q.clone().unwrap_or_default();
         if text.chars().count() > MAX_TEXT {
             return Err(format!("q: must have at most {MAX_TEXT} characters"));
+        }
+        if secret::appears_in(&text) {
+            return Err("q: must not contain an API key".to_owned());
         }
         let skip = self.cursor.as_deref().map_or(Some(0), |text| digits(text).filter(|skip| *skip < 10_u64.pow(18)));
         let limit = number("limit", self.limit.as_deref(), DEFAULT_LIMIT.into(), MAX_LIMIT.into())?;
@@ -186,6 +192,7 @@ mod tests {
     const WORDS: &[&str] = &[
         "status: is not one of active, attention, revoked, all",
         "q: must have at most 200 characters",
+        "q: must not contain an API key",
         "name: must not be empty",
         "name: must have at most 64 characters, not ",
         "name: must not contain control characters",
@@ -228,6 +235,7 @@ mod tests {
         let is_good = ["active", "attention", "revoked", "all"].contains(&status.as_str())
             && orders.into_iter().any(|order| sort == order || sort == format!("-{order}"))
             && text.chars().count() < 201
+            && !text.contains(KEY)
             && name.as_ref().is_none_or(|name| KeyName::parse(name).is_ok());
         let skip = once("cursor").map_or(Some(0), |text| whole(&text).filter(|_| text.len() < 19))?;
         let (limit, days) = (within("limit", 50, 500)?, within("rotationDays", 90, 3_650)?);

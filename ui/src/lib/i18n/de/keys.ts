@@ -33,7 +33,9 @@ export const keys = {
   descending: 'Absteigend; zu aufsteigend wechseln',
   search: 'Schlüssel suchen',
   searchHint: 'Name, Anfang, Berechtigung',
-  searchShortened: 'Gesucht wird nur nach dem Anfang des Schlüssels. Der Rest wurde aus dem Feld entfernt.',
+  searchShortened:
+    'Das sieht nach einem Schlüssel aus. Gesucht wird nur nach seinem Anfang; der Rest wurde aus dem Feld entfernt.',
+  checkKey: 'Diesen Schlüssel prüfen',
   clearSearch: 'Suche leeren',
   found_one: '{{shown}} Schlüssel',
   found_other: '{{shown}} Schlüssel',
