@@ -18,6 +18,7 @@ use crate::env_file::{EnvFilePlan, GitRisk};
 use crate::menu::MenuAction;
 use crate::one_time::{Loss, LostKey, OneTimeState};
 use crate::paths::Places;
+use crate::relocation::RelocationError;
 use crate::seal::SealedKey;
 use crate::settings::{Language, Preferences, SettingsProblem, Theme};
 use crate::status::{AppEvent, PortUser, ServiceStatus};
@@ -73,6 +74,7 @@ fn generate() -> String {
         PortUser,
         ServiceStatus,
         SettingsProblem,
+        RelocationError,
         Places,
         LostKey,
         Loss,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::harden::StartingUmask;
 use crate::keychain::{self, KeychainError};
 use crate::paths::Paths;
 use crate::saved_keys::SavedKeys;
@@ -56,7 +57,7 @@ pub(crate) enum Action {
 
 /// Does it, and says on the terminal what came of it.
 #[expect(clippy::print_stderr, reason = "this is the command line")]
-pub(crate) fn act(action: Action) -> ExitCode {
+pub(crate) fn act(action: Action, umask: StartingUmask) -> ExitCode {
     let paths = match Paths::find() {
         Ok(paths) => paths,
         Err(error) => {
@@ -64,9 +65,12 @@ pub(crate) fn act(action: Action) -> ExitCode {
             return FAILED.into();
         }
     };
+    for error in &paths.relocation_errors {
+        eprintln!("ul-keys: {error}");
+    }
     let saved = SavedKeys::load(paths.saved_keys);
     match action {
-        Action::Run { key, program } => run(&key, &program, Settings::load(paths.settings).port(), &saved),
+        Action::Run { key, program } => run(&key, &program, Settings::load(paths.settings).port(), &saved, umask),
         Action::List => {
             let keys = saved.list();
             if keys.is_empty() {
@@ -108,7 +112,7 @@ fn complain(name: &str, error: &KeychainError, saved: &SavedKeys) -> ExitCode {
 }
 
 #[expect(clippy::print_stderr, reason = "this is the command line")]
-fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys) -> ExitCode {
+fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys, umask: StartingUmask) -> ExitCode {
     let secret = match keychain::unlock().and_then(|()| keychain::read(name)) {
         Ok(secret) => secret,
         Err(error) => return complain(name, &error, saved),
@@ -125,6 +129,7 @@ fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys) -> ExitCo
     let mut command = Command::new(file);
     command.args(arguments).env("ULTRALYTICS_API_KEY", secret.expose()).env("ULTRALYTICS_PLATFORM_URL", url);
     drop(secret);
+    umask.restore();
     let error = match become_program(command) {
         Ok(code) => return code,
         Err(error) => error,

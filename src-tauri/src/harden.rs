@@ -1,10 +1,14 @@
-//! What the process does so that its memory tells less: freed memory is wiped, other programs of the same user may not
-//! read it, and a crash writes no dump.
+//! What the process does so that its memory and its files tell less: freed memory is wiped, other programs of the same
+//! user may not read it, a crash writes no dump, and other users may not read what it writes.
 //!
 //! Deliberately absent: the same for WebKit's processes, which are another program. They only inherit that a crash
 //! writes no dump.
 
+use std::path::Path;
+
 use zeroizing_alloc::ZeroAlloc;
+
+use crate::paths::Paths;
 
 /// Buffers of requests, answers and messages hold keys now and then. All that Rust frees is wiped.
 #[global_allocator]
@@ -28,5 +32,60 @@ pub(crate) fn close_memory() {
         if let Err(error) = setrlimit(Resource::Core, least) {
             tracing::warn!(%error, "core dumps cannot be forbidden");
         }
+    }
+}
+
+/// The mode of new files that this process was started with.
+#[derive(Clone, Copy)]
+pub(crate) struct StartingUmask(#[cfg(unix)] rustix::fs::Mode);
+
+/// Keeps other users from reading any file or folder that this process or WebKit's processes create (`umask(2)`).
+pub(crate) fn make_new_files_private() -> StartingUmask {
+    StartingUmask(
+        #[cfg(unix)]
+        rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO),
+    )
+}
+
+impl StartingUmask {
+    /// Restores it, for a program that takes this one's place: its files are not ours.
+    pub(crate) fn restore(self) {
+        #[cfg(unix)]
+        rustix::process::umask(self.0);
+    }
+}
+
+/// Takes the access of other users from what an earlier version, or a person's `umask`, left open. Links are not followed.
+/// What cannot be changed belongs to somebody else, and stays as it is.
+pub(crate) fn make_existing_files_private(paths: &Paths) {
+    #[cfg(unix)]
+    paths.existing().iter().for_each(|path| restrict_tree(path));
+    #[cfg(not(unix))]
+    let _ = paths;
+}
+
+#[cfg(unix)]
+fn restrict_tree(path: &Path) {
+    restrict(path);
+    if path.is_symlink() {
+        return;
+    }
+    for entry in path.read_dir().into_iter().flatten().flatten() {
+        restrict_tree(&entry.path());
+    }
+}
+
+#[cfg(unix)]
+fn restrict(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(metadata) = path.symlink_metadata() else { return };
+    let mode = metadata.permissions().mode();
+    if metadata.is_symlink() || mode & 0o077 == 0 {
+        return;
+    }
+    let private = std::fs::Permissions::from_mode(mode & 0o7700);
+    match std::fs::set_permissions(path, private) {
+        Ok(()) => tracing::info!(path = %path.display(), "a file was readable by other users, and is private now"),
+        Err(error) => tracing::warn!(%error, path = %path.display(), "a file stays readable by other users"),
     }
 }

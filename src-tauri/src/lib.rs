@@ -20,6 +20,7 @@ mod log;
 mod menu;
 mod one_time;
 mod paths;
+mod relocation;
 mod saved_keys;
 mod seal;
 mod settings;
@@ -40,8 +41,9 @@ use state::AppState;
 /// # Panics
 /// When the window system cannot be reached; the reason is printed.
 pub fn main() -> ExitCode {
+    let umask = harden::make_new_files_private();
     match cli::Arguments::parse().action {
-        Some(action) => cli::act(action),
+        Some(action) => cli::act(action, umask),
         None => {
             run();
             ExitCode::SUCCESS
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run() {
+    window::set_program_name(paths::IDENTIFIER);
     let app = tauri::Builder::default()
         // First, so that a second start ends before it touches the database or the port.
         .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::bring_forward(app)))
@@ -93,7 +96,12 @@ fn run() {
         .setup(|app| {
             let paths = paths::Paths::find()?;
             log::start(&paths.logs);
+            for error in &paths.relocation_errors {
+                tracing::warn!(%error, "a folder of the former identifier has not moved");
+            }
             harden::close_memory();
+            harden::make_existing_files_private(&paths);
+            window::set_window_class(paths::IDENTIFIER);
             let windows = paths.windows.clone();
             let state = AppState::new(paths);
             let (service, clipboard) = (state.service.clone(), state.clipboard.clone());

@@ -6,10 +6,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use ts_rs::TS;
 
+use crate::log;
+use crate::relocation::{self, Move, RelocationError, create_private};
 use crate::settings::SettingsProblem;
 
-/// The folder of this app below each of the platform's; the same as in `tauri.conf.json`.
-const IDENTIFIER: &str = "org.ulkeys.desktop";
+/// Names this app to the desktop: its folders below each of the platform's, its window class, its name on the bus. The
+/// same as in `tauri.conf.json`.
+pub(crate) const IDENTIFIER: &str = "org.ulkeys.UlKeys";
+/// The name of its folders up to version 0.1.0. Flathub rejects names that end in `.desktop`.
+const FORMER_IDENTIFIER: &str = "org.ulkeys.desktop";
 /// Names a folder that replaces all the platform's ones.
 const OVERRIDE: &str = "UL_KEYS_DATA_DIR";
 
@@ -25,6 +30,10 @@ pub(crate) struct Paths {
     pub(crate) saved_keys: PathBuf,
     /// The folder of the logs.
     pub(crate) logs: PathBuf,
+    /// The folder for what WebKit keeps of the windows' pages. Nothing in it is needed again.
+    pub(crate) web_cache: PathBuf,
+    /// Why files of the former identifier have not moved.
+    pub(crate) relocation_errors: Vec<RelocationError>,
 }
 
 /// The app's files, for a person who wants to find them, for instance to back them up.
@@ -39,13 +48,16 @@ pub(crate) struct Places {
     settings_problem: Option<SettingsProblem>,
     /// The folder of the logs.
     logs: String,
+    /// Why files of the former identifier have not moved.
+    relocation_errors: Vec<RelocationError>,
 }
 
 impl From<&Paths> for Places {
     fn from(paths: &Paths) -> Self {
         let text = |path: &Path| path.display().to_string();
         let (database, settings, logs) = (text(&paths.database), text(&paths.settings), text(&paths.logs));
-        Self { database, settings, settings_problem: None, logs }
+        let relocation_errors = paths.relocation_errors.clone();
+        Self { database, settings, settings_problem: None, logs, relocation_errors }
     }
 }
 
@@ -57,25 +69,26 @@ impl Places {
 }
 
 impl Paths {
-    /// Finds them, and makes their folders.
+    /// The files of this app that exist, copies and logs of them included, and its own folders. A folder that
+    /// [`OVERRIDE`] names is not its own: it may hold anything.
+    pub(crate) fn existing(&self) -> Vec<PathBuf> {
+        let files = [&self.database, &self.settings, &self.windows, &self.saved_keys, &self.logs.join(log::FILE_NAME)];
+        let folders = [&self.database, &self.settings].map(|path| path.parent().map(Path::to_owned));
+        let own = folders.into_iter().flatten().chain([self.web_cache.clone()]);
+        let own = own.filter(|folder| [IDENTIFIER, FORMER_IDENTIFIER].iter().any(|name| folder.ends_with(name)));
+        files.into_iter().flat_map(|path| same_stem(path)).chain(own).collect()
+    }
+
+    /// Finds them, after moving those of the former identifier, and makes their folders.
     ///
     /// # Errors
     /// When the user has no home folder.
     pub(crate) fn find() -> io::Result<Self> {
-        let (data, config, logs) = match std::env::var_os(OVERRIDE).filter(|folder| !folder.is_empty()) {
-            Some(folder) => {
-                let folder = PathBuf::from(folder);
-                (folder.clone(), folder.clone(), folder.join("logs"))
-            }
-            None => {
-                let (Some(data), Some(config), Some(local)) =
-                    (dirs::data_dir(), dirs::config_dir(), dirs::data_local_dir())
-                else {
-                    return Err(io::Error::new(io::ErrorKind::NotFound, "there is no home folder"));
-                };
-                (data.join(IDENTIFIER), config.join(IDENTIFIER), local.join(IDENTIFIER).join("logs"))
-            }
+        let folders = match std::env::var_os(OVERRIDE).filter(|folder| !folder.is_empty()) {
+            Some(folder) => Folders::below(&PathBuf::from(folder)),
+            None => Folders::of_platform()?,
         };
+        let Folders { data, config, logs, cache, relocation_errors } = folders;
         for folder in [&data, &config, &logs] {
             // One that cannot be created is reported where it is needed: in the window, or by the log.
             let _ = create_private(folder);
@@ -86,16 +99,64 @@ impl Paths {
             windows: config.join("windows.json"),
             saved_keys: config.join("saved-keys.json"),
             logs,
+            web_cache: cache,
+            relocation_errors,
         })
     }
 }
 
-/// Creates a folder, and those above it, for the owner alone. One that is there already stays as it is.
-fn create_private(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
+/// The files in the folder of `path` whose names begin with its name up to the first dot: `keys.db-wal` and
+/// `keys.db.lock` for `keys.db`.
+fn same_stem(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let stem = name.iter().position(|byte| *byte == b'.').map_or(name, |dot| &name[..=dot]);
+    let entries = path.parent().and_then(|folder| folder.read_dir().ok()).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(stem));
+    files.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
+}
+
+struct Folders {
+    data: PathBuf,
+    config: PathBuf,
+    logs: PathBuf,
+    cache: PathBuf,
+    relocation_errors: Vec<RelocationError>,
+}
+
+impl Folders {
+    fn below(folder: &Path) -> Self {
+        Self {
+            data: folder.to_owned(),
+            config: folder.to_owned(),
+            logs: folder.join("logs"),
+            cache: folder.join("cache"),
+            relocation_errors: Vec::new(),
+        }
+    }
+
+    fn of_platform() -> io::Result<Self> {
+        let (Some(data), Some(config), Some(local), Some(cache)) =
+            (dirs::data_dir(), dirs::config_dir(), dirs::data_local_dir(), dirs::cache_dir())
+        else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no home folder"));
+        };
+        let mut moves: Vec<Move> = Vec::new();
+        for (parent, marker) in [(&data, "keys.db"), (&config, "settings.json"), (&local, "logs")] {
+            let (from, to) = (parent.join(FORMER_IDENTIFIER), parent.join(IDENTIFIER));
+            // Most platforms have one folder for two of these.
+            if moves.iter().all(|folder| folder.from != from) {
+                moves.push(Move { from, to, marker });
+            }
+        }
+        let former_lock = data.join(FORMER_IDENTIFIER).join("keys.db.lock");
+        let relocation_errors = relocation::relocate(&moves, &former_lock);
+        let in_use = |parent: &Path| {
+            let folder = moves.iter().find(|folder| folder.to.parent() == Some(parent));
+            folder.map_or_else(|| parent.join(IDENTIFIER), |folder| folder.folder_in_use().to_owned())
+        };
+        let (data, config, local) = (in_use(&data), in_use(&config), in_use(&local));
+        Ok(Self { data, config, logs: local.join("logs"), cache: cache.join(IDENTIFIER), relocation_errors })
+    }
 }
 
 #[cfg(all(test, unix))]

@@ -1,6 +1,7 @@
 //! What the commands share.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
@@ -24,6 +25,8 @@ pub(crate) struct AppState {
     pub(crate) one_time: Arc<OneTime>,
     pub(crate) saved_keys: Arc<SavedKeys>,
     pub(crate) places: Places,
+    /// The folder for what WebKit keeps of the windows' pages.
+    pub(crate) web_cache: PathBuf,
     /// What was chosen in the menu.
     pub(crate) menu: broadcast::Sender<MenuAction>,
     /// By the window's label.
@@ -36,6 +39,7 @@ impl AppState {
         let settings = Settings::load(paths.settings);
         Self {
             places,
+            web_cache: paths.web_cache,
             service: Arc::new(KeyService::new(paths.database, settings.limits())),
             settings,
             clipboard: Arc::default(),

@@ -55,9 +55,30 @@ fn raise(window: &WebviewWindow) {
     }
 }
 
-/// Keeps a page from going elsewhere.
-fn confined<'a>(builder: WebviewWindowBuilder<'a, Wry, AppHandle>) -> WebviewWindowBuilder<'a, Wry, AppHandle> {
-    builder.on_navigation(is_own_page).on_new_window(|_, _| NewWindowResponse::Deny)
+/// Keeps a page from going elsewhere, and what WebKit stores of it out of the folders that people back up.
+fn confined<'a>(
+    app: &AppHandle,
+    builder: WebviewWindowBuilder<'a, Wry, AppHandle>,
+) -> WebviewWindowBuilder<'a, Wry, AppHandle> {
+    let web_cache = app.state::<AppState>().web_cache.clone();
+    builder.data_directory(web_cache).on_navigation(is_own_page).on_new_window(|_, _| NewWindowResponse::Deny)
+}
+
+/// Gives this process the name by which desktops find its desktop file: the application ID on Wayland, and part of the
+/// window class on X11. Must run before GTK starts.
+pub(crate) fn set_program_name(identifier: &str) {
+    #[cfg(target_os = "linux")]
+    gtk::glib::set_prgname(Some(identifier));
+    #[cfg(not(target_os = "linux"))]
+    let _ = identifier;
+}
+
+/// Sets the other part of the window class on X11. Must run once GTK has started, before the first window is created.
+pub(crate) fn set_window_class(identifier: &str) {
+    #[cfg(target_os = "linux")]
+    gtk::gdk::set_program_class(identifier);
+    #[cfg(not(target_os = "linux"))]
+    let _ = identifier;
 }
 
 /// Where Tauri serves the bundled pages: `tauri://localhost`, or `http://tauri.localhost` on Windows.

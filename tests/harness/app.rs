@@ -26,6 +26,8 @@ pub struct AppOptions {
     pub log: Option<&'static str>,
     /// A user number to run as, instead of the tests' own.
     pub user: Option<u32>,
+    /// The port that the settings name already, wherever they are.
+    pub port: Option<u16>,
 }
 
 /// The app's window. The process ends when it is dropped.
@@ -69,7 +71,7 @@ impl App {
     /// # Errors
     /// When it does not come up.
     pub async fn start_with(desktop: &Desktop, options: AppOptions) -> Result<Self> {
-        let port = port_of(desktop)?;
+        let port = options.port.map_or_else(|| port_of(desktop), Ok)?;
         let driver_port = free_port()?;
         let output = desktop.home().join("output.txt");
         let log = File::options().create(true).append(true).open(&output)?;
@@ -438,13 +440,13 @@ impl Drop for App {
 
 /// The port in this desktop's settings; a free one is put there first, as tests run side by side.
 fn port_of(desktop: &Desktop) -> Result<u16> {
-    let path = desktop.data().join("settings.json");
+    let path = desktop.settings();
     if let Ok(settings) = std::fs::read(&path) {
         let settings: Value = serde_json::from_slice(&settings)?;
         return settings["port"].as_u64().and_then(|port| port.try_into().ok()).context("a port");
     }
     let port = free_port()?;
-    std::fs::create_dir_all(desktop.data())?;
+    std::fs::create_dir_all(path.parent().context("a folder")?)?;
     // No story is about limits; some ask faster than a person could.
     let limits = json!({ "default": 1_000_000, "invalidCredentials": 1_000_000 });
     std::fs::write(&path, json!({ "port": port, "limits": limits }).to_string())?;

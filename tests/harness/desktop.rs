@@ -13,6 +13,8 @@ use crate::process::Child;
 /// One desktop. Everything in it ends when it is dropped.
 pub struct Desktop {
     home: tempfile::TempDir,
+    /// Whether the app keeps its files in the platform's folders instead of one of its own.
+    platform_folders: bool,
     display: String,
     bus: String,
     // Dropped in this order: the display last.
@@ -77,7 +79,16 @@ impl Desktop {
                 .stdout(Stdio::null())
                 .stderr(Stdio::null()),
         )?;
-        let desktop = Self { home, display, bus: address, _window_manager: window_manager, _bus: bus, _display: x };
+        let platform_folders = false;
+        let desktop = Self {
+            home,
+            platform_folders,
+            display,
+            bus: address,
+            _window_manager: window_manager,
+            _bus: bus,
+            _display: x,
+        };
         desktop.wait_for_window_manager()?;
         Ok(desktop)
     }
@@ -99,9 +110,22 @@ impl Desktop {
         self.home.path()
     }
 
+    /// The same desktop, on which the app keeps its files in the platform's folders, as for most people.
+    pub fn with_platform_folders(self) -> Self {
+        Self { platform_folders: true, ..self }
+    }
+
     /// The folder in which the app keeps its files.
     pub fn data(&self) -> PathBuf {
-        self.home().join("ul-keys")
+        self.home().join(if self.platform_folders { ".local/share/org.ulkeys.UlKeys" } else { "ul-keys" })
+    }
+
+    /// The app's settings file.
+    pub fn settings(&self) -> PathBuf {
+        match self.platform_folders {
+            true => self.home().join(".config/org.ulkeys.UlKeys/settings.json"),
+            false => self.data().join("settings.json"),
+        }
     }
 
     /// Changes a setting of the desktop's toolkit, for programs that start later: `gtk-enable-animations=0` for a person
@@ -125,13 +149,16 @@ impl Desktop {
             .env("XDG_RUNTIME_DIR", home.join("run"))
             .env("DISPLAY", &self.display)
             .env("DBUS_SESSION_BUS_ADDRESS", &self.bus)
-            .env("UL_KEYS_DATA_DIR", self.data())
             .env("LC_ALL", "C.UTF-8")
             .env("LANGUAGE", "en")
             // Under Xvfb this paints sooner and needs less memory.
             .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
             .env("TZ", "UTC");
-        for variable in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "WAYLAND_DISPLAY"] {
+        match self.platform_folders {
+            true => command.env_remove("UL_KEYS_DATA_DIR"),
+            false => command.env("UL_KEYS_DATA_DIR", self.data()),
+        };
+        for variable in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "WAYLAND_DISPLAY"] {
             command.env_remove(variable);
         }
         for variable in ["ULTRALYTICS_API_KEY", "ULTRALYTICS_PLATFORM_URL", "YOLO_CONFIG_DIR"] {

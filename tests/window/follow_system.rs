@@ -70,7 +70,7 @@ async fn the_theme_of_both_windows() -> Result<()> {
 async fn what_is_chosen_wins_also_at_the_next_start() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let start =
-        async || App::start_with(&desktop, AppOptions { german: true, dark: true, log: None, user: None }).await;
+        async || App::start_with(&desktop, AppOptions { german: true, dark: true, ..AppOptions::default() }).await;
     let app = start().await?;
     wait_look(&app, ["de", "light dark", DARK]).await?;
     app.click("Einstellungen").await?;

@@ -14,6 +14,7 @@ mod focus_order;
 mod follow_system;
 mod hands;
 mod help;
+mod identity;
 mod journey;
 mod keychain;
 mod list;

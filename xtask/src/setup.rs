@@ -35,8 +35,10 @@ const TO_TEST: &[&str] = &[
     "libsecret-tools",
     "locales",
     "python3-venv",
+    "strace",
     "webkit2gtk-driver",
     "wmctrl",
+    "x11-utils",
     "xclip",
 ];
 

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Loads the page; the window is shown when the page says that it is ready.
 pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
     let page = WebviewUrl::App("one-time.html".into());
-    let mut builder = super::confined(WebviewWindowBuilder::new(app, LABEL, page))
+    let mut builder = super::confined(app, WebviewWindowBuilder::new(app, LABEL, page))
         .title("UL Keys")
         .inner_size(WIDTH, HEIGHT)
         .min_inner_size(320.0, 240.0)

@@ -11,7 +11,7 @@ const LABEL: &str = "main";
 
 pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
     let config = app.config().app.windows.first().ok_or(tauri::Error::WindowNotFound)?;
-    let window = super::confined(WebviewWindowBuilder::from_config(app, config)?)
+    let window = super::confined(app, WebviewWindowBuilder::from_config(app, config)?)
         .on_page_load(|window, load| {
             if load.event() == PageLoadEvent::Started {
                 window.state::<AppState>().set_watcher(LABEL, None);

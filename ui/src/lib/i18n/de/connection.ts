@@ -20,6 +20,13 @@ export const connection = {
     unknown:
       'In dieser Datei nicht verstanden und deshalb ohne Wirkung: {{names, list}}. Was darin berichtigt wird, wirkt ab dem nächsten Start.',
   },
+  notMoved: {
+    olderVersionRuns:
+      'Eine ältere Version von UL Keys läuft. Ihre Dateien bleiben in {{from}}, bis Sie sie beenden und diese Version neu starten.',
+    bothInUse:
+      'In {{from}} und in {{to}} liegen Dateien. Nur der zweite Ordner wird verwendet. Um die Schlüssel im ersten zu verwenden, beenden Sie UL Keys, verschieben Sie den zweiten Ordner und starten Sie neu.',
+    cannotMove: 'Die Dateien bleiben in {{from}}, weil sie sich nicht nach {{to}} verschieben lassen: {{reason}}',
+  },
   copyPath: 'Pfad kopieren: {{file}}',
   pathCopied: 'Der Pfad wurde kopiert',
 } as const;

@@ -18,6 +18,13 @@ export const connection = {
     unknown:
       'Not understood in this file, and so without effect: {{names, list}}. What you correct in it takes effect at the next start.',
   },
+  notMoved: {
+    olderVersionRuns:
+      'An older version of UL Keys is running. Its files stay in {{from}} until you quit it and start this version again.',
+    bothInUse:
+      'There are files in {{from}} and in {{to}}. Only the second folder is used. To use the keys in the first one, quit UL Keys, move the second folder away and start again.',
+    cannotMove: 'The files stay in {{from}} because they can’t be moved to {{to}}: {{reason}}',
+  },
   copyPath: 'Copy the path: {{file}}',
   pathCopied: 'The path was copied',
 } as const;

@@ -20,6 +20,13 @@ export const connection = {
     unknown:
       'Não compreendido neste arquivo e, por isso, sem efeito: {{names, list}}. O que você corrigir nele vale a partir da próxima inicialização.',
   },
+  notMoved: {
+    olderVersionRuns:
+      'Uma versão mais antiga do UL Keys está em execução. Os arquivos dela ficam em {{from}} até que você a encerre e inicie esta versão de novo.',
+    bothInUse:
+      'Há arquivos em {{from}} e em {{to}}. Somente a segunda pasta é usada. Para usar as chaves da primeira, encerre o UL Keys, mova a segunda pasta para outro lugar e inicie de novo.',
+    cannotMove: 'Os arquivos ficam em {{from}} porque não podem ser movidos para {{to}}: {{reason}}',
+  },
   copyPath: 'Copiar o caminho: {{file}}',
   pathCopied: 'O caminho foi copiado',
 } as const;

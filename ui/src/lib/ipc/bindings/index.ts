@@ -772,6 +772,8 @@ nextFree: number | null, } | { "state": "databaseProblem", problem: DatabaseProb
 
 export type SettingsProblem = { "kind": "unreadable", reason: string, } | { "kind": "replaced", copy: string, } | { "kind": "unknown", names: Array<string>, };
 
+export type RelocationProblem = { "kind": "olderVersionRuns", from: string, } | { "kind": "bothInUse", from: string, to: string, } | { "kind": "cannotMove", from: string, to: string, reason: string, };
+
 export type Places = { 
 /**
  * The key database.
@@ -788,7 +790,11 @@ settingsProblem: SettingsProblem | null,
 /**
  * The folder of the logs.
  */
-logs: string, };
+logs: string, 
+/**
+ * Why files of the former identifier have not moved.
+ */
+relocationErrors: Array<RelocationProblem>, };
 
 export type LostKey = { key: ApiKey, cause: Loss, };
 
