@@ -73,6 +73,17 @@ pub(super) const CONNECTION: Scene = Scene {
                 See("Enter a whole number"),
             ],
         },
+        State {
+            name: "not-moved",
+            steps: &[
+                Answer(
+                    "places",
+                    r#"{"database":"/home/maria/.local/share/org.ulkeys.UlKeys/keys.db","settings":"/home/maria/.config/org.ulkeys.desktop/settings.json","settingsProblem":null,"logs":"/home/maria/.local/share/org.ulkeys.UlKeys/logs","relocationErrors":[{"kind":"bothInUse","from":"/home/maria/.local/share/org.ulkeys.desktop","to":"/home/maria/.local/share/org.ulkeys.UlKeys"},{"kind":"cannotMove","from":"/home/maria/.config/org.ulkeys.desktop","to":"/home/maria/.config/org.ulkeys.UlKeys","reason":"Read-only file system (os error 30)"}]}"#,
+                ),
+                Go("Connection"),
+                See("Only the second folder is used"),
+            ],
+        },
     ],
 };
 
