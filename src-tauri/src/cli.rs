@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use ulkeys_domain::secret;
 
 use crate::harden::StartingUmask;
 use crate::keychain::{self, KeychainError};
@@ -25,9 +26,9 @@ const NOT_FOUND: u8 = 127;
 /// Scoped API keys for vision models. Without a command, opens the window.
 #[derive(Parser)]
 #[command(name = "ul-keys", version)]
-pub(crate) struct Arguments {
+struct Arguments {
     #[command(subcommand)]
-    pub(crate) action: Option<Action>,
+    action: Option<Action>,
 }
 
 /// What can be done without the window.
@@ -39,7 +40,7 @@ pub(crate) enum Action {
     /// ends; with 125, 126 or 127 if it could not be started.
     Run {
         /// Name of the key, as it was saved.
-        #[arg(long, allow_hyphen_values = true)]
+        #[arg(long, allow_hyphen_values = true, value_parser = name_of_key)]
         key: String,
         /// The program and its arguments, as in `-- yolo train model=yolo11n.pt`.
         #[arg(last = true, required = true)]
@@ -50,9 +51,38 @@ pub(crate) enum Action {
     /// Remove a key from this computer's keychain. The key itself stays valid until it is revoked.
     Forget {
         /// Name of the key, as it was saved.
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = name_of_key)]
         name: String,
     },
+}
+
+/// Reads the command line. An error repeats no key: what a terminal shows may be recorded.
+///
+/// # Errors
+/// The exit code, after the reason was printed.
+pub(crate) fn parse() -> Result<Option<Action>, ExitCode> {
+    let arguments = Arguments::try_parse().map_err(|error| {
+        let text = error.to_string();
+        if secret::appears_in(&text) {
+            #[expect(clippy::print_stderr, reason = "this is the command line")]
+            {
+                eprint!("{}", secret::redact(&text));
+            }
+        } else {
+            // With colors, and with help on standard output. Nobody reads it: nothing is left to do.
+            let _ = error.print();
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(FAILED))
+    })?;
+    Ok(arguments.action)
+}
+
+/// The name under which a key was saved. A key in its place is rejected before it is repeated anywhere.
+fn name_of_key(text: &str) -> Result<String, &'static str> {
+    if secret::appears_in(text) {
+        return Err("expects the name of a saved key, not the key itself");
+    }
+    Ok(text.to_owned())
 }
 
 /// Does it, and says on the terminal what came of it.
@@ -164,5 +194,9 @@ mod tests {
         assert!(matches!(run.action, Some(Action::Run { key, program }) if key == "a b" && program.len() == 2));
         assert!(Arguments::try_parse_from(["ul-keys"]).expect("valid").action.is_none());
         assert!(Arguments::try_parse_from(["ul-keys", "run", "--key", "a"]).is_err(), "no program");
+        let key = format!("ul_{}", "0123456789".repeat(4));
+        assert!(Arguments::try_parse_from(["ul-keys", "forget", &key]).is_err(), "a key in place of its name");
+        let own = ["ul-keys", "run", "--key", "a", "--", "program", &key];
+        assert!(Arguments::try_parse_from(own).is_ok(), "what the program gets is not ours to judge");
     }
 }

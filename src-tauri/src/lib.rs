@@ -30,7 +30,6 @@ mod window;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use tauri::{Manager as _, RunEvent};
 use tauri_plugin_window_state::StateFlags;
 
@@ -42,12 +41,13 @@ use state::AppState;
 /// When the window system cannot be reached; the reason is printed.
 pub fn main() -> ExitCode {
     let umask = harden::make_new_files_private();
-    match cli::Arguments::parse().action {
-        Some(action) => cli::act(action, umask),
-        None => {
+    match cli::parse() {
+        Ok(Some(action)) => cli::act(action, umask),
+        Ok(None) => {
             run();
             ExitCode::SUCCESS
         }
+        Err(code) => code,
     }
 }
 

@@ -197,3 +197,26 @@ async fn other_users_and_programs_cannot_list_create_or_revoke() -> Result<()> {
     ensure!(listed["keys"].as_array().is_some_and(|keys| keys.len() == 1), "{listed}");
     Ok(())
 }
+
+/// What a terminal shows may be recorded, by continuous integration for instance.
+#[test]
+fn key_on_command_line_is_not_repeated() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let key = format!("ul_{}", "0123456789".repeat(4));
+    let option = format!("--token={key}");
+    for arguments in [
+        &["run", "--key", &key, "--", "true"][..],
+        &["forget", &key],
+        &["forget", &format!("my {key}")],
+        &["list", &option],
+        &[&key],
+        &[&option],
+    ] {
+        let mut command = std::process::Command::new(ulkeys_tests::binary());
+        let output = command.args(arguments).env("HOME", home.path()).env("UL_KEYS_DATA_DIR", home.path()).output()?;
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8(text)?;
+        ensure!(output.status.code() == Some(2) && !text.contains(&key[11..]) && text.contains("error:"), "{text}");
+    }
+    Ok(())
+}
