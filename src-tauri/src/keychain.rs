@@ -6,14 +6,13 @@
 //! Every call connects anew, so that a keychain which was started since is found, and may block for as long as the
 //! person takes to unlock it. Deliberately absent: any other place to put a key when there is no keychain.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use keyring_core::api::CredentialStore;
-use keyring_core::{Entry, Error};
 use ulkeys_domain::wire::ErrorCode;
 use ulkeys_domain::{KeyPrefix, Secret};
 use zeroize::Zeroizing;
+
+use platform::Keychain;
 
 /// The service of every entry.
 pub(crate) const SERVICE: &str = "ul-keys";
@@ -39,48 +38,54 @@ pub(crate) enum KeychainError {
     /// Nothing is saved under this name.
     #[error("the keychain holds no key under this name")]
     NoEntry,
+    /// More than one entry has this name, and nothing tells which one is meant.
+    #[error(
+        "the keychain holds several entries for this name; remove all but one of them in the program that manages the keychain"
+    )]
+    Several,
     /// Anything else.
     #[error("the keychain failed: {0}")]
     Failed(String),
 }
 
 /// Saves a key under a name; over another key only with `replace`.
+///
+/// A key that is there already is saved again, because an earlier version saved it in a form that some keychains do not
+/// show as a password.
 pub(crate) fn save(name: &str, secret: &Secret, replace: bool) -> Result<(), KeychainError> {
-    let entry = entry(name)?;
-    match entry.get_secret().map(Zeroizing::new) {
-        Ok(saved) if saved.as_slice() == secret.expose().as_bytes() => return Ok(()),
-        Ok(_) if !replace => return Err(KeychainError::Taken),
-        Ok(_) | Err(Error::NoEntry) => {}
-        Err(error) => return Err(error.into()),
+    let keychain = Keychain::connect()?;
+    match keychain.get(name)? {
+        Some(saved) if !replace && key_text(&saved) != secret.expose().as_bytes() => Err(KeychainError::Taken),
+        _ => keychain.set(name, secret.expose().as_bytes()),
     }
-    Ok(entry.set_secret(secret.expose().as_bytes())?)
 }
 
 /// The key that is saved under a name.
 pub(crate) fn read(name: &str) -> Result<Secret, KeychainError> {
-    let text = Zeroizing::new(entry(name)?.get_secret()?);
-    Secret::parse(&text).map_err(|error| KeychainError::Failed(format!("the entry is no API key: it {error}")))
+    let text = Keychain::connect()?.get(name)?.ok_or(KeychainError::NoEntry)?;
+    Secret::parse(key_text(&text))
+        .map_err(|error| KeychainError::Failed(format!("the entry is no API key: it {error}")))
 }
 
 /// Removes what is saved under a name.
 pub(crate) fn forget(name: &str) -> Result<(), KeychainError> {
-    Ok(entry(name)?.delete_credential()?)
+    Keychain::connect()?.delete(name)
 }
 
 /// Removes a certain key, and leaves alone what somebody else has saved under its name.
 pub(crate) fn forget_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainError> {
-    let entry = entry(name)?;
-    match entry.get_secret().map(Zeroizing::new) {
-        Ok(text) if Secret::parse(&text).is_ok_and(|secret| secret.prefix() == *prefix) => {
-            Ok(entry.delete_credential()?)
+    let keychain = Keychain::connect()?;
+    match keychain.get(name)? {
+        Some(text) if Secret::parse(key_text(&text)).is_ok_and(|secret| secret.prefix() == *prefix) => {
+            keychain.delete(name)
         }
-        Ok(_) | Err(Error::NoEntry) => Ok(()),
-        Err(error) => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
-fn entry(name: &str) -> Result<Entry, KeychainError> {
-    Ok(platform::entry(&platform::store()?, name)?)
+/// An entry without the line end that other programs add when they save what `echo` printed.
+fn key_text(entry: &[u8]) -> &[u8] {
+    entry.trim_ascii_end()
 }
 
 /// Unlocks the keychain, which asks the person where it is locked. To be called before anything else here, and by itself:
@@ -110,19 +115,7 @@ impl KeychainError {
             Self::Locked => ErrorCode::KeychainLocked,
             Self::Refused => ErrorCode::KeychainRefused,
             Self::Taken => ErrorCode::KeychainTaken,
-            Self::NoEntry | Self::Failed(_) => ErrorCode::KeychainFailed,
-        }
-    }
-}
-
-impl From<Error> for KeychainError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::NoEntry => Self::NoEntry,
-            Error::NoStorageAccess(cause) | Error::PlatformFailure(cause) => platform::translate(cause),
-            // Not these errors' own words: some carry what was saved.
-            Error::BadEncoding(_) | Error::BadDataFormat(..) => Self::Failed("the entry cannot be read".to_owned()),
-            other => Self::Failed(other.to_string()),
+            Self::NoEntry | Self::Several | Self::Failed(_) => ErrorCode::KeychainFailed,
         }
     }
 }
@@ -131,59 +124,127 @@ impl From<Error> for KeychainError {
 mod platform {
     use std::collections::HashMap;
 
-    use secret_service::EncryptionType;
-    use secret_service::blocking::SecretService;
+    use secret_service::blocking::{Item, SecretService};
+    use secret_service::{EncryptionType, Error};
 
-    use super::{Arc, CredentialStore, Entry, Error, KeychainError, SERVICE};
+    use super::{KeychainError, SERVICE, Zeroizing};
 
-    pub(super) fn store() -> Result<Arc<CredentialStore>, KeychainError> {
-        Ok(zbus_secret_service_keyring_store::Store::new()?)
-    }
+    /// What the secret is. KeePassXC shows only text as an entry's password, and makes an attachment of anything else.
+    const CONTENT_TYPE: &str = "text/plain";
 
-    pub(super) fn entry(store: &Arc<CredentialStore>, name: &str) -> Result<Entry, Error> {
-        let label = format!("UL Keys: {name}");
-        store.build(SERVICE, name, Some(&HashMap::from([("label", label.as_str())])))
-    }
+    /// A connection to the Secret Service.
+    pub(super) struct Keychain(SecretService<'static>);
 
-    pub(super) fn unlock() -> Result<(), KeychainError> {
-        let missing = |error: secret_service::Error| KeychainError::Missing(error.to_string());
-        let service = SecretService::connect(EncryptionType::Dh).map_err(missing)?;
-        let collection = service.get_default_collection().map_err(missing)?;
-        collection.ensure_unlocked().or_else(|_| collection.unlock()).map_err(from_service)
-    }
+    impl Keychain {
+        pub(super) fn connect() -> Result<Self, KeychainError> {
+            SecretService::connect(EncryptionType::Dh).map(Self).map_err(missing)
+        }
 
-    pub(super) fn translate(cause: Box<dyn std::error::Error + Send + Sync>) -> KeychainError {
-        match cause.downcast::<secret_service::Error>() {
-            Ok(error) => from_service(*error),
-            Err(other) => KeychainError::Failed(other.to_string()),
+        /// What is saved under a name.
+        pub(super) fn get(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, KeychainError> {
+            let item = self.item(name)?;
+            Ok(item.map(|item| item.get_secret()).transpose()?.map(Zeroizing::new))
+        }
+
+        /// Saves over what is there under this name.
+        pub(super) fn set(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
+            if let Some(item) = self.item(name)? {
+                return Ok(item.set_secret(secret, CONTENT_TYPE)?);
+            }
+            let collection = self.0.get_default_collection().map_err(missing)?;
+            collection.ensure_unlocked().or_else(|_| collection.unlock())?;
+            let label = format!("UL Keys: {name}");
+            collection.create_item(&label, attributes(name), secret, true, CONTENT_TYPE)?;
+            Ok(())
+        }
+
+        pub(super) fn delete(&self, name: &str) -> Result<(), KeychainError> {
+            Ok(self.item(name)?.ok_or(KeychainError::NoEntry)?.delete()?)
+        }
+
+        /// The entry of a name, unlocked.
+        fn item(&self, name: &str) -> Result<Option<Item<'_>>, KeychainError> {
+            let found = self.0.search_items(attributes(name))?;
+            if !found.locked.is_empty() {
+                self.0.unlock_all(&found.locked.iter().collect::<Vec<_>>())?;
+            }
+            let mut items = found.unlocked.into_iter().chain(found.locked);
+            let item = items.next();
+            if items.next().is_some() {
+                return Err(KeychainError::Several);
+            }
+            Ok(item)
         }
     }
 
-    fn from_service(error: secret_service::Error) -> KeychainError {
-        match error {
-            secret_service::Error::Locked => KeychainError::Locked,
-            secret_service::Error::Prompt => KeychainError::Refused,
-            secret_service::Error::NoResult | secret_service::Error::Unavailable => {
-                KeychainError::Missing(error.to_string())
+    /// By which an entry is found, also by other programs. They must stay as they are.
+    fn attributes(name: &str) -> HashMap<&str, &str> {
+        HashMap::from([("service", SERVICE), ("username", name)])
+    }
+
+    pub(super) fn unlock() -> Result<(), KeychainError> {
+        let keychain = Keychain::connect()?;
+        let collection = keychain.0.get_default_collection().map_err(missing)?;
+        Ok(collection.ensure_unlocked().or_else(|_| collection.unlock())?)
+    }
+
+    fn missing(error: Error) -> KeychainError {
+        KeychainError::Missing(error.to_string())
+    }
+
+    impl From<Error> for KeychainError {
+        fn from(error: Error) -> Self {
+            match error {
+                Error::Locked => Self::Locked,
+                Error::Prompt => Self::Refused,
+                Error::NoResult | Error::Unavailable => missing(error),
+                other => Self::Failed(other.to_string()),
             }
-            other => KeychainError::Failed(other.to_string()),
         }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod platform {
-    use super::{Arc, CredentialStore, Entry, Error, KeychainError, SERVICE};
+    use std::sync::Arc;
 
-    pub(super) fn store() -> Result<Arc<CredentialStore>, KeychainError> {
-        #[cfg(target_os = "macos")]
-        return Ok(apple_native_keyring_store::keychain::Store::new()?);
-        #[cfg(windows)]
-        return Ok(windows_native_keyring_store::Store::new()?);
-    }
+    use keyring_core::api::CredentialStore;
+    use keyring_core::{Entry, Error};
 
-    pub(super) fn entry(store: &Arc<CredentialStore>, name: &str) -> Result<Entry, Error> {
-        store.build(SERVICE, name, None)
+    use super::{KeychainError, SERVICE, Zeroizing};
+
+    /// The system's own store.
+    pub(super) struct Keychain(Arc<CredentialStore>);
+
+    impl Keychain {
+        pub(super) fn connect() -> Result<Self, KeychainError> {
+            #[cfg(target_os = "macos")]
+            return Ok(Self(apple_native_keyring_store::keychain::Store::new()?));
+            #[cfg(windows)]
+            return Ok(Self(windows_native_keyring_store::Store::new()?));
+        }
+
+        /// What is saved under a name.
+        pub(super) fn get(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, KeychainError> {
+            match self.entry(name)?.get_secret() {
+                Ok(secret) => Ok(Some(Zeroizing::new(secret))),
+                Err(Error::NoEntry) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        }
+
+        /// Saves over what is there under this name.
+        pub(super) fn set(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
+            Ok(self.entry(name)?.set_secret(secret)?)
+        }
+
+        pub(super) fn delete(&self, name: &str) -> Result<(), KeychainError> {
+            Ok(self.entry(name)?.delete_credential()?)
+        }
+
+        fn entry(&self, name: &str) -> Result<Entry, Error> {
+            self.0.build(SERVICE, name, None)
+        }
     }
 
     /// These systems unlock by themselves when an entry is read.
@@ -191,7 +252,15 @@ mod platform {
         Ok(())
     }
 
-    pub(super) fn translate(cause: Box<dyn std::error::Error + Send + Sync>) -> KeychainError {
-        KeychainError::Failed(cause.to_string())
+    impl From<Error> for KeychainError {
+        fn from(error: Error) -> Self {
+            match error {
+                Error::NoEntry => Self::NoEntry,
+                // Not these errors' own words: some carry what was saved.
+                Error::BadEncoding(_) | Error::BadDataFormat(..) => Self::Failed("the entry cannot be read".to_owned()),
+                Error::Ambiguous(_) => Self::Several,
+                other => Self::Failed(other.to_string()),
+            }
+        }
     }
 }

@@ -115,6 +115,11 @@ impl Desktop {
         Self { platform_folders: true, ..self }
     }
 
+    /// The address of the session bus.
+    pub fn bus(&self) -> &str {
+        &self.bus
+    }
+
     /// The folder in which the app keeps its files.
     pub fn data(&self) -> PathBuf {
         self.home().join(if self.platform_folders { ".local/share/org.ulkeys.UlKeys" } else { "ul-keys" })

@@ -8,6 +8,7 @@ mod desktop;
 #[path = "../gallery/mod.rs"]
 pub mod gallery;
 mod input;
+mod keepass;
 mod keyring;
 mod memory;
 mod process;
@@ -17,6 +18,7 @@ mod ul;
 
 pub use app::{App, AppOptions, binary, tools};
 pub use desktop::Desktop;
+pub use keepass::KeePass;
 pub use keyring::Keyring;
 pub use memory::hits_in_memory;
 pub use process::{Child, Process, descendants, free_port, signal};

@@ -9,17 +9,17 @@ use ulkeys_tests::{App, Desktop, Keyring, binary, tools};
 use crate::hands::{choose, confirm};
 
 /// Runs the command line beside the window.
-fn ul_keys(desktop: &Desktop, arguments: &[&str]) -> Result<Output> {
+pub(crate) fn ul_keys(desktop: &Desktop, arguments: &[&str]) -> Result<Output> {
     Ok(desktop.command(binary()).args(arguments).output()?)
 }
 
 /// What another program finds under a name.
-fn looked_up(desktop: &Desktop, name: &str) -> Option<String> {
+pub(crate) fn looked_up(desktop: &Desktop, name: &str) -> Option<String> {
     desktop.run("secret-tool", &["lookup", "service", "ul-keys", "username", name]).ok()
 }
 
 /// Creates a key and saves it, without ever copying it.
-async fn create_and_save(app: &App, name: &str) -> Result<()> {
+pub(crate) async fn create_and_save(app: &App, name: &str) -> Result<()> {
     app.create_in_dialog(name, "read").await?;
     app.click("Save in this computer’s keychain").await?;
     app.wait_text("Saved in this computer").await?;
@@ -29,7 +29,7 @@ async fn create_and_save(app: &App, name: &str) -> Result<()> {
     app.leave_key_window().await
 }
 
-async fn revoke(app: &App, name: &str) -> Result<()> {
+pub(crate) async fn revoke(app: &App, name: &str) -> Result<()> {
     choose(app, name, "Revoke…").await?;
     app.click("Revoke key").await?;
     app.wait_text(&format!("{name} was revoked")).await

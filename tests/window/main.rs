@@ -16,6 +16,7 @@ mod hands;
 mod help;
 mod identity;
 mod journey;
+mod keepass;
 mod keychain;
 mod list;
 mod manners;

@@ -23,7 +23,7 @@ const TO_RUN: &[&str] = &[
     "xdotool",
     "xvfb",
 ];
-/// To drive the real window, in German too and with names in any script, with a real keychain, and to run the published
+/// To drive the real window, in German too and with names in any script, with real keychains, and to run the published
 /// client.
 const TO_TEST: &[&str] = &[
     "curl",
@@ -32,6 +32,7 @@ const TO_TEST: &[&str] = &[
     "gcr",
     "git",
     "gnome-keyring",
+    "keepassxc",
     "libsecret-tools",
     "locales",
     "python3-venv",
