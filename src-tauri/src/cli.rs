@@ -3,7 +3,7 @@
 //! Nothing secret is ever printed. Deliberately absent: a command that shows a key, making or revoking
 //! keys, and a console on Windows, where a program that has a window has none.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, ExitCode};
@@ -158,6 +158,7 @@ fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys, umask: St
     };
     let mut command = Command::new(file);
     command.args(arguments).env("ULTRALYTICS_API_KEY", secret.expose()).env("ULTRALYTICS_PLATFORM_URL", url);
+    command.envs(without_proxy(std::env::vars_os(), &Ipv4Addr::LOCALHOST.to_string()));
     drop(secret);
     umask.restore();
     let error = match become_program(command) {
@@ -169,6 +170,39 @@ fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys, umask: St
         std::io::ErrorKind::NotFound => NOT_FOUND.into(),
         _ => CANNOT_START.into(),
     }
+}
+
+/// The variables by which a program reaches `host` directly. A proxy that other variables name would receive the key.
+///
+/// Programs differ in which spelling they read, and in which one counts where both are set. So all are set to the same:
+/// whatever any of them excepts, and the host. Set even where no proxy is named, as the program may be a script that
+/// names one.
+fn without_proxy(
+    environment: impl Iterator<Item = (OsString, OsString)>,
+    host: &str,
+) -> impl Iterator<Item = (OsString, OsString)> {
+    let mut names = vec![OsString::from("NO_PROXY"), OsString::from("no_proxy")];
+    let mut exceptions: Vec<OsString> = Vec::new();
+    let mut add = |exception: OsString| {
+        if !exception.is_empty() && !exceptions.iter().any(|known| known.eq_ignore_ascii_case(&exception)) {
+            exceptions.push(exception);
+        }
+    };
+    for (name, value) in environment.filter(|(name, _)| name.eq_ignore_ascii_case("no_proxy")) {
+        match value.to_str() {
+            Some(list) => list.split(',').for_each(|exception| add(exception.trim().into())),
+            // What is no text stays in one piece.
+            None => add(value),
+        }
+        names.push(name);
+    }
+    add(host.into());
+    // Alone, it excepts everything. Many programs do not understand it in a list.
+    let value = match exceptions.iter().any(|exception| exception == "*") {
+        true => OsString::from("*"),
+        false => exceptions.join(OsStr::new(",")),
+    };
+    names.into_iter().map(move |name| (name, value.clone()))
 }
 
 /// The program takes this one's place: its signals, its terminal and its end are its own.
@@ -186,6 +220,46 @@ fn become_program(mut command: Command) -> std::io::Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a program gets as `NO_PROXY` and as `no_proxy`, which are the same.
+    fn exceptions(environment: &[(&str, &str)]) -> String {
+        let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
+        let set: Vec<(OsString, OsString)> = without_proxy(environment, "127.0.0.1").collect();
+        for name in ["NO_PROXY", "no_proxy"] {
+            assert!(set.iter().any(|(set, _)| set == name), "{name}");
+        }
+        assert!(set.iter().all(|(_, value)| *value == set[0].1), "{set:?}");
+        set[0].1.to_str().expect("text").to_owned()
+    }
+
+    #[test]
+    fn without_proxy_keeps_all_exceptions_and_adds_the_host_once() {
+        for (environment, expected) in [
+            (&[][..], "127.0.0.1"),
+            (&[("HTTP_PROXY", "http://proxy"), ("NO_PROXY", "")], "127.0.0.1"),
+            (&[("NO_PROXY", "localhost")], "localhost,127.0.0.1"),
+            (&[("no_proxy", "127.0.0.1")], "127.0.0.1"),
+            (&[("no_proxy", " a , ,b,A, 127.0.0.1 ")], "a,b,127.0.0.1"),
+            (&[("NO_PROXY", "a,b"), ("no_proxy", "b,.c")], "a,b,.c,127.0.0.1"),
+            (&[("NO_PROXY", "a b")], "a b,127.0.0.1"),
+            (&[("NO_PROXY", "127.0.0.11,127.0.0.0/8,[::1]:80")], "127.0.0.11,127.0.0.0/8,[::1]:80,127.0.0.1"),
+            (&[("No_Proxy", "c"), ("NO_proxy", "d")], "c,d,127.0.0.1"),
+            (&[("NO_PROXY", "*")], "*"),
+            (&[("no_proxy", "a, * ")], "*"),
+        ] {
+            assert_eq!(exceptions(environment), expected, "{environment:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn without_proxy_keeps_what_is_no_text() {
+        use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+        let environment = [("no_proxy".into(), OsString::from_vec(b"a\xff,b".to_vec()))];
+        for (_, value) in without_proxy(environment.into_iter(), "127.0.0.1") {
+            assert_eq!(value.as_bytes(), b"a\xff,b,127.0.0.1");
+        }
+    }
 
     #[test]
     fn the_arguments_are_sound() {

@@ -27,6 +27,7 @@ mod names;
 mod place;
 mod port;
 mod preferences;
+mod proxy;
 mod rename;
 mod restart;
 mod revoke;

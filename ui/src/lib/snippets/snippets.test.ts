@@ -28,10 +28,11 @@ describe('an example with the key', () => {
 
   it('is what one would type', () => {
     expect(template(examples, 'shell')).toBe(
-      'export ULTRALYTICS_API_KEY={key}\nexport ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:8576',
+      'export ULTRALYTICS_API_KEY={key}\nexport ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:8576\n' +
+        'export no_proxy="127.0.0.1,${no_proxy:-${NO_PROXY:-}}"; export NO_PROXY="$no_proxy"',
     );
     expect(template(examples, 'curl')).toBe(
-      'curl -H "Authorization: Bearer {key}" \\\n  http://127.0.0.1:8576/api/account/summary',
+      'curl --noproxy 127.0.0.1 -H "Authorization: Bearer {key}" \\\n  http://127.0.0.1:8576/api/account/summary',
     );
   });
 });
@@ -39,7 +40,7 @@ describe('an example with the key', () => {
 describe('an example without the key', () => {
   const examples = examplesWithoutKey(URL, 'my laptop');
 
-  it.each(examples)('has no place for one: $language', (example) => expect(example.template).not.toContain('{'));
+  it.each(examples)('has no place for one: $language', (example) => expect(example.template).not.toContain(KEY_PLACE));
 
   it('names the saved key first, if there is one', () => {
     expect(examples[0]).toEqual({
@@ -54,6 +55,11 @@ describe('an example without the key', () => {
     expect(template(examples, 'shell')?.split('\n').at(-1)).toContain('read -rs');
   });
 });
+
+it.each([...examplesWithKey(URL), ...examplesWithoutKey(URL, null)])(
+  'keeps the key from a proxy: $language',
+  ({ template: text }) => expect(text).toMatch(/no_?proxy.*127\.0\.0\.1(?!:)/),
+);
 
 it('quotes what could mean something', () => {
   const hostile = `http://[::1]:1/'"$(x)\`\\`;

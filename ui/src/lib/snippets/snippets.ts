@@ -25,33 +25,52 @@ export const runCommand = (name: string): string => `ul-keys run ${savedKey(name
 
 const keychain = (name: string): Example => ({ language: 'keychain', template: `${runCommand(name)} ${TRAINING}` });
 
+/** Where the service is, as lists of exceptions from a proxy name it. */
+const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[|\]$/g, '');
+
+/*
+ * A proxy that the environment names would receive the key, and could not reach the service. All examples make an
+ * exception for the service, and keep those that are there. Most programs prefer the name in small letters.
+ */
+const shellException = (url: string): string => `no_proxy="${hostOf(url)},\${no_proxy:-\${NO_PROXY:-}}"`;
+
+function shell(url: string): string {
+  return `export ${URL_VARIABLE}=${shellWord(url)}\nexport ${shellException(url)}; export NO_PROXY="$no_proxy"`;
+}
+
+function powerShell(url: string): string {
+  const exception = `$env:no_proxy = $env:NO_PROXY = "${hostOf(url)},$env:NO_PROXY"`;
+  return `$env:${URL_VARIABLE} = ${powerShellString(url)}\n${exception}`;
+}
+
 function curl(url: string, key: string): string {
-  return `curl -H "Authorization: Bearer ${key}" \\\n  ${shellWord(`${url}/api/account/summary`)}`;
+  const address = shellWord(`${url}/api/account/summary`);
+  return `curl --noproxy ${hostOf(url)} -H "Authorization: Bearer ${key}" \\\n  ${address}`;
 }
 
 function python(url: string, imports: string, key: string): string {
   return `${imports}
+from urllib.request import getproxies
 
+os.environ["no_proxy"] = ",".join(["${hostOf(url)}", getproxies().get("no", "")])
 os.environ["${URL_VARIABLE}"] = ${pythonString(url)}
 os.environ["${VARIABLE}"] = ${key}
 
 from ultralytics import YOLO`;
 }
 
+function yolo(url: string): string {
+  return `${URL_VARIABLE}=${shellWord(url)} \\\n${shellException(url)} \\\nyolo train ${TRAINING}`;
+}
+
 /** Examples with a place for the key, each of them once. */
 export function examplesWithKey(url: string): Example[] {
   return [
-    { language: 'shell', template: `export ${VARIABLE}=${KEY_PLACE}\nexport ${URL_VARIABLE}=${shellWord(url)}` },
-    {
-      language: 'powerShell',
-      template: `$env:${VARIABLE} = '${KEY_PLACE}'\n$env:${URL_VARIABLE} = ${powerShellString(url)}`,
-    },
+    { language: 'shell', template: `export ${VARIABLE}=${KEY_PLACE}\n${shell(url)}` },
+    { language: 'powerShell', template: `$env:${VARIABLE} = '${KEY_PLACE}'\n${powerShell(url)}` },
     { language: 'python', template: python(url, 'import os', `"${KEY_PLACE}"`) },
     { language: 'curl', template: curl(url, KEY_PLACE) },
-    {
-      language: 'yolo',
-      template: `${VARIABLE}=${KEY_PLACE} \\\n${URL_VARIABLE}=${shellWord(url)} \\\nyolo train ${TRAINING}`,
-    },
+    { language: 'yolo', template: `${VARIABLE}=${KEY_PLACE} \\\n${yolo(url)}` },
   ];
 }
 
@@ -64,18 +83,18 @@ export function examplesWithoutKey(url: string, savedName: string | null): Examp
     ...(savedName === null ? [] : [keychain(savedName)]),
     {
       language: 'shell',
-      template: `export ${URL_VARIABLE}=${shellWord(url)}
+      template: `${shell(url)}
 export ${VARIABLE}
 printf 'API key: '; read -rs ${VARIABLE}; echo`,
     },
     {
       language: 'powerShell',
-      template: `$env:${URL_VARIABLE} = ${powerShellString(url)}
+      template: `${powerShell(url)}
 $key = Read-Host 'API key' -AsSecureString
 $env:${VARIABLE} = [pscredential]::new('key', $key).GetNetworkCredential().Password`,
     },
     { language: 'python', template: python(url, 'import os\nfrom getpass import getpass', 'getpass("API key: ")') },
     { language: 'curl', template: curl(url, `$${VARIABLE}`) },
-    { language: 'yolo', template: `${URL_VARIABLE}=${shellWord(url)} \\\nyolo train ${TRAINING}` },
+    { language: 'yolo', template: yolo(url) },
   ];
 }

@@ -177,6 +177,7 @@ export const help = {
     many: 'How many keys may I have?',
     team: 'May I share a key with my team?',
     closed: 'Do keys work while this app is closed?',
+    proxy: 'What if I use a proxy?',
   },
   reply: {
     expire: 'No. A key works until you revoke it. That is why it is worth rotating keys from time to time.',
@@ -187,5 +188,7 @@ export const help = {
     many: 'As many as you like. One for each program makes it easy to see who uses what, and to revoke one alone.',
     team: 'Better not. With a key each, you see who did what, and can take back one person’s access alone.',
     closed: 'No. The key service runs in this app, and programs reach it only while the app is open.',
+    proxy:
+      'Add 127.0.0.1 to the variables no_proxy and NO_PROXY wherever an app uses a key. Otherwise the proxy receives the key, and the app can’t reach the local server. “ul-keys run” and the examples do this for you; a .env file doesn’t.',
   },
 } as const;
