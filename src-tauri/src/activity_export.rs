@@ -6,13 +6,12 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use atomic_write_file::AtomicWriteFile;
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 use ts_rs::TS;
 use ulkeys_domain::wire::{ActivityEntry, Happening};
 
-use crate::files;
+use crate::files::Replacement;
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
@@ -47,8 +46,8 @@ pub(crate) fn write(
     path: &Path,
     format: ExportFormat,
     mut pages: Receiver<Vec<ActivityEntry>>,
-) -> io::Result<AtomicWriteFile> {
-    let mut writer = EntryWriter::start(format, files::open_keeping_mode(path)?)?;
+) -> io::Result<Replacement> {
+    let mut writer = EntryWriter::start(format, Replacement::open(path, true)?)?;
     while let Some(page) = pages.blocking_recv() {
         for entry in &page {
             writer.add(entry)?;

@@ -15,6 +15,8 @@ use crate::activity_export::ExportFormat;
 use crate::commands::activity::ExportedActivity;
 use crate::commands::one_time::RevealedKey;
 use crate::env_file::{EnvFilePlan, GitRisk};
+use crate::error::CommandError;
+use crate::file_problem::FileProblem;
 use crate::menu::MenuAction;
 use crate::one_time::{Loss, LostKey, OneTimeState};
 use crate::paths::Places;
@@ -88,6 +90,8 @@ fn generate() -> String {
         RevealedKey,
         GitRisk,
         EnvFilePlan,
+        FileProblem,
+        CommandError,
     );
     text
 }

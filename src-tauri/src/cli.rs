@@ -118,7 +118,7 @@ pub(crate) fn act(action: Action, umask: StartingUmask) -> ExitCode {
         Action::Forget { name } => match keychain::unlock().and_then(|()| keychain::forget(&name)) {
             Ok(()) | Err(KeychainError::NoEntry) if saved.list().iter().any(|key| key.name == name) => {
                 if let Err(error) = saved.remove_name(&name) {
-                    eprintln!("ul-keys: the list of saved keys cannot be written: {error}");
+                    eprintln!("ul-keys: {}", KeychainError::List(error));
                 }
                 ExitCode::SUCCESS
             }

@@ -12,6 +12,8 @@ use ts_rs::TS;
 use ulkeys_domain::Secret;
 use zeroize::Zeroizing;
 
+use crate::file_problem::FileProblem;
+
 const KEY: &str = "ULTRALYTICS_API_KEY";
 const URL: &str = "ULTRALYTICS_PLATFORM_URL";
 /// No environment is that large; a file that is was chosen by mistake.
@@ -45,8 +47,8 @@ pub(crate) enum GitRisk {
 /// # Errors
 /// When it cannot be read or is no file.
 pub(crate) fn plan(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFilePlan> {
-    let path = std::fs::canonicalize(path).or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(path.to_owned()),
+    let path = std::fs::canonicalize(path).or_else(|error| match (error.kind(), path.parent(), path.file_name()) {
+        (io::ErrorKind::NotFound, Some(folder), Some(name)) => Ok(std::fs::canonicalize(folder)?.join(name)),
         _ => Err(error),
     })?;
     let (_, replaces) = edited(&read(&path)?, secret, url);
@@ -61,7 +63,7 @@ pub(crate) fn plan(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFil
 pub(crate) fn write(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::Result<()> {
     let (content, replaces) = edited(&read(&plan.path)?, secret, url);
     if replaces.iter().any(|name| !plan.replaces.contains(name)) {
-        return Err(io::Error::other("another program has changed it meanwhile"));
+        return Err(FileProblem::Changed.into());
     }
     crate::files::write_private(&plan.path, &content)
 }
@@ -69,9 +71,12 @@ pub(crate) fn write(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::Resul
 /// The file's content; nothing for a new file.
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     match std::fs::metadata(path) {
-        Ok(file) if !file.is_file() => Err(io::Error::other("it is not a file")),
-        Ok(file) if file.len() > LARGEST => Err(io::Error::other("it is larger than 1 MiB")),
-        Ok(_) => std::fs::read(path).map(Zeroizing::new),
+        Ok(file) if !file.is_file() => Err(FileProblem::NotAFile.into()),
+        Ok(file) if file.len() > LARGEST => Err(FileProblem::TooLarge.into()),
+        Ok(_) => match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(FileProblem::Unreadable.into()),
+            read => read.map(Zeroizing::new),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Zeroizing::default()),
         Err(error) => Err(error),
     }
@@ -281,7 +286,7 @@ mod tests {
         let planned = plan(&path, &secret(), ADDRESS).expect("planned");
         std::fs::write(&path, format!("{KEY}=another\n")).expect("written");
         let error = write(&planned, &secret(), ADDRESS).expect_err("changed");
-        assert!(error.to_string().contains("meanwhile"), "{error}");
+        assert_eq!(FileProblem::of(&error), Some(FileProblem::Changed), "{error}");
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), format!("{KEY}=another\n"));
         assert!(plan(folder.path(), &secret(), ADDRESS).is_err(), "a folder");
         std::fs::write(&path, vec![b'x'; 2 << 20]).expect("written");

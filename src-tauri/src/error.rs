@@ -1,27 +1,37 @@
 //! Failures as the page receives them: the same body as over HTTP.
 
-use serde::{Serialize, Serializer};
+use std::io;
+
+use serde::Serialize;
+use ts_rs::TS;
 use ulkeys_client::ClientError;
 use ulkeys_domain::wire::{ErrorBody, ErrorCode};
 
+use crate::file_problem::FileProblem;
 use crate::keychain::KeychainError;
 
 /// What a command answers when it fails.
-#[derive(Debug)]
-pub(crate) struct CommandError(ErrorBody);
+#[derive(Debug, Serialize, TS)]
+pub(crate) struct CommandError {
+    #[serde(flatten)]
+    body: ErrorBody,
+    /// What was wrong with a file, where a person can do something about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    file: Option<FileProblem>,
+}
 
 /// The result of a command.
 pub(crate) type Result<T> = std::result::Result<T, CommandError>;
 
 impl CommandError {
     pub(crate) fn new(code: ErrorCode, error: impl Into<String>) -> Self {
-        Self(ErrorBody { error: error.into(), code })
+        Self { body: ErrorBody { error: error.into(), code }, file: None }
     }
-}
 
-impl Serialize for CommandError {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+    /// A file could not be written.
+    pub(crate) fn of_file(code: ErrorCode, error: &io::Error) -> Self {
+        Self { file: FileProblem::of(error), ..Self::new(code, error.to_string()) }
     }
 }
 
@@ -35,14 +45,17 @@ impl From<tauri::Error> for CommandError {
 impl From<KeychainError> for CommandError {
     fn from(error: KeychainError) -> Self {
         tracing::warn!(%error, "the keychain did not do what it was asked");
-        Self::new(error.code(), error.to_string())
+        match &error {
+            KeychainError::List(cause) => Self::of_file(error.code(), cause),
+            _ => Self::new(error.code(), error.to_string()),
+        }
     }
 }
 
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Refused(body) => Self(body),
+            ClientError::Refused(body) => Self { body, file: None },
             other => {
                 tracing::warn!(error = &other as &dyn std::error::Error, "the key service failed to answer");
                 Self::new(ErrorCode::ServiceUnavailable, other.to_string())

@@ -1,12 +1,19 @@
 //! Small JSON files, replaced as a whole so that a crash leaves the old or the new one.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, ErrorKind, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
-use atomic_write_file::AtomicWriteFile;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tempfile::{Builder, NamedTempFile};
+
+use crate::file_problem::FileProblem;
+
+/// File systems take names of 255 bytes; a longer one leaves no room for the rest of a temporary name.
+const LONGEST_PREFIX: usize = 200;
 
 /// Reads a file. A missing one means the default; one without sense too, and is put aside rather than overwritten.
 ///
@@ -48,8 +55,13 @@ fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// Copies a file beside itself, over no other copy.
 pub(crate) fn copy_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = aside(path);
-    std::fs::copy(path, &aside)?;
-    Ok(aside)
+    match std::fs::copy(path, &aside) {
+        Ok(_) => Ok(aside),
+        Err(error) => {
+            let _ = std::fs::remove_file(&aside);
+            Err(error)
+        }
+    }
 }
 
 /// A name beside the file that is free: `NAME.unreadable-1.json`, or with a higher number.
@@ -72,33 +84,147 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()>
     write_private(path, &serde_json::to_vec_pretty(value)?)
 }
 
-/// Replaces a file, or makes one, that nobody but its owner may read. Until all of it is written it has no name
-/// where the file system allows that. A kill at the moment of replacing may leave a whole copy beside it, `.NAME.XXXXXX`.
+/// Replaces a file, or makes one, that nobody but its owner may read. On an error the file is as it was, and nothing of
+/// `content` is left beside it.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = open(path, false)?;
+    let mut file = Replacement::open(path, false)?;
     file.write_all(content)?;
     file.commit()
 }
 
-/// The same for what is written piece by piece: nothing changes before it is committed. A file that is there stays as
-/// readable as it is.
-pub(crate) fn open_keeping_mode(path: &Path) -> io::Result<AtomicWriteFile> {
-    open(path, true)
+/// New content for a file, which takes the place of the old one as a whole when it is committed.
+///
+/// Until then it has no name, so that neither an error nor a kill leaves any of it behind. Naming it and replacing the
+/// file are two steps: a kill between them leaves a whole copy, `NAME.XXXXXX`, where there was a file before. Deliberately
+/// absent: writing into the old file where it cannot be replaced, which could lose what is in it.
+pub(crate) struct Replacement {
+    path: PathBuf,
+    folder: PathBuf,
+    file: File,
+    /// Whether a file that is there stays as readable as it is, or becomes its owner's alone.
+    keeps_mode: bool,
 }
 
-fn open(path: &Path, keeps_mode: bool) -> io::Result<AtomicWriteFile> {
-    let mut options = AtomicWriteFile::options();
-    #[cfg(unix)]
-    {
-        use atomic_write_file::unix::OpenOptionsExt as _;
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.preserve_mode(keeps_mode).try_preserve_owner(true).mode(0o600);
+impl Replacement {
+    /// Begins a replacement. A link stays one, and the file that it leads to is replaced.
+    pub(crate) fn open(path: &Path, keeps_mode: bool) -> io::Result<Self> {
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let folder = match path.parent() {
+            Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+            Some(folder) => folder.to_owned(),
+            None => return Err(FileProblem::NotAFile.into()),
+        };
+        let file = tempfile::tempfile_in(&folder)?;
+        let replacement = Self { path, folder, file, keeps_mode };
+        replacement.set_access(&replacement.file)?;
+        Ok(replacement)
     }
+
+    /// Puts the new content in the file's place.
+    pub(crate) fn commit(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        match link(&self.file, &self.path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let named = Builder::new().prefix(&self.prefix()).make_in(&self.folder, |name| link(&self.file, name));
+                match named {
+                    Ok(named) => persist(named, &self.file, &self.path)?,
+                    Err(_) => self.copy()?,
+                }
+            }
+            // A file system without links, or a system on which a file without a name cannot have one later.
+            Err(_) => self.copy()?,
+        }
+        // The file is in its place: a file system that cannot write its folders at once is no reason to say otherwise.
+        #[cfg(unix)]
+        let _ = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        Ok(())
+    }
+
+    /// The same by a copy that has a name from the beginning.
+    fn copy(&mut self) -> io::Result<()> {
+        let named = Builder::new().prefix(&self.prefix()).tempfile_in(&self.folder)?;
+        self.set_access(named.as_file())?;
+        let (mut file, name) = named.into_parts();
+        let named = NamedTempFile::from_parts((), name);
+        self.file.rewind()?;
+        let copied = io::copy(&mut self.file, &mut file).and_then(|_| file.sync_all());
+        if let Err(error) = copied {
+            let _ = file.set_len(0);
+            return Err(error);
+        }
+        persist(named, &file, &self.path)
+    }
+
+    /// How a temporary name begins: like the file's own, so that what ignores `.env.*` ignores it too.
+    fn prefix(&self) -> OsString {
+        let name = self.path.file_name().filter(|name| name.len() <= LONGEST_PREFIX);
+        let mut prefix = name.unwrap_or(OsStr::new(".ul-keys")).to_owned();
+        prefix.push(".");
+        prefix
+    }
+
+    /// Gives a new file the owner of the one that it will replace, where that is possible, and its mode.
+    #[cfg(unix)]
+    fn set_access(&self, file: &File) -> io::Result<()> {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+        let before = std::fs::metadata(&self.path).ok();
+        if let Some(before) = &before {
+            match fchown(file, Some(before.uid()), Some(before.gid())) {
+                Err(error) if error.kind() != ErrorKind::PermissionDenied || rustix::process::geteuid().is_root() => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+        let kept = before.filter(|_| self.keeps_mode).map(|before| before.permissions().mode() & 0o777);
+        file.set_permissions(std::fs::Permissions::from_mode(kept.unwrap_or(0o600)))
+    }
+
     #[cfg(not(unix))]
-    let _ = keeps_mode;
-    // A link stays one, and the file that it leads to is replaced.
-    options.open(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
+    fn set_access(&self, _file: &File) -> io::Result<()> {
+        let _ = self.keeps_mode;
+        Ok(())
+    }
 }
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Moves a named file to its place. On an error it is emptied and removed: a folder in which nothing can be removed keeps
+/// the name, but nothing of what was in it.
+fn persist(named: NamedTempFile<()>, file: &File, path: &Path) -> io::Result<()> {
+    named.persist(path).map_err(|failed| {
+        let _ = file.set_len(0);
+        failed.error
+    })
+}
+
+/// Gives a file that has no name one that is free.
+#[cfg(target_os = "linux")]
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{AtFlags, CWD, linkat};
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn link(_file: &File, _path: &Path) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[path = "files/failures.rs"]
+mod failures;
 
 #[cfg(all(test, unix))]
 mod tests {
@@ -137,7 +263,7 @@ mod tests {
         std::fs::write(&shared, "").expect("written");
         std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o644)).expect("set");
         for (path, expected) in [(&shared, 0o644), (&new, 0o600)] {
-            open_keeping_mode(path).expect("opened").commit().expect("committed");
+            Replacement::open(path, true).expect("opened").commit().expect("committed");
             assert_eq!(mode(path), expected);
         }
         write_private(&shared, b"").expect("written");

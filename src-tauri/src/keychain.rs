@@ -12,6 +12,7 @@ use ulkeys_domain::wire::ErrorCode;
 use ulkeys_domain::{KeyPrefix, Secret};
 use zeroize::Zeroizing;
 
+use crate::file_problem::reason;
 use platform::Keychain;
 
 /// The service of every entry.
@@ -43,6 +44,9 @@ pub(crate) enum KeychainError {
         "the keychain holds several entries for this name; remove all but one of them in the program that manages the keychain"
     )]
     Several,
+    /// The list of saved keys, without which nothing is saved, could not be written.
+    #[error("the list of saved keys cannot be written: {}", reason(.0))]
+    List(std::io::Error),
     /// Anything else.
     #[error("the keychain failed: {0}")]
     Failed(String),
@@ -115,7 +119,7 @@ impl KeychainError {
             Self::Locked => ErrorCode::KeychainLocked,
             Self::Refused => ErrorCode::KeychainRefused,
             Self::Taken => ErrorCode::KeychainTaken,
-            Self::NoEntry | Self::Several | Self::Failed(_) => ErrorCode::KeychainFailed,
+            Self::NoEntry | Self::Several | Self::List(_) | Self::Failed(_) => ErrorCode::KeychainFailed,
         }
     }
 }

@@ -12,6 +12,7 @@ mod commands;
 mod embedded;
 mod env_file;
 mod error;
+mod file_problem;
 mod files;
 mod harden;
 mod keychain;

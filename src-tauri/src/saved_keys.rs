@@ -83,16 +83,15 @@ impl SavedKeys {
     ) -> Result<(), KeychainError> {
         let id = key.key_id.as_str();
         let saved = SavedKey { name: key.name.clone(), key_prefix: key.key_prefix.clone() };
-        let cannot = |error: std::io::Error| KeychainError::Failed(format!("the list of saved keys: {error}"));
         let was_there = self.entries().contains_key(id);
-        self.change(|entries| drop(entries.insert(id.to_owned(), saved.clone()))).map_err(cannot)?;
+        self.change(|entries| drop(entries.insert(id.to_owned(), saved.clone()))).map_err(KeychainError::List)?;
         match save() {
             Ok(()) => self
                 .change(|entries| entries.retain(|other, entry| other == id || entry.name != saved.name))
-                .map_err(cannot),
+                .map_err(KeychainError::List),
             Err(error) if was_there => Err(error),
             Err(error) => {
-                self.change(|entries| drop(entries.remove(id))).map_err(cannot)?;
+                self.change(|entries| drop(entries.remove(id))).map_err(KeychainError::List)?;
                 Err(error)
             }
         }

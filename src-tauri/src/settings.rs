@@ -282,7 +282,13 @@ impl Settings {
                 fields.insert(name, value);
             }
         }
-        files::write_json(&self.path, &fields)?;
+        if let Err(error) = files::write_json(&self.path, &fields) {
+            // Otherwise each attempt would leave one more copy.
+            if let Some(copy) = copy {
+                let _ = std::fs::remove_file(copy);
+            }
+            return Err(error);
+        }
         let replaced = state.problem.take().filter(|problem| matches!(problem, SettingsProblem::Replaced { .. }));
         let replaced = copy.map(|copy| SettingsProblem::Replaced { copy: copy.display().to_string() }).or(replaced);
         // While the state is held, so that whoever follows hears of changes in their order.

@@ -117,7 +117,51 @@ async fn what_cannot_be_written_is_said() -> Result<()> {
     app.wait_text("Replace that line?").await?;
     std::fs::remove_dir_all(&folder)?;
     app.click("Replace").await?;
-    app.wait_text("The file was not changed: No such file or directory").await?;
+    app.wait_text("The file was not changed. Its folder no longer exists.").await?;
     ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "the key is still there");
+    Ok(())
+}
+
+/// A file that is mounted over another one, until this is dropped.
+struct Mount<'a>(&'a Desktop, std::path::PathBuf);
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.run("umount", &[&self.1.display().to_string()]);
+    }
+}
+
+/// As in a container whose volume is a single file.
+#[tokio::test]
+async fn save_over_a_mounted_file_leaves_nothing_and_says_why() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let folder = desktop.home().join("project");
+    std::fs::create_dir(&folder)?;
+    let (first, path, original) = (folder.join("first.env"), folder.join(".env"), folder.join("original"));
+    for file in [&path, &original] {
+        std::fs::write(file, "A=1\n")?;
+    }
+    let mount = ["--bind", &original.display().to_string(), &path.display().to_string()];
+    if let Err(error) = desktop.run("mount", &mount) {
+        eprintln!("skipped, nothing can be mounted here: {error}");
+        return Ok(());
+    }
+    let mounted = Mount(&desktop, path.clone());
+    app.create_in_dialog("mounted", "read").await?;
+    choose(&app, &desktop, &first).await?;
+    app.wait_text("Saved, readable by you alone").await?;
+    for _ in 0..2 {
+        choose(&app, &desktop, &path).await?;
+        app.wait_text("The file was not changed. The file is mounted on its own").await?;
+        app.wait_gone("Saved, readable by you alone").await?;
+    }
+    drop(mounted);
+    let mut names: Vec<_> = folder.read_dir()?.map(|entry| Ok(entry?.file_name())).collect::<Result<_>>()?;
+    names.sort();
+    ensure!(names == [".env", "first.env", "original"], "{names:?}");
+    for file in [&path, &original] {
+        ensure!(std::fs::read_to_string(file)? == "A=1\n", "nothing was changed");
+    }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use atomic_write_file::AtomicWriteFile;
 use serde::Serialize;
 use tauri::{State, WebviewWindow};
 use tauri_plugin_dialog::DialogExt as _;
@@ -17,6 +16,7 @@ use ulkeys_domain::wire::{ActivityEntry, ActivityPage, ErrorCode, HappeningKind}
 use super::{Argument, invalid};
 use crate::activity_export::{self, ExportFormat};
 use crate::error::{CommandError, Result};
+use crate::files::Replacement;
 use crate::state::AppState;
 
 /// The most that the service puts on a page.
@@ -70,7 +70,7 @@ pub(crate) async fn export_activity(
     // The file is as it was until all of it is there.
     let file = writing.await.map_err(io::Error::other).flatten().map_err(|error| export_failed(&error))?;
     let entries = sent?;
-    let committed = spawn_blocking(move || AtomicWriteFile::commit(file)).await;
+    let committed = spawn_blocking(move || Replacement::commit(file)).await;
     committed.map_err(io::Error::other).flatten().map_err(|error| export_failed(&error))?;
     Ok(Some(ExportedActivity { path: path.display().to_string(), entries }))
 }
@@ -82,7 +82,7 @@ async fn choose(window: &WebviewWindow, format: ExportFormat, day: &str, title: 
     let dialog = dialog.set_file_name(format!("ul-keys-activity-{day}.{ending}"));
     dialog.add_filter(ending.to_uppercase(), &[ending]).save_file(move |path| drop(send.send(path)));
     let path = chosen.await.ok().flatten();
-    path.map(|path| path.into_path().map_err(|error| export_failed(&error))).transpose()
+    path.map(|path| path.into_path().map_err(|error| export_failed(&io::Error::other(error)))).transpose()
 }
 
 /// Sends all pages to the writer, and tells how many entries that were. A writer that has ended says itself why.
@@ -103,9 +103,9 @@ async fn send_all(
     }
 }
 
-fn export_failed(error: &dyn std::fmt::Display) -> CommandError {
+fn export_failed(error: &io::Error) -> CommandError {
     tracing::warn!(%error, "activity was not written into a file");
-    CommandError::new(ErrorCode::ExportFailed, error.to_string())
+    CommandError::of_file(ErrorCode::ExportFailed, error)
 }
 
 fn kind_of(argument: Argument) -> Result<HappeningKind> {

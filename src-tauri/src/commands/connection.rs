@@ -48,7 +48,7 @@ pub(crate) async fn change_port(state: State<'_, AppState>, port: Argument) -> R
         MoveError::PortClosed(error) => invalid("port", &format!("cannot be opened: {error}")),
         MoveError::NotSaved(error) => {
             tracing::warn!(%error, "the settings cannot be saved");
-            CommandError::new(ErrorCode::SettingsNotSaved, format!("the settings cannot be saved: {error}"))
+            CommandError::of_file(ErrorCode::SettingsNotSaved, &error)
         }
     })
 }

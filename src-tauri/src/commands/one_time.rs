@@ -130,7 +130,7 @@ pub(crate) async fn choose_env_file(
     let Some(path) = chosen.await.ok().flatten() else {
         return Ok(None);
     };
-    let path = path.into_path().map_err(|error| env_file_failed(&error))?;
+    let path = path.into_path().map_err(|error| env_file_failed(&io::Error::other(error)))?;
     let plan = with_env_file(&state, &id, move |secret, url| env_file::plan(&path, secret, url)).await?;
     state.one_time.choose_env_file(&id, plan.clone());
     Ok(Some(plan))
@@ -160,9 +160,9 @@ async fn with_env_file<T: Send + 'static>(
     worked.map_err(io::Error::other).flatten().map_err(|error| env_file_failed(&error))
 }
 
-fn env_file_failed(error: &dyn std::fmt::Display) -> CommandError {
+fn env_file_failed(error: &io::Error) -> CommandError {
     tracing::warn!(%error, "the key was not written into a file");
-    CommandError::new(ErrorCode::EnvFileFailed, error.to_string())
+    CommandError::of_file(ErrorCode::EnvFileFailed, error)
 }
 
 fn gone() -> CommandError {

@@ -27,7 +27,7 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
     };
     state.settings.set_preferences(preferences).map_err(|error| {
         tracing::warn!(%error, "the settings cannot be saved");
-        CommandError::new(ErrorCode::SettingsNotSaved, format!("the settings cannot be saved: {error}"))
+        CommandError::of_file(ErrorCode::SettingsNotSaved, &error)
     })?;
     // There, the last to follow follows the last change.
     let windows = app.clone();

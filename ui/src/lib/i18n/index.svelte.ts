@@ -34,7 +34,8 @@ export const formatNumber = (value: number): string => new Intl.NumberFormat(cur
 export const formatPercent = (percent: number): string =>
   new Intl.NumberFormat(current.locale, { style: 'percent' }).format(percent / 100);
 
-export function failureText({ code, detail }: Failure): string {
+export function failureText({ code, detail, file }: Failure): string {
+  if (file) return `${t(`failures.${code}`)} ${t(`failures.file.${file}`)}`;
   if (code === 'VALIDATION_ERROR' && detail) return t('failures.refused', { detail });
   const ofFile = code === 'ENV_FILE_FAILED' || code === 'EXPORT_FAILED';
   return ofFile && detail ? t('failures.fileNotChanged', { detail }) : t(`failures.${code}`);

@@ -6,6 +6,13 @@ it('knows the codes of the service and of the app', () => {
   expect(toFailure({ error: 'taken', code: 'PORT_IN_USE' }).code).toBe('PORT_IN_USE');
 });
 
+it('knows what was wrong with a file', () => {
+  const failure = { error: 'the disk is full', code: 'ENV_FILE_FAILED' };
+  expect(toFailure({ ...failure, file: 'full' }).file).toBe('full');
+  expect(toFailure({ ...failure, file: 'toString' }).file).toBeNull();
+  expect(toFailure(failure).file).toBeNull();
+});
+
 it.each([undefined, 'ul_secret', { error: 'x', code: 'toString' }, new Error('x')])('shows nothing of %j', (thrown) =>
   expect(toFailure(thrown)).toMatchObject({ code: 'INTERNAL_ERROR', detail: '' }),
 );

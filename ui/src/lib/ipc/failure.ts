@@ -1,4 +1,4 @@
-import type { ErrorBody, ErrorCode } from './bindings';
+import type { CommandError, ErrorCode, FileProblem } from './bindings';
 
 const CODES: Record<ErrorCode, true> = {
   UNAUTHORIZED: true,
@@ -24,6 +24,19 @@ const CODES: Record<ErrorCode, true> = {
   SETTINGS_NOT_SAVED: true,
 };
 
+const FILE_PROBLEMS: Record<FileProblem, true> = {
+  mounted: true,
+  protected: true,
+  notPermitted: true,
+  unreadable: true,
+  readOnly: true,
+  full: true,
+  noFolder: true,
+  changed: true,
+  notAFile: true,
+  tooLarge: true,
+};
+
 /** With these refusals it is certain that nothing was changed. */
 const WITHOUT_EFFECT: ReadonlySet<ErrorCode> = new Set([
   'VALIDATION_ERROR',
@@ -39,6 +52,8 @@ export class Failure extends Error {
   constructor(
     readonly code: ErrorCode,
     readonly detail: string,
+    /** What was wrong with a file, where a person can do something about it. */
+    readonly file: FileProblem | null = null,
   ) {
     super(code);
     this.name = 'Failure';
@@ -50,14 +65,16 @@ export class Failure extends Error {
   }
 }
 
-function isErrorBody(value: unknown): value is ErrorBody {
+function isCommandError(value: unknown): value is CommandError {
   if (typeof value !== 'object' || value === null) return false;
-  const { error, code } = value as Partial<Record<keyof ErrorBody, unknown>>;
+  const { error, code } = value as Partial<Record<keyof CommandError, unknown>>;
   return typeof error === 'string' && typeof code === 'string' && Object.hasOwn(CODES, code);
 }
 
 /** Anything that is not a well-formed error is an internal one, and its text is not shown. */
 export function toFailure(reason: unknown): Failure {
   if (reason instanceof Failure) return reason;
-  return isErrorBody(reason) ? new Failure(reason.code, reason.error) : new Failure('INTERNAL_ERROR', '');
+  if (!isCommandError(reason)) return new Failure('INTERNAL_ERROR', '');
+  const { code, error, file } = reason;
+  return new Failure(code, error, file && Object.hasOwn(FILE_PROBLEMS, file) ? file : null);
 }

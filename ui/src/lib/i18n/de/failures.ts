@@ -24,6 +24,23 @@ export const failures = {
   SECRET_GONE: 'Die App hat diesen Schlüssel nicht mehr. Bitte widerrufen und einen neuen erstellen.',
   SETTINGS_NOT_SAVED: 'Die Einstellung konnte nicht gespeichert werden.',
 
+  file: {
+    mounted:
+      'Die Datei ist einzeln eingehängt, zum Beispiel als Volume eines Containers, und lässt sich deshalb nicht ersetzen. Verwenden Sie die Originaldatei, oder bearbeiten Sie diese selbst.',
+    protected:
+      'Die Datei gehört einem anderen Benutzer oder ist gegen Änderungen geschützt. Verwenden Sie eine andere Datei, oder fragen Sie den Besitzer.',
+    notPermitted:
+      'In diesem Ordner dürfen Sie keine Dateien anlegen. Verwenden Sie einen anderen Ordner, oder erlauben Sie es dort.',
+    unreadable:
+      'Sie dürfen die Datei nicht lesen, und ihre übrigen Zeilen gingen verloren. Wählen Sie eine andere Datei.',
+    readOnly: 'Das Laufwerk ist schreibgeschützt. Verwenden Sie einen Ordner auf einem anderen Laufwerk.',
+    full: 'Der Speicherplatz oder Ihr Kontingent ist aufgebraucht. Geben Sie Speicherplatz frei, und versuchen Sie es erneut.',
+    noFolder: 'Ihren Ordner gibt es nicht mehr. Wählen Sie einen anderen Ordner.',
+    changed: 'Eine andere Anwendung hat die Datei gerade geändert. Wählen Sie sie noch einmal aus.',
+    notAFile: 'Das ist keine gewöhnliche Datei. Wählen Sie einen anderen Namen.',
+    tooLarge: 'Die Datei ist größer als 1 MiB und damit zu groß für eine .env-Datei. Wählen Sie eine andere Datei.',
+  },
+
   fileNotChanged: 'Die Datei wurde nicht geändert: {{detail}}',
   refused: 'Der Schlüsseldienst hat das nicht angenommen: {{detail}}',
 } as const;

@@ -22,6 +22,20 @@ export const failures = {
   SECRET_GONE: 'The app no longer holds this key. Revoke it and create a new one.',
   SETTINGS_NOT_SAVED: 'The setting could not be saved.',
 
+  file: {
+    mounted:
+      'The file is mounted on its own, for example as a container volume, so it can’t be replaced. Use the original file, or edit this one yourself.',
+    protected: 'The file belongs to another user or is protected against changes. Use another file, or ask its owner.',
+    notPermitted: 'You don’t have permission to create files in its folder. Use another folder, or allow it there.',
+    unreadable: 'You don’t have permission to read the file, so its other lines would be lost. Choose another file.',
+    readOnly: 'The drive is read-only. Use a folder on another drive.',
+    full: 'The disk is full, or your quota is used up. Free up some space, then try again.',
+    noFolder: 'Its folder no longer exists. Choose another folder.',
+    changed: 'Another app has just changed the file. Choose it again.',
+    notAFile: 'This isn’t a regular file. Choose another name.',
+    tooLarge: 'The file is larger than 1 MiB, too large for a .env file. Choose another file.',
+  },
+
   fileNotChanged: 'The file was not changed: {{detail}}',
   refused: 'The key service did not accept this: {{detail}}',
 } as const;

@@ -22,6 +22,22 @@ export const failures = {
   SECRET_GONE: 'O aplicativo não tem mais esta chave. Revogue-a e crie uma nova.',
   SETTINGS_NOT_SAVED: 'Não foi possível salvar a configuração.',
 
+  file: {
+    mounted:
+      'O arquivo está montado separadamente, por exemplo como volume de um contêiner, e por isso não pode ser substituído. Use o arquivo original ou edite este você mesmo.',
+    protected:
+      'O arquivo pertence a outro usuário ou está protegido contra alterações. Use outro arquivo ou fale com o proprietário.',
+    notPermitted: 'Você não tem permissão para criar arquivos na pasta dele. Use outra pasta ou libere o acesso a ela.',
+    unreadable:
+      'Você não tem permissão para ler o arquivo, e as outras linhas dele se perderiam. Escolha outro arquivo.',
+    readOnly: 'A unidade é somente leitura. Use uma pasta em outra unidade.',
+    full: 'O disco está cheio ou a sua cota se esgotou. Libere espaço e tente novamente.',
+    noFolder: 'A pasta dele não existe mais. Escolha outra pasta.',
+    changed: 'Outro aplicativo acabou de alterar o arquivo. Escolha-o novamente.',
+    notAFile: 'Isto não é um arquivo comum. Escolha outro nome.',
+    tooLarge: 'O arquivo tem mais de 1 MiB, grande demais para um arquivo .env. Escolha outro arquivo.',
+  },
+
   fileNotChanged: 'O arquivo não foi alterado: {{detail}}',
   refused: 'O serviço de chaves não aceitou isto: {{detail}}',
 } as const;

@@ -879,3 +879,19 @@ replaces: Array<string>,
  * Whether the file might be committed.
  */
 gitRisk: GitRisk | null, };
+
+export type FileProblem = "mounted" | "protected" | "notPermitted" | "unreadable" | "readOnly" | "full" | "noFolder" | "changed" | "notAFile" | "tooLarge";
+
+export type CommandError = { 
+/**
+ * What was wrong with a file, where a person can do something about it.
+ */
+file?: FileProblem, 
+/**
+ * A sentence for people.
+ */
+error: string, 
+/**
+ * What programs switch on.
+ */
+code: ErrorCode, };

@@ -1,0 +1,132 @@
+//! Why a file could not be written, as far as a person can do something about it.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+use serde::Serialize;
+use ts_rs::TS;
+
+/// What a person can act upon. The page has words for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum FileProblem {
+    /// Something is mounted over the file, as over a volume's file in a container, so that nothing can take its place.
+    Mounted,
+    /// The file belongs to another user, in a folder where only owners may replace files, or it is marked as immutable.
+    Protected,
+    /// The folder lets nobody like this user create files.
+    NotPermitted,
+    /// The file itself cannot be read, so that its other lines would be lost.
+    Unreadable,
+    /// The file system can only be read.
+    ReadOnly,
+    /// There is no room, or the user's share of it is used up.
+    Full,
+    /// The folder is not there.
+    NoFolder,
+    /// Another program has changed the file since it was looked at.
+    Changed,
+    /// It is a folder, a device or a pipe.
+    NotAFile,
+    /// It is too large to be what it is taken for.
+    TooLarge,
+}
+
+impl FileProblem {
+    /// The problem behind an error, if it is one of these.
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+        // A library may have put the path around the system's own error.
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            if let Some(problem) = error.downcast_ref::<Self>() {
+                return Some(*problem);
+            }
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                if let Some(problem) = error.raw_os_error().and_then(Self::of_code) {
+                    return Some(problem);
+                }
+                if let Some(inner) = error.get_ref() {
+                    cause = Some(inner);
+                    continue;
+                }
+            }
+            cause = error.source();
+        }
+        None
+    }
+
+    fn of_code(code: i32) -> Option<Self> {
+        #[cfg(unix)]
+        if code == rustix::io::Errno::PERM.raw_os_error() {
+            return Some(Self::Protected);
+        }
+        match io::Error::from_raw_os_error(code).kind() {
+            ErrorKind::ResourceBusy => Some(Self::Mounted),
+            ErrorKind::PermissionDenied => Some(Self::NotPermitted),
+            ErrorKind::ReadOnlyFilesystem => Some(Self::ReadOnly),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some(Self::Full),
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Some(Self::NoFolder),
+            ErrorKind::IsADirectory => Some(Self::NotAFile),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mounted => "the file is a mount point, which cannot be replaced",
+            Self::Protected => "the file belongs to another user or is protected against changes",
+            Self::NotPermitted => "this user may not create files in the folder",
+            Self::Unreadable => "this user may not read the file",
+            Self::ReadOnly => "the file system is read-only",
+            Self::Full => "the disk is full, or a quota is used up",
+            Self::NoFolder => "the folder does not exist",
+            Self::Changed => "another program has changed the file",
+            Self::NotAFile => "it is not a file",
+            Self::TooLarge => "the file is larger than 1 MiB",
+        })
+    }
+}
+
+impl Error for FileProblem {}
+
+/// Why a file could not be written, in words for a terminal or a log.
+pub(crate) fn reason(error: &io::Error) -> String {
+    FileProblem::of(error).map_or_else(|| error.to_string(), |problem| problem.to_string())
+}
+
+impl From<FileProblem> for io::Error {
+    fn from(problem: FileProblem) -> Self {
+        Self::other(problem)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn of_an_error_finds_the_cause_inside_it() {
+        for (errno, problem) in [
+            (Errno::BUSY, Some(FileProblem::Mounted)),
+            (Errno::PERM, Some(FileProblem::Protected)),
+            (Errno::ACCESS, Some(FileProblem::NotPermitted)),
+            (Errno::ROFS, Some(FileProblem::ReadOnly)),
+            (Errno::NOSPC, Some(FileProblem::Full)),
+            (Errno::DQUOT, Some(FileProblem::Full)),
+            (Errno::NOENT, Some(FileProblem::NoFolder)),
+            (Errno::NOTDIR, Some(FileProblem::NoFolder)),
+            (Errno::ISDIR, Some(FileProblem::NotAFile)),
+            (Errno::IO, None),
+        ] {
+            let error = io::Error::from(errno);
+            assert_eq!(FileProblem::of(&error), problem, "{errno:?}");
+            assert_eq!(FileProblem::of(&io::Error::other(error)), problem, "{errno:?} inside another");
+        }
+        assert_eq!(FileProblem::of(&FileProblem::Changed.into()), Some(FileProblem::Changed));
+    }
+}
