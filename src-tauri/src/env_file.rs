@@ -1,11 +1,10 @@
 //! Putting a key into a `.env` file: `NAME=value` lines, as dotenv libraries and `docker --env-file` read them.
 //!
-//! Only the two lines of ours are touched; every other byte stays. Deliberately absent: `git` operations that change
-//! anything, such as adding the file to `.gitignore`.
+//! Only the two lines of ours are touched; every other byte stays. Deliberately absent: adding the file to `.gitignore`,
+//! which is a change of somebody's project.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::Serialize;
 use ts_rs::TS;
@@ -13,6 +12,7 @@ use ulkeys_domain::Secret;
 use zeroize::Zeroizing;
 
 use crate::file_problem::FileProblem;
+use crate::git::{self, GitRisk};
 
 const KEY: &str = "ULTRALYTICS_API_KEY";
 const URL: &str = "ULTRALYTICS_PLATFORM_URL";
@@ -32,16 +32,6 @@ pub(crate) struct EnvFilePlan {
     pub(crate) git_risk: Option<GitRisk>,
 }
 
-/// How a file in a git work tree might be committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum GitRisk {
-    /// Git does not ignore it.
-    NotIgnored,
-    /// Git does not tell.
-    Unknown,
-}
-
 /// Looks at a file, and changes nothing. A link is followed. `url` is where the key service is.
 ///
 /// # Errors
@@ -52,7 +42,7 @@ pub(crate) fn plan(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFil
         _ => Err(error),
     })?;
     let (_, replaces) = edited(&read(&path)?, secret, url);
-    Ok(EnvFilePlan { git_risk: git_risk(&path), path, replaces })
+    Ok(EnvFilePlan { git_risk: git::risk(&path), path, replaces })
 }
 
 /// Writes the key and the service's address into the file, readable by its owner alone. Before, or after, never
@@ -184,27 +174,10 @@ fn closing(text: &[u8], quote: u8) -> Option<usize> {
     })
 }
 
-/// Whether git would commit the file.
-fn git_risk(path: &Path) -> Option<GitRisk> {
-    let folder = path.parent()?;
-    folder.ancestors().find(|folder| folder.join(".git").exists())?;
-    let mut git = Command::new("git");
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
-        git.env_remove(name);
-    }
-    // A repository may name programs to run; asking about a file needs none.
-    git.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C"]).arg(folder);
-    git.args(["check-ignore", "--quiet", "--"]).arg(path);
-    git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    match git.status().map(|status| status.code()) {
-        Ok(Some(0)) => None,
-        Ok(Some(1)) => Some(GitRisk::NotIgnored),
-        _ => Some(GitRisk::Unknown),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     const ADDRESS: &str = "http://127.0.0.1:8576";
@@ -332,27 +305,5 @@ mod tests {
             }
         }
         assert!(rewritten, "no round got as far as writing");
-    }
-
-    #[test]
-    fn warns_where_git_would_commit_the_file() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("deep/.env");
-        std::fs::create_dir_all(folder.path().join("deep")).expect("created");
-        let git = |arguments: &[&str]| {
-            let mut git = Command::new("git");
-            git.args(["-c", "user.name=x", "-c", "user.email=x@localhost", "-C"]).arg(folder.path()).args(arguments);
-            assert!(git.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("git").success());
-        };
-        assert_eq!(git_risk(&path), None, "no repository");
-        git(&["init"]);
-        assert_eq!(git_risk(&path), Some(GitRisk::NotIgnored));
-        std::fs::write(folder.path().join(".gitignore"), ".env\n").expect("written");
-        assert_eq!(git_risk(&path), None);
-        std::fs::write(&path, "A=1\n").expect("written");
-        git(&["add", "--force", "deep/.env"]);
-        assert_eq!(git_risk(&path), Some(GitRisk::NotIgnored), "tracked in spite of being ignored");
-        std::fs::write(folder.path().join(".git/config"), "[broken").expect("written");
-        assert_eq!(git_risk(&path), Some(GitRisk::Unknown));
     }
 }

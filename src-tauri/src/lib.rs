@@ -14,6 +14,7 @@ mod env_file;
 mod error;
 mod file_problem;
 mod files;
+mod git;
 mod harden;
 mod keychain;
 mod lock;

@@ -165,3 +165,32 @@ async fn save_over_a_mounted_file_leaves_nothing_and_says_why() -> Result<()> {
     }
     Ok(())
 }
+
+/// A stranger's repository whose configuration makes git run a program as soon as it looks for a missing `.gitignore`.
+#[tokio::test]
+async fn save_in_a_hostile_repository_runs_nothing_of_it() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let script = r#"
+        git init --quiet --initial-branch=main evil && cd evil
+        git config user.name nobody && git config user.email nobody@localhost
+        echo '*.log' > .gitignore && git add --all && git commit --quiet --message=one
+        blob=$(git rev-parse :.gitignore)
+        git config core.sparseCheckout true && git update-index --skip-worktree .gitignore
+        rm .gitignore ".git/objects/$(echo $blob | cut -c1-2)/$(echo $blob | cut -c3-)"
+        git config core.repositoryformatversion 1 && git config extensions.partialClone origin
+        git config remote.origin.url ssh://localhost/x && git config remote.origin.promisor true
+        git config remote.origin.partialclonefilter blob:none
+        git config core.sshCommand "sh -c 'id > \"$HOME/RAN\"' --""#;
+    let home = desktop.home().display().to_string();
+    desktop.run("sh", &["-euc", &format!("cd {home}; {script}")])?;
+    let (evil, ran) = (desktop.home().join("evil"), desktop.home().join("RAN"));
+    let _ = desktop.run("git", &["-C", &evil.display().to_string(), "check-ignore", ".env"]);
+    ensure!(std::fs::remove_file(&ran).is_ok(), "git itself does not run the program: the test tests nothing");
+
+    app.create_in_dialog("in-evil", "read").await?;
+    choose(&app, &desktop, &evil.join(".env")).await?;
+    app.wait_text("Git does not ignore this file").await?;
+    ensure!(!ran.exists(), "a program of the repository ran");
+    Ok(())
+}

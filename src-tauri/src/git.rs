@@ -1,0 +1,385 @@
+//! Whether git would commit a file.
+//!
+//! The folder may be a stranger's repository, whose configuration can name programs to run. So git is asked with a
+//! repository of our own, which is empty, and only reads the other one's work tree, index and `info/exclude`: patterns and
+//! names, which run nothing. The user's own configuration counts as always. Deliberately absent: anything that changes a
+//! repository.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use ts_rs::TS;
+
+/// How long git may take. A repository may have a pipe where git expects a file, and git would wait for it.
+const TIME: Duration = Duration::from_secs(10);
+/// How many files of a repository's folder are looked through.
+#[cfg(unix)]
+const MOST_FILES: usize = 1_000;
+/// What is read of a repository's small files.
+const LARGEST: u64 = 1 << 20;
+
+/// How a file in a git work tree might be committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum GitRisk {
+    /// Git does not ignore it.
+    NotIgnored,
+    /// Git does not say.
+    Unknown,
+}
+
+/// Whether git would commit this file, whose folder's path is absolute and has no links. `None` when it would not.
+pub(crate) fn risk(path: &Path) -> Option<GitRisk> {
+    let found = path.parent()?.ancestors().find_map(|folder| Repository::of(folder).transpose())?;
+    // The index tells its own kind only by its length.
+    for object_format in ["sha1", "sha256"] {
+        let asked = found.as_ref().map_err(|_| ()).and_then(|found| found.ask(path, object_format).map_err(drop));
+        match asked.map(|status| status.code()) {
+            Ok(Some(0)) => return None,
+            Ok(Some(1)) => return Some(GitRisk::NotIgnored),
+            Ok(_) => {}
+            Err(()) => break,
+        }
+    }
+    Some(GitRisk::Unknown)
+}
+
+/// Where a work tree's repository has what tells whether a file is ignored.
+struct Repository {
+    work_tree: PathBuf,
+    index: PathBuf,
+    exclude: Option<Vec<u8>>,
+}
+
+impl Repository {
+    /// The repository whose work tree begins in this folder, by git's own rules.
+    fn of(folder: &Path) -> io::Result<Option<Self>> {
+        let dot_git = folder.join(".git");
+        let git_dir = match fs::metadata(&dot_git) {
+            // Git passes over a folder of this name that is no repository.
+            Ok(found) if found.is_dir() && dot_git.join("HEAD").symlink_metadata().is_err() => return Ok(None),
+            Ok(found) if found.is_dir() => dot_git,
+            // A linked work tree, or a submodule.
+            Ok(_) => folder.join(linked(&dot_git, b"gitdir: ")?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        git_dir.join("HEAD").symlink_metadata()?;
+        let common_dir = match linked(&git_dir.join("commondir"), b"") {
+            Ok(path) => git_dir.join(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => git_dir.clone(),
+            Err(error) => return Err(error),
+        };
+        let exclude = match read_file(&common_dir.join("info/exclude")) {
+            Ok(patterns) => Some(patterns),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Some(Self { work_tree: folder.to_owned(), index: git_dir.join("index"), exclude }))
+    }
+
+    /// Asks git whether it ignores a file.
+    fn ask(&self, path: &Path, object_format: &str) -> io::Result<ExitStatus> {
+        let own = tempfile::tempdir()?;
+        for folder in ["info", "objects", "refs"] {
+            fs::create_dir(own.path().join(folder))?;
+        }
+        let ignores_case = cfg!(any(windows, target_os = "macos"));
+        let config = format!(
+            "[core]\nrepositoryFormatVersion = 1\nbare = false\nignoreCase = {ignores_case}\n\
+             [extensions]\nobjectFormat = {object_format}\n"
+        );
+        fs::write(own.path().join("config"), config)?;
+        fs::write(own.path().join("HEAD"), "ref: refs/heads/main\n")?;
+        fs::write(own.path().join("info/exclude"), self.exclude.as_deref().unwrap_or_default())?;
+
+        // A split index has its larger part beside it.
+        #[cfg(unix)]
+        for shared in self.index.parent().into_iter().flat_map(fs::read_dir).flatten().flatten().take(MOST_FILES) {
+            if shared.file_name().as_encoded_bytes().starts_with(b"sharedindex.") {
+                std::os::unix::fs::symlink(shared.path(), own.path().join(shared.file_name()))?;
+            }
+        }
+
+        let mut git = Command::new(program()?);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
+            git.env_remove(name);
+        }
+        git.env("GIT_DIR", own.path()).env("GIT_WORK_TREE", &self.work_tree).env("GIT_INDEX_FILE", &self.index);
+        git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0");
+        git.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
+        git.args(["check-ignore", "--quiet", "--"]).arg(path);
+        // Not in the repository's folder, from which the system might load something.
+        git.current_dir(own.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut git = git.spawn()?;
+        let start = Instant::now();
+        loop {
+            if let Some(status) = git.try_wait()? {
+                return Ok(status);
+            }
+            if start.elapsed() > TIME {
+                git.kill()?;
+                git.wait()?;
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The path that a file of git's holds after `label`.
+fn linked(file: &Path, label: &[u8]) -> io::Result<PathBuf> {
+    let content = read_file(file)?;
+    let path = content.strip_prefix(label).ok_or(io::ErrorKind::InvalidData)?;
+    let path = String::from_utf8(path.trim_ascii_end().to_vec()).map_err(io::Error::other)?;
+    // On Windows, opening a path on another computer sends it the user's credentials.
+    if cfg!(windows) && path.starts_with(['/', '\\']) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok(path.into())
+}
+
+/// A small file of a repository, which could be anything, a pipe that nobody writes to included.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut content = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut content)?;
+    match content.len() as u64 > LARGEST {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(content),
+    }
+}
+
+/// Git itself, from the folders for programs that are absolute: one such as `.` would lead into whatever folder this is.
+fn program() -> io::Result<PathBuf> {
+    let name = OsString::from(format!("git{}", std::env::consts::EXE_SUFFIX));
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let programs = std::env::split_paths(&folders).filter(|folder| folder.is_absolute());
+    programs.map(|folder| folder.join(&name)).find(|program| program.is_file()).ok_or(io::ErrorKind::NotFound.into())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    struct Project(tempfile::TempDir);
+
+    impl Project {
+        fn new() -> Self {
+            let project = Self(tempfile::tempdir().expect("temporary folder"));
+            project.git(&["init", "--quiet", "--initial-branch=main"]);
+            project
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().canonicalize().expect("there").join(name)
+        }
+
+        fn write(&self, name: &str, content: &str) {
+            let path = self.path(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+            fs::write(path, content).expect("written");
+        }
+
+        fn git_in(&self, folder: &str, arguments: &[&str]) {
+            let mut git = Command::new("git");
+            git.args(["-c", "user.name=x", "-c", "user.email=x@localhost", "-c", "protocol.file.allow=always"]);
+            git.arg("-C").arg(self.path(folder)).args(arguments);
+            let output = git.output().expect("git");
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+
+        fn git(&self, arguments: &[&str]) {
+            self.git_in("", arguments);
+        }
+
+        fn risk(&self, name: &str) -> Option<GitRisk> {
+            risk(&self.path(name))
+        }
+    }
+
+    #[test]
+    fn risk_outside_of_a_repository_is_none() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        assert_eq!(risk(&folder.path().join(".env")), None);
+        // Not a repository in spite of its name.
+        fs::create_dir(folder.path().join(".git")).expect("created");
+        assert_eq!(risk(&folder.path().join(".env")), None);
+    }
+
+    #[test]
+    fn risk_follows_the_rules_of_git() {
+        let project = Project::new();
+        fs::create_dir(project.path("deep")).expect("created");
+        assert_eq!(project.risk("deep/.env"), Some(GitRisk::NotIgnored));
+        for (pattern, expected) in [
+            (".env\n", None),
+            ("/.env\n", Some(GitRisk::NotIgnored)),
+            ("deep/\n!deep/.env\n", None),
+            (".e*\n!.env\n", Some(GitRisk::NotIgnored)),
+            ("[[:punct:]]env\r\n", None),
+            ("{.env,x}\n", Some(GitRisk::NotIgnored)),
+            ("\u{feff}.env\n", None),
+        ] {
+            project.write(".gitignore", pattern);
+            assert_eq!(project.risk("deep/.env"), expected, "{pattern}");
+        }
+        project.write(".gitignore", "");
+        project.write("deep/.gitignore", ".env\n");
+        assert_eq!(project.risk("deep/.env"), None, "in a folder below");
+        fs::remove_file(project.path("deep/.gitignore")).expect("removed");
+        project.write(".git/info/exclude", ".env\n");
+        assert_eq!(project.risk("deep/.env"), None, "for this clone alone");
+        project.write("deep/.env", "A=1\n");
+        project.git(&["add", "--force", "deep/.env"]);
+        assert_eq!(project.risk("deep/.env"), Some(GitRisk::NotIgnored), "tracked in spite of being ignored");
+    }
+
+    #[test]
+    fn risk_reads_every_form_of_an_index() {
+        for form in
+            [&["--index-version", "4"][..], &["--index-version", "3"], &["--untracked-cache"], &["--split-index"]]
+        {
+            let project = Project::new();
+            project.write(".env", "A=1\n");
+            project.write(".gitignore", ".env\n");
+            project.git(&["add", "--force", ".env"]);
+            project.git(&[&["update-index"], form].concat());
+            assert_eq!(project.risk(".env"), Some(GitRisk::NotIgnored), "{form:?}");
+            assert_eq!(project.risk("deep.env"), Some(GitRisk::NotIgnored), "{form:?}");
+        }
+        let project = Project(tempfile::tempdir().expect("temporary folder"));
+        project.git(&["init", "--quiet", "--object-format=sha256"]);
+        project.write("a.env", "");
+        project.write(".gitignore", "*.env\n");
+        project.git(&["add", "--force", "a.env"]);
+        assert_eq!((project.risk("a.env"), project.risk("b.env")), (Some(GitRisk::NotIgnored), None));
+    }
+
+    #[test]
+    fn risk_in_a_linked_work_tree_a_submodule_and_a_nested_repository_is_that_of_the_inner_one() {
+        let project = Project::new();
+        project.write("a", "");
+        project.git(&["add", "--all"]);
+        project.git(&["commit", "--quiet", "--message=one"]);
+        project.git(&["worktree", "add", "--quiet", "tree"]);
+        let itself = project.path("").display().to_string();
+        project.git(&["submodule", "--quiet", "add", &itself, "module"]);
+        project.git(&["init", "--quiet", "nested"]);
+        project.write(".gitignore", ".env\n");
+        for folder in ["tree", "module", "nested"] {
+            let file = format!("{folder}/.env");
+            assert_eq!(project.risk(&file), Some(GitRisk::NotIgnored), "{folder}");
+            project.write(&format!("{folder}/.gitignore"), ".env\n");
+            assert_eq!(project.risk(&file), None, "{folder}");
+        }
+        // They have the `info/exclude` of the repository that they belong to.
+        fs::remove_file(project.path("tree/.gitignore")).expect("removed");
+        project.write(".git/info/exclude", ".env\n");
+        assert_eq!(project.risk("tree/.env"), None);
+    }
+
+    /// The repository of a stranger, with one configuration after the other that makes git run a program.
+    #[test]
+    fn risk_in_a_hostile_repository_runs_nothing_of_it() {
+        let project = Project::new();
+        let ran = project.path("RAN");
+        project.write(".gitignore", "*.log\n");
+        project.git(&["add", "--all"]);
+        project.git(&["commit", "--quiet", "--message=one"]);
+        // Git looks for a missing `.gitignore` in the repository, and where that lacks it too, on the other side.
+        let blob = fs::read_dir(project.path(".git/objects")).expect("objects");
+        project.git(&["config", "core.sparseCheckout", "true"]);
+        project.git(&["update-index", "--skip-worktree", ".gitignore"]);
+        fs::remove_file(project.path(".gitignore")).expect("removed");
+        for folder in blob {
+            let path = folder.expect("an entry").path();
+            if path.file_name().is_some_and(|name| name.len() == 2) {
+                fs::remove_dir_all(path).expect("removed");
+            }
+        }
+        let program = project.path("program");
+        let command = format!("sh -c 'echo x >> {}' --", ran.display());
+        project.write("program", &format!("#!/bin/sh\necho x >> {}\n", ran.display()));
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+        let program = program.display().to_string();
+        let worktree = project.path("").display().to_string();
+        project.write("more", &format!("[core]\nsshCommand = \"{command}\"\n"));
+        for (name, value) in [
+            ("core.repositoryFormatVersion", "1"),
+            ("extensions.partialClone", "origin"),
+            ("remote.origin.url", "ssh://localhost/x"),
+            ("remote.origin.promisor", "true"),
+            ("remote.origin.partialCloneFilter", "blob:none"),
+            ("remote.origin.uploadPack", command.as_str()),
+            ("core.sshCommand", command.as_str()),
+            ("core.fsmonitor", program.as_str()),
+            ("core.hooksPath", worktree.as_str()),
+            ("core.pager", program.as_str()),
+            ("core.worktree", "/"),
+            ("alias.check-ignore", "!false"),
+            ("filter.x.process", program.as_str()),
+            ("filter.x.clean", program.as_str()),
+            ("include.path", "../more"),
+        ] {
+            project.git(&["config", name, value]);
+        }
+        project.write(".gitattributes", "* filter=x\n");
+        project.write(".git/objects/info/alternates", "/\n");
+        // The reproduction itself: without our own repository, git runs the program.
+        let mut git = Command::new("git");
+        git.args(["--work-tree=.", "check-ignore", "--quiet", "--", ".env"]).current_dir(project.path(""));
+        git.stdout(Stdio::null()).stderr(Stdio::null());
+        git.status().expect("git");
+        assert!(fs::remove_file(&ran).is_ok(), "git itself does not run the program: the test tests nothing");
+
+        assert_eq!(project.risk(".env"), Some(GitRisk::NotIgnored));
+        assert_eq!(project.risk("deep/er/.env"), Some(GitRisk::NotIgnored));
+        assert!(!ran.exists(), "a program of the repository ran");
+        // From another folder of it, as when somebody keeps such a repository as a submodule.
+        fs::create_dir(project.path("inner")).expect("created");
+        project.write("inner/.git", "gitdir: ../.git\n");
+        assert_eq!(project.risk("inner/.env"), Some(GitRisk::NotIgnored));
+        assert!(!ran.exists(), "a program of the repository ran");
+    }
+
+    #[test]
+    fn risk_in_a_broken_repository_is_unknown_and_comes_soon() {
+        for file in ["index", "info/exclude", "commondir"] {
+            for kind in ["noise", "folder", "pipe"] {
+                let project = Project::new();
+                project.write(".gitignore", ".env\n");
+                let path = project.path(".git").join(file);
+                let _ = fs::remove_file(&path);
+                match kind {
+                    "noise" if file == "info/exclude" => fs::write(&path, b"\xff\x00[\n").expect("written"),
+                    "noise" => fs::write(&path, b"DIRC\0\0\0\x02\xff\xff\xff\xff").expect("written"),
+                    "folder" => fs::create_dir(&path).expect("created"),
+                    _ => assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success()),
+                }
+                let expected = if (file, kind) == ("info/exclude", "noise") { None } else { Some(GitRisk::Unknown) };
+                assert_eq!(project.risk(".env"), expected, "{file}: {kind}");
+            }
+        }
+        let project = Project(tempfile::tempdir().expect("temporary folder"));
+        for content in ["gitdir: /nowhere\n", "gitdir: \n", "no", "gitdir: .git\n"] {
+            project.write(".git", content);
+            assert_eq!(project.risk(".env"), Some(GitRisk::Unknown), "{content}");
+        }
+    }
+}
