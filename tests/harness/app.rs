@@ -75,7 +75,7 @@ impl App {
         let driver_port = free_port()?;
         let output = desktop.home().join("output.txt");
         let log = File::options().create(true).append(true).open(&output)?;
-        let mut command = desktop.command("WebKitWebDriver");
+        let mut command = desktop.session_command("WebKitWebDriver");
         command
             .args(["--host=127.0.0.1", &format!("--port={driver_port}")])
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
@@ -285,8 +285,8 @@ impl App {
         self.wait("the end of the dialog", async || self.text("[role=dialog]").await.is_err()).await
     }
 
-    /// Minimises the window with the key, and waits for its end. The list comes back, as some window managers minimise
-    /// the window under a minimised one as well.
+    /// Minimizes the window with a key that was copied or saved, and waits for its end. The list comes back, as some window
+    /// managers minimize the window under a minimized one as well.
     ///
     /// # Errors
     /// See [`Self::wait`].

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use crate::process::Child;
+use crate::wayland::{self, Compositor};
 
 /// One desktop. Everything in it ends when it is dropped.
 pub struct Desktop {
@@ -18,6 +19,7 @@ pub struct Desktop {
     display: String,
     bus: String,
     // Dropped in this order: the display last.
+    compositor: Option<Child>,
     _window_manager: Child,
     _bus: Child,
     _display: Child,
@@ -30,6 +32,18 @@ impl Desktop {
     /// When a part of it cannot be started.
     pub fn start(width: u32, height: u32) -> Result<Self> {
         Self::start_with(width, height, &["--session"])
+    }
+
+    /// The same with a Wayland compositor that fills the screen. The app runs in it and finds no X server; the tests'
+    /// mouse, keyboard and pictures reach it through the X display in which it is nested.
+    ///
+    /// # Errors
+    /// When a part of it cannot be started.
+    pub fn start_wayland(compositor: Compositor, width: u32, height: u32) -> Result<Self> {
+        let mut desktop = Self::start(width, height)?;
+        let command = desktop.command(compositor.program());
+        desktop.compositor = Some(compositor.start(command, (width, height), &desktop.home().join("run"))?);
+        Ok(desktop)
     }
 
     /// The same with a bus that starts no service by itself.
@@ -79,12 +93,12 @@ impl Desktop {
                 .stdout(Stdio::null())
                 .stderr(Stdio::null()),
         )?;
-        let platform_folders = false;
         let desktop = Self {
             home,
-            platform_folders,
+            platform_folders: false,
             display,
             bus: address,
+            compositor: None,
             _window_manager: window_manager,
             _bus: bus,
             _display: x,
@@ -168,6 +182,15 @@ impl Desktop {
         }
         for variable in ["ULTRALYTICS_API_KEY", "ULTRALYTICS_PLATFORM_URL", "YOLO_CONFIG_DIR"] {
             command.env_remove(variable);
+        }
+        command
+    }
+
+    /// A command that runs a program as the desktop would start it: where there is a Wayland compositor, in that.
+    pub fn session_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = self.command(program);
+        if self.compositor.is_some() {
+            command.env("WAYLAND_DISPLAY", wayland::SOCKET).env("GDK_BACKEND", "wayland").env_remove("DISPLAY");
         }
         command
     }

@@ -3,6 +3,7 @@
 //! Each test gets its own display, window manager, session bus, home folder and port, so that tests neither see each
 //! other nor the person at the machine. Deliberately absent: any stand-in for a part that can run.
 
+mod accessibility_bus;
 mod app;
 mod desktop;
 #[path = "../gallery/mod.rs"]
@@ -15,7 +16,9 @@ mod process;
 pub mod seed;
 mod service;
 mod ul;
+mod wayland;
 
+pub use accessibility_bus::AccessibleObject;
 pub use app::{App, AppOptions, binary, tools};
 pub use desktop::Desktop;
 pub use keepass::KeePass;
@@ -24,3 +27,4 @@ pub use memory::hits_in_memory;
 pub use process::{Child, Process, descendants, free_port, signal};
 pub use service::Service;
 pub use ul::{UlOutput, ul};
+pub use wayland::Compositor;

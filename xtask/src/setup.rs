@@ -23,21 +23,27 @@ const TO_RUN: &[&str] = &[
     "xdotool",
     "xvfb",
 ];
-/// To drive the real window, in German too and with names in any script, with real keychains, and to run the published
-/// client.
+/// To drive the real window, in German too and with names in any script, with real keychains, on Wayland too, beside
+/// clipboard managers and a reader of the accessibility bus, and to run the published client.
 const TO_TEST: &[&str] = &[
     "curl",
+    "diodon",
     "fonts-droid-fallback",
     "fonts-noto-color-emoji",
     "gcr",
+    "gir1.2-atspi-2.0",
     "git",
     "gnome-keyring",
     "keepassxc",
     "libsecret-tools",
     "locales",
+    "mutter",
+    "parcellite",
+    "python3-gi",
     "python3-venv",
     "strace",
     "webkit2gtk-driver",
+    "weston",
     "wmctrl",
     "x11-utils",
     "xclip",
