@@ -24,7 +24,7 @@ use crate::paths::Places;
 use crate::relocation::RelocationError;
 use crate::seal::SealedKey;
 use crate::settings::{Language, Preferences, SettingsProblem, Theme};
-use crate::status::{AppEvent, PortUser, ServiceStatus};
+use crate::status::{AppEvent, ClipboardState, PortUser, ServiceStatus};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/src/lib/ipc/bindings/index.ts");
 
@@ -87,6 +87,7 @@ fn generate() -> String {
         Preferences,
         MenuAction,
         AppEvent,
+        ClipboardState,
         SealedKey,
         RevealedKey,
         GitRisk,

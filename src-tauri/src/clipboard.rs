@@ -10,12 +10,33 @@ use tokio::sync::watch;
 use ulkeys_domain::{KeyHash, Secret, Timestamp};
 use zeroize::Zeroizing;
 
+use crate::status::ClipboardState;
+
 /// The longest pause between two looks at the clock: a timer stands still while the computer sleeps.
 const LOOK: Duration = Duration::from_secs(1);
 /// The pause before it is tried again to take a key off.
 const RETRY: Duration = Duration::from_secs(2);
 /// After so many failures the pages say that the key is still there.
 const FAILURES_TO_TELL: u32 = 2;
+/// The pauses between the checks whether a cleared key came back. Parcellite and CopyQ restore a cleared clipboard within
+/// half a second, others when they next synchronize.
+const CHECKS: [Duration; 6] = [
+    Duration::from_millis(700),
+    Duration::from_millis(700),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+];
+/// After so many checks that find nothing, the pages say that the key is gone.
+const CHECKS_TO_CONFIRM: usize = 2;
+/// A key that comes back is removed so many times in all, as two programs that never give up would fight forever.
+const MAX_REMOVALS: u32 = 3;
+/// The pause between checks whether a key that keeps coming back is still there.
+const CHECK_PUT_BACK: Duration = Duration::from_secs(5);
+/// Replaces a key that came back. A clipboard manager restores its newest text when the clipboard is empty, and this is
+/// newer than the key. Not blank, which Diodon does not keep; a comment, in case somebody pastes it into a shell.
+const REPLACEMENT: &str = "# cleared by UL Keys";
 
 /// The system's clipboard. Connected at first use, so that a missing one fails only a copy, and again after a failure.
 pub(crate) struct Clipboard {
@@ -27,14 +48,46 @@ pub(crate) struct Clipboard {
 #[derive(Default)]
 struct System(Option<arboard::Clipboard>);
 
-/// A key that was copied, and not taken off yet.
+/// A key that was copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CopiedKey {
     hash: KeyHash,
-    /// When it will be taken off, if at all.
-    pub(crate) clears_at: Option<Timestamp>,
-    /// Whether that was tried in vain. It is tried again.
-    pub(crate) overdue: bool,
+    state: CopyState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CopyState {
+    /// On the clipboard until `clears_at`, or until something else is copied.
+    Held { clears_at: Option<Timestamp> },
+    /// It could not be removed when it was due. This is retried.
+    Overdue { clears_at: Timestamp },
+    /// Removed `times` times; `checks` found nothing since.
+    Removed { times: u32, checks: usize },
+    /// Another program has put it back after each of [`MAX_REMOVALS`].
+    PutBack,
+}
+
+impl CopiedKey {
+    /// When it will be removed, if at all.
+    pub(crate) fn clears_at(&self) -> Option<Timestamp> {
+        match self.state {
+            CopyState::Held { clears_at } => clears_at,
+            CopyState::Overdue { clears_at } => Some(clears_at),
+            CopyState::Removed { .. } | CopyState::PutBack => None,
+        }
+    }
+
+    /// What the pages show of it.
+    pub(crate) fn shown_state(&self) -> ClipboardState {
+        match self.state {
+            CopyState::Held { .. } => ClipboardState::Held,
+            CopyState::Overdue { .. } => ClipboardState::Overdue,
+            CopyState::Removed { checks, .. } if checks < CHECKS_TO_CONFIRM => ClipboardState::Checking,
+            CopyState::Removed { times: 1, .. } => ClipboardState::Clear,
+            CopyState::Removed { .. } => ClipboardState::RemovedAgain,
+            CopyState::PutBack => ClipboardState::PutBack,
+        }
+    }
 }
 
 impl Default for Clipboard {
@@ -68,7 +121,7 @@ impl Clipboard {
         let mut system = self.system();
         system.with(|system| exclude_from_history(system.set()).text(text))?;
         let clears_at = after.map(|after| Timestamp::from(SystemTime::now() + after));
-        self.copied.send_replace(Some(CopiedKey { hash, clears_at, overdue: false }));
+        self.copied.send_replace(Some(CopiedKey { hash, state: CopyState::Held { clears_at } }));
         Ok(())
     }
 
@@ -77,12 +130,13 @@ impl Clipboard {
         self.copied.subscribe()
     }
 
-    /// Whether a key that was copied is still there, as far as this app did not take it off.
+    /// Whether a paste still gives the copied key, as far as this app knows.
     pub(crate) fn has_key(&self) -> bool {
-        self.copied.borrow().is_some()
+        self.copied.borrow().is_some_and(|key| !matches!(key.state, CopyState::Removed { .. }))
     }
 
-    /// Empties the clipboard if it still holds the key that was copied; anything else is somebody's and stays.
+    /// Clears the clipboard if it still holds the copied key; anything else is somebody's and stays. [`Self::keep_clear`]
+    /// then checks for a while that the key does not come back.
     pub(crate) fn clear_key(&self) -> Result<(), arboard::Error> {
         self.clear(|_| true)
     }
@@ -90,46 +144,134 @@ impl Clipboard {
     /// The same, if the key `is_meant`. Asked once the system is at hand, as another may have been copied by then.
     fn clear(&self, is_meant: impl FnOnce(&CopiedKey) -> bool) -> Result<(), arboard::Error> {
         let mut system = self.system();
-        let copied = *self.copied.borrow();
-        if copied.as_ref().is_some_and(|copied| !is_meant(copied)) {
+        let Some(copied) = self.copied.borrow().filter(is_meant) else {
             return Ok(());
-        }
-        if let Some(copied) = copied {
-            system.with(|system| match system.get_text().map(Zeroizing::new) {
-                Ok(text) if holds(&text, copied.hash) => system.clear(),
-                Ok(_) | Err(arboard::Error::ContentNotAvailable) => Ok(()),
-                Err(error) => Err(error),
-            })?;
-            // Its connection to the display server keeps a buffer in which the key was once sent.
-            system.0 = None;
-        }
-        self.copied.send_replace(None);
+        };
+        let next = match copied.state {
+            CopyState::Held { .. } | CopyState::Overdue { .. } => {
+                let removed = system.remove(copied.hash, false)?;
+                // Its connection to the display server keeps a buffer in which the key was once sent.
+                system.0 = None;
+                removed.then_some(CopyState::Removed { times: 1, checks: 0 })
+            }
+            CopyState::PutBack => {
+                system.remove(copied.hash, true)?.then_some(CopyState::Removed { times: MAX_REMOVALS, checks: 0 })
+            }
+            state @ CopyState::Removed { .. } => Some(state),
+        };
+        self.copied.send_replace(next.map(|state| CopiedKey { state, ..copied }));
         Ok(())
     }
 
-    /// Takes each copied key off when its time has come. Runs until the app ends.
-    pub(crate) async fn keep_clear(self: &Arc<Self>) {
-        self.keep_clear_by(|due| {
-            let clipboard = self.clone();
-            async move { clipboard.work(move |clipboard| clipboard.clear(|key| key.clears_at == Some(due))).await }
-        })
-        .await;
+    /// Checks whether a removed key came back, and removes it again unless that has been done [`MAX_REMOVALS`] times. No
+    /// effect when the state is no longer `expected`.
+    fn check(&self, expected: CopiedKey) -> Result<(), arboard::Error> {
+        let mut system = self.system();
+        if *self.copied.borrow() != Some(expected) {
+            return Ok(());
+        }
+        let next = match expected.state {
+            CopyState::Removed { times, checks } if times < MAX_REMOVALS => {
+                match system.remove(expected.hash, true)? {
+                    true => Some(CopyState::Removed { times: times + 1, checks: 0 }),
+                    false => after_quiet_check(times, checks + 1),
+                }
+            }
+            CopyState::Removed { times, checks } => match system.holds(expected.hash)? {
+                true => Some(CopyState::PutBack),
+                false => after_quiet_check(times, checks + 1),
+            },
+            CopyState::PutBack => system.holds(expected.hash)?.then_some(CopyState::PutBack),
+            state => Some(state),
+        };
+        if next == Some(CopyState::PutBack) && expected.state != CopyState::PutBack {
+            tracing::warn!("another program keeps putting a key back on the clipboard");
+        }
+        self.copied.send_if_modified(|copied| {
+            let next = next.map(|state| CopiedKey { state, ..expected });
+            std::mem::replace(copied, next) != next
+        });
+        Ok(())
     }
 
-    async fn keep_clear_by<F: Future<Output = Result<(), arboard::Error>>>(&self, clear: impl Fn(Timestamp) -> F) {
-        let mut copied = self.copied();
-        let (mut awaited, mut latest, mut failures) = (None, Instant::now(), 0);
+    /// Clears the clipboard as [`Self::clear_key`] does, and returns when one check found that the key has not come back,
+    /// or when it cannot be kept off. Blocks for less than a second unless another program puts it back.
+    pub(crate) fn clear_before_exit(&self) -> Result<(), arboard::Error> {
+        self.clear_key()?;
         loop {
-            let due = copied.borrow_and_update().and_then(|copied| copied.clears_at);
-            let Some(due) = due else {
+            let Some(copied) = *self.copied.borrow() else {
+                return Ok(());
+            };
+            match copied.state {
+                CopyState::Removed { checks: 0, .. } => {}
+                _ => return Ok(()),
+            }
+            std::thread::sleep(CHECKS[0]);
+            self.check(copied)?;
+        }
+    }
+
+    /// Removes each copied key when its time has come, and checks afterwards that it stays removed. Runs until the app
+    /// ends.
+    pub(crate) async fn keep_clear(self: &Arc<Self>) {
+        let clear = |due| {
+            let clipboard = self.clone();
+            async move { clipboard.work(move |clipboard| clipboard.clear(|key| key.clears_at() == Some(due))).await }
+        };
+        let check = |copied| {
+            let clipboard = self.clone();
+            async move { clipboard.work(move |clipboard| clipboard.check(copied)).await }
+        };
+        self.keep_clear_by(clear, check).await;
+    }
+
+    async fn keep_clear_by<C, D>(&self, clear: impl Fn(Timestamp) -> C, check: impl Fn(CopiedKey) -> D)
+    where
+        C: Future<Output = Result<(), arboard::Error>>,
+        D: Future<Output = Result<(), arboard::Error>>,
+    {
+        let mut copied = self.copied();
+        let mut reported = false;
+        loop {
+            let current = *copied.borrow_and_update();
+            let pause = match current.map(|key| key.state) {
+                Some(CopyState::Held { clears_at: Some(due) } | CopyState::Overdue { clears_at: due }) => {
+                    self.clear_when_due(due, &mut copied, &clear).await;
+                    continue;
+                }
+                Some(CopyState::Removed { checks, .. }) => CHECKS.get(checks).copied(),
+                Some(CopyState::PutBack) => Some(CHECK_PUT_BACK),
+                Some(CopyState::Held { clears_at: None }) | None => None,
+            };
+            let (Some(key), Some(pause)) = (current, pause) else {
                 match copied.changed().await {
                     Ok(()) => continue,
                     Err(_) => return,
                 }
             };
-            if awaited != Some(due) {
-                (awaited, latest, failures) = (Some(due), Instant::now() + until(due), 0);
+            tokio::select! {
+                _ = copied.changed() => continue,
+                () = tokio::time::sleep(pause) => {}
             }
+            match check(key).await {
+                Ok(()) => reported = false,
+                Err(error) if !std::mem::replace(&mut reported, true) => {
+                    tracing::warn!(%error, "the clipboard could not be checked after clearing");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Returns when the key that is due then was removed, or another state took its place.
+    async fn clear_when_due<F: Future<Output = Result<(), arboard::Error>>>(
+        &self,
+        due: Timestamp,
+        copied: &mut watch::Receiver<Option<CopiedKey>>,
+        clear: impl Fn(Timestamp) -> F,
+    ) {
+        let (latest, mut failures) = (Instant::now() + until(due), 0);
+        while copied.borrow_and_update().and_then(|key| key.clears_at()) == Some(due) {
             // A clock that is set back does not keep a key for longer.
             let left = || until(due).min(latest.saturating_duration_since(Instant::now()));
             tokio::select! {
@@ -153,7 +295,12 @@ impl Clipboard {
 
     fn tell_overdue(&self, due: Timestamp) {
         self.copied.send_if_modified(|copied| match copied {
-            Some(copied) if copied.clears_at == Some(due) => !std::mem::replace(&mut copied.overdue, true),
+            Some(CopiedKey { state: state @ CopyState::Held { .. }, .. })
+                if *state == (CopyState::Held { clears_at: Some(due) }) =>
+            {
+                *state = CopyState::Overdue { clears_at: due };
+                true
+            }
             _ => false,
         });
     }
@@ -176,7 +323,60 @@ impl System {
         self.0 = Some(system);
         Ok(())
     }
+
+    /// Removes this key from the clipboard and, as some clipboard managers copy it there, from X11's primary selection.
+    /// With `replace`, another text takes its place. Whether the key was on the clipboard.
+    fn remove(&mut self, key: KeyHash, replace: bool) -> Result<bool, arboard::Error> {
+        if !self.holds(key)? {
+            return Ok(false);
+        }
+        self.with(|system| {
+            system.clear()?;
+            clear_primary(system, key);
+            Ok(())
+        })?;
+        // The connection that read the key keeps it in a buffer.
+        self.0 = None;
+        if replace {
+            self.with(|system| system.set_text(REPLACEMENT))?;
+        }
+        Ok(true)
+    }
+
+    /// Whether the clipboard holds this key.
+    fn holds(&mut self, key: KeyHash) -> Result<bool, arboard::Error> {
+        let mut found = false;
+        self.with(|system| match system.get_text().map(Zeroizing::new) {
+            Ok(text) => {
+                found = holds(&text, key);
+                Ok(())
+            }
+            Err(arboard::Error::ContentNotAvailable) => Ok(()),
+            Err(error) => Err(error),
+        })?;
+        Ok(found)
+    }
 }
+
+/// The state after `checks` in a row have found nothing; `None` when nothing is left to check or to say.
+fn after_quiet_check(times: u32, checks: usize) -> Option<CopyState> {
+    (checks < CHECKS.len() || times > 1).then_some(CopyState::Removed { times, checks })
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn clear_primary(system: &mut arboard::Clipboard, key: KeyHash) {
+    use arboard::{ClearExtLinux as _, GetExtLinux as _, LinuxClipboardKind::Primary};
+    // Some compositors have no primary selection.
+    let text = system.get().clipboard(Primary).text().map(Zeroizing::new);
+    if text.is_ok_and(|text| holds(&text, key))
+        && let Err(error) = system.clear_with().clipboard(Primary)
+    {
+        tracing::warn!(%error, "the primary selection could not be cleared");
+    }
+}
+
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn clear_primary(_system: &mut arboard::Clipboard, _key: KeyHash) {}
 
 fn holds(text: &str, key: KeyHash) -> bool {
     Secret::find(text).is_some_and(|secret| secret.hash() == key)
@@ -211,31 +411,61 @@ mod tests {
 
     use super::*;
 
+    fn hash() -> KeyHash {
+        Secret::parse(format!("ul_{}", "0".repeat(40)).as_bytes()).expect("valid").hash()
+    }
+
     #[tokio::test]
     async fn what_could_not_be_taken_off_is_tried_again_and_told() {
         let clipboard = Clipboard::default();
-        let secret = Secret::parse(format!("ul_{}", "0".repeat(40)).as_bytes()).expect("valid");
-        let clears_at = Some(Timestamp::from(SystemTime::now()));
-        let copied = CopiedKey { hash: secret.hash(), clears_at, overdue: false };
-        clipboard.copied.send_replace(Some(copied));
+        let due = Timestamp::from(SystemTime::now());
+        clipboard
+            .copied
+            .send_replace(Some(CopiedKey { hash: hash(), state: CopyState::Held { clears_at: Some(due) } }));
         let tries = AtomicU32::new(0);
-        let keeping = clipboard.keep_clear_by(|_| async {
-            let before = *clipboard.copied.borrow();
-            assert_eq!(
-                before,
-                Some(CopiedKey { overdue: tries.load(Ordering::Relaxed) >= FAILURES_TO_TELL, ..copied })
-            );
+        let clear = |_| async {
+            let expected = match tries.load(Ordering::Relaxed) >= FAILURES_TO_TELL {
+                true => CopyState::Overdue { clears_at: due },
+                false => CopyState::Held { clears_at: Some(due) },
+            };
+            assert_eq!(clipboard.copied.borrow().map(|key| key.state), Some(expected));
             if tries.fetch_add(1, Ordering::Relaxed) < FAILURES_TO_TELL {
                 return Err(arboard::Error::ClipboardOccupied);
             }
             clipboard.copied.send_replace(None);
             Ok(())
-        });
+        };
+        let keeping = clipboard.keep_clear_by(clear, |_| async { Ok(()) });
         let mut told = clipboard.copied();
         tokio::select! {
             () = keeping => panic!("ends with the app alone"),
             gone = told.wait_for(Option::is_none) => assert!(gone.is_ok()),
         }
         assert_eq!(tries.into_inner(), FAILURES_TO_TELL + 1);
+    }
+
+    #[test]
+    fn shown_state_after_removal_says_clear_only_after_confirmation() {
+        let shown =
+            |times, checks| CopiedKey { hash: hash(), state: CopyState::Removed { times, checks } }.shown_state();
+        assert_eq!(shown(1, 0), ClipboardState::Checking);
+        assert_eq!(shown(2, CHECKS_TO_CONFIRM - 1), ClipboardState::Checking);
+        assert_eq!(shown(1, CHECKS_TO_CONFIRM), ClipboardState::Clear);
+        assert_eq!(shown(2, CHECKS_TO_CONFIRM), ClipboardState::RemovedAgain);
+        assert_eq!(after_quiet_check(1, CHECKS.len()), None, "nothing is left to say");
+        assert!(after_quiet_check(2, CHECKS.len()).is_some(), "the other program may still have the key");
+    }
+
+    #[test]
+    fn has_key_after_removal_is_false_and_after_put_back_is_true() {
+        let clipboard = Clipboard::default();
+        for (state, has_key) in [
+            (CopyState::Held { clears_at: None }, true),
+            (CopyState::Removed { times: 1, checks: 0 }, false),
+            (CopyState::PutBack, true),
+        ] {
+            clipboard.copied.send_replace(Some(CopiedKey { hash: hash(), state }));
+            assert_eq!(clipboard.has_key(), has_key, "{state:?}");
+        }
     }
 }

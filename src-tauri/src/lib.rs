@@ -131,7 +131,7 @@ fn run() {
             if let RunEvent::Exit = event {
                 let state = app.state::<AppState>();
                 state.one_time.wipe(None, false);
-                if let Err(error) = state.clipboard.clear_key() {
+                if let Err(error) = state.clipboard.clear_before_exit() {
                     tracing::warn!(%error, "the clipboard could not be cleared");
                 }
                 tauri::async_runtime::block_on(state.service.stop());

@@ -46,6 +46,24 @@ pub(crate) struct PortUser {
     pub(crate) pid: u32,
 }
 
+/// Whether a copied key is on the clipboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ClipboardState {
+    /// No key is there that this app copied.
+    Clear,
+    /// A key is there.
+    Held,
+    /// It could not be removed. This is retried.
+    Overdue,
+    /// It was removed; whether it stays removed is not known yet.
+    Checking,
+    /// Another program put it back, and it was removed again. That program may still have it.
+    RemovedAgain,
+    /// Another program keeps putting it back.
+    PutBack,
+}
+
 /// What the page hears without asking.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(tag = "type", rename_all = "camelCase")]
@@ -62,8 +80,8 @@ pub(crate) enum AppEvent {
         /// When it will be taken off; `null` when there is nothing to take off.
         #[ts(type = "string | null")]
         clears_at: Option<Timestamp>,
-        /// Whether that was tried in vain. It is tried again.
-        overdue: bool,
+        /// Whether the copied key is there.
+        state: ClipboardState,
         /// How many seconds a copied key stays; `null` for as long as it likes.
         #[ts(type = "number | null")]
         stays_seconds: Option<u64>,

@@ -1,13 +1,18 @@
 //! Copying what is no secret, and taking a key off the clipboard.
 
+use std::time::Duration;
+
 use tauri::State;
 use ulkeys_domain::wire::ErrorCode;
 
 use super::{Argument, invalid};
-use crate::clipboard::Clipboard;
+use crate::clipboard::{Clipboard, CopiedKey};
 use crate::error::{CommandError, Result};
 use crate::state::AppState;
-use crate::status::ServiceStatus;
+use crate::status::{ClipboardState, ServiceStatus};
+
+/// The page is answered after this time even if the clipboard cannot be read, so that its button does not stay busy.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Copies a key's identifier.
 #[tauri::command]
@@ -35,8 +40,14 @@ pub(crate) async fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
     Ok(state.clipboard.work(move |clipboard| clipboard.copy_text(&export_line)).await?)
 }
 
-/// Takes the copied key off the clipboard now, if it is still there.
+/// Removes the copied key from the clipboard now, if it is still there. Answers whether it is gone; `false` when another
+/// program put it back, or may do so: the event `clipboard` then says more.
 #[tauri::command]
-pub(crate) async fn clear_clipboard(state: State<'_, AppState>) -> Result<()> {
-    Ok(state.clipboard.work(Clipboard::clear_key).await?)
+pub(crate) async fn clear_clipboard(state: State<'_, AppState>) -> Result<bool> {
+    state.clipboard.work(Clipboard::clear_key).await?;
+    let mut copied = state.clipboard.copied();
+    let shown = |key: &Option<CopiedKey>| key.map_or(ClipboardState::Clear, |key| key.shown_state());
+    let settled = copied.wait_for(|key| shown(key) != ClipboardState::Checking);
+    let settled = tokio::time::timeout(SETTLE_TIMEOUT, settled).await;
+    Ok(matches!(settled, Ok(Ok(key)) if shown(&key) == ClipboardState::Clear))
 }

@@ -20,7 +20,7 @@ use crate::paths::Places;
 use crate::saved_keys::{LeftBehind, SavedKeys};
 use crate::settings::Preferences;
 use crate::state::AppState;
-use crate::status::{AppEvent, ServiceStatus};
+use crate::status::{AppEvent, ClipboardState, ServiceStatus};
 use crate::window;
 
 /// The pause before a broken event stream is opened again.
@@ -115,8 +115,11 @@ async fn follow_clipboard(
     loop {
         let stays_seconds = preferences.borrow_and_update().clipboard_seconds;
         let key = *copied.borrow_and_update();
-        let (clears_at, overdue) = key.map_or((None, false), |key| (key.clears_at, key.overdue));
-        let event = AppEvent::Clipboard { clears_at, overdue, stays_seconds };
+        let event = AppEvent::Clipboard {
+            clears_at: key.and_then(|key| key.clears_at()),
+            state: key.map_or(ClipboardState::Clear, |key| key.shown_state()),
+            stays_seconds,
+        };
         if page.send(event).is_err() {
             return;
         }

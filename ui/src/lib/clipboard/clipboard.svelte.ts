@@ -1,4 +1,4 @@
-import { clearClipboard, type AppEvent } from '../ipc';
+import { clearClipboard, type AppEvent, type ClipboardState } from '../ipc';
 
 const TICK_MS = 250;
 
@@ -7,28 +7,36 @@ export class Clipboard {
   #clearsAt = $state.raw<number | null>(null);
   #now = $state.raw(0);
   #timer: ReturnType<typeof setInterval> | undefined;
+  #state = $state.raw<ClipboardState>('clear');
+  #dismissed = $state.raw(false);
 
   /** Whole seconds until the app takes the key off; `null` when there is nothing to take off. */
   readonly secondsLeft = $derived(
     this.#clearsAt === null ? null : Math.max(0, Math.ceil((this.#clearsAt - this.#now) / 1000)),
   );
 
+  /** What is to be said of a key that should no longer be there; `null` when there is nothing to say. */
+  readonly notice = $derived(this.#state === 'clear' || this.#state === 'held' || this.#dismissed ? null : this.#state);
+
   /** How many seconds a copied key stays; `null` for as long as it likes. */
   staysSeconds = $state.raw<number | null>(null);
 
-  /** Whether the key could not be taken off at its time. The app tries again. */
-  overdue = $state.raw(false);
-
-  update({ clearsAt, overdue, staysSeconds }: Extract<AppEvent, { type: 'clipboard' }>): void {
+  update({ clearsAt, state, staysSeconds }: Extract<AppEvent, { type: 'clipboard' }>): void {
     this.staysSeconds = staysSeconds;
-    this.overdue = overdue;
+    if (state !== this.#state) this.#dismissed = false;
+    this.#state = state;
     this.#clearsAt = clearsAt === null ? null : Date.parse(clearsAt);
     this.#now = Date.now();
     clearInterval(this.#timer);
     if (clearsAt !== null) this.#timer = setInterval(() => (this.#now = Date.now()), TICK_MS);
   }
 
-  clear(): Promise<null> {
+  /** Whether the key is gone. */
+  clear(): Promise<boolean> {
     return clearClipboard();
+  }
+
+  dismiss(): void {
+    this.#dismissed = true;
   }
 }

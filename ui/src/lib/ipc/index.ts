@@ -126,7 +126,7 @@ export const chooseEnvFile = (title: string) => call<EnvFilePlan | null>('choose
 export const writeEnvFile = () => call<null>('write_env_file');
 
 /** Takes the copied key off the clipboard, if it is still there. */
-export const clearClipboard = () => call<null>('clear_clipboard');
+export const clearClipboard = () => call<boolean>('clear_clipboard');
 
 export const renameKey = (keyId: string, name: string) => call<ApiKey>('rename_key', { keyId, name });
 

@@ -6,6 +6,11 @@ export const clipboard = {
   clearsIn_other: 'Noch {{count}} Sekunden in der Zwischenablage',
   overdue:
     'Der Schlüssel ließ sich nicht aus der Zwischenablage entfernen. Die App versucht es weiter; etwas anderes zu kopieren entfernt ihn ebenfalls.',
+  checking: 'Zwischenablage wird geleert …',
+  removedAgain:
+    'Eine andere App hat den Schlüssel wieder in die Zwischenablage gelegt. UL Keys hat ihn erneut entfernt, aber diese App kann noch eine Kopie haben. Leeren Sie deren Verlauf.',
+  putBack:
+    'Eine andere App legt den Schlüssel immer wieder in die Zwischenablage. Löschen Sie ihn aus dem Verlauf Ihrer Zwischenablageverwaltung.',
   clearNow: 'Jetzt entfernen',
   cleared: 'Der Schlüssel ist nicht mehr in der Zwischenablage',
 } as const;

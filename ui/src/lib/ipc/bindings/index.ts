@@ -844,13 +844,15 @@ export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": 
  */
 clearsAt: string | null, 
 /**
- * Whether that was tried in vain. It is tried again.
+ * Whether the copied key is there.
  */
-overdue: boolean, 
+state: ClipboardState, 
 /**
  * How many seconds a copied key stays; `null` for as long as it likes.
  */
 staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, } | { "type": "closeRequested" };
+
+export type ClipboardState = "clear" | "held" | "overdue" | "checking" | "removedAgain" | "putBack";
 
 export type SealedKey = { 
 /**
