@@ -24,6 +24,7 @@ fn main() {
         "out_of_sight",
         "places",
         "rename_key",
+        "replace_lost_key",
         "retry_service",
         "reveal_key",
         "revoke_key",

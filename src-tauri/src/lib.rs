@@ -24,6 +24,7 @@ mod one_time;
 mod paths;
 mod relocation;
 mod saved_keys;
+mod screen_reader;
 mod seal;
 mod settings;
 mod state;
@@ -77,6 +78,7 @@ fn run() {
             commands::keys::key_usage,
             commands::keys::list_keys,
             commands::keys::rename_key,
+            commands::keys::replace_lost_key,
             commands::keys::revoke_key,
             commands::keys::saved_name,
             commands::keys::show_key,
@@ -109,6 +111,7 @@ fn run() {
             let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
             let (saved_keys, followed) = (state.saved_keys.clone(), state.service.clone());
             let port = state.settings.port();
+            tauri::async_runtime::spawn(screen_reader::follow(state.screen_reader.clone()));
             app.manage(state);
             tauri::async_runtime::spawn(async move { service.start(port).await });
             tauri::async_runtime::spawn(async move { clipboard.keep_clear().await });

@@ -18,6 +18,8 @@ pub(crate) struct OneTime {
     told: watch::Sender<OneTimeState>,
     /// Counts how often its window was asked to close.
     close_requests: watch::Sender<u64>,
+    /// Counts how often its window was found to be hidden.
+    hidden: watch::Sender<u64>,
     unanswered: AtomicBool,
 }
 
@@ -45,6 +47,12 @@ struct Held {
     env_file: Option<EnvFilePlan>,
 }
 
+impl Held {
+    fn is_kept(&self, on_clipboard: bool) -> bool {
+        self.saved || self.copied && on_clipboard
+    }
+}
+
 /// What the list's page knows of the other window.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -63,12 +71,10 @@ pub(crate) struct LostKey {
     cause: Loss,
 }
 
-/// Why a plaintext was taken from sight without being asked to.
+/// Why a plaintext was erased without being asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Loss {
-    /// Its window was minimised.
-    Hidden,
     /// The screen was locked.
     Locked,
     /// Its page was reloaded or ended by itself.
@@ -149,6 +155,11 @@ impl OneTime {
         matches!(*self.slot(), Slot::Held(_))
     }
 
+    /// Whether the key was saved, or copied and is still `on_clipboard`: closing its window loses nothing.
+    pub(crate) fn is_kept(&self, on_clipboard: bool) -> bool {
+        matches!(&*self.slot(), Slot::Held(held) if held.is_kept(on_clipboard))
+    }
+
     /// Remembers the file that a person has chosen for this key, and what will be done to it.
     pub(crate) fn choose_env_file(&self, id: &KeyId, plan: EnvFilePlan) {
         self.with(id, |held| held.env_file = Some(plan));
@@ -164,8 +175,8 @@ impl OneTime {
     pub(crate) fn wipe(&self, cause: Option<Loss>, on_clipboard: bool) {
         let mut slot = self.slot();
         if let Slot::Held(held) = &*slot {
-            let kept = held.saved || held.copied && on_clipboard;
-            let lost = cause.filter(|_| !kept).map(|cause| LostKey { key: held.key.clone(), cause });
+            let lost =
+                cause.filter(|_| !held.is_kept(on_clipboard)).map(|cause| LostKey { key: held.key.clone(), cause });
             *slot = Slot::Closing { lost };
         }
     }
@@ -209,6 +220,26 @@ impl OneTime {
     /// Tells whenever the page is asked to close, from now on.
     pub(crate) fn close_requests(&self) -> watch::Receiver<u64> {
         self.close_requests.subscribe()
+    }
+
+    /// Tells the page that its window was hidden.
+    pub(crate) fn report_hidden(&self) {
+        self.hidden.send_modify(|count| *count += 1);
+    }
+
+    /// Changes whenever the window was found to be hidden, from now on.
+    pub(crate) fn hidden_reports(&self) -> watch::Receiver<u64> {
+        self.hidden.subscribe()
+    }
+
+    /// The key that was lost last, if none was created since.
+    pub(crate) fn lost_key(&self) -> Option<ApiKey> {
+        self.told.borrow().lost.as_ref().map(|lost| lost.key.clone())
+    }
+
+    /// The lost key was replaced.
+    pub(crate) fn forget_lost(&self) {
+        self.told.send_modify(|state| state.lost = None);
     }
 
     /// `None` when this key is no longer held.
@@ -314,7 +345,8 @@ mod tests {
             if saved {
                 one_time.mark_saved(&key().key_id);
             }
-            one_time.wipe(Some(Loss::Hidden), on_clipboard);
+            assert_eq!(one_time.is_kept(on_clipboard), !is_lost, "{copied} {saved} {on_clipboard}");
+            one_time.wipe(Some(Loss::Locked), on_clipboard);
             one_time.closed();
             assert_eq!(one_time.state().borrow().lost.is_some(), is_lost, "{copied} {saved} {on_clipboard}");
         }

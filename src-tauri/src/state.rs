@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use ulkeys_client::Client;
 use ulkeys_domain::wire::ErrorCode;
@@ -24,6 +24,8 @@ pub(crate) struct AppState {
     pub(crate) clipboard: Arc<Clipboard>,
     pub(crate) one_time: Arc<OneTime>,
     pub(crate) saved_keys: Arc<SavedKeys>,
+    /// Whether a screen reader is running.
+    pub(crate) screen_reader: watch::Sender<bool>,
     pub(crate) places: Places,
     /// The folder for what WebKit keeps of the windows' pages.
     pub(crate) web_cache: PathBuf,
@@ -44,6 +46,7 @@ impl AppState {
             settings,
             clipboard: Arc::default(),
             one_time: Arc::default(),
+            screen_reader: watch::Sender::default(),
             saved_keys: Arc::new(SavedKeys::load(paths.saved_keys)),
             menu: broadcast::channel(16).0,
             watchers: Mutex::default(),

@@ -94,4 +94,8 @@ pub(crate) enum AppEvent {
     LeftInKeychain { name: String },
     /// The one-time page only: somebody wants to close its window.
     CloseRequested,
+    /// The one-time page only: its window was hidden.
+    WindowHidden,
+    /// The one-time page only: whether a screen reader may read the key.
+    ScreenReader { enabled: bool },
 }

@@ -8,8 +8,8 @@ use tauri::webview::NewWindowResponse;
 use tauri::{AppHandle, Manager as _, Url, WebviewWindow, WebviewWindowBuilder, Wry};
 
 pub(crate) use key::{
-    close as close_key_window, is as is_key_window, open as open_key_window, put_away as put_key_away,
-    show as show_key_window,
+    close as close_key_window, is as is_key_window, minimized as key_window_minimized, open as open_key_window,
+    put_away as put_key_away, show as show_key_window,
 };
 pub(crate) use list::{close as close_list_window, open as open_list_window};
 pub(crate) use place::bring_onto_screens;
@@ -45,6 +45,22 @@ fn theme(preferences: &Preferences) -> Option<tauri::Theme> {
         Theme::Light => Some(tauri::Theme::Light),
         Theme::Dark => Some(tauri::Theme::Dark),
     }
+}
+
+/// Whether the window is shown by a Wayland compositor. To be called on the main thread.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_wayland(window: &WebviewWindow) -> bool {
+    use webkit2gtk::glib::Object;
+    use webkit2gtk::glib::prelude::*;
+    // GTK's own bindings are unmaintained and therefore not named here. A hidden window has a screen, too.
+    let screen = window.gtk_window().ok().and_then(|window| window.property::<Option<Object>>("screen"));
+    screen.is_some_and(|screen| screen.type_().name().starts_with("GdkWayland"))
+}
+
+/// No other system has Wayland.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_wayland(_window: &WebviewWindow) -> bool {
+    false
 }
 
 fn raise(window: &WebviewWindow) {

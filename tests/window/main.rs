@@ -1,6 +1,7 @@
 //! The real window, driven as a person would: one file for each story.
 
 mod accessibility;
+mod accessibility_bus;
 mod activity;
 mod attention;
 mod clipboard;
@@ -38,3 +39,4 @@ mod snippets;
 mod stand_in;
 mod surface;
 mod tips;
+mod wayland;

@@ -67,13 +67,17 @@ async fn close(app: &App, desktop: &Desktop, end: End) -> Result<()> {
             desktop.run("wmctrl", &["-i", "-c", &desktop.key_window()?])?;
             app.click("Close anyway").await?;
         }
-        End::Minimised => app.minimise_key_window(desktop).await?,
+        End::Minimised => {
+            app.click("Copy").await?;
+            app.wait_text("On the clipboard for another").await?;
+            app.minimise_key_window(desktop).await?;
+        }
         // The page ends before it can answer.
         End::Reload => drop(app.script("location.reload()", Vec::new()).await),
         End::Locked => desktop.lock_screen()?,
     }
     app.leave_key_window().await?;
-    if let End::Done = end {
+    if let End::Done | End::Minimised = end {
         // Until then the clipboard holds it, and on X11 and Wayland the app is the clipboard.
         app.click("Clear now").await?;
         app.wait_gone("On the clipboard for another").await?;

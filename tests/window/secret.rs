@@ -139,12 +139,6 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
         app.wait_text("It works, but nobody has it").await
     };
 
-    app.create_in_dialog("minimised", "read").await?;
-    app.minimise_key_window(&desktop).await?;
-    told("minimised", "no longer shown: its window was minimised").await?;
-    app.click("Dismiss").await?;
-    app.wait_gone("It works, but nobody has it").await?;
-
     app.create_in_dialog("locked", "read").await?;
     for (interface, active) in [("org.kde.Other", true), ("org.freedesktop.ScreenSaver", false)] {
         desktop.signal_screen_saver(interface, active)?;
@@ -154,8 +148,14 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     desktop.signal_screen_saver("org.gnome.ScreenSaver", true)?;
     told("locked", "no longer shown: the screen was locked").await?;
 
-    // A key that was copied is not lost, and the list stays calm.
+    // A key that was copied is not lost, and the list stays calm: also when its window is minimized.
     app.click("Dismiss").await?;
+    app.create_in_dialog("minimized", "read").await?;
+    app.click("Copy").await?;
+    app.wait_text("Copied").await?;
+    app.minimise_key_window(&desktop).await?;
+    app.leave_key_window().await?;
+    app.wait_gone("It works, but nobody has it").await?;
     app.create_in_dialog("copied", "read").await?;
     app.click("Copy").await?;
     app.wait_text("Copied").await?;
@@ -171,6 +171,54 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     app.click("Revoke key").await?;
     app.wait_text("interrupted was revoked").await?;
     app.wait_gone("closed unexpectedly").await
+}
+
+/// Minimizing would hide an unsaved key from nobody but its owner: the window comes back, covers the key and asks.
+#[tokio::test]
+async fn minimized_window_with_unsaved_key_comes_back_and_asks() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("minimized", "read").await?;
+    let key = app.text("code.key").await?.trim().to_owned();
+    // Its own window, and the list's, with which window managers minimize what is over it.
+    for window in [desktop.key_window()?, desktop.window()?] {
+        desktop.run("xdotool", &["windowminimize", &window])?;
+        app.wait_text("This window was hidden, so the key is covered.").await?;
+        ensure!(hits_in_page(&app, &key).await? == 0, "the key is not covered");
+        app.wait("the window", async || desktop.key_window().is_ok()).await?;
+        app.wait_focus("Keep open").await?;
+        app.click("Keep open").await?;
+        app.wait_gone("This window was hidden").await?;
+        ensure!(app.text("code.key").await?.trim() == key, "shown again");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn lost_key_replaced_is_revoked_and_shown_anew() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("lost", "read").await?;
+    let lost = app.text("code.key").await?.trim().to_owned();
+    desktop.lock_screen()?;
+    app.leave_key_window().await?;
+    app.click("Replace it").await?;
+    app.enter_key_window().await?;
+    let key = app.text("code.key").await?.trim().to_owned();
+    ensure!(key != lost, "another key");
+    app.click("Copy").await?;
+    app.wait_text("Copied").await?;
+    app.click("Done").await?;
+    app.leave_key_window().await?;
+    app.wait_gone("It works, but nobody has it").await?;
+    let active = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
+    ensure!(active["keys"].as_array().is_some_and(|keys| keys.len() == 1), "{active}");
+    ensure!(active["keys"][0]["name"] == "lost" && active["keys"][0]["scopes"] == json!(["read"]), "{active}");
+    let revoked = app.invoke("list_keys", json!({ "query": { "status": "revoked" } })).await?.expect("listed");
+    ensure!(revoked["keys"][0]["keyPrefix"] == json!(lost[..11]), "{revoked}");
+    let gone = app.invoke("replace_lost_key", json!({})).await?.expect_err("replaced already");
+    ensure!(gone["code"] == "NOT_FOUND", "{gone}");
+    Ok(())
 }
 
 #[tokio::test]

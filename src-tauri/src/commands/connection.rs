@@ -59,11 +59,18 @@ pub(crate) async fn watch(window: WebviewWindow, state: State<'_, AppState>, cha
     let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
     let (one_time, saved_keys) = (state.one_time.clone(), state.saved_keys.clone());
     let (preferences, menu) = (state.settings.preferences(), state.menu.subscribe());
+    let screen_reader = state.screen_reader.subscribe();
     let shows_a_key = window::is_key_window(window.label());
     let watcher = tokio::spawn(async move {
         let follow_one_time = async {
             match shows_a_key {
-                true => forward_close_requests(&one_time, &channel).await,
+                true => {
+                    tokio::join!(
+                        forward_close_requests(&one_time, &channel),
+                        forward_hidden_reports(&one_time, &channel),
+                        follow_screen_reader(screen_reader, &channel),
+                    );
+                }
                 false => {
                     tokio::join!(
                         follow_one_time(&one_time, &channel),
@@ -192,6 +199,26 @@ async fn forward_close_requests(one_time: &OneTime, page: &Channel<AppEvent>) {
     let mut requests = one_time.close_requests();
     while requests.changed().await.is_ok() {
         if page.send(AppEvent::CloseRequested).is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells the page with the key that its window was hidden, until it is gone.
+async fn forward_hidden_reports(one_time: &OneTime, page: &Channel<AppEvent>) {
+    let mut reports = one_time.hidden_reports();
+    while reports.changed().await.is_ok() {
+        if page.send(AppEvent::WindowHidden).is_err() {
+            return;
+        }
+    }
+}
+
+/// Forwards whether a screen reader is running until the page is gone.
+async fn follow_screen_reader(mut screen_reader: watch::Receiver<bool>, page: &Channel<AppEvent>) {
+    loop {
+        let event = AppEvent::ScreenReader { enabled: *screen_reader.borrow_and_update() };
+        if page.send(event).is_err() || screen_reader.changed().await.is_err() {
             return;
         }
     }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Argument, invalid};
 use crate::error::{CommandError, Result};
-use crate::one_time::Loss;
+use crate::one_time::{Loss, Reservation};
 use crate::state::AppState;
 use crate::window;
 
@@ -86,12 +86,38 @@ pub(crate) async fn create_key(
 ) -> Result<ApiKey> {
     let replaces = replaces.optional().map(|key| key.key_id_in("replaces")).transpose()?;
     let request = CreateKey { name: name.text("name")?, scopes: scopes.texts("scopes")?, replaces };
-    let busy = || CommandError::new(ErrorCode::KeyOnScreen, "another key is still being shown");
     let reservation = state.one_time.reserve().ok_or_else(busy)?;
-    let CreatedKey { info, key } = state.client()?.create_key(&request).await?;
+    let created = state.client()?.create_key(&request).await?;
+    hold_and_show(&app, reservation, created)
+}
+
+/// Revokes the key whose plaintext was lost, and creates another with its name and scopes, in its place in a rotation too.
+/// Nobody can use the old one, so it is revoked first: no failure leaves two.
+#[tauri::command]
+pub(crate) async fn replace_lost_key(app: AppHandle, state: State<'_, AppState>) -> Result<ApiKey> {
+    let gone = || CommandError::new(ErrorCode::NotFound, "no key was lost");
+    let lost = state.one_time.lost_key().ok_or_else(gone)?;
+    let reservation = state.one_time.reserve().ok_or_else(busy)?;
+    let client = state.client()?;
+    client.revoke_key(&lost.key_id).await?;
+    // It may have another name by now.
+    let lost = client.show_key(&lost.key_id, state.settings.rotation_days()).await?;
+    let scopes = lost.scopes.iter().map(|scope| scope.to_string()).collect();
+    let request = CreateKey { name: lost.name, scopes, replaces: lost.replaces };
+    let created = client.create_key(&request).await?;
+    state.one_time.forget_lost();
+    hold_and_show(&app, reservation, created)
+}
+
+fn busy() -> CommandError {
+    CommandError::new(ErrorCode::KeyOnScreen, "another key is still being shown")
+}
+
+fn hold_and_show(app: &AppHandle, reservation: Reservation<'_>, created: CreatedKey) -> Result<ApiKey> {
+    let CreatedKey { info, key } = created;
     reservation.hold(info.clone(), key.0);
     // Nobody can see the key then, which the list tells.
-    window::open_key_window(&app).inspect_err(|_| window::put_key_away(&app, Loss::Interrupted))?;
+    window::open_key_window(app).inspect_err(|_| window::put_key_away(app, Loss::Interrupted))?;
     Ok(info)
 }
 

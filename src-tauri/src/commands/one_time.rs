@@ -14,7 +14,6 @@ use super::{Argument, invalid};
 use crate::env_file::{self, EnvFilePlan};
 use crate::error::{CommandError, Result};
 use crate::keychain;
-use crate::one_time::Loss;
 use crate::seal::{self, SealedKey};
 use crate::state::AppState;
 use crate::status::ServiceStatus;
@@ -29,16 +28,23 @@ const PLACE: &str = "{key}";
 pub(crate) struct RevealedKey {
     key: ApiKey,
     sealed: SealedKey,
+    /// Whether the window system reports that a window is minimized. Wayland does not.
+    reports_minimized: bool,
 }
 
 /// Answers with the new key, sealed for the holder of `public_key`. No later call answers with it.
 #[tauri::command]
-pub(crate) fn reveal_key(state: State<'_, AppState>, public_key: Argument) -> Result<RevealedKey> {
+pub(crate) fn reveal_key(
+    window: WebviewWindow,
+    state: State<'_, AppState>,
+    public_key: Argument,
+) -> Result<RevealedKey> {
     let public_key = public_key.bytes("publicKey")?;
+    let reports_minimized = !window::is_wayland(&window);
     let revealed = state.one_time.reveal(|key, secret| {
         let sealed = seal::seal(secret, &public_key)
             .map_err(|_| invalid("publicKey", "is not an uncompressed point of the curve P-256"))?;
-        Ok(RevealedKey { key: key.clone(), sealed })
+        Ok(RevealedKey { key: key.clone(), sealed, reports_minimized })
     });
     revealed.ok_or_else(gone)?
 }
@@ -56,11 +62,11 @@ pub(crate) fn close_one_time(app: AppHandle, unseen: Argument) -> Result<()> {
     Ok(())
 }
 
-/// The page has noticed that it is out of sight. If that is because its window was minimised, the key is put away.
+/// The page has noticed that it is out of sight, which may mean that its window was minimized.
 #[tauri::command]
 pub(crate) fn out_of_sight(app: AppHandle, window: WebviewWindow) {
     if window.is_minimized().unwrap_or(true) {
-        window::put_key_away(&app, Loss::Hidden);
+        window::key_window_minimized(&app);
     }
 }
 

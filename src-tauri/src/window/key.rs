@@ -31,6 +31,8 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
         .min_inner_size(320.0, 240.0)
         .visible(false)
         .maximizable(false)
+        // Its own controls do not hide it. Window managers may all the same.
+        .minimizable(false)
         .skip_taskbar(true)
         // Has no effect on Linux, where no display server knows the notion.
         .content_protected(true)
@@ -121,6 +123,22 @@ pub(crate) fn close(app: &AppHandle, unseen: bool) {
 /// Takes the key from sight though nobody has asked for that.
 pub(crate) fn put_away(app: &AppHandle, cause: Loss) {
     destroy(app, Some(cause));
+}
+
+/// The window was minimized. A key that was copied or saved is put away; any other is asked about: the window comes back
+/// for that.
+///
+/// On Wayland this is never called: no compositor tells a window that it is minimized. Mutter then reports that its surface
+/// left every output, which GTK 3 keeps to itself (`gdk_display_get_monitor_at_window` falls back to the geometry), and the
+/// page goes on drawing. The page says that hiding the window keeps the key.
+pub(crate) fn minimized(app: &AppHandle) {
+    let state = app.state::<AppState>();
+    if state.one_time.is_kept(state.clipboard.has_key()) {
+        destroy(app, None);
+    } else if let Some(window) = find(app) {
+        state.one_time.report_hidden();
+        super::raise(&window);
+    }
 }
 
 /// Has the page close, which first asks if the key would be lost. False when there is no page to ask.

@@ -1,13 +1,42 @@
 //! The window with a new key, what the list shows behind it, and what is left of it afterwards.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use super::super::Step::{
     Answer, Click, ClickOn, Do, Fill, Find, KeyWindow, KeyWindowGone, ListWindow, Refuse, See, Steps,
 };
-use super::super::{Scene, Setting, State, Step};
+use super::super::{Scene, Setting, Stage, State, Step};
 
 /// Makes a key, and turns to its window.
 const NEW_KEY: Step =
     Steps(&[Click("Create Key"), Fill("Name", "billing-robot"), Click("read"), Click("Create"), KeyWindow]);
+
+/// Makes and copies a key, and closes its window.
+const COPIED: Step = Steps(&[
+    NEW_KEY,
+    ClickOn("code.key + button"),
+    See("On the clipboard for"),
+    Click("Done"),
+    KeyWindowGone,
+    See("On the clipboard for"),
+]);
+
+/// Puts the key back on the clipboard so many times after it was cleared, as some clipboard managers do.
+fn put_back(stage: &Stage, times: u32) -> anyhow::Result<()> {
+    let script = r#"key=$(xclip -selection clipboard -out)
+        for _ in $(seq "$0"); do
+            while timeout 2 xclip -selection clipboard -out 2>/dev/null | grep -q ul_; do sleep 0.1; done
+            printf '%s' "$key" | xclip -selection clipboard -in
+        done"#;
+    let mut command = stage.desktop.command("sh");
+    command.args(["-c", script, &times.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+    // It ends by itself, with the desktop at the latest.
+    command.spawn()?;
+    // It has read the key by then.
+    std::thread::sleep(Duration::from_secs(1));
+    Ok(())
+}
 
 pub(super) const SHOWN: Scene = Scene {
     name: "one-time",
@@ -99,6 +128,23 @@ pub(super) const SHOWN: Scene = Scene {
             ],
         },
         State {
+            name: "hidden",
+            steps: &[
+                NEW_KEY,
+                Click("curl"),
+                Do(|stage| stage.desktop.run("xdotool", &["windowminimize", &stage.desktop.key_window()?]).map(drop)),
+                See("This window was hidden"),
+            ],
+        },
+        State {
+            name: "removed-again",
+            steps: &[COPIED, Do(|stage| put_back(stage, 1)), Click("Clear now"), See("Another app put the key back")],
+        },
+        State {
+            name: "put-back",
+            steps: &[COPIED, Do(|stage| put_back(stage, 3)), Click("Clear now"), See("Another app keeps putting")],
+        },
+        State {
             name: "lost",
             steps: &[
                 NEW_KEY,
@@ -106,6 +152,11 @@ pub(super) const SHOWN: Scene = Scene {
                 KeyWindowGone,
                 See("is no longer shown: the screen was locked"),
             ],
+        },
+        // The last, as it stays announced.
+        State {
+            name: "read-aloud",
+            steps: &[NEW_KEY, Do(|stage| stage.desktop.announce_screen_reader(true)), See("A screen reader is on")],
         },
     ],
 };

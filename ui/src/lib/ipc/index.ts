@@ -107,7 +107,7 @@ export const showOneTime = (height: number) => call<null>('show_one_time', { hei
 /** Closes the one-time window; the key in it is gone, and `unseen` when the page could not show it. */
 export const closeOneTime = (unseen: boolean) => call<null>('close_one_time', { unseen });
 
-/** Has the app put the key away if the one-time window was minimised. */
+/** Tells the app that the one-time window is out of sight: if it was minimized, it closes, or comes back with `windowHidden`. */
 export const outOfSight = () => call<null>('out_of_sight');
 
 /** Puts the key in the one-time window on the clipboard. */
@@ -129,6 +129,9 @@ export const writeEnvFile = () => call<null>('write_env_file');
 export const clearClipboard = () => call<boolean>('clear_clipboard');
 
 export const renameKey = (keyId: string, name: string) => call<ApiKey>('rename_key', { keyId, name });
+
+/** Revokes the key that was lost, and creates another with its name and scopes. */
+export const replaceLostKey = () => call<ApiKey>('replace_lost_key');
 
 /** The name under which this app saved a key in the keychain; `null` if it did not. */
 export const savedName = (keyId: string) => call<string | null>('saved_name', { keyId });

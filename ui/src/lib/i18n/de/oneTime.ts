@@ -1,8 +1,12 @@
 export const oneTime = {
   title: 'Schlüssel kopieren',
   intro:
-    'Der vollständige Schlüssel für {{name, isolated}} wird nur dieses eine Mal angezeigt, bis dieses Fenster geschlossen oder minimiert oder der Bildschirm gesperrt wird. Bitte jetzt kopieren oder speichern.',
+    'Der vollständige Schlüssel für {{name, isolated}} wird nur jetzt angezeigt. Beim Schließen des Fensters oder Sperren des Bildschirms verschwindet er. Kopieren oder speichern Sie ihn jetzt.',
+  staysWhileHidden: 'Ein ausgeblendetes Fenster behält den Schlüssel.',
   key: 'API-Schlüssel',
+  keyCovered: 'API-Schlüssel, verdeckt',
+  keyNotRead: 'API-Schlüssel, für andere Apps nicht lesbar. Verwenden Sie „Kopieren“.',
+  readAloud: 'Ein Screenreader ist aktiv, daher können auch andere Apps diesen Schlüssel lesen.',
   noClipboard: 'Den Schlüssel anders speichern oder von hier abtippen.',
   copied: 'Der Schlüssel wurde kopiert',
   copiedFor_one: 'Der Schlüssel wurde kopiert. Er verlässt die Zwischenablage nach {{count}} Sekunde.',
@@ -33,12 +37,14 @@ export const oneTime = {
   showWindow: 'Fenster zeigen',
   gone: 'Dieser Schlüssel lässt sich nicht mehr anzeigen',
   lost: {
-    hidden: 'Der Schlüssel für {{name, isolated}} wird nicht mehr angezeigt: Sein Fenster wurde minimiert.',
     locked: 'Der Schlüssel für {{name, isolated}} wird nicht mehr angezeigt: Der Bildschirm wurde gesperrt.',
     interrupted: 'Das Fenster mit dem Schlüssel für {{name, isolated}} wurde unerwartet geschlossen.',
   },
   lostRemedy:
-    'Er funktioniert, aber niemand hat ihn, denn er war weder kopiert noch gespeichert. Bitte widerrufen und einen neuen erstellen.',
+    'Er funktioniert, aber niemand hat ihn, denn er war weder kopiert noch gespeichert. „Ersetzen“ widerruft ihn und erstellt einen Schlüssel mit demselben Namen und denselben Berechtigungen.',
+  replaceLost: 'Ersetzen',
+  wasHidden: 'Dieses Fenster war ausgeblendet, daher ist der Schlüssel verdeckt.',
+  close: 'Schließen',
   done: 'Fertig',
   notCopied: 'Der Schlüssel wurde noch nicht kopiert oder gespeichert.',
   replaced:

@@ -1,8 +1,12 @@
 export const oneTime = {
   title: 'Copy your key',
   intro:
-    'The full key for {{name, isolated}} is shown only this once, until this window is closed or minimised or the screen is locked. Copy or save it now.',
+    'You won’t see the full key for {{name, isolated}} again. It’s gone once you close this window or lock your screen. Copy or save it now.',
+  staysWhileHidden: 'Hiding the window keeps the key.',
   key: 'API key',
+  keyCovered: 'API key, covered',
+  keyNotRead: 'API key, not readable by other apps. Use Copy.',
+  readAloud: 'A screen reader is on, so other apps can read this key too.',
   noClipboard: 'Save the key another way, or type it from here.',
   copied: 'The key was copied',
   copiedFor_one: 'The key was copied. It leaves the clipboard after {{count}} second.',
@@ -30,11 +34,14 @@ export const oneTime = {
   showWindow: 'Show the window',
   gone: 'This key can no longer be shown',
   lost: {
-    hidden: 'The key for {{name, isolated}} is no longer shown: its window was minimised.',
     locked: 'The key for {{name, isolated}} is no longer shown: the screen was locked.',
     interrupted: 'The window with the key for {{name, isolated}} closed unexpectedly.',
   },
-  lostRemedy: 'It works, but nobody has it, as it had not been copied or saved. Revoke it and create another.',
+  lostRemedy:
+    'It works, but nobody has it, as it had not been copied or saved. Replacing revokes it and creates a key with the same name and scopes.',
+  replaceLost: 'Replace it',
+  wasHidden: 'This window was hidden, so the key is covered.',
+  close: 'Close',
   done: 'Done',
   notCopied: 'The key has not been copied or saved yet.',
   replaced: 'The key is no longer on the clipboard. If it is not in its place yet, copy it again.',

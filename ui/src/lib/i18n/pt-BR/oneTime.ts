@@ -1,8 +1,12 @@
 export const oneTime = {
   title: 'Copie sua chave',
   intro:
-    'A chave completa para {{name, isolated}} é exibida somente esta vez, até que esta janela seja fechada ou minimizada ou a tela seja bloqueada. Copie-a ou salve-a agora.',
+    'Você não verá a chave completa para {{name, isolated}} novamente. Ela some ao fechar esta janela ou bloquear a tela. Copie ou salve a chave agora.',
+  staysWhileHidden: 'Ocultar a janela mantém a chave.',
   key: 'Chave de API',
+  keyCovered: 'Chave de API, oculta',
+  keyNotRead: 'Chave de API, não legível por outros aplicativos. Use Copiar.',
+  readAloud: 'Um leitor de tela está ativo, por isso outros aplicativos também podem ler esta chave.',
   noClipboard: 'Salve a chave de outra forma ou digite-a como aparece aqui.',
   copied: 'A chave foi copiada',
   copiedFor_one: 'A chave foi copiada. Ela sai da área de transferência após {{count}} segundo.',
@@ -34,11 +38,14 @@ export const oneTime = {
   showWindow: 'Mostrar a janela',
   gone: 'Esta chave não pode mais ser exibida',
   lost: {
-    hidden: 'A chave para {{name, isolated}} não é mais exibida: a janela dela foi minimizada.',
     locked: 'A chave para {{name, isolated}} não é mais exibida: a tela foi bloqueada.',
     interrupted: 'A janela com a chave para {{name, isolated}} foi fechada inesperadamente.',
   },
-  lostRemedy: 'Ela funciona, mas ninguém a tem, pois não foi copiada nem salva. Revogue-a e crie outra.',
+  lostRemedy:
+    'Ela funciona, mas ninguém a tem, pois não foi copiada nem salva. “Substituir” a revoga e cria uma chave com o mesmo nome e os mesmos escopos.',
+  replaceLost: 'Substituir',
+  wasHidden: 'Esta janela foi ocultada, por isso a chave está coberta.',
+  close: 'Fechar',
   done: 'Concluído',
   notCopied: 'A chave ainda não foi copiada nem salva.',
   replaced: 'A chave não está mais na área de transferência. Se ela ainda não está no lugar certo, copie-a novamente.',

@@ -798,7 +798,7 @@ relocationErrors: Array<RelocationProblem>, };
 
 export type LostKey = { key: ApiKey, cause: Loss, };
 
-export type Loss = "hidden" | "locked" | "interrupted";
+export type Loss = "locked" | "interrupted";
 
 export type OneTimeState = { 
 /**
@@ -850,7 +850,7 @@ state: ClipboardState,
 /**
  * How many seconds a copied key stays; `null` for as long as it likes.
  */
-staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, } | { "type": "closeRequested" };
+staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, } | { "type": "closeRequested" } | { "type": "windowHidden" } | { "type": "screenReader", enabled: boolean, };
 
 export type ClipboardState = "clear" | "held" | "overdue" | "checking" | "removedAgain" | "putBack";
 
@@ -864,7 +864,11 @@ encapsulated: Array<number>,
  */
 ciphertext: Array<number>, };
 
-export type RevealedKey = { key: ApiKey, sealed: SealedKey, };
+export type RevealedKey = { key: ApiKey, sealed: SealedKey, 
+/**
+ * Whether the window system reports that a window is minimized. Wayland does not.
+ */
+reportsMinimized: boolean, };
 
 export type GitRisk = "notIgnored" | "unknown";
 

@@ -1,0 +1,51 @@
+//! The one-time window on Wayland, where no window is told that it was minimized.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use ulkeys_tests::{App, Compositor, Desktop};
+
+/// The text that the page shows in place of the key, or the key.
+async fn shown_key(app: &App) -> Result<String> {
+    Ok(app.text("code.key").await?.trim().to_owned())
+}
+
+/// GNOME's compositor does not tell GTK 3 that a window is minimized: what the window says about that is true.
+#[tokio::test]
+async fn key_window_hidden_on_mutter_keeps_key_until_screen_is_locked() -> Result<()> {
+    says_and_does_keep_the_key(Compositor::Mutter, async |app, desktop| {
+        desktop.press(&["super+h"])?;
+        let hidden = "return !document.hasFocus()";
+        app.wait("a hidden window", async || app.script(hidden, Vec::new()).await.is_ok_and(|it| it == true)).await
+    })
+    .await
+}
+
+/// Weston has neither workspaces nor a key for minimizing.
+#[tokio::test]
+async fn key_window_on_weston_keeps_key_until_screen_is_locked() -> Result<()> {
+    says_and_does_keep_the_key(Compositor::Weston, async |_, _| Ok(())).await
+}
+
+async fn says_and_does_keep_the_key(
+    compositor: Compositor,
+    hide: impl AsyncFn(&App, &Desktop) -> Result<()>,
+) -> Result<()> {
+    let desktop = Desktop::start_wayland(compositor, 1280, 960)?;
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("on-wayland", "read").await?;
+    app.wait_text("Hiding the window keeps the key.").await?;
+    let key = shown_key(&app).await?;
+    hide(&app, &desktop).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    ensure!(shown_key(&app).await? == key && key.starts_with("ul_"), "kept, and not covered");
+    ensure!(app.driver.windows().await?.len() == 2, "an unsaved key is not destroyed");
+    // The lock of the screen erases it here, too.
+    desktop.lock_screen()?;
+    app.leave_key_window().await?;
+    app.wait_text("It works, but nobody has it").await?;
+    app.click("Replace it").await?;
+    app.enter_key_window().await?;
+    ensure!(shown_key(&app).await? != key, "another key");
+    Ok(())
+}
