@@ -56,7 +56,7 @@ pub(crate) fn write(
     writer.finish()
 }
 
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 18] = [
     "id",
     "at",
     "kind",
@@ -71,6 +71,10 @@ const COLUMNS: [&str; 14] = [
     "lastAt",
     "peer",
     "agent",
+    "change",
+    "keys",
+    "before",
+    "after",
 ];
 
 /// Without it, some spreadsheets take the file for one in an encoding of their own.
@@ -119,9 +123,10 @@ impl<W: Write> EntryWriter<W> {
 }
 
 /// An entry in the order of [`COLUMNS`].
-fn cells(entry: &ActivityEntry) -> [String; 14] {
+fn cells(entry: &ActivityEntry) -> [String; 18] {
     let (mut by, mut old_name, mut new_name) = Default::default();
     let (mut outcome, mut requests, mut last_at) = Default::default();
+    let (mut change, mut keys, mut before, mut after) = Default::default();
     let (kind, actor) = match &entry.what {
         Happening::Created { by } => ("created", Some(by)),
         Happening::Renamed { by, old_name: before, new_name: after } => {
@@ -133,6 +138,11 @@ fn cells(entry: &ActivityEntry) -> [String; 14] {
         Happening::Refused { outcome: cause, requests: count, last_at: last } => {
             (outcome, requests, last_at) = (cause.as_str().to_owned(), count.to_string(), last.to_string());
             ("refused", None)
+        }
+        Happening::ChangedOutside { change: how, keys: count, before: text_before, after: text_after } => {
+            (change, keys) = (how.as_str().to_owned(), count.to_string());
+            (before, after) = (text_before.clone().unwrap_or_default(), text_after.clone().unwrap_or_default());
+            ("changedOutside", None)
         }
     };
     if let Some(actor) = actor {
@@ -153,6 +163,10 @@ fn cells(entry: &ActivityEntry) -> [String; 14] {
         last_at,
         entry.peer.clone(),
         entry.agent.clone().unwrap_or_default(),
+        change,
+        keys,
+        before,
+        after,
     ]
 }
 
@@ -175,6 +189,7 @@ fn without_formula(cell: String) -> String {
 mod tests {
     use serde_json::Value;
     use ulkeys_domain::verdict::Outcome;
+    use ulkeys_domain::wire::OutsideChange;
     use ulkeys_domain::{KeyId, Timestamp};
 
     use super::*;
@@ -215,6 +230,9 @@ mod tests {
         all.push(entry(2, refused, None, None));
         all.push(entry(3, Happening::Created { by: Some(key) }, Some("ci"), None));
         all.push(entry(4, Happening::Revoked { by: None }, Some("ci"), None));
+        let (before, after) = (Some("read".to_owned()), Some("read admin".to_owned()));
+        let outside = Happening::ChangedOutside { change: OutsideChange::ScopesChanged, keys: 1, before, after };
+        all.push(entry(6, outside, Some("ci"), None));
         all.push(entry(5, Happening::NewSource, Some("ci"), Some("python-httpx/0.28.1")));
         all
     }
@@ -258,6 +276,12 @@ mod tests {
                 }
                 Happening::Created { by } => assert_eq!(cell("by"), by.expect("a key").to_string()),
                 Happening::Revoked { .. } => assert_eq!(cell("kind"), "revoked"),
+                Happening::ChangedOutside { .. } => {
+                    let change = (cell("kind"), cell("change"), cell("keys"));
+                    let expected = ("changedOutside".to_owned(), "scopesChanged".to_owned(), "1".to_owned());
+                    assert_eq!(change, expected);
+                    assert_eq!((cell("before"), cell("after")), ("read".to_owned(), "read admin".to_owned()));
+                }
                 Happening::NewSource => assert_eq!((cell("kind"), cell("by")), ("newSource".to_owned(), String::new())),
             }
         }

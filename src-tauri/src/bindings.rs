@@ -5,9 +5,9 @@ use ulkeys_domain::training::{Checkpoint, CheckpointState, Epoch, RunDetails, Ru
 use ulkeys_domain::verdict::Outcome;
 use ulkeys_domain::wire::training::{CancelledRun, TrainingRun, TrainingRunDetails, TrainingRunList};
 use ulkeys_domain::wire::{
-    ActivityEntry, ActivityPage, ApiKey, CreateKey, DatabaseProblem, Diagnosis, ErrorBody, ErrorCode, Finding,
-    FormatProblem, Happening, HappeningKind, HourlyUse, KeyCounts, KeyEvent, KeyList, KeySource, KeyStatus, KeyUsage,
-    KeyUse, RevokedKey, SortBy,
+    ActivityEntry, ActivityPage, ApiKey, ChangeCount, CreateKey, DatabaseHealth, DatabaseProblem, Diagnosis, ErrorBody,
+    ErrorCode, Finding, FormatProblem, Happening, HappeningKind, HourlyUse, KeyCounts, KeyEvent, KeyList, KeySource,
+    KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause, WritesStopped,
 };
 use ulkeys_domain::{Attention, Scope};
 
@@ -52,6 +52,7 @@ fn generate() -> String {
         HourlyUse,
         KeySource,
         KeyUsage,
+        OutsideChange,
         HappeningKind,
         Happening,
         ActivityEntry,
@@ -74,6 +75,11 @@ fn generate() -> String {
         ErrorCode,
         ErrorBody,
         DatabaseProblem,
+        ChangeCount,
+        StopCause,
+        WritesStopped,
+        RecordFailure,
+        DatabaseHealth,
         PortUser,
         ServiceStatus,
         SettingsProblem,

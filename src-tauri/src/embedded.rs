@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_client::Client;
 use ulkeys_domain::Limits;
+use ulkeys_domain::wire::DatabaseHealth;
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken};
 use ulkeys_store::SqliteStore;
 
@@ -24,8 +25,11 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The embedded service.
 pub(crate) struct KeyService {
     database: PathBuf,
+    revocations: PathBuf,
     limits: Limits,
     status: watch::Sender<ServiceStatus>,
+    /// Of the database. What was found by a service that was restarted stays.
+    health: watch::Sender<DatabaseHealth>,
     running: Mutex<Option<Running>>,
     /// Held while the service starts or stops, so that two clicks do not race.
     changing: tokio::sync::Mutex<()>,
@@ -49,9 +53,21 @@ struct Running {
 }
 
 impl KeyService {
-    pub(crate) fn new(database: PathBuf, limits: Limits) -> Self {
-        let (status, _) = watch::channel(ServiceStatus::Starting);
-        Self { database, limits, status, running: Mutex::default(), changing: tokio::sync::Mutex::default() }
+    pub(crate) fn new(database: PathBuf, revocations: PathBuf, limits: Limits) -> Self {
+        Self {
+            database,
+            revocations,
+            limits,
+            status: watch::Sender::new(ServiceStatus::Starting),
+            health: watch::Sender::new(DatabaseHealth::default()),
+            running: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Follows what a person should know about the database.
+    pub(crate) fn health(&self) -> watch::Receiver<DatabaseHealth> {
+        self.health.subscribe()
     }
 
     /// How the service is now.
@@ -139,8 +155,9 @@ impl KeyService {
     }
 
     async fn launch(self: &Arc<Self>, listener: TcpListener, port: u16) -> Result<Running, ServiceStatus> {
-        let path = self.database.clone();
-        let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await.map_err(stopped)?;
+        let (path, record) = (self.database.clone(), self.revocations.clone());
+        let open = move || SqliteStore::open_with_record(&path, &record, ulkeys_service::system_clock);
+        let store = tokio::task::spawn_blocking(open).await.map_err(stopped)?;
         let store = store.map_err(|error| ServiceStatus::DatabaseProblem {
             problem: error.problem,
             path: error.path.display().to_string(),
@@ -157,9 +174,29 @@ impl KeyService {
             checkpoints: CheckpointConfig::in_folder(self.database.with_file_name("checkpoints")),
         };
         let shutdown = CancellationToken::new();
+        tokio::spawn(self.clone().follow_health(store.health(), shutdown.clone()));
         let service = ulkeys_service::serve(listener, Arc::new(store), config, shutdown.clone());
         let server = tokio::spawn(self.clone().supervise(service));
         Ok(Running { client, port, shutdown, server })
+    }
+
+    /// Passes on the health of the database that is open, with the changes that were found before it was opened.
+    async fn follow_health(self: Arc<Self>, mut opened: watch::Receiver<DatabaseHealth>, shutdown: CancellationToken) {
+        let before = self.health.borrow().changes.clone();
+        loop {
+            let mut health = opened.borrow_and_update().clone();
+            for count in &before {
+                match health.changes.iter_mut().find(|known| known.change == count.change) {
+                    Some(known) => known.keys += count.keys,
+                    None => health.changes.push(*count),
+                }
+            }
+            self.health.send_replace(health);
+            match shutdown.run_until_cancelled(opened.changed()).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
     }
 
     /// Runs the service; when it ends unasked, says so.

@@ -34,6 +34,9 @@ pub(crate) struct Paths {
     pub(crate) web_cache: PathBuf,
     /// Why files of the former identifier have not moved.
     pub(crate) relocation_errors: Vec<RelocationError>,
+    /// The record of revocations. Never in a folder that people copy, synchronize or name by a variable: it outlives an old
+    /// copy of the database.
+    pub(crate) revocations: PathBuf,
 }
 
 /// The app's files, for a person who wants to find them, for instance to back them up.
@@ -76,6 +79,7 @@ impl Paths {
         let folders = [&self.database, &self.settings].map(|path| path.parent().map(Path::to_owned));
         let own = folders.into_iter().flatten().chain([self.web_cache.clone()]);
         let own = own.filter(|folder| [IDENTIFIER, FORMER_IDENTIFIER].iter().any(|name| folder.ends_with(name)));
+        let own = own.chain(state_folder());
         files.into_iter().flat_map(|path| same_stem(path)).chain(own).collect()
     }
 
@@ -101,6 +105,7 @@ impl Paths {
             logs,
             web_cache: cache,
             relocation_errors,
+            revocations: state_folder().unwrap_or(data).join("revocations"),
         })
     }
 }
@@ -157,6 +162,13 @@ impl Folders {
         let (data, config, local) = (in_use(&data), in_use(&config), in_use(&local));
         Ok(Self { data, config, logs: local.join("logs"), cache: cache.join(IDENTIFIER), relocation_errors })
     }
+}
+
+/// The folder for what belongs to this computer, and to no copy of the data. `None` without a home folder.
+fn state_folder() -> Option<PathBuf> {
+    let state = dirs::state_dir().map(|folder| folder.join(IDENTIFIER));
+    // macOS and Windows have no folder for state: one of our own, which is not the data folder.
+    state.or_else(|| Some(dirs::data_local_dir()?.join(format!("{IDENTIFIER}.state"))))
 }
 
 #[cfg(all(test, unix))]

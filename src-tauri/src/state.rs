@@ -42,7 +42,7 @@ impl AppState {
         Self {
             places,
             web_cache: paths.web_cache,
-            service: Arc::new(KeyService::new(paths.database, settings.limits())),
+            service: Arc::new(KeyService::new(paths.database, paths.revocations, settings.limits())),
             settings,
             clipboard: Arc::default(),
             one_time: Arc::default(),

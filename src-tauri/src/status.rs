@@ -3,7 +3,7 @@
 use serde::Serialize;
 use ts_rs::TS;
 use ulkeys_domain::Timestamp;
-use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
+use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem, KeyEvent};
 
 use crate::menu::MenuAction;
 use crate::one_time::OneTimeState;
@@ -88,6 +88,8 @@ pub(crate) enum AppEvent {
     },
     /// The list's page only: a new key is being shown, or no longer. Boxed, as it is much larger than the others.
     OneTime { state: Box<OneTimeState> },
+    /// The list's page only: what a person should know about the database of the running service.
+    Database { health: DatabaseHealth },
     /// The list's page only: something was chosen in the window's menu.
     Menu { action: MenuAction },
     /// The list's page only: a revoked key that could not be taken out of the keychain.

@@ -24,6 +24,8 @@ pub struct AppOptions {
     pub dark: bool,
     /// What is logged, as in `RUST_LOG`.
     pub log: Option<&'static str>,
+    /// How far the clock is off, as libfaketime reads it: `+100d`.
+    pub clock: Option<&'static str>,
     /// A user number to run as, instead of the tests' own.
     pub user: Option<u32>,
     /// The port that the settings name already, wherever they are.
@@ -86,6 +88,10 @@ impl App {
         }
         if let Some(log) = options.log {
             command.env("RUST_LOG", log);
+        }
+        if let Some(clock) = options.clock {
+            // Time-outs keep running as they do.
+            command.env("LD_PRELOAD", faketime()?).env("FAKETIME", clock).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         if options.dark {
             command.env("GTK_THEME", "Adwaita:dark");
@@ -436,6 +442,13 @@ impl Drop for App {
         let driver = self.driver.clone();
         driver.leak().ok();
     }
+}
+
+/// The library that changes the clock of a program.
+fn faketime() -> Result<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib")?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    let found = folders.into_iter().map(|folder| folder.join("faketime/libfaketime.so.1")).find(|path| path.exists());
+    found.context("libfaketime: install the package faketime")
 }
 
 /// The port in this desktop's settings; a free one is put there first, as tests run side by side.

@@ -25,6 +25,7 @@ mod many;
 mod memory;
 mod menu;
 mod names;
+mod outside;
 mod place;
 mod port;
 mod preferences;

@@ -24,10 +24,12 @@ const TO_RUN: &[&str] = &[
     "xvfb",
 ];
 /// To drive the real window, in German too and with names in any script, with real keychains, on Wayland too, beside
-/// clipboard managers and a reader of the accessibility bus, and to run the published client.
+/// clipboard managers, a database shell and a reader of the accessibility bus, with a clock that is wrong, and to run the
+/// published client.
 const TO_TEST: &[&str] = &[
     "curl",
     "diodon",
+    "faketime",
     "fonts-droid-fallback",
     "fonts-noto-color-emoji",
     "gcr",
@@ -41,6 +43,7 @@ const TO_TEST: &[&str] = &[
     "parcellite",
     "python3-gi",
     "python3-venv",
+    "sqlite3",
     "strace",
     "webkit2gtk-driver",
     "weston",

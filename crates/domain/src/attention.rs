@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::{KeyRecord, Scope, Timestamp};
+use crate::{CLOCK_TOLERANCE, KeyRecord, Scope, Timestamp};
 
 /// After how many days a key is old, unless a person chose otherwise: the schedule that the platform documents.
 pub const DEFAULT_ROTATION_DAYS: u32 = 90;
@@ -44,6 +44,8 @@ pub struct AttentionRules {
     pub unused: Timestamp,
     /// Keys that last needed `admin` until then do not need it.
     pub admin_unused: Timestamp,
+    /// A use after that is of a clock that was wrong, and counts as none.
+    pub latest: Timestamp,
 }
 
 impl AttentionRules {
@@ -55,6 +57,7 @@ impl AttentionRules {
             never_used: before(NEVER_USED_DAYS),
             unused: before(UNUSED_DAYS),
             admin_unused: before(ADMIN_UNUSED_DAYS),
+            latest: now.saturating_add(CLOCK_TOLERANCE),
         }
     }
 
@@ -63,11 +66,12 @@ impl AttentionRules {
         if key.revoked_at.is_some() {
             return Vec::new();
         }
-        let silence = match key.last_used_at {
+        let possible = |used: Option<Timestamp>| used.filter(|at| *at <= self.latest);
+        let silence = match possible(key.last_used_at) {
             None => (key.created_at <= self.never_used).then_some(Attention::NeverUsed),
             Some(used) => (used <= self.unused).then_some(Attention::Unused),
         };
-        let needed_admin = key.admin_used_at.unwrap_or(key.created_at);
+        let needed_admin = possible(key.admin_used_at).unwrap_or(key.created_at);
         let admin_unused = silence.is_none() && key.scopes.contains(Scope::Admin) && needed_admin <= self.admin_unused;
         let old = key.created_at <= self.old;
         [silence, admin_unused.then_some(Attention::AdminUnused), old.then_some(Attention::Old)]
@@ -124,6 +128,10 @@ mod tests {
             (key(950, Some(1_000), Some(970), admin), vec![AdminUnused]),
             (key(900, Some(1_000), None, admin), vec![AdminUnused, Old]),
             (key(960, None, None, admin), vec![NeverUsed]),
+            // Uses of a clock that was 100 days ahead.
+            (key(960, Some(1_100), None, read), vec![NeverUsed]),
+            (key(971, Some(1_100), None, read), vec![]),
+            (key(960, Some(1_000), Some(1_100), admin), vec![AdminUnused]),
         ] {
             assert_eq!(rules.reasons(&key), expected, "{key:?}");
             let revoked = KeyRecord { revoked_at: Some(day(999)), ..key };

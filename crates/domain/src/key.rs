@@ -113,6 +113,13 @@ impl KeyRecord {
             replaced_by: None,
         }
     }
+
+    /// Removes uses after `latest`: a clock that was wrong recorded them, and nobody knows when they were.
+    pub fn remove_uses_after(&mut self, latest: Timestamp) {
+        for used in [&mut self.last_used_at, &mut self.admin_used_at] {
+            *used = used.filter(|at| *at <= latest);
+        }
+    }
 }
 
 /// What decides a request that presents a key: the part of a [`KeyRecord`] that a service keeps at hand.

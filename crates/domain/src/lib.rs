@@ -23,4 +23,4 @@ pub use limit::{Category, Limits};
 pub use name::{KeyName, fold};
 pub use scope::{Scope, Scopes};
 pub use secret::{KeyHash, KeyPrefix, Secret, wiping_stack};
-pub use time::Timestamp;
+pub use time::{CLOCK_TOLERANCE, Timestamp};

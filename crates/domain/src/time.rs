@@ -6,6 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// How far beyond the clock a time may lie that is still taken as it is: clocks are set back by seconds now and then.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
+
 /// Milliseconds since 1970-01-01T00:00:00Z. The resolution is that of JavaScript's `Date`, which reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime, example = "2026-11-22T09:30:00.000Z")]

@@ -5,6 +5,7 @@
 mod diagnosis;
 mod introspection;
 mod keys;
+mod outside;
 pub mod training;
 mod usage;
 
@@ -17,6 +18,7 @@ use utoipa::ToSchema;
 pub use diagnosis::{Diagnose, Diagnosis, Finding, FormatProblem};
 pub use introspection::Introspection;
 pub use keys::{ApiKey, CreateKey, KeyCounts, KeyList, KeySort, KeyStatus, RenameKey, SortBy};
+pub use outside::{ChangeCount, DatabaseHealth, OutsideChange, RecordFailure, StopCause, WritesStopped};
 pub use usage::{ActivityEntry, ActivityPage, Happening, HappeningKind, HourlyUse, KeySource, KeyUsage, MAX_SOURCES};
 
 use crate::{KeyId, Secret, Timestamp};
@@ -154,6 +156,8 @@ pub enum ErrorCode {
     InternalError,
     /// Another program holds the key database for the moment. Nothing was changed.
     DatabaseBusy,
+    /// The file of the key database was moved, replaced or overwritten. The change was not accepted.
+    DatabaseReplaced,
     /// App only: another program listens on the port that was asked for.
     PortInUse,
     /// App only: the key service does not answer.
@@ -196,6 +200,8 @@ pub enum DatabaseProblem {
     Newer,
     /// It belongs to another program.
     Foreign,
+    /// Its file was moved, replaced or overwritten while the service had it open.
+    Replaced,
     /// Anything else: no such drive, no space, an error of the disk.
     Unavailable,
 }

@@ -19,6 +19,10 @@ use ulkeys_store::RunStore;
 const UNFINISHED: &str = ".incoming-";
 const UNFINISHED_END: &str = ".part";
 
+/// Below the folder: files that the database does not know. It may be an older copy, or another one, and the files belong to
+/// the former; they come back with it.
+const SET_ASIDE: &str = "set-aside";
+
 /// After so many bytes, a request that receives a file looks again at how much room the others have left.
 const LOOK: u64 = 16 << 20;
 
@@ -137,7 +141,7 @@ impl CheckpointConfig {
             let sizes = folder.read_dir()?.map(|entry| match entry?.metadata() {
                 // Gone meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-                metadata => Ok(metadata?.len()),
+                metadata => Ok(Some(metadata?).filter(std::fs::Metadata::is_file).map_or(0, |file| file.len())),
             });
             sizes.sum::<io::Result<u64>>()
         });
@@ -173,8 +177,8 @@ impl CheckpointConfig {
         }
     }
 
-    /// Makes the folder, and removes what a kill left in it: unfinished files, and those that the store does not know.
-    /// A problem is logged and no more: keys are served without checkpoints, too.
+    /// Makes the folder, removes unfinished files that a kill left in it, sets those aside that the store does not know, and
+    /// brings those back that it knows. A problem is only logged: keys are served without checkpoints, too.
     pub(crate) async fn tidy(&self, store: &dyn RunStore) {
         let known: HashSet<_> = match store.checkpoints_with_file().await {
             Ok(known) => known.into_iter().collect(),
@@ -183,6 +187,13 @@ impl CheckpointConfig {
         let folder = self.folder.clone();
         let tidied = blocking(move || {
             make_private(&folder)?;
+            let aside = folder.join(SET_ASIDE);
+            for id in &known {
+                let (file, other) = (folder.join(id.as_str()), aside.join(id.as_str()));
+                if !file.try_exists()? && other.try_exists()? {
+                    std::fs::rename(other, file)?;
+                }
+            }
             for entry in folder.read_dir()? {
                 let name = entry?.file_name();
                 let Some(name) = name.to_str() else {
@@ -191,8 +202,12 @@ impl CheckpointConfig {
                 let is_unfinished = name.starts_with(UNFINISHED) && name.ends_with(UNFINISHED_END);
                 // A name that we never give is somebody else's file.
                 let is_unknown = CheckpointId::parse(name).is_some_and(|id| !known.contains(&id));
-                if is_unfinished || is_unknown {
+                if is_unfinished {
                     std::fs::remove_file(folder.join(name))?;
+                } else if is_unknown {
+                    tracing::warn!(name, "the database does not know this checkpoint, which is set aside");
+                    make_private(&aside)?;
+                    std::fs::rename(folder.join(name), aside.join(name))?;
                 }
             }
             Ok(())

@@ -99,6 +99,12 @@ impl IntoResponse for ApiError {
                         let text = "The key database is in use by another program. Try again.";
                         answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DatabaseBusy, text)
                     }
+                    DatabaseProblem::Replaced => {
+                        let text = "The file of the key database was moved, replaced or overwritten while the service had \
+                            it open, so nothing can be changed. Move the file back, or restart the service to use the \
+                            file that is there now.";
+                        answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DatabaseReplaced, text)
+                    }
                     _ => failed(),
                 }
             }

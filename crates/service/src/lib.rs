@@ -29,7 +29,7 @@ mod uses;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -38,6 +38,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::limit::WINDOW;
+use ulkeys_domain::wire::KeyEvent;
 use ulkeys_store::Store;
 
 pub use checkpoints::CheckpointConfig;
@@ -46,6 +47,9 @@ pub use state::{Account, Config};
 
 use connections::Bounds;
 use state::AppState;
+
+/// How often the database is checked for changes by other programs.
+const OUTSIDE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves on `listener` until `shutdown` is cancelled, then lets requests finish, writes what is still pending, and leaves
 /// a database of which a copy is whole.
@@ -62,6 +66,7 @@ pub async fn serve(
     state.config.checkpoints.tidy(&*state.store).await;
     let recorder = tokio::spawn(record(state.clone()));
     tokio::spawn(sweep(state.clone()));
+    tokio::spawn(follow_outside_changes(state.clone()));
     let gauge = state.metrics.connections().clone();
     let (front, router) = (state.clone(), routes::router(state.clone()));
     let answer = move |peer: SocketAddr, request: Request<Incoming>| {
@@ -74,7 +79,7 @@ pub async fn serve(
     if let Err(error) = recorder.await {
         tracing::error!(%error, "the recorder of uses failed");
     }
-    state.uses.flush(&*state.store).await;
+    state.uses.flush(&*state.store, state.now()).await;
     if let Err(error) = state.store.settle().await {
         tracing::warn!(%error, "the key database has its latest changes in its log");
     }
@@ -90,6 +95,18 @@ async fn record(state: AppState) {
 async fn sweep(state: AppState) {
     while state.shutdown.run_until_cancelled(tokio::time::sleep(WINDOW)).await.is_some() {
         state.limits.sweep();
+    }
+}
+
+/// Notices what other programs do to the database while no requests come, and has everybody list the keys again.
+async fn follow_outside_changes(state: AppState) {
+    let mut known = 0;
+    while state.shutdown.run_until_cancelled(tokio::time::sleep(OUTSIDE_CHECK_INTERVAL)).await.is_some() {
+        let revision = state.store.check_outside_changes().await;
+        if revision != known {
+            known = revision;
+            state.announce(KeyEvent::Resync);
+        }
     }
 }
 

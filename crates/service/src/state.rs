@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) turns: AllTurns,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
+    start: Instant,
 }
 
 impl Deref for AppState {
@@ -76,13 +78,31 @@ impl AppState {
         let limits = KeyLimits::new(config.limits.clone());
         let (uses, metrics, uploads, turns) =
             (Uses::default(), Metrics::new(), Uploads::default(), AllTurns::default());
-        Self(Arc::new(Shared { store, config, address, uses, limits, metrics, uploads, turns, events, shutdown }))
+        let start = Instant::now();
+        Self(Arc::new(Shared {
+            store,
+            config,
+            address,
+            uses,
+            limits,
+            metrics,
+            uploads,
+            turns,
+            events,
+            shutdown,
+            start,
+        }))
     }
 }
 
 impl Shared {
     pub(crate) fn now(&self) -> Timestamp {
         (self.config.clock)()
+    }
+
+    /// How long the service has run. For what ends after a while: the wall clock may be set.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// Tells everybody who listens; nobody listening is fine.

@@ -10,18 +10,18 @@ use std::time::Duration;
 use rand::TryCryptoRng;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
+use ulkeys_domain::KeyId;
 use ulkeys_domain::secret::write_hex;
 use ulkeys_domain::training::{CheckpointId, FileName, RunId};
-use ulkeys_domain::{KeyId, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::auth::Caller;
 
 const RANDOM_BYTES: usize = 32;
-/// How long a permission lasts, in milliseconds.
-const LIFETIME: i64 = 60 * 60 * 1000;
+/// How long a permission lasts. Measured from the start of the service: a clock that is set must not prolong it.
+const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How much longer an attempt may succeed than its client may send: the file is still to be put in its place.
-const GRACE: i64 = 60 * 1000;
+const GRACE: Duration = Duration::from_secs(60);
 /// How many may be outstanding, in all and for one caller: an abandoned one occupies a place for an hour.
 const MAX: usize = 256;
 const MAX_EACH: usize = 16;
@@ -54,9 +54,9 @@ pub(crate) struct Uploads(Mutex<HashMap<Digest, Outstanding>>);
 struct Outstanding {
     upload: Upload,
     /// From then on, no attempt may begin.
-    expires: i64,
+    expires: Duration,
     /// Until then, an attempt that has begun may succeed.
-    attempt_ends: i64,
+    attempt_ends: Duration,
     /// The request that is sending, if one is.
     attempt: CancellationToken,
 }
@@ -66,7 +66,7 @@ impl Uploads {
     pub(crate) fn issue<R: TryCryptoRng>(
         &self,
         upload: Upload,
-        now: Timestamp,
+        now: Duration,
         rng: &mut R,
     ) -> Result<Zeroizing<String>, IssueError> {
         let mut random = Zeroizing::new([0_u8; RANDOM_BYTES]);
@@ -79,7 +79,7 @@ impl Uploads {
         if outstanding.len() >= MAX || of_caller >= MAX_EACH {
             return Err(IssueError::TooMany);
         }
-        let expires = now.as_millis().saturating_add(LIFETIME);
+        let expires = now + LIFETIME;
         let fresh = Outstanding { upload, expires, attempt_ends: expires, attempt: CancellationToken::new() };
         outstanding.insert(Sha256::digest(digits.as_slice()).into(), fresh);
         Ok(Zeroizing::new(digits.iter().copied().map(char::from).collect()))
@@ -87,10 +87,10 @@ impl Uploads {
 
     /// Begins an attempt with the permission `text`, if there is one, that may send for as long as `max_time`. An attempt before it that still seems to be sending
     /// is a broken connection that we have not noticed yet: its token is cancelled.
-    pub(crate) fn begin(&self, text: &str, now: Timestamp, max_time: Duration) -> Option<(Upload, CancellationToken)> {
+    pub(crate) fn begin(&self, text: &str, now: Duration, max_time: Duration) -> Option<(Upload, CancellationToken)> {
         let mut outstanding = self.outstanding(now);
-        let found = outstanding.get_mut(&digest(text)).filter(|found| found.expires > now.as_millis())?;
-        found.attempt_ends = now.saturating_add(max_time).as_millis().saturating_add(GRACE);
+        let found = outstanding.get_mut(&digest(text)).filter(|found| found.expires > now)?;
+        found.attempt_ends = now + max_time + GRACE;
         found.attempt.cancel();
         found.attempt = CancellationToken::new();
         Some((found.upload.clone(), found.attempt.clone()))
@@ -98,7 +98,7 @@ impl Uploads {
 
     /// Uses up the permission; `false` when it is gone, or another attempt has begun. Whoever gets `true` either keeps the
     /// file or calls [`Self::give_back`].
-    pub(crate) fn use_up(&self, text: &str, attempt: &CancellationToken, now: Timestamp) -> bool {
+    pub(crate) fn use_up(&self, text: &str, attempt: &CancellationToken, now: Duration) -> bool {
         let mut outstanding = self.outstanding(now);
         let digest = digest(text);
         let is_ours = outstanding.contains_key(&digest) && !attempt.is_cancelled();
@@ -109,14 +109,14 @@ impl Uploads {
     }
 
     /// Makes a permission valid again whose file could not be kept.
-    pub(crate) fn give_back(&self, text: &str, upload: Upload, now: Timestamp) {
-        let expires = now.as_millis().saturating_add(LIFETIME);
+    pub(crate) fn give_back(&self, text: &str, upload: Upload, now: Duration) {
+        let expires = now + LIFETIME;
         let again = Outstanding { upload, expires, attempt_ends: expires, attempt: CancellationToken::new() };
         self.outstanding(now).insert(digest(text), again);
     }
 
     /// Whose permissions are outstanding, each caller once.
-    pub(crate) fn callers(&self, now: Timestamp) -> Vec<Caller> {
+    pub(crate) fn callers(&self, now: Duration) -> Vec<Caller> {
         let outstanding = self.outstanding(now);
         let callers: HashMap<_, _> =
             outstanding.values().map(|other| (other.upload.caller.key_id(), &other.upload.caller)).collect();
@@ -124,14 +124,14 @@ impl Uploads {
     }
 
     /// Forgets what was permitted to a key that is revoked now.
-    pub(crate) fn forget(&self, key: &KeyId, now: Timestamp) {
+    pub(crate) fn forget(&self, key: &KeyId, now: Duration) {
         self.outstanding(now).retain(|_, other| other.upload.caller.key_id() != Some(key));
     }
 
     /// Those that have not expired, and those that an attempt is still made with.
-    fn outstanding(&self, now: Timestamp) -> MutexGuard<'_, HashMap<Digest, Outstanding>> {
+    fn outstanding(&self, now: Duration) -> MutexGuard<'_, HashMap<Digest, Outstanding>> {
         let mut outstanding = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        outstanding.retain(|_, upload| upload.expires.max(upload.attempt_ends) > now.as_millis());
+        outstanding.retain(|_, upload| upload.expires.max(upload.attempt_ends) > now);
         outstanding
     }
 }
@@ -144,10 +144,13 @@ fn digest(text: &str) -> Digest {
 mod tests {
     use super::*;
     use rand::rngs::SysRng;
-    use ulkeys_domain::{KeyName, KnownKey, Scope, Scopes, Secret};
+    use ulkeys_domain::{KeyName, KnownKey, Scope, Scopes, Secret, Timestamp};
 
-    fn at(millis: i64) -> Timestamp {
-        Timestamp::from_millis(millis).expect("in range")
+    const LIFETIME: u64 = super::LIFETIME.as_millis() as u64;
+    const GRACE: u64 = super::GRACE.as_millis() as u64;
+
+    fn at(millis: u64) -> Duration {
+        Duration::from_millis(millis)
     }
 
     fn holder() -> Caller {
@@ -155,7 +158,7 @@ mod tests {
             id: KeyId::generate(&mut SysRng).expect("randomness"),
             name: KeyName::parse("trainer").expect("valid"),
             scopes: Scopes::new([Scope::Training]).expect("not empty"),
-            created_at: at(0),
+            created_at: Timestamp::from_millis(0).expect("in range"),
             revoked_at: None,
         };
         Caller::Key { key: key.into(), hash: Secret::generate(&mut SysRng).expect("randomness").hash() }
@@ -172,13 +175,13 @@ mod tests {
         }
     }
 
-    fn issue(uploads: &Uploads, now: i64) -> Zeroizing<String> {
+    fn issue(uploads: &Uploads, now: u64) -> Zeroizing<String> {
         uploads.issue(upload(Caller::Session), at(now), &mut SysRng).ok().expect("a place")
     }
 
     const MAX_TIME: Duration = Duration::from_secs(60);
 
-    fn begin(uploads: &Uploads, text: &str, now: i64) -> Option<(Upload, CancellationToken)> {
+    fn begin(uploads: &Uploads, text: &str, now: u64) -> Option<(Upload, CancellationToken)> {
         uploads.begin(text, at(now), MAX_TIME)
     }
 

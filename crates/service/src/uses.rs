@@ -6,6 +6,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub(crate) struct Uses {
     book: Mutex<Book>,
     to_announce: Notify,
     to_write: Notify,
+    /// Whether the store did not take the last batch.
+    is_failing: AtomicBool,
 }
 
 #[derive(Default)]
@@ -155,15 +158,12 @@ impl Uses {
         let write = async {
             let pause = || shutdown.run_until_cancelled(tokio::time::sleep(WRITE_EVERY));
             while shutdown.run_until_cancelled(self.to_write.notified()).await.is_some() {
-                while pause().await.is_some() && !self.flush(store).await {}
+                while pause().await.is_some() && !self.flush(store, clock()).await {}
             }
         };
         let tidy = async {
             loop {
-                let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-                if let Some(oldest) = Timestamp::from_millis(clock().as_millis().saturating_sub(kept))
-                    && let Err(error) = store.forget_before(oldest).await
-                {
+                if let Err(error) = store.purge(clock(), KEPT).await {
                     tracing::warn!(%error, "old usage is not removed yet");
                 }
                 tokio::time::sleep(TIDY_EVERY).await;
@@ -174,17 +174,23 @@ impl Uses {
     }
 
     /// Writes what is pending. `false` when the store failed; then everything is kept for the next time.
-    pub(crate) async fn flush(&self, store: &dyn KeyStore) -> bool {
+    pub(crate) async fn flush(&self, store: &dyn KeyStore, now: Timestamp) -> bool {
         // Twice where a batch was left from the last time: it, and what was noted since.
         loop {
-            let (batch, is_old) = self.book().next_batch();
+            let (batch, is_old) = self.book().next_batch(now);
             if batch.is_empty() {
                 self.book().writing = None;
                 return true;
             }
             if let Err(error) = store.record(batch.clone()).await {
-                tracing::warn!(%error, keys = batch.last_used.len(), "what became of requests is not written yet");
+                // A store that takes nothing is asked every second, for as long as it takes nothing.
+                if !self.is_failing.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "usage is not written yet");
+                }
                 return false;
+            }
+            if self.is_failing.swap(false, Ordering::Relaxed) {
+                tracing::info!("usage is written again");
             }
             self.book().writing = None;
             if !is_old {
@@ -214,8 +220,10 @@ pub(crate) struct Unsaved {
 }
 
 impl Unsaved {
-    /// Brings a key from the store to what it will be there when all is written.
-    pub(crate) fn add_to(&self, record: &mut KeyRecord) {
+    /// Brings a key from the store to what it will be there when all is written. A stored use after `latest` is of a clock
+    /// that was wrong.
+    pub(crate) fn add_to(&self, record: &mut KeyRecord, latest: Timestamp) {
+        record.remove_uses_after(latest);
         let counts = |at: &Timestamp| record.revoked_at.is_none_or(|revoked| *at <= revoked);
         record.last_used_at = record.last_used_at.max(self.last_used.get(&record.id).copied().filter(counts));
         record.admin_used_at = record.admin_used_at.max(self.admin_used.get(&record.id).copied().filter(counts));
@@ -238,11 +246,11 @@ impl Book {
 
     /// The batch that the store did not take (`true`), or else all that was noted since. It stays in `writing` until it is
     /// written.
-    fn next_batch(&mut self) -> (Arc<UseBatch>, bool) {
+    fn next_batch(&mut self, now: Timestamp) -> (Arc<UseBatch>, bool) {
         if let Some(kept) = &self.writing {
             return (kept.clone(), true);
         }
-        let mut batch = UseBatch::default();
+        let mut batch = UseBatch { at: Some(now), ..UseBatch::default() };
         for (key, page) in self.keys.drain() {
             batch.last_used.extend(page.last_used.map(|at| (key, at)));
             batch.admin_used.extend(page.admin_used.map(|at| (key, at)));
@@ -307,13 +315,27 @@ mod tests {
             let uses = Uses::default();
             uses.accepted(&stored.id, Source { peer: SEVERAL, agent: "" }, at(used), true);
             let mut record = KeyRecord { revoked_at: revoked.map(at), ..stored.clone() };
-            uses.unsaved().add_to(&mut record);
+            uses.unsaved().add_to(&mut record, at(1_000));
             (record.last_used_at, record.admin_used_at)
         };
         assert_eq!(seen(15, None), (Some(at(20)), Some(at(15))));
         assert_eq!(seen(30, None), (Some(at(30)), Some(at(30))));
         assert_eq!(seen(30, Some(30)), (Some(at(30)), Some(at(30))));
         assert_eq!(seen(30, Some(29)), (Some(at(20)), Some(at(10))));
+    }
+
+    #[test]
+    fn add_to_stored_use_in_the_future_shows_the_real_one() {
+        let mut rng = rand::rngs::SysRng;
+        let scopes = Scopes::new([Scope::Admin]).expect("not empty");
+        let prefix = Secret::generate(&mut rng).expect("randomness").prefix();
+        let id = KeyId::generate(&mut rng).expect("randomness");
+        let mut record = KeyRecord::new(id, KeyName::parse("key").expect("valid"), prefix, scopes, at(1));
+        record.last_used_at = Some(at(5_000));
+        let uses = Uses::default();
+        uses.accepted(&id, Source { peer: SEVERAL, agent: "" }, at(900), false);
+        uses.unsaved().add_to(&mut record, at(1_000));
+        assert_eq!(record.last_used_at, Some(at(900)));
     }
 
     #[test]
@@ -325,7 +347,7 @@ mod tests {
             uses.refused(None, Outcome::Unknown, from, at(1));
         }
         let refused = |batch: &UseBatch| batch.refusals.iter().map(|refusals| refusals.requests).sum::<u64>();
-        let (batch, _) = uses.book().next_batch();
+        let (batch, _) = uses.book().next_batch(at(1));
         assert_eq!((batch.refusals.len(), refused(&batch)), (2 * (MAX_ADDRESSES + 1), 20_000));
         uses.book().writing = None;
 
@@ -333,7 +355,7 @@ mod tests {
         let from = Source { peer: IpAddr::V4(0xffff_0000_u32.into()), agent: "" };
         uses.refused(None, Outcome::Unknown, from, at(2));
         uses.refused(None, Outcome::Unknown, from, at(MILLIS_PER_HOUR));
-        let (batch, _) = uses.book().next_batch();
+        let (batch, _) = uses.book().next_batch(at(1));
         let mut peers: Vec<_> = batch.refusals.iter().map(|refusals| refusals.peer).collect();
         peers.sort();
         assert_eq!(peers, [SEVERAL, from.peer]);

@@ -4,11 +4,13 @@
 //! what is committed, so that a revocation holds from the moment it is acknowledged.
 
 mod error;
+mod revocations;
 mod runs;
 mod sqlite;
 mod uses;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ulkeys_domain::wire::{ActivityPage, HappeningKind, KeyCounts, KeySort, KeyStatus, KeyUsage};
@@ -77,8 +79,13 @@ pub trait KeyStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<ActivityPage>;
 
-    /// Forgets usage, activity, and sources that were silent since, from before `at`.
-    async fn forget_before(&self, at: Timestamp) -> Result<()>;
+    /// Notes that the service runs on the day of `now`, and removes usage, activity, and sources without a use that are
+    /// older than `retention`. Nothing is removed because of a single day that lies far ahead: the clock may be wrong.
+    async fn purge(&self, now: Timestamp, retention: Duration) -> Result<()>;
+
+    /// Checks whether another program has changed or replaced the database, and applies what it finds. Returns how often
+    /// keys were changed by others so far. Requests do the same; this is for the time between them.
+    async fn check_outside_changes(&self) -> u64;
 
     /// Whether the store can be read now.
     async fn check(&self) -> Result<()>;

@@ -2,9 +2,12 @@
 //!
 //! One connection writes, on a thread that may block; a few read. Who presents a key is looked up in memory: see
 //! [`index`]. A file beside the database is locked for as long as it is open, so that no second service can change keys
-//! behind this one's back.
+//! behind this one's back. What other programs do all the same is noticed: see [`guard`] and [`files`].
 
 mod activity;
+mod days;
+mod files;
+mod guard;
 mod index;
 mod keys;
 mod list;
@@ -13,17 +16,22 @@ mod rows;
 mod runs;
 mod uses;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use ulkeys_domain::wire::{ActivityPage, DatabaseProblem, HappeningKind, KeyCounts, KeyUsage, ResourceCounts};
+use tokio::sync::watch;
+use ulkeys_domain::wire::{
+    ActivityPage, DatabaseHealth, DatabaseProblem, HappeningKind, KeyCounts, KeyUsage, ResourceCounts, WritesStopped,
+};
 use ulkeys_domain::{AttentionRules, KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
 
 use crate::{KeyQuery, KeyStore, Origin, Result, Revocation, StoreError, UseBatch};
 
+use files::Files;
+use guard::Guard;
 use index::Index;
 
 /// A [`KeyStore`] in an SQLite file.
@@ -38,33 +46,78 @@ struct Inner {
     writer: Mutex<Connection>,
     index: Index,
     counts: RwLock<ResourceCounts>,
-    _lock: File,
+    health: watch::Sender<DatabaseHealth>,
+    /// Taken after `writer`, as the next one.
+    guard: Option<Mutex<Guard>>,
+    files: Mutex<Files>,
 }
 
 impl SqliteStore {
-    /// Opens the database, creating or migrating it when needed. Blocks; see [`StoreError`] for what can be wrong.
+    /// Opens the database without a record of revocations, for tools and tests: creates or migrates it when needed. Blocks;
+    /// see [`StoreError`] for what can be wrong.
     ///
     /// # Errors
     /// A file that is locked, read-only, damaged, another program's or from a newer version is reported and left as
     /// it is.
     pub fn open(path: &Path) -> Result<Self> {
-        let (lock, writer) = open::open_or_create(path)?;
+        Self::open_guarded(path, None)
+    }
+
+    /// Opens the database for a service. Revocations are also recorded in the file `record`, which should not be where
+    /// people copy or synchronize the database; what that file says is applied whenever keys are read. `clock` gives the
+    /// time of what other programs did, when it is found.
+    ///
+    /// # Errors
+    /// See [`Self::open`]. A record that cannot be used is no error, but part of [`Self::health`]: without the service, no
+    /// program could use its keys, and nobody could revoke one.
+    pub fn open_with_record(path: &Path, record: &Path, clock: fn() -> Timestamp) -> Result<Self> {
+        Self::open_guarded(path, Some((record, clock)))
+    }
+
+    fn open_guarded(path: &Path, record: Option<(&Path, fn() -> Timestamp)>) -> Result<Self> {
+        let (lock, mut writer) = open::open_or_create(path)?;
         let count = std::thread::available_parallelism().map_or(2, usize::from);
         let readers = (0..count).map(|_| open::reader(path).map(Mutex::new)).collect::<Result<_>>()?;
         let sqlite = |error| StoreError::from_sqlite(path, &error);
-        let index = Index::load(&writer).map_err(sqlite)?;
+        let health = watch::Sender::new(DatabaseHealth::default());
+        let mut keys = index::read_all(&writer, Err).map_err(sqlite)?;
+        let mut guard = record.map(|(record, clock)| Guard::new(record, clock, health.clone()));
+        if let Some(guard) = &mut guard {
+            guard.begin(&mut writer, &mut keys).map_err(sqlite)?;
+        }
+        let index = Index::new(&writer, keys).map_err(sqlite)?;
         let counts = RwLock::new(runs::read::counts(&writer).map_err(sqlite)?);
-        let inner = Inner { path: path.into(), readers, writer: Mutex::new(writer), index, counts, _lock: lock };
+        let files = Files::new(path, lock).map_err(|error| StoreError::from_io(path, &error))?;
+        let (guard, files) = (guard.map(Mutex::new), Mutex::new(files));
+        let writer = Mutex::new(writer);
+        let inner = Inner { path: path.into(), readers, writer, index, counts, health, guard, files };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What a person should know about the database. Changes as long as the store is open.
+    pub fn health(&self) -> watch::Receiver<DatabaseHealth> {
+        self.inner.health.subscribe()
     }
 
     /// Runs `work` on the writing connection, on a thread that may block. Until it returns, nobody else changes anything,
     /// the index included.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection, &Index) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnOnce(&mut Connection, &Inner) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.blocking(move |inner| work(&mut lock(&inner.writer), &inner.index)).await
+        self.blocking_with(move |inner| {
+            let mut writer = lock(&inner.writer);
+            inner.look(&mut writer).map_err(|error| inner.error(&error))?;
+            inner.check_writable()?;
+            let done = work(&mut writer, inner);
+            lock(&inner.files).wrote();
+            let done = done.map_err(|error| inner.error(&error))?;
+            // A file that was replaced meanwhile has no part in it: then it is not done.
+            inner.look(&mut writer).map_err(|error| inner.error(&error))?;
+            inner.check_writable()?;
+            Ok(done)
+        })
+        .await
     }
 
     /// Runs `work` on a reading connection, on a thread that may block.
@@ -79,8 +132,15 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Inner) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.blocking_with(move |inner| work(inner).map_err(|error| inner.error(&error))).await
+    }
+
+    async fn blocking_with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let inner = Arc::clone(&self.inner);
-        tokio::task::spawn_blocking(move || work(&inner).map_err(|error| inner.error(&error)))
+        tokio::task::spawn_blocking(move || work(&inner))
             .await
             .unwrap_or_else(|error| Err(StoreError::new(DatabaseProblem::Unavailable, &self.inner.path, error)))
     }
@@ -100,20 +160,82 @@ impl Inner {
         });
         free.unwrap_or_else(|| lock(&self.readers[0]))
     }
+
+    /// Looks what other programs did to the database, and applies it. A few calls of stat(2) where they did nothing.
+    fn look(&self, writer: &mut Connection) -> rusqlite::Result<()> {
+        let version = self.index.changed_version(writer)?;
+        self.look_at_files(writer, version.is_some());
+        if self.health.borrow().stopped.is_some() {
+            // What is at the path is not what is open; decisions go on from what was committed.
+            return Ok(());
+        }
+        let mut guard = self.guard.as_ref().map(lock);
+        if let Some(version) = version {
+            tracing::warn!("another program has changed the key database; it is read again");
+            let mut keys = index::read_all(writer, |error| {
+                tracing::error!(%error, "a key cannot be read, and is refused");
+                Ok(())
+            })?;
+            if let Some(guard) = &mut guard {
+                guard.compare(&self.index.keys(), &mut keys);
+            }
+            // Freed here, and not while requests wait for the new ones.
+            drop(self.index.replace(keys, version));
+        }
+        let Some(guard) = guard.as_mut().filter(|guard| version.is_some() || guard.has_work()) else {
+            return Ok(());
+        };
+        if version.is_none() {
+            let revoked = guard.follow_record(&self.index.keys());
+            revoked.into_iter().for_each(|entry| self.index.put(entry.hash, KnownKey::clone(&entry.key)));
+        }
+        // Where it cannot be written, requests are decided by it all the same, and it is tried again at the next look.
+        if let Err(error) = guard.write(writer, &self.index.keys()) {
+            tracing::warn!(%error, "what another program changed is not noted yet");
+        }
+        lock(&self.files).wrote();
+        Ok(())
+    }
+
+    fn look_at_files(&self, writer: &Connection, has_changed: bool) {
+        let mut files = lock(&self.files);
+        files.look(writer, has_changed);
+        let stopped = files.stopped().map(|cause| WritesStopped {
+            cause,
+            path: self.path.display().to_string(),
+            saved: files.saved().map(|path| path.display().to_string()),
+        });
+        self.health.send_if_modified(|health| {
+            let is_new = health.stopped != stopped;
+            health.stopped = stopped;
+            is_new
+        });
+    }
+
+    /// Refuses what would be written into a file that is not at its path.
+    fn check_writable(&self) -> Result<()> {
+        match &self.health.borrow().stopped {
+            None => Ok(()),
+            Some(stopped) => {
+                let detail = format!("the file was changed by another program: {:?}", stopped.cause);
+                Err(StoreError::new(DatabaseProblem::Replaced, &self.path, detail))
+            }
+        }
+    }
 }
 
-/// A panic while a connection was held leaves no half-done work: SQLite rolls the open transaction back.
-fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
+/// A panic while it was held leaves no half-done work: SQLite rolls the open transaction back.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
 impl KeyStore for SqliteStore {
     async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<bool> {
-        self.write(move |connection, index| {
+        self.write(move |connection, inner| {
             let is_kept = keys::insert(connection, &key, &hash, &origin)?;
             if is_kept {
-                index.put(hash, KnownKey::from(&key));
+                inner.index.put(hash, KnownKey::from(&key));
             }
             Ok(is_kept)
         })
@@ -124,8 +246,8 @@ impl KeyStore for SqliteStore {
         // Only another program can have changed the file. Its connection is tried, not waited for: whoever holds it is
         // this process.
         if self.inner.index.is_due_for_a_look()
-            && let Ok(writer) = self.inner.writer.try_lock()
-            && let Err(error) = self.inner.index.follow(&writer)
+            && let Ok(mut writer) = self.inner.writer.try_lock()
+            && let Err(error) = self.inner.look(&mut writer)
         {
             // What was committed before still holds.
             tracing::warn!(%error, "the key database cannot be looked at");
@@ -152,10 +274,10 @@ impl KeyStore for SqliteStore {
 
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, origin: Origin) -> Result<Option<KeyRecord>> {
         let id = *id;
-        self.write(move |connection, index| {
+        self.write(move |connection, inner| {
             let renamed = keys::rename(connection, &id, &name, at, &origin)?;
             Ok(renamed.map(|(hash, key)| {
-                index.put(hash, KnownKey::from(&key));
+                inner.index.put(hash, KnownKey::from(&key));
                 key
             }))
         })
@@ -164,10 +286,11 @@ impl KeyStore for SqliteStore {
 
     async fn revoke(&self, id: &KeyId, at: Timestamp, origin: Origin) -> Result<Option<Revocation>> {
         let id = *id;
-        self.write(move |connection, index| {
-            let revoked = keys::revoke(connection, &id, at, &origin)?;
+        self.write(move |connection, inner| {
+            let record = |hash: &KeyHash, at| lock(inner.guard.as_ref()?).record_revocation(hash, at);
+            let revoked = keys::revoke(connection, &id, at, &origin, record)?;
             Ok(revoked.map(|(hash, key, revocation)| {
-                index.put(hash, KnownKey::from(&key));
+                inner.index.put(hash, KnownKey::from(&key));
                 revocation
             }))
         })
@@ -193,13 +316,40 @@ impl KeyStore for SqliteStore {
         self.read(move |connection| activity::page(connection, key, kind, before, limit)).await
     }
 
-    async fn forget_before(&self, at: Timestamp) -> Result<()> {
+    async fn purge(&self, now: Timestamp, retention: Duration) -> Result<()> {
+        let believable = self
+            .write(move |connection, _| {
+                let transaction = connection.transaction()?;
+                days::note(&transaction, now)?;
+                let believable = days::believable(&transaction, now)?;
+                transaction.commit()?;
+                Ok(believable)
+            })
+            .await?;
+        let Some(oldest) = believable.map(|moment| moment.saturating_sub(retention)) else {
+            return Ok(());
+        };
         // In slices, so that a revocation never waits for all of it.
-        while self.write(move |connection, _| uses::forget_some_before(connection, at)).await? {}
+        while self.write(move |connection, _| uses::remove_some_before(connection, oldest, now)).await? {}
         Ok(())
     }
 
+    async fn check_outside_changes(&self) -> u64 {
+        let looked = self.blocking(|inner| {
+            // Whoever holds the connection looks, too.
+            let Ok(mut writer) = inner.writer.try_lock() else {
+                return Ok(());
+            };
+            if inner.index.is_due_for_a_look() { inner.look(&mut writer) } else { Ok(()) }
+        });
+        if let Err(error) = looked.await {
+            tracing::warn!(%error, "the key database cannot be looked at");
+        }
+        self.inner.guard.as_ref().map_or(0, |guard| lock(guard).revision())
+    }
+
     async fn check(&self) -> Result<()> {
+        self.inner.check_writable()?;
         self.read(|connection| {
             connection.query_row("SELECT count(*) FROM (SELECT 1 FROM keys LIMIT 1)", [], |_| Ok(()))
         })
@@ -207,7 +357,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn settle(&self) -> Result<()> {
-        let empty_log = |connection: &mut Connection, _: &Index| {
+        let empty_log = |connection: &mut Connection, _: &Inner| {
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         };
         match self.write(empty_log).await? {

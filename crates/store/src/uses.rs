@@ -22,6 +22,8 @@ pub struct Origin {
 /// What became of requests since the last batch.
 #[derive(Debug, Default)]
 pub struct UseBatch {
+    /// When it is written, by the clock that its times are of. A stored use that is later gives way.
+    pub at: Option<Timestamp>,
     /// The last accepted request of each key.
     pub last_used: Vec<(KeyId, Timestamp)>,
     /// The last request of each key that its scope `admin` alone opened.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::rngs::SysRng;
 use ulkeys_domain::verdict::Outcome;
@@ -11,6 +12,9 @@ use ulkeys_store::{
     KeyStore, MILLIS_PER_HOUR, Origin, Refusals, Revocation, SourceUse, SqliteStore, UseBatch, UseCount,
 };
 
+/// The beginning of a day after this program was written, and a day, in milliseconds.
+const NOW: i64 = 20_775 * DAY;
+const DAY: i64 = 24 * MILLIS_PER_HOUR;
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn at(millis: i64) -> Timestamp {
@@ -262,6 +266,7 @@ async fn activity_is_told_by_kind_too(store: &dyn KeyStore) {
         Happening::Revoked { .. } => HappeningKind::Revoked,
         Happening::NewSource => HappeningKind::NewSource,
         Happening::Refused { .. } => HappeningKind::Refused,
+        Happening::ChangedOutside { .. } => HappeningKind::ChangedOutside,
     };
     let mut told = 0;
     for kind in HappeningKind::ALL {
@@ -285,6 +290,70 @@ async fn activity_is_told_by_kind_too(store: &dyn KeyStore) {
 
 fn source(key: KeyId, agent: &str, last: i64) -> SourceUse {
     SourceUse { key, peer: PEER, agent: agent.into(), first: at(last - 1), last: at(last), requests: 2 }
+}
+
+/// Removes what is older than `millis`, at a time at which the clock can be believed.
+async fn remove_before(store: &dyn KeyStore, millis: i64) {
+    let retention = |now: i64| Duration::from_millis((now - millis).cast_unsigned());
+    for day in 0..3 {
+        let now = NOW + day * DAY;
+        store.purge(at(now), retention(if day < 2 { now } else { NOW + DAY })).await.expect("removed");
+    }
+}
+
+async fn one_day_of_a_wrong_clock_removes_and_hides_nothing(store: &dyn KeyStore) {
+    let (key, _) = insert(store, "key", NOW).await;
+    let use_at = async |now: i64| {
+        let batch = UseBatch {
+            at: Some(at(now)),
+            last_used: vec![(key.id, at(now))],
+            admin_used: vec![(key.id, at(now))],
+            counts: vec![UseCount {
+                key: key.id,
+                hour: now / MILLIS_PER_HOUR,
+                outcome: Outcome::Accepted,
+                requests: 1,
+            }],
+            sources: vec![SourceUse { first: at(now), ..source(key.id, "yolo", now) }],
+            ..UseBatch::default()
+        };
+        store.purge(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
+        store.record(Arc::new(batch)).await.expect("recorded");
+        let record = store.find(&key.id).await.expect("read").expect("there");
+        let usage = store.usage(&key.id, at(0)).await.expect("read");
+        let activity = store.activity(None, None, None, 100).await.expect("read").entries.len();
+        let source = usage.sources.first().map(|source| source.last_used_at);
+        assert_eq!(record.last_used_at, record.admin_used_at);
+        (record.last_used_at, source, usage.hours.len(), activity)
+    };
+    for day in 0..4 {
+        let now = NOW + day * DAY;
+        assert_eq!(use_at(now).await, (Some(at(now)), Some(at(now)), day as usize + 1, 2));
+    }
+    let ahead = NOW + 103 * DAY;
+    assert_eq!(use_at(ahead).await, (Some(at(ahead)), Some(at(ahead)), 5, 2), "nothing is removed");
+    let right = NOW + 3 * DAY + MILLIS_PER_HOUR;
+    assert_eq!(use_at(right).await, (Some(at(right)), Some(at(right)), 6, 2), "a real use replaces it");
+    // A clock that was reset destroys nothing.
+    for behind in [1, NOW - 200 * DAY] {
+        let (used, source, _, activity) = use_at(behind).await;
+        assert_eq!((used, source, activity), (Some(at(right)), Some(at(right)), 2));
+    }
+    // A computer that was off for 200 days removes once it has been in use for some days.
+    for (day, hours) in [(200, 7), (201, 3), (202, 3)] {
+        assert_eq!(use_at(NOW + day * DAY).await.2, hours, "{day}");
+    }
+}
+
+async fn entries_of_a_clock_that_was_behind_are_removed_with_their_neighbors(store: &dyn KeyStore) {
+    for day in 0..3 {
+        store.purge(at(NOW + day * DAY), Duration::from_hours(24)).await.expect("removed");
+    }
+    insert(store, "now", NOW + 2 * DAY).await;
+    insert(store, "behind", 1).await;
+    let now = at(NOW + 2 * DAY);
+    store.purge(now, Duration::from_hours(90 * 24)).await.expect("removed");
+    assert_eq!(store.activity(None, None, None, 10).await.expect("read").entries.len(), 2);
 }
 
 async fn uses_are_added_up(store: &dyn KeyStore) {
@@ -333,7 +402,7 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
     assert_eq!((&entries[0].key_name, &entries[0].key_prefix), (&None, &None), "no key, no name");
     assert_eq!(entries.iter().filter(|entry| entry.what == Happening::NewSource).count(), 2, "each program once");
 
-    store.forget_before(at(MILLIS_PER_HOUR)).await.expect("forgotten");
+    remove_before(store, MILLIS_PER_HOUR).await;
     assert_eq!(store.usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
     assert!(store.activity(None, None, None, 10).await.expect("read").entries.is_empty());
     assert!(store.usage(&key.id, at(0)).await.expect("read").sources.is_empty(), "silent since");
@@ -386,6 +455,8 @@ cases!(
     a_name_changes_until_the_key_is_revoked,
     what_is_done_to_a_key_is_listed,
     activity_is_told_by_kind_too,
+    one_day_of_a_wrong_clock_removes_and_hides_nothing,
+    entries_of_a_clock_that_was_behind_are_removed_with_their_neighbors,
     uses_are_added_up,
     what_happened_to_a_key_that_is_gone_is_told,
     a_program_that_is_never_called_the_same_fills_nothing,

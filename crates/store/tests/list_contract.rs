@@ -314,6 +314,17 @@ async fn lists_and_counts_agree_with_the_rules(store: &dyn KeyStore) {
     assert_eq!(kinds.len(), 8, "each reason, alone and with age, and none: {kinds:?}");
 }
 
+async fn a_use_in_the_future_sorts_and_counts_as_none(store: &dyn KeyStore) {
+    for (name, used) in [("ahead", Some(TODAY + 100)), ("never", None), ("used", Some(TODAY - 1))] {
+        insert(store, name, TODAY - 40, |key| key.last_used_at = used.map(day)).await;
+    }
+    assert_eq!(names(store, query("", "-lastUsedAt")).await, ["used", "never", "ahead"]);
+    assert_eq!(names(store, query("", "lastUsedAt")).await, ["ahead", "never", "used"]);
+    let attention = KeyQuery { status: KeyStatus::Attention, ..query("", "name") };
+    assert_eq!(names(store, attention).await, ["ahead", "never"]);
+    assert_eq!(store.count_keys(rules()).await.expect("read").attention, 2);
+}
+
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
         mod sqlite {
@@ -336,4 +347,5 @@ cases!(
     a_name_is_asked_for_exactly,
     a_page_tells_all_of_its_keys,
     lists_and_counts_agree_with_the_rules,
+    a_use_in_the_future_sorts_and_counts_as_none,
 );

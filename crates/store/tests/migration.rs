@@ -102,7 +102,7 @@ async fn names_of_the_version_before_letters_were_written_plainly_are_found() {
     let version: i64 = Connection::open(&path)
         .and_then(|database| database.pragma_query_value(None, "user_version", |row| row.get(0)))
         .expect("read");
-    assert_eq!(version, 5);
+    assert_eq!(version, 6);
 }
 
 /// The names of the keys that are found by words, or by a name.

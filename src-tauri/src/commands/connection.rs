@@ -8,7 +8,7 @@ use tauri::{State, WebviewWindow};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use ulkeys_client::Client;
-use ulkeys_domain::wire::ErrorCode;
+use ulkeys_domain::wire::{DatabaseHealth, ErrorCode};
 
 use super::{Argument, invalid};
 use crate::clipboard::Clipboard;
@@ -75,6 +75,7 @@ pub(crate) async fn watch(window: WebviewWindow, state: State<'_, AppState>, cha
                     tokio::join!(
                         follow_one_time(&one_time, &channel),
                         follow_saved_keys(&saved_keys, &channel),
+                        follow_health(service.health(), &channel),
                         follow_menu(menu, &channel),
                     );
                 }
@@ -189,6 +190,16 @@ async fn follow_saved_keys(saved_keys: &SavedKeys, page: &Channel<AppEvent>) {
         }
         told = left;
         if left_behind.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Forwards what a person should know about the database until the page is gone.
+async fn follow_health(mut health: watch::Receiver<DatabaseHealth>, page: &Channel<AppEvent>) {
+    loop {
+        let event = AppEvent::Database { health: health.borrow_and_update().clone() };
+        if page.send(event).is_err() || health.changed().await.is_err() {
             return;
         }
     }

@@ -53,6 +53,24 @@ pub(super) const LIST: Scene = Scene {
             ],
         },
         State {
+            name: "database-replaced",
+            steps: &[
+                Tell(
+                    r#"{"type":"database","health":{"stopped":{"cause":"replaced","path":"/home/ada/.local/share/org.ulkeys.UlKeys/keys.db","saved":"/home/ada/.local/share/org.ulkeys.UlKeys/keys.db.set-aside"},"recordFailure":null,"changes":[]}}"#,
+                ),
+                See("replaced with another file"),
+            ],
+        },
+        State {
+            name: "outside-changes",
+            steps: &[
+                Tell(
+                    r#"{"type":"database","health":{"stopped":null,"recordFailure":{"path":"/home/ada/.local/state/org.ulkeys.UlKeys/revocations","detail":"Permission denied (os error 13)"},"changes":[{"change":"keptRevoked","keys":1},{"change":"added","keys":2},{"change":"scopesChanged","keys":1},{"change":"recordLost","keys":0}]}}"#,
+                ),
+                See("Another app changed your key database"),
+            ],
+        },
+        State {
             name: "scopes-explained",
             steps: &[Fill("Search keys", "conference"), See("1 key"), Hover("[data-row='0'] .badges")],
         },

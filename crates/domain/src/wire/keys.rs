@@ -52,8 +52,9 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// The metadata of a stored key, judged by `rules`.
-    pub fn new(record: KeyRecord, rules: &AttentionRules) -> Self {
+    /// The metadata of a stored key, judged by `rules`. A use that lies in the future is left out.
+    pub fn new(mut record: KeyRecord, rules: &AttentionRules) -> Self {
+        record.remove_uses_after(rules.latest);
         Self {
             attention: rules.reasons(&record),
             key_id: record.id,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
+use super::OutsideChange;
 use crate::verdict::Outcome;
 use crate::{KeyId, Timestamp};
 
@@ -90,7 +91,8 @@ pub struct ActivityEntry {
     /// When; for refusals, the first of them.
     #[ts(type = "string")]
     pub at: Timestamp,
-    /// Address from which the request came; `0.0.0.0` for refusals from many addresses together.
+    /// Address from which the request came; `0.0.0.0` for refusals from many addresses together, and empty where no
+    /// request was made.
     pub peer: String,
     /// What the program called itself, shortened; `null` when it said nothing.
     #[schema(required = true)]
@@ -111,11 +113,14 @@ pub enum HappeningKind {
     NewSource,
     /// [`Happening::Refused`].
     Refused,
+    /// [`Happening::ChangedOutside`].
+    ChangedOutside,
 }
 
 impl HappeningKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Created, Self::Renamed, Self::Revoked, Self::NewSource, Self::Refused];
+    pub const ALL: [Self; 6] =
+        [Self::Created, Self::Renamed, Self::Revoked, Self::NewSource, Self::Refused, Self::ChangedOutside];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -125,6 +130,7 @@ impl HappeningKind {
             Self::Revoked => "revoked",
             Self::NewSource => "newSource",
             Self::Refused => "refused",
+            Self::ChangedOutside => "changedOutside",
         }
     }
 
@@ -178,6 +184,20 @@ pub enum Happening {
         #[ts(type = "string")]
         last_at: Timestamp,
     },
+    /// Another program changed the key database, or the record of revocations.
+    ChangedOutside {
+        /// How.
+        change: OutsideChange,
+        /// How many keys are concerned: 1 where the entry names the key, 0 where none in particular is.
+        #[ts(type = "number")]
+        keys: u64,
+        /// The name or the scopes before, where those changed.
+        #[schema(required = true)]
+        before: Option<String>,
+        /// The name or the scopes after, where those changed.
+        #[schema(required = true)]
+        after: Option<String>,
+    },
 }
 
 #[cfg(test)]
@@ -194,6 +214,7 @@ mod tests {
             Happening::Revoked { by },
             Happening::NewSource,
             Happening::Refused { outcome: Outcome::Unknown, requests: 1, last_at },
+            Happening::ChangedOutside { change: OutsideChange::Added, keys: 1, before: None, after: None },
         ];
         for (kind, happening) in HappeningKind::ALL.into_iter().zip(happenings) {
             let written = serde_json::to_value(happening).expect("serialises");

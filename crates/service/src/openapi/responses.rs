@@ -70,8 +70,8 @@ const ERRORS: &[(u16, &str, &[&str])] = &[
     (413, "The body is too large.", LIMIT),
     (429, "The key, or a peer with invalid keys, has asked too often.", &["Retry-After", LIMIT[0], LIMIT[1], LIMIT[2]]),
     (500, "The service failed; the cause is in its log.", &[]),
-    (503, "Another program holds the database for the moment, too many large requests came at once, or the service is \
-        stopping. Nothing was changed.", &["Retry-After"]),
+    (503, "Another program holds the database for the moment, or has moved or replaced its file; too many large requests \
+        came at once; or the service is stopping. Nothing was changed.", &["Retry-After"]),
     (507, "There is no space left on the service's disk, or in the folder of checkpoints.", &[]),
 ];
 

@@ -5,7 +5,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use ulkeys_domain::wire::{ActivityPage, HappeningKind, KeyUsage};
-use ulkeys_domain::{KeyId, Timestamp};
+use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
 use utoipa::IntoParams;
 
 use super::api_keys::read_key_id;
@@ -50,7 +50,7 @@ impl ActivityQuery {
             None => None,
             Some(text) => Some(
                 HappeningKind::parse(text)
-                    .ok_or("kind: is not one of created, renamed, revoked, newSource, refused")?,
+                    .ok_or("kind: is not one of created, renamed, revoked, newSource, refused, changedOutside")?,
             ),
         };
         let before = match self.cursor.as_deref() {
@@ -111,9 +111,13 @@ pub(super) async fn usage(
     let query = query.map_err(|_| ApiError::Invalid("query: hours may be given once".into()))?;
     let hours = number("hours", query.hours.as_deref(), DEFAULT_HOURS, MAX_HOURS).map_err(ApiError::Invalid)?;
     state.store.find(&key_id).await?.ok_or(ApiError::NotFound)?;
-    let since = state.now().as_millis().saturating_sub(hours * ulkeys_store::MILLIS_PER_HOUR);
-    let since = Timestamp::from_millis(since).unwrap_or_else(|| state.now());
-    Ok(Json(state.store.usage(&key_id, since).await?))
+    let now = state.now();
+    let since = now.as_millis().saturating_sub(hours * ulkeys_store::MILLIS_PER_HOUR);
+    let since = Timestamp::from_millis(since).unwrap_or(now);
+    let mut usage = state.store.usage(&key_id, since).await?;
+    // What a clock recorded that was ahead is not to be seen as use in the future.
+    usage.hours.retain(|hour| hour.hour <= now.saturating_add(CLOCK_TOLERANCE));
+    Ok(Json(usage))
 }
 
 #[cfg(test)]
@@ -126,7 +130,7 @@ mod tests {
 
     const WORDS: &[&str] = &[
         "keyId: is not a key's id",
-        "kind: is not one of created, renamed, revoked, newSource, refused",
+        "kind: is not one of created, renamed, revoked, newSource, refused, changedOutside",
         "cursor: is not one of a page",
         "limit: must be a whole number from 1 to 200",
     ];
@@ -153,7 +157,7 @@ mod tests {
         if key.as_ref().is_some_and(|key| !is_key_id(key.as_bytes())) {
             return None;
         }
-        let kinds = ["created", "renamed", "revoked", "newSource", "refused"];
+        let kinds = ["created", "renamed", "revoked", "newSource", "refused", "changedOutside"];
         if kind.as_ref().is_some_and(|kind| !kinds.contains(&kind.as_str())) {
             return None;
         }
@@ -171,7 +175,7 @@ mod tests {
         #[test]
         fn nothing_but_the_described_queries_is_read(
             query in "((keyId|k%65yId)=(key_0123456789abcdef0123456(7|7|8|g|%37|)|x)\
-                |kind=(created|renamed|revoked|newSource|newsource|refused|%72efused|Created|)\
+                |kind=(created|renamed|revoked|newSource|newsource|changedOutside|refused|%72efused|Created|)\
                 |(cursor|limit|curso%72)=([0-9]{1,3}|\\+?[0-9]{1,21}|%2B5|-1|1e2|[!-~]{0,9})|[!-~]{0,12}|)\
                 (&(limit=(0|1|05|200|201|%31)|cursor=[1-9]{1,2}|kind=(created|x)|x=y|limit))?"
         ) {

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use ulkeys_domain::verdict::Refusal;
 use ulkeys_domain::wire::{ApiKey, CreateKey, CreatedKey, KeyEvent, RenameKey, RevealedSecret, RevokedKey};
-use ulkeys_domain::{AttentionRules, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, Scopes, Secret};
+use ulkeys_domain::{
+    AttentionRules, CLOCK_TOLERANCE, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, Scopes, Secret,
+};
 use utoipa::IntoParams;
 
 use crate::auth::Origin;
@@ -73,7 +75,7 @@ pub(super) async fn rename(
     let name = read_name(&body).map_err(ApiError::Invalid)?;
     let unsaved = state.uses.unsaved();
     let mut renamed = state.store.rename(&key_id, name, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
-    unsaved.add_to(&mut renamed);
+    unsaved.add_to(&mut renamed, state.now().saturating_add(CLOCK_TOLERANCE));
     let key = describe(&state, renamed);
     state.announce(KeyEvent::Renamed(key.clone()));
     Ok(Json(key))

@@ -120,7 +120,7 @@ pub(super) async fn list(
         (records, total, (shown < total).then(|| shown.to_string()))
     };
     let describe = |mut record: KeyRecord| {
-        unsaved.add_to(&mut record);
+        unsaved.add_to(&mut record, rules.latest);
         ApiKey::new(record, &rules)
     };
     Ok(Json(KeyList { keys: records.into_iter().map(describe).collect(), total, next }))
@@ -177,7 +177,7 @@ pub(super) async fn show(
     let rules = RulesQuery::read(query, state.now())?;
     let unsaved = state.uses.unsaved();
     let mut record = state.store.find(&key_id).await?.ok_or(ApiError::NotFound)?;
-    unsaved.add_to(&mut record);
+    unsaved.add_to(&mut record, rules.latest);
     Ok(Json(ApiKey::new(record, &rules)))
 }
 

@@ -110,10 +110,10 @@ pub(super) async fn ticket(
         save_at_once: request.run.is_none(),
         caller,
     };
-    let mut issued = state.uploads.issue(upload.clone(), state.now(), &mut SysRng);
+    let mut issued = state.uploads.issue(upload.clone(), state.uptime(), &mut SysRng);
     if matches!(issued, Err(IssueError::TooMany)) {
         forget_revoked(&state).await?;
-        issued = state.uploads.issue(upload, state.now(), &mut SysRng);
+        issued = state.uploads.issue(upload, state.uptime(), &mut SysRng);
     }
     let capability = issued.map_err(|error| match error {
         IssueError::TooMany => ApiError::TooManyUploads,
@@ -149,9 +149,9 @@ pub(super) fn model_url(state: &AppState, project: &Slug, slug: &Slug) -> String
 
 /// Makes room: permissions of keys that were revoked since would keep their places for the hour.
 async fn forget_revoked(state: &AppState) -> Result<(), ApiError> {
-    for caller in state.uploads.callers(state.now()) {
+    for caller in state.uploads.callers(state.uptime()) {
         match (caller.check_again(state).await, caller.key_id()) {
-            (Err(ApiError::Refused(_)), Some(key)) => state.uploads.forget(key, state.now()),
+            (Err(ApiError::Refused(_)), Some(key)) => state.uploads.forget(key, state.uptime()),
             (result, _) => result?,
         }
     }

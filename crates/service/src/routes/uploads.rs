@@ -36,7 +36,7 @@ pub(super) async fn receive(
 ) -> Result<StatusCode, ApiError> {
     let Path(capability) = capability.map_err(|_| ApiError::NotFound)?;
     let limits = &state.config.checkpoints;
-    let begun = state.uploads.begin(&capability, state.now(), limits.max_time);
+    let begun = state.uploads.begin(&capability, state.uptime(), limits.max_time);
     let (upload, attempt) = begun.ok_or(ApiError::NotFound)?;
     check_caller(&state, &upload.caller).await?;
 
@@ -72,13 +72,13 @@ async fn keep(
 ) -> Result<(), ApiError> {
     // It may have been revoked while the file was on its way.
     check_caller(&state, &upload.caller).await?;
-    if !state.uploads.use_up(&capability, &attempt, state.now()) {
+    if !state.uploads.use_up(&capability, &attempt, state.uptime()) {
         return Err(ApiError::NotFound);
     }
     let kept = record(&state, &upload, received).await;
     if kept.is_err() {
         state.config.checkpoints.remove(&upload.id).await;
-        state.uploads.give_back(&capability, upload, state.now());
+        state.uploads.give_back(&capability, upload, state.uptime());
     }
     kept
 }

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 #[tokio::test]
-async fn what_a_kill_left_is_removed_at_the_next_start() {
+async fn what_a_kill_left_is_removed_and_unknown_checkpoints_are_set_aside_at_the_next_start() {
     let service = TestService::start().await;
     let (_, key) = service.key("trainer", &["training"]).await;
     let run = start(&service, &key, "exp1").await;
@@ -27,8 +27,30 @@ async fn what_a_kill_left_is_removed_at_the_next_start() {
     let mut names: Vec<_> = files(&service).iter().map(|path| path.file_name().expect("a name").to_owned()).collect();
     names.sort();
     let kept = text(&ticket["gcsPath"]).strip_prefix("checkpoints/").expect("a path").to_owned();
-    assert_eq!(names, [kept.as_str(), "somebody-elses.txt"]);
+    assert_eq!(names, [kept.as_str(), "set-aside", "somebody-elses.txt"]);
+    let aside = service.folder.path().join("checkpoints/set-aside");
+    assert!(aside.join("ckpt_000000000000000000000000").exists());
     assert_eq!(save(&service, &key, &run, &ticket).await.0, StatusCode::OK, "it arrived before the restart");
+}
+
+/// With an older copy of the database, the service knows none of the newer files. They belong to the newer database.
+#[tokio::test]
+async fn start_with_other_database_loses_no_checkpoint() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    let ticket = ticket(&service, &key, &run).await;
+    put(&service, &ticket, "model").await;
+    save(&service, &key, &run, &ticket).await;
+    let folder = service.stop().await;
+    let (database, aside) = (folder.path().join("keys.db"), folder.path().join("aside.db"));
+    std::fs::rename(&database, &aside).expect("moved");
+    let folder = TestService::start_in(folder).await.stop().await;
+    std::fs::rename(&aside, &database).expect("moved back");
+    let service = TestService::start_in(folder).await;
+    let file =
+        service.bearer(&key, reqwest::Method::GET, "/api/training/runs/1/checkpoint").send().await.expect("answered");
+    assert_eq!((file.status(), file.text().await.expect("read").as_str()), (StatusCode::OK, "model"));
 }
 
 #[tokio::test]

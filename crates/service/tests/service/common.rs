@@ -51,7 +51,8 @@ impl TestService {
     /// Starts with a configuration that `change` has altered.
     pub async fn start_with(folder: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
         log::listen();
-        let store = Arc::new(SqliteStore::open(&folder.path().join("keys.db")).expect("database"));
+        let (database, record) = (folder.path().join("keys.db"), folder.path().join("state/revocations"));
+        let store = Arc::new(SqliteStore::open_with_record(&database, &record, system_clock).expect("database"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let token = SessionToken::generate(&mut SysRng).expect("randomness");

@@ -15,6 +15,7 @@ mod limits;
 mod log;
 mod observability;
 mod openapi;
+mod outside;
 mod revocation_under_load;
 mod robustness;
 mod runs;

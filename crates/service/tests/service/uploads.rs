@@ -415,7 +415,7 @@ async fn an_announced_size_is_held_to() {
 }
 
 #[tokio::test]
-async fn a_permission_ends_with_its_key_its_hour_and_the_service() {
+async fn a_permission_ends_with_its_key_and_the_service_and_not_by_a_clock_that_is_set() {
     static LATER: AtomicI64 = AtomicI64::new(0);
     fn clock() -> Timestamp {
         let now = system_clock().as_millis() + LATER.load(Ordering::Relaxed);
@@ -432,10 +432,12 @@ async fn a_permission_ends_with_its_key_its_hour_and_the_service() {
     let answer = read(put(&service, &second, "too late").await).await;
     assert_eq!(answer, (StatusCode::NOT_FOUND, json!({ "error": "Not found", "code": "NOT_FOUND" })));
 
-    let fresh = ticket(&service, &service.session.clone(), &run).await;
-    LATER.store(60 * 60 * 1000, Ordering::Relaxed);
-    assert_eq!(put(&service, &fresh, "too late").await.status(), StatusCode::NOT_FOUND);
-    assert_eq!(files(&service).len(), 1);
+    for later in [100, -100] {
+        let fresh = ticket(&service, &service.session.clone(), &run).await;
+        LATER.store(later * 24 * 60 * 60 * 1000, Ordering::Relaxed);
+        assert_eq!(put(&service, &fresh, "in time").await.status(), StatusCode::OK);
+    }
+    assert_eq!(files(&service).len(), 2, "a run keeps two that it has not confirmed");
     let service = TestService::start_in(service.stop().await).await;
     let path = text(&third["uploadUrl"]).split_once("/uploads").map(|(_, path)| format!("/uploads{path}"));
     let answer = service.anonymous(Method::PUT, &path.expect("an address")).body("x").send().await.expect("answered");

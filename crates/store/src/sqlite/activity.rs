@@ -1,7 +1,7 @@
 //! The table of activity.
 
 use rusqlite::{Connection, Row, params};
-use ulkeys_domain::wire::{ActivityEntry, ActivityPage, Happening, HappeningKind};
+use ulkeys_domain::wire::{ActivityEntry, ActivityPage, Happening, HappeningKind, OutsideChange};
 use ulkeys_domain::{KeyId, KeyName, KeyPrefix, Timestamp};
 
 use super::rows::{read_agent, read_id, read_optional_id, read_outcome, read_text, read_time};
@@ -21,6 +21,7 @@ pub(super) fn add(
         Happening::Revoked { by } => (HappeningKind::Revoked, *by, None, None),
         Happening::NewSource => (HappeningKind::NewSource, None, None, None),
         Happening::Refused { .. } => unreachable!("refusals are added up by add_refusals"),
+        Happening::ChangedOutside { .. } => unreachable!("nobody asked for them: see add_outside"),
     };
     connection
         .prepare_cached(
@@ -36,6 +37,31 @@ pub(super) fn add(
             by.as_ref().map(KeyId::as_str),
             old_name,
             new_name,
+        ])
+        .map(drop)
+}
+
+/// Adds an entry about a change by another program, within the caller's transaction.
+pub(super) fn add_outside(
+    connection: &Connection,
+    key: Option<&KeyId>,
+    at: Timestamp,
+    change: OutsideChange,
+    keys: u64,
+    (before, after): (Option<&str>, Option<&str>),
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO activity (at, kind, key_id, peer, agent, change, keys, old_name, new_name)
+             VALUES (?1, 'changedOutside', ?2, '', '', ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            at.as_millis(),
+            key.map_or("", KeyId::as_str),
+            change.as_str(),
+            keys.cast_signed(),
+            before,
+            after,
         ])
         .map(drop)
 }
@@ -78,7 +104,7 @@ pub(super) fn page(
     let mut entries: Vec<_> = connection
         .prepare_cached(&format!(
             "SELECT activity.id, at, kind, key_id, keys.name, peer, agent, by_key, old_name, new_name, outcome, requests,
-                    last_at, keys.prefix
+                    last_at, keys.prefix, change, activity.keys
              FROM activity LEFT JOIN keys ON keys.id = activity.key_id
              WHERE activity.id < ?1 AND {of_key} AND {of_kind} ORDER BY activity.id DESC LIMIT ?2"
         ))?
@@ -109,6 +135,12 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<ActivityEntry> {
             outcome: read_outcome(row, 10)?,
             requests: row.get::<_, i64>(11)?.cast_unsigned(),
             last_at: read_time(row, 12)?,
+        },
+        HappeningKind::ChangedOutside => Happening::ChangedOutside {
+            change: read_text(row, 14, OutsideChange::parse)?,
+            keys: row.get::<_, i64>(15)?.cast_unsigned(),
+            before: row.get(8)?,
+            after: row.get(9)?,
         },
     };
     let key_id = match row.get_ref(3)?.as_str()? {

@@ -23,9 +23,12 @@ use super::rows::{self, read_id, read_name, read_optional_time, read_scopes, rea
 /// The longest time for which a change by another program can stay unnoticed while requests come in.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Keys by their hash.
+pub(super) type Keys = FxHashSet<Entry>;
+
 pub(super) struct Index {
     /// By a quick hash of the digest, which is as random as a hash can be.
-    keys: RwLock<FxHashSet<Entry>>,
+    keys: RwLock<Keys>,
     /// SQLite's number for the state of the file as other programs left it.
     version: AtomicI64,
     start: Instant,
@@ -33,17 +36,18 @@ pub(super) struct Index {
     looked: AtomicU64,
 }
 
-struct Entry {
-    hash: KeyHash,
-    key: Arc<KnownKey>,
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) hash: KeyHash,
+    pub(super) key: Arc<KnownKey>,
 }
 
 impl Index {
-    /// Reads all keys. The connection must be the writing one: SQLite counts only others' changes for it.
-    pub(super) fn load(writer: &Connection) -> rusqlite::Result<Self> {
-        let version = data_version(writer)?;
-        let keys = RwLock::new(read_all(writer, Err)?);
-        Ok(Self { keys, version: AtomicI64::new(version), start: Instant::now(), looked: AtomicU64::new(0) })
+    /// An index of `keys`, as the file is now. The connection must be the writing one: SQLite counts only others' changes
+    /// for it.
+    pub(super) fn new(writer: &Connection, keys: Keys) -> rusqlite::Result<Self> {
+        let version = AtomicI64::new(data_version(writer)?);
+        Ok(Self { keys: RwLock::new(keys), version, start: Instant::now(), looked: AtomicU64::new(0) })
     }
 
     pub(super) fn get(&self, hash: &KeyHash) -> Option<Arc<KnownKey>> {
@@ -61,23 +65,18 @@ impl Index {
         self.now().saturating_sub(self.looked.load(Ordering::Relaxed)) >= LOOK_EVERY.as_millis() as u64
     }
 
-    /// Reads everything again if another program has changed the file. A key that it made unreadable is left out: that one
-    /// is refused, and the others keep what they have.
-    pub(super) fn follow(&self, writer: &Connection) -> rusqlite::Result<()> {
+    /// Notes a look at the file. The number of its state, if another program has changed it since the keys were read.
+    pub(super) fn changed_version(&self, writer: &Connection) -> rusqlite::Result<Option<i64>> {
         self.looked.store(self.now(), Ordering::Relaxed);
         let version = data_version(writer)?;
-        if self.version.load(Ordering::Relaxed) != version {
-            tracing::warn!("another program has changed the key database; it is read again");
-            let keys = read_all(writer, |error| {
-                tracing::error!(%error, "a key cannot be read, and is refused");
-                Ok(())
-            })?;
-            let old = std::mem::replace(&mut *self.keys.write().unwrap_or_else(PoisonError::into_inner), keys);
-            self.version.store(version, Ordering::Relaxed);
-            // Not while the others wait.
-            drop(old);
-        }
-        Ok(())
+        Ok((self.version.load(Ordering::Relaxed) != version).then_some(version))
+    }
+
+    /// Replaces all keys by those of another state of the file.
+    pub(super) fn replace(&self, keys: Keys, version: i64) -> Keys {
+        let old = std::mem::replace(&mut *self.keys.write().unwrap_or_else(PoisonError::into_inner), keys);
+        self.version.store(version, Ordering::Relaxed);
+        old
     }
 
     /// Milliseconds since the start.
@@ -85,7 +84,8 @@ impl Index {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn keys(&self) -> RwLockReadGuard<'_, FxHashSet<Entry>> {
+    /// All keys. A request waits for a change, not for a reader.
+    pub(super) fn keys(&self) -> RwLockReadGuard<'_, Keys> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,10 +95,10 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// All keys; what is done about one that cannot be read, `unreadable` says.
-fn read_all(
+pub(super) fn read_all(
     connection: &Connection,
     unreadable: impl Fn(rusqlite::Error) -> rusqlite::Result<()>,
-) -> rusqlite::Result<FxHashSet<Entry>> {
+) -> rusqlite::Result<Keys> {
     let count: i64 = connection.query_row("SELECT count(*) FROM keys", [], |row| row.get(0))?;
     let count = usize::try_from(count).unwrap_or_default();
     let mut keys = FxHashSet::with_capacity_and_hasher(count, FxBuildHasher);

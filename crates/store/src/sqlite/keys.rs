@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use ulkeys_domain::wire::Happening;
-use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Timestamp, fold};
+use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp, fold};
 
-use super::activity;
 use super::rows::{KEY_COLUMN_COUNT, KEY_COLUMNS, read_key, unreadable};
+use super::{activity, guard};
+use crate::revocations::Seen;
 use crate::{Origin, Revocation};
 
 pub(super) fn insert(
@@ -37,6 +38,7 @@ pub(super) fn insert(
         ],
     )?;
     activity::add(&transaction, &key.id, key.created_at, origin, &Happening::Created { by: origin.by })?;
+    guard::note_change(&transaction, hash, None, &KnownKey::from(key))?;
     transaction.commit()?;
     Ok(true)
 }
@@ -93,18 +95,23 @@ pub(super) fn rename(
             new_name: name.as_str().to_owned(),
         };
         activity::add(&transaction, id, at, origin, &what)?;
+        let before = KnownKey::from(&key);
         key.name = name.clone();
+        guard::note_change(&transaction, &hash, Some(&before), &KnownKey::from(&key))?;
     }
     transaction.commit()?;
     Ok(Some((hash, key)))
 }
 
-/// The key's hash, the key as it is after the change, and what the change was.
+/// The key's hash, the key as it is after the change, and what the change was. `record` writes the revocation down
+/// outside the database. It is called last before the commit: an entry without a commit takes effect when the keys are
+/// next read, but a commit without an entry could be undone by an old copy of the database.
 pub(super) fn revoke(
     connection: &mut Connection,
     id: &KeyId,
     at: Timestamp,
     origin: &Origin,
+    record: impl FnOnce(&KeyHash, Timestamp) -> Option<Seen>,
 ) -> rusqlite::Result<Option<(KeyHash, KeyRecord, Revocation)>> {
     let transaction = connection.transaction()?;
     let Some((hash, mut key)) = find_with_hash(&transaction, id)? else {
@@ -117,7 +124,12 @@ pub(super) fn revoke(
     if revocation.is_new {
         transaction.execute("UPDATE keys SET revoked_at = ?2 WHERE id = ?1", params![id.as_str(), at.as_millis()])?;
         activity::add(&transaction, id, at, origin, &Happening::Revoked { by: origin.by })?;
+        let before = KnownKey::from(&key);
         key.revoked_at = Some(at);
+        guard::note_change(&transaction, &hash, Some(&before), &KnownKey::from(&key))?;
+        if let Some(seen) = record(&hash, at) {
+            guard::note_seen(&transaction, &seen)?;
+        }
     }
     transaction.commit()?;
     Ok(Some((hash, key, revocation)))

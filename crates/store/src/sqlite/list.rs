@@ -12,8 +12,10 @@ use crate::KeyQuery;
 const MAX_WORDS: usize = 8;
 
 /// What [`AttentionRules::reasons`] says, in SQL.
-const ATTENTION: &str = "revoked_at IS NULL AND (created_at <= ?1 OR (last_used_at IS NULL AND created_at <= ?2)
-    OR last_used_at <= ?3 OR (instr(scopes, 'admin') > 0 AND coalesce(admin_used_at, created_at) <= ?4))";
+const ATTENTION: &str = "revoked_at IS NULL AND (created_at <= ?1
+    OR ((last_used_at IS NULL OR last_used_at > ?5) AND created_at <= ?2) OR last_used_at <= ?3
+    OR (instr(scopes, 'admin') > 0 AND
+        CASE WHEN admin_used_at <= ?5 THEN admin_used_at ELSE created_at END <= ?4))";
 
 pub(super) fn page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::Result<(Vec<KeyRecord>, u64)> {
     let mut values = match query.status {
@@ -51,11 +53,14 @@ pub(super) fn page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::R
     let (counted, sorted) = (scan(is_indexed), scan(is_indexed && is_sorted));
     let direction = if query.sort.descending { "DESC" } else { "ASC" };
     let column = match query.sort.by {
-        SortBy::Name => "folded",
-        SortBy::Scopes => "scopes",
-        SortBy::CreatedAt => "created_at",
-        SortBy::LastUsedAt => "last_used_at",
-        SortBy::RevokedAt => "revoked_at",
+        SortBy::Name => "folded".to_owned(),
+        SortBy::Scopes => "scopes".to_owned(),
+        SortBy::CreatedAt => "created_at".to_owned(),
+        // A use in the future is none.
+        SortBy::LastUsedAt => {
+            format!("CASE WHEN last_used_at <= ?{} THEN last_used_at END", values.len() + 3)
+        }
+        SortBy::RevokedAt => "revoked_at".to_owned(),
     };
 
     // One view of the database for both: a key cannot come between.
@@ -66,6 +71,9 @@ pub(super) fn page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::R
     let (limit, skip) = (values.len() + 1, values.len() + 2);
     values.push(Value::Integer(query.limit.into()));
     values.push(Value::Integer(i64::try_from(query.skip).unwrap_or(i64::MAX)));
+    if query.sort.by == SortBy::LastUsedAt {
+        values.push(Value::Integer(query.rules.latest.as_millis()));
+    }
     // Sorting row numbers alone is many times quicker than sorting rows.
     let keys = transaction
         .prepare_cached(&format!(
@@ -92,6 +100,6 @@ pub(super) fn counts(connection: &Connection, rules: &AttentionRules) -> rusqlit
 }
 
 fn cutoffs(rules: &AttentionRules) -> Vec<Value> {
-    let times = [rules.old, rules.never_used, rules.unused, rules.admin_unused];
+    let times = [rules.old, rules.never_used, rules.unused, rules.admin_unused, rules.latest];
     times.map(|time| Value::Integer(time.as_millis())).to_vec()
 }

@@ -22,6 +22,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0003_training.sql")),
     M::up(include_str!("../../migrations/sqlite/0004_list.sql")),
     M::up(include_str!("../../migrations/sqlite/0005_fold_again.sql")),
+    M::up(include_str!("../../migrations/sqlite/0006_guard.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 /// How long to wait for another process's write before reporting the database as locked.
@@ -65,7 +66,7 @@ fn teach(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Locks a file beside the database; the system unlocks it when this process ends, however it ends. The database itself
 /// is SQLite's to lock.
-fn lock_beside(path: &Path) -> Result<File> {
+pub(super) fn lock_beside(path: &Path) -> Result<File> {
     let io = |error: &std::io::Error| StoreError::from_io(path, error);
     let file = private_file().create(true).truncate(false).open(beside(path, ".lock")).map_err(|error| io(&error))?;
     match file.try_lock() {
@@ -78,7 +79,7 @@ fn lock_beside(path: &Path) -> Result<File> {
 }
 
 /// Options to write a file that only its owner may read.
-fn private_file() -> OpenOptions {
+pub(super) fn private_file() -> OpenOptions {
     let mut file = OpenOptions::new();
     file.write(true);
     #[cfg(unix)]
@@ -146,7 +147,7 @@ fn set_log_aside(path: &Path) -> std::io::Result<()> {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let log = beside(&path, "-wal");
     if log.metadata().is_ok_and(|metadata| metadata.len() > 0) {
-        let aside = take_name(&path)?;
+        let aside = take_name(&path, "-wal.set-aside")?;
         std::fs::rename(&log, &aside)?;
         let (log, aside) = (log.display(), aside.display());
         tracing::warn!(%log, %aside, "the log of a key database was there without the database, and is set aside");
@@ -154,13 +155,13 @@ fn set_log_aside(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Takes a name for a log that is set aside, by an empty file: what has the name already is never overwritten.
-fn take_name(path: &Path) -> std::io::Result<PathBuf> {
+/// Takes a name for what is set aside, by an empty file: what has the name already is never overwritten.
+pub(super) fn take_name(path: &Path, suffix: &str) -> std::io::Result<PathBuf> {
     let mut number = 1_u32;
     loop {
         let name = match number {
-            1 => beside(path, "-wal.set-aside"),
-            _ => beside(path, &format!("-wal.set-aside-{number}")),
+            1 => beside(path, suffix),
+            _ => beside(path, &format!("{suffix}-{number}")),
         };
         match private_file().create_new(true).open(&name) {
             Ok(_) => return Ok(name),
@@ -171,7 +172,7 @@ fn take_name(path: &Path) -> std::io::Result<PathBuf> {
 }
 
 /// The path of a file that belongs to a database.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -13,7 +13,7 @@ use ulkeys_domain::training::{
 use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
 
-use super::{SqliteStore, lock};
+use super::SqliteStore;
 use crate::{Feed, Result, RunStore};
 
 #[async_trait]
@@ -25,11 +25,10 @@ impl RunStore for SqliteStore {
         start: RunStart,
         feed: Feed,
     ) -> Result<Option<StartedRun>> {
-        self.blocking(move |inner| {
-            let mut writer = lock(&inner.writer);
-            let started = write::start_run(&mut writer, &new_model, &target, &start, &feed)?;
+        self.write(move |writer, inner| {
+            let started = write::start_run(writer, &new_model, &target, &start, &feed)?;
             // The run is there: told of an error, its client would start another.
-            match read::counts(&writer) {
+            match read::counts(writer) {
                 Ok(counts) => *inner.counts.write().unwrap_or_else(PoisonError::into_inner) = counts,
                 Err(error) => tracing::warn!(%error, "models are not counted until the next run starts"),
             }

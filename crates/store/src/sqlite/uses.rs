@@ -2,29 +2,28 @@
 
 use rusqlite::{Connection, Row, params};
 use ulkeys_domain::wire::{Happening, HourlyUse, KeySource, KeyUsage, MAX_SOURCES};
-use ulkeys_domain::{KeyId, Timestamp};
+use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
 
-use super::activity;
 use super::rows::{read_agent, read_outcome, read_time, time};
+use super::{activity, days};
 use crate::{MILLIS_PER_HOUR, Origin, SourceUse, UseBatch};
 
 pub(super) fn record(connection: &mut Connection, batch: &UseBatch) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for (id, at) in &batch.last_used {
-        transaction
-            .prepare_cached(
-                "UPDATE keys SET last_used_at = ?2 WHERE id = ?1
-                 AND (last_used_at IS NULL OR last_used_at < ?2) AND (revoked_at IS NULL OR revoked_at >= ?2)",
-            )?
-            .execute(params![id.as_str(), at.as_millis()])?;
-    }
-    for (id, at) in &batch.admin_used {
-        transaction
-            .prepare_cached(
-                "UPDATE keys SET admin_used_at = ?2 WHERE id = ?1
-                 AND (admin_used_at IS NULL OR admin_used_at < ?2) AND (revoked_at IS NULL OR revoked_at >= ?2)",
-            )?
-            .execute(params![id.as_str(), at.as_millis()])?;
+    // What a clock recorded that was ahead must not hide later uses. One that is behind must not destroy right times.
+    let latest = match batch.at {
+        Some(now) if days::is_not_behind(&transaction, now)? => now.saturating_add(CLOCK_TOLERANCE).as_millis(),
+        _ => i64::MAX,
+    };
+    for (column, uses) in [("last_used_at", &batch.last_used), ("admin_used_at", &batch.admin_used)] {
+        for (id, at) in uses {
+            transaction
+                .prepare_cached(&format!(
+                    "UPDATE keys SET {column} = ?2 WHERE id = ?1 AND ({column} IS NULL OR {column} < ?2 OR {column} > ?3)
+                     AND (revoked_at IS NULL OR revoked_at >= ?2)"
+                ))?
+                .execute(params![id.as_str(), at.as_millis(), latest])?;
+        }
     }
     for count in &batch.counts {
         transaction
@@ -35,7 +34,7 @@ pub(super) fn record(connection: &mut Connection, batch: &UseBatch) -> rusqlite:
             .execute(params![count.key.as_str(), count.hour, count.outcome.as_str(), count.requests.cast_signed()])?;
     }
     for source in &batch.sources {
-        record_source(&transaction, source)?;
+        record_source(&transaction, source, latest)?;
     }
     for refusals in &batch.refusals {
         activity::add_refusals(&transaction, refusals)?;
@@ -43,14 +42,24 @@ pub(super) fn record(connection: &mut Connection, batch: &UseBatch) -> rusqlite:
     transaction.commit()
 }
 
-fn record_source(connection: &Connection, source: &SourceUse) -> rusqlite::Result<()> {
+fn record_source(connection: &Connection, source: &SourceUse, latest: i64) -> rusqlite::Result<()> {
     let (key, peer) = (source.key.as_str(), source.peer.to_string());
     let known = connection
         .prepare_cached(
-            "UPDATE sources SET last_used_at = max(last_used_at, ?4), requests = requests + ?5
+            "UPDATE sources SET requests = requests + ?5,
+                 last_used_at = CASE WHEN last_used_at > ?6 THEN ?4 ELSE max(last_used_at, ?4) END,
+                 first_used_at = CASE WHEN first_used_at > ?6 THEN ?7 ELSE first_used_at END
              WHERE key_id = ?1 AND peer = ?2 AND agent = ?3",
         )?
-        .execute(params![key, peer, source.agent, source.last.as_millis(), source.requests.cast_signed()])?;
+        .execute(params![
+            key,
+            peer,
+            source.agent,
+            source.last.as_millis(),
+            source.requests.cast_signed(),
+            latest,
+            source.first.as_millis(),
+        ])?;
     if known == 1 {
         return Ok(());
     }
@@ -115,20 +124,25 @@ fn read_source(row: &Row<'_>) -> rusqlite::Result<KeySource> {
     })
 }
 
-/// Forgets a slice of what is older. Whether there is more.
-pub(super) fn forget_some_before(connection: &mut Connection, at: Timestamp) -> rusqlite::Result<bool> {
+/// Removes a slice of what is older than `oldest`. Whether there is more. An entry of activity is removed only with those
+/// that were written before it: one of a clock that was behind has the age of its neighbors.
+pub(super) fn remove_some_before(
+    connection: &mut Connection,
+    oldest: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
     const SLICE: i64 = 5_000;
-    let (millis, hour) = (at.as_millis(), at.as_millis().div_euclid(MILLIS_PER_HOUR));
+    let (millis, hour) = (oldest.as_millis(), oldest.as_millis().div_euclid(MILLIS_PER_HOUR));
     let transaction = connection.transaction()?;
     let usage = "DELETE FROM usage WHERE (key_id, hour, outcome) IN
         (SELECT key_id, hour, outcome FROM usage WHERE hour < ?1 LIMIT ?2)";
-    let activity = "DELETE FROM activity WHERE id IN (SELECT id FROM activity WHERE at < ?1 LIMIT ?2)";
     let sources = "DELETE FROM sources WHERE (key_id, peer, agent) IN
         (SELECT key_id, peer, agent FROM sources WHERE last_used_at < ?1 LIMIT ?2)";
-    let mut most = 0;
-    for (statement, oldest) in [(usage, hour), (activity, millis), (sources, millis)] {
-        most = most.max(transaction.execute(statement, [oldest, SLICE])?);
-    }
+    let activity = "DELETE FROM activity WHERE id IN (SELECT id FROM activity WHERE at < ?1 AND id <
+            coalesce((SELECT id FROM activity WHERE at BETWEEN ?1 AND ?3 ORDER BY id LIMIT 1), ?4) LIMIT ?2)";
+    let usage = transaction.execute(usage, [hour, SLICE])?;
+    let sources = transaction.execute(sources, [millis, SLICE])?;
+    let activity = transaction.execute(activity, [millis, SLICE, now.as_millis(), i64::MAX])?;
     transaction.commit()?;
-    Ok(most as i64 == SLICE)
+    Ok(usage.max(sources).max(activity) as i64 == SLICE)
 }

@@ -2,7 +2,14 @@ import type { HappeningKind } from '../ipc';
 import { goTo } from '../shell/section.svelte';
 
 /** Kinds of activity, in the order in which they are offered. */
-export const KINDS = ['created', 'renamed', 'revoked', 'newSource', 'refused'] as const satisfies HappeningKind[];
+export const KINDS = [
+  'created',
+  'renamed',
+  'revoked',
+  'newSource',
+  'refused',
+  'changedOutside',
+] as const satisfies HappeningKind[];
 
 /** The key that an entry is about. */
 export interface NamedKey {

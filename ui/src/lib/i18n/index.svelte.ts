@@ -2,7 +2,7 @@ import type { TFunction } from 'i18next';
 import type { Failure } from '../ipc';
 import { spoken, type LanguageChoice } from './language';
 import { MESSAGES } from './messages';
-import { exactTime, relativeTime, shortDate, timeOfDay } from './time';
+import { exactTime, isAhead, relativeTime, shortDate, timeOfDay } from './time';
 
 export type { Language, LanguageChoice } from './language';
 
@@ -16,10 +16,12 @@ export const t = ((...message: unknown[]): unknown =>
 /** For what is formatted elsewhere. */
 export const locale = (): string => current.locale;
 
-export const timeAgo = (iso: string, now: number): string => relativeTime(iso, now, current.locale, t('app.justNow'));
+export const timeAgo = (iso: string, now: number): string =>
+  isAhead(iso, now) ? t('app.unknownTime') : relativeTime(iso, now, current.locale, t('app.justNow'));
 
 /** For what stands below the name of its day. */
-export const timeBelowDay = (iso: string, now: number): string => timeOfDay(iso, now, current.locale, t('app.justNow'));
+export const timeBelowDay = (iso: string, now: number): string =>
+  isAhead(iso, now) ? t('app.unknownTime') : timeOfDay(iso, now, current.locale, t('app.justNow'));
 
 export const timeExactly = (iso: string): string => exactTime(iso, current.locale);
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import { exactTime, relativeTime, timeOfDay } from './time';
+import { exactTime, isAhead, relativeTime, timeOfDay } from './time';
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -45,4 +45,9 @@ it('tells the time of day below the name of a day, and a distance today', () => 
 
 it('names the time zone', () => {
   expect(exactTime('2026-11-22T11:58:07Z', 'en')).toMatch(/2026.*:07.*[A-Z]{2,}/);
+});
+
+it('knows a moment that no right clock has recorded', () => {
+  expect(isAhead('2026-11-22T12:04:59Z', now)).toBe(false);
+  expect(isAhead('2026-11-22T12:05:01Z', now)).toBe(true);
 });

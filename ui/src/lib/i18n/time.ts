@@ -13,6 +13,14 @@ export function shortDate(iso: string, locale: string): string {
   return new Intl.DateTimeFormat(locale, style).format(Date.parse(iso));
 }
 
+/** Clocks are set back by seconds now and then. The same as in the service. */
+const CLOCK_TOLERANCE = 5 * MINUTE;
+
+/** Whether a moment lies in the future: a clock that was wrong recorded it, and nobody knows when it was. */
+export function isAhead(iso: string, now: number): boolean {
+  return Date.parse(iso) > now + CLOCK_TOLERANCE;
+}
+
 /** How long ago a moment was, in words; clocks that differ by less than a minute do not matter. */
 export function relativeTime(iso: string, now: number, locale: string, justNow: string): string {
   const moment = Date.parse(iso);

@@ -9,6 +9,7 @@ const CODES: Record<ErrorCode, true> = {
   METHOD_NOT_ALLOWED: true,
   INTERNAL_ERROR: true,
   DATABASE_BUSY: true,
+  DATABASE_REPLACED: true,
   PORT_IN_USE: true,
   SERVICE_UNAVAILABLE: true,
   CLIPBOARD_UNAVAILABLE: true,

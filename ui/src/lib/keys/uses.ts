@@ -1,3 +1,4 @@
+import { isAhead } from '../i18n/time';
 import { showKey, type ApiKey, type KeyUse } from '../ipc';
 
 /** The newest use of each key, by its identifier. */
@@ -27,5 +28,6 @@ export function withUse(key: ApiKey, uses: Uses): ApiKey {
 }
 
 function isLater(time: string, than: string | null): boolean {
-  return than === null || Date.parse(time) > Date.parse(than);
+  // A use that a clock recorded that was ahead must not hide later ones.
+  return than === null || Date.parse(time) > Date.parse(than) || isAhead(than, Date.now());
 }

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde::Serialize;
-use ulkeys_domain::Timestamp;
 use ulkeys_domain::training::{
     Change, Checkpoint, CheckpointId, CheckpointState, ConsolePart, Ending, EpochEnd, ModelId, RunId, RunStart,
     RunStatus, Slug, StartedRun, Target,
 };
+use ulkeys_domain::{CLOCK_TOLERANCE, Timestamp};
 
 use super::read;
 use crate::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED};
@@ -267,8 +267,10 @@ pub(super) fn save_checkpoint(
 /// Notes that a run was heard of. `false` when there is no such run.
 fn note_event(transaction: &Transaction<'_>, run: RunId, feed: &Feed) -> rusqlite::Result<bool> {
     let heard = transaction.execute(
-        "UPDATE runs SET last_event_at = max(last_event_at, ?2) WHERE id = ?1",
-        params![run.get(), feed.at.as_millis()],
+        // A time in the future is of a clock that was wrong, and would hide that the run falls silent.
+        "UPDATE runs SET last_event_at = CASE WHEN last_event_at > ?3 THEN ?2 ELSE max(last_event_at, ?2) END
+         WHERE id = ?1",
+        params![run.get(), feed.at.as_millis(), feed.at.saturating_add(CLOCK_TOLERANCE).as_millis()],
     )?;
     if heard == 1 {
         note_key(transaction, run, feed)?;

@@ -10,6 +10,7 @@ export const activity = {
     revoked: 'Widerrufen',
     newSource: 'Neue Programme',
     refused: 'Abgelehnt',
+    changedOutside: 'Externe Änderungen',
   },
   created: 'Erstellt',
   renamed: 'Von {{oldName, isolated}} in {{newName, isolated}} umbenannt',

@@ -11,6 +11,7 @@ export const app = {
   sections: 'Bereiche',
   notifications: 'Mitteilungen',
   justNow: 'gerade eben',
+  unknownTime: 'unbekannte Zeit',
   never: 'Nie',
   cancel: 'Abbrechen',
   dismiss: 'Ausblenden',

@@ -8,6 +8,8 @@ export const failures = {
   INTERNAL_ERROR: 'In der App ist ein Fehler aufgetreten.',
   DATABASE_BUSY:
     'Ein anderes Programm verwendet die Schlüsseldatenbank. Es wurde nichts verändert; bitte erneut versuchen.',
+  DATABASE_REPLACED:
+    'Die Datei der Schlüsseldatenbank wurde verschoben oder ersetzt. Es wurde nichts geändert; siehe die Meldung über der Liste.',
   PORT_IN_USE: 'Ein anderes Programm verwendet diesen Port. Bitte einen anderen wählen.',
   SERVICE_UNAVAILABLE: 'Der Schlüsseldienst ist nicht erreichbar.',
   CLIPBOARD_UNAVAILABLE: 'Die Zwischenablage ist nicht verfügbar. Nichts wurde kopiert.',

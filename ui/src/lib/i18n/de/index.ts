@@ -8,6 +8,7 @@ export { failures } from './failures';
 export { help } from './help';
 export { keys } from './keys';
 export { oneTime } from './oneTime';
+export { outside } from './outside';
 export { preferences } from './preferences';
 export { problem } from './problem';
 export { rename } from './rename';

@@ -29,6 +29,10 @@ export const problem = {
       remedy:
         'keys.db und, falls vorhanden, keys.db-wal verschieben, damit die App ihre eigene Datei anlegen kann. Dann erneut versuchen.',
     },
+    replaced: {
+      title: 'Die Schlüsseldatenbank wurde verschoben, ersetzt oder überschrieben',
+      remedy: 'Legen Sie die Datei zurück, oder versuchen Sie es erneut, um die jetzige Datei zu verwenden.',
+    },
     unavailable: {
       title: 'Die Schlüsseldatenbank lässt sich nicht öffnen',
       remedy: 'Prüfen, ob der Datenträger verbunden ist, Platz hat und den Zugriff erlaubt. Dann erneut versuchen.',

@@ -10,6 +10,7 @@ export const activity = {
     revoked: 'Revoked',
     newSource: 'New programs',
     refused: 'Refused',
+    changedOutside: 'Outside changes',
   },
   created: 'Created',
   renamed: 'Renamed from {{oldName, isolated}} to {{newName, isolated}}',

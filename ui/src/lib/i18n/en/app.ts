@@ -11,6 +11,7 @@ export const app = {
   },
   notifications: 'Notifications',
   justNow: 'just now',
+  unknownTime: 'unknown time',
   never: 'Never',
   cancel: 'Cancel',
   dismiss: 'Dismiss',

@@ -7,6 +7,8 @@ export const failures = {
   METHOD_NOT_ALLOWED: 'The key service did not understand the request.',
   INTERNAL_ERROR: 'Something went wrong in the app.',
   DATABASE_BUSY: 'The key database is in use by another program. Nothing was changed; try again.',
+  DATABASE_REPLACED:
+    'The key database file was moved or replaced. Nothing was changed; see the message above the list.',
   PORT_IN_USE: 'Another program uses this port. Choose another one.',
   SERVICE_UNAVAILABLE: 'The key service cannot be reached.',
   CLIPBOARD_UNAVAILABLE: 'The clipboard cannot be used. Nothing was copied.',

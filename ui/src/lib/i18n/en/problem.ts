@@ -28,6 +28,10 @@ export const problem = {
       title: 'This file belongs to another program',
       remedy: 'Move keys.db and, if present, keys.db-wal elsewhere so that the app can make its own. Then try again.',
     },
+    replaced: {
+      title: 'The key database was moved, replaced or overwritten',
+      remedy: 'Move the file back, or try again to use the file that is there now.',
+    },
     unavailable: {
       title: 'The key database cannot be opened',
       remedy: 'Check that the disk is connected, has room, and lets your user account in. Then try again.',

@@ -10,6 +10,7 @@ export const activity = {
     revoked: 'Revogadas',
     newSource: 'Novos programas',
     refused: 'Recusadas',
+    changedOutside: 'Alterações externas',
   },
   created: 'Criada',
   renamed: 'Renomeada de {{oldName, isolated}} para {{newName, isolated}}',

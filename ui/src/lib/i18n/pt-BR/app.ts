@@ -11,6 +11,7 @@ export const app = {
   sections: 'Seções das configurações',
   notifications: 'Notificações',
   justNow: 'agora mesmo',
+  unknownTime: 'hora desconhecida',
   never: 'Nunca',
   cancel: 'Cancelar',
   dismiss: 'Dispensar',

@@ -7,6 +7,8 @@ export const failures = {
   METHOD_NOT_ALLOWED: 'O serviço de chaves não entendeu a requisição.',
   INTERNAL_ERROR: 'Ocorreu um erro no aplicativo.',
   DATABASE_BUSY: 'O banco de dados de chaves está em uso por outro programa. Nada foi alterado; tente novamente.',
+  DATABASE_REPLACED:
+    'O arquivo do banco de dados de chaves foi movido ou substituído. Nada foi alterado; veja a mensagem acima da lista.',
   PORT_IN_USE: 'Outro programa usa esta porta. Escolha outra.',
   SERVICE_UNAVAILABLE: 'Não foi possível acessar o serviço de chaves.',
   CLIPBOARD_UNAVAILABLE: 'Não é possível usar a área de transferência. Nada foi copiado.',

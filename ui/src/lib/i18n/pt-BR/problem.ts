@@ -29,6 +29,10 @@ export const problem = {
       remedy:
         'Mova keys.db e, se existir, keys.db-wal para outro lugar, para que o aplicativo possa criar o seu. Depois, tente novamente.',
     },
+    replaced: {
+      title: 'O banco de dados de chaves foi movido, substituído ou sobrescrito',
+      remedy: 'Coloque o arquivo de volta ou tente novamente para usar o arquivo que está lá agora.',
+    },
     unavailable: {
       title: 'Não é possível abrir o banco de dados de chaves',
       remedy:

@@ -174,7 +174,9 @@ hours: Array<HourlyUse>,
  */
 sources: Array<KeySource>, };
 
-export type HappeningKind = "created" | "renamed" | "revoked" | "newSource" | "refused";
+export type OutsideChange = "added" | "removed" | "renamed" | "scopesChanged" | "secretChanged" | "revoked" | "keptRevoked" | "whileClosed" | "recordLost" | "recordReplaced" | "recordDamaged";
+
+export type HappeningKind = "created" | "renamed" | "revoked" | "newSource" | "refused" | "changedOutside";
 
 export type Happening = { "kind": "created", 
 /**
@@ -208,7 +210,23 @@ requests: number,
 /**
  * The last of them.
  */
-lastAt: string, };
+lastAt: string, } | { "kind": "changedOutside", 
+/**
+ * How.
+ */
+change: OutsideChange, 
+/**
+ * How many keys are concerned: 1 where the entry names the key, 0 where none in particular is.
+ */
+keys: number, 
+/**
+ * The name or the scopes before, where those changed.
+ */
+before: string | null, 
+/**
+ * The name or the scopes after, where those changed.
+ */
+after: string | null, };
 
 export type ActivityEntry = { 
 /**
@@ -232,7 +250,8 @@ keyPrefix: string | null,
  */
 at: string, 
 /**
- * Address from which the request came; `0.0.0.0` for refusals from many addresses together.
+ * Address from which the request came; `0.0.0.0` for refusals from many addresses together, and empty where no
+ * request was made.
  */
 peer: string, 
 /**
@@ -270,7 +289,23 @@ requests: number,
 /**
  * The last of them.
  */
-lastAt: string, });
+lastAt: string, } | { "kind": "changedOutside", 
+/**
+ * How.
+ */
+change: OutsideChange, 
+/**
+ * How many keys are concerned: 1 where the entry names the key, 0 where none in particular is.
+ */
+keys: number, 
+/**
+ * The name or the scopes before, where those changed.
+ */
+before: string | null, 
+/**
+ * The name or the scopes after, where those changed.
+ */
+after: string | null, });
 
 export type ActivityPage = { 
 /**
@@ -728,7 +763,7 @@ runId: number,
  */
 status: RunStatus, };
 
-export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
+export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "DATABASE_REPLACED" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
 
 export type ErrorBody = { 
 /**
@@ -740,7 +775,57 @@ error: string,
  */
 code: ErrorCode, };
 
-export type DatabaseProblem = "locked" | "readOnly" | "corrupt" | "newer" | "foreign" | "unavailable";
+export type DatabaseProblem = "locked" | "readOnly" | "corrupt" | "newer" | "foreign" | "replaced" | "unavailable";
+
+export type ChangeCount = { 
+/**
+ * The kind.
+ */
+change: OutsideChange, 
+/**
+ * How many keys it concerns; 0 where it concerns none in particular.
+ */
+keys: number, };
+
+export type StopCause = "missing" | "replaced" | "overwritten" | "shared";
+
+export type WritesStopped = { 
+/**
+ * The cause.
+ */
+cause: StopCause, 
+/**
+ * The database file.
+ */
+path: string, 
+/**
+ * A complete copy of the former database, where the service saved one.
+ */
+saved: string | null, };
+
+export type RecordFailure = { 
+/**
+ * The file.
+ */
+path: string, 
+/**
+ * A sentence with the cause, in English.
+ */
+detail: string, };
+
+export type DatabaseHealth = { 
+/**
+ * Why nothing can be changed.
+ */
+stopped: WritesStopped | null, 
+/**
+ * Why revocations are recorded in the database alone.
+ */
+recordFailure: RecordFailure | null, 
+/**
+ * What other programs changed since the service opened the database.
+ */
+changes: Array<ChangeCount>, };
 
 export type PortUser = { 
 /**

@@ -1,0 +1,118 @@
+//! A clock that is wrong for a session, and a database that other programs move, replace or edit.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use ulkeys_domain::Timestamp;
+use ulkeys_service::system_clock;
+
+use crate::common::{TestService, read, text};
+
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+async fn activity(service: &TestService, query: &str) -> Vec<Value> {
+    let answer = service.app(Method::GET, &format!("/api/activity{query}")).send().await.expect("answered");
+    let (status, body) = read(answer).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    body["entries"].as_array().expect("a list").clone()
+}
+
+#[tokio::test]
+async fn clock_wrong_for_a_session_keeps_history_and_hides_nothing() {
+    static LATER: AtomicI64 = AtomicI64::new(0);
+    fn clock() -> Timestamp {
+        let now = system_clock().as_millis() + LATER.load(Ordering::Relaxed);
+        Timestamp::from_millis(now).expect("in range")
+    }
+    let start = async |folder| TestService::start_with(folder, |config| config.clock = clock).await;
+    let requests = |usage: &Value| -> u64 {
+        let hours = usage["hours"].as_array().expect("a list").iter();
+        hours.map(|hour| hour["requests"].as_u64().expect("a number")).sum()
+    };
+
+    let service = start(tempfile::tempdir().expect("temporary folder")).await;
+    let (key_id, key) = service.key("key", &["read"]).await;
+    service.summary(&key).await;
+    service.usage_when(&key_id, |usage| requests(usage) == 1).await;
+    let entries = activity(&service, "").await;
+    assert_eq!(entries.len(), 2);
+    let used_at = service.listed(&key_id).await["lastUsedAt"].clone();
+
+    LATER.store(100 * DAY, Ordering::Relaxed);
+    let service = start(service.stop().await).await;
+    assert_eq!(activity(&service, "").await, entries, "nothing is removed");
+    service.summary(&key).await;
+    let path = format!("/api/api-keys/{key_id}/usage?hours=1");
+    let begin = Instant::now();
+    while read(service.app(Method::GET, &path).send().await.expect("answered")).await.1["hours"] == json!([]) {
+        assert!(begin.elapsed() < Duration::from_secs(20), "the use is counted");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    LATER.store(0, Ordering::Relaxed);
+    let service = start(service.stop().await).await;
+    assert_eq!(activity(&service, "").await, entries, "nothing is removed");
+    let usage = service.usage_when(&key_id, |_| true).await;
+    assert_eq!(requests(&usage), 1, "no hour in the future: {usage}");
+    let listed = service.listed(&key_id).await;
+    assert_eq!(listed["lastUsedAt"], Value::Null, "a use in the future is none");
+    service.summary(&key).await;
+    let used_now = text(&service.listed(&key_id).await["lastUsedAt"]);
+    assert!(used_now > text(&used_at) && used_now <= system_clock().to_string(), "at once: {used_now}");
+    service.usage_when(&key_id, |usage| requests(usage) == 2).await;
+    let service = start(service.stop().await).await;
+    assert_eq!(service.listed(&key_id).await["lastUsedAt"], used_now, "it is stored");
+    let sources = service.usage_with_sources(&key_id, 1).await["sources"].clone();
+    assert!(text(&sources[0]["lastUsedAt"]) <= system_clock().to_string(), "{sources}");
+}
+
+#[tokio::test]
+async fn create_replaced_database_answers_503_and_decisions_go_on() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.key("before", &["read"]).await;
+    let other = service.folder.path().join("other.db");
+    drop(ulkeys_store::SqliteStore::open(&other).expect("made"));
+    std::fs::rename(other, service.folder.path().join("keys.db")).expect("replaced");
+
+    let body = json!({ "name": "late", "scopes": ["read"] });
+    let key_path = format!("/api/api-keys/{key_id}");
+    for request in [
+        service.app(Method::POST, "/api/api-keys").json(&body),
+        service.app(Method::PATCH, &key_path).json(&body),
+        service.app(Method::DELETE, &key_path),
+    ] {
+        let (status, body) = read(request.send().await.expect("answered")).await;
+        assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("DATABASE_REPLACED")));
+        assert!(text(&body["error"]).contains("restart the service"), "it names the way out: {body}");
+    }
+    assert_eq!(service.summary(&key).await.status(), StatusCode::OK);
+    let ready = service.anonymous(Method::GET, "/readyz").send().await.expect("answered");
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn edit_by_another_program_is_listed_and_keeps_revocations() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.key("leaked", &["read"]).await;
+    service.revoke(&key_id).await;
+    let other = Connection::open(service.folder.path().join("keys.db")).expect("opened");
+    other.execute("UPDATE keys SET revoked_at = NULL", []).expect("changed");
+    let start = Instant::now();
+    let entries = loop {
+        assert_eq!(service.summary(&key).await.status(), StatusCode::UNAUTHORIZED);
+        let entries = activity(&service, "?kind=changedOutside").await;
+        if !entries.is_empty() {
+            break entries;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "noticed");
+    };
+    assert_eq!(entries.len(), 1);
+    let expected = json!({ "kind": "changedOutside", "change": "keptRevoked", "keys": 1, "keyId": key_id, "peer": "" });
+    for (field, value) in expected.as_object().expect("an object") {
+        assert_eq!(&entries[0][field], value, "{field}");
+    }
+    assert_eq!(service.summary(&key).await.status(), StatusCode::UNAUTHORIZED);
+}

@@ -1,0 +1,114 @@
+//! The days on which the service ran. They tell whether the clock can be believed.
+//!
+//! A clock that is wrong for a session adds a day or two among five, so the median stays right. After three days at the
+//! right time it follows, whatever was recorded before.
+
+use rusqlite::{Connection, params};
+use ulkeys_domain::Timestamp;
+
+/// How many days are kept.
+const KEPT: usize = 5;
+/// How many days must be known before anything is removed because of its age.
+const ENOUGH: usize = 3;
+const MILLIS_PER_DAY: i64 = 24 * crate::MILLIS_PER_HOUR;
+/// 2026-01-01: this program is younger. A clock before that was reset, for example because its battery is empty.
+const EARLIEST: i64 = 1_767_225_600_000;
+
+/// Notes that the service runs on the day of `now`.
+pub(super) fn note(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    if now.as_millis() < EARLIEST {
+        return Ok(());
+    }
+    let today = day(now);
+    let newest = connection.query_row("SELECT max(seen), day FROM days", [], |row| row.get::<_, Option<i64>>(1))?;
+    if newest == Some(today) {
+        return Ok(());
+    }
+    connection.execute("DELETE FROM days WHERE day = ?1", [today])?;
+    connection.execute("INSERT INTO days (day) VALUES (?1)", [today])?;
+    let old = "DELETE FROM days WHERE seen NOT IN (SELECT seen FROM days ORDER BY seen DESC LIMIT ?1)";
+    connection.execute(old, params![KEPT.cast_signed()]).map(drop)
+}
+
+/// The latest moment that can be believed to have passed at `now`, for removing what is old: `now`, or the beginning of
+/// the usual day if that is earlier. `None` while too few days are known, or while the clock is obviously wrong.
+pub(super) fn believable(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+    let days = days(connection)?;
+    if now.as_millis() < EARLIEST || days.len() < ENOUGH {
+        return Ok(None);
+    }
+    let usual = median(&days).and_then(|day| Timestamp::from_millis(day * MILLIS_PER_DAY));
+    Ok(usual.map(|usual| usual.min(now)))
+}
+
+/// Whether a stored time after `now` is known to be wrong. It is not while the clock itself seems to be behind.
+pub(super) fn is_not_behind(connection: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
+    let days = days(connection)?;
+    Ok(now.as_millis() >= EARLIEST && median(&days).is_none_or(|usual| day(now) >= usual))
+}
+
+fn days(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut select = connection.prepare_cached("SELECT day FROM days ORDER BY day")?;
+    select.query_map([], |row| row.get(0))?.collect()
+}
+
+/// The middle one; of an even number, the earlier one of the two.
+fn median(days: &[i64]) -> Option<i64> {
+    days.get(days.len().checked_sub(1)? / 2).copied()
+}
+
+fn day(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(MILLIS_PER_DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Noon of a day, counted from a day on which this program existed.
+    fn noon(day: i64) -> Timestamp {
+        Timestamp::from_millis(EARLIEST + 300 * MILLIS_PER_DAY + day * MILLIS_PER_DAY + MILLIS_PER_DAY / 2)
+            .expect("in range")
+    }
+
+    fn seen(days: &[i64]) -> Connection {
+        let connection = Connection::open_in_memory().expect("memory");
+        connection
+            .execute_batch("CREATE TABLE days (seen INTEGER PRIMARY KEY AUTOINCREMENT, day INTEGER NOT NULL UNIQUE)")
+            .expect("created");
+        for day in days {
+            note(&connection, noon(*day)).expect("noted");
+        }
+        connection
+    }
+
+    fn believed(days: &[i64], now: i64) -> Option<i64> {
+        let believable = believable(&seen(days), noon(now)).expect("read")?;
+        Some(day(believable) - day(noon(0)))
+    }
+
+    #[test]
+    fn believable_one_wrong_session_changes_nothing() {
+        assert_eq!(believed(&[0], 0), None);
+        assert_eq!(believed(&[0, 100], 100), None);
+        assert_eq!(believed(&[0, 1, 2, 3, 103], 103), Some(2));
+        assert_eq!(believed(&[0, 1, 2, 3, 103, 104], 104), Some(3));
+        assert_eq!(believed(&[0, 1, 2, 103, 3, 104, 3, 105, 4], 4), Some(4), "three wrong sessions, right in between");
+    }
+
+    #[test]
+    fn believable_machine_off_for_long_follows_after_three_days() {
+        let days = [0, 1, 2, 3, 4, 200, 201, 202];
+        assert_eq!(believed(&days[..6], 200), Some(3));
+        assert_eq!(believed(&days[..7], 201), Some(4));
+        assert_eq!(believed(&days, 202), Some(200));
+    }
+
+    #[test]
+    fn is_not_behind_reset_clock_is_behind() {
+        let ask = |days: &[i64], now: Timestamp| is_not_behind(&seen(days), now).expect("read");
+        assert!(ask(&[0, 1, 2], noon(2)) && ask(&[0, 100], noon(0)) && ask(&[], noon(0)));
+        assert!(!ask(&[0, 1, 2], noon(-50)));
+        assert!(!ask(&[], Timestamp::from_millis(86_400_000).expect("in range")), "1970");
+    }
+}

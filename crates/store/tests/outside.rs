@@ -1,0 +1,586 @@
+//! What other programs do to the database while a service has it open, and between two runs: nothing acknowledged is lost
+//! without a word, and a revoked key stays revoked.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use rand::rngs::SysRng;
+use rusqlite::{Connection, params};
+use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem, Happening, HappeningKind, OutsideChange, StopCause};
+use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
+use ulkeys_store::{KeyStore as _, Origin, SqliteStore};
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { folder: tempfile::tempdir().expect("temporary folder") };
+        std::fs::create_dir(place.folder.path().join("data")).expect("created");
+        place
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("data/keys.db")
+    }
+
+    fn record(&self) -> PathBuf {
+        self.folder.path().join("state/revocations")
+    }
+
+    fn open(&self) -> SqliteStore {
+        SqliteStore::open_with_record(&self.database(), &self.record(), now).expect("opens")
+    }
+
+    /// Copies the database by another process: closing the file in this one would drop the locks that it holds on it.
+    fn copy(&self, name: &str) -> PathBuf {
+        let copy = self.folder.path().join(name);
+        let copied = std::process::Command::new("cp").arg(self.database()).arg(&copy).status().expect("run");
+        assert!(copied.success());
+        copy
+    }
+
+    fn edit(&self, statement: &str) {
+        let other = Connection::open(self.database()).expect("opened");
+        assert!(other.execute(statement, []).expect("changed") > 0);
+    }
+}
+
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+fn origin() -> Origin {
+    Origin { by: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), agent: "".into() }
+}
+
+async fn insert(store: &SqliteStore, name: &str) -> (KeyId, KeyHash) {
+    let (record, hash) = new_key(name);
+    let id = record.id;
+    assert!(store.insert(record, hash, origin()).await.expect("inserted"));
+    (id, hash)
+}
+
+fn new_key(name: &str) -> (KeyRecord, KeyHash) {
+    let secret = Secret::generate(&mut SysRng).expect("randomness");
+    let id = KeyId::generate(&mut SysRng).expect("randomness");
+    let scopes = Scopes::new([Scope::Read]).expect("not empty");
+    let record = KeyRecord::new(id, KeyName::parse(name).expect("valid"), secret.prefix(), scopes, now());
+    (record, secret.hash())
+}
+
+async fn revoke(store: &SqliteStore, id: &KeyId) {
+    store.revoke(id, now(), origin()).await.expect("written").expect("known");
+}
+
+async fn is_active(store: &SqliteStore, hash: &KeyHash) -> bool {
+    store.find_by_hash(hash).await.expect("read").is_some_and(|key| key.revoked_at.is_none())
+}
+
+fn changes(store: &SqliteStore) -> Vec<(OutsideChange, u64)> {
+    let mut changes: Vec<_> = store.health().borrow().changes.iter().map(|count| (count.change, count.keys)).collect();
+    changes.sort();
+    changes
+}
+
+/// Waits until a look has brought the health to what is expected.
+async fn wait(store: &SqliteStore, what: &str, expected: impl Fn(&DatabaseHealth) -> bool) {
+    let start = Instant::now();
+    while !expected(&store.health().borrow()) {
+        assert!(start.elapsed() < Duration::from_secs(10), "timed out waiting for {what}: {:?}", store.health());
+        store.check_outside_changes().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn noted(store: &SqliteStore) -> Vec<OutsideChange> {
+    let page = store.activity(None, Some(HappeningKind::ChangedOutside), None, 100).await.expect("read");
+    let mut all: Vec<_> = page
+        .entries
+        .iter()
+        .map(|entry| match &entry.what {
+            Happening::ChangedOutside { change, .. } => *change,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+// Row 7: revoked keys stay revoked.
+
+#[tokio::test]
+async fn open_old_copy_keeps_later_revocation() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "leaked").await;
+    drop(store);
+    let copy = place.copy("backup.db");
+    let store = place.open();
+    revoke(&store, &id).await;
+    let revoked_at = store.find(&id).await.expect("read").expect("there").revoked_at;
+    drop(store);
+    std::fs::rename(copy, place.database()).expect("restored");
+
+    let store = place.open();
+    assert!(!is_active(&store, &hash).await);
+    assert_eq!(store.find(&id).await.expect("read").expect("there").revoked_at, revoked_at, "repaired");
+    assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
+    assert_eq!(noted(&store).await, [OutsideChange::KeptRevoked]);
+    drop(store);
+    let store = place.open();
+    assert_eq!(changes(&store), [], "it is told once");
+    assert!(!is_active(&store, &hash).await);
+}
+
+#[tokio::test]
+async fn look_cleared_revocation_is_never_accepted() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "leaked").await;
+    revoke(&store, &id).await;
+    place.edit("UPDATE keys SET revoked_at = NULL");
+    let start = Instant::now();
+    while changes(&store).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(10), "noticed");
+        assert!(!is_active(&store, &hash).await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(!is_active(&store, &hash).await);
+    assert!(store.find(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
+    assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
+}
+
+#[tokio::test]
+async fn look_inserted_row_of_revoked_key_stays_revoked() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "leaked").await;
+    revoke(&store, &id).await;
+    place.edit("DELETE FROM keys");
+    wait(&store, "the removal", |health| !health.changes.is_empty()).await;
+    assert_eq!(changes(&store), [(OutsideChange::Removed, 1)]);
+    let other = Connection::open(place.database()).expect("opened");
+    let again = KeyId::generate(&mut SysRng).expect("randomness");
+    other
+        .execute(
+            "INSERT INTO keys (id, name, prefix, hash, scopes, created_at) VALUES (?1, 'x', 'ul_00000000', ?2, 'read', 1)",
+            params![again.as_str(), hash.as_bytes()],
+        )
+        .expect("inserted");
+    wait(&store, "the key", |health| health.changes.len() == 2).await;
+    assert_eq!(changes(&store), [(OutsideChange::Removed, 1), (OutsideChange::KeptRevoked, 1)]);
+    assert!(!is_active(&store, &hash).await);
+}
+
+#[tokio::test]
+async fn look_each_kind_of_change_is_reported_and_noted() {
+    let place = Place::new();
+    let store = place.open();
+    let (renamed, _) = insert(&store, "renamed").await;
+    let (widened, _) = insert(&store, "widened").await;
+    let (swapped, _) = insert(&store, "swapped").await;
+    let (removed, _) = insert(&store, "removed").await;
+    let (revoked, revoked_hash) = insert(&store, "revoked").await;
+    let (added, added_hash) = new_key("added");
+    let other = Connection::open(place.database()).expect("opened");
+    other
+        .execute_batch(&format!(
+            "BEGIN;
+             UPDATE keys SET name = 'other' WHERE id = '{renamed}';
+             UPDATE keys SET scopes = 'read admin' WHERE id = '{widened}';
+             UPDATE keys SET hash = randomblob(32) WHERE id = '{swapped}';
+             UPDATE keys SET revoked_at = 5 WHERE id = '{revoked}';
+             DELETE FROM keys WHERE id = '{removed}';
+             INSERT INTO keys (id, name, prefix, hash, scopes, created_at)
+                 VALUES ('{}', 'added', 'ul_00000000', x'{}', 'admin', 1);
+             COMMIT",
+            added.id,
+            added_hash.as_bytes().map(|byte| format!("{byte:02x}")).concat(),
+        ))
+        .expect("changed");
+    wait(&store, "the changes", |health| !health.changes.is_empty()).await;
+    let all = [
+        OutsideChange::Added,
+        OutsideChange::Removed,
+        OutsideChange::Renamed,
+        OutsideChange::ScopesChanged,
+        OutsideChange::SecretChanged,
+        OutsideChange::Revoked,
+    ];
+    assert_eq!(changes(&store), all.map(|change| (change, 1)));
+    assert_eq!(noted(&store).await, all);
+    assert!(is_active(&store, &added_hash).await, "its owner may add keys: SECURITY.md says so");
+    let page = store.activity(Some(widened), Some(HappeningKind::ChangedOutside), None, 10).await.expect("read");
+    let (before, after) = (Some("read".into()), Some("read admin".into()));
+    let expected = Happening::ChangedOutside { change: OutsideChange::ScopesChanged, keys: 1, before, after };
+    assert_eq!(page.entries[0].what, expected);
+    assert_eq!((page.entries[0].peer.as_str(), page.entries[0].key_name.as_deref()), ("", Some("widened")));
+    drop(store);
+
+    // What was revoked from outside is in the record, too.
+    place.edit("UPDATE keys SET revoked_at = NULL WHERE revoked_at IS NOT NULL");
+    let store = place.open();
+    assert!(!is_active(&store, &revoked_hash).await);
+}
+
+#[tokio::test]
+async fn look_many_changes_are_noted_in_one_entry() {
+    let place = Place::new();
+    let store = place.open();
+    for number in 0..30 {
+        insert(&store, &format!("key {number}")).await;
+    }
+    place.edit("UPDATE keys SET scopes = 'admin'");
+    wait(&store, "the changes", |health| !health.changes.is_empty()).await;
+    assert_eq!(changes(&store), [(OutsideChange::ScopesChanged, 30)]);
+    assert_eq!(noted(&store).await, [OutsideChange::ScopesChanged]);
+}
+
+#[tokio::test]
+async fn open_edited_between_runs_says_so() {
+    let place = Place::new();
+    let store = place.open();
+    insert(&store, "key").await;
+    drop(store);
+    let store = place.open();
+    assert_eq!(changes(&store), [], "an orderly end is no change");
+    store
+        .rename(&insert(&store, "other").await.0, KeyName::parse("new").expect("valid"), now(), origin())
+        .await
+        .expect("renamed");
+    drop(store);
+    assert_eq!(changes(&place.open()), []);
+    for edit in [
+        "UPDATE keys SET scopes = 'admin' WHERE name = 'key'",
+        "UPDATE keys SET hash = randomblob(32) WHERE name = 'key'",
+        "DELETE FROM keys WHERE name = 'key'",
+    ] {
+        place.edit(edit);
+        assert_eq!(changes(&place.open()), [(OutsideChange::WhileClosed, 0)], "{edit}");
+        assert_eq!(changes(&place.open()), [], "{edit}");
+    }
+}
+
+#[tokio::test]
+async fn open_database_of_before_records_its_revocations() {
+    let place = Place::new();
+    let store = SqliteStore::open(&place.database()).expect("opens");
+    let (id, hash) = insert(&store, "key").await;
+    revoke(&store, &id).await;
+    drop(store);
+    drop(place.open());
+    place.edit("UPDATE keys SET revoked_at = NULL");
+    let store = place.open();
+    assert!(!is_active(&store, &hash).await);
+    assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
+}
+
+#[tokio::test]
+async fn open_second_database_shares_the_record() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "key").await;
+    drop(store);
+    let other = place.copy("data/other.db");
+    let store = place.open();
+    revoke(&store, &id).await;
+    let copy = SqliteStore::open_with_record(&other, &place.record(), now).expect("opens");
+    assert!(!is_active(&copy, &hash).await, "the same key elsewhere");
+}
+
+#[tokio::test]
+async fn look_revocation_by_another_process_applies() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "key").await;
+    store.settle().await.expect("settled");
+    let other = place.copy("data/other.db");
+    let copy = SqliteStore::open_with_record(&other, &place.record(), now).expect("opens");
+    assert!(is_active(&store, &hash).await);
+    revoke(&copy, &id).await;
+    wait(&store, "the revocation", |health| !health.changes.is_empty()).await;
+    assert!(!is_active(&store, &hash).await);
+}
+
+#[tokio::test]
+async fn open_lost_or_edited_record_is_rebuilt_and_reported() {
+    let place = Place::new();
+    let store = place.open();
+    let (one, one_hash) = insert(&store, "one").await;
+    let (two, _) = insert(&store, "two").await;
+    revoke(&store, &one).await;
+    revoke(&store, &two).await;
+    drop(store);
+    let whole = std::fs::read_to_string(place.record()).expect("readable");
+    let shortened: String = whole.split_inclusive('\n').take(2).collect();
+    let edited = whole.replacen(' ', "x", 4);
+    for (content, expected) in [
+        (None, OutsideChange::RecordLost),
+        (Some(shortened), OutsideChange::RecordDamaged),
+        (Some(edited), OutsideChange::RecordDamaged),
+        (Some(String::new()), OutsideChange::RecordDamaged),
+    ] {
+        match content {
+            None => std::fs::remove_file(place.record()).expect("removed"),
+            Some(text) => std::fs::write(place.record(), text).expect("written"),
+        }
+        let store = place.open();
+        assert_eq!(changes(&store), [(expected, 0)]);
+        assert_eq!(noted(&store).await.last(), Some(&expected));
+        drop(store);
+        let store = place.open();
+        assert_eq!(changes(&store), [], "it is told once: {expected:?}");
+        drop(store);
+        let lines = std::fs::read_to_string(place.record()).expect("rebuilt").lines().count();
+        assert_eq!(lines, 3, "{expected:?}");
+        // For the next round, as the first one.
+        std::fs::write(place.record(), &whole).expect("written");
+        drop(place.open());
+    }
+    place.edit("UPDATE keys SET revoked_at = NULL");
+    assert!(!is_active(&place.open(), &one_hash).await);
+}
+
+#[tokio::test]
+async fn open_foreign_record_applies_both() {
+    let place = Place::new();
+    let store = place.open();
+    let (one, one_hash) = insert(&store, "one").await;
+    revoke(&store, &one).await;
+    drop(store);
+    let foreign = Place::new();
+    drop(foreign.open());
+    std::fs::copy(foreign.record(), place.record()).expect("replaced");
+    assert_eq!(changes(&place.open()), [(OutsideChange::RecordReplaced, 0)]);
+    place.edit("UPDATE keys SET revoked_at = NULL");
+    assert!(!is_active(&place.open(), &one_hash).await);
+}
+
+#[tokio::test]
+async fn revoke_record_not_writable_revokes_and_says_so() {
+    let place = Place::new();
+    let store = place.open();
+    let (one, one_hash) = insert(&store, "one").await;
+    // A folder at its path can be neither read nor written, even by root.
+    let aside = place.record().with_extension("aside");
+    std::fs::rename(place.record(), &aside).expect("moved");
+    std::fs::create_dir(place.record()).expect("created");
+    revoke(&store, &one).await;
+    assert!(!is_active(&store, &one_hash).await);
+    assert!(store.health().borrow().record_failure.is_some());
+    drop(store);
+    let store = place.open();
+    assert!(store.health().borrow().record_failure.is_some(), "the service runs, and says so");
+    assert!(!is_active(&store, &one_hash).await);
+    std::fs::remove_dir(place.record()).expect("removed");
+    std::fs::rename(&aside, place.record()).expect("moved back");
+    wait(&store, "the record", |health| health.record_failure.is_none()).await;
+    drop(store);
+    place.edit("UPDATE keys SET revoked_at = NULL");
+    assert!(!is_active(&place.open(), &one_hash).await, "what was missing was added");
+}
+
+// Row 6: the file at the path is the one that is open.
+
+async fn stops(store: &SqliteStore, cause: StopCause) {
+    wait(store, "the end of writing", |health| health.stopped.as_ref().is_some_and(|stopped| stopped.cause == cause))
+        .await;
+    let (record, hash) = new_key("late");
+    let error = store.insert(record, hash, origin()).await.expect_err("refused");
+    assert_eq!(error.problem, DatabaseProblem::Replaced);
+    assert_eq!(store.check().await.expect_err("not ready").problem, DatabaseProblem::Replaced);
+}
+
+/// A second database, as a synchronization program brings it.
+fn other_database(place: &Place) -> PathBuf {
+    let other = place.folder.path().join("other.db");
+    drop(SqliteStore::open(&other).expect("made"));
+    other
+}
+
+#[tokio::test]
+async fn insert_replaced_file_is_refused_at_once() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "before").await;
+    std::fs::rename(other_database(&place), place.database()).expect("replaced");
+    let (record, late) = new_key("late");
+    let error = store.insert(record, late, origin()).await.expect_err("not acknowledged");
+    assert_eq!(error.problem, DatabaseProblem::Replaced);
+    assert!(store.revoke(&id, now(), origin()).await.is_err());
+    assert!(is_active(&store, &hash).await, "decisions go on");
+    stops(&store, StopCause::Replaced).await;
+
+    // The former file has no name any more: what was acknowledged is in a copy.
+    let saved = store.health().borrow().stopped.clone().and_then(|stopped| stopped.saved).expect("a copy");
+    drop(store);
+    let store = place.open();
+    assert_eq!(store.list_active().await.expect("read"), [], "the new file is whole and is what it was");
+    drop(store);
+    let copy = SqliteStore::open(Path::new(&saved)).expect("whole");
+    assert!(is_active(&copy, &hash).await);
+    assert_eq!(copy.list_active().await.expect("read").len(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn insert_replaced_file_copy_is_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let store = place.open();
+    insert(&store, "before").await;
+    std::fs::rename(other_database(&place), place.database()).expect("replaced");
+    stops(&store, StopCause::Replaced).await;
+    let saved = place.database().with_file_name("keys.db.set-aside");
+    assert_eq!(saved.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn write_moved_file_goes_on_when_it_comes_back() {
+    let place = Place::new();
+    let store = place.open();
+    let (_, hash) = insert(&store, "before").await;
+    let elsewhere = place.folder.path().join("elsewhere.db");
+    std::fs::rename(place.database(), &elsewhere).expect("moved");
+    stops(&store, StopCause::Missing).await;
+    std::fs::rename(&elsewhere, place.database()).expect("moved back");
+    wait(&store, "the file", |health| health.stopped.is_none()).await;
+    let (_, later) = insert(&store, "later").await;
+    drop(store);
+    let store = place.open();
+    assert!(is_active(&store, &hash).await && is_active(&store, &later).await);
+}
+
+#[tokio::test]
+async fn write_moved_and_replaced_file_is_whole_where_it_is() {
+    let place = Place::new();
+    let store = place.open();
+    let (_, hash) = insert(&store, "before").await;
+    let elsewhere = place.folder.path().join("elsewhere.db");
+    std::fs::rename(place.database(), &elsewhere).expect("moved");
+    std::fs::copy(other_database(&place), place.database()).expect("replaced");
+    stops(&store, StopCause::Replaced).await;
+    drop(store);
+    assert_eq!(place.open().list_active().await.expect("read"), []);
+    assert!(is_active(&SqliteStore::open(&elsewhere).expect("whole"), &hash).await);
+}
+
+#[tokio::test]
+async fn write_deleted_file_is_saved() {
+    let place = Place::new();
+    let store = place.open();
+    let (_, hash) = insert(&store, "before").await;
+    std::fs::remove_file(place.database()).expect("deleted");
+    stops(&store, StopCause::Missing).await;
+    let saved = store.health().borrow().stopped.clone().and_then(|stopped| stopped.saved).expect("a copy");
+    drop(store);
+    assert!(is_active(&SqliteStore::open(Path::new(&saved)).expect("whole"), &hash).await);
+}
+
+#[tokio::test]
+async fn write_deleted_log_or_folder_is_refused() {
+    for name in ["keys.db-wal", "keys.db-shm"] {
+        let place = Place::new();
+        let store = place.open();
+        let (_, hash) = insert(&store, "before").await;
+        std::fs::remove_file(place.database().with_file_name(name)).expect("deleted");
+        stops(&store, StopCause::Replaced).await;
+        drop(store);
+        assert!(is_active(&place.open(), &hash).await, "{name}");
+    }
+    let place = Place::new();
+    let store = place.open();
+    let (_, hash) = insert(&store, "before").await;
+    let (data, elsewhere) = (place.folder.path().join("data"), place.folder.path().join("elsewhere"));
+    std::fs::rename(&data, &elsewhere).expect("moved");
+    stops(&store, StopCause::Missing).await;
+    std::fs::rename(&elsewhere, &data).expect("moved back");
+    wait(&store, "the folder", |health| health.stopped.is_none()).await;
+    assert!(is_active(&store, &hash).await);
+}
+
+/// `cp other.db keys.db`: the same file with another content. SQLite does not notice, and would mix the two.
+#[tokio::test]
+async fn write_overwritten_file_is_refused_and_not_mixed() {
+    let place = Place::new();
+    let store = place.open();
+    insert(&store, "before").await;
+    let other = other_database(&place);
+    let bytes = std::fs::read(&other).expect("readable");
+    std::fs::write(place.database(), &bytes).expect("overwritten");
+    stops(&store, StopCause::Overwritten).await;
+    drop(store);
+    assert!(std::fs::read(place.database()).expect("readable") == bytes, "closing wrote into it");
+    assert_eq!(place.open().list_active().await.expect("read"), []);
+    assert!(place.database().with_file_name("keys.db-wal.set-aside").exists(), "the log is kept");
+
+    let place = Place::new();
+    let store = place.open();
+    insert(&store, "before").await;
+    std::fs::write(place.database(), "").expect("truncated");
+    stops(&store, StopCause::Overwritten).await;
+}
+
+#[tokio::test]
+async fn write_after_checkpoints_is_accepted() {
+    let place = Place::new();
+    let store = place.open();
+    for number in 0..40 {
+        insert(&store, &format!("key {number}")).await;
+        if number % 10 == 0 {
+            store.settle().await.expect("settled");
+        }
+    }
+    // Another program may write and checkpoint, too.
+    let other = Connection::open(place.database()).expect("opened");
+    other.execute("UPDATE keys SET name = 'x'", []).expect("changed");
+    other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("done");
+    insert(&store, "later").await;
+    assert_eq!(store.health().borrow().stopped, None);
+}
+
+/// `.restore` of the sqlite3 shell writes through SQLite.
+#[tokio::test]
+async fn look_restored_by_sqlite_is_read_and_keeps_revocations() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "leaked").await;
+    store.settle().await.expect("settled");
+    let backup = place.copy("backup.db");
+    revoke(&store, &id).await;
+    insert(&store, "newer").await;
+    let shell = std::process::Command::new("sqlite3")
+        .arg(place.database())
+        .arg(format!(".restore {}", backup.display()))
+        .status();
+    assert!(shell.expect("the sqlite3 shell").success());
+    wait(&store, "the changes", |health| !health.changes.is_empty()).await;
+    assert_eq!(changes(&store), [(OutsideChange::Removed, 1), (OutsideChange::KeptRevoked, 1)]);
+    assert!(!is_active(&store, &hash).await);
+    assert_eq!(store.health().borrow().stopped, None);
+}
+
+#[tokio::test]
+async fn look_deleted_lock_file_is_made_again() {
+    let place = Place::new();
+    let store = place.open();
+    std::fs::remove_file(place.database().with_file_name("keys.db.lock")).expect("deleted");
+    let start = Instant::now();
+    while !place.database().with_file_name("keys.db.lock").exists() {
+        assert!(start.elapsed() < Duration::from_secs(10), "made again");
+        store.check_outside_changes().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let error = SqliteStore::open(&place.database()).err().expect("kept out");
+    assert_eq!(error.problem, DatabaseProblem::Locked);
+    insert(&store, "later").await;
+
+    std::fs::remove_file(place.database().with_file_name("keys.db.lock")).expect("deleted");
+    let other = std::fs::File::create(place.database().with_file_name("keys.db.lock")).expect("created");
+    other.lock().expect("locked");
+    stops(&store, StopCause::Shared).await;
+    drop(other);
+    wait(&store, "the lock", |health| health.stopped.is_none()).await;
+}

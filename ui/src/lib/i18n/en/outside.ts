@@ -1,0 +1,56 @@
+export const outside = {
+  stopped: {
+    missing: {
+      title: 'The key database was moved or deleted',
+      remedy:
+        'Existing keys keep working, but you can’t create, rename or revoke keys. Move the file back, or try again to use what is there now.',
+    },
+    replaced: {
+      title: 'The key database was replaced with another file',
+      remedy:
+        'Existing keys keep working, but you can’t create, rename or revoke keys. Try again to use the file that is there now.',
+    },
+    overwritten: {
+      title: 'Another app overwrote the key database',
+      remedy:
+        'Existing keys keep working, but you can’t create, rename or revoke keys. Try again to use the file as it is now.',
+    },
+    shared: {
+      title: 'Another UL Keys is using this key database',
+      remedy: 'Its lock file was deleted. Close the other UL Keys to create, rename or revoke keys here.',
+    },
+  },
+  file: 'File',
+  saved: 'Your previous database was saved as',
+  record: {
+    title: 'Revocations aren’t protected against old backups right now',
+    text: 'Couldn’t write the list of revoked keys that UL Keys keeps outside the database. Revoked keys stay revoked unless someone restores an old copy of the database. UL Keys keeps trying.',
+  },
+  detail: 'Technical detail: {{text}}',
+  changed: 'Another app changed your key database',
+  activity: 'View activity',
+  renamedFrom: 'Renamed {{before, isolated}} to {{after, isolated}} by another app',
+  scopesFrom: 'Scopes changed from {{before}} to {{after}} by another app',
+  event: {
+    whileClosed: 'Keys changed while UL Keys was closed. Check the list for keys you don’t recognize.',
+    recordLost: 'The list of revoked keys was missing. UL Keys rebuilt it from the database.',
+    recordReplaced: 'The list of revoked keys was swapped for another one. UL Keys added the missing entries.',
+    recordDamaged: 'The list of revoked keys was shortened or edited. UL Keys rebuilt it.',
+  },
+  change: {
+    added_one: '{{keys}} key added by another app',
+    added_other: '{{keys}} keys added by another app',
+    removed_one: '{{keys}} key removed by another app',
+    removed_other: '{{keys}} keys removed by another app',
+    renamed_one: '{{keys}} key renamed by another app',
+    renamed_other: '{{keys}} keys renamed by another app',
+    scopesChanged_one: 'Scopes of {{keys}} key changed by another app',
+    scopesChanged_other: 'Scopes of {{keys}} keys changed by another app',
+    secretChanged_one: '{{keys}} key swapped for a different one by another app',
+    secretChanged_other: '{{keys}} keys swapped for different ones by another app',
+    revoked_one: '{{keys}} key revoked by another app',
+    revoked_other: '{{keys}} keys revoked by another app',
+    keptRevoked_one: '{{keys}} revoked key was reactivated by another app. UL Keys revoked it again.',
+    keptRevoked_other: '{{keys}} revoked keys were reactivated by another app. UL Keys revoked them again.',
+  },
+} as const;
