@@ -60,7 +60,7 @@ impl SqliteStore {
     /// A file that is locked, read-only, damaged, another program's or from a newer version is reported and left as
     /// it is.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::open_guarded(path, None)
+        Self::open_guarded(path, |_| None)
     }
 
     /// Opens the database for a service. Revocations are also recorded in the file `record`, which should not be where
@@ -71,17 +71,17 @@ impl SqliteStore {
     /// See [`Self::open`]. A record that cannot be used is no error, but part of [`Self::health`]: without the service, no
     /// program could use its keys, and nobody could revoke one.
     pub fn open_with_record(path: &Path, record: &Path, clock: fn() -> Timestamp) -> Result<Self> {
-        Self::open_guarded(path, Some((record, clock)))
+        Self::open_guarded(path, |health| Some(Guard::new(record, clock, health)))
     }
 
-    fn open_guarded(path: &Path, record: Option<(&Path, fn() -> Timestamp)>) -> Result<Self> {
+    fn open_guarded(path: &Path, guard: impl FnOnce(watch::Sender<DatabaseHealth>) -> Option<Guard>) -> Result<Self> {
         let (lock, mut writer) = open::open_or_create(path)?;
         let count = std::thread::available_parallelism().map_or(2, usize::from);
         let readers = (0..count).map(|_| open::reader(path).map(Mutex::new)).collect::<Result<_>>()?;
         let sqlite = |error| StoreError::from_sqlite(path, &error);
         let health = watch::Sender::new(DatabaseHealth::default());
         let mut keys = index::read_all(&writer, Err).map_err(sqlite)?;
-        let mut guard = record.map(|(record, clock)| Guard::new(record, clock, health.clone()));
+        let mut guard = guard(health.clone());
         if let Some(guard) = &mut guard {
             guard.begin(&mut writer, &mut keys).map_err(sqlite)?;
         }

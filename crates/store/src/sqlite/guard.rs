@@ -65,15 +65,18 @@ impl Guard {
             })
             .optional()?;
         let (digest_before, seen) = known.unzip();
+        let seen = seen.flatten();
         let stored = digest(keys);
-        self.read_record(seen.flatten().as_ref(), keys);
-        self.keep_revoked(keys, None);
+        self.read_record(seen.as_ref(), keys);
+        let kept = self.keep_revoked(keys, None);
+        let digest = if kept.is_empty() { stored } else { digest(keys) };
         // An old copy of the database is what it was; only its revocations are missing.
-        if digest_before.is_some_and(|before| before != stored && before != digest(keys)) {
+        if digest_before.is_some_and(|before| before != stored && before != digest) {
             self.pending.push(Found::new(OutsideChange::WhileClosed, None));
         }
         self.record_missing(keys);
-        self.write(connection, keys)
+        let is_known = digest_before == Some(digest) && self.record.seen() == seen && self.pending.is_empty();
+        if is_known { Ok(()) } else { self.write_with(connection, digest) }
     }
 
     /// Compares keys that were read again with those that were known, and revokes what must be.
@@ -178,6 +181,10 @@ impl Guard {
 
     /// Writes what was found, and what the keys are now, in one transaction.
     pub(super) fn write(&mut self, connection: &mut Connection, keys: &Keys) -> rusqlite::Result<()> {
+        self.write_with(connection, digest(keys))
+    }
+
+    fn write_with(&mut self, connection: &mut Connection, (count, digest): (i64, i64)) -> rusqlite::Result<()> {
         let at = (self.clock)();
         let transaction = connection.transaction()?;
         for found in &self.pending {
@@ -203,7 +210,6 @@ impl Guard {
                 activity::add_outside(&transaction, found.key.as_ref(), at, *change, keys, texts)?;
             }
         }
-        let (count, digest) = digest(keys);
         transaction.execute(
             "INSERT INTO guard (id, keys, digest, entries, checksum) VALUES (1, ?1, ?2, 0, '')
              ON CONFLICT (id) DO UPDATE SET keys = excluded.keys, digest = excluded.digest",
