@@ -43,6 +43,8 @@ pub enum Step {
     Silent(&'static str),
     /// From now on, this command of the page is refused with this code.
     Refuse(&'static str, &'static str),
+    /// The same, because of a file: with what was wrong with it.
+    RefuseFile(&'static str, &'static str, &'static str),
     /// From now on, this command of the page gets this answer, as JSON; `@now` in it is the time.
     Answer(&'static str, &'static str),
     /// Asks the app past the page: a command, and its arguments as JSON.
@@ -141,6 +143,10 @@ impl Stage {
             Step::Silent(command) => self.intercept(command, Value::Null).await,
             Step::Refuse(command, code) => {
                 self.intercept(command, json!({ "error": { "error": "as the gallery wants it", "code": code } })).await
+            }
+            Step::RefuseFile(command, code, file) => {
+                let error = json!({ "error": "as the gallery wants it", "code": code, "file": file });
+                self.intercept(command, json!({ "error": error })).await
             }
             Step::Answer(command, answer) => {
                 let now = Timestamp::from(SystemTime::now()).to_string();

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::super::Step::{
-    Answer, Click, ClickOn, Do, Fill, Find, KeyWindow, KeyWindowGone, ListWindow, Refuse, See, Steps,
+    Answer, Click, ClickOn, Do, Fill, Find, KeyWindow, KeyWindowGone, ListWindow, Refuse, RefuseFile, See, Steps,
 };
 use super::super::{Scene, Setting, Stage, State, Step};
 
@@ -111,6 +111,16 @@ pub(super) const SHOWN: Scene = Scene {
                 NEW_KEY,
                 Answer("choose_env_file", r#"{"path":"/home/maria/.env","replaces":[],"gitRisk":null}"#),
                 Refuse("write_env_file", "ENV_FILE_FAILED"),
+                Click("Save as .env…"),
+                Find("[role=alert]"),
+            ],
+        },
+        State {
+            name: "file-mounted",
+            steps: &[
+                NEW_KEY,
+                Answer("choose_env_file", r#"{"path":"/home/maria/.env","replaces":[],"gitRisk":null}"#),
+                RefuseFile("write_env_file", "ENV_FILE_FAILED", "mounted"),
                 Click("Save as .env…"),
                 Find("[role=alert]"),
             ],

@@ -15,7 +15,7 @@ export const snippets = {
     'So ausgeführt bleibt der Schlüssel im Verlauf der Shell. Aus dem Schlüsselbund oder einer .env-Datei gelangt er nicht dorthin.',
   withKeyInFile:
     'Wer die Datei des Programms lesen kann, kann den Schlüssel verwenden. Besser kommt er aus dem Schlüsselbund oder einer .env-Datei.',
-  noProxy: 'Ein Proxy wird dabei umgangen, denn er würde den Schlüssel sehen.',
+  noProxy: 'Das Beispiel umgeht einen Proxy, der den Schlüssel sonst sehen würde.',
   use: '{{name, isolated}} verwenden',
   useText:
     'Der vollständige Schlüssel wurde nur einmal angezeigt und ist hier nicht gespeichert. Er beginnt mit {{prefix}}.',

@@ -15,7 +15,7 @@ export const snippets = {
     'Run like this, the key stays in the shell’s history. It does not if a program gets it from the keychain or a .env file.',
   withKeyInFile:
     'Whoever can read the program’s file can use the key. Better let it come from the keychain or a .env file.',
-  noProxy: 'It bypasses any proxy, which would otherwise see the key.',
+  noProxy: 'The example bypasses any proxy, which would otherwise see the key.',
   use: 'Use {{name, isolated}}',
   useText: 'The full key was shown once and is not stored here. Yours begins with {{prefix}}.',
   note: {
