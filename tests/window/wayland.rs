@@ -1,9 +1,28 @@
-//! The one-time window on Wayland, where no window is told that it was minimized.
+//! The app on Wayland: its name, and the one-time window, as no window is told that it was minimized.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use ulkeys_tests::{App, Compositor, Desktop};
+use ulkeys_tests::{App, Child, Compositor, Desktop, binary};
+
+/// The name by which a desktop finds the desktop file, and with it the icon and the name of the app.
+#[tokio::test]
+async fn application_id_on_wayland_is_identifier() -> Result<()> {
+    let desktop = Desktop::start_wayland(Compositor::Weston, 1280, 960)?;
+    let log = desktop.home().join("wayland.log");
+    let mut command = desktop.session_command(binary());
+    let _app = Child::spawn(command.env("WAYLAND_DEBUG", "client").stderr(std::fs::File::create(&log)?))?;
+    let start = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(&log)?;
+        if let Some((_, name)) = text.split_once("set_app_id(") {
+            ensure!(name.starts_with("\"org.ulkeys.UlKeys\")"), "{}", name.lines().next().unwrap_or_default());
+            return Ok(());
+        }
+        ensure!(start.elapsed() < Duration::from_secs(20), "no window: {text}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
 
 /// The text that the page shows in place of the key, or the key.
 async fn shown_key(app: &App) -> Result<String> {

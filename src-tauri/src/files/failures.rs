@@ -1,6 +1,11 @@
 //! A file that cannot be replaced: nothing of the new content is left, and the reason is known.
 //!
 //! Each test runs `victim` below in a process of its own, as root of a new mount namespace, or as another user.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the victim reports through its output, a skipped test its reason"
+)]
 
 use std::path::Path;
 use std::process::Command;
