@@ -136,7 +136,7 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     let told = async |name: &str, what: &str| -> Result<()> {
         app.leave_key_window().await?;
         app.wait_text(&format!("key for {name} is {what}")).await?;
-        app.wait_text("It works, but nobody has it").await
+        app.wait_text("it was never copied or saved").await
     };
 
     app.create_in_dialog("locked", "read").await?;
@@ -155,13 +155,13 @@ async fn a_key_is_put_away_when_nobody_can_see_it() -> Result<()> {
     app.wait_text("Copied").await?;
     app.minimise_key_window(&desktop).await?;
     app.leave_key_window().await?;
-    app.wait_gone("It works, but nobody has it").await?;
+    app.wait_gone("it was never copied or saved").await?;
     app.create_in_dialog("copied", "read").await?;
     app.click("Copy").await?;
     app.wait_text("Copied").await?;
     desktop.lock_screen()?;
     app.leave_key_window().await?;
-    app.wait_gone("It works, but nobody has it").await?;
+    app.wait_gone("it was never copied or saved").await?;
 
     app.create_in_dialog("interrupted", "read").await?;
     let _ = app.script("location.reload()", Vec::new()).await;
@@ -210,7 +210,7 @@ async fn lost_key_replaced_is_revoked_and_shown_anew() -> Result<()> {
     app.wait_text("Copied").await?;
     app.click("Done").await?;
     app.leave_key_window().await?;
-    app.wait_gone("It works, but nobody has it").await?;
+    app.wait_gone("it was never copied or saved").await?;
     let active = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     ensure!(active["keys"].as_array().is_some_and(|keys| keys.len() == 1), "{active}");
     ensure!(active["keys"][0]["name"] == "lost" && active["keys"][0]["scopes"] == json!(["read"]), "{active}");

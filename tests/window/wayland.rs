@@ -62,7 +62,7 @@ async fn says_and_does_keep_the_key(
     // The lock of the screen erases it here, too.
     desktop.lock_screen()?;
     app.leave_key_window().await?;
-    app.wait_text("It works, but nobody has it").await?;
+    app.wait_text("it was never copied or saved").await?;
     app.click("Replace it").await?;
     app.enter_key_window().await?;
     ensure!(shown_key(&app).await? != key, "another key");

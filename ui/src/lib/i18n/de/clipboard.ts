@@ -8,9 +8,9 @@ export const clipboard = {
     'Der Schlüssel ließ sich nicht aus der Zwischenablage entfernen. Die App versucht es weiter; etwas anderes zu kopieren entfernt ihn ebenfalls.',
   checking: 'Zwischenablage wird geleert …',
   removedAgain:
-    'Eine andere App hat den Schlüssel wieder in die Zwischenablage gelegt. UL Keys hat ihn erneut entfernt, aber diese App kann noch eine Kopie haben. Leeren Sie deren Verlauf.',
+    'Ein anderes Programm hat den Schlüssel wieder in die Zwischenablage gelegt. UL Keys hat ihn erneut entfernt, aber dieses Programm kann noch eine Kopie haben. Leeren Sie dessen Verlauf.',
   putBack:
-    'Eine andere App legt den Schlüssel immer wieder in die Zwischenablage. Löschen Sie ihn aus dem Verlauf Ihrer Zwischenablageverwaltung.',
+    'Ein anderes Programm legt den Schlüssel immer wieder in die Zwischenablage. Löschen Sie ihn aus dem Verlauf Ihrer Zwischenablageverwaltung.',
   clearNow: 'Jetzt entfernen',
   cleared: 'Der Schlüssel ist nicht mehr in der Zwischenablage',
 } as const;

@@ -34,11 +34,11 @@ export const failures = {
     notPermitted:
       'In diesem Ordner dürfen Sie keine Dateien anlegen. Verwenden Sie einen anderen Ordner, oder erlauben Sie es dort.',
     unreadable:
-      'Sie dürfen die Datei nicht lesen, und ihre übrigen Zeilen gingen verloren. Wählen Sie eine andere Datei.',
+      'Sie dürfen die Datei nicht lesen. Beim Speichern gingen ihre übrigen Zeilen verloren. Wählen Sie eine andere Datei.',
     readOnly: 'Das Laufwerk ist schreibgeschützt. Verwenden Sie einen Ordner auf einem anderen Laufwerk.',
     full: 'Der Speicherplatz oder Ihr Kontingent ist aufgebraucht. Geben Sie Speicherplatz frei, und versuchen Sie es erneut.',
-    noFolder: 'Ihren Ordner gibt es nicht mehr. Wählen Sie einen anderen Ordner.',
-    changed: 'Eine andere Anwendung hat die Datei gerade geändert. Wählen Sie sie noch einmal aus.',
+    noFolder: 'Der Ordner der Datei existiert nicht mehr. Wählen Sie einen anderen Ordner.',
+    changed: 'Ein anderes Programm hat die Datei gerade geändert. Wählen Sie sie noch einmal aus.',
     notAFile: 'Das ist keine gewöhnliche Datei. Wählen Sie einen anderen Namen.',
     tooLarge: 'Die Datei ist größer als 1 MiB und damit zu groß für eine .env-Datei. Wählen Sie eine andere Datei.',
   },

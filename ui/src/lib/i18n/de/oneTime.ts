@@ -2,11 +2,12 @@ export const oneTime = {
   title: 'Schlüssel kopieren',
   intro:
     'Der vollständige Schlüssel für {{name, isolated}} wird nur jetzt angezeigt. Beim Schließen des Fensters oder Sperren des Bildschirms verschwindet er. Kopieren oder speichern Sie ihn jetzt.',
-  staysWhileHidden: 'Ein ausgeblendetes Fenster behält den Schlüssel.',
+  staysWhileHidden:
+    'Das Ausblenden des Fensters entfernt den Schlüssel nicht. Er ist wieder sichtbar, sobald Sie das Fenster einblenden.',
   key: 'API-Schlüssel',
   keyCovered: 'API-Schlüssel, verdeckt',
-  keyNotRead: 'API-Schlüssel, für andere Apps nicht lesbar. Verwenden Sie „Kopieren“.',
-  readAloud: 'Ein Screenreader ist aktiv, daher können auch andere Apps diesen Schlüssel lesen.',
+  keyNotRead: 'API-Schlüssel, für andere Programme nicht lesbar. Verwenden Sie „Kopieren“.',
+  readAloud: 'Ein Screenreader ist aktiv, daher können auch andere Programme diesen Schlüssel lesen.',
   noClipboard: 'Den Schlüssel anders speichern oder von hier abtippen.',
   copied: 'Der Schlüssel wurde kopiert',
   copiedFor_one: 'Der Schlüssel wurde kopiert. Er verlässt die Zwischenablage nach {{count}} Sekunde.',
@@ -41,7 +42,7 @@ export const oneTime = {
     interrupted: 'Das Fenster mit dem Schlüssel für {{name, isolated}} wurde unerwartet geschlossen.',
   },
   lostRemedy:
-    'Er funktioniert, aber niemand hat ihn, denn er war weder kopiert noch gespeichert. „Ersetzen“ widerruft ihn und erstellt einen Schlüssel mit demselben Namen und denselben Berechtigungen.',
+    'Der Schlüssel ist aktiv, wurde aber weder kopiert noch gespeichert. „Ersetzen“ widerruft ihn und erstellt einen neuen mit demselben Namen und denselben Berechtigungen.',
   replaceLost: 'Ersetzen',
   wasHidden: 'Dieses Fenster war ausgeblendet, daher ist der Schlüssel verdeckt.',
   close: 'Schließen',

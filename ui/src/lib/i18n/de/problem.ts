@@ -31,7 +31,8 @@ export const problem = {
     },
     replaced: {
       title: 'Die Schlüsseldatenbank wurde verschoben, ersetzt oder überschrieben',
-      remedy: 'Legen Sie die Datei zurück, oder versuchen Sie es erneut, um die jetzige Datei zu verwenden.',
+      remedy:
+        'Legen Sie die Datei zurück, oder versuchen Sie es erneut, um die aktuelle Datei zu verwenden. Gibt es keine, ist die Liste danach leer, und bestehende Schlüssel funktionieren nicht mehr.',
     },
     unavailable: {
       title: 'Die Schlüsseldatenbank lässt sich nicht öffnen',
@@ -39,7 +40,7 @@ export const problem = {
     },
   },
   file: 'Datei',
-  detail: 'Technische Einzelheit: {{text}}',
+  detail: 'Technische Details: {{text}}',
   stopped: 'Der Schlüsseldienst läuft nicht mehr',
   stoppedRemedy:
     'Bis er wieder läuft, können Programme ihre Schlüssel nicht verwenden. Die Schlüssel selbst sind sicher.',

@@ -28,7 +28,8 @@ export const failures = {
     mounted:
       'The file is mounted on its own, for example as a container volume, so it can’t be replaced. Use the original file, or edit this one yourself.',
     protected: 'The file belongs to another user or is protected against changes. Use another file, or ask its owner.',
-    notPermitted: 'You don’t have permission to create files in its folder. Use another folder, or allow it there.',
+    notPermitted:
+      'You don’t have permission to create files in its folder. Choose another folder, or change the folder’s permissions.',
     unreadable: 'You don’t have permission to read the file, so its other lines would be lost. Choose another file.',
     readOnly: 'The drive is read-only. Use a folder on another drive.',
     full: 'The disk is full, or your quota is used up. Free up some space, then try again.',

@@ -38,7 +38,7 @@ export const oneTime = {
     interrupted: 'The window with the key for {{name, isolated}} closed unexpectedly.',
   },
   lostRemedy:
-    'It works, but nobody has it, as it had not been copied or saved. Replacing revokes it and creates a key with the same name and scopes.',
+    'The key works, but it was never copied or saved. “Replace it” revokes it and creates a key with the same name and scopes.',
   replaceLost: 'Replace it',
   wasHidden: 'This window was hidden, so the key is covered.',
   close: 'Close',

@@ -3,7 +3,7 @@ export const outside = {
     missing: {
       title: 'The key database was moved or deleted',
       remedy:
-        'Existing keys keep working, but you can’t create, rename or revoke keys. Move the file back, or try again to use what is there now.',
+        'Existing keys keep working, but you can’t create, rename or revoke keys. Move the file back. If you choose “Try again” instead, the list starts empty and existing keys stop working.',
     },
     replaced: {
       title: 'The key database was replaced with another file',
@@ -16,15 +16,15 @@ export const outside = {
         'Existing keys keep working, but you can’t create, rename or revoke keys. Try again to use the file as it is now.',
     },
     shared: {
-      title: 'Another UL Keys is using this key database',
-      remedy: 'Its lock file was deleted. Close the other UL Keys to create, rename or revoke keys here.',
+      title: 'Another copy of UL Keys is using this key database',
+      remedy: 'The database’s lock file was deleted. Close the other copy to create, rename or revoke keys here.',
     },
   },
   file: 'File',
   saved: 'Your previous database was saved as',
   record: {
     title: 'Revocations aren’t protected against old backups right now',
-    text: 'Couldn’t write the list of revoked keys that UL Keys keeps outside the database. Revoked keys stay revoked unless someone restores an old copy of the database. UL Keys keeps trying.',
+    text: 'Couldn’t use the list of revoked keys outside the database. Until this is fixed, restoring an old copy of the database could make revoked keys work again.',
   },
   detail: 'Technical detail: {{text}}',
   changed: 'Another app changed your key database',

@@ -30,7 +30,8 @@ export const problem = {
     },
     replaced: {
       title: 'The key database was moved, replaced or overwritten',
-      remedy: 'Move the file back, or try again to use the file that is there now.',
+      remedy:
+        'Move the file back, or try again to use the file that is there now. If there is none, the list starts empty and existing keys stop working.',
     },
     unavailable: {
       title: 'The key database cannot be opened',

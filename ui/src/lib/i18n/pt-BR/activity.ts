@@ -17,7 +17,7 @@ export const activity = {
   revoked: 'Revogada',
   newSource: 'Novo programa ou endereço',
   refused_one: '{{requests}} requisição recusada: {{reason}}',
-  refused_many: '{{requests}} de requisições recusadas: {{reason}}',
+  refused_many: '{{requests}} requisições recusadas: {{reason}}',
   refused_other: '{{requests}} requisições recusadas: {{reason}}',
   reason: {
     noCredential: 'nenhuma chave enviada',
@@ -41,7 +41,7 @@ export const activity = {
   older: 'Mostrar anteriores',
   olderFailed: 'Não é possível mostrar registros anteriores.',
   news_one: '{{entries}} novo registro',
-  news_many: '{{entries}} de novos registros',
+  news_many: '{{entries}} novos registros',
   news_other: '{{entries}} novos registros',
   emptyTitle: 'Nada aconteceu ainda',
   emptyText:
@@ -55,6 +55,6 @@ export const activity = {
   exportTitle: 'Exportar atividade',
   format: { csv: 'CSV para planilhas', json: 'JSON para programas' },
   exported_one: '{{entries}} registro foi salvo em {{path}}',
-  exported_many: '{{entries}} de registros foram salvos em {{path}}',
+  exported_many: '{{entries}} registros foram salvos em {{path}}',
   exported_other: '{{entries}} registros foram salvos em {{path}}',
 } as const;

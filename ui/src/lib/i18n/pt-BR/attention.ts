@@ -8,7 +8,7 @@ export const attention = {
   },
   sentence: {
     old_one: 'Criada: {{created}}. Isso passa do seu período de rotação de {{days}} dia.',
-    old_many: 'Criada: {{created}}. Isso passa do seu período de rotação de {{days}} de dias.',
+    old_many: 'Criada: {{created}}. Isso passa do seu período de rotação de {{days}} dias.',
     old_other: 'Criada: {{created}}. Isso passa do seu período de rotação de {{days}} dias.',
     neverUsed: 'Criada: {{created}}. Nunca foi usada desde então.',
     unused: 'Sem uso há mais de 90 dias. Último uso: {{used}}.',

@@ -1,10 +1,10 @@
 export const clipboard = {
   about: 'Área de transferência',
   stays_one: 'Uma chave copiada sai da área de transferência após {{count}} segundo.',
-  stays_many: 'Uma chave copiada sai da área de transferência após {{count}} de segundos.',
+  stays_many: 'Uma chave copiada sai da área de transferência após {{count}} segundos.',
   stays_other: 'Uma chave copiada sai da área de transferência após {{count}} segundos.',
   clearsIn_one: 'Na área de transferência por mais {{count}} segundo',
-  clearsIn_many: 'Na área de transferência por mais {{count}} de segundos',
+  clearsIn_many: 'Na área de transferência por mais {{count}} segundos',
   clearsIn_other: 'Na área de transferência por mais {{count}} segundos',
   overdue:
     'A chave não pôde ser removida da área de transferência. O aplicativo continua tentando; copiar outra coisa também a remove.',

@@ -22,7 +22,7 @@ export const connection = {
   },
   notMoved: {
     olderVersionRuns:
-      'Uma versão mais antiga do UL Keys está em execução. Os arquivos dela ficam em {{from}} até que você a encerre e inicie esta versão de novo.',
+      'Uma versão mais antiga do UL Keys está em execução. Os arquivos dela ficam em {{from}} até você encerrar a versão antiga e reiniciar esta.',
     bothInUse:
       'Há arquivos em {{from}} e em {{to}}. Somente a segunda pasta é usada. Para usar as chaves da primeira, encerre o UL Keys, mova a segunda pasta para outro lugar e inicie de novo.',
     cannotMove: 'Os arquivos ficam em {{from}} porque não podem ser movidos para {{to}}: {{reason}}',

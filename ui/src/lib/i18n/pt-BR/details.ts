@@ -13,7 +13,7 @@ export const details = {
   noPrograms: 'Nenhum programa usou esta chave nos últimos 90 dias.',
   nameless: 'Programa sem nome',
   requests_one: '{{requests}} requisição',
-  requests_many: '{{requests}} de requisições',
+  requests_many: '{{requests}} requisições',
   requests_other: '{{requests}} requisições',
   since: 'primeira:',
   all: 'Mostrar todos ({{count}})',

@@ -31,7 +31,8 @@ export const problem = {
     },
     replaced: {
       title: 'O banco de dados de chaves foi movido, substituído ou sobrescrito',
-      remedy: 'Coloque o arquivo de volta ou tente novamente para usar o arquivo que está lá agora.',
+      remedy:
+        'Coloque o arquivo de volta ou tente novamente para usar o arquivo que está lá agora. Se não houver nenhum, a lista começa vazia e as chaves existentes deixam de funcionar.',
     },
     unavailable: {
       title: 'Não é possível abrir o banco de dados de chaves',

@@ -40,7 +40,7 @@ export const rotate = {
   someMoved_one:
     'A chave antiga não foi mais usada desde então, mas {{number}} programa ainda não usou a nova. Talvez ele seja executado raramente.',
   someMoved_many:
-    'A chave antiga não foi mais usada desde então, mas {{number}} de programas ainda não usaram a nova. Talvez eles sejam executados raramente.',
+    'A chave antiga não foi mais usada desde então, mas {{number}} programas ainda não usaram a nova. Talvez eles sejam executados raramente.',
   someMoved_other:
     'A chave antiga não foi mais usada desde então, mas {{number}} programas ainda não usaram a nova. Talvez eles sejam executados raramente.',
   movedUnused: 'A chave nova está em uso. A antiga nunca foi usada.',

@@ -28,7 +28,7 @@ export const runs = {
   loss: 'Perda',
   metrics: 'Métricas',
   chart_one: '{{kind}} ao longo de {{count}} época, últimos valores: {{values}}.',
-  chart_many: '{{kind}} ao longo de {{count}} de épocas, últimos valores: {{values}}.',
+  chart_many: '{{kind}} ao longo de {{count}} épocas, últimos valores: {{values}}.',
   chart_other: '{{kind}} ao longo de {{count}} épocas, últimos valores: {{values}}.',
   value: '{{name}} {{value}}',
   noValue: 'não é um número',

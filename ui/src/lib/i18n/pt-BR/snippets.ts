@@ -15,7 +15,7 @@ export const snippets = {
     'Executada assim, a chave fica no histórico do shell. Isso não acontece se o programa a obtém do chaveiro ou de um arquivo .env.',
   withKeyInFile:
     'Quem puder ler o arquivo do programa poderá usar a chave. É melhor obtê-la do chaveiro ou de um arquivo .env.',
-  noProxy: 'O exemplo não passa por nenhum proxy, que veria a chave.',
+  noProxy: 'O exemplo ignora qualquer proxy; caso contrário, o proxy veria a chave.',
   use: 'Usar {{name, isolated}}',
   useText: 'A chave completa foi exibida uma única vez e não fica armazenada aqui. A sua começa com {{prefix}}.',
   note: {
