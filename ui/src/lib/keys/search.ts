@@ -1,3 +1,6 @@
+/** How long a page keeps what a person pasted that holds a key. */
+export const FORGET_MS = 2 * 60_000;
+
 /** A key, or more of one than the list shows. */
 const KEY = /ul_[0-9a-f]{9,}/gi;
 /** As much of a key as the list shows. */

@@ -58,7 +58,14 @@ describe('an example without the key', () => {
 
 it.each([...examplesWithKey(URL), ...examplesWithoutKey(URL, null)])(
   'keeps the key from a proxy: $language',
-  ({ template: text }) => expect(text).toMatch(/no_?proxy.*127\.0\.0\.1(?!:)/),
+  ({ template: text }) => expect(text).toMatch(/no_?proxy.*127\.0\.0\.1(?!:)/i),
+);
+
+it.each([
+  ['powerShell', "if ($env:NO_PROXY -eq '*') { '*' }"],
+  ['python', 'no_proxy if no_proxy == "*"'],
+])('leaves an exception for everything alone: %s', (language, text) =>
+  expect(template(examplesWithKey(URL), language as Language)).toContain(text),
 );
 
 it('quotes what could mean something', () => {

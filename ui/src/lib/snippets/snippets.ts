@@ -30,7 +30,8 @@ const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[|\]$/g
 
 /*
  * A proxy that the environment names would receive the key, and could not reach the service. All examples make an
- * exception for the service, and keep those that are there. Most programs prefer the name in small letters.
+ * exception for the service, and keep those that are there. Most programs prefer the name in small letters. Many
+ * understand `*`, which excepts everything, only if it stands alone.
  */
 const shellException = (url: string): string => `no_proxy="${hostOf(url)},\${no_proxy:-\${NO_PROXY:-}}"`;
 
@@ -39,8 +40,8 @@ function shell(url: string): string {
 }
 
 function powerShell(url: string): string {
-  const exception = `$env:no_proxy = $env:NO_PROXY = "${hostOf(url)},$env:NO_PROXY"`;
-  return `$env:${URL_VARIABLE} = ${powerShellString(url)}\n${exception}`;
+  const exception = `$env:NO_PROXY = if ($env:NO_PROXY -eq '*') { '*' } else { "${hostOf(url)},$env:NO_PROXY" }`;
+  return `$env:${URL_VARIABLE} = ${powerShellString(url)}\n${exception}\n$env:no_proxy = $env:NO_PROXY`;
 }
 
 function curl(url: string, key: string): string {
@@ -52,7 +53,8 @@ function python(url: string, imports: string, key: string): string {
   return `${imports}
 from urllib.request import getproxies
 
-os.environ["no_proxy"] = ",".join(["${hostOf(url)}", getproxies().get("no", "")])
+no_proxy = getproxies().get("no", "")
+os.environ["no_proxy"] = no_proxy if no_proxy == "*" else "${hostOf(url)}," + no_proxy
 os.environ["${URL_VARIABLE}"] = ${pythonString(url)}
 os.environ["${VARIABLE}"] = ${key}
 
