@@ -85,7 +85,7 @@ fn name_of_key(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// Does it, and says on the terminal what came of it.
+/// Runs the action and prints the result.
 #[expect(clippy::print_stderr, reason = "this is the command line")]
 pub(crate) fn act(action: Action, umask: StartingUmask) -> ExitCode {
     let paths = match Paths::find() {
@@ -191,7 +191,7 @@ fn without_proxy(
     for (name, value) in environment.filter(|(name, _)| name.eq_ignore_ascii_case("no_proxy")) {
         match value.to_str() {
             Some(list) => list.split(',').for_each(|exception| add(exception.trim().into())),
-            // What is no text stays in one piece.
+            // A value that is not UTF-8 is kept whole.
             None => add(value),
         }
         names.push(name);

@@ -15,7 +15,7 @@ pub(crate) enum FileProblem {
     Mounted,
     /// The file belongs to another user, in a folder where only owners may replace files, or it is marked as immutable.
     Protected,
-    /// The folder lets nobody like this user create files.
+    /// The user may not create files in the folder.
     NotPermitted,
     /// The file itself cannot be read, so that its other lines would be lost.
     Unreadable,
@@ -25,7 +25,7 @@ pub(crate) enum FileProblem {
     Full,
     /// The folder is not there.
     NoFolder,
-    /// Another program has changed the file since it was looked at.
+    /// Another program has changed the file since it was read.
     Changed,
     /// It is a folder, a device or a pipe.
     NotAFile,

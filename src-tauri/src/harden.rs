@@ -1,5 +1,5 @@
-//! What the process does so that its memory and its files tell less: freed memory is wiped, other programs of the same
-//! user may not read it, a crash writes no dump, and other users may not read what it writes.
+//! Protects secrets in memory and files: freed memory is wiped, other programs of the same user may not read the process's
+//! memory, a crash writes no dump, and other users may not read what it writes.
 //!
 //! Deliberately absent: the same for WebKit's processes, which are another program. They only inherit that a crash
 //! writes no dump.

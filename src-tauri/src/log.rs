@@ -15,7 +15,7 @@ use ulkeys_domain::secret;
 /// The name of the files, to which each day is added: `ul-keys.2026-11-28.log`.
 pub(crate) const FILE_NAME: &str = "ul-keys.log";
 
-/// Starts logging. `RUST_LOG` changes what is logged. Where no file can be written, standard error must do.
+/// Starts logging. `RUST_LOG` changes what is logged. If no file can be written, logs go to standard error only.
 pub(crate) fn start(folder: &Path) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);

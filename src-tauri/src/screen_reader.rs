@@ -10,7 +10,7 @@ use tokio::sync::watch;
 #[cfg(target_os = "linux")]
 pub(crate) async fn follow(enabled: watch::Sender<bool>) {
     if let Err(error) = linux::follow(&enabled).await {
-        tracing::info!(%error, "a screen reader would not be noticed");
+        tracing::info!(%error, "screen readers cannot be detected");
     }
 }
 

@@ -52,7 +52,7 @@ fn theme(preferences: &Preferences) -> Option<tauri::Theme> {
 pub(crate) fn is_wayland(window: &WebviewWindow) -> bool {
     use webkit2gtk::glib::Object;
     use webkit2gtk::glib::prelude::*;
-    // GTK's own bindings are unmaintained and therefore not named here. A hidden window has a screen, too.
+    // The class of the window's screen names the window system. A hidden window has a screen, too.
     let screen = window.gtk_window().ok().and_then(|window| window.property::<Option<Object>>("screen"));
     screen.is_some_and(|screen| screen.type_().name().starts_with("GdkWayland"))
 }

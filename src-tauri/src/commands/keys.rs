@@ -100,7 +100,7 @@ pub(crate) async fn replace_lost_key(app: AppHandle, state: State<'_, AppState>)
     let reservation = state.one_time.reserve().ok_or_else(busy)?;
     let client = state.client()?;
     client.revoke_key(&lost.key_id).await?;
-    // It may have another name by now.
+    // It may have been renamed since it was created.
     let lost = client.show_key(&lost.key_id, state.settings.rotation_days()).await?;
     let scopes = lost.scopes.iter().map(|scope| scope.to_string()).collect();
     let request = CreateKey { name: lost.name, scopes, replaces: lost.replaces };
