@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ pub(crate) struct Shared {
     pub(crate) turns: AllTurns,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
-    start: Instant,
+    start: Duration,
 }
 
 impl Deref for AppState {
@@ -78,7 +78,7 @@ impl AppState {
         let limits = KeyLimits::new(config.limits.clone());
         let (uses, metrics, uploads, turns) =
             (Uses::default(), Metrics::new(), Uploads::default(), AllTurns::default());
-        let start = Instant::now();
+        let start = time_since_boot();
         Self(Arc::new(Shared {
             store,
             config,
@@ -100,13 +100,28 @@ impl Shared {
         (self.config.clock)()
     }
 
-    /// How long the service has run. For what ends after a while: the wall clock may be set.
+    /// How long the service has run, the time included in which the computer slept. Expiry is measured by it because the wall
+    /// clock can be changed.
     pub(crate) fn uptime(&self) -> Duration {
-        self.start.elapsed()
+        time_since_boot().saturating_sub(self.start)
     }
 
     /// Tells everybody who listens; nobody listening is fine.
     pub(crate) fn announce(&self, event: KeyEvent) {
         let _ = self.events.send(event);
     }
+}
+
+/// A clock that cannot be set and that counts while the computer sleeps (`clock_gettime(2)`, `CLOCK_BOOTTIME`).
+#[cfg(target_os = "linux")]
+fn time_since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// A clock that cannot be set. It stands still while the computer sleeps.
+#[cfg(not(target_os = "linux"))]
+fn time_since_boot() -> Duration {
+    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    START.elapsed()
 }
