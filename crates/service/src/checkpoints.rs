@@ -137,14 +137,7 @@ impl CheckpointConfig {
     /// How many bytes there is room for beside all files, also those that are arriving.
     async fn room(&self) -> io::Result<u64> {
         let folder = self.folder.clone();
-        let used = blocking(move || {
-            let sizes = folder.read_dir()?.map(|entry| match entry?.metadata() {
-                // Gone meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-                metadata => Ok(Some(metadata?).filter(std::fs::Metadata::is_file).map_or(0, |file| file.len())),
-            });
-            sizes.sum::<io::Result<u64>>()
-        });
+        let used = blocking(move || Ok(used_bytes(&folder)? + used_bytes(&folder.join(SET_ASIDE))?));
         Ok(self.max_total.saturating_sub(used.await?))
     }
 
@@ -166,7 +159,7 @@ impl CheckpointConfig {
         Ok((file, size))
     }
 
-    /// Removes a file that is no longer needed. One that cannot be removed now is removed at the next start.
+    /// Removes a file that is no longer needed. One that cannot be removed now is set aside at the next start.
     pub(crate) async fn remove(&self, id: &CheckpointId) {
         let removed = tokio::fs::remove_file(self.path(id)).await;
         if let Err(error) = removed.or_else(|error| match error.kind() {
@@ -220,6 +213,20 @@ impl CheckpointConfig {
     fn path(&self, id: &CheckpointId) -> PathBuf {
         self.folder.join(id.as_str())
     }
+}
+
+/// The size of all files in a folder; 0 where there is none.
+fn used_bytes(folder: &Path) -> io::Result<u64> {
+    let entries = match folder.read_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let sizes = entries.map(|entry| match entry?.metadata() {
+        // Another request removed it after the folder was listed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        metadata => Ok(Some(metadata?).filter(std::fs::Metadata::is_file).map_or(0, |file| file.len())),
+    });
+    sizes.sum()
 }
 
 /// Makes a folder, and those above it, for the owner alone; one that is there is closed to others.
