@@ -321,6 +321,7 @@ impl KeyStore for SqliteStore {
             .write(move |connection, _| {
                 let transaction = connection.transaction()?;
                 days::note(&transaction, now)?;
+                uses::repair_future_uses(&transaction, now)?;
                 let believable = days::believable(&transaction, now)?;
                 transaction.commit()?;
                 Ok(believable)

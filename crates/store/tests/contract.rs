@@ -295,9 +295,9 @@ fn source(key: KeyId, agent: &str, last: i64) -> SourceUse {
 /// Removes what is older than `millis`, at a time at which the clock can be believed.
 async fn remove_before(store: &dyn KeyStore, millis: i64) {
     let retention = |now: i64| Duration::from_millis((now - millis).cast_unsigned());
-    for day in 0..3 {
-        let now = NOW + day * DAY;
-        store.purge(at(now), retention(if day < 2 { now } else { NOW + DAY })).await.expect("removed");
+    // On the eighth day, the first one is believed.
+    for day in 0..8 {
+        store.purge(at(NOW + day * DAY), retention(NOW)).await.expect("removed");
     }
 }
 
@@ -339,19 +339,48 @@ async fn one_day_of_a_wrong_clock_removes_and_hides_nothing(store: &dyn KeyStore
         let (used, source, _, activity) = use_at(behind).await;
         assert_eq!((used, source, activity), (Some(at(right)), Some(at(right)), 2));
     }
-    // A computer that was off for 200 days removes once it has been in use for some days.
-    for (day, hours) in [(200, 7), (201, 3), (202, 3)] {
+    // A computer that was off for 200 days removes once it has been in use for eight days.
+    for day in 200..206 {
+        assert!(use_at(NOW + day * DAY).await.2 > 6, "{day}");
+    }
+    for (day, hours) in [(206, 8), (207, 8)] {
         assert_eq!(use_at(NOW + day * DAY).await.2, hours, "{day}");
     }
 }
 
+async fn use_of_a_wrong_clock_is_replaced_by_last_real_hour(store: &dyn KeyStore) {
+    let (key, _) = insert(store, "key", NOW).await;
+    let use_at = async |now: i64| {
+        let count = UseCount { key: key.id, hour: now / MILLIS_PER_HOUR, outcome: Outcome::Accepted, requests: 1 };
+        let batch = UseBatch {
+            at: Some(at(now)),
+            last_used: vec![(key.id, at(now))],
+            counts: vec![count],
+            ..UseBatch::default()
+        };
+        store.record(Arc::new(batch)).await.expect("recorded");
+    };
+    let purge_at = async |now: i64| {
+        store.purge(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
+        store.find(&key.id).await.expect("read").expect("there").last_used_at
+    };
+    purge_at(NOW).await;
+    use_at(NOW + 2 * MILLIS_PER_HOUR + 1_000).await;
+    assert_eq!(purge_at(NOW + 100 * DAY).await, Some(at(NOW + 2 * MILLIS_PER_HOUR + 1_000)));
+    use_at(NOW + 100 * DAY).await;
+    let right = NOW + 5 * MILLIS_PER_HOUR;
+    assert_eq!(purge_at(right).await, Some(at(NOW + 2 * MILLIS_PER_HOUR)), "the hour of the last real use");
+    // A clock that is behind replaces nothing.
+    assert_eq!(purge_at(1).await, Some(at(NOW + 2 * MILLIS_PER_HOUR)));
+}
+
 async fn entries_of_a_clock_that_was_behind_are_removed_with_their_neighbors(store: &dyn KeyStore) {
-    for day in 0..3 {
+    for day in 0..8 {
         store.purge(at(NOW + day * DAY), Duration::from_hours(24)).await.expect("removed");
     }
-    insert(store, "now", NOW + 2 * DAY).await;
+    insert(store, "now", NOW + 7 * DAY).await;
     insert(store, "behind", 1).await;
-    let now = at(NOW + 2 * DAY);
+    let now = at(NOW + 7 * DAY);
     store.purge(now, Duration::from_hours(90 * 24)).await.expect("removed");
     assert_eq!(store.activity(None, None, None, 10).await.expect("read").entries.len(), 2);
 }
@@ -456,6 +485,7 @@ cases!(
     what_is_done_to_a_key_is_listed,
     activity_is_told_by_kind_too,
     one_day_of_a_wrong_clock_removes_and_hides_nothing,
+    use_of_a_wrong_clock_is_replaced_by_last_real_hour,
     entries_of_a_clock_that_was_behind_are_removed_with_their_neighbors,
     uses_are_added_up,
     what_happened_to_a_key_that_is_gone_is_told,

@@ -1,15 +1,15 @@
 //! The days on which the service ran. They tell whether the clock can be believed.
 //!
-//! A clock that is wrong for a session adds a day or two among five, so the median stays right. After three days at the
-//! right time it follows, whatever was recorded before.
+//! What is old is removed by the eighth latest of these days, so up to seven days of a wrong clock remove nothing. A
+//! computer that was off for long removes again after eight days of use.
 
 use rusqlite::{Connection, params};
 use ulkeys_domain::Timestamp;
 
 /// How many days are kept.
-const KEPT: usize = 5;
-/// How many days must be known before anything is removed because of its age.
-const ENOUGH: usize = 3;
+const KEPT: usize = 31;
+/// How many days must have come for a moment to be believed: a clock that is wrong for fewer removes nothing.
+const AGREEING: usize = 8;
 const MILLIS_PER_DAY: i64 = 24 * crate::MILLIS_PER_HOUR;
 /// 2026-01-01: this program is younger. A clock before that was reset, for example because its battery is empty.
 const EARLIEST: i64 = 1_767_225_600_000;
@@ -30,15 +30,15 @@ pub(super) fn note(connection: &Connection, now: Timestamp) -> rusqlite::Result<
     connection.execute(old, params![KEPT.cast_signed()]).map(drop)
 }
 
-/// The latest moment that can be believed to have passed at `now`, for removing what is old: `now`, or the beginning of
-/// the usual day if that is earlier. `None` while too few days are known, or while the clock is obviously wrong.
+/// The latest moment that can be believed to have passed at `now`, for removing what is old: the beginning of the eighth
+/// latest day, and never after `now`. `None` while too few days are known, or while the clock is obviously wrong.
 pub(super) fn believable(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
     let days = days(connection)?;
-    if now.as_millis() < EARLIEST || days.len() < ENOUGH {
+    let agreed = days.len().checked_sub(AGREEING).and_then(|index| days.get(index));
+    if now.as_millis() < EARLIEST {
         return Ok(None);
     }
-    let usual = median(&days).and_then(|day| Timestamp::from_millis(day * MILLIS_PER_DAY));
-    Ok(usual.map(|usual| usual.min(now)))
+    Ok(agreed.and_then(|day| Timestamp::from_millis(day * MILLIS_PER_DAY)).map(|moment| moment.min(now)))
 }
 
 /// Whether a stored time after `now` is known to be wrong. It is not while the clock itself seems to be behind.
@@ -88,20 +88,22 @@ mod tests {
     }
 
     #[test]
-    fn believable_one_wrong_session_changes_nothing() {
-        assert_eq!(believed(&[0], 0), None);
-        assert_eq!(believed(&[0, 100], 100), None);
-        assert_eq!(believed(&[0, 1, 2, 3, 103], 103), Some(2));
-        assert_eq!(believed(&[0, 1, 2, 3, 103, 104], 104), Some(3));
-        assert_eq!(believed(&[0, 1, 2, 103, 3, 104, 3, 105, 4], 4), Some(4), "three wrong sessions, right in between");
+    fn believable_seven_wrong_days_change_nothing() {
+        let right: Vec<i64> = (0..20).collect();
+        assert_eq!(believed(&right[..7], 6), None, "too few days");
+        assert_eq!(believed(&right, 19), Some(12));
+        let mut days = right.clone();
+        days.extend([100, 101, 102, 730, 731, 732, 733]);
+        assert_eq!(believed(&days, 733), Some(19), "seven wrong days");
+        days.extend([20, 21, 22]);
+        assert_eq!(believed(&days, 22), Some(22), "right again: never after now");
     }
 
     #[test]
-    fn believable_machine_off_for_long_follows_after_three_days() {
-        let days = [0, 1, 2, 3, 4, 200, 201, 202];
-        assert_eq!(believed(&days[..6], 200), Some(3));
-        assert_eq!(believed(&days[..7], 201), Some(4));
-        assert_eq!(believed(&days, 202), Some(200));
+    fn believable_machine_off_for_long_follows_after_eight_days() {
+        let days: Vec<i64> = (0..10).chain(200..208).collect();
+        assert_eq!(believed(&days[..17], 206), Some(9));
+        assert_eq!(believed(&days, 207), Some(200));
     }
 
     #[test]

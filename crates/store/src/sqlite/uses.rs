@@ -42,6 +42,23 @@ pub(super) fn record(connection: &mut Connection, batch: &UseBatch) -> rusqlite:
     transaction.commit()
 }
 
+/// Replaces uses that a clock recorded that was ahead, once it is right again: by the last hour in which the key was used
+/// according to the counts, so that a used key does not seem unused.
+pub(super) fn repair_future_uses(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    if !days::is_not_behind(connection, now)? {
+        return Ok(());
+    }
+    let latest = now.saturating_add(CLOCK_TOLERANCE).as_millis();
+    let last_hour =
+        "(SELECT max(hour) * ?2 FROM usage WHERE key_id = keys.id AND outcome = 'accepted' AND hour * ?2 <= ?1)";
+    for column in ["last_used_at", "admin_used_at"] {
+        let repair = format!("UPDATE keys SET {column} = {last_hour} WHERE {column} > ?1");
+        connection.execute(&repair, params![latest, MILLIS_PER_HOUR])?;
+    }
+    let sources = "UPDATE sources SET last_used_at = first_used_at WHERE last_used_at > ?1 AND first_used_at <= ?1";
+    connection.execute(sources, params![latest]).map(drop)
+}
+
 fn record_source(connection: &Connection, source: &SourceUse, latest: i64) -> rusqlite::Result<()> {
     let (key, peer) = (source.key.as_str(), source.peer.to_string());
     let known = connection
