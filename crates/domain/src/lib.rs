@@ -20,7 +20,7 @@ pub mod wire;
 pub use attention::{Attention, AttentionRules, DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS};
 pub use key::{KeyId, KeyRecord, KnownKey};
 pub use limit::{Category, Limits};
-pub use name::{KeyName, fold};
+pub use name::{KeyName, fold, resembles_key};
 pub use scope::{Scope, Scopes};
 pub use secret::{KeyHash, KeyPrefix, Secret, wiping_stack};
 pub use time::{CLOCK_TOLERANCE, Timestamp};

@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use ulkeys_domain::wire::{ApiKey, KeyCounts, KeyList, KeySort, KeyStatus};
 use ulkeys_domain::{
-    AttentionRules, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, MAX_ROTATION_DAYS, Timestamp, secret,
+    AttentionRules, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, MAX_ROTATION_DAYS, Timestamp, resembles_key,
 };
 use ulkeys_store::KeyQuery;
 use utoipa::IntoParams;
@@ -66,7 +66,7 @@ impl ListQuery {
         if text.chars().count() > MAX_TEXT {
             return Err(format!("q: must have at most {MAX_TEXT} characters"));
         }
-        if secret::appears_in(&text) {
+        if resembles_key(&text) {
             return Err("q: must not contain an API key".to_owned());
         }
         let skip = self.cursor.as_deref().map_or(Some(0), |text| digits(text).filter(|skip| *skip < 10_u64.pow(18)));

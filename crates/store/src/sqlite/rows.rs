@@ -39,7 +39,7 @@ pub(super) fn read_optional_id(row: &Row<'_>, column: usize) -> rusqlite::Result
 }
 
 pub(super) fn read_name(row: &Row<'_>, column: usize) -> rusqlite::Result<KeyName> {
-    read_text(row, column, |text| KeyName::parse(text).ok())
+    read_text(row, column, |text| KeyName::parse_stored(text).ok())
 }
 
 pub(super) fn read_scopes(row: &Row<'_>, column: usize) -> rusqlite::Result<Scopes> {
