@@ -158,7 +158,12 @@ fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys, umask: St
     };
     let mut command = Command::new(file);
     command.args(arguments).env("ULTRALYTICS_API_KEY", secret.expose()).env("ULTRALYTICS_PLATFORM_URL", url);
-    command.envs(without_proxy(std::env::vars_os(), &Ipv4Addr::LOCALHOST.to_string()));
+    for (name, value) in without_proxy(std::env::vars_os().collect(), &Ipv4Addr::LOCALHOST.to_string()) {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     drop(secret);
     umask.restore();
     let error = match become_program(command) {
@@ -172,15 +177,13 @@ fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys, umask: St
     }
 }
 
-/// The variables by which a program reaches `host` directly. A proxy that other variables name would receive the key.
+/// The variables by which a program reaches `host` directly, and `None` for one to remove. A proxy that other variables name
+/// would receive the key.
 ///
 /// Programs differ in which spelling they read, and in which one counts where both are set. So all are set to the same:
 /// whatever any of them excepts, and the host. Set even where no proxy is named, as the program may be a script that
-/// names one.
-fn without_proxy(
-    environment: impl Iterator<Item = (OsString, OsString)>,
-    host: &str,
-) -> impl Iterator<Item = (OsString, OsString)> {
+/// names one. Where everything is excepted (`*`), which not all programs understand, no proxy is named at all.
+fn without_proxy(environment: Vec<(OsString, OsString)>, host: &str) -> Vec<(OsString, Option<OsString>)> {
     let mut names = vec![OsString::from("NO_PROXY"), OsString::from("no_proxy")];
     let mut exceptions: Vec<OsString> = Vec::new();
     let mut add = |exception: OsString| {
@@ -188,7 +191,9 @@ fn without_proxy(
             exceptions.push(exception);
         }
     };
-    for (name, value) in environment.filter(|(name, _)| name.eq_ignore_ascii_case("no_proxy")) {
+    let (excepting, others): (Vec<_>, Vec<_>) =
+        environment.into_iter().partition(|(name, _)| name.eq_ignore_ascii_case("no_proxy"));
+    for (name, value) in excepting {
         match value.to_str() {
             Some(list) => list.split(',').for_each(|exception| add(exception.trim().into())),
             // A value that is not UTF-8 is kept whole.
@@ -196,13 +201,18 @@ fn without_proxy(
         }
         names.push(name);
     }
-    add(host.into());
-    // Alone, it excepts everything. Many programs do not understand it in a list.
-    let value = match exceptions.iter().any(|exception| exception == "*") {
-        true => OsString::from("*"),
-        false => exceptions.join(OsStr::new(",")),
-    };
-    names.into_iter().map(move |name| (name, value.clone()))
+    let mut removed = Vec::new();
+    if exceptions.iter().any(|exception| exception == "*") {
+        exceptions.retain(|exception| exception != "*");
+        let names_proxy = |name: &OsString| name.to_string_lossy().to_ascii_lowercase().ends_with("_proxy");
+        removed.extend(others.into_iter().map(|(name, _)| name).filter(names_proxy));
+    }
+    if !exceptions.iter().any(|known| known.eq_ignore_ascii_case(host)) {
+        exceptions.push(host.into());
+    }
+    let value = exceptions.join(OsStr::new(","));
+    let set = names.into_iter().map(|name| (name, Some(value.clone())));
+    set.chain(removed.into_iter().map(|name| (name, None))).collect()
 }
 
 /// The program takes this one's place: its signals, its terminal and its end are its own.
@@ -223,13 +233,28 @@ mod tests {
 
     /// What a program gets as `NO_PROXY` and as `no_proxy`, which are the same.
     fn exceptions(environment: &[(&str, &str)]) -> String {
-        let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
-        let set: Vec<(OsString, OsString)> = without_proxy(environment, "127.0.0.1").collect();
+        let set = without_proxy(owned(environment), "127.0.0.1");
+        let set: Vec<_> = set.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         for name in ["NO_PROXY", "no_proxy"] {
             assert!(set.iter().any(|(set, _)| set == name), "{name}");
         }
         assert!(set.iter().all(|(_, value)| *value == set[0].1), "{set:?}");
         set[0].1.to_str().expect("text").to_owned()
+    }
+
+    fn owned(environment: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        environment.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    /// Not all programs understand `*`: wget sends the key to the proxy.
+    #[test]
+    fn without_proxy_names_no_proxy_where_all_is_excepted() {
+        let environment = [("NO_PROXY", "a, *"), ("http_proxy", "x"), ("ALL_PROXY", "y"), ("PATH", "z")];
+        let removed = without_proxy(owned(&environment), "127.0.0.1").into_iter();
+        let removed: Vec<_> = removed.filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        assert_eq!(removed, ["http_proxy", "ALL_PROXY"]);
+        let kept = without_proxy(owned(&[("NO_PROXY", "a"), ("http_proxy", "x")]), "127.0.0.1");
+        assert!(kept.iter().all(|(_, value)| value.is_some()), "{kept:?}");
     }
 
     #[test]
@@ -244,8 +269,8 @@ mod tests {
             (&[("NO_PROXY", "a b")], "a b,127.0.0.1"),
             (&[("NO_PROXY", "127.0.0.11,127.0.0.0/8,[::1]:80")], "127.0.0.11,127.0.0.0/8,[::1]:80,127.0.0.1"),
             (&[("No_Proxy", "c"), ("NO_proxy", "d")], "c,d,127.0.0.1"),
-            (&[("NO_PROXY", "*")], "*"),
-            (&[("no_proxy", "a, * ")], "*"),
+            (&[("NO_PROXY", "*")], "127.0.0.1"),
+            (&[("no_proxy", "a, * ")], "a,127.0.0.1"),
         ] {
             assert_eq!(exceptions(environment), expected, "{environment:?}");
         }
@@ -255,9 +280,9 @@ mod tests {
     #[test]
     fn without_proxy_keeps_what_is_no_text() {
         use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-        let environment = [("no_proxy".into(), OsString::from_vec(b"a\xff,b".to_vec()))];
-        for (_, value) in without_proxy(environment.into_iter(), "127.0.0.1") {
-            assert_eq!(value.as_bytes(), b"a\xff,b,127.0.0.1");
+        let environment = vec![("no_proxy".into(), OsString::from_vec(b"a\xff,b".to_vec()))];
+        for (_, value) in without_proxy(environment, "127.0.0.1") {
+            assert_eq!(value.expect("set").as_bytes(), b"a\xff,b,127.0.0.1");
         }
     }
 
