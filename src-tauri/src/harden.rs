@@ -56,10 +56,13 @@ impl StartingUmask {
 }
 
 /// Takes the access of other users from what an earlier version, or a person's `umask`, left open. Links are not followed.
-/// What cannot be changed belongs to somebody else, and stays as it is.
+/// What cannot be changed belongs to somebody else, and stays as it is. Works in the background: checkpoints may be many.
 pub(crate) fn make_existing_files_private(paths: &Paths) {
     #[cfg(unix)]
-    paths.existing().iter().for_each(|path| restrict_tree(path));
+    {
+        let existing = paths.existing();
+        std::thread::spawn(move || existing.iter().for_each(|path| restrict_tree(path)));
+    }
     #[cfg(not(unix))]
     let _ = paths;
 }

@@ -121,7 +121,12 @@ fn lock(path: &Path) -> Result<Option<File>, TryLockError> {
 impl Move {
     /// The folder to use now: the former one only where it could not be moved.
     pub(crate) fn folder_in_use(&self) -> &Path {
-        if self.is_due() && !self.to.join(self.marker).exists() { &self.from } else { &self.to }
+        if self.is_due() && !self.is_in_use(&self.to) { &self.from } else { &self.to }
+    }
+
+    /// Whether a folder is in use. An empty marker is what a start leaves that could not go on.
+    fn is_in_use(&self, folder: &Path) -> bool {
+        folder.join(self.marker).metadata().is_ok_and(|marker| marker.is_dir() || marker.len() > 0)
     }
 
     fn is_due(&self) -> bool {
@@ -132,8 +137,12 @@ impl Move {
         if !self.is_due() {
             return Ok(());
         }
-        if self.to.join(self.marker).exists() {
-            return Err(RelocationError::BothInUse { from: self.from.clone(), to: self.to.clone() });
+        if self.is_in_use(&self.to) {
+            if self.is_in_use(&self.from) {
+                return Err(RelocationError::BothInUse { from: self.from.clone(), to: self.to.clone() });
+            }
+            // An older version that was started once more has left a folder without keys. What fits in moves along.
+            return merge(&self.from, &self.to).map(drop).map_err(|error| self.cannot(&error));
         }
         self.steps().into_iter().try_for_each(|step| step()).map_err(|error| self.cannot(&error))
     }
@@ -147,7 +156,10 @@ impl Move {
         [
             Box::new(|| remove_webkit_entries(&self.from)),
             // A rename needs an empty place. What is there is not in use, and moves along.
-            Box::new(|| merge(&self.to, &self.from)),
+            Box::new(|| match merge(&self.to, &self.from)? {
+                true => Ok(()),
+                false => Err(io::Error::new(ErrorKind::AlreadyExists, "files of the same name are in both folders")),
+            }),
             Box::new(|| create_private(self.parent())),
             Box::new(|| {
                 fs::rename(&self.from, &self.to)?;
@@ -178,24 +190,33 @@ fn remove_webkit_entries(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves the entries of `from` into `to` where their names are free, and removes folders that are then empty.
-fn merge(from: &Path, to: &Path) -> io::Result<()> {
+/// Moves the entries of `from` into `to` where their names are free, and removes folders that are then empty. Returns
+/// whether nothing is left in `from`.
+fn merge(from: &Path, to: &Path) -> io::Result<bool> {
     let entries = match fs::read_dir(from) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(error),
     };
+    let mut is_complete = true;
     for entry in entries {
         let entry = entry?;
         let target = to.join(entry.file_name());
         match target.symlink_metadata() {
-            Ok(present) if present.is_dir() && entry.file_type()?.is_dir() => merge(&entry.path(), &target)?,
-            Ok(_) => return Err(io::Error::new(ErrorKind::AlreadyExists, format!("{} exists", target.display()))),
+            Ok(present) if present.is_dir() && entry.file_type()?.is_dir() => {
+                is_complete &= merge(&entry.path(), &target)?
+            }
+            // An empty file, such as a lock, holds nothing to lose.
+            Ok(_) if entry.file_type()?.is_file() && entry.metadata()?.len() == 0 => fs::remove_file(entry.path())?,
+            Ok(_) => is_complete = false,
             Err(error) if error.kind() == ErrorKind::NotFound => fs::rename(entry.path(), target)?,
             Err(error) => return Err(error),
         }
     }
-    fs::remove_dir(from)
+    if is_complete {
+        fs::remove_dir(from)?;
+    }
+    Ok(is_complete)
 }
 
 /// Makes a rename in a folder survive a loss of power: the former name must not return after new keys were created.
@@ -320,6 +341,32 @@ mod tests {
         assert_eq!(fs::read_to_string(home.path("data/new/keys.db")).expect("kept"), "other keys");
         let [data, config] = home.moves();
         assert_eq!((data.folder_in_use(), config.folder_in_use()), (&*data.to, &*config.to));
+    }
+
+    #[test]
+    fn former_folder_without_keys_is_merged_and_not_reported() {
+        let home = Home::of_former_version();
+        assert!(home.relocate().is_empty());
+        // What an older version leaves that is started once more, and finds nothing.
+        home.write("data/old/logs/ul-keys.2026-11-29.log", "later line");
+        home.write("data/old/logs/ul-keys.2026-11-27.log", "of the same name");
+        fs::create_dir_all(home.path("config/old")).expect("created");
+        assert!(home.relocate().is_empty());
+        assert_eq!(fs::read_to_string(home.path("data/new/keys.db")).expect("kept"), "keys");
+        let log = |day: &str| fs::read_to_string(home.path(&format!("data/new/logs/ul-keys.2026-11-{day}.log")));
+        assert_eq!((log("27").expect("kept"), log("29").expect("moved")), ("line".to_owned(), "later line".to_owned()));
+        assert!(!home.path("config/old").exists());
+        let [data, config] = home.moves();
+        assert_eq!((data.folder_in_use(), config.folder_in_use()), (&*data.to, &*config.to));
+    }
+
+    #[test]
+    fn empty_database_is_not_in_use() {
+        let home = Home::of_former_version();
+        home.write("data/new/keys.db", "");
+        home.write("data/new/keys.db.lock", "");
+        assert!(home.relocate().is_empty());
+        home.assert_moved();
     }
 
     #[test]
