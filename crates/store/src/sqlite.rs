@@ -5,6 +5,7 @@
 //! behind this one's back. What other programs do all the same is noticed: see [`guard`] and [`files`].
 
 mod activity;
+mod content;
 mod days;
 mod files;
 mod guard;
@@ -87,7 +88,7 @@ impl SqliteStore {
         }
         let index = Index::new(&writer, keys).map_err(sqlite)?;
         let counts = RwLock::new(runs::read::counts(&writer).map_err(sqlite)?);
-        let files = Files::new(path, lock).map_err(|error| StoreError::from_io(path, &error))?;
+        let files = Files::new(path, &writer, lock).map_err(|error| StoreError::from_io(path, &error))?;
         let (guard, files) = (guard.map(Mutex::new), Mutex::new(files));
         let writer = Mutex::new(writer);
         let inner = Inner { path: path.into(), readers, writer, index, counts, health, guard, files };
@@ -164,7 +165,7 @@ impl Inner {
     /// Looks what other programs did to the database, and applies it. A few calls of stat(2) where they did nothing.
     fn look(&self, writer: &mut Connection) -> rusqlite::Result<()> {
         let version = self.index.changed_version(writer)?;
-        self.look_at_files(writer, version.is_some());
+        self.look_at_files(writer);
         if self.health.borrow().stopped.is_some() {
             // What is at the path is not what is open; decisions go on from what was committed.
             return Ok(());
@@ -197,9 +198,9 @@ impl Inner {
         Ok(())
     }
 
-    fn look_at_files(&self, writer: &Connection, has_changed: bool) {
+    fn look_at_files(&self, writer: &Connection) {
         let mut files = lock(&self.files);
-        files.look(writer, has_changed);
+        files.check(writer);
         let stopped = files.stopped().map(|cause| WritesStopped {
             cause,
             path: self.path.display().to_string(),

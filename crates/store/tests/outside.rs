@@ -30,7 +30,17 @@ impl Place {
     }
 
     fn open(&self) -> SqliteStore {
-        SqliteStore::open_with_record(&self.database(), &self.record(), now).expect("opens")
+        let start = Instant::now();
+        loop {
+            match SqliteStore::open_with_record(&self.database(), &self.record(), now) {
+                Ok(store) => return store,
+                // A process that another test starts has all open files of this one until it executes its program.
+                Err(error) if error.problem == DatabaseProblem::Locked && start.elapsed() < Duration::from_secs(5) => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => panic!("opens: {error}"),
+            }
+        }
     }
 
     /// Copies the database by another process: closing the file in this one would drop the locks that it holds on it.
@@ -583,4 +593,82 @@ async fn look_deleted_lock_file_is_made_again() {
     stops(&store, StopCause::Shared).await;
     drop(other);
     wait(&store, "the lock", |health| health.stopped.is_none()).await;
+}
+
+/// What the sqlite3 shell, another process, does to the database.
+fn shell(place: &Place, statement: &str) {
+    let shell = std::process::Command::new("sqlite3").arg(place.database()).arg(statement).output();
+    assert!(shell.expect("the sqlite3 shell").status.success(), "{statement}");
+}
+
+/// As a backup script, a replication tool or a database browser does it.
+#[tokio::test]
+async fn insert_after_checkpoint_by_another_process_is_accepted() {
+    for mode in ["PASSIVE", "FULL", "RESTART", "TRUNCATE"] {
+        for has_reader in [false, true] {
+            let place = Place::new();
+            let store = place.open();
+            let mut hashes = vec![insert(&store, "first").await.1];
+            // A reader holds its state of the database: only the log up to there is copied.
+            let reader = Connection::open(place.database()).expect("opened");
+            if has_reader {
+                reader.execute_batch("BEGIN; SELECT count(*) FROM keys").expect("read");
+            }
+            // So many that the file grows.
+            for number in 0..60 {
+                hashes.push(insert(&store, &format!("key {number}")).await.1);
+            }
+            let modified = || place.database().metadata().and_then(|metadata| metadata.modified()).expect("there");
+            let before = modified();
+            shell(&place, &format!("PRAGMA wal_checkpoint({mode})"));
+            assert_ne!(modified(), before, "{mode} has copied nothing");
+            hashes.push(insert(&store, "later").await.1);
+            store.check_outside_changes().await;
+            assert_eq!(store.health().borrow().stopped, None, "{mode}, reader: {has_reader}");
+            drop(reader);
+            shell(&place, "PRAGMA wal_checkpoint(PASSIVE)");
+            hashes.push(insert(&store, "last").await.1);
+            assert!(!place.database().with_file_name("keys.db-wal.set-aside").exists(), "the log stays");
+            drop(store);
+            let store = place.open();
+            for hash in &hashes {
+                assert!(is_active(&store, hash).await, "{mode}, reader: {has_reader}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn insert_after_touch_is_accepted() {
+    let place = Place::new();
+    let store = place.open();
+    let (_, before) = insert(&store, "before").await;
+    for touched in ["keys.db", "keys.db-wal", "keys.db-shm", "keys.db.lock"] {
+        let path = place.database().with_file_name(touched);
+        assert!(std::process::Command::new("touch").arg(path).status().expect("run").success());
+    }
+    store.check_outside_changes().await;
+    let (_, later) = insert(&store, "later").await;
+    assert_eq!(store.health().borrow().stopped, None);
+    drop(store);
+    let store = place.open();
+    assert!(is_active(&store, &before).await && is_active(&store, &later).await);
+}
+
+/// The header and the schema are the same; only pages of rows differ.
+#[tokio::test]
+async fn insert_file_overwritten_by_its_older_copy_is_refused() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, _) = insert(&store, "before").await;
+    store.settle().await.expect("settled");
+    let copy = place.copy("backup.db");
+    store.rename(&id, KeyName::parse("after").expect("valid"), now(), origin()).await.expect("renamed");
+    store.settle().await.expect("settled");
+    insert(&store, "in the log").await;
+    assert!(std::process::Command::new("cp").arg(&copy).arg(place.database()).status().expect("run").success());
+    stops(&store, StopCause::Overwritten).await;
+    drop(store);
+    assert!(place.database().with_file_name("keys.db-wal.set-aside").exists(), "the log is kept");
+    assert_eq!(place.open().list_active().await.expect("read").len(), 1, "the copy as it was");
 }

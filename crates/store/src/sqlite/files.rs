@@ -2,8 +2,8 @@
 //!
 //! SQLite keeps a file open by its inode. Where a synchronization program puts another file at the path, SQLite goes on with
 //! a file that no longer has a name, and what is committed there is lost with the process. So each write is preceded and
-//! followed by a look at the path. A look is a few calls of stat(2); none of them opens the database, as closing any
-//! descriptor of a file drops the locks that SQLite holds on it (POSIX).
+//! followed by a check of the path: a few calls of stat(2), and only where those show a change, a reading of the content. No
+//! check opens the database, as closing any descriptor of a file drops the locks that SQLite holds on it (POSIX).
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
@@ -14,25 +14,37 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use ulkeys_domain::wire::StopCause;
 
+use super::content::Content;
+use super::index::data_version;
 use super::open::{beside, private_file, take_name};
 
-/// For so long after a change by another SQLite process, its checkpoints may change the file.
+/// For so long after a change by another SQLite process, the file may have pages that the log has no longer: it starts again
+/// after a complete checkpoint.
 const CHECKPOINT_TIME: Duration = Duration::from_secs(5);
+/// A page may be read while a checkpoint writes it. A difference counts after so many readings, with a pause between them.
+const READINGS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The identity of a file: its device and inode. Elsewhere than on Unix, an open database cannot be moved.
 type Identity = (u64, u64);
-/// When the content was last written, and its length.
-type Content = (Option<SystemTime>, u64);
+/// When the file was last written, and its length.
+type Extent = (Option<SystemTime>, u64);
 
 pub(super) struct Files {
     path: PathBuf,
-    /// The file itself. Open for as long as the connections are, and never read.
+    /// The file itself. Open for as long as the connections are, as is the next one.
     anchor: File,
+    /// The index of the log.
+    log_index: Option<File>,
     /// Holds other services off the database.
     lock: File,
     /// The files that belong to the database while it is open, and what they were.
-    companions: Vec<(PathBuf, Option<Identity>)>,
+    companions: [(PathBuf, Option<Identity>); 2],
+    extent: Extent,
     content: Content,
+    page_size: usize,
+    /// SQLite's number for the state of the file as other programs left it.
+    version: i64,
     changed_by_others: Option<Instant>,
     stopped: Option<StopCause>,
     /// Whether only another opening of the database helps.
@@ -44,8 +56,12 @@ impl Files {
     /// Watches the files of a database that has its connections already.
     ///
     /// # Errors
-    /// When the file cannot be opened, or is no longer there.
-    pub(super) fn new(path: &Path, lock: File) -> io::Result<Self> {
+    /// When the file cannot be read, or is no longer there.
+    pub(super) fn new(path: &Path, writer: &Connection, lock: File) -> io::Result<Self> {
+        let page_size: i64 =
+            writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(io::Error::other)?;
+        let page_size = usize::try_from(page_size).map_err(io::Error::other)?;
+        let version = data_version(writer).map_err(io::Error::other)?;
         let anchor = File::open(path)?;
         let metadata = path.metadata()?;
         if identity(&metadata) != identity(&anchor.metadata()?) {
@@ -60,10 +76,14 @@ impl Files {
         });
         Ok(Self {
             path: path.to_owned(),
-            anchor,
+            log_index: File::open(&companions[1].0).ok(),
             lock,
-            companions: companions.into(),
-            content: content(&metadata),
+            companions,
+            extent: extent(&metadata),
+            content: Content::read(&anchor, page_size)?,
+            anchor,
+            page_size,
+            version,
             changed_by_others: None,
             stopped: None,
             is_final: false,
@@ -81,16 +101,14 @@ impl Files {
         self.saved.as_deref()
     }
 
-    /// Looks whether everything is in its place. `has_changed` tells whether SQLite knows of a change by another process.
-    pub(super) fn look(&mut self, writer: &Connection, has_changed: bool) {
+    /// Checks whether everything is in its place.
+    pub(super) fn check(&mut self, writer: &Connection) {
         if self.is_final {
             return;
         }
-        if has_changed {
-            self.changed_by_others = Some(Instant::now());
-        }
+        self.note_version(writer);
         let before = self.stopped;
-        self.stopped = self.find_cause();
+        self.stopped = self.find_cause(writer);
         if self.stopped == before {
             return;
         }
@@ -110,12 +128,26 @@ impl Files {
     pub(super) fn wrote(&mut self) {
         if let Ok(metadata) = self.path.metadata()
             && self.is_ours(&metadata)
+            && self.extent != extent(&metadata)
         {
-            self.content = content(&metadata);
+            match Content::read(&self.anchor, self.page_size) {
+                Ok(content) => (self.extent, self.content) = (extent(&metadata), content),
+                Err(error) => tracing::warn!(%error, "the content of the key database cannot be read"),
+            }
         }
     }
 
-    fn find_cause(&mut self) -> Option<StopCause> {
+    /// Notes a change by another process, if SQLite knows of one.
+    fn note_version(&mut self, writer: &Connection) {
+        if let Ok(version) = data_version(writer)
+            && version != self.version
+        {
+            self.version = version;
+            self.changed_by_others = Some(Instant::now());
+        }
+    }
+
+    fn find_cause(&mut self, writer: &Connection) -> Option<StopCause> {
         let Ok(metadata) = self.path.metadata() else {
             return Some(StopCause::Missing);
         };
@@ -129,15 +161,34 @@ impl Files {
                 return Some(StopCause::Replaced);
             }
         }
-        let now = content(&metadata);
-        if now != self.content {
-            let explained = self.changed_by_others.is_some_and(|at| at.elapsed() < CHECKPOINT_TIME);
-            if !explained {
-                return Some(StopCause::Overwritten);
+        let now = extent(&metadata);
+        if now != self.extent {
+            match self.read_content(writer) {
+                Ok(Some(content)) => (self.extent, self.content) = (now, content),
+                Ok(None) => return Some(StopCause::Overwritten),
+                // A wrong "overwritten" would cost more than a late one.
+                Err(error) => tracing::warn!(%error, "the content of the key database cannot be read; tried again"),
             }
-            self.content = now;
         }
         (!self.holds_lock()).then_some(StopCause::Shared)
+    }
+
+    /// The content of the file now, unless a program has written past SQLite.
+    fn read_content(&mut self, writer: &Connection) -> io::Result<Option<Content>> {
+        let [(log, _), _] = &self.companions;
+        for reading in 0..READINGS {
+            if reading > 0 {
+                std::thread::sleep(PAUSE);
+            }
+            if let Some(content) = self.content.read_again(&self.anchor, log, self.log_index.as_ref())? {
+                return Ok(Some(content));
+            }
+        }
+        self.note_version(writer);
+        match self.changed_by_others {
+            Some(at) if at.elapsed() < CHECKPOINT_TIME => Content::read(&self.anchor, self.page_size).map(Some),
+            _ => Ok(None),
+        }
     }
 
     fn is_ours(&self, metadata: &Metadata) -> bool {
@@ -257,6 +308,6 @@ fn identity(metadata: &Metadata) -> Identity {
     }
 }
 
-fn content(metadata: &Metadata) -> Content {
+fn extent(metadata: &Metadata) -> Extent {
     (metadata.modified().ok(), metadata.len())
 }

@@ -90,7 +90,8 @@ impl Index {
     }
 }
 
-fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+/// SQLite's number for the state of the file: it changes when another connection commits.
+pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "data_version", |row| row.get(0))
 }
 
