@@ -672,3 +672,26 @@ async fn insert_file_overwritten_by_its_older_copy_is_refused() {
     assert!(place.database().with_file_name("keys.db-wal.set-aside").exists(), "the log is kept");
     assert_eq!(place.open().list_active().await.expect("read").len(), 1, "the copy as it was");
 }
+
+/// A transaction of another program, which the next write of the store waits for.
+async fn while_locked<T>(place: &Place, write: impl Future<Output = T>, change: impl FnOnce()) -> T {
+    let other = Connection::open(place.database()).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        change();
+        other.execute_batch("ROLLBACK").expect("released");
+    };
+    tokio::join!(write, release).0
+}
+
+#[tokio::test]
+async fn revoke_database_locked_by_another_program_waits() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "key").await;
+    let name = KeyName::parse("new").expect("valid");
+    while_locked(&place, store.rename(&id, name, now(), origin()), || ()).await.expect("written").expect("known");
+    while_locked(&place, store.revoke(&id, now(), origin()), || ()).await.expect("written").expect("known");
+    assert!(!is_active(&store, &hash).await);
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::functions::FunctionFlags;
-use rusqlite::{Connection, MAIN_DB, OpenFlags};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 use ulkeys_domain::fold;
 use ulkeys_domain::wire::DatabaseProblem;
@@ -55,6 +55,8 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     MIGRATIONS.to_latest(&mut connection).map_err(|error| StoreError::from_migration(path, &error))?;
     // Proves that the file can be written now, not at the first change.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
+    // SQLite waits for another process's write at the begin of a transaction, but not within one that has read.
+    connection.set_transaction_behavior(TransactionBehavior::Immediate);
     Ok((lock, connection))
 }
 
