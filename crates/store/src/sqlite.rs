@@ -101,22 +101,31 @@ impl SqliteStore {
     }
 
     /// Runs `work` on the writing connection, on a thread that may block. Until it returns, nobody else changes anything,
-    /// the index included.
+    /// the index included. What fails has changed nothing, so that it may be written again.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, &Inner) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.blocking_with(move |inner| inner.write(&mut lock(&inner.writer), work)).await
+    }
+
+    /// As [`Self::write`], for a change that its caller counts on. If the file was replaced during the commit, the change is
+    /// not in the new file, so the call fails, unless it `holds` all the same.
+    async fn write_and_check<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection, &Inner) -> rusqlite::Result<T> + Send + 'static,
+        holds: impl FnOnce(&Inner, &T) -> bool + Send + 'static,
+    ) -> Result<T> {
         self.blocking_with(move |inner| {
             let mut writer = lock(&inner.writer);
-            inner.look(&mut writer).map_err(|error| inner.error(&error))?;
-            inner.check_writable()?;
-            let done = work(&mut writer, inner);
-            lock(&inner.files).wrote();
-            let done = done.map_err(|error| inner.error(&error))?;
-            // A file that was replaced meanwhile has no part in it: then it is not done.
-            inner.look(&mut writer).map_err(|error| inner.error(&error))?;
-            inner.check_writable()?;
-            Ok(done)
+            let done = inner.write(&mut writer, work)?;
+            if let Err(error) = inner.look(&mut writer) {
+                tracing::warn!(%error, "the key database cannot be checked after a change");
+            }
+            match inner.check_writable() {
+                Err(error) if !holds(inner, &done) => Err(error),
+                _ => Ok(done),
+            }
         })
         .await
     }
@@ -150,6 +159,19 @@ impl SqliteStore {
 impl Inner {
     fn error(&self, error: &rusqlite::Error) -> StoreError {
         StoreError::from_sqlite(&self.path, error)
+    }
+
+    /// Does `work`, if nothing keeps the file from being written.
+    fn write<T>(
+        &self,
+        writer: &mut Connection,
+        work: impl FnOnce(&mut Connection, &Self) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.look(writer).map_err(|error| self.error(&error))?;
+        self.check_writable()?;
+        let done = work(writer, self);
+        lock(&self.files).wrote();
+        done.map_err(|error| self.error(&error))
     }
 
     /// A reading connection, preferably one that is free.
@@ -233,14 +255,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[async_trait]
 impl KeyStore for SqliteStore {
     async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<bool> {
-        self.write(move |connection, inner| {
+        let work = move |connection: &mut Connection, inner: &Inner| {
             let is_kept = keys::insert(connection, &key, &hash, &origin)?;
             if is_kept {
                 inner.index.put(hash, KnownKey::from(&key));
             }
             Ok(is_kept)
-        })
-        .await
+        };
+        self.write_and_check(work, |_, _| false).await
     }
 
     async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<Arc<KnownKey>>> {
@@ -275,27 +297,31 @@ impl KeyStore for SqliteStore {
 
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, origin: Origin) -> Result<Option<KeyRecord>> {
         let id = *id;
-        self.write(move |connection, inner| {
+        let work = move |connection: &mut Connection, inner: &Inner| {
             let renamed = keys::rename(connection, &id, &name, at, &origin)?;
             Ok(renamed.map(|(hash, key)| {
                 inner.index.put(hash, KnownKey::from(&key));
                 key
             }))
-        })
-        .await
+        };
+        self.write_and_check(work, |_, _| false).await
     }
 
     async fn revoke(&self, id: &KeyId, at: Timestamp, origin: Origin) -> Result<Option<Revocation>> {
         let id = *id;
-        self.write(move |connection, inner| {
+        let work = move |connection: &mut Connection, inner: &Inner| {
             let record = |hash: &KeyHash, at| lock(inner.guard.as_ref()?).record_revocation(hash, at);
             let revoked = keys::revoke(connection, &id, at, &origin, record)?;
             Ok(revoked.map(|(hash, key, revocation)| {
                 inner.index.put(hash, KnownKey::from(&key));
                 revocation
             }))
-        })
-        .await
+        };
+        // The record applies to each file that comes to the path.
+        let holds = |inner: &Inner, revoked: &Option<Revocation>| {
+            revoked.is_some() && inner.guard.is_some() && inner.health.borrow().record_failure.is_none()
+        };
+        self.write_and_check(work, holds).await
     }
 
     async fn record(&self, batch: Arc<UseBatch>) -> Result<()> {

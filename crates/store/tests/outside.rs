@@ -6,9 +6,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
+use ulkeys_domain::verdict::Outcome;
 use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem, Happening, HappeningKind, OutsideChange, StopCause};
 use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{KeyStore as _, Origin, SqliteStore};
+use ulkeys_store::{KeyStore as _, Origin, SqliteStore, UseBatch, UseCount};
 
 struct Place {
     folder: tempfile::TempDir,
@@ -694,4 +695,51 @@ async fn revoke_database_locked_by_another_program_waits() {
     while_locked(&place, store.rename(&id, name, now(), origin()), || ()).await.expect("written").expect("known");
     while_locked(&place, store.revoke(&id, now(), origin()), || ()).await.expect("written").expect("known");
     assert!(!is_active(&store, &hash).await);
+}
+
+/// A batch that was refused is written again: then it must not be there.
+#[tokio::test]
+async fn record_file_moved_during_commit_counts_once() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, _) = insert(&store, "key").await;
+    let count = UseCount { key: id, hour: 1, outcome: Outcome::Accepted, requests: 1 };
+    let batch = std::sync::Arc::new(UseBatch { counts: vec![count], ..UseBatch::default() });
+    let elsewhere = place.folder.path().join("elsewhere.db");
+    let moved = || std::fs::rename(place.database(), &elsewhere).expect("moved");
+    let is_written = while_locked(&place, store.record(batch.clone()), moved).await.is_ok();
+    std::fs::rename(&elsewhere, place.database()).expect("moved back");
+    wait(&store, "the file", |health| health.stopped.is_none()).await;
+    if !is_written {
+        store.record(batch).await.expect("written");
+    }
+    let usage = store.usage(&id, Timestamp::from_millis(0).expect("in range")).await.expect("read");
+    assert_eq!(usage.hours.iter().map(|hour| hour.requests).sum::<u64>(), 1);
+}
+
+/// The record has it: it applies to each file that comes to this path.
+#[tokio::test]
+async fn revoke_file_moved_during_commit_holds_and_says_so() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "key").await;
+    let elsewhere = place.folder.path().join("elsewhere.db");
+    let moved = || std::fs::rename(place.database(), &elsewhere).expect("moved");
+    let revoked = while_locked(&place, store.revoke(&id, now(), origin()), moved).await;
+    assert!(!is_active(&store, &hash).await);
+    assert!(revoked.expect("it holds").expect("known").is_new);
+    // Nothing else can hold, as the new key is in no file at the path.
+    let (record, late) = new_key("late");
+    assert!(store.insert(record, late, origin()).await.is_err());
+}
+
+#[tokio::test]
+async fn insert_file_moved_during_commit_is_refused() {
+    let place = Place::new();
+    let store = place.open();
+    let (record, hash) = new_key("key");
+    let elsewhere = place.folder.path().join("elsewhere.db");
+    let moved = || std::fs::rename(place.database(), &elsewhere).expect("moved");
+    let inserted = while_locked(&place, store.insert(record, hash, origin()), moved).await;
+    assert_eq!(inserted.expect_err("not acknowledged").problem, DatabaseProblem::Replaced);
 }
