@@ -40,7 +40,7 @@ pub trait KeyStore: Send + Sync + 'static {
     /// Fails, changing nothing, when the identifier or the hash is already there.
     async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<bool>;
 
-    /// What decides about the key with this hash, revoked or not. Asked on every request.
+    /// What decides about the key with this hash, revoked or not. Asked on every request, so it never waits.
     async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<Arc<KnownKey>>>;
 
     /// The key with this identifier, revoked or not.
@@ -84,7 +84,8 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn purge(&self, now: Timestamp, retention: Duration) -> Result<()>;
 
     /// Checks whether another program has changed or replaced the database, and applies what it finds. Returns how often
-    /// keys were changed by others so far. Requests do the same; this is for the time between them.
+    /// keys were changed by others so far. Each write does the same; [`Self::find_by_hash`] does not, so a service calls this
+    /// every second.
     async fn check_outside_changes(&self) -> u64;
 
     /// Whether the store can be read now.

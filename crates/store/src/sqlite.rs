@@ -266,15 +266,8 @@ impl KeyStore for SqliteStore {
     }
 
     async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<Arc<KnownKey>>> {
-        // Only another program can have changed the file. Its connection is tried, not waited for: whoever holds it is
-        // this process.
-        if self.inner.index.is_due_for_a_look()
-            && let Ok(mut writer) = self.inner.writer.try_lock()
-            && let Err(error) = self.inner.look(&mut writer)
-        {
-            // What was committed before still holds.
-            tracing::warn!(%error, "the key database cannot be looked at");
-        }
+        // Each request calls this on a thread that must not block, so it reads memory alone. Changes by other programs get
+        // there by `check_outside_changes`.
         Ok(self.inner.index.get(hash))
     }
 
@@ -363,17 +356,20 @@ impl KeyStore for SqliteStore {
     }
 
     async fn check_outside_changes(&self) -> u64 {
-        let looked = self.blocking(|inner| {
-            // Whoever holds the connection looks, too.
-            let Ok(mut writer) = inner.writer.try_lock() else {
-                return Ok(());
-            };
-            if inner.index.is_due_for_a_look() { inner.look(&mut writer) } else { Ok(()) }
+        let checked = self.blocking(|inner| {
+            // A write that holds the connection has checked, too.
+            if let Ok(mut writer) = inner.writer.try_lock()
+                && let Err(error) = inner.look(&mut writer)
+            {
+                // What was committed before still holds.
+                tracing::warn!(%error, "the key database cannot be checked for changes by other programs");
+            }
+            Ok(inner.guard.as_ref().map_or(0, |guard| lock(guard).revision()))
         });
-        if let Err(error) = looked.await {
-            tracing::warn!(%error, "the key database cannot be looked at");
-        }
-        self.inner.guard.as_ref().map_or(0, |guard| lock(guard).revision())
+        checked.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the check for changes by other programs failed");
+            0
+        })
     }
 
     async fn check(&self) -> Result<()> {

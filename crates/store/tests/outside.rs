@@ -156,7 +156,7 @@ async fn look_cleared_revocation_is_never_accepted() {
     while changes(&store).is_empty() {
         assert!(start.elapsed() < Duration::from_secs(10), "noticed");
         assert!(!is_active(&store, &hash).await);
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        store.check_outside_changes().await;
     }
     assert!(!is_active(&store, &hash).await);
     assert!(store.find(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
@@ -742,4 +742,30 @@ async fn insert_file_moved_during_commit_is_refused() {
     let moved = || std::fs::rename(place.database(), &elsewhere).expect("moved");
     let inserted = while_locked(&place, store.insert(record, hash, origin()), moved).await;
     assert_eq!(inserted.expect_err("not acknowledged").problem, DatabaseProblem::Replaced);
+}
+
+/// Each request calls it, on a thread that must not block.
+#[tokio::test]
+async fn find_by_hash_database_locked_by_another_process_does_not_wait() {
+    let place = Place::new();
+    let store = place.open();
+    let (_, hash) = insert(&store, "key").await;
+    let other = Connection::open(place.database()).expect("opened");
+    other.execute_batch("UPDATE keys SET name = 'other'; BEGIN IMMEDIATE").expect("locked");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let start = Instant::now();
+    assert!(is_active(&store, &hash).await);
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn check_outside_changes_each_call_finds_what_is_new() {
+    let place = Place::new();
+    let store = place.open();
+    insert(&store, "key").await;
+    let before = store.check_outside_changes().await;
+    for number in 1..4 {
+        place.edit(&format!("UPDATE keys SET name = 'name {number}'"));
+        assert_eq!(store.check_outside_changes().await, before + number);
+    }
 }

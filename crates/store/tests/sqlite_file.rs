@@ -235,6 +235,7 @@ async fn a_change_by_another_program_is_noticed() {
     let start = std::time::Instant::now();
     while find().await.revoked_at.is_none() {
         assert!(start.elapsed() < std::time::Duration::from_secs(10), "noticed");
+        store.check_outside_changes().await;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }

@@ -4,14 +4,13 @@
 //! and before that call is acknowledged. A read of SQLite takes file locks, several system calls for each request; this
 //! takes none. A key costs about 200 bytes.
 //!
-//! No second service can write, for the database is locked against it. A person with a database tool can; that is noticed
-//! within [`LOOK_EVERY`].
+//! No second service can write, for the database is locked against it. A person with a database tool can; a check before each
+//! write, and one each second, detects that.
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{Duration, Instant};
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
@@ -19,9 +18,6 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 use ulkeys_domain::{KeyHash, KnownKey};
 
 use super::rows::{self, read_id, read_name, read_optional_time, read_scopes, read_time};
-
-/// The longest time for which a change by another program can stay unnoticed while requests come in.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Keys by their hash.
 pub(super) type Keys = FxHashSet<Entry>;
@@ -31,9 +27,6 @@ pub(super) struct Index {
     keys: RwLock<Keys>,
     /// SQLite's number for the state of the file as other programs left it.
     version: AtomicI64,
-    start: Instant,
-    /// Milliseconds from `start` to the last look at the file.
-    looked: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -47,7 +40,7 @@ impl Index {
     /// for it.
     pub(super) fn new(writer: &Connection, keys: Keys) -> rusqlite::Result<Self> {
         let version = AtomicI64::new(data_version(writer)?);
-        Ok(Self { keys: RwLock::new(keys), version, start: Instant::now(), looked: AtomicU64::new(0) })
+        Ok(Self { keys: RwLock::new(keys), version })
     }
 
     pub(super) fn get(&self, hash: &KeyHash) -> Option<Arc<KnownKey>> {
@@ -60,14 +53,8 @@ impl Index {
         keys.replace(Entry { hash, key: Arc::new(key) });
     }
 
-    /// Whether the file has not been looked at for [`LOOK_EVERY`].
-    pub(super) fn is_due_for_a_look(&self) -> bool {
-        self.now().saturating_sub(self.looked.load(Ordering::Relaxed)) >= LOOK_EVERY.as_millis() as u64
-    }
-
-    /// Notes a look at the file. The number of its state, if another program has changed it since the keys were read.
+    /// The number of the state of the file, if another program has changed it since the keys were read.
     pub(super) fn changed_version(&self, writer: &Connection) -> rusqlite::Result<Option<i64>> {
-        self.looked.store(self.now(), Ordering::Relaxed);
         let version = data_version(writer)?;
         Ok((self.version.load(Ordering::Relaxed) != version).then_some(version))
     }
@@ -77,11 +64,6 @@ impl Index {
         let old = std::mem::replace(&mut *self.keys.write().unwrap_or_else(PoisonError::into_inner), keys);
         self.version.store(version, Ordering::Relaxed);
         old
-    }
-
-    /// Milliseconds since the start.
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// All keys. A request waits for a change, not for a reader.
