@@ -176,11 +176,7 @@ impl Inner {
 
     /// A reading connection, preferably one that is free.
     fn reader(&self) -> MutexGuard<'_, Connection> {
-        let free = self.readers.iter().find_map(|reader| match reader.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        });
+        let free = self.readers.iter().find_map(try_lock);
         free.unwrap_or_else(|| lock(&self.readers[0]))
     }
 
@@ -250,6 +246,15 @@ impl Inner {
 /// A panic while it was held leaves no half-done work: SQLite rolls the open transaction back.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`lock`]; `None` while another thread holds it.
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 #[async_trait]
@@ -358,7 +363,7 @@ impl KeyStore for SqliteStore {
     async fn check_outside_changes(&self) -> u64 {
         let checked = self.blocking(|inner| {
             // A write that holds the connection has checked, too.
-            if let Ok(mut writer) = inner.writer.try_lock()
+            if let Some(mut writer) = try_lock(&inner.writer)
                 && let Err(error) = inner.look(&mut writer)
             {
                 // What was committed before still holds.

@@ -2,6 +2,7 @@
 //! without a word, and a revoked key stays revoked.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use rand::rngs::SysRng;
@@ -768,4 +769,26 @@ async fn check_outside_changes_each_call_finds_what_is_new() {
         place.edit(&format!("UPDATE keys SET name = 'name {number}'"));
         assert_eq!(store.check_outside_changes().await, before + number);
     }
+}
+
+/// A panic leaves the locks that it held poisoned.
+#[tokio::test]
+async fn check_outside_changes_after_panic_goes_on() {
+    static FAILS: AtomicBool = AtomicBool::new(false);
+    fn clock() -> Timestamp {
+        assert!(!FAILS.load(Ordering::Relaxed), "a failure that the test asks for");
+        now()
+    }
+    let place = Place::new();
+    let store = SqliteStore::open_with_record(&place.database(), &place.record(), clock).expect("opens");
+    let (id, hash) = insert(&store, "key").await;
+    FAILS.store(true, Ordering::Relaxed);
+    place.edit("UPDATE keys SET name = 'other'");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    store.check_outside_changes().await;
+    FAILS.store(false, Ordering::Relaxed);
+    place.edit("UPDATE keys SET revoked_at = 5");
+    wait(&store, "the changes", |health| health.changes.len() == 2).await;
+    assert!(!is_active(&store, &hash).await);
+    assert_eq!(store.find(&id).await.expect("read").expect("there").name.as_str(), "other");
 }
