@@ -792,3 +792,26 @@ async fn check_outside_changes_after_panic_goes_on() {
     assert!(!is_active(&store, &hash).await);
     assert_eq!(store.find(&id).await.expect("read").expect("there").name.as_str(), "other");
 }
+
+/// A trigger that fails stands for a full disk.
+#[tokio::test]
+async fn open_old_copy_not_writable_keeps_revocation_and_notes_it_later() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "leaked").await;
+    store.settle().await.expect("settled");
+    let copy = place.copy("backup.db");
+    revoke(&store, &id).await;
+    drop(store);
+    std::fs::rename(copy, place.database()).expect("restored");
+    let other = Connection::open(place.database()).expect("opened");
+    other
+        .execute_batch("CREATE TRIGGER full BEFORE UPDATE ON keys BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
+        .expect("changed");
+    let store = place.open();
+    assert!(!is_active(&store, &hash).await);
+    other.execute_batch("DROP TRIGGER full").expect("changed");
+    wait(&store, "the change", |health| !health.changes.is_empty()).await;
+    assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
+    assert!(store.find(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
+}

@@ -76,7 +76,11 @@ impl Guard {
         }
         self.record_missing(keys);
         let is_known = digest_before == Some(digest) && self.record.seen() == seen && self.pending.is_empty();
-        if is_known { Ok(()) } else { self.write_with(connection, digest) }
+        // The keys are revoked in memory already; what is pending is written as soon as the database can be.
+        if !is_known && let Err(error) = self.write_with(connection, digest) {
+            tracing::warn!(%error, "what another program changed is not written yet");
+        }
+        Ok(())
     }
 
     /// Compares keys that were read again with those that were known, and revokes what must be.
@@ -149,6 +153,8 @@ impl Guard {
         };
         let active = keys.iter().filter(|entry| entry.key.revoked_at.is_none());
         let kept: Vec<_> = active.filter_map(|entry| Some((entry.clone(), since(entry)?))).collect();
+        // Those that could not be written before are among these.
+        self.pending.retain(|found| found.change != OutsideChange::KeptRevoked);
         for (entry, at) in &kept {
             keys.replace(as_revoked(entry, *at));
             self.pending.push(kept_revoked(entry, *at));
