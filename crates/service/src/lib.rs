@@ -65,8 +65,8 @@ pub async fn serve(
     let state = AppState::new(store, config, listener.local_addr()?, shutdown.clone());
     state.config.checkpoints.tidy(&*state.store).await;
     let recorder = tokio::spawn(record(state.clone()));
-    tokio::spawn(sweep(state.clone()));
-    tokio::spawn(follow_outside_changes(state.clone()));
+    let sweeper = tokio::spawn(sweep(state.clone()));
+    let follower = tokio::spawn(follow_outside_changes(state.clone()));
     let gauge = state.metrics.connections().clone();
     let (front, router) = (state.clone(), routes::router(state.clone()));
     let answer = move |peer: SocketAddr, request: Request<Incoming>| {
@@ -83,6 +83,12 @@ pub async fn serve(
     if let Err(error) = state.store.settle().await {
         tracing::warn!(%error, "the key database has its latest changes in its log");
     }
+    // They hold the store, and with it the lock on the database that the next service needs.
+    for task in [sweeper, follower] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task of the service failed");
+        }
+    }
     Ok(())
 }
 
@@ -98,7 +104,7 @@ async fn sweep(state: AppState) {
     }
 }
 
-/// Notices what other programs do to the database while no requests come, and has everybody list the keys again.
+/// Detects what other programs do to the database, and has each client list the keys again.
 async fn follow_outside_changes(state: AppState) {
     let mut known = 0;
     while state.shutdown.run_until_cancelled(tokio::time::sleep(OUTSIDE_CHECK_INTERVAL)).await.is_some() {
