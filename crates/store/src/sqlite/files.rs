@@ -262,10 +262,14 @@ impl Files {
 
     fn save_copy(&self, writer: &Connection) -> Result<PathBuf, Box<dyn std::error::Error>> {
         let copy = take_name(&self.path, ".set-aside")?;
-        let name = copy.to_str().ok_or("the path is not a text")?;
-        writer.execute("VACUUM INTO ?1", [name])?;
-        File::open(&copy)?.sync_all()?;
-        Ok(copy)
+        let saved = write_copy(writer, &copy);
+        // An incomplete copy must not pass for a whole one.
+        if saved.is_err()
+            && let Err(error) = std::fs::remove_file(&copy)
+        {
+            tracing::error!(%error, path = %copy.display(), "an incomplete copy of the key database stays");
+        }
+        saved.map(|()| copy)
     }
 
     /// Removes what belongs to the former database from the path, if it is still there.
@@ -286,6 +290,12 @@ impl Files {
             }
         }
     }
+}
+
+fn write_copy(writer: &Connection, copy: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let name = copy.to_str().ok_or("the path is not a text")?;
+    writer.execute("VACUUM INTO ?1", [name])?;
+    Ok(File::open(copy)?.sync_all()?)
 }
 
 /// The last connection to close writes the log into the file at the path and deletes the log. Here, neither is ours.
@@ -310,4 +320,25 @@ fn identity(metadata: &Metadata) -> Identity {
 
 fn extent(metadata: &Metadata) -> Extent {
     (metadata.modified().ok(), metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::open::open_or_create;
+    use super::*;
+
+    #[test]
+    fn save_copy_that_fails_leaves_no_file() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("keys.db");
+        let (lock, writer) = open_or_create(&path).expect("new database");
+        let files = Files::new(&path, &writer, lock).expect("opened");
+        // An open transaction stands for a full disk: SQLite refuses to copy.
+        writer.execute_batch("BEGIN").expect("begun");
+        files.save_copy(&writer).expect_err("refused");
+        assert!(!beside(&path, ".set-aside").exists());
+        writer.execute_batch("ROLLBACK").expect("ended");
+        let copy = files.save_copy(&writer).expect("saved");
+        assert!(copy.metadata().expect("there").len() > 0);
+    }
 }
