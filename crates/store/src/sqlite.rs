@@ -1,8 +1,8 @@
 //! Keys in one SQLite file, in write-ahead-log mode with `synchronous=FULL`.
 //!
-//! One connection writes, on a thread that may block; a few read. Who presents a key is looked up in memory: see
-//! [`index`]. A file beside the database is locked for as long as it is open, so that no second service can change keys
-//! behind this one's back. What other programs do all the same is noticed: see [`guard`] and [`files`].
+//! One connection writes, on a thread that may block; a few read. Requests find their key in memory: see [`index`]. A file
+//! beside the database is locked for as long as it is open, so that no second service can change keys. Changes by other
+//! programs are detected: see [`guard`] and [`files`].
 
 mod activity;
 mod content;
@@ -48,7 +48,7 @@ struct Inner {
     index: Index,
     counts: RwLock<ResourceCounts>,
     health: watch::Sender<DatabaseHealth>,
-    /// Taken after `writer`, as the next one.
+    // Lock order: `writer`, `guard`, `files`.
     guard: Option<Mutex<Guard>>,
     files: Mutex<Files>,
 }
@@ -100,8 +100,8 @@ impl SqliteStore {
         self.inner.health.subscribe()
     }
 
-    /// Runs `work` on the writing connection, on a thread that may block. Until it returns, nobody else changes anything,
-    /// the index included. What fails has changed nothing, so that it may be written again.
+    /// Runs `work` on the writing connection, on a thread that may block. Until it returns, no other thread changes
+    /// anything, the index included. What fails has changed nothing, so that it may be written again.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, &Inner) -> rusqlite::Result<T> + Send + 'static,
@@ -110,7 +110,7 @@ impl SqliteStore {
     }
 
     /// As [`Self::write`], for a change that its caller counts on. If the file was replaced during the commit, the change is
-    /// not in the new file, so the call fails, unless it `holds` all the same.
+    /// not in the new file, so the call fails, unless the change `holds` without that file.
     async fn write_and_check<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, &Inner) -> rusqlite::Result<T> + Send + 'static,
@@ -119,7 +119,7 @@ impl SqliteStore {
         self.blocking_with(move |inner| {
             let mut writer = lock(&inner.writer);
             let done = inner.write(&mut writer, work)?;
-            if let Err(error) = inner.look(&mut writer) {
+            if let Err(error) = inner.check_for_outside_changes(&mut writer) {
                 tracing::warn!(%error, "the key database cannot be checked after a change");
             }
             match inner.check_writable() {
@@ -167,7 +167,7 @@ impl Inner {
         writer: &mut Connection,
         work: impl FnOnce(&mut Connection, &Self) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.look(writer).map_err(|error| self.error(&error))?;
+        self.check_for_outside_changes(writer).map_err(|error| self.error(&error))?;
         self.check_writable()?;
         let done = work(writer, self);
         lock(&self.files).wrote();
@@ -180,10 +180,10 @@ impl Inner {
         free.unwrap_or_else(|| lock(&self.readers[0]))
     }
 
-    /// Looks what other programs did to the database, and applies it. A few calls of stat(2) where they did nothing.
-    fn look(&self, writer: &mut Connection) -> rusqlite::Result<()> {
+    /// Detects changes by other programs and applies them. Costs a few stat(2) calls when nothing changed.
+    fn check_for_outside_changes(&self, writer: &mut Connection) -> rusqlite::Result<()> {
         let version = self.index.changed_version(writer)?;
-        self.look_at_files(writer);
+        self.check_files(writer);
         if self.health.borrow().stopped.is_some() {
             // What is at the path is not what is open; decisions go on from what was committed.
             return Ok(());
@@ -208,7 +208,7 @@ impl Inner {
             let revoked = guard.follow_record(&self.index.keys());
             revoked.into_iter().for_each(|entry| self.index.put(entry.hash, KnownKey::clone(&entry.key)));
         }
-        // Where it cannot be written, requests are decided by it all the same, and it is tried again at the next look.
+        // Requests are decided by it even where it cannot be written; the next check tries again.
         if let Err(error) = guard.write(writer, &self.index.keys()) {
             tracing::warn!(%error, "what another program changed is not noted yet");
         }
@@ -216,7 +216,7 @@ impl Inner {
         Ok(())
     }
 
-    fn look_at_files(&self, writer: &Connection) {
+    fn check_files(&self, writer: &Connection) {
         let mut files = lock(&self.files);
         files.check(writer);
         let stopped = files.stopped().map(|cause| WritesStopped {
@@ -364,7 +364,7 @@ impl KeyStore for SqliteStore {
         let checked = self.blocking(|inner| {
             // A write that holds the connection has checked, too.
             if let Some(mut writer) = try_lock(&inner.writer)
-                && let Err(error) = inner.look(&mut writer)
+                && let Err(error) = inner.check_for_outside_changes(&mut writer)
             {
                 // What was committed before still holds.
                 tracing::warn!(%error, "the key database cannot be checked for changes by other programs");

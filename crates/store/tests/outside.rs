@@ -96,7 +96,7 @@ fn changes(store: &SqliteStore) -> Vec<(OutsideChange, u64)> {
     changes
 }
 
-/// Waits until a look has brought the health to what is expected.
+/// Waits until a check has brought the health to what is expected.
 async fn wait(store: &SqliteStore, what: &str, expected: impl Fn(&DatabaseHealth) -> bool) {
     let start = Instant::now();
     while !expected(&store.health().borrow()) {
@@ -147,7 +147,7 @@ async fn open_old_copy_keeps_later_revocation() {
 }
 
 #[tokio::test]
-async fn look_cleared_revocation_is_never_accepted() {
+async fn check_cleared_revocation_is_never_accepted() {
     let place = Place::new();
     let store = place.open();
     let (id, hash) = insert(&store, "leaked").await;
@@ -165,7 +165,7 @@ async fn look_cleared_revocation_is_never_accepted() {
 }
 
 #[tokio::test]
-async fn look_inserted_row_of_revoked_key_stays_revoked() {
+async fn check_inserted_row_of_revoked_key_stays_revoked() {
     let place = Place::new();
     let store = place.open();
     let (id, hash) = insert(&store, "leaked").await;
@@ -187,7 +187,7 @@ async fn look_inserted_row_of_revoked_key_stays_revoked() {
 }
 
 #[tokio::test]
-async fn look_each_kind_of_change_is_reported_and_noted() {
+async fn check_each_kind_of_change_is_reported_and_noted() {
     let place = Place::new();
     let store = place.open();
     let (renamed, _) = insert(&store, "renamed").await;
@@ -238,7 +238,7 @@ async fn look_each_kind_of_change_is_reported_and_noted() {
 }
 
 #[tokio::test]
-async fn look_many_changes_are_noted_in_one_entry() {
+async fn check_many_changes_are_noted_in_one_entry() {
     let place = Place::new();
     let store = place.open();
     for number in 0..30 {
@@ -303,7 +303,7 @@ async fn open_second_database_shares_the_record() {
 }
 
 #[tokio::test]
-async fn look_revocation_by_another_process_applies() {
+async fn check_revocation_by_another_process_applies() {
     let place = Place::new();
     let store = place.open();
     let (id, hash) = insert(&store, "key").await;
@@ -555,7 +555,7 @@ async fn write_after_checkpoints_is_accepted() {
 
 /// `.restore` of the sqlite3 shell writes through SQLite.
 #[tokio::test]
-async fn look_restored_by_sqlite_is_read_and_keeps_revocations() {
+async fn check_restored_by_sqlite_is_read_and_keeps_revocations() {
     let place = Place::new();
     let store = place.open();
     let (id, hash) = insert(&store, "leaked").await;
@@ -575,7 +575,7 @@ async fn look_restored_by_sqlite_is_read_and_keeps_revocations() {
 }
 
 #[tokio::test]
-async fn look_deleted_lock_file_is_made_again() {
+async fn check_deleted_lock_file_is_made_again() {
     let place = Place::new();
     let store = place.open();
     std::fs::remove_file(place.database().with_file_name("keys.db.lock")).expect("deleted");

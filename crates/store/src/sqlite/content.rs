@@ -28,7 +28,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// The content of a file, whoever wrote it.
+    /// The content of a file, without a comparison.
     ///
     /// # Errors
     /// When the file cannot be read, or another program makes it shorter at the same time.
