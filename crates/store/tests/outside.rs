@@ -457,6 +457,10 @@ async fn write_moved_file_goes_on_when_it_comes_back() {
     let elsewhere = place.folder.path().join("elsewhere.db");
     std::fs::rename(place.database(), &elsewhere).expect("moved");
     stops(&store, StopCause::Missing).await;
+    // Whoever copies it where it is now has all keys.
+    let copy = place.folder.path().join("copy.db");
+    std::fs::copy(&elsewhere, &copy).expect("copied");
+    assert!(is_active(&SqliteStore::open(&copy).expect("whole"), &hash).await);
     std::fs::rename(&elsewhere, place.database()).expect("moved back");
     wait(&store, "the file", |health| health.stopped.is_none()).await;
     let (_, later) = insert(&store, "later").await;

@@ -119,6 +119,7 @@ impl Files {
         match self.stopped {
             Some(StopCause::Replaced) => self.leave_file(writer),
             Some(StopCause::Missing) if self.is_deleted() => self.leave_file(writer),
+            Some(StopCause::Missing) => self.complete_file(writer),
             Some(StopCause::Overwritten) => self.leave_content(writer),
             _ => {}
         }
@@ -227,6 +228,20 @@ impl Files {
             }
             Err(TryLockError::WouldBlock) => false,
             Err(TryLockError::Error(_)) => true,
+        }
+    }
+
+    /// Moves what is in the log into the file, which has another path now: the log stays behind, and whoever copies or moves
+    /// the file back must find all keys in it.
+    fn complete_file(&mut self, writer: &Connection) {
+        match writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!("the moved key database is not complete: another program reads it"),
+            Err(error) => tracing::error!(%error, "the moved key database is not complete"),
+        }
+        match (self.anchor.metadata(), Content::read(&self.anchor, self.page_size)) {
+            (Ok(metadata), Ok(content)) => (self.extent, self.content) = (extent(&metadata), content),
+            (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "the moved key database cannot be read"),
         }
     }
 
