@@ -60,7 +60,8 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, origin: Origin) -> Result<Option<KeyRecord>>;
 
     /// Revokes a key. `None` when there is no such key, or the key that asked for it is revoked by now; for a key revoked
-    /// before, the time of the first revocation stays.
+    /// before, the time of the first revocation stays. It succeeds if the revocation is recorded outside the database, even
+    /// if the database cannot be written: the key is refused from then on.
     async fn revoke(&self, id: &KeyId, at: Timestamp, origin: Origin) -> Result<Option<Revocation>>;
 
     /// Keeps what became of requests, all or nothing. Last-used only moves forward, and never past a revocation.

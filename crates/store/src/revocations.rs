@@ -6,8 +6,8 @@
 //!
 //! The file is text. Its first line names the format and the record; each further line holds a hash, a time in
 //! milliseconds, and a checksum over both and the checksum before. An unfinished last line is what a crash leaves, and is
-//! cut off; any other line that does not fit was edited. The checksums have no secret: whoever can write this file can
-//! forge it. SECURITY.md says so.
+//! cut off; any other line that does not fit was edited. The checksums have no secret: who can write this file can forge
+//! it. SECURITY.md says so.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -16,16 +16,21 @@ use std::time::{Duration, Instant};
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use sha2::{Digest as _, Sha256};
 use ulkeys_domain::secret::write_hex;
 use ulkeys_domain::{KeyHash, Timestamp};
+
+use crate::sqlite::open::take_name;
 
 const FORMAT: &str = "ulkeys-revocations 1 ";
 /// How long to wait for another process that appends.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Checksum = [u8; 16];
+
+/// How many bytes an entry has at least.
+const ENTRY_BYTES: usize = 100;
 
 /// How far a database has seen a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +48,9 @@ pub(crate) struct Seen {
 pub(crate) enum Finding {
     /// There is no file.
     Missing,
-    /// The record that was seen before, and perhaps more entries; or the first one that this database sees.
+    /// A record that was seen before, and perhaps more entries; or the first one that this database sees.
     Whole,
-    /// A sound record with another identifier.
+    /// A sound record that this database has never seen.
     Other,
     /// The record has fewer entries than were seen, other ones, or lines that do not fit.
     Damaged,
@@ -54,21 +59,25 @@ pub(crate) enum Finding {
 /// The record, as far as it was read.
 pub(crate) struct Revocations {
     path: PathBuf,
+    /// The file as it was last read or written.
     known: Option<Known>,
+    /// Revocations that an earlier file held and this one does not. A revocation that was once known is never forgotten.
+    lacking: FxHashMap<[u8; 32], Timestamp>,
 }
 
 struct Known {
     stamp: Stamp,
     record: String,
-    revoked: FxHashMap<[u8; 32], Timestamp>,
+    /// Since when, and the number of the entry.
+    revoked: FxHashMap<[u8; 32], (Timestamp, u64)>,
     entries: u64,
     checksum: Checksum,
     /// Length of the sound part in bytes.
     length: u64,
-    /// Whether all complete lines are sound.
+    /// Whether all complete lines are sound, and those that were seen are there.
     is_sound: bool,
-    /// Whether the entry that was asked for is there.
-    has_seen: bool,
+    /// How many of the entries the database has seen. `None` if the last one that it saw is missing.
+    seen: Option<u64>,
 }
 
 /// Tells whether a file is as it was.
@@ -94,7 +103,7 @@ impl Stamp {
 
 impl Revocations {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), known: None }
+        Self { path: path.to_owned(), known: None, lacking: FxHashMap::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -103,12 +112,27 @@ impl Revocations {
 
     /// When the key with this hash was revoked.
     pub(crate) fn get(&self, hash: &[u8; 32]) -> Option<Timestamp> {
+        self.in_file(hash).map(|(at, _)| at).or_else(|| self.lacking.get(hash).copied())
+    }
+
+    fn in_file(&self, hash: &[u8; 32]) -> Option<(Timestamp, u64)> {
         self.known.as_ref()?.revoked.get(hash).copied()
     }
 
-    /// How far the record is read.
+    /// Whether the file has no entry for this hash.
+    pub(crate) fn lacks(&self, hash: &[u8; 32]) -> bool {
+        self.in_file(hash).is_none()
+    }
+
+    /// Whether the entry for this hash comes after those that the database has seen.
+    pub(crate) fn is_unseen(&self, hash: &[u8; 32]) -> bool {
+        let seen = self.known.as_ref().and_then(|known| known.seen);
+        self.in_file(hash).zip(seen).is_some_and(|((_, entry), seen)| entry >= seen)
+    }
+
+    /// How far the record is read, if it is sound.
     pub(crate) fn seen(&self) -> Option<Seen> {
-        let known = self.known.as_ref()?;
+        let known = self.known.as_ref().filter(|known| known.is_sound)?;
         Some(Seen { record: known.record.clone(), entries: known.entries, checksum: hex(&known.checksum) })
     }
 
@@ -122,46 +146,57 @@ impl Revocations {
     ///
     /// # Errors
     /// When it is there and cannot be read.
-    pub(crate) fn read(&mut self, seen: Option<&Seen>) -> io::Result<Finding> {
+    pub(crate) fn read(&mut self, expected: &[Seen]) -> io::Result<Finding> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.known = None;
+                self.replace_known(None);
                 return Ok(Finding::Missing);
             }
             Err(error) => return Err(error),
         };
         lock(&file)?;
-        let known = Known::read(&file, seen)?;
-        let finding = match seen {
+        let known = Known::read(&file, expected)?;
+        let finding = match expected {
             _ if !known.is_sound => Finding::Damaged,
-            Some(seen) if seen.record != known.record => Finding::Other,
-            Some(_) if !known.has_seen => Finding::Damaged,
-            _ => Finding::Whole,
+            [] => Finding::Whole,
+            _ if expected.iter().any(|seen| seen.record == known.record) => Finding::Whole,
+            _ => Finding::Other,
         };
-        self.known = Some(known);
+        self.replace_known(Some(known));
         Ok(finding)
     }
 
-    /// Adds entries that are not there yet. When this returns, they survive a loss of power.
+    /// Keeps of the former file what the new one lacks.
+    fn replace_known(&mut self, known: Option<Known>) {
+        let before = std::mem::replace(&mut self.known, known);
+        let before = before.into_iter().flat_map(|before| before.revoked).map(|(hash, (at, _))| (hash, at));
+        let has = |hash: &[u8; 32]| self.known.as_ref().is_some_and(|known| known.revoked.contains_key(hash));
+        self.lacking.retain(|hash, _| !has(hash));
+        self.lacking.extend(before.filter(|(hash, _)| !has(hash)));
+    }
+
+    /// Adds entries that are not there yet, and those that an earlier file held. When this returns, they survive a loss of
+    /// power.
     ///
     /// # Errors
     /// When the file is missing, is not sound or cannot be written.
     pub(crate) fn append(&mut self, entries: &[(KeyHash, Timestamp)]) -> io::Result<()> {
-        let mut file = OpenOptions::new().read(true).append(true).open(&self.path)?;
+        // On Windows, a file that was opened to append cannot be shortened.
+        let mut file = OpenOptions::new().read(true).write(true).append(cfg!(unix)).open(&self.path)?;
         lock(&file)?;
         // Another process may have set the file aside between opening and locking.
         if Stamp::of(&file.metadata()?).file != Stamp::of(&self.path.metadata()?).file {
             return Err(io::Error::other("the record of revocations was replaced"));
         }
         let stamp = Stamp::of(&file.metadata()?);
-        if self.known.as_ref().is_none_or(|known| known.stamp != stamp) {
-            let seen = self.seen();
-            let again = Known::read(&file, seen.as_ref())?;
-            if seen.is_some_and(|seen| again.record != seen.record || !again.has_seen) {
+        let is_current = self.known.as_ref().is_some_and(|known| known.stamp == stamp);
+        if !is_current {
+            let again = Known::read(&file, self.seen().as_slice())?;
+            if self.known.as_ref().is_some_and(|known| again.record != known.record) || !again.is_sound {
                 return Err(io::Error::other("the record of revocations is not the one that was read"));
             }
-            self.known = Some(again);
+            self.replace_known(Some(again));
         }
         let known = self.known.as_mut().ok_or(ErrorKind::NotFound)?;
         if !known.is_sound {
@@ -173,41 +208,60 @@ impl Revocations {
         }
         let mut new = FxHashMap::default();
         let (mut text, mut checksum) = (String::new(), known.checksum);
-        for (hash, at) in entries {
-            let hash = hash.as_bytes();
-            if !known.revoked.contains_key(hash) && new.insert(*hash, *at).is_none() {
+        for (hash, at) in entries.iter().map(|(hash, at)| (hash.as_bytes(), at)).chain(&self.lacking) {
+            let number = known.entries + new.len() as u64;
+            if !known.revoked.contains_key(hash) && !new.contains_key(hash) {
+                new.insert(*hash, (*at, number));
                 let (line, next) = line(hash, *at, &checksum);
                 text += &line;
                 checksum = next;
             }
         }
-        // On failure the file has at most an unfinished line more than is known of it.
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
+        file.seek(SeekFrom::End(0))?;
+        if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
+            // A revocation that is reported as failed must not take effect later.
+            let _ = file.set_len(known.length);
+            return Err(error);
+        }
         known.entries += new.len() as u64;
         known.revoked.extend(new);
         known.checksum = checksum;
         known.length += text.len() as u64;
-        known.stamp = Stamp::of(&file.metadata()?);
+        // What another process has added is not applied yet: then the file counts as changed, and is read again.
+        if is_current {
+            known.stamp = Stamp::of(&file.metadata()?);
+            known.seen = Some(known.entries);
+        }
+        self.lacking.clear();
         Ok(())
     }
 
-    /// Writes a new record, with an identifier of its own, that holds these entries and those that are known. What is at
-    /// its path is set aside.
+    /// Adds entries like [`Self::append`], and leaves the file alone if there is nothing to add.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// See [`Self::append`].
+    pub(crate) fn append_missing(&mut self, entries: &[(KeyHash, Timestamp)]) -> io::Result<()> {
+        if entries.is_empty() && self.lacking.is_empty() { Ok(()) } else { self.append(entries) }
+    }
+
+    /// Writes a new record, with an identifier of its own, that holds these entries and those that are known. A copy of what
+    /// is at its path is kept: it may tell its owner what happened.
+    ///
+    /// # Errors
+    /// When it cannot be written. Then what was at the path still is.
     pub(crate) fn create(&mut self, entries: &[(KeyHash, Timestamp)]) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         create_folder(folder)?;
-        self.set_aside()?;
         let mut random = [0_u8; 16];
         SysRng.try_fill_bytes(&mut random).map_err(io::Error::other)?;
         let header = format!("{FORMAT}{}\n", hex(&random));
         let mut checksum = first_checksum(header.trim_end());
         let mut text = header;
-        let mut all = self.known.as_ref().map(|known| known.revoked.clone()).unwrap_or_default();
-        all.extend(entries.iter().map(|(hash, at)| (*hash.as_bytes(), *at)));
+        let mut all = self.lacking.clone();
+        all.extend(self.known.iter().flat_map(|known| &known.revoked).map(|(hash, (at, _))| (*hash, *at)));
+        for (hash, at) in entries {
+            all.entry(*hash.as_bytes()).or_insert(*at);
+        }
         for (hash, at) in &all {
             let (line, next) = line(hash, *at, &checksum);
             text += &line;
@@ -217,37 +271,48 @@ impl Revocations {
         let mut file = tempfile::Builder::new().prefix(".revocations-").tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
-        match file.persist_noclobber(&self.path) {
+        let persisted = match File::open(&self.path) {
+            Ok(old) => {
+                lock(&old)?;
+                if self.has_changed() {
+                    return Err(io::Error::other("the record of revocations has changed since it was read"));
+                }
+                self.keep_copy(&old)?;
+                file.persist(&self.path)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => file.persist_noclobber(&self.path),
+            Err(error) => return Err(error),
+        };
+        match persisted {
             Ok(_) => sync_folder(folder)?,
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
-                self.read(None)?;
+                self.read(&[])?;
                 let all: Vec<_> = all.into_iter().map(|(hash, at)| (KeyHash::from_bytes(hash), at)).collect();
                 return self.append(&all);
             }
             Err(error) => return Err(error.error),
         }
-        self.read(None).map(drop)
+        self.read(&[])?;
+        if let Some(known) = &mut self.known {
+            known.seen = Some(known.entries);
+        }
+        Ok(())
     }
 
-    /// Gives what is at the path another name. Nothing is deleted: it may tell its owner what happened.
-    fn set_aside(&self) -> io::Result<()> {
-        if !self.path.try_exists()? {
-            return Ok(());
-        }
-        let mut number = 1_u32;
-        loop {
-            let mut name = self.path.as_os_str().to_owned();
-            name.push(if number == 1 { ".set-aside".to_owned() } else { format!(".set-aside-{number}") });
-            if !Path::new(&name).try_exists()? {
-                return std::fs::rename(&self.path, name);
-            }
-            number += 1;
-        }
+    /// Copies what is at the path, by the handle that holds its lock: Windows lets no other one read it.
+    fn keep_copy(&self, mut old: &File) -> io::Result<()> {
+        let aside = take_name(&self.path, ".set-aside")?;
+        let mut copy = || {
+            let mut copy = OpenOptions::new().write(true).open(&aside)?;
+            io::copy(&mut old, &mut copy)?;
+            copy.sync_all()
+        };
+        copy().inspect_err(|_| drop(std::fs::remove_file(&aside)))
     }
 }
 
 impl Known {
-    fn read(mut file: &File, seen: Option<&Seen>) -> io::Result<Self> {
+    fn read(mut file: &File, expected: &[Seen]) -> io::Result<Self> {
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0))?;
         file.read_to_end(&mut bytes)?;
@@ -255,33 +320,37 @@ impl Known {
         let mut lines = bytes[..complete].split(|byte| *byte == b'\n');
         let header = lines.next().and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default();
         let record = header.strip_prefix(FORMAT).filter(|id| unhex::<16>(id).is_some());
+        let seen = expected.iter().find(|seen| Some(seen.record.as_str()) == record);
         let mut known = Self {
             stamp: Stamp::of(&file.metadata()?),
             record: record.unwrap_or_default().to_owned(),
-            revoked: FxHashMap::default(),
+            revoked: FxHashMap::with_capacity_and_hasher(bytes.len() / ENTRY_BYTES, FxBuildHasher),
             entries: 0,
             checksum: first_checksum(header),
             length: complete as u64,
             is_sound: record.is_some(),
-            has_seen: false,
+            seen: seen.is_none().then_some(0),
         };
-        let is_seen = |known: &Self| {
-            seen.is_none_or(|seen| seen.entries == known.entries && seen.checksum == hex(&known.checksum))
+        let note_seen = |known: &mut Self| {
+            if seen.is_some_and(|seen| seen.entries == known.entries && seen.checksum == hex(&known.checksum)) {
+                known.seen = Some(known.entries);
+            }
         };
-        known.has_seen = is_seen(&known);
+        note_seen(&mut known);
         for text in lines.filter(|line| !line.is_empty()) {
             match read_line(text) {
                 Some((hash, at, checksum)) => {
                     // Also one whose checksum does not fit: a key that is revoked once too often is the lesser harm.
-                    known.revoked.entry(hash).or_insert(at);
+                    known.revoked.entry(hash).or_insert((at, known.entries));
                     known.is_sound &= checksum == next_checksum(&known.checksum, &text[..text.len() - 33]);
                     known.checksum = checksum;
                     known.entries += 1;
-                    known.has_seen |= is_seen(&known);
+                    note_seen(&mut known);
                 }
                 None => known.is_sound = false,
             }
         }
+        known.is_sound &= known.seen.is_some();
         Ok(known)
     }
 }
@@ -392,7 +461,7 @@ mod tests {
 
     fn read(path: &Path, seen: &Seen) -> (Finding, Revocations) {
         let mut record = Revocations::new(path);
-        let finding = record.read(Some(seen)).expect("readable");
+        let finding = record.read(std::slice::from_ref(seen)).expect("readable");
         (finding, record)
     }
 

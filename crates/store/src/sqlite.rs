@@ -12,7 +12,7 @@ mod guard;
 mod index;
 mod keys;
 mod list;
-mod open;
+pub(crate) mod open;
 mod rows;
 mod runs;
 mod uses;
@@ -81,11 +81,12 @@ impl SqliteStore {
         let readers = (0..count).map(|_| open::reader(path).map(Mutex::new)).collect::<Result<_>>()?;
         let sqlite = |error| StoreError::from_sqlite(path, &error);
         let health = watch::Sender::new(DatabaseHealth::default());
-        let mut keys = index::read_all(&writer, Err).map_err(sqlite)?;
         let mut guard = guard(health.clone());
-        if let Some(guard) = &mut guard {
-            guard.begin(&mut writer, &mut keys).map_err(sqlite)?;
-        }
+        let keys = match &mut guard {
+            Some(guard) => guard.begin(&mut writer),
+            None => index::read_all(&writer, Err, |_| {}),
+        };
+        let keys = keys.map_err(sqlite)?;
         let index = Index::new(&writer, keys).map_err(sqlite)?;
         let counts = RwLock::new(runs::read::counts(&writer).map_err(sqlite)?);
         let files = Files::new(path, &writer, lock).map_err(|error| StoreError::from_io(path, &error))?;
@@ -191,29 +192,36 @@ impl Inner {
         let mut guard = self.guard.as_ref().map(lock);
         if let Some(version) = version {
             tracing::warn!("another program has changed the key database; it is read again");
-            let mut keys = index::read_all(writer, |error| {
-                tracing::error!(%error, "a key cannot be read, and is refused");
-                Ok(())
-            })?;
-            if let Some(guard) = &mut guard {
-                guard.compare(&self.index.keys(), &mut keys);
-            }
+            let keys = match &mut guard {
+                Some(guard) => guard.read_again(writer, &self.index.keys())?,
+                None => index::read_all(writer, index::refuse, |_| {})?,
+            };
             // Freed here, and not while requests wait for the new ones.
             drop(self.index.replace(keys, version));
         }
-        let Some(guard) = guard.as_mut().filter(|guard| version.is_some() || guard.has_work()) else {
+        let Some(guard) = &mut guard else {
             return Ok(());
         };
-        if version.is_none() {
+        if version.is_none() && guard.is_record_due() {
             let revoked = guard.follow_record(&self.index.keys());
             revoked.into_iter().for_each(|entry| self.index.put(entry.hash, KnownKey::clone(&entry.key)));
         }
-        // Requests are decided by it even where it cannot be written; the next check tries again.
-        if let Err(error) = guard.write(writer, &self.index.keys()) {
-            tracing::warn!(%error, "what another program changed is not noted yet");
+        if guard.has_notes() {
+            // Requests are decided by it even where it cannot be written; the next check tries again.
+            let _ = guard.write(writer);
+            lock(&self.files).wrote();
         }
-        lock(&self.files).wrote();
         Ok(())
+    }
+
+    /// Revokes a key whose revocation is in the record, but could not be committed. That is a success: the record is on the
+    /// disk, the key is refused from now on, and no failure of the database brings it back. The database gets it later.
+    fn finish_revocation(&self, hash: &KeyHash, origin: Origin) -> Option<Revocation> {
+        let entry = self.index.keys().get(hash.as_bytes()).cloned()?;
+        let (revoked, at) = lock(self.guard.as_ref()?).finish_revocation(&entry, origin)?;
+        self.index.put(*hash, KnownKey::clone(&revoked.key));
+        tracing::warn!("a revocation is recorded outside the database, and is not in the database yet");
+        Some(Revocation { at, is_new: entry.key.revoked_at.is_none() })
     }
 
     fn check_files(&self, writer: &Connection) {
@@ -308,12 +316,21 @@ impl KeyStore for SqliteStore {
     async fn revoke(&self, id: &KeyId, at: Timestamp, origin: Origin) -> Result<Option<Revocation>> {
         let id = *id;
         let work = move |connection: &mut Connection, inner: &Inner| {
-            let record = |hash: &KeyHash, at| lock(inner.guard.as_ref()?).record_revocation(hash, at);
-            let revoked = keys::revoke(connection, &id, at, &origin, record)?;
-            Ok(revoked.map(|(hash, key, revocation)| {
-                inner.index.put(hash, KnownKey::from(&key));
-                revocation
-            }))
+            // Revoked before, and only the database does not have it yet: then the first time stays.
+            let since = inner.guard.as_ref().and_then(|guard| lock(guard).unwritten_since(&id));
+            let at = since.unwrap_or(at);
+            let mut recorded = None;
+            let record = |hash: &KeyHash, at| {
+                recorded = Some(*hash);
+                lock(inner.guard.as_ref()?).record_revocation(hash, at)
+            };
+            match keys::revoke(connection, &id, at, &origin, record) {
+                Ok(revoked) => Ok(revoked.map(|(hash, key, revocation)| {
+                    inner.index.put(hash, KnownKey::from(&key));
+                    Revocation { is_new: revocation.is_new && since.is_none(), ..revocation }
+                })),
+                Err(error) => recorded.and_then(|hash| inner.finish_revocation(&hash, origin)).map(Some).ok_or(error),
+            }
         };
         // The record applies to each file that comes to the path.
         let holds = |inner: &Inner, revoked: &Option<Revocation>| {

@@ -1,9 +1,13 @@
--- By what a change from outside is noticed: one row, made when a service first opens the database.
+-- Detects changes by other programs: one row, made when a service first opens the database.
 CREATE TABLE guard (
-    id       INTEGER PRIMARY KEY CHECK (id = 1),
-    keys     INTEGER NOT NULL,  -- how many there are
-    digest   INTEGER NOT NULL,  -- the sum of their fingerprints
-    record   TEXT,              -- the record of revocations that belongs to this database
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    keys   INTEGER NOT NULL,  -- how many there are
+    digest INTEGER NOT NULL   -- the sum of their fingerprints
+) STRICT;
+
+-- The records of revocations that this database has seen: one for each computer on which a service opened it.
+CREATE TABLE records (
+    id       TEXT    PRIMARY KEY,
     entries  INTEGER NOT NULL,  -- how many of its entries were seen
     checksum TEXT    NOT NULL   -- of the last of them
 ) STRICT;

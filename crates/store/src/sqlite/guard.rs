@@ -7,27 +7,44 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::watch;
-use ulkeys_domain::wire::{ChangeCount, DatabaseHealth, OutsideChange, RecordFailure};
+use ulkeys_domain::wire::{ChangeCount, DatabaseHealth, Happening, OutsideChange, RecordFailure};
 use ulkeys_domain::{KeyHash, KeyId, KnownKey, Timestamp};
 
 use super::activity;
-use super::index::{Entry, Keys};
+use super::index::{self, Entry, Keys};
+use crate::Origin;
 use crate::revocations::{Finding, Revocations, Seen};
 
 /// Entries in the list of activity for one kind of change; where there are more, one entry tells how many.
 const MAX_ENTRIES: usize = 20;
 
-/// What a service watches its database with. A tool that opens a database has none.
+/// How long to wait before a record that could not be used is tried again: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Detects changes by other programs. A tool that opens a database has none.
 pub(super) struct Guard {
     record: Revocations,
     clock: fn() -> Timestamp,
     health: watch::Sender<DatabaseHealth>,
+    /// How far each record was seen. A failure to read or write one changes nothing here, so that it is found again.
+    expected: Vec<Seen>,
+    /// What the database has of it, for the record as it is.
+    noted: Option<Seen>,
     /// Found, and not in the database yet.
     pending: Vec<Found>,
+    /// Revocations that the record or this process knows, and the database does not have yet.
+    revocations: Vec<Unwritten>,
+    /// What the digest of the keys in the database differs from the one that is noted there.
+    correction: (i64, i64),
+    /// When a record that could not be used is tried again, and how long that was put off.
+    retry: Option<(Instant, Duration)>,
+    /// Whether the last write failed.
+    has_failed: bool,
     /// How often keys were found changed.
     revision: u64,
 }
@@ -39,78 +56,131 @@ struct Found {
     key: Option<KeyId>,
     before: Option<String>,
     after: Option<String>,
-    /// For a key that is kept revoked: since when.
-    revoked_at: Option<Timestamp>,
 }
 
 impl Found {
     fn new(change: OutsideChange, key: Option<KeyId>) -> Self {
-        Self { change, key, before: None, after: None, revoked_at: None }
+        Self { change, key, before: None, after: None }
     }
+}
+
+struct Unwritten {
+    key: KeyId,
+    at: Timestamp,
+    /// By how much the digest changes.
+    difference: i64,
+    /// Who asked this process for it.
+    origin: Option<Origin>,
+}
+
+impl Unwritten {
+    fn new(entry: &Entry, at: Timestamp, origin: Option<Origin>) -> Self {
+        let (before, after) = (&entry.key, as_revoked(entry, at));
+        let difference = fingerprint(&entry.hash, &after.key) - fingerprint(&entry.hash, before);
+        Self { key: before.id, at, difference, origin }
+    }
+}
+
+/// What one pass over all keys finds.
+#[derive(Default)]
+struct Pass {
+    /// The sum of the fingerprints.
+    sum: i64,
+    /// Active keys that the record, or this process, knows as revoked.
+    kept: Vec<(Entry, Timestamp)>,
+    /// Revocations that the record lacks.
+    missing: Vec<(KeyHash, Timestamp)>,
 }
 
 impl Guard {
     pub(super) fn new(record: &Path, clock: fn() -> Timestamp, health: watch::Sender<DatabaseHealth>) -> Self {
-        Self { record: Revocations::new(record), clock, health, pending: Vec::new(), revision: 0 }
+        Self {
+            record: Revocations::new(record),
+            clock,
+            health,
+            expected: Vec::new(),
+            noted: None,
+            pending: Vec::new(),
+            revocations: Vec::new(),
+            correction: (0, 0),
+            retry: None,
+            has_failed: false,
+            revision: 0,
+        }
     }
 
-    /// Checks the keys of a database that was just opened, and revokes what must be.
-    pub(super) fn begin(&mut self, connection: &mut Connection, keys: &mut Keys) -> rusqlite::Result<()> {
-        let known = connection
-            .query_row("SELECT keys, digest, record, entries, checksum FROM guard", [], |row| {
-                let record: Option<String> = row.get(2)?;
-                let (entries, checksum) = (row.get::<_, i64>(3)?.cast_unsigned(), row.get(4)?);
-                let seen = record.map(|record| Seen { record, entries, checksum });
-                Ok(((row.get(0)?, row.get(1)?), seen))
-            })
-            .optional()?;
-        let (digest_before, seen) = known.unzip();
-        let seen = seen.flatten();
-        let stored = digest(keys);
-        self.read_record(seen.as_ref(), keys);
-        let kept = self.keep_revoked(keys, None);
-        let digest = if kept.is_empty() { stored } else { digest(keys) };
+    /// Reads and checks the keys of a database that was just opened, and revokes what must be.
+    pub(super) fn begin(&mut self, connection: &mut Connection) -> rusqlite::Result<Keys> {
+        let noted = noted_digest(connection)?;
+        self.expected = connection
+            .prepare("SELECT id, entries, checksum FROM records")?
+            .query_map([], |row| {
+                let entries = row.get::<_, i64>(1)?.cast_unsigned();
+                Ok(Seen { record: row.get(0)?, entries, checksum: row.get(2)? })
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let finding = self.record.read(&self.expected);
+        let mut pass = Pass::default();
+        let mut keys = index::read_all(connection, Err, |entry| self.check(entry, None, &mut pass))?;
+        let stored = (keys.len() as i64, pass.sum);
+        self.keep_revoked(&pass, None).into_iter().for_each(|entry| drop(keys.replace(entry)));
+        let repaired = stored.1 + self.revocations.iter().map(|revocation| revocation.difference).sum::<i64>();
         // An old copy of the database is what it was; only its revocations are missing.
-        if digest_before.is_some_and(|before| before != stored && before != digest) {
+        if noted.is_some_and(|noted| noted != stored && noted != (stored.0, repaired)) {
             self.pending.push(Found::new(OutsideChange::WhileClosed, None));
         }
-        self.record_missing(keys);
-        let is_known = digest_before == Some(digest) && self.record.seen() == seen && self.pending.is_empty();
-        // The keys are revoked in memory already; what is pending is written as soon as the database can be.
-        if !is_known && let Err(error) = self.write_with(connection, digest) {
-            tracing::warn!(%error, "what another program changed is not written yet");
+        let is_seen = self.record.seen().is_some_and(|seen| self.expected.contains(&seen));
+        self.noted = self.record.seen().filter(|_| is_seen);
+        self.correct(stored, noted);
+        self.settle_record(finding, &pass.missing);
+        if noted.is_none() || self.has_notes() {
+            // The keys are revoked in memory already; what is pending is written as soon as the database can be.
+            let _ = self.write(connection);
         }
-        Ok(())
+        Ok(keys)
     }
 
-    /// Compares keys that were read again with those that were known, and revokes what must be.
-    pub(super) fn compare(&mut self, old: &Keys, new: &mut Keys) {
-        if self.record.has_changed() {
-            self.read_record(self.record.seen().as_ref(), new);
-        }
-        let kept = self.keep_revoked(new, Some(old));
-        self.pending.extend(differences(old, new, &kept));
-        self.record_missing(new);
+    /// Reads keys again that another program has changed, compares them with those that were known, and revokes what must
+    /// be.
+    pub(super) fn read_again(&mut self, connection: &Connection, old: &Keys) -> rusqlite::Result<Keys> {
+        let finding = self.is_record_due().then(|| self.record.read(&self.expected));
+        let mut pass = Pass::default();
+        let mut keys = index::read_all(connection, index::refuse, |entry| self.check(entry, Some(old), &mut pass))?;
+        let stored = (keys.len() as i64, pass.sum);
+        let kept = self.keep_revoked(&pass, Some(old));
+        let hashes = kept.iter().map(|entry| *entry.hash.as_bytes()).collect();
+        kept.into_iter().for_each(|entry| drop(keys.replace(entry)));
+        self.pending.extend(differences(old, &keys, &hashes));
+        // Another program may have written over both.
+        self.correct(stored, noted_digest(connection).ok().flatten());
+        self.noted = None;
+        self.settle_record(finding.unwrap_or(Ok(Finding::Whole)), &pass.missing);
         self.revision += 1;
+        Ok(keys)
     }
 
-    /// Whether the record has to be read, or what was found to be written.
-    pub(super) fn has_work(&self) -> bool {
-        !self.pending.is_empty() || self.record.has_changed() || self.health.borrow().record_failure.is_some()
+    /// Whether the record must be read again.
+    pub(super) fn is_record_due(&self) -> bool {
+        self.retry.map_or_else(|| self.record.has_changed(), |(next, _)| Instant::now() >= next)
+    }
+
+    /// Whether findings await a write.
+    pub(super) fn has_notes(&self) -> bool {
+        let seen = self.seen();
+        !self.pending.is_empty()
+            || !self.revocations.is_empty()
+            || self.correction != (0, 0)
+            || (seen.is_some() && seen != self.noted)
     }
 
     /// Reads the record again, after another process has changed it or it could not be used. The keys that are to be
     /// revoked now.
     pub(super) fn follow_record(&mut self, keys: &Keys) -> Vec<Entry> {
-        self.read_record(self.record.seen().as_ref(), keys);
-        let mut revoked: Vec<_> = Vec::new();
-        for entry in keys.iter().filter(|entry| entry.key.revoked_at.is_none()) {
-            if let Some(at) = self.record.get(entry.hash.as_bytes()) {
-                self.pending.push(kept_revoked(entry, at));
-                revoked.push(as_revoked(entry, at));
-            }
-        }
-        self.record_missing(keys);
+        let finding = self.record.read(&self.expected);
+        let mut pass = Pass::default();
+        keys.iter().for_each(|entry| self.check(entry, None, &mut pass));
+        let revoked = self.keep_revoked(&pass, None);
+        self.settle_record(finding, &pass.missing);
         self.revision += u64::from(!revoked.is_empty());
         revoked
     }
@@ -120,85 +190,161 @@ impl Guard {
         self.revision
     }
 
-    /// Writes a revocation into the record. Without the record it is still one: in the database, from where it gets into
-    /// the record as soon as that can be written. Until then the window says so.
+    /// Writes a revocation into the record. If the record cannot be written, the revocation is in the database alone and
+    /// is added to the record later. Until then the window says so.
     pub(super) fn record_revocation(&mut self, hash: &KeyHash, at: Timestamp) -> Option<Seen> {
-        let appended = self.record.append(&[(*hash, at)]);
-        self.note_failure(appended);
-        self.record.seen()
+        if let Err(error) = self.record.append(&[(*hash, at)]) {
+            self.note_failure(Err(error));
+            return None;
+        }
+        // What failed before is missing in the record still, and what another process has added is not applied yet.
+        match &mut self.retry {
+            Some((next, _)) => *next = Instant::now(),
+            None if self.record.has_changed() => {}
+            None => self.expect_record(),
+        }
+        // What is not in the database yet must not count there as seen.
+        if self.revocations.is_empty() {
+            self.noted = self.seen();
+            self.noted.clone()
+        } else {
+            None
+        }
     }
 
-    /// Reads the record, and reports what is wrong with it.
-    fn read_record(&mut self, seen: Option<&Seen>, keys: &Keys) {
-        let revoked = || keys.iter().filter_map(|entry| Some((entry.hash, entry.key.revoked_at?))).collect::<Vec<_>>();
-        let (created, problem) = match self.record.read(seen) {
-            Ok(Finding::Whole) => (Ok(()), None),
-            Ok(Finding::Other) => (Ok(()), Some(OutsideChange::RecordReplaced)),
-            Ok(Finding::Missing) => (self.record.create(&revoked()), seen.map(|_| OutsideChange::RecordLost)),
-            Ok(Finding::Damaged) => (self.record.create(&revoked()), Some(OutsideChange::RecordDamaged)),
+    /// Takes over a revocation that the database could not commit, if it is in the record. The key as it is now, and since
+    /// when it is revoked.
+    pub(super) fn finish_revocation(&mut self, entry: &Entry, origin: Origin) -> Option<(Entry, Timestamp)> {
+        self.noted = None;
+        let at = self.record.get(entry.hash.as_bytes())?;
+        if entry.key.revoked_at.is_none() {
+            self.revocations.push(Unwritten::new(entry, at, Some(origin)));
+        }
+        Some((as_revoked(entry, at), at))
+    }
+
+    /// Since when a key is revoked whose revocation the database does not have yet.
+    pub(super) fn unwritten_since(&self, key: &KeyId) -> Option<Timestamp> {
+        self.revocations.iter().find(|revocation| revocation.key == *key).map(|revocation| revocation.at)
+    }
+
+    /// Checks one key.
+    fn check(&self, entry: &Entry, old: Option<&Keys>, pass: &mut Pass) {
+        pass.sum += fingerprint(&entry.hash, &entry.key);
+        let hash = entry.hash.as_bytes();
+        let known = || old?.get(hash)?.key.revoked_at;
+        let revoked_at = entry.key.revoked_at.or_else(|| self.record.get(hash)).or_else(known);
+        let Some(at) = revoked_at else { return };
+        if entry.key.revoked_at.is_none() {
+            pass.kept.push((entry.clone(), at));
+        }
+        if self.record.lacks(hash) {
+            pass.missing.push((entry.hash, at));
+        }
+    }
+
+    /// Revokes what was found to be active and must not be. Those keys as they are then.
+    fn keep_revoked(&mut self, pass: &Pass, old: Option<&Keys>) -> Vec<Entry> {
+        let waiting: FxHashSet<_> = self.revocations.iter().map(|revocation| revocation.key).collect();
+        for (entry, at) in pass.kept.iter().filter(|(entry, _)| !waiting.contains(&entry.key.id)) {
+            let hash = entry.hash.as_bytes();
+            let was_revoked = old.and_then(|old| old.get(hash)).is_some_and(|old| old.key.revoked_at.is_some());
+            // The running database has never known that it is revoked: so nobody has made it active. At the start, an old
+            // copy of the database looks the same, and is by far the more frequent case.
+            let is_late = old.is_some() && !was_revoked && self.record.is_unseen(hash);
+            let change = if is_late { OutsideChange::Revoked } else { OutsideChange::KeptRevoked };
+            self.pending.push(Found::new(change, Some(entry.key.id)));
+            self.revocations.push(Unwritten::new(entry, *at, None));
+        }
+        pass.kept.iter().map(|(entry, at)| as_revoked(entry, *at)).collect()
+    }
+
+    /// Notes by how much the digest in the database is to be changed.
+    fn correct(&mut self, stored: (i64, i64), noted: Option<(i64, i64)>) {
+        let noted = noted.unwrap_or_default();
+        self.correction = (stored.0 - noted.0, stored.1 - noted.1);
+    }
+
+    /// Adds to the record what it lacks, or writes a new one, and reports what was wrong with it.
+    fn settle_record(&mut self, finding: std::io::Result<Finding>, missing: &[(KeyHash, Timestamp)]) {
+        let (settled, problem) = match finding {
+            Ok(Finding::Whole) => (self.record.append_missing(missing), None),
+            Ok(Finding::Other) => (self.record.append_missing(missing), Some(OutsideChange::RecordReplaced)),
+            Ok(Finding::Missing) => {
+                let problem = (!self.expected.is_empty()).then_some(OutsideChange::RecordLost);
+                (self.record.create(missing), problem)
+            }
+            Ok(Finding::Damaged) => (self.record.create(missing), Some(OutsideChange::RecordDamaged)),
             Err(error) => (Err(error), None),
         };
-        // A record that cannot be replaced is found again, and reported once it can.
-        if created.is_ok() {
+        // On failure, what was expected stays as it is: so the same is found at the next attempt, and reported then.
+        if settled.is_ok() {
             self.pending.extend(problem.map(|problem| Found::new(problem, None)));
+            self.expect_record();
         }
-        self.note_failure(created);
+        self.note_failure(settled);
     }
 
-    /// Revokes what the record, or this process, knows as revoked. Which keys those are.
-    fn keep_revoked(&mut self, keys: &mut Keys, old: Option<&Keys>) -> FxHashSet<[u8; 32]> {
-        let since = |entry: &Entry| {
-            let known = || old?.get(entry.hash.as_bytes())?.key.revoked_at;
-            self.record.get(entry.hash.as_bytes()).or_else(known)
-        };
-        let active = keys.iter().filter(|entry| entry.key.revoked_at.is_none());
-        let kept: Vec<_> = active.filter_map(|entry| Some((entry.clone(), since(entry)?))).collect();
-        // Those that could not be written before are among these.
-        self.pending.retain(|found| found.change != OutsideChange::KeptRevoked);
-        for (entry, at) in &kept {
-            keys.replace(as_revoked(entry, *at));
-            self.pending.push(kept_revoked(entry, *at));
-        }
-        kept.into_iter().map(|(entry, _)| *entry.hash.as_bytes()).collect()
+    fn expect_record(&mut self) {
+        let Some(seen) = self.record.seen() else { return };
+        self.expected.retain(|expected| expected.record != seen.record);
+        self.expected.push(seen);
     }
 
-    /// Records the revocations that are in the database alone.
-    fn record_missing(&mut self, keys: &Keys) {
-        let revoked = keys.iter().filter_map(|entry| Some((entry.hash, entry.key.revoked_at?)));
-        let missing: Vec<_> = revoked.filter(|(hash, _)| self.record.get(hash.as_bytes()).is_none()).collect();
-        if !missing.is_empty() && self.record.seen().is_some() {
-            let appended = self.record.append(&missing);
-            self.note_failure(appended);
-        }
+    /// How far the record is read, unless what is wrong with it is not reported yet.
+    fn seen(&self) -> Option<Seen> {
+        self.record.seen().filter(|seen| self.expected.contains(seen))
     }
 
-    fn note_failure(&self, result: std::io::Result<()>) {
+    fn note_failure(&mut self, result: std::io::Result<()>) {
         let failure = result
             .err()
             .map(|error| RecordFailure { path: self.record.path().display().to_string(), detail: error.to_string() });
-        if self.health.borrow().record_failure != failure {
+        let wait = self.retry.map_or(RETRY.0, |(_, wait)| (2 * wait).min(RETRY.1));
+        self.retry = failure.is_some().then(|| (Instant::now() + wait, wait));
+        self.health.send_if_modified(|health| {
+            // Some texts name a temporary file, another one each time.
+            let is_new = health.record_failure.is_some() != failure.is_some();
             match &failure {
-                Some(failure) => tracing::error!(?failure, "revocations cannot be recorded outside the database"),
-                None => tracing::info!("revocations are recorded outside the database again"),
+                Some(failure) if is_new => {
+                    tracing::error!(?failure, "revocations cannot be recorded outside the database");
+                }
+                None if is_new => tracing::info!("revocations are recorded outside the database again"),
+                _ => {}
             }
-            self.health.send_modify(|health| health.record_failure = failure);
+            if is_new {
+                health.record_failure = failure;
+            }
+            is_new
+        });
+    }
+
+    /// Writes what was found in one transaction.
+    pub(super) fn write(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let written = self.try_write(connection);
+        match &written {
+            Err(error) if !self.has_failed => tracing::warn!(%error, "what another program changed is not noted yet"),
+            Ok(()) if self.has_failed => tracing::info!("what another program changed is noted"),
+            _ => {}
         }
+        self.has_failed = written.is_err();
+        written
     }
 
-    /// Writes what was found, and what the keys are now, in one transaction.
-    pub(super) fn write(&mut self, connection: &mut Connection, keys: &Keys) -> rusqlite::Result<()> {
-        self.write_with(connection, digest(keys))
-    }
-
-    fn write_with(&mut self, connection: &mut Connection, (count, digest): (i64, i64)) -> rusqlite::Result<()> {
+    fn try_write(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
         let at = (self.clock)();
         let transaction = connection.transaction()?;
-        for found in &self.pending {
-            if let (Some(key), Some(at)) = (&found.key, found.revoked_at) {
-                transaction.execute(
-                    "UPDATE keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
-                    params![key.as_str(), at.as_millis()],
-                )?;
+        let (count, mut digest) = self.correction;
+        for Unwritten { key, at, difference, origin } in &self.revocations {
+            let changed = transaction.execute(
+                "UPDATE keys SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
+                params![key.as_str(), at.as_millis()],
+            )?;
+            if changed > 0 {
+                digest += difference;
+                if let Some(origin) = origin {
+                    activity::add(&transaction, key, *at, origin, &Happening::Revoked { by: origin.by })?;
+                }
             }
         }
         let mut kinds: BTreeMap<OutsideChange, Vec<&Found>> = BTreeMap::new();
@@ -217,12 +363,13 @@ impl Guard {
             }
         }
         transaction.execute(
-            "INSERT INTO guard (id, keys, digest, entries, checksum) VALUES (1, ?1, ?2, 0, '')
-             ON CONFLICT (id) DO UPDATE SET keys = excluded.keys, digest = excluded.digest",
+            "INSERT INTO guard (id, keys, digest) VALUES (1, ?1, ?2)
+             ON CONFLICT (id) DO UPDATE SET keys = keys + excluded.keys, digest = digest + excluded.digest",
             params![count, digest],
         )?;
-        if let Some(seen) = self.record.seen() {
-            note_seen(&transaction, &seen)?;
+        let seen = self.seen();
+        if let Some(seen) = &seen {
+            note_seen(&transaction, seen)?;
         }
         transaction.commit()?;
 
@@ -231,6 +378,9 @@ impl Guard {
             .map(|(change, all)| (change, all.iter().filter(|found| found.key.is_some()).count() as u64))
             .collect();
         self.pending.clear();
+        self.revocations.clear();
+        self.correction = (0, 0);
+        self.noted = seen;
         for (change, keys) in counts {
             tracing::warn!(change = change.as_str(), keys, "another program has changed the key database");
             self.health.send_modify(|health| match health.changes.iter_mut().find(|count| count.change == change) {
@@ -247,8 +397,9 @@ fn as_revoked(entry: &Entry, at: Timestamp) -> Entry {
     Entry { hash: entry.hash, key: Arc::new(key) }
 }
 
-fn kept_revoked(entry: &Entry, at: Timestamp) -> Found {
-    Found { revoked_at: Some(at), ..Found::new(OutsideChange::KeptRevoked, Some(entry.key.id)) }
+/// How many keys there are, and the sum of their fingerprints, as the database notes it.
+fn noted_digest(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
+    connection.query_row("SELECT keys, digest FROM guard", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
 /// What differs, but for the keys that were `kept` revoked.
@@ -307,15 +458,9 @@ pub(super) fn note_change(
 /// Notes how far the record was read.
 pub(super) fn note_seen(connection: &Connection, seen: &Seen) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("UPDATE guard SET record = ?1, entries = ?2, checksum = ?3")?
+        .prepare_cached("INSERT OR REPLACE INTO records (id, entries, checksum) VALUES (?1, ?2, ?3)")?
         .execute(params![seen.record, seen.entries.cast_signed(), seen.checksum])
         .map(drop)
-}
-
-/// How many keys there are, and the sum of their fingerprints.
-fn digest(keys: &Keys) -> (i64, i64) {
-    let sum = keys.iter().map(|entry| fingerprint(&entry.hash, &entry.key)).sum();
-    (keys.len() as i64, sum)
 }
 
 /// A checksum of what decides about a key (FNV-1a). Kept in the database, so it must stay as it is. No secret is in it: it

@@ -77,10 +77,18 @@ pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "data_version", |row| row.get(0))
 }
 
-/// All keys; what is done about one that cannot be read, `unreadable` says.
+/// Refuses a key that cannot be read, and goes on.
+pub(super) fn refuse(error: rusqlite::Error) -> rusqlite::Result<()> {
+    tracing::error!(%error, "a key cannot be read, and is refused");
+    Ok(())
+}
+
+/// All keys; what is done about one that cannot be read, `unreadable` says. Each other one is shown to `visit` while its
+/// row is in the processor's cache.
 pub(super) fn read_all(
     connection: &Connection,
     unreadable: impl Fn(rusqlite::Error) -> rusqlite::Result<()>,
+    mut visit: impl FnMut(&Entry),
 ) -> rusqlite::Result<Keys> {
     let count: i64 = connection.query_row("SELECT count(*) FROM keys", [], |row| row.get(0))?;
     let count = usize::try_from(count).unwrap_or_default();
@@ -90,6 +98,7 @@ pub(super) fn read_all(
     while let Some(row) = rows.next()? {
         match read_entry(row) {
             Ok(entry) => {
+                visit(&entry);
                 keys.insert(entry);
             }
             Err(error) => unreadable(error)?,

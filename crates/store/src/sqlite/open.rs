@@ -158,7 +158,7 @@ fn set_log_aside(path: &Path) -> std::io::Result<()> {
 }
 
 /// Takes a name for what is set aside, by an empty file: what has the name already is never overwritten.
-pub(super) fn take_name(path: &Path, suffix: &str) -> std::io::Result<PathBuf> {
+pub(crate) fn take_name(path: &Path, suffix: &str) -> std::io::Result<PathBuf> {
     let mut number = 1_u32;
     loop {
         let name = match number {

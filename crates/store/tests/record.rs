@@ -1,0 +1,267 @@
+//! The record of revocations while it, or the database, cannot be written: nothing that was known is forgotten, and
+//! nothing is reported that no other program did.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use rand::rngs::SysRng;
+use rusqlite::{Connection, params};
+use ulkeys_domain::wire::{DatabaseHealth, HappeningKind, OutsideChange};
+use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
+use ulkeys_store::{KeyStore as _, Origin, SqliteStore};
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { folder: tempfile::tempdir().expect("temporary folder") };
+        std::fs::create_dir(place.folder.path().join("data")).expect("created");
+        place
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("data/keys.db")
+    }
+
+    fn record(&self) -> PathBuf {
+        self.folder.path().join("state/revocations")
+    }
+
+    fn open(&self) -> SqliteStore {
+        self.open_with(&self.record())
+    }
+
+    fn open_with(&self, record: &Path) -> SqliteStore {
+        SqliteStore::open_with_record(&self.database(), record, now).expect("opens")
+    }
+
+    /// From here on, nothing about a record can be noted in the database: so no revocation can be committed.
+    fn refuse_notes(&self) {
+        let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON records BEGIN SELECT RAISE(FAIL, 'no space'); END";
+        Connection::open(self.database()).expect("opened").execute_batch(refuse).expect("created");
+    }
+
+    fn accept_notes(&self) {
+        Connection::open(self.database()).expect("opened").execute_batch("DROP TRIGGER refuse").expect("dropped");
+    }
+
+    fn edit(&self, statement: &str) {
+        let other = Connection::open(self.database()).expect("opened");
+        assert!(other.execute(statement, []).expect("changed") > 0);
+    }
+}
+
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+fn origin() -> Origin {
+    Origin { by: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), agent: "".into() }
+}
+
+async fn insert(store: &SqliteStore, name: &str) -> (KeyId, KeyHash) {
+    let (record, hash) = new_key(name);
+    let id = record.id;
+    assert!(store.insert(record, hash, origin()).await.expect("inserted"));
+    (id, hash)
+}
+
+fn new_key(name: &str) -> (KeyRecord, KeyHash) {
+    let secret = Secret::generate(&mut SysRng).expect("randomness");
+    let id = KeyId::generate(&mut SysRng).expect("randomness");
+    let scopes = Scopes::new([Scope::Read]).expect("not empty");
+    let record = KeyRecord::new(id, KeyName::parse(name).expect("valid"), secret.prefix(), scopes, now());
+    (record, secret.hash())
+}
+
+async fn revoke(store: &SqliteStore, id: &KeyId) {
+    store.revoke(id, now(), origin()).await.expect("written").expect("known");
+}
+
+async fn is_active(store: &SqliteStore, hash: &KeyHash) -> bool {
+    store.find_by_hash(hash).await.expect("read").is_some_and(|key| key.revoked_at.is_none())
+}
+
+fn changes(store: &SqliteStore) -> Vec<(OutsideChange, u64)> {
+    let mut changes: Vec<_> = store.health().borrow().changes.iter().map(|count| (count.change, count.keys)).collect();
+    changes.sort();
+    changes
+}
+
+/// Waits until a look has brought the health to what is expected.
+async fn wait(store: &SqliteStore, what: &str, expected: impl Fn(&DatabaseHealth) -> bool) {
+    let start = Instant::now();
+    while !expected(&store.health().borrow()) {
+        assert!(start.elapsed() < Duration::from_secs(10), "timed out waiting for {what}: {:?}", store.health());
+        store.check_outside_changes().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn hex(hash: &KeyHash) -> String {
+    hash.as_bytes().map(|byte| format!("{byte:02x}")).concat()
+}
+
+async fn look_for(store: &SqliteStore, time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        store.check_outside_changes().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn look_lost_record_that_cannot_be_rebuilt_is_reported_later() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, _) = insert(&store, "key").await;
+    revoke(&store, &id).await;
+    drop(store);
+    // A link to nowhere: there is no record, and none can be written.
+    let state = place.folder.path().join("state");
+    std::fs::rename(&state, place.folder.path().join("elsewhere")).expect("moved");
+    std::os::unix::fs::symlink(place.folder.path().join("nowhere"), &state).expect("linked");
+    let store = place.open();
+    assert!(store.health().borrow().record_failure.is_some());
+    look_for(&store, Duration::from_millis(1_500)).await;
+    assert_eq!(changes(&store), []);
+    std::fs::remove_file(&state).expect("removed");
+    wait(&store, "the record", |health| health.record_failure.is_none()).await;
+    wait(&store, "the report", |health| !health.changes.is_empty()).await;
+    assert_eq!(changes(&store), [(OutsideChange::RecordLost, 0)]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn open_shortened_record_after_failed_repair_is_reported() {
+    use std::os::fd::AsRawFd as _;
+    let place = Place::new();
+    let store = place.open();
+    for name in ["one", "two"] {
+        let (id, _) = insert(&store, name).await;
+        revoke(&store, &id).await;
+    }
+    drop(store);
+    let whole = std::fs::read_to_string(place.record()).expect("readable");
+    std::fs::write(place.record(), whole.split_inclusive('\n').take(2).collect::<String>()).expect("written");
+    // A folder in which no file can be made.
+    let file = std::fs::File::open(place.record()).expect("opened");
+    let store = place.open_with(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
+    assert!(store.health().borrow().record_failure.is_some());
+    look_for(&store, Duration::from_millis(1_500)).await;
+    let (id, _) = insert(&store, "three").await;
+    revoke(&store, &id).await;
+    drop(store);
+    let store = place.open();
+    assert_eq!(changes(&store), [(OutsideChange::RecordDamaged, 0)]);
+    drop(store);
+    assert_eq!(std::fs::read_to_string(place.record()).expect("readable").lines().count(), 4);
+    assert_eq!(changes(&place.open()), [], "reported once");
+}
+
+#[tokio::test]
+async fn look_lost_or_foreign_record_keeps_revocations_of_removed_keys() {
+    for is_foreign in [false, true] {
+        let place = Place::new();
+        let store = place.open();
+        let (id, hash) = insert(&store, "leaked").await;
+        revoke(&store, &id).await;
+        place.edit("DELETE FROM keys");
+        wait(&store, "the removal", |health| !health.changes.is_empty()).await;
+        if is_foreign {
+            let foreign = Place::new();
+            drop(foreign.open());
+            std::fs::copy(foreign.record(), place.record()).expect("replaced");
+        } else {
+            std::fs::remove_file(place.record()).expect("removed");
+        }
+        wait(&store, "the record", |health| health.changes.len() == 2).await;
+        assert!(std::fs::read_to_string(place.record()).expect("readable").contains(&hex(&hash)));
+        let again = KeyId::generate(&mut SysRng).expect("randomness");
+        let insert = "INSERT INTO keys (id, name, prefix, hash, scopes, created_at)
+            VALUES (?1, 'x', 'ul_00000000', ?2, 'read', 1)";
+        let other = Connection::open(place.database()).expect("opened");
+        other.execute(insert, params![again.as_str(), hash.as_bytes()]).expect("inserted");
+        wait(&store, "the key", |health| health.changes.len() == 3).await;
+        assert!(!is_active(&store, &hash).await);
+    }
+}
+
+#[tokio::test]
+async fn revoke_failed_commit_is_effective_and_no_outside_change() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "leaked").await;
+    place.refuse_notes();
+    let revocation = store.revoke(&id, now(), origin()).await.expect("recorded").expect("known");
+    assert!(revocation.is_new);
+    assert!(!is_active(&store, &hash).await);
+    let again = store.revoke(&id, now(), origin()).await.expect("recorded").expect("known");
+    assert_eq!((again.at, again.is_new), (revocation.at, false));
+    look_for(&store, Duration::from_millis(1_500)).await;
+    place.accept_notes();
+    look_for(&store, Duration::from_millis(1_500)).await;
+    assert_eq!(store.find(&id).await.expect("read").expect("there").revoked_at, Some(revocation.at));
+    assert_eq!(changes(&store), []);
+    let page = store.activity(Some(id), Some(HappeningKind::Revoked), None, 10).await.expect("read");
+    assert_eq!(page.entries.len(), 1);
+    drop(store);
+    let store = place.open();
+    assert!(!is_active(&store, &hash).await);
+    assert_eq!(changes(&store), []);
+}
+
+#[tokio::test]
+async fn open_after_failed_commit_keeps_key_revoked() {
+    let place = Place::new();
+    let store = place.open();
+    let (id, hash) = insert(&store, "leaked").await;
+    place.refuse_notes();
+    revoke(&store, &id).await;
+    drop(store);
+    place.accept_notes();
+    let store = place.open();
+    assert!(!is_active(&store, &hash).await);
+    assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
+    drop(store);
+    assert_eq!(changes(&place.open()), []);
+}
+
+#[tokio::test]
+async fn look_unwritable_record_commits_nothing() {
+    let place = Place::new();
+    let store = place.open();
+    insert(&store, "key").await;
+    std::fs::remove_file(place.record()).expect("removed");
+    std::fs::create_dir(place.record()).expect("created");
+    wait(&store, "the failure", |health| health.record_failure.is_some()).await;
+    let watcher = Connection::open(place.database()).expect("opened");
+    let version =
+        || watcher.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0)).expect("data version");
+    let before = version();
+    look_for(&store, Duration::from_millis(3_500)).await;
+    assert_eq!(version(), before);
+    assert!(store.health().borrow().record_failure.is_some());
+}
+
+#[tokio::test]
+async fn open_on_two_computers_in_turn_reports_once() {
+    let place = Place::new();
+    let other = place.folder.path().join("other/revocations");
+    let store = place.open();
+    let (id, hash) = insert(&store, "key").await;
+    revoke(&store, &id).await;
+    drop(store);
+    assert_eq!(changes(&place.open_with(&other)), [(OutsideChange::RecordLost, 0)]);
+    assert!(std::fs::read_to_string(&other).expect("readable").contains(&hex(&hash)));
+    for record in [place.record(), other.clone(), place.record(), other] {
+        assert_eq!(changes(&place.open_with(&record)), [], "{}", record.display());
+    }
+    // A record that was seen before is still compared with what it was.
+    let whole = std::fs::read_to_string(place.record()).expect("readable");
+    std::fs::write(place.record(), whole.split_inclusive('\n').take(1).collect::<String>()).expect("written");
+    assert_eq!(changes(&place.open()), [(OutsideChange::RecordDamaged, 0)]);
+}
