@@ -231,19 +231,23 @@ async fn open_after_failed_commit_keeps_key_revoked() {
 }
 
 #[tokio::test]
-async fn look_unwritable_record_commits_nothing() {
+async fn look_unwritable_record_does_not_write_to_database() {
     let place = Place::new();
     let store = place.open();
     insert(&store, "key").await;
     std::fs::remove_file(place.record()).expect("removed");
     std::fs::create_dir(place.record()).expect("created");
     wait(&store, "the failure", |health| health.record_failure.is_some()).await;
-    let watcher = Connection::open(place.database()).expect("opened");
-    let version =
-        || watcher.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0)).expect("data version");
-    let before = version();
-    look_for(&store, Duration::from_millis(3_500)).await;
-    assert_eq!(version(), before);
+    // A look that writes waits for this lock for two seconds.
+    let other = Connection::open(place.database()).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(2_500) {
+        let look = Instant::now();
+        store.check_outside_changes().await;
+        assert!(look.elapsed() < Duration::from_millis(1_500), "it has waited for the lock");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert!(store.health().borrow().record_failure.is_some());
 }
 
@@ -264,4 +268,16 @@ async fn open_on_two_computers_in_turn_reports_once() {
     let whole = std::fs::read_to_string(place.record()).expect("readable");
     std::fs::write(place.record(), whole.split_inclusive('\n').take(1).collect::<String>()).expect("written");
     assert_eq!(changes(&place.open()), [(OutsideChange::RecordDamaged, 0)]);
+}
+
+#[tokio::test]
+async fn look_record_lost_again_is_counted_again() {
+    let place = Place::new();
+    let store = place.open();
+    for times in 1..=2 {
+        std::fs::remove_file(place.record()).expect("removed");
+        let is_counted = |health: &DatabaseHealth| health.changes.first().is_some_and(|count| count.times == times);
+        wait(&store, "the report", is_counted).await;
+    }
+    assert_eq!(changes(&store), [(OutsideChange::RecordLost, 0)]);
 }

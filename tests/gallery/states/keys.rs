@@ -65,7 +65,7 @@ pub(super) const LIST: Scene = Scene {
             name: "outside-changes",
             steps: &[
                 Tell(
-                    r#"{"type":"database","health":{"stopped":null,"recordFailure":{"path":"/home/ada/.local/state/org.ulkeys.UlKeys/revocations","detail":"Permission denied (os error 13)"},"changes":[{"change":"keptRevoked","keys":1},{"change":"added","keys":2},{"change":"scopesChanged","keys":1},{"change":"recordLost","keys":0}]}}"#,
+                    r#"{"type":"database","health":{"stopped":null,"recordFailure":{"path":"/home/ada/.local/state/org.ulkeys.UlKeys/revocations","detail":"Permission denied (os error 13)"},"changes":[{"change":"keptRevoked","keys":1,"times":1},{"change":"added","keys":2,"times":1},{"change":"scopesChanged","keys":1,"times":1},{"change":"recordLost","keys":0,"times":1}]}}"#,
                 ),
                 See("Another app changed your key database"),
             ],

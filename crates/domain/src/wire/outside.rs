@@ -79,6 +79,9 @@ pub struct ChangeCount {
     /// How many keys it concerns; 0 where it concerns none in particular.
     #[ts(type = "number")]
     pub keys: u64,
+    /// How many times it was found.
+    #[ts(type = "number")]
+    pub times: u64,
 }
 
 /// Why the service accepts no changes, although it decides about requests.

@@ -384,8 +384,8 @@ impl Guard {
         for (change, keys) in counts {
             tracing::warn!(change = change.as_str(), keys, "another program has changed the key database");
             self.health.send_modify(|health| match health.changes.iter_mut().find(|count| count.change == change) {
-                Some(count) => count.keys += keys,
-                None => health.changes.push(ChangeCount { change, keys }),
+                Some(count) => *count = ChangeCount { change, keys: count.keys + keys, times: count.times + 1 },
+                None => health.changes.push(ChangeCount { change, keys, times: 1 }),
             });
         }
         Ok(())

@@ -1,5 +1,5 @@
 import type { ChangeCount, DatabaseHealth } from '../ipc';
-import { sinceDismissed } from './counts';
+import { sinceDismissed, stillDismissed } from './counts';
 
 /** What the app knows of the database of the running server. */
 export class Database {
@@ -23,6 +23,7 @@ export class Database {
 
   update(health: DatabaseHealth): void {
     this.#health = health;
+    this.#dismissed = stillDismissed(health.changes, this.#dismissed);
   }
 
   dismiss(): void {

@@ -785,7 +785,11 @@ change: OutsideChange,
 /**
  * How many keys it concerns; 0 where it concerns none in particular.
  */
-keys: number, };
+keys: number, 
+/**
+ * How many times it was found.
+ */
+times: number, };
 
 export type StopCause = "missing" | "replaced" | "overwritten" | "shared";
 
