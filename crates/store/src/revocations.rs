@@ -147,7 +147,7 @@ impl Revocations {
     /// # Errors
     /// When it is there and cannot be read.
     pub(crate) fn read(&mut self, expected: &[Seen]) -> io::Result<Finding> {
-        let file = match File::open(&self.path) {
+        let file = match require_file(&self.path).and_then(|()| File::open(&self.path)) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.replace_known(None);
@@ -183,6 +183,7 @@ impl Revocations {
     /// When the file is missing, is not sound or cannot be written.
     pub(crate) fn append(&mut self, entries: &[(KeyHash, Timestamp)]) -> io::Result<()> {
         // On Windows, a file that was opened to append cannot be shortened.
+        require_file(&self.path)?;
         let mut file = OpenOptions::new().read(true).write(true).append(cfg!(unix)).open(&self.path)?;
         lock(&file)?;
         // Another process may have set the file aside between opening and locking.
@@ -271,7 +272,7 @@ impl Revocations {
         let mut file = tempfile::Builder::new().prefix(".revocations-").tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
-        let persisted = match File::open(&self.path) {
+        let persisted = match require_file(&self.path).and_then(|()| File::open(&self.path)) {
             Ok(old) => {
                 lock(&old)?;
                 if self.has_changed() {
@@ -317,6 +318,7 @@ impl Known {
         file.seek(SeekFrom::Start(0))?;
         file.read_to_end(&mut bytes)?;
         let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let unfinished = &bytes[complete..];
         let mut lines = bytes[..complete].split(|byte| *byte == b'\n');
         let header = lines.next().and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default();
         let record = header.strip_prefix(FORMAT).filter(|id| unhex::<16>(id).is_some());
@@ -347,11 +349,37 @@ impl Known {
                     known.entries += 1;
                     note_seen(&mut known);
                 }
-                None => known.is_sound = false,
+                None => {
+                    known.is_sound = false;
+                    known.add_edited(text);
+                }
             }
         }
+        // A crash leaves a part of an entry, an editor or a synchronization program all of it but the line end.
+        known.is_sound &= !known.add_edited(unfinished);
         known.is_sound &= known.seen.is_some();
         Ok(known)
+    }
+
+    /// Takes a revocation from a line that a program has changed: other line ends, spaces or capitals must not make a key
+    /// valid again. Returns whether there was one.
+    fn add_edited(&mut self, line: &[u8]) -> bool {
+        let line = String::from_utf8_lossy(line).to_lowercase();
+        let mut words = line.split_whitespace();
+        let hash = words.next().and_then(unhex::<32>);
+        let at = words.next().and_then(|at| Timestamp::from_millis(at.parse().ok()?));
+        if let (Some(hash), Some(at)) = (hash, at) {
+            self.revoked.entry(hash).or_insert((at, self.entries));
+        }
+        hash.is_some() && at.is_some()
+    }
+}
+
+/// Opening a pipe would wait for a program that writes into it.
+fn require_file(path: &Path) -> io::Result<()> {
+    match path.metadata()?.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
     }
 }
 

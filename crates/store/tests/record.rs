@@ -281,3 +281,50 @@ async fn look_record_lost_again_is_counted_again() {
     }
     assert_eq!(changes(&store), [(OutsideChange::RecordLost, 0)]);
 }
+
+/// What editors and synchronization programs do to a text file, and then an old copy of the database.
+#[tokio::test]
+async fn open_edited_record_keeps_revocations() {
+    let edits: [(&str, fn(&str) -> String); 5] = [
+        ("no line end", |text| text.trim_end().to_owned()),
+        ("CRLF", |text| text.replace('\n', "\r\n")),
+        ("capitals", |text| text.to_uppercase()),
+        ("spaces", |text| text.replace('\n', " \n")),
+        ("indented", |text| text.lines().map(|line| format!("\t{line}\n")).collect()),
+    ];
+    for (name, edit) in edits {
+        let place = Place::new();
+        let store = place.open();
+        let (first, first_hash) = insert(&store, "first").await;
+        let (last, last_hash) = insert(&store, "last").await;
+        drop(store);
+        let old = std::fs::read(place.database()).expect("read");
+        let store = place.open();
+        revoke(&store, &first).await;
+        revoke(&store, &last).await;
+        drop(store);
+        let text = std::fs::read_to_string(place.record()).expect("read");
+        std::fs::write(place.record(), edit(&text)).expect("written");
+        std::fs::write(place.database(), &old).expect("restored");
+        for start in 0..2 {
+            let store = place.open();
+            assert!(!is_active(&store, &first_hash).await, "{name}, start {start}");
+            assert!(!is_active(&store, &last_hash).await, "{name}, start {start}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn open_pipe_in_place_of_record_does_not_wait() {
+    let place = Place::new();
+    drop(place.open());
+    std::fs::remove_file(place.record()).expect("removed");
+    let made = std::process::Command::new("mkfifo").arg(place.record()).status().expect("mkfifo");
+    assert!(made.success());
+    let store = place.open();
+    assert!(store.health().borrow().record_failure.is_some());
+    let (id, hash) = insert(&store, "key").await;
+    revoke(&store, &id).await;
+    assert!(!is_active(&store, &hash).await);
+}
