@@ -285,7 +285,8 @@ async fn look_record_lost_again_is_counted_again() {
 /// What editors and synchronization programs do to a text file, and then an old copy of the database.
 #[tokio::test]
 async fn open_edited_record_keeps_revocations() {
-    let edits: [(&str, fn(&str) -> String); 5] = [
+    type Edit = fn(&str) -> String;
+    let edits: [(&str, Edit); 5] = [
         ("no line end", |text| text.trim_end().to_owned()),
         ("CRLF", |text| text.replace('\n', "\r\n")),
         ("capitals", |text| text.to_uppercase()),
