@@ -142,13 +142,14 @@ pub fn resembles_key(text: &str) -> bool {
     let letters: Vec<char> = text.nfkc().filter(|c| !is_invisible(*c)).flat_map(char::to_lowercase).collect();
     let begins_word = |at: usize| at == 0 || !letters[at - 1].is_alphanumeric();
     let starts = (0..letters.len()).filter(|at| letters[*at..].starts_with(&['u', 'l']) && begins_word(*at));
-    starts.into_iter().any(|at| {
+    let is_written_otherwise = starts.into_iter().any(|at| {
         let rest = &letters[at + 2..];
         let rest = rest.strip_prefix(&['%', '5', 'f']).unwrap_or(rest);
         let has_separator = rest.len() < letters[at + 2..].len() || rest.first().is_some_and(|c| !c.is_alphanumeric());
         let digits = rest.iter().filter(|c| c.is_alphanumeric()).take_while(|c| c.is_ascii_hexdigit()).count();
         has_separator && digits >= DIGITS
-    })
+    });
+    is_written_otherwise || secret::appears_in(text)
 }
 
 /// Characters without a glyph. Joiners are fine inside a name (Persian and emoji need them), but do not make one.
