@@ -24,7 +24,7 @@ impl Desktop {
     /// When the bus cannot be read.
     pub fn accessibility_tree(&self) -> Result<Vec<AccessibleObject>> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/accessibility_tree.py");
-        let tree = self.run("timeout", &["30", "/usr/bin/python3", script, "ul-keys"])?;
+        let tree = self.run("timeout", &["30", "/usr/bin/python3", script, "org.ulkeys.UlKeys"])?;
         Ok(serde_json::from_str(&tree)?)
     }
 
