@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use ulkeys_domain::secret::write_hex;
 use ulkeys_domain::{KeyHash, Timestamp};
 
-use crate::sqlite::open::take_name;
+use crate::sqlite::open::{create_folder, take_name};
 
 const FORMAT: &str = "ulkeys-revocations 1 ";
 /// How long to wait for another process that appends.
@@ -252,7 +252,7 @@ impl Revocations {
     /// When it cannot be written. Then what was at the path still is.
     pub(crate) fn create(&mut self, entries: &[(KeyHash, Timestamp)]) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        create_folder(folder)?;
+        create_folder(&self.path)?;
         let mut random = [0_u8; 16];
         SysRng.try_fill_bytes(&mut random).map_err(io::Error::other)?;
         let header = format!("{FORMAT}{}\n", hex(&random));
@@ -444,14 +444,6 @@ fn lock(file: &File) -> io::Result<()> {
             }
         }
     }
-}
-
-/// Creates the folder when missing, for the owner alone.
-fn create_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
 }
 
 /// A new name is on the disk when its folder is (fsync(2)). Windows has no such call and needs none.

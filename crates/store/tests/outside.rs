@@ -1,108 +1,28 @@
 //! What other programs do to the database while a service has it open, and between two runs: nothing acknowledged is lost
 //! without a word, and a revoked key stays revoked.
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
 use ulkeys_domain::verdict::Outcome;
-use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem, Happening, HappeningKind, OutsideChange, StopCause};
-use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{KeyStore as _, Origin, SqliteStore, UseBatch, UseCount};
+use ulkeys_domain::wire::{DatabaseProblem, Happening, HappeningKind, OutsideChange, StopCause};
+use ulkeys_domain::{KeyId, KeyName, Timestamp};
+use ulkeys_store::{KeyStore as _, SqliteStore, UseBatch, UseCount};
 
-struct Place {
-    folder: tempfile::TempDir,
-}
+use support::{Place, changes, insert, is_active, new_key, now, origin, revoke, wait};
 
 impl Place {
-    fn new() -> Self {
-        let place = Self { folder: tempfile::tempdir().expect("temporary folder") };
-        std::fs::create_dir(place.folder.path().join("data")).expect("created");
-        place
-    }
-
-    fn database(&self) -> PathBuf {
-        self.folder.path().join("data/keys.db")
-    }
-
-    fn record(&self) -> PathBuf {
-        self.folder.path().join("state/revocations")
-    }
-
-    fn open(&self) -> SqliteStore {
-        let start = Instant::now();
-        loop {
-            match SqliteStore::open_with_record(&self.database(), &self.record(), now) {
-                Ok(store) => return store,
-                // A process that another test starts has all open files of this one until it executes its program.
-                Err(error) if error.problem == DatabaseProblem::Locked && start.elapsed() < Duration::from_secs(5) => {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                Err(error) => panic!("opens: {error}"),
-            }
-        }
-    }
-
     /// Copies the database by another process: closing the file in this one would drop the locks that it holds on it.
     fn copy(&self, name: &str) -> PathBuf {
         let copy = self.folder.path().join(name);
         let copied = std::process::Command::new("cp").arg(self.database()).arg(&copy).status().expect("run");
         assert!(copied.success());
         copy
-    }
-
-    fn edit(&self, statement: &str) {
-        let other = Connection::open(self.database()).expect("opened");
-        assert!(other.execute(statement, []).expect("changed") > 0);
-    }
-}
-
-fn now() -> Timestamp {
-    SystemTime::now().into()
-}
-
-fn origin() -> Origin {
-    Origin { by: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), agent: "".into() }
-}
-
-async fn insert(store: &SqliteStore, name: &str) -> (KeyId, KeyHash) {
-    let (record, hash) = new_key(name);
-    let id = record.id;
-    assert!(store.insert(record, hash, origin()).await.expect("inserted"));
-    (id, hash)
-}
-
-fn new_key(name: &str) -> (KeyRecord, KeyHash) {
-    let secret = Secret::generate(&mut SysRng).expect("randomness");
-    let id = KeyId::generate(&mut SysRng).expect("randomness");
-    let scopes = Scopes::new([Scope::Read]).expect("not empty");
-    let record = KeyRecord::new(id, KeyName::parse(name).expect("valid"), secret.prefix(), scopes, now());
-    (record, secret.hash())
-}
-
-async fn revoke(store: &SqliteStore, id: &KeyId) {
-    store.revoke(id, now(), origin()).await.expect("written").expect("known");
-}
-
-async fn is_active(store: &SqliteStore, hash: &KeyHash) -> bool {
-    store.find_by_hash(hash).await.expect("read").is_some_and(|key| key.revoked_at.is_none())
-}
-
-fn changes(store: &SqliteStore) -> Vec<(OutsideChange, u64)> {
-    let mut changes: Vec<_> = store.health().borrow().changes.iter().map(|count| (count.change, count.keys)).collect();
-    changes.sort();
-    changes
-}
-
-/// Waits until a check has brought the health to what is expected.
-async fn wait(store: &SqliteStore, what: &str, expected: impl Fn(&DatabaseHealth) -> bool) {
-    let start = Instant::now();
-    while !expected(&store.health().borrow()) {
-        assert!(start.elapsed() < Duration::from_secs(10), "timed out waiting for {what}: {:?}", store.health());
-        store.check_outside_changes().await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -1,42 +1,20 @@
 //! The record of revocations while it, or the database, cannot be written: nothing that was known is forgotten, and
 //! nothing is reported that no other program did.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+mod support;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
 use ulkeys_domain::wire::{DatabaseHealth, HappeningKind, OutsideChange};
-use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{KeyStore as _, Origin, SqliteStore};
+use ulkeys_domain::{KeyHash, KeyId};
+use ulkeys_store::{KeyStore as _, SqliteStore};
 
-struct Place {
-    folder: tempfile::TempDir,
-}
+use support::{Place, changes, insert, is_active, now, origin, revoke, wait};
 
 impl Place {
-    fn new() -> Self {
-        let place = Self { folder: tempfile::tempdir().expect("temporary folder") };
-        std::fs::create_dir(place.folder.path().join("data")).expect("created");
-        place
-    }
-
-    fn database(&self) -> PathBuf {
-        self.folder.path().join("data/keys.db")
-    }
-
-    fn record(&self) -> PathBuf {
-        self.folder.path().join("state/revocations")
-    }
-
-    fn open(&self) -> SqliteStore {
-        self.open_with(&self.record())
-    }
-
-    fn open_with(&self, record: &Path) -> SqliteStore {
-        SqliteStore::open_with_record(&self.database(), record, now).expect("opens")
-    }
-
     /// From here on, nothing about a record can be noted in the database: so no revocation can be committed.
     fn refuse_notes(&self) {
         let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON records BEGIN SELECT RAISE(FAIL, 'no space'); END";
@@ -45,58 +23,6 @@ impl Place {
 
     fn accept_notes(&self) {
         Connection::open(self.database()).expect("opened").execute_batch("DROP TRIGGER refuse").expect("dropped");
-    }
-
-    fn edit(&self, statement: &str) {
-        let other = Connection::open(self.database()).expect("opened");
-        assert!(other.execute(statement, []).expect("changed") > 0);
-    }
-}
-
-fn now() -> Timestamp {
-    SystemTime::now().into()
-}
-
-fn origin() -> Origin {
-    Origin { by: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), agent: "".into() }
-}
-
-async fn insert(store: &SqliteStore, name: &str) -> (KeyId, KeyHash) {
-    let (record, hash) = new_key(name);
-    let id = record.id;
-    assert!(store.insert(record, hash, origin()).await.expect("inserted"));
-    (id, hash)
-}
-
-fn new_key(name: &str) -> (KeyRecord, KeyHash) {
-    let secret = Secret::generate(&mut SysRng).expect("randomness");
-    let id = KeyId::generate(&mut SysRng).expect("randomness");
-    let scopes = Scopes::new([Scope::Read]).expect("not empty");
-    let record = KeyRecord::new(id, KeyName::parse(name).expect("valid"), secret.prefix(), scopes, now());
-    (record, secret.hash())
-}
-
-async fn revoke(store: &SqliteStore, id: &KeyId) {
-    store.revoke(id, now(), origin()).await.expect("written").expect("known");
-}
-
-async fn is_active(store: &SqliteStore, hash: &KeyHash) -> bool {
-    store.find_by_hash(hash).await.expect("read").is_some_and(|key| key.revoked_at.is_none())
-}
-
-fn changes(store: &SqliteStore) -> Vec<(OutsideChange, u64)> {
-    let mut changes: Vec<_> = store.health().borrow().changes.iter().map(|count| (count.change, count.keys)).collect();
-    changes.sort();
-    changes
-}
-
-/// Waits until a look has brought the health to what is expected.
-async fn wait(store: &SqliteStore, what: &str, expected: impl Fn(&DatabaseHealth) -> bool) {
-    let start = Instant::now();
-    while !expected(&store.health().borrow()) {
-        assert!(start.elapsed() < Duration::from_secs(10), "timed out waiting for {what}: {:?}", store.health());
-        store.check_outside_changes().await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

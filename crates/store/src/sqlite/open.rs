@@ -134,8 +134,8 @@ fn is_empty(path: &Path) -> std::io::Result<bool> {
     }
 }
 
-/// Creates the folder when missing, for the owner alone.
-fn create_folder(path: &Path) -> std::io::Result<()> {
+/// Creates the folder of a file when missing, for the owner alone.
+pub(crate) fn create_folder(path: &Path) -> std::io::Result<()> {
     let mut folder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
