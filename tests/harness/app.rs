@@ -492,8 +492,7 @@ fn as_user(desktop: &Desktop, user: u32) -> Result<PathBuf> {
     for path in [&copy, &program, &script] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
     }
-    for folder in [desktop.home().to_owned(), desktop.home().join("run")] {
-        std::os::unix::fs::chown(folder, Some(user), Some(user))?;
-    }
+    // The settings that the test has written, too: the app makes them private, which only their owner may.
+    desktop.run("chown", &["--recursive", &format!("{user}:{user}"), &desktop.home().display().to_string()])?;
     Ok(script)
 }

@@ -210,6 +210,12 @@ pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
     let ago = |hours: u64| Timestamp::from(now - Duration::from_secs(hours * 3600 + 130));
     let origin = |agent: &str| Origin { by: None, peer: [127, 0, 0, 1].into(), agent: agent.into() };
 
+    // The service ran on eight days: on fewer, it removes nothing because of its age. These days come before the uses, which
+    // would be in their future.
+    for days in (1..=8).rev() {
+        store.purge(ago(days * 24), Duration::from_hours(90 * 24)).await?;
+    }
+
     // The store numbers what happens in the order in which it is told.
     let mut ids = BTreeMap::new();
     let mut happenings: Vec<(u64, Happening<'_>)> = Vec::new();
@@ -253,10 +259,6 @@ pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
                 }
             }
         }
-    }
-    // The service ran on eight days: on fewer, it removes nothing because of its age.
-    for days in (1..=8).rev() {
-        store.purge(ago(days * 24), Duration::from_hours(90 * 24)).await?;
     }
     Ok(())
 }
