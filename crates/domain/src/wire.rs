@@ -202,6 +202,8 @@ pub enum DatabaseProblem {
     Foreign,
     /// Its file was moved, replaced or overwritten while the service had it open.
     Replaced,
+    /// Its file system cannot lock files, so nothing would keep a second service from changing the keys.
+    LockingUnsupported,
     /// Anything else: no such drive, no space, an error of the disk.
     Unavailable,
 }

@@ -38,6 +38,8 @@ pub(crate) enum ApiError {
     NoRandomness,
     /// The disk, or the system.
     Io(std::io::Error),
+    /// A defect, which the panic hook has logged.
+    Panicked,
     /// The service is being shut down.
     Stopping,
 }
@@ -122,6 +124,7 @@ impl IntoResponse for ApiError {
                     _ => failed(),
                 }
             }
+            Self::Panicked => failed(),
             Self::Stopping => {
                 let text = "The key service is being stopped";
                 answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text)

@@ -18,12 +18,14 @@ use crate::error::{ApiError, limit_headers};
 use crate::guard;
 use crate::observe::Observed;
 use crate::state::AppState;
+use crate::supervision::catch_panic;
 use crate::uses::Source;
 
 /// Answers a request, or says why not.
 pub(crate) async fn answer(state: &AppState, router: Router, peer: IpAddr, request: Request) -> Response {
     let observed = Observed::begin(&request);
-    let mut response = admit(state, router, peer, request).await.unwrap_or_else(ApiError::into_response);
+    let admitted = catch_panic(admit(state, router, peer, request)).await.unwrap_or(Err(ApiError::Panicked));
+    let mut response = admitted.unwrap_or_else(ApiError::into_response);
     // Answers depend on the credential, and one of them holds a secret (RFC 6750, section 5.3).
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     observed.end(state, &mut response);

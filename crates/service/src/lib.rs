@@ -21,6 +21,7 @@ mod openapi;
 mod routes;
 mod session;
 mod state;
+mod supervision;
 #[cfg(test)]
 mod testing;
 mod turns;
@@ -44,6 +45,7 @@ use ulkeys_store::Store;
 pub use checkpoints::CheckpointConfig;
 pub use session::SessionToken;
 pub use state::{Account, Config};
+pub use supervision::restart_on_panic;
 
 use connections::Bounds;
 use state::AppState;
@@ -64,9 +66,14 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let state = AppState::new(store, config, listener.local_addr()?, shutdown.clone());
     state.config.checkpoints.tidy(&*state.store).await;
-    let recorder = tokio::spawn(record(state.clone()));
-    let sweeper = tokio::spawn(sweep(state.clone()));
-    let follower = tokio::spawn(follow_outside_changes(state.clone()));
+    let background = state.clone();
+    let recorder = tokio::spawn(async move { restart_on_panic("usage", || record(background.clone())).await });
+    let background = state.clone();
+    let sweeper = tokio::spawn(async move { restart_on_panic("rate limits", || sweep(background.clone())).await });
+    let background = state.clone();
+    let follower = tokio::spawn(async move {
+        restart_on_panic("outside changes", || follow_outside_changes(background.clone())).await;
+    });
     let gauge = state.metrics.connections().clone();
     let (front, router) = (state.clone(), routes::router(state.clone()));
     let answer = move |peer: SocketAddr, request: Request<Incoming>| {

@@ -96,6 +96,11 @@ impl SqliteStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Whether another service has the database open now.
+    pub fn is_in_use(path: &Path) -> bool {
+        path.exists() && open::lock_beside(path).is_err_and(|error| error.problem == DatabaseProblem::Locked)
+    }
+
     /// What a person should know about the database. Changes as long as the store is open.
     pub fn health(&self) -> watch::Receiver<DatabaseHealth> {
         self.inner.health.subscribe()
@@ -153,7 +158,10 @@ impl SqliteStore {
         let inner = Arc::clone(&self.inner);
         tokio::task::spawn_blocking(move || work(&inner))
             .await
-            .unwrap_or_else(|error| Err(StoreError::new(DatabaseProblem::Unavailable, &self.inner.path, error)))
+            // The words of a panic may quote what it failed on. The panic hook logs them, without keys.
+            .unwrap_or_else(|_| {
+                Err(StoreError::new(DatabaseProblem::Unavailable, &self.inner.path, "an operation was not completed"))
+            })
     }
 }
 

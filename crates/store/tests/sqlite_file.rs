@@ -338,3 +338,35 @@ fn left_alone(path: &Path, expected: DatabaseProblem) {
     assert_eq!(problem(path), expected);
     assert!(std::fs::read(path).expect("readable") == before, "the file was changed");
 }
+
+/// Names the database that [`open_database_named_by_environment`] opens.
+const NAMED: &str = "UL_KEYS_TEST_OPEN";
+
+/// Does nothing by itself: [`open_where_files_cannot_be_locked_says_so`] runs it under strace.
+#[test]
+#[expect(clippy::print_stdout, reason = "it reports through its output")]
+fn open_database_named_by_environment() {
+    if let Some(path) = std::env::var_os(NAMED) {
+        println!("problem: {:?}", SqliteStore::open(Path::new(&path)).err().map(|error| error.problem));
+    }
+}
+
+/// What network file systems and some in user space answer (flock(2)).
+#[cfg(target_os = "linux")]
+#[test]
+fn open_where_files_cannot_be_locked_says_so() {
+    for error in ["ENOSYS", "ENOLCK", "EOPNOTSUPP", "EINVAL"] {
+        let place = place();
+        let program = std::env::current_exe().expect("this program");
+        let output = std::process::Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", &format!("inject=flock:error={error}")])
+            .arg(program)
+            .args(["--exact", "open_database_named_by_environment", "--nocapture"])
+            .env(NAMED, &place.path)
+            .output()
+            .expect("strace");
+        let output = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.contains("problem: Some(LockingUnsupported)"), "{error}: {output}");
+        assert!(!place.path.exists(), "{error}: a database was made");
+    }
+}

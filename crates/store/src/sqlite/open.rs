@@ -76,7 +76,7 @@ pub(super) fn lock_beside(path: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => {
             Err(StoreError::new(DatabaseProblem::Locked, path, "another key service has it open"))
         }
-        Err(TryLockError::Error(error)) => Err(io(&error)),
+        Err(TryLockError::Error(error)) => Err(StoreError::from_lock(path, &error)),
     }
 }
 

@@ -34,6 +34,11 @@ export const problem = {
       remedy:
         'Legen Sie die Datei zurück, oder versuchen Sie es erneut, um die aktuelle Datei zu verwenden. Gibt es keine, ist die Liste danach leer, und bestehende Schlüssel funktionieren nicht mehr.',
     },
+    lockingUnsupported: {
+      title: 'Das Laufwerk der Schlüsseldatenbank unterstützt keine Dateisperren',
+      remedy:
+        'Ohne Dateisperren könnten zwei Schlüsseldienste ihre Änderungen gegenseitig überschreiben. Netzlaufwerken fehlen sie häufig. Verschieben Sie den Ordner dieser Datei auf ein lokales Laufwerk, oder geben Sie dort mit UL_KEYS_DATA_DIR einen Ordner an, und starten Sie die App neu.',
+    },
     unavailable: {
       title: 'Die Schlüsseldatenbank lässt sich nicht öffnen',
       remedy: 'Prüfen, ob der Datenträger verbunden ist, Platz hat und den Zugriff erlaubt. Dann erneut versuchen.',

@@ -33,6 +33,11 @@ export const problem = {
       remedy:
         'Move the file back, or try again to use the file that is there now. If there is none, the list starts empty and existing keys stop working.',
     },
+    lockingUnsupported: {
+      title: 'The disk of the key database cannot lock files',
+      remedy:
+        'Without file locks, two key services could overwrite each other’s changes. Network drives often have none. Move the folder of this file to a local disk, or have UL_KEYS_DATA_DIR name a folder there, and start the app again.',
+    },
     unavailable: {
       title: 'The key database cannot be opened',
       remedy: 'Check that the disk is connected, has room, and lets your user account in. Then try again.',

@@ -34,6 +34,11 @@ export const problem = {
       remedy:
         'Coloque o arquivo de volta ou tente novamente para usar o arquivo que está lá agora. Se não houver nenhum, a lista começa vazia e as chaves existentes deixam de funcionar.',
     },
+    lockingUnsupported: {
+      title: 'O disco do banco de dados de chaves não permite bloquear arquivos',
+      remedy:
+        'Sem bloqueio de arquivos, dois serviços de chaves poderiam sobrescrever as alterações um do outro. Em unidades de rede, isso é comum. Mova a pasta deste arquivo para um disco local, ou indique uma pasta nele com UL_KEYS_DATA_DIR, e reinicie o aplicativo.',
+    },
     unavailable: {
       title: 'Não é possível abrir o banco de dados de chaves',
       remedy:

@@ -775,7 +775,7 @@ error: string,
  */
 code: ErrorCode, };
 
-export type DatabaseProblem = "locked" | "readOnly" | "corrupt" | "newer" | "foreign" | "replaced" | "unavailable";
+export type DatabaseProblem = "locked" | "readOnly" | "corrupt" | "newer" | "foreign" | "replaced" | "lockingUnsupported" | "unavailable";
 
 export type ChangeCount = { 
 /**
