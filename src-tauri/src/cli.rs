@@ -13,10 +13,10 @@ use clap::{Parser, Subcommand};
 use ulkeys_domain::secret;
 
 use crate::harden::StartingUmask;
-use crate::keychain::{self, KeychainError};
+use crate::keychain::{self, KeychainError, Wait};
 use crate::paths::Paths;
 use crate::saved_keys::SavedKeys;
-use crate::settings::Settings;
+use crate::settings::{PORTS, Settings, SettingsProblem};
 
 /// What `env`, `nohup` and `docker run` answer when they fail themselves, and when the program cannot be started.
 const FAILED: u8 = 125;
@@ -64,7 +64,6 @@ pub(crate) fn parse() -> Result<Option<Action>, ExitCode> {
     let arguments = Arguments::try_parse().map_err(|error| {
         let text = error.to_string();
         if secret::appears_in(&text) {
-            #[expect(clippy::print_stderr, reason = "this is the command line")]
             {
                 eprint!("{}", secret::redact(&text));
             }
@@ -86,72 +85,117 @@ fn name_of_key(text: &str) -> Result<String, &'static str> {
 }
 
 /// Runs the action and prints the result.
-#[expect(clippy::print_stderr, reason = "this is the command line")]
 pub(crate) fn act(action: Action, umask: StartingUmask) -> ExitCode {
     let paths = match Paths::find() {
         Ok(paths) => paths,
-        Err(error) => {
-            eprintln!("ul-keys: {error}");
-            return FAILED.into();
-        }
+        Err(error) => return fail(error),
     };
     for error in &paths.relocation_errors {
-        eprintln!("ul-keys: {error}");
+        report(format_args!("ul-keys: {error}"));
     }
-    let saved = SavedKeys::load(paths.saved_keys);
     match action {
-        Action::Run { key, program } => run(&key, &program, Settings::load(paths.settings).port(), &saved, umask),
-        Action::List => {
-            let keys = saved.list();
-            if keys.is_empty() {
-                eprintln!("No key was saved in the keychain yet.");
-            }
-            let mut terminal = std::io::stdout().lock();
-            for key in keys {
-                // Whoever reads may have read enough.
-                if writeln!(terminal, "{}\t{}…", key.name, key.key_prefix).is_err() {
-                    break;
-                }
-            }
-            ExitCode::SUCCESS
-        }
-        Action::Forget { name } => match keychain::unlock().and_then(|()| keychain::forget(&name)) {
-            Ok(()) | Err(KeychainError::NoEntry) if saved.list().iter().any(|key| key.name == name) => {
-                if let Err(error) = saved.remove_name(&name) {
-                    eprintln!("ul-keys: {}", KeychainError::List(error));
-                }
-                ExitCode::SUCCESS
-            }
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => complain(&name, &error, &saved),
-        },
+        Action::Run { key, program } => run(key, &program, paths, umask),
+        Action::List => list(&SavedKeys::load(paths.saved_keys)),
+        Action::Forget { name } => forget(name, &SavedKeys::load(paths.saved_keys)),
     }
 }
 
-#[expect(clippy::print_stderr, reason = "this is the command line")]
+fn list(saved: &SavedKeys) -> ExitCode {
+    if let Some(problem) = saved.problem() {
+        return fail(problem);
+    }
+    let keys = saved.list();
+    if keys.is_empty() {
+        report("No key was saved in the keychain yet.");
+    }
+    let mut terminal = std::io::stdout().lock();
+    for key in keys {
+        // A reader such as `head` may have read enough.
+        if writeln!(terminal, "{}\t{}…", key.name, key.key_prefix).is_err() {
+            break;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn forget(name: String, saved: &SavedKeys) -> ExitCode {
+    if let Some(problem) = saved.problem() {
+        report(format_args!("ul-keys: {problem}"));
+    }
+    let account = name.clone();
+    match keychain::wait_for(move || keychain::forget(&account), report_wait) {
+        Ok(()) | Err(KeychainError::NoEntry) if saved.list().iter().any(|key| key.name == name) => {
+            if let Err(error) = saved.remove_name(&name) {
+                report(format_args!("ul-keys: {}", KeychainError::List(error)));
+            }
+            ExitCode::SUCCESS
+        }
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&name, &error, saved),
+    }
+}
+
 fn complain(name: &str, error: &KeychainError, saved: &SavedKeys) -> ExitCode {
-    eprintln!("ul-keys: {name}: {error}");
+    report(format_args!("ul-keys: {name}: {error}"));
     if matches!(error, KeychainError::NoEntry) {
         let names: Vec<String> = saved.list().into_iter().map(|key| key.name).collect();
-        match names.is_empty() {
-            true => eprintln!("Save a key there when it is created: “Save in this computer’s keychain”."),
-            false => eprintln!("Saved keys: {}", names.join(", ")),
+        match (saved.problem(), names.is_empty()) {
+            (Some(problem), _) => report(format_args!("ul-keys: {problem}")),
+            (None, true) => report("Save a key there when it is created: “Save in this computer’s keychain”."),
+            (None, false) => report(format_args!("Saved keys: {}", names.join(", "))),
         }
     }
     FAILED.into()
 }
 
-#[expect(clippy::print_stderr, reason = "this is the command line")]
-fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys, umask: StartingUmask) -> ExitCode {
-    let secret = match keychain::unlock().and_then(|()| keychain::read(name)) {
+/// Prints a line on standard error. Where nobody can read it, the command does its work nevertheless.
+pub(crate) fn report(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn fail(reason: impl std::fmt::Display) -> ExitCode {
+    report(format_args!("ul-keys: {reason}"));
+    FAILED.into()
+}
+
+/// Reports what the command waits for, and how to help. A keychain asks in a window of its own.
+fn report_wait(wait: Wait) {
+    let shows_windows = ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    match (wait, shows_windows) {
+        (Wait::Asked, false) => report(
+            "ul-keys: the keychain is locked, and this terminal has no display on which it could ask for its password. \
+             Unlock it on the desktop of this computer within a minute, or log in there first.",
+        ),
+        (Wait::Unlock, true) => report(
+            "ul-keys: the keychain is locked and asks for its password in a window of its own. Waiting up to a minute.",
+        ),
+        (Wait::Answer, _) => report("ul-keys: the keychain has not answered yet. Waiting up to a minute."),
+        (Wait::Asked, true) | (Wait::Unlock, false) => {}
+    }
+}
+
+fn run(name: String, program: &[OsString], paths: Paths, umask: StartingUmask) -> ExitCode {
+    // Before the key is read: it must not go to a port that nobody has chosen.
+    let port = match service_port(&paths) {
+        Ok(port) => port,
+        Err(reason) => return fail(format_args!("{reason}. Nothing was started.")),
+    };
+    let account = name.clone();
+    let secret = match keychain::wait_for(move || keychain::read(&account), report_wait) {
         Ok(secret) => secret,
-        Err(error) => return complain(name, &error, saved),
+        Err(error) => return complain(&name, &error, &SavedKeys::load(paths.saved_keys)),
     };
     let url = format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
-    if TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_millis(500)).is_err() {
-        eprintln!(
+    match TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_millis(500)) {
+        Ok(_) if is_of_another_user(port) => {
+            return fail(format_args!(
+                "a program of another user listens at {url}, and would get the key. Nothing was started."
+            ));
+        }
+        Ok(_) => {}
+        Err(_) => report(format_args!(
             "ul-keys: the key service does not answer at {url}. Is the window open? Starting the program anyway."
-        );
+        )),
     }
     let Some((file, arguments)) = program.split_first() else {
         return FAILED.into();
@@ -170,10 +214,55 @@ fn run(name: &str, program: &[OsString], port: u16, saved: &SavedKeys, umask: St
         Ok(code) => return code,
         Err(error) => error,
     };
-    eprintln!("ul-keys: {}: {error}", file.to_string_lossy());
+    report(format_args!("ul-keys: {}: {error}", file.to_string_lossy()));
     match error.kind() {
         std::io::ErrorKind::NotFound => NOT_FOUND.into(),
         _ => CANNOT_START.into(),
+    }
+}
+
+/// The port of the key service, which the settings name. An error says why it is not known.
+fn service_port(paths: &Paths) -> Result<u16, String> {
+    let file = paths.settings.display();
+    // A terminal of a snap or Flatpak, for example, has other folders than the desktop that opens the window.
+    if !paths.settings.exists() && !paths.database.exists() {
+        let database = paths.database.display();
+        return Err(format!(
+            "there is neither a settings file {file} nor a key database {database}. Is XDG_CONFIG_HOME, XDG_DATA_HOME or \
+             UL_KEYS_DATA_DIR another one here than where the window was opened?"
+        ));
+    }
+    let settings = Settings::load(paths.settings.clone());
+    match settings.problem() {
+        Some(SettingsProblem::Unreadable { reason }) => {
+            Err(format!("the settings file {file} cannot be read: {reason}"))
+        }
+        Some(SettingsProblem::Unknown { names }) if names.iter().any(|name| name == "port") => {
+            let (first, last) = (PORTS.start(), PORTS.end());
+            Err(format!("the settings file {file} cannot be used: port must be a number from {first} to {last}"))
+        }
+        _ => Ok(settings.port()),
+    }
+}
+
+/// Whether another user's program listens on a port of this computer. Unknown counts as no: most systems do not say it.
+fn is_of_another_user(port: u16) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let own = rustix::process::getuid().as_raw();
+        let sockets = procfs::net::tcp().unwrap_or_default();
+        let listens = |socket: &procfs::net::TcpNetEntry| {
+            let ip = socket.local_address.ip();
+            socket.state == procfs::net::TcpState::Listen
+                && socket.local_address.port() == port
+                && (ip.is_loopback() || ip.is_unspecified())
+        };
+        sockets.iter().filter(|socket| listens(socket)).any(|socket| socket.uid != own)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = port;
+        false
     }
 }
 

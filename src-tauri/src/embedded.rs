@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_client::Client;
 use ulkeys_domain::Limits;
-use ulkeys_domain::wire::DatabaseHealth;
+use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem};
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken};
 use ulkeys_store::SqliteStore;
 
@@ -132,6 +132,12 @@ impl KeyService {
         self.status.send_replace(ServiceStatus::Starting);
         let launched = match listen(port).await {
             Ok(listener) => self.launch(listener, port).await,
+            // Another app with the same data would not be helped by another port.
+            Err(_) if SqliteStore::is_in_use(&self.database) => Err(ServiceStatus::DatabaseProblem {
+                problem: DatabaseProblem::Locked,
+                path: self.database.display().to_string(),
+                detail: "another key service has it open".to_owned(),
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(ports::in_use(port).await),
             Err(error) => Err(stopped(format!("port {port} cannot be opened: {error}"))),
         };

@@ -15,20 +15,30 @@ use crate::file_problem::FileProblem;
 /// File systems take names of 255 bytes; a longer one leaves no room for the rest of a temporary name.
 const LONGEST_PREFIX: usize = 200;
 
-/// Reads a file. A missing one means the default; one without sense too, and is put aside rather than overwritten.
+/// Reads a file; the default where there is none.
 ///
 /// # Errors
-/// When it is there and cannot be read: nothing is known of it, and nothing should take its place.
+/// When it cannot be read; with [`ErrorKind::InvalidData`] when its content is not what it should be.
 pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
     let Some(bytes) = content(path)? else { return Ok(T::default()) };
-    Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-        let aside = aside(path);
-        tracing::warn!(%error, aside = %aside.display(), "a file cannot be read and is put aside");
-        if let Err(error) = std::fs::rename(path, &aside) {
-            tracing::warn!(%error, "the unreadable file cannot be put aside");
+    serde_json::from_slice(&bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+}
+
+/// Reads a file that is about to be written anew. One with other content than it should have is renamed, so that it is not
+/// overwritten.
+///
+/// # Errors
+/// When it cannot be read, or not be renamed: then nothing should take its place.
+pub(crate) fn read_to_replace<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
+    match read_json(path) {
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            let aside = aside(path);
+            std::fs::rename(path, &aside)?;
+            tracing::warn!(%error, aside = %aside.display(), "a file has no content that can be read, and is renamed");
+            Ok(T::default())
         }
-        T::default()
-    }))
+        read => read,
+    }
 }
 
 /// Reads the fields of an object; none where there is no file.
@@ -44,11 +54,18 @@ pub(crate) fn read_fields(path: &Path) -> io::Result<Map<String, Value>> {
     }
 }
 
-/// What is in a file; `None` where there is none.
+/// The content of a file, without the byte order mark that some editors add (RFC 8259, section 8.1, lets readers ignore
+/// it); `None` where there is no file.
 fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        read => read.map(Some),
+        Err(error) => Err(error),
+        Ok(mut bytes) => {
+            if bytes.starts_with(b"\xEF\xBB\xBF") {
+                bytes.drain(..3);
+            }
+            Ok(Some(bytes))
+        }
     }
 }
 

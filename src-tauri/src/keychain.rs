@@ -4,9 +4,11 @@
 //! may read it: `secret-tool lookup service ul-keys username training-server`.
 //!
 //! Every call connects anew, so that a keychain which was started since is found, and may block for as long as the
-//! person takes to unlock it. Deliberately absent: any other place to put a key when there is no keychain.
+//! person takes to unlock it, or forever where a keychain does not answer. So nothing here is called but through [`work`] or
+//! [`wait_for`], which limit the time. Deliberately absent: any other place to put a key when there is no keychain.
 
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use ulkeys_domain::wire::ErrorCode;
 use ulkeys_domain::{KeyPrefix, Secret};
@@ -20,6 +22,10 @@ pub(crate) const SERVICE: &str = "ul-keys";
 
 /// How long a person may take to unlock the keychain.
 const UNLOCK_TIME: Duration = Duration::from_secs(60);
+/// How long an unlocked keychain may take to answer.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// How long the command line waits before it says what it waits for.
+const QUIET_TIME: Duration = Duration::from_secs(2);
 
 /// Why the keychain did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +36,9 @@ pub(crate) enum KeychainError {
     /// It stayed locked.
     #[error("the keychain is locked")]
     Locked,
+    /// It neither answered nor reported an error.
+    #[error("the keychain does not answer")]
+    Silent,
     /// The person closed its question.
     #[error("the keychain's question was closed without an answer")]
     Refused,
@@ -92,10 +101,10 @@ fn key_text(entry: &[u8]) -> &[u8] {
     entry.trim_ascii_end()
 }
 
-/// Unlocks the keychain, which asks the person where it is locked. To be called before anything else here, and by itself:
-/// the wait can then be limited, and no secret is held meanwhile.
-pub(crate) fn unlock() -> Result<(), KeychainError> {
-    platform::unlock()
+/// Unlocks the keychain. Where it is locked, it asks the person, and `asking` is called before. By itself and before
+/// anything else, so that no secret is in memory while nobody answers.
+fn unlock(asking: impl FnOnce()) -> Result<(), KeychainError> {
+    platform::unlock(asking)
 }
 
 /// Work with the keychain, off the threads that serve the window. It begins only once the keychain is unlocked, so that
@@ -104,11 +113,67 @@ pub(crate) async fn work<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
 ) -> Result<T, KeychainError> {
     let failed = |error: tokio::task::JoinError| KeychainError::Failed(error.to_string());
-    match tokio::time::timeout(UNLOCK_TIME, tokio::task::spawn_blocking(unlock)).await {
-        Err(_) => return Err(KeychainError::Locked),
+    let (asking, asks) = mpsc::channel();
+    let unlock = tokio::task::spawn_blocking(move || {
+        unlock(|| {
+            let _ = asking.send(());
+        })
+    });
+    match tokio::time::timeout(UNLOCK_TIME, unlock).await {
+        // One that has not even asked is not just locked.
+        Err(_) => return Err(asks.try_recv().map_or(KeychainError::Silent, |()| KeychainError::Locked)),
         Ok(unlocked) => unlocked.map_err(failed)??,
     }
-    tokio::task::spawn_blocking(work).await.map_err(failed)?
+    match tokio::time::timeout(ANSWER_TIME, tokio::task::spawn_blocking(work)).await {
+        Err(_) => Err(KeychainError::Silent),
+        Ok(worked) => worked.map_err(failed)?,
+    }
+}
+
+/// What the command line reports while it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The keychain is locked, and asks the person for its password.
+    Asked,
+    /// The person has not answered yet.
+    Unlock,
+    /// The keychain has not answered yet.
+    Answer,
+}
+
+/// Work with the keychain for the command line, which has nobody else to serve. After two seconds and when the keychain is
+/// locked, `report` is called. After a minute, the work fails; the thread that still waits ends with the process.
+pub(crate) fn wait_for<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
+    mut report: impl FnMut(Wait),
+) -> Result<T, KeychainError> {
+    enum Step<T> {
+        Asked,
+        Done(Result<T, KeychainError>),
+    }
+    let (steps, reported) = mpsc::channel();
+    let asked = steps.clone();
+    std::thread::spawn(move || {
+        let worked = unlock(|| drop(asked.send(Step::Asked))).and_then(|()| work());
+        let _ = steps.send(Step::Done(worked));
+    });
+    let start = Instant::now();
+    let (mut is_locked, mut limit) = (false, QUIET_TIME);
+    loop {
+        match reported.recv_timeout(limit.saturating_sub(start.elapsed())) {
+            Ok(Step::Done(worked)) => return worked,
+            Ok(Step::Asked) => {
+                is_locked = true;
+                report(Wait::Asked);
+            }
+            Err(RecvTimeoutError::Timeout) if limit == QUIET_TIME => {
+                limit = UNLOCK_TIME;
+                report(if is_locked { Wait::Unlock } else { Wait::Answer });
+            }
+            Err(RecvTimeoutError::Timeout) if is_locked => return Err(KeychainError::Locked),
+            Err(_) => return Err(KeychainError::Silent),
+        }
+    }
 }
 
 impl KeychainError {
@@ -119,7 +184,7 @@ impl KeychainError {
             Self::Locked => ErrorCode::KeychainLocked,
             Self::Refused => ErrorCode::KeychainRefused,
             Self::Taken => ErrorCode::KeychainTaken,
-            Self::NoEntry | Self::Several | Self::List(_) | Self::Failed(_) => ErrorCode::KeychainFailed,
+            Self::NoEntry | Self::Several | Self::List(_) | Self::Silent | Self::Failed(_) => ErrorCode::KeychainFailed,
         }
     }
 }
@@ -186,10 +251,14 @@ mod platform {
         HashMap::from([("service", SERVICE), ("username", name)])
     }
 
-    pub(super) fn unlock() -> Result<(), KeychainError> {
+    pub(super) fn unlock(asking: impl FnOnce()) -> Result<(), KeychainError> {
         let keychain = Keychain::connect()?;
         let collection = keychain.0.get_default_collection().map_err(missing)?;
-        Ok(collection.ensure_unlocked().or_else(|_| collection.unlock())?)
+        if collection.ensure_unlocked().is_ok() {
+            return Ok(());
+        }
+        asking();
+        Ok(collection.unlock()?)
     }
 
     fn missing(error: Error) -> KeychainError {
@@ -252,7 +321,7 @@ mod platform {
     }
 
     /// These systems unlock by themselves when an entry is read.
-    pub(super) fn unlock() -> Result<(), KeychainError> {
+    pub(super) fn unlock(_asking: impl FnOnce()) -> Result<(), KeychainError> {
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod file_problem;
 mod files;
 mod git;
 mod harden;
+mod instance;
 mod keychain;
 mod lock;
 mod log;
@@ -27,6 +28,7 @@ mod saved_keys;
 mod screen_reader;
 mod seal;
 mod settings;
+mod standard_error;
 mod state;
 mod status;
 mod window;
@@ -36,29 +38,57 @@ use std::process::ExitCode;
 use tauri::{Manager as _, RunEvent};
 use tauri_plugin_window_state::StateFlags;
 
+use instance::Instance;
 use state::AppState;
 
 /// Does what the command line says: without arguments, runs the app until its window is closed.
-///
-/// # Panics
-/// When the window system cannot be reached; the reason is printed.
 pub fn main() -> ExitCode {
     let umask = harden::make_new_files_private();
     match cli::parse() {
         Ok(Some(action)) => cli::act(action, umask),
-        Ok(None) => {
-            run();
-            ExitCode::SUCCESS
-        }
+        Ok(None) => run(),
         Err(code) => code,
     }
 }
 
-fn run() {
+/// Runs the app until its window is closed.
+fn run() -> ExitCode {
+    let decoupling_error = standard_error::decouple().err();
+    let paths = match paths::Paths::find() {
+        Ok(paths) => paths,
+        Err(error) => {
+            cli::report(format_args!("ul-keys: cannot start: {error}"));
+            standard_error::flush();
+            return ExitCode::FAILURE;
+        }
+    };
+    log::start(&paths.logs);
+    if let Some(error) = decoupling_error {
+        tracing::warn!(%error, "standard error stays as it is, so a reader that stops reading can block");
+    }
+    for error in &paths.relocation_errors {
+        tracing::warn!(%error, "a folder of the former identifier has not moved");
+    }
+    let instance = Instance::claim(&paths);
+    match instance {
+        Instance::Only(_) => {}
+        Instance::Shown => {
+            cli::report("ul-keys: UL Keys is already running. Its window was brought to the front.");
+            standard_error::flush();
+            return ExitCode::SUCCESS;
+        }
+        // Its window says that the key database is in use.
+        Instance::Unreachable => tracing::warn!(
+            folder = %paths.database.parent().unwrap_or(&paths.database).display(),
+            "UL Keys is already running with this data folder, and does not answer; it may be on another display"
+        ),
+    }
     window::set_program_name(paths::IDENTIFIER);
-    let app = tauri::Builder::default()
-        // First, so that a second start ends before it touches the database or the port.
-        .plugin(tauri_plugin_single_instance::init(|app, _arguments, _folder| window::bring_forward(app)))
+    let mut builder = tauri::Builder::default();
+    if let Some(plugin) = instance.plugin(&paths) {
+        builder = builder.plugin(plugin);
+    }
+    let app = builder
         .plugin(tauri_plugin_dialog::init())
         .on_menu_event(|app, event| menu::chosen(app, event.id().as_ref()))
         .invoke_handler(tauri::generate_handler![
@@ -97,12 +127,7 @@ fn run() {
             commands::training::list_runs,
             commands::training::show_run,
         ])
-        .setup(|app| {
-            let paths = paths::Paths::find()?;
-            log::start(&paths.logs);
-            for error in &paths.relocation_errors {
-                tracing::warn!(%error, "a folder of the former identifier has not moved");
-            }
+        .setup(move |app| {
             harden::close_memory();
             harden::make_existing_files_private(&paths);
             window::set_window_class(paths::IDENTIFIER);
@@ -111,11 +136,18 @@ fn run() {
             let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
             let (saved_keys, followed) = (state.saved_keys.clone(), state.service.clone());
             let port = state.settings.port();
-            tauri::async_runtime::spawn(screen_reader::follow(state.screen_reader.clone()));
+            let screen_reader = state.screen_reader.clone();
             app.manage(state);
             tauri::async_runtime::spawn(async move { service.start(port).await });
-            tauri::async_runtime::spawn(async move { clipboard.keep_clear().await });
-            tauri::async_runtime::spawn(async move { saved_keys.follow(&followed).await });
+            in_background("screen reader", move || screen_reader::follow(screen_reader.clone()));
+            in_background("clipboard", move || {
+                let clipboard = clipboard.clone();
+                async move { clipboard.keep_clear().await }
+            });
+            in_background("saved keys", move || {
+                let (saved_keys, service) = (saved_keys.clone(), followed.clone());
+                async move { saved_keys.follow(&service).await }
+            });
             put_keys_away_when_locked(app.handle().clone());
             quit_on_signals(app.handle().clone());
             window::bring_onto_screens(app.handle(), &windows);
@@ -130,24 +162,47 @@ fn run() {
         })
         .build(tauri::generate_context!());
     match app {
-        Ok(app) => app.run(|app, event| {
-            if let RunEvent::Exit = event {
-                let state = app.state::<AppState>();
-                state.one_time.wipe(None, false);
-                if let Err(error) = state.clipboard.clear_before_exit() {
-                    tracing::warn!(%error, "the clipboard could not be cleared");
+        Ok(app) => {
+            let code = app.run_return(|app, event| {
+                if let RunEvent::Exit = event {
+                    let state = app.state::<AppState>();
+                    state.one_time.wipe(None, false);
+                    if let Err(error) = state.clipboard.clear_before_exit() {
+                        tracing::warn!(%error, "the clipboard could not be cleared");
+                    }
+                    tauri::async_runtime::block_on(state.service.stop());
+                    tracing::info!("stopped");
                 }
-                tauri::async_runtime::block_on(state.service.stop());
-                tracing::info!("stopped");
-            }
-        }),
-        Err(error) => panic!("UL Keys cannot start: {error}"),
+            });
+            drop(instance);
+            standard_error::flush();
+            u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+        Err(error) => cannot_start(&error),
     }
+}
+
+/// Reports why there is no window, on a terminal and in the log.
+fn cannot_start(error: &dyn std::fmt::Display) -> ExitCode {
+    tracing::error!(%error, "UL Keys cannot start");
+    standard_error::flush();
+    ExitCode::FAILURE
 }
 
 /// Nobody is there to copy a key from a locked screen.
 fn put_keys_away_when_locked(app: tauri::AppHandle) {
-    tauri::async_runtime::spawn(lock::watch(move || window::put_key_away(&app, one_time::Loss::Locked)));
+    in_background("screen lock", move || {
+        let app = app.clone();
+        lock::watch(move || window::put_key_away(&app, one_time::Loss::Locked))
+    });
+}
+
+/// Runs a task beside the windows until the app ends. One that panics starts again.
+fn in_background<F>(name: &'static str, task: impl Fn() -> F + Send + Sync + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tauri::async_runtime::spawn(async move { ulkeys_service::restart_on_panic(name, task).await });
 }
 
 /// Ends in order when the session or a terminal asks for it, so that pending last-used times are written.

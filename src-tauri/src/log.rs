@@ -18,7 +18,8 @@ pub(crate) const FILE_NAME: &str = "ul-keys.log";
 /// Starts logging. `RUST_LOG` changes what is logged. If no file can be written, logs go to standard error only.
 pub(crate) fn start(folder: &Path) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    // A line that cannot be written is lost. To report it would be one more line.
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).log_internal_errors(false);
     match open(folder) {
         Ok(file) => subscriber.with_writer(Redacting(file.and(io::stderr))).init(),
         Err(error) => {

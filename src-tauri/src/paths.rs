@@ -28,6 +28,10 @@ pub(crate) struct Paths {
     pub(crate) windows: PathBuf,
     /// The list of keys in the keychain.
     pub(crate) saved_keys: PathBuf,
+    /// The file that the running app locks.
+    pub(crate) instance_lock: PathBuf,
+    /// Whether one folder replaces all the platform's ones.
+    pub(crate) is_overridden: bool,
     /// The folder of the logs.
     pub(crate) logs: PathBuf,
     /// The folder for what WebKit keeps of the windows' pages. Nothing in it is needed again.
@@ -88,7 +92,9 @@ impl Paths {
     /// # Errors
     /// When the user has no home folder.
     pub(crate) fn find() -> io::Result<Self> {
-        let folders = match std::env::var_os(OVERRIDE).filter(|folder| !folder.is_empty()) {
+        let overriding = std::env::var_os(OVERRIDE).filter(|folder| !folder.is_empty());
+        let is_overridden = overriding.is_some();
+        let folders = match overriding {
             Some(folder) => Folders::below(&PathBuf::from(folder)),
             None => Folders::of_platform()?,
         };
@@ -102,6 +108,8 @@ impl Paths {
             settings: config.join("settings.json"),
             windows: config.join("windows.json"),
             saved_keys: config.join("saved-keys.json"),
+            instance_lock: data.join("app.lock"),
+            is_overridden,
             logs,
             web_cache: cache,
             relocation_errors,

@@ -18,6 +18,7 @@ use ulkeys_domain::wire::{ApiKey, KeyEvent};
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, KeyId, KeyPrefix};
 
 use crate::embedded::KeyService;
+use crate::file_problem::reason;
 use crate::keychain::{self, KeychainError};
 
 /// The pause before a broken event stream is opened again.
@@ -29,6 +30,8 @@ type Remove = dyn Fn(SavedKey) -> BoxFuture<'static, Result<(), KeychainError>> 
 /// The file, and what could not be removed.
 pub(crate) struct SavedKeys {
     path: PathBuf,
+    /// Why the file could not be read.
+    problem: Option<String>,
     entries: Mutex<BTreeMap<String, SavedKey>>,
     left_behind: watch::Sender<LeftBehind>,
     remove: Box<Remove>,
@@ -53,11 +56,20 @@ impl SavedKeys {
     }
 
     fn load_with(path: PathBuf, remove: Box<Remove>) -> Self {
-        let entries = crate::files::read_json(&path).unwrap_or_else(|error| {
-            tracing::warn!(%error, "which keys are in the keychain cannot be read");
-            BTreeMap::new()
-        });
-        Self { path, entries: Mutex::new(entries), left_behind: watch::Sender::default(), remove }
+        let (entries, problem) = match crate::files::read_json(&path) {
+            Ok(entries) => (entries, None),
+            Err(error) => {
+                let problem = format!("the list of saved keys, {}, cannot be read: {}", path.display(), reason(&error));
+                tracing::warn!("{problem}");
+                (BTreeMap::new(), Some(problem))
+            }
+        };
+        Self { path, problem, entries: Mutex::new(entries), left_behind: watch::Sender::default(), remove }
+    }
+
+    /// Why the list could not be read, and is empty.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// The keys, by name.
@@ -172,7 +184,7 @@ impl SavedKeys {
     fn change(&self, change: impl FnOnce(&mut BTreeMap<String, SavedKey>)) -> std::io::Result<()> {
         let mut entries = self.entries();
         // The command line may have changed it.
-        let mut changed = crate::files::read_json(&self.path)?;
+        let mut changed = crate::files::read_to_replace(&self.path)?;
         change(&mut changed);
         crate::files::write_json(&self.path, &changed)?;
         self.left_behind.send_if_modified(|left| {

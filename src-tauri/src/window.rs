@@ -76,8 +76,16 @@ fn confined<'a>(
     app: &AppHandle,
     builder: WebviewWindowBuilder<'a, Wry, AppHandle>,
 ) -> WebviewWindowBuilder<'a, Wry, AppHandle> {
-    let web_cache = app.state::<AppState>().web_cache.clone();
-    builder.data_directory(web_cache).on_navigation(is_own_page).on_new_window(|_, _| NewWindowResponse::Deny)
+    let web_cache = &app.state::<AppState>().web_cache;
+    let builder = match std::fs::create_dir_all(web_cache) {
+        Ok(()) => builder.data_directory(web_cache.clone()),
+        // A disk that is full or read-only must not keep the window from opening. Nothing in the cache is needed again.
+        Err(error) => {
+            tracing::warn!(%error, folder = %web_cache.display(), "the pages have no cache on disk");
+            builder.incognito(true)
+        }
+    };
+    builder.on_navigation(is_own_page).on_new_window(|_, _| NewWindowResponse::Deny)
 }
 
 /// Gives this process the name by which desktops find its desktop file: the application ID on Wayland, and part of the

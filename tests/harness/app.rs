@@ -1,7 +1,8 @@
 //! The real program, driven through WebKit's own WebDriver.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -28,8 +29,38 @@ pub struct AppOptions {
     pub clock: Option<&'static str>,
     /// A user number to run as, instead of the tests' own.
     pub user: Option<u32>,
+    /// Where the program prints, instead of into a file.
+    pub prints_into: Option<BrokenPipe>,
+    /// The program to start, instead of [`binary`].
+    pub program: Option<PathBuf>,
+    /// A program that starts it, with its arguments, such as `strace`.
+    pub wrapper: &'static [&'static str],
     /// The port that the settings name already, wherever they are.
     pub port: Option<u16>,
+}
+
+/// A pipe of which a program cannot get rid of what it prints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum BrokenPipe {
+    /// Its reader has gone, like that of `ul-keys 2>&1 | head -1`.
+    Closed,
+    /// Its reader does not read, and there is no room.
+    Full,
+}
+
+impl BrokenPipe {
+    /// The end to print into, and the other one, to be kept for as long as the program runs.
+    ///
+    /// # Errors
+    /// When the system has no pipe left.
+    pub fn open(self) -> Result<(std::io::PipeWriter, Option<std::io::PipeReader>)> {
+        let (reader, mut writer) = std::io::pipe()?;
+        if self == Self::Full {
+            // The capacity of a pipe (pipe(7)).
+            writer.write_all(&[b'.'; 65_536])?;
+        }
+        Ok((writer, (self == Self::Full).then_some(reader)))
+    }
 }
 
 /// The app's window. The process ends when it is dropped.
@@ -41,6 +72,7 @@ pub struct App {
     /// Process number.
     pub pid: u32,
     output: PathBuf,
+    _reader: Option<std::io::PipeReader>,
     _driver_process: Child,
 }
 
@@ -52,6 +84,16 @@ pub fn binary() -> PathBuf {
     let tests = std::env::current_exe().expect("a test program");
     let profile = tests.ancestors().find(|folder| folder.join("deps").is_dir()).expect("target/PROFILE");
     profile.join("ul-keys")
+}
+
+/// The program as it is released, but for optimisations across crates. `cargo xtask test` builds it.
+///
+/// # Panics
+/// When it was not built.
+pub fn released_binary() -> PathBuf {
+    let program = binary().with_file_name("../release-check/ul-keys");
+    assert!(program.is_file(), "run `cargo build --profile release-check --package ul-keys` first");
+    program
 }
 
 /// Where `cargo xtask setup` puts what it installs.
@@ -78,11 +120,16 @@ impl App {
         let output = desktop.home().join("output.txt");
         let log = File::options().create(true).append(true).open(&output)?;
         let mut command = desktop.session_command("WebKitWebDriver");
-        command
-            .args(["--host=127.0.0.1", &format!("--port={driver_port}")])
-            .env("TAURI_WEBVIEW_AUTOMATION", "true")
-            .stdout(log.try_clone()?)
-            .stderr(log);
+        command.args(["--host=127.0.0.1", &format!("--port={driver_port}")]).env("TAURI_WEBVIEW_AUTOMATION", "true");
+        let mut unread = None;
+        match options.prints_into {
+            None => command.stdout(log.try_clone()?).stderr(log),
+            Some(pipe) => {
+                let (writer, reader) = pipe.open()?;
+                unread = reader;
+                command.stdout(writer.try_clone()?).stderr(writer)
+            }
+        };
         if options.german {
             command.env("LOCPATH", tools().join("locale")).env("LC_ALL", "de_DE.UTF-8").env("LANGUAGE", "de");
         }
@@ -99,7 +146,7 @@ impl App {
         let driver_process = Child::spawn(&mut command)?;
 
         let program = match options.user {
-            None => binary(),
+            None => wrapped(desktop, &options.program.unwrap_or_else(binary), options.wrapper)?,
             Some(user) => as_user(desktop, user)?,
         };
         let mut capabilities = Capabilities::new();
@@ -107,7 +154,7 @@ impl App {
         let url = format!("http://127.0.0.1:{driver_port}");
         let driver = connect(&url, capabilities).await?;
         let pid = child_of(driver_process.pid(), "ul-keys")?;
-        let app = Self { driver, port, pid, output, _driver_process: driver_process };
+        let app = Self { driver, port, pid, output, _reader: unread, _driver_process: driver_process };
         app.wait("the page", async || app.text("h1").await.is_ok_and(|title| !title.is_empty())).await?;
         Ok(app)
     }
@@ -475,6 +522,18 @@ async fn connect(url: &str, capabilities: Capabilities) -> Result<WebDriver> {
             Err(_) => tokio::time::sleep(STEP).await,
         }
     }
+}
+
+/// The program, behind a script where another one starts it.
+fn wrapped(desktop: &Desktop, program: &Path, wrapper: &[&str]) -> Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if wrapper.is_empty() {
+        return Ok(program.to_owned());
+    }
+    let script = desktop.home().join("start");
+    std::fs::write(&script, format!("#!/bin/sh\nexec {} {} \"$@\"\n", wrapper.join(" "), program.display()))?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    Ok(script)
 }
 
 /// A copy of the program that another user may run, behind a script that becomes that user.

@@ -19,7 +19,7 @@ mod ul;
 mod wayland;
 
 pub use accessibility_bus::AccessibleObject;
-pub use app::{App, AppOptions, binary, tools};
+pub use app::{App, AppOptions, BrokenPipe, binary, released_binary, tools};
 pub use desktop::Desktop;
 pub use keepass::KeePass;
 pub use keyring::Keyring;

@@ -164,3 +164,13 @@ async fn a_busy_database_refuses_a_revocation_and_says_why() -> Result<()> {
     app.click("Revoke key").await?;
     app.wait_text("stays was revoked").await
 }
+
+/// As on a network drive without a lock service.
+#[tokio::test]
+async fn on_a_disk_without_file_locks() -> Result<()> {
+    let (desktop, database) = with_a_key().await?;
+    let strace = &["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "inject=flock:error=ENOLCK"];
+    let app = App::start_with(&desktop, AppOptions { wrapper: strace, ..AppOptions::default() }).await?;
+    reported(&desktop, &app, &database, "The disk of the key database cannot lock files").await?;
+    app.wait_text("Move the folder of this file to a local disk").await
+}

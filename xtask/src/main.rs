@@ -70,7 +70,7 @@ fn main() -> Result<()> {
         Task::Setup => setup::for_tests(),
         Task::Bench { window: true, .. } => {
             setup::for_tests()?;
-            app(true)?;
+            app("release")?;
             cargo(&["run", "--release", "--package", "ulkeys-tests", "--bin", "window-bench"]).run()
         }
         Task::Bench { quick, .. } => {
@@ -84,7 +84,7 @@ fn main() -> Result<()> {
         }
         Task::Gallery { folder, only, few, check } => {
             setup::for_tests()?;
-            app(false)?;
+            app("dev")?;
             let folder = folder.unwrap_or_else(|| shell::target().join("gallery"));
             let mut gallery = cargo(&["run", "--package", "ulkeys-tests", "--bin", "gallery", "--"]);
             gallery.arg(&folder).arg(only);
@@ -94,7 +94,7 @@ fn main() -> Result<()> {
         }
         Task::Screenshots => {
             setup::for_tests()?;
-            app(false)?;
+            app("dev")?;
             cargo(&["run", "--package", "ulkeys-tests", "--bin", "screenshots"]).run()
         }
         Task::Yolo => yolo::yolo(),

@@ -13,7 +13,7 @@ const LOOK: (Duration, u32) = (Duration::from_millis(250), 120);
 
 pub fn run(release: bool) -> Result<()> {
     setup::for_running()?;
-    let program = app(release)?;
+    let program = app(if release { "release" } else { "dev" })?;
     let has_display =
         ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|d| !d.is_empty()));
     if !has_display {

@@ -29,15 +29,11 @@ pub fn npm(folder: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Builds the page and then the program that embeds it.
-pub fn app(release: bool) -> Result<PathBuf> {
+/// Builds the page and then the program that embeds it, with a profile of the workspace.
+pub fn app(profile: &str) -> Result<PathBuf> {
     ui(&["run", "build"]).run()?;
-    let mut build = cargo(&["build", "--package", "ul-keys"]);
-    if release {
-        build.arg("--release");
-    }
-    build.run()?;
-    Ok(target().join(if release { "release" } else { "debug" }).join("ul-keys"))
+    cargo(&["build", "--package", "ul-keys", "--profile", profile]).run()?;
+    Ok(target().join(if profile == "dev" { "debug" } else { profile }).join("ul-keys"))
 }
 
 /// The folder of everything that is built or installed for the workspace.

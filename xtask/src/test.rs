@@ -20,7 +20,8 @@ pub fn test() -> Result<()> {
         ui(&["run", "check"]).run()?;
         ui(&["run", "test"]).run()
     })?;
-    timed("the program", || app(false).map(drop))?;
+    timed("the program", || app("dev").map(drop))?;
+    timed("the program as for a release", || app("release-check").map(drop))?;
     timed("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run())?;
     timed("dependencies", check_dependencies)?;
     timed("tests", run_tests)

@@ -55,7 +55,7 @@ pub(crate) fn bring_onto_screens(app: &AppHandle, file: &Path) {
         .map(|monitor| Area::new(monitor.work_area().position, monitor.work_area().size))
         .filter(|area| area.width > 0 && area.height > FRAME)
         .collect();
-    let mut kept: Map<String, Value> = match crate::files::read_json(file) {
+    let mut kept: Map<String, Value> = match crate::files::read_to_replace(file) {
         Ok(kept) => kept,
         Err(error) => return tracing::warn!(%error, "the windows' places cannot be read"),
     };

@@ -1,0 +1,223 @@
+//! The command line beside the window, where something outside it fails.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use ulkeys_tests::{App, BrokenPipe, Child, Desktop, Keyring, binary, free_port};
+
+use crate::keychain::{create_and_save, looked_up, ul_keys};
+
+/// What a command printed, and its exit code.
+fn run(command: &mut Command) -> Result<(String, Option<i32>)> {
+    let output = command.output()?;
+    let printed = [output.stdout, output.stderr].concat();
+    Ok((String::from_utf8(printed)?, output.status.code()))
+}
+
+/// A desktop with settings and a saved key, whose app has ended.
+async fn with_saved_key() -> Result<(Desktop, Keyring)> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let keyring = Keyring::start(&desktop)?;
+    let app = App::start(&desktop).await?;
+    create_and_save(&app, "saved").await?;
+    app.quit().await?;
+    Ok((desktop, keyring))
+}
+
+/// Runs a program that would leave a file behind, and returns what was printed instead.
+fn refused(desktop: &Desktop, change: impl FnOnce(&mut Command)) -> Result<String> {
+    let started = desktop.home().join("started");
+    let mut command = desktop.command(binary());
+    command.args(["run", "--key", "saved", "--", "touch"]).arg(&started);
+    change(&mut command);
+    let (printed, code) = run(&mut command)?;
+    ensure!(code == Some(125) && !started.exists(), "the program was started, {code:?}: {printed}");
+    Ok(printed)
+}
+
+#[tokio::test]
+async fn run_with_broken_settings_names_the_file_and_starts_nothing() -> Result<()> {
+    let (desktop, _keyring) = with_saved_key().await?;
+    let file = desktop.settings();
+    for (settings, reason) in [
+        ("{", "EOF while parsing an object at line 1 column 1"),
+        ("// mine\n{ \"port\": 18105 }", "expected value at line 1 column 1"),
+        ("[]", "it is not an object"),
+        (r#"{ "port": "18105" }"#, "port must be a number from 1024 to 65535"),
+        (r#"{ "port": 80 }"#, "port must be a number from 1024 to 65535"),
+    ] {
+        std::fs::write(&file, settings)?;
+        let printed = refused(&desktop, |_| {})?;
+        ensure!(printed.contains(&file.display().to_string()) && printed.contains(reason), "{settings}: {printed}");
+    }
+    // A byte order mark, as Windows' Notepad adds it, is no mistake; nor is a setting of a newer version.
+    for settings in ["\u{feff}{ \"port\": 18105 }", r#"{ "port": 18105, "new": 1 }"#] {
+        std::fs::write(&file, settings)?;
+        let print = ["run", "--key", "saved", "--", "printenv", "ULTRALYTICS_PLATFORM_URL"];
+        let (printed, code) = run(desktop.command(binary()).args(print))?;
+        ensure!(code == Some(0) && printed.contains("http://127.0.0.1:18105"), "{settings}: {printed}");
+    }
+    Ok(())
+}
+
+/// As in a terminal inside a snap.
+#[tokio::test]
+async fn run_with_other_folders_than_the_window_starts_nothing() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?.with_platform_folders();
+    let _keyring = Keyring::start(&desktop)?;
+    let app = App::start(&desktop).await?;
+    create_and_save(&app, "saved").await?;
+    for variable in ["XDG_DATA_HOME", "UL_KEYS_DATA_DIR"] {
+        let printed = refused(&desktop, |command| {
+            command.env("XDG_CONFIG_HOME", desktop.home().join("snap/config"));
+            command.env(variable, desktop.home().join("snap/data"));
+        })?;
+        ensure!(printed.contains("there is neither a settings file"), "{printed}");
+        ensure!(printed.contains("snap/") && printed.contains("XDG_CONFIG_HOME"), "{printed}");
+    }
+    Ok(())
+}
+
+/// The port of a service that does not run is any program's.
+#[tokio::test]
+async fn run_at_a_port_of_another_user_starts_nothing() -> Result<()> {
+    let (desktop, _keyring) = with_saved_key().await?;
+    if !desktop.is_root()? {
+        return Ok(());
+    }
+    let port = free_port()?;
+    std::fs::write(desktop.settings(), format!(r#"{{ "port": {port} }}"#))?;
+    let listen = format!("import socket; s = socket.create_server(('127.0.0.1', {port})); s.accept()");
+    let mut other = desktop.command("setpriv");
+    other.args(["--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", &listen]);
+    let _other = Child::spawn(&mut other)?;
+    let start = Instant::now();
+    while std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() && start.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let printed = refused(&desktop, |_| {})?;
+    ensure!(printed.contains(&format!("a program of another user listens at http://127.0.0.1:{port}")), "{printed}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn list_with_broken_list_names_the_file_and_leaves_it() -> Result<()> {
+    let (desktop, _keyring) = with_saved_key().await?;
+    let file = desktop.data().join("saved-keys.json");
+    std::fs::write(&file, "{ \"key_")?;
+    for command in [&["list"][..], &["run", "--key", "other", "--", "true"]] {
+        let (printed, code) = run(desktop.command(binary()).args(command))?;
+        ensure!(code == Some(125), "{command:?}: {code:?} {printed}");
+        ensure!(printed.contains(&file.display().to_string()) && printed.contains("EOF while parsing"), "{printed}");
+        ensure!(!printed.contains("No key was saved") && !printed.contains("Save a key there"), "{printed}");
+    }
+    ensure!(std::fs::read_to_string(&file)? == "{ \"key_", "it was changed");
+    // The key is in the keychain nevertheless, and leaves it.
+    let (printed, code) = run(desktop.command(binary()).args(["forget", "saved"]))?;
+    ensure!(code == Some(0) && printed.contains("cannot be read"), "{code:?} {printed}");
+    ensure!(looked_up(&desktop, "saved").is_none(), "still there");
+    Ok(())
+}
+
+/// Starts a command, and waits until it has printed something and for its end. Returns when each happened.
+async fn timed(
+    desktop: &Desktop,
+    arguments: &[&str],
+    has_display: bool,
+) -> Result<(String, Duration, Duration, Option<i32>)> {
+    let mut command = desktop.command(binary());
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+    if !has_display {
+        command.env_remove("DISPLAY");
+    }
+    let mut child = Child::spawn(&mut command)?;
+    let start = Instant::now();
+    tokio::task::spawn_blocking(move || {
+        let mut pipe = child.process().stderr.take().expect("a pipe");
+        let mut first = [0; 512];
+        let length = pipe.read(&mut first)?;
+        let printed_after = start.elapsed();
+        let mut printed = String::from_utf8_lossy(&first[..length]).into_owned();
+        pipe.read_to_string(&mut printed)?;
+        let code = child.process().wait()?.code();
+        Ok((printed, printed_after, start.elapsed(), code))
+    })
+    .await?
+}
+
+#[tokio::test]
+async fn run_and_forget_with_locked_keychain_say_so_and_end_after_a_minute() -> Result<()> {
+    let (desktop, keyring) = with_saved_key().await?;
+    keyring.lock(&desktop)?;
+    // GNOME's keychain asks one question at a time, so each waits for the same one.
+    let (run, forget, remote) = tokio::join!(
+        timed(&desktop, &["run", "--key", "saved", "--", "true"], true),
+        timed(&desktop, &["forget", "saved"], true),
+        timed(&desktop, &["run", "--key", "saved", "--", "true"], false),
+    );
+    let minute = Duration::from_secs(60)..Duration::from_secs(75);
+    for (printed, printed_after, ended_after, code) in [run?, forget?] {
+        ensure!(printed.contains("is locked and asks for its password in a window of its own"), "{printed}");
+        ensure!(printed_after > Duration::from_secs(1) && printed_after < Duration::from_secs(10), "{printed_after:?}");
+        ensure!(code == Some(125) && minute.contains(&ended_after), "{code:?} after {ended_after:?}");
+        ensure!(printed.contains("ul-keys: saved: the keychain is locked"), "{printed}");
+    }
+    let (printed, _, ended_after, code) = remote?;
+    ensure!(printed.starts_with("ul-keys: the keychain is locked, and this terminal has no display"), "{printed}");
+    ensure!(code == Some(125) && minute.contains(&ended_after), "{code:?} after {ended_after:?}");
+    Ok(())
+}
+
+/// A program owns the keychain's name, and does nothing.
+#[tokio::test]
+async fn run_with_silent_keychain_says_so_and_ends_after_a_minute() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    std::fs::write(desktop.settings(), "{}")?;
+    let owner = zbus::connection::Builder::address(desktop.bus())?.name("org.freedesktop.secrets")?.build().await?;
+    let (printed, printed_after, ended_after, code) =
+        timed(&desktop, &["run", "--key", "saved", "--", "true"], true).await?;
+    ensure!(printed.contains("has not answered yet") && printed_after < Duration::from_secs(10), "{printed}");
+    ensure!(printed.contains("ul-keys: saved: the keychain does not answer"), "{printed}");
+    ensure!(code == Some(125) && ended_after < Duration::from_secs(75), "{code:?} after {ended_after:?}");
+    drop(owner);
+    Ok(())
+}
+
+/// `2>&1 | head -1`, where what the command does must not depend on its reader.
+#[test]
+fn command_whose_output_nobody_reads_keeps_its_exit_code() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    std::fs::write(home.path().join("settings.json"), "{}")?;
+    for (arguments, expected) in [
+        (&["run", "--key", "nobody", "--", "true"][..], 125),
+        (&["forget", "nobody"], 125),
+        (&["list"], 0),
+        (&["run"], 2),
+        (&["--help"], 0),
+    ] {
+        let code = code_without_reader(home.path(), arguments)?;
+        ensure!(code == Some(expected), "{arguments:?}: {code:?}");
+    }
+    Ok(())
+}
+
+fn code_without_reader(home: &Path, arguments: &[&str]) -> Result<Option<i32>> {
+    let (writer, _) = BrokenPipe::Closed.open()?;
+    let mut command = Command::new(binary());
+    command.args(arguments).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    command.env("UL_KEYS_DATA_DIR", home).env("HOME", home).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
+    Ok(command.status()?.code())
+}
+
+#[tokio::test]
+async fn run_without_service_starts_the_program_and_says_so() -> Result<()> {
+    let (desktop, _keyring) = with_saved_key().await?;
+    let output = ul_keys(&desktop, &["run", "--key", "saved", "--", "true"])?;
+    ensure!(output.status.success(), "{output:?}");
+    ensure!(String::from_utf8_lossy(&output.stderr).contains("the key service does not answer"), "{output:?}");
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! A second start: it shows the window of the first, or says why not.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use ulkeys_tests::{App, AppOptions, Child, Desktop, binary, free_port};
+
+const BUS_NAME: &str = "org.ulkeys.UlKeys.SingleInstance";
+
+/// The windows on the screen.
+fn windows(desktop: &Desktop) -> Result<usize> {
+    Ok(desktop.run("wmctrl", &["-l"])?.lines().count())
+}
+
+/// Starts the program once more, and returns it with the file it prints into.
+fn start_again(desktop: &Desktop, change: impl FnOnce(&mut Command)) -> Result<(Child, std::path::PathBuf)> {
+    let output = desktop.home().join("second.txt");
+    let mut command = desktop.command(binary());
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(&output)?);
+    change(&mut command);
+    Ok((Child::spawn(&mut command)?, output))
+}
+
+#[tokio::test]
+async fn second_start_says_that_the_first_runs() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let (mut second, output) = start_again(&desktop, |_| {})?;
+    app.wait("the end of the second start", async || second.process().try_wait().is_ok_and(|end| end.is_some()))
+        .await?;
+    ensure!(second.process().wait()?.success(), "{}", std::fs::read_to_string(output)?);
+    let printed = std::fs::read_to_string(&output)?;
+    ensure!(printed.contains("UL Keys is already running. Its window was brought to the front."), "{printed}");
+    ensure!(windows(&desktop)? == 1, "one window");
+    Ok(())
+}
+
+/// Two clicks on an icon start two programs, of which the first is not on the bus yet.
+#[tokio::test]
+async fn two_starts_at_a_time_open_one_window() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    std::fs::write(desktop.settings(), format!(r#"{{ "port": {} }}"#, free_port()?))?;
+    let start = || start_again(&desktop, |_| {});
+    let mut starts = [start()?.0, start()?.0, start()?.0];
+    let begin = Instant::now();
+    let mut running = || {
+        let is_running = |start: &mut Child| start.process().try_wait().is_ok_and(|end| end.is_none());
+        starts.iter_mut().map(is_running).filter(|is_running| *is_running).count()
+    };
+    while running() > 1 || windows(&desktop)? < 1 {
+        ensure!(begin.elapsed() < Duration::from_secs(20), "{} run with {} windows", running(), windows(&desktop)?);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    ensure!((running(), windows(&desktop)?) == (1, 1), "one program with one window");
+    Ok(())
+}
+
+/// Any program may own the name, for example one that hangs.
+#[tokio::test]
+async fn start_with_silent_owner_of_bus_name_opens_the_window() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?.with_platform_folders();
+    let owner = zbus::connection::Builder::address(desktop.bus())?.name(BUS_NAME)?.build().await?;
+    let app = App::start(&desktop).await?;
+    app.create_unseen("made", "read").await?;
+    // A later start is not helped by the owner, and says so.
+    let (second, output) = start_again(&desktop, |_| {})?;
+    let printed = || std::fs::read_to_string(&output).unwrap_or_default();
+    app.wait("the line", async || printed().contains("UL Keys is already running with this data folder")).await?;
+    app.wait("its window", async || windows(&desktop).is_ok_and(|windows| windows == 2)).await?;
+    drop((second, owner));
+    app.quit().await
+}
+
+/// As on a second display, whose session has a bus of its own.
+#[tokio::test]
+async fn start_without_the_first_ones_bus_opens_a_window_that_says_so() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let (_second, output) = start_again(&desktop, |command| {
+        command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
+    })?;
+    let printed = || std::fs::read_to_string(&output).unwrap_or_default();
+    app.wait("the line", async || printed().contains("UL Keys is already running with this data folder")).await?;
+    app.wait("its problem", async || printed().contains("problem: Locked")).await?;
+    app.wait("its window", async || windows(&desktop).is_ok_and(|windows| windows == 2)).await
+}
+
+#[tokio::test]
+async fn start_with_another_data_folder_is_another_app() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let other = desktop.home().join("other");
+    std::fs::create_dir_all(&other)?;
+    std::fs::write(other.join("settings.json"), format!(r#"{{ "port": {} }}"#, free_port()?))?;
+    let (_second, output) = start_again(&desktop, |command| {
+        command.env("UL_KEYS_DATA_DIR", &other);
+    })?;
+    let printed = || std::fs::read_to_string(&output).unwrap_or_default();
+    app.wait("its service", async || printed().contains("status=Running")).await?;
+    app.wait("its window", async || windows(&desktop).is_ok_and(|windows| windows == 2)).await
+}
+
+/// A folder that cannot be written keeps no window from opening.
+#[tokio::test]
+async fn start_in_a_folder_of_another_user_says_so_in_the_window() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    if !desktop.is_root()? {
+        return Ok(());
+    }
+    let app = App::start_with(&desktop, AppOptions { user: Some(65534), ..AppOptions::default() }).await?;
+    app.quit().await?;
+    std::fs::remove_dir_all(desktop.data())?;
+    std::fs::create_dir_all(desktop.data())?;
+    std::fs::write(desktop.settings(), format!(r#"{{ "port": {} }}"#, free_port()?))?;
+    let (_second, output) = start_again(&desktop, |command| {
+        let program = desktop.home().join("ul-keys-program/start");
+        *command = desktop.command(program);
+        command.stderr(std::fs::File::create(desktop.home().join("second.txt")).expect("created"));
+    })?;
+    let printed = || std::fs::read_to_string(&output).unwrap_or_default();
+    let begin = Instant::now();
+    while !(printed().contains("problem: ReadOnly") && windows(&desktop)? == 1) {
+        ensure!(begin.elapsed() < Duration::from_secs(20), "{}", printed());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
