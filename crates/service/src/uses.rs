@@ -144,6 +144,9 @@ impl Uses {
         clock: fn() -> Timestamp,
         shutdown: &CancellationToken,
     ) {
+        // After a panic, what was noted before has been notified already.
+        self.to_announce.notify_one();
+        self.to_write.notify_one();
         let announce = async {
             loop {
                 self.to_announce.notified().await;

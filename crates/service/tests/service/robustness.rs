@@ -1,12 +1,15 @@
 //! Peers that are slow, huge, malformed, many, or gone: the others are served all the same.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use ulkeys_domain::Timestamp;
+use ulkeys_service::system_clock;
 
-use crate::common::TestService;
+use crate::common::{TestService, read};
 
 async fn connect(service: &TestService) -> TcpStream {
     TcpStream::connect(service.address).await.expect("connected")
@@ -165,4 +168,29 @@ async fn peers_that_vanish_leave_nothing_behind() {
         assert!(start.elapsed() < Duration::from_secs(30), "{} are left", open().await);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+static IS_CLOCK_BROKEN: AtomicBool = AtomicBool::new(false);
+
+fn breakable_clock() -> Timestamp {
+    assert!(!IS_CLOCK_BROKEN.load(Ordering::Relaxed), "the clock is broken");
+    system_clock()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_that_panics_is_answered_and_background_tasks_go_on() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let service = TestService::start_with(folder, |config| config.clock = breakable_clock).await;
+    let (key_id, key) = service.key("worker", &["read"]).await;
+    others_are_served(&service, &key).await;
+    // The use above is to be written within this time.
+    IS_CLOCK_BROKEN.store(true, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (status, body) = read(service.summary(&key).await).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(body, serde_json::json!({ "error": "The key service failed", "code": "INTERNAL_ERROR" }));
+    IS_CLOCK_BROKEN.store(false, Ordering::Relaxed);
+    let usage = service.usage_when(&key_id, |usage| usage["hours"] != serde_json::json!([])).await;
+    assert_eq!(usage["hours"][0]["requests"], 1, "{usage}");
+    others_are_served(&service, &key).await;
 }
