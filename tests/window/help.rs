@@ -107,7 +107,7 @@ async fn a_limit_is_told_with_its_end() -> Result<()> {
     go(&app, "Help").await?;
     paste(&desktop, &app, &format!("ULTRALYTICS_API_KEY={key} ul cloud account summary")).await?;
     app.wait_text("eager has reached its limit").await?;
-    app.wait_text("It allows 2 requests of this kind a minute. The next one is accepted at").await
+    app.wait_text("The limit is 2 requests of this kind per minute. The next one is accepted at").await
 }
 
 #[tokio::test]

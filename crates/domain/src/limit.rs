@@ -1,5 +1,8 @@
 //! How often a key may ask: a limit for each category of requests, counted over a sliding window.
 //!
+//! What a training process sends is limited by run, so that trainings in parallel with one key do not take requests from
+//! each other. The key as a whole then has a wider limit, which bounds runs that are invented.
+//!
 //! The window is exact. Of any 60 seconds, wherever they begin, no more requests than the limit are admitted; the usual
 //! token buckets and fixed windows admit up to twice as many around their edges. The price is one time stamp for each
 //! admitted request of the last minute. Deliberately absent: the clock (times are passed in).
@@ -11,6 +14,13 @@ use serde::{Deserialize, Serialize};
 
 /// Length of the window.
 pub const WINDOW: Duration = Duration::from_secs(60);
+/// How many runs of one key may use up their own limits at the same time before the key's limit is reached. A host with
+/// sixteen GPUs trains sixteen models at once, and no real training comes near the limit of a run: the client batches its
+/// console output, and sends one event an epoch.
+pub const RUNS_AT_FULL_RATE: u32 = 20;
+/// Results of one run a minute, see [`RunCategory::Result`]. The client sends one ending, with up to three retries, and at
+/// most as many checkpoints as it may upload, ten by default.
+pub const RESULTS_OF_RUN: u32 = 20;
 
 /// Requests that are counted together. Each category of each key has a counter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,7 +29,7 @@ pub enum Category {
     Default,
     /// Starting a training.
     TrainingStart,
-    /// Asking where to upload to.
+    /// Asking where to upload to, other than [`Category::Checkpoint`].
     Upload,
     /// Running a model on images.
     Predict,
@@ -27,15 +37,19 @@ pub enum Category {
     Export,
     /// Fetching files.
     Download,
-    /// The events of a running training: a short one sends twenty in two seconds.
+    /// The events of all trainings of a key, those of unknown runs included. Each run has [`RunCategory::Event`] beside it.
     Stream,
+    /// The starts of trainings among those events. A run that is to begin has no limit of its own yet.
+    RunStart,
+    /// Asking where to upload a checkpoint to, for all trainings of a key. Each run has [`RunCategory::Checkpoint`] beside it.
+    Checkpoint,
     /// Gateways and resource servers asking about other keys.
     Introspection,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Default,
         Self::TrainingStart,
         Self::Upload,
@@ -43,6 +57,8 @@ impl Category {
         Self::Export,
         Self::Download,
         Self::Stream,
+        Self::RunStart,
+        Self::Checkpoint,
         Self::Introspection,
     ];
 
@@ -57,7 +73,7 @@ impl Category {
             "metrics" if path == "/api/webhooks/training/metrics" => Self::Stream,
             "start" if path == "/api/training/start" => Self::TrainingStart,
             "training" if !reads && below("/api/models") => Self::TrainingStart,
-            "upload" if path == "/api/webhooks/models/upload" => Self::Upload,
+            "upload" if path == "/api/webhooks/models/upload" => Self::Checkpoint,
             _ if !reads && below("/api/upload") => Self::Upload,
             "predict" if !reads => Self::Predict,
             "batch" if !reads && path.ends_with("/predict/batch") => Self::Predict,
@@ -69,6 +85,17 @@ impl Category {
     }
 }
 
+/// Requests about one run that are counted together. Each category of each run has a counter of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunCategory {
+    /// What a run reports while it trains.
+    Event,
+    /// What is left of a run: its ending, and that a checkpoint was saved. A run that has used up its events can still end.
+    Result,
+    /// Asking where to upload a checkpoint to.
+    Checkpoint,
+}
+
 /// How many requests a minute are admitted. What a settings file leaves out is as by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -77,7 +104,7 @@ pub struct Limits {
     pub default: u32,
     /// Of one key: [`Category::TrainingStart`].
     pub training_start: u32,
-    /// Of one key: [`Category::Upload`].
+    /// Of one key: [`Category::Upload`]; of one run: [`RunCategory::Checkpoint`].
     pub upload: u32,
     /// Of one key: [`Category::Predict`].
     pub predict: u32,
@@ -85,7 +112,7 @@ pub struct Limits {
     pub export: u32,
     /// Of one key: [`Category::Download`].
     pub download: u32,
-    /// Of one key: [`Category::Stream`].
+    /// Of one run: [`RunCategory::Event`]. Of one key: [`Category::RunStart`].
     pub stream: u32,
     /// Of one key: [`Category::Introspection`].
     pub introspection: u32,
@@ -135,8 +162,19 @@ impl Limits {
             Category::Predict => self.predict,
             Category::Export => self.export,
             Category::Download => self.download,
-            Category::Stream => self.stream,
+            Category::Stream => self.stream.saturating_mul(RUNS_AT_FULL_RATE),
+            Category::RunStart => self.stream,
+            Category::Checkpoint => self.upload.saturating_mul(RUNS_AT_FULL_RATE),
             Category::Introspection => self.introspection,
+        }
+    }
+
+    /// Requests a minute about one run.
+    pub const fn of_run(&self, category: RunCategory) -> u32 {
+        match category {
+            RunCategory::Event => self.stream,
+            RunCategory::Result => RESULTS_OF_RUN,
+            RunCategory::Checkpoint => self.upload,
         }
     }
 }
@@ -212,7 +250,8 @@ mod tests {
         let rows: &[(Category, &[&str], &[&str])] = &[
             (Category::Stream, &["POST"], &["/api/webhooks/training/metrics", "/api/webhooks/training/metrics/"]),
             (Category::TrainingStart, &["POST"], &["/api/training/start", "/api/models/a/b/c/training"]),
-            (Category::Upload, &["POST"], &["/api/webhooks/models/upload", "/api/upload/signed-url"]),
+            (Category::Checkpoint, &["POST"], &["/api/webhooks/models/upload"]),
+            (Category::Upload, &["POST"], &["/api/upload/signed-url"]),
             (
                 Category::Predict,
                 &["POST"],
@@ -238,7 +277,9 @@ mod tests {
     fn the_documented_limits() {
         let limits = Limits::default();
         let numbers = Category::ALL.map(|category| limits.of(category));
-        assert_eq!(numbers, [100, 10, 10, 20, 20, 30, 600, 6_000]);
+        assert_eq!(numbers, [100, 10, 10, 20, 20, 30, 12_000, 600, 200, 6_000]);
+        let of_run = [RunCategory::Event, RunCategory::Result, RunCategory::Checkpoint].map(|of| limits.of_run(of));
+        assert_eq!(of_run, [600, 20, 10]);
     }
 
     #[test]
@@ -299,7 +340,7 @@ mod tests {
             ["", "api", "webhooks", "training", "metrics"] => Category::Stream,
             ["", "api", "training", "start"] => Category::TrainingStart,
             ["", "api", "models", .., "training"] if !reads => Category::TrainingStart,
-            ["", "api", "webhooks", "models", "upload"] => Category::Upload,
+            ["", "api", "webhooks", "models", "upload"] => Category::Checkpoint,
             ["", "api", "upload", ..] if !reads => Category::Upload,
             [.., "predict"] | [_, .., "predict", "batch"] if !reads => Category::Predict,
             [.., "exports" | "export"] | ["", "api", "exports", ..] if !reads => Category::Export,

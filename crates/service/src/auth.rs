@@ -1,9 +1,11 @@
 //! Who makes a request, and whether they may: bearer authentication (RFC 6750), the scope policy, and the limits.
 //!
-//! One function decides, for this service's own routes and for gateways that ask on behalf of theirs.
+//! One function decides, for this service's own routes and for gateways that ask on behalf of theirs. What a training
+//! process sends is decided in two steps: the credential and the scopes before the body is read, and the limit after it,
+//! because only the body names the run ([`RunUse`]).
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
@@ -16,6 +18,7 @@ use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Scopes, Secret, T
 
 use crate::agent;
 use crate::error::ApiError;
+use crate::limits::RunRequest;
 use crate::session::SessionToken;
 use crate::state::AppState;
 use crate::uses::Source;
@@ -43,6 +46,8 @@ impl Caller {
 pub(crate) enum Need<'a> {
     /// A request for this method and path (without the query), by the policy's table.
     Request { method: &'a str, path: &'a str },
+    /// The same, for a request whose handler counts it, once it knows the run that it is about.
+    RunRequest { method: &'a str, path: &'a str },
     /// Any of these scopes, whatever the request is.
     AnyOf(&'a [Scope], Category),
 }
@@ -51,10 +56,12 @@ impl Need<'_> {
     /// Whether a key with these scopes can do it only because it holds `admin`.
     fn needs_admin(&self, scopes: Scopes) -> bool {
         let allowed = match *self {
-            Self::Request { method, path } => match policy::requirement(method, path) {
-                Some(Requirement::AnyOf(allowed)) => allowed,
-                Some(Requirement::AnyKey) | None => &[],
-            },
+            Self::Request { method, path } | Self::RunRequest { method, path } => {
+                match policy::requirement(method, path) {
+                    Some(Requirement::AnyOf(allowed)) => allowed,
+                    Some(Requirement::AnyKey) | None => &[],
+                }
+            }
             Self::AnyOf(allowed, _) => allowed,
         };
         policy::needed(scopes, Scope::Admin, allowed)
@@ -76,6 +83,8 @@ const MALFORMED: u64 = 0;
 pub(crate) struct Admitted {
     pub(crate) caller: Caller,
     pub(crate) standing: Option<Standing>,
+    /// What is still to be counted, see [`Need::RunRequest`].
+    pub(crate) run_use: Option<Arc<RunUse>>,
 }
 
 /// Decides about a request, and notes what became of it.
@@ -87,7 +96,7 @@ pub(crate) async fn decide(
     now: Timestamp,
 ) -> Result<Admitted, ApiError> {
     let (named, secret) = match credential {
-        Ok(Credential::Session) => return Ok(Admitted { caller: Caller::Session, standing: None }),
+        Ok(Credential::Session) => return Ok(Admitted { caller: Caller::Session, standing: None, run_use: None }),
         Ok(Credential::Key(secret)) => (None, secret),
         Ok(Credential::Named(id, secret)) => (Some(id), secret),
         Err(refusal) => {
@@ -117,20 +126,28 @@ pub(crate) async fn decide(
     let needed_admin = key.scopes.contains(Scope::Admin) && need.needs_admin(key.scopes);
     match admit(state, &key, need, from.peer) {
         Ok(standing) => {
-            state.uses.accepted(&key.id, from, now, needed_admin);
-            state.metrics.count(Outcome::Accepted);
-            Ok(Admitted { caller: Caller::Key { key, hash }, standing: Some(standing) })
+            let run_use = if standing.is_some() {
+                accept(state, &key, from, now, needed_admin);
+                None
+            } else {
+                Some(Arc::new(RunUse::new(state, &key, from, now, needed_admin)))
+            };
+            Ok(Admitted { caller: Caller::Key { key, hash }, standing, run_use })
         }
         Err(refusal) => Err(refuse(state, Some(&key), refusal, from)),
     }
 }
 
-/// Whether this key may do it now. Counts the request against the key's limit.
-fn admit(state: &AppState, key: &KnownKey, need: Need<'_>, peer: IpAddr) -> Result<Standing, Refusal> {
+/// Whether this key may do it now. Counts the request against the key's limit, unless its handler does so.
+fn admit(state: &AppState, key: &KnownKey, need: Need<'_>, peer: IpAddr) -> Result<Option<Standing>, Refusal> {
     if key.revoked_at.is_some() {
         return Err(Refusal::Revoked);
     }
     let category = match need {
+        Need::RunRequest { method, path } => {
+            policy::check(key.scopes, method, path)?;
+            return Ok(None);
+        }
         Need::Request { method, path } => {
             policy::check(key.scopes, method, path)?;
             Category::of(method, path)
@@ -140,7 +157,12 @@ fn admit(state: &AppState, key: &KnownKey, need: Need<'_>, peer: IpAddr) -> Resu
             category
         }
     };
-    state.limits.admit(&key.id, category, peer).map_err(Refusal::Limit)
+    state.limits.admit(&key.id, category, peer).map(Some).map_err(Refusal::Limit)
+}
+
+fn accept(state: &AppState, key: &KnownKey, from: Source<'_>, now: Timestamp, needed_admin: bool) {
+    state.uses.accepted(&key.id, from, now, needed_admin);
+    state.metrics.count(Outcome::Accepted);
 }
 
 fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Refusal, from: Source<'_>) -> ApiError {
@@ -162,6 +184,77 @@ impl Caller {
             Some(key) if key.revoked_at.is_some() => Err(Refusal::Revoked.into()),
             Some(_) => Ok(()),
         }
+    }
+}
+
+/// The use of a key by a training process, from the decision about its key to the decision about its run. It is recorded
+/// when it is dropped, even if the client closes the connection before: as rejected if the limit rejected it, otherwise as
+/// accepted.
+pub(crate) struct RunUse {
+    state: AppState,
+    key: Arc<KnownKey>,
+    peer: IpAddr,
+    agent: Box<str>,
+    at: Timestamp,
+    needed_admin: bool,
+    /// `Ok(None)` until it is counted.
+    standing: Mutex<Result<Option<Standing>, Standing>>,
+}
+
+impl RunUse {
+    fn new(state: &AppState, key: &Arc<KnownKey>, from: Source<'_>, at: Timestamp, needed_admin: bool) -> Self {
+        let standing = Mutex::new(Ok(None));
+        let (state, key, agent) = (state.clone(), key.clone(), from.agent.into());
+        Self { state, key, peer: from.peer, agent, at, needed_admin, standing }
+    }
+
+    fn count(&self, request: RunRequest) -> Result<(), ApiError> {
+        let result = self.state.limits.admit_for_run(&self.key.id, request, self.peer);
+        *self.standing() = result;
+        result.map(drop).map_err(|standing| Refusal::Limit(standing).into())
+    }
+
+    /// The state of the limit that admitted the request.
+    pub(crate) fn admitted(&self) -> Option<Standing> {
+        self.standing().ok().flatten()
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Result<Option<Standing>, Standing>> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for RunUse {
+    fn drop(&mut self) {
+        let from = Source { peer: self.peer, agent: &self.agent };
+        let standing = *self.standing();
+        match standing {
+            Ok(_) => accept(&self.state, &self.key, from, self.at, self.needed_admin),
+            Err(standing) => drop(refuse(&self.state, Some(&self.key), Refusal::Limit(standing), from)),
+        }
+    }
+}
+
+/// Counts a request of a training process. The app's own requests have no limit.
+pub(crate) struct RunLimit(Option<Arc<RunUse>>);
+
+impl RunLimit {
+    /// Counts the request, or rejects it.
+    pub(crate) fn count(&self, request: RunRequest) -> Result<(), ApiError> {
+        self.0.as_ref().map_or(Ok(()), |run_use| run_use.count(request))
+    }
+}
+
+impl FromRequestParts<AppState> for RunLimit {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        let asker = Asker::of(parts)?;
+        // A key whose requests nobody counts would have no limit: the front does not know this route.
+        if asker.run_use.is_none() && asker.caller.as_ref().is_none_or(|caller| caller.key_id().is_some()) {
+            return Err(ApiError::Refused(Refusal::NoCredential));
+        }
+        Ok(Self(asker.run_use.clone()))
     }
 }
 
@@ -194,6 +287,8 @@ pub(crate) struct Asker {
     pub(crate) peer: IpAddr,
     /// `None` outside `/api`.
     pub(crate) caller: Option<Caller>,
+    /// What the handler is to count.
+    pub(crate) run_use: Option<Arc<RunUse>>,
 }
 
 impl Asker {

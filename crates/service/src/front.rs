@@ -17,6 +17,7 @@ use crate::auth::{Asker, Need, decide, read_credential};
 use crate::error::{ApiError, limit_headers};
 use crate::guard;
 use crate::observe::Observed;
+use crate::routes::training;
 use crate::state::AppState;
 use crate::supervision::catch_panic;
 use crate::uses::Source;
@@ -36,17 +37,23 @@ async fn admit(state: &AppState, mut router: Router, peer: IpAddr, mut request: 
     guard::check(state, peer, request.headers())?;
     let path = request.uri().path();
     if path != "/api" && !path.starts_with("/api/") {
-        request.extensions_mut().insert(Asker { peer, caller: None });
+        request.extensions_mut().insert(Asker { peer, caller: None, run_use: None });
         return Ok(route(&mut router, request).await);
     }
     let headers = request.headers();
     let from = Source { peer, agent: agent::of(headers) };
-    let need = Need::Request { method: request.method().as_str(), path };
+    let method = request.method().as_str();
+    let need = if training::counts_by_run(method, path) {
+        Need::RunRequest { method, path }
+    } else {
+        Need::Request { method, path }
+    };
     let now = state.now();
     let admitted = decide(state, read_credential(headers, &state.config.session), need, from, now).await?;
-    request.extensions_mut().insert(Asker { peer, caller: Some(admitted.caller) });
+    let run_use = admitted.run_use;
+    request.extensions_mut().insert(Asker { peer, caller: Some(admitted.caller), run_use: run_use.clone() });
     let mut response = route(&mut router, request).await;
-    if let Some(standing) = admitted.standing {
+    if let Some(standing) = admitted.standing.or_else(|| run_use?.admitted()) {
         limit_headers(response.headers_mut(), standing, now);
     }
     Ok(response)

@@ -1,4 +1,7 @@
-//! How often each key and each peer has asked: the counters behind [`ulkeys_domain::limit`].
+//! How often each key, each run and each peer has asked: the counters behind [`ulkeys_domain::limit`].
+//!
+//! A run's counters belong to the key that reports: another key that reports for the same run, by mistake or to harm it,
+//! uses up its own.
 //!
 //! A peer that presents many different invalid credentials is limited too, so that guessing is slow. Programs share
 //! addresses: on one computer all of them have the same. So a program that repeats one wrong key, however often, counts
@@ -13,7 +16,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use ulkeys_domain::limit::{Standing, WINDOW, Window};
+use ulkeys_domain::limit::{RunCategory, Standing, WINDOW, Window};
+use ulkeys_domain::training::RunId;
 use ulkeys_domain::{Category, KeyId, Limits};
 
 /// Parts with a lock of their own, so that a sweep holds up few.
@@ -37,8 +41,78 @@ pub(crate) struct KeyLimits {
 
 struct KeyCounters {
     windows: Vec<(Category, Window)>,
+    /// Only of runs that there are. Each begins with an admitted request, so the key's limits bound how many are here.
+    runs: FxHashMap<RunId, RunCounters>,
     peers: Vec<IpAddr>,
     last: Duration,
+}
+
+#[derive(Default)]
+struct RunCounters {
+    events: Window,
+    results: Window,
+    checkpoints: Window,
+}
+
+impl RunCounters {
+    fn window(&mut self, category: RunCategory) -> &mut Window {
+        match category {
+            RunCategory::Event => &mut self.events,
+            RunCategory::Result => &mut self.results,
+            RunCategory::Checkpoint => &mut self.checkpoints,
+        }
+    }
+
+    fn are_over(&self, now: Duration) -> bool {
+        [&self.events, &self.results, &self.checkpoints].iter().all(|window| window.is_over(now))
+    }
+}
+
+impl KeyCounters {
+    fn window(&mut self, category: Category) -> &mut Window {
+        let position = self.windows.iter().position(|(known, _)| *known == category).unwrap_or_else(|| {
+            self.windows.push((category, Window::default()));
+            self.windows.len() - 1
+        });
+        &mut self.windows[position].1
+    }
+}
+
+/// What a request of a training process counts as, once its body is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunRequest {
+    /// It names no run that there is, or cannot be read.
+    NoRun(Category),
+    /// It begins a run.
+    Start,
+    /// A report of a run.
+    Event(RunId),
+    /// A result of a run. While the run is live, it is admitted whatever the key's other runs have sent; once it has ended,
+    /// there is no ending to lose.
+    Result { run: RunId, is_live: bool },
+    /// It asks where to upload a checkpoint to.
+    Checkpoint(RunId),
+}
+
+impl RunRequest {
+    fn of_run(self) -> Option<(RunId, RunCategory)> {
+        match self {
+            Self::NoRun(_) | Self::Start => None,
+            Self::Event(run) => Some((run, RunCategory::Event)),
+            Self::Result { run, .. } => Some((run, RunCategory::Result)),
+            Self::Checkpoint(run) => Some((run, RunCategory::Checkpoint)),
+        }
+    }
+
+    fn of_key(self) -> Option<Category> {
+        match self {
+            Self::NoRun(category) => Some(category),
+            Self::Start => Some(Category::RunStart),
+            Self::Event(_) | Self::Result { is_live: false, .. } => Some(Category::Stream),
+            Self::Result { is_live: true, .. } => None,
+            Self::Checkpoint(_) => Some(Category::Checkpoint),
+        }
+    }
 }
 
 /// Different invalid credentials of the last window: when each was first presented, and its fingerprint.
@@ -82,28 +156,85 @@ impl KeyLimits {
     /// Counts one more request with a valid key, or refuses it.
     pub(crate) fn admit(&self, key: &KeyId, category: Category, peer: IpAddr) -> Result<Standing, Standing> {
         let (now, limit) = (self.start.elapsed(), self.limits.of(category));
+        self.with_counters(key, peer, now, |counters| counters.window(category).admit(now, limit))
+    }
+
+    /// Counts one more request of a training process, against its run and its key, or rejects it and counts nothing. The
+    /// standing is the run's where there is one, unless the key's own limit is what rejects the request.
+    pub(crate) fn admit_for_run(
+        &self,
+        key: &KeyId,
+        request: RunRequest,
+        peer: IpAddr,
+    ) -> Result<Option<Standing>, Standing> {
+        let now = self.start.elapsed();
+        self.with_counters(key, peer, now, |counters| {
+            if let Some((run, category)) = request.of_run() {
+                let limit = self.limits.of_run(category);
+                // A run gets its counters below, once the key admits the request.
+                let standing = match counters.runs.get_mut(&run) {
+                    Some(known) => known.window(category).standing(now, limit),
+                    None => Window::default().standing(now, limit),
+                };
+                if standing.remaining == 0 {
+                    return Err(standing);
+                }
+            }
+            let of_key = request.of_key();
+            let of_key = of_key.map(|category| counters.window(category).admit(now, self.limits.of(category)));
+            let of_key = of_key.transpose()?;
+            let of_run = request.of_run().map(|(run, category)| {
+                let window = counters.runs.entry(run).or_default().window(category);
+                window.admit(now, self.limits.of_run(category))
+            });
+            Ok(of_run.transpose()?.or(of_key))
+        })
+    }
+
+    fn with_counters<T>(
+        &self,
+        key: &KeyId,
+        peer: IpAddr,
+        now: Duration,
+        count: impl FnOnce(&mut KeyCounters) -> T,
+    ) -> T {
         let mut shard = self.shard(key);
-        let counters =
-            shard.entry(*key).or_insert_with(|| KeyCounters { windows: Vec::new(), peers: Vec::new(), last: now });
+        let counters = shard.entry(*key).or_insert_with(|| KeyCounters {
+            windows: Vec::new(),
+            runs: FxHashMap::default(),
+            peers: Vec::new(),
+            last: now,
+        });
         counters.last = now.max(counters.last);
         if !counters.peers.contains(&peer) {
             counters.peers.truncate(MAX_PEERS - 1);
             counters.peers.insert(0, peer);
         }
-        let position = counters.windows.iter().position(|(known, _)| *known == category).unwrap_or_else(|| {
-            counters.windows.push((category, Window::default()));
-            counters.windows.len() - 1
-        });
-        counters.windows[position].1.admit(now, limit)
+        count(counters)
     }
 
-    /// How the key's counter stands, without counting.
+    /// How the key's counter stands, without counting. Where runs have limits of their own, a run that has used its up
+    /// stands for the key: whoever asks about a rejection means that run.
     pub(crate) fn standing(&self, key: &KeyId, category: Category) -> Standing {
         let (now, limit) = (self.start.elapsed(), self.limits.of(category));
         let mut shard = self.shard(key);
-        let windows = shard.get_mut(key).map(|counters| &mut counters.windows);
-        let window = windows.and_then(|windows| windows.iter_mut().find(|(known, _)| *known == category));
-        window.map_or_else(|| Window::default().standing(now, limit), |(_, window)| window.standing(now, limit))
+        let Some(counters) = shard.get_mut(key) else {
+            return Window::default().standing(now, limit);
+        };
+        let of_run = match category {
+            Category::Stream => Some(RunCategory::Event),
+            Category::Checkpoint => Some(RunCategory::Checkpoint),
+            _ => None,
+        };
+        let used_up = of_run.and_then(|category| {
+            let standings =
+                counters.runs.values_mut().map(|run| run.window(category).standing(now, self.limits.of_run(category)));
+            standings.filter(|standing| standing.remaining == 0).max_by_key(|standing| standing.reset_after)
+        });
+        used_up.unwrap_or_else(|| {
+            let window = counters.windows.iter_mut().find(|(known, _)| *known == category);
+            window.map_or_else(|| Window::default().standing(now, limit), |(_, window)| window.standing(now, limit))
+        })
     }
 
     /// Counts an invalid credential, by a fingerprint of it.
@@ -147,6 +278,7 @@ impl KeyLimits {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.retain(|_, counters| {
                 counters.windows.retain(|(_, window)| !window.is_over(now));
+                counters.runs.retain(|_, run| !run.are_over(now));
                 counters.last + REMEMBERED > now
             });
         }
@@ -199,8 +331,9 @@ mod tests {
     fn counters_are_independent() {
         let limits = KeyLimits::new(Limits::uniform(2));
         let (one, two) = (key(), key());
+        let of_one_window = Category::ALL.into_iter().filter(|category| limits.limits.of(*category) == 2);
         for key in [one, two] {
-            for category in Category::ALL {
+            for category in of_one_window.clone() {
                 assert_eq!(limits.admit(&key, category, PEER).map(|standing| standing.remaining), Ok(1));
                 assert_eq!(limits.admit(&key, category, PEER).map(|standing| standing.remaining), Ok(0));
                 assert!(limits.admit(&key, category, PEER).is_err());
@@ -208,6 +341,74 @@ mod tests {
             }
         }
         assert_eq!(limits.standing(&key(), Category::Default).remaining, 2, "a key that has asked nothing");
+    }
+
+    fn run(number: i64) -> RunId {
+        RunId::new(number).expect("positive")
+    }
+
+    #[test]
+    fn admit_for_run_limit_of_run_used_up_leaves_other_runs_keys_and_the_ending() {
+        let limits = KeyLimits::new(Limits { stream: 3, upload: 2, ..Limits::default() });
+        let (one, two) = (key(), key());
+        let admit = |key: &KeyId, request| limits.admit_for_run(key, request, PEER);
+        for remaining in [2, 1, 0] {
+            let standing = admit(&one, RunRequest::Event(run(1))).expect("admitted").expect("counted");
+            assert_eq!((standing.limit, standing.remaining), (3, remaining));
+        }
+        assert_eq!(admit(&one, RunRequest::Event(run(1))).map_err(|standing| standing.limit), Err(3));
+        assert_eq!(limits.standing(&one, Category::Stream).limit, 3, "the run that has used up its limit");
+        assert!(admit(&one, RunRequest::Event(run(2))).is_ok() && admit(&two, RunRequest::Event(run(1))).is_ok());
+        for _ in 0..2 {
+            assert!(admit(&one, RunRequest::Checkpoint(run(1))).is_ok());
+        }
+        assert!(admit(&one, RunRequest::Checkpoint(run(1))).is_err());
+        assert!(admit(&one, RunRequest::Checkpoint(run(2))).is_ok());
+        let ending = RunRequest::Result { run: run(1), is_live: true };
+        for _ in 0..ulkeys_domain::limit::RESULTS_OF_RUN {
+            assert!(admit(&one, ending).is_ok());
+        }
+        assert!(admit(&one, ending).is_err(), "endings have a limit of their own");
+    }
+
+    #[test]
+    fn admit_for_run_limit_of_key_used_up_admits_endings_of_live_runs_only() {
+        let limits = KeyLimits::new(Limits { stream: 2, ..Limits::default() });
+        let key = key();
+        let admit = |request| limits.admit_for_run(&key, request, PEER);
+        let of_key = 2 * ulkeys_domain::limit::RUNS_AT_FULL_RATE;
+        for _ in 0..of_key / 2 {
+            assert!(admit(RunRequest::NoRun(Category::Stream)).is_ok());
+        }
+        for number in 1..=i64::from(of_key / 2) {
+            assert!(admit(RunRequest::Event(run(number))).is_ok());
+        }
+        for rejected in [
+            RunRequest::NoRun(Category::Stream),
+            RunRequest::Event(run(99)),
+            RunRequest::Result { run: run(1), is_live: false },
+        ] {
+            assert_eq!(admit(rejected).map_err(|standing| standing.limit), Err(of_key), "{rejected:?}");
+        }
+        assert!(admit(RunRequest::Result { run: run(99), is_live: true }).is_ok());
+        for _ in 0..2 {
+            assert!(admit(RunRequest::Start).is_ok());
+        }
+        assert_eq!(admit(RunRequest::Start).map_err(|standing| standing.limit), Err(2));
+        let rejected = limits.shard(&key).get(&key).is_some_and(|counters| counters.runs.contains_key(&run(100)));
+        assert!(!rejected, "a rejected request leaves no counters");
+    }
+
+    #[test]
+    fn sweep_run_over_forgets_its_counters() {
+        let mut limits = KeyLimits::new(Limits::default());
+        let key = key();
+        limits.admit_for_run(&key, RunRequest::Event(run(1)), PEER).expect("admitted");
+        limits.sweep();
+        assert_eq!(limits.shard(&key)[&key].runs.len(), 1, "swept too early");
+        limits.start = limits.start.checked_sub(WINDOW).expect("the clock has run for longer");
+        limits.sweep();
+        assert_eq!((limits.shard(&key)[&key].runs.len(), limits.shard(&key)[&key].windows.len()), (0, 0));
     }
 
     #[test]

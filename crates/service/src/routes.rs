@@ -14,7 +14,7 @@ mod key_list;
 mod model_page;
 mod query;
 mod runs;
-mod training;
+pub(crate) mod training;
 mod uploads;
 
 use axum::Router;

@@ -22,9 +22,11 @@ const RANDOM_BYTES: usize = 32;
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How much longer an attempt may succeed than its client may send: the file is still to be put in its place.
 const GRACE: Duration = Duration::from_secs(60);
-/// How many may be outstanding, in all and for one caller: an abandoned one occupies a place for an hour.
-const MAX: usize = 256;
-const MAX_EACH: usize = 16;
+/// How many may be outstanding for one run, for one caller, and in all: an abandoned one occupies a place for an hour. A
+/// caller has room for sixteen runs that use all of theirs, so trainings that end together do not take each other's places.
+const MAX_OF_RUN: usize = 16;
+const MAX_OF_CALLER: usize = 256;
+const MAX: usize = 1_024;
 
 /// What may be uploaded, and on whose behalf.
 #[derive(Clone)]
@@ -74,9 +76,9 @@ impl Uploads {
         let mut digits = Zeroizing::new([0_u8; 2 * RANDOM_BYTES]);
         write_hex(&*random, &mut *digits);
         let mut outstanding = self.outstanding(now);
-        let of_caller =
-            outstanding.values().filter(|other| other.upload.caller.key_id() == upload.caller.key_id()).count();
-        if outstanding.len() >= MAX || of_caller >= MAX_EACH {
+        let of_caller = || outstanding.values().filter(|other| other.upload.caller.key_id() == upload.caller.key_id());
+        let of_run = of_caller().filter(|other| other.upload.run == upload.run).count();
+        if outstanding.len() >= MAX || of_caller().count() >= MAX_OF_CALLER || of_run >= MAX_OF_RUN {
             return Err(IssueError::TooMany);
         }
         let expires = now + LIFETIME;
@@ -165,9 +167,13 @@ mod tests {
     }
 
     fn upload(caller: Caller) -> Upload {
+        upload_of(caller, 1)
+    }
+
+    fn upload_of(caller: Caller, run: i64) -> Upload {
         Upload {
             id: CheckpointId::generate(&mut SysRng).expect("randomness"),
-            run: RunId::new(1).expect("positive"),
+            run: RunId::new(run).expect("positive"),
             filename: FileName::parse("best.pt").expect("valid"),
             size: None,
             save_at_once: false,
@@ -240,14 +246,22 @@ mod tests {
     }
 
     #[test]
-    fn each_caller_has_so_many_and_all_together_too() {
+    fn issue_places_of_run_caller_or_all_taken_is_rejected() {
         let uploads = Uploads::default();
-        for _ in 0..MAX / MAX_EACH {
-            let caller = holder();
-            for _ in 0..MAX_EACH {
-                assert!(uploads.issue(upload(caller.clone()), at(0), &mut SysRng).is_ok());
+        let fill = |caller: &Caller| {
+            let runs = i64::try_from(MAX_OF_CALLER / MAX_OF_RUN).expect("few");
+            for run in 1..=runs {
+                for _ in 0..MAX_OF_RUN {
+                    assert!(uploads.issue(upload_of(caller.clone(), run), at(0), &mut SysRng).is_ok());
+                }
+                let one_more = uploads.issue(upload_of(caller.clone(), run), at(0), &mut SysRng);
+                assert!(matches!(one_more, Err(IssueError::TooMany)), "of run {run}");
             }
-            assert!(matches!(uploads.issue(upload(caller), at(0), &mut SysRng), Err(IssueError::TooMany)));
+            let another_run = uploads.issue(upload_of(caller.clone(), runs + 1), at(0), &mut SysRng);
+            assert!(matches!(another_run, Err(IssueError::TooMany)), "of the caller");
+        };
+        for _ in 0..MAX / MAX_OF_CALLER {
+            fill(&holder());
         }
         assert!(matches!(uploads.issue(upload(Caller::Session), at(0), &mut SysRng), Err(IssueError::TooMany)));
         assert!(uploads.issue(upload(Caller::Session), at(LIFETIME), &mut SysRng).is_ok(), "they expire");

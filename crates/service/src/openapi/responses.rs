@@ -68,7 +68,7 @@ const ERRORS: &[(u16, &str, &[&str])] = &[
     (404, "There is nothing of that name.", LIMIT),
     (408, "The body did not arrive in time.", LIMIT),
     (413, "The body is too large.", LIMIT),
-    (429, "The key, or a peer with invalid keys, has asked too often.", &["Retry-After", LIMIT[0], LIMIT[1], LIMIT[2]]),
+    (429, "The key, the training run, or a peer with invalid keys, has asked too often.", &["Retry-After", LIMIT[0], LIMIT[1], LIMIT[2]]),
     (500, "The service failed; the cause is in its log.", &[]),
     (503, "Another program holds the database for the moment, or has moved or replaced its file; too many large requests \
         came at once; or the service is stopping. Nothing was changed.", &["Retry-After"]),
@@ -101,7 +101,12 @@ pub(super) fn describe(components: &mut Components) {
     for (name, schema, description) in [
         (CHALLENGE[0], text().build(), "What is missing (RFC 6750, section 3). Absent where no credential would help."),
         ("Retry-After", number().build(), "Seconds to wait."),
-        (LIMIT[0], number().build(), "Requests a minute of this key and kind. The app's session has no limit."),
+        (
+            LIMIT[0],
+            number().build(),
+            "Requests a minute of this key and kind; for what a training process sends, \
+            those of its run. The app's session has no limit.",
+        ),
         (LIMIT[1], number().build(), "How many of them are left."),
         (LIMIT[2], time(), "When one more becomes free."),
         (REQUEST_ID, text().build(), "The request's own `X-Request-Id` where it is plain, or a new one."),

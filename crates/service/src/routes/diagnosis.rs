@@ -131,7 +131,13 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
     let standing = state.limits.standing(&key.id, category);
     if standing.remaining == 0 {
         let (limit, free_at) = (standing.limit, state.now().saturating_add(standing.reset_after));
-        let cause = format!("The key has made {limit} requests of this kind within a minute, which is the limit.");
+        let cause = match category {
+            Category::Stream | Category::Checkpoint => format!(
+                "The key, or one training run that reports with it, has made {limit} requests of this kind within a \
+                 minute, which is the limit."
+            ),
+            _ => format!("The key has made {limit} requests of this kind within a minute, which is the limit."),
+        };
         let remedy = "Wait until the time given, or let the program ask less often.";
         return (Finding::Limit { limit, free_at }, cause, remedy);
     }

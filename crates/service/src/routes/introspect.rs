@@ -61,7 +61,7 @@ pub(super) async fn introspect(
     let credential = read_caller(&headers, &state.config.session);
     let caller = decide(&state, credential, Need::AnyOf(MAY_ASK, Category::Introspection), from, state.now()).await?;
     // Nobody's body is waited for before it is known whose it is.
-    request.extensions_mut().insert(Asker { peer, caller: Some(caller.caller) });
+    request.extensions_mut().insert(Asker { peer, caller: Some(caller.caller), run_use: None });
     let Raw(body): Raw = Raw::from_request(request, &state).await?;
     let token = read_token(&headers, &body).map_err(|why| ApiError::Invalid(why.to_owned()))?;
     let mut response = Json(look_up(&state, &token, from).await?).into_response();

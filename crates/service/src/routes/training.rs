@@ -7,8 +7,10 @@ use axum::Json;
 use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest as _, Request, State};
 use rand::rngs::SysRng;
+use tokio::sync::SemaphorePermit;
+use ulkeys_domain::Category;
 use ulkeys_domain::training::{
-    CheckpointId, Event, FieldError, ModelId, Report, RunId, RunStart, RunStatus, Slug, StartedRun, Target,
+    Change, CheckpointId, Event, FieldError, ModelId, Report, RunId, RunStart, RunStatus, Slug, StartedRun, Target,
     UploadRequest,
 };
 use ulkeys_domain::wire::training::{EventReceipt, UploadTicket};
@@ -16,9 +18,10 @@ use ulkeys_store::Feed;
 
 use bodies::{TrainingReport, UploadBody};
 
-use crate::auth::Caller;
+use crate::auth::{Caller, RunLimit};
 use crate::body::Raw;
 use crate::error::ApiError;
+use crate::limits::RunRequest;
 use crate::openapi::{BadBody, NotFound};
 use crate::state::AppState;
 use crate::uploads::{IssueError, Upload};
@@ -28,9 +31,16 @@ const MAX_REPORT: usize = 8 * 1024 * 1024;
 /// Reports up to this size are read at once; reading a larger one would hold up the others.
 const QUICK: usize = 64 * 1024;
 
+/// Whether one of these handlers answers the request, and counts it against the limit of its run, see [`RunLimit`].
+pub(crate) fn counts_by_run(method: &str, path: &str) -> bool {
+    method == "POST" && matches!(path, "/api/webhooks/training/metrics" | "/api/webhooks/models/upload")
+}
+
 /// Records one event of a training
 ///
-/// The answer tells the process which run it feeds, and whether it is to stop. A report has at most 8 MiB.
+/// The answer tells the process which run it feeds, and whether it is to stop. A report has at most 8 MiB. The limit
+/// is that of the run, so trainings in parallel take no reports from each other, and an ending is not rejected because of
+/// other runs.
 #[utoipa::path(
     post,
     path = "/api/webhooks/training/metrics",
@@ -42,33 +52,30 @@ const QUICK: usize = 64 * 1024;
 pub(super) async fn report(
     State(state): State<AppState>,
     caller: Caller,
+    limit: RunLimit,
     request: Request,
 ) -> Result<Json<EventReceipt>, ApiError> {
-    // One of unknown size may be large.
-    let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= QUICK as u64);
-    let _received = if is_small { None } else { Some(state.turns.large_bodies.take().await?) };
-    let Raw(body) = Raw::<MAX_REPORT>::from_request(request, &state).await?;
-    // From reading to recording.
-    let _read = if body.len() > QUICK { Some(state.turns.large_reports.take().await?) } else { None };
-    let report = read_report(body).await?;
+    // The places are kept until it is recorded.
+    let (Report { target, run, event }, _places) = match receive_report(&state, request).await {
+        Ok(received) => received,
+        Err(error) => return Err(count_without_run(&limit, Category::Stream, error)),
+    };
     let feed = Feed { key: caller.key_id().copied(), at: state.now() };
-    let event = report.event.name();
-    let run = match report.event {
-        Event::Started(start) => start_run(&state, report.target, start, feed).await?,
-        Event::CheckpointSaved(checkpoint) => {
-            let run = find_run(&state, report.target, report.run).await?;
-            save_checkpoint(&state, run.run_id, checkpoint.ok_or(ApiError::NotFound)?, feed).await?;
-            run
-        }
-        Event::Change(change) => {
-            let run = find_run(&state, report.target, report.run).await?;
-            let status = state.store.record_change(run.run_id, change, feed).await?.ok_or(ApiError::NotFound)?;
-            StartedRun { status, ..run }
-        }
+    let name = event.name();
+    let run = if let Event::Started(start) = event {
+        limit.count(RunRequest::Start)?;
+        start_run(&state, target, start, feed).await?
+    } else {
+        let run = match find_run(&state, target, run).await {
+            Ok(run) => run,
+            Err(error) => return Err(count_without_run(&limit, Category::Stream, error)),
+        };
+        limit.count(request_of(&event, &run))?;
+        record(&state, run, event, feed).await?
     };
     Ok(Json(EventReceipt {
         received: true,
-        event: event.to_owned(),
+        event: name.to_owned(),
         model_url: model_url(&state, &run.project, &run.slug),
         cancelled: run.status == RunStatus::Cancelled,
         model_id: run.model_id,
@@ -91,14 +98,14 @@ pub(super) async fn report(
 pub(super) async fn ticket(
     State(state): State<AppState>,
     caller: Caller,
-    Raw(body): Raw,
+    limit: RunLimit,
+    request: Request,
 ) -> Result<Json<UploadTicket>, ApiError> {
-    let request = UploadRequest::parse(&body)?;
-    let max = state.config.checkpoints.max_bytes;
-    if request.size.is_some_and(|size| size > max) {
-        return Err(ApiError::FileTooLarge(max));
-    }
-    let run = find_run(&state, request.target, request.run).await?;
+    let (run, request) = match receive_upload_request(&state, request).await {
+        Ok(known) => known,
+        Err(error) => return Err(count_without_run(&limit, Category::Checkpoint, error)),
+    };
+    limit.count(RunRequest::Checkpoint(run.run_id))?;
     let id = CheckpointId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let path = id.to_path();
     let upload = Upload {
@@ -156,6 +163,61 @@ async fn forget_revoked(state: &AppState) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// Counts a request that is about no run, so that it has a limit too. Its own error stands unless that limit rejects it.
+fn count_without_run(limit: &RunLimit, category: Category, error: ApiError) -> ApiError {
+    limit.count(RunRequest::NoRun(category)).err().unwrap_or(error)
+}
+
+/// What an event of a run counts as.
+fn request_of(event: &Event, run: &StartedRun) -> RunRequest {
+    match event {
+        Event::CheckpointSaved(_) | Event::Change(Change::Complete(_) | Change::Failed(_)) => {
+            // A cancelled run is still to report what it has.
+            let is_live = matches!(run.status, RunStatus::Running | RunStatus::Cancelled);
+            RunRequest::Result { run: run.run_id, is_live }
+        }
+        Event::Started(_) | Event::Change(_) => RunRequest::Event(run.run_id),
+    }
+}
+
+async fn record(state: &AppState, run: StartedRun, event: Event, feed: Feed) -> Result<StartedRun, ApiError> {
+    match event {
+        Event::Change(change) => {
+            let status = state.store.record_change(run.run_id, change, feed).await?.ok_or(ApiError::NotFound)?;
+            Ok(StartedRun { status, ..run })
+        }
+        Event::CheckpointSaved(checkpoint) => {
+            save_checkpoint(state, run.run_id, checkpoint.ok_or(ApiError::NotFound)?, feed).await?;
+            Ok(run)
+        }
+        Event::Started(_) => Ok(run),
+    }
+}
+
+/// A report, and the places that a large one takes.
+async fn receive_report(
+    state: &AppState,
+    request: Request,
+) -> Result<(Report, [Option<SemaphorePermit<'_>>; 2]), ApiError> {
+    // One of unknown size may be large.
+    let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= QUICK as u64);
+    let received = if is_small { None } else { Some(state.turns.large_bodies.take().await?) };
+    let Raw(body) = Raw::<MAX_REPORT>::from_request(request, state).await?;
+    let read = if body.len() > QUICK { Some(state.turns.large_reports.take().await?) } else { None };
+    Ok((read_report(body).await?, [received, read]))
+}
+
+async fn receive_upload_request(state: &AppState, request: Request) -> Result<(StartedRun, UploadRequest), ApiError> {
+    let Raw(body): Raw = Raw::from_request(request, state).await?;
+    let request = UploadRequest::parse(&body)?;
+    let max = state.config.checkpoints.max_bytes;
+    if request.size.is_some_and(|size| size > max) {
+        return Err(ApiError::FileTooLarge(max));
+    }
+    let run = find_run(state, request.target.clone(), request.run).await?;
+    Ok((run, request))
 }
 
 async fn start_run(state: &AppState, target: Target, start: RunStart, feed: Feed) -> Result<StartedRun, ApiError> {

@@ -78,6 +78,20 @@ async fn a_named_scope_opens_no_path_that_could_be_read_in_two_ways() {
     }
 }
 
+/// A gateway does not pass the body on, so only the key's own limit can be counted.
+#[tokio::test]
+async fn forward_auth_of_training_report_has_the_limit_of_the_key() {
+    let service = TestService::start_limited(Limits { stream: 2, upload: 3, ..Limits::default() }).await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    for (path, limit) in [("/api/webhooks/training/metrics", "40"), ("/api/webhooks/models/upload", "60")] {
+        let answer = ask(&service, &key, "POST", path).send().await.expect("answered");
+        assert_eq!(
+            (answer.status(), answer.headers()["x-ratelimit-limit"].to_str().ok()),
+            (StatusCode::NO_CONTENT, Some(limit))
+        );
+    }
+}
+
 #[tokio::test]
 async fn refusals_are_those_of_the_protocol() {
     let service = TestService::start_limited(Limits { predict: 2, ..Limits::default() }).await;

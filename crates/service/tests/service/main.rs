@@ -16,6 +16,7 @@ mod log;
 mod observability;
 mod openapi;
 mod outside;
+mod parallel_runs;
 mod revocation_under_load;
 mod robustness;
 mod runs;

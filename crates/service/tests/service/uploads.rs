@@ -445,24 +445,33 @@ async fn a_permission_ends_with_its_key_and_the_service_and_not_by_a_clock_that_
 }
 
 #[tokio::test]
-async fn a_key_has_so_many_uploads_outstanding() {
+async fn upload_places_of_run_taken_leaves_those_of_other_runs() {
     let service = TestService::start().await;
     let (_, key) = service.key("trainer", &["training"]).await;
     let run = start(&service, &key, "exp1").await;
     for _ in 0..16 {
         ticket(&service, &key, &run).await;
     }
-    let body = json!({ "filename": "best.pt", "modelId": run["modelId"], "runId": run["runId"] });
+    let request = |run: &Value| json!({ "filename": "best.pt", "modelId": run["modelId"], "runId": run["runId"] });
+    let body = request(&run);
     let answer = service.bearer(&key, Method::POST, UPLOAD).json(&body).send().await.expect("answered");
     assert_eq!(answer.headers()[RETRY_AFTER], "60");
     let (status, answer) = read(answer).await;
     assert_eq!((status, &answer["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("RATE_LIMITED")));
-    // Fifteen others fill all places; when one of them is revoked, there is room again.
-    let mut last = String::new();
-    for _ in 0..15 {
+    let second = start(&service, &key, "exp2").await;
+    ticket(&service, &key, &second).await;
+    // Others fill all places; when one of them is revoked, there is room again.
+    let (mut last, mut runs) = (String::new(), vec![run.clone(), second]);
+    for number in 3..=16 {
+        runs.push(start(&service, &key, &format!("exp{number}")).await);
+    }
+    for _ in 0..4 {
         let (id, other) = service.key("other", &["training"]).await;
-        for _ in 0..16 {
-            ticket(&service, &other, &run).await;
+        for run in &runs {
+            // Until all are taken: some are the first key's.
+            for _ in 0..16 {
+                ask(&service, &other, request(run)).await;
+            }
         }
         last = id;
     }

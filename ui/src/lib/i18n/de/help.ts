@@ -129,7 +129,7 @@ export const help = {
   },
   limit: {
     title: '{{name, isolated}} hat sein Limit erreicht',
-    text: 'Es erlaubt {{limit}} solche Anfragen pro Minute. Die nächste wird um {{when}} angenommen.',
+    text: 'Das Limit liegt bei {{limit}} solchen Anfragen pro Minute. Die nächste wird um {{when}} angenommen.',
     remedy: 'Das Programm seltener anfragen und nach jeder Ablehnung länger warten lassen.',
   },
   peerLimit: {
@@ -166,7 +166,8 @@ export const help = {
   scopes: 'Was jede Berechtigung erlaubt',
   scopesText: 'Ein Schlüssel darf, was seine Berechtigungen zusammen erlauben.',
   limits: 'Anfragelimits: wie oft ein Schlüssel anfragen darf',
-  limitsText: 'Anfragen pro Minute, je Schlüssel und Art, sofern die Einstellungen nichts anderes sagen.',
+  limitsText:
+    'Anfragen pro Minute, je Schlüssel und Art, sofern die Einstellungen nichts anderes sagen. Für Messwerte und das Hochladen von Checkpoints hat jedes Training sein eigenes Limit.',
   category: {
     other: 'Die meisten Anfragen',
     trainingStart: 'Start eines Trainings',

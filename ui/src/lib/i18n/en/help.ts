@@ -121,7 +121,7 @@ export const help = {
   },
   limit: {
     title: '{{name, isolated}} has reached its limit',
-    text: 'It allows {{limit}} requests of this kind a minute. The next one is accepted at {{when}}.',
+    text: 'The limit is {{limit}} requests of this kind per minute. The next one is accepted at {{when}}.',
     remedy: 'Let the program ask less often, and wait longer after each refusal.',
   },
   peerLimit: {
@@ -158,7 +158,8 @@ export const help = {
   scopes: 'What each scope allows',
   scopesText: 'A key can do what its scopes allow together.',
   limits: 'Rate limits: how often a key may ask',
-  limitsText: 'Requests a minute, for each key and kind, unless the settings say otherwise.',
+  limitsText:
+    'Requests per minute for each key and kind, unless the settings say otherwise. Each training run has its own limit for metrics and checkpoint uploads.',
   category: {
     other: 'Most requests',
     trainingStart: 'Starting a training',
@@ -166,7 +167,7 @@ export const help = {
     predict: 'Predictions',
     export: 'Exports',
     download: 'Downloads',
-    stream: 'Metrics of a training',
+    stream: 'Metrics of a training run',
   },
 
   questions: 'Questions and answers',

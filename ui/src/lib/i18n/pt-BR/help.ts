@@ -127,7 +127,7 @@ export const help = {
   },
   limit: {
     title: '{{name, isolated}} atingiu o limite',
-    text: 'Ele permite {{limit}} requisições deste tipo por minuto. A próxima será aceita às {{when}}.',
+    text: 'O limite é de {{limit}} requisições deste tipo por minuto. A próxima será aceita às {{when}}.',
     remedy: 'Faça o programa enviar requisições com menos frequência e esperar mais após cada recusa.',
   },
   peerLimit: {
@@ -164,7 +164,8 @@ export const help = {
   scopes: 'O que cada escopo permite',
   scopesText: 'Uma chave pode fazer o que seus escopos permitem em conjunto.',
   limits: 'Limites: quantas requisições uma chave pode fazer',
-  limitsText: 'Requisições por minuto, por chave e por tipo, salvo se as configurações disserem outra coisa.',
+  limitsText:
+    'Requisições por minuto, por chave e por tipo, salvo se as configurações disserem outra coisa. Para métricas e envio de checkpoints, cada treinamento tem seu próprio limite.',
   category: {
     other: 'A maioria das requisições',
     trainingStart: 'Início de um treinamento',

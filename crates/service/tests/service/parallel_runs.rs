@@ -1,0 +1,247 @@
+//! Trainings in parallel with one key: each has a limit of its own, so none loses a report because of the others.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use ulkeys_domain::Limits;
+use ulkeys_domain::limit::{RESULTS_OF_RUN, RUNS_AT_FULL_RATE};
+
+use crate::common::{TestService, read, text};
+use crate::training::{METRICS, details, event, get, start};
+
+const UPLOAD: &str = "/api/webhooks/models/upload";
+const RECORDED: &str = include_str!("../../../../tests/fixtures/yolo-train-3-epochs.ndjson");
+const RUNS: usize = 12;
+/// Epochs of the recorded run, the final validation included.
+const EPOCHS: u64 = 4;
+
+/// What one run has lost.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Lost {
+    epochs: usize,
+    others: usize,
+}
+
+/// How the recorded run is sent.
+#[derive(Clone, Copy)]
+struct Plan {
+    /// How often what comes between its start and its upload is sent, with further epochs.
+    rounds: u64,
+    /// Between two events.
+    pause: Duration,
+    /// Whether its console output is sent, too.
+    console: bool,
+}
+
+/// Sends the recorded run as its client does, event by event and without retries.
+async fn replay(service: &TestService, key: &str, name: String, plan: Plan) -> (Value, Lost) {
+    let requests: Vec<Value> = RECORDED.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let is_upload = |request: &Value| request["path"] == UPLOAD;
+    let upload = requests.iter().position(is_upload).expect("an upload");
+    let middle = requests[1..upload].iter().filter(|request| plan.console || request["body"]["event"] == "epoch_end");
+    let middle = (0..plan.rounds).flat_map(|round| middle.clone().map(move |request| (round, request)));
+    let whole =
+        [(0, &requests[0])].into_iter().chain(middle).chain(requests[upload..].iter().map(|request| (0, request)));
+
+    let (mut lost, mut run, mut ticket) = (Lost::default(), Value::Null, Value::Null);
+    let mut clock = interval(plan.pause.max(Duration::from_nanos(1)));
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for (round, request) in whole {
+        clock.tick().await;
+        if request["method"] == "PUT" {
+            let url = text(&ticket["uploadUrl"]);
+            let path = url.split_once("/uploads").map(|(_, path)| format!("/uploads{path}")).expect("an address");
+            let put = service.anonymous(Method::PUT, &path).body("a checkpoint").send().await.expect("answered");
+            lost.others += usize::from(put.status() != StatusCode::OK);
+            continue;
+        }
+        let mut body = request["body"].clone();
+        if run.is_null() {
+            body["name"] = json!(name);
+        } else {
+            body["modelId"] = run["modelId"].clone();
+        }
+        for holder in ["/data", ""] {
+            if let Some(known) = body.pointer_mut(&format!("{holder}/runId")) {
+                *known = run["runId"].clone();
+            }
+        }
+        if body["event"] == "epoch_end" {
+            body["data"]["epoch"] = json!(body["data"]["epoch"].as_u64().expect("a number") + EPOCHS * round);
+        } else if body["event"] == "checkpoint_saved" {
+            body["data"]["modelPath"] = ticket["gcsPath"].clone();
+            body["data"]["uploadPath"] = ticket["uploadPath"].clone();
+        }
+        let path = request["path"].as_str().expect("a path");
+        let (status, answer) =
+            read(service.bearer(key, Method::POST, path).json(&body).send().await.expect("answered")).await;
+        if status == StatusCode::OK {
+            match path {
+                UPLOAD => ticket = answer,
+                _ if run.is_null() => run = answer,
+                _ => {}
+            }
+        } else if is_upload(request) {
+            lost.others += 1;
+            // There is nothing to send and to confirm then; the run still ends.
+            ticket = json!({ "uploadUrl": "/uploads/none" });
+        } else if body["event"] == "epoch_end" {
+            lost.epochs += 1;
+        } else {
+            lost.others += 1;
+        }
+    }
+    (run, lost)
+}
+
+async fn replay_in_parallel(plan: Plan) {
+    let service = TestService::start_limited(Limits::default()).await;
+    let (key_id, key) = service.key("trainer", &["training"]).await;
+    let began = Instant::now();
+    let replays = (0..RUNS).map(|number| replay(&service, &key, format!("exp{number}"), plan));
+    let replays = futures_util::future::join_all(replays).await;
+    let took = began.elapsed();
+    let lost = replays.iter().map(|(_, lost)| lost);
+    let (epochs, others) = lost.fold((0, 0), |all, lost| (all.0 + lost.epochs, all.1 + lost.others));
+    let (_, list) = get(&service, &service.session, "/api/training/runs").await;
+    let running = list["runs"].as_array().expect("a list").iter().filter(|run| run["status"] == "running").count();
+    let sent = RUNS as u64 * plan.rounds * EPOCHS;
+    println!("{epochs} of {sent} epochs and {others} other requests lost, {running} runs left running, {took:?}");
+    assert_eq!((epochs, others, running), (0, 0, 0));
+    for (run, _) in &replays {
+        let kept = details(&service, run).await;
+        assert_eq!(
+            (&kept["status"], &kept["recordedEpochs"], &kept["hasCheckpoint"]),
+            (&json!("completed"), &json!(plan.rounds * EPOCHS), &json!(true))
+        );
+    }
+    let usage = service.usage_when(&key_id, |usage| usage["hours"].as_array().is_some_and(|hours| !hours.is_empty()));
+    assert!(!usage.await.to_string().contains("\"limit\""), "no rejection is counted");
+}
+
+/// More events than one key once had in a minute, and more uploads.
+#[tokio::test]
+async fn twelve_trainings_with_one_key_at_full_speed_lose_nothing() {
+    replay_in_parallel(Plan { rounds: 4, pause: Duration::ZERO, console: true }).await;
+}
+
+/// `cargo test --workspace --test service -- --ignored --nocapture two_minutes`
+#[tokio::test]
+#[ignore = "takes two minutes"]
+async fn twelve_trainings_with_one_key_at_an_event_a_second_lose_nothing_in_two_minutes() {
+    replay_in_parallel(Plan { rounds: 28, pause: Duration::from_secs(1), console: false }).await;
+}
+
+#[tokio::test]
+async fn ending_of_run_that_used_up_its_events_is_admitted() {
+    let service = TestService::start_limited(Limits { stream: 5, upload: 2, ..Limits::default() }).await;
+    let (key_id, key) = service.key("trainer", &["training"]).await;
+    let (one, two) = (start(&service, &key, "exp1").await, start(&service, &key, "exp2").await);
+    for epoch in 0..7 {
+        let answer = service.bearer(&key, Method::POST, METRICS).json(&json!({
+            "modelId": one["modelId"], "event": "epoch_end", "data": { "epoch": epoch },
+        }));
+        let answer = answer.send().await.expect("answered");
+        let expected = if epoch < 5 { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS };
+        assert_eq!(answer.status(), expected);
+        let header = |name: &str| answer.headers()[name].to_str().expect("ASCII").to_owned();
+        assert_eq!(header("x-ratelimit-limit"), "5", "the run's");
+        assert_eq!(header("x-ratelimit-remaining"), 4_u64.saturating_sub(epoch).to_string());
+    }
+    assert_eq!(event(&service, &key, &two, "epoch_end", json!({ "epoch": 0 })).await.0, StatusCode::OK);
+    // The run is the same by whatever it is named.
+    let named = json!({ "project": "username/project", "name": "exp1", "event": "epoch_end", "data": { "epoch": 9 } });
+    let answer = service.bearer(&key, Method::POST, METRICS).json(&named).send().await.expect("answered");
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    for (run, name) in [(&one, "training_complete"), (&two, "training_failed")] {
+        assert_eq!(event(&service, &key, run, name, json!({})).await.0, StatusCode::OK);
+    }
+    assert_eq!(details(&service, &one).await["status"], "completed");
+
+    let question = json!({ "key": key, "method": "POST", "path": METRICS });
+    let answer = service.app(Method::POST, "/api/diagnosis").json(&question).send().await.expect("answered");
+    let finding = read(answer).await.1["finding"].clone();
+    assert_eq!((&finding["kind"], &finding["limit"]), (&json!("limit"), &json!(5)), "the run's limit is named");
+
+    // Each request is recorded once, as what it was.
+    let counted = |usage: &Value, outcome: &str| {
+        let hours = usage["hours"].as_array().cloned().unwrap_or_default();
+        hours.iter().filter(|hour| hour["outcome"] == outcome).filter_map(|hour| hour["requests"].as_u64()).sum::<u64>()
+    };
+    let usage = service.usage_when(&key_id, |usage| counted(usage, "limit") >= 3).await;
+    assert_eq!((counted(&usage, "accepted"), counted(&usage, "limit")), (10, 3), "{usage}");
+}
+
+#[tokio::test]
+async fn ending_while_other_runs_used_up_the_limit_of_the_key_is_admitted() {
+    let service = TestService::start_limited(Limits { stream: 1, ..Limits::default() }).await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    for _ in 0..RUNS_AT_FULL_RATE {
+        let (status, answer) = event(&service, &key, &json!({ "modelId": "unknown" }), "epoch_end", json!({})).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    }
+    for body in ["nonsense".to_owned(), json!({ "modelId": "unknown", "event": "epoch_end" }).to_string()] {
+        let answer = service.bearer(&key, Method::POST, METRICS).body(body).send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "nonsense has a limit");
+    }
+    assert_eq!(event(&service, &key, &run, "epoch_end", json!({ "epoch": 0 })).await.0, StatusCode::TOO_MANY_REQUESTS);
+    let body = json!({ "project": "username/project", "name": "exp2", "event": "training_started", "data": {} });
+    let answer = service.bearer(&key, Method::POST, METRICS).json(&body).send().await.expect("answered");
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "starts have a limit");
+    assert_eq!(event(&service, &key, &run, "training_complete", json!({})).await.0, StatusCode::OK);
+    assert_eq!(details(&service, &run).await["status"], "completed");
+    let repeated = event(&service, &key, &run, "training_complete", json!({})).await;
+    assert_eq!(repeated.0, StatusCode::TOO_MANY_REQUESTS, "it has ended already");
+}
+
+#[tokio::test]
+async fn endings_of_one_run_have_a_limit_of_their_own() {
+    let service = TestService::start_limited(Limits::default()).await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let run = start(&service, &key, "exp1").await;
+    for _ in 0..RESULTS_OF_RUN {
+        assert_eq!(event(&service, &key, &run, "training_complete", json!({})).await.0, StatusCode::OK);
+    }
+    let one_more = event(&service, &key, &run, "training_complete", json!({})).await;
+    assert_eq!(one_more.0, StatusCode::TOO_MANY_REQUESTS);
+}
+
+/// Requests for these paths that reach no handler which knows a run are counted, too.
+#[tokio::test]
+async fn other_requests_for_the_paths_of_runs_have_the_limit_of_the_key() {
+    let service = TestService::start_limited(Limits { stream: 1, upload: 1, ..Limits::default() }).await;
+    let (_, key) = service.key("trainer", &["write"]).await;
+    for (method, path) in
+        [(Method::GET, METRICS.to_owned()), (Method::POST, format!("{UPLOAD}/")), (Method::PUT, format!("{METRICS}/"))]
+    {
+        let answer = service.bearer(&key, method, &path).send().await.expect("answered");
+        assert!(answer.status().is_client_error());
+        assert!(answer.headers().contains_key("x-ratelimit-remaining"), "{path}");
+    }
+    for expected in [StatusCode::BAD_REQUEST, StatusCode::TOO_MANY_REQUESTS] {
+        let mut last = StatusCode::OK;
+        for _ in 0..RUNS_AT_FULL_RATE {
+            last = service.bearer(&key, Method::POST, UPLOAD).body("x").send().await.expect("answered").status();
+        }
+        assert!([expected, StatusCode::TOO_MANY_REQUESTS].contains(&last));
+    }
+}
+
+/// Twelve endings with the curves of many classes come at once.
+#[tokio::test]
+async fn large_endings_in_parallel_are_all_admitted() {
+    let service = TestService::start_limited(Limits::default()).await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let mut runs = Vec::new();
+    for number in 0..RUNS {
+        runs.push(start(&service, &key, &format!("exp{number}")).await);
+    }
+    let curves = json!({ "plots": [{ "type": "pr_curve", "x": vec![0.125; 200_000] }] });
+    let endings = runs.iter().map(|run| event(&service, &key, run, "training_complete", curves.clone()));
+    for (status, body) in futures_util::future::join_all(endings).await {
+        assert_eq!(status, StatusCode::OK, "{body}");
+    }
+}
