@@ -5,9 +5,9 @@ use ulkeys_domain::training::{Checkpoint, CheckpointState, Epoch, RunDetails, Ru
 use ulkeys_domain::verdict::Outcome;
 use ulkeys_domain::wire::training::{CancelledRun, TrainingRun, TrainingRunDetails, TrainingRunList};
 use ulkeys_domain::wire::{
-    ActivityEntry, ActivityPage, ApiKey, ChangeCount, CreateKey, DatabaseHealth, DatabaseProblem, Diagnosis, ErrorBody,
-    ErrorCode, Finding, FormatProblem, Happening, HappeningKind, HourlyUse, KeyCounts, KeyEvent, KeyList, KeySource,
-    KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause, WritesStopped,
+    ActivityEntry, ActivityPage, ApiKey, ChangeCount, CreateKey, DatabaseHealth, DatabaseProblem, Diagnosis, DiskFull,
+    ErrorBody, ErrorCode, Finding, FormatProblem, Happening, HappeningKind, HourlyUse, KeyCounts, KeyEvent, KeyList,
+    KeySource, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause, WritesStopped,
 };
 use ulkeys_domain::{Attention, Scope};
 
@@ -79,6 +79,7 @@ fn generate() -> String {
         StopCause,
         WritesStopped,
         RecordFailure,
+        DiskFull,
         DatabaseHealth,
         PortUser,
         ServiceStatus,

@@ -14,6 +14,7 @@ mod env_file;
 mod file_dialog;
 mod focus_order;
 mod follow_system;
+mod full_disk;
 mod hands;
 mod help;
 mod identity;

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 pub use diagnosis::{Diagnose, Diagnosis, Finding, FormatProblem};
 pub use introspection::Introspection;
 pub use keys::{ApiKey, CreateKey, KeyCounts, KeyList, KeySort, KeyStatus, RenameKey, SortBy};
-pub use outside::{ChangeCount, DatabaseHealth, OutsideChange, RecordFailure, StopCause, WritesStopped};
+pub use outside::{ChangeCount, DatabaseHealth, DiskFull, OutsideChange, RecordFailure, StopCause, WritesStopped};
 pub use usage::{ActivityEntry, ActivityPage, Happening, HappeningKind, HourlyUse, KeySource, KeyUsage, MAX_SOURCES};
 
 use crate::{KeyId, Secret, Timestamp};
@@ -158,6 +158,10 @@ pub enum ErrorCode {
     DatabaseBusy,
     /// The file of the key database was moved, replaced or overwritten. The change was not accepted.
     DatabaseReplaced,
+    /// The disk of the key database, or of uploaded checkpoints, has no space left. Nothing was changed.
+    StorageFull,
+    /// The limits for training data are reached, or it would leave too little space for keys. It was not kept.
+    TrainingDataFull,
     /// App only: another program listens on the port that was asked for.
     PortInUse,
     /// App only: the key service does not answer.
@@ -204,7 +208,9 @@ pub enum DatabaseProblem {
     Replaced,
     /// Its file system cannot lock files, so nothing would keep a second service from changing the keys.
     LockingUnsupported,
-    /// Anything else: no such drive, no space, an error of the disk.
+    /// There is no space left on its disk, or its user's share of it is used up.
+    Full,
+    /// Anything else: no such drive, an error of the disk.
     Unavailable,
 }
 

@@ -71,7 +71,7 @@ impl IntoResponse for ApiError {
             }
             Self::FolderFull(max) => {
                 let text = format!("There is no room for the file: all checkpoints together may have {max} bytes");
-                answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::InternalError, text)
+                answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
             }
             Self::TooSlow => answer(
                 StatusCode::REQUEST_TIMEOUT,
@@ -93,6 +93,12 @@ impl IntoResponse for ApiError {
             Self::NotFound => answer(StatusCode::NOT_FOUND, ErrorCode::NotFound, "Not found"),
             Self::MethodNotAllowed => {
                 answer(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "Method not allowed")
+            }
+            // The store reports once that its disk is full.
+            Self::Store(error) if error.problem == DatabaseProblem::Full => {
+                let text = "The disk of the key database has no space left. Nothing was changed. Free some space and try \
+                    again.";
+                answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, text)
             }
             Self::Store(error) => {
                 tracing::error!(problem = ?error.problem, %error, "the store failed");
@@ -118,8 +124,9 @@ impl IntoResponse for ApiError {
                 tracing::error!(%error, "a file could not be read or written");
                 match error.kind() {
                     ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                        let text = "The key service has no space left on its disk";
-                        answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::InternalError, text)
+                        let text = "The disk of the checkpoints has no space left. Nothing was changed. Free some space \
+                            and try again.";
+                        answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, text)
                     }
                     _ => failed(),
                 }

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::verdict::Outcome;
-use ulkeys_domain::wire::{KeyEvent, KeyUse, MAX_SOURCES};
+use ulkeys_domain::wire::{DatabaseProblem, KeyEvent, KeyUse, MAX_SOURCES};
 use ulkeys_domain::{KeyId, KeyRecord, Timestamp};
 use ulkeys_store::{KeyStore, MILLIS_PER_HOUR, Refusals, SourceUse, UseBatch, UseCount};
 
@@ -29,6 +29,9 @@ const TIDY_EVERY: Duration = Duration::from_hours(1);
 /// Addresses that are told apart among the refusals of one key (or of none) for one cause within one hour. Behind a
 /// gateway anybody can claim any number of them.
 const MAX_ADDRESSES: usize = 50;
+/// How many counts, programs and rejections are held for a store that accepts nothing, for example on a full disk: some
+/// 30 MiB. What needs one more is added to a former hour of the same key, or is not counted. Last uses are always held.
+const MAX_HELD: usize = 200_000;
 /// Stands for all further addresses.
 const SEVERAL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
@@ -58,6 +61,10 @@ struct Book {
     /// The addresses behind the refusals of this hour.
     addresses: HashMap<(Option<KeyId>, Outcome), HashSet<IpAddr>>,
     hour: i64,
+    /// How many entries there are in `keys` and `refusals`.
+    held: usize,
+    /// Whether it was reported that no more are held.
+    is_overfull: bool,
     /// What the store is being given, or did not take.
     writing: Option<Arc<UseBatch>>,
 }
@@ -82,20 +89,23 @@ impl Uses {
                 self.to_announce.notify_one();
             }
         }
+        let has_room = book.has_room();
         let page = self.page(&mut book, key);
         page.last_used = page.last_used.max(Some(at));
         if needed_admin {
             page.admin_used = page.admin_used.max(Some(at));
         }
-        page.count(Outcome::Accepted, at);
-        page.used_by(key, from, at);
+        let added = page.count(Outcome::Accepted, at, has_room) + page.used_by(key, from, at, has_room);
+        book.held += added;
     }
 
     /// Notes that a request was refused; `key` is the one that it presented, where there is such a key.
     pub(crate) fn refused(&self, key: Option<&KeyId>, outcome: Outcome, from: Source<'_>, at: Timestamp) {
         let mut book = self.book();
+        let has_room = book.has_room();
         if let Some(key) = key {
-            self.page(&mut book, key).count(outcome, at);
+            let added = self.page(&mut book, key).count(outcome, at, has_room);
+            book.held += added;
         }
         let (key, hour) = (key.copied(), hour(at));
         let peer = book.told_apart(key, outcome, from.peer, hour);
@@ -108,11 +118,13 @@ impl Uses {
                     known.agent = from.agent.into();
                 }
             }
-            Entry::Vacant(place) => {
+            Entry::Vacant(place) if has_room => {
                 let agent = from.agent.into();
                 place.insert(Refusals { key, outcome, peer, agent, first: at, last: at, requests: 1 });
+                book.held += 1;
                 self.to_write.notify_one();
             }
+            Entry::Vacant(_) => {}
         }
     }
 
@@ -166,8 +178,11 @@ impl Uses {
         };
         let tidy = async {
             loop {
-                if let Err(error) = store.purge(clock(), KEPT).await {
-                    tracing::warn!(%error, "old usage is not removed yet");
+                match store.purge(clock(), KEPT).await {
+                    Err(error) if error.problem != DatabaseProblem::Full => {
+                        tracing::warn!(%error, "old usage is not removed yet");
+                    }
+                    _ => {}
                 }
                 tokio::time::sleep(TIDY_EVERY).await;
             }
@@ -186,8 +201,9 @@ impl Uses {
                 return true;
             }
             if let Err(error) = store.record(batch.clone()).await {
-                // A store that takes nothing is asked every second, for as long as it takes nothing.
-                if !self.is_failing.swap(true, Ordering::Relaxed) {
+                // A store that takes nothing is asked every second, for as long as it takes nothing. It reports a full disk
+                // itself.
+                if error.problem != DatabaseProblem::Full && !self.is_failing.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "usage is not written yet");
                 }
                 return false;
@@ -234,6 +250,18 @@ impl Unsaved {
 }
 
 impl Book {
+    /// Whether one more entry may be held.
+    fn has_room(&mut self) -> bool {
+        let has_room = self.held < MAX_HELD;
+        if !has_room && !self.is_overfull {
+            tracing::warn!(
+                "usage cannot be written for so long that what is new is counted for a former hour, or not at all"
+            );
+            self.is_overfull = true;
+        }
+        has_room
+    }
+
     /// The address by which a refusal is kept.
     fn told_apart(&mut self, key: Option<KeyId>, outcome: Outcome, peer: IpAddr, hour: i64) -> IpAddr {
         if self.hour != hour {
@@ -262,6 +290,7 @@ impl Book {
             batch.sources.extend(page.sources);
         }
         batch.refusals.extend(self.refusals.drain().map(|(_, refusals)| refusals));
+        (self.held, self.is_overfull) = (0, false);
         let batch = Arc::new(batch);
         self.writing = Some(batch.clone());
         (batch, false)
@@ -269,23 +298,33 @@ impl Book {
 }
 
 impl KeyBook {
-    fn count(&mut self, outcome: Outcome, at: Timestamp) {
+    /// How many entries were added.
+    fn count(&mut self, outcome: Outcome, at: Timestamp, has_room: bool) -> usize {
         let hour = hour(at);
-        match self.counts.iter_mut().find(|count| (count.0, count.1) == (hour, outcome)) {
+        let is_same = |count: &(i64, Outcome, u64)| count.1 == outcome && (count.0 == hour || !has_room);
+        match self.counts.iter_mut().rfind(|count| is_same(count)) {
             Some(count) => count.2 += 1,
-            None => self.counts.push((hour, outcome, 1)),
+            None if has_room => {
+                self.counts.push((hour, outcome, 1));
+                return 1;
+            }
+            None => {}
         }
+        0
     }
 
-    fn used_by(&mut self, key: &KeyId, from: Source<'_>, at: Timestamp) {
+    /// How many entries were added.
+    fn used_by(&mut self, key: &KeyId, from: Source<'_>, at: Timestamp, has_room: bool) -> usize {
         let same = |source: &&mut SourceUse| source.peer == from.peer && *source.agent == *from.agent;
         if let Some(source) = self.sources.iter_mut().find(same) {
             source.last = at.max(source.last);
             source.requests += 1;
-        } else if self.sources.len() < MAX_SOURCES as usize {
+        } else if has_room && self.sources.len() < MAX_SOURCES as usize {
             let agent = from.agent.into();
             self.sources.push(SourceUse { key: *key, peer: from.peer, agent, first: at, last: at, requests: 1 });
+            return 1;
         }
+        0
     }
 }
 
@@ -325,6 +364,28 @@ mod tests {
         assert_eq!(seen(30, None), (Some(at(30)), Some(at(30))));
         assert_eq!(seen(30, Some(30)), (Some(at(30)), Some(at(30))));
         assert_eq!(seen(30, Some(29)), (Some(at(20)), Some(at(10))));
+    }
+
+    #[test]
+    fn accepted_store_accepts_nothing_holds_a_bounded_number_and_each_last_use() {
+        let mut rng = rand::rngs::SysRng;
+        let uses = Uses::default();
+        let ids: Vec<_> = (0..400).map(|_| KeyId::generate(&mut rng).expect("randomness")).collect();
+        for hour in 0..300 {
+            for id in &ids {
+                uses.accepted(id, Source { peer: SEVERAL, agent: "" }, at(hour * MILLIS_PER_HOUR), false);
+                uses.refused(Some(id), Outcome::Scope, Source { peer: SEVERAL, agent: "" }, at(hour * MILLIS_PER_HOUR));
+            }
+        }
+        let (batch, _) = uses.book().next_batch(at(1));
+        assert!(batch.counts.len() + batch.sources.len() + batch.refusals.len() <= MAX_HELD, "{}", batch.counts.len());
+        let accepted = batch.counts.iter().filter(|count| count.outcome == Outcome::Accepted);
+        assert_eq!(accepted.map(|count| count.requests).sum::<u64>(), 120_000, "each is counted");
+        let latest = at(299 * MILLIS_PER_HOUR);
+        assert!(batch.last_used.len() == 400 && batch.last_used.iter().all(|(_, used)| *used == latest));
+        uses.book().writing = None;
+        uses.accepted(&ids[0], Source { peer: SEVERAL, agent: "" }, at(5), false);
+        assert_eq!(uses.book().next_batch(at(1)).0.counts.len(), 1, "there is room again");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use rusqlite::{ErrorCode as Sqlite, ffi};
 use rusqlite_migration::MigrationDefinitionError;
 use ulkeys_domain::wire::DatabaseProblem;
 
+use crate::space;
+
 /// SQLite's codes for a lock that the file system did not take, which no other process held.
 const LOCK_FAILURES: [i32; 5] = [
     ffi::SQLITE_IOERR_LOCK,
@@ -49,6 +51,7 @@ impl StoreError {
     pub(crate) fn from_io(path: &Path, error: &std::io::Error) -> Self {
         let problem = match error.kind() {
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => DatabaseProblem::ReadOnly,
+            _ if space::is_full(error) => DatabaseProblem::Full,
             _ => DatabaseProblem::Unavailable,
         };
         Self::new(problem, path, error)
@@ -69,6 +72,10 @@ impl StoreError {
             Some(Sqlite::DatabaseBusy | Sqlite::DatabaseLocked) => DatabaseProblem::Locked,
             Some(Sqlite::ReadOnly | Sqlite::PermissionDenied) => DatabaseProblem::ReadOnly,
             Some(Sqlite::DatabaseCorrupt | Sqlite::NotADatabase) => DatabaseProblem::Corrupt,
+            Some(Sqlite::DiskFull) => DatabaseProblem::Full,
+            Some(Sqlite::SystemIoFailure | Sqlite::CannotOpen) if matches!(space::is_left(path), Ok(false)) => {
+                DatabaseProblem::Full
+            }
             // A stored value that is not what this program writes.
             None if matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) => DatabaseProblem::Corrupt,
             _ => DatabaseProblem::Unavailable,

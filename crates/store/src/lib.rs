@@ -6,6 +6,7 @@
 mod error;
 mod revocations;
 mod runs;
+mod space;
 mod sqlite;
 mod uses;
 

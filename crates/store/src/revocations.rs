@@ -6,7 +6,8 @@
 //!
 //! The file is text. Its first line names the format and the record; each further line holds a hash, a time in
 //! milliseconds, and a checksum over both and the checksum before. An unfinished last line is what a crash leaves, and is
-//! cut off; any other line that does not fit was edited. The checksums have no secret: who can write this file can forge
+//! cut off; any other line that does not fit was edited. Space for further entries is allocated ahead, so that a key can
+//! be revoked on a full disk. The checksums have no secret: who can write this file can forge
 //! it. SECURITY.md says so.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
@@ -21,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 use ulkeys_domain::secret::write_hex;
 use ulkeys_domain::{KeyHash, Timestamp};
 
+use crate::space;
 use crate::sqlite::open::{create_folder, take_name};
 
 const FORMAT: &str = "ulkeys-revocations 1 ";
@@ -220,10 +222,12 @@ impl Revocations {
         }
         file.seek(SeekFrom::End(0))?;
         if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
-            // A revocation that is reported as failed must not take effect later.
+            // A revocation that is reported as failed must not take effect later. What is cut off frees space.
             let _ = file.set_len(known.length);
+            space::hold_ahead(&file);
             return Err(error);
         }
+        space::hold_ahead(&file);
         known.entries += new.len() as u64;
         known.revoked.extend(new);
         known.checksum = checksum;
@@ -242,7 +246,23 @@ impl Revocations {
     /// # Errors
     /// See [`Self::append`].
     pub(crate) fn append_missing(&mut self, entries: &[(KeyHash, Timestamp)]) -> io::Result<()> {
-        if entries.is_empty() && self.lacking.is_empty() { Ok(()) } else { self.append(entries) }
+        if !entries.is_empty() || !self.lacking.is_empty() {
+            return self.append(entries);
+        }
+        self.hold_ahead();
+        Ok(())
+    }
+
+    /// Allocates space for further entries behind a record that stays as it is: one of an earlier version has none.
+    fn hold_ahead(&mut self) {
+        let Some(known) = &mut self.known else { return };
+        let Ok(file) = OpenOptions::new().write(true).open(&self.path) else { return };
+        if lock(&file).is_ok() && file.metadata().is_ok_and(|metadata| Stamp::of(&metadata) == known.stamp) {
+            space::hold_ahead(&file);
+            if let Ok(metadata) = file.metadata() {
+                known.stamp = Stamp::of(&metadata);
+            }
+        }
     }
 
     /// Writes a new record, with an identifier of its own, that holds these entries and those that are known. A copy of what
@@ -271,6 +291,7 @@ impl Revocations {
         // Whole or not there (mode 0600), and never over a record that another process made at the same time.
         let mut file = tempfile::Builder::new().prefix(".revocations-").tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
+        space::hold_ahead(file.as_file());
         file.as_file().sync_all()?;
         let persisted = match require_file(&self.path).and_then(|()| File::open(&self.path)) {
             Ok(old) => {

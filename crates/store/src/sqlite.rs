@@ -18,22 +18,28 @@ mod runs;
 mod uses;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::watch;
 use ulkeys_domain::wire::{
-    ActivityPage, DatabaseHealth, DatabaseProblem, HappeningKind, KeyCounts, KeyUsage, ResourceCounts, WritesStopped,
+    ActivityPage, DatabaseHealth, DatabaseProblem, DiskFull, HappeningKind, KeyCounts, KeyUsage, ResourceCounts,
+    WritesStopped,
 };
 use ulkeys_domain::{AttentionRules, KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
 
-use crate::{KeyQuery, KeyStore, Origin, Result, Revocation, StoreError, UseBatch};
+use crate::{KeyQuery, KeyStore, Origin, Result, Revocation, StoreError, UseBatch, space};
 
 use files::Files;
 use guard::Guard;
 use index::Index;
+
+/// How long after the last failure the disk counts as full. Longer than the pause between two attempts to write uses: as
+/// long as these do not fit, it is full.
+const FULL_FOR: Duration = Duration::from_secs(3);
 
 /// A [`KeyStore`] in an SQLite file.
 pub struct SqliteStore {
@@ -48,6 +54,10 @@ struct Inner {
     index: Index,
     counts: RwLock<ResourceCounts>,
     health: watch::Sender<DatabaseHealth>,
+    /// When a write last failed for lack of space, while the disk counts as full.
+    full: Mutex<Option<Instant>>,
+    /// Whether the last check for changes by other programs failed.
+    is_check_failing: AtomicBool,
     // Lock order: `writer`, `guard`, `files`.
     guard: Option<Mutex<Guard>>,
     files: Mutex<Files>,
@@ -92,7 +102,9 @@ impl SqliteStore {
         let files = Files::new(path, &writer, lock).map_err(|error| StoreError::from_io(path, &error))?;
         let (guard, files) = (guard.map(Mutex::new), Mutex::new(files));
         let writer = Mutex::new(writer);
-        let inner = Inner { path: path.into(), readers, writer, index, counts, health, guard, files };
+        let (full, is_check_failing) = (Mutex::default(), AtomicBool::default());
+        let path = path.into();
+        let inner = Inner { path, readers, writer, index, counts, health, full, is_check_failing, guard, files };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -125,9 +137,7 @@ impl SqliteStore {
         self.blocking_with(move |inner| {
             let mut writer = lock(&inner.writer);
             let done = inner.write(&mut writer, work)?;
-            if let Err(error) = inner.check_for_outside_changes(&mut writer) {
-                tracing::warn!(%error, "the key database cannot be checked after a change");
-            }
+            inner.check_and_report(&mut writer);
             match inner.check_writable() {
                 Err(error) if !holds(inner, &done) => Err(error),
                 _ => Ok(done),
@@ -167,7 +177,40 @@ impl SqliteStore {
 
 impl Inner {
     fn error(&self, error: &rusqlite::Error) -> StoreError {
-        StoreError::from_sqlite(&self.path, error)
+        let error = StoreError::from_sqlite(&self.path, error);
+        if error.problem == DatabaseProblem::Full && lock(&self.full).replace(Instant::now()).is_none() {
+            tracing::error!(%error, "there is no space left for the key database: only revocations are accepted");
+            let folder = self.path.parent().unwrap_or(&self.path).display().to_string();
+            self.health.send_modify(|health| health.full = Some(DiskFull { folder }));
+        }
+        error
+    }
+
+    /// Ends the state of a full disk once there is space again. A write that succeeds does not: it may have fitted into
+    /// the space that the log has already.
+    fn check_space(&self) {
+        let is_over = |failed: &Instant| failed.elapsed() > FULL_FOR;
+        let is_due = lock(&self.full).as_ref().is_some_and(is_over);
+        if is_due
+            && matches!(space::is_left(&self.path), Ok(true))
+            && lock(&self.full).take_if(|failed| is_over(failed)).is_some()
+        {
+            tracing::info!(path = %self.path.display(), "there is space again for the key database");
+            self.health.send_modify(|health| health.full = None);
+        }
+    }
+
+    /// Checks for changes by other programs. A failure is reported once; what was committed before still holds.
+    fn check_and_report(&self, writer: &mut Connection) {
+        let checked = self.check_for_outside_changes(writer);
+        let was_failing = self.is_check_failing.swap(checked.is_err(), Ordering::Relaxed);
+        match checked {
+            Err(error) if !was_failing => {
+                tracing::warn!(%error, "the key database cannot be checked for changes by other programs");
+            }
+            Ok(()) if was_failing => tracing::info!("the key database is checked for changes by other programs again"),
+            _ => {}
+        }
     }
 
     /// Does `work`, if nothing keeps the file from being written.
@@ -216,7 +259,9 @@ impl Inner {
         }
         if guard.has_notes() {
             // Requests are decided by it even where it cannot be written; the next check tries again.
-            let _ = guard.write(writer);
+            if let Err(error) = guard.write(writer) {
+                self.error(&error);
+            }
             lock(&self.files).wrote();
         }
         Ok(())
@@ -228,7 +273,6 @@ impl Inner {
         let entry = self.index.keys().get(hash.as_bytes()).cloned()?;
         let (revoked, at) = lock(self.guard.as_ref()?).finish_revocation(&entry, origin)?;
         self.index.put(*hash, KnownKey::clone(&revoked.key));
-        tracing::warn!("a revocation is recorded outside the database, and is not in the database yet");
         Some(Revocation { at, is_new: entry.key.revoked_at.is_none() })
     }
 
@@ -337,7 +381,13 @@ impl KeyStore for SqliteStore {
                     inner.index.put(hash, KnownKey::from(&key));
                     Revocation { is_new: revocation.is_new && since.is_none(), ..revocation }
                 })),
-                Err(error) => recorded.and_then(|hash| inner.finish_revocation(&hash, origin)).map(Some).ok_or(error),
+                Err(error) => match recorded.and_then(|hash| inner.finish_revocation(&hash, origin)) {
+                    Some(revocation) => {
+                        inner.error(&error);
+                        Ok(Some(revocation))
+                    }
+                    None => Err(error),
+                },
             }
         };
         // The record applies to each file that comes to the path.
@@ -388,12 +438,10 @@ impl KeyStore for SqliteStore {
     async fn check_outside_changes(&self) -> u64 {
         let checked = self.blocking(|inner| {
             // A write that holds the connection has checked, too.
-            if let Some(mut writer) = try_lock(&inner.writer)
-                && let Err(error) = inner.check_for_outside_changes(&mut writer)
-            {
-                // What was committed before still holds.
-                tracing::warn!(%error, "the key database cannot be checked for changes by other programs");
+            if let Some(mut writer) = try_lock(&inner.writer) {
+                inner.check_and_report(&mut writer);
             }
+            inner.check_space();
             Ok(inner.guard.as_ref().map_or(0, |guard| lock(guard).revision()))
         });
         checked.await.unwrap_or_else(|error| {

@@ -118,12 +118,21 @@ pub struct RecordFailure {
     pub detail: String,
 }
 
+/// There is no space left for the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct DiskFull {
+    /// The folder of the database.
+    pub folder: String,
+}
+
 /// What a person should know about the database of a running service.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseHealth {
     /// Why nothing can be changed.
     pub stopped: Option<WritesStopped>,
+    /// Why nothing but revocations can be changed.
+    pub full: Option<DiskFull>,
     /// Why revocations are recorded in the database alone.
     pub record_failure: Option<RecordFailure>,
     /// What other programs changed since the service opened the database.

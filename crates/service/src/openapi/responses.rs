@@ -18,7 +18,7 @@ pub(crate) struct NotFound;
 pub(crate) struct Refused;
 /// The store fails.
 pub(crate) struct Stored;
-/// The disk is full.
+/// The disk is full, or training data has reached its limits.
 pub(crate) struct NoSpace;
 
 type Responses = BTreeMap<String, RefOr<Response>>;
@@ -72,7 +72,8 @@ const ERRORS: &[(u16, &str, &[&str])] = &[
     (500, "The service failed; the cause is in its log.", &[]),
     (503, "Another program holds the database for the moment, or has moved or replaced its file; too many large requests \
         came at once; or the service is stopping. Nothing was changed.", &["Retry-After"]),
-    (507, "There is no space left on the service's disk, or in the folder of checkpoints.", &[]),
+    (507, "There is no space left: on the disk (`STORAGE_FULL`), or for training data, which has limits and leaves a reserve \
+        of the disk to keys (`TRAINING_DATA_FULL`). Nothing was changed.", LIMIT),
 ];
 
 const CHALLENGE: &[&str] = &["WWW-Authenticate"];

@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 use crate::auth::Origin;
 use crate::body::Object;
 use crate::error::ApiError;
-use crate::openapi::{BadBody, BadRequest, NotFound};
+use crate::openapi::{BadBody, BadRequest, NoSpace, NotFound};
 use crate::state::AppState;
 
 /// Makes a key
@@ -29,7 +29,7 @@ use crate::state::AppState;
     operation_id = "createKey",
     tag = "keys",
     request_body = CreateKey,
-    responses((status = CREATED, description = "The key, this once with its plaintext.", body = CreatedKey), BadBody)
+    responses((status = CREATED, description = "The key, this once with its plaintext.", body = CreatedKey), BadBody, NoSpace)
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
@@ -63,7 +63,7 @@ pub(super) async fn create(
     tag = "keys",
     params(("keyId" = KeyId, Path, description = "The key.")),
     request_body = RenameKey,
-    responses((status = OK, description = "The key with its new name.", body = ApiKey), BadBody, NotFound)
+    responses((status = OK, description = "The key with its new name.", body = ApiKey), BadBody, NotFound, NoSpace)
 )]
 pub(super) async fn rename(
     State(state): State<AppState>,
@@ -90,7 +90,7 @@ pub(super) async fn rename(
     operation_id = "revokeKey",
     tag = "keys",
     params(("keyId" = KeyId, Path, description = "The key.")),
-    responses((status = OK, description = "The key is revoked.", body = RevokedKey), NotFound)
+    responses((status = OK, description = "The key is revoked.", body = RevokedKey), NotFound, NoSpace)
 )]
 pub(super) async fn revoke(
     State(state): State<AppState>,
@@ -116,7 +116,7 @@ pub(super) struct RevokeQuery {
     operation_id = "revokeKeyByQuery",
     tag = "keys",
     params(RevokeQuery),
-    responses((status = OK, description = "The key is revoked.", body = RevokedKey), BadRequest, NotFound)
+    responses((status = OK, description = "The key is revoked.", body = RevokedKey), BadRequest, NotFound, NoSpace)
 )]
 pub(super) async fn revoke_by_query(
     State(state): State<AppState>,

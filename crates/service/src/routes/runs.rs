@@ -22,7 +22,7 @@ use super::training::model_url;
 use crate::auth::Caller;
 use crate::download;
 use crate::error::ApiError;
-use crate::openapi::{BadRequest, NotFound};
+use crate::openapi::{BadRequest, NoSpace, NotFound};
 use crate::state::AppState;
 
 /// Runs on a page: when the request does not say, and at most.
@@ -209,7 +209,7 @@ async fn open_checkpoint(state: &AppState, run: RunId) -> Result<(Checkpoint, Fi
     operation_id = "cancelRun",
     tag = "training",
     params(("runId" = RunId, Path, description = "The run.")),
-    responses((status = OK, description = "How the run stands now.", body = CancelledRun), NotFound)
+    responses((status = OK, description = "How the run stands now.", body = CancelledRun), NotFound, NoSpace)
 )]
 pub(super) async fn cancel(State(state): State<AppState>, run: RunPath) -> Result<Json<CancelledRun>, ApiError> {
     let run_id = read_run(run)?;

@@ -22,7 +22,7 @@ use crate::auth::{Caller, RunLimit};
 use crate::body::Raw;
 use crate::error::ApiError;
 use crate::limits::RunRequest;
-use crate::openapi::{BadBody, NotFound};
+use crate::openapi::{BadBody, NoSpace, NotFound};
 use crate::state::AppState;
 use crate::uploads::{IssueError, Upload};
 
@@ -47,7 +47,7 @@ pub(crate) fn counts_by_run(method: &str, path: &str) -> bool {
     operation_id = "reportTraining",
     tag = "training",
     request_body = TrainingReport,
-    responses((status = OK, description = "It is recorded.", body = EventReceipt), BadBody, NotFound)
+    responses((status = OK, description = "It is recorded.", body = EventReceipt), BadBody, NotFound, NoSpace)
 )]
 pub(super) async fn report(
     State(state): State<AppState>,
@@ -93,7 +93,7 @@ pub(super) async fn report(
     operation_id = "requestUpload",
     tag = "training",
     request_body = UploadBody,
-    responses((status = OK, description = "Where to put the file.", body = UploadTicket), BadBody, NotFound)
+    responses((status = OK, description = "Where to put the file.", body = UploadTicket), BadBody, NotFound, NoSpace)
 )]
 pub(super) async fn ticket(
     State(state): State<AppState>,

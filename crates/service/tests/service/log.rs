@@ -10,12 +10,28 @@ static LISTENING: Once = Once::new();
 /// Keys that were logged on purpose, to see that they are found.
 static CONTROLS: AtomicU64 = AtomicU64::new(0);
 static FOUND: Mutex<Option<String>> = Mutex::new(None);
+/// What an operator sees: for a test that has a process of its own.
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Collects from now on what all tests log, libraries included.
 pub fn listen() {
     LISTENING.call_once(|| {
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Line(Vec::new())).init();
+        tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(|| Line(Vec::new()))
+            .init();
     });
+}
+
+/// Everything that was logged since [`clear`], at the levels that the app writes.
+pub fn lines() -> Vec<String> {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Begins [`lines`] anew.
+pub fn clear() {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
 /// Fails when a key was logged.
@@ -40,6 +56,9 @@ impl Write for Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.0);
+        if ["INFO", "WARN", "ERROR"].iter().any(|level| text.contains(&format!("{level} "))) {
+            LINES.lock().unwrap_or_else(PoisonError::into_inner).push(text.clone().into_owned());
+        }
         if !secret::appears_in(&text) {
             return;
         }

@@ -8,6 +8,7 @@ mod common;
 mod diagnosis;
 mod events;
 mod forward_auth;
+mod full_disk;
 mod guard;
 mod introspection;
 mod key_list;

@@ -43,7 +43,7 @@ pub(super) struct Guard {
     correction: (i64, i64),
     /// When a record that could not be used is tried again, and how long that was put off.
     retry: Option<(Instant, Duration)>,
-    /// Whether the last write failed.
+    /// Whether it was reported that writing fails.
     has_failed: bool,
     /// How often keys were found changed.
     revision: u64,
@@ -323,11 +323,18 @@ impl Guard {
     pub(super) fn write(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
         let written = self.try_write(connection);
         match &written {
-            Err(error) if !self.has_failed => tracing::warn!(%error, "what another program changed is not noted yet"),
-            Ok(()) if self.has_failed => tracing::info!("what another program changed is noted"),
+            // A full disk is reported once for all that is written.
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {}
+            Err(error) if !self.has_failed => {
+                tracing::warn!(%error, "revocations or changes by other programs are not in the database yet");
+                self.has_failed = true;
+            }
+            Ok(()) if self.has_failed => {
+                tracing::info!("revocations and changes by other programs are in the database again");
+                self.has_failed = false;
+            }
             _ => {}
         }
-        self.has_failed = written.is_err();
         written
     }
 

@@ -19,6 +19,7 @@ it.each([undefined, 'ul_secret', { error: 'x', code: 'toString' }, new Error('x'
 
 it('claims that nothing was changed only where that is certain', () => {
   expect(new Failure('DATABASE_BUSY', '').hadNoEffect).toBe(true);
+  expect(new Failure('STORAGE_FULL', '').hadNoEffect).toBe(true);
   expect(new Failure('FORBIDDEN', '').hadNoEffect).toBe(true);
   expect(new Failure('SERVICE_UNAVAILABLE', '').hadNoEffect).toBe(false);
   expect(new Failure('INTERNAL_ERROR', '').hadNoEffect).toBe(false);

@@ -10,6 +10,8 @@ const CODES: Record<ErrorCode, true> = {
   INTERNAL_ERROR: true,
   DATABASE_BUSY: true,
   DATABASE_REPLACED: true,
+  STORAGE_FULL: true,
+  TRAINING_DATA_FULL: true,
   PORT_IN_USE: true,
   SERVICE_UNAVAILABLE: true,
   CLIPBOARD_UNAVAILABLE: true,
@@ -44,6 +46,7 @@ const WITHOUT_EFFECT: ReadonlySet<ErrorCode> = new Set([
   'FORBIDDEN',
   'UNAUTHORIZED',
   'DATABASE_BUSY',
+  'STORAGE_FULL',
   'RATE_LIMITED',
   'KEY_ON_SCREEN',
 ]);

@@ -3,12 +3,17 @@ import { sinceDismissed, stillDismissed } from './counts';
 
 /** What the app knows of the database of the running server. */
 export class Database {
-  #health = $state.raw<DatabaseHealth>({ stopped: null, recordFailure: null, changes: [] });
+  #health = $state.raw<DatabaseHealth>({ stopped: null, full: null, recordFailure: null, changes: [] });
   #dismissed = $state.raw<readonly ChangeCount[]>([]);
 
   /** Why nothing can be changed. */
   get stopped(): DatabaseHealth['stopped'] {
     return this.#health.stopped;
+  }
+
+  /** Why nothing but revocations can be changed. */
+  get full(): DatabaseHealth['full'] {
+    return this.#health.full;
   }
 
   /** Why revocations are recorded in the database alone. */

@@ -10,6 +10,10 @@ export const failures = {
     'Ein anderes Programm verwendet die Schlüsseldatenbank. Es wurde nichts verändert; bitte erneut versuchen.',
   DATABASE_REPLACED:
     'Die Datei der Schlüsseldatenbank wurde verschoben oder ersetzt. Es wurde nichts geändert; siehe die Meldung über der Liste.',
+  STORAGE_FULL:
+    'Der Datenträger mit der Schlüsseldatenbank ist voll. Es wurde nichts geändert. Geben Sie Speicherplatz frei, und versuchen Sie es erneut.',
+  TRAINING_DATA_FULL:
+    'Für Trainingsdaten ist kein Platz mehr. Löschen Sie Trainingsläufe, oder geben Sie Speicherplatz frei, und versuchen Sie es erneut.',
   PORT_IN_USE: 'Ein anderes Programm verwendet diesen Port. Bitte einen anderen wählen.',
   SERVICE_UNAVAILABLE: 'Der Schlüsseldienst ist nicht erreichbar.',
   CLIPBOARD_UNAVAILABLE: 'Die Zwischenablage ist nicht verfügbar. Nichts wurde kopiert.',

@@ -23,6 +23,11 @@ export const outside = {
   },
   file: 'Datei',
   saved: 'Ihre bisherige Datenbank wurde gespeichert als',
+  full: {
+    title: 'Der Datenträger mit der Schlüsseldatenbank ist voll',
+    text: 'Vorhandene Schlüssel funktionieren weiter und lassen sich widerrufen, aber Sie können keine Schlüssel erstellen oder umbenennen. Geben Sie auf dem Datenträger mit diesem Ordner Speicherplatz frei. UL Keys arbeitet dann von selbst weiter und speichert die Nutzungsdaten, die es bis dahin im Arbeitsspeicher hält.',
+    folder: 'Ordner',
+  },
   record: {
     title: 'Widerrufe sind derzeit nicht vor alten Sicherungen geschützt',
     text: 'Die Liste widerrufener Schlüssel außerhalb der Datenbank lässt sich nicht verwenden. Bis das behoben ist, könnte eine zurückgespielte alte Kopie der Datenbank widerrufene Schlüssel wieder gültig machen.',

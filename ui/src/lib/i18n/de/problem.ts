@@ -39,9 +39,13 @@ export const problem = {
       remedy:
         'Ohne Dateisperren könnten zwei Schlüsseldienste ihre Änderungen gegenseitig überschreiben. Netzlaufwerken fehlen sie häufig. Verschieben Sie den Ordner dieser Datei auf ein lokales Laufwerk, oder geben Sie dort mit UL_KEYS_DATA_DIR einen Ordner an, und starten Sie die App neu.',
     },
+    full: {
+      title: 'Der Datenträger mit der Schlüsseldatenbank ist voll',
+      remedy: 'Geben Sie auf dem Datenträger mit dieser Datei Speicherplatz frei, und versuchen Sie es erneut.',
+    },
     unavailable: {
       title: 'Die Schlüsseldatenbank lässt sich nicht öffnen',
-      remedy: 'Prüfen, ob der Datenträger verbunden ist, Platz hat und den Zugriff erlaubt. Dann erneut versuchen.',
+      remedy: 'Prüfen, ob der Datenträger verbunden ist und den Zugriff erlaubt. Dann erneut versuchen.',
     },
   },
   file: 'Datei',

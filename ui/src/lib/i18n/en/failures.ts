@@ -9,6 +9,9 @@ export const failures = {
   DATABASE_BUSY: 'The key database is in use by another program. Nothing was changed; try again.',
   DATABASE_REPLACED:
     'The key database file was moved or replaced. Nothing was changed; see the message above the list.',
+  STORAGE_FULL: 'The disk with the key database is full. Nothing was changed. Free up some space, then try again.',
+  TRAINING_DATA_FULL:
+    'There is no space left for training data. Delete training runs or free up some space, then try again.',
   PORT_IN_USE: 'Another program uses this port. Choose another one.',
   SERVICE_UNAVAILABLE: 'The key service cannot be reached.',
   CLIPBOARD_UNAVAILABLE: 'The clipboard cannot be used. Nothing was copied.',

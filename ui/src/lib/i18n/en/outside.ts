@@ -22,6 +22,11 @@ export const outside = {
   },
   file: 'File',
   saved: 'Your previous database was saved as',
+  full: {
+    title: 'The disk with the key database is full',
+    text: 'Existing keys keep working and can be revoked, but you can’t create or rename keys. Free up some space on the disk with this folder. UL Keys then continues on its own and saves the usage it holds in memory.',
+    folder: 'Folder',
+  },
   record: {
     title: 'Revocations aren’t protected against old backups right now',
     text: 'Couldn’t use the list of revoked keys outside the database. Until this is fixed, restoring an old copy of the database could make revoked keys work again.',

@@ -38,9 +38,13 @@ export const problem = {
       remedy:
         'Without file locks, two key services could overwrite each other’s changes. Network drives often have none. Move the folder of this file to a local disk, or have UL_KEYS_DATA_DIR name a folder there, and start the app again.',
     },
+    full: {
+      title: 'The disk with the key database is full',
+      remedy: 'Free up some space on the disk with this file, then try again.',
+    },
     unavailable: {
       title: 'The key database cannot be opened',
-      remedy: 'Check that the disk is connected, has room, and lets your user account in. Then try again.',
+      remedy: 'Check that the disk is connected and lets your user account in. Then try again.',
     },
   },
   file: 'File',

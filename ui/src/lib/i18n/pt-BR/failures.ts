@@ -9,6 +9,10 @@ export const failures = {
   DATABASE_BUSY: 'O banco de dados de chaves está em uso por outro programa. Nada foi alterado; tente novamente.',
   DATABASE_REPLACED:
     'O arquivo do banco de dados de chaves foi movido ou substituído. Nada foi alterado; veja a mensagem acima da lista.',
+  STORAGE_FULL:
+    'O disco com o banco de dados de chaves está cheio. Nada foi alterado. Libere espaço e tente novamente.',
+  TRAINING_DATA_FULL:
+    'Não há mais espaço para dados de treinamento. Exclua execuções de treinamento ou libere espaço e tente novamente.',
   PORT_IN_USE: 'Outro programa usa esta porta. Escolha outra.',
   SERVICE_UNAVAILABLE: 'Não foi possível acessar o serviço de chaves.',
   CLIPBOARD_UNAVAILABLE: 'Não é possível usar a área de transferência. Nada foi copiado.',

@@ -23,6 +23,11 @@ export const outside = {
   },
   file: 'Arquivo',
   saved: 'Seu banco de dados anterior foi salvo como',
+  full: {
+    title: 'O disco com o banco de dados de chaves está cheio',
+    text: 'As chaves existentes continuam funcionando e podem ser revogadas, mas não é possível criar nem renomear chaves. Libere espaço no disco com esta pasta. O UL Keys continua sozinho em seguida e salva os dados de uso que mantém na memória.',
+    folder: 'Pasta',
+  },
   record: {
     title: 'As revogações não estão protegidas contra backups antigos no momento',
     text: 'Não foi possível usar a lista de chaves revogadas que fica fora do banco de dados. Até que isso seja corrigido, restaurar uma cópia antiga do banco de dados pode fazer com que chaves revogadas voltem a funcionar.',

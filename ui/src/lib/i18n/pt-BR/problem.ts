@@ -39,10 +39,14 @@ export const problem = {
       remedy:
         'Sem bloqueio de arquivos, dois serviços de chaves poderiam sobrescrever as alterações um do outro. Em unidades de rede, isso é comum. Mova a pasta deste arquivo para um disco local, ou indique uma pasta nele com UL_KEYS_DATA_DIR, e reinicie o aplicativo.',
     },
+    full: {
+      title: 'O disco com o banco de dados de chaves está cheio',
+      remedy: 'Libere espaço no disco com este arquivo e tente novamente.',
+    },
     unavailable: {
       title: 'Não é possível abrir o banco de dados de chaves',
       remedy:
-        'Verifique se o disco está conectado, tem espaço e permite o acesso da sua conta de usuário. Depois, tente novamente.',
+        'Verifique se o disco está conectado e permite o acesso da sua conta de usuário. Depois, tente novamente.',
     },
   },
   file: 'Arquivo',

@@ -763,7 +763,7 @@ runId: number,
  */
 status: RunStatus, };
 
-export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "DATABASE_REPLACED" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
+export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "DATABASE_REPLACED" | "STORAGE_FULL" | "TRAINING_DATA_FULL" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
 
 export type ErrorBody = { 
 /**
@@ -775,7 +775,7 @@ error: string,
  */
 code: ErrorCode, };
 
-export type DatabaseProblem = "locked" | "readOnly" | "corrupt" | "newer" | "foreign" | "replaced" | "lockingUnsupported" | "unavailable";
+export type DatabaseProblem = "locked" | "readOnly" | "corrupt" | "newer" | "foreign" | "replaced" | "lockingUnsupported" | "full" | "unavailable";
 
 export type ChangeCount = { 
 /**
@@ -817,11 +817,21 @@ path: string,
  */
 detail: string, };
 
+export type DiskFull = { 
+/**
+ * The folder of the database.
+ */
+folder: string, };
+
 export type DatabaseHealth = { 
 /**
  * Why nothing can be changed.
  */
 stopped: WritesStopped | null, 
+/**
+ * Why nothing but revocations can be changed.
+ */
+full: DiskFull | null, 
 /**
  * Why revocations are recorded in the database alone.
  */

@@ -1,0 +1,108 @@
+//! The disk with the key database is full: the window names it, shows no key that does not exist, revokes, and goes on by
+//! itself.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use reqwest::StatusCode;
+use serde_json::json;
+use ulkeys_tests::{App, Desktop};
+
+use crate::hands::active_names;
+
+/// A small file system in the place of the app's folder, until this is dropped.
+struct SmallDisk<'a> {
+    desktop: &'a Desktop,
+    filling: PathBuf,
+}
+
+impl<'a> SmallDisk<'a> {
+    /// `None` where nothing can be mounted.
+    fn mount(desktop: &'a Desktop) -> Result<Option<Self>> {
+        std::fs::create_dir_all(desktop.data())?;
+        let mount = ["-t", "tmpfs", "-o", "size=6m,mode=0700", "small", &desktop.data().display().to_string()];
+        if let Err(error) = desktop.run("mount", &mount) {
+            eprintln!("skipped, nothing can be mounted here: {error}");
+            return Ok(None);
+        }
+        Ok(Some(Self { desktop, filling: desktop.data().join("filling") }))
+    }
+
+    fn fill(&self) -> Result<()> {
+        let mut file = std::fs::File::create(&self.filling)?;
+        while file.write_all(&[1; 4096]).is_ok() {}
+        Ok(())
+    }
+
+    fn free(&self) -> Result<()> {
+        Ok(std::fs::remove_file(&self.filling)?)
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        // Lazily: where a test failed, the app still runs.
+        let _ = self.desktop.run("umount", &["--lazy", &self.desktop.data().display().to_string()]);
+    }
+}
+
+async fn status(port: u16, key: &str) -> Result<StatusCode> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let url = format!("http://127.0.0.1:{port}/api/account/summary");
+    Ok(client.get(url).bearer_auth(key).send().await?.status())
+}
+
+#[tokio::test]
+async fn full_disk_is_named_revokes_and_goes_on_by_itself() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let Some(disk) = SmallDisk::mount(&desktop)? else { return Ok(()) };
+    let app = App::start(&desktop).await?;
+    let kept = app.create_and_copy(&desktop, "kept", "read").await?;
+    let leaked = app.create_and_copy(&desktop, "leaked", "read").await?;
+
+    disk.fill()?;
+    app.click("Create Key").await?;
+    app.control("Name").await?.send_keys("late").await?;
+    app.click("read").await?;
+    app.click("Create").await?;
+    app.wait_text("The key was not created.").await?;
+    app.wait_text("The disk with the key database is full. Nothing was changed.").await?;
+    ensure!(app.driver.windows().await?.len() == 1, "no window with a key that does not exist");
+    app.click("Cancel").await?;
+    app.wait_text("Existing keys keep working and can be revoked").await?;
+    app.wait_text(&desktop.data().display().to_string()).await?;
+    ensure!(active_names(&app).await? == ["kept", "leaked"], "nothing is half made");
+
+    let list = app.invoke("list_keys", json!({ "query": { "status": "active" } })).await?.expect("listed");
+    let keys = list["keys"].as_array().expect("a list");
+    let id = keys.iter().find(|key| key["name"] == "leaked").expect("listed")["keyId"].clone();
+    let renamed = app.invoke("rename_key", json!({ "keyId": id, "name": "other" })).await?;
+    ensure!(renamed.expect_err("not acknowledged")["code"] == "STORAGE_FULL");
+    app.invoke("revoke_key", json!({ "keyId": id })).await?.expect("revoked");
+    ensure!(status(app.port, &leaked).await? == StatusCode::UNAUTHORIZED, "revoked");
+    ensure!(status(app.port, &kept).await? == StatusCode::OK, "decisions go on");
+    let output = app.output();
+    ensure!(output.matches("no space left").count() == 1, "one line: {output}");
+
+    disk.free()?;
+    app.wait_gone("Existing keys keep working and can be revoked").await?;
+    let late = app.create_and_copy(&desktop, "late", "read").await?;
+    app.quit().await?;
+    let app = App::start(&desktop).await?;
+    app.wait_text("late").await?;
+    for (key, expected) in [(kept, StatusCode::OK), (leaked, StatusCode::UNAUTHORIZED), (late, StatusCode::OK)] {
+        ensure!(status(app.port, &key).await? == expected);
+    }
+    app.quit().await?;
+
+    // A start on the full disk names it, too, and needs no other step than freeing space.
+    disk.fill()?;
+    let app = App::start(&desktop).await?;
+    app.wait_text("The disk with the key database is full").await?;
+    app.wait_text("Free up some space on the disk with this file").await?;
+    disk.free()?;
+    app.click("Try again").await?;
+    app.wait_text("late").await?;
+    app.quit().await
+}
