@@ -108,8 +108,7 @@ async fn replay_in_parallel(plan: Plan) {
     let (_, list) = get(&service, &service.session, "/api/training/runs").await;
     let running = list["runs"].as_array().expect("a list").iter().filter(|run| run["status"] == "running").count();
     let sent = RUNS as u64 * plan.rounds * EPOCHS;
-    println!("{epochs} of {sent} epochs and {others} other requests lost, {running} runs left running, {took:?}");
-    assert_eq!((epochs, others, running), (0, 0, 0));
+    assert_eq!((epochs, others, running), (0, 0, 0), "epochs of {sent} and others lost, and left running, in {took:?}");
     for (run, _) in &replays {
         let kept = details(&service, run).await;
         assert_eq!(
@@ -127,7 +126,7 @@ async fn twelve_trainings_with_one_key_at_full_speed_lose_nothing() {
     replay_in_parallel(Plan { rounds: 4, pause: Duration::ZERO, console: true }).await;
 }
 
-/// `cargo test --workspace --test service -- --ignored --nocapture two_minutes`
+/// `cargo test --workspace --test service -- --ignored two_minutes`
 #[tokio::test]
 #[ignore = "takes two minutes"]
 async fn twelve_trainings_with_one_key_at_an_event_a_second_lose_nothing_in_two_minutes() {
