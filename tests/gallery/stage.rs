@@ -45,7 +45,8 @@ pub enum Step {
     Refuse(&'static str, &'static str),
     /// The same, because of a file: with what was wrong with it.
     RefuseFile(&'static str, &'static str, &'static str),
-    /// From now on, this command of the page gets this answer, as JSON; `@now` in it is the time.
+    /// From now on, this command of the page gets this answer, as JSON; `@now` in it is the time, and `@soon` is
+    /// ten minutes later.
     Answer(&'static str, &'static str),
     /// Asks the app past the page: a command, and its arguments as JSON.
     Ask(&'static str, &'static str),
@@ -149,8 +150,10 @@ impl Stage {
                 self.intercept(command, json!({ "error": error })).await
             }
             Step::Answer(command, answer) => {
-                let now = Timestamp::from(SystemTime::now()).to_string();
-                let answer: Value = serde_json::from_str(&answer.replace("@now", &now))?;
+                let now = Timestamp::from(SystemTime::now());
+                let soon = now.saturating_add(Duration::from_secs(600)).to_string();
+                let answer = answer.replace("@now", &now.to_string()).replace("@soon", &soon);
+                let answer: Value = serde_json::from_str(&answer)?;
                 self.intercept(command, json!({ "ok": answer })).await
             }
             Step::Ask(command, arguments) => self.ask(command, serde_json::from_str(arguments)?).await,

@@ -4,7 +4,7 @@ use futures_util::{Stream, TryStreamExt as _};
 use reqwest::Method;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{Console, RunId};
-use ulkeys_domain::wire::training::{CancelledRun, EpochList, TrainingRunDetails, TrainingRunList};
+use ulkeys_domain::wire::training::{CancelledRun, EpochList, LiveRunList, TrainingRunDetails, TrainingRunList};
 
 use crate::{Client, ClientError, refusal};
 
@@ -30,6 +30,14 @@ impl Client {
         let cursor = query.cursor.as_ref().map(|cursor| ("cursor", cursor.clone()));
         let query: Vec<_> = key.into_iter().chain(limit).chain(cursor).collect();
         self.repeatable(|| self.request(Method::GET, "/api/training/runs").query(&query)).await
+    }
+
+    /// Runs that report now, the one that reported last first.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn live_runs(&self) -> Result<LiveRunList, ClientError> {
+        self.repeatable(|| self.request(Method::GET, "/api/training/runs/live")).await
     }
 
     /// Everything about a run but its console and the load of its machine at each epoch.

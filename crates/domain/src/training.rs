@@ -18,7 +18,7 @@ pub use fields::FieldError;
 pub use id::{CheckpointId, ModelId, RunId};
 pub use record::{
     Checkpoint, CheckpointState, Console, ConsoleChunk, Epoch, EpochDetails, RunDetails, RunStatus, RunSummary,
-    StartedRun,
+    SILENT_AFTER, SILENT_AFTER_EPOCHS, StartedRun,
 };
 pub use slug::Slug;
 pub use upload::{FileName, FileNameError, UploadRequest};

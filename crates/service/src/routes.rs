@@ -44,6 +44,7 @@ fn documented() -> (Router<AppState>, OpenApi) {
         .routes(routes!(training::report))
         .routes(routes!(training::ticket))
         .routes(routes!(runs::list))
+        .routes(routes!(runs::live))
         .routes(routes!(runs::details))
         .routes(routes!(runs::epochs))
         .routes(routes!(runs::console))

@@ -81,6 +81,10 @@ pub trait RunStore: Send + Sync + 'static {
     /// At most `limit` runs, newest first: those fed by `key`, if one is given, and started before `before`.
     async fn list_runs(&self, key: Option<KeyId>, before: Option<RunId>, limit: u32) -> Result<Vec<RunSummary>>;
 
+    /// At most `limit` runs of which more reports may be expected, as they have not ended or were cancelled after their last
+    /// event; the one that was heard of last first.
+    async fn open_runs(&self, limit: u32) -> Result<Vec<RunSummary>>;
+
     /// Everything about a run but its console.
     async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>>;
 

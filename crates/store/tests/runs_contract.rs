@@ -360,6 +360,24 @@ async fn the_list_is_newest_first_in_pages_and_by_key(store: &dyn RunStore) {
     assert_eq!(both[0].key_ids, [two, one], "in order of their first event");
 }
 
+async fn open_runs_are_listed_by_their_last_event(store: &dyn RunStore) {
+    let mut runs = Vec::new();
+    for number in 0..6 {
+        runs.push(start(store, "exp", app(number)).await.run_id);
+    }
+    let open = async |limit| {
+        let runs = store.open_runs(limit).await.expect("read");
+        runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>()
+    };
+    store.record_change(runs[1], Change::Alive, app(20)).await.expect("kept");
+    store.record_change(runs[2], Change::Failed("error".into()), app(21)).await.expect("kept");
+    store.cancel_run(runs[3], at(22)).await.expect("kept");
+    store.cancel_run(runs[4], at(22)).await.expect("kept");
+    store.record_change(runs[4], Change::Alive, app(23)).await.expect("kept");
+    assert_eq!(open(10).await, [runs[1], runs[5], runs[3], runs[0]]);
+    assert_eq!(open(2).await, [runs[1], runs[5]]);
+}
+
 async fn nothing_is_recorded_for_a_run_that_is_not_there(store: &dyn RunStore) {
     let unknown = RunId::new(7).expect("positive");
     assert_eq!(store.record_change(unknown, epoch(0, 1.0), by(&key(), 1)).await.expect("read"), None);
@@ -413,6 +431,7 @@ cases!(
     a_saved_checkpoint_replaces_those_before_it,
     two_uploads_of_a_run_may_wait_to_be_confirmed,
     the_list_is_newest_first_in_pages_and_by_key,
+    open_runs_are_listed_by_their_last_event,
     nothing_is_recorded_for_a_run_that_is_not_there,
     parallel_events_and_starts_all_count,
 );

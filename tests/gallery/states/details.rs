@@ -1,18 +1,43 @@
 //! Everything about one key, beside the list.
 
 use super::super::Step::{Answer, Click, Find, Refuse, See, Silent};
-use super::super::{Scene, Setting, State};
+use super::super::{Scene, Setting, State, Step};
 
-/// A run whose program has not heard yet that it was cancelled, without its end.
-macro_rules! stopping {
-    () => {
+/// A run that reported just now, without its end.
+macro_rules! reporting {
+    ($status:literal, $ended:literal) => {
         concat!(
             r#"{"modelUrl":"http://127.0.0.1/x","runId":1,"modelId":"m","project":"warehouse","slug":"pallet-counter","#,
-            r#""status":"cancelled","plannedEpochs":80,"recordedEpochs":34,"device":"cuda:0","keyIds":[],"#,
-            r#""startedAt":"@now","lastEventAt":"@now","endedAt":"@now","error":null,"hasCheckpoint":false"#
+            r#""plannedEpochs":80,"recordedEpochs":34,"device":"cuda:0","keyIds":[],"startedAt":"@now","#,
+            r#""lastEventAt":"@now","error":null,"hasCheckpoint":false,"reportDueAt":"@soon","silentSince":null,"#,
+            r#""status":""#,
+            $status,
+            r#"","endedAt":"#,
+            $ended
         )
     };
 }
+
+/// The page of runs with this one, and its details.
+macro_rules! only_run {
+    ($status:literal, $ended:literal) => {
+        [
+            Answer("list_runs", concat!(r#"{"runs":["#, reporting!($status, $ended), r#"}],"nextCursor":null}"#)),
+            Answer(
+                "show_run",
+                concat!(
+                    reporting!($status, $ended),
+                    r#","epochs":[],"system":null,"trainArgs":null,"environment":null,"modelInfo":null,"#,
+                    r#""results":null,"classNames":null,"plots":null,"checkpoints":[],"console":[]}"#
+                ),
+            ),
+        ]
+    };
+}
+
+const RUNNING: [Step; 2] = only_run!("running", "null");
+/// Its program has not heard yet that it was cancelled.
+const STOPPING: [Step; 2] = only_run!("cancelled", "\"@now\"");
 
 pub(super) const SHOWN: Scene = Scene {
     name: "details",
@@ -25,8 +50,18 @@ pub(super) const SHOWN: Scene = Scene {
             steps: &[Click("training-server"), Click("warehouse/forklift-detector-large"), See("CUDA")],
         },
         State {
+            name: "run-silent",
+            steps: &[Click("training-server"), Click("warehouse/pallet-counter"), See("Nothing has been heard")],
+        },
+        State {
             name: "run-running",
-            steps: &[Click("training-server"), Click("warehouse/pallet-counter"), See("Epoch 34")],
+            steps: &[
+                RUNNING[0],
+                RUNNING[1],
+                Click("training-server"),
+                Click("warehouse/pallet-counter"),
+                See("Running"),
+            ],
         },
         State {
             name: "run-cancel",
@@ -40,15 +75,8 @@ pub(super) const SHOWN: Scene = Scene {
         State {
             name: "run-stopping",
             steps: &[
-                Answer("list_runs", concat!(r#"{"runs":["#, stopping!(), r#"}],"nextCursor":null}"#)),
-                Answer(
-                    "show_run",
-                    concat!(
-                        stopping!(),
-                        r#","epochs":[],"system":null,"trainArgs":null,"environment":null,"modelInfo":null,"#,
-                        r#""results":null,"classNames":null,"plots":null,"checkpoints":[],"console":[]}"#
-                    ),
-                ),
+                STOPPING[0],
+                STOPPING[1],
                 Click("training-server"),
                 Click("warehouse/pallet-counter"),
                 See("learns of it with its next report"),

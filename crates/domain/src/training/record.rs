@@ -1,6 +1,7 @@
 //! Runs as they are kept and shown. As JSON, field names are in camel case like those of the platform.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,11 +9,11 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::{CheckpointId, FileName, ModelId, RunId, Slug};
-use crate::{KeyId, Timestamp};
+use crate::{CLOCK_TOLERANCE, KeyId, Timestamp};
 
 /// How a run stands. The first ending wins: what arrives later does not change it.
 ///
-/// A process that dies without a word leaves its run `running`; the time of its last event tells.
+/// A process that dies without a word leaves its run `running`; see [`RunSummary::silent_since`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
@@ -61,6 +62,14 @@ pub struct StartedRun {
     pub status: RunStatus,
 }
 
+/// How long a run may report nothing before it counts as silent. The published client sends console output every five seconds
+/// while its progress bar moves; loading a large dataset, exporting and the retry of a request take minutes.
+pub const SILENT_AFTER: Duration = Duration::from_secs(10 * 60);
+/// How many average epochs of its own a run may report nothing before it counts as silent, if that is longer. Where the client
+/// draws no progress bar (some notebooks and rented machines, and its earlier versions), nothing arrives until an epoch ends;
+/// other trainings on the same machine can make an epoch take a multiple of the others.
+pub const SILENT_AFTER_EPOCHS: u32 = 3;
+
 /// A line in the list of runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -101,6 +110,36 @@ pub struct RunSummary {
     pub error: Option<String>,
     /// Whether there is a checkpoint to download.
     pub has_checkpoint: bool,
+}
+
+impl RunSummary {
+    /// By when the next report is due, while one is expected: the run has not ended, or its program has not heard yet that it
+    /// was cancelled. A guess from the reports so far, which changes no status.
+    pub fn report_due_at(&self) -> Option<Timestamp> {
+        let is_expected = match self.status {
+            RunStatus::Running => true,
+            RunStatus::Cancelled => self.ended_at.is_none_or(|cancelled| self.last_event_at <= cancelled),
+            RunStatus::Completed | RunStatus::Failed => false,
+        };
+        let elapsed =
+            self.last_event_at.as_millis().saturating_sub(self.started_at.as_millis()).try_into().unwrap_or(0);
+        let epochs = Duration::from_millis(elapsed).checked_div(self.recorded_epochs).unwrap_or_default();
+        let wait = SILENT_AFTER.max(epochs.saturating_mul(SILENT_AFTER_EPOCHS));
+        is_expected.then(|| self.last_event_at.saturating_add(wait))
+    }
+
+    /// Since when a running run has reported nothing, if its next report is overdue. Its program may have ended without a
+    /// word; if it reports again, it is not silent any more.
+    pub fn silent_since(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_overdue = self.report_due_at().is_some_and(|due| due < now);
+        (self.status == RunStatus::Running && is_overdue).then_some(self.last_event_at)
+    }
+
+    /// Whether more reports are to be expected now. A report in the future is of a clock that was wrong.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        let is_past = self.last_event_at <= now.saturating_add(CLOCK_TOLERANCE);
+        is_past && self.report_due_at().is_some_and(|due| due >= now)
+    }
 }
 
 /// Everything about a run but its console. Values without a type of ours are as the process sent them.
@@ -243,5 +282,69 @@ impl CheckpointState {
     /// Reads the word.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_millis(minutes * MINUTE).expect("in range")
+    }
+
+    fn run(last_event: i64, recorded_epochs: u32) -> RunSummary {
+        RunSummary {
+            run_id: RunId::new(1).expect("positive"),
+            model_id: ModelId::parse("model").expect("short"),
+            project: Slug::of("project", "project"),
+            slug: Slug::of("exp1", "exp1"),
+            status: RunStatus::Running,
+            planned_epochs: None,
+            recorded_epochs,
+            device: None,
+            key_ids: Vec::new(),
+            started_at: at(100),
+            last_event_at: at(last_event),
+            ended_at: None,
+            error: None,
+            has_checkpoint: false,
+        }
+    }
+
+    #[test]
+    fn report_due_long_epochs_wait_longer() {
+        for (last_event, epochs, due) in [
+            (100, 0, 110),
+            (160, 0, 170),
+            // An epoch a minute.
+            (160, 60, 170),
+            // Half an hour each.
+            (160, 2, 250),
+            // A clock that was set back.
+            (50, 5, 60),
+        ] {
+            let run = run(last_event, epochs);
+            assert_eq!(run.report_due_at(), Some(at(due)), "{last_event} {epochs}");
+            assert_eq!((run.silent_since(at(due)), run.is_live(at(due))), (None, true));
+            let late = at(due).saturating_add(Duration::from_millis(1));
+            assert_eq!((run.silent_since(late), run.is_live(late)), (Some(at(last_event)), false));
+        }
+    }
+
+    #[test]
+    fn report_due_ended_run_expects_none_and_cancelled_run_until_it_has_heard() {
+        for status in [RunStatus::Completed, RunStatus::Failed] {
+            let run = RunSummary { status, ended_at: Some(at(160)), ..run(160, 1) };
+            assert_eq!((run.report_due_at(), run.silent_since(at(999)), run.is_live(at(160))), (None, None, false));
+        }
+        let cancelled = RunSummary { status: RunStatus::Cancelled, ended_at: Some(at(161)), ..run(160, 60) };
+        assert!(cancelled.is_live(at(162)) && !cancelled.is_live(at(171)));
+        assert_eq!(cancelled.silent_since(at(999)), None, "it was cancelled");
+        assert!(!run(999_999, 0).is_live(at(162)), "a report in the future");
+        let heard = RunSummary { last_event_at: at(162), ..cancelled };
+        assert!(!heard.is_live(at(162)));
     }
 }

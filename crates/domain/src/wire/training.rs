@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
+use crate::Timestamp;
 use crate::training::{EpochDetails, ModelId, RunDetails, RunId, RunStatus, RunSummary, Slug};
 
 /// Answer of `POST /api/webhooks/training/metrics`.
@@ -59,6 +60,29 @@ pub struct TrainingRun {
     pub summary: RunSummary,
     /// The address that the training process prints.
     pub model_url: String,
+    /// By when its next report is due; `null` once none is expected. A run that is `running` and whose report is overdue
+    /// is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+    #[schema(required = true)]
+    #[ts(type = "string | null")]
+    pub report_due_at: Option<Timestamp>,
+    /// Since when a `running` run has been silent; `null` while it reports, and once it has ended.
+    #[schema(required = true)]
+    #[ts(type = "string | null")]
+    pub silent_since: Option<Timestamp>,
+}
+
+impl TrainingRun {
+    /// The run as it stands at `now`.
+    pub fn at(now: Timestamp, summary: RunSummary, model_url: String) -> Self {
+        Self { report_due_at: summary.report_due_at(), silent_since: summary.silent_since(now), model_url, summary }
+    }
+}
+
+/// Answer of `GET /api/training/runs/live`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+pub struct LiveRunList {
+    /// The runs, the one that reported last first.
+    pub runs: Vec<TrainingRun>,
 }
 
 /// Answer of `GET /api/training/runs/{runId}`.
@@ -70,6 +94,23 @@ pub struct TrainingRunDetails {
     pub details: RunDetails,
     /// The address that the training process prints.
     pub model_url: String,
+    /// By when its next report is due; `null` once none is expected. A run that is `running` and whose report is overdue
+    /// is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+    #[schema(required = true)]
+    #[ts(type = "string | null")]
+    pub report_due_at: Option<Timestamp>,
+    /// Since when a `running` run has been silent; `null` while it reports, and once it has ended.
+    #[schema(required = true)]
+    #[ts(type = "string | null")]
+    pub silent_since: Option<Timestamp>,
+}
+
+impl TrainingRunDetails {
+    /// The run as it stands at `now`.
+    pub fn at(now: Timestamp, details: RunDetails, model_url: String) -> Self {
+        let (report_due_at, silent_since) = (details.summary.report_due_at(), details.summary.silent_since(now));
+        Self { report_due_at, silent_since, model_url, details }
+    }
 }
 
 /// Answer of `GET /api/training/runs/{runId}/epochs`: a page of them, by number.

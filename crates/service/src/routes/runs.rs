@@ -14,7 +14,9 @@ use serde::Deserialize;
 use tokio::fs::File;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{Checkpoint, Console, FileName, MAX_EPOCH, RunId};
-use ulkeys_domain::wire::training::{CancelledRun, EpochList, TrainingRun, TrainingRunDetails, TrainingRunList};
+use ulkeys_domain::wire::training::{
+    CancelledRun, EpochList, LiveRunList, TrainingRun, TrainingRunDetails, TrainingRunList,
+};
 use utoipa::IntoParams;
 
 use super::query::{digits, number};
@@ -78,11 +80,32 @@ pub(super) async fn list(
     let has_more = runs.len() > limit as usize;
     runs.truncate(limit as usize);
     let next_cursor = runs.last().filter(|_| has_more).map(|run| run.run_id.to_string());
+    let now = state.now();
     let runs = runs.into_iter().map(|summary| {
         let model_url = model_url(&state, &summary.project, &summary.slug);
-        TrainingRun { summary, model_url }
+        TrainingRun::at(now, summary, model_url)
     });
     Ok(Json(TrainingRunList { runs: runs.collect(), next_cursor }))
+}
+
+/// Runs that report now
+///
+/// Those that have not ended, or have not heard yet that they were cancelled, and whose next report is not overdue; at most
+/// 200, the one that reported last first.
+#[utoipa::path(
+    get,
+    path = "/api/training/runs/live",
+    operation_id = "listLiveRuns",
+    tag = "training",
+    responses((status = OK, description = "The runs.", body = LiveRunList))
+)]
+pub(super) async fn live(State(state): State<AppState>) -> Result<Json<LiveRunList>, ApiError> {
+    let (now, runs) = (state.now(), state.store.open_runs(MAX_LIMIT).await?);
+    let runs = runs.into_iter().filter(|run| run.is_live(now)).map(|summary| {
+        let model_url = model_url(&state, &summary.project, &summary.slug);
+        TrainingRun::at(now, summary, model_url)
+    });
+    Ok(Json(LiveRunList { runs: runs.collect() }))
 }
 
 /// Everything about a run but its console and the load of its machine at each epoch
@@ -99,7 +122,7 @@ pub(super) async fn details(State(state): State<AppState>, run: RunPath) -> Resu
     let details = state.store.run_details(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
     let model_url = model_url(&state, &details.summary.project, &details.summary.slug);
     // Here, not when it is sent: as text it takes a tenth.
-    Ok(Json(TrainingRunDetails { details, model_url }).into_response())
+    Ok(Json(TrainingRunDetails::at(state.now(), details, model_url)).into_response())
 }
 
 #[derive(Deserialize, IntoParams)]

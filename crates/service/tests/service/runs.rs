@@ -1,10 +1,15 @@
 //! Reading what was recorded: who may, in which order, and what an outsider sees.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use crate::common::{TestService, read, text};
-use crate::training::{event, get, start};
+use crate::training::{details, event, get, start};
 use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use ulkeys_domain::Timestamp;
+use ulkeys_service::system_clock;
 
 fn numbers(list: &Value) -> Vec<i64> {
     list["runs"].as_array().expect("a list").iter().map(|run| run["runId"].as_i64().expect("a number")).collect()
@@ -141,4 +146,51 @@ async fn the_page_of_a_model_is_the_same_whether_there_is_one_or_not() {
         let answer = service.anonymous(Method::GET, path).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
     }
+}
+
+/// Minutes by which the clock of the test below is ahead.
+static AHEAD: AtomicU64 = AtomicU64::new(0);
+
+fn clock_ahead() -> Timestamp {
+    system_clock().saturating_add(Duration::from_secs(60 * AHEAD.load(Ordering::Relaxed)))
+}
+
+#[tokio::test]
+async fn run_without_reports_is_silent_until_it_reports_again() {
+    let service =
+        TestService::start_with(tempfile::tempdir().expect("temporary folder"), |config| config.clock = clock_ahead)
+            .await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    let (run, other) = (start(&service, &key, "exp1").await, start(&service, &key, "exp2").await);
+    event(&service, &key, &run, "epoch_end", json!({ "epoch": 0 })).await;
+    let live = async || {
+        let (status, list) = get(&service, &service.session, "/api/training/runs/live").await;
+        assert_eq!(status, StatusCode::OK, "{list}");
+        let runs = list["runs"].as_array().expect("a list").clone();
+        runs.into_iter().map(|run| text(&run["slug"])).collect::<Vec<_>>()
+    };
+    let kept = details(&service, &run).await;
+    assert_eq!((&kept["silentSince"], live().await), (&Value::Null, vec!["exp1".to_owned(), "exp2".to_owned()]));
+    assert!(kept["reportDueAt"].as_str() > kept["lastEventAt"].as_str());
+
+    AHEAD.store(9, Ordering::Relaxed);
+    event(&service, &key, &other, "training_progress", json!({})).await;
+    AHEAD.store(11, Ordering::Relaxed);
+    let kept = details(&service, &run).await;
+    assert_eq!((&kept["status"], &kept["silentSince"]), (&json!("running"), &kept["lastEventAt"]), "no status changes");
+    let (_, list) = get(&service, &key, "/api/training/runs").await;
+    assert_eq!((&list["runs"][1]["silentSince"], live().await), (&kept["lastEventAt"], vec!["exp2".to_owned()]));
+
+    // After eleven minutes for its second epoch, it may take three times the average of both.
+    event(&service, &key, &run, "epoch_end", json!({ "epoch": 1 })).await;
+    let kept = details(&service, &run).await;
+    assert_eq!((&kept["silentSince"], live().await), (&Value::Null, vec!["exp1".to_owned(), "exp2".to_owned()]));
+    AHEAD.store(26, Ordering::Relaxed);
+    assert_eq!(live().await, ["exp1"]);
+    event(&service, &key, &run, "training_complete", json!({})).await;
+    let kept = details(&service, &run).await;
+    assert_eq!((&kept["reportDueAt"], &kept["silentSince"]), (&Value::Null, &Value::Null));
+    assert!(live().await.is_empty());
+    let (_, models) = service.key("models", &["models"]).await;
+    assert_eq!(get(&service, &models, "/api/training/runs/live").await.0, StatusCode::FORBIDDEN);
 }

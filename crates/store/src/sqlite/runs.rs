@@ -73,6 +73,10 @@ impl RunStore for SqliteStore {
         self.blocking(move |inner| read::list_runs(&mut inner.reader(), key.as_ref(), before, limit)).await
     }
 
+    async fn open_runs(&self, limit: u32) -> Result<Vec<RunSummary>> {
+        self.blocking(move |inner| read::open_runs(&mut inner.reader(), limit)).await
+    }
+
     async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>> {
         self.blocking(move |inner| read::run_details(&mut inner.reader(), run)).await
     }

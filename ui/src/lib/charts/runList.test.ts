@@ -19,20 +19,23 @@ const run = (facts: Partial<TrainingRun>): TrainingRun => ({
   endedAt: null,
   error: null,
   hasCheckpoint: false,
+  reportDueAt: '2026-11-22T12:09:00Z',
+  silentSince: null,
   ...facts,
 });
 
 describe('a run', () => {
-  it('that says nothing for ten minutes is silent', () => {
-    expect(standing(run({ lastEventAt: '2026-11-22T11:50:00Z' }), NOW)).toBe('running');
-    expect(standing(run({ lastEventAt: '2026-11-22T11:49:59Z' }), NOW)).toBe('silent');
-    expect(standing(run({ status: 'completed', lastEventAt: '2026-11-22T11:00:00Z' }), NOW)).toBe('completed');
+  it('whose report is overdue is silent', () => {
+    expect(standing(run({}), NOW)).toBe('running');
+    expect(standing(run({}), NOW + 9 * 60_000)).toBe('running');
+    expect(standing(run({}), NOW + 9 * 60_000 + 1)).toBe('silent');
+    expect(standing(run({ status: 'completed', reportDueAt: null }), NOW + 600_000)).toBe('completed');
   });
 
   it('that was cancelled is stopping until its program has heard of it', () => {
     const cancelled = run({ status: 'cancelled', endedAt: '2026-11-22T11:59:30Z' });
     expect(standing(cancelled, NOW)).toBe('stopping');
-    expect(standing({ ...cancelled, lastEventAt: '2026-11-22T11:59:31Z' }, NOW)).toBe('cancelled');
+    expect(standing({ ...cancelled, reportDueAt: null }, NOW)).toBe('cancelled');
     // Nobody is there any more to hear of it.
     expect(standing(cancelled, NOW + 600_000)).toBe('cancelled');
   });

@@ -1,19 +1,15 @@
 import type { TrainingRun } from '../ipc';
 
-/** A training process says something every few seconds; one that has said nothing for so long may have died. */
-const SILENT_MS = 10 * 60_000;
-
 export type Standing = 'running' | 'silent' | 'stopping' | 'completed' | 'failed' | 'cancelled';
 
-type Reported = Pick<TrainingRun, 'status' | 'lastEventAt' | 'endedAt'>;
+type Reported = Pick<TrainingRun, 'status' | 'reportDueAt'>;
 
-/** How a run stands, told from its record and the time. */
-export function standing({ status, lastEventAt, endedAt }: Reported, now: number): Standing {
-  const heard = Date.parse(lastEventAt);
-  const silent = now - heard > SILENT_MS;
-  if (status === 'running') return silent ? 'silent' : 'running';
-  // The process learns of it with its next report, which then comes after the cancelling.
-  if (status === 'cancelled' && endedAt !== null && heard <= Date.parse(endedAt) && !silent) return 'stopping';
+/** How a run stands, from what the service knows and the time: a run becomes silent while nothing else happens. */
+export function standing({ status, reportDueAt }: Reported, now: number): Standing {
+  const overdue = reportDueAt !== null && now > Date.parse(reportDueAt);
+  if (status === 'running') return overdue ? 'silent' : 'running';
+  // Its program learns of it with its next report, which is still expected.
+  if (status === 'cancelled' && reportDueAt !== null && !overdue) return 'stopping';
   return status;
 }
 

@@ -90,6 +90,20 @@ pub(super) fn list_runs(
     Ok(runs)
 }
 
+pub(super) fn open_runs(connection: &mut Connection, limit: u32) -> rusqlite::Result<Vec<RunSummary>> {
+    let moment = connection.transaction()?;
+    let select = format!(
+        "{SUMMARY} WHERE status = 'running' OR (status = 'cancelled' AND last_event_at <= ended_at)
+         ORDER BY last_event_at DESC, runs.id DESC LIMIT ?1"
+    );
+    let mut runs =
+        moment.prepare_cached(&select)?.query_map([limit], read_summary)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    for run in &mut runs {
+        run.key_ids = keys_of(&moment, run.run_id)?;
+    }
+    Ok(runs)
+}
+
 pub(super) fn run_details(connection: &mut Connection, run: RunId) -> rusqlite::Result<Option<RunDetails>> {
     let moment = connection.transaction()?;
     let select = format!("{SUMMARY} WHERE runs.id = ?1");

@@ -441,6 +441,15 @@ export type TrainingRun = {
  */
 modelUrl: string, 
 /**
+ * By when its next report is due; `null` once none is expected. A run that is `running` and whose report is overdue
+ * is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+ */
+reportDueAt: string | null, 
+/**
+ * Since when a `running` run has been silent; `null` while it reports, and once it has ended.
+ */
+silentSince: string | null, 
+/**
  * Counts up over all runs.
  */
 runId: number, 
@@ -660,6 +669,15 @@ export type TrainingRunDetails = {
  * The address that the training process prints.
  */
 modelUrl: string, 
+/**
+ * By when its next report is due; `null` once none is expected. A run that is `running` and whose report is overdue
+ * is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+ */
+reportDueAt: string | null, 
+/**
+ * Since when a `running` run has been silent; `null` while it reports, and once it has ended.
+ */
+silentSince: string | null, 
 /**
  * By number. The machine's load at each is in [`EpochDetails`], a page at a time.
  */
