@@ -2,6 +2,7 @@
 
 fn main() {
     let commands = &[
+        "answer_quit",
         "cancel_run",
         "change_port",
         "change_preferences",

@@ -12,6 +12,7 @@ use ulkeys_domain::wire::{
 use ulkeys_domain::{Attention, Scope};
 
 use crate::activity_export::ExportFormat;
+use crate::closing::QuitQuestion;
 use crate::commands::activity::ExportedActivity;
 use crate::commands::one_time::RevealedKey;
 use crate::env_file::EnvFilePlan;
@@ -93,6 +94,7 @@ fn generate() -> String {
         Theme,
         Preferences,
         MenuAction,
+        QuitQuestion,
         AppEvent,
         ClipboardState,
         SealedKey,

@@ -2,6 +2,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod clipboard;
+pub(crate) mod closing;
 pub(crate) mod connection;
 pub(crate) mod keys;
 pub(crate) mod one_time;

@@ -8,6 +8,7 @@ mod activity_export;
 mod bindings;
 mod cli;
 mod clipboard;
+mod closing;
 mod commands;
 mod embedded;
 mod env_file;
@@ -98,6 +99,7 @@ fn run() -> ExitCode {
             commands::clipboard::copy_key_id,
             commands::clipboard::copy_service_url,
             commands::clipboard::copy_text,
+            commands::closing::answer_quit,
             commands::connection::change_port,
             commands::connection::places,
             commands::connection::retry_service,

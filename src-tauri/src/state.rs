@@ -10,6 +10,7 @@ use ulkeys_client::Client;
 use ulkeys_domain::wire::ErrorCode;
 
 use crate::clipboard::Clipboard;
+use crate::closing::Closing;
 use crate::embedded::KeyService;
 use crate::error::CommandError;
 use crate::menu::MenuAction;
@@ -24,6 +25,7 @@ pub(crate) struct AppState {
     pub(crate) clipboard: Arc<Clipboard>,
     pub(crate) one_time: Arc<OneTime>,
     pub(crate) saved_keys: Arc<SavedKeys>,
+    pub(crate) closing: Closing,
     /// Whether a screen reader is running.
     pub(crate) screen_reader: watch::Sender<bool>,
     pub(crate) places: Places,
@@ -46,6 +48,7 @@ impl AppState {
             settings,
             clipboard: Arc::default(),
             one_time: Arc::default(),
+            closing: Closing::default(),
             screen_reader: watch::Sender::default(),
             saved_keys: Arc::new(SavedKeys::load(paths.saved_keys)),
             menu: broadcast::channel(16).0,

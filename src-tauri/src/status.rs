@@ -5,6 +5,7 @@ use ts_rs::TS;
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem, KeyEvent};
 
+use crate::closing::QuitQuestion;
 use crate::menu::MenuAction;
 use crate::one_time::OneTimeState;
 use crate::settings::Preferences;
@@ -94,6 +95,8 @@ pub(crate) enum AppEvent {
     Menu { action: MenuAction },
     /// The list's page only: a revoked key that could not be taken out of the keychain.
     LeftInKeychain { name: String },
+    /// The list's page only: ask whether the app may quit; `null` when there is nothing to ask any more.
+    Quit { question: Option<QuitQuestion> },
     /// The one-time page only: somebody wants to close its window.
     CloseRequested,
     /// The one-time page only: its window was hidden.

@@ -468,7 +468,11 @@ impl App {
         crate::process::signal(self.pid, signal)
     }
 
-    async fn gone(&self) -> Result<()> {
+    /// Waits until the process has ended.
+    ///
+    /// # Errors
+    /// When it goes on.
+    pub async fn gone(&self) -> Result<()> {
         let start = Instant::now();
         while is_alive(self.pid) {
             if start.elapsed() > PATIENCE {

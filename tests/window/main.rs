@@ -33,6 +33,7 @@ mod place;
 mod port;
 mod preferences;
 mod proxy;
+mod quit;
 mod rename;
 mod restart;
 mod revoke;

@@ -8,7 +8,7 @@ use ulkeys_tests::{App, Desktop, tools};
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/yolo-train-3-epochs.ndjson");
 
 /// A training process that sends what a real one sent, one report at a time.
-struct Trainer {
+pub(crate) struct Trainer {
     client: reqwest::Client,
     url: String,
     key: String,
@@ -17,7 +17,7 @@ struct Trainer {
 }
 
 impl Trainer {
-    async fn start(app: &App, key: &str) -> Result<Self> {
+    pub(crate) async fn start(app: &App, key: &str) -> Result<Self> {
         let recorded = std::fs::read_to_string(RECORDED)?;
         let lines = recorded.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
         let reports = lines.into_iter().map(|line| line["body"].clone()).collect();
@@ -35,7 +35,7 @@ impl Trainer {
         alike.nth(number).cloned().context("recorded")
     }
 
-    async fn send(&self, mut report: Value) -> Result<Value> {
+    pub(crate) async fn send(&self, mut report: Value) -> Result<Value> {
         if !self.model.is_null() {
             report["modelId"] = self.model.clone();
         }
@@ -45,7 +45,7 @@ impl Trainer {
     }
 
     /// Reports the end of an epoch, counted from 0; whether the answer tells it to stop.
-    async fn epoch(&self, number: usize) -> Result<bool> {
+    pub(crate) async fn epoch(&self, number: usize) -> Result<bool> {
         Ok(self.send(self.report("epoch_end", number)?).await?["cancelled"] == true)
     }
 }

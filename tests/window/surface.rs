@@ -8,6 +8,7 @@ use ulkeys_tests::{App, Desktop};
 
 /// Each command of the list's window with the arguments that it takes.
 const LIST: &[(&str, &[&str])] = &[
+    ("answer_quit", &["answer"]),
     ("cancel_run", &["runId"]),
     ("change_port", &["port"]),
     ("change_preferences", &["preferences"]),

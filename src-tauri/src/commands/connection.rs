@@ -12,6 +12,7 @@ use ulkeys_domain::wire::{DatabaseHealth, ErrorCode};
 
 use super::{Argument, invalid};
 use crate::clipboard::Clipboard;
+use crate::closing::QuitQuestion;
 use crate::embedded::{KeyService, MoveError};
 use crate::error::{CommandError, Result};
 use crate::menu::MenuAction;
@@ -59,7 +60,7 @@ pub(crate) async fn watch(window: WebviewWindow, state: State<'_, AppState>, cha
     let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
     let (one_time, saved_keys) = (state.one_time.clone(), state.saved_keys.clone());
     let (preferences, menu) = (state.settings.preferences(), state.menu.subscribe());
-    let screen_reader = state.screen_reader.subscribe();
+    let (screen_reader, quit_question) = (state.screen_reader.subscribe(), state.closing.question());
     let shows_a_key = window::is_key_window(window.label());
     let watcher = tokio::spawn(async move {
         let follow_one_time = async {
@@ -77,6 +78,7 @@ pub(crate) async fn watch(window: WebviewWindow, state: State<'_, AppState>, cha
                         follow_saved_keys(&saved_keys, &channel),
                         follow_health(service.health(), &channel),
                         follow_menu(menu, &channel),
+                        follow_quit_question(quit_question, &channel),
                     );
                 }
             }
@@ -161,6 +163,17 @@ async fn follow_menu(mut menu: broadcast::Receiver<MenuAction>, page: &Channel<A
             Err(RecvError::Closed) => return,
         };
         if page.send(AppEvent::Menu { action }).is_err() {
+            return;
+        }
+    }
+}
+
+/// Forwards what is to be asked before the app quits until the page is gone. Every question is sent, an equal one too: the
+/// page answers that it shows it.
+async fn follow_quit_question(mut question: watch::Receiver<Option<QuitQuestion>>, page: &Channel<AppEvent>) {
+    while question.changed().await.is_ok() {
+        let event = AppEvent::Quit { question: question.borrow_and_update().clone() };
+        if page.send(event).is_err() {
             return;
         }
     }

@@ -3,6 +3,7 @@
 use tauri::webview::PageLoadEvent;
 use tauri::{AppHandle, Manager as _, WebviewWindow, WebviewWindowBuilder, WindowEvent};
 
+use crate::closing;
 use crate::menu;
 use crate::settings::Language;
 use crate::state::AppState;
@@ -21,9 +22,10 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
     super::follow_preferences(app);
     let app = app.clone();
     window.on_window_event(move |event| {
-        // A key that nobody has copied yet would be lost with the window under it.
+        // A key that nobody has copied yet would be lost with the window under it. Once that is answered, so would be what
+        // trainings report.
         if let WindowEvent::CloseRequested { api, .. } = event
-            && super::key::ask_to_close(&app)
+            && (super::key::ask_to_close(&app) || closing::holds_back(&app))
         {
             api.prevent_close();
         }

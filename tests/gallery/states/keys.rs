@@ -46,6 +46,22 @@ pub(super) const LIST: Scene = Scene {
             ],
         },
         State {
+            name: "quit",
+            steps: &[
+                Tell(r#"{"type":"quit","question":{"runs":["warehouse/pallet-counter"],"count":1}}"#),
+                See("Quit UL Keys?"),
+            ],
+        },
+        State {
+            name: "quit-many",
+            steps: &[
+                Tell(
+                    r#"{"type":"quit","question":{"runs":["warehouse/pallet-counter","warehouse/forklift-detector-large-with-a-very-long-name-that-needs-more-than-one-line","x/y"],"count":15}}"#,
+                ),
+                See("and 12 more"),
+            ],
+        },
+        State {
             name: "stopped",
             steps: &[
                 Tell(r#"{"type":"status","status":{"state":"stopped","detail":"disk I/O error"}}"#),

@@ -146,6 +146,9 @@ export const copyKeyId = (keyId: string) => call<null>('copy_key_id', { keyId })
 /** Keeps all preferences; the windows hear of them as of any event. */
 export const changePreferences = (preferences: Preferences) => call<null>('change_preferences', { preferences });
 
+/** The page shows the question before the app quits (`shown`), or the person has answered it. */
+export const answerQuit = (answer: 'shown' | 'keepOpen' | 'quit') => call<null>('answer_quit', { answer });
+
 /** Where the app keeps its files. */
 export const places = () => call<Places>('places');
 

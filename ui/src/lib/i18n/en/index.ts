@@ -10,6 +10,7 @@ export { keys } from './keys';
 export { oneTime } from './oneTime';
 export { outside } from './outside';
 export { preferences } from './preferences';
+export { quit } from './quit';
 export { problem } from './problem';
 export { rename } from './rename';
 export { revoke } from './revoke';

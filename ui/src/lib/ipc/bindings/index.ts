@@ -955,6 +955,16 @@ rotationDays: number, };
 
 export type MenuAction = "newKey" | "search" | "preferences" | "help";
 
+export type QuitQuestion = { 
+/**
+ * Project and slug of some runs that still report, the one that reported last first.
+ */
+runs: Array<string>, 
+/**
+ * How many there are in all.
+ */
+count: number, };
+
 export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "preferences", preferences: Preferences, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
 /**
  * When it will be taken off; `null` when there is nothing to take off.
@@ -967,7 +977,7 @@ state: ClipboardState,
 /**
  * How many seconds a copied key stays; `null` for as long as it likes.
  */
-staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "database", health: DatabaseHealth, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, } | { "type": "closeRequested" } | { "type": "windowHidden" } | { "type": "screenReader", enabled: boolean, };
+staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "database", health: DatabaseHealth, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, } | { "type": "quit", question: QuitQuestion | null, } | { "type": "closeRequested" } | { "type": "windowHidden" } | { "type": "screenReader", enabled: boolean, };
 
 export type ClipboardState = "clear" | "held" | "overdue" | "checking" | "removedAgain" | "putBack";
 
