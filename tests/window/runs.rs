@@ -3,7 +3,9 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::process::Command;
-use ulkeys_tests::{App, Desktop, tools};
+use ulkeys_tests::{App, Desktop, seed, tools};
+
+use crate::hands::app_with;
 
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/yolo-train-3-epochs.ndjson");
 
@@ -158,4 +160,27 @@ async fn a_program_that_fails_says_why() -> Result<()> {
     wait_run(&app, &["Running"]).await?;
     trainer.send(json!({ "event": "training_failed", "data": { "error": "CUDA out of memory" } })).await?;
     wait_run(&app, &["Failed", "The program reported: CUDA out of memory", "no losses and no metrics"]).await
+}
+
+/// A program that died and one that works on a long epoch look alike, so the run comes back when it reports.
+#[tokio::test]
+async fn silent_run_says_since_when_and_runs_again_with_its_next_report() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = app_with(&desktop, seed::TEAM).await?;
+    let key = app.create_and_copy(&desktop, "second", "training").await?;
+    app.click("training-server").await?;
+    app.click("warehouse/pallet-counter").await?;
+    wait_run(&app, &["Silent", "Last report 3 hours ago", "Nothing has been heard from this run for"]).await?;
+
+    let listed = app.invoke("list_keys", json!({ "query": { "name": "training-server" } })).await?.expect("listed");
+    let runs = json!({ "keyId": listed["keys"][0]["keyId"], "cursor": null });
+    let run = app.invoke("list_runs", runs).await?.expect("listed")["runs"][0].clone();
+    ensure!(run["status"] == "running" && run["silentSince"] == run["lastEventAt"], "{run}");
+    let report = json!({ "modelId": run["modelId"], "event": "training_progress", "data": {} });
+    let url = format!("http://127.0.0.1:{}/api/webhooks/training/metrics", app.port);
+    let answer =
+        reqwest::Client::builder().no_proxy().build()?.post(url).bearer_auth(&key).json(&report).send().await?;
+    ensure!(answer.status().is_success(), "{}", answer.status());
+    wait_run(&app, &["Running", "Last report just now"]).await?;
+    app.wait_gone("Nothing has been heard from this run").await
 }
