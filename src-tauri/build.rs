@@ -17,6 +17,7 @@ fn main() {
         "copy_text",
         "count_keys",
         "create_key",
+        "delete_run",
         "export_activity",
         "key_usage",
         "list_activity",

@@ -3,7 +3,9 @@
 use ts_rs::{Config, TS};
 use ulkeys_domain::training::{Checkpoint, CheckpointState, Epoch, RunDetails, RunStatus, RunSummary};
 use ulkeys_domain::verdict::Outcome;
-use ulkeys_domain::wire::training::{CancelledRun, TrainingRun, TrainingRunDetails, TrainingRunList};
+use ulkeys_domain::wire::training::{
+    CancelledRun, DeletedRun, StorageUse, TrainingRun, TrainingRunDetails, TrainingRunList, TrainingStorage,
+};
 use ulkeys_domain::wire::{
     ActivityEntry, ActivityPage, ApiKey, ChangeCount, CreateKey, DatabaseHealth, DatabaseProblem, Diagnosis, DiskFull,
     ErrorBody, ErrorCode, Finding, FormatProblem, Happening, HappeningKind, HourlyUse, KeyCounts, KeyEvent, KeyList,
@@ -73,6 +75,9 @@ fn generate() -> String {
         RunDetails,
         TrainingRunDetails,
         CancelledRun,
+        DeletedRun,
+        StorageUse,
+        TrainingStorage,
         ErrorCode,
         ErrorBody,
         DatabaseProblem,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use ulkeys_client::Client;
 use ulkeys_domain::Limits;
 use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem};
-use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig};
 use ulkeys_store::SqliteStore;
 
 use crate::status::ServiceStatus;
@@ -27,6 +27,7 @@ pub(crate) struct KeyService {
     database: PathBuf,
     revocations: PathBuf,
     limits: Limits,
+    training: TrainingConfig,
     status: watch::Sender<ServiceStatus>,
     /// Of the database. What was found by a service that was restarted stays.
     health: watch::Sender<DatabaseHealth>,
@@ -53,11 +54,12 @@ struct Running {
 }
 
 impl KeyService {
-    pub(crate) fn new(database: PathBuf, revocations: PathBuf, limits: Limits) -> Self {
+    pub(crate) fn new(database: PathBuf, revocations: PathBuf, limits: Limits, training: TrainingConfig) -> Self {
         Self {
             database,
             revocations,
             limits,
+            training,
             status: watch::Sender::new(ServiceStatus::Starting),
             health: watch::Sender::new(DatabaseHealth::default()),
             running: Mutex::default(),
@@ -178,6 +180,7 @@ impl KeyService {
             clock: ulkeys_service::system_clock,
             limits: self.limits.clone(),
             checkpoints: CheckpointConfig::in_folder(self.database.with_file_name("checkpoints")),
+            training: self.training.clone(),
         };
         let shutdown = CancellationToken::new();
         tokio::spawn(self.clone().follow_health(store.health(), shutdown.clone()));

@@ -126,6 +126,7 @@ fn run() -> ExitCode {
             commands::one_time::write_env_file,
             commands::preferences::change_preferences,
             commands::training::cancel_run,
+            commands::training::delete_run,
             commands::training::list_runs,
             commands::training::show_run,
         ])

@@ -228,7 +228,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
     use ulkeys_domain::Limits;
     use ulkeys_domain::wire::CreateKey;
-    use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken};
+    use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig};
     use ulkeys_store::SqliteStore;
 
     use super::*;
@@ -270,6 +270,7 @@ mod tests {
             clock: ulkeys_service::system_clock,
             limits: Limits::uniform(u32::MAX),
             checkpoints: CheckpointConfig::in_folder(folder.join("checkpoints")),
+            training: TrainingConfig::default(),
         };
         let shutdown = CancellationToken::new();
         tokio::spawn(ulkeys_service::serve(listener, store, config, shutdown.clone()));

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use ts_rs::TS;
+use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, Limits, MAX_ROTATION_DAYS};
 
 use crate::files;
@@ -28,6 +29,8 @@ pub(crate) const TEXT_PERCENT: RangeInclusive<u32> = 100..=200;
 pub(crate) const CLIPBOARD_SECONDS: RangeInclusive<u64> = 10..=120;
 /// After how many days a key may be said to be old.
 pub(crate) const ROTATION_DAYS: RangeInclusive<u32> = 1..=MAX_ROTATION_DAYS;
+/// For how many days a training run may be kept.
+pub(crate) const RUN_DAYS: RangeInclusive<u32> = 1..=3_650;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,11 +40,14 @@ struct Values {
     preferences: Preferences,
     /// How often a key may ask the embedded service. It takes effect at the next start.
     limits: Limits,
+    /// How much training data the embedded service keeps, in MiB. It takes effect at the next start.
+    storage: StorageLimits,
 }
 
 impl Default for Values {
     fn default() -> Self {
-        Self { port: DEFAULT_PORT, preferences: Preferences::default(), limits: Limits::default() }
+        let (limits, storage) = (Limits::default(), StorageLimits::default());
+        Self { port: DEFAULT_PORT, preferences: Preferences::default(), limits, storage }
     }
 }
 
@@ -49,7 +55,7 @@ impl Values {
     /// What a file says, and the names of what is not understood in it.
     fn read(fields: &Map<String, Value>) -> (Self, Vec<String>) {
         let (mut values, mut unknown) = (Self::default(), Vec::new());
-        let Self { port, preferences, limits } = &mut values;
+        let Self { port, preferences, limits, storage } = &mut values;
         for (name, value) in fields {
             let is_understood = match name.as_str() {
                 "port" => set(port, value, |port| PORTS.contains(port)),
@@ -60,7 +66,11 @@ impl Values {
                     seconds.is_none_or(|seconds| CLIPBOARD_SECONDS.contains(&seconds))
                 }),
                 "rotationDays" => set(&mut preferences.rotation_days, value, |days| ROTATION_DAYS.contains(days)),
-                "limits" => read_limits(value, limits, &mut unknown),
+                "runDays" => {
+                    set(&mut preferences.run_days, value, |days| days.is_none_or(|days| RUN_DAYS.contains(&days)))
+                }
+                "limits" => read_limits("limits", value, limits, &mut unknown),
+                "storage" => read_limits("storage", value, storage, &mut unknown),
                 _ => false,
             };
             if !is_understood {
@@ -83,14 +93,19 @@ fn set<T: DeserializeOwned>(field: &mut T, value: &Value, is_allowed: impl FnOnc
 }
 
 /// Takes over the limits that are numbers, and names the others. Whether it is about limits at all.
-fn read_limits(value: &Value, limits: &mut Limits, unknown: &mut Vec<String>) -> bool {
+fn read_limits<T: Serialize + DeserializeOwned>(
+    group: &str,
+    value: &Value,
+    limits: &mut T,
+    unknown: &mut Vec<String>,
+) -> bool {
     let (Value::Object(fields), Ok(Value::Object(mut known))) = (value, serde_json::to_value(&*limits)) else {
         return false;
     };
     for (name, value) in fields {
         match known.get_mut(name) {
             Some(limit) if u32::deserialize(value).is_ok() => *limit = value.clone(),
-            _ => unknown.push(format!("limits.{name}")),
+            _ => unknown.push(format!("{group}.{name}")),
         }
     }
     set(limits, &Value::Object(known), |_| true)
@@ -123,6 +138,8 @@ pub(crate) struct Preferences {
     pub(crate) clipboard_seconds: Option<u64>,
     /// After how many days a key should be rotated, 1 to 3,650.
     pub(crate) rotation_days: u32,
+    /// After how many days a training run is deleted, 1 to 3,650; `null` for never.
+    pub(crate) run_days: Option<u32>,
 }
 
 impl Default for Preferences {
@@ -133,6 +150,7 @@ impl Default for Preferences {
             text_percent: 100,
             clipboard_seconds: Some(60),
             rotation_days: DEFAULT_ROTATION_DAYS,
+            run_days: None,
         }
     }
 }
@@ -242,6 +260,11 @@ impl Settings {
         self.state().values.limits.clone()
     }
 
+    /// How much training data the embedded service keeps.
+    pub(crate) fn storage(&self) -> StorageLimits {
+        self.state().values.storage.clone()
+    }
+
     /// Follows the preferences.
     pub(crate) fn preferences(&self) -> watch::Receiver<Preferences> {
         self.preferences.subscribe()
@@ -335,6 +358,7 @@ mod tests {
             text_percent: 150,
             clipboard_seconds: None,
             rotation_days: 30,
+            run_days: Some(90),
         };
         settings.set_preferences(preferences.clone()).expect("written");
         assert_eq!(*settings.preferences().borrow(), preferences);
@@ -357,14 +381,17 @@ mod tests {
     #[test]
     fn what_is_understood_counts_and_the_rest_is_named_and_stays() {
         let text = r#"{ "port": "9000", "language": "fr", "theme": "dark", "textPercent": 99, "clipboardSeconds": 1,
-            "rotationDays": 0, "limits": { "predict": 7, "upload": -1, "download": "many", "predicts": 9 }, "new": [1] }"#;
+            "rotationDays": 0, "runDays": 0, "storage": { "reserve": 9, "training": "all" }, "limits": { "predict": 7, "upload": -1, "download": "many", "predicts": 9 }, "new": [1] }"#;
         let (_folder, path, settings) = with(text);
         assert_eq!(settings.port(), DEFAULT_PORT);
         assert_eq!(*settings.preferences().borrow(), Preferences { theme: Theme::Dark, ..Preferences::default() });
         assert_eq!(settings.limits(), Limits { predict: 7, ..Limits::default() });
-        let mut unknown =
-            ["port", "language", "textPercent", "clipboardSeconds", "rotationDays", "new"].map(str::to_owned).to_vec();
+        let mut unknown = ["port", "language", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "new"]
+            .map(str::to_owned)
+            .to_vec();
         unknown.extend(["upload", "download", "predicts"].map(|name| format!("limits.{name}")));
+        unknown.push("storage.training".to_owned());
+        assert_eq!(settings.storage(), StorageLimits { reserve: 9, ..StorageLimits::default() });
         unknown.sort();
         let named = |settings: &Settings| match settings.problem() {
             Some(SettingsProblem::Unknown { mut names }) => {

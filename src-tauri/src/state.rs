@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use ulkeys_client::Client;
 use ulkeys_domain::wire::ErrorCode;
+use ulkeys_service::TrainingConfig;
 
 use crate::clipboard::Clipboard;
 use crate::closing::Closing;
@@ -41,10 +43,13 @@ impl AppState {
     pub(crate) fn new(paths: Paths) -> Self {
         let places = Places::from(&paths);
         let settings = Settings::load(paths.settings);
+        let preferences = settings.preferences();
+        let retention = move || preferences.borrow().run_days.map(|days| Duration::from_hours(24 * u64::from(days)));
+        let training = TrainingConfig { limits: settings.storage(), retention: Arc::new(retention) };
         Self {
             places,
             web_cache: paths.web_cache,
-            service: Arc::new(KeyService::new(paths.database, paths.revocations, settings.limits())),
+            service: Arc::new(KeyService::new(paths.database, paths.revocations, settings.limits(), training)),
             settings,
             clipboard: Arc::default(),
             one_time: Arc::default(),

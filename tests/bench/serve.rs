@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Limits;
 use ulkeys_domain::wire::{AccountSummary, ResourceCounts};
-use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, serve, system_clock};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig, serve, system_clock};
 use ulkeys_store::SqliteStore;
 use zeroizing_alloc::ZeroAlloc;
 
@@ -133,6 +133,7 @@ fn config(session: SessionToken, checkpoints: PathBuf) -> Config {
         clock: system_clock,
         limits: Limits::uniform(u32::MAX),
         checkpoints: CheckpointConfig::in_folder(checkpoints),
+        training: TrainingConfig::default(),
     }
 }
 

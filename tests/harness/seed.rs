@@ -358,7 +358,7 @@ async fn train(store: &SqliteStore, key: KeyId, run: &Run, ago: impl Fn(u64) -> 
         Some(None) => {
             let results = Some(json!({ "metrics": { "metrics/mAP50-95(B)": 0.611 }, "bestEpoch": run.planned - 4 }));
             let classes = Some(["forklift", "pallet", "person"].map(str::to_owned).into());
-            let ending = Ending { results, class_names: classes, plots: None };
+            let ending = Ending { results, class_names: classes, ..Ending::default() };
             store.record_change(begun.run_id, Change::Complete(ending), end).await?;
         }
         Some(Some(reason)) => {

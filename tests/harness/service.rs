@@ -14,7 +14,7 @@ use ulkeys_client::Client;
 use ulkeys_domain::training::RunId;
 use ulkeys_domain::wire::{CreateKey, KeySource};
 use ulkeys_domain::{KeyId, Limits};
-use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, serve, system_clock};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig, serve, system_clock};
 use ulkeys_store::SqliteStore;
 
 /// A running service with an empty database in a temporary folder.
@@ -54,7 +54,8 @@ impl Service {
         let client = Client::new(&format!("http://{address}"), &credential)?;
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
         let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
-        let config = Config { session, account, clock: system_clock, limits, checkpoints };
+        let config =
+            Config { session, account, clock: system_clock, limits, checkpoints, training: TrainingConfig::default() };
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
         Ok(Self { address, client, session: credential, _folder: folder, shutdown, server })

@@ -19,6 +19,7 @@ const LIST: &[(&str, &[&str])] = &[
     ("copy_text", &["text"]),
     ("count_keys", &[]),
     ("create_key", &["name", "scopes", "replaces"]),
+    ("delete_run", &["runId"]),
     ("export_activity", &["format", "kind", "keyId", "day", "title"]),
     ("key_usage", &["keyId", "hours"]),
     ("list_activity", &["query"]),

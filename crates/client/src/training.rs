@@ -4,7 +4,9 @@ use futures_util::{Stream, TryStreamExt as _};
 use reqwest::Method;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{Console, RunId};
-use ulkeys_domain::wire::training::{CancelledRun, EpochList, LiveRunList, TrainingRunDetails, TrainingRunList};
+use ulkeys_domain::wire::training::{
+    CancelledRun, DeletedRun, EpochList, LiveRunList, TrainingRunDetails, TrainingRunList,
+};
 
 use crate::{Client, ClientError, refusal};
 
@@ -81,6 +83,14 @@ impl Client {
             return Err(refusal(response).await);
         }
         Ok(response.bytes_stream().map_err(ClientError::from))
+    }
+
+    /// Deletes a run that is not running, with everything of it.
+    ///
+    /// # Errors
+    /// [`ClientError`], after repeating a call that found nobody.
+    pub async fn delete_run(&self, run: RunId) -> Result<DeletedRun, ClientError> {
+        self.repeatable(|| self.request(Method::DELETE, &format!("/api/training/runs/{run}"))).await
     }
 
     /// Tells a run to stop at its next event; once more for one that was told is no error.

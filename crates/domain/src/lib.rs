@@ -10,6 +10,7 @@ pub mod name;
 pub mod policy;
 pub mod scope;
 pub mod secret;
+pub mod storage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;

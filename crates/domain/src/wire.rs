@@ -150,6 +150,8 @@ pub enum ErrorCode {
     ValidationError,
     /// There is no such resource.
     NotFound,
+    /// The resource is in a state that does not allow this; the text says what to do first.
+    Conflict,
     /// The resource does not know this method.
     MethodNotAllowed,
     /// The service failed. The cause is in its log.

@@ -15,6 +15,8 @@ use tokio::io::AsyncWriteExt as _;
 use ulkeys_domain::training::CheckpointId;
 use ulkeys_store::RunStore;
 
+use crate::error::ApiError;
+
 /// What an unfinished file is called: this, something random, and [`UNFINISHED_END`].
 const UNFINISHED: &str = ".incoming-";
 const UNFINISHED_END: &str = ".part";
@@ -24,7 +26,7 @@ const UNFINISHED_END: &str = ".part";
 const SET_ASIDE: &str = "set-aside";
 
 /// After so many bytes, a request that receives a file looks again at how much room the others have left.
-const LOOK: u64 = 16 << 20;
+const LOOK: u64 = 1 << 20;
 
 /// Where checkpoints are kept, and what is accepted.
 #[derive(Debug, Clone)]
@@ -67,6 +69,8 @@ pub(crate) enum ReceiveError {
     Slow,
     /// Our own folder or disk.
     Disk(io::Error),
+    /// A limit for training data.
+    Rejected(Box<ApiError>),
 }
 
 impl From<io::Error> for ReceiveError {
@@ -83,12 +87,22 @@ pub(crate) struct Received {
 
 impl CheckpointConfig {
     /// Writes a body to a temporary file. Whenever this ends early, even by being dropped, nothing is left.
-    pub(crate) async fn receive(&self, body: Body) -> Result<Received, ReceiveError> {
-        let received = tokio::time::timeout(self.max_time, self.receive_all(body));
+    /// `check` says whether so many more bytes may be written.
+    pub(crate) async fn receive(
+        &self,
+        body: Body,
+        check: impl Fn(u64) -> Result<(), ApiError>,
+    ) -> Result<Received, ReceiveError> {
+        let received = tokio::time::timeout(self.max_time, self.receive_all(body, check));
         received.await.unwrap_or(Err(ReceiveError::Slow))
     }
 
-    async fn receive_all(&self, body: Body) -> Result<Received, ReceiveError> {
+    async fn receive_all(
+        &self,
+        body: Body,
+        check: impl Fn(u64) -> Result<(), ApiError>,
+    ) -> Result<Received, ReceiveError> {
+        let check = |bytes| check(bytes).map_err(|error| ReceiveError::Rejected(Box::new(error)));
         let announced = body.size_hint().lower();
         if announced > self.max_bytes {
             return Err(ReceiveError::TooLarge);
@@ -107,6 +121,7 @@ impl CheckpointConfig {
         if announced > room {
             return Err(ReceiveError::Full);
         }
+        check(announced.max(LOOK))?;
         let mut looked_at = 0;
         loop {
             let next = tokio::time::timeout(self.max_silence, stream.next());
@@ -123,6 +138,7 @@ impl CheckpointConfig {
                 writer.flush().await?;
                 looked_at = size - bytes.len() as u64;
                 room = self.room().await?;
+                check(LOOK.max(bytes.len() as u64))?;
                 if bytes.len() as u64 > room {
                     return Err(ReceiveError::Full);
                 }
@@ -170,11 +186,35 @@ impl CheckpointConfig {
         }
     }
 
-    /// Makes the folder, removes unfinished files that a kill left in it, sets those aside that the store does not know, and
+    /// Removes the files of checkpoints whose runs were deleted. What a kill, or an error, leaves is removed at the next start.
+    pub(crate) async fn remove_deleted(&self, store: &dyn RunStore) {
+        let ids = match store.files_to_remove(false).await {
+            Ok(ids) => ids,
+            Err(error) => return tracing::error!(%error, "the files of deleted training runs are not known"),
+        };
+        let mut gone = Vec::new();
+        for id in ids {
+            self.remove(&id).await;
+            if matches!(self.path(&id).try_exists(), Ok(false)) {
+                gone.push(id);
+            }
+        }
+        if !gone.is_empty()
+            && let Err(error) = store.note_files_removed(gone).await
+        {
+            tracing::warn!(%error, "files of deleted training runs are removed, which is not noted yet");
+        }
+    }
+
+    /// Makes the folder, removes unfinished files that a kill left in it and those that are no longer needed, sets those aside that the store does not know, and
     /// brings those back that it knows. A problem is only logged: keys are served without checkpoints, too.
     pub(crate) async fn tidy(&self, store: &dyn RunStore) {
         let known: HashSet<_> = match store.checkpoints_with_file().await {
             Ok(known) => known.into_iter().collect(),
+            Err(error) => return tracing::error!(%error, "the checkpoints are not known"),
+        };
+        let unneeded: HashSet<_> = match store.files_to_remove(true).await {
+            Ok(unneeded) => unneeded.into_iter().collect(),
             Err(error) => return tracing::error!(%error, "the checkpoints are not known"),
         };
         let folder = self.folder.clone();
@@ -194,8 +234,9 @@ impl CheckpointConfig {
                 };
                 let is_unfinished = name.starts_with(UNFINISHED) && name.ends_with(UNFINISHED_END);
                 // A name that we never give is somebody else's file.
-                let is_unknown = CheckpointId::parse(name).is_some_and(|id| !known.contains(&id));
-                if is_unfinished {
+                let id = CheckpointId::parse(name);
+                let is_unknown = id.as_ref().is_some_and(|id| !known.contains(id));
+                if is_unfinished || id.is_some_and(|id| unneeded.contains(&id)) {
                     std::fs::remove_file(folder.join(name))?;
                 } else if is_unknown {
                     tracing::warn!(name, "the database does not know this checkpoint, which is set aside");
@@ -208,6 +249,7 @@ impl CheckpointConfig {
         if let Err(error) = tidied.await {
             tracing::error!(%error, folder = %self.folder.display(), "the folder of checkpoints cannot be used");
         }
+        self.remove_deleted(store).await;
     }
 
     fn path(&self, id: &CheckpointId) -> PathBuf {

@@ -13,6 +13,8 @@ use ulkeys_domain::verdict::Refusal;
 use ulkeys_domain::wire::{DatabaseProblem, ErrorBody, ErrorCode};
 use ulkeys_store::StoreError;
 
+use crate::training_space::Shortage;
+
 /// Why a request is not answered with what it asked for.
 pub(crate) enum ApiError {
     Refused(Refusal),
@@ -23,6 +25,10 @@ pub(crate) enum ApiError {
     TooLarge,
     /// An uploaded file has more bytes than this.
     FileTooLarge(u64),
+    /// Training data has reached a limit.
+    TrainingDataFull(Shortage),
+    /// What must be done first.
+    Conflict(&'static str),
     /// The uploaded files together would have more bytes than this.
     FolderFull(u64),
     /// A client that was to send a body did not do so in time.
@@ -73,6 +79,11 @@ impl IntoResponse for ApiError {
                 let text = format!("There is no room for the file: all checkpoints together may have {max} bytes");
                 answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
             }
+            Self::TrainingDataFull(shortage) => {
+                let text = format!("{}. Delete training runs, or free some space.", shortage.text());
+                answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
+            }
+            Self::Conflict(text) => answer(StatusCode::CONFLICT, ErrorCode::Conflict, text),
             Self::TooSlow => answer(
                 StatusCode::REQUEST_TIMEOUT,
                 ErrorCode::ValidationError,

@@ -24,6 +24,7 @@ mod state;
 mod supervision;
 #[cfg(test)]
 mod testing;
+mod training_space;
 mod turns;
 mod uploads;
 mod uses;
@@ -39,19 +40,24 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::limit::WINDOW;
-use ulkeys_domain::wire::KeyEvent;
+use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
 use ulkeys_store::Store;
 
 pub use checkpoints::CheckpointConfig;
 pub use session::SessionToken;
 pub use state::{Account, Config};
 pub use supervision::restart_on_panic;
+pub use training_space::TrainingConfig;
 
 use connections::Bounds;
 use state::AppState;
 
 /// How often the database is checked for changes by other programs.
 const OUTSIDE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often old training runs are deleted, where the owner wants that. Not as soon as the setting changes: a slip can be
+/// taken back.
+const OLD_RUNS_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Serves on `listener` until `shutdown` is cancelled, then lets requests finish, writes what is still pending, and leaves
 /// a database of which a copy is whole.
@@ -74,6 +80,10 @@ pub async fn serve(
     let follower = tokio::spawn(async move {
         restart_on_panic("outside changes", || follow_outside_changes(background.clone())).await;
     });
+    let background = state.clone();
+    let remover = tokio::spawn(async move {
+        restart_on_panic("retention of runs", || remove_old_runs(background.clone())).await;
+    });
     let gauge = state.metrics.connections().clone();
     let (front, router) = (state.clone(), routes::router(state.clone()));
     let answer = move |peer: SocketAddr, request: Request<Incoming>| {
@@ -91,7 +101,7 @@ pub async fn serve(
         tracing::warn!(%error, "the key database has its latest changes in its log");
     }
     // They hold the store, and with it the lock on the database that the next service needs.
-    for task in [sweeper, follower] {
+    for task in [sweeper, follower, remover] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task of the service failed");
         }
@@ -108,6 +118,28 @@ async fn record(state: AppState) {
 async fn sweep(state: AppState) {
     while state.shutdown.run_until_cancelled(tokio::time::sleep(WINDOW)).await.is_some() {
         state.limits.sweep();
+    }
+}
+
+/// Deletes training runs that are older than the owner keeps them.
+async fn remove_old_runs(state: AppState) {
+    loop {
+        if let Some(retention) = (state.config.training.retention)() {
+            while !state.shutdown.is_cancelled() {
+                match state.store.purge_runs(state.now(), retention).await {
+                    Ok(true) => continue,
+                    Err(error) if error.problem != DatabaseProblem::Full => {
+                        tracing::warn!(%error, "old training runs are not deleted yet");
+                    }
+                    _ => {}
+                }
+                break;
+            }
+            state.config.checkpoints.remove_deleted(&*state.store).await;
+        }
+        if state.shutdown.run_until_cancelled(tokio::time::sleep(OLD_RUNS_INTERVAL)).await.is_none() {
+            return;
+        }
     }
 }
 

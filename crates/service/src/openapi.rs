@@ -12,7 +12,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Server};
 use utoipa::{IntoResponses as _, ToSchema};
 
-pub(crate) use responses::{BadBody, BadRequest, NoSpace, NotFound, Refused, Stored};
+pub(crate) use responses::{BadBody, BadRequest, Conflict, NoSpace, NotFound, Refused, Stored};
 
 const DESCRIPTION: &str = "A key service speaks the platform's protocol: programs authenticate with keys, and the holders \
     of keys with the scope `admin` manage them. Only programs on the same computer are served; requests that a web page \

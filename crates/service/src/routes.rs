@@ -45,7 +45,7 @@ fn documented() -> (Router<AppState>, OpenApi) {
         .routes(routes!(training::ticket))
         .routes(routes!(runs::list))
         .routes(routes!(runs::live))
-        .routes(routes!(runs::details))
+        .routes(routes!(runs::details, runs::delete))
         .routes(routes!(runs::epochs))
         .routes(routes!(runs::console))
         .routes(routes!(runs::checkpoint))

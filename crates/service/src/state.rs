@@ -15,6 +15,7 @@ use crate::SessionToken;
 use crate::checkpoints::CheckpointConfig;
 use crate::limits::KeyLimits;
 use crate::metrics::Metrics;
+use crate::training_space::{Reached, TrainingConfig};
 use crate::turns::AllTurns;
 use crate::uploads::Uploads;
 use crate::uses::Uses;
@@ -34,6 +35,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where uploaded checkpoints are kept.
     pub checkpoints: CheckpointConfig,
+    /// How much training data is kept, and for how long.
+    pub training: TrainingConfig,
 }
 
 /// The owner of the workspace.
@@ -59,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) uploads: Uploads,
     pub(crate) turns: AllTurns,
+    pub(crate) reached: Reached,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
     start: Duration,
@@ -88,6 +92,7 @@ impl AppState {
             metrics,
             uploads,
             turns,
+            reached: Reached::default(),
             events,
             shutdown,
             start,

@@ -18,7 +18,9 @@ use ulkeys_domain::wire::{ActivityPage, HappeningKind, KeyCounts, KeySort, KeySt
 use ulkeys_domain::{AttentionRules, KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
 
 pub use error::StoreError;
-pub use runs::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED, RunStore};
+pub use runs::{
+    Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED, RunDeletion, RunStore, StoredBytes, TrainingBytes,
+};
 pub use sqlite::SqliteStore;
 pub use uses::{MILLIS_PER_HOUR, Origin, Refusals, SourceUse, UseBatch, UseCount};
 

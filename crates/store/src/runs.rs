@@ -1,7 +1,8 @@
 //! Where training runs are kept: the [`RunStore`] trait.
 //!
-//! Deliberately absent: the bytes of checkpoints (files of the service; a store knows which there should be), and deleting
-//! a run.
+//! Deliberately absent: the bytes of checkpoints (files of the service; a store knows which there should be).
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ulkeys_domain::training::{
@@ -31,6 +32,35 @@ pub struct Feed {
     pub key: Option<KeyId>,
     /// When it arrived.
     pub at: Timestamp,
+}
+
+/// How much training data is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredBytes {
+    /// In the database.
+    pub rows: u64,
+    /// In files of checkpoints.
+    pub files: u64,
+}
+
+/// How much training data is stored in all, and of one key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TrainingBytes {
+    /// Of all keys, and of the app itself.
+    pub all: StoredBytes,
+    /// Of the key.
+    pub key: StoredBytes,
+}
+
+/// Outcome of [`RunStore::delete_run`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunDeletion {
+    /// It is gone.
+    Deleted,
+    /// It is running, and stays.
+    Running,
+    /// There is no such run.
+    NotFound,
 }
 
 /// The training runs of one workspace.
@@ -74,6 +104,23 @@ pub trait RunStore: Send + Sync + 'static {
 
     /// The saved checkpoint of a run.
     async fn saved_checkpoint(&self, run: RunId) -> Result<Option<Checkpoint>>;
+
+    /// Deletes a run that is not running, with everything of it, and its model if it was the last run of that. The files of
+    /// its checkpoints are then among [`Self::files_to_remove`].
+    async fn delete_run(&self, run: RunId) -> Result<RunDeletion>;
+
+    /// Deletes some of the runs that were last heard of before `now` minus `retention`, as [`Self::delete_run`] does. Whether
+    /// there may be more. Nothing is deleted because of a single day that lies far ahead: the clock may be wrong.
+    async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool>;
+
+    /// Checkpoints whose files must go: those of deleted runs and, `with_replaced`, those that a newer one has replaced.
+    async fn files_to_remove(&self, with_replaced: bool) -> Result<Vec<CheckpointId>>;
+
+    /// Notes that the files of checkpoints are gone.
+    async fn note_files_removed(&self, checkpoints: Vec<CheckpointId>) -> Result<()>;
+
+    /// How much training data is stored in all, and of `key`; `None` is the app itself.
+    async fn training_bytes(&self, key: Option<KeyId>) -> Result<TrainingBytes>;
 
     /// All checkpoints that have a file.
     async fn checkpoints_with_file(&self) -> Result<Vec<CheckpointId>>;

@@ -3,10 +3,12 @@
 use rand::rngs::SysRng;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, params};
-use ulkeys_domain::training::{ModelId, RunStart, Slug, Target};
+use ulkeys_domain::training::{CheckpointId, ModelId, RunId, RunStart, Slug, Target};
 use ulkeys_domain::wire::{KeySort, KeyStatus};
 use ulkeys_domain::{AttentionRules, KeyId, KeyName, Secret, Timestamp};
-use ulkeys_store::{Feed, KeyQuery, KeyStore as _, RunStore as _, SqliteStore};
+use ulkeys_store::{
+    Feed, KeyQuery, KeyStore as _, RunDeletion, RunStore as _, SqliteStore, StoredBytes, TrainingBytes,
+};
 
 #[tokio::test]
 async fn a_database_of_the_first_version_takes_runs_and_keeps_its_keys() {
@@ -102,7 +104,52 @@ async fn names_of_the_version_before_letters_were_written_plainly_are_found() {
     let version: i64 = Connection::open(&path)
         .and_then(|database| database.pragma_query_value(None, "user_version", |row| row.get(0)))
         .expect("read");
-    assert_eq!(version, 6);
+    assert_eq!(version, 7);
+}
+
+#[tokio::test]
+async fn open_version_before_totals_counts_training_data_that_is_there() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("keys.db");
+    let old = Connection::open(&path).expect("created");
+    old.create_scalar_function("fold", 1, FunctionFlags::SQLITE_UTF8, |_| Ok("")).expect("taught");
+    for step in [
+        include_str!("../migrations/sqlite/0001_keys.sql"),
+        include_str!("../migrations/sqlite/0002_usage.sql"),
+        include_str!("../migrations/sqlite/0003_training.sql"),
+        include_str!("../migrations/sqlite/0004_list.sql"),
+        include_str!("../migrations/sqlite/0005_fold_again.sql"),
+        include_str!("../migrations/sqlite/0006_guard.sql"),
+    ] {
+        old.execute_batch(step).expect("the schema of the time");
+    }
+    old.pragma_update(None, "user_version", 6).expect("written");
+    let key = KeyId::generate(&mut SysRng).expect("randomness");
+    let checkpoint = CheckpointId::generate(&mut SysRng).expect("randomness");
+    let model = ModelId::generate(&mut SysRng).expect("randomness");
+    old.execute_batch(&format!(
+        "INSERT INTO models VALUES ('{model}', 'p', 'n', 'n', 1);
+         INSERT INTO runs (id, model_id, status, started_at, last_event_at, results)
+             VALUES (1, '{model}', 'completed', 1, 1, '{{\"a\":1}}');
+         INSERT INTO run_keys VALUES ('{key}', 1, 1);
+         INSERT INTO epochs (run_id, epoch, metrics, key_id, received_at) VALUES (1, 0, '{{}}', '{key}', 1);
+         INSERT INTO console VALUES (1, 1, 'lines', NULL);
+         INSERT INTO checkpoints VALUES ('{checkpoint}', 1, 'best.pt', 1000, 'saved', '{key}', 1);",
+        key = key.as_str(),
+        model = model.as_str(),
+        checkpoint = checkpoint.as_str(),
+    ))
+    .expect("written");
+    drop(old);
+
+    let store = SqliteStore::open(&path).expect("brought up to date");
+    let bytes = store.training_bytes(Some(key)).await.expect("read");
+    assert_eq!(bytes.key, StoredBytes { rows: 500 + 7 + 100 + 2, files: 1000 });
+    assert_eq!(bytes.all, StoredBytes { rows: bytes.key.rows + 64 + 5, files: 1000 });
+    let run = RunId::new(1).expect("positive");
+    assert_eq!(store.delete_run(run).await.expect("deleted"), RunDeletion::Deleted);
+    assert_eq!(store.training_bytes(Some(key)).await.expect("read"), TrainingBytes::default());
+    assert_eq!(store.files_to_remove(false).await.expect("read"), [checkpoint]);
 }
 
 /// The names of the keys that are found by words, or by a name.

@@ -196,6 +196,7 @@ async fn what_a_run_reports_of_itself_is_kept(store: &dyn RunStore) {
         results: Some(json!({"bestEpoch": 2, "metrics": {"fitness": 0.30000000000000004}})),
         class_names: Some(vec!["box".into(), "ключ 👩‍🔬".into()]),
         plots: Some(json!([{"type": "confusion_matrix", "matrix": [[0.0, 32.0]]}])),
+        is_dropped: false,
     };
     store.record_change(run, Change::Complete(ending.clone()), app(4)).await.expect("kept");
     store.record_change(run, Change::Alive, app(5)).await.expect("kept");

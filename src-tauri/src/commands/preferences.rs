@@ -5,7 +5,7 @@ use ulkeys_domain::wire::ErrorCode;
 
 use super::{Argument, invalid};
 use crate::error::{CommandError, Result};
-use crate::settings::{CLIPBOARD_SECONDS, Language, Preferences, ROTATION_DAYS, TEXT_PERCENT, Theme};
+use crate::settings::{CLIPBOARD_SECONDS, Language, Preferences, ROTATION_DAYS, RUN_DAYS, TEXT_PERCENT, Theme};
 use crate::state::AppState;
 use crate::window;
 
@@ -13,10 +13,11 @@ use crate::window;
 /// disk may take its time.
 #[tauri::command(async)]
 pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, preferences: Argument) -> Result<()> {
-    let mut fields =
-        preferences.fields("preferences", &["language", "theme", "textPercent", "clipboardSeconds", "rotationDays"])?;
+    let mut fields = preferences
+        .fields("preferences", &["language", "theme", "textPercent", "clipboardSeconds", "rotationDays", "runDays"])?;
     let language = fields.take("language").text("language")?;
     let theme = fields.take("theme").text("theme")?;
+    let run_days = fields.take_optional("runDays");
     let seconds = fields.take_optional("clipboardSeconds");
     let preferences = Preferences {
         language: Language::parse(&language).ok_or_else(|| invalid("language", "is not known"))?,
@@ -24,6 +25,7 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
         text_percent: fields.take("textPercent").whole("textPercent", TEXT_PERCENT)?,
         clipboard_seconds: seconds.map(|seconds| seconds.whole("clipboardSeconds", CLIPBOARD_SECONDS)).transpose()?,
         rotation_days: fields.take("rotationDays").whole("rotationDays", ROTATION_DAYS)?,
+        run_days: run_days.map(|days| days.whole("runDays", RUN_DAYS)).transpose()?,
     };
     state.settings.set_preferences(preferences).map_err(|error| {
         tracing::warn!(%error, "the settings cannot be saved");

@@ -3,13 +3,13 @@
 use tauri::State;
 use ulkeys_client::RunQuery;
 use ulkeys_domain::training::RunId;
-use ulkeys_domain::wire::training::{CancelledRun, TrainingRunDetails, TrainingRunList};
+use ulkeys_domain::wire::training::{CancelledRun, DeletedRun, TrainingRunDetails, TrainingRunList};
 
 use super::{Argument, invalid};
 use crate::error::Result;
 use crate::state::AppState;
 
-/// A page of the runs that a key fed, newest first. `cursor` is the `nextCursor` of the page before, or `null`.
+/// A page of the runs that a key fed, or of all (`null`), newest first, and how much is stored of them. `cursor` is the `nextCursor` of the page before, or `null`.
 #[tauri::command]
 pub(crate) async fn list_runs(
     state: State<'_, AppState>,
@@ -17,7 +17,8 @@ pub(crate) async fn list_runs(
     cursor: Argument,
 ) -> Result<TrainingRunList> {
     let cursor = cursor.optional().map(|cursor| cursor.text("cursor")).transpose()?;
-    let query = RunQuery { key: Some(key_id.key_id()?), limit: Some(20), cursor };
+    let key = key_id.optional().map(Argument::key_id).transpose()?;
+    let query = RunQuery { key, limit: Some(20), cursor };
     Ok(state.client()?.list_runs(&query).await?)
 }
 
@@ -25,6 +26,12 @@ pub(crate) async fn list_runs(
 #[tauri::command]
 pub(crate) async fn show_run(state: State<'_, AppState>, run_id: Argument) -> Result<TrainingRunDetails> {
     Ok(state.client()?.run(read_run_id(run_id)?).await?)
+}
+
+/// Deletes a run that is not running.
+#[tauri::command]
+pub(crate) async fn delete_run(state: State<'_, AppState>, run_id: Argument) -> Result<DeletedRun> {
+    Ok(state.client()?.delete_run(read_run_id(run_id)?).await?)
 }
 
 /// Tells a run to stop at its next event.

@@ -132,6 +132,23 @@ pub struct Ending {
     pub class_names: Option<Vec<String>>,
     /// Curves and matrices, as they came.
     pub plots: Option<Value>,
+    /// Whether there was no space for them.
+    pub is_dropped: bool,
+}
+
+impl Change {
+    /// What of it is recorded where training data has no space: that the process is alive, and how the run ends.
+    pub fn without_data(self) -> Option<Self> {
+        match self {
+            Self::Alive => Some(Self::Alive),
+            Self::Failed(error) => Some(Self::Failed(error)),
+            Self::Complete(ending) => {
+                let is_dropped = ending != Ending::default();
+                Some(Self::Complete(Ending { is_dropped, ..Ending::default() }))
+            }
+            Self::Epoch(_) | Self::System(_) | Self::Console(_) => None,
+        }
+    }
 }
 
 impl Report {
@@ -257,6 +274,7 @@ fn read_ending(mut data: Fields) -> Result<Ending> {
         results: data.json("data.results", MAX_LARGE)?,
         class_names: class_names.transpose()?,
         plots: plots.map(|plots| clean("data.plots", Value::Array(plots), MAX_LARGE)).transpose()?,
+        is_dropped: false,
     })
 }
 

@@ -110,6 +110,8 @@ pub struct RunSummary {
     pub error: Option<String>,
     /// Whether there is a checkpoint to download.
     pub has_checkpoint: bool,
+    /// Whether it ended with results that were not kept, as there was no space for them.
+    pub results_dropped: bool,
 }
 
 impl RunSummary {
@@ -311,6 +313,7 @@ mod tests {
             ended_at: None,
             error: None,
             has_checkpoint: false,
+            results_dropped: false,
         }
     }
 

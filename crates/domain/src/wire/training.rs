@@ -25,6 +25,8 @@ pub struct EventReceipt {
     pub model_url: String,
     /// Whether the process is to stop.
     pub cancelled: bool,
+    /// Whether the end of the run is recorded without its results, as there was no space for them.
+    pub results_dropped: bool,
 }
 
 /// Answer of `POST /api/webhooks/models/upload`. Holds a capability: no `Debug`, so that no log gets it.
@@ -49,6 +51,50 @@ pub struct TrainingRunList {
     pub runs: Vec<TrainingRun>,
     /// The `cursor` of the next page; `null` after the last.
     pub next_cursor: Option<String>,
+    /// How much training data is stored.
+    pub storage: TrainingStorage,
+}
+
+/// How much training data is stored, and how much may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainingStorage {
+    /// Of all keys.
+    pub all: StorageUse,
+    /// Of the key that was asked for.
+    pub key: Option<StorageUse>,
+    /// Whether the disk has more free space than belongs to keys. Otherwise no training data is accepted.
+    pub leaves_reserve: bool,
+    /// Free space of the disk that belongs to keys.
+    #[ts(type = "number")]
+    pub reserve_bytes: u64,
+}
+
+/// Part of [`TrainingStorage`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StorageUse {
+    /// All of it: in the database, and in files of checkpoints.
+    #[ts(type = "number")]
+    pub used_bytes: u64,
+    /// How much may be stored.
+    #[ts(type = "number")]
+    pub limit_bytes: u64,
+    /// What of it is in the database: metrics, console, results and plots.
+    #[ts(type = "number")]
+    pub database_used_bytes: u64,
+    /// How much may be stored there.
+    #[ts(type = "number")]
+    pub database_limit_bytes: u64,
+}
+
+/// Answer of `DELETE /api/training/runs/{runId}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletedRun {
+    /// The run that is gone.
+    #[ts(type = "number")]
+    pub run_id: RunId,
 }
 
 /// A line in the list of runs.

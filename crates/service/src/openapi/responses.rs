@@ -12,6 +12,8 @@ use utoipa::{IntoResponses, ToSchema as _};
 pub(crate) struct BadRequest;
 /// A body is wrong, too large or too slow.
 pub(crate) struct BadBody;
+/// The resource is in a state that does not allow it.
+pub(crate) struct Conflict;
 /// What the path names is not there.
 pub(crate) struct NotFound;
 /// The credential is not accepted, or the store, which is asked about it, fails.
@@ -41,6 +43,12 @@ impl IntoResponses for NotFound {
     }
 }
 
+impl IntoResponses for Conflict {
+    fn responses() -> Responses {
+        errors(&[409])
+    }
+}
+
 impl IntoResponses for Refused {
     fn responses() -> Responses {
         errors(&[401, 403, 429, 500, 503])
@@ -67,6 +75,7 @@ const ERRORS: &[(u16, &str, &[&str])] = &[
     (403, "The key lacks the scopes, or callers of this kind are not served.", CHALLENGE),
     (404, "There is nothing of that name.", LIMIT),
     (408, "The body did not arrive in time.", LIMIT),
+    (409, "The state of the resource does not allow it; the text says what to do first.", LIMIT),
     (413, "The body is too large.", LIMIT),
     (429, "The key, the training run, or a peer with invalid keys, has asked too often.", &["Retry-After", LIMIT[0], LIMIT[1], LIMIT[2]]),
     (500, "The service failed; the cause is in its log.", &[]),

@@ -15,8 +15,9 @@ use tokio::fs::File;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{Checkpoint, Console, FileName, MAX_EPOCH, RunId};
 use ulkeys_domain::wire::training::{
-    CancelledRun, EpochList, LiveRunList, TrainingRun, TrainingRunDetails, TrainingRunList,
+    CancelledRun, DeletedRun, EpochList, LiveRunList, TrainingRun, TrainingRunDetails, TrainingRunList,
 };
+use ulkeys_store::RunDeletion;
 use utoipa::IntoParams;
 
 use super::query::{digits, number};
@@ -24,7 +25,7 @@ use super::training::model_url;
 use crate::auth::Caller;
 use crate::download;
 use crate::error::ApiError;
-use crate::openapi::{BadRequest, NoSpace, NotFound};
+use crate::openapi::{BadRequest, Conflict, NoSpace, NotFound};
 use crate::state::AppState;
 
 /// Runs on a page: when the request does not say, and at most.
@@ -85,7 +86,8 @@ pub(super) async fn list(
         let model_url = model_url(&state, &summary.project, &summary.slug);
         TrainingRun::at(now, summary, model_url)
     });
-    Ok(Json(TrainingRunList { runs: runs.collect(), next_cursor }))
+    let storage = state.training_storage(key.as_ref()).await?;
+    Ok(Json(TrainingRunList { runs: runs.collect(), next_cursor, storage }))
 }
 
 /// Runs that report now
@@ -238,6 +240,30 @@ pub(super) async fn cancel(State(state): State<AppState>, run: RunPath) -> Resul
     let run_id = read_run(run)?;
     let status = state.store.cancel_run(run_id, state.now()).await?.ok_or(ApiError::NotFound)?;
     Ok(Json(CancelledRun { run_id, status }))
+}
+
+/// Deletes a run
+///
+/// With its epochs, console, results and checkpoint; its model, too, if it was the last run of that. A running run must be
+/// cancelled first.
+#[utoipa::path(
+    delete,
+    path = "/api/training/runs/{runId}",
+    operation_id = "deleteRun",
+    tag = "training",
+    params(("runId" = RunId, Path, description = "The run.")),
+    responses((status = OK, description = "The run is gone.", body = DeletedRun), NotFound, Conflict, NoSpace)
+)]
+pub(super) async fn delete(State(state): State<AppState>, run: RunPath) -> Result<Json<DeletedRun>, ApiError> {
+    let run_id = read_run(run)?;
+    match state.store.delete_run(run_id).await? {
+        RunDeletion::NotFound => Err(ApiError::NotFound),
+        RunDeletion::Running => Err(ApiError::Conflict("The run is running. Cancel it first.")),
+        RunDeletion::Deleted => {
+            state.config.checkpoints.remove_deleted(&*state.store).await;
+            Ok(Json(DeletedRun { run_id }))
+        }
+    }
 }
 
 fn read_run(run: RunPath) -> Result<RunId, ApiError> {

@@ -56,14 +56,16 @@ pub(super) async fn report(
     request: Request,
 ) -> Result<Json<EventReceipt>, ApiError> {
     // The places are kept until it is recorded.
-    let (Report { target, run, event }, _places) = match receive_report(&state, request).await {
+    let (Report { target, run, event }, bytes, _places) = match receive_report(&state, request).await {
         Ok(received) => received,
         Err(error) => return Err(count_without_run(&limit, Category::Stream, error)),
     };
     let feed = Feed { key: caller.key_id().copied(), at: state.now() };
     let name = event.name();
+    let mut results_dropped = false;
     let run = if let Event::Started(start) = event {
         limit.count(RunRequest::Start)?;
+        state.check_rows(feed.key.as_ref(), bytes).await?;
         start_run(&state, target, start, feed).await?
     } else {
         let run = match find_run(&state, target, run).await {
@@ -71,6 +73,11 @@ pub(super) async fn report(
             Err(error) => return Err(count_without_run(&limit, Category::Stream, error)),
         };
         limit.count(request_of(&event, &run))?;
+        let event = match event {
+            Event::Change(change) => Event::Change(fitting(&state, change, &feed, bytes).await?),
+            other => other,
+        };
+        results_dropped = matches!(&event, Event::Change(Change::Complete(ending)) if ending.is_dropped);
         record(&state, run, event, feed).await?
     };
     Ok(Json(EventReceipt {
@@ -81,7 +88,19 @@ pub(super) async fn report(
         model_id: run.model_id,
         run_id: run.run_id,
         model_slug: run.slug,
+        results_dropped,
     }))
+}
+
+/// What of a change is recorded: all of it, or, where training data has no space, only that the run lives or ends.
+async fn fitting(state: &AppState, change: Change, feed: &Feed, bytes: u64) -> Result<Change, ApiError> {
+    if change == Change::Alive {
+        return Ok(change);
+    }
+    match state.check_rows(feed.key.as_ref(), bytes).await {
+        Ok(()) => Ok(change),
+        Err(error) => change.without_data().ok_or(error),
+    }
 }
 
 /// Gives out an address for one file
@@ -106,6 +125,7 @@ pub(super) async fn ticket(
         Err(error) => return Err(count_without_run(&limit, Category::Checkpoint, error)),
     };
     limit.count(RunRequest::Checkpoint(run.run_id))?;
+    state.check_file(caller.key_id(), request.size.unwrap_or_default()).await?;
     let id = CheckpointId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let path = id.to_path();
     let upload = Upload {
@@ -196,17 +216,18 @@ async fn record(state: &AppState, run: StartedRun, event: Event, feed: Feed) -> 
     }
 }
 
-/// A report, and the places that a large one takes.
+/// A report, its size in bytes, and the places that a large one takes.
 async fn receive_report(
     state: &AppState,
     request: Request,
-) -> Result<(Report, [Option<SemaphorePermit<'_>>; 2]), ApiError> {
+) -> Result<(Report, u64, [Option<SemaphorePermit<'_>>; 2]), ApiError> {
     // One of unknown size may be large.
     let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= QUICK as u64);
     let received = if is_small { None } else { Some(state.turns.large_bodies.take().await?) };
     let Raw(body) = Raw::<MAX_REPORT>::from_request(request, state).await?;
     let read = if body.len() > QUICK { Some(state.turns.large_reports.take().await?) } else { None };
-    Ok((read_report(body).await?, [received, read]))
+    let bytes = body.len() as u64;
+    Ok((read_report(body).await?, bytes, [received, read]))
 }
 
 async fn receive_upload_request(state: &AppState, request: Request) -> Result<(StartedRun, UploadRequest), ApiError> {

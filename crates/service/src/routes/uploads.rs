@@ -1,7 +1,7 @@
 //! `PUT /uploads/{capability}`: the bytes of a checkpoint. The address itself is the permission; no other credential is
 //! read, and the address opens nothing else.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -40,8 +40,10 @@ pub(super) async fn receive(
     let (upload, attempt) = begun.ok_or(ApiError::NotFound)?;
     check_caller(&state, &upload.caller).await?;
 
+    let key = upload.caller.key_id().copied();
+    state.check_file(key.as_ref(), body.size_hint().lower()).await?;
     let received = tokio::select! {
-        received = limits.receive(body) => received,
+        received = limits.receive(body, |bytes| state.check_reserve(bytes)) => received,
         () = attempt.cancelled() => Err(ReceiveError::Interrupted),
         () = state.shutdown.cancelled() => return Err(ApiError::Stopping),
     };
@@ -51,11 +53,14 @@ pub(super) async fn receive(
         ReceiveError::Interrupted => ApiError::Invalid("body: did not arrive completely".to_owned()),
         ReceiveError::Slow => ApiError::TooSlow,
         ReceiveError::Disk(error) => ApiError::Io(error),
+        ReceiveError::Rejected(error) => *error,
     })?;
     if received.size == 0 || upload.size.is_some_and(|size| size != received.size) {
         return Err(ApiError::Invalid("body: does not have the size of the file".to_owned()));
     }
 
+    // Others of the key may have arrived since. The file itself is on the disk already.
+    state.check_file(key.as_ref(), 0).await?;
     // Not to be dropped half-way when the client goes.
     let kept = tokio::spawn(keep(state, upload, attempt, capability, received)).await;
     kept.unwrap_or_else(|error| Err(ApiError::Io(std::io::Error::other(error))))?;

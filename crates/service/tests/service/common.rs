@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Limits;
-use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, serve, system_clock};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig, serve, system_clock};
 use ulkeys_store::SqliteStore;
 
 use crate::log;
@@ -60,7 +60,14 @@ impl TestService {
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
         let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
         let limits = Limits::uniform(u32::MAX);
-        let mut config = Config { session: token, account, clock: system_clock, limits, checkpoints };
+        let mut config = Config {
+            session: token,
+            account,
+            clock: system_clock,
+            limits,
+            checkpoints,
+            training: TrainingConfig::default(),
+        };
         change(&mut config);
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));

@@ -14,11 +14,14 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use ulkeys_domain::wire::DatabaseProblem;
-use ulkeys_service::system_clock;
+use ulkeys_service::{Config, system_clock};
 use ulkeys_store::SqliteStore;
 
 use crate::common::{TestService, read, text};
 use crate::log;
+use crate::training::{details, event, send, start};
+use crate::training_space::assert_no_space;
+use crate::uploads::{files, put, ticket};
 
 const DISK: &str = "UL_KEYS_TEST_DISK";
 
@@ -213,5 +216,40 @@ fn open_on_a_full_disk_names_it_and_loses_nothing() {
         disk.free();
         let service = TestService::start_in(folder).await;
         assert_eq!(service.summary(&key).await.status(), StatusCode::OK);
+    });
+}
+
+/// The reserve of free space that belongs to keys.
+#[test]
+fn training_data_leaves_the_reserve_and_keys_go_on() {
+    on_disk_of("48m", "training_data_leaves_the_reserve_and_keys_go_on", async |disk| {
+        let reserve = |config: &mut Config| config.training.limits.reserve = 32;
+        let service = TestService::start_with(disk.folder(), reserve).await;
+        let (id, key) = service.key("trainer", &["training"]).await;
+        let run = start(&service, &key, "exp1").await;
+        let first = ticket(&service, &key, &run).await;
+        let reason = "leaves 32 MiB of the disk to keys";
+        assert_no_space(read(put(&service, &first, vec![0; 30_000_000]).await).await, reason);
+        // Without a length in front, it is noticed on the way.
+        let chunks = futures_util::stream::iter((0..300).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 100_000])));
+        let answer = put(&service, &first, reqwest::Body::wrap_stream(chunks)).await;
+        assert_eq!(answer.status(), StatusCode::INSUFFICIENT_STORAGE);
+        assert_eq!(files(&service).len(), 0);
+        assert_eq!(put(&service, &first, vec![0; 1_000_000]).await.status(), StatusCode::OK);
+
+        let mut filling = File::create(disk.filling()).expect("created");
+        filling.write_all(&vec![1; 15 << 20]).expect("written");
+        let lines = json!({ "content": "lines" });
+        assert_no_space(event(&service, &key, &run, "console_output", lines.clone()).await, reason);
+        let other = json!({ "project": "p", "name": "n", "event": "training_started", "data": {} });
+        assert_no_space(send(&service, &key, other).await, reason);
+        let results = json!({ "results": { "fitness": 1 } });
+        let (status, receipt) = event(&service, &key, &run, "training_complete", results).await;
+        assert_eq!((status, &receipt["resultsDropped"]), (StatusCode::OK, &json!(true)), "{receipt}");
+        assert_eq!(details(&service, &run).await["status"], "completed");
+        assert_eq!(create(&service, "late").await.0, StatusCode::CREATED);
+        assert_eq!(revoke(&service, &id).await.0, StatusCode::OK);
+        let told = log::lines().iter().filter(|line| line.contains("is rejected")).count();
+        assert!(told <= 3, "one line for each change of state: {:#?}", log::lines());
     });
 }

@@ -22,4 +22,5 @@ mod revocation_under_load;
 mod robustness;
 mod runs;
 mod training;
+mod training_space;
 mod uploads;

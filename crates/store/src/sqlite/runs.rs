@@ -4,8 +4,10 @@ pub(super) mod read;
 mod write;
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use ulkeys_domain::training::{
     Change, Checkpoint, CheckpointId, Console, EpochDetails, ModelId, RunDetails, RunId, RunStart, RunStatus,
     RunSummary, StartedRun, Target,
@@ -13,8 +15,8 @@ use ulkeys_domain::training::{
 use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
 
-use super::SqliteStore;
-use crate::{Feed, Result, RunStore};
+use super::{Inner, SqliteStore, days};
+use crate::{Feed, Result, RunDeletion, RunStore, TrainingBytes};
 
 #[async_trait]
 impl RunStore for SqliteStore {
@@ -28,10 +30,7 @@ impl RunStore for SqliteStore {
         self.write(move |writer, inner| {
             let started = write::start_run(writer, &new_model, &target, &start, &feed)?;
             // The run is there: told of an error, its client would start another.
-            match read::counts(writer) {
-                Ok(counts) => *inner.counts.write().unwrap_or_else(PoisonError::into_inner) = counts,
-                Err(error) => tracing::warn!(%error, "models are not counted until the next run starts"),
-            }
+            inner.count_models(writer);
             Ok(started)
         })
         .await
@@ -65,6 +64,40 @@ impl RunStore for SqliteStore {
         self.blocking(move |inner| read::saved_checkpoint(&inner.reader(), run)).await
     }
 
+    async fn delete_run(&self, run: RunId) -> Result<RunDeletion> {
+        self.write(move |writer, inner| {
+            let deletion = write::delete_run(writer, run)?;
+            inner.count_models(writer);
+            Ok(deletion)
+        })
+        .await
+    }
+
+    async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool> {
+        self.write(move |writer, inner| {
+            let believable = days::believable(writer, now)?;
+            let Some(oldest) = believable.map(|moment| moment.saturating_sub(retention)) else {
+                return Ok(false);
+            };
+            let has_more = write::delete_runs_before(writer, oldest)?;
+            inner.count_models(writer);
+            Ok(has_more)
+        })
+        .await
+    }
+
+    async fn files_to_remove(&self, with_replaced: bool) -> Result<Vec<CheckpointId>> {
+        self.blocking(move |inner| read::files_to_remove(&inner.reader(), with_replaced)).await
+    }
+
+    async fn note_files_removed(&self, checkpoints: Vec<CheckpointId>) -> Result<()> {
+        self.write(move |writer, _| write::note_files_removed(writer, &checkpoints)).await
+    }
+
+    async fn training_bytes(&self, key: Option<KeyId>) -> Result<TrainingBytes> {
+        self.blocking(move |inner| read::training_bytes(&inner.reader(), key.as_ref())).await
+    }
+
     async fn checkpoints_with_file(&self) -> Result<Vec<CheckpointId>> {
         self.blocking(|inner| read::checkpoints_with_file(&inner.reader())).await
     }
@@ -87,5 +120,15 @@ impl RunStore for SqliteStore {
 
     async fn run_console(&self, run: RunId) -> Result<Option<Console>> {
         self.blocking(move |inner| read::run_console(&mut inner.reader(), run)).await
+    }
+}
+
+impl Inner {
+    /// Counts models again after a change. The change is made, so a failure is only logged.
+    fn count_models(&self, writer: &Connection) {
+        match read::counts(writer) {
+            Ok(counts) => *self.counts.write().unwrap_or_else(PoisonError::into_inner) = counts,
+            Err(error) => tracing::warn!(%error, "models are not counted until the next run starts"),
+        }
     }
 }

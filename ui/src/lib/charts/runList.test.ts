@@ -21,6 +21,7 @@ const run = (facts: Partial<TrainingRun>): TrainingRun => ({
   hasCheckpoint: false,
   reportDueAt: '2026-11-22T12:09:00Z',
   silentSince: null,
+  resultsDropped: false,
   ...facts,
 });
 

@@ -12,6 +12,7 @@ const CODES: Record<ErrorCode, true> = {
   DATABASE_REPLACED: true,
   STORAGE_FULL: true,
   TRAINING_DATA_FULL: true,
+  CONFLICT: true,
   PORT_IN_USE: true,
   SERVICE_UNAVAILABLE: true,
   CLIPBOARD_UNAVAILABLE: true,

@@ -4,6 +4,7 @@ import type {
   ApiKey,
   AppEvent,
   CancelledRun,
+  DeletedRun,
   CreateKey,
   Diagnosis,
   EnvFilePlan,
@@ -83,10 +84,14 @@ export const exportActivity = (
   { day, title }: { day: string; title: string },
 ) => call<ExportedActivity | null>('export_activity', { format, kind: kind ?? null, keyId: keyId ?? null, day, title });
 
-/** The runs that a key fed, newest first; `cursor` is the `nextCursor` of the page before. */
-export const listRuns = (keyId: string, cursor: string | null) => call<TrainingRunList>('list_runs', { keyId, cursor });
+/** The runs that a key fed, or all (`null`), newest first; `cursor` is the `nextCursor` of the page before. */
+export const listRuns = (keyId: string | null, cursor: string | null) =>
+  call<TrainingRunList>('list_runs', { keyId, cursor });
 
 export const showRun = (runId: number) => call<TrainingRunDetails>('show_run', { runId });
+
+/** Deletes a run that is not running. */
+export const deleteRun = (runId: number) => call<DeletedRun>('delete_run', { runId });
 
 /** Tells a run to stop at its next event. */
 export const cancelRun = (runId: number) => call<CancelledRun>('cancel_run', { runId });

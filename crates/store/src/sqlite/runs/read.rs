@@ -11,10 +11,11 @@ use ulkeys_domain::training::{
 use ulkeys_domain::wire::ResourceCounts;
 
 use crate::sqlite::rows::{read_optional_time, read_text, read_time, unreadable};
+use crate::{StoredBytes, TrainingBytes};
 
 const SUMMARY: &str = "SELECT runs.id, model_id, project, slug, status, planned_epochs,
     (SELECT count(*) FROM epochs WHERE run_id = runs.id), device, started_at, last_event_at, ended_at, error,
-    EXISTS (SELECT 1 FROM checkpoints WHERE run_id = runs.id AND state = 'saved')
+    EXISTS (SELECT 1 FROM checkpoints WHERE run_id = runs.id AND state = 'saved'), results_dropped
     FROM runs JOIN models ON models.id = model_id";
 const CHECKPOINT: &str = "SELECT id, filename, size, state, key_id, uploaded_at FROM checkpoints";
 
@@ -74,7 +75,7 @@ pub(super) fn list_runs(
     let moment = connection.transaction()?;
     // Of one key, its index gives the newest runs first; without a key, the table itself does.
     let (source, condition) = match key {
-        Some(_) => ("JOIN run_keys ON run_id = runs.id", "key_id = ?1"),
+        Some(_) => ("JOIN run_keys ON run_id = runs.id", "run_keys.key_id = ?1"),
         None => ("", "?1 IS NULL"),
     };
     let select =
@@ -189,6 +190,23 @@ pub(super) fn checkpoints_with_file(connection: &Connection) -> rusqlite::Result
     connection.prepare("SELECT id FROM checkpoints WHERE state <> 'replaced'")?.query_map([], checkpoint_id)?.collect()
 }
 
+/// Checkpoints whose files must go.
+pub(super) fn files_to_remove(connection: &Connection, with_replaced: bool) -> rusqlite::Result<Vec<CheckpointId>> {
+    let select = "SELECT id FROM removed_files UNION ALL SELECT id FROM checkpoints WHERE state = 'replaced' AND ?1";
+    connection.prepare(select)?.query_map([with_replaced], checkpoint_id)?.collect()
+}
+
+pub(super) fn training_bytes(connection: &Connection, key: Option<&KeyId>) -> rusqlite::Result<TrainingBytes> {
+    let select = "SELECT coalesce(sum(rows), 0), coalesce(sum(files), 0),
+        coalesce(sum(rows) FILTER (WHERE key_id = ?1), 0), coalesce(sum(files) FILTER (WHERE key_id = ?1), 0)
+        FROM training_bytes";
+    connection.prepare_cached(select)?.query_row([key.map_or("", KeyId::as_str)], |row| {
+        let bytes = |column| row.get::<_, i64>(column).map(|bytes| u64::try_from(bytes).unwrap_or_default());
+        let stored = |first| Ok::<_, rusqlite::Error>(StoredBytes { rows: bytes(first)?, files: bytes(first + 1)? });
+        Ok(TrainingBytes { all: stored(0)?, key: stored(2)? })
+    })
+}
+
 /// The identifier in the first column.
 pub(super) fn checkpoint_id(row: &Row<'_>) -> rusqlite::Result<CheckpointId> {
     read_text(row, 0, CheckpointId::parse)
@@ -217,6 +235,7 @@ fn read_summary(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         ended_at: read_optional_time(row, 10)?,
         error: row.get(11)?,
         has_checkpoint: row.get(12)?,
+        results_dropped: row.get(13)?,
     })
 }
 

@@ -9,7 +9,7 @@ use ulkeys_domain::training::{
 use ulkeys_domain::{CLOCK_TOLERANCE, Timestamp};
 
 use super::read;
-use crate::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED};
+use crate::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED, RunDeletion};
 
 pub(super) fn start_run(
     connection: &mut Connection,
@@ -28,7 +28,7 @@ pub(super) fn start_run(
     };
     transaction.execute(
         "INSERT INTO runs (model_id, status, planned_epochs, device, started_at, last_event_at, train_args, environment,
-         system, model_info) VALUES (?1, 'running', ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8)",
+         system, model_info, key_id) VALUES (?1, 'running', ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
             model_id.as_str(),
             start.epochs,
@@ -38,6 +38,7 @@ pub(super) fn start_run(
             json(&start.environment)?,
             json(&start.system)?,
             json(&start.model_info)?,
+            key(feed),
         ],
     )?;
     let run_id = RunId::new(transaction.last_insert_rowid()).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, 0))?;
@@ -115,6 +116,62 @@ pub(super) fn cancel_run(
     let status = read::status(&transaction, run)?;
     transaction.commit()?;
     Ok(status)
+}
+
+/// How many old runs are deleted in one transaction, so that a revocation never waits for all of them.
+const SLICE: i64 = 20;
+
+pub(super) fn delete_run(connection: &mut Connection, run: RunId) -> rusqlite::Result<RunDeletion> {
+    let transaction = begin(connection)?;
+    match read::status(&transaction, run)? {
+        None => return Ok(RunDeletion::NotFound),
+        Some(RunStatus::Running) => return Ok(RunDeletion::Running),
+        Some(_) => {}
+    }
+    delete(&transaction, run.get())?;
+    transaction.commit()?;
+    Ok(RunDeletion::Deleted)
+}
+
+/// Deletes some runs that were last heard of before `oldest`, also those that never ended: they are silent since then.
+pub(super) fn delete_runs_before(connection: &mut Connection, oldest: Timestamp) -> rusqlite::Result<bool> {
+    let transaction = begin(connection)?;
+    let runs: Vec<i64> = transaction
+        .prepare("SELECT id FROM runs WHERE max(last_event_at, coalesce(ended_at, 0)) < ?1 ORDER BY id LIMIT ?2")?
+        .query_map([oldest.as_millis(), SLICE], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for run in &runs {
+        delete(&transaction, *run)?;
+    }
+    transaction.commit()?;
+    Ok(runs.len() as i64 == SLICE)
+}
+
+/// Deletes a run with everything of it.
+fn delete(transaction: &Transaction<'_>, run: i64) -> rusqlite::Result<()> {
+    for statement in [
+        "INSERT INTO removed_files (id) SELECT id FROM checkpoints WHERE run_id = ?1 AND state <> 'replaced'",
+        "DELETE FROM checkpoints WHERE run_id = ?1",
+        "DELETE FROM epochs WHERE run_id = ?1",
+        "DELETE FROM console WHERE run_id = ?1",
+        "DELETE FROM run_keys WHERE run_id = ?1",
+    ] {
+        transaction.prepare_cached(statement)?.execute([run])?;
+    }
+    let model: String = transaction
+        .prepare_cached("DELETE FROM runs WHERE id = ?1 RETURNING model_id")?
+        .query_row([run], |row| row.get(0))?;
+    let unused = "DELETE FROM models WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE model_id = ?1)";
+    transaction.prepare_cached(unused)?.execute([model])?;
+    Ok(())
+}
+
+pub(super) fn note_files_removed(connection: &mut Connection, checkpoints: &[CheckpointId]) -> rusqlite::Result<()> {
+    let transaction = begin(connection)?;
+    for id in checkpoints {
+        transaction.prepare_cached("DELETE FROM removed_files WHERE id = ?1")?.execute([id.as_str()])?;
+    }
+    transaction.commit()
 }
 
 /// Ends a run that is running. Whether this call did it.
@@ -198,8 +255,14 @@ fn record_console(transaction: &Transaction<'_>, run: RunId, part: &ConsolePart,
 fn record_results(transaction: &Transaction<'_>, run: RunId, ending: &Ending) -> rusqlite::Result<()> {
     transaction.execute(
         "UPDATE runs SET results = coalesce(?2, results), class_names = coalesce(?3, class_names),
-         plots = coalesce(?4, plots) WHERE id = ?1",
-        params![run.get(), json(&ending.results)?, json(&ending.class_names)?, json(&ending.plots)?],
+         plots = coalesce(?4, plots), results_dropped = ?5 AND coalesce(results, class_names, plots) IS NULL WHERE id = ?1",
+        params![
+            run.get(),
+            json(&ending.results)?,
+            json(&ending.class_names)?,
+            json(&ending.plots)?,
+            ending.is_dropped
+        ],
     )?;
     Ok(())
 }

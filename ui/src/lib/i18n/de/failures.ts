@@ -13,7 +13,8 @@ export const failures = {
   STORAGE_FULL:
     'Der Datenträger mit der Schlüsseldatenbank ist voll. Es wurde nichts geändert. Geben Sie Speicherplatz frei, und versuchen Sie es erneut.',
   TRAINING_DATA_FULL:
-    'Für Trainingsdaten ist kein Platz mehr. Löschen Sie Trainingsläufe, oder geben Sie Speicherplatz frei, und versuchen Sie es erneut.',
+    'Für Trainingsdaten ist kein Platz mehr. Löschen Sie Trainings, oder geben Sie Speicherplatz frei, und versuchen Sie es erneut.',
+  CONFLICT: 'Das ist im jetzigen Zustand nicht möglich.',
   PORT_IN_USE: 'Ein anderes Programm verwendet diesen Port. Bitte einen anderen wählen.',
   SERVICE_UNAVAILABLE: 'Der Schlüsseldienst ist nicht erreichbar.',
   CLIPBOARD_UNAVAILABLE: 'Die Zwischenablage ist nicht verfügbar. Nichts wurde kopiert.',

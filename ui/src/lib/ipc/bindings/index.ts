@@ -433,7 +433,11 @@ error: string | null,
 /**
  * Whether there is a checkpoint to download.
  */
-hasCheckpoint: boolean, };
+hasCheckpoint: boolean, 
+/**
+ * Whether it ended with results that were not kept, as there was no space for them.
+ */
+resultsDropped: boolean, };
 
 export type TrainingRun = { 
 /**
@@ -504,7 +508,11 @@ error: string | null,
 /**
  * Whether there is a checkpoint to download.
  */
-hasCheckpoint: boolean, };
+hasCheckpoint: boolean, 
+/**
+ * Whether it ended with results that were not kept, as there was no space for them.
+ */
+resultsDropped: boolean, };
 
 export type TrainingRunList = { 
 /**
@@ -514,7 +522,11 @@ runs: Array<TrainingRun>,
 /**
  * The `cursor` of the next page; `null` after the last.
  */
-nextCursor: string | null, };
+nextCursor: string | null, 
+/**
+ * How much training data is stored.
+ */
+storage: TrainingStorage, };
 
 export type Epoch = { 
 /**
@@ -662,7 +674,11 @@ error: string | null,
 /**
  * Whether there is a checkpoint to download.
  */
-hasCheckpoint: boolean, };
+hasCheckpoint: boolean, 
+/**
+ * Whether it ended with results that were not kept, as there was no space for them.
+ */
+resultsDropped: boolean, };
 
 export type TrainingRunDetails = { 
 /**
@@ -769,7 +785,11 @@ error: string | null,
 /**
  * Whether there is a checkpoint to download.
  */
-hasCheckpoint: boolean, };
+hasCheckpoint: boolean, 
+/**
+ * Whether it ended with results that were not kept, as there was no space for them.
+ */
+resultsDropped: boolean, };
 
 export type CancelledRun = { 
 /**
@@ -781,7 +801,49 @@ runId: number,
  */
 status: RunStatus, };
 
-export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "DATABASE_REPLACED" | "STORAGE_FULL" | "TRAINING_DATA_FULL" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
+export type DeletedRun = { 
+/**
+ * The run that is gone.
+ */
+runId: number, };
+
+export type StorageUse = { 
+/**
+ * All of it: in the database, and in files of checkpoints.
+ */
+usedBytes: number, 
+/**
+ * How much may be stored.
+ */
+limitBytes: number, 
+/**
+ * What of it is in the database: metrics, console, results and plots.
+ */
+databaseUsedBytes: number, 
+/**
+ * How much may be stored there.
+ */
+databaseLimitBytes: number, };
+
+export type TrainingStorage = { 
+/**
+ * Of all keys.
+ */
+all: StorageUse, 
+/**
+ * Of the key that was asked for.
+ */
+key: StorageUse | null, 
+/**
+ * Whether the disk has more free space than belongs to keys. Otherwise no training data is accepted.
+ */
+leavesReserve: boolean, 
+/**
+ * Free space of the disk that belongs to keys.
+ */
+reserveBytes: number, };
+
+export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "CONFLICT" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "DATABASE_REPLACED" | "STORAGE_FULL" | "TRAINING_DATA_FULL" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
 
 export type ErrorBody = { 
 /**
@@ -951,7 +1013,11 @@ clipboardSeconds: number | null,
 /**
  * After how many days a key should be rotated, 1 to 3,650.
  */
-rotationDays: number, };
+rotationDays: number, 
+/**
+ * After how many days a training run is deleted, 1 to 3,650; `null` for never.
+ */
+runDays: number | null, };
 
 export type MenuAction = "newKey" | "search" | "preferences" | "help";
 

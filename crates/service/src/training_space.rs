@@ -1,0 +1,170 @@
+//! Space for training data: limits for each key and for all, and a reserve of the disk that belongs to keys.
+//!
+//! Below the reserve, and above a limit, training data is rejected, while keys can be created, renamed and revoked. How a
+//! run ends is always recorded, without its results if there is no space for them.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ulkeys_domain::KeyId;
+use ulkeys_domain::storage::{StorageLimits, mib};
+use ulkeys_domain::wire::training::{StorageUse, TrainingStorage};
+use ulkeys_store::{StoredBytes, TrainingBytes};
+
+use crate::error::ApiError;
+use crate::state::Shared;
+
+/// How much training data is kept, and for how long.
+#[derive(Clone)]
+pub struct TrainingConfig {
+    /// How much.
+    pub limits: StorageLimits,
+    /// For how long after the last event of a run; `None` for as long as nobody deletes it. Asked each time, as a person may
+    /// change it.
+    pub retention: Arc<dyn Fn() -> Option<Duration> + Send + Sync>,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self { limits: StorageLimits::default(), retention: Arc::new(|| None) }
+    }
+}
+
+/// What is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Limit {
+    Key(Option<KeyId>),
+    KeyDatabase(Option<KeyId>),
+    All,
+    Database,
+    Reserve,
+}
+
+/// Which limits were found to be reached, each reported once.
+#[derive(Default)]
+pub(crate) struct Reached(Mutex<HashSet<Limit>>);
+
+/// Why training data is rejected.
+pub(crate) struct Shortage {
+    limit: Limit,
+    /// In MiB.
+    value: u32,
+}
+
+impl Shortage {
+    pub(crate) fn text(&self) -> String {
+        let value = self.value;
+        match self.limit {
+            Limit::Key(_) => format!("The training data of this key has reached its limit of {value} MiB"),
+            Limit::KeyDatabase(_) => {
+                format!("The training data of this key in the database has reached its limit of {value} MiB")
+            }
+            Limit::All => format!("Training data has reached its limit of {value} MiB"),
+            Limit::Database => format!("Training data in the database has reached its limit of {value} MiB"),
+            Limit::Reserve => {
+                format!("Training data leaves {value} MiB of the disk to keys, and there is no more space")
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Checks that so many more bytes of a key fit into the database.
+    pub(crate) async fn check_rows(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
+        let (limits, stored) = (&self.config.training.limits, self.store.training_bytes(key.copied()).await?);
+        let key = key.copied();
+        self.check_limits(
+            [
+                (Limit::KeyDatabase(key), limits.database_per_key, room(limits.database_per_key, stored.key.rows)),
+                (Limit::Database, limits.database, room(limits.database, stored.all.rows)),
+            ],
+            bytes,
+        )?;
+        self.check_all(key, stored, bytes)
+    }
+
+    /// Checks that so many more bytes of a key fit as the file of a checkpoint.
+    pub(crate) async fn check_file(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
+        let stored = self.store.training_bytes(key.copied()).await?;
+        self.check_all(key.copied(), stored, bytes)
+    }
+
+    fn check_all(&self, key: Option<KeyId>, stored: TrainingBytes, bytes: u64) -> Result<(), ApiError> {
+        let limits = &self.config.training.limits;
+        self.check_limits(
+            [
+                (Limit::Key(key), limits.training_per_key, room(limits.training_per_key, sum(stored.key))),
+                (Limit::All, limits.training, room(limits.training, sum(stored.all))),
+            ],
+            bytes,
+        )?;
+        self.check_reserve(bytes)
+    }
+
+    /// Checks that the reserve is left after so many more bytes.
+    pub(crate) fn check_reserve(&self, bytes: u64) -> Result<(), ApiError> {
+        let reserve = self.config.training.limits.reserve;
+        let free = free_bytes(&self.config.checkpoints.folder).unwrap_or(u64::MAX);
+        self.check_limits([(Limit::Reserve, reserve, free.saturating_sub(mib(reserve)))], bytes)
+    }
+
+    fn check_limits<const N: usize>(&self, limits: [(Limit, u32, u64); N], bytes: u64) -> Result<(), ApiError> {
+        let mut reached = self.reached.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (limit, value, room) in limits {
+            if bytes > room {
+                let shortage = Shortage { limit, value };
+                if reached.insert(limit) {
+                    tracing::warn!(?limit, "training data is rejected: {}", shortage.text());
+                }
+                return Err(ApiError::TrainingDataFull(shortage));
+            }
+            if reached.remove(&limit) {
+                tracing::info!(?limit, "there is space for training data again");
+            }
+        }
+        Ok(())
+    }
+
+    /// How much training data there is, in all and of a key.
+    pub(crate) async fn training_storage(&self, key: Option<&KeyId>) -> Result<TrainingStorage, ApiError> {
+        let (limits, stored) = (&self.config.training.limits, self.store.training_bytes(key.copied()).await?);
+        let in_use = |stored: StoredBytes, limit, database_limit| StorageUse {
+            used_bytes: sum(stored),
+            limit_bytes: mib(limit),
+            database_used_bytes: stored.rows,
+            database_limit_bytes: mib(database_limit),
+        };
+        let free = free_bytes(&self.config.checkpoints.folder);
+        Ok(TrainingStorage {
+            all: in_use(stored.all, limits.training, limits.database),
+            key: key.map(|_| in_use(stored.key, limits.training_per_key, limits.database_per_key)),
+            leaves_reserve: free.is_none_or(|free| free > mib(limits.reserve)),
+            reserve_bytes: mib(limits.reserve),
+        })
+    }
+}
+
+fn sum(stored: StoredBytes) -> u64 {
+    stored.rows + stored.files
+}
+
+fn room(limit: u32, stored: u64) -> u64 {
+    mib(limit).saturating_sub(stored)
+}
+
+/// Free bytes of the disk with this folder, as far as the user may use them; `None` where the system does not tell.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        // The folder is made when a file first arrives.
+        let disk = folder.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
