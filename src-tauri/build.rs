@@ -36,6 +36,7 @@ fn main() {
         "show_new_key",
         "show_one_time",
         "show_run",
+        "training_storage",
         "watch",
         "write_env_file",
     ];

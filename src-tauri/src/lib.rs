@@ -127,6 +127,7 @@ fn run() -> ExitCode {
             commands::preferences::change_preferences,
             commands::training::cancel_run,
             commands::training::delete_run,
+            commands::training::training_storage,
             commands::training::list_runs,
             commands::training::show_run,
         ])

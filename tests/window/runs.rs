@@ -184,3 +184,48 @@ async fn silent_run_says_since_when_and_runs_again_with_its_next_report() -> Res
     wait_run(&app, &["Running", "Last report just now"]).await?;
     app.wait_gone("Nothing has been heard from this run").await
 }
+
+#[tokio::test]
+async fn run_is_deleted_after_a_confirmation_and_results_without_space_are_named() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let settings = json!({ "storage": { "databasePerKey": 0 } });
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy(&desktop, "trainer", "training").await?;
+    let trainer = Trainer::start(&app, &key).await?;
+    app.quit().await?;
+    let mut kept: Value = serde_json::from_str(&std::fs::read_to_string(desktop.settings())?)?;
+    kept["storage"] = settings["storage"].clone();
+    std::fs::write(desktop.settings(), kept.to_string())?;
+
+    let app = App::start(&desktop).await?;
+    app.click("trainer").await?;
+    app.wait_text("Training data of this key:").await?;
+    app.wait_text("There is little or no space left for training data.").await?;
+    ensure!(trainer.epoch(0).await.is_err(), "there is no space");
+    let ended = trainer.send(json!({ "event": "training_complete", "data": { "results": { "a": 1 } } })).await?;
+    ensure!(ended["resultsDropped"] == true, "{ended}");
+    wait_run(&app, &["Completed", "there was no space for its results"]).await?;
+    app.click("Delete run…").await?;
+    app.wait_focus("Cancel").await?;
+    app.wait_text("This cannot be undone.").await?;
+    app.click("Cancel").await?;
+    app.wait_focus("Delete run…").await?;
+    app.click("Delete run…").await?;
+    app.click("Delete run").await?;
+    app.wait_text("project/exp1 was deleted").await?;
+    app.wait_text("Training runs that report with this key will appear here").await?;
+
+    app.click("Preferences").await?;
+    app.wait_text("Training data: 0 byte").await?;
+    app.script(
+        "[...document.querySelectorAll('[role=radiogroup]')].find(set => set.innerText.includes('Delete training runs'))
+            .querySelectorAll('label')[2].click()",
+        Vec::new(),
+    )
+    .await?;
+    app.wait("the setting", async || {
+        let kept = std::fs::read_to_string(desktop.settings()).unwrap_or_default();
+        serde_json::from_str::<Value>(&kept).is_ok_and(|kept| kept["runDays"] == 90)
+    })
+    .await
+}

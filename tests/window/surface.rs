@@ -34,6 +34,7 @@ const LIST: &[(&str, &[&str])] = &[
     ("show_key", &["keyId"]),
     ("show_new_key", &[]),
     ("show_run", &["runId"]),
+    ("training_storage", &[]),
     ("watch", &["channel"]),
 ];
 

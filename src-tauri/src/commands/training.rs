@@ -3,13 +3,13 @@
 use tauri::State;
 use ulkeys_client::RunQuery;
 use ulkeys_domain::training::RunId;
-use ulkeys_domain::wire::training::{CancelledRun, DeletedRun, TrainingRunDetails, TrainingRunList};
+use ulkeys_domain::wire::training::{CancelledRun, DeletedRun, TrainingRunDetails, TrainingRunList, TrainingStorage};
 
 use super::{Argument, invalid};
 use crate::error::Result;
 use crate::state::AppState;
 
-/// A page of the runs that a key fed, or of all (`null`), newest first, and how much is stored of them. `cursor` is the `nextCursor` of the page before, or `null`.
+/// A page of the runs that a key fed, newest first, and how much is stored. `cursor` is the `nextCursor` of the page before, or `null`.
 #[tauri::command]
 pub(crate) async fn list_runs(
     state: State<'_, AppState>,
@@ -17,8 +17,7 @@ pub(crate) async fn list_runs(
     cursor: Argument,
 ) -> Result<TrainingRunList> {
     let cursor = cursor.optional().map(|cursor| cursor.text("cursor")).transpose()?;
-    let key = key_id.optional().map(Argument::key_id).transpose()?;
-    let query = RunQuery { key, limit: Some(20), cursor };
+    let query = RunQuery { key: Some(key_id.key_id()?), limit: Some(20), cursor };
     Ok(state.client()?.list_runs(&query).await?)
 }
 
@@ -26,6 +25,13 @@ pub(crate) async fn list_runs(
 #[tauri::command]
 pub(crate) async fn show_run(state: State<'_, AppState>, run_id: Argument) -> Result<TrainingRunDetails> {
     Ok(state.client()?.run(read_run_id(run_id)?).await?)
+}
+
+/// How much training data is stored in all.
+#[tauri::command]
+pub(crate) async fn training_storage(state: State<'_, AppState>) -> Result<TrainingStorage> {
+    let query = RunQuery { limit: Some(1), ..RunQuery::default() };
+    Ok(state.client()?.list_runs(&query).await?.storage)
 }
 
 /// Deletes a run that is not running.

@@ -73,6 +73,15 @@ pub(super) const SHOWN: Scene = Scene {
             ],
         },
         State {
+            name: "run-delete",
+            steps: &[
+                Click("training-server"),
+                Click("warehouse/forklift-detector"),
+                Click("Delete run…"),
+                See("with its metrics, console output, results and checkpoint"),
+            ],
+        },
+        State {
             name: "run-stopping",
             steps: &[
                 STOPPING[0],

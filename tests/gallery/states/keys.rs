@@ -69,10 +69,19 @@ pub(super) const LIST: Scene = Scene {
             ],
         },
         State {
+            name: "database-full",
+            steps: &[
+                Tell(
+                    r#"{"type":"database","health":{"stopped":null,"full":{"folder":"/home/ada/.local/share/org.ulkeys.UlKeys"},"recordFailure":null,"changes":[]}}"#,
+                ),
+                See("The disk with the key database is full"),
+            ],
+        },
+        State {
             name: "database-replaced",
             steps: &[
                 Tell(
-                    r#"{"type":"database","health":{"stopped":{"cause":"replaced","path":"/home/ada/.local/share/org.ulkeys.UlKeys/keys.db","saved":"/home/ada/.local/share/org.ulkeys.UlKeys/keys.db.set-aside"},"recordFailure":null,"changes":[]}}"#,
+                    r#"{"type":"database","health":{"full":null,"stopped":{"cause":"replaced","path":"/home/ada/.local/share/org.ulkeys.UlKeys/keys.db","saved":"/home/ada/.local/share/org.ulkeys.UlKeys/keys.db.set-aside"},"recordFailure":null,"changes":[]}}"#,
                 ),
                 See("replaced with another file"),
             ],
@@ -81,7 +90,7 @@ pub(super) const LIST: Scene = Scene {
             name: "outside-changes",
             steps: &[
                 Tell(
-                    r#"{"type":"database","health":{"stopped":null,"recordFailure":{"path":"/home/ada/.local/state/org.ulkeys.UlKeys/revocations","detail":"Permission denied (os error 13)"},"changes":[{"change":"keptRevoked","keys":1,"times":1},{"change":"added","keys":2,"times":1},{"change":"scopesChanged","keys":1,"times":1},{"change":"recordLost","keys":0,"times":1}]}}"#,
+                    r#"{"type":"database","health":{"stopped":null,"full":null,"recordFailure":{"path":"/home/ada/.local/state/org.ulkeys.UlKeys/revocations","detail":"Permission denied (os error 13)"},"changes":[{"change":"keptRevoked","keys":1,"times":1},{"change":"added","keys":2,"times":1},{"change":"scopesChanged","keys":1,"times":1},{"change":"recordLost","keys":0,"times":1}]}}"#,
                 ),
                 See("Another app changed your key database"),
             ],
@@ -178,6 +187,16 @@ pub(super) const REVOKE: Scene = Scene {
                 Click("Revoke…"),
                 Click("Revoke key"),
                 See("The key was not revoked"),
+            ],
+        },
+        State {
+            name: "full-disk",
+            steps: &[
+                Refuse("revoke_key", "STORAGE_FULL"),
+                Click("Actions for nightly-export"),
+                Click("Revoke…"),
+                Click("Revoke key"),
+                See("The disk with the key database is full"),
             ],
         },
         State { name: "many", steps: &[TWO_SELECTED, Find(QUESTION)] },

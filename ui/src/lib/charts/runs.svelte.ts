@@ -1,5 +1,6 @@
 import {
   cancelRun,
+  deleteRun,
   listRuns,
   showRun,
   toFailure,
@@ -7,6 +8,7 @@ import {
   type RunStatus,
   type TrainingRun,
   type TrainingRunDetails,
+  type TrainingStorage,
 } from '../ipc';
 import { standing, withFirstPage } from './runList';
 
@@ -17,6 +19,7 @@ const PLACEHOLDER_MS = 150;
 export class Runs {
   readonly #keyId: string;
   #list = $state.raw<TrainingRun[] | null>(null);
+  #storage = $state.raw<TrainingStorage | null>(null);
   #next = $state.raw<string | null>(null);
   #failure = $state.raw<Failure | null>(null);
   #opened = $state.raw<number | null>(null);
@@ -34,6 +37,11 @@ export class Runs {
   /** Newest first; `null` until the first answer. */
   get list(): TrainingRun[] | null {
     return this.#list;
+  }
+
+  /** How much is stored; `null` until the first answer. */
+  get storage(): TrainingStorage | null {
+    return this.#storage;
   }
 
   get hasMore(): boolean {
@@ -74,13 +82,14 @@ export class Runs {
 
   async refresh(): Promise<void> {
     try {
-      const { runs: page, nextCursor } = await listRuns(this.#keyId, null);
+      const { runs: page, nextCursor, storage } = await listRuns(this.#keyId, null);
       // Until the person chooses, the newest run that is running is the one to look at.
       if (!this.#chosen) this.#wanted = newestRunning(page)?.runId ?? this.#wanted;
       const settled = (this.#list ?? []).filter(({ status }) => status !== 'running');
       if (this.#wanted !== null) await this.#load(this.#wanted, [...page, ...settled]);
       const { runs, joined } = withFirstPage(this.#list ?? [], page);
       this.#list = runs;
+      this.#storage = storage;
       this.#opened = this.#wanted;
       if (!joined) this.#next = nextCursor;
       this.#failure = null;
@@ -112,6 +121,14 @@ export class Runs {
     return status;
   }
 
+  async delete(runId: number): Promise<void> {
+    await deleteRun(runId);
+    this.#list = (this.#list ?? []).filter((run) => run.runId !== runId);
+    if (this.#wanted === runId) this.#wanted = null;
+    this.#opened = this.#wanted;
+    await this.refresh();
+  }
+
   /** Asks for a run unless the list shows that nothing has changed; with many epochs it is much to send. */
   async #load(runId: number, list: readonly TrainingRun[] | null): Promise<void> {
     const listed = list?.find((run) => run.runId === runId);
@@ -135,6 +152,6 @@ function newestRunning(runs: readonly TrainingRun[]): TrainingRun | undefined {
 }
 
 function hasChanged(known: TrainingRunDetails, listed: TrainingRun): boolean {
-  const facts = ['status', 'recordedEpochs', 'plannedEpochs', 'hasCheckpoint', 'error'] as const;
+  const facts = ['status', 'recordedEpochs', 'plannedEpochs', 'hasCheckpoint', 'error', 'resultsDropped'] as const;
   return facts.some((fact) => known[fact] !== listed[fact]);
 }

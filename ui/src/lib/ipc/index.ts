@@ -5,6 +5,7 @@ import type {
   AppEvent,
   CancelledRun,
   DeletedRun,
+  TrainingStorage,
   CreateKey,
   Diagnosis,
   EnvFilePlan,
@@ -84,9 +85,11 @@ export const exportActivity = (
   { day, title }: { day: string; title: string },
 ) => call<ExportedActivity | null>('export_activity', { format, kind: kind ?? null, keyId: keyId ?? null, day, title });
 
-/** The runs that a key fed, or all (`null`), newest first; `cursor` is the `nextCursor` of the page before. */
-export const listRuns = (keyId: string | null, cursor: string | null) =>
-  call<TrainingRunList>('list_runs', { keyId, cursor });
+/** How much training data is stored in all. */
+export const trainingStorage = () => call<TrainingStorage>('training_storage');
+
+/** The runs that a key fed, newest first; `cursor` is the `nextCursor` of the page before. */
+export const listRuns = (keyId: string, cursor: string | null) => call<TrainingRunList>('list_runs', { keyId, cursor });
 
 export const showRun = (runId: number) => call<TrainingRunDetails>('show_run', { runId });
 

@@ -45,4 +45,17 @@ export const runs = {
   cancelled: '{{name, isolated}} wird mit der nächsten Meldung beendet',
   endedBefore: '{{name, isolated}} war schon beendet',
   notCancelled: 'Das Training wurde nicht abgebrochen.',
+  delete: 'Training löschen…',
+  deleteEffect:
+    'Das Training wird mit seinen Metriken, Konsolenausgaben, Ergebnissen und seinem Checkpoint gelöscht. Das lässt sich nicht rückgängig machen.',
+  confirmDelete: 'Training löschen',
+  deleted: '{{name, isolated}} wurde gelöscht',
+  notDeleted: 'Das Training wurde nicht gelöscht.',
+  resultsDropped:
+    'Das Training wurde abgeschlossen, aber für seine Ergebnisse war kein Platz. Sie wurden nicht gespeichert.',
+  stored: 'Trainingsdaten: {{used}} von {{limit}}',
+  storedByKey: 'Trainingsdaten dieses Schlüssels: {{used}} von {{limit}}',
+  reserve:
+    'Auf dem Datenträger sind weniger als {{reserve}} frei, die für Schlüssel reserviert sind. Neue Trainingsdaten werden abgelehnt, bis Sie Speicherplatz freigeben.',
+  full: 'Für Trainingsdaten ist kaum noch Platz. Löschen Sie Trainings, um Platz zu schaffen.',
 } as const;

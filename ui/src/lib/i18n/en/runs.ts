@@ -44,4 +44,15 @@ export const runs = {
   cancelled: '{{name, isolated}} is told to stop at its next report',
   endedBefore: '{{name, isolated}} had already ended',
   notCancelled: 'The run was not cancelled.',
+  delete: 'Delete run…',
+  deleteEffect: 'The run is deleted with its metrics, console output, results and checkpoint. This cannot be undone.',
+  confirmDelete: 'Delete run',
+  deleted: '{{name, isolated}} was deleted',
+  notDeleted: 'The run was not deleted.',
+  resultsDropped: 'The run completed, but there was no space for its results, so they were not kept.',
+  stored: 'Training data: {{used}} of {{limit}}',
+  storedByKey: 'Training data of this key: {{used}} of {{limit}}',
+  reserve:
+    'The disk has less than {{reserve}} of free space, which is reserved for keys. New training data is rejected until you free up some space.',
+  full: 'There is little or no space left for training data. Delete training runs to make room.',
 } as const;

@@ -14,6 +14,9 @@ export const preferences = {
     'Uma chave copiada fica então na área de transferência até você copiar outra coisa. Até lá, qualquer programa deste computador pode lê-la.',
   rotation: 'Período de rotação',
   rotationHint: 'Uma chave mais antiga que isso aparece em “Requerem atenção”. Ela continua funcionando.',
+  runs: 'Excluir treinamentos',
+  runsHint:
+    'Após esse tempo sem envios, um treinamento é excluído com os resultados e o checkpoint. A alteração tem efeito em até uma hora.',
   seconds_one: '{{count}} segundo',
   seconds_many: '{{count}} segundos',
   seconds_other: '{{count}} segundos',

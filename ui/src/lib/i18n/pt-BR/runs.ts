@@ -45,4 +45,16 @@ export const runs = {
   cancelled: '{{name, isolated}} receberá a ordem de parar no próximo envio',
   endedBefore: '{{name, isolated}} já tinha terminado',
   notCancelled: 'O treinamento não foi cancelado.',
+  delete: 'Excluir treinamento…',
+  deleteEffect:
+    'O treinamento é excluído com suas métricas, a saída do console, os resultados e o checkpoint. Isso não pode ser desfeito.',
+  confirmDelete: 'Excluir treinamento',
+  deleted: '{{name, isolated}} foi excluído',
+  notDeleted: 'O treinamento não foi excluído.',
+  resultsDropped: 'O treinamento foi concluído, mas não havia espaço para os resultados, e eles não foram salvos.',
+  stored: 'Dados de treinamento: {{used}} de {{limit}}',
+  storedByKey: 'Dados de treinamento desta chave: {{used}} de {{limit}}',
+  reserve:
+    'O disco tem menos de {{reserve}} livres, que são reservados para as chaves. Novos dados de treinamento são recusados até você liberar espaço.',
+  full: 'Resta pouco ou nenhum espaço para dados de treinamento. Exclua treinamentos para liberar espaço.',
 } as const;
