@@ -92,6 +92,18 @@ impl Shared {
     }
 
     fn check_all(&self, key: Option<KeyId>, stored: TrainingBytes, bytes: u64) -> Result<(), ApiError> {
+        self.check_sums(key, stored, bytes)?;
+        self.check_reserve(bytes)
+    }
+
+    /// The same for a file that is on the disk already: its length was not known before, or others of the key have arrived
+    /// at the same time.
+    pub(crate) async fn check_received(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
+        let stored = self.store.training_bytes(key.copied()).await?;
+        self.check_sums(key.copied(), stored, bytes)
+    }
+
+    fn check_sums(&self, key: Option<KeyId>, stored: TrainingBytes, bytes: u64) -> Result<(), ApiError> {
         let limits = &self.config.training.limits;
         self.check_limits(
             [
@@ -99,8 +111,7 @@ impl Shared {
                 (Limit::All, limits.training, room(limits.training, sum(stored.all))),
             ],
             bytes,
-        )?;
-        self.check_reserve(bytes)
+        )
     }
 
     /// Checks that the reserve is left after so many more bytes.

@@ -59,8 +59,7 @@ pub(super) async fn receive(
         return Err(ApiError::Invalid("body: does not have the size of the file".to_owned()));
     }
 
-    // Others of the key may have arrived since. The file itself is on the disk already.
-    state.check_file(key.as_ref(), 0).await?;
+    state.check_received(key.as_ref(), received.size).await?;
     // Not to be dropped half-way when the client goes.
     let kept = tokio::spawn(keep(state, upload, attempt, capability, received)).await;
     kept.unwrap_or_else(|error| Err(ApiError::Io(std::io::Error::other(error))))?;

@@ -95,6 +95,9 @@ async fn upload_above_a_limit_is_rejected_and_leaves_nothing() {
     assert_eq!(put(&service, &first, vec![0; 1_500_000]).await.status(), StatusCode::OK);
     let reason = "The training data of this key has reached its limit of 2 MiB";
     assert_no_space(read(put(&service, &second, vec![0; 1_000_000]).await).await, reason);
+    // Without a length in front, too.
+    let chunks = futures_util::stream::iter((0..10).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 100_000])));
+    assert_no_space(read(put(&service, &second, reqwest::Body::wrap_stream(chunks)).await).await, reason);
     assert_eq!(files(&service).len(), 1);
     let run = start(&service, &other, "other").await;
     let third = ticket(&service, &other, &run).await;
