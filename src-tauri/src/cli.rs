@@ -64,11 +64,9 @@ pub(crate) fn parse() -> Result<Option<Action>, ExitCode> {
     let arguments = Arguments::try_parse().map_err(|error| {
         let text = error.to_string();
         if secret::appears_in(&text) {
-            {
-                eprint!("{}", secret::redact(&text));
-            }
+            report(secret::redact(&text).trim_end());
         } else {
-            // With colors, and with help on standard output. Nobody reads it: nothing is left to do.
+            // With colors, and with help on standard output. Where nobody reads it, nothing is left to do.
             let _ = error.print();
         }
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(FAILED))
@@ -228,8 +226,8 @@ fn service_port(paths: &Paths) -> Result<u16, String> {
     if !paths.settings.exists() && !paths.database.exists() {
         let database = paths.database.display();
         return Err(format!(
-            "there is neither a settings file {file} nor a key database {database}. Is XDG_CONFIG_HOME, XDG_DATA_HOME or \
-             UL_KEYS_DATA_DIR another one here than where the window was opened?"
+            "there is neither a settings file {file} nor a key database {database}. Open UL Keys first. If it is open, \
+             XDG_CONFIG_HOME, XDG_DATA_HOME and UL_KEYS_DATA_DIR must be the same in this terminal"
         ));
     }
     let settings = Settings::load(paths.settings.clone());
@@ -249,15 +247,21 @@ fn service_port(paths: &Paths) -> Result<u16, String> {
 fn is_of_another_user(port: u16) -> bool {
     #[cfg(target_os = "linux")]
     {
+        use std::net::IpAddr;
         let own = rustix::process::getuid().as_raw();
-        let sockets = procfs::net::tcp().unwrap_or_default();
-        let listens = |socket: &procfs::net::TcpNetEntry| {
-            let ip = socket.local_address.ip();
-            socket.state == procfs::net::TcpState::Listen
-                && socket.local_address.port() == port
-                && (ip.is_loopback() || ip.is_unspecified())
+        // A listener on `::` takes IPv4 connections, too.
+        let sockets = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flat_map(Result::unwrap_or_default);
+        let is_listening = |socket: &procfs::net::TcpNetEntry| {
+            socket.state == procfs::net::TcpState::Listen && socket.local_address.port() == port
         };
-        sockets.iter().filter(|socket| listens(socket)).any(|socket| socket.uid != own)
+        let listening: Vec<_> = sockets.filter(is_listening).collect();
+        let address = |socket: &procfs::net::TcpNetEntry| socket.local_address.ip().to_canonical();
+        // The most specific listener gets the connection.
+        let exact = listening.iter().find(|socket| address(socket) == IpAddr::V4(Ipv4Addr::LOCALHOST));
+        exact.map_or_else(
+            || listening.iter().any(|socket| address(socket).is_unspecified() && socket.uid != own),
+            |socket| socket.uid != own,
+        )
     }
     #[cfg(not(target_os = "linux"))]
     {

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_client::Client;
 use ulkeys_domain::Limits;
+use ulkeys_domain::storage::mib;
 use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem};
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig};
 use ulkeys_store::SqliteStore;
@@ -125,8 +126,11 @@ impl KeyService {
     }
 
     /// Stops the service in order: open requests finish, pending last-used times are written.
+    /// A start that hangs, for example on a disk that does not answer, does not delay the end of the app.
     pub(crate) async fn stop(&self) {
-        let _changing = self.changing.lock().await;
+        let Ok(_changing) = tokio::time::timeout(STOP_TIMEOUT, self.changing.lock()).await else {
+            return tracing::warn!("the key service is still starting, and is abandoned");
+        };
         self.stop_now().await;
     }
 
@@ -179,7 +183,10 @@ impl KeyService {
             account: account(),
             clock: ulkeys_service::system_clock,
             limits: self.limits.clone(),
-            checkpoints: CheckpointConfig::in_folder(self.database.with_file_name("checkpoints")),
+            checkpoints: CheckpointConfig {
+                max_total: mib(self.training.limits.training),
+                ..CheckpointConfig::in_folder(self.database.with_file_name("checkpoints"))
+            },
             training: self.training.clone(),
         };
         let shutdown = CancellationToken::new();

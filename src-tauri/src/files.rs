@@ -57,8 +57,14 @@ pub(crate) fn read_fields(path: &Path) -> io::Result<Map<String, Value>> {
 /// The content of a file, without the byte order mark that some editors add (RFC 8259, section 8.1, lets readers ignore
 /// it); `None` where there is no file.
 fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match path.metadata() {
+        // A link whose target is missing, for example on a disk that is not mounted, does not mean the default.
+        Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => return Ok(None),
+        // Reading a pipe could take forever.
+        Ok(metadata) if !metadata.is_file() => return Err(FileProblem::NotAFile.into()),
+        _ => {}
+    }
     match std::fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
         Ok(mut bytes) => {
             if bytes.starts_with(b"\xEF\xBB\xBF") {

@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::file_problem::FileProblem;
 use crate::paths::{self, Paths};
 
 /// How long to try to reach another app, and how long its bus may take to answer.
@@ -63,6 +64,9 @@ impl Instance {
 
 /// The lock, or `None` where another app has it.
 fn lock(path: &Path) -> std::io::Result<Option<File>> {
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(FileProblem::NotAFile.into());
+    }
     let file = File::options().create(true).truncate(false).write(true).open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
@@ -74,7 +78,7 @@ fn lock(path: &Path) -> std::io::Result<Option<File>> {
 /// The plugin adds `.SingleInstance` to it.
 fn bus_name(paths: &Paths) -> String {
     let folder = paths.instance_lock.parent().unwrap_or(Path::new(""));
-    if !paths.is_overridden {
+    if paths.is_default {
         return paths::IDENTIFIER.to_owned();
     }
     let mut hasher = DefaultHasher::new();
@@ -121,7 +125,10 @@ mod bus {
             Ok(Ok(is_taken)) => is_taken,
             // Without a bus, the plugin does nothing.
             Ok(Err(_)) => false,
-            Err(_) => true,
+            Err(_) => {
+                tracing::warn!("the session bus does not answer: a second start cannot show this window");
+                true
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ fn run() -> ExitCode {
             standard_error::flush();
             return ExitCode::SUCCESS;
         }
-        // Its window says that the key database is in use.
+        // The window of this start reports that the key database is in use.
         Instance::Unreachable => tracing::warn!(
             folder = %paths.database.parent().unwrap_or(&paths.database).display(),
             "UL Keys is already running with this data folder, and does not answer; it may be on another display"
@@ -215,6 +215,9 @@ fn quit_on_signals(app: tauri::AppHandle) {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
+            // A limit on the size of files (setrlimit(2)) ends the process by this signal, unless it is handled: then the write
+            // fails, and its error is reported.
+            let _size_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
             let (Ok(mut terminate), Ok(mut hang_up)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
             else {
                 return;

@@ -30,8 +30,8 @@ pub(crate) struct Paths {
     pub(crate) saved_keys: PathBuf,
     /// The file that the running app locks.
     pub(crate) instance_lock: PathBuf,
-    /// Whether one folder replaces all the platform's ones.
-    pub(crate) is_overridden: bool,
+    /// Whether the data folder is where it is for most people.
+    pub(crate) is_default: bool,
     /// The folder of the logs.
     pub(crate) logs: PathBuf,
     /// The folder for what WebKit keeps of the windows' pages. Nothing in it is needed again.
@@ -92,9 +92,7 @@ impl Paths {
     /// # Errors
     /// When the user has no home folder.
     pub(crate) fn find() -> io::Result<Self> {
-        let overriding = std::env::var_os(OVERRIDE).filter(|folder| !folder.is_empty());
-        let is_overridden = overriding.is_some();
-        let folders = match overriding {
+        let folders = match std::env::var_os(OVERRIDE).filter(|folder| !folder.is_empty()) {
             Some(folder) => Folders::below(&PathBuf::from(folder)),
             None => Folders::of_platform()?,
         };
@@ -109,13 +107,20 @@ impl Paths {
             windows: config.join("windows.json"),
             saved_keys: config.join("saved-keys.json"),
             instance_lock: data.join("app.lock"),
-            is_overridden,
+            is_default: is_default(&data),
             logs,
             web_cache: cache,
             relocation_errors,
             revocations: state_folder().unwrap_or(data).join("revocations"),
         })
     }
+}
+
+/// Whether a data folder is the platform's own, which no variable but `HOME` moves.
+fn is_default(data: &Path) -> bool {
+    let usual = dirs::home_dir().map(|home| home.join(".local/share").join(IDENTIFIER));
+    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    usual.is_some_and(|usual| canonical(&usual) == canonical(data))
 }
 
 /// The files in the folder of `path` whose names begin with its name up to the first dot: `keys.db-wal` and

@@ -1,8 +1,9 @@
 //! Standard error that neither fails nor blocks.
 //!
-//! The app outlives the terminal that started it, and a pipe may have a reader that stopped reading. A write to the
-//! first fails, and Rust's `eprintln!` panics then; a write to the second blocks its thread. Libraries, GTK and WebKit's
-//! processes write there, too. So the descriptor itself becomes a pipe that a thread of this process empties.
+//! The app outlives the terminal that started it, and a terminal or pipe may have a reader that stopped reading. A write to
+//! the first fails, and Rust's `eprintln!` panics then; a write to the second blocks its thread. Libraries, GTK and
+//! WebKit's processes write there, too. So the descriptor itself becomes a pipe that a thread of this process empties.
+//! Another thread writes, because a terminal can block even where it reports that it is ready (poll(2)).
 
 #[cfg(unix)]
 pub(crate) use unix::{decouple, flush};
@@ -10,92 +11,100 @@ pub(crate) use unix::{decouple, flush};
 #[cfg(unix)]
 mod unix {
     use std::fs::File;
-    use std::io::{self, Read as _};
-    use std::os::fd::{AsFd, OwnedFd};
-    use std::sync::{Mutex, OnceLock, PoisonError};
+    use std::io::{self, Read as _, Write as _};
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+    use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+    use std::time::Duration;
 
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::io::Errno;
 
-    /// A pipe or terminal that is ready for writing takes as many bytes without blocking: `PIPE_BUF` of pipe(7).
-    const CHUNK: usize = 4096;
-    /// How long a reader may take to make room. Then lines are dropped: the log file has them.
-    const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+    /// How many chunks wait for a reader. Further ones are dropped: the log file has them.
+    const MAX_WAITING: usize = 64;
+    /// How long the end of the process waits for a reader.
+    const FLUSH_TIME: Duration = Duration::from_millis(200);
 
-    static FORWARDING: OnceLock<Mutex<Forwarding>> = OnceLock::new();
+    static FORWARDING: OnceLock<Forwarding> = OnceLock::new();
 
     struct Forwarding {
         /// The end of the pipe that this process reads, which does not block.
-        reader: File,
-        /// Where standard error leads.
-        original: OwnedFd,
-        /// Whether the last write was dropped. Then no time is spent on waiting for the next one.
-        is_stuck: bool,
+        reader: Mutex<File>,
+        chunks: SyncSender<Vec<u8>>,
+        waiting: Arc<Waiting>,
     }
 
-    /// Puts a pipe in the place of standard error, and starts the thread that empties it.
+    /// How many chunks are not written yet.
+    #[derive(Default)]
+    struct Waiting {
+        count: Mutex<usize>,
+        written: Condvar,
+    }
+
+    /// Puts a pipe in the place of standard error, and starts the threads behind it.
     ///
     /// # Errors
     /// When the system has no descriptor or thread left. Then standard error is as it was.
     pub(crate) fn decouple() -> io::Result<()> {
-        let original = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
+        let original = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?);
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&reader, true)?;
         let reader = File::from(reader);
-        let waiting = reader.try_clone()?;
-        let forwarding = Mutex::new(Forwarding { reader, original, is_stuck: false });
+        let ready = reader.try_clone()?;
+        let (chunks, received) = sync_channel(MAX_WAITING);
+        let waiting = Arc::<Waiting>::default();
+        let forwarding = Forwarding { reader: Mutex::new(reader), chunks, waiting: waiting.clone() };
         if FORWARDING.set(forwarding).is_err() {
             return Ok(());
         }
-        std::thread::Builder::new().name("standard error".to_owned()).spawn(move || {
-            while wait(&waiting, PollFlags::IN, None) {
-                flush();
+        let thread = |name: &str| std::thread::Builder::new().name(format!("standard error {name}"));
+        thread("out").spawn(move || write(&received, original, &waiting))?;
+        thread("in").spawn(move || {
+            // A signal that interrupts the wait is no reason to end.
+            while matches!(poll(&mut [PollFd::new(&ready, PollFlags::IN)], None), Ok(_) | Err(Errno::INTR)) {
+                drain();
             }
         })?;
         Ok(rustix::stdio::dup2_stderr(&writer)?)
     }
 
-    /// Forwards what was written so far. For the end of the process, which ends the thread, too.
+    /// Writes out what was printed so far, for a limited time. For the end of the process, which ends the threads, too.
     pub(crate) fn flush() {
+        drain();
         if let Some(forwarding) = FORWARDING.get() {
-            forwarding.lock().unwrap_or_else(PoisonError::into_inner).forward();
+            let count = lock(&forwarding.waiting.count);
+            let _ = forwarding.waiting.written.wait_timeout_while(count, FLUSH_TIME, |count| *count > 0);
         }
     }
 
-    impl Forwarding {
-        fn forward(&mut self) {
-            let mut chunk = [0; CHUNK];
-            // An error means that the pipe is empty.
-            while let Ok(read @ 1..) = self.reader.read(&mut chunk) {
-                let mut rest = &chunk[..read];
-                let patience = if self.is_stuck { Timespec::default() } else { PATIENCE };
-                while !rest.is_empty() {
-                    self.is_stuck = !wait(&self.original, PollFlags::OUT, Some(&patience));
-                    if self.is_stuck {
-                        break;
-                    }
-                    match rustix::io::write(&self.original, rest) {
-                        Ok(written) => rest = &rest[written..],
-                        Err(rustix::io::Errno::INTR) => {}
-                        // Nobody reads any more, or the disk is full.
-                        Err(_) => break,
-                    }
-                }
+    /// Takes everything out of the pipe, so that nobody who prints has to wait.
+    fn drain() {
+        let Some(forwarding) = FORWARDING.get() else { return };
+        let mut reader = lock(&forwarding.reader);
+        let mut chunk = [0; 4096];
+        // An error means that the pipe is empty.
+        while let Ok(read @ 1..) = reader.read(&mut chunk) {
+            *lock(&forwarding.waiting.count) += 1;
+            if forwarding.chunks.try_send(chunk[..read].to_vec()).is_err() {
+                *lock(&forwarding.waiting.count) -= 1;
             }
         }
     }
 
-    /// Whether the descriptor is ready within the time. One that failed is ready, as no wait changes it.
-    fn wait(descriptor: &impl AsFd, flags: PollFlags, time: Option<&Timespec>) -> bool {
-        loop {
-            match poll(&mut [PollFd::new(descriptor, flags)], time) {
-                Err(rustix::io::Errno::INTR) => {}
-                ready => return ready.is_ok_and(|ready| ready > 0),
-            }
+    fn write(chunks: &Receiver<Vec<u8>>, mut original: File, waiting: &Waiting) {
+        for chunk in chunks {
+            // It fails where nobody reads any more, or the disk is full.
+            let _ = original.write_all(&chunk);
+            *lock(&waiting.count) -= 1;
+            waiting.written.notify_all();
         }
+    }
+
+    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// No other system has lines of libraries on a descriptor that is shared.
+/// On other systems, standard error is left as it is.
 #[cfg(not(unix))]
 pub(crate) fn decouple() -> std::io::Result<()> {
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -46,20 +47,38 @@ pub enum BrokenPipe {
     Closed,
     /// Its reader does not read, and there is no room.
     Full,
+    /// A terminal that shows nothing any more, as after Ctrl+S.
+    Terminal,
 }
 
 impl BrokenPipe {
     /// The end to print into, and the other one, to be kept for as long as the program runs.
     ///
     /// # Errors
-    /// When the system has no pipe left.
-    pub fn open(self) -> Result<(std::io::PipeWriter, Option<std::io::PipeReader>)> {
-        let (reader, mut writer) = std::io::pipe()?;
-        if self == Self::Full {
-            // The capacity of a pipe (pipe(7)).
-            writer.write_all(&[b'.'; 65_536])?;
+    /// When the system has none left.
+    pub fn open(self) -> Result<(File, Option<OwnedFd>)> {
+        let (reader, writer) = match self {
+            Self::Closed | Self::Full => {
+                let (reader, writer) = std::io::pipe()?;
+                (OwnedFd::from(reader), OwnedFd::from(writer))
+            }
+            Self::Terminal => {
+                use rustix::pty;
+                let reader = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY)?;
+                pty::grantpt(&reader)?;
+                pty::unlockpt(&reader)?;
+                let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+                let writer = rustix::fs::open(pty::ptsname(&reader, Vec::new())?, flags, rustix::fs::Mode::empty())?;
+                (reader, writer)
+            }
+        };
+        let mut writer = File::from(writer);
+        if self != Self::Closed {
+            rustix::io::ioctl_fionbio(&writer, true)?;
+            while writer.write_all(&[b'.'; 512]).is_ok() {}
+            rustix::io::ioctl_fionbio(&writer, false)?;
         }
-        Ok((writer, (self == Self::Full).then_some(reader)))
+        Ok((writer, (self != Self::Closed).then_some(reader)))
     }
 }
 
@@ -72,7 +91,7 @@ pub struct App {
     /// Process number.
     pub pid: u32,
     output: PathBuf,
-    _reader: Option<std::io::PipeReader>,
+    _reader: Option<OwnedFd>,
     _driver_process: Child,
 }
 

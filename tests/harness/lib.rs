@@ -6,6 +6,7 @@
 mod accessibility_bus;
 mod app;
 mod desktop;
+mod disk;
 #[path = "../gallery/mod.rs"]
 pub mod gallery;
 mod input;
@@ -21,6 +22,7 @@ mod wayland;
 pub use accessibility_bus::AccessibleObject;
 pub use app::{App, AppOptions, BrokenPipe, binary, released_binary, tools};
 pub use desktop::Desktop;
+pub use disk::SmallDisk;
 pub use keepass::KeePass;
 pub use keyring::Keyring;
 pub use memory::hits_in_memory;

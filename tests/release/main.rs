@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use reqwest::StatusCode;
 use serde_json::json;
-use ulkeys_tests::{App, AppOptions, BrokenPipe, Desktop, free_port, released_binary};
+use ulkeys_tests::{App, AppOptions, BrokenPipe, Desktop, SmallDisk, free_port, released_binary};
 
 fn released() -> AppOptions {
     AppOptions { program: Some(released_binary()), ..AppOptions::default() }
@@ -60,4 +60,34 @@ async fn log_without_reader_ends_nothing() -> Result<()> {
 #[tokio::test]
 async fn log_with_stuck_reader_blocks_nothing() -> Result<()> {
     log_and_use(BrokenPipe::Full).await
+}
+
+#[tokio::test]
+async fn log_in_stopped_terminal_blocks_nothing() -> Result<()> {
+    log_and_use(BrokenPipe::Terminal).await
+}
+
+#[tokio::test]
+async fn full_disk_ends_nothing_and_revokes() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let Some(disk) = SmallDisk::mount(&desktop)? else { return Ok(()) };
+    let app = App::start_with(&desktop, released()).await?;
+    let key = app.create_and_copy(&desktop, "leaked", "read").await?;
+    disk.fill()?;
+    let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
+    let id = listed["keys"][0]["keyId"].clone();
+    let renamed = app.invoke("rename_key", json!({ "keyId": id, "name": "other" })).await?;
+    ensure!(renamed.expect_err("not acknowledged")["code"] == "STORAGE_FULL");
+    app.invoke("revoke_key", json!({ "keyId": id })).await?.expect("revoked");
+    ensure!(status(app.port, &key).await? == StatusCode::UNAUTHORIZED, "rejected");
+    app.wait_text("Existing keys keep working and can be revoked").await?;
+    disk.free()?;
+    app.wait_gone("Existing keys keep working and can be revoked").await?;
+    use_it(&desktop, app).await?;
+
+    // A start on the full disk.
+    disk.fill()?;
+    let app = App::start_with(&desktop, released()).await?;
+    app.wait_text("The disk with the key database is full").await?;
+    app.quit().await
 }

@@ -90,16 +90,29 @@ async fn run_at_a_port_of_another_user_starts_nothing() -> Result<()> {
     }
     let port = free_port()?;
     std::fs::write(desktop.settings(), format!(r#"{{ "port": {port} }}"#))?;
-    let listen = format!("import socket; s = socket.create_server(('127.0.0.1', {port})); s.accept()");
-    let mut other = desktop.command("setpriv");
-    other.args(["--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", &listen]);
-    let _other = Child::spawn(&mut other)?;
-    let start = Instant::now();
-    while std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() && start.elapsed() < Duration::from_secs(10) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let listen = |address: &str, options: &str| {
+        let script = format!(
+            "import socket; s = socket.create_server(('{address}', {port}){options}); print('listens', flush=True); s.accept()"
+        );
+        let mut other = desktop.command("setpriv");
+        other.args(["--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", &script]).stdout(Stdio::piped());
+        let mut other = Child::spawn(&mut other)?;
+        other.process().stdout.take().expect("a pipe").read_exact(&mut [0; 7])?;
+        Ok::<_, anyhow::Error>(other)
+    };
+    for (address, options) in
+        [("127.0.0.1", ""), ("0.0.0.0", ""), ("::", ", family=socket.AF_INET6, dualstack_ipv6=True")]
+    {
+        let _other = listen(address, options)?;
+        let printed = refused(&desktop, |_| {})?;
+        let expected = format!("a program of another user listens at http://127.0.0.1:{port}");
+        ensure!(printed.contains(&expected), "{address}: {printed}");
     }
-    let printed = refused(&desktop, |_| {})?;
-    ensure!(printed.contains(&format!("a program of another user listens at http://127.0.0.1:{port}")), "{printed}");
+    // Beside our own service, one that the key does not reach changes nothing.
+    let app = App::start(&desktop).await?;
+    let _other = listen("127.0.0.2", "")?;
+    let (printed, code) = run(desktop.command(binary()).args(["run", "--key", "saved", "--", "true"]))?;
+    ensure!(code == Some(0) && app.port == port, "{code:?}: {printed}");
     Ok(())
 }
 
@@ -198,6 +211,8 @@ fn command_whose_output_nobody_reads_keeps_its_exit_code() -> Result<()> {
         (&["list"], 0),
         (&["run"], 2),
         (&["--help"], 0),
+        // A key in the place of its name, which is not repeated.
+        (&["forget", concat!("ul_", "0123456789012345678901234567890123456789")], 2),
     ] {
         let code = code_without_reader(home.path(), arguments)?;
         ensure!(code == Some(expected), "{arguments:?}: {code:?}");

@@ -171,6 +171,6 @@ async fn on_a_disk_without_file_locks() -> Result<()> {
     let (desktop, database) = with_a_key().await?;
     let strace = &["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "inject=flock:error=ENOLCK"];
     let app = App::start_with(&desktop, AppOptions { wrapper: strace, ..AppOptions::default() }).await?;
-    reported(&desktop, &app, &database, "The disk of the key database cannot lock files").await?;
+    reported(&desktop, &app, &database, "The disk with the key database doesn’t support file locks").await?;
     app.wait_text("Move the folder of this file to a local disk").await
 }

@@ -1,51 +1,12 @@
 //! The disk with the key database is full: the window names it, shows no key that does not exist, revokes, and goes on by
 //! itself.
 
-use std::io::Write as _;
-use std::path::PathBuf;
-
 use anyhow::{Result, ensure};
 use reqwest::StatusCode;
 use serde_json::json;
-use ulkeys_tests::{App, Desktop};
+use ulkeys_tests::{App, Desktop, SmallDisk};
 
 use crate::hands::active_names;
-
-/// A small file system in the place of the app's folder, until this is dropped.
-struct SmallDisk<'a> {
-    desktop: &'a Desktop,
-    filling: PathBuf,
-}
-
-impl<'a> SmallDisk<'a> {
-    /// `None` where nothing can be mounted.
-    fn mount(desktop: &'a Desktop) -> Result<Option<Self>> {
-        std::fs::create_dir_all(desktop.data())?;
-        let mount = ["-t", "tmpfs", "-o", "size=6m,mode=0700", "small", &desktop.data().display().to_string()];
-        if let Err(error) = desktop.run("mount", &mount) {
-            eprintln!("skipped, nothing can be mounted here: {error}");
-            return Ok(None);
-        }
-        Ok(Some(Self { desktop, filling: desktop.data().join("filling") }))
-    }
-
-    fn fill(&self) -> Result<()> {
-        let mut file = std::fs::File::create(&self.filling)?;
-        while file.write_all(&[1; 4096]).is_ok() {}
-        Ok(())
-    }
-
-    fn free(&self) -> Result<()> {
-        Ok(std::fs::remove_file(&self.filling)?)
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        // Lazily: where a test failed, the app still runs.
-        let _ = self.desktop.run("umount", &["--lazy", &self.desktop.data().display().to_string()]);
-    }
-}
 
 async fn status(port: u16, key: &str) -> Result<StatusCode> {
     let client = reqwest::Client::builder().no_proxy().build()?;

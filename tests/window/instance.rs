@@ -89,17 +89,33 @@ async fn start_without_the_first_ones_bus_opens_a_window_that_says_so() -> Resul
 
 #[tokio::test]
 async fn start_with_another_data_folder_is_another_app() -> Result<()> {
-    let desktop = Desktop::start(1280, 1000)?;
+    let desktop = Desktop::start(1280, 1000)?.with_platform_folders();
     let app = App::start(&desktop).await?;
     let other = desktop.home().join("other");
-    std::fs::create_dir_all(&other)?;
-    std::fs::write(other.join("settings.json"), format!(r#"{{ "port": {} }}"#, free_port()?))?;
-    let (_second, output) = start_again(&desktop, |command| {
-        command.env("UL_KEYS_DATA_DIR", &other);
-    })?;
-    let printed = || std::fs::read_to_string(&output).unwrap_or_default();
-    app.wait("its service", async || printed().contains("status=Running")).await?;
-    app.wait("its window", async || windows(&desktop).is_ok_and(|windows| windows == 2)).await
+    for (variables, settings) in [
+        (&["UL_KEYS_DATA_DIR"][..], other.join("settings.json")),
+        (&["XDG_DATA_HOME", "XDG_CONFIG_HOME"], other.join("org.ulkeys.UlKeys/settings.json")),
+    ] {
+        std::fs::create_dir_all(settings.parent().expect("a folder"))?;
+        std::fs::write(&settings, format!(r#"{{ "port": {} }}"#, free_port()?))?;
+        let start = || {
+            start_again(&desktop, |command| {
+                command.envs(variables.iter().map(|name| (name, &other)));
+            })
+        };
+        let (mut second, output) = start()?;
+        let printed = || std::fs::read_to_string(&output).unwrap_or_default();
+        app.wait("its service", async || printed().contains("status=Running")).await?;
+        app.wait("its window", async || windows(&desktop).is_ok_and(|windows| windows == 2)).await?;
+        // A third one finds this one, and not the first.
+        let (mut third, _) = start()?;
+        app.wait("the end of the third", async || third.process().try_wait().is_ok_and(|end| end.is_some())).await?;
+        let second_window = desktop.run("xdotool", &["getactivewindow", "getwindowpid"])?;
+        ensure!(second_window.trim() == second.pid().to_string(), "{variables:?}: {second_window}");
+        second.process().kill()?;
+        second.process().wait()?;
+    }
+    Ok(())
 }
 
 /// A folder that cannot be written keeps no window from opening.

@@ -207,7 +207,7 @@ async fn run_is_deleted_after_a_confirmation_and_results_without_space_are_named
     wait_run(&app, &["Completed", "there was no space for its results"]).await?;
     app.click("Delete run…").await?;
     app.wait_focus("Cancel").await?;
-    app.wait_text("This cannot be undone.").await?;
+    app.wait_text("You can’t undo this.").await?;
     app.click("Cancel").await?;
     app.wait_focus("Delete run…").await?;
     app.click("Delete run…").await?;

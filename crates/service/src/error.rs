@@ -1,7 +1,8 @@
 //! Refusals and failures as HTTP answers. Texts are those of the protocol; causes of failures go to the log only.
 
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -80,7 +81,7 @@ impl IntoResponse for ApiError {
                 answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
             }
             Self::TrainingDataFull(shortage) => {
-                let text = format!("{}. Delete training runs, or free some space.", shortage.text());
+                let text = format!("{}. {}.", shortage.text(), shortage.remedy());
                 answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
             }
             Self::Conflict(text) => answer(StatusCode::CONFLICT, ErrorCode::Conflict, text),
@@ -112,7 +113,9 @@ impl IntoResponse for ApiError {
                 answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, text)
             }
             Self::Store(error) => {
-                tracing::error!(problem = ?error.problem, %error, "the store failed");
+                if is_new(error.problem) {
+                    tracing::error!(problem = ?error.problem, %error, "the store failed");
+                }
                 match error.problem {
                     DatabaseProblem::Locked => {
                         let text = "The key database is in use by another program. Try again.";
@@ -153,6 +156,14 @@ impl IntoResponse for ApiError {
 
 fn answer(status: StatusCode, code: ErrorCode, error: impl Into<String>) -> Response {
     (status, Json(ErrorBody { error: error.into(), code })).into_response()
+}
+
+/// Whether a problem of the store is not the one of the last minute: many requests that fail alike need one line.
+fn is_new(problem: DatabaseProblem) -> bool {
+    static LAST: Mutex<Option<(DatabaseProblem, Instant)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let former = last.replace((problem, Instant::now()));
+    former.is_none_or(|(known, at)| known != problem || at.elapsed() > Duration::from_secs(60))
 }
 
 fn failed() -> Response {

@@ -123,8 +123,11 @@ async fn sweep(state: AppState) {
 
 /// Deletes training runs that are older than the owner keeps them.
 async fn remove_old_runs(state: AppState) {
+    let mut former = (state.config.training.retention)();
     loop {
-        if let Some(retention) = (state.config.training.retention)() {
+        let retention = (state.config.training.retention)();
+        // A choice that is new has an interval to be taken back.
+        if let Some(retention) = retention.filter(|_| retention == former) {
             while !state.shutdown.is_cancelled() {
                 match state.store.purge_runs(state.now(), retention).await {
                     Ok(true) => continue,
@@ -137,6 +140,7 @@ async fn remove_old_runs(state: AppState) {
             }
             state.config.checkpoints.remove_deleted(&*state.store).await;
         }
+        former = retention;
         if state.shutdown.run_until_cancelled(tokio::time::sleep(OLD_RUNS_INTERVAL)).await.is_none() {
             return;
         }

@@ -41,6 +41,8 @@ pub(crate) struct KeyLimits {
 
 struct KeyCounters {
     windows: Vec<(Category, Window)>,
+    /// Results of live runs, which the windows above do not count.
+    results: Window,
     /// Only of runs that there are. Each begins with an admitted request, so the key's limits bound how many are here.
     runs: FxHashMap<RunId, RunCounters>,
     peers: Vec<IpAddr>,
@@ -87,8 +89,8 @@ pub(crate) enum RunRequest {
     Start,
     /// A report of a run.
     Event(RunId),
-    /// A result of a run. While the run is live, it is admitted whatever the key's other runs have sent; once it has ended,
-    /// there is no ending to lose.
+    /// A result of a run. While the run is live, events of the key's other runs do not count against it, only their results,
+    /// of which nobody sends so many; once it has ended, there is no ending to lose.
     Result { run: RunId, is_live: bool },
     /// It asks where to upload a checkpoint to.
     Checkpoint(RunId),
@@ -183,6 +185,9 @@ impl KeyLimits {
             let of_key = request.of_key();
             let of_key = of_key.map(|category| counters.window(category).admit(now, self.limits.of(category)));
             let of_key = of_key.transpose()?;
+            if matches!(request, RunRequest::Result { is_live: true, .. }) {
+                counters.results.admit(now, self.limits.of(Category::Stream))?;
+            }
             let of_run = request.of_run().map(|(run, category)| {
                 let window = counters.runs.entry(run).or_default().window(category);
                 window.admit(now, self.limits.of_run(category))
@@ -201,6 +206,7 @@ impl KeyLimits {
         let mut shard = self.shard(key);
         let counters = shard.entry(*key).or_insert_with(|| KeyCounters {
             windows: Vec::new(),
+            results: Window::default(),
             runs: FxHashMap::default(),
             peers: Vec::new(),
             last: now,
@@ -214,7 +220,7 @@ impl KeyLimits {
     }
 
     /// How the key's counter stands, without counting. Where runs have limits of their own, a run that has used its up
-    /// stands for the key: whoever asks about a rejection means that run.
+    /// stands for the key, because a question about a rejection is about that run.
     pub(crate) fn standing(&self, key: &KeyId, category: Category) -> Standing {
         let (now, limit) = (self.start.elapsed(), self.limits.of(category));
         let mut shard = self.shard(key);
@@ -408,7 +414,8 @@ mod tests {
         assert_eq!(limits.shard(&key)[&key].runs.len(), 1, "swept too early");
         limits.start = limits.start.checked_sub(WINDOW).expect("the clock has run for longer");
         limits.sweep();
-        assert_eq!((limits.shard(&key)[&key].runs.len(), limits.shard(&key)[&key].windows.len()), (0, 0));
+        let shard = limits.shard(&key);
+        assert_eq!((shard[&key].runs.len(), shard[&key].windows.len()), (0, 0));
     }
 
     #[test]

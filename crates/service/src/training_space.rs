@@ -54,6 +54,15 @@ pub(crate) struct Shortage {
 }
 
 impl Shortage {
+    /// What a person can do about it.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self.limit {
+            // Rows that are deleted leave the file as large as it is.
+            Limit::Reserve => "Free some space on the disk",
+            _ => "Delete training runs",
+        }
+    }
+
     pub(crate) fn text(&self) -> String {
         let value = self.value;
         match self.limit {
@@ -64,7 +73,7 @@ impl Shortage {
             Limit::All => format!("Training data has reached its limit of {value} MiB"),
             Limit::Database => format!("Training data in the database has reached its limit of {value} MiB"),
             Limit::Reserve => {
-                format!("Training data leaves {value} MiB of the disk to keys, and there is no more space")
+                format!("The disk has no space left besides the {value} MiB that are reserved for keys")
             }
         }
     }
@@ -82,17 +91,14 @@ impl Shared {
             ],
             bytes,
         )?;
-        self.check_all(key, stored, bytes)
+        self.check_sums(key, stored, bytes)?;
+        self.check_reserve(bytes.saturating_sub(stored.reusable))
     }
 
     /// Checks that so many more bytes of a key fit as the file of a checkpoint.
     pub(crate) async fn check_file(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
         let stored = self.store.training_bytes(key.copied()).await?;
-        self.check_all(key.copied(), stored, bytes)
-    }
-
-    fn check_all(&self, key: Option<KeyId>, stored: TrainingBytes, bytes: u64) -> Result<(), ApiError> {
-        self.check_sums(key, stored, bytes)?;
+        self.check_sums(key.copied(), stored, bytes)?;
         self.check_reserve(bytes)
     }
 
@@ -124,14 +130,16 @@ impl Shared {
     fn check_limits<const N: usize>(&self, limits: [(Limit, u32, u64); N], bytes: u64) -> Result<(), ApiError> {
         let mut reached = self.reached.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (limit, value, room) in limits {
+            // Near a limit, small reports still fit between large ones that do not. That is no change of state.
+            let is_low = room <= mib(value) / 50;
             if bytes > room {
                 let shortage = Shortage { limit, value };
-                if reached.insert(limit) {
+                if is_low && reached.insert(limit) {
                     tracing::warn!(?limit, "training data is rejected: {}", shortage.text());
                 }
                 return Err(ApiError::TrainingDataFull(shortage));
             }
-            if reached.remove(&limit) {
+            if !is_low && reached.remove(&limit) {
                 tracing::info!(?limit, "there is space for training data again");
             }
         }

@@ -50,6 +50,8 @@ pub struct TrainingBytes {
     pub all: StoredBytes,
     /// Of the key.
     pub key: StoredBytes,
+    /// The size of the database's pages that hold nothing any more. The file does not shrink; new rows use them first.
+    pub reusable: u64,
 }
 
 /// Outcome of [`RunStore::delete_run`].

@@ -34,9 +34,9 @@ pub(crate) fn is_left(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether an error means that the disk, or the user's share of it, has no space left.
+/// Whether an error means that the disk, or the user's share of it, has no space left, or that a file may not grow.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// How many bytes an append-only file holds ahead.

@@ -24,10 +24,14 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
     window.on_window_event(move |event| {
         // A key that nobody has copied yet would be lost with the window under it. Once that is answered, so would be what
         // trainings report.
-        if let WindowEvent::CloseRequested { api, .. } = event
-            && (super::key::ask_to_close(&app) || closing::holds_back(&app))
-        {
-            api.prevent_close();
+        if let WindowEvent::CloseRequested { api, .. } = event {
+            if super::key::ask_to_close(&app) {
+                // A person who keeps that window open is asked about trainings again.
+                app.state::<AppState>().closing.keep_open();
+                api.prevent_close();
+            } else if closing::holds_back(&app) {
+                api.prevent_close();
+            }
         }
     });
     Ok(())

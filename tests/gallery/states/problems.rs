@@ -20,7 +20,10 @@ pub(super) const DAMAGED: Scene = Scene {
     states: &[
         State { name: "database", steps: &[See("The key database is damaged")] },
         State { name: "full", steps: &[Tell(problem!("full")), See("The disk with the key database is full")] },
-        State { name: "locking-unsupported", steps: &[Tell(problem!("lockingUnsupported")), See("cannot lock files")] },
+        State {
+            name: "locking-unsupported",
+            steps: &[Tell(problem!("lockingUnsupported")), See("doesn’t support file locks")],
+        },
     ],
 };
 

@@ -71,6 +71,7 @@ fn teach(connection: &Connection) -> rusqlite::Result<()> {
 /// is SQLite's to lock.
 pub(super) fn lock_beside(path: &Path) -> Result<File> {
     let io = |error: &std::io::Error| StoreError::from_io(path, error);
+    require_file(&beside(path, ".lock")).map_err(|error| io(&error))?;
     let file = private_file().create(true).truncate(false).open(beside(path, ".lock")).map_err(|error| io(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -126,8 +127,17 @@ fn inspect(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Fails where something else than a file has the name: opening a pipe could take forever.
+fn require_file(path: &Path) -> std::io::Result<()> {
+    match path.metadata() {
+        Ok(metadata) if !metadata.is_file() => Err(std::io::Error::other(format!("{} is not a file", path.display()))),
+        _ => Ok(()),
+    }
+}
+
 /// Whether there is no database yet.
 fn is_empty(path: &Path) -> std::io::Result<bool> {
+    require_file(path)?;
     match path.metadata() {
         Ok(metadata) => Ok(metadata.len() == 0),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),

@@ -200,10 +200,13 @@ pub(super) fn training_bytes(connection: &Connection, key: Option<&KeyId>) -> ru
     let select = "SELECT coalesce(sum(rows), 0), coalesce(sum(files), 0),
         coalesce(sum(rows) FILTER (WHERE key_id = ?1), 0), coalesce(sum(files) FILTER (WHERE key_id = ?1), 0)
         FROM training_bytes";
+    let free = "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size";
+    let reusable: i64 = connection.prepare_cached(free)?.query_row([], |row| row.get(0))?;
+    let reusable = u64::try_from(reusable).unwrap_or_default();
     connection.prepare_cached(select)?.query_row([key.map_or("", KeyId::as_str)], |row| {
         let bytes = |column| row.get::<_, i64>(column).map(|bytes| u64::try_from(bytes).unwrap_or_default());
         let stored = |first| Ok::<_, rusqlite::Error>(StoredBytes { rows: bytes(first)?, files: bytes(first + 1)? });
-        Ok(TrainingBytes { all: stored(0)?, key: stored(2)? })
+        Ok(TrainingBytes { all: stored(0)?, key: stored(2)?, reusable })
     })
 }
 

@@ -14,7 +14,7 @@ export const failures = {
     'Der Datenträger mit der Schlüsseldatenbank ist voll. Es wurde nichts geändert. Geben Sie Speicherplatz frei, und versuchen Sie es erneut.',
   TRAINING_DATA_FULL:
     'Für Trainingsdaten ist kein Platz mehr. Löschen Sie Trainings, oder geben Sie Speicherplatz frei, und versuchen Sie es erneut.',
-  CONFLICT: 'Das ist im jetzigen Zustand nicht möglich.',
+  CONFLICT: 'Das Training läuft noch. Brechen Sie es zuerst ab.',
   PORT_IN_USE: 'Ein anderes Programm verwendet diesen Port. Bitte einen anderen wählen.',
   SERVICE_UNAVAILABLE: 'Der Schlüsseldienst ist nicht erreichbar.',
   CLIPBOARD_UNAVAILABLE: 'Die Zwischenablage ist nicht verfügbar. Nichts wurde kopiert.',

@@ -15,9 +15,9 @@ export const preferences = {
     'Ein kopierter Schlüssel bleibt dann in der Zwischenablage, bis etwas anderes kopiert wird. So lange kann ihn dort jedes Programm auf diesem Computer lesen.',
   rotation: 'Frist zum Erneuern',
   rotationHint: 'Ein Schlüssel, der älter ist, erscheint unter „Zu prüfen“. Er funktioniert weiterhin.',
-  runs: 'Trainings löschen',
+  runs: 'Trainings löschen nach',
   runsHint:
-    'So lange nach seiner letzten Meldung wird ein Training mit seinen Ergebnissen und seinem Checkpoint gelöscht. Eine Änderung wirkt innerhalb einer Stunde.',
+    'Trainings, von denen so lange keine Meldung kam, werden mit Ergebnissen und Checkpoint gelöscht. Eine Änderung wirkt innerhalb von zwei Stunden.',
   seconds_one: '{{count}} Sekunde',
   seconds_other: '{{count}} Sekunden',
   days_one: '{{count}} Tag',

@@ -37,7 +37,7 @@ export const problem = {
     lockingUnsupported: {
       title: 'Das Laufwerk der Schlüsseldatenbank unterstützt keine Dateisperren',
       remedy:
-        'Ohne Dateisperren könnten zwei Schlüsseldienste ihre Änderungen gegenseitig überschreiben. Netzlaufwerken fehlen sie häufig. Verschieben Sie den Ordner dieser Datei auf ein lokales Laufwerk, oder geben Sie dort mit UL_KEYS_DATA_DIR einen Ordner an, und starten Sie die App neu.',
+        'Ohne Dateisperren könnten zwei Schlüsseldienste ihre Änderungen gegenseitig überschreiben. Netzlaufwerke bieten häufig keine. Verschieben Sie den Ordner dieser Datei auf ein lokales Laufwerk, oder geben Sie dort mit UL_KEYS_DATA_DIR einen Ordner an, und starten Sie die App neu.',
     },
     full: {
       title: 'Der Datenträger mit der Schlüsseldatenbank ist voll',

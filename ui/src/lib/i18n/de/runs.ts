@@ -56,6 +56,6 @@ export const runs = {
   stored: 'Trainingsdaten: {{used}} von {{limit}}',
   storedByKey: 'Trainingsdaten dieses Schlüssels: {{used}} von {{limit}}',
   reserve:
-    'Auf dem Datenträger sind weniger als {{reserve}} frei, die für Schlüssel reserviert sind. Neue Trainingsdaten werden abgelehnt, bis Sie Speicherplatz freigeben.',
+    'Auf dem Datenträger sind weniger als {{reserve}} frei, und dieser Platz ist für Schlüssel reserviert. Neue Trainingsdaten werden abgelehnt, bis Sie Speicherplatz freigeben.',
   full: 'Für Trainingsdaten ist kaum noch Platz. Löschen Sie Trainings, um Platz zu schaffen.',
 } as const;

@@ -12,7 +12,7 @@ export const failures = {
   STORAGE_FULL: 'The disk with the key database is full. Nothing was changed. Free up some space, then try again.',
   TRAINING_DATA_FULL:
     'There is no space left for training data. Delete training runs or free up some space, then try again.',
-  CONFLICT: 'This cannot be done in the present state.',
+  CONFLICT: 'The run is still running. Cancel it first.',
   PORT_IN_USE: 'Another program uses this port. Choose another one.',
   SERVICE_UNAVAILABLE: 'The key service cannot be reached.',
   CLIPBOARD_UNAVAILABLE: 'The clipboard cannot be used. Nothing was copied.',

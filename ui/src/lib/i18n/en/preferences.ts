@@ -14,9 +14,9 @@ export const preferences = {
     'A copied key then stays on the clipboard until you copy something else. Until then, every program on this computer can read it there.',
   rotation: 'Rotation period',
   rotationHint: 'A key that is older than this appears under “Needs attention”. It keeps working.',
-  runs: 'Delete training runs',
+  runs: 'Delete training runs after',
   runsHint:
-    'This long after its last report, a run is deleted with its results and checkpoint. A change takes effect within an hour.',
+    'Runs that haven’t reported for this long are deleted with their results and checkpoint. A change takes effect within two hours.',
   seconds_one: '{{count}} second',
   seconds_other: '{{count}} seconds',
   days_one: '{{count}} day',

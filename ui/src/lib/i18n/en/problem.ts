@@ -34,9 +34,9 @@ export const problem = {
         'Move the file back, or try again to use the file that is there now. If there is none, the list starts empty and existing keys stop working.',
     },
     lockingUnsupported: {
-      title: 'The disk of the key database cannot lock files',
+      title: 'The disk with the key database doesn’t support file locks',
       remedy:
-        'Without file locks, two key services could overwrite each other’s changes. Network drives often have none. Move the folder of this file to a local disk, or have UL_KEYS_DATA_DIR name a folder there, and start the app again.',
+        'Without file locks, two key services could overwrite each other’s changes. Network drives often have none. Move the folder of this file to a local disk, or set UL_KEYS_DATA_DIR to a folder on one, then restart the app.',
     },
     full: {
       title: 'The disk with the key database is full',

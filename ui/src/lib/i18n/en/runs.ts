@@ -45,7 +45,7 @@ export const runs = {
   endedBefore: '{{name, isolated}} had already ended',
   notCancelled: 'The run was not cancelled.',
   delete: 'Delete run…',
-  deleteEffect: 'The run is deleted with its metrics, console output, results and checkpoint. This cannot be undone.',
+  deleteEffect: 'This deletes the run with its metrics, console output, results and checkpoint. You can’t undo this.',
   confirmDelete: 'Delete run',
   deleted: '{{name, isolated}} was deleted',
   notDeleted: 'The run was not deleted.',
@@ -53,6 +53,6 @@ export const runs = {
   stored: 'Training data: {{used}} of {{limit}}',
   storedByKey: 'Training data of this key: {{used}} of {{limit}}',
   reserve:
-    'The disk has less than {{reserve}} of free space, which is reserved for keys. New training data is rejected until you free up some space.',
+    'The disk has less than {{reserve}} free, and that space is reserved for keys. New training data is rejected until you free up some space.',
   full: 'There is little or no space left for training data. Delete training runs to make room.',
 } as const;

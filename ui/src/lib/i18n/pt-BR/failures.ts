@@ -13,7 +13,7 @@ export const failures = {
     'O disco com o banco de dados de chaves está cheio. Nada foi alterado. Libere espaço e tente novamente.',
   TRAINING_DATA_FULL:
     'Não há mais espaço para dados de treinamento. Exclua treinamentos ou libere espaço e tente novamente.',
-  CONFLICT: 'Isso não é possível no estado atual.',
+  CONFLICT: 'O treinamento ainda está em execução. Cancele-o primeiro.',
   PORT_IN_USE: 'Outro programa usa esta porta. Escolha outra.',
   SERVICE_UNAVAILABLE: 'Não foi possível acessar o serviço de chaves.',
   CLIPBOARD_UNAVAILABLE: 'Não é possível usar a área de transferência. Nada foi copiado.',

@@ -25,7 +25,7 @@ export const outside = {
   saved: 'Seu banco de dados anterior foi salvo como',
   full: {
     title: 'O disco com o banco de dados de chaves está cheio',
-    text: 'As chaves existentes continuam funcionando e podem ser revogadas, mas não é possível criar nem renomear chaves. Libere espaço no disco com esta pasta. O UL Keys continua sozinho em seguida e salva os dados de uso que mantém na memória.',
+    text: 'As chaves existentes continuam funcionando e podem ser revogadas, mas não é possível criar nem renomear chaves. Libere espaço no disco com esta pasta. Depois disso, o UL Keys volta a funcionar normalmente sem nenhuma ação sua e salva os dados de uso que mantém na memória.',
     folder: 'Pasta',
   },
   record: {

@@ -14,9 +14,9 @@ export const preferences = {
     'Uma chave copiada fica então na área de transferência até você copiar outra coisa. Até lá, qualquer programa deste computador pode lê-la.',
   rotation: 'Período de rotação',
   rotationHint: 'Uma chave mais antiga que isso aparece em “Requerem atenção”. Ela continua funcionando.',
-  runs: 'Excluir treinamentos',
+  runs: 'Excluir treinamentos após',
   runsHint:
-    'Após esse tempo sem envios, um treinamento é excluído com os resultados e o checkpoint. A alteração tem efeito em até uma hora.',
+    'Treinamentos sem envios durante esse período são excluídos com os resultados e o checkpoint. A alteração tem efeito em até duas horas.',
   seconds_one: '{{count}} segundo',
   seconds_many: '{{count}} segundos',
   seconds_other: '{{count}} segundos',

@@ -35,9 +35,9 @@ export const problem = {
         'Coloque o arquivo de volta ou tente novamente para usar o arquivo que está lá agora. Se não houver nenhum, a lista começa vazia e as chaves existentes deixam de funcionar.',
     },
     lockingUnsupported: {
-      title: 'O disco do banco de dados de chaves não permite bloquear arquivos',
+      title: 'O disco com o banco de dados de chaves não oferece bloqueio de arquivos',
       remedy:
-        'Sem bloqueio de arquivos, dois serviços de chaves poderiam sobrescrever as alterações um do outro. Em unidades de rede, isso é comum. Mova a pasta deste arquivo para um disco local, ou indique uma pasta nele com UL_KEYS_DATA_DIR, e reinicie o aplicativo.',
+        'Sem bloqueio de arquivos, dois serviços de chaves poderiam sobrescrever as alterações um do outro. Muitas unidades de rede não têm esse recurso. Mova a pasta deste arquivo para um disco local, ou indique uma pasta nele com UL_KEYS_DATA_DIR, e reinicie o aplicativo.',
     },
     full: {
       title: 'O disco com o banco de dados de chaves está cheio',

@@ -55,6 +55,6 @@ export const runs = {
   stored: 'Dados de treinamento: {{used}} de {{limit}}',
   storedByKey: 'Dados de treinamento desta chave: {{used}} de {{limit}}',
   reserve:
-    'O disco tem menos de {{reserve}} livres, que são reservados para as chaves. Novos dados de treinamento são recusados até você liberar espaço.',
+    'Restam menos de {{reserve}} livres no disco, e esse espaço é reservado para as chaves. Novos dados de treinamento são recusados até você liberar espaço.',
   full: 'Resta pouco ou nenhum espaço para dados de treinamento. Exclua treinamentos para liberar espaço.',
 } as const;

@@ -1,0 +1,55 @@
+//! A file system that is full when a test wants it to be.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::desktop::Desktop;
+
+/// A small file system in the place of the app's folder, until this is dropped.
+pub struct SmallDisk<'a> {
+    desktop: &'a Desktop,
+    filling: PathBuf,
+}
+
+impl<'a> SmallDisk<'a> {
+    /// Mounts it. `None` where nothing can be mounted.
+    ///
+    /// # Errors
+    /// When the app's folder cannot be made.
+    pub fn mount(desktop: &'a Desktop) -> Result<Option<Self>> {
+        std::fs::create_dir_all(desktop.data())?;
+        let mount = ["-t", "tmpfs", "-o", "size=6m,mode=0700", "small", &desktop.data().display().to_string()];
+        if let Err(error) = desktop.run("mount", &mount) {
+            eprintln!("skipped, nothing can be mounted here: {error}");
+            return Ok(None);
+        }
+        Ok(Some(Self { desktop, filling: desktop.data().join("filling") }))
+    }
+
+    /// Uses up all its space.
+    ///
+    /// # Errors
+    /// When no file can be made on it.
+    pub fn fill(&self) -> Result<()> {
+        let mut file = std::fs::File::create(&self.filling)?;
+        while file.write_all(&[1; 4096]).is_ok() {}
+        Ok(())
+    }
+
+    /// Gives back what [`Self::fill`] uses.
+    ///
+    /// # Errors
+    /// When it was not filled.
+    pub fn free(&self) -> Result<()> {
+        Ok(std::fs::remove_file(&self.filling)?)
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        // Lazily: where a test failed, the app still runs.
+        let _ = self.desktop.run("umount", &["--lazy", &self.desktop.data().display().to_string()]);
+    }
+}
