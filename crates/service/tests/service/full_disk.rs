@@ -228,7 +228,7 @@ fn training_data_leaves_the_reserve_and_keys_go_on() {
         let (id, key) = service.key("trainer", &["training"]).await;
         let run = start(&service, &key, "exp1").await;
         let first = ticket(&service, &key, &run).await;
-        let reason = "leaves 32 MiB of the disk to keys";
+        let reason = "besides the 32 MiB that are reserved for keys";
         assert_no_space(read(put(&service, &first, vec![0; 30_000_000]).await).await, reason);
         // Without a length in front, it is noticed on the way.
         let chunks = futures_util::stream::iter((0..300).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 100_000])));
