@@ -92,12 +92,12 @@ async fn run_at_a_port_of_another_user_starts_nothing() -> Result<()> {
     std::fs::write(desktop.settings(), format!(r#"{{ "port": {port} }}"#))?;
     let listen = |address: &str, options: &str| {
         let script = format!(
-            "import socket; s = socket.create_server(('{address}', {port}){options}); print('listens', flush=True); s.accept()"
+            "import socket; s = socket.create_server(('{address}', {port}){options}); print('listens', flush=True)\nwhile True: s.accept()"
         );
         let mut other = desktop.command("setpriv");
         other.args(["--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", &script]).stdout(Stdio::piped());
         let mut other = Child::spawn(&mut other)?;
-        other.process().stdout.take().expect("a pipe").read_exact(&mut [0; 7])?;
+        other.process().stdout.take().expect("a pipe").read_exact(&mut [0; 8])?;
         Ok::<_, anyhow::Error>(other)
     };
     for (address, options) in

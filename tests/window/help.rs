@@ -14,10 +14,20 @@ async fn go(app: &App, section: &str) -> Result<()> {
 
 /// Puts a text on the clipboard and pastes it over what is in the field.
 async fn paste(desktop: &Desktop, app: &App, text: &str) -> Result<()> {
-    app.script("document.querySelector('textarea').focus()", Vec::new()).await?;
-    paste_over(desktop, text)?;
     let held = "return document.querySelector('textarea').value.trim() === arguments[0].trim()";
-    app.wait("the pasted text", async || app.script(held, vec![json!(text)]).await.is_ok_and(|held| held == true)).await
+    let is_held = async || app.script(held, vec![json!(text)]).await.is_ok_and(|held| held == true);
+    // A window manager that is busy can swallow the keys.
+    for _ in 0..5 {
+        app.script("document.querySelector('textarea').focus()", Vec::new()).await?;
+        paste_over(desktop, text)?;
+        for _ in 0..40 {
+            if is_held().await {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+    app.wait("the pasted text", is_held).await
 }
 
 #[tokio::test]

@@ -67,9 +67,16 @@ async fn save_over_an_attachment_moves_the_key_into_the_password() -> Result<()>
     Ok(())
 }
 
+/// As after a first start, without which the port of the service is not known.
+fn with_settings(desktop: &Desktop) -> Result<()> {
+    std::fs::create_dir_all(desktop.data())?;
+    Ok(std::fs::write(desktop.settings(), "{}")?)
+}
+
 #[tokio::test]
 async fn run_with_an_entry_that_ends_in_a_new_line_hands_over_the_key_alone() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
+    with_settings(&desktop)?;
     let _keyring = Keyring::start(&desktop)?;
     let key = format!("ul_{}", "0123456789".repeat(4));
     for (name, end) in [("unix", "\n"), ("windows", "\r\n")] {
@@ -83,6 +90,7 @@ async fn run_with_an_entry_that_ends_in_a_new_line_hands_over_the_key_alone() ->
 #[tokio::test]
 async fn run_with_two_entries_of_one_name_says_so_without_their_keys() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
+    with_settings(&desktop)?;
     let _keyring = Keyring::start(&desktop)?;
     for (digit, more) in [("0", "one"), ("1", "two")] {
         let key = format!("ul_{}", digit.repeat(40));
