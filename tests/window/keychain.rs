@@ -130,6 +130,8 @@ async fn a_name_is_taken_over_only_after_asking() -> Result<()> {
 #[tokio::test]
 async fn a_program_that_cannot_be_started_is_named() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
+    std::fs::create_dir_all(desktop.data())?;
+    std::fs::write(desktop.settings(), "{}")?;
     let _keyring = Keyring::start(&desktop)?;
     let key = format!("ul_{}", "0123456789".repeat(4));
     let store = format!("printf %s {key} | secret-tool store --label=x service ul-keys username by-hand");
@@ -223,6 +225,7 @@ async fn a_late_answer_saves_no_other_key() -> Result<()> {
     let second = json!({ "name": "second", "scopes": ["read"], "replaces": null });
     app.invoke("create_key", second).await?.expect("created");
     keyring.answer(&desktop)?;
+    app.wait("the second window", async || desktop.key_window().is_ok()).await?;
     desktop.run("xdotool", &["windowactivate", "--sync", &desktop.key_window()?])?;
     app.enter_key_window().await?;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
