@@ -28,7 +28,7 @@ impl Default for StorageLimits {
     }
 }
 
-/// Bytes of so many MiB.
+/// Converts MiB to bytes.
 pub fn mib(number: u32) -> u64 {
     u64::from(number) * MIB
 }

@@ -87,7 +87,7 @@ pub(crate) struct Received {
 
 impl CheckpointConfig {
     /// Writes a body to a temporary file. Whenever this ends early, even by being dropped, nothing is left.
-    /// `check` says whether so many more bytes may be written.
+    /// `check` decides whether a number of further bytes may be written.
     pub(crate) async fn receive(
         &self,
         body: Body,

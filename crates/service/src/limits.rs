@@ -90,7 +90,7 @@ pub(crate) enum RunRequest {
     /// A report of a run.
     Event(RunId),
     /// A result of a run. While the run is live, events of the key's other runs do not count against it, only their results,
-    /// of which nobody sends so many; once it has ended, there is no ending to lose.
+    /// which no real training sends so often. After the run has ended, the key's limit applies.
     Result { run: RunId, is_live: bool },
     /// It asks where to upload a checkpoint to.
     Checkpoint(RunId),

@@ -57,7 +57,7 @@ impl Shortage {
     /// What a person can do about it.
     pub(crate) fn remedy(&self) -> &'static str {
         match self.limit {
-            // Rows that are deleted leave the file as large as it is.
+            // Deleting rows does not shrink the database file.
             Limit::Reserve => "Free some space on the disk",
             _ => "Delete training runs",
         }
@@ -80,7 +80,7 @@ impl Shortage {
 }
 
 impl Shared {
-    /// Checks that so many more bytes of a key fit into the database.
+    /// Checks that `bytes` more of a key fit into the database.
     pub(crate) async fn check_rows(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
         let (limits, stored) = (&self.config.training.limits, self.store.training_bytes(key.copied()).await?);
         let key = key.copied();
@@ -95,7 +95,7 @@ impl Shared {
         self.check_reserve(bytes.saturating_sub(stored.reusable))
     }
 
-    /// Checks that so many more bytes of a key fit as the file of a checkpoint.
+    /// Checks that a checkpoint file of `bytes` bytes fits.
     pub(crate) async fn check_file(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
         let stored = self.store.training_bytes(key.copied()).await?;
         self.check_sums(key.copied(), stored, bytes)?;
@@ -120,7 +120,7 @@ impl Shared {
         )
     }
 
-    /// Checks that the reserve is left after so many more bytes.
+    /// Checks that `bytes` more leave the reserve free.
     pub(crate) fn check_reserve(&self, bytes: u64) -> Result<(), ApiError> {
         let reserve = self.config.training.limits.reserve;
         let free = free_bytes(&self.config.checkpoints.folder).unwrap_or(u64::MAX);

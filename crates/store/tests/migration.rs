@@ -1,5 +1,7 @@
 //! A database of an earlier version is brought up to date, and keeps what is in it.
 
+use std::path::Path;
+
 use rand::rngs::SysRng;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, params};
@@ -9,6 +11,25 @@ use ulkeys_domain::{AttentionRules, KeyId, KeyName, Secret, Timestamp};
 use ulkeys_store::{
     Feed, KeyQuery, KeyStore as _, RunDeletion, RunStore as _, SqliteStore, StoredBytes, TrainingBytes,
 };
+
+/// A new database with the schema of a former version.
+fn database_of_version(path: &Path, version: usize) -> Connection {
+    let old = Connection::open(path).expect("created");
+    old.create_scalar_function("fold", 1, FunctionFlags::SQLITE_UTF8, |_| Ok("")).expect("taught");
+    let steps = [
+        include_str!("../migrations/sqlite/0001_keys.sql"),
+        include_str!("../migrations/sqlite/0002_usage.sql"),
+        include_str!("../migrations/sqlite/0003_training.sql"),
+        include_str!("../migrations/sqlite/0004_list.sql"),
+        include_str!("../migrations/sqlite/0005_fold_again.sql"),
+        include_str!("../migrations/sqlite/0006_guard.sql"),
+    ];
+    for step in &steps[..version] {
+        old.execute_batch(step).expect("the schema of the time");
+    }
+    old.pragma_update(None, "user_version", i64::try_from(version).expect("small")).expect("written");
+    old
+}
 
 #[tokio::test]
 async fn a_database_of_the_first_version_takes_runs_and_keeps_its_keys() {
@@ -40,15 +61,7 @@ async fn a_database_of_the_first_version_takes_runs_and_keeps_its_keys() {
 async fn keys_of_the_version_before_lists_were_searched_are_found_and_sorted() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("keys.db");
-    let old = Connection::open(&path).expect("created");
-    for step in [
-        include_str!("../migrations/sqlite/0001_keys.sql"),
-        include_str!("../migrations/sqlite/0002_usage.sql"),
-        include_str!("../migrations/sqlite/0003_training.sql"),
-    ] {
-        old.execute_batch(step).expect("the schema of the time");
-    }
-    old.pragma_update(None, "user_version", 3).expect("written");
+    let old = database_of_version(&path, 3);
     for (name, revoked_at) in [("Zürich", None), ("ÉCOLE", None), ("apple", None), ("Ärger", Some(2))] {
         let secret = Secret::generate(&mut SysRng).expect("randomness");
         let id = KeyId::generate(&mut SysRng).expect("randomness");
@@ -74,17 +87,7 @@ async fn keys_of_the_version_before_lists_were_searched_are_found_and_sorted() {
 async fn names_of_the_version_before_letters_were_written_plainly_are_found() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("keys.db");
-    let old = Connection::open(&path).expect("created");
-    old.create_scalar_function("fold", 1, FunctionFlags::SQLITE_UTF8, |_| Ok("")).expect("taught");
-    for step in [
-        include_str!("../migrations/sqlite/0001_keys.sql"),
-        include_str!("../migrations/sqlite/0002_usage.sql"),
-        include_str!("../migrations/sqlite/0003_training.sql"),
-        include_str!("../migrations/sqlite/0004_list.sql"),
-    ] {
-        old.execute_batch(step).expect("the schema of the time");
-    }
-    old.pragma_update(None, "user_version", 4).expect("written");
+    let old = database_of_version(&path, 4);
     for (name, folded) in [("strand", "strand"), ("Straße", "straße"), ("Łódź", "łodz")] {
         let secret = Secret::generate(&mut SysRng).expect("randomness");
         let id = KeyId::generate(&mut SysRng).expect("randomness");
@@ -111,19 +114,7 @@ async fn names_of_the_version_before_letters_were_written_plainly_are_found() {
 async fn open_version_before_totals_counts_training_data_that_is_there() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("keys.db");
-    let old = Connection::open(&path).expect("created");
-    old.create_scalar_function("fold", 1, FunctionFlags::SQLITE_UTF8, |_| Ok("")).expect("taught");
-    for step in [
-        include_str!("../migrations/sqlite/0001_keys.sql"),
-        include_str!("../migrations/sqlite/0002_usage.sql"),
-        include_str!("../migrations/sqlite/0003_training.sql"),
-        include_str!("../migrations/sqlite/0004_list.sql"),
-        include_str!("../migrations/sqlite/0005_fold_again.sql"),
-        include_str!("../migrations/sqlite/0006_guard.sql"),
-    ] {
-        old.execute_batch(step).expect("the schema of the time");
-    }
-    old.pragma_update(None, "user_version", 6).expect("written");
+    let old = database_of_version(&path, 6);
     let key = KeyId::generate(&mut SysRng).expect("randomness");
     let checkpoint = CheckpointId::generate(&mut SysRng).expect("randomness");
     let model = ModelId::generate(&mut SysRng).expect("randomness");
