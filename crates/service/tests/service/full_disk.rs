@@ -21,7 +21,7 @@ use crate::common::{TestService, read, text};
 use crate::log;
 use crate::training::{details, event, send, start};
 use crate::training_space::assert_no_space;
-use crate::uploads::{files, put, ticket};
+use crate::uploads::{files, path, put, ticket};
 
 const DISK: &str = "UL_KEYS_TEST_DISK";
 
@@ -219,6 +219,17 @@ fn open_on_a_full_disk_names_it_and_loses_nothing() {
     });
 }
 
+/// Uploads a body that is answered before it has arrived. The client may notice the closed connection before it reads the
+/// answer; then it tries again.
+async fn put_rejected(service: &TestService, ticket: &Value, body: impl Fn() -> reqwest::Body) -> reqwest::Response {
+    for _ in 0..50 {
+        if let Ok(answer) = service.anonymous(Method::PUT, &path(service, ticket)).body(body()).send().await {
+            return answer;
+        }
+    }
+    panic!("never answered");
+}
+
 /// The reserve of free space that belongs to keys.
 #[test]
 fn training_data_leaves_the_reserve_and_keys_go_on() {
@@ -229,10 +240,10 @@ fn training_data_leaves_the_reserve_and_keys_go_on() {
         let run = start(&service, &key, "exp1").await;
         let first = ticket(&service, &key, &run).await;
         let reason = "besides the 32 MiB that are reserved for keys";
-        assert_no_space(read(put(&service, &first, vec![0; 30_000_000]).await).await, reason);
+        assert_no_space(read(put_rejected(&service, &first, || vec![0; 30_000_000].into()).await).await, reason);
         // Without a length in front, it is noticed on the way.
-        let chunks = futures_util::stream::iter((0..300).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 100_000])));
-        let answer = put(&service, &first, reqwest::Body::wrap_stream(chunks)).await;
+        let chunks = || futures_util::stream::iter((0..300).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 100_000])));
+        let answer = put_rejected(&service, &first, || reqwest::Body::wrap_stream(chunks())).await;
         assert_eq!(answer.status(), StatusCode::INSUFFICIENT_STORAGE);
         assert_eq!(files(&service).len(), 0);
         assert_eq!(put(&service, &first, vec![0; 1_000_000]).await.status(), StatusCode::OK);
