@@ -1,6 +1,7 @@
 //! TypeScript's view of the types that cross IPC: generated from Rust, committed, and held in step here.
 
 use ts_rs::{Config, TS};
+use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::training::{Checkpoint, CheckpointState, Epoch, RunDetails, RunStatus, RunSummary};
 use ulkeys_domain::verdict::Outcome;
 use ulkeys_domain::wire::training::{
@@ -11,7 +12,7 @@ use ulkeys_domain::wire::{
     ErrorBody, ErrorCode, Finding, FormatProblem, Happening, HappeningKind, HourlyUse, KeyCounts, KeyEvent, KeyList,
     KeySource, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause, WritesStopped,
 };
-use ulkeys_domain::{Attention, Scope};
+use ulkeys_domain::{Attention, Limits, Scope};
 
 use crate::activity_export::ExportFormat;
 use crate::closing::QuitQuestion;
@@ -97,6 +98,8 @@ fn generate() -> String {
         OneTimeState,
         Language,
         Theme,
+        Limits,
+        StorageLimits,
         Preferences,
         MenuAction,
         QuitQuestion,
@@ -109,6 +112,15 @@ fn generate() -> String {
         FileProblem,
         CommandError,
     );
+    macro_rules! default_of {
+        ($($name:literal: $type:ident),+ $(,)?) => {
+            $(
+                let value = serde_json::to_string(&$type::default()).expect("JSON");
+                text.push_str(&format!("\nexport const {}: {} = {value};\n", $name, stringify!($type)));
+            )+
+        };
+    }
+    default_of!("DEFAULT_LIMITS": Limits, "DEFAULT_STORAGE_LIMITS": StorageLimits);
     text
 }
 

@@ -12,7 +12,8 @@ pub(crate) mod training;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use ulkeys_domain::wire::ErrorCode;
 use ulkeys_domain::{KeyId, Timestamp, secret};
@@ -117,6 +118,22 @@ impl Argument {
         })
     }
 
+    /// A group of whole numbers, each of which must be there.
+    fn numbers<T: Default + Serialize + DeserializeOwned>(self, field: &str) -> Result<T> {
+        let unknown = || invalid(field, "is not known");
+        let Value::Object(known) = serde_json::to_value(T::default()).map_err(|_| unknown())? else {
+            return Err(unknown());
+        };
+        let names: Vec<_> = known.keys().map(String::as_str).collect();
+        let mut given = self.fields(field, &names)?;
+        let mut numbers = Map::new();
+        for name in &names {
+            let number = given.take(name).whole(&format!("{field}.{name}"), 0..=u32::MAX)?;
+            numbers.insert((*name).to_owned(), number.into());
+        }
+        serde_json::from_value(numbers.into()).map_err(|_| unknown())
+    }
+
     /// `None` for `null`.
     fn optional(self) -> Option<Self> {
         (!self.0.is_null()).then_some(self)
@@ -154,6 +171,8 @@ impl From<arboard::Error> for CommandError {
 
 #[cfg(test)]
 mod tests {
+    use ulkeys_domain::storage::StorageLimits;
+
     use super::*;
 
     #[test]
@@ -167,6 +186,27 @@ mod tests {
         );
         assert_eq!(Argument(key.clone().into()).secret_text("key").ok(), Some(key.clone()));
         assert_eq!(Argument(key[..42].into()).text("text").ok().as_deref(), Some(&key[..42]), "not a whole key");
+    }
+
+    #[test]
+    fn numbers_wrong_or_missing_field_is_named() {
+        let read = |value: Value| Argument(value).numbers::<StorageLimits>("storage");
+        let valid = serde_json::to_value(StorageLimits { reserve: 9, ..StorageLimits::default() }).expect("JSON");
+        assert_eq!(read(valid.clone()).ok().map(|limits| limits.reserve), Some(9));
+        for (name, value) in [
+            ("reserve", Value::Null),
+            ("reserve", (-1).into()),
+            ("reserve", 1.5.into()),
+            ("database", (1_u64 << 32).into()),
+        ] {
+            let mut wrong = valid.clone();
+            wrong[name] = value;
+            let error = serde_json::to_string(&read(wrong).expect_err("wrong")).expect("JSON");
+            assert!(error.contains(&format!("storage.{name}: must be a whole number")), "{error}");
+        }
+        let mut unknown = valid;
+        unknown["more"] = 1.into();
+        assert!(read(unknown).is_err() && read(Value::Null).is_err());
     }
 
     #[test]

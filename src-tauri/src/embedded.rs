@@ -15,7 +15,7 @@ use ulkeys_client::Client;
 use ulkeys_domain::Limits;
 use ulkeys_domain::storage::mib;
 use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem};
-use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, Setting, TrainingConfig, listen};
 use ulkeys_store::SqliteStore;
 
 use crate::status::ServiceStatus;
@@ -27,7 +27,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct KeyService {
     database: PathBuf,
     revocations: PathBuf,
-    limits: Limits,
+    limits: Setting<Limits>,
     training: TrainingConfig,
     status: watch::Sender<ServiceStatus>,
     /// Of the database. What was found by a service that was restarted stays.
@@ -55,7 +55,12 @@ struct Running {
 }
 
 impl KeyService {
-    pub(crate) fn new(database: PathBuf, revocations: PathBuf, limits: Limits, training: TrainingConfig) -> Self {
+    pub(crate) fn new(
+        database: PathBuf,
+        revocations: PathBuf,
+        limits: Setting<Limits>,
+        training: TrainingConfig,
+    ) -> Self {
         Self {
             database,
             revocations,
@@ -114,14 +119,14 @@ impl KeyService {
         if self.running().as_ref().is_some_and(|running| running.port == port) {
             return Ok(self.status());
         }
-        let listener = listen(port).await.map_err(|error| match error.kind() {
+        let listeners = listen(port).await.map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => MoveError::PortInUse,
             _ => MoveError::PortClosed(error),
         })?;
         save().map_err(MoveError::NotSaved)?;
         self.stop_now().await;
         self.status.send_replace(ServiceStatus::Starting);
-        let launched = self.launch(listener, port).await;
+        let launched = self.launch(listeners, port).await;
         Ok(self.tell(launched, port))
     }
 
@@ -137,7 +142,7 @@ impl KeyService {
     async fn start_now(self: &Arc<Self>, port: u16) -> ServiceStatus {
         self.status.send_replace(ServiceStatus::Starting);
         let launched = match listen(port).await {
-            Ok(listener) => self.launch(listener, port).await,
+            Ok(listeners) => self.launch(listeners, port).await,
             // Another app with the same data would not be helped by another port.
             Err(_) if SqliteStore::is_in_use(&self.database) => Err(ServiceStatus::DatabaseProblem {
                 problem: DatabaseProblem::Locked,
@@ -166,7 +171,7 @@ impl KeyService {
         status
     }
 
-    async fn launch(self: &Arc<Self>, listener: TcpListener, port: u16) -> Result<Running, ServiceStatus> {
+    async fn launch(self: &Arc<Self>, listeners: Vec<TcpListener>, port: u16) -> Result<Running, ServiceStatus> {
         let (path, record) = (self.database.clone(), self.revocations.clone());
         let open = move || SqliteStore::open_with_record(&path, &record, ulkeys_service::system_clock);
         let store = tokio::task::spawn_blocking(open).await.map_err(stopped)?;
@@ -178,20 +183,22 @@ impl KeyService {
 
         let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(stopped)?;
         let client = Client::new(&url(port), session.expose()).map_err(stopped)?;
+        let storage = self.training.limits.clone();
+        let max_total = move || mib(storage.get().training);
         let config = Config {
             session,
             account: account(),
             clock: ulkeys_service::system_clock,
             limits: self.limits.clone(),
             checkpoints: CheckpointConfig {
-                max_total: mib(self.training.limits.training),
+                max_total: Setting::new(max_total),
                 ..CheckpointConfig::in_folder(self.database.with_file_name("checkpoints"))
             },
             training: self.training.clone(),
         };
         let shutdown = CancellationToken::new();
         tokio::spawn(self.clone().follow_health(store.health(), shutdown.clone()));
-        let service = ulkeys_service::serve(listener, Arc::new(store), config, shutdown.clone());
+        let service = ulkeys_service::serve(listeners, Arc::new(store), config, shutdown.clone());
         let server = tokio::spawn(self.clone().supervise(service));
         Ok(Running { client, port, shutdown, server })
     }
@@ -241,10 +248,6 @@ impl KeyService {
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-async fn listen(port: u16) -> std::io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
 }
 
 fn url(port: u16) -> String {

@@ -268,12 +268,12 @@ mod tests {
             session,
             account: Account { name: "Ada".to_owned(), username: "ada".to_owned() },
             clock: ulkeys_service::system_clock,
-            limits: Limits::uniform(u32::MAX),
+            limits: Limits::uniform(u32::MAX).into(),
             checkpoints: CheckpointConfig::in_folder(folder.join("checkpoints")),
             training: TrainingConfig::default(),
         };
         let shutdown = CancellationToken::new();
-        tokio::spawn(ulkeys_service::serve(listener, store, config, shutdown.clone()));
+        tokio::spawn(ulkeys_service::serve(vec![listener], store, config, shutdown.clone()));
         (client, shutdown)
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use ts_rs::TS;
 use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, Limits, MAX_ROTATION_DAYS};
+use ulkeys_service::Setting;
 
 use crate::files;
 
@@ -38,16 +39,11 @@ struct Values {
     port: u16,
     #[serde(flatten)]
     preferences: Preferences,
-    /// How often a key may ask the embedded service. It takes effect at the next start.
-    limits: Limits,
-    /// How much training data the embedded service keeps, in MiB. It takes effect at the next start.
-    storage: StorageLimits,
 }
 
 impl Default for Values {
     fn default() -> Self {
-        let (limits, storage) = (Limits::default(), StorageLimits::default());
-        Self { port: DEFAULT_PORT, preferences: Preferences::default(), limits, storage }
+        Self { port: DEFAULT_PORT, preferences: Preferences::default() }
     }
 }
 
@@ -55,7 +51,7 @@ impl Values {
     /// What a file says, and the names of what is not understood in it.
     fn read(fields: &Map<String, Value>) -> (Self, Vec<String>) {
         let (mut values, mut unknown) = (Self::default(), Vec::new());
-        let Self { port, preferences, limits, storage } = &mut values;
+        let Self { port, preferences } = &mut values;
         for (name, value) in fields {
             let is_understood = match name.as_str() {
                 "port" => set(port, value, |port| PORTS.contains(port)),
@@ -69,8 +65,8 @@ impl Values {
                 "runDays" => {
                     set(&mut preferences.run_days, value, |days| days.is_none_or(|days| RUN_DAYS.contains(&days)))
                 }
-                "limits" => read_limits("limits", value, limits, &mut unknown),
-                "storage" => read_limits("storage", value, storage, &mut unknown),
+                "limits" => read_limits("limits", value, &mut preferences.limits, &mut unknown),
+                "storage" => read_limits("storage", value, &mut preferences.storage, &mut unknown),
                 _ => false,
             };
             if !is_understood {
@@ -140,6 +136,10 @@ pub(crate) struct Preferences {
     pub(crate) rotation_days: u32,
     /// After how many days a training run is deleted, 1 to 3,650; `null` for never.
     pub(crate) run_days: Option<u32>,
+    /// How often a key may ask the embedded service.
+    pub(crate) limits: Limits,
+    /// How much training data the embedded service keeps, in MiB.
+    pub(crate) storage: StorageLimits,
 }
 
 impl Default for Preferences {
@@ -151,6 +151,8 @@ impl Default for Preferences {
             clipboard_seconds: Some(60),
             rotation_days: DEFAULT_ROTATION_DAYS,
             run_days: None,
+            limits: Limits::default(),
+            storage: StorageLimits::default(),
         }
     }
 }
@@ -255,19 +257,15 @@ impl Settings {
         self.state().values.port
     }
 
-    /// How often a key may ask the embedded service.
-    pub(crate) fn limits(&self) -> Limits {
-        self.state().values.limits.clone()
-    }
-
-    /// How much training data the embedded service keeps.
-    pub(crate) fn storage(&self) -> StorageLimits {
-        self.state().values.storage.clone()
-    }
-
     /// Follows the preferences.
     pub(crate) fn preferences(&self) -> watch::Receiver<Preferences> {
         self.preferences.subscribe()
+    }
+
+    /// A preference that the embedded service follows.
+    pub(crate) fn follow<T>(&self, read: impl Fn(&Preferences) -> T + Send + Sync + 'static) -> Setting<T> {
+        let preferences = self.preferences();
+        Setting::new(move || read(&preferences.borrow()))
     }
 
     /// How long a copied key stays on the clipboard; `None` for as long as it likes.
@@ -300,11 +298,7 @@ impl Settings {
             read => (read?, None),
         };
         let before = state.values.fields()?;
-        for (name, value) in changed.fields()? {
-            if before.get(&name) != Some(&value) || !fields.contains_key(&name) {
-                fields.insert(name, value);
-            }
-        }
+        merge(&mut fields, &before, changed.fields()?);
         if let Err(error) = files::write_json(&self.path, &fields) {
             // Otherwise each attempt would leave one more copy.
             if let Some(copy) = copy {
@@ -325,6 +319,21 @@ impl Settings {
     }
 }
 
+/// Takes over what changed, and what is missing. The rest of the file stays, in groups of fields too.
+fn merge(fields: &mut Map<String, Value>, before: &Map<String, Value>, changed: Map<String, Value>) {
+    for (name, value) in changed {
+        match (fields.get_mut(&name), before.get(&name), value) {
+            (Some(Value::Object(fields)), Some(Value::Object(before)), Value::Object(changed)) => {
+                merge(fields, before, changed);
+            }
+            (Some(_), before, value) if before == Some(&value) => {}
+            (_, _, value) => {
+                fields.insert(name, value);
+            }
+        }
+    }
+}
+
 fn without_effect(unknown: Vec<String>) -> Option<SettingsProblem> {
     (!unknown.is_empty()).then_some(SettingsProblem::Unknown { names: unknown })
 }
@@ -332,6 +341,8 @@ fn without_effect(unknown: Vec<String>) -> Option<SettingsProblem> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use serde_json::json;
 
     use super::*;
 
@@ -359,6 +370,8 @@ mod tests {
             clipboard_seconds: None,
             rotation_days: 30,
             run_days: Some(90),
+            limits: Limits { gateway: 12_000, ..Limits::default() },
+            storage: StorageLimits { reserve: 512, ..StorageLimits::default() },
         };
         settings.set_preferences(preferences.clone()).expect("written");
         assert_eq!(*settings.preferences().borrow(), preferences);
@@ -384,14 +397,18 @@ mod tests {
             "rotationDays": 0, "runDays": 0, "storage": { "reserve": 9, "training": "all" }, "limits": { "predict": 7, "upload": -1, "download": "many", "predicts": 9 }, "new": [1] }"#;
         let (_folder, path, settings) = with(text);
         assert_eq!(settings.port(), DEFAULT_PORT);
-        assert_eq!(*settings.preferences().borrow(), Preferences { theme: Theme::Dark, ..Preferences::default() });
-        assert_eq!(settings.limits(), Limits { predict: 7, ..Limits::default() });
+        let understood = Preferences {
+            theme: Theme::Dark,
+            limits: Limits { predict: 7, ..Limits::default() },
+            storage: StorageLimits { reserve: 9, ..StorageLimits::default() },
+            ..Preferences::default()
+        };
+        assert_eq!(*settings.preferences().borrow(), understood);
         let mut unknown = ["port", "language", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "new"]
             .map(str::to_owned)
             .to_vec();
         unknown.extend(["upload", "download", "predicts"].map(|name| format!("limits.{name}")));
         unknown.push("storage.training".to_owned());
-        assert_eq!(settings.storage(), StorageLimits { reserve: 9, ..StorageLimits::default() });
         unknown.sort();
         let named = |settings: &Settings| match settings.problem() {
             Some(SettingsProblem::Unknown { mut names }) => {
@@ -403,11 +420,25 @@ mod tests {
         assert_eq!(named(&settings), unknown);
 
         let present = settings.preferences().borrow().clone();
-        settings.set_preferences(Preferences { rotation_days: 30, ..present }).expect("written");
-        let mut expected: Value = serde_json::from_str(text).expect("JSON");
-        expected["rotationDays"] = 30.into();
-        assert_eq!(file(&path), expected, "nothing else has changed");
-        unknown.retain(|name| name != "rotationDays");
+        let limits = Limits { upload: 5, ..present.limits };
+        settings.set_preferences(Preferences { rotation_days: 30, limits, ..present }).expect("written");
+        let kept = file(&path);
+        let written: Value = serde_json::from_str(text).expect("JSON");
+        for (field, value) in written.as_object().expect("fields") {
+            match field.as_str() {
+                "rotationDays" => assert_eq!(kept[field], 30),
+                "limits" => {
+                    let names = ["predict", "upload", "download", "predicts", "default"];
+                    assert_eq!(
+                        names.map(|name| &kept[field][name]),
+                        [json!(7), json!(5), json!("many"), json!(9), json!(100)].each_ref()
+                    );
+                }
+                "storage" => assert_eq!(kept[field]["training"], "all"),
+                _ => assert_eq!(&kept[field], value, "{field} has not changed"),
+            }
+        }
+        unknown.retain(|name| name != "rotationDays" && name != "limits.upload");
         assert_eq!(named(&settings), unknown);
     }
 
@@ -426,7 +457,7 @@ mod tests {
         std::fs::write(&path, r#"{ "port": 9000, "limits": { "default": 5 } }"#).expect("edited");
         settings.set_port(9001).expect("written");
         let again = Settings::load(path.clone());
-        assert_eq!((again.port(), again.limits().default, again.problem()), (9001, 5, None));
+        assert_eq!((again.port(), again.preferences().borrow().limits.default, again.problem()), (9001, 5, None));
     }
 
     #[test]

@@ -43,13 +43,16 @@ impl AppState {
     pub(crate) fn new(paths: Paths) -> Self {
         let places = Places::from(&paths);
         let settings = Settings::load(paths.settings);
-        let preferences = settings.preferences();
-        let retention = move || preferences.borrow().run_days.map(|days| Duration::from_hours(24 * u64::from(days)));
-        let training = TrainingConfig { limits: settings.storage(), retention: Arc::new(retention) };
+        let days = |days: u32| Duration::from_hours(24 * u64::from(days));
+        let limits = settings.follow(|preferences| preferences.limits);
+        let training = TrainingConfig {
+            limits: settings.follow(|preferences| preferences.storage),
+            retention: settings.follow(move |preferences| preferences.run_days.map(days)),
+        };
         Self {
             places,
             web_cache: paths.web_cache,
-            service: Arc::new(KeyService::new(paths.database, paths.revocations, settings.limits(), training)),
+            service: Arc::new(KeyService::new(paths.database, paths.revocations, limits, training)),
             settings,
             clipboard: Arc::default(),
             one_time: Arc::default(),

@@ -117,7 +117,7 @@ pub async fn serve_ours(database: &Path) -> Result<()> {
         keys: Vec::new(),
     };
     let config = config(session, database.with_file_name("checkpoints"));
-    tokio::spawn(serve(service, Arc::new(store), config, CancellationToken::new()));
+    tokio::spawn(serve(vec![service], Arc::new(store), config, CancellationToken::new()));
     tokio::spawn(async { axum::serve(bare, bare_routes()).await });
     println!("{}", serde_json::to_string(&ready)?);
     tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
@@ -131,7 +131,7 @@ fn config(session: SessionToken, checkpoints: PathBuf) -> Config {
         session,
         account,
         clock: system_clock,
-        limits: Limits::uniform(u32::MAX),
+        limits: Limits::uniform(u32::MAX).into(),
         checkpoints: CheckpointConfig::in_folder(checkpoints),
         training: TrainingConfig::default(),
     }

@@ -54,10 +54,16 @@ impl Service {
         let client = Client::new(&format!("http://{address}"), &credential)?;
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
         let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
-        let config =
-            Config { session, account, clock: system_clock, limits, checkpoints, training: TrainingConfig::default() };
+        let config = Config {
+            session,
+            account,
+            clock: system_clock,
+            limits: limits.into(),
+            checkpoints,
+            training: TrainingConfig::default(),
+        };
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
+        let server = tokio::spawn(serve(vec![listener], store, config, shutdown.clone()));
         Ok(Self { address, client, session: credential, _folder: folder, shutdown, server })
     }
 

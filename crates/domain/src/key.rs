@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::secret::write_hex;
 use crate::{KeyName, KeyPrefix, Scopes, Timestamp};
 
-const ID_PREFIX: &str = "key_";
+/// Begins every identifier of a key.
+pub const ID_PREFIX: &str = "key_";
 const ID_BYTES: usize = 12;
 const ID_LEN: usize = ID_PREFIX.len() + 2 * ID_BYTES;
 

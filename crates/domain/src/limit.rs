@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 /// Length of the window.
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -45,11 +46,14 @@ pub enum Category {
     Checkpoint,
     /// Gateways and resource servers asking about other keys.
     Introspection,
+    /// What passes a gateway, whatever it is. The program behind the gateway is not the platform, so a path that ends in
+    /// `/predict` there does not mean what it means on the platform.
+    Gateway,
 }
 
 impl Category {
     /// Every category.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Default,
         Self::TrainingStart,
         Self::Upload,
@@ -60,9 +64,10 @@ impl Category {
         Self::RunStart,
         Self::Checkpoint,
         Self::Introspection,
+        Self::Gateway,
     ];
 
-    /// The category of a request, by its method and path (without the query).
+    /// The category of a request to the service itself, by its method and path (without the query).
     pub fn of(method: &str, path: &str) -> Self {
         let path = path.strip_suffix('/').unwrap_or(path);
         let reads = matches!(method, "GET" | "HEAD");
@@ -97,7 +102,7 @@ pub enum RunCategory {
 }
 
 /// How many requests a minute are admitted. What a settings file leaves out is as by default.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
     /// Of one key: [`Category::Default`].
@@ -116,12 +121,14 @@ pub struct Limits {
     pub stream: u32,
     /// Of one key: [`Category::Introspection`].
     pub introspection: u32,
+    /// Of one key: [`Category::Gateway`].
+    pub gateway: u32,
     /// Of one peer: requests with an invalid credential.
     pub invalid_credentials: u32,
 }
 
 impl Default for Limits {
-    /// The platform's documented limits; the last three are this service's own.
+    /// The platform's documented limits; the last four are this service's own.
     fn default() -> Self {
         Self {
             default: 100,
@@ -132,6 +139,7 @@ impl Default for Limits {
             download: 30,
             stream: 600,
             introspection: 6_000,
+            gateway: 6_000,
             invalid_credentials: 100,
         }
     }
@@ -149,6 +157,7 @@ impl Limits {
             download: per_minute,
             stream: per_minute,
             introspection: per_minute,
+            gateway: per_minute,
             invalid_credentials: per_minute,
         }
     }
@@ -166,6 +175,7 @@ impl Limits {
             Category::RunStart => self.stream,
             Category::Checkpoint => self.upload.saturating_mul(RUNS_AT_FULL_RATE),
             Category::Introspection => self.introspection,
+            Category::Gateway => self.gateway,
         }
     }
 
@@ -227,9 +237,11 @@ impl Window {
             self.0.pop_front();
         }
         let counted = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        // A limit of zero admits nothing, ever: try again in a minute is all that can be said.
-        let oldest = if limit == 0 { Some(&now) } else { self.0.front() };
-        let reset_after = oldest.map_or(0, |oldest| (*oldest + WINDOW_NANOS).saturating_sub(now));
+        // A limit of zero admits nothing, ever: try again in a minute is all that can be said. Where the limit was lowered,
+        // more than one request has to leave the window first.
+        let excess = counted.saturating_sub(limit) as usize;
+        let last_to_leave = if limit == 0 { Some(&now) } else { self.0.get(excess) };
+        let reset_after = last_to_leave.map_or(0, |time| (*time + WINDOW_NANOS).saturating_sub(now));
         Standing { limit, remaining: limit.saturating_sub(counted), reset_after: Duration::from_nanos(reset_after) }
     }
 
@@ -277,7 +289,7 @@ mod tests {
     fn the_documented_limits() {
         let limits = Limits::default();
         let numbers = Category::ALL.map(|category| limits.of(category));
-        assert_eq!(numbers, [100, 10, 10, 20, 20, 30, 12_000, 600, 200, 6_000]);
+        assert_eq!(numbers, [100, 10, 10, 20, 20, 30, 12_000, 600, 200, 6_000, 6_000]);
         let of_run = [RunCategory::Event, RunCategory::Result, RunCategory::Checkpoint].map(|of| limits.of_run(of));
         assert_eq!(of_run, [600, 20, 10]);
     }
@@ -291,6 +303,8 @@ mod tests {
         assert_eq!(window.admit(at(69), 2), Err(standing(0, 1)));
         assert_eq!(window.admit(at(70), 2), Ok(standing(0, 20)), "a refused request was not counted");
         assert!(!window.is_over(at(129)) && window.is_over(at(130)));
+        assert_eq!(window.admit(at(75), 3), Ok(Standing { limit: 3, ..standing(0, 15) }), "a raised limit");
+        assert_eq!(window.admit(at(75), 1), Err(Standing { limit: 1, ..standing(0, 60) }), "a lowered limit");
         assert!(window.admit(at(0), 0).is_err(), "a limit of zero");
     }
 

@@ -9,7 +9,8 @@ use rand::TryCryptoRng;
 use sha2::{Digest as _, Sha256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-const PREFIX: &[u8] = b"ul_";
+/// Begins every key.
+pub const PREFIX: &[u8] = b"ul_";
 const RANDOM_BYTES: usize = 20;
 const DISPLAY_CHARS: usize = 11;
 

@@ -1,11 +1,12 @@
 //! How much training data is kept, and how much space of the disk it leaves to keys.
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 const MIB: u64 = 1024 * 1024;
 
 /// Limits for training data, in MiB. A key may use half of each by default, so that one program never shuts the others out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageLimits {
     /// All of it: what is in the database, and files of checkpoints.

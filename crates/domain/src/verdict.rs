@@ -11,10 +11,12 @@ use crate::limit::Standing;
 /// key's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// No `Authorization` header at all.
+    /// None of the headers that may hold a credential.
     NoCredential,
     /// A header that holds no well-formed credential, or more than one header.
     Malformed,
+    /// Two headers that each hold a credential. None of the two is looked up.
+    TwoCredentials,
     /// Well-formed, but not a credential of this service.
     Unknown,
     /// Once a key, now revoked.
@@ -32,7 +34,7 @@ impl Refusal {
     pub const fn outcome(self) -> Outcome {
         match self {
             Self::NoCredential => Outcome::NoCredential,
-            Self::Malformed => Outcome::Malformed,
+            Self::Malformed | Self::TwoCredentials => Outcome::Malformed,
             Self::Unknown => Outcome::Unknown,
             Self::Revoked => Outcome::Revoked,
             Self::Scope(_) => Outcome::Scope,
@@ -52,7 +54,7 @@ pub enum Outcome {
     Accepted,
     /// [`Refusal::NoCredential`].
     NoCredential,
-    /// [`Refusal::Malformed`].
+    /// [`Refusal::Malformed`] or [`Refusal::TwoCredentials`].
     Malformed,
     /// [`Refusal::Unknown`].
     Unknown,

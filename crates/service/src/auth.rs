@@ -1,4 +1,4 @@
-//! Who makes a request, and whether they may: bearer authentication (RFC 6750), the scope policy, and the limits.
+//! Who makes a request, and whether they may: the credential, the scope policy, and the limits.
 //!
 //! One function decides, for this service's own routes and for gateways that ask on behalf of theirs. What a training
 //! process sends is decided in two steps: the credential and the scopes before the body is read, and the limit after it,
@@ -8,13 +8,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use ulkeys_domain::key::ID_PREFIX;
 use ulkeys_domain::limit::Standing;
 use ulkeys_domain::policy::Requirement;
 use ulkeys_domain::verdict::{Outcome, Refusal};
-use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Scopes, Secret, Timestamp, policy};
+use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Scopes, Secret, Timestamp, policy, secret};
+use zeroize::Zeroizing;
 
 use crate::agent;
 use crate::error::ApiError;
@@ -45,7 +49,7 @@ impl Caller {
 /// What a key is asked to open.
 pub(crate) enum Need<'a> {
     /// A request for this method and path (without the query), by the policy's table.
-    Request { method: &'a str, path: &'a str },
+    Request { method: &'a str, path: &'a str, category: Category },
     /// The same, for a request whose handler counts it, once it knows the run that it is about.
     RunRequest { method: &'a str, path: &'a str },
     /// Any of these scopes, whatever the request is.
@@ -56,7 +60,7 @@ impl Need<'_> {
     /// Whether a key with these scopes can do it only because it holds `admin`.
     fn needs_admin(&self, scopes: Scopes) -> bool {
         let allowed = match *self {
-            Self::Request { method, path } | Self::RunRequest { method, path } => {
+            Self::Request { method, path, .. } | Self::RunRequest { method, path } => {
                 match policy::requirement(method, path) {
                     Some(Requirement::AnyOf(allowed)) => allowed,
                     Some(Requirement::AnyKey) | None => &[],
@@ -100,7 +104,7 @@ pub(crate) async fn decide(
         Ok(Credential::Key(secret)) => (None, secret),
         Ok(Credential::Named(id, secret)) => (Some(id), secret),
         Err(refusal) => {
-            if refusal == Refusal::Malformed {
+            if refusal.outcome() == Outcome::Malformed {
                 if let Some(standing) = state.limits.is_over(from.peer) {
                     return Err(refuse(state, None, Refusal::PeerLimit(standing), from));
                 }
@@ -148,9 +152,9 @@ fn admit(state: &AppState, key: &KnownKey, need: Need<'_>, peer: IpAddr) -> Resu
             policy::check(key.scopes, method, path)?;
             return Ok(None);
         }
-        Need::Request { method, path } => {
+        Need::Request { method, path, category } => {
             policy::check(key.scopes, method, path)?;
-            Category::of(method, path)
+            category
         }
         Need::AnyOf(scopes, category) => {
             policy::check_any(key.scopes, scopes)?;
@@ -258,23 +262,92 @@ impl FromRequestParts<AppState> for RunLimit {
     }
 }
 
-/// Exactly one header, the scheme in any case, one space, and the credential as it was issued.
+/// Holds a key for clients that use `Authorization` for something else.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Reads the credential of a request: one header, with the credential as it was issued.
+///
+/// `Authorization` holds it as a bearer token (RFC 6750), or as the password of HTTP Basic (RFC 7617); `X-API-Key` holds a
+/// key alone. Where both headers are there, one of them may belong to the program behind a gateway, so the one that looks
+/// like a credential of this service counts. Two that do are rejected.
 pub(crate) fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Refusal> {
-    let value = only(headers)?;
-    let (scheme, token) = value.as_bytes().split_at_checked(b"Bearer ".len()).ok_or(Refusal::Malformed)?;
-    if !scheme.eq_ignore_ascii_case(b"Bearer ") {
-        return Err(Refusal::Malformed);
+    match (only(headers, AUTHORIZATION)?, only(headers, X_API_KEY)?) {
+        (None, None) => Err(Refusal::NoCredential),
+        (Some(authorization), None) => read_authorization(authorization, session),
+        (None, Some(key)) => read_key(key.as_bytes()),
+        (Some(authorization), Some(key)) => {
+            match (is_authorization_ours(authorization, session), looks_like_key(key.as_bytes())) {
+                (true, true) => Err(Refusal::TwoCredentials),
+                (true, false) => read_authorization(authorization, session),
+                (false, _) => read_key(key.as_bytes()),
+            }
+        }
     }
-    if session.matches(token) {
-        return Ok(Credential::Session);
-    }
-    Secret::parse(token).map(Credential::Key).map_err(|_| Refusal::Malformed)
 }
 
-/// The one `Authorization` header.
-pub(crate) fn only(headers: &HeaderMap) -> Result<&HeaderValue, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next().ok_or(Refusal::NoCredential)?;
+/// Whether a request has a header that may hold a credential.
+pub(crate) fn has_credential(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION) || headers.contains_key(X_API_KEY)
+}
+
+/// The scheme in any case, one space, and the credential.
+fn read_authorization(value: &HeaderValue, session: &SessionToken) -> Result<Credential, Refusal> {
+    if let Some(token) = after_scheme(value, b"Bearer ") {
+        return if session.matches(token) { Ok(Credential::Session) } else { read_key(token) };
+    }
+    let Basic { user, password } = read_basic(value).ok_or(Refusal::Malformed)?;
+    let secret = Secret::parse(&password).map_err(|_| Refusal::Malformed)?;
+    // Programs that ask for a user name get any. One that is meant to be a key's identifier must be that of the key.
+    let user = std::str::from_utf8(&user).map_err(|_| Refusal::Malformed)?;
+    if !user.starts_with(ID_PREFIX) {
+        return Ok(Credential::Key(secret));
+    }
+    KeyId::parse(user).map(|id| Credential::Named(id, secret)).ok_or(Refusal::Malformed)
+}
+
+fn read_key(text: &[u8]) -> Result<Credential, Refusal> {
+    Secret::parse(text).map(Credential::Key).map_err(|_| Refusal::Malformed)
+}
+
+/// Whether an `Authorization` beside `X-API-Key` is meant for this service, rightly or not: a program behind a gateway may
+/// receive it otherwise.
+fn is_authorization_ours(value: &HeaderValue, session: &SessionToken) -> bool {
+    match (after_scheme(value, b"Bearer "), read_basic(value)) {
+        (Some(token), _) => session.matches(token) || looks_like_key(token),
+        (None, Some(Basic { user, password })) => looks_like_key(&user) || looks_like_key(&password),
+        (None, None) => looks_like_key(value.as_bytes()),
+    }
+}
+
+/// Whether a text begins as a key, or has one in it.
+fn looks_like_key(text: &[u8]) -> bool {
+    text.starts_with(secret::PREFIX) || secret::appears_in(&String::from_utf8_lossy(text))
+}
+
+/// User name and password of HTTP Basic.
+pub(crate) struct Basic {
+    pub(crate) user: Zeroizing<Vec<u8>>,
+    pub(crate) password: Zeroizing<Vec<u8>>,
+}
+
+/// Reads HTTP Basic (RFC 7617, section 2). `None` where it is another scheme, or not well-formed.
+pub(crate) fn read_basic(value: &HeaderValue) -> Option<Basic> {
+    let decoded = Zeroizing::new(BASE64_STANDARD.decode(after_scheme(value, b"Basic ")?).ok()?);
+    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    let part = |part: &[u8]| Zeroizing::new(part.to_vec());
+    Some(Basic { user: part(&decoded[..colon]), password: part(&decoded[colon + 1..]) })
+}
+
+/// What follows a scheme and its one space.
+fn after_scheme<'a>(value: &'a HeaderValue, scheme: &[u8]) -> Option<&'a [u8]> {
+    let (found, rest) = value.as_bytes().split_at_checked(scheme.len())?;
+    found.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+/// The one header of this name, if there is any.
+fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next();
     if values.next().is_some() {
         return Err(Refusal::Malformed);
     }
@@ -337,47 +410,111 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::testing::{KEY, around_value, cases, headers, is_key};
+    use crate::testing::{KEY, KEY_ID, around, around_value, base64, cases, headers, is_key, is_key_id};
 
     fn session() -> SessionToken {
         SessionToken::generate(&mut StdRng::seed_from_u64(1)).expect("infallible")
     }
 
-    /// Mostly one header.
-    fn values() -> impl Strategy<Value = Vec<HeaderValue>> {
-        let value = prop_oneof![
+    fn authorizations() -> impl Strategy<Value = HeaderValue> {
+        let basic = prop_oneof![
+            2 => around(&format!("{KEY_ID}:{KEY}")),
+            2 => around(&format!("anyone:{KEY}")),
+            1 => around(&format!("{KEY}:")),
+            1 => around("somebody:a password"),
+        ];
+        let basic = ("Basic |bASIC |basic  ?|Basic", basic)
+            .prop_map(|(scheme, inner)| format!("{scheme}{}", BASE64_STANDARD.encode(inner)).parse().expect("a value"));
+        prop_oneof![
             4 => around_value(&format!("Bearer {KEY}")),
             2 => around_value(&format!("bEARER {KEY}")),
             2 => around_value(&format!("Bearer {}", session().expose())),
-        ];
-        prop_oneof![9 => prop::collection::vec(value.clone(), 1), 1 => prop::collection::vec(value, 0..=3)]
+            1 => around_value("Bearer of another service"),
+            3 => basic,
+        ]
+    }
+
+    /// Mostly one header or none.
+    fn several(values: impl Strategy<Value = HeaderValue> + 'static) -> impl Strategy<Value = Vec<HeaderValue>> {
+        let values = values.boxed();
+        prop_oneof![
+            6 => prop::collection::vec(values.clone(), 1),
+            3 => Just(Vec::new()),
+            1 => prop::collection::vec(values, 2..=3),
+        ]
+    }
+
+    /// What a request proves: nothing, the app's session, or a key and perhaps its identifier.
+    #[derive(Debug, PartialEq)]
+    enum Proof {
+        Session,
+        Key(Option<Vec<u8>>, Vec<u8>),
+    }
+
+    /// Reads an `Authorization` once more: the credential in it, and whether it looks like one of ours.
+    fn expected_authorization(value: &[u8], session: &[u8]) -> (Option<Proof>, bool) {
+        let has_scheme = |scheme: &str| String::from_utf8_lossy(value).to_lowercase().starts_with(scheme);
+        if has_scheme("bearer ") {
+            let token = &value["bearer ".len()..];
+            return match token {
+                token if token == session => (Some(Proof::Session), true),
+                token => (is_key(token).then(|| Proof::Key(None, token.to_vec())), has_key(token)),
+            };
+        }
+        let decoded = if has_scheme("basic ") { base64(&value["basic ".len()..]) } else { None };
+        let Some((decoded, colon)) =
+            decoded.and_then(|text| Some((text.clone(), text.iter().position(|b| *b == b':')?)))
+        else {
+            return (None, has_key(value));
+        };
+        let (user, password) = (&decoded[..colon], &decoded[colon + 1..]);
+        let is_named = user.starts_with(b"key_");
+        let is_user = std::str::from_utf8(user).is_ok() && (!is_named || is_key_id(user));
+        let proof = Proof::Key(is_named.then(|| user.to_vec()), password.to_vec());
+        ((is_user && is_key(password)).then_some(proof), has_key(user) || has_key(password))
+    }
+
+    fn has_key(text: &[u8]) -> bool {
+        text.starts_with(b"ul_") || text.windows(43).any(is_key)
     }
 
     proptest! {
         #![proptest_config(cases())]
 
         #[test]
-        fn nothing_but_one_bearer_credential_is_read(values in values()) {
+        fn read_credential_any_headers_reads_what_one_of_them_holds(
+            authorizations in several(authorizations()), keys in several(around_value(KEY)),
+        ) {
             let session = session();
-            let read = read_credential(&headers("authorization", &values), &session);
-            let [value] = values.as_slice() else {
-                let expected = if values.is_empty() { Refusal::NoCredential } else { Refusal::Malformed };
-                prop_assert_eq!(read.err(), Some(expected));
-                return Ok(());
+            let mut both = headers("authorization", &authorizations);
+            both.extend(headers("x-api-key", &keys));
+            let read = read_credential(&both, &session);
+            let expected = match (authorizations.as_slice(), keys.as_slice()) {
+                ([], []) => Err(Refusal::NoCredential),
+                ([authorization], []) => {
+                    expected_authorization(authorization.as_bytes(), session.expose().as_bytes()).0.ok_or(Refusal::Malformed)
+                }
+                ([], [key]) => is_key(key.as_bytes()).then(|| Proof::Key(None, key.as_bytes().to_vec())).ok_or(Refusal::Malformed),
+                ([authorization], [key]) => {
+                    let (proof, is_ours) = expected_authorization(authorization.as_bytes(), session.expose().as_bytes());
+                    match (is_ours, has_key(key.as_bytes())) {
+                        (true, true) => Err(Refusal::TwoCredentials),
+                        (true, false) => proof.ok_or(Refusal::Malformed),
+                        (false, _) => {
+                            is_key(key.as_bytes()).then(|| Proof::Key(None, key.as_bytes().to_vec())).ok_or(Refusal::Malformed)
+                        }
+                    }
+                }
+                _ => Err(Refusal::Malformed),
             };
-            let (scheme, token) = value.as_bytes().split_at(value.len().min(7));
-            let is_bearer = String::from_utf8_lossy(scheme).to_lowercase() == "bearer ";
-            match read {
-                Ok(Credential::Session) => prop_assert!(is_bearer && token == session.expose().as_bytes()),
-                Ok(Credential::Key(secret)) => {
-                    prop_assert!(is_bearer && is_key(token) && secret.expose().as_bytes() == token);
+            let read = read.map(|credential| match credential {
+                Credential::Session => Proof::Session,
+                Credential::Key(secret) => Proof::Key(None, secret.expose().as_bytes().to_vec()),
+                Credential::Named(id, secret) => {
+                    Proof::Key(Some(id.as_str().as_bytes().to_vec()), secret.expose().as_bytes().to_vec())
                 }
-                Ok(Credential::Named(..)) => prop_assert!(false, "a bearer token names nobody"),
-                Err(refusal) => {
-                    prop_assert_eq!(refusal, Refusal::Malformed);
-                    prop_assert!(!is_bearer || !(is_key(token) || token == session.expose().as_bytes()));
-                }
-            }
+            });
+            prop_assert_eq!(read, expected);
         }
     }
 }

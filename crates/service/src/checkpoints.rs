@@ -16,6 +16,7 @@ use ulkeys_domain::training::CheckpointId;
 use ulkeys_store::RunStore;
 
 use crate::error::ApiError;
+use crate::state::Setting;
 
 /// What an unfinished file is called: this, something random, and [`UNFINISHED_END`].
 const UNFINISHED: &str = ".incoming-";
@@ -29,14 +30,14 @@ const SET_ASIDE: &str = "set-aside";
 const LOOK: u64 = 1 << 20;
 
 /// Where checkpoints are kept, and what is accepted.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CheckpointConfig {
     /// Made when missing, with mode 0700. Nothing else should be in it.
     pub folder: PathBuf,
     /// The largest file, in bytes.
     pub max_bytes: u64,
     /// All files together, in bytes.
-    pub max_total: u64,
+    pub max_total: Setting<u64>,
     /// How long a client may send nothing, or take nothing, before it is given up.
     pub max_silence: Duration,
     /// How long it may take for one file, however steadily it sends.
@@ -50,7 +51,7 @@ impl CheckpointConfig {
         Self {
             folder: folder.into(),
             max_bytes: 2 << 30,
-            max_total: 50 << 30,
+            max_total: (50 << 30).into(),
             max_silence: Duration::from_secs(60),
             max_time: Duration::from_secs(60 * 60),
         }
@@ -154,7 +155,7 @@ impl CheckpointConfig {
     async fn room(&self) -> io::Result<u64> {
         let folder = self.folder.clone();
         let used = blocking(move || Ok(used_bytes(&folder)? + used_bytes(&folder.join(SET_ASIDE))?));
-        Ok(self.max_total.saturating_sub(used.await?))
+        Ok(self.max_total.get().saturating_sub(used.await?))
     }
 
     /// Puts a file where it belongs. When this returns, it survives a loss of power.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::HttpBody as _;
 use axum::response::Response;
+use futures_util::future::join_all;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -55,7 +56,7 @@ impl Bounds {
 
 /// Serves connections until `shutdown`, then lets open requests finish.
 pub(crate) async fn serve<A, F>(
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     answer: A,
     bounds: Bounds,
     gauge: Gauge,
@@ -67,13 +68,15 @@ pub(crate) async fn serve<A, F>(
     let open = Arc::new(Open { bounds, gauge, next: AtomicU64::new(0), all: Mutex::default() });
     let tasks = TaskTracker::new();
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(sweep(open.clone())));
-    while let Some((stream, peer)) = shutdown.run_until_cancelled(accept(&listener, &open)).await {
-        let (answer, shutdown) = (answer.clone(), shutdown.clone());
-        let ticket = Ticket::new(&open, shutdown.child_token());
-        let answer = move |request| answer(peer, request);
-        tasks.spawn(async move { handle(stream, answer, ticket, shutdown).await });
-    }
-    drop(listener);
+    let accepting = listeners.into_iter().map(async |listener| {
+        while let Some((stream, peer)) = shutdown.run_until_cancelled(accept(&listener, &open)).await {
+            let (answer, shutdown) = (answer.clone(), shutdown.clone());
+            let ticket = Ticket::new(&open, shutdown.child_token());
+            let answer = move |request| answer(peer, request);
+            tasks.spawn(async move { handle(stream, answer, ticket, shutdown).await });
+        }
+    });
+    join_all(accepting).await;
     tasks.close();
     tasks.wait().await;
 }
@@ -320,7 +323,7 @@ mod tests {
                 }
             };
             let bounds = Bounds { max: MAX, idle };
-            tokio::spawn(serve(listener, answer, bounds, Gauge::default(), shutdown.clone()));
+            tokio::spawn(serve(vec![listener], answer, bounds, Gauge::default(), shutdown.clone()));
             Self { address, release, shutdown }
         }
 

@@ -20,7 +20,7 @@ use crate::training_space::Shortage;
 pub(crate) enum ApiError {
     Refused(Refusal),
     /// The peer, host or origin is not one that the service talks to.
-    NotServed(&'static str),
+    NotServed(String),
     /// Which field is wrong, and why.
     Invalid(String),
     TooLarge,
@@ -178,6 +178,12 @@ fn refused(refusal: Refusal) -> Response {
         Refusal::NoCredential => (unauthorized(), r#"Bearer realm="UL Keys""#.to_owned()),
         Refusal::Malformed | Refusal::Unknown | Refusal::Revoked => {
             (unauthorized(), r#"Bearer error="invalid_token""#.to_owned())
+        }
+        // RFC 6750, section 2: a client must not use two methods in one request.
+        Refusal::TwoCredentials => {
+            let text = "Authorization and X-API-Key: both hold a credential, send only one of them";
+            let response = answer(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, text);
+            (response, r#"Bearer error="invalid_request""#.to_owned())
         }
         Refusal::Scope(needed) => {
             let challenge = match needed {

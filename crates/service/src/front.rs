@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use tower::Service as _;
+use ulkeys_domain::Category;
 
 use crate::agent;
 use crate::auth::{Asker, Need, decide, read_credential};
@@ -34,7 +35,7 @@ pub(crate) async fn answer(state: &AppState, router: Router, peer: IpAddr, reque
 }
 
 async fn admit(state: &AppState, mut router: Router, peer: IpAddr, mut request: Request) -> Result<Response, ApiError> {
-    guard::check(state, peer, request.headers())?;
+    guard::check(state, peer, &request)?;
     let path = request.uri().path();
     if path != "/api" && !path.starts_with("/api/") {
         request.extensions_mut().insert(Asker { peer, caller: None, run_use: None });
@@ -46,7 +47,7 @@ async fn admit(state: &AppState, mut router: Router, peer: IpAddr, mut request: 
     let need = if training::counts_by_run(method, path) {
         Need::RunRequest { method, path }
     } else {
-        Need::Request { method, path }
+        Need::Request { method, path, category: Category::of(method, path) }
     };
     let now = state.now();
     let admitted = decide(state, read_credential(headers, &state.config.session), need, from, now).await?;

@@ -29,7 +29,8 @@ mod turns;
 mod uploads;
 mod uses;
 
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -45,7 +46,7 @@ use ulkeys_store::Store;
 
 pub use checkpoints::CheckpointConfig;
 pub use session::SessionToken;
-pub use state::{Account, Config};
+pub use state::{Account, Config, Setting};
 pub use supervision::restart_on_panic;
 pub use training_space::TrainingConfig;
 
@@ -59,18 +60,34 @@ const OUTSIDE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// taken back.
 const OLD_RUNS_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Serves on `listener` until `shutdown` is cancelled, then lets requests finish, writes what is still pending, and leaves
+/// Listens on `port` of this computer's loopback addresses: 127.0.0.1, and ::1 where the system has IPv6, because programs
+/// look up `localhost` as either.
+///
+/// # Errors
+/// When one of the two is not free: requests for `localhost` would reach another program, with their keys.
+pub async fn listen(port: u16) -> std::io::Result<Vec<TcpListener>> {
+    let mut listeners = vec![TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?];
+    match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
+        Ok(listener) => listeners.push(listener),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(error),
+        Err(error) => tracing::info!(%error, "the service is not reachable by IPv6"),
+    }
+    Ok(listeners)
+}
+
+/// Serves on `listeners` until `shutdown` is cancelled, then lets requests finish, writes what is still pending, and leaves
 /// a database of which a copy is whole.
 ///
 /// # Errors
-/// When the listener has no local address.
+/// When there is no listener, or one without a local address.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     store: Arc<dyn Store>,
     config: Config,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    let state = AppState::new(store, config, listener.local_addr()?, shutdown.clone());
+    let address = listeners.first().ok_or(ErrorKind::InvalidInput)?.local_addr()?;
+    let state = AppState::new(store, config, address, shutdown.clone());
     state.config.checkpoints.tidy(&*state.store).await;
     let background = state.clone();
     let recorder = tokio::spawn(async move { restart_on_panic("usage", || record(background.clone())).await });
@@ -90,7 +107,7 @@ pub async fn serve(
         let (state, router) = (front.clone(), router.clone());
         async move { front::answer(&state, router, peer.ip(), request.map(Body::new)).await }
     };
-    connections::serve(listener, answer, Bounds::of_system(), gauge, shutdown).await;
+    connections::serve(listeners, answer, Bounds::of_system(), gauge, shutdown).await;
 
     // The recorder writes what it holds, and ends.
     if let Err(error) = recorder.await {
@@ -123,9 +140,9 @@ async fn sweep(state: AppState) {
 
 /// Deletes training runs that are older than the owner keeps them.
 async fn remove_old_runs(state: AppState) {
-    let mut former = (state.config.training.retention)();
+    let mut former = state.config.training.retention.get();
     loop {
-        let retention = (state.config.training.retention)();
+        let retention = state.config.training.retention.get();
         // A choice that is new has an interval to be taken back.
         if let Some(retention) = retention.filter(|_| retention == former) {
             while !state.shutdown.is_cancelled() {

@@ -20,6 +20,8 @@ use ulkeys_domain::limit::{RunCategory, Standing, WINDOW, Window};
 use ulkeys_domain::training::RunId;
 use ulkeys_domain::{Category, KeyId, Limits};
 
+use crate::state::Setting;
+
 /// Parts with a lock of their own, so that a sweep holds up few.
 const SHARDS: usize = 64;
 /// How long a key's peers are remembered after its last request from any of them.
@@ -30,7 +32,7 @@ const MAX_PEERS: usize = 16;
 const MAX_FAILING_PEERS: usize = 4_096;
 
 pub(crate) struct KeyLimits {
-    limits: Limits,
+    limits: Setting<Limits>,
     start: Instant,
     /// By a quick hash: identifiers of keys are random, and the service's own choice.
     keys: [Mutex<FxHashMap<KeyId, KeyCounters>>; SHARDS],
@@ -145,7 +147,7 @@ impl Failures {
 }
 
 impl KeyLimits {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Setting<Limits>) -> Self {
         Self {
             limits,
             start: Instant::now(),
@@ -157,7 +159,7 @@ impl KeyLimits {
 
     /// Counts one more request with a valid key, or refuses it.
     pub(crate) fn admit(&self, key: &KeyId, category: Category, peer: IpAddr) -> Result<Standing, Standing> {
-        let (now, limit) = (self.start.elapsed(), self.limits.of(category));
+        let (now, limit) = (self.start.elapsed(), self.limits.get().of(category));
         self.with_counters(key, peer, now, |counters| counters.window(category).admit(now, limit))
     }
 
@@ -169,10 +171,10 @@ impl KeyLimits {
         request: RunRequest,
         peer: IpAddr,
     ) -> Result<Option<Standing>, Standing> {
-        let now = self.start.elapsed();
+        let (now, limits) = (self.start.elapsed(), self.limits.get());
         self.with_counters(key, peer, now, |counters| {
             if let Some((run, category)) = request.of_run() {
-                let limit = self.limits.of_run(category);
+                let limit = limits.of_run(category);
                 // A run gets its counters below, once the key admits the request.
                 let standing = match counters.runs.get_mut(&run) {
                     Some(known) => known.window(category).standing(now, limit),
@@ -183,14 +185,14 @@ impl KeyLimits {
                 }
             }
             let of_key = request.of_key();
-            let of_key = of_key.map(|category| counters.window(category).admit(now, self.limits.of(category)));
+            let of_key = of_key.map(|category| counters.window(category).admit(now, limits.of(category)));
             let of_key = of_key.transpose()?;
             if matches!(request, RunRequest::Result { is_live: true, .. }) {
-                counters.results.admit(now, self.limits.of(Category::Stream))?;
+                counters.results.admit(now, limits.of(Category::Stream))?;
             }
             let of_run = request.of_run().map(|(run, category)| {
                 let window = counters.runs.entry(run).or_default().window(category);
-                window.admit(now, self.limits.of_run(category))
+                window.admit(now, limits.of_run(category))
             });
             Ok(of_run.transpose()?.or(of_key))
         })
@@ -222,7 +224,8 @@ impl KeyLimits {
     /// How the key's counter stands, without counting. Where runs have limits of their own, a run that has used its up
     /// stands for the key, because a question about a rejection is about that run.
     pub(crate) fn standing(&self, key: &KeyId, category: Category) -> Standing {
-        let (now, limit) = (self.start.elapsed(), self.limits.of(category));
+        let (now, limits) = (self.start.elapsed(), self.limits.get());
+        let limit = limits.of(category);
         let mut shard = self.shard(key);
         let Some(counters) = shard.get_mut(key) else {
             return Window::default().standing(now, limit);
@@ -234,7 +237,7 @@ impl KeyLimits {
         };
         let used_up = of_run.and_then(|category| {
             let standings =
-                counters.runs.values_mut().map(|run| run.window(category).standing(now, self.limits.of_run(category)));
+                counters.runs.values_mut().map(|run| run.window(category).standing(now, limits.of_run(category)));
             standings.filter(|standing| standing.remaining == 0).max_by_key(|standing| standing.reset_after)
         });
         used_up.unwrap_or_else(|| {
@@ -257,7 +260,7 @@ impl KeyLimits {
                 peer = None;
             }
         }
-        failures.entry(peer).or_default().add(now, fingerprint, self.limits.invalid_credentials);
+        failures.entry(peer).or_default().add(now, fingerprint, self.limits.get().invalid_credentials);
         self.failing.store(failures.len(), Ordering::Relaxed);
     }
 
@@ -269,7 +272,7 @@ impl KeyLimits {
         let now = self.start.elapsed();
         let mut failures = self.failures();
         let known = Some(network(peer)).filter(|peer| failures.contains_key(&Some(*peer)));
-        failures.get_mut(&known)?.is_over(now, self.limits.invalid_credentials)
+        failures.get_mut(&known)?.is_over(now, self.limits.get().invalid_credentials)
     }
 
     /// Whether the peer has lately used this key.
@@ -326,7 +329,7 @@ mod tests {
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn three_invalid() -> KeyLimits {
-        KeyLimits::new(Limits { invalid_credentials: 3, ..Limits::default() })
+        KeyLimits::new(Limits { invalid_credentials: 3, ..Limits::default() }.into())
     }
 
     fn key() -> KeyId {
@@ -335,9 +338,9 @@ mod tests {
 
     #[test]
     fn counters_are_independent() {
-        let limits = KeyLimits::new(Limits::uniform(2));
+        let limits = KeyLimits::new(Limits::uniform(2).into());
         let (one, two) = (key(), key());
-        let of_one_window = Category::ALL.into_iter().filter(|category| limits.limits.of(*category) == 2);
+        let of_one_window = Category::ALL.into_iter().filter(|category| limits.limits.get().of(*category) == 2);
         for key in [one, two] {
             for category in of_one_window.clone() {
                 assert_eq!(limits.admit(&key, category, PEER).map(|standing| standing.remaining), Ok(1));
@@ -355,7 +358,7 @@ mod tests {
 
     #[test]
     fn admit_for_run_limit_of_run_used_up_leaves_other_runs_keys_and_the_ending() {
-        let limits = KeyLimits::new(Limits { stream: 3, upload: 2, ..Limits::default() });
+        let limits = KeyLimits::new(Limits { stream: 3, upload: 2, ..Limits::default() }.into());
         let (one, two) = (key(), key());
         let admit = |key: &KeyId, request| limits.admit_for_run(key, request, PEER);
         for remaining in [2, 1, 0] {
@@ -379,7 +382,7 @@ mod tests {
 
     #[test]
     fn admit_for_run_limit_of_key_used_up_admits_endings_of_live_runs_only() {
-        let limits = KeyLimits::new(Limits { stream: 2, ..Limits::default() });
+        let limits = KeyLimits::new(Limits { stream: 2, ..Limits::default() }.into());
         let key = key();
         let admit = |request| limits.admit_for_run(&key, request, PEER);
         let of_key = 2 * ulkeys_domain::limit::RUNS_AT_FULL_RATE;
@@ -407,7 +410,7 @@ mod tests {
 
     #[test]
     fn sweep_run_over_forgets_its_counters() {
-        let mut limits = KeyLimits::new(Limits::default());
+        let mut limits = KeyLimits::new(Limits::default().into());
         let key = key();
         limits.admit_for_run(&key, RunRequest::Event(run(1)), PEER).expect("admitted");
         limits.sweep();

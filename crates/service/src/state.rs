@@ -32,11 +32,39 @@ pub struct Config {
     /// Where the time comes from; [`crate::system_clock`] outside tests.
     pub clock: fn() -> Timestamp,
     /// How often a key, and a peer without one, may ask.
-    pub limits: Limits,
+    pub limits: Setting<Limits>,
     /// Where uploaded checkpoints are kept.
     pub checkpoints: CheckpointConfig,
     /// How much training data is kept, and for how long.
     pub training: TrainingConfig,
+}
+
+/// A value that may change while the service runs. The service reads it each time that it needs it.
+pub struct Setting<T>(Arc<dyn Fn() -> T + Send + Sync>);
+
+impl<T> Setting<T> {
+    /// A value that `read` returns. It is called for each request, so it must be quick.
+    pub fn new(read: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The value now.
+    pub fn get(&self) -> T {
+        (self.0)()
+    }
+}
+
+/// A value that stays the same.
+impl<T: Copy + Send + Sync + 'static> From<T> for Setting<T> {
+    fn from(value: T) -> Self {
+        Self::new(move || value)
+    }
+}
+
+impl<T> Clone for Setting<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
 }
 
 /// The owner of the workspace.

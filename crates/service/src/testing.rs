@@ -48,6 +48,20 @@ fn is_prefixed(text: &[u8], prefix: &[u8], digits: usize) -> bool {
         })
 }
 
+/// Base64 (RFC 4648, section 4), read once more: padded, and without bits that say nothing.
+pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
+    let mut bits = Vec::new();
+    for digit in digits {
+        let value = DIGITS.iter().position(|known| known == digit)?;
+        bits.extend((0..6).rev().map(|bit| value >> bit & 1));
+    }
+    let left = bits.split_off(bits.len() / 8 * 8);
+    let is_whole = text.len().is_multiple_of(4) && left.len() < 6 && left.iter().all(|bit| *bit == 0);
+    is_whole.then(|| bits.chunks(8).map(|byte| byte.iter().fold(0, |all, bit| all << 1 | *bit as u8)).collect())
+}
+
 /// A form, read once more: pieces between `&`, names before `=`.
 pub fn form(text: &[u8]) -> Vec<(String, String)> {
     let decoded = |part: &[u8]| {

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ulkeys_domain::KeyId;
@@ -14,21 +14,20 @@ use ulkeys_domain::wire::training::{StorageUse, TrainingStorage};
 use ulkeys_store::{StoredBytes, TrainingBytes};
 
 use crate::error::ApiError;
-use crate::state::Shared;
+use crate::state::{Setting, Shared};
 
 /// How much training data is kept, and for how long.
 #[derive(Clone)]
 pub struct TrainingConfig {
     /// How much.
-    pub limits: StorageLimits,
-    /// For how long after the last event of a run; `None` for as long as nobody deletes it. Asked each time, as a person may
-    /// change it.
-    pub retention: Arc<dyn Fn() -> Option<Duration> + Send + Sync>,
+    pub limits: Setting<StorageLimits>,
+    /// For how long after the last event of a run; `None` for as long as nobody deletes it.
+    pub retention: Setting<Option<Duration>>,
 }
 
 impl Default for TrainingConfig {
     fn default() -> Self {
-        Self { limits: StorageLimits::default(), retention: Arc::new(|| None) }
+        Self { limits: StorageLimits::default().into(), retention: None.into() }
     }
 }
 
@@ -82,7 +81,7 @@ impl Shortage {
 impl Shared {
     /// Checks that `bytes` more of a key fit into the database.
     pub(crate) async fn check_rows(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
-        let (limits, stored) = (&self.config.training.limits, self.store.training_bytes(key.copied()).await?);
+        let (limits, stored) = (self.config.training.limits.get(), self.store.training_bytes(key.copied()).await?);
         let key = key.copied();
         self.check_limits(
             [
@@ -110,7 +109,7 @@ impl Shared {
     }
 
     fn check_sums(&self, key: Option<KeyId>, stored: TrainingBytes, bytes: u64) -> Result<(), ApiError> {
-        let limits = &self.config.training.limits;
+        let limits = self.config.training.limits.get();
         self.check_limits(
             [
                 (Limit::Key(key), limits.training_per_key, room(limits.training_per_key, sum(stored.key))),
@@ -122,7 +121,7 @@ impl Shared {
 
     /// Checks that `bytes` more leave the reserve free.
     pub(crate) fn check_reserve(&self, bytes: u64) -> Result<(), ApiError> {
-        let reserve = self.config.training.limits.reserve;
+        let reserve = self.config.training.limits.get().reserve;
         let free = free_bytes(&self.config.checkpoints.folder).unwrap_or(u64::MAX);
         self.check_limits([(Limit::Reserve, reserve, free.saturating_sub(mib(reserve)))], bytes)
     }
@@ -148,7 +147,7 @@ impl Shared {
 
     /// How much training data there is, in all and of a key.
     pub(crate) async fn training_storage(&self, key: Option<&KeyId>) -> Result<TrainingStorage, ApiError> {
-        let (limits, stored) = (&self.config.training.limits, self.store.training_bytes(key.copied()).await?);
+        let (limits, stored) = (self.config.training.limits.get(), self.store.training_bytes(key.copied()).await?);
         let in_use = |stored: StoredBytes, limit, database_limit| StorageUse {
             used_bytes: sum(stored),
             limit_bytes: mib(limit),

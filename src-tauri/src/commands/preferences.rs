@@ -9,12 +9,14 @@ use crate::settings::{CLIPBOARD_SECONDS, Language, Preferences, ROTATION_DAYS, R
 use crate::state::AppState;
 use crate::window;
 
+const FIELDS: [&str; 8] =
+    ["language", "theme", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "limits", "storage"];
+
 /// Keeps all preferences. On an error nothing changes. The pages hear of them as of any event. Off the main thread, as the
 /// disk may take its time.
 #[tauri::command(async)]
 pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, preferences: Argument) -> Result<()> {
-    let mut fields = preferences
-        .fields("preferences", &["language", "theme", "textPercent", "clipboardSeconds", "rotationDays", "runDays"])?;
+    let mut fields = preferences.fields("preferences", &FIELDS)?;
     let language = fields.take("language").text("language")?;
     let theme = fields.take("theme").text("theme")?;
     let run_days = fields.take_optional("runDays");
@@ -26,6 +28,8 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
         clipboard_seconds: seconds.map(|seconds| seconds.whole("clipboardSeconds", CLIPBOARD_SECONDS)).transpose()?,
         rotation_days: fields.take("rotationDays").whole("rotationDays", ROTATION_DAYS)?,
         run_days: run_days.map(|days| days.whole("runDays", RUN_DAYS)).transpose()?,
+        limits: fields.take("limits").numbers("limits")?,
+        storage: fields.take("storage").numbers("storage")?,
     };
     state.settings.set_preferences(preferences).map_err(|error| {
         tracing::warn!(%error, "the settings cannot be saved");

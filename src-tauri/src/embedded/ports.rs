@@ -1,15 +1,20 @@
 //! Who has a port, and which one is free.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 
 use crate::status::{PortUser, ServiceStatus};
 
 /// How far to look for a free port.
 const REACH: u16 = 100;
 
-/// Whether a program could listen on `port` of the loopback interface now.
+/// Whether the service could listen on `port` now.
 pub(super) fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    let is_free = |address: IpAddr| {
+        // Where there is no IPv6, nobody else listens there.
+        !TcpListener::bind((address, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+    };
+    is_free(Ipv4Addr::LOCALHOST.into()) && is_free(Ipv6Addr::LOCALHOST.into())
 }
 
 /// Describes a taken port, with the next free one above it.

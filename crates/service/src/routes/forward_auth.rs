@@ -3,11 +3,13 @@
 //! nginx (`auth_request`), Caddy (`forward_auth`) and Traefik (ForwardAuth) send the headers of the request, and its
 //! method and target in headers of their own. The answer is 204 with the key's identity, or the refusal that the program
 //! is to see. With `?scope=models` (several: `?scope=models+write`) one of the named scopes is needed, whatever the
-//! target, if all can only read it alike; without it, the policy's table decides, as for the platform's own paths.
+//! target, if all can only read it alike; without it, the policy's table decides, as for the platform's own paths. With
+//! `preflight=allow`, a browser's preflight request passes without a key, because browsers send none with it.
 
 use std::net::IpAddr;
 
 use axum::extract::{RawQuery, State};
+use axum::http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -16,7 +18,7 @@ use ulkeys_domain::{Category, KeyId, Scope, policy};
 use utoipa::IntoParams;
 
 use crate::agent;
-use crate::auth::{Caller, Credential, Need, Peer, decide, read_credential};
+use crate::auth::{Caller, Credential, Need, Peer, decide, has_credential, read_credential};
 use crate::error::{ApiError, limit_headers};
 use crate::openapi::{BadRequest, Refused};
 use crate::state::AppState;
@@ -44,6 +46,9 @@ struct AskedHeaders {
     /// The target, as Caddy and Traefik name it.
     #[param(rename = "X-Forwarded-Uri", nullable = false, pattern = "^/")]
     forwarded_uri: Option<String>,
+    /// What a browser's preflight request asks for, see `preflight`.
+    #[param(rename = "Access-Control-Request-Method", nullable = false)]
+    preflight_method: Option<String>,
     /// The last address in it is that of the program; it serves lists and limits, never a permission.
     #[param(rename = "X-Forwarded-For", nullable = false)]
     forwarded_for: Option<String>,
@@ -67,10 +72,12 @@ struct AskedHeaders {
     params(
         ("scope" = Option<String>, Query, description = "Scopes, separated by spaces.", nullable = false,
             pattern = "^(training|models|datasets|read|write|admin)( (training|models|datasets|read|write|admin))*$"),
+        ("preflight" = Option<String>, Query, description = "With `allow`, a CORS preflight request passes without a key.",
+            nullable = false, pattern = "^allow$"),
         AskedHeaders
     ),
     responses(
-        (status = NO_CONTENT, description = "It may. The headers name the key.", headers(
+        (status = NO_CONTENT, description = "It may. The headers name the key; a preflight request has none.", headers(
             ("X-Key-Id" = KeyId, description = "The key's identifier."),
             ("X-Key-Name" = String, description = "The key's name, percent-encoded where a header cannot hold it."),
             ("X-Key-Scopes" = String, description = "The key's scopes, separated by spaces."),
@@ -86,18 +93,22 @@ pub(super) async fn check(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let asked = read_asked(&headers).map_err(ApiError::Invalid)?;
-    let scopes = read_scopes(query.as_deref().unwrap_or_default()).map_err(ApiError::Invalid)?;
-    if scopes.is_some() && read_scopes(asked.query).is_ok_and(|named_by_the_client| named_by_the_client == scopes) {
+    let rule = Rule::read(query.as_deref().unwrap_or_default()).map_err(ApiError::Invalid)?;
+    if rule != Rule::default() && Rule::read(asked.query).is_ok_and(|named_by_the_client| named_by_the_client == rule) {
         // Caddy adds the client's query to an address that has none: so the client would choose its scope.
         let why = "query: is the one of the request; the gateway must send its own, or an empty one (/forward-auth?)";
         return Err(ApiError::Invalid(why.to_owned()));
     }
-    let category = Category::of(asked.method, asked.path);
-    let need = match &scopes {
+    let reads_one_way = policy::reads_one_way(asked.path);
+    if rule.allows_preflight && reads_one_way && is_preflight(asked.method, &headers) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let category = Category::Gateway;
+    let need = match &rule.scopes {
         // The gateway chose the scopes by the path as it reads it. What stands behind it must not read another one.
-        Some(_) if !policy::reads_one_way(asked.path) => Need::AnyOf(&[], category),
+        Some(_) if !reads_one_way => Need::AnyOf(&[], category),
         Some(scopes) => Need::AnyOf(scopes, category),
-        None => Need::Request { method: asked.method, path: asked.path },
+        None => Need::Request { method: asked.method, path: asked.path, category },
     };
     let from = Source { peer: client(&headers, gateway), agent: agent::of(&headers) };
     let credential = match read_credential(&headers, &state.config.session) {
@@ -178,21 +189,41 @@ fn read_one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, S
     value.to_str().map(Some).map_err(|_| format!("{name}: has characters that no header may have"))
 }
 
-/// The scopes of `scope=`, of which one is needed; `None` when the query names none.
-fn read_scopes(query: &str) -> Result<Option<Vec<Scope>>, String> {
-    let mut named = None;
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if name != "scope" || named.is_some() {
-            return Err("query: may hold one scope=, and nothing else".to_owned());
+/// What the query of the gateway's question says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Rule {
+    /// The scopes of which one is needed; `None` where the policy's table decides.
+    scopes: Option<Vec<Scope>>,
+    allows_preflight: bool,
+}
+
+impl Rule {
+    fn read(query: &str) -> Result<Self, String> {
+        let mut rule = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "scope" if rule.scopes.is_none() => {
+                    let scopes = value.split(' ').map(Scope::parse).collect::<Option<_>>();
+                    let scopes = scopes.ok_or("scope: is not one of training, models, datasets, read, write, admin")?;
+                    rule.scopes = Some(scopes);
+                }
+                "preflight" if !rule.allows_preflight => {
+                    if value != "allow" {
+                        return Err("preflight: may only be allow".to_owned());
+                    }
+                    rule.allows_preflight = true;
+                }
+                _ => return Err("query: may hold one scope= and one preflight=, and nothing else".to_owned()),
+            }
         }
-        named = Some(value);
+        Ok(rule)
     }
-    let Some(named) = named else {
-        return Ok(None);
-    };
-    let scopes = named.split(' ').map(Scope::parse).collect::<Option<Vec<_>>>();
-    let scopes = scopes.ok_or("scope: is not one of training, models, datasets, read, write, admin")?;
-    Ok(Some(scopes))
+}
+
+/// Whether the request is a browser's preflight request (Fetch, section 3.3.2). One with a credential is decided as any
+/// other request.
+fn is_preflight(method: &str, headers: &HeaderMap) -> bool {
+    method == "OPTIONS" && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) && !has_credential(headers)
 }
 
 /// The address for which the gateway asks: the last hop that it names itself. Programs on this computer could write the
@@ -262,11 +293,23 @@ mod tests {
     }
 
     #[test]
-    fn scopes_may_be_named_by_the_gateway() {
-        assert_eq!(read_scopes(""), Ok(None));
-        assert_eq!(read_scopes("scope=write+models"), Ok(Some(vec![Scope::Write, Scope::Models])));
-        for wrong in ["scope=", "scope=all", "scope=read&scope=write", "scopes=read", "scope=read,write"] {
-            assert!(read_scopes(wrong).is_err(), "{wrong}");
+    fn rule_read_scopes_and_preflight_in_any_order() {
+        let rule = |scopes, allows_preflight| Ok(Rule { scopes, allows_preflight });
+        assert_eq!(Rule::read(""), rule(None, false));
+        assert_eq!(Rule::read("scope=write+models"), rule(Some(vec![Scope::Write, Scope::Models]), false));
+        assert_eq!(Rule::read("preflight=allow"), rule(None, true));
+        assert_eq!(Rule::read("preflight=allow&scope=read"), rule(Some(vec![Scope::Read]), true));
+        for wrong in [
+            "scope=",
+            "scope=all",
+            "scope=read&scope=write",
+            "scopes=read",
+            "scope=read,write",
+            "preflight=",
+            "preflight=deny",
+            "preflight=allow&preflight=allow",
+        ] {
+            assert!(Rule::read(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -280,7 +323,8 @@ mod tests {
         ": must begin with /",
         ": was sent more than once",
         ": has characters that no header may have",
-        "query: may hold one scope=, and nothing else",
+        "query: may hold one scope= and one preflight=, and nothing else",
+        "preflight: may only be allow",
         "scope: is not one of training, models, datasets, read, write, admin",
     ];
 
@@ -348,26 +392,31 @@ mod tests {
         }
 
         #[test]
-        fn nothing_but_names_of_scopes_is_a_query(
-            query in "((scope|sc%6fpe|x)=)?((training|models|%72ead|write|x|[!-~é]{0,6})[+ ]?){0,3}(&(scope=read|x=|=)?)?"
+        fn rule_read_any_query_reads_scopes_and_preflight_once(
+            query in "((scope|sc%6fpe|x)=)?((training|models|%72ead|write|x|[!-~é]{0,6})[+ ]?){0,3}\
+                (&(scope=read|preflight=(allow|%61llow|deny)|x=|=)?){0,2}"
         ) {
             let fields = form(query.as_bytes());
-            let named = |value: &str| {
-                let all = ["training", "models", "datasets", "read", "write", "admin"];
-                value.split(' ').map(|name| all.contains(&name).then(|| name.to_owned())).collect::<Option<Vec<_>>>()
+            let all = ["training", "models", "datasets", "read", "write", "admin"];
+            let named = |wanted: &str| {
+                let values = fields.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+                values.collect::<Vec<_>>()
             };
-            let expected = match fields.as_slice() {
-                [] => Ok(None),
-                [(name, value)] if name == "scope" => named(value).map(Some).ok_or(()),
-                _ => Err(()),
-            };
-            match read_scopes(&query) {
-                Ok(scopes) => {
-                    let scopes = scopes.map(|scopes| scopes.iter().map(|scope| scope.as_str().to_owned()).collect());
-                    prop_assert_eq!(Ok(scopes), expected);
+            let (scopes, preflight) = (named("scope"), named("preflight"));
+            let is_valid = scopes.len() + preflight.len() == fields.len()
+                && scopes.len() <= 1
+                && scopes.iter().all(|value| value.split(' ').all(|name| all.contains(&name)))
+                && (preflight.is_empty() || preflight == ["allow"]);
+            match Rule::read(&query) {
+                Ok(rule) => {
+                    prop_assert!(is_valid);
+                    let read: Option<Vec<&str>> =
+                        rule.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect());
+                    prop_assert_eq!(read, scopes.first().map(|value| value.split(' ').collect()));
+                    prop_assert_eq!(rule.allows_preflight, !preflight.is_empty());
                 }
                 Err(error) => {
-                    prop_assert!(expected.is_err(), "{error}");
+                    prop_assert!(!is_valid, "{error}");
                     prop_assert!(!repeats(&error, query.as_bytes(), WORDS), "{error}");
                 }
             }

@@ -7,10 +7,8 @@
 use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode;
 use ulkeys_domain::verdict::{Outcome, Refusal};
 use ulkeys_domain::wire::Introspection;
@@ -19,7 +17,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::agent;
-use crate::auth::{Asker, Credential, Need, Peer, decide, only, read_credential};
+use crate::auth::{Asker, Basic, Credential, Need, Peer, decide, read_basic, read_credential};
 use crate::body::Raw;
 use crate::error::{ApiError, limit_headers};
 use crate::openapi::{BadBody, Refused};
@@ -90,17 +88,16 @@ async fn look_up(state: &AppState, token: &[u8], from: Source<'_>) -> Result<Int
 
 /// A bearer token; or HTTP Basic with a key and, before it, the identifier that it must have.
 fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Refusal> {
-    let value = only(headers)?.as_bytes();
-    let Some(encoded) = value.split_at_checked(6).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Basic ")) else {
+    let Some(Basic { user, password }) = headers.get(AUTHORIZATION).and_then(read_basic) else {
         return read_credential(headers, session);
     };
-    let decoded = Zeroizing::new(BASE64_STANDARD.decode(encoded.1).map_err(|_| Refusal::Malformed)?);
-    let colon = decoded.iter().position(|byte| *byte == b':').ok_or(Refusal::Malformed)?;
+    if headers.len() > 1 && headers.get_all(AUTHORIZATION).iter().count() > 1 {
+        return Err(Refusal::Malformed);
+    }
     // OAuth clients percent-encode both parts first (RFC 6749, section 2.3.1); ours have nothing to encode.
-    let (id, secret) = (&decoded[..colon], &decoded[colon + 1..]);
-    let id = percent_decode(id).decode_utf8().map_err(|_| Refusal::Malformed)?;
+    let id = percent_decode(&user).decode_utf8().map_err(|_| Refusal::Malformed)?;
     let id = KeyId::parse(&id).ok_or(Refusal::Malformed)?;
-    let secret = Secret::parse(secret).map_err(|_| Refusal::Malformed)?;
+    let secret = Secret::parse(&password).map_err(|_| Refusal::Malformed)?;
     Ok(Credential::Named(id, secret))
 }
 
@@ -124,24 +121,13 @@ mod tests {
     use rand::SeedableRng as _;
     use rand::rngs::StdRng;
 
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+
     use super::*;
     use crate::testing::{
-        KEY, KEY_ID, around, around_value, cases, form, headers, is_key, is_key_id, repeats, unescaped,
+        KEY, KEY_ID, around, around_value, base64, cases, form, headers, is_key, is_key_id, repeats, unescaped,
     };
-
-    /// Base64 (RFC 4648, section 4), read once more: padded, and without bits that say nothing.
-    fn base64(text: &[u8]) -> Option<Vec<u8>> {
-        const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-        let mut bits = Vec::new();
-        for digit in digits {
-            let value = DIGITS.iter().position(|known| known == digit)?;
-            bits.extend((0..6).rev().map(|bit| value >> bit & 1));
-        }
-        let left = bits.split_off(bits.len() / 8 * 8);
-        let is_whole = text.len().is_multiple_of(4) && left.len() < 6 && left.iter().all(|bit| *bit == 0);
-        is_whole.then(|| bits.chunks(8).map(|byte| byte.iter().fold(0, |all, bit| all << 1 | *bit as u8)).collect())
-    }
 
     const WORDS: &[&str] = &[
         "Content-Type: must be application/x-www-form-urlencoded",

@@ -25,6 +25,7 @@ use super::training::model_url;
 use crate::auth::Caller;
 use crate::download;
 use crate::error::ApiError;
+use crate::guard::OwnHost;
 use crate::openapi::{BadRequest, Conflict, NoSpace, NotFound};
 use crate::state::AppState;
 
@@ -63,6 +64,7 @@ pub(super) struct ListQuery {
 )]
 pub(super) async fn list(
     State(state): State<AppState>,
+    OwnHost(host): OwnHost,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<TrainingRunList>, ApiError> {
     let invalid = |why: &str| ApiError::Invalid(why.to_owned());
@@ -83,7 +85,7 @@ pub(super) async fn list(
     let next_cursor = runs.last().filter(|_| has_more).map(|run| run.run_id.to_string());
     let now = state.now();
     let runs = runs.into_iter().map(|summary| {
-        let model_url = model_url(&state, &summary.project, &summary.slug);
+        let model_url = model_url(&state, &host, &summary.project, &summary.slug);
         TrainingRun::at(now, summary, model_url)
     });
     let storage = state.training_storage(key.as_ref()).await?;
@@ -101,10 +103,10 @@ pub(super) async fn list(
     tag = "training",
     responses((status = OK, description = "The runs.", body = LiveRunList))
 )]
-pub(super) async fn live(State(state): State<AppState>) -> Result<Json<LiveRunList>, ApiError> {
+pub(super) async fn live(State(state): State<AppState>, OwnHost(host): OwnHost) -> Result<Json<LiveRunList>, ApiError> {
     let (now, runs) = (state.now(), state.store.open_runs(MAX_LIMIT).await?);
     let runs = runs.into_iter().filter(|run| run.is_live(now)).map(|summary| {
-        let model_url = model_url(&state, &summary.project, &summary.slug);
+        let model_url = model_url(&state, &host, &summary.project, &summary.slug);
         TrainingRun::at(now, summary, model_url)
     });
     Ok(Json(LiveRunList { runs: runs.collect() }))
@@ -119,10 +121,14 @@ pub(super) async fn live(State(state): State<AppState>) -> Result<Json<LiveRunLi
     params(("runId" = RunId, Path, description = "The run.")),
     responses((status = OK, description = "The run.", body = TrainingRunDetails), NotFound)
 )]
-pub(super) async fn details(State(state): State<AppState>, run: RunPath) -> Result<Response, ApiError> {
+pub(super) async fn details(
+    State(state): State<AppState>,
+    OwnHost(host): OwnHost,
+    run: RunPath,
+) -> Result<Response, ApiError> {
     let _turn = state.turns.large_answers.take().await?;
     let details = state.store.run_details(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
-    let model_url = model_url(&state, &details.summary.project, &details.summary.slug);
+    let model_url = model_url(&state, &host, &details.summary.project, &details.summary.slug);
     // Here, not when it is sent: as text it takes a tenth.
     Ok(Json(TrainingRunDetails::at(state.now(), details, model_url)).into_response())
 }

@@ -21,6 +21,7 @@ use bodies::{TrainingReport, UploadBody};
 use crate::auth::{Caller, RunLimit};
 use crate::body::Raw;
 use crate::error::ApiError;
+use crate::guard::OwnHost;
 use crate::limits::RunRequest;
 use crate::openapi::{BadBody, NoSpace, NotFound};
 use crate::state::AppState;
@@ -53,6 +54,7 @@ pub(super) async fn report(
     State(state): State<AppState>,
     caller: Caller,
     limit: RunLimit,
+    OwnHost(host): OwnHost,
     request: Request,
 ) -> Result<Json<EventReceipt>, ApiError> {
     // The places are kept until it is recorded.
@@ -83,7 +85,7 @@ pub(super) async fn report(
     Ok(Json(EventReceipt {
         received: true,
         event: name.to_owned(),
-        model_url: model_url(&state, &run.project, &run.slug),
+        model_url: model_url(&state, &host, &run.project, &run.slug),
         cancelled: run.status == RunStatus::Cancelled,
         model_id: run.model_id,
         run_id: run.run_id,
@@ -118,6 +120,7 @@ pub(super) async fn ticket(
     State(state): State<AppState>,
     caller: Caller,
     limit: RunLimit,
+    OwnHost(host): OwnHost,
     request: Request,
 ) -> Result<Json<UploadTicket>, ApiError> {
     let (run, request) = match receive_upload_request(&state, request).await {
@@ -147,7 +150,7 @@ pub(super) async fn ticket(
         IssueError::NoRandomness => ApiError::NoRandomness,
     })?;
     Ok(Json(UploadTicket {
-        upload_url: format!("http://{}/uploads/{}", state.address, capability.as_str()),
+        upload_url: format!("http://{host}/uploads/{}", capability.as_str()),
         gcs_path: path.clone(),
         upload_path: path,
         model_id: run.model_id,
@@ -168,10 +171,10 @@ pub(super) async fn save_checkpoint(
     Ok(())
 }
 
-/// The address that a training process prints.
-pub(super) fn model_url(state: &AppState, project: &Slug, slug: &Slug) -> String {
+/// The address that a training process prints, under the host by which it reached the service.
+pub(super) fn model_url(state: &AppState, host: &str, project: &Slug, slug: &Slug) -> String {
     let owner = Slug::of(&state.config.account.username, "user");
-    format!("http://{}/{owner}/{project}/{slug}", state.address)
+    format!("http://{host}/{owner}/{project}/{slug}")
 }
 
 /// Makes room: permissions of keys that were revoked since would keep their places for the hour.

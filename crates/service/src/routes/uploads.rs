@@ -49,7 +49,7 @@ pub(super) async fn receive(
     };
     let received = received.map_err(|error| match error {
         ReceiveError::TooLarge => ApiError::FileTooLarge(limits.max_bytes),
-        ReceiveError::Full => ApiError::FolderFull(limits.max_total),
+        ReceiveError::Full => ApiError::FolderFull(limits.max_total.get()),
         ReceiveError::Interrupted => ApiError::Invalid("body: did not arrive completely".to_owned()),
         ReceiveError::Slow => ApiError::TooSlow,
         ReceiveError::Disk(error) => ApiError::Io(error),

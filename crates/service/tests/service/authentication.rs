@@ -126,3 +126,61 @@ async fn a_revoked_key_is_refused_from_the_next_request_on() {
     assert_eq!(answer.headers()[WWW_AUTHENTICATE], INVALID);
     assert_eq!(read(answer).await, (StatusCode::UNAUTHORIZED, invalid_key()));
 }
+
+/// For clients whose `Authorization` belongs to something else.
+#[tokio::test]
+async fn request_key_in_another_header_or_as_basic_password_is_accepted() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.key("carried", &["read"]).await;
+    let get = || service.anonymous(Method::GET, "/api/api-keys");
+    for (carrier, request) in [
+        ("X-API-Key", get().header("X-API-Key", &key)),
+        ("Basic, without a user", get().basic_auth("", Some(&key))),
+        ("Basic, any user", get().basic_auth("somebody", Some(&key))),
+        ("Basic, the key's identifier", get().basic_auth(&key_id, Some(&key))),
+        ("X-API-Key beside another Basic", get().header("X-API-Key", &key).basic_auth("me", Some("my password"))),
+        ("X-API-Key beside another token", get().header("X-API-Key", &key).bearer_auth("sk-other")),
+        ("Bearer beside another X-API-Key", get().header("X-API-Key", "other").bearer_auth(&key)),
+    ] {
+        assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK, "{carrier}");
+    }
+}
+
+#[tokio::test]
+async fn request_key_badly_carried_is_rejected() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("carried", &["read"]).await;
+    let (other_id, other) = service.key("other", &["read"]).await;
+    let get = || service.anonymous(Method::GET, "/api/api-keys");
+    for (carrier, request) in [
+        ("a scheme", get().header("X-API-Key", format!("Bearer {key}"))),
+        ("a space", get().header("X-API-Key", format!("{key} {key}"))),
+        ("upper case", get().header("X-API-Key", key.to_uppercase())),
+        ("the session", get().header("X-API-Key", &service.session)),
+        ("twice", get().header("X-API-Key", &key).header("X-API-Key", &key)),
+        ("as user name", get().basic_auth(&key, Some(""))),
+        ("beside another key's identifier", get().basic_auth(&other_id, Some(&key))),
+        ("beside what is no identifier", get().basic_auth("key_", Some(&key))),
+        ("session as password", get().basic_auth("", Some(&service.session))),
+        ("no colon", get().header(AUTHORIZATION, "Basic dWw=")),
+        ("a broken key beside another token", get().header("X-API-Key", &key[1..]).bearer_auth("sk-other")),
+    ] {
+        let answer = request.send().await.expect("answered");
+        assert_eq!(read(answer).await, (StatusCode::UNAUTHORIZED, invalid_key()), "{carrier}");
+    }
+    for (carrier, request) in [
+        ("the same twice", get().header("X-API-Key", &key).bearer_auth(&key)),
+        ("two keys", get().header("X-API-Key", &key).bearer_auth(&other)),
+        ("a key and the session", get().header("X-API-Key", &key).bearer_auth(&service.session)),
+        ("a key and Basic", get().header("X-API-Key", &key).basic_auth("", Some(&other))),
+        ("a key, and one as user name", get().header("X-API-Key", &key).basic_auth(&other, Some(""))),
+        ("a key and a broken one", get().header("X-API-Key", &key).bearer_auth(&other[..42])),
+    ] {
+        let answer = request.send().await.expect("answered");
+        assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer error="invalid_request""#, "{carrier}");
+        let (status, body) = read(answer).await;
+        assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("VALIDATION_ERROR")), "{carrier}");
+        assert!(body["error"].as_str().is_some_and(|text| text.contains("X-API-Key")), "{body}");
+    }
+    assert!(service.listed(&other_id).await["lastUsedAt"].is_null());
+}

@@ -45,16 +45,28 @@ impl TestService {
     }
 
     pub async fn start_limited(limits: Limits) -> Self {
-        Self::start_with(tempfile::tempdir().expect("temporary folder"), |config| config.limits = limits).await
+        Self::start_with(tempfile::tempdir().expect("temporary folder"), |config| config.limits = limits.into()).await
     }
 
     /// Starts with a configuration that `change` has altered.
     pub async fn start_with(folder: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_all(folder, vec![listener], change).await
+    }
+
+    pub async fn start_on(listeners: Vec<TcpListener>) -> Self {
+        Self::start_all(tempfile::tempdir().expect("temporary folder"), listeners, |_| {}).await
+    }
+
+    async fn start_all(
+        folder: tempfile::TempDir,
+        listeners: Vec<TcpListener>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         log::listen();
         let (database, record) = (folder.path().join("keys.db"), folder.path().join("state/revocations"));
         let store = Arc::new(SqliteStore::open_with_record(&database, &record, system_clock).expect("database"));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
+        let address = listeners[0].local_addr().expect("bound");
         let token = SessionToken::generate(&mut SysRng).expect("randomness");
         let session = token.expose().to_owned();
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
@@ -64,13 +76,13 @@ impl TestService {
             session: token,
             account,
             clock: system_clock,
-            limits,
+            limits: limits.into(),
             checkpoints,
             training: TrainingConfig::default(),
         };
         change(&mut config);
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, store, config, shutdown.clone()));
+        let server = tokio::spawn(serve(listeners, store, config, shutdown.clone()));
         Self { address, session, folder, http: reqwest::Client::new(), shutdown, server }
     }
 

@@ -78,23 +78,86 @@ async fn a_named_scope_opens_no_path_that_could_be_read_in_two_ways() {
     }
 }
 
-/// A gateway does not pass the body on, so only the key's own limit can be counted.
+/// What stands behind a gateway is not the platform: a camera sends two frames a second to a path that ends in `/predict`.
 #[tokio::test]
-async fn forward_auth_of_training_report_has_the_limit_of_the_key() {
-    let service = TestService::start_limited(Limits { stream: 2, upload: 3, ..Limits::default() }).await;
-    let (_, key) = service.key("trainer", &["training"]).await;
-    for (path, limit) in [("/api/webhooks/training/metrics", "40"), ("/api/webhooks/models/upload", "60")] {
+async fn forward_auth_any_path_is_counted_in_the_class_of_gateways() {
+    let limits = Limits { gateway: 5, predict: 1, default: 1, stream: 1, upload: 1, ..Limits::default() };
+    let service = TestService::start_limited(limits).await;
+    let (_, key) = service.key("camera", &["write"]).await;
+    let paths =
+        ["/api/models/a/predict", "/api/models", "/api/webhooks/training/metrics", "/api/upload/a", "/api/exports"];
+    for (path, remaining) in paths.into_iter().zip(["4", "3", "2", "1", "0"]) {
         let answer = ask(&service, &key, "POST", path).send().await.expect("answered");
-        assert_eq!(
-            (answer.status(), answer.headers()["x-ratelimit-limit"].to_str().ok()),
-            (StatusCode::NO_CONTENT, Some(limit))
-        );
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT, "{path}");
+        assert_eq!(answer.headers()["x-ratelimit-remaining"], remaining, "{path}");
     }
+    let named = service.bearer(&key, Method::GET, "/forward-auth?scope=write");
+    let named = named.header("X-Original-Method", "POST").header("X-Original-URI", "/mine/predict");
+    assert_eq!(named.send().await.expect("answered").status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        service.summary(&key).await.status(),
+        StatusCode::OK,
+        "the service's own requests have limits of their own"
+    );
+}
+
+#[tokio::test]
+async fn forward_auth_key_in_another_header_is_accepted_and_two_are_not() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("carried", &["read"]).await;
+    let ask = || {
+        let request = service.anonymous(Method::GET, "/forward-auth");
+        request.header("X-Original-Method", "GET").header("X-Original-URI", "/api/models")
+    };
+    for (request, status) in [
+        (ask().header("X-API-Key", &key), StatusCode::NO_CONTENT),
+        (ask().header("X-API-Key", &key).basic_auth("me", Some("mine")), StatusCode::NO_CONTENT),
+        (ask().basic_auth("me", Some(&key)), StatusCode::NO_CONTENT),
+        (ask().header("X-API-Key", &key).bearer_auth(&key), StatusCode::BAD_REQUEST),
+        (ask().header("X-API-Key", &service.session), StatusCode::UNAUTHORIZED),
+    ] {
+        assert_eq!(request.send().await.expect("answered").status(), status);
+    }
+}
+
+/// A browser sends no credential with it (Fetch, section 4.8).
+#[tokio::test]
+async fn forward_auth_preflight_passes_only_where_the_gateway_allows_it() {
+    let service = TestService::start_limited(Limits { invalid_credentials: 1, ..Limits::default() }).await;
+    let ask = |rule: &str, method: &str, target: &str| {
+        let request = service.anonymous(Method::GET, &format!("/forward-auth{rule}"));
+        request.header("X-Original-Method", method).header("X-Original-URI", target)
+    };
+    const WANTED: &str = "Access-Control-Request-Method";
+    for rule in ["?preflight=allow", "?scope=models&preflight=allow", "?preflight=allow&scope=models"] {
+        let answer = ask(rule, "OPTIONS", "/predict/a").header(WANTED, "POST").send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT, "{rule}");
+        assert!(answer.headers().keys().all(|name| !name.as_str().starts_with("x-key-")), "{:?}", answer.headers());
+    }
+    let allowed = "?scope=models&preflight=allow";
+    let wrong = format!("ul_{}", "a".repeat(40));
+    for (what, request) in [
+        ("no such rule", ask("?scope=models", "OPTIONS", "/predict/a").header(WANTED, "POST")),
+        ("another method", ask(allowed, "GET", "/predict/a").header(WANTED, "POST")),
+        ("in lower case", ask(allowed, "options", "/predict/a").header(WANTED, "POST")),
+        ("no preflight", ask(allowed, "OPTIONS", "/predict/a")),
+        ("a path of two readings", ask(allowed, "OPTIONS", "/predict/../a").header(WANTED, "POST")),
+        ("with a credential", ask(allowed, "OPTIONS", "/predict/a").header(WANTED, "POST").bearer_auth(&wrong)),
+    ] {
+        let answer = request.send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{what}");
+    }
+    for wrong in ["?preflight=", "?preflight=deny", "?preflight=allow&preflight=allow"] {
+        let answer = ask(wrong, "OPTIONS", "/predict/a").header(WANTED, "POST").send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    let chosen_by_the_client = ask("?preflight=allow", "OPTIONS", "/predict/a?preflight=allow").header(WANTED, "POST");
+    assert_eq!(chosen_by_the_client.send().await.expect("answered").status(), StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
 async fn refusals_are_those_of_the_protocol() {
-    let service = TestService::start_limited(Limits { predict: 2, ..Limits::default() }).await;
+    let service = TestService::start_limited(Limits { gateway: 2, ..Limits::default() }).await;
     let (key_id, key) = service.key("predictor", &["models"]).await;
     let predict = async || ask(&service, &key, "POST", "/api/models/a/predict").send().await.expect("answered");
     assert_eq!(predict().await.status(), StatusCode::NO_CONTENT);

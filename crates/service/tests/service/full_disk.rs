@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::wire::DatabaseProblem;
 use ulkeys_service::{Config, system_clock};
 use ulkeys_store::SqliteStore;
@@ -234,7 +235,9 @@ async fn put_rejected(service: &TestService, ticket: &Value, body: impl Fn() -> 
 #[test]
 fn training_data_leaves_the_reserve_and_keys_go_on() {
     on_disk_of("48m", "training_data_leaves_the_reserve_and_keys_go_on", async |disk| {
-        let reserve = |config: &mut Config| config.training.limits.reserve = 32;
+        let reserve = |config: &mut Config| {
+            config.training.limits = StorageLimits { reserve: 32, ..StorageLimits::default() }.into();
+        };
         let service = TestService::start_with(disk.folder(), reserve).await;
         let (id, key) = service.key("trainer", &["training"]).await;
         let run = start(&service, &key, "exp1").await;

@@ -1,24 +1,129 @@
 //! Web pages and other hosts are not served, whatever credential they show.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use crate::common::{TestService, read};
 use reqwest::header::{HOST, ORIGIN};
 use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_rebound_name_is_refused() {
     let service = TestService::start().await;
-    let port = service.address.port();
-    for host in ["evil.example", "evil.example:80", "127.0.0.1", "127.0.0.1:1", "127.0.0.1.evil.example:80"] {
+    for host in [
+        "evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example:80",
+        "localhost.evil.example",
+        "evil.localhost",
+        "localhost@evil.example",
+        "evil@localhost",
+        "127.1",
+        "2130706433",
+        "0.0.0.0",
+        "192.168.0.2",
+        "[::]",
+        "[::1",
+        "::1",
+        "[fe80::1]",
+        "localhost:port",
+        "localhost, evil.example",
+        "",
+    ] {
         let request = service.app(Method::GET, "/api/api-keys").header(HOST, host);
         let (status, body) = read(request.send().await.expect("answered")).await;
         assert_eq!((status, &body["code"]), (StatusCode::FORBIDDEN, &"FORBIDDEN".into()), "{host}");
+        let way = format!("Use http://{}", service.address);
+        assert!(body["error"].as_str().is_some_and(|text| text.contains(&way)), "{body}");
     }
-    for host in [format!("127.0.0.1:{port}"), format!("LocalHost:{port}")] {
-        let request = service.app(Method::GET, "/api/api-keys").header(HOST, &host);
-        assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK, "{host}");
+}
+
+/// Another program may forward its port to the service (`ssh -L`, `socat`), and a client may use any name of the computer.
+#[tokio::test]
+async fn request_names_this_computer_is_served_whatever_the_port() {
+    let service = TestService::start().await;
+    let port = service.address.port();
+    for name in ["127.0.0.1", "LocalHost", "[::1]", "127.9.9.9", "[::ffff:127.0.0.1]"] {
+        for host in [name.to_owned(), format!("{name}:{port}"), format!("{name}:9000")] {
+            let request = service.app(Method::GET, "/api/api-keys").header(HOST, &host);
+            assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK, "{host}");
+        }
     }
+}
+
+/// The authority in a target counts instead of the header (RFC 9112, section 3.2.2).
+#[tokio::test]
+async fn request_target_names_another_host_is_refused() {
+    let service = TestService::start().await;
+    let local = service.address;
+    for (target, status) in [
+        (format!("http://{local}/healthz"), "200"),
+        ("http://localhost:9000/healthz".to_owned(), "200"),
+        ("http://evil.example/healthz".to_owned(), "403"),
+        (format!("http://evil@{local}/healthz"), "403"),
+    ] {
+        let answer = exchange(local, &format!("GET {target} HTTP/1.1\r\nHost: {local}\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{target}: {answer}");
+    }
+}
+
+/// The address to which a client sends a file is one that it can reach.
+#[tokio::test]
+async fn request_upload_forwarded_port_answers_with_that_port() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("trainer", &["training"]).await;
+    for host in ["localhost:9000", "[::1]:9000", "127.0.0.1"] {
+        let post = |path: &str, body: Value| service.bearer(&key, Method::POST, path).header(HOST, host).json(&body);
+        let started = json!({ "project": "p", "name": "n", "event": "training_started", "data": {} });
+        let (status, run) = read(post("/api/webhooks/training/metrics", started).send().await.expect("answered")).await;
+        assert_eq!(status, StatusCode::OK, "{run}");
+        assert!(run["modelUrl"].as_str().is_some_and(|url| url.starts_with(&format!("http://{host}/"))), "{run}");
+        let wanted = json!({ "filename": "best.pt", "modelId": run["modelId"] });
+        let (_, ticket) = read(post("/api/webhooks/models/upload", wanted).send().await.expect("answered")).await;
+        let expected = format!("http://{host}/uploads/");
+        assert!(ticket["uploadUrl"].as_str().is_some_and(|url| url.starts_with(&expected)), "{ticket}");
+    }
+}
+
+/// `localhost` is either address, and a client may look up only one of them.
+#[tokio::test]
+async fn listen_both_loopback_addresses_are_one_service_or_none() {
+    let listeners = ulkeys_service::listen(0).await.expect("a free port");
+    let first = listeners[0].local_addr().expect("bound");
+    assert!(first.ip().is_loopback() && first.is_ipv4());
+    let port = first.port();
+    drop(listeners);
+    let Ok(foreign) = tokio::net::TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await else {
+        return;
+    };
+    let error = ulkeys_service::listen(port).await.expect_err("another program would answer for localhost");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    drop(foreign);
+    let listeners = ulkeys_service::listen(port).await.expect("free again");
+    assert_eq!(listeners.len(), 2);
+
+    let service = TestService::start_on(listeners).await;
+    let addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
+    for address in addresses {
+        let answer = exchange(address, &format!("GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{address}: {answer}");
+    }
+    drop(service.stop().await);
+    for address in addresses {
+        assert!(TcpStream::connect(address).await.is_err(), "{address} still listens");
+    }
+}
+
+/// Sends a head, and reads the whole answer.
+async fn exchange(address: SocketAddr, head: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let request = format!("{head}Connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answered");
+    answer
 }
 
 #[tokio::test]
@@ -26,11 +131,7 @@ async fn a_missing_or_doubled_host_is_refused() {
     let service = TestService::start().await;
     let host = format!("Host: {}\r\n", service.address);
     for hosts in [String::new(), host.repeat(2)] {
-        let mut stream = TcpStream::connect(service.address).await.expect("connected");
-        let request = format!("GET /healthz HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("answered");
+        let answer = exchange(service.address, &format!("GET /healthz HTTP/1.1\r\n{hosts}")).await;
         assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
 }

@@ -4,6 +4,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use ulkeys_domain::{Limits, Timestamp};
+use ulkeys_service::Setting;
 
 use crate::common::{TestService, read};
 
@@ -96,4 +97,30 @@ async fn a_peer_that_guesses_keeps_only_the_keys_that_it_uses() {
     assert_eq!(read(answer).await.1["finding"]["kind"], "peerLimit", "and the person in front of the app is told why");
     service.revoke(&used_id).await;
     assert_eq!(refused(&used).await, limited, "until it is revoked");
+}
+
+/// A person changes limits while programs run.
+#[tokio::test]
+async fn limits_changed_while_serving_apply_to_the_next_request() {
+    let (change, limits) = tokio::sync::watch::channel(Limits { default: 3, ..Limits::default() });
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let service = TestService::start_with(folder, |config| {
+        config.limits = Setting::new(move || *limits.borrow());
+    })
+    .await;
+    let (_, key) = service.key("reader", &["read"]).await;
+    let ask = async || {
+        let answer = service.summary(&key).await;
+        (
+            answer.status(),
+            number(answer.headers(), "x-ratelimit-limit"),
+            number(answer.headers(), "x-ratelimit-remaining"),
+        )
+    };
+    assert_eq!(ask().await, (StatusCode::OK, 3, 2));
+    assert_eq!(ask().await, (StatusCode::OK, 3, 1));
+    change.send_replace(Limits { default: 1, ..Limits::default() });
+    assert_eq!(ask().await, (StatusCode::TOO_MANY_REQUESTS, 1, 0));
+    change.send_replace(Limits { default: 5, ..Limits::default() });
+    assert_eq!(ask().await, (StatusCode::OK, 5, 2));
 }

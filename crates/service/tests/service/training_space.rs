@@ -1,6 +1,5 @@
 //! Training data has limits for each key and in all, keys go on where it has none left, and runs can be deleted.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -14,7 +13,9 @@ use crate::uploads::{files, put, save, ticket};
 
 async fn limited(change: impl FnOnce(&mut StorageLimits)) -> TestService {
     let folder = tempfile::tempdir().expect("temporary folder");
-    TestService::start_with(folder, |config| change(&mut config.training.limits)).await
+    let mut limits = StorageLimits::default();
+    change(&mut limits);
+    TestService::start_with(folder, |config| config.training.limits = limits.into()).await
 }
 
 async fn storage(service: &TestService, key_id: &str) -> Value {
@@ -177,8 +178,7 @@ async fn runs_older_than_their_retention_are_deleted_by_a_clock_that_is_right() 
     age(&folder, &format!("UPDATE runs SET last_event_at = last_event_at - 60 * {day} WHERE id = 1"));
     let status = async |folder| {
         let retention = Some(Duration::from_hours(30 * 24));
-        let service =
-            TestService::start_with(folder, |config| config.training.retention = Arc::new(move || retention)).await;
+        let service = TestService::start_with(folder, |config| config.training.retention = retention.into()).await;
         let mut found = Vec::new();
         for run in [&old, &new] {
             let path = format!("/api/training/runs/{}", run["runId"]);

@@ -235,7 +235,7 @@ async fn a_file_that_is_too_large_is_refused_and_removed() {
 #[tokio::test]
 async fn all_files_together_have_their_bound_too() {
     let folder = tempfile::tempdir().expect("temporary folder");
-    let service = TestService::start_with(folder, |config| config.checkpoints.max_total = 100_000).await;
+    let service = TestService::start_with(folder, |config| config.checkpoints.max_total = 100_000.into()).await;
     let (_, key) = service.key("trainer", &["training"]).await;
     let run = start(&service, &key, "exp1").await;
     let [first, second] = [ticket(&service, &key, &run).await, ticket(&service, &key, &run).await];

@@ -993,6 +993,72 @@ export type Language = "system" | "en" | "de" | "pt-BR";
 
 export type Theme = "system" | "light" | "dark";
 
+export type Limits = { 
+/**
+ * Of one key: [`Category::Default`].
+ */
+default: number, 
+/**
+ * Of one key: [`Category::TrainingStart`].
+ */
+trainingStart: number, 
+/**
+ * Of one key: [`Category::Upload`]; of one run: [`RunCategory::Checkpoint`].
+ */
+upload: number, 
+/**
+ * Of one key: [`Category::Predict`].
+ */
+predict: number, 
+/**
+ * Of one key: [`Category::Export`].
+ */
+export: number, 
+/**
+ * Of one key: [`Category::Download`].
+ */
+download: number, 
+/**
+ * Of one run: [`RunCategory::Event`]. Of one key: [`Category::RunStart`].
+ */
+stream: number, 
+/**
+ * Of one key: [`Category::Introspection`].
+ */
+introspection: number, 
+/**
+ * Of one key: [`Category::Gateway`].
+ */
+gateway: number, 
+/**
+ * Of one peer: requests with an invalid credential.
+ */
+invalidCredentials: number, };
+
+export type StorageLimits = { 
+/**
+ * All of it: what is in the database, and files of checkpoints.
+ */
+training: number, 
+/**
+ * The same, of one key.
+ */
+trainingPerKey: number, 
+/**
+ * What of it is in the database. The database is checked as a whole at each start, so it must stay small: 2 GiB take
+ * a few seconds, and hold a thousand long runs.
+ */
+database: number, 
+/**
+ * The same, of one key.
+ */
+databasePerKey: number, 
+/**
+ * Free space of the disk that training data leaves to keys, their usage and other programs. Keys themselves need a
+ * few MiB.
+ */
+reserve: number, };
+
 export type Preferences = { 
 /**
  * The language of the windows.
@@ -1017,7 +1083,15 @@ rotationDays: number,
 /**
  * After how many days a training run is deleted, 1 to 3,650; `null` for never.
  */
-runDays: number | null, };
+runDays: number | null, 
+/**
+ * How often a key may ask the embedded service.
+ */
+limits: Limits, 
+/**
+ * How much training data the embedded service keeps, in MiB.
+ */
+storage: StorageLimits, };
 
 export type MenuAction = "newKey" | "search" | "preferences" | "help";
 
@@ -1094,3 +1168,7 @@ error: string,
  * What programs switch on.
  */
 code: ErrorCode, };
+
+export const DEFAULT_LIMITS: Limits = {"default":100,"trainingStart":10,"upload":10,"predict":20,"export":20,"download":30,"stream":600,"introspection":6000,"gateway":6000,"invalidCredentials":100};
+
+export const DEFAULT_STORAGE_LIMITS: StorageLimits = {"training":51200,"trainingPerKey":25600,"database":2048,"databasePerKey":1024,"reserve":256};
