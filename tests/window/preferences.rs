@@ -289,3 +289,57 @@ async fn what_is_not_understood_is_told_and_kept() -> Result<()> {
 fn unreadable(file: &std::fs::DirEntry) -> bool {
     file.file_name().to_string_lossy().contains("unreadable")
 }
+
+/// Whatever the limits are, nothing has to be restarted for them.
+#[tokio::test]
+async fn change_limits_apply_to_the_next_request_and_are_kept() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let url = format!("http://127.0.0.1:{}/api/account/summary", app.port);
+    let key = app.create_and_copy(&desktop, "reader", "read").await?;
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let ask = async || -> Result<(u16, String)> {
+        let answer = http.get(&url).bearer_auth(&key).send().await?;
+        let limit = answer.headers().get("x-ratelimit-limit").context("no limit")?.to_str()?.to_owned();
+        Ok((answer.status().as_u16(), limit))
+    };
+    ensure!(ask().await? == (200, "100".to_owned()));
+
+    go(&app, "Preferences").await?;
+    type_number(&app, &desktop, "Most requests", "1").await?;
+    app.wait_text("Default: 100").await?;
+    ensure!(ask().await? == (429, "1".to_owned()), "the request before has used it up");
+    for wrong in ["0", "1000000", "1.5", ""] {
+        type_number(&app, &desktop, "Most requests", wrong).await?;
+        app.wait_text("A whole number from 1 to 999,999.").await?;
+        ensure!(ask().await?.1 == "1", "{wrong} is not kept");
+    }
+    type_number(&app, &desktop, "Most requests", "250").await?;
+    app.wait_gone("A whole number from 1 to 999,999.").await?;
+    app.wait("250", async || ask().await.is_ok_and(|answer| answer == (200, "250".to_owned()))).await?;
+    type_number(&app, &desktop, "Disk space kept free for keys", "512").await?;
+    app.wait_text("Default: 256").await?;
+    go(&app, "Help").await?;
+    app.wait("the real limit", async || app.text("main").await.is_ok_and(|text| text.contains("250"))).await?;
+
+    let settings: Value = serde_json::from_slice(&std::fs::read(desktop.data().join("settings.json"))?)?;
+    ensure!(settings["limits"]["default"] == 250 && settings["storage"]["reserve"] == 512, "{settings}");
+    go(&app, "Preferences").await?;
+    app.script(RESTORE_LIMITS, Vec::new()).await?;
+    app.wait("the default", async || ask().await.is_ok_and(|answer| answer.1 == "100")).await?;
+    let settings: Value = serde_json::from_slice(&std::fs::read(desktop.data().join("settings.json"))?)?;
+    ensure!(settings["limits"]["default"] == 100 && settings["storage"]["reserve"] == 512, "{settings}");
+    Ok(())
+}
+
+/// The last of the two buttons of that name.
+const RESTORE_LIMITS: &str = "const restore = [...document.querySelectorAll('button')];
+    restore.filter(button => button.innerText.trim() === 'Restore defaults').at(-1).click();";
+
+/// Types into the field of that label, and keeps it by Enter.
+async fn type_number(app: &App, desktop: &Desktop, label: &str, text: &str) -> Result<()> {
+    app.click(label).await?;
+    desktop.press(&["ctrl+a", "BackSpace"])?;
+    desktop.type_text(text)?;
+    desktop.press(&["Return"])
+}

@@ -27,6 +27,7 @@ import type {
 } from './bindings';
 import { toFailure } from './failure';
 
+export { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS } from './bindings';
 export type * from './bindings';
 export { Failure, toFailure } from './failure';
 

@@ -167,16 +167,7 @@ export const help = {
   scopesText: 'Ein Schlüssel darf, was seine Berechtigungen zusammen erlauben.',
   limits: 'Anfragelimits: wie oft ein Schlüssel anfragen darf',
   limitsText:
-    'Anfragen pro Minute, je Schlüssel und Art, sofern die Einstellungen nichts anderes sagen. Für Messwerte und das Hochladen von Checkpoints hat jedes Training sein eigenes Limit.',
-  category: {
-    other: 'Die meisten Anfragen',
-    trainingStart: 'Start eines Trainings',
-    upload: 'Hochladen',
-    predict: 'Vorhersagen',
-    export: 'Exporte',
-    download: 'Herunterladen',
-    stream: 'Messwerte eines Trainings',
-  },
+    'Anfragen pro Minute, die dieser Dienst je Schlüssel und Art annimmt. Für Messwerte und das Hochladen von Checkpoints hat jedes Training sein eigenes Limit. Ändern lassen sie sich in den Einstellungen.',
 
   questions: 'Fragen und Antworten',
   question: {

@@ -159,16 +159,7 @@ export const help = {
   scopesText: 'A key can do what its scopes allow together.',
   limits: 'Rate limits: how often a key may ask',
   limitsText:
-    'Requests per minute for each key and kind, unless the settings say otherwise. Each training run has its own limit for metrics and checkpoint uploads.',
-  category: {
-    other: 'Most requests',
-    trainingStart: 'Starting a training',
-    upload: 'Uploads',
-    predict: 'Predictions',
-    export: 'Exports',
-    download: 'Downloads',
-    stream: 'Metrics of a training run',
-  },
+    'Requests per minute that this service accepts from each key, for each kind. Each training run has its own limit for metrics and checkpoint uploads. Preferences can change them.',
 
   questions: 'Questions and answers',
   question: {

@@ -165,16 +165,7 @@ export const help = {
   scopesText: 'Uma chave pode fazer o que seus escopos permitem em conjunto.',
   limits: 'Limites: quantas requisições uma chave pode fazer',
   limitsText:
-    'Requisições por minuto, por chave e por tipo, salvo se as configurações disserem outra coisa. Para métricas e envio de checkpoints, cada treinamento tem seu próprio limite.',
-  category: {
-    other: 'A maioria das requisições',
-    trainingStart: 'Início de um treinamento',
-    upload: 'Envios',
-    predict: 'Previsões',
-    export: 'Exportações',
-    download: 'Downloads',
-    stream: 'Métricas de um treinamento',
-  },
+    'Requisições por minuto que este serviço aceita de cada chave, por tipo. Cada treinamento tem seu próprio limite para métricas e envios de checkpoints. Os limites podem ser alterados nas preferências.',
 
   questions: 'Perguntas e respostas',
   question: {
