@@ -298,7 +298,11 @@ impl Settings {
             read => (read?, None),
         };
         let before = state.values.fields()?;
-        merge(&mut fields, &before, changed.fields()?);
+        let after = changed.fields()?;
+        merge(&mut fields, &before, &after);
+        for (name, value) in after {
+            fields.entry(name).or_insert(value);
+        }
         if let Err(error) = files::write_json(&self.path, &fields) {
             // Otherwise each attempt would leave one more copy.
             if let Some(copy) = copy {
@@ -319,16 +323,19 @@ impl Settings {
     }
 }
 
-/// Takes over what changed, and what is missing. The rest of the file stays, in groups of fields too.
-fn merge(fields: &mut Map<String, Value>, before: &Map<String, Value>, changed: Map<String, Value>) {
+/// Takes over what changed, and leaves the rest of the file alone, in groups of fields too.
+fn merge(fields: &mut Map<String, Value>, before: &Map<String, Value>, changed: &Map<String, Value>) {
     for (name, value) in changed {
-        match (fields.get_mut(&name), before.get(&name), value) {
+        let former = before.get(name);
+        if former == Some(value) {
+            continue;
+        }
+        match (fields.get_mut(name), former, value) {
             (Some(Value::Object(fields)), Some(Value::Object(before)), Value::Object(changed)) => {
                 merge(fields, before, changed);
             }
-            (Some(_), before, value) if before == Some(&value) => {}
-            (_, _, value) => {
-                fields.insert(name, value);
+            _ => {
+                fields.insert(name.clone(), value.clone());
             }
         }
     }
@@ -428,13 +435,12 @@ mod tests {
             match field.as_str() {
                 "rotationDays" => assert_eq!(kept[field], 30),
                 "limits" => {
-                    let names = ["predict", "upload", "download", "predicts", "default"];
+                    let names = ["predict", "upload", "download", "predicts"];
                     assert_eq!(
                         names.map(|name| &kept[field][name]),
-                        [json!(7), json!(5), json!("many"), json!(9), json!(100)].each_ref()
+                        [json!(7), json!(5), json!("many"), json!(9)].each_ref()
                     );
                 }
-                "storage" => assert_eq!(kept[field]["training"], "all"),
                 _ => assert_eq!(&kept[field], value, "{field} has not changed"),
             }
         }

@@ -21,6 +21,9 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
     let theme = fields.take("theme").text("theme")?;
     let run_days = fields.take_optional("runDays");
     let seconds = fields.take_optional("clipboardSeconds");
+    // A group that is not there stays as it is.
+    let (limits, storage) = (fields.take_optional("limits"), fields.take_optional("storage"));
+    let present = state.settings.preferences().borrow().clone();
     let preferences = Preferences {
         language: Language::parse(&language).ok_or_else(|| invalid("language", "is not known"))?,
         theme: Theme::parse(&theme).ok_or_else(|| invalid("theme", "is not known"))?,
@@ -28,8 +31,8 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
         clipboard_seconds: seconds.map(|seconds| seconds.whole("clipboardSeconds", CLIPBOARD_SECONDS)).transpose()?,
         rotation_days: fields.take("rotationDays").whole("rotationDays", ROTATION_DAYS)?,
         run_days: run_days.map(|days| days.whole("runDays", RUN_DAYS)).transpose()?,
-        limits: fields.take("limits").numbers("limits")?,
-        storage: fields.take("storage").numbers("storage")?,
+        limits: limits.map_or(Ok(present.limits), |limits| limits.numbers("limits"))?,
+        storage: storage.map_or(Ok(present.storage), |storage| storage.numbers("storage"))?,
     };
     state.settings.set_preferences(preferences).map_err(|error| {
         tracing::warn!(%error, "the settings cannot be saved");

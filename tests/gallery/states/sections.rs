@@ -1,6 +1,6 @@
 //! The sections beside the list: Activity, Connection, Preferences and Help.
 
-use super::super::Step::{Answer, Click, ClickOn, Fill, Find, Go, Refuse, See, Silent, Steps};
+use super::super::Step::{Answer, Click, ClickOn, Fill, Find, Go, Press, Refuse, See, Silent, Steps};
 use super::super::{Scene, Setting, State, Step};
 
 /// What the service finds about a key. Only it can be asked, and nobody has the plaintext of a key in a test's database.
@@ -99,6 +99,28 @@ pub(super) const PREFERENCES: Scene = Scene {
                 ClickOn("[role=radiogroup]:nth-of-type(4) [value=other]"),
                 Fill("Seconds", "0"),
                 ClickOn("[role=radiogroup]:nth-of-type(5) [value=other]"),
+                Find("[aria-invalid=true]"),
+            ],
+        },
+        State {
+            name: "storage",
+            steps: &[
+                Go("Preferences"),
+                Fill("Part in the database", "0"),
+                Press(&["Return"]),
+                See("Default: 2,048"),
+                See("Saved"),
+            ],
+        },
+        State {
+            name: "limits",
+            steps: &[
+                Go("Preferences"),
+                Fill("Uploads", "x"),
+                Press(&["Return"]),
+                Fill("Requests through a gateway", "0"),
+                Press(&["Return"]),
+                See("Default: 6,000"),
                 Find("[aria-invalid=true]"),
             ],
         },
