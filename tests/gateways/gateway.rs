@@ -14,14 +14,24 @@ pub enum Gateway {
     Traefik,
 }
 
+/// All of them, in the order of the table.
+pub const GATEWAYS: [Gateway; 3] = [Gateway::Nginx, Gateway::Caddy, Gateway::Traefik];
+
 /// What the files call :8080, :8576 and :8000.
 pub struct Ports {
     pub gateway: u16,
     pub service: SocketAddr,
     pub upstream: SocketAddr,
+    /// With the lines for TLS. The certificate is in the gateway's folder.
+    pub tls: bool,
 }
 
-/// What a person has around the file that is copied into `conf.d`. One process, which ends with the test.
+/// A folder's files, which name the certificate as those of `docs/gateways` do.
+const CERTIFICATE: [(&str, &str); 2] =
+    [("/etc/ssl/certs/gateway.pem", "gateway.pem"), ("/etc/ssl/private/gateway.key", "gateway.key")];
+
+/// What a person may have around the file that is copied into `conf.d`, and what our file must not inherit. One process,
+/// which ends with the test.
 const AROUND_NGINX: &str = "
 daemon off;
 master_process off;
@@ -35,6 +45,11 @@ http {
     fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
+    ignore_invalid_headers off;
+    underscores_in_headers on;
+    proxy_cache_path cache keys_zone=around:1m;
+    proxy_cache around;
+    proxy_cache_valid any 1m;
     include conf.d/*.conf;
 }
 ";
@@ -74,10 +89,41 @@ impl Gateway {
 /// The file as it is, but for the three ports.
 fn copy(name: &str, to: &Path, ports: &Ports) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/gateways").join(name);
-    let text = read_to_string(file).expect("a file of docs/gateways");
+    let mut text = read_to_string(file).expect("a file of docs/gateways");
+    if ports.tls {
+        text = with_tls(&text);
+        let folder = to.ancestors().find(|folder| folder.join("gateway.pem").exists()).expect("a certificate");
+        for (path, name) in CERTIFICATE {
+            text = text.replace(path, folder.join(name).to_str().expect("a text"));
+        }
+    }
     let text = text
         .replace(":8080", &format!(":{}", ports.gateway))
         .replace(":8576", &format!(":{}", ports.service.port()))
         .replace(":8000", &format!(":{}", ports.upstream.port()));
     std::fs::write(to, text).expect("written");
+}
+
+/// The file with the lines for TLS, from which a person removes the `#`: they are the ones without a space behind it.
+fn with_tls(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let begin = line.trim_start();
+        let Some(code) =
+            begin.strip_prefix('#').filter(|code| code.starts_with(|first: char| first != ' ') || is_yaml(code))
+        else {
+            lines.push(line.to_owned());
+            continue;
+        };
+        if code.starts_with("listen") {
+            lines.retain(|line| !line.trim_start().starts_with("listen"));
+        }
+        lines.push(format!("{}{code}", &line[..line.len() - begin.len()]));
+    }
+    lines.join("\n")
+}
+
+/// The following lines of a block in YAML begin with spaces.
+fn is_yaml(code: &str) -> bool {
+    code.starts_with("  ")
 }

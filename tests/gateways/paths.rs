@@ -1,6 +1,7 @@
 //! Gateway, key service and upstream may each read a path in another way.
 
 use percent_encoding::percent_decode_str;
+use reqwest::{Method, StatusCode};
 use ulkeys_domain::{Scope, Scopes, policy};
 
 use crate::gateway::Gateway;
@@ -64,6 +65,24 @@ const TRICKS: &[&str] = &[
 const PLACES: &[&str] = &["predict/x", "api/models", "api/datasets", "api/account", "private"];
 
 const KEYS: &[(&str, Scope)] = &[("models", Scope::Models), ("datasets", Scope::Datasets), ("read", Scope::Read)];
+
+/// A rule for `/predict/` opens no path that is written otherwise.
+pub async fn paths_match_with_case(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("models", &["models"]).await.expect("made");
+    for target in
+        ["/PREDICT/a", "/Predict/a", "/predicT/a", "/predict", "/predictions/a", "/x/predict/a", "/API/models"]
+    {
+        let status = site.request(&key, Method::GET, target).send().await.expect("answered").status();
+        assert_eq!(status, StatusCode::FORBIDDEN, "{target}");
+        assert_eq!(site.upstream.take().len(), 0, "{target}");
+    }
+    for target in ["/predict/", "/predict/A", "/predict/a?/PREDICT/"] {
+        let status = site.request(&key, Method::GET, target).send().await.expect("answered").status();
+        assert_eq!(status, StatusCode::OK, "{target}");
+        assert_eq!(site.upstream.take_one().target, target);
+    }
+}
 
 /// Whatever reaches the upstream, the key may do, in each way in which an upstream might read it.
 pub async fn no_path_opens_what_the_key_may_not(gateway: Gateway) {

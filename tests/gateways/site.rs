@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use ulkeys_domain::Limits;
 use ulkeys_tests::{Child, Service, free_port};
 
@@ -24,36 +26,61 @@ pub struct Site {
     pub port: u16,
     http: reqwest::Client,
     gateway: Child,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+/// What is not as usual.
+#[derive(Default)]
+pub struct Options {
+    /// Otherwise limits that no test reaches.
+    pub limits: Option<Limits>,
+    /// Another program than [`Upstream`] behind the gateway.
+    pub program: Option<SocketAddr>,
+    /// With the lines that the files have for TLS.
+    pub tls: bool,
 }
 
 impl Site {
-    /// With limits that no test reaches.
     pub async fn start(gateway: Gateway) -> Self {
-        Self::start_with(gateway, Limits::uniform(u32::MAX)).await
+        Self::start_with(gateway, Options::default()).await
     }
 
-    pub async fn start_with(gateway: Gateway, limits: Limits) -> Self {
+    pub async fn start_with(gateway: Gateway, options: Options) -> Self {
+        let limits = options.limits.unwrap_or_else(|| Limits::uniform(u32::MAX));
         let service = Service::start_with(limits).await.expect("a service");
         let upstream = Upstream::start().await;
         let port = free_port().expect("a free port");
         let folder = tempfile::tempdir().expect("temporary folder");
-        let ports = Ports { gateway: port, service: service.address, upstream: upstream.address };
-        let mut child = gateway.start(folder.path(), &ports);
-        let http = reqwest::Client::builder().no_proxy().local_address(CLIENT).build().expect("a client");
+        if options.tls {
+            make_certificate(folder.path());
+        }
+        let program = options.program.unwrap_or(upstream.address);
+        let ports = Ports { gateway: port, service: service.address, upstream: program, tls: options.tls };
+        let child = gateway.start(folder.path(), &ports);
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        // Otherwise it leaves a connection on which nothing moves for 30 seconds.
+        let http = http.tcp_user_timeout(None).local_address(CLIENT).build().expect("a client");
+        let mut site = Self { service, upstream, port, http, gateway: child, folder };
         let start = Instant::now();
-        loop {
-            let answer = http.get(format!("http://127.0.0.1:{port}/api/models")).send().await;
-            if answer.is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED) {
-                break;
-            }
-            let ended = child.process().try_wait().expect("a state");
-            let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-            assert!(ended.is_none() && start.elapsed() < PATIENCE, "{gateway:?} does not answer: {}", log());
+        while !site.is_ready(options.tls).await {
+            let ended = site.gateway.process().try_wait().expect("a state");
+            assert!(ended.is_none() && start.elapsed() < PATIENCE, "{gateway:?} does not answer: {}", site.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert!(upstream.take().is_empty());
-        Self { service, upstream, port, http, gateway: child, _folder: folder }
+        assert!(site.upstream.take().is_empty());
+        site
+    }
+
+    async fn is_ready(&self, tls: bool) -> bool {
+        if tls {
+            return self.curl(&["https://127.0.0.1:{port}/api/models"]).await.starts_with("HTTP/2 401");
+        }
+        let answer = self.anonymous(Method::GET, "/api/models").send().await;
+        answer.is_ok_and(|answer| answer.status() == 401)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// Where the gateway takes connections; its own to others do not.
@@ -80,16 +107,56 @@ impl Site {
         for (name, value) in headers.iter().chain(close) {
             request += &format!("{name}: {value}\r\n");
         }
+        status(&self.exchange(&format!("{request}\r\n"), 1).await)
+    }
+
+    /// Sends bytes, and reads what the gateway answers until it closes, or until there are `answers` answers' heads.
+    pub async fn exchange(&self, request: &str, answers: usize) -> String {
         let exchange = async {
-            let socket = TcpSocket::new_v4()?;
-            socket.bind((CLIENT, 0).into())?;
-            let mut stream = socket.connect(([127, 0, 0, 1], self.port).into()).await?;
-            stream.write_all(format!("{request}\r\n").as_bytes()).await?;
-            let mut answer = vec![0; 12];
-            stream.read_exact(&mut answer).await?;
+            let mut stream = self.connect().await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = Vec::new();
+            // A connection that breaks ends the answer.
+            while let Ok(1..) = stream.read_buf(&mut answer).await {
+                if answers > 0 && String::from_utf8_lossy(&answer).matches("\r\n\r\n").count() >= answers {
+                    break;
+                }
+            }
             std::io::Result::Ok(answer)
         };
-        let answer = tokio::time::timeout(PATIENCE, exchange).await.expect("in time").ok()?;
-        String::from_utf8(answer).ok()?.rsplit(' ').next()?.parse().ok()
+        let answer = tokio::time::timeout(PATIENCE, exchange).await.expect("in time").unwrap_or_default();
+        String::from_utf8_lossy(&answer).into_owned()
     }
+
+    /// A connection to the gateway.
+    pub async fn connect(&self) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((CLIENT, 0).into())?;
+        socket.connect(([127, 0, 0, 1], self.port).into()).await
+    }
+
+    /// What curl prints, head and body, that takes the gateway's certificate for good. `{port}` is the gateway's.
+    pub async fn curl(&self, arguments: &[&str]) -> String {
+        let mut command = tokio::process::Command::new("curl");
+        command.args(["--silent", "--include", "--http2", "--noproxy", "*", "--interface", &CLIENT.to_string()]);
+        command.arg("--cacert").arg(self.folder.path().join("gateway.pem"));
+        command.args(arguments.iter().map(|argument| argument.replace("{port}", &self.port.to_string())));
+        let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("in time").expect("curl runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+/// The status of an answer, if it has one.
+pub fn status(answer: &str) -> Option<u16> {
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
+/// A certificate for 127.0.0.1 that signs itself.
+fn make_certificate(folder: &Path) {
+    let path = |name: &str| -> PathBuf { folder.join(name) };
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=gateway"]);
+    command.args(["-addext", "subjectAltName=IP:127.0.0.1", "-out"]).arg(path("gateway.pem"));
+    let output = command.arg("-keyout").arg(path("gateway.key")).output().expect("openssl runs");
+    assert!(output.status.success(), "{output:?}");
 }

@@ -1,9 +1,18 @@
-//! What passes is not touched.
+//! What passes is not touched, nor held back.
 
-use reqwest::{Method, StatusCode};
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use futures_util::{FutureExt as _, stream};
+use reqwest::header::{CONTENT_LENGTH, ETAG};
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode};
+use tokio::sync::mpsc;
 
 use crate::gateway::Gateway;
-use crate::site::Site;
+use crate::site::{Options, Site};
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub async fn bodies_of_any_size_pass(gateway: Gateway) {
     const SIZE: usize = 48 << 20;
@@ -14,6 +23,9 @@ pub async fn bodies_of_any_size_pass(gateway: Gateway) {
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(site.upstream.take_one().body, SIZE);
     }
+    let answer = site.request(&key, Method::GET, &format!("/predict/x?body={SIZE}")).send().await.expect("answered");
+    assert_eq!(answer.bytes().await.expect("a body").len(), SIZE);
+    site.upstream.take_one();
     // A client that is refused may still be sending, and see its connection end before it sees the answer.
     if let Ok(answer) = site.request("ul_x", Method::PUT, "/predict/x").body(vec![7; SIZE]).send().await {
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
@@ -34,6 +46,163 @@ pub async fn the_upstreams_own_answers_pass(gateway: Gateway) {
         }
         let answer = site.request(&key, Method::HEAD, &target).send().await.expect("answered");
         assert_eq!(answer.status(), status);
+        assert_eq!(answer.headers()[CONTENT_LENGTH], "17");
         assert_eq!(site.upstream.take().len(), 3);
     }
+    let request = site.request(&key, Method::GET, "/predict/x").header("If-None-Match", "\"one\"");
+    let answer = request.send().await.expect("answered");
+    assert_eq!(
+        (answer.status(), &answer.headers()[ETAG]),
+        (StatusCode::NOT_MODIFIED, &"\"one\"".parse().expect("a tag"))
+    );
+}
+
+/// Sends; the answer's head must come before the upstream goes on.
+async fn begin(request: RequestBuilder) -> Response {
+    tokio::time::timeout(PATIENCE, request.send()).await.expect("a head before the end").expect("answered")
+}
+
+/// The upstream holds the second piece back until the client has the first.
+pub async fn each_piece_of_an_answer_passes_as_it_comes(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("reader", &["models"]).await.expect("made");
+    for target in ["/predict/x", "/api/models/a"] {
+        for query in [
+            "stream=text/event-stream",
+            "stream=application/x-ndjson",
+            "stream=application/octet-stream&length=known",
+            "stream=text/plain&length=known",
+        ] {
+            let get = site.request(&key, Method::GET, &format!("{target}?{query}"));
+            // An upstream that answers a body sooner, Caddy and Traefik sometimes cut off (golang/go#40747).
+            let post = site.request(&key, Method::POST, &format!("{target}?compute=300&{query}")).body("{}");
+            for request in [get, post] {
+                let mut answer = begin(request).await;
+                let first = tokio::time::timeout(PATIENCE, answer.chunk()).await.expect("the first before the second");
+                assert_eq!(first.expect("a piece").as_deref(), Some(&b"data: 0\n\n"[..]), "{query}");
+                assert!(answer.chunk().now_or_never().is_none(), "the second is not there yet: {query}");
+                site.upstream.go_on(1);
+                assert_eq!(answer.text().await.expect("the rest"), "data: 1\n\n", "{query}");
+            }
+        }
+    }
+}
+
+/// The client holds the second piece back until the upstream has the first.
+pub async fn each_piece_of_a_body_passes_as_it_comes(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("uploader", &["models"]).await.expect("made");
+    for (number, length) in [None, Some(14)].into_iter().enumerate() {
+        let (pieces, body) = mpsc::channel(1);
+        let body = stream::unfold(body, async |mut body| body.recv().await.map(|piece| (piece, body)));
+        let mut request = site.request(&key, Method::PUT, "/predict/x").body(Body::wrap_stream(body));
+        if let Some(length) = length {
+            request = request.header(CONTENT_LENGTH, length);
+        }
+        let sending = tokio::spawn(request.send());
+        pieces.send(Ok::<_, Infallible>(Bytes::from("piece 1"))).await.expect("sending");
+        let arrived = async {
+            while site.upstream.received() < 14 * number + 7 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, arrived).await.expect("the first piece before the second");
+        pieces.send(Ok(Bytes::from("piece 2"))).await.expect("sending");
+        drop(pieces);
+        assert_eq!(sending.await.expect("no panic").expect("answered").status(), StatusCode::OK);
+        assert_eq!(site.upstream.take_one().body, 14);
+    }
+}
+
+/// Nothing is computed for nobody.
+pub async fn a_client_that_leaves_ends_its_request(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("reader", &["models"]).await.expect("made");
+    for (number, query) in ["pause=before-answer", "stream=text/event-stream", "stream=text/plain"].iter().enumerate() {
+        let request = site.request(&key, Method::GET, &format!("/predict/x?{query}"));
+        let sending = tokio::spawn(async move { request.send().await?.text().await });
+        let reached = async {
+            while site.upstream.take().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("reaches the upstream");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        sending.abort();
+        let noticed = async {
+            while site.upstream.aborted() <= number {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, noticed).await.unwrap_or_else(|_| panic!("the upstream notices: {query}"));
+    }
+}
+
+/// What a gateway takes, the question about it has room for too.
+pub async fn long_queries_cookies_and_heads_of_answers_pass(gateway: Gateway) {
+    const SIZE: usize = 24 << 10;
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+    let long = "x".repeat(SIZE);
+    for target in ["/predict/x", "/api/models"] {
+        let answer = site.request(&key, Method::GET, &format!("{target}?{long}")).send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert!(site.upstream.take_one().target.ends_with(&long));
+        for name in ["Cookie", "X-Long"] {
+            let value = format!("a={long}");
+            let answer = site.request(&key, Method::GET, target).header(name, &value).send().await.expect("answered");
+            assert_eq!(answer.status(), StatusCode::OK, "{name}");
+            assert_eq!(site.upstream.take_one().header(name), Some(&*value));
+        }
+        let answer = site.request(&key, Method::GET, &format!("{target}?head={SIZE}")).send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()["set-cookie"].len(), SIZE + 2);
+        site.upstream.take();
+    }
+    let long = "x".repeat(30 << 10);
+    let request = site.request(&key, Method::GET, &format!("/predict/x?{long}")).header("User-Agent", &long);
+    assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK, "as much as nginx takes");
+    site.upstream.take_one();
+    // What is too long is the client's error, and a clear one.
+    let long = "x".repeat(200 << 10);
+    for (target, value) in [(format!("/predict/x?{long}"), "short"), ("/predict/x".to_owned(), &*long)] {
+        for name in ["Cookie", "X-Long", "User-Agent", "X-API-Key"] {
+            let answer = site.request(&key, Method::GET, &target).header(name, value).send().await;
+            // The gateway may close before it has read everything.
+            if let Ok(answer) = answer {
+                // Caddy and Traefik take up to 1 MiB, of which the question has no cookies, in Traefik little else.
+                let passes = answer.status() == StatusCode::OK;
+                assert!(passes || answer.status().is_client_error(), "{name}: {answer:?}");
+                assert_eq!(site.upstream.take().len(), usize::from(passes));
+            }
+        }
+    }
+}
+
+/// With the lines that the files have for it.
+pub async fn http_2_passes_over_tls(gateway: Gateway) {
+    let site = Site::start_with(gateway, Options { tls: true, ..Options::default() }).await;
+    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+    let bearer = format!("Authorization: Bearer {key}");
+    let url = "https://127.0.0.1:{port}/predict/x?y";
+    let forged = ["X-Key-Id: key_forged", "X_Key_Id: key_forged", "X.Key.Id: key_forged", "X-Forwarded-Proto: http"];
+    let forged = forged.iter().flat_map(|header| ["-H", header]);
+    let arguments: Vec<_> = ["-H", &*bearer, "--data", "hello", url].into_iter().chain(forged).collect();
+    let answer = site.curl(&arguments).await;
+    assert!(answer.starts_with("HTTP/2 200"), "{answer}");
+    assert!(answer.ends_with("from the upstream"), "{answer}");
+    let seen = site.upstream.take_one();
+    assert_eq!((&*seen.target, seen.body), ("/predict/x?y", 5));
+    assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
+    assert_eq!(seen.header("host"), Some(&*format!("127.0.0.1:{}", site.port)));
+    assert_eq!(seen.header("x-forwarded-host"), seen.header("host"));
+    assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
+    assert!(!format!("{:?}", seen.headers).contains("key_forged"), "{seen:?}");
+    // The cookies of a browser come one by one there.
+    site.curl(&["-H", &bearer, "-H", "Cookie: a=1", "-H", "Cookie: b=2", url]).await;
+    assert_eq!(site.upstream.take_one().header("cookie"), Some("a=1; b=2"));
+    let answer = site.curl(&["-H", "Authorization: Bearer ul_x", url]).await;
+    assert!(answer.starts_with("HTTP/2 401"), "{answer}");
+    let answer = site.curl(&["--http1.1", "-H", &bearer, url]).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }

@@ -1,14 +1,28 @@
 //! What stands behind the gateway: answers everything, and notes what it was asked.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::to_bytes;
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
+use axum::http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
+};
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::{SinkExt as _, StreamExt as _, stream};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// A request that reached the upstream.
 #[derive(Debug, Clone)]
@@ -18,6 +32,7 @@ pub struct Seen {
     pub target: String,
     pub headers: HeaderMap,
     pub body: usize,
+    pub trailers: HeaderMap,
 }
 
 impl Seen {
@@ -31,32 +46,48 @@ impl Seen {
 
 pub struct Upstream {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    seen: Mutex<Vec<Seen>>,
+    /// Bytes of bodies so far, also of requests that have not ended.
+    received: AtomicUsize,
+    /// Answers whose client has left before they were complete.
+    aborted: AtomicUsize,
+    /// Each pause in an answer takes one permit.
+    gate: Gate,
+}
+
+struct Gate(Semaphore);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Semaphore::new(0))
+    }
+}
+
+impl Gate {
+    async fn pass(&self) {
+        self.0.acquire().await.expect("never closed").forget();
+    }
 }
 
 impl Upstream {
     pub async fn start() -> Self {
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let state = Arc::new(State::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let notes = seen.clone();
-        let answer = async move |request: Request| {
-            let (parts, body) = request.into_parts();
-            let body = to_bytes(body, usize::MAX).await.map_or(0, |body| body.len());
-            let target = parts.uri.to_string();
-            // The tests may ask for one of its own errors.
-            let status = target.rsplit_once("status=").and_then(|(_, status)| status.parse().ok());
-            let seen = Seen { method: parts.method, target, headers: parts.headers, body };
-            notes.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
-            (status.unwrap_or(StatusCode::OK), "from the upstream").into_response()
-        };
+        let shared = state.clone();
+        let answer = async move |request: Request| answer(request, shared.clone()).await;
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-        Self { address, seen }
+        Self { address, state }
     }
 
     /// What has reached it since this was last asked.
     pub fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.state.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The one request that has reached it since.
@@ -64,5 +95,132 @@ impl Upstream {
         let mut seen = self.take();
         assert_eq!(seen.len(), 1, "{seen:?}");
         seen.remove(0)
+    }
+
+    /// How many bytes of bodies have reached it, in requests that may still go on.
+    pub fn received(&self) -> usize {
+        self.state.received.load(Ordering::SeqCst)
+    }
+
+    /// How many clients have left before their answer was complete.
+    pub fn aborted(&self) -> usize {
+        self.state.aborted.load(Ordering::SeqCst)
+    }
+
+    /// Ends the next `pauses` pauses.
+    pub fn go_on(&self, pauses: usize) {
+        self.state.gate.0.add_permits(pauses);
+    }
+}
+
+/// Counts a request whose future is dropped before its answer is complete.
+struct Attendance {
+    state: Arc<State>,
+    complete: bool,
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        self.state.aborted.fetch_add(usize::from(!self.complete), Ordering::SeqCst);
+    }
+}
+
+/// The query says what the answer is like: `status=404`, `pause=before`, `stream=text/event-stream` and so on.
+async fn answer(mut request: Request, state: Arc<State>) -> Response {
+    let upgrade = is_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let mut attendance = Attendance { state: state.clone(), complete: false };
+    let wanted: HashMap<_, _> =
+        parts.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let pause = wanted.get("pause").copied().unwrap_or_default();
+    if pause == "before-body" {
+        state.gate.pass().await;
+    }
+    let (body, trailers) = read(body, &state).await;
+    let target = parts.uri.to_string();
+    let seen = Seen { method: parts.method, target: target.clone(), headers: parts.headers, body, trailers };
+    let headers = seen.headers.clone();
+    state.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    if let Some(millis) = wanted.get("compute").and_then(|millis| millis.parse().ok()) {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+    if pause == "before-answer" {
+        state.gate.pass().await;
+    }
+    attendance.complete = true;
+    if let Some(upgrade) = upgrade {
+        let key = headers[SEC_WEBSOCKET_KEY].as_bytes();
+        let accept = derive_accept_key(key);
+        tokio::spawn(async move { talk(upgrade.await.expect("upgraded"), headers).await });
+        let switched = [(CONNECTION, "upgrade"), (UPGRADE, "websocket"), (SEC_WEBSOCKET_ACCEPT, &accept)];
+        return (StatusCode::SWITCHING_PROTOCOLS, switched).into_response();
+    }
+    if let Some(kind) = wanted.get("stream") {
+        return stream_of_two(kind, wanted.contains_key("length"), attendance);
+    }
+    if let Some(size) = wanted.get("head").and_then(|size| size.parse().ok()) {
+        return ([("set-cookie", format!("a={}", "x".repeat(size)))], "from the upstream").into_response();
+    }
+    if let Some(size) = wanted.get("body").and_then(|size| size.parse().ok()) {
+        return vec![7; size].into_response();
+    }
+    if headers.get(IF_NONE_MATCH).is_some_and(|tag| tag == "\"one\"") {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, "\"one\"")]).into_response();
+    }
+    // The tests may ask for one of its own errors.
+    let status = target.rsplit_once("status=").and_then(|(_, status)| status.parse().ok());
+    (status.unwrap_or(StatusCode::OK), "from the upstream").into_response()
+}
+
+/// The size of a body, and what follows it.
+async fn read(mut body: Body, state: &State) -> (usize, HeaderMap) {
+    let (mut size, mut trailers) = (0, HeaderMap::new());
+    while let Some(Ok(frame)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        if let Some(data) = frame.data_ref() {
+            size += data.len();
+            state.received.fetch_add(data.len(), Ordering::SeqCst);
+        }
+        if let Ok(more) = frame.into_trailers() {
+            trailers.extend(more);
+        }
+    }
+    (size, trailers)
+}
+
+/// Two pieces, of which the second comes after a pause.
+fn stream_of_two(kind: &str, with_length: bool, mut attendance: Attendance) -> Response {
+    attendance.complete = false;
+    let pieces = stream::unfold((0, attendance), async |(sent, mut attendance)| {
+        if sent == 2 {
+            attendance.complete = true;
+            return None;
+        }
+        if sent == 1 {
+            attendance.state.gate.pass().await;
+        }
+        Some((Ok::<_, Infallible>(Bytes::from(format!("data: {sent}\n\n"))), (sent + 1, attendance)))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    response.headers_mut().insert(CONTENT_TYPE, kind.parse().expect("a type"));
+    if with_length {
+        response.headers_mut().insert(CONTENT_LENGTH, 18.into());
+    }
+    response
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && headers.contains_key(SEC_WEBSOCKET_KEY)
+}
+
+/// Repeats each message, with the identity that the handshake had.
+async fn talk(upgraded: hyper::upgrade::Upgraded, headers: HeaderMap) {
+    let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+    let key_id = headers.get("x-key-id").and_then(|id| id.to_str().ok()).unwrap_or("nobody");
+    while let Some(Ok(message)) = socket.next().await {
+        let Ok(text) = message.into_text() else { break };
+        if socket.send(format!("{key_id}: {text}").into()).await.is_err() {
+            break;
+        }
     }
 }

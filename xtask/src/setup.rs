@@ -24,8 +24,8 @@ const TO_RUN: &[&str] = &[
     "xvfb",
 ];
 /// To drive the real window, in German too and with names in any script, with real keychains, on Wayland too, beside
-/// clipboard managers, a database shell and a reader of the accessibility bus, with a clock that is wrong, and to run the
-/// published client.
+/// clipboard managers, a database shell and a reader of the accessibility bus, with a clock that is wrong, to run the
+/// published client, and to reach gateways over TLS.
 const TO_TEST: &[&str] = &[
     "curl",
     "diodon",
@@ -40,6 +40,7 @@ const TO_TEST: &[&str] = &[
     "libsecret-tools",
     "locales",
     "mutter",
+    "openssl",
     "parcellite",
     "python3-gi",
     "python3-venv",

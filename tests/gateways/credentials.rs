@@ -1,0 +1,135 @@
+//! Where a key may be, what passes of the rest, and what passes without a key.
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+
+use crate::gateway::Gateway;
+use crate::site::Site;
+
+const TARGETS: [&str; 2] = ["/predict/x", "/api/models"];
+
+/// Who needs `Authorization` for the program itself, or has no other field, sends the key elsewhere.
+pub async fn the_key_may_be_in_either_header_and_ends_at_the_gateway(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+    let programs_own = format!("Bearer {}", "t".repeat(30));
+    // What the client sends: `Authorization`, `X-API-Key`; and what the program receives of it.
+    let key_as_password =
+        site.anonymous(Method::GET, "/").basic_auth("anybody", Some(&key)).build().expect("a request");
+    let key_as_password = key_as_password.headers()["authorization"].to_str().expect("a text").to_owned();
+    let bearer = format!("Bearer {key}");
+    for target in TARGETS {
+        for (authorization, api_key, passes) in [
+            (Some(&*bearer), None, [None, None]),
+            (Some(&*key_as_password), None, [None, None]),
+            (None, Some(&*key), [None, None]),
+            (Some(&*programs_own), Some(&*key), [Some(&*programs_own), None]),
+            (Some("Basic YTpi"), Some(&*key), [Some("Basic YTpi"), None]),
+            (Some(&*bearer), Some("the program's"), [None, Some("the program's")]),
+            (Some(&*bearer), Some("sk_live_1"), [None, Some("sk_live_1")]),
+            (Some(&*key_as_password), Some("sk_live_1"), [None, Some("sk_live_1")]),
+        ] {
+            for name in ["X-API-Key", "x-api-key", "X-Api-KEY"] {
+                let request = with(site.anonymous(Method::GET, target), "Authorization", authorization);
+                let answer = with(request, name, api_key).send().await.expect("answered");
+                assert_eq!(answer.status(), StatusCode::OK, "{target} {authorization:?} {api_key:?}");
+                let seen = site.upstream.take_one();
+                assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
+                assert_eq!([seen.header("authorization"), seen.header("x-api-key")], passes, "{target}");
+                assert!(!format!("{:?}", seen.headers).contains(&key[3..]), "{seen:?}");
+            }
+        }
+    }
+}
+
+fn with(request: RequestBuilder, name: &str, value: Option<&str>) -> RequestBuilder {
+    value.into_iter().fold(request, |request, value| request.header(name, value))
+}
+
+/// Readers could differ about which of two counts.
+pub async fn two_keys_are_none(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("one", &["models"]).await.expect("made");
+    let (_, other) = site.service.key("other", &["models"]).await.expect("made");
+    let (bearer, unknown) = (format!("Bearer {key}"), format!("ul_{}", "a".repeat(40)));
+    for target in TARGETS {
+        for second in [&key, &other, &unknown, "ul_"] {
+            for lines in [
+                [("Authorization", &*bearer), ("X-API-Key", second)],
+                [("X-API-Key", second), ("Authorization", &*bearer)],
+            ] {
+                let status = site.raw(&format!("GET {target}"), &lines).await;
+                assert!(matches!(status, Some(400 | 401)), "{second}: {status:?}");
+            }
+        }
+        // Twice the same header: a key behind the first reaches no program, whether the rest passes or not.
+        for lines in [["foreign", &*key], [&*key, "foreign"], [&*key, &*key], [&*other, &*key]] {
+            for authorization in [None, Some(("Authorization", &*bearer))] {
+                let headers: Vec<_> = lines.iter().map(|value| ("X-API-Key", *value)).chain(authorization).collect();
+                site.raw(&format!("GET {target}"), &headers).await;
+                for seen in site.upstream.take() {
+                    let text = format!("{:?}", seen.headers);
+                    assert!(!text.contains(&key[3..]) && !text.contains(&other[3..]), "{lines:?}: {text}");
+                }
+            }
+        }
+    }
+}
+
+/// A browser asks without a key whether a page may ask with one.
+pub async fn preflights_pass_where_the_rule_says_so(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (key_id, key) = site.service.key("page", &["models"]).await.expect("made");
+    let asks = |method: Method, target: &str| {
+        let request = site.anonymous(method, target).header("Origin", "https://app.example");
+        let request = request.header("Sec-Fetch-Site", "cross-site").header("Sec-Fetch-Mode", "cors");
+        request.header("Access-Control-Request-Headers", "authorization")
+    };
+    let preflight = |target: &str| asks(Method::OPTIONS, target).header("Access-Control-Request-Method", "POST");
+    let answer = preflight("/predict/x?y").header("X-Key-Id", "key_forged").send().await.expect("answered");
+    assert_eq!(answer.status(), StatusCode::OK);
+    let seen = site.upstream.take_one();
+    assert_eq!((seen.method.as_str(), &*seen.target), ("OPTIONS", "/predict/x?y"));
+    assert_eq!(seen.header("origin"), Some("https://app.example"));
+    assert_eq!(seen.header("access-control-request-method"), Some("POST"));
+    assert_eq!(seen.header("access-control-request-headers"), Some("authorization"));
+    for name in ["x-key-id", "x-key-name", "x-key-scopes"] {
+        assert_eq!(seen.header(name), None, "nobody asks: {seen:?}");
+    }
+    // With a key it is a request like any other, and counts for the key.
+    let answer = preflight("/predict/x").bearer_auth(&key).send().await.expect("answered");
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(site.upstream.take_one().header("x-key-id"), Some(key_id.as_str()));
+    for (request, expected) in [
+        (preflight("/api/models"), 401),
+        (preflight("/private"), 401),
+        (asks(Method::OPTIONS, "/predict/x"), 401),
+        (asks(Method::POST, "/predict/x").header("Access-Control-Request-Method", "POST"), 401),
+        (asks(Method::GET, "/predict/x").header("Access-Control-Request-Method", "OPTIONS"), 401),
+        (preflight("/predict/x").header("X-HTTP-Method-Override", "DELETE").bearer_auth("ul_x"), 401),
+        (preflight("/predict/x").header("X-API-Key", "ul_x"), 401),
+        (preflight("/predict/..%2fx"), 401),
+        (preflight("/PREDICT/x"), 401),
+    ] {
+        let request = request.build().expect("a request");
+        let what = format!("{} {}", request.method(), request.url());
+        let answer = reqwest::Client::builder().no_proxy().build().expect("a client").execute(request).await;
+        assert_eq!(answer.expect("answered").status(), expected, "{what}");
+        assert_eq!(site.upstream.take().len(), 0, "{what}");
+    }
+    for target in ["*", "/predict/../api/models", "//predict/x"] {
+        let headers = [("Access-Control-Request-Method", "POST"), ("Origin", "https://app.example")];
+        site.raw(&format!("OPTIONS {target}"), &headers).await;
+        // Traefik resolves a path before it asks.
+        assert!(site.upstream.take().iter().all(|seen| seen.target == "/predict/x"), "{target}");
+    }
+    // OPTIONS does not become another method on the way.
+    preflight("/predict/x").header("X-HTTP-Method-Override", "DELETE").send().await.expect("answered");
+    assert_eq!(site.upstream.take_one().header("x-http-method-override"), None);
+    // The page's real request needs the key; the answer of the program passes with its headers.
+    let answer = asks(Method::POST, "/predict/x").send().await.expect("answered");
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(!answer.headers().contains_key("access-control-allow-origin"), "as docs/gateways says: {answer:?}");
+    assert_eq!(site.upstream.take().len(), 0);
+    let answer = asks(Method::POST, "/predict/x").bearer_auth(&key).send().await.expect("answered");
+    assert_eq!(answer.status(), StatusCode::OK);
+}

@@ -1,0 +1,185 @@
+//! What the upstream learns of the way on which a request came, and how it was reached.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use reqwest::header::LOCATION;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use ulkeys_tests::{Child, free_port, tools};
+
+use crate::Observed;
+use crate::gateway::Gateway;
+use crate::site::{CLIENT, Options, Site, status};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// By which programs learn the client's address, and the scheme, host, port and path of the address that it used.
+const FORGED: &[(&str, &str)] = &[
+    ("X-Forwarded-For", "192.0.2.66"),
+    ("X-Forwarded-Host", "evil.example"),
+    ("X-Forwarded-Proto", "gopher"),
+    ("X-Forwarded-Port", "666"),
+    ("X-Forwarded-Prefix", "/evil"),
+    ("X-Forwarded-Path", "/evil"),
+    ("X-Forwarded-Protocol", "gopher"),
+    ("X-Forwarded-Scheme", "gopher"),
+    ("X-Forwarded-Server", "evil.example"),
+    ("X-Forwarded-Ssl", "evil"),
+    ("X-Forwarded-User", "evil"),
+    ("Forwarded", "for=192.0.2.66;host=evil.example;proto=gopher"),
+    ("X-Real-IP", "192.0.2.66"),
+    ("X-Client-IP", "192.0.2.66"),
+    ("X-Original-Host", "evil.example"),
+    ("X-Script-Name", "/evil"),
+    ("X-Scheme", "gopher"),
+    ("X-Url-Scheme", "gopher"),
+    ("Front-End-Https", "evil"),
+    ("Proxy", "http://evil.example"),
+];
+
+pub async fn only_the_gateway_names_the_way(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let client = CLIENT.to_string();
+    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+    let bearer = format!("Bearer {key}");
+    let host = format!("127.0.0.1:{}", site.port);
+    for target in ["/api/models", "/predict/x"] {
+        for change in [str::to_owned as fn(&str) -> String, str::to_lowercase, str::to_uppercase] {
+            let names: Vec<_> = FORGED.iter().map(|(name, _)| change(name)).collect();
+            let forged = names.iter().zip(FORGED).map(|(name, (_, value))| (&**name, *value));
+            let headers: Vec<_> = [("Authorization", &*bearer)].into_iter().chain(forged).collect();
+            site.raw(&format!("GET {target}"), &headers).await;
+            let seen = site.upstream.take_one();
+            let text = format!("{:?}", seen.headers);
+            for (name, value) in FORGED {
+                assert!(!seen.headers.get_all(*name).iter().any(|seen| seen == value), "{name}: {text}");
+            }
+            assert_eq!(seen.header("x-forwarded-for"), Some(&*client), "{text}");
+            assert_eq!(seen.header("x-forwarded-host"), Some(&*host), "{text}");
+            assert_eq!(seen.header("x-forwarded-proto"), Some("http"), "{text}");
+            assert_eq!(seen.header("host"), Some(&*host), "{text}");
+        }
+    }
+    let sources = site.service.sources(&key_id).await.expect("used");
+    assert!(sources.iter().all(|source| source.peer == client), "the service saw through it: {sources:?}");
+}
+
+/// A program that was written for the way back makes addresses that lead there, whatever a client claims.
+pub async fn redirects_of_a_flask_program_lead_back_to_the_gateway(gateway: Gateway) {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let log = File::create(folder.path().join("log")).expect("a file");
+    let port = free_port().expect("a free port");
+    let mut command = Command::new(tools().join("resource-server/bin/python"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("gateways/behind_proxy.py")).env("PORT", port.to_string());
+    let _program = Child::spawn(command.stdout(log.try_clone().expect("a file")).stderr(log)).expect("Flask starts");
+    let program = Some(([127, 0, 0, 1], port).into());
+    let site = Site::start_with(gateway, Options { program, ..Options::default() }).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+    let start = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(start.elapsed() < PATIENCE, "{:?}", std::fs::read_to_string(folder.path().join("log")));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let address = format!("http://127.0.0.1:{}/predict/new", site.port);
+    for (name, value) in [("Plain", "header")].iter().chain(FORGED) {
+        let request = site.request(&key, Method::GET, "/predict/old").header(*name, *value);
+        let answer = request.send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::FOUND, "{name}");
+        assert_eq!(answer.headers()[LOCATION], address, "{name}");
+        let request = site.request(&key, Method::GET, "/predict/new").header(*name, *value);
+        let body: Value = request.send().await.expect("answered").json().await.expect("a JSON body");
+        assert_eq!(
+            (&body["url"], &body["remote_addr"]),
+            (&address.clone().into(), &CLIENT.to_string().into()),
+            "{name}"
+        );
+    }
+}
+
+/// Beside what the gateway says itself, the upstream receives what the client sent, and nothing else.
+pub async fn the_request_is_passed_on_as_it_is(gateway: Gateway) -> Observed {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+    let bearer = format!("Bearer {key}");
+    let own = [
+        ("accept-language", "pt-BR, de;q=0.5"),
+        ("cache-control", "no-cache"),
+        ("content-type", "application/vnd.example+json; charset=utf-8"),
+        ("cookie", "a=1; b=\"2\""),
+        ("if-modified-since", "Sat, 29 Oct 1994 19:43:31 GMT"),
+        ("origin", "https://example.org"),
+        ("referer", "https://example.org/a?b"),
+        ("x-request-id", "{http.request.host} $host %{Host}e"),
+    ];
+    let mut differs = 0;
+    for target in ["/api/models?a=%7B$b{c}&&=", "/predict/%C3%A9~!$&'()*+,=:@?"] {
+        let headers: Vec<_> = own.into_iter().chain([("Authorization", &*bearer)]).collect();
+        site.raw(&format!("REPORT {target}"), &headers).await;
+        let seen = site.upstream.take();
+        let seen = match &*seen {
+            [seen] => seen,
+            // The key may do that in one of the two places only.
+            _ => continue,
+        };
+        assert_eq!((seen.method.as_str(), &*seen.target), ("REPORT", target));
+        let mut rest: BTreeMap<_, _> = seen.headers.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        for (name, value) in own {
+            assert_eq!(rest.remove(name).map(|value| value.as_bytes()), Some(value.as_bytes()), "{name}");
+        }
+        for name in [
+            "host",
+            "x-key-id",
+            "x-key-name",
+            "x-key-scopes",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+        ] {
+            assert!(rest.remove(name).is_some(), "{name}");
+        }
+        let gzip = rest.remove("accept-encoding").is_some_and(|value| value == "gzip");
+        differs += usize::from(gzip);
+        assert_eq!(rest, BTreeMap::new());
+    }
+    if differs > 0 {
+        Observed::Difference("asks for gzip where the client names no encoding, and unpacks it")
+    } else {
+        Observed::AsClaimed
+    }
+}
+
+/// The target may name a host (RFC 9112, 3.2.2), or the client none at all (HTTP/1.0).
+pub async fn the_host_of_a_full_target_counts(gateway: Gateway) -> Observed {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+    let rest = format!("Host: one.example:81\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n");
+    let answer = site.exchange(&format!("GET http://two.example:82/predict/x?y HTTP/1.1\r\n{rest}"), 0).await;
+    assert_eq!(status(&answer), Some(200));
+    let seen = site.upstream.take_one();
+    assert_eq!(seen.target, "/predict/x?y");
+    assert_eq!(seen.header("host"), seen.header("x-forwarded-host"));
+    match seen.header("host") {
+        Some("two.example:82") => Observed::AsClaimed,
+        Some("one.example:81") => Observed::Difference("the `Host` header counts"),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn a_request_without_a_host_is_decided_about_too(gateway: Gateway) -> Observed {
+    let site = Site::start(gateway).await;
+    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+    assert_eq!(status(&site.exchange("GET /predict/x HTTP/1.0\r\n\r\n", 0).await), Some(401));
+    let answer = site.exchange(&format!("GET /predict/x HTTP/1.0\r\nAuthorization: Bearer {key}\r\n\r\n"), 0).await;
+    assert_eq!(status(&answer), Some(200), "{answer}");
+    let seen = site.upstream.take_one();
+    assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
+    match seen.header("host") {
+        Some(host) if host == site.upstream.address.to_string() => Observed::AsClaimed,
+        None => Observed::Difference("the program receives no `Host`"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,121 @@
+//! Where one request ends and the next begins, gateway and upstream agree.
+
+use std::time::Duration;
+
+use crate::Observed;
+use crate::gateway::Gateway;
+use crate::site::{Site, status};
+
+/// Each sends what a careless reader takes for a second request.
+const SMUGGLED: &[&str] = &[
+    "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+    "Content-Length: 0\r\nContent-Length: 60\r\n\r\n",
+    "Content-Length: 60\r\nContent-Length: 0\r\n\r\n",
+    "Content-Length: 0, 60\r\n\r\n",
+    "Content-Length: +0\r\n\r\n",
+    "Content-Length: 0x0\r\n\r\n",
+    "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    "Transfer-Encoding:\u{b}chunked\r\n\r\n0\r\n\r\n",
+    "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "Transfer_Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
+    "X-A: b\r\n Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
+    "X-A: b\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "Connection: Content-Length\r\nContent-Length: 0\r\n\r\n",
+    "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "Transfer-Encoding: chunked\r\n\r\n0;x=\r\n\r\n",
+    "Transfer-Encoding: chunked\r\n\r\n00000000000000000\r\n\r\n",
+    "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n",
+];
+
+/// What follows is either no request, or one that is decided about.
+pub async fn no_request_hides_in_another(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+    let head = format!("Host: a\r\nAuthorization: Bearer {key}\r\n");
+    for rest in SMUGGLED {
+        let hidden = "GET /private HTTP/1.1\r\nHost: a\r\nX-Key-Id: key_forged\r\n\r\n";
+        site.exchange(&format!("POST /predict/x HTTP/1.1\r\n{head}{rest}{hidden}"), 2).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        for seen in site.upstream.take() {
+            assert_eq!(seen.target, "/predict/x", "{rest:?}: {seen:?}");
+            assert_ne!(seen.header("x-key-id"), Some("key_forged"), "{rest:?}: {seen:?}");
+        }
+    }
+    // Several requests on one connection are decided about one by one.
+    let more = "GET /predict/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let answer = site.exchange(&format!("GET /predict/x HTTP/1.1\r\n{head}\r\n{more}"), 0).await;
+    assert_eq!(status(&answer), Some(200), "{answer}");
+    assert!(answer.contains("HTTP/1.1 401 "), "{answer}");
+    assert_eq!(site.upstream.take().len(), 1);
+}
+
+/// Lines that are folded (obsolete since RFC 7230), two hosts, and values with control characters.
+pub async fn a_header_of_two_readings_passes_in_one_or_not_at_all(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+    for extra in [
+        "Host: one\r\nHost: two\r\n",
+        "Host: one\r\nX-A: b\r\n\tX-Key-Id: key_forged\r\n",
+        "Host: one\r\nX-A: b\r\n X-Key-Id: key_forged\r\n",
+        "Host: one\r\nX-A: b\rX-Key-Id: key_forged\r\n",
+        "Host: one\r\nX-A: b\nX-Key-Id: key_forged\r\n",
+        "Host: one\r\nX-A: b\0X-Key-Id: key_forged\r\n",
+        "Host: one\r\nX-Key-Id:\r\n key_forged\r\n",
+        "Host: one two\r\n",
+        "Host: one/two\r\n",
+        "Host: one@two\r\n",
+        "Host: one\r\nX-Key-Id;: key_forged\r\n",
+        "Host: one\r\n: key_forged\r\n",
+    ] {
+        let request =
+            format!("GET /predict/x HTTP/1.1\r\n{extra}Authorization: Bearer {key}\r\nConnection: close\r\n\r\n");
+        site.exchange(&request, 0).await;
+        for seen in site.upstream.take() {
+            assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()), "{extra:?}: {seen:?}");
+            assert!(seen.header("host").is_some_and(|host| !host.contains([' ', '/'])), "{extra:?}: {seen:?}");
+        }
+    }
+}
+
+/// A body that is announced, or of unknown length.
+pub async fn bodies_pass_as_clients_send_them(gateway: Gateway) -> Observed {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+    let head = format!("POST /predict/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");
+    for (rest, size) in [
+        ("Content-Length: 5\r\n\r\nhello", 5),
+        ("Transfer-Encoding: chunked\r\n\r\n5;name=\"value\"\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", 6),
+        ("Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", 5),
+        ("Content-Length: 0\r\n\r\n", 0),
+        ("\r\n", 0),
+    ] {
+        let answer = site.exchange(&format!("{head}{rest}"), 0).await;
+        assert!(answer.contains("200 OK"), "{rest}: {answer}");
+        assert_eq!(site.upstream.take_one().body, size, "{rest}");
+    }
+    let head =
+        "POST /predict/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let answer = site.exchange(head, 1).await;
+    assert_eq!(site.upstream.take().len(), 0);
+    match status(&answer) {
+        Some(401) => Observed::AsClaimed,
+        Some(100) => Observed::Difference("before it rejects a request, it asks for the body too"),
+        _ => panic!("{answer}"),
+    }
+}
+
+/// Fields behind a body: nobody may take them for headers.
+pub async fn trailers_say_nothing_about_a_client(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+    let head = format!("POST /predict/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");
+    let trailer = "Trailer: X-Key-Id, X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Key-Id: key_forged\r\nX-Sum: 1\r\n\r\n";
+    assert_eq!(status(&site.exchange(&format!("{head}{trailer}"), 0).await), Some(200));
+    let seen = site.upstream.take_one();
+    assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
+    assert_eq!(seen.body, 1);
+    assert!(seen.trailers.is_empty(), "{seen:?}");
+}

@@ -1,0 +1,46 @@
+//! Pauses that are longer than a minute, which is the default of many a gateway.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use futures_util::{StreamExt as _, stream};
+use reqwest::{Body, Method, StatusCode};
+
+use crate::gateway::Gateway;
+use crate::site::Site;
+
+const PAUSE: Duration = Duration::from_secs(75);
+/// More than the buffers of four sockets and a gateway hold.
+const MUCH: usize = 64 << 20;
+
+/// The upstream computes; the client pauses its upload; the upstream pauses reading it; the client pauses reading.
+pub async fn a_pause_of_75_seconds_ends_nothing(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("patient", &["models"]).await.expect("made");
+    let put = |target: &str| site.request(&key, Method::PUT, target);
+    let body = stream::iter([true, false]).then(async |first| {
+        if !first {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok::<_, Infallible>(Bytes::from("piece"))
+    });
+    let computes = put("/predict/computes?pause=before-answer").send();
+    let uploads = put("/predict/uploads").body(Body::wrap_stream(body)).send();
+    let is_slow = put("/predict/is-slow?pause=before-body").body(vec![7; MUCH]).send();
+    let reads = async {
+        let answer = put(&format!("/predict/reads?body={MUCH}")).send().await?;
+        tokio::time::sleep(PAUSE).await;
+        answer.bytes().await
+    };
+    let go_on = async {
+        tokio::time::sleep(PAUSE).await;
+        site.upstream.go_on(2);
+    };
+    let (computes, uploads, is_slow, reads, ()) = tokio::join!(computes, uploads, is_slow, reads, go_on);
+    for answer in [computes, uploads, is_slow] {
+        assert_eq!(answer.expect("answered").status(), StatusCode::OK);
+    }
+    assert_eq!(reads.expect("a body").len(), MUCH);
+    assert_eq!(site.upstream.take().len(), 4);
+}
