@@ -179,6 +179,23 @@ pub async fn long_queries_cookies_and_heads_of_answers_pass(gateway: Gateway) {
     }
 }
 
+/// A new connection for each would use up the ports of a busy computer.
+pub async fn questions_share_connections(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+    for _ in 0..50 {
+        assert_eq!(
+            site.request(&key, Method::GET, "/predict/x").send().await.expect("answered").status(),
+            StatusCode::OK
+        );
+    }
+    // Those that have ended stay in the system's table for a minute.
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let service = format!("0100007F:{:04X}", site.service.address.port());
+    let connections = table.lines().filter(|line| line.split_whitespace().nth(2) == Some(&*service)).count();
+    assert!(connections < 25, "{connections}");
+}
+
 /// With the lines that the files have for it.
 pub async fn http_2_passes_over_tls(gateway: Gateway) {
     let site = Site::start_with(gateway, Options { tls: true, ..Options::default() }).await;

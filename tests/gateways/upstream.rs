@@ -210,6 +210,7 @@ fn stream_of_two(kind: &str, with_length: bool, mut attendance: Attendance) -> R
 
 fn is_websocket(headers: &HeaderMap) -> bool {
     headers.get(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && headers.get(CONNECTION).is_some_and(|options| options.as_bytes().eq_ignore_ascii_case(b"upgrade"))
         && headers.contains_key(SEC_WEBSOCKET_KEY)
 }
 

@@ -78,9 +78,12 @@ pub async fn no_other_protocol_passes(gateway: Gateway) {
             }
         }
         // Both headers make a request for another protocol, not one alone.
-        for headers in
-            [[("Connection", "close"), ("Upgrade", "websocket")], [("Connection", "upgrade"), ("X-A", "websocket")]]
-        {
+        for headers in [
+            [("Connection", "close"), ("Upgrade", "websocket")],
+            [("Connection", "close"), ("Upgrade", "websocket x, upgrade")],
+            [("Connection", "x-upgrade, upgrades"), ("Upgrade", "websocket")],
+            [("Connection", "upgrade"), ("X-A", "websocket")],
+        ] {
             let headers = [&headers[..], &[("Authorization", &*bearer)]].concat();
             assert_eq!(site.raw(&format!("GET {target}"), &headers).await, Some(200));
             let seen = site.upstream.take_one();
