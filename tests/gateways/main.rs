@@ -55,7 +55,7 @@ fn check(function: &str, gateway: Gateway, observed: impl Into<Observed>) {
     assert_eq!(observed.into(), story.expected(gateway), "docs/gateways/stories.md says otherwise of {gateway:?}");
 }
 
-/// One test of each story for each gateway, and the rows of the table. Stories that mostly wait are told about all gateways
+/// One test of each story for each gateway, and the rows of the table. Stories that mostly wait run for all gateways
 /// at the same time.
 macro_rules! stories {
     (
@@ -174,5 +174,7 @@ stories! {
     together {
         patience::a_pause_of_75_seconds_ends_nothing:
             "A pause of 75 seconds ends nothing: before an answer, or in a body, on either side";
+        patience::a_key_service_that_does_not_answer_rejects_within_half_a_minute:
+            "Nothing passes, and 5xx is answered within half a minute, while UL Keys does not answer";
     }
 }

@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use reqwest::{Body, Method, StatusCode};
 
 use crate::gateway::Gateway;
-use crate::site::Site;
+use crate::site::{Options, Site};
 
 const PAUSE: Duration = Duration::from_secs(75);
 /// More than the buffers of four sockets and a gateway hold.
@@ -43,4 +43,17 @@ pub async fn a_pause_of_75_seconds_ends_nothing(gateway: Gateway) {
     }
     assert_eq!(reads.expect("a body").len(), MUCH);
     assert_eq!(site.upstream.take().len(), 4);
+}
+
+/// Traefik waits for 30 seconds, the others as long as their files say.
+pub async fn a_key_service_that_does_not_answer_rejects_within_half_a_minute(gateway: Gateway) {
+    let site = Site::start_with(gateway, Options { silent_service: true, ..Options::default() }).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+    let answers = ["/predict/x", "/api/models"].map(|target| site.request(&key, Method::GET, target).send());
+    let answers = tokio::time::timeout(PAUSE / 2, futures_util::future::join_all(answers)).await.expect("in time");
+    for answer in answers {
+        let status = answer.expect("answered").status();
+        assert!(status.is_server_error(), "{gateway:?}: {status}");
+    }
+    assert_eq!(site.upstream.take().len(), 0);
 }

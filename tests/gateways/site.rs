@@ -27,6 +27,7 @@ pub struct Site {
     http: reqwest::Client,
     gateway: Child,
     folder: TempDir,
+    _silent: Option<std::net::TcpListener>,
 }
 
 /// What is not as usual.
@@ -38,6 +39,8 @@ pub struct Options {
     pub program: Option<SocketAddr>,
     /// With the lines that the files have for TLS.
     pub tls: bool,
+    /// The gateway asks where connections are taken and nothing is answered.
+    pub silent_service: bool,
 }
 
 impl Site {
@@ -46,7 +49,7 @@ impl Site {
     }
 
     pub async fn start_with(gateway: Gateway, options: Options) -> Self {
-        let limits = options.limits.unwrap_or_else(|| Limits::uniform(u32::MAX));
+        let limits = options.limits.clone().unwrap_or_else(|| Limits::uniform(u32::MAX));
         let service = Service::start_with(limits).await.expect("a service");
         let upstream = Upstream::start().await;
         let port = free_port().expect("a free port");
@@ -55,14 +58,17 @@ impl Site {
             make_certificate(folder.path());
         }
         let program = options.program.unwrap_or(upstream.address);
-        let ports = Ports { gateway: port, service: service.address, upstream: program, tls: options.tls };
+        let silent = || std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let silent = options.silent_service.then(silent);
+        let asked = silent.as_ref().map_or(service.address, |silent| silent.local_addr().expect("bound"));
+        let ports = Ports { gateway: port, service: asked, upstream: program, tls: options.tls };
         let child = gateway.start(folder.path(), &ports);
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         // Otherwise it leaves a connection on which nothing moves for 30 seconds.
         let http = http.tcp_user_timeout(None).local_address(CLIENT).build().expect("a client");
-        let mut site = Self { service, upstream, port, http, gateway: child, folder };
+        let mut site = Self { service, upstream, port, http, gateway: child, folder, _silent: silent };
         let start = Instant::now();
-        while !site.is_ready(options.tls).await {
+        while !site.is_ready(&options).await {
             let ended = site.gateway.process().try_wait().expect("a state");
             assert!(ended.is_none() && start.elapsed() < PATIENCE, "{gateway:?} does not answer: {}", site.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -71,8 +77,13 @@ impl Site {
         site
     }
 
-    async fn is_ready(&self, tls: bool) -> bool {
-        if tls {
+    async fn is_ready(&self, options: &Options) -> bool {
+        if options.silent_service {
+            // It waits as soon as it has read its rules.
+            let request = self.anonymous(Method::GET, "/api/models").send();
+            return tokio::time::timeout(Duration::from_millis(500), request).await.is_err();
+        }
+        if options.tls {
             return self.curl(&["https://127.0.0.1:{port}/api/models"]).await.starts_with("HTTP/2 401");
         }
         let answer = self.anonymous(Method::GET, "/api/models").send().await;
