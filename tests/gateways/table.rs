@@ -7,8 +7,8 @@ use crate::{Observed, STORIES};
 
 const HEAD: &str = "# What the three gateways do alike
 
-`tests/gateways` runs each of these stories against nginx, Caddy and Traefik with the files of this folder, and fails where a
-cell is wrong. Written by `UPDATE_STORIES=1 cargo test -p ulkeys-tests --test gateways table`.
+`tests/gateways` runs each of these stories against nginx, Caddy and Traefik with the files of this folder, and fails
+where a cell is wrong. Written by `UPDATE_STORIES=1 cargo test -p ulkeys-tests --test gateways table`.
 
 | story | nginx | Caddy | Traefik |
 |---|---|---|---|
