@@ -4,6 +4,9 @@
 //! Nothing in it is kept in step by hand: routes and types come from the code, scopes from the policy's table.
 
 mod responses;
+mod variants;
+
+use std::collections::BTreeSet;
 
 use ulkeys_domain::policy::{self, Requirement};
 use ulkeys_domain::wire::{ErrorBody, HappeningKind, KeyEvent, KeyStatus};
@@ -12,7 +15,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Server};
 use utoipa::{IntoResponses as _, ToSchema};
 
-pub(crate) use responses::{BadBody, BadRequest, Conflict, NoSpace, NotFound, Refused, Stored};
+pub(crate) use responses::{BadBody, BadRequest, Conflict, FileBytes, NoSpace, NotFound, Refused, Stored};
+pub(crate) use variants::name_variants;
 
 const DESCRIPTION: &str = "A key service speaks the platform's protocol: programs authenticate with keys, and the holders \
     of keys with the scope `admin` manage them. Only programs on the same computer are served; requests that a web page \
@@ -73,12 +77,22 @@ fn scheme(scheme: HttpAuthScheme, description: &str) -> SecurityScheme {
 /// What [`crate::front`] answers and adds: below `/api` the refusals of all who may not, everywhere those of peers that are
 /// not served; and, where keys are counted, how their limit stands. A handler that names its callers itself keeps them.
 pub(crate) fn fronted(document: &mut OpenApi) {
+    let mut names = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
+            // A handler of several methods has one name, and generators name functions by it.
+            let name = operation.operation_id.get_or_insert_default();
+            if !names.insert(name.clone()) {
+                let (first, rest) = method.split_at(1);
+                *name += &format!("{first}{}", rest.to_ascii_lowercase());
+                names.insert(name.clone());
+            }
             if path.starts_with("/api/") {
                 operation.security.get_or_insert_with(|| callers(method, path));
                 operation.responses.responses.extend(Refused::responses());
             }
+            // None is needed: the list is there, and empty.
+            operation.security.get_or_insert_default();
             let responses = &mut operation.responses.responses;
             let is_limited = responses.contains_key("429");
             responses.entry("403".to_owned()).or_insert_with(|| responses::error(403));

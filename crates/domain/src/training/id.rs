@@ -45,6 +45,9 @@ impl ModelId {
 pub struct RunId(i64);
 
 impl RunId {
+    /// The greatest number.
+    pub const MAX: Self = Self((1 << 53) - 1);
+
     /// Takes a number; `None` outside 1 to 2^53 - 1.
     pub fn new(number: i64) -> Option<Self> {
         (1..1 << 53).contains(&number).then_some(Self(number))

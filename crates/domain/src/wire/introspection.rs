@@ -11,24 +11,31 @@ pub struct Introspection {
     pub active: bool,
     /// The key's scopes, separated by spaces.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub scope: Option<String>,
     /// The key's identifier.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub client_id: Option<KeyId>,
     /// Login name of the workspace's owner.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub username: Option<String>,
     /// Whom the key speaks for: the same.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub sub: Option<String>,
     /// Always `Bearer`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub token_type: Option<String>,
     /// When the key was made, in seconds since 1970-01-01T00:00:00Z.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub iat: Option<i64>,
     /// The key's name. An extension.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub key_name: Option<String>,
 }
 

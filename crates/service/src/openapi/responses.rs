@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use ulkeys_domain::wire::ErrorBody;
-use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{Components, ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, ToSchema as _};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 /// A query or a header is wrong.
 pub(crate) struct BadRequest;
@@ -22,6 +22,17 @@ pub(crate) struct Refused;
 pub(crate) struct Stored;
 /// The disk is full, or training data has reached its limits.
 pub(crate) struct NoSpace;
+
+/// The bytes of a file. `format: binary` is of OpenAPI 3.0, and what generators of clients still read.
+pub(crate) struct FileBytes;
+
+impl PartialSchema for FileBytes {
+    fn schema() -> RefOr<Schema> {
+        text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).into()
+    }
+}
+
+impl ToSchema for FileBytes {}
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 

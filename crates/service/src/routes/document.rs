@@ -5,8 +5,29 @@ use std::sync::LazyLock;
 use axum::body::Bytes;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 
+use crate::openapi;
+
 /// The same for as long as the program runs. Serialising a document of our own does not fail.
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| super::documented().1.to_json().unwrap_or_default().into());
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut document = serde_json::to_value(super::documented().1).unwrap_or_default();
+    openapi::name_variants(&mut document);
+    ascii(&document.to_string()).into()
+});
+
+/// A pattern holds characters that reorder text where they are shown. JSON has escapes for them.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter.is_ascii() {
+            text.push(letter);
+        } else {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                text += &format!("\\u{unit:04x}");
+            }
+        }
+    }
+    text
+}
 
 /// This document
 #[utoipa::path(

@@ -9,19 +9,10 @@ use axum::response::sse::{Event, KeepAlive};
 use futures_util::{Stream, StreamExt as _, future, stream};
 use tokio_stream::wrappers::BroadcastStream;
 use ulkeys_domain::wire::KeyEvent;
-use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::state::AppState;
-
-/// One event of the stream, as readers of server-sent events hand it on.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what axum writes")]
-struct SentEvent {
-    /// A `KeyEvent`, in JSON.
-    data: String,
-}
 
 /// Changes to keys, as they happen
 ///
@@ -35,7 +26,7 @@ struct SentEvent {
     responses((
         status = OK,
         description = "A stream without end.",
-        body = SentEvent,
+        body = String,
         content_type = "text/event-stream"
     ))
 )]

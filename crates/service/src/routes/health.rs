@@ -15,7 +15,7 @@ use crate::state::AppState;
 /// How the service is.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Status {
+enum HealthStatus {
     Ok,
     Ready,
 }
@@ -23,7 +23,7 @@ enum Status {
 /// Answer of `/healthz` and `/readyz`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
-    status: Status,
+    status: HealthStatus,
 }
 
 /// The process answers
@@ -35,7 +35,7 @@ pub(super) struct Health {
     responses((status = OK, description = "It does.", body = Health))
 )]
 pub(super) async fn alive() -> Json<Health> {
-    Json(Health { status: Status::Ok })
+    Json(Health { status: HealthStatus::Ok })
 }
 
 /// Counters for Prometheus
@@ -63,5 +63,5 @@ pub(super) async fn metrics(State(state): State<AppState>) -> impl IntoResponse 
 )]
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Health>, ApiError> {
     state.store.check().await?;
-    Ok(Json(Health { status: Status::Ready }))
+    Ok(Json(Health { status: HealthStatus::Ready }))
 }

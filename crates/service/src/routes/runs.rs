@@ -26,7 +26,7 @@ use crate::auth::Caller;
 use crate::download;
 use crate::error::ApiError;
 use crate::guard::OwnHost;
-use crate::openapi::{BadRequest, Conflict, NoSpace, NotFound};
+use crate::openapi::{BadRequest, Conflict, FileBytes, NoSpace, NotFound};
 use crate::state::AppState;
 
 /// Runs on a page: when the request does not say, and at most.
@@ -49,7 +49,7 @@ pub(super) struct ListQuery {
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
     /// The `nextCursor` of the page before.
-    #[param(value_type = Option<RunId>, nullable = false)]
+    #[param(nullable = false, pattern = "^[1-9][0-9]{0,15}$")]
     cursor: Option<String>,
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn list(
         query.map_err(|_| invalid("query: keyId, limit and cursor may each be given once, as a text"))?;
     let read_key = |text: String| KeyId::parse(&text).ok_or_else(|| invalid("keyId: is not the identifier of a key"));
     let key = query.key_id.map(read_key).transpose()?;
-    let read_cursor = |text: String| RunId::parse(&text).ok_or_else(|| invalid("cursor: is not from a page of runs"));
+    let read_cursor = |text: String| read_cursor(&text).ok_or_else(|| invalid("cursor: is not from a page of runs"));
     let before = query.cursor.map(read_cursor).transpose()?;
     let limit =
         number("limit", query.limit.as_deref(), DEFAULT_LIMIT.into(), MAX_LIMIT.into()).map_err(ApiError::Invalid)?;
@@ -90,6 +90,12 @@ pub(super) async fn list(
     });
     let storage = state.training_storage(key.as_ref()).await?;
     Ok(Json(TrainingRunList { runs: runs.collect(), next_cursor, storage }))
+}
+
+/// Any number of as many digits as a run may have: runs before one that does not exist are runs, too.
+fn read_cursor(text: &str) -> Option<RunId> {
+    let number = digits(text).filter(|number| (1..10_u64.pow(16)).contains(number))?;
+    RunId::new(i64::try_from(number).ok()?.min(RunId::MAX.get()))
 }
 
 /// Runs that report now
@@ -199,7 +205,7 @@ pub(super) async fn console(State(state): State<AppState>, run: RunPath) -> Resu
     tag = "training",
     params(("runId" = RunId, Path, description = "The run.")),
     responses(
-        (status = OK, description = "The file.", body = [u8], content_type = "application/octet-stream", headers(
+        (status = OK, description = "The file.", body = inline(FileBytes), content_type = "application/octet-stream", headers(
             ("Content-Disposition" = String, description = "The name that it had where it came from."),
         )),
         NotFound

@@ -13,7 +13,7 @@ use super::training::save_checkpoint;
 use crate::auth::Caller;
 use crate::checkpoints::{ReceiveError, Received};
 use crate::error::ApiError;
-use crate::openapi::{BadBody, NoSpace, NotFound, Stored};
+use crate::openapi::{BadBody, FileBytes, NoSpace, NotFound, Stored};
 use crate::state::AppState;
 use crate::uploads::Upload;
 
@@ -26,7 +26,7 @@ use crate::uploads::Upload;
     operation_id = "upload",
     tag = "training",
     params(("capability" = String, Path, description = "Part of an `uploadUrl`.")),
-    request_body(content = [u8], content_type = "application/octet-stream"),
+    request_body(content = inline(FileBytes), content_type = "application/octet-stream"),
     responses((status = OK, description = "The file is on the disk."), BadBody, NotFound, Stored, NoSpace)
 )]
 pub(super) async fn receive(

@@ -52,10 +52,11 @@ async fn operations_have_names_of_their_own_and_tell_who_may_ask() {
     let mut names = BTreeSet::new();
     for (path, method, operation) in operations(&document) {
         let name = operation["operationId"].as_str().expect("a name");
-        assert!(names.insert(name) || path == "/forward-auth", "{name} is taken");
+        assert!(names.insert(name), "{method} {path}: {name} is taken");
         assert!(operation["summary"].is_string(), "{method} {path}");
         let is_open = ["/healthz", "/metrics", "/openapi.json", "/readyz", "/uploads/{capability}"].contains(&path);
-        assert_eq!(operation["security"].is_null(), is_open, "{method} {path}");
+        let security = operation["security"].as_array().expect("stated");
+        assert_eq!(security.is_empty(), is_open, "{method} {path}");
         assert_eq!(operation["responses"]["401"].is_null(), is_open, "{method} {path}");
     }
     let of = |path: &str, method: &str| document["paths"][path][method]["security"].to_string();
@@ -79,6 +80,100 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         }
         _ => {}
     }
+}
+
+/// Values of this field anywhere in the document, with their places.
+fn collect_fields<'a>(field: &str, value: &'a Value, place: &str, found: &mut Vec<(String, &'a Value)>) {
+    match value {
+        Value::Array(list) => {
+            (0..).zip(list).for_each(|(at, value)| collect_fields(field, value, &format!("{place}/{at}"), found));
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let place = format!("{place}/{name}");
+                collect_fields(field, value, &place, found);
+                if name == field {
+                    found.push((place, value));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Generated Go clients compile patterns by RE2, whose syntax this engine has: no look-around, no references.
+#[tokio::test]
+async fn patterns_compile_without_backtracking() {
+    let service = TestService::start().await;
+    let document = document(&service).await;
+    let mut patterns = Vec::new();
+    collect_fields("pattern", &document, "", &mut patterns);
+    assert!(patterns.len() > 10);
+    for (place, pattern) in patterns {
+        let pattern = pattern.as_str().expect("a text");
+        let compiled = regex::Regex::new(pattern);
+        assert!(compiled.is_ok(), "{place}: {compiled:?}");
+        assert!(!pattern.contains(r"\u") && !pattern.contains("[[:"), "{place}: RE2 or ECMAScript read it otherwise");
+    }
+}
+
+/// A type that is a choice of nested types has no name in a generated client, or none that says what it is.
+#[tokio::test]
+async fn alternatives_of_types_are_named_and_told_apart() {
+    let service = TestService::start().await;
+    let document = document(&service).await;
+    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let mut unions = 0;
+    for (name, schema) in schemas {
+        let Some(variants) = schema["oneOf"].as_array() else {
+            continue;
+        };
+        unions += 1;
+        let tag = schema["discriminator"]["propertyName"].as_str().expect("a tag");
+        for variant in variants {
+            let variant_name = variant["$ref"].as_str().and_then(|path| path.rsplit('/').next()).expect("a name");
+            assert!(variant_name.starts_with(name), "{variant_name}");
+            let variant = &schemas[variant_name];
+            assert!(variant["properties"][tag]["const"].is_string(), "{variant_name}");
+            assert!(
+                variant["required"].as_array().is_some_and(|fields| fields.contains(&tag.into())),
+                "{variant_name}"
+            );
+        }
+    }
+    assert_eq!(unions, 4, "ActivityEntry, Finding, KeyEvent, TrainingReport");
+    let data = &schemas["TrainingReportEpochEnd"]["properties"]["data"]["$ref"];
+    assert_eq!(data, "#/components/schemas/EpochEndData");
+    assert_eq!(schemas["EpochEndData"]["required"], serde_json::json!(["epoch"]), "what is sent, not what is kept");
+}
+
+#[tokio::test]
+async fn files_are_binary_and_streams_are_text() {
+    let service = TestService::start().await;
+    let document = document(&service).await;
+    let path = "/paths/~1api~1training~1runs~1{runId}~1checkpoint/get/responses/200/content/application~1octet-stream";
+    let binary = serde_json::json!({ "schema": { "type": "string", "format": "binary" } });
+    assert_eq!(document.pointer(path), Some(&binary));
+    let path = "/paths/~1uploads~1{capability}/put/requestBody/content/application~1octet-stream";
+    assert_eq!(document.pointer(path), Some(&binary));
+    let path = "/paths/~1api~1api-keys~1events/get/responses/200/content/text~1event-stream/schema/type";
+    assert_eq!(document.pointer(path), Some(&"string".into()));
+}
+
+/// So that a generated client can send back what it received.
+#[tokio::test]
+async fn cursors_are_texts_in_queries_as_in_pages() {
+    let service = TestService::start().await;
+    let document = document(&service).await;
+    let mut cursors = 0;
+    for (path, method, operation) in operations(&document) {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        for cursor in parameters.filter(|parameter| parameter["name"] == "cursor") {
+            assert_eq!(cursor["schema"]["type"], "string", "{method} {path}");
+            cursors += 1;
+        }
+    }
+    assert_eq!(cursors, 3);
 }
 
 #[tokio::test]

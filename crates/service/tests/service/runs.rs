@@ -38,8 +38,13 @@ async fn runs_are_listed_newest_first_in_pages_and_by_key() {
     let (_, page) = list(&format!("?keyId={two_id}&limit=2")).await;
     assert_eq!((numbers(&page), &page["nextCursor"]), (vec![4, 2], &Value::Null));
 
+    let (_, page) = list("?cursor=9999999999999999").await;
+    assert_eq!(numbers(&page), vec![5, 4, 3, 2, 1], "more digits than any run has, and as many as the document allows");
+
     for (query, field) in [
         ("?limit=0", "limit"),
+        ("?cursor=0", "cursor"),
+        ("?cursor=10000000000000000", "cursor"),
         ("?limit=201", "limit"),
         ("?limit=-1", "limit"),
         ("?cursor=hidden", "cursor"),

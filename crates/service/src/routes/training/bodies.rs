@@ -31,27 +31,27 @@ pub(super) struct TrainingReport {
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 enum TrainingEvent {
     /// A run begins.
-    TrainingStarted(Started),
+    TrainingStarted(TrainingStartedData),
     /// The process is alive.
-    TrainingProgress(OfRun),
+    TrainingProgress(RunEventData),
     /// An epoch has ended.
-    EpochEnd(Epoch),
+    EpochEnd(EpochEndData),
     /// A sample of the machine's load.
-    SystemMetrics(OfRun),
+    SystemMetrics(RunEventData),
     /// Some lines of the console.
-    ConsoleOutput(Lines),
+    ConsoleOutput(ConsoleOutputData),
     /// An upload is complete, and becomes the run's checkpoint.
-    CheckpointSaved(Saved),
+    CheckpointSaved(CheckpointSavedData),
     /// The run has ended well.
-    TrainingComplete(Complete),
+    TrainingComplete(TrainingCompleteData),
     /// The run has failed.
-    TrainingFailed(Failed),
+    TrainingFailed(TrainingFailedData),
 }
 
 /// Beside which anything may stand.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct OfRun {
+struct RunEventData {
     /// The run; without one, the model's newest.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     run_id: Option<u64>,
@@ -59,7 +59,7 @@ struct OfRun {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Started {
+struct TrainingStartedData {
     /// How many are planned.
     #[schema(maximum = 20_000)]
     epochs: Option<u32>,
@@ -77,7 +77,7 @@ struct Started {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Epoch {
+struct EpochEndData {
     /// Counted from 0.
     #[schema(maximum = 20_000)]
     epoch: u32,
@@ -99,7 +99,7 @@ struct Epoch {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Lines {
+struct ConsoleOutputData {
     /// With their escape sequences.
     #[schema(max_length = 262_144)]
     content: String,
@@ -110,7 +110,7 @@ struct Lines {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Saved {
+struct CheckpointSavedData {
     /// The `gcsPath` of the upload.
     #[schema(max_length = 256)]
     model_path: String,
@@ -118,7 +118,7 @@ struct Saved {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Complete {
+struct TrainingCompleteData {
     /// Final metrics, best epoch and more.
     results: Option<Value>,
     /// The names of the classes, in order.
@@ -128,7 +128,7 @@ struct Complete {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Failed {
+struct TrainingFailedData {
     /// Why.
     error: Option<String>,
 }

@@ -1,0 +1,217 @@
+//! Types that are alternatives, rewritten for programs that generate clients.
+//!
+//! For an enum that is flattened into another type, and for an enum of other types, utoipa nests `allOf` and `oneOf`.
+//! openapi-python-client drops what has such a type, operations included, and names of nested types are numbers
+//! everywhere. Here each alternative becomes a flat object with a name of its own.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+const SCHEMAS: &str = "#/components/schemas/";
+
+type Object = Map<String, Value>;
+
+/// Gives each alternative of the document's types a name, such as `KeyEventCreated`.
+pub(crate) fn name_variants(document: &mut Value) {
+    let Some(schemas) = document["components"]["schemas"].as_object().cloned() else {
+        return;
+    };
+    let mut rewritten = schemas.clone();
+    for (name, schema) in &schemas {
+        let Some(variants) = variants(schema, &schemas) else {
+            continue;
+        };
+        let Some(tag) = variants.first().and_then(|first| common_tag(first, &variants)) else {
+            continue;
+        };
+        let (mut references, mut mapping) = (Vec::new(), Object::new());
+        for mut variant in variants {
+            let Some(value) = tag_value(&variant, &tag).map(str::to_owned) else {
+                continue;
+            };
+            let variant_name = format!("{name}{}", pascal_case(&value));
+            let reference = format!("{SCHEMAS}{variant_name}");
+            variant["properties"][tag.as_str()] = json!({ "type": "string", "const": value });
+            references.push(json!({ "$ref": reference }));
+            mapping.insert(value, reference.into());
+            rewritten.insert(variant_name, variant.into());
+        }
+        let mut union = Object::new();
+        union.extend(schema.get("description").map(|text| ("description".to_owned(), text.clone())));
+        union.insert("oneOf".to_owned(), references.into());
+        union.insert("discriminator".to_owned(), json!({ "propertyName": tag, "mapping": mapping }));
+        rewritten.insert(name.clone(), union.into());
+    }
+    document["components"]["schemas"] = rewritten.into();
+    remove_unused(document, &references_in(schemas.values()));
+}
+
+/// The alternatives of a type, each as a flat object; `None` for a type without alternatives.
+fn variants(schema: &Value, schemas: &Object) -> Option<Vec<Object>> {
+    if let Some(one_of) = schema["oneOf"].as_array() {
+        return one_of.iter().map(|variant| flat_object(variant, schemas)).collect();
+    }
+    let parts = schema["allOf"].as_array()?;
+    let mut variants = None;
+    let mut common = Vec::new();
+    for part in parts {
+        match flat_object(part, schemas) {
+            Some(object) => common.push(object),
+            None if variants.is_none() => variants = Some(self::variants(resolved(part, schemas)?, schemas)?),
+            None => return None,
+        }
+    }
+    let merge_common = |variant| common.iter().cloned().fold(variant, |all, part| merged(part, all));
+    Some(variants?.into_iter().map(merge_common).collect())
+}
+
+/// An object with all the properties of its parts.
+fn flat_object(schema: &Value, schemas: &Object) -> Option<Object> {
+    let object = schema.as_object()?;
+    let mut flat = if object.contains_key("$ref") {
+        flat_object(resolved(schema, schemas)?, schemas)?
+    } else if let Some(parts) = schema["allOf"].as_array() {
+        let parts = parts.iter().map(|part| flat_object(part, schemas)).collect::<Option<Vec<_>>>()?;
+        parts.into_iter().reduce(merged)?
+    } else if schema["type"] == "object" {
+        object.clone()
+    } else {
+        return None;
+    };
+    // What it is called here tells more than what it is called where it is described.
+    flat.extend(object.get("description").map(|text| ("description".to_owned(), text.clone())));
+    Some(flat)
+}
+
+fn resolved<'a>(schema: &Value, schemas: &'a Object) -> Option<&'a Value> {
+    schemas.get(schema["$ref"].as_str()?.strip_prefix(SCHEMAS)?)
+}
+
+/// One object with the properties of both.
+fn merged(mut one: Object, other: Object) -> Object {
+    for (field, value) in other {
+        match (one.get_mut(&field), value) {
+            (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
+            (Some(Value::Array(known)), Value::Array(more)) => known.extend(more),
+            (_, value) => {
+                one.insert(field, value);
+            }
+        }
+    }
+    one
+}
+
+/// The property by which all variants are told apart.
+fn common_tag(first: &Object, variants: &[Object]) -> Option<String> {
+    let mut names = first["properties"].as_object()?.keys();
+    names.find(|name| variants.iter().all(|variant| tag_value(variant, name).is_some())).cloned()
+}
+
+/// The only value that a property may have.
+fn tag_value<'a>(variant: &'a Object, name: &str) -> Option<&'a str> {
+    match variant.get("properties")?[name]["enum"].as_array()?.as_slice() {
+        [Value::String(value)] => Some(value),
+        _ => None,
+    }
+}
+
+/// `training_started` and `trainingStarted` as `TrainingStarted`.
+fn pascal_case(name: &str) -> String {
+    let words = name.split('_').filter_map(|word| {
+        let (first, rest) = word.split_at_checked(1)?;
+        Some(first.to_ascii_uppercase() + rest)
+    });
+    words.collect()
+}
+
+/// Removes types that became parts of others, with the variants that were named for them.
+fn remove_unused(document: &mut Value, used_before: &BTreeSet<String>) {
+    let mut named = used_before.clone();
+    loop {
+        let used = references_in([&*document]);
+        named.extend(used.iter().cloned());
+        let Some(schemas) = document["components"]["schemas"].as_object_mut() else {
+            return;
+        };
+        let count = schemas.len();
+        schemas.retain(|name, _| {
+            let reference = format!("{SCHEMAS}{name}");
+            used.contains(&reference) || !named.contains(&reference)
+        });
+        if schemas.len() == count {
+            return;
+        }
+    }
+}
+
+fn references_in<'a>(values: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    values.into_iter().for_each(|value| collect_references(value, &mut found));
+    found
+}
+
+fn collect_references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(list) => list.iter().for_each(|value| collect_references(value, found)),
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|value| collect_references(value, found));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(schemas: Value) -> Value {
+        let mut document = json!({ "components": { "schemas": schemas } });
+        name_variants(&mut document);
+        document["components"]["schemas"].take()
+    }
+
+    #[test]
+    fn flattened_enum_becomes_named_flat_variants() {
+        let text = json!({ "type": "string" });
+        let variant = |kind: &str, field: &str| {
+            json!({ "type": "object", "description": kind, "required": [field, "kind"],
+                    "properties": { field: text, "kind": { "type": "string", "enum": [kind] } } })
+        };
+        let schemas = rewritten(json!({
+            "Fact": { "oneOf": [variant("made", "by"), variant("new_name", "name")] },
+            "Entry": { "description": "An entry.", "allOf": [
+                { "$ref": "#/components/schemas/Fact" },
+                { "type": "object", "required": ["at"], "properties": { "at": text } },
+            ] },
+        }));
+        let flat = |kind: &str, field: &str| {
+            json!({ "type": "object", "description": kind, "required": ["at", field, "kind"],
+                    "properties": { "at": text, field: text, "kind": { "type": "string", "const": kind } } })
+        };
+        assert_eq!(schemas["EntryMade"], flat("made", "by"));
+        assert_eq!(schemas["EntryNewName"], flat("new_name", "name"));
+        assert_eq!(
+            schemas["Entry"],
+            json!({
+                "description": "An entry.",
+                "oneOf": [{ "$ref": "#/components/schemas/EntryMade" }, { "$ref": "#/components/schemas/EntryNewName" }],
+                "discriminator": { "propertyName": "kind", "mapping": {
+                    "made": "#/components/schemas/EntryMade", "new_name": "#/components/schemas/EntryNewName" } },
+            })
+        );
+        assert_eq!(schemas.as_object().map(|all| all.len()), Some(3), "nothing names the other types: {schemas}");
+    }
+
+    #[test]
+    fn types_without_tag_are_left_unchanged() {
+        let schemas = json!({
+            "Name": { "type": "string" },
+            "Maybe": { "oneOf": [{ "$ref": "#/components/schemas/Name" }, { "type": "null" }] },
+            "Both": { "allOf": [{ "$ref": "#/components/schemas/Maybe" }, { "type": "object", "properties": {} }] },
+            "Either": { "oneOf": [{ "type": "object", "properties": {} }, { "type": "object", "properties": {} }] },
+        });
+        assert_eq!(rewritten(schemas.clone()), schemas);
+    }
+}
