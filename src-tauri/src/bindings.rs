@@ -14,6 +14,7 @@ use ulkeys_domain::wire::{
 };
 use ulkeys_domain::{Attention, Limits, Scope};
 
+use crate::access::AccessLoss;
 use crate::activity_export::ExportFormat;
 use crate::closing::QuitQuestion;
 use crate::commands::activity::ExportedActivity;
@@ -108,6 +109,7 @@ fn generate() -> String {
         SealedKey,
         RevealedKey,
         GitRisk,
+        AccessLoss,
         EnvFilePlan,
         FileProblem,
         CommandError,

@@ -1,7 +1,7 @@
-//! Putting a key into a `.env` file: `NAME=value` lines, as dotenv libraries and `docker --env-file` read them.
+//! Putting a key into a `.env` file: `NAME=value` lines, as dotenv libraries, shells and `docker --env-file` read them.
 //!
-//! Only the two lines of ours are touched; every other byte stays. Deliberately absent: adding the file to `.gitignore`,
-//! which is a change of somebody's project.
+//! Only the lines that set our two variables are touched; every other byte stays. Deliberately absent: adding the file to
+//! `.gitignore`, which is a change of somebody's project.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,17 @@ use ts_rs::TS;
 use ulkeys_domain::Secret;
 use zeroize::Zeroizing;
 
+use crate::access::AccessLoss;
 use crate::file_problem::FileProblem;
+use crate::files;
 use crate::git::{self, GitRisk};
 
 const KEY: &str = "ULTRALYTICS_API_KEY";
 const URL: &str = "ULTRALYTICS_PLATFORM_URL";
 /// No environment is that large; a file that is was chosen by mistake.
 const LARGEST: u64 = 1 << 20;
+/// Some editors begin a file in UTF-8 with it. Shells and python-dotenv read it as part of the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What writing a key into a file will do, for the person to agree to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -30,19 +34,20 @@ pub(crate) struct EnvFilePlan {
     pub(crate) replaces: Vec<String>,
     /// Whether the file might be committed.
     pub(crate) git_risk: Option<GitRisk>,
+    /// What changes for others.
+    pub(crate) access_loss: Option<AccessLoss>,
 }
 
-/// Looks at a file, and changes nothing. A link is followed. `url` is where the key service is.
+/// Inspects a file, and changes nothing. A link is followed, also to a file that does not exist yet. `url` is where the key
+/// service is.
 ///
 /// # Errors
-/// When it cannot be read or is no file.
+/// When it cannot be read, replaced or created, or is no text in UTF-8.
 pub(crate) fn plan(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFilePlan> {
-    let path = std::fs::canonicalize(path).or_else(|error| match (error.kind(), path.parent(), path.file_name()) {
-        (io::ErrorKind::NotFound, Some(folder), Some(name)) => Ok(std::fs::canonicalize(folder)?.join(name)),
-        _ => Err(error),
-    })?;
+    let path = files::resolve(path)?;
     let (_, replaces) = edited(&read(&path)?, secret, url);
-    Ok(EnvFilePlan { git_risk: git::risk(&path), path, replaces })
+    files::check_replaceable(&path)?;
+    Ok(EnvFilePlan { git_risk: git::risk(&path), access_loss: AccessLoss::of(&path)?, path, replaces })
 }
 
 /// Writes the key and the service's address into the file, readable by its owner alone. Before, or after, never
@@ -52,37 +57,53 @@ pub(crate) fn plan(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFil
 /// When it cannot be written, or has changed since the plan was made.
 pub(crate) fn write(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::Result<()> {
     let (content, replaces) = edited(&read(&plan.path)?, secret, url);
-    if replaces.iter().any(|name| !plan.replaces.contains(name)) {
+    let is_planned = files::resolve(&plan.path)? == plan.path
+        && replaces.iter().all(|name| plan.replaces.contains(name))
+        && AccessLoss::of(&plan.path)?.is_none_or(|loss| Some(loss) == plan.access_loss);
+    if !is_planned {
         return Err(FileProblem::Changed.into());
     }
-    crate::files::write_private(&plan.path, &content)
+    files::write_private(&plan.path, &content)
 }
 
 /// The file's content; nothing for a new file.
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    match std::fs::metadata(path) {
-        Ok(file) if !file.is_file() => Err(FileProblem::NotAFile.into()),
-        Ok(file) if file.len() > LARGEST => Err(FileProblem::TooLarge.into()),
+    let content = match std::fs::metadata(path) {
+        Ok(file) if !file.is_file() => return Err(FileProblem::NotAFile.into()),
+        Ok(file) if file.len() > LARGEST => return Err(FileProblem::TooLarge.into()),
         Ok(_) => match std::fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(FileProblem::Unreadable.into()),
-            read => read.map(Zeroizing::new),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(FileProblem::Unreadable.into());
+            }
+            read => Zeroizing::new(read?),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Zeroizing::default()),
-        Err(error) => Err(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Zeroizing::default()),
+        Err(error) => return Err(error),
+    };
+    // UTF-16 without a byte order mark can be valid UTF-8, with null characters.
+    match content.contains(&0) || std::str::from_utf8(&content).is_err() {
+        true => Err(FileProblem::NotUtf8.into()),
+        false => Ok(content),
     }
 }
 
 /// The content with our two variables set, and which of them were set to something else before.
+///
+/// Each of our lines takes the place of the first one that set its variable, or comes last. Where a shell would read such a
+/// place as part of a value (as after an apostrophe that is closed much later), our line comes first in the file instead.
 fn edited(content: &[u8], secret: &Secret, url: &str) -> (Zeroizing<Vec<u8>>, Vec<String>) {
+    let line_end = line_end(content);
+    let (mark, content) = match content.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => (BYTE_ORDER_MARK, rest),
+        None => (&[][..], content),
+    };
     let wanted = [(KEY, secret.expose()), (URL, url)];
     let mut written = [false; 2];
     let mut replaces = Vec::new();
-    // With room for what may be appended, so that no smaller copy of it is left behind.
-    let mut result = Zeroizing::new(Vec::with_capacity(content.len() + 256));
-    let line_end: &[u8] = if content.windows(2).any(|pair| pair == b"\r\n") { b"\r\n" } else { b"\n" };
+    let mut result = Edit::new(mark, content.len(), line_end);
     for statement in statements(content) {
         let Some(index) = wanted.iter().position(|(name, _)| statement.name == Some(name.as_bytes())) else {
-            result.extend_from_slice(statement.text);
+            result.copy(statement.text);
             continue;
         };
         let (name, value) = wanted[index];
@@ -90,23 +111,107 @@ fn edited(content: &[u8], secret: &Secret, url: &str) -> (Zeroizing<Vec<u8>>, Ve
             replaces.push(name.to_owned());
         }
         // Of several, the first is set and the others go.
-        if !std::mem::replace(&mut written[index], true) {
-            result.extend_from_slice(statement.before_name);
-            append(&mut result, name, value, line_end);
+        if !written[index] && result.shell.is_between_commands() {
+            written[index] = true;
+            result.set(statement.before_name, name, value);
         }
     }
-    for ((name, value), _) in wanted.into_iter().zip(written).filter(|(_, written)| !written) {
-        if result.last().is_some_and(|byte| *byte != b'\n') {
-            result.extend_from_slice(line_end);
+    let missing = || wanted.iter().zip(written).filter(|(_, written)| !written).map(|(variable, _)| variable);
+    if result.shell.is_between_commands() {
+        for (name, value) in missing() {
+            result.set(&[], name, value);
         }
-        append(&mut result, name, value, line_end);
+        return (result.text, replaces);
     }
-    (result, replaces)
+    let mut first = Edit::new(mark, result.text.len(), line_end);
+    for (name, value) in missing() {
+        first.set(&[], name, value);
+    }
+    first.copy(&result.text[mark.len()..]);
+    (first.text, replaces)
 }
 
-fn append(result: &mut Vec<u8>, name: &str, value: &str, line_end: &[u8]) {
-    for part in [name.as_bytes(), b"=", value.as_bytes(), line_end] {
-        result.extend_from_slice(part);
+/// How our lines end: as all others do; where those differ, in a line feed. A shell takes a carriage return before the line
+/// feed as part of the value.
+fn line_end(content: &[u8]) -> &'static [u8] {
+    let ends = content.iter().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let pairs = content.windows(2).filter(|pair| pair == b"\r\n").count();
+    if pairs > 0 && ends == 2 * pairs { b"\r\n" } else { b"\n" }
+}
+
+/// The new content of a file while it is put together.
+struct Edit {
+    text: Zeroizing<Vec<u8>>,
+    line_end: &'static [u8],
+    shell: Shell,
+}
+
+impl Edit {
+    fn new(mark: &[u8], length: usize, line_end: &'static [u8]) -> Self {
+        // With room for what may be added, so that no smaller copy of it is left behind.
+        let text = Zeroizing::new(Vec::with_capacity(mark.len() + length + 512));
+        let mut edit = Self { text, line_end, shell: Shell::default() };
+        edit.copy(mark);
+        edit
+    }
+
+    fn copy(&mut self, text: &[u8]) {
+        self.shell.read(text);
+        self.text.extend_from_slice(text);
+    }
+
+    /// Adds a line of ours. It begins where every reader begins a line: not after a byte order mark, and not after a
+    /// carriage return alone.
+    fn set(&mut self, before_name: &[u8], name: &str, value: &str) {
+        match self.text.last() {
+            None | Some(b'\n') => {}
+            Some(b'\r') => self.copy(b"\n"),
+            Some(_) => self.copy(self.line_end),
+        }
+        for part in [before_name, name.as_bytes(), b"=", value.as_bytes(), self.line_end] {
+            self.copy(part);
+        }
+    }
+}
+
+/// What a shell that reads a file is in the middle of, as far as that decides where a command ends.
+#[derive(Default)]
+struct Shell {
+    quote: Option<u8>,
+    is_escaped: bool,
+    is_in_comment: bool,
+    is_in_word: bool,
+    /// Whether the last line end was escaped.
+    goes_on: bool,
+}
+
+impl Shell {
+    fn read(&mut self, text: &[u8]) {
+        for byte in text {
+            self.goes_on = self.is_escaped && *byte == b'\n';
+            if self.is_in_comment {
+                self.is_in_comment = *byte != b'\n';
+                self.is_in_word = false;
+            } else if std::mem::take(&mut self.is_escaped) {
+                self.is_in_word = true;
+            } else if let Some(quote) = self.quote {
+                self.is_escaped = quote != b'\'' && *byte == b'\\';
+                self.quote = self.quote.filter(|quote| quote != byte);
+            } else {
+                match byte {
+                    b'\\' => self.is_escaped = true,
+                    b'\'' | b'"' | b'`' => self.quote = Some(*byte),
+                    b'#' if !self.is_in_word => self.is_in_comment = true,
+                    _ => {}
+                }
+                self.is_in_word = !matches!(byte, b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b')');
+            }
+        }
+    }
+
+    /// Whether a line that comes next is a command of its own.
+    fn is_between_commands(&self) -> bool {
+        self.quote.is_none() && !self.is_escaped && !self.goes_on
     }
 }
 
@@ -124,44 +229,70 @@ struct Statement<'a> {
 fn statements(mut content: &[u8]) -> Vec<Statement<'_>> {
     let mut found = Vec::new();
     while !content.is_empty() {
-        let line_length = content.iter().position(|byte| *byte == b'\n').map_or(content.len(), |end| end + 1);
-        let statement = statement(content, line_length);
+        let statement = statement(content);
         content = &content[statement.text.len()..];
         found.push(statement);
     }
     found
 }
 
-/// The statement at the beginning of `content`, whose first line has this length.
-fn statement(content: &[u8], line_length: usize) -> Statement<'_> {
-    let line = &content[..line_length];
-    let other = Statement { text: line, before_name: &[], name: None, value: &[] };
-    let Some(equals) = line.iter().position(|byte| *byte == b'=') else {
-        return other;
-    };
-    let left = line[..equals].trim_ascii_end();
-    let name_start = left.iter().rposition(u8::is_ascii_whitespace).map_or(0, |space| space + 1);
-    // A file may begin with a byte order mark.
-    let name_start = name_start.max(if left.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 });
-    let before_name = &left[..name_start];
-    if !matches!(before_name.trim_ascii(), b"" | b"export" | b"\xef\xbb\xbf") {
-        return other;
+/// Where the line ends that this begins with, its line end included: a line feed, or as dotenv libraries see it, a carriage
+/// return alone.
+fn line_length(text: &[u8]) -> usize {
+    match text.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+        Some(end) if text[end..].starts_with(b"\r\n") => end + 2,
+        Some(end) => end + 1,
+        None => text.len(),
     }
-    let right = &content[equals + 1..];
-    let space = right.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    let (text, value) = match right.get(space) {
-        Some(quote @ (b'"' | b'\'' | b'`')) => match closing(&right[space + 1..], *quote) {
-            Some(length) => {
-                let start = equals + 1 + space + 1;
-                let rest = content[start + length..].iter().position(|byte| *byte == b'\n');
-                let end = rest.map_or(content.len(), |rest| start + length + rest + 1);
-                (&content[..end], &content[start..start + length])
-            }
-            None => (line, line[equals + 1..].trim_ascii()),
-        },
-        _ => (line, line[equals + 1..].trim_ascii()),
+}
+
+/// The statement at the beginning of `content`.
+fn statement(content: &[u8]) -> Statement<'_> {
+    let line = &content[..line_length(content)];
+    let other = Statement { text: line, before_name: &[], name: None, value: &[] };
+    let Some((before_name, name, right)) = assignment(line) else {
+        return other;
     };
-    Statement { text, before_name, name: Some(&left[name_start..]), value }
+    let before_name = &line[..before_name];
+    let space = content[right..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let start = right + space + 1;
+    let closing = match content.get(right + space) {
+        Some(quote @ (b'"' | b'\'' | b'`')) => closing(&content[start..], *quote),
+        _ => None,
+    };
+    let (text, value) = match closing {
+        Some(length) => {
+            let rest = line_length(&content[start + length..]);
+            (&content[..start + length + rest], &content[start..start + length])
+        }
+        None => (line, line[right..].trim_ascii()),
+    };
+    Statement { text, before_name, name: Some(name), value }
+}
+
+/// The variable that a line sets: where its name begins, the name, and where the value begins.
+fn assignment(line: &[u8]) -> Option<(usize, &[u8], usize)> {
+    let space = |from: usize| line[from..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let mut start = space(0);
+    if line[start..].starts_with(b"export") && space(start + 6) > 0 {
+        start += 6 + space(start + 6);
+    }
+    // python-dotenv takes a name in quotes.
+    let quotes = usize::from(line.get(start) == Some(&b'\''));
+    let is_in_name = |byte: &&u8| !byte.is_ascii_whitespace() && !b"=:#'".contains(byte);
+    let length = line[start + quotes..].iter().take_while(is_in_name).count();
+    let name = &line[start + quotes..start + quotes + length];
+    let end = start + quotes + length + quotes;
+    if quotes == 1 && line.get(end - 1) != Some(&b'\'') {
+        return None;
+    }
+    let equals = end + space(end);
+    match line.get(equals) {
+        Some(b'=') => Some((start, name, equals + 1)),
+        // Node's dotenv takes `NAME: value` too.
+        Some(b':') if line.get(equals + 1).is_some_and(u8::is_ascii_whitespace) => Some((start, name, equals + 1)),
+        _ => None,
+    }
 }
 
 /// Where the quoted text ends that begins here. Only double quotes know an escape.
@@ -195,34 +326,147 @@ mod tests {
         (String::from_utf8(after.to_vec()).expect("text"), replaces)
     }
 
-    #[test]
-    fn appends_and_keeps_everything_else() {
-        assert_eq!(edit(""), (lines(), vec![]));
-        for before in ["A=1\n", "# comment\n\nA='two\nlines'\n", "no equals sign\n", "\u{feff}B=x\n"] {
-            assert_eq!(edit(before), (format!("{before}{}", lines()), vec![]), "{before}");
+    /// What a program finds under both names after it has read a file.
+    fn read_back(program: &str, arguments: &[&str], path: &Path) -> String {
+        let mut reader = Command::new(program);
+        let output = reader.args(arguments).arg(path).env_remove(KEY).env_remove(URL).stdin(Stdio::null()).output();
+        let output = output.unwrap_or_else(|error| panic!("{program}: {error}; run `cargo xtask setup`"));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// A shell, python-dotenv and Node.js agree on the values, to the byte.
+    fn assert_read_back(path: &Path, case: &str) {
+        let tools = std::env::current_exe().expect("this program").ancestors().nth(3).expect("target").join("tools");
+        let python = tools.join("dotenv/bin/python").display().to_string();
+        let print = format!("set -a; . \"$0\"; printf '%s|%s' \"${KEY}\" \"${URL}\"");
+        let read = format!(
+            "import sys, dotenv; found = dotenv.dotenv_values(sys.argv[1]); \
+             sys.stdout.write(f\"{{found['{KEY}']}}|{{found['{URL}']}}\")"
+        );
+        let parse = format!(
+            "const found = util.parseEnv(fs.readFileSync(process.argv[1], 'utf8')); \
+             process.stdout.write(`${{found.{KEY}}}|${{found.{URL}}}`)"
+        );
+        let expected = format!("{}|{ADDRESS}", secret().expose());
+        for (program, arguments) in
+            [("bash", ["-c", &print]), (python.as_str(), ["-c", &read]), ("node", ["--eval", &parse])]
+        {
+            // Node.js 20 joins a line without an equals sign, as the mark becomes one, to the next line.
+            if program != "node" || !case.starts_with('\u{feff}') {
+                assert_eq!(read_back(program, &arguments, path), expected, "{program}: {case:?}");
+            }
         }
-        assert_eq!(edit("A=1"), (format!("A=1\n{}", lines()), vec![]), "no line end at the end");
-        assert_eq!(edit("A=1\r\n").0, format!("A=1\r\n{}", lines().replace('\n', "\r\n")));
+    }
+
+    /// In the files, `<key>` and `<url>` stand for our lines without their ends.
+    #[test]
+    fn edit_of_any_file_in_utf8_is_read_back_by_every_reader() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(".env");
+        let both = [KEY, URL];
+        for (before, after, replaces) in [
+            ("", "<key>\n<url>\n", &[][..]),
+            ("A=1\n", "A=1\n<key>\n<url>\n", &[]),
+            ("A=1", "A=1\n<key>\n<url>\n", &[]),
+            (
+                "# comment, don't\n\n # it's\nA='two\nlines'\n",
+                "# comment, don't\n\n # it's\nA='two\nlines'\n<key>\n<url>\n",
+                &[],
+            ),
+            // Line ends.
+            ("A=1\nB=2\r\nC=3\n", "A=1\nB=2\r\nC=3\n<key>\n<url>\n", &[]),
+            ("A=1\nB=2\r\n", "A=1\nB=2\r\n<key>\n<url>\n", &[]),
+            ("A=1\r\nKEY=old\nB=2\r\n", "A=1\r\n<key>\nB=2\r\n<url>\n", &[KEY]),
+            ("A=1\nKEY=old\r\nB=2\n", "A=1\n<key>\nB=2\n<url>\n", &[KEY]),
+            ("A=1\rB=2\r", "A=1\rB=2\r\n<key>\n<url>\n", &[]),
+            ("A=1\rKEY=old\nB=2\n", "A=1\r\n<key>\nB=2\n<url>\n", &[KEY]),
+            ("KEY=old\rB=2\n", "<key>\nB=2\n<url>\n", &[KEY]),
+            ("KEY=old", "<key>\n<url>\n", &[KEY]),
+            // A byte order mark.
+            ("\u{feff}", "\u{feff}\n<key>\n<url>\n", &[]),
+            ("\u{feff}A=1\n", "\u{feff}A=1\n<key>\n<url>\n", &[]),
+            ("\u{feff}KEY=old\nB=2\n", "\u{feff}\n<key>\nB=2\n<url>\n", &[KEY]),
+            // Forms of a line that sets the key.
+            ("A=1\nKEY=old\nB=2\n", "A=1\n<key>\nB=2\n<url>\n", &[KEY]),
+            ("export KEY=old\n", "export <key>\n<url>\n", &[KEY]),
+            ("  export KEY='old'\nexport URL=x\n", "  export <key>\nexport <url>\n", &both),
+            ("KEY = \"old\" # c\n", "<key>\n<url>\n", &[KEY]),
+            ("  KEY='two\nlines'\nB=2\n", "  <key>\nB=2\n<url>\n", &[KEY]),
+            ("KEY=\"a \\\" b\nc\" # d\r\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY]),
+            ("'KEY'=old\nURL: x\n", "<key>\n<url>\n", &both),
+            ("KEY=a\nKEY=b\nURL=x\nKEY='c\nd'\n", "<key>\n<url>\n", &both),
+            ("KEY=\"not closed\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY]),
+            ("KEY=\n", "<key>\n<url>\n", &[KEY]),
+            // Lines that only look so.
+            ("#KEY=a\n# export KEY=b\n", "#KEY=a\n# export KEY=b\n<key>\n<url>\n", &[]),
+            ("MY_KEY=a\nKEYS=b\nexportKEY=c\n", "MY_KEY=a\nKEYS=b\nexportKEY=c\n<key>\n<url>\n", &[]),
+            ("A='\nKEY=inside\n'\n", "A='\nKEY=inside\n'\n<key>\n<url>\n", &[]),
+            // What a shell reads on after the end of the line.
+            ("A=Bob's\n", "<key>\n<url>\nA=Bob's\n", &[]),
+            ("\u{feff}A=Bob's\nB=2\n", "\u{feff}\n<key>\n<url>\nA=Bob's\nB=2\n", &[]),
+            ("A=Bob's\nKEY=old\nB=2\n", "<key>\n<url>\nA=Bob's\nB=2\n", &[KEY]),
+            ("A=Bob's\nB=Al's\n", "A=Bob's\nB=Al's\n<key>\n<url>\n", &[]),
+            ("A=C:\\tools\\\n", "<key>\n<url>\nA=C:\\tools\\\n", &[]),
+            ("KEY=old\nA=Bob's\n", "<url>\n<key>\nA=Bob's\n", &[KEY]),
+            ("A='it\\'s'\nKEY=old\n", "<key>\n<url>\nA='it\\'s'\n", &[KEY]),
+        ] {
+            let key = format!("{KEY}={}", secret().expose());
+            let whole = |text: &str| {
+                let text = text.replace("<key>", &key).replace("<url>", &format!("{URL}={ADDRESS}"));
+                let lines = text.split_inclusive('\n').map(|line| match line.contains("ULTRALYTICS") {
+                    true => line.to_owned(),
+                    false => line.replace("KEY", KEY).replace("URL", URL),
+                });
+                lines.collect::<String>()
+            };
+            let before = whole(before);
+            let replaces: Vec<String> = replaces.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(edit(&before), (whole(after), replaces), "{before:?}");
+            assert_eq!(edit(&whole(after)), (whole(after), vec![]), "again: {before:?}");
+            std::fs::write(&path, whole(after)).expect("written");
+            assert_read_back(&path, &before);
+        }
+    }
+
+    /// In a file of Windows, a shell reads the carriage return in every value.
+    #[test]
+    fn edit_of_a_file_with_windows_line_ends_keeps_them() {
+        let ours = lines().replace('\n', "\r\n");
+        for before in ["A=1\r\n", "A=1\r\nB=2"] {
+            let end = if before.ends_with('\n') { "" } else { "\r\n" };
+            assert_eq!(edit(before), (format!("{before}{end}{ours}"), vec![]), "{before:?}");
+        }
+        assert_eq!(edit(&format!("{KEY}=old\r\n")).0, ours);
+        assert_eq!(edit(&ours), (ours.clone(), vec![]));
     }
 
     #[test]
-    fn replaces_only_our_lines_and_says_which() {
-        let key = format!("{KEY}={}", secret().expose());
-        let url = format!("{URL}={ADDRESS}");
-        for (before, after, replaces) in [
-            (format!("A=1\n{KEY}=old\nB=2\n"), format!("A=1\n{key}\nB=2\n{url}\n"), vec![KEY]),
-            (format!("export {KEY} = \"old\" # c\n"), format!("export {key}\n{url}\n"), vec![KEY]),
-            (format!("  {KEY}='two\nlines'\nB=2\n"), format!("  {key}\nB=2\n{url}\n"), vec![KEY]),
-            (format!("{KEY}=a\n{KEY}=b\n{URL}=x\n"), format!("{key}\n{url}\n"), vec![KEY, URL]),
-            (format!("\u{feff}{KEY}=a\n{url}\n"), format!("\u{feff}{key}\n{url}\n"), vec![KEY]),
-            (format!("{key}\n{URL}=\"{ADDRESS}\"\n"), format!("{key}\n{url}\n"), vec![]),
-            (format!("{KEY}=\"not closed\nB=2\n"), format!("{key}\nB=2\n{url}\n"), vec![KEY]),
+    fn plan_of_a_file_that_is_not_utf8_is_rejected_and_nothing_changes() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(".env");
+        let utf16 = |text: &str, order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+        for content in [
+            utf16("\u{feff}A=1\n", u16::to_le_bytes),
+            utf16("\u{feff}A=1\n", u16::to_be_bytes),
+            utf16("A=1\n", u16::to_le_bytes),
+            utf16("A=1\n", u16::to_be_bytes),
+            "A=1\n".chars().flat_map(|character| u32::from(character).to_le_bytes()).collect(),
+            b"A=caf\xe9\n".to_vec(),
+            b"A=1\0\n".to_vec(),
+            b"A=\xc3".to_vec(),
+            b"A=\xed\xa0\x80\n".to_vec(),
         ] {
-            let replaces: Vec<String> = replaces.into_iter().map(str::to_owned).collect();
-            assert_eq!(edit(&before), (after, replaces), "{before}");
-        }
-        for other in [format!("#{KEY}=a\n"), format!("MY_{KEY}=a\n"), format!("A='\n{KEY}=inside\n'\n")] {
-            assert_eq!(edit(&other), (format!("{other}{}", lines()), vec![]), "{other}");
+            std::fs::write(&path, &content).expect("written");
+            let error = plan(&path, &secret(), ADDRESS).expect_err("not UTF-8");
+            assert_eq!(FileProblem::of(&error), Some(FileProblem::NotUtf8), "{content:?}");
+            let planned = EnvFilePlan {
+                path: path.clone(),
+                replaces: vec![],
+                git_risk: None,
+                access_loss: AccessLoss::of(&path).expect("known"),
+            };
+            assert!(write(&planned, &secret(), ADDRESS).is_err(), "{content:?}");
+            assert_eq!(std::fs::read(&path).expect("readable"), content);
         }
     }
 
@@ -234,22 +478,110 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_written_file_is_its_owners_alone_and_nothing_is_left_beside_it() {
+    fn write_through_a_link_keeps_the_link_and_leaves_nothing_beside_the_file() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join(".env");
+        let path = folder.path().canonicalize().expect("there").join(".env");
         std::fs::write(&path, "A=1\n").expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("set");
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&path, &link).expect("linked");
 
         let plan = plan(&link, &secret(), ADDRESS).expect("planned");
-        assert_eq!(plan, EnvFilePlan { path: path.clone(), replaces: vec![], git_risk: None });
+        let access_loss = Some(AccessLoss { everyone: true, ..AccessLoss::default() });
+        assert_eq!(plan, EnvFilePlan { path: path.clone(), replaces: vec![], git_risk: None, access_loss });
         write(&plan, &secret(), ADDRESS).expect("written");
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), format!("A=1\n{}", lines()));
         assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
         assert!(link.is_symlink(), "the link stays");
         assert_eq!(folder.path().read_dir().expect("a folder").count(), 2);
+        // Now it is private, and nothing changes for anybody.
+        assert_eq!(super::plan(&link, &secret(), ADDRESS).expect("planned").access_loss, None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn write_through_links_to_a_missing_file_creates_it_and_keeps_the_links() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let root = folder.path().canonicalize().expect("there");
+        std::fs::create_dir(root.join("shared")).expect("created");
+        std::fs::create_dir(root.join("project")).expect("created");
+        symlink("shared", root.join("linked-folder")).expect("linked");
+        // Relative, through a link to a folder, in a chain, and absolute.
+        symlink("../linked-folder/second", root.join("project/.env")).expect("linked");
+        symlink(root.join("shared/third"), root.join("shared/second")).expect("linked");
+        let plan = plan(&root.join("project/.env"), &secret(), ADDRESS).expect("planned");
+        assert_eq!(plan.path, root.join("shared/third"));
+        assert!(!plan.path.exists(), "only planned");
+        write(&plan, &secret(), ADDRESS).expect("written");
+        assert_eq!(std::fs::read_to_string(root.join("project/.env")).expect("readable"), lines());
+        assert!(root.join("project/.env").is_symlink() && root.join("shared/second").is_symlink());
+        assert_eq!(root.join("shared/third").metadata().expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(root.join("shared").read_dir().expect("a folder").count(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn plan_for_what_cannot_be_a_file_names_the_reason_and_changes_nothing() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let at = |name: &str| folder.path().join(name);
+        symlink("missing/folder/.env", at("broken")).expect("linked");
+        symlink("two", at("one")).expect("linked");
+        symlink("one", at("two")).expect("linked");
+        symlink("itself", at("itself")).expect("linked");
+        symlink("itself/.env", at("through")).expect("linked");
+        symlink("..", at("folder")).expect("linked");
+        symlink("/dev/null", at("device")).expect("linked");
+        std::os::unix::net::UnixListener::bind(at("socket")).expect("bound");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            at("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .expect("created");
+        for (name, problem) in [
+            ("broken", FileProblem::BrokenLink),
+            ("one", FileProblem::LinkLoop),
+            ("itself", FileProblem::LinkLoop),
+            ("through", FileProblem::LinkLoop),
+            ("folder", FileProblem::NotAFile),
+            ("device", FileProblem::NotAFile),
+            ("socket", FileProblem::NotAFile),
+            ("pipe", FileProblem::NotAFile),
+            ("no-folder/.env", FileProblem::NoFolder),
+        ] {
+            let error = plan(&at(name), &secret(), ADDRESS).expect_err(name);
+            assert_eq!(FileProblem::of(&error), Some(problem), "{name}: {error}");
+            let error = files::write_private(&at(name), b"x").expect_err(name);
+            assert_eq!(FileProblem::of(&error), Some(problem), "{name}: {error}");
+        }
+        assert_eq!(folder.path().read_dir().expect("a folder").count(), 9);
+    }
+
+    /// What a person has agreed to is what happens.
+    #[cfg(unix)]
+    #[test]
+    fn write_into_a_file_whose_readers_or_place_changed_is_rejected() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(".env");
+        let set = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
+        std::fs::write(&path, "A=1\n").expect("written");
+        set(0o600);
+        let planned = plan(&path, &secret(), ADDRESS).expect("planned");
+        set(0o640);
+        let error = write(&planned, &secret(), ADDRESS).expect_err("somebody else reads it now");
+        assert_eq!(FileProblem::of(&error), Some(FileProblem::Changed), "{error}");
+        let planned = plan(&path, &secret(), ADDRESS).expect("planned");
+        std::fs::remove_file(&path).expect("removed");
+        symlink("elsewhere", &path).expect("linked");
+        let error = write(&planned, &secret(), ADDRESS).expect_err("it leads elsewhere now");
+        assert_eq!(FileProblem::of(&error), Some(FileProblem::Changed), "{error}");
+        assert!(!folder.path().join("elsewhere").exists());
     }
 
     #[test]

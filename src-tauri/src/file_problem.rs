@@ -31,6 +31,12 @@ pub(crate) enum FileProblem {
     NotAFile,
     /// It is too large to be what it is taken for.
     TooLarge,
+    /// Its text is not in UTF-8, so that a line in UTF-8 would damage it.
+    NotUtf8,
+    /// It is a link whose target is missing, or lies in a folder that is missing.
+    BrokenLink,
+    /// It is a link that leads back to itself.
+    LinkLoop,
 }
 
 impl FileProblem {
@@ -58,8 +64,14 @@ impl FileProblem {
 
     fn of_code(code: i32) -> Option<Self> {
         #[cfg(unix)]
-        if code == rustix::io::Errno::PERM.raw_os_error() {
-            return Some(Self::Protected);
+        {
+            use rustix::io::Errno;
+            if code == Errno::PERM.raw_os_error() {
+                return Some(Self::Protected);
+            }
+            if code == Errno::LOOP.raw_os_error() {
+                return Some(Self::LinkLoop);
+            }
         }
         match io::Error::from_raw_os_error(code).kind() {
             ErrorKind::ResourceBusy => Some(Self::Mounted),
@@ -86,6 +98,9 @@ impl fmt::Display for FileProblem {
             Self::Changed => "another program has changed the file",
             Self::NotAFile => "it is not a file",
             Self::TooLarge => "the file is larger than 1 MiB",
+            Self::NotUtf8 => "the text of the file is not in UTF-8",
+            Self::BrokenLink => "it is a link to a place that does not exist",
+            Self::LinkLoop => "it is a link that leads back to itself",
         })
     }
 }
@@ -121,6 +136,7 @@ mod tests {
             (Errno::NOENT, Some(FileProblem::NoFolder)),
             (Errno::NOTDIR, Some(FileProblem::NoFolder)),
             (Errno::ISDIR, Some(FileProblem::NotAFile)),
+            (Errno::LOOP, Some(FileProblem::LinkLoop)),
             (Errno::IO, None),
         ] {
             let error = io::Error::from(errno);

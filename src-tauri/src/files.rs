@@ -14,6 +14,54 @@ use crate::file_problem::FileProblem;
 
 /// File systems take names of 255 bytes; a longer one leaves no room for the rest of a temporary name.
 const LONGEST_PREFIX: usize = 200;
+/// How many links are followed one after the other, as many as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// The place of the file to which a path leads. Links are followed, also to a file that does not exist yet: writing creates
+/// it, and the links stay.
+///
+/// # Errors
+/// When the folder does not exist, or when links lead to a missing folder or back to themselves.
+pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let mut path = std::path::absolute(path)?;
+    for followed in 0..MOST_LINKS {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(FileProblem::NotAFile.into());
+        };
+        let folder = std::fs::canonicalize(folder).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory if followed > 0 => FileProblem::BrokenLink.into(),
+            _ => error,
+        })?;
+        let place = folder.join(name);
+        match std::fs::read_link(&place) {
+            Ok(target) => path = folder.join(target),
+            Err(_) => return Ok(place),
+        }
+    }
+    Err(FileProblem::LinkLoop.into())
+}
+
+/// Checks whether the file at this place could be replaced, as far as that is known without trying: before a person is
+/// asked about it.
+///
+/// # Errors
+/// When something is mounted on it, or when it is marked as immutable.
+pub(crate) fn check_replaceable(place: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+        // Old kernels do not say. Then the attempt itself fails.
+        let Ok(found) = statx(CWD, place, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) else { return Ok(()) };
+        if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+            return Err(FileProblem::Mounted.into());
+        }
+        if found.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND) {
+            return Err(FileProblem::Protected.into());
+        }
+    }
+    let _ = place;
+    Ok(())
+}
 
 /// Reads a file; the default where there is none.
 ///
@@ -58,8 +106,13 @@ pub(crate) fn read_fields(path: &Path) -> io::Result<Map<String, Value>> {
 /// it); `None` where there is no file.
 fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match path.metadata() {
-        // A link whose target is missing, for example on a disk that is not mounted, does not mean the default.
-        Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return match path.symlink_metadata() {
+                // A link whose target is missing, for example on a disk that is not mounted, does not mean the default.
+                Ok(_) => Err(FileProblem::BrokenLink.into()),
+                Err(_) => Ok(None),
+            };
+        }
         // Reading a pipe could take forever.
         Ok(metadata) if !metadata.is_file() => return Err(FileProblem::NotAFile.into()),
         _ => {}
@@ -129,13 +182,17 @@ pub(crate) struct Replacement {
 }
 
 impl Replacement {
-    /// Begins a replacement. A link stays one, and the file that it leads to is replaced.
+    /// Begins a replacement. A link stays one, and the file that it leads to is replaced or created.
+    ///
+    /// # Errors
+    /// When there is something else than a file, or when nothing can be created in the folder.
     pub(crate) fn open(path: &Path, keeps_mode: bool) -> io::Result<Self> {
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let folder = match path.parent() {
-            Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
-            Some(folder) => folder.to_owned(),
-            None => return Err(FileProblem::NotAFile.into()),
+        let path = resolve(path)?;
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(FileProblem::NotAFile.into());
+        }
+        let Some(folder) = path.parent().map(Path::to_owned) else {
+            return Err(FileProblem::NotAFile.into());
         };
         let file = tempfile::tempfile_in(&folder)?;
         let replacement = Self { path, folder, file, keeps_mode };
@@ -197,11 +254,20 @@ impl Replacement {
                 Err(error) if error.kind() != ErrorKind::PermissionDenied || rustix::process::geteuid().is_root() => {
                     return Err(error);
                 }
-                _ => {}
+                // A group that the user is a member of can be kept without the owner.
+                Err(_) => drop(fchown(file, None, Some(before.gid()))),
+                Ok(()) => {}
             }
         }
         let kept = before.filter(|_| self.keeps_mode).map(|before| before.permissions().mode() & 0o777);
-        file.set_permissions(std::fs::Permissions::from_mode(kept.unwrap_or(0o600)))
+        file.set_permissions(std::fs::Permissions::from_mode(kept.unwrap_or(0o600)))?;
+        #[cfg(target_os = "linux")]
+        if self.keeps_mode
+            && let Some(list) = crate::access::access_control_list(&self.path)?
+        {
+            rustix::fs::fsetxattr(file, crate::access::ACL, &list, rustix::fs::XattrFlags::empty())?;
+        }
+        Ok(())
     }
 
     #[cfg(not(unix))]
@@ -291,5 +357,46 @@ mod tests {
         }
         write_private(&shared, b"").expect("written");
         assert_eq!(mode(&shared), 0o600);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn replacement_that_keeps_the_mode_keeps_the_access_control_list() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("shared.csv");
+        let run = |program: &str, arguments: &[&str]| {
+            let output = std::process::Command::new(program).args(arguments).arg(&path).output();
+            let output = output.expect("setfacl and getfacl; run `cargo xtask setup`");
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).expect("text")
+        };
+        std::fs::write(&path, "").expect("written");
+        run("setfacl", &["--modify", "user:daemon:r,group:games:rw"]);
+        let before = run("getfacl", &["--absolute-names"]);
+        Replacement::open(&path, true).expect("opened").commit().expect("committed");
+        assert_eq!(run("getfacl", &["--absolute-names"]), before);
+    }
+
+    #[test]
+    fn replacement_through_a_link_to_a_missing_file_creates_it() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let link = folder.path().join("link.csv");
+        symlink("missing.csv", &link).expect("linked");
+        let mut file = Replacement::open(&link, true).expect("opened");
+        file.write_all(b"x").expect("written");
+        file.commit().expect("committed");
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(folder.path().join("missing.csv")).expect("created"), "x");
+    }
+
+    /// The disk of the file may not be mounted: what it holds is not known, and nothing takes its place.
+    #[test]
+    fn json_behind_a_broken_link_is_not_taken_for_missing() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let link = folder.path().join("settings.json");
+        symlink("missing.json", &link).expect("linked");
+        for error in [read_json::<Vec<u8>>(&link).expect_err("unknown"), read_fields(&link).expect_err("unknown")] {
+            assert_eq!(FileProblem::of(&error), Some(FileProblem::BrokenLink), "{error}");
+        }
     }
 }

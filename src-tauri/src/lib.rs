@@ -3,6 +3,7 @@
 //! The page calls commands; the commands talk to the service through its client, never past it. Deliberately absent:
 //! key rules (they are in the domain) and any store of plaintext but the one that [`one_time::OneTime`] forgets.
 
+mod access;
 mod activity_export;
 #[cfg(test)]
 mod bindings;

@@ -18,6 +18,7 @@ use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, Limits, MAX_ROTATION_DAYS};
 use ulkeys_service::Setting;
 
+use crate::file_problem::reason;
 use crate::files;
 
 /// "UL" as two decimal codes. Fixed, so that an exported address keeps working after a restart.
@@ -238,7 +239,7 @@ impl Settings {
                 let (values, unknown) = Values::read(&fields);
                 (values, without_effect(unknown))
             }
-            Err(error) => (Values::default(), Some(SettingsProblem::Unreadable { reason: error.to_string() })),
+            Err(error) => (Values::default(), Some(SettingsProblem::Unreadable { reason: reason(&error) })),
         };
         if let Some(problem) = &problem {
             tracing::warn!(?problem, "not all of the settings is understood");

@@ -194,3 +194,122 @@ async fn save_in_a_hostile_repository_runs_nothing_of_it() -> Result<()> {
     ensure!(!ran.exists(), "a program of the repository ran");
     Ok(())
 }
+
+/// What a program finds that is started by a shell with this file.
+fn in_shell(desktop: &Desktop, path: &Path, name: &str) -> Result<String> {
+    let script = r#"set -a; . "$1"; printf %s "${!2}""#;
+    desktop.run("bash", &["-c", script, "bash", &path.display().to_string(), name])
+}
+
+#[tokio::test]
+async fn save_among_lines_that_end_differently_is_read_back_to_the_byte() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let path = desktop.home().join(".env");
+    app.create_in_dialog("mixed", "read").await?;
+    for (before, after) in [
+        ("A=1\nB=2\r\nC=3\n", "A=1\nB=2\r\nC=3\nKEY\n"),
+        ("A=1\nULTRALYTICS_API_KEY=old\r\nB=2", "A=1\nKEY\nB=2\n"),
+        ("\u{feff}ULTRALYTICS_API_KEY='o\nld'\nB=2\n", "\u{feff}\nKEY\nB=2\n"),
+    ] {
+        std::fs::write(&path, before)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        choose(&app, &desktop, &path).await?;
+        if before.contains("ULTRALYTICS") {
+            app.click("Replace").await?;
+        }
+        // The window may still show that the file before was saved.
+        app.wait("the new line", async || {
+            std::fs::read_to_string(&path).is_ok_and(|text| text.contains("ULTRALYTICS_API_KEY=ul_"))
+        })
+        .await?;
+        let key = in_shell(&desktop, &path, "ULTRALYTICS_API_KEY")?;
+        ensure!(key.len() == 43 && key.starts_with("ul_"), "{before:?}: {} bytes", key.len());
+        let expected = format!(
+            "{}ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}\n",
+            after.replace("KEY", &format!("ULTRALYTICS_API_KEY={key}")),
+            app.port
+        );
+        ensure!(std::fs::read_to_string(&path)? == expected, "other bytes were changed: {before:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn save_through_links_creates_their_target_and_keeps_them() -> Result<()> {
+    use std::os::unix::fs::symlink;
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let at = |name: &str| desktop.home().join(name);
+    for folder in ["project", "dotfiles"] {
+        std::fs::create_dir(at(folder))?;
+    }
+    symlink("../dotfiles/link", at("project/.env"))?;
+    symlink(at("dotfiles/target.env"), at("dotfiles/link"))?;
+    symlink("../missing/.env", at("project/broken.env"))?;
+    symlink("loop.env", at("project/loop.env"))?;
+    app.create_in_dialog("linked", "read").await?;
+    choose(&app, &desktop, &at("project/.env")).await?;
+    app.wait_text("Saved, readable by you alone").await?;
+    app.wait_text("dotfiles/target.env").await?;
+    ensure!(at("project/.env").is_symlink() && at("dotfiles/link").is_symlink(), "the links stay");
+    ensure!(mode(&at("dotfiles/target.env"))? == 0o600, "the owner's alone");
+    ensure!(in_shell(&desktop, &at("project/.env"), "ULTRALYTICS_API_KEY")?.len() == 43, "saved");
+    for (name, reason) in [
+        ("project/broken.env", "a link to a place that doesn’t exist"),
+        ("project/loop.env", "a link that leads back to itself"),
+    ] {
+        choose(&app, &desktop, &at(name)).await?;
+        app.wait_text(reason).await?;
+        ensure!(at(name).is_symlink() && !at("missing").exists(), "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn save_into_a_file_that_others_read_says_so_before() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let path = desktop.home().join(".env");
+    std::fs::write(&path, "A=1\n")?;
+    if desktop.is_root()? {
+        std::os::unix::fs::chown(&path, None, Some(1))?;
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640))?;
+    app.create_in_dialog("shared", "read").await?;
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("These lose access: group").await?;
+    if desktop.is_root()? {
+        app.wait_text("daemon").await?;
+    }
+    app.wait_focus("Cancel").await?;
+    app.click("Cancel").await?;
+    ensure!(std::fs::read_to_string(&path)? == "A=1\n" && mode(&path)? == 0o640, "nothing was changed");
+    choose(&app, &desktop, &path).await?;
+    app.click("Save anyway").await?;
+    app.wait_text("Saved, readable by you alone").await?;
+    ensure!(mode(&path)? == 0o600, "{:o}", mode(&path)?);
+
+    std::fs::hard_link(&path, desktop.home().join("other.env"))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))?;
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("Everyone on this computer can read this file now").await?;
+    app.wait_text("1 other name (a hard link)").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn save_into_a_file_that_is_not_utf8_changes_nothing() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let path = desktop.home().join(".env");
+    let utf16: Vec<u8> = "A=1\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    app.create_in_dialog("encoded", "read").await?;
+    for content in [utf16, b"A=caf\xe9\n".to_vec()] {
+        std::fs::write(&path, &content)?;
+        choose(&app, &desktop, &path).await?;
+        app.wait_text("The file was not changed. Its text isn’t UTF-8.").await?;
+        ensure!(std::fs::read(&path)? == content, "it was changed");
+    }
+    Ok(())
+}

@@ -24,9 +24,10 @@ const TO_RUN: &[&str] = &[
     "xvfb",
 ];
 /// To drive the real window, in German too and with names in any script, with real keychains, on Wayland too, beside
-/// clipboard managers, a database shell and a reader of the accessibility bus, with a clock that is wrong, to run the
-/// published client, and to reach gateways over TLS.
+/// clipboard managers, a database shell and a reader of the accessibility bus, with a clock that is wrong and with access
+/// control lists, to run the published client, and to reach gateways over TLS.
 const TO_TEST: &[&str] = &[
+    "acl",
     "curl",
     "diodon",
     "faketime",
@@ -58,6 +59,8 @@ const CARGO_DENY: &str = "0.20.2";
 const UL_CLIENT: &str = "ultralytics-platform==0.1.99";
 /// What makes up requests from the OpenAPI document, and checks the answers (PyPI).
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+/// What most Python programs read a `.env` file with (PyPI).
+const DOTENV: &str = "python-dotenv==1.2.4";
 /// Debian's gateways, each with a program that shows whether it is there. They need no libraries that the app does not.
 const GATEWAYS: &[(&str, &str)] = &[("nginx", "usr/sbin/nginx"), ("caddy", "usr/bin/caddy")];
 
@@ -81,6 +84,7 @@ pub fn for_tests() -> Result<()> {
     install_python("traefik", &["--require-hashes", "--requirement=tests/gateways/traefik.txt"])?;
     install_python("resource-server", &["--requirement=tests/gateways/resource_server.txt"])?;
     install_python("schemathesis", &[SCHEMATHESIS])?;
+    install_python("dotenv", &[DOTENV])?;
     install_gateways()?;
     install_cargo_deny()
 }

@@ -106,6 +106,48 @@ pub(super) const SHOWN: Scene = Scene {
             ],
         },
         State {
+            name: "file-shared",
+            steps: &[
+                NEW_KEY,
+                Answer(
+                    "choose_env_file",
+                    r#"{"path":"/srv/warehouse-vision/.env","replaces":["ULTRALYTICS_API_KEY"],"gitRisk":null,"accessLoss":{"everyone":false,"groups":["www-data"],"users":["deploy"],"otherNames":1}}"#,
+                ),
+                Click("Save as .env…"),
+                See("These lose access"),
+            ],
+        },
+        State {
+            name: "file-public",
+            steps: &[
+                NEW_KEY,
+                Answer(
+                    "choose_env_file",
+                    r#"{"path":"/home/maria/warehouse-vision/.env","replaces":[],"gitRisk":null,"accessLoss":{"everyone":true,"groups":[],"users":[],"otherNames":0}}"#,
+                ),
+                Click("Save as .env…"),
+                See("Everyone on this computer"),
+            ],
+        },
+        State {
+            name: "file-encoding",
+            steps: &[
+                NEW_KEY,
+                RefuseFile("choose_env_file", "ENV_FILE_FAILED", "notUtf8"),
+                Click("Save as .env…"),
+                Find("[role=alert]"),
+            ],
+        },
+        State {
+            name: "file-broken-link",
+            steps: &[
+                NEW_KEY,
+                RefuseFile("choose_env_file", "ENV_FILE_FAILED", "brokenLink"),
+                Click("Save as .env…"),
+                Find("[role=alert]"),
+            ],
+        },
+        State {
             name: "file-failing",
             steps: &[
                 NEW_KEY,

@@ -39,6 +39,9 @@ const FILE_PROBLEMS: Record<FileProblem, true> = {
   changed: true,
   notAFile: true,
   tooLarge: true,
+  notUtf8: true,
+  brokenLink: true,
+  linkLoop: true,
 };
 
 /** With these refusals it is certain that nothing was changed. */

@@ -25,6 +25,15 @@ export const oneTime = {
   envReplaces_one: 'Die Datei setzt bereits {{names, list}}. Diese Zeile ersetzen? Alle anderen bleiben, wie sie sind.',
   envReplaces_other:
     'Die Datei setzt bereits {{names, list}}. Diese Zeilen ersetzen? Alle anderen bleiben, wie sie sind.',
+  access: {
+    everyone:
+      'Alle auf diesem Computer können diese Datei derzeit lesen. Nach dem Speichern können das nur noch Sie: Andere Benutzer und Programme, die unter einem anderen Benutzer laufen, verlieren den Zugriff.',
+    some: 'Andere können diese Datei derzeit lesen. Nach dem Speichern können das nur noch Sie. Den Zugriff verlieren: {{names, list}}.',
+    group: 'Gruppe {{name, isolated}}',
+    user: 'Benutzer {{name, isolated}}',
+    otherNames_one: 'Die Datei hat noch {{count}} anderen Namen (Hardlink). Er behält den alten Inhalt.',
+    otherNames_other: 'Die Datei hat noch {{count}} andere Namen (Hardlinks). Sie behalten den alten Inhalt.',
+  },
   saveAnyway: 'Trotzdem speichern',
   gitRisk: {
     notIgnored:

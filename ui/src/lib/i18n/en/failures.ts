@@ -41,6 +41,10 @@ export const failures = {
     changed: 'Another app has just changed the file. Choose it again.',
     notAFile: 'This isn’t a regular file. Choose another name.',
     tooLarge: 'The file is larger than 1 MiB, too large for a .env file. Choose another file.',
+    notUtf8: 'Its text isn’t UTF-8. Save it as UTF-8 in an editor first, or choose another file.',
+    brokenLink:
+      'It’s a link to a place that doesn’t exist. Create the missing folder or correct the link, or choose another file.',
+    linkLoop: 'It’s a link that leads back to itself. Correct the link, or choose another file.',
   },
 
   fileNotChanged: 'The file was not changed: {{detail}}',

@@ -22,6 +22,15 @@ export const oneTime = {
   envSaved: 'Saved, readable by you alone, in',
   envReplaces_one: 'The file already sets {{names, list}}. Replace that line? All others stay as they are.',
   envReplaces_other: 'The file already sets {{names, list}}. Replace those lines? All others stay as they are.',
+  access: {
+    everyone:
+      'Everyone on this computer can read this file now. After saving, only you can: other users, and programs that run as another user, lose access.',
+    some: 'Others can read this file now. After saving, only you can. These lose access: {{names, list}}.',
+    group: 'group {{name, isolated}}',
+    user: 'user {{name, isolated}}',
+    otherNames_one: 'The file also has {{count}} other name (a hard link). It keeps the old content.',
+    otherNames_other: 'The file also has {{count}} other names (hard links). They keep the old content.',
+  },
   saveAnyway: 'Save anyway',
   gitRisk: {
     notIgnored:

@@ -26,6 +26,16 @@ export const oneTime = {
     'O arquivo já define {{names, list}}. Substituir essas linhas? Todas as outras permanecem como estão.',
   envReplaces_other:
     'O arquivo já define {{names, list}}. Substituir essas linhas? Todas as outras permanecem como estão.',
+  access: {
+    everyone:
+      'Todos neste computador podem ler este arquivo agora. Depois de salvar, só você poderá: outros usuários, e programas executados por outro usuário, perdem o acesso.',
+    some: 'Outros podem ler este arquivo agora. Depois de salvar, só você poderá. Perdem o acesso: {{names, list}}.',
+    group: 'grupo {{name, isolated}}',
+    user: 'usuário {{name, isolated}}',
+    otherNames_one: 'O arquivo tem {{count}} outro nome (link físico), que mantém o conteúdo antigo.',
+    otherNames_many: 'O arquivo tem {{count}} outros nomes (links físicos), que mantêm o conteúdo antigo.',
+    otherNames_other: 'O arquivo tem {{count}} outros nomes (links físicos), que mantêm o conteúdo antigo.',
+  },
   saveAnyway: 'Salvar mesmo assim',
   gitRisk: {
     notIgnored:

@@ -1139,6 +1139,24 @@ reportsMinimized: boolean, };
 
 export type GitRisk = "notIgnored" | "unknown";
 
+export type AccessLoss = { 
+/**
+ * Every user of this computer has access.
+ */
+everyone: boolean, 
+/**
+ * The groups that have access. Empty where everyone has.
+ */
+groups: Array<string>, 
+/**
+ * The users that have access beside the new owner. Empty where everyone has.
+ */
+users: Array<string>, 
+/**
+ * How many other names (hard links) the file has.
+ */
+otherNames: number, };
+
 export type EnvFilePlan = { 
 /**
  * The file.
@@ -1151,9 +1169,13 @@ replaces: Array<string>,
 /**
  * Whether the file might be committed.
  */
-gitRisk: GitRisk | null, };
+gitRisk: GitRisk | null, 
+/**
+ * What changes for others.
+ */
+accessLoss: AccessLoss | null, };
 
-export type FileProblem = "mounted" | "protected" | "notPermitted" | "unreadable" | "readOnly" | "full" | "noFolder" | "changed" | "notAFile" | "tooLarge";
+export type FileProblem = "mounted" | "protected" | "notPermitted" | "unreadable" | "readOnly" | "full" | "noFolder" | "changed" | "notAFile" | "tooLarge" | "notUtf8" | "brokenLink" | "linkLoop";
 
 export type CommandError = { 
 /**

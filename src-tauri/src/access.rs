@@ -1,0 +1,231 @@
+//! What changes for others when a file is replaced by one that only its owner can read.
+//!
+//! Deliberately absent: whether others can reach the file through its folders. A container may have it under another
+//! path.
+
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+use ts_rs::TS;
+
+/// Who loses access to a file that is replaced, and how many of its names keep the former content.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AccessLoss {
+    /// Every user of this computer has access.
+    pub(crate) everyone: bool,
+    /// The groups that have access. Empty where everyone has.
+    pub(crate) groups: Vec<String>,
+    /// The users that have access beside the new owner. Empty where everyone has.
+    pub(crate) users: Vec<String>,
+    /// How many other names (hard links) the file has.
+    #[ts(type = "number")]
+    pub(crate) other_names: u64,
+}
+
+impl AccessLoss {
+    /// What replacing this file changes; `None` where it changes nothing for anybody else.
+    ///
+    /// # Errors
+    /// When the file is there and its permissions cannot be read.
+    pub(crate) fn of(path: &Path) -> io::Result<Option<Self>> {
+        let found = match path.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found?,
+        };
+        let loss = Self::of_file(path, &found)?;
+        Ok((loss != Self::default()).then_some(loss))
+    }
+
+    #[cfg(not(unix))]
+    fn of_file(_path: &Path, _found: &std::fs::Metadata) -> io::Result<Self> {
+        Ok(Self::default())
+    }
+
+    #[cfg(unix)]
+    fn of_file(path: &Path, found: &std::fs::Metadata) -> io::Result<Self> {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+        let mode = found.permissions().mode();
+        let mut loss =
+            Self { everyone: mode & 0o006 != 0, other_names: found.nlink().saturating_sub(1), ..Self::default() };
+        if loss.everyone {
+            return Ok(loss);
+        }
+        // Only root can give a file to its former owner.
+        let user = rustix::process::geteuid();
+        if !user.is_root() && found.uid() != user.as_raw() {
+            loss.users.push(user_name(found.uid()));
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(list) = access_control_list(path)? {
+            loss.add_listed(&list, found);
+            return Ok(loss);
+        }
+        let _ = path;
+        if mode & 0o060 != 0 {
+            loss.groups.push(group_name(found.gid()));
+        }
+        Ok(loss)
+    }
+
+    /// Adds who has access by an access control list, in the kernel's form (acl(5)): a version of four bytes, then for each
+    /// entry what it is about (two bytes), its permissions (two) and the number of the user or group (four).
+    #[cfg(target_os = "linux")]
+    fn add_listed(&mut self, list: &[u8], found: &std::fs::Metadata) {
+        use std::os::unix::fs::MetadataExt as _;
+
+        const USER: u16 = 0x02;
+        const OWNING_GROUP: u16 = 0x04;
+        const GROUP: u16 = 0x08;
+        const MASK: u16 = 0x10;
+        let entries: Vec<(u16, u16, u32)> = list
+            .get(4..)
+            .unwrap_or_default()
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|&[t0, t1, p0, p1, n0, n1, n2, n3]| {
+                (u16::from_le_bytes([t0, t1]), u16::from_le_bytes([p0, p1]), u32::from_le_bytes([n0, n1, n2, n3]))
+            })
+            .collect();
+        let mask = entries.iter().find(|(tag, ..)| *tag == MASK).map_or(0o7, |(_, permissions, _)| *permissions);
+        for (tag, permissions, number) in entries {
+            if permissions & mask & 0o6 == 0 {
+                continue;
+            }
+            match tag {
+                USER if number != rustix::process::geteuid().as_raw() => self.users.push(user_name(number)),
+                GROUP => self.groups.push(group_name(number)),
+                OWNING_GROUP => self.groups.push(group_name(found.gid())),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The attribute in which Linux keeps the access control list of a file.
+#[cfg(target_os = "linux")]
+pub(crate) const ACL: &str = "system.posix_acl_access";
+
+/// The access control list of a file; `None` where its mode says all, or where there is no file.
+#[cfg(target_os = "linux")]
+pub(crate) fn access_control_list(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    use rustix::io::Errno;
+    // Attributes are at most this large.
+    let mut list = vec![0; 64 << 10];
+    match rustix::fs::getxattr(path, ACL, &mut list[..]) {
+        Ok(length) => {
+            list.truncate(length);
+            Ok(Some(list))
+        }
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The name of a user, or the number where there is none.
+#[cfg(unix)]
+fn user_name(number: u32) -> String {
+    let found = nix::unistd::User::from_uid(number.into()).ok().flatten();
+    found.map_or_else(|| number.to_string(), |user| user.name)
+}
+
+/// The name of a group, or the number where there is none.
+#[cfg(unix)]
+fn group_name(number: u32) -> String {
+    let found = nix::unistd::Group::from_gid(number.into()).ok().flatten();
+    found.map_or_else(|| number.to_string(), |group| group.name)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use super::*;
+
+    fn file(mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(".env");
+        std::fs::write(&path, "A=1\n").expect("written");
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).expect("set");
+        (folder, path)
+    }
+
+    fn loss(path: &Path) -> Option<AccessLoss> {
+        AccessLoss::of(path).expect("readable")
+    }
+
+    fn own_group(path: &Path) -> String {
+        group_name(std::os::unix::fs::MetadataExt::gid(&path.metadata().expect("there")))
+    }
+
+    #[test]
+    fn loss_of_a_private_or_missing_file_is_none() {
+        for mode in [0o600, 0o400, 0o700, 0o611] {
+            let (_folder, path) = file(mode);
+            assert_eq!(loss(&path), None, "{mode:o}");
+        }
+        let (folder, _) = file(0o600);
+        assert_eq!(loss(&folder.path().join("missing")), None);
+    }
+
+    #[test]
+    fn loss_names_everyone_or_the_group() {
+        for mode in [0o644, 0o604, 0o666, 0o602] {
+            let (_folder, path) = file(mode);
+            assert_eq!(loss(&path), Some(AccessLoss { everyone: true, ..AccessLoss::default() }), "{mode:o}");
+        }
+        for mode in [0o640, 0o660, 0o620] {
+            let (_folder, path) = file(mode);
+            let groups = vec![own_group(&path)];
+            assert_eq!(loss(&path), Some(AccessLoss { groups, ..AccessLoss::default() }), "{mode:o}");
+        }
+        if rustix::process::geteuid().is_root() {
+            let (_folder, path) = file(0o640);
+            std::os::unix::fs::chown(&path, None, Some(1)).expect("changed");
+            assert_eq!(loss(&path).expect("some").groups, ["daemon"]);
+            std::os::unix::fs::chown(&path, None, Some(4_000_000)).expect("changed");
+            assert_eq!(loss(&path).expect("some").groups, ["4000000"], "a group without a name");
+        }
+    }
+
+    #[test]
+    fn loss_counts_the_other_names() {
+        let (folder, path) = file(0o600);
+        std::fs::hard_link(&path, folder.path().join("other")).expect("linked");
+        assert_eq!(loss(&path), Some(AccessLoss { other_names: 1, ..AccessLoss::default() }));
+    }
+
+    #[test]
+    fn loss_names_who_has_access_by_an_access_control_list() {
+        let (_folder, path) = file(0o600);
+        let set = |entry: &str| {
+            let mut setfacl = Command::new("setfacl");
+            let status = setfacl.args(["--modify", entry]).arg(&path).status();
+            assert!(status.expect("setfacl; run `cargo xtask setup`").success(), "{entry}");
+        };
+        set("user:daemon:r,group:games:rw");
+        let expected = |users: &[&str], groups: &[&str]| {
+            let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            (!users.is_empty() || !groups.is_empty()).then(|| AccessLoss {
+                users: names(users),
+                groups: names(groups),
+                ..AccessLoss::default()
+            })
+        };
+        assert_eq!(loss(&path), expected(&["daemon"], &["games"]));
+        // In the mode, these are the group's permissions.
+        set("mask::---");
+        assert_eq!(loss(&path), None, "the mask takes all of it away");
+        set("mask::r,user:daemon:-");
+        assert_eq!(loss(&path), expected(&[], &["games"]));
+        set("group::r");
+        let own = own_group(&path);
+        assert_eq!(loss(&path), expected(&[], &[&own, "games"]));
+    }
+}
