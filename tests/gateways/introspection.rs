@@ -1,13 +1,17 @@
-//! An unmodified resource-server library (Authlib) checks keys by introspection.
+//! Unmodified resource-server libraries check keys by introspection, with each way of proving who asks.
 
 use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use reqwest::StatusCode;
 use reqwest::header::WWW_AUTHENTICATE;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use ulkeys_tests::{Child, Service, free_port, tools};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -74,4 +78,101 @@ async fn a_resource_server_asks_about_each_key() {
     assert_eq!(ask(&again).await.0, StatusCode::INTERNAL_SERVER_ERROR);
     service.stop().await.expect("in order");
     assert_eq!(ask(&again).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+/// Runs a program that asks about a token, and gives what it printed.
+fn printed_by(command: &mut Command, service: &Service, client: (&str, &str), token: &str) -> Value {
+    command
+        .env("KEY_SERVICE", format!("http://{}", service.address))
+        .envs([("CLIENT_ID", client.0), ("CLIENT_SECRET", client.1), ("TOKEN", token)])
+        .env("NO_PROXY", "127.0.0.1");
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; run `cargo xtask setup`"));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// openid-client and oauth4webapi form-encode both parts of Basic, even `_`.
+#[tokio::test(flavor = "multi_thread")]
+async fn introspect_by_node_libraries_is_answered() {
+    let mut service = Service::start().await.expect("a service");
+    let (id, own) = service.key("resource server", &["read"]).await.expect("made");
+    let (key_id, key) = service.key("good", &["models"]).await.expect("made");
+    let mut command = Command::new("node");
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("node-clients/introspection.mjs"));
+    let printed = printed_by(&mut command, &service, (id.as_str(), &own), &key);
+    assert_eq!(printed.as_object().map(serde_json::Map::len), Some(4), "{printed}");
+    for (library, answers) in printed.as_object().expect("an object") {
+        let accepted = &answers["accepted"];
+        let facts = [&accepted["active"], &accepted["client_id"], &accepted["scope"], &accepted["token_type"]];
+        assert_eq!(facts, [&json!(true), &json!(key_id), &json!("models"), &json!("Bearer")], "{library}: {accepted}");
+        let rejected = &answers["rejected"];
+        assert_eq!(
+            (&rejected["status"], &rejected["challenges"]),
+            (&json!(401), &json!(["basic"])),
+            "{library}: {rejected}"
+        );
+    }
+    service.stop().await.expect("in order");
+}
+
+/// Authlib sends both parts of Basic as they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn introspect_by_authlib_is_answered() {
+    let mut service = Service::start().await.expect("a service");
+    let (id, own) = service.key("resource server", &["read"]).await.expect("made");
+    let (key_id, key) = service.key("good", &["models"]).await.expect("made");
+    let mut command = Command::new(tools().join("resource-server/bin/python"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("gateways/introspection_client.py"));
+    let printed = printed_by(&mut command, &service, (id.as_str(), &own), &key);
+    for method in ["client_secret_basic", "client_secret_post"] {
+        let accepted = &printed[method]["accepted"]["body"];
+        assert_eq!(
+            (&accepted["active"], &accepted["client_id"]),
+            (&json!(true), &json!(key_id)),
+            "{method}: {printed}"
+        );
+        let rejected = &printed[method]["rejected"];
+        assert_eq!(
+            (&rejected["status"], &rejected["body"]["error"]),
+            (&json!(401), &json!("invalid_client")),
+            "{method}"
+        );
+    }
+    service.stop().await.expect("in order");
+}
+
+/// The bytes that Spring Security sends with Java's own HTTP client. Up to 6.4, `SpringOpaqueTokenIntrospector` and
+/// `NimbusOpaqueTokenIntrospector` send both parts of Basic as they are; since 6.5, its builder form-encodes them by
+/// `URLEncoder`, which leaves `_` as it is, so that the bytes are the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn introspect_by_spring_is_answered() {
+    let mut service = Service::start().await.expect("a service");
+    let (id, own) = service.key("resource server", &["read"]).await.expect("made");
+    let (_, key) = service.key("good", &["models"]).await.expect("made");
+    let ask = async |secret: &str| {
+        let body = format!("token={key}");
+        let credential = BASE64_STANDARD.encode(format!("{id}:{secret}"));
+        let request = format!(
+            "POST /oauth2/introspect HTTP/1.1\r\nAccept: application/json\r\n\
+             Content-Type: application/x-www-form-urlencoded;charset=UTF-8\r\nAuthorization: Basic {credential}\r\n\
+             User-Agent: Java/21.0.4\r\nHost: {}\r\nConnection: keep-alive\r\nContent-Length: {}\r\n\r\n{body}",
+            service.address,
+            body.len()
+        );
+        let mut stream = TcpStream::connect(service.address).await.expect("connected");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            assert_ne!(stream.read_buf(&mut answer).await.expect("answered"), 0);
+        }
+        String::from_utf8(answer).expect("a text")
+    };
+    // Spring reads the status, `active`, `iat` as a number, and `scope` as one text.
+    let answer = ask(&own).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("content-type: application/json\r\n"), "{answer}");
+    let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
+    assert!(body["active"] == true && body["iat"].is_i64() && body["scope"] == "models", "{body}");
+    assert!(ask(&format!("ul_{}", "a".repeat(40))).await.starts_with("HTTP/1.1 401 "));
+    service.stop().await.expect("in order");
 }

@@ -79,6 +79,7 @@ pub fn for_bench() -> Result<()> {
 pub fn for_tests() -> Result<()> {
     install_packages(&[TO_RUN, TO_TEST].concat())?;
     install_node_packages("ui")?;
+    install_node_packages("tests/node-clients")?;
     install_german()?;
     install_python("ul", &[UL_CLIENT])?;
     install_python("traefik", &["--require-hashes", "--requirement=tests/gateways/traefik.txt"])?;

@@ -263,7 +263,7 @@ impl FromRequestParts<AppState> for RunLimit {
 }
 
 /// Holds a key for clients that use `Authorization` for something else.
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Reads the credential of a request: one header, with the credential as it was issued.
 ///
@@ -345,7 +345,7 @@ fn after_scheme<'a>(value: &'a HeaderValue, scheme: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// The one header of this name, if there is any.
-fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Refusal> {
+pub(crate) fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let value = values.next();
     if values.next().is_some() {

@@ -23,23 +23,33 @@ pub(crate) struct Raw<const MAX: usize = USUAL>(pub(crate) Bytes);
 impl<const MAX: usize> FromRequest<AppState> for Raw<MAX> {
     type Rejection = ApiError;
 
-    async fn from_request(mut request: Request, state: &AppState) -> Result<Self, ApiError> {
-        DefaultBodyLimit::max(MAX).apply(&mut request);
-        // Announced as too large: there is no need to wait for it.
-        if request.body().size_hint().lower() > MAX as u64 {
-            return Err(ApiError::TooLarge);
-        }
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         let caller = request.extensions().get().and_then(|asker: &Asker| asker.caller.clone());
-        let bytes = match tokio::time::timeout(TIME, Bytes::from_request(request, state)).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(rejection)) => return Err(refusal(&rejection)),
-            Err(_) => return Err(ApiError::TooSlow),
-        };
+        let bytes = read_body(request, state, MAX, TIME).await?;
         // Whoever sends a body slowly holds a decision that may be overtaken by a revocation.
         if let Some(caller) = caller {
             caller.check_again(state).await?;
         }
         Ok(Self(bytes))
+    }
+}
+
+/// Reads a body of at most `max` bytes that arrives in `time`. Nothing is checked again after it.
+pub(crate) async fn read_body(
+    mut request: Request,
+    state: &AppState,
+    max: usize,
+    time: Duration,
+) -> Result<Bytes, ApiError> {
+    DefaultBodyLimit::max(max).apply(&mut request);
+    // Announced as too large: there is no need to wait for it.
+    if request.body().size_hint().lower() > max as u64 {
+        return Err(ApiError::TooLarge);
+    }
+    match tokio::time::timeout(time, Bytes::from_request(request, state)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(rejection)) => Err(refusal(&rejection)),
+        Err(_) => Err(ApiError::TooSlow),
     }
 }
 

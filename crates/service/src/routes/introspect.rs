@@ -1,24 +1,32 @@
 //! `POST /oauth2/introspect`: token introspection (RFC 7662), so that any resource server's library can check keys.
 //!
 //! The caller proves who it is with a credential of its own: the app's session, or a key with `admin` or `read`, the scopes
-//! that may also list keys; as a bearer token, or as HTTP Basic (RFC 7617) with the key's identifier and the key, which is
-//! what such libraries call client id and client secret.
+//! that may also list keys. It comes as a bearer token (RFC 6750), or as what such libraries call client id and client
+//! secret, the key's identifier and the key: by HTTP Basic, or in the form (RFC 6749, section 2.3.1).
+//!
+//! Errors are those of RFC 6749, section 5.2, because libraries read `error` as one of its names.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode;
+use serde::Serialize;
 use ulkeys_domain::verdict::{Outcome, Refusal};
-use ulkeys_domain::wire::Introspection;
+use ulkeys_domain::wire::{ErrorCode, Introspection};
 use ulkeys_domain::{Category, KeyId, Scope, Secret};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::agent;
-use crate::auth::{Asker, Basic, Credential, Need, Peer, decide, read_basic, read_credential};
-use crate::body::Raw;
+use crate::auth::{
+    Asker, Basic, Caller, Credential, Need, Peer, X_API_KEY, decide, has_credential, only, read_basic, read_credential,
+};
+use crate::body::{Raw, read_body};
 use crate::error::{ApiError, limit_headers};
 use crate::openapi::{BadBody, Refused};
 use crate::session::SessionToken;
@@ -26,47 +34,159 @@ use crate::state::AppState;
 use crate::uses::Source;
 
 const MAY_ASK: &[Scope] = &[Scope::Read, Scope::Admin];
+/// Bytes of the form of a caller who is not known before it is read: the credential, and a token of another service.
+const UNKNOWN_CALLER_MAX: usize = 8 * 1024;
+/// How long that form may take. Libraries send it with the head.
+const UNKNOWN_CALLER_TIME: Duration = Duration::from_secs(5);
 
-/// The form of [`introspect`].
+/// The form of token introspection (RFC 7662, section 2.1). Fields with other names change nothing. No field may be sent
+/// twice.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what read_token reads")]
+#[expect(dead_code, reason = "describes what read_form reads")]
 struct IntrospectionForm {
     /// What may be a key.
     token: String,
-    /// May be there and changes nothing, as any other field.
+    /// Changes nothing.
+    #[schema(nullable = false)]
     token_type_hint: Option<String>,
+    /// The identifier of the caller's key. Required with `client_secret`; without it, it must be that of the credential in
+    /// the header.
+    #[schema(nullable = false)]
+    client_id: Option<String>,
+    /// The caller's key, for callers without a credential in a header. One with both is rejected.
+    #[schema(nullable = false)]
+    client_secret: Option<String>,
+}
+
+/// An error of RFC 6749, section 5.2, or RFC 6750, section 3.1.
+#[derive(Serialize, ToSchema)]
+struct OAuthError {
+    error: OAuthErrorCode,
+    /// A sentence for people.
+    error_description: String,
+    /// The reason, as in other errors of this service.
+    code: ErrorCode,
+}
+
+#[derive(Serialize, ToSchema)]
+enum OAuthErrorCode {
+    /// A field is wrong; the description names it and never repeats it.
+    #[serde(rename = "invalid_request")]
+    Request,
+    /// The client's identifier and secret are not accepted, or there is no credential.
+    #[serde(rename = "invalid_client")]
+    Client,
+    /// The bearer token of the caller is not accepted.
+    #[serde(rename = "invalid_token")]
+    Token,
 }
 
 /// Is this token a key that is accepted now? (RFC 7662)
 ///
-/// Everything but an active key is answered alike. The caller needs a credential of its own.
+/// Everything but an active key is answered alike. The caller needs a credential of its own: a bearer token, or a key's
+/// identifier and the key as client id and client secret, by HTTP Basic or in the form.
 #[utoipa::path(
     post,
     path = "/oauth2/introspect",
     operation_id = "introspect",
     tag = "gateways",
-    security(("key" = ["read"]), ("key" = ["admin"]), ("client" = []), ("session" = [])),
+    security(("key" = ["read"]), ("key" = ["admin"]), ("client" = []), ("session" = []), ()),
     request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = OK, description = "What is known of the token.", body = Introspection), BadBody, Refused)
+    responses(
+        (status = OK, description = "What is known of the token.", body = Introspection),
+        BadBody,
+        Refused,
+        (status = BAD_REQUEST, description = "A field is wrong, or there are two credentials.", body = OAuthError),
+        (status = UNAUTHORIZED, description = "No credential, or none that is accepted.", body = OAuthError, headers(
+            ("WWW-Authenticate" = String, description = "What is missing (RFC 6749, 5.2, and RFC 6750, 3)."),
+        ))
+    )
 )]
 pub(super) async fn introspect(
     State(state): State<AppState>,
     Peer(peer): Peer,
     headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Rejection> {
+    let is_bearer = has_credential(&headers) && headers.get(AUTHORIZATION).and_then(read_basic).is_none();
+    answer(&state, peer, &headers, request).await.map_err(|error| Rejection { error, is_bearer })
+}
+
+async fn answer(
+    state: &AppState,
+    peer: std::net::IpAddr,
+    headers: &HeaderMap,
     mut request: Request,
 ) -> Result<Response, ApiError> {
-    let from = Source { peer, agent: agent::of(&headers) };
-    let credential = read_caller(&headers, &state.config.session);
-    let caller = decide(&state, credential, Need::AnyOf(MAY_ASK, Category::Introspection), from, state.now()).await?;
-    // Nobody's body is waited for before it is known whose it is.
-    request.extensions_mut().insert(Asker { peer, caller: Some(caller.caller), run_use: None });
-    let Raw(body): Raw = Raw::from_request(request, &state).await?;
-    let token = read_token(&headers, &body).map_err(|why| ApiError::Invalid(why.to_owned()))?;
-    let mut response = Json(look_up(&state, &token, from).await?).into_response();
+    let from = Source { peer, agent: agent::of(headers) };
+    let need = Need::AnyOf(MAY_ASK, Category::Introspection);
+    let invalid = |why: &str| ApiError::Invalid(why.to_owned());
+    let (caller, form) = if has_credential(headers) {
+        let credential = read_caller(headers, &state.config.session).map_err(invalid)?;
+        let caller = decide(state, credential, need, from, state.now()).await?;
+        // Nobody's body is waited for before it is known whose it is.
+        let known = Some(caller.caller.clone());
+        request.extensions_mut().insert(Asker { peer, caller: known, run_use: None });
+        let Raw(body): Raw = Raw::from_request(request, state).await?;
+        let form = read_form(headers, &body).map_err(invalid)?;
+        form.check_beside(&caller.caller).map_err(invalid)?;
+        (caller, form)
+    } else if is_form(headers) {
+        // But for this one, whose credential is in the body: it is short, and does not wait for long.
+        let body = read_body(request, state, UNKNOWN_CALLER_MAX, UNKNOWN_CALLER_TIME).await?;
+        let form = read_form(headers, &body).map_err(invalid)?;
+        let credential = form.read_client().map_err(invalid)?;
+        (decide(state, credential, need, from, state.now()).await?, form)
+    } else {
+        decide(state, Err(Refusal::NoCredential), need, from, state.now()).await?;
+        return Err(Refusal::NoCredential.into());
+    };
+    let token = form.token.ok_or_else(|| invalid("token: is required"))?;
+    let mut response = Json(look_up(state, token.as_bytes(), from).await?).into_response();
     if let Some(standing) = caller.standing {
         limit_headers(response.headers_mut(), standing, state.now());
     }
     Ok(response)
+}
+
+/// Why a caller gets no answer, and whether it came with a bearer token.
+pub(super) struct Rejection {
+    error: ApiError,
+    is_bearer: bool,
+}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        match self.error {
+            ApiError::Invalid(why) => {
+                oauth_error(StatusCode::BAD_REQUEST, OAuthErrorCode::Request, why, ErrorCode::ValidationError)
+            }
+            ApiError::Refused(
+                refusal @ (Refusal::NoCredential | Refusal::Malformed | Refusal::Unknown | Refusal::Revoked),
+            ) => {
+                let challenges = ApiError::Refused(refusal).into_response().headers_mut().remove(WWW_AUTHENTICATE);
+                let error = if self.is_bearer { OAuthErrorCode::Token } else { OAuthErrorCode::Client };
+                let text = "Invalid API key".to_owned();
+                let mut response = oauth_error(StatusCode::UNAUTHORIZED, error, text, ErrorCode::Unauthorized);
+                let answer = response.headers_mut();
+                // A client learns of the scheme that it used (RFC 6749, section 5.2); one that used none, of both.
+                if !self.is_bearer {
+                    answer.append(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="UL Keys""#));
+                }
+                if self.is_bearer || refusal == Refusal::NoCredential {
+                    challenges.into_iter().for_each(|challenge| {
+                        answer.append(WWW_AUTHENTICATE, challenge);
+                    });
+                }
+                response
+            }
+            other => other.into_response(),
+        }
+    }
+}
+
+fn oauth_error(status: StatusCode, error: OAuthErrorCode, text: String, code: ErrorCode) -> Response {
+    (status, Json(OAuthError { error, error_description: text, code })).into_response()
 }
 
 /// What is known about a token. Everything but an active key looks the same (RFC 7662, section 2.2).
@@ -86,33 +206,105 @@ async fn look_up(state: &AppState, token: &[u8], from: Source<'_>) -> Result<Int
     Ok(Introspection::active(&key, &state.config.account.username))
 }
 
-/// A bearer token; or HTTP Basic with a key and, before it, the identifier that it must have.
-fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Refusal> {
-    let Some(Basic { user, password }) = headers.get(AUTHORIZATION).and_then(read_basic) else {
-        return read_credential(headers, session);
-    };
-    if headers.len() > 1 && headers.get_all(AUTHORIZATION).iter().count() > 1 {
-        return Err(Refusal::Malformed);
+/// Reads the credential in the headers: a bearer token; or HTTP Basic with a key and, before it, the identifier that it
+/// must have.
+///
+/// # Errors
+/// Two headers hold one each.
+fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Result<Credential, Refusal>, &'static str> {
+    if headers.contains_key(AUTHORIZATION) && headers.contains_key(X_API_KEY) {
+        return Err("Authorization and X-API-Key: only one of them may be sent");
     }
-    // OAuth clients percent-encode both parts first (RFC 6749, section 2.3.1); ours have nothing to encode.
-    let id = percent_decode(&user).decode_utf8().map_err(|_| Refusal::Malformed)?;
-    let id = KeyId::parse(&id).ok_or(Refusal::Malformed)?;
-    let secret = Secret::parse(&password).map_err(|_| Refusal::Malformed)?;
-    Ok(Credential::Named(id, secret))
+    let Some(Basic { user, password }) = headers.get(AUTHORIZATION).and_then(read_basic) else {
+        return Ok(read_credential(headers, session));
+    };
+    Ok(only(headers, AUTHORIZATION).and_then(|_| read_client(&form_decoded(&user), &form_decoded(&password))))
 }
 
-/// The `token` of a form. Other fields, such as `token_type_hint`, may be there and change nothing.
-fn read_token(headers: &HeaderMap, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+/// A part of HTTP Basic as clients send it: form-encoded (RFC 6749, section 2.3.1: openid-client, oauth4webapi), or as it is
+/// (Authlib, requests, Spring). No identifier and no key has a character that is encoded, so both are read by decoding.
+/// A `+` is left as it is: it would be a space, and neither has one.
+fn form_decoded(part: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(percent_decode(part).collect())
+}
+
+/// A key, and the identifier that it must have.
+fn read_client(id: &[u8], secret: &[u8]) -> Result<Credential, Refusal> {
+    let id = std::str::from_utf8(id).ok().and_then(KeyId::parse).ok_or(Refusal::Malformed)?;
+    Secret::parse(secret).map(|secret| Credential::Named(id, secret)).map_err(|_| Refusal::Malformed)
+}
+
+/// What a form holds.
+#[derive(Default)]
+struct Form {
+    token: Option<Zeroizing<String>>,
+    client_id: Option<Zeroizing<String>>,
+    client_secret: Option<Zeroizing<String>>,
+    /// Another method of proving who one is (RFC 7521), which this service does not know.
+    has_assertion: bool,
+}
+
+impl Form {
+    /// The client that the form names.
+    ///
+    /// # Errors
+    /// It names only half of one.
+    fn read_client(&self) -> Result<Result<Credential, Refusal>, &'static str> {
+        match (&self.client_id, &self.client_secret) {
+            (_, Some(_)) if self.has_assertion => Err("client_assertion: only one credential may be sent"),
+            (None, Some(_)) => Err("client_id: is required beside client_secret"),
+            (_, None) => Ok(Err(Refusal::NoCredential)),
+            (Some(id), Some(secret)) => Ok(read_client(id.as_bytes(), secret.as_bytes())),
+        }
+    }
+
+    /// Whether the form says nothing else than the header about the caller. A client uses one method in a request
+    /// (RFC 6749, section 2.3).
+    fn check_beside(&self, caller: &Caller) -> Result<(), &'static str> {
+        if self.client_secret.is_some() {
+            return Err("client_secret: only one credential may be sent, in a header or in the body");
+        }
+        if self.has_assertion {
+            return Err("client_assertion: only one credential may be sent");
+        }
+        match &self.client_id {
+            Some(id) if caller.key_id().is_none_or(|key| key.as_str() != id.as_str()) => {
+                Err("client_id: is not that of the credential in the header")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// Reads a form. No field may be there twice (RFC 6749, section 3.2); fields that are not known change nothing else.
+fn read_form(headers: &HeaderMap, body: &[u8]) -> Result<Form, &'static str> {
+    if !is_form(headers) {
         return Err("Content-Type: must be application/x-www-form-urlencoded");
     }
-    let mut tokens = form_urlencoded::parse(body).filter(|(name, _)| name == "token").map(|(_, value)| value);
-    let token = Zeroizing::new(tokens.next().ok_or("token: is required")?.into_owned().into_bytes());
-    if tokens.next().is_some() {
-        return Err("token: was sent more than once");
+    let mut form = Form::default();
+    let mut names = BTreeSet::new();
+    for (name, value) in form_urlencoded::parse(body) {
+        let value = Zeroizing::new(value.into_owned());
+        let (field, repeated) = match &*name {
+            "token" => (Some(&mut form.token), "token: was sent more than once"),
+            "client_id" => (Some(&mut form.client_id), "client_id: was sent more than once"),
+            "client_secret" => (Some(&mut form.client_secret), "client_secret: was sent more than once"),
+            _ => (None, "body: a field was sent more than once"),
+        };
+        if let Some(field) = field {
+            *field = Some(value);
+        }
+        form.has_assertion |= name == "client_assertion";
+        if !names.insert(name) {
+            return Err(repeated);
+        }
     }
-    Ok(token)
+    Ok(form)
 }
 
 #[cfg(test)]
@@ -131,8 +323,12 @@ mod tests {
 
     const WORDS: &[&str] = &[
         "Content-Type: must be application/x-www-form-urlencoded",
-        "token: is required",
         "token: was sent more than once",
+        "client_id: was sent more than once",
+        "client_secret: was sent more than once",
+        "body: a field was sent more than once",
+        "client_assertion: only one credential may be sent",
+        "client_id: is required beside client_secret",
     ];
 
     fn kinds() -> impl Strategy<Value = String> {
@@ -144,34 +340,48 @@ mod tests {
     }
 
     fn forms() -> impl Strategy<Value = Vec<u8>> {
-        const PAIRS: &str = "(token=[!-~]{0,20}|to%6ben=a%00b|token_type_hint=x|token|[ -~é]{0,12}|)\
-            (&(token=|token_type_hint=y|&|=))?";
-        prop_oneof![PAIRS.prop_map(String::into_bytes), around(&format!("token={KEY}&token_type_hint=access_token")),]
+        const PAIRS: &str = "(token=[!-~]{0,20}|to%6ben=a%00b|token_type_hint=x|client_%69d=x|token|[ -~é]{0,12}|)\
+            (&(token=|token_type_hint=y|client_secret=z|client_assertion=|&|=))?";
+        let client = format!("token=x&client_id={KEY_ID}&client_secret={}", KEY.replace('_', "%5F"));
+        prop_oneof![
+            PAIRS.prop_map(String::into_bytes),
+            around(&format!("token={KEY}&token_type_hint=access_token")),
+            around(&client),
+            around(&format!("{client}&client_assertion=a")),
+        ]
     }
 
-    fn basic() -> impl Strategy<Value = axum::http::HeaderValue> {
+    fn basic() -> impl Strategy<Value = HeaderValue> {
         let valid = BASE64_STANDARD.encode(format!("{KEY_ID}:{KEY}"));
-        let inner =
-            prop_oneof![around(&format!("{KEY_ID}:{KEY}")), around(&format!("key%5F0123456789abcdef01234567:{KEY}"))];
+        let inner = prop_oneof![
+            around(&format!("{KEY_ID}:{KEY}")),
+            around(&format!("{}:{}", KEY_ID.replace('_', "%5F"), KEY.replace('_', "%5F"))),
+            around(&format!("{KEY_ID}:%75l_{}", &KEY[3..])),
+            around(&format!("{KEY_ID}:{KEY}+")),
+        ];
         let encoded = ("Basic |BASIC |basic  ?|Bearer |Basic", inner)
             .prop_map(|(scheme, inner)| format!("{scheme}{}", BASE64_STANDARD.encode(inner)).parse().expect("a value"));
         prop_oneof![encoded, around_value(&format!("basic {valid}"))]
+    }
+
+    /// A part of a form, read once more: `+` is a space, `%` and two digits are a byte.
+    fn decoded(part: &[u8]) -> Vec<u8> {
+        unescaped(&part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect::<Vec<_>>())
     }
 
     proptest! {
         #![proptest_config(cases())]
 
         #[test]
-        fn nothing_but_an_identifier_and_a_key_is_a_client(value in basic()) {
+        fn read_caller_any_header_reads_identifier_and_key_only(value in basic()) {
             let session = SessionToken::generate(&mut StdRng::seed_from_u64(1)).expect("infallible");
             let bytes = value.as_bytes();
             let scheme = bytes.get(..6).unwrap_or_default().to_ascii_lowercase();
-            let decoded = base64(bytes.get(6..).unwrap_or_default()).unwrap_or_default();
-            let mut parts = decoded.splitn(2, |byte| *byte == b':');
-            let id = unescaped(parts.next().unwrap_or_default());
-            let secret = parts.next().unwrap_or_default();
-            let is_client = scheme == b"basic " && is_key_id(&id) && is_key(secret);
-            match read_caller(&headers("authorization", [&value]), &session) {
+            let inner = base64(bytes.get(6..).unwrap_or_default()).unwrap_or_default();
+            let mut parts = inner.splitn(2, |byte| *byte == b':').map(decoded);
+            let (id, secret) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            let is_client = scheme == b"basic " && is_key_id(&id) && is_key(&secret);
+            match read_caller(&headers("authorization", [&value]), &session).expect("one header") {
                 Ok(Credential::Named(named, key)) => {
                     prop_assert!(is_client && key.expose().as_bytes() == secret && named.as_str().as_bytes() == id);
                 }
@@ -182,16 +392,40 @@ mod tests {
         }
 
         #[test]
-        fn nothing_but_one_token_of_a_form_is_read(kind in kinds(), body in forms()) {
+        fn read_form_any_body_reads_each_field_once(kind in kinds(), body in forms()) {
             let main = kind.to_lowercase().split(';').next().map(|main| main.trim().to_owned());
             let is_form = main.as_deref() == Some("application/x-www-form-urlencoded");
-            let tokens = form(&body).into_iter().filter(|(name, _)| name == "token").map(|(_, value)| value);
-            let tokens: Vec<_> = tokens.collect();
-            let read = read_token(&headers("content-type", [&kind.parse().expect("a value")]), &body);
-            match read {
-                Ok(token) => prop_assert!(is_form && tokens.len() == 1 && tokens[0].as_bytes() == token.as_slice()),
+            let fields = form(&body);
+            let of = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+            let names: BTreeSet<_> = fields.iter().map(|(name, _)| name).collect();
+            let read = read_form(&headers("content-type", [&kind.parse().expect("a value")]), &body);
+            let client = match read {
+                Ok(form) => {
+                    prop_assert!(is_form && names.len() == fields.len());
+                    prop_assert_eq!(form.token.as_ref().map(|value| value.as_str()), of("token"));
+                    form.read_client()
+                }
                 Err(error) => {
-                    prop_assert!(!is_form || tokens.len() != 1, "{error}");
+                    prop_assert!(!is_form || names.len() < fields.len(), "{error}");
+                    Err(error)
+                }
+            };
+            let (id, secret) = (of("client_id"), of("client_secret"));
+            match client {
+                Ok(Ok(Credential::Named(named, key))) => {
+                    prop_assert!(is_key_id(named.as_str().as_bytes()) && is_key(key.expose().as_bytes()));
+                    prop_assert_eq!((Some(named.as_str()), Some(key.expose())), (id, secret));
+                    prop_assert_eq!(of("client_assertion"), None);
+                }
+                Ok(Ok(_)) => prop_assert!(false, "a form names a client or none"),
+                Ok(Err(Refusal::NoCredential)) => prop_assert_eq!(secret, None),
+                Ok(Err(refusal)) => {
+                    prop_assert_eq!(refusal, Refusal::Malformed);
+                    let is_client = is_key_id(id.unwrap_or_default().as_bytes())
+                        && is_key(secret.unwrap_or_default().as_bytes());
+                    prop_assert!(!is_client);
+                }
+                Err(error) => {
                     prop_assert!(!repeats(error, &body, WORDS) && !repeats(error, kind.as_bytes(), WORDS), "{error}");
                 }
             }

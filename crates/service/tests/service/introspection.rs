@@ -1,9 +1,9 @@
 //! Token introspection (RFC 7662).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -85,12 +85,132 @@ async fn a_wrong_question_is_named() {
         (FORM, "", "token: is required"),
         (FORM, "token_type_hint=access_token", "token: is required"),
         (FORM, "token=a&token=b", "token: was sent more than once"),
+        (FORM, "token=a&token_type_hint=x&token_type_hint=x", "body: a field was sent more than once"),
+        (FORM, "token=a&client_id=x", "client_id: is not that of the credential in the header"),
     ] {
-        let expected = (StatusCode::BAD_REQUEST, json!({ "error": error, "code": "VALIDATION_ERROR" }));
-        assert_eq!(ask(kind, body).await, expected, "{body}");
+        let expected = json!({ "error": "invalid_request", "error_description": error, "code": "VALIDATION_ERROR" });
+        assert_eq!(ask(kind, body).await, (StatusCode::BAD_REQUEST, expected), "{body}");
     }
     let (status, _) = ask(&format!("{FORM}; charset=UTF-8"), "token_type_hint=x&token=y&unknown=z").await;
     assert_eq!(status, StatusCode::OK);
+}
+
+fn challenges(answer: &Response) -> Vec<String> {
+    let values = answer.headers().get_all(WWW_AUTHENTICATE).iter();
+    values.map(|value| value.to_str().expect("a text").to_owned()).collect()
+}
+
+/// As the libraries send them: form-encoded (openid-client 6, oauth4webapi, which encode even `_`), and as they are (Authlib,
+/// requests, Spring).
+#[tokio::test]
+async fn introspect_client_in_header_or_form_is_answered() {
+    let service = TestService::start().await;
+    let (id, key) = service.key("resource server", &["read"]).await;
+    let encoded = |text: &str| text.replace('_', "%5F");
+    let anonymous = || service.anonymous(Method::POST, "/oauth2/introspect");
+    let ask = async |request: RequestBuilder, body: String| {
+        let (status, answer) = read(form(request, body).send().await.expect("answered")).await;
+        assert_eq!((status, &answer["active"]), (StatusCode::OK, &json!(true)), "{answer}");
+    };
+    let token = format!("token={key}");
+    for (id, key) in [(id.clone(), key.clone()), (encoded(&id), encoded(&key)), (id.clone(), key.replace('u', "%75"))] {
+        ask(anonymous().basic_auth(&id, Some(&key)), token.clone()).await;
+        ask(anonymous(), format!("client_id={id}&client_secret={key}&{token}")).await;
+    }
+    // Some libraries repeat their identifier beside the header.
+    ask(anonymous().basic_auth(&id, Some(&key)), format!("{token}&client_id={id}")).await;
+    ask(anonymous().bearer_auth(&key), format!("{token}&client_id={id}")).await;
+    assert!(service.listed(&id).await["lastUsedAt"].is_string());
+}
+
+#[tokio::test]
+async fn introspect_two_credentials_are_rejected() {
+    let service = TestService::start().await;
+    let (id, key) = service.key("resource server", &["read"]).await;
+    let (other_id, other) = service.key("other", &["read"]).await;
+    let anonymous = || service.anonymous(Method::POST, "/oauth2/introspect");
+    let basic = || anonymous().basic_auth(&id, Some(&key));
+    let client = format!("client_id={id}&client_secret={key}");
+    for (request, body, field) in [
+        (basic(), client.clone(), "client_secret"),
+        (basic(), format!("client_secret={key}"), "client_secret"),
+        (basic(), "client_secret=".to_owned(), "client_secret"),
+        (basic(), "client_assertion=a".to_owned(), "client_assertion"),
+        (basic(), format!("client_id={other_id}"), "client_id"),
+        (basic(), format!("client_id={id}&client_id={id}"), "client_id"),
+        (basic().header("X-API-Key", &key), String::new(), "Authorization and X-API-Key"),
+        (anonymous().bearer_auth(&key), client.clone(), "client_secret"),
+        (anonymous().bearer_auth(&key), format!("client_id={other_id}"), "client_id"),
+        (service.app(Method::POST, "/oauth2/introspect"), client.clone(), "client_secret"),
+        (anonymous(), format!("{client}&client_assertion=a"), "client_assertion"),
+        (anonymous(), format!("{client}&client_secret={other}"), "client_secret"),
+        (anonymous(), format!("client_secret={key}"), "client_id"),
+    ] {
+        let (status, answer) =
+            read(form(request, format!("token={other}&{body}")).send().await.expect("answered")).await;
+        assert_eq!((status, &answer["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")), "{field}");
+        let text = answer["error_description"].as_str().expect("a text");
+        assert!(text.starts_with(&format!("{field}: ")) && !text.contains(&key), "{text}");
+    }
+    assert!(service.listed(&other_id).await["lastUsedAt"].is_null(), "nobody learnt of the other key");
+}
+
+/// The names of errors are those of RFC 6749, section 5.2; the challenge is of the scheme that was used.
+#[tokio::test]
+async fn introspect_client_that_is_not_accepted_gets_invalid_client() {
+    let service = TestService::start().await;
+    let (id, key) = service.key("resource server", &["read"]).await;
+    let (other_id, _) = service.key("other", &["read"]).await;
+    let unknown = format!("ul_{}", "a".repeat(40));
+    let anonymous = || service.anonymous(Method::POST, "/oauth2/introspect");
+    const BASIC: &str = r#"Basic realm="UL Keys""#;
+    let invalid_token: &[&str] = &[r#"Bearer error="invalid_token""#];
+    for (request, body, error, expected) in [
+        (anonymous(), String::new(), "invalid_client", &[BASIC, r#"Bearer realm="UL Keys""#][..]),
+        (anonymous(), format!("client_id={id}"), "invalid_client", &[BASIC, r#"Bearer realm="UL Keys""#]),
+        (anonymous(), format!("client_id={id}&client_secret={unknown}"), "invalid_client", &[BASIC]),
+        (anonymous(), format!("client_id={other_id}&client_secret={key}"), "invalid_client", &[BASIC]),
+        (anonymous(), format!("client_id={key}&client_secret={key}"), "invalid_client", &[BASIC]),
+        (anonymous(), format!("client_id={id}&client_secret={key}%20"), "invalid_client", &[BASIC]),
+        (anonymous().basic_auth(&id, Some(&unknown)), String::new(), "invalid_client", &[BASIC]),
+        (anonymous().basic_auth(&id, Some(format!("{key}+"))), String::new(), "invalid_client", &[BASIC]),
+        (anonymous().basic_auth(&id, Some(key.replace('_', "%255F"))), String::new(), "invalid_client", &[BASIC]),
+        (anonymous().bearer_auth(&unknown), String::new(), "invalid_token", invalid_token),
+    ] {
+        let answer = form(request, format!("token={key}&{body}")).send().await.expect("answered");
+        assert_eq!(challenges(&answer), expected, "{body}");
+        let expected = json!({ "error": error, "error_description": "Invalid API key", "code": "UNAUTHORIZED" });
+        assert_eq!(read(answer).await, (StatusCode::UNAUTHORIZED, expected), "{body}");
+    }
+    // Revoked, the key is no client any more.
+    service.revoke(&id).await;
+    let answer = form(anonymous(), format!("token={key}&client_id={id}&client_secret={key}")).send().await;
+    assert_eq!(answer.expect("answered").status(), StatusCode::UNAUTHORIZED);
+}
+
+/// The credential of `client_secret_post` is in the body, so the body is read first: little of it, and not for long.
+#[tokio::test]
+async fn introspect_form_of_unknown_caller_is_bounded() {
+    let service = TestService::start().await;
+    let large = form(service.anonymous(Method::POST, "/oauth2/introspect"), format!("token={}", "a".repeat(8 * 1024)));
+    assert_eq!(large.send().await.expect("answered").status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let (_, key) = service.key("known", &["read"]).await;
+    let known =
+        form(service.bearer(&key, Method::POST, "/oauth2/introspect"), format!("token={}", "a".repeat(8 * 1024)));
+    assert_eq!(known.send().await.expect("answered").status(), StatusCode::OK);
+
+    let mut stream = TcpStream::connect(service.address).await.expect("connected");
+    let head = format!(
+        "POST /oauth2/introspect HTTP/1.1\r\nHost: {}\r\nContent-Type: {FORM}\r\nContent-Length: 50\r\n\r\ntoken=",
+        service.address
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let start = Instant::now();
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(Duration::from_secs(14), stream.read_exact(&mut answer)).await;
+    read.expect("sooner than a known caller").expect("answered");
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert!(start.elapsed() > Duration::from_secs(3), "a client on this computer has the time to send its form");
 }
 
 #[tokio::test]
