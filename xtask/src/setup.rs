@@ -86,6 +86,7 @@ pub fn for_tests() -> Result<()> {
     install_python("resource-server", &["--requirement=tests/gateways/resource_server.txt"])?;
     install_python("schemathesis", &[SCHEMATHESIS])?;
     install_python("dotenv", &[DOTENV])?;
+    install_python("python-client", &["--requirement=tests/python-client/requirements.txt"])?;
     install_gateways()?;
     install_cargo_deny()
 }
