@@ -26,6 +26,8 @@ pub async fn the_upstream_learns_whose_key_it_is(gateway: Gateway) {
         assert_eq!(seen.header("authorization"), None, "the upstream gets no key");
         assert!(!format!("{:?}", seen.headers).contains(&key[3..]));
     }
+    // Nothing is unclear to the gateway, such as a variable without a value in nginx.
+    assert!(!site.log().contains("[warn]"), "{}", site.log());
     // The service knows the client too, not the gateway.
     let sources = site.service.sources(&key_id).await.expect("used");
     assert!(

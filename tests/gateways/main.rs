@@ -151,6 +151,8 @@ stories! {
             "The program notices that the client has left";
         traffic::long_queries_cookies_and_heads_of_answers_pass:
             "Queries, cookies and heads of answers of 24 KiB pass; what is too long is answered with 4xx";
+        traffic::questions_have_neither_a_body_nor_its_length:
+            "UL Keys is asked without the body, its length and the cookies";
         traffic::questions_share_connections:
             "UL Keys is asked on few connections";
         traffic::http_2_passes_over_tls:

@@ -47,7 +47,10 @@ pub async fn a_pause_of_75_seconds_ends_nothing(gateway: Gateway) {
 
 /// Traefik waits for 30 seconds, the others as long as their files say.
 pub async fn a_key_service_that_does_not_answer_rejects_within_half_a_minute(gateway: Gateway) {
-    let site = Site::start_with(gateway, Options { silent_service: true, ..Options::default() }).await;
+    // Connections are taken, and nothing is answered.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let asked = Some(silent.local_addr().expect("bound"));
+    let site = Site::start_with(gateway, Options { asked, ..Options::default() }).await;
     let (_, key) = site.service.key("key", &["models"]).await.expect("made");
     let answers = ["/predict/x", "/api/models"].map(|target| site.request(&key, Method::GET, target).send());
     let answers = tokio::time::timeout(PAUSE / 2, futures_util::future::join_all(answers)).await.expect("in time");

@@ -27,7 +27,6 @@ pub struct Site {
     http: reqwest::Client,
     gateway: Child,
     folder: TempDir,
-    _silent: Option<std::net::TcpListener>,
 }
 
 /// What is not as usual.
@@ -39,8 +38,8 @@ pub struct Options {
     pub program: Option<SocketAddr>,
     /// With the lines that the files have for TLS.
     pub tls: bool,
-    /// The gateway asks where connections are taken and nothing is answered.
-    pub silent_service: bool,
+    /// Whom the gateway asks instead of the service.
+    pub asked: Option<SocketAddr>,
 }
 
 impl Site {
@@ -58,15 +57,13 @@ impl Site {
             make_certificate(folder.path());
         }
         let program = options.program.unwrap_or(upstream.address);
-        let silent = || std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let silent = options.silent_service.then(silent);
-        let asked = silent.as_ref().map_or(service.address, |silent| silent.local_addr().expect("bound"));
+        let asked = options.asked.unwrap_or(service.address);
         let ports = Ports { gateway: port, service: asked, upstream: program, tls: options.tls };
         let child = gateway.start(folder.path(), &ports);
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         // Otherwise it leaves a connection on which nothing moves for 30 seconds.
         let http = http.tcp_user_timeout(None).local_address(CLIENT).build().expect("a client");
-        let mut site = Self { service, upstream, port, http, gateway: child, folder, _silent: silent };
+        let mut site = Self { service, upstream, port, http, gateway: child, folder };
         let start = Instant::now();
         while !site.is_ready(&options).await {
             let ended = site.gateway.process().try_wait().expect("a state");
@@ -78,10 +75,14 @@ impl Site {
     }
 
     async fn is_ready(&self, options: &Options) -> bool {
-        if options.silent_service {
-            // It waits as soon as it has read its rules.
+        if options.asked.is_some() {
+            // It passes the request on, or waits, as soon as it has read its rules.
             let request = self.anonymous(Method::GET, "/api/models").send();
-            return tokio::time::timeout(Duration::from_millis(500), request).await.is_err();
+            let answer = tokio::time::timeout(Duration::from_millis(500), request).await;
+            let is_ready =
+                answer.is_err() || answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status() == 200));
+            self.upstream.take();
+            return is_ready;
         }
         if options.tls {
             return self.curl(&["https://127.0.0.1:{port}/api/models"]).await.starts_with("HTTP/2 401");
@@ -90,7 +91,8 @@ impl Site {
         answer.is_ok_and(|answer| answer.status() == 401)
     }
 
-    fn log(&self) -> String {
+    /// What the gateway has logged.
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 

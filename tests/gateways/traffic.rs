@@ -10,7 +10,8 @@ use reqwest::{Body, Method, RequestBuilder, Response, StatusCode};
 use tokio::sync::mpsc;
 
 use crate::gateway::Gateway;
-use crate::site::{Options, Site};
+use crate::site::{Options, Site, status};
+use crate::upstream::Upstream;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -176,6 +177,25 @@ pub async fn long_queries_cookies_and_heads_of_answers_pass(gateway: Gateway) {
                 let must_pass = gateway != Gateway::Nginx && name == "Cookie" && target == "/predict/x";
                 assert!(passes || !must_pass, "{name}: {answer:?}");
                 assert_eq!(site.upstream.take().len(), usize::from(passes));
+            }
+        }
+    }
+}
+
+/// A length without a body would make the next question a part of this one.
+pub async fn questions_have_neither_a_body_nor_its_length(gateway: Gateway) {
+    let asked = Upstream::start().await;
+    let site = Site::start_with(gateway, Options { asked: Some(asked.address), ..Options::default() }).await;
+    asked.take();
+    for target in ["/predict/x", "/api/models"] {
+        for framing in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"] {
+            let request = format!("POST {target} HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\nConnection: close\r\n{framing}");
+            assert_eq!(status(&site.exchange(&request, 0).await), Some(200), "{framing}");
+            assert_eq!(site.upstream.take_one().body, 5);
+            let question = asked.take_one();
+            assert_eq!((question.method.as_str(), question.body), ("GET", 0));
+            for name in ["content-length", "transfer-encoding", "cookie", "trailer", "expect"] {
+                assert_eq!(question.header(name), None, "{question:?}");
             }
         }
     }
