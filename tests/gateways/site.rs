@@ -48,7 +48,7 @@ impl Site {
     }
 
     pub async fn start_with(gateway: Gateway, options: Options) -> Self {
-        let limits = options.limits.clone().unwrap_or_else(|| Limits::uniform(u32::MAX));
+        let limits = options.limits.unwrap_or_else(|| Limits::uniform(u32::MAX));
         let service = Service::start_with(limits).await.expect("a service");
         let upstream = Upstream::start().await;
         let port = free_port().expect("a free port");
