@@ -70,8 +70,8 @@ impl AccessLoss {
         Ok(loss)
     }
 
-    /// Adds who has access by an access control list, in the kernel's form (acl(5)): a version of four bytes, then for each
-    /// entry what it is about (two bytes), its permissions (two) and the number of the user or group (four).
+    /// Adds who has access by an access control list, in the kernel's form (acl(5)): a version of four bytes, then for
+    /// each entry what it is about (two bytes), its permissions (two) and the number of the user or group (four).
     #[cfg(target_os = "linux")]
     fn add_listed(&mut self, list: &[u8], found: &std::fs::Metadata) {
         use std::os::unix::fs::MetadataExt as _;

@@ -27,6 +27,7 @@ use crate::menu::MenuAction;
 use crate::one_time::{Loss, LostKey, OneTimeState};
 use crate::paths::Places;
 use crate::relocation::RelocationError;
+use crate::saved_keys::LeftReason;
 use crate::seal::SealedKey;
 use crate::settings::{Language, Preferences, SettingsProblem, Theme};
 use crate::status::{AppEvent, ClipboardState, PortUser, ServiceStatus};
@@ -104,6 +105,7 @@ fn generate() -> String {
         Preferences,
         MenuAction,
         QuitQuestion,
+        LeftReason,
         AppEvent,
         ClipboardState,
         SealedKey,

@@ -120,21 +120,30 @@ fn forget(name: String, saved: &SavedKeys) -> ExitCode {
     if let Some(problem) = saved.problem() {
         report(format_args!("ul-keys: {problem}"));
     }
-    let account = name.clone();
-    match keychain::wait_for(move || keychain::forget(&account), report_wait) {
-        Ok(()) | Err(KeychainError::NoEntry) if saved.list().iter().any(|key| key.name == name) => {
+    let (account, known) = (name.clone(), saved.prefixes_of(&name));
+    let forgotten = keychain::wait_for(name.clone(), move || keychain::forget(&account, &known), report_wait);
+    match forgotten {
+        Ok(_) | Err(KeychainError::NoEntry) if saved.list().iter().any(|key| key.name == name) => {
             if let Err(error) = saved.remove_name(&name) {
                 report(format_args!("ul-keys: {}", KeychainError::List(error)));
             }
-            ExitCode::SUCCESS
         }
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&name, &error, saved),
+        Ok(_) => {}
+        Err(error) => return complain(&name, &error, saved),
     }
+    if let Ok(true) = forgotten {
+        report(format_args!(
+            "ul-keys: {name}: the keychain still holds another entry for this name, which UL Keys has not saved."
+        ));
+    }
+    ExitCode::SUCCESS
 }
 
 fn complain(name: &str, error: &KeychainError, saved: &SavedKeys) -> ExitCode {
     report(format_args!("ul-keys: {name}: {error}"));
+    if let (KeychainError::Several, Some(problem)) = (error, saved.problem()) {
+        report(format_args!("ul-keys: {problem}"));
+    }
     if matches!(error, KeychainError::NoEntry) {
         let names: Vec<String> = saved.list().into_iter().map(|key| key.name).collect();
         match (saved.problem(), names.is_empty()) {
@@ -178,10 +187,11 @@ fn run(name: String, program: &[OsString], paths: Paths, umask: StartingUmask) -
         Ok(port) => port,
         Err(reason) => return fail(format_args!("{reason}. Nothing was started.")),
     };
-    let account = name.clone();
-    let secret = match keychain::wait_for(move || keychain::read(&account), report_wait) {
+    let saved = SavedKeys::load(paths.saved_keys);
+    let (account, known) = (name.clone(), saved.prefixes_of(&name));
+    let secret = match keychain::wait_for(name.clone(), move || keychain::read(&account, &known), report_wait) {
         Ok(secret) => secret,
-        Err(error) => return complain(&name, &error, &SavedKeys::load(paths.saved_keys)),
+        Err(error) => return complain(&name, &error, &saved),
     };
     let url = format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
     match TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_millis(500)) {

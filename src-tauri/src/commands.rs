@@ -158,6 +158,12 @@ impl Fields {
     }
 }
 
+/// Work on another thread that has panicked. What the runtime reports about it is for the log.
+fn ended(error: tokio::task::JoinError) -> std::io::Error {
+    tracing::error!(%error, "work on another thread ended");
+    std::io::Error::other("UL Keys could not complete the work")
+}
+
 fn invalid(field: &str, reason: &str) -> CommandError {
     CommandError::new(ErrorCode::ValidationError, format!("{field}: {reason}"))
 }

@@ -166,7 +166,7 @@ impl KeyService {
             }
             Err(status) => status,
         };
-        tracing::info!(?status, "the key service");
+        tracing::info!(%status, "the key service");
         self.status.send_replace(status.clone());
         status
     }
@@ -228,7 +228,10 @@ impl KeyService {
         let detail = match tokio::spawn(service).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
+            Err(error) => {
+                tracing::error!(%error, "the task of the key service ended");
+                "the key service ended unexpectedly; the log says more".to_owned()
+            }
         };
         tracing::error!(detail, "the key service ended");
         *self.running() = None;

@@ -1,7 +1,7 @@
 //! Putting a key into a `.env` file: `NAME=value` lines, as dotenv libraries, shells and `docker --env-file` read them.
 //!
-//! Only the lines that set our two variables are touched; every other byte stays. Deliberately absent: adding the file to
-//! `.gitignore`, which is a change of somebody's project.
+//! Only the lines that set our two variables are touched; every other byte stays. Deliberately absent: adding the file
+//! to `.gitignore`, which is a change of somebody's project.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ pub(crate) struct EnvFilePlan {
     pub(crate) access_loss: Option<AccessLoss>,
 }
 
-/// Inspects a file, and changes nothing. A link is followed, also to a file that does not exist yet. `url` is where the key
-/// service is.
+/// Inspects a file, and changes nothing. A link is followed, also to a file that does not exist yet. `url` is where
+/// the key service is.
 ///
 /// # Errors
 /// When it cannot be read, replaced or created, or is no text in UTF-8.
@@ -89,8 +89,9 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// The content with our two variables set, and which of them were set to something else before.
 ///
-/// Each of our lines takes the place of the first one that set its variable, or comes last. Where a shell would read such a
-/// place as part of a value (as after an apostrophe that is closed much later), our line comes first in the file instead.
+/// Each of our lines takes the place of the first one that set its variable, or comes last. Where a shell would read
+/// such a place as part of a value (as after an apostrophe that is closed much later), our line comes first in the
+/// file instead.
 fn edited(content: &[u8], secret: &Secret, url: &str) -> (Zeroizing<Vec<u8>>, Vec<String>) {
     let line_end = line_end(content);
     let (mark, content) = match content.strip_prefix(BYTE_ORDER_MARK) {
@@ -131,8 +132,8 @@ fn edited(content: &[u8], secret: &Secret, url: &str) -> (Zeroizing<Vec<u8>>, Ve
     (first.text, replaces)
 }
 
-/// How our lines end: as all others do; where those differ, in a line feed. A shell takes a carriage return before the line
-/// feed as part of the value.
+/// How our lines end: as all others do; where those differ, in a line feed. A shell takes a carriage return before the
+/// line feed as part of the value.
 fn line_end(content: &[u8]) -> &'static [u8] {
     let ends = content.iter().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
     let pairs = content.windows(2).filter(|pair| pair == b"\r\n").count();
@@ -236,8 +237,8 @@ fn statements(mut content: &[u8]) -> Vec<Statement<'_>> {
     found
 }
 
-/// Where the line ends that this begins with, its line end included: a line feed, or as dotenv libraries see it, a carriage
-/// return alone.
+/// Where the line ends that this begins with, its line end included: a line feed, or as dotenv libraries see it, a
+/// carriage return alone.
 fn line_length(text: &[u8]) -> usize {
     match text.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
         Some(end) if text[end..].starts_with(b"\r\n") => end + 2,

@@ -17,8 +17,8 @@ const LONGEST_PREFIX: usize = 200;
 /// How many links are followed one after the other, as many as Linux follows.
 const MOST_LINKS: usize = 40;
 
-/// The place of the file to which a path leads. Links are followed, also to a file that does not exist yet: writing creates
-/// it, and the links stay.
+/// The place of the file to which a path leads. Links are followed, also to a file that does not exist yet: writing
+/// creates it, and the links stay.
 ///
 /// # Errors
 /// When the folder does not exist, or when links lead to a missing folder or back to themselves.

@@ -27,12 +27,12 @@ const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long the command line waits before it says what it waits for.
 const QUIET_TIME: Duration = Duration::from_secs(2);
 
-/// Why the keychain did not do what it was asked.
+/// Why the keychain did not do what it was asked. Each says so in words for people: what a library reports is logged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeychainError {
     /// Nothing answers, or there is no default keychain.
-    #[error("no keychain can be reached: {0}")]
-    Missing(String),
+    #[error("no keychain can be reached; start one, such as GNOME Keyring, KWallet or KeePassXC")]
+    Missing,
     /// It stayed locked.
     #[error("the keychain is locked")]
     Locked,
@@ -50,50 +50,95 @@ pub(crate) enum KeychainError {
     NoEntry,
     /// More than one entry has this name, and nothing tells which one is meant.
     #[error(
-        "the keychain holds several entries for this name; remove all but one of them in the program that manages the keychain"
+        "the keychain holds several entries for this name, and which one is meant is not known; remove all but one of them \
+         in the program that manages the keychain"
     )]
     Several,
     /// The list of saved keys, without which nothing is saved, could not be written.
     #[error("the list of saved keys cannot be written: {}", reason(.0))]
     List(std::io::Error),
-    /// Anything else.
+    /// Anything else, in words.
     #[error("the keychain failed: {0}")]
     Failed(String),
 }
 
-/// Saves a key under a name; over another key only with `replace`.
+/// Saves a key under a name; over another key only with `replace`. `known` are the beginnings of the keys that this
+/// app has saved under the name.
 ///
 /// A key that is there already is saved again, because an earlier version saved it in a form that some keychains do not
 /// show as a password.
-pub(crate) fn save(name: &str, secret: &Secret, replace: bool) -> Result<(), KeychainError> {
+pub(crate) fn save(name: &str, secret: &Secret, replace: bool, known: &[KeyPrefix]) -> Result<(), KeychainError> {
     let keychain = Keychain::connect()?;
-    match keychain.get(name)? {
-        Some(saved) if !replace && key_text(&saved) != secret.expose().as_bytes() => Err(KeychainError::Taken),
-        _ => keychain.set(name, secret.expose().as_bytes()),
+    let mut entries = keychain.entries(name)?;
+    let text = secret.expose().as_bytes();
+    if let Some(same) = entries.iter().position(|(_, saved)| key_text(saved) == text) {
+        return entries.swap_remove(same).0.set(text);
+    }
+    match meant(entries, known)?.first() {
+        Some(_) if !replace => Err(KeychainError::Taken),
+        Some((entry, _)) => entry.set(text),
+        None => keychain.create(name, text),
     }
 }
 
-/// The key that is saved under a name.
-pub(crate) fn read(name: &str) -> Result<Secret, KeychainError> {
-    let text = Keychain::connect()?.get(name)?.ok_or(KeychainError::NoEntry)?;
-    Secret::parse(key_text(&text))
-        .map_err(|error| KeychainError::Failed(format!("the entry is no API key: it {error}")))
+/// The key that is saved under a name. `known` as for [`save`].
+pub(crate) fn read(name: &str, known: &[KeyPrefix]) -> Result<Secret, KeychainError> {
+    let keychain = Keychain::connect()?;
+    let entries = meant(keychain.entries(name)?, known)?;
+    let (_, text) = entries.first().ok_or(KeychainError::NoEntry)?;
+    Secret::parse(key_text(text)).map_err(|error| KeychainError::Failed(format!("the entry is no API key: it {error}")))
 }
 
-/// Removes what is saved under a name.
-pub(crate) fn forget(name: &str) -> Result<(), KeychainError> {
-    Keychain::connect()?.delete(name)
+/// Removes what is saved under a name. `known` as for [`save`]. Returns whether other entries have the name too.
+pub(crate) fn forget(name: &str, known: &[KeyPrefix]) -> Result<bool, KeychainError> {
+    let keychain = Keychain::connect()?;
+    let entries = keychain.entries(name)?;
+    let count = entries.len();
+    let entries = meant(entries, known)?;
+    if entries.is_empty() {
+        return Err(KeychainError::NoEntry);
+    }
+    for (entry, _) in &entries {
+        entry.delete()?;
+    }
+    Ok(entries.len() < count)
 }
 
 /// Removes a certain key, and leaves alone what somebody else has saved under its name.
 pub(crate) fn forget_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainError> {
     let keychain = Keychain::connect()?;
-    match keychain.get(name)? {
-        Some(text) if Secret::parse(key_text(&text)).is_ok_and(|secret| secret.prefix() == *prefix) => {
-            keychain.delete(name)
+    for (entry, text) in keychain.entries(name)? {
+        if prefix_of(&text).is_some_and(|saved| saved == *prefix) {
+            entry.delete()?;
         }
-        _ => Ok(()),
     }
+    Ok(())
+}
+
+/// An entry of the keychain and the text that it holds.
+type WithText<E> = (E, Zeroizing<Vec<u8>>);
+
+/// Which of the entries of a name are meant, all with the same key: of several, those with a key that this app has
+/// saved.
+///
+/// The keychain tells entries apart by all of their attributes, so other programs can add one that has our attributes
+/// and more; and there may be a copy in another keychain.
+fn meant<E>(entries: Vec<WithText<E>>, known: &[KeyPrefix]) -> Result<Vec<WithText<E>>, KeychainError> {
+    if entries.len() < 2 {
+        return Ok(entries);
+    }
+    let is_known = |text: &[u8]| prefix_of(text).is_some_and(|prefix| known.contains(&prefix));
+    let (ours, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(_, text)| is_known(text));
+    let candidates = if ours.is_empty() { others } else { ours };
+    match candidates.windows(2).all(|pair| key_text(&pair[0].1) == key_text(&pair[1].1)) {
+        true => Ok(candidates),
+        false => Err(KeychainError::Several),
+    }
+}
+
+/// The beginning of the key that an entry holds.
+fn prefix_of(entry: &[u8]) -> Option<KeyPrefix> {
+    Secret::parse(key_text(entry)).ok().map(|secret| secret.prefix())
 }
 
 /// An entry without the line end that other programs add when they save what `echo` printed.
@@ -101,21 +146,26 @@ fn key_text(entry: &[u8]) -> &[u8] {
     entry.trim_ascii_end()
 }
 
-/// Unlocks the keychain. Where it is locked, it asks the person, and `asking` is called before. By itself and before
-/// anything else, so that no secret is in memory while nobody answers.
-fn unlock(asking: impl FnOnce()) -> Result<(), KeychainError> {
-    platform::unlock(asking)
+/// Unlocks the keychain, and the entries of a name, which may be in another one. Where it is locked, it asks the
+/// person, and `asking` is called before. By itself and before anything else, so that no secret is in memory while
+/// nobody answers.
+fn unlock(name: &str, asking: impl FnOnce()) -> Result<(), KeychainError> {
+    platform::unlock(name, asking)
 }
 
-/// Work with the keychain, off the threads that serve the window. It begins only once the keychain is unlocked, so that
-/// nothing secret waits for an answer that may never come.
+/// Work with the entries of a name, off the threads that serve the window. It begins only once the keychain is
+/// unlocked, so that nothing secret waits for an answer that may never come.
 pub(crate) async fn work<T: Send + 'static>(
+    name: String,
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
 ) -> Result<T, KeychainError> {
-    let failed = |error: tokio::task::JoinError| KeychainError::Failed(error.to_string());
+    let failed = |error: tokio::task::JoinError| {
+        tracing::error!(%error, "work with the keychain ended");
+        KeychainError::Failed("UL Keys could not complete the work".to_owned())
+    };
     let (asking, asks) = mpsc::channel();
     let unlock = tokio::task::spawn_blocking(move || {
-        unlock(|| {
+        unlock(&name, || {
             let _ = asking.send(());
         })
     });
@@ -141,9 +191,11 @@ pub(crate) enum Wait {
     Answer,
 }
 
-/// Work with the keychain for the command line, which has nobody else to serve. After two seconds and when the keychain is
-/// locked, `report` is called. After a minute, the work fails; the thread that still waits ends with the process.
+/// Work with the entries of a name for the command line, which has nobody else to serve. After two seconds and when
+/// the keychain is locked, `report` is called. After a minute, the work fails; the thread that still waits ends with
+/// the process.
 pub(crate) fn wait_for<T: Send + 'static>(
+    name: String,
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
     mut report: impl FnMut(Wait),
 ) -> Result<T, KeychainError> {
@@ -154,7 +206,7 @@ pub(crate) fn wait_for<T: Send + 'static>(
     let (steps, reported) = mpsc::channel();
     let asked = steps.clone();
     std::thread::spawn(move || {
-        let worked = unlock(|| drop(asked.send(Step::Asked))).and_then(|()| work());
+        let worked = unlock(&name, || drop(asked.send(Step::Asked))).and_then(|()| work());
         let _ = steps.send(Step::Done(worked));
     });
     let start = Instant::now();
@@ -180,11 +232,13 @@ impl KeychainError {
     /// What the page switches on.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::Missing(_) => ErrorCode::KeychainMissing,
+            Self::Missing => ErrorCode::KeychainMissing,
             Self::Locked => ErrorCode::KeychainLocked,
+            Self::Silent => ErrorCode::KeychainSilent,
             Self::Refused => ErrorCode::KeychainRefused,
             Self::Taken => ErrorCode::KeychainTaken,
-            Self::NoEntry | Self::Several | Self::List(_) | Self::Silent | Self::Failed(_) => ErrorCode::KeychainFailed,
+            Self::Several => ErrorCode::KeychainAmbiguous,
+            Self::NoEntry | Self::List(_) | Self::Failed(_) => ErrorCode::KeychainFailed,
         }
     }
 }
@@ -195,8 +249,9 @@ mod platform {
 
     use secret_service::blocking::{Item, SecretService};
     use secret_service::{EncryptionType, Error};
+    use zbus::DBusError as _;
 
-    use super::{KeychainError, SERVICE, Zeroizing};
+    use super::{KeychainError, SERVICE, WithText, Zeroizing};
 
     /// What the secret is. KeePassXC shows only text as an entry's password, and makes an attachment of anything else.
     const CONTENT_TYPE: &str = "text/plain";
@@ -204,45 +259,46 @@ mod platform {
     /// A connection to the Secret Service.
     pub(super) struct Keychain(SecretService<'static>);
 
+    /// An entry of the keychain, unlocked.
+    pub(super) struct Entry<'a>(Item<'a>);
+
     impl Keychain {
         pub(super) fn connect() -> Result<Self, KeychainError> {
-            SecretService::connect(EncryptionType::Dh).map(Self).map_err(missing)
+            Ok(Self(SecretService::connect(EncryptionType::Dh)?))
         }
 
-        /// What is saved under a name.
-        pub(super) fn get(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, KeychainError> {
-            let item = self.item(name)?;
-            Ok(item.map(|item| item.get_secret()).transpose()?.map(Zeroizing::new))
-        }
-
-        /// Saves over what is there under this name.
-        pub(super) fn set(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
-            if let Some(item) = self.item(name)? {
-                return Ok(item.set_secret(secret, CONTENT_TYPE)?);
+        /// What is saved under a name, by whomever.
+        pub(super) fn entries(&self, name: &str) -> Result<Vec<WithText<Entry<'_>>>, KeychainError> {
+            let found = self.0.search_items(attributes(name))?;
+            if !found.locked.is_empty() {
+                self.0.unlock_all(&found.locked.iter().collect::<Vec<_>>())?;
             }
-            let collection = self.0.get_default_collection().map_err(missing)?;
+            found.unlocked.into_iter().chain(found.locked).map(Entry::read).collect()
+        }
+
+        /// Saves a new entry.
+        pub(super) fn create(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
+            let collection = self.0.get_default_collection()?;
             collection.ensure_unlocked().or_else(|_| collection.unlock())?;
             let label = format!("UL Keys: {name}");
             collection.create_item(&label, attributes(name), secret, true, CONTENT_TYPE)?;
             Ok(())
         }
+    }
 
-        pub(super) fn delete(&self, name: &str) -> Result<(), KeychainError> {
-            Ok(self.item(name)?.ok_or(KeychainError::NoEntry)?.delete()?)
+    impl<'a> Entry<'a> {
+        fn read(item: Item<'a>) -> Result<WithText<Self>, KeychainError> {
+            let text = Zeroizing::new(item.get_secret()?);
+            Ok((Self(item), text))
         }
 
-        /// The entry of a name, unlocked.
-        fn item(&self, name: &str) -> Result<Option<Item<'_>>, KeychainError> {
-            let found = self.0.search_items(attributes(name))?;
-            if !found.locked.is_empty() {
-                self.0.unlock_all(&found.locked.iter().collect::<Vec<_>>())?;
-            }
-            let mut items = found.unlocked.into_iter().chain(found.locked);
-            let item = items.next();
-            if items.next().is_some() {
-                return Err(KeychainError::Several);
-            }
-            Ok(item)
+        /// Saves over what is there.
+        pub(super) fn set(&self, secret: &[u8]) -> Result<(), KeychainError> {
+            Ok(self.0.set_secret(secret, CONTENT_TYPE)?)
+        }
+
+        pub(super) fn delete(&self) -> Result<(), KeychainError> {
+            Ok(self.0.delete()?)
         }
     }
 
@@ -251,27 +307,133 @@ mod platform {
         HashMap::from([("service", SERVICE), ("username", name)])
     }
 
-    pub(super) fn unlock(asking: impl FnOnce()) -> Result<(), KeychainError> {
+    pub(super) fn unlock(name: &str, asking: impl FnOnce()) -> Result<(), KeychainError> {
         let keychain = Keychain::connect()?;
-        let collection = keychain.0.get_default_collection().map_err(missing)?;
-        if collection.ensure_unlocked().is_ok() {
-            return Ok(());
+        let mut asking = Some(asking);
+        let mut ask = || asking.take().map_or((), |asking| asking());
+        let collection = keychain.0.get_default_collection()?;
+        match collection.ensure_unlocked() {
+            Err(Error::Locked) => {
+                ask();
+                collection.unlock()?;
+            }
+            unlocked => unlocked?,
         }
-        asking();
-        Ok(collection.unlock()?)
-    }
-
-    fn missing(error: Error) -> KeychainError {
-        KeychainError::Missing(error.to_string())
+        let locked = keychain.0.search_items(attributes(name))?.locked;
+        if !locked.is_empty() {
+            ask();
+            keychain.0.unlock_all(&locked.iter().collect::<Vec<_>>())?;
+        }
+        Ok(())
     }
 
     impl From<Error> for KeychainError {
         fn from(error: Error) -> Self {
+            tracing::info!(%error, "the keychain or the way to it reported an error");
             match error {
                 Error::Locked => Self::Locked,
                 Error::Prompt => Self::Refused,
-                Error::NoResult | Error::Unavailable => missing(error),
-                other => Self::Failed(other.to_string()),
+                Error::PromptDisconnected => Self::Failed("it ended before its question was answered".to_owned()),
+                Error::NoResult | Error::Unavailable => Self::Missing,
+                Error::Crypto(_) => Self::Failed("the encryption of the connection to it failed".to_owned()),
+                Error::Zbus(error) => of_bus(&error),
+                Error::ZbusFdo(error) => of_standard_error(&error),
+                _ => Self::Failed("its answer cannot be understood".to_owned()),
+            }
+        }
+    }
+
+    fn of_bus(error: &zbus::Error) -> KeychainError {
+        match error {
+            zbus::Error::MethodError(name, text, _) => of_name(name.as_str(), text.as_deref()),
+            zbus::Error::FDO(error) => of_standard_error(error),
+            zbus::Error::InputOutput(_)
+            | zbus::Error::Connection(..)
+            | zbus::Error::Address(_)
+            | zbus::Error::InterfaceNotFound => KeychainError::Missing,
+            _ => KeychainError::Failed("the session bus, which leads to it, failed".to_owned()),
+        }
+    }
+
+    fn of_standard_error(error: &zbus::fdo::Error) -> KeychainError {
+        match error {
+            zbus::fdo::Error::ZBus(error) => of_bus(error),
+            error => of_name(error.name().as_str(), error.description()),
+        }
+    }
+
+    /// An error that the keychain, or the bus in its place, answered with; with its own words where it has any.
+    fn of_name(name: &str, text: Option<&str>) -> KeychainError {
+        let (family, kind) = name.rsplit_once('.').unwrap_or(("", name));
+        match (family, kind) {
+            ("org.freedesktop.DBus.Error.Spawn", _)
+            | ("org.freedesktop.DBus.Error", "ServiceUnknown" | "NameHasNoOwner" | "Disconnected" | "NoServer") => {
+                KeychainError::Missing
+            }
+            ("org.freedesktop.DBus.Error", "NoReply" | "Timeout" | "TimedOut") => KeychainError::Silent,
+            ("org.freedesktop.Secret.Error", "IsLocked") => KeychainError::Locked,
+            ("org.freedesktop.Secret.Error", "NoSuchObject") | ("org.freedesktop.DBus.Error", "UnknownObject") => {
+                KeychainError::Failed("the entry was removed or moved in this moment; try again".to_owned())
+            }
+            ("org.freedesktop.DBus.Error", "AccessDenied" | "AuthFailed") => {
+                KeychainError::Failed("it does not let UL Keys in".to_owned())
+            }
+            _ => KeychainError::Failed(match text.map(str::trim).filter(|text| !text.is_empty()) {
+                Some(text) => format!("it reports “{text}”"),
+                None => "it reports an error without a reason".to_owned(),
+            }),
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn error_of_the_bus_is_told_in_words() {
+            for (name, text, expected) in [
+                (
+                    "org.freedesktop.DBus.Error.ServiceUnknown",
+                    Some("The name is not activatable"),
+                    "no keychain can be reached",
+                ),
+                ("org.freedesktop.DBus.Error.Spawn.ExecFailed", None, "no keychain can be reached"),
+                ("org.freedesktop.DBus.Error.NoReply", None, "does not answer"),
+                ("org.freedesktop.Secret.Error.IsLocked", None, "is locked"),
+                ("org.freedesktop.Secret.Error.NoSuchObject", None, "try again"),
+                ("org.gnome.keyring.Error.Failed", Some(" Disk full\n"), "it reports “Disk full”"),
+                ("org.freedesktop.DBus.Error.Failed", Some(""), "without a reason"),
+                ("Failed", None, "without a reason"),
+            ] {
+                let told = of_name(name, text).to_string();
+                assert!(told.contains(expected) && !told.contains("org."), "{name}: {told}");
+            }
+        }
+
+        #[test]
+        fn error_of_the_library_is_told_in_words() {
+            let failed = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+            let standard = |name: &str| zbus::fdo::Error::NoReply(name.to_owned());
+            for (error, expected) in [
+                (Error::Crypto("padding"), "encryption"),
+                (Error::Zbus(zbus::Error::InputOutput(std::sync::Arc::new(failed()))), "no keychain can be reached"),
+                (Error::Zbus(zbus::Error::InvalidReply), "session bus"),
+                (Error::Zbus(zbus::Error::FDO(Box::new(standard("x")))), "does not answer"),
+                (Error::ZbusFdo(standard("x")), "does not answer"),
+                (Error::ZbusFdo(zbus::fdo::Error::ZBus(zbus::Error::InvalidReply)), "session bus"),
+                (Error::Zvariant(zbus::zvariant::Error::IncorrectType), "cannot be understood"),
+                (Error::Locked, "is locked"),
+                (Error::NoResult, "no keychain can be reached"),
+                (Error::Prompt, "closed without an answer"),
+                (Error::PromptDisconnected, "ended before"),
+                (Error::Unavailable, "no keychain can be reached"),
+            ] {
+                let library = error.to_string();
+                let told = KeychainError::from(error).to_string();
+                assert!(told.contains(expected) && !told.contains(&library), "{library}: {told}");
+                for word in ["SS error", "zbus", "Error", "{", "("] {
+                    assert!(!told.contains(word), "{told}");
+                }
             }
         }
     }
@@ -281,13 +443,16 @@ mod platform {
 mod platform {
     use std::sync::Arc;
 
+    use keyring_core::Error;
     use keyring_core::api::CredentialStore;
-    use keyring_core::{Entry, Error};
 
-    use super::{KeychainError, SERVICE, Zeroizing};
+    use super::{KeychainError, SERVICE, WithText, Zeroizing};
 
     /// The system's own store.
     pub(super) struct Keychain(Arc<CredentialStore>);
+
+    /// An entry of the store.
+    pub(super) struct Entry(keyring_core::Entry);
 
     impl Keychain {
         pub(super) fn connect() -> Result<Self, KeychainError> {
@@ -297,43 +462,106 @@ mod platform {
             return Ok(Self(windows_native_keyring_store::Store::new()?));
         }
 
-        /// What is saved under a name.
-        pub(super) fn get(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, KeychainError> {
-            match self.entry(name)?.get_secret() {
-                Ok(secret) => Ok(Some(Zeroizing::new(secret))),
-                Err(Error::NoEntry) => Ok(None),
-                Err(error) => Err(error.into()),
-            }
+        /// What is saved under a name, by whomever.
+        pub(super) fn entries(&self, name: &str) -> Result<Vec<WithText<Entry>>, KeychainError> {
+            let entry = self.0.build(SERVICE, name, None)?;
+            let entries = match entry.get_secret() {
+                Ok(secret) => return Ok(vec![(Entry(entry), Zeroizing::new(secret))]),
+                Err(Error::NoEntry) => return Ok(Vec::new()),
+                Err(Error::Ambiguous(entries)) => entries,
+                Err(error) => return Err(error.into()),
+            };
+            let read = |entry: keyring_core::Entry| {
+                let secret = Zeroizing::new(entry.get_secret()?);
+                Ok((Entry(entry), secret))
+            };
+            entries.into_iter().map(read).collect()
         }
 
-        /// Saves over what is there under this name.
-        pub(super) fn set(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
-            Ok(self.entry(name)?.set_secret(secret)?)
+        /// Saves a new entry.
+        pub(super) fn create(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
+            Ok(self.0.build(SERVICE, name, None)?.set_secret(secret)?)
+        }
+    }
+
+    impl Entry {
+        /// Saves over what is there.
+        pub(super) fn set(&self, secret: &[u8]) -> Result<(), KeychainError> {
+            Ok(self.0.set_secret(secret)?)
         }
 
-        pub(super) fn delete(&self, name: &str) -> Result<(), KeychainError> {
-            Ok(self.entry(name)?.delete_credential()?)
-        }
-
-        fn entry(&self, name: &str) -> Result<Entry, Error> {
-            self.0.build(SERVICE, name, None)
+        pub(super) fn delete(&self) -> Result<(), KeychainError> {
+            Ok(self.0.delete_credential()?)
         }
     }
 
     /// These systems unlock by themselves when an entry is read.
-    pub(super) fn unlock(_asking: impl FnOnce()) -> Result<(), KeychainError> {
+    pub(super) fn unlock(_name: &str, _asking: impl FnOnce()) -> Result<(), KeychainError> {
         Ok(())
     }
 
     impl From<Error> for KeychainError {
         fn from(error: Error) -> Self {
-            match error {
-                Error::NoEntry => Self::NoEntry,
-                // Not these errors' own words: some carry what was saved.
-                Error::BadEncoding(_) | Error::BadDataFormat(..) => Self::Failed("the entry cannot be read".to_owned()),
-                Error::Ambiguous(_) => Self::Several,
-                other => Self::Failed(other.to_string()),
-            }
+            // Not these errors' own words: some carry what was saved, others show the library's values.
+            let words = match error {
+                Error::NoEntry => return Self::NoEntry,
+                Error::Ambiguous(_) => return Self::Several,
+                Error::NoDefaultStore => return Self::Missing,
+                Error::BadEncoding(_) | Error::BadDataFormat(..) => "the entry cannot be read".to_owned(),
+                Error::BadStoreFormat(_) => "it is damaged".to_owned(),
+                Error::NoStorageAccess(_) => "it does not let UL Keys in; unlock it and allow the access".to_owned(),
+                Error::TooLong(_, most) => format!("the name or the key is longer than the {most} characters it takes"),
+                Error::Invalid(..) => "it does not take such a name".to_owned(),
+                Error::NotSupportedByStore(_) => "it cannot do this".to_owned(),
+                // The system's own words.
+                Error::PlatformFailure(error) => format!("the system reports “{error}”"),
+                _ => "it reports an error without a reason".to_owned(),
+            };
+            Self::Failed(words)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(digit: char) -> String {
+        format!("ul_{}", digit.to_string().repeat(40))
+    }
+
+    fn prefix(digit: char) -> KeyPrefix {
+        prefix_of(key(digit).as_bytes()).expect("a key")
+    }
+
+    /// Which entries are meant, by their places; `None` where that is not known.
+    fn places(texts: &[String], known: &[KeyPrefix]) -> Option<Vec<usize>> {
+        let entries = texts.iter().map(|text| Zeroizing::new(text.as_bytes().to_vec())).enumerate().collect();
+        meant(entries, known).ok().map(|meant| meant.into_iter().map(|(place, _)| place).collect())
+    }
+
+    #[test]
+    fn meant_of_several_entries_is_the_one_whose_prefix_is_known() {
+        let (one, two, other) = (key('1'), key('2'), "no key".to_owned());
+        let all = [other.clone(), one.clone(), two.clone()];
+        assert_eq!(places(&all, &[prefix('2')]), Some(vec![2]));
+        assert_eq!(places(&all, &[prefix('1'), prefix('3')]), Some(vec![1]));
+        assert_eq!(places(&all, &[prefix('1'), prefix('2')]), None, "both are ours");
+        assert_eq!(places(&all, &[]), None);
+        assert_eq!(places(&all, &[prefix('3')]), None);
+        // Copies of one key, also with a line end.
+        let copies = [one.clone(), format!("{one}\n"), two];
+        assert_eq!(places(&copies, &[prefix('1')]), Some(vec![0, 1]));
+        assert_eq!(places(&copies[..2], &[]), Some(vec![0, 1]));
+    }
+
+    #[test]
+    fn meant_of_one_entry_is_that_one() {
+        for (text, known) in
+            [(key('1'), vec![]), (key('1'), vec![prefix('2')]), ("no key".to_owned(), vec![prefix('1')])]
+        {
+            assert_eq!(places(&[text], &known), Some(vec![0]));
+        }
+        assert_eq!(places(&[], &[prefix('1')]), Some(vec![]));
     }
 }

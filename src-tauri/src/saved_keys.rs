@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use ts_rs::TS;
 use ulkeys_client::Client;
 use ulkeys_domain::wire::{ApiKey, KeyEvent};
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, KeyId, KeyPrefix};
@@ -37,8 +38,46 @@ pub(crate) struct SavedKeys {
     remove: Box<Remove>,
 }
 
-/// The names of revoked keys that could not be removed from the keychain, by their identifiers.
-pub(crate) type LeftBehind = BTreeMap<String, String>;
+/// The revoked keys that could not be removed from the keychain, by their identifiers.
+pub(crate) type LeftBehind = BTreeMap<String, LeftKey>;
+
+/// A revoked key that could not be removed from the keychain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LeftKey {
+    /// Its name when it was saved.
+    pub(crate) name: String,
+    /// Why it is still there.
+    pub(crate) reason: LeftReason,
+}
+
+/// Why a key stays in the keychain, as far as a person can do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum LeftReason {
+    /// The keychain is locked.
+    Locked,
+    /// The person closed its question.
+    Dismissed,
+    /// No keychain answers.
+    Unreachable,
+    /// The keychain failed.
+    Failed,
+}
+
+impl From<&KeychainError> for LeftReason {
+    fn from(error: &KeychainError) -> Self {
+        match error {
+            KeychainError::Locked => Self::Locked,
+            KeychainError::Refused => Self::Dismissed,
+            KeychainError::Missing | KeychainError::Silent => Self::Unreachable,
+            KeychainError::Taken
+            | KeychainError::NoEntry
+            | KeychainError::Several
+            | KeychainError::List(_)
+            | KeychainError::Failed(_) => Self::Failed,
+        }
+    }
+}
 
 /// A key in the keychain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +123,15 @@ impl SavedKeys {
         // The command line may have changed it.
         let entries: BTreeMap<String, SavedKey> = crate::files::read_json(&self.path).ok()?;
         entries.get(id.as_str()).map(|saved| saved.name.clone())
+    }
+
+    /// The beginnings of the keys that were saved under a name.
+    pub(crate) fn prefixes_of(&self, name: &str) -> Vec<KeyPrefix> {
+        // The command line may have changed it.
+        let entries: BTreeMap<String, SavedKey> =
+            crate::files::read_json(&self.path).unwrap_or_else(|_| self.entries().clone());
+        let saved = entries.values().filter(|saved| saved.name == name);
+        saved.filter_map(|saved| KeyPrefix::parse(&saved.key_prefix)).collect()
     }
 
     /// Remembers a key and then saves it, so that no crash in between leaves an entry that nobody knows of. What had its
@@ -175,7 +223,8 @@ impl SavedKeys {
                 // Unless it was forgotten meanwhile.
                 let entries = self.entries();
                 if entries.contains_key(id) {
-                    self.left_behind.send_if_modified(|left| left.insert(id.to_owned(), name).is_none());
+                    let left_key = LeftKey { name, reason: LeftReason::from(&error) };
+                    self.left_behind.send_if_modified(|left| left.insert(id.to_owned(), left_key).is_none());
                 }
             }
         }
@@ -210,11 +259,12 @@ async fn is_revoked(client: &Client, id: &str) -> bool {
 }
 
 async fn remove(saved: SavedKey) -> Result<(), KeychainError> {
+    let name = saved.name.clone();
     let work = move || match KeyPrefix::parse(&saved.key_prefix) {
         Some(prefix) => keychain::forget_key(&saved.name, &prefix),
         None => Ok(()),
     };
-    keychain::work(work).await
+    keychain::work(name, work).await
 }
 
 #[cfg(test)]
@@ -295,7 +345,7 @@ mod tests {
     }
 
     fn left(left_behind: &watch::Receiver<LeftBehind>) -> Vec<String> {
-        left_behind.borrow().values().cloned().collect()
+        left_behind.borrow().values().map(|left| left.name.clone()).collect()
     }
 
     #[tokio::test]
@@ -338,6 +388,7 @@ mod tests {
         let mut all = left(&left_behind);
         all.sort();
         assert_eq!(all, ["one", "three", "two"]);
+        assert!(left_behind.borrow().values().all(|left| left.reason == LeftReason::Dismissed), "true reasons");
 
         // Trying again in vain is no news.
         left_behind.mark_unchanged();

@@ -3,6 +3,7 @@
 //! It is read field by field: what is not understood has no effect, stays in the file and is told. Deliberately absent:
 //! following the file while the app runs. What is edited meanwhile stays, and takes effect at the next start.
 
+use std::fmt;
 use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -118,6 +119,16 @@ pub(crate) enum SettingsProblem {
     Replaced { copy: String },
     /// These fields.
     Unknown { names: Vec<String> },
+}
+
+impl fmt::Display for SettingsProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { reason } => write!(f, "the settings file cannot be read: {reason}"),
+            Self::Replaced { copy } => write!(f, "the former settings file is kept as {copy}"),
+            Self::Unknown { names } => write!(f, "these settings are not known: {}", names.join(", ")),
+        }
+    }
 }
 
 /// What a person prefers, and may change in the window.
@@ -242,7 +253,7 @@ impl Settings {
             Err(error) => (Values::default(), Some(SettingsProblem::Unreadable { reason: reason(&error) })),
         };
         if let Some(problem) = &problem {
-            tracing::warn!(?problem, "not all of the settings is understood");
+            tracing::warn!(%problem, "not all of the settings is understood");
         }
         let preferences = watch::channel(values.preferences.clone()).0;
         Self { path, state: Mutex::new(State { values, problem }), preferences }

@@ -1,5 +1,7 @@
 //! What the page is told about the key service.
 
+use std::fmt;
+
 use serde::Serialize;
 use ts_rs::TS;
 use ulkeys_domain::Timestamp;
@@ -8,6 +10,7 @@ use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem, KeyEvent};
 use crate::closing::QuitQuestion;
 use crate::menu::MenuAction;
 use crate::one_time::OneTimeState;
+use crate::saved_keys::LeftReason;
 use crate::settings::Preferences;
 
 /// How the key service is.
@@ -36,6 +39,21 @@ pub(crate) enum ServiceStatus {
     DatabaseProblem { problem: DatabaseProblem, path: String, detail: String },
     /// It does not run, for another reason.
     Stopped { detail: String },
+}
+
+impl fmt::Display for ServiceStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => f.write_str("Starting"),
+            Self::Running { url, .. } => write!(f, "Running at {url}"),
+            Self::PortInUse { port, used_by: Some(user), .. } => {
+                write!(f, "Port {port} is in use by {} (process {})", user.name, user.pid)
+            }
+            Self::PortInUse { port, .. } => write!(f, "Port {port} is in use"),
+            Self::DatabaseProblem { path, detail, .. } => write!(f, "The database {path} cannot be used: {detail}"),
+            Self::Stopped { detail } => write!(f, "Stopped: {detail}"),
+        }
+    }
 }
 
 /// A program that listens on a port.
@@ -94,7 +112,7 @@ pub(crate) enum AppEvent {
     /// The list's page only: something was chosen in the window's menu.
     Menu { action: MenuAction },
     /// The list's page only: a revoked key that could not be taken out of the keychain.
-    LeftInKeychain { name: String },
+    LeftInKeychain { name: String, reason: LeftReason },
     /// The list's page only: ask whether the app may quit; `null` when there is nothing to ask any more.
     Quit { question: Option<QuitQuestion> },
     /// The one-time page only: somebody wants to close its window.

@@ -10,11 +10,20 @@ use crate::keychain::{create_and_save, looked_up, revoke, ul_keys};
 
 /// Saves what another program, or an earlier version of this one, would: a secret of any type.
 async fn store(desktop: &Desktop, name: &str, secret: &str, content_type: &str) -> Result<()> {
+    store_with(desktop, HashMap::from([("service", "ul-keys"), ("username", name)]), secret, content_type).await
+}
+
+/// The same with any attributes.
+async fn store_with(
+    desktop: &Desktop,
+    attributes: HashMap<&str, &str>,
+    secret: &str,
+    content_type: &str,
+) -> Result<()> {
     let bus = zbus::connection::Builder::address(desktop.bus())?.build().await?;
     let service = SecretService::connect_with_existing(EncryptionType::Dh, bus).await?;
     let collection = service.get_default_collection().await?;
-    let attributes = HashMap::from([("service", "ul-keys"), ("username", name)]);
-    let label = format!("UL Keys: {name}");
+    let label = format!("UL Keys: {}", attributes["username"]);
     collection.create_item(&label, attributes, secret.as_bytes(), true, content_type).await?;
     Ok(())
 }
@@ -103,4 +112,20 @@ async fn run_with_two_entries_of_one_name_says_so_without_their_keys() -> Result
     ensure!(output.status.code() == Some(125) && said.contains("several entries for this name"), "{said}");
     ensure!(!said.contains("ul_0") && !said.contains("Specifier"), "{said}");
     Ok(())
+}
+
+#[tokio::test]
+async fn run_and_revoke_with_two_entries_in_keepassxc_mean_the_one_that_was_saved() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let _keepass = KeePass::start(&desktop)?;
+    let app = App::start(&desktop).await?;
+    create_and_save(&app, "trainer").await?;
+    let own = looked_up(&desktop, "trainer").context("saved")?;
+    let attributes = HashMap::from([("service", "ul-keys"), ("username", "trainer"), ("from", "another")]);
+    let other = format!("ul_{}", "0".repeat(40));
+    store_with(&desktop, attributes, &other, "text/plain").await?;
+    let received = ul_keys(&desktop, &["run", "--key", "trainer", "--", "printenv", "ULTRALYTICS_API_KEY"])?;
+    ensure!(String::from_utf8(received.stdout)?.trim() == own, "{:?}", received.stderr);
+    revoke(&app, "trainer").await?;
+    app.wait("the other key alone", async || looked_up(&desktop, "trainer").is_some_and(|found| found == other)).await
 }

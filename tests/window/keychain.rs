@@ -184,6 +184,7 @@ async fn a_locked_keychain_asks_and_takes_no_for_an_answer() -> Result<()> {
     revoke(&app, "locked").await?;
     keyring.refuse(&desktop)?;
     app.wait_text("is still in this computer").await?;
+    app.wait_text("prompt was dismissed").await?;
     // It is tried again when the app starts again.
     app.quit().await?;
     let app = App::start(&desktop).await?;
@@ -234,5 +235,88 @@ async fn a_late_answer_saves_no_other_key() -> Result<()> {
     app.click("Save in this computer’s keychain").await?;
     app.wait_text("Saved in this computer").await?;
     ensure!(looked_up(&desktop, "second").is_some(), "asked for now");
+    Ok(())
+}
+
+/// Saves under a name by another program, which adds an attribute and so makes an entry of its own.
+fn save_beside(desktop: &Desktop, name: &str, digit: char) -> Result<String> {
+    let key = format!("ul_{}", digit.to_string().repeat(40));
+    let store =
+        format!("printf %s {key} | secret-tool store --label=x service ul-keys username {name} from another-{digit}");
+    desktop.run("sh", &["-c", &store])?;
+    Ok(key)
+}
+
+/// All that is saved under a name. The tool prints the secrets, and the attributes as errors.
+fn all_saved(desktop: &Desktop, name: &str) -> Result<Vec<String>> {
+    let found = desktop.run("secret-tool", &["search", "--all", "--unlock", "service", "ul-keys", "username", name])?;
+    let mut secrets: Vec<_> =
+        found.lines().filter_map(|line| line.strip_prefix("secret = ")).map(str::to_owned).collect();
+    secrets.sort();
+    Ok(secrets)
+}
+
+/// Which key a program receives.
+fn run_key(desktop: &Desktop, name: &str) -> Result<Output> {
+    ul_keys(desktop, &["run", "--key", name, "--", "printenv", "ULTRALYTICS_API_KEY"])
+}
+
+#[tokio::test]
+async fn run_forget_and_revoke_with_two_entries_of_one_name_mean_the_one_that_was_saved() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let _keyring = Keyring::start(&desktop)?;
+    let app = App::start(&desktop).await?;
+    for name in ["revoked", "forgotten"] {
+        create_and_save(&app, name).await?;
+        let own = looked_up(&desktop, name).unwrap_or_default();
+        let other = save_beside(&desktop, name, '0')?;
+        ensure!(all_saved(&desktop, name)?.len() == 2, "two entries");
+        let received = run_key(&desktop, name)?;
+        ensure!(String::from_utf8(received.stdout)?.trim() == own && own != other, "{name}: {:?}", received.status);
+    }
+
+    revoke(&app, "revoked").await?;
+    let only_other =
+        async || all_saved(&desktop, "revoked").is_ok_and(|saved| saved.len() == 1 && saved[0].contains("00000"));
+    app.wait("the end of the revoked key alone", only_other).await?;
+    let listed = String::from_utf8(ul_keys(&desktop, &["list"])?.stdout)?;
+    ensure!(listed.contains("forgotten") && !listed.contains("revoked"), "{listed}");
+
+    let forgotten = ul_keys(&desktop, &["forget", "forgotten"])?;
+    let said = String::from_utf8_lossy(&forgotten.stderr).into_owned();
+    ensure!(forgotten.status.success() && said.contains("still holds another entry for this name"), "{said}");
+    ensure!(all_saved(&desktop, "forgotten")?.iter().all(|saved| saved.contains("00000")), "the right one");
+
+    // Nothing is said at the next start: nothing was left behind.
+    app.quit().await?;
+    let app = App::start(&desktop).await?;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    app.wait_gone("is still in this computer").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn save_and_forget_with_several_unknown_entries_say_what_to_do_and_change_nothing() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let _keyring = Keyring::start(&desktop)?;
+    let app = App::start(&desktop).await?;
+    let others = [save_beside(&desktop, "twice", '0')?, save_beside(&desktop, "twice", '1')?];
+    for command in [&["forget", "twice"][..], &["run", "--key", "twice", "--", "true"]] {
+        let failed = ul_keys(&desktop, command)?;
+        let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+        ensure!(failed.status.code() == Some(125) && said.contains("several entries for this name"), "{said}");
+        ensure!(said.contains("remove all but one") && !said.contains("locked") && !said.contains('{'), "{said}");
+    }
+    app.create_in_dialog("twice", "read").await?;
+    app.click("Save in this computer’s keychain").await?;
+    app.wait_text("holds several entries under this name").await?;
+    ensure!(all_saved(&desktop, "twice")? == others, "nothing was changed");
+    // With one of them, it is clear what would be replaced.
+    desktop.run("secret-tool", &["clear", "service", "ul-keys", "username", "twice", "from", "another-1"])?;
+    app.click("Save in this computer’s keychain").await?;
+    app.wait_text("already holds another key under the name").await?;
+    app.click("Replace").await?;
+    app.wait_text("Saved in this computer").await?;
+    ensure!(all_saved(&desktop, "twice")?.len() == 1 && all_saved(&desktop, "twice")? != others[..1], "replaced");
     Ok(())
 }

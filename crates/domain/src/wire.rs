@@ -180,6 +180,10 @@ pub enum ErrorCode {
     KeychainRefused,
     /// App only: the keychain holds another key under this name.
     KeychainTaken,
+    /// App only: the keychain holds several entries under this name, and which one is meant is not known.
+    KeychainAmbiguous,
+    /// App only: the keychain does not answer.
+    KeychainSilent,
     /// App only: the keychain failed in another way.
     KeychainFailed,
     /// App only: the key was not written into a file; the text says why.

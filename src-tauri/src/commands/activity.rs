@@ -13,7 +13,7 @@ use ulkeys_client::Client;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::{ActivityEntry, ActivityPage, ErrorCode, HappeningKind};
 
-use super::{Argument, invalid};
+use super::{Argument, ended, invalid};
 use crate::activity_export::{self, ExportFormat};
 use crate::error::{CommandError, Result};
 use crate::files::Replacement;
@@ -68,10 +68,10 @@ pub(crate) async fn export_activity(
     let writing = spawn_blocking(move || activity_export::write(&target, format, pages));
     let sent = send_all(&client, key.as_ref(), kind, send).await;
     // The file is as it was until all of it is there.
-    let file = writing.await.map_err(io::Error::other).flatten().map_err(|error| export_failed(&error))?;
+    let file = writing.await.map_err(ended).flatten().map_err(|error| export_failed(&error))?;
     let entries = sent?;
     let committed = spawn_blocking(move || Replacement::commit(file)).await;
-    committed.map_err(io::Error::other).flatten().map_err(|error| export_failed(&error))?;
+    committed.map_err(ended).flatten().map_err(|error| export_failed(&error))?;
     Ok(Some(ExportedActivity { path: path.display().to_string(), entries }))
 }
 

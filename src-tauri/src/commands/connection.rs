@@ -196,8 +196,8 @@ async fn follow_saved_keys(saved_keys: &SavedKeys, page: &Channel<AppEvent>) {
     let mut told = LeftBehind::new();
     loop {
         let left = left_behind.borrow_and_update().clone();
-        for (_, name) in left.iter().filter(|(id, _)| !told.contains_key(*id)) {
-            if page.send(AppEvent::LeftInKeychain { name: name.clone() }).is_err() {
+        for (_, key) in left.iter().filter(|(id, _)| !told.contains_key(*id)) {
+            if page.send(AppEvent::LeftInKeychain { name: key.name.clone(), reason: key.reason }).is_err() {
                 return;
             }
         }

@@ -10,7 +10,7 @@ use ulkeys_domain::wire::{ApiKey, ErrorCode};
 use ulkeys_domain::{KeyId, Secret};
 use zeroize::Zeroizing;
 
-use super::{Argument, invalid};
+use super::{Argument, ended, invalid};
 use crate::env_file::{self, EnvFilePlan};
 use crate::error::{CommandError, Result};
 use crate::keychain;
@@ -105,13 +105,15 @@ async fn copy_with_key(state: &AppState, text: impl FnOnce(&Secret) -> String) -
 pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: Argument) -> Result<()> {
     let replace = replace.flag("replace")?;
     let id = state.one_time.key_id().ok_or_else(gone)?;
+    let name = state.one_time.copy(&id).ok_or_else(gone)?.0.name;
     let one_time = state.one_time.clone();
     let saved_keys = state.saved_keys.clone();
-    let saved = keychain::work(move || {
+    let saved = keychain::work(name, move || {
         let Some((key, secret)) = one_time.copy(&id) else {
             return Ok(false);
         };
-        saved_keys.saving(&key, || keychain::save(&key.name, &secret, replace))?;
+        let known = saved_keys.prefixes_of(&key.name);
+        saved_keys.saving(&key, || keychain::save(&key.name, &secret, replace, &known))?;
         Ok(true)
     });
     if !saved.await? {
@@ -163,7 +165,7 @@ async fn with_env_file<T: Send + 'static>(
     };
     let (_, secret) = state.one_time.copy(id).ok_or_else(gone)?;
     let worked = tokio::task::spawn_blocking(move || work(&secret, &url)).await;
-    worked.map_err(io::Error::other).flatten().map_err(|error| env_file_failed(&error))
+    worked.map_err(ended).flatten().map_err(|error| env_file_failed(&error))
 }
 
 fn env_file_failed(error: &io::Error) -> CommandError {

@@ -46,6 +46,14 @@ pub(super) const LIST: Scene = Scene {
             ],
         },
         State {
+            name: "left-in-keychain",
+            steps: &[
+                Hold,
+                Tell(r#"{"type":"leftInKeychain","name":"nightly-export","reason":"dismissed"}"#),
+                See("prompt was dismissed"),
+            ],
+        },
+        State {
             name: "quit",
             steps: &[
                 Tell(r#"{"type":"quit","question":{"runs":["warehouse/pallet-counter"],"count":1}}"#),

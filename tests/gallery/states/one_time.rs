@@ -73,6 +73,24 @@ pub(super) const SHOWN: Scene = Scene {
             ],
         },
         State {
+            name: "keychain-ambiguous",
+            steps: &[
+                NEW_KEY,
+                Refuse("save_in_keychain", "KEYCHAIN_AMBIGUOUS"),
+                Click("Save in this computer’s keychain"),
+                Find("[role=alert]"),
+            ],
+        },
+        State {
+            name: "keychain-silent",
+            steps: &[
+                NEW_KEY,
+                Refuse("save_in_keychain", "KEYCHAIN_SILENT"),
+                Click("Save in this computer’s keychain"),
+                Find("[role=alert]"),
+            ],
+        },
+        State {
             name: "file-replaces",
             steps: &[
                 NEW_KEY,

@@ -21,6 +21,8 @@ const CODES: Record<ErrorCode, true> = {
   KEYCHAIN_LOCKED: true,
   KEYCHAIN_REFUSED: true,
   KEYCHAIN_TAKEN: true,
+  KEYCHAIN_AMBIGUOUS: true,
+  KEYCHAIN_SILENT: true,
   KEYCHAIN_FAILED: true,
   ENV_FILE_FAILED: true,
   EXPORT_FAILED: true,

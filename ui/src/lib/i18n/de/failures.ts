@@ -25,6 +25,10 @@ export const failures = {
     'Der Schlüsselbund ist gesperrt und wurde nicht rechtzeitig entsperrt. Bitte entsperren und erneut versuchen.',
   KEYCHAIN_REFUSED: 'Die Abfrage des Schlüsselbunds wurde abgebrochen. Nichts wurde gespeichert.',
   KEYCHAIN_TAKEN: 'Der Schlüsselbund enthält unter diesem Namen einen anderen Schlüssel.',
+  KEYCHAIN_AMBIGUOUS:
+    'Der Schlüsselbund enthält mehrere Einträge mit diesem Namen, und UL Keys kann nicht erkennen, welcher ersetzt werden soll. Es wurde nichts gespeichert. Löschen Sie alle bis auf einen in der App für Ihren Schlüsselbund (zum Beispiel „Passwörter und Schlüssel“ oder KeePassXC), und versuchen Sie es erneut.',
+  KEYCHAIN_SILENT:
+    'Der Schlüsselbund antwortet nicht. Starten Sie ihn neu, und versuchen Sie es erneut, oder kopieren Sie den Schlüssel.',
   KEYCHAIN_FAILED: 'Der Schlüsselbund konnte den Schlüssel nicht speichern.',
   ENV_FILE_FAILED: 'Die Datei wurde nicht geändert.',
   EXPORT_FAILED: 'Die Datei wurde nicht geändert.',

@@ -4,8 +4,16 @@ export const revoke = {
     'Programme, die diesen Schlüssel verwenden, verlieren sofort den Zugang. Das lässt sich nicht rückgängig machen.',
   prefix: 'Beginnt mit',
   confirm: 'Schlüssel widerrufen',
-  leftInKeychain:
-    'Der widerrufene Schlüssel {{name, isolated}} ist noch im Schlüsselbund dieses Computers, der gesperrt oder nicht erreichbar ist. Er wird beim nächsten Start der App entfernt.',
+  leftInKeychain: {
+    locked:
+      'Der widerrufene Schlüssel {{name, isolated}} ist noch im Schlüsselbund dieses Computers, denn dieser ist gesperrt. Er wird beim nächsten Start der App entfernt.',
+    dismissed:
+      'Der widerrufene Schlüssel {{name, isolated}} ist noch im Schlüsselbund dieses Computers, denn die Abfrage des Schlüsselbunds wurde abgebrochen. Beim nächsten Start der App werden Sie erneut gefragt.',
+    unreachable:
+      'Der widerrufene Schlüssel {{name, isolated}} ist noch im Schlüsselbund dieses Computers, denn dieser ist nicht erreichbar. Er wird beim nächsten Start der App entfernt.',
+    failed:
+      'Der widerrufene Schlüssel {{name, isolated}} ist noch im Schlüsselbund dieses Computers, denn dieser konnte ihn nicht entfernen. Löschen Sie ihn in der App für Ihren Schlüsselbund, oder starten Sie UL Keys neu.',
+  },
   revoked: '{{name, isolated}} wurde widerrufen',
   elsewhere: '{{name, isolated}} war bereits an anderer Stelle widerrufen worden',
   failed: 'Der Schlüssel wurde nicht widerrufen und funktioniert weiterhin.',

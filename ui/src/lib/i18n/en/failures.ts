@@ -22,6 +22,9 @@ export const failures = {
   KEYCHAIN_LOCKED: 'The keychain is locked and was not unlocked in time. Unlock it and try again.',
   KEYCHAIN_REFUSED: 'The keychain’s prompt was dismissed. Nothing was saved.',
   KEYCHAIN_TAKEN: 'The keychain holds another key under this name.',
+  KEYCHAIN_AMBIGUOUS:
+    'The keychain holds several entries under this name, and UL Keys can’t tell which one to replace. Nothing was saved. Delete all but one of them in your keychain app (such as Passwords and Keys, or KeePassXC), then try again.',
+  KEYCHAIN_SILENT: 'The keychain doesn’t answer. Restart it and try again, or copy the key.',
   KEYCHAIN_FAILED: 'The keychain could not save the key.',
   ENV_FILE_FAILED: 'The file was not changed.',
   EXPORT_FAILED: 'The file was not changed.',

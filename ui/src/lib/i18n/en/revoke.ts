@@ -3,8 +3,16 @@ export const revoke = {
   effect: 'Programs that use this key stop working at once. This cannot be undone.',
   prefix: 'Begins with',
   confirm: 'Revoke key',
-  leftInKeychain:
-    'The revoked key {{name, isolated}} is still in this computer’s keychain, which is locked or cannot be reached. It will be removed when the app starts again.',
+  leftInKeychain: {
+    locked:
+      'The revoked key {{name, isolated}} is still in this computer’s keychain, which is locked. It will be removed when the app starts again.',
+    dismissed:
+      'The revoked key {{name, isolated}} is still in this computer’s keychain, because the keychain’s prompt was dismissed. You’ll be asked again when the app starts again.',
+    unreachable:
+      'The revoked key {{name, isolated}} is still in this computer’s keychain, which can’t be reached. It will be removed when the app starts again.',
+    failed:
+      'The revoked key {{name, isolated}} is still in this computer’s keychain, which failed to remove it. Delete it in your keychain app, or restart the app to try again.',
+  },
   revoked: '{{name, isolated}} was revoked',
   elsewhere: '{{name, isolated}} had already been revoked elsewhere',
   failed: 'The key was not revoked and still works.',

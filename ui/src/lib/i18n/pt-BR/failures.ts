@@ -23,6 +23,9 @@ export const failures = {
   KEYCHAIN_LOCKED: 'O chaveiro está bloqueado e não foi desbloqueado a tempo. Desbloqueie-o e tente novamente.',
   KEYCHAIN_REFUSED: 'A solicitação do chaveiro foi cancelada. Nada foi salvo.',
   KEYCHAIN_TAKEN: 'O chaveiro contém outra chave com este nome.',
+  KEYCHAIN_AMBIGUOUS:
+    'O chaveiro contém várias entradas com este nome, e o UL Keys não sabe qual delas substituir. Nada foi salvo. Exclua todas menos uma no aplicativo do seu chaveiro (como “Senhas e chaves” ou KeePassXC) e tente novamente.',
+  KEYCHAIN_SILENT: 'O chaveiro não responde. Reinicie-o e tente novamente ou copie a chave.',
   KEYCHAIN_FAILED: 'O chaveiro não conseguiu salvar a chave.',
   ENV_FILE_FAILED: 'O arquivo não foi alterado.',
   EXPORT_FAILED: 'O arquivo não foi alterado.',

@@ -3,8 +3,16 @@ export const revoke = {
   effect: 'Os programas que usam esta chave perdem o acesso imediatamente. Não é possível desfazer isso.',
   prefix: 'Começa com',
   confirm: 'Revogar chave',
-  leftInKeychain:
-    'A chave revogada {{name, isolated}} ainda está no chaveiro deste computador, que está bloqueado ou não pode ser acessado. Ela será removida quando o aplicativo for iniciado novamente.',
+  leftInKeychain: {
+    locked:
+      'A chave revogada {{name, isolated}} ainda está no chaveiro deste computador, que está bloqueado. Ela será removida quando o aplicativo for iniciado novamente.',
+    dismissed:
+      'A chave revogada {{name, isolated}} ainda está no chaveiro deste computador, porque a solicitação do chaveiro foi cancelada. Você será consultado novamente quando o aplicativo for iniciado.',
+    unreachable:
+      'A chave revogada {{name, isolated}} ainda está no chaveiro deste computador, que não pode ser acessado. Ela será removida quando o aplicativo for iniciado novamente.',
+    failed:
+      'A chave revogada {{name, isolated}} ainda está no chaveiro deste computador, que não conseguiu removê-la. Exclua-a no aplicativo do seu chaveiro ou reinicie o UL Keys para tentar novamente.',
+  },
   revoked: '{{name, isolated}} foi revogada',
   elsewhere: '{{name, isolated}} já tinha sido revogada em outro lugar',
   failed: 'A chave não foi revogada e continua funcionando.',

@@ -843,7 +843,7 @@ leavesReserve: boolean,
  */
 reserveBytes: number, };
 
-export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "CONFLICT" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "DATABASE_REPLACED" | "STORAGE_FULL" | "TRAINING_DATA_FULL" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
+export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "CONFLICT" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "DATABASE_REPLACED" | "STORAGE_FULL" | "TRAINING_DATA_FULL" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_AMBIGUOUS" | "KEYCHAIN_SILENT" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
 
 export type ErrorBody = { 
 /**
@@ -1105,6 +1105,8 @@ runs: Array<string>,
  */
 count: number, };
 
+export type LeftReason = "locked" | "dismissed" | "unreachable" | "failed";
+
 export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "preferences", preferences: Preferences, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
 /**
  * When it will be taken off; `null` when there is nothing to take off.
@@ -1117,7 +1119,7 @@ state: ClipboardState,
 /**
  * How many seconds a copied key stays; `null` for as long as it likes.
  */
-staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "database", health: DatabaseHealth, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, } | { "type": "quit", question: QuitQuestion | null, } | { "type": "closeRequested" } | { "type": "windowHidden" } | { "type": "screenReader", enabled: boolean, };
+staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "database", health: DatabaseHealth, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, reason: LeftReason, } | { "type": "quit", question: QuitQuestion | null, } | { "type": "closeRequested" } | { "type": "windowHidden" } | { "type": "screenReader", enabled: boolean, };
 
 export type ClipboardState = "clear" | "held" | "overdue" | "checking" | "removedAgain" | "putBack";
 
