@@ -28,7 +28,13 @@ const DESCRIPTION: &str = "A key service speaks the platform's protocol: program
 pub(crate) fn head() -> OpenApi {
     let mut components = Components::new();
     for (name, scheme) in [
-        ("key", bearer("A key: `ul_` and 40 hexadecimal digits. The names beside it are scopes; any one is enough.")),
+        (
+            "key",
+            bearer(
+                "A key: `ul_` and 40 hexadecimal digits. The names beside it are scopes; any one is enough. The header \
+            `X-API-Key`, or the password of HTTP Basic, may hold the key instead.",
+            ),
+        ),
         ("session", bearer("The credential of the app that embeds the service. No program has it but the app.")),
         (
             "client",
