@@ -31,7 +31,7 @@ async fn reported(desktop: &Desktop, app: &App, database: &Path, title: &str) ->
         .await?
         .expect_err("refused");
     ensure!(refused["code"] == "SERVICE_UNAVAILABLE", "{refused}");
-    let attempts = || app.output().matches("DatabaseProblem").count();
+    let attempts = || app.output().matches("keys.db cannot be used").count();
     let before_retry = attempts();
     app.click("Try again").await?;
     app.wait("another attempt", async || attempts() > before_retry).await?;
@@ -139,7 +139,7 @@ async fn a_failed_retry_moves_neither_card_nor_focus() -> Result<()> {
         [...document.querySelectorAll('button')].find(b => b.innerText.trim() === 'Try again').focus();";
     app.script(watch, Vec::new()).await?;
     desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window()?])?;
-    let attempts = || app.output().matches("DatabaseProblem").count();
+    let attempts = || app.output().matches("keys.db cannot be used").count();
     let before = attempts();
     desktop.press(&["Return"])?;
     app.wait("another attempt", async || attempts() > before).await?;

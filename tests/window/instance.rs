@@ -83,7 +83,8 @@ async fn start_without_the_first_ones_bus_opens_a_window_that_says_so() -> Resul
     })?;
     let printed = || std::fs::read_to_string(&output).unwrap_or_default();
     app.wait("the line", async || printed().contains("UL Keys is already running with this data folder")).await?;
-    app.wait("its problem", async || printed().contains("problem: Locked")).await?;
+    app.wait("its problem", async || printed().contains("keys.db cannot be used: another key service has it open"))
+        .await?;
     app.wait("its window", async || windows(&desktop).is_ok_and(|windows| windows == 2)).await
 }
 
@@ -137,7 +138,7 @@ async fn start_in_a_folder_of_another_user_says_so_in_the_window() -> Result<()>
     })?;
     let printed = || std::fs::read_to_string(&output).unwrap_or_default();
     let begin = Instant::now();
-    while !(printed().contains("problem: ReadOnly") && windows(&desktop)? == 1) {
+    while !(printed().contains("keys.db cannot be used: Permission denied") && windows(&desktop)? == 1) {
         ensure!(begin.elapsed() < Duration::from_secs(20), "{}", printed());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -106,7 +106,7 @@ pub(super) const PREFERENCES: Scene = Scene {
             name: "storage",
             steps: &[
                 Go("Preferences"),
-                Fill("Part in the database", "0"),
+                Fill("In the database, all keys", "0"),
                 Press(&["Return"]),
                 See("Default: 2,048"),
                 See("Saved"),

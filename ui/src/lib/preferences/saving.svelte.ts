@@ -11,7 +11,8 @@ export class Saving {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #runs = 0;
 
-  async run(save: () => Promise<void>): Promise<void> {
+  /** Saves, and resolves in any case. Whether it was saved. */
+  async run(save: () => Promise<void>): Promise<boolean> {
     clearTimeout(this.#timer);
     this.saved = false;
     this.failure = null;
@@ -20,11 +21,13 @@ export class Saving {
     const isLatest = () => run === this.#runs;
     try {
       await save();
-      if (!isLatest()) return;
+      if (!isLatest()) return true;
       this.saved = true;
       this.#timer = setTimeout(() => (this.saved = false), SHOWN_MS);
+      return true;
     } catch (thrown) {
       if (isLatest()) this.failure = toFailure(thrown);
+      return false;
     }
   }
 }

@@ -51,11 +51,11 @@ export const failures = {
     notAFile: 'Das ist keine gewöhnliche Datei. Wählen Sie einen anderen Namen.',
     tooLarge: 'Die Datei ist größer als 1 MiB und damit zu groß für eine .env-Datei. Wählen Sie eine andere Datei.',
     notUtf8:
-      'Ihr Text ist nicht in UTF-8 kodiert. Speichern Sie sie zuerst in einem Editor als UTF-8, oder wählen Sie eine andere Datei.',
+      'Die Datei ist nicht in UTF-8 kodiert. Speichern Sie sie zuerst in einem Editor als UTF-8, oder wählen Sie eine andere Datei.',
     brokenLink:
-      'Sie ist ein Link, dessen Ziel nicht existiert. Legen Sie den fehlenden Ordner an, oder korrigieren Sie den Link. Oder wählen Sie eine andere Datei.',
+      'Die Datei ist ein Link, dessen Ziel nicht existiert. Legen Sie den fehlenden Ordner an, korrigieren Sie den Link, oder wählen Sie eine andere Datei.',
     linkLoop:
-      'Sie ist ein Link, der auf sich selbst zurückführt. Korrigieren Sie den Link, oder wählen Sie eine andere Datei.',
+      'Die Datei ist ein Link, der auf sich selbst verweist. Korrigieren Sie den Link, oder wählen Sie eine andere Datei.',
   },
 
   fileNotChanged: 'Die Datei wurde nicht geändert: {{detail}}',

@@ -167,7 +167,7 @@ export const help = {
   scopesText: 'Ein Schlüssel darf, was seine Berechtigungen zusammen erlauben.',
   limits: 'Anfragelimits: wie oft ein Schlüssel anfragen darf',
   limitsText:
-    'Anfragen pro Minute, die dieser Dienst je Schlüssel und Art annimmt. Für Messwerte und das Hochladen von Checkpoints hat jedes Training sein eigenes Limit. Ändern lassen sie sich in den Einstellungen.',
+    'Anfragen pro Minute je Schlüssel. Messwerte und das Hochladen von Checkpoints zählen je Training, ungültige Schlüssel je Adresse. Die Limits können Sie in den Einstellungen ändern.',
 
   questions: 'Fragen und Antworten',
   question: {

@@ -20,7 +20,7 @@ export const preferences = {
     'Trainings, von denen so lange keine Meldung kam, werden mit Ergebnissen und Checkpoint gelöscht. Eine Änderung wirkt innerhalb von zwei Stunden.',
   limits: 'Anfragelimits',
   limitsHint:
-    'Wie viele Anfragen jeder Art ein Schlüssel pro Minute stellen darf. Eine Änderung gilt ab der nächsten Anfrage.',
+    'Anfragen pro Minute je Schlüssel. Messwerte und das Hochladen von Checkpoints zählen je Training, ungültige Schlüssel je Adresse. Änderungen gelten ab der nächsten Anfrage.',
   limit: {
     default: 'Die meisten Anfragen',
     trainingStart: 'Start eines Trainings',
@@ -38,8 +38,8 @@ export const preferences = {
   storageLimit: {
     training: 'Alle Trainingsdaten',
     trainingPerKey: 'Trainingsdaten eines Schlüssels',
-    database: 'Davon in der Datenbank',
-    databasePerKey: 'Davon in der Datenbank, je Schlüssel',
+    database: 'In der Datenbank, alle Schlüssel',
+    databasePerKey: 'In der Datenbank, je Schlüssel',
     reserve: 'Freier Speicherplatz für Schlüssel',
   },
   restore: 'Standardwerte wiederherstellen',

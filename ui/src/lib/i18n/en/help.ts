@@ -159,7 +159,7 @@ export const help = {
   scopesText: 'A key can do what its scopes allow together.',
   limits: 'Rate limits: how often a key may ask',
   limitsText:
-    'Requests per minute that this service accepts from each key, for each kind. Each training run has its own limit for metrics and checkpoint uploads. Preferences can change them.',
+    'Requests per minute for each key. Metrics and checkpoint uploads count per training run, invalid keys per address. You can change these limits in Preferences.',
 
   questions: 'Questions and answers',
   question: {

@@ -18,7 +18,8 @@ export const preferences = {
   runsHint:
     'Runs that haven’t reported for this long are deleted with their results and checkpoint. A change takes effect within two hours.',
   limits: 'Rate limits',
-  limitsHint: 'How many requests of each kind one key may make per minute. A change applies from the next request.',
+  limitsHint:
+    'Requests per minute for each key. Metrics and checkpoint uploads count per training run, invalid keys per address. Changes apply from the next request.',
   limit: {
     default: 'Most requests',
     trainingStart: 'Starting a training',
@@ -32,12 +33,12 @@ export const preferences = {
     invalidCredentials: 'Invalid keys from one address',
   },
   storage: 'Space for training data',
-  storageHint: 'In MiB (1 GiB is 1,024 MiB). Data that does not fit is rejected; keys keep working.',
+  storageHint: 'In MiB (1 GiB = 1,024 MiB). Data that doesn’t fit is rejected. Keys keep working.',
   storageLimit: {
     training: 'All training data',
     trainingPerKey: 'Training data of one key',
-    database: 'Part in the database',
-    databasePerKey: 'Part in the database, of one key',
+    database: 'In the database, all keys',
+    databasePerKey: 'In the database, each key',
     reserve: 'Disk space kept free for keys',
   },
   restore: 'Restore defaults',

@@ -46,10 +46,10 @@ export const failures = {
     changed: 'Outro aplicativo acabou de alterar o arquivo. Escolha-o novamente.',
     notAFile: 'Isto não é um arquivo comum. Escolha outro nome.',
     tooLarge: 'O arquivo tem mais de 1 MiB, grande demais para um arquivo .env. Escolha outro arquivo.',
-    notUtf8: 'O texto dele não está em UTF-8. Salve-o como UTF-8 em um editor ou escolha outro arquivo.',
+    notUtf8: 'O arquivo não está em UTF-8. Salve-o como UTF-8 em um editor ou escolha outro arquivo.',
     brokenLink:
-      'Ele é um link para um lugar que não existe. Crie a pasta que falta, corrija o link ou escolha outro arquivo.',
-    linkLoop: 'Ele é um link que leva de volta a si mesmo. Corrija o link ou escolha outro arquivo.',
+      'O arquivo é um link para um lugar que não existe. Crie a pasta que falta, corrija o link ou escolha outro arquivo.',
+    linkLoop: 'O arquivo é um link que aponta para si mesmo. Corrija o link ou escolha outro arquivo.',
   },
 
   fileNotChanged: 'O arquivo não foi alterado: {{detail}}',

@@ -165,7 +165,7 @@ export const help = {
   scopesText: 'Uma chave pode fazer o que seus escopos permitem em conjunto.',
   limits: 'Limites: quantas requisições uma chave pode fazer',
   limitsText:
-    'Requisições por minuto que este serviço aceita de cada chave, por tipo. Cada treinamento tem seu próprio limite para métricas e envios de checkpoints. Os limites podem ser alterados nas preferências.',
+    'Requisições por minuto de cada chave. Métricas e envios de checkpoints contam por treinamento; chaves inválidas, por endereço. Você pode alterar os limites nas Preferências.',
 
   questions: 'Perguntas e respostas',
   question: {

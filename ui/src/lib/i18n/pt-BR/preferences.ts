@@ -19,7 +19,7 @@ export const preferences = {
     'Treinamentos sem envios durante esse período são excluídos com os resultados e o checkpoint. A alteração tem efeito em até duas horas.',
   limits: 'Limites de requisições',
   limitsHint:
-    'Quantas requisições de cada tipo uma chave pode fazer por minuto. A alteração vale a partir da próxima requisição.',
+    'Requisições por minuto de cada chave. Métricas e envios de checkpoints contam por treinamento; chaves inválidas, por endereço. As alterações valem a partir da próxima requisição.',
   limit: {
     default: 'A maioria das requisições',
     trainingStart: 'Início de um treinamento',
@@ -37,8 +37,8 @@ export const preferences = {
   storageLimit: {
     training: 'Todos os dados de treinamento',
     trainingPerKey: 'Dados de treinamento de uma chave',
-    database: 'Parte no banco de dados',
-    databasePerKey: 'Parte no banco de dados, de uma chave',
+    database: 'No banco de dados, todas as chaves',
+    databasePerKey: 'No banco de dados, por chave',
     reserve: 'Espaço livre reservado para chaves',
   },
   restore: 'Restaurar padrões',
