@@ -56,6 +56,11 @@ pub async fn no_request_hides_in_another(gateway: Gateway) {
 pub async fn a_header_of_two_readings_passes_in_one_or_not_at_all(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+    let plain = format!(
+        "GET /predict/x HTTP/1.1\r\nHost: one\r\nX-A: b\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n"
+    );
+    site.exchange(&plain, 0).await;
+    assert_eq!(site.upstream.take_one().header("x-key-id"), Some(key_id.as_str()), "without such a header it passes");
     for extra in [
         "Host: one\r\nHost: two\r\n",
         "Host: one\r\nX-A: b\r\n\tX-Key-Id: key_forged\r\n",
