@@ -50,6 +50,10 @@ http {
     proxy_cache_path cache keys_zone=around:1m;
     proxy_cache around;
     proxy_cache_valid any 1m;
+    proxy_intercept_errors on;
+    satisfy any;
+    allow 127.0.0.0/8;
+    deny all;
     include conf.d/*.conf;
 }
 ";

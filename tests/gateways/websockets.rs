@@ -77,6 +77,17 @@ pub async fn no_other_protocol_passes(gateway: Gateway) {
                 }
             }
         }
+        // Of two lines, a gateway may read another one than the program.
+        for protocols in [["h2c", "websocket"], ["websocket", "h2c"]] {
+            let upgrade = protocols.map(|protocol| ("Upgrade", protocol));
+            let headers = [&upgrade[..], &[("Connection", "upgrade"), ("Authorization", &*bearer)]].concat();
+            let answer = site.raw(&format!("GET {target}"), &headers).await;
+            assert!(matches!(answer, Some(101 | 200 | 400)), "{protocols:?}: {answer:?}");
+            for seen in site.upstream.take() {
+                let upgrades: Vec<_> = seen.headers.get_all("upgrade").iter().collect();
+                assert!(upgrades.is_empty() || upgrades == ["websocket"], "{protocols:?}: {seen:?}");
+            }
+        }
         // Both headers make a request for another protocol, not one alone.
         for headers in [
             [("Connection", "close"), ("Upgrade", "websocket")],
