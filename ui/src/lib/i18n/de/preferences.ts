@@ -43,7 +43,7 @@ export const preferences = {
     reserve: 'Freier Speicherplatz für Schlüssel',
   },
   restore: 'Standardwerte wiederherstellen',
-  usual: 'Standard: {{value}}',
+  default: 'Standard: {{value}}',
   seconds_one: '{{count}} Sekunde',
   seconds_other: '{{count}} Sekunden',
   days_one: '{{count}} Tag',

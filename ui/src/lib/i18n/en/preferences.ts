@@ -42,7 +42,7 @@ export const preferences = {
     reserve: 'Disk space kept free for keys',
   },
   restore: 'Restore defaults',
-  usual: 'Default: {{value}}',
+  default: 'Default: {{value}}',
   seconds_one: '{{count}} second',
   seconds_other: '{{count}} seconds',
   days_one: '{{count}} day',

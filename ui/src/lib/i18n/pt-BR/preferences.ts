@@ -42,7 +42,7 @@ export const preferences = {
     reserve: 'Espaço livre reservado para chaves',
   },
   restore: 'Restaurar padrões',
-  usual: 'Padrão: {{value}}',
+  default: 'Padrão: {{value}}',
   seconds_one: '{{count}} segundo',
   seconds_many: '{{count}} segundos',
   seconds_other: '{{count}} segundos',
