@@ -120,18 +120,19 @@ impl SavedKeys {
 
     /// The name under which a key was saved.
     pub(crate) fn name_of(&self, id: &KeyId) -> Option<String> {
-        // The command line may have changed it.
-        let entries: BTreeMap<String, SavedKey> = crate::files::read_json(&self.path).ok()?;
-        entries.get(id.as_str()).map(|saved| saved.name.clone())
+        self.read_again().ok()?.get(id.as_str()).map(|saved| saved.name.clone())
     }
 
     /// The beginnings of the keys that were saved under a name.
     pub(crate) fn prefixes_of(&self, name: &str) -> Vec<KeyPrefix> {
-        // The command line may have changed it.
-        let entries: BTreeMap<String, SavedKey> =
-            crate::files::read_json(&self.path).unwrap_or_else(|_| self.entries().clone());
+        let entries = self.read_again().unwrap_or_else(|_| self.entries().clone());
         let saved = entries.values().filter(|saved| saved.name == name);
         saved.filter_map(|saved| KeyPrefix::parse(&saved.key_prefix)).collect()
+    }
+
+    /// Reads the file again, because the command line may have changed it.
+    fn read_again(&self) -> std::io::Result<BTreeMap<String, SavedKey>> {
+        crate::files::read_json(&self.path)
     }
 
     /// Remembers a key and then saves it, so that no crash in between leaves an entry that nobody knows of. What had its

@@ -309,8 +309,8 @@ fn read_key(text: &[u8]) -> Result<Credential, Refusal> {
     Secret::parse(text).map(Credential::Key).map_err(|_| Refusal::Malformed)
 }
 
-/// Whether an `Authorization` beside `X-API-Key` is meant for this service, rightly or not: a program behind a gateway may
-/// receive it otherwise.
+/// Whether an `Authorization` header looks like a credential of this service. Beside `X-API-Key`, any other one belongs to
+/// the program behind a gateway.
 fn is_authorization_ours(value: &HeaderValue, session: &SessionToken) -> bool {
     match (after_scheme(value, b"Bearer "), read_basic(value)) {
         (Some(token), _) => session.matches(token) || looks_like_key(token),

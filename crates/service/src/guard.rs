@@ -49,8 +49,9 @@ pub(crate) struct OwnHost(pub(crate) String);
 impl FromRequestParts<AppState> for OwnHost {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        Ok(Self(host(&parts.headers).map_or_else(|| state.address.to_string(), str::to_owned)))
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+        // `check` lets no request through without one.
+        Ok(Self(host(&parts.headers).unwrap_or_default().to_owned()))
     }
 }
 

@@ -31,8 +31,8 @@ pub(crate) fn head() -> OpenApi {
         (
             "key",
             bearer(
-                "A key: `ul_` and 40 hexadecimal digits. The names beside it are scopes; any one is enough. The header \
-            `X-API-Key`, or the password of HTTP Basic, may hold the key instead.",
+                "A key: `ul_` and 40 hexadecimal digits. It needs one of the listed scopes. A client may send it in \
+                `X-API-Key`, or as the password of HTTP Basic, instead.",
             ),
         ),
         ("session", bearer("The credential of the app that embeds the service. No program has it but the app.")),

@@ -102,7 +102,7 @@ fn merged(mut one: Object, other: Object) -> Object {
     one
 }
 
-/// The property by which all variants are told apart.
+/// The property that has another value in each variant.
 fn common_tag(first: &Object, variants: &[Object]) -> Option<String> {
     let mut names = first["properties"].as_object()?.keys();
     names.find(|name| variants.iter().all(|variant| tag_value(variant, name).is_some())).cloned()

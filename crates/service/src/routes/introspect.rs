@@ -221,9 +221,9 @@ fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Result<Cre
     Ok(only(headers, AUTHORIZATION).and_then(|_| read_client(&form_decoded(&user), &form_decoded(&password))))
 }
 
-/// A part of HTTP Basic as clients send it: form-encoded (RFC 6749, section 2.3.1: openid-client, oauth4webapi), or as it is
-/// (Authlib, requests, Spring). No identifier and no key has a character that is encoded, so both are read by decoding.
-/// A `+` is left as it is: it would be a space, and neither has one.
+/// Decodes a part of HTTP Basic. Some clients form-encode both parts first (RFC 6749, section 2.3.1: openid-client,
+/// oauth4webapi), others do not (Authlib, requests, Spring). One decoding serves both, because no identifier and no key has
+/// a character that is encoded. A `+` is not decoded to a space, because neither has one.
 fn form_decoded(part: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(percent_decode(part).collect())
 }

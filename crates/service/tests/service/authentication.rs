@@ -138,9 +138,12 @@ async fn request_key_in_another_header_or_as_basic_password_is_accepted() {
         ("Basic, without a user", get().basic_auth("", Some(&key))),
         ("Basic, any user", get().basic_auth("somebody", Some(&key))),
         ("Basic, the key's identifier", get().basic_auth(&key_id, Some(&key))),
-        ("X-API-Key beside another Basic", get().header("X-API-Key", &key).basic_auth("me", Some("my password"))),
-        ("X-API-Key beside another token", get().header("X-API-Key", &key).bearer_auth("sk-other")),
-        ("Bearer beside another X-API-Key", get().header("X-API-Key", "other").bearer_auth(&key)),
+        (
+            "X-API-Key, and a password of another service",
+            get().header("X-API-Key", &key).basic_auth("me", Some("my password")),
+        ),
+        ("X-API-Key, and a token of another service", get().header("X-API-Key", &key).bearer_auth("sk-other")),
+        ("Bearer, and an X-API-Key of another service", get().header("X-API-Key", "other").bearer_auth(&key)),
     ] {
         assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK, "{carrier}");
     }
@@ -159,11 +162,11 @@ async fn request_key_badly_carried_is_rejected() {
         ("the session", get().header("X-API-Key", &service.session)),
         ("twice", get().header("X-API-Key", &key).header("X-API-Key", &key)),
         ("as user name", get().basic_auth(&key, Some(""))),
-        ("beside another key's identifier", get().basic_auth(&other_id, Some(&key))),
-        ("beside what is no identifier", get().basic_auth("key_", Some(&key))),
+        ("the user name is another key's identifier", get().basic_auth(&other_id, Some(&key))),
+        ("the user name is half an identifier", get().basic_auth("key_", Some(&key))),
         ("session as password", get().basic_auth("", Some(&service.session))),
         ("no colon", get().header(AUTHORIZATION, "Basic dWw=")),
-        ("a broken key beside another token", get().header("X-API-Key", &key[1..]).bearer_auth("sk-other")),
+        ("a broken key, and a token of another service", get().header("X-API-Key", &key[1..]).bearer_auth("sk-other")),
     ] {
         let answer = request.send().await.expect("answered");
         assert_eq!(read(answer).await, (StatusCode::UNAUTHORIZED, invalid_key()), "{carrier}");
