@@ -30,9 +30,13 @@ pub fn npm(folder: &str, arguments: &[&str]) -> Command {
 }
 
 /// Builds the page and then the program that embeds it, with a profile of the workspace.
+///
+/// The profile `dev` is also that of the tests. `--workspace` gives the dependencies the same features in both, so that they are
+/// built once.
 pub fn app(profile: &str) -> Result<PathBuf> {
     ui(&["run", "build"]).run()?;
-    cargo(&["build", "--package", "ul-keys", "--profile", profile]).run()?;
+    let packages: &[&str] = if profile == "dev" { &["--workspace", "--bin", "ul-keys"] } else { &["--package", "ul-keys"] };
+    cargo(&[&["build", "--profile", profile], packages].concat()).run()?;
     Ok(target().join(if profile == "dev" { "debug" } else { profile }).join("ul-keys"))
 }
 
