@@ -33,6 +33,7 @@ fn main() {
         "save_in_keychain",
         "saved_name",
         "show_key",
+        "show_list",
         "show_new_key",
         "show_one_time",
         "show_run",

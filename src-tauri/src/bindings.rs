@@ -23,6 +23,7 @@ use crate::env_file::EnvFilePlan;
 use crate::error::CommandError;
 use crate::file_problem::FileProblem;
 use crate::git::GitRisk;
+use crate::locale::Regions;
 use crate::menu::MenuAction;
 use crate::one_time::{Loss, LostKey, OneTimeState};
 use crate::paths::Places;
@@ -99,6 +100,7 @@ fn generate() -> String {
         Loss,
         OneTimeState,
         Language,
+        Regions,
         Theme,
         Limits,
         StorageLimits,

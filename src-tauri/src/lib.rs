@@ -20,6 +20,7 @@ mod git;
 mod harden;
 mod instance;
 mod keychain;
+mod locale;
 mod lock;
 mod log;
 mod menu;
@@ -38,7 +39,6 @@ mod window;
 use std::process::ExitCode;
 
 use tauri::{Manager as _, RunEvent};
-use tauri_plugin_window_state::StateFlags;
 
 use instance::Instance;
 use state::AppState;
@@ -104,6 +104,7 @@ fn run() -> ExitCode {
             commands::connection::change_port,
             commands::connection::places,
             commands::connection::retry_service,
+            commands::connection::show_list,
             commands::connection::watch,
             commands::keys::check_key,
             commands::keys::count_keys,
@@ -144,6 +145,8 @@ fn run() -> ExitCode {
             let screen_reader = state.screen_reader.clone();
             app.manage(state);
             tauri::async_runtime::spawn(async move { service.start(port).await });
+            let handle = app.handle().clone();
+            in_background("color scheme", move || window::follow_color_scheme(handle.clone()));
             in_background("screen reader", move || screen_reader::follow(screen_reader.clone()));
             in_background("clipboard", move || {
                 let clipboard = clipboard.clone();
@@ -155,14 +158,7 @@ fn run() -> ExitCode {
             });
             put_keys_away_when_locked(app.handle().clone());
             quit_on_signals(app.handle().clone());
-            window::bring_onto_screens(app.handle(), &windows);
-            // The window with a key is as large as its page needs, and over the list.
-            let window_state = tauri_plugin_window_state::Builder::new()
-                .with_filename(windows.display().to_string())
-                .with_state_flags(StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED)
-                .with_filter(|label| !window::is_key_window(label));
-            app.handle().plugin(window_state.build())?;
-            window::open_list_window(app.handle())?;
+            window::open_list_window(app.handle(), windows)?;
             Ok(())
         })
         .build(tauri::generate_context!());
@@ -172,6 +168,7 @@ fn run() -> ExitCode {
                 if let RunEvent::Exit = event {
                     let state = app.state::<AppState>();
                     state.one_time.wipe(None, false);
+                    window::save_place(app);
                     if let Err(error) = state.clipboard.clear_before_exit() {
                         tracing::warn!(%error, "the clipboard could not be cleared");
                     }

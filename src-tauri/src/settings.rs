@@ -196,14 +196,16 @@ impl Language {
     /// The language itself, where the choice was the system's.
     pub(crate) fn or_system(self) -> Self {
         match self {
-            Self::System => sys_locale::get_locales().find_map(|tag| Self::of_tag(&tag)).unwrap_or(Self::English),
+            Self::System => {
+                crate::locale::languages().iter().find_map(|tag| Self::of_tag(tag)).unwrap_or(Self::English)
+            }
             chosen => chosen,
         }
     }
 
     /// The language for a tag such as `de-AT`.
     fn of_tag(tag: &str) -> Option<Self> {
-        match tag.split(['-', '_']).next()? {
+        match tag.split(['-', '_', '.', '@']).next()? {
             "en" => Some(Self::English),
             "de" => Some(Self::German),
             "pt" => Some(Self::Portuguese),

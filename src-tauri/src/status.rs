@@ -8,10 +8,11 @@ use ulkeys_domain::Timestamp;
 use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem, KeyEvent};
 
 use crate::closing::QuitQuestion;
+use crate::locale::Regions;
 use crate::menu::MenuAction;
 use crate::one_time::OneTimeState;
 use crate::saved_keys::LeftReason;
-use crate::settings::Preferences;
+use crate::settings::{Language, Preferences};
 
 /// How the key service is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -90,7 +91,14 @@ pub(crate) enum AppEvent {
     /// The service changed its state.
     Status { status: ServiceStatus },
     /// A person prefers something else. The first event of all.
-    Preferences { preferences: Preferences },
+    #[serde(rename_all = "camelCase")]
+    Preferences {
+        preferences: Preferences,
+        /// The system's language, or English where the app has no texts in it.
+        #[ts(type = "Exclude<Language, \"system\">")]
+        system_language: Language,
+        regions: Regions,
+    },
     /// Keys changed.
     Keys { event: KeyEvent },
     /// A key was copied, or taken off the clipboard again.

@@ -3,18 +3,21 @@
 mod key;
 mod list;
 mod place;
+mod theme;
 
+#[cfg(target_os = "linux")]
+use tauri::LogicalSize;
 use tauri::webview::NewWindowResponse;
-use tauri::{AppHandle, Manager as _, Url, WebviewWindow, WebviewWindowBuilder, Wry};
+use tauri::{AppHandle, Manager as _, PhysicalSize, Url, WebviewWindow, WebviewWindowBuilder, Wry};
 
 pub(crate) use key::{
     close as close_key_window, is as is_key_window, minimized as key_window_minimized, open as open_key_window,
     put_away as put_key_away, show as show_key_window,
 };
-pub(crate) use list::{close as close_list_window, open as open_list_window};
-pub(crate) use place::bring_onto_screens;
+pub(crate) use list::{close as close_list_window, open as open_list_window, show as show_list_window};
+pub(crate) use place::save as save_place;
+pub(crate) use theme::follow_color_scheme;
 
-use crate::settings::{Preferences, Theme};
 use crate::state::AppState;
 
 /// Shows the window of the running app when it is started once more, or the one over it.
@@ -25,25 +28,12 @@ pub(crate) fn bring_forward(app: &AppHandle) {
     raise(&window);
 }
 
-/// Gives the windows the look and the menu that a person prefers by now.
+/// Gives the windows the theme and the menu that a person prefers. To be called on the main thread.
 pub(crate) fn follow_preferences(app: &AppHandle) {
-    let preferences = app.state::<AppState>().settings.preferences().borrow().clone();
-    for window in app.webview_windows().values() {
-        if let Err(error) = window.set_theme(theme(&preferences)) {
-            tracing::warn!(%error, "a window cannot change its theme");
-        }
-    }
-    if let Err(error) = list::set_menu(app, preferences.language) {
+    theme::follow(app);
+    let language = app.state::<AppState>().settings.preferences().borrow().language;
+    if let Err(error) = list::set_menu(app, language) {
         tracing::warn!(%error, "the menu cannot change its language");
-    }
-}
-
-/// `None` for the system's own.
-fn theme(preferences: &Preferences) -> Option<tauri::Theme> {
-    match preferences.theme {
-        Theme::System => None,
-        Theme::Light => Some(tauri::Theme::Light),
-        Theme::Dark => Some(tauri::Theme::Dark),
     }
 }
 
@@ -61,6 +51,22 @@ pub(crate) fn is_wayland(window: &WebviewWindow) -> bool {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn is_wayland(_window: &WebviewWindow) -> bool {
     false
+}
+
+/// How large the window's content is, its menu included, in pixels. To be called on the main thread.
+///
+/// [`WebviewWindow::inner_size`] adds what GTK draws around a window on Wayland, which no call to set a size includes.
+#[cfg(target_os = "linux")]
+fn content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
+    use gtk::prelude::GtkWindowExt as _;
+    let (width, height) = window.gtk_window()?.size();
+    Ok(LogicalSize::new(width, height).to_physical(window.scale_factor()?))
+}
+
+/// The same: other systems add nothing.
+#[cfg(not(target_os = "linux"))]
+fn content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
+    window.inner_size()
 }
 
 fn raise(window: &WebviewWindow) {

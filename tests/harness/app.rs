@@ -22,6 +22,8 @@ const STEP: Duration = Duration::from_millis(50);
 pub struct AppOptions {
     /// Whether the system speaks German instead of English.
     pub german: bool,
+    /// The system's locale variables, instead of `LC_ALL=C.UTF-8` and `LANGUAGE=en`.
+    pub locale: Option<&'static [(&'static str, &'static str)]>,
     /// Whether the system's theme is dark.
     pub dark: bool,
     /// What is logged, as in `RUST_LOG`.
@@ -151,6 +153,9 @@ impl App {
         };
         if options.german {
             command.env("LOCPATH", tools().join("locale")).env("LC_ALL", "de_DE.UTF-8").env("LANGUAGE", "de");
+        }
+        if let Some(locale) = options.locale {
+            command.env_remove("LC_ALL").env_remove("LANGUAGE").envs(locale.iter().copied());
         }
         if let Some(log) = options.log {
             command.env("RUST_LOG", log);

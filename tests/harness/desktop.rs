@@ -31,7 +31,16 @@ impl Desktop {
     /// # Errors
     /// When a part of it cannot be started.
     pub fn start(width: u32, height: u32) -> Result<Self> {
-        Self::start_with(width, height, &["--session"])
+        Self::start_with(width, height, &["--session"], false)
+    }
+
+    /// The same with a desktop portal, which announces settings such as the color scheme. Other desktops have none, as each
+    /// would take time to start its own.
+    ///
+    /// # Errors
+    /// When a part of it cannot be started.
+    pub fn start_with_portal(width: u32, height: u32) -> Result<Self> {
+        Self::start_with(width, height, &["--session"], true)
     }
 
     /// The same with a Wayland compositor that fills the screen. The app runs in it and finds no X server; the tests'
@@ -52,12 +61,15 @@ impl Desktop {
     /// When a part of it cannot be started.
     pub fn start_without_services(width: u32, height: u32) -> Result<Self> {
         let bare = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/bare-bus.conf");
-        Self::start_with(width, height, &["--config-file", bare])
+        Self::start_with(width, height, &["--config-file", bare], false)
     }
 
-    fn start_with(width: u32, height: u32, bus_arguments: &[&str]) -> Result<Self> {
+    fn start_with(width: u32, height: u32, bus_arguments: &[&str], has_portal: bool) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("ul-keys-test-").tempdir()?;
         private_folder(&home.path().join("run"))?;
+        if !has_portal {
+            hide_service(home.path(), "org.freedesktop.portal.Desktop")?;
+        }
 
         let mut x = Child::spawn(
             Command::new("Xvfb")
@@ -200,11 +212,12 @@ impl Desktop {
     /// # Errors
     /// When it cannot be run or fails; the error holds its last words.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
-        let output = self.command(program).args(arguments).output().with_context(|| program.to_owned())?;
-        if !output.status.success() {
-            bail!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(String::from_utf8(output.stdout)?)
+        finish(self.command(program), program, arguments)
+    }
+
+    /// The same as the desktop would run it: where there is a Wayland compositor, in that.
+    fn run_in_session(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        finish(self.session_command(program), program, arguments)
     }
 
     /// Whether the tests run as root, who may become another user and read every process.
@@ -237,7 +250,11 @@ impl Desktop {
     /// # Errors
     /// When the clipboard holds no text.
     pub fn clipboard(&self) -> Result<String> {
-        // An owner that ends before it answers is waited for in vain.
+        if self.compositor.is_some() {
+            // Takes the focus for a moment, as only a focused program may read.
+            return self.run_in_session("timeout", &["5", "wl-paste", "--no-newline"]);
+        }
+        // An owner that ends before it answers would be waited for without end.
         self.run("timeout", &["5", "xclip", "-selection", "clipboard", "-out"])
     }
 
@@ -263,8 +280,27 @@ impl Desktop {
     /// # Errors
     /// When the clipboard is empty.
     pub fn clipboard_targets(&self) -> Result<String> {
+        if self.compositor.is_some() {
+            return self.run_in_session("timeout", &["5", "wl-paste", "--list-types"]);
+        }
         self.run("xclip", &["-selection", "clipboard", "-out", "-target", "TARGETS"])
     }
+}
+
+fn finish(mut command: Command, program: &str, arguments: &[&str]) -> Result<String> {
+    let output = command.args(arguments).output().with_context(|| program.to_owned())?;
+    if !output.status.success() {
+        bail!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Keeps the bus of this home from starting a service that the machine has.
+fn hide_service(home: &Path, name: &str) -> std::io::Result<()> {
+    let folder = home.join(".local/share/dbus-1/services");
+    std::fs::create_dir_all(&folder)?;
+    let service = format!("[D-BUS Service]\nName={name}\nExec=/bin/false\n");
+    std::fs::write(folder.join(format!("{name}.service")), service)
 }
 
 fn private_folder(path: &Path) -> std::io::Result<()> {

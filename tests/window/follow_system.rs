@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use ulkeys_tests::{App, AppOptions, Desktop};
+use ulkeys_tests::{App, AppOptions, Desktop, seed};
 
 const DARK: &str = "rgb(21, 23, 28)";
 
@@ -53,6 +53,34 @@ async fn the_language_of_the_window_and_its_menu() -> Result<()> {
     app.wait("the first menu", async || bar().is_ok_and(|bar| bar == german)).await
 }
 
+/// The page, the menu above it and the dates on it agree, however the system names the language.
+#[tokio::test]
+async fn menu_page_and_dates_follow_the_same_locale() -> Result<()> {
+    for (locale, title, menu, date) in [
+        (&[("LANG", "en_US.UTF-8"), ("LANGUAGE", "de")][..], "API-Schlüssel", "Datei", r"\d\d\.\d\d\.\d{4}"),
+        (&[("LANG", "en_US.UTF-8"), ("LC_MESSAGES", "pt_BR.UTF-8")], "Chaves de API", "Arquivo", r"\d\d/\d\d/\d{4}"),
+        (&[("LANG", "en_US.UTF-8"), ("LC_TIME", "de_DE.UTF-8")], "API Keys", "File", r"\d+ [A-Z][a-z]{2,3} \d{4}"),
+        (&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "en_US.UTF-8")], "API Keys", "File", r"[A-Z][a-z]{2} \d+, \d{4}"),
+    ] {
+        let desktop = Desktop::start(1280, 1000)?;
+        let made = seed::Sample::new("dated", "read", 24 * 60);
+        seed::seed(&desktop.data().join("keys.db"), &[made]).await?;
+        let app = App::start_with(&desktop, AppOptions { locale: Some(locale), ..AppOptions::default() }).await?;
+        wait_title(&app, title).await?;
+        let shows_date = "return new RegExp(arguments[0]).test(document.querySelector('main').innerText)";
+        app.wait(&format!("a date as {date}"), async || {
+            app.script(shows_date, vec![json!(date)]).await.is_ok_and(|shown| shown == true)
+        })
+        .await?;
+        app.wait(&format!("the menu {menu}"), async || {
+            let tree = desktop.accessibility_tree().unwrap_or_default();
+            tree.iter().any(|object| object.role.contains("menu") && object.name == menu)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_theme_of_both_windows() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -64,6 +92,35 @@ async fn the_theme_of_both_windows() -> Result<()> {
     let light_text = "return getComputedStyle(document.body).color.match(/[0-9]+/g).every((part) => part > 200)";
     ensure!(app.script(light_text, Vec::new()).await? == true, "light on dark");
     Ok(())
+}
+
+/// GNOME and KDE announce a dark style through the desktop portal, and leave the theme of GTK 3 as it is.
+#[tokio::test]
+async fn color_scheme_of_desktop_portal_is_followed_at_start_and_live() -> Result<()> {
+    const LIGHT: &str = "rgb(255, 255, 255)";
+    let desktop = Desktop::start_with_portal(1280, 1000)?;
+    let announce =
+        |scheme| desktop.run("gsettings", &["set", "org.gnome.desktop.interface", "color-scheme", scheme]).map(drop);
+    announce("prefer-dark")?;
+    let app = App::start(&desktop).await?;
+    wait_look(&app, ["en", "light dark", DARK]).await?;
+    announce("default")?;
+    wait_look(&app, ["en", "light dark", LIGHT]).await?;
+    announce("prefer-dark")?;
+    wait_look(&app, ["en", "light dark", DARK]).await?;
+
+    app.create_in_dialog("by night", "read").await?;
+    wait_look(&app, ["en", "light dark", DARK]).await?;
+    app.click("Done").await?;
+    app.click("Close anyway").await?;
+    app.leave_key_window().await?;
+    app.click("Preferences").await?;
+    app.click("Light").await?;
+    wait_look(&app, ["en", "light", LIGHT]).await?;
+    announce("default")?;
+    announce("prefer-dark")?;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    wait_look(&app, ["en", "light", LIGHT]).await
 }
 
 #[tokio::test]

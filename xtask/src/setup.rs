@@ -24,11 +24,12 @@ const TO_RUN: &[&str] = &[
     "xvfb",
 ];
 /// To drive the real window, in German too and with names in any script, with real keychains, on Wayland too, beside
-/// clipboard managers, a database shell and a reader of the accessibility bus, with a clock that is wrong and with access
+/// clipboard managers and a desktop portal, a database shell and a reader of the accessibility bus, with a clock that is wrong and with access
 /// control lists, to run the published client, and to reach gateways over TLS.
 const TO_TEST: &[&str] = &[
     "acl",
     "curl",
+    "dconf-gsettings-backend",
     "diodon",
     "faketime",
     "fonts-droid-fallback",
@@ -38,6 +39,7 @@ const TO_TEST: &[&str] = &[
     "git",
     "gnome-keyring",
     "keepassxc",
+    "libglib2.0-bin",
     "libsecret-tools",
     "locales",
     "mutter",
@@ -49,9 +51,11 @@ const TO_TEST: &[&str] = &[
     "strace",
     "webkit2gtk-driver",
     "weston",
+    "wl-clipboard",
     "wmctrl",
     "x11-utils",
     "xclip",
+    "xdg-desktop-portal-gtk",
 ];
 
 const CARGO_DENY: &str = "0.20.2";

@@ -35,7 +35,8 @@ pub fn npm(folder: &str, arguments: &[&str]) -> Command {
 /// built once.
 pub fn app(profile: &str) -> Result<PathBuf> {
     ui(&["run", "build"]).run()?;
-    let packages: &[&str] = if profile == "dev" { &["--workspace", "--bin", "ul-keys"] } else { &["--package", "ul-keys"] };
+    let packages: &[&str] =
+        if profile == "dev" { &["--workspace", "--bin", "ul-keys"] } else { &["--package", "ul-keys"] };
     cargo(&[&["build", "--profile", profile], packages].concat()).run()?;
     Ok(target().join(if profile == "dev" { "debug" } else { profile }).join("ul-keys"))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tauri::ipc::Channel;
-use tauri::{State, WebviewWindow};
+use tauri::{AppHandle, State, WebviewWindow};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use ulkeys_client::Client;
@@ -15,11 +15,12 @@ use crate::clipboard::Clipboard;
 use crate::closing::QuitQuestion;
 use crate::embedded::{KeyService, MoveError};
 use crate::error::{CommandError, Result};
+use crate::locale;
 use crate::menu::MenuAction;
 use crate::one_time::OneTime;
 use crate::paths::Places;
 use crate::saved_keys::{LeftBehind, SavedKeys};
-use crate::settings::Preferences;
+use crate::settings::{Language, Preferences};
 use crate::state::AppState;
 use crate::status::{AppEvent, ClipboardState, ServiceStatus};
 use crate::window;
@@ -52,6 +53,12 @@ pub(crate) async fn change_port(state: State<'_, AppState>, port: Argument) -> R
             CommandError::of_file(ErrorCode::SettingsNotSaved, &error)
         }
     })
+}
+
+/// The list's page can be seen: shows its window.
+#[tauri::command]
+pub(crate) fn show_list(app: AppHandle) {
+    window::show_list_window(&app);
 }
 
 /// Tells the page of every change from now on. The page calls it once; a second call replaces the first of the same window.
@@ -146,7 +153,11 @@ async fn follow_clipboard(
 /// Forwards what a person prefers until the page is gone.
 async fn follow_preferences(mut preferences: watch::Receiver<Preferences>, page: &Channel<AppEvent>) {
     loop {
-        let event = AppEvent::Preferences { preferences: preferences.borrow_and_update().clone() };
+        let event = AppEvent::Preferences {
+            preferences: preferences.borrow_and_update().clone(),
+            system_language: Language::System.or_system(),
+            regions: locale::regions(),
+        };
         if page.send(event).is_err() || preferences.changed().await.is_err() {
             return;
         }

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use tauri::webview::{Color, PageLoadEvent};
 use tauri::{
-    AppHandle, LogicalSize, Manager as _, PhysicalPosition, Theme, WebviewUrl, WebviewWindow, WebviewWindowBuilder,
+    AppHandle, LogicalSize, Manager as _, PhysicalPosition, WebviewUrl, WebviewWindow, WebviewWindowBuilder,
     WindowEvent,
 };
 
+use super::theme::Background;
 use crate::one_time::Loss;
 use crate::state::AppState;
 
 const LABEL: &str = "one-time";
+/// `--raised` of the page.
+const BACKGROUND: Background = Background { light: Color(255, 255, 255, 255), dark: Color(0x20, 0x24, 0x2c, 255) };
 const WIDTH: f64 = 600.0;
 /// Before the page has told how much it needs.
 const HEIGHT: f64 = 640.0;
@@ -30,6 +33,7 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
         .inner_size(WIDTH, HEIGHT)
         .min_inner_size(320.0, 240.0)
         .visible(false)
+        .background_color(BACKGROUND.color(app))
         .maximizable(false)
         // Its own controls do not hide it. Window managers may all the same.
         .minimizable(false)
@@ -42,10 +46,6 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
             }
         });
     if let Some(list) = super::list::find(app) {
-        let theme = super::theme(&app.state::<AppState>().settings.preferences().borrow());
-        let dark = matches!(theme.map_or_else(|| list.theme(), Ok), Ok(Theme::Dark));
-        // The page's own, so that it does not flash up.
-        builder = builder.background_color(if dark { Color(0x20, 0x24, 0x2c, 255) } else { Color(255, 255, 255, 255) });
         builder = builder.parent(&list)?;
     }
     let loaded = AtomicBool::new(false);
@@ -85,8 +85,11 @@ pub(crate) async fn show(app: &AppHandle, height: f64) -> tauri::Result<()> {
         .map_or(HEIGHT, |monitor| monitor.size().to_logical::<f64>(monitor.scale_factor()).height * 0.85);
     let height = height.max(LOWEST).min(room);
     if window.is_visible()? {
-        let now = window.inner_size()?.to_logical::<f64>(window.scale_factor()?);
-        return window.set_size(LogicalSize::new(now.width, height.max(now.height)));
+        return app.run_on_main_thread(move || {
+            if let Err(error) = grow(&window, height) {
+                tracing::warn!(%error, "the one-time window cannot grow");
+            }
+        });
     }
     window.set_size(LogicalSize::new(WIDTH, height))?;
     centre(app, &window, height)?;
@@ -99,6 +102,15 @@ pub(crate) async fn show(app: &AppHandle, height: f64) -> tauri::Result<()> {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     window.set_focus()
+}
+
+/// Makes the window as high as this, if it is lower.
+fn grow(window: &WebviewWindow, height: f64) -> tauri::Result<()> {
+    let size = super::content_size(window)?.to_logical::<f64>(window.scale_factor()?);
+    if size.height >= height {
+        return Ok(());
+    }
+    window.set_size(LogicalSize::new(size.width, height))
 }
 
 /// Where a display server lets windows choose their place.

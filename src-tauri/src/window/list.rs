@@ -1,18 +1,33 @@
 //! The window of the list of keys.
 
-use tauri::webview::PageLoadEvent;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tauri::webview::{Color, PageLoadEvent};
 use tauri::{AppHandle, Manager as _, WebviewWindow, WebviewWindowBuilder, WindowEvent};
 
+use super::place::KeptPlace;
+use super::theme::Background;
 use crate::closing;
 use crate::menu;
 use crate::settings::Language;
 use crate::state::AppState;
 
-const LABEL: &str = "main";
+pub(super) const LABEL: &str = "main";
 
-pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
+/// `--page` of the page.
+const BACKGROUND: Background = Background { light: Color(255, 255, 255, 255), dark: Color(0x15, 0x17, 0x1c, 255) };
+
+/// How long the page may take until the window is shown without it. A page that has an error must not keep the app from sight.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Opens the window hidden. It is shown when its page says that it is ready.
+/// `place` is the file that keeps its size and place.
+pub(crate) fn open(app: &AppHandle, place: PathBuf) -> tauri::Result<()> {
     let config = app.config().app.windows.first().ok_or(tauri::Error::WindowNotFound)?;
+    super::theme::follow(app);
     let window = super::confined(app, WebviewWindowBuilder::from_config(app, config)?)
+        .background_color(BACKGROUND.color(app))
         .on_page_load(|window, load| {
             if load.event() == PageLoadEvent::Started {
                 window.state::<AppState>().set_watcher(LABEL, None);
@@ -20,8 +35,18 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
         })
         .build()?;
     super::follow_preferences(app);
-    let app = app.clone();
+    app.manage(KeptPlace::load(place));
+    if let Err(error) = app.state::<KeptPlace>().restore(&window) {
+        tracing::warn!(%error, "the window cannot be put where it was");
+    }
+    show_without_page(app.clone());
+    let (app, list) = (app.clone(), window.clone());
     window.on_window_event(move |event| {
+        if let WindowEvent::Resized(_) | WindowEvent::Moved(_) = event
+            && let Err(error) = app.state::<KeptPlace>().note(&list)
+        {
+            tracing::warn!(%error, "the window's place is not known");
+        }
         // A key that nobody has copied yet would be lost with the window under it. Once that is answered, so would be what
         // trainings report.
         if let WindowEvent::CloseRequested { api, .. } = event {
@@ -35,6 +60,23 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Shows the window, once its page can be seen.
+pub(crate) fn show(app: &AppHandle) {
+    if let Some(list) = find(app).filter(|list| !list.is_visible().unwrap_or(false)) {
+        super::raise(&list);
+    }
+}
+
+fn show_without_page(app: AppHandle) {
+    tauri::async_runtime::spawn(async move {
+        tokio::time::sleep(PATIENCE).await;
+        if find(&app).is_some_and(|list| !list.is_visible().unwrap_or(true)) {
+            tracing::warn!("the page has not said that it is ready; the window is shown without it");
+            show(&app);
+        }
+    });
 }
 
 /// Asks the window to close, and the app to end with it.

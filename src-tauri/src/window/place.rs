@@ -1,11 +1,15 @@
-//! Where a window comes back: inside a screen of today, though it was kept on another one.
+//! Keeps the size and place of the list's window, and restores it inside a screen of today.
 //!
-//! The plugin that keeps the places looks only for a corner that is still on a screen.
+//! Written here because `tauri-plugin-window-state` keeps the size that the window has with what GTK draws around it on Wayland
+//! (title bar and shadow), and restores it as the size without, so that the window grows at each start
+//! (tauri-apps/plugins-workspace#3553). It also looks only for a corner that is still on a screen.
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tauri::{AppHandle, PhysicalPosition, PhysicalSize};
+use tauri::{AppHandle, Manager as _, PhysicalPosition, PhysicalSize, WebviewWindow};
 
 /// Room for what the system draws around a window, in pixels.
 const FRAME: i64 = 40;
@@ -44,51 +48,133 @@ impl Area {
     }
 }
 
-/// Brings the places in the file onto the screens that there are now. To be called before the plugin reads it.
-pub(crate) fn bring_onto_screens(app: &AppHandle, file: &Path) {
-    let screens = match app.available_monitors() {
-        Ok(monitors) => monitors,
-        Err(error) => return tracing::warn!(%error, "the screens cannot be asked for"),
-    };
-    let screens: Vec<_> = screens
-        .iter()
-        .map(|monitor| Area::new(monitor.work_area().position, monitor.work_area().size))
-        .filter(|area| area.width > 0 && area.height > FRAME)
-        .collect();
-    let mut kept: Map<String, Value> = match crate::files::read_to_replace(file) {
-        Ok(kept) => kept,
-        Err(error) => return tracing::warn!(%error, "the windows' places cannot be read"),
-    };
-    let before = kept.clone();
-    for window in kept.values_mut() {
-        fit(window, &screens);
+/// Size and place of a window, in pixels, as earlier versions keep them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    x: i32,
+    y: i32,
+    width: u32,
+    height: u32,
+    /// Whether it filled the screen; the rest is where it goes when it no longer does.
+    #[serde(default)]
+    maximized: bool,
+}
+
+impl Place {
+    fn area(&self) -> Area {
+        Area::new(PhysicalPosition::new(self.x, self.y), PhysicalSize::new(self.width, self.height))
     }
-    if kept == before {
-        return;
-    }
-    if let Err(error) = crate::files::write_json(file, &kept) {
-        tracing::warn!(%error, "the windows' places cannot be mended");
+
+    /// The nearest place on one of the screens.
+    fn on_one_of(self, screens: &[Area]) -> Self {
+        let area = self.area();
+        let Some(screen) = screens.iter().rev().max_by_key(|screen| area.overlap(**screen)) else {
+            return self;
+        };
+        let fitted = area.within(*screen);
+        let number = |wide: i64| i32::try_from(wide).unwrap_or_default();
+        Self {
+            x: number(fitted.x),
+            y: number(fitted.y),
+            width: fitted.width.unsigned_abs().try_into().unwrap_or(self.width),
+            height: fitted.height.unsigned_abs().try_into().unwrap_or(self.height),
+            ..self
+        }
     }
 }
 
-/// Changes what the plugin keeps of one window, where it says anything.
-fn fit(window: &mut Value, screens: &[Area]) {
-    let number = |name: &str| window[name].as_i64().filter(|number| i32::try_from(*number).is_ok());
-    let (Some(x), Some(y), Some(width), Some(height)) = (number("x"), number("y"), number("width"), number("height"))
-    else {
-        return;
-    };
-    let kept = Area { x, y, width, height };
-    let screen = screens.iter().rev().max_by_key(|screen| kept.overlap(**screen));
-    let Some(fitted) = screen.map(|screen| kept.within(*screen)).filter(|fitted| *fitted != kept) else {
-        return;
-    };
-    for (name, value) in [("x", fitted.x), ("y", fitted.y), ("width", fitted.width), ("height", fitted.height)] {
-        window[name] = value.into();
+/// Where the list's window is, and the file that keeps it. Part of the app's state.
+pub(super) struct KeptPlace {
+    file: PathBuf,
+    place: Mutex<Option<Place>>,
+}
+
+impl KeptPlace {
+    /// Reads the file. What is no place is ignored, as it holds nothing that a person cannot give again.
+    pub(super) fn load(file: PathBuf) -> Self {
+        let mut kept: Map<String, Value> = crate::files::read_to_replace(&file).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the window's place cannot be read");
+            Map::new()
+        });
+        let place = kept.remove(super::list::LABEL).and_then(|place| serde_json::from_value(place).ok());
+        Self { file, place: Mutex::new(place) }
     }
-    // Where it goes when it is no longer maximised.
-    window["prev_x"] = fitted.x.into();
-    window["prev_y"] = fitted.y.into();
+
+    /// Puts the window where it was, on a screen that there is now. To be called on the main thread, before it is shown.
+    pub(super) fn restore(&self, window: &WebviewWindow) -> tauri::Result<()> {
+        let Some(kept) = *self.lock() else { return Ok(()) };
+        let place = kept.on_one_of(&screens(window)?);
+        window.set_size(PhysicalSize::new(place.width, place.height))?;
+        if !super::is_wayland(window) {
+            window.set_position(PhysicalPosition::new(place.x, place.y))?;
+        }
+        if place.maximized {
+            window.maximize()?;
+        }
+        Ok(())
+    }
+
+    /// Notes where the window is. To be called on the main thread, whenever it is moved or resized.
+    pub(super) fn note(&self, window: &WebviewWindow) -> tauri::Result<()> {
+        if window.is_minimized()? || window.is_fullscreen()? || !window.is_visible()? {
+            return Ok(());
+        }
+        let mut kept = self.lock();
+        if window.is_maximized()? {
+            if let Some(kept) = kept.as_mut() {
+                kept.maximized = true;
+            }
+            return Ok(());
+        }
+        let (position, size) = (window.outer_position()?, super::content_size(window)?);
+        let mut place =
+            Place { x: position.x, y: position.y, width: size.width, height: size.height, maximized: false };
+        // A window manager may resize a window before it says that it is maximized.
+        if screens(window)?.iter().any(|screen| covers(place.area(), *screen)) {
+            return Ok(());
+        }
+        // Wayland tells no window where it is.
+        if let Some(kept) = *kept
+            && super::is_wayland(window)
+        {
+            (place.x, place.y) = (kept.x, kept.y);
+        }
+        *kept = Some(place);
+        Ok(())
+    }
+
+    /// Writes the file.
+    fn save(&self) {
+        let Some(place) = *self.lock() else { return };
+        let windows = serde_json::json!({ super::list::LABEL: place });
+        if let Err(error) = crate::files::write_json(&self.file, &windows) {
+            tracing::warn!(%error, "the window's place cannot be kept");
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the place of the list's window to its file.
+pub(crate) fn save(app: &AppHandle) {
+    if let Some(kept) = app.try_state::<KeptPlace>() {
+        kept.save();
+    }
+}
+
+fn covers(area: Area, screen: Area) -> bool {
+    area.width >= screen.width && area.height >= screen.height - FRAME
+}
+
+/// What of each screen a window may take.
+fn screens(window: &WebviewWindow) -> tauri::Result<Vec<Area>> {
+    let areas = window.available_monitors()?.into_iter().map(|monitor| {
+        let area = monitor.work_area();
+        Area::new(area.position, area.size)
+    });
+    Ok(areas.filter(|area| area.width > 0 && area.height > FRAME).collect())
 }
 
 #[cfg(test)]
@@ -100,35 +186,61 @@ mod tests {
     const SCREENS: [Area; 2] =
         [Area { x: 0, y: 0, width: 1280, height: 1040 }, Area { x: 1280, y: 0, width: 1920, height: 1080 }];
 
-    fn fitted(x: i64, y: i64, width: i64, height: i64) -> [i64; 4] {
-        let mut window = json!({ "x": x, "y": y, "width": width, "height": height, "maximized": false });
-        fit(&mut window, &SCREENS);
-        ["x", "y", "width", "height"].map(|name| window[name].as_i64().expect("a number"))
+    fn fitted(x: i32, y: i32, width: u32, height: u32) -> (i32, i32, u32, u32) {
+        let place = Place { x, y, width, height, maximized: false }.on_one_of(&SCREENS);
+        (place.x, place.y, place.width, place.height)
     }
 
     #[test]
-    fn a_window_on_a_screen_stays_where_it_was() {
-        assert_eq!(fitted(120, 90, 900, 650), [120, 90, 900, 650]);
-        assert_eq!(fitted(2000, 300, 900, 650), [2000, 300, 900, 650]);
+    fn place_on_a_screen_stays() {
+        assert_eq!(fitted(120, 90, 900, 650), (120, 90, 900, 650));
+        assert_eq!(fitted(2000, 300, 900, 650), (2000, 300, 900, 650));
     }
 
     #[test]
-    fn any_other_comes_to_the_nearest_place_on_one() {
-        assert_eq!(fitted(5000, 4000, 900, 650), [380, 350, 900, 650], "on no screen: on the first one");
-        assert_eq!(fitted(-890, -640, 900, 650), [0, 0, 900, 650]);
-        assert_eq!(fitted(3190, 500, 900, 650), [2300, 390, 900, 650], "on the screen of which it had a corner");
-        assert_eq!(fitted(100, 100, 6000, 5000), [1280, 0, 1920, 1040], "on the screen that it covers most of");
+    fn place_outside_comes_to_nearest_on_a_screen() {
+        assert_eq!(fitted(5000, 4000, 900, 650), (380, 350, 900, 650), "on no screen: on the first one");
+        assert_eq!(fitted(-890, -640, 900, 650), (0, 0, 900, 650));
+        assert_eq!(fitted(3190, 500, 900, 650), (2300, 390, 900, 650), "on the screen of which it had a corner");
+        assert_eq!(fitted(100, 100, 6000, 5000), (1280, 0, 1920, 1040), "on the screen that it covers most of");
+        assert_eq!(fitted(i32::MIN, i32::MAX, u32::MAX, u32::MAX), (0, 0, 1280, 1000));
     }
 
     #[test]
-    fn what_is_no_place_is_left_alone() {
-        for kept in [json!(null), json!({ "x": "left" }), json!({ "x": 1, "y": 1, "width": 1e300, "height": 4 })] {
-            let mut window = kept.clone();
-            fit(&mut window, &SCREENS);
-            assert_eq!(window, kept);
+    fn place_without_screens_stays() {
+        let place = Place { x: 9000, y: 0, width: 10, height: 10, maximized: true };
+        assert_eq!(place.on_one_of(&[]), place);
+    }
+
+    #[test]
+    fn file_of_an_earlier_version_is_read_and_anything_else_is_ignored() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("windows.json");
+        let read = |content: Value| {
+            std::fs::write(&file, content.to_string()).expect("written");
+            *KeptPlace::load(file.clone()).lock()
+        };
+        let earlier = json!({ "main": {
+            "width": 900, "height": 650, "x": 120, "y": 90, "prev_x": 0, "prev_y": 0,
+            "maximized": true, "visible": true, "decorated": true, "fullscreen": false,
+        } });
+        assert_eq!(read(earlier), Some(Place { x: 120, y: 90, width: 900, height: 650, maximized: true }));
+        for other in [json!({}), json!({ "main": null }), json!({ "main": { "x": "left" } }), json!([1])] {
+            assert_eq!(read(other), None);
         }
-        let mut window = json!({ "x": 9000, "y": 0, "width": 10, "height": 10 });
-        fit(&mut window, &[]);
-        assert_eq!(window["x"], 9000);
+        let with = |width: Value| json!({ "main": { "x": 1, "y": 1, "width": width, "height": 4 } });
+        for width in [json!(1e300), json!(-1), json!(1.5)] {
+            assert_eq!(read(with(width)), None);
+        }
+    }
+
+    #[test]
+    fn saved_place_is_loaded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let kept = KeptPlace::load(folder.path().join("windows.json"));
+        let place = Place { x: -4, y: 9, width: 800, height: 600, maximized: false };
+        *kept.lock() = Some(place);
+        kept.save();
+        assert_eq!(*KeptPlace::load(folder.path().join("windows.json")).lock(), Some(place));
     }
 }

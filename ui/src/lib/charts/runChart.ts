@@ -1,5 +1,5 @@
 import type { ChartConfiguration, ChartDataset } from 'chart.js';
-import { formatNumber, locale } from '../i18n/index.svelte';
+import { formatNumber, numberLocale } from '../i18n/index.svelte';
 import type { Look } from './look';
 import type { Series } from './metrics';
 
@@ -12,10 +12,12 @@ const lineColours = (colours: Look['colours']) => [colours.line1, colours.line2,
 
 /** With as many digits as every other one, so that they can be compared at a glance. */
 export const formatMetric = (value: number): string =>
-  new Intl.NumberFormat(locale(), { minimumSignificantDigits: DIGITS, maximumSignificantDigits: DIGITS }).format(value);
+  new Intl.NumberFormat(numberLocale(), { minimumSignificantDigits: DIGITS, maximumSignificantDigits: DIGITS }).format(
+    value,
+  );
 
 const formatTick = (value: number): string =>
-  new Intl.NumberFormat(locale(), { maximumSignificantDigits: DIGITS }).format(value);
+  new Intl.NumberFormat(numberLocale(), { maximumSignificantDigits: DIGITS }).format(value);
 
 /** A line for each series, by epoch, from the first to the `last`, which may be still to come. */
 export function runChart(series: readonly Series[], last: number, { colours, font }: Look): ChartConfiguration<'line'> {

@@ -1,5 +1,5 @@
 import type { ChartConfiguration } from 'chart.js';
-import { formatNumber, locale } from '../i18n/index.svelte';
+import { formatNumber, dateLocale } from '../i18n/index.svelte';
 import { stripes, type Look } from './look';
 import { axisMoment } from './moments';
 import type { Bucket, Range } from './usage';
@@ -16,7 +16,7 @@ export function usageChart(
   return {
     type: 'bar',
     data: {
-      labels: buckets.map(({ start }) => axisMoment(start, range, locale())),
+      labels: buckets.map(({ start }) => axisMoment(start, range, dateLocale())),
       datasets: [
         {
           ...bar,

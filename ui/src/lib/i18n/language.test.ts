@@ -1,20 +1,26 @@
 import { expect, it } from 'vitest';
-import { spoken } from './language';
+import type { Regions } from '../ipc';
+import { localeOf, type Language, type LanguageChoice } from './language';
 
-it.each([
-  [['en-GB', 'de'], 'en', 'en-GB'],
-  [['fr-FR', 'de-AT', 'en'], 'de', 'de-AT'],
-  [['PT-br'], 'pt-BR', 'PT-br'],
-  [['pt'], 'pt-BR', 'pt'],
-  [['pt-PT'], 'pt-BR', 'pt-PT'],
-  [['fr'], 'en', 'en'],
-  [['constructor'], 'en', 'en'],
-  [[], 'en', 'en'],
-])('speaks to a person who prefers %j', (preferred, language, locale) => {
-  expect(spoken('system', preferred)).toEqual({ language, locale });
+const of = (choice: LanguageChoice, systemLanguage: Language, regions: Partial<Regions> = {}) =>
+  localeOf(choice, { systemLanguage, regions: { dates: null, numbers: null, ...regions } });
+
+it.each<[LanguageChoice, Language, Partial<Regions>, ReturnType<typeof of>]>([
+  ['system', 'de', { dates: 'AT', numbers: 'AT' }, { language: 'de', dates: 'de-AT', numbers: 'de-AT' }],
+  ['system', 'en', { dates: 'DE', numbers: 'US' }, { language: 'en', dates: 'en-DE', numbers: 'en-US' }],
+  ['system', 'pt-BR', { dates: 'PT' }, { language: 'pt-BR', dates: 'pt-PT', numbers: 'pt-BR' }],
+  ['system', 'en', {}, { language: 'en', dates: 'en', numbers: 'en' }],
+  ['de', 'en', { dates: 'CH' }, { language: 'de', dates: 'de-CH', numbers: 'de' }],
+  ['en', 'de', { dates: '419' }, { language: 'en', dates: 'en-419', numbers: 'en' }],
+])('locale of choice %j where the system is %j and %j', (choice, system, regions, expected) => {
+  expect(of(choice, system, regions)).toEqual(expected);
 });
 
-it('speaks a chosen language, in the look of its region where the system names one', () => {
-  expect(spoken('de', ['en-US', 'de-CH'])).toEqual({ language: 'de', locale: 'de-CH' });
-  expect(spoken('pt-BR', ['en-US'])).toEqual({ language: 'pt-BR', locale: 'pt-BR' });
+it('formats dates as in the region, in words of the language', () => {
+  const format = (tag: string) =>
+    new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' }).format(
+      Date.parse('2026-11-28T18:05:00Z'),
+    );
+  expect(format(of('system', 'en', { dates: 'DE' }).dates)).toMatch(/^28 Nov 2026, 18:05$/);
+  expect(format(of('system', 'en', { dates: 'US' }).dates)).toMatch(/^Nov 28, 2026, 6:05.PM$/);
 });

@@ -1,25 +1,26 @@
-export type Language = 'en' | 'de' | 'pt-BR';
-export type LanguageChoice = 'system' | Language;
+import type { AppEvent, Language as LanguageChoice } from '../ipc';
 
-const LANGUAGES = new Map<string, Language>([
-  ['en', 'en'],
-  ['de', 'de'],
-  ['pt', 'pt-BR'],
-]);
+export type { LanguageChoice };
+export type Language = Exclude<LanguageChoice, 'system'>;
 
-function languageOf(locale: string): Language | undefined {
-  return LANGUAGES.get(locale.split('-')[0]?.toLowerCase() ?? '');
+/** What the system says of the person's language. The app reads it, so that the menu and the pages agree. */
+export type SystemLocale = Pick<Extract<AppEvent, { type: 'preferences' }>, 'systemLanguage' | 'regions'>;
+
+export interface Locale {
+  language: Language;
+  /** BCP 47 tags for formats: the language, with the region whose formats the system names. */
+  dates: string;
+  numbers: string;
 }
 
-/**
- * The chosen language, or the person's first one that the app speaks. The region that the system names for this
- * language decides how dates look.
- */
-export function spoken(choice: LanguageChoice, preferred: readonly string[]): { language: Language; locale: string } {
-  for (const locale of preferred) {
-    const language = languageOf(locale);
-    if (language && (choice === 'system' || choice === language)) return { language, locale };
-  }
-  const language = choice === 'system' ? 'en' : choice;
-  return { language, locale: language };
+export const ENGLISH: Locale = { language: 'en', dates: 'en', numbers: 'en' };
+
+function tag(language: Language, region: string | null): string {
+  return region === null ? language : new Intl.Locale(language, { region }).toString();
+}
+
+/** The chosen language, or the system's. Words stay in it, also where dates look as in another region: `en-DE`. */
+export function localeOf(choice: LanguageChoice, { systemLanguage, regions }: SystemLocale): Locale {
+  const language = choice === 'system' ? systemLanguage : choice;
+  return { language, dates: tag(language, regions.dates), numbers: tag(language, regions.numbers) };
 }

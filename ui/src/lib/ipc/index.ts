@@ -57,6 +57,9 @@ export interface KeyQuery {
 
 export const listKeys = (query: KeyQuery) => call<KeyList>('list_keys', { query });
 
+/** Shows the list's window, which is hidden until its page can be seen. */
+export const showList = () => call<null>('show_list');
+
 export const countKeys = () => call<KeyCounts>('count_keys');
 
 export const showKey = (keyId: string) => call<ApiKey>('show_key', { keyId });

@@ -1,15 +1,22 @@
-import { setLanguage } from '../i18n/index.svelte';
+import { setLocale } from '../i18n/index.svelte';
+import type { SystemLocale } from '../i18n/language';
 import { changePreferences, type Preferences } from '../ipc';
 
 let current = $state.raw<Preferences | null>(null);
+let system: SystemLocale | null = null;
 
 /** What the person prefers; `null` until the app has told. */
 export const preferences = (): Preferences | null => current;
 
 /** Follows what the app tells of them. */
-export function follow(preferences: Preferences): void {
+export function follow(told: { preferences: Preferences } & SystemLocale): void {
+  system = told;
+  apply(told.preferences);
+}
+
+function apply(preferences: Preferences): void {
   current = preferences;
-  setLanguage(preferences.language);
+  if (system) setLocale(preferences.language, system);
   const { dataset, style } = document.documentElement;
   // Every length of the pages follows the size of the text (rem).
   style.fontSize = preferences.textPercent === 100 ? '' : `${String(preferences.textPercent)}%`;
@@ -28,7 +35,7 @@ export function change(wish: Change): Promise<void> {
     if (!current) return;
     const wanted = { ...current, ...(typeof wish === 'function' ? wish(current) : wish) };
     await changePreferences(wanted);
-    follow(wanted);
+    apply(wanted);
   });
   last = next.catch(() => undefined);
   return next;

@@ -991,6 +991,8 @@ lost: LostKey | null, };
 
 export type Language = "system" | "en" | "de" | "pt-BR";
 
+export type Regions = { dates: string | null, numbers: string | null, };
+
 export type Theme = "system" | "light" | "dark";
 
 export type Limits = { 
@@ -1107,7 +1109,11 @@ count: number, };
 
 export type LeftReason = "locked" | "dismissed" | "unreachable" | "failed";
 
-export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "preferences", preferences: Preferences, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
+export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "preferences", preferences: Preferences, 
+/**
+ * The system's language, or English where the app has no texts in it.
+ */
+systemLanguage: Exclude<Language, "system">, regions: Regions, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
 /**
  * When it will be taken off; `null` when there is nothing to take off.
  */

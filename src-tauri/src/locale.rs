@@ -1,0 +1,135 @@
+//! The language that a person reads, and the region whose formats dates and numbers have, as the system names them.
+
+use serde::Serialize;
+use ts_rs::TS;
+
+/// The regions whose formats are used, such as `DE`; `null` for that of the language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+pub(crate) struct Regions {
+    dates: Option<String>,
+    numbers: Option<String>,
+}
+
+/// The languages that a person prefers, the first one most, such as `de_AT` or `pt-BR`. None where the system names none.
+///
+/// On Linux as in gettext: `LANGUAGE` holds a list and decides, unless the locale is `C` (GNU gettext manual, "The LANGUAGE
+/// variable").
+pub(crate) fn languages() -> Vec<String> {
+    #[cfg(target_os = "linux")]
+    return posix::languages(posix::variable);
+    #[cfg(not(target_os = "linux"))]
+    sys_locale::get_locales().collect()
+}
+
+/// The regions of the system. On Linux as in POSIX: `LC_ALL`, then `LC_TIME` or `LC_NUMERIC`, then `LANG`.
+pub(crate) fn regions() -> Regions {
+    #[cfg(target_os = "linux")]
+    return posix::regions(posix::variable);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let region = sys_locale::get_locale().and_then(|tag| region(&tag));
+        Regions { dates: region.clone(), numbers: region }
+    }
+}
+
+/// The region in a name such as `de_AT.UTF-8@euro` (POSIX) or `zh-Hans-CN` (BCP 47).
+fn region(locale: &str) -> Option<String> {
+    let tag = locale.split(['.', '@']).next()?;
+    let is_region = |part: &&str| {
+        (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_alphabetic()))
+            || (part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    tag.split(['_', '-']).skip(1).find(is_region).map(str::to_ascii_uppercase)
+}
+
+#[cfg(target_os = "linux")]
+mod posix {
+    use super::{Regions, region};
+
+    /// An environment variable that is not empty.
+    pub(super) fn variable(name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn languages(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
+        match locale("LC_MESSAGES", &variable) {
+            None => Vec::new(),
+            Some(locale) => match variable("LANGUAGE") {
+                Some(list) => list.split(':').map(str::to_owned).collect(),
+                None => vec![locale],
+            },
+        }
+    }
+
+    pub(super) fn regions(variable: impl Fn(&str) -> Option<String>) -> Regions {
+        let of = |category| locale(category, &variable).and_then(|locale| region(&locale));
+        Regions { dates: of("LC_TIME"), numbers: of("LC_NUMERIC") }
+    }
+
+    /// The name of a category's locale; `None` for `C`, which has no language.
+    fn locale(category: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+        let name = ["LC_ALL", category, "LANG"].into_iter().find_map(variable)?;
+        (!matches!(&name[..], "C" | "POSIX")).then_some(name)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        fn lookup<'a>(set: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
+            |name| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
+        }
+
+        #[test]
+        fn languages_follow_gettext() {
+            for (set, expected) in [
+                (&[("LANG", "en_US.UTF-8"), ("LANGUAGE", "de")][..], &["de"][..]),
+                (&[("LANG", "en_US.UTF-8"), ("LC_MESSAGES", "pt_BR.UTF-8")], &["pt_BR.UTF-8"]),
+                (&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "fr_FR.UTF-8")], &["fr_FR.UTF-8"]),
+                (&[("LANG", "de_DE.UTF-8"), ("LC_TIME", "en_GB.UTF-8")], &["de_DE.UTF-8"]),
+                (&[("LC_ALL", "C.UTF-8"), ("LANGUAGE", "sv:de:en")], &["sv", "de", "en"]),
+                (&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8"), ("LANGUAGE", "de")], &[]),
+                (&[("LANGUAGE", "de")], &[]),
+                (&[], &[]),
+            ] {
+                assert_eq!(languages(lookup(set)), expected, "{set:?}");
+            }
+        }
+
+        #[test]
+        fn regions_follow_their_own_categories() {
+            for (set, dates, numbers) in [
+                (&[("LANG", "en_US.UTF-8"), ("LC_TIME", "de_DE.UTF-8")][..], Some("DE"), Some("US")),
+                (&[("LANG", "en_US.UTF-8"), ("LC_NUMERIC", "de_CH.UTF-8")], Some("US"), Some("CH")),
+                (&[("LC_ALL", "pt_BR.UTF-8"), ("LC_TIME", "de_DE.UTF-8")], Some("BR"), Some("BR")),
+                (&[("LANG", "en_US.UTF-8"), ("LC_TIME", "C")], None, Some("US")),
+                (&[("LANG", "C.UTF-8")], None, None),
+                (&[], None, None),
+            ] {
+                let expected = Regions { dates: dates.map(str::to_owned), numbers: numbers.map(str::to_owned) };
+                assert_eq!(regions(lookup(set)), expected, "{set:?}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn region_of_locale_names() {
+        for (name, expected) in [
+            ("de_AT.UTF-8@euro", Some("AT")),
+            ("ca_ES@valencia", Some("ES")),
+            ("zh-Hans-CN", Some("CN")),
+            ("es_419", Some("419")),
+            ("en-us", Some("US")),
+            ("C.UTF-8", None),
+            ("de", None),
+            ("", None),
+        ] {
+            assert_eq!(region(name).as_deref(), expected, "{name}");
+        }
+    }
+}
