@@ -3,12 +3,17 @@
 //! One object for the whole run: on X11 and Wayland the content lives in the program that set it. Of a copied key only
 //! its hash is kept, to tell later whether the clipboard still holds it.
 
+#[cfg(target_os = "linux")]
+mod gtk;
+mod system;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 use ulkeys_domain::{KeyHash, Secret, Timestamp};
-use zeroize::Zeroizing;
+
+use system::System;
 
 use crate::status::ClipboardState;
 
@@ -34,19 +39,12 @@ const CHECKS_TO_CONFIRM: usize = 2;
 const MAX_REMOVALS: u32 = 3;
 /// The pause between checks whether a key that keeps coming back is still there.
 const CHECK_PUT_BACK: Duration = Duration::from_secs(5);
-/// Replaces a key that came back. A clipboard manager restores its newest text when the clipboard is empty, and this is
-/// newer than the key. Not blank, which Diodon does not keep; a comment, in case somebody pastes it into a shell.
-const REPLACEMENT: &str = "# cleared by UL Keys";
-
-/// The system's clipboard. Connected at first use, so that a missing one fails only a copy, and again after a failure.
+/// The clipboard, and the key that was copied.
 pub(crate) struct Clipboard {
     /// Held for as long as the system takes, which may be seconds when another program does not answer.
     system: Mutex<System>,
     copied: watch::Sender<Option<CopiedKey>>,
 }
-
-#[derive(Default)]
-struct System(Option<arboard::Clipboard>);
 
 /// A key that was copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +108,7 @@ impl Clipboard {
     /// Copies text that is no secret.
     pub(crate) fn copy_text(&self, text: &str) -> Result<(), arboard::Error> {
         let mut system = self.system();
-        system.with(|system| system.set_text(text))?;
+        system.set_text(text)?;
         self.copied.send_replace(None);
         Ok(())
     }
@@ -119,7 +117,7 @@ impl Clipboard {
     /// off again `after` that time, if at all.
     pub(crate) fn copy_secret(&self, text: &str, hash: KeyHash, after: Option<Duration>) -> Result<(), arboard::Error> {
         let mut system = self.system();
-        system.with(|system| exclude_from_history(system.set()).text(text))?;
+        system.set_secret(text)?;
         let clears_at = after.map(|after| Timestamp::from(SystemTime::now() + after));
         self.copied.send_replace(Some(CopiedKey { hash, state: CopyState::Held { clears_at } }));
         Ok(())
@@ -150,8 +148,6 @@ impl Clipboard {
         let next = match copied.state {
             CopyState::Held { .. } | CopyState::Overdue { .. } => {
                 let removed = system.remove(copied.hash, false)?;
-                // Its connection to the display server keeps a buffer in which the key was once sent.
-                system.0 = None;
                 removed.then_some(CopyState::Removed { times: 1, checks: 0 })
             }
             CopyState::PutBack => {
@@ -310,73 +306,10 @@ impl Clipboard {
     }
 }
 
-impl System {
-    fn with(
-        &mut self,
-        work: impl FnOnce(&mut arboard::Clipboard) -> Result<(), arboard::Error>,
-    ) -> Result<(), arboard::Error> {
-        let mut system = match self.0.take() {
-            Some(system) => system,
-            None => arboard::Clipboard::new()?,
-        };
-        work(&mut system)?;
-        self.0 = Some(system);
-        Ok(())
-    }
-
-    /// Removes this key from the clipboard and, as some clipboard managers copy it there, from X11's primary selection.
-    /// With `replace`, another text takes its place. Whether the key was on the clipboard.
-    fn remove(&mut self, key: KeyHash, replace: bool) -> Result<bool, arboard::Error> {
-        if !self.holds(key)? {
-            return Ok(false);
-        }
-        self.with(|system| {
-            system.clear()?;
-            clear_primary(system, key);
-            Ok(())
-        })?;
-        // The connection that read the key keeps it in a buffer.
-        self.0 = None;
-        if replace {
-            self.with(|system| system.set_text(REPLACEMENT))?;
-        }
-        Ok(true)
-    }
-
-    /// Whether the clipboard holds this key.
-    fn holds(&mut self, key: KeyHash) -> Result<bool, arboard::Error> {
-        let mut found = false;
-        self.with(|system| match system.get_text().map(Zeroizing::new) {
-            Ok(text) => {
-                found = holds(&text, key);
-                Ok(())
-            }
-            Err(arboard::Error::ContentNotAvailable) => Ok(()),
-            Err(error) => Err(error),
-        })?;
-        Ok(found)
-    }
-}
-
 /// The state after `checks` in a row have found nothing; `None` when nothing is left to check or to say.
 fn after_quiet_check(times: u32, checks: usize) -> Option<CopyState> {
     (checks < CHECKS.len() || times > 1).then_some(CopyState::Removed { times, checks })
 }
-
-#[cfg(all(unix, not(target_os = "macos")))]
-fn clear_primary(system: &mut arboard::Clipboard, key: KeyHash) {
-    use arboard::{ClearExtLinux as _, GetExtLinux as _, LinuxClipboardKind::Primary};
-    // Some compositors have no primary selection.
-    let text = system.get().clipboard(Primary).text().map(Zeroizing::new);
-    if text.is_ok_and(|text| holds(&text, key))
-        && let Err(error) = system.clear_with().clipboard(Primary)
-    {
-        tracing::warn!(%error, "the primary selection could not be cleared");
-    }
-}
-
-#[cfg(not(all(unix, not(target_os = "macos"))))]
-fn clear_primary(_system: &mut arboard::Clipboard, _key: KeyHash) {}
 
 fn holds(text: &str, key: KeyHash) -> bool {
     Secret::find(text).is_some_and(|secret| secret.hash() == key)
@@ -385,24 +318,6 @@ fn holds(text: &str, key: KeyHash) -> bool {
 fn until(due: Timestamp) -> Duration {
     let left = due.as_millis() - Timestamp::from(SystemTime::now()).as_millis();
     Duration::from_millis(left.try_into().unwrap_or(0))
-}
-
-#[cfg(target_os = "windows")]
-fn exclude_from_history(set: arboard::Set<'_>) -> arboard::Set<'_> {
-    use arboard::SetExtWindows as _;
-    set.exclude_from_cloud().exclude_from_history().exclude_from_monitoring()
-}
-
-#[cfg(target_os = "macos")]
-fn exclude_from_history(set: arboard::Set<'_>) -> arboard::Set<'_> {
-    use arboard::SetExtApple as _;
-    set.exclude_from_history()
-}
-
-#[cfg(all(unix, not(target_os = "macos")))]
-fn exclude_from_history(set: arboard::Set<'_>) -> arboard::Set<'_> {
-    use arboard::SetExtLinux as _;
-    set.exclude_from_history()
 }
 
 #[cfg(test)]

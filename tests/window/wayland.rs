@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 use ulkeys_tests::{App, Child, Compositor, Desktop, binary};
 
 /// The name by which a desktop finds the desktop file, and with it the icon and the name of the app.
@@ -22,6 +23,39 @@ async fn application_id_on_wayland_is_identifier() -> Result<()> {
         ensure!(start.elapsed() < Duration::from_secs(20), "no window: {text}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// A compositor may let only the focused program use the clipboard.
+#[tokio::test]
+async fn copied_key_due_without_focus_is_reported_and_removed_with_focus() -> Result<()> {
+    let desktop = Desktop::start_wayland(Compositor::Mutter, 1280, 960)?;
+    let app = App::start(&desktop).await?;
+    let preferences =
+        json!({ "language": "en", "theme": "system", "textPercent": 100, "clipboardSeconds": 10, "rotationDays": 90 });
+    app.invoke("change_preferences", json!({ "preferences": preferences })).await?.expect("changed");
+    app.create_in_dialog("due", "read").await?;
+    let key = shown_key(&app).await?;
+    app.wait_focus("Copy").await?;
+    desktop.press(&["Return"])?;
+    app.wait_text("On the clipboard for another").await?;
+    let other = Child::spawn(&mut desktop.session_command("weston-terminal"))?;
+    app.wait("another window with the focus", async || {
+        app.script("return !document.hasFocus()", Vec::new()).await.is_ok_and(|it| it == true)
+    })
+    .await?;
+    // The compositor does not allow it now, and the window does not claim anything else.
+    app.wait_text("The key could not be taken off the clipboard").await?;
+    ensure!(desktop.clipboard()? == key, "what the window says");
+
+    drop(other);
+    app.wait_gone("The key could not be taken off the clipboard").await?;
+    let left = desktop.clipboard().unwrap_or_default();
+    ensure!(!left.contains(&key[13..]), "the key is off the clipboard");
+    // Nor has the compositor kept it for later.
+    app.kill().await?;
+    let left = desktop.clipboard().unwrap_or_default();
+    ensure!(!left.contains(&key[13..]), "the compositor has kept the key");
+    Ok(())
 }
 
 /// The text that the page shows in place of the key, or the key.

@@ -1,0 +1,140 @@
+//! The clipboard of the app's own windows, through GTK.
+//!
+//! On Wayland a compositor lets a program copy with an event that its window has got since anybody copied, and read while its
+//! window has the focus. It ignores anything else without a word.
+
+use std::sync::{Arc, Weak, mpsc};
+use std::time::{Duration, Instant};
+
+use arboard::Error;
+use gtk::prelude::*;
+use gtk::{TargetEntry, TargetFlags, gdk, glib};
+use zeroize::Zeroizing;
+
+/// How long GTK may take, which waits for the program that owns the clipboard.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a compositor may take until it reads what was copied. Mutter and Weston do, to keep it when the program ends.
+const READ_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// By which clipboard managers recognize a secret (KeePassXC and KDE's Klipper agree on it), and its value.
+const SECRET_HINT: (&str, &[u8]) = ("x-kde-passwordManagerHint", b"secret");
+
+/// What of it is offered, for programs of every age.
+const TEXT_TARGETS: [&str; 4] = ["text/plain;charset=utf-8", "UTF8_STRING", "text/plain", "STRING"];
+
+/// A text that this app has copied.
+struct Content {
+    text: Zeroizing<String>,
+    secret: bool,
+    /// Gets a message each time that somebody reads the text.
+    read: mpsc::Sender<()>,
+}
+
+/// The clipboard. Everything runs on the main thread, which must not be blocked by the caller.
+#[derive(Default)]
+pub(super) struct Clipboard {
+    /// What this app copied last. GTK drops it when another program copies.
+    own: Weak<Content>,
+    /// The text that could not be replaced.
+    left: Option<Zeroizing<String>>,
+}
+
+/// Whether the app's windows are shown by a Wayland compositor.
+pub(super) fn is_wayland() -> bool {
+    on_main_thread(|answer| {
+        answer(gdk::Display::default().is_some_and(|display| display.backend().is_wayland()));
+    })
+    .unwrap_or(false)
+}
+
+impl Clipboard {
+    /// Copies a text.
+    pub(super) fn set(&mut self, text: &str, secret: bool) -> Result<(), Error> {
+        self.copy(text, secret).map(drop)
+    }
+
+    /// Puts a text in the place of what this app has copied, or fails if the compositor ignores that. To clear the clipboard
+    /// would not do: Mutter and Weston then put back the last text, which they have kept.
+    pub(super) fn replace(&mut self, text: &str) -> Result<(), Error> {
+        let before = self.text()?;
+        let reads = self.copy(text, false)?;
+        let is_read = match gtk::is_initialized_main_thread() {
+            true => wait_on_main_thread(&reads, READ_TIMEOUT).is_some(),
+            false => reads.recv_timeout(READ_TIMEOUT).is_ok(),
+        };
+        if !is_read {
+            self.left = before;
+            return Err(failed("the compositor takes no copy while another program has the focus"));
+        }
+        Ok(())
+    }
+
+    /// The text that a paste would give, as far as this app may know it.
+    pub(super) fn text(&mut self) -> Result<Option<Zeroizing<String>>, Error> {
+        if let Some(own) = self.own.upgrade() {
+            return Ok(Some(self.left.as_ref().unwrap_or(&own.text).clone()));
+        }
+        on_main_thread(|answer| {
+            clipboard().request_text(move |_, text| answer(text.map(|text| Zeroizing::new(text.to_owned()))));
+        })
+    }
+
+    fn copy(&mut self, text: &str, secret: bool) -> Result<mpsc::Receiver<()>, Error> {
+        let (read, reads) = mpsc::channel();
+        let content = Arc::new(Content { text: Zeroizing::new(text.to_owned()), secret, read });
+        self.own = Arc::downgrade(&content);
+        self.left = None;
+        match on_main_thread(move |answer| answer(offer(content)))? {
+            true => Ok(reads),
+            false => Err(failed("GTK cannot set the clipboard")),
+        }
+    }
+}
+
+fn clipboard() -> gtk::Clipboard {
+    gtk::Clipboard::get(&gdk::SELECTION_CLIPBOARD)
+}
+
+fn offer(content: Arc<Content>) -> bool {
+    let targets =
+        TEXT_TARGETS.iter().zip(1..).map(|(name, number)| TargetEntry::new(name, TargetFlags::empty(), number));
+    let hint = content.secret.then(|| TargetEntry::new(SECRET_HINT.0, TargetFlags::empty(), 0));
+    let targets: Vec<_> = targets.chain(hint).collect();
+    clipboard().set_with_data(&targets, move |_, data, target| match target {
+        0 => data.set(&gdk::Atom::intern(SECRET_HINT.0), 8, SECRET_HINT.1),
+        _ => {
+            data.set_text(&content.text);
+            // Nobody waits for it but whoever replaces a text.
+            let _ = content.read.send(());
+        }
+    })
+}
+
+/// Runs something on the main thread and waits for its answer.
+fn on_main_thread<T: Send + 'static>(work: impl FnOnce(Box<dyn FnOnce(T)>) + Send + 'static) -> Result<T, Error> {
+    let (sender, receiver) = mpsc::channel();
+    let answer = move |value| _ = sender.send(value);
+    if !gtk::is_initialized_main_thread() {
+        glib::MainContext::default().invoke(move || work(Box::new(answer)));
+        return receiver.recv_timeout(PATIENCE).map_err(|_| failed("GTK does not answer"));
+    }
+    // As when the app ends. What GTK waits for needs this thread.
+    work(Box::new(answer));
+    wait_on_main_thread(&receiver, PATIENCE).ok_or_else(|| failed("GTK does not answer"))
+}
+
+fn wait_on_main_thread<T>(receiver: &mpsc::Receiver<T>, timeout: Duration) -> Option<T> {
+    let end = Instant::now() + timeout;
+    loop {
+        match receiver.try_recv() {
+            Ok(value) => return Some(value),
+            Err(_) if Instant::now() > end => return None,
+            Err(_) => _ = glib::MainContext::default().iteration(false),
+        }
+    }
+}
+
+fn failed(description: &str) -> Error {
+    Error::Unknown { description: description.to_owned() }
+}

@@ -1,0 +1,152 @@
+//! The connection to the system's clipboard.
+//!
+//! `arboard` speaks to X11 servers and to Wayland compositors with a data-control protocol. Mutter 43 (GNOME) has none, so that
+//! without `XWayland` only a program's own windows may use the clipboard: there GTK does it for the app's windows.
+
+use arboard::Error;
+use ulkeys_domain::KeyHash;
+use zeroize::Zeroizing;
+
+use super::holds;
+
+/// Replaces a key that came back. A clipboard manager restores its newest text when the clipboard is empty, and this is
+/// newer than the key. Not blank, which Diodon does not keep; a comment, in case somebody pastes it into a shell.
+const REPLACEMENT: &str = "# cleared by UL Keys";
+
+/// The system's clipboard. Connected at first use, so that a missing one fails only a copy, and again after a failure.
+#[derive(Default)]
+pub(super) struct System(Option<Connection>);
+
+enum Connection {
+    Arboard(arboard::Clipboard),
+    #[cfg(target_os = "linux")]
+    Gtk(super::gtk::Clipboard),
+}
+
+impl System {
+    /// Copies text that is no secret.
+    pub(super) fn set_text(&mut self, text: &str) -> Result<(), Error> {
+        self.with(|connection| connection.set_text(text))
+    }
+
+    /// Copies text with a key in it, and asks clipboard managers to leave it alone.
+    pub(super) fn set_secret(&mut self, text: &str) -> Result<(), Error> {
+        self.with(|connection| match connection {
+            Connection::Arboard(clipboard) => exclude_from_history(clipboard.set()).text(text),
+            #[cfg(target_os = "linux")]
+            Connection::Gtk(clipboard) => clipboard.set(text, true),
+        })
+    }
+
+    /// Removes this key from the clipboard and, as some clipboard managers copy it there, from X11's primary selection.
+    /// With `replace`, another text takes its place. Whether the key was on the clipboard.
+    pub(super) fn remove(&mut self, key: KeyHash, replace: bool) -> Result<bool, Error> {
+        if !self.holds(key)? {
+            return Ok(false);
+        }
+        self.with(|connection| match connection {
+            Connection::Arboard(clipboard) => {
+                clipboard.clear()?;
+                clear_primary(clipboard, key);
+                Ok(())
+            }
+            #[cfg(target_os = "linux")]
+            Connection::Gtk(clipboard) => clipboard.replace(REPLACEMENT),
+        })?;
+        if let Some(Connection::Arboard(_)) = self.0 {
+            // The connection that read the key keeps it in a buffer.
+            self.0 = None;
+            if replace {
+                self.set_text(REPLACEMENT)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the clipboard holds this key.
+    pub(super) fn holds(&mut self, key: KeyHash) -> Result<bool, Error> {
+        let mut found = false;
+        self.with(|connection| {
+            found = connection.text()?.is_some_and(|text| holds(&text, key));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn with(&mut self, work: impl FnOnce(&mut Connection) -> Result<(), Error>) -> Result<(), Error> {
+        let mut connection = match self.0.take() {
+            Some(connection) => connection,
+            None => Connection::open()?,
+        };
+        let worked = work(&mut connection);
+        // After a failure, a new connection may work. GTK's is that of the windows.
+        if worked.is_ok() || !matches!(connection, Connection::Arboard(_)) {
+            self.0 = Some(connection);
+        }
+        worked
+    }
+}
+
+impl Connection {
+    fn open() -> Result<Self, Error> {
+        match arboard::Clipboard::new() {
+            Ok(clipboard) => Ok(Self::Arboard(clipboard)),
+            #[cfg(target_os = "linux")]
+            Err(_) if super::gtk::is_wayland() => Ok(Self::Gtk(super::gtk::Clipboard::default())),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_text(&mut self, text: &str) -> Result<(), Error> {
+        match self {
+            Self::Arboard(clipboard) => clipboard.set_text(text),
+            #[cfg(target_os = "linux")]
+            Self::Gtk(clipboard) => clipboard.set(text, false),
+        }
+    }
+
+    fn text(&mut self) -> Result<Option<Zeroizing<String>>, Error> {
+        match self {
+            Self::Arboard(clipboard) => match clipboard.get_text() {
+                Ok(text) => Ok(Some(Zeroizing::new(text))),
+                Err(Error::ContentNotAvailable) => Ok(None),
+                Err(error) => Err(error),
+            },
+            #[cfg(target_os = "linux")]
+            Self::Gtk(clipboard) => clipboard.text(),
+        }
+    }
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn clear_primary(clipboard: &mut arboard::Clipboard, key: KeyHash) {
+    use arboard::{ClearExtLinux as _, GetExtLinux as _, LinuxClipboardKind::Primary};
+    // Some compositors have no primary selection.
+    let text = clipboard.get().clipboard(Primary).text().map(Zeroizing::new);
+    if text.is_ok_and(|text| holds(&text, key))
+        && let Err(error) = clipboard.clear_with().clipboard(Primary)
+    {
+        tracing::warn!(%error, "the primary selection could not be cleared");
+    }
+}
+
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn clear_primary(_clipboard: &mut arboard::Clipboard, _key: KeyHash) {}
+
+#[cfg(target_os = "windows")]
+fn exclude_from_history(set: arboard::Set<'_>) -> arboard::Set<'_> {
+    use arboard::SetExtWindows as _;
+    set.exclude_from_cloud().exclude_from_history().exclude_from_monitoring()
+}
+
+#[cfg(target_os = "macos")]
+fn exclude_from_history(set: arboard::Set<'_>) -> arboard::Set<'_> {
+    use arboard::SetExtApple as _;
+    set.exclude_from_history()
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn exclude_from_history(set: arboard::Set<'_>) -> arboard::Set<'_> {
+    use arboard::SetExtLinux as _;
+    set.exclude_from_history()
+}

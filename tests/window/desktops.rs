@@ -1,0 +1,131 @@
+//! The stories of a first day, each on every kind of desktop that can run here: X11 with openbox, GNOME's Wayland compositor
+//! without `XWayland`, and Weston.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use ulkeys_tests::{App, AppOptions, Compositor, Desktop};
+
+use crate::hands::choose;
+
+const WIDTH: u32 = 1280;
+const HEIGHT: u32 = 960;
+
+macro_rules! on_every_desktop {
+    ($($story:ident)+) => {
+        mod x11 {
+            use super::*;
+            $(#[tokio::test]
+            async fn $story() -> Result<()> {
+                super::$story(Desktop::start(WIDTH, HEIGHT)?).await
+            })+
+        }
+        mod mutter {
+            use super::*;
+            $(#[tokio::test]
+            async fn $story() -> Result<()> {
+                super::$story(Desktop::start_wayland(Compositor::Mutter, WIDTH, HEIGHT)?).await
+            })+
+        }
+        mod weston {
+            use super::*;
+            $(#[tokio::test]
+            async fn $story() -> Result<()> {
+                super::$story(Desktop::start_wayland(Compositor::Weston, WIDTH, HEIGHT)?).await
+            })+
+        }
+    };
+}
+
+on_every_desktop! {
+    window_restarted_three_times_keeps_its_size
+    window_opens_with_kept_size
+    key_window_asked_to_close_keeps_its_size
+    key_copied_by_keyboard_is_pasted_and_removed
+    window_in_dark_theme_and_german_is_dark_and_german
+    key_revoked_in_dialog_is_gone_from_list
+}
+
+/// Width and height of the page, in CSS pixels.
+async fn size(app: &App) -> Result<Value> {
+    app.script("return [innerWidth, innerHeight]", Vec::new()).await
+}
+
+async fn window_restarted_three_times_keeps_its_size(desktop: Desktop) -> Result<()> {
+    let mut sizes = Vec::new();
+    for _ in 0..4 {
+        let app = App::start(&desktop).await?;
+        app.wait_text("No keys yet").await?;
+        // A size that arrives after the first paint counts, too.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        sizes.push(size(&app).await?);
+        app.quit().await?;
+    }
+    ensure!(sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
+    Ok(())
+}
+
+async fn window_opens_with_kept_size(desktop: Desktop) -> Result<()> {
+    let app = App::start(&desktop).await?;
+    let before = size(&app).await?;
+    app.quit().await?;
+    let file = desktop.data().join("windows.json");
+    let mut kept: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+    ensure!(kept["main"]["width"] == before[0], "the page is as wide as the window: {kept}, {before}");
+    kept["main"]["width"] = json!(900);
+    let height = kept["main"]["height"].as_i64().context("a height")?;
+    kept["main"]["height"] = json!(height - 100);
+    std::fs::write(&file, kept.to_string())?;
+    let app = App::start(&desktop).await?;
+    let wanted = json!([900, before[1].as_i64().context("a height")? - 100]);
+    app.wait("the kept size", async || size(&app).await.is_ok_and(|size| size == wanted)).await
+}
+
+async fn key_window_asked_to_close_keeps_its_size(desktop: Desktop) -> Result<()> {
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("asked", "read").await?;
+    let before = size(&app).await?;
+    for _ in 0..6 {
+        desktop.press(&["ctrl+w"])?;
+        app.wait_focus("Keep open").await?;
+        app.click("Keep open").await?;
+        app.wait_focus("Copy").await?;
+    }
+    ensure!(size(&app).await? == before, "{before} has become {}", size(&app).await?);
+    Ok(())
+}
+
+async fn key_copied_by_keyboard_is_pasted_and_removed(desktop: Desktop) -> Result<()> {
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("copied", "read").await?;
+    let key = app.text("code.key").await?.trim().to_owned();
+    app.wait_focus("Copy").await?;
+    desktop.press(&["Return"])?;
+    app.wait_text("On the clipboard for another").await?;
+    ensure!(desktop.clipboard()? == key, "the key can be pasted");
+    ensure!(desktop.clipboard_targets()?.contains("x-kde-passwordManagerHint"), "managers are asked to leave it alone");
+    app.click("Done").await?;
+    app.leave_key_window().await?;
+    app.click("Clear now").await?;
+    app.wait_gone("On the clipboard for another").await?;
+    let left = desktop.clipboard().unwrap_or_default();
+    ensure!(!left.contains(&key[13..]), "the key is off the clipboard");
+    Ok(())
+}
+
+async fn window_in_dark_theme_and_german_is_dark_and_german(desktop: Desktop) -> Result<()> {
+    let app = App::start_with(&desktop, AppOptions { dark: true, german: true, ..AppOptions::default() }).await?;
+    app.wait_text("Noch keine Schlüssel").await?;
+    let background = "return getComputedStyle(document.documentElement).backgroundColor";
+    ensure!(app.script(background, Vec::new()).await? == "rgb(21, 23, 28)");
+    Ok(())
+}
+
+async fn key_revoked_in_dialog_is_gone_from_list(desktop: Desktop) -> Result<()> {
+    let app = App::start(&desktop).await?;
+    app.create_unseen("short-lived", "read").await?;
+    choose(&app, "short-lived", "Revoke…").await?;
+    app.click("Revoke key").await?;
+    app.wait_text("short-lived was revoked").await
+}
