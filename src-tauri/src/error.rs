@@ -7,7 +7,7 @@ use ts_rs::TS;
 use ulkeys_client::ClientError;
 use ulkeys_domain::wire::{ErrorBody, ErrorCode};
 
-use crate::file_problem::FileProblem;
+use crate::file_problem::{FileProblem, UnclearLine};
 use crate::keychain::KeychainError;
 
 /// What a command answers when it fails.
@@ -19,6 +19,10 @@ pub(crate) struct CommandError {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     file: Option<FileProblem>,
+    /// The line of the file that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    line: Option<u32>,
 }
 
 /// The result of a command.
@@ -26,12 +30,16 @@ pub(crate) type Result<T> = std::result::Result<T, CommandError>;
 
 impl CommandError {
     pub(crate) fn new(code: ErrorCode, error: impl Into<String>) -> Self {
-        Self { body: ErrorBody { error: error.into(), code }, file: None }
+        Self { body: ErrorBody { error: error.into(), code }, file: None, line: None }
     }
 
     /// A file could not be written.
     pub(crate) fn of_file(code: ErrorCode, error: &io::Error) -> Self {
-        Self { file: FileProblem::of(error), ..Self::new(code, error.to_string()) }
+        Self {
+            file: FileProblem::of(error),
+            line: UnclearLine::of(error).map(|unclear| unclear.line),
+            ..Self::new(code, error.to_string())
+        }
     }
 }
 
@@ -55,7 +63,7 @@ impl From<KeychainError> for CommandError {
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Refused(body) => Self { body, file: None },
+            ClientError::Refused(body) => Self { body, file: None, line: None },
             other => {
                 tracing::warn!(error = &other as &dyn std::error::Error, "the key service failed to answer");
                 Self::new(ErrorCode::ServiceUnavailable, other.to_string())

@@ -37,6 +37,8 @@ pub(crate) enum FileProblem {
     BrokenLink,
     /// It is a link that leads back to itself.
     LinkLoop,
+    /// A line of it is read in contradictory ways by the programs that read such files, see [`UnclearLine`].
+    UnclearLine,
 }
 
 impl FileProblem {
@@ -47,6 +49,9 @@ impl FileProblem {
         while let Some(error) = cause {
             if let Some(problem) = error.downcast_ref::<Self>() {
                 return Some(*problem);
+            }
+            if error.is::<UnclearLine>() {
+                return Some(Self::UnclearLine);
             }
             if let Some(error) = error.downcast_ref::<io::Error>() {
                 if let Some(problem) = error.raw_os_error().and_then(Self::of_code) {
@@ -101,11 +106,40 @@ impl fmt::Display for FileProblem {
             Self::NotUtf8 => "the text of the file is not in UTF-8",
             Self::BrokenLink => "it is a link to a place that does not exist",
             Self::LinkLoop => "it is a link that leads back to itself",
+            Self::UnclearLine => "a line of the file cannot be changed safely",
         })
     }
 }
 
 impl Error for FileProblem {}
+
+/// A file that cannot be edited without a risk for what programs read in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnclearLine {
+    /// The line, from 1, that is read in contradictory ways.
+    pub(crate) line: u32,
+}
+
+impl UnclearLine {
+    /// The line behind an error, if the error is about one.
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
+impl fmt::Display for UnclearLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {} of the file cannot be changed safely: programs would read it differently", self.line)
+    }
+}
+
+impl Error for UnclearLine {}
+
+impl From<UnclearLine> for io::Error {
+    fn from(unclear: UnclearLine) -> Self {
+        Self::other(unclear)
+    }
+}
 
 /// Why a file could not be written, in words for a terminal or a log.
 pub(crate) fn reason(error: &io::Error) -> String {

@@ -146,7 +146,7 @@ impl Stage {
                 self.intercept(command, json!({ "error": { "error": "as the gallery wants it", "code": code } })).await
             }
             Step::RefuseFile(command, code, file) => {
-                let error = json!({ "error": "as the gallery wants it", "code": code, "file": file });
+                let error = json!({ "error": "as the gallery wants it", "code": code, "file": file, "line": 12 });
                 self.intercept(command, json!({ "error": error })).await
             }
             Step::Answer(command, answer) => {

@@ -69,7 +69,7 @@ async fn lines_are_replaced_only_after_asking() -> Result<()> {
     std::fs::write(&path, before)?;
     app.create_in_dialog("in-a-file", "read").await?;
     choose(&app, &desktop, &path).await?;
-    app.wait_text("The file already sets ULTRALYTICS_API_KEY. Replace that line?").await?;
+    app.wait_text("The file already sets ULTRALYTICS_API_KEY. Replace its value?").await?;
     app.wait_focus("Cancel").await?;
     app.click("Cancel").await?;
     ensure!(std::fs::read_to_string(&path)? == before, "nothing was changed");
@@ -114,7 +114,7 @@ async fn what_cannot_be_written_is_said() -> Result<()> {
     std::fs::write(&path, "ULTRALYTICS_API_KEY=old\n")?;
     app.create_in_dialog("unwritten", "read").await?;
     choose(&app, &desktop, &path).await?;
-    app.wait_text("Replace that line?").await?;
+    app.wait_text("Replace its value?").await?;
     std::fs::remove_dir_all(&folder)?;
     app.click("Replace").await?;
     app.wait_text("The file was not changed. Its folder no longer exists.").await?;
@@ -210,6 +210,7 @@ async fn save_among_lines_that_end_differently_is_read_back_to_the_byte() -> Res
     for (before, after) in [
         ("A=1\nB=2\r\nC=3\n", "A=1\nB=2\r\nC=3\nKEY\n"),
         ("A=1\nULTRALYTICS_API_KEY=old\r\nB=2", "A=1\nKEY\nB=2\n"),
+        ("A=1\nexport ULTRALYTICS_API_KEY='old' # mine\nB=2\n", "A=1\nexport KEY # mine\nB=2\n"),
         ("\u{feff}ULTRALYTICS_API_KEY='o\nld'\nB=2\n", "\u{feff}\nKEY\nB=2\n"),
     ] {
         std::fs::write(&path, before)?;
@@ -310,6 +311,23 @@ async fn save_into_a_file_that_is_not_utf8_changes_nothing() -> Result<()> {
         choose(&app, &desktop, &path).await?;
         app.wait_text("The file was not changed. Its text isn’t UTF-8.").await?;
         ensure!(std::fs::read(&path)? == content, "it was changed");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn save_into_a_file_with_an_unclear_line_changes_nothing_and_names_the_line() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let path = desktop.home().join(".env");
+    app.create_in_dialog("unclear", "read").await?;
+    for (content, line) in
+        [("A=1\nULTRALYTICS_API_KEY=\"old\nB=1\nC=\"x\"\n", 2), ("A=1\nB=2\nreadonly ULTRALYTICS_API_KEY=old\n", 3)]
+    {
+        std::fs::write(&path, content)?;
+        choose(&app, &desktop, &path).await?;
+        app.wait_text(&format!("The file was not changed. Line {line} can’t be changed")).await?;
+        ensure!(std::fs::read_to_string(&path)? == content, "it was changed");
     }
     Ok(())
 }

@@ -166,6 +166,15 @@ pub(super) const SHOWN: Scene = Scene {
             ],
         },
         State {
+            name: "file-unclear",
+            steps: &[
+                NEW_KEY,
+                RefuseFile("choose_env_file", "ENV_FILE_FAILED", "unclearLine"),
+                Click("Save as .env…"),
+                Find("[role=alert]"),
+            ],
+        },
+        State {
             name: "file-failing",
             steps: &[
                 NEW_KEY,

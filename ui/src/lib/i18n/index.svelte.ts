@@ -39,7 +39,8 @@ export const formatNumber = (value: number): string => new Intl.NumberFormat(cur
 export const formatPercent = (percent: number): string =>
   new Intl.NumberFormat(current.numbers, { style: 'percent' }).format(percent / 100);
 
-export function failureText({ code, detail, file }: Failure): string {
+export function failureText({ code, detail, file, line }: Failure): string {
+  if (file === 'unclearLine') return `${t(`failures.${code}`)} ${t('failures.file.unclearLine', { line: line ?? 1 })}`;
   if (file) return `${t(`failures.${code}`)} ${t(`failures.file.${file}`)}`;
   if (code === 'VALIDATION_ERROR' && detail) return t('failures.refused', { detail });
   const ofFile = code === 'ENV_FILE_FAILED' || code === 'EXPORT_FAILED';

@@ -11,6 +11,7 @@ it('knows what was wrong with a file', () => {
   expect(toFailure({ ...failure, file: 'full' }).file).toBe('full');
   expect(toFailure({ ...failure, file: 'toString' }).file).toBeNull();
   expect(toFailure(failure).file).toBeNull();
+  expect(toFailure({ ...failure, file: 'unclearLine', line: 3 })).toMatchObject({ file: 'unclearLine', line: 3 });
 });
 
 it.each([undefined, 'ul_secret', { error: 'x', code: 'toString' }, new Error('x')])('shows nothing of %j', (thrown) =>

@@ -44,6 +44,7 @@ const FILE_PROBLEMS: Record<FileProblem, true> = {
   notUtf8: true,
   brokenLink: true,
   linkLoop: true,
+  unclearLine: true,
 };
 
 /** With these refusals it is certain that nothing was changed. */
@@ -64,6 +65,8 @@ export class Failure extends Error {
     readonly detail: string,
     /** What was wrong with a file, where a person can do something about it. */
     readonly file: FileProblem | null = null,
+    /** The line of the file that it is about. */
+    readonly line: number | null = null,
   ) {
     super(code);
     this.name = 'Failure';
@@ -85,6 +88,7 @@ function isCommandError(value: unknown): value is CommandError {
 export function toFailure(reason: unknown): Failure {
   if (reason instanceof Failure) return reason;
   if (!isCommandError(reason)) return new Failure('INTERNAL_ERROR', '');
-  const { code, error, file } = reason;
-  return new Failure(code, error, file && Object.hasOwn(FILE_PROBLEMS, file) ? file : null);
+  const { code, error, file, line } = reason;
+  const problem = file && Object.hasOwn(FILE_PROBLEMS, file) ? file : null;
+  return new Failure(code, error, problem, typeof line === 'number' ? line : null);
 }

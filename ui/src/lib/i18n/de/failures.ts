@@ -56,6 +56,8 @@ export const failures = {
       'Die Datei ist ein Link, dessen Ziel nicht existiert. Legen Sie den fehlenden Ordner an, korrigieren Sie den Link, oder wählen Sie eine andere Datei.',
     linkLoop:
       'Die Datei ist ein Link, der auf sich selbst verweist. Korrigieren Sie den Link, oder wählen Sie eine andere Datei.',
+    unclearLine:
+      'Zeile {{line}} lässt sich nicht ändern, ohne andere Werte der Datei zu gefährden. Kopieren Sie den Schlüssel, und bearbeiten Sie die Datei selbst.',
   },
 
   fileNotChanged: 'Die Datei wurde nicht geändert: {{detail}}',

@@ -20,11 +20,12 @@ export const oneTime = {
     'Der Schlüsselbund enthält unter dem Namen {{name, isolated}} bereits einen anderen Schlüssel. Durch diesen ersetzen?',
   replace: 'Ersetzen',
   envFile: 'Als .env speichern…',
-  envFileTitle: 'Den Schlüssel in diese Datei eintragen (andere Zeilen bleiben)',
+  envFileTitle: 'Den Schlüssel in diese Datei eintragen (alles andere bleibt unverändert)',
   envSaved: 'Gespeichert, nur für das eigene Benutzerkonto lesbar, in',
-  envReplaces_one: 'Die Datei setzt bereits {{names, list}}. Diese Zeile ersetzen? Alle anderen bleiben, wie sie sind.',
+  envReplaces_one:
+    'Die Datei setzt bereits {{names, list}}. Den Wert ersetzen? Alles andere in der Datei bleibt unverändert.',
   envReplaces_other:
-    'Die Datei setzt bereits {{names, list}}. Diese Zeilen ersetzen? Alle anderen bleiben, wie sie sind.',
+    'Die Datei setzt bereits {{names, list}}. Die Werte ersetzen? Alles andere in der Datei bleibt unverändert.',
   access: {
     everyone:
       'Alle auf diesem Computer können diese Datei derzeit lesen. Nach dem Speichern können das nur noch Sie: Andere Benutzer und Programme, die unter einem anderen Benutzer laufen, verlieren den Zugriff.',

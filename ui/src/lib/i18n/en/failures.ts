@@ -48,6 +48,8 @@ export const failures = {
     brokenLink:
       'It’s a link to a place that doesn’t exist. Create the missing folder or correct the link, or choose another file.',
     linkLoop: 'It’s a link that leads back to itself. Correct the link, or choose another file.',
+    unclearLine:
+      'Line {{line}} can’t be changed without risking other values in the file. Copy the key and edit the file yourself.',
   },
 
   fileNotChanged: 'The file was not changed: {{detail}}',

@@ -18,10 +18,12 @@ export const oneTime = {
   keychainTaken: 'The keychain already holds another key under the name {{name, isolated}}. Replace it with this one?',
   replace: 'Replace',
   envFile: 'Save as .env…',
-  envFileTitle: 'Put the key into this file (its other lines stay)',
+  envFileTitle: 'Put the key into this file (the rest stays the same)',
   envSaved: 'Saved, readable by you alone, in',
-  envReplaces_one: 'The file already sets {{names, list}}. Replace that line? All others stay as they are.',
-  envReplaces_other: 'The file already sets {{names, list}}. Replace those lines? All others stay as they are.',
+  envReplaces_one:
+    'The file already sets {{names, list}}. Replace its value? Everything else in the file stays the same.',
+  envReplaces_other:
+    'The file already sets {{names, list}}. Replace their values? Everything else in the file stays the same.',
   access: {
     everyone:
       'Everyone on this computer can read this file now. After saving, only you can: other users, and programs that run as another user, lose access.',

@@ -50,6 +50,8 @@ export const failures = {
     brokenLink:
       'O arquivo é um link para um lugar que não existe. Crie a pasta que falta, corrija o link ou escolha outro arquivo.',
     linkLoop: 'O arquivo é um link que aponta para si mesmo. Corrija o link ou escolha outro arquivo.',
+    unclearLine:
+      'Não é possível alterar a linha {{line}} sem colocar em risco outros valores do arquivo. Copie a chave e edite o arquivo você mesmo.',
   },
 
   fileNotChanged: 'O arquivo não foi alterado: {{detail}}',

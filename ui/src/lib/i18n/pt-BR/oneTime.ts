@@ -19,13 +19,11 @@ export const oneTime = {
   keychainTaken: 'O chaveiro já contém outra chave com o nome {{name, isolated}}. Substituí-la por esta?',
   replace: 'Substituir',
   envFile: 'Salvar como .env…',
-  envFileTitle: 'Colocar a chave neste arquivo (as outras linhas permanecem)',
+  envFileTitle: 'Colocar a chave neste arquivo (o restante não muda)',
   envSaved: 'Salva, com leitura permitida somente a você, em',
-  envReplaces_one: 'O arquivo já define {{names, list}}. Substituir essa linha? Todas as outras permanecem como estão.',
-  envReplaces_many:
-    'O arquivo já define {{names, list}}. Substituir essas linhas? Todas as outras permanecem como estão.',
-  envReplaces_other:
-    'O arquivo já define {{names, list}}. Substituir essas linhas? Todas as outras permanecem como estão.',
+  envReplaces_one: 'O arquivo já define {{names, list}}. Substituir o valor? O restante do arquivo não muda.',
+  envReplaces_many: 'O arquivo já define {{names, list}}. Substituir os valores? O restante do arquivo não muda.',
+  envReplaces_other: 'O arquivo já define {{names, list}}. Substituir os valores? O restante do arquivo não muda.',
   access: {
     everyone:
       'Todos neste computador podem ler este arquivo agora. Depois de salvar, só você poderá: outros usuários, e programas executados por outro usuário, perdem o acesso.',

@@ -1183,13 +1183,17 @@ gitRisk: GitRisk | null,
  */
 accessLoss: AccessLoss | null, };
 
-export type FileProblem = "mounted" | "protected" | "notPermitted" | "unreadable" | "readOnly" | "full" | "noFolder" | "changed" | "notAFile" | "tooLarge" | "notUtf8" | "brokenLink" | "linkLoop";
+export type FileProblem = "mounted" | "protected" | "notPermitted" | "unreadable" | "readOnly" | "full" | "noFolder" | "changed" | "notAFile" | "tooLarge" | "notUtf8" | "brokenLink" | "linkLoop" | "unclearLine";
 
 export type CommandError = { 
 /**
  * What was wrong with a file, where a person can do something about it.
  */
 file?: FileProblem, 
+/**
+ * The line of the file that it is about.
+ */
+line?: number, 
 /**
  * A sentence for people.
  */

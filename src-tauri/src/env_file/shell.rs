@@ -1,0 +1,356 @@
+//! How a shell that sources a file reads it: a small part of the grammar of bash (POSIX.1-2017, XCU 2), as much as `.env`
+//! files use.
+//!
+//! Reading stops at the first command that is not in this part. Deliberately absent: guessing what such a command does.
+
+use std::ops::Range;
+
+/// Words that begin a compound command, or end a part of one.
+const RESERVED: [&str; 21] = [
+    "!", "[[", "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select",
+    "then", "time", "until", "while", "{", "}",
+];
+/// Commands after which a shell may read no further, or reads words in another way.
+const CHANGES_READING: [&str; 14] = [
+    "alias", "break", "builtin", "command", "continue", "enable", "eval", "exec", "exit", "logout", "return", "shopt",
+    "trap", "unalias",
+];
+/// Characters that a shell expands in a command's name, which can become any of these.
+const EXPANDED: [char; 7] = ['$', '`', '*', '?', '[', '{', '~'];
+
+/// A file as a shell reads it.
+pub(super) struct Script<'a> {
+    pub(super) commands: Vec<Command<'a>>,
+    pub(super) end: End,
+}
+
+/// Where reading ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// At the end of the file.
+    File,
+    /// At a syntax error. A shell runs no command from there on.
+    SyntaxError,
+    /// At a command that is not understood here, which begins at this place.
+    Unknown(usize),
+}
+
+/// A simple command.
+pub(super) struct Command<'a> {
+    pub(super) words: Vec<Word<'a>>,
+    /// How it is joined to the next one; empty for the end of the line.
+    pub(super) operator: &'static str,
+    /// Whether a shell runs it itself and in any case: not in a pipeline, in the background, or after `&&` or `||`.
+    pub(super) is_unconditional: bool,
+}
+
+/// A word, with its quotes.
+#[derive(Clone, Copy)]
+pub(super) struct Word<'a> {
+    pub(super) start: usize,
+    pub(super) text: &'a str,
+}
+
+impl Word<'_> {
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start..self.start + self.text.len()
+    }
+
+    /// The name of the variable that the word sets, and whether it replaces the variable's value as a whole.
+    fn assigned(&self) -> Option<(&str, bool)> {
+        let end = self.text.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')?;
+        let (name, rest) = self.text.split_at(end);
+        let is_name = name.starts_with(|first: char| !first.is_ascii_digit());
+        let is_assignment =
+            rest.starts_with('=') || rest.starts_with("+=") || rest.starts_with('[') && rest.contains("]=");
+        (is_name && is_assignment).then_some((name, rest.starts_with('=')))
+    }
+
+    /// What the word assigns to this variable, with quotes.
+    pub(super) fn value_of(&self, name: &str) -> Option<&str> {
+        (self.assigned() == Some((name, true))).then(|| &self.text[name.len() + 1..])
+    }
+}
+
+impl<'a> Command<'a> {
+    /// Whether the command sets variables of the shell itself and does nothing else.
+    pub(super) fn only_assigns(&self) -> bool {
+        let is_export = self.words.first().is_some_and(|word| word.text == "export");
+        let mut words = self.words.iter().skip(usize::from(is_export));
+        words.all(|word| word.assigned().is_some() || is_export && is_name(word.text))
+    }
+
+    /// Whether the command can set variables that it does not name.
+    pub(super) fn runs_other_code(&self) -> bool {
+        matches!(self.name().as_deref(), Some("." | "source" | "let"))
+    }
+
+    /// The first word that is no assignment, without quotes.
+    fn name(&self) -> Option<String> {
+        let word = self.words.iter().find(|word| word.assigned().is_none())?;
+        Some(word.text.replace(['\'', '"', '\\'], ""))
+    }
+
+    fn changes_reading(&self) -> bool {
+        let Some(name) = self.name() else { return false };
+        let texts: Vec<_> = self.words.iter().map(|word| word.text).collect();
+        let is_setting = matches!(texts[..], ["set", "-a" | "+a"] | ["set", "-o" | "+o", "allexport"]);
+        CHANGES_READING.contains(&&*name) || name == "set" && !is_setting || name.contains(EXPANDED)
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+impl<'a> Script<'a> {
+    /// Reads a whole file.
+    pub(super) fn read(text: &'a str) -> Self {
+        let mut reader = Reader { text, place: 0 };
+        let mut commands = Vec::new();
+        let end = loop {
+            let start = reader.place;
+            match reader.line() {
+                // A shell runs nothing of a line before it has read all of it.
+                Ok(line) => commands.extend(line),
+                Err(Stop::SyntaxError) => break End::SyntaxError,
+                Err(Stop::Unknown) => break End::Unknown(start),
+            }
+            if reader.place == text.len() {
+                break End::File;
+            }
+        };
+        Self { commands, end }
+    }
+}
+
+/// Why reading stops before the end of the file.
+enum Stop {
+    SyntaxError,
+    Unknown,
+}
+
+enum Token<'a> {
+    Word(Word<'a>),
+    Redirection(Word<'a>),
+    Operator(&'static str),
+    NewLine,
+    End,
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    place: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads commands up to a line end that ends the last of them.
+    fn line(&mut self) -> Result<Vec<Command<'a>>, Stop> {
+        let mut commands: Vec<Command<'a>> = Vec::new();
+        let mut words = Vec::new();
+        // Where the list begins that `&` puts into the background as a whole.
+        let mut list = 0;
+        let mut operator = "";
+        let mut needs_target = false;
+        loop {
+            let token = self.token()?;
+            if needs_target && !matches!(token, Token::Word(_)) {
+                return Err(Stop::SyntaxError);
+            }
+            let joined = match token {
+                Token::Word(word) => {
+                    if words.is_empty() && RESERVED.contains(&word.text) {
+                        return Err(Stop::Unknown);
+                    }
+                    needs_target = false;
+                    words.push(word);
+                    continue;
+                }
+                Token::Redirection(word) => {
+                    needs_target = true;
+                    words.push(word);
+                    continue;
+                }
+                Token::Operator("(") => {
+                    let is_syntax_error =
+                        words.len() > 1 || words.first().is_some_and(|word| word.assigned().is_some());
+                    return Err(if is_syntax_error { Stop::SyntaxError } else { Stop::Unknown });
+                }
+                Token::Operator(")") => return Err(Stop::SyntaxError),
+                Token::Operator(joined) => joined,
+                // The line goes on after `&&`, `||` and `|`.
+                Token::NewLine if words.is_empty() && matches!(operator, "&&" | "||" | "|") => continue,
+                Token::NewLine | Token::End => "",
+            };
+            if words.is_empty() {
+                match joined {
+                    "" if matches!(operator, "" | ";" | "&") => return Ok(commands),
+                    _ => return Err(Stop::SyntaxError),
+                }
+            }
+            let is_conditional = matches!(operator, "&&" | "||") || operator == "|" || joined == "|";
+            let follows_conditional =
+                operator == "|" && commands.last().is_some_and(|command: &Command<'_>| !command.is_unconditional);
+            let command = Command {
+                words: std::mem::take(&mut words),
+                operator: joined,
+                is_unconditional: !is_conditional && !follows_conditional,
+            };
+            if command.changes_reading() {
+                return Err(Stop::Unknown);
+            }
+            commands.push(command);
+            match joined {
+                "&" => commands[list..].iter_mut().for_each(|command| command.is_unconditional = false),
+                "" => return Ok(commands),
+                _ => {}
+            }
+            if matches!(joined, "&" | ";") {
+                list = commands.len();
+            }
+            operator = joined;
+        }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.place..]
+    }
+
+    fn token(&mut self) -> Result<Token<'a>, Stop> {
+        loop {
+            match self.rest() {
+                [b' ' | b'\t', ..] => self.place += 1,
+                [b'\\', b'\n', ..] => self.place += 2,
+                [b'#', ..] => {
+                    let rest = self.rest();
+                    self.place += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                }
+                _ => break,
+            }
+        }
+        let start = self.place;
+        let (length, operator) = match self.rest() {
+            [] => return Ok(Token::End),
+            [b'\n', ..] => {
+                self.place += 1;
+                return Ok(Token::NewLine);
+            }
+            [b'<', b'<' | b'(', ..] | [b'>', b'(', ..] => return Err(Stop::Unknown),
+            [b'&', b'>', b'>', ..] => (3, None),
+            [b'&', b'>', ..] | [b'<', b'>' | b'&', ..] | [b'>', b'>' | b'&' | b'|', ..] => (2, None),
+            [b'<' | b'>', ..] => (1, None),
+            [b';', b';' | b'&', ..] => return Err(Stop::SyntaxError),
+            [b'|', b'&', ..] => (2, Some("|")),
+            [b'&', b'&', ..] => (2, Some("&&")),
+            [b'|', b'|', ..] => (2, Some("||")),
+            [b';', ..] => (1, Some(";")),
+            [b'&', ..] => (1, Some("&")),
+            [b'|', ..] => (1, Some("|")),
+            [b'(', ..] => (1, Some("(")),
+            [b')', ..] => (1, Some(")")),
+            _ => {
+                self.word()?;
+                return Ok(Token::Word(Word { start, text: &self.text[start..self.place] }));
+            }
+        };
+        self.place += length;
+        Ok(match operator {
+            Some(operator) => Token::Operator(operator),
+            None => Token::Redirection(Word { start, text: &self.text[start..self.place] }),
+        })
+    }
+
+    fn word(&mut self) -> Result<(), Stop> {
+        let start = self.place;
+        loop {
+            match self.rest() {
+                [] | [b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b')', ..] => return Ok(()),
+                [b'(', ..] => {
+                    let before = &self.text[start..self.place];
+                    // `A=a(b)` is wrong, `a()` begins a function, `A=(1 2)` sets a list, and `?(x)` can be a pattern.
+                    let is_wrong = before.contains('=') && !before.ends_with(['=', '?', '*', '+', '@', '!']);
+                    return Err(if is_wrong { Stop::SyntaxError } else { Stop::Unknown });
+                }
+                [b'\\', _, ..] => self.character_after(1),
+                [b'\'', ..] => self.quoted(1, b'\'', false)?,
+                [b'$', b'\'', ..] => self.quoted(2, b'\'', true)?,
+                [b'"', ..] => self.double_quoted()?,
+                [b'`' | b'$', ..] => self.expansion()?,
+                _ => self.place += 1,
+            }
+        }
+    }
+
+    /// Passes over so many bytes and the character after them.
+    fn character_after(&mut self, length: usize) {
+        self.place += length;
+        self.place += self.text[self.place..].chars().next().map_or(0, char::len_utf8);
+    }
+
+    fn quoted(&mut self, opening: usize, quote: u8, knows_escapes: bool) -> Result<(), Stop> {
+        self.place += opening;
+        loop {
+            match self.rest() {
+                [] => return Err(Stop::SyntaxError),
+                [b'\\', _, ..] if knows_escapes => self.character_after(1),
+                [byte, ..] => {
+                    self.place += 1;
+                    if *byte == quote {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    fn double_quoted(&mut self) -> Result<(), Stop> {
+        self.place += 1;
+        loop {
+            match self.rest() {
+                [] => return Err(Stop::SyntaxError),
+                [b'\\', _, ..] => self.character_after(1),
+                [b'`' | b'$', ..] => self.expansion()?,
+                [byte, ..] => {
+                    self.place += 1;
+                    if *byte == b'"' {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// A dollar sign or a backtick, and what belongs to it. Only what ends on the same line is understood.
+    fn expansion(&mut self) -> Result<(), Stop> {
+        let (opening, closing) = match self.rest() {
+            [b'$', b'(', ..] => (2, b')'),
+            [b'$', b'{', ..] => (2, b'}'),
+            [b'`', ..] => (1, b'`'),
+            _ => {
+                self.place += 1;
+                return Ok(());
+            }
+        };
+        self.place += opening;
+        let mut depth = 1;
+        while depth > 0 {
+            match self.rest() {
+                // A quote in `"${A:-'}"` is a character, and one in `${A:-'}` is not.
+                [] | [b'\n' | b'#' | b'<' | b'\'', ..] => return Err(Stop::Unknown),
+                [b'`', ..] if closing != b'`' => return Err(Stop::Unknown),
+                [b'\\', _, ..] => self.character_after(1),
+                [b'"', ..] if closing != b'`' => self.double_quoted()?,
+                [byte, ..] => {
+                    self.place += 1;
+                    if *byte == closing {
+                        depth -= 1;
+                    } else if closing == b')' && *byte == b'(' || closing == b'}' && *byte == b'{' {
+                        depth += 1;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
