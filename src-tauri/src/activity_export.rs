@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Receiver;
 use ts_rs::TS;
 use ulkeys_domain::wire::{ActivityEntry, Happening};
 
-use crate::files::Replacement;
+use crate::files::{Access, Replacement};
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
@@ -47,7 +47,7 @@ pub(crate) fn write(
     format: ExportFormat,
     mut pages: Receiver<Vec<ActivityEntry>>,
 ) -> io::Result<Replacement> {
-    let mut writer = EntryWriter::start(format, Replacement::open(path, true)?)?;
+    let mut writer = EntryWriter::start(format, Replacement::open(path, Access::Kept)?)?;
     while let Some(page) = pages.blocking_recv() {
         for entry in &page {
             writer.add(entry)?;

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::access::AccessLoss;
 use crate::file_problem::FileProblem;
-use crate::files;
+use crate::files::{self, Access};
 use crate::git::{self, GitRisk};
 use edit::Setting;
 
@@ -43,9 +43,11 @@ pub(crate) struct EnvFilePlan {
     pub(crate) git_risk: Option<GitRisk>,
     /// What changes for others.
     pub(crate) access_loss: Option<AccessLoss>,
+    /// Whether the file system keeps no permissions, so that others may be able to read the file.
+    pub(crate) is_shared: bool,
 }
 
-/// Inspects a file, and changes nothing. A link is followed, also to a file that does not exist yet. `url` is where
+/// Inspects a file and its folder, and changes nothing. A link is followed, also to a file that does not exist yet. `url` is where
 /// the key service is.
 ///
 /// # Errors
@@ -54,11 +56,31 @@ pub(crate) fn plan(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFil
     let path = files::resolve(path)?;
     let (_, replaces) = edited(&read(&path)?, secret, url)?;
     files::check_replaceable(&path)?;
-    Ok(EnvFilePlan { git_risk: git::risk(&path), access_loss: AccessLoss::of(&path)?, path, replaces })
+    let is_shared = is_shared(&path)?;
+    Ok(EnvFilePlan {
+        git_risk: git::risk(&path),
+        access_loss: access_loss(&path, is_shared)?,
+        path,
+        replaces,
+        is_shared,
+    })
 }
 
-/// Writes the key and the service's address into the file, readable by its owner alone. Before, or after, never
-/// between: a crash leaves the old file or the new one.
+/// Whether the file system cannot keep other users from reading a file.
+fn is_shared(path: &Path) -> io::Result<bool> {
+    let folder = path.parent().ok_or(FileProblem::NotAFile)?;
+    Ok(!files::keeps_permissions(folder)?)
+}
+
+/// What changes for others when the file is replaced. Where the file system keeps no permissions, nobody loses access.
+fn access_loss(path: &Path, is_shared: bool) -> io::Result<Option<AccessLoss>> {
+    let loss = AccessLoss::of(path)?.unwrap_or_default();
+    let loss = if is_shared { AccessLoss { other_names: loss.other_names, ..AccessLoss::default() } } else { loss };
+    Ok((loss != AccessLoss::default()).then_some(loss))
+}
+
+/// Writes the key and the service's address into the file, readable by its owner alone unless the plan says otherwise.
+/// Before, or after, never between: a crash leaves the old file or the new one.
 ///
 /// # Errors
 /// When it cannot be written, or has changed since the plan was made.
@@ -66,11 +88,12 @@ pub(crate) fn write(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::Resul
     let (content, replaces) = edited(&read(&plan.path)?, secret, url)?;
     let is_planned = files::resolve(&plan.path)? == plan.path
         && replaces.iter().all(|name| plan.replaces.contains(name))
-        && AccessLoss::of(&plan.path)?.is_none_or(|loss| Some(loss) == plan.access_loss);
+        && access_loss(&plan.path, plan.is_shared)?.is_none_or(|loss| Some(loss) == plan.access_loss);
     if !is_planned {
         return Err(FileProblem::Changed.into());
     }
-    files::write_private(&plan.path, content.as_bytes())
+    let access = if plan.is_shared { Access::OwnerIfPossible } else { Access::Owner };
+    files::write(&plan.path, content.as_bytes(), access)
 }
 
 /// The file's content; nothing for a new file.
@@ -304,6 +327,7 @@ mod tests {
                 replaces: vec![KEY.to_owned()],
                 git_risk: None,
                 access_loss: AccessLoss::of(&path).expect("known"),
+                is_shared: false,
             };
             assert!(write(&planned, &secret(), ADDRESS).is_err(), "{content:?}");
             assert_eq!(std::fs::read_to_string(&path).expect("readable"), content);
@@ -334,6 +358,7 @@ mod tests {
                 replaces: vec![],
                 git_risk: None,
                 access_loss: AccessLoss::of(&path).expect("known"),
+                is_shared: false,
             };
             assert!(write(&planned, &secret(), ADDRESS).is_err(), "{content:?}");
             assert_eq!(std::fs::read(&path).expect("readable"), content);
@@ -359,7 +384,9 @@ mod tests {
 
         let plan = plan(&link, &secret(), ADDRESS).expect("planned");
         let access_loss = Some(AccessLoss { everyone: true, ..AccessLoss::default() });
-        assert_eq!(plan, EnvFilePlan { path: path.clone(), replaces: vec![], git_risk: None, access_loss });
+        let expected =
+            EnvFilePlan { path: path.clone(), replaces: vec![], git_risk: None, access_loss, is_shared: false };
+        assert_eq!(plan, expected);
         write(&plan, &secret(), ADDRESS).expect("written");
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), format!("A=1\n{}", lines()));
         assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
@@ -426,7 +453,7 @@ mod tests {
         ] {
             let error = plan(&at(name), &secret(), ADDRESS).expect_err(name);
             assert_eq!(FileProblem::of(&error), Some(problem), "{name}: {error}");
-            let error = files::write_private(&at(name), b"x").expect_err(name);
+            let error = files::write(&at(name), b"x", Access::Owner).expect_err(name);
             assert_eq!(FileProblem::of(&error), Some(problem), "{name}: {error}");
         }
         assert_eq!(folder.path().read_dir().expect("a folder").count(), 9);
@@ -466,6 +493,64 @@ mod tests {
         assert!(plan(folder.path(), &secret(), ADDRESS).is_err(), "a folder");
         std::fs::write(&path, vec![b'x'; 2 << 20]).expect("written");
         assert!(plan(&path, &secret(), ADDRESS).is_err(), "too large");
+    }
+
+    /// A folder that keeps no permissions, until this is dropped: a real file system in user space, as FAT and some
+    /// network drives behave.
+    #[cfg(target_os = "linux")]
+    struct NoModes(tempfile::TempDir);
+
+    #[cfg(target_os = "linux")]
+    impl NoModes {
+        /// `None` where nothing can be mounted.
+        fn mount(on_change: &str) -> Option<Self> {
+            let folder = tempfile::tempdir().expect("temporary folder");
+            let mut bindfs = Command::new("bindfs");
+            bindfs.args([on_change, "--perms=a+rX"]).arg(folder.path()).arg(folder.path());
+            let output = bindfs.arg("-o").arg("nonempty").output().expect("bindfs; run `cargo xtask setup`");
+            if !output.status.success() {
+                let reason = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(reason.contains("fuse") || reason.contains("mount"), "{reason}");
+                return None;
+            }
+            Some(Self(folder))
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    impl Drop for NoModes {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a skipped test says why")]
+    fn write_on_a_disk_without_permissions_is_planned_as_readable_by_others() {
+        for on_change in ["--chmod-ignore", "--chmod-deny"] {
+            let Some(disk) = NoModes::mount(on_change) else {
+                eprintln!("skipped, nothing can be mounted here");
+                return;
+            };
+            let path = disk.0.path().canonicalize().expect("there").join(".env");
+            let planned = plan(&path, &secret(), ADDRESS).expect("planned");
+            assert!(planned.is_shared && planned.access_loss.is_none(), "{on_change}: {planned:?}");
+            // Without the person's consent, nothing is written.
+            let unaware = EnvFilePlan { is_shared: false, ..planned.clone() };
+            let error = write(&unaware, &secret(), ADDRESS).expect_err(on_change);
+            assert_eq!(FileProblem::of(&error), Some(FileProblem::Changed), "{on_change}: {error}");
+            assert_eq!(disk.0.path().read_dir().expect("a folder").count(), 0, "{on_change}");
+            write(&planned, &secret(), ADDRESS).expect(on_change);
+            assert_eq!(std::fs::read_to_string(&path).expect("readable"), lines(), "{on_change}");
+            // A file that everybody reads stays so, and nobody loses access.
+            let again = plan(&path, &secret(), "http://127.0.0.1:1").expect("planned");
+            assert!(again.is_shared && again.access_loss.is_none(), "{on_change}: {again:?}");
+            // Files without a promise are written there too.
+            files::write_json(&disk.0.path().join("settings.json"), &[1]).expect(on_change);
+            let export = files::Replacement::open(&disk.0.path().join("activity.csv"), Access::Kept);
+            export.expect(on_change).commit().expect(on_change);
+        }
     }
 
     const VICTIM: &str = "UL_KEYS_TEST_ENV_FILE";

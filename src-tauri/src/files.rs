@@ -157,13 +157,35 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()>
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    write_private(path, &serde_json::to_vec_pretty(value)?)
+    write(path, &serde_json::to_vec_pretty(value)?, Access::OwnerIfPossible)
 }
 
-/// Replaces a file, or makes one, that nobody but its owner may read. On an error the file is as it was, and nothing of
-/// `content` is left beside it.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = Replacement::open(path, false)?;
+/// Who can read a file that takes the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Those who could read the former file; of a new one, its owner.
+    Kept,
+    /// Its owner alone. Where the file system keeps no permissions, nothing is written.
+    Owner,
+    /// Its owner alone, as far as the file system keeps permissions.
+    OwnerIfPossible,
+}
+
+/// Whether the file system of this folder can keep other users from reading a file. FAT, some file systems in user space
+/// and some network drives give all files the same permissions, and report success or an error where they are changed.
+///
+/// # Errors
+/// When nothing can be created in the folder.
+pub(crate) fn keeps_permissions(folder: &Path) -> io::Result<bool> {
+    // It has no name, and leaves nothing behind.
+    let file = tempfile::tempfile_in(folder)?;
+    set_mode(&file, 0o600)?;
+    is_private(&file)
+}
+
+/// Replaces a file, or makes one. On an error the file is as it was, and nothing of `content` is left beside it.
+pub(crate) fn write(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+    let mut file = Replacement::open(path, access)?;
     file.write_all(content)?;
     file.commit()
 }
@@ -177,8 +199,7 @@ pub(crate) struct Replacement {
     path: PathBuf,
     folder: PathBuf,
     file: File,
-    /// Whether a file that is there stays as readable as it is, or becomes its owner's alone.
-    keeps_mode: bool,
+    access: Access,
 }
 
 impl Replacement {
@@ -186,7 +207,7 @@ impl Replacement {
     ///
     /// # Errors
     /// When there is something else than a file, or when nothing can be created in the folder.
-    pub(crate) fn open(path: &Path, keeps_mode: bool) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, access: Access) -> io::Result<Self> {
         let path = resolve(path)?;
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             return Err(FileProblem::NotAFile.into());
@@ -195,7 +216,7 @@ impl Replacement {
             return Err(FileProblem::NotAFile.into());
         };
         let file = tempfile::tempfile_in(&folder)?;
-        let replacement = Self { path, folder, file, keeps_mode };
+        let replacement = Self { path, folder, file, access };
         replacement.set_access(&replacement.file)?;
         Ok(replacement)
     }
@@ -244,13 +265,18 @@ impl Replacement {
         prefix
     }
 
-    /// Gives a new file the owner of the one that it will replace, where that is possible, and its mode.
+    /// Gives a new file the owner of the one that it will replace, where that is possible, and its mode. The file is still
+    /// empty, so nobody reads anything in it before that.
+    ///
+    /// # Errors
+    /// When the file would be readable by others than it should.
     #[cfg(unix)]
     fn set_access(&self, file: &File) -> io::Result<()> {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
         let before = std::fs::metadata(&self.path).ok();
         if let Some(before) = &before {
             match fchown(file, Some(before.uid()), Some(before.gid())) {
+                Err(error) if error.kind() == ErrorKind::Unsupported => {}
                 Err(error) if error.kind() != ErrorKind::PermissionDenied || rustix::process::geteuid().is_root() => {
                     return Err(error);
                 }
@@ -259,12 +285,14 @@ impl Replacement {
                 Ok(()) => {}
             }
         }
-        let kept = before.filter(|_| self.keeps_mode).map(|before| before.permissions().mode() & 0o777);
-        file.set_permissions(std::fs::Permissions::from_mode(kept.unwrap_or(0o600)))?;
+        let keeps_mode = self.access == Access::Kept;
+        let kept = before.filter(|_| keeps_mode).map(|before| before.permissions().mode() & 0o777);
+        set_mode(file, kept.unwrap_or(0o600))?;
+        if self.access == Access::Owner && !is_private(file)? {
+            return Err(FileProblem::Changed.into());
+        }
         #[cfg(target_os = "linux")]
-        if self.keeps_mode
-            && let Some(list) = crate::access::access_control_list(&self.path)?
-        {
+        if keeps_mode && let Some(list) = crate::access::access_control_list(&self.path)? {
             rustix::fs::fsetxattr(file, crate::access::ACL, &list, rustix::fs::XattrFlags::empty())?;
         }
         Ok(())
@@ -272,9 +300,35 @@ impl Replacement {
 
     #[cfg(not(unix))]
     fn set_access(&self, _file: &File) -> io::Result<()> {
-        let _ = self.keeps_mode;
+        let _ = self.access;
         Ok(())
     }
+}
+
+/// Sets the mode of a new file, where the file system has modes: FAT answers `EPERM` to the owner of a file.
+#[cfg(unix)]
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    match file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode)) {
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => Ok(()),
+        set => set,
+    }
+}
+
+#[cfg(not(unix))]
+fn set_mode(_file: &File, _mode: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether only the owner of a file can read it, by its mode.
+#[cfg(unix)]
+fn is_private(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Ok(file.metadata()?.permissions().mode() & 0o077 == 0)
+}
+
+#[cfg(not(unix))]
+fn is_private(_file: &File) -> io::Result<bool> {
+    Ok(true)
 }
 
 impl Write for Replacement {
@@ -352,10 +406,10 @@ mod tests {
         std::fs::write(&shared, "").expect("written");
         std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o644)).expect("set");
         for (path, expected) in [(&shared, 0o644), (&new, 0o600)] {
-            Replacement::open(path, true).expect("opened").commit().expect("committed");
+            Replacement::open(path, Access::Kept).expect("opened").commit().expect("committed");
             assert_eq!(mode(path), expected);
         }
-        write_private(&shared, b"").expect("written");
+        write(&shared, b"", Access::Owner).expect("written");
         assert_eq!(mode(&shared), 0o600);
     }
 
@@ -373,7 +427,7 @@ mod tests {
         std::fs::write(&path, "").expect("written");
         run("setfacl", &["--modify", "user:daemon:r,group:games:rw"]);
         let before = run("getfacl", &["--absolute-names"]);
-        Replacement::open(&path, true).expect("opened").commit().expect("committed");
+        Replacement::open(&path, Access::Kept).expect("opened").commit().expect("committed");
         assert_eq!(run("getfacl", &["--absolute-names"]), before);
     }
 
@@ -382,7 +436,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let link = folder.path().join("link.csv");
         symlink("missing.csv", &link).expect("linked");
-        let mut file = Replacement::open(&link, true).expect("opened");
+        let mut file = Replacement::open(&link, Access::Kept).expect("opened");
         file.write_all(b"x").expect("written");
         file.commit().expect("committed");
         assert!(link.is_symlink());

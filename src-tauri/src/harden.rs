@@ -88,7 +88,13 @@ fn restrict(path: &Path) {
     }
     let private = std::fs::Permissions::from_mode(mode & 0o7700);
     match std::fs::set_permissions(path, private) {
-        Ok(()) => tracing::info!(path = %path.display(), "a file was readable by other users, and is private now"),
+        // A file system without permissions may report success and change nothing.
+        Ok(()) if path.symlink_metadata().is_ok_and(|now| now.permissions().mode() & 0o077 == 0) => {
+            tracing::info!(path = %path.display(), "a file was readable by other users, and is private now");
+        }
+        Ok(()) => {
+            tracing::warn!(path = %path.display(), "a file stays readable by other users: its disk keeps no permissions")
+        }
         Err(error) => tracing::warn!(%error, path = %path.display(), "a file stays readable by other users"),
     }
 }

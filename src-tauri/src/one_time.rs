@@ -306,7 +306,13 @@ mod tests {
         assert!(one_time.copy(&id).is_some_and(|(key, _)| key.key_id == id) && one_time.copy(&other).is_none());
         one_time.mark_copied(&other);
         one_time.mark_saved(&other);
-        let plan = EnvFilePlan { path: ".env".into(), replaces: Vec::new(), git_risk: None, access_loss: None };
+        let plan = EnvFilePlan {
+            path: ".env".into(),
+            replaces: Vec::new(),
+            git_risk: None,
+            access_loss: None,
+            is_shared: false,
+        };
         one_time.choose_env_file(&other, plan);
         assert!(one_time.env_file(&id).is_none() && one_time.env_file(&other).is_none());
         one_time.wipe(Some(Loss::Locked), true);

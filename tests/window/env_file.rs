@@ -331,3 +331,67 @@ async fn save_into_a_file_with_an_unclear_line_changes_nothing_and_names_the_lin
     }
     Ok(())
 }
+
+/// Whether the question is in sight as a whole, above the bar with the window's buttons, and has the focus.
+const QUESTION_IN_SIGHT: &str = "const box = document.activeElement.closest('[role=alert]')?.getBoundingClientRect();
+    const bar = document.querySelector('[data-actions]').getBoundingClientRect();
+    return Boolean(box) && box.top >= 0 && box.bottom <= Math.min(innerHeight, bar.top)";
+
+#[tokio::test]
+async fn question_in_a_narrow_window_is_in_sight_without_the_message_before() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let (first, path) = (desktop.home().join("first.env"), desktop.home().join(".env"));
+    std::fs::write(&path, "ULTRALYTICS_API_KEY=old\n")?;
+    app.create_in_dialog("narrow", "read").await?;
+    desktop.run("xdotool", &["windowsize", &desktop.key_window()?, "440", "560"])?;
+    app.wait("the size", async || app.script("return innerHeight", vec![]).await.is_ok_and(|height| height == 560))
+        .await?;
+    choose(&app, &desktop, &first).await?;
+    app.wait_text("Saved, readable by you alone").await?;
+    app.script("document.getElementById('app').scrollTo(0, 0)", vec![]).await?;
+
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("Replace its value?").await?;
+    app.wait_gone("Saved, readable by you alone").await?;
+    app.wait_focus("Cancel").await?;
+    app.wait("the question in sight", async || app.script(QUESTION_IN_SIGHT, vec![]).await.is_ok_and(|it| it == true))
+        .await?;
+    Ok(())
+}
+
+/// A folder on a disk that keeps no permissions, as FAT, until this is dropped.
+struct NoPermissions<'a>(&'a Desktop, std::path::PathBuf);
+
+impl Drop for NoPermissions<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.run("umount", &["--lazy", &self.1.display().to_string()]);
+    }
+}
+
+#[tokio::test]
+async fn save_on_a_disk_without_permissions_asks_and_promises_nothing() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let (drive, files) = (desktop.home().join("drive"), desktop.home().join("files"));
+    for folder in [&drive, &files] {
+        std::fs::create_dir(folder)?;
+    }
+    let (from, to) = (files.display().to_string(), drive.display().to_string());
+    if let Err(error) = desktop.run("bindfs", &["--chmod-ignore", "--perms=a+rX", &from, &to]) {
+        eprintln!("skipped, nothing can be mounted here: {error}");
+        return Ok(());
+    }
+    let _mounted = NoPermissions(&desktop, drive.clone());
+    let path = drive.join(".env");
+    app.create_in_dialog("on-a-stick", "read").await?;
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("This drive doesn’t support file permissions").await?;
+    ensure!(!path.exists(), "not before the answer");
+    app.click("Save anyway").await?;
+    app.wait_text("Saved, possibly readable by other users").await?;
+    app.wait_gone("readable by you alone").await?;
+    ensure!(in_shell(&desktop, &path, "ULTRALYTICS_API_KEY")?.len() == 43, "saved");
+    ensure!(files.read_dir()?.count() == 1, "something is left beside it");
+    Ok(())
+}

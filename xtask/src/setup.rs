@@ -24,10 +24,11 @@ const TO_RUN: &[&str] = &[
     "xvfb",
 ];
 /// To drive the real window, in German too and with names in any script, with real keychains, on Wayland too, beside
-/// clipboard managers and a desktop portal, a database shell and a reader of the accessibility bus, with a clock that is wrong and with access
-/// control lists, to run the published client, and to reach gateways over TLS.
+/// clipboard managers and a desktop portal, a database shell and a reader of the accessibility bus, with a clock that is wrong,
+/// with access control lists and on a disk without permissions, to run the published client, and to reach gateways over TLS.
 const TO_TEST: &[&str] = &[
     "acl",
+    "bindfs",
     "curl",
     "dconf-gsettings-backend",
     "diodon",

@@ -272,14 +272,21 @@ fn used_bytes(folder: &Path) -> io::Result<u64> {
     sizes.sum()
 }
 
-/// Makes a folder, and those above it, for the owner alone; one that is there is closed to others.
+/// Makes a folder, and those above it, for the owner alone; one that is there is closed to others, where the file system
+/// has permissions.
 fn make_private(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.recursive(true).create(folder)?;
     #[cfg(unix)]
-    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    match std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)) {
+        // FAT has none, and answers so even to the owner.
+        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
+            tracing::warn!(%error, folder = %folder.display(), "a folder stays readable by other users");
+        }
+        set => set?,
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::write_private;
+use super::{Access, write};
 use crate::file_problem::FileProblem;
 
 const VICTIM: &str = "UL_KEYS_TEST_WRITE";
@@ -23,7 +23,7 @@ fn victim() {
         return;
     };
     let content = std::env::var("UL_KEYS_TEST_LENGTH").map_or(1, |length| length.parse().expect("a number"));
-    match write_private(Path::new(&path), SECRET.repeat(content).as_bytes()) {
+    match write(Path::new(&path), SECRET.repeat(content).as_bytes(), Access::Owner) {
         Ok(()) => println!("result: written"),
         Err(error) => println!("result: {:?}", FileProblem::of(&error)),
     }
@@ -140,7 +140,7 @@ fn write_in_a_folder_that_only_grows_leaves_no_content() {
         eprintln!("skipped, the file system of {} knows no append-only folders", folder.path().display());
         return;
     }
-    let failed = write_private(&folder.path().join(".env"), SECRET.as_bytes());
+    let failed = write(&folder.path().join(".env"), SECRET.as_bytes(), Access::Owner);
     change("-a").expect("chattr");
     assert_eq!(FileProblem::of(&failed.expect_err("protected")), Some(FileProblem::Protected));
     for entry in folder.path().read_dir().expect("a folder") {

@@ -166,6 +166,32 @@ pub(super) const SHOWN: Scene = Scene {
             ],
         },
         State {
+            name: "file-without-permissions",
+            steps: &[
+                NEW_KEY,
+                Answer(
+                    "choose_env_file",
+                    r#"{"path":"/media/maria/stick/.env","replaces":["ULTRALYTICS_API_KEY"],"gitRisk":null,"accessLoss":null,"isShared":true}"#,
+                ),
+                Click("Save as .env…"),
+                See("support file permissions"),
+            ],
+        },
+        State {
+            name: "file-shared-saved",
+            steps: &[
+                NEW_KEY,
+                Answer(
+                    "choose_env_file",
+                    r#"{"path":"/media/maria/stick/.env","replaces":[],"gitRisk":null,"accessLoss":null,"isShared":true}"#,
+                ),
+                Answer("write_env_file", "null"),
+                Click("Save as .env…"),
+                Click("Save anyway"),
+                See("possibly readable"),
+            ],
+        },
+        State {
             name: "file-unclear",
             steps: &[
                 NEW_KEY,

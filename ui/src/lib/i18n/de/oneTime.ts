@@ -22,6 +22,7 @@ export const oneTime = {
   envFile: 'Als .env speichern…',
   envFileTitle: 'Den Schlüssel in diese Datei eintragen (alles andere bleibt unverändert)',
   envSaved: 'Gespeichert, nur für das eigene Benutzerkonto lesbar, in',
+  envSavedShared: 'Gespeichert, möglicherweise auch für andere Benutzer lesbar, in',
   envReplaces_one:
     'Die Datei setzt bereits {{names, list}}. Den Wert ersetzen? Alles andere in der Datei bleibt unverändert.',
   envReplaces_other:
@@ -32,9 +33,11 @@ export const oneTime = {
     some: 'Andere können diese Datei derzeit lesen. Nach dem Speichern können das nur noch Sie. Den Zugriff verlieren: {{names, list}}.',
     group: 'Gruppe {{name, isolated}}',
     user: 'Benutzer {{name, isolated}}',
-    otherNames_one: 'Die Datei hat noch {{count}} anderen Namen (Hardlink). Er behält den alten Inhalt.',
-    otherNames_other: 'Die Datei hat noch {{count}} andere Namen (Hardlinks). Sie behalten den alten Inhalt.',
+    otherNames_one: 'Für die Datei gibt es {{count}} weiteren Hardlink. Dort bleibt der alte Inhalt erhalten.',
+    otherNames_other: 'Für die Datei gibt es {{count}} weitere Hardlinks. Dort bleibt der alte Inhalt erhalten.',
   },
+  shared:
+    'Dieses Laufwerk unterstützt keine Dateiberechtigungen. Andere Benutzer dieses Computers können den Schlüssel möglicherweise lesen.',
   saveAnyway: 'Trotzdem speichern',
   gitRisk: {
     notIgnored:

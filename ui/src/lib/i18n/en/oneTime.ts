@@ -20,6 +20,7 @@ export const oneTime = {
   envFile: 'Save as .env…',
   envFileTitle: 'Put the key into this file (the rest stays the same)',
   envSaved: 'Saved, readable by you alone, in',
+  envSavedShared: 'Saved, possibly readable by other users, in',
   envReplaces_one:
     'The file already sets {{names, list}}. Replace its value? Everything else in the file stays the same.',
   envReplaces_other:
@@ -33,6 +34,7 @@ export const oneTime = {
     otherNames_one: 'The file also has {{count}} other name (a hard link). It keeps the old content.',
     otherNames_other: 'The file also has {{count}} other names (hard links). They keep the old content.',
   },
+  shared: 'This drive doesn’t support file permissions, so other users of this computer may be able to read the key.',
   saveAnyway: 'Save anyway',
   gitRisk: {
     notIgnored:

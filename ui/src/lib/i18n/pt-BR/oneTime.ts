@@ -21,6 +21,7 @@ export const oneTime = {
   envFile: 'Salvar como .env…',
   envFileTitle: 'Colocar a chave neste arquivo (o restante não muda)',
   envSaved: 'Salva, com leitura permitida somente a você, em',
+  envSavedShared: 'Salva, possivelmente legível por outros usuários, em',
   envReplaces_one: 'O arquivo já define {{names, list}}. Substituir o valor? O restante do arquivo não muda.',
   envReplaces_many: 'O arquivo já define {{names, list}}. Substituir os valores? O restante do arquivo não muda.',
   envReplaces_other: 'O arquivo já define {{names, list}}. Substituir os valores? O restante do arquivo não muda.',
@@ -30,10 +31,11 @@ export const oneTime = {
     some: 'Outros podem ler este arquivo agora. Depois de salvar, só você poderá. Perdem o acesso: {{names, list}}.',
     group: 'grupo {{name, isolated}}',
     user: 'usuário {{name, isolated}}',
-    otherNames_one: 'O arquivo tem {{count}} outro nome (link físico), que mantém o conteúdo antigo.',
-    otherNames_many: 'O arquivo tem {{count}} outros nomes (links físicos), que mantêm o conteúdo antigo.',
-    otherNames_other: 'O arquivo tem {{count}} outros nomes (links físicos), que mantêm o conteúdo antigo.',
+    otherNames_one: 'O arquivo tem mais {{count}} hard link, que mantém o conteúdo antigo.',
+    otherNames_many: 'O arquivo tem mais {{count}} hard links, que mantêm o conteúdo antigo.',
+    otherNames_other: 'O arquivo tem mais {{count}} hard links, que mantêm o conteúdo antigo.',
   },
+  shared: 'Esta unidade não oferece permissões de arquivo. Outros usuários deste computador talvez possam ler a chave.',
   saveAnyway: 'Salvar mesmo assim',
   gitRisk: {
     notIgnored:

@@ -1181,7 +1181,11 @@ gitRisk: GitRisk | null,
 /**
  * What changes for others.
  */
-accessLoss: AccessLoss | null, };
+accessLoss: AccessLoss | null, 
+/**
+ * Whether the file system keeps no permissions, so that others may be able to read the file.
+ */
+isShared: boolean, };
 
 export type FileProblem = "mounted" | "protected" | "notPermitted" | "unreadable" | "readOnly" | "full" | "noFolder" | "changed" | "notAFile" | "tooLarge" | "notUtf8" | "brokenLink" | "linkLoop" | "unclearLine";
 

@@ -1,0 +1,14 @@
+import { distance } from '../help/distance';
+
+/** Scrolls the window to what has appeared, to its beginning where the window is lower than it. */
+export function intoSight(element: HTMLElement): void {
+  const window = document.getElementById('app');
+  if (!window) return;
+  const seen = window.getBoundingClientRect();
+  const bar = document.querySelector('[data-actions]')?.getBoundingClientRect();
+  const box = element.getBoundingClientRect();
+  // In a low window, the bar comes after the content and covers nothing.
+  const bottom = bar && bar.bottom <= seen.bottom && bar.top < box.bottom ? bar.top : seen.bottom;
+  const passed = distance({ begin: box.top, end: box.bottom }, { top: seen.top, bottom });
+  if (passed > 0) window.scrollBy({ top: passed });
+}
