@@ -158,10 +158,9 @@ impl Fields {
     }
 }
 
-/// Work on another thread that has panicked. What the runtime reports about it is for the log.
+/// Work on a file, on another thread, that has panicked.
 fn ended(error: tokio::task::JoinError) -> std::io::Error {
-    tracing::error!(%error, "work on another thread ended");
-    std::io::Error::other("UL Keys could not complete the work")
+    std::io::Error::other(crate::error::ended(&error))
 }
 
 fn invalid(field: &str, reason: &str) -> CommandError {

@@ -43,6 +43,12 @@ impl CommandError {
     }
 }
 
+/// The words for work on another thread that has panicked. What the runtime reports about it is for the log.
+pub(crate) fn ended(error: &tokio::task::JoinError) -> String {
+    tracing::error!(%error, "work on another thread ended");
+    "UL Keys could not complete the work".to_owned()
+}
+
 impl From<tauri::Error> for CommandError {
     fn from(error: tauri::Error) -> Self {
         tracing::error!(%error, "a window cannot be used");

@@ -159,10 +159,7 @@ pub(crate) async fn work<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
 ) -> Result<T, KeychainError> {
-    let failed = |error: tokio::task::JoinError| {
-        tracing::error!(%error, "work with the keychain ended");
-        KeychainError::Failed("UL Keys could not complete the work".to_owned())
-    };
+    let failed = |error: tokio::task::JoinError| KeychainError::Failed(crate::error::ended(&error));
     let (asking, asks) = mpsc::channel();
     let unlock = tokio::task::spawn_blocking(move || {
         unlock(&name, || {

@@ -23,7 +23,7 @@ export const preferences = {
     'Anfragen pro Minute je Schlüssel. Messwerte und das Hochladen von Checkpoints zählen je Training, ungültige Schlüssel je Adresse. Änderungen gelten ab der nächsten Anfrage.',
   limit: {
     default: 'Die meisten Anfragen',
-    trainingStart: 'Start eines Trainings',
+    trainingStart: 'Trainingsstarts',
     upload: 'Hochladen',
     predict: 'Vorhersagen',
     export: 'Exporte',

@@ -8,7 +8,7 @@ export const revoke = {
     locked:
       'Der widerrufene Schlüssel {{name, isolated}} ist noch im Schlüsselbund dieses Computers, denn dieser ist gesperrt. Er wird beim nächsten Start der App entfernt.',
     dismissed:
-      'Der widerrufene Schlüssel {{name, isolated}} ist noch im Schlüsselbund dieses Computers, denn die Abfrage des Schlüsselbunds wurde abgebrochen. Beim nächsten Start der App werden Sie erneut gefragt.',
+      'Der widerrufene Schlüssel {{name, isolated}} ist noch im Schlüsselbund dieses Computers, weil die Abfrage des Schlüsselbunds geschlossen wurde. Sie erscheint beim nächsten Start der App erneut.',
     unreachable:
       'Der widerrufene Schlüssel {{name, isolated}} ist noch im Schlüsselbund dieses Computers, denn dieser ist nicht erreichbar. Er wird beim nächsten Start der App entfernt.',
     failed:

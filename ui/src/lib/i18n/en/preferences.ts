@@ -22,7 +22,7 @@ export const preferences = {
     'Requests per minute for each key. Metrics and checkpoint uploads count per training run, invalid keys per address. Changes apply from the next request.',
   limit: {
     default: 'Most requests',
-    trainingStart: 'Starting a training',
+    trainingStart: 'Training starts',
     upload: 'Uploads',
     predict: 'Predictions',
     export: 'Exports',

@@ -22,7 +22,7 @@ export const preferences = {
     'Requisições por minuto de cada chave. Métricas e envios de checkpoints contam por treinamento; chaves inválidas, por endereço. As alterações valem a partir da próxima requisição.',
   limit: {
     default: 'A maioria das requisições',
-    trainingStart: 'Início de um treinamento',
+    trainingStart: 'Inícios de treinamento',
     upload: 'Envios',
     predict: 'Previsões',
     export: 'Exportações',

@@ -7,7 +7,7 @@ export const revoke = {
     locked:
       'A chave revogada {{name, isolated}} ainda está no chaveiro deste computador, que está bloqueado. Ela será removida quando o aplicativo for iniciado novamente.',
     dismissed:
-      'A chave revogada {{name, isolated}} ainda está no chaveiro deste computador, porque a solicitação do chaveiro foi cancelada. Você será consultado novamente quando o aplicativo for iniciado.',
+      'A chave revogada {{name, isolated}} ainda está no chaveiro deste computador, pois a solicitação do chaveiro foi fechada. Ela aparecerá novamente na próxima vez que o aplicativo for iniciado.',
     unreachable:
       'A chave revogada {{name, isolated}} ainda está no chaveiro deste computador, que não pode ser acessado. Ela será removida quando o aplicativo for iniciado novamente.',
     failed:
