@@ -49,16 +49,21 @@ pub(super) fn set(text: &str, setting: Setting<'_>) -> Result<Edited, UnclearLin
     if let Some(hiding) = all.find_map(|span| Some(span.start + hidden_line(&text[span.clone()])?)) {
         return Err(UnclearLine { line: line_of(&text[..hiding]) });
     }
-    let span_sets = [&[][..], &spans.of_dotenv, &spans.of_shell, &spans.of_dotenv_alone];
-    let candidates = [Added::Nowhere, Added::Last, Added::First].into_iter().flat_map(|added| {
-        // A line is only added to a file that keeps its own lines if nothing better is right.
-        span_sets.into_iter().skip(usize::from(added != Added::Nowhere)).map(move |spans| (spans, added))
-    });
-    let candidates = candidates.chain([(&[][..], Added::Last), (&[][..], Added::First)]);
-    for (spans, added) in candidates {
+    if before.is_right_after(&before) {
+        return Ok(Edited { text: Zeroizing::new(text.to_owned()), replaces: false });
+    }
+    let mut span_sets: Vec<&[Range<usize>]> = Vec::new();
+    for spans in [&spans.of_dotenv, &spans.of_shell, &spans.of_dotenv_alone] {
+        if !spans.is_empty() && !span_sets.contains(&&spans[..]) {
+            span_sets.push(spans);
+        }
+    }
+    let of_spans = [Added::Nowhere, Added::Last, Added::First];
+    let of_spans = of_spans.into_iter().flat_map(|added| span_sets.iter().map(move |spans| (*spans, added)));
+    // Otherwise a line is added, and the former ones stay.
+    for (spans, added) in of_spans.chain([(&[][..], Added::Last), (&[][..], Added::First)]) {
         let edited = apply(text, spans, added, setting, line_end);
         if Reading::of(&edited, setting, line_end).is_right_after(&before) {
-            let replaces = replaces && *edited != text;
             return Ok(Edited { text: edited, replaces });
         }
     }
@@ -125,11 +130,14 @@ impl Spans {
     }
 }
 
-/// All of the first places, and those of the second that overlap none of them.
+/// All of the first places, and those of the second that overlap none of them. Both are in order, and there may be tens of
+/// thousands.
 fn merged(first: &[Range<usize>], second: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut all = first.to_vec();
-    let is_apart =
-        |range: &&Range<usize>| first.iter().all(|other| range.end <= other.start || other.end <= range.start);
+    let is_apart = |range: &&Range<usize>| {
+        let next = first.partition_point(|other| other.end <= range.start);
+        first.get(next).is_none_or(|other| range.end <= other.start)
+    };
     all.extend(second.iter().filter(is_apart).cloned());
     all.sort_by_key(|range| range.start);
     all
