@@ -352,7 +352,7 @@ async fn question_in_a_narrow_window_is_in_sight_without_the_message_before() ->
     app.script("document.getElementById('app').scrollTo(0, 0)", vec![]).await?;
 
     choose(&app, &desktop, &path).await?;
-    app.wait_text("Replace its value?").await?;
+    app.wait_text("The file already sets ULTRALYTICS_API_KEY").await?;
     app.wait_gone("Saved, readable by you alone").await?;
     app.wait_focus("Cancel").await?;
     app.wait("the question in sight", async || app.script(QUESTION_IN_SIGHT, vec![]).await.is_ok_and(|it| it == true))
