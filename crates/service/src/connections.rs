@@ -30,6 +30,8 @@ const IDLE: Duration = Duration::from_secs(75);
 /// Bytes of a request's head, at most. The nginx of `docs/gateways` takes 64 KiB and asks with what came to it, and some
 /// headers of its own.
 const MAX_HEAD: usize = 72 * 1024;
+/// Headers of a request, at most. A gateway asks with every header of its client; hyper reads 100 by default.
+const MAX_HEADERS: usize = 1_024;
 /// Open connections, at most; fewer where the system allows fewer files.
 const MAX_OPEN: usize = 8_192;
 /// Files that are left for everything else.
@@ -136,6 +138,7 @@ async fn handle<F>(
         // A peer that has nothing more to say may still listen.
         .half_close(true)
         .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
         // Head and body of a small answer in one buffer cost less than a list of two.
         .writev(false)
         .serve_connection(TokioIo::new(stream), service);

@@ -194,3 +194,22 @@ async fn request_that_panics_is_answered_and_background_tasks_go_on() {
     assert_eq!(usage["hours"][0]["requests"], 1, "{usage}");
     others_are_served(&service, &key).await;
 }
+
+/// A gateway asks with every header of its client, and a browser behind several proxies sends more than a hundred.
+#[tokio::test]
+async fn request_with_a_thousand_headers_is_served() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("many headers", &["read"]).await;
+    for (count, status) in [(1_000, 200), (1_100, 431)] {
+        let headers: String = (0..count).map(|number| format!("X-{number}: a\r\n")).collect();
+        let request = format!(
+            "GET /api/account/summary HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\
+             {headers}\r\n",
+            service.address
+        );
+        let mut stream = connect(&service).await;
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let answer = rest(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{count}: {answer}");
+    }
+}
