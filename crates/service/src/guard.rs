@@ -6,10 +6,10 @@
 use std::net::IpAddr;
 
 use axum::extract::{FromRequestParts, Request};
-use axum::http::HeaderMap;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Version};
 
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -19,39 +19,49 @@ pub(crate) fn check(state: &AppState, peer: IpAddr, request: &Request) -> Result
     if !peer.to_canonical().is_loopback() {
         return refused("Only programs on this computer are served");
     }
-    let headers = request.headers();
-    // A target with an authority of its own counts instead of the header (RFC 9112, section 3.2.2).
-    if host(headers).is_none() || request.uri().authority().is_some_and(|authority| !is_loopback(authority)) {
+    let header = read_host(request).map_err(|why| ApiError::Invalid(format!("Host: {why}")))?;
+    // A target with an authority of its own counts instead of the header (RFC 9112, section 3.2.2), but no client of this
+    // computer sends another name in the header then.
+    let target = request.uri().authority();
+    if (target.is_none() && header.is_none()) || ![target, header.as_ref()].into_iter().flatten().all(is_loopback) {
         let port = state.address.port();
         let why = format!("The Host header does not name this computer. Use http://127.0.0.1:{port}");
         return Err(ApiError::NotServed(why));
     }
-    if comes_from_a_page(headers) {
+    if comes_from_a_page(request.headers()) {
         return refused("Web pages are not served");
     }
     Ok(())
 }
 
-/// The address under which the client reached the service. Its port may be another one than the service's own, where
-/// something forwards it (`ssh -L`). A name that a page can rebind is none.
-pub(crate) fn host(headers: &HeaderMap) -> Option<&str> {
-    let mut hosts = headers.get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return None;
-    };
-    let host = host.to_str().ok()?;
-    host.parse().is_ok_and(|authority| is_loopback(&authority)).then_some(host)
+/// Reads the `Host` header; `None` where it is empty, or where HTTP/1.0 has none.
+///
+/// # Errors
+/// The request is a bad one by RFC 9112, section 3.2.
+fn read_host(request: &Request) -> Result<Option<Authority>, &'static str> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if host.is_empty() => Ok(None),
+        (Some(host), None) => Authority::try_from(host.as_bytes()).map(Some).map_err(|_| "is not a host and a port"),
+        (Some(_), Some(_)) => Err("was sent more than once"),
+        (None, _) if request.version() == Version::HTTP_10 => Ok(None),
+        (None, _) => Err("is required"),
+    }
 }
 
-/// [`host`] of a request that was let through.
+/// The address under which the client reached the service, of a request that [`check`] has let through: the authority of
+/// the target, or the `Host` header. Its port may be another one than the service's own, where something forwards it
+/// (`ssh -L`).
 pub(crate) struct OwnHost(pub(crate) String);
 
 impl FromRequestParts<AppState> for OwnHost {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
-        // `check` lets no request through without one.
-        Ok(Self(host(&parts.headers).unwrap_or_default().to_owned()))
+        let target = parts.uri.authority().map(Authority::as_str);
+        let header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        // `check` lets no request through without one of them.
+        Ok(Self(target.or_else(header).unwrap_or_default().to_owned()))
     }
 }
 
