@@ -132,7 +132,8 @@ pub fn needed(scopes: Scopes, scope: Scope, allowed: &[Scope]) -> bool {
 ///
 /// For paths outside the table, where a gateway chooses the scopes by the path as it reads it: if it resolves `..` or
 /// `%2f` and its upstream does not, or the other way round, a scope for the one would open the other. Escapes are fine
-/// where they mean a plain character, as in `/my%20model`.
+/// where they mean a plain character, as in `/my%20model`. So is a character outside ASCII without an escape, which clients
+/// send although RFC 3986 has none: it is no separator, and has no more readings than its escape.
 pub fn reads_one_way(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('/') else {
         return false;
@@ -143,7 +144,7 @@ pub fn reads_one_way(path: &str) -> bool {
 
 fn segment_reads_one_way(segment: &str) -> bool {
     let mut parts = segment.split('%');
-    let plain = |part: &str| part.bytes().all(is_plain_byte);
+    let plain = |part: &str| part.bytes().all(|byte| is_plain_byte(byte) || !byte.is_ascii());
     !matches!(segment, "" | "." | "..")
         && parts.next().is_some_and(plain)
         && parts.all(|part| {
@@ -295,7 +296,15 @@ mod tests {
 
     #[test]
     fn a_path_outside_the_table_reads_one_way_or_not() {
-        for path in ["/", "/predict", "/predict/", "/my%20model/n%C3%A9.pt", "/a%2Bb/c+d", "/~user/.well-known/x..y"] {
+        for path in [
+            "/",
+            "/predict",
+            "/predict/",
+            "/my%20model/n%C3%A9.pt",
+            "/a%2Bb/c+d",
+            "/~user/.well-known/x..y",
+            "/é/größe.jpg",
+        ] {
             assert!(reads_one_way(path), "{path:?}");
         }
         for path in [
@@ -324,7 +333,7 @@ mod tests {
             "/a%zz",
             "/a%+1",
             "/a%é",
-            "/é",
+            "/é/..",
         ] {
             assert!(!reads_one_way(path), "{path:?}");
         }

@@ -93,7 +93,7 @@ pub(super) async fn check(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let asked = read_asked(&headers).map_err(ApiError::Invalid)?;
-    let rule = Rule::read(query.as_deref().unwrap_or_default()).map_err(ApiError::Invalid)?;
+    let rule = Rule::read(query.as_deref().unwrap_or_default().as_bytes()).map_err(ApiError::Invalid)?;
     if rule != Rule::default() && Rule::read(asked.query).is_ok_and(|named_by_the_client| named_by_the_client == rule) {
         // Caddy adds the client's query to an address that has none: so the client would choose its scope.
         let why = "query: is the one of the request; the gateway must send its own, or an empty one (/forward-auth?)";
@@ -143,7 +143,8 @@ struct Asked<'a> {
     method: &'a str,
     /// Without the query.
     path: &'a str,
-    query: &'a str,
+    /// It decides nothing, so its bytes may be any.
+    query: &'a [u8],
 }
 
 /// Reads `X-Original-Method` and `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy,
@@ -165,20 +166,24 @@ fn read_asked(headers: &HeaderMap) -> Result<Asked<'_>, String> {
 fn read_pair<'a>(headers: &'a HeaderMap, method: &str, uri: &str) -> Result<Option<Asked<'a>>, String> {
     match (read_one(headers, method)?, read_one(headers, uri)?) {
         (None, None) => Ok(None),
-        (Some(method), Some(target)) => {
+        (Some(name), Some(target)) => {
             // As it stood in the request line. A fragment does not belong there, and stays for the policy to refuse.
-            let (path, query) = target.split_once('?').unwrap_or((target, ""));
-            if !path.starts_with('/') {
+            let end = target.iter().position(|byte| *byte == b'?');
+            let (path, query) = end.map_or((target, &[][..]), |end| (&target[..end], &target[end + 1..]));
+            if !path.starts_with(b"/") {
                 return Err(format!("{uri}: must begin with /"));
             }
-            Ok(Some(Asked { method, path, query }))
+            let path = std::str::from_utf8(path);
+            let path = path.map_err(|_| format!("{uri}: the path is not UTF-8; percent-encode it"))?;
+            let name = std::str::from_utf8(name).map_err(|_| format!("{method}: is not a method"))?;
+            Ok(Some(Asked { method: name, path, query }))
         }
         (Some(_), None) => Err(format!("{uri}: is required beside {method}")),
         (None, Some(_)) => Err(format!("{method}: is required beside {uri}")),
     }
 }
 
-fn read_one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, String> {
+fn read_one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, String> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -186,7 +191,7 @@ fn read_one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, S
     if values.next().is_some() {
         return Err(format!("{name}: was sent more than once"));
     }
-    value.to_str().map(Some).map_err(|_| format!("{name}: has characters that no header may have"))
+    Ok(Some(value.as_bytes()))
 }
 
 /// What the query of the gateway's question says.
@@ -198,9 +203,9 @@ struct Rule {
 }
 
 impl Rule {
-    fn read(query: &str) -> Result<Self, String> {
+    fn read(query: &[u8]) -> Result<Self, String> {
         let mut rule = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in form_urlencoded::parse(query) {
             match &*name {
                 "scope" if rule.scopes.is_none() => {
                     let scopes = value.split(' ').map(Scope::parse).collect::<Option<_>>();
@@ -264,6 +269,7 @@ mod tests {
         ] {
             for pair in [["x-original-method", "x-original-uri"], ["x-forwarded-method", "x-forwarded-uri"]] {
                 let headers = headers(&[(pair[0], "POST"), (pair[1], target)]);
+                let query = query.as_bytes();
                 assert_eq!(read_asked(&headers), Ok(Asked { method: "POST", path, query }), "{target}");
             }
         }
@@ -295,10 +301,10 @@ mod tests {
     #[test]
     fn rule_read_scopes_and_preflight_in_any_order() {
         let rule = |scopes, allows_preflight| Ok(Rule { scopes, allows_preflight });
-        assert_eq!(Rule::read(""), rule(None, false));
-        assert_eq!(Rule::read("scope=write+models"), rule(Some(vec![Scope::Write, Scope::Models]), false));
-        assert_eq!(Rule::read("preflight=allow"), rule(None, true));
-        assert_eq!(Rule::read("preflight=allow&scope=read"), rule(Some(vec![Scope::Read]), true));
+        assert_eq!(Rule::read(b""), rule(None, false));
+        assert_eq!(Rule::read(b"scope=write+models"), rule(Some(vec![Scope::Write, Scope::Models]), false));
+        assert_eq!(Rule::read(b"preflight=allow"), rule(None, true));
+        assert_eq!(Rule::read(b"preflight=allow&scope=read"), rule(Some(vec![Scope::Read]), true));
         for wrong in [
             "scope=",
             "scope=all",
@@ -309,7 +315,7 @@ mod tests {
             "preflight=deny",
             "preflight=allow&preflight=allow",
         ] {
-            assert!(Rule::read(wrong).is_err(), "{wrong}");
+            assert!(Rule::read(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }
 
@@ -322,7 +328,8 @@ mod tests {
         "x-forwarded-uri: is required beside x-forwarded-method",
         ": must begin with /",
         ": was sent more than once",
-        ": has characters that no header may have",
+        ": the path is not UTF-8; percent-encode it",
+        ": is not a method",
         "query: may hold one scope= and one preflight=, and nothing else",
         "preflight: may only be allow",
         "scope: is not one of training, models, datasets, read, write, admin",
@@ -348,16 +355,16 @@ mod tests {
     }
 
     /// Method, path and query.
-    type Question = (String, String, String);
+    type Question = (String, String, Vec<u8>);
 
     fn pair(methods: &[HeaderValue], uris: &[HeaderValue]) -> Result<Option<Question>, ()> {
         let ([method], [uri]) = (methods, uris) else {
             return if methods.is_empty() && uris.is_empty() { Ok(None) } else { Err(()) };
         };
-        let (method, uri) = (ascii(method).ok_or(())?, ascii(uri).ok_or(())?);
-        let path: String = uri.chars().take_while(|c| *c != '?').collect();
-        let query = uri[path.len()..].chars().skip(1).collect();
-        if path.starts_with('/') { Ok(Some((method.to_owned(), path, query))) } else { Err(()) }
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(drop);
+        let mut parts = uri.as_bytes().splitn(2, |byte| *byte == b'?');
+        let (path, query) = (text(parts.next().unwrap_or_default())?, parts.next().unwrap_or_default());
+        if path.starts_with('/') { Ok(Some((text(method.as_bytes())?, path, query.to_vec()))) } else { Err(()) }
     }
 
     fn expected([method, uri, other_method, other_uri]: &[Vec<HeaderValue>; 4]) -> Option<Question> {
@@ -379,8 +386,8 @@ mod tests {
             }
             match read_asked(&headers) {
                 Ok(asked) => {
-                    let question = [asked.method, asked.path, asked.query].map(str::to_owned);
-                    prop_assert_eq!(Some(question.into()), expected(&values));
+                    let question = (asked.method.to_owned(), asked.path.to_owned(), asked.query.to_vec());
+                    prop_assert_eq!(Some(question), expected(&values));
                 }
                 Err(error) => {
                     prop_assert_eq!(expected(&values), None, "{}", error);
@@ -407,7 +414,7 @@ mod tests {
                 && scopes.len() <= 1
                 && scopes.iter().all(|value| value.split(' ').all(|name| all.contains(&name)))
                 && (preflight.is_empty() || preflight == ["allow"]);
-            match Rule::read(&query) {
+            match Rule::read(query.as_bytes()) {
                 Ok(rule) => {
                     prop_assert!(is_valid);
                     let read: Option<Vec<&str>> =

@@ -236,3 +236,34 @@ async fn programs_are_told_apart_by_the_address_that_the_gateway_names() {
     assert_eq!(usage["sources"][0]["peer"], "192.0.2.7", "the last hop; earlier ones are hearsay");
     assert_eq!(usage["sources"][0]["agent"], "curl/8");
 }
+
+/// curl and nginx send such an address as it was typed. Bytes that are not UTF-8 have no meaning that two programs share.
+#[tokio::test]
+async fn forward_auth_target_with_raw_bytes_is_decided_by_its_path() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("models only", &["models"]).await;
+    let ask = async |rule: &str, target: &[u8]| {
+        let request = service.bearer(&key, Method::GET, &format!("/forward-auth{rule}"));
+        let target = HeaderValue::from_bytes(target).expect("a value");
+        let request = request.header("X-Original-Method", "GET").header("X-Original-URI", target);
+        let answer = request.send().await.expect("answered");
+        (answer.status(), answer.text().await.expect("a text"))
+    };
+    for (rule, target, status) in [
+        ("?scope=models", "/predict/x?name=größe".as_bytes(), StatusCode::NO_CONTENT),
+        ("?scope=models", b"/predict/x?name=gr\xf6\xdfe", StatusCode::NO_CONTENT),
+        ("", "/api/models?name=größe".as_bytes(), StatusCode::NO_CONTENT),
+        ("?scope=models", "/predict/größe.jpg".as_bytes(), StatusCode::NO_CONTENT),
+        ("?scope=models", "/predict/größe/../x".as_bytes(), StatusCode::FORBIDDEN),
+        // The platform's own paths have no such characters, escaped or not.
+        ("", "/api/models/größe".as_bytes(), StatusCode::FORBIDDEN),
+        ("?scope=datasets", "/predict/größe".as_bytes(), StatusCode::FORBIDDEN),
+        ("?scope=models", b"/predict/gr\xf6\xdfe", StatusCode::BAD_REQUEST),
+    ] {
+        let (found, body) = ask(rule, target).await;
+        assert_eq!(found, status, "{rule} {:?}: {body}", String::from_utf8_lossy(target));
+        if status == StatusCode::BAD_REQUEST {
+            assert!(body.contains("x-original-uri: the path is not UTF-8; percent-encode it"), "{body}");
+        }
+    }
+}
