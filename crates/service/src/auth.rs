@@ -12,7 +12,9 @@ use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode;
 use ulkeys_domain::key::ID_PREFIX;
 use ulkeys_domain::limit::Standing;
 use ulkeys_domain::policy::Requirement;
@@ -287,7 +289,12 @@ pub(crate) fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Re
 
 /// Whether a request has a header that may hold a credential.
 pub(crate) fn has_credential(headers: &HeaderMap) -> bool {
-    headers.contains_key(AUTHORIZATION) || headers.contains_key(X_API_KEY)
+    has_value(headers, AUTHORIZATION) || has_value(headers, X_API_KEY)
+}
+
+/// Whether there is a header of this name that is not empty.
+pub(crate) fn has_value(headers: &HeaderMap, name: HeaderName) -> bool {
+    headers.get_all(name).iter().any(|value| !value.is_empty())
 }
 
 /// The scheme in any case, one space, and the credential.
@@ -297,12 +304,13 @@ fn read_authorization(value: &HeaderValue, session: &SessionToken) -> Result<Cre
     }
     let Basic { user, password } = read_basic(value).ok_or(Refusal::Malformed)?;
     let secret = Secret::parse(&password).map_err(|_| Refusal::Malformed)?;
-    // Programs that ask for a user name get any. One that is meant to be a key's identifier must be that of the key.
-    let user = std::str::from_utf8(&user).map_err(|_| Refusal::Malformed)?;
-    if !user.starts_with(ID_PREFIX) {
+    // Programs that ask for a user name get any, in any character encoding. One that is meant to be a key's identifier must
+    // be that of the key.
+    if !user.starts_with(ID_PREFIX.as_bytes()) {
         return Ok(Credential::Key(secret));
     }
-    KeyId::parse(user).map(|id| Credential::Named(id, secret)).ok_or(Refusal::Malformed)
+    let id = std::str::from_utf8(&user).ok().and_then(KeyId::parse);
+    id.map(|id| Credential::Named(id, secret)).ok_or(Refusal::Malformed)
 }
 
 fn read_key(text: &[u8]) -> Result<Credential, Refusal> {
@@ -310,18 +318,48 @@ fn read_key(text: &[u8]) -> Result<Credential, Refusal> {
 }
 
 /// Whether an `Authorization` header looks like a credential of this service. Beside `X-API-Key`, any other one belongs to
-/// the program behind a gateway.
+/// the program behind a gateway, which receives it.
 fn is_authorization_ours(value: &HeaderValue, session: &SessionToken) -> bool {
-    match (after_scheme(value, b"Bearer "), read_basic(value)) {
-        (Some(token), _) => session.matches(token) || looks_like_key(token),
-        (None, Some(Basic { user, password })) => looks_like_key(&user) || looks_like_key(&password),
-        (None, None) => looks_like_key(value.as_bytes()),
-    }
+    let token = after_scheme(value, b"Bearer ");
+    token.is_some_and(|token| session.matches(token) || looks_like_key(token))
+        || read_basic(value).is_some_and(|Basic { user, password }| looks_like_key(&user) || looks_like_key(&password))
+        || hides_key(value.as_bytes())
 }
 
 /// Whether a text begins as a key, or has one in it.
 fn looks_like_key(text: &[u8]) -> bool {
-    text.starts_with(secret::PREFIX) || secret::appears_in(&String::from_utf8_lossy(text))
+    text.starts_with(secret::PREFIX) || has_key(text)
+}
+
+/// Whether a header has a key in it, as it is or encoded. Decodes more than any reader does, whatever the scheme: such a
+/// header opens nothing, but a gateway would pass it on.
+fn hides_key(value: &[u8]) -> bool {
+    let pieces = value.split(|byte| !(byte.is_ascii_alphanumeric() || b"+/-_".contains(byte)));
+    // Shorter ones hold no key.
+    let pieces = pieces.filter(|piece| piece.len() >= secret::LEN);
+    has_key(value) || pieces.map(decode_leniently).any(|decoded| decoded.is_some_and(|decoded| has_key(&decoded)))
+}
+
+/// Whether a key is in a text, or percent-encoded in it (RFC 6749, section 2.3.1, for passwords).
+fn has_key(text: &[u8]) -> bool {
+    let decoded = Zeroizing::new(percent_decode(text).collect::<Vec<_>>());
+    [text, &decoded].iter().any(|text| secret::appears_in(&Zeroizing::new(String::from_utf8_lossy(text).into_owned())))
+}
+
+/// Decodes base64 in either alphabet (RFC 4648), with or without padding.
+fn decode_leniently(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    let standard = text.iter().map(|byte| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => *other,
+    });
+    LENIENT.decode(Zeroizing::new(standard.collect::<Vec<_>>())).ok().map(Zeroizing::new)
 }
 
 /// User name and password of HTTP Basic.
@@ -344,9 +382,9 @@ fn after_scheme<'a>(value: &'a HeaderValue, scheme: &[u8]) -> Option<&'a [u8]> {
     found.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// The one header of this name, if there is any.
+/// The one header of this name, if there is any. Empty ones count as absent: a client sends them where a variable is empty.
 pub(crate) fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Refusal> {
-    let mut values = headers.get_all(name).iter();
+    let mut values = headers.get_all(name).iter().filter(|value| !value.is_empty());
     let value = values.next();
     if values.next().is_some() {
         return Err(Refusal::Malformed);
@@ -410,7 +448,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::testing::{KEY, KEY_ID, around, around_value, base64, cases, headers, is_key, is_key_id};
+    use crate::testing::{KEY, KEY_ID, around, around_value, base64, cases, headers, is_key, is_key_id, unescaped};
 
     fn session() -> SessionToken {
         SessionToken::generate(&mut StdRng::seed_from_u64(1)).expect("infallible")
@@ -458,20 +496,50 @@ mod tests {
             let token = &value["bearer ".len()..];
             return match token {
                 token if token == session => (Some(Proof::Session), true),
-                token => (is_key(token).then(|| Proof::Key(None, token.to_vec())), has_key(token)),
+                token => (is_key(token).then(|| Proof::Key(None, token.to_vec())), has_key(token) || hides(value)),
             };
         }
         let decoded = if has_scheme("basic ") { base64(&value["basic ".len()..]) } else { None };
         let Some((decoded, colon)) =
             decoded.and_then(|text| Some((text.clone(), text.iter().position(|b| *b == b':')?)))
         else {
-            return (None, has_key(value));
+            return (None, hides(value));
         };
         let (user, password) = (&decoded[..colon], &decoded[colon + 1..]);
         let is_named = user.starts_with(b"key_");
-        let is_user = std::str::from_utf8(user).is_ok() && (!is_named || is_key_id(user));
+        let is_user = !is_named || is_key_id(user);
         let proof = Proof::Key(is_named.then(|| user.to_vec()), password.to_vec());
-        ((is_user && is_key(password)).then_some(proof), has_key(user) || has_key(password))
+        ((is_user && is_key(password)).then_some(proof), has_key(user) || has_key(password) || hides(value))
+    }
+
+    /// Whether a whole key is in a value, or in what a run of digits of base64 decodes to.
+    fn hides(value: &[u8]) -> bool {
+        let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+        let runs = value.split(|byte| !is_digit(byte)).map(|run| {
+            let whole = run.len() / 4 * 4;
+            let standard: Vec<u8> = run
+                .iter()
+                .map(|byte| {
+                    if *byte == b'-' {
+                        b'+'
+                    } else if *byte == b'_' {
+                        b'/'
+                    } else {
+                        *byte
+                    }
+                })
+                .collect();
+            // A rest of one digit is no whole byte, and nothing decodes it.
+            let rest: &[u8] = match run.len() - whole {
+                0 => &[],
+                1 => return Vec::new(),
+                2 => &[standard[whole], standard[whole + 1], b'A', b'A'],
+                _ => &[standard[whole], standard[whole + 1], standard[whole + 2], b'A'],
+            };
+            base64(&[&standard[..whole], rest].concat()).unwrap_or_default()
+        });
+        let texts = [value.to_vec()].into_iter().chain(runs);
+        texts.flat_map(|text| [unescaped(&text), text]).any(|text| text.windows(43).any(is_key))
     }
 
     fn has_key(text: &[u8]) -> bool {
@@ -489,6 +557,8 @@ mod tests {
             let mut both = headers("authorization", &authorizations);
             both.extend(headers("x-api-key", &keys));
             let read = read_credential(&both, &session);
+            let [authorizations, keys] = [authorizations, keys]
+                .map(|values| values.into_iter().filter(|value| !value.is_empty()).collect::<Vec<_>>());
             let expected = match (authorizations.as_slice(), keys.as_slice()) {
                 ([], []) => Err(Refusal::NoCredential),
                 ([authorization], []) => {

@@ -24,7 +24,8 @@ use zeroize::Zeroizing;
 
 use crate::agent;
 use crate::auth::{
-    Asker, Basic, Caller, Credential, Need, Peer, X_API_KEY, decide, has_credential, only, read_basic, read_credential,
+    Asker, Basic, Caller, Credential, Need, Peer, X_API_KEY, decide, has_credential, has_value, only, read_basic,
+    read_credential,
 };
 use crate::body::{Raw, read_body};
 use crate::error::{ApiError, limit_headers};
@@ -39,8 +40,8 @@ const UNKNOWN_CALLER_MAX: usize = 8 * 1024;
 /// How long that form may take. Libraries send it with the head.
 const UNKNOWN_CALLER_TIME: Duration = Duration::from_secs(5);
 
-/// The form of token introspection (RFC 7662, section 2.1). Fields with other names change nothing. No field may be sent
-/// twice.
+/// The form of token introspection (RFC 7662, section 2.1). Fields with other names change nothing, and one without a value
+/// counts as omitted. No field may be sent twice.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what read_form reads")]
 struct IntrospectionForm {
@@ -79,6 +80,10 @@ enum OAuthErrorCode {
     /// The bearer token of the caller is not accepted.
     #[serde(rename = "invalid_token")]
     Token,
+    /// The caller's key has none of the scopes that may ask (403). The shared schema of that answer has no
+    /// `error_description`, because requests of web pages are answered without one.
+    #[serde(rename = "insufficient_scope")]
+    Scope,
 }
 
 /// Is this token a key that is accepted now? (RFC 7662)
@@ -108,7 +113,8 @@ pub(super) async fn introspect(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Rejection> {
-    let is_bearer = has_credential(&headers) && headers.get(AUTHORIZATION).and_then(read_basic).is_none();
+    let is_basic = headers.get_all(AUTHORIZATION).iter().any(|value| read_basic(value).is_some());
+    let is_bearer = has_credential(&headers) && !is_basic;
     answer(&state, peer, &headers, request).await.map_err(|error| Rejection { error, is_bearer })
 }
 
@@ -180,6 +186,25 @@ impl IntoResponse for Rejection {
                 }
                 response
             }
+            ApiError::Refused(Refusal::Scope(needed)) => {
+                let text = match needed {
+                    None => "Permission denied for this operation".to_owned(),
+                    Some(needed) => {
+                        format!("Permission denied for this operation. The key needs one of the scopes: {needed}")
+                    }
+                };
+                let challenge =
+                    ApiError::Refused(Refusal::Scope(needed)).into_response().headers_mut().remove(WWW_AUTHENTICATE);
+                let mut response =
+                    oauth_error(StatusCode::FORBIDDEN, OAuthErrorCode::Scope, text, ErrorCode::Forbidden);
+                // HTTP Basic cannot name a scope (RFC 7617), and a challenge for Bearer asks a client for another scheme.
+                if self.is_bearer {
+                    challenge.into_iter().for_each(|challenge| {
+                        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                    });
+                }
+                response
+            }
             other => other.into_response(),
         }
     }
@@ -212,13 +237,17 @@ async fn look_up(state: &AppState, token: &[u8], from: Source<'_>) -> Result<Int
 /// # Errors
 /// Two headers hold one each.
 fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Result<Credential, Refusal>, &'static str> {
-    if headers.contains_key(AUTHORIZATION) && headers.contains_key(X_API_KEY) {
+    if has_value(headers, AUTHORIZATION) && has_value(headers, X_API_KEY) {
         return Err("Authorization and X-API-Key: only one of them may be sent");
     }
-    let Some(Basic { user, password }) = headers.get(AUTHORIZATION).and_then(read_basic) else {
-        return Ok(read_credential(headers, session));
+    let client = match only(headers, AUTHORIZATION) {
+        Ok(value) => value.and_then(read_basic),
+        Err(refusal) => return Ok(Err(refusal)),
     };
-    Ok(only(headers, AUTHORIZATION).and_then(|_| read_client(&form_decoded(&user), &form_decoded(&password))))
+    Ok(match client {
+        Some(Basic { user, password }) => read_client(&form_decoded(&user), &form_decoded(&password)),
+        None => read_credential(headers, session),
+    })
 }
 
 /// Decodes a part of HTTP Basic. Some clients form-encode both parts first (RFC 6749, section 2.3.1: openid-client,
@@ -281,7 +310,8 @@ fn is_form(headers: &HeaderMap) -> bool {
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Reads a form. No field may be there twice (RFC 6749, section 3.2); fields that are not known change nothing else.
+/// Reads a form. A field without a value counts as omitted, but no field may be there twice (RFC 6749, section 3.2); fields
+/// that are not known change nothing else.
 fn read_form(headers: &HeaderMap, body: &[u8]) -> Result<Form, &'static str> {
     if !is_form(headers) {
         return Err("Content-Type: must be application/x-www-form-urlencoded");
@@ -290,16 +320,22 @@ fn read_form(headers: &HeaderMap, body: &[u8]) -> Result<Form, &'static str> {
     let mut names = BTreeSet::new();
     for (name, value) in form_urlencoded::parse(body) {
         let value = Zeroizing::new(value.into_owned());
+        // The name of another field is not repeated: it may be a secret.
         let (field, repeated) = match &*name {
             "token" => (Some(&mut form.token), "token: was sent more than once"),
+            "token_type_hint" => (None, "token_type_hint: was sent more than once"),
             "client_id" => (Some(&mut form.client_id), "client_id: was sent more than once"),
             "client_secret" => (Some(&mut form.client_secret), "client_secret: was sent more than once"),
+            "client_assertion" => (None, "client_assertion: was sent more than once"),
+            "client_assertion_type" => (None, "client_assertion_type: was sent more than once"),
             _ => (None, "body: a field was sent more than once"),
         };
-        if let Some(field) = field {
-            *field = Some(value);
+        if !value.is_empty() {
+            form.has_assertion |= name == "client_assertion";
+            if let Some(field) = field {
+                *field = Some(value);
+            }
         }
-        form.has_assertion |= name == "client_assertion";
         if !names.insert(name) {
             return Err(repeated);
         }
@@ -326,6 +362,9 @@ mod tests {
         "token: was sent more than once",
         "client_id: was sent more than once",
         "client_secret: was sent more than once",
+        "token_type_hint: was sent more than once",
+        "client_assertion: was sent more than once",
+        "client_assertion_type: was sent more than once",
         "body: a field was sent more than once",
         "client_assertion: only one credential may be sent",
         "client_id: is required beside client_secret",
@@ -387,6 +426,7 @@ mod tests {
                 }
                 Ok(Credential::Key(_)) => prop_assert!(scheme != b"basic " && is_key(&bytes[7..])),
                 Ok(Credential::Session) => prop_assert!(false, "nobody knows the session"),
+                Err(Refusal::NoCredential) => prop_assert!(value.is_empty()),
                 Err(refusal) => prop_assert!(!is_client && refusal == Refusal::Malformed),
             }
         }
@@ -396,7 +436,9 @@ mod tests {
             let main = kind.to_lowercase().split(';').next().map(|main| main.trim().to_owned());
             let is_form = main.as_deref() == Some("application/x-www-form-urlencoded");
             let fields = form(&body);
-            let of = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+            let of = |name: &str| {
+                fields.iter().find(|(field, value)| field == name && !value.is_empty()).map(|(_, value)| value.as_str())
+            };
             let names: BTreeSet<_> = fields.iter().map(|(name, _)| name).collect();
             let read = read_form(&headers("content-type", [&kind.parse().expect("a value")]), &body);
             let client = match read {

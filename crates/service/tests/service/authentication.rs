@@ -1,5 +1,8 @@
 //! Which credentials are accepted, how the others are refused, and that refusals leave no trace on the key.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::common::{TestService, read};
 use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use reqwest::{Method, StatusCode};
@@ -33,7 +36,6 @@ async fn every_defect_is_answered_alike_and_moves_nothing() {
         key.clone(),
         "Bearer".to_owned(),
         "Bearer ".to_owned(),
-        String::new(),
         format!("Bearer ul_{}", "0".repeat(40)),
         format!("Bearer {}", &service.session[..67]),
     ];
@@ -87,6 +89,76 @@ async fn without_a_credential_no_error_is_named() {
     assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer realm="UL Keys""#);
     assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
     assert_eq!(read(answer).await, (StatusCode::UNAUTHORIZED, invalid_key()));
+}
+
+/// A header whose variable is empty, as in `X-API-Key: $KEY`, is no second credential.
+#[tokio::test]
+async fn request_with_empty_credential_header_is_read_as_without_it() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("carried", &["read"]).await;
+    let get = || service.anonymous(Method::GET, "/api/account/summary");
+    for request in [
+        get().header(AUTHORIZATION, "").header("X-API-Key", &key),
+        get().header("X-API-Key", "").bearer_auth(&key),
+        get().header("X-API-Key", " ").header("X-API-Key", &key),
+        get().header(AUTHORIZATION, "").bearer_auth(&key),
+    ] {
+        assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK);
+    }
+    for request in [get().header(AUTHORIZATION, ""), get().header(AUTHORIZATION, "").header("X-API-Key", "")] {
+        let answer = request.send().await.expect("answered");
+        assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer realm="UL Keys""#);
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    }
+}
+
+/// curl encodes a user name as the terminal does, and Java as Latin-1 unless the challenge names a charset (RFC 7617).
+#[tokio::test]
+async fn request_basic_user_name_in_latin_1_is_accepted() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("carried", &["read"]).await;
+    for user in [&b"J\xfcrgen"[..], "Jürgen".as_bytes(), b"\xff\0\x80"] {
+        let value = format!("Basic {}", BASE64_STANDARD.encode([user, b":", key.as_bytes()].concat()));
+        let request = service.anonymous(Method::GET, "/api/account/summary").header(AUTHORIZATION, value);
+        assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK, "{user:?}");
+    }
+    let half = format!("Basic {}", BASE64_STANDARD.encode([b"key_\xfc:", key.as_bytes()].concat()));
+    let request = service.anonymous(Method::GET, "/api/account/summary").header(AUTHORIZATION, half);
+    assert_eq!(request.send().await.expect("answered").status(), StatusCode::UNAUTHORIZED, "no identifier");
+}
+
+/// Beside a key in `X-API-Key`, a gateway passes `Authorization` on: a key must not be in it in any notation.
+#[tokio::test]
+async fn request_second_key_in_unusual_notation_is_rejected() {
+    let service = TestService::start().await;
+    let (_, key) = service.key("carried", &["read"]).await;
+    // Of this length, the text needs padding, in the usual alphabet and in the one for addresses.
+    let inner = format!("a?>~b:{key}");
+    let padded = BASE64_STANDARD.encode(&inner);
+    assert!(padded.ends_with('=') && padded.contains(['+', '/']), "{padded}");
+    let unpadded = padded.trim_end_matches('=');
+    for value in [
+        format!("Basic {unpadded}"),
+        format!("Basic {}", unpadded.replace('+', "-").replace('/', "_")),
+        format!("Basic  {padded}"),
+        format!("Basic\t{padded}"),
+        format!("Basic {padded}="),
+        format!("Token {padded}"),
+        format!("Basic {}", BASE64_STANDARD.encode(format!("a:{}", key.replace('_', "%5F")))),
+        format!("Bearer {}", key.replace('_', "%5f")),
+        format!("Bearer {padded}"),
+        format!("Digest response=\"{key}\""),
+        format!("Custom key={padded}, x=1"),
+    ] {
+        let request = service.anonymous(Method::GET, "/api/account/summary").header("X-API-Key", &key);
+        let answer = request.header(AUTHORIZATION, &value).send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{value}");
+    }
+    for value in ["Basic YTpi", "Basic YTpiYw", "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"] {
+        let request = service.anonymous(Method::GET, "/api/account/summary").header("X-API-Key", &key);
+        let answer = request.header(AUTHORIZATION, value).send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::OK, "{value}");
+    }
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ async fn everything_else_is_inactive_and_no_more_is_told() {
     let service = TestService::start().await;
     let (key_id, key) = service.key("gone", &["read"]).await;
     service.revoke(&key_id).await;
-    for token in [&key, &format!("ul_{}", "a".repeat(40)), "", "ul_", &service.session, "%00", &key.to_uppercase()] {
+    for token in [&key, &format!("ul_{}", "a".repeat(40)), "ul_", &service.session, "%00", &key.to_uppercase()] {
         assert_eq!(introspect(&service, token).await, json!({ "active": false }));
     }
 }
@@ -85,7 +85,14 @@ async fn a_wrong_question_is_named() {
         (FORM, "", "token: is required"),
         (FORM, "token_type_hint=access_token", "token: is required"),
         (FORM, "token=a&token=b", "token: was sent more than once"),
-        (FORM, "token=a&token_type_hint=x&token_type_hint=x", "body: a field was sent more than once"),
+        (FORM, "token=", "token: is required"),
+        (FORM, "token=&token=a", "token: was sent more than once"),
+        (FORM, "token=a&token_type_hint=x&token_type_hint=x", "token_type_hint: was sent more than once"),
+        (FORM, "token=a&token_type_hint=&token_type_hint=", "token_type_hint: was sent more than once"),
+        (FORM, "token=a&client_id=&client_id=", "client_id: was sent more than once"),
+        (FORM, "token=a&client_secret=&client_secret=", "client_secret: was sent more than once"),
+        (FORM, "token=a&client_assertion=&client_assertion=", "client_assertion: was sent more than once"),
+        (FORM, "token=a&x=1&x=1", "body: a field was sent more than once"),
         (FORM, "token=a&client_id=x", "client_id: is not that of the credential in the header"),
     ] {
         let expected = json!({ "error": "invalid_request", "error_description": error, "code": "VALIDATION_ERROR" });
@@ -134,7 +141,6 @@ async fn introspect_two_credentials_are_rejected() {
     for (request, body, field) in [
         (basic(), client.clone(), "client_secret"),
         (basic(), format!("client_secret={key}"), "client_secret"),
-        (basic(), "client_secret=".to_owned(), "client_secret"),
         (basic(), "client_assertion=a".to_owned(), "client_assertion"),
         (basic(), format!("client_id={other_id}"), "client_id"),
         (basic(), format!("client_id={id}&client_id={id}"), "client_id"),
@@ -153,6 +159,57 @@ async fn introspect_two_credentials_are_rejected() {
         assert!(text.starts_with(&format!("{field}: ")) && !text.contains(&key), "{text}");
     }
     assert!(service.listed(&other_id).await["lastUsedAt"].is_null(), "nobody learnt of the other key");
+}
+
+/// A parameter without a value counts as omitted (RFC 6749, section 3.2). Forms in templates send all of their fields.
+#[tokio::test]
+async fn introspect_parameter_or_header_without_value_counts_as_omitted() {
+    let service = TestService::start().await;
+    let (id, key) = service.key("resource server", &["read"]).await;
+    let anonymous = || service.anonymous(Method::POST, "/oauth2/introspect");
+    let client = format!("client_id={id}&client_secret={key}");
+    for (what, request, body) in [
+        ("secret", anonymous().bearer_auth(&key), "client_secret="),
+        ("all", anonymous().bearer_auth(&key), "client_id=&client_secret=&client_assertion=&token_type_hint="),
+        ("all without a sign", anonymous().basic_auth(&id, Some(&key)), "client_id&client_secret&client_assertion"),
+        ("assertion", anonymous(), &format!("{client}&client_assertion=&client_assertion_type=")),
+        ("Authorization", anonymous().header("Authorization", ""), &client),
+        ("X-API-Key", anonymous().header("X-API-Key", ""), &client),
+        ("X-API-Key beside Basic", anonymous().header("X-API-Key", "").basic_auth(&id, Some(&key)), ""),
+        ("Authorization beside X-API-Key", anonymous().header("Authorization", "").header("X-API-Key", &key), ""),
+    ] {
+        let answer = form(request, format!("token={key}&{body}")).send().await.expect("answered");
+        let (status, body) = read(answer).await;
+        assert_eq!((status, &body["active"]), (StatusCode::OK, &json!(true)), "{what}: {body}");
+    }
+    // Without a secret there is no client.
+    for body in [format!("client_id={id}&client_secret="), "client_id=&client_secret=".to_owned()] {
+        let answer = form(anonymous(), format!("token={key}&{body}")).send().await.expect("answered");
+        assert_eq!(challenges(&answer).len(), 2, "no credential: {body}");
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{body}");
+    }
+}
+
+/// oauth4webapi, Authlib and Spring read `error` of any status as one of OAuth's names. Basic has no challenge that names a
+/// scope (RFC 7617), and one for Bearer would tell its client to send another scheme.
+#[tokio::test]
+async fn introspect_caller_without_scope_gets_insufficient_scope() {
+    let service = TestService::start().await;
+    let (id, key) = service.key("trainer", &["training"]).await;
+    let anonymous = || service.anonymous(Method::POST, "/oauth2/introspect");
+    let bearer = r#"Bearer error="insufficient_scope", scope="read admin""#;
+    for (request, body, expected) in [
+        (anonymous().bearer_auth(&key), String::new(), &[bearer][..]),
+        (anonymous().header("X-API-Key", &key), String::new(), &[bearer]),
+        (anonymous().basic_auth(&id, Some(&key)), String::new(), &[]),
+        (anonymous(), format!("client_id={id}&client_secret={key}"), &[]),
+    ] {
+        let answer = form(request, format!("token={key}&{body}")).send().await.expect("answered");
+        assert_eq!(challenges(&answer), expected, "{body}");
+        let text = "Permission denied for this operation. The key needs one of the scopes: read admin";
+        let expected = json!({ "error": "insufficient_scope", "error_description": text, "code": "FORBIDDEN" });
+        assert_eq!(read(answer).await, (StatusCode::FORBIDDEN, expected), "{body}");
+    }
 }
 
 /// The names of errors are those of RFC 6749, section 5.2; the challenge is of the scheme that was used.
