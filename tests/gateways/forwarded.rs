@@ -41,7 +41,7 @@ const FORGED: &[(&str, &str)] = &[
     ("Proxy", "http://evil.example"),
 ];
 
-pub async fn only_the_gateway_names_the_way(gateway: Gateway) {
+pub async fn request_with_forged_forwarding_headers_arrives_without_them(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let client = CLIENT.to_string();
     let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
@@ -69,7 +69,7 @@ pub async fn only_the_gateway_names_the_way(gateway: Gateway) {
 }
 
 /// A program that was written for the way back makes addresses that lead there, whatever a client claims.
-pub async fn redirects_of_a_flask_program_lead_back_to_the_gateway(gateway: Gateway) {
+pub async fn redirect_of_flask_program_leads_back_to_gateway(gateway: Gateway) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let log = File::create(folder.path().join("log")).expect("a file");
     let port = free_port().expect("a free port");
@@ -101,7 +101,7 @@ pub async fn redirects_of_a_flask_program_lead_back_to_the_gateway(gateway: Gate
 }
 
 /// Beside what the gateway says itself, the upstream receives what the client sent, and nothing else.
-pub async fn the_request_is_passed_on_as_it_is(gateway: Gateway) -> Observed {
+pub async fn request_passes_unchanged(gateway: Gateway) -> Observed {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("key", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
@@ -153,7 +153,7 @@ pub async fn the_request_is_passed_on_as_it_is(gateway: Gateway) -> Observed {
 }
 
 /// The target may name a host (RFC 9112, 3.2.2), or the client none at all (HTTP/1.0).
-pub async fn the_host_of_a_full_target_counts(gateway: Gateway) -> Observed {
+pub async fn request_with_absolute_target_keeps_its_host(gateway: Gateway) -> Observed {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("key", &["models"]).await.expect("made");
     let rest = format!("Host: one.example:81\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n");
@@ -169,7 +169,7 @@ pub async fn the_host_of_a_full_target_counts(gateway: Gateway) -> Observed {
     }
 }
 
-pub async fn a_request_without_a_host_is_decided_about_too(gateway: Gateway) -> Observed {
+pub async fn request_without_host_is_decided(gateway: Gateway) -> Observed {
     let site = Site::start(gateway).await;
     let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
     assert_eq!(status(&site.exchange("GET /predict/x HTTP/1.0\r\n\r\n", 0).await), Some(401));

@@ -31,7 +31,7 @@ const SMUGGLED: &[&str] = &[
 ];
 
 /// What follows is either no request, or one that is decided about.
-pub async fn no_request_hides_in_another(gateway: Gateway) {
+pub async fn request_with_contradicting_lengths_hides_no_second_one(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("key", &["models"]).await.expect("made");
     let head = format!("Host: a\r\nAuthorization: Bearer {key}\r\n");
@@ -53,7 +53,7 @@ pub async fn no_request_hides_in_another(gateway: Gateway) {
 }
 
 /// Lines that are folded (obsolete since RFC 7230), two hosts, and values with control characters.
-pub async fn a_header_of_two_readings_passes_in_one_or_not_at_all(gateway: Gateway) {
+pub async fn header_with_two_readings_forges_nothing(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
     let plain = format!(
@@ -86,7 +86,7 @@ pub async fn a_header_of_two_readings_passes_in_one_or_not_at_all(gateway: Gatew
 }
 
 /// A body that is announced, or of unknown length.
-pub async fn bodies_pass_as_clients_send_them(gateway: Gateway) -> Observed {
+pub async fn body_chunked_or_announced_passes(gateway: Gateway) -> Observed {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("key", &["models"]).await.expect("made");
     let head = format!("POST /predict/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");
@@ -113,7 +113,7 @@ pub async fn bodies_pass_as_clients_send_them(gateway: Gateway) -> Observed {
 }
 
 /// Fields behind a body: nobody may take them for headers.
-pub async fn trailers_say_nothing_about_a_client(gateway: Gateway) {
+pub async fn trailers_of_request_are_dropped(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
     let head = format!("POST /predict/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");

@@ -6,7 +6,7 @@ use crate::Observed;
 use crate::gateway::Gateway;
 use crate::site::{CLIENT, Site};
 
-pub async fn the_upstream_learns_whose_key_it_is(gateway: Gateway) {
+pub async fn request_with_key_reaches_program_with_identity(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let client = CLIENT.to_string();
     let (key_id, key) = site.service.key("détecteur n° 1", &["models", "read"]).await.expect("made");
@@ -37,7 +37,7 @@ pub async fn the_upstream_learns_whose_key_it_is(gateway: Gateway) {
 }
 
 /// Neither by the header's name nor by one that programs behind CGI's rules take for it, nor by having it dropped.
-pub async fn no_client_names_itself(gateway: Gateway) {
+pub async fn request_with_forged_identity_headers_arrives_without_them(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let client = CLIENT.to_string();
     let (key_id, key) = site.service.key("mine", &["models"]).await.expect("made");
@@ -75,7 +75,7 @@ pub async fn no_client_names_itself(gateway: Gateway) {
 }
 
 /// What UL Keys may write in a later version.
-pub async fn identity_headers_of_later_versions_are_the_gateways_too(gateway: Gateway) -> Observed {
+pub async fn request_with_unknown_identity_headers_arrives_without_them(gateway: Gateway) -> Observed {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("mine", &["models"]).await.expect("made");
     let mut passed = 0;
@@ -98,7 +98,7 @@ pub async fn identity_headers_of_later_versions_are_the_gateways_too(gateway: Ga
 const ODD: &str = "!#$%&'*+.^_`|~";
 
 /// Programs behind CGI's rules read all these as hyphens.
-pub async fn names_of_headers_consist_of_letters_digits_and_hyphens(gateway: Gateway) {
+pub async fn request_with_odd_header_names_arrives_without_them(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("mine", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
@@ -140,7 +140,7 @@ pub async fn names_of_headers_consist_of_letters_digits_and_hyphens(gateway: Gat
 }
 
 /// The service decides about the request that reaches the upstream, not about one that a client describes.
-pub async fn no_header_makes_another_request_of_it(gateway: Gateway) {
+pub async fn request_with_method_or_path_headers_is_decided_by_its_own(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("reader", &["read"]).await.expect("made");
     let bearer = format!("Bearer {key}");

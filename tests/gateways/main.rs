@@ -1,8 +1,10 @@
 //! Real gateways, with the very files of `docs/gateways`, between real programs and an upstream that notes what reaches
 //! it; and a real resource server that asks about the keys that it is shown.
 
+mod answers;
 mod credentials;
 mod forwarded;
+mod forwarders;
 mod framing;
 mod gateway;
 mod identity;
@@ -96,87 +98,107 @@ macro_rules! stories {
 
 stories! {
     each {
-        identity::the_upstream_learns_whose_key_it_is:
+        identity::request_with_key_reaches_program_with_identity:
             "The program receives `X-Key-Id`, `X-Key-Name` and `X-Key-Scopes`, and not the key";
-        identity::no_client_names_itself:
+        identity::request_with_forged_identity_headers_arrives_without_them:
             "A client can neither write these headers nor have them dropped (`Connection: X-Key-Id`)";
-        identity::identity_headers_of_later_versions_are_the_gateways_too:
+        identity::request_with_unknown_identity_headers_arrives_without_them:
             "All of a client's `X-Key-*` headers are deleted"
             [Nginx: "only the three that UL Keys writes now; nginx cannot delete by pattern"];
-        identity::names_of_headers_consist_of_letters_digits_and_hyphens:
+        identity::request_with_odd_header_names_arrives_without_them:
             "Headers such as `X_Key_Id`, `X.Key.Id` and `X!Key!Id` are deleted";
-        identity::no_header_makes_another_request_of_it:
+        identity::request_with_method_or_path_headers_is_decided_by_its_own:
             "No header replaces the method or the path, in the decision or in the program";
-        credentials::the_key_may_be_in_either_header_and_ends_at_the_gateway:
+        credentials::request_with_key_in_either_header_passes_without_key:
             "The key may be in `Authorization` or `X-API-Key`; the other header passes";
-        credentials::two_keys_are_none:
+        credentials::request_with_two_keys_is_rejected:
             "Two keys in one request are rejected";
-        credentials::preflights_pass_where_the_rule_says_so:
+        credentials::basic_passes_where_it_is_sent_unasked:
+            "HTTP Basic passes where a client sends it unasked (`curl --user`, `wget --auth-no-challenge`); nothing asks for it";
+        credentials::preflight_passes_only_where_rule_allows_it:
             "CORS preflights pass without a key where the rule allows it (`/predict/`), and nowhere else";
-        forwarded::only_the_gateway_names_the_way:
+        forwarded::request_with_forged_forwarding_headers_arrives_without_them:
             "`Host` arrives with its port; `X-Forwarded-For`, `-Host` and `-Proto` are the gateway's own, and others are deleted";
-        forwarded::redirects_of_a_flask_program_lead_back_to_the_gateway:
+        forwarded::redirect_of_flask_program_leads_back_to_gateway:
             "Redirects of a Flask program (ProxyFix) lead back to the gateway, whatever a client claims";
-        forwarded::the_request_is_passed_on_as_it_is:
+        forwarded::request_passes_unchanged:
             "Method, target and all other headers arrive as they were sent, and no others"
             [Traefik: "asks for gzip where the client names no encoding, and unpacks it"];
-        forwarded::the_host_of_a_full_target_counts:
+        forwarded::request_with_absolute_target_keeps_its_host:
             "In `GET http://two.example/`, the host of the target counts"
             [Nginx: "the `Host` header counts"];
-        forwarded::a_request_without_a_host_is_decided_about_too:
+        forwarded::request_without_host_is_decided:
             "An HTTP/1.0 request without a `Host` passes with a key, with the program's own address as `Host`"
             [Nginx: "the program receives no `Host`"];
-        paths::no_path_opens_what_the_key_may_not:
+        paths::address_that_is_not_percent_encoded_passes:
+            "An address that is not percent-encoded (`größe`) passes as it came"
+            [Caddy: "encodes its path", Traefik: "encodes its path"];
+        paths::path_in_any_spelling_opens_only_what_key_may:
             "No spelling of a path (`..`, `//`, `%2f`, `;`, `\\`) opens what the key may not";
-        paths::paths_match_with_case:
+        paths::path_in_other_case_does_not_match:
             "Paths match with case: a rule for `/predict/` does not open `/PREDICT/`";
-        framing::no_request_hides_in_another:
+        framing::request_with_contradicting_lengths_hides_no_second_one:
             "No second request hides behind contradicting lengths, and each on a connection is decided about";
-        framing::a_header_of_two_readings_passes_in_one_or_not_at_all:
+        framing::header_with_two_readings_forges_nothing:
             "Folded lines, control characters and two `Host` headers forge nothing";
-        framing::bodies_pass_as_clients_send_them:
+        framing::body_chunked_or_announced_passes:
             "Chunked bodies and `Expect: 100-continue` pass; who is rejected is not asked for the body"
             [Nginx: "before it rejects a request, it asks for the body too"];
-        framing::trailers_say_nothing_about_a_client:
-            "Trailers are dropped";
-        traffic::bodies_of_any_size_pass:
+        framing::trailers_of_request_are_dropped:
+            "Trailers of a request are dropped";
+        traffic::body_of_any_size_passes:
             "Bodies of any size pass, in both directions";
-        traffic::the_upstreams_own_answers_pass:
+        traffic::answer_of_program_passes:
             "The program's own answers pass: errors, `HEAD`, 304";
-        traffic::each_piece_of_an_answer_passes_as_it_comes:
+        answers::answer_with_x_accel_headers_passes_unchanged:
+            "`X-Accel-*` headers of the program's answer order nothing, and pass";
+        answers::answer_arrives_with_its_own_headers_only:
+            "An answer arrives with the headers that the program sent, and no others"
+            [Caddy: "adds its own `Server`, and guesses a `Content-Type` where there is none"];
+        answers::answer_after_early_hints_arrives:
+            "An answer after early hints (103) arrives, and so does the next one on the connection"
+            [Nginx: "the next one does not"];
+        answers::answer_with_trailers_keeps_them:
+            "An answer keeps its trailers"
+            [Nginx: "they are dropped"];
+        traffic::request_with_many_headers_passes:
+            "Requests with 300 headers pass";
+        traffic::answer_in_pieces_passes_unbuffered:
             "Each piece of an answer passes as it comes (event streams, NDJSON, others)";
-        traffic::each_piece_of_a_body_passes_as_it_comes:
+        traffic::body_in_pieces_passes_unbuffered:
             "Each piece of an upload passes as it comes";
-        traffic::a_client_that_leaves_ends_its_request:
+        traffic::client_that_disconnects_ends_its_request:
             "The program notices that the client has left";
-        traffic::long_queries_cookies_and_heads_of_answers_pass:
+        traffic::long_heads_pass_and_too_long_ones_are_rejected:
             "Queries, cookies and heads of answers of 24 KiB pass; what is too long is answered with 4xx";
-        traffic::questions_have_neither_a_body_nor_its_length:
+        traffic::key_check_has_no_body_and_no_cookies:
             "UL Keys is asked without the body, its length and the cookies";
-        traffic::questions_share_connections:
+        traffic::key_checks_share_connections:
             "UL Keys is asked on few connections";
-        traffic::http_2_passes_over_tls:
+        traffic::http_2_over_tls_passes:
             "HTTP/2 passes, with the lines for TLS";
-        websockets::websockets_pass_where_the_rule_says_so:
+        websockets::websocket_passes_only_where_rule_allows_it:
             "WebSockets pass where the rule allows it (`/predict/`), with the identity, and nowhere else";
-        websockets::no_other_protocol_passes:
+        websockets::websocket_over_tls_passes_by_http_1:
+            "Over TLS, WebSockets pass by HTTP/1.1; HTTP/2 offers none (RFC 8441), and opens none";
+        websockets::upgrade_to_other_protocol_is_rejected:
             "No other protocol does (`Upgrade: h2c`, `CONNECT`)";
-        refusals::the_client_is_told_why:
+        refusals::rejected_client_receives_reason:
             "A rejected client receives 401 or 403, `WWW-Authenticate` and the reason";
-        refusals::the_client_is_told_when_to_come_back:
+        refusals::limited_client_receives_retry_time:
             "Beyond a limit, it receives 429, `Retry-After` and `X-RateLimit-*`";
-        refusals::there_is_no_way_in_beside_the_question:
+        refusals::gateway_opens_nothing_else:
             "Nothing else is open: neither UL Keys itself nor an administration of the gateway";
-        refusals::without_the_key_service_nothing_passes:
+        refusals::request_without_key_service_is_rejected:
             "Nothing passes while UL Keys does not run"
             [Nginx: "503", Caddy: "502", Traefik: "500"];
-        revocation::a_revoked_key_stops_at_once:
+        revocation::request_after_revocation_is_rejected:
             "No request that starts after a revocation passes";
     }
     together {
-        patience::a_pause_of_75_seconds_ends_nothing:
+        patience::pause_of_75_seconds_ends_nothing:
             "A pause of 75 seconds ends nothing: before an answer, or in a body, on either side";
-        patience::a_key_service_that_does_not_answer_rejects_within_half_a_minute:
-            "Nothing passes, and 5xx is answered within half a minute, while UL Keys does not answer";
+        patience::request_is_rejected_within_35_seconds_if_key_service_hangs:
+            "Nothing passes, and 5xx is answered within 35 seconds, while UL Keys does not answer";
     }
 }

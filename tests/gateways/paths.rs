@@ -4,6 +4,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::{Method, StatusCode};
 use ulkeys_domain::{Scope, Scopes, policy};
 
+use crate::Observed;
 use crate::gateway::Gateway;
 use crate::site::Site;
 
@@ -67,7 +68,7 @@ const PLACES: &[&str] = &["predict/x", "api/models", "api/datasets", "api/accoun
 const KEYS: &[(&str, Scope)] = &[("models", Scope::Models), ("datasets", Scope::Datasets), ("read", Scope::Read)];
 
 /// A rule for `/predict/` opens no path that is written otherwise.
-pub async fn paths_match_with_case(gateway: Gateway) {
+pub async fn path_in_other_case_does_not_match(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("models", &["models"]).await.expect("made");
     for target in
@@ -85,7 +86,7 @@ pub async fn paths_match_with_case(gateway: Gateway) {
 }
 
 /// Whatever reaches the upstream, the key may do, in each way in which an upstream might read it.
-pub async fn no_path_opens_what_the_key_may_not(gateway: Gateway) {
+pub async fn path_in_any_spelling_opens_only_what_key_may(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let mut reached = 0;
     for (name, scope) in KEYS {
@@ -172,4 +173,25 @@ fn resolve_dots(path: &str) -> String {
     }
     let end = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
     format!("/{}{end}", segments.join("/"))
+}
+
+/// curl sends an address as it was typed. What such bytes mean, only the program knows.
+pub async fn address_that_is_not_percent_encoded_passes(gateway: Gateway) -> Observed {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+    let bearer = format!("Bearer {key}");
+    let mut encoded = 0;
+    for (target, path) in [
+        ("/predict/x?name=größe", "/predict/x"),
+        ("/api/models?name=größe", "/api/models"),
+        ("/predict/größe.jpg?größe", "/predict/größe.jpg"),
+    ] {
+        assert_eq!(site.raw(&format!("GET {target}"), &[("Authorization", &bearer)]).await, Some(200), "{target}");
+        let seen = site.upstream.take_one().target;
+        let (seen_path, query) = seen.split_once('?').expect("a query");
+        assert_eq!(Some(query), target.split_once('?').map(|(_, query)| query));
+        encoded += usize::from(seen_path == "/predict/gr%C3%B6%C3%9Fe.jpg");
+        assert!(seen_path == path || seen_path == "/predict/gr%C3%B6%C3%9Fe.jpg", "{seen_path}");
+    }
+    if encoded > 0 { Observed::Difference("encodes its path") } else { Observed::AsClaimed }
 }

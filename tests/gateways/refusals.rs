@@ -22,7 +22,7 @@ fn challenges(headers: &HeaderMap) -> Vec<&str> {
     headers.get_all(WWW_AUTHENTICATE).iter().map(|value| value.to_str().expect("a text")).collect()
 }
 
-pub async fn the_client_is_told_why(gateway: Gateway) {
+pub async fn rejected_client_receives_reason(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, datasets) = site.service.key("datasets", &["datasets"]).await.expect("made");
     let (revoked_id, revoked) = site.service.key("revoked", &["models"]).await.expect("made");
@@ -53,7 +53,7 @@ pub async fn the_client_is_told_why(gateway: Gateway) {
     assert_eq!(site.upstream.take().len(), 0);
 }
 
-pub async fn the_client_is_told_when_to_come_back(gateway: Gateway) {
+pub async fn limited_client_receives_retry_time(gateway: Gateway) {
     let limits = Limits { gateway: 2, predict: 1, invalid_credentials: 3, ..Limits::default() };
     let site = Site::start_with(gateway, Options { limits: Some(limits), ..Options::default() }).await;
     let (_, key) = site.service.key("predictor", &["models"]).await.expect("made");
@@ -94,7 +94,7 @@ pub async fn the_client_is_told_when_to_come_back(gateway: Gateway) {
 
 /// Through the gateway, nobody reaches the key service itself, or the question's own address. And the gateway has no
 /// other door, such as one for those who set it up.
-pub async fn there_is_no_way_in_beside_the_question(gateway: Gateway) {
+pub async fn gateway_opens_nothing_else(gateway: Gateway) {
     let site = Site::start(gateway).await;
     assert_eq!(site.listens_on(), [([127, 0, 0, 1], site.port).into()].into());
     for target in
@@ -114,7 +114,7 @@ pub async fn there_is_no_way_in_beside_the_question(gateway: Gateway) {
 }
 
 /// The answer is the gateway's own.
-pub async fn without_the_key_service_nothing_passes(gateway: Gateway) -> Observed {
+pub async fn request_without_key_service_is_rejected(gateway: Gateway) -> Observed {
     let mut site = Site::start(gateway).await;
     let (_, key) = site.service.key("key", &["models"]).await.expect("made");
     assert_eq!(site.request(&key, Method::GET, "/api/models").send().await.expect("answered").status(), StatusCode::OK);

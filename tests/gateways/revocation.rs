@@ -14,7 +14,7 @@ const CONNECTIONS: usize = 8;
 /// Requests that pass before the key is revoked, and requests that start after it.
 const EACH: usize = 2_000;
 
-pub async fn a_revoked_key_stops_at_once(gateway: Gateway) {
+pub async fn request_after_revocation_is_rejected(gateway: Gateway) {
     let site = Arc::new(Site::start(gateway).await);
     let (key_id, key) = site.service.key("hammer", &["models"]).await.expect("made");
     let revoked = Arc::new(AtomicBool::new(false));

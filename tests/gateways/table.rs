@@ -34,5 +34,4 @@ fn table_of_stories_is_written_out() {
     }
     let written = std::fs::read_to_string(path).unwrap_or_default();
     assert_eq!(written, table(), "run UPDATE_STORIES=1 cargo test -p ulkeys-tests --test gateways table");
-    assert!(STORIES.len() >= 20);
 }

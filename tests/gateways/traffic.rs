@@ -15,7 +15,7 @@ use crate::upstream::Upstream;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub async fn bodies_of_any_size_pass(gateway: Gateway) {
+pub async fn body_of_any_size_passes(gateway: Gateway) {
     const SIZE: usize = 48 << 20;
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("uploader", &["models"]).await.expect("made");
@@ -35,7 +35,7 @@ pub async fn bodies_of_any_size_pass(gateway: Gateway) {
 }
 
 /// An error of the upstream's own is not taken for a refusal.
-pub async fn the_upstreams_own_answers_pass(gateway: Gateway) {
+pub async fn answer_of_program_passes(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("key", &["models"]).await.expect("made");
     for status in [200, 202, 401, 403, 404, 429, 500, 503] {
@@ -64,7 +64,7 @@ async fn begin(request: RequestBuilder) -> Response {
 }
 
 /// The upstream holds the second piece back until the client has the first.
-pub async fn each_piece_of_an_answer_passes_as_it_comes(gateway: Gateway) {
+pub async fn answer_in_pieces_passes_unbuffered(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("reader", &["models"]).await.expect("made");
     for target in ["/predict/x", "/api/models/a"] {
@@ -90,7 +90,7 @@ pub async fn each_piece_of_an_answer_passes_as_it_comes(gateway: Gateway) {
 }
 
 /// The client holds the second piece back until the upstream has the first.
-pub async fn each_piece_of_a_body_passes_as_it_comes(gateway: Gateway) {
+pub async fn body_in_pieces_passes_unbuffered(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("uploader", &["models"]).await.expect("made");
     for (number, length) in [None, Some(14)].into_iter().enumerate() {
@@ -116,7 +116,7 @@ pub async fn each_piece_of_a_body_passes_as_it_comes(gateway: Gateway) {
 }
 
 /// Nothing is computed for nobody.
-pub async fn a_client_that_leaves_ends_its_request(gateway: Gateway) {
+pub async fn client_that_disconnects_ends_its_request(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("reader", &["models"]).await.expect("made");
     for (number, query) in ["pause=before-answer", "stream=text/event-stream", "stream=text/plain"].iter().enumerate() {
@@ -140,7 +140,7 @@ pub async fn a_client_that_leaves_ends_its_request(gateway: Gateway) {
 }
 
 /// What a gateway takes, the question about it has room for too.
-pub async fn long_queries_cookies_and_heads_of_answers_pass(gateway: Gateway) {
+pub async fn long_heads_pass_and_too_long_ones_are_rejected(gateway: Gateway) {
     const SIZE: usize = 24 << 10;
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("key", &["models"]).await.expect("made");
@@ -168,7 +168,7 @@ pub async fn long_queries_cookies_and_heads_of_answers_pass(gateway: Gateway) {
     let long = "x".repeat(200 << 10);
     let mut answers = 0;
     for (target, value) in [(format!("/predict/x?{long}"), "short"), ("/predict/x".to_owned(), &*long)] {
-        for name in ["Cookie", "X-Long", "User-Agent", "X-API-Key"] {
+        for name in ["Cookie", "X-Long", "User-Agent", "X-API-Key", "Proxy-Authorization"] {
             let answer = site.request(&key, Method::GET, &target).header(name, value).send().await;
             // The gateway may close before it has read everything.
             if let Ok(answer) = answer {
@@ -179,10 +179,16 @@ pub async fn long_queries_cookies_and_heads_of_answers_pass(gateway: Gateway) {
         }
     }
     assert!(answers > 0, "each ended without an answer");
+    for size in [24 << 10, 64 << 10] {
+        let value = format!("Bearer {}", "x".repeat(size));
+        let answer = site.anonymous(Method::GET, "/predict/x").header("Authorization", value).send().await;
+        assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status().is_client_error()), "{size}");
+        assert_eq!(site.upstream.take().len(), 0);
+    }
 }
 
 /// A length without a body would make the next question a part of this one.
-pub async fn questions_have_neither_a_body_nor_its_length(gateway: Gateway) {
+pub async fn key_check_has_no_body_and_no_cookies(gateway: Gateway) {
     let asked = Upstream::start().await;
     let site = Site::start_with(gateway, Options { asked: Some(asked.address), ..Options::default() }).await;
     asked.take();
@@ -201,7 +207,7 @@ pub async fn questions_have_neither_a_body_nor_its_length(gateway: Gateway) {
 }
 
 /// A new connection for each would use up the ports of a busy computer.
-pub async fn questions_share_connections(gateway: Gateway) {
+pub async fn key_checks_share_connections(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("key", &["models"]).await.expect("made");
     for _ in 0..50 {
@@ -218,7 +224,7 @@ pub async fn questions_share_connections(gateway: Gateway) {
 }
 
 /// With the lines that the files have for it.
-pub async fn http_2_passes_over_tls(gateway: Gateway) {
+pub async fn http_2_over_tls_passes(gateway: Gateway) {
     let site = Site::start_with(gateway, Options { tls: true, ..Options::default() }).await;
     let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
     let bearer = format!("Authorization: Bearer {key}");
@@ -243,4 +249,28 @@ pub async fn http_2_passes_over_tls(gateway: Gateway) {
     assert!(answer.starts_with("HTTP/2 401"), "{answer}");
     let answer = site.curl(&["--http1.1", "-H", &bearer, url]).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// A browser behind other proxies has dozens of cookies and hints.
+pub async fn request_with_many_headers_passes(gateway: Gateway) {
+    let site = Site::start(gateway).await;
+    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+    let many: Vec<_> = (0..300).map(|number| (format!("X-Own-{number}"), number.to_string())).collect();
+    for target in ["/predict/x", "/api/models"] {
+        let request = site.request(&key, Method::GET, target);
+        let request = many.iter().fold(request, |request, (name, value)| request.header(name, value));
+        assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK, "{target}");
+        let seen = site.upstream.take_one();
+        assert!(many.iter().all(|(name, value)| seen.header(name) == Some(value)), "{seen:?}");
+    }
+    // More are the client's error, of nginx itself or of UL Keys, which reads 1,024. Traefik asks without them.
+    let request = site.request(&key, Method::GET, "/predict/x");
+    let request = (0..2_000).fold(request, |request, number| request.header(format!("X-{number}"), "a"));
+    let answer = request.send().await.expect("answered");
+    let expected = match gateway {
+        Gateway::Nginx => 400,
+        Gateway::Caddy => 431,
+        Gateway::Traefik => 200,
+    };
+    assert_eq!(answer.status(), expected, "{gateway:?}");
 }

@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{SinkExt as _, StreamExt as _, stream};
 use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_tungstenite::WebSocketStream;
@@ -81,7 +82,7 @@ impl Upstream {
         let address = listener.local_addr().expect("bound");
         let shared = state.clone();
         let answer = async move |request: Request| answer(request, shared.clone()).await;
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        tokio::spawn(serve(listener, Router::new().fallback(answer)));
         Self { address, state }
     }
 
@@ -110,6 +111,17 @@ impl Upstream {
     /// Ends the next `pauses` pauses.
     pub fn go_on(&self, pauses: usize) {
         self.state.gate.0.add_permits(pauses);
+    }
+}
+
+/// Takes as many headers as any gateway passes on, which `axum::serve` does not.
+async fn serve(listener: TcpListener, router: Router) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let service = TowerToHyperService::new(router.clone());
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        let connection =
+            builder.max_headers(4_096).max_buf_size(256 << 10).serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(connection.with_upgrades());
     }
 }
 

@@ -1,19 +1,22 @@
 //! A client may leave HTTP for a WebSocket, where a rule says so, and for nothing else.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::{Method, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::gateway::Gateway;
-use crate::site::Site;
+use crate::site::{Options, Site};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub async fn websockets_pass_where_the_rule_says_so(gateway: Gateway) {
+pub async fn websocket_passes_only_where_rule_allows_it(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (key_id, key) = site.service.key("talker", &["models"]).await.expect("made");
     let connect = async |target: &str, headers: &[(&'static str, String)]| {
@@ -59,7 +62,7 @@ pub async fn websockets_pass_where_the_rule_says_so(gateway: Gateway) {
 }
 
 /// Behind another protocol, nobody would be asked about the next request.
-pub async fn no_other_protocol_passes(gateway: Gateway) {
+pub async fn upgrade_to_other_protocol_is_rejected(gateway: Gateway) {
     let site = Site::start(gateway).await;
     let (_, key) = site.service.key("leaver", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
@@ -104,4 +107,95 @@ pub async fn no_other_protocol_passes(gateway: Gateway) {
     let answer = site.request(&key, Method::CONNECT, "/predict/x").send().await;
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() != StatusCode::OK));
     assert_eq!(site.upstream.take().len(), 0);
+}
+
+/// Browsers open a WebSocket by HTTP/1.1 where the settings of an HTTP/2 connection do not offer it.
+pub async fn websocket_over_tls_passes_by_http_1(gateway: Gateway) {
+    let site = Site::start_with(gateway, Options { tls: true, ..Options::default() }).await;
+    let (key_id, key) = site.service.key("talker", &["models"]).await.expect("made");
+    let url = format!("wss://127.0.0.1:{}/predict/x", site.port);
+    let mut request = url.into_client_request().expect("a request");
+    request.headers_mut().insert("authorization", format!("Bearer {key}").parse().expect("a value"));
+    let (_child, stream) = tls(&site, "http/1.1");
+    let (mut socket, _) =
+        tokio::time::timeout(PATIENCE, client_async(request, stream)).await.expect("in time").expect("a WebSocket");
+    socket.send("one".into()).await.expect("sent");
+    let answer = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time");
+    let answer = answer.expect("an answer").expect("a message").into_text().expect("a text");
+    assert_eq!(answer.as_str(), format!("{key_id}: one"));
+    site.upstream.take_one();
+
+    // Extended CONNECT, sent all the same.
+    let (_child, mut stream) = tls(&site, "h2");
+    let bearer = format!("Bearer {key}");
+    let mut fields = Vec::new();
+    for (name, value) in [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "https"),
+        (":path", "/predict/x"),
+        (":authority", "a"),
+        ("sec-websocket-version", "13"),
+        ("authorization", &bearer),
+    ] {
+        // A literal field with a new name, not to be indexed (RFC 7541, section 6.2.2).
+        fields.push(0);
+        for text in [name, value] {
+            fields.push(u8::try_from(text.len()).expect("short"));
+            fields.extend(text.as_bytes());
+        }
+    }
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("sent");
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.expect("sent");
+    stream.write_all(&frame(HEADERS, 4, 1, &fields)).await.expect("sent");
+    stream.flush().await.expect("sent");
+    let mut settings = None;
+    let refused = async {
+        loop {
+            let mut head = [0; 9];
+            // A connection that ends refuses it too.
+            if stream.read_exact(&mut head).await.is_err() {
+                break;
+            }
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            let mut payload = vec![0; length];
+            stream.read_exact(&mut payload).await.expect("a whole frame");
+            match head[3] {
+                SETTINGS if head[4] == 0 => settings = Some(payload),
+                RST_STREAM | GOAWAY => break,
+                // An answer with a status; that of success has the index 8 of the static table.
+                HEADERS => {
+                    assert_ne!(payload[0], 0x88, "{payload:?}");
+                    break;
+                }
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.expect("in time");
+    let settings = settings.expect("settings");
+    assert!(settings.chunks(6).all(|setting| setting[..2] != [0, 8]), "ENABLE_CONNECT_PROTOCOL: {settings:?}");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(site.upstream.take().len(), 0);
+}
+
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+
+/// A frame of HTTP/2 (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A connection over TLS by OpenSSL's client, which ends when the child is dropped.
+fn tls(site: &Site, protocol: &str) -> (tokio::process::Child, tokio::io::Join<ChildStdout, ChildStdin>) {
+    let mut command = tokio::process::Command::new("openssl");
+    command.args(["s_client", "-quiet", "-alpn", protocol, "-connect", &format!("127.0.0.1:{}", site.port)]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut child = command.spawn().expect("openssl runs");
+    let stream = tokio::io::join(child.stdout.take().expect("a pipe"), child.stdin.take().expect("a pipe"));
+    (child, stream)
 }

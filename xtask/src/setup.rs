@@ -25,7 +25,8 @@ const TO_RUN: &[&str] = &[
 ];
 /// To drive the real window, in German too and with names in any script, with real keychains, on Wayland too, beside
 /// clipboard managers and a desktop portal, a database shell and a reader of the accessibility bus, with a clock that is wrong,
-/// with access control lists and on a disk without permissions, to run the published client, and to reach gateways over TLS.
+/// with access control lists and on a disk without permissions, to run the published client, to reach gateways over TLS and
+/// the service through a forwarded port.
 const TO_TEST: &[&str] = &[
     "acl",
     "bindfs",
@@ -48,10 +49,12 @@ const TO_TEST: &[&str] = &[
     "parcellite",
     "python3-gi",
     "python3-venv",
+    "socat",
     "sqlite3",
     "strace",
     "webkit2gtk-driver",
     "weston",
+    "wget",
     "wl-clipboard",
     "wmctrl",
     "x11-utils",

@@ -1,0 +1,47 @@
+//! Programs that pass bytes on, in front of the service itself: a client reaches it at another port.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use ulkeys_tests::{Child, Service, free_port};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A training behind a forwarded port, whose file goes to the address in the answer. `ssh -L` passes the same bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn upload_through_socat_goes_to_the_forwarded_port() {
+    let mut service = Service::start().await.expect("a service");
+    let (_, key) = service.key("trainer", &["training"]).await.expect("made");
+    let port = free_port().expect("a free port");
+    let mut command = Command::new("socat");
+    command.arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr")).arg(format!("TCP:{}", service.address));
+    let _socat = Child::spawn(&mut command).expect("socat starts");
+    let start = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(start.elapsed() < PATIENCE, "socat does not listen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
+        let post = async |path: &str, body: Value| {
+            let request = http.request(Method::POST, format!("http://{host}{path}")).bearer_auth(&key).json(&body);
+            let answer = request.send().await.expect("answered");
+            assert_eq!(answer.status(), StatusCode::OK, "{host}");
+            answer.json::<Value>().await.expect("a JSON body")
+        };
+        let started = json!({ "project": "p", "name": host, "event": "training_started", "data": {} });
+        let run = post("/api/webhooks/training/metrics", started).await;
+        let ticket =
+            post("/api/webhooks/models/upload", json!({ "filename": "best.pt", "modelId": run["modelId"] })).await;
+        let [upload, model] = [&ticket["uploadUrl"], &run["modelUrl"]].map(|url| url.as_str().expect("a text"));
+        for url in [upload, model] {
+            assert!(url.starts_with(&format!("http://{host}/")), "{url}");
+        }
+        let sent = http.put(upload).body(vec![7; 1 << 20]).send().await.expect("answered");
+        assert_eq!(sent.status(), StatusCode::OK, "{host}");
+        assert_eq!(http.get(model).send().await.expect("answered").status(), StatusCode::OK, "{host}");
+    }
+    service.stop().await.expect("in order");
+}
