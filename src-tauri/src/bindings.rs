@@ -30,7 +30,10 @@ use crate::paths::Places;
 use crate::relocation::RelocationError;
 use crate::saved_keys::LeftReason;
 use crate::seal::SealedKey;
-use crate::settings::{Language, Preferences, SettingsProblem, Theme};
+use crate::settings::{
+    CLIPBOARD_SECONDS, IgnoredReason, IgnoredSetting, Language, NumberRange, PORTS, Preferences, ROTATION_DAYS,
+    SettingsProblem, Theme,
+};
 use crate::status::{AppEvent, ClipboardState, PortUser, ServiceStatus};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/src/lib/ipc/bindings/index.ts");
@@ -93,6 +96,9 @@ fn generate() -> String {
         DatabaseHealth,
         PortUser,
         ServiceStatus,
+        NumberRange,
+        IgnoredReason,
+        IgnoredSetting,
         SettingsProblem,
         RelocationError,
         Places,
@@ -127,6 +133,16 @@ fn generate() -> String {
         };
     }
     default_of!("DEFAULT_LIMITS": Limits, "DEFAULT_STORAGE_LIMITS": StorageLimits);
+    for (name, range) in [
+        ("PORT_RANGE", NumberRange::of(&PORTS)),
+        ("CLIPBOARD_SECONDS_RANGE", NumberRange::of(&CLIPBOARD_SECONDS)),
+        ("ROTATION_DAYS_RANGE", NumberRange::of(&ROTATION_DAYS)),
+        ("LIMIT_RANGE", NumberRange::of(&Limits::RANGE)),
+        ("STORAGE_LIMIT_RANGE", NumberRange::of(&StorageLimits::RANGE)),
+    ] {
+        let value = serde_json::to_string(&range).expect("JSON");
+        text.push_str(&format!("\nexport const {name}: NumberRange = {value};\n"));
+    }
     text
 }
 

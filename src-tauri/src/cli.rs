@@ -16,7 +16,7 @@ use crate::harden::StartingUmask;
 use crate::keychain::{self, KeychainError, Wait};
 use crate::paths::Paths;
 use crate::saved_keys::SavedKeys;
-use crate::settings::{PORTS, Settings, SettingsProblem};
+use crate::settings::{Settings, SettingsProblem};
 
 /// What `env`, `nohup` and `docker run` answer when they fail themselves, and when the program cannot be started.
 const FAILED: u8 = 125;
@@ -245,9 +245,11 @@ fn service_port(paths: &Paths) -> Result<u16, String> {
         Some(SettingsProblem::Unreadable { reason }) => {
             Err(format!("the settings file {file} cannot be read: {reason}"))
         }
-        Some(SettingsProblem::Unknown { names }) if names.iter().any(|name| name == "port") => {
-            let (first, last) = (PORTS.start(), PORTS.end());
-            Err(format!("the settings file {file} cannot be used: port must be a number from {first} to {last}"))
+        Some(SettingsProblem::Ignored { settings: ignored }) => {
+            match ignored.iter().find(|ignored| ignored.name == "port") {
+                Some(port) => Err(format!("the settings file {file} cannot be used: {port}")),
+                None => Ok(settings.port()),
+            }
         }
         _ => Ok(settings.port()),
     }

@@ -118,8 +118,8 @@ impl Argument {
         })
     }
 
-    /// A group of whole numbers, each of which must be there.
-    fn numbers<T: Default + Serialize + DeserializeOwned>(self, field: &str) -> Result<T> {
+    /// A group of whole numbers in a range, each of which must be there.
+    fn numbers<T: Default + Serialize + DeserializeOwned>(self, field: &str, range: RangeInclusive<u32>) -> Result<T> {
         let unknown = || invalid(field, "is not known");
         let Value::Object(known) = serde_json::to_value(T::default()).map_err(|_| unknown())? else {
             return Err(unknown());
@@ -128,7 +128,7 @@ impl Argument {
         let mut given = self.fields(field, &names)?;
         let mut numbers = Map::new();
         for name in &names {
-            let number = given.take(name).whole(&format!("{field}.{name}"), 0..=u32::MAX)?;
+            let number = given.take(name).whole(&format!("{field}.{name}"), range.clone())?;
             numbers.insert((*name).to_owned(), number.into());
         }
         serde_json::from_value(numbers.into()).map_err(|_| unknown())
@@ -195,12 +195,14 @@ mod tests {
 
     #[test]
     fn numbers_wrong_or_missing_field_is_named() {
-        let read = |value: Value| Argument(value).numbers::<StorageLimits>("storage");
+        let read = |value: Value| Argument(value).numbers::<StorageLimits>("storage", StorageLimits::RANGE);
         let valid = serde_json::to_value(StorageLimits { reserve: 9, ..StorageLimits::default() }).expect("JSON");
         assert_eq!(read(valid.clone()).ok().map(|limits| limits.reserve), Some(9));
         for (name, value) in [
             ("reserve", Value::Null),
             ("reserve", (-1).into()),
+            ("reserve", 0.into()),
+            ("reserve", 10_000_000.into()),
             ("reserve", 1.5.into()),
             ("database", (1_u64 << 32).into()),
         ] {

@@ -50,32 +50,28 @@ impl Default for Values {
 }
 
 impl Values {
-    /// What a file says, and the names of what is not understood in it.
-    fn read(fields: &Map<String, Value>) -> (Self, Vec<String>) {
-        let (mut values, mut unknown) = (Self::default(), Vec::new());
+    /// What a file says, and what in it has no effect.
+    fn read(fields: &Map<String, Value>) -> (Self, Vec<IgnoredSetting>) {
+        let (mut values, mut ignored) = (Self::default(), Vec::new());
         let Self { port, preferences } = &mut values;
         for (name, value) in fields {
-            let is_understood = match name.as_str() {
-                "port" => set(port, value, |port| PORTS.contains(port)),
-                "language" => set(&mut preferences.language, value, |_| true),
-                "theme" => set(&mut preferences.theme, value, |_| true),
-                "textPercent" => set(&mut preferences.text_percent, value, |percent| TEXT_PERCENT.contains(percent)),
-                "clipboardSeconds" => set(&mut preferences.clipboard_seconds, value, |seconds| {
-                    seconds.is_none_or(|seconds| CLIPBOARD_SECONDS.contains(&seconds))
-                }),
-                "rotationDays" => set(&mut preferences.rotation_days, value, |days| ROTATION_DAYS.contains(days)),
-                "runDays" => {
-                    set(&mut preferences.run_days, value, |days| days.is_none_or(|days| RUN_DAYS.contains(&days)))
-                }
-                "limits" => read_limits("limits", value, &mut preferences.limits, &mut unknown),
-                "storage" => read_limits("storage", value, &mut preferences.storage, &mut unknown),
-                _ => false,
+            let result = match name.as_str() {
+                "port" => set_number(port, value, PORTS),
+                "language" => set_choice(&mut preferences.language, value, Language::ALL),
+                "theme" => set_choice(&mut preferences.theme, value, Theme::ALL),
+                "textPercent" => set_number(&mut preferences.text_percent, value, TEXT_PERCENT),
+                "clipboardSeconds" => set_optional(&mut preferences.clipboard_seconds, value, CLIPBOARD_SECONDS),
+                "rotationDays" => set_number(&mut preferences.rotation_days, value, ROTATION_DAYS),
+                "runDays" => set_optional(&mut preferences.run_days, value, RUN_DAYS),
+                "limits" => set_limits(name, value, &mut preferences.limits, Limits::RANGE, &mut ignored),
+                "storage" => set_limits(name, value, &mut preferences.storage, StorageLimits::RANGE, &mut ignored),
+                _ => Err(IgnoredReason::Unknown),
             };
-            if !is_understood {
-                unknown.push(name.clone());
+            if let Err(reason) = result {
+                ignored.push(IgnoredSetting { name: name.clone(), reason });
             }
         }
-        (values, unknown)
+        (values, ignored)
     }
 
     /// The fields as they are written.
@@ -84,29 +80,66 @@ impl Values {
     }
 }
 
-/// Takes over a value that may be had. Whether it was.
-fn set<T: DeserializeOwned>(field: &mut T, value: &Value, is_allowed: impl FnOnce(&T) -> bool) -> bool {
-    let read = T::deserialize(value).ok().filter(is_allowed);
-    read.map(|read| *field = read).is_some()
+/// Takes over a whole number in a range.
+fn set_number<T>(field: &mut T, value: &Value, range: RangeInclusive<T>) -> Result<(), IgnoredReason>
+where
+    T: DeserializeOwned + PartialOrd + Copy + Into<u64>,
+{
+    let number = T::deserialize(value).ok().filter(|number| range.contains(number));
+    *field = number.ok_or_else(|| IgnoredReason::NotInRange(NumberRange::of(&range)))?;
+    Ok(())
 }
 
-/// Takes over the limits that are numbers, and names the others. Whether it is about limits at all.
-fn read_limits<T: Serialize + DeserializeOwned>(
+/// The same, where `null` stands for none.
+fn set_optional<T>(field: &mut Option<T>, value: &Value, range: RangeInclusive<T>) -> Result<(), IgnoredReason>
+where
+    T: DeserializeOwned + PartialOrd + Copy + Into<u64>,
+{
+    if value.is_null() {
+        *field = None;
+        return Ok(());
+    }
+    let mut number = *range.start();
+    set_number(&mut number, value, range.clone())
+        .map_err(|_| IgnoredReason::NotInRangeOrNull(NumberRange::of(&range)))?;
+    *field = Some(number);
+    Ok(())
+}
+
+/// Takes over one of several choices.
+fn set_choice<T, const COUNT: usize>(field: &mut T, value: &Value, all: [T; COUNT]) -> Result<(), IgnoredReason>
+where
+    T: DeserializeOwned + Serialize,
+{
+    let name = |choice: &T| serde_json::to_value(choice).ok()?.as_str().map(str::to_owned);
+    *field = T::deserialize(value)
+        .map_err(|_| IgnoredReason::NotAChoice { choices: all.iter().filter_map(name).collect() })?;
+    Ok(())
+}
+
+/// Takes over the limits that are in the range, and reports the others.
+fn set_limits<T: Serialize + DeserializeOwned>(
     group: &str,
     value: &Value,
     limits: &mut T,
-    unknown: &mut Vec<String>,
-) -> bool {
+    range: RangeInclusive<u32>,
+    ignored: &mut Vec<IgnoredSetting>,
+) -> Result<(), IgnoredReason> {
     let (Value::Object(fields), Ok(Value::Object(mut known))) = (value, serde_json::to_value(&*limits)) else {
-        return false;
+        return Err(IgnoredReason::NotAGroup);
     };
     for (name, value) in fields {
-        match known.get_mut(name) {
-            Some(limit) if u32::deserialize(value).is_ok() => *limit = value.clone(),
-            _ => unknown.push(format!("{group}.{name}")),
+        let mut number = 0;
+        let result = match known.get_mut(name) {
+            None => Err(IgnoredReason::Unknown),
+            Some(limit) => set_number(&mut number, value, range.clone()).map(|()| *limit = number.into()),
+        };
+        if let Err(reason) = result {
+            ignored.push(IgnoredSetting { name: format!("{group}.{name}"), reason });
         }
     }
-    set(limits, &Value::Object(known), |_| true)
+    *limits = serde_json::from_value(Value::Object(known)).map_err(|_| IgnoredReason::NotAGroup)?;
+    Ok(())
 }
 
 /// What of the file has no effect.
@@ -117,8 +150,8 @@ pub(crate) enum SettingsProblem {
     Unreadable { reason: String },
     /// All that was in it before a setting was changed: it could not be read, and was copied.
     Replaced { copy: String },
-    /// These fields.
-    Unknown { names: Vec<String> },
+    /// These settings.
+    Ignored { settings: Vec<IgnoredSetting> },
 }
 
 impl fmt::Display for SettingsProblem {
@@ -126,8 +159,71 @@ impl fmt::Display for SettingsProblem {
         match self {
             Self::Unreadable { reason } => write!(f, "the settings file cannot be read: {reason}"),
             Self::Replaced { copy } => write!(f, "the former settings file is kept as {copy}"),
-            Self::Unknown { names } => write!(f, "these settings are not known: {}", names.join(", ")),
+            Self::Ignored { settings } => {
+                let settings: Vec<_> = settings.iter().map(ToString::to_string).collect();
+                write!(f, "these settings have no effect: {}", settings.join("; "))
+            }
         }
+    }
+}
+
+/// A setting of the file that has no effect. Its value is not repeated: it may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct IgnoredSetting {
+    /// The name of the setting, behind that of its group, as in `limits.default`.
+    pub(crate) name: String,
+    /// Why it has no effect.
+    pub(crate) reason: IgnoredReason,
+}
+
+impl fmt::Display for IgnoredSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.reason)
+    }
+}
+
+/// Why a setting has no effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub(crate) enum IgnoredReason {
+    /// There is no setting of this name.
+    Unknown,
+    /// It must be a whole number in this range.
+    NotInRange(NumberRange),
+    /// It must be a whole number in this range, or `null`.
+    NotInRangeOrNull(NumberRange),
+    /// It must be one of these.
+    NotAChoice { choices: Vec<String> },
+    /// It must be an object that holds several settings.
+    NotAGroup,
+}
+
+impl fmt::Display for IgnoredReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => write!(f, "is not a setting"),
+            Self::NotInRange(NumberRange { least, most }) => write!(f, "must be a whole number from {least} to {most}"),
+            Self::NotInRangeOrNull(NumberRange { least, most }) => {
+                write!(f, "must be null or a whole number from {least} to {most}")
+            }
+            Self::NotAChoice { choices } => write!(f, "must be one of {}", choices.join(", ")),
+            Self::NotAGroup => write!(f, "must be an object"),
+        }
+    }
+}
+
+/// The numbers that a setting may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+pub(crate) struct NumberRange {
+    pub(crate) least: u32,
+    pub(crate) most: u32,
+}
+
+impl NumberRange {
+    pub(crate) fn of<T: Copy + Into<u64>>(range: &RangeInclusive<T>) -> Self {
+        let number = |number: T| u32::try_from(number.into()).unwrap_or(u32::MAX);
+        Self { least: number(*range.start()), most: number(*range.end()) }
     }
 }
 
@@ -188,6 +284,8 @@ pub(crate) enum Language {
 }
 
 impl Language {
+    const ALL: [Self; 4] = [Self::System, Self::English, Self::German, Self::Portuguese];
+
     /// The choice of that exact name.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_value(text.into()).ok()
@@ -226,6 +324,8 @@ pub(crate) enum Theme {
 }
 
 impl Theme {
+    const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
+
     /// The choice of that exact name.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_value(text.into()).ok()
@@ -249,13 +349,13 @@ impl Settings {
     pub(crate) fn load(path: PathBuf) -> Self {
         let (values, problem) = match files::read_fields(&path) {
             Ok(fields) => {
-                let (values, unknown) = Values::read(&fields);
-                (values, without_effect(unknown))
+                let (values, ignored) = Values::read(&fields);
+                (values, without_effect(ignored))
             }
             Err(error) => (Values::default(), Some(SettingsProblem::Unreadable { reason: reason(&error) })),
         };
         if let Some(problem) = &problem {
-            tracing::warn!(%problem, "not all of the settings is understood");
+            tracing::warn!(%problem, "the settings file is not used as it is");
         }
         let preferences = watch::channel(values.preferences.clone()).0;
         Self { path, state: Mutex::new(State { values, problem }), preferences }
@@ -355,8 +455,8 @@ fn merge(fields: &mut Map<String, Value>, before: &Map<String, Value>, changed: 
     }
 }
 
-fn without_effect(unknown: Vec<String>) -> Option<SettingsProblem> {
-    (!unknown.is_empty()).then_some(SettingsProblem::Unknown { names: unknown })
+fn without_effect(settings: Vec<IgnoredSetting>) -> Option<SettingsProblem> {
+    (!settings.is_empty()).then_some(SettingsProblem::Ignored { settings })
 }
 
 #[cfg(test)]
@@ -425,20 +525,21 @@ mod tests {
             ..Preferences::default()
         };
         assert_eq!(*settings.preferences().borrow(), understood);
-        let mut unknown = ["port", "language", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "new"]
+        let mut ignored = ["port", "language", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "new"]
             .map(str::to_owned)
             .to_vec();
-        unknown.extend(["upload", "download", "predicts"].map(|name| format!("limits.{name}")));
-        unknown.push("storage.training".to_owned());
-        unknown.sort();
+        ignored.extend(["upload", "download", "predicts"].map(|name| format!("limits.{name}")));
+        ignored.push("storage.training".to_owned());
+        ignored.sort();
         let named = |settings: &Settings| match settings.problem() {
-            Some(SettingsProblem::Unknown { mut names }) => {
+            Some(SettingsProblem::Ignored { settings }) => {
+                let mut names: Vec<_> = settings.into_iter().map(|setting| setting.name).collect();
                 names.sort();
                 names
             }
             other => panic!("{other:?}"),
         };
-        assert_eq!(named(&settings), unknown);
+        assert_eq!(named(&settings), ignored);
 
         let present = settings.preferences().borrow().clone();
         let limits = Limits { upload: 5, ..present.limits };
@@ -458,8 +559,43 @@ mod tests {
                 _ => assert_eq!(&kept[field], value, "{field} has not changed"),
             }
         }
-        unknown.retain(|name| name != "rotationDays" && name != "limits.upload");
-        assert_eq!(named(&settings), unknown);
+        ignored.retain(|name| name != "rotationDays" && name != "limits.upload");
+        assert_eq!(named(&settings), ignored);
+    }
+
+    /// What Preferences rejects has no effect here either: a limit of zero would shut programs out.
+    #[test]
+    fn load_setting_out_of_range_is_ignored_and_reported_with_reason() {
+        for (text, name, reason) in [
+            (
+                r#"{ "limits": { "invalidCredentials": 0 } }"#,
+                "limits.invalidCredentials",
+                "a whole number from 1 to 999999",
+            ),
+            (r#"{ "limits": { "default": 1000000 } }"#, "limits.default", "a whole number from 1 to 999999"),
+            (r#"{ "limits": { "gateway": "6000" } }"#, "limits.gateway", "a whole number from 1 to 999999"),
+            (r#"{ "storage": { "training": 10000000 } }"#, "storage.training", "a whole number from 1 to 9999999"),
+            (r#"{ "storage": { "reserve": 0 } }"#, "storage.reserve", "a whole number from 1 to 9999999"),
+            (r#"{ "storage": { "reserve": null } }"#, "storage.reserve", "a whole number from 1 to 9999999"),
+            (r#"{ "limits": [1] }"#, "limits", "an object"),
+            (r#"{ "port": 80 }"#, "port", "a whole number from 1024 to 65535"),
+            (r#"{ "textPercent": "150" }"#, "textPercent", "a whole number from 100 to 200"),
+            (r#"{ "rotationDays": null }"#, "rotationDays", "a whole number from 1 to 3650"),
+            (r#"{ "clipboardSeconds": 9 }"#, "clipboardSeconds", "null or a whole number from 10 to 120"),
+            (r#"{ "runDays": 3651 }"#, "runDays", "null or a whole number from 1 to 3650"),
+            (r#"{ "language": "fr" }"#, "language", "one of system, en, de, pt-BR"),
+            (r#"{ "theme": 1 }"#, "theme", "one of system, light, dark"),
+        ] {
+            let (_folder, _, settings) = with(text);
+            assert_eq!(*settings.preferences().borrow(), Preferences::default(), "{text}");
+            let problem = settings.problem().expect("a problem").to_string();
+            assert_eq!(problem, format!("these settings have no effect: {name}: must be {reason}"));
+        }
+        let (_folder, _, settings) = with(r#"{ "limits": { "predicts": 1 }, "new": "ul_secret" }"#);
+        let problem = settings.problem().expect("a problem").to_string();
+        assert_eq!(problem, "these settings have no effect: limits.predicts: is not a setting; new: is not a setting");
+        let (_folder, _, settings) = with(r#"{ "limits": { "default": 999999, "predict": 1 }, "runDays": null }"#);
+        assert_eq!(settings.problem(), None);
     }
 
     #[test]
@@ -467,7 +603,9 @@ mod tests {
         for port in ["0", "80", "65536", "8576.5", "null"] {
             let (_folder, _, settings) = with(&format!("{{ \"port\": {port} }}"));
             assert_eq!(settings.port(), DEFAULT_PORT, "{port}");
-            assert_eq!(settings.problem(), Some(SettingsProblem::Unknown { names: vec!["port".to_owned()] }), "{port}");
+            let reason = IgnoredReason::NotInRange(NumberRange { least: 1024, most: 65_535 });
+            let ignored = vec![IgnoredSetting { name: "port".to_owned(), reason }];
+            assert_eq!(settings.problem(), Some(SettingsProblem::Ignored { settings: ignored }), "{port}");
         }
     }
 

@@ -536,7 +536,7 @@ fn port_of(desktop: &Desktop) -> Result<u16> {
     let port = free_port()?;
     std::fs::create_dir_all(path.parent().context("a folder")?)?;
     // No story is about limits; some ask faster than a person could.
-    let limits = json!({ "default": 1_000_000, "invalidCredentials": 1_000_000 });
+    let limits = json!({ "default": 999_999, "invalidCredentials": 999_999 });
     std::fs::write(&path, json!({ "port": port, "limits": limits }).to_string())?;
     Ok(port)
 }

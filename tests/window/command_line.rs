@@ -46,8 +46,8 @@ async fn run_with_broken_settings_names_the_file_and_starts_nothing() -> Result<
         ("{", "EOF while parsing an object at line 1 column 1"),
         ("// mine\n{ \"port\": 18105 }", "expected value at line 1 column 1"),
         ("[]", "it is not an object"),
-        (r#"{ "port": "18105" }"#, "port must be a number from 1024 to 65535"),
-        (r#"{ "port": 80 }"#, "port must be a number from 1024 to 65535"),
+        (r#"{ "port": "18105" }"#, "port: must be a whole number from 1024 to 65535"),
+        (r#"{ "port": 80 }"#, "port: must be a whole number from 1024 to 65535"),
     ] {
         std::fs::write(&file, settings)?;
         let printed = refused(&desktop, |_| {})?;

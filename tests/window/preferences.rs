@@ -260,12 +260,18 @@ async fn what_is_not_understood_is_told_and_kept() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let settings = desktop.data().join("settings.json");
     std::fs::create_dir_all(desktop.data())?;
-    let mut edited = json!({ "port": free_port()?, "theme": "dark", "language": "fr", "limits": { "predicts": 9 } });
+    let mut edited = json!({ "port": free_port()?, "theme": "dark", "language": "fr", "limits": { "invalidCredentials": 0, "predicts": 9 } });
     std::fs::write(&settings, edited.to_string())?;
     let app = App::start(&desktop).await?;
     ensure!(app.script(LOOK, Vec::new()).await?[1] == "dark", "what is understood counts");
     go(&app, "Connection").await?;
-    app.wait_text("and so without effect: language and limits.predicts.").await?;
+    for (name, reason) in [
+        ("language", "must be system, en, de, or pt-BR"),
+        ("limits.invalidCredentials", "must be a whole number from 1 to 999999"),
+        ("limits.predicts", "there is no such setting"),
+    ] {
+        app.wait_text(&format!("{name}: {reason}")).await?;
+    }
     edited["limits"]["default"] = json!(50);
     std::fs::write(&settings, edited.to_string())?;
     go(&app, "Preferences").await?;

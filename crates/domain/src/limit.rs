@@ -8,6 +8,7 @@
 //! admitted request of the last minute. Deliberately absent: the clock (times are passed in).
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -146,6 +147,10 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What a limit may be set to. A limit of zero would reject everything of its kind, and of `invalid_credentials` every
+    /// key that its peer has not used before.
+    pub const RANGE: RangeInclusive<u32> = 1..=999_999;
+
     /// The same limit for everything.
     pub const fn uniform(per_minute: u32) -> Self {
         Self {

@@ -1,5 +1,7 @@
 //! How much training data is kept, and how much space of the disk it leaves to keys.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -27,6 +29,11 @@ impl Default for StorageLimits {
     fn default() -> Self {
         Self { training: 51_200, training_per_key: 25_600, database: 2_048, database_per_key: 1_024, reserve: 256 }
     }
+}
+
+impl StorageLimits {
+    /// What a limit may be set to: at most 10 TiB.
+    pub const RANGE: RangeInclusive<u32> = 1..=9_999_999;
 }
 
 /// Converts MiB to bytes.

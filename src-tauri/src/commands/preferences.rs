@@ -1,6 +1,8 @@
 //! What a person prefers.
 
 use tauri::{AppHandle, State};
+use ulkeys_domain::Limits;
+use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::wire::ErrorCode;
 
 use super::{Argument, invalid};
@@ -31,8 +33,8 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
         clipboard_seconds: seconds.map(|seconds| seconds.whole("clipboardSeconds", CLIPBOARD_SECONDS)).transpose()?,
         rotation_days: fields.take("rotationDays").whole("rotationDays", ROTATION_DAYS)?,
         run_days: run_days.map(|days| days.whole("runDays", RUN_DAYS)).transpose()?,
-        limits: limits.map_or(Ok(present.limits), |limits| limits.numbers("limits"))?,
-        storage: storage.map_or(Ok(present.storage), |storage| storage.numbers("storage"))?,
+        limits: limits.map_or(Ok(present.limits), |limits| limits.numbers("limits", Limits::RANGE))?,
+        storage: storage.map_or(Ok(present.storage), |storage| storage.numbers("storage", StorageLimits::RANGE))?,
     };
     state.settings.set_preferences(preferences).map_err(|error| {
         tracing::warn!(%error, "the settings cannot be saved");

@@ -84,6 +84,17 @@ pub(super) const CONNECTION: Scene = Scene {
                 See("Only the second folder is used"),
             ],
         },
+        State {
+            name: "ignored-settings",
+            steps: &[
+                Answer(
+                    "places",
+                    r#"{"database":"/home/maria/.local/share/org.ulkeys.UlKeys/keys.db","settings":"/home/maria/.config/org.ulkeys.UlKeys/settings.json","settingsProblem":{"kind":"ignored","settings":[{"name":"language","reason":{"kind":"notAChoice","choices":["system","en","de","pt-BR"]}},{"name":"limits.invalidCredentials","reason":{"kind":"notInRange","least":1,"most":999999}},{"name":"limits.predicts","reason":{"kind":"unknown"}},{"name":"runDays","reason":{"kind":"notInRangeOrNull","least":1,"most":3650}},{"name":"storage","reason":{"kind":"notAGroup"}}]},"logs":"/home/maria/.local/share/org.ulkeys.UlKeys/logs","relocationErrors":[]}"#,
+                ),
+                Go("Connection"),
+                See("storage: must be an object"),
+            ],
+        },
     ],
 };
 

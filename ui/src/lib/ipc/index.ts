@@ -27,7 +27,15 @@ import type {
 } from './bindings';
 import { toFailure } from './failure';
 
-export { DEFAULT_LIMITS, DEFAULT_STORAGE_LIMITS } from './bindings';
+export {
+  CLIPBOARD_SECONDS_RANGE,
+  DEFAULT_LIMITS,
+  DEFAULT_STORAGE_LIMITS,
+  LIMIT_RANGE,
+  PORT_RANGE,
+  ROTATION_DAYS_RANGE,
+  STORAGE_LIMIT_RANGE,
+} from './bindings';
 export type * from './bindings';
 export { Failure, toFailure } from './failure';
 

@@ -17,8 +17,14 @@ export const connection = {
       'Diese Datei lässt sich nicht lesen, deshalb gelten überall die Vorgaben: {{reason}}. Was darin berichtigt wird, wirkt ab dem nächsten Start.',
     replaced:
       'Diese Datei ließ sich nicht lesen. Bevor eine Einstellung geändert wurde, wurde sie kopiert nach {{copy}}',
-    unknown:
-      'In dieser Datei nicht verstanden und deshalb ohne Wirkung: {{names, list}}. Was darin berichtigt wird, wirkt ab dem nächsten Start.',
+    ignored: 'Diese Einstellungen in der Datei sind unwirksam. Korrigierte Werte gelten ab dem nächsten Start.',
+  },
+  ignoredReason: {
+    unknown: 'diese Einstellung gibt es nicht',
+    notInRange: 'muss eine ganze Zahl von {{least}} bis {{most}} sein',
+    notInRangeOrNull: 'muss eine ganze Zahl von {{least}} bis {{most}} oder null sein',
+    notAChoice: 'muss {{choices, list(type: disjunction)}} sein',
+    notAGroup: 'muss ein Objekt sein: { … }',
   },
   notMoved: {
     olderVersionRuns:

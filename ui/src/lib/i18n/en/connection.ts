@@ -15,8 +15,14 @@ export const connection = {
     unreadable:
       'This file cannot be read, so every setting is as by default: {{reason}}. What you correct in it takes effect at the next start.',
     replaced: 'This file could not be read. Before a setting was changed, it was copied to {{copy}}',
-    unknown:
-      'Not understood in this file, and so without effect: {{names, list}}. What you correct in it takes effect at the next start.',
+    ignored: 'These settings in the file have no effect. Corrected values apply from the next start.',
+  },
+  ignoredReason: {
+    unknown: 'there is no such setting',
+    notInRange: 'must be a whole number from {{least}} to {{most}}',
+    notInRangeOrNull: 'must be a whole number from {{least}} to {{most}}, or null',
+    notAChoice: 'must be {{choices, list(type: disjunction)}}',
+    notAGroup: 'must be an object: { … }',
   },
   notMoved: {
     olderVersionRuns:

@@ -17,8 +17,15 @@ export const connection = {
       'Este arquivo não pode ser lido; por isso, valem as configurações padrão: {{reason}}. O que você corrigir nele vale a partir da próxima inicialização.',
     replaced:
       'Este arquivo não pôde ser lido. Antes que uma configuração fosse alterada, ele foi copiado para {{copy}}',
-    unknown:
-      'Não compreendido neste arquivo e, por isso, sem efeito: {{names, list}}. O que você corrigir nele vale a partir da próxima inicialização.',
+    ignored:
+      'Estas configurações do arquivo não têm efeito. Valores corrigidos valem a partir da próxima inicialização.',
+  },
+  ignoredReason: {
+    unknown: 'essa configuração não existe',
+    notInRange: 'deve ser um número inteiro de {{least}} a {{most}}',
+    notInRangeOrNull: 'deve ser um número inteiro de {{least}} a {{most}} ou null',
+    notAChoice: 'deve ser {{choices, list(type: disjunction)}}',
+    notAGroup: 'deve ser um objeto: { … }',
   },
   notMoved: {
     olderVersionRuns:

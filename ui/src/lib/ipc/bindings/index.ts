@@ -949,7 +949,21 @@ usedBy: PortUser | null,
  */
 nextFree: number | null, } | { "state": "databaseProblem", problem: DatabaseProblem, path: string, detail: string, } | { "state": "stopped", detail: string, };
 
-export type SettingsProblem = { "kind": "unreadable", reason: string, } | { "kind": "replaced", copy: string, } | { "kind": "unknown", names: Array<string>, };
+export type NumberRange = { least: number, most: number, };
+
+export type IgnoredReason = { "kind": "unknown" } | { "kind": "notInRange" } & NumberRange | { "kind": "notInRangeOrNull" } & NumberRange | { "kind": "notAChoice", choices: Array<string>, } | { "kind": "notAGroup" };
+
+export type IgnoredSetting = { 
+/**
+ * The name of the setting, behind that of its group, as in `limits.default`.
+ */
+name: string, 
+/**
+ * Why it has no effect.
+ */
+reason: IgnoredReason, };
+
+export type SettingsProblem = { "kind": "unreadable", reason: string, } | { "kind": "replaced", copy: string, } | { "kind": "ignored", settings: Array<IgnoredSetting>, };
 
 export type RelocationProblem = { "kind": "olderVersionRuns", from: string, } | { "kind": "bothInUse", from: string, to: string, } | { "kind": "cannotMove", from: string, to: string, reason: string, };
 
@@ -1210,3 +1224,13 @@ code: ErrorCode, };
 export const DEFAULT_LIMITS: Limits = {"default":100,"trainingStart":10,"upload":10,"predict":20,"export":20,"download":30,"stream":600,"introspection":6000,"gateway":6000,"invalidCredentials":100};
 
 export const DEFAULT_STORAGE_LIMITS: StorageLimits = {"training":51200,"trainingPerKey":25600,"database":2048,"databasePerKey":1024,"reserve":256};
+
+export const PORT_RANGE: NumberRange = {"least":1024,"most":65535};
+
+export const CLIPBOARD_SECONDS_RANGE: NumberRange = {"least":10,"most":120};
+
+export const ROTATION_DAYS_RANGE: NumberRange = {"least":1,"most":3650};
+
+export const LIMIT_RANGE: NumberRange = {"least":1,"most":999999};
+
+export const STORAGE_LIMIT_RANGE: NumberRange = {"least":1,"most":9999999};
