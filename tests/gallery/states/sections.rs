@@ -93,6 +93,8 @@ pub(super) const CONNECTION: Scene = Scene {
                 ),
                 Go("Connection"),
                 See("storage: must be an object"),
+                // Scrolls to it.
+                ClickOn("dl > div:has(.problem) + div button"),
             ],
         },
     ],
