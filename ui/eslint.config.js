@@ -45,6 +45,14 @@ export default defineConfig(
   {
     files: ['**/*.svelte'],
     rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            'SvelteElement[name.name=/^(ul|ol)$/] > SvelteStartTag:not(:has(> SvelteAttribute[key.name=/^(role|aria-hidden)$/]))',
+          message: 'Write role="list": without markers, WebKit takes a list for a group.',
+        },
+      ],
       // eslint sees other components as `any`; svelte-check knows and checks their types.
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',

@@ -1,19 +1,197 @@
-//! What any program of the user can read over the accessibility bus (AT-SPI).
+//! What any program of the user can read over the accessibility bus (AT-SPI), and so what a screen reader can read.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde::Deserialize;
 
 use crate::desktop::Desktop;
 
+/// Stands in a text for a child that has its own object.
+const EMBEDDED: char = '\u{fffc}';
+
+/// Roles of objects that a person uses, or that stand for something: each of them needs a name.
+const NAMED: &[&str] = &[
+    "alert",
+    "check box",
+    "column header",
+    "combo box",
+    "dialog",
+    "entry",
+    "image",
+    "link",
+    "menu",
+    "menu item",
+    "page tab",
+    "page tab list",
+    "password text",
+    "progress bar",
+    "push button",
+    "radio button",
+    "slider",
+    "spin button",
+    "table",
+    "toggle button",
+];
+
+/// Roles of objects that only hold others.
+const CONTAINERS: &[&str] = &["filler", "footer", "header", "panel", "scroll pane", "section", "static", "label"];
+
 /// An object in the accessibility tree of a program.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AccessibleObject {
+    /// How many objects are around it.
+    pub depth: usize,
     /// Its role, such as `push button`.
     pub role: String,
     /// Its name.
     pub name: String,
+    /// Its description.
+    pub description: String,
+    /// Its text, with [`EMBEDDED`] for each child.
+    pub text: String,
+    /// Its value, where it has one.
+    pub value: Option<f64>,
+    /// The states that a screen reader reports.
+    pub states: Vec<String>,
+    /// The attributes that a screen reader reports.
+    pub attributes: BTreeMap<String, String>,
     /// Everything else that can be read of it: description, attributes, text, value and selections.
     pub texts: Vec<String>,
+}
+
+impl AccessibleObject {
+    /// The lines of its own text, without its children.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        self.text.split(['\n', EMBEDDED]).map(normalized).filter(|line| !line.is_empty())
+    }
+
+    fn has(&self, state: &str) -> bool {
+        self.states.iter().any(|it| it == state)
+    }
+
+    /// Whether a line says something that no object below it says.
+    fn adds(&self, line: &str, below: &[Self]) -> bool {
+        *line != normalized(&self.name)
+            && !below.iter().any(|it| normalized(&it.name).contains(line) || it.lines().any(|own| own.contains(line)))
+    }
+
+    fn words(&self, below: &[Self]) -> Vec<String> {
+        let mut words = Vec::new();
+        if !self.name.is_empty() {
+            words.push(format!("\"{}\"", normalized(&self.name)));
+        }
+        let added: Vec<_> = self.lines().filter(|line| self.adds(line, below)).collect();
+        if !added.is_empty() {
+            words.push(format!("text \"{}\"", added.join(" ")));
+        }
+        if let Some(value) = self.value {
+            words.push(format!("value {value}"));
+        }
+        if !self.description.is_empty() {
+            words.push(format!("described \"{}\"", normalized(&self.description)));
+        }
+        let mut states: Vec<&str> = self.states.iter().map(String::as_str).filter(|it| *it != "expandable").collect();
+        if self.has("expandable") && !self.has("expanded") {
+            states.push("collapsed");
+        }
+        let sorted = self.attributes.get("sort").filter(|sort| *sort != "none");
+        let more = [
+            self.attributes.get("current").map(|it| format!("current {it}")),
+            sorted.map(|it| format!("sorted {it}")),
+            self.attributes.get("live").map(|it| format!("live {it}")),
+        ];
+        let states: Vec<String> = states.into_iter().map(str::to_owned).chain(more.into_iter().flatten()).collect();
+        if !states.is_empty() {
+            words.push(format!("[{}]", states.join(", ")));
+        }
+        words
+    }
+}
+
+/// A text as a person reads it: without the marks for directions, and with single spaces.
+fn normalized(text: &str) -> String {
+    let visible: String = text.chars().filter(|it| !matches!(it, '\u{2066}'..='\u{2069}' | '\u{200e}')).collect();
+    visible.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The pages of a program, as an indented outline in words. Objects that only hold others are left out.
+pub fn outline(tree: &[AccessibleObject]) -> String {
+    let mut text = String::new();
+    for (at, document) in tree.iter().enumerate().filter(|(_, it)| it.role == "document web") {
+        let _ = writeln!(text, "page \"{}\"", document.name);
+        let mut around = vec![document.depth];
+        for (object, index) in below(tree, at).iter().zip(at + 1..) {
+            around.retain(|depth| *depth < object.depth);
+            let words = object.words(below(tree, index));
+            if words.is_empty() && CONTAINERS.contains(&object.role.as_str()) {
+                continue;
+            }
+            let level = object.attributes.get("level").map(|level| format!(" {level}")).unwrap_or_default();
+            let words = words.iter().map(|it| format!(" {it}")).collect::<String>();
+            let _ = writeln!(text, "{}{}{level}{words}", "  ".repeat(around.len()), object.role);
+            around.push(object.depth);
+        }
+    }
+    text
+}
+
+/// What is wrong with a tree for whoever depends on it: objects without a name, items outside a list, and texts that the
+/// page shows and no object has.
+pub fn tree_problems(tree: &[AccessibleObject], shown: &[String]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut read = Vec::new();
+    for document in (0..tree.len()).filter(|at| tree[*at].role == "document web") {
+        let mut around: Vec<&AccessibleObject> = Vec::new();
+        for (object, at) in below(tree, document).iter().zip(document + 1..) {
+            around.retain(|it| it.depth < object.depth);
+            let is_nameless = object.name.is_empty() && NAMED.contains(&object.role.as_str());
+            // The list of a native select is part of the control.
+            if is_nameless && around.last().is_none_or(|it| it.role != "combo box") {
+                let texts: Vec<_> = below(tree, at).iter().map(|it| normalized(&it.text)).collect();
+                problems.push(format!("{} without a name: {:?} {texts:?}", object.role, normalized(&object.text)));
+            }
+            if object.role == "list item" && around.last().is_none_or(|it| it.role != "list") {
+                problems.push(format!("list item outside a list: {:?}", normalized(&object.text)));
+            }
+            around.push(object);
+            read.push(normalized(&object.name));
+            read.push(normalized(&object.text.replace(EMBEDDED, " ")));
+        }
+    }
+    let is_missing = |text: &&String| !text.is_empty() && !read.iter().any(|it| it.contains(text.as_str()));
+    problems.extend(
+        shown
+            .iter()
+            .map(|it| normalized(it))
+            .collect::<Vec<_>>()
+            .iter()
+            .filter(is_missing)
+            .map(|text| format!("a text is in no accessible object: {text:?}")),
+    );
+    problems
+}
+
+/// The objects below the one at this place.
+pub fn below(tree: &[AccessibleObject], at: usize) -> &[AccessibleObject] {
+    let count = tree[at + 1..].iter().take_while(|it| it.depth > tree[at].depth).count();
+    &tree[at + 1..at + 1 + count]
+}
+
+/// What is heard of a row of a table: the texts of its cells, without the controls that stand in some of them.
+pub fn row_words(row: &[AccessibleObject]) -> String {
+    const CONTROLS: &[&str] = &["check box", "combo box", "toggle button"];
+    let mut texts: Vec<String> = Vec::new();
+    for object in row.iter().filter(|it| !CONTROLS.contains(&it.role.as_str())) {
+        let own = normalized(&object.text.replace(EMBEDDED, " "));
+        for text in [own, normalized(&object.name)] {
+            if !text.is_empty() && !texts.iter().any(|it| it.contains(&text)) {
+                texts.push(text);
+            }
+        }
+    }
+    texts.join(", ")
 }
 
 impl Desktop {
@@ -24,7 +202,7 @@ impl Desktop {
     /// When the bus cannot be read.
     pub fn accessibility_tree(&self) -> Result<Vec<AccessibleObject>> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/accessibility_tree.py");
-        let tree = self.run("timeout", &["30", "/usr/bin/python3", script, "org.ulkeys.UlKeys"])?;
+        let tree = self.run("timeout", &["30", "/usr/bin/python3", "-W", "ignore", script, "org.ulkeys.UlKeys"])?;
         Ok(serde_json::from_str(&tree)?)
     }
 

@@ -6,7 +6,22 @@ use thirtyfour::{By, WebElement};
 
 use crate::{App, Desktop};
 
+/// A point of the screen, in pixels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScreenPoint {
+    x: String,
+    y: String,
+}
+
 impl Desktop {
+    /// Moves the mouse to a point and presses its first button there, whatever the point shows by then.
+    ///
+    /// # Errors
+    /// When the X server refuses.
+    pub fn click_at(&self, point: &ScreenPoint) -> Result<()> {
+        self.run("xdotool", &["mousemove", &point.x, &point.y, "click", "1"]).map(drop)
+    }
+
     /// Presses keys one after another, by their X names (`Tab`, `Return`, `ctrl+n`).
     ///
     /// # Errors
@@ -112,6 +127,18 @@ impl App {
     pub async fn point_at(&self, desktop: &Desktop, selector: &str) -> Result<()> {
         let element = self.driver.find(By::Css(selector)).await?;
         self.point_at_middle(desktop, &element).await
+    }
+
+    /// Moves the mouse to the middle of a control, and returns that point of the screen.
+    ///
+    /// # Errors
+    /// When there is no such control.
+    pub async fn point_at_control(&self, desktop: &Desktop, name: &str) -> Result<ScreenPoint> {
+        let control = self.control(name).await?;
+        self.point_at_middle(desktop, &control).await?;
+        let place = desktop.run("xdotool", &["getmouselocation", "--shell"])?;
+        let value = |name: &str| place.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+        Ok(ScreenPoint { x: value("X=").context("x")?, y: value("Y=").context("y")? })
     }
 
     async fn press_middle(&self, desktop: &Desktop, element: &WebElement) -> Result<()> {

@@ -19,10 +19,11 @@ mod service;
 mod ul;
 mod wayland;
 
-pub use accessibility_bus::AccessibleObject;
+pub use accessibility_bus::{AccessibleObject, below, outline, row_words, tree_problems};
 pub use app::{App, AppOptions, BrokenPipe, binary, released_binary, tools};
 pub use desktop::Desktop;
 pub use disk::SmallDisk;
+pub use input::ScreenPoint;
 pub use keepass::KeePass;
 pub use keyring::Keyring;
 pub use memory::hits_in_memory;

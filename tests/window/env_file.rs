@@ -334,7 +334,7 @@ async fn save_into_a_file_with_an_unclear_line_changes_nothing_and_names_the_lin
 
 /// Whether the question is in sight as a whole, above the bar with the window's buttons, and has the focus.
 const QUESTION_IN_SIGHT: &str = "const box = document.activeElement.closest('[role=alert]')?.getBoundingClientRect();
-    const bar = document.querySelector('[data-actions]').getBoundingClientRect();
+    const bar = document.querySelector('[data-foot]').getBoundingClientRect();
     return Boolean(box) && box.top >= 0 && box.bottom <= Math.min(innerHeight, bar.top)";
 
 #[tokio::test]

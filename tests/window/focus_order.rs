@@ -107,7 +107,7 @@ async fn of_each_dialog_and_back_to_where_it_was_opened() -> Result<()> {
     leave("Create Key").await?;
 
     choose(&app, "training-server", "Revoke…").await?;
-    app.wait_focus("Cancel").await?;
+    app.wait_focus("To confirm, type training-server").await?;
     round(&desktop, &app, &["To confirm, type training-server", "Cancel", "Revoke key"]).await?;
     leave("Actions for training-server").await?;
 
@@ -133,8 +133,8 @@ async fn of_each_dialog_and_back_to_where_it_was_opened() -> Result<()> {
     app.click("Select mobile-app").await?;
     app.click("Revoke…").await?;
     app.wait_text("Revoke 2 keys?").await?;
-    app.wait_focus("Cancel").await?;
     let number = "To confirm, type the number of keys: 2";
+    app.wait_focus(number).await?;
     round(&desktop, &app, &["Keys that will be revoked", number, "Cancel", "Revoke 2 keys"]).await?;
     leave("Revoke…").await
 }

@@ -180,7 +180,7 @@ async fn several_keys_are_revoked_together() -> Result<()> {
     app.wait_text("2 keys selected").await?;
     app.script("document.querySelector('[role=region] button:last-of-type').click()", Vec::new()).await?;
     app.wait_text("Revoke 2 keys?").await?;
-    app.wait_focus("Cancel").await?;
+    app.wait_focus("To confirm, type the number of keys: 2").await?;
     // One of them was used two hours ago.
     confirm(&desktop, &app, "2").await?;
     app.click("Revoke 2 keys").await?;

@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod accessibility_bus;
+mod accessibility_tree;
 mod activity;
 mod attention;
 mod clipboard;
@@ -29,6 +30,7 @@ mod manners;
 mod many;
 mod memory;
 mod menu;
+mod mouse;
 mod names;
 mod outside;
 mod place;

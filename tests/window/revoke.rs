@@ -17,7 +17,7 @@ async fn a_key_in_use_asks_for_its_name() -> Result<()> {
 
     choose(&app, "in-use", "Revoke…").await?;
     app.wait_text("Revoke in-use?").await?;
-    app.wait_focus("Cancel").await?;
+    app.wait_focus("To confirm, type in-use").await?;
     app.wait_text("A program used this key in the last 24 hours").await?;
     app.wait_text(&format!("{}…", &key[..11])).await?;
     // The program that used it, as it calls itself.
@@ -99,7 +99,7 @@ async fn several_keys_end_together_and_a_failure_is_named() -> Result<()> {
     app.click("Revoke…").await?;
     app.wait_text("Revoke 3 keys?").await?;
     app.wait_text("1 of them was used in the last 24 hours").await?;
-    app.wait_focus("Cancel").await?;
+    app.wait_focus("To confirm, type the number of keys: 3").await?;
     ensure!(is_blocked(&app, "Revoke 3 keys").await?, "blocked until the number is there");
     confirm(&desktop, &app, "2").await?;
     desktop.press(&["Return"])?;

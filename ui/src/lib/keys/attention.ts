@@ -1,4 +1,7 @@
-import type { Attention } from '../ipc';
+import { now } from '../components/clock.svelte';
+import { formatNumber, t, timeAgo } from '../i18n/index.svelte';
+import type { ApiKey, Attention } from '../ipc';
+import { preferences } from '../preferences/preferences.svelte';
 import type { KeyAction } from './actions.svelte';
 
 /** What to do about a key that calls for attention; each is an action in a dialog or guide of its own. */
@@ -19,3 +22,14 @@ export const decisive = (reasons: readonly Attention[]): Attention | undefined =
   WEIGHTS.flatMap((step) => reasons.filter((reason) => STEPS[reason] === step))[0];
 
 export const stepFor = (reason: Attention): Step => STEPS[reason];
+
+/** Why a key needs attention, in a sentence. */
+export function attentionSentence(apiKey: ApiKey, reason: Attention): string {
+  const days = preferences()?.rotationDays ?? 0;
+  return t(`attention.sentence.${reason}`, {
+    created: timeAgo(apiKey.createdAt, now()),
+    used: timeAgo(apiKey.lastUsedAt ?? apiKey.createdAt, now()),
+    count: days,
+    days: formatNumber(days),
+  });
+}

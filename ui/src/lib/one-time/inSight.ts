@@ -5,7 +5,7 @@ export function intoSight(element: HTMLElement): void {
   const window = document.getElementById('app');
   if (!window) return;
   const seen = window.getBoundingClientRect();
-  const bar = document.querySelector('[data-actions]')?.getBoundingClientRect();
+  const bar = document.querySelector('[data-foot]')?.getBoundingClientRect();
   const box = element.getBoundingClientRect();
   // In a low window, the bar with the window's buttons comes after the content and covers nothing.
   const bottom = bar && bar.bottom <= seen.bottom && bar.top < box.bottom ? bar.top : seen.bottom;

@@ -1,6 +1,7 @@
 import { keyUsage, toFailure, type ApiKey, type Failure, type KeySource } from '../ipc';
 import type { Keys } from '../keys/keys.svelte';
 import { findPair, pairOf, type Pair } from './pair';
+import { firstUse, hasMoved, verdict, type Verdict } from './verdict';
 
 const HOURS = 24;
 
@@ -36,6 +37,17 @@ export class Rotation {
 
   get newSources(): readonly KeySource[] {
     return this.#newSources;
+  }
+
+  /** How many programs of the old key are not known to have moved. */
+  get missing(): number {
+    return this.#oldSources.filter((program) => !hasMoved(program, this.#newSources)).length;
+  }
+
+  /** What the last uses say. The guide and the dialog that revokes the old key both ask here, so that they say the same. */
+  verdict(now: number): Verdict {
+    const uses = { first: firstUse(this.#newSources), last: this.next?.lastUsedAt ?? null };
+    return verdict(this.old?.lastUsedAt ?? null, uses, this.missing, now);
   }
 
   /** Why the latest state is not known. */

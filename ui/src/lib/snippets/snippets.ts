@@ -66,7 +66,7 @@ function yolo(url: string): string {
 }
 
 /** Examples with a place for the key, each of them once. */
-export function examplesWithKey(url: string): Example[] {
+export function examplesWithKey(url: string): [Example, ...Example[]] {
   return [
     { language: 'shell', template: `export ${VARIABLE}=${KEY_PLACE}\n${shell(url)}` },
     { language: 'powerShell', template: `$env:${VARIABLE} = '${KEY_PLACE}'\n${powerShell(url)}` },
@@ -80,9 +80,8 @@ export function examplesWithKey(url: string): Example[] {
  * Examples for a key that this app cannot show: they ask for it where they run, without showing it there or leaving it
  * in a history, or read it from the variable. The question comes last, so that no pasted line answers it.
  */
-export function examplesWithoutKey(url: string, savedName: string | null): Example[] {
-  return [
-    ...(savedName === null ? [] : [keychain(savedName)]),
+export function examplesWithoutKey(url: string, savedName: string | null): [Example, ...Example[]] {
+  const own: [Example, ...Example[]] = [
     {
       language: 'shell',
       template: `${shell(url)}
@@ -99,4 +98,5 @@ $env:${VARIABLE} = [pscredential]::new('key', $key).GetNetworkCredential().Passw
     { language: 'curl', template: curl(url, `$${VARIABLE}`) },
     { language: 'yolo', template: yolo(url) },
   ];
+  return savedName === null ? own : [keychain(savedName), ...own];
 }
