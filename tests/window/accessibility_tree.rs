@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use regex::Regex;
 use similar::TextDiff;
-use ulkeys_tests::{AccessibleObject, App, Desktop, below, outline, row_words, seed};
+use ulkeys_tests::{AccessibleObject, App, Desktop, below, outline, row_words, seed, tree_problems};
 
 use crate::hands::{app_with, app_with_crowd, choose, closed, use_once};
 
@@ -52,9 +52,24 @@ async fn settled(app: &App, desktop: &Desktop, expected: &str) -> Result<Vec<Acc
     Ok(tree)
 }
 
+/// The texts that the page shows, outside of what is hidden from screen readers or below a dialog.
+const SHOWN: &str = "const root = [...document.querySelectorAll('[aria-modal=true]')].at(-1) ?? document.body;
+    const all = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    const texts = [];
+    while (all.nextNode()) {
+        const { parentElement: parent, data } = all.currentNode;
+        const isShown = parent.checkVisibility({ visibilityProperty: true });
+        if (isShown && !parent.closest('[aria-hidden=true], [inert], option, style')) texts.push(data);
+    }
+    return texts;";
+
 /// Compares the outline of the windows with the committed one. What differs is in the error.
 async fn compare(app: &App, desktop: &Desktop, name: &str, expected: &str) -> Result<()> {
-    let found = masked(&outline(&settled(app, desktop, expected).await?));
+    let tree = settled(app, desktop, expected).await?;
+    let shown: Vec<String> = serde_json::from_value(app.script(SHOWN, Vec::new()).await?)?;
+    let problems = tree_problems(&tree, &shown);
+    ensure!(problems.is_empty(), "{name}: {problems:#?}");
+    let found = masked(&outline(&tree));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("window/accessibility_tree/{name}.txt"));
     if std::env::var_os(UPDATE).is_some() {
         std::fs::write(&path, &found)?;
