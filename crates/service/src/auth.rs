@@ -335,8 +335,11 @@ fn looks_like_key(text: &[u8]) -> bool {
 /// header opens nothing, but a gateway would pass it on.
 fn hides_key(value: &[u8]) -> bool {
     let pieces = value.split(|byte| !(byte.is_ascii_alphanumeric() || b"+/-_".contains(byte)));
+    // `base64` wraps its lines, which become spaces in a shell's word.
+    let words = value.split(u8::is_ascii_whitespace);
+    let joined = Zeroizing::new(words.skip(1).collect::<Vec<_>>().concat());
     // Shorter ones hold no key.
-    let pieces = pieces.filter(|piece| piece.len() >= secret::LEN);
+    let pieces = pieces.chain([&joined[..]]).filter(|piece| piece.len() >= secret::LEN);
     has_key(value) || pieces.map(decode_leniently).any(|decoded| decoded.is_some_and(|decoded| has_key(&decoded)))
 }
 

@@ -142,6 +142,7 @@ async fn request_second_key_in_unusual_notation_is_rejected() {
         format!("Basic {}", unpadded.replace('+', "-").replace('/', "_")),
         format!("Basic  {padded}"),
         format!("Basic\t{padded}"),
+        format!("Basic {} {}", &padded[..20], &padded[20..]),
         format!("Basic {padded}="),
         format!("Token {padded}"),
         format!("Basic {}", BASE64_STANDARD.encode(format!("a:{}", key.replace('_', "%5F")))),
