@@ -11,7 +11,7 @@ it.each<[LanguageChoice, Language, Partial<Regions>, ReturnType<typeof of>]>([
   ['system', 'pt-BR', { dates: 'PT' }, { language: 'pt-BR', dates: 'pt-PT', numbers: 'pt-BR' }],
   ['system', 'en', {}, { language: 'en', dates: 'en', numbers: 'en' }],
   ['de', 'en', { dates: 'CH' }, { language: 'de', dates: 'de-CH', numbers: 'de' }],
-  ['en', 'de', { dates: '419' }, { language: 'en', dates: 'en-419', numbers: 'en' }],
+  ['en', 'de', { dates: 'BR' }, { language: 'en', dates: 'en-150', numbers: 'en' }],
 ])('locale of choice %j where the system is %j and %j', (choice, system, regions, expected) => {
   expect(of(choice, system, regions)).toEqual(expected);
 });
@@ -22,5 +22,7 @@ it('formats dates as in the region, in words of the language', () => {
       Date.parse('2026-11-28T18:05:00Z'),
     );
   expect(format(of('system', 'en', { dates: 'DE' }).dates)).toMatch(/^28 Nov 2026, 18:05$/);
+  for (const dates of ['FR', 'BR', '419'])
+    expect(format(of('system', 'en', { dates }).dates)).toMatch(/^28 Nov 2026, 18:05$/);
   expect(format(of('system', 'en', { dates: 'US' }).dates)).toMatch(/^Nov 28, 2026, 6:05.PM$/);
 });

@@ -15,8 +15,15 @@ export interface Locale {
 
 export const ENGLISH: Locale = { language: 'en', dates: 'en', numbers: 'en' };
 
+/** The formats of English in Europe: the day first, and 24 hours. */
+const INTERNATIONAL = 'en-150';
+
 function tag(language: Language, region: string | null): string {
-  return region === null ? language : new Intl.Locale(language, { region }).toString();
+  if (region === null) return language;
+  const wanted = new Intl.Locale(language, { region }).toString();
+  const { locale } = new Intl.DateTimeFormat(wanted).resolvedOptions();
+  // Where nobody has described how English is written in a region, it would look as in the United States.
+  return language === 'en' && new Intl.Locale(locale).region === undefined ? INTERNATIONAL : wanted;
 }
 
 /** The chosen language, or the system's. Words stay in it, also where dates look as in another region: `en-DE`. */
