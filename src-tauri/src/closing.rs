@@ -10,6 +10,7 @@ use tauri::{AppHandle, Manager as _};
 use tokio::sync::watch;
 use ts_rs::TS;
 
+use crate::clipboard::Clipboard;
 use crate::state::AppState;
 use crate::window;
 
@@ -18,6 +19,8 @@ use crate::window;
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest wait for the page to show the question. A page that hangs must not keep the window open.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(3);
+/// The longest wait for the clipboard.
+const CLIPBOARD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Runs that the question names.
 const MAX_NAMES: usize = 3;
 
@@ -114,8 +117,22 @@ pub(crate) fn holds_back(app: &AppHandle) -> bool {
 
 /// Closes the window and ends the app in order.
 pub(crate) fn quit(app: &AppHandle) {
-    app.state::<AppState>().closing.phase.send_replace(Phase::Quitting);
-    window::close_list_window(app);
+    // Further requests wait.
+    app.state::<AppState>().closing.phase.send_replace(Phase::Checking);
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        let state = app.state::<AppState>();
+        // While the window is there: on Wayland only a program with the focus may replace what it has copied.
+        match tokio::time::timeout(CLIPBOARD_TIMEOUT, state.clipboard.work(Clipboard::clear_key)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the clipboard could not be cleared"),
+            Err(_) => {
+                tracing::warn!("the window closes before the clipboard is cleared, because the system does not answer")
+            }
+        }
+        state.closing.phase.send_replace(Phase::Quitting);
+        window::close_list_window(&app);
+    });
 }
 
 /// Has the page ask, if trainings would lose reports. Whether the person is asked.

@@ -43,6 +43,7 @@ on_every_desktop! {
     window_opens_with_kept_size
     key_window_asked_to_close_keeps_its_size
     key_copied_by_keyboard_is_pasted_and_removed
+    key_on_clipboard_is_removed_on_quitting
     window_in_dark_theme_and_german_is_dark_and_german
     key_revoked_in_dialog_is_gone_from_list
 }
@@ -109,6 +110,23 @@ async fn key_copied_by_keyboard_is_pasted_and_removed(desktop: Desktop) -> Resul
     app.leave_key_window().await?;
     app.click("Clear now").await?;
     app.wait_gone("On the clipboard for another").await?;
+    let left = desktop.clipboard().unwrap_or_default();
+    ensure!(!left.contains(&key[13..]), "the key is off the clipboard");
+    Ok(())
+}
+
+async fn key_on_clipboard_is_removed_on_quitting(desktop: Desktop) -> Result<()> {
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("copied", "read").await?;
+    let key = app.text("code.key").await?.trim().to_owned();
+    app.wait_focus("Copy").await?;
+    desktop.press(&["Return"])?;
+    app.wait_text("On the clipboard for another").await?;
+    desktop.press(&["ctrl+w"])?;
+    app.leave_key_window().await?;
+    let focused = "return document.hasFocus()";
+    app.wait("the focus", async || app.script(focused, Vec::new()).await.is_ok_and(|it| it == true)).await?;
+    app.close_with(&desktop, "ctrl+q").await?;
     let left = desktop.clipboard().unwrap_or_default();
     ensure!(!left.contains(&key[13..]), "the key is off the clipboard");
     Ok(())

@@ -11,11 +11,9 @@ use gtk::prelude::*;
 use gtk::{TargetEntry, TargetFlags, gdk, glib};
 use zeroize::Zeroizing;
 
-/// How long GTK may take, which waits for the program that owns the clipboard.
+/// How long GTK may take, which waits for the program that owns the clipboard; and how long a compositor may take until it reads
+/// what was copied. Mutter and Weston do, to keep it when the program ends.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long a compositor may take until it reads what was copied. Mutter and Weston do, to keep it when the program ends.
-const READ_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// By which clipboard managers recognize a secret (KeePassXC and KDE's Klipper agree on it), and its value.
 const SECRET_HINT: (&str, &[u8]) = ("x-kde-passwordManagerHint", b"secret");
@@ -49,23 +47,23 @@ pub(super) fn is_wayland() -> bool {
 }
 
 impl Clipboard {
-    /// Copies a text.
+    /// Copies a text, or fails if the compositor ignores that.
     pub(super) fn set(&mut self, text: &str, secret: bool) -> Result<(), Error> {
-        self.copy(text, secret).map(drop)
+        if !self.copy(text, secret)? {
+            // In case it is only late: nothing is to be on the clipboard of which the app says that it is not there.
+            on_main_thread(|answer| answer(clipboard().clear()))?;
+            return Err(failed("the compositor has not taken the copy"));
+        }
+        Ok(())
     }
 
     /// Puts a text in the place of what this app has copied, or fails if the compositor ignores that. To clear the clipboard
     /// would not do: Mutter and Weston then put back the last text, which they have kept.
     pub(super) fn replace(&mut self, text: &str) -> Result<(), Error> {
         let before = self.text()?;
-        let reads = self.copy(text, false)?;
-        let is_read = match gtk::is_initialized_main_thread() {
-            true => wait_on_main_thread(&reads, READ_TIMEOUT).is_some(),
-            false => reads.recv_timeout(READ_TIMEOUT).is_ok(),
-        };
-        if !is_read {
+        if !self.copy(text, false)? {
             self.left = before;
-            return Err(failed("the compositor takes no copy while another program has the focus"));
+            return Err(failed("the compositor has not taken the copy"));
         }
         Ok(())
     }
@@ -80,13 +78,14 @@ impl Clipboard {
         })
     }
 
-    fn copy(&mut self, text: &str, secret: bool) -> Result<mpsc::Receiver<()>, Error> {
+    /// Whether the compositor has taken the copy.
+    fn copy(&mut self, text: &str, secret: bool) -> Result<bool, Error> {
         let (read, reads) = mpsc::channel();
         let content = Arc::new(Content { text: Zeroizing::new(text.to_owned()), secret, read });
         self.own = Arc::downgrade(&content);
         self.left = None;
         match on_main_thread(move |answer| answer(offer(content)))? {
-            true => Ok(reads),
+            true => Ok(wait(&reads).is_some()),
             false => Err(failed("GTK cannot set the clipboard")),
         }
     }
@@ -115,17 +114,20 @@ fn offer(content: Arc<Content>) -> bool {
 fn on_main_thread<T: Send + 'static>(work: impl FnOnce(Box<dyn FnOnce(T)>) + Send + 'static) -> Result<T, Error> {
     let (sender, receiver) = mpsc::channel();
     let answer = move |value| _ = sender.send(value);
-    if !gtk::is_initialized_main_thread() {
-        glib::MainContext::default().invoke(move || work(Box::new(answer)));
-        return receiver.recv_timeout(PATIENCE).map_err(|_| failed("GTK does not answer"));
+    match gtk::is_initialized_main_thread() {
+        true => work(Box::new(answer)),
+        false => glib::MainContext::default().invoke(move || work(Box::new(answer))),
     }
-    // As when the app ends. What GTK waits for needs this thread.
-    work(Box::new(answer));
-    wait_on_main_thread(&receiver, PATIENCE).ok_or_else(|| failed("GTK does not answer"))
+    wait(&receiver).ok_or_else(|| failed("GTK does not answer"))
 }
 
-fn wait_on_main_thread<T>(receiver: &mpsc::Receiver<T>, timeout: Duration) -> Option<T> {
-    let end = Instant::now() + timeout;
+/// Waits for an answer of GTK.
+fn wait<T>(receiver: &mpsc::Receiver<T>) -> Option<T> {
+    if !gtk::is_initialized_main_thread() {
+        return receiver.recv_timeout(PATIENCE).ok();
+    }
+    // As when the app ends. What GTK waits for needs this thread.
+    let end = Instant::now() + PATIENCE;
     loop {
         match receiver.try_recv() {
             Ok(value) => return Some(value),
