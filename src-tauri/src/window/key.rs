@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tauri::webview::{Color, PageLoadEvent};
 use tauri::{
-    AppHandle, LogicalSize, Manager as _, PhysicalPosition, WebviewUrl, WebviewWindow, WebviewWindowBuilder,
+    AppHandle, LogicalSize, Manager as _, Monitor, PhysicalPosition, WebviewUrl, WebviewWindow, WebviewWindowBuilder,
     WindowEvent,
 };
 
@@ -16,7 +16,8 @@ use crate::state::AppState;
 
 const LABEL: &str = "one-time";
 /// `--raised` of the page.
-const BACKGROUND: Background = Background { light: Color(255, 255, 255, 255), dark: Color(0x20, 0x24, 0x2c, 255) };
+pub(super) const BACKGROUND: Background =
+    Background { light: Color(255, 255, 255, 255), dark: Color(0x20, 0x24, 0x2c, 255) };
 const WIDTH: f64 = 600.0;
 /// Before the page has told how much it needs.
 const HEIGHT: f64 = 640.0;
@@ -80,8 +81,7 @@ pub(crate) async fn show(app: &AppHandle, height: f64) -> tauri::Result<()> {
     let Some(window) = find(app) else {
         return Ok(());
     };
-    let room = window
-        .current_monitor()?
+    let room = monitor(app, &window)?
         .map_or(HEIGHT, |monitor| monitor.size().to_logical::<f64>(monitor.scale_factor()).height * 0.85);
     let height = height.max(LOWEST).min(room);
     if window.is_visible()? {
@@ -102,6 +102,13 @@ pub(crate) async fn show(app: &AppHandle, height: f64) -> tauri::Result<()> {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     window.set_focus()
+}
+
+/// The screen on which the window is, or will be: on Wayland a hidden window is on none, and no screen is the first.
+fn monitor(app: &AppHandle, window: &WebviewWindow) -> tauri::Result<Option<Monitor>> {
+    let list = super::list::find(app).map(|list| list.current_monitor()).transpose()?.flatten();
+    let own = window.current_monitor()?.or(list);
+    Ok(own.or_else(|| window.available_monitors().ok()?.into_iter().min_by_key(|monitor| monitor.size().height)))
 }
 
 /// Makes the window as high as this, if it is lower.

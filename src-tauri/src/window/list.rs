@@ -16,10 +16,15 @@ use crate::state::AppState;
 pub(super) const LABEL: &str = "main";
 
 /// `--page` of the page.
-const BACKGROUND: Background = Background { light: Color(255, 255, 255, 255), dark: Color(0x15, 0x17, 0x1c, 255) };
+pub(super) const BACKGROUND: Background =
+    Background { light: Color(255, 255, 255, 255), dark: Color(0x15, 0x17, 0x1c, 255) };
 
 /// How long the page may take until the window is shown without it. A page that has an error must not keep the app from sight.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A page that ends so many times in this period is not loaded again: whatever ends it would do so for ever.
+const MAX_RELOADS: usize = 3;
+const RELOAD_PERIOD: Duration = Duration::from_mins(1);
 
 /// Opens the window hidden. It is shown when its page says that it is ready.
 /// `place` is the file that keeps its size and place.
@@ -39,6 +44,7 @@ pub(crate) fn open(app: &AppHandle, place: PathBuf) -> tauri::Result<()> {
     if let Err(error) = app.state::<KeptPlace>().restore(&window) {
         tracing::warn!(%error, "the window cannot be put where it was");
     }
+    watch_for_a_crash(&window)?;
     show_without_page(app.clone());
     let (app, list) = (app.clone(), window.clone());
     window.on_window_event(move |event| {
@@ -67,6 +73,33 @@ pub(crate) fn show(app: &AppHandle) {
     if let Some(list) = find(app).filter(|list| !list.is_visible().unwrap_or(false)) {
         super::raise(&list);
     }
+}
+
+/// A page whose process ended shows its last picture for ever. It is loaded again, unless it has just been.
+#[cfg(target_os = "linux")]
+fn watch_for_a_crash(window: &WebviewWindow) -> tauri::Result<()> {
+    use webkit2gtk::WebViewExt as _;
+    window.with_webview(|webview| {
+        let loads = std::cell::RefCell::new(std::collections::VecDeque::new());
+        webview.inner().connect_web_process_terminated(move |page, reason| {
+            let mut loads = loads.borrow_mut();
+            let now = std::time::Instant::now();
+            loads.retain(|load| now.duration_since(*load) < RELOAD_PERIOD);
+            if loads.len() == MAX_RELOADS {
+                tracing::error!(?reason, "the page with the list ends again and again, and is not loaded any more");
+                return;
+            }
+            tracing::error!(?reason, "the page with the list has ended, and is loaded again");
+            loads.push_back(now);
+            page.reload();
+        });
+    })
+}
+
+/// Other systems load such a page again by themselves.
+#[cfg(not(target_os = "linux"))]
+fn watch_for_a_crash(_window: &WebviewWindow) -> tauri::Result<()> {
+    Ok(())
 }
 
 fn show_without_page(app: AppHandle) {

@@ -102,8 +102,18 @@ impl KeptPlace {
 
     /// Puts the window where it was, on a screen that there is now. To be called on the main thread, before it is shown.
     pub(super) fn restore(&self, window: &WebviewWindow) -> tauri::Result<()> {
-        let Some(kept) = *self.lock() else { return Ok(()) };
-        let place = kept.on_one_of(&screens(window)?);
+        let before = super::content_size(window)?;
+        let default = Place { x: 0, y: 0, width: before.width, height: before.height, maximized: false };
+        let kept = *self.lock();
+        let place = kept.unwrap_or(default).on_one_of(&screens(window)?);
+        if kept.is_none() {
+            // It is centered, and only as large as the screen.
+            return if place == default {
+                Ok(())
+            } else {
+                window.set_size(PhysicalSize::new(place.width, place.height))
+            };
+        }
         window.set_size(PhysicalSize::new(place.width, place.height))?;
         if !super::is_wayland(window) {
             window.set_position(PhysicalPosition::new(place.x, place.y))?;

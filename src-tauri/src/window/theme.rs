@@ -27,9 +27,12 @@ pub(super) fn follow(app: &AppHandle) {
     let chosen = preferred(app);
     #[cfg(target_os = "linux")]
     linux::set(chosen.or_else(|| portal::color_scheme(app)));
-    #[cfg(not(target_os = "linux"))]
-    for window in app.webview_windows().values() {
-        if let Err(error) = window.set_theme(chosen) {
+    for (label, window) in app.webview_windows() {
+        let background = if super::key::is(&label) { super::key::BACKGROUND } else { super::list::BACKGROUND };
+        let followed = window.set_background_color(Some(background.color(app)));
+        #[cfg(not(target_os = "linux"))]
+        let followed = followed.and_then(|()| window.set_theme(chosen));
+        if let Err(error) = followed {
             tracing::warn!(%error, "a window cannot change its theme");
         }
     }
