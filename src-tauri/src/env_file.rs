@@ -27,8 +27,9 @@ use edit::Setting;
 
 const KEY: &str = "ULTRALYTICS_API_KEY";
 const URL: &str = "ULTRALYTICS_PLATFORM_URL";
-/// No environment is that large; a file that is was chosen by mistake.
-const LARGEST: u64 = 1 << 20;
+/// Linux passes no longer variable to a program, and few environments are that large; a file that is was chosen by mistake.
+/// A file of this size is edited in less than two seconds, whatever it holds.
+const LARGEST: usize = 128 << 10;
 
 /// What writing a key into a file will do, for the person to agree to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -100,7 +101,7 @@ pub(crate) fn write(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::Resul
 fn read(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut content = match std::fs::metadata(path) {
         Ok(file) if !file.is_file() => return Err(FileProblem::NotAFile.into()),
-        Ok(file) if file.len() > LARGEST => return Err(FileProblem::TooLarge.into()),
+        Ok(file) if file.len() > LARGEST as u64 => return Err(FileProblem::TooLarge.into()),
         Ok(_) => match std::fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(FileProblem::Unreadable.into());
@@ -275,6 +276,44 @@ mod tests {
             assert_eq!(edit(&whole(after)), (whole(after), vec![]), "again: {before:?}");
             std::fs::write(&path, whole(after)).expect("written");
             assert_read_back(&path, &before);
+        }
+    }
+
+    /// Each level of nesting took room on the stack, and a stack that overflows ends the app.
+    #[test]
+    fn edit_of_deeply_nested_expansions_returns_and_keeps_them() {
+        for nested in ["\"${", "${", "$(", "\"$(", "`", "$((", "(", "{", "\"`"] {
+            let before = format!("B=1\nA={}\n", nested.repeat(20_000));
+            let ours = format!("{URL}={ADDRESS}\n{KEY}={}\n", secret().expose());
+            if let Ok((after, _)) = edited(&before, &secret(), ADDRESS) {
+                assert!(after.replace(&ours, "") == before || after.replace(&lines(), "") == before, "{nested:?}");
+            }
+        }
+        let nested = |levels| format!("A={}1{}\n", "\"${A:-".repeat(levels), "}\"".repeat(levels));
+        assert_eq!(edit(&nested(10)).0, format!("{}{}", nested(10), lines()));
+    }
+
+    /// The time must not grow with the square of the words in a line.
+    #[test]
+    fn edit_of_a_large_file_of_any_form_is_quick() {
+        let fill = |part: &str| part.repeat(LARGEST / part.len());
+        for (begin, part) in [
+            ("export ", "A=1 KEY=2 "),
+            ("", "KEY=old;"),
+            ("", "A='\n"),
+            ("", "A=\"\\\n"),
+            ("", " \n"),
+            ("", "a & "),
+            ("", "A=`\nB=\"\n"),
+            ("", "KEY=old\n"),
+            ("", "$("),
+        ] {
+            let text = format!("{begin}{}", fill(&part.replace("KEY", KEY)));
+            let started = std::time::Instant::now();
+            let _ = edited(&text, &secret(), ADDRESS);
+            // Without optimization, and beside other tests.
+            let took = started.elapsed();
+            assert!(took.as_secs() < 30, "{part:?}: {took:?}");
         }
     }
 
@@ -491,7 +530,7 @@ mod tests {
         assert_eq!(FileProblem::of(&error), Some(FileProblem::Changed), "{error}");
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), format!("{KEY}=another\n"));
         assert!(plan(folder.path(), &secret(), ADDRESS).is_err(), "a folder");
-        std::fs::write(&path, vec![b'x'; 2 << 20]).expect("written");
+        std::fs::write(&path, vec![b'x'; LARGEST + 1]).expect("written");
         assert!(plan(&path, &secret(), ADDRESS).is_err(), "too large");
     }
 

@@ -102,7 +102,7 @@ impl fmt::Display for FileProblem {
             Self::NoFolder => "the folder does not exist",
             Self::Changed => "another program has changed the file",
             Self::NotAFile => "it is not a file",
-            Self::TooLarge => "the file is larger than 1 MiB",
+            Self::TooLarge => "the file is larger than 128 KiB",
             Self::NotUtf8 => "the text of the file is not in UTF-8",
             Self::BrokenLink => "it is a link to a place that does not exist",
             Self::LinkLoop => "it is a link that leads back to itself",

@@ -335,8 +335,10 @@ impl<'a> Reading<'a> {
             {
                 continue;
             }
+            // Once for each command: a line can have a hundred thousand words.
+            let only_assigns = command.only_assigns();
             let text = |word: &Word<'a>| {
-                if command.only_assigns() && is_ours(word) { &word.text[..name.len()] } else { word.text }
+                if only_assigns && is_ours(word) { &word.text[..name.len()] } else { word.text }
             };
             all.extend(command.words.iter().map(text));
             all.push(if command.operator.is_empty() { "\n" } else { command.operator });

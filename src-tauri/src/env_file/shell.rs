@@ -18,6 +18,9 @@ const CHANGES_READING: [&str; 14] = [
 /// Characters that a shell expands in a command's name, which can become any of these.
 const EXPANDED: [char; 7] = ['$', '`', '*', '?', '[', '{', '~'];
 
+/// How deeply expansions may be nested, as each level takes room on the stack. Files that people write have fewer.
+const DEEPEST: u32 = 50;
+
 /// A file as a shell reads it.
 pub(super) struct Script<'a> {
     pub(super) commands: Vec<Command<'a>>,
@@ -107,7 +110,7 @@ fn is_name(text: &str) -> bool {
 impl<'a> Script<'a> {
     /// Reads a whole file.
     pub(super) fn read(text: &'a str) -> Self {
-        let mut reader = Reader { text, place: 0 };
+        let mut reader = Reader { text, place: 0, depth: 0 };
         let mut commands = Vec::new();
         let end = loop {
             let start = reader.place;
@@ -142,6 +145,8 @@ enum Token<'a> {
 struct Reader<'a> {
     text: &'a str,
     place: usize,
+    /// How many expansions the place is inside of.
+    depth: u32,
 }
 
 impl<'a> Reader<'a> {
@@ -333,8 +338,12 @@ impl<'a> Reader<'a> {
             }
         };
         self.place += opening;
-        let mut depth = 1;
-        while depth > 0 {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(Stop::Unknown);
+        }
+        let mut open = 1;
+        while open > 0 {
             match self.rest() {
                 // A quote in `"${A:-'}"` is a character, and one in `${A:-'}` is not.
                 [] | [b'\n' | b'#' | b'<' | b'\'', ..] => return Err(Stop::Unknown),
@@ -344,13 +353,14 @@ impl<'a> Reader<'a> {
                 [byte, ..] => {
                     self.place += 1;
                     if *byte == closing {
-                        depth -= 1;
+                        open -= 1;
                     } else if closing == b')' && *byte == b'(' || closing == b'}' && *byte == b'{' {
-                        depth += 1;
+                        open += 1;
                     }
                 }
             }
         }
+        self.depth -= 1;
         Ok(())
     }
 }

@@ -49,7 +49,7 @@ export const failures = {
     noFolder: 'Der Ordner der Datei existiert nicht mehr. Wählen Sie einen anderen Ordner.',
     changed: 'Ein anderes Programm hat die Datei gerade geändert. Wählen Sie sie noch einmal aus.',
     notAFile: 'Das ist keine gewöhnliche Datei. Wählen Sie einen anderen Namen.',
-    tooLarge: 'Die Datei ist größer als 1 MiB und damit zu groß für eine .env-Datei. Wählen Sie eine andere Datei.',
+    tooLarge: 'Die Datei ist größer als 128 KiB und damit zu groß für eine .env-Datei. Wählen Sie eine andere Datei.',
     notUtf8:
       'Die Datei ist nicht in UTF-8 kodiert. Speichern Sie sie zuerst in einem Editor als UTF-8, oder wählen Sie eine andere Datei.',
     brokenLink:

@@ -43,7 +43,7 @@ export const failures = {
     noFolder: 'Its folder no longer exists. Choose another folder.',
     changed: 'Another app has just changed the file. Choose it again.',
     notAFile: 'This isn’t a regular file. Choose another name.',
-    tooLarge: 'The file is larger than 1 MiB, too large for a .env file. Choose another file.',
+    tooLarge: 'The file is larger than 128 KiB, too large for a .env file. Choose another file.',
     notUtf8: 'Its text isn’t UTF-8. Save it as UTF-8 in an editor first, or choose another file.',
     brokenLink:
       'It’s a link to a place that doesn’t exist. Create the missing folder or correct the link, or choose another file.',

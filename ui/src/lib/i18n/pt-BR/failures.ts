@@ -45,7 +45,7 @@ export const failures = {
     noFolder: 'A pasta dele não existe mais. Escolha outra pasta.',
     changed: 'Outro aplicativo acabou de alterar o arquivo. Escolha-o novamente.',
     notAFile: 'Isto não é um arquivo comum. Escolha outro nome.',
-    tooLarge: 'O arquivo tem mais de 1 MiB, grande demais para um arquivo .env. Escolha outro arquivo.',
+    tooLarge: 'O arquivo tem mais de 128 KiB, grande demais para um arquivo .env. Escolha outro arquivo.',
     notUtf8: 'O arquivo não está em UTF-8. Salve-o como UTF-8 em um editor ou escolha outro arquivo.',
     brokenLink:
       'O arquivo é um link para um lugar que não existe. Crie a pasta que falta, corrija o link ou escolha outro arquivo.',
