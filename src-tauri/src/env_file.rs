@@ -220,9 +220,9 @@ mod tests {
             ("\u{feff}KEY=old\nB=2\n", "\u{feff}\n<key>\nB=2\n<url>\n", &[KEY]),
             // Forms of a line that sets the key.
             ("A=1\nKEY=old\nB=2\n", "A=1\n<key>\nB=2\n<url>\n", &[KEY]),
-            ("export KEY=old\n", "export <key>\n<url>\n", &[KEY]),
-            ("KEY=old\nexport KEY\n", "<key>\nexport KEY\n<key>\n<url>\n", &[KEY]),
-            ("set -a\nKEY=old\nset +a\n", "set -a\n<key>\nset +a\n<url>\n", &[KEY]),
+            ("export KEY=old\n", "export <key>\nexport <url>\n", &[KEY]),
+            ("KEY=old\nexport KEY\n", "<key>\nexport KEY\n<key>\nexport <url>\n", &[KEY]),
+            ("set -a\nKEY=old\nset +a\n", "set -a\n<key>\n<url>\nset +a\n", &[KEY]),
             ("  export KEY='old'\nexport URL=x\n", "  export <key>\nexport <url>\n", &both),
             ("KEY = \"old\" # c\n", "<key> # c\n<url>\n", &[KEY]),
             ("  KEY='two\nlines'\nB=2\n", "  <key>\nB=2\n<url>\n", &[KEY]),
@@ -233,13 +233,13 @@ mod tests {
             ("KEY=<your key>\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY]),
             // What stands beside the value stays.
             ("KEY=old # comment, don't\nB=2\n", "<key> # comment, don't\nB=2\n<url>\n", &[KEY]),
-            ("export KEY=old B=keep\n", "export <key> B=keep\n<key>\n<url>\n", &[KEY]),
+            ("export KEY=old B=keep\n", "export <key> B=keep\n<key>\nexport <url>\n", &[KEY]),
             ("KEY=old; B=keep\n", "<key>; B=keep\n<key>\n<url>\n", &[KEY]),
             ("KEY=old && export B=keep\n", "<key> && export B=keep\n<key>\n<url>\n", &[KEY]),
             ("KEY=\"old\"#c\n", "<key>\n<url>\n", &[KEY]),
             // Several lines set it: each gets the new value.
             ("KEY=a\nKEY=b\nURL=x\nKEY='c\nd'\n", "<key>\n<key>\n<url>\n<key>\n", &both),
-            ("KEY=old\nB=1\nexport A=1 KEY=older\n", "<key>\nB=1\nexport A=1 KEY=older\n<key>\n<url>\n", &[KEY]),
+            ("KEY=old\nB=1\nexport A=1 KEY=older\n", "<key>\nB=1\nexport A=1 KEY=older\n<key>\nexport <url>\n", &[KEY]),
             ("KEY=$(pass show key)\n", "KEY=$(pass show key)\n<key>\n<url>\n", &[KEY]),
             ("KEY=${B:=1}\n", "KEY=${B:=1}\n<key>\n<url>\n", &[KEY]),
             ("KEY=old\nA=\"Bearer $KEY\"\n", "<key>\nA=\"Bearer $KEY\"\n<url>\n", &[KEY]),
@@ -275,6 +275,151 @@ mod tests {
             assert_eq!(edit(&before), (whole(after), replaces), "{before:?}");
             assert_eq!(edit(&whole(after)), (whole(after), vec![]), "again: {before:?}");
             std::fs::write(&path, whole(after)).expect("written");
+            assert_read_back(&path, &before);
+        }
+    }
+
+    /// What a shell that sources the file and exports nothing itself hands on to programs, and what it knows itself.
+    fn sourced(folder: &Path) -> (String, String) {
+        let print = format!(
+            ". ./.env >&2; printf '%s|%s\\n' \"${KEY}\" \"${URL}\"; \
+             /usr/bin/env sh -c 'printf \"%s|%s\" \"${KEY}\" \"${URL}\"'"
+        );
+        let mut shell = Command::new("bash");
+        let shell = shell.args(["-c", &print]).current_dir(folder).env_remove(KEY).env_remove(URL);
+        let output = shell.stdin(Stdio::null()).output().expect("bash");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let (known, exported) = text.split_once('\n').unwrap_or_else(|| panic!("{text:?}"));
+        (known.to_owned(), exported.to_owned())
+    }
+
+    /// The file with our names, and with `<key>` and `<url>` for our lines without their ends.
+    fn with_names(text: &str) -> String {
+        let whole = |line: &str| match line {
+            _ if line.contains("ULTRALYTICS") || line.starts_with("API_KEY") => line.to_owned(),
+            _ => line.replace("<key>", "<k>").replace("<url>", "<u>").replace("KEY", KEY).replace("URL", URL),
+        };
+        let text: String = text.split_inclusive('\n').map(whole).collect();
+        let text = text.replace("<k>", &format!("{KEY}={}", secret().expose()));
+        text.replace("<u>", &format!("{URL}={ADDRESS}"))
+    }
+
+    /// `set -a` around the file is not needed then, and is not used.
+    #[test]
+    fn edit_of_a_file_that_exports_adds_lines_that_export() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(".env");
+        let expected = format!("{}|{ADDRESS}", secret().expose());
+        for (before, after) in [
+            ("export A=1\nexport KEY=old\nexport B=2\n", "export A=1\nexport <key>\nexport B=2\nexport <url>\n"),
+            ("set -a\nKEY=old\nB=1\nset +a\n", "set -a\n<key>\nB=1\n<url>\nset +a\n"),
+            ("set -o allexport\nA=1\nset +o allexport\n", "set -o allexport\nA=1\n<key>\n<url>\nset +o allexport\n"),
+            ("set -a\nA=1\n", "set -a\nA=1\n<key>\n<url>\n"),
+            ("set -a; KEY=old; set +a\n", "set -a; <key>; set +a\n<key>\nexport <url>\n"),
+            ("export A=1\nexport B=2\n", "export A=1\nexport B=2\nexport <key>\nexport <url>\n"),
+            ("KEY=old\nexport KEY\n", "<key>\nexport KEY\n<key>\nexport <url>\n"),
+            ("export KEY=old\nURL=x\n", "export <key>\n<url>\nexport <url>\n"),
+            ("A=1\nexport URL=x\n", "A=1\nexport <url>\nexport <key>\n"),
+            (
+                "declare -x A=\"1\"\ndeclare -x B=\"2\"\n",
+                "declare -x A=\"1\"\ndeclare -x B=\"2\"\nexport <key>\nexport <url>\n",
+            ),
+            (
+                "export A=1\nwhile false; do\nB=1\ndone\n",
+                "export <url>\nexport <key>\nexport A=1\nwhile false; do\nB=1\ndone\n",
+            ),
+        ] {
+            let before = with_names(before);
+            assert_eq!(edit(&before).0, with_names(after), "{before:?}");
+            assert_eq!(edit(&with_names(after)), (with_names(after), vec![]), "again: {before:?}");
+            std::fs::write(&path, with_names(after)).expect("written");
+            assert_eq!(sourced(folder.path()), (expected.clone(), expected.clone()), "{before:?}");
+            assert_read_back(&path, &before);
+        }
+        // A file that exports nothing stays so: `docker --env-file` rejects `export`.
+        assert_eq!(edit("A=1\n").0, format!("A=1\n{}", lines()));
+        assert_eq!(edit("export A=1\nB=2\n").0, format!("export A=1\nB=2\n{}", lines()));
+    }
+
+    #[test]
+    fn edit_of_a_file_that_runs_other_code_is_found_after_it_or_rejected() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("second"), format!("{KEY}=second\n{URL}=second\n")).expect("written");
+        let expected = format!("{}|{ADDRESS}", secret().expose());
+        for before in [
+            "KEY=old\n[ -f second ] && . ./second\n",
+            "KEY=old\ntest -f second && source ./second\n",
+            "KEY=old\nexport $(cat second | xargs)\n",
+            "KEY=old\nexport $(grep -v '^#' second | xargs)\n",
+            "KEY=old\nexport `cat second`\n",
+            "KEY=old\ndeclare $(cat second)\n",
+            "KEY=old\nunset \"${!ULTRALYTICS_@}\"\n",
+            "KEY=old\nunset ULTRALYTICS_{API_KEY,PLATFORM_URL}\n",
+            "KEY=old\nunset ULTRALYTICS_\"API_KEY\"\n",
+            "KEY=old\nULTRALYTICS_\\\nAPI_KEY=second\n",
+            "KEY=old\nexport ULTRALYTICS_\\\nAPI_KEY=second\n",
+        ] {
+            let before = with_names(before);
+            let (after, _) = edit(&before);
+            std::fs::write(at(".env"), &after).expect("written");
+            assert_eq!(sourced(folder.path()).0, expected, "{before:?}\n{after:?}");
+            assert_eq!(edit(&after).0, after, "again: {before:?}");
+        }
+        for (before, line) in [
+            ("KEY=old\nwhile [ -f second ]; do\n  . ./second\n  break\ndone\n", 3),
+            ("KEY=old\n{ . ./second; }\n", 2),
+            ("KEY=old\neval \"$(cat second)\"\n", 2),
+            ("KEY=old\n{ export $(cat second); }\n", 2),
+            ("KEY=old\n{ unset \"${!ULTRALYTICS_@}\"; }\n", 2),
+            ("KEY=old\n{ ULTRALYTICS_\\\nAPI_KEY=second; }\n", 2),
+        ] {
+            let before = with_names(before);
+            std::fs::write(at(".env"), &before).expect("written");
+            let error = plan(&at(".env"), &secret(), ADDRESS).expect_err(&before);
+            assert_eq!(UnclearLine::of(&error).map(|unclear| unclear.line), Some(line), "{before:?}");
+        }
+    }
+
+    /// Node.js takes a tab before a name, and one after `export`, as part of the name.
+    #[test]
+    fn edit_of_a_line_with_tabs_is_read_back_by_node() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(".env");
+        for (before, after) in [
+            ("\tKEY=old\n", "<key>\n<url>\n"),
+            ("A=1\n \t KEY\t=\told\n", "A=1\n<key>\n<url>\n"),
+            ("\texport\tKEY=old\n\tA=1\n", "export <key>\n\tA=1\nexport <url>\n"),
+            ("\t<key>\n\t<url>\n", "<key>\n<url>\n"),
+            ("A='\n\tB=1\n'\n\tURL=x\n", "A='\n\tB=1\n'\n<url>\n<key>\n"),
+        ] {
+            let before = with_names(before);
+            assert_eq!(edit(&before).0, with_names(after), "{before:?}");
+            assert_eq!(edit(&with_names(after)), (with_names(after), vec![]), "again: {before:?}");
+            std::fs::write(&path, with_names(after)).expect("written");
+            assert_read_back(&path, &before);
+        }
+    }
+
+    #[test]
+    fn edit_beside_harmless_uses_of_the_name_or_of_set_is_read_back() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join(".env");
+        for (before, after) in [
+            ("KEY=old\necho \"KEY is set\" >&2\n", "<key>\necho \"KEY is set\" >&2\n<url>\n"),
+            (": \"${KEY:?set KEY first}\"\nA=1\n", "<url>\n<key>\n: \"${KEY:?set KEY first}\"\nA=1\n"),
+            ("#!/bin/sh\nset -eu\nKEY=old\n", "#!/bin/sh\nset -eu\n<key>\n<url>\n"),
+            ("set -euo pipefail\nKEY=old\n", "set -euo pipefail\n<key>\n<url>\n"),
+            ("set -x\nKEY=old\nfalse\n", "set -x\n<key>\nfalse\n<url>\n"),
+            // A shell that ends at a failure may read no further.
+            ("KEY=old\nset -e\ntest -n 1\nB=1\n", "<url>\n<key>\nset -e\ntest -n 1\nB=1\n"),
+            ("KEY=old\nB=1\nset -u\nA=$B\n", "<url>\n<key>\nB=1\nset -u\nA=$B\n"),
+            ("B=1\nA=${B:?missing}\n", "<url>\n<key>\nB=1\nA=${B:?missing}\n"),
+        ] {
+            let before = with_names(before);
+            assert_eq!(edit(&before).0, with_names(after), "{before:?}");
+            assert_eq!(edit(&with_names(after)), (with_names(after), vec![]), "again: {before:?}");
+            std::fs::write(&path, with_names(after)).expect("written");
             assert_read_back(&path, &before);
         }
     }

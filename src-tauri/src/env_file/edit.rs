@@ -6,12 +6,14 @@
 //!
 //! Deliberately absent: repairing a file. What these programs read in contradictory ways is left to a person.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
 use super::readers::{Variables, docker_variables, node_variables, python_dotenv, python_variables};
-use super::shell::{Command, End, Script, Word};
+use super::shell::{Command, End, Script, Word, may_run_other_code};
+use super::{KEY, URL};
 use crate::file_problem::UnclearLine;
 
 /// Some editors begin a file in UTF-8 with it. Shells read it as part of the first line.
@@ -33,10 +35,35 @@ pub(super) struct Setting<'a> {
 
 /// Where a line of ours is added.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Added {
+enum Place {
     Nowhere,
-    Last,
     First,
+    Last,
+    /// Before this line.
+    Before(usize),
+}
+
+/// A line of ours that is added.
+#[derive(Clone, Copy)]
+struct Added {
+    place: Place,
+    /// Whether it begins with `export`.
+    is_exported: bool,
+}
+
+impl Added {
+    const NOWHERE: Self = Self { place: Place::Nowhere, is_exported: false };
+
+    /// The ways to add a line, from the most usual one. `export` is left out where it is not needed, as Docker rejects it.
+    fn all(before: &Reading<'_>) -> Vec<Self> {
+        let plain = |place| Self { place, is_exported: false };
+        if !before.exports {
+            return vec![plain(Place::Last), plain(Place::First)];
+        }
+        let inside = before.end_of_export().map(|line| plain(Place::Before(line)));
+        let exported = |place| [plain(place), Self { place, is_exported: true }];
+        inside.into_iter().chain(exported(Place::Last)).chain(exported(Place::First)).collect()
+    }
 }
 
 /// Sets a variable in a file.
@@ -49,19 +76,23 @@ pub(super) fn set(text: &str, setting: Setting<'_>) -> Result<Edited, UnclearLin
     if let Some(hiding) = all.find_map(|span| Some(span.start + hidden_line(&text[span.clone()])?)) {
         return Err(UnclearLine { line: line_of(&text[..hiding]) });
     }
-    if before.is_right_after(&before) {
+    let sets = [&spans.of_dotenv, &spans.of_shell, &spans.of_dotenv_alone];
+    let has_tab = sets.iter().any(|spans| spans.iter().any(|span| has_tab(text, span)));
+    if before.is_right_after(&before) && !has_tab {
         return Ok(Edited { text: Zeroizing::new(text.to_owned()), replaces: false });
     }
     let mut span_sets: Vec<&[Range<usize>]> = Vec::new();
-    for spans in [&spans.of_dotenv, &spans.of_shell, &spans.of_dotenv_alone] {
+    for spans in sets {
         if !spans.is_empty() && !span_sets.contains(&&spans[..]) {
             span_sets.push(spans);
         }
     }
-    let of_spans = [Added::Nowhere, Added::Last, Added::First];
-    let of_spans = of_spans.into_iter().flat_map(|added| span_sets.iter().map(move |spans| (*spans, added)));
+    let ways = Added::all(&before);
+    let of_spans = std::iter::once(Added::NOWHERE).chain(ways.iter().copied());
+    let of_spans = of_spans.flat_map(|added| span_sets.iter().map(move |spans| (*spans, added)));
     // Otherwise a line is added, and the former ones stay.
-    for (spans, added) in of_spans.chain([(&[][..], Added::Last), (&[][..], Added::First)]) {
+    let of_lines = ways.iter().map(|&added| (&[][..], added));
+    for (spans, added) in of_spans.chain(of_lines) {
         let edited = apply(text, spans, added, setting, line_end);
         if Reading::of(&edited, setting, line_end).is_right_after(&before) {
             return Ok(Edited { text: edited, replaces });
@@ -76,6 +107,19 @@ fn line_end(text: &str) -> &'static str {
     let ends = text.bytes().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
     let pairs = text.matches("\r\n").count();
     if text.ends_with("\r\n") && ends == 2 * pairs { "\r\n" } else { "\n" }
+}
+
+/// Whether Node.js takes a tab for a part of the name in this assignment, and so does not find the variable.
+fn has_tab(text: &str, span: &Range<usize>) -> bool {
+    let line = &text[..span.start];
+    let indent = &line[line.rfind('\n').map_or(0, |end| end + 1)..];
+    let name = text[span.clone()].split('=').next().unwrap_or_default();
+    name.contains('\t') || indent.contains('\t') && is_indent(indent)
+}
+
+/// Whether this is all that can stand before a name.
+fn is_indent(text: &str) -> bool {
+    matches!(text.trim_matches([' ', '\t']), "" | "export")
 }
 
 /// Where a value has a line that looks as if it sets a variable: the closing quote before it may have been forgotten.
@@ -146,7 +190,7 @@ fn merged(first: &[Range<usize>], second: &[Range<usize>]) -> Vec<Range<usize>> 
 /// The text with every one of these places set, and a line added.
 fn apply(text: &str, spans: &[Range<usize>], added: Added, setting: Setting<'_>, line_end: &str) -> Zeroizing<String> {
     let Setting { name, value } = setting;
-    let length = name.len() + value.len() + 8;
+    let length = name.len() + value.len() + 16;
     // With room for all of it, so that no smaller copy is left behind.
     let mut edited = Zeroizing::new(String::with_capacity(text.len() + length * (spans.len() + 2)));
     let mut place = text.len() - text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).len();
@@ -157,33 +201,58 @@ fn apply(text: &str, spans: &[Range<usize>], added: Added, setting: Setting<'_>,
             edited.push_str(part);
         }
     };
-    if added == Added::First {
+    let add = |edited: &mut String| {
+        edited.push_str(if added.is_exported { "export " } else { "" });
+        assign(edited);
+        edited.push_str(line_end);
+    };
+    if added.place == Place::First {
         if mark > 0 {
             edited.push_str(line_end);
             place += if text[mark..].starts_with(line_end) { line_end.len() } else { 0 };
         }
-        assign(&mut edited);
-        edited.push_str(line_end);
+        add(&mut edited);
     }
+    let mut line = match added.place {
+        Place::Before(line) => Some(line),
+        _ => None,
+    };
     for span in spans {
+        if let Some(line) = line.take_if(|line| *line <= span.start) {
+            edited.push_str(&text[place..line]);
+            add(&mut edited);
+            place = line;
+        }
         edited.push_str(&text[place..span.start]);
         // Our line begins where every reader begins a line: not after a byte order mark.
         if mark > 0 && span.start == mark && edited.len() == mark {
             edited.push_str(line_end);
         }
+        // Nor after a tab, which Node.js takes as part of the name.
+        let start = edited.rfind('\n').map_or(mark, |end| end + 1);
+        let indent = &edited[start..];
+        if indent.contains('\t') && is_indent(indent) {
+            let is_export = indent.contains("export");
+            edited.truncate(start);
+            edited.push_str(if is_export { "export " } else { "" });
+        }
         assign(&mut edited);
         place = span.end;
     }
+    if let Some(line) = line.filter(|line| *line >= place) {
+        edited.push_str(&text[place..line]);
+        add(&mut edited);
+        place = line;
+    }
     edited.push_str(&text[place..]);
-    if added == Added::Last {
+    if added.place == Place::Last {
         // Nor after a carriage return alone.
         match edited.chars().next_back() {
             None | Some('\n') => {}
             Some('\r') => edited.push('\n'),
             Some(_) => edited.push_str(line_end),
         }
-        assign(&mut edited);
-        edited.push_str(line_end);
+        add(&mut edited);
     }
     edited
 }
@@ -197,15 +266,19 @@ struct Reading<'a> {
     python: Variables,
     node: Variables,
     docker: Option<Variables>,
+    /// Whether the file itself makes a shell hand our variables, or all that it sets, on to programs.
+    exports: bool,
 }
 
 impl<'a> Reading<'a> {
     fn of(text: &'a str, setting: Setting<'a>, line_end: &'static str) -> Self {
+        let script = Script::read(text);
         Self {
             text,
             setting,
             line_end,
-            script: Script::read(text),
+            exports: exports(&script),
+            script,
             python: python_variables(text),
             node: node_variables(text),
             docker: docker_variables(text),
@@ -235,6 +308,7 @@ impl<'a> Reading<'a> {
             && others_are_kept(&self.node, &before.node)
             && docker_is_right
             && self.shell_finds_ours()
+            && (!before.exports || self.shell_exports_ours())
             && self.shell_runs_the_same(before)
     }
 
@@ -264,7 +338,7 @@ impl<'a> Reading<'a> {
 
     fn shell_finds_ours(&self) -> bool {
         let name = self.setting.name;
-        if self.shell_mentions().next().is_some() {
+        if self.shell_mentions().next().is_some() || self.other_code().is_some() {
             return false;
         }
         // Whether the variable has our value, for certain, after the commands so far.
@@ -281,14 +355,48 @@ impl<'a> Reading<'a> {
         is_set
     }
 
+    /// Whether programs that the shell starts find our variable, for certain.
+    fn shell_exports_ours(&self) -> bool {
+        let mut all_are_exported = false;
+        let mut is_exported = false;
+        for command in &self.script.commands {
+            match command.switches_export() {
+                Some(true) => all_are_exported |= command.is_unconditional,
+                Some(false) => all_are_exported = false,
+                None => {}
+            }
+            if command.runs_other_code() {
+                is_exported = false;
+            }
+            let mut variables = command.variables(all_are_exported).filter(|(name, _)| *name == self.setting.name);
+            is_exported |= command.is_unconditional && variables.any(|(_, is_exported)| is_exported);
+        }
+        is_exported
+    }
+
+    /// The line that ends the last part in which a shell exports all that is set, where it is a line of its own.
+    fn end_of_export(&self) -> Option<usize> {
+        let mut ends = self.script.commands.iter().rev().filter(|command| command.switches_export() == Some(false));
+        let start = ends.next()?.words.first()?.start;
+        self.text[..start].ends_with('\n').then_some(start)
+    }
+
     /// The places where the shell's commands name the variable in another way than by setting or reading it.
     fn shell_mentions(&self) -> impl Iterator<Item = usize> {
         let name = self.setting.name;
         let in_commands = self.script.commands.iter().flat_map(move |command| {
             let only_assigns = command.only_assigns();
             let is_mark = self.is_mark(command);
-            let words =
-                command.words.iter().filter(move |word| !is_mark && !is_harmless(command, only_assigns, word, name));
+            let only_prints = command.only_prints();
+            let is_printed = move |word: &Word<'_>| {
+                only_prints
+                    && word.value_of(name).is_none()
+                    && !["$(", "`", "="].iter().any(|part| word.text.contains(part))
+            };
+            let words = command
+                .words
+                .iter()
+                .filter(move |word| !is_mark && !is_printed(word) && !is_harmless(command, only_assigns, word, name));
             words.flat_map(move |word| mentions(word.text, name).map(move |place| word.start + place))
         });
         let unknown = match self.script.end {
@@ -299,8 +407,33 @@ impl<'a> Reading<'a> {
             *place += line.len();
             Some((*place - line.len(), line))
         });
-        let in_lines = in_lines.filter(|(_, line)| !line.trim_start().starts_with('#'));
+        let is_harmless = |line: &str| {
+            let line = line.trim_start();
+            let prints = line.starts_with("echo ") || line.starts_with(": ");
+            line.starts_with('#') || prints && ![";", "|", "&&", "$(", "`", "="].iter().any(|part| line.contains(part))
+        };
+        let in_lines = in_lines.filter(move |(_, line)| !is_harmless(line));
         in_commands.chain(in_lines.flat_map(move |(start, line)| mentions(line, name).map(move |place| start + place)))
+    }
+
+    /// Where the part that is not understood, which a shell runs after all commands that are, may set the variable without
+    /// naming it.
+    fn other_code(&self) -> Option<usize> {
+        let End::Unknown(start) = self.script.end else { return None };
+        let rest = &self.text[start..];
+        let mut place = start;
+        let found = rest.split_inclusive('\n').find_map(|line| {
+            place += line.len();
+            let is_code = !line.trim_start().starts_with('#') && may_run_other_code(line);
+            is_code.then_some(place - line.len())
+        });
+        found.or_else(|| {
+            // A shell reads a name on across quotes, and across the end of a line after a backslash.
+            let joined = Zeroizing::new(rest.replace("\\\n", ""));
+            let joined = Zeroizing::new(joined.replace(['"', '\'', '\\'], ""));
+            let count = |text: &str| mentions(text, self.setting.name).count();
+            (count(&joined) > count(rest)).then_some(start)
+        })
     }
 
     /// Whether this is the first line of a file with a byte order mark, which a shell takes for the name of a program.
@@ -331,8 +464,11 @@ impl<'a> Reading<'a> {
             let stands_alone = !is_in_list && command.operator.is_empty();
             is_in_list = !command.operator.is_empty();
             let is_ours = |word: &Word<'_>| word.value_of(name).is_some();
-            if stands_alone && (command.words.iter().all(is_ours) || self.is_mark(command) || is_failed(command, name))
-            {
+            let only_sets_ours = match &command.words[..] {
+                [first, others @ ..] if first.text == "export" && !others.is_empty() => others.iter().all(is_ours),
+                words => words.iter().all(is_ours),
+            };
+            if stands_alone && (only_sets_ours || self.is_mark(command) || is_failed(command, name)) {
                 continue;
             }
             // Once for each command: a line can have a hundred thousand words.
@@ -358,12 +494,32 @@ impl<'a> Reading<'a> {
                 mentions(line, name).next().filter(|_| !is_comment).map(|found| place - line.len() + found)
             })
         });
-        let place = place.or(match self.script.end {
+        let place = self.other_code().filter(|_| shell.is_none()).or(place).or(match self.script.end {
             End::Unknown(place) => Some(place),
             _ => None,
         });
         line_of(&self.text[..place.unwrap_or(0)])
     }
+}
+
+/// Whether a file makes a shell hand one of our variables on to programs, or all variables that it sets.
+fn exports(script: &Script<'_>) -> bool {
+    let mut all_are_exported = false;
+    let mut variables = BTreeMap::new();
+    let mut switches = false;
+    for command in &script.commands {
+        switches |= command.switches_export().is_some();
+        match command.switches_export() {
+            Some(true) => all_are_exported = true,
+            Some(false) => all_are_exported &= !command.is_unconditional,
+            None => {}
+        }
+        for (name, is_exported) in command.variables(all_are_exported) {
+            *variables.entry(name).or_insert(false) |= is_exported;
+        }
+    }
+    [KEY, URL].iter().any(|name| variables.get(name) == Some(&true))
+        || (switches || !variables.is_empty()) && variables.values().all(|is_exported| *is_exported)
 }
 
 /// Whether this word of a command names our variable, if at all, only to set or export it, or inside another's value.

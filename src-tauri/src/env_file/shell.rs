@@ -15,6 +15,11 @@ const CHANGES_READING: [&str; 14] = [
     "alias", "break", "builtin", "command", "continue", "enable", "eval", "exec", "exit", "logout", "return", "shopt",
     "trap", "unalias",
 ];
+/// Commands that set, remove or mark the variables that their arguments name.
+const NAMES_VARIABLES: [&str; 9] =
+    ["declare", "export", "getopts", "local", "mapfile", "read", "readonly", "typeset", "unset"];
+/// Characters with which a shell computes an argument, or which can split a name.
+const COMPUTED: [char; 6] = ['$', '`', '{', '"', '\'', '\\'];
 /// Characters that a shell expands in a command's name, which can become any of these.
 const EXPANDED: [char; 7] = ['$', '`', '*', '?', '[', '{', '~'];
 
@@ -85,7 +90,51 @@ impl<'a> Command<'a> {
 
     /// Whether the command can set variables that it does not name.
     pub(super) fn runs_other_code(&self) -> bool {
-        matches!(self.name().as_deref(), Some("." | "source" | "let"))
+        let Some(name) = self.name() else { return false };
+        let is_computed = |word: &Word<'_>| word.assigned().is_none() && word.text.contains(COMPUTED);
+        runs_code(&name)
+            || NAMES_VARIABLES.contains(&&*name) && self.words.iter().skip(1).any(is_computed)
+            || self.words.iter().any(|word| word.text.split('=').next().is_some_and(|name| name.contains("\\\n")))
+    }
+
+    /// The variables that the command sets, or only exports, and whether a program started after it finds them.
+    pub(super) fn variables(&self, all_are_exported: bool) -> impl Iterator<Item = (&str, bool)> {
+        let name = self.name();
+        let is_export = match name.as_deref() {
+            Some("declare" | "typeset") => {
+                let mut words = self.words.iter().skip(1);
+                words.any(|word| word.text.strip_prefix('-').is_some_and(|options| options.contains('x')))
+            }
+            name => name == Some("export"),
+        };
+        let sets = name.is_none_or(|name| NAMES_VARIABLES.contains(&&*name));
+        let words = self.words.iter().filter(move |_| sets);
+        words.filter_map(move |word| match word.assigned() {
+            Some((name, _)) => Some((name, is_export || all_are_exported)),
+            None => (is_export && word.start > self.words[0].start && is_name(word.text)).then_some((word.text, true)),
+        })
+    }
+
+    /// Whether the command makes a shell export all variables that are set after it, or not any more.
+    pub(super) fn switches_export(&self) -> Option<bool> {
+        let mut is_option_name = false;
+        let mut switched = None;
+        for word in self.words.iter().filter(|_| self.name().as_deref() == Some("set")).skip(1) {
+            let is_on = word.text.starts_with('-');
+            if word.text.starts_with(['-', '+']) && word.text.contains('a') {
+                switched = Some(is_on);
+            }
+            if is_option_name && word.text == "allexport" {
+                switched = Some(self.words.iter().any(|word| word.text.starts_with('-') && word.text.ends_with('o')));
+            }
+            is_option_name = word.text.ends_with('o');
+        }
+        switched
+    }
+
+    /// Whether the command only prints or drops its arguments.
+    pub(super) fn only_prints(&self) -> bool {
+        matches!(self.name().as_deref(), Some("echo" | ":"))
     }
 
     /// The first word that is no assignment, without quotes.
@@ -94,12 +143,69 @@ impl<'a> Command<'a> {
         Some(word.text.replace(['\'', '"', '\\'], ""))
     }
 
-    fn changes_reading(&self) -> bool {
-        let Some(name) = self.name() else { return false };
-        let texts: Vec<_> = self.words.iter().map(|word| word.text).collect();
-        let is_setting = matches!(texts[..], ["set", "-a" | "+a"] | ["set", "-o" | "+o", "allexport"]);
-        CHANGES_READING.contains(&&*name) || name == "set" && !is_setting || name.contains(EXPANDED)
+    /// Whether a shell may read no further after the command, or in another way.
+    fn changes_reading(&self, ends_at_failure: bool) -> bool {
+        if self.words.iter().any(|word| requires_variable(word.text)) {
+            return true;
+        }
+        let name = self.name();
+        if ends_at_failure && name.as_deref() != Some("set") {
+            // What expands nothing and starts nothing cannot fail.
+            return !self.only_assigns() || self.words.iter().any(|word| word.text.contains(['$', '`']));
+        }
+        let Some(name) = name else { return false };
+        CHANGES_READING.contains(&&*name)
+            || name == "set" && !self.is_understood_setting()
+            || name != "[" && name.contains(EXPANDED)
     }
+
+    fn is_understood_setting(&self) -> bool {
+        let mut is_option_name = false;
+        let is_understood = |word: &Word<'_>| {
+            let is_name_here = std::mem::take(&mut is_option_name);
+            if is_name_here {
+                return ["allexport", "errexit", "nounset", "pipefail", "xtrace"].contains(&word.text);
+            }
+            let Some(options) = word.text.strip_prefix(['-', '+']) else { return false };
+            is_option_name = options.ends_with('o');
+            let letters = options.strip_suffix('o').unwrap_or(options);
+            !options.is_empty() && letters.chars().all(|letter| "aeux".contains(letter))
+        };
+        self.words.len() > 1 && self.words[0].text == "set" && self.words[1..].iter().all(is_understood)
+    }
+
+    /// Whether a shell that has run the command may end at a failure, or where a variable is not set.
+    fn ends_at_failure(&self) -> bool {
+        let is_strict = |word: &Word<'_>| {
+            word.text.starts_with('-') && word.text.contains(['e', 'u']) || ["errexit", "nounset"].contains(&word.text)
+        };
+        self.is_understood_setting() && self.words.iter().any(is_strict)
+    }
+}
+
+/// Whether the word has an expansion like `${NAME:?text}`, at which a shell ends where the variable is not set.
+fn requires_variable(word: &str) -> bool {
+    word.split("${").skip(1).any(|expansion| {
+        let rest =
+            expansion.trim_start_matches(|character: char| character.is_ascii_alphanumeric() || character == '_');
+        rest.starts_with('?') || rest.starts_with(":?")
+    })
+}
+
+/// Whether a command of this name runs code that is not in the file. Some of these names are functions of direnv.
+fn runs_code(name: &str) -> bool {
+    matches!(name, "." | "source" | "let" | "eval") || name.starts_with("source_") || name.starts_with("dotenv")
+}
+
+/// Whether this line, of which nothing else is known, may set variables that it does not name.
+pub(super) fn may_run_other_code(line: &str) -> bool {
+    let is_computed = |word: &str| word.split('=').next().is_some_and(|name| name.contains(['$', '`', '{']));
+    let mut place = 0;
+    line.split_inclusive([' ', '\t', '\n', ';', '&', '|', '(', ')', '{', '}', '`']).any(|part| {
+        place += part.len();
+        let word = part.trim_matches([' ', '\t', '\r', '\n', ';', '&', '|', '(', ')', '{', '}', '`', '"', '\'', '\\']);
+        runs_code(word) || NAMES_VARIABLES.contains(&word) && line[place..].split_whitespace().any(is_computed)
+    })
 }
 
 fn is_name(text: &str) -> bool {
@@ -110,7 +216,7 @@ fn is_name(text: &str) -> bool {
 impl<'a> Script<'a> {
     /// Reads a whole file.
     pub(super) fn read(text: &'a str) -> Self {
-        let mut reader = Reader { text, place: 0, depth: 0 };
+        let mut reader = Reader { text, place: 0, depth: 0, ends_at_failure: false };
         let mut commands = Vec::new();
         let end = loop {
             let start = reader.place;
@@ -147,6 +253,8 @@ struct Reader<'a> {
     place: usize,
     /// How many expansions the place is inside of.
     depth: u32,
+    /// Whether a shell may end at the next command that fails.
+    ends_at_failure: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -202,9 +310,10 @@ impl<'a> Reader<'a> {
                 operator: joined,
                 is_unconditional: !is_conditional && !follows_conditional,
             };
-            if command.changes_reading() {
+            if command.changes_reading(self.ends_at_failure) {
                 return Err(Stop::Unknown);
             }
+            self.ends_at_failure |= command.ends_at_failure();
             commands.push(command);
             match joined {
                 "&" => commands[list..].iter_mut().for_each(|command| command.is_unconditional = false),
@@ -337,6 +446,7 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
         };
+        let is_arithmetic = self.rest().starts_with(b"$((");
         self.place += opening;
         self.depth += 1;
         if self.depth > DEEPEST {
@@ -345,6 +455,7 @@ impl<'a> Reader<'a> {
         let mut open = 1;
         while open > 0 {
             match self.rest() {
+                [b'\'', ..] if closing == b')' && !is_arithmetic => self.quoted(1, b'\'', false)?,
                 // A quote in `"${A:-'}"` is a character, and one in `${A:-'}` is not.
                 [] | [b'\n' | b'#' | b'<' | b'\'', ..] => return Err(Stop::Unknown),
                 [b'`', ..] if closing != b'`' => return Err(Stop::Unknown),
