@@ -377,7 +377,8 @@ mod tests {
             let before = with_names(before);
             std::fs::write(at(".env"), &before).expect("written");
             let error = plan(&at(".env"), &secret(), ADDRESS).expect_err(&before);
-            assert_eq!(UnclearLine::of(&error).map(|unclear| unclear.line), Some(line), "{before:?}");
+            let problem = FileProblem::OtherCode;
+            assert_eq!(UnclearLine::of(&error), Some(UnclearLine { line, variable: KEY, problem }), "{before:?}");
         }
     }
 
@@ -504,8 +505,11 @@ mod tests {
             let content = content.replace("KEY", KEY);
             std::fs::write(&path, &content).expect("written");
             let error = plan(&path, &secret(), ADDRESS).expect_err(&content);
-            assert_eq!(FileProblem::of(&error), Some(FileProblem::UnclearLine), "{content:?}");
-            assert_eq!(UnclearLine::of(&error), Some(UnclearLine { line }), "{content:?}");
+            // Where no value is at risk, none is said to be.
+            let is_risk = content.contains("=\"") && !content.contains("eval") || content.contains("='");
+            let problem = if is_risk { FileProblem::UnclearLine } else { FileProblem::UnclearUse };
+            assert_eq!(FileProblem::of(&error), Some(problem), "{content:?}");
+            assert_eq!(UnclearLine::of(&error), Some(UnclearLine { line, variable: KEY, problem }), "{content:?}");
             let planned = EnvFilePlan {
                 path: path.clone(),
                 replaces: vec![KEY.to_owned()],

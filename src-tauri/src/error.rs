@@ -23,6 +23,10 @@ pub(crate) struct CommandError {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     line: Option<u32>,
+    /// The variable in that line that could not be set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    variable: Option<&'static str>,
 }
 
 /// The result of a command.
@@ -30,14 +34,16 @@ pub(crate) type Result<T> = std::result::Result<T, CommandError>;
 
 impl CommandError {
     pub(crate) fn new(code: ErrorCode, error: impl Into<String>) -> Self {
-        Self { body: ErrorBody { error: error.into(), code }, file: None, line: None }
+        Self { body: ErrorBody { error: error.into(), code }, file: None, line: None, variable: None }
     }
 
     /// A file could not be written.
     pub(crate) fn of_file(code: ErrorCode, error: &io::Error) -> Self {
+        let unclear = UnclearLine::of(error);
         Self {
             file: FileProblem::of(error),
-            line: UnclearLine::of(error).map(|unclear| unclear.line),
+            line: unclear.map(|unclear| unclear.line),
+            variable: unclear.map(|unclear| unclear.variable),
             ..Self::new(code, error.to_string())
         }
     }
@@ -69,7 +75,7 @@ impl From<KeychainError> for CommandError {
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Refused(body) => Self { body, file: None, line: None },
+            ClientError::Refused(body) => Self { body, file: None, line: None, variable: None },
             other => {
                 tracing::warn!(error = &other as &dyn std::error::Error, "the key service failed to answer");
                 Self::new(ErrorCode::ServiceUnavailable, other.to_string())

@@ -39,6 +39,10 @@ pub(crate) enum FileProblem {
     LinkLoop,
     /// A line of it is read in contradictory ways by the programs that read such files, see [`UnclearLine`].
     UnclearLine,
+    /// A line of it uses the variable in a way that is not understood, see [`UnclearLine`].
+    UnclearUse,
+    /// A line of it may set the variable without naming it, see [`UnclearLine`].
+    OtherCode,
 }
 
 impl FileProblem {
@@ -50,8 +54,8 @@ impl FileProblem {
             if let Some(problem) = error.downcast_ref::<Self>() {
                 return Some(*problem);
             }
-            if error.is::<UnclearLine>() {
-                return Some(Self::UnclearLine);
+            if let Some(unclear) = error.downcast_ref::<UnclearLine>() {
+                return Some(unclear.problem);
             }
             if let Some(error) = error.downcast_ref::<io::Error>() {
                 if let Some(problem) = error.raw_os_error().and_then(Self::of_code) {
@@ -107,6 +111,8 @@ impl fmt::Display for FileProblem {
             Self::BrokenLink => "it is a link to a place that does not exist",
             Self::LinkLoop => "it is a link that leads back to itself",
             Self::UnclearLine => "a line of the file cannot be changed safely",
+            Self::UnclearUse => "a line of the file uses the variable in a way that is not understood",
+            Self::OtherCode => "a line of the file may set the variable from elsewhere",
         })
     }
 }
@@ -116,8 +122,12 @@ impl Error for FileProblem {}
 /// A file that cannot be edited without a risk for what programs read in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnclearLine {
-    /// The line, from 1, that is read in contradictory ways.
+    /// The line, from 1.
     pub(crate) line: u32,
+    /// The variable that cannot be set.
+    pub(crate) variable: &'static str,
+    /// What is unclear about the line.
+    pub(crate) problem: FileProblem,
 }
 
 impl UnclearLine {
@@ -129,7 +139,14 @@ impl UnclearLine {
 
 impl fmt::Display for UnclearLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {} of the file cannot be changed safely: programs would read it differently", self.line)
+        let Self { line, variable, problem } = self;
+        match problem {
+            FileProblem::UnclearUse => {
+                write!(f, "line {line} of the file uses {variable} in a way that is not understood")
+            }
+            FileProblem::OtherCode => write!(f, "line {line} of the file may set {variable} from elsewhere"),
+            _ => write!(f, "line {line} of the file cannot be changed safely: programs would read it differently"),
+        }
     }
 }
 

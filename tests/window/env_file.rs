@@ -321,12 +321,14 @@ async fn save_into_a_file_with_an_unclear_line_changes_nothing_and_names_the_lin
     let app = App::start(&desktop).await?;
     let path = desktop.home().join(".env");
     app.create_in_dialog("unclear", "read").await?;
-    for (content, line) in
-        [("A=1\nULTRALYTICS_API_KEY=\"old\nB=1\nC=\"x\"\n", 2), ("A=1\nB=2\nreadonly ULTRALYTICS_API_KEY=old\n", 3)]
-    {
+    for (content, line, problem) in [
+        ("A=1\nULTRALYTICS_API_KEY=\"old\nB=1\nC=\"x\"\n", 2, "can’t be changed"),
+        ("A=1\nB=2\nreadonly ULTRALYTICS_API_KEY=old\n", 3, "uses ULTRALYTICS_API_KEY in a way"),
+        ("A=1\n{ . ./.env.local; }\n", 2, "may set ULTRALYTICS_API_KEY from another file or command"),
+    ] {
         std::fs::write(&path, content)?;
         choose(&app, &desktop, &path).await?;
-        app.wait_text(&format!("The file was not changed. Line {line} can’t be changed")).await?;
+        app.wait_text(&format!("The file was not changed. Line {line} {problem}")).await?;
         ensure!(std::fs::read_to_string(&path)? == content, "it was changed");
     }
     Ok(())

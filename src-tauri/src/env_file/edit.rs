@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::readers::{Variables, docker_variables, node_variables, python_dotenv, python_variables};
 use super::shell::{Command, End, Script, Word, may_run_other_code};
 use super::{KEY, URL};
-use crate::file_problem::UnclearLine;
+use crate::file_problem::{FileProblem, UnclearLine};
 
 /// Some editors begin a file in UTF-8 with it. Shells read it as part of the first line.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -29,7 +29,7 @@ pub(super) struct Edited {
 /// A variable and its new value, which needs no quotes anywhere.
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
-    pub(super) name: &'a str,
+    pub(super) name: &'static str,
     pub(super) value: &'a str,
 }
 
@@ -74,7 +74,8 @@ pub(super) fn set(text: &str, setting: Setting<'_>) -> Result<Edited, UnclearLin
     let spans = Spans::find(text, setting.name, &before.script, line_end);
     let mut all = spans.of_dotenv.iter().chain(&spans.of_shell);
     if let Some(hiding) = all.find_map(|span| Some(span.start + hidden_line(&text[span.clone()])?)) {
-        return Err(UnclearLine { line: line_of(&text[..hiding]) });
+        let problem = FileProblem::UnclearLine;
+        return Err(UnclearLine { line: line_of(&text[..hiding]), variable: setting.name, problem });
     }
     let sets = [&spans.of_dotenv, &spans.of_shell, &spans.of_dotenv_alone];
     let has_tab = sets.iter().any(|spans| spans.iter().any(|span| has_tab(text, span)));
@@ -98,7 +99,7 @@ pub(super) fn set(text: &str, setting: Setting<'_>) -> Result<Edited, UnclearLin
             return Ok(Edited { text: edited, replaces });
         }
     }
-    Err(UnclearLine { line: before.unclear_line() })
+    Err(before.unclear_line())
 }
 
 /// How our lines end: as all others do; where those differ, or the last one has no end, in a line feed. A shell takes a
@@ -482,23 +483,25 @@ impl<'a> Reading<'a> {
         all
     }
 
-    /// The line to name to a person: the first one that mentions the variable, or else the first.
-    fn unclear_line(&self) -> u32 {
+    /// The line to name to a person: the first one that mentions the variable or may set it, or else the first.
+    fn unclear_line(&self) -> UnclearLine {
         let name = self.setting.name;
-        let shell = self.shell_mentions().next();
-        let place = shell.or_else(|| {
+        let use_or_code = self.shell_mentions().next().map(|place| (place, FileProblem::UnclearUse));
+        let use_or_code = use_or_code.or_else(|| self.other_code().map(|place| (place, FileProblem::OtherCode)));
+        let (place, problem) = use_or_code.unwrap_or_else(|| {
             let mut place = 0;
-            self.text.split_inclusive('\n').find_map(|line| {
+            let found = self.text.split_inclusive('\n').find_map(|line| {
                 place += line.len();
                 let is_comment = line.trim_start().starts_with('#');
                 mentions(line, name).next().filter(|_| !is_comment).map(|found| place - line.len() + found)
-            })
+            });
+            let unknown = match self.script.end {
+                End::Unknown(place) => place,
+                _ => 0,
+            };
+            (found.unwrap_or(unknown), FileProblem::UnclearLine)
         });
-        let place = self.other_code().filter(|_| shell.is_none()).or(place).or(match self.script.end {
-            End::Unknown(place) => Some(place),
-            _ => None,
-        });
-        line_of(&self.text[..place.unwrap_or(0)])
+        UnclearLine { line: line_of(&self.text[..place]), variable: name, problem }
     }
 }
 

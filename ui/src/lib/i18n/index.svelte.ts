@@ -39,8 +39,11 @@ export const formatNumber = (value: number): string => new Intl.NumberFormat(cur
 export const formatPercent = (percent: number): string =>
   new Intl.NumberFormat(current.numbers, { style: 'percent' }).format(percent / 100);
 
-export function failureText({ code, detail, file, line }: Failure): string {
-  if (file === 'unclearLine') return `${t(`failures.${code}`)} ${t('failures.file.unclearLine', { line: line ?? 1 })}`;
+export function failureText({ code, detail, file, line, variable }: Failure): string {
+  if (file === 'unclearLine' || file === 'unclearUse' || file === 'otherCode') {
+    const place = { line: line ?? 1, variable: variable ?? 'ULTRALYTICS_API_KEY' };
+    return `${t(`failures.${code}`)} ${t(`failures.file.${file}`, place)}`;
+  }
   if (file) return `${t(`failures.${code}`)} ${t(`failures.file.${file}`)}`;
   if (code === 'VALIDATION_ERROR' && detail) return t('failures.refused', { detail });
   const ofFile = code === 'ENV_FILE_FAILED' || code === 'EXPORT_FAILED';

@@ -12,6 +12,8 @@ it('knows what was wrong with a file', () => {
   expect(toFailure({ ...failure, file: 'toString' }).file).toBeNull();
   expect(toFailure(failure).file).toBeNull();
   expect(toFailure({ ...failure, file: 'unclearLine', line: 3 })).toMatchObject({ file: 'unclearLine', line: 3 });
+  const use = { file: 'unclearUse', line: 3, variable: 'ULTRALYTICS_API_KEY' };
+  expect(toFailure({ ...failure, ...use })).toMatchObject(use);
 });
 
 it.each([undefined, 'ul_secret', { error: 'x', code: 'toString' }, new Error('x')])('shows nothing of %j', (thrown) =>

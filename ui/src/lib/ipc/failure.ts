@@ -45,6 +45,8 @@ const FILE_PROBLEMS: Record<FileProblem, true> = {
   brokenLink: true,
   linkLoop: true,
   unclearLine: true,
+  unclearUse: true,
+  otherCode: true,
 };
 
 /** With these refusals it is certain that nothing was changed. */
@@ -67,6 +69,8 @@ export class Failure extends Error {
     readonly file: FileProblem | null = null,
     /** The line of the file that it is about. */
     readonly line: number | null = null,
+    /** The variable in that line that could not be set. */
+    readonly variable: string | null = null,
   ) {
     super(code);
     this.name = 'Failure';
@@ -88,7 +92,7 @@ function isCommandError(value: unknown): value is CommandError {
 export function toFailure(reason: unknown): Failure {
   if (reason instanceof Failure) return reason;
   if (!isCommandError(reason)) return new Failure('INTERNAL_ERROR', '');
-  const { code, error, file, line } = reason;
+  const { code, error, file, line, variable } = reason;
   const problem = file && Object.hasOwn(FILE_PROBLEMS, file) ? file : null;
-  return new Failure(code, error, problem, typeof line === 'number' ? line : null);
+  return new Failure(code, error, problem, line ?? null, variable ?? null);
 }

@@ -58,6 +58,10 @@ export const failures = {
       'Die Datei ist ein Link, der auf sich selbst verweist. Korrigieren Sie den Link, oder wählen Sie eine andere Datei.',
     unclearLine:
       'Zeile {{line}} lässt sich nicht ändern, ohne andere Werte der Datei zu gefährden. Kopieren Sie den Schlüssel, und bearbeiten Sie die Datei selbst.',
+    unclearUse:
+      'Zeile {{line}} verwendet {{variable}} auf eine Weise, die UL Keys nicht versteht. Kopieren Sie den Schlüssel, und bearbeiten Sie die Datei selbst.',
+    otherCode:
+      'Zeile {{line}} setzt {{variable}} möglicherweise aus einer anderen Datei oder mit einem Befehl, sodass Programme den neuen Wert eventuell nicht finden. Kopieren Sie den Schlüssel, und bearbeiten Sie die Datei selbst.',
   },
 
   fileNotChanged: 'Die Datei wurde nicht geändert: {{detail}}',

@@ -52,6 +52,10 @@ export const failures = {
     linkLoop: 'O arquivo é um link que aponta para si mesmo. Corrija o link ou escolha outro arquivo.',
     unclearLine:
       'Não é possível alterar a linha {{line}} sem colocar em risco outros valores do arquivo. Copie a chave e edite o arquivo você mesmo.',
+    unclearUse:
+      'A linha {{line}} usa {{variable}} de um modo que o UL Keys não entende. Copie a chave e edite o arquivo você mesmo.',
+    otherCode:
+      'A linha {{line}} talvez defina {{variable}} a partir de outro arquivo ou comando, e os programas podem não encontrar o novo valor. Copie a chave e edite o arquivo você mesmo.',
   },
 
   fileNotChanged: 'O arquivo não foi alterado: {{detail}}',

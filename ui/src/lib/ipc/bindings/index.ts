@@ -1201,7 +1201,7 @@ accessLoss: AccessLoss | null,
  */
 isShared: boolean, };
 
-export type FileProblem = "mounted" | "protected" | "notPermitted" | "unreadable" | "readOnly" | "full" | "noFolder" | "changed" | "notAFile" | "tooLarge" | "notUtf8" | "brokenLink" | "linkLoop" | "unclearLine";
+export type FileProblem = "mounted" | "protected" | "notPermitted" | "unreadable" | "readOnly" | "full" | "noFolder" | "changed" | "notAFile" | "tooLarge" | "notUtf8" | "brokenLink" | "linkLoop" | "unclearLine" | "unclearUse" | "otherCode";
 
 export type CommandError = { 
 /**
@@ -1212,6 +1212,10 @@ file?: FileProblem,
  * The line of the file that it is about.
  */
 line?: number, 
+/**
+ * The variable in that line that could not be set.
+ */
+variable?: string, 
 /**
  * A sentence for people.
  */
