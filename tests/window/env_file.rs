@@ -316,6 +316,29 @@ async fn save_into_a_file_that_is_not_utf8_changes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
+async fn replace_in_a_file_that_has_changed_ends_the_question_and_can_be_repeated() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let path = desktop.home().join(".env");
+    std::fs::write(&path, "ULTRALYTICS_API_KEY=old\n")?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    app.create_in_dialog("changed", "read").await?;
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("Replace its value?").await?;
+    let changed = "ULTRALYTICS_API_KEY=old\nULTRALYTICS_PLATFORM_URL=x\n";
+    std::fs::write(&path, changed)?;
+    app.click("Replace").await?;
+    app.wait_text("Another app has just changed the file. Choose it again.").await?;
+    app.wait_focus("Save as .env…").await?;
+    ensure!(std::fs::read_to_string(&path)? == changed, "it was changed");
+    choose(&app, &desktop, &path).await?;
+    app.wait_text("Replace their values?").await?;
+    app.click("Replace").await?;
+    app.wait_text("Saved, readable by you alone").await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn save_into_a_file_with_an_unclear_line_changes_nothing_and_names_the_line() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;

@@ -50,7 +50,8 @@ export const failures = {
     linkLoop: 'It’s a link that leads back to itself. Correct the link, or choose another file.',
     unclearLine:
       'Line {{line}} can’t be changed without risking other values in the file. Copy the key and edit the file yourself.',
-    unclearUse: 'Line {{line}} uses {{variable}} in a way that UL Keys doesn’t understand. Copy the key and edit the file yourself.',
+    unclearUse:
+      'Line {{line}} uses {{variable}} in a way that UL Keys doesn’t understand. Copy the key and edit the file yourself.',
     otherCode:
       'Line {{line}} may set {{variable}} from another file or command, so programs might not find the new value. Copy the key and edit the file yourself.',
   },
