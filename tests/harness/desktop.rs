@@ -69,6 +69,8 @@ impl Desktop {
         private_folder(&home.path().join("run"))?;
         if !has_portal {
             hide_service(home.path(), "org.freedesktop.portal.Desktop")?;
+            // It mounts a file system in the home folder, and other programs ask for it, too.
+            hide_service(home.path(), "org.freedesktop.portal.Documents")?;
         }
 
         let mut x = Child::spawn(

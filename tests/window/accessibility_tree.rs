@@ -21,6 +21,8 @@ const MOST_ROW_WORDS: usize = 15;
 /// What differs from one run to the next.
 const MASKS: &[(&str, &str)] = &[
     (r"[A-Z][a-z]+ \d{1,2}, \d{4} at \d{1,2}:\d{2}:\d{2} [AP]M UTC", "‹time›"),
+    // The last hours of a seeded day are not over.
+    (r"\d+ accepted", "‹count› accepted"),
     (r"[A-Z][a-z]{2} \d{1,2}, \d{1,2}:00( [AP]M)? – \d{1,2}:00 [AP]M", "‹hour›"),
     (r"\d{1,2}:\d{2} [AP]M", "‹time›"),
     (r"just now|\d+ (seconds?|minutes?) ago", "‹ago›"),

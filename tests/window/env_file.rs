@@ -226,8 +226,9 @@ async fn save_among_lines_that_end_differently_is_read_back_to_the_byte() -> Res
         .await?;
         let key = in_shell(&desktop, &path, "ULTRALYTICS_API_KEY")?;
         ensure!(key.len() == 43 && key.starts_with("ul_"), "{before:?}: {} bytes", key.len());
+        let export = if before.contains("export") { "export " } else { "" };
         let expected = format!(
-            "{}ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}\n",
+            "{}{export}ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}\n",
             after.replace("KEY", &format!("ULTRALYTICS_API_KEY={key}")),
             app.port
         );

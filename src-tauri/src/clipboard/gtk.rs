@@ -51,7 +51,10 @@ impl Clipboard {
     pub(super) fn set(&mut self, text: &str, secret: bool) -> Result<(), Error> {
         if !self.copy(text, secret)? {
             // In case it is only late: nothing is to be on the clipboard of which the app says that it is not there.
-            on_main_thread(|answer| answer(clipboard().clear()))?;
+            on_main_thread(|answer| {
+                clipboard().clear();
+                answer(());
+            })?;
             return Err(failed("the compositor has not taken the copy"));
         }
         Ok(())
