@@ -66,7 +66,7 @@ async fn nothing_of_the_key_is_left() -> Result<()> {
     app.wait_text("Copied").await?;
 
     // The controls: each search finds the key while it may.
-    ensure!(hits_in_page(&app, &key).await? == 1, "shown as one text node");
+    ensure!(hits_in_page(&app, &key).await? >= 1, "shown as one text node, and in the open example");
     ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "held for copying");
     let control = desktop.data().join("control.txt");
     for form in forms_of(&key)? {
