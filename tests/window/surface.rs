@@ -32,6 +32,7 @@ const LIST: &[(&str, &[&str])] = &[
     ("revoke_key", &["keyId"]),
     ("saved_name", &["keyId"]),
     ("show_key", &["keyId"]),
+    ("show_list", &[]),
     ("show_new_key", &[]),
     ("show_run", &["runId"]),
     ("training_storage", &[]),
