@@ -317,8 +317,8 @@ fn read_key(text: &[u8]) -> Result<Credential, Refusal> {
     Secret::parse(text).map(Credential::Key).map_err(|_| Refusal::Malformed)
 }
 
-/// Whether an `Authorization` header looks like a credential of this service. Beside `X-API-Key`, any other one belongs to
-/// the program behind a gateway, which receives it.
+/// Whether an `Authorization` header looks like a credential of this service. A request with `X-API-Key` may have any other
+/// one: it is for the program behind a gateway, which receives it.
 fn is_authorization_ours(value: &HeaderValue, session: &SessionToken) -> bool {
     let token = after_scheme(value, b"Bearer ");
     token.is_some_and(|token| session.matches(token) || looks_like_key(token))
@@ -331,16 +331,17 @@ fn looks_like_key(text: &[u8]) -> bool {
     text.starts_with(secret::PREFIX) || has_key(text)
 }
 
-/// Whether a header has a key in it, as it is or encoded. Decodes more than any reader does, whatever the scheme: such a
-/// header opens nothing, but a gateway would pass it on.
+/// Whether a header has a key in it, as it is or encoded. A gateway would pass the header on, so that everything is decoded
+/// that looks like base64, in any scheme.
 fn hides_key(value: &[u8]) -> bool {
-    let pieces = value.split(|byte| !(byte.is_ascii_alphanumeric() || b"+/-_".contains(byte)));
-    // `base64` wraps its lines, which become spaces in a shell's word.
+    // The program `base64` wraps its lines, and a shell's word then has spaces.
     let words = value.split(u8::is_ascii_whitespace);
     let joined = Zeroizing::new(words.skip(1).collect::<Vec<_>>().concat());
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+    let pieces = [value, &joined].into_iter().flat_map(|text| text.split(|byte| !is_digit(byte)));
     // Shorter ones hold no key.
-    let pieces = pieces.chain([&joined[..]]).filter(|piece| piece.len() >= secret::LEN);
-    has_key(value) || pieces.map(decode_leniently).any(|decoded| decoded.is_some_and(|decoded| has_key(&decoded)))
+    let mut pieces = pieces.filter(|piece| piece.len() >= secret::LEN);
+    has_key(value) || pieces.any(|piece| decode_leniently(piece).is_some_and(|decoded| has_key(&decoded)))
 }
 
 /// Whether a key is in a text, or percent-encoded in it (RFC 6749, section 2.3.1, for passwords).
@@ -518,7 +519,10 @@ mod tests {
     /// Whether a whole key is in a value, or in what a run of digits of base64 decodes to.
     fn hides(value: &[u8]) -> bool {
         let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
-        let runs = value.split(|byte| !is_digit(byte)).map(|run| {
+        // Without the white space after the first word, too.
+        let first = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
+        let joined: Vec<u8> = value[first..].iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let runs = value.split(|byte| !is_digit(byte)).chain(joined.split(|byte| !is_digit(byte))).map(|run| {
             let whole = run.len() / 4 * 4;
             let standard: Vec<u8> = run
                 .iter()

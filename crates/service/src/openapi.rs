@@ -20,7 +20,8 @@ pub(crate) use variants::name_variants;
 
 const DESCRIPTION: &str = "A key service speaks the platform's protocol: programs authenticate with keys, and the holders \
     of keys with the scope `admin` manage them. Only programs on the same computer are served; requests that a web page \
-    makes, and those whose `Host` names something else, are refused with 403, and those with several `Host` headers with 400. A path knows the methods listed here, and \
+    makes, and those whose `Host` names something else, are refused with 403, and those with several `Host` headers with 400. \
+    A path knows the methods listed here, and \
     `HEAD` beside each `GET`; others are refused with 405. Any other path of three segments leads to a page that \
     says where training runs are shown.";
 

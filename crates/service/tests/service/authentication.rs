@@ -127,7 +127,7 @@ async fn request_basic_user_name_in_latin_1_is_accepted() {
     assert_eq!(request.send().await.expect("answered").status(), StatusCode::UNAUTHORIZED, "no identifier");
 }
 
-/// Beside a key in `X-API-Key`, a gateway passes `Authorization` on: a key must not be in it in any notation.
+/// A gateway passes `Authorization` on when the key is in `X-API-Key`, so that no key may be in it, however it is encoded.
 #[tokio::test]
 async fn request_second_key_in_unusual_notation_is_rejected() {
     let service = TestService::start().await;

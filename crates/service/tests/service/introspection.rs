@@ -175,8 +175,8 @@ async fn introspect_parameter_or_header_without_value_counts_as_omitted() {
         ("assertion", anonymous(), &format!("{client}&client_assertion=&client_assertion_type=")),
         ("Authorization", anonymous().header("Authorization", ""), &client),
         ("X-API-Key", anonymous().header("X-API-Key", ""), &client),
-        ("X-API-Key beside Basic", anonymous().header("X-API-Key", "").basic_auth(&id, Some(&key)), ""),
-        ("Authorization beside X-API-Key", anonymous().header("Authorization", "").header("X-API-Key", &key), ""),
+        ("empty X-API-Key with Basic", anonymous().header("X-API-Key", "").basic_auth(&id, Some(&key)), ""),
+        ("empty Authorization with X-API-Key", anonymous().header("Authorization", "").header("X-API-Key", &key), ""),
     ] {
         let answer = form(request, format!("token={key}&{body}")).send().await.expect("answered");
         let (status, body) = read(answer).await;
