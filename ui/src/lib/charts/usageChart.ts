@@ -1,5 +1,5 @@
 import type { ChartConfiguration } from 'chart.js';
-import { formatNumber, dateLocale } from '../i18n/index.svelte';
+import { dateLocale, formatNumber } from '../i18n/index.svelte';
 import { stripes, type Look } from './look';
 import { axisMoment } from './moments';
 import type { Bucket, Range } from './usage';

@@ -1,5 +1,5 @@
+import { distance } from '../components/distance';
 import { scroller } from '../shell/scroller.svelte';
-import { distance } from './distance';
 
 /** Scrolls to the end of an answer, below the question that somebody may still be writing, as far as that stays in sight. */
 export function bringIntoSight(question: HTMLElement, whole: HTMLElement): void {

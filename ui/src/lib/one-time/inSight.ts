@@ -1,4 +1,4 @@
-import { distance } from '../help/distance';
+import { distance } from '../components/distance';
 
 /** Scrolls the window to what has appeared, to its beginning where the window is lower than it. */
 export function intoSight(element: HTMLElement): void {
