@@ -39,6 +39,7 @@ const CHECKS_TO_CONFIRM: usize = 2;
 const MAX_REMOVALS: u32 = 3;
 /// The pause between checks whether a key that keeps coming back is still there.
 const CHECK_PUT_BACK: Duration = Duration::from_secs(5);
+
 /// The clipboard, and the key that was copied.
 pub(crate) struct Clipboard {
     /// Held for as long as the system takes, which may be seconds when another program does not answer.
@@ -148,6 +149,7 @@ impl Clipboard {
         let next = match copied.state {
             CopyState::Held { .. } | CopyState::Overdue { .. } => {
                 let removed = system.remove(copied.hash, false)?;
+                system.disconnect();
                 removed.then_some(CopyState::Removed { times: 1, checks: 0 })
             }
             CopyState::PutBack => {

@@ -190,6 +190,27 @@ mod tests {
         }
     }
 
+    /// The file with our names, and with `<key>` and `<url>` for our lines without their ends.
+    fn with_names(text: &str) -> String {
+        let whole = |line: &str| match line {
+            _ if line.contains("ULTRALYTICS") || line.starts_with("API_KEY") => line.to_owned(),
+            _ => line.replace("<key>", "<k>").replace("<url>", "<u>").replace("KEY", KEY).replace("URL", URL),
+        };
+        let text: String = text.split_inclusive('\n').map(whole).collect();
+        let text = text.replace("<k>", &format!("{KEY}={}", secret().expose()));
+        text.replace("<u>", &format!("{URL}={ADDRESS}"))
+    }
+
+    /// The edit gives `after`, a second one changes nothing, and every reader finds our values. Both with names as in
+    /// [`with_names`].
+    fn assert_edit(path: &Path, before: &str, after: &str) {
+        let (before, after) = (with_names(before), with_names(after));
+        assert_eq!(edit(&before).0, after, "{before:?}");
+        assert_eq!(edit(&after), (after.clone(), vec![]), "again: {before:?}");
+        std::fs::write(path, &after).expect("written");
+        assert_read_back(path, &before);
+    }
+
     /// In the files, `<key>` and `<url>` stand for our lines without their ends.
     #[test]
     fn edit_of_any_file_in_utf8_is_read_back_by_every_reader() {
@@ -231,7 +252,7 @@ mod tests {
             ("KEY=\n", "<key>\n<url>\n", &[KEY]),
             ("KEY=\"\"\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY]),
             ("KEY=<your key>\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY]),
-            // What stands beside the value stays.
+            // The rest of the line stays.
             ("KEY=old # comment, don't\nB=2\n", "<key> # comment, don't\nB=2\n<url>\n", &[KEY]),
             ("export KEY=old B=keep\n", "export <key> B=keep\n<key>\nexport <url>\n", &[KEY]),
             ("KEY=old; B=keep\n", "<key>; B=keep\n<key>\n<url>\n", &[KEY]),
@@ -261,21 +282,8 @@ mod tests {
             ("B=$(cat <<X\n1\nX\n)\n", "<url>\n<key>\nB=$(cat <<X\n1\nX\n)\n", &[]),
             ("B=1\nreturn\n", "<url>\n<key>\nB=1\nreturn\n", &[]),
         ] {
-            let key = format!("{KEY}={}", secret().expose());
-            let whole = |text: &str| {
-                let text = text.replace("<key>", &key).replace("<url>", &format!("{URL}={ADDRESS}"));
-                let lines = text.split_inclusive('\n').map(|line| match line.contains("ULTRALYTICS") {
-                    true => line.to_owned(),
-                    false => line.replace("KEY", KEY).replace("URL", URL),
-                });
-                lines.collect::<String>()
-            };
-            let before = whole(before);
-            let replaces: Vec<String> = replaces.iter().map(|&name| name.to_owned()).collect();
-            assert_eq!(edit(&before), (whole(after), replaces), "{before:?}");
-            assert_eq!(edit(&whole(after)), (whole(after), vec![]), "again: {before:?}");
-            std::fs::write(&path, whole(after)).expect("written");
-            assert_read_back(&path, &before);
+            assert_edit(&path, before, after);
+            assert_eq!(edit(&with_names(before)).1, replaces, "{before:?}");
         }
     }
 
@@ -291,17 +299,6 @@ mod tests {
         let text = String::from_utf8(output.stdout).expect("text");
         let (known, exported) = text.split_once('\n').unwrap_or_else(|| panic!("{text:?}"));
         (known.to_owned(), exported.to_owned())
-    }
-
-    /// The file with our names, and with `<key>` and `<url>` for our lines without their ends.
-    fn with_names(text: &str) -> String {
-        let whole = |line: &str| match line {
-            _ if line.contains("ULTRALYTICS") || line.starts_with("API_KEY") => line.to_owned(),
-            _ => line.replace("<key>", "<k>").replace("<url>", "<u>").replace("KEY", KEY).replace("URL", URL),
-        };
-        let text: String = text.split_inclusive('\n').map(whole).collect();
-        let text = text.replace("<k>", &format!("{KEY}={}", secret().expose()));
-        text.replace("<u>", &format!("{URL}={ADDRESS}"))
     }
 
     /// `set -a` around the file is not needed then, and is not used.
@@ -329,12 +326,8 @@ mod tests {
                 "export <url>\nexport <key>\nexport A=1\nwhile false; do\nB=1\ndone\n",
             ),
         ] {
-            let before = with_names(before);
-            assert_eq!(edit(&before).0, with_names(after), "{before:?}");
-            assert_eq!(edit(&with_names(after)), (with_names(after), vec![]), "again: {before:?}");
-            std::fs::write(&path, with_names(after)).expect("written");
+            assert_edit(&path, before, after);
             assert_eq!(sourced(folder.path()), (expected.clone(), expected.clone()), "{before:?}");
-            assert_read_back(&path, &before);
         }
         // A file that exports nothing stays so: `docker --env-file` rejects `export`.
         assert_eq!(edit("A=1\n").0, format!("A=1\n{}", lines()));
@@ -394,11 +387,7 @@ mod tests {
             ("\t<key>\n\t<url>\n", "<key>\n<url>\n"),
             ("A='\n\tB=1\n'\n\tURL=x\n", "A='\n\tB=1\n'\n<url>\n<key>\n"),
         ] {
-            let before = with_names(before);
-            assert_eq!(edit(&before).0, with_names(after), "{before:?}");
-            assert_eq!(edit(&with_names(after)), (with_names(after), vec![]), "again: {before:?}");
-            std::fs::write(&path, with_names(after)).expect("written");
-            assert_read_back(&path, &before);
+            assert_edit(&path, before, after);
         }
     }
 
@@ -417,11 +406,7 @@ mod tests {
             ("KEY=old\nB=1\nset -u\nA=$B\n", "<url>\n<key>\nB=1\nset -u\nA=$B\n"),
             ("B=1\nA=${B:?missing}\n", "<url>\n<key>\nB=1\nA=${B:?missing}\n"),
         ] {
-            let before = with_names(before);
-            assert_eq!(edit(&before).0, with_names(after), "{before:?}");
-            assert_eq!(edit(&with_names(after)), (with_names(after), vec![]), "again: {before:?}");
-            std::fs::write(&path, with_names(after)).expect("written");
-            assert_read_back(&path, &before);
+            assert_edit(&path, before, after);
         }
     }
 
@@ -457,7 +442,7 @@ mod tests {
             let text = format!("{begin}{}", fill(&part.replace("KEY", KEY)));
             let started = std::time::Instant::now();
             let _ = edited(&text, &secret(), ADDRESS);
-            // Without optimization, and beside other tests.
+            // In a debug build, while other tests run.
             let took = started.elapsed();
             assert!(took.as_secs() < 30, "{part:?}: {took:?}");
         }

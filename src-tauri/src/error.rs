@@ -34,7 +34,7 @@ pub(crate) type Result<T> = std::result::Result<T, CommandError>;
 
 impl CommandError {
     pub(crate) fn new(code: ErrorCode, error: impl Into<String>) -> Self {
-        Self { body: ErrorBody { error: error.into(), code }, file: None, line: None, variable: None }
+        Self::from(ErrorBody { error: error.into(), code })
     }
 
     /// A file could not be written.
@@ -53,6 +53,12 @@ impl CommandError {
 pub(crate) fn ended(error: &tokio::task::JoinError) -> String {
     tracing::error!(%error, "work on another thread ended");
     "UL Keys could not complete the work".to_owned()
+}
+
+impl From<ErrorBody> for CommandError {
+    fn from(body: ErrorBody) -> Self {
+        Self { body, file: None, line: None, variable: None }
+    }
 }
 
 impl From<tauri::Error> for CommandError {
@@ -75,7 +81,7 @@ impl From<KeychainError> for CommandError {
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Refused(body) => Self { body, file: None, line: None, variable: None },
+            ClientError::Refused(body) => Self::from(body),
             other => {
                 tracing::warn!(error = &other as &dyn std::error::Error, "the key service failed to answer");
                 Self::new(ErrorCode::ServiceUnavailable, other.to_string())

@@ -11,6 +11,7 @@ mod cli;
 mod clipboard;
 mod closing;
 mod commands;
+mod display;
 mod embedded;
 mod env_file;
 mod error;

@@ -37,22 +37,6 @@ pub(crate) fn follow_preferences(app: &AppHandle) {
     }
 }
 
-/// Whether the window is shown by a Wayland compositor. To be called on the main thread.
-#[cfg(target_os = "linux")]
-pub(crate) fn is_wayland(window: &WebviewWindow) -> bool {
-    use webkit2gtk::glib::Object;
-    use webkit2gtk::glib::prelude::*;
-    // The class of the window's screen names the window system. A hidden window has a screen, too.
-    let screen = window.gtk_window().ok().and_then(|window| window.property::<Option<Object>>("screen"));
-    screen.is_some_and(|screen| screen.type_().name().starts_with("GdkWayland"))
-}
-
-/// No other system has Wayland.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn is_wayland(_window: &WebviewWindow) -> bool {
-    false
-}
-
 /// How large the window's content is, its menu included, in pixels. To be called on the main thread.
 ///
 /// [`WebviewWindow::inner_size`] adds what GTK draws around a window on Wayland, which no call to set a size includes.
@@ -67,6 +51,25 @@ fn content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
 #[cfg(not(target_os = "linux"))]
 fn content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
     window.inner_size()
+}
+
+/// Calls `act` each time that the process of the window's page has ended, on the main thread.
+#[cfg(target_os = "linux")]
+fn on_page_end(window: &WebviewWindow, act: impl Fn() + Send + 'static) -> tauri::Result<()> {
+    use webkit2gtk::WebViewExt as _;
+    let label = window.label().to_owned();
+    window.with_webview(move |webview| {
+        webview.inner().connect_web_process_terminated(move |_, reason| {
+            tracing::warn!(?reason, window = label, "the process of a page has ended");
+            act();
+        });
+    })
+}
+
+/// Other systems load such a page again by themselves, and one that does not answer is found out when its window is closed.
+#[cfg(not(target_os = "linux"))]
+fn on_page_end(_window: &WebviewWindow, _act: impl Fn() + Send + 'static) -> tauri::Result<()> {
+    Ok(())
 }
 
 fn raise(window: &WebviewWindow) {

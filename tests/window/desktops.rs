@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, AppOptions, Compositor, Desktop};
 
-use crate::hands::choose;
+use crate::hands::{choose, copy_by_keyboard, wait_active};
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 960;
@@ -100,10 +100,7 @@ async fn key_window_asked_to_close_keeps_its_size(desktop: Desktop) -> Result<()
 async fn key_copied_by_keyboard_is_pasted_and_removed(desktop: Desktop) -> Result<()> {
     let app = App::start(&desktop).await?;
     app.create_in_dialog("copied", "read").await?;
-    let key = app.text("code.key").await?.trim().to_owned();
-    app.wait_focus("Copy").await?;
-    desktop.press(&["Return"])?;
-    app.wait_text("On the clipboard for another").await?;
+    let key = copy_by_keyboard(&desktop, &app).await?;
     ensure!(desktop.clipboard()? == key, "the key can be pasted");
     ensure!(desktop.clipboard_targets()?.contains("x-kde-passwordManagerHint"), "managers are asked to leave it alone");
     app.click("Done").await?;
@@ -118,14 +115,10 @@ async fn key_copied_by_keyboard_is_pasted_and_removed(desktop: Desktop) -> Resul
 async fn key_on_clipboard_is_removed_on_quitting(desktop: Desktop) -> Result<()> {
     let app = App::start(&desktop).await?;
     app.create_in_dialog("copied", "read").await?;
-    let key = app.text("code.key").await?.trim().to_owned();
-    app.wait_focus("Copy").await?;
-    desktop.press(&["Return"])?;
-    app.wait_text("On the clipboard for another").await?;
+    let key = copy_by_keyboard(&desktop, &app).await?;
     desktop.press(&["ctrl+w"])?;
     app.leave_key_window().await?;
-    let focused = "return document.hasFocus()";
-    app.wait("the focus", async || app.script(focused, Vec::new()).await.is_ok_and(|it| it == true)).await?;
+    wait_active(&app, true).await?;
     app.close_with(&desktop, "ctrl+q").await?;
     let left = desktop.clipboard().unwrap_or_default();
     ensure!(!left.contains(&key[13..]), "the key is off the clipboard");

@@ -38,7 +38,7 @@ async fn window_with_slow_page_is_dark_as_portal_announces() -> Result<()> {
     is_shown_late_and_dark(&desktop, "Adwaita").await
 }
 
-/// A page that crashed would show its last picture for ever.
+/// The window of a page that crashed would keep showing the last picture.
 #[tokio::test]
 async fn page_whose_process_ended_is_loaded_again() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;

@@ -24,6 +24,23 @@ pub(crate) fn paste_over(desktop: &Desktop, text: &str) -> Result<()> {
     desktop.press(&["ctrl+a", "ctrl+v"])
 }
 
+/// Copies the key that the one-time window shows, by the keyboard alone: the button has the focus.
+pub(crate) async fn copy_by_keyboard(desktop: &Desktop, app: &App) -> Result<String> {
+    let key = app.text("code.key").await?.trim().to_owned();
+    app.wait_focus("Copy").await?;
+    desktop.press(&["Return"])?;
+    app.wait_text("On the clipboard for another").await?;
+    Ok(key)
+}
+
+/// Waits until the window of the page has the focus, or another one has it.
+pub(crate) async fn wait_active(app: &App, is_active: bool) -> Result<()> {
+    app.wait(&format!("a window that has the focus: {is_active}"), async || {
+        app.script("return document.hasFocus()", Vec::new()).await.is_ok_and(|it| it == is_active)
+    })
+    .await
+}
+
 /// Presses Tab until the control has the focus, as somebody without a mouse must.
 pub(crate) async fn tab_to(desktop: &Desktop, app: &App, name: &str) -> Result<()> {
     for _ in 0..60 {

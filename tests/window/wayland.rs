@@ -6,6 +6,8 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Child, Compositor, Desktop, binary};
 
+use crate::hands::{copy_by_keyboard, wait_active};
+
 /// The name by which a desktop finds the desktop file, and with it the icon and the name of the app.
 #[tokio::test]
 async fn application_id_on_wayland_is_identifier() -> Result<()> {
@@ -34,15 +36,9 @@ async fn copied_key_due_without_focus_is_reported_and_removed_with_focus() -> Re
         json!({ "language": "en", "theme": "system", "textPercent": 100, "clipboardSeconds": 10, "rotationDays": 90 });
     app.invoke("change_preferences", json!({ "preferences": preferences })).await?.expect("changed");
     app.create_in_dialog("due", "read").await?;
-    let key = shown_key(&app).await?;
-    app.wait_focus("Copy").await?;
-    desktop.press(&["Return"])?;
-    app.wait_text("On the clipboard for another").await?;
+    let key = copy_by_keyboard(&desktop, &app).await?;
     let other = Child::spawn(&mut desktop.session_command("weston-terminal"))?;
-    app.wait("another window with the focus", async || {
-        app.script("return !document.hasFocus()", Vec::new()).await.is_ok_and(|it| it == true)
-    })
-    .await?;
+    wait_active(&app, false).await?;
     // The compositor does not allow it now, and the window does not claim anything else.
     app.wait_text("The key could not be taken off the clipboard").await?;
     ensure!(desktop.clipboard()? == key, "what the window says");
@@ -68,8 +64,7 @@ async fn shown_key(app: &App) -> Result<String> {
 async fn key_window_hidden_on_mutter_keeps_key_until_screen_is_locked() -> Result<()> {
     says_and_does_keep_the_key(Compositor::Mutter, async |app, desktop| {
         desktop.press(&["super+h"])?;
-        let hidden = "return !document.hasFocus()";
-        app.wait("a hidden window", async || app.script(hidden, Vec::new()).await.is_ok_and(|it| it == true)).await
+        wait_active(app, false).await
     })
     .await
 }

@@ -4,16 +4,12 @@
 //! window has the focus. It ignores anything else without a word.
 
 use std::sync::{Arc, Weak, mpsc};
-use std::time::{Duration, Instant};
 
 use arboard::Error;
-use gtk::prelude::*;
-use gtk::{TargetEntry, TargetFlags, gdk, glib};
+use gtk::{TargetEntry, TargetFlags, gdk};
 use zeroize::Zeroizing;
 
-/// How long GTK may take, which waits for the program that owns the clipboard; and how long a compositor may take until it reads
-/// what was copied. Mutter and Weston do, to keep it when the program ends.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::display;
 
 /// By which clipboard managers recognize a secret (KeePassXC and KDE's Klipper agree on it), and its value.
 const SECRET_HINT: (&str, &[u8]) = ("x-kde-passwordManagerHint", b"secret");
@@ -29,21 +25,13 @@ struct Content {
     read: mpsc::Sender<()>,
 }
 
-/// The clipboard. Everything runs on the main thread, which must not be blocked by the caller.
+/// The clipboard. Everything in GTK runs on the main thread.
 #[derive(Default)]
 pub(super) struct Clipboard {
     /// What this app copied last. GTK drops it when another program copies.
     own: Weak<Content>,
     /// The text that could not be replaced.
     left: Option<Zeroizing<String>>,
-}
-
-/// Whether the app's windows are shown by a Wayland compositor.
-pub(super) fn is_wayland() -> bool {
-    on_main_thread(|answer| {
-        answer(gdk::Display::default().is_some_and(|display| display.backend().is_wayland()));
-    })
-    .unwrap_or(false)
 }
 
 impl Clipboard {
@@ -81,14 +69,14 @@ impl Clipboard {
         })
     }
 
-    /// Whether the compositor has taken the copy.
+    /// Whether the compositor has taken the copy: Mutter and Weston then read it, to keep it when the program ends.
     fn copy(&mut self, text: &str, secret: bool) -> Result<bool, Error> {
         let (read, reads) = mpsc::channel();
         let content = Arc::new(Content { text: Zeroizing::new(text.to_owned()), secret, read });
         self.own = Arc::downgrade(&content);
         self.left = None;
         match on_main_thread(move |answer| answer(offer(content)))? {
-            true => Ok(wait(&reads).is_some()),
+            true => Ok(display::wait(&reads).is_some()),
             false => Err(failed("GTK cannot set the clipboard")),
         }
     }
@@ -107,37 +95,14 @@ fn offer(content: Arc<Content>) -> bool {
         0 => data.set(&gdk::Atom::intern(SECRET_HINT.0), 8, SECRET_HINT.1),
         _ => {
             data.set_text(&content.text);
-            // Nobody waits for it but whoever replaces a text.
+            // Fails when `copy` no longer waits, as for every paste later.
             let _ = content.read.send(());
         }
     })
 }
 
-/// Runs something on the main thread and waits for its answer.
 fn on_main_thread<T: Send + 'static>(work: impl FnOnce(Box<dyn FnOnce(T)>) + Send + 'static) -> Result<T, Error> {
-    let (sender, receiver) = mpsc::channel();
-    let answer = move |value| _ = sender.send(value);
-    match gtk::is_initialized_main_thread() {
-        true => work(Box::new(answer)),
-        false => glib::MainContext::default().invoke(move || work(Box::new(answer))),
-    }
-    wait(&receiver).ok_or_else(|| failed("GTK does not answer"))
-}
-
-/// Waits for an answer of GTK.
-fn wait<T>(receiver: &mpsc::Receiver<T>) -> Option<T> {
-    if !gtk::is_initialized_main_thread() {
-        return receiver.recv_timeout(PATIENCE).ok();
-    }
-    // As when the app ends. What GTK waits for needs this thread.
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match receiver.try_recv() {
-            Ok(value) => return Some(value),
-            Err(_) if Instant::now() > end => return None,
-            Err(_) => _ = glib::MainContext::default().iteration(false),
-        }
-    }
+    display::on_main_thread(work).ok_or_else(|| failed("GTK does not answer"))
 }
 
 fn failed(description: &str) -> Error {

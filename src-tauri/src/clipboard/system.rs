@@ -8,6 +8,8 @@ use ulkeys_domain::KeyHash;
 use zeroize::Zeroizing;
 
 use super::holds;
+#[cfg(target_os = "linux")]
+use crate::display::{is_wayland, on_main_thread};
 
 /// Replaces a key that came back. A clipboard manager restores its newest text when the clipboard is empty, and this is
 /// newer than the key. Not blank, which Diodon does not keep; a comment, in case somebody pastes it into a shell.
@@ -53,12 +55,8 @@ impl System {
             #[cfg(target_os = "linux")]
             Connection::Gtk(clipboard) => clipboard.replace(REPLACEMENT),
         })?;
-        if let Some(Connection::Arboard(_)) = self.0 {
-            // The connection that read the key keeps it in a buffer.
-            self.0 = None;
-            if replace {
-                self.set_text(REPLACEMENT)?;
-            }
+        if self.disconnect() && replace {
+            self.set_text(REPLACEMENT)?;
         }
         Ok(true)
     }
@@ -71,6 +69,11 @@ impl System {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// Gives up a connection of `arboard`, which keeps a buffer in which a key was once sent or read. Whether there was one.
+    pub(super) fn disconnect(&mut self) -> bool {
+        self.0.take_if(|connection| matches!(connection, Connection::Arboard(_))).is_some()
     }
 
     fn with(&mut self, work: impl FnOnce(&mut Connection) -> Result<(), Error>) -> Result<(), Error> {
@@ -92,7 +95,9 @@ impl Connection {
         match arboard::Clipboard::new() {
             Ok(clipboard) => Ok(Self::Arboard(clipboard)),
             #[cfg(target_os = "linux")]
-            Err(_) if super::gtk::is_wayland() => Ok(Self::Gtk(super::gtk::Clipboard::default())),
+            Err(_) if on_main_thread(|answer| answer(is_wayland())) == Some(true) => {
+                Ok(Self::Gtk(super::gtk::Clipboard::default()))
+            }
             Err(error) => Err(error),
         }
     }

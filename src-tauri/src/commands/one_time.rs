@@ -11,6 +11,7 @@ use ulkeys_domain::{KeyId, Secret};
 use zeroize::Zeroizing;
 
 use super::{Argument, ended, invalid};
+use crate::display;
 use crate::env_file::{self, EnvFilePlan};
 use crate::error::{CommandError, Result};
 use crate::keychain;
@@ -34,13 +35,9 @@ pub(crate) struct RevealedKey {
 
 /// Answers with the new key, sealed for the holder of `public_key`. No later call answers with it.
 #[tauri::command]
-pub(crate) fn reveal_key(
-    window: WebviewWindow,
-    state: State<'_, AppState>,
-    public_key: Argument,
-) -> Result<RevealedKey> {
+pub(crate) fn reveal_key(state: State<'_, AppState>, public_key: Argument) -> Result<RevealedKey> {
     let public_key = public_key.bytes("publicKey")?;
-    let reports_minimized = !window::is_wayland(&window);
+    let reports_minimized = !display::is_wayland();
     let revealed = state.one_time.reveal(|key, secret| {
         let sealed = seal::seal(secret, &public_key)
             .map_err(|_| invalid("publicKey", "is not an uncompressed point of the curve P-256"))?;

@@ -1,6 +1,6 @@
-//! How programs other than shells read a `.env` file: what each variable is set to, as it is written.
+//! The variables that programs other than shells find in a `.env` file, with their values as they are written.
 //!
-//! Deliberately absent: expanding `$NAME` and escapes. What is written alike is read alike.
+//! Deliberately absent: expanding `$NAME` and escapes. Values that are written alike are read alike.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -153,8 +153,8 @@ pub(super) fn node_variables(text: &str) -> Variables {
     variables
 }
 
-/// What `docker --env-file` finds: one variable a line, as it is, without quotes or comments after it. `None` where it
-/// rejects the file.
+/// What `docker --env-file` finds: one variable in each line. It knows neither quotes nor comments after a value. `None` where
+/// it rejects the file.
 pub(super) fn docker_variables(text: &str) -> Option<Variables> {
     let mut variables = Variables::new();
     for line in text.strip_prefix('\u{feff}').unwrap_or(text).split('\n') {

@@ -396,7 +396,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over so many bytes and the character after them.
+    /// Skips `length` bytes and the character after them.
     fn character_after(&mut self, length: usize) {
         self.place += length;
         self.place += self.text[self.place..].chars().next().map_or(0, char::len_utf8);

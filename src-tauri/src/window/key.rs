@@ -4,20 +4,16 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tauri::webview::{Color, PageLoadEvent};
+use tauri::webview::PageLoadEvent;
 use tauri::{
     AppHandle, LogicalSize, Manager as _, Monitor, PhysicalPosition, WebviewUrl, WebviewWindow, WebviewWindowBuilder,
     WindowEvent,
 };
 
-use super::theme::Background;
 use crate::one_time::Loss;
 use crate::state::AppState;
 
 const LABEL: &str = "one-time";
-/// `--raised` of the page.
-pub(super) const BACKGROUND: Background =
-    Background { light: Color(255, 255, 255, 255), dark: Color(0x20, 0x24, 0x2c, 255) };
 const WIDTH: f64 = 600.0;
 /// Before the page has told how much it needs.
 const HEIGHT: f64 = 640.0;
@@ -34,7 +30,7 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
         .inner_size(WIDTH, HEIGHT)
         .min_inner_size(320.0, 240.0)
         .visible(false)
-        .background_color(BACKGROUND.color(app))
+        .background_color(super::theme::background(app, LABEL))
         .maximizable(false)
         // Its own controls do not hide it. Window managers may all the same.
         .minimizable(false)
@@ -67,7 +63,8 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
         }
         _ => {}
     });
-    watch_for_a_crash(app, &window)
+    let handle = app.clone();
+    super::on_page_end(&window, move || put_away(&handle, Loss::Interrupted))
 }
 
 /// Whether this is the window's label.
@@ -198,23 +195,4 @@ fn destroy(app: &AppHandle, cause: Option<Loss>) {
         Some(Err(error)) => tracing::warn!(%error, "the one-time window cannot be closed"),
         None => one_time.closed(),
     }
-}
-
-/// A page whose process ended shows nothing and answers nothing.
-#[cfg(target_os = "linux")]
-fn watch_for_a_crash(app: &AppHandle, window: &WebviewWindow) -> tauri::Result<()> {
-    use webkit2gtk::WebViewExt as _;
-    let app = app.clone();
-    window.with_webview(move |webview| {
-        webview.inner().connect_web_process_terminated(move |_, reason| {
-            tracing::warn!(?reason, "the page with the key has ended");
-            put_away(&app, Loss::Interrupted);
-        });
-    })
-}
-
-/// Elsewhere such a page is found out when it is asked to close and does not answer.
-#[cfg(not(target_os = "linux"))]
-fn watch_for_a_crash(_app: &AppHandle, _window: &WebviewWindow) -> tauri::Result<()> {
-    Ok(())
 }

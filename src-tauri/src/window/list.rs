@@ -1,13 +1,13 @@
 //! The window of the list of keys.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use tauri::webview::{Color, PageLoadEvent};
+use tauri::webview::PageLoadEvent;
 use tauri::{AppHandle, Manager as _, WebviewWindow, WebviewWindowBuilder, WindowEvent};
 
 use super::place::KeptPlace;
-use super::theme::Background;
 use crate::closing;
 use crate::menu;
 use crate::settings::Language;
@@ -15,14 +15,10 @@ use crate::state::AppState;
 
 pub(super) const LABEL: &str = "main";
 
-/// `--page` of the page.
-pub(super) const BACKGROUND: Background =
-    Background { light: Color(255, 255, 255, 255), dark: Color(0x15, 0x17, 0x1c, 255) };
-
 /// How long the page may take until the window is shown without it. A page that has an error must not keep the app from sight.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A page that ends so many times in this period is not loaded again: whatever ends it would do so for ever.
+/// How often a page is loaded again within this period: what ends it may be there after each load.
 const MAX_RELOADS: usize = 3;
 const RELOAD_PERIOD: Duration = Duration::from_mins(1);
 
@@ -30,9 +26,7 @@ const RELOAD_PERIOD: Duration = Duration::from_mins(1);
 /// `place` is the file that keeps its size and place.
 pub(crate) fn open(app: &AppHandle, place: PathBuf) -> tauri::Result<()> {
     let config = app.config().app.windows.first().ok_or(tauri::Error::WindowNotFound)?;
-    super::theme::follow(app);
     let window = super::confined(app, WebviewWindowBuilder::from_config(app, config)?)
-        .background_color(BACKGROUND.color(app))
         .on_page_load(|window, load| {
             if load.event() == PageLoadEvent::Started {
                 window.state::<AppState>().set_watcher(LABEL, None);
@@ -44,7 +38,7 @@ pub(crate) fn open(app: &AppHandle, place: PathBuf) -> tauri::Result<()> {
     if let Err(error) = app.state::<KeptPlace>().restore(&window) {
         tracing::warn!(%error, "the window cannot be put where it was");
     }
-    watch_for_a_crash(&window)?;
+    super::on_page_end(&window, reload(window.clone()))?;
     show_without_page(app.clone());
     let (app, list) = (app.clone(), window.clone());
     window.on_window_event(move |event| {
@@ -75,31 +69,23 @@ pub(crate) fn show(app: &AppHandle) {
     }
 }
 
-/// A page whose process ended shows its last picture for ever. It is loaded again, unless it has just been.
-#[cfg(target_os = "linux")]
-fn watch_for_a_crash(window: &WebviewWindow) -> tauri::Result<()> {
-    use webkit2gtk::WebViewExt as _;
-    window.with_webview(|webview| {
-        let loads = std::cell::RefCell::new(std::collections::VecDeque::new());
-        webview.inner().connect_web_process_terminated(move |page, reason| {
-            let mut loads = loads.borrow_mut();
-            let now = std::time::Instant::now();
-            loads.retain(|load| now.duration_since(*load) < RELOAD_PERIOD);
-            if loads.len() == MAX_RELOADS {
-                tracing::error!(?reason, "the page with the list ends again and again, and is not loaded any more");
-                return;
-            }
-            tracing::error!(?reason, "the page with the list has ended, and is loaded again");
-            loads.push_back(now);
-            page.reload();
-        });
-    })
-}
-
-/// Other systems load such a page again by themselves.
-#[cfg(not(target_os = "linux"))]
-fn watch_for_a_crash(_window: &WebviewWindow) -> tauri::Result<()> {
-    Ok(())
+/// What is to be done when the page's process has ended: its window keeps showing the last picture. The page is loaded again,
+/// unless that has just been done several times.
+fn reload(list: WebviewWindow) -> impl Fn() + Send + 'static {
+    let reloads = Mutex::new(Vec::new());
+    move || {
+        let mut reloads = reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        reloads.retain(|reload| now.duration_since(*reload) < RELOAD_PERIOD);
+        if reloads.len() == MAX_RELOADS {
+            tracing::error!("the page with the list ends again and again, and is not loaded any more");
+            return;
+        }
+        reloads.push(now);
+        if let Err(error) = list.reload() {
+            tracing::error!(%error, "the page with the list cannot be loaded again");
+        }
+    }
 }
 
 fn show_without_page(app: AppHandle) {

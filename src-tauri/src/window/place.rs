@@ -115,7 +115,7 @@ impl KeptPlace {
             };
         }
         window.set_size(PhysicalSize::new(place.width, place.height))?;
-        if !super::is_wayland(window) {
+        if !crate::display::is_wayland() {
             window.set_position(PhysicalPosition::new(place.x, place.y))?;
         }
         if place.maximized {
@@ -145,7 +145,7 @@ impl KeptPlace {
         }
         // Wayland tells no window where it is.
         if let Some(kept) = *kept
-            && super::is_wayland(window)
+            && crate::display::is_wayland()
         {
             (place.x, place.y) = (kept.x, kept.y);
         }

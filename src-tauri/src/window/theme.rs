@@ -9,17 +9,15 @@ use tauri::{AppHandle, Manager as _};
 use crate::settings::Theme;
 use crate::state::AppState;
 
-/// A background by light and by dark, so that a window has its page's color before the page is painted.
-pub(super) struct Background {
-    pub(super) light: Color,
-    pub(super) dark: Color,
-}
+/// The background that the page of a window has in light and in dark (`--page` and `--raised` of app.css), so that the window has
+/// it before the page is painted.
+const LIST: [Color; 2] = [Color(255, 255, 255, 255), Color(0x15, 0x17, 0x1c, 255)];
+const KEY: [Color; 2] = [Color(255, 255, 255, 255), Color(0x20, 0x24, 0x2c, 255)];
 
-impl Background {
-    /// The one that the page will have.
-    pub(super) fn color(&self, app: &AppHandle) -> Color {
-        if is_dark(app) { self.dark } else { self.light }
-    }
+/// The background that the page of the window with this label will have.
+pub(super) fn background(app: &AppHandle, label: &str) -> Color {
+    let [light, dark] = if super::key::is(label) { KEY } else { LIST };
+    if is_dark(app) { dark } else { light }
 }
 
 /// Gives the windows the theme that a person prefers, or the system's. To be called on the main thread.
@@ -28,8 +26,7 @@ pub(super) fn follow(app: &AppHandle) {
     #[cfg(target_os = "linux")]
     linux::set(chosen.or_else(|| portal::color_scheme(app)));
     for (label, window) in app.webview_windows() {
-        let background = if super::key::is(&label) { super::key::BACKGROUND } else { super::list::BACKGROUND };
-        let followed = window.set_background_color(Some(background.color(app)));
+        let followed = window.set_background_color(Some(background(app, &label)));
         #[cfg(not(target_os = "linux"))]
         let followed = followed.and_then(|()| window.set_theme(chosen));
         if let Err(error) = followed {
@@ -51,12 +48,7 @@ fn is_dark(app: &AppHandle) -> bool {
     match preferred(app) {
         Some(theme) => theme == tauri::Theme::Dark,
         #[cfg(target_os = "linux")]
-        None => {
-            // Tauri calls it here where this is the main thread already.
-            let (sender, receiver) = std::sync::mpsc::channel();
-            let asked = app.run_on_main_thread(move || _ = sender.send(linux::is_dark()));
-            asked.is_ok() && receiver.recv().unwrap_or(false)
-        }
+        None => crate::display::on_main_thread(|answer| answer(linux::is_dark())).unwrap_or(false),
         #[cfg(not(target_os = "linux"))]
         None => super::list::find(app).is_some_and(|list| matches!(list.theme(), Ok(tauri::Theme::Dark))),
     }
