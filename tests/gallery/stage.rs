@@ -191,7 +191,7 @@ impl Stage {
               if (!String(url).endsWith('/' + command)) return before(url, options);
               if (answer === null) return new Promise(() => {});
               const headers = { 'Tauri-Response': 'ok' in answer ? 'ok' : 'error', 'content-type': 'application/json' };
-              return Promise.resolve(new Response(JSON.stringify(answer.ok ?? answer.error), { headers }));
+              return Promise.resolve(new Response(JSON.stringify('ok' in answer ? answer.ok : answer.error), { headers }));
             };";
         self.app.script(script, vec![json!(command), answer]).await.map(drop)
     }

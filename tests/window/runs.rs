@@ -46,6 +46,19 @@ impl Trainer {
         Ok(answer.json().await?)
     }
 
+    /// Reports output until not even a kilobyte more of it is stored.
+    async fn fill_space(&self) -> Result<()> {
+        for bytes in [100_000, 10_000, 1_000] {
+            let report = json!({ "event": "console_output", "data": { "content": "x".repeat(bytes) } });
+            let mut reports = 0;
+            while self.send(report.clone()).await.is_ok() {
+                reports += 1;
+                ensure!(reports < 100, "the limit is not reached");
+            }
+        }
+        Ok(())
+    }
+
     /// Reports the end of an epoch, counted from 0; whether the answer tells it to stop.
     pub(crate) async fn epoch(&self, number: usize) -> Result<bool> {
         Ok(self.send(self.report("epoch_end", number)?).await?["cancelled"] == true)
@@ -188,7 +201,7 @@ async fn silent_run_says_since_when_and_runs_again_with_its_next_report() -> Res
 #[tokio::test]
 async fn run_is_deleted_after_a_confirmation_and_results_without_space_are_named() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let settings = json!({ "storage": { "databasePerKey": 0 } });
+    let settings = json!({ "storage": { "databasePerKey": 1 } });
     let app = App::start(&desktop).await?;
     let key = app.create_and_copy(&desktop, "trainer", "training").await?;
     let trainer = Trainer::start(&app, &key).await?;
@@ -198,11 +211,12 @@ async fn run_is_deleted_after_a_confirmation_and_results_without_space_are_named
     std::fs::write(desktop.settings(), kept.to_string())?;
 
     let app = App::start(&desktop).await?;
+    trainer.fill_space().await?;
     app.click("trainer").await?;
     app.wait_text("Training data of this key:").await?;
     app.wait_text("There is little or no space left for training data.").await?;
     ensure!(trainer.epoch(0).await.is_err(), "there is no space");
-    let ended = trainer.send(json!({ "event": "training_complete", "data": { "results": { "a": 1 } } })).await?;
+    let ended = trainer.send(json!({ "event": "training_complete", "data": { "results": { "a": "x".repeat(1_000) } } })).await?;
     ensure!(ended["resultsDropped"] == true, "{ended}");
     wait_run(&app, &["Completed", "there was no space for its results"]).await?;
     app.click("Delete run…").await?;
