@@ -132,8 +132,8 @@ pub fn needed(scopes: Scopes, scope: Scope, allowed: &[Scope]) -> bool {
 ///
 /// For paths outside the table, where a gateway chooses the scopes by the path as it reads it: if it resolves `..` or
 /// `%2f` and its upstream does not, or the other way round, a scope for the one would open the other. Escapes are fine
-/// where they mean a plain character, as in `/my%20model`. So is a character outside ASCII without an escape, which clients
-/// send although RFC 3986 has none: it is no separator, and has no more readings than its escape.
+/// where they mean a plain character, as in `/my%20model`. So are characters that RFC 3986 wants escaped and clients send as
+/// they are, such as `é` and `|`: none of them separates anything, and each has no more readings than its escape.
 pub fn reads_one_way(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('/') else {
         return false;
@@ -144,7 +144,7 @@ pub fn reads_one_way(path: &str) -> bool {
 
 fn segment_reads_one_way(segment: &str) -> bool {
     let mut parts = segment.split('%');
-    let plain = |part: &str| part.bytes().all(|byte| is_plain_byte(byte) || !byte.is_ascii());
+    let plain = |part: &str| part.bytes().all(|byte| is_plain_byte(byte) || is_tolerated_byte(byte));
     !matches!(segment, "" | "." | "..")
         && parts.next().is_some_and(plain)
         && parts.all(|part| {
@@ -188,6 +188,11 @@ fn is_plain(path: &str) -> bool {
 
 fn is_plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
+}
+
+/// RFC 3986 wants these escaped. A backslash and a semicolon separate for some readers, and are not among them.
+fn is_tolerated_byte(byte: u8) -> bool {
+    !byte.is_ascii() || b"\"<>[]^`{|}".contains(&byte)
 }
 
 #[cfg(test)]
@@ -304,6 +309,8 @@ mod tests {
             "/a%2Bb/c+d",
             "/~user/.well-known/x..y",
             "/é/größe.jpg",
+            "/a|b/{id}/[0]",
+            "/\"<a>\"/^`",
         ] {
             assert!(reads_one_way(path), "{path:?}");
         }
