@@ -136,11 +136,11 @@ fn cells(entry: &ActivityEntry) -> [String; 18] {
         Happening::Revoked { by } => ("revoked", Some(by)),
         Happening::NewSource => ("newSource", None),
         Happening::Refused { outcome: cause, requests: count, last_at: last } => {
-            (outcome, requests, last_at) = (cause.as_str().to_owned(), count.to_string(), last.to_string());
+            (outcome, requests, last_at) = (cause.as_ref().to_owned(), count.to_string(), last.to_string());
             ("refused", None)
         }
         Happening::ChangedOutside { change: how, keys: count, before: text_before, after: text_after } => {
-            (change, keys) = (how.as_str().to_owned(), count.to_string());
+            (change, keys) = (how.as_ref().to_owned(), count.to_string());
             (before, after) = (text_before.clone().unwrap_or_default(), text_after.clone().unwrap_or_default());
             ("changedOutside", None)
         }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -19,6 +19,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::{SinkExt as _, StreamExt as _, stream};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_tungstenite::WebSocketStream;
@@ -88,7 +89,7 @@ impl Upstream {
 
     /// What has reached it since this was last asked.
     pub fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.state.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.state.seen.lock())
     }
 
     /// The one request that has reached it since.
@@ -152,7 +153,7 @@ async fn answer(mut request: Request, state: Arc<State>) -> Response {
     let target = parts.uri.to_string();
     let seen = Seen { method: parts.method, target: target.clone(), headers: parts.headers, body, trailers };
     let headers = seen.headers.clone();
-    state.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    state.seen.lock().push(seen);
     if let Some(millis) = wanted.get("compute").and_then(|millis| millis.parse().ok()) {
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }

@@ -216,7 +216,9 @@ async fn run_is_deleted_after_a_confirmation_and_results_without_space_are_named
     app.wait_text("Training data of this key:").await?;
     app.wait_text("There is little or no space left for training data.").await?;
     ensure!(trainer.epoch(0).await.is_err(), "there is no space");
-    let ended = trainer.send(json!({ "event": "training_complete", "data": { "results": { "a": "x".repeat(1_000) } } })).await?;
+    let ended = trainer
+        .send(json!({ "event": "training_complete", "data": { "results": { "a": "x".repeat(1_000) } } }))
+        .await?;
     ensure!(ended["resultsDropped"] == true, "{ended}");
     wait_run(&app, &["Completed", "there was no space for its results"]).await?;
     app.click("Delete run…").await?;

@@ -31,7 +31,7 @@ async fn main() -> Result<()> {
     ensure!(list.len() == 1, "{} runs are kept instead of one", list.len());
     let kept = service.client.run(list[0].summary.run_id).await?.details;
     let epochs: Vec<_> = kept.epochs.iter().map(|epoch| epoch.epoch).collect();
-    ensure!(kept.summary.status == RunStatus::Completed, "the run is {}", kept.summary.status.as_str());
+    ensure!(kept.summary.status == RunStatus::Completed, "the run is {}", kept.summary.status.as_ref());
     ensure!(epochs == [0, 1, 2], "the epochs {epochs:?} are kept instead of two and the final validation");
     ensure!(!service.client.run_console(kept.summary.run_id).await?.chunks.is_empty(), "no console output is kept");
     ensure!(service.checkpoint(kept.summary.run_id).await? == std::fs::read(&run.best)?, "not the bytes of best.pt");

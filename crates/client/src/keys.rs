@@ -30,7 +30,7 @@ impl Client {
     /// [`ClientError`], after repeating a call that found nobody.
     pub async fn key_page(&self, query: &KeyQuery, rotation_days: u32) -> Result<KeyList, ClientError> {
         let mut parameters = vec![
-            ("status", query.status.as_str().to_owned()),
+            ("status", query.status.as_ref().to_owned()),
             ("sort", query.sort.to_string()),
             ("cursor", query.skip.to_string()),
             ("limit", query.limit.to_string()),

@@ -142,7 +142,7 @@ impl Client {
     ) -> Result<ActivityPage, ClientError> {
         let limit = limit.to_string();
         let key = key.map(|id| ("keyId", id.as_str()));
-        let kind = kind.map(|kind| ("kind", kind.as_str()));
+        let kind = kind.as_ref().map(|kind| ("kind", kind.as_ref()));
         let cursor = cursor.map(|cursor| ("cursor", cursor));
         let query: Vec<_> = [key, kind, cursor, Some(("limit", limit.as_str()))].into_iter().flatten().collect();
         self.repeatable(|| self.request(Method::GET, "/api/activity").query(&query)).await

@@ -200,10 +200,11 @@ mod tests {
     use super::*;
     use crate::testing::{cases, paths};
     use proptest::prelude::*;
+    use strum::VariantArray as _;
 
     fn allowed(method: &str, path: &str) -> Vec<Scope> {
         match requirement(method, path) {
-            Some(Requirement::AnyKey) => Scope::ALL.to_vec(),
+            Some(Requirement::AnyKey) => Scope::VARIANTS.to_vec(),
             Some(Requirement::AnyOf(scopes)) => scopes.to_vec(),
             None => Vec::new(),
         }
@@ -211,13 +212,14 @@ mod tests {
 
     #[test]
     fn a_scope_is_needed_where_the_key_is_refused_without_it() {
-        let subset = |bits: u32| Scope::ALL.into_iter().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1);
+        let subset =
+            |bits: u32| Scope::VARIANTS.iter().copied().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1);
         let opens = |held: &[Scope], allowed: &[Scope]| {
             Scopes::new(held.iter().copied()).is_ok_and(|held| check_any(held, allowed).is_ok())
         };
         for (held, allowed) in (1..64).flat_map(|held| (0..64).map(move |allowed| (held, allowed))) {
             let [held, allowed] = [held, allowed].map(|bits| subset(bits).map(|(_, scope)| scope).collect::<Vec<_>>());
-            for scope in Scope::ALL {
+            for &scope in Scope::VARIANTS {
                 let rest: Vec<_> = held.iter().copied().filter(|held| *held != scope).collect();
                 let scopes = Scopes::new(held.iter().copied()).expect("not empty");
                 let expected = opens(&held, &allowed) && !opens(&rest, &allowed);
@@ -246,7 +248,7 @@ mod tests {
             (&["GET"], &["/api/training", "/api/training/1", "/api/models/a/b/training"], &[Training, Read, Write]),
             (&["POST"], &["/api/training/start", "/api/models/a/b/training"], &[Training, Write]),
             (&["POST"], &["/api/webhooks/training/metrics"], &[Training, Write]),
-            (&["GET"], &["/api/account/summary"], &Scope::ALL),
+            (&["GET"], &["/api/account/summary"], Scope::VARIANTS),
             (&["GET"], &["/api/api-keys", "/api/api-keys/events"], &[Admin, Read]),
             (&["POST", "DELETE"], &["/api/api-keys", "/api/api-keys/key_1", "/api/account/summary"], &[Admin]),
             (
@@ -375,7 +377,7 @@ mod tests {
         #[test]
         fn a_key_passes_only_with_a_listed_scope(bits in 1_u8..64, method in "GET|HEAD|POST|DELETE|[A-Z]{1,7}",
             path in "(/(api|datasets|models|training|api-keys|account|summary|webhooks|x|\\.\\.|%61|)){0,5}/?") {
-            let scopes = Scopes::new(Scope::ALL.into_iter().enumerate()
+            let scopes = Scopes::new(Scope::VARIANTS.iter().copied().enumerate()
                 .filter(|(index, _)| bits & (1 << index) != 0).map(|(_, scope)| scope)).expect("not empty");
             let listed = allowed(&method, &path);
             prop_assert_eq!(check(scopes, &method, &path).is_ok(), scopes.intersects(&listed));
@@ -408,7 +410,7 @@ mod tests {
         let reads = ["GET", "HEAD"].contains(&method);
         let with_read = |scope| if reads { vec![scope, Read, Write] } else { vec![scope, Write] };
         Some(match below {
-            ["account", "summary"] if reads => Scope::ALL.to_vec(),
+            ["account", "summary"] if reads => Scope::VARIANTS.to_vec(),
             ["api-keys", ..] if reads => vec![Read, Admin],
             ["api-keys" | "account" | "teams" | "members" | "billing" | "settings", ..] => vec![Admin],
             ["datasets" | "images", ..] => with_read(Datasets),

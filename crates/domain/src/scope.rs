@@ -4,12 +4,29 @@ use std::fmt;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use strum::{AsRefStr, Display, EnumString, VariantArray};
 
 /// One permission. The order is the one in which the platform documents them, and in which they are always listed.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS, utoipa::ToSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    ts_rs::TS,
+    utoipa::ToSchema,
+    EnumString,
+    AsRefStr,
+    VariantArray,
+    Display,
 )]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Scope {
     /// Start training, stream metrics.
     Training,
@@ -26,34 +43,8 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Every scope, in documented order.
-    pub const ALL: [Self; 6] = [Self::Training, Self::Models, Self::Datasets, Self::Read, Self::Write, Self::Admin];
-
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Training => "training",
-            Self::Models => "models",
-            Self::Datasets => "datasets",
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The scope of that exact name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
-    }
-
     const fn bit(self) -> u8 {
         1 << self as u8
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -93,7 +84,7 @@ impl Scopes {
         let scopes: Vec<Scope> = names
             .into_iter()
             .enumerate()
-            .map(|(index, name)| Scope::parse(name).ok_or(ScopesError::Unknown(index)))
+            .map(|(index, name)| name.parse().map_err(|_| ScopesError::Unknown(index)))
             .collect::<Result<_, _>>()?;
         Self::new(scopes)
     }
@@ -110,7 +101,7 @@ impl Scopes {
 
     /// The scopes in documented order.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+        Scope::VARIANTS.iter().copied().filter(move |scope| self.contains(*scope))
     }
 }
 
@@ -121,7 +112,7 @@ impl fmt::Display for Scopes {
             if index > 0 {
                 f.write_str(" ")?;
             }
-            f.write_str(scope.as_str())?;
+            f.write_str(scope.as_ref())?;
         }
         Ok(())
     }
@@ -154,12 +145,12 @@ mod tests {
 
     #[test]
     fn names_are_exact() {
-        for scope in Scope::ALL {
-            assert_eq!(Scope::parse(scope.as_str()), Some(scope));
-            assert_eq!(serde_json::to_value(scope).expect("serialises"), scope.as_str());
+        for &scope in Scope::VARIANTS {
+            assert_eq!(scope.as_ref().parse(), Ok(scope));
+            assert_eq!(serde_json::to_value(scope).expect("serialises"), scope.as_ref());
         }
         for other in ["", "Training", "training ", "*", "all", "null"] {
-            assert_eq!(Scope::parse(other), None, "{other:?}");
+            assert!(other.parse::<Scope>().is_err(), "{other:?}");
         }
     }
 
@@ -174,8 +165,8 @@ mod tests {
     proptest! {
         #[test]
         fn order_and_repetition_do_not_matter(picks in prop::collection::vec(0_usize..6, 1..20)) {
-            let set = Scopes::new(picks.iter().map(|pick| Scope::ALL[*pick])).expect("not empty");
-            for (index, scope) in Scope::ALL.into_iter().enumerate() {
+            let set = Scopes::new(picks.iter().map(|pick| Scope::VARIANTS[*pick])).expect("not empty");
+            for (index, scope) in Scope::VARIANTS.iter().copied().enumerate() {
                 prop_assert_eq!(set.contains(scope), picks.contains(&index));
             }
             let listed: Vec<_> = set.iter().collect();

@@ -1,8 +1,7 @@
 //! What becomes of a request: accepted, or refused for a reason.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use strum::{AsRefStr, Display, EnumString, VariantArray};
 
 use crate::Scopes;
 use crate::limit::Standing;
@@ -46,9 +45,25 @@ impl Refusal {
 
 /// How a request ended, as it is counted and kept.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ts_rs::TS, utoipa::ToSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    ts_rs::TS,
+    utoipa::ToSchema,
+    EnumString,
+    AsRefStr,
+    VariantArray,
+    Display,
 )]
 #[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// Accepted.
     Accepted,
@@ -66,43 +81,4 @@ pub enum Outcome {
     Limit,
     /// [`Refusal::PeerLimit`].
     PeerLimit,
-}
-
-impl Outcome {
-    /// Every outcome.
-    pub const ALL: [Self; 8] = [
-        Self::Accepted,
-        Self::NoCredential,
-        Self::Malformed,
-        Self::Unknown,
-        Self::Revoked,
-        Self::Scope,
-        Self::Limit,
-        Self::PeerLimit,
-    ];
-
-    /// The name in the store and in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::NoCredential => "no_credential",
-            Self::Malformed => "malformed",
-            Self::Unknown => "unknown",
-            Self::Revoked => "revoked",
-            Self::Scope => "scope",
-            Self::Limit => "limit",
-            Self::PeerLimit => "peer_limit",
-        }
-    }
-
-    /// The outcome of that exact name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text)
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

@@ -5,7 +5,7 @@
 //! because only the body names the run ([`RunUse`]).
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, HeaderName};
@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::BASE64_STANDARD;
+use parking_lot::{Mutex, MutexGuard};
 use percent_encoding::percent_decode;
 use ulkeys_domain::key::ID_PREFIX;
 use ulkeys_domain::limit::Standing;
@@ -226,7 +227,7 @@ impl RunUse {
     }
 
     fn standing(&self) -> MutexGuard<'_, Result<Option<Standing>, Standing>> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.standing.lock()
     }
 }
 

@@ -1,13 +1,13 @@
 //! Refusals and failures as HTTP answers. Texts are those of the protocol; causes of failures go to the log only.
 
 use std::io::ErrorKind;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::limit::Standing;
 use ulkeys_domain::verdict::Refusal;
@@ -161,7 +161,7 @@ fn answer(status: StatusCode, code: ErrorCode, error: impl Into<String>) -> Resp
 /// Whether a problem of the store is not the one of the last minute: many requests that fail alike need one line.
 fn is_new(problem: DatabaseProblem) -> bool {
     static LAST: Mutex<Option<(DatabaseProblem, Instant)>> = Mutex::new(None);
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = LAST.lock();
     let former = last.replace((problem, Instant::now()));
     former.is_none_or(|(known, at)| known != problem || at.elapsed() > Duration::from_secs(60))
 }

@@ -12,9 +12,9 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use ulkeys_domain::limit::{RunCategory, Standing, WINDOW, Window};
 use ulkeys_domain::training::RunId;
@@ -284,7 +284,7 @@ impl KeyLimits {
     pub(crate) fn sweep(&self) {
         let now = self.start.elapsed();
         for shard in &self.keys {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = shard.lock();
             shard.retain(|_, counters| {
                 counters.windows.retain(|(_, window)| !window.is_over(now));
                 counters.runs.retain(|_, run| !run.are_over(now));
@@ -302,11 +302,11 @@ impl KeyLimits {
     fn shard(&self, key: &KeyId) -> MutexGuard<'_, FxHashMap<KeyId, KeyCounters>> {
         // The upper bits, as the map itself uses the lower ones.
         let index = (FxBuildHasher.hash_one(key) >> 32) as usize % SHARDS;
-        self.keys[index].lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys[index].lock()
     }
 
     fn failures(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, Failures>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failures.lock()
     }
 }
 

@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use strum::VariantArray as _;
 use ulkeys_domain::verdict::Outcome;
 
 /// Upper bounds of the buckets for durations, in seconds.
@@ -15,7 +16,7 @@ const DURATIONS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005,
 
 pub(crate) struct Metrics {
     registry: Registry,
-    decisions: [Counter; Outcome::ALL.len()],
+    decisions: [Counter; Outcome::VARIANTS.len()],
     durations: Histogram,
     connections: Gauge,
     backlog: Gauge,
@@ -25,7 +26,9 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("ulkeys");
         let family = Family::<[(&str, &str); 1], Counter>::default();
-        let decisions = Outcome::ALL.map(|outcome| family.get_or_create(&[("outcome", outcome.as_str())]).clone());
+        let decisions = std::array::from_fn(|index| {
+            family.get_or_create(&[("outcome", Outcome::VARIANTS[index].as_ref())]).clone()
+        });
         let durations = Histogram::new(DURATIONS);
         let (connections, backlog) = (Gauge::default(), Gauge::default());
         registry.register("decisions", "Requests with or without a key, by how they were decided", family);

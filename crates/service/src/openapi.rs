@@ -119,7 +119,7 @@ fn callers(method: &str, path: &str) -> Vec<SecurityRequirement> {
         None => Vec::new(),
         Some(Requirement::AnyKey) => vec![SecurityRequirement::new("key", [""; 0])],
         Some(Requirement::AnyOf(scopes)) => {
-            scopes.iter().map(|scope| SecurityRequirement::new("key", [scope.as_str()])).collect()
+            scopes.iter().map(|scope| SecurityRequirement::new("key", [scope.as_ref()])).collect()
         }
     };
     keys.into_iter().chain([SecurityRequirement::new("session", [""; 0])]).collect()

@@ -5,9 +5,9 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::storage::{StorageLimits, mib};
 use ulkeys_domain::wire::training::{StorageUse, TrainingStorage};
@@ -127,7 +127,7 @@ impl Shared {
     }
 
     fn check_limits<const N: usize>(&self, limits: [(Limit, u32, u64); N], bytes: u64) -> Result<(), ApiError> {
-        let mut reached = self.reached.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reached = self.reached.0.lock();
         for (limit, value, room) in limits {
             // Near a limit, small reports still fit between large ones that do not. That is no change of state.
             let is_low = room <= mib(value) / 50;

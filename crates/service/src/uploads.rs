@@ -4,9 +4,9 @@
 //! try again. An attempt that has begun within the hour may still succeed after it. Only the SHA-256 of each is held. A restart forgets them all.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use rand::TryCryptoRng;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -132,7 +132,7 @@ impl Uploads {
 
     /// Those that have not expired, and those that an attempt is still made with.
     fn outstanding(&self, now: Duration) -> MutexGuard<'_, HashMap<Digest, Outstanding>> {
-        let mut outstanding = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outstanding = self.0.lock();
         outstanding.retain(|_, upload| upload.expires.max(upload.attempt_ends) > now);
         outstanding
     }

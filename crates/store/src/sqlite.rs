@@ -18,11 +18,12 @@ mod runs;
 mod uses;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
 use tokio::sync::watch;
 use ulkeys_domain::wire::{
@@ -124,7 +125,7 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&mut Connection, &Inner) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.blocking_with(move |inner| inner.write(&mut lock(&inner.writer), work)).await
+        self.blocking_with(move |inner| inner.write(&mut inner.writer.lock(), work)).await
     }
 
     /// As [`Self::write`], for a change that its caller counts on. If the file was replaced during the commit, the change is
@@ -135,7 +136,7 @@ impl SqliteStore {
         holds: impl FnOnce(&Inner, &T) -> bool + Send + 'static,
     ) -> Result<T> {
         self.blocking_with(move |inner| {
-            let mut writer = lock(&inner.writer);
+            let mut writer = inner.writer.lock();
             let done = inner.write(&mut writer, work)?;
             inner.check_and_report(&mut writer);
             match inner.check_writable() {
@@ -178,7 +179,7 @@ impl SqliteStore {
 impl Inner {
     fn error(&self, error: &rusqlite::Error) -> StoreError {
         let error = StoreError::from_sqlite(&self.path, error);
-        if error.problem == DatabaseProblem::Full && lock(&self.full).replace(Instant::now()).is_none() {
+        if error.problem == DatabaseProblem::Full && self.full.lock().replace(Instant::now()).is_none() {
             tracing::error!(%error, "there is no space left for the key database: only revocations are accepted");
             let folder = self.path.parent().unwrap_or(&self.path).display().to_string();
             self.health.send_modify(|health| health.full = Some(DiskFull { folder }));
@@ -190,10 +191,10 @@ impl Inner {
     /// the space that the log has already.
     fn check_space(&self) {
         let is_over = |failed: &Instant| failed.elapsed() > FULL_FOR;
-        let is_due = lock(&self.full).as_ref().is_some_and(is_over);
+        let is_due = self.full.lock().as_ref().is_some_and(is_over);
         if is_due
             && matches!(space::is_left(&self.path), Ok(true))
-            && lock(&self.full).take_if(|failed| is_over(failed)).is_some()
+            && self.full.lock().take_if(|failed| is_over(failed)).is_some()
         {
             tracing::info!(path = %self.path.display(), "there is space again for the key database");
             self.health.send_modify(|health| health.full = None);
@@ -222,14 +223,14 @@ impl Inner {
         self.check_for_outside_changes(writer).map_err(|error| self.error(&error))?;
         self.check_writable()?;
         let done = work(writer, self);
-        lock(&self.files).wrote();
+        self.files.lock().wrote();
         done.map_err(|error| self.error(&error))
     }
 
     /// A reading connection, preferably one that is free.
     fn reader(&self) -> MutexGuard<'_, Connection> {
-        let free = self.readers.iter().find_map(try_lock);
-        free.unwrap_or_else(|| lock(&self.readers[0]))
+        let free = self.readers.iter().find_map(Mutex::try_lock);
+        free.unwrap_or_else(|| self.readers[0].lock())
     }
 
     /// Detects changes by other programs and applies them. Costs a few stat(2) calls when nothing changed.
@@ -240,7 +241,7 @@ impl Inner {
             // What is at the path is not what is open; decisions go on from what was committed.
             return Ok(());
         }
-        let mut guard = self.guard.as_ref().map(lock);
+        let mut guard = self.guard.as_ref().map(Mutex::lock);
         if let Some(version) = version {
             tracing::warn!("another program has changed the key database; it is read again");
             let keys = match &mut guard {
@@ -262,7 +263,7 @@ impl Inner {
             if let Err(error) = guard.write(writer) {
                 self.error(&error);
             }
-            lock(&self.files).wrote();
+            self.files.lock().wrote();
         }
         Ok(())
     }
@@ -271,13 +272,13 @@ impl Inner {
     /// disk, the key is refused from now on, and no failure of the database brings it back. The database gets it later.
     fn finish_revocation(&self, hash: &KeyHash, origin: Origin) -> Option<Revocation> {
         let entry = self.index.keys().get(hash.as_bytes()).cloned()?;
-        let (revoked, at) = lock(self.guard.as_ref()?).finish_revocation(&entry, origin)?;
+        let (revoked, at) = self.guard.as_ref()?.lock().finish_revocation(&entry, origin)?;
         self.index.put(*hash, KnownKey::clone(&revoked.key));
         Some(Revocation { at, is_new: entry.key.revoked_at.is_none() })
     }
 
     fn check_files(&self, writer: &Connection) {
-        let mut files = lock(&self.files);
+        let mut files = self.files.lock();
         files.check(writer);
         let stopped = files.stopped().map(|cause| WritesStopped {
             cause,
@@ -300,20 +301,6 @@ impl Inner {
                 Err(StoreError::new(DatabaseProblem::Replaced, &self.path, detail))
             }
         }
-    }
-}
-
-/// A panic while it was held leaves no half-done work: SQLite rolls the open transaction back.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// As [`lock`]; `None` while another thread holds it.
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
     }
 }
 
@@ -369,12 +356,12 @@ impl KeyStore for SqliteStore {
         let id = *id;
         let work = move |connection: &mut Connection, inner: &Inner| {
             // Revoked before, and only the database does not have it yet: then the first time stays.
-            let since = inner.guard.as_ref().and_then(|guard| lock(guard).unwritten_since(&id));
+            let since = inner.guard.as_ref().and_then(|guard| guard.lock().unwritten_since(&id));
             let at = since.unwrap_or(at);
             let mut recorded = None;
             let record = |hash: &KeyHash, at| {
                 recorded = Some(*hash);
-                lock(inner.guard.as_ref()?).record_revocation(hash, at)
+                inner.guard.as_ref()?.lock().record_revocation(hash, at)
             };
             match keys::revoke(connection, &id, at, &origin, record) {
                 Ok(revoked) => Ok(revoked.map(|(hash, key, revocation)| {
@@ -438,11 +425,11 @@ impl KeyStore for SqliteStore {
     async fn check_outside_changes(&self) -> u64 {
         let checked = self.blocking(|inner| {
             // A write that holds the connection has checked, too.
-            if let Some(mut writer) = try_lock(&inner.writer) {
+            if let Some(mut writer) = inner.writer.try_lock() {
                 inner.check_and_report(&mut writer);
             }
             inner.check_space();
-            Ok(inner.guard.as_ref().map_or(0, |guard| lock(guard).revision()))
+            Ok(inner.guard.as_ref().map_or(0, |guard| guard.lock().revision()))
         });
         checked.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the check for changes by other programs failed");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::SysRng;
+use strum::VariantArray as _;
 use ulkeys_domain::verdict::Outcome;
 use ulkeys_domain::wire::{Happening, HappeningKind, HourlyUse, MAX_SOURCES};
 use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Scope, Scopes, Secret, Timestamp};
@@ -269,7 +270,7 @@ async fn activity_is_told_by_kind_too(store: &dyn KeyStore) {
         Happening::ChangedOutside { .. } => HappeningKind::ChangedOutside,
     };
     let mut told = 0;
-    for kind in HappeningKind::ALL {
+    for &kind in HappeningKind::VARIANTS {
         for key in [None, Some(one.id), Some(two.id)] {
             let page = store.activity(key, Some(kind), None, 100).await.expect("read");
             let expected = all.iter().filter(|entry| kind_of(&entry.what) == kind);

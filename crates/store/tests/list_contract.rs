@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
+use strum::VariantArray as _;
 use ulkeys_domain::wire::{KeyCounts, KeySort, KeyStatus, SortBy};
 use ulkeys_domain::{AttentionRules, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
 use ulkeys_store::{KeyQuery, KeyStore, Origin, SqliteStore};
@@ -61,7 +62,7 @@ async fn pages_follow_each_other_without_gap_or_overlap(store: &dyn KeyStore) {
     for number in 0..23 {
         made.push(insert(store, ["twin", "Twin", "TWÏN"][number % 3], 7, |_| {}).await);
     }
-    for by in SortBy::ALL {
+    for &by in SortBy::VARIANTS {
         for descending in [false, true] {
             let sort = KeySort { by, descending };
             let mut expected = made.clone();
@@ -134,7 +135,7 @@ async fn a_status_shows_its_keys_only(store: &dyn KeyStore) {
     assert_eq!(store.count_keys(rules()).await.expect("read"), KeyCounts { active: 2, attention: 1, revoked: 1 });
 
     // Filters hold together.
-    for status in KeyStatus::ALL {
+    for &status in KeyStatus::VARIANTS {
         let found = names(store, KeyQuery { status, ..query("OLD models", "name") }).await;
         assert_eq!(found.is_empty(), status == KeyStatus::Revoked, "{status:?}");
     }
@@ -259,7 +260,8 @@ async fn lists_and_counts_agree_with_the_rules(store: &dyn KeyStore) {
             [None, Some(TODAY - 89), Some(TODAY - 90), Some(TODAY - 91), Some(rng.random_range(created..=TODAY))];
         let used = used[rng.random_range(0..5)];
         let admin_used = [None, Some(TODAY - 29), Some(TODAY - 30), Some(TODAY - 31)][rng.random_range(0..4)];
-        let scopes: Vec<_> = Scope::ALL.into_iter().filter(|_| rng.random_bool(0.3)).chain([Scope::Read]).collect();
+        let scopes: Vec<_> =
+            Scope::VARIANTS.iter().copied().filter(|_| rng.random_bool(0.3)).chain([Scope::Read]).collect();
         let revoked = rng.random_bool(0.3).then(|| rng.random_range(created..=TODAY));
         let shift = rng.random_range(-1..=1);
         let name = format!("key {}", number % 50);
@@ -295,7 +297,7 @@ async fn lists_and_counts_agree_with_the_rules(store: &dyn KeyStore) {
             revoked: count(KeyStatus::Revoked),
         };
         assert_eq!(store.count_keys(rules).await.expect("read"), expected, "{days} days");
-        for status in KeyStatus::ALL {
+        for &status in KeyStatus::VARIANTS {
             // A sort that keeps the order of those alike, as the order of making is that of those alike.
             let mut by_age: Vec<_> = of(status).cloned().collect();
             by_age.sort_by_key(|key| key.created_at);

@@ -109,5 +109,5 @@ fn export_failed(error: &io::Error) -> CommandError {
 }
 
 fn kind_of(argument: Argument) -> Result<HappeningKind> {
-    HappeningKind::parse(&argument.text("kind")?).ok_or_else(|| invalid("kind", "is not known"))
+    argument.text("kind")?.parse().map_err(|_| invalid("kind", "is not known"))
 }

@@ -25,7 +25,7 @@ pub(crate) async fn list_keys(state: State<'_, AppState>, query: Argument) -> Re
     let sort = fields.take_optional("sort").map(|sort| sort.text("sort")).transpose()?;
     let query = KeyQuery {
         status: status
-            .map_or(Some(KeyStatus::default()), |status| KeyStatus::parse(&status))
+            .map_or(Some(KeyStatus::default()), |status| status.parse().ok())
             .ok_or_else(|| invalid("status", "is not known"))?,
         text: fields.take_optional("text").map_or(Ok(String::new()), |text| text.text("text"))?,
         name: fields.take_optional("name").map(|name| name.text("name")).transpose()?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
@@ -14,8 +15,11 @@ use crate::{CLOCK_TOLERANCE, KeyId, Timestamp};
 /// How a run stands. The first ending wins: what arrives later does not change it.
 ///
 /// A process that dies without a word leaves its run `running`; see [`RunSummary::silent_since`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum RunStatus {
     /// It has started and has not ended yet, as far as we know.
     Running,
@@ -25,26 +29,6 @@ pub enum RunStatus {
     Failed,
     /// It was told to stop, and is told so at each event.
     Cancelled,
-}
-
-impl RunStatus {
-    /// Every status.
-    pub const ALL: [Self; 4] = [Self::Running, Self::Completed, Self::Failed, Self::Cancelled];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
 }
 
 /// A run and the place of its model: what the answer to an event needs.
@@ -257,8 +241,11 @@ pub struct Checkpoint {
 }
 
 /// What became of an upload. A run keeps the file of one saved checkpoint: the newest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum CheckpointState {
     /// It is there; the run has not confirmed it yet.
     Uploaded,
@@ -266,25 +253,6 @@ pub enum CheckpointState {
     Saved,
     /// A newer one took its place; its file is gone.
     Replaced,
-}
-
-impl CheckpointState {
-    /// Every state.
-    pub const ALL: [Self; 3] = [Self::Uploaded, Self::Saved, Self::Replaced];
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Uploaded => "uploaded",
-            Self::Saved => "saved",
-            Self::Replaced => "replaced",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
@@ -85,8 +86,11 @@ pub struct KeyList {
 }
 
 /// Which keys to list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
+)]
 #[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "camelCase")]
 pub enum KeyStatus {
     /// Those that are accepted.
     #[default]
@@ -99,29 +103,12 @@ pub enum KeyStatus {
     All,
 }
 
-impl KeyStatus {
-    /// Every status.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Attention, Self::Revoked, Self::All];
-
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Attention => "attention",
-            Self::Revoked => "revoked",
-            Self::All => "all",
-        }
-    }
-
-    /// The status of that exact name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
-}
-
 /// By what keys are sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
+)]
 #[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "camelCase")]
 pub enum SortBy {
     /// By name, without regard to case and accents.
     Name,
@@ -133,22 +120,6 @@ pub enum SortBy {
     LastUsedAt,
     /// By the time of their revocation; active keys come first.
     RevokedAt,
-}
-
-impl SortBy {
-    /// Every column.
-    pub const ALL: [Self; 5] = [Self::Name, Self::Scopes, Self::CreatedAt, Self::LastUsedAt, Self::RevokedAt];
-
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Scopes => "scopes",
-            Self::CreatedAt => "createdAt",
-            Self::LastUsedAt => "lastUsedAt",
-            Self::RevokedAt => "revokedAt",
-        }
-    }
 }
 
 /// An order of keys, written as `name`, or `-name` for the reverse. Keys that are alike are in order of their making.
@@ -164,7 +135,7 @@ impl KeySort {
     /// The order of that exact text.
     pub fn parse(text: &str) -> Option<Self> {
         let column = text.strip_prefix('-');
-        let by = SortBy::ALL.into_iter().find(|by| by.as_str() == column.unwrap_or(text))?;
+        let by = column.unwrap_or(text).parse().ok()?;
         Some(Self { by, descending: column.is_some() })
     }
 }
@@ -179,7 +150,7 @@ impl Default for KeySort {
 impl fmt::Display for KeySort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.descending { "-" } else { "" })?;
-        f.write_str(self.by.as_str())
+        f.write_str(self.by.as_ref())
     }
 }
 
@@ -227,7 +198,7 @@ mod tests {
 
     #[test]
     fn an_order_is_read_as_it_is_written() {
-        for by in SortBy::ALL {
+        for &by in SortBy::VARIANTS {
             for descending in [false, true] {
                 let sort = KeySort { by, descending };
                 assert_eq!(KeySort::parse(&sort.to_string()), Some(sort));
@@ -236,11 +207,11 @@ mod tests {
         for other in ["", "-", "--name", "Name", "name ", "created_at"] {
             assert_eq!(KeySort::parse(other), None, "{other:?}");
         }
-        for status in KeyStatus::ALL {
-            assert_eq!(serde_json::to_value(status).expect("serialises"), status.as_str());
+        for &status in KeyStatus::VARIANTS {
+            assert_eq!(serde_json::to_value(status).expect("serialises"), status.as_ref());
         }
-        for by in SortBy::ALL {
-            assert_eq!(serde_json::to_value(by).expect("serialises"), by.as_str());
+        for &by in SortBy::VARIANTS {
+            assert_eq!(serde_json::to_value(by).expect("serialises"), by.as_ref());
         }
     }
 }

@@ -1,12 +1,29 @@
 //! What other programs did to the key database, and what the service made of it.
 
 use serde::{Deserialize, Serialize};
+use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
 /// A change to the key database, or to its record of revocations, that this program did not make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS, ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    TS,
+    ToSchema,
+    EnumString,
+    AsRefStr,
+    VariantArray,
+)]
 #[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "camelCase")]
 pub enum OutsideChange {
     /// A key was added.
     Added,
@@ -30,45 +47,6 @@ pub enum OutsideChange {
     RecordReplaced,
     /// The record of revocations was shortened or edited. A new one was written.
     RecordDamaged,
-}
-
-impl OutsideChange {
-    /// Every change.
-    pub const ALL: [Self; 11] = [
-        Self::Added,
-        Self::Removed,
-        Self::Renamed,
-        Self::ScopesChanged,
-        Self::SecretChanged,
-        Self::Revoked,
-        Self::KeptRevoked,
-        Self::WhileClosed,
-        Self::RecordLost,
-        Self::RecordReplaced,
-        Self::RecordDamaged,
-    ];
-
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "added",
-            Self::Removed => "removed",
-            Self::Renamed => "renamed",
-            Self::ScopesChanged => "scopesChanged",
-            Self::SecretChanged => "secretChanged",
-            Self::Revoked => "revoked",
-            Self::KeptRevoked => "keptRevoked",
-            Self::WhileClosed => "whileClosed",
-            Self::RecordLost => "recordLost",
-            Self::RecordReplaced => "recordReplaced",
-            Self::RecordDamaged => "recordDamaged",
-        }
-    }
-
-    /// The change of that exact name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|change| change.as_str() == text)
-    }
 }
 
 /// How often one kind of change was found.
@@ -145,9 +123,9 @@ mod tests {
 
     #[test]
     fn parse_written_name_returns_change() {
-        for change in OutsideChange::ALL {
-            assert_eq!(serde_json::to_value(change).expect("serialises"), change.as_str());
-            assert_eq!(OutsideChange::parse(change.as_str()), Some(change));
+        for &change in OutsideChange::VARIANTS {
+            assert_eq!(serde_json::to_value(change).expect("serialises"), change.as_ref());
+            assert_eq!(change.as_ref().parse(), Ok(change));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What becomes of a key's requests, and what becomes of a key: usage by hour, the programs behind it, and activity.
 
 use serde::{Deserialize, Serialize};
+use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
@@ -100,8 +101,11 @@ pub struct ActivityEntry {
 }
 
 /// Names of the kinds of [`ActivityEntry`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
+)]
 #[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "camelCase")]
 pub enum HappeningKind {
     /// [`Happening::Created`].
     Created,
@@ -115,29 +119,6 @@ pub enum HappeningKind {
     Refused,
     /// [`Happening::ChangedOutside`].
     ChangedOutside,
-}
-
-impl HappeningKind {
-    /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Created, Self::Renamed, Self::Revoked, Self::NewSource, Self::Refused, Self::ChangedOutside];
-
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Renamed => "renamed",
-            Self::Revoked => "revoked",
-            Self::NewSource => "newSource",
-            Self::Refused => "refused",
-            Self::ChangedOutside => "changedOutside",
-        }
-    }
-
-    /// The kind of that exact name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
 }
 
 /// Kinds of [`ActivityEntry`].
@@ -216,11 +197,11 @@ mod tests {
             Happening::Refused { outcome: Outcome::Unknown, requests: 1, last_at },
             Happening::ChangedOutside { change: OutsideChange::Added, keys: 1, before: None, after: None },
         ];
-        for (kind, happening) in HappeningKind::ALL.into_iter().zip(happenings) {
+        for (kind, happening) in HappeningKind::VARIANTS.iter().copied().zip(happenings) {
             let written = serde_json::to_value(happening).expect("serialises");
-            assert_eq!(written["kind"], kind.as_str());
-            assert_eq!(serde_json::to_value(kind).expect("serialises"), kind.as_str());
-            assert_eq!(HappeningKind::parse(kind.as_str()), Some(kind));
+            assert_eq!(written["kind"], kind.as_ref());
+            assert_eq!(serde_json::to_value(kind).expect("serialises"), kind.as_ref());
+            assert_eq!(kind.as_ref().parse(), Ok(kind));
         }
     }
 }

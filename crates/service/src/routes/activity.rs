@@ -49,8 +49,8 @@ impl ActivityQuery {
         let kind = match self.kind.as_deref() {
             None => None,
             Some(text) => Some(
-                HappeningKind::parse(text)
-                    .ok_or("kind: is not one of created, renamed, revoked, newSource, refused, changedOutside")?,
+                text.parse()
+                    .map_err(|_| "kind: is not one of created, renamed, revoked, newSource, refused, changedOutside")?,
             ),
         };
         let before = match self.cursor.as_deref() {
@@ -187,7 +187,7 @@ mod tests {
             match read.and_then(|query| query.read()) {
                 Ok((key, kind, before, limit)) => {
                     let key = key.map(|key| key.as_str().to_owned());
-                    let kind = kind.map(|kind| kind.as_str().to_owned());
+                    let kind = kind.map(|kind| kind.as_ref().to_owned());
                     prop_assert_eq!(Some((key, kind, before, limit.into())), expected(query.as_bytes()));
                 }
                 Err(error) => {

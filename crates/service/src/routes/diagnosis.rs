@@ -121,7 +121,7 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
             let cause = "No key opens this path.".to_owned();
             (cause, "Check the path: it must begin with /api/ and hold no empty, dot or escaped segments.")
         } else {
-            let names: Vec<_> = needed.iter().map(|scope| scope.as_str()).collect();
+            let names: Vec<_> = needed.iter().map(|scope| scope.as_ref()).collect();
             let cause = format!("The request needs one of the scopes {}; the key has {has}.", names.join(", "));
             (cause, "Create a key that has one of these scopes. The scopes of a key do not change.")
         };

@@ -208,7 +208,7 @@ impl Rule {
         for (name, value) in form_urlencoded::parse(query) {
             match &*name {
                 "scope" if rule.scopes.is_none() => {
-                    let scopes = value.split(' ').map(Scope::parse).collect::<Option<_>>();
+                    let scopes = value.split(' ').map(|scope| scope.parse().ok()).collect::<Option<_>>();
                     let scopes = scopes.ok_or("scope: is not one of training, models, datasets, read, write, admin")?;
                     rule.scopes = Some(scopes);
                 }
@@ -418,7 +418,7 @@ mod tests {
                 Ok(rule) => {
                     prop_assert!(is_valid);
                     let read: Option<Vec<&str>> =
-                        rule.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect());
+                        rule.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| scope.as_ref()).collect());
                     prop_assert_eq!(read, scopes.first().map(|value| value.split(' ').collect()));
                     prop_assert_eq!(rule.allows_preflight, !preflight.is_empty());
                 }

@@ -59,7 +59,7 @@ impl ListQuery {
     }
 
     fn read(&self, now: Timestamp) -> Result<KeyQuery, String> {
-        let status = self.status.as_deref().map_or(Some(KeyStatus::default()), KeyStatus::parse);
+        let status = self.status.as_deref().map_or(Some(KeyStatus::default()), |status| status.parse().ok());
         let sort = self.sort.as_deref().map_or(Some(KeySort::default()), KeySort::parse);
         let name = self.name.as_deref().map(KeyName::parse).transpose();
         let text = self.q.clone().unwrap_or_default();
@@ -273,7 +273,7 @@ mod tests {
             match read.and_then(|query| Ok((query.is_plain(), query.read(now())?))) {
                 Ok((is_plain, read)) => {
                     let name = read.name.map(|name| name.as_str().to_owned());
-                    let (status, sort) = (read.status.as_str().to_owned(), read.sort.to_string());
+                    let (status, sort) = (read.status.as_ref().to_owned(), read.sort.to_string());
                     let limit = read.limit.into();
                     let read = (status, read.text, name, sort, limit, read.skip, read.rules, is_plain);
                     prop_assert_eq!(Some(read), expected(query));

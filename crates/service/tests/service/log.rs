@@ -1,9 +1,10 @@
 //! Everything that is logged, at the finest level, by every test of this program: no key is in it.
 
 use std::io::Write;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
 
+use parking_lot::Mutex;
 use ulkeys_domain::secret;
 
 static LISTENING: Once = Once::new();
@@ -26,17 +27,17 @@ pub fn listen() {
 
 /// Everything that was logged since [`clear`], at the levels that the app writes.
 pub fn lines() -> Vec<String> {
-    LINES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    LINES.lock().clone()
 }
 
 /// Begins [`lines`] anew.
 pub fn clear() {
-    LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    LINES.lock().clear();
 }
 
 /// Fails when a key was logged.
 pub fn assert_clean() {
-    assert_eq!(*FOUND.lock().unwrap_or_else(PoisonError::into_inner), None, "a key is in the log");
+    assert_eq!(*FOUND.lock(), None, "a key is in the log");
 }
 
 /// One event: the subscriber asks for a writer for each.
@@ -57,7 +58,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.0);
         if ["INFO", "WARN", "ERROR"].iter().any(|level| text.contains(&format!("{level} "))) {
-            LINES.lock().unwrap_or_else(PoisonError::into_inner).push(text.clone().into_owned());
+            LINES.lock().push(text.clone().into_owned());
         }
         if !secret::appears_in(&text) {
             return;
@@ -65,7 +66,7 @@ impl Drop for Line {
         if text.contains("on purpose") {
             CONTROLS.fetch_add(1, Ordering::Relaxed);
         } else {
-            *FOUND.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.into_owned());
+            *FOUND.lock() = Some(text.into_owned());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use strum::VariantArray as _;
 
 use crate::common::{TestService, read};
 
@@ -197,7 +198,7 @@ async fn types_are_as_strict_as_their_parsers() {
     assert_eq!(schemas["RevealedSecret"]["pattern"], "^ul_[0-9a-f]{40}$");
     assert_eq!(schemas["Timestamp"]["format"], "date-time");
     assert_eq!(schemas["Scopes"]["minItems"], 1);
-    let scopes: Vec<_> = ulkeys_domain::Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+    let scopes: Vec<_> = ulkeys_domain::Scope::VARIANTS.iter().map(|scope| scope.as_ref()).collect();
     assert_eq!(schemas["Scope"]["enum"], serde_json::json!(scopes));
     let name = &schemas["ApiKey"]["properties"]["name"];
     assert_eq!((&name["minLength"], &name["maxLength"]), (&1.into(), &ulkeys_domain::name::MAX_CHARS.into()));

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 use ulkeys_domain::wire::{ActivityEntry, ActivityPage, Happening, HappeningKind, OutsideChange};
 use ulkeys_domain::{KeyId, KeyName, KeyPrefix, Timestamp};
 
-use super::rows::{read_agent, read_id, read_optional_id, read_outcome, read_text, read_time};
+use super::rows::{read_agent, read_enum, read_id, read_optional_id, read_time};
 use crate::{MILLIS_PER_HOUR, Origin, Refusals};
 
 /// Adds an entry about a key, within the caller's transaction.
@@ -30,7 +30,7 @@ pub(super) fn add(
         )?
         .execute(params![
             at.as_millis(),
-            kind.as_str(),
+            kind.as_ref(),
             key.as_str(),
             origin.peer.to_string(),
             origin.agent,
@@ -58,7 +58,7 @@ pub(super) fn add_outside(
         .execute(params![
             at.as_millis(),
             key.map_or("", KeyId::as_str),
-            change.as_str(),
+            change.as_ref(),
             keys.cast_signed(),
             before,
             after,
@@ -82,7 +82,7 @@ pub(super) fn add_refusals(connection: &Connection, refusals: &Refusals) -> rusq
             refusals.key.as_ref().map_or("", KeyId::as_str),
             refusals.peer.to_string(),
             refusals.agent,
-            refusals.outcome.as_str(),
+            refusals.outcome.as_ref(),
             refusals.first.as_millis().div_euclid(MILLIS_PER_HOUR),
             refusals.requests.cast_signed(),
             refusals.last.as_millis(),
@@ -113,7 +113,7 @@ pub(super) fn page(
                 before,
                 i64::from(limit) + 1,
                 key.as_ref().map_or("", KeyId::as_str),
-                kind.map_or("", HappeningKind::as_str),
+                kind.as_ref().map_or("", AsRef::as_ref),
             ],
             read_entry,
         )?
@@ -126,18 +126,18 @@ pub(super) fn page(
 
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<ActivityEntry> {
     let by = || read_optional_id(row, 7);
-    let what = match read_text(row, 2, HappeningKind::parse)? {
+    let what = match read_enum(row, 2)? {
         HappeningKind::Created => Happening::Created { by: by()? },
         HappeningKind::Renamed => Happening::Renamed { by: by()?, old_name: row.get(8)?, new_name: row.get(9)? },
         HappeningKind::Revoked => Happening::Revoked { by: by()? },
         HappeningKind::NewSource => Happening::NewSource,
         HappeningKind::Refused => Happening::Refused {
-            outcome: read_outcome(row, 10)?,
+            outcome: read_enum(row, 10)?,
             requests: row.get::<_, i64>(11)?.cast_unsigned(),
             last_at: read_time(row, 12)?,
         },
         HappeningKind::ChangedOutside => Happening::ChangedOutside {
-            change: read_text(row, 14, OutsideChange::parse)?,
+            change: read_enum(row, 14)?,
             keys: row.get::<_, i64>(15)?.cast_unsigned(),
             before: row.get(8)?,
             after: row.get(9)?,

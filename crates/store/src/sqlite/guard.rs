@@ -389,7 +389,7 @@ impl Guard {
         self.correction = (0, 0);
         self.noted = seen;
         for (change, keys) in counts {
-            tracing::warn!(change = change.as_str(), keys, "another program has changed the key database");
+            tracing::warn!(change = change.as_ref(), keys, "another program has changed the key database");
             self.health.send_modify(|health| match health.changes.iter_mut().find(|count| count.change == change) {
                 Some(count) => *count = ChangeCount { change, keys: count.keys + keys, times: count.times + 1 },
                 None => health.changes.push(ChangeCount { change, keys, times: 1 }),
@@ -483,7 +483,7 @@ fn fingerprint(hash: &KeyHash, key: &KnownKey) -> i64 {
     add(key.id.as_str().as_bytes());
     add(key.name.as_str().as_bytes());
     for scope in key.scopes.iter() {
-        add(scope.as_str().as_bytes());
+        add(scope.as_ref().as_bytes());
     }
     add(&[u8::from(key.revoked_at.is_some())]);
     i64::from(sum)

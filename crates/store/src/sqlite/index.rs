@@ -9,9 +9,10 @@
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use parking_lot::{RwLock, RwLockReadGuard};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
 use rustc_hash::{FxBuildHasher, FxHashSet};
@@ -49,7 +50,7 @@ impl Index {
 
     /// Puts a key in, or in the place of what was known of it.
     pub(super) fn put(&self, hash: KeyHash, key: KnownKey) {
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys.write();
         keys.replace(Entry { hash, key: Arc::new(key) });
     }
 
@@ -61,14 +62,14 @@ impl Index {
 
     /// Replaces all keys by those of another state of the file.
     pub(super) fn replace(&self, keys: Keys, version: i64) -> Keys {
-        let old = std::mem::replace(&mut *self.keys.write().unwrap_or_else(PoisonError::into_inner), keys);
+        let old = std::mem::replace(&mut *self.keys.write(), keys);
         self.version.store(version, Ordering::Relaxed);
         old
     }
 
     /// All keys. A request waits for a change, not for a reader.
     pub(super) fn keys(&self) -> RwLockReadGuard<'_, Keys> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+        self.keys.read()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Reading values that this program wrote; anything else means that the file is damaged.
 
+use std::str::FromStr;
+
 use rusqlite::Row;
 use rusqlite::types::{Type, ValueRef};
-use ulkeys_domain::verdict::Outcome;
 use ulkeys_domain::{KeyId, KeyName, KeyPrefix, KeyRecord, Scopes, Timestamp};
 
 /// The columns that [`read_key`] reads, in its order.
@@ -46,12 +47,13 @@ pub(super) fn read_scopes(row: &Row<'_>, column: usize) -> rusqlite::Result<Scop
     read_text(row, column, |text| Scopes::parse(text.split(' ')).ok())
 }
 
-pub(super) fn read_outcome(row: &Row<'_>, column: usize) -> rusqlite::Result<Outcome> {
-    read_text(row, column, Outcome::parse)
-}
-
 pub(super) fn read_text<T>(row: &Row<'_>, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
     parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable(column, Type::Text))
+}
+
+/// A value of an enum, by its name.
+pub(super) fn read_enum<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    read_text(row, column, |text| text.parse().ok())
 }
 
 /// A text that stands for "none" when it is empty.

@@ -3,7 +3,6 @@
 pub(super) mod read;
 mod write;
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,7 +36,7 @@ impl RunStore for SqliteStore {
     }
 
     async fn counts(&self) -> Result<ResourceCounts> {
-        Ok(self.inner.counts.read().unwrap_or_else(PoisonError::into_inner).clone())
+        Ok(self.inner.counts.read().clone())
     }
 
     async fn find_run(&self, target: Target, run: Option<RunId>) -> Result<Option<StartedRun>> {
@@ -127,7 +126,7 @@ impl Inner {
     /// Counts models again after a change. The change is made, so a failure is only logged.
     fn count_models(&self, writer: &Connection) {
         match read::counts(writer) {
-            Ok(counts) => *self.counts.write().unwrap_or_else(PoisonError::into_inner) = counts,
+            Ok(counts) => *self.counts.write() = counts,
             Err(error) => tracing::warn!(%error, "models are not counted until the next run starts"),
         }
     }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 use ulkeys_domain::wire::{Happening, HourlyUse, KeySource, KeyUsage, MAX_SOURCES};
 use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
 
-use super::rows::{read_agent, read_outcome, read_time, time};
+use super::rows::{read_agent, read_enum, read_time, time};
 use super::{activity, days};
 use crate::{MILLIS_PER_HOUR, Origin, SourceUse, UseBatch};
 
@@ -31,7 +31,7 @@ pub(super) fn record(connection: &mut Connection, batch: &UseBatch) -> rusqlite:
                 "INSERT INTO usage (key_id, hour, outcome, requests) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
             )?
-            .execute(params![count.key.as_str(), count.hour, count.outcome.as_str(), count.requests.cast_signed()])?;
+            .execute(params![count.key.as_str(), count.hour, count.outcome.as_ref(), count.requests.cast_signed()])?;
     }
     for source in &batch.sources {
         record_source(&transaction, source, latest)?;
@@ -116,7 +116,7 @@ pub(super) fn usage(connection: &mut Connection, key_id: KeyId, since: Timestamp
         .query_map(params![key_id.as_str(), since.as_millis().div_euclid(MILLIS_PER_HOUR)], |row| {
             Ok(HourlyUse {
                 hour: time(0, row.get::<_, i64>(0)?.saturating_mul(MILLIS_PER_HOUR))?,
-                outcome: read_outcome(row, 1)?,
+                outcome: read_enum(row, 1)?,
                 requests: row.get::<_, i64>(2)?.cast_unsigned(),
             })
         })?

@@ -5,12 +5,12 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{
-    Checkpoint, CheckpointId, CheckpointState, Console, ConsoleChunk, Epoch, EpochDetails, FileName, ModelId,
-    RunDetails, RunId, RunStatus, RunSummary, Slug, StartedRun, Target,
+    Checkpoint, CheckpointId, Console, ConsoleChunk, Epoch, EpochDetails, FileName, ModelId, RunDetails, RunId,
+    RunStatus, RunSummary, Slug, StartedRun, Target,
 };
 use ulkeys_domain::wire::ResourceCounts;
 
-use crate::sqlite::rows::{read_optional_time, read_text, read_time, unreadable};
+use crate::sqlite::rows::{read_enum, read_optional_time, read_text, read_time, unreadable};
 use crate::{StoredBytes, TrainingBytes};
 
 const SUMMARY: &str = "SELECT runs.id, model_id, project, slug, status, planned_epochs,
@@ -55,7 +55,7 @@ pub(super) fn find_run(
             model_id: read_text(row, 1, ModelId::parse)?,
             project: read_text(row, 2, Slug::parse)?,
             slug: read_text(row, 3, Slug::parse)?,
-            status: read_text(row, 4, RunStatus::parse)?,
+            status: read_enum(row, 4)?,
         })
     };
     connection.prepare_cached(&select)?.query_row(params![first, second, run.map(RunId::get)], read).optional()
@@ -63,7 +63,7 @@ pub(super) fn find_run(
 
 pub(super) fn status(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunStatus>> {
     let select = "SELECT status FROM runs WHERE id = ?1";
-    connection.query_row(select, [run.get()], |row| read_text(row, 0, RunStatus::parse)).optional()
+    connection.query_row(select, [run.get()], |row| read_enum(row, 0)).optional()
 }
 
 pub(super) fn list_runs(
@@ -228,7 +228,7 @@ fn read_summary(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         model_id: read_text(row, 1, ModelId::parse)?,
         project: read_text(row, 2, Slug::parse)?,
         slug: read_text(row, 3, Slug::parse)?,
-        status: read_text(row, 4, RunStatus::parse)?,
+        status: read_enum(row, 4)?,
         planned_epochs: row.get(5)?,
         recorded_epochs: row.get(6)?,
         device: row.get(7)?,
@@ -259,7 +259,7 @@ fn read_checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
         checkpoint_id: checkpoint_id(row)?,
         filename: read_text(row, 1, |text| FileName::parse(text).ok())?,
         size: u64::try_from(size).map_err(|_| unreadable(2, Type::Integer))?,
-        state: read_text(row, 3, CheckpointState::parse)?,
+        state: read_enum(row, 3)?,
         key_id: read_key_id(row, 4)?,
         uploaded_at: read_time(row, 5)?,
     })

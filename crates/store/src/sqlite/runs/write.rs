@@ -178,7 +178,7 @@ pub(super) fn note_files_removed(connection: &mut Connection, checkpoints: &[Che
 fn end(transaction: &Transaction<'_>, run: RunId, status: RunStatus, at: Timestamp) -> rusqlite::Result<bool> {
     let changed = transaction.execute(
         "UPDATE runs SET status = ?2, ended_at = ?3 WHERE id = ?1 AND status = 'running'",
-        params![run.get(), status.as_str(), at.as_millis()],
+        params![run.get(), status.as_ref(), at.as_millis()],
     )?;
     Ok(changed == 1)
 }
@@ -281,7 +281,7 @@ pub(super) fn add_checkpoint(
             run.get(),
             checkpoint.filename.as_str(),
             checkpoint.size.cast_signed(),
-            checkpoint.state.as_str(),
+            checkpoint.state.as_ref(),
             checkpoint.key_id.as_ref().map(|key| key.as_str()),
             checkpoint.uploaded_at.as_millis(),
         ],
@@ -314,7 +314,7 @@ pub(super) fn save_checkpoint(
     };
     note_event(&transaction, run, feed)?;
     let mut replaced = Vec::new();
-    if state != CheckpointState::Replaced.as_str() {
+    if state != CheckpointState::Replaced.as_ref() {
         transaction.execute("UPDATE checkpoints SET state = 'saved' WHERE id = ?1", [id.as_str()])?;
         let mut earlier = transaction.prepare(
             "UPDATE checkpoints SET state = 'replaced' WHERE run_id = ?1 AND rowid < ?2 AND state <> 'replaced'
