@@ -2,7 +2,7 @@
 //!
 //! One function decides, for this service's own routes and for gateways that ask on behalf of theirs. What a training
 //! process sends is decided in two steps: the credential and the scopes before the body is read, and the limit after it,
-//! because only the body names the run ([`RunUse`]).
+//! because only the body names the run ([`PendingRunUse`]).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ use ulkeys_domain::verdict::{Outcome, Refusal};
 use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Scopes, Secret, Timestamp, policy, secret};
 use zeroize::Zeroizing;
 
-use crate::agent;
 use crate::error::ApiError;
-use crate::limits::RunRequest;
+use crate::rate_limiter::RunRequest;
 use crate::session::SessionToken;
 use crate::state::AppState;
-use crate::uses::Source;
+use crate::usage::ClientAddress;
+use crate::user_agent;
 
 /// An accepted caller.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ impl Caller {
 }
 
 /// What a key is asked to open.
-pub(crate) enum Need<'a> {
+pub(crate) enum RequiredAccess<'a> {
     /// A request for this method and path (without the query), by the policy's table.
     Request { method: &'a str, path: &'a str, category: Category },
     /// The same, for a request whose handler counts it, once it knows the run that it is about.
@@ -59,7 +59,7 @@ pub(crate) enum Need<'a> {
     AnyOf(&'a [Scope], Category),
 }
 
-impl Need<'_> {
+impl RequiredAccess<'_> {
     /// Whether a key with these scopes can do it only because it holds `admin`.
     fn needs_admin(&self, scopes: Scopes) -> bool {
         let allowed = match *self {
@@ -80,38 +80,38 @@ pub(crate) enum Credential {
     Session,
     Key(Secret),
     /// A key, and the identifier that it must have.
-    Named(KeyId, Secret),
+    KeyWithId(KeyId, Secret),
 }
 
 /// All texts that cannot be a credential count as one: there is nothing to guess in them.
-const MALFORMED: u64 = 0;
+const MALFORMED_FINGERPRINT: u64 = 0;
 
 /// A caller who may do what was asked; for a key, with the state of its limit.
-pub(crate) struct Admitted {
+pub(crate) struct Authorized {
     pub(crate) caller: Caller,
     pub(crate) standing: Option<Standing>,
-    /// What is still to be counted, see [`Need::RunRequest`].
-    pub(crate) run_use: Option<Arc<RunUse>>,
+    /// What is still to be counted, see [`RequiredAccess::RunRequest`].
+    pub(crate) run_use: Option<Arc<PendingRunUse>>,
 }
 
 /// Decides about a request, and notes what became of it.
-pub(crate) async fn decide(
+pub(crate) async fn authorize(
     state: &AppState,
     credential: Result<Credential, Refusal>,
-    need: Need<'_>,
-    from: Source<'_>,
+    need: RequiredAccess<'_>,
+    from: ClientAddress<'_>,
     now: Timestamp,
-) -> Result<Admitted, ApiError> {
+) -> Result<Authorized, ApiError> {
     let (named, secret) = match credential {
-        Ok(Credential::Session) => return Ok(Admitted { caller: Caller::Session, standing: None, run_use: None }),
+        Ok(Credential::Session) => return Ok(Authorized { caller: Caller::Session, standing: None, run_use: None }),
         Ok(Credential::Key(secret)) => (None, secret),
-        Ok(Credential::Named(id, secret)) => (Some(id), secret),
+        Ok(Credential::KeyWithId(id, secret)) => (Some(id), secret),
         Err(refusal) => {
             if refusal.outcome() == Outcome::Malformed {
-                if let Some(standing) = state.limits.is_over(from.peer) {
+                if let Some(standing) = state.rate_limiter.is_over(from.peer) {
                     return Err(refuse(state, None, Refusal::PeerLimit(standing), from));
                 }
-                state.limits.failed(from.peer, MALFORMED);
+                state.rate_limiter.record_failure(from.peer, MALFORMED_FINGERPRINT);
             }
             return Err(refuse(state, None, refusal, from));
         }
@@ -119,13 +119,13 @@ pub(crate) async fn decide(
     let hash = secret.hash();
     let key = state.store.find_by_hash(&hash).await?.filter(|key| named.is_none_or(|id| id == key.id));
     let is_active = key.as_ref().is_some_and(|key| key.revoked_at.is_none());
-    if let Some(standing) = state.limits.is_over(from.peer)
-        && !key.as_ref().is_some_and(|key| is_active && state.limits.has_used(from.peer, &key.id))
+    if let Some(standing) = state.rate_limiter.is_over(from.peer)
+        && !key.as_ref().is_some_and(|key| is_active && state.rate_limiter.is_known_peer(from.peer, &key.id))
     {
         return Err(refuse(state, None, Refusal::PeerLimit(standing), from));
     }
     if !is_active {
-        state.limits.failed(from.peer, hash.fingerprint());
+        state.rate_limiter.record_failure(from.peer, hash.fingerprint());
     }
     let Some(key) = key else {
         return Err(refuse(state, None, Refusal::Unknown, from));
@@ -137,44 +137,49 @@ pub(crate) async fn decide(
                 accept(state, &key, from, now, needed_admin);
                 None
             } else {
-                Some(Arc::new(RunUse::new(state, &key, from, now, needed_admin)))
+                Some(Arc::new(PendingRunUse::new(state, &key, from, now, needed_admin)))
             };
-            Ok(Admitted { caller: Caller::Key { key, hash }, standing, run_use })
+            Ok(Authorized { caller: Caller::Key { key, hash }, standing, run_use })
         }
         Err(refusal) => Err(refuse(state, Some(&key), refusal, from)),
     }
 }
 
 /// Whether this key may do it now. Counts the request against the key's limit, unless its handler does so.
-fn admit(state: &AppState, key: &KnownKey, need: Need<'_>, peer: IpAddr) -> Result<Option<Standing>, Refusal> {
+fn admit(
+    state: &AppState,
+    key: &KnownKey,
+    need: RequiredAccess<'_>,
+    peer: IpAddr,
+) -> Result<Option<Standing>, Refusal> {
     if key.revoked_at.is_some() {
         return Err(Refusal::Revoked);
     }
     let category = match need {
-        Need::RunRequest { method, path } => {
+        RequiredAccess::RunRequest { method, path } => {
             policy::check(key.scopes, method, path)?;
             return Ok(None);
         }
-        Need::Request { method, path, category } => {
+        RequiredAccess::Request { method, path, category } => {
             policy::check(key.scopes, method, path)?;
             category
         }
-        Need::AnyOf(scopes, category) => {
+        RequiredAccess::AnyOf(scopes, category) => {
             policy::check_any(key.scopes, scopes)?;
             category
         }
     };
-    state.limits.admit(&key.id, category, peer).map(Some).map_err(Refusal::Limit)
+    state.rate_limiter.admit(&key.id, category, peer).map(Some).map_err(Refusal::Limit)
 }
 
-fn accept(state: &AppState, key: &KnownKey, from: Source<'_>, now: Timestamp, needed_admin: bool) {
-    state.uses.accepted(&key.id, from, now, needed_admin);
+fn accept(state: &AppState, key: &KnownKey, from: ClientAddress<'_>, now: Timestamp, needed_admin: bool) {
+    state.usage.record_accepted(&key.id, from, now, needed_admin);
     state.metrics.count(Outcome::Accepted);
 }
 
-fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Refusal, from: Source<'_>) -> ApiError {
+fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Refusal, from: ClientAddress<'_>) -> ApiError {
     let outcome = refusal.outcome();
-    state.uses.refused(key.map(|key| &key.id), outcome, from, state.now());
+    state.usage.record_rejected(key.map(|key| &key.id), outcome, from, state.now());
     state.metrics.count(outcome);
     tracing::debug!(%outcome, key = key.map(|key| key.id.as_str()), "refused");
     ApiError::Refused(refusal)
@@ -182,7 +187,7 @@ fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Refusal, from: Sour
 
 impl Caller {
     /// Asks once more, where something was waited for since the caller was admitted: a key may be revoked by now.
-    pub(crate) async fn check_again(&self, state: &AppState) -> Result<(), ApiError> {
+    pub(crate) async fn revalidate(&self, state: &AppState) -> Result<(), ApiError> {
         let Self::Key { hash, .. } = self else {
             return Ok(());
         };
@@ -197,7 +202,7 @@ impl Caller {
 /// The use of a key by a training process, from the decision about its key to the decision about its run. It is recorded
 /// when it is dropped, even if the client closes the connection before: as rejected if the limit rejected it, otherwise as
 /// accepted.
-pub(crate) struct RunUse {
+pub(crate) struct PendingRunUse {
     state: AppState,
     key: Arc<KnownKey>,
     peer: IpAddr,
@@ -208,15 +213,15 @@ pub(crate) struct RunUse {
     standing: Mutex<Result<Option<Standing>, Standing>>,
 }
 
-impl RunUse {
-    fn new(state: &AppState, key: &Arc<KnownKey>, from: Source<'_>, at: Timestamp, needed_admin: bool) -> Self {
+impl PendingRunUse {
+    fn new(state: &AppState, key: &Arc<KnownKey>, from: ClientAddress<'_>, at: Timestamp, needed_admin: bool) -> Self {
         let standing = Mutex::new(Ok(None));
-        let (state, key, agent) = (state.clone(), key.clone(), from.agent.into());
+        let (state, key, agent) = (state.clone(), key.clone(), from.user_agent.into());
         Self { state, key, peer: from.peer, agent, at, needed_admin, standing }
     }
 
     fn count(&self, request: RunRequest) -> Result<(), ApiError> {
-        let result = self.state.limits.admit_for_run(&self.key.id, request, self.peer);
+        let result = self.state.rate_limiter.admit_for_run(&self.key.id, request, self.peer);
         *self.standing() = result;
         result.map(drop).map_err(|standing| Refusal::Limit(standing).into())
     }
@@ -231,9 +236,9 @@ impl RunUse {
     }
 }
 
-impl Drop for RunUse {
+impl Drop for PendingRunUse {
     fn drop(&mut self) {
-        let from = Source { peer: self.peer, agent: &self.agent };
+        let from = ClientAddress { peer: self.peer, user_agent: &self.agent };
         let standing = *self.standing();
         match standing {
             Ok(_) => accept(&self.state, &self.key, from, self.at, self.needed_admin),
@@ -243,7 +248,7 @@ impl Drop for RunUse {
 }
 
 /// Counts a request of a training process. The app's own requests have no limit.
-pub(crate) struct RunLimit(Option<Arc<RunUse>>);
+pub(crate) struct RunLimit(Option<Arc<PendingRunUse>>);
 
 impl RunLimit {
     /// Counts the request, or rejects it.
@@ -256,7 +261,7 @@ impl FromRequestParts<AppState> for RunLimit {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
-        let asker = Asker::of(parts)?;
+        let asker = RequestContext::of(parts)?;
         // A key whose requests nobody counts would have no limit: the front does not know this route.
         if asker.run_use.is_none() && asker.caller.as_ref().is_none_or(|caller| caller.key_id().is_some()) {
             return Err(ApiError::Refused(Refusal::NoCredential));
@@ -274,7 +279,7 @@ pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// key alone. Where both headers are there, one of them may belong to the program behind a gateway, so the one that looks
 /// like a credential of this service counts. Two that do are rejected.
 pub(crate) fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Refusal> {
-    match (only(headers, AUTHORIZATION)?, only(headers, X_API_KEY)?) {
+    match (single_value(headers, AUTHORIZATION)?, single_value(headers, X_API_KEY)?) {
         (None, None) => Err(Refusal::NoCredential),
         (Some(authorization), None) => read_authorization(authorization, session),
         (None, Some(key)) => read_key(key.as_bytes()),
@@ -311,7 +316,7 @@ fn read_authorization(value: &HeaderValue, session: &SessionToken) -> Result<Cre
         return Ok(Credential::Key(secret));
     }
     let id = std::str::from_utf8(&user).ok().and_then(KeyId::parse);
-    id.map(|id| Credential::Named(id, secret)).ok_or(Refusal::Malformed)
+    id.map(|id| Credential::KeyWithId(id, secret)).ok_or(Refusal::Malformed)
 }
 
 fn read_key(text: &[u8]) -> Result<Credential, Refusal> {
@@ -324,17 +329,17 @@ fn is_authorization_ours(value: &HeaderValue, session: &SessionToken) -> bool {
     let token = after_scheme(value, b"Bearer ");
     token.is_some_and(|token| session.matches(token) || looks_like_key(token))
         || read_basic(value).is_some_and(|Basic { user, password }| looks_like_key(&user) || looks_like_key(&password))
-        || hides_key(value.as_bytes())
+        || contains_hidden_key(value.as_bytes())
 }
 
 /// Whether a text begins as a key, or has one in it.
 fn looks_like_key(text: &[u8]) -> bool {
-    text.starts_with(secret::PREFIX) || has_key(text)
+    text.starts_with(secret::PREFIX) || contains_key(text)
 }
 
 /// Whether a header has a key in it, as it is or encoded. A gateway would pass the header on, so that everything is decoded
 /// that looks like base64, in any scheme.
-fn hides_key(value: &[u8]) -> bool {
+fn contains_hidden_key(value: &[u8]) -> bool {
     // The program `base64` wraps its lines, and a shell's word then has spaces.
     let words = value.split(u8::is_ascii_whitespace);
     let joined = Zeroizing::new(words.skip(1).collect::<Vec<_>>().concat());
@@ -342,11 +347,11 @@ fn hides_key(value: &[u8]) -> bool {
     let pieces = [value, &joined].into_iter().flat_map(|text| text.split(|byte| !is_digit(byte)));
     // Shorter ones hold no key.
     let mut pieces = pieces.filter(|piece| piece.len() >= secret::LEN);
-    has_key(value) || pieces.any(|piece| decode_leniently(piece).is_some_and(|decoded| has_key(&decoded)))
+    contains_key(value) || pieces.any(|piece| decode_leniently(piece).is_some_and(|decoded| contains_key(&decoded)))
 }
 
 /// Whether a key is in a text, or percent-encoded in it (RFC 6749, section 2.3.1, for passwords).
-fn has_key(text: &[u8]) -> bool {
+fn contains_key(text: &[u8]) -> bool {
     let decoded = Zeroizing::new(percent_decode(text).collect::<Vec<_>>());
     [text, &decoded].iter().any(|text| secret::appears_in(&Zeroizing::new(String::from_utf8_lossy(text).into_owned())))
 }
@@ -388,7 +393,7 @@ fn after_scheme<'a>(value: &'a HeaderValue, scheme: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// The one header of this name, if there is any. Empty ones count as absent: a client sends them where a variable is empty.
-pub(crate) fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Refusal> {
+pub(crate) fn single_value(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Refusal> {
     let mut values = headers.get_all(name).iter().filter(|value| !value.is_empty());
     let value = values.next();
     if values.next().is_some() {
@@ -397,17 +402,17 @@ pub(crate) fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&Head
     Ok(value)
 }
 
-/// From where a request came, and who made it: [`crate::front`] puts it beside the request.
+/// From where a request came, and who made it: [`crate::pipeline`] puts it beside the request.
 #[derive(Clone)]
-pub(crate) struct Asker {
+pub(crate) struct RequestContext {
     pub(crate) peer: IpAddr,
     /// `None` outside `/api`.
     pub(crate) caller: Option<Caller>,
     /// What the handler is to count.
-    pub(crate) run_use: Option<Arc<RunUse>>,
+    pub(crate) run_use: Option<Arc<PendingRunUse>>,
 }
 
-impl Asker {
+impl RequestContext {
     /// Without one, nothing is opened: a handler was reached past the front.
     fn of(parts: &Parts) -> Result<&Self, ApiError> {
         parts.extensions.get().ok_or(ApiError::Refused(Refusal::NoCredential))
@@ -421,7 +426,7 @@ impl FromRequestParts<AppState> for Peer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
-        Ok(Self(Asker::of(parts)?.peer))
+        Ok(Self(RequestContext::of(parts)?.peer))
     }
 }
 
@@ -429,20 +434,20 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
-        Asker::of(parts)?.caller.clone().ok_or(ApiError::Refused(Refusal::NoCredential))
+        RequestContext::of(parts)?.caller.clone().ok_or(ApiError::Refused(Refusal::NoCredential))
     }
 }
 
 /// Who asks for a change, for the list of activity.
-pub(crate) struct Origin(pub(crate) ulkeys_store::Origin);
+pub(crate) struct AuditOrigin(pub(crate) ulkeys_store::Origin);
 
-impl FromRequestParts<AppState> for Origin {
+impl FromRequestParts<AppState> for AuditOrigin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
-        let asker = Asker::of(parts)?;
+        let asker = RequestContext::of(parts)?;
         let by = asker.caller.as_ref().and_then(Caller::key_id).copied();
-        Ok(Self(ulkeys_store::Origin { by, peer: asker.peer, agent: agent::of(&parts.headers).into() }))
+        Ok(Self(ulkeys_store::Origin { by, peer: asker.peer, agent: user_agent::from_headers(&parts.headers).into() }))
     }
 }
 
@@ -588,7 +593,7 @@ mod tests {
             let read = read.map(|credential| match credential {
                 Credential::Session => Proof::Session,
                 Credential::Key(secret) => Proof::Key(None, secret.expose().as_bytes().to_vec()),
-                Credential::Named(id, secret) => {
+                Credential::KeyWithId(id, secret) => {
                     Proof::Key(Some(id.as_str().as_bytes().to_vec()), secret.expose().as_bytes().to_vec())
                 }
             });

@@ -8,27 +8,27 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
 use serde_json::Value;
 
-use crate::auth::Asker;
+use crate::auth::RequestContext;
 use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Bytes of a body, at most, where a route allows no more.
-const USUAL: usize = 64 * 1024;
+const DEFAULT_MAX_BYTES: usize = 64 * 1024;
 /// How long a peer may take to send a body.
-const TIME: Duration = Duration::from_secs(15);
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The bytes of a body, `MAX` at most.
-pub(crate) struct Raw<const MAX: usize = USUAL>(pub(crate) Bytes);
+pub(crate) struct LimitedBytes<const MAX: usize = DEFAULT_MAX_BYTES>(pub(crate) Bytes);
 
-impl<const MAX: usize> FromRequest<AppState> for Raw<MAX> {
+impl<const MAX: usize> FromRequest<AppState> for LimitedBytes<MAX> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let caller = request.extensions().get().and_then(|asker: &Asker| asker.caller.clone());
-        let bytes = read_body(request, state, MAX, TIME).await?;
+        let caller = request.extensions().get().and_then(|asker: &RequestContext| asker.caller.clone());
+        let bytes = read_body(request, state, MAX, READ_TIMEOUT).await?;
         // Whoever sends a body slowly holds a decision that may be overtaken by a revocation.
         if let Some(caller) = caller {
-            caller.check_again(state).await?;
+            caller.revalidate(state).await?;
         }
         Ok(Self(bytes))
     }
@@ -48,12 +48,12 @@ pub(crate) async fn read_body(
     }
     match tokio::time::timeout(time, Bytes::from_request(request, state)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(rejection)) => Err(refusal(&rejection)),
-        Err(_) => Err(ApiError::TooSlow),
+        Ok(Err(rejection)) => Err(rejection_error(&rejection)),
+        Err(_) => Err(ApiError::BodyTimeout),
     }
 }
 
-fn refusal(rejection: &BytesRejection) -> ApiError {
+fn rejection_error(rejection: &BytesRejection) -> ApiError {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
         _ => ApiError::Invalid("body: could not be read".to_owned()),
@@ -61,13 +61,13 @@ fn refusal(rejection: &BytesRejection) -> ApiError {
 }
 
 /// A body that is a JSON object.
-pub(crate) struct Object(pub(crate) Value);
+pub(crate) struct JsonObject(pub(crate) Value);
 
-impl FromRequest<AppState> for Object {
+impl FromRequest<AppState> for JsonObject {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
-        let Raw(bytes) = Raw::<USUAL>::from_request(request, state).await?;
+        let LimitedBytes(bytes) = LimitedBytes::<DEFAULT_MAX_BYTES>::from_request(request, state).await?;
         read_object(&bytes).map(Self).map_err(ApiError::Invalid)
     }
 }
@@ -93,7 +93,7 @@ mod tests {
         #![proptest_config(cases())]
 
         #[test]
-        fn nothing_but_an_object_is_a_body(bytes in prop_oneof![
+        fn body_other_than_an_object_is_rejected(bytes in prop_oneof![
             around(r#"{"name": "training-server", "scopes": ["training", "read"], "more": [1.5e3, null, true, {}]}"#),
             around(r#"{"key": "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0", "path": "\u00e9\ud83d\ude00"}"#),
             (0..300_usize).prop_map(|depth| [b"[".repeat(depth), b"]".repeat(depth)].concat()),

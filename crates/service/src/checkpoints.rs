@@ -18,16 +18,16 @@ use ulkeys_store::RunStore;
 use crate::error::ApiError;
 use crate::state::Setting;
 
-/// What an unfinished file is called: this, something random, and [`UNFINISHED_END`].
-const UNFINISHED: &str = ".incoming-";
-const UNFINISHED_END: &str = ".part";
+/// What an unfinished file is called: this, something random, and [`TEMPORARY_SUFFIX`].
+const TEMPORARY_PREFIX: &str = ".incoming-";
+const TEMPORARY_SUFFIX: &str = ".part";
 
 /// Below the folder: files that the database does not know. It may be an older copy, or another one, and the files belong to
 /// the former; they come back with it.
 const SET_ASIDE: &str = "set-aside";
 
 /// After so many bytes, a request that receives a file looks again at how much room the others have left.
-const LOOK: u64 = 1 << 20;
+const QUOTA_CHECK_BYTES: u64 = 1 << 20;
 
 /// Where checkpoints are kept, and what is accepted.
 #[derive(Clone)]
@@ -81,7 +81,7 @@ impl From<io::Error> for ReceiveError {
 }
 
 /// A file that arrived and has no place yet. Dropping it removes it.
-pub(crate) struct Received {
+pub(crate) struct IncomingFile {
     file: NamedTempFile,
     pub(crate) size: u64,
 }
@@ -93,7 +93,7 @@ impl CheckpointConfig {
         &self,
         body: Body,
         check: impl Fn(u64) -> Result<(), ApiError>,
-    ) -> Result<Received, ReceiveError> {
+    ) -> Result<IncomingFile, ReceiveError> {
         let received = tokio::time::timeout(self.max_time, self.receive_all(body, check));
         received.await.unwrap_or(Err(ReceiveError::Slow))
     }
@@ -102,27 +102,27 @@ impl CheckpointConfig {
         &self,
         body: Body,
         check: impl Fn(u64) -> Result<(), ApiError>,
-    ) -> Result<Received, ReceiveError> {
+    ) -> Result<IncomingFile, ReceiveError> {
         let check = |bytes| check(bytes).map_err(|error| ReceiveError::Rejected(Box::new(error)));
         let announced = body.size_hint().lower();
         if announced > self.max_bytes {
             return Err(ReceiveError::TooLarge);
         }
         let config = self.clone();
-        let file = blocking(move || {
+        let file = run_blocking(move || {
             make_private(&config.folder)?;
             // Mode 0600.
-            tempfile::Builder::new().prefix(UNFINISHED).suffix(UNFINISHED_END).tempfile_in(&config.folder)
+            tempfile::Builder::new().prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).tempfile_in(&config.folder)
         })
         .await?;
         let mut writer = tokio::fs::File::from_std(file.as_file().try_clone()?);
         let mut stream = body.into_data_stream();
         let mut size = 0;
-        let mut room = self.room().await?;
+        let mut room = self.available_bytes().await?;
         if announced > room {
             return Err(ReceiveError::Full);
         }
-        check(announced.max(LOOK))?;
+        check(announced.max(QUOTA_CHECK_BYTES))?;
         let mut looked_at = 0;
         loop {
             let next = tokio::time::timeout(self.max_silence, stream.next());
@@ -134,12 +134,12 @@ impl CheckpointConfig {
             if size > self.max_bytes {
                 return Err(ReceiveError::TooLarge);
             }
-            if size > looked_at + room.min(LOOK) {
+            if size > looked_at + room.min(QUOTA_CHECK_BYTES) {
                 // What was written counts among the files.
                 writer.flush().await?;
                 looked_at = size - bytes.len() as u64;
-                room = self.room().await?;
-                check(LOOK.max(bytes.len() as u64))?;
+                room = self.available_bytes().await?;
+                check(QUOTA_CHECK_BYTES.max(bytes.len() as u64))?;
                 if bytes.len() as u64 > room {
                     return Err(ReceiveError::Full);
                 }
@@ -148,20 +148,20 @@ impl CheckpointConfig {
         }
         // Also brings an error of the last write, which happens behind its call.
         writer.flush().await?;
-        Ok(Received { file, size })
+        Ok(IncomingFile { file, size })
     }
 
     /// How many bytes there is room for beside all files, also those that are arriving.
-    async fn room(&self) -> io::Result<u64> {
+    async fn available_bytes(&self) -> io::Result<u64> {
         let folder = self.folder.clone();
-        let used = blocking(move || Ok(used_bytes(&folder)? + used_bytes(&folder.join(SET_ASIDE))?));
+        let used = run_blocking(move || Ok(used_bytes(&folder)? + used_bytes(&folder.join(SET_ASIDE))?));
         Ok(self.max_total.get().saturating_sub(used.await?))
     }
 
     /// Puts a file where it belongs. When this returns, it survives a loss of power.
-    pub(crate) async fn keep(&self, received: Received, id: &CheckpointId) -> io::Result<()> {
+    pub(crate) async fn persist(&self, received: IncomingFile, id: &CheckpointId) -> io::Result<()> {
         let (folder, path) = (self.folder.clone(), self.path(id));
-        blocking(move || {
+        run_blocking(move || {
             received.file.as_file().sync_all()?;
             received.file.persist(path).map_err(|error| error.error)?;
             sync_folder(&folder)
@@ -209,7 +209,7 @@ impl CheckpointConfig {
 
     /// Makes the folder, removes unfinished files that a kill left in it and those that are no longer needed, sets those aside that the store does not know, and
     /// brings those back that it knows. A problem is only logged: keys are served without checkpoints, too.
-    pub(crate) async fn tidy(&self, store: &dyn RunStore) {
+    pub(crate) async fn reconcile(&self, store: &dyn RunStore) {
         let known: HashSet<_> = match store.checkpoints_with_file().await {
             Ok(known) => known.into_iter().collect(),
             Err(error) => return tracing::error!(%error, "the checkpoints are not known"),
@@ -219,7 +219,7 @@ impl CheckpointConfig {
             Err(error) => return tracing::error!(%error, "the checkpoints are not known"),
         };
         let folder = self.folder.clone();
-        let tidied = blocking(move || {
+        let tidied = run_blocking(move || {
             make_private(&folder)?;
             let aside = folder.join(SET_ASIDE);
             for id in &known {
@@ -233,7 +233,7 @@ impl CheckpointConfig {
                 let Some(name) = name.to_str() else {
                     continue;
                 };
-                let is_unfinished = name.starts_with(UNFINISHED) && name.ends_with(UNFINISHED_END);
+                let is_unfinished = name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX);
                 // A name that we never give is somebody else's file.
                 let id = CheckpointId::parse(name);
                 let is_unknown = id.as_ref().is_some_and(|id| !known.contains(id));
@@ -295,6 +295,6 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }

@@ -20,7 +20,7 @@ use crate::training_space::Shortage;
 pub(crate) enum ApiError {
     Refused(Refusal),
     /// The peer, host or origin is not one that the service talks to.
-    NotServed(String),
+    Forbidden(String),
     /// Which field is wrong, and why.
     Invalid(String),
     TooLarge,
@@ -33,11 +33,11 @@ pub(crate) enum ApiError {
     /// The uploaded files together would have more bytes than this.
     FolderFull(u64),
     /// A client that was to send a body did not do so in time.
-    TooSlow,
+    BodyTimeout,
     /// Too many uploads were asked for and not made.
     TooManyUploads,
     /// Others have their turn for too long.
-    Busy,
+    Overloaded,
     NotFound,
     MethodNotAllowed,
     Store(StoreError),
@@ -66,73 +66,75 @@ impl From<StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self {
-            Self::Refused(refusal) => refused(refusal),
-            Self::NotServed(why) => answer(StatusCode::FORBIDDEN, ErrorCode::Forbidden, why),
-            Self::Invalid(why) => answer(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, why),
-            Self::TooLarge => {
-                answer(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, "The request body is too large")
-            }
+            Self::Refused(refusal) => rejection_response(refusal),
+            Self::Forbidden(why) => error_response(StatusCode::FORBIDDEN, ErrorCode::Forbidden, why),
+            Self::Invalid(why) => error_response(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, why),
+            Self::TooLarge => error_response(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ErrorCode::ValidationError,
+                "The request body is too large",
+            ),
             Self::FileTooLarge(max) => {
                 let text = format!("The file is too large: at most {max} bytes are accepted");
-                answer(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, text)
+                error_response(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, text)
             }
             Self::FolderFull(max) => {
                 let text = format!("There is no room for the file: all checkpoints together may have {max} bytes");
-                answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
+                error_response(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
             }
             Self::TrainingDataFull(shortage) => {
                 let text = format!("{}. {}.", shortage.text(), shortage.remedy());
-                answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
+                error_response(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
             }
-            Self::Conflict(text) => answer(StatusCode::CONFLICT, ErrorCode::Conflict, text),
-            Self::TooSlow => answer(
+            Self::Conflict(text) => error_response(StatusCode::CONFLICT, ErrorCode::Conflict, text),
+            Self::BodyTimeout => error_response(
                 StatusCode::REQUEST_TIMEOUT,
                 ErrorCode::ValidationError,
                 "The request body did not arrive in time",
             ),
             Self::TooManyUploads => {
                 let text = "Too many uploads were asked for and not made. Try again later.";
-                let mut response = answer(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text);
+                let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text);
                 response.headers_mut().insert(RETRY_AFTER, number(60));
                 response
             }
-            Self::Busy => {
+            Self::Overloaded => {
                 let text = "The key service has too much to do. Try again.";
-                let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text);
+                let mut response = error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text);
                 response.headers_mut().insert(RETRY_AFTER, number(1));
                 response
             }
-            Self::NotFound => answer(StatusCode::NOT_FOUND, ErrorCode::NotFound, "Not found"),
+            Self::NotFound => error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "Not found"),
             Self::MethodNotAllowed => {
-                answer(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "Method not allowed")
+                error_response(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "Method not allowed")
             }
             // The store reports once that its disk is full.
             Self::Store(error) if error.problem == DatabaseProblem::Full => {
                 let text = "The disk of the key database has no space left. Nothing was changed. Free some space and try \
                     again.";
-                answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, text)
+                error_response(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, text)
             }
             Self::Store(error) => {
-                if is_new(error.problem) {
+                if should_log(error.problem) {
                     tracing::error!(problem = ?error.problem, %error, "the store failed");
                 }
                 match error.problem {
                     DatabaseProblem::Locked => {
                         let text = "The key database is in use by another program. Try again.";
-                        answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DatabaseBusy, text)
+                        error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DatabaseBusy, text)
                     }
                     DatabaseProblem::Replaced => {
                         let text = "The file of the key database was moved, replaced or overwritten while the service had \
                             it open, so nothing can be changed. Move the file back, or restart the service to use the \
                             file that is there now.";
-                        answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DatabaseReplaced, text)
+                        error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DatabaseReplaced, text)
                     }
-                    _ => failed(),
+                    _ => store_failure(),
                 }
             }
             Self::NoRandomness => {
                 tracing::error!("the operating system gave no randomness");
-                failed()
+                store_failure()
             }
             Self::Io(error) => {
                 tracing::error!(%error, "a file could not be read or written");
@@ -140,40 +142,40 @@ impl IntoResponse for ApiError {
                     ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                         let text = "The disk of the checkpoints has no space left. Nothing was changed. Free some space \
                             and try again.";
-                        answer(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, text)
+                        error_response(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, text)
                     }
-                    _ => failed(),
+                    _ => store_failure(),
                 }
             }
-            Self::Panicked => failed(),
+            Self::Panicked => store_failure(),
             Self::Stopping => {
                 let text = "The key service is being stopped";
-                answer(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text)
+                error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text)
             }
         }
     }
 }
 
-fn answer(status: StatusCode, code: ErrorCode, error: impl Into<String>) -> Response {
+fn error_response(status: StatusCode, code: ErrorCode, error: impl Into<String>) -> Response {
     (status, Json(ErrorBody { error: error.into(), code })).into_response()
 }
 
 /// Whether a problem of the store is not the one of the last minute: many requests that fail alike need one line.
-fn is_new(problem: DatabaseProblem) -> bool {
+fn should_log(problem: DatabaseProblem) -> bool {
     static LAST: Mutex<Option<(DatabaseProblem, Instant)>> = Mutex::new(None);
     let mut last = LAST.lock();
     let former = last.replace((problem, Instant::now()));
     former.is_none_or(|(known, at)| known != problem || at.elapsed() > Duration::from_secs(60))
 }
 
-fn failed() -> Response {
-    answer(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError, "The key service failed")
+fn store_failure() -> Response {
+    error_response(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError, "The key service failed")
 }
 
 /// Never says whether a key once existed: unknown, malformed and revoked look the same.
-fn refused(refusal: Refusal) -> Response {
+fn rejection_response(refusal: Refusal) -> Response {
     let (mut response, challenge) = match refusal {
-        Refusal::Limit(standing) | Refusal::PeerLimit(standing) => return limited(standing),
+        Refusal::Limit(standing) | Refusal::PeerLimit(standing) => return add_rate_limit_headers(standing),
         // RFC 6750, section 3: a request without credentials is not told of an error.
         Refusal::NoCredential => (unauthorized(), r#"Bearer realm="UL Keys""#.to_owned()),
         Refusal::Malformed | Refusal::Unknown | Refusal::Revoked => {
@@ -182,7 +184,7 @@ fn refused(refusal: Refusal) -> Response {
         // RFC 6750, section 2: a client must not use two methods in one request.
         Refusal::TwoCredentials => {
             let text = "Authorization and X-API-Key: both hold a credential, send only one of them";
-            let response = answer(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, text);
+            let response = error_response(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, text);
             (response, r#"Bearer error="invalid_request""#.to_owned())
         }
         Refusal::Scope(needed) => {
@@ -191,7 +193,7 @@ fn refused(refusal: Refusal) -> Response {
                 Some(needed) => format!(r#"Bearer error="insufficient_scope", scope="{needed}""#),
             };
             let text = "Permission denied for this operation";
-            (answer(StatusCode::FORBIDDEN, ErrorCode::Forbidden, text), challenge)
+            (error_response(StatusCode::FORBIDDEN, ErrorCode::Forbidden, text), challenge)
         }
     };
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
@@ -200,8 +202,8 @@ fn refused(refusal: Refusal) -> Response {
     response
 }
 
-fn limited(standing: Standing) -> Response {
-    let mut response = answer(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, "Rate limit exceeded");
+fn add_rate_limit_headers(standing: Standing) -> Response {
+    let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, "Rate limit exceeded");
     // Whole seconds (RFC 9110, section 10.2.3), rounded up: asked then, the request is admitted.
     let seconds = standing.reset_after.as_nanos().div_ceil(Duration::from_secs(1).as_nanos()).max(1);
     response.headers_mut().insert(RETRY_AFTER, number(u32::try_from(seconds).unwrap_or(u32::MAX)));
@@ -229,7 +231,7 @@ fn number(value: u32) -> HeaderValue {
 }
 
 fn unauthorized() -> Response {
-    answer(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "Invalid API key")
+    error_response(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "Invalid API key")
 }
 
 #[cfg(test)]

@@ -5,29 +5,29 @@
 //! Deliberately absent: any cache of verdicts (each request asks the store, so a revocation holds at once), and any
 //! logging of headers, bodies or targets (they carry secrets).
 
-mod agent;
 mod auth;
 mod body;
 mod checkpoints;
-mod connections;
+mod concurrency;
 mod download;
 mod error;
-mod front;
-mod guard;
-mod limits;
+mod loopback_guard;
 mod metrics;
-mod observe;
 mod openapi;
+mod pipeline;
+mod rate_limiter;
+mod request_trace;
 mod routes;
+mod server;
 mod session;
 mod state;
 mod supervision;
 #[cfg(test)]
 mod testing;
 mod training_space;
-mod turns;
-mod uploads;
-mod uses;
+mod upload_grants;
+mod usage;
+mod user_agent;
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -50,15 +50,15 @@ pub use state::{Account, Config, Setting};
 pub use supervision::restart_on_panic;
 pub use training_space::TrainingConfig;
 
-use connections::Bounds;
+use server::ConnectionLimits;
 use state::AppState;
 
 /// How often the database is checked for changes by other programs.
-const OUTSIDE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+const EXTERNAL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often old training runs are deleted, where the owner wants that. Not as soon as the setting changes: a slip can be
 /// taken back.
-const OLD_RUNS_INTERVAL: Duration = Duration::from_hours(1);
+const RUN_RETENTION_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Listens on `port` of this computer's loopback addresses: 127.0.0.1, and ::1 where the system has IPv6, because programs
 /// look up `localhost` as either.
@@ -88,32 +88,34 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let address = listeners.first().ok_or(ErrorKind::InvalidInput)?.local_addr()?;
     let state = AppState::new(store, config, address, shutdown.clone());
-    state.config.checkpoints.tidy(&*state.store).await;
+    state.config.checkpoints.reconcile(&*state.store).await;
     let background = state.clone();
-    let recorder = tokio::spawn(async move { restart_on_panic("usage", || record(background.clone())).await });
+    let recorder =
+        tokio::spawn(async move { restart_on_panic("usage", || run_usage_recorder(background.clone())).await });
     let background = state.clone();
-    let sweeper = tokio::spawn(async move { restart_on_panic("rate limits", || sweep(background.clone())).await });
+    let sweeper =
+        tokio::spawn(async move { restart_on_panic("rate limits", || expire_rate_limits(background.clone())).await });
     let background = state.clone();
     let follower = tokio::spawn(async move {
-        restart_on_panic("outside changes", || follow_outside_changes(background.clone())).await;
+        restart_on_panic("outside changes", || follow_external_changes(background.clone())).await;
     });
     let background = state.clone();
     let remover = tokio::spawn(async move {
-        restart_on_panic("retention of runs", || remove_old_runs(background.clone())).await;
+        restart_on_panic("retention of runs", || delete_expired_runs(background.clone())).await;
     });
     let gauge = state.metrics.connections().clone();
     let (front, router) = (state.clone(), routes::router(state.clone()));
     let answer = move |peer: SocketAddr, request: Request<Incoming>| {
         let (state, router) = (front.clone(), router.clone());
-        async move { front::answer(&state, router, peer.ip(), request.map(Body::new)).await }
+        async move { pipeline::handle_request(&state, router, peer.ip(), request.map(Body::new)).await }
     };
-    connections::serve(listeners, answer, Bounds::of_system(), gauge, shutdown).await;
+    server::serve(listeners, answer, ConnectionLimits::from_system(), gauge, shutdown).await;
 
     // The recorder writes what it holds, and ends.
     if let Err(error) = recorder.await {
         tracing::error!(%error, "the recorder of uses failed");
     }
-    state.uses.flush(&*state.store, state.now()).await;
+    state.usage.flush(&*state.store, state.now()).await;
     if let Err(error) = state.store.settle().await {
         tracing::warn!(%error, "the key database has its latest changes in its log");
     }
@@ -127,19 +129,19 @@ pub async fn serve(
 }
 
 /// Announces and writes what becomes of requests.
-async fn record(state: AppState) {
-    state.uses.run(&*state.store, &state.events, state.config.clock, &state.shutdown).await;
+async fn run_usage_recorder(state: AppState) {
+    state.usage.run(&*state.store, &state.events, state.config.clock, &state.shutdown).await;
 }
 
 /// Forgets counters that no longer count.
-async fn sweep(state: AppState) {
+async fn expire_rate_limits(state: AppState) {
     while state.shutdown.run_until_cancelled(tokio::time::sleep(WINDOW)).await.is_some() {
-        state.limits.sweep();
+        state.rate_limiter.remove_expired();
     }
 }
 
 /// Deletes training runs that are older than the owner keeps them.
-async fn remove_old_runs(state: AppState) {
+async fn delete_expired_runs(state: AppState) {
     let mut former = state.config.training.retention.get();
     loop {
         let retention = state.config.training.retention.get();
@@ -158,20 +160,20 @@ async fn remove_old_runs(state: AppState) {
             state.config.checkpoints.remove_deleted(&*state.store).await;
         }
         former = retention;
-        if state.shutdown.run_until_cancelled(tokio::time::sleep(OLD_RUNS_INTERVAL)).await.is_none() {
+        if state.shutdown.run_until_cancelled(tokio::time::sleep(RUN_RETENTION_INTERVAL)).await.is_none() {
             return;
         }
     }
 }
 
 /// Detects what other programs do to the database, and has each client list the keys again.
-async fn follow_outside_changes(state: AppState) {
+async fn follow_external_changes(state: AppState) {
     let mut known = 0;
-    while state.shutdown.run_until_cancelled(tokio::time::sleep(OUTSIDE_CHECK_INTERVAL)).await.is_some() {
+    while state.shutdown.run_until_cancelled(tokio::time::sleep(EXTERNAL_CHECK_INTERVAL)).await.is_some() {
         let revision = state.store.check_outside_changes().await;
         if revision != known {
             known = revision;
-            state.announce(KeyEvent::Resync);
+            state.publish(KeyEvent::Resync);
         }
     }
 }

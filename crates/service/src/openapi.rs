@@ -1,5 +1,5 @@
 //! The OpenAPI document. A handler's annotation, which also registers its route, says what the handler takes and answers;
-//! what [`crate::front`] answers before the handlers, and adds behind them, is added here.
+//! what [`crate::pipeline`] answers before the handlers, and adds behind them, is added here.
 //!
 //! Nothing in it is kept in step by hand: routes and types come from the code, scopes from the policy's table.
 
@@ -81,7 +81,7 @@ fn scheme(scheme: HttpAuthScheme, description: &str) -> SecurityScheme {
     SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(description)).build())
 }
 
-/// What [`crate::front`] answers and adds: below `/api` the refusals of all who may not, everywhere those of peers that are
+/// What [`crate::pipeline`] answers and adds: below `/api` the refusals of all who may not, everywhere those of peers that are
 /// not served; and, where keys are counted, how their limit stands. A handler that names its callers itself keeps them.
 pub(crate) fn fronted(document: &mut OpenApi) {
     let mut names = BTreeSet::new();

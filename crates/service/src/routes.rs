@@ -1,4 +1,4 @@
-//! Which handler answers what. [`crate::front`] has authorised everything under `/api` before. `/uploads` is outside: its
+//! Which handler answers what. [`crate::pipeline`] has authorised everything under `/api` before. `/uploads` is outside: its
 //! addresses are permissions in themselves.
 
 mod account;

@@ -13,12 +13,12 @@ use ulkeys_store::Store;
 
 use crate::SessionToken;
 use crate::checkpoints::CheckpointConfig;
-use crate::limits::KeyLimits;
+use crate::concurrency::ConcurrencyLimits;
 use crate::metrics::Metrics;
+use crate::rate_limiter::RateLimiter;
 use crate::training_space::{Reached, TrainingConfig};
-use crate::turns::AllTurns;
-use crate::uploads::Uploads;
-use crate::uses::Uses;
+use crate::upload_grants::UploadGrants;
+use crate::usage::UsageRecorder;
 
 /// Events that a slow reader may lag behind before it is told to list the keys again.
 const EVENT_BACKLOG: usize = 256;
@@ -85,11 +85,11 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// Where the service listens; tells the `Host` names under which it may be reached.
     pub(crate) address: SocketAddr,
-    pub(crate) uses: Uses,
-    pub(crate) limits: KeyLimits,
+    pub(crate) usage: UsageRecorder,
+    pub(crate) rate_limiter: RateLimiter,
     pub(crate) metrics: Metrics,
-    pub(crate) uploads: Uploads,
-    pub(crate) turns: AllTurns,
+    pub(crate) upload_grants: UploadGrants,
+    pub(crate) concurrency: ConcurrencyLimits,
     pub(crate) reached: Reached,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
@@ -107,19 +107,19 @@ impl Deref for AppState {
 impl AppState {
     pub(crate) fn new(store: Arc<dyn Store>, config: Config, address: SocketAddr, shutdown: CancellationToken) -> Self {
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
-        let limits = KeyLimits::new(config.limits.clone());
+        let limits = RateLimiter::new(config.limits.clone());
         let (uses, metrics, uploads, turns) =
-            (Uses::default(), Metrics::new(), Uploads::default(), AllTurns::default());
+            (UsageRecorder::default(), Metrics::new(), UploadGrants::default(), ConcurrencyLimits::default());
         let start = time_since_boot();
         Self(Arc::new(Shared {
             store,
             config,
             address,
-            uses,
-            limits,
+            usage: uses,
+            rate_limiter: limits,
             metrics,
-            uploads,
-            turns,
+            upload_grants: uploads,
+            concurrency: turns,
             reached: Reached::default(),
             events,
             shutdown,
@@ -140,7 +140,7 @@ impl Shared {
     }
 
     /// Tells everybody who listens; nobody listening is fine.
-    pub(crate) fn announce(&self, event: KeyEvent) {
+    pub(crate) fn publish(&self, event: KeyEvent) {
         let _ = self.events.send(event);
     }
 }

@@ -14,8 +14,8 @@ use ulkeys_domain::{
 };
 use utoipa::IntoParams;
 
-use crate::auth::Origin;
-use crate::body::Object;
+use crate::auth::AuditOrigin;
+use crate::body::JsonObject;
 use crate::error::ApiError;
 use crate::openapi::{BadBody, BadRequest, NoSpace, NotFound};
 use crate::state::AppState;
@@ -33,8 +33,8 @@ use crate::state::AppState;
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
-    origin: Origin,
-    Object(body): Object,
+    origin: AuditOrigin,
+    JsonObject(body): JsonObject,
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
     let (name, scopes, replaces) = read_new_key(&body).map_err(ApiError::Invalid)?;
     if let Some(replaced) = &replaces
@@ -51,7 +51,7 @@ pub(super) async fn create(
     }
 
     let info = describe(&state, record);
-    state.announce(KeyEvent::Created(info.clone()));
+    state.publish(KeyEvent::Created(info.clone()));
     Ok((StatusCode::CREATED, Json(CreatedKey { info, key: RevealedSecret(secret) })))
 }
 
@@ -67,17 +67,17 @@ pub(super) async fn create(
 )]
 pub(super) async fn rename(
     State(state): State<AppState>,
-    origin: Origin,
+    origin: AuditOrigin,
     key_id: Result<Path<String>, PathRejection>,
-    Object(body): Object,
+    JsonObject(body): JsonObject,
 ) -> Result<Json<ApiKey>, ApiError> {
     let key_id = read_key_id(key_id)?;
     let name = read_name(&body).map_err(ApiError::Invalid)?;
-    let unsaved = state.uses.unsaved();
+    let unsaved = state.usage.pending_times();
     let mut renamed = state.store.rename(&key_id, name, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
-    unsaved.add_to(&mut renamed, state.now().saturating_add(CLOCK_TOLERANCE));
+    unsaved.overlay(&mut renamed, state.now().saturating_add(CLOCK_TOLERANCE));
     let key = describe(&state, renamed);
-    state.announce(KeyEvent::Renamed(key.clone()));
+    state.publish(KeyEvent::Renamed(key.clone()));
     Ok(Json(key))
 }
 
@@ -94,7 +94,7 @@ pub(super) async fn rename(
 )]
 pub(super) async fn revoke(
     State(state): State<AppState>,
-    origin: Origin,
+    origin: AuditOrigin,
     key_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<RevokedKey>, ApiError> {
     revoke_key(&state, read_key_id(key_id)?, origin).await
@@ -120,7 +120,7 @@ pub(super) struct RevokeQuery {
 )]
 pub(super) async fn revoke_by_query(
     State(state): State<AppState>,
-    origin: Origin,
+    origin: AuditOrigin,
     query: Result<Query<RevokeQuery>, QueryRejection>,
 ) -> Result<Json<RevokedKey>, ApiError> {
     let query = query.map_err(|_| ApiError::Invalid("keyId: must be given once, as a text".to_owned()))?;
@@ -133,11 +133,11 @@ pub(super) fn read_key_id(path: Result<Path<String>, PathRejection>) -> Result<K
     path.ok().and_then(|Path(id)| KeyId::parse(&id)).ok_or(ApiError::NotFound)
 }
 
-async fn revoke_key(state: &AppState, key_id: KeyId, origin: Origin) -> Result<Json<RevokedKey>, ApiError> {
+async fn revoke_key(state: &AppState, key_id: KeyId, origin: AuditOrigin) -> Result<Json<RevokedKey>, ApiError> {
     let revocation = state.store.revoke(&key_id, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
     let revoked = RevokedKey { key_id, revoked_at: revocation.at };
     if revocation.is_new {
-        state.announce(KeyEvent::Revoked(revoked.clone()));
+        state.publish(KeyEvent::Revoked(revoked.clone()));
     }
     Ok(Json(revoked))
 }

@@ -17,7 +17,7 @@ use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
 use super::api_keys::describe;
-use crate::body::Object;
+use crate::body::JsonObject;
 use crate::error::ApiError;
 use crate::openapi::BadBody;
 use crate::state::AppState;
@@ -61,7 +61,10 @@ struct Question {
     request_body = DiagnoseBody,
     responses((status = OK, description = "The cause, and what to do about it.", body = Diagnosis), BadBody)
 )]
-pub(super) async fn diagnose(State(state): State<AppState>, Object(body): Object) -> Result<Json<Diagnosis>, ApiError> {
+pub(super) async fn diagnose(
+    State(state): State<AppState>,
+    JsonObject(body): JsonObject,
+) -> Result<Json<Diagnosis>, ApiError> {
     let question = read_question(&body).map_err(ApiError::Invalid)?;
     let secret = match Secret::parse(question.key.as_bytes()) {
         Ok(secret) => secret,
@@ -97,8 +100,8 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
         return (Finding::Revoked { revoked_at }, cause, "Create a new key, and put it where this one was.");
     }
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if let Some(standing) = state.limits.is_over(here)
-        && !state.limits.has_used(here, &key.id)
+    if let Some(standing) = state.rate_limiter.is_over(here)
+        && !state.rate_limiter.is_known_peer(here, &key.id)
     {
         let free_at = state.now().saturating_add(standing.reset_after);
         let cause =
@@ -128,7 +131,7 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
         return (Finding::Scope { needed }, cause, remedy);
     }
     let category = Category::of(&method, &path);
-    let standing = state.limits.standing(&key.id, category);
+    let standing = state.rate_limiter.standing(&key.id, category);
     if standing.remaining == 0 {
         let (limit, free_at) = (standing.limit, state.now().saturating_add(standing.reset_after));
         let cause = match category {

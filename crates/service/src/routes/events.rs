@@ -42,7 +42,7 @@ pub(super) async fn stream(
         .chain(changes)
         .take_while(move |change| {
             let (state, caller, has_lagged) = (asked.clone(), caller.clone(), change.is_err());
-            async move { !has_lagged && caller.check_again(&state).await.is_ok() }
+            async move { !has_lagged && caller.revalidate(&state).await.is_ok() }
         })
         .filter_map(|change| future::ready(change.ok()))
         .take_until(state.shutdown.clone().cancelled_owned())

@@ -17,12 +17,12 @@ use ulkeys_domain::verdict::Refusal;
 use ulkeys_domain::{Category, KeyId, Scope, policy};
 use utoipa::IntoParams;
 
-use crate::agent;
-use crate::auth::{Caller, Credential, Need, Peer, decide, has_credential, read_credential};
+use crate::auth::{Caller, Credential, Peer, RequiredAccess, authorize, has_credential, read_credential};
 use crate::error::{ApiError, limit_headers};
 use crate::openapi::{BadRequest, Refused};
 use crate::state::AppState;
-use crate::uses::Source;
+use crate::usage::ClientAddress;
+use crate::user_agent;
 
 const KEY_ID: HeaderName = HeaderName::from_static("x-key-id");
 const KEY_NAME: HeaderName = HeaderName::from_static("x-key-name");
@@ -106,17 +106,17 @@ pub(super) async fn check(
     let category = Category::Gateway;
     let need = match &rule.scopes {
         // The gateway chose the scopes by the path as it reads it. What stands behind it must not read another one.
-        Some(_) if !reads_one_way => Need::AnyOf(&[], category),
-        Some(scopes) => Need::AnyOf(scopes, category),
-        None => Need::Request { method: asked.method, path: asked.path, category },
+        Some(_) if !reads_one_way => RequiredAccess::AnyOf(&[], category),
+        Some(scopes) => RequiredAccess::AnyOf(scopes, category),
+        None => RequiredAccess::Request { method: asked.method, path: asked.path, category },
     };
-    let from = Source { peer: client(&headers, gateway), agent: agent::of(&headers) };
+    let from = ClientAddress { peer: client(&headers, gateway), user_agent: user_agent::from_headers(&headers) };
     let credential = match read_credential(&headers, &state.config.session) {
         // It opens the service, for the app. What passes a gateway has the identity of a key.
         Ok(Credential::Session) => Err(Refusal::Malformed),
         other => other,
     };
-    let admitted = decide(&state, credential, need, from, state.now()).await?;
+    let admitted = authorize(&state, credential, need, from, state.now()).await?;
 
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();

@@ -50,7 +50,7 @@ pub(super) async fn alive() -> Json<Health> {
 )]
 pub(super) async fn metrics(State(state): State<AppState>) -> impl IntoResponse {
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, TYPE)], state.metrics.text(state.uses.backlog()))
+    ([(CONTENT_TYPE, TYPE)], state.metrics.text(state.usage.backlog()))
 }
 
 /// The database can be read

@@ -22,17 +22,17 @@ use ulkeys_domain::{Category, KeyId, Scope, Secret};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use crate::agent;
 use crate::auth::{
-    Asker, Basic, Caller, Credential, Need, Peer, X_API_KEY, decide, has_credential, has_value, only, read_basic,
-    read_credential,
+    Basic, Caller, Credential, Peer, RequestContext, RequiredAccess, X_API_KEY, authorize, has_credential, has_value,
+    read_basic, read_credential, single_value,
 };
-use crate::body::{Raw, read_body};
+use crate::body::{LimitedBytes, read_body};
 use crate::error::{ApiError, limit_headers};
 use crate::openapi::{BadBody, Refused};
 use crate::session::SessionToken;
 use crate::state::AppState;
-use crate::uses::Source;
+use crate::usage::ClientAddress;
+use crate::user_agent;
 
 const MAY_ASK: &[Scope] = &[Scope::Read, Scope::Admin];
 /// Bytes of the form of a caller who is not known before it is read: the credential, and a token of another service.
@@ -124,16 +124,16 @@ async fn answer(
     headers: &HeaderMap,
     mut request: Request,
 ) -> Result<Response, ApiError> {
-    let from = Source { peer, agent: agent::of(headers) };
-    let need = Need::AnyOf(MAY_ASK, Category::Introspection);
+    let from = ClientAddress { peer, user_agent: user_agent::from_headers(headers) };
+    let need = RequiredAccess::AnyOf(MAY_ASK, Category::Introspection);
     let invalid = |why: &str| ApiError::Invalid(why.to_owned());
     let (caller, form) = if has_credential(headers) {
         let credential = read_caller(headers, &state.config.session).map_err(invalid)?;
-        let caller = decide(state, credential, need, from, state.now()).await?;
+        let caller = authorize(state, credential, need, from, state.now()).await?;
         // Nobody's body is waited for before it is known whose it is.
         let known = Some(caller.caller.clone());
-        request.extensions_mut().insert(Asker { peer, caller: known, run_use: None });
-        let Raw(body): Raw = Raw::from_request(request, state).await?;
+        request.extensions_mut().insert(RequestContext { peer, caller: known, run_use: None });
+        let LimitedBytes(body): LimitedBytes = LimitedBytes::from_request(request, state).await?;
         let form = read_form(headers, &body).map_err(invalid)?;
         form.check_beside(&caller.caller).map_err(invalid)?;
         (caller, form)
@@ -142,9 +142,9 @@ async fn answer(
         let body = read_body(request, state, UNKNOWN_CALLER_MAX, UNKNOWN_CALLER_TIME).await?;
         let form = read_form(headers, &body).map_err(invalid)?;
         let credential = form.read_client().map_err(invalid)?;
-        (decide(state, credential, need, from, state.now()).await?, form)
+        (authorize(state, credential, need, from, state.now()).await?, form)
     } else {
-        decide(state, Err(Refusal::NoCredential), need, from, state.now()).await?;
+        authorize(state, Err(Refusal::NoCredential), need, from, state.now()).await?;
         return Err(Refusal::NoCredential.into());
     };
     let token = form.token.ok_or_else(|| invalid("token: is required"))?;
@@ -215,7 +215,7 @@ fn oauth_error(status: StatusCode, error: OAuthErrorCode, text: String, code: Er
 }
 
 /// What is known about a token. Everything but an active key looks the same (RFC 7662, section 2.2).
-async fn look_up(state: &AppState, token: &[u8], from: Source<'_>) -> Result<Introspection, ApiError> {
+async fn look_up(state: &AppState, token: &[u8], from: ClientAddress<'_>) -> Result<Introspection, ApiError> {
     let Ok(secret) = Secret::parse(token) else {
         return Ok(Introspection::inactive());
     };
@@ -223,11 +223,11 @@ async fn look_up(state: &AppState, token: &[u8], from: Source<'_>) -> Result<Int
         return Ok(Introspection::inactive());
     };
     if key.revoked_at.is_some() {
-        state.uses.refused(Some(&key.id), Outcome::Revoked, from, state.now());
+        state.usage.record_rejected(Some(&key.id), Outcome::Revoked, from, state.now());
         return Ok(Introspection::inactive());
     }
     // Somebody accepts it now, on our word.
-    state.uses.accepted(&key.id, from, state.now(), false);
+    state.usage.record_accepted(&key.id, from, state.now(), false);
     Ok(Introspection::active(&key, &state.config.account.username))
 }
 
@@ -240,7 +240,7 @@ fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Result<Cre
     if has_value(headers, AUTHORIZATION) && has_value(headers, X_API_KEY) {
         return Err("Authorization and X-API-Key: only one of them may be sent");
     }
-    let client = match only(headers, AUTHORIZATION) {
+    let client = match single_value(headers, AUTHORIZATION) {
         Ok(value) => value.and_then(read_basic),
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -260,7 +260,7 @@ fn form_decoded(part: &[u8]) -> Zeroizing<Vec<u8>> {
 /// A key, and the identifier that it must have.
 fn read_client(id: &[u8], secret: &[u8]) -> Result<Credential, Refusal> {
     let id = std::str::from_utf8(id).ok().and_then(KeyId::parse).ok_or(Refusal::Malformed)?;
-    Secret::parse(secret).map(|secret| Credential::Named(id, secret)).map_err(|_| Refusal::Malformed)
+    Secret::parse(secret).map(|secret| Credential::KeyWithId(id, secret)).map_err(|_| Refusal::Malformed)
 }
 
 /// What a form holds.
@@ -421,7 +421,7 @@ mod tests {
             let (id, secret) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
             let is_client = scheme == b"basic " && is_key_id(&id) && is_key(&secret);
             match read_caller(&headers("authorization", [&value]), &session).expect("one header") {
-                Ok(Credential::Named(named, key)) => {
+                Ok(Credential::KeyWithId(named, key)) => {
                     prop_assert!(is_client && key.expose().as_bytes() == secret && named.as_str().as_bytes() == id);
                 }
                 Ok(Credential::Key(_)) => prop_assert!(scheme != b"basic " && is_key(&bytes[7..])),
@@ -454,7 +454,7 @@ mod tests {
             };
             let (id, secret) = (of("client_id"), of("client_secret"));
             match client {
-                Ok(Ok(Credential::Named(named, key))) => {
+                Ok(Ok(Credential::KeyWithId(named, key))) => {
                     prop_assert!(is_key_id(named.as_str().as_bytes()) && is_key(key.expose().as_bytes()));
                     prop_assert_eq!((Some(named.as_str()), Some(key.expose())), (id, secret));
                     prop_assert_eq!(of("client_assertion"), None);

@@ -108,7 +108,7 @@ pub(super) async fn list(
     let query = query.map_err(|_| ApiError::Invalid("query: each parameter may be given once".to_owned()))?;
     let wanted = query.read(state.now()).map_err(ApiError::Invalid)?;
     let rules = wanted.rules;
-    let unsaved = state.uses.unsaved();
+    let unsaved = state.usage.pending_times();
     let (records, total, next) = if query.is_plain() {
         let records = state.store.list_active().await?;
         let total = records.len() as u64;
@@ -120,7 +120,7 @@ pub(super) async fn list(
         (records, total, (shown < total).then(|| shown.to_string()))
     };
     let describe = |mut record: KeyRecord| {
-        unsaved.add_to(&mut record, rules.latest);
+        unsaved.overlay(&mut record, rules.latest);
         ApiKey::new(record, &rules)
     };
     Ok(Json(KeyList { keys: records.into_iter().map(describe).collect(), total, next }))
@@ -175,9 +175,9 @@ pub(super) async fn show(
 ) -> Result<Json<ApiKey>, ApiError> {
     let key_id = read_key_id(key_id)?;
     let rules = RulesQuery::read(query, state.now())?;
-    let unsaved = state.uses.unsaved();
+    let unsaved = state.usage.pending_times();
     let mut record = state.store.find(&key_id).await?.ok_or(ApiError::NotFound)?;
-    unsaved.add_to(&mut record, rules.latest);
+    unsaved.overlay(&mut record, rules.latest);
     Ok(Json(ApiKey::new(record, &rules)))
 }
 

@@ -25,7 +25,7 @@ use super::training::model_url;
 use crate::auth::Caller;
 use crate::download;
 use crate::error::ApiError;
-use crate::guard::OwnHost;
+use crate::loopback_guard::OwnHost;
 use crate::openapi::{BadRequest, Conflict, FileBytes, NoSpace, NotFound};
 use crate::state::AppState;
 
@@ -132,7 +132,7 @@ pub(super) async fn details(
     OwnHost(host): OwnHost,
     run: RunPath,
 ) -> Result<Response, ApiError> {
-    let _turn = state.turns.large_answers.take().await?;
+    let _turn = state.concurrency.large_answers.acquire().await?;
     let details = state.store.run_details(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
     let model_url = model_url(&state, &host, &details.summary.project, &details.summary.slug);
     // Here, not when it is sent: as text it takes a tenth.
@@ -175,7 +175,7 @@ pub(super) async fn epochs(
     let limit = number("limit", query.limit.as_deref(), DEFAULT_EPOCHS.into(), MAX_EPOCHS.into());
     let limit = u32::try_from(limit.map_err(ApiError::Invalid)?).unwrap_or(MAX_EPOCHS);
 
-    let _turn = state.turns.large_answers.take().await?;
+    let _turn = state.concurrency.large_answers.acquire().await?;
     // One more than asked for tells whether there is another page.
     let mut epochs = state.store.run_epochs(run, after, limit + 1).await?.ok_or(ApiError::NotFound)?;
     let has_more = epochs.len() > limit as usize;
@@ -228,7 +228,7 @@ pub(super) async fn checkpoint(
         (CONTENT_LENGTH, HeaderValue::from(size)),
         (CONTENT_DISPOSITION, attachment(&checkpoint.filename)),
     ];
-    Ok((headers, download::body(state, caller, file)))
+    Ok((headers, download::stream_file(state, caller, file)))
 }
 
 async fn open_checkpoint(state: &AppState, run: RunId) -> Result<(Checkpoint, File, u64), ApiError> {

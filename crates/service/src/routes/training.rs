@@ -19,13 +19,13 @@ use ulkeys_store::Feed;
 use bodies::{TrainingReport, UploadBody};
 
 use crate::auth::{Caller, RunLimit};
-use crate::body::Raw;
+use crate::body::LimitedBytes;
 use crate::error::ApiError;
-use crate::guard::OwnHost;
-use crate::limits::RunRequest;
+use crate::loopback_guard::OwnHost;
 use crate::openapi::{BadBody, NoSpace, NotFound};
+use crate::rate_limiter::RunRequest;
 use crate::state::AppState;
-use crate::uploads::{IssueError, Upload};
+use crate::upload_grants::{IssueError, UploadGrant};
 
 /// The largest report, in bytes: curves of many classes take megabytes.
 const MAX_REPORT: usize = 8 * 1024 * 1024;
@@ -131,7 +131,7 @@ pub(super) async fn ticket(
     state.check_file(caller.key_id(), request.size.unwrap_or_default()).await?;
     let id = CheckpointId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let path = id.to_path();
-    let upload = Upload {
+    let upload = UploadGrant {
         id,
         run: run.run_id,
         filename: request.filename,
@@ -140,10 +140,10 @@ pub(super) async fn ticket(
         save_at_once: request.run.is_none(),
         caller,
     };
-    let mut issued = state.uploads.issue(upload.clone(), state.uptime(), &mut SysRng);
+    let mut issued = state.upload_grants.issue(upload.clone(), state.uptime(), &mut SysRng);
     if matches!(issued, Err(IssueError::TooMany)) {
         forget_revoked(&state).await?;
-        issued = state.uploads.issue(upload, state.uptime(), &mut SysRng);
+        issued = state.upload_grants.issue(upload, state.uptime(), &mut SysRng);
     }
     let capability = issued.map_err(|error| match error {
         IssueError::TooMany => ApiError::TooManyUploads,
@@ -179,9 +179,9 @@ pub(super) fn model_url(state: &AppState, host: &str, project: &Slug, slug: &Slu
 
 /// Makes room: permissions of keys that were revoked since would keep their places for the hour.
 async fn forget_revoked(state: &AppState) -> Result<(), ApiError> {
-    for caller in state.uploads.callers(state.uptime()) {
-        match (caller.check_again(state).await, caller.key_id()) {
-            (Err(ApiError::Refused(_)), Some(key)) => state.uploads.forget(key, state.uptime()),
+    for caller in state.upload_grants.callers(state.uptime()) {
+        match (caller.revalidate(state).await, caller.key_id()) {
+            (Err(ApiError::Refused(_)), Some(key)) => state.upload_grants.withdraw(key, state.uptime()),
             (result, _) => result?,
         }
     }
@@ -226,15 +226,15 @@ async fn receive_report(
 ) -> Result<(Report, u64, [Option<SemaphorePermit<'_>>; 2]), ApiError> {
     // One of unknown size may be large.
     let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= QUICK as u64);
-    let received = if is_small { None } else { Some(state.turns.large_bodies.take().await?) };
-    let Raw(body) = Raw::<MAX_REPORT>::from_request(request, state).await?;
-    let read = if body.len() > QUICK { Some(state.turns.large_reports.take().await?) } else { None };
+    let received = if is_small { None } else { Some(state.concurrency.large_bodies.acquire().await?) };
+    let LimitedBytes(body) = LimitedBytes::<MAX_REPORT>::from_request(request, state).await?;
+    let read = if body.len() > QUICK { Some(state.concurrency.large_reports.acquire().await?) } else { None };
     let bytes = body.len() as u64;
     Ok((read_report(body).await?, bytes, [received, read]))
 }
 
 async fn receive_upload_request(state: &AppState, request: Request) -> Result<(StartedRun, UploadRequest), ApiError> {
-    let Raw(body): Raw = Raw::from_request(request, state).await?;
+    let LimitedBytes(body): LimitedBytes = LimitedBytes::from_request(request, state).await?;
     let request = UploadRequest::parse(&body)?;
     let max = state.config.checkpoints.max_bytes;
     if request.size.is_some_and(|size| size > max) {

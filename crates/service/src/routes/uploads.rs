@@ -11,11 +11,11 @@ use ulkeys_store::Feed;
 
 use super::training::save_checkpoint;
 use crate::auth::Caller;
-use crate::checkpoints::{ReceiveError, Received};
+use crate::checkpoints::{IncomingFile, ReceiveError};
 use crate::error::ApiError;
 use crate::openapi::{BadBody, FileBytes, NoSpace, NotFound, Stored};
 use crate::state::AppState;
-use crate::uploads::Upload;
+use crate::upload_grants::UploadGrant;
 
 /// Receives a file
 ///
@@ -36,7 +36,7 @@ pub(super) async fn receive(
 ) -> Result<StatusCode, ApiError> {
     let Path(capability) = capability.map_err(|_| ApiError::NotFound)?;
     let limits = &state.config.checkpoints;
-    let begun = state.uploads.begin(&capability, state.uptime(), limits.max_time);
+    let begun = state.upload_grants.begin_attempt(&capability, state.uptime(), limits.max_time);
     let (upload, attempt) = begun.ok_or(ApiError::NotFound)?;
     check_caller(&state, &upload.caller).await?;
 
@@ -51,7 +51,7 @@ pub(super) async fn receive(
         ReceiveError::TooLarge => ApiError::FileTooLarge(limits.max_bytes),
         ReceiveError::Full => ApiError::FolderFull(limits.max_total.get()),
         ReceiveError::Interrupted => ApiError::Invalid("body: did not arrive completely".to_owned()),
-        ReceiveError::Slow => ApiError::TooSlow,
+        ReceiveError::Slow => ApiError::BodyTimeout,
         ReceiveError::Disk(error) => ApiError::Io(error),
         ReceiveError::Rejected(error) => *error,
     })?;
@@ -69,25 +69,25 @@ pub(super) async fn receive(
 /// Puts the file in its place and records it, both or neither.
 async fn keep(
     state: AppState,
-    upload: Upload,
+    upload: UploadGrant,
     attempt: CancellationToken,
     capability: String,
-    received: Received,
+    received: IncomingFile,
 ) -> Result<(), ApiError> {
     // It may have been revoked while the file was on its way.
     check_caller(&state, &upload.caller).await?;
-    if !state.uploads.use_up(&capability, &attempt, state.uptime()) {
+    if !state.upload_grants.consume(&capability, &attempt, state.uptime()) {
         return Err(ApiError::NotFound);
     }
     let kept = record(&state, &upload, received).await;
     if kept.is_err() {
         state.config.checkpoints.remove(&upload.id).await;
-        state.uploads.give_back(&capability, upload, state.uptime());
+        state.upload_grants.restore(&capability, upload, state.uptime());
     }
     kept
 }
 
-async fn record(state: &AppState, upload: &Upload, received: Received) -> Result<(), ApiError> {
+async fn record(state: &AppState, upload: &UploadGrant, received: IncomingFile) -> Result<(), ApiError> {
     let feed = Feed { key: upload.caller.key_id().cloned(), at: state.now() };
     let checkpoint = Checkpoint {
         checkpoint_id: upload.id.clone(),
@@ -97,7 +97,7 @@ async fn record(state: &AppState, upload: &Upload, received: Received) -> Result
         key_id: feed.key,
         uploaded_at: feed.at,
     };
-    state.config.checkpoints.keep(received, &upload.id).await.map_err(ApiError::Io)?;
+    state.config.checkpoints.persist(received, &upload.id).await.map_err(ApiError::Io)?;
     for replaced in state.store.add_checkpoint(upload.run, checkpoint).await? {
         state.config.checkpoints.remove(&replaced).await;
     }
@@ -112,7 +112,7 @@ async fn record(state: &AppState, upload: &Upload, received: Received) -> Result
 
 /// A permission does not outlive the key that asked for it; the answer is that of an unknown one.
 async fn check_caller(state: &AppState, caller: &Caller) -> Result<(), ApiError> {
-    caller.check_again(state).await.map_err(|error| match error {
+    caller.revalidate(state).await.map_err(|error| match error {
         ApiError::Refused(_) => ApiError::NotFound,
         other => other,
     })

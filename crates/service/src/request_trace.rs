@@ -14,10 +14,10 @@ use crate::state::AppState;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer identifiers from a client are replaced.
-const MAX_ID: usize = 128;
+const MAX_ID_LEN: usize = 128;
 
 /// A request under way.
-pub(crate) struct Observed {
+pub(crate) struct RequestTrace {
     start: Instant,
     /// The request's own identifier, or a new one.
     id: HeaderValue,
@@ -25,17 +25,17 @@ pub(crate) struct Observed {
     method: Option<Method>,
 }
 
-impl Observed {
-    pub(crate) fn begin(request: &Request) -> Self {
+impl RequestTrace {
+    pub(crate) fn start(request: &Request) -> Self {
         Self {
             start: Instant::now(),
-            id: request.headers().get(&REQUEST_ID).filter(|id| is_plain(id)).cloned().unwrap_or_else(new_id),
+            id: request.headers().get(&REQUEST_ID).filter(|id| is_loggable(id)).cloned().unwrap_or_else(generate_id),
             method: tracing::enabled!(tracing::Level::DEBUG).then(|| request.method().clone()),
         }
     }
 
     /// Counts it, and puts its identifier into the answer.
-    pub(crate) fn end(self, state: &AppState, response: &mut Response) {
+    pub(crate) fn finish(self, state: &AppState, response: &mut Response) {
         let duration = self.start.elapsed();
         state.metrics.observe(duration);
         if let Some(method) = self.method {
@@ -47,14 +47,14 @@ impl Observed {
 }
 
 /// What may be repeated in a log: letters, digits and a few signs; and no key.
-fn is_plain(id: &HeaderValue) -> bool {
+fn is_loggable(id: &HeaderValue) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
     let text = id.to_str().unwrap_or_default();
-    !text.is_empty() && text.len() <= MAX_ID && text.as_bytes().iter().all(plain) && !secret::appears_in(text)
+    !text.is_empty() && text.len() <= MAX_ID_LEN && text.as_bytes().iter().all(plain) && !secret::appears_in(text)
 }
 
 /// 64 random bits, in hexadecimal.
-fn new_id() -> HeaderValue {
+fn generate_id() -> HeaderValue {
     let mut digits = [0; 16];
     secret::write_hex(&rand::random::<[u8; 8]>(), &mut digits);
     HeaderValue::from_bytes(&digits).unwrap_or_else(|_| HeaderValue::from_static("-"))
@@ -71,7 +71,7 @@ mod tests {
         #![proptest_config(cases())]
 
         #[test]
-        fn nothing_but_a_plain_identifier_is_repeated(
+        fn only_loggable_request_id_is_repeated(
             id in prop_oneof![around_value("trace-1:a/b+c="), around_value(KEY), around_value(&"x".repeat(128))],
             more in "[-_.:/+=a-f0-9]{0,3}",
         ) {
@@ -82,7 +82,7 @@ mod tests {
                     && signs.chars().all(|c| "-_.:/+=".contains(c))
                     && !text.as_bytes().windows(43).any(is_key)
             });
-            prop_assert_eq!(is_plain(&id), expected);
+            prop_assert_eq!(is_loggable(&id), expected);
         }
     }
 }

@@ -20,120 +20,126 @@ use ulkeys_domain::{KeyId, KeyRecord, Timestamp};
 use ulkeys_store::{KeyStore, MILLIS_PER_HOUR, Refusals, SourceUse, UseBatch, UseCount};
 
 /// How long uses are gathered after an announcement before the next one.
-const ANNOUNCE_EVERY: Duration = Duration::from_millis(250);
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 /// How long uses are gathered before they are written.
-const WRITE_EVERY: Duration = Duration::from_millis(900);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(900);
 /// How long usage and activity are kept.
-const KEPT: Duration = Duration::from_hours(90 * 24);
+const RETENTION: Duration = Duration::from_hours(90 * 24);
 /// How often what is older is removed.
-const TIDY_EVERY: Duration = Duration::from_hours(1);
+const PURGE_INTERVAL: Duration = Duration::from_hours(1);
 /// Addresses that are told apart among the refusals of one key (or of none) for one cause within one hour. Behind a
 /// gateway anybody can claim any number of them.
-const MAX_ADDRESSES: usize = 50;
+const MAX_REJECTED_ADDRESSES: usize = 50;
 /// How many counts, programs and rejections are held for a store that accepts nothing, for example on a full disk: some
 /// 30 MiB. What needs one more is added to a former hour of the same key, or is not counted. Last uses are always held.
-const MAX_HELD: usize = 200_000;
+const MAX_PENDING_ENTRIES: usize = 200_000;
 /// Stands for all further addresses.
-const SEVERAL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const OTHER_ADDRESSES: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Where a request came from.
 #[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
+pub(crate) struct ClientAddress<'a> {
     pub(crate) peer: IpAddr,
-    /// See [`crate::agent`].
-    pub(crate) agent: &'a str,
+    /// See [`crate::user_agent`].
+    pub(crate) user_agent: &'a str,
 }
 
 /// Requests that are not announced, or not in the store, yet.
 #[derive(Default)]
-pub(crate) struct Uses {
-    book: Mutex<Book>,
-    to_announce: Notify,
-    to_write: Notify,
+pub(crate) struct UsageRecorder {
+    book: Mutex<PendingUsage>,
+    publish_needed: Notify,
+    flush_needed: Notify,
     /// Whether the store did not take the last batch.
     is_failing: AtomicBool,
 }
 
 #[derive(Default)]
-struct Book {
-    unannounced: FxHashMap<KeyId, Timestamp>,
-    keys: FxHashMap<KeyId, KeyBook>,
-    refusals: HashMap<(Option<KeyId>, Outcome, IpAddr, i64), Refusals>,
+struct PendingUsage {
+    unpublished: FxHashMap<KeyId, Timestamp>,
+    keys: FxHashMap<KeyId, PendingKeyUsage>,
+    rejections: HashMap<(Option<KeyId>, Outcome, IpAddr, i64), Refusals>,
     /// The addresses behind the refusals of this hour.
-    addresses: HashMap<(Option<KeyId>, Outcome), HashSet<IpAddr>>,
+    rejected_addresses: HashMap<(Option<KeyId>, Outcome), HashSet<IpAddr>>,
     hour: i64,
     /// How many entries there are in `keys` and `refusals`.
-    held: usize,
+    entries: usize,
     /// Whether it was reported that no more are held.
-    is_overfull: bool,
+    is_full: bool,
     /// What the store is being given, or did not take.
-    writing: Option<Arc<UseBatch>>,
+    in_flight: Option<Arc<UseBatch>>,
 }
 
 #[derive(Default)]
-struct KeyBook {
+struct PendingKeyUsage {
     last_used: Option<Timestamp>,
     admin_used: Option<Timestamp>,
     counts: Vec<(i64, Outcome, u64)>,
     sources: Vec<SourceUse>,
 }
 
-impl Uses {
+impl UsageRecorder {
     /// Notes that a request with this key was accepted, and whether its scope `admin` was needed for that. Times only move
     /// forward.
-    pub(crate) fn accepted(&self, key: &KeyId, from: Source<'_>, at: Timestamp, needed_admin: bool) {
-        let mut book = self.book();
-        match book.unannounced.get_mut(key) {
+    pub(crate) fn record_accepted(&self, key: &KeyId, from: ClientAddress<'_>, at: Timestamp, needed_admin: bool) {
+        let mut book = self.pending();
+        match book.unpublished.get_mut(key) {
             Some(known) => *known = at.max(*known),
             None => {
-                book.unannounced.insert(*key, at);
-                self.to_announce.notify_one();
+                book.unpublished.insert(*key, at);
+                self.publish_needed.notify_one();
             }
         }
         let has_room = book.has_room();
-        let page = self.page(&mut book, key);
+        let page = self.entry(&mut book, key);
         page.last_used = page.last_used.max(Some(at));
         if needed_admin {
             page.admin_used = page.admin_used.max(Some(at));
         }
-        let added = page.count(Outcome::Accepted, at, has_room) + page.used_by(key, from, at, has_room);
-        book.held += added;
+        let added = page.count(Outcome::Accepted, at, has_room) + page.count_client(key, from, at, has_room);
+        book.entries += added;
     }
 
     /// Notes that a request was refused; `key` is the one that it presented, where there is such a key.
-    pub(crate) fn refused(&self, key: Option<&KeyId>, outcome: Outcome, from: Source<'_>, at: Timestamp) {
-        let mut book = self.book();
+    pub(crate) fn record_rejected(
+        &self,
+        key: Option<&KeyId>,
+        outcome: Outcome,
+        from: ClientAddress<'_>,
+        at: Timestamp,
+    ) {
+        let mut book = self.pending();
         let has_room = book.has_room();
         if let Some(key) = key {
-            let added = self.page(&mut book, key).count(outcome, at, has_room);
-            book.held += added;
+            let added = self.entry(&mut book, key).count(outcome, at, has_room);
+            book.entries += added;
         }
         let (key, hour) = (key.copied(), hour(at));
-        let peer = book.told_apart(key, outcome, from.peer, hour);
-        match book.refusals.entry((key, outcome, peer, hour)) {
+        let peer = book.bucket_address(key, outcome, from.peer, hour);
+        match book.rejections.entry((key, outcome, peer, hour)) {
             Entry::Occupied(known) => {
                 let known = known.into_mut();
                 known.requests += 1;
                 known.last = at.max(known.last);
-                if *known.agent != *from.agent {
-                    known.agent = from.agent.into();
+                if *known.agent != *from.user_agent {
+                    known.agent = from.user_agent.into();
                 }
             }
             Entry::Vacant(place) if has_room => {
-                let agent = from.agent.into();
+                let agent = from.user_agent.into();
                 place.insert(Refusals { key, outcome, peer, agent, first: at, last: at, requests: 1 });
-                book.held += 1;
-                self.to_write.notify_one();
+                book.entries += 1;
+                self.flush_needed.notify_one();
             }
             Entry::Vacant(_) => {}
         }
     }
 
     /// The last uses that are not written yet. Taken before the store is read, it lacks nothing that the store lacks too.
-    pub(crate) fn unsaved(&self) -> Unsaved {
-        let book = self.book();
-        let mut unsaved = Unsaved::default();
-        if let Some(batch) = &book.writing {
+    pub(crate) fn pending_times(&self) -> PendingTimes {
+        let book = self.pending();
+        let mut unsaved = PendingTimes::default();
+        if let Some(batch) = &book.in_flight {
             unsaved.last_used.extend(batch.last_used.iter().copied());
             unsaved.admin_used.extend(batch.admin_used.iter().copied());
         }
@@ -144,8 +150,8 @@ impl Uses {
 
     /// How many keys and kinds of refusals are not written yet.
     pub(crate) fn backlog(&self) -> usize {
-        let book = self.book();
-        book.keys.len() + book.refusals.len() + book.writing.as_ref().map_or(0, |batch| batch.counts.len())
+        let book = self.pending();
+        book.keys.len() + book.rejections.len() + book.in_flight.as_ref().map_or(0, |batch| batch.counts.len())
     }
 
     /// Announces, writes and tidies until `shutdown`. A write that is under way is finished; what is then left is for a
@@ -158,34 +164,34 @@ impl Uses {
         shutdown: &CancellationToken,
     ) {
         // After a panic, what was noted before has been notified already.
-        self.to_announce.notify_one();
-        self.to_write.notify_one();
+        self.publish_needed.notify_one();
+        self.flush_needed.notify_one();
         let announce = async {
             loop {
-                self.to_announce.notified().await;
-                let uses = std::mem::take(&mut self.book().unannounced);
+                self.publish_needed.notified().await;
+                let uses = std::mem::take(&mut self.pending().unpublished);
                 let uses = uses.into_iter().map(|(key_id, last_used_at)| KeyUse { key_id, last_used_at }).collect();
                 // Nobody listens: fine.
                 let _ = events.send(KeyEvent::Used { uses });
-                tokio::time::sleep(ANNOUNCE_EVERY).await;
+                tokio::time::sleep(PUBLISH_INTERVAL).await;
             }
         };
         // Never interrupted while it writes: the same batch would be written, and counted, twice.
         let write = async {
-            let pause = || shutdown.run_until_cancelled(tokio::time::sleep(WRITE_EVERY));
-            while shutdown.run_until_cancelled(self.to_write.notified()).await.is_some() {
+            let pause = || shutdown.run_until_cancelled(tokio::time::sleep(FLUSH_INTERVAL));
+            while shutdown.run_until_cancelled(self.flush_needed.notified()).await.is_some() {
                 while pause().await.is_some() && !self.flush(store, clock()).await {}
             }
         };
         let tidy = async {
             loop {
-                match store.purge(clock(), KEPT).await {
+                match store.purge(clock(), RETENTION).await {
                     Err(error) if error.problem != DatabaseProblem::Full => {
                         tracing::warn!(%error, "old usage is not removed yet");
                     }
                     _ => {}
                 }
-                tokio::time::sleep(TIDY_EVERY).await;
+                tokio::time::sleep(PURGE_INTERVAL).await;
             }
         };
         let rest = shutdown.run_until_cancelled(async { tokio::join!(announce, tidy) });
@@ -196,9 +202,9 @@ impl Uses {
     pub(crate) async fn flush(&self, store: &dyn KeyStore, now: Timestamp) -> bool {
         // Twice where a batch was left from the last time: it, and what was noted since.
         loop {
-            let (batch, is_old) = self.book().next_batch(now);
+            let (batch, is_old) = self.pending().next_batch(now);
             if batch.is_empty() {
-                self.book().writing = None;
+                self.pending().in_flight = None;
                 return true;
             }
             if let Err(error) = store.record(batch.clone()).await {
@@ -212,7 +218,7 @@ impl Uses {
             if self.is_failing.swap(false, Ordering::Relaxed) {
                 tracing::info!("usage is written again");
             }
-            self.book().writing = None;
+            self.pending().in_flight = None;
             if !is_old {
                 return true;
             }
@@ -220,29 +226,29 @@ impl Uses {
     }
 
     /// A key's page; the writer is called for the first one of a batch.
-    fn page<'a>(&self, book: &'a mut Book, key: &KeyId) -> &'a mut KeyBook {
+    fn entry<'a>(&self, book: &'a mut PendingUsage, key: &KeyId) -> &'a mut PendingKeyUsage {
         if book.keys.is_empty() {
-            self.to_write.notify_one();
+            self.flush_needed.notify_one();
         }
         book.keys.entry(*key).or_default()
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn pending(&self) -> MutexGuard<'_, PendingUsage> {
         self.book.lock()
     }
 }
 
-/// Last uses by key: see [`Uses::unsaved`].
+/// Last uses by key: see [`UsageRecorder::pending_times`].
 #[derive(Default)]
-pub(crate) struct Unsaved {
+pub(crate) struct PendingTimes {
     last_used: FxHashMap<KeyId, Timestamp>,
     admin_used: FxHashMap<KeyId, Timestamp>,
 }
 
-impl Unsaved {
+impl PendingTimes {
     /// Brings a key from the store to what it will be there when all is written. A stored use after `latest` is of a clock
     /// that was wrong.
-    pub(crate) fn add_to(&self, record: &mut KeyRecord, latest: Timestamp) {
+    pub(crate) fn overlay(&self, record: &mut KeyRecord, latest: Timestamp) {
         record.remove_uses_after(latest);
         let counts = |at: &Timestamp| record.revoked_at.is_none_or(|revoked| *at <= revoked);
         record.last_used_at = record.last_used_at.max(self.last_used.get(&record.id).copied().filter(counts));
@@ -250,36 +256,36 @@ impl Unsaved {
     }
 }
 
-impl Book {
+impl PendingUsage {
     /// Whether one more entry may be held.
     fn has_room(&mut self) -> bool {
-        let has_room = self.held < MAX_HELD;
-        if !has_room && !self.is_overfull {
+        let has_room = self.entries < MAX_PENDING_ENTRIES;
+        if !has_room && !self.is_full {
             tracing::warn!(
                 "usage cannot be written for so long that what is new is counted for a former hour, or not at all"
             );
-            self.is_overfull = true;
+            self.is_full = true;
         }
         has_room
     }
 
     /// The address by which a refusal is kept.
-    fn told_apart(&mut self, key: Option<KeyId>, outcome: Outcome, peer: IpAddr, hour: i64) -> IpAddr {
+    fn bucket_address(&mut self, key: Option<KeyId>, outcome: Outcome, peer: IpAddr, hour: i64) -> IpAddr {
         if self.hour != hour {
             self.hour = hour;
-            self.addresses.clear();
+            self.rejected_addresses.clear();
         }
-        let known = self.addresses.entry((key, outcome)).or_default();
-        if known.len() < MAX_ADDRESSES {
+        let known = self.rejected_addresses.entry((key, outcome)).or_default();
+        if known.len() < MAX_REJECTED_ADDRESSES {
             known.insert(peer);
         }
-        if known.contains(&peer) { peer } else { SEVERAL }
+        if known.contains(&peer) { peer } else { OTHER_ADDRESSES }
     }
 
     /// The batch that the store did not take (`true`), or else all that was noted since. It stays in `writing` until it is
     /// written.
     fn next_batch(&mut self, now: Timestamp) -> (Arc<UseBatch>, bool) {
-        if let Some(kept) = &self.writing {
+        if let Some(kept) = &self.in_flight {
             return (kept.clone(), true);
         }
         let mut batch = UseBatch { at: Some(now), ..UseBatch::default() };
@@ -290,15 +296,15 @@ impl Book {
             batch.counts.extend(counts.map(|(hour, outcome, requests)| UseCount { key, hour, outcome, requests }));
             batch.sources.extend(page.sources);
         }
-        batch.refusals.extend(self.refusals.drain().map(|(_, refusals)| refusals));
-        (self.held, self.is_overfull) = (0, false);
+        batch.refusals.extend(self.rejections.drain().map(|(_, refusals)| refusals));
+        (self.entries, self.is_full) = (0, false);
         let batch = Arc::new(batch);
-        self.writing = Some(batch.clone());
+        self.in_flight = Some(batch.clone());
         (batch, false)
     }
 }
 
-impl KeyBook {
+impl PendingKeyUsage {
     /// How many entries were added.
     fn count(&mut self, outcome: Outcome, at: Timestamp, has_room: bool) -> usize {
         let hour = hour(at);
@@ -315,13 +321,13 @@ impl KeyBook {
     }
 
     /// How many entries were added.
-    fn used_by(&mut self, key: &KeyId, from: Source<'_>, at: Timestamp, has_room: bool) -> usize {
-        let same = |source: &&mut SourceUse| source.peer == from.peer && *source.agent == *from.agent;
+    fn count_client(&mut self, key: &KeyId, from: ClientAddress<'_>, at: Timestamp, has_room: bool) -> usize {
+        let same = |source: &&mut SourceUse| source.peer == from.peer && *source.agent == *from.user_agent;
         if let Some(source) = self.sources.iter_mut().find(same) {
             source.last = at.max(source.last);
             source.requests += 1;
         } else if has_room && self.sources.len() < MAX_SOURCES as usize {
-            let agent = from.agent.into();
+            let agent = from.user_agent.into();
             self.sources.push(SourceUse { key: *key, peer: from.peer, agent, first: at, last: at, requests: 1 });
             return 1;
         }
@@ -355,10 +361,10 @@ mod tests {
             ..KeyRecord::new(KeyId::generate(&mut rng).expect("randomness"), name, prefix, scopes, at(1))
         };
         let seen = |used: i64, revoked: Option<i64>| {
-            let uses = Uses::default();
-            uses.accepted(&stored.id, Source { peer: SEVERAL, agent: "" }, at(used), true);
+            let uses = UsageRecorder::default();
+            uses.record_accepted(&stored.id, ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" }, at(used), true);
             let mut record = KeyRecord { revoked_at: revoked.map(at), ..stored.clone() };
-            uses.unsaved().add_to(&mut record, at(1_000));
+            uses.pending_times().overlay(&mut record, at(1_000));
             (record.last_used_at, record.admin_used_at)
         };
         assert_eq!(seen(15, None), (Some(at(20)), Some(at(15))));
@@ -370,23 +376,37 @@ mod tests {
     #[test]
     fn accepted_store_accepts_nothing_holds_a_bounded_number_and_each_last_use() {
         let mut rng = rand::rngs::SysRng;
-        let uses = Uses::default();
+        let uses = UsageRecorder::default();
         let ids: Vec<_> = (0..400).map(|_| KeyId::generate(&mut rng).expect("randomness")).collect();
         for hour in 0..300 {
             for id in &ids {
-                uses.accepted(id, Source { peer: SEVERAL, agent: "" }, at(hour * MILLIS_PER_HOUR), false);
-                uses.refused(Some(id), Outcome::Scope, Source { peer: SEVERAL, agent: "" }, at(hour * MILLIS_PER_HOUR));
+                uses.record_accepted(
+                    id,
+                    ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
+                    at(hour * MILLIS_PER_HOUR),
+                    false,
+                );
+                uses.record_rejected(
+                    Some(id),
+                    Outcome::Scope,
+                    ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
+                    at(hour * MILLIS_PER_HOUR),
+                );
             }
         }
-        let (batch, _) = uses.book().next_batch(at(1));
-        assert!(batch.counts.len() + batch.sources.len() + batch.refusals.len() <= MAX_HELD, "{}", batch.counts.len());
+        let (batch, _) = uses.pending().next_batch(at(1));
+        assert!(
+            batch.counts.len() + batch.sources.len() + batch.refusals.len() <= MAX_PENDING_ENTRIES,
+            "{}",
+            batch.counts.len()
+        );
         let accepted = batch.counts.iter().filter(|count| count.outcome == Outcome::Accepted);
         assert_eq!(accepted.map(|count| count.requests).sum::<u64>(), 120_000, "each is counted");
         let latest = at(299 * MILLIS_PER_HOUR);
         assert!(batch.last_used.len() == 400 && batch.last_used.iter().all(|(_, used)| *used == latest));
-        uses.book().writing = None;
-        uses.accepted(&ids[0], Source { peer: SEVERAL, agent: "" }, at(5), false);
-        assert_eq!(uses.book().next_batch(at(1)).0.counts.len(), 1, "there is room again");
+        uses.pending().in_flight = None;
+        uses.record_accepted(&ids[0], ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" }, at(5), false);
+        assert_eq!(uses.pending().next_batch(at(1)).0.counts.len(), 1, "there is room again");
     }
 
     #[test]
@@ -397,32 +417,32 @@ mod tests {
         let id = KeyId::generate(&mut rng).expect("randomness");
         let mut record = KeyRecord::new(id, KeyName::parse("key").expect("valid"), prefix, scopes, at(1));
         record.last_used_at = Some(at(5_000));
-        let uses = Uses::default();
-        uses.accepted(&id, Source { peer: SEVERAL, agent: "" }, at(900), false);
-        uses.unsaved().add_to(&mut record, at(1_000));
+        let uses = UsageRecorder::default();
+        uses.record_accepted(&id, ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" }, at(900), false);
+        uses.pending_times().overlay(&mut record, at(1_000));
         assert_eq!(record.last_used_at, Some(at(900)));
     }
 
     #[test]
     fn no_number_of_addresses_fills_the_record() {
-        let uses = Uses::default();
+        let uses = UsageRecorder::default();
         for number in 1..=10_000_u32 {
-            let from = Source { peer: IpAddr::V4(number.into()), agent: "" };
-            uses.refused(None, Outcome::NoCredential, from, at(1));
-            uses.refused(None, Outcome::Unknown, from, at(1));
+            let from = ClientAddress { peer: IpAddr::V4(number.into()), user_agent: "" };
+            uses.record_rejected(None, Outcome::NoCredential, from, at(1));
+            uses.record_rejected(None, Outcome::Unknown, from, at(1));
         }
         let refused = |batch: &UseBatch| batch.refusals.iter().map(|refusals| refusals.requests).sum::<u64>();
-        let (batch, _) = uses.book().next_batch(at(1));
-        assert_eq!((batch.refusals.len(), refused(&batch)), (2 * (MAX_ADDRESSES + 1), 20_000));
-        uses.book().writing = None;
+        let (batch, _) = uses.pending().next_batch(at(1));
+        assert_eq!((batch.refusals.len(), refused(&batch)), (2 * (MAX_REJECTED_ADDRESSES + 1), 20_000));
+        uses.pending().in_flight = None;
 
         // The next batch of the same hour has no new addresses either; the next hour has.
-        let from = Source { peer: IpAddr::V4(0xffff_0000_u32.into()), agent: "" };
-        uses.refused(None, Outcome::Unknown, from, at(2));
-        uses.refused(None, Outcome::Unknown, from, at(MILLIS_PER_HOUR));
-        let (batch, _) = uses.book().next_batch(at(1));
+        let from = ClientAddress { peer: IpAddr::V4(0xffff_0000_u32.into()), user_agent: "" };
+        uses.record_rejected(None, Outcome::Unknown, from, at(2));
+        uses.record_rejected(None, Outcome::Unknown, from, at(MILLIS_PER_HOUR));
+        let (batch, _) = uses.pending().next_batch(at(1));
         let mut peers: Vec<_> = batch.refusals.iter().map(|refusals| refusals.peer).collect();
         peers.sort();
-        assert_eq!(peers, [SEVERAL, from.peer]);
+        assert_eq!(peers, [OTHER_ADDRESSES, from.peer]);
     }
 }

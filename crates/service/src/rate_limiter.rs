@@ -25,40 +25,40 @@ use crate::state::Setting;
 /// Parts with a lock of their own, so that a sweep holds up few.
 const SHARDS: usize = 64;
 /// How long a key's peers are remembered after its last request from any of them.
-const REMEMBERED: Duration = Duration::from_hours(1);
+const IDLE_RETENTION: Duration = Duration::from_hours(1);
 /// Peers remembered for each key.
 const MAX_PEERS: usize = 16;
 /// Peers with invalid credentials that are told apart; beyond, all others count as one.
 const MAX_FAILING_PEERS: usize = 4_096;
 
-pub(crate) struct KeyLimits {
+pub(crate) struct RateLimiter {
     limits: Setting<Limits>,
     start: Instant,
     /// By a quick hash: identifiers of keys are random, and the service's own choice.
-    keys: [Mutex<FxHashMap<KeyId, KeyCounters>>; SHARDS],
+    key_states: [Mutex<FxHashMap<KeyId, KeyState>>; SHARDS],
     /// By peer; `None` for all those that there is no room to tell apart.
-    failures: Mutex<HashMap<Option<IpAddr>, Failures>>,
-    failing: AtomicUsize,
+    failures: Mutex<HashMap<Option<IpAddr>, FailedAttempts>>,
+    failing_peers: AtomicUsize,
 }
 
-struct KeyCounters {
+struct KeyState {
     windows: Vec<(Category, Window)>,
     /// Results of live runs, which the windows above do not count.
     results: Window,
     /// Only of runs that there are. Each begins with an admitted request, so the key's limits bound how many are here.
-    runs: FxHashMap<RunId, RunCounters>,
+    runs: FxHashMap<RunId, RunState>,
     peers: Vec<IpAddr>,
     last: Duration,
 }
 
 #[derive(Default)]
-struct RunCounters {
+struct RunState {
     events: Window,
     results: Window,
     checkpoints: Window,
 }
 
-impl RunCounters {
+impl RunState {
     fn window(&mut self, category: RunCategory) -> &mut Window {
         match category {
             RunCategory::Event => &mut self.events,
@@ -67,12 +67,12 @@ impl RunCounters {
         }
     }
 
-    fn are_over(&self, now: Duration) -> bool {
+    fn are_expired(&self, now: Duration) -> bool {
         [&self.events, &self.results, &self.checkpoints].iter().all(|window| window.is_over(now))
     }
 }
 
-impl KeyCounters {
+impl KeyState {
     fn window(&mut self, category: Category) -> &mut Window {
         let position = self.windows.iter().position(|(known, _)| *known == category).unwrap_or_else(|| {
             self.windows.push((category, Window::default()));
@@ -99,7 +99,7 @@ pub(crate) enum RunRequest {
 }
 
 impl RunRequest {
-    fn of_run(self) -> Option<(RunId, RunCategory)> {
+    fn run_class(self) -> Option<(RunId, RunCategory)> {
         match self {
             Self::NoRun(_) | Self::Start => None,
             Self::Event(run) => Some((run, RunCategory::Event)),
@@ -108,7 +108,7 @@ impl RunRequest {
         }
     }
 
-    fn of_key(self) -> Option<Category> {
+    fn key_class(self) -> Option<Category> {
         match self {
             Self::NoRun(category) => Some(category),
             Self::Start => Some(Category::RunStart),
@@ -121,9 +121,9 @@ impl RunRequest {
 
 /// Different invalid credentials of the last window: when each was first presented, and its fingerprint.
 #[derive(Default)]
-struct Failures(VecDeque<(Duration, u64)>);
+struct FailedAttempts(VecDeque<(Duration, u64)>);
 
-impl Failures {
+impl FailedAttempts {
     fn add(&mut self, now: Duration, fingerprint: u64, limit: u32) {
         self.forget(now);
         if self.0.len() < limit as usize && !self.0.iter().any(|(_, known)| *known == fingerprint) {
@@ -132,7 +132,7 @@ impl Failures {
     }
 
     /// The standing, when no more are looked at.
-    fn is_over(&mut self, now: Duration, limit: u32) -> Option<Standing> {
+    fn blocked(&mut self, now: Duration, limit: u32) -> Option<Standing> {
         self.forget(now);
         let oldest = self.0.front().map_or(now, |(first, _)| *first);
         let reset_after = (oldest + WINDOW).saturating_sub(now);
@@ -146,14 +146,14 @@ impl Failures {
     }
 }
 
-impl KeyLimits {
+impl RateLimiter {
     pub(crate) fn new(limits: Setting<Limits>) -> Self {
         Self {
             limits,
             start: Instant::now(),
-            keys: std::array::from_fn(|_| Mutex::default()),
+            key_states: std::array::from_fn(|_| Mutex::default()),
             failures: Mutex::default(),
-            failing: AtomicUsize::new(0),
+            failing_peers: AtomicUsize::new(0),
         }
     }
 
@@ -173,7 +173,7 @@ impl KeyLimits {
     ) -> Result<Option<Standing>, Standing> {
         let (now, limits) = (self.start.elapsed(), self.limits.get());
         self.with_counters(key, peer, now, |counters| {
-            if let Some((run, category)) = request.of_run() {
+            if let Some((run, category)) = request.run_class() {
                 let limit = limits.of_run(category);
                 // A run gets its counters below, once the key admits the request.
                 let standing = match counters.runs.get_mut(&run) {
@@ -184,13 +184,13 @@ impl KeyLimits {
                     return Err(standing);
                 }
             }
-            let of_key = request.of_key();
+            let of_key = request.key_class();
             let of_key = of_key.map(|category| counters.window(category).admit(now, limits.of(category)));
             let of_key = of_key.transpose()?;
             if matches!(request, RunRequest::Result { is_live: true, .. }) {
                 counters.results.admit(now, limits.of(Category::Stream))?;
             }
-            let of_run = request.of_run().map(|(run, category)| {
+            let of_run = request.run_class().map(|(run, category)| {
                 let window = counters.runs.entry(run).or_default().window(category);
                 window.admit(now, limits.of_run(category))
             });
@@ -198,15 +198,9 @@ impl KeyLimits {
         })
     }
 
-    fn with_counters<T>(
-        &self,
-        key: &KeyId,
-        peer: IpAddr,
-        now: Duration,
-        count: impl FnOnce(&mut KeyCounters) -> T,
-    ) -> T {
+    fn with_counters<T>(&self, key: &KeyId, peer: IpAddr, now: Duration, count: impl FnOnce(&mut KeyState) -> T) -> T {
         let mut shard = self.shard(key);
-        let counters = shard.entry(*key).or_insert_with(|| KeyCounters {
+        let counters = shard.entry(*key).or_insert_with(|| KeyState {
             windows: Vec::new(),
             results: Window::default(),
             runs: FxHashMap::default(),
@@ -247,9 +241,9 @@ impl KeyLimits {
     }
 
     /// Counts an invalid credential, by a fingerprint of it.
-    pub(crate) fn failed(&self, peer: IpAddr, fingerprint: u64) {
+    pub(crate) fn record_failure(&self, peer: IpAddr, fingerprint: u64) {
         let now = self.start.elapsed();
-        let mut failures = self.failures();
+        let mut failures = self.failed_attempts();
         let mut peer = Some(network(peer));
         if failures.len() >= MAX_FAILING_PEERS && !failures.contains_key(&peer) {
             failures.retain(|_, failures| {
@@ -261,51 +255,51 @@ impl KeyLimits {
             }
         }
         failures.entry(peer).or_default().add(now, fingerprint, self.limits.get().invalid_credentials);
-        self.failing.store(failures.len(), Ordering::Relaxed);
+        self.failing_peers.store(failures.len(), Ordering::Relaxed);
     }
 
     /// The standing of a peer that may present no other keys than those it uses.
     pub(crate) fn is_over(&self, peer: IpAddr) -> Option<Standing> {
-        if self.failing.load(Ordering::Relaxed) == 0 {
+        if self.failing_peers.load(Ordering::Relaxed) == 0 {
             return None;
         }
         let now = self.start.elapsed();
-        let mut failures = self.failures();
+        let mut failures = self.failed_attempts();
         let known = Some(network(peer)).filter(|peer| failures.contains_key(&Some(*peer)));
-        failures.get_mut(&known)?.is_over(now, self.limits.get().invalid_credentials)
+        failures.get_mut(&known)?.blocked(now, self.limits.get().invalid_credentials)
     }
 
     /// Whether the peer has lately used this key.
-    pub(crate) fn has_used(&self, peer: IpAddr, key: &KeyId) -> bool {
+    pub(crate) fn is_known_peer(&self, peer: IpAddr, key: &KeyId) -> bool {
         self.shard(key).get(key).is_some_and(|counters| counters.peers.contains(&peer))
     }
 
     /// Forgets what no longer counts, one part after the other.
-    pub(crate) fn sweep(&self) {
+    pub(crate) fn remove_expired(&self) {
         let now = self.start.elapsed();
-        for shard in &self.keys {
+        for shard in &self.key_states {
             let mut shard = shard.lock();
             shard.retain(|_, counters| {
                 counters.windows.retain(|(_, window)| !window.is_over(now));
-                counters.runs.retain(|_, run| !run.are_over(now));
-                counters.last + REMEMBERED > now
+                counters.runs.retain(|_, run| !run.are_expired(now));
+                counters.last + IDLE_RETENTION > now
             });
         }
-        let mut failures = self.failures();
+        let mut failures = self.failed_attempts();
         failures.retain(|_, failures| {
             failures.forget(now);
             !failures.0.is_empty()
         });
-        self.failing.store(failures.len(), Ordering::Relaxed);
+        self.failing_peers.store(failures.len(), Ordering::Relaxed);
     }
 
-    fn shard(&self, key: &KeyId) -> MutexGuard<'_, FxHashMap<KeyId, KeyCounters>> {
+    fn shard(&self, key: &KeyId) -> MutexGuard<'_, FxHashMap<KeyId, KeyState>> {
         // The upper bits, as the map itself uses the lower ones.
         let index = (FxBuildHasher.hash_one(key) >> 32) as usize % SHARDS;
-        self.keys[index].lock()
+        self.key_states[index].lock()
     }
 
-    fn failures(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, Failures>> {
+    fn failed_attempts(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, FailedAttempts>> {
         self.failures.lock()
     }
 }
@@ -328,8 +322,8 @@ mod tests {
 
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-    fn three_invalid() -> KeyLimits {
-        KeyLimits::new(Limits { invalid_credentials: 3, ..Limits::default() }.into())
+    fn three_invalid() -> RateLimiter {
+        RateLimiter::new(Limits { invalid_credentials: 3, ..Limits::default() }.into())
     }
 
     fn key() -> KeyId {
@@ -338,7 +332,7 @@ mod tests {
 
     #[test]
     fn counters_are_independent() {
-        let limits = KeyLimits::new(Limits::uniform(2).into());
+        let limits = RateLimiter::new(Limits::uniform(2).into());
         let (one, two) = (key(), key());
         let of_one_window = Category::ALL.into_iter().filter(|category| limits.limits.get().of(*category) == 2);
         for key in [one, two] {
@@ -358,7 +352,7 @@ mod tests {
 
     #[test]
     fn admit_for_run_limit_of_run_used_up_leaves_other_runs_keys_and_the_ending() {
-        let limits = KeyLimits::new(Limits { stream: 3, upload: 2, ..Limits::default() }.into());
+        let limits = RateLimiter::new(Limits { stream: 3, upload: 2, ..Limits::default() }.into());
         let (one, two) = (key(), key());
         let admit = |key: &KeyId, request| limits.admit_for_run(key, request, PEER);
         for remaining in [2, 1, 0] {
@@ -382,7 +376,7 @@ mod tests {
 
     #[test]
     fn admit_for_run_limit_of_key_used_up_admits_endings_of_live_runs_only() {
-        let limits = KeyLimits::new(Limits { stream: 2, ..Limits::default() }.into());
+        let limits = RateLimiter::new(Limits { stream: 2, ..Limits::default() }.into());
         let key = key();
         let admit = |request| limits.admit_for_run(&key, request, PEER);
         let of_key = 2 * ulkeys_domain::limit::RUNS_AT_FULL_RATE;
@@ -410,13 +404,13 @@ mod tests {
 
     #[test]
     fn sweep_run_over_forgets_its_counters() {
-        let mut limits = KeyLimits::new(Limits::default().into());
+        let mut limits = RateLimiter::new(Limits::default().into());
         let key = key();
         limits.admit_for_run(&key, RunRequest::Event(run(1)), PEER).expect("admitted");
-        limits.sweep();
+        limits.remove_expired();
         assert_eq!(limits.shard(&key)[&key].runs.len(), 1, "swept too early");
         limits.start = limits.start.checked_sub(WINDOW).expect("the clock has run for longer");
-        limits.sweep();
+        limits.remove_expired();
         let shard = limits.shard(&key);
         assert_eq!((shard[&key].runs.len(), shard[&key].windows.len()), (0, 0));
     }
@@ -429,31 +423,31 @@ mod tests {
         for guess in 0..3 {
             assert!(limits.is_over(PEER).is_none());
             for _ in 0..100 {
-                limits.failed(PEER, guess);
+                limits.record_failure(PEER, guess);
             }
         }
         assert!(limits.is_over(PEER).is_some_and(|standing| standing.reset_after > Duration::from_secs(50)));
-        assert!(limits.has_used(PEER, &used) && !limits.has_used(PEER, &other));
+        assert!(limits.is_known_peer(PEER, &used) && !limits.is_known_peer(PEER, &other));
         let elsewhere = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-        assert!(limits.is_over(elsewhere).is_none() && !limits.has_used(elsewhere, &used));
-        limits.sweep();
-        assert!(limits.is_over(PEER).is_some() && limits.has_used(PEER, &used), "swept too early");
+        assert!(limits.is_over(elsewhere).is_none() && !limits.is_known_peer(elsewhere, &used));
+        limits.remove_expired();
+        assert!(limits.is_over(PEER).is_some() && limits.is_known_peer(PEER, &used), "swept too early");
     }
 
     #[test]
     fn no_number_of_addresses_gets_around_the_limit() {
         let limits = three_invalid();
         for number in 0..20_000_u32 {
-            limits.failed(IpAddr::V4(number.into()), number.into());
+            limits.record_failure(IpAddr::V4(number.into()), number.into());
         }
-        assert!(limits.failures().len() <= MAX_FAILING_PEERS + 1);
+        assert!(limits.failed_attempts().len() <= MAX_FAILING_PEERS + 1);
         assert!(limits.is_over(IpAddr::V4(0xffff_u32.into())).is_some(), "the others count as one");
         let neighbour = |last| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
         let limits = three_invalid();
-        (1..4).for_each(|last| limits.failed(neighbour(last), last.into()));
+        (1..4).for_each(|last| limits.record_failure(neighbour(last), last.into()));
         assert!(limits.is_over(neighbour(9)).is_some());
         let limits = three_invalid();
-        (1..4).for_each(|guess| limits.failed(IpAddr::V6(Ipv6Addr::LOCALHOST), guess));
+        (1..4).for_each(|guess| limits.record_failure(IpAddr::V6(Ipv6Addr::LOCALHOST), guess));
         assert!(limits.is_over(IpAddr::V6(Ipv6Addr::LOCALHOST)).is_some() && limits.is_over(PEER).is_none());
     }
 }

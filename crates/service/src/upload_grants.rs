@@ -24,13 +24,13 @@ const LIFETIME: Duration = Duration::from_secs(60 * 60);
 const GRACE: Duration = Duration::from_secs(60);
 /// How many may be outstanding for one run, for one caller, and in all: an abandoned one occupies a place for an hour. A
 /// caller has room for sixteen runs that use all of theirs, so trainings that end together do not take each other's places.
-const MAX_OF_RUN: usize = 16;
-const MAX_OF_CALLER: usize = 256;
-const MAX: usize = 1_024;
+const MAX_PENDING_OF_RUN: usize = 16;
+const MAX_PENDING_OF_CALLER: usize = 256;
+const MAX_PENDING: usize = 1_024;
 
 /// What may be uploaded, and on whose behalf.
 #[derive(Clone)]
-pub(crate) struct Upload {
+pub(crate) struct UploadGrant {
     pub(crate) id: CheckpointId,
     pub(crate) run: RunId,
     pub(crate) filename: FileName,
@@ -51,10 +51,10 @@ type Digest = [u8; 32];
 
 /// The outstanding permissions.
 #[derive(Default)]
-pub(crate) struct Uploads(Mutex<HashMap<Digest, Outstanding>>);
+pub(crate) struct UploadGrants(Mutex<HashMap<Digest, PendingUpload>>);
 
-struct Outstanding {
-    upload: Upload,
+struct PendingUpload {
+    upload: UploadGrant,
     /// From then on, no attempt may begin.
     expires: Duration,
     /// Until then, an attempt that has begun may succeed.
@@ -63,11 +63,11 @@ struct Outstanding {
     attempt: CancellationToken,
 }
 
-impl Uploads {
+impl UploadGrants {
     /// A new permission: 64 hexadecimal digits from 32 bytes of `rng`.
     pub(crate) fn issue<R: TryCryptoRng>(
         &self,
-        upload: Upload,
+        upload: UploadGrant,
         now: Duration,
         rng: &mut R,
     ) -> Result<Zeroizing<String>, IssueError> {
@@ -78,18 +78,26 @@ impl Uploads {
         let mut outstanding = self.outstanding(now);
         let of_caller = || outstanding.values().filter(|other| other.upload.caller.key_id() == upload.caller.key_id());
         let of_run = of_caller().filter(|other| other.upload.run == upload.run).count();
-        if outstanding.len() >= MAX || of_caller().count() >= MAX_OF_CALLER || of_run >= MAX_OF_RUN {
+        if outstanding.len() >= MAX_PENDING
+            || of_caller().count() >= MAX_PENDING_OF_CALLER
+            || of_run >= MAX_PENDING_OF_RUN
+        {
             return Err(IssueError::TooMany);
         }
         let expires = now + LIFETIME;
-        let fresh = Outstanding { upload, expires, attempt_ends: expires, attempt: CancellationToken::new() };
+        let fresh = PendingUpload { upload, expires, attempt_ends: expires, attempt: CancellationToken::new() };
         outstanding.insert(Sha256::digest(digits.as_slice()).into(), fresh);
         Ok(Zeroizing::new(digits.iter().copied().map(char::from).collect()))
     }
 
     /// Begins an attempt with the permission `text`, if there is one, that may send for as long as `max_time`. An attempt before it that still seems to be sending
     /// is a broken connection that we have not noticed yet: its token is cancelled.
-    pub(crate) fn begin(&self, text: &str, now: Duration, max_time: Duration) -> Option<(Upload, CancellationToken)> {
+    pub(crate) fn begin_attempt(
+        &self,
+        text: &str,
+        now: Duration,
+        max_time: Duration,
+    ) -> Option<(UploadGrant, CancellationToken)> {
         let mut outstanding = self.outstanding(now);
         let found = outstanding.get_mut(&digest(text)).filter(|found| found.expires > now)?;
         found.attempt_ends = now + max_time + GRACE;
@@ -99,8 +107,8 @@ impl Uploads {
     }
 
     /// Uses up the permission; `false` when it is gone, or another attempt has begun. Whoever gets `true` either keeps the
-    /// file or calls [`Self::give_back`].
-    pub(crate) fn use_up(&self, text: &str, attempt: &CancellationToken, now: Duration) -> bool {
+    /// file or calls [`Self::restore`].
+    pub(crate) fn consume(&self, text: &str, attempt: &CancellationToken, now: Duration) -> bool {
         let mut outstanding = self.outstanding(now);
         let digest = digest(text);
         let is_ours = outstanding.contains_key(&digest) && !attempt.is_cancelled();
@@ -111,9 +119,9 @@ impl Uploads {
     }
 
     /// Makes a permission valid again whose file could not be kept.
-    pub(crate) fn give_back(&self, text: &str, upload: Upload, now: Duration) {
+    pub(crate) fn restore(&self, text: &str, upload: UploadGrant, now: Duration) {
         let expires = now + LIFETIME;
-        let again = Outstanding { upload, expires, attempt_ends: expires, attempt: CancellationToken::new() };
+        let again = PendingUpload { upload, expires, attempt_ends: expires, attempt: CancellationToken::new() };
         self.outstanding(now).insert(digest(text), again);
     }
 
@@ -126,12 +134,12 @@ impl Uploads {
     }
 
     /// Forgets what was permitted to a key that is revoked now.
-    pub(crate) fn forget(&self, key: &KeyId, now: Duration) {
+    pub(crate) fn withdraw(&self, key: &KeyId, now: Duration) {
         self.outstanding(now).retain(|_, other| other.upload.caller.key_id() != Some(key));
     }
 
     /// Those that have not expired, and those that an attempt is still made with.
-    fn outstanding(&self, now: Duration) -> MutexGuard<'_, HashMap<Digest, Outstanding>> {
+    fn outstanding(&self, now: Duration) -> MutexGuard<'_, HashMap<Digest, PendingUpload>> {
         let mut outstanding = self.0.lock();
         outstanding.retain(|_, upload| upload.expires.max(upload.attempt_ends) > now);
         outstanding
@@ -166,12 +174,12 @@ mod tests {
         Caller::Key { key: key.into(), hash: Secret::generate(&mut SysRng).expect("randomness").hash() }
     }
 
-    fn upload(caller: Caller) -> Upload {
+    fn upload(caller: Caller) -> UploadGrant {
         upload_of(caller, 1)
     }
 
-    fn upload_of(caller: Caller, run: i64) -> Upload {
-        Upload {
+    fn upload_of(caller: Caller, run: i64) -> UploadGrant {
+        UploadGrant {
             id: CheckpointId::generate(&mut SysRng).expect("randomness"),
             run: RunId::new(run).expect("positive"),
             filename: FileName::parse("best.pt").expect("valid"),
@@ -181,35 +189,35 @@ mod tests {
         }
     }
 
-    fn issue(uploads: &Uploads, now: u64) -> Zeroizing<String> {
+    fn issue(uploads: &UploadGrants, now: u64) -> Zeroizing<String> {
         uploads.issue(upload(Caller::Session), at(now), &mut SysRng).ok().expect("a place")
     }
 
     const MAX_TIME: Duration = Duration::from_secs(60);
 
-    fn begin(uploads: &Uploads, text: &str, now: u64) -> Option<(Upload, CancellationToken)> {
-        uploads.begin(text, at(now), MAX_TIME)
+    fn begin(uploads: &UploadGrants, text: &str, now: u64) -> Option<(UploadGrant, CancellationToken)> {
+        uploads.begin_attempt(text, at(now), MAX_TIME)
     }
 
     #[test]
-    fn a_permission_is_good_until_it_is_used_up() {
-        let uploads = Uploads::default();
+    fn consume_grant_succeeds_once() {
+        let uploads = UploadGrants::default();
         let text = issue(&uploads, 0);
         assert_eq!(text.len(), 64);
         let (_, first) = begin(&uploads, &text, 1).expect("outstanding");
         let (_, second) = begin(&uploads, &text, 2).expect("still outstanding");
         assert!(first.is_cancelled() && !second.is_cancelled());
-        assert!(!uploads.use_up(&text, &first, at(3)), "another attempt has begun");
-        assert!(uploads.use_up(&text, &second, at(3)));
-        assert!(!uploads.use_up(&text, &second, at(3)));
+        assert!(!uploads.consume(&text, &first, at(3)), "another attempt has begun");
+        assert!(uploads.consume(&text, &second, at(3)));
+        assert!(!uploads.consume(&text, &second, at(3)));
         assert!(begin(&uploads, &text, 4).is_none());
-        uploads.give_back(&text, upload(Caller::Session), at(5));
+        uploads.restore(&text, upload(Caller::Session), at(5));
         assert!(begin(&uploads, &text, 6).is_some());
     }
 
     #[test]
-    fn a_permission_lasts_an_hour() {
-        let uploads = Uploads::default();
+    fn begin_attempt_expired_grant_is_rejected() {
+        let uploads = UploadGrants::default();
         let text = issue(&uploads, 0);
         assert!(begin(&uploads, &text, LIFETIME - 1).is_some());
         assert!(begin(&uploads, &text, LIFETIME).is_none());
@@ -220,38 +228,38 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_has_begun_in_time_may_succeed_later() {
-        let uploads = Uploads::default();
+    fn consume_attempt_begun_in_time_succeeds_after_expiry() {
+        let uploads = UploadGrants::default();
         let last = LIFETIME - 1;
         let ends = last + 60_000 + GRACE;
         for (done, succeeds) in [(last, true), (LIFETIME + 59_000, true), (ends - 1, true), (ends, false)] {
             let text = issue(&uploads, 0);
             let (_, attempt) = begin(&uploads, &text, last).expect("outstanding");
             assert!(done <= last || begin(&uploads, &text, LIFETIME).is_none(), "no other attempt may begin");
-            assert_eq!(uploads.use_up(&text, &attempt, at(done)), succeeds, "{done}");
+            assert_eq!(uploads.consume(&text, &attempt, at(done)), succeeds, "{done}");
         }
     }
 
     #[test]
-    fn a_revoked_key_keeps_no_place() {
-        let uploads = Uploads::default();
+    fn withdraw_removes_grants_of_key() {
+        let uploads = UploadGrants::default();
         let (one, two) = (holder(), holder());
         for caller in [&one, &one, &two] {
             assert!(uploads.issue(upload(caller.clone()), at(0), &mut SysRng).is_ok());
         }
         assert_eq!(uploads.callers(at(0)).len(), 2);
-        uploads.forget(one.key_id().expect("a key"), at(0));
+        uploads.withdraw(one.key_id().expect("a key"), at(0));
         let left: Vec<_> = uploads.callers(at(0)).iter().map(|caller| caller.key_id().copied()).collect();
         assert_eq!(left, [two.key_id().copied()]);
     }
 
     #[test]
-    fn issue_places_of_run_caller_or_all_taken_is_rejected() {
-        let uploads = Uploads::default();
+    fn issue_above_a_limit_is_rejected() {
+        let uploads = UploadGrants::default();
         let fill = |caller: &Caller| {
-            let runs = i64::try_from(MAX_OF_CALLER / MAX_OF_RUN).expect("few");
+            let runs = i64::try_from(MAX_PENDING_OF_CALLER / MAX_PENDING_OF_RUN).expect("few");
             for run in 1..=runs {
-                for _ in 0..MAX_OF_RUN {
+                for _ in 0..MAX_PENDING_OF_RUN {
                     assert!(uploads.issue(upload_of(caller.clone(), run), at(0), &mut SysRng).is_ok());
                 }
                 let one_more = uploads.issue(upload_of(caller.clone(), run), at(0), &mut SysRng);
@@ -260,7 +268,7 @@ mod tests {
             let another_run = uploads.issue(upload_of(caller.clone(), runs + 1), at(0), &mut SysRng);
             assert!(matches!(another_run, Err(IssueError::TooMany)), "of the caller");
         };
-        for _ in 0..MAX / MAX_OF_CALLER {
+        for _ in 0..MAX_PENDING / MAX_PENDING_OF_CALLER {
             fill(&holder());
         }
         assert!(matches!(uploads.issue(upload(Caller::Session), at(0), &mut SysRng), Err(IssueError::TooMany)));

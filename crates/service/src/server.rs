@@ -1,7 +1,7 @@
 //! Accepting connections, so many that the system can bear, and none for ever.
 //!
 //! The loop is our own because axum's has no limits. A peer that is slow to send a head, or sends nothing, is let go after
-//! [`IDLE`]; where there is no room for a new peer, the one that has been idle for longest makes it, so that nobody shuts
+//! [`IDLE_TIMEOUT`]; where there is no room for a new peer, the one that has been idle for longest makes it, so that nobody shuts
 //! the others out by holding connections open. A request under way is never cut; a stream is, where nobody is idle.
 
 use std::collections::HashMap;
@@ -27,34 +27,34 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How long a peer may take for the head of its next request.
-const IDLE: Duration = Duration::from_secs(75);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Bytes of a request's head, at most. The nginx of `docs/gateways` takes 64 KiB and asks with what came to it, and some
 /// headers of its own.
-const MAX_HEAD: usize = 72 * 1024;
+const MAX_HEAD_BYTES: usize = 72 * 1024;
 /// Headers of a request, at most. A gateway asks with every header of its client; hyper reads 100 by default.
 const MAX_HEADERS: usize = 1_024;
 /// Open connections, at most; fewer where the system allows fewer files.
-const MAX_OPEN: usize = 8_192;
+const MAX_CONNECTIONS: usize = 8_192;
 /// Files that are left for everything else.
-const OTHER_FILES: u64 = 256;
+const RESERVED_FILES: u64 = 256;
 /// How long a request under way may take once a shutdown was asked for.
-const GRACE: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// The pause after a failed accept, and while everybody is busy.
-const PAUSE: Duration = Duration::from_millis(10);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 
 /// What connections may take.
 #[derive(Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct ConnectionLimits {
     /// How many at a time.
     max: usize,
     /// How long one may be silent.
     idle: Duration,
 }
 
-impl Bounds {
+impl ConnectionLimits {
     /// As many as the system allows.
-    pub(crate) fn of_system() -> Self {
-        Self { max: max_open(), idle: IDLE }
+    pub(crate) fn from_system() -> Self {
+        Self { max: max_connections(), idle: IDLE_TIMEOUT }
     }
 }
 
@@ -62,20 +62,20 @@ impl Bounds {
 pub(crate) async fn serve<A, F>(
     listeners: Vec<TcpListener>,
     answer: A,
-    bounds: Bounds,
+    bounds: ConnectionLimits,
     gauge: Gauge,
     shutdown: CancellationToken,
 ) where
     A: Fn(SocketAddr, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    let open = Arc::new(Open { bounds, gauge, next: AtomicU64::new(0), all: Mutex::default() });
+    let open = Arc::new(ConnectionRegistry { bounds, gauge, next: AtomicU64::new(0), all: Mutex::default() });
     let tasks = TaskTracker::new();
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(sweep(open.clone())));
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(close_idle_connections(open.clone())));
     let accepting = listeners.into_iter().map(async |listener| {
         while let Some((stream, peer)) = shutdown.run_until_cancelled(accept(&listener, &open)).await {
             let (answer, shutdown) = (answer.clone(), shutdown.clone());
-            let ticket = Ticket::new(&open, shutdown.child_token());
+            let ticket = ConnectionGuard::new(&open, shutdown.child_token());
             let answer = move |request| answer(peer, request);
             tasks.spawn(async move { handle(stream, answer, ticket, shutdown).await });
         }
@@ -86,29 +86,29 @@ pub(crate) async fn serve<A, F>(
 }
 
 /// Lets those go who have said nothing for too long. hyper's own timer would be set and cleared for each request.
-async fn sweep(open: Arc<Open>) {
+async fn close_idle_connections(open: Arc<ConnectionRegistry>) {
     loop {
         tokio::time::sleep(open.bounds.idle / 15).await;
-        open.let_silent_ones_go();
+        open.close_idle();
     }
 }
 
 /// The next connection, once there is room for it.
-async fn accept(listener: &TcpListener, open: &Open) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener, open: &ConnectionRegistry) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(connection) => {
                 while !open.has_room() {
-                    open.let_one_go();
-                    tokio::time::sleep(PAUSE).await;
+                    open.evict_oldest_idle();
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
                 return connection;
             }
             // Gone before it was accepted, or no file left: in the second case there is one too many.
             Err(error) => {
                 tracing::debug!(%error, "a connection was not accepted");
-                open.let_one_go();
-                tokio::time::sleep(PAUSE).await;
+                open.evict_oldest_idle();
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
@@ -117,7 +117,7 @@ async fn accept(listener: &TcpListener, open: &Open) -> (TcpStream, SocketAddr) 
 async fn handle<F>(
     stream: TcpStream,
     answer: impl Fn(Request<Incoming>) -> F,
-    ticket: Ticket,
+    ticket: ConnectionGuard,
     shutdown: CancellationToken,
 ) where
     F: Future<Output = Response>,
@@ -125,20 +125,20 @@ async fn handle<F>(
     // An answer is one small write: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
-        ticket.state.enter(Phase::Busy);
+        ticket.state.set_phase(Phase::Busy);
         let answer = answer(request);
         async {
             let response = answer.await;
             // An answer of unknown length goes on after its head.
             let is_stream = response.body().size_hint().exact().is_none();
-            ticket.state.enter(if is_stream { Phase::Streaming } else { Phase::Idle });
+            ticket.state.set_phase(if is_stream { Phase::Streaming } else { Phase::Idle });
             Ok::<_, Infallible>(response)
         }
     });
     let connection = http1::Builder::new()
         // A peer that has nothing more to say may still listen.
         .half_close(true)
-        .max_buf_size(MAX_HEAD)
+        .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         // Head and body of a small answer in one buffer cost less than a list of two.
         .writev(false)
@@ -146,10 +146,10 @@ async fn handle<F>(
     let mut connection = pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = ticket.state.leave.cancelled() => {
+        () = ticket.state.close_token.cancelled() => {
             connection.as_mut().graceful_shutdown();
             if shutdown.is_cancelled() {
-                tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
+                tokio::time::timeout(SHUTDOWN_GRACE, connection).await.unwrap_or(Ok(()))
             } else if ticket.state.phase() == Phase::Busy {
                 connection.await
             } else {
@@ -164,11 +164,11 @@ async fn handle<F>(
 }
 
 /// The open connections.
-struct Open {
-    bounds: Bounds,
+struct ConnectionRegistry {
+    bounds: ConnectionLimits,
     gauge: Gauge,
     next: AtomicU64,
-    all: Mutex<HashMap<u64, Arc<State>>>,
+    all: Mutex<HashMap<u64, Arc<ConnectionState>>>,
 }
 
 /// What a connection does; in the order in which they are let go.
@@ -182,44 +182,45 @@ enum Phase {
     Busy,
 }
 
-struct State {
+struct ConnectionState {
     /// A [`Phase`], and, but for a busy one, since when: milliseconds since `start`, times four.
     phase: AtomicU64,
     start: Instant,
     /// Also cancelled when all are to leave.
-    leave: CancellationToken,
+    close_token: CancellationToken,
 }
 
-impl Open {
+impl ConnectionRegistry {
     fn has_room(&self) -> bool {
         self.all().len() < self.bounds.max
     }
 
     /// Asks the one to leave that has been idle for longest; if nobody is idle, the one that has streamed for longest.
-    fn let_one_go(&self) {
+    fn evict_oldest_idle(&self) {
         let all = self.all();
         let free = || all.values().filter(|state| state.phase() != Phase::Busy);
         // One at a time: whoever was asked before makes the room.
-        if free().any(|state| state.leave.is_cancelled()) {
+        if free().any(|state| state.close_token.is_cancelled()) {
             return;
         }
         if let Some(first) = free().min_by_key(|state| (state.phase(), state.since())) {
-            first.leave.cancel();
+            first.close_token.cancel();
         }
     }
 
-    fn let_silent_ones_go(&self) {
-        let silent = |state: &&Arc<State>| state.phase() == Phase::Idle && state.since().elapsed() > self.bounds.idle;
-        self.all().values().filter(silent).for_each(|state| state.leave.cancel());
+    fn close_idle(&self) {
+        let silent =
+            |state: &&Arc<ConnectionState>| state.phase() == Phase::Idle && state.since().elapsed() > self.bounds.idle;
+        self.all().values().filter(silent).for_each(|state| state.close_token.cancel());
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<ConnectionState>>> {
         self.all.lock()
     }
 }
 
-impl State {
-    fn enter(&self, phase: Phase) {
+impl ConnectionState {
+    fn set_phase(&self, phase: Phase) {
         // How long a request takes is nobody's business here.
         let elapsed = if phase == Phase::Busy { Duration::ZERO } else { self.start.elapsed() };
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX >> 2);
@@ -240,15 +241,15 @@ impl State {
 }
 
 /// One connection's place among the open ones.
-struct Ticket {
-    open: Arc<Open>,
+struct ConnectionGuard {
+    open: Arc<ConnectionRegistry>,
     number: u64,
-    state: Arc<State>,
+    state: Arc<ConnectionState>,
 }
 
-impl Ticket {
-    fn new(open: &Arc<Open>, leave: CancellationToken) -> Self {
-        let state = Arc::new(State { phase: AtomicU64::new(0), start: Instant::now(), leave });
+impl ConnectionGuard {
+    fn new(open: &Arc<ConnectionRegistry>, leave: CancellationToken) -> Self {
+        let state = Arc::new(ConnectionState { phase: AtomicU64::new(0), start: Instant::now(), close_token: leave });
         let number = open.next.fetch_add(1, Ordering::Relaxed);
         open.all().insert(number, state.clone());
         open.gauge.inc();
@@ -256,7 +257,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.open.all().remove(&self.number);
         self.open.gauge.dec();
@@ -264,11 +265,11 @@ impl Drop for Ticket {
 }
 
 /// How many connections to keep open. A connection is a file; the usual limit of 1,024 is raised as far as allowed.
-fn max_open() -> usize {
+fn max_connections() -> usize {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit, setrlimit};
-        let wanted = MAX_OPEN as u64 + OTHER_FILES;
+        let wanted = MAX_CONNECTIONS as u64 + RESERVED_FILES;
         let mut limit = getrlimit(Resource::Nofile);
         if limit.current.is_some_and(|current| current < wanted) {
             let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
@@ -276,11 +277,11 @@ fn max_open() -> usize {
                 limit.current = Some(raised);
             }
         }
-        let files = limit.current.unwrap_or(u64::MAX).saturating_sub(OTHER_FILES).max(64);
-        usize::try_from(files).map_or(MAX_OPEN, |files| files.min(MAX_OPEN))
+        let files = limit.current.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES).max(64);
+        usize::try_from(files).map_or(MAX_CONNECTIONS, |files| files.min(MAX_CONNECTIONS))
     }
     #[cfg(not(unix))]
-    MAX_OPEN
+    MAX_CONNECTIONS
 }
 
 #[cfg(test)]
@@ -302,7 +303,7 @@ mod tests {
 
     impl Server {
         async fn start() -> Self {
-            Self::start_with(IDLE).await
+            Self::start_with(IDLE_TIMEOUT).await
         }
 
         async fn start_with(idle: Duration) -> Self {
@@ -327,7 +328,7 @@ mod tests {
                     Response::new(Body::from("done"))
                 }
             };
-            let bounds = Bounds { max: MAX, idle };
+            let bounds = ConnectionLimits { max: MAX, idle };
             tokio::spawn(serve(vec![listener], answer, bounds, Gauge::default(), shutdown.clone()));
             Self { address, release, shutdown }
         }
@@ -359,7 +360,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_one_idle_for_longest_makes_room_and_only_when_it_is_needed() {
+    async fn connection_beyond_limit_evicts_longest_idle() {
         let server = Server::start().await;
         let mut first = server.connect(&get("/")).await;
         assert!(read(&mut first).await.ends_with("done"));
@@ -378,7 +379,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_is_silent_for_too_long_is_let_go() {
+    async fn idle_connection_is_closed_after_timeout() {
         let server = Server::start_with(Duration::from_millis(600)).await;
         let mut silent = server.connect("").await;
         let mut half = server.connect("GET / HTTP/1.1\r\nHost: ").await;
@@ -394,7 +395,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_under_way_is_never_cut() {
+    async fn busy_connection_is_never_evicted() {
         let server = Server::start().await;
         let mut slow = Vec::new();
         for _ in 0..MAX {
@@ -409,7 +410,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_goes_where_nobody_is_idle() {
+    async fn streaming_connection_is_evicted_when_none_idle() {
         let server = Server::start().await;
         let mut streams = Vec::new();
         for _ in 0..MAX - 1 {

@@ -14,8 +14,8 @@ use axum::http::{HeaderMap, Version};
 use crate::error::ApiError;
 use crate::state::AppState;
 
-pub(crate) fn check(state: &AppState, peer: IpAddr, request: &Request) -> Result<(), ApiError> {
-    let refused = |why: &str| Err(ApiError::NotServed(why.to_owned()));
+pub(crate) fn reject_foreign_request(state: &AppState, peer: IpAddr, request: &Request) -> Result<(), ApiError> {
+    let refused = |why: &str| Err(ApiError::Forbidden(why.to_owned()));
     if !peer.to_canonical().is_loopback() {
         return refused("Only programs on this computer are served");
     }
@@ -26,9 +26,9 @@ pub(crate) fn check(state: &AppState, peer: IpAddr, request: &Request) -> Result
     if (target.is_none() && header.is_none()) || ![target, header.as_ref()].into_iter().flatten().all(is_loopback) {
         let port = state.address.port();
         let why = format!("The Host header does not name this computer. Use http://127.0.0.1:{port}");
-        return Err(ApiError::NotServed(why));
+        return Err(ApiError::Forbidden(why));
     }
-    if comes_from_a_page(request.headers()) {
+    if is_browser_request(request.headers()) {
         return refused("Web pages are not served");
     }
     Ok(())
@@ -76,6 +76,6 @@ fn is_loopback(authority: &Authority) -> bool {
 }
 
 /// Fetch metadata is `none` where a person typed the address, and absent in programs that are no browser.
-fn comes_from_a_page(headers: &HeaderMap) -> bool {
+fn is_browser_request(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.get("sec-fetch-site").is_some_and(|site| site != "none")
 }

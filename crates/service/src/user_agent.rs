@@ -5,20 +5,20 @@ use axum::http::header::USER_AGENT;
 use ulkeys_domain::secret;
 
 /// Longer names are cut.
-const MAX_BYTES: usize = 200;
+const MAX_LEN: usize = 200;
 /// In the place of a name that holds a key: it would end up in the store, and on the screen.
-const HIDDEN: &str = "(hidden: it contains a key)";
+const HIDDEN_KEY: &str = "(hidden: it contains a key)";
 
 /// The `User-Agent`, shortened; empty when there is none that can be read.
-pub(crate) fn of(headers: &HeaderMap) -> &str {
+pub(crate) fn from_headers(headers: &HeaderMap) -> &str {
     let Some(name) = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()) else {
         return "";
     };
     if name.contains("ul_") && secret::appears_in(name) {
-        return HIDDEN;
+        return HIDDEN_KEY;
     }
     // Readable header values are ASCII, so that any byte is a boundary.
-    name.get(..MAX_BYTES).unwrap_or(name).trim()
+    name.get(..MAX_LEN).unwrap_or(name).trim()
 }
 
 #[cfg(test)]
@@ -30,22 +30,22 @@ mod tests {
     use crate::testing::{KEY, around_value, ascii, cases, headers, is_key};
 
     #[test]
-    fn names_are_short_and_hold_no_key() {
+    fn user_agent_is_shortened_and_holds_no_key() {
         let of = |name: &str| {
             let headers = HeaderMap::from_iter([(USER_AGENT, name.parse().expect("a header value"))]);
-            super::of(&headers).to_owned()
+            super::from_headers(&headers).to_owned()
         };
         assert_eq!(of("python-httpx/0.28.1"), "python-httpx/0.28.1");
-        assert_eq!(of(&"x".repeat(5_000)), "x".repeat(MAX_BYTES));
-        assert_eq!(of(&format!("{} ul_{}", "x".repeat(180), "a".repeat(40))), HIDDEN, "not even a part of it");
-        assert_eq!(super::of(&HeaderMap::new()), "");
+        assert_eq!(of(&"x".repeat(5_000)), "x".repeat(MAX_LEN));
+        assert_eq!(of(&format!("{} ul_{}", "x".repeat(180), "a".repeat(40))), HIDDEN_KEY, "not even a part of it");
+        assert_eq!(user_agent::from_headers(&HeaderMap::new()), "");
     }
 
     proptest! {
         #![proptest_config(cases())]
 
         #[test]
-        fn any_name_is_shortened_and_none_with_a_key_is_kept(
+        fn user_agent_of_any_bytes_is_shortened_or_hidden(
             before in around_value("python-httpx/0.28.1"),
             key in around_value(KEY),
             after in around_value("me"),
@@ -54,12 +54,12 @@ mod tests {
             let (before, after) = (before.as_bytes().repeat(times), after.as_bytes().repeat(times));
             let name = HeaderValue::from_bytes(&[&before, key.as_bytes(), &after].concat()).expect("a value");
             let headers = headers("user-agent", [&name]);
-            let kept = super::of(&headers);
+            let kept = user_agent::from_headers(&headers);
             let key_at = |name: &str, at: usize| name.as_bytes()[at..].get(..43).is_some_and(is_key);
             match ascii(&name) {
                 None => prop_assert_eq!(kept, ""),
                 Some(name) if (0..name.len()).any(|at| key_at(name, at)) => {
-                    prop_assert_eq!(kept, HIDDEN);
+                    prop_assert_eq!(kept, HIDDEN_KEY);
                 }
                 Some(name) => {
                     let first: String = name.chars().take(200).collect();

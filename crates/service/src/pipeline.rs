@@ -1,0 +1,74 @@
+//! What every request passes before it is routed, and every answer on its way back: one function, outside the router.
+//!
+//! Nothing below `/api` reaches a handler without a caller who may do it, unknown paths included. axum's layers would
+//! do the same around each route, at the price of a boxed future and a copied service for each layer and request: half
+//! of what a key costs.
+
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, HeaderValue};
+use axum::response::{IntoResponse as _, Response};
+use tower::Service as _;
+use ulkeys_domain::Category;
+
+use crate::auth::{RequestContext, RequiredAccess, authorize, read_credential};
+use crate::error::{ApiError, limit_headers};
+use crate::loopback_guard;
+use crate::request_trace::RequestTrace;
+use crate::routes::training;
+use crate::state::AppState;
+use crate::supervision::catch_panic;
+use crate::usage::ClientAddress;
+use crate::user_agent;
+
+/// Answers a request, or says why not.
+pub(crate) async fn handle_request(state: &AppState, router: Router, peer: IpAddr, request: Request) -> Response {
+    let trace = RequestTrace::start(&request);
+    let result =
+        catch_panic(authorize_and_dispatch(state, router, peer, request)).await.unwrap_or(Err(ApiError::Panicked));
+    let mut response = result.unwrap_or_else(ApiError::into_response);
+    // Answers depend on the credential, and one of them holds a secret (RFC 6750, section 5.3).
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    trace.finish(state, &mut response);
+    response
+}
+
+async fn authorize_and_dispatch(
+    state: &AppState,
+    mut router: Router,
+    peer: IpAddr,
+    mut request: Request,
+) -> Result<Response, ApiError> {
+    loopback_guard::reject_foreign_request(state, peer, &request)?;
+    let path = request.uri().path();
+    if path != "/api" && !path.starts_with("/api/") {
+        request.extensions_mut().insert(RequestContext { peer, caller: None, run_use: None });
+        return Ok(dispatch(&mut router, request).await);
+    }
+    let headers = request.headers();
+    let from = ClientAddress { peer, user_agent: user_agent::from_headers(headers) };
+    let method = request.method().as_str();
+    let need = if training::counts_by_run(method, path) {
+        RequiredAccess::RunRequest { method, path }
+    } else {
+        RequiredAccess::Request { method, path, category: Category::of(method, path) }
+    };
+    let now = state.now();
+    let authorized = authorize(state, read_credential(headers, &state.config.session), need, from, now).await?;
+    let run_use = authorized.run_use;
+    request.extensions_mut().insert(RequestContext { peer, caller: Some(authorized.caller), run_use: run_use.clone() });
+    let mut response = dispatch(&mut router, request).await;
+    if let Some(standing) = authorized.standing.or_else(|| run_use?.admitted()) {
+        limit_headers(response.headers_mut(), standing, now);
+    }
+    Ok(response)
+}
+
+async fn dispatch(router: &mut Router, request: Request) -> Response {
+    match router.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
