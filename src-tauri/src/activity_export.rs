@@ -188,7 +188,7 @@ fn without_formula(cell: String) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
-    use ulkeys_domain::verdict::Outcome;
+    use ulkeys_domain::decision::Decision;
     use ulkeys_domain::wire::OutsideChange;
     use ulkeys_domain::{KeyId, Timestamp};
 
@@ -226,7 +226,7 @@ mod tests {
                 entry(1, Happening::Renamed { by: None, old_name, new_name }, Some(name), Some(name))
             })
             .collect();
-        let refused = Happening::Refused { outcome: Outcome::Malformed, requests: 12, last_at: at };
+        let refused = Happening::Refused { outcome: Decision::Malformed, requests: 12, last_at: at };
         all.push(entry(2, refused, None, None));
         all.push(entry(3, Happening::Created { by: Some(key) }, Some("ci"), None));
         all.push(entry(4, Happening::Revoked { by: None }, Some("ci"), None));

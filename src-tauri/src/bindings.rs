@@ -1,9 +1,9 @@
 //! TypeScript's view of the types that cross IPC: generated from Rust, committed, and held in step here.
 
 use ts_rs::{Config, TS};
+use ulkeys_domain::decision::Decision;
 use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::training::{Checkpoint, CheckpointState, Epoch, RunDetails, RunStatus, RunSummary};
-use ulkeys_domain::verdict::Outcome;
 use ulkeys_domain::wire::training::{
     CancelledRun, DeletedRun, StorageUse, TrainingRun, TrainingRunDetails, TrainingRunList, TrainingStorage,
 };
@@ -12,7 +12,7 @@ use ulkeys_domain::wire::{
     ErrorBody, ErrorCode, Finding, FormatProblem, Happening, HappeningKind, HourlyUse, KeyCounts, KeyEvent, KeyList,
     KeySource, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause, WritesStopped,
 };
-use ulkeys_domain::{Attention, Limits, Scope};
+use ulkeys_domain::{Attention, RateLimits, Scope};
 
 use crate::access::AccessLoss;
 use crate::activity_export::ExportFormat;
@@ -58,7 +58,7 @@ fn generate() -> String {
         RevokedKey,
         KeyUse,
         KeyEvent,
-        Outcome,
+        Decision,
         HourlyUse,
         KeySource,
         KeyUsage,
@@ -108,7 +108,7 @@ fn generate() -> String {
         Language,
         Regions,
         Theme,
-        Limits,
+        RateLimits,
         StorageLimits,
         Preferences,
         MenuAction,
@@ -132,12 +132,12 @@ fn generate() -> String {
             )+
         };
     }
-    default_of!("DEFAULT_LIMITS": Limits, "DEFAULT_STORAGE_LIMITS": StorageLimits);
+    default_of!("DEFAULT_LIMITS": RateLimits, "DEFAULT_STORAGE_LIMITS": StorageLimits);
     for (name, range) in [
         ("PORT_RANGE", NumberRange::of(&PORTS)),
         ("CLIPBOARD_SECONDS_RANGE", NumberRange::of(&CLIPBOARD_SECONDS)),
         ("ROTATION_DAYS_RANGE", NumberRange::of(&ROTATION_DAYS)),
-        ("LIMIT_RANGE", NumberRange::of(&Limits::RANGE)),
+        ("LIMIT_RANGE", NumberRange::of(&RateLimits::RANGE)),
         ("STORAGE_LIMIT_RANGE", NumberRange::of(&StorageLimits::RANGE)),
     ] {
         let value = serde_json::to_string(&range).expect("JSON");

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulkeys_client::Client;
-use ulkeys_domain::Limits;
+use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::mib;
 use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem};
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, Setting, TrainingConfig, listen};
@@ -27,7 +27,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct KeyService {
     database: PathBuf,
     revocations: PathBuf,
-    limits: Setting<Limits>,
+    limits: Setting<RateLimits>,
     training: TrainingConfig,
     status: watch::Sender<ServiceStatus>,
     /// Of the database. What was found by a service that was restarted stays.
@@ -58,7 +58,7 @@ impl KeyService {
     pub(crate) fn new(
         database: PathBuf,
         revocations: PathBuf,
-        limits: Setting<Limits>,
+        limits: Setting<RateLimits>,
         training: TrainingConfig,
     ) -> Self {
         Self {

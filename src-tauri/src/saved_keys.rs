@@ -277,7 +277,7 @@ mod tests {
     use rand::rngs::SysRng;
     use tokio::net::TcpListener;
     use tokio_util::sync::CancellationToken;
-    use ulkeys_domain::Limits;
+    use ulkeys_domain::RateLimits;
     use ulkeys_domain::wire::CreateKey;
     use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig};
     use ulkeys_store::SqliteStore;
@@ -319,7 +319,7 @@ mod tests {
             session,
             account: Account { name: "Ada".to_owned(), username: "ada".to_owned() },
             clock: ulkeys_service::system_clock,
-            limits: Limits::uniform(u32::MAX).into(),
+            limits: RateLimits::uniform(u32::MAX).into(),
             checkpoints: CheckpointConfig::in_folder(folder.join("checkpoints")),
             training: TrainingConfig::default(),
         };

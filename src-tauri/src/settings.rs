@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use ts_rs::TS;
 use ulkeys_domain::storage::StorageLimits;
-use ulkeys_domain::{DEFAULT_ROTATION_DAYS, Limits, MAX_ROTATION_DAYS};
+use ulkeys_domain::{DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS, RateLimits};
 use ulkeys_service::Setting;
 
 use crate::file_problem::reason;
@@ -63,7 +63,7 @@ impl Values {
                 "clipboardSeconds" => set_optional(&mut preferences.clipboard_seconds, value, CLIPBOARD_SECONDS),
                 "rotationDays" => set_number(&mut preferences.rotation_days, value, ROTATION_DAYS),
                 "runDays" => set_optional(&mut preferences.run_days, value, RUN_DAYS),
-                "limits" => set_limits(name, value, &mut preferences.limits, Limits::RANGE, &mut ignored),
+                "limits" => set_limits(name, value, &mut preferences.limits, RateLimits::RANGE, &mut ignored),
                 "storage" => set_limits(name, value, &mut preferences.storage, StorageLimits::RANGE, &mut ignored),
                 _ => Err(IgnoredReason::Unknown),
             };
@@ -245,7 +245,7 @@ pub(crate) struct Preferences {
     /// After how many days a training run is deleted, 1 to 3,650; `null` for never.
     pub(crate) run_days: Option<u32>,
     /// How often a key may ask the embedded service.
-    pub(crate) limits: Limits,
+    pub(crate) limits: RateLimits,
     /// How much training data the embedded service keeps, in MiB.
     pub(crate) storage: StorageLimits,
 }
@@ -259,7 +259,7 @@ impl Default for Preferences {
             clipboard_seconds: Some(60),
             rotation_days: DEFAULT_ROTATION_DAYS,
             run_days: None,
-            limits: Limits::default(),
+            limits: RateLimits::default(),
             storage: StorageLimits::default(),
         }
     }
@@ -491,7 +491,7 @@ mod tests {
             clipboard_seconds: None,
             rotation_days: 30,
             run_days: Some(90),
-            limits: Limits { gateway: 12_000, ..Limits::default() },
+            limits: RateLimits { gateway: 12_000, ..RateLimits::default() },
             storage: StorageLimits { reserve: 512, ..StorageLimits::default() },
         };
         settings.set_preferences(preferences.clone()).expect("written");
@@ -520,7 +520,7 @@ mod tests {
         assert_eq!(settings.port(), DEFAULT_PORT);
         let understood = Preferences {
             theme: Theme::Dark,
-            limits: Limits { predict: 7, ..Limits::default() },
+            limits: RateLimits { predict: 7, ..RateLimits::default() },
             storage: StorageLimits { reserve: 9, ..StorageLimits::default() },
             ..Preferences::default()
         };
@@ -542,7 +542,7 @@ mod tests {
         assert_eq!(named(&settings), ignored);
 
         let present = settings.preferences().borrow().clone();
-        let limits = Limits { upload: 5, ..present.limits };
+        let limits = RateLimits { upload: 5, ..present.limits };
         settings.set_preferences(Preferences { rotation_days: 30, limits, ..present }).expect("written");
         let kept = file(&path);
         let written: Value = serde_json::from_str(text).expect("JSON");

@@ -13,7 +13,7 @@ use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use ulkeys_domain::Limits;
+use ulkeys_domain::RateLimits;
 use ulkeys_domain::wire::{AccountSummary, ResourceCounts};
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig, serve, system_clock};
 use ulkeys_store::SqliteStore;
@@ -131,7 +131,7 @@ fn config(session: SessionToken, checkpoints: PathBuf) -> Config {
         session,
         account,
         clock: system_clock,
-        limits: Limits::uniform(u32::MAX).into(),
+        limits: RateLimits::uniform(u32::MAX).into(),
         checkpoints: CheckpointConfig::in_folder(checkpoints),
         training: TrainingConfig::default(),
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use ulkeys_domain::Limits;
+use ulkeys_domain::RateLimits;
 
 use crate::Observed;
 use crate::gateway::Gateway;
@@ -54,7 +54,7 @@ pub async fn rejected_client_receives_reason(gateway: Gateway) {
 }
 
 pub async fn limited_client_receives_retry_time(gateway: Gateway) {
-    let limits = Limits { gateway: 2, predict: 1, invalid_credentials: 3, ..Limits::default() };
+    let limits = RateLimits { gateway: 2, predict: 1, invalid_credentials: 3, ..RateLimits::default() };
     let site = Site::start_with(gateway, Options { limits: Some(limits), ..Options::default() }).await;
     let (_, key) = site.service.key("predictor", &["models"]).await.expect("made");
     let (_, other) = site.service.key("other", &["models"]).await.expect("made");

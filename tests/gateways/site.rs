@@ -10,7 +10,7 @@ use reqwest::{Method, RequestBuilder};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use ulkeys_domain::Limits;
+use ulkeys_domain::RateLimits;
 use ulkeys_tests::{Child, Service, free_port};
 
 use crate::gateway::{Gateway, Ports};
@@ -33,7 +33,7 @@ pub struct Site {
 #[derive(Default)]
 pub struct Options {
     /// Otherwise limits that no test reaches.
-    pub limits: Option<Limits>,
+    pub limits: Option<RateLimits>,
     /// Another program than [`Upstream`] behind the gateway.
     pub program: Option<SocketAddr>,
     /// With the lines that the files have for TLS.
@@ -48,7 +48,7 @@ impl Site {
     }
 
     pub async fn start_with(gateway: Gateway, options: Options) -> Self {
-        let limits = options.limits.unwrap_or_else(|| Limits::uniform(u32::MAX));
+        let limits = options.limits.unwrap_or_else(|| RateLimits::uniform(u32::MAX));
         let service = Service::start_with(limits).await.expect("a service");
         let upstream = Upstream::start().await;
         let port = free_port().expect("a free port");

@@ -13,8 +13,8 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use rusqlite::{Connection, params};
 use serde_json::json;
+use ulkeys_domain::decision::Decision;
 use ulkeys_domain::training::{Change, ConsolePart, Ending, EpochEnd, ModelId, RunStart, Slug, Target};
-use ulkeys_domain::verdict::Outcome;
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret, Timestamp};
 use ulkeys_store::{
     Feed, KeyStore as _, MILLIS_PER_HOUR, Origin, Refusals, RunStore as _, SourceUse, SqliteStore, UseBatch, UseCount,
@@ -42,7 +42,7 @@ pub struct Sample {
     /// The programs that use it, as they call themselves, with their addresses.
     pub programs: &'static [(&'static str, &'static str)],
     /// Requests that were refused in each of the last hours: why, and how many.
-    pub refused: &'static [(Outcome, u64)],
+    pub refused: &'static [(Decision, u64)],
     /// Its training runs.
     pub runs: &'static [Run],
 }
@@ -103,12 +103,12 @@ pub const TEAM: &[Sample] = &[
             },
             Run { name: "pallet-counter", started: 3, planned: 80, trained: 34, ended: None },
         ],
-        refused: &[(Outcome::Limit, 12)],
+        refused: &[(Decision::Limit, 12)],
         ..Sample::new("training-server", "training", 41 * DAY)
             .used(0, &[("ultralytics/8.4.190 (Linux; x86_64)", LOCAL), ("python-requests/2.32.3", LOCAL)])
     },
     Sample {
-        refused: &[(Outcome::Scope, 4)],
+        refused: &[(Decision::Scope, 4)],
         ..Sample::new("ci-pipeline", "models datasets", 33 * DAY).used(2, &[("curl/8.9.1", LOCAL)])
     },
     Sample::new("edge-camera-07", "models read", 120 * DAY)
@@ -125,7 +125,7 @@ pub const TEAM: &[Sample] = &[
         ..Sample::new("workspace-admin", "admin", 61 * DAY).used(5, &[("", LOCAL)])
     },
     Sample {
-        refused: &[(Outcome::Revoked, 31)],
+        refused: &[(Decision::Revoked, 31)],
         ..Sample::new("inference-gateway", "models read", 130 * DAY).used(4, &[("python-httpx/0.28.1", "10.20.0.15")])
     },
     Sample {
@@ -168,7 +168,7 @@ pub const ROTATING: &[Sample] = &[
 pub const HOSTILE: &[Sample] = &[
     Sample {
         renamed: Some(("MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM", 100)),
-        refused: &[(Outcome::Limit, 4_000_000), (Outcome::Scope, 1)],
+        refused: &[(Decision::Limit, 4_000_000), (Decision::Scope, 1)],
         runs: &[Run {
             name: "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww",
             started: 9,
@@ -287,7 +287,7 @@ fn uses(id: KeyId, sample: &Sample, last: u64, ago: impl Fn(u64) -> Timestamp) -
         let busy = if (7..20).contains(&(hour(hours).rem_euclid(24))) { 60 } else { 6 };
         let requests = rng.random_range(0..busy) * rng.random_range(0..4);
         if requests > 0 {
-            batch.counts.push(UseCount { key: id, hour: hour(hours), outcome: Outcome::Accepted, requests });
+            batch.counts.push(UseCount { key: id, hour: hour(hours), outcome: Decision::Accepted, requests });
         }
     }
     batch.sources = sources(id, sample, 430, ago(last))?;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use ulkeys_client::Client;
 use ulkeys_domain::training::RunId;
 use ulkeys_domain::wire::{CreateKey, KeySource};
-use ulkeys_domain::{KeyId, Limits};
+use ulkeys_domain::{KeyId, RateLimits};
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig, serve, system_clock};
 use ulkeys_store::SqliteStore;
 
@@ -37,14 +37,14 @@ impl Service {
     /// When there is no port, no disk or no randomness.
     pub async fn start() -> Result<Self> {
         // Tests ask faster than programs.
-        Self::start_with(Limits::uniform(u32::MAX)).await
+        Self::start_with(RateLimits::uniform(u32::MAX)).await
     }
 
     /// The same with these limits.
     ///
     /// # Errors
     /// When there is no port, no disk or no randomness.
-    pub async fn start_with(limits: Limits) -> Result<Self> {
+    pub async fn start_with(limits: RateLimits) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let store = Arc::new(SqliteStore::open(&folder.path().join("keys.db"))?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;

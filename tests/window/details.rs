@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::decision::Decision;
 use ulkeys_tests::{App, Desktop, seed};
 
 use crate::stand_in::{let_go, refuse};
@@ -167,7 +167,7 @@ async fn table(app: &App) -> Result<Value> {
 async fn requests_are_shown_by_hour_and_by_day_as_a_chart_and_as_a_table() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let sample = seed::Sample {
-        refused: &[(Outcome::Limit, 12), (Outcome::Scope, 3)],
+        refused: &[(Decision::Limit, 12), (Decision::Scope, 3)],
         ..seed::Sample::new("busy", "read", 20 * 24).used(30, &[("probe/1.0", "127.0.0.1")])
     };
     seed::seed(&desktop.data().join("keys.db"), &[sample]).await?;

@@ -4,10 +4,11 @@
 //! passed in, so every rule here can be tested without a service, a database or a window.
 
 mod attention;
+pub mod decision;
 pub mod key;
-pub mod limit;
 pub mod name;
 pub mod policy;
+pub mod rate_limit;
 pub mod scope;
 pub mod secret;
 pub mod storage;
@@ -15,13 +16,12 @@ pub mod storage;
 pub mod testing;
 pub mod time;
 pub mod training;
-pub mod verdict;
 pub mod wire;
 
 pub use attention::{Attention, AttentionRules, DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS};
 pub use key::{KeyId, KeyRecord, KnownKey};
-pub use limit::{Category, Limits};
 pub use name::{KeyName, fold, resembles_key};
+pub use rate_limit::{RateLimitClass, RateLimits};
 pub use scope::{Scope, Scopes};
 pub use secret::{KeyHash, KeyPrefix, Secret, wiping_stack};
 pub use time::{CLOCK_TOLERANCE, Timestamp};

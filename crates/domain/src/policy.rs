@@ -3,7 +3,7 @@
 //! The table covers the platform's whole `/api`, not just the routes that the service answers itself, so that a key
 //! without the right scope is refused alike everywhere.
 
-use crate::verdict::Refusal;
+use crate::decision::Rejection;
 use crate::{Scope, Scopes};
 
 use Scope::{Admin, Datasets, Models, Read, Training, Write};
@@ -105,21 +105,21 @@ pub fn requirement(method: &str, path: &str) -> Option<Requirement> {
 /// Decides whether a valid key with these scopes may make the request.
 ///
 /// # Errors
-/// [`Refusal::Scope`] holds the scopes of which one is needed.
-pub fn check(scopes: Scopes, method: &str, path: &str) -> Result<(), Refusal> {
+/// [`Rejection::Scope`] holds the scopes of which one is needed.
+pub fn check(scopes: Scopes, method: &str, path: &str) -> Result<(), Rejection> {
     match requirement(method, path) {
         Some(Requirement::AnyKey) => Ok(()),
         Some(Requirement::AnyOf(allowed)) => check_any(scopes, allowed),
-        None => Err(Refusal::Scope(None)),
+        None => Err(Rejection::Scope(None)),
     }
 }
 
 /// Decides whether a valid key with these scopes holds one of those `allowed`.
 ///
 /// # Errors
-/// [`Refusal::Scope`] holds the scopes of which one is needed.
-pub fn check_any(scopes: Scopes, allowed: &[Scope]) -> Result<(), Refusal> {
-    if scopes.intersects(allowed) { Ok(()) } else { Err(Refusal::Scope(Scopes::new(allowed.iter().copied()).ok())) }
+/// [`Rejection::Scope`] holds the scopes of which one is needed.
+pub fn check_any(scopes: Scopes, allowed: &[Scope]) -> Result<(), Rejection> {
+    if scopes.intersects(allowed) { Ok(()) } else { Err(Rejection::Scope(Scopes::new(allowed.iter().copied()).ok())) }
 }
 
 /// Whether a key with these scopes got in by `scope` alone, where any of those `allowed` opens.

@@ -16,11 +16,11 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::BASE64_STANDARD;
 use parking_lot::{Mutex, MutexGuard};
 use percent_encoding::percent_decode;
+use ulkeys_domain::decision::{Decision, Rejection};
 use ulkeys_domain::key::ID_PREFIX;
-use ulkeys_domain::limit::Standing;
 use ulkeys_domain::policy::Requirement;
-use ulkeys_domain::verdict::{Outcome, Refusal};
-use ulkeys_domain::{Category, KeyHash, KeyId, KnownKey, Scope, Scopes, Secret, Timestamp, policy, secret};
+use ulkeys_domain::rate_limit::RateLimitStatus;
+use ulkeys_domain::{KeyHash, KeyId, KnownKey, RateLimitClass, Scope, Scopes, Secret, Timestamp, policy, secret};
 use zeroize::Zeroizing;
 
 use crate::error::ApiError;
@@ -52,11 +52,11 @@ impl Caller {
 /// What a key is asked to open.
 pub(crate) enum RequiredAccess<'a> {
     /// A request for this method and path (without the query), by the policy's table.
-    Request { method: &'a str, path: &'a str, category: Category },
+    Request { method: &'a str, path: &'a str, category: RateLimitClass },
     /// The same, for a request whose handler counts it, once it knows the run that it is about.
     RunRequest { method: &'a str, path: &'a str },
     /// Any of these scopes, whatever the request is.
-    AnyOf(&'a [Scope], Category),
+    AnyOf(&'a [Scope], RateLimitClass),
 }
 
 impl RequiredAccess<'_> {
@@ -89,7 +89,7 @@ const MALFORMED_FINGERPRINT: u64 = 0;
 /// A caller who may do what was asked; for a key, with the state of its limit.
 pub(crate) struct Authorized {
     pub(crate) caller: Caller,
-    pub(crate) standing: Option<Standing>,
+    pub(crate) standing: Option<RateLimitStatus>,
     /// What is still to be counted, see [`RequiredAccess::RunRequest`].
     pub(crate) run_use: Option<Arc<PendingRunUse>>,
 }
@@ -97,7 +97,7 @@ pub(crate) struct Authorized {
 /// Decides about a request, and notes what became of it.
 pub(crate) async fn authorize(
     state: &AppState,
-    credential: Result<Credential, Refusal>,
+    credential: Result<Credential, Rejection>,
     need: RequiredAccess<'_>,
     from: ClientAddress<'_>,
     now: Timestamp,
@@ -107,9 +107,9 @@ pub(crate) async fn authorize(
         Ok(Credential::Key(secret)) => (None, secret),
         Ok(Credential::KeyWithId(id, secret)) => (Some(id), secret),
         Err(refusal) => {
-            if refusal.outcome() == Outcome::Malformed {
+            if refusal.outcome() == Decision::Malformed {
                 if let Some(standing) = state.rate_limiter.is_over(from.peer) {
-                    return Err(refuse(state, None, Refusal::PeerLimit(standing), from));
+                    return Err(refuse(state, None, Rejection::PeerLimit(standing), from));
                 }
                 state.rate_limiter.record_failure(from.peer, MALFORMED_FINGERPRINT);
             }
@@ -122,13 +122,13 @@ pub(crate) async fn authorize(
     if let Some(standing) = state.rate_limiter.is_over(from.peer)
         && !key.as_ref().is_some_and(|key| is_active && state.rate_limiter.is_known_peer(from.peer, &key.id))
     {
-        return Err(refuse(state, None, Refusal::PeerLimit(standing), from));
+        return Err(refuse(state, None, Rejection::PeerLimit(standing), from));
     }
     if !is_active {
         state.rate_limiter.record_failure(from.peer, hash.fingerprint());
     }
     let Some(key) = key else {
-        return Err(refuse(state, None, Refusal::Unknown, from));
+        return Err(refuse(state, None, Rejection::Unknown, from));
     };
     let needed_admin = key.scopes.contains(Scope::Admin) && need.needs_admin(key.scopes);
     match admit(state, &key, need, from.peer) {
@@ -151,9 +151,9 @@ fn admit(
     key: &KnownKey,
     need: RequiredAccess<'_>,
     peer: IpAddr,
-) -> Result<Option<Standing>, Refusal> {
+) -> Result<Option<RateLimitStatus>, Rejection> {
     if key.revoked_at.is_some() {
-        return Err(Refusal::Revoked);
+        return Err(Rejection::Revoked);
     }
     let category = match need {
         RequiredAccess::RunRequest { method, path } => {
@@ -169,15 +169,15 @@ fn admit(
             category
         }
     };
-    state.rate_limiter.admit(&key.id, category, peer).map(Some).map_err(Refusal::Limit)
+    state.rate_limiter.admit(&key.id, category, peer).map(Some).map_err(Rejection::Limit)
 }
 
 fn accept(state: &AppState, key: &KnownKey, from: ClientAddress<'_>, now: Timestamp, needed_admin: bool) {
     state.usage.record_accepted(&key.id, from, now, needed_admin);
-    state.metrics.count(Outcome::Accepted);
+    state.metrics.count(Decision::Accepted);
 }
 
-fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Refusal, from: ClientAddress<'_>) -> ApiError {
+fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Rejection, from: ClientAddress<'_>) -> ApiError {
     let outcome = refusal.outcome();
     state.usage.record_rejected(key.map(|key| &key.id), outcome, from, state.now());
     state.metrics.count(outcome);
@@ -192,8 +192,8 @@ impl Caller {
             return Ok(());
         };
         match state.store.find_by_hash(hash).await? {
-            None => Err(Refusal::Unknown.into()),
-            Some(key) if key.revoked_at.is_some() => Err(Refusal::Revoked.into()),
+            None => Err(Rejection::Unknown.into()),
+            Some(key) if key.revoked_at.is_some() => Err(Rejection::Revoked.into()),
             Some(_) => Ok(()),
         }
     }
@@ -210,7 +210,7 @@ pub(crate) struct PendingRunUse {
     at: Timestamp,
     needed_admin: bool,
     /// `Ok(None)` until it is counted.
-    standing: Mutex<Result<Option<Standing>, Standing>>,
+    standing: Mutex<Result<Option<RateLimitStatus>, RateLimitStatus>>,
 }
 
 impl PendingRunUse {
@@ -223,15 +223,15 @@ impl PendingRunUse {
     fn count(&self, request: RunRequest) -> Result<(), ApiError> {
         let result = self.state.rate_limiter.admit_for_run(&self.key.id, request, self.peer);
         *self.standing() = result;
-        result.map(drop).map_err(|standing| Refusal::Limit(standing).into())
+        result.map(drop).map_err(|standing| Rejection::Limit(standing).into())
     }
 
     /// The state of the limit that admitted the request.
-    pub(crate) fn admitted(&self) -> Option<Standing> {
+    pub(crate) fn admitted(&self) -> Option<RateLimitStatus> {
         self.standing().ok().flatten()
     }
 
-    fn standing(&self) -> MutexGuard<'_, Result<Option<Standing>, Standing>> {
+    fn standing(&self) -> MutexGuard<'_, Result<Option<RateLimitStatus>, RateLimitStatus>> {
         self.standing.lock()
     }
 }
@@ -242,7 +242,7 @@ impl Drop for PendingRunUse {
         let standing = *self.standing();
         match standing {
             Ok(_) => accept(&self.state, &self.key, from, self.at, self.needed_admin),
-            Err(standing) => drop(refuse(&self.state, Some(&self.key), Refusal::Limit(standing), from)),
+            Err(standing) => drop(refuse(&self.state, Some(&self.key), Rejection::Limit(standing), from)),
         }
     }
 }
@@ -264,7 +264,7 @@ impl FromRequestParts<AppState> for RunLimit {
         let asker = RequestContext::of(parts)?;
         // A key whose requests nobody counts would have no limit: the front does not know this route.
         if asker.run_use.is_none() && asker.caller.as_ref().is_none_or(|caller| caller.key_id().is_some()) {
-            return Err(ApiError::Refused(Refusal::NoCredential));
+            return Err(ApiError::Refused(Rejection::NoCredential));
         }
         Ok(Self(asker.run_use.clone()))
     }
@@ -278,14 +278,14 @@ pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// `Authorization` holds it as a bearer token (RFC 6750), or as the password of HTTP Basic (RFC 7617); `X-API-Key` holds a
 /// key alone. Where both headers are there, one of them may belong to the program behind a gateway, so the one that looks
 /// like a credential of this service counts. Two that do are rejected.
-pub(crate) fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Refusal> {
+pub(crate) fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Rejection> {
     match (single_value(headers, AUTHORIZATION)?, single_value(headers, X_API_KEY)?) {
-        (None, None) => Err(Refusal::NoCredential),
+        (None, None) => Err(Rejection::NoCredential),
         (Some(authorization), None) => read_authorization(authorization, session),
         (None, Some(key)) => read_key(key.as_bytes()),
         (Some(authorization), Some(key)) => {
             match (is_authorization_ours(authorization, session), looks_like_key(key.as_bytes())) {
-                (true, true) => Err(Refusal::TwoCredentials),
+                (true, true) => Err(Rejection::TwoCredentials),
                 (true, false) => read_authorization(authorization, session),
                 (false, _) => read_key(key.as_bytes()),
             }
@@ -304,23 +304,23 @@ pub(crate) fn has_value(headers: &HeaderMap, name: HeaderName) -> bool {
 }
 
 /// The scheme in any case, one space, and the credential.
-fn read_authorization(value: &HeaderValue, session: &SessionToken) -> Result<Credential, Refusal> {
+fn read_authorization(value: &HeaderValue, session: &SessionToken) -> Result<Credential, Rejection> {
     if let Some(token) = after_scheme(value, b"Bearer ") {
         return if session.matches(token) { Ok(Credential::Session) } else { read_key(token) };
     }
-    let Basic { user, password } = read_basic(value).ok_or(Refusal::Malformed)?;
-    let secret = Secret::parse(&password).map_err(|_| Refusal::Malformed)?;
+    let Basic { user, password } = read_basic(value).ok_or(Rejection::Malformed)?;
+    let secret = Secret::parse(&password).map_err(|_| Rejection::Malformed)?;
     // Programs that ask for a user name get any, in any character encoding. One that is meant to be a key's identifier must
     // be that of the key.
     if !user.starts_with(ID_PREFIX.as_bytes()) {
         return Ok(Credential::Key(secret));
     }
     let id = std::str::from_utf8(&user).ok().and_then(KeyId::parse);
-    id.map(|id| Credential::KeyWithId(id, secret)).ok_or(Refusal::Malformed)
+    id.map(|id| Credential::KeyWithId(id, secret)).ok_or(Rejection::Malformed)
 }
 
-fn read_key(text: &[u8]) -> Result<Credential, Refusal> {
-    Secret::parse(text).map(Credential::Key).map_err(|_| Refusal::Malformed)
+fn read_key(text: &[u8]) -> Result<Credential, Rejection> {
+    Secret::parse(text).map(Credential::Key).map_err(|_| Rejection::Malformed)
 }
 
 /// Whether an `Authorization` header looks like a credential of this service. A request with `X-API-Key` may have any other
@@ -393,11 +393,11 @@ fn after_scheme<'a>(value: &'a HeaderValue, scheme: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// The one header of this name, if there is any. Empty ones count as absent: a client sends them where a variable is empty.
-pub(crate) fn single_value(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Refusal> {
+pub(crate) fn single_value(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Rejection> {
     let mut values = headers.get_all(name).iter().filter(|value| !value.is_empty());
     let value = values.next();
     if values.next().is_some() {
-        return Err(Refusal::Malformed);
+        return Err(Rejection::Malformed);
     }
     Ok(value)
 }
@@ -415,7 +415,7 @@ pub(crate) struct RequestContext {
 impl RequestContext {
     /// Without one, nothing is opened: a handler was reached past the front.
     fn of(parts: &Parts) -> Result<&Self, ApiError> {
-        parts.extensions.get().ok_or(ApiError::Refused(Refusal::NoCredential))
+        parts.extensions.get().ok_or(ApiError::Refused(Rejection::NoCredential))
     }
 }
 
@@ -434,7 +434,7 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
-        RequestContext::of(parts)?.caller.clone().ok_or(ApiError::Refused(Refusal::NoCredential))
+        RequestContext::of(parts)?.caller.clone().ok_or(ApiError::Refused(Rejection::NoCredential))
     }
 }
 
@@ -573,22 +573,22 @@ mod tests {
             let [authorizations, keys] = [authorizations, keys]
                 .map(|values| values.into_iter().filter(|value| !value.is_empty()).collect::<Vec<_>>());
             let expected = match (authorizations.as_slice(), keys.as_slice()) {
-                ([], []) => Err(Refusal::NoCredential),
+                ([], []) => Err(Rejection::NoCredential),
                 ([authorization], []) => {
-                    expected_authorization(authorization.as_bytes(), session.expose().as_bytes()).0.ok_or(Refusal::Malformed)
+                    expected_authorization(authorization.as_bytes(), session.expose().as_bytes()).0.ok_or(Rejection::Malformed)
                 }
-                ([], [key]) => is_key(key.as_bytes()).then(|| Proof::Key(None, key.as_bytes().to_vec())).ok_or(Refusal::Malformed),
+                ([], [key]) => is_key(key.as_bytes()).then(|| Proof::Key(None, key.as_bytes().to_vec())).ok_or(Rejection::Malformed),
                 ([authorization], [key]) => {
                     let (proof, is_ours) = expected_authorization(authorization.as_bytes(), session.expose().as_bytes());
                     match (is_ours, has_key(key.as_bytes())) {
-                        (true, true) => Err(Refusal::TwoCredentials),
-                        (true, false) => proof.ok_or(Refusal::Malformed),
+                        (true, true) => Err(Rejection::TwoCredentials),
+                        (true, false) => proof.ok_or(Rejection::Malformed),
                         (false, _) => {
-                            is_key(key.as_bytes()).then(|| Proof::Key(None, key.as_bytes().to_vec())).ok_or(Refusal::Malformed)
+                            is_key(key.as_bytes()).then(|| Proof::Key(None, key.as_bytes().to_vec())).ok_or(Rejection::Malformed)
                         }
                     }
                 }
-                _ => Err(Refusal::Malformed),
+                _ => Err(Rejection::Malformed),
             };
             let read = read.map(|credential| match credential {
                 Credential::Session => Proof::Session,

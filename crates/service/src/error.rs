@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 use ulkeys_domain::Timestamp;
-use ulkeys_domain::limit::Standing;
-use ulkeys_domain::verdict::Refusal;
+use ulkeys_domain::decision::Rejection;
+use ulkeys_domain::rate_limit::RateLimitStatus;
 use ulkeys_domain::wire::{DatabaseProblem, ErrorBody, ErrorCode};
 use ulkeys_store::StoreError;
 
@@ -18,7 +18,7 @@ use crate::training_space::Shortage;
 
 /// Why a request is not answered with what it asked for.
 pub(crate) enum ApiError {
-    Refused(Refusal),
+    Refused(Rejection),
     /// The peer, host or origin is not one that the service talks to.
     Forbidden(String),
     /// Which field is wrong, and why.
@@ -51,8 +51,8 @@ pub(crate) enum ApiError {
     Stopping,
 }
 
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
+impl From<Rejection> for ApiError {
+    fn from(refusal: Rejection) -> Self {
         Self::Refused(refusal)
     }
 }
@@ -173,21 +173,21 @@ fn store_failure() -> Response {
 }
 
 /// Never says whether a key once existed: unknown, malformed and revoked look the same.
-fn rejection_response(refusal: Refusal) -> Response {
+fn rejection_response(refusal: Rejection) -> Response {
     let (mut response, challenge) = match refusal {
-        Refusal::Limit(standing) | Refusal::PeerLimit(standing) => return add_rate_limit_headers(standing),
+        Rejection::Limit(standing) | Rejection::PeerLimit(standing) => return add_rate_limit_headers(standing),
         // RFC 6750, section 3: a request without credentials is not told of an error.
-        Refusal::NoCredential => (unauthorized(), r#"Bearer realm="UL Keys""#.to_owned()),
-        Refusal::Malformed | Refusal::Unknown | Refusal::Revoked => {
+        Rejection::NoCredential => (unauthorized(), r#"Bearer realm="UL Keys""#.to_owned()),
+        Rejection::Malformed | Rejection::Unknown | Rejection::Revoked => {
             (unauthorized(), r#"Bearer error="invalid_token""#.to_owned())
         }
         // RFC 6750, section 2: a client must not use two methods in one request.
-        Refusal::TwoCredentials => {
+        Rejection::TwoCredentials => {
             let text = "Authorization and X-API-Key: both hold a credential, send only one of them";
             let response = error_response(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, text);
             (response, r#"Bearer error="invalid_request""#.to_owned())
         }
-        Refusal::Scope(needed) => {
+        Rejection::Scope(needed) => {
             let challenge = match needed {
                 None => r#"Bearer error="insufficient_scope""#.to_owned(),
                 Some(needed) => format!(r#"Bearer error="insufficient_scope", scope="{needed}""#),
@@ -202,7 +202,7 @@ fn rejection_response(refusal: Refusal) -> Response {
     response
 }
 
-fn add_rate_limit_headers(standing: Standing) -> Response {
+fn add_rate_limit_headers(standing: RateLimitStatus) -> Response {
     let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, "Rate limit exceeded");
     // Whole seconds (RFC 9110, section 10.2.3), rounded up: asked then, the request is admitted.
     let seconds = standing.reset_after.as_nanos().div_ceil(Duration::from_secs(1).as_nanos()).max(1);
@@ -216,7 +216,7 @@ const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Tells a client how its limit stands: requests a minute, how many are left, and when one more becomes free.
-pub(crate) fn limit_headers(headers: &mut HeaderMap, standing: Standing, now: Timestamp) {
+pub(crate) fn limit_headers(headers: &mut HeaderMap, standing: RateLimitStatus, now: Timestamp) {
     // These and the few that every answer gets.
     headers.reserve(6);
     headers.insert(LIMIT, number(standing.limit));

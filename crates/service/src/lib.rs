@@ -40,7 +40,7 @@ use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::Timestamp;
-use ulkeys_domain::limit::WINDOW;
+use ulkeys_domain::rate_limit::WINDOW;
 use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
 use ulkeys_store::Store;
 

@@ -9,14 +9,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use strum::VariantArray as _;
-use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::decision::Decision;
 
 /// Upper bounds of the buckets for durations, in seconds.
 const DURATIONS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
 
 pub(crate) struct Metrics {
     registry: Registry,
-    decisions: [Counter; Outcome::VARIANTS.len()],
+    decisions: [Counter; Decision::VARIANTS.len()],
     durations: Histogram,
     connections: Gauge,
     backlog: Gauge,
@@ -27,7 +27,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("ulkeys");
         let family = Family::<[(&str, &str); 1], Counter>::default();
         let decisions = std::array::from_fn(|index| {
-            family.get_or_create(&[("outcome", Outcome::VARIANTS[index].as_ref())]).clone()
+            family.get_or_create(&[("outcome", Decision::VARIANTS[index].as_ref())]).clone()
         });
         let durations = Histogram::new(DURATIONS);
         let (connections, backlog) = (Gauge::default(), Gauge::default());
@@ -42,7 +42,7 @@ impl Metrics {
         Self { registry, decisions, durations, connections, backlog }
     }
 
-    pub(crate) fn count(&self, outcome: Outcome) {
+    pub(crate) fn count(&self, outcome: Decision) {
         self.decisions[outcome as usize].inc();
     }
 

@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use tower::Service as _;
-use ulkeys_domain::Category;
+use ulkeys_domain::RateLimitClass;
 
 use crate::auth::{RequestContext, RequiredAccess, authorize, read_credential};
 use crate::error::{ApiError, limit_headers};
@@ -53,7 +53,7 @@ async fn authorize_and_dispatch(
     let need = if training::counts_by_run(method, path) {
         RequiredAccess::RunRequest { method, path }
     } else {
-        RequiredAccess::Request { method, path, category: Category::of(method, path) }
+        RequiredAccess::Request { method, path, category: RateLimitClass::of(method, path) }
     };
     let now = state.now();
     let authorized = authorize(state, read_credential(headers, &state.config.session), need, from, now).await?;

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use ulkeys_domain::limit::{RunCategory, Standing, WINDOW, Window};
+use ulkeys_domain::rate_limit::{RateLimitStatus, RunRateLimitClass, SlidingWindow, WINDOW};
 use ulkeys_domain::training::RunId;
-use ulkeys_domain::{Category, KeyId, Limits};
+use ulkeys_domain::{KeyId, RateLimitClass, RateLimits};
 
 use crate::state::Setting;
 
@@ -32,7 +32,7 @@ const MAX_PEERS: usize = 16;
 const MAX_FAILING_PEERS: usize = 4_096;
 
 pub(crate) struct RateLimiter {
-    limits: Setting<Limits>,
+    limits: Setting<RateLimits>,
     start: Instant,
     /// By a quick hash: identifiers of keys are random, and the service's own choice.
     key_states: [Mutex<FxHashMap<KeyId, KeyState>>; SHARDS],
@@ -42,9 +42,9 @@ pub(crate) struct RateLimiter {
 }
 
 struct KeyState {
-    windows: Vec<(Category, Window)>,
+    windows: Vec<(RateLimitClass, SlidingWindow)>,
     /// Results of live runs, which the windows above do not count.
-    results: Window,
+    results: SlidingWindow,
     /// Only of runs that there are. Each begins with an admitted request, so the key's limits bound how many are here.
     runs: FxHashMap<RunId, RunState>,
     peers: Vec<IpAddr>,
@@ -53,29 +53,29 @@ struct KeyState {
 
 #[derive(Default)]
 struct RunState {
-    events: Window,
-    results: Window,
-    checkpoints: Window,
+    events: SlidingWindow,
+    results: SlidingWindow,
+    checkpoints: SlidingWindow,
 }
 
 impl RunState {
-    fn window(&mut self, category: RunCategory) -> &mut Window {
+    fn window(&mut self, category: RunRateLimitClass) -> &mut SlidingWindow {
         match category {
-            RunCategory::Event => &mut self.events,
-            RunCategory::Result => &mut self.results,
-            RunCategory::Checkpoint => &mut self.checkpoints,
+            RunRateLimitClass::Event => &mut self.events,
+            RunRateLimitClass::Result => &mut self.results,
+            RunRateLimitClass::Checkpoint => &mut self.checkpoints,
         }
     }
 
     fn are_expired(&self, now: Duration) -> bool {
-        [&self.events, &self.results, &self.checkpoints].iter().all(|window| window.is_over(now))
+        [&self.events, &self.results, &self.checkpoints].iter().all(|window| window.is_expired(now))
     }
 }
 
 impl KeyState {
-    fn window(&mut self, category: Category) -> &mut Window {
+    fn window(&mut self, category: RateLimitClass) -> &mut SlidingWindow {
         let position = self.windows.iter().position(|(known, _)| *known == category).unwrap_or_else(|| {
-            self.windows.push((category, Window::default()));
+            self.windows.push((category, SlidingWindow::default()));
             self.windows.len() - 1
         });
         &mut self.windows[position].1
@@ -86,7 +86,7 @@ impl KeyState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunRequest {
     /// It names no run that there is, or cannot be read.
-    NoRun(Category),
+    NoRun(RateLimitClass),
     /// It begins a run.
     Start,
     /// A report of a run.
@@ -99,22 +99,22 @@ pub(crate) enum RunRequest {
 }
 
 impl RunRequest {
-    fn run_class(self) -> Option<(RunId, RunCategory)> {
+    fn run_class(self) -> Option<(RunId, RunRateLimitClass)> {
         match self {
             Self::NoRun(_) | Self::Start => None,
-            Self::Event(run) => Some((run, RunCategory::Event)),
-            Self::Result { run, .. } => Some((run, RunCategory::Result)),
-            Self::Checkpoint(run) => Some((run, RunCategory::Checkpoint)),
+            Self::Event(run) => Some((run, RunRateLimitClass::Event)),
+            Self::Result { run, .. } => Some((run, RunRateLimitClass::Result)),
+            Self::Checkpoint(run) => Some((run, RunRateLimitClass::Checkpoint)),
         }
     }
 
-    fn key_class(self) -> Option<Category> {
+    fn key_class(self) -> Option<RateLimitClass> {
         match self {
             Self::NoRun(category) => Some(category),
-            Self::Start => Some(Category::RunStart),
-            Self::Event(_) | Self::Result { is_live: false, .. } => Some(Category::Stream),
+            Self::Start => Some(RateLimitClass::RunStart),
+            Self::Event(_) | Self::Result { is_live: false, .. } => Some(RateLimitClass::Stream),
             Self::Result { is_live: true, .. } => None,
-            Self::Checkpoint(_) => Some(Category::Checkpoint),
+            Self::Checkpoint(_) => Some(RateLimitClass::Checkpoint),
         }
     }
 }
@@ -132,11 +132,11 @@ impl FailedAttempts {
     }
 
     /// The standing, when no more are looked at.
-    fn blocked(&mut self, now: Duration, limit: u32) -> Option<Standing> {
+    fn blocked(&mut self, now: Duration, limit: u32) -> Option<RateLimitStatus> {
         self.forget(now);
         let oldest = self.0.front().map_or(now, |(first, _)| *first);
         let reset_after = (oldest + WINDOW).saturating_sub(now);
-        (self.0.len() >= limit as usize).then_some(Standing { limit, remaining: 0, reset_after })
+        (self.0.len() >= limit as usize).then_some(RateLimitStatus { limit, remaining: 0, reset_after })
     }
 
     fn forget(&mut self, now: Duration) {
@@ -147,7 +147,7 @@ impl FailedAttempts {
 }
 
 impl RateLimiter {
-    pub(crate) fn new(limits: Setting<Limits>) -> Self {
+    pub(crate) fn new(limits: Setting<RateLimits>) -> Self {
         Self {
             limits,
             start: Instant::now(),
@@ -158,7 +158,12 @@ impl RateLimiter {
     }
 
     /// Counts one more request with a valid key, or refuses it.
-    pub(crate) fn admit(&self, key: &KeyId, category: Category, peer: IpAddr) -> Result<Standing, Standing> {
+    pub(crate) fn admit(
+        &self,
+        key: &KeyId,
+        category: RateLimitClass,
+        peer: IpAddr,
+    ) -> Result<RateLimitStatus, RateLimitStatus> {
         let (now, limit) = (self.start.elapsed(), self.limits.get().of(category));
         self.with_counters(key, peer, now, |counters| counters.window(category).admit(now, limit))
     }
@@ -170,15 +175,15 @@ impl RateLimiter {
         key: &KeyId,
         request: RunRequest,
         peer: IpAddr,
-    ) -> Result<Option<Standing>, Standing> {
+    ) -> Result<Option<RateLimitStatus>, RateLimitStatus> {
         let (now, limits) = (self.start.elapsed(), self.limits.get());
         self.with_counters(key, peer, now, |counters| {
             if let Some((run, category)) = request.run_class() {
-                let limit = limits.of_run(category);
+                let limit = limits.for_run(category);
                 // A run gets its counters below, once the key admits the request.
                 let standing = match counters.runs.get_mut(&run) {
-                    Some(known) => known.window(category).standing(now, limit),
-                    None => Window::default().standing(now, limit),
+                    Some(known) => known.window(category).status(now, limit),
+                    None => SlidingWindow::default().status(now, limit),
                 };
                 if standing.remaining == 0 {
                     return Err(standing);
@@ -188,11 +193,11 @@ impl RateLimiter {
             let of_key = of_key.map(|category| counters.window(category).admit(now, limits.of(category)));
             let of_key = of_key.transpose()?;
             if matches!(request, RunRequest::Result { is_live: true, .. }) {
-                counters.results.admit(now, limits.of(Category::Stream))?;
+                counters.results.admit(now, limits.of(RateLimitClass::Stream))?;
             }
             let of_run = request.run_class().map(|(run, category)| {
                 let window = counters.runs.entry(run).or_default().window(category);
-                window.admit(now, limits.of_run(category))
+                window.admit(now, limits.for_run(category))
             });
             Ok(of_run.transpose()?.or(of_key))
         })
@@ -202,7 +207,7 @@ impl RateLimiter {
         let mut shard = self.shard(key);
         let counters = shard.entry(*key).or_insert_with(|| KeyState {
             windows: Vec::new(),
-            results: Window::default(),
+            results: SlidingWindow::default(),
             runs: FxHashMap::default(),
             peers: Vec::new(),
             last: now,
@@ -217,26 +222,26 @@ impl RateLimiter {
 
     /// How the key's counter stands, without counting. Where runs have limits of their own, a run that has used its up
     /// stands for the key, because a question about a rejection is about that run.
-    pub(crate) fn standing(&self, key: &KeyId, category: Category) -> Standing {
+    pub(crate) fn standing(&self, key: &KeyId, category: RateLimitClass) -> RateLimitStatus {
         let (now, limits) = (self.start.elapsed(), self.limits.get());
         let limit = limits.of(category);
         let mut shard = self.shard(key);
         let Some(counters) = shard.get_mut(key) else {
-            return Window::default().standing(now, limit);
+            return SlidingWindow::default().status(now, limit);
         };
         let of_run = match category {
-            Category::Stream => Some(RunCategory::Event),
-            Category::Checkpoint => Some(RunCategory::Checkpoint),
+            RateLimitClass::Stream => Some(RunRateLimitClass::Event),
+            RateLimitClass::Checkpoint => Some(RunRateLimitClass::Checkpoint),
             _ => None,
         };
         let used_up = of_run.and_then(|category| {
             let standings =
-                counters.runs.values_mut().map(|run| run.window(category).standing(now, limits.of_run(category)));
+                counters.runs.values_mut().map(|run| run.window(category).status(now, limits.for_run(category)));
             standings.filter(|standing| standing.remaining == 0).max_by_key(|standing| standing.reset_after)
         });
         used_up.unwrap_or_else(|| {
             let window = counters.windows.iter_mut().find(|(known, _)| *known == category);
-            window.map_or_else(|| Window::default().standing(now, limit), |(_, window)| window.standing(now, limit))
+            window.map_or_else(|| SlidingWindow::default().status(now, limit), |(_, window)| window.status(now, limit))
         })
     }
 
@@ -259,7 +264,7 @@ impl RateLimiter {
     }
 
     /// The standing of a peer that may present no other keys than those it uses.
-    pub(crate) fn is_over(&self, peer: IpAddr) -> Option<Standing> {
+    pub(crate) fn is_over(&self, peer: IpAddr) -> Option<RateLimitStatus> {
         if self.failing_peers.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -280,7 +285,7 @@ impl RateLimiter {
         for shard in &self.key_states {
             let mut shard = shard.lock();
             shard.retain(|_, counters| {
-                counters.windows.retain(|(_, window)| !window.is_over(now));
+                counters.windows.retain(|(_, window)| !window.is_expired(now));
                 counters.runs.retain(|_, run| !run.are_expired(now));
                 counters.last + IDLE_RETENTION > now
             });
@@ -323,7 +328,7 @@ mod tests {
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn three_invalid() -> RateLimiter {
-        RateLimiter::new(Limits { invalid_credentials: 3, ..Limits::default() }.into())
+        RateLimiter::new(RateLimits { invalid_credentials: 3, ..RateLimits::default() }.into())
     }
 
     fn key() -> KeyId {
@@ -332,9 +337,9 @@ mod tests {
 
     #[test]
     fn counters_are_independent() {
-        let limits = RateLimiter::new(Limits::uniform(2).into());
+        let limits = RateLimiter::new(RateLimits::uniform(2).into());
         let (one, two) = (key(), key());
-        let of_one_window = Category::ALL.into_iter().filter(|category| limits.limits.get().of(*category) == 2);
+        let of_one_window = RateLimitClass::ALL.into_iter().filter(|category| limits.limits.get().of(*category) == 2);
         for key in [one, two] {
             for category in of_one_window.clone() {
                 assert_eq!(limits.admit(&key, category, PEER).map(|standing| standing.remaining), Ok(1));
@@ -343,7 +348,7 @@ mod tests {
                 assert_eq!(limits.standing(&key, category).remaining, 0);
             }
         }
-        assert_eq!(limits.standing(&key(), Category::Default).remaining, 2, "a key that has asked nothing");
+        assert_eq!(limits.standing(&key(), RateLimitClass::Default).remaining, 2, "a key that has asked nothing");
     }
 
     fn run(number: i64) -> RunId {
@@ -352,7 +357,7 @@ mod tests {
 
     #[test]
     fn admit_for_run_limit_of_run_used_up_leaves_other_runs_keys_and_the_ending() {
-        let limits = RateLimiter::new(Limits { stream: 3, upload: 2, ..Limits::default() }.into());
+        let limits = RateLimiter::new(RateLimits { stream: 3, upload: 2, ..RateLimits::default() }.into());
         let (one, two) = (key(), key());
         let admit = |key: &KeyId, request| limits.admit_for_run(key, request, PEER);
         for remaining in [2, 1, 0] {
@@ -360,7 +365,7 @@ mod tests {
             assert_eq!((standing.limit, standing.remaining), (3, remaining));
         }
         assert_eq!(admit(&one, RunRequest::Event(run(1))).map_err(|standing| standing.limit), Err(3));
-        assert_eq!(limits.standing(&one, Category::Stream).limit, 3, "the run that has used up its limit");
+        assert_eq!(limits.standing(&one, RateLimitClass::Stream).limit, 3, "the run that has used up its limit");
         assert!(admit(&one, RunRequest::Event(run(2))).is_ok() && admit(&two, RunRequest::Event(run(1))).is_ok());
         for _ in 0..2 {
             assert!(admit(&one, RunRequest::Checkpoint(run(1))).is_ok());
@@ -368,7 +373,7 @@ mod tests {
         assert!(admit(&one, RunRequest::Checkpoint(run(1))).is_err());
         assert!(admit(&one, RunRequest::Checkpoint(run(2))).is_ok());
         let ending = RunRequest::Result { run: run(1), is_live: true };
-        for _ in 0..ulkeys_domain::limit::RESULTS_OF_RUN {
+        for _ in 0..ulkeys_domain::rate_limit::RESULTS_OF_RUN {
             assert!(admit(&one, ending).is_ok());
         }
         assert!(admit(&one, ending).is_err(), "endings have a limit of their own");
@@ -376,18 +381,18 @@ mod tests {
 
     #[test]
     fn admit_for_run_limit_of_key_used_up_admits_endings_of_live_runs_only() {
-        let limits = RateLimiter::new(Limits { stream: 2, ..Limits::default() }.into());
+        let limits = RateLimiter::new(RateLimits { stream: 2, ..RateLimits::default() }.into());
         let key = key();
         let admit = |request| limits.admit_for_run(&key, request, PEER);
-        let of_key = 2 * ulkeys_domain::limit::RUNS_AT_FULL_RATE;
+        let of_key = 2 * ulkeys_domain::rate_limit::RUNS_AT_FULL_RATE;
         for _ in 0..of_key / 2 {
-            assert!(admit(RunRequest::NoRun(Category::Stream)).is_ok());
+            assert!(admit(RunRequest::NoRun(RateLimitClass::Stream)).is_ok());
         }
         for number in 1..=i64::from(of_key / 2) {
             assert!(admit(RunRequest::Event(run(number))).is_ok());
         }
         for rejected in [
-            RunRequest::NoRun(Category::Stream),
+            RunRequest::NoRun(RateLimitClass::Stream),
             RunRequest::Event(run(99)),
             RunRequest::Result { run: run(1), is_live: false },
         ] {
@@ -404,7 +409,7 @@ mod tests {
 
     #[test]
     fn sweep_run_over_forgets_its_counters() {
-        let mut limits = RateLimiter::new(Limits::default().into());
+        let mut limits = RateLimiter::new(RateLimits::default().into());
         let key = key();
         limits.admit_for_run(&key, RunRequest::Event(run(1)), PEER).expect("admitted");
         limits.remove_expired();
@@ -419,7 +424,7 @@ mod tests {
     fn a_failing_peer_keeps_the_keys_that_it_uses() {
         let limits = three_invalid();
         let (used, other) = (key(), key());
-        limits.admit(&used, Category::Default, PEER).expect("admitted");
+        limits.admit(&used, RateLimitClass::Default, PEER).expect("admitted");
         for guess in 0..3 {
             assert!(limits.is_over(PEER).is_none());
             for _ in 0..100 {

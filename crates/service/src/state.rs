@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::wire::KeyEvent;
-use ulkeys_domain::{Limits, Timestamp};
+use ulkeys_domain::{RateLimits, Timestamp};
 use ulkeys_store::Store;
 
 use crate::SessionToken;
@@ -32,7 +32,7 @@ pub struct Config {
     /// Where the time comes from; [`crate::system_clock`] outside tests.
     pub clock: fn() -> Timestamp,
     /// How often a key, and a peer without one, may ask.
-    pub limits: Setting<Limits>,
+    pub limits: Setting<RateLimits>,
     /// Where uploaded checkpoints are kept.
     pub checkpoints: CheckpointConfig,
     /// How much training data is kept, and for how long.

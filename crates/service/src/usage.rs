@@ -14,7 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
-use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::decision::Decision;
 use ulkeys_domain::wire::{DatabaseProblem, KeyEvent, KeyUse, MAX_SOURCES};
 use ulkeys_domain::{KeyId, KeyRecord, Timestamp};
 use ulkeys_store::{KeyStore, MILLIS_PER_HOUR, Refusals, SourceUse, UseBatch, UseCount};
@@ -58,9 +58,9 @@ pub(crate) struct UsageRecorder {
 struct PendingUsage {
     unpublished: FxHashMap<KeyId, Timestamp>,
     keys: FxHashMap<KeyId, PendingKeyUsage>,
-    rejections: HashMap<(Option<KeyId>, Outcome, IpAddr, i64), Refusals>,
+    rejections: HashMap<(Option<KeyId>, Decision, IpAddr, i64), Refusals>,
     /// The addresses behind the refusals of this hour.
-    rejected_addresses: HashMap<(Option<KeyId>, Outcome), HashSet<IpAddr>>,
+    rejected_addresses: HashMap<(Option<KeyId>, Decision), HashSet<IpAddr>>,
     hour: i64,
     /// How many entries there are in `keys` and `refusals`.
     entries: usize,
@@ -74,7 +74,7 @@ struct PendingUsage {
 struct PendingKeyUsage {
     last_used: Option<Timestamp>,
     admin_used: Option<Timestamp>,
-    counts: Vec<(i64, Outcome, u64)>,
+    counts: Vec<(i64, Decision, u64)>,
     sources: Vec<SourceUse>,
 }
 
@@ -96,7 +96,7 @@ impl UsageRecorder {
         if needed_admin {
             page.admin_used = page.admin_used.max(Some(at));
         }
-        let added = page.count(Outcome::Accepted, at, has_room) + page.count_client(key, from, at, has_room);
+        let added = page.count(Decision::Accepted, at, has_room) + page.count_client(key, from, at, has_room);
         book.entries += added;
     }
 
@@ -104,7 +104,7 @@ impl UsageRecorder {
     pub(crate) fn record_rejected(
         &self,
         key: Option<&KeyId>,
-        outcome: Outcome,
+        outcome: Decision,
         from: ClientAddress<'_>,
         at: Timestamp,
     ) {
@@ -270,7 +270,7 @@ impl PendingUsage {
     }
 
     /// The address by which a refusal is kept.
-    fn bucket_address(&mut self, key: Option<KeyId>, outcome: Outcome, peer: IpAddr, hour: i64) -> IpAddr {
+    fn bucket_address(&mut self, key: Option<KeyId>, outcome: Decision, peer: IpAddr, hour: i64) -> IpAddr {
         if self.hour != hour {
             self.hour = hour;
             self.rejected_addresses.clear();
@@ -306,9 +306,9 @@ impl PendingUsage {
 
 impl PendingKeyUsage {
     /// How many entries were added.
-    fn count(&mut self, outcome: Outcome, at: Timestamp, has_room: bool) -> usize {
+    fn count(&mut self, outcome: Decision, at: Timestamp, has_room: bool) -> usize {
         let hour = hour(at);
-        let is_same = |count: &(i64, Outcome, u64)| count.1 == outcome && (count.0 == hour || !has_room);
+        let is_same = |count: &(i64, Decision, u64)| count.1 == outcome && (count.0 == hour || !has_room);
         match self.counts.iter_mut().rfind(|count| is_same(count)) {
             Some(count) => count.2 += 1,
             None if has_room => {
@@ -388,7 +388,7 @@ mod tests {
                 );
                 uses.record_rejected(
                     Some(id),
-                    Outcome::Scope,
+                    Decision::Scope,
                     ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
                     at(hour * MILLIS_PER_HOUR),
                 );
@@ -400,7 +400,7 @@ mod tests {
             "{}",
             batch.counts.len()
         );
-        let accepted = batch.counts.iter().filter(|count| count.outcome == Outcome::Accepted);
+        let accepted = batch.counts.iter().filter(|count| count.outcome == Decision::Accepted);
         assert_eq!(accepted.map(|count| count.requests).sum::<u64>(), 120_000, "each is counted");
         let latest = at(299 * MILLIS_PER_HOUR);
         assert!(batch.last_used.len() == 400 && batch.last_used.iter().all(|(_, used)| *used == latest));
@@ -428,8 +428,8 @@ mod tests {
         let uses = UsageRecorder::default();
         for number in 1..=10_000_u32 {
             let from = ClientAddress { peer: IpAddr::V4(number.into()), user_agent: "" };
-            uses.record_rejected(None, Outcome::NoCredential, from, at(1));
-            uses.record_rejected(None, Outcome::Unknown, from, at(1));
+            uses.record_rejected(None, Decision::NoCredential, from, at(1));
+            uses.record_rejected(None, Decision::Unknown, from, at(1));
         }
         let refused = |batch: &UseBatch| batch.refusals.iter().map(|refusals| refusals.requests).sum::<u64>();
         let (batch, _) = uses.pending().next_batch(at(1));
@@ -438,8 +438,8 @@ mod tests {
 
         // The next batch of the same hour has no new addresses either; the next hour has.
         let from = ClientAddress { peer: IpAddr::V4(0xffff_0000_u32.into()), user_agent: "" };
-        uses.record_rejected(None, Outcome::Unknown, from, at(2));
-        uses.record_rejected(None, Outcome::Unknown, from, at(MILLIS_PER_HOUR));
+        uses.record_rejected(None, Decision::Unknown, from, at(2));
+        uses.record_rejected(None, Decision::Unknown, from, at(MILLIS_PER_HOUR));
         let (batch, _) = uses.pending().next_batch(at(1));
         let mut peers: Vec<_> = batch.refusals.iter().map(|refusals| refusals.peer).collect();
         peers.sort();

@@ -38,7 +38,7 @@ mod tests {
         assert_eq!(of("python-httpx/0.28.1"), "python-httpx/0.28.1");
         assert_eq!(of(&"x".repeat(5_000)), "x".repeat(MAX_LEN));
         assert_eq!(of(&format!("{} ul_{}", "x".repeat(180), "a".repeat(40))), HIDDEN_KEY, "not even a part of it");
-        assert_eq!(user_agent::from_headers(&HeaderMap::new()), "");
+        assert_eq!(super::from_headers(&HeaderMap::new()), "");
     }
 
     proptest! {
@@ -54,7 +54,7 @@ mod tests {
             let (before, after) = (before.as_bytes().repeat(times), after.as_bytes().repeat(times));
             let name = HeaderValue::from_bytes(&[&before, key.as_bytes(), &after].concat()).expect("a value");
             let headers = headers("user-agent", [&name]);
-            let kept = user_agent::from_headers(&headers);
+            let kept = super::from_headers(&headers);
             let key_at = |name: &str, at: usize| name.as_bytes()[at..].get(..43).is_some_and(is_key);
             match ascii(&name) {
                 None => prop_assert_eq!(kept, ""),

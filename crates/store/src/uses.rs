@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{KeyId, Timestamp};
 
 /// Milliseconds in an hour. Usage is counted by hours since 1970, UTC.
@@ -44,7 +44,7 @@ pub struct UseCount {
     /// Hours since 1970, UTC.
     pub hour: i64,
     /// How they ended.
-    pub outcome: Outcome,
+    pub outcome: Decision,
     /// How many.
     pub requests: u64,
 }
@@ -72,7 +72,7 @@ pub struct Refusals {
     /// The key; `None` when none was presented that exists.
     pub key: Option<KeyId>,
     /// Why.
-    pub outcome: Outcome,
+    pub outcome: Decision,
     /// Address of the peer.
     pub peer: IpAddr,
     /// What the last of the programs called itself; empty when it said nothing.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::rngs::SysRng;
 use strum::VariantArray as _;
-use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::decision::Decision;
 use ulkeys_domain::wire::{Happening, HappeningKind, HourlyUse, MAX_SOURCES};
 use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Scope, Scopes, Secret, Timestamp};
 use ulkeys_store::{
@@ -250,7 +250,7 @@ async fn activity_is_told_by_kind_too(store: &dyn KeyStore) {
     store.revoke(&one.id, at(6), origin()).await.expect("revoked");
     let refusals = Refusals {
         key: Some(two.id),
-        outcome: Outcome::Scope,
+        outcome: Decision::Scope,
         peer: PEER,
         agent: "".into(),
         first: at(7),
@@ -312,7 +312,7 @@ async fn one_day_of_a_wrong_clock_removes_and_hides_nothing(store: &dyn KeyStore
             counts: vec![UseCount {
                 key: key.id,
                 hour: now / MILLIS_PER_HOUR,
-                outcome: Outcome::Accepted,
+                outcome: Decision::Accepted,
                 requests: 1,
             }],
             sources: vec![SourceUse { first: at(now), ..source(key.id, "yolo", now) }],
@@ -352,7 +352,7 @@ async fn one_day_of_a_wrong_clock_removes_and_hides_nothing(store: &dyn KeyStore
 async fn use_of_a_wrong_clock_is_replaced_by_last_real_hour(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", NOW).await;
     let use_at = async |now: i64| {
-        let count = UseCount { key: key.id, hour: now / MILLIS_PER_HOUR, outcome: Outcome::Accepted, requests: 1 };
+        let count = UseCount { key: key.id, hour: now / MILLIS_PER_HOUR, outcome: Decision::Accepted, requests: 1 };
         let batch = UseBatch {
             at: Some(at(now)),
             last_used: vec![(key.id, at(now))],
@@ -391,7 +391,7 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
     let count = |hour, outcome, requests| UseCount { key: key.id, hour, outcome, requests };
     let refusals = |requests, last| Refusals {
         key: None,
-        outcome: Outcome::Unknown,
+        outcome: Decision::Unknown,
         peer: PEER,
         agent: "curl/8".into(),
         first: at(7),
@@ -400,13 +400,13 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
     };
     let first = UseBatch {
         last_used: vec![(key.id, at(8))],
-        counts: vec![count(0, Outcome::Accepted, 3), count(1, Outcome::Scope, 1)],
+        counts: vec![count(0, Decision::Accepted, 3), count(1, Decision::Scope, 1)],
         sources: vec![source(key.id, "yolo", 8), source(key.id, "", 5)],
         refusals: vec![refusals(4, 9)],
         ..UseBatch::default()
     };
     let second = UseBatch {
-        counts: vec![count(1, Outcome::Accepted, 1), count(0, Outcome::Accepted, 2)],
+        counts: vec![count(1, Decision::Accepted, 1), count(0, Decision::Accepted, 2)],
         sources: vec![source(key.id, "yolo", 20)],
         refusals: vec![refusals(1, 30)],
         ..UseBatch::default()
@@ -416,7 +416,7 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
 
     let hour = |hour, outcome, requests| HourlyUse { hour: at(hour * MILLIS_PER_HOUR), outcome, requests };
     let usage = store.usage(&key.id, at(0)).await.expect("read");
-    let hours = [hour(0, Outcome::Accepted, 5), hour(1, Outcome::Accepted, 1), hour(1, Outcome::Scope, 1)];
+    let hours = [hour(0, Decision::Accepted, 5), hour(1, Decision::Accepted, 1), hour(1, Decision::Scope, 1)];
     assert_eq!(usage.hours, hours);
     assert_eq!(store.usage(&key.id, at(MILLIS_PER_HOUR)).await.expect("read").hours, hours[1..]);
     let sources: Vec<_> = usage
@@ -427,7 +427,7 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
     assert_eq!(sources, [(Some("yolo"), at(7), at(20), 4), (None, at(4), at(5), 2)]);
 
     let entries = store.activity(None, None, None, 10).await.expect("read").entries;
-    let refused = Happening::Refused { outcome: Outcome::Unknown, requests: 5, last_at: at(30) };
+    let refused = Happening::Refused { outcome: Decision::Unknown, requests: 5, last_at: at(30) };
     assert_eq!((&entries[0].what, entries[0].key_id, entries[0].at), (&refused, None, at(7)));
     assert_eq!((&entries[0].key_name, &entries[0].key_prefix), (&None, &None), "no key, no name");
     assert_eq!(entries.iter().filter(|entry| entry.what == Happening::NewSource).count(), 2, "each program once");

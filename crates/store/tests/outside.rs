@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
-use ulkeys_domain::verdict::Outcome;
+use ulkeys_domain::decision::Decision;
 use ulkeys_domain::wire::{DatabaseProblem, Happening, HappeningKind, OutsideChange, StopCause};
 use ulkeys_domain::{KeyId, KeyName, Timestamp};
 use ulkeys_store::{KeyStore as _, SqliteStore, UseBatch, UseCount};
@@ -628,7 +628,7 @@ async fn record_file_moved_during_commit_counts_once() {
     let place = Place::new();
     let store = place.open();
     let (id, _) = insert(&store, "key").await;
-    let count = UseCount { key: id, hour: 1, outcome: Outcome::Accepted, requests: 1 };
+    let count = UseCount { key: id, hour: 1, outcome: Decision::Accepted, requests: 1 };
     let batch = std::sync::Arc::new(UseBatch { counts: vec![count], ..UseBatch::default() });
     let elsewhere = place.folder.path().join("elsewhere.db");
     let moved = || std::fs::rename(place.database(), &elsewhere).expect("moved");

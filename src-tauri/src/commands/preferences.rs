@@ -1,7 +1,7 @@
 //! What a person prefers.
 
 use tauri::{AppHandle, State};
-use ulkeys_domain::Limits;
+use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::wire::ErrorCode;
 
@@ -33,7 +33,7 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
         clipboard_seconds: seconds.map(|seconds| seconds.whole("clipboardSeconds", CLIPBOARD_SECONDS)).transpose()?,
         rotation_days: fields.take("rotationDays").whole("rotationDays", ROTATION_DAYS)?,
         run_days: run_days.map(|days| days.whole("runDays", RUN_DAYS)).transpose()?,
-        limits: limits.map_or(Ok(present.limits), |limits| limits.numbers("limits", Limits::RANGE))?,
+        limits: limits.map_or(Ok(present.limits), |limits| limits.numbers("limits", RateLimits::RANGE))?,
         storage: storage.map_or(Ok(present.storage), |storage| storage.numbers("storage", StorageLimits::RANGE))?,
     };
     state.settings.set_preferences(preferences).map_err(|error| {

@@ -6,7 +6,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::OutsideChange;
-use crate::verdict::Outcome;
+use crate::decision::Decision;
 use crate::{KeyId, Timestamp};
 
 /// Answer of `GET /api/api-keys/{keyId}/usage`.
@@ -33,7 +33,7 @@ pub struct HourlyUse {
     #[ts(type = "string")]
     pub hour: Timestamp,
     /// How they ended.
-    pub outcome: Outcome,
+    pub outcome: Decision,
     /// How many.
     #[ts(type = "number")]
     pub requests: u64,
@@ -157,7 +157,7 @@ pub enum Happening {
     #[serde(rename_all = "camelCase")]
     Refused {
         /// Why.
-        outcome: Outcome,
+        outcome: Decision,
         /// How many.
         #[ts(type = "number")]
         requests: u64,
@@ -194,7 +194,7 @@ mod tests {
             Happening::Renamed { by, old_name: text.clone(), new_name: text },
             Happening::Revoked { by },
             Happening::NewSource,
-            Happening::Refused { outcome: Outcome::Unknown, requests: 1, last_at },
+            Happening::Refused { outcome: Decision::Unknown, requests: 1, last_at },
             Happening::ChangedOutside { change: OutsideChange::Added, keys: 1, before: None, after: None },
         ];
         for (kind, happening) in HappeningKind::VARIANTS.iter().copied().zip(happenings) {

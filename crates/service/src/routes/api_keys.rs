@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use rand::rngs::SysRng;
 use serde::Deserialize;
 use serde_json::Value;
-use ulkeys_domain::verdict::Refusal;
+use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::wire::{ApiKey, CreateKey, CreatedKey, KeyEvent, RenameKey, RevealedSecret, RevokedKey};
 use ulkeys_domain::{
     AttentionRules, CLOCK_TOLERANCE, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, Scopes, Secret,
@@ -47,7 +47,7 @@ pub(super) async fn create(
     let id = KeyId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let record = KeyRecord { replaces, ..KeyRecord::new(id, name, secret.prefix(), scopes, state.now()) };
     if !state.store.insert(record.clone(), secret.hash(), origin.0).await? {
-        return Err(Refusal::Revoked.into());
+        return Err(Rejection::Revoked.into());
     }
 
     let info = describe(&state, record);

@@ -7,10 +7,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use axum::Json;
 use axum::extract::State;
 use serde_json::Value;
+use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::secret::FormatError;
-use ulkeys_domain::verdict::Refusal;
 use ulkeys_domain::wire::{Diagnose, Diagnosis, Finding, FormatProblem};
-use ulkeys_domain::{Category, KeyRecord, Secret, policy};
+use ulkeys_domain::{KeyRecord, RateLimitClass, Secret, policy};
 use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
@@ -117,7 +117,7 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
     let Some((method, path)) = request else {
         return (Finding::Accepted, "The key is valid.".to_owned(), "");
     };
-    if let Err(Refusal::Scope(needed)) = policy::check(key.scopes, &method, &path) {
+    if let Err(Rejection::Scope(needed)) = policy::check(key.scopes, &method, &path) {
         let needed: Vec<_> = needed.into_iter().flat_map(|needed| needed.iter()).collect();
         let has = key.scopes;
         let (cause, remedy) = if needed.is_empty() {
@@ -130,12 +130,12 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
         };
         return (Finding::Scope { needed }, cause, remedy);
     }
-    let category = Category::of(&method, &path);
+    let category = RateLimitClass::of(&method, &path);
     let standing = state.rate_limiter.standing(&key.id, category);
     if standing.remaining == 0 {
         let (limit, free_at) = (standing.limit, state.now().saturating_add(standing.reset_after));
         let cause = match category {
-            Category::Stream | Category::Checkpoint => format!(
+            RateLimitClass::Stream | RateLimitClass::Checkpoint => format!(
                 "The key, or one training run that reports with it, has made {limit} requests of this kind within a \
                  minute, which is the limit."
             ),

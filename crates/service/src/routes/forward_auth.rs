@@ -13,8 +13,8 @@ use axum::http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use ulkeys_domain::verdict::Refusal;
-use ulkeys_domain::{Category, KeyId, Scope, policy};
+use ulkeys_domain::decision::Rejection;
+use ulkeys_domain::{KeyId, RateLimitClass, Scope, policy};
 use utoipa::IntoParams;
 
 use crate::auth::{Caller, Credential, Peer, RequiredAccess, authorize, has_credential, read_credential};
@@ -103,7 +103,7 @@ pub(super) async fn check(
     if rule.allows_preflight && reads_one_way && is_preflight(asked.method, &headers) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let category = Category::Gateway;
+    let category = RateLimitClass::Gateway;
     let need = match &rule.scopes {
         // The gateway chose the scopes by the path as it reads it. What stands behind it must not read another one.
         Some(_) if !reads_one_way => RequiredAccess::AnyOf(&[], category),
@@ -113,7 +113,7 @@ pub(super) async fn check(
     let from = ClientAddress { peer: client(&headers, gateway), user_agent: user_agent::from_headers(&headers) };
     let credential = match read_credential(&headers, &state.config.session) {
         // It opens the service, for the app. What passes a gateway has the identity of a key.
-        Ok(Credential::Session) => Err(Refusal::Malformed),
+        Ok(Credential::Session) => Err(Rejection::Malformed),
         other => other,
     };
     let admitted = authorize(&state, credential, need, from, state.now()).await?;

@@ -16,9 +16,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode;
 use serde::Serialize;
-use ulkeys_domain::verdict::{Outcome, Refusal};
+use ulkeys_domain::decision::{Decision, Rejection};
 use ulkeys_domain::wire::{ErrorCode, Introspection};
-use ulkeys_domain::{Category, KeyId, Scope, Secret};
+use ulkeys_domain::{KeyId, RateLimitClass, Scope, Secret};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -112,10 +112,10 @@ pub(super) async fn introspect(
     Peer(peer): Peer,
     headers: HeaderMap,
     request: Request,
-) -> Result<Response, Rejection> {
+) -> Result<Response, RejectedRequest> {
     let is_basic = headers.get_all(AUTHORIZATION).iter().any(|value| read_basic(value).is_some());
     let is_bearer = has_credential(&headers) && !is_basic;
-    answer(&state, peer, &headers, request).await.map_err(|error| Rejection { error, is_bearer })
+    answer(&state, peer, &headers, request).await.map_err(|error| RejectedRequest { error, is_bearer })
 }
 
 async fn answer(
@@ -125,7 +125,7 @@ async fn answer(
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let from = ClientAddress { peer, user_agent: user_agent::from_headers(headers) };
-    let need = RequiredAccess::AnyOf(MAY_ASK, Category::Introspection);
+    let need = RequiredAccess::AnyOf(MAY_ASK, RateLimitClass::Introspection);
     let invalid = |why: &str| ApiError::Invalid(why.to_owned());
     let (caller, form) = if has_credential(headers) {
         let credential = read_caller(headers, &state.config.session).map_err(invalid)?;
@@ -144,8 +144,8 @@ async fn answer(
         let credential = form.read_client().map_err(invalid)?;
         (authorize(state, credential, need, from, state.now()).await?, form)
     } else {
-        authorize(state, Err(Refusal::NoCredential), need, from, state.now()).await?;
-        return Err(Refusal::NoCredential.into());
+        authorize(state, Err(Rejection::NoCredential), need, from, state.now()).await?;
+        return Err(Rejection::NoCredential.into());
     };
     let token = form.token.ok_or_else(|| invalid("token: is required"))?;
     let mut response = Json(look_up(state, token.as_bytes(), from).await?).into_response();
@@ -156,19 +156,19 @@ async fn answer(
 }
 
 /// Why a caller gets no answer, and whether it came with a bearer token.
-pub(super) struct Rejection {
+pub(super) struct RejectedRequest {
     error: ApiError,
     is_bearer: bool,
 }
 
-impl IntoResponse for Rejection {
+impl IntoResponse for RejectedRequest {
     fn into_response(self) -> Response {
         match self.error {
             ApiError::Invalid(why) => {
                 oauth_error(StatusCode::BAD_REQUEST, OAuthErrorCode::Request, why, ErrorCode::ValidationError)
             }
             ApiError::Refused(
-                refusal @ (Refusal::NoCredential | Refusal::Malformed | Refusal::Unknown | Refusal::Revoked),
+                refusal @ (Rejection::NoCredential | Rejection::Malformed | Rejection::Unknown | Rejection::Revoked),
             ) => {
                 let challenges = ApiError::Refused(refusal).into_response().headers_mut().remove(WWW_AUTHENTICATE);
                 let error = if self.is_bearer { OAuthErrorCode::Token } else { OAuthErrorCode::Client };
@@ -179,14 +179,14 @@ impl IntoResponse for Rejection {
                 if !self.is_bearer {
                     answer.append(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="UL Keys""#));
                 }
-                if self.is_bearer || refusal == Refusal::NoCredential {
+                if self.is_bearer || refusal == Rejection::NoCredential {
                     challenges.into_iter().for_each(|challenge| {
                         answer.append(WWW_AUTHENTICATE, challenge);
                     });
                 }
                 response
             }
-            ApiError::Refused(Refusal::Scope(needed)) => {
+            ApiError::Refused(Rejection::Scope(needed)) => {
                 let text = match needed {
                     None => "Permission denied for this operation".to_owned(),
                     Some(needed) => {
@@ -194,7 +194,7 @@ impl IntoResponse for Rejection {
                     }
                 };
                 let challenge =
-                    ApiError::Refused(Refusal::Scope(needed)).into_response().headers_mut().remove(WWW_AUTHENTICATE);
+                    ApiError::Refused(Rejection::Scope(needed)).into_response().headers_mut().remove(WWW_AUTHENTICATE);
                 let mut response =
                     oauth_error(StatusCode::FORBIDDEN, OAuthErrorCode::Scope, text, ErrorCode::Forbidden);
                 // HTTP Basic cannot name a scope (RFC 7617), and a challenge for Bearer asks a client for another scheme.
@@ -223,7 +223,7 @@ async fn look_up(state: &AppState, token: &[u8], from: ClientAddress<'_>) -> Res
         return Ok(Introspection::inactive());
     };
     if key.revoked_at.is_some() {
-        state.usage.record_rejected(Some(&key.id), Outcome::Revoked, from, state.now());
+        state.usage.record_rejected(Some(&key.id), Decision::Revoked, from, state.now());
         return Ok(Introspection::inactive());
     }
     // Somebody accepts it now, on our word.
@@ -236,7 +236,7 @@ async fn look_up(state: &AppState, token: &[u8], from: ClientAddress<'_>) -> Res
 ///
 /// # Errors
 /// Two headers hold one each.
-fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Result<Credential, Refusal>, &'static str> {
+fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Result<Credential, Rejection>, &'static str> {
     if has_value(headers, AUTHORIZATION) && has_value(headers, X_API_KEY) {
         return Err("Authorization and X-API-Key: only one of them may be sent");
     }
@@ -258,9 +258,9 @@ fn form_decoded(part: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// A key, and the identifier that it must have.
-fn read_client(id: &[u8], secret: &[u8]) -> Result<Credential, Refusal> {
-    let id = std::str::from_utf8(id).ok().and_then(KeyId::parse).ok_or(Refusal::Malformed)?;
-    Secret::parse(secret).map(|secret| Credential::KeyWithId(id, secret)).map_err(|_| Refusal::Malformed)
+fn read_client(id: &[u8], secret: &[u8]) -> Result<Credential, Rejection> {
+    let id = std::str::from_utf8(id).ok().and_then(KeyId::parse).ok_or(Rejection::Malformed)?;
+    Secret::parse(secret).map(|secret| Credential::KeyWithId(id, secret)).map_err(|_| Rejection::Malformed)
 }
 
 /// What a form holds.
@@ -278,11 +278,11 @@ impl Form {
     ///
     /// # Errors
     /// It names only half of one.
-    fn read_client(&self) -> Result<Result<Credential, Refusal>, &'static str> {
+    fn read_client(&self) -> Result<Result<Credential, Rejection>, &'static str> {
         match (&self.client_id, &self.client_secret) {
             (_, Some(_)) if self.has_assertion => Err("client_assertion: only one credential may be sent"),
             (None, Some(_)) => Err("client_id: is required beside client_secret"),
-            (_, None) => Ok(Err(Refusal::NoCredential)),
+            (_, None) => Ok(Err(Rejection::NoCredential)),
             (Some(id), Some(secret)) => Ok(read_client(id.as_bytes(), secret.as_bytes())),
         }
     }
@@ -426,8 +426,8 @@ mod tests {
                 }
                 Ok(Credential::Key(_)) => prop_assert!(scheme != b"basic " && is_key(&bytes[7..])),
                 Ok(Credential::Session) => prop_assert!(false, "nobody knows the session"),
-                Err(Refusal::NoCredential) => prop_assert!(value.is_empty()),
-                Err(refusal) => prop_assert!(!is_client && refusal == Refusal::Malformed),
+                Err(Rejection::NoCredential) => prop_assert!(value.is_empty()),
+                Err(refusal) => prop_assert!(!is_client && refusal == Rejection::Malformed),
             }
         }
 
@@ -460,9 +460,9 @@ mod tests {
                     prop_assert_eq!(of("client_assertion"), None);
                 }
                 Ok(Ok(_)) => prop_assert!(false, "a form names a client or none"),
-                Ok(Err(Refusal::NoCredential)) => prop_assert_eq!(secret, None),
+                Ok(Err(Rejection::NoCredential)) => prop_assert_eq!(secret, None),
                 Ok(Err(refusal)) => {
-                    prop_assert_eq!(refusal, Refusal::Malformed);
+                    prop_assert_eq!(refusal, Rejection::Malformed);
                     let is_client = is_key_id(id.unwrap_or_default().as_bytes())
                         && is_key(secret.unwrap_or_default().as_bytes());
                     prop_assert!(!is_client);

@@ -8,7 +8,7 @@ use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest as _, Request, State};
 use rand::rngs::SysRng;
 use tokio::sync::SemaphorePermit;
-use ulkeys_domain::Category;
+use ulkeys_domain::RateLimitClass;
 use ulkeys_domain::training::{
     Change, CheckpointId, Event, FieldError, ModelId, Report, RunId, RunStart, RunStatus, Slug, StartedRun, Target,
     UploadRequest,
@@ -60,7 +60,7 @@ pub(super) async fn report(
     // The places are kept until it is recorded.
     let (Report { target, run, event }, bytes, _places) = match receive_report(&state, request).await {
         Ok(received) => received,
-        Err(error) => return Err(count_without_run(&limit, Category::Stream, error)),
+        Err(error) => return Err(count_without_run(&limit, RateLimitClass::Stream, error)),
     };
     let feed = Feed { key: caller.key_id().copied(), at: state.now() };
     let name = event.name();
@@ -72,7 +72,7 @@ pub(super) async fn report(
     } else {
         let run = match find_run(&state, target, run).await {
             Ok(run) => run,
-            Err(error) => return Err(count_without_run(&limit, Category::Stream, error)),
+            Err(error) => return Err(count_without_run(&limit, RateLimitClass::Stream, error)),
         };
         limit.count(request_of(&event, &run))?;
         let event = match event {
@@ -125,7 +125,7 @@ pub(super) async fn ticket(
 ) -> Result<Json<UploadTicket>, ApiError> {
     let (run, request) = match receive_upload_request(&state, request).await {
         Ok(known) => known,
-        Err(error) => return Err(count_without_run(&limit, Category::Checkpoint, error)),
+        Err(error) => return Err(count_without_run(&limit, RateLimitClass::Checkpoint, error)),
     };
     limit.count(RunRequest::Checkpoint(run.run_id))?;
     state.check_file(caller.key_id(), request.size.unwrap_or_default()).await?;
@@ -189,7 +189,7 @@ async fn forget_revoked(state: &AppState) -> Result<(), ApiError> {
 }
 
 /// Counts a request that is about no run, so that it has a limit too. Its own error stands unless that limit rejects it.
-fn count_without_run(limit: &RunLimit, category: Category, error: ApiError) -> ApiError {
+fn count_without_run(limit: &RunLimit, category: RateLimitClass, error: ApiError) -> ApiError {
     limit.count(RunRequest::NoRun(category)).err().unwrap_or(error)
 }
 

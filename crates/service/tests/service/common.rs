@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use ulkeys_domain::Limits;
+use ulkeys_domain::RateLimits;
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig, serve, system_clock};
 use ulkeys_store::SqliteStore;
 
@@ -44,7 +44,7 @@ impl TestService {
         Self::start_with(folder, |_| {}).await
     }
 
-    pub async fn start_limited(limits: Limits) -> Self {
+    pub async fn start_limited(limits: RateLimits) -> Self {
         Self::start_with(tempfile::tempdir().expect("temporary folder"), |config| config.limits = limits.into()).await
     }
 
@@ -71,7 +71,7 @@ impl TestService {
         let session = token.expose().to_owned();
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
         let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
-        let limits = Limits::uniform(u32::MAX);
+        let limits = RateLimits::uniform(u32::MAX);
         let mut config = Config {
             session: token,
             account,

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use ulkeys_domain::Limits;
+use ulkeys_domain::RateLimits;
 
 use crate::common::{TestService, read, text};
 
@@ -15,7 +15,7 @@ async fn diagnose(service: &TestService, question: Value) -> Value {
 
 #[tokio::test]
 async fn each_cause_has_its_remedy() {
-    let limits = Limits { predict: 1, ..Limits::default() };
+    let limits = RateLimits { predict: 1, ..RateLimits::default() };
     let service = TestService::start_limited(limits).await;
     let (key_id, key) = service.key("server", &["models"]).await;
     let (gone_id, gone) = service.key("gone", &["read"]).await;

@@ -3,7 +3,7 @@
 use reqwest::header::{CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::json;
-use ulkeys_domain::Limits;
+use ulkeys_domain::RateLimits;
 
 use crate::common::{TestService, read};
 
@@ -81,7 +81,7 @@ async fn a_named_scope_opens_no_path_that_could_be_read_in_two_ways() {
 /// What stands behind a gateway is not the platform: a camera sends two frames a second to a path that ends in `/predict`.
 #[tokio::test]
 async fn forward_auth_any_path_is_counted_in_the_class_of_gateways() {
-    let limits = Limits { gateway: 5, predict: 1, default: 1, stream: 1, upload: 1, ..Limits::default() };
+    let limits = RateLimits { gateway: 5, predict: 1, default: 1, stream: 1, upload: 1, ..RateLimits::default() };
     let service = TestService::start_limited(limits).await;
     let (_, key) = service.key("camera", &["write"]).await;
     let paths =
@@ -123,7 +123,7 @@ async fn forward_auth_key_in_another_header_is_accepted_and_two_are_not() {
 /// A browser sends no credential with it (Fetch, section 4.8).
 #[tokio::test]
 async fn forward_auth_preflight_passes_only_where_the_gateway_allows_it() {
-    let service = TestService::start_limited(Limits { invalid_credentials: 1, ..Limits::default() }).await;
+    let service = TestService::start_limited(RateLimits { invalid_credentials: 1, ..RateLimits::default() }).await;
     let ask = |rule: &str, method: &str, target: &str| {
         let request = service.anonymous(Method::GET, &format!("/forward-auth{rule}"));
         request.header("X-Original-Method", method).header("X-Original-URI", target)
@@ -157,7 +157,7 @@ async fn forward_auth_preflight_passes_only_where_the_gateway_allows_it() {
 
 #[tokio::test]
 async fn refusals_are_those_of_the_protocol() {
-    let service = TestService::start_limited(Limits { gateway: 2, ..Limits::default() }).await;
+    let service = TestService::start_limited(RateLimits { gateway: 2, ..RateLimits::default() }).await;
     let (key_id, key) = service.key("predictor", &["models"]).await;
     let predict = async || ask(&service, &key, "POST", "/api/models/a/predict").send().await.expect("answered");
     assert_eq!(predict().await.status(), StatusCode::NO_CONTENT);

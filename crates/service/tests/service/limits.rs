@@ -3,7 +3,7 @@
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use ulkeys_domain::{Limits, Timestamp};
+use ulkeys_domain::{RateLimits, Timestamp};
 use ulkeys_service::Setting;
 
 use crate::common::{TestService, read};
@@ -19,7 +19,7 @@ fn seconds_until_reset(headers: &HeaderMap) -> i64 {
 
 #[tokio::test]
 async fn the_documented_limits_hold_for_each_key_and_category() {
-    let service = TestService::start_limited(Limits::default()).await;
+    let service = TestService::start_limited(RateLimits::default()).await;
     let (_, key) = service.key("busy", &["write"]).await;
     let (_, other) = service.key("other", &["write"]).await;
     for (method, path, limit) in [
@@ -55,7 +55,7 @@ async fn the_documented_limits_hold_for_each_key_and_category() {
 
 #[tokio::test]
 async fn a_refused_request_is_not_counted_against_the_limit() {
-    let service = TestService::start_limited(Limits { default: 2, ..Limits::default() }).await;
+    let service = TestService::start_limited(RateLimits { default: 2, ..RateLimits::default() }).await;
     let (_, key) = service.key("reader", &["read"]).await;
     for _ in 0..5 {
         let answer = service.bearer(&key, Method::POST, "/api/models").send().await.expect("answered");
@@ -68,7 +68,7 @@ async fn a_refused_request_is_not_counted_against_the_limit() {
 /// All programs on this computer have one address: the one that guesses must not lock the others out.
 #[tokio::test]
 async fn a_peer_that_guesses_keeps_only_the_keys_that_it_uses() {
-    let service = TestService::start_limited(Limits { invalid_credentials: 5, ..Limits::default() }).await;
+    let service = TestService::start_limited(RateLimits { invalid_credentials: 5, ..RateLimits::default() }).await;
     let (used_id, used) = service.key("in use", &["read"]).await;
     let (_, unused) = service.key("not used yet", &["read"]).await;
     assert_eq!(service.summary(&used).await.status(), StatusCode::OK);
@@ -102,7 +102,7 @@ async fn a_peer_that_guesses_keeps_only_the_keys_that_it_uses() {
 /// A person changes limits while programs run.
 #[tokio::test]
 async fn limits_changed_while_serving_apply_to_the_next_request() {
-    let (change, limits) = tokio::sync::watch::channel(Limits { default: 3, ..Limits::default() });
+    let (change, limits) = tokio::sync::watch::channel(RateLimits { default: 3, ..RateLimits::default() });
     let folder = tempfile::tempdir().expect("temporary folder");
     let service = TestService::start_with(folder, |config| {
         config.limits = Setting::new(move || *limits.borrow());
@@ -119,8 +119,8 @@ async fn limits_changed_while_serving_apply_to_the_next_request() {
     };
     assert_eq!(ask().await, (StatusCode::OK, 3, 2));
     assert_eq!(ask().await, (StatusCode::OK, 3, 1));
-    change.send_replace(Limits { default: 1, ..Limits::default() });
+    change.send_replace(RateLimits { default: 1, ..RateLimits::default() });
     assert_eq!(ask().await, (StatusCode::TOO_MANY_REQUESTS, 1, 0));
-    change.send_replace(Limits { default: 5, ..Limits::default() });
+    change.send_replace(RateLimits { default: 5, ..RateLimits::default() });
     assert_eq!(ask().await, (StatusCode::OK, 5, 2));
 }

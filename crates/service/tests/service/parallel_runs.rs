@@ -5,8 +5,8 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use ulkeys_domain::Limits;
-use ulkeys_domain::limit::{RESULTS_OF_RUN, RUNS_AT_FULL_RATE};
+use ulkeys_domain::RateLimits;
+use ulkeys_domain::rate_limit::{RESULTS_OF_RUN, RUNS_AT_FULL_RATE};
 
 use crate::common::{TestService, read, text};
 use crate::training::{METRICS, details, event, get, start};
@@ -97,7 +97,7 @@ async fn replay(service: &TestService, key: &str, name: String, plan: Plan) -> (
 }
 
 async fn replay_in_parallel(plan: Plan) {
-    let service = TestService::start_limited(Limits::default()).await;
+    let service = TestService::start_limited(RateLimits::default()).await;
     let (key_id, key) = service.key("trainer", &["training"]).await;
     let began = Instant::now();
     let replays = (0..RUNS).map(|number| replay(&service, &key, format!("exp{number}"), plan));
@@ -135,7 +135,7 @@ async fn twelve_trainings_with_one_key_at_an_event_a_second_lose_nothing_in_two_
 
 #[tokio::test]
 async fn ending_of_run_that_used_up_its_events_is_admitted() {
-    let service = TestService::start_limited(Limits { stream: 5, upload: 2, ..Limits::default() }).await;
+    let service = TestService::start_limited(RateLimits { stream: 5, upload: 2, ..RateLimits::default() }).await;
     let (key_id, key) = service.key("trainer", &["training"]).await;
     let (one, two) = (start(&service, &key, "exp1").await, start(&service, &key, "exp2").await);
     for epoch in 0..7 {
@@ -175,7 +175,7 @@ async fn ending_of_run_that_used_up_its_events_is_admitted() {
 
 #[tokio::test]
 async fn ending_while_other_runs_used_up_the_limit_of_the_key_is_admitted() {
-    let service = TestService::start_limited(Limits { stream: 1, ..Limits::default() }).await;
+    let service = TestService::start_limited(RateLimits { stream: 1, ..RateLimits::default() }).await;
     let (_, key) = service.key("trainer", &["training"]).await;
     let run = start(&service, &key, "exp1").await;
     for _ in 0..RUNS_AT_FULL_RATE {
@@ -198,7 +198,7 @@ async fn ending_while_other_runs_used_up_the_limit_of_the_key_is_admitted() {
 
 #[tokio::test]
 async fn endings_of_one_run_have_a_limit_of_their_own() {
-    let service = TestService::start_limited(Limits::default()).await;
+    let service = TestService::start_limited(RateLimits::default()).await;
     let (_, key) = service.key("trainer", &["training"]).await;
     let run = start(&service, &key, "exp1").await;
     for _ in 0..RESULTS_OF_RUN {
@@ -211,7 +211,7 @@ async fn endings_of_one_run_have_a_limit_of_their_own() {
 /// Requests for these paths that reach no handler which knows a run are counted, too.
 #[tokio::test]
 async fn other_requests_for_the_paths_of_runs_have_the_limit_of_the_key() {
-    let service = TestService::start_limited(Limits { stream: 1, upload: 1, ..Limits::default() }).await;
+    let service = TestService::start_limited(RateLimits { stream: 1, upload: 1, ..RateLimits::default() }).await;
     let (_, key) = service.key("trainer", &["write"]).await;
     for (method, path) in
         [(Method::GET, METRICS.to_owned()), (Method::POST, format!("{UPLOAD}/")), (Method::PUT, format!("{METRICS}/"))]
@@ -232,7 +232,7 @@ async fn other_requests_for_the_paths_of_runs_have_the_limit_of_the_key() {
 /// Twelve endings with the curves of many classes come at once.
 #[tokio::test]
 async fn large_endings_in_parallel_are_all_admitted() {
-    let service = TestService::start_limited(Limits::default()).await;
+    let service = TestService::start_limited(RateLimits::default()).await;
     let (_, key) = service.key("trainer", &["training"]).await;
     let mut runs = Vec::new();
     for number in 0..RUNS {

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { HourlyUse, Outcome } from '../ipc';
+import type { HourlyUse, Decision } from '../ipc';
 import { buckets, hoursOf, totals } from './usage';
 
 const HOUR = 3_600_000;
-const use = (hour: string, requests: number, outcome: Outcome = 'accepted'): HourlyUse => ({ hour, outcome, requests });
+const use = (hour: string, requests: number, outcome: Decision = 'accepted'): HourlyUse => ({ hour, outcome, requests });
 const local = (moment: number) => new Date(moment).toString().slice(0, 24);
 
 afterEach(() => vi.unstubAllEnvs());

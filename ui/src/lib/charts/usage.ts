@@ -1,11 +1,11 @@
-import type { HourlyUse, Outcome } from '../ipc';
+import type { HourlyUse, Decision } from '../ipc';
 
 const HOUR = 3_600_000;
 const HOURS = 24;
 const DAYS = 30;
 
 export type Range = 'day' | 'month';
-export type Refusal = Exclude<Outcome, 'accepted'>;
+export type Rejection = Exclude<Decision, 'accepted'>;
 
 /** The requests of an hour or of a day. */
 export interface Bucket {
@@ -14,7 +14,7 @@ export interface Bucket {
   accepted: number;
   refused: number;
   /** The most frequent first. */
-  causes: { outcome: Refusal; requests: number }[];
+  causes: { outcome: Rejection; requests: number }[];
 }
 
 /** Where the buckets begin, and where the last one ends. Days are those of the person's calendar, of 23 to 25 hours. */

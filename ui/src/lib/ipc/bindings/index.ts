@@ -122,7 +122,7 @@ export type KeyEvent = { "type": "created" } & ApiKey | { "type": "renamed" } & 
  */
 uses: Array<KeyUse>, } | { "type": "resync" };
 
-export type Outcome = "accepted" | "noCredential" | "malformed" | "unknown" | "revoked" | "scope" | "limit" | "peerLimit";
+export type Decision = "accepted" | "noCredential" | "malformed" | "unknown" | "revoked" | "scope" | "limit" | "peerLimit";
 
 export type HourlyUse = { 
 /**
@@ -132,7 +132,7 @@ hour: string,
 /**
  * How they ended.
  */
-outcome: Outcome, 
+outcome: Decision, 
 /**
  * How many.
  */
@@ -202,7 +202,7 @@ by: string | null, } | { "kind": "newSource" } | { "kind": "refused",
 /**
  * Why.
  */
-outcome: Outcome, 
+outcome: Decision, 
 /**
  * How many.
  */
@@ -281,7 +281,7 @@ by: string | null, } | { "kind": "newSource" } | { "kind": "refused",
 /**
  * Why.
  */
-outcome: Outcome, 
+outcome: Decision, 
 /**
  * How many.
  */
@@ -1009,41 +1009,41 @@ export type Regions = { dates: string | null, numbers: string | null, };
 
 export type Theme = "system" | "light" | "dark";
 
-export type Limits = { 
+export type RateLimits = { 
 /**
- * Of one key: [`Category::Default`].
+ * Of one key: [`RateLimitClass::Default`].
  */
 default: number, 
 /**
- * Of one key: [`Category::TrainingStart`].
+ * Of one key: [`RateLimitClass::TrainingStart`].
  */
 trainingStart: number, 
 /**
- * Of one key: [`Category::Upload`]; of one run: [`RunCategory::Checkpoint`].
+ * Of one key: [`RateLimitClass::Upload`]; of one run: [`RunRateLimitClass::Checkpoint`].
  */
 upload: number, 
 /**
- * Of one key: [`Category::Predict`].
+ * Of one key: [`RateLimitClass::Predict`].
  */
 predict: number, 
 /**
- * Of one key: [`Category::Export`].
+ * Of one key: [`RateLimitClass::Export`].
  */
 export: number, 
 /**
- * Of one key: [`Category::Download`].
+ * Of one key: [`RateLimitClass::Download`].
  */
 download: number, 
 /**
- * Of one run: [`RunCategory::Event`]. Of one key: [`Category::RunStart`].
+ * Of one run: [`RunRateLimitClass::Event`]. Of one key: [`RateLimitClass::RunStart`].
  */
 stream: number, 
 /**
- * Of one key: [`Category::Introspection`].
+ * Of one key: [`RateLimitClass::Introspection`].
  */
 introspection: number, 
 /**
- * Of one key: [`Category::Gateway`].
+ * Of one key: [`RateLimitClass::Gateway`].
  */
 gateway: number, 
 /**
@@ -1103,7 +1103,7 @@ runDays: number | null,
 /**
  * How often a key may ask the embedded service.
  */
-limits: Limits, 
+limits: RateLimits, 
 /**
  * How much training data the embedded service keeps, in MiB.
  */
@@ -1225,7 +1225,7 @@ error: string,
  */
 code: ErrorCode, };
 
-export const DEFAULT_LIMITS: Limits = {"default":100,"trainingStart":10,"upload":10,"predict":20,"export":20,"download":30,"stream":600,"introspection":6000,"gateway":6000,"invalidCredentials":100};
+export const DEFAULT_LIMITS: RateLimits = {"default":100,"trainingStart":10,"upload":10,"predict":20,"export":20,"download":30,"stream":600,"introspection":6000,"gateway":6000,"invalidCredentials":100};
 
 export const DEFAULT_STORAGE_LIMITS: StorageLimits = {"training":51200,"trainingPerKey":25600,"database":2048,"databasePerKey":1024,"reserve":256};
 

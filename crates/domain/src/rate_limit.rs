@@ -20,18 +20,18 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 /// sixteen GPUs trains sixteen models at once, and no real training comes near the limit of a run: the client batches its
 /// console output, and sends one event an epoch.
 pub const RUNS_AT_FULL_RATE: u32 = 20;
-/// Results of one run a minute, see [`RunCategory::Result`]. The client sends one ending, with up to three retries, and at
+/// Results of one run a minute, see [`RunRateLimitClass::Result`]. The client sends one ending, with up to three retries, and at
 /// most as many checkpoints as it may upload, ten by default.
 pub const RESULTS_OF_RUN: u32 = 20;
 
 /// Requests that are counted together. Each category of each key has a counter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Category {
+pub enum RateLimitClass {
     /// Everything that has no category of its own.
     Default,
     /// Starting a training.
     TrainingStart,
-    /// Asking where to upload to, other than [`Category::Checkpoint`].
+    /// Asking where to upload to, other than [`RateLimitClass::Checkpoint`].
     Upload,
     /// Running a model on images.
     Predict,
@@ -39,11 +39,11 @@ pub enum Category {
     Export,
     /// Fetching files.
     Download,
-    /// The events of all trainings of a key, those of unknown runs included. Each run has [`RunCategory::Event`] beside it.
+    /// The events of all trainings of a key, those of unknown runs included. Each run has [`RunRateLimitClass::Event`] beside it.
     Stream,
     /// The starts of trainings among those events. A run that is to begin has no limit of its own yet.
     RunStart,
-    /// Asking where to upload a checkpoint to, for all trainings of a key. Each run has [`RunCategory::Checkpoint`] beside it.
+    /// Asking where to upload a checkpoint to, for all trainings of a key. Each run has [`RunRateLimitClass::Checkpoint`] beside it.
     Checkpoint,
     /// Gateways and resource servers asking about other keys.
     Introspection,
@@ -52,7 +52,7 @@ pub enum Category {
     Gateway,
 }
 
-impl Category {
+impl RateLimitClass {
     /// Every category.
     pub const ALL: [Self; 11] = [
         Self::Default,
@@ -93,7 +93,7 @@ impl Category {
 
 /// Requests about one run that are counted together. Each category of each run has a counter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunCategory {
+pub enum RunRateLimitClass {
     /// What a run reports while it trains.
     Event,
     /// What is left of a run: its ending, and that a checkpoint was saved. A run that has used up its events can still end.
@@ -105,30 +105,30 @@ pub enum RunCategory {
 /// How many requests a minute are admitted. What a settings file leaves out is as by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Limits {
-    /// Of one key: [`Category::Default`].
+pub struct RateLimits {
+    /// Of one key: [`RateLimitClass::Default`].
     pub default: u32,
-    /// Of one key: [`Category::TrainingStart`].
+    /// Of one key: [`RateLimitClass::TrainingStart`].
     pub training_start: u32,
-    /// Of one key: [`Category::Upload`]; of one run: [`RunCategory::Checkpoint`].
+    /// Of one key: [`RateLimitClass::Upload`]; of one run: [`RunRateLimitClass::Checkpoint`].
     pub upload: u32,
-    /// Of one key: [`Category::Predict`].
+    /// Of one key: [`RateLimitClass::Predict`].
     pub predict: u32,
-    /// Of one key: [`Category::Export`].
+    /// Of one key: [`RateLimitClass::Export`].
     pub export: u32,
-    /// Of one key: [`Category::Download`].
+    /// Of one key: [`RateLimitClass::Download`].
     pub download: u32,
-    /// Of one run: [`RunCategory::Event`]. Of one key: [`Category::RunStart`].
+    /// Of one run: [`RunRateLimitClass::Event`]. Of one key: [`RateLimitClass::RunStart`].
     pub stream: u32,
-    /// Of one key: [`Category::Introspection`].
+    /// Of one key: [`RateLimitClass::Introspection`].
     pub introspection: u32,
-    /// Of one key: [`Category::Gateway`].
+    /// Of one key: [`RateLimitClass::Gateway`].
     pub gateway: u32,
     /// Of one peer: requests with an invalid credential.
     pub invalid_credentials: u32,
 }
 
-impl Default for Limits {
+impl Default for RateLimits {
     /// The platform's documented limits; the last four are this service's own.
     fn default() -> Self {
         Self {
@@ -146,7 +146,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl RateLimits {
     /// What a limit may be set to. A limit of zero would reject everything of its kind, and of `invalid_credentials` every
     /// key that its peer has not used before.
     pub const RANGE: RangeInclusive<u32> = 1..=999_999;
@@ -168,35 +168,35 @@ impl Limits {
     }
 
     /// Requests a minute of one key.
-    pub const fn of(&self, category: Category) -> u32 {
+    pub const fn of(&self, category: RateLimitClass) -> u32 {
         match category {
-            Category::Default => self.default,
-            Category::TrainingStart => self.training_start,
-            Category::Upload => self.upload,
-            Category::Predict => self.predict,
-            Category::Export => self.export,
-            Category::Download => self.download,
-            Category::Stream => self.stream.saturating_mul(RUNS_AT_FULL_RATE),
-            Category::RunStart => self.stream,
-            Category::Checkpoint => self.upload.saturating_mul(RUNS_AT_FULL_RATE),
-            Category::Introspection => self.introspection,
-            Category::Gateway => self.gateway,
+            RateLimitClass::Default => self.default,
+            RateLimitClass::TrainingStart => self.training_start,
+            RateLimitClass::Upload => self.upload,
+            RateLimitClass::Predict => self.predict,
+            RateLimitClass::Export => self.export,
+            RateLimitClass::Download => self.download,
+            RateLimitClass::Stream => self.stream.saturating_mul(RUNS_AT_FULL_RATE),
+            RateLimitClass::RunStart => self.stream,
+            RateLimitClass::Checkpoint => self.upload.saturating_mul(RUNS_AT_FULL_RATE),
+            RateLimitClass::Introspection => self.introspection,
+            RateLimitClass::Gateway => self.gateway,
         }
     }
 
     /// Requests a minute about one run.
-    pub const fn of_run(&self, category: RunCategory) -> u32 {
+    pub const fn for_run(&self, category: RunRateLimitClass) -> u32 {
         match category {
-            RunCategory::Event => self.stream,
-            RunCategory::Result => RESULTS_OF_RUN,
-            RunCategory::Checkpoint => self.upload,
+            RunRateLimitClass::Event => self.stream,
+            RunRateLimitClass::Result => RESULTS_OF_RUN,
+            RunRateLimitClass::Checkpoint => self.upload,
         }
     }
 }
 
 /// How a counter stands after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct RateLimitStatus {
     /// Requests that the window admits.
     pub limit: u32,
     /// How many of them are left now.
@@ -207,7 +207,7 @@ pub struct Standing {
 
 /// When the requests of the last window were admitted, in nanoseconds. Times are measured from any fixed instant.
 #[derive(Debug, Clone, Default)]
-pub struct Window(VecDeque<u64>);
+pub struct SlidingWindow(VecDeque<u64>);
 
 const WINDOW_NANOS: u64 = nanos(WINDOW);
 
@@ -216,28 +216,28 @@ const fn nanos(time: Duration) -> u64 {
     time.as_secs() * 1_000_000_000 + time.subsec_nanos() as u64
 }
 
-impl Window {
+impl SlidingWindow {
     /// Admits one more request at `now`, or refuses it without counting it. A `now` before the last admitted request,
     /// as threads that race may pass, counts as that moment.
     ///
     /// # Errors
     /// The standing, when the window is full; then `reset_after` is how long to wait.
-    pub fn admit(&mut self, now: Duration, limit: u32) -> Result<Standing, Standing> {
+    pub fn admit(&mut self, now: Duration, limit: u32) -> Result<RateLimitStatus, RateLimitStatus> {
         let now = self.0.back().map_or(nanos(now), |last| nanos(now).max(*last));
-        let standing = self.standing_at(now, limit);
+        let standing = self.status_at(now, limit);
         if standing.remaining == 0 {
             return Err(standing);
         }
         self.0.push_back(now);
-        Ok(self.standing_at(now, limit))
+        Ok(self.status_at(now, limit))
     }
 
     /// How the counter stands at `now`.
-    pub fn standing(&mut self, now: Duration, limit: u32) -> Standing {
-        self.standing_at(nanos(now), limit)
+    pub fn status(&mut self, now: Duration, limit: u32) -> RateLimitStatus {
+        self.status_at(nanos(now), limit)
     }
 
-    fn standing_at(&mut self, now: u64, limit: u32) -> Standing {
+    fn status_at(&mut self, now: u64, limit: u32) -> RateLimitStatus {
         while self.0.front().is_some_and(|oldest| *oldest + WINDOW_NANOS <= now) {
             self.0.pop_front();
         }
@@ -247,11 +247,15 @@ impl Window {
         let excess = counted.saturating_sub(limit) as usize;
         let last_to_leave = if limit == 0 { Some(&now) } else { self.0.get(excess) };
         let reset_after = last_to_leave.map_or(0, |time| (*time + WINDOW_NANOS).saturating_sub(now));
-        Standing { limit, remaining: limit.saturating_sub(counted), reset_after: Duration::from_nanos(reset_after) }
+        RateLimitStatus {
+            limit,
+            remaining: limit.saturating_sub(counted),
+            reset_after: Duration::from_nanos(reset_after),
+        }
     }
 
     /// Whether nothing of it counts any more at `now`, so that it may be forgotten.
-    pub fn is_over(&self, now: Duration) -> bool {
+    pub fn is_expired(&self, now: Duration) -> bool {
         self.0.back().is_none_or(|last| *last + WINDOW_NANOS <= nanos(now))
     }
 }
@@ -264,52 +268,57 @@ mod tests {
 
     #[test]
     fn each_category_has_its_requests() {
-        let rows: &[(Category, &[&str], &[&str])] = &[
-            (Category::Stream, &["POST"], &["/api/webhooks/training/metrics", "/api/webhooks/training/metrics/"]),
-            (Category::TrainingStart, &["POST"], &["/api/training/start", "/api/models/a/b/c/training"]),
-            (Category::Checkpoint, &["POST"], &["/api/webhooks/models/upload"]),
-            (Category::Upload, &["POST"], &["/api/upload/signed-url"]),
+        let rows: &[(RateLimitClass, &[&str], &[&str])] = &[
+            (RateLimitClass::Stream, &["POST"], &["/api/webhooks/training/metrics", "/api/webhooks/training/metrics/"]),
+            (RateLimitClass::TrainingStart, &["POST"], &["/api/training/start", "/api/models/a/b/c/training"]),
+            (RateLimitClass::Checkpoint, &["POST"], &["/api/webhooks/models/upload"]),
+            (RateLimitClass::Upload, &["POST"], &["/api/upload/signed-url"]),
             (
-                Category::Predict,
+                RateLimitClass::Predict,
                 &["POST"],
                 &["/api/models/a/b/c/predict", "/api/deployments/a/b/predict", "/api/datasets/a/b/predict/batch"],
             ),
-            (Category::Export, &["POST"], &["/api/models/a/b/c/exports", "/api/datasets/a/b/export", "/api/exports"]),
-            (Category::Download, &["GET"], &["/api/datasets/a/b/export", "/api/training/runs/1/checkpoint"]),
             (
-                Category::Default,
+                RateLimitClass::Export,
+                &["POST"],
+                &["/api/models/a/b/c/exports", "/api/datasets/a/b/export", "/api/exports"],
+            ),
+            (RateLimitClass::Download, &["GET"], &["/api/datasets/a/b/export", "/api/training/runs/1/checkpoint"]),
+            (
+                RateLimitClass::Default,
                 &["GET"],
                 &["/api/models/a/b/c/exports", "/api/models/a/training", "/api/api-keys", "/api/uploads", "/"],
             ),
-            (Category::Default, &["POST"], &["/api/uploads", "/api/models", "/api/retraining", "/training"]),
+            (RateLimitClass::Default, &["POST"], &["/api/uploads", "/api/models", "/api/retraining", "/training"]),
         ];
         for (category, methods, paths) in rows {
             for (method, path) in methods.iter().flat_map(|method| paths.iter().map(move |path| (method, path))) {
-                assert_eq!(Category::of(method, path), *category, "{method} {path}");
+                assert_eq!(RateLimitClass::of(method, path), *category, "{method} {path}");
             }
         }
     }
 
     #[test]
     fn the_documented_limits() {
-        let limits = Limits::default();
-        let numbers = Category::ALL.map(|category| limits.of(category));
+        let limits = RateLimits::default();
+        let numbers = RateLimitClass::ALL.map(|category| limits.of(category));
         assert_eq!(numbers, [100, 10, 10, 20, 20, 30, 12_000, 600, 200, 6_000, 6_000]);
-        let of_run = [RunCategory::Event, RunCategory::Result, RunCategory::Checkpoint].map(|of| limits.of_run(of));
+        let of_run = [RunRateLimitClass::Event, RunRateLimitClass::Result, RunRateLimitClass::Checkpoint]
+            .map(|of| limits.for_run(of));
         assert_eq!(of_run, [600, 20, 10]);
     }
 
     #[test]
     fn a_full_window_says_how_long_to_wait() {
-        let (mut window, at) = (Window::default(), Duration::from_secs);
-        let standing = |remaining, reset| Standing { limit: 2, remaining, reset_after: at(reset) };
+        let (mut window, at) = (SlidingWindow::default(), Duration::from_secs);
+        let standing = |remaining, reset| RateLimitStatus { limit: 2, remaining, reset_after: at(reset) };
         assert_eq!(window.admit(at(10), 2), Ok(standing(1, 60)));
         assert_eq!(window.admit(at(30), 2), Ok(standing(0, 40)));
         assert_eq!(window.admit(at(69), 2), Err(standing(0, 1)));
         assert_eq!(window.admit(at(70), 2), Ok(standing(0, 20)), "a refused request was not counted");
-        assert!(!window.is_over(at(129)) && window.is_over(at(130)));
-        assert_eq!(window.admit(at(75), 3), Ok(Standing { limit: 3, ..standing(0, 15) }), "a raised limit");
-        assert_eq!(window.admit(at(75), 1), Err(Standing { limit: 1, ..standing(0, 60) }), "a lowered limit");
+        assert!(!window.is_expired(at(129)) && window.is_expired(at(130)));
+        assert_eq!(window.admit(at(75), 3), Ok(RateLimitStatus { limit: 3, ..standing(0, 15) }), "a raised limit");
+        assert_eq!(window.admit(at(75), 1), Err(RateLimitStatus { limit: 1, ..standing(0, 60) }), "a lowered limit");
         assert!(window.admit(at(0), 0).is_err(), "a limit of zero");
     }
 
@@ -324,13 +333,13 @@ mod tests {
         #[test]
         fn admits_exactly_what_the_model_admits(limit in 0_u32..12,
             pauses in prop::collection::vec(prop_oneof![0_u64..50, 0_u64..70_000], 0..120)) {
-            let (mut window, mut admitted, mut now) = (Window::default(), Vec::new(), 0);
+            let (mut window, mut admitted, mut now) = (SlidingWindow::default(), Vec::new(), 0);
             for pause in pauses {
                 now += pause;
                 let free = counted(&admitted, now) < limit as usize;
-                let verdict = window.admit(Duration::from_millis(now), limit);
-                prop_assert_eq!(verdict.is_ok(), free);
-                match verdict {
+                let result = window.admit(Duration::from_millis(now), limit);
+                prop_assert_eq!(result.is_ok(), free);
+                match result {
                     Ok(standing) => {
                         admitted.push(now);
                         prop_assert_eq!(standing.remaining as usize, limit as usize - counted(&admitted, now));
@@ -352,19 +361,19 @@ mod tests {
     }
 
     /// The categories once more, over segments.
-    fn expected(method: &str, path: &str) -> Category {
+    fn expected(method: &str, path: &str) -> RateLimitClass {
         let reads = ["GET", "HEAD"].contains(&method);
         let segments: Vec<_> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
         match segments.as_slice() {
-            ["", "api", "webhooks", "training", "metrics"] => Category::Stream,
-            ["", "api", "training", "start"] => Category::TrainingStart,
-            ["", "api", "models", .., "training"] if !reads => Category::TrainingStart,
-            ["", "api", "webhooks", "models", "upload"] => Category::Checkpoint,
-            ["", "api", "upload", ..] if !reads => Category::Upload,
-            [.., "predict"] | [_, .., "predict", "batch"] if !reads => Category::Predict,
-            [.., "exports" | "export"] | ["", "api", "exports", ..] if !reads => Category::Export,
-            [.., "download" | "export" | "checkpoint"] if reads => Category::Download,
-            _ => Category::Default,
+            ["", "api", "webhooks", "training", "metrics"] => RateLimitClass::Stream,
+            ["", "api", "training", "start"] => RateLimitClass::TrainingStart,
+            ["", "api", "models", .., "training"] if !reads => RateLimitClass::TrainingStart,
+            ["", "api", "webhooks", "models", "upload"] => RateLimitClass::Checkpoint,
+            ["", "api", "upload", ..] if !reads => RateLimitClass::Upload,
+            [.., "predict"] | [_, .., "predict", "batch"] if !reads => RateLimitClass::Predict,
+            [.., "exports" | "export"] | ["", "api", "exports", ..] if !reads => RateLimitClass::Export,
+            [.., "download" | "export" | "checkpoint"] if reads => RateLimitClass::Download,
+            _ => RateLimitClass::Default,
         }
     }
 
@@ -373,7 +382,7 @@ mod tests {
 
         #[test]
         fn categories_are_what_they_are_over_segments((method, path) in paths()) {
-            prop_assert_eq!(Category::of(&method, &path), expected(&method, &path));
+            prop_assert_eq!(RateLimitClass::of(&method, &path), expected(&method, &path));
         }
     }
 }

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display, EnumString, VariantArray};
 
 use crate::Scopes;
-use crate::limit::Standing;
+use crate::rate_limit::RateLimitStatus;
 
 /// Why a request is refused. The caller is told no more than the protocol's fixed texts; the exact reason is for the
 /// key's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Rejection {
     /// None of the headers that may hold a credential.
     NoCredential,
     /// A header that holds no well-formed credential, or more than one header.
@@ -23,22 +23,22 @@ pub enum Refusal {
     /// A valid key without any of the scopes that allow the request; `None` where no scope is enough.
     Scope(Option<Scopes>),
     /// A valid key that has made as many requests of this kind as it may for now.
-    Limit(Standing),
+    Limit(RateLimitStatus),
     /// The peer has presented so many invalid credentials that no more are looked at for now.
-    PeerLimit(Standing),
+    PeerLimit(RateLimitStatus),
 }
 
-impl Refusal {
+impl Rejection {
     /// The reason without its details, as it is counted.
-    pub const fn outcome(self) -> Outcome {
+    pub const fn outcome(self) -> Decision {
         match self {
-            Self::NoCredential => Outcome::NoCredential,
-            Self::Malformed | Self::TwoCredentials => Outcome::Malformed,
-            Self::Unknown => Outcome::Unknown,
-            Self::Revoked => Outcome::Revoked,
-            Self::Scope(_) => Outcome::Scope,
-            Self::Limit(_) => Outcome::Limit,
-            Self::PeerLimit(_) => Outcome::PeerLimit,
+            Self::NoCredential => Decision::NoCredential,
+            Self::Malformed | Self::TwoCredentials => Decision::Malformed,
+            Self::Unknown => Decision::Unknown,
+            Self::Revoked => Decision::Revoked,
+            Self::Scope(_) => Decision::Scope,
+            Self::Limit(_) => Decision::Limit,
+            Self::PeerLimit(_) => Decision::PeerLimit,
         }
     }
 }
@@ -64,21 +64,21 @@ impl Refusal {
 )]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "snake_case")]
-pub enum Outcome {
+pub enum Decision {
     /// Accepted.
     Accepted,
-    /// [`Refusal::NoCredential`].
+    /// [`Rejection::NoCredential`].
     NoCredential,
-    /// [`Refusal::Malformed`] or [`Refusal::TwoCredentials`].
+    /// [`Rejection::Malformed`] or [`Rejection::TwoCredentials`].
     Malformed,
-    /// [`Refusal::Unknown`].
+    /// [`Rejection::Unknown`].
     Unknown,
-    /// [`Refusal::Revoked`].
+    /// [`Rejection::Revoked`].
     Revoked,
-    /// [`Refusal::Scope`].
+    /// [`Rejection::Scope`].
     Scope,
-    /// [`Refusal::Limit`].
+    /// [`Rejection::Limit`].
     Limit,
-    /// [`Refusal::PeerLimit`].
+    /// [`Rejection::PeerLimit`].
     PeerLimit,
 }
