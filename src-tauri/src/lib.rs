@@ -11,6 +11,8 @@ mod cli;
 mod clipboard;
 mod closing;
 mod commands;
+#[cfg(target_os = "linux")]
+mod desktop_portal;
 mod display;
 mod embedded;
 mod env_file;
@@ -91,7 +93,7 @@ fn run() -> ExitCode {
     if let Some(plugin) = instance.plugin(&paths) {
         builder = builder.plugin(plugin);
     }
-    let app = builder
+    let builder = builder
         .plugin(tauri_plugin_dialog::init())
         .on_menu_event(|app, event| menu::chosen(app, event.id().as_ref()))
         .invoke_handler(tauri::generate_handler![
@@ -161,8 +163,12 @@ fn run() -> ExitCode {
             quit_on_signals(app.handle().clone());
             window::open_list_window(app.handle(), windows)?;
             Ok(())
-        })
-        .build(tauri::generate_context!());
+        });
+    let build = || builder.build(tauri::generate_context!());
+    #[cfg(target_os = "linux")]
+    let app = desktop_portal::hidden_while(build);
+    #[cfg(not(target_os = "linux"))]
+    let app = build();
     match app {
         Ok(app) => {
             let code = app.run_return(|app, event| {

@@ -1,8 +1,8 @@
 //! The language and the theme are the system's, until a person chooses others.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use ulkeys_tests::{App, AppOptions, Desktop, seed};
+use ulkeys_tests::{App, AppOptions, Desktop, seed, signal};
 
 const DARK: &str = "rgb(21, 23, 28)";
 
@@ -121,6 +121,58 @@ async fn color_scheme_of_desktop_portal_is_followed_at_start_and_live() -> Resul
     announce("prefer-dark")?;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     wait_look(&app, ["en", "light", LIGHT]).await
+}
+
+/// A desktop portal that does not answer until this is dropped.
+struct HungPortal(u32);
+
+impl HungPortal {
+    fn start(desktop: &Desktop) -> Result<Self> {
+        let ask = |owner: &str, object: &str, question: &[&str]| {
+            let to = format!("--dest={owner}");
+            desktop.run("dbus-send", &[&["--session", "--print-reply", &to, object], question].concat())
+        };
+        let portal = "org.freedesktop.portal.Desktop";
+        // The bus starts it.
+        ask(portal, "/org/freedesktop/portal/desktop", &["org.freedesktop.DBus.Peer.Ping"])?;
+        let question = ["org.freedesktop.DBus.GetConnectionUnixProcessID", &format!("string:{portal}")];
+        let answer = ask("org.freedesktop.DBus", "/org/freedesktop/DBus", &question)?;
+        let process = answer.split_whitespace().last().context("a process number")?.parse()?;
+        signal(process, "STOP")?;
+        Ok(Self(process))
+    }
+}
+
+impl Drop for HungPortal {
+    fn drop(&mut self) {
+        let _ = signal(self.0, "CONT");
+    }
+}
+
+/// GTK asks the portal before there is a window, and waits 25 s for an answer.
+#[tokio::test]
+async fn window_opens_while_portal_hangs_and_follows_it_once_it_answers() -> Result<()> {
+    const LIGHT: &str = "rgb(255, 255, 255)";
+    let desktop = Desktop::start_with_portal(1280, 1000)?;
+    desktop.run("gsettings", &["set", "org.gnome.desktop.interface", "color-scheme", "prefer-dark"])?;
+    let portal = HungPortal::start(&desktop)?;
+    let app = App::start(&desktop).await?;
+    wait_look(&app, ["en", "light dark", LIGHT]).await?;
+    drop(portal);
+    wait_look(&app, ["en", "light dark", DARK]).await
+}
+
+#[tokio::test]
+async fn color_scheme_of_a_portal_that_replaces_a_hung_one_is_followed() -> Result<()> {
+    const LIGHT: &str = "rgb(255, 255, 255)";
+    let desktop = Desktop::start_with_portal(1280, 1000)?;
+    desktop.run("gsettings", &["set", "org.gnome.desktop.interface", "color-scheme", "prefer-dark"])?;
+    let portal = HungPortal::start(&desktop)?;
+    let app = App::start(&desktop).await?;
+    wait_look(&app, ["en", "light dark", LIGHT]).await?;
+    signal(portal.0, "KILL")?;
+    app.wait("another portal", async || HungPortal::start(&desktop).is_ok()).await?;
+    wait_look(&app, ["en", "light dark", DARK]).await
 }
 
 #[tokio::test]

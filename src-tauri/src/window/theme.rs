@@ -99,8 +99,12 @@ mod portal {
     use std::sync::{Mutex, PoisonError};
 
     use ashpd::desktop::settings::{ColorScheme, Settings};
+    use ashpd::zbus::Connection;
+    use ashpd::zbus::fdo::DBusProxy;
     use futures_util::StreamExt as _;
     use tauri::{AppHandle, Manager as _, Theme};
+
+    use crate::desktop_portal;
 
     /// What was announced last. Part of the app's state.
     struct Announced(Mutex<Option<Theme>>);
@@ -112,14 +116,29 @@ mod portal {
 
     pub(super) async fn follow(app: &AppHandle) -> ashpd::Result<()> {
         app.manage(Announced(Mutex::default()));
+        let bus = DBusProxy::new(&Connection::session().await?).await?;
+        let mut owners = bus.receive_name_owner_changed_with_args(&[(0, desktop_portal::NAME)]).await?;
         let settings = Settings::new().await?;
         // Subscribed before it is read, so that no change in between is missed.
         let mut changes = settings.receive_color_scheme_changed().await?;
-        announce(app, settings.color_scheme().await.unwrap_or(ColorScheme::NoPreference));
-        while let Some(scheme) = changes.next().await {
-            announce(app, scheme);
+        loop {
+            // Takes until a portal that hangs goes on or ends.
+            if let Ok(scheme) = settings.color_scheme().await {
+                announce(app, scheme);
+            }
+            // A portal that takes the place of another is read again.
+            loop {
+                tokio::select! {
+                    Some(scheme) = changes.next() => announce(app, scheme),
+                    Some(change) = owners.next() => {
+                        if change.args().is_ok_and(|change| change.new_owner.is_some()) {
+                            break;
+                        }
+                    }
+                    else => return Ok(()),
+                }
+            }
         }
-        Ok(())
     }
 
     fn announce(app: &AppHandle, scheme: ColorScheme) {
