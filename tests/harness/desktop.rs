@@ -18,8 +18,10 @@ pub struct Desktop {
     platform_folders: bool,
     display: String,
     bus: String,
+    size: (u32, u32),
+    scale: u32,
     // Dropped in this order: the display last.
-    compositor: Option<Child>,
+    compositor: Option<(Compositor, Child)>,
     _window_manager: Child,
     _bus: Child,
     _display: Child,
@@ -50,9 +52,29 @@ impl Desktop {
     /// When a part of it cannot be started.
     pub fn start_wayland(compositor: Compositor, width: u32, height: u32) -> Result<Self> {
         let mut desktop = Self::start(width, height)?;
-        let command = desktop.command(compositor.program());
-        desktop.compositor = Some(compositor.start(command, (width, height), &desktop.home().join("run"))?);
+        desktop.start_compositor(compositor)?;
         Ok(desktop)
+    }
+
+    fn start_compositor(&mut self, compositor: Compositor) -> Result<()> {
+        let command = self.command(compositor.program());
+        let started = compositor.start(command, self.size, self.scale, &self.home().join("run"))?;
+        self.compositor = Some((compositor, started));
+        Ok(())
+    }
+
+    /// Has so many pixels in each direction make one of a program that starts from now on, as on a denser screen.
+    ///
+    /// # Errors
+    /// When the compositor cannot be started again.
+    pub fn set_scale(&mut self, scale: u32) -> Result<()> {
+        self.scale = scale;
+        let Some((compositor, running)) = self.compositor.take() else { return Ok(()) };
+        drop(running);
+        for left in [wayland::SOCKET.to_owned(), format!("{}.lock", wayland::SOCKET)] {
+            let _ = std::fs::remove_file(self.home().join("run").join(left));
+        }
+        self.start_compositor(compositor)
     }
 
     /// The same with a bus that starts no service by itself.
@@ -112,6 +134,8 @@ impl Desktop {
             platform_folders: false,
             display,
             bus: address,
+            size: (width, height),
+            scale: 1,
             compositor: None,
             _window_manager: window_manager,
             _bus: bus,
@@ -205,6 +229,8 @@ impl Desktop {
         let mut command = self.command(program);
         if self.compositor.is_some() {
             command.env("WAYLAND_DISPLAY", wayland::SOCKET).env("GDK_BACKEND", "wayland").env_remove("DISPLAY");
+        } else if self.scale != 1 {
+            command.env("GDK_SCALE", self.scale.to_string());
         }
         command
     }

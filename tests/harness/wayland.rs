@@ -21,19 +21,28 @@ pub enum Compositor {
 pub(crate) const SOCKET: &str = "wayland-test";
 
 impl Compositor {
-    /// Starts it in a window on `display`, and waits until programs can connect.
-    pub(crate) fn start(self, mut command: Command, (width, height): (u32, u32), runtime: &Path) -> Result<Child> {
+    /// Starts it in a window of this many pixels, of which `scale` in each direction make one of a program's, and waits
+    /// until programs can connect.
+    pub(crate) fn start(
+        self,
+        mut command: Command,
+        (width, height): (u32, u32),
+        scale: u32,
+        runtime: &Path,
+    ) -> Result<Child> {
         command.env_remove("WAYLAND_DISPLAY").stdout(Stdio::null()).stderr(Stdio::null());
         match self {
             Self::Mutter => {
                 command
                     .args(["--nested", "--wayland", "--no-x11", &format!("--wayland-display={SOCKET}")])
-                    .env("MUTTER_DEBUG_DUMMY_MODE_SPECS", format!("{width}x{height}"));
+                    .env("MUTTER_DEBUG_DUMMY_MODE_SPECS", format!("{width}x{height}"))
+                    .env("MUTTER_DEBUG_DUMMY_MONITOR_SCALES", scale.to_string());
             }
             Self::Weston => {
                 command.args(["--backend=x11-backend.so", "--use-pixman", "--no-config"]).args([
                     format!("--width={width}"),
                     format!("--height={height}"),
+                    format!("--scale={scale}"),
                     format!("--socket={SOCKET}"),
                 ]);
             }

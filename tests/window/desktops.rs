@@ -41,6 +41,7 @@ macro_rules! on_every_desktop {
 on_every_desktop! {
     window_restarted_three_times_keeps_its_size
     window_opens_with_kept_size
+    window_has_same_size_after_scale_of_screen_changed
     key_window_asked_to_close_keeps_its_size
     key_copied_by_keyboard_is_pasted_and_removed
     key_on_clipboard_is_removed_on_quitting
@@ -81,6 +82,34 @@ async fn window_opens_with_kept_size(desktop: Desktop) -> Result<()> {
     let app = App::start(&desktop).await?;
     let wanted = json!([900, before[1].as_i64().context("a height")? - 100]);
     app.wait("the kept size", async || size(&app).await.is_ok_and(|size| size == wanted)).await
+}
+
+/// Puts a size into the file that keeps that of the window, menu included.
+fn keep_size(desktop: &Desktop, width: u32, height: u32) -> Result<()> {
+    let file = desktop.data().join("windows.json");
+    let mut kept: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+    kept["main"]["width"] = json!(width);
+    kept["main"]["height"] = json!(height);
+    Ok(std::fs::write(&file, kept.to_string())?)
+}
+
+async fn window_has_same_size_after_scale_of_screen_changed(mut desktop: Desktop) -> Result<()> {
+    App::start(&desktop).await?.quit().await?;
+    // Small enough for Mutter not to maximize it on the denser screen.
+    keep_size(&desktop, 500, 410)?;
+    let mut looks = Vec::new();
+    for scale in [1, 2, 1] {
+        desktop.set_scale(scale)?;
+        let app = App::start(&desktop).await?;
+        app.wait_text("No keys yet").await?;
+        // A size that arrives after the first paint counts, too.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        ensure!(app.script("return devicePixelRatio", Vec::new()).await? == scale, "another scale");
+        looks.push(size(&app).await?);
+        app.quit().await?;
+    }
+    ensure!(looks[0][0] == 500 && looks.iter().all(|look| *look == looks[0]), "{looks:?}");
+    Ok(())
 }
 
 async fn key_window_asked_to_close_keeps_its_size(desktop: Desktop) -> Result<()> {

@@ -49,7 +49,7 @@ impl Area {
 }
 
 /// Size and place of a window, in pixels, as earlier versions keep them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Place {
     x: i32,
     y: i32,
@@ -58,9 +58,20 @@ struct Place {
     /// Whether it filled the screen; the rest is where it goes when it no longer does.
     #[serde(default)]
     maximized: bool,
+    /// How many of these pixels made one of the page's when this was kept. Earlier versions do not keep it.
+    #[serde(default)]
+    scale: Option<f64>,
 }
 
 impl Place {
+    /// With a size that is as large for the page where so many pixels make one of its own.
+    fn scaled_to(self, scale: f64) -> Self {
+        // What no screen has is a damaged file.
+        let before = self.scale.filter(|scale| (0.1..=100.0).contains(scale)).unwrap_or(scale);
+        let size = PhysicalSize::new(self.width, self.height).to_logical::<f64>(before).to_physical(scale);
+        Self { width: size.width, height: size.height, scale: Some(scale), ..self }
+    }
+
     fn area(&self) -> Area {
         Area::new(PhysicalPosition::new(self.x, self.y), PhysicalSize::new(self.width, self.height))
     }
@@ -102,10 +113,11 @@ impl KeptPlace {
 
     /// Puts the window where it was, on a screen that there is now. To be called on the main thread, before it is shown.
     pub(super) fn restore(&self, window: &WebviewWindow) -> tauri::Result<()> {
-        let before = super::content_size(window)?;
-        let default = Place { x: 0, y: 0, width: before.width, height: before.height, maximized: false };
+        let (before, scale) = (super::content_size(window)?, window.scale_factor()?);
+        let default =
+            Place { x: 0, y: 0, width: before.width, height: before.height, maximized: false, scale: Some(scale) };
         let kept = *self.lock();
-        let place = kept.unwrap_or(default).on_one_of(&screens(window)?);
+        let place = kept.unwrap_or(default).scaled_to(scale).on_one_of(&screens(window)?);
         if kept.is_none() {
             // It is centered, and only as large as the screen.
             return if place == default {
@@ -137,8 +149,14 @@ impl KeptPlace {
             return Ok(());
         }
         let (position, size) = (window.outer_position()?, super::content_size(window)?);
-        let mut place =
-            Place { x: position.x, y: position.y, width: size.width, height: size.height, maximized: false };
+        let mut place = Place {
+            x: position.x,
+            y: position.y,
+            width: size.width,
+            height: size.height,
+            maximized: false,
+            scale: Some(window.scale_factor()?),
+        };
         // A window manager may resize a window before it says that it is maximized.
         if screens(window)?.iter().any(|screen| covers(place.area(), *screen)) {
             return Ok(());
@@ -197,7 +215,7 @@ mod tests {
         [Area { x: 0, y: 0, width: 1280, height: 1040 }, Area { x: 1280, y: 0, width: 1920, height: 1080 }];
 
     fn fitted(x: i32, y: i32, width: u32, height: u32) -> (i32, i32, u32, u32) {
-        let place = Place { x, y, width, height, maximized: false }.on_one_of(&SCREENS);
+        let place = Place { x, y, width, height, maximized: false, scale: None }.on_one_of(&SCREENS);
         (place.x, place.y, place.width, place.height)
     }
 
@@ -218,8 +236,26 @@ mod tests {
 
     #[test]
     fn place_without_screens_stays() {
-        let place = Place { x: 9000, y: 0, width: 10, height: 10, maximized: true };
+        let place = Place { x: 9000, y: 0, width: 10, height: 10, maximized: true, scale: None };
         assert_eq!(place.on_one_of(&[]), place);
+    }
+
+    #[test]
+    fn place_at_another_scale_has_the_same_size_for_the_page() {
+        let size = |kept: Option<f64>, scale| {
+            let place = Place { x: 7, y: 8, width: 1100, height: 760, maximized: true, scale: kept };
+            let scaled = place.scaled_to(scale);
+            assert_eq!((scaled.x, scaled.y, scaled.maximized, scaled.scale), (7, 8, true, Some(scale)));
+            (scaled.width, scaled.height)
+        };
+        assert_eq!(size(Some(1.0), 2.0), (2200, 1520));
+        assert_eq!(size(Some(2.0), 1.0), (550, 380));
+        assert_eq!(size(Some(1.25), 1.25), (1100, 760));
+        for unknown in [None, Some(0.0), Some(-1.0), Some(1e300), Some(f64::NAN)] {
+            assert_eq!(size(unknown, 2.0), (1100, 760), "{unknown:?}: in pixels of this start");
+        }
+        let huge = Place { x: 0, y: 0, width: u32::MAX, height: u32::MAX, maximized: false, scale: Some(0.1) };
+        assert_eq!(huge.scaled_to(3.0).width, u32::MAX);
     }
 
     #[test]
@@ -234,7 +270,8 @@ mod tests {
             "width": 900, "height": 650, "x": 120, "y": 90, "prev_x": 0, "prev_y": 0,
             "maximized": true, "visible": true, "decorated": true, "fullscreen": false,
         } });
-        assert_eq!(read(earlier), Some(Place { x: 120, y: 90, width: 900, height: 650, maximized: true }));
+        let expected = Place { x: 120, y: 90, width: 900, height: 650, maximized: true, scale: None };
+        assert_eq!(read(earlier), Some(expected));
         for other in [json!({}), json!({ "main": null }), json!({ "main": { "x": "left" } }), json!([1])] {
             assert_eq!(read(other), None);
         }
@@ -248,7 +285,7 @@ mod tests {
     fn saved_place_is_loaded() {
         let folder = tempfile::tempdir().expect("a folder");
         let kept = KeptPlace::load(folder.path().join("windows.json"));
-        let place = Place { x: -4, y: 9, width: 800, height: 600, maximized: false };
+        let place = Place { x: -4, y: 9, width: 800, height: 600, maximized: false, scale: Some(2.0) };
         *kept.lock() = Some(place);
         kept.save();
         assert_eq!(*KeptPlace::load(folder.path().join("windows.json")).lock(), Some(place));
