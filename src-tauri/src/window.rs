@@ -53,6 +53,23 @@ fn content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
     window.inner_size()
 }
 
+/// Keeps the window's content at least so large, its menu included.
+///
+/// [`WebviewWindowBuilder::min_inner_size`] is of the window with what GTK draws around it on Wayland.
+#[cfg(target_os = "linux")]
+fn set_min_content_size(window: &WebviewWindow, width: f64, height: f64) -> tauri::Result<()> {
+    use gtk::prelude::WidgetExt as _;
+    let size = LogicalSize::new(width, height).cast::<i32>();
+    window.default_vbox()?.set_size_request(size.width, size.height);
+    Ok(())
+}
+
+/// Other systems add nothing.
+#[cfg(not(target_os = "linux"))]
+fn set_min_content_size(window: &WebviewWindow, width: f64, height: f64) -> tauri::Result<()> {
+    window.set_min_size(Some(tauri::LogicalSize::new(width, height)))
+}
+
 /// Calls `act` each time that the process of the window's page has ended, on the main thread.
 #[cfg(target_os = "linux")]
 fn on_page_end(window: &WebviewWindow, act: impl Fn() + Send + 'static) -> tauri::Result<()> {

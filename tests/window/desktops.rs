@@ -42,6 +42,7 @@ on_every_desktop! {
     window_restarted_three_times_keeps_its_size
     window_opens_with_kept_size
     window_has_same_size_after_scale_of_screen_changed
+    window_is_no_smaller_than_its_minimum
     key_window_asked_to_close_keeps_its_size
     key_copied_by_keyboard_is_pasted_and_removed
     key_on_clipboard_is_removed_on_quitting
@@ -109,6 +110,19 @@ async fn window_has_same_size_after_scale_of_screen_changed(mut desktop: Desktop
         app.quit().await?;
     }
     ensure!(looks[0][0] == 500 && looks.iter().all(|look| *look == looks[0]), "{looks:?}");
+    Ok(())
+}
+
+async fn window_is_no_smaller_than_its_minimum(desktop: Desktop) -> Result<()> {
+    App::start(&desktop).await?.quit().await?;
+    keep_size(&desktop, 1, 1)?;
+    let app = App::start(&desktop).await?;
+    app.wait_text("No keys yet").await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let least = size(&app).await?;
+    app.quit().await?;
+    let kept: Value = serde_json::from_slice(&std::fs::read(desktop.data().join("windows.json"))?)?;
+    ensure!(least[0] == 480 && kept["main"]["height"] == 400, "{least}, kept as {kept}");
     Ok(())
 }
 

@@ -28,7 +28,6 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
     let mut builder = super::confined(app, WebviewWindowBuilder::new(app, LABEL, page))
         .title("UL Keys")
         .inner_size(WIDTH, HEIGHT)
-        .min_inner_size(320.0, 240.0)
         .visible(false)
         .background_color(super::theme::background(app, LABEL))
         .maximizable(false)
@@ -53,6 +52,7 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
             }
         })
         .build()?;
+    super::set_min_content_size(&window, 320.0, 240.0)?;
     let handle = app.clone();
     window.on_window_event(move |event| match event {
         WindowEvent::CloseRequested { api, .. } if ask_to_close(&handle) => api.prevent_close(),

@@ -15,6 +15,9 @@ use crate::state::AppState;
 
 pub(super) const LABEL: &str = "main";
 
+const MIN_WIDTH: f64 = 480.0;
+const MIN_HEIGHT: f64 = 400.0;
+
 /// How long the page may take until the window is shown without it. A page that has an error must not keep the app from sight.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -33,6 +36,7 @@ pub(crate) fn open(app: &AppHandle, place: PathBuf) -> tauri::Result<()> {
             }
         })
         .build()?;
+    super::set_min_content_size(&window, MIN_WIDTH, MIN_HEIGHT)?;
     super::follow_preferences(app);
     app.manage(KeptPlace::load(place));
     if let Err(error) = app.state::<KeptPlace>().restore(&window) {
