@@ -129,9 +129,25 @@ impl Clipboard {
         self.copied.subscribe()
     }
 
-    /// Whether a paste still gives the copied key, as far as this app knows.
+    /// Whether a paste still gives the copied key, and will when somebody next wants it, as far as this app knows.
     pub(crate) fn has_key(&self) -> bool {
-        self.copied.borrow().is_some_and(|key| !matches!(key.state, CopyState::Removed { .. }))
+        self.copied.borrow().is_some_and(|key| match key.state {
+            CopyState::Held { clears_at } => clears_at.is_none_or(|due| !until(due).is_zero()),
+            CopyState::PutBack => true,
+            CopyState::Overdue { .. } | CopyState::Removed { .. } => false,
+        })
+    }
+
+    /// Makes a copied key due. [`Self::keep_clear`] then removes it, again and again where the system does not let it.
+    pub(crate) fn expire_key(&self) {
+        let now = Timestamp::from(SystemTime::now());
+        self.copied.send_if_modified(|copied| match copied {
+            Some(CopiedKey { state: CopyState::Held { clears_at }, .. }) if clears_at.is_none_or(|due| due > now) => {
+                *clears_at = Some(now);
+                true
+            }
+            _ => false,
+        });
     }
 
     /// Clears the clipboard if it still holds the copied key; anything else is somebody's and stays. [`Self::keep_clear`]
@@ -374,10 +390,27 @@ mod tests {
     }
 
     #[test]
+    fn expired_key_is_due_and_counts_as_gone() {
+        let clipboard = Clipboard::default();
+        let later = Timestamp::from(SystemTime::now() + Duration::from_mins(1));
+        for clears_at in [None, Some(later)] {
+            clipboard.copied.send_replace(Some(CopiedKey { hash: hash(), state: CopyState::Held { clears_at } }));
+            assert!(clipboard.has_key());
+            clipboard.expire_key();
+            assert!(!clipboard.has_key());
+            let due = clipboard.copied.borrow().and_then(|key| key.clears_at()).expect("due");
+            assert!(until(due).is_zero());
+            clipboard.expire_key();
+            assert_eq!(clipboard.copied.borrow().and_then(|key| key.clears_at()), Some(due), "due once");
+        }
+    }
+
+    #[test]
     fn has_key_after_removal_is_false_and_after_put_back_is_true() {
         let clipboard = Clipboard::default();
         for (state, has_key) in [
             (CopyState::Held { clears_at: None }, true),
+            (CopyState::Overdue { clears_at: Timestamp::from(SystemTime::now()) }, false),
             (CopyState::Removed { times: 1, checks: 0 }, false),
             (CopyState::PutBack, true),
         ] {

@@ -198,11 +198,14 @@ fn cannot_start(error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Nobody is there to copy a key from a locked screen.
+/// Nobody is there to copy a key from a locked screen, or to paste one.
 fn put_keys_away_when_locked(app: tauri::AppHandle) {
     in_background("screen lock", move || {
         let app = app.clone();
-        lock::watch(move || window::put_key_away(&app, one_time::Loss::Locked))
+        lock::watch(move || {
+            app.state::<AppState>().clipboard.expire_key();
+            window::put_key_away(&app, one_time::Loss::Locked);
+        })
     });
 }
 

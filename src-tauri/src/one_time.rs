@@ -59,7 +59,7 @@ impl Held {
 pub(crate) struct OneTimeState {
     /// The key that is being shown.
     showing: Option<ApiKey>,
-    /// The last key that was taken from sight before it had been copied or saved.
+    /// The last key that was taken from sight while it was neither saved nor on the clipboard.
     lost: Option<LostKey>,
 }
 
@@ -69,6 +69,8 @@ pub(crate) struct OneTimeState {
 pub(crate) struct LostKey {
     key: ApiKey,
     cause: Loss,
+    /// Whether it was copied before, so that it may be in its place.
+    was_copied: bool,
 }
 
 /// Why a plaintext was erased without being asked to.
@@ -175,8 +177,8 @@ impl OneTime {
     pub(crate) fn wipe(&self, cause: Option<Loss>, on_clipboard: bool) {
         let mut slot = self.slot();
         if let Slot::Held(held) = &*slot {
-            let lost =
-                cause.filter(|_| !held.is_kept(on_clipboard)).map(|cause| LostKey { key: held.key.clone(), cause });
+            let lost = cause.filter(|_| !held.is_kept(on_clipboard));
+            let lost = lost.map(|cause| LostKey { key: held.key.clone(), cause, was_copied: held.copied });
             *slot = Slot::Closing { lost };
         }
     }
@@ -339,7 +341,7 @@ mod tests {
         one_time.wipe(Some(Loss::Locked), true);
         one_time.closed();
         let lost = one_time.state().borrow().lost.clone().expect("told");
-        assert_eq!((lost.key, lost.cause), (key(), Loss::Locked));
+        assert_eq!(lost, LostKey { key: key(), cause: Loss::Locked, was_copied: false });
 
         for (copied, saved, on_clipboard, is_lost) in
             [(true, false, true, false), (true, false, false, true), (false, true, false, false)]
@@ -354,7 +356,8 @@ mod tests {
             assert_eq!(one_time.is_kept(on_clipboard), !is_lost, "{copied} {saved} {on_clipboard}");
             one_time.wipe(Some(Loss::Locked), on_clipboard);
             one_time.closed();
-            assert_eq!(one_time.state().borrow().lost.is_some(), is_lost, "{copied} {saved} {on_clipboard}");
+            let lost = one_time.state().borrow().lost.as_ref().map(|lost| lost.was_copied);
+            assert_eq!(lost, is_lost.then_some(copied), "{copied} {saved} {on_clipboard}");
         }
     }
 }

@@ -141,7 +141,7 @@ async fn what_replaces_the_key_on_the_clipboard_makes_it_unsafe() -> Result<()> 
     app.wait_focus("Copy").await?;
     desktop.lock_screen()?;
     app.leave_key_window().await?;
-    app.wait_text("it was never copied or saved").await
+    app.wait_text("it was not saved, and it does not stay on the clipboard").await
 }
 
 #[tokio::test]

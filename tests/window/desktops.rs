@@ -46,6 +46,7 @@ on_every_desktop! {
     key_window_asked_to_close_keeps_its_size
     key_copied_by_keyboard_is_pasted_and_removed
     key_on_clipboard_is_removed_on_quitting
+    key_on_clipboard_is_removed_when_screen_is_locked
     window_in_dark_theme_and_german_is_dark_and_german
     key_revoked_in_dialog_is_gone_from_list
 }
@@ -166,6 +167,17 @@ async fn key_on_clipboard_is_removed_on_quitting(desktop: Desktop) -> Result<()>
     let left = desktop.clipboard().unwrap_or_default();
     ensure!(!left.contains(&key[13..]), "the key is off the clipboard");
     Ok(())
+}
+
+async fn key_on_clipboard_is_removed_when_screen_is_locked(desktop: Desktop) -> Result<()> {
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("copied", "read").await?;
+    let key = copy_by_keyboard(&desktop, &app).await?;
+    desktop.lock_screen()?;
+    app.leave_key_window().await?;
+    app.wait_text("it does not stay on the clipboard").await?;
+    let is_gone = async || !desktop.clipboard().unwrap_or_default().contains(&key[13..]);
+    app.wait("a clipboard without the key", is_gone).await
 }
 
 async fn window_in_dark_theme_and_german_is_dark_and_german(desktop: Desktop) -> Result<()> {

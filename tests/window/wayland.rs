@@ -39,6 +39,24 @@ async fn copied_key_due_without_focus_is_reported_and_removed_with_focus() -> Re
     let key = copy_by_keyboard(&desktop, &app).await?;
     let other = Child::spawn(&mut desktop.session_command("weston-terminal"))?;
     wait_active(&app, false).await?;
+    is_reported_and_removed_with_focus(&desktop, app, &key, other).await
+}
+
+/// A screen that is locked has the focus before programs notice that.
+#[tokio::test]
+async fn copied_key_after_lock_without_focus_is_reported_and_removed_with_focus() -> Result<()> {
+    let desktop = Desktop::start_wayland(Compositor::Mutter, 1280, 960)?;
+    let app = App::start(&desktop).await?;
+    app.create_in_dialog("locked", "read").await?;
+    let key = copy_by_keyboard(&desktop, &app).await?;
+    let other = Child::spawn(&mut desktop.session_command("weston-terminal"))?;
+    wait_active(&app, false).await?;
+    desktop.lock_screen()?;
+    app.leave_key_window().await?;
+    is_reported_and_removed_with_focus(&desktop, app, &key, other).await
+}
+
+async fn is_reported_and_removed_with_focus(desktop: &Desktop, app: App, key: &str, other: Child) -> Result<()> {
     // The compositor does not allow it now, and the window does not claim anything else.
     app.wait_text("The key could not be taken off the clipboard").await?;
     ensure!(desktop.clipboard()? == key, "what the window says");

@@ -54,8 +54,12 @@ export const oneTime = {
     locked: 'Der Schlüssel für {{name, isolated}} wird nicht mehr angezeigt: Der Bildschirm wurde gesperrt.',
     interrupted: 'Das Fenster mit dem Schlüssel für {{name, isolated}} wurde unerwartet geschlossen.',
   },
-  lostRemedy:
-    'Der Schlüssel ist aktiv, wurde aber weder kopiert noch gespeichert. „Ersetzen“ widerruft ihn und erstellt einen neuen mit demselben Namen und denselben Berechtigungen.',
+  lostRemedy: {
+    neverCopied:
+      'Der Schlüssel ist aktiv, wurde aber weder kopiert noch gespeichert. „Ersetzen“ widerruft ihn und erstellt einen neuen mit demselben Namen und denselben Berechtigungen.',
+    copied:
+      'Der Schlüssel ist aktiv, wurde aber nicht gespeichert und bleibt nicht in der Zwischenablage. Wenn er noch nicht an seinem Platz ist: „Ersetzen“ widerruft ihn und erstellt einen neuen mit demselben Namen und denselben Berechtigungen.',
+  },
   replaceLost: 'Ersetzen',
   wasHidden: 'Dieses Fenster war ausgeblendet, daher ist der Schlüssel verdeckt.',
   close: 'Schließen',

@@ -12,7 +12,7 @@ export const preferences = {
   clipboardHint:
     'Nach dieser Zeit wird ein kopierter Schlüssel aus der Zwischenablage entfernt, falls er noch dort ist.',
   clipboardNever:
-    'Ein kopierter Schlüssel bleibt dann in der Zwischenablage, bis etwas anderes kopiert wird. So lange kann ihn dort jedes Programm auf diesem Computer lesen.',
+    'Ein kopierter Schlüssel bleibt dann in der Zwischenablage, bis etwas anderes kopiert, der Bildschirm gesperrt (unter Linux) oder UL Keys beendet wird. So lange kann ihn dort jedes Programm auf diesem Computer lesen.',
   rotation: 'Frist zum Erneuern',
   rotationHint: 'Ein Schlüssel, der älter ist, erscheint unter „Zu prüfen“. Er funktioniert weiterhin.',
   runs: 'Trainings löschen nach',

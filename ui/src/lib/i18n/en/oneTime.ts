@@ -50,8 +50,12 @@ export const oneTime = {
     locked: 'The key for {{name, isolated}} is no longer shown: the screen was locked.',
     interrupted: 'The window with the key for {{name, isolated}} closed unexpectedly.',
   },
-  lostRemedy:
-    'The key works, but it was never copied or saved. “Replace it” revokes it and creates a key with the same name and scopes.',
+  lostRemedy: {
+    neverCopied:
+      'The key works, but it was never copied or saved. “Replace it” revokes it and creates a key with the same name and scopes.',
+    copied:
+      'The key works, but it was not saved, and it does not stay on the clipboard. If it is not in its place yet, “Replace it” revokes it and creates a key with the same name and scopes.',
+  },
   replaceLost: 'Replace it',
   wasHidden: 'This window was hidden, so the key is covered.',
   close: 'Close',

@@ -11,7 +11,7 @@ export const preferences = {
   clipboard: 'Clear the clipboard',
   clipboardHint: 'After this time a copied key is taken off the clipboard, if it is still there.',
   clipboardNever:
-    'A copied key then stays on the clipboard until you copy something else. Until then, every program on this computer can read it there.',
+    'A copied key then stays on the clipboard until you copy something else, lock the screen (on Linux) or quit UL Keys. Until then, every program on this computer can read it there.',
   rotation: 'Rotation period',
   rotationHint: 'A key that is older than this appears under “Needs attention”. It keeps working.',
   runs: 'Delete training runs after',

@@ -51,8 +51,12 @@ export const oneTime = {
     locked: 'A chave para {{name, isolated}} não é mais exibida: a tela foi bloqueada.',
     interrupted: 'A janela com a chave para {{name, isolated}} foi fechada inesperadamente.',
   },
-  lostRemedy:
-    'A chave está ativa, mas não foi copiada nem salva. “Substituir” revoga essa chave e cria outra com o mesmo nome e os mesmos escopos.',
+  lostRemedy: {
+    neverCopied:
+      'A chave está ativa, mas não foi copiada nem salva. “Substituir” revoga essa chave e cria outra com o mesmo nome e os mesmos escopos.',
+    copied:
+      'A chave está ativa, mas não foi salva e não fica na área de transferência. Se ela ainda não está no lugar certo, “Substituir” revoga essa chave e cria outra com o mesmo nome e os mesmos escopos.',
+  },
   replaceLost: 'Substituir',
   wasHidden: 'Esta janela foi ocultada, por isso a chave está oculta.',
   close: 'Fechar',

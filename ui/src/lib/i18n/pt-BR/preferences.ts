@@ -11,7 +11,7 @@ export const preferences = {
   clipboard: 'Limpar a área de transferência',
   clipboardHint: 'Após esse tempo, uma chave copiada é removida da área de transferência, se ainda estiver nela.',
   clipboardNever:
-    'Uma chave copiada fica então na área de transferência até você copiar outra coisa. Até lá, qualquer programa deste computador pode lê-la.',
+    'Uma chave copiada fica então na área de transferência até você copiar outra coisa, bloquear a tela (no Linux) ou encerrar o UL Keys. Até lá, qualquer programa deste computador pode lê-la.',
   rotation: 'Período de rotação',
   rotationHint: 'Uma chave mais antiga que isso aparece em “Requerem atenção”. Ela continua funcionando.',
   runs: 'Excluir treinamentos após',

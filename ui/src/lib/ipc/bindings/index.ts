@@ -989,7 +989,11 @@ logs: string,
  */
 relocationErrors: Array<RelocationProblem>, };
 
-export type LostKey = { key: ApiKey, cause: Loss, };
+export type LostKey = { key: ApiKey, cause: Loss, 
+/**
+ * Whether it was copied before, so that it may be in its place.
+ */
+wasCopied: boolean, };
 
 export type Loss = "locked" | "interrupted";
 
@@ -999,7 +1003,7 @@ export type OneTimeState = {
  */
 showing: ApiKey | null, 
 /**
- * The last key that was taken from sight before it had been copied or saved.
+ * The last key that was taken from sight while it was neither saved nor on the clipboard.
  */
 lost: LostKey | null, };
 
