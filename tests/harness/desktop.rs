@@ -248,6 +248,11 @@ impl Desktop {
         finish(self.session_command(program), program, arguments)
     }
 
+    /// Whether a Wayland compositor shows the windows, so that the X server knows none of them.
+    pub fn is_wayland(&self) -> bool {
+        self.compositor.is_some()
+    }
+
     /// Whether the tests run as root, who may become another user and read every process.
     ///
     /// # Errors

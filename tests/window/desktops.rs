@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, AppOptions, Compositor, Desktop};
 
+use crate::env_file;
 use crate::hands::{choose, copy_by_keyboard, wait_active};
 
 const WIDTH: u32 = 1280;
@@ -47,6 +48,7 @@ on_every_desktop! {
     key_copied_by_keyboard_is_pasted_and_removed
     key_on_clipboard_is_removed_on_quitting
     key_on_clipboard_is_removed_when_screen_is_locked
+    key_saved_into_env_file_by_dialog_replaces_the_old_one
     window_in_dark_theme_and_german_is_dark_and_german
     key_revoked_in_dialog_is_gone_from_list
 }
@@ -178,6 +180,23 @@ async fn key_on_clipboard_is_removed_when_screen_is_locked(desktop: Desktop) -> 
     app.wait_text("it does not stay on the clipboard").await?;
     let is_gone = async || !desktop.clipboard().unwrap_or_default().contains(&key[13..]);
     app.wait("a clipboard without the key", is_gone).await
+}
+
+async fn key_saved_into_env_file_by_dialog_replaces_the_old_one(desktop: Desktop) -> Result<()> {
+    let app = App::start(&desktop).await?;
+    let path = desktop.home().join(".env");
+    std::fs::write(&path, "# mine\nULTRALYTICS_API_KEY=old\nOTHER=kept\n")?;
+    app.create_in_dialog("in-a-file", "read").await?;
+    let key = app.text("code.key").await?.trim().to_owned();
+    env_file::choose(&app, &desktop, &path).await?;
+    app.wait_text("The file already sets ULTRALYTICS_API_KEY. Replace its value?").await?;
+    app.wait_focus("Cancel").await?;
+    app.click("Replace").await?;
+    app.wait_text("Saved, readable by you alone").await?;
+    let after = std::fs::read_to_string(&path)?;
+    let begin = format!("# mine\nULTRALYTICS_API_KEY={key}\nOTHER=kept\n");
+    ensure!(after.starts_with(&begin), "the key is in its line, and the others are as before");
+    Ok(())
 }
 
 async fn window_in_dark_theme_and_german_is_dark_and_german(desktop: Desktop) -> Result<()> {

@@ -17,7 +17,7 @@ async fn open_dialog(app: &App, desktop: &Desktop) -> Result<()> {
     file_dialog::opened(app, desktop, DIALOG).await
 }
 
-async fn choose(app: &App, desktop: &Desktop, path: &Path) -> Result<()> {
+pub(crate) async fn choose(app: &App, desktop: &Desktop, path: &Path) -> Result<()> {
     open_dialog(app, desktop).await?;
     file_dialog::choose(app, desktop, DIALOG, path).await
 }

@@ -6,16 +6,28 @@ use std::time::Duration;
 use anyhow::Result;
 use ulkeys_tests::{App, Desktop};
 
-/// Waits for the dialog with this title, which begins with `^` as a pattern does, and gives it the focus.
+/// Whether the dialog with this title is open, which begins with `^` as a pattern does. On Wayland, where a test cannot
+/// see windows, the page has lost the focus to it.
+async fn is_open(app: &App, desktop: &Desktop, title: &str) -> bool {
+    match desktop.is_wayland() {
+        true => app.script("return document.hasFocus()", Vec::new()).await.is_ok_and(|it| it == false),
+        false => desktop.window_named(title).is_ok(),
+    }
+}
+
+/// Waits for the dialog with this title, and gives it the focus.
 pub(crate) async fn opened(app: &App, desktop: &Desktop, title: &str) -> Result<()> {
-    app.wait("the system's dialog", async || desktop.window_named(title).is_ok()).await?;
-    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window_named(title)?])?;
+    app.wait("the system's dialog", async || is_open(app, desktop, title).await).await?;
+    // A compositor gives the focus to a new window by itself.
+    if !desktop.is_wayland() {
+        desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window_named(title)?])?;
+    }
     tokio::time::sleep(Duration::from_millis(500)).await;
     Ok(())
 }
 
 pub(crate) async fn ended(app: &App, desktop: &Desktop, title: &str) -> Result<()> {
-    app.wait("the end of the dialog", async || desktop.window_named(title).is_err()).await
+    app.wait("the end of the dialog", async || !is_open(app, desktop, title).await).await
 }
 
 /// Chooses a file in the dialog that is open.
@@ -23,7 +35,7 @@ pub(crate) async fn choose(app: &App, desktop: &Desktop, title: &str, path: &Pat
     // The dialog is busy at times, above all with its own question about a file that exists; Return also answers that
     // one with Replace.
     for _ in 0..20 {
-        if desktop.window_named(title).is_err() {
+        if !is_open(app, desktop, title).await {
             break;
         }
         desktop.press(&["ctrl+a"])?;
@@ -32,7 +44,7 @@ pub(crate) async fn choose(app: &App, desktop: &Desktop, title: &str, path: &Pat
         desktop.press(&["Return"])?;
         for _ in 0..30 {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            if desktop.window_named(title).is_err() {
+            if !is_open(app, desktop, title).await {
                 break;
             }
         }
