@@ -258,6 +258,17 @@ pub(super) const SHOWN: Scene = Scene {
                 See("is no longer shown: the screen was locked"),
             ],
         },
+        State {
+            name: "lost-with-clipboard",
+            steps: &[
+                NEW_KEY,
+                ClickOn("code.key + button"),
+                See("On the clipboard for"),
+                Do(|stage| stage.desktop.lock_screen()),
+                KeyWindowGone,
+                See("it does not stay on the clipboard"),
+            ],
+        },
         // The last, as it stays announced.
         State {
             name: "read-aloud",
