@@ -93,8 +93,12 @@ fn run() -> ExitCode {
     if let Some(plugin) = instance.plugin(&paths) {
         builder = builder.plugin(plugin);
     }
+    // On Linux, `window/file_dialog.rs` uses GTK itself.
+    #[cfg(not(target_os = "linux"))]
+    {
+        builder = builder.plugin(tauri_plugin_dialog::init());
+    }
     let builder = builder
-        .plugin(tauri_plugin_dialog::init())
         .on_menu_event(|app, event| menu::chosen(app, event.id().as_ref()))
         .invoke_handler(tauri::generate_handler![
             commands::activity::export_activity,

@@ -1,5 +1,6 @@
 //! The windows: each shows its bundled page and goes nowhere else.
 
+mod file_dialog;
 mod key;
 mod list;
 mod place;
@@ -10,6 +11,7 @@ use tauri::LogicalSize;
 use tauri::webview::NewWindowResponse;
 use tauri::{AppHandle, Manager as _, PhysicalSize, Url, WebviewWindow, WebviewWindowBuilder, Wry};
 
+pub(crate) use file_dialog::FileDialog;
 pub(crate) use key::{
     close as close_key_window, is as is_key_window, minimized as key_window_minimized, open as open_key_window,
     put_away as put_key_away, show as show_key_window,

@@ -201,9 +201,22 @@ impl Desktop {
     /// # Errors
     /// When the bus cannot be read.
     pub fn accessibility_tree(&self) -> Result<Vec<AccessibleObject>> {
+        self.accessible_objects(&[])
+    }
+
+    /// The titles of the app's windows and dialogs, on every kind of desktop. Pages are not read.
+    ///
+    /// # Errors
+    /// When the bus cannot be read.
+    pub fn window_titles(&self) -> Result<Vec<String>> {
+        Ok(self.accessible_objects(&["1"])?.into_iter().filter(|it| it.depth == 1).map(|it| it.name).collect())
+    }
+
+    fn accessible_objects(&self, options: &[&str]) -> Result<Vec<AccessibleObject>> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/accessibility_tree.py");
-        let tree = self.run("timeout", &["30", "/usr/bin/python3", "-W", "ignore", script, "org.ulkeys.UlKeys"])?;
-        Ok(serde_json::from_str(&tree)?)
+        let mut command = vec!["30", "/usr/bin/python3", "-W", "ignore", script, "org.ulkeys.UlKeys"];
+        command.extend(options);
+        Ok(serde_json::from_str(&self.run("timeout", &command)?)?)
     }
 
     /// Announces that a screen reader started or ended, as the desktop's settings do.

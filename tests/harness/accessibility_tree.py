@@ -84,7 +84,7 @@ def visit(node, depth):
             "attributes": {name: attributes[name] for name in ATTRIBUTES if name in attributes},
             "texts": [text for text in texts_of(node) if text],
         }
-        count = node.get_child_count()
+        count = node.get_child_count() if depth < deepest else 0
     except GLib.Error:  # The object disappeared.
         return
     for index in range(count):
@@ -95,6 +95,7 @@ def visit(node, depth):
         yield from visit(child, depth + 1)
 
 
+deepest = int(sys.argv[2]) if len(sys.argv) > 2 else sys.maxsize
 Atspi.init()
 desktop = Atspi.get_desktop(0)
 programs = [desktop.get_child_at_index(index) for index in range(desktop.get_child_count())]

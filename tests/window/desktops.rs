@@ -51,6 +51,7 @@ on_every_desktop! {
     key_saved_into_env_file_by_dialog_replaces_the_old_one
     window_in_dark_theme_and_german_is_dark_and_german
     key_revoked_in_dialog_is_gone_from_list
+    file_dialog_ends_with_key_window
 }
 
 /// Width and height of the page, in CSS pixels.
@@ -213,4 +214,26 @@ async fn key_revoked_in_dialog_is_gone_from_list(desktop: Desktop) -> Result<()>
     choose(&app, "short-lived", "Revoke…").await?;
     app.click("Revoke key").await?;
     app.wait_text("short-lived was revoked").await
+}
+
+async fn file_dialog_ends_with_key_window(desktop: Desktop) -> Result<()> {
+    let app = App::start(&desktop).await?;
+    let has_dialog = || -> Result<bool> {
+        Ok(desktop.window_titles()?.iter().any(|title| title.starts_with("Put the key into this file")))
+    };
+    app.create_in_dialog("lost", "read").await?;
+    for loss in ["it was never copied or saved", "closed unexpectedly"] {
+        app.click("Save as .env…").await?;
+        app.wait("the system's dialog", async || has_dialog().is_ok_and(|it| it)).await?;
+        match loss {
+            "closed unexpectedly" => _ = app.script("location.reload()", Vec::new()).await,
+            _ => desktop.lock_screen()?,
+        }
+        app.leave_key_window().await?;
+        app.wait("the end of the dialog", async || has_dialog().is_ok_and(|it| !it)).await?;
+        app.wait_text(loss).await?;
+        app.click("Replace it").await?;
+        app.enter_key_window().await?;
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use ulkeys_tests::{App, Desktop};
 use crate::file_dialog;
 
 /// Title of the system's dialog.
-const DIALOG: &str = "^Put the key into this file";
+pub(crate) const DIALOG: &str = "^Put the key into this file";
 
 async fn open_dialog(app: &App, desktop: &Desktop) -> Result<()> {
     app.click("Save as .env…").await?;
@@ -57,6 +57,23 @@ async fn a_new_file_is_the_owners_alone_and_works() -> Result<()> {
         "$ULTRALYTICS_PLATFORM_URL/api/account/summary""#;
     let answer = desktop.run("bash", &["-c", script, "bash", &path.display().to_string()])?;
     ensure!(answer.contains("\"plan\""), "{answer}");
+    Ok(())
+}
+
+/// The question whether to close would lie below the dialog.
+#[tokio::test]
+async fn close_requested_while_file_dialog_is_open_is_ignored() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let path = desktop.home().join(".env");
+    app.create_in_dialog("asked", "read").await?;
+    open_dialog(&app, &desktop).await?;
+    for window in [desktop.key_window()?, desktop.window()?] {
+        desktop.run("wmctrl", &["-i", "-c", &window])?;
+    }
+    file_dialog::choose(&app, &desktop, DIALOG, &path).await?;
+    app.wait_text("Saved, readable by you alone").await?;
+    ensure!(!app.text("body").await?.contains("Keep open"), "asks whether to close");
     Ok(())
 }
 

@@ -1,11 +1,9 @@
 //! What happened to keys, and with them.
 
 use std::io;
-use std::path::PathBuf;
 
 use serde::Serialize;
 use tauri::{State, WebviewWindow};
-use tauri_plugin_dialog::DialogExt as _;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::spawn_blocking;
 use ts_rs::TS;
@@ -18,6 +16,7 @@ use crate::activity_export::{self, ExportFormat};
 use crate::error::{CommandError, Result};
 use crate::files::Replacement;
 use crate::state::AppState;
+use crate::window::FileDialog;
 
 /// The most that the service puts on a page.
 const MOST: u32 = 200;
@@ -59,7 +58,9 @@ pub(crate) async fn export_activity(
     let kind = kind.optional().map(kind_of).transpose()?;
     let key = key_id.optional().map(Argument::key_id).transpose()?;
     let (day, title) = (day.day("day")?, title.line("title")?);
-    let Some(path) = choose(&window, format, &day, title).await? else {
+    let ending = format.as_str();
+    let file_name = format!("ul-keys-activity-{day}.{ending}");
+    let Some(path) = (FileDialog { title, file_name, ending: Some(ending) }).choose(&window).await? else {
         return Ok(None);
     };
     let client = state.client()?;
@@ -73,16 +74,6 @@ pub(crate) async fn export_activity(
     let committed = spawn_blocking(move || Replacement::commit(file)).await;
     committed.map_err(ended).flatten().map_err(|error| export_failed(&error))?;
     Ok(Some(ExportedActivity { path: path.display().to_string(), entries }))
-}
-
-async fn choose(window: &WebviewWindow, format: ExportFormat, day: &str, title: String) -> Result<Option<PathBuf>> {
-    let ending = format.as_str();
-    let (send, chosen) = tokio::sync::oneshot::channel();
-    let dialog = window.dialog().file().set_parent(window).set_title(title);
-    let dialog = dialog.set_file_name(format!("ul-keys-activity-{day}.{ending}"));
-    dialog.add_filter(ending.to_uppercase(), &[ending]).save_file(move |path| drop(send.send(path)));
-    let path = chosen.await.ok().flatten();
-    path.map(|path| path.into_path().map_err(|error| export_failed(&io::Error::other(error)))).transpose()
 }
 
 /// Sends all pages to the writer, and tells how many entries that were. A writer that has ended says itself why.

@@ -4,7 +4,6 @@ use std::io;
 
 use serde::Serialize;
 use tauri::{AppHandle, State, WebviewWindow};
-use tauri_plugin_dialog::DialogExt as _;
 use ts_rs::TS;
 use ulkeys_domain::wire::{ApiKey, ErrorCode};
 use ulkeys_domain::{KeyId, Secret};
@@ -18,7 +17,7 @@ use crate::keychain;
 use crate::seal::{self, SealedKey};
 use crate::state::AppState;
 use crate::status::ServiceStatus;
-use crate::window;
+use crate::window::{self, FileDialog};
 
 /// Where a template has the key.
 const PLACE: &str = "{key}";
@@ -129,13 +128,10 @@ pub(crate) async fn choose_env_file(
 ) -> Result<Option<EnvFilePlan>> {
     let title = title.line("title")?;
     let id = state.one_time.key_id().ok_or_else(gone)?;
-    let (send, chosen) = tokio::sync::oneshot::channel();
-    let dialog = window.dialog().file().set_parent(&window).set_title(title).set_file_name(".env");
-    dialog.save_file(move |path| drop(send.send(path)));
-    let Some(path) = chosen.await.ok().flatten() else {
+    let dialog = FileDialog { title, file_name: ".env".to_owned(), ending: None };
+    let Some(path) = dialog.choose(&window).await? else {
         return Ok(None);
     };
-    let path = path.into_path().map_err(|error| env_file_failed(&io::Error::other(error)))?;
     let plan = with_env_file(&state, &id, move |secret, url| env_file::plan(&path, secret, url)).await?;
     state.one_time.choose_env_file(&id, plan.clone());
     Ok(Some(plan))

@@ -57,6 +57,7 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
     window.on_window_event(move |event| match event {
         WindowEvent::CloseRequested { api, .. } if ask_to_close(&handle) => api.prevent_close(),
         WindowEvent::Destroyed => {
+            super::file_dialog::end(&handle, LABEL);
             let state = handle.state::<AppState>();
             state.set_watcher(LABEL, None);
             state.one_time.closed();

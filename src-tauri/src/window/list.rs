@@ -78,6 +78,7 @@ pub(crate) fn show(app: &AppHandle) {
 fn reload(list: WebviewWindow) -> impl Fn() + Send + 'static {
     let reloads = Mutex::new(Vec::new());
     move || {
+        super::file_dialog::end(list.app_handle(), LABEL);
         let mut reloads = reloads.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         reloads.retain(|reload| now.duration_since(*reload) < RELOAD_PERIOD);
