@@ -1,11 +1,15 @@
 //! A person with a mouse on a small screen: nothing moves below the mouse, what is typed goes to the field that waits for it,
 //! and two places that judge the same thing say the same.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
-use ulkeys_tests::{App, Desktop, ScreenPoint, seed};
+use serde_json::{Value, json};
+use ulkeys_tests::{App, Desktop, ScreenPoint, SmallDisk, seed};
 
 use crate::details::wait_key;
 use crate::hands::{app_with, closed, key_window_closed, use_once};
+use crate::{env_file, file_dialog};
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 800;
@@ -32,6 +36,133 @@ const TEXT_IS_SEEN: &str = "const all = [...document.querySelectorAll('[role=dia
     const { x, y, width, height } = found.getBoundingClientRect();
     const top = document.elementFromPoint(x + width / 2, y + height / 2);
     return !!top && (found.contains(top) || top.contains(found));";
+
+/// Where a row, or another element with this control in it, begins, in CSS pixels from the top of the page.
+const TOP: &str = "const controls = [...document.querySelectorAll('button, input, [role=tab]')];
+    const control = controls.find((it) => (it.ariaLabel ?? it.innerText.trim()) === arguments[0]);
+    return Math.round((control?.closest('[data-row]') ?? control)?.getBoundingClientRect().top ?? -1000);";
+
+/// Whether it begins there now, and for as long as late data may take to move it.
+async fn stays_at(app: &App, name: &str, top: &Value, after: &str) -> Result<()> {
+    for _ in 0..20 {
+        let is = app.script(TOP, vec![name.into()]).await?;
+        ensure!(is == *top, "{name} moved from {top} to {is} after {after}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_below_mouse_stays_when_details_open_and_close() -> Result<()> {
+    for (width, height) in [(1280, 800), (1100, 760)] {
+        let desktop = Desktop::start(width, height)?;
+        let app = app_with(&desktop, seed::TEAM).await?;
+        app.wait_text("conference-demo").await?;
+        app.resize(&desktop, width, height).await?;
+        for (name, other) in [("training-server", "ci-pipeline"), ("mobile-app", "ci-pipeline")] {
+            app.point_at_control(&desktop, name).await?;
+            let top = app.script(TOP, vec![name.into()]).await?;
+            desktop.run("xdotool", &["click", "1"])?;
+            app.wait("the details", async || app.text("aside h2").await.is_ok_and(|it| it == name)).await?;
+            stays_at(&app, name, &top, "opening").await?;
+            // The second click of a double click.
+            desktop.run("xdotool", &["click", "1"])?;
+            stays_at(&app, name, &top, "the second click").await?;
+            ensure!(app.text("aside h2").await? == name, "other details at {width} x {height}");
+            // Closing, while the mouse is on that row, and on another one.
+            app.script("document.querySelector('aside h2').focus({ preventScroll: true })", Vec::new()).await?;
+            desktop.press(&["Escape"])?;
+            app.wait("their end", async || app.text("aside h2").await.is_err()).await?;
+            stays_at(&app, name, &top, "closing").await?;
+            app.click_with_mouse(&desktop, name).await?;
+            app.wait("the details", async || app.text("aside h2").await.is_ok_and(|it| it == name)).await?;
+            stays_at(&app, name, &top, "opening again").await?;
+            app.point_at_control(&desktop, other).await?;
+            let top = app.script(TOP, vec![other.into()]).await?;
+            desktop.press(&["Escape"])?;
+            app.wait("their end", async || app.text("aside h2").await.is_err()).await?;
+            stays_at(&app, other, &top, "closing with the mouse on another row").await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn row_below_mouse_stays_when_notice_appears_and_leaves() -> Result<()> {
+    const NOTICE: &str = "Existing keys keep working and can be revoked";
+    let desktop = Desktop::start(WIDTH, HEIGHT)?;
+    let Some(disk) = SmallDisk::mount(&desktop)? else { return Ok(()) };
+    let app = app_with(&desktop, seed::TEAM).await?;
+    app.wait_text("conference-demo").await?;
+    let list = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
+    let rename = json!({ "keyId": list["keys"][0]["keyId"], "name": "other" });
+    let fill = async || -> Result<()> {
+        disk.fill()?;
+        app.invoke("rename_key", rename.clone()).await?.expect_err("the disk is full");
+        app.wait_text(NOTICE).await
+    };
+    app.point_at_control(&desktop, "mobile-app").await?;
+    let top = app.script(TOP, vec!["mobile-app".into()]).await?;
+    fill().await?;
+    stays_at(&app, "mobile-app", &top, "the notice").await?;
+    let seen = "const notice = [...document.querySelectorAll('[role=alert]')].at(-1).getBoundingClientRect();
+        return notice.top >= 0 && notice.bottom <= innerHeight;";
+    ensure!(app.script(seen, Vec::new()).await? == true, "the notice cannot be seen");
+    disk.free()?;
+    app.wait_gone(NOTICE).await?;
+    stays_at(&app, "mobile-app", &top, "the end of the notice").await?;
+    // The notice came while the mouse was elsewhere, so nothing can be scrolled down when it leaves.
+    app.point_at_control(&desktop, "Help").await?;
+    fill().await?;
+    app.point_at_control(&desktop, "mobile-app").await?;
+    let lower = app.script(TOP, vec!["mobile-app".into()]).await?;
+    ensure!(lower != top, "the notice is above the list");
+    disk.free()?;
+    app.wait_gone(NOTICE).await?;
+    stays_at(&app, "mobile-app", &lower, "the end of a notice that was there").await?;
+    // No room is left once nobody can be about to click.
+    app.point_at_control(&desktop, "Help").await?;
+    let is_back = async || app.script(TOP, vec!["mobile-app".into()]).await.is_ok_and(|it| it == top);
+    app.wait("the list where it was", is_back).await
+}
+
+#[tokio::test]
+async fn row_below_mouse_stays_when_key_is_created_elsewhere() -> Result<()> {
+    let desktop = Desktop::start(WIDTH, HEIGHT)?;
+    let app = app_with(&desktop, seed::TEAM).await?;
+    let admin = app.create_and_copy(&desktop, "an-admin", "admin").await?;
+    app.point_at_control(&desktop, "mobile-app").await?;
+    let top = app.script(TOP, vec!["mobile-app".into()]).await?;
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let url = format!("http://127.0.0.1:{}/api/api-keys", app.port);
+    let key = json!({ "name": "made-elsewhere", "scopes": ["read"] });
+    client.post(url).bearer_auth(admin).json(&key).send().await?.error_for_status()?;
+    app.wait_text("made-elsewhere").await?;
+    stays_at(&app, "mobile-app", &top, "the new row").await
+}
+
+#[tokio::test]
+async fn controls_below_question_about_file_stay_when_it_is_answered() -> Result<()> {
+    const ANSWERS: [&str; 2] = ["Cancel", "Replace"];
+    let desktop = Desktop::start(WIDTH, 1000)?;
+    let app = App::start(&desktop).await?;
+    let path = desktop.home().join(".env");
+    app.create_in_dialog("in-a-file", "read").await?;
+    for answer in ANSWERS {
+        std::fs::write(&path, "ULTRALYTICS_API_KEY=old\n")?;
+        app.click("Save as .env…").await?;
+        file_dialog::opened(&app, &desktop, env_file::DIALOG).await?;
+        file_dialog::choose(&app, &desktop, env_file::DIALOG, &path).await?;
+        app.wait_text("Replace its value?").await?;
+        app.wait_focus("Cancel").await?;
+        app.point_at_control(&desktop, answer).await?;
+        let before = app.script(TOP, vec!["Python".into()]).await?;
+        desktop.run("xdotool", &["click", "1"])?;
+        app.wait_gone("Replace its value?").await?;
+        stays_at(&app, "Python", &before, answer).await?;
+    }
+    app.wait_text("Saved, readable by you alone").await
+}
 
 #[tokio::test]
 async fn example_in_key_window_is_chosen_without_anything_moving() -> Result<()> {

@@ -90,7 +90,7 @@ mod system {
     }
 }
 
-/// The dialog belongs to its window, and the system ends it.
+/// The dialog belongs to its window, which these systems are expected to end with it. It was not tried.
 #[cfg(not(target_os = "linux"))]
 mod system {
     use std::path::PathBuf;
