@@ -1,7 +1,7 @@
 //! What other programs of the user can read over the accessibility bus while a new key is shown.
 
-use anyhow::{Result, ensure};
-use ulkeys_tests::{AccessibleObject, App, Desktop};
+use anyhow::{Context as _, Result, ensure};
+use ulkeys_tests::{AccessibleObject, App, Desktop, outline};
 
 fn holders<'a>(tree: &'a [AccessibleObject], text: &str) -> Vec<&'a AccessibleObject> {
     let holds =
@@ -14,7 +14,7 @@ fn holds(tree: &[AccessibleObject], text: &str) -> bool {
 }
 
 /// Reads the tree until it is as wanted: it follows the page some moments later.
-async fn wait_tree(
+pub(crate) async fn wait_tree(
     app: &App,
     desktop: &Desktop,
     what: &str,
@@ -25,7 +25,8 @@ async fn wait_tree(
         tree = desktop.accessibility_tree().unwrap_or_default();
         wanted(&tree)
     })
-    .await?;
+    .await
+    .with_context(|| format!("the tree:\n{}", outline(&tree)))?;
     Ok(tree)
 }
 

@@ -151,7 +151,7 @@ async fn every_column_sorts_both_ways_and_each_status_shows_its_own() -> Result<
     ] {
         sorted(by, sort).await?;
     }
-    let sort = "return document.querySelector('[role=columnheader][aria-sort=ascending]').innerText.trim()";
+    let sort = "return document.querySelector('th[aria-sort=ascending]').innerText.trim()";
     ensure!(app.script(sort, Vec::new()).await? == "Created", "the sorted column says so");
 
     app.click("Needs attention").await?;
@@ -260,9 +260,9 @@ async fn a_hundred_thousand_keys_are_a_few_rows_at_a_time() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = app_with_crowd(&desktop, 100_000).await?;
     app.wait("the first rows", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
-    let rows = "return document.querySelectorAll('[role=row]').length";
+    let rows = "return document.querySelectorAll('tr').length";
     ensure!(app.script(rows, Vec::new()).await?.as_u64().is_some_and(|rows| rows < 60), "only what is visible");
-    let count = app.script("return document.querySelector('[role=table]').ariaRowCount", Vec::new()).await?;
+    let count = app.script("return document.querySelector('table').ariaRowCount", Vec::new()).await?;
     ensure!(count == "100001", "a screen reader is told of all of them: {count}");
 
     let oldest = app.invoke("list_keys", json!({ "query": { "skip": 99_999, "limit": 1 } })).await?.expect("listed");
@@ -270,7 +270,7 @@ async fn a_hundred_thousand_keys_are_a_few_rows_at_a_time() -> Result<()> {
     app.script("const s = document.querySelector('.window'); s.scrollTop = s.scrollHeight", Vec::new()).await?;
     app.wait("the last row", async || names(&app).await.is_ok_and(|names| names.last() == Some(&oldest))).await?;
     // What has the focus keeps it, however far one looks around.
-    let control = "document.querySelector('[role=row]:last-child [data-control=menu]')";
+    let control = "document.querySelector('tbody tr:last-child [data-control=menu]')";
     let focus = format!("{control}.focus(); return document.activeElement === {control}");
     app.wait("the focus", async || app.script(&focus, Vec::new()).await.is_ok_and(|has| has == true)).await?;
     let focused = app.focus().await?;
@@ -317,7 +317,7 @@ async fn the_box_in_the_head_selects_all_and_clears() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = app_with(&desktop, seed::TEAM).await?;
     app.wait_text("training-server").await?;
-    let head = "const box = document.querySelector('[role=columnheader] input');
+    let head = "const box = document.querySelector('th input');
         return box.indeterminate ? 'some' : box.checked ? 'all' : 'none';";
     let wait_head = async |wanted: &str| {
         app.wait(wanted, async || app.script(head, Vec::new()).await.is_ok_and(|state| state == wanted)).await

@@ -91,9 +91,9 @@ async fn a_key_is_not_renamed_to_what_cannot_be_shown() -> Result<()> {
         desktop.press(&["Return"])?;
         closed(&app).await?;
         ensure!(active_names(&app).await? == [name], "{name}");
-        let shown = "return document.querySelector('[role=rowheader] [data-control=open]').textContent";
+        let shown = "return document.querySelector('tbody th [data-control=open]').textContent";
         app.wait("the name in the list", async || app.script(shown, vec![]).await.is_ok_and(|it| it == name)).await?;
-        let elements = "return document.querySelectorAll('[role=rowheader] b').length";
+        let elements = "return document.querySelectorAll('tbody th b').length";
         ensure!(app.script(elements, Vec::new()).await? == 0, "markup is text");
         choose(&app, name, "Rename…").await?;
     }

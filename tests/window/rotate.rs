@@ -23,7 +23,7 @@ async fn at_step(app: &App, title: &str) -> Result<()> {
 
 /// Waits until a row says in words which other key belongs to its own.
 async fn wait_mark(app: &App, row: u32, words: &str) -> Result<()> {
-    let shown = "return document.querySelector(`[data-row='${arguments[0]}'] [role=rowheader]`)?.textContent ?? ''";
+    let shown = "return document.querySelector(`[data-row='${arguments[0]}'] th`)?.textContent ?? ''";
     let says = async || {
         let text = app.script(shown, vec![json!(row)]).await;
         text.is_ok_and(|text| text.as_str().is_some_and(|text| text.contains(words)))
