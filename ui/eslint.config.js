@@ -52,6 +52,11 @@ export default defineConfig(
             'SvelteElement[name.name=/^(ul|ol)$/] > SvelteStartTag:not(:has(> SvelteAttribute[key.name=/^(role|aria-hidden)$/]))',
           message: 'Write role="list": without markers, WebKit takes a list for a group.',
         },
+        {
+          selector:
+            'SvelteElement[name.name=/^[bB]utton$/]:not(:has(> SvelteMustacheTag)):not(:has(> SvelteText[value=/\\S/])):not(:has(> SvelteElement[name.name="span"])) > SvelteStartTag > SvelteAttribute[key.name="aria-label"]',
+          message: 'Write <span class="sr-only">: over lines of what has no text, WebKit crashes for a screen reader.',
+        },
       ],
       // eslint sees other components as `any`; svelte-check knows and checks their types.
       '@typescript-eslint/no-unsafe-argument': 'off',

@@ -19,7 +19,7 @@ mod service;
 mod ul;
 mod wayland;
 
-pub use accessibility_bus::{AccessibleObject, below, outline, row_words, tree_problems};
+pub use accessibility_bus::{AccessibleObject, SHOWN_TEXTS, below, outline, row_words, tree_problems};
 pub use app::{App, AppOptions, BrokenPipe, binary, released_binary, tools};
 pub use desktop::Desktop;
 pub use disk::SmallDisk;

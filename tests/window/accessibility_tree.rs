@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use regex::Regex;
 use serde_json::{Value, json};
 use similar::TextDiff;
-use ulkeys_tests::{AccessibleObject, App, Desktop, below, outline, row_words, seed, tree_problems};
+use ulkeys_tests::{AccessibleObject, App, Desktop, SHOWN_TEXTS, below, outline, row_words, seed, tree_problems};
 
 use crate::accessibility_bus::wait_tree;
 use crate::hands::{app_with, app_with_crowd, choose, closed, use_once};
@@ -56,21 +56,10 @@ async fn settled(app: &App, desktop: &Desktop, expected: &str) -> Result<Vec<Acc
     Ok(tree)
 }
 
-/// The texts that the page shows, outside of what is hidden from screen readers or below a dialog.
-const SHOWN: &str = "const root = [...document.querySelectorAll('[aria-modal=true]')].at(-1) ?? document.body;
-    const all = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-    const texts = [];
-    while (all.nextNode()) {
-        const { parentElement: parent, data } = all.currentNode;
-        const isShown = parent.checkVisibility({ visibilityProperty: true });
-        if (isShown && !parent.closest('[aria-hidden=true], [inert], option, style')) texts.push(data);
-    }
-    return texts;";
-
 /// Compares the outline of the windows with the committed one. What differs is in the error.
 async fn compare(app: &App, desktop: &Desktop, name: &str, expected: &str) -> Result<()> {
     let tree = settled(app, desktop, expected).await?;
-    let shown: Vec<String> = serde_json::from_value(app.script(SHOWN, Vec::new()).await?)?;
+    let shown: Vec<String> = serde_json::from_value(app.script(SHOWN_TEXTS, Vec::new()).await?)?;
     let problems = tree_problems(&tree, &shown);
     ensure!(problems.is_empty(), "{name}: {problems:#?}");
     let found = masked(&outline(&tree));
@@ -292,5 +281,22 @@ async fn table_of_many_keys_keeps_header_row_and_row_numbers_after_scrolling() -
     let last = tree.iter().rfind(|it| it.role == "table row").context("a row")?;
     let number = last.texts.iter().find(|it| it.contains("\"rowindex\": \"1001\""));
     ensure!(number.is_some(), "the last row has no number: {last:?}");
+    Ok(())
+}
+
+/// WebKit crashes when a screen reader asks for the line, sentence or paragraph of an object that does not begin it.
+#[tokio::test]
+async fn details_with_training_run_stay_open_when_text_is_read_unit_by_unit() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = app_with(&desktop, seed::TEAM).await?;
+    app.script("window.isSamePage = true", Vec::new()).await?;
+    app.click("training-server").await?;
+    app.click("warehouse/forklift-detector").await?;
+    let is_open =
+        |tree: &[AccessibleObject]| outline(tree).contains("\"More actions\"") && outline(tree).contains("mAP50");
+    let tree = wait_tree(&app, &desktop, "the run in the accessibility tree", is_open).await?;
+    let outside: Vec<_> = tree.iter().filter(|it| !it.outside.is_empty()).collect();
+    ensure!(outside.is_empty(), "objects in the middle of a line: {outside:#?}");
+    ensure!(app.script("return window.isSamePage", Vec::new()).await? == true, "the page was loaded again");
     Ok(())
 }
