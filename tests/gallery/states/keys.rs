@@ -367,7 +367,7 @@ pub(super) const HOSTILE: Scene = Scene {
     setting: Setting::Hostile,
     states: &[
         State { name: "list", steps: &[See("WWW")] },
-        State { name: "menu", steps: &[ClickOn("[aria-haspopup=menu][data-menu-of]"), Find("[role=menu]")] },
+        State { name: "menu", steps: &[ClickOn("[data-menu-of]"), Find("[role=menu]")] },
         State {
             name: "revoke",
             steps: &[
