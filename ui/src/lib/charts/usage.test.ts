@@ -3,7 +3,11 @@ import type { HourlyUse, Decision } from '../ipc';
 import { buckets, hoursOf, totals } from './usage';
 
 const HOUR = 3_600_000;
-const use = (hour: string, requests: number, outcome: Decision = 'accepted'): HourlyUse => ({ hour, outcome, requests });
+const use = (hour: string, requests: number, outcome: Decision = 'accepted'): HourlyUse => ({
+  hour,
+  outcome,
+  requests,
+});
 const local = (moment: number) => new Date(moment).toString().slice(0, 24);
 
 afterEach(() => vi.unstubAllEnvs());
