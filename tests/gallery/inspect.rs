@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{Look, Stage};
-use crate::accessibility_bus::{SHOWN_TEXTS, tree_problems};
+use super::Stage;
 
 /// WCAG 2.2 AA, and best practices. `target-size` is of WCAG 2.2, and off unless asked for.
 ///
@@ -30,11 +28,6 @@ const AXE: &str = "
       (error) => done([String(error)]),
     );";
 
-/// How often the accessibility tree is read before its problems count.
-const TREE_READS: u32 = 4;
-/// Between two readings of the accessibility tree.
-const TREE_PAUSE: Duration = Duration::from_millis(300);
-
 const LAYOUT: &str = include_str!("layout.js");
 
 /// What was found to be wrong, and where.
@@ -51,7 +44,7 @@ impl Findings {
         self.0.entry(what).or_default().push(place.to_owned());
     }
 
-    pub(super) async fn check(&mut self, stage: &Stage, look: Look, place: &str) -> Result<()> {
+    pub(super) async fn check(&mut self, stage: &Stage, place: &str) -> Result<()> {
         let app = &stage.app;
         for what in texts(&app.script(LAYOUT, Vec::new()).await?) {
             self.add(place, what);
@@ -59,31 +52,8 @@ impl Findings {
         if app.script("return typeof axe === 'undefined'", Vec::new()).await? == true {
             app.script(&axe()?, Vec::new()).await?;
         }
-        // It depends on the page's elements, which are the same in all looks.
-        if look == Look::USUAL {
-            self.check_accessibility_tree(stage, place).await?;
-        }
         for what in texts(app.driver.execute_async(AXE, vec![json!(null)]).await?.json()) {
             self.add(place, what);
-        }
-        Ok(())
-    }
-
-    /// Reads the windows as a screen reader does. The tree follows the page some moments later.
-    async fn check_accessibility_tree(&mut self, stage: &Stage, place: &str) -> Result<()> {
-        for reads_left in (0..TREE_READS).rev() {
-            let shown = texts(&stage.app.script(SHOWN_TEXTS, Vec::new()).await?);
-            let problems = tree_problems(&stage.desktop.accessibility_tree()?, &shown);
-            if problems.is_empty() {
-                break;
-            }
-            if reads_left > 0 {
-                tokio::time::sleep(TREE_PAUSE).await;
-                continue;
-            }
-            for what in problems {
-                self.add(place, what);
-            }
         }
         Ok(())
     }

@@ -168,7 +168,7 @@ pub async fn walk(scene: &Scene, task: Task<'_>) -> Result<Findings> {
 async fn show(stage: &Stage, name: &str, look: Look, task: Task<'_>, findings: &mut Findings) -> Result<()> {
     stage.look(look).await?;
     if task.check {
-        findings.check(stage, look, &format!("{name} {look}")).await?;
+        findings.check(stage, &format!("{name} {look}")).await?;
     }
     match task.pictures {
         Some(folder) => stage.photograph(&picture(folder, name, &look.to_string())?).await,

@@ -67,7 +67,7 @@ async fn what_programs_do_is_seen_while_they_do_it() -> Result<()> {
     app.wait_text("Renamed from watched to seen").await?;
     // The filter has the name of today, too.
     app.invoke("rename_key", json!({ "keyId": key_id, "name": "again" })).await?.expect("renamed");
-    let chip = "return document.querySelector('button[aria-label=\"Show every key\"]').parentElement.innerText";
+    let chip = "return document.querySelector('button[data-tip=\"Show every key\"]').parentElement.innerText";
     let renamed =
         async || app.script(chip, vec![]).await.is_ok_and(|chip| chip.as_str().is_some_and(|it| it.contains("again")));
     app.wait("the new name in the filter", renamed).await?;

@@ -33,7 +33,7 @@ pub(super) const ACTIVITY: Scene = Scene {
         State { name: "refused", steps: &[Go("Activity"), Click("Refused"), See("a scope was missing")] },
         State {
             name: "one-key",
-            steps: &[Go("Activity"), ClickOn("[data-only-key], main li button"), Find("[aria-label='Show every key']")],
+            steps: &[Go("Activity"), ClickOn("[data-only-key], main li button"), Find("[data-tip='Show every key']")],
         },
         State {
             name: "no-match",
