@@ -155,7 +155,7 @@ async fn a_run_of_the_published_client_ends_with_its_checkpoint() -> Result<()> 
     if app.script(open, Vec::new()).await? != true {
         app.script("document.querySelector('aside h4 button').click()", Vec::new()).await?;
     }
-    wait_run(&app, &["Checkpoint best.pt, 2.5 MB, saved just now"]).await?;
+    wait_run(&app, &["Checkpoint best.pt, 2.5 MB, saved", "just now"]).await?;
     wait_picture(&app, "Loss over 3 epochs,", "train/box_loss 0.7646").await?;
     app.click("Show as table: project/exp1").await?;
     wait_run(&app, &["Final validation", "2.014"]).await?;

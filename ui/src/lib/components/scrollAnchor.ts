@@ -1,6 +1,9 @@
 /** What a person may be about to click. A row counts as a whole: what is in it moves when the row gets another layout. */
 const TARGETS = ['[data-row]', 'a, button, input, select, textarea, summary, label, [role="tab"]'];
 
+/** How long virtua may take to put rows back after the content has changed, in milliseconds. */
+const SETTLING_MS = 150;
+
 /** Something in the page, where its top was when the mouse was last moved, and what it came after. */
 interface Place {
   element: Element;
@@ -37,6 +40,8 @@ export function scrollAnchor(content: HTMLElement): () => void {
   let places: Place[] = [];
   let room: Room = { above: 0, below: 0 };
   let scrollHeight = 0;
+  /** When the content changed last. */
+  let changedAt = -Infinity;
   /** Where the mouse was last. WebKit repeats its events while the page scrolls below it. */
   let mouse = { x: 0, y: 0 };
 
@@ -110,9 +115,15 @@ export function scrollAnchor(content: HTMLElement): () => void {
     remember();
   };
 
+  const changed = () => {
+    changedAt = performance.now();
+    keep();
+  };
+
   /** The content became too short for where it was; or virtua put rows back in its own way; or the page scrolls. */
   const scrolled = () => {
-    if (scroller.scrollHeight !== scrollHeight || places[0]?.element.matches('[data-row]')) keep();
+    const isSettling = performance.now() - changedAt < SETTLING_MS && places[0]?.element.matches('[data-row]');
+    if (scroller.scrollHeight !== scrollHeight || isSettling) keep();
     else remember();
   };
 
@@ -129,9 +140,9 @@ export function scrollAnchor(content: HTMLElement): () => void {
     if (key !== 'Escape') letGo();
   };
 
-  const changes = new MutationObserver(keep);
+  const changes = new MutationObserver(changed);
   changes.observe(content, { subtree: true, childList: true, characterData: true, attributes: true });
-  const sizes = new ResizeObserver(keep);
+  const sizes = new ResizeObserver(changed);
   sizes.observe(content);
   const listening = new AbortController();
   const { signal } = listening;
