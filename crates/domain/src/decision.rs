@@ -64,6 +64,8 @@ impl Rejection {
 )]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "snake_case")]
+// The name that generated clients know.
+#[schema(as = Outcome)]
 pub enum Decision {
     /// Accepted.
     Accepted,
