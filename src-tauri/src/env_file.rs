@@ -444,7 +444,7 @@ mod tests {
                 edited(&text, &secret(), ADDRESS).map(|(_, replaced)| replaced).map_err(|error| error.to_string())
             };
             // An even number, as in the large file, so that what opens a quote closes it in both.
-            assert_eq!(replaced(LARGEST / part.len() & !1), replaced(2), "{part:?}");
+            assert_eq!(replaced((LARGEST / part.len()) & !1), replaced(2), "{part:?}");
         }
     }
 
