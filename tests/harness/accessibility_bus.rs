@@ -69,7 +69,7 @@ pub struct AccessibleObject {
     pub states: Vec<String>,
     /// The attributes that a screen reader reports.
     pub attributes: BTreeMap<String, String>,
-    /// The units of its text (word, sentence, line, paragraph) that begin outside of it.
+    /// The units of its text (sentence, line, paragraph) that begin outside of it.
     pub outside: Vec<String>,
     /// Everything else that can be read of it: description, attributes, text, value and selections.
     pub texts: Vec<String>,

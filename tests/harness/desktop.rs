@@ -63,7 +63,7 @@ impl Desktop {
         Ok(())
     }
 
-    /// Has so many pixels in each direction make one of a program that starts from now on, as on a denser screen.
+    /// Sets the scale of the screen, for programs that start from now on: device pixels for each logical pixel.
     ///
     /// # Errors
     /// When the compositor cannot be started again.

@@ -149,27 +149,28 @@ impl Drop for HungPortal {
     }
 }
 
-/// GTK asks the portal before there is a window, and waits 25 s for an answer.
-#[tokio::test]
-async fn window_opens_while_portal_hangs_and_follows_it_once_it_answers() -> Result<()> {
+/// The desktop is dark, which the window does not know yet.
+async fn start_beside_hung_portal() -> Result<(Desktop, HungPortal, App)> {
     const LIGHT: &str = "rgb(255, 255, 255)";
     let desktop = Desktop::start_with_portal(1280, 1000)?;
     desktop.run("gsettings", &["set", "org.gnome.desktop.interface", "color-scheme", "prefer-dark"])?;
     let portal = HungPortal::start(&desktop)?;
     let app = App::start(&desktop).await?;
     wait_look(&app, ["en", "light dark", LIGHT]).await?;
+    Ok((desktop, portal, app))
+}
+
+/// GTK asks the portal before there is a window, and waits 25 s for an answer.
+#[tokio::test]
+async fn window_opens_while_portal_hangs_and_follows_it_once_it_answers() -> Result<()> {
+    let (_desktop, portal, app) = start_beside_hung_portal().await?;
     drop(portal);
     wait_look(&app, ["en", "light dark", DARK]).await
 }
 
 #[tokio::test]
 async fn color_scheme_of_a_portal_that_replaces_a_hung_one_is_followed() -> Result<()> {
-    const LIGHT: &str = "rgb(255, 255, 255)";
-    let desktop = Desktop::start_with_portal(1280, 1000)?;
-    desktop.run("gsettings", &["set", "org.gnome.desktop.interface", "color-scheme", "prefer-dark"])?;
-    let portal = HungPortal::start(&desktop)?;
-    let app = App::start(&desktop).await?;
-    wait_look(&app, ["en", "light dark", LIGHT]).await?;
+    let (desktop, portal, app) = start_beside_hung_portal().await?;
     signal(portal.0, "KILL")?;
     app.wait("another portal", async || HungPortal::start(&desktop).is_ok()).await?;
     wait_look(&app, ["en", "light dark", DARK]).await

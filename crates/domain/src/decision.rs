@@ -1,4 +1,4 @@
-//! What becomes of a request: accepted, or refused for a reason.
+//! The decision about a request: accepted, or rejected for a reason.
 
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display, EnumString, VariantArray};
@@ -6,8 +6,8 @@ use strum::{AsRefStr, Display, EnumString, VariantArray};
 use crate::Scopes;
 use crate::rate_limit::RateLimitStatus;
 
-/// Why a request is refused. The caller is told no more than the protocol's fixed texts; the exact reason is for the
-/// key's owner.
+/// Why a request is rejected. The caller receives only the protocol's fixed texts; the key's owner sees the exact
+/// reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
     /// None of the headers that may hold a credential.
@@ -24,12 +24,13 @@ pub enum Rejection {
     Scope(Option<Scopes>),
     /// A valid key that has made as many requests of this kind as it may for now.
     Limit(RateLimitStatus),
-    /// The peer has presented so many invalid credentials that no more are looked at for now.
+    /// The peer has presented too many invalid credentials. Until some of them expire, it may only use the keys that it
+    /// uses already.
     PeerLimit(RateLimitStatus),
 }
 
 impl Rejection {
-    /// The reason without its details, as it is counted.
+    /// The decision under which the rejection is counted.
     pub const fn outcome(self) -> Decision {
         match self {
             Self::NoCredential => Decision::NoCredential,
@@ -43,7 +44,7 @@ impl Rejection {
     }
 }
 
-/// How a request ended, as it is counted and kept.
+/// The decision about a request, as usage and activity store it.
 #[derive(
     Debug,
     Clone,

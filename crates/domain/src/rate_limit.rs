@@ -39,11 +39,13 @@ pub enum RateLimitClass {
     Export,
     /// Fetching files.
     Download,
-    /// The events of all trainings of a key, those of unknown runs included. Each run has [`RunRateLimitClass::Event`] beside it.
+    /// Reports of a key's training runs, and of unknown runs. Each run also has a limit of its own:
+    /// [`RunRateLimitClass::Event`].
     Stream,
     /// The starts of trainings among those events. A run that is to begin has no limit of its own yet.
     RunStart,
-    /// Asking where to upload a checkpoint to, for all trainings of a key. Each run has [`RunRateLimitClass::Checkpoint`] beside it.
+    /// Requests of a key for an address to upload a checkpoint to. Each run also has a limit of its own:
+    /// [`RunRateLimitClass::Checkpoint`].
     Checkpoint,
     /// Gateways and resource servers asking about other keys.
     Introspection,

@@ -402,7 +402,7 @@ pub(crate) fn single_value(headers: &HeaderMap, name: HeaderName) -> Result<Opti
     Ok(value)
 }
 
-/// From where a request came, and who made it: [`crate::pipeline`] puts it beside the request.
+/// The address and the caller of a request. [`crate::pipeline`] stores it in the extensions of the request.
 #[derive(Clone)]
 pub(crate) struct RequestContext {
     pub(crate) peer: IpAddr,
@@ -413,7 +413,7 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    /// Without one, nothing is opened: a handler was reached past the front.
+    /// Rejects a request without one: it reached a handler without passing [`crate::pipeline`].
     fn of(parts: &Parts) -> Result<&Self, ApiError> {
         parts.extensions.get().ok_or(ApiError::Refused(Rejection::NoCredential))
     }

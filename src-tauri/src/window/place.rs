@@ -58,13 +58,18 @@ struct Place {
     /// Whether it filled the screen; the rest is where it goes when it no longer does.
     #[serde(default)]
     maximized: bool,
-    /// How many of these pixels made one of the page's when this was kept. Earlier versions do not keep it.
+    /// Device pixels for each pixel of the page when the place was saved. Earlier versions do not save it.
     #[serde(default)]
     scale: Option<f64>,
 }
 
 impl Place {
-    /// With a size that is as large for the page where so many pixels make one of its own.
+    fn new(position: PhysicalPosition<i32>, size: PhysicalSize<u32>, scale: f64) -> Self {
+        let (width, height) = (size.width, size.height);
+        Self { x: position.x, y: position.y, width, height, maximized: false, scale: Some(scale) }
+    }
+
+    /// The same size in pixels of the page, on a screen with `scale` device pixels for each of them.
     fn scaled_to(self, scale: f64) -> Self {
         // What no screen has is a damaged file.
         let before = self.scale.filter(|scale| (0.1..=100.0).contains(scale)).unwrap_or(scale);
@@ -114,8 +119,7 @@ impl KeptPlace {
     /// Puts the window where it was, on a screen that there is now. To be called on the main thread, before it is shown.
     pub(super) fn restore(&self, window: &WebviewWindow) -> tauri::Result<()> {
         let (before, scale) = (super::content_size(window)?, window.scale_factor()?);
-        let default =
-            Place { x: 0, y: 0, width: before.width, height: before.height, maximized: false, scale: Some(scale) };
+        let default = Place::new(PhysicalPosition::new(0, 0), before, scale);
         let kept = *self.lock();
         let place = kept.unwrap_or(default).scaled_to(scale).on_one_of(&screens(window)?);
         if kept.is_none() {
@@ -149,14 +153,7 @@ impl KeptPlace {
             return Ok(());
         }
         let (position, size) = (window.outer_position()?, super::content_size(window)?);
-        let mut place = Place {
-            x: position.x,
-            y: position.y,
-            width: size.width,
-            height: size.height,
-            maximized: false,
-            scale: Some(window.scale_factor()?),
-        };
+        let mut place = Place::new(position, size, window.scale_factor()?);
         // A window manager may resize a window before it says that it is maximized.
         if screens(window)?.iter().any(|screen| covers(place.area(), *screen)) {
             return Ok(());

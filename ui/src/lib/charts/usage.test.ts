@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { HourlyUse, Decision } from '../ipc';
+import type { Decision, HourlyUse } from '../ipc';
 import { buckets, hoursOf, totals } from './usage';
 
 const HOUR = 3_600_000;

@@ -1,4 +1,4 @@
-import type { HourlyUse, Decision } from '../ipc';
+import type { Decision, HourlyUse } from '../ipc';
 
 const HOUR = 3_600_000;
 const HOURS = 24;
