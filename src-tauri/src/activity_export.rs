@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 use ts_rs::TS;
-use ulkeys_domain::wire::{ActivityEntry, Happening};
+use ulkeys_domain::wire::{ActivityEntry, ActivityEvent};
 
 use crate::files::{Access, Replacement};
 
@@ -128,18 +128,18 @@ fn cells(entry: &ActivityEntry) -> [String; 18] {
     let (mut outcome, mut requests, mut last_at) = Default::default();
     let (mut change, mut keys, mut before, mut after) = Default::default();
     let (kind, actor) = match &entry.what {
-        Happening::Created { by } => ("created", Some(by)),
-        Happening::Renamed { by, old_name: before, new_name: after } => {
+        ActivityEvent::Created { by } => ("created", Some(by)),
+        ActivityEvent::Renamed { by, old_name: before, new_name: after } => {
             (old_name, new_name) = (before.clone(), after.clone());
             ("renamed", Some(by))
         }
-        Happening::Revoked { by } => ("revoked", Some(by)),
-        Happening::NewSource => ("newSource", None),
-        Happening::Refused { outcome: cause, requests: count, last_at: last } => {
+        ActivityEvent::Revoked { by } => ("revoked", Some(by)),
+        ActivityEvent::NewClient => ("newSource", None),
+        ActivityEvent::Rejected { outcome: cause, requests: count, last_at: last } => {
             (outcome, requests, last_at) = (cause.as_ref().to_owned(), count.to_string(), last.to_string());
             ("refused", None)
         }
-        Happening::ChangedOutside { change: how, keys: count, before: text_before, after: text_after } => {
+        ActivityEvent::ChangedOutside { change: how, keys: count, before: text_before, after: text_after } => {
             (change, keys) = (how.as_ref().to_owned(), count.to_string());
             (before, after) = (text_before.clone().unwrap_or_default(), text_after.clone().unwrap_or_default());
             ("changedOutside", None)
@@ -223,17 +223,17 @@ mod tests {
             .iter()
             .map(|name| {
                 let (old_name, new_name) = ((*name).to_owned(), (*name).to_owned());
-                entry(1, Happening::Renamed { by: None, old_name, new_name }, Some(name), Some(name))
+                entry(1, ActivityEvent::Renamed { by: None, old_name, new_name }, Some(name), Some(name))
             })
             .collect();
-        let refused = Happening::Refused { outcome: Decision::Malformed, requests: 12, last_at: at };
+        let refused = ActivityEvent::Rejected { outcome: Decision::Malformed, requests: 12, last_at: at };
         all.push(entry(2, refused, None, None));
-        all.push(entry(3, Happening::Created { by: Some(key) }, Some("ci"), None));
-        all.push(entry(4, Happening::Revoked { by: None }, Some("ci"), None));
+        all.push(entry(3, ActivityEvent::Created { by: Some(key) }, Some("ci"), None));
+        all.push(entry(4, ActivityEvent::Revoked { by: None }, Some("ci"), None));
         let (before, after) = (Some("read".to_owned()), Some("read admin".to_owned()));
-        let outside = Happening::ChangedOutside { change: OutsideChange::ScopesChanged, keys: 1, before, after };
+        let outside = ActivityEvent::ChangedOutside { change: OutsideChange::ScopesChanged, keys: 1, before, after };
         all.push(entry(6, outside, Some("ci"), None));
-        all.push(entry(5, Happening::NewSource, Some("ci"), Some("python-httpx/0.28.1")));
+        all.push(entry(5, ActivityEvent::NewClient, Some("ci"), Some("python-httpx/0.28.1")));
         all
     }
 
@@ -265,24 +265,26 @@ mod tests {
             assert_eq!(cell("agent"), entry.agent.clone().unwrap_or_default());
             assert_eq!(cell("at"), "2026-11-22T12:03:07.123Z");
             match &entry.what {
-                Happening::Renamed { old_name, new_name, .. } => {
+                ActivityEvent::Renamed { old_name, new_name, .. } => {
                     assert_eq!((cell("kind"), cell("by")), ("renamed".to_owned(), "app".to_owned()));
                     assert_eq!((&cell("oldName"), &cell("newName")), (old_name, new_name));
                 }
-                Happening::Refused { .. } => {
+                ActivityEvent::Rejected { .. } => {
                     let counted = (cell("outcome"), cell("requests"), cell("lastAt"));
                     assert_eq!(counted, ("malformed".to_owned(), "12".to_owned(), cell("at")));
                     assert_eq!((cell("keyId"), cell("by")), (String::new(), String::new()));
                 }
-                Happening::Created { by } => assert_eq!(cell("by"), by.expect("a key").to_string()),
-                Happening::Revoked { .. } => assert_eq!(cell("kind"), "revoked"),
-                Happening::ChangedOutside { .. } => {
+                ActivityEvent::Created { by } => assert_eq!(cell("by"), by.expect("a key").to_string()),
+                ActivityEvent::Revoked { .. } => assert_eq!(cell("kind"), "revoked"),
+                ActivityEvent::ChangedOutside { .. } => {
                     let change = (cell("kind"), cell("change"), cell("keys"));
                     let expected = ("changedOutside".to_owned(), "scopesChanged".to_owned(), "1".to_owned());
                     assert_eq!(change, expected);
                     assert_eq!((cell("before"), cell("after")), ("read".to_owned(), "read admin".to_owned()));
                 }
-                Happening::NewSource => assert_eq!((cell("kind"), cell("by")), ("newSource".to_owned(), String::new())),
+                ActivityEvent::NewClient => {
+                    assert_eq!((cell("kind"), cell("by")), ("newSource".to_owned(), String::new()))
+                }
             }
         }
     }

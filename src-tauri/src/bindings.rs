@@ -8,11 +8,12 @@ use ulkeys_domain::wire::training::{
     CancelledRun, DeletedRun, StorageUse, TrainingRun, TrainingRunDetails, TrainingRunList, TrainingStorage,
 };
 use ulkeys_domain::wire::{
-    ActivityEntry, ActivityPage, ApiKey, ChangeCount, CreateKey, DatabaseHealth, DatabaseProblem, Diagnosis, DiskFull,
-    ErrorBody, ErrorCode, Finding, FormatProblem, Happening, HappeningKind, HourlyUse, KeyCounts, KeyEvent, KeyList,
-    KeySource, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause, WritesStopped,
+    ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, ApiKey, ChangeCount, CheckReport, CheckResult, CreateKey,
+    DatabaseHealth, DatabaseProblem, DiskFull, ErrorBody, ErrorCode, FormatProblem, HourlyUsage, KeyClient, KeyCounts,
+    KeyEvent, KeyList, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause,
+    WritesStopped,
 };
-use ulkeys_domain::{Attention, RateLimits, Scope};
+use ulkeys_domain::{AttentionReason, RateLimits, Scope};
 
 use crate::access::AccessLoss;
 use crate::activity_export::ExportFormat;
@@ -48,7 +49,7 @@ fn generate() -> String {
     }
     declare!(
         Scope,
-        Attention,
+        AttentionReason,
         ApiKey,
         KeyList,
         KeyStatus,
@@ -59,19 +60,19 @@ fn generate() -> String {
         KeyUse,
         KeyEvent,
         Decision,
-        HourlyUse,
-        KeySource,
+        HourlyUsage,
+        KeyClient,
         KeyUsage,
         OutsideChange,
-        HappeningKind,
-        Happening,
+        ActivityKind,
+        ActivityEvent,
         ActivityEntry,
         ActivityPage,
         ExportFormat,
         ExportedActivity,
         FormatProblem,
-        Finding,
-        Diagnosis,
+        CheckResult,
+        CheckReport,
         RunStatus,
         RunSummary,
         TrainingRun,

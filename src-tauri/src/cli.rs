@@ -63,7 +63,7 @@ pub(crate) enum Action {
 pub(crate) fn parse() -> Result<Option<Action>, ExitCode> {
     let arguments = Arguments::try_parse().map_err(|error| {
         let text = error.to_string();
-        if secret::appears_in(&text) {
+        if secret::contains_key(&text) {
             report(secret::redact(&text).trim_end());
         } else {
             // With colors, and with help on standard output. Where nobody reads it, nothing is left to do.
@@ -76,7 +76,7 @@ pub(crate) fn parse() -> Result<Option<Action>, ExitCode> {
 
 /// The name under which a key was saved. A key in its place is rejected before it is repeated anywhere.
 fn name_of_key(text: &str) -> Result<String, &'static str> {
-    if secret::appears_in(text) {
+    if secret::contains_key(text) {
         return Err("expects the name of a saved key, not the key itself");
     }
     Ok(text.to_owned())

@@ -33,7 +33,7 @@ impl Argument {
     /// a URL.
     fn text(self, field: &str) -> Result<String> {
         let text = self.secret_text(field)?;
-        match secret::appears_in(&text) {
+        match secret::contains_key(&text) {
             true => {
                 drop(Zeroizing::new(text));
                 Err(invalid(field, "must not contain an API key"))

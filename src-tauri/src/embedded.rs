@@ -11,9 +11,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use ulkeys_client::Client;
+use ulkeys_client::ApiClient;
 use ulkeys_domain::RateLimits;
-use ulkeys_domain::storage::mib;
+use ulkeys_domain::storage::mib_to_bytes;
 use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem};
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, Setting, TrainingConfig, listen};
 use ulkeys_store::SqliteStore;
@@ -48,7 +48,7 @@ pub(crate) enum MoveError {
 }
 
 struct Running {
-    client: Client,
+    client: ApiClient,
     port: u16,
     shutdown: CancellationToken,
     server: JoinHandle<()>,
@@ -89,7 +89,7 @@ impl KeyService {
     }
 
     /// A client with the session credential, while the service runs.
-    pub(crate) fn client(&self) -> Option<Client> {
+    pub(crate) fn client(&self) -> Option<ApiClient> {
         self.running().as_ref().map(|running| running.client.clone())
     }
 
@@ -182,9 +182,9 @@ impl KeyService {
         })?;
 
         let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(stopped)?;
-        let client = Client::new(&url(port), session.expose()).map_err(stopped)?;
+        let client = ApiClient::new(&url(port), session.expose()).map_err(stopped)?;
         let storage = self.training.limits.clone();
-        let max_total = move || mib(storage.get().training);
+        let max_total = move || mib_to_bytes(storage.get().training);
         let config = Config {
             session,
             account: account(),

@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 use ts_rs::TS;
-use ulkeys_client::ClientError;
+use ulkeys_client::ApiClientError;
 use ulkeys_domain::wire::{ErrorBody, ErrorCode};
 
 use crate::file_problem::{FileProblem, UnclearLine};
@@ -78,10 +78,10 @@ impl From<KeychainError> for CommandError {
     }
 }
 
-impl From<ClientError> for CommandError {
-    fn from(error: ClientError) -> Self {
+impl From<ApiClientError> for CommandError {
+    fn from(error: ApiClientError) -> Self {
         match error {
-            ClientError::Refused(body) => Self::from(body),
+            ApiClientError::Rejected(body) => Self::from(body),
             other => {
                 tracing::warn!(error = &other as &dyn std::error::Error, "the key service failed to answer");
                 Self::new(ErrorCode::ServiceUnavailable, other.to_string())

@@ -61,7 +61,7 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Redacting<W> {
 impl<W: Write> Write for Redacting<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = String::from_utf8_lossy(bytes);
-        if secret::appears_in(&line) {
+        if secret::contains_key(&line) {
             self.0.write_all(secret::redact(&line).as_bytes())?;
         } else {
             self.0.write_all(bytes)?;

@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use ts_rs::TS;
-use ulkeys_client::Client;
+use ulkeys_client::ApiClient;
 use ulkeys_domain::wire::{ApiKey, KeyEvent};
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, KeyId, KeyPrefix};
 
@@ -184,7 +184,7 @@ impl SavedKeys {
         }
     }
 
-    async fn follow_events(&self, client: &Client) {
+    async fn follow_events(&self, client: &ApiClient) {
         let Ok(mut events) = client.events().await else {
             return;
         };
@@ -198,7 +198,7 @@ impl SavedKeys {
     }
 
     /// Removes the keys that were revoked while nobody followed.
-    async fn forget_revoked(&self, client: &Client) {
+    async fn forget_revoked(&self, client: &ApiClient) {
         let saved: Vec<String> = self.entries().keys().cloned().collect();
         for id in saved {
             if is_revoked(client, &id).await {
@@ -252,11 +252,11 @@ impl SavedKeys {
 }
 
 /// Whether the service knows that a key is revoked. One that it does not know may be good elsewhere.
-async fn is_revoked(client: &Client, id: &str) -> bool {
+async fn is_revoked(client: &ApiClient, id: &str) -> bool {
     let Some(id) = KeyId::parse(id) else {
         return false;
     };
-    client.show_key(&id, DEFAULT_ROTATION_DAYS).await.is_ok_and(|key| key.revoked_at.is_some())
+    client.get_key(&id, DEFAULT_ROTATION_DAYS).await.is_ok_and(|key| key.revoked_at.is_some())
 }
 
 async fn remove(saved: SavedKey) -> Result<(), KeychainError> {
@@ -309,12 +309,12 @@ mod tests {
     }
 
     /// A service with a database in `folder`, and its client.
-    async fn service(folder: &Path) -> (Client, CancellationToken) {
+    async fn service(folder: &Path) -> (ApiClient, CancellationToken) {
         let store = Arc::new(SqliteStore::open(&folder.join("keys.db")).expect("a new database"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let session = SessionToken::generate(&mut SysRng).expect("randomness");
-        let client = Client::new(&url, session.expose()).expect("a client");
+        let client = ApiClient::new(&url, session.expose()).expect("a client");
         let config = Config {
             session,
             account: Account { name: "Ada".to_owned(), username: "ada".to_owned() },
@@ -328,7 +328,7 @@ mod tests {
         (client, shutdown)
     }
 
-    async fn make(client: &Client, name: &str) -> ApiKey {
+    async fn make(client: &ApiClient, name: &str) -> ApiKey {
         let key = CreateKey { name: name.to_owned(), scopes: vec!["read".to_owned()], replaces: None };
         client.create_key(&key).await.expect("made").info
     }

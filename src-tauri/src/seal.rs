@@ -9,7 +9,7 @@ use hpke::kem::DhP256HkdfSha256;
 use hpke::{Deserializable as _, HpkeError, Kem, OpModeS, Serializable as _};
 use serde::Serialize;
 use ts_rs::TS;
-use ulkeys_domain::{Secret, wiping_stack};
+use ulkeys_domain::{Secret, with_stack_wiped};
 
 /// A plaintext that only the page can read which asked for it.
 #[derive(Serialize, TS)]
@@ -27,7 +27,7 @@ pub(crate) struct SealedKey {
 /// When `recipient` is no such public key.
 pub(crate) fn seal(secret: &Secret, recipient: &[u8]) -> Result<SealedKey, HpkeError> {
     let recipient = <DhP256HkdfSha256 as Kem>::PublicKey::from_bytes(recipient)?;
-    let (encapsulated, ciphertext) = wiping_stack::<8, _>(|| {
+    let (encapsulated, ciphertext) = with_stack_wiped::<8, _>(|| {
         hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha256, DhP256HkdfSha256>(
             &OpModeS::Base,
             &recipient,

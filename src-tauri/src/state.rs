@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
-use ulkeys_client::Client;
+use ulkeys_client::ApiClient;
 use ulkeys_domain::wire::ErrorCode;
 use ulkeys_service::TrainingConfig;
 
@@ -65,7 +65,7 @@ impl AppState {
     }
 
     /// The client of the running service.
-    pub(crate) fn client(&self) -> Result<Client, CommandError> {
+    pub(crate) fn client(&self) -> Result<ApiClient, CommandError> {
         self.service
             .client()
             .ok_or_else(|| CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"))

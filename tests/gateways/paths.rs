@@ -135,7 +135,7 @@ fn may(scope: Scope, path: &str) -> bool {
         return scope == Scope::Models;
     }
     let scopes = Scopes::new([scope]).expect("not empty");
-    policy::check(scopes, "GET", path).is_ok()
+    policy::authorize(scopes, "GET", path).is_ok()
 }
 
 /// The path as it came, as upstreams read it that resolve dots, undo escapes (once or twice), cut off `;` parameters, or

@@ -14,10 +14,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use rusqlite::{Connection, params};
 use serde_json::json;
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::training::{Change, ConsolePart, Ending, EpochEnd, ModelId, RunStart, Slug, Target};
+use ulkeys_domain::training::{Completion, ConsolePart, EpochReport, ModelId, ModelRef, RunStart, RunUpdate, Slug};
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret, Timestamp};
 use ulkeys_store::{
-    Feed, KeyStore as _, MILLIS_PER_HOUR, Origin, Refusals, RunStore as _, SourceUse, SqliteStore, UseBatch, UseCount,
+    AuditContext, ClientUsage, HourlyCount, KeyStore as _, MILLIS_PER_HOUR, RejectedRequests, ReportedBy,
+    RunStore as _, SqliteStore, UsageBatch,
 };
 
 /// A key to begin with. Times are hours before now.
@@ -208,7 +209,7 @@ pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
     let now = SystemTime::now();
     // Two minutes before the hour is full: what happened "0 hours ago" is not the future.
     let ago = |hours: u64| Timestamp::from(now - Duration::from_secs(hours * 3600 + 130));
-    let origin = |agent: &str| Origin { by: None, peer: [127, 0, 0, 1].into(), agent: agent.into() };
+    let audit = |agent: &str| AuditContext { actor: None, peer: [127, 0, 0, 1].into(), user_agent: agent.into() };
 
     // The service ran on eight days: on fewer, it removes nothing because of its age. These days come before the uses, which
     // would be in their future.
@@ -218,22 +219,22 @@ pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
 
     // The store numbers what happens in the order in which it is told.
     let mut ids = BTreeMap::new();
-    let mut happenings: Vec<(u64, Happening<'_>)> = Vec::new();
+    let mut happenings: Vec<(u64, ActivityEvent<'_>)> = Vec::new();
     for sample in samples {
         let id = KeyId::generate(&mut SysRng)?;
         ids.insert((sample.name, sample.made), id);
-        happenings.push((sample.made, Happening::Made(id, sample)));
+        happenings.push((sample.made, ActivityEvent::Made(id, sample)));
         if let Some(last) = sample.used {
-            happenings.push((first_use(sample, last), Happening::FirstUsed(id, sample)));
-            happenings.push((last, Happening::Used(id, sample)));
+            happenings.push((first_use(sample, last), ActivityEvent::FirstUsed(id, sample)));
+            happenings.push((last, ActivityEvent::Used(id, sample)));
         }
-        happenings.extend(sample.renamed.map(|(_, hours)| (hours, Happening::Renamed(id, sample))));
-        happenings.extend(sample.revoked.map(|hours| (hours, Happening::Revoked(id))));
+        happenings.extend(sample.renamed.map(|(_, hours)| (hours, ActivityEvent::Renamed(id, sample))));
+        happenings.extend(sample.revoked.map(|hours| (hours, ActivityEvent::Revoked(id))));
     }
     happenings.sort_by_key(|(hours, _)| std::cmp::Reverse(*hours));
     for (hours, happening) in happenings {
         match happening {
-            Happening::Made(id, sample) => {
+            ActivityEvent::Made(id, sample) => {
                 let secret = Secret::generate(&mut SysRng)?;
                 let name = KeyName::parse(sample.renamed.map_or(sample.name, |(before, _)| before))?;
                 let scopes = Scopes::parse(sample.scopes.split(' '))?;
@@ -242,18 +243,18 @@ pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
                     None => None,
                 };
                 let key = KeyRecord { replaces, ..KeyRecord::new(id, name, secret.prefix(), scopes, ago(hours)) };
-                store.insert(key, secret.hash(), origin("")).await?;
+                store.insert(key, secret.hash(), audit("")).await?;
             }
-            Happening::Renamed(id, sample) => {
-                store.rename(&id, KeyName::parse(sample.name)?, ago(hours), origin("")).await?;
+            ActivityEvent::Renamed(id, sample) => {
+                store.rename(&id, KeyName::parse(sample.name)?, ago(hours), audit("")).await?;
             }
-            Happening::Revoked(id) => drop(store.revoke(&id, ago(hours), origin("")).await?),
-            Happening::FirstUsed(id, sample) => {
+            ActivityEvent::Revoked(id) => drop(store.revoke(&id, ago(hours), audit("")).await?),
+            ActivityEvent::FirstUsed(id, sample) => {
                 let sources = sources(id, sample, 1, ago(hours))?;
-                store.record(UseBatch { sources, ..UseBatch::default() }.into()).await?;
+                store.record_usage(UsageBatch { clients: sources, ..UsageBatch::default() }.into()).await?;
             }
-            Happening::Used(id, sample) => {
-                store.record(uses(id, sample, hours, ago)?.into()).await?;
+            ActivityEvent::Used(id, sample) => {
+                store.record_usage(uses(id, sample, hours, ago)?.into()).await?;
                 for run in sample.runs {
                     train(&store, id, run, ago).await?;
                 }
@@ -263,7 +264,7 @@ pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
     Ok(())
 }
 
-enum Happening<'a> {
+enum ActivityEvent<'a> {
     Made(KeyId, &'a Sample),
     FirstUsed(KeyId, &'a Sample),
     Used(KeyId, &'a Sample),
@@ -277,31 +278,31 @@ fn first_use(sample: &Sample, last: u64) -> u64 {
 }
 
 /// Two weeks of requests up to the last, busier by day than by night.
-fn uses(id: KeyId, sample: &Sample, last: u64, ago: impl Fn(u64) -> Timestamp) -> Result<UseBatch> {
+fn uses(id: KeyId, sample: &Sample, last: u64, ago: impl Fn(u64) -> Timestamp) -> Result<UsageBatch> {
     let since = first_use(sample, last);
     let hour = |hours: u64| ago(hours).as_millis().div_euclid(MILLIS_PER_HOUR);
-    let mut batch = UseBatch { last_used: vec![(id, ago(last))], ..UseBatch::default() };
+    let mut batch = UsageBatch { last_used: vec![(id, ago(last))], ..UsageBatch::default() };
     batch.admin_used = sample.needed_admin.map(|hours| (id, ago(hours))).into_iter().collect();
     let mut rng = StdRng::seed_from_u64(sample.made);
     for hours in last..since {
         let busy = if (7..20).contains(&(hour(hours).rem_euclid(24))) { 60 } else { 6 };
         let requests = rng.random_range(0..busy) * rng.random_range(0..4);
         if requests > 0 {
-            batch.counts.push(UseCount { key: id, hour: hour(hours), outcome: Decision::Accepted, requests });
+            batch.counts.push(HourlyCount { key: id, hour: hour(hours), outcome: Decision::Accepted, requests });
         }
     }
-    batch.sources = sources(id, sample, 430, ago(last))?;
+    batch.clients = sources(id, sample, 430, ago(last))?;
     for (index, (outcome, requests)) in (0_u64..).zip(sample.refused) {
         let (first, requests) = (ago(last + index), *requests);
-        batch.counts.push(UseCount { key: id, hour: hour(last + index), outcome: *outcome, requests });
+        batch.counts.push(HourlyCount { key: id, hour: hour(last + index), outcome: *outcome, requests });
         let peer: IpAddr = sample.programs.first().map_or(LOCAL, |(_, peer)| peer).parse()?;
         let agent = sample.programs.first().map_or("", |(agent, _)| agent);
         let last = first.saturating_add(Duration::from_secs(60));
-        batch.refusals.push(Refusals {
+        batch.rejected.push(RejectedRequests {
             key: Some(id),
             outcome: *outcome,
             peer,
-            agent: agent.into(),
+            user_agent: agent.into(),
             first,
             last,
             requests,
@@ -311,9 +312,9 @@ fn uses(id: KeyId, sample: &Sample, last: u64, ago: impl Fn(u64) -> Timestamp) -
 }
 
 /// So many requests of each of a key's programs, all of them then.
-fn sources(id: KeyId, sample: &Sample, requests: u64, at: Timestamp) -> Result<Vec<SourceUse>> {
-    let source = |&(agent, peer): &(&str, &str)| -> Result<SourceUse> {
-        Ok(SourceUse { key: id, peer: peer.parse()?, agent: agent.into(), first: at, last: at, requests })
+fn sources(id: KeyId, sample: &Sample, requests: u64, at: Timestamp) -> Result<Vec<ClientUsage>> {
+    let source = |&(agent, peer): &(&str, &str)| -> Result<ClientUsage> {
+        Ok(ClientUsage { key: id, peer: peer.parse()?, user_agent: agent.into(), first: at, last: at, requests })
     };
     sample.programs.iter().map(source).collect()
 }
@@ -321,8 +322,9 @@ fn sources(id: KeyId, sample: &Sample, requests: u64, at: Timestamp) -> Result<V
 /// A run with its epochs, as the training program reports them.
 async fn train(store: &SqliteStore, key: KeyId, run: &Run, ago: impl Fn(u64) -> Timestamp) -> Result<()> {
     let started = ago(run.started);
-    let feed = |minutes: u64| Feed { key: Some(key), at: started.saturating_add(Duration::from_secs(minutes * 60)) };
-    let target = Target::Named { project: Slug::of_project("warehouse"), name: Slug::of(run.name, "train") };
+    let feed =
+        |minutes: u64| ReportedBy { key: Some(key), at: started.saturating_add(Duration::from_secs(minutes * 60)) };
+    let target = ModelRef::Named { project: Slug::of_project("warehouse"), name: Slug::of(run.name, "train") };
     let start = RunStart {
         epochs: Some(run.planned),
         device: Some("cuda:0".into()),
@@ -341,28 +343,28 @@ async fn train(store: &SqliteStore, key: KeyId, run: &Run, ago: impl Fn(u64) -> 
             ("metrics/mAP50(B)", 0.84 * progress),
             ("metrics/mAP50-95(B)", 0.61 * progress),
         ];
-        let change = Change::Epoch(EpochEnd {
+        let change = RunUpdate::Epoch(EpochReport {
             epoch,
             metrics: metrics.map(|(name, value)| (name.to_owned(), Some(value))).into(),
             fitness: Some(0.63 * progress),
             best_fitness: Some(0.63 * progress),
-            ..EpochEnd::default()
+            ..EpochReport::default()
         });
-        store.record_change(begun.run_id, change, feed(u64::from(epoch) + 1)).await?;
+        store.record_update(begun.run_id, change, feed(u64::from(epoch) + 1)).await?;
     }
     let printed = ConsolePart { chunk_id: Some(0), content: "Ultralytics 8.4.190 🚀 Python-3.12.7 CUDA:0\n".into() };
-    store.record_change(begun.run_id, Change::Console(printed), feed(1)).await?;
+    store.record_update(begun.run_id, RunUpdate::Console(printed), feed(1)).await?;
     let end = feed(u64::from(run.trained) + 1);
     match run.ended {
         None => {}
         Some(None) => {
             let results = Some(json!({ "metrics": { "metrics/mAP50-95(B)": 0.611 }, "bestEpoch": run.planned - 4 }));
             let classes = Some(["forklift", "pallet", "person"].map(str::to_owned).into());
-            let ending = Ending { results, class_names: classes, ..Ending::default() };
-            store.record_change(begun.run_id, Change::Complete(ending), end).await?;
+            let ending = Completion { results, class_names: classes, ..Completion::default() };
+            store.record_update(begun.run_id, RunUpdate::Complete(ending), end).await?;
         }
         Some(Some(reason)) => {
-            store.record_change(begun.run_id, Change::Failed(reason.to_owned()), end).await?;
+            store.record_update(begun.run_id, RunUpdate::Failed(reason.to_owned()), end).await?;
         }
     }
     Ok(())

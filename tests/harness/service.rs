@@ -10,9 +10,9 @@ use rand::rngs::SysRng;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use ulkeys_client::Client;
+use ulkeys_client::ApiClient;
 use ulkeys_domain::training::RunId;
-use ulkeys_domain::wire::{CreateKey, KeySource};
+use ulkeys_domain::wire::{CreateKey, KeyClient};
 use ulkeys_domain::{KeyId, RateLimits};
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig, serve, system_clock};
 use ulkeys_store::SqliteStore;
@@ -22,7 +22,7 @@ pub struct Service {
     /// Where it listens.
     pub address: SocketAddr,
     /// A client with the credential of the app.
-    pub client: Client,
+    pub client: ApiClient,
     /// That credential.
     pub session: String,
     _folder: tempfile::TempDir,
@@ -51,7 +51,7 @@ impl Service {
         let address = listener.local_addr()?;
         let session = SessionToken::generate(&mut SysRng)?;
         let credential = session.expose().to_owned();
-        let client = Client::new(&format!("http://{address}"), &credential)?;
+        let client = ApiClient::new(&format!("http://{address}"), &credential)?;
         let account = Account { username: "ada".into(), name: "Ada Lovelace".into() };
         let checkpoints = CheckpointConfig::in_folder(folder.path().join("checkpoints"));
         let config = Config {
@@ -81,7 +81,7 @@ impl Service {
     ///
     /// # Errors
     /// When there are none for long.
-    pub async fn sources(&self, key: &KeyId) -> Result<Vec<KeySource>> {
+    pub async fn sources(&self, key: &KeyId) -> Result<Vec<KeyClient>> {
         for _ in 0..200 {
             let usage = self.client.usage(key, 1).await?;
             if !usage.sources.is_empty() {

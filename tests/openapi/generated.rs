@@ -69,7 +69,7 @@ impl Workshop {
         let run = printed["runId"].as_i64().and_then(RunId::new).context("a run")?;
         let details = self.service.client.run(run).await?.details;
         assert_eq!((details.summary.status, details.summary.key_ids.as_slice()), (status, &[key][..]));
-        let key = self.service.client.show_key(&key, 90).await?;
+        let key = self.service.client.get_key(&key, 90).await?;
         ensure!(key.revoked_at.is_some(), "the key is not revoked");
         Ok(())
     }

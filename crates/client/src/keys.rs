@@ -4,7 +4,7 @@ use reqwest::Method;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::{ApiKey, KeyCounts, KeyList, KeySort, KeyStatus};
 
-use crate::{Client, ClientError};
+use crate::{ApiClient, ApiClientError};
 
 /// A page of the list of keys.
 #[derive(Debug, Clone, Default)]
@@ -18,21 +18,21 @@ pub struct KeyQuery {
     /// In which order.
     pub sort: KeySort,
     /// How many keys come before the page.
-    pub skip: u64,
+    pub offset: u64,
     /// How many are on it, 1 to 500.
     pub limit: u32,
 }
 
-impl Client {
+impl ApiClient {
     /// A page of keys, judged by a rotation period in days (1 to 3,650).
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn key_page(&self, query: &KeyQuery, rotation_days: u32) -> Result<KeyList, ClientError> {
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn key_page(&self, query: &KeyQuery, rotation_days: u32) -> Result<KeyList, ApiClientError> {
         let mut parameters = vec![
             ("status", query.status.as_ref().to_owned()),
             ("sort", query.sort.to_string()),
-            ("cursor", query.skip.to_string()),
+            ("cursor", query.offset.to_string()),
             ("limit", query.limit.to_string()),
             ("rotationDays", rotation_days.to_string()),
         ];
@@ -40,24 +40,24 @@ impl Client {
             parameters.push(("q", query.text.clone()));
         }
         parameters.extend(query.name.clone().map(|name| ("name", name)));
-        self.repeatable(|| self.request(Method::GET, "/api/api-keys").query(&parameters)).await
+        self.send_with_retries(|| self.request(Method::GET, "/api/api-keys").query(&parameters)).await
     }
 
     /// How many keys there are of each status.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn count_keys(&self, rotation_days: u32) -> Result<KeyCounts, ClientError> {
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn count_keys(&self, rotation_days: u32) -> Result<KeyCounts, ApiClientError> {
         let path = format!("/api/api-keys/counts?rotationDays={rotation_days}");
-        self.repeatable(|| self.request(Method::GET, &path)).await
+        self.send_with_retries(|| self.request(Method::GET, &path)).await
     }
 
     /// One key, active or revoked.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn show_key(&self, id: &KeyId, rotation_days: u32) -> Result<ApiKey, ClientError> {
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn get_key(&self, id: &KeyId, rotation_days: u32) -> Result<ApiKey, ApiClientError> {
         let path = format!("/api/api-keys/{id}?rotationDays={rotation_days}");
-        self.repeatable(|| self.request(Method::GET, &path)).await
+        self.send_with_retries(|| self.request(Method::GET, &path)).await
     }
 }

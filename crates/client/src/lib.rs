@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use sse_stream::SseByteStream;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::{
-    ActivityPage, ApiKey, CreateKey, CreatedKey, Diagnose, Diagnosis, ErrorBody, HappeningKind, KeyEvent, KeyList,
+    ActivityKind, ActivityPage, ApiKey, CheckReport, CheckRequest, CreateKey, CreatedKey, ErrorBody, KeyEvent, KeyList,
     KeyUsage, RenameKey, RevokedKey,
 };
 
@@ -22,19 +22,19 @@ pub use keys::KeyQuery;
 pub use training::RunQuery;
 
 /// The longest wait for an answer; the service answers within milliseconds.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest silence on an event stream; the service sends a comment every 15 s.
-const STREAM_SILENCE: Duration = Duration::from_secs(40);
+const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(40);
 /// How often a request that may safely be repeated is tried, and the pause between.
-const TRIES: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(150);
+const MAX_ATTEMPTS: u32 = 3;
+const RETRY_DELAY: Duration = Duration::from_millis(150);
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub enum ApiClientError {
     /// The service answered that it will not.
     #[error("{0}")]
-    Refused(ErrorBody),
+    Rejected(ErrorBody),
     /// No answer: nobody listens, or the connection broke.
     #[error("the key service does not answer")]
     Unreachable(#[source] TransportError),
@@ -52,7 +52,7 @@ pub enum ClientError {
 #[error(transparent)]
 pub struct TransportError(reqwest::Error);
 
-impl From<reqwest::Error> for ClientError {
+impl From<reqwest::Error> for ApiClientError {
     fn from(error: reqwest::Error) -> Self {
         Self::Unreachable(TransportError(error.without_url()))
     }
@@ -60,26 +60,26 @@ impl From<reqwest::Error> for ClientError {
 
 /// A connection to one service with one credential.
 #[derive(Clone)]
-pub struct Client {
+pub struct ApiClient {
     http: reqwest::Client,
     base_url: String,
     authorization: HeaderValue,
 }
 
-impl Client {
+impl ApiClient {
     /// A client of the service at `base_url` (`http://127.0.0.1:8576`), authenticated by a bearer token.
     ///
     /// # Errors
-    /// [`ClientError::Credential`] for a token with characters that no header may hold.
-    pub fn new(base_url: &str, token: &str) -> Result<Self, ClientError> {
+    /// [`ApiClientError::Credential`] for a token with characters that no header may hold.
+    pub fn new(base_url: &str, token: &str) -> Result<Self, ApiClientError> {
         let mut authorization =
-            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Credential)?;
+            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ApiClientError::Credential)?;
         authorization.set_sensitive(true);
         let http = reqwest::Client::builder()
             // A proxy from the environment would see the credential.
             .no_proxy()
-            .connect_timeout(TIMEOUT)
-            .read_timeout(STREAM_SILENCE)
+            .connect_timeout(REQUEST_TIMEOUT)
+            .read_timeout(STREAM_IDLE_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), authorization })
@@ -88,85 +88,85 @@ impl Client {
     /// All active keys, newest first.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn list_keys(&self) -> Result<KeyList, ClientError> {
-        self.repeatable(|| self.request(Method::GET, "/api/api-keys")).await
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn list_keys(&self) -> Result<KeyList, ApiClientError> {
+        self.send_with_retries(|| self.request(Method::GET, "/api/api-keys")).await
     }
 
     /// Makes a key. The answer is the only one that ever holds its plaintext.
     ///
     /// # Errors
-    /// [`ClientError`]. The call is never repeated by itself: a lost answer would leave a key that nobody has.
-    pub async fn create_key(&self, key: &CreateKey) -> Result<CreatedKey, ClientError> {
+    /// [`ApiClientError`]. The call is never repeated by itself: a lost answer would leave a key that nobody has.
+    pub async fn create_key(&self, key: &CreateKey) -> Result<CreatedKey, ApiClientError> {
         // A kept connection would keep the answer in its buffers, on both sides.
         let request = self.request(Method::POST, "/api/api-keys").header(CONNECTION, "close");
-        read(request.json(key).send().await?).await
+        parse_response(request.json(key).send().await?).await
     }
 
     /// Revokes a key; once more for a key that is revoked already is no error.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn revoke_key(&self, id: &KeyId) -> Result<RevokedKey, ClientError> {
-        self.repeatable(|| self.request(Method::DELETE, &format!("/api/api-keys/{id}"))).await
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn revoke_key(&self, id: &KeyId) -> Result<RevokedKey, ApiClientError> {
+        self.send_with_retries(|| self.request(Method::DELETE, &format!("/api/api-keys/{id}"))).await
     }
 
     /// Gives an active key another name.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn rename_key(&self, id: &KeyId, name: &str) -> Result<ApiKey, ClientError> {
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn rename_key(&self, id: &KeyId, name: &str) -> Result<ApiKey, ApiClientError> {
         let body = RenameKey { name: name.to_owned() };
-        self.repeatable(|| self.request(Method::PATCH, &format!("/api/api-keys/{id}")).json(&body)).await
+        self.send_with_retries(|| self.request(Method::PATCH, &format!("/api/api-keys/{id}")).json(&body)).await
     }
 
     /// A key's requests of the last `hours` (at most 2,160), and the programs behind them.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn usage(&self, id: &KeyId, hours: u32) -> Result<KeyUsage, ClientError> {
-        self.repeatable(|| self.request(Method::GET, &format!("/api/api-keys/{id}/usage?hours={hours}"))).await
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn usage(&self, id: &KeyId, hours: u32) -> Result<KeyUsage, ApiClientError> {
+        self.send_with_retries(|| self.request(Method::GET, &format!("/api/api-keys/{id}/usage?hours={hours}"))).await
     }
 
     /// A page of at most `limit` entries of activity, newest first, of one key or of all, and of one kind or of all; `cursor`
     /// is the `next` of the page before.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
+    /// [`ApiClientError`], after repeating a call that found nobody.
     pub async fn activity(
         &self,
         key: Option<&KeyId>,
-        kind: Option<HappeningKind>,
+        kind: Option<ActivityKind>,
         cursor: Option<&str>,
         limit: u32,
-    ) -> Result<ActivityPage, ClientError> {
+    ) -> Result<ActivityPage, ApiClientError> {
         let limit = limit.to_string();
         let key = key.map(|id| ("keyId", id.as_str()));
         let kind = kind.as_ref().map(|kind| ("kind", kind.as_ref()));
         let cursor = cursor.map(|cursor| ("cursor", cursor));
         let query: Vec<_> = [key, kind, cursor, Some(("limit", limit.as_str()))].into_iter().flatten().collect();
-        self.repeatable(|| self.request(Method::GET, "/api/activity").query(&query)).await
+        self.send_with_retries(|| self.request(Method::GET, "/api/activity").query(&query)).await
     }
 
     /// Why a key is refused, or would be. For the app's session only.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn diagnose(&self, question: &Diagnose) -> Result<Diagnosis, ClientError> {
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn diagnose(&self, question: &CheckRequest) -> Result<CheckReport, ApiClientError> {
         // A kept connection would keep the key in its buffers, on both sides.
         let request = || self.request(Method::POST, "/api/diagnosis").header(CONNECTION, "close").json(question);
-        self.repeatable(request).await
+        self.send_with_retries(request).await
     }
 
     /// Changes from now on, beginning with [`KeyEvent::Resync`]. The stream ends when the connection does.
     ///
     /// # Errors
-    /// [`ClientError`] when the stream cannot be opened.
-    pub async fn events(&self) -> Result<impl Stream<Item = KeyEvent> + Send + use<>, ClientError> {
+    /// [`ApiClientError`] when the stream cannot be opened.
+    pub async fn events(&self) -> Result<impl Stream<Item = KeyEvent> + Send + use<>, ApiClientError> {
         let request = self.authorized(Method::GET, "/api/api-keys/events");
         let response = request.send().await?;
         if !response.status().is_success() {
-            return Err(refusal(response).await);
+            return Err(rejection_of(response).await);
         }
         let events = SseByteStream::new(response.bytes_stream());
         let readable = events.take_while(|event| future::ready(event.is_ok())).filter_map(|event| {
@@ -179,7 +179,7 @@ impl Client {
 
     /// A request that is answered at once.
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.authorized(method, path).timeout(TIMEOUT)
+        self.authorized(method, path).timeout(REQUEST_TIMEOUT)
     }
 
     fn authorized(&self, method: Method, path: &str) -> RequestBuilder {
@@ -188,34 +188,37 @@ impl Client {
     }
 
     /// For requests that do the same when they arrive twice.
-    async fn repeatable<T: DeserializeOwned>(&self, request: impl Fn() -> RequestBuilder) -> Result<T, ClientError> {
+    async fn send_with_retries<T: DeserializeOwned>(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<T, ApiClientError> {
         let mut tries = 1;
         loop {
             match request().send().await {
-                Ok(response) => return read(response).await,
-                Err(error) if tries < TRIES && error.is_connect() => tries += 1,
+                Ok(response) => return parse_response(response).await,
+                Err(error) if tries < MAX_ATTEMPTS && error.is_connect() => tries += 1,
                 Err(error) => return Err(error.into()),
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 }
 
-async fn read<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+async fn parse_response<T: DeserializeOwned>(response: Response) -> Result<T, ApiClientError> {
     let status = response.status();
     if !status.is_success() {
-        return Err(refusal(response).await);
+        return Err(rejection_of(response).await);
     }
     let body = response.bytes().await?;
     // The reason may quote the body, and the body may hold a secret.
-    serde_json::from_slice(&body).map_err(|_| ClientError::Unexpected(status))
+    serde_json::from_slice(&body).map_err(|_| ApiClientError::Unexpected(status))
 }
 
-async fn refusal(response: Response) -> ClientError {
+async fn rejection_of(response: Response) -> ApiClientError {
     let status = response.status();
     match response.json::<ErrorBody>().await {
-        Ok(body) => ClientError::Refused(body),
-        Err(_) => ClientError::Unexpected(status),
+        Ok(body) => ApiClientError::Rejected(body),
+        Err(_) => ApiClientError::Unexpected(status),
     }
 }
 
@@ -229,10 +232,10 @@ mod tests {
     async fn failed_request_does_not_name_its_url() {
         // Nothing listens on the port: it is reserved, and closed again.
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("free").port();
-        let client = Client::new(&format!("http://127.0.0.1:{port}"), "token").expect("a client");
+        let client = ApiClient::new(&format!("http://127.0.0.1:{port}"), "token").expect("a client");
         let query = KeyQuery { text: "what-somebody-typed".to_owned(), limit: 50, ..KeyQuery::default() };
         let error = client.key_page(&query, 90).await.expect_err("nobody answers");
-        assert!(matches!(error, ClientError::Unreachable(_)), "{error:?}");
+        assert!(matches!(error, ApiClientError::Unreachable(_)), "{error:?}");
         let mut text = format!("{error:?}");
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
         while let Some(error) = cause {

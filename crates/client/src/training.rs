@@ -8,7 +8,7 @@ use ulkeys_domain::wire::training::{
     CancelledRun, DeletedRun, EpochList, LiveRunList, TrainingRunDetails, TrainingRunList,
 };
 
-use crate::{Client, ClientError, refusal};
+use crate::{ApiClient, ApiClientError, rejection_of};
 
 /// Which page of which runs.
 #[derive(Debug, Clone, Default)]
@@ -21,83 +21,84 @@ pub struct RunQuery {
     pub cursor: Option<String>,
 }
 
-impl Client {
+impl ApiClient {
     /// A page of runs, newest first.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn list_runs(&self, query: &RunQuery) -> Result<TrainingRunList, ClientError> {
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn list_runs(&self, query: &RunQuery) -> Result<TrainingRunList, ApiClientError> {
         let key = query.key.as_ref().map(|key| ("keyId", key.to_string()));
         let limit = query.limit.map(|limit| ("limit", limit.to_string()));
         let cursor = query.cursor.as_ref().map(|cursor| ("cursor", cursor.clone()));
         let query: Vec<_> = key.into_iter().chain(limit).chain(cursor).collect();
-        self.repeatable(|| self.request(Method::GET, "/api/training/runs").query(&query)).await
+        self.send_with_retries(|| self.request(Method::GET, "/api/training/runs").query(&query)).await
     }
 
     /// Runs that report now, the one that reported last first.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn live_runs(&self) -> Result<LiveRunList, ClientError> {
-        self.repeatable(|| self.request(Method::GET, "/api/training/runs/live")).await
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn live_runs(&self) -> Result<LiveRunList, ApiClientError> {
+        self.send_with_retries(|| self.request(Method::GET, "/api/training/runs/live")).await
     }
 
     /// Everything about a run but its console and the load of its machine at each epoch.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn run(&self, run: RunId) -> Result<TrainingRunDetails, ClientError> {
-        self.repeatable(|| self.request(Method::GET, &format!("/api/training/runs/{run}"))).await
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn run(&self, run: RunId) -> Result<TrainingRunDetails, ApiClientError> {
+        self.send_with_retries(|| self.request(Method::GET, &format!("/api/training/runs/{run}"))).await
     }
 
     /// At most `limit` (1 to 200) epochs of a run with the load of its machine: those after `after`, which is the
     /// `next_after` of the page before.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<EpochList, ClientError> {
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<EpochList, ApiClientError> {
         let query: Vec<_> = after.map(|after| ("after", after)).into_iter().chain([("limit", limit)]).collect();
         let path = format!("/api/training/runs/{run}/epochs");
-        self.repeatable(|| self.request(Method::GET, &path).query(&query)).await
+        self.send_with_retries(|| self.request(Method::GET, &path).query(&query)).await
     }
 
     /// The console output of a run, as far as it is kept.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn run_console(&self, run: RunId) -> Result<Console, ClientError> {
-        self.repeatable(|| self.request(Method::GET, &format!("/api/training/runs/{run}/console"))).await
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn run_console(&self, run: RunId) -> Result<Console, ApiClientError> {
+        self.send_with_retries(|| self.request(Method::GET, &format!("/api/training/runs/{run}/console"))).await
     }
 
     /// The bytes of a run's saved checkpoint, in pieces.
     ///
     /// # Errors
-    /// [`ClientError`] when there is none, or, in the stream, when the connection breaks.
+    /// [`ApiClientError`] when there is none, or, in the stream, when the connection breaks.
     pub async fn run_checkpoint(
         &self,
         run: RunId,
-    ) -> Result<impl Stream<Item = Result<impl AsRef<[u8]> + use<>, ClientError>> + Send + use<>, ClientError> {
+    ) -> Result<impl Stream<Item = Result<impl AsRef<[u8]> + use<>, ApiClientError>> + Send + use<>, ApiClientError>
+    {
         let request = self.authorized(Method::GET, &format!("/api/training/runs/{run}/checkpoint"));
         let response = request.send().await?;
         if !response.status().is_success() {
-            return Err(refusal(response).await);
+            return Err(rejection_of(response).await);
         }
-        Ok(response.bytes_stream().map_err(ClientError::from))
+        Ok(response.bytes_stream().map_err(ApiClientError::from))
     }
 
     /// Deletes a run that is not running, with everything of it.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn delete_run(&self, run: RunId) -> Result<DeletedRun, ClientError> {
-        self.repeatable(|| self.request(Method::DELETE, &format!("/api/training/runs/{run}"))).await
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn delete_run(&self, run: RunId) -> Result<DeletedRun, ApiClientError> {
+        self.send_with_retries(|| self.request(Method::DELETE, &format!("/api/training/runs/{run}"))).await
     }
 
     /// Tells a run to stop at its next event; once more for one that was told is no error.
     ///
     /// # Errors
-    /// [`ClientError`], after repeating a call that found nobody.
-    pub async fn cancel_run(&self, run: RunId) -> Result<CancelledRun, ClientError> {
-        self.repeatable(|| self.request(Method::POST, &format!("/api/training/runs/{run}/cancel"))).await
+    /// [`ApiClientError`], after repeating a call that found nobody.
+    pub async fn cancel_run(&self, run: RunId) -> Result<CancelledRun, ApiClientError> {
+        self.send_with_retries(|| self.request(Method::POST, &format!("/api/training/runs/{run}/cancel"))).await
     }
 }

@@ -22,7 +22,8 @@ const ADMIN_UNUSED_DAYS: u32 = 30;
 /// A reason to look after an active key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Attention {
+#[schema(as = Attention)]
+pub enum AttentionReason {
     /// Older than the rotation period.
     Old,
     /// Not used in the 30 days or more since it was made.
@@ -35,7 +36,7 @@ pub enum Attention {
 
 /// The times before which something calls for attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AttentionRules {
+pub struct AttentionThresholds {
     /// Keys made until then are old.
     pub old: Timestamp,
     /// Keys made until then should have been used.
@@ -48,7 +49,7 @@ pub struct AttentionRules {
     pub latest: Timestamp,
 }
 
-impl AttentionRules {
+impl AttentionThresholds {
     /// The rules at `now`, for a rotation period in days.
     pub fn at(now: Timestamp, rotation_days: u32) -> Self {
         let before = |days: u32| now.saturating_sub(Duration::from_hours(24 * u64::from(days)));
@@ -62,19 +63,19 @@ impl AttentionRules {
     }
 
     /// Why this key calls for attention, the weightiest reason first. A revoked key never does.
-    pub fn reasons(&self, key: &KeyRecord) -> Vec<Attention> {
+    pub fn reasons(&self, key: &KeyRecord) -> Vec<AttentionReason> {
         if key.revoked_at.is_some() {
             return Vec::new();
         }
         let possible = |used: Option<Timestamp>| used.filter(|at| *at <= self.latest);
         let silence = match possible(key.last_used_at) {
-            None => (key.created_at <= self.never_used).then_some(Attention::NeverUsed),
-            Some(used) => (used <= self.unused).then_some(Attention::Unused),
+            None => (key.created_at <= self.never_used).then_some(AttentionReason::NeverUsed),
+            Some(used) => (used <= self.unused).then_some(AttentionReason::Unused),
         };
         let needed_admin = possible(key.admin_used_at).unwrap_or(key.created_at);
         let admin_unused = silence.is_none() && key.scopes.contains(Scope::Admin) && needed_admin <= self.admin_unused;
         let old = key.created_at <= self.old;
-        [silence, admin_unused.then_some(Attention::AdminUnused), old.then_some(Attention::Old)]
+        [silence, admin_unused.then_some(AttentionReason::AdminUnused), old.then_some(AttentionReason::Old)]
             .into_iter()
             .flatten()
             .collect()
@@ -110,10 +111,10 @@ mod tests {
 
     #[test]
     fn each_reason_begins_with_the_day_that_it_names() {
-        use Attention::{AdminUnused, NeverUsed, Old, Unused};
+        use AttentionReason::{AdminUnused, NeverUsed, Old, Unused};
         let read: &[Scope] = &[Scope::Read];
         let admin: &[Scope] = &[Scope::Read, Scope::Admin];
-        let rules = AttentionRules::at(day(1_000), 90);
+        let rules = AttentionThresholds::at(day(1_000), 90);
         for (key, expected) in [
             (key(1_000, None, None, read), vec![]),
             (key(971, None, None, read), vec![]),
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn the_rotation_period_is_a_persons_choice() {
         let key = key(800, Some(1_000), None, &[Scope::Read]);
-        assert_eq!(AttentionRules::at(day(1_000), 200).reasons(&key), [Attention::Old]);
-        assert_eq!(AttentionRules::at(day(1_000), 201).reasons(&key), []);
+        assert_eq!(AttentionThresholds::at(day(1_000), 200).reasons(&key), [AttentionReason::Old]);
+        assert_eq!(AttentionThresholds::at(day(1_000), 201).reasons(&key), []);
     }
 }

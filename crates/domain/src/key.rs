@@ -125,7 +125,7 @@ impl KeyRecord {
 
 /// What decides a request that presents a key: the part of a [`KeyRecord`] that a service keeps at hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownKey {
+pub struct KeyAuthInfo {
     /// Identifier, fixed at creation.
     pub id: KeyId,
     /// The name given by a person.
@@ -138,7 +138,7 @@ pub struct KnownKey {
     pub revoked_at: Option<Timestamp>,
 }
 
-impl From<&KeyRecord> for KnownKey {
+impl From<&KeyRecord> for KeyAuthInfo {
     fn from(record: &KeyRecord) -> Self {
         Self {
             id: record.id,
@@ -153,7 +153,7 @@ impl From<&KeyRecord> for KnownKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{around, cases};
+    use crate::testing::{mutations_of, proptest_config};
     use proptest::prelude::*;
     use rand::rngs::SysRng;
 
@@ -169,10 +169,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(proptest_config())]
 
         #[test]
-        fn nothing_but_the_grammar_is_an_identifier(bytes in around("key_0123456789abcdef01234567")) {
+        fn nothing_but_the_grammar_is_an_identifier(bytes in mutations_of("key_0123456789abcdef01234567")) {
             let text = String::from_utf8_lossy(&bytes);
             let (head, digits) = text.split_at_checked(4).unwrap_or_default();
             let is_id = head == "key_" && digits.len() == 24 && digits.chars().all(|c| "0123456789abcdef".contains(c));

@@ -18,10 +18,10 @@ pub mod time;
 pub mod training;
 pub mod wire;
 
-pub use attention::{Attention, AttentionRules, DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS};
-pub use key::{KeyId, KeyRecord, KnownKey};
-pub use name::{KeyName, fold, resembles_key};
+pub use attention::{AttentionReason, AttentionThresholds, DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS};
+pub use key::{KeyAuthInfo, KeyId, KeyRecord};
+pub use name::{KeyName, normalize_for_search, resembles_key};
 pub use rate_limit::{RateLimitClass, RateLimits};
 pub use scope::{Scope, Scopes};
-pub use secret::{KeyHash, KeyPrefix, Secret, wiping_stack};
+pub use secret::{KeyHash, KeyPrefix, Secret, with_stack_wiped};
 pub use time::{CLOCK_TOLERANCE, Timestamp};

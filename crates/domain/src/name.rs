@@ -57,13 +57,13 @@ impl KeyName {
         if chars > MAX_CHARS {
             return Err(NameError::TooLong(chars));
         }
-        if text.chars().any(|c| c.is_control() || breaks_or_reorders(c)) {
+        if text.chars().any(|c| c.is_control() || is_line_break_or_bidi_control(c)) {
             return Err(NameError::Control);
         }
         if text.chars().all(|c| c.is_whitespace() || is_invisible(c)) {
             return Err(NameError::Empty);
         }
-        if secret::appears_in(text) {
+        if secret::contains_key(text) {
             return Err(NameError::ContainsKey);
         }
         Ok(Self(text.to_owned()))
@@ -86,27 +86,27 @@ impl fmt::Display for KeyName {
 /// that `strasse` finds `Straße`. For searching and sorting only.
 ///
 /// Databases keep folded names: whoever changes this needs a migration that folds them again.
-pub fn fold(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
+pub fn normalize_for_search(text: &str) -> String {
+    let mut normalized = String::with_capacity(text.len());
     let seen = text.nfkd().filter(|c| !is_combining_mark(*c) && (is_joiner(*c) || !is_invisible(*c)));
     for letter in seen.flat_map(char::to_lowercase) {
         match letter {
-            'ß' => folded.push_str("ss"),
-            'æ' => folded.push_str("ae"),
-            'œ' => folded.push_str("oe"),
-            'þ' => folded.push_str("th"),
-            'ð' | 'đ' => folded.push('d'),
-            'ħ' => folded.push('h'),
-            'ı' => folded.push('i'),
-            'ł' => folded.push('l'),
-            'ø' => folded.push('o'),
-            'ŧ' => folded.push('t'),
+            'ß' => normalized.push_str("ss"),
+            'æ' => normalized.push_str("ae"),
+            'œ' => normalized.push_str("oe"),
+            'þ' => normalized.push_str("th"),
+            'ð' | 'đ' => normalized.push('d'),
+            'ħ' => normalized.push('h'),
+            'ı' => normalized.push('i'),
+            'ł' => normalized.push('l'),
+            'ø' => normalized.push('o'),
+            'ŧ' => normalized.push('t'),
             // At the end of a word.
-            'ς' => folded.push('σ'),
-            _ => folded.push(letter),
+            'ς' => normalized.push('σ'),
+            _ => normalized.push(letter),
         }
     }
-    folded
+    normalized
 }
 
 /// What [`KeyName::parse`] accepts, for the OpenAPI document. A length would count the white space that is trimmed, too.
@@ -134,7 +134,7 @@ impl PartialSchema for KeyName {
 impl ToSchema for KeyName {}
 
 /// Line and paragraph separators, and the explicit direction controls of the Unicode Bidirectional Algorithm (UAX #9).
-fn breaks_or_reorders(c: char) -> bool {
+fn is_line_break_or_bidi_control(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -154,7 +154,7 @@ pub fn resembles_key(text: &str) -> bool {
         let digits = rest.iter().filter(|c| c.is_alphanumeric()).take_while(|c| c.is_ascii_hexdigit()).count();
         has_separator && digits >= DIGITS
     });
-    is_written_otherwise || secret::appears_in(text)
+    is_written_otherwise || secret::contains_key(text)
 }
 
 /// Characters without a glyph. Joiners are fine inside a name (Persian and emoji need them), but do not make one.
@@ -171,7 +171,7 @@ fn is_joiner(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{around, cases, repeats};
+    use crate::testing::{leaks_input, mutations_of, proptest_config};
     use proptest::prelude::*;
 
     #[test]
@@ -200,17 +200,17 @@ mod tests {
 
     #[test]
     fn what_looks_alike_is_found_alike() {
-        for (text, folded) in
+        for (text, normalized) in
             [("Müller", "muller"), ("Mu\u{308}ller", "muller"), ("ÉCOLE", "ecole"), ("ＧＰＵ １", "gpu 1")]
         {
-            assert_eq!(fold(text), folded);
+            assert_eq!(normalize_for_search(text), normalized);
         }
-        assert_eq!(fold("Ключ"), "ключ");
+        assert_eq!(normalize_for_search("Ключ"), "ключ");
     }
 
     #[test]
     fn letters_that_have_no_accent_to_lose_are_written_plainly() {
-        for (text, folded) in [
+        for (text, normalized) in [
             ("Straße", "strasse"),
             ("STRAẞE", "strasse"),
             ("Øre", "ore"),
@@ -224,7 +224,7 @@ mod tests {
             ("ΟΔΟΣ", "οδοσ"),
             ("Οδός", "οδοσ"),
         ] {
-            assert_eq!(fold(text), folded, "{text}");
+            assert_eq!(normalize_for_search(text), normalized, "{text}");
         }
     }
 
@@ -233,10 +233,10 @@ mod tests {
         for hidden in
             ["\u{AD}", "\u{200B}", "\u{200E}", "\u{200F}", "\u{61C}", "\u{2060}", "\u{FEFF}", "\u{FE0F}", "\u{115F}"]
         {
-            assert_eq!(fold(&format!("{hidden}trai{hidden}ner{hidden}")), "trainer", "{hidden:?}");
+            assert_eq!(normalize_for_search(&format!("{hidden}trai{hidden}ner{hidden}")), "trainer", "{hidden:?}");
         }
         // Without these it would be other words, and other pictures.
-        assert_eq!(fold("کلید\u{200C}ها 👩\u{200D}🔬"), "کلید\u{200C}ها 👩\u{200D}🔬");
+        assert_eq!(normalize_for_search("کلید\u{200C}ها 👩\u{200D}🔬"), "کلید\u{200C}ها 👩\u{200D}🔬");
     }
 
     fn parse(text: &str) -> Result<String, NameError> {
@@ -319,7 +319,7 @@ mod tests {
             FORBIDDEN.iter().chain(UNSEEN).flat_map(|(first, last)| [first.saturating_sub(1), *first, *last, last + 1]);
         let edges: Vec<_> = edges.filter_map(char::from_u32).chain("aé👩".chars()).collect();
         let crafted = prop::collection::vec(prop::sample::select(edges), 0..70).prop_map(String::from_iter);
-        let pasted = around("a name ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0");
+        let pasted = mutations_of("a name ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0");
         prop_oneof![
             ".{0,80}",
             "[ -~]{60,68}",
@@ -329,7 +329,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(proptest_config())]
 
         #[test]
         fn nothing_but_the_rules_is_a_name(text in texts()) {
@@ -343,7 +343,7 @@ mod tests {
                 Ok(name) => prop_assert!(is_name && name.as_str().chars().eq(trimmed)),
                 Err(error) => {
                     prop_assert!(!is_name, "{error}");
-                    prop_assert!(!repeats(&error.to_string(), text.as_bytes(), WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error.to_string(), text.as_bytes(), WORDS), "{error}");
                 }
             }
         }

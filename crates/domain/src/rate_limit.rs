@@ -19,10 +19,10 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 /// How many runs of one key may use up their own limits at the same time before the key's limit is reached. A host with
 /// sixteen GPUs trains sixteen models at once, and no real training comes near the limit of a run: the client batches its
 /// console output, and sends one event an epoch.
-pub const RUNS_AT_FULL_RATE: u32 = 20;
+pub const MAX_RUNS_AT_FULL_RATE: u32 = 20;
 /// Results of one run a minute, see [`RunRateLimitClass::Result`]. The client sends one ending, with up to three retries, and at
 /// most as many checkpoints as it may upload, ten by default.
-pub const RESULTS_OF_RUN: u32 = 20;
+pub const RUN_RESULTS_PER_MINUTE: u32 = 20;
 
 /// Requests that are counted together. Each category of each key has a counter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -178,9 +178,9 @@ impl RateLimits {
             RateLimitClass::Predict => self.predict,
             RateLimitClass::Export => self.export,
             RateLimitClass::Download => self.download,
-            RateLimitClass::Stream => self.stream.saturating_mul(RUNS_AT_FULL_RATE),
+            RateLimitClass::Stream => self.stream.saturating_mul(MAX_RUNS_AT_FULL_RATE),
             RateLimitClass::RunStart => self.stream,
-            RateLimitClass::Checkpoint => self.upload.saturating_mul(RUNS_AT_FULL_RATE),
+            RateLimitClass::Checkpoint => self.upload.saturating_mul(MAX_RUNS_AT_FULL_RATE),
             RateLimitClass::Introspection => self.introspection,
             RateLimitClass::Gateway => self.gateway,
         }
@@ -190,7 +190,7 @@ impl RateLimits {
     pub const fn for_run(&self, category: RunRateLimitClass) -> u32 {
         match category {
             RunRateLimitClass::Event => self.stream,
-            RunRateLimitClass::Result => RESULTS_OF_RUN,
+            RunRateLimitClass::Result => RUN_RESULTS_PER_MINUTE,
             RunRateLimitClass::Checkpoint => self.upload,
         }
     }
@@ -265,7 +265,7 @@ impl SlidingWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{cases, paths};
+    use crate::testing::{paths, proptest_config};
     use proptest::prelude::*;
 
     #[test]
@@ -380,7 +380,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(proptest_config())]
 
         #[test]
         fn categories_are_what_they_are_over_segments((method, path) in paths()) {

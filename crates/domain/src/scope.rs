@@ -140,7 +140,7 @@ impl<'de> Deserialize<'de> for Scopes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{cases, repeats};
+    use crate::testing::{leaks_input, proptest_config};
     use proptest::prelude::*;
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
     const WORDS: &[&str] = &["at least one is needed", " is not one of training, models, datasets, read, write, admin"];
 
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(proptest_config())]
 
         #[test]
         fn nothing_but_the_six_names_is_a_scope(
@@ -199,7 +199,7 @@ mod tests {
                 (Err(error), Some(at)) => {
                     prop_assert_eq!(error, ScopesError::Unknown(at));
                     let names = names.concat();
-                    prop_assert!(!repeats(&error.to_string(), names.as_bytes(), WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error.to_string(), names.as_bytes(), WORDS), "{error}");
                 }
                 (parsed, unknown) => prop_assert!(false, "{parsed:?} {unknown:?}"),
             }

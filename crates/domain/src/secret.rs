@@ -12,14 +12,14 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// Begins every key.
 pub const PREFIX: &[u8] = b"ul_";
 const RANDOM_BYTES: usize = 20;
-const DISPLAY_CHARS: usize = 11;
+const DISPLAYED_PREFIX_CHARS: usize = 11;
 
 /// Length of a key's text in bytes: `ul_` and 40 lowercase hexadecimal digits.
-pub const LEN: usize = PREFIX.len() + 2 * RANDOM_BYTES;
+pub const KEY_LEN: usize = PREFIX.len() + 2 * RANDOM_BYTES;
 
 /// A key in plaintext: `ul_` and 40 lowercase hexadecimal digits (20 random bytes). Wiped from memory when dropped.
 #[derive(ZeroizeOnDrop)]
-pub struct Secret(Box<[u8; LEN]>);
+pub struct Secret(Box<[u8; KEY_LEN]>);
 
 /// Why a text is not a key. Positions count bytes from 0; the text itself is never repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum FormatError {
     #[error("does not begin with ul_")]
     Prefix,
     /// Not 43 characters long.
-    #[error("has {0} characters instead of {LEN}")]
+    #[error("has {0} characters instead of {KEY_LEN}")]
     Length(usize),
     /// An upper-case hexadecimal digit.
     #[error("has an upper-case letter at position {0}; keys are lower-case")]
@@ -49,7 +49,7 @@ impl Secret {
     pub fn generate<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
         let mut random = Zeroizing::new([0_u8; RANDOM_BYTES]);
         rng.try_fill_bytes(&mut *random)?;
-        let mut text = Box::new([0_u8; LEN]);
+        let mut text = Box::new([0_u8; KEY_LEN]);
         text[..PREFIX.len()].copy_from_slice(PREFIX);
         write_hex(&*random, &mut text[PREFIX.len()..]);
         Ok(Self(text))
@@ -66,13 +66,13 @@ impl Secret {
         if !text.starts_with(PREFIX) {
             return Err(FormatError::Prefix);
         }
-        let Ok(text) = <&[u8; LEN]>::try_from(text) else {
+        let Ok(text) = <&[u8; KEY_LEN]>::try_from(text) else {
             return Err(FormatError::Length(String::from_utf8_lossy(text).chars().count()));
         };
         match text[PREFIX.len()..].iter().position(|byte| !is_lower_hex(*byte)) {
             None => {
                 // Filled in place: a copy on the stack would outlive the value.
-                let mut secret = Box::new([0; LEN]);
+                let mut secret = Box::new([0; KEY_LEN]);
                 secret.copy_from_slice(text);
                 Ok(Self(secret))
             }
@@ -88,7 +88,7 @@ impl Secret {
 
     /// The first complete key in a longer text.
     pub fn find(text: &str) -> Option<Self> {
-        text.as_bytes().windows(LEN).find_map(|window| Self::parse(window).ok())
+        text.as_bytes().windows(KEY_LEN).find_map(|window| Self::parse(window).ok())
     }
 
     /// The plaintext. Every call is a place where the secret leaves this type: keep them few.
@@ -100,17 +100,17 @@ impl Secret {
     /// SHA-256 of the whole text, the only form in which a key is stored for look-up.
     pub fn hash(&self) -> KeyHash {
         // One block of SHA-256: its schedule and state take some hundred bytes.
-        wiping_stack::<2, _>(|| KeyHash(Sha256::digest(self.expose()).into()))
+        with_stack_wiped::<2, _>(|| KeyHash(Sha256::digest(self.expose()).into()))
     }
 
     /// The first 11 characters, shown so that a person can tell keys apart.
     pub fn prefix(&self) -> KeyPrefix {
-        KeyPrefix(self.expose().chars().take(DISPLAY_CHARS).collect())
+        KeyPrefix(self.expose().chars().take(DISPLAYED_PREFIX_CHARS).collect())
     }
 }
 
 /// Whether a complete key stands anywhere in `text`.
-pub fn appears_in(text: &str) -> bool {
+pub fn contains_key(text: &str) -> bool {
     Secret::find(text).is_some()
 }
 
@@ -119,14 +119,14 @@ pub fn redact(text: &str) -> String {
     let mut rest = text;
     let mut clean = String::with_capacity(text.len());
     while let Some(at) = rest.find("ul_") {
-        let is_key = rest.as_bytes()[at..].get(..LEN).is_some_and(|window| Secret::parse(window).is_ok());
+        let is_key = rest.as_bytes()[at..].get(..KEY_LEN).is_some_and(|window| Secret::parse(window).is_ok());
         let (before, after) = rest.split_at(if is_key { at } else { at + PREFIX.len() });
         clean.push_str(before);
         rest = after;
         if is_key {
             clean.push_str("ul_…");
             // A key is ASCII: its end is a character's end.
-            rest = &after[LEN..];
+            rest = &after[KEY_LEN..];
         }
     }
     clean.push_str(rest);
@@ -165,7 +165,7 @@ impl KeyPrefix {
     /// Reads back a stored prefix.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes().strip_prefix(PREFIX)?;
-        let valid = text.len() == DISPLAY_CHARS && digits.iter().all(|byte| is_lower_hex(*byte));
+        let valid = text.len() == DISPLAYED_PREFIX_CHARS && digits.iter().all(|byte| is_lower_hex(*byte));
         valid.then(|| Self(text.to_owned()))
     }
 
@@ -183,7 +183,7 @@ impl fmt::Display for KeyPrefix {
 
 /// Calls `work`, then overwrites the `KIB` kibibytes of stack below this call: hashing and encrypting copy a plaintext
 /// there, and an idle thread keeps it for as long as it likes.
-pub fn wiping_stack<const KIB: usize, T>(work: impl FnOnce() -> T) -> T {
+pub fn with_stack_wiped<const KIB: usize, T>(work: impl FnOnce() -> T) -> T {
     #[inline(never)]
     fn call<T>(work: impl FnOnce() -> T) -> T {
         work()
@@ -213,7 +213,7 @@ pub fn write_hex(bytes: &[u8], out: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{around, cases, repeats};
+    use crate::testing::{leaks_input, mutations_of, proptest_config};
     use proptest::prelude::*;
     use rand::SeedableRng as _;
     use rand::rngs::{StdRng, SysRng};
@@ -278,9 +278,9 @@ mod tests {
 
     #[test]
     fn finds_a_key_inside_other_text() {
-        assert!(appears_in(SAMPLE));
-        assert!(appears_in(&format!("export KEY=\"{SAMPLE}\"")));
-        assert!(!appears_in(&SAMPLE[..42]));
+        assert!(contains_key(SAMPLE));
+        assert!(contains_key(&format!("export KEY=\"{SAMPLE}\"")));
+        assert!(!contains_key(&SAMPLE[..42]));
         assert_eq!(redact(&format!("ul_{SAMPLE}é{SAMPLE}0 ul_")), "ul_ul_…éul_…0 ul_");
     }
 
@@ -297,7 +297,7 @@ mod tests {
         }
 
         #[test]
-        fn one_changed_byte_is_another_key_or_none(position in 0..LEN, change in 1..=u8::MAX) {
+        fn one_changed_byte_is_another_key_or_none(position in 0..KEY_LEN, change in 1..=u8::MAX) {
             let mut text = SAMPLE.as_bytes().to_vec();
             let byte = text[position] ^ change;
             text[position] = byte;
@@ -309,39 +309,39 @@ mod tests {
 
         #[test]
         fn no_key_is_left_in_a_redacted_text(text in "(ul_|[0-9a-f]{40}|é|.){0,12}") {
-            prop_assert!(!appears_in(&redact(&text)));
-            prop_assert!(appears_in(&text) || redact(&text) == text);
+            prop_assert!(!contains_key(&redact(&text)));
+            prop_assert!(contains_key(&text) || redact(&text) == text);
         }
 
     }
 
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(proptest_config())]
 
         #[test]
-        fn nothing_but_the_grammar_is_a_key(bytes in around(SAMPLE)) {
+        fn nothing_but_the_grammar_is_a_key(bytes in mutations_of(SAMPLE)) {
             let digits = bytes.strip_prefix(b"ul_").unwrap_or_default();
             let is_key = digits.len() == 40 && digits.iter().all(|byte| b"0123456789abcdef".contains(byte));
             match Secret::parse(&bytes) {
                 Ok(secret) => prop_assert!(is_key && secret.expose().as_bytes() == bytes),
                 Err(error) => {
                     prop_assert!(!is_key);
-                    prop_assert!(!repeats(&error.to_string(), &bytes, WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error.to_string(), &bytes, WORDS), "{error}");
                 }
             }
         }
 
         #[test]
-        fn a_key_is_found_wherever_it_stands(before in ".{0,50}", bytes in around(SAMPLE), after in ".{0,50}") {
+        fn a_key_is_found_wherever_it_stands(before in ".{0,50}", bytes in mutations_of(SAMPLE), after in ".{0,50}") {
             let middle = String::from_utf8_lossy(&bytes);
             let text = format!("{before}{middle}{after}");
             let hexadecimal = |rest: &&str| rest.chars().take(40).filter(|c| matches!(c, '0'..='9' | 'a'..='f')).count() == 40;
             let expected = text.match_indices("ul_").map(|(at, _)| &text[at + 3..]).any(|rest| hexadecimal(&rest));
-            prop_assert_eq!(appears_in(&text), expected);
+            prop_assert_eq!(contains_key(&text), expected);
         }
 
         #[test]
-        fn a_prefix_is_the_beginning_of_a_key(bytes in around("ul_a1b2c3d4")) {
+        fn a_prefix_is_the_beginning_of_a_key(bytes in mutations_of("ul_a1b2c3d4")) {
             let text = String::from_utf8_lossy(&bytes);
             let is_prefix = Secret::parse(format!("{text}{}", "0".repeat(32)).as_bytes()).is_ok() && text.len() == 11;
             prop_assert_eq!(KeyPrefix::parse(&text).is_some(), is_prefix);

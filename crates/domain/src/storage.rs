@@ -37,6 +37,6 @@ impl StorageLimits {
 }
 
 /// Converts MiB to bytes.
-pub fn mib(number: u32) -> u64 {
+pub fn mib_to_bytes(number: u32) -> u64 {
     u64::from(number) * MIB
 }

@@ -5,13 +5,13 @@ use proptest::sample::Index;
 use proptest::string::string_regex;
 
 /// Some thousands of cases, or as many as `PROPTEST_CASES` says.
-pub fn cases() -> ProptestConfig {
+pub fn proptest_config() -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig { cases: default.cases.max(2_500), ..default }
 }
 
 /// Bytes around a valid text: itself, with a byte changed, added or left out, or anything at all.
-pub fn around(valid: &str) -> impl Strategy<Value = Vec<u8>> + Clone + use<> {
+pub fn mutations_of(valid: &str) -> impl Strategy<Value = Vec<u8>> + Clone + use<> {
     let valid = valid.as_bytes().to_vec();
     let byte = prop_oneof![any::<u8>(), prop::sample::select(b"ul_key09afAFgz \n%".as_slice())];
     let near = (any::<Index>(), byte, 0..4_u8).prop_map(move |(at, byte, how)| {
@@ -29,7 +29,7 @@ pub fn around(valid: &str) -> impl Strategy<Value = Vec<u8>> + Clone + use<> {
 }
 
 /// Whether eight consecutive bytes of `input` stand in `message`, other than in the fixed `words` of such messages.
-pub fn repeats(message: &str, input: &[u8], words: &[&str]) -> bool {
+pub fn leaks_input(message: &str, input: &[u8], words: &[&str]) -> bool {
     let holds = |text: &str, part: &[u8]| text.as_bytes().windows(8).any(|window| window == part);
     input.windows(8).any(|part| holds(message, part) && !words.iter().any(|words| holds(words, part)))
 }

@@ -13,7 +13,7 @@ mod record;
 mod slug;
 mod upload;
 
-pub use event::{Change, ConsolePart, Ending, EpochEnd, Event, MAX_EPOCH, Report, RunStart, Target};
+pub use event::{Completion, ConsolePart, EpochReport, Event, EventReport, MAX_EPOCH, ModelRef, RunStart, RunUpdate};
 pub use fields::FieldError;
 pub use id::{CheckpointId, ModelId, RunId};
 pub use record::{

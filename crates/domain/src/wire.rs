@@ -15,11 +15,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-pub use diagnosis::{Diagnose, Diagnosis, Finding, FormatProblem};
+pub use diagnosis::{CheckReport, CheckRequest, CheckResult, FormatProblem};
 pub use introspection::Introspection;
 pub use keys::{ApiKey, CreateKey, KeyCounts, KeyList, KeySort, KeyStatus, RenameKey, SortBy};
 pub use outside::{ChangeCount, DatabaseHealth, DiskFull, OutsideChange, RecordFailure, StopCause, WritesStopped};
-pub use usage::{ActivityEntry, ActivityPage, Happening, HappeningKind, HourlyUse, KeySource, KeyUsage, MAX_SOURCES};
+pub use usage::{
+    ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY,
+};
 
 use crate::{KeyId, Secret, Timestamp};
 

@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use ulkeys_domain::secret;
-use ulkeys_domain::training::{Change, Event, Report, Target, UploadRequest};
+use ulkeys_domain::training::{Event, EventReport, ModelRef, RunUpdate, UploadRequest};
 
 /// Every request of a real run of three epochs (8.4.190), one JSON object a line.
 const RECORDED: &str = include_str!("../../../tests/fixtures/yolo-train-3-epochs.ndjson");
 const KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
 
-fn parse(body: &Value) -> Result<Report, String> {
-    Report::parse(&serde_json::to_vec(body).expect("serialises")).map_err(|error| error.to_string())
+fn parse(body: &Value) -> Result<EventReport, String> {
+    EventReport::parse(&serde_json::to_vec(body).expect("serialises")).map_err(|error| error.to_string())
 }
 
 fn event(event: &str, data: Value) -> Result<Event, String> {
@@ -25,9 +25,9 @@ fn a_recorded_run_is_understood() {
         let body = serde_json::to_vec(&line["body"]).expect("serialises");
         match line["path"].as_str() {
             Some("/api/webhooks/training/metrics") => {
-                let report = Report::parse(&body).expect("understood");
+                let report = EventReport::parse(&body).expect("understood");
                 names.push(report.event.name());
-                if let Event::Change(Change::Epoch(epoch)) = report.event {
+                if let Event::Update(RunUpdate::Epoch(epoch)) = report.event {
                     let sent = line["body"]["data"]["metrics"].as_object().expect("metrics");
                     assert_eq!(epoch.metrics.len(), sent.len());
                     assert!(
@@ -53,8 +53,8 @@ fn the_place_of_a_model_is_read_in_each_way_that_clients_write_it() {
         body["event"] = json!("training_progress");
         body["data"] = json!({});
         parse(&body).map(|report| match report.target {
-            Target::Model(id) => id.as_str().to_owned(),
-            Target::Named { project, name } => format!("{project}/{name}"),
+            ModelRef::Model(id) => id.as_str().to_owned(),
+            ModelRef::Named { project, name } => format!("{project}/{name}"),
         })
     };
     assert_eq!(target(json!({"project": "username/project", "name": "exp1"})), Ok("project/exp1".into()));
@@ -116,7 +116,8 @@ fn each_wrong_field_is_named_and_its_content_is_not_repeated() {
 #[test]
 fn a_value_is_as_large_as_what_is_kept_of_it() {
     for value in [json!("x".repeat(8_190)), json!(vec![0.123_456_789_012_345_67; 400]), json!("\u{1}".repeat(1_365))] {
-        let Ok(Event::Change(Change::Epoch(epoch))) = event("epoch_end", json!({"epoch": 0, "system": value})) else {
+        let Ok(Event::Update(RunUpdate::Epoch(epoch))) = event("epoch_end", json!({"epoch": 0, "system": value}))
+        else {
             panic!("understood")
         };
         assert!(epoch.system.is_some_and(|system| system.to_string().len() <= 8_192));
@@ -127,7 +128,7 @@ fn a_value_is_as_large_as_what_is_kept_of_it() {
     }
     let grows = format!("[{}]", vec!["1e15"; 1_000].join(","));
     let body = format!(r#"{{"modelId": "m", "event": "epoch_end", "data": {{"epoch": 0, "system": {grows}}}}}"#);
-    assert!(Report::parse(body.as_bytes()).is_err(), "it would be kept in 18 bytes a number");
+    assert!(EventReport::parse(body.as_bytes()).is_err(), "it would be kept in 18 bytes a number");
 }
 
 #[test]
@@ -137,13 +138,13 @@ fn nesting_is_bounded() {
     let error = event("training_complete", json!({"results": nested(17)})).err();
     assert_eq!(error.as_deref(), Some("data.results: must be nested at most 16 deep"));
     let deepest = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    assert!(Report::parse(deepest.as_bytes()).is_err());
+    assert!(EventReport::parse(deepest.as_bytes()).is_err());
 }
 
 #[test]
 fn what_was_not_finite_is_null_and_nothing_else_is_lost() {
     let data = json!({"epoch": 3, "metrics": {"a": null, "b": 0.1}, "fitness": null, "new_field": {"ignored": true}});
-    let Ok(Event::Change(Change::Epoch(epoch))) = event("epoch_end", data) else { panic!("understood") };
+    let Ok(Event::Update(RunUpdate::Epoch(epoch))) = event("epoch_end", data) else { panic!("understood") };
     assert_eq!(epoch.epoch, 3);
     assert_eq!((epoch.metrics["a"], epoch.metrics["b"], epoch.fitness), (None, Some(0.1), None));
 }
@@ -153,8 +154,8 @@ fn no_key_is_kept() {
     let data = json!({ "trainArgs": {"note": format!("key {KEY}!")}, "environment": {KEY: [KEY]}, "device": KEY });
     let Ok(Event::Started(start)) = event("training_started", data) else { panic!("understood") };
     assert_eq!(start.train_args, Some(json!({"note": "key ul_…!"})));
-    assert!(!secret::appears_in(&format!("{start:?}")));
-    let Ok(Event::Change(Change::Console(part))) = event("console_output", json!({"content": format!("{KEY}\0")}))
+    assert!(!secret::contains_key(&format!("{start:?}")));
+    let Ok(Event::Update(RunUpdate::Console(part))) = event("console_output", json!({"content": format!("{KEY}\0")}))
     else {
         panic!("understood")
     };
@@ -186,13 +187,13 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn any_bytes_are_judged_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = (Report::parse(&bytes), UploadRequest::parse(&bytes));
+        let _ = (EventReport::parse(&bytes), UploadRequest::parse(&bytes));
     }
 
     #[test]
     fn any_json_is_judged_without_panic(body in any_json()) {
         let bytes = serde_json::to_vec(&body).expect("serialises");
-        let _ = (Report::parse(&bytes), UploadRequest::parse(&bytes));
+        let _ = (EventReport::parse(&bytes), UploadRequest::parse(&bytes));
     }
 
     #[test]
@@ -201,7 +202,7 @@ proptest! {
         if let Ok(event) = event(&name, data) {
             let text = format!("{event:?}");
             prop_assert_eq!(event.name(), name);
-            prop_assert!(!secret::appears_in(&text));
+            prop_assert!(!secret::contains_key(&text));
         }
     }
 }

@@ -18,9 +18,9 @@ use parking_lot::{Mutex, MutexGuard};
 use percent_encoding::percent_decode;
 use ulkeys_domain::decision::{Decision, Rejection};
 use ulkeys_domain::key::ID_PREFIX;
-use ulkeys_domain::policy::Requirement;
+use ulkeys_domain::policy::RequiredScopes;
 use ulkeys_domain::rate_limit::RateLimitStatus;
-use ulkeys_domain::{KeyHash, KeyId, KnownKey, RateLimitClass, Scope, Scopes, Secret, Timestamp, policy, secret};
+use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, RateLimitClass, Scope, Scopes, Secret, Timestamp, policy, secret};
 use zeroize::Zeroizing;
 
 use crate::error::ApiError;
@@ -36,7 +36,7 @@ pub(crate) enum Caller {
     /// The app that embeds the service.
     Session,
     /// The holder of an active key whose scopes allow this request.
-    Key { key: Arc<KnownKey>, hash: KeyHash },
+    Key { key: Arc<KeyAuthInfo>, hash: KeyHash },
 }
 
 impl Caller {
@@ -64,14 +64,14 @@ impl RequiredAccess<'_> {
     fn needs_admin(&self, scopes: Scopes) -> bool {
         let allowed = match *self {
             Self::Request { method, path, .. } | Self::RunRequest { method, path } => {
-                match policy::requirement(method, path) {
-                    Some(Requirement::AnyOf(allowed)) => allowed,
-                    Some(Requirement::AnyKey) | None => &[],
+                match policy::required_scopes(method, path) {
+                    Some(RequiredScopes::AnyOf(allowed)) => allowed,
+                    Some(RequiredScopes::AnyKey) | None => &[],
                 }
             }
             Self::AnyOf(allowed, _) => allowed,
         };
-        policy::needed(scopes, Scope::Admin, allowed)
+        policy::is_solely_granted_by(scopes, Scope::Admin, allowed)
     }
 }
 
@@ -117,7 +117,7 @@ pub(crate) async fn authorize(
         }
     };
     let hash = secret.hash();
-    let key = state.store.find_by_hash(&hash).await?.filter(|key| named.is_none_or(|id| id == key.id));
+    let key = state.store.lookup(&hash).await?.filter(|key| named.is_none_or(|id| id == key.id));
     let is_active = key.as_ref().is_some_and(|key| key.revoked_at.is_none());
     if let Some(standing) = state.rate_limiter.is_over(from.peer)
         && !key.as_ref().is_some_and(|key| is_active && state.rate_limiter.is_known_peer(from.peer, &key.id))
@@ -148,7 +148,7 @@ pub(crate) async fn authorize(
 /// Whether this key may do it now. Counts the request against the key's limit, unless its handler does so.
 fn admit(
     state: &AppState,
-    key: &KnownKey,
+    key: &KeyAuthInfo,
     need: RequiredAccess<'_>,
     peer: IpAddr,
 ) -> Result<Option<RateLimitStatus>, Rejection> {
@@ -157,27 +157,27 @@ fn admit(
     }
     let category = match need {
         RequiredAccess::RunRequest { method, path } => {
-            policy::check(key.scopes, method, path)?;
+            policy::authorize(key.scopes, method, path)?;
             return Ok(None);
         }
         RequiredAccess::Request { method, path, category } => {
-            policy::check(key.scopes, method, path)?;
+            policy::authorize(key.scopes, method, path)?;
             category
         }
         RequiredAccess::AnyOf(scopes, category) => {
-            policy::check_any(key.scopes, scopes)?;
+            policy::authorize_any(key.scopes, scopes)?;
             category
         }
     };
     state.rate_limiter.admit(&key.id, category, peer).map(Some).map_err(Rejection::Limit)
 }
 
-fn accept(state: &AppState, key: &KnownKey, from: ClientAddress<'_>, now: Timestamp, needed_admin: bool) {
+fn accept(state: &AppState, key: &KeyAuthInfo, from: ClientAddress<'_>, now: Timestamp, needed_admin: bool) {
     state.usage.record_accepted(&key.id, from, now, needed_admin);
     state.metrics.count(Decision::Accepted);
 }
 
-fn refuse(state: &AppState, key: Option<&KnownKey>, refusal: Rejection, from: ClientAddress<'_>) -> ApiError {
+fn refuse(state: &AppState, key: Option<&KeyAuthInfo>, refusal: Rejection, from: ClientAddress<'_>) -> ApiError {
     let outcome = refusal.outcome();
     state.usage.record_rejected(key.map(|key| &key.id), outcome, from, state.now());
     state.metrics.count(outcome);
@@ -191,7 +191,7 @@ impl Caller {
         let Self::Key { hash, .. } = self else {
             return Ok(());
         };
-        match state.store.find_by_hash(hash).await? {
+        match state.store.lookup(hash).await? {
             None => Err(Rejection::Unknown.into()),
             Some(key) if key.revoked_at.is_some() => Err(Rejection::Revoked.into()),
             Some(_) => Ok(()),
@@ -204,7 +204,7 @@ impl Caller {
 /// accepted.
 pub(crate) struct PendingRunUse {
     state: AppState,
-    key: Arc<KnownKey>,
+    key: Arc<KeyAuthInfo>,
     peer: IpAddr,
     agent: Box<str>,
     at: Timestamp,
@@ -214,7 +214,13 @@ pub(crate) struct PendingRunUse {
 }
 
 impl PendingRunUse {
-    fn new(state: &AppState, key: &Arc<KnownKey>, from: ClientAddress<'_>, at: Timestamp, needed_admin: bool) -> Self {
+    fn new(
+        state: &AppState,
+        key: &Arc<KeyAuthInfo>,
+        from: ClientAddress<'_>,
+        at: Timestamp,
+        needed_admin: bool,
+    ) -> Self {
         let standing = Mutex::new(Ok(None));
         let (state, key, agent) = (state.clone(), key.clone(), from.user_agent.into());
         Self { state, key, peer: from.peer, agent, at, needed_admin, standing }
@@ -346,14 +352,16 @@ fn contains_hidden_key(value: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
     let pieces = [value, &joined].into_iter().flat_map(|text| text.split(|byte| !is_digit(byte)));
     // Shorter ones hold no key.
-    let mut pieces = pieces.filter(|piece| piece.len() >= secret::LEN);
+    let mut pieces = pieces.filter(|piece| piece.len() >= secret::KEY_LEN);
     contains_key(value) || pieces.any(|piece| decode_leniently(piece).is_some_and(|decoded| contains_key(&decoded)))
 }
 
 /// Whether a key is in a text, or percent-encoded in it (RFC 6749, section 2.3.1, for passwords).
 fn contains_key(text: &[u8]) -> bool {
     let decoded = Zeroizing::new(percent_decode(text).collect::<Vec<_>>());
-    [text, &decoded].iter().any(|text| secret::appears_in(&Zeroizing::new(String::from_utf8_lossy(text).into_owned())))
+    [text, &decoded]
+        .iter()
+        .any(|text| secret::contains_key(&Zeroizing::new(String::from_utf8_lossy(text).into_owned())))
 }
 
 /// Decodes base64 in either alphabet (RFC 4648), with or without padding.
@@ -439,7 +447,7 @@ impl FromRequestParts<AppState> for Caller {
 }
 
 /// Who asks for a change, for the list of activity.
-pub(crate) struct AuditOrigin(pub(crate) ulkeys_store::Origin);
+pub(crate) struct AuditOrigin(pub(crate) ulkeys_store::AuditContext);
 
 impl FromRequestParts<AppState> for AuditOrigin {
     type Rejection = ApiError;
@@ -447,7 +455,11 @@ impl FromRequestParts<AppState> for AuditOrigin {
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         let asker = RequestContext::of(parts)?;
         let by = asker.caller.as_ref().and_then(Caller::key_id).copied();
-        Ok(Self(ulkeys_store::Origin { by, peer: asker.peer, agent: user_agent::from_headers(&parts.headers).into() }))
+        Ok(Self(ulkeys_store::AuditContext {
+            actor: by,
+            peer: asker.peer,
+            user_agent: user_agent::from_headers(&parts.headers).into(),
+        }))
     }
 }
 
@@ -458,7 +470,9 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::testing::{KEY, KEY_ID, around, around_value, base64, cases, headers, is_key, is_key_id, unescaped};
+    use crate::testing::{
+        KEY, KEY_ID, around_value, base64, headers, is_key, is_key_id, mutations_of, proptest_config, unescaped,
+    };
 
     fn session() -> SessionToken {
         SessionToken::generate(&mut StdRng::seed_from_u64(1)).expect("infallible")
@@ -466,10 +480,10 @@ mod tests {
 
     fn authorizations() -> impl Strategy<Value = HeaderValue> {
         let basic = prop_oneof![
-            2 => around(&format!("{KEY_ID}:{KEY}")),
-            2 => around(&format!("anyone:{KEY}")),
-            1 => around(&format!("{KEY}:")),
-            1 => around("somebody:a password"),
+            2 => mutations_of(&format!("{KEY_ID}:{KEY}")),
+            2 => mutations_of(&format!("anyone:{KEY}")),
+            1 => mutations_of(&format!("{KEY}:")),
+            1 => mutations_of("somebody:a password"),
         ];
         let basic = ("Basic |bASIC |basic  ?|Basic", basic)
             .prop_map(|(scheme, inner)| format!("{scheme}{}", BASE64_STANDARD.encode(inner)).parse().expect("a value"));
@@ -560,7 +574,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(proptest_config())]
 
         #[test]
         fn read_credential_any_headers_reads_what_one_of_them_holds(

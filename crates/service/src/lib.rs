@@ -116,7 +116,7 @@ pub async fn serve(
         tracing::error!(%error, "the recorder of uses failed");
     }
     state.usage.flush(&*state.store, state.now()).await;
-    if let Err(error) = state.store.settle().await {
+    if let Err(error) = state.store.checkpoint().await {
         tracing::warn!(%error, "the key database has its latest changes in its log");
     }
     // They hold the store, and with it the lock on the database that the next service needs.

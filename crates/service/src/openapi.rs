@@ -8,8 +8,8 @@ mod variants;
 
 use std::collections::BTreeSet;
 
-use ulkeys_domain::policy::{self, Requirement};
-use ulkeys_domain::wire::{ErrorBody, HappeningKind, KeyEvent, KeyStatus};
+use ulkeys_domain::policy::{self, RequiredScopes};
+use ulkeys_domain::wire::{ActivityKind, ErrorBody, KeyEvent, KeyStatus};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Server};
@@ -51,7 +51,7 @@ pub(crate) fn head() -> OpenApi {
     add::<ErrorBody>(&mut components);
     add::<KeyEvent>(&mut components);
     // Types of parameters alone are not registered with their routes.
-    add::<HappeningKind>(&mut components);
+    add::<ActivityKind>(&mut components);
     add::<KeyStatus>(&mut components);
     OpenApiBuilder::new()
         .info(
@@ -115,10 +115,10 @@ pub(crate) fn fronted(document: &mut OpenApi) {
 /// The app's session, and keys with the scopes of the policy's table: one alternative for each scope, as any is enough.
 fn callers(method: &str, path: &str) -> Vec<SecurityRequirement> {
     // A parameter stands for a plain segment.
-    let keys = match policy::requirement(method, &path.replace(['{', '}'], "")) {
+    let keys = match policy::required_scopes(method, &path.replace(['{', '}'], "")) {
         None => Vec::new(),
-        Some(Requirement::AnyKey) => vec![SecurityRequirement::new("key", [""; 0])],
-        Some(Requirement::AnyOf(scopes)) => {
+        Some(RequiredScopes::AnyKey) => vec![SecurityRequirement::new("key", [""; 0])],
+        Some(RequiredScopes::AnyOf(scopes)) => {
             scopes.iter().map(|scope| SecurityRequirement::new("key", [scope.as_ref()])).collect()
         }
     };

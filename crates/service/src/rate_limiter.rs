@@ -373,7 +373,7 @@ mod tests {
         assert!(admit(&one, RunRequest::Checkpoint(run(1))).is_err());
         assert!(admit(&one, RunRequest::Checkpoint(run(2))).is_ok());
         let ending = RunRequest::Result { run: run(1), is_live: true };
-        for _ in 0..ulkeys_domain::rate_limit::RESULTS_OF_RUN {
+        for _ in 0..ulkeys_domain::rate_limit::RUN_RESULTS_PER_MINUTE {
             assert!(admit(&one, ending).is_ok());
         }
         assert!(admit(&one, ending).is_err(), "endings have a limit of their own");
@@ -384,7 +384,7 @@ mod tests {
         let limits = RateLimiter::new(RateLimits { stream: 2, ..RateLimits::default() }.into());
         let key = key();
         let admit = |request| limits.admit_for_run(&key, request, PEER);
-        let of_key = 2 * ulkeys_domain::rate_limit::RUNS_AT_FULL_RATE;
+        let of_key = 2 * ulkeys_domain::rate_limit::MAX_RUNS_AT_FULL_RATE;
         for _ in 0..of_key / 2 {
             assert!(admit(RunRequest::NoRun(RateLimitClass::Stream)).is_ok());
         }

@@ -3,14 +3,14 @@
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 use serde_json::Value;
-pub use ulkeys_domain::testing::{around, cases, repeats};
+pub use ulkeys_domain::testing::{leaks_input, mutations_of, proptest_config};
 
 pub const KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
 pub const KEY_ID: &str = "key_0123456789abcdef01234567";
 
 /// [`around`], in what a header's value can have.
 pub fn around_value(valid: &str) -> impl Strategy<Value = HeaderValue> + Clone + use<> {
-    around(valid).prop_map(|bytes| {
+    mutations_of(valid).prop_map(|bytes| {
         let allowed = bytes.into_iter().filter(|byte| matches!(byte, b'\t' | b' '..=b'~' | 128..));
         HeaderValue::from_bytes(&allowed.collect::<Vec<_>>()).expect("a value")
     })

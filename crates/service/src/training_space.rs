@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ulkeys_domain::KeyId;
-use ulkeys_domain::storage::{StorageLimits, mib};
+use ulkeys_domain::storage::{StorageLimits, mib_to_bytes};
 use ulkeys_domain::wire::training::{StorageUse, TrainingStorage};
 use ulkeys_store::{StoredBytes, TrainingBytes};
 
@@ -123,14 +123,14 @@ impl Shared {
     pub(crate) fn check_reserve(&self, bytes: u64) -> Result<(), ApiError> {
         let reserve = self.config.training.limits.get().reserve;
         let free = free_bytes(&self.config.checkpoints.folder).unwrap_or(u64::MAX);
-        self.check_limits([(Limit::Reserve, reserve, free.saturating_sub(mib(reserve)))], bytes)
+        self.check_limits([(Limit::Reserve, reserve, free.saturating_sub(mib_to_bytes(reserve)))], bytes)
     }
 
     fn check_limits<const N: usize>(&self, limits: [(Limit, u32, u64); N], bytes: u64) -> Result<(), ApiError> {
         let mut reached = self.reached.0.lock();
         for (limit, value, room) in limits {
             // Near a limit, small reports still fit between large ones that do not. That is no change of state.
-            let is_low = room <= mib(value) / 50;
+            let is_low = room <= mib_to_bytes(value) / 50;
             if bytes > room {
                 let shortage = Shortage { limit, value };
                 if is_low && reached.insert(limit) {
@@ -150,16 +150,16 @@ impl Shared {
         let (limits, stored) = (self.config.training.limits.get(), self.store.training_bytes(key.copied()).await?);
         let in_use = |stored: StoredBytes, limit, database_limit| StorageUse {
             used_bytes: sum(stored),
-            limit_bytes: mib(limit),
+            limit_bytes: mib_to_bytes(limit),
             database_used_bytes: stored.rows,
-            database_limit_bytes: mib(database_limit),
+            database_limit_bytes: mib_to_bytes(database_limit),
         };
         let free = free_bytes(&self.config.checkpoints.folder);
         Ok(TrainingStorage {
             all: in_use(stored.all, limits.training, limits.database),
             key: key.map(|_| in_use(stored.key, limits.training_per_key, limits.database_per_key)),
-            leaves_reserve: free.is_none_or(|free| free > mib(limits.reserve)),
-            reserve_bytes: mib(limits.reserve),
+            leaves_reserve: free.is_none_or(|free| free > mib_to_bytes(limits.reserve)),
+            reserve_bytes: mib_to_bytes(limits.reserve),
         })
     }
 }
@@ -169,7 +169,7 @@ fn sum(stored: StoredBytes) -> u64 {
 }
 
 fn room(limit: u32, stored: u64) -> u64 {
-    mib(limit).saturating_sub(stored)
+    mib_to_bytes(limit).saturating_sub(stored)
 }
 
 /// Free bytes of the disk with this folder, as far as the user may use them; `None` where the system does not tell.

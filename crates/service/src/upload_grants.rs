@@ -154,7 +154,7 @@ fn digest(text: &str) -> Digest {
 mod tests {
     use super::*;
     use rand::rngs::SysRng;
-    use ulkeys_domain::{KeyName, KnownKey, Scope, Scopes, Secret, Timestamp};
+    use ulkeys_domain::{KeyAuthInfo, KeyName, Scope, Scopes, Secret, Timestamp};
 
     const LIFETIME: u64 = super::LIFETIME.as_millis() as u64;
     const GRACE: u64 = super::GRACE.as_millis() as u64;
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn holder() -> Caller {
-        let key = KnownKey {
+        let key = KeyAuthInfo {
             id: KeyId::generate(&mut SysRng).expect("randomness"),
             name: KeyName::parse("trainer").expect("valid"),
             scopes: Scopes::new([Scope::Training]).expect("not empty"),

@@ -15,9 +15,9 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::wire::{DatabaseProblem, KeyEvent, KeyUse, MAX_SOURCES};
+use ulkeys_domain::wire::{DatabaseProblem, KeyEvent, KeyUse, MAX_CLIENTS_PER_KEY};
 use ulkeys_domain::{KeyId, KeyRecord, Timestamp};
-use ulkeys_store::{KeyStore, MILLIS_PER_HOUR, Refusals, SourceUse, UseBatch, UseCount};
+use ulkeys_store::{ClientUsage, HourlyCount, KeyStore, MILLIS_PER_HOUR, RejectedRequests, UsageBatch};
 
 /// How long uses are gathered after an announcement before the next one.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
@@ -58,7 +58,7 @@ pub(crate) struct UsageRecorder {
 struct PendingUsage {
     unpublished: FxHashMap<KeyId, Timestamp>,
     keys: FxHashMap<KeyId, PendingKeyUsage>,
-    rejections: HashMap<(Option<KeyId>, Decision, IpAddr, i64), Refusals>,
+    rejections: HashMap<(Option<KeyId>, Decision, IpAddr, i64), RejectedRequests>,
     /// The addresses behind the refusals of this hour.
     rejected_addresses: HashMap<(Option<KeyId>, Decision), HashSet<IpAddr>>,
     hour: i64,
@@ -67,7 +67,7 @@ struct PendingUsage {
     /// Whether it was reported that no more are held.
     is_full: bool,
     /// What the store is being given, or did not take.
-    in_flight: Option<Arc<UseBatch>>,
+    in_flight: Option<Arc<UsageBatch>>,
 }
 
 #[derive(Default)]
@@ -75,7 +75,7 @@ struct PendingKeyUsage {
     last_used: Option<Timestamp>,
     admin_used: Option<Timestamp>,
     counts: Vec<(i64, Decision, u64)>,
-    sources: Vec<SourceUse>,
+    clients: Vec<ClientUsage>,
 }
 
 impl UsageRecorder {
@@ -121,13 +121,13 @@ impl UsageRecorder {
                 let known = known.into_mut();
                 known.requests += 1;
                 known.last = at.max(known.last);
-                if *known.agent != *from.user_agent {
-                    known.agent = from.user_agent.into();
+                if *known.user_agent != *from.user_agent {
+                    known.user_agent = from.user_agent.into();
                 }
             }
             Entry::Vacant(place) if has_room => {
-                let agent = from.user_agent.into();
-                place.insert(Refusals { key, outcome, peer, agent, first: at, last: at, requests: 1 });
+                let user_agent = from.user_agent.into();
+                place.insert(RejectedRequests { key, outcome, peer, user_agent, first: at, last: at, requests: 1 });
                 book.entries += 1;
                 self.flush_needed.notify_one();
             }
@@ -207,7 +207,7 @@ impl UsageRecorder {
                 self.pending().in_flight = None;
                 return true;
             }
-            if let Err(error) = store.record(batch.clone()).await {
+            if let Err(error) = store.record_usage(batch.clone()).await {
                 // A store that takes nothing is asked every second, for as long as it takes nothing. It reports a full disk
                 // itself.
                 if error.problem != DatabaseProblem::Full && !self.is_failing.swap(true, Ordering::Relaxed) {
@@ -284,19 +284,19 @@ impl PendingUsage {
 
     /// The batch that the store did not take (`true`), or else all that was noted since. It stays in `writing` until it is
     /// written.
-    fn next_batch(&mut self, now: Timestamp) -> (Arc<UseBatch>, bool) {
+    fn next_batch(&mut self, now: Timestamp) -> (Arc<UsageBatch>, bool) {
         if let Some(kept) = &self.in_flight {
             return (kept.clone(), true);
         }
-        let mut batch = UseBatch { at: Some(now), ..UseBatch::default() };
+        let mut batch = UsageBatch { at: Some(now), ..UsageBatch::default() };
         for (key, page) in self.keys.drain() {
             batch.last_used.extend(page.last_used.map(|at| (key, at)));
             batch.admin_used.extend(page.admin_used.map(|at| (key, at)));
             let counts = page.counts.into_iter();
-            batch.counts.extend(counts.map(|(hour, outcome, requests)| UseCount { key, hour, outcome, requests }));
-            batch.sources.extend(page.sources);
+            batch.counts.extend(counts.map(|(hour, outcome, requests)| HourlyCount { key, hour, outcome, requests }));
+            batch.clients.extend(page.clients);
         }
-        batch.refusals.extend(self.rejections.drain().map(|(_, refusals)| refusals));
+        batch.rejected.extend(self.rejections.drain().map(|(_, refusals)| refusals));
         (self.entries, self.is_full) = (0, false);
         let batch = Arc::new(batch);
         self.in_flight = Some(batch.clone());
@@ -322,13 +322,13 @@ impl PendingKeyUsage {
 
     /// How many entries were added.
     fn count_client(&mut self, key: &KeyId, from: ClientAddress<'_>, at: Timestamp, has_room: bool) -> usize {
-        let same = |source: &&mut SourceUse| source.peer == from.peer && *source.agent == *from.user_agent;
-        if let Some(source) = self.sources.iter_mut().find(same) {
+        let same = |source: &&mut ClientUsage| source.peer == from.peer && *source.user_agent == *from.user_agent;
+        if let Some(source) = self.clients.iter_mut().find(same) {
             source.last = at.max(source.last);
             source.requests += 1;
-        } else if has_room && self.sources.len() < MAX_SOURCES as usize {
-            let agent = from.user_agent.into();
-            self.sources.push(SourceUse { key: *key, peer: from.peer, agent, first: at, last: at, requests: 1 });
+        } else if has_room && self.clients.len() < MAX_CLIENTS_PER_KEY as usize {
+            let user_agent = from.user_agent.into();
+            self.clients.push(ClientUsage { key: *key, peer: from.peer, user_agent, first: at, last: at, requests: 1 });
             return 1;
         }
         0
@@ -396,7 +396,7 @@ mod tests {
         }
         let (batch, _) = uses.pending().next_batch(at(1));
         assert!(
-            batch.counts.len() + batch.sources.len() + batch.refusals.len() <= MAX_PENDING_ENTRIES,
+            batch.counts.len() + batch.clients.len() + batch.rejected.len() <= MAX_PENDING_ENTRIES,
             "{}",
             batch.counts.len()
         );
@@ -431,9 +431,9 @@ mod tests {
             uses.record_rejected(None, Decision::NoCredential, from, at(1));
             uses.record_rejected(None, Decision::Unknown, from, at(1));
         }
-        let refused = |batch: &UseBatch| batch.refusals.iter().map(|refusals| refusals.requests).sum::<u64>();
+        let refused = |batch: &UsageBatch| batch.rejected.iter().map(|refusals| refusals.requests).sum::<u64>();
         let (batch, _) = uses.pending().next_batch(at(1));
-        assert_eq!((batch.refusals.len(), refused(&batch)), (2 * (MAX_REJECTED_ADDRESSES + 1), 20_000));
+        assert_eq!((batch.rejected.len(), refused(&batch)), (2 * (MAX_REJECTED_ADDRESSES + 1), 20_000));
         uses.pending().in_flight = None;
 
         // The next batch of the same hour has no new addresses either; the next hour has.
@@ -441,7 +441,7 @@ mod tests {
         uses.record_rejected(None, Decision::Unknown, from, at(2));
         uses.record_rejected(None, Decision::Unknown, from, at(MILLIS_PER_HOUR));
         let (batch, _) = uses.pending().next_batch(at(1));
-        let mut peers: Vec<_> = batch.refusals.iter().map(|refusals| refusals.peer).collect();
+        let mut peers: Vec<_> = batch.rejected.iter().map(|refusals| refusals.peer).collect();
         peers.sort();
         assert_eq!(peers, [OTHER_ADDRESSES, from.peer]);
     }

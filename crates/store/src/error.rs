@@ -73,7 +73,9 @@ impl StoreError {
             Some(Sqlite::ReadOnly | Sqlite::PermissionDenied) => DatabaseProblem::ReadOnly,
             Some(Sqlite::DatabaseCorrupt | Sqlite::NotADatabase) => DatabaseProblem::Corrupt,
             Some(Sqlite::DiskFull) => DatabaseProblem::Full,
-            Some(Sqlite::SystemIoFailure | Sqlite::CannotOpen) if matches!(space::is_left(path), Ok(false)) => {
+            Some(Sqlite::SystemIoFailure | Sqlite::CannotOpen)
+                if matches!(space::has_space_for_writes(path), Ok(false)) =>
+            {
                 DatabaseProblem::Full
             }
             // A stored value that is not what this program writes.

@@ -8,21 +8,22 @@ mod revocations;
 mod runs;
 mod space;
 mod sqlite;
-mod uses;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ulkeys_domain::wire::{ActivityPage, HappeningKind, KeyCounts, KeySort, KeyStatus, KeyUsage};
-use ulkeys_domain::{AttentionRules, KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
+use ulkeys_domain::wire::{ActivityKind, ActivityPage, KeyCounts, KeySort, KeyStatus, KeyUsage};
+use ulkeys_domain::{AttentionThresholds, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
 pub use error::StoreError;
 pub use runs::{
-    Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED, RunDeletion, RunStore, StoredBytes, TrainingBytes,
+    MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED_CHECKPOINTS, ReportedBy, RunDeletion, RunStore, StoredBytes,
+    TrainingBytes,
 };
 pub use sqlite::SqliteStore;
-pub use uses::{MILLIS_PER_HOUR, Origin, Refusals, SourceUse, UseBatch, UseCount};
+pub use usage::{AuditContext, ClientUsage, HourlyCount, MILLIS_PER_HOUR, RejectedRequests, UsageBatch};
 
 /// The result of every store operation.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -41,13 +42,13 @@ pub trait KeyStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// Fails, changing nothing, when the identifier or the hash is already there.
-    async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<bool>;
+    async fn insert(&self, key: KeyRecord, hash: KeyHash, audit: AuditContext) -> Result<bool>;
 
     /// What decides about the key with this hash, revoked or not. Asked on every request, so it never waits.
-    async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<Arc<KnownKey>>>;
+    async fn lookup(&self, hash: &KeyHash) -> Result<Option<Arc<KeyAuthInfo>>>;
 
     /// The key with this identifier, revoked or not.
-    async fn find(&self, id: &KeyId) -> Result<Option<KeyRecord>>;
+    async fn get(&self, id: &KeyId) -> Result<Option<KeyRecord>>;
 
     /// All keys that are not revoked, newest first.
     async fn list_active(&self) -> Result<Vec<KeyRecord>>;
@@ -56,19 +57,19 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)>;
 
     /// How many keys there are of each status.
-    async fn count_keys(&self, rules: AttentionRules) -> Result<KeyCounts>;
+    async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts>;
 
     /// Gives an active key another name, and returns it as it is then. `None` when there is no such active key, or the key
     /// that asked for it is revoked by now.
-    async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, origin: Origin) -> Result<Option<KeyRecord>>;
+    async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> Result<Option<KeyRecord>>;
 
     /// Revokes a key. `None` when there is no such key, or the key that asked for it is revoked by now; for a key revoked
     /// before, the time of the first revocation stays. It succeeds if the revocation is recorded outside the database, even
     /// if the database cannot be written: the key is refused from then on.
-    async fn revoke(&self, id: &KeyId, at: Timestamp, origin: Origin) -> Result<Option<Revocation>>;
+    async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> Result<Option<Revocation>>;
 
     /// Keeps what became of requests, all or nothing. Last-used only moves forward, and never past a revocation.
-    async fn record(&self, batch: Arc<UseBatch>) -> Result<()>;
+    async fn record_usage(&self, batch: Arc<UsageBatch>) -> Result<()>;
 
     /// A key's requests by hour since `since`, and its sources.
     async fn usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
@@ -78,7 +79,7 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn activity(
         &self,
         key: Option<KeyId>,
-        kind: Option<HappeningKind>,
+        kind: Option<ActivityKind>,
         before: Option<u64>,
         limit: u32,
     ) -> Result<ActivityPage>;
@@ -88,19 +89,19 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn purge(&self, now: Timestamp, retention: Duration) -> Result<()>;
 
     /// Checks whether another program has changed or replaced the database, and applies what it finds. Returns how often
-    /// keys were changed by others so far. Each write does the same; [`Self::find_by_hash`] does not, so a service calls this
+    /// keys were changed by others so far. Each write does the same; [`Self::lookup`] does not, so a service calls this
     /// every second.
     async fn check_outside_changes(&self) -> u64;
 
     /// Whether the store can be read now.
-    async fn check(&self) -> Result<()>;
+    async fn ping(&self) -> Result<()>;
 
     /// Gathers what is kept, so that a copy of the database is whole. For the end of a service: what is written later is
     /// durable too, but may be beside the database again.
     ///
     /// # Errors
     /// When another program reads the database just now. Nothing is lost by it.
-    async fn settle(&self) -> Result<()>;
+    async fn checkpoint(&self) -> Result<()>;
 }
 
 /// Which keys [`KeyStore::list`] is asked for.
@@ -109,7 +110,7 @@ pub struct KeyQuery {
     /// Their status.
     pub status: KeyStatus,
     /// What needs attention.
-    pub rules: AttentionRules,
+    pub thresholds: AttentionThresholds,
     /// Words, separated by white space; each must occur in the name (without regard to case and accents), in the prefix or
     /// in a scope, or be the identifier.
     pub text: String,
@@ -118,7 +119,7 @@ pub struct KeyQuery {
     /// In which order.
     pub sort: KeySort,
     /// How many of them come before the page.
-    pub skip: u64,
+    pub offset: u64,
     /// How many are on the page, at most.
     pub limit: u32,
 }

@@ -23,20 +23,20 @@ use ulkeys_domain::secret::write_hex;
 use ulkeys_domain::{KeyHash, Timestamp};
 
 use crate::space;
-use crate::sqlite::open::{create_folder, take_name};
+use crate::sqlite::open::{create_folder, reserve_name};
 
-const FORMAT: &str = "ulkeys-revocations 1 ";
+const HEADER_PREFIX: &str = "ulkeys-revocations 1 ";
 /// How long to wait for another process that appends.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Checksum = [u8; 16];
 
 /// How many bytes an entry has at least.
-const ENTRY_BYTES: usize = 100;
+const MIN_ENTRY_BYTES: usize = 100;
 
 /// How far a database has seen a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct RecordPosition {
     /// The record's identifier.
     pub(crate) record: String,
     /// The number of entries.
@@ -47,13 +47,13 @@ pub(crate) struct Seen {
 
 /// What a database finds where its record should be.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Finding {
+pub(crate) enum RecordState {
     /// There is no file.
     Missing,
     /// A record that was seen before, and perhaps more entries; or the first one that this database sees.
-    Whole,
+    Intact,
     /// A sound record that this database has never seen.
-    Other,
+    Unknown,
     /// The record has fewer entries than were seen, other ones, or lines that do not fit.
     Damaged,
 }
@@ -62,13 +62,13 @@ pub(crate) enum Finding {
 pub(crate) struct Revocations {
     path: PathBuf,
     /// The file as it was last read or written.
-    known: Option<Known>,
+    known: Option<ReadRecord>,
     /// Revocations that an earlier file held and this one does not. A revocation that was once known is never forgotten.
-    lacking: FxHashMap<[u8; 32], Timestamp>,
+    lost_entries: FxHashMap<[u8; 32], Timestamp>,
 }
 
-struct Known {
-    stamp: Stamp,
+struct ReadRecord {
+    stamp: FileStamp,
     record: String,
     /// Since when, and the number of the entry.
     revoked: FxHashMap<[u8; 32], (Timestamp, u64)>,
@@ -84,13 +84,13 @@ struct Known {
 
 /// Tells whether a file is as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     file: (u64, u64),
     length: u64,
     changed: Option<std::time::SystemTime>,
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(metadata: &Metadata) -> Self {
         #[cfg(unix)]
         let file = {
@@ -105,7 +105,7 @@ impl Stamp {
 
 impl Revocations {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), known: None, lacking: FxHashMap::default() }
+        Self { path: path.to_owned(), known: None, lost_entries: FxHashMap::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -114,33 +114,37 @@ impl Revocations {
 
     /// When the key with this hash was revoked.
     pub(crate) fn get(&self, hash: &[u8; 32]) -> Option<Timestamp> {
-        self.in_file(hash).map(|(at, _)| at).or_else(|| self.lacking.get(hash).copied())
+        self.entry_in_file(hash).map(|(at, _)| at).or_else(|| self.lost_entries.get(hash).copied())
     }
 
-    fn in_file(&self, hash: &[u8; 32]) -> Option<(Timestamp, u64)> {
+    fn entry_in_file(&self, hash: &[u8; 32]) -> Option<(Timestamp, u64)> {
         self.known.as_ref()?.revoked.get(hash).copied()
     }
 
     /// Whether the file has no entry for this hash.
     pub(crate) fn lacks(&self, hash: &[u8; 32]) -> bool {
-        self.in_file(hash).is_none()
+        self.entry_in_file(hash).is_none()
     }
 
     /// Whether the entry for this hash comes after those that the database has seen.
     pub(crate) fn is_unseen(&self, hash: &[u8; 32]) -> bool {
         let seen = self.known.as_ref().and_then(|known| known.seen);
-        self.in_file(hash).zip(seen).is_some_and(|((_, entry), seen)| entry >= seen)
+        self.entry_in_file(hash).zip(seen).is_some_and(|((_, entry), seen)| entry >= seen)
     }
 
     /// How far the record is read, if it is sound.
-    pub(crate) fn seen(&self) -> Option<Seen> {
+    pub(crate) fn position(&self) -> Option<RecordPosition> {
         let known = self.known.as_ref().filter(|known| known.is_sound)?;
-        Some(Seen { record: known.record.clone(), entries: known.entries, checksum: hex(&known.checksum) })
+        Some(RecordPosition {
+            record: known.record.clone(),
+            entries: known.entries,
+            checksum: format_hex(&known.checksum),
+        })
     }
 
     /// Whether the file is no longer the one that was read.
     pub(crate) fn has_changed(&self) -> bool {
-        let now = self.path.metadata().ok().map(|metadata| Stamp::of(&metadata));
+        let now = self.path.metadata().ok().map(|metadata| FileStamp::of(&metadata));
         now != self.known.as_ref().map(|known| known.stamp)
     }
 
@@ -148,34 +152,34 @@ impl Revocations {
     ///
     /// # Errors
     /// When it is there and cannot be read.
-    pub(crate) fn read(&mut self, expected: &[Seen]) -> io::Result<Finding> {
+    pub(crate) fn read(&mut self, expected: &[RecordPosition]) -> io::Result<RecordState> {
         let file = match require_file(&self.path).and_then(|()| File::open(&self.path)) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.replace_known(None);
-                return Ok(Finding::Missing);
+                self.replace_read_record(None);
+                return Ok(RecordState::Missing);
             }
             Err(error) => return Err(error),
         };
-        lock(&file)?;
-        let known = Known::read(&file, expected)?;
+        lock_with_timeout(&file)?;
+        let known = ReadRecord::read(&file, expected)?;
         let finding = match expected {
-            _ if !known.is_sound => Finding::Damaged,
-            [] => Finding::Whole,
-            _ if expected.iter().any(|seen| seen.record == known.record) => Finding::Whole,
-            _ => Finding::Other,
+            _ if !known.is_sound => RecordState::Damaged,
+            [] => RecordState::Intact,
+            _ if expected.iter().any(|seen| seen.record == known.record) => RecordState::Intact,
+            _ => RecordState::Unknown,
         };
-        self.replace_known(Some(known));
+        self.replace_read_record(Some(known));
         Ok(finding)
     }
 
     /// Keeps of the former file what the new one lacks.
-    fn replace_known(&mut self, known: Option<Known>) {
+    fn replace_read_record(&mut self, known: Option<ReadRecord>) {
         let before = std::mem::replace(&mut self.known, known);
         let before = before.into_iter().flat_map(|before| before.revoked).map(|(hash, (at, _))| (hash, at));
         let has = |hash: &[u8; 32]| self.known.as_ref().is_some_and(|known| known.revoked.contains_key(hash));
-        self.lacking.retain(|hash, _| !has(hash));
-        self.lacking.extend(before.filter(|(hash, _)| !has(hash)));
+        self.lost_entries.retain(|hash, _| !has(hash));
+        self.lost_entries.extend(before.filter(|(hash, _)| !has(hash)));
     }
 
     /// Adds entries that are not there yet, and those that an earlier file held. When this returns, they survive a loss of
@@ -187,19 +191,19 @@ impl Revocations {
         // On Windows, a file that was opened to append cannot be shortened.
         require_file(&self.path)?;
         let mut file = OpenOptions::new().read(true).write(true).append(cfg!(unix)).open(&self.path)?;
-        lock(&file)?;
+        lock_with_timeout(&file)?;
         // Another process may have set the file aside between opening and locking.
-        if Stamp::of(&file.metadata()?).file != Stamp::of(&self.path.metadata()?).file {
+        if FileStamp::of(&file.metadata()?).file != FileStamp::of(&self.path.metadata()?).file {
             return Err(io::Error::other("the record of revocations was replaced"));
         }
-        let stamp = Stamp::of(&file.metadata()?);
+        let stamp = FileStamp::of(&file.metadata()?);
         let is_current = self.known.as_ref().is_some_and(|known| known.stamp == stamp);
         if !is_current {
-            let again = Known::read(&file, self.seen().as_slice())?;
+            let again = ReadRecord::read(&file, self.position().as_slice())?;
             if self.known.as_ref().is_some_and(|known| again.record != known.record) || !again.is_sound {
                 return Err(io::Error::other("the record of revocations is not the one that was read"));
             }
-            self.replace_known(Some(again));
+            self.replace_read_record(Some(again));
         }
         let known = self.known.as_mut().ok_or(ErrorKind::NotFound)?;
         if !known.is_sound {
@@ -211,11 +215,11 @@ impl Revocations {
         }
         let mut new = FxHashMap::default();
         let (mut text, mut checksum) = (String::new(), known.checksum);
-        for (hash, at) in entries.iter().map(|(hash, at)| (hash.as_bytes(), at)).chain(&self.lacking) {
+        for (hash, at) in entries.iter().map(|(hash, at)| (hash.as_bytes(), at)).chain(&self.lost_entries) {
             let number = known.entries + new.len() as u64;
             if !known.revoked.contains_key(hash) && !new.contains_key(hash) {
                 new.insert(*hash, (*at, number));
-                let (line, next) = line(hash, *at, &checksum);
+                let (line, next) = format_line(hash, *at, &checksum);
                 text += &line;
                 checksum = next;
             }
@@ -224,20 +228,20 @@ impl Revocations {
         if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
             // A revocation that is reported as failed must not take effect later. What is cut off frees space.
             let _ = file.set_len(known.length);
-            space::hold_ahead(&file);
+            space::preallocate(&file);
             return Err(error);
         }
-        space::hold_ahead(&file);
+        space::preallocate(&file);
         known.entries += new.len() as u64;
         known.revoked.extend(new);
         known.checksum = checksum;
         known.length += text.len() as u64;
         // What another process has added is not applied yet: then the file counts as changed, and is read again.
         if is_current {
-            known.stamp = Stamp::of(&file.metadata()?);
+            known.stamp = FileStamp::of(&file.metadata()?);
             known.seen = Some(known.entries);
         }
-        self.lacking.clear();
+        self.lost_entries.clear();
         Ok(())
     }
 
@@ -246,21 +250,23 @@ impl Revocations {
     /// # Errors
     /// See [`Self::append`].
     pub(crate) fn append_missing(&mut self, entries: &[(KeyHash, Timestamp)]) -> io::Result<()> {
-        if !entries.is_empty() || !self.lacking.is_empty() {
+        if !entries.is_empty() || !self.lost_entries.is_empty() {
             return self.append(entries);
         }
-        self.hold_ahead();
+        self.preallocate_space();
         Ok(())
     }
 
     /// Allocates space for further entries behind a record that stays as it is: one of an earlier version has none.
-    fn hold_ahead(&mut self) {
+    fn preallocate_space(&mut self) {
         let Some(known) = &mut self.known else { return };
         let Ok(file) = OpenOptions::new().write(true).open(&self.path) else { return };
-        if lock(&file).is_ok() && file.metadata().is_ok_and(|metadata| Stamp::of(&metadata) == known.stamp) {
-            space::hold_ahead(&file);
+        if lock_with_timeout(&file).is_ok()
+            && file.metadata().is_ok_and(|metadata| FileStamp::of(&metadata) == known.stamp)
+        {
+            space::preallocate(&file);
             if let Ok(metadata) = file.metadata() {
-                known.stamp = Stamp::of(&metadata);
+                known.stamp = FileStamp::of(&metadata);
             }
         }
     }
@@ -275,31 +281,31 @@ impl Revocations {
         create_folder(&self.path)?;
         let mut random = [0_u8; 16];
         SysRng.try_fill_bytes(&mut random).map_err(io::Error::other)?;
-        let header = format!("{FORMAT}{}\n", hex(&random));
+        let header = format!("{HEADER_PREFIX}{}\n", format_hex(&random));
         let mut checksum = first_checksum(header.trim_end());
         let mut text = header;
-        let mut all = self.lacking.clone();
+        let mut all = self.lost_entries.clone();
         all.extend(self.known.iter().flat_map(|known| &known.revoked).map(|(hash, (at, _))| (*hash, *at)));
         for (hash, at) in entries {
             all.entry(*hash.as_bytes()).or_insert(*at);
         }
         for (hash, at) in &all {
-            let (line, next) = line(hash, *at, &checksum);
+            let (line, next) = format_line(hash, *at, &checksum);
             text += &line;
             checksum = next;
         }
         // Whole or not there (mode 0600), and never over a record that another process made at the same time.
         let mut file = tempfile::Builder::new().prefix(".revocations-").tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
-        space::hold_ahead(file.as_file());
+        space::preallocate(file.as_file());
         file.as_file().sync_all()?;
         let persisted = match require_file(&self.path).and_then(|()| File::open(&self.path)) {
             Ok(old) => {
-                lock(&old)?;
+                lock_with_timeout(&old)?;
                 if self.has_changed() {
                     return Err(io::Error::other("the record of revocations has changed since it was read"));
                 }
-                self.keep_copy(&old)?;
+                self.save_copy(&old)?;
                 file.persist(&self.path)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => file.persist_noclobber(&self.path),
@@ -322,8 +328,8 @@ impl Revocations {
     }
 
     /// Copies what is at the path, by the handle that holds its lock: Windows lets no other one read it.
-    fn keep_copy(&self, mut old: &File) -> io::Result<()> {
-        let aside = take_name(&self.path, ".set-aside")?;
+    fn save_copy(&self, mut old: &File) -> io::Result<()> {
+        let aside = reserve_name(&self.path, ".set-aside")?;
         let mut copy = || {
             let mut copy = OpenOptions::new().write(true).open(&aside)?;
             io::copy(&mut old, &mut copy)?;
@@ -333,8 +339,8 @@ impl Revocations {
     }
 }
 
-impl Known {
-    fn read(mut file: &File, expected: &[Seen]) -> io::Result<Self> {
+impl ReadRecord {
+    fn read(mut file: &File, expected: &[RecordPosition]) -> io::Result<Self> {
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(0))?;
         file.read_to_end(&mut bytes)?;
@@ -342,12 +348,12 @@ impl Known {
         let unfinished = &bytes[complete..];
         let mut lines = bytes[..complete].split(|byte| *byte == b'\n');
         let header = lines.next().and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default();
-        let record = header.strip_prefix(FORMAT).filter(|id| unhex::<16>(id).is_some());
+        let record = header.strip_prefix(HEADER_PREFIX).filter(|id| parse_hex::<16>(id).is_some());
         let seen = expected.iter().find(|seen| Some(seen.record.as_str()) == record);
         let mut known = Self {
-            stamp: Stamp::of(&file.metadata()?),
+            stamp: FileStamp::of(&file.metadata()?),
             record: record.unwrap_or_default().to_owned(),
-            revoked: FxHashMap::with_capacity_and_hasher(bytes.len() / ENTRY_BYTES, FxBuildHasher),
+            revoked: FxHashMap::with_capacity_and_hasher(bytes.len() / MIN_ENTRY_BYTES, FxBuildHasher),
             entries: 0,
             checksum: first_checksum(header),
             length: complete as u64,
@@ -355,13 +361,13 @@ impl Known {
             seen: seen.is_none().then_some(0),
         };
         let note_seen = |known: &mut Self| {
-            if seen.is_some_and(|seen| seen.entries == known.entries && seen.checksum == hex(&known.checksum)) {
+            if seen.is_some_and(|seen| seen.entries == known.entries && seen.checksum == format_hex(&known.checksum)) {
                 known.seen = Some(known.entries);
             }
         };
         note_seen(&mut known);
         for text in lines.filter(|line| !line.is_empty()) {
-            match read_line(text) {
+            match parse_line(text) {
                 Some((hash, at, checksum)) => {
                     // Also one whose checksum does not fit: a key that is revoked once too often is the lesser harm.
                     known.revoked.entry(hash).or_insert((at, known.entries));
@@ -372,22 +378,22 @@ impl Known {
                 }
                 None => {
                     known.is_sound = false;
-                    known.add_edited(text);
+                    known.add_from_edited_line(text);
                 }
             }
         }
         // A crash leaves a part of an entry, an editor or a synchronization program all of it but the line end.
-        known.is_sound &= !known.add_edited(unfinished);
+        known.is_sound &= !known.add_from_edited_line(unfinished);
         known.is_sound &= known.seen.is_some();
         Ok(known)
     }
 
     /// Takes a revocation from a line that a program has changed: other line ends, spaces or capitals must not make a key
     /// valid again. Returns whether there was one.
-    fn add_edited(&mut self, line: &[u8]) -> bool {
+    fn add_from_edited_line(&mut self, line: &[u8]) -> bool {
         let line = String::from_utf8_lossy(line).to_lowercase();
         let mut words = line.split_whitespace();
-        let hash = words.next().and_then(unhex::<32>);
+        let hash = words.next().and_then(parse_hex::<32>);
         let at = words.next().and_then(|at| Timestamp::from_millis(at.parse().ok()?));
         if let (Some(hash), Some(at)) = (hash, at) {
             self.revoked.entry(hash).or_insert((at, self.entries));
@@ -404,18 +410,18 @@ fn require_file(path: &Path) -> io::Result<()> {
     }
 }
 
-fn read_line(line: &[u8]) -> Option<([u8; 32], Timestamp, Checksum)> {
+fn parse_line(line: &[u8]) -> Option<([u8; 32], Timestamp, Checksum)> {
     let line = std::str::from_utf8(line).ok()?;
     let mut words = line.split(' ');
     let (hash, at, checksum) = (words.next()?, words.next()?, words.next()?);
     let at = Timestamp::from_millis(at.parse().ok()?)?;
-    words.next().is_none().then_some((unhex(hash)?, at, unhex(checksum)?))
+    words.next().is_none().then_some((parse_hex(hash)?, at, parse_hex(checksum)?))
 }
 
-fn line(hash: &[u8; 32], at: Timestamp, before: &Checksum) -> (String, Checksum) {
-    let text = format!("{} {}", hex(hash), at.as_millis());
+fn format_line(hash: &[u8; 32], at: Timestamp, before: &Checksum) -> (String, Checksum) {
+    let text = format!("{} {}", format_hex(hash), at.as_millis());
     let checksum = next_checksum(before, text.as_bytes());
-    (format!("{text} {}\n", hex(&checksum)), checksum)
+    (format!("{text} {}\n", format_hex(&checksum)), checksum)
 }
 
 fn first_checksum(header: &str) -> Checksum {
@@ -429,13 +435,13 @@ fn next_checksum(before: &Checksum, text: &[u8]) -> Checksum {
     checksum
 }
 
-fn hex(bytes: &[u8]) -> String {
+fn format_hex(bytes: &[u8]) -> String {
     let mut digits = vec![0; 2 * bytes.len()];
     write_hex(bytes, &mut digits);
     digits.into_iter().map(char::from).collect()
 }
 
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),
@@ -450,7 +456,7 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 }
 
 /// Locks the file until it is closed. A file system without locks must do without: appending is one write.
-fn lock(file: &File) -> io::Result<()> {
+fn lock_with_timeout(file: &File) -> io::Result<()> {
     let start = Instant::now();
     loop {
         match file.try_lock() {
@@ -491,16 +497,16 @@ mod tests {
     }
 
     /// A record of three revocations, and how far it was seen.
-    fn three() -> (tempfile::TempDir, PathBuf, Seen) {
+    fn three() -> (tempfile::TempDir, PathBuf, RecordPosition) {
         let (folder, path) = place();
         let mut record = Revocations::new(&path);
         record.create(&[(hash(1), at(10))]).expect("created");
         record.append(&[(hash(2), at(20)), (hash(3), at(30))]).expect("appended");
-        let seen = record.seen().expect("read");
+        let seen = record.position().expect("read");
         (folder, path, seen)
     }
 
-    fn read(path: &Path, seen: &Seen) -> (Finding, Revocations) {
+    fn read(path: &Path, seen: &RecordPosition) -> (RecordState, Revocations) {
         let mut record = Revocations::new(path);
         let finding = record.read(std::slice::from_ref(seen)).expect("readable");
         (finding, record)
@@ -511,7 +517,7 @@ mod tests {
         let (_folder, path, seen) = three();
         assert_eq!(seen.entries, 3);
         let (finding, record) = read(&path, &seen);
-        assert_eq!(finding, Finding::Whole);
+        assert_eq!(finding, RecordState::Intact);
         for number in 1..=3 {
             assert_eq!(record.get(&[number; 32]), Some(at(10 * i64::from(number))));
         }
@@ -536,7 +542,7 @@ mod tests {
         two.append(&[(hash(5), at(50)), (hash(4), at(41))]).expect("appended");
         one.append(&[(hash(6), at(60))]).expect("appended");
         let (finding, record) = read(&path, &seen);
-        assert_eq!((finding, record.seen().expect("read").entries), (Finding::Whole, 6));
+        assert_eq!((finding, record.position().expect("read").entries), (RecordState::Intact, 6));
         assert_eq!(record.get(&[4; 32]), Some(at(40)), "the first time stays");
     }
 
@@ -549,7 +555,7 @@ mod tests {
             bytes.extend_from_slice(&b"0123456789abcdef0123456789abcdef0123456789abcdef01 1234\0\0\0"[..torn]);
             std::fs::write(&path, bytes).expect("written");
             let (finding, mut record) = read(&path, &seen);
-            assert_eq!(finding, Finding::Whole);
+            assert_eq!(finding, RecordState::Intact);
             record.append(&[]).expect("repaired");
             assert!(std::fs::read(&path).expect("readable") == whole);
         }
@@ -569,7 +575,7 @@ mod tests {
         for edited in edits {
             std::fs::write(&path, &edited).expect("written");
             let (finding, record) = read(&path, &seen);
-            assert_eq!(finding, Finding::Damaged, "{edited}");
+            assert_eq!(finding, RecordState::Damaged, "{edited}");
             assert_eq!(record.get(&[3; 32]), Some(at(30)));
         }
     }
@@ -580,11 +586,11 @@ mod tests {
         let text = std::fs::read_to_string(&path).expect("readable");
         let shortened: String = text.split_inclusive('\n').take(3).collect();
         std::fs::write(&path, shortened).expect("written");
-        assert_eq!(read(&path, &seen).0, Finding::Damaged);
+        assert_eq!(read(&path, &seen).0, RecordState::Damaged);
         std::fs::write(&path, "").expect("written");
-        assert_eq!(read(&path, &seen).0, Finding::Damaged);
+        assert_eq!(read(&path, &seen).0, RecordState::Damaged);
         std::fs::remove_file(&path).expect("removed");
-        assert_eq!(read(&path, &seen).0, Finding::Missing);
+        assert_eq!(read(&path, &seen).0, RecordState::Missing);
     }
 
     #[test]
@@ -594,7 +600,7 @@ mod tests {
         let (_, mut record) = read(&path, &seen);
         record.create(&[(hash(9), at(90))]).expect("created");
         let (finding, again) = read(&path, &seen);
-        assert_eq!(finding, Finding::Other);
+        assert_eq!(finding, RecordState::Unknown);
         assert_eq!((again.get(&[1; 32]), again.get(&[9; 32])), (Some(at(10)), Some(at(90))));
         let aside = path.with_file_name("revocations.set-aside");
         assert!(std::fs::read(aside).expect("kept") == before);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ulkeys_domain::training::{
-    Change, Checkpoint, CheckpointId, Console, EpochDetails, ModelId, RunDetails, RunId, RunStart, RunStatus,
-    RunSummary, StartedRun, Target,
+    Checkpoint, CheckpointId, Console, EpochDetails, ModelId, ModelRef, RunDetails, RunId, RunStart, RunStatus,
+    RunSummary, RunUpdate, StartedRun,
 };
 use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
@@ -23,11 +23,11 @@ pub const MAX_CONSOLE_BYTES: u32 = 1024 * 1024;
 pub const MAX_EPOCH_BYTES: u32 = 16 * 1024 * 1024;
 
 /// The most uploads of a run that wait for its word to become its checkpoint. A newer one replaces the oldest.
-pub const MAX_UNCONFIRMED: u32 = 2;
+pub const MAX_UNCONFIRMED_CHECKPOINTS: u32 = 2;
 
 /// Who reports something, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Feed {
+pub struct ReportedBy {
     /// The key; `None` for the app itself.
     pub key: Option<KeyId>,
     /// When it arrived.
@@ -71,30 +71,30 @@ pub enum RunDeletion {
 /// what is recorded twice is there once, and the first ending of a run stays.
 #[async_trait]
 pub trait RunStore: Send + Sync + 'static {
-    /// Begins a run. A [`Target::Named`] gets a model of its own with the identifier `new_model`, and a number in its slug
-    /// where the name is taken; a [`Target::Model`] gets another run of that model, or `None` when there is no such model.
+    /// Begins a run. A [`ModelRef::Named`] gets a model of its own with the identifier `new_model`, and a number in its slug
+    /// where the name is taken; a [`ModelRef::Model`] gets another run of that model, or `None` when there is no such model.
     async fn start_run(
         &self,
         new_model: ModelId,
-        target: Target,
+        target: ModelRef,
         start: RunStart,
-        feed: Feed,
+        feed: ReportedBy,
     ) -> Result<Option<StartedRun>>;
 
     /// How many projects and models there are. Answered from memory: it is part of the commonest request.
     async fn counts(&self) -> Result<ResourceCounts>;
 
     /// The run `run` of a model, or its newest one. A name means the newest run of all models that asked for it.
-    async fn find_run(&self, target: Target, run: Option<RunId>) -> Result<Option<StartedRun>>;
+    async fn find_run(&self, target: ModelRef, run: Option<RunId>) -> Result<Option<StartedRun>>;
 
     /// Records what changed, and who said so. `None` when there is no such run.
-    async fn record_change(&self, run: RunId, change: Change, feed: Feed) -> Result<Option<RunStatus>>;
+    async fn record_update(&self, run: RunId, change: RunUpdate, feed: ReportedBy) -> Result<Option<RunStatus>>;
 
     /// Tells a running run to stop; one that has ended stays as it is. `None` when there is no such run.
     async fn cancel_run(&self, run: RunId, at: Timestamp) -> Result<Option<RunStatus>>;
 
     /// Adds a checkpoint whose file is complete, and answers which uploads it replaces, as the run never confirmed them and
-    /// has more than [`MAX_UNCONFIRMED`]: their files can go.
+    /// has more than [`MAX_UNCONFIRMED_CHECKPOINTS`]: their files can go.
     ///
     /// # Errors
     /// Also when there is no such run, or the identifier is there already.
@@ -102,7 +102,12 @@ pub trait RunStore: Send + Sync + 'static {
 
     /// Makes an upload the checkpoint of its run, and answers which earlier ones it replaces: their files can go. For a
     /// replaced one nothing changes. `None` when the run has no such checkpoint.
-    async fn save_checkpoint(&self, run: RunId, id: CheckpointId, feed: Feed) -> Result<Option<Vec<CheckpointId>>>;
+    async fn save_checkpoint(
+        &self,
+        run: RunId,
+        id: CheckpointId,
+        feed: ReportedBy,
+    ) -> Result<Option<Vec<CheckpointId>>>;
 
     /// The saved checkpoint of a run.
     async fn saved_checkpoint(&self, run: RunId) -> Result<Option<Checkpoint>>;

@@ -11,15 +11,15 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 
 /// How many bytes must fit: a batch of uses, the index of the log, which grows by 32 KiB, and some pages of the database.
-const NEEDED: usize = 256 * 1024;
+const NEEDED_BYTES: usize = 256 * 1024;
 
 /// Whether there is space for ordinary writes beside the file at `path`.
 ///
 /// # Errors
 /// When the attempt fails for another reason.
-pub(crate) fn is_left(path: &Path) -> io::Result<bool> {
+pub(crate) fn has_space_for_writes(path: &Path) -> io::Result<bool> {
     // Random, because a file system may compress.
-    let mut bytes = vec![0; NEEDED];
+    let mut bytes = vec![0; NEEDED_BYTES];
     SysRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Without a name, so that a kill leaves nothing. Some file systems report a full disk only when they synchronize.
@@ -40,23 +40,23 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 }
 
 /// How many bytes an append-only file holds ahead.
-const AHEAD: u64 = 64 * 1024;
+const PREALLOCATED_BYTES: u64 = 64 * 1024;
 
 /// Allocates space behind the end of a file that grows, without changing its length, where the file system can. What is
 /// appended then fits on a full disk, too.
-pub(crate) fn hold_ahead(file: &File) {
+pub(crate) fn preallocate(file: &File) {
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::fs::MetadataExt as _;
         // Only when half of it is used up: allocating changes the time of the file, which other processes watch.
         let short = |metadata: std::fs::Metadata| {
-            (metadata.blocks() * 512 < metadata.len() + AHEAD / 2).then_some(metadata.len())
+            (metadata.blocks() * 512 < metadata.len() + PREALLOCATED_BYTES / 2).then_some(metadata.len())
         };
         if let Some(length) = file.metadata().ok().and_then(short) {
             // Without it, entries need free space: nothing else changes.
-            let _ = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, length, AHEAD);
+            let _ = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, length, PREALLOCATED_BYTES);
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (file, AHEAD);
+    let _ = (file, PREALLOCATED_BYTES);
 }

@@ -15,7 +15,7 @@ mod list;
 pub(crate) mod open;
 mod rows;
 mod runs;
-mod uses;
+mod usage;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,32 +27,32 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
 use tokio::sync::watch;
 use ulkeys_domain::wire::{
-    ActivityPage, DatabaseHealth, DatabaseProblem, DiskFull, HappeningKind, KeyCounts, KeyUsage, ResourceCounts,
+    ActivityKind, ActivityPage, DatabaseHealth, DatabaseProblem, DiskFull, KeyCounts, KeyUsage, ResourceCounts,
     WritesStopped,
 };
-use ulkeys_domain::{AttentionRules, KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp};
+use ulkeys_domain::{AttentionThresholds, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
-use crate::{KeyQuery, KeyStore, Origin, Result, Revocation, StoreError, UseBatch, space};
+use crate::{AuditContext, KeyQuery, KeyStore, Result, Revocation, StoreError, UsageBatch, space};
 
-use files::Files;
+use files::DatabaseFiles;
 use guard::Guard;
-use index::Index;
+use index::KeyIndex;
 
 /// How long after the last failure the disk counts as full. Longer than the pause between two attempts to write uses: as
 /// long as these do not fit, it is full.
-const FULL_FOR: Duration = Duration::from_secs(3);
+const DISK_FULL_HOLD: Duration = Duration::from_secs(3);
 
 /// A [`KeyStore`] in an SQLite file.
 pub struct SqliteStore {
-    inner: Arc<Inner>,
+    inner: Arc<SharedState>,
 }
 
-struct Inner {
+struct SharedState {
     path: Box<Path>,
     // Dropped in this order: the last connection to close empties the log into the file, which only the writer can.
     readers: Vec<Mutex<Connection>>,
     writer: Mutex<Connection>,
-    index: Index,
+    index: KeyIndex,
     counts: RwLock<ResourceCounts>,
     health: watch::Sender<DatabaseHealth>,
     /// When a write last failed for lack of space, while the disk counts as full.
@@ -61,7 +61,7 @@ struct Inner {
     is_check_failing: AtomicBool,
     // Lock order: `writer`, `guard`, `files`.
     guard: Option<Mutex<Guard>>,
-    files: Mutex<Files>,
+    files: Mutex<DatabaseFiles>,
 }
 
 impl SqliteStore {
@@ -94,24 +94,24 @@ impl SqliteStore {
         let health = watch::Sender::new(DatabaseHealth::default());
         let mut guard = guard(health.clone());
         let keys = match &mut guard {
-            Some(guard) => guard.begin(&mut writer),
-            None => index::read_all(&writer, Err, |_| {}),
+            Some(guard) => guard.load_keys(&mut writer),
+            None => index::load_all(&writer, Err, |_| {}),
         };
         let keys = keys.map_err(sqlite)?;
-        let index = Index::new(&writer, keys).map_err(sqlite)?;
-        let counts = RwLock::new(runs::read::counts(&writer).map_err(sqlite)?);
-        let files = Files::new(path, &writer, lock).map_err(|error| StoreError::from_io(path, &error))?;
+        let index = KeyIndex::new(&writer, keys).map_err(sqlite)?;
+        let counts = RwLock::new(runs::read::count_resources(&writer).map_err(sqlite)?);
+        let files = DatabaseFiles::new(path, &writer, lock).map_err(|error| StoreError::from_io(path, &error))?;
         let (guard, files) = (guard.map(Mutex::new), Mutex::new(files));
         let writer = Mutex::new(writer);
         let (full, is_check_failing) = (Mutex::default(), AtomicBool::default());
         let path = path.into();
-        let inner = Inner { path, readers, writer, index, counts, health, full, is_check_failing, guard, files };
+        let inner = SharedState { path, readers, writer, index, counts, health, full, is_check_failing, guard, files };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Whether another service has the database open now.
     pub fn is_in_use(path: &Path) -> bool {
-        path.exists() && open::lock_beside(path).is_err_and(|error| error.problem == DatabaseProblem::Locked)
+        path.exists() && open::acquire_lock_file(path).is_err_and(|error| error.problem == DatabaseProblem::Locked)
     }
 
     /// What a person should know about the database. Changes as long as the store is open.
@@ -123,19 +123,19 @@ impl SqliteStore {
     /// anything, the index included. What fails has changed nothing, so that it may be written again.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection, &Inner) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnOnce(&mut Connection, &SharedState) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.blocking_with(move |inner| inner.write(&mut inner.writer.lock(), work)).await
+        self.run_blocking_with(move |inner| inner.write(&mut inner.writer.lock(), work)).await
     }
 
     /// As [`Self::write`], for a change that its caller counts on. If the file was replaced during the commit, the change is
     /// not in the new file, so the call fails, unless the change `holds` without that file.
     async fn write_and_check<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection, &Inner) -> rusqlite::Result<T> + Send + 'static,
-        holds: impl FnOnce(&Inner, &T) -> bool + Send + 'static,
+        work: impl FnOnce(&mut Connection, &SharedState) -> rusqlite::Result<T> + Send + 'static,
+        holds: impl FnOnce(&SharedState, &T) -> bool + Send + 'static,
     ) -> Result<T> {
-        self.blocking_with(move |inner| {
+        self.run_blocking_with(move |inner| {
             let mut writer = inner.writer.lock();
             let done = inner.write(&mut writer, work)?;
             inner.check_and_report(&mut writer);
@@ -152,19 +152,19 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.blocking(move |inner| work(&mut inner.reader())).await
+        self.run_blocking(move |inner| work(&mut inner.pick_reader())).await
     }
 
-    async fn blocking<T: Send + 'static>(
+    async fn run_blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Inner) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnOnce(&SharedState) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.blocking_with(move |inner| work(inner).map_err(|error| inner.error(&error))).await
+        self.run_blocking_with(move |inner| work(inner).map_err(|error| inner.map_error(&error))).await
     }
 
-    async fn blocking_with<T: Send + 'static>(
+    async fn run_blocking_with<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&SharedState) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let inner = Arc::clone(&self.inner);
         tokio::task::spawn_blocking(move || work(&inner))
@@ -176,8 +176,8 @@ impl SqliteStore {
     }
 }
 
-impl Inner {
-    fn error(&self, error: &rusqlite::Error) -> StoreError {
+impl SharedState {
+    fn map_error(&self, error: &rusqlite::Error) -> StoreError {
         let error = StoreError::from_sqlite(&self.path, error);
         if error.problem == DatabaseProblem::Full && self.full.lock().replace(Instant::now()).is_none() {
             tracing::error!(%error, "there is no space left for the key database: only revocations are accepted");
@@ -189,11 +189,11 @@ impl Inner {
 
     /// Ends the state of a full disk once there is space again. A write that succeeds does not: it may have fitted into
     /// the space that the log has already.
-    fn check_space(&self) {
-        let is_over = |failed: &Instant| failed.elapsed() > FULL_FOR;
+    fn recheck_disk_space(&self) {
+        let is_over = |failed: &Instant| failed.elapsed() > DISK_FULL_HOLD;
         let is_due = self.full.lock().as_ref().is_some_and(is_over);
         if is_due
-            && matches!(space::is_left(&self.path), Ok(true))
+            && matches!(space::has_space_for_writes(&self.path), Ok(true))
             && self.full.lock().take_if(|failed| is_over(failed)).is_some()
         {
             tracing::info!(path = %self.path.display(), "there is space again for the key database");
@@ -203,7 +203,7 @@ impl Inner {
 
     /// Checks for changes by other programs. A failure is reported once; what was committed before still holds.
     fn check_and_report(&self, writer: &mut Connection) {
-        let checked = self.check_for_outside_changes(writer);
+        let checked = self.apply_external_changes(writer);
         let was_failing = self.is_check_failing.swap(checked.is_err(), Ordering::Relaxed);
         match checked {
             Err(error) if !was_failing => {
@@ -220,21 +220,21 @@ impl Inner {
         writer: &mut Connection,
         work: impl FnOnce(&mut Connection, &Self) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.check_for_outside_changes(writer).map_err(|error| self.error(&error))?;
+        self.apply_external_changes(writer).map_err(|error| self.map_error(&error))?;
         self.check_writable()?;
         let done = work(writer, self);
-        self.files.lock().wrote();
-        done.map_err(|error| self.error(&error))
+        self.files.lock().after_write();
+        done.map_err(|error| self.map_error(&error))
     }
 
     /// A reading connection, preferably one that is free.
-    fn reader(&self) -> MutexGuard<'_, Connection> {
+    fn pick_reader(&self) -> MutexGuard<'_, Connection> {
         let free = self.readers.iter().find_map(Mutex::try_lock);
         free.unwrap_or_else(|| self.readers[0].lock())
     }
 
     /// Detects changes by other programs and applies them. Costs a few stat(2) calls when nothing changed.
-    fn check_for_outside_changes(&self, writer: &mut Connection) -> rusqlite::Result<()> {
+    fn apply_external_changes(&self, writer: &mut Connection) -> rusqlite::Result<()> {
         let version = self.index.changed_version(writer)?;
         self.check_files(writer);
         if self.health.borrow().stopped.is_some() {
@@ -245,8 +245,8 @@ impl Inner {
         if let Some(version) = version {
             tracing::warn!("another program has changed the key database; it is read again");
             let keys = match &mut guard {
-                Some(guard) => guard.read_again(writer, &self.index.keys())?,
-                None => index::read_all(writer, index::refuse, |_| {})?,
+                Some(guard) => guard.reload(writer, &self.index.keys())?,
+                None => index::load_all(writer, index::skip_unreadable, |_| {})?,
             };
             // Freed here, and not while requests wait for the new ones.
             drop(self.index.replace(keys, version));
@@ -254,26 +254,26 @@ impl Inner {
         let Some(guard) = &mut guard else {
             return Ok(());
         };
-        if version.is_none() && guard.is_record_due() {
-            let revoked = guard.follow_record(&self.index.keys());
-            revoked.into_iter().for_each(|entry| self.index.put(entry.hash, KnownKey::clone(&entry.key)));
+        if version.is_none() && guard.needs_record_reload() {
+            let revoked = guard.reload_record(&self.index.keys());
+            revoked.into_iter().for_each(|entry| self.index.upsert(entry.hash, KeyAuthInfo::clone(&entry.key)));
         }
-        if guard.has_notes() {
+        if guard.has_pending_writes() {
             // Requests are decided by it even where it cannot be written; the next check tries again.
             if let Err(error) = guard.write(writer) {
-                self.error(&error);
+                self.map_error(&error);
             }
-            self.files.lock().wrote();
+            self.files.lock().after_write();
         }
         Ok(())
     }
 
     /// Revokes a key whose revocation is in the record, but could not be committed. That is a success: the record is on the
     /// disk, the key is refused from now on, and no failure of the database brings it back. The database gets it later.
-    fn finish_revocation(&self, hash: &KeyHash, origin: Origin) -> Option<Revocation> {
+    fn finish_revocation(&self, hash: &KeyHash, audit: AuditContext) -> Option<Revocation> {
         let entry = self.index.keys().get(hash.as_bytes()).cloned()?;
-        let (revoked, at) = self.guard.as_ref()?.lock().finish_revocation(&entry, origin)?;
-        self.index.put(*hash, KnownKey::clone(&revoked.key));
+        let (revoked, at) = self.guard.as_ref()?.lock().adopt_revocation(&entry, audit)?;
+        self.index.upsert(*hash, KeyAuthInfo::clone(&revoked.key));
         Some(Revocation { at, is_new: entry.key.revoked_at.is_none() })
     }
 
@@ -283,7 +283,7 @@ impl Inner {
         let stopped = files.stopped().map(|cause| WritesStopped {
             cause,
             path: self.path.display().to_string(),
-            saved: files.saved().map(|path| path.display().to_string()),
+            saved: files.saved_copy().map(|path| path.display().to_string()),
         });
         self.health.send_if_modified(|health| {
             let is_new = health.stopped != stopped;
@@ -306,24 +306,24 @@ impl Inner {
 
 #[async_trait]
 impl KeyStore for SqliteStore {
-    async fn insert(&self, key: KeyRecord, hash: KeyHash, origin: Origin) -> Result<bool> {
-        let work = move |connection: &mut Connection, inner: &Inner| {
-            let is_kept = keys::insert(connection, &key, &hash, &origin)?;
+    async fn insert(&self, key: KeyRecord, hash: KeyHash, audit: AuditContext) -> Result<bool> {
+        let work = move |connection: &mut Connection, inner: &SharedState| {
+            let is_kept = keys::insert(connection, &key, &hash, &audit)?;
             if is_kept {
-                inner.index.put(hash, KnownKey::from(&key));
+                inner.index.upsert(hash, KeyAuthInfo::from(&key));
             }
             Ok(is_kept)
         };
         self.write_and_check(work, |_, _| false).await
     }
 
-    async fn find_by_hash(&self, hash: &KeyHash) -> Result<Option<Arc<KnownKey>>> {
+    async fn lookup(&self, hash: &KeyHash) -> Result<Option<Arc<KeyAuthInfo>>> {
         // Each request calls this on a thread that must not block, so it reads memory alone. Changes by other programs get
         // there by `check_outside_changes`.
         Ok(self.inner.index.get(hash))
     }
 
-    async fn find(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
+    async fn get(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
         let id = *id;
         self.read(move |connection| keys::find(connection, &id)).await
     }
@@ -333,44 +333,44 @@ impl KeyStore for SqliteStore {
     }
 
     async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)> {
-        self.read(move |connection| list::page(connection, &query)).await
+        self.read(move |connection| list::load_page(connection, &query)).await
     }
 
-    async fn count_keys(&self, rules: AttentionRules) -> Result<KeyCounts> {
-        self.read(move |connection| list::counts(connection, &rules)).await
+    async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts> {
+        self.read(move |connection| list::count_by_status(connection, &thresholds)).await
     }
 
-    async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, origin: Origin) -> Result<Option<KeyRecord>> {
+    async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> Result<Option<KeyRecord>> {
         let id = *id;
-        let work = move |connection: &mut Connection, inner: &Inner| {
-            let renamed = keys::rename(connection, &id, &name, at, &origin)?;
+        let work = move |connection: &mut Connection, inner: &SharedState| {
+            let renamed = keys::rename(connection, &id, &name, at, &audit)?;
             Ok(renamed.map(|(hash, key)| {
-                inner.index.put(hash, KnownKey::from(&key));
+                inner.index.upsert(hash, KeyAuthInfo::from(&key));
                 key
             }))
         };
         self.write_and_check(work, |_, _| false).await
     }
 
-    async fn revoke(&self, id: &KeyId, at: Timestamp, origin: Origin) -> Result<Option<Revocation>> {
+    async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> Result<Option<Revocation>> {
         let id = *id;
-        let work = move |connection: &mut Connection, inner: &Inner| {
+        let work = move |connection: &mut Connection, inner: &SharedState| {
             // Revoked before, and only the database does not have it yet: then the first time stays.
-            let since = inner.guard.as_ref().and_then(|guard| guard.lock().unwritten_since(&id));
+            let since = inner.guard.as_ref().and_then(|guard| guard.lock().unwritten_revoked_at(&id));
             let at = since.unwrap_or(at);
             let mut recorded = None;
             let record = |hash: &KeyHash, at| {
                 recorded = Some(*hash);
                 inner.guard.as_ref()?.lock().record_revocation(hash, at)
             };
-            match keys::revoke(connection, &id, at, &origin, record) {
+            match keys::revoke(connection, &id, at, &audit, record) {
                 Ok(revoked) => Ok(revoked.map(|(hash, key, revocation)| {
-                    inner.index.put(hash, KnownKey::from(&key));
+                    inner.index.upsert(hash, KeyAuthInfo::from(&key));
                     Revocation { is_new: revocation.is_new && since.is_none(), ..revocation }
                 })),
-                Err(error) => match recorded.and_then(|hash| inner.finish_revocation(&hash, origin)) {
+                Err(error) => match recorded.and_then(|hash| inner.finish_revocation(&hash, audit)) {
                     Some(revocation) => {
-                        inner.error(&error);
+                        inner.map_error(&error);
                         Ok(Some(revocation))
                     }
                     None => Err(error),
@@ -378,38 +378,38 @@ impl KeyStore for SqliteStore {
             }
         };
         // The record applies to each file that comes to the path.
-        let holds = |inner: &Inner, revoked: &Option<Revocation>| {
+        let holds = |inner: &SharedState, revoked: &Option<Revocation>| {
             revoked.is_some() && inner.guard.is_some() && inner.health.borrow().record_failure.is_none()
         };
         self.write_and_check(work, holds).await
     }
 
-    async fn record(&self, batch: Arc<UseBatch>) -> Result<()> {
-        self.write(move |connection, _| uses::record(connection, &batch)).await
+    async fn record_usage(&self, batch: Arc<UsageBatch>) -> Result<()> {
+        self.write(move |connection, _| usage::record(connection, &batch)).await
     }
 
     async fn usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage> {
         let id = *id;
-        self.read(move |connection| uses::usage(connection, id, since)).await
+        self.read(move |connection| usage::usage(connection, id, since)).await
     }
 
     async fn activity(
         &self,
         key: Option<KeyId>,
-        kind: Option<HappeningKind>,
+        kind: Option<ActivityKind>,
         before: Option<u64>,
         limit: u32,
     ) -> Result<ActivityPage> {
-        self.read(move |connection| activity::page(connection, key, kind, before, limit)).await
+        self.read(move |connection| activity::load_page(connection, key, kind, before, limit)).await
     }
 
     async fn purge(&self, now: Timestamp, retention: Duration) -> Result<()> {
         let believable = self
             .write(move |connection, _| {
                 let transaction = connection.transaction()?;
-                days::note(&transaction, now)?;
-                uses::repair_future_uses(&transaction, now)?;
-                let believable = days::believable(&transaction, now)?;
+                days::record_day(&transaction, now)?;
+                usage::repair_future_uses(&transaction, now)?;
+                let believable = days::believable_time(&transaction, now)?;
                 transaction.commit()?;
                 Ok(believable)
             })
@@ -418,17 +418,17 @@ impl KeyStore for SqliteStore {
             return Ok(());
         };
         // In slices, so that a revocation never waits for all of it.
-        while self.write(move |connection, _| uses::remove_some_before(connection, oldest, now)).await? {}
+        while self.write(move |connection, _| usage::delete_slice_before(connection, oldest, now)).await? {}
         Ok(())
     }
 
     async fn check_outside_changes(&self) -> u64 {
-        let checked = self.blocking(|inner| {
+        let checked = self.run_blocking(|inner| {
             // A write that holds the connection has checked, too.
             if let Some(mut writer) = inner.writer.try_lock() {
                 inner.check_and_report(&mut writer);
             }
-            inner.check_space();
+            inner.recheck_disk_space();
             Ok(inner.guard.as_ref().map_or(0, |guard| guard.lock().revision()))
         });
         checked.await.unwrap_or_else(|error| {
@@ -437,7 +437,7 @@ impl KeyStore for SqliteStore {
         })
     }
 
-    async fn check(&self) -> Result<()> {
+    async fn ping(&self) -> Result<()> {
         self.inner.check_writable()?;
         self.read(|connection| {
             connection.query_row("SELECT count(*) FROM (SELECT 1 FROM keys LIMIT 1)", [], |_| Ok(()))
@@ -445,8 +445,8 @@ impl KeyStore for SqliteStore {
         .await
     }
 
-    async fn settle(&self) -> Result<()> {
-        let empty_log = |connection: &mut Connection, _: &Inner| {
+    async fn checkpoint(&self) -> Result<()> {
+        let empty_log = |connection: &mut Connection, _: &SharedState| {
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         };
         match self.write(empty_log).await? {

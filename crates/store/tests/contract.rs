@@ -7,10 +7,11 @@ use std::time::Duration;
 use rand::rngs::SysRng;
 use strum::VariantArray as _;
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::wire::{Happening, HappeningKind, HourlyUse, MAX_SOURCES};
-use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Scope, Scopes, Secret, Timestamp};
+use ulkeys_domain::wire::{ActivityEvent, ActivityKind, HourlyUsage, MAX_CLIENTS_PER_KEY};
+use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
 use ulkeys_store::{
-    KeyStore, MILLIS_PER_HOUR, Origin, Refusals, Revocation, SourceUse, SqliteStore, UseBatch, UseCount,
+    AuditContext, ClientUsage, HourlyCount, KeyStore, MILLIS_PER_HOUR, RejectedRequests, Revocation, SqliteStore,
+    UsageBatch,
 };
 
 /// The beginning of a day after this program was written, and a day, in milliseconds.
@@ -34,27 +35,27 @@ fn new_key(name: &str, created: i64) -> (KeyRecord, KeyHash) {
     (record, secret.hash())
 }
 
-fn origin() -> Origin {
-    Origin { by: None, peer: PEER, agent: "app/1".into() }
+fn audit() -> AuditContext {
+    AuditContext { actor: None, peer: PEER, user_agent: "app/1".into() }
 }
 
 async fn last_used(store: &dyn KeyStore, key: &KeyId) -> Option<Timestamp> {
-    store.find(key).await.expect("read").expect("there").last_used_at
+    store.get(key).await.expect("read").expect("there").last_used_at
 }
 
 async fn insert(store: &dyn KeyStore, name: &str, created: i64) -> (KeyRecord, KeyHash) {
     let (record, hash) = new_key(name, created);
-    assert!(store.insert(record.clone(), hash, origin()).await.expect("inserted"));
+    assert!(store.insert(record.clone(), hash, audit()).await.expect("inserted"));
     (record, hash)
 }
 
 async fn a_key_is_found_by_its_hash_alone(store: &dyn KeyStore) {
     let (record, hash) = insert(store, "ключ 👩‍🔬 '; DROP TABLE keys; --", 5).await;
     let (_, other) = new_key("other", 5);
-    let known = store.find_by_hash(&hash).await.expect("read").expect("there");
-    assert_eq!(*known, KnownKey::from(&record));
-    assert_eq!(store.find(&record.id).await.expect("read"), Some(record));
-    assert_eq!(store.find_by_hash(&other).await.expect("read"), None);
+    let known = store.lookup(&hash).await.expect("read").expect("there");
+    assert_eq!(*known, KeyAuthInfo::from(&record));
+    assert_eq!(store.get(&record.id).await.expect("read"), Some(record));
+    assert_eq!(store.lookup(&other).await.expect("read"), None);
 }
 
 async fn the_list_holds_active_keys_newest_first(store: &dyn KeyStore) {
@@ -62,28 +63,28 @@ async fn the_list_holds_active_keys_newest_first(store: &dyn KeyStore) {
     let (gone, _) = insert(store, "gone", 2).await;
     let (new, _) = insert(store, "new", 3).await;
     let (twin, _) = insert(store, "twin, made in the same millisecond but later", 3).await;
-    store.revoke(&gone.id, at(4), origin()).await.expect("revoked");
+    store.revoke(&gone.id, at(4), audit()).await.expect("revoked");
     assert_eq!(store.list_active().await.expect("read"), [twin, new, old]);
 }
 
 async fn a_duplicate_changes_nothing(store: &dyn KeyStore) {
     let (first, hash) = insert(store, "first", 1).await;
     let (mut second, fresh) = new_key("second", 2);
-    assert!(store.insert(second.clone(), hash, origin()).await.is_err(), "same hash");
+    assert!(store.insert(second.clone(), hash, audit()).await.is_err(), "same hash");
     second.id = first.id;
-    assert!(store.insert(second, fresh, origin()).await.is_err(), "same id");
+    assert!(store.insert(second, fresh, audit()).await.is_err(), "same id");
     assert_eq!(store.list_active().await.expect("read"), [first]);
 }
 
 async fn the_first_revocation_wins(store: &dyn KeyStore) {
     let (key, hash) = insert(store, "key", 1).await;
     let unknown = KeyId::generate(&mut SysRng).expect("randomness");
-    assert_eq!(store.revoke(&unknown, at(2), origin()).await.expect("read"), None);
-    let first = store.revoke(&key.id, at(3), origin()).await.expect("revoked");
+    assert_eq!(store.revoke(&unknown, at(2), audit()).await.expect("read"), None);
+    let first = store.revoke(&key.id, at(3), audit()).await.expect("revoked");
     assert_eq!(first, Some(Revocation { at: at(3), is_new: true }));
-    let second = store.revoke(&key.id, at(4), origin()).await.expect("revoked");
+    let second = store.revoke(&key.id, at(4), audit()).await.expect("revoked");
     assert_eq!(second, Some(Revocation { at: at(3), is_new: false }));
-    let record = store.find_by_hash(&hash).await.expect("read").expect("kept for good");
+    let record = store.lookup(&hash).await.expect("read").expect("kept for good");
     assert_eq!(record.revoked_at, Some(at(3)));
 }
 
@@ -93,35 +94,35 @@ async fn last_used_only_moves_forward_and_not_past_a_revocation(store: &dyn KeyS
     let unknown = KeyId::generate(&mut SysRng).expect("randomness");
     let id = &key.id;
     let record = async |last_used| {
-        store.record(Arc::new(UseBatch { last_used, ..UseBatch::default() })).await.expect("recorded");
+        store.record_usage(Arc::new(UsageBatch { last_used, ..UsageBatch::default() })).await.expect("recorded");
     };
     for (used, expected) in [(10, 10), (30, 30), (20, 30)] {
         record(vec![(unknown, at(used)), (*id, at(used))]).await;
         assert_eq!(last_used(store, id).await, Some(at(expected)));
     }
-    store.revoke(id, at(50), origin()).await.expect("revoked");
+    store.revoke(id, at(50), audit()).await.expect("revoked");
     // Accepted before the revocation, written after it.
     for (used, expected) in [(40, 40), (51, 40)] {
         record(vec![(*id, at(used))]).await;
         assert_eq!(last_used(store, id).await, Some(at(expected)));
     }
     record(vec![]).await;
-    assert_eq!(store.find(&idle.id).await.expect("read"), Some(idle));
+    assert_eq!(store.get(&idle.id).await.expect("read"), Some(idle));
 }
 
 async fn the_need_for_admin_only_moves_forward_and_not_past_a_revocation(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
     let record = async |millis| {
-        let batch = UseBatch { admin_used: vec![(key.id, at(millis))], ..UseBatch::default() };
-        store.record(Arc::new(batch)).await.expect("recorded");
-        let record = store.find(&key.id).await.expect("read").expect("there");
+        let batch = UsageBatch { admin_used: vec![(key.id, at(millis))], ..UsageBatch::default() };
+        store.record_usage(Arc::new(batch)).await.expect("recorded");
+        let record = store.get(&key.id).await.expect("read").expect("there");
         assert_eq!(record.last_used_at, None, "a matter of its own");
         record.admin_used_at
     };
     for (used, expected) in [(10, 10), (30, 30), (20, 30)] {
         assert_eq!(record(used).await, Some(at(expected)));
     }
-    store.revoke(&key.id, at(50), origin()).await.expect("revoked");
+    store.revoke(&key.id, at(50), audit()).await.expect("revoked");
     for (used, expected) in [(40, 40), (51, 40)] {
         assert_eq!(record(used).await, Some(at(expected)));
     }
@@ -132,42 +133,42 @@ async fn a_key_names_the_one_that_it_replaces_and_that_one_names_it(store: &dyn 
     let replace = async |name: &str, created| {
         let (record, hash) = new_key(name, created);
         let record = KeyRecord { replaces: Some(old.id), ..record };
-        assert!(store.insert(record.clone(), hash, origin()).await.expect("inserted"));
+        assert!(store.insert(record.clone(), hash, audit()).await.expect("inserted"));
         record
     };
     let replaced_by = async || {
-        let found = store.find(&old.id).await.expect("read").expect("there");
+        let found = store.get(&old.id).await.expect("read").expect("there");
         let listed = store.list_active().await.expect("read");
         assert!(found.revoked_at.is_some() || listed.contains(&found), "lists tell the same");
         found.replaced_by
     };
     assert_eq!(replaced_by().await, None);
     let first = replace("first", 2).await;
-    assert_eq!(store.find(&first.id).await.expect("read"), Some(first.clone()));
+    assert_eq!(store.get(&first.id).await.expect("read"), Some(first.clone()));
     assert_eq!(replaced_by().await, Some(first.id));
     let second = replace("second", 3).await;
     let third = replace("third", 3).await;
     assert_eq!(replaced_by().await, Some(third.id), "the newest, though of the same millisecond");
-    store.revoke(&third.id, at(4), origin()).await.expect("revoked");
+    store.revoke(&third.id, at(4), audit()).await.expect("revoked");
     assert_eq!(replaced_by().await, Some(second.id), "an active one before a newer one that is revoked");
     for id in [second.id, first.id] {
-        store.revoke(&id, at(5), origin()).await.expect("revoked");
+        store.revoke(&id, at(5), audit()).await.expect("revoked");
     }
     assert_eq!(replaced_by().await, Some(third.id), "the newest where none is active");
-    store.revoke(&old.id, at(6), origin()).await.expect("revoked");
+    store.revoke(&old.id, at(6), audit()).await.expect("revoked");
     assert_eq!(replaced_by().await, Some(third.id));
-    assert!(store.find_by_hash(&hash).await.expect("read").expect("there").revoked_at.is_some());
+    assert!(store.lookup(&hash).await.expect("read").expect("there").revoked_at.is_some());
 }
 
 /// Whoever asks in a key's name is that key when it is done, not only when it was asked.
 async fn a_revoked_key_changes_nothing_any_more(store: &dyn KeyStore) {
     let (admin, _) = insert(store, "admin", 1).await;
     let (key, _) = insert(store, "key", 2).await;
-    let by_admin = || Origin { by: Some(admin.id), ..origin() };
+    let by_admin = || AuditContext { actor: Some(admin.id), ..audit() };
     store.revoke(&admin.id, at(3), by_admin()).await.expect("written").expect("by itself");
     let (late, hash) = new_key("late", 4);
     assert!(!store.insert(late, hash, by_admin()).await.expect("written"));
-    assert!(store.find_by_hash(&hash).await.expect("read").is_none());
+    assert!(store.lookup(&hash).await.expect("read").is_none());
     let name = KeyName::parse("late").expect("valid");
     assert_eq!(store.rename(&key.id, name, at(4), by_admin()).await.expect("written"), None);
     assert_eq!(store.revoke(&key.id, at(4), by_admin()).await.expect("written"), None);
@@ -177,35 +178,35 @@ async fn a_revoked_key_changes_nothing_any_more(store: &dyn KeyStore) {
 async fn parallel_revocations_agree_on_one_time(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
     let (a, b, c) = tokio::join!(
-        store.revoke(&key.id, at(2), origin()),
-        store.revoke(&key.id, at(3), origin()),
-        store.revoke(&key.id, at(4), origin())
+        store.revoke(&key.id, at(2), audit()),
+        store.revoke(&key.id, at(3), audit()),
+        store.revoke(&key.id, at(4), audit())
     );
     let outcomes = [a, b, c].map(|outcome| outcome.expect("revoked").expect("known"));
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_new).count(), 1);
     assert!(outcomes.iter().all(|outcome| outcome.at == outcomes[0].at));
-    store.check().await.expect("readable");
+    store.ping().await.expect("readable");
 }
 
 async fn a_name_changes_until_the_key_is_revoked(store: &dyn KeyStore) {
     let (key, hash) = insert(store, "old", 1).await;
     let rename = async |name: &str| {
-        store.rename(&key.id, KeyName::parse(name).expect("valid"), at(2), origin()).await.expect("written")
+        store.rename(&key.id, KeyName::parse(name).expect("valid"), at(2), audit()).await.expect("written")
     };
     let renamed = KeyRecord { name: KeyName::parse("new").expect("valid"), ..key.clone() };
     assert_eq!(rename("new").await.as_ref(), Some(&renamed));
     assert_eq!(rename("new").await.as_ref(), Some(&renamed), "once more is no change");
-    assert_eq!(store.find_by_hash(&hash).await.expect("read").expect("there").name, renamed.name);
+    assert_eq!(store.lookup(&hash).await.expect("read").expect("there").name, renamed.name);
     assert_eq!(store.list_active().await.expect("read"), [renamed]);
-    store.revoke(&key.id, at(3), origin()).await.expect("revoked");
+    store.revoke(&key.id, at(3), audit()).await.expect("revoked");
     assert_eq!(rename("later").await, None);
-    assert_eq!(store.find(&key.id).await.expect("read").expect("kept").name.as_str(), "new");
+    assert_eq!(store.get(&key.id).await.expect("read").expect("kept").name.as_str(), "new");
 }
 
 async fn what_is_done_to_a_key_is_listed(store: &dyn KeyStore) {
     let (admin, _) = insert(store, "admin", 1).await;
     let (key, _) = insert(store, "old", 2).await;
-    let by_admin = Origin { by: Some(admin.id), ..origin() };
+    let by_admin = AuditContext { actor: Some(admin.id), ..audit() };
     let name = KeyName::parse("new").expect("valid");
     store.rename(&key.id, name.clone(), at(3), by_admin.clone()).await.expect("renamed");
     store.rename(&key.id, name, at(4), by_admin.clone()).await.expect("unchanged");
@@ -215,14 +216,14 @@ async fn what_is_done_to_a_key_is_listed(store: &dyn KeyStore) {
     let page = store.activity(None, None, None, 10).await.expect("read");
     let by = Some(admin.id);
     let told: Vec<_> = page.entries.iter().map(|entry| (entry.at, entry.key_id, entry.what.clone())).collect();
-    let renamed = Happening::Renamed { by, old_name: "old".into(), new_name: "new".into() };
+    let renamed = ActivityEvent::Renamed { by, old_name: "old".into(), new_name: "new".into() };
     assert_eq!(
         told,
         [
-            (at(5), Some(key.id), Happening::Revoked { by }),
+            (at(5), Some(key.id), ActivityEvent::Revoked { by }),
             (at(3), Some(key.id), renamed),
-            (at(2), Some(key.id), Happening::Created { by: None }),
-            (at(1), Some(admin.id), Happening::Created { by: None }),
+            (at(2), Some(key.id), ActivityEvent::Created { by: None }),
+            (at(1), Some(admin.id), ActivityEvent::Created { by: None }),
         ]
     );
     assert_eq!(page.next, None);
@@ -244,33 +245,37 @@ async fn activity_is_told_by_kind_too(store: &dyn KeyStore) {
     let (two, _) = insert(store, "two", 2).await;
     for (millis, name) in [(3, "a"), (4, "b"), (5, "c")] {
         let name = KeyName::parse(name).expect("valid");
-        store.rename(&one.id, name.clone(), at(millis), origin()).await.expect("renamed");
-        store.rename(&two.id, name, at(millis), origin()).await.expect("renamed");
+        store.rename(&one.id, name.clone(), at(millis), audit()).await.expect("renamed");
+        store.rename(&two.id, name, at(millis), audit()).await.expect("renamed");
     }
-    store.revoke(&one.id, at(6), origin()).await.expect("revoked");
-    let refusals = Refusals {
+    store.revoke(&one.id, at(6), audit()).await.expect("revoked");
+    let refusals = RejectedRequests {
         key: Some(two.id),
         outcome: Decision::Scope,
         peer: PEER,
-        agent: "".into(),
+        user_agent: "".into(),
         first: at(7),
         last: at(7),
         requests: 1,
     };
-    let batch = UseBatch { sources: vec![source(two.id, "yolo", 8)], refusals: vec![refusals], ..UseBatch::default() };
-    store.record(Arc::new(batch)).await.expect("recorded");
+    let batch = UsageBatch {
+        clients: vec![client_usage(two.id, "yolo", 8)],
+        rejected: vec![refusals],
+        ..UsageBatch::default()
+    };
+    store.record_usage(Arc::new(batch)).await.expect("recorded");
 
     let all = store.activity(None, None, None, 100).await.expect("read").entries;
-    let kind_of = |what: &Happening| match what {
-        Happening::Created { .. } => HappeningKind::Created,
-        Happening::Renamed { .. } => HappeningKind::Renamed,
-        Happening::Revoked { .. } => HappeningKind::Revoked,
-        Happening::NewSource => HappeningKind::NewSource,
-        Happening::Refused { .. } => HappeningKind::Refused,
-        Happening::ChangedOutside { .. } => HappeningKind::ChangedOutside,
+    let kind_of = |what: &ActivityEvent| match what {
+        ActivityEvent::Created { .. } => ActivityKind::Created,
+        ActivityEvent::Renamed { .. } => ActivityKind::Renamed,
+        ActivityEvent::Revoked { .. } => ActivityKind::Revoked,
+        ActivityEvent::NewClient => ActivityKind::NewClient,
+        ActivityEvent::Rejected { .. } => ActivityKind::Rejected,
+        ActivityEvent::ChangedOutside { .. } => ActivityKind::ChangedOutside,
     };
     let mut told = 0;
-    for &kind in HappeningKind::VARIANTS {
+    for &kind in ActivityKind::VARIANTS {
         for key in [None, Some(one.id), Some(two.id)] {
             let page = store.activity(key, Some(kind), None, 100).await.expect("read");
             let expected = all.iter().filter(|entry| kind_of(&entry.what) == kind);
@@ -281,7 +286,7 @@ async fn activity_is_told_by_kind_too(store: &dyn KeyStore) {
     }
     assert_eq!(told, 2 * all.len(), "each once among all, and once among those of its key");
 
-    let kind = Some(HappeningKind::Renamed);
+    let kind = Some(ActivityKind::Renamed);
     let first = store.activity(Some(one.id), kind, None, 2).await.expect("read");
     let before = first.next.expect("one more").parse().expect("a number");
     let second = store.activity(Some(one.id), kind, Some(before), 2).await.expect("read");
@@ -289,8 +294,8 @@ async fn activity_is_told_by_kind_too(store: &dyn KeyStore) {
     assert_eq!((first.entries[0].at, second.entries[0].at), (at(5), at(3)));
 }
 
-fn source(key: KeyId, agent: &str, last: i64) -> SourceUse {
-    SourceUse { key, peer: PEER, agent: agent.into(), first: at(last - 1), last: at(last), requests: 2 }
+fn client_usage(key: KeyId, user_agent: &str, last: i64) -> ClientUsage {
+    ClientUsage { key, peer: PEER, user_agent: user_agent.into(), first: at(last - 1), last: at(last), requests: 2 }
 }
 
 /// Removes what is older than `millis`, at a time at which the clock can be believed.
@@ -305,22 +310,22 @@ async fn remove_before(store: &dyn KeyStore, millis: i64) {
 async fn one_day_of_a_wrong_clock_removes_and_hides_nothing(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", NOW).await;
     let use_at = async |now: i64| {
-        let batch = UseBatch {
+        let batch = UsageBatch {
             at: Some(at(now)),
             last_used: vec![(key.id, at(now))],
             admin_used: vec![(key.id, at(now))],
-            counts: vec![UseCount {
+            counts: vec![HourlyCount {
                 key: key.id,
                 hour: now / MILLIS_PER_HOUR,
                 outcome: Decision::Accepted,
                 requests: 1,
             }],
-            sources: vec![SourceUse { first: at(now), ..source(key.id, "yolo", now) }],
-            ..UseBatch::default()
+            clients: vec![ClientUsage { first: at(now), ..client_usage(key.id, "yolo", now) }],
+            ..UsageBatch::default()
         };
         store.purge(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
-        store.record(Arc::new(batch)).await.expect("recorded");
-        let record = store.find(&key.id).await.expect("read").expect("there");
+        store.record_usage(Arc::new(batch)).await.expect("recorded");
+        let record = store.get(&key.id).await.expect("read").expect("there");
         let usage = store.usage(&key.id, at(0)).await.expect("read");
         let activity = store.activity(None, None, None, 100).await.expect("read").entries.len();
         let source = usage.sources.first().map(|source| source.last_used_at);
@@ -352,18 +357,18 @@ async fn one_day_of_a_wrong_clock_removes_and_hides_nothing(store: &dyn KeyStore
 async fn use_of_a_wrong_clock_is_replaced_by_last_real_hour(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", NOW).await;
     let use_at = async |now: i64| {
-        let count = UseCount { key: key.id, hour: now / MILLIS_PER_HOUR, outcome: Decision::Accepted, requests: 1 };
-        let batch = UseBatch {
+        let count = HourlyCount { key: key.id, hour: now / MILLIS_PER_HOUR, outcome: Decision::Accepted, requests: 1 };
+        let batch = UsageBatch {
             at: Some(at(now)),
             last_used: vec![(key.id, at(now))],
             counts: vec![count],
-            ..UseBatch::default()
+            ..UsageBatch::default()
         };
-        store.record(Arc::new(batch)).await.expect("recorded");
+        store.record_usage(Arc::new(batch)).await.expect("recorded");
     };
     let purge_at = async |now: i64| {
         store.purge(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
-        store.find(&key.id).await.expect("read").expect("there").last_used_at
+        store.get(&key.id).await.expect("read").expect("there").last_used_at
     };
     purge_at(NOW).await;
     use_at(NOW + 2 * MILLIS_PER_HOUR + 1_000).await;
@@ -388,49 +393,49 @@ async fn entries_of_a_clock_that_was_behind_are_removed_with_their_neighbors(sto
 
 async fn uses_are_added_up(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
-    let count = |hour, outcome, requests| UseCount { key: key.id, hour, outcome, requests };
-    let refusals = |requests, last| Refusals {
+    let count = |hour, outcome, requests| HourlyCount { key: key.id, hour, outcome, requests };
+    let refusals = |requests, last| RejectedRequests {
         key: None,
         outcome: Decision::Unknown,
         peer: PEER,
-        agent: "curl/8".into(),
+        user_agent: "curl/8".into(),
         first: at(7),
         last: at(last),
         requests,
     };
-    let first = UseBatch {
+    let first = UsageBatch {
         last_used: vec![(key.id, at(8))],
         counts: vec![count(0, Decision::Accepted, 3), count(1, Decision::Scope, 1)],
-        sources: vec![source(key.id, "yolo", 8), source(key.id, "", 5)],
-        refusals: vec![refusals(4, 9)],
-        ..UseBatch::default()
+        clients: vec![client_usage(key.id, "yolo", 8), client_usage(key.id, "", 5)],
+        rejected: vec![refusals(4, 9)],
+        ..UsageBatch::default()
     };
-    let second = UseBatch {
+    let second = UsageBatch {
         counts: vec![count(1, Decision::Accepted, 1), count(0, Decision::Accepted, 2)],
-        sources: vec![source(key.id, "yolo", 20)],
-        refusals: vec![refusals(1, 30)],
-        ..UseBatch::default()
+        clients: vec![client_usage(key.id, "yolo", 20)],
+        rejected: vec![refusals(1, 30)],
+        ..UsageBatch::default()
     };
-    store.record(Arc::new(first)).await.expect("recorded");
-    store.record(Arc::new(second)).await.expect("recorded");
+    store.record_usage(Arc::new(first)).await.expect("recorded");
+    store.record_usage(Arc::new(second)).await.expect("recorded");
 
-    let hour = |hour, outcome, requests| HourlyUse { hour: at(hour * MILLIS_PER_HOUR), outcome, requests };
+    let hour = |hour, outcome, requests| HourlyUsage { hour: at(hour * MILLIS_PER_HOUR), outcome, requests };
     let usage = store.usage(&key.id, at(0)).await.expect("read");
     let hours = [hour(0, Decision::Accepted, 5), hour(1, Decision::Accepted, 1), hour(1, Decision::Scope, 1)];
     assert_eq!(usage.hours, hours);
     assert_eq!(store.usage(&key.id, at(MILLIS_PER_HOUR)).await.expect("read").hours, hours[1..]);
-    let sources: Vec<_> = usage
+    let clients: Vec<_> = usage
         .sources
         .iter()
         .map(|source| (source.agent.as_deref(), source.first_used_at, source.last_used_at, source.requests))
         .collect();
-    assert_eq!(sources, [(Some("yolo"), at(7), at(20), 4), (None, at(4), at(5), 2)]);
+    assert_eq!(clients, [(Some("yolo"), at(7), at(20), 4), (None, at(4), at(5), 2)]);
 
     let entries = store.activity(None, None, None, 10).await.expect("read").entries;
-    let refused = Happening::Refused { outcome: Decision::Unknown, requests: 5, last_at: at(30) };
+    let refused = ActivityEvent::Rejected { outcome: Decision::Unknown, requests: 5, last_at: at(30) };
     assert_eq!((&entries[0].what, entries[0].key_id, entries[0].at), (&refused, None, at(7)));
     assert_eq!((&entries[0].key_name, &entries[0].key_prefix), (&None, &None), "no key, no name");
-    assert_eq!(entries.iter().filter(|entry| entry.what == Happening::NewSource).count(), 2, "each program once");
+    assert_eq!(entries.iter().filter(|entry| entry.what == ActivityEvent::NewClient).count(), 2, "each program once");
 
     remove_before(store, MILLIS_PER_HOUR).await;
     assert_eq!(store.usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
@@ -440,8 +445,8 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
 
 async fn what_happened_to_a_key_that_is_gone_is_told(store: &dyn KeyStore) {
     let (gone, _) = new_key("gone", 1);
-    let sources = vec![source(gone.id, "yolo", 8)];
-    store.record(Arc::new(UseBatch { sources, ..UseBatch::default() })).await.expect("recorded");
+    let clients = vec![client_usage(gone.id, "yolo", 8)];
+    store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::default() })).await.expect("recorded");
     let entries = store.activity(None, None, None, 10).await.expect("read").entries;
     assert_eq!(entries.len(), 1);
     let entry = &entries[0];
@@ -450,13 +455,13 @@ async fn what_happened_to_a_key_that_is_gone_is_told(store: &dyn KeyStore) {
 
 async fn a_program_that_is_never_called_the_same_fills_nothing(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
-    let sources = (0..200).map(|number| source(key.id, &format!("agent {number}"), 10 + number)).collect();
-    store.record(Arc::new(UseBatch { sources, ..UseBatch::default() })).await.expect("recorded");
+    let clients = (0..200).map(|number| client_usage(key.id, &format!("agent {number}"), 10 + number)).collect();
+    store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::default() })).await.expect("recorded");
     let kept = store.usage(&key.id, at(0)).await.expect("read").sources;
-    assert_eq!(kept.len(), MAX_SOURCES as usize);
+    assert_eq!(kept.len(), MAX_CLIENTS_PER_KEY as usize);
     assert_eq!(kept[0].agent.as_deref(), Some("agent 199"), "the latest stay");
     let entries = store.activity(Some(key.id), None, None, 1_000).await.expect("read").entries;
-    assert_eq!(entries.len(), 1 + MAX_SOURCES as usize);
+    assert_eq!(entries.len(), 1 + MAX_CLIENTS_PER_KEY as usize);
 }
 
 macro_rules! cases {

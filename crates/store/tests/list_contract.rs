@@ -7,8 +7,8 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use strum::VariantArray as _;
 use ulkeys_domain::wire::{KeyCounts, KeySort, KeyStatus, SortBy};
-use ulkeys_domain::{AttentionRules, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{KeyQuery, KeyStore, Origin, SqliteStore};
+use ulkeys_domain::{AttentionThresholds, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
+use ulkeys_store::{AuditContext, KeyQuery, KeyStore, SqliteStore};
 
 const DAY: i64 = 24 * 3_600_000;
 /// The day on which the lists are looked at.
@@ -18,22 +18,22 @@ fn day(day: i64) -> Timestamp {
     Timestamp::from_millis(day * DAY).expect("in range")
 }
 
-fn origin() -> Origin {
-    Origin { by: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), agent: "".into() }
+fn audit() -> AuditContext {
+    AuditContext { actor: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: "".into() }
 }
 
-fn rules() -> AttentionRules {
-    AttentionRules::at(day(TODAY), 90)
+fn thresholds() -> AttentionThresholds {
+    AttentionThresholds::at(day(TODAY), 90)
 }
 
 fn query(text: &str, sort: &str) -> KeyQuery {
     KeyQuery {
         status: KeyStatus::All,
-        rules: rules(),
+        thresholds: thresholds(),
         text: text.to_owned(),
         name: None,
         sort: KeySort::parse(sort).expect("an order"),
-        skip: 0,
+        offset: 0,
         limit: 100,
     }
 }
@@ -46,7 +46,7 @@ async fn insert(store: &dyn KeyStore, name: &str, created: i64, change: impl FnO
     let scopes = Scopes::new([Scope::Models]).expect("not empty");
     let mut record = KeyRecord::new(id, name, secret.prefix(), scopes, day(created));
     change(&mut record);
-    assert!(store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted"));
+    assert!(store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted"));
     record
 }
 
@@ -72,9 +72,9 @@ async fn pages_follow_each_other_without_gap_or_overlap(store: &dyn KeyStore) {
             for limit in [1, 5, 23, 100] {
                 let mut seen = Vec::new();
                 loop {
-                    let skip = seen.len() as u64;
+                    let offset = seen.len() as u64;
                     let (keys, total) =
-                        store.list(KeyQuery { sort, skip, limit, ..query("", "name") }).await.expect("read");
+                        store.list(KeyQuery { sort, offset, limit, ..query("", "name") }).await.expect("read");
                     assert_eq!(total, 23);
                     assert!(keys.len() <= limit as usize);
                     if keys.is_empty() {
@@ -86,8 +86,8 @@ async fn pages_follow_each_other_without_gap_or_overlap(store: &dyn KeyStore) {
             }
         }
     }
-    for skip in [23, 24, u64::MAX] {
-        assert_eq!(store.list(KeyQuery { skip, ..query("", "name") }).await.expect("read"), (vec![], 23));
+    for offset in [23, 24, u64::MAX] {
+        assert_eq!(store.list(KeyQuery { offset, ..query("", "name") }).await.expect("read"), (vec![], 23));
     }
 }
 
@@ -132,20 +132,20 @@ async fn a_status_shows_its_keys_only(store: &dyn KeyStore) {
     assert_eq!(of(KeyStatus::Active).await, ["old", "well"]);
     assert_eq!(of(KeyStatus::Attention).await, ["old"]);
     assert_eq!(of(KeyStatus::Revoked).await, ["gone"]);
-    assert_eq!(store.count_keys(rules()).await.expect("read"), KeyCounts { active: 2, attention: 1, revoked: 1 });
+    assert_eq!(store.count_keys(thresholds()).await.expect("read"), KeyCounts { active: 2, attention: 1, revoked: 1 });
 
     // Filters hold together.
     for &status in KeyStatus::VARIANTS {
         let found = names(store, KeyQuery { status, ..query("OLD models", "name") }).await;
         assert_eq!(found.is_empty(), status == KeyStatus::Revoked, "{status:?}");
     }
-    let patient = AttentionRules::at(day(TODAY), 92);
+    let patient = AttentionThresholds::at(day(TODAY), 92);
     assert_eq!(store.count_keys(patient).await.expect("read").attention, 0);
-    let attention = KeyQuery { status: KeyStatus::Attention, rules: patient, ..query("", "name") };
+    let attention = KeyQuery { status: KeyStatus::Attention, thresholds: patient, ..query("", "name") };
     assert_eq!(store.list(attention).await.expect("read"), (vec![], 0));
 
-    store.revoke(&old.id, day(TODAY), origin()).await.expect("revoked");
-    assert_eq!(store.count_keys(rules()).await.expect("read"), KeyCounts { active: 1, attention: 0, revoked: 2 });
+    store.revoke(&old.id, day(TODAY), audit()).await.expect("revoked");
+    assert_eq!(store.count_keys(thresholds()).await.expect("read"), KeyCounts { active: 1, attention: 0, revoked: 2 });
     let active = store.list(KeyQuery { status: KeyStatus::Active, ..query("", "name") }).await.expect("read");
     assert_eq!(active, (vec![well], 1));
 }
@@ -198,7 +198,7 @@ async fn keys_are_found_by_words(store: &dyn KeyStore) {
 
     // A new name is found, the old one no more.
     let name = KeyName::parse("Überflüssig").expect("valid");
-    store.rename(&third.id, name, day(4), origin()).await.expect("written").expect("renamed");
+    store.rename(&third.id, name, day(4), audit()).await.expect("written").expect("renamed");
     assert_eq!(names(store, query("uberflussig", "name")).await, ["Überflüssig"]);
     assert_eq!(names(store, query("gpu", "name")).await, [""; 0]);
 }
@@ -249,7 +249,7 @@ async fn a_page_tells_all_of_its_keys(store: &dyn KeyStore) {
     assert_eq!(keys, [KeyRecord { replaced_by: Some(new.id), ..old }, new]);
 }
 
-/// What the database is asked must mean what the rules say, for keys of every kind.
+/// What the database is asked must mean what the thresholds say, for keys of every kind.
 async fn lists_and_counts_agree_with_the_rules(store: &dyn KeyStore) {
     let mut rng = StdRng::seed_from_u64(20_261_122);
     let mut made = Vec::new();
@@ -277,18 +277,18 @@ async fn lists_and_counts_agree_with_the_rules(store: &dyn KeyStore) {
     }
     let mut kinds = BTreeMap::new();
     for days in [1, 30, 90, 91, 120, 3_650] {
-        let rules = AttentionRules::at(day(TODAY), days);
+        let thresholds = AttentionThresholds::at(day(TODAY), days);
         let of = |status: KeyStatus| {
             let fits = move |key: &&KeyRecord| match status {
                 KeyStatus::All => true,
                 KeyStatus::Active => key.revoked_at.is_none(),
                 KeyStatus::Revoked => key.revoked_at.is_some(),
-                KeyStatus::Attention => !rules.reasons(key).is_empty(),
+                KeyStatus::Attention => !thresholds.reasons(key).is_empty(),
             };
             made.iter().filter(fits)
         };
         for key in &made {
-            *kinds.entry(format!("{:?}", rules.reasons(key))).or_insert(0) += 1;
+            *kinds.entry(format!("{:?}", thresholds.reasons(key))).or_insert(0) += 1;
         }
         let count = |status| of(status).count() as u64;
         let expected = KeyCounts {
@@ -296,17 +296,17 @@ async fn lists_and_counts_agree_with_the_rules(store: &dyn KeyStore) {
             attention: count(KeyStatus::Attention),
             revoked: count(KeyStatus::Revoked),
         };
-        assert_eq!(store.count_keys(rules).await.expect("read"), expected, "{days} days");
+        assert_eq!(store.count_keys(thresholds).await.expect("read"), expected, "{days} days");
         for &status in KeyStatus::VARIANTS {
             // A sort that keeps the order of those alike, as the order of making is that of those alike.
             let mut by_age: Vec<_> = of(status).cloned().collect();
             by_age.sort_by_key(|key| key.created_at);
-            let wanted = KeyQuery { status, rules, limit: 1_000, ..query("", "createdAt") };
+            let wanted = KeyQuery { status, thresholds, limit: 1_000, ..query("", "createdAt") };
             assert_eq!(store.list(wanted).await.expect("read"), (by_age, count(status)), "{status:?}, {days} days");
 
             let mut by_use: Vec<_> = of(status).rev().filter(|key| key.name.as_str().contains('7')).cloned().collect();
             by_use.sort_by_key(|key| Reverse(key.last_used_at));
-            let wanted = KeyQuery { status, rules, limit: 1_000, ..query("7", "-lastUsedAt") };
+            let wanted = KeyQuery { status, thresholds, limit: 1_000, ..query("7", "-lastUsedAt") };
             // Identifiers and prefixes have sevens too.
             let (mut found, _) = store.list(wanted).await.expect("read");
             found.retain(|key| key.name.as_str().contains('7'));
@@ -324,7 +324,7 @@ async fn a_use_in_the_future_sorts_and_counts_as_none(store: &dyn KeyStore) {
     assert_eq!(names(store, query("", "lastUsedAt")).await, ["ahead", "never", "used"]);
     let attention = KeyQuery { status: KeyStatus::Attention, ..query("", "name") };
     assert_eq!(names(store, attention).await, ["ahead", "never"]);
-    assert_eq!(store.count_keys(rules()).await.expect("read").attention, 2);
+    assert_eq!(store.count_keys(thresholds()).await.expect("read").attention, 2);
 }
 
 macro_rules! cases {

@@ -5,11 +5,11 @@ use std::path::Path;
 use rand::rngs::SysRng;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, params};
-use ulkeys_domain::training::{CheckpointId, ModelId, RunId, RunStart, Slug, Target};
+use ulkeys_domain::training::{CheckpointId, ModelId, ModelRef, RunId, RunStart, Slug};
 use ulkeys_domain::wire::{KeySort, KeyStatus};
-use ulkeys_domain::{AttentionRules, KeyId, KeyName, Secret, Timestamp};
+use ulkeys_domain::{AttentionThresholds, KeyId, KeyName, Secret, Timestamp};
 use ulkeys_store::{
-    Feed, KeyQuery, KeyStore as _, RunDeletion, RunStore as _, SqliteStore, StoredBytes, TrainingBytes,
+    KeyQuery, KeyStore as _, ReportedBy, RunDeletion, RunStore as _, SqliteStore, StoredBytes, TrainingBytes,
 };
 
 /// A new database with the schema of a former version.
@@ -48,10 +48,10 @@ async fn a_database_of_the_first_version_takes_runs_and_keeps_its_keys() {
     drop(old);
 
     let store = SqliteStore::open(&path).expect("brought up to date");
-    let kept = store.find_by_hash(&secret.hash()).await.expect("read").expect("there");
+    let kept = store.lookup(&secret.hash()).await.expect("read").expect("there");
     assert_eq!((kept.id, kept.name.as_str()), (id, "kept"));
-    let target = Target::Named { project: Slug::of("p", "project"), name: Slug::of("n", "train") };
-    let feed = Feed { key: Some(id), at: Timestamp::from_millis(2).expect("in range") };
+    let target = ModelRef::Named { project: Slug::of("p", "project"), name: Slug::of("n", "train") };
+    let feed = ReportedBy { key: Some(id), at: Timestamp::from_millis(2).expect("in range") };
     let model = ModelId::generate(&mut SysRng).expect("randomness");
     let run = store.start_run(model, target, RunStart::default(), feed).await.expect("kept");
     assert_eq!(run.map(|run| run.run_id.get()), Some(1));
@@ -147,11 +147,11 @@ async fn open_version_before_totals_counts_training_data_that_is_there() {
 async fn found(store: &SqliteStore, text: &str, name: Option<&str>) -> Vec<String> {
     let query = KeyQuery {
         status: KeyStatus::All,
-        rules: AttentionRules::at(Timestamp::from_millis(1).expect("in range"), 1),
+        thresholds: AttentionThresholds::at(Timestamp::from_millis(1).expect("in range"), 1),
         text: text.to_owned(),
         name: name.map(|name| KeyName::parse(name).expect("valid")),
         sort: KeySort::parse("name").expect("an order"),
-        skip: 0,
+        offset: 0,
         limit: 10,
     };
     let (keys, _) = store.list(query).await.expect("read");

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::wire::{DatabaseProblem, Happening, HappeningKind, OutsideChange, StopCause};
+use ulkeys_domain::wire::{ActivityEvent, ActivityKind, DatabaseProblem, OutsideChange, StopCause};
 use ulkeys_domain::{KeyId, KeyName, Timestamp};
-use ulkeys_store::{KeyStore as _, SqliteStore, UseBatch, UseCount};
+use ulkeys_store::{HourlyCount, KeyStore as _, SqliteStore, UsageBatch};
 
-use support::{Place, changes, insert, is_active, new_key, now, origin, revoke, wait};
+use support::{TestPaths, audit, changes, insert, is_active, new_key, now, revoke, wait};
 
-impl Place {
+impl TestPaths {
     /// Copies the database by another process: closing the file in this one would drop the locks that it holds on it.
     fn copy(&self, name: &str) -> PathBuf {
         let copy = self.folder.path().join(name);
@@ -27,12 +27,12 @@ impl Place {
 }
 
 async fn noted(store: &SqliteStore) -> Vec<OutsideChange> {
-    let page = store.activity(None, Some(HappeningKind::ChangedOutside), None, 100).await.expect("read");
+    let page = store.activity(None, Some(ActivityKind::ChangedOutside), None, 100).await.expect("read");
     let mut all: Vec<_> = page
         .entries
         .iter()
         .map(|entry| match &entry.what {
-            Happening::ChangedOutside { change, .. } => *change,
+            ActivityEvent::ChangedOutside { change, .. } => *change,
             other => panic!("{other:?}"),
         })
         .collect();
@@ -44,35 +44,35 @@ async fn noted(store: &SqliteStore) -> Vec<OutsideChange> {
 
 #[tokio::test]
 async fn open_old_copy_keeps_later_revocation() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
     drop(store);
-    let copy = place.copy("backup.db");
-    let store = place.open();
+    let copy = paths.copy("backup.db");
+    let store = paths.open();
     revoke(&store, &id).await;
-    let revoked_at = store.find(&id).await.expect("read").expect("there").revoked_at;
+    let revoked_at = store.get(&id).await.expect("read").expect("there").revoked_at;
     drop(store);
-    std::fs::rename(copy, place.database()).expect("restored");
+    std::fs::rename(copy, paths.database()).expect("restored");
 
-    let store = place.open();
+    let store = paths.open();
     assert!(!is_active(&store, &hash).await);
-    assert_eq!(store.find(&id).await.expect("read").expect("there").revoked_at, revoked_at, "repaired");
+    assert_eq!(store.get(&id).await.expect("read").expect("there").revoked_at, revoked_at, "repaired");
     assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
     assert_eq!(noted(&store).await, [OutsideChange::KeptRevoked]);
     drop(store);
-    let store = place.open();
+    let store = paths.open();
     assert_eq!(changes(&store), [], "it is told once");
     assert!(!is_active(&store, &hash).await);
 }
 
 #[tokio::test]
 async fn check_cleared_revocation_is_never_accepted() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
     revoke(&store, &id).await;
-    place.edit("UPDATE keys SET revoked_at = NULL");
+    paths.edit("UPDATE keys SET revoked_at = NULL");
     let start = Instant::now();
     while changes(&store).is_empty() {
         assert!(start.elapsed() < Duration::from_secs(10), "noticed");
@@ -80,20 +80,20 @@ async fn check_cleared_revocation_is_never_accepted() {
         store.check_outside_changes().await;
     }
     assert!(!is_active(&store, &hash).await);
-    assert!(store.find(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
+    assert!(store.get(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
     assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
 }
 
 #[tokio::test]
 async fn check_inserted_row_of_revoked_key_stays_revoked() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
     revoke(&store, &id).await;
-    place.edit("DELETE FROM keys");
+    paths.edit("DELETE FROM keys");
     wait(&store, "the removal", |health| !health.changes.is_empty()).await;
     assert_eq!(changes(&store), [(OutsideChange::Removed, 1)]);
-    let other = Connection::open(place.database()).expect("opened");
+    let other = Connection::open(paths.database()).expect("opened");
     let again = KeyId::generate(&mut SysRng).expect("randomness");
     other
         .execute(
@@ -108,15 +108,15 @@ async fn check_inserted_row_of_revoked_key_stays_revoked() {
 
 #[tokio::test]
 async fn check_each_kind_of_change_is_reported_and_noted() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (renamed, _) = insert(&store, "renamed").await;
     let (widened, _) = insert(&store, "widened").await;
     let (swapped, _) = insert(&store, "swapped").await;
     let (removed, _) = insert(&store, "removed").await;
     let (revoked, revoked_hash) = insert(&store, "revoked").await;
     let (added, added_hash) = new_key("added");
-    let other = Connection::open(place.database()).expect("opened");
+    let other = Connection::open(paths.database()).expect("opened");
     other
         .execute_batch(&format!(
             "BEGIN;
@@ -144,27 +144,27 @@ async fn check_each_kind_of_change_is_reported_and_noted() {
     assert_eq!(changes(&store), all.map(|change| (change, 1)));
     assert_eq!(noted(&store).await, all);
     assert!(is_active(&store, &added_hash).await, "its owner may add keys: SECURITY.md says so");
-    let page = store.activity(Some(widened), Some(HappeningKind::ChangedOutside), None, 10).await.expect("read");
+    let page = store.activity(Some(widened), Some(ActivityKind::ChangedOutside), None, 10).await.expect("read");
     let (before, after) = (Some("read".into()), Some("read admin".into()));
-    let expected = Happening::ChangedOutside { change: OutsideChange::ScopesChanged, keys: 1, before, after };
+    let expected = ActivityEvent::ChangedOutside { change: OutsideChange::ScopesChanged, keys: 1, before, after };
     assert_eq!(page.entries[0].what, expected);
     assert_eq!((page.entries[0].peer.as_str(), page.entries[0].key_name.as_deref()), ("", Some("widened")));
     drop(store);
 
     // What was revoked from outside is in the record, too.
-    place.edit("UPDATE keys SET revoked_at = NULL WHERE revoked_at IS NOT NULL");
-    let store = place.open();
+    paths.edit("UPDATE keys SET revoked_at = NULL WHERE revoked_at IS NOT NULL");
+    let store = paths.open();
     assert!(!is_active(&store, &revoked_hash).await);
 }
 
 #[tokio::test]
 async fn check_many_changes_are_noted_in_one_entry() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     for number in 0..30 {
         insert(&store, &format!("key {number}")).await;
     }
-    place.edit("UPDATE keys SET scopes = 'admin'");
+    paths.edit("UPDATE keys SET scopes = 'admin'");
     wait(&store, "the changes", |health| !health.changes.is_empty()).await;
     assert_eq!(changes(&store), [(OutsideChange::ScopesChanged, 30)]);
     assert_eq!(noted(&store).await, [OutsideChange::ScopesChanged]);
@@ -172,64 +172,64 @@ async fn check_many_changes_are_noted_in_one_entry() {
 
 #[tokio::test]
 async fn open_edited_between_runs_says_so() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     insert(&store, "key").await;
     drop(store);
-    let store = place.open();
+    let store = paths.open();
     assert_eq!(changes(&store), [], "an orderly end is no change");
     store
-        .rename(&insert(&store, "other").await.0, KeyName::parse("new").expect("valid"), now(), origin())
+        .rename(&insert(&store, "other").await.0, KeyName::parse("new").expect("valid"), now(), audit())
         .await
         .expect("renamed");
     drop(store);
-    assert_eq!(changes(&place.open()), []);
+    assert_eq!(changes(&paths.open()), []);
     for edit in [
         "UPDATE keys SET scopes = 'admin' WHERE name = 'key'",
         "UPDATE keys SET hash = randomblob(32) WHERE name = 'key'",
         "DELETE FROM keys WHERE name = 'key'",
     ] {
-        place.edit(edit);
-        assert_eq!(changes(&place.open()), [(OutsideChange::WhileClosed, 0)], "{edit}");
-        assert_eq!(changes(&place.open()), [], "{edit}");
+        paths.edit(edit);
+        assert_eq!(changes(&paths.open()), [(OutsideChange::WhileClosed, 0)], "{edit}");
+        assert_eq!(changes(&paths.open()), [], "{edit}");
     }
 }
 
 #[tokio::test]
 async fn open_database_of_before_records_its_revocations() {
-    let place = Place::new();
-    let store = SqliteStore::open(&place.database()).expect("opens");
+    let paths = TestPaths::new();
+    let store = SqliteStore::open(&paths.database()).expect("opens");
     let (id, hash) = insert(&store, "key").await;
     revoke(&store, &id).await;
     drop(store);
-    drop(place.open());
-    place.edit("UPDATE keys SET revoked_at = NULL");
-    let store = place.open();
+    drop(paths.open());
+    paths.edit("UPDATE keys SET revoked_at = NULL");
+    let store = paths.open();
     assert!(!is_active(&store, &hash).await);
     assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
 }
 
 #[tokio::test]
 async fn open_second_database_shares_the_record() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "key").await;
     drop(store);
-    let other = place.copy("data/other.db");
-    let store = place.open();
+    let other = paths.copy("data/other.db");
+    let store = paths.open();
     revoke(&store, &id).await;
-    let copy = SqliteStore::open_with_record(&other, &place.record(), now).expect("opens");
+    let copy = SqliteStore::open_with_record(&other, &paths.record_path(), now).expect("opens");
     assert!(!is_active(&copy, &hash).await, "the same key elsewhere");
 }
 
 #[tokio::test]
 async fn check_revocation_by_another_process_applies() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "key").await;
-    store.settle().await.expect("settled");
-    let other = place.copy("data/other.db");
-    let copy = SqliteStore::open_with_record(&other, &place.record(), now).expect("opens");
+    store.checkpoint().await.expect("settled");
+    let other = paths.copy("data/other.db");
+    let copy = SqliteStore::open_with_record(&other, &paths.record_path(), now).expect("opens");
     assert!(is_active(&store, &hash).await);
     revoke(&copy, &id).await;
     wait(&store, "the revocation", |health| !health.changes.is_empty()).await;
@@ -238,14 +238,14 @@ async fn check_revocation_by_another_process_applies() {
 
 #[tokio::test]
 async fn open_lost_or_edited_record_is_rebuilt_and_reported() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (one, one_hash) = insert(&store, "one").await;
     let (two, _) = insert(&store, "two").await;
     revoke(&store, &one).await;
     revoke(&store, &two).await;
     drop(store);
-    let whole = std::fs::read_to_string(place.record()).expect("readable");
+    let whole = std::fs::read_to_string(paths.record_path()).expect("readable");
     let shortened: String = whole.split_inclusive('\n').take(2).collect();
     let edited = whole.replacen(' ', "x", 4);
     for (content, expected) in [
@@ -255,63 +255,63 @@ async fn open_lost_or_edited_record_is_rebuilt_and_reported() {
         (Some(String::new()), OutsideChange::RecordDamaged),
     ] {
         match content {
-            None => std::fs::remove_file(place.record()).expect("removed"),
-            Some(text) => std::fs::write(place.record(), text).expect("written"),
+            None => std::fs::remove_file(paths.record_path()).expect("removed"),
+            Some(text) => std::fs::write(paths.record_path(), text).expect("written"),
         }
-        let store = place.open();
+        let store = paths.open();
         assert_eq!(changes(&store), [(expected, 0)]);
         assert_eq!(noted(&store).await.last(), Some(&expected));
         drop(store);
-        let store = place.open();
+        let store = paths.open();
         assert_eq!(changes(&store), [], "it is told once: {expected:?}");
         drop(store);
-        let lines = std::fs::read_to_string(place.record()).expect("rebuilt").lines().count();
+        let lines = std::fs::read_to_string(paths.record_path()).expect("rebuilt").lines().count();
         assert_eq!(lines, 3, "{expected:?}");
         // For the next round, as the first one.
-        std::fs::write(place.record(), &whole).expect("written");
-        drop(place.open());
+        std::fs::write(paths.record_path(), &whole).expect("written");
+        drop(paths.open());
     }
-    place.edit("UPDATE keys SET revoked_at = NULL");
-    assert!(!is_active(&place.open(), &one_hash).await);
+    paths.edit("UPDATE keys SET revoked_at = NULL");
+    assert!(!is_active(&paths.open(), &one_hash).await);
 }
 
 #[tokio::test]
 async fn open_foreign_record_applies_both() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (one, one_hash) = insert(&store, "one").await;
     revoke(&store, &one).await;
     drop(store);
-    let foreign = Place::new();
+    let foreign = TestPaths::new();
     drop(foreign.open());
-    std::fs::copy(foreign.record(), place.record()).expect("replaced");
-    assert_eq!(changes(&place.open()), [(OutsideChange::RecordReplaced, 0)]);
-    place.edit("UPDATE keys SET revoked_at = NULL");
-    assert!(!is_active(&place.open(), &one_hash).await);
+    std::fs::copy(foreign.record_path(), paths.record_path()).expect("replaced");
+    assert_eq!(changes(&paths.open()), [(OutsideChange::RecordReplaced, 0)]);
+    paths.edit("UPDATE keys SET revoked_at = NULL");
+    assert!(!is_active(&paths.open(), &one_hash).await);
 }
 
 #[tokio::test]
 async fn revoke_record_not_writable_revokes_and_says_so() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (one, one_hash) = insert(&store, "one").await;
     // A folder at its path can be neither read nor written, even by root.
-    let aside = place.record().with_extension("aside");
-    std::fs::rename(place.record(), &aside).expect("moved");
-    std::fs::create_dir(place.record()).expect("created");
+    let aside = paths.record_path().with_extension("aside");
+    std::fs::rename(paths.record_path(), &aside).expect("moved");
+    std::fs::create_dir(paths.record_path()).expect("created");
     revoke(&store, &one).await;
     assert!(!is_active(&store, &one_hash).await);
     assert!(store.health().borrow().record_failure.is_some());
     drop(store);
-    let store = place.open();
+    let store = paths.open();
     assert!(store.health().borrow().record_failure.is_some(), "the service runs, and says so");
     assert!(!is_active(&store, &one_hash).await);
-    std::fs::remove_dir(place.record()).expect("removed");
-    std::fs::rename(&aside, place.record()).expect("moved back");
+    std::fs::remove_dir(paths.record_path()).expect("removed");
+    std::fs::rename(&aside, paths.record_path()).expect("moved back");
     wait(&store, "the record", |health| health.record_failure.is_none()).await;
     drop(store);
-    place.edit("UPDATE keys SET revoked_at = NULL");
-    assert!(!is_active(&place.open(), &one_hash).await, "what was missing was added");
+    paths.edit("UPDATE keys SET revoked_at = NULL");
+    assert!(!is_active(&paths.open(), &one_hash).await, "what was missing was added");
 }
 
 // Row 6: the file at the path is the one that is open.
@@ -320,35 +320,35 @@ async fn stops(store: &SqliteStore, cause: StopCause) {
     wait(store, "the end of writing", |health| health.stopped.as_ref().is_some_and(|stopped| stopped.cause == cause))
         .await;
     let (record, hash) = new_key("late");
-    let error = store.insert(record, hash, origin()).await.expect_err("refused");
+    let error = store.insert(record, hash, audit()).await.expect_err("refused");
     assert_eq!(error.problem, DatabaseProblem::Replaced);
-    assert_eq!(store.check().await.expect_err("not ready").problem, DatabaseProblem::Replaced);
+    assert_eq!(store.ping().await.expect_err("not ready").problem, DatabaseProblem::Replaced);
 }
 
 /// A second database, as a synchronization program brings it.
-fn other_database(place: &Place) -> PathBuf {
-    let other = place.folder.path().join("other.db");
+fn other_database(paths: &TestPaths) -> PathBuf {
+    let other = paths.folder.path().join("other.db");
     drop(SqliteStore::open(&other).expect("made"));
     other
 }
 
 #[tokio::test]
 async fn insert_replaced_file_is_refused_at_once() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "before").await;
-    std::fs::rename(other_database(&place), place.database()).expect("replaced");
+    std::fs::rename(other_database(&paths), paths.database()).expect("replaced");
     let (record, late) = new_key("late");
-    let error = store.insert(record, late, origin()).await.expect_err("not acknowledged");
+    let error = store.insert(record, late, audit()).await.expect_err("not acknowledged");
     assert_eq!(error.problem, DatabaseProblem::Replaced);
-    assert!(store.revoke(&id, now(), origin()).await.is_err());
+    assert!(store.revoke(&id, now(), audit()).await.is_err());
     assert!(is_active(&store, &hash).await, "decisions go on");
     stops(&store, StopCause::Replaced).await;
 
     // The former file has no name any more: what was acknowledged is in a copy.
     let saved = store.health().borrow().stopped.clone().and_then(|stopped| stopped.saved).expect("a copy");
     drop(store);
-    let store = place.open();
+    let store = paths.open();
     assert_eq!(store.list_active().await.expect("read"), [], "the new file is whole and is what it was");
     drop(store);
     let copy = SqliteStore::open(Path::new(&saved)).expect("whole");
@@ -360,55 +360,55 @@ async fn insert_replaced_file_is_refused_at_once() {
 #[tokio::test]
 async fn insert_replaced_file_copy_is_private() {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     insert(&store, "before").await;
-    std::fs::rename(other_database(&place), place.database()).expect("replaced");
+    std::fs::rename(other_database(&paths), paths.database()).expect("replaced");
     stops(&store, StopCause::Replaced).await;
-    let saved = place.database().with_file_name("keys.db.set-aside");
+    let saved = paths.database().with_file_name("keys.db.set-aside");
     assert_eq!(saved.metadata().expect("there").permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]
 async fn write_moved_file_goes_on_when_it_comes_back() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (_, hash) = insert(&store, "before").await;
-    let elsewhere = place.folder.path().join("elsewhere.db");
-    std::fs::rename(place.database(), &elsewhere).expect("moved");
+    let elsewhere = paths.folder.path().join("elsewhere.db");
+    std::fs::rename(paths.database(), &elsewhere).expect("moved");
     stops(&store, StopCause::Missing).await;
     // Whoever copies it where it is now has all keys.
-    let copy = place.folder.path().join("copy.db");
+    let copy = paths.folder.path().join("copy.db");
     std::fs::copy(&elsewhere, &copy).expect("copied");
     assert!(is_active(&SqliteStore::open(&copy).expect("whole"), &hash).await);
-    std::fs::rename(&elsewhere, place.database()).expect("moved back");
+    std::fs::rename(&elsewhere, paths.database()).expect("moved back");
     wait(&store, "the file", |health| health.stopped.is_none()).await;
     let (_, later) = insert(&store, "later").await;
     drop(store);
-    let store = place.open();
+    let store = paths.open();
     assert!(is_active(&store, &hash).await && is_active(&store, &later).await);
 }
 
 #[tokio::test]
 async fn write_moved_and_replaced_file_is_whole_where_it_is() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (_, hash) = insert(&store, "before").await;
-    let elsewhere = place.folder.path().join("elsewhere.db");
-    std::fs::rename(place.database(), &elsewhere).expect("moved");
-    std::fs::copy(other_database(&place), place.database()).expect("replaced");
+    let elsewhere = paths.folder.path().join("elsewhere.db");
+    std::fs::rename(paths.database(), &elsewhere).expect("moved");
+    std::fs::copy(other_database(&paths), paths.database()).expect("replaced");
     stops(&store, StopCause::Replaced).await;
     drop(store);
-    assert_eq!(place.open().list_active().await.expect("read"), []);
+    assert_eq!(paths.open().list_active().await.expect("read"), []);
     assert!(is_active(&SqliteStore::open(&elsewhere).expect("whole"), &hash).await);
 }
 
 #[tokio::test]
 async fn write_deleted_file_is_saved() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (_, hash) = insert(&store, "before").await;
-    std::fs::remove_file(place.database()).expect("deleted");
+    std::fs::remove_file(paths.database()).expect("deleted");
     stops(&store, StopCause::Missing).await;
     let saved = store.health().borrow().stopped.clone().and_then(|stopped| stopped.saved).expect("a copy");
     drop(store);
@@ -418,18 +418,18 @@ async fn write_deleted_file_is_saved() {
 #[tokio::test]
 async fn write_deleted_log_or_folder_is_refused() {
     for name in ["keys.db-wal", "keys.db-shm"] {
-        let place = Place::new();
-        let store = place.open();
+        let paths = TestPaths::new();
+        let store = paths.open();
         let (_, hash) = insert(&store, "before").await;
-        std::fs::remove_file(place.database().with_file_name(name)).expect("deleted");
+        std::fs::remove_file(paths.database().with_file_name(name)).expect("deleted");
         stops(&store, StopCause::Replaced).await;
         drop(store);
-        assert!(is_active(&place.open(), &hash).await, "{name}");
+        assert!(is_active(&paths.open(), &hash).await, "{name}");
     }
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (_, hash) = insert(&store, "before").await;
-    let (data, elsewhere) = (place.folder.path().join("data"), place.folder.path().join("elsewhere"));
+    let (data, elsewhere) = (paths.folder.path().join("data"), paths.folder.path().join("elsewhere"));
     std::fs::rename(&data, &elsewhere).expect("moved");
     stops(&store, StopCause::Missing).await;
     std::fs::rename(&elsewhere, &data).expect("moved back");
@@ -440,37 +440,37 @@ async fn write_deleted_log_or_folder_is_refused() {
 /// `cp other.db keys.db`: the same file with another content. SQLite does not notice, and would mix the two.
 #[tokio::test]
 async fn write_overwritten_file_is_refused_and_not_mixed() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     insert(&store, "before").await;
-    let other = other_database(&place);
+    let other = other_database(&paths);
     let bytes = std::fs::read(&other).expect("readable");
-    std::fs::write(place.database(), &bytes).expect("overwritten");
+    std::fs::write(paths.database(), &bytes).expect("overwritten");
     stops(&store, StopCause::Overwritten).await;
     drop(store);
-    assert!(std::fs::read(place.database()).expect("readable") == bytes, "closing wrote into it");
-    assert_eq!(place.open().list_active().await.expect("read"), []);
-    assert!(place.database().with_file_name("keys.db-wal.set-aside").exists(), "the log is kept");
+    assert!(std::fs::read(paths.database()).expect("readable") == bytes, "closing wrote into it");
+    assert_eq!(paths.open().list_active().await.expect("read"), []);
+    assert!(paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the log is kept");
 
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     insert(&store, "before").await;
-    std::fs::write(place.database(), "").expect("truncated");
+    std::fs::write(paths.database(), "").expect("truncated");
     stops(&store, StopCause::Overwritten).await;
 }
 
 #[tokio::test]
 async fn write_after_checkpoints_is_accepted() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     for number in 0..40 {
         insert(&store, &format!("key {number}")).await;
         if number % 10 == 0 {
-            store.settle().await.expect("settled");
+            store.checkpoint().await.expect("settled");
         }
     }
     // Another program may write and checkpoint, too.
-    let other = Connection::open(place.database()).expect("opened");
+    let other = Connection::open(paths.database()).expect("opened");
     other.execute("UPDATE keys SET name = 'x'", []).expect("changed");
     other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("done");
     insert(&store, "later").await;
@@ -480,15 +480,15 @@ async fn write_after_checkpoints_is_accepted() {
 /// `.restore` of the sqlite3 shell writes through SQLite.
 #[tokio::test]
 async fn check_restored_by_sqlite_is_read_and_keeps_revocations() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
-    store.settle().await.expect("settled");
-    let backup = place.copy("backup.db");
+    store.checkpoint().await.expect("settled");
+    let backup = paths.copy("backup.db");
     revoke(&store, &id).await;
     insert(&store, "newer").await;
     let shell = std::process::Command::new("sqlite3")
-        .arg(place.database())
+        .arg(paths.database())
         .arg(format!(".restore {}", backup.display()))
         .status();
     assert!(shell.expect("the sqlite3 shell").success());
@@ -500,21 +500,21 @@ async fn check_restored_by_sqlite_is_read_and_keeps_revocations() {
 
 #[tokio::test]
 async fn check_deleted_lock_file_is_made_again() {
-    let place = Place::new();
-    let store = place.open();
-    std::fs::remove_file(place.database().with_file_name("keys.db.lock")).expect("deleted");
+    let paths = TestPaths::new();
+    let store = paths.open();
+    std::fs::remove_file(paths.database().with_file_name("keys.db.lock")).expect("deleted");
     let start = Instant::now();
-    while !place.database().with_file_name("keys.db.lock").exists() {
+    while !paths.database().with_file_name("keys.db.lock").exists() {
         assert!(start.elapsed() < Duration::from_secs(10), "made again");
         store.check_outside_changes().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let error = SqliteStore::open(&place.database()).err().expect("kept out");
+    let error = SqliteStore::open(&paths.database()).err().expect("kept out");
     assert_eq!(error.problem, DatabaseProblem::Locked);
     insert(&store, "later").await;
 
-    std::fs::remove_file(place.database().with_file_name("keys.db.lock")).expect("deleted");
-    let other = std::fs::File::create(place.database().with_file_name("keys.db.lock")).expect("created");
+    std::fs::remove_file(paths.database().with_file_name("keys.db.lock")).expect("deleted");
+    let other = std::fs::File::create(paths.database().with_file_name("keys.db.lock")).expect("created");
     other.lock().expect("locked");
     stops(&store, StopCause::Shared).await;
     drop(other);
@@ -522,8 +522,8 @@ async fn check_deleted_lock_file_is_made_again() {
 }
 
 /// What the sqlite3 shell, another process, does to the database.
-fn shell(place: &Place, statement: &str) {
-    let shell = std::process::Command::new("sqlite3").arg(place.database()).arg(statement).output();
+fn shell(paths: &TestPaths, statement: &str) {
+    let shell = std::process::Command::new("sqlite3").arg(paths.database()).arg(statement).output();
     assert!(shell.expect("the sqlite3 shell").status.success(), "{statement}");
 }
 
@@ -532,11 +532,11 @@ fn shell(place: &Place, statement: &str) {
 async fn insert_after_checkpoint_by_another_process_is_accepted() {
     for mode in ["PASSIVE", "FULL", "RESTART", "TRUNCATE"] {
         for has_reader in [false, true] {
-            let place = Place::new();
-            let store = place.open();
+            let paths = TestPaths::new();
+            let store = paths.open();
             let mut hashes = vec![insert(&store, "first").await.1];
             // A reader holds its state of the database: only the log up to there is copied.
-            let reader = Connection::open(place.database()).expect("opened");
+            let reader = Connection::open(paths.database()).expect("opened");
             if has_reader {
                 reader.execute_batch("BEGIN; SELECT count(*) FROM keys").expect("read");
             }
@@ -544,19 +544,19 @@ async fn insert_after_checkpoint_by_another_process_is_accepted() {
             for number in 0..60 {
                 hashes.push(insert(&store, &format!("key {number}")).await.1);
             }
-            let modified = || place.database().metadata().and_then(|metadata| metadata.modified()).expect("there");
+            let modified = || paths.database().metadata().and_then(|metadata| metadata.modified()).expect("there");
             let before = modified();
-            shell(&place, &format!("PRAGMA wal_checkpoint({mode})"));
+            shell(&paths, &format!("PRAGMA wal_checkpoint({mode})"));
             assert_ne!(modified(), before, "{mode} has copied nothing");
             hashes.push(insert(&store, "later").await.1);
             store.check_outside_changes().await;
             assert_eq!(store.health().borrow().stopped, None, "{mode}, reader: {has_reader}");
             drop(reader);
-            shell(&place, "PRAGMA wal_checkpoint(PASSIVE)");
+            shell(&paths, "PRAGMA wal_checkpoint(PASSIVE)");
             hashes.push(insert(&store, "last").await.1);
-            assert!(!place.database().with_file_name("keys.db-wal.set-aside").exists(), "the log stays");
+            assert!(!paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the log stays");
             drop(store);
-            let store = place.open();
+            let store = paths.open();
             for hash in &hashes {
                 assert!(is_active(&store, hash).await, "{mode}, reader: {has_reader}");
             }
@@ -566,42 +566,42 @@ async fn insert_after_checkpoint_by_another_process_is_accepted() {
 
 #[tokio::test]
 async fn insert_after_touch_is_accepted() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (_, before) = insert(&store, "before").await;
     for touched in ["keys.db", "keys.db-wal", "keys.db-shm", "keys.db.lock"] {
-        let path = place.database().with_file_name(touched);
+        let path = paths.database().with_file_name(touched);
         assert!(std::process::Command::new("touch").arg(path).status().expect("run").success());
     }
     store.check_outside_changes().await;
     let (_, later) = insert(&store, "later").await;
     assert_eq!(store.health().borrow().stopped, None);
     drop(store);
-    let store = place.open();
+    let store = paths.open();
     assert!(is_active(&store, &before).await && is_active(&store, &later).await);
 }
 
 /// The header and the schema are the same; only pages of rows differ.
 #[tokio::test]
 async fn insert_file_overwritten_by_its_older_copy_is_refused() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, _) = insert(&store, "before").await;
-    store.settle().await.expect("settled");
-    let copy = place.copy("backup.db");
-    store.rename(&id, KeyName::parse("after").expect("valid"), now(), origin()).await.expect("renamed");
-    store.settle().await.expect("settled");
+    store.checkpoint().await.expect("settled");
+    let copy = paths.copy("backup.db");
+    store.rename(&id, KeyName::parse("after").expect("valid"), now(), audit()).await.expect("renamed");
+    store.checkpoint().await.expect("settled");
     insert(&store, "in the log").await;
-    assert!(std::process::Command::new("cp").arg(&copy).arg(place.database()).status().expect("run").success());
+    assert!(std::process::Command::new("cp").arg(&copy).arg(paths.database()).status().expect("run").success());
     stops(&store, StopCause::Overwritten).await;
     drop(store);
-    assert!(place.database().with_file_name("keys.db-wal.set-aside").exists(), "the log is kept");
-    assert_eq!(place.open().list_active().await.expect("read").len(), 1, "the copy as it was");
+    assert!(paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the log is kept");
+    assert_eq!(paths.open().list_active().await.expect("read").len(), 1, "the copy as it was");
 }
 
 /// A transaction of another program, which the next write of the store waits for.
-async fn while_locked<T>(place: &Place, write: impl Future<Output = T>, change: impl FnOnce()) -> T {
-    let other = Connection::open(place.database()).expect("opened");
+async fn while_locked<T>(paths: &TestPaths, write: impl Future<Output = T>, change: impl FnOnce()) -> T {
+    let other = Connection::open(paths.database()).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let release = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -613,30 +613,30 @@ async fn while_locked<T>(place: &Place, write: impl Future<Output = T>, change: 
 
 #[tokio::test]
 async fn revoke_database_locked_by_another_program_waits() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "key").await;
     let name = KeyName::parse("new").expect("valid");
-    while_locked(&place, store.rename(&id, name, now(), origin()), || ()).await.expect("written").expect("known");
-    while_locked(&place, store.revoke(&id, now(), origin()), || ()).await.expect("written").expect("known");
+    while_locked(&paths, store.rename(&id, name, now(), audit()), || ()).await.expect("written").expect("known");
+    while_locked(&paths, store.revoke(&id, now(), audit()), || ()).await.expect("written").expect("known");
     assert!(!is_active(&store, &hash).await);
 }
 
 /// A batch that was refused is written again: then it must not be there.
 #[tokio::test]
 async fn record_file_moved_during_commit_counts_once() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, _) = insert(&store, "key").await;
-    let count = UseCount { key: id, hour: 1, outcome: Decision::Accepted, requests: 1 };
-    let batch = std::sync::Arc::new(UseBatch { counts: vec![count], ..UseBatch::default() });
-    let elsewhere = place.folder.path().join("elsewhere.db");
-    let moved = || std::fs::rename(place.database(), &elsewhere).expect("moved");
-    let is_written = while_locked(&place, store.record(batch.clone()), moved).await.is_ok();
-    std::fs::rename(&elsewhere, place.database()).expect("moved back");
+    let count = HourlyCount { key: id, hour: 1, outcome: Decision::Accepted, requests: 1 };
+    let batch = std::sync::Arc::new(UsageBatch { counts: vec![count], ..UsageBatch::default() });
+    let elsewhere = paths.folder.path().join("elsewhere.db");
+    let moved = || std::fs::rename(paths.database(), &elsewhere).expect("moved");
+    let is_written = while_locked(&paths, store.record_usage(batch.clone()), moved).await.is_ok();
+    std::fs::rename(&elsewhere, paths.database()).expect("moved back");
     wait(&store, "the file", |health| health.stopped.is_none()).await;
     if !is_written {
-        store.record(batch).await.expect("written");
+        store.record_usage(batch).await.expect("written");
     }
     let usage = store.usage(&id, Timestamp::from_millis(0).expect("in range")).await.expect("read");
     assert_eq!(usage.hours.iter().map(|hour| hour.requests).sum::<u64>(), 1);
@@ -645,37 +645,37 @@ async fn record_file_moved_during_commit_counts_once() {
 /// The record has it: it applies to each file that comes to this path.
 #[tokio::test]
 async fn revoke_file_moved_during_commit_holds_and_says_so() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "key").await;
-    let elsewhere = place.folder.path().join("elsewhere.db");
-    let moved = || std::fs::rename(place.database(), &elsewhere).expect("moved");
-    let revoked = while_locked(&place, store.revoke(&id, now(), origin()), moved).await;
+    let elsewhere = paths.folder.path().join("elsewhere.db");
+    let moved = || std::fs::rename(paths.database(), &elsewhere).expect("moved");
+    let revoked = while_locked(&paths, store.revoke(&id, now(), audit()), moved).await;
     assert!(!is_active(&store, &hash).await);
     assert!(revoked.expect("it holds").expect("known").is_new);
     // Nothing else can hold, as the new key is in no file at the path.
     let (record, late) = new_key("late");
-    assert!(store.insert(record, late, origin()).await.is_err());
+    assert!(store.insert(record, late, audit()).await.is_err());
 }
 
 #[tokio::test]
 async fn insert_file_moved_during_commit_is_refused() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (record, hash) = new_key("key");
-    let elsewhere = place.folder.path().join("elsewhere.db");
-    let moved = || std::fs::rename(place.database(), &elsewhere).expect("moved");
-    let inserted = while_locked(&place, store.insert(record, hash, origin()), moved).await;
+    let elsewhere = paths.folder.path().join("elsewhere.db");
+    let moved = || std::fs::rename(paths.database(), &elsewhere).expect("moved");
+    let inserted = while_locked(&paths, store.insert(record, hash, audit()), moved).await;
     assert_eq!(inserted.expect_err("not acknowledged").problem, DatabaseProblem::Replaced);
 }
 
 /// Each request calls it, on a thread that must not block.
 #[tokio::test]
 async fn find_by_hash_database_locked_by_another_process_does_not_wait() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (_, hash) = insert(&store, "key").await;
-    let other = Connection::open(place.database()).expect("opened");
+    let other = Connection::open(paths.database()).expect("opened");
     other.execute_batch("UPDATE keys SET name = 'other'; BEGIN IMMEDIATE").expect("locked");
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let start = Instant::now();
@@ -685,12 +685,12 @@ async fn find_by_hash_database_locked_by_another_process_does_not_wait() {
 
 #[tokio::test]
 async fn check_outside_changes_each_call_finds_what_is_new() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     insert(&store, "key").await;
     let before = store.check_outside_changes().await;
     for number in 1..4 {
-        place.edit(&format!("UPDATE keys SET name = 'name {number}'"));
+        paths.edit(&format!("UPDATE keys SET name = 'name {number}'"));
         assert_eq!(store.check_outside_changes().await, before + number);
     }
 }
@@ -703,39 +703,39 @@ async fn check_outside_changes_after_panic_goes_on() {
         assert!(!FAILS.load(Ordering::Relaxed), "a failure that the test asks for");
         now()
     }
-    let place = Place::new();
-    let store = SqliteStore::open_with_record(&place.database(), &place.record(), clock).expect("opens");
+    let paths = TestPaths::new();
+    let store = SqliteStore::open_with_record(&paths.database(), &paths.record_path(), clock).expect("opens");
     let (id, hash) = insert(&store, "key").await;
     FAILS.store(true, Ordering::Relaxed);
-    place.edit("UPDATE keys SET name = 'other'");
+    paths.edit("UPDATE keys SET name = 'other'");
     tokio::time::sleep(Duration::from_millis(1100)).await;
     store.check_outside_changes().await;
     FAILS.store(false, Ordering::Relaxed);
-    place.edit("UPDATE keys SET revoked_at = 5");
+    paths.edit("UPDATE keys SET revoked_at = 5");
     wait(&store, "the changes", |health| health.changes.len() == 2).await;
     assert!(!is_active(&store, &hash).await);
-    assert_eq!(store.find(&id).await.expect("read").expect("there").name.as_str(), "other");
+    assert_eq!(store.get(&id).await.expect("read").expect("there").name.as_str(), "other");
 }
 
 /// A trigger that fails stands for a full disk.
 #[tokio::test]
 async fn open_old_copy_not_writable_keeps_revocation_and_notes_it_later() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
-    store.settle().await.expect("settled");
-    let copy = place.copy("backup.db");
+    store.checkpoint().await.expect("settled");
+    let copy = paths.copy("backup.db");
     revoke(&store, &id).await;
     drop(store);
-    std::fs::rename(copy, place.database()).expect("restored");
-    let other = Connection::open(place.database()).expect("opened");
+    std::fs::rename(copy, paths.database()).expect("restored");
+    let other = Connection::open(paths.database()).expect("opened");
     other
         .execute_batch("CREATE TRIGGER full BEFORE UPDATE ON keys BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
         .expect("changed");
-    let store = place.open();
+    let store = paths.open();
     assert!(!is_active(&store, &hash).await);
     other.execute_batch("DROP TRIGGER full").expect("changed");
     wait(&store, "the change", |health| !health.changes.is_empty()).await;
     assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
-    assert!(store.find(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
+    assert!(store.get(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
 }

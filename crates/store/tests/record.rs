@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
-use ulkeys_domain::wire::{DatabaseHealth, HappeningKind, OutsideChange};
+use ulkeys_domain::wire::{ActivityKind, DatabaseHealth, OutsideChange};
 use ulkeys_domain::{KeyHash, KeyId};
 use ulkeys_store::{KeyStore as _, SqliteStore};
 
-use support::{Place, changes, insert, is_active, now, origin, revoke, wait};
+use support::{TestPaths, audit, changes, insert, is_active, now, revoke, wait};
 
-impl Place {
+impl TestPaths {
     /// From here on, nothing about a record can be noted in the database: so no revocation can be committed.
     fn refuse_notes(&self) {
         let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON records BEGIN SELECT RAISE(FAIL, 'no space'); END";
@@ -41,16 +41,16 @@ async fn look_for(store: &SqliteStore, time: Duration) {
 #[cfg(unix)]
 #[tokio::test]
 async fn look_lost_record_that_cannot_be_rebuilt_is_reported_later() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, _) = insert(&store, "key").await;
     revoke(&store, &id).await;
     drop(store);
     // A link to nowhere: there is no record, and none can be written.
-    let state = place.folder.path().join("state");
-    std::fs::rename(&state, place.folder.path().join("elsewhere")).expect("moved");
-    std::os::unix::fs::symlink(place.folder.path().join("nowhere"), &state).expect("linked");
-    let store = place.open();
+    let state = paths.folder.path().join("state");
+    std::fs::rename(&state, paths.folder.path().join("elsewhere")).expect("moved");
+    std::os::unix::fs::symlink(paths.folder.path().join("nowhere"), &state).expect("linked");
+    let store = paths.open();
     assert!(store.health().borrow().record_failure.is_some());
     look_for(&store, Duration::from_millis(1_500)).await;
     assert_eq!(changes(&store), []);
@@ -64,52 +64,52 @@ async fn look_lost_record_that_cannot_be_rebuilt_is_reported_later() {
 #[tokio::test]
 async fn open_shortened_record_after_failed_repair_is_reported() {
     use std::os::fd::AsRawFd as _;
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     for name in ["one", "two"] {
         let (id, _) = insert(&store, name).await;
         revoke(&store, &id).await;
     }
     drop(store);
-    let whole = std::fs::read_to_string(place.record()).expect("readable");
-    std::fs::write(place.record(), whole.split_inclusive('\n').take(2).collect::<String>()).expect("written");
+    let whole = std::fs::read_to_string(paths.record_path()).expect("readable");
+    std::fs::write(paths.record_path(), whole.split_inclusive('\n').take(2).collect::<String>()).expect("written");
     // A folder in which no file can be made.
-    let file = std::fs::File::open(place.record()).expect("opened");
-    let store = place.open_with(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
+    let file = std::fs::File::open(paths.record_path()).expect("opened");
+    let store = paths.open_with(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
     assert!(store.health().borrow().record_failure.is_some());
     look_for(&store, Duration::from_millis(1_500)).await;
     let (id, _) = insert(&store, "three").await;
     revoke(&store, &id).await;
     drop(store);
-    let store = place.open();
+    let store = paths.open();
     assert_eq!(changes(&store), [(OutsideChange::RecordDamaged, 0)]);
     drop(store);
-    assert_eq!(std::fs::read_to_string(place.record()).expect("readable").lines().count(), 4);
-    assert_eq!(changes(&place.open()), [], "reported once");
+    assert_eq!(std::fs::read_to_string(paths.record_path()).expect("readable").lines().count(), 4);
+    assert_eq!(changes(&paths.open()), [], "reported once");
 }
 
 #[tokio::test]
 async fn look_lost_or_foreign_record_keeps_revocations_of_removed_keys() {
     for is_foreign in [false, true] {
-        let place = Place::new();
-        let store = place.open();
+        let paths = TestPaths::new();
+        let store = paths.open();
         let (id, hash) = insert(&store, "leaked").await;
         revoke(&store, &id).await;
-        place.edit("DELETE FROM keys");
+        paths.edit("DELETE FROM keys");
         wait(&store, "the removal", |health| !health.changes.is_empty()).await;
         if is_foreign {
-            let foreign = Place::new();
+            let foreign = TestPaths::new();
             drop(foreign.open());
-            std::fs::copy(foreign.record(), place.record()).expect("replaced");
+            std::fs::copy(foreign.record_path(), paths.record_path()).expect("replaced");
         } else {
-            std::fs::remove_file(place.record()).expect("removed");
+            std::fs::remove_file(paths.record_path()).expect("removed");
         }
         wait(&store, "the record", |health| health.changes.len() == 2).await;
-        assert!(std::fs::read_to_string(place.record()).expect("readable").contains(&hex(&hash)));
+        assert!(std::fs::read_to_string(paths.record_path()).expect("readable").contains(&hex(&hash)));
         let again = KeyId::generate(&mut SysRng).expect("randomness");
         let insert = "INSERT INTO keys (id, name, prefix, hash, scopes, created_at)
             VALUES (?1, 'x', 'ul_00000000', ?2, 'read', 1)";
-        let other = Connection::open(place.database()).expect("opened");
+        let other = Connection::open(paths.database()).expect("opened");
         other.execute(insert, params![again.as_str(), hash.as_bytes()]).expect("inserted");
         wait(&store, "the key", |health| health.changes.len() == 3).await;
         assert!(!is_active(&store, &hash).await);
@@ -118,54 +118,54 @@ async fn look_lost_or_foreign_record_keeps_revocations_of_removed_keys() {
 
 #[tokio::test]
 async fn revoke_failed_commit_is_effective_and_no_outside_change() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
-    place.refuse_notes();
-    let revocation = store.revoke(&id, now(), origin()).await.expect("recorded").expect("known");
+    paths.refuse_notes();
+    let revocation = store.revoke(&id, now(), audit()).await.expect("recorded").expect("known");
     assert!(revocation.is_new);
     assert!(!is_active(&store, &hash).await);
-    let again = store.revoke(&id, now(), origin()).await.expect("recorded").expect("known");
+    let again = store.revoke(&id, now(), audit()).await.expect("recorded").expect("known");
     assert_eq!((again.at, again.is_new), (revocation.at, false));
     look_for(&store, Duration::from_millis(1_500)).await;
-    place.accept_notes();
+    paths.accept_notes();
     look_for(&store, Duration::from_millis(1_500)).await;
-    assert_eq!(store.find(&id).await.expect("read").expect("there").revoked_at, Some(revocation.at));
+    assert_eq!(store.get(&id).await.expect("read").expect("there").revoked_at, Some(revocation.at));
     assert_eq!(changes(&store), []);
-    let page = store.activity(Some(id), Some(HappeningKind::Revoked), None, 10).await.expect("read");
+    let page = store.activity(Some(id), Some(ActivityKind::Revoked), None, 10).await.expect("read");
     assert_eq!(page.entries.len(), 1);
     drop(store);
-    let store = place.open();
+    let store = paths.open();
     assert!(!is_active(&store, &hash).await);
     assert_eq!(changes(&store), []);
 }
 
 #[tokio::test]
 async fn open_after_failed_commit_keeps_key_revoked() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
-    place.refuse_notes();
+    paths.refuse_notes();
     revoke(&store, &id).await;
     drop(store);
-    place.accept_notes();
-    let store = place.open();
+    paths.accept_notes();
+    let store = paths.open();
     assert!(!is_active(&store, &hash).await);
     assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
     drop(store);
-    assert_eq!(changes(&place.open()), []);
+    assert_eq!(changes(&paths.open()), []);
 }
 
 #[tokio::test]
 async fn look_unwritable_record_does_not_write_to_database() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     insert(&store, "key").await;
-    std::fs::remove_file(place.record()).expect("removed");
-    std::fs::create_dir(place.record()).expect("created");
+    std::fs::remove_file(paths.record_path()).expect("removed");
+    std::fs::create_dir(paths.record_path()).expect("created");
     wait(&store, "the failure", |health| health.record_failure.is_some()).await;
     // A look that writes waits for this lock for two seconds.
-    let other = Connection::open(place.database()).expect("opened");
+    let other = Connection::open(paths.database()).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(2_500) {
@@ -179,29 +179,29 @@ async fn look_unwritable_record_does_not_write_to_database() {
 
 #[tokio::test]
 async fn open_on_two_computers_in_turn_reports_once() {
-    let place = Place::new();
-    let other = place.folder.path().join("other/revocations");
-    let store = place.open();
+    let paths = TestPaths::new();
+    let other = paths.folder.path().join("other/revocations");
+    let store = paths.open();
     let (id, hash) = insert(&store, "key").await;
     revoke(&store, &id).await;
     drop(store);
-    assert_eq!(changes(&place.open_with(&other)), [(OutsideChange::RecordLost, 0)]);
+    assert_eq!(changes(&paths.open_with(&other)), [(OutsideChange::RecordLost, 0)]);
     assert!(std::fs::read_to_string(&other).expect("readable").contains(&hex(&hash)));
-    for record in [place.record(), other.clone(), place.record(), other] {
-        assert_eq!(changes(&place.open_with(&record)), [], "{}", record.display());
+    for record in [paths.record_path(), other.clone(), paths.record_path(), other] {
+        assert_eq!(changes(&paths.open_with(&record)), [], "{}", record.display());
     }
     // A record that was seen before is still compared with what it was.
-    let whole = std::fs::read_to_string(place.record()).expect("readable");
-    std::fs::write(place.record(), whole.split_inclusive('\n').take(1).collect::<String>()).expect("written");
-    assert_eq!(changes(&place.open()), [(OutsideChange::RecordDamaged, 0)]);
+    let whole = std::fs::read_to_string(paths.record_path()).expect("readable");
+    std::fs::write(paths.record_path(), whole.split_inclusive('\n').take(1).collect::<String>()).expect("written");
+    assert_eq!(changes(&paths.open()), [(OutsideChange::RecordDamaged, 0)]);
 }
 
 #[tokio::test]
 async fn look_record_lost_again_is_counted_again() {
-    let place = Place::new();
-    let store = place.open();
+    let paths = TestPaths::new();
+    let store = paths.open();
     for times in 1..=2 {
-        std::fs::remove_file(place.record()).expect("removed");
+        std::fs::remove_file(paths.record_path()).expect("removed");
         let is_counted = |health: &DatabaseHealth| health.changes.first().is_some_and(|count| count.times == times);
         wait(&store, "the report", is_counted).await;
     }
@@ -220,21 +220,21 @@ async fn open_edited_record_keeps_revocations() {
         ("indented", |text| text.lines().map(|line| format!("\t{line}\n")).collect()),
     ];
     for (name, edit) in edits {
-        let place = Place::new();
-        let store = place.open();
+        let paths = TestPaths::new();
+        let store = paths.open();
         let (first, first_hash) = insert(&store, "first").await;
         let (last, last_hash) = insert(&store, "last").await;
         drop(store);
-        let old = std::fs::read(place.database()).expect("read");
-        let store = place.open();
+        let old = std::fs::read(paths.database()).expect("read");
+        let store = paths.open();
         revoke(&store, &first).await;
         revoke(&store, &last).await;
         drop(store);
-        let text = std::fs::read_to_string(place.record()).expect("read");
-        std::fs::write(place.record(), edit(&text)).expect("written");
-        std::fs::write(place.database(), &old).expect("restored");
+        let text = std::fs::read_to_string(paths.record_path()).expect("read");
+        std::fs::write(paths.record_path(), edit(&text)).expect("written");
+        std::fs::write(paths.database(), &old).expect("restored");
         for start in 0..2 {
-            let store = place.open();
+            let store = paths.open();
             assert!(!is_active(&store, &first_hash).await, "{name}, start {start}");
             assert!(!is_active(&store, &last_hash).await, "{name}, start {start}");
         }
@@ -244,12 +244,12 @@ async fn open_edited_record_keeps_revocations() {
 #[cfg(unix)]
 #[tokio::test]
 async fn open_pipe_in_place_of_record_does_not_wait() {
-    let place = Place::new();
-    drop(place.open());
-    std::fs::remove_file(place.record()).expect("removed");
-    let made = std::process::Command::new("mkfifo").arg(place.record()).status().expect("mkfifo");
+    let paths = TestPaths::new();
+    drop(paths.open());
+    std::fs::remove_file(paths.record_path()).expect("removed");
+    let made = std::process::Command::new("mkfifo").arg(paths.record_path()).status().expect("mkfifo");
     assert!(made.success());
-    let store = place.open();
+    let store = paths.open();
     assert!(store.health().borrow().record_failure.is_some());
     let (id, hash) = insert(&store, "key").await;
     revoke(&store, &id).await;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use rand::rngs::SysRng;
 use serde_json::json;
 use ulkeys_domain::training::{
-    Change, Checkpoint, CheckpointId, CheckpointState, ConsolePart, Ending, EpochEnd, FileName, ModelId, RunId,
-    RunStart, RunStatus, Slug, StartedRun, Target,
+    Checkpoint, CheckpointId, CheckpointState, Completion, ConsolePart, EpochReport, FileName, ModelId, ModelRef,
+    RunId, RunStart, RunStatus, RunUpdate, Slug, StartedRun,
 };
 use ulkeys_domain::{KeyId, Timestamp};
-use ulkeys_store::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, RunStore, SqliteStore};
+use ulkeys_store::{MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, ReportedBy, RunStore, SqliteStore};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).expect("in range")
@@ -19,31 +19,31 @@ fn key() -> KeyId {
     KeyId::generate(&mut SysRng).expect("randomness")
 }
 
-fn by(key: &KeyId, millis: i64) -> Feed {
-    Feed { key: Some(*key), at: at(millis) }
+fn by(key: &KeyId, millis: i64) -> ReportedBy {
+    ReportedBy { key: Some(*key), at: at(millis) }
 }
 
-fn app(millis: i64) -> Feed {
-    Feed { key: None, at: at(millis) }
+fn app(millis: i64) -> ReportedBy {
+    ReportedBy { key: None, at: at(millis) }
 }
 
-fn named(project: &str, name: &str) -> Target {
-    Target::Named { project: Slug::of_project(project), name: Slug::of(name, "train") }
+fn named(project: &str, name: &str) -> ModelRef {
+    ModelRef::Named { project: Slug::of_project(project), name: Slug::of(name, "train") }
 }
 
-async fn start(store: &dyn RunStore, name: &str, feed: Feed) -> StartedRun {
+async fn start(store: &dyn RunStore, name: &str, feed: ReportedBy) -> StartedRun {
     let new_model = ModelId::generate(&mut SysRng).expect("randomness");
     let start = RunStart { epochs: Some(3), device: Some("cpu".into()), ..RunStart::default() };
     store.start_run(new_model, named("project", name), start, feed).await.expect("kept").expect("a new model")
 }
 
-fn epoch(number: u32, loss: f64) -> Change {
+fn epoch(number: u32, loss: f64) -> RunUpdate {
     let metrics = BTreeMap::from([("train/box_loss".to_owned(), Some(loss)), ("metrics/mAP50(B)".to_owned(), None)]);
-    Change::Epoch(EpochEnd { epoch: number, metrics, fitness: Some(loss), ..EpochEnd::default() })
+    RunUpdate::Epoch(EpochReport { epoch: number, metrics, fitness: Some(loss), ..EpochReport::default() })
 }
 
-fn console(chunk_id: impl Into<Option<u64>>, content: impl Into<String>) -> Change {
-    Change::Console(ConsolePart { chunk_id: chunk_id.into(), content: content.into() })
+fn console(chunk_id: impl Into<Option<u64>>, content: impl Into<String>) -> RunUpdate {
+    RunUpdate::Console(ConsolePart { chunk_id: chunk_id.into(), content: content.into() })
 }
 
 async fn a_second_run_of_a_name_is_a_model_of_its_own(store: &dyn RunStore) {
@@ -70,7 +70,7 @@ async fn projects_and_models_are_counted(store: &dyn RunStore) {
     let first = start(store, "exp1", app(1)).await;
     start(store, "exp1", app(2)).await;
     let new_model = || ModelId::generate(&mut SysRng).expect("randomness");
-    let resumed = Target::Model(first.model_id);
+    let resumed = ModelRef::Model(first.model_id);
     store.start_run(new_model(), resumed, RunStart::default(), app(3)).await.expect("kept").expect("another run");
     assert_eq!(counts().await, (1, 2, 0), "a resumed run makes no model");
     store.start_run(new_model(), named("other", "exp1"), RunStart::default(), app(4)).await.expect("kept");
@@ -80,7 +80,7 @@ async fn projects_and_models_are_counted(store: &dyn RunStore) {
 async fn resuming_makes_another_run_of_the_same_model(store: &dyn RunStore) {
     let first = start(store, "exp1", app(1)).await;
     let other = start(store, "other", app(1)).await;
-    let target = Target::Model(first.model_id.clone());
+    let target = ModelRef::Model(first.model_id.clone());
     let fresh = || ModelId::generate(&mut SysRng).expect("randomness");
     let again =
         store.start_run(fresh(), target.clone(), RunStart::default(), app(2)).await.expect("kept").expect("known");
@@ -89,7 +89,7 @@ async fn resuming_makes_another_run_of_the_same_model(store: &dyn RunStore) {
     assert_eq!(store.find_run(target.clone(), None).await.expect("read"), Some(again));
     assert_eq!(store.find_run(target.clone(), Some(first.run_id)).await.expect("read"), Some(first));
     assert_eq!(store.find_run(target, Some(other.run_id)).await.expect("read"), None, "another model's run");
-    let unknown = Target::Model(ModelId::parse("model_'; DROP TABLE runs; --").expect("short"));
+    let unknown = ModelRef::Model(ModelId::parse("model_'; DROP TABLE runs; --").expect("short"));
     assert_eq!(store.find_run(unknown.clone(), None).await.expect("read"), None);
     assert_eq!(store.start_run(fresh(), unknown, RunStart::default(), app(3)).await.expect("read"), None);
 }
@@ -100,7 +100,7 @@ async fn epochs_are_kept_once_whatever_their_order(store: &dyn RunStore) {
     for (number, loss, feed) in
         [(2, 0.3, by(&one, 5)), (0, 0.1, by(&two, 4)), (2, 0.1 + 0.2, by(&two, 3)), (1, 1e-300, app(6))]
     {
-        let status = store.record_change(run, epoch(number, loss), feed).await.expect("kept");
+        let status = store.record_update(run, epoch(number, loss), feed).await.expect("kept");
         assert_eq!(status, Some(RunStatus::Running));
     }
     let details = store.run_details(run).await.expect("read").expect("there");
@@ -119,8 +119,8 @@ async fn epochs_come_in_pages_with_the_load_of_the_machine(store: &dyn RunStore)
     let other = start(store, "other", app(1)).await.run_id;
     for number in [0, 1, 2, 5] {
         let system = Some(json!({ "cpu": number }));
-        let end = EpochEnd { epoch: number, system, ..EpochEnd::default() };
-        store.record_change(run, Change::Epoch(end), app(2)).await.expect("kept");
+        let end = EpochReport { epoch: number, system, ..EpochReport::default() };
+        store.record_update(run, RunUpdate::Epoch(end), app(2)).await.expect("kept");
     }
     let page = async |after, limit| {
         let epochs = store.run_epochs(run, after, limit).await.expect("read").expect("there");
@@ -141,12 +141,17 @@ async fn the_epochs_of_a_run_are_bounded(store: &dyn RunStore) {
     let other = start(store, "other", app(1)).await.run_id;
     let large = |epoch: u32| {
         let metrics = BTreeMap::from([("m".repeat(500_000), Some(0.5))]);
-        Change::Epoch(EpochEnd { epoch, metrics, system: Some(json!("s".repeat(500_000))), ..EpochEnd::default() })
+        RunUpdate::Epoch(EpochReport {
+            epoch,
+            metrics,
+            system: Some(json!("s".repeat(500_000))),
+            ..EpochReport::default()
+        })
     };
     for number in 0..40 {
-        store.record_change(run, large(number), app(2)).await.expect("kept");
+        store.record_update(run, large(number), app(2)).await.expect("kept");
     }
-    store.record_change(run, large(3), app(2)).await.expect("kept");
+    store.record_update(run, large(3), app(2)).await.expect("kept");
     let kept = store.run_epochs(run, None, 100).await.expect("read").expect("there");
     let has_metrics: Vec<_> = kept.iter().map(|epoch| !epoch.epoch.metrics.is_empty()).collect();
     let with_system = kept.iter().filter(|epoch| epoch.system.is_some()).count();
@@ -155,7 +160,7 @@ async fn the_epochs_of_a_run_are_bounded(store: &dyn RunStore) {
     assert_eq!(with_system, 7, "what is reported once more goes without");
     assert!(has_metrics.is_sorted_by(|a, b| a >= b), "the first ones");
     assert!((with_metrics + with_system) * 500_000 <= MAX_EPOCH_BYTES as usize);
-    store.record_change(other, large(0), app(2)).await.expect("kept");
+    store.record_update(other, large(0), app(2)).await.expect("kept");
     assert!(
         store.run_epochs(other, None, 1).await.expect("read").expect("there")[0].system.is_some(),
         "each run alone"
@@ -169,8 +174,9 @@ async fn a_real_run_of_two_thousand_epochs_is_kept_whole(store: &dyn RunStore) {
     let gpu = json!({"memUsed": 20.25, "memTotal": 24.5, "util": 97, "temp": 71, "name": "NVIDIA GeForce RTX 4090"});
     let system = json!({"cpu": 31.5, "ram": 44.1, "disk": {"read": 1.5, "write": 2.5}, "gpus": {"0": gpu, "1": gpu}});
     for epoch in 0..2_000 {
-        let end = EpochEnd { epoch, metrics: metrics.clone(), system: Some(system.clone()), ..EpochEnd::default() };
-        store.record_change(run, Change::Epoch(end), app(2)).await.expect("kept");
+        let end =
+            EpochReport { epoch, metrics: metrics.clone(), system: Some(system.clone()), ..EpochReport::default() };
+        store.record_update(run, RunUpdate::Epoch(end), app(2)).await.expect("kept");
     }
     let kept = store.run_epochs(run, None, 3_000).await.expect("read").expect("there");
     assert_eq!(kept.len(), 2_000);
@@ -189,17 +195,17 @@ async fn what_a_run_reports_of_itself_is_kept(store: &dyn RunStore) {
     };
     let new_model = ModelId::generate(&mut SysRng).expect("randomness");
     let run = store.start_run(new_model, target, begin, app(1)).await.expect("kept").expect("new").run_id;
-    let info = EpochEnd { model_info: Some(json!({"parameters": 5})), planned: Some(9), ..EpochEnd::default() };
-    store.record_change(run, Change::Epoch(info), app(2)).await.expect("kept");
-    store.record_change(run, Change::System(json!({"cpu": 2})), app(3)).await.expect("kept");
-    let ending = Ending {
+    let info = EpochReport { model_info: Some(json!({"parameters": 5})), planned: Some(9), ..EpochReport::default() };
+    store.record_update(run, RunUpdate::Epoch(info), app(2)).await.expect("kept");
+    store.record_update(run, RunUpdate::System(json!({"cpu": 2})), app(3)).await.expect("kept");
+    let ending = Completion {
         results: Some(json!({"bestEpoch": 2, "metrics": {"fitness": 0.30000000000000004}})),
         class_names: Some(vec!["box".into(), "ключ 👩‍🔬".into()]),
         plots: Some(json!([{"type": "confusion_matrix", "matrix": [[0.0, 32.0]]}])),
         is_dropped: false,
     };
-    store.record_change(run, Change::Complete(ending.clone()), app(4)).await.expect("kept");
-    store.record_change(run, Change::Alive, app(5)).await.expect("kept");
+    store.record_update(run, RunUpdate::Complete(ending.clone()), app(4)).await.expect("kept");
+    store.record_update(run, RunUpdate::Alive, app(5)).await.expect("kept");
 
     let details = store.run_details(run).await.expect("read").expect("there");
     assert_eq!(details.summary.status, RunStatus::Completed);
@@ -214,19 +220,20 @@ async fn what_a_run_reports_of_itself_is_kept(store: &dyn RunStore) {
 }
 
 async fn the_first_ending_stays(store: &dyn RunStore) {
-    let complete = || Change::Complete(Ending { results: Some(json!({"partial": true})), ..Ending::default() });
-    let failed = || Change::Failed("no memory".into());
+    let complete =
+        || RunUpdate::Complete(Completion { results: Some(json!({"partial": true})), ..Completion::default() });
+    let failed = || RunUpdate::Failed("no memory".into());
     let done = start(store, "done", app(1)).await.run_id;
     let broken = start(store, "broken", app(1)).await.run_id;
     let stopped = start(store, "stopped", app(1)).await.run_id;
-    store.record_change(done, complete(), app(2)).await.expect("kept");
-    assert_eq!(store.record_change(done, failed(), app(3)).await.expect("kept"), Some(RunStatus::Completed));
+    store.record_update(done, complete(), app(2)).await.expect("kept");
+    assert_eq!(store.record_update(done, failed(), app(3)).await.expect("kept"), Some(RunStatus::Completed));
     assert_eq!(store.cancel_run(done, at(4)).await.expect("kept"), Some(RunStatus::Completed));
-    assert_eq!(store.record_change(broken, failed(), app(2)).await.expect("kept"), Some(RunStatus::Failed));
-    assert_eq!(store.record_change(broken, complete(), app(3)).await.expect("kept"), Some(RunStatus::Failed));
+    assert_eq!(store.record_update(broken, failed(), app(2)).await.expect("kept"), Some(RunStatus::Failed));
+    assert_eq!(store.record_update(broken, complete(), app(3)).await.expect("kept"), Some(RunStatus::Failed));
     assert_eq!(store.cancel_run(stopped, at(2)).await.expect("kept"), Some(RunStatus::Cancelled));
     assert_eq!(store.cancel_run(stopped, at(3)).await.expect("kept"), Some(RunStatus::Cancelled));
-    assert_eq!(store.record_change(stopped, complete(), app(3)).await.expect("kept"), Some(RunStatus::Cancelled));
+    assert_eq!(store.record_update(stopped, complete(), app(3)).await.expect("kept"), Some(RunStatus::Cancelled));
 
     let of = async |run| store.run_details(run).await.expect("read").expect("there");
     assert_eq!(of(done).await.summary.error, None);
@@ -239,7 +246,7 @@ async fn the_console_is_in_order_and_bounded(store: &dyn RunStore) {
     let one = key();
     let run = start(store, "exp1", app(1)).await.run_id;
     for (chunk, text) in [(Some(7), "seven"), (Some(5), "five"), (Some(7), "seven again"), (None, "eight")] {
-        store.record_change(run, console(chunk, text), by(&one, 2)).await.expect("kept");
+        store.record_update(run, console(chunk, text), by(&one, 2)).await.expect("kept");
     }
     let kept = store.run_console(run).await.expect("read").expect("there");
     let texts: Vec<_> = kept.chunks.iter().map(|chunk| (chunk.chunk_id, chunk.content.as_str())).collect();
@@ -248,7 +255,7 @@ async fn the_console_is_in_order_and_bounded(store: &dyn RunStore) {
 
     let large = "x".repeat(250_000);
     for chunk in 10..16 {
-        store.record_change(run, console(chunk, &large), app(3)).await.expect("kept");
+        store.record_update(run, console(chunk, &large), app(3)).await.expect("kept");
     }
     let kept = store.run_console(run).await.expect("read").expect("there");
     let ids: Vec<_> = kept.chunks.iter().map(|chunk| chunk.chunk_id).collect();
@@ -345,7 +352,7 @@ async fn the_list_is_newest_first_in_pages_and_by_key(store: &dyn RunStore) {
         let feeder = if number % 2 == 0 { &one } else { &two };
         runs.push(start(store, "exp", by(feeder, number)).await.run_id);
     }
-    store.record_change(runs[1], Change::Alive, by(&one, 9)).await.expect("kept");
+    store.record_update(runs[1], RunUpdate::Alive, by(&one, 9)).await.expect("kept");
     let list = async |key: Option<&KeyId>, before: Option<RunId>, limit| {
         let runs = store.list_runs(key.cloned(), before, limit).await.expect("read");
         runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>()
@@ -370,19 +377,19 @@ async fn open_runs_are_listed_by_their_last_event(store: &dyn RunStore) {
         let runs = store.open_runs(limit).await.expect("read");
         runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>()
     };
-    store.record_change(runs[1], Change::Alive, app(20)).await.expect("kept");
-    store.record_change(runs[2], Change::Failed("error".into()), app(21)).await.expect("kept");
+    store.record_update(runs[1], RunUpdate::Alive, app(20)).await.expect("kept");
+    store.record_update(runs[2], RunUpdate::Failed("error".into()), app(21)).await.expect("kept");
     store.cancel_run(runs[3], at(22)).await.expect("kept");
     store.cancel_run(runs[4], at(22)).await.expect("kept");
-    store.record_change(runs[4], Change::Alive, app(23)).await.expect("kept");
+    store.record_update(runs[4], RunUpdate::Alive, app(23)).await.expect("kept");
     assert_eq!(open(10).await, [runs[1], runs[5], runs[3], runs[0]]);
     assert_eq!(open(2).await, [runs[1], runs[5]]);
 }
 
 async fn nothing_is_recorded_for_a_run_that_is_not_there(store: &dyn RunStore) {
     let unknown = RunId::new(7).expect("positive");
-    assert_eq!(store.record_change(unknown, epoch(0, 1.0), by(&key(), 1)).await.expect("read"), None);
-    assert_eq!(store.record_change(unknown, console(1, "x"), app(1)).await.expect("read"), None);
+    assert_eq!(store.record_update(unknown, epoch(0, 1.0), by(&key(), 1)).await.expect("read"), None);
+    assert_eq!(store.record_update(unknown, console(1, "x"), app(1)).await.expect("read"), None);
     assert_eq!(store.cancel_run(unknown, at(1)).await.expect("read"), None);
     assert_eq!(store.run_details(unknown).await.expect("read"), None);
     assert_eq!(store.run_console(unknown).await.expect("read"), None);
@@ -393,7 +400,7 @@ async fn parallel_events_and_starts_all_count(store: &dyn RunStore) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let changes = async |first: u32| {
         for number in (first..40).step_by(4) {
-            store.record_change(run, epoch(number, f64::from(number)), app(2)).await.expect("kept");
+            store.record_update(run, epoch(number, f64::from(number)), app(2)).await.expect("kept");
         }
         start(store, "exp1", app(3)).await.slug
     };

@@ -8,21 +8,21 @@ use rusqlite::Connection;
 use tokio::task::JoinSet;
 use ulkeys_domain::wire::DatabaseProblem;
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{KeyStore as _, Origin, SqliteStore};
+use ulkeys_store::{AuditContext, KeyStore as _, SqliteStore};
 
-fn origin() -> Origin {
-    Origin { by: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), agent: "".into() }
+fn audit() -> AuditContext {
+    AuditContext { actor: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: "".into() }
 }
 
-struct Place {
+struct TestPaths {
     _folder: tempfile::TempDir,
     path: PathBuf,
 }
 
-fn place() -> Place {
+fn test_paths() -> TestPaths {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("deep/er/keys.db");
-    Place { _folder: folder, path }
+    TestPaths { _folder: folder, path }
 }
 
 fn new_record(secret: &Secret) -> KeyRecord {
@@ -39,7 +39,7 @@ async fn with_one_key(path: &Path) -> KeyRecord {
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = new_record(&secret);
     let store = SqliteStore::open(path).expect("new database");
-    store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted");
+    store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
     record
 }
 
@@ -52,9 +52,9 @@ fn problem(path: &Path) -> DatabaseProblem {
 
 #[tokio::test]
 async fn keys_survive_a_restart() {
-    let place = place();
-    let record = with_one_key(&place.path).await;
-    let again = SqliteStore::open(&place.path).expect("opens again");
+    let paths = test_paths();
+    let record = with_one_key(&paths.path).await;
+    let again = SqliteStore::open(&paths.path).expect("opens again");
     assert_eq!(again.list_active().await.expect("read"), [record]);
 }
 
@@ -75,21 +75,21 @@ fn files(path: &Path) -> Vec<String> {
 
 /// The file and the log of a database with one key, as a kill leaves them.
 async fn killed() -> (KeyRecord, Vec<u8>, Vec<u8>) {
-    let place = place();
+    let paths = test_paths();
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = new_record(&secret);
-    let store = SqliteStore::open(&place.path).expect("new database");
-    store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted");
-    let log = std::fs::read(log_of(&place.path)).expect("readable");
+    let store = SqliteStore::open(&paths.path).expect("new database");
+    store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
+    let log = std::fs::read(log_of(&paths.path)).expect("readable");
     assert!(!log.is_empty(), "the key is in the log");
-    (record, std::fs::read(&place.path).expect("readable"), log)
+    (record, std::fs::read(&paths.path).expect("readable"), log)
 }
 
 #[tokio::test]
 async fn a_copy_of_the_file_alone_is_whole_once_the_store_is_closed() {
-    let place = place();
-    let record = with_one_key(&place.path).await;
-    let store = SqliteStore::open(&place.path).expect("opens");
+    let paths = test_paths();
+    let record = with_one_key(&paths.path).await;
+    let store = SqliteStore::open(&paths.path).expect("opens");
     // Everybody who reads at the same time has a connection of their own.
     let store = Arc::new(store);
     let read = |store: Arc<SqliteStore>| async move { store.list_active().await };
@@ -98,9 +98,9 @@ async fn a_copy_of_the_file_alone_is_whole_once_the_store_is_closed() {
         assert_eq!(read.expect("read"), std::slice::from_ref(&record));
     }
     drop(store);
-    assert_eq!(files(&place.path), ["keys.db"]);
-    let copy = place.path.with_file_name("copy.db");
-    std::fs::copy(&place.path, &copy).unwrap();
+    assert_eq!(files(&paths.path), ["keys.db"]);
+    let copy = paths.path.with_file_name("copy.db");
+    std::fs::copy(&paths.path, &copy).unwrap();
     let copy = SqliteStore::open(&copy).expect("a whole database");
     assert_eq!(copy.list_active().await.expect("read"), [record]);
 }
@@ -108,128 +108,128 @@ async fn a_copy_of_the_file_alone_is_whole_once_the_store_is_closed() {
 /// Whoever still holds the store, for instance a request that never ended.
 #[tokio::test]
 async fn a_copy_of_the_file_alone_is_whole_once_the_store_is_settled() {
-    let place = place();
+    let paths = test_paths();
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = new_record(&secret);
-    let store = SqliteStore::open(&place.path).expect("new database");
-    store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted");
-    store.settle().await.expect("settled");
-    assert_eq!(log_of(&place.path).metadata().unwrap().len(), 0);
-    let copy = place.path.with_file_name("copy.db");
-    std::fs::copy(&place.path, &copy).unwrap();
+    let store = SqliteStore::open(&paths.path).expect("new database");
+    store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
+    store.checkpoint().await.expect("settled");
+    assert_eq!(log_of(&paths.path).metadata().unwrap().len(), 0);
+    let copy = paths.path.with_file_name("copy.db");
+    std::fs::copy(&paths.path, &copy).unwrap();
     let copy = SqliteStore::open(&copy).expect("a whole database");
     assert_eq!(copy.list_active().await.expect("read"), std::slice::from_ref(&record));
 
-    store.revoke(&record.id, record.created_at, origin()).await.expect("it is not closed");
+    store.revoke(&record.id, record.created_at, audit()).await.expect("it is not closed");
     assert_eq!(store.list_active().await.expect("read"), []);
 }
 
 #[tokio::test]
 async fn a_store_that_somebody_else_reads_is_not_settled_and_says_so() {
-    let place = place();
-    let record = with_one_key(&place.path).await;
-    let store = SqliteStore::open(&place.path).expect("opens");
-    let other = Connection::open(&place.path).unwrap();
+    let paths = test_paths();
+    let record = with_one_key(&paths.path).await;
+    let store = SqliteStore::open(&paths.path).expect("opens");
+    let other = Connection::open(&paths.path).unwrap();
     other.execute_batch("BEGIN; SELECT * FROM keys").unwrap();
-    store.revoke(&record.id, record.created_at, origin()).await.expect("revoked");
-    assert_eq!(store.settle().await.expect_err("in use").problem, DatabaseProblem::Locked);
+    store.revoke(&record.id, record.created_at, audit()).await.expect("revoked");
+    assert_eq!(store.checkpoint().await.expect_err("in use").problem, DatabaseProblem::Locked);
 }
 
 /// SQLite deletes a log that it finds beside an empty database. It may hold the only copy of a key.
 #[tokio::test]
 async fn a_log_without_its_database_is_set_aside() {
     for leave_empty_file in [false, true] {
-        let place = place();
-        std::fs::create_dir_all(place.path.parent().unwrap()).unwrap();
+        let paths = test_paths();
+        std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
         let (record, database, log) = killed().await;
-        std::fs::write(log_of(&place.path), &log).unwrap();
+        std::fs::write(log_of(&paths.path), &log).unwrap();
         if leave_empty_file {
-            std::fs::write(&place.path, "").unwrap();
+            std::fs::write(&paths.path, "").unwrap();
         }
-        let store = SqliteStore::open(&place.path).expect("a new database");
+        let store = SqliteStore::open(&paths.path).expect("a new database");
         assert_eq!(store.list_active().await.expect("read"), []);
         drop(store);
-        assert_eq!(files(&place.path), ["keys.db", "keys.db-wal.set-aside"]);
-        let aside = log_of(&place.path).with_extension("db-wal.set-aside");
+        assert_eq!(files(&paths.path), ["keys.db", "keys.db-wal.set-aside"]);
+        let aside = log_of(&paths.path).with_extension("db-wal.set-aside");
         assert!(std::fs::read(&aside).unwrap() == log, "it is whole");
 
         // Together they are what they were.
-        std::fs::write(&place.path, database).unwrap();
-        std::fs::rename(aside, log_of(&place.path)).unwrap();
-        let store = SqliteStore::open(&place.path).expect("opens");
+        std::fs::write(&paths.path, database).unwrap();
+        std::fs::rename(aside, log_of(&paths.path)).unwrap();
+        let store = SqliteStore::open(&paths.path).expect("opens");
         assert_eq!(store.list_active().await.expect("read"), [record]);
     }
 }
 
 #[tokio::test]
 async fn what_is_set_aside_is_never_overwritten() {
-    let place = place();
-    std::fs::create_dir_all(place.path.parent().unwrap()).unwrap();
+    let paths = test_paths();
+    std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
     for log in ["first", "second", "third"] {
-        std::fs::write(log_of(&place.path), log).unwrap();
-        drop(SqliteStore::open(&place.path).expect("a new database"));
-        std::fs::remove_file(&place.path).unwrap();
+        std::fs::write(log_of(&paths.path), log).unwrap();
+        drop(SqliteStore::open(&paths.path).expect("a new database"));
+        std::fs::remove_file(&paths.path).unwrap();
     }
     let names = ["keys.db-wal.set-aside", "keys.db-wal.set-aside-2", "keys.db-wal.set-aside-3"];
-    assert_eq!(files(&place.path), names);
+    assert_eq!(files(&paths.path), names);
     for (name, log) in names.into_iter().zip(["first", "second", "third"]) {
-        assert_eq!(std::fs::read_to_string(place.path.with_file_name(name)).unwrap(), log);
+        assert_eq!(std::fs::read_to_string(paths.path.with_file_name(name)).unwrap(), log);
     }
 }
 
 /// What another service has open is none of ours to move.
 #[tokio::test]
 async fn the_log_of_a_running_service_stays_where_it_is() {
-    let place = place();
-    let _running = SqliteStore::open(&place.path).expect("new database");
-    std::fs::remove_file(&place.path).unwrap();
-    assert_eq!(problem(&place.path), DatabaseProblem::Locked);
-    assert!(log_of(&place.path).exists());
-    assert!(!place.path.exists(), "and no file takes its place");
+    let paths = test_paths();
+    let _running = SqliteStore::open(&paths.path).expect("new database");
+    std::fs::remove_file(&paths.path).unwrap();
+    assert_eq!(problem(&paths.path), DatabaseProblem::Locked);
+    assert!(log_of(&paths.path).exists());
+    assert!(!paths.path.exists(), "and no file takes its paths");
 }
 
 #[tokio::test]
 async fn a_damaged_database_keeps_its_log() {
-    let place = place();
-    let record = with_one_key(&place.path).await;
-    let store = SqliteStore::open(&place.path).expect("opens");
-    store.revoke(&record.id, record.created_at, origin()).await.expect("revoked");
-    let (mut database, log) = (std::fs::read(&place.path).unwrap(), std::fs::read(log_of(&place.path)).unwrap());
+    let paths = test_paths();
+    let record = with_one_key(&paths.path).await;
+    let store = SqliteStore::open(&paths.path).expect("opens");
+    store.revoke(&record.id, record.created_at, audit()).await.expect("revoked");
+    let (mut database, log) = (std::fs::read(&paths.path).unwrap(), std::fs::read(log_of(&paths.path)).unwrap());
     drop(store);
     assert!(!log.is_empty(), "the revocation is in the log");
     database[4096..].fill(0xA5);
-    std::fs::write(&place.path, database).unwrap();
-    std::fs::write(log_of(&place.path), &log).unwrap();
-    left_alone(&place.path, DatabaseProblem::Corrupt);
-    assert!(std::fs::read(log_of(&place.path)).unwrap() == log, "the log was changed");
+    std::fs::write(&paths.path, database).unwrap();
+    std::fs::write(log_of(&paths.path), &log).unwrap();
+    left_alone(&paths.path, DatabaseProblem::Corrupt);
+    assert!(std::fs::read(log_of(&paths.path)).unwrap() == log, "the log was changed");
 }
 
 #[tokio::test]
 async fn a_second_service_is_kept_out() {
-    let place = place();
-    let first = SqliteStore::open(&place.path).expect("new database");
-    assert_eq!(problem(&place.path), DatabaseProblem::Locked);
+    let paths = test_paths();
+    let first = SqliteStore::open(&paths.path).expect("new database");
+    assert_eq!(problem(&paths.path), DatabaseProblem::Locked);
     drop(first);
-    SqliteStore::open(&place.path).expect("free again");
+    SqliteStore::open(&paths.path).expect("free again");
 }
 
 /// A person with a database tool is not kept out, but noticed.
 #[tokio::test]
 async fn a_change_by_another_program_is_noticed() {
-    let place = place();
-    let store = SqliteStore::open(&place.path).expect("new database");
+    let paths = test_paths();
+    let store = SqliteStore::open(&paths.path).expect("new database");
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = new_record(&secret);
-    store.insert(record.clone(), secret.hash(), origin()).await.expect("inserted");
-    let find = async || store.find_by_hash(&secret.hash()).await.expect("read").expect("there");
+    store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
+    let find = async || store.lookup(&secret.hash()).await.expect("read").expect("there");
     assert_eq!(find().await.revoked_at, None);
     let unreadable = new_record(&Secret::generate(&mut SysRng).expect("randomness"));
     store
-        .insert(unreadable.clone(), Secret::generate(&mut SysRng).expect("randomness").hash(), origin())
+        .insert(unreadable.clone(), Secret::generate(&mut SysRng).expect("randomness").hash(), audit())
         .await
         .expect("inserted");
     // One row that nobody can read must not keep the others as they were.
-    let other = Connection::open(&place.path).unwrap();
+    let other = Connection::open(&paths.path).unwrap();
     other.execute("UPDATE keys SET scopes = 'everything' WHERE id = ?1", [unreadable.id.as_str()]).expect("changed");
     other.execute("UPDATE keys SET revoked_at = 5 WHERE id = ?1", [record.id.as_str()]).expect("changed");
     let start = std::time::Instant::now();
@@ -244,9 +244,9 @@ async fn a_change_by_another_program_is_noticed() {
 #[tokio::test]
 async fn the_files_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = place();
-    let _open = SqliteStore::open(&place.path).expect("new database");
-    let folder = place.path.parent().expect("has one");
+    let paths = test_paths();
+    let _open = SqliteStore::open(&paths.path).expect("new database");
+    let folder = paths.path.parent().expect("has one");
     assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap()).collect();
     assert!(files.len() >= 2, "the database and its log");
@@ -257,79 +257,79 @@ async fn the_files_are_for_their_owner_alone() {
 
 #[tokio::test]
 async fn an_empty_file_is_a_new_database() {
-    let place = place();
-    std::fs::create_dir_all(place.path.parent().unwrap()).unwrap();
-    std::fs::write(&place.path, "").unwrap();
-    let record = with_one_key(&place.path).await;
+    let paths = test_paths();
+    std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
+    std::fs::write(&paths.path, "").unwrap();
+    let record = with_one_key(&paths.path).await;
     assert_eq!(record.name.as_str(), "kept");
 }
 
 #[tokio::test]
 async fn a_locked_database_is_reported() {
-    let place = place();
-    let record = with_one_key(&place.path).await;
-    let other = Connection::open(&place.path).unwrap();
+    let paths = test_paths();
+    let record = with_one_key(&paths.path).await;
+    let other = Connection::open(&paths.path).unwrap();
     other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
-    assert_eq!(problem(&place.path), DatabaseProblem::Locked);
+    assert_eq!(problem(&paths.path), DatabaseProblem::Locked);
     drop(other);
-    let store = SqliteStore::open(&place.path).expect("free again");
+    let store = SqliteStore::open(&paths.path).expect("free again");
     assert_eq!(store.list_active().await.expect("read"), [record]);
 }
 
 #[tokio::test]
 async fn a_write_lock_of_another_program_is_reported_and_passes() {
-    let place = place();
-    let record = with_one_key(&place.path).await;
-    let store = SqliteStore::open(&place.path).expect("opens");
-    let other = Connection::open(&place.path).unwrap();
+    let paths = test_paths();
+    let record = with_one_key(&paths.path).await;
+    let store = SqliteStore::open(&paths.path).expect("opens");
+    let other = Connection::open(&paths.path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = store.revoke(&record.id, record.created_at, origin()).await.expect_err("locked");
+    let error = store.revoke(&record.id, record.created_at, audit()).await.expect_err("locked");
     assert_eq!(error.problem, DatabaseProblem::Locked);
     assert_eq!(store.list_active().await.expect("reading goes on"), std::slice::from_ref(&record));
     other.execute_batch("ROLLBACK").unwrap();
-    assert!(store.revoke(&record.id, record.created_at, origin()).await.expect("free").is_some());
+    assert!(store.revoke(&record.id, record.created_at, audit()).await.expect("free").is_some());
 }
 
 #[tokio::test]
 async fn a_database_from_a_newer_version_is_left_alone() {
-    let place = place();
-    with_one_key(&place.path).await;
-    Connection::open(&place.path).unwrap().pragma_update(None, "user_version", 999).unwrap();
-    left_alone(&place.path, DatabaseProblem::Newer);
+    let paths = test_paths();
+    with_one_key(&paths.path).await;
+    Connection::open(&paths.path).unwrap().pragma_update(None, "user_version", 999).unwrap();
+    left_alone(&paths.path, DatabaseProblem::Newer);
 }
 
 #[tokio::test]
 async fn another_programs_database_is_left_alone() {
-    let place = place();
-    std::fs::create_dir_all(place.path.parent().unwrap()).unwrap();
-    Connection::open(&place.path).unwrap().execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();
-    left_alone(&place.path, DatabaseProblem::Foreign);
+    let paths = test_paths();
+    std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
+    Connection::open(&paths.path).unwrap().execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();
+    left_alone(&paths.path, DatabaseProblem::Foreign);
 }
 
 #[tokio::test]
 async fn a_file_that_is_no_database_is_left_alone() {
-    let place = place();
-    std::fs::create_dir_all(place.path.parent().unwrap()).unwrap();
-    std::fs::write(&place.path, "my diary ".repeat(1000)).unwrap();
-    left_alone(&place.path, DatabaseProblem::Corrupt);
+    let paths = test_paths();
+    std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
+    std::fs::write(&paths.path, "my diary ".repeat(1000)).unwrap();
+    left_alone(&paths.path, DatabaseProblem::Corrupt);
 }
 
 #[tokio::test]
 async fn a_damaged_page_is_found_at_the_start() {
-    let place = place();
-    with_one_key(&place.path).await;
-    let mut bytes = std::fs::read(&place.path).unwrap();
+    let paths = test_paths();
+    with_one_key(&paths.path).await;
+    let mut bytes = std::fs::read(&paths.path).unwrap();
     bytes[4096..8192].fill(0xA5);
-    std::fs::write(&place.path, bytes).unwrap();
-    left_alone(&place.path, DatabaseProblem::Corrupt);
+    std::fs::write(&paths.path, bytes).unwrap();
+    left_alone(&paths.path, DatabaseProblem::Corrupt);
 }
 
 #[tokio::test]
 async fn a_value_that_no_version_writes_is_reported_not_guessed() {
-    let place = place();
-    with_one_key(&place.path).await;
-    let store = SqliteStore::open(&place.path).expect("opens");
-    Connection::open(&place.path).unwrap().execute("UPDATE keys SET scopes = 'root'", []).unwrap();
+    let paths = test_paths();
+    with_one_key(&paths.path).await;
+    let store = SqliteStore::open(&paths.path).expect("opens");
+    Connection::open(&paths.path).unwrap().execute("UPDATE keys SET scopes = 'root'", []).unwrap();
     assert_eq!(store.list_active().await.expect_err("unknown scope").problem, DatabaseProblem::Corrupt);
 }
 
@@ -356,17 +356,17 @@ fn open_database_named_by_environment() {
 #[test]
 fn open_where_files_cannot_be_locked_says_so() {
     for error in ["ENOSYS", "ENOLCK", "EOPNOTSUPP", "EINVAL"] {
-        let place = place();
+        let paths = test_paths();
         let program = std::env::current_exe().expect("this program");
         let output = std::process::Command::new("strace")
             .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", &format!("inject=flock:error={error}")])
             .arg(program)
             .args(["--exact", "open_database_named_by_environment", "--nocapture"])
-            .env(NAMED, &place.path)
+            .env(NAMED, &paths.path)
             .output()
             .expect("strace");
         let output = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.contains("problem: Some(LockingUnsupported)"), "{error}: {output}");
-        assert!(!place.path.exists(), "{error}: a database was made");
+        assert!(!paths.path.exists(), "{error}: a database was made");
     }
 }

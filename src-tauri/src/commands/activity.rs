@@ -7,9 +7,9 @@ use tauri::{State, WebviewWindow};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::spawn_blocking;
 use ts_rs::TS;
-use ulkeys_client::Client;
+use ulkeys_client::ApiClient;
 use ulkeys_domain::KeyId;
-use ulkeys_domain::wire::{ActivityEntry, ActivityPage, ErrorCode, HappeningKind};
+use ulkeys_domain::wire::{ActivityEntry, ActivityKind, ActivityPage, ErrorCode};
 
 use super::{Argument, ended, invalid};
 use crate::activity_export::{self, ExportFormat};
@@ -78,9 +78,9 @@ pub(crate) async fn export_activity(
 
 /// Sends all pages to the writer, and tells how many entries that were. A writer that has ended says itself why.
 async fn send_all(
-    client: &Client,
+    client: &ApiClient,
     key: Option<&KeyId>,
-    kind: Option<HappeningKind>,
+    kind: Option<ActivityKind>,
     writer: Sender<Vec<ActivityEntry>>,
 ) -> Result<u64> {
     let (mut cursor, mut sent) = (None, 0);
@@ -99,6 +99,6 @@ fn export_failed(error: &io::Error) -> CommandError {
     CommandError::of_file(ErrorCode::ExportFailed, error)
 }
 
-fn kind_of(argument: Argument) -> Result<HappeningKind> {
+fn kind_of(argument: Argument) -> Result<ActivityKind> {
     argument.text("kind")?.parse().map_err(|_| invalid("kind", "is not known"))
 }

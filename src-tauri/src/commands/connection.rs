@@ -7,7 +7,7 @@ use tauri::ipc::Channel;
 use tauri::{AppHandle, State, WebviewWindow};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
-use ulkeys_client::Client;
+use ulkeys_client::ApiClient;
 use ulkeys_domain::wire::{DatabaseHealth, ErrorCode};
 
 use super::{Argument, invalid};
@@ -260,7 +260,7 @@ async fn follow_screen_reader(mut screen_reader: watch::Receiver<bool>, page: &C
 }
 
 /// Returns only when the page is gone.
-async fn forward_events(client: &Client, page: &Channel<AppEvent>) {
+async fn forward_events(client: &ApiClient, page: &Channel<AppEvent>) {
     loop {
         if let Ok(mut events) = client.events().await {
             while let Some(event) = events.next().await {

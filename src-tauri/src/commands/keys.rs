@@ -3,8 +3,8 @@
 use tauri::{AppHandle, State};
 use ulkeys_client::KeyQuery;
 use ulkeys_domain::wire::{
-    ApiKey, CreateKey, CreatedKey, Diagnose, Diagnosis, ErrorCode, KeyCounts, KeyList, KeySort, KeyStatus, KeyUsage,
-    RevokedKey,
+    ApiKey, CheckReport, CheckRequest, CreateKey, CreatedKey, ErrorCode, KeyCounts, KeyList, KeySort, KeyStatus,
+    KeyUsage, RevokedKey,
 };
 use zeroize::Zeroizing;
 
@@ -32,7 +32,7 @@ pub(crate) async fn list_keys(state: State<'_, AppState>, query: Argument) -> Re
         sort: sort
             .map_or(Some(KeySort::default()), |sort| KeySort::parse(&sort))
             .ok_or_else(|| invalid("sort", "is not known"))?,
-        skip: fields.take_optional("skip").map_or(Ok(0), |skip| skip.whole("skip", 0..=MOST_KEYS))?,
+        offset: fields.take_optional("skip").map_or(Ok(0), |skip| skip.whole("skip", 0..=MOST_KEYS))?,
         limit: fields.take_optional("limit").map_or(Ok(50), |limit| limit.whole("limit", 1..=500))?,
     };
     Ok(state.client()?.key_page(&query, state.settings.rotation_days()).await?)
@@ -47,7 +47,7 @@ pub(crate) async fn count_keys(state: State<'_, AppState>) -> Result<KeyCounts> 
 /// One key, active or revoked.
 #[tauri::command]
 pub(crate) async fn show_key(state: State<'_, AppState>, key_id: Argument) -> Result<ApiKey> {
-    Ok(state.client()?.show_key(&key_id.key_id()?, state.settings.rotation_days()).await?)
+    Ok(state.client()?.get_key(&key_id.key_id()?, state.settings.rotation_days()).await?)
 }
 
 /// A key's requests of the last `hours`, and the programs behind them.
@@ -64,8 +64,8 @@ pub(crate) async fn check_key(
     key: Argument,
     method: Argument,
     path: Argument,
-) -> Result<Diagnosis> {
-    let question = Diagnose {
+) -> Result<CheckReport> {
+    let question = CheckRequest {
         key: key.secret_text("key")?,
         method: method.optional().map(|method| method.text("method")).transpose()?,
         path: path.optional().map(|path| path.secret_text("path")).transpose()?,
@@ -101,7 +101,7 @@ pub(crate) async fn replace_lost_key(app: AppHandle, state: State<'_, AppState>)
     let client = state.client()?;
     client.revoke_key(&lost.key_id).await?;
     // It may have been renamed since it was created.
-    let lost = client.show_key(&lost.key_id, state.settings.rotation_days()).await?;
+    let lost = client.get_key(&lost.key_id, state.settings.rotation_days()).await?;
     let scopes = lost.scopes.iter().map(|scope| scope.to_string()).collect();
     let request = CreateKey { name: lost.name, scopes, replaces: lost.replaces };
     let created = client.create_key(&request).await?;

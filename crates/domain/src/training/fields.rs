@@ -21,7 +21,7 @@ pub struct FieldError {
 
 pub(super) type Result<T> = std::result::Result<T, FieldError>;
 
-pub(super) fn wrong(field: &'static str, reason: impl Into<String>) -> FieldError {
+pub(super) fn field_error(field: &'static str, reason: impl Into<String>) -> FieldError {
     FieldError { field, reason: reason.into() }
 }
 
@@ -29,89 +29,93 @@ pub(super) fn wrong(field: &'static str, reason: impl Into<String>) -> FieldErro
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
-    pub(super) fn of_body(body: &[u8]) -> Result<Self> {
+    pub(super) fn from_body(body: &[u8]) -> Result<Self> {
         let body: Value = serde_json::from_slice(body).map_err(|error| {
-            wrong("body", format!("is not JSON (line {}, column {})", error.line(), error.column()))
+            field_error("body", format!("is not JSON (line {}, column {})", error.line(), error.column()))
         })?;
         match body {
             Value::Object(fields) => Ok(Self(fields)),
-            _ => Err(wrong("body", "must be a JSON object")),
+            _ => Err(field_error("body", "must be a JSON object")),
         }
     }
 
-    fn take(&mut self, path: &'static str) -> Option<Value> {
+    fn take_value(&mut self, path: &'static str) -> Option<Value> {
         let name = path.rsplit('.').next().unwrap_or(path);
         self.0.remove(name).filter(|value| !value.is_null())
     }
 
     /// A text of at most `max` bytes, without keys and NUL characters (which PostgreSQL cannot keep).
-    pub(super) fn text(&mut self, path: &'static str, max: usize) -> Result<Option<String>> {
-        match self.take(path) {
+    pub(super) fn take_text(&mut self, path: &'static str, max: usize) -> Result<Option<String>> {
+        match self.take_value(path) {
             None => Ok(None),
-            Some(Value::String(text)) if text.len() > max => Err(wrong(path, format!("must have at most {max} bytes"))),
+            Some(Value::String(text)) if text.len() > max => {
+                Err(field_error(path, format!("must have at most {max} bytes")))
+            }
             Some(Value::String(mut text)) => {
-                clean_text(&mut text);
+                sanitize_text(&mut text);
                 Ok(Some(text))
             }
-            Some(_) => Err(wrong(path, "must be a text")),
+            Some(_) => Err(field_error(path, "must be a text")),
         }
     }
 
     /// A name that ends up in addresses or lists: bounded, and not a key pasted in the wrong place.
-    pub(super) fn name(&mut self, path: &'static str) -> Result<Option<String>> {
-        match self.take(path) {
+    pub(super) fn take_name(&mut self, path: &'static str) -> Result<Option<String>> {
+        match self.take_value(path) {
             None => Ok(None),
-            Some(Value::String(text)) if text.len() > 256 => Err(wrong(path, "must have at most 256 bytes")),
-            Some(Value::String(text)) if secret::appears_in(&text) => Err(wrong(path, "must not contain an API key")),
+            Some(Value::String(text)) if text.len() > 256 => Err(field_error(path, "must have at most 256 bytes")),
+            Some(Value::String(text)) if secret::contains_key(&text) => {
+                Err(field_error(path, "must not contain an API key"))
+            }
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(wrong(path, "must be a text")),
+            Some(_) => Err(field_error(path, "must be a text")),
         }
     }
 
     /// A whole number from 0 to `max`.
-    pub(super) fn count(&mut self, path: &'static str, max: u64) -> Result<Option<u64>> {
-        match self.take(path).map(|value| value.as_u64().filter(|count| *count <= max)) {
+    pub(super) fn take_integer(&mut self, path: &'static str, max: u64) -> Result<Option<u64>> {
+        match self.take_value(path).map(|value| value.as_u64().filter(|count| *count <= max)) {
             None => Ok(None),
             Some(Some(count)) => Ok(Some(count)),
-            Some(None) => Err(wrong(path, format!("must be a whole number from 0 to {max}"))),
+            Some(None) => Err(field_error(path, format!("must be a whole number from 0 to {max}"))),
         }
     }
 
-    pub(super) fn number(&mut self, path: &'static str) -> Result<Option<f64>> {
-        match self.take(path).map(|value| value.as_f64()) {
+    pub(super) fn take_number(&mut self, path: &'static str) -> Result<Option<f64>> {
+        match self.take_value(path).map(|value| value.as_f64()) {
             None => Ok(None),
             Some(Some(number)) => Ok(Some(number)),
-            Some(None) => Err(wrong(path, "must be a number or null")),
+            Some(None) => Err(field_error(path, "must be a number or null")),
         }
     }
 
-    pub(super) fn object(&mut self, path: &'static str) -> Result<Option<Self>> {
-        match self.take(path) {
+    pub(super) fn take_object(&mut self, path: &'static str) -> Result<Option<Self>> {
+        match self.take_value(path) {
             None => Ok(None),
             Some(Value::Object(fields)) => Ok(Some(Self(fields))),
-            Some(_) => Err(wrong(path, "must be an object")),
+            Some(_) => Err(field_error(path, "must be an object")),
         }
     }
 
-    pub(super) fn list(&mut self, path: &'static str, max: usize) -> Result<Option<Vec<Value>>> {
-        match self.take(path) {
+    pub(super) fn take_list(&mut self, path: &'static str, max: usize) -> Result<Option<Vec<Value>>> {
+        match self.take_value(path) {
             None => Ok(None),
             Some(Value::Array(list)) if list.len() > max => {
-                Err(wrong(path, format!("must have at most {max} entries")))
+                Err(field_error(path, format!("must have at most {max} entries")))
             }
             Some(Value::Array(list)) => Ok(Some(list)),
-            Some(_) => Err(wrong(path, "must be a list")),
+            Some(_) => Err(field_error(path, "must be a list")),
         }
     }
 
     /// Any value, kept as it came but for keys in its texts; at most `max` bytes as JSON, and [`MAX_DEPTH`] deep.
-    pub(super) fn json(&mut self, path: &'static str, max: usize) -> Result<Option<Value>> {
-        self.take(path).map(|value| clean(path, value, max)).transpose()
+    pub(super) fn take_json(&mut self, path: &'static str, max: usize) -> Result<Option<Value>> {
+        self.take_value(path).map(|value| sanitize_within(path, value, max)).transpose()
     }
 
     /// Everything that is left, as one value.
-    pub(super) fn rest(self, path: &'static str, max: usize) -> Result<Value> {
-        clean(path, Value::Object(self.0), max)
+    pub(super) fn take_rest(self, path: &'static str, max: usize) -> Result<Value> {
+        sanitize_within(path, Value::Object(self.0), max)
     }
 
     pub(super) fn into_entries(self) -> Map<String, Value> {
@@ -120,19 +124,19 @@ impl Fields {
 }
 
 /// The value without keys in its texts, if it is small enough.
-pub(super) fn clean(path: &'static str, mut value: Value, max: usize) -> Result<Value> {
-    if !clean_value(&mut value, MAX_DEPTH) {
-        return Err(wrong(path, format!("must be nested at most {MAX_DEPTH} deep")));
+pub(super) fn sanitize_within(path: &'static str, mut value: Value, max: usize) -> Result<Value> {
+    if !sanitize_value(&mut value, MAX_DEPTH) {
+        return Err(field_error(path, format!("must be nested at most {MAX_DEPTH} deep")));
     }
     // As it will be kept, which may be longer than what came: `1e15` becomes `1000000000000000.0`.
-    serde_json::to_writer(Room(max), &value).map_err(|_| wrong(path, "is too large"))?;
+    serde_json::to_writer(ByteBudget(max), &value).map_err(|_| field_error(path, "is too large"))?;
     Ok(value)
 }
 
 /// Takes so many bytes and keeps none.
-struct Room(usize);
+struct ByteBudget(usize);
 
-impl Write for Room {
+impl Write for ByteBudget {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0 = self.0.checked_sub(bytes.len()).ok_or(ErrorKind::FileTooLarge)?;
         Ok(bytes.len())
@@ -144,41 +148,41 @@ impl Write for Room {
 }
 
 /// Strikes out keys; `false` when the value is nested deeper than `depth`, which bounds the recursion.
-fn clean_value(value: &mut Value, depth: usize) -> bool {
+fn sanitize_value(value: &mut Value, depth: usize) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
         Value::String(text) => {
-            clean_text(text);
+            sanitize_text(text);
             true
         }
         Value::Array(list) => match depth.checked_sub(1) {
-            Some(depth) => list.iter_mut().all(|value| clean_value(value, depth)),
+            Some(depth) => list.iter_mut().all(|value| sanitize_value(value, depth)),
             None => false,
         },
         Value::Object(fields) => {
             let Some(depth) = depth.checked_sub(1) else {
                 return false;
             };
-            if fields.keys().any(|name| is_unclean(name)) {
-                *fields = std::mem::take(fields).into_iter().map(|(name, value)| (cleaned(name), value)).collect();
+            if fields.keys().any(|name| needs_sanitizing(name)) {
+                *fields = std::mem::take(fields).into_iter().map(|(name, value)| (sanitized(name), value)).collect();
             }
-            fields.values_mut().all(|value| clean_value(value, depth))
+            fields.values_mut().all(|value| sanitize_value(value, depth))
         }
     }
 }
 
 /// Whether a text may need cleaning; quick, for the many that do not.
-fn is_unclean(text: &str) -> bool {
+fn needs_sanitizing(text: &str) -> bool {
     text.contains('\0') || text.contains("ul_")
 }
 
-fn clean_text(text: &mut String) {
-    if is_unclean(text) {
+fn sanitize_text(text: &mut String) {
+    if needs_sanitizing(text) {
         *text = secret::redact(text).replace('\0', "\u{FFFD}");
     }
 }
 
-pub(super) fn cleaned(mut text: String) -> String {
-    clean_text(&mut text);
+pub(super) fn sanitized(mut text: String) -> String {
+    sanitize_text(&mut text);
     text
 }

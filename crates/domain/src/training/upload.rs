@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{read_run, read_target};
-use super::fields::{Fields, Result, wrong};
-use super::{RunId, Target};
+use super::event::{read_model_ref, read_run};
+use super::fields::{Fields, Result, field_error};
+use super::{ModelRef, RunId};
 use crate::secret;
 
 /// What a client wants to upload.
@@ -15,7 +15,7 @@ pub struct UploadRequest {
     /// What the file is called where it comes from.
     pub filename: FileName,
     /// The model that it belongs to.
-    pub target: Target,
+    pub target: ModelRef,
     /// The run; without one it is the model's newest, and the upload needs no `checkpoint_saved`.
     pub run: Option<RunId>,
     /// Its size in bytes, where the client says so.
@@ -28,13 +28,13 @@ impl UploadRequest {
     /// # Errors
     /// [`super::FieldError`] names the first field that is wrong.
     pub fn parse(body: &[u8]) -> Result<Self> {
-        let mut fields = Fields::of_body(body)?;
-        let filename = fields.name("filename")?.ok_or_else(|| wrong("filename", "is required"))?;
+        let mut fields = Fields::from_body(body)?;
+        let filename = fields.take_name("filename")?.ok_or_else(|| field_error("filename", "is required"))?;
         Ok(Self {
-            filename: FileName::parse(&filename).map_err(|error| wrong("filename", error.to_string()))?,
-            target: read_target(&mut fields)?.ok_or_else(|| wrong("modelId", "is required"))?,
+            filename: FileName::parse(&filename).map_err(|error| field_error("filename", error.to_string()))?,
+            target: read_model_ref(&mut fields)?.ok_or_else(|| field_error("modelId", "is required"))?,
             run: read_run(&mut fields, "runId")?,
-            size: fields.count("size", (1 << 53) - 1)?,
+            size: fields.take_integer("size", (1 << 53) - 1)?,
         })
     }
 }
@@ -58,7 +58,7 @@ pub enum FileNameError {
     NotPlain,
     /// An ending that no model has.
     #[error("must end in .pt, .pth, .onnx or .safetensors")]
-    Ending,
+    Extension,
 }
 
 impl FileName {
@@ -71,12 +71,12 @@ impl FileName {
             return Err(FileNameError::Length);
         }
         let is_plain = text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ' '));
-        if !is_plain || text.starts_with(['.', '-', ' ']) || secret::appears_in(text) {
+        if !is_plain || text.starts_with(['.', '-', ' ']) || secret::contains_key(text) {
             return Err(FileNameError::NotPlain);
         }
         let ending = text.rsplit_once('.').map(|(_, ending)| ending);
         if !matches!(ending, Some("pt" | "pth" | "onnx" | "safetensors")) {
-            return Err(FileNameError::Ending);
+            return Err(FileNameError::Extension);
         }
         Ok(Self(text.to_owned()))
     }
@@ -112,8 +112,8 @@ mod tests {
             ("be\r\nst.pt", FileNameError::NotPlain),
             ("best\".pt", FileNameError::NotPlain),
             (".pt", FileNameError::NotPlain),
-            ("best.exe", FileNameError::Ending),
-            ("best", FileNameError::Ending),
+            ("best.exe", FileNameError::Extension),
+            ("best", FileNameError::Extension),
         ] {
             assert_eq!(FileName::parse(name), Err(error), "{name:?}");
         }

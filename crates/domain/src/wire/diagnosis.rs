@@ -10,7 +10,8 @@ use crate::{Scope, Timestamp};
 /// Body of `POST /api/diagnosis`. Not `Debug`: it may hold a key.
 #[derive(Serialize, Deserialize, TS, ToSchema)]
 #[schema(example = json!({ "key": "ul_…", "method": "POST", "path": "/api/models/a/predict" }))]
-pub struct Diagnose {
+#[schema(as = Diagnose)]
+pub struct CheckRequest {
     /// What a person believes to be a key.
     pub key: String,
     /// The method of a request that it should open; `GET` where only a path is given. Means nothing without a path.
@@ -24,9 +25,10 @@ pub struct Diagnose {
 
 /// Answer of `POST /api/diagnosis`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-pub struct Diagnosis {
+#[schema(as = Diagnosis)]
+pub struct CheckReport {
     /// What was found.
-    pub finding: Finding,
+    pub finding: CheckResult,
     /// The cause, in a sentence for people.
     pub cause: String,
     /// What to do about it, in a sentence for people; empty where nothing is to be done.
@@ -36,10 +38,11 @@ pub struct Diagnosis {
     pub key: Option<ApiKey>,
 }
 
-/// Kinds of [`Diagnosis`], for programs and for translated texts.
+/// Kinds of [`CheckReport`], for programs and for translated texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-pub enum Finding {
+#[schema(as = Finding)]
+pub enum CheckResult {
     /// The text is not a key. Nothing of it is repeated.
     Malformed {
         /// What is wrong with it.

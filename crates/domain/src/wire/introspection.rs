@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{KeyId, KnownKey};
+use crate::{KeyAuthInfo, KeyId};
 
 /// Answer of `POST /oauth2/introspect`. The names are those of RFC 7662, section 2.2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -55,7 +55,7 @@ impl Introspection {
     }
 
     /// The answer for an active key of `owner`'s workspace.
-    pub fn active(key: &KnownKey, owner: &str) -> Self {
+    pub fn active(key: &KeyAuthInfo, owner: &str) -> Self {
         Self {
             active: true,
             scope: Some(key.scopes.to_string()),

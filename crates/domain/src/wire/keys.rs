@@ -7,7 +7,7 @@ use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::{Attention, AttentionRules, KeyId, KeyName, KeyRecord, Scope, Scopes, Timestamp};
+use crate::{AttentionReason, AttentionThresholds, KeyId, KeyName, KeyRecord, Scope, Scopes, Timestamp};
 
 /// A key's metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
@@ -49,12 +49,12 @@ pub struct ApiKey {
     #[schema(required = true)]
     pub replaced_by: Option<KeyId>,
     /// Why somebody should look after it, the weightiest reason first; empty where all is well.
-    pub attention: Vec<Attention>,
+    pub attention: Vec<AttentionReason>,
 }
 
 impl ApiKey {
     /// The metadata of a stored key, judged by `rules`. A use that lies in the future is left out.
-    pub fn new(mut record: KeyRecord, rules: &AttentionRules) -> Self {
+    pub fn new(mut record: KeyRecord, rules: &AttentionThresholds) -> Self {
         record.remove_uses_after(rules.latest);
         Self {
             attention: rules.reasons(&record),
@@ -95,7 +95,7 @@ pub enum KeyStatus {
     /// Those that are accepted.
     #[default]
     Active,
-    /// Those active keys that somebody should look after: see [`Attention`].
+    /// Those active keys that somebody should look after: see [`AttentionReason`].
     Attention,
     /// Those that are refused for ever.
     Revoked,

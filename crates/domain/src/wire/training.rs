@@ -10,7 +10,8 @@ use crate::training::{EpochDetails, ModelId, RunDetails, RunId, RunStatus, RunSu
 /// Answer of `POST /api/webhooks/training/metrics`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct EventReceipt {
+#[schema(as = EventReceipt)]
+pub struct EventAck {
     /// Always `true`.
     pub received: bool,
     /// The event's name.

@@ -17,18 +17,19 @@ pub struct KeyUsage {
     #[ts(type = "string")]
     pub key_id: KeyId,
     /// Counted requests, oldest hour first. Hours without a request are absent.
-    pub hours: Vec<HourlyUse>,
-    /// The programs that used the key, the latest first; at most [`MAX_SOURCES`].
-    pub sources: Vec<KeySource>,
+    pub hours: Vec<HourlyUsage>,
+    /// The programs that used the key, the latest first; at most [`MAX_CLIENTS_PER_KEY`].
+    pub sources: Vec<KeyClient>,
 }
 
 /// How many sources of a key are kept; the one that was silent for longest makes room.
-pub const MAX_SOURCES: u32 = 50;
+pub const MAX_CLIENTS_PER_KEY: u32 = 50;
 
 /// Requests of one hour that ended alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct HourlyUse {
+#[schema(as = HourlyUse)]
+pub struct HourlyUsage {
     /// When the hour began.
     #[ts(type = "string")]
     pub hour: Timestamp,
@@ -42,7 +43,8 @@ pub struct HourlyUse {
 /// A program on a computer that used a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct KeySource {
+#[schema(as = KeySource)]
+pub struct KeyClient {
     /// Address of the computer.
     pub peer: String,
     /// What the program called itself in `User-Agent`, shortened; `null` when it said nothing.
@@ -78,7 +80,7 @@ pub struct ActivityEntry {
     pub id: u64,
     /// What happened.
     #[serde(flatten)]
-    pub what: Happening,
+    pub what: ActivityEvent,
     /// The key; `null` where a request presented none that exists.
     #[ts(type = "string | null")]
     #[schema(required = true)]
@@ -106,25 +108,31 @@ pub struct ActivityEntry {
 )]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "camelCase")]
-pub enum HappeningKind {
-    /// [`Happening::Created`].
+#[schema(as = HappeningKind)]
+pub enum ActivityKind {
+    /// [`ActivityEvent::Created`].
     Created,
-    /// [`Happening::Renamed`].
+    /// [`ActivityEvent::Renamed`].
     Renamed,
-    /// [`Happening::Revoked`].
+    /// [`ActivityEvent::Revoked`].
     Revoked,
-    /// [`Happening::NewSource`].
-    NewSource,
-    /// [`Happening::Refused`].
-    Refused,
-    /// [`Happening::ChangedOutside`].
+    /// [`ActivityEvent::NewClient`].
+    #[serde(rename = "newSource")]
+    #[strum(serialize = "newSource")]
+    NewClient,
+    /// [`ActivityEvent::Rejected`].
+    #[serde(rename = "refused")]
+    #[strum(serialize = "refused")]
+    Rejected,
+    /// [`ActivityEvent::ChangedOutside`].
     ChangedOutside,
 }
 
 /// Kinds of [`ActivityEntry`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-pub enum Happening {
+#[schema(as = Happening)]
+pub enum ActivityEvent {
     /// The key was made.
     Created {
         /// The key that did it; `null` for the app itself.
@@ -151,11 +159,12 @@ pub enum Happening {
         #[schema(required = true)]
         by: Option<KeyId>,
     },
-    /// A program used the key for the first time, or from a new address.
-    NewSource,
-    /// Requests from one address were refused for one cause within one hour.
-    #[serde(rename_all = "camelCase")]
-    Refused {
+    /// A client used the key for the first time, or from a new address.
+    #[serde(rename = "newSource")]
+    NewClient,
+    /// Requests from one address were rejected for one cause within one hour.
+    #[serde(rename = "refused", rename_all = "camelCase")]
+    Rejected {
         /// Why.
         outcome: Decision,
         /// How many.
@@ -186,19 +195,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_called_as_what_happened_is() {
+    fn activity_kind_has_the_name_of_its_event() {
         let (by, text) = (None, String::new());
         let last_at = Timestamp::from_millis(0).expect("in range");
-        let happenings = [
-            Happening::Created { by },
-            Happening::Renamed { by, old_name: text.clone(), new_name: text },
-            Happening::Revoked { by },
-            Happening::NewSource,
-            Happening::Refused { outcome: Decision::Unknown, requests: 1, last_at },
-            Happening::ChangedOutside { change: OutsideChange::Added, keys: 1, before: None, after: None },
+        let events = [
+            ActivityEvent::Created { by },
+            ActivityEvent::Renamed { by, old_name: text.clone(), new_name: text },
+            ActivityEvent::Revoked { by },
+            ActivityEvent::NewClient,
+            ActivityEvent::Rejected { outcome: Decision::Unknown, requests: 1, last_at },
+            ActivityEvent::ChangedOutside { change: OutsideChange::Added, keys: 1, before: None, after: None },
         ];
-        for (kind, happening) in HappeningKind::VARIANTS.iter().copied().zip(happenings) {
-            let written = serde_json::to_value(happening).expect("serialises");
+        for (kind, event) in ActivityKind::VARIANTS.iter().copied().zip(events) {
+            let written = serde_json::to_value(event).expect("serialises");
             assert_eq!(written["kind"], kind.as_ref());
             assert_eq!(serde_json::to_value(kind).expect("serialises"), kind.as_ref());
             assert_eq!(kind.as_ref().parse(), Ok(kind));

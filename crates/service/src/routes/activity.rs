@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use ulkeys_domain::wire::{ActivityPage, HappeningKind, KeyUsage};
+use ulkeys_domain::wire::{ActivityKind, ActivityPage, KeyUsage};
 use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
 use utoipa::IntoParams;
 
@@ -27,7 +27,7 @@ pub(super) struct ActivityQuery {
     #[param(value_type = Option<KeyId>, nullable = false)]
     key_id: Option<String>,
     /// Of this kind only.
-    #[param(value_type = Option<HappeningKind>, nullable = false)]
+    #[param(value_type = Option<ActivityKind>, nullable = false)]
     kind: Option<String>,
     /// The `next` of the page before.
     #[param(nullable = false, pattern = "^(0|[1-9][0-9]{0,18})$")]
@@ -38,7 +38,7 @@ pub(super) struct ActivityQuery {
 }
 
 /// Of which key, of which kind, before which entry, and how many.
-type Asked = (Option<KeyId>, Option<HappeningKind>, Option<u64>, u32);
+type Asked = (Option<KeyId>, Option<ActivityKind>, Option<u64>, u32);
 
 impl ActivityQuery {
     fn read(&self) -> Result<Asked, String> {
@@ -110,7 +110,7 @@ pub(super) async fn usage(
     let key_id = read_key_id(key_id)?;
     let query = query.map_err(|_| ApiError::Invalid("query: hours may be given once".into()))?;
     let hours = number("hours", query.hours.as_deref(), DEFAULT_HOURS, MAX_HOURS).map_err(ApiError::Invalid)?;
-    state.store.find(&key_id).await?.ok_or(ApiError::NotFound)?;
+    state.store.get(&key_id).await?.ok_or(ApiError::NotFound)?;
     let now = state.now();
     let since = now.as_millis().saturating_sub(hours * ulkeys_store::MILLIS_PER_HOUR);
     let since = Timestamp::from_millis(since).unwrap_or(now);
@@ -126,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{cases, form, is_key_id, repeats};
+    use crate::testing::{form, is_key_id, leaks_input, proptest_config};
 
     const WORDS: &[&str] = &[
         "keyId: is not a key's id",
@@ -170,7 +170,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(proptest_config())]
 
         #[test]
         fn nothing_but_the_described_queries_is_read(
@@ -192,7 +192,7 @@ mod tests {
                 }
                 Err(error) => {
                     prop_assert_eq!(expected(query.as_bytes()), None, "{}", error);
-                    prop_assert!(!repeats(&error, query.as_bytes(), WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error, query.as_bytes(), WORDS), "{error}");
                 }
             }
         }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::wire::{ApiKey, CreateKey, CreatedKey, KeyEvent, RenameKey, RevealedSecret, RevokedKey};
 use ulkeys_domain::{
-    AttentionRules, CLOCK_TOLERANCE, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, Scopes, Secret,
+    AttentionThresholds, CLOCK_TOLERANCE, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, Scopes, Secret,
 };
 use utoipa::IntoParams;
 
@@ -38,7 +38,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
     let (name, scopes, replaces) = read_new_key(&body).map_err(ApiError::Invalid)?;
     if let Some(replaced) = &replaces
-        && state.store.find(replaced).await?.is_none()
+        && state.store.get(replaced).await?.is_none()
     {
         return Err(ApiError::Invalid("replaces: there is no such key".to_owned()));
     }
@@ -144,7 +144,7 @@ async fn revoke_key(state: &AppState, key_id: KeyId, origin: AuditOrigin) -> Res
 
 /// The metadata of a key, judged by the usual rotation period.
 pub(super) fn describe(state: &AppState, record: KeyRecord) -> ApiKey {
-    ApiKey::new(record, &AttentionRules::at(state.now(), DEFAULT_ROTATION_DAYS))
+    ApiKey::new(record, &AttentionThresholds::at(state.now(), DEFAULT_ROTATION_DAYS))
 }
 
 /// Reads `{name, scopes, replaces?}`. Further fields are ignored. Messages name the field and never repeat its content, which
@@ -173,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{KEY, cases, contents, objects, repeats};
+    use crate::testing::{KEY, contents, leaks_input, objects, proptest_config};
 
     const WORDS: &[&str] = &[
         "name: is required",
@@ -193,7 +193,7 @@ mod tests {
     const ID: &str = "key_0123456789abcdef01234567";
 
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(proptest_config())]
 
         #[test]
         fn nothing_but_a_name_and_scopes_makes_a_key(body in objects(&["name", "scopes", "replaces", "key"], TEXTS)) {
@@ -206,7 +206,7 @@ mod tests {
                 Ok(new) => prop_assert_eq!(Some(new), expected),
                 Err(error) => {
                     prop_assert_eq!(expected, None, "{}", error);
-                    prop_assert!(!repeats(&error, &contents(&body), WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error, &contents(&body), WORDS), "{error}");
                 }
             }
         }
@@ -218,7 +218,7 @@ mod tests {
                 Ok(name) => prop_assert_eq!(Some(name), typed.and_then(|body| KeyName::parse(&body.name).ok())),
                 Err(error) => {
                     prop_assert!(typed.is_none_or(|body| KeyName::parse(&body.name).is_err()), "{error}");
-                    prop_assert!(!repeats(&error, &contents(&body), WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error, &contents(&body), WORDS), "{error}");
                 }
             }
         }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use serde_json::Value;
 use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::secret::FormatError;
-use ulkeys_domain::wire::{Diagnose, Diagnosis, Finding, FormatProblem};
+use ulkeys_domain::wire::{CheckReport, CheckRequest, CheckResult, FormatProblem};
 use ulkeys_domain::{KeyRecord, RateLimitClass, Secret, policy};
 use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
@@ -22,7 +22,7 @@ use crate::error::ApiError;
 use crate::openapi::BadBody;
 use crate::state::AppState;
 
-/// [`Diagnose`], and what its type does not tell: beside a method, there is a path.
+/// [`CheckRequest`], and what its type does not tell: beside a method, there is a path.
 struct DiagnoseBody;
 
 impl PartialSchema for DiagnoseBody {
@@ -30,14 +30,14 @@ impl PartialSchema for DiagnoseBody {
         let of = |field: &str, kind| ObjectBuilder::new().property(field, ObjectBuilder::new().schema_type(kind));
         let path_or_no_method =
             AnyOfBuilder::new().item(of("path", Type::String).required("path")).item(of("method", Type::Null));
-        AllOfBuilder::new().item(Ref::from_schema_name(Diagnose::name())).item(path_or_no_method).into()
+        AllOfBuilder::new().item(Ref::from_schema_name(CheckRequest::name())).item(path_or_no_method).into()
     }
 }
 
 impl ToSchema for DiagnoseBody {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.push((Diagnose::name().into_owned(), Diagnose::schema()));
-        Diagnose::schemas(schemas);
+        schemas.push((CheckRequest::name().into_owned(), CheckRequest::schema()));
+        CheckRequest::schemas(schemas);
     }
 }
 
@@ -59,26 +59,26 @@ struct Question {
     tag = "app",
     security(("session" = [])),
     request_body = DiagnoseBody,
-    responses((status = OK, description = "The cause, and what to do about it.", body = Diagnosis), BadBody)
+    responses((status = OK, description = "The cause, and what to do about it.", body = CheckReport), BadBody)
 )]
 pub(super) async fn diagnose(
     State(state): State<AppState>,
     JsonObject(body): JsonObject,
-) -> Result<Json<Diagnosis>, ApiError> {
+) -> Result<Json<CheckReport>, ApiError> {
     let question = read_question(&body).map_err(ApiError::Invalid)?;
     let secret = match Secret::parse(question.key.as_bytes()) {
         Ok(secret) => secret,
         Err(problem) => return Ok(Json(malformed(problem))),
     };
-    let known = state.store.find_by_hash(&secret.hash()).await?;
+    let known = state.store.lookup(&secret.hash()).await?;
     let record = match known {
-        Some(known) => state.store.find(&known.id).await?,
+        Some(known) => state.store.get(&known.id).await?,
         None => None,
     };
     Ok(Json(match record {
         Some(record) => about(&state, record, question.request),
-        None => Diagnosis {
-            finding: Finding::Unknown,
+        None => CheckReport {
+            finding: CheckResult::Unknown,
             cause: "This has the form of a key, but it is not a key of this service.".to_owned(),
             remedy:
                 "Check that the program talks to the right service (ULTRALYTICS_PLATFORM_URL), and that the key was \
@@ -89,15 +89,15 @@ pub(super) async fn diagnose(
     }))
 }
 
-fn about(state: &AppState, record: KeyRecord, request: Option<(String, String)>) -> Diagnosis {
+fn about(state: &AppState, record: KeyRecord, request: Option<(String, String)>) -> CheckReport {
     let (finding, cause, remedy) = judge(state, &record, request);
-    Diagnosis { finding, cause, remedy: remedy.to_owned(), key: Some(describe(state, record)) }
+    CheckReport { finding, cause, remedy: remedy.to_owned(), key: Some(describe(state, record)) }
 }
 
-fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -> (Finding, String, &'static str) {
+fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -> (CheckResult, String, &'static str) {
     if let Some(revoked_at) = key.revoked_at {
         let cause = format!("This key was revoked at {revoked_at}.");
-        return (Finding::Revoked { revoked_at }, cause, "Create a new key, and put it where this one was.");
+        return (CheckResult::Revoked { revoked_at }, cause, "Create a new key, and put it where this one was.");
     }
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     if let Some(standing) = state.rate_limiter.is_over(here)
@@ -109,15 +109,15 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
                      keys that were in use before are looked at."
                 .to_owned();
         return (
-            Finding::PeerLimit { free_at },
+            CheckResult::PeerLimit { free_at },
             cause,
             "Find the program (see Activity), or wait until the time given.",
         );
     }
     let Some((method, path)) = request else {
-        return (Finding::Accepted, "The key is valid.".to_owned(), "");
+        return (CheckResult::Accepted, "The key is valid.".to_owned(), "");
     };
-    if let Err(Rejection::Scope(needed)) = policy::check(key.scopes, &method, &path) {
+    if let Err(Rejection::Scope(needed)) = policy::authorize(key.scopes, &method, &path) {
         let needed: Vec<_> = needed.into_iter().flat_map(|needed| needed.iter()).collect();
         let has = key.scopes;
         let (cause, remedy) = if needed.is_empty() {
@@ -128,7 +128,7 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
             let cause = format!("The request needs one of the scopes {}; the key has {has}.", names.join(", "));
             (cause, "Create a key that has one of these scopes. The scopes of a key do not change.")
         };
-        return (Finding::Scope { needed }, cause, remedy);
+        return (CheckResult::Scope { needed }, cause, remedy);
     }
     let category = RateLimitClass::of(&method, &path);
     let standing = state.rate_limiter.standing(&key.id, category);
@@ -142,13 +142,13 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
             _ => format!("The key has made {limit} requests of this kind within a minute, which is the limit."),
         };
         let remedy = "Wait until the time given, or let the program ask less often.";
-        return (Finding::Limit { limit, free_at }, cause, remedy);
+        return (CheckResult::Limit { limit, free_at }, cause, remedy);
     }
-    (Finding::Accepted, "The key is valid, and the request is accepted.".to_owned(), "")
+    (CheckResult::Accepted, "The key is valid, and the request is accepted.".to_owned(), "")
 }
 
 /// Says what is wrong without repeating any of it.
-fn malformed(problem: FormatError) -> Diagnosis {
+fn malformed(problem: FormatError) -> CheckReport {
     let (problem, remedy) = match problem {
         FormatError::WhiteSpace => {
             (FormatProblem::WhiteSpace, "Remove spaces and line breaks around and inside the key.")
@@ -162,7 +162,7 @@ fn malformed(problem: FormatError) -> Diagnosis {
         ),
     };
     let cause = format!("This is not a key: the text {}.", FormatCause(problem));
-    Diagnosis { finding: Finding::Malformed { problem }, cause, remedy: remedy.to_owned(), key: None }
+    CheckReport { finding: CheckResult::Malformed { problem }, cause, remedy: remedy.to_owned(), key: None }
 }
 
 /// Completes "the text …".
@@ -216,7 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{KEY, cases, contents, objects, repeats};
+    use crate::testing::{KEY, contents, leaks_input, objects, proptest_config};
 
     const WORDS: &[&str] = &[
         "method: must be a text",
@@ -233,11 +233,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(proptest_config())]
 
         #[test]
         fn nothing_but_a_key_and_a_request_is_a_question(body in objects(&["key", "method", "path"], TEXTS)) {
-            let typed = serde_json::from_value::<Diagnose>(body.clone()).ok().filter(|_| body.is_object());
+            let typed = serde_json::from_value::<CheckRequest>(body.clone()).ok().filter(|_| body.is_object());
             let is_question = typed.as_ref().is_some_and(|body| match (&body.method, &body.path) {
                 (method, None) => method.is_none(),
                 (_, Some(path)) => is_path(path),
@@ -251,7 +251,7 @@ mod tests {
                 }
                 Err(error) => {
                     prop_assert!(!is_question, "{error}");
-                    prop_assert!(!repeats(&error, &contents(&body), WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error, &contents(&body), WORDS), "{error}");
                 }
             }
         }

@@ -62,6 +62,6 @@ pub(super) async fn metrics(State(state): State<AppState>) -> impl IntoResponse 
     responses((status = OK, description = "It can.", body = Health), Stored)
 )]
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Health>, ApiError> {
-    state.store.check().await?;
+    state.store.ping().await?;
     Ok(Json(Health { status: HealthStatus::Ready }))
 }

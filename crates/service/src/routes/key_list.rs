@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use ulkeys_domain::wire::{ApiKey, KeyCounts, KeyList, KeySort, KeyStatus};
 use ulkeys_domain::{
-    AttentionRules, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, MAX_ROTATION_DAYS, Timestamp, resembles_key,
+    AttentionThresholds, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, MAX_ROTATION_DAYS, Timestamp, resembles_key,
 };
 use ulkeys_store::KeyQuery;
 use utoipa::IntoParams;
@@ -69,24 +69,25 @@ impl ListQuery {
         if resembles_key(&text) {
             return Err("q: must not contain an API key".to_owned());
         }
-        let skip = self.cursor.as_deref().map_or(Some(0), |text| digits(text).filter(|skip| *skip < 10_u64.pow(18)));
+        let offset =
+            self.cursor.as_deref().map_or(Some(0), |text| digits(text).filter(|offset| *offset < 10_u64.pow(18)));
         let limit = number("limit", self.limit.as_deref(), DEFAULT_LIMIT.into(), MAX_LIMIT.into())?;
         Ok(KeyQuery {
             status: status.ok_or("status: is not one of active, attention, revoked, all")?,
-            rules: read_rules(self.rotation_days.as_deref(), now)?,
+            thresholds: read_thresholds(self.rotation_days.as_deref(), now)?,
             text,
             name: name.map_err(|error| format!("name: {error}"))?,
             sort: sort
                 .ok_or("sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, or that after a -")?,
-            skip: skip.ok_or("cursor: is not one of a page")?,
+            offset: offset.ok_or("cursor: is not one of a page")?,
             limit: u32::try_from(limit).unwrap_or(MAX_LIMIT),
         })
     }
 }
 
-fn read_rules(rotation_days: Option<&str>, now: Timestamp) -> Result<AttentionRules, String> {
+fn read_thresholds(rotation_days: Option<&str>, now: Timestamp) -> Result<AttentionThresholds, String> {
     let days = number("rotationDays", rotation_days, DEFAULT_ROTATION_DAYS.into(), MAX_ROTATION_DAYS.into())?;
-    Ok(AttentionRules::at(now, u32::try_from(days).unwrap_or(MAX_ROTATION_DAYS)))
+    Ok(AttentionThresholds::at(now, u32::try_from(days).unwrap_or(MAX_ROTATION_DAYS)))
 }
 
 /// All active keys, or a page of keys
@@ -107,16 +108,16 @@ pub(super) async fn list(
 ) -> Result<Json<KeyList>, ApiError> {
     let query = query.map_err(|_| ApiError::Invalid("query: each parameter may be given once".to_owned()))?;
     let wanted = query.read(state.now()).map_err(ApiError::Invalid)?;
-    let rules = wanted.rules;
+    let rules = wanted.thresholds;
     let unsaved = state.usage.pending_times();
     let (records, total, next) = if query.is_plain() {
         let records = state.store.list_active().await?;
         let total = records.len() as u64;
         (records, total, None)
     } else {
-        let skip = wanted.skip;
+        let offset = wanted.offset;
         let (records, total) = state.store.list(wanted).await?;
-        let shown = skip.saturating_add(records.len() as u64);
+        let shown = offset.saturating_add(records.len() as u64);
         (records, total, (shown < total).then(|| shown.to_string()))
     };
     let describe = |mut record: KeyRecord| {
@@ -136,9 +137,9 @@ pub(super) struct RulesQuery {
 }
 
 impl RulesQuery {
-    fn read(query: Result<Query<Self>, QueryRejection>, now: Timestamp) -> Result<AttentionRules, ApiError> {
+    fn read(query: Result<Query<Self>, QueryRejection>, now: Timestamp) -> Result<AttentionThresholds, ApiError> {
         let query = query.map_err(|_| ApiError::Invalid("query: rotationDays may be given once".to_owned()))?;
-        read_rules(query.rotation_days.as_deref(), now).map_err(ApiError::Invalid)
+        read_thresholds(query.rotation_days.as_deref(), now).map_err(ApiError::Invalid)
     }
 }
 
@@ -176,7 +177,7 @@ pub(super) async fn show(
     let key_id = read_key_id(key_id)?;
     let rules = RulesQuery::read(query, state.now())?;
     let unsaved = state.usage.pending_times();
-    let mut record = state.store.find(&key_id).await?.ok_or(ApiError::NotFound)?;
+    let mut record = state.store.get(&key_id).await?.ok_or(ApiError::NotFound)?;
     unsaved.overlay(&mut record, rules.latest);
     Ok(Json(ApiKey::new(record, &rules)))
 }
@@ -187,7 +188,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{KEY, cases, form, repeats};
+    use crate::testing::{KEY, form, leaks_input, proptest_config};
 
     const WORDS: &[&str] = &[
         "status: is not one of active, attention, revoked, all",
@@ -215,7 +216,7 @@ mod tests {
     }
 
     /// Status, text, name, order, limit, what comes before, and the rules; and whether the query is plain.
-    type Expected = (String, String, Option<String>, String, u64, u64, AttentionRules, bool);
+    type Expected = (String, String, Option<String>, String, u64, u64, AttentionThresholds, bool);
 
     fn expected(query: &[u8]) -> Option<Expected> {
         let fields = form(query);
@@ -237,12 +238,12 @@ mod tests {
             && text.chars().count() < 201
             && !text.contains(KEY)
             && name.as_ref().is_none_or(|name| KeyName::parse(name).is_ok());
-        let skip = once("cursor").map_or(Some(0), |text| whole(&text).filter(|_| text.len() < 19))?;
+        let offset = once("cursor").map_or(Some(0), |text| whole(&text).filter(|_| text.len() < 19))?;
         let (limit, days) = (within("limit", 50, 500)?, within("rotationDays", 90, 3_650)?);
-        let rules = AttentionRules::at(now(), u32::try_from(days).ok()?);
+        let rules = AttentionThresholds::at(now(), u32::try_from(days).ok()?);
         let is_plain = fields.iter().all(|(field, _)| field == "rotationDays" || !FIELDS.contains(&field.as_str()));
         let name = name.map(|name| name.trim().to_owned());
-        is_good.then_some((status, text, name, sort, limit, skip, rules, is_plain))
+        is_good.then_some((status, text, name, sort, limit, offset, rules, is_plain))
     }
 
     fn pieces() -> impl Strategy<Value = String> {
@@ -261,7 +262,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(proptest_config())]
 
         #[test]
         fn nothing_but_the_described_queries_is_read(pieces in prop::collection::vec(pieces(), 0..4)) {
@@ -275,12 +276,12 @@ mod tests {
                     let name = read.name.map(|name| name.as_str().to_owned());
                     let (status, sort) = (read.status.as_ref().to_owned(), read.sort.to_string());
                     let limit = read.limit.into();
-                    let read = (status, read.text, name, sort, limit, read.skip, read.rules, is_plain);
+                    let read = (status, read.text, name, sort, limit, read.offset, read.thresholds, is_plain);
                     prop_assert_eq!(Some(read), expected(query));
                 }
                 Err(error) => {
                     prop_assert_eq!(expected(query), None, "{}", error);
-                    prop_assert!(!repeats(&error, query, WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error, query, WORDS), "{error}");
                 }
             }
         }

@@ -10,11 +10,11 @@ use rand::rngs::SysRng;
 use tokio::sync::SemaphorePermit;
 use ulkeys_domain::RateLimitClass;
 use ulkeys_domain::training::{
-    Change, CheckpointId, Event, FieldError, ModelId, Report, RunId, RunStart, RunStatus, Slug, StartedRun, Target,
-    UploadRequest,
+    CheckpointId, Event, EventReport, FieldError, ModelId, ModelRef, RunId, RunStart, RunStatus, RunUpdate, Slug,
+    StartedRun, UploadRequest,
 };
-use ulkeys_domain::wire::training::{EventReceipt, UploadTicket};
-use ulkeys_store::Feed;
+use ulkeys_domain::wire::training::{EventAck, UploadTicket};
+use ulkeys_store::ReportedBy;
 
 use bodies::{TrainingReport, UploadBody};
 
@@ -48,7 +48,7 @@ pub(crate) fn counts_by_run(method: &str, path: &str) -> bool {
     operation_id = "reportTraining",
     tag = "training",
     request_body = TrainingReport,
-    responses((status = OK, description = "It is recorded.", body = EventReceipt), BadBody, NotFound, NoSpace)
+    responses((status = OK, description = "It is recorded.", body = EventAck), BadBody, NotFound, NoSpace)
 )]
 pub(super) async fn report(
     State(state): State<AppState>,
@@ -56,13 +56,13 @@ pub(super) async fn report(
     limit: RunLimit,
     OwnHost(host): OwnHost,
     request: Request,
-) -> Result<Json<EventReceipt>, ApiError> {
+) -> Result<Json<EventAck>, ApiError> {
     // The places are kept until it is recorded.
-    let (Report { target, run, event }, bytes, _places) = match receive_report(&state, request).await {
+    let (EventReport { target, run, event }, bytes, _places) = match receive_report(&state, request).await {
         Ok(received) => received,
         Err(error) => return Err(count_without_run(&limit, RateLimitClass::Stream, error)),
     };
-    let feed = Feed { key: caller.key_id().copied(), at: state.now() };
+    let feed = ReportedBy { key: caller.key_id().copied(), at: state.now() };
     let name = event.name();
     let mut results_dropped = false;
     let run = if let Event::Started(start) = event {
@@ -76,13 +76,13 @@ pub(super) async fn report(
         };
         limit.count(request_of(&event, &run))?;
         let event = match event {
-            Event::Change(change) => Event::Change(fitting(&state, change, &feed, bytes).await?),
+            Event::Update(change) => Event::Update(fitting(&state, change, &feed, bytes).await?),
             other => other,
         };
-        results_dropped = matches!(&event, Event::Change(Change::Complete(ending)) if ending.is_dropped);
+        results_dropped = matches!(&event, Event::Update(RunUpdate::Complete(ending)) if ending.is_dropped);
         record(&state, run, event, feed).await?
     };
-    Ok(Json(EventReceipt {
+    Ok(Json(EventAck {
         received: true,
         event: name.to_owned(),
         model_url: model_url(&state, &host, &run.project, &run.slug),
@@ -95,8 +95,8 @@ pub(super) async fn report(
 }
 
 /// What of a change is recorded: all of it, or, where training data has no space, only that the run lives or ends.
-async fn fitting(state: &AppState, change: Change, feed: &Feed, bytes: u64) -> Result<Change, ApiError> {
-    if change == Change::Alive {
+async fn fitting(state: &AppState, change: RunUpdate, feed: &ReportedBy, bytes: u64) -> Result<RunUpdate, ApiError> {
+    if change == RunUpdate::Alive {
         return Ok(change);
     }
     match state.check_rows(feed.key.as_ref(), bytes).await {
@@ -162,7 +162,7 @@ pub(super) async fn save_checkpoint(
     state: &AppState,
     run: RunId,
     id: CheckpointId,
-    feed: Feed,
+    feed: ReportedBy,
 ) -> Result<(), ApiError> {
     let replaced = state.store.save_checkpoint(run, id, feed).await?.ok_or(ApiError::NotFound)?;
     for id in &replaced {
@@ -196,19 +196,19 @@ fn count_without_run(limit: &RunLimit, category: RateLimitClass, error: ApiError
 /// What an event of a run counts as.
 fn request_of(event: &Event, run: &StartedRun) -> RunRequest {
     match event {
-        Event::CheckpointSaved(_) | Event::Change(Change::Complete(_) | Change::Failed(_)) => {
+        Event::CheckpointSaved(_) | Event::Update(RunUpdate::Complete(_) | RunUpdate::Failed(_)) => {
             // A cancelled run is still to report what it has.
             let is_live = matches!(run.status, RunStatus::Running | RunStatus::Cancelled);
             RunRequest::Result { run: run.run_id, is_live }
         }
-        Event::Started(_) | Event::Change(_) => RunRequest::Event(run.run_id),
+        Event::Started(_) | Event::Update(_) => RunRequest::Event(run.run_id),
     }
 }
 
-async fn record(state: &AppState, run: StartedRun, event: Event, feed: Feed) -> Result<StartedRun, ApiError> {
+async fn record(state: &AppState, run: StartedRun, event: Event, feed: ReportedBy) -> Result<StartedRun, ApiError> {
     match event {
-        Event::Change(change) => {
-            let status = state.store.record_change(run.run_id, change, feed).await?.ok_or(ApiError::NotFound)?;
+        Event::Update(change) => {
+            let status = state.store.record_update(run.run_id, change, feed).await?.ok_or(ApiError::NotFound)?;
             Ok(StartedRun { status, ..run })
         }
         Event::CheckpointSaved(checkpoint) => {
@@ -223,7 +223,7 @@ async fn record(state: &AppState, run: StartedRun, event: Event, feed: Feed) -> 
 async fn receive_report(
     state: &AppState,
     request: Request,
-) -> Result<(Report, u64, [Option<SemaphorePermit<'_>>; 2]), ApiError> {
+) -> Result<(EventReport, u64, [Option<SemaphorePermit<'_>>; 2]), ApiError> {
     // One of unknown size may be large.
     let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= QUICK as u64);
     let received = if is_small { None } else { Some(state.concurrency.large_bodies.acquire().await?) };
@@ -244,20 +244,25 @@ async fn receive_upload_request(state: &AppState, request: Request) -> Result<(S
     Ok((run, request))
 }
 
-async fn start_run(state: &AppState, target: Target, start: RunStart, feed: Feed) -> Result<StartedRun, ApiError> {
+async fn start_run(
+    state: &AppState,
+    target: ModelRef,
+    start: RunStart,
+    feed: ReportedBy,
+) -> Result<StartedRun, ApiError> {
     let new_model = ModelId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     state.store.start_run(new_model, target, start, feed).await?.ok_or(ApiError::NotFound)
 }
 
-async fn find_run(state: &AppState, target: Target, run: Option<RunId>) -> Result<StartedRun, ApiError> {
+async fn find_run(state: &AppState, target: ModelRef, run: Option<RunId>) -> Result<StartedRun, ApiError> {
     state.store.find_run(target, run).await?.ok_or(ApiError::NotFound)
 }
 
-async fn read_report(body: Bytes) -> Result<Report, ApiError> {
+async fn read_report(body: Bytes) -> Result<EventReport, ApiError> {
     if body.len() <= QUICK {
-        return Ok(Report::parse(&body)?);
+        return Ok(EventReport::parse(&body)?);
     }
-    let parsed = tokio::task::spawn_blocking(move || Report::parse(&body)).await;
+    let parsed = tokio::task::spawn_blocking(move || EventReport::parse(&body)).await;
     Ok(parsed.map_err(|error| ApiError::Io(std::io::Error::other(error)))??)
 }
 

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::training::{Checkpoint, CheckpointState};
-use ulkeys_store::Feed;
+use ulkeys_store::ReportedBy;
 
 use super::training::save_checkpoint;
 use crate::auth::Caller;
@@ -88,7 +88,7 @@ async fn keep(
 }
 
 async fn record(state: &AppState, upload: &UploadGrant, received: IncomingFile) -> Result<(), ApiError> {
-    let feed = Feed { key: upload.caller.key_id().cloned(), at: state.now() };
+    let feed = ReportedBy { key: upload.caller.key_id().cloned(), at: state.now() };
     let checkpoint = Checkpoint {
         checkpoint_id: upload.id.clone(),
         filename: upload.filename.clone(),

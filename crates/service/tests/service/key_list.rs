@@ -6,11 +6,11 @@ use rand::rngs::SysRng;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use ulkeys_client::{Client, ClientError, KeyQuery};
-use ulkeys_domain::wire::{CreateKey, HappeningKind, KeyCounts, KeySort, KeyStatus};
-use ulkeys_domain::{Attention, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
+use ulkeys_client::{ApiClient, ApiClientError, KeyQuery};
+use ulkeys_domain::wire::{ActivityKind, CreateKey, KeyCounts, KeySort, KeyStatus};
+use ulkeys_domain::{AttentionReason, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
 use ulkeys_service::system_clock;
-use ulkeys_store::{KeyStore as _, Origin, SqliteStore};
+use ulkeys_store::{AuditContext, KeyStore as _, SqliteStore};
 
 use crate::common::{TestService, read, text};
 
@@ -33,7 +33,7 @@ async fn service_with(keys: &[OldKey<'_>]) -> TestService {
         let scopes = Scopes::new([Scope::Read]).expect("not empty");
         let mut record = KeyRecord::new(id, name, secret.prefix(), scopes, ago(*age));
         change(&mut record);
-        let origin = Origin { by: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), agent: "".into() };
+        let origin = AuditContext { actor: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: "".into() };
         assert!(store.insert(record, secret.hash(), origin).await.expect("inserted"));
     }
     drop(store);
@@ -383,13 +383,13 @@ async fn the_client_reads_what_the_service_writes() {
         ("gone", 3, |record| record.revoked_at = Some(ago(1))),
     ])
     .await;
-    let client = Client::new(&format!("http://{}", service.address), &service.session).expect("a client");
+    let client = ApiClient::new(&format!("http://{}", service.address), &service.session).expect("a client");
     let query = KeyQuery { limit: 1, ..KeyQuery::default() };
     let first = client.key_page(&query, 90).await.expect("answered");
     assert_eq!((first.keys[0].name.as_str(), first.total, first.next.as_deref()), ("Berlin", 2, Some("1")));
-    let second = client.key_page(&KeyQuery { skip: 1, ..query.clone() }, 90).await.expect("answered");
+    let second = client.key_page(&KeyQuery { offset: 1, ..query.clone() }, 90).await.expect("answered");
     assert_eq!((second.keys[0].name.as_str(), second.total, second.next), ("Zürich", 2, None));
-    assert_eq!(second.keys[0].attention, [Attention::NeverUsed]);
+    assert_eq!(second.keys[0].attention, [AttentionReason::NeverUsed]);
 
     let names = async |query: KeyQuery, days| {
         let page = client.key_page(&query, days).await.expect("answered");
@@ -409,21 +409,21 @@ async fn the_client_reads_what_the_service_writes() {
     assert_eq!(client.count_keys(2).await.expect("answered"), KeyCounts { active: 2, attention: 2, revoked: 1 });
     assert_eq!(client.list_keys().await.expect("answered").total, 2);
 
-    let old = client.show_key(&first.keys[0].key_id, 2).await.expect("answered");
-    assert_eq!((old.name.as_str(), old.attention), ("Berlin", vec![Attention::Old]));
+    let old = client.get_key(&first.keys[0].key_id, 2).await.expect("answered");
+    assert_eq!((old.name.as_str(), old.attention), ("Berlin", vec![AttentionReason::Old]));
     let new = CreateKey { name: "new".into(), scopes: vec!["read".into()], replaces: Some(old.key_id) };
     let new = client.create_key(&new).await.expect("created").info;
     assert_eq!(new.replaces, Some(old.key_id));
-    assert_eq!(client.show_key(&old.key_id, 90).await.expect("answered").replaced_by, Some(new.key_id));
+    assert_eq!(client.get_key(&old.key_id, 90).await.expect("answered").replaced_by, Some(new.key_id));
 
-    let created = client.activity(Some(&new.key_id), Some(HappeningKind::Created), None, 50).await.expect("answered");
+    let created = client.activity(Some(&new.key_id), Some(ActivityKind::Created), None, 50).await.expect("answered");
     assert_eq!(created.entries.len(), 1);
-    let renamed = client.activity(None, Some(HappeningKind::Renamed), None, 50).await.expect("answered");
+    let renamed = client.activity(None, Some(ActivityKind::Renamed), None, 50).await.expect("answered");
     assert!(renamed.entries.is_empty());
 
     let refused = client.key_page(&KeyQuery { limit: 0, ..all }, 90).await.expect_err("no page");
-    let ClientError::Refused(body) = refused else { panic!("{refused}") };
+    let ApiClientError::Rejected(body) = refused else { panic!("{refused}") };
     assert!(body.error.starts_with("limit:"), "{}", body.error);
     let unknown = KeyId::generate(&mut SysRng).expect("randomness");
-    assert!(matches!(client.show_key(&unknown, 90).await, Err(ClientError::Refused(_))));
+    assert!(matches!(client.get_key(&unknown, 90).await, Err(ApiClientError::Rejected(_))));
 }

@@ -60,7 +60,7 @@ impl Drop for Line {
         if ["INFO", "WARN", "ERROR"].iter().any(|level| text.contains(&format!("{level} "))) {
             LINES.lock().push(text.clone().into_owned());
         }
-        if !secret::appears_in(&text) {
+        if !secret::contains_key(&text) {
             return;
         }
         if text.contains("on purpose") {

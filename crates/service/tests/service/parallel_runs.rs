@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use ulkeys_domain::RateLimits;
-use ulkeys_domain::rate_limit::{RESULTS_OF_RUN, RUNS_AT_FULL_RATE};
+use ulkeys_domain::rate_limit::{MAX_RUNS_AT_FULL_RATE, RUN_RESULTS_PER_MINUTE};
 
 use crate::common::{TestService, read, text};
 use crate::training::{METRICS, details, event, get, start};
@@ -178,7 +178,7 @@ async fn ending_while_other_runs_used_up_the_limit_of_the_key_is_admitted() {
     let service = TestService::start_limited(RateLimits { stream: 1, ..RateLimits::default() }).await;
     let (_, key) = service.key("trainer", &["training"]).await;
     let run = start(&service, &key, "exp1").await;
-    for _ in 0..RUNS_AT_FULL_RATE {
+    for _ in 0..MAX_RUNS_AT_FULL_RATE {
         let (status, answer) = event(&service, &key, &json!({ "modelId": "unknown" }), "epoch_end", json!({})).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
     }
@@ -201,7 +201,7 @@ async fn endings_of_one_run_have_a_limit_of_their_own() {
     let service = TestService::start_limited(RateLimits::default()).await;
     let (_, key) = service.key("trainer", &["training"]).await;
     let run = start(&service, &key, "exp1").await;
-    for _ in 0..RESULTS_OF_RUN {
+    for _ in 0..RUN_RESULTS_PER_MINUTE {
         assert_eq!(event(&service, &key, &run, "training_complete", json!({})).await.0, StatusCode::OK);
     }
     let one_more = event(&service, &key, &run, "training_complete", json!({})).await;
@@ -223,7 +223,7 @@ async fn other_requests_for_the_paths_of_runs_have_the_limit_of_the_key() {
     let unreadable =
         async || service.bearer(&key, Method::POST, UPLOAD).body("x").send().await.expect("answered").status();
     assert_eq!(unreadable().await, StatusCode::BAD_REQUEST, "within the limit");
-    for _ in 0..2 * RUNS_AT_FULL_RATE {
+    for _ in 0..2 * MAX_RUNS_AT_FULL_RATE {
         unreadable().await;
     }
     assert_eq!(unreadable().await, StatusCode::TOO_MANY_REQUESTS, "above it");

@@ -1,27 +1,29 @@
 //! The table of activity.
 
 use rusqlite::{Connection, Row, params};
-use ulkeys_domain::wire::{ActivityEntry, ActivityPage, Happening, HappeningKind, OutsideChange};
+use ulkeys_domain::wire::{ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, OutsideChange};
 use ulkeys_domain::{KeyId, KeyName, KeyPrefix, Timestamp};
 
-use super::rows::{read_agent, read_enum, read_id, read_optional_id, read_time};
-use crate::{MILLIS_PER_HOUR, Origin, Refusals};
+use super::rows::{read_enum, read_id, read_optional_id, read_time, read_user_agent};
+use crate::{AuditContext, MILLIS_PER_HOUR, RejectedRequests};
 
 /// Adds an entry about a key, within the caller's transaction.
-pub(super) fn add(
+pub(super) fn insert(
     connection: &Connection,
     key: &KeyId,
     at: Timestamp,
-    origin: &Origin,
-    what: &Happening,
+    audit: &AuditContext,
+    what: &ActivityEvent,
 ) -> rusqlite::Result<()> {
     let (kind, by, old_name, new_name) = match what {
-        Happening::Created { by } => (HappeningKind::Created, *by, None, None),
-        Happening::Renamed { by, old_name, new_name } => (HappeningKind::Renamed, *by, Some(old_name), Some(new_name)),
-        Happening::Revoked { by } => (HappeningKind::Revoked, *by, None, None),
-        Happening::NewSource => (HappeningKind::NewSource, None, None, None),
-        Happening::Refused { .. } => unreachable!("refusals are added up by add_refusals"),
-        Happening::ChangedOutside { .. } => unreachable!("nobody asked for them: see add_outside"),
+        ActivityEvent::Created { by } => (ActivityKind::Created, *by, None, None),
+        ActivityEvent::Renamed { by, old_name, new_name } => {
+            (ActivityKind::Renamed, *by, Some(old_name), Some(new_name))
+        }
+        ActivityEvent::Revoked { by } => (ActivityKind::Revoked, *by, None, None),
+        ActivityEvent::NewClient => (ActivityKind::NewClient, None, None, None),
+        ActivityEvent::Rejected { .. } => unreachable!("rejected requests are added up by add_rejected_requests"),
+        ActivityEvent::ChangedOutside { .. } => unreachable!("no client asked for them: see insert_external_change"),
     };
     connection
         .prepare_cached(
@@ -32,8 +34,8 @@ pub(super) fn add(
             at.as_millis(),
             kind.as_ref(),
             key.as_str(),
-            origin.peer.to_string(),
-            origin.agent,
+            audit.peer.to_string(),
+            audit.user_agent,
             by.as_ref().map(KeyId::as_str),
             old_name,
             new_name,
@@ -42,7 +44,7 @@ pub(super) fn add(
 }
 
 /// Adds an entry about a change by another program, within the caller's transaction.
-pub(super) fn add_outside(
+pub(super) fn insert_external_change(
     connection: &Connection,
     key: Option<&KeyId>,
     at: Timestamp,
@@ -67,7 +69,7 @@ pub(super) fn add_outside(
 }
 
 /// Adds refusals to those of the same key, cause, peer and hour, within the caller's transaction.
-pub(super) fn add_refusals(connection: &Connection, refusals: &Refusals) -> rusqlite::Result<()> {
+pub(super) fn add_rejected_requests(connection: &Connection, rejected: &RejectedRequests) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO activity (at, kind, key_id, peer, agent, outcome, hour, requests, last_at)
@@ -78,22 +80,22 @@ pub(super) fn add_refusals(connection: &Connection, refusals: &Refusals) -> rusq
                  agent = excluded.agent",
         )?
         .execute(params![
-            refusals.first.as_millis(),
-            refusals.key.as_ref().map_or("", KeyId::as_str),
-            refusals.peer.to_string(),
-            refusals.agent,
-            refusals.outcome.as_ref(),
-            refusals.first.as_millis().div_euclid(MILLIS_PER_HOUR),
-            refusals.requests.cast_signed(),
-            refusals.last.as_millis(),
+            rejected.first.as_millis(),
+            rejected.key.as_ref().map_or("", KeyId::as_str),
+            rejected.peer.to_string(),
+            rejected.user_agent,
+            rejected.outcome.as_ref(),
+            rejected.first.as_millis().div_euclid(MILLIS_PER_HOUR),
+            rejected.requests.cast_signed(),
+            rejected.last.as_millis(),
         ])
         .map(drop)
 }
 
-pub(super) fn page(
+pub(super) fn load_page(
     connection: &Connection,
     key: Option<KeyId>,
-    kind: Option<HappeningKind>,
+    kind: Option<ActivityKind>,
     before: Option<u64>,
     limit: u32,
 ) -> rusqlite::Result<ActivityPage> {
@@ -127,16 +129,16 @@ pub(super) fn page(
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<ActivityEntry> {
     let by = || read_optional_id(row, 7);
     let what = match read_enum(row, 2)? {
-        HappeningKind::Created => Happening::Created { by: by()? },
-        HappeningKind::Renamed => Happening::Renamed { by: by()?, old_name: row.get(8)?, new_name: row.get(9)? },
-        HappeningKind::Revoked => Happening::Revoked { by: by()? },
-        HappeningKind::NewSource => Happening::NewSource,
-        HappeningKind::Refused => Happening::Refused {
+        ActivityKind::Created => ActivityEvent::Created { by: by()? },
+        ActivityKind::Renamed => ActivityEvent::Renamed { by: by()?, old_name: row.get(8)?, new_name: row.get(9)? },
+        ActivityKind::Revoked => ActivityEvent::Revoked { by: by()? },
+        ActivityKind::NewClient => ActivityEvent::NewClient,
+        ActivityKind::Rejected => ActivityEvent::Rejected {
             outcome: read_enum(row, 10)?,
             requests: row.get::<_, i64>(11)?.cast_unsigned(),
             last_at: read_time(row, 12)?,
         },
-        HappeningKind::ChangedOutside => Happening::ChangedOutside {
+        ActivityKind::ChangedOutside => ActivityEvent::ChangedOutside {
             change: read_enum(row, 14)?,
             keys: row.get::<_, i64>(15)?.cast_unsigned(),
             before: row.get(8)?,
@@ -155,6 +157,6 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<ActivityEntry> {
         key_prefix: row.get::<_, Option<String>>(13)?.filter(|prefix| KeyPrefix::parse(prefix).is_some()),
         at: read_time(row, 1)?,
         peer: row.get(5)?,
-        agent: read_agent(row, 6)?,
+        agent: read_user_agent(row, 6)?,
     })
 }

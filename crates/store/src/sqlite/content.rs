@@ -13,13 +13,13 @@ use std::path::Path;
 use rustc_hash::{FxHashMap, FxHasher};
 
 /// In a file with more pages, every second, third ... page is compared.
-const MAX_PAGES: u64 = 16_384;
-const BUFFER: usize = 1 << 16;
+const MAX_CHECKED_PAGES: u64 = 16_384;
+const READ_BUFFER_BYTES: usize = 1 << 16;
 /// Where the index of the log (`-shm`) tells how many frames are copied, and up to which one a checkpoint has begun to copy.
-const COPIED: [u64; 2] = [96, 128];
+const WAL_INDEX_BACKFILL_OFFSETS: [u64; 2] = [96, 128];
 
 /// A checksum for each compared page of a database file.
-pub(super) struct Content {
+pub(super) struct PageChecksums {
     page_size: usize,
     length: u64,
     /// One page of so many is compared.
@@ -27,20 +27,20 @@ pub(super) struct Content {
     checksums: Vec<u64>,
 }
 
-impl Content {
+impl PageChecksums {
     /// The content of a file, without a comparison.
     ///
     /// # Errors
     /// When the file cannot be read, or another program makes it shorter at the same time.
     pub(super) fn read(file: &File, page_size: usize) -> io::Result<Self> {
         let pages = file.metadata()?.len() / page_size as u64;
-        Self::read_pages(file, page_size, pages.div_ceil(MAX_PAGES).max(1))
+        Self::read_pages(file, page_size, pages.div_ceil(MAX_CHECKED_PAGES).max(1))
     }
 
     fn read_pages(mut file: &File, page_size: usize, step: u64) -> io::Result<Self> {
         let length = file.metadata()?.len();
         file.rewind()?;
-        let mut reader = BufReader::with_capacity(BUFFER.max(page_size), file);
+        let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES.max(page_size), file);
         let mut page = vec![0; page_size];
         let mut checksums = Vec::new();
         for number in 0..length / page_size as u64 {
@@ -59,7 +59,7 @@ impl Content {
     ///
     /// # Errors
     /// When a file cannot be read, or another program makes it shorter at the same time.
-    pub(super) fn read_again(&self, file: &File, log: &Path, index: Option<&File>) -> io::Result<Option<Self>> {
+    pub(super) fn reload(&self, file: &File, log: &Path, index: Option<&File>) -> io::Result<Option<Self>> {
         let now = Self::read_pages(file, self.page_size, self.step)?;
         if now.length < self.length || now.length % self.page_size as u64 != 0 {
             return Ok(None);
@@ -74,17 +74,17 @@ impl Content {
         }
         if !changed.is_empty() {
             // Read after the pages: then it covers all of them.
-            let copied = index.map_or(Ok(u32::MAX), frames_copied)?;
-            remove_logged(&mut changed, log, copied, self.page_size)?;
+            let copied = index.map_or(Ok(u32::MAX), checkpointed_frames)?;
+            remove_pages_in_log(&mut changed, log, copied, self.page_size)?;
         }
         Ok(changed.is_empty().then_some(now))
     }
 }
 
 /// How many frames of the log may be in the file.
-fn frames_copied(mut index: &File) -> io::Result<u32> {
+fn checkpointed_frames(mut index: &File) -> io::Result<u32> {
     let mut most = 0;
-    for offset in COPIED {
+    for offset in WAL_INDEX_BACKFILL_OFFSETS {
         let mut frames = [0; 4];
         index.seek(SeekFrom::Start(offset))?;
         index.read_exact(&mut frames)?;
@@ -95,16 +95,18 @@ fn frames_copied(mut index: &File) -> io::Result<u32> {
 
 /// Removes the pages that the first `copied` frames of the log have with the same content. SQLite holds no locks on the log,
 /// so it may be opened and closed.
-fn remove_logged(changed: &mut FxHashMap<u64, u64>, log: &Path, copied: u32, page_size: usize) -> io::Result<()> {
-    let mut log = BufReader::with_capacity(BUFFER, File::open(log)?);
+fn remove_pages_in_log(changed: &mut FxHashMap<u64, u64>, log: &Path, copied: u32, page_size: usize) -> io::Result<()> {
+    let mut log = BufReader::with_capacity(READ_BUFFER_BYTES, File::open(log)?);
     let mut header = [0; 32];
-    if !is_read(&mut log, &mut header)? || header[8..12] != u32::try_from(page_size).unwrap_or_default().to_be_bytes() {
+    if !read_exact_or_eof(&mut log, &mut header)?
+        || header[8..12] != u32::try_from(page_size).unwrap_or_default().to_be_bytes()
+    {
         return Ok(());
     }
     let (mut frame, mut page) = ([0; 24], vec![0; page_size]);
     for _ in 0..copied {
         // Behind the last frame are those of an earlier log, with other salts.
-        if !is_read(&mut log, &mut frame)? || frame[8..16] != header[16..24] {
+        if !read_exact_or_eof(&mut log, &mut frame)? || frame[8..16] != header[16..24] {
             break;
         }
         let number = u32::from_be_bytes([frame[0], frame[1], frame[2], frame[3]]).into();
@@ -112,14 +114,14 @@ fn remove_logged(changed: &mut FxHashMap<u64, u64>, log: &Path, copied: u32, pag
             log.seek_relative(page_size as i64)?;
             continue;
         };
-        if is_read(&mut log, &mut page)? && checksum(&page) == *sum {
+        if read_exact_or_eof(&mut log, &mut page)? && checksum(&page) == *sum {
             changed.remove(&number);
         }
     }
     Ok(())
 }
 
-fn is_read(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
+fn read_exact_or_eof(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(bytes) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),

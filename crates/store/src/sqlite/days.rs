@@ -7,19 +7,19 @@ use rusqlite::{Connection, params};
 use ulkeys_domain::Timestamp;
 
 /// How many days are kept.
-const KEPT: usize = 31;
+const MAX_STORED_DAYS: usize = 31;
 /// How many days must have come for a moment to be believed: a clock that is wrong for fewer removes nothing.
-const AGREEING: usize = 8;
+const AGREEING_DAYS: usize = 8;
 const MILLIS_PER_DAY: i64 = 24 * crate::MILLIS_PER_HOUR;
 /// 2026-01-01: this program is younger. A clock before that was reset, for example because its battery is empty.
-const EARLIEST: i64 = 1_767_225_600_000;
+const EARLIEST_CLOCK_MILLIS: i64 = 1_767_225_600_000;
 
 /// Notes that the service runs on the day of `now`.
-pub(super) fn note(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    if now.as_millis() < EARLIEST {
+pub(super) fn record_day(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    if now.as_millis() < EARLIEST_CLOCK_MILLIS {
         return Ok(());
     }
-    let today = day(now);
+    let today = day_number(now);
     let newest = connection.query_row("SELECT max(seen), day FROM days", [], |row| row.get::<_, Option<i64>>(1))?;
     if newest == Some(today) {
         return Ok(());
@@ -27,27 +27,27 @@ pub(super) fn note(connection: &Connection, now: Timestamp) -> rusqlite::Result<
     connection.execute("DELETE FROM days WHERE day = ?1", [today])?;
     connection.execute("INSERT INTO days (day) VALUES (?1)", [today])?;
     let old = "DELETE FROM days WHERE seen NOT IN (SELECT seen FROM days ORDER BY seen DESC LIMIT ?1)";
-    connection.execute(old, params![KEPT.cast_signed()]).map(drop)
+    connection.execute(old, params![MAX_STORED_DAYS.cast_signed()]).map(drop)
 }
 
 /// The latest moment that can be believed to have passed at `now`, for removing what is old: the beginning of the eighth
 /// latest day, and never after `now`. `None` while too few days are known, or while the clock is obviously wrong.
-pub(super) fn believable(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
-    let days = days(connection)?;
-    let agreed = days.len().checked_sub(AGREEING).and_then(|index| days.get(index));
-    if now.as_millis() < EARLIEST {
+pub(super) fn believable_time(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+    let days = load_days(connection)?;
+    let agreed = days.len().checked_sub(AGREEING_DAYS).and_then(|index| days.get(index));
+    if now.as_millis() < EARLIEST_CLOCK_MILLIS {
         return Ok(None);
     }
     Ok(agreed.and_then(|day| Timestamp::from_millis(day * MILLIS_PER_DAY)).map(|moment| moment.min(now)))
 }
 
 /// Whether a stored time after `now` is known to be wrong. It is not while the clock itself seems to be behind.
-pub(super) fn is_not_behind(connection: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
-    let days = days(connection)?;
-    Ok(now.as_millis() >= EARLIEST && median(&days).is_none_or(|usual| day(now) >= usual))
+pub(super) fn is_clock_plausible(connection: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
+    let days = load_days(connection)?;
+    Ok(now.as_millis() >= EARLIEST_CLOCK_MILLIS && median(&days).is_none_or(|usual| day_number(now) >= usual))
 }
 
-fn days(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+fn load_days(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut select = connection.prepare_cached("SELECT day FROM days ORDER BY day")?;
     select.query_map([], |row| row.get(0))?.collect()
 }
@@ -57,7 +57,7 @@ fn median(days: &[i64]) -> Option<i64> {
     days.get(days.len().checked_sub(1)? / 2).copied()
 }
 
-fn day(at: Timestamp) -> i64 {
+fn day_number(at: Timestamp) -> i64 {
     at.as_millis().div_euclid(MILLIS_PER_DAY)
 }
 
@@ -67,7 +67,7 @@ mod tests {
 
     /// Noon of a day, counted from a day on which this program existed.
     fn noon(day: i64) -> Timestamp {
-        Timestamp::from_millis(EARLIEST + 300 * MILLIS_PER_DAY + day * MILLIS_PER_DAY + MILLIS_PER_DAY / 2)
+        Timestamp::from_millis(EARLIEST_CLOCK_MILLIS + 300 * MILLIS_PER_DAY + day * MILLIS_PER_DAY + MILLIS_PER_DAY / 2)
             .expect("in range")
     }
 
@@ -77,14 +77,14 @@ mod tests {
             .execute_batch("CREATE TABLE days (seen INTEGER PRIMARY KEY AUTOINCREMENT, day INTEGER NOT NULL UNIQUE)")
             .expect("created");
         for day in days {
-            note(&connection, noon(*day)).expect("noted");
+            record_day(&connection, noon(*day)).expect("noted");
         }
         connection
     }
 
     fn believed(days: &[i64], now: i64) -> Option<i64> {
-        let believable = believable(&seen(days), noon(now)).expect("read")?;
-        Some(day(believable) - day(noon(0)))
+        let believable = believable_time(&seen(days), noon(now)).expect("read")?;
+        Some(day_number(believable) - day_number(noon(0)))
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn is_not_behind_reset_clock_is_behind() {
-        let ask = |days: &[i64], now: Timestamp| is_not_behind(&seen(days), now).expect("read");
+        let ask = |days: &[i64], now: Timestamp| is_clock_plausible(&seen(days), now).expect("read");
         assert!(ask(&[0, 1, 2], noon(2)) && ask(&[0, 100], noon(0)) && ask(&[], noon(0)));
         assert!(!ask(&[0, 1, 2], noon(-50)));
         assert!(!ask(&[], Timestamp::from_millis(86_400_000).expect("in range")), "1970");

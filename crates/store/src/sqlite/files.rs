@@ -14,23 +14,23 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use ulkeys_domain::wire::StopCause;
 
-use super::content::Content;
+use super::content::PageChecksums;
 use super::index::data_version;
-use super::open::{beside, private_file, take_name};
+use super::open::{private_file, reserve_name, sibling_path};
 
 /// For so long after a change by another SQLite process, the file may have pages that the log has no longer: it starts again
 /// after a complete checkpoint.
-const CHECKPOINT_TIME: Duration = Duration::from_secs(5);
+const EXTERNAL_CHECKPOINT_WINDOW: Duration = Duration::from_secs(5);
 /// A page may be read while a checkpoint writes it. A difference counts after so many readings, with a pause between them.
-const READINGS: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(50);
+const READ_ATTEMPTS: u32 = 3;
+const READ_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// The identity of a file: its device and inode. Elsewhere than on Unix, an open database cannot be moved.
-type Identity = (u64, u64);
+type FileIdentity = (u64, u64);
 /// When the file was last written, and its length.
-type Extent = (Option<SystemTime>, u64);
+type FileExtent = (Option<SystemTime>, u64);
 
-pub(super) struct Files {
+pub(super) struct DatabaseFiles {
     path: PathBuf,
     /// The file itself. Open for as long as the connections are, as is the next one.
     anchor: File,
@@ -39,9 +39,9 @@ pub(super) struct Files {
     /// Holds other services off the database.
     lock: File,
     /// The files that belong to the database while it is open, and what they were.
-    companions: [(PathBuf, Option<Identity>); 2],
-    extent: Extent,
-    content: Content,
+    companions: [(PathBuf, Option<FileIdentity>); 2],
+    extent: FileExtent,
+    content: PageChecksums,
     page_size: usize,
     /// SQLite's number for the state of the file as other programs left it.
     version: i64,
@@ -52,7 +52,7 @@ pub(super) struct Files {
     saved: Option<PathBuf>,
 }
 
-impl Files {
+impl DatabaseFiles {
     /// Watches the files of a database that has its connections already.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Files {
         // SQLite keeps them where the file is, not where a link to it is.
         let real = path.canonicalize()?;
         let companions = ["-wal", "-shm"].map(|suffix| {
-            let path = beside(&real, suffix);
+            let path = sibling_path(&real, suffix);
             let known = path.metadata().ok().map(|metadata| identity(&metadata));
             (path, known)
         });
@@ -80,7 +80,7 @@ impl Files {
             lock,
             companions,
             extent: extent(&metadata),
-            content: Content::read(&anchor, page_size)?,
+            content: PageChecksums::read(&anchor, page_size)?,
             anchor,
             page_size,
             version,
@@ -97,7 +97,7 @@ impl Files {
     }
 
     /// Where a copy of the database is that no longer has a name.
-    pub(super) fn saved(&self) -> Option<&Path> {
+    pub(super) fn saved_copy(&self) -> Option<&Path> {
         self.saved.as_deref()
     }
 
@@ -106,7 +106,7 @@ impl Files {
         if self.is_final {
             return;
         }
-        self.note_version(writer);
+        self.detect_external_write(writer);
         let before = self.stopped;
         self.stopped = self.find_cause(writer);
         if self.stopped == before {
@@ -117,21 +117,21 @@ impl Files {
             Some(cause) => tracing::error!(?cause, path = %self.path.display(), "the key database accepts no changes"),
         }
         match self.stopped {
-            Some(StopCause::Replaced) => self.leave_file(writer),
-            Some(StopCause::Missing) if self.is_deleted() => self.leave_file(writer),
-            Some(StopCause::Missing) => self.complete_file(writer),
-            Some(StopCause::Overwritten) => self.leave_content(writer),
+            Some(StopCause::Replaced) => self.abandon_file(writer),
+            Some(StopCause::Missing) if self.is_deleted() => self.abandon_file(writer),
+            Some(StopCause::Missing) => self.checkpoint_moved_file(writer),
+            Some(StopCause::Overwritten) => self.abandon_content(writer),
             _ => {}
         }
     }
 
     /// Notes that this process has written, which may have changed the file.
-    pub(super) fn wrote(&mut self) {
+    pub(super) fn after_write(&mut self) {
         if let Ok(metadata) = self.path.metadata()
-            && self.is_ours(&metadata)
+            && self.is_open_file(&metadata)
             && self.extent != extent(&metadata)
         {
-            match Content::read(&self.anchor, self.page_size) {
+            match PageChecksums::read(&self.anchor, self.page_size) {
                 Ok(content) => (self.extent, self.content) = (extent(&metadata), content),
                 Err(error) => tracing::warn!(%error, "the content of the key database cannot be read"),
             }
@@ -139,7 +139,7 @@ impl Files {
     }
 
     /// Notes a change by another process, if SQLite knows of one.
-    fn note_version(&mut self, writer: &Connection) {
+    fn detect_external_write(&mut self, writer: &Connection) {
         if let Ok(version) = data_version(writer)
             && version != self.version
         {
@@ -152,7 +152,7 @@ impl Files {
         let Ok(metadata) = self.path.metadata() else {
             return Some(StopCause::Missing);
         };
-        if !self.is_ours(&metadata) {
+        if !self.is_open_file(&metadata) {
             return Some(StopCause::Replaced);
         }
         for (path, known) in &mut self.companions {
@@ -164,7 +164,7 @@ impl Files {
         }
         let now = extent(&metadata);
         if now != self.extent {
-            match self.read_content(writer) {
+            match self.read_current_content(writer) {
                 Ok(Some(content)) => (self.extent, self.content) = (now, content),
                 Ok(None) => return Some(StopCause::Overwritten),
                 // A wrong "overwritten" would cost more than a late one.
@@ -175,24 +175,26 @@ impl Files {
     }
 
     /// The content of the file now, unless a program has written past SQLite.
-    fn read_content(&mut self, writer: &Connection) -> io::Result<Option<Content>> {
+    fn read_current_content(&mut self, writer: &Connection) -> io::Result<Option<PageChecksums>> {
         let [(log, _), _] = &self.companions;
-        for reading in 0..READINGS {
+        for reading in 0..READ_ATTEMPTS {
             if reading > 0 {
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(READ_RETRY_DELAY);
             }
-            if let Some(content) = self.content.read_again(&self.anchor, log, self.log_index.as_ref())? {
+            if let Some(content) = self.content.reload(&self.anchor, log, self.log_index.as_ref())? {
                 return Ok(Some(content));
             }
         }
-        self.note_version(writer);
+        self.detect_external_write(writer);
         match self.changed_by_others {
-            Some(at) if at.elapsed() < CHECKPOINT_TIME => Content::read(&self.anchor, self.page_size).map(Some),
+            Some(at) if at.elapsed() < EXTERNAL_CHECKPOINT_WINDOW => {
+                PageChecksums::read(&self.anchor, self.page_size).map(Some)
+            }
             _ => Ok(None),
         }
     }
 
-    fn is_ours(&self, metadata: &Metadata) -> bool {
+    fn is_open_file(&self, metadata: &Metadata) -> bool {
         self.anchor.metadata().is_ok_and(|anchor| identity(&anchor) == identity(metadata))
     }
 
@@ -209,7 +211,7 @@ impl Files {
 
     /// Whether other services are held off. A lock file that was removed is made again, unless one of them was quicker.
     fn holds_lock(&mut self) -> bool {
-        let path = beside(&self.path, ".lock");
+        let path = sibling_path(&self.path, ".lock");
         let is_same = |file: &File| {
             let ours = file.metadata().map(|metadata| identity(&metadata));
             path.metadata().is_ok_and(|metadata| ours.is_ok_and(|ours| ours == identity(&metadata)))
@@ -233,13 +235,13 @@ impl Files {
 
     /// Moves what is in the log into the file, which has another path now: the log stays behind, and whoever copies or moves
     /// the file back must find all keys in it.
-    fn complete_file(&mut self, writer: &Connection) {
+    fn checkpoint_moved_file(&mut self, writer: &Connection) {
         match writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
             Ok(false) => {}
             Ok(true) => tracing::warn!("the moved key database is not complete: another program reads it"),
             Err(error) => tracing::error!(%error, "the moved key database is not complete"),
         }
-        match (self.anchor.metadata(), Content::read(&self.anchor, self.page_size)) {
+        match (self.anchor.metadata(), PageChecksums::read(&self.anchor, self.page_size)) {
             (Ok(metadata), Ok(content)) => (self.extent, self.content) = (extent(&metadata), content),
             (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "the moved key database cannot be read"),
         }
@@ -247,7 +249,7 @@ impl Files {
 
     /// The path belongs to another file now. What was committed is put into the former file, or into a copy where that has
     /// no name any more; and the log leaves the path, as SQLite would apply it to the other file.
-    fn leave_file(&mut self, writer: &Connection) {
+    fn abandon_file(&mut self, writer: &Connection) {
         self.is_final = true;
         keep_log_on_close(writer);
         let busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
@@ -265,18 +267,18 @@ impl Files {
                 }
             };
         }
-        self.clear_companions(is_whole);
+        self.remove_companions(is_whole);
     }
 
     /// The file has another content now. What is in the log belongs to the former one.
-    fn leave_content(&mut self, writer: &Connection) {
+    fn abandon_content(&mut self, writer: &Connection) {
         self.is_final = true;
         keep_log_on_close(writer);
-        self.clear_companions(false);
+        self.remove_companions(false);
     }
 
     fn save_copy(&self, writer: &Connection) -> Result<PathBuf, Box<dyn std::error::Error>> {
-        let copy = take_name(&self.path, ".set-aside")?;
+        let copy = reserve_name(&self.path, ".set-aside")?;
         let saved = write_copy(writer, &copy);
         // An incomplete copy must not pass for a whole one.
         if saved.is_err()
@@ -288,7 +290,7 @@ impl Files {
     }
 
     /// Removes what belongs to the former database from the path, if it is still there.
-    fn clear_companions(&self, is_log_needless: bool) {
+    fn remove_companions(&self, is_log_needless: bool) {
         for (path, known) in &self.companions {
             let now = path.metadata().ok().map(|metadata| (identity(&metadata), metadata.len()));
             let Some((_, length)) = now.filter(|(now, _)| Some(*now) == *known) else {
@@ -296,7 +298,7 @@ impl Files {
             };
             let is_log = path.extension().is_some_and(|extension| extension.to_string_lossy().ends_with("-wal"));
             let moved = if is_log && length > 0 && !is_log_needless {
-                take_name(&self.path, "-wal.set-aside").and_then(|aside| std::fs::rename(path, aside))
+                reserve_name(&self.path, "-wal.set-aside").and_then(|aside| std::fs::rename(path, aside))
             } else {
                 std::fs::remove_file(path)
             };
@@ -320,7 +322,7 @@ fn keep_log_on_close(writer: &Connection) {
     }
 }
 
-fn identity(metadata: &Metadata) -> Identity {
+fn identity(metadata: &Metadata) -> FileIdentity {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
@@ -333,7 +335,7 @@ fn identity(metadata: &Metadata) -> Identity {
     }
 }
 
-fn extent(metadata: &Metadata) -> Extent {
+fn extent(metadata: &Metadata) -> FileExtent {
     (metadata.modified().ok(), metadata.len())
 }
 
@@ -347,11 +349,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("keys.db");
         let (lock, writer) = open_or_create(&path).expect("new database");
-        let files = Files::new(&path, &writer, lock).expect("opened");
+        let files = DatabaseFiles::new(&path, &writer, lock).expect("opened");
         // An open transaction stands for a full disk: SQLite refuses to copy.
         writer.execute_batch("BEGIN").expect("begun");
         files.save_copy(&writer).expect_err("refused");
-        assert!(!beside(&path, ".set-aside").exists());
+        assert!(!sibling_path(&path, ".set-aside").exists());
         writer.execute_batch("ROLLBACK").expect("ended");
         let copy = files.save_copy(&writer).expect("saved");
         assert!(copy.metadata().expect("there").len() > 0);

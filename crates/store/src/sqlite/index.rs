@@ -16,42 +16,42 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row};
 use rustc_hash::{FxBuildHasher, FxHashSet};
-use ulkeys_domain::{KeyHash, KnownKey};
+use ulkeys_domain::{KeyAuthInfo, KeyHash};
 
 use super::rows::{self, read_id, read_name, read_optional_time, read_scopes, read_time};
 
 /// Keys by their hash.
-pub(super) type Keys = FxHashSet<Entry>;
+pub(super) type KeySet = FxHashSet<IndexedKey>;
 
-pub(super) struct Index {
+pub(super) struct KeyIndex {
     /// By a quick hash of the digest, which is as random as a hash can be.
-    keys: RwLock<Keys>,
+    keys: RwLock<KeySet>,
     /// SQLite's number for the state of the file as other programs left it.
     version: AtomicI64,
 }
 
 #[derive(Clone)]
-pub(super) struct Entry {
+pub(super) struct IndexedKey {
     pub(super) hash: KeyHash,
-    pub(super) key: Arc<KnownKey>,
+    pub(super) key: Arc<KeyAuthInfo>,
 }
 
-impl Index {
+impl KeyIndex {
     /// An index of `keys`, as the file is now. The connection must be the writing one: SQLite counts only others' changes
     /// for it.
-    pub(super) fn new(writer: &Connection, keys: Keys) -> rusqlite::Result<Self> {
+    pub(super) fn new(writer: &Connection, keys: KeySet) -> rusqlite::Result<Self> {
         let version = AtomicI64::new(data_version(writer)?);
         Ok(Self { keys: RwLock::new(keys), version })
     }
 
-    pub(super) fn get(&self, hash: &KeyHash) -> Option<Arc<KnownKey>> {
+    pub(super) fn get(&self, hash: &KeyHash) -> Option<Arc<KeyAuthInfo>> {
         self.keys().get(hash.as_bytes()).map(|entry| entry.key.clone())
     }
 
     /// Puts a key in, or in the place of what was known of it.
-    pub(super) fn put(&self, hash: KeyHash, key: KnownKey) {
+    pub(super) fn upsert(&self, hash: KeyHash, key: KeyAuthInfo) {
         let mut keys = self.keys.write();
-        keys.replace(Entry { hash, key: Arc::new(key) });
+        keys.replace(IndexedKey { hash, key: Arc::new(key) });
     }
 
     /// The number of the state of the file, if another program has changed it since the keys were read.
@@ -61,14 +61,14 @@ impl Index {
     }
 
     /// Replaces all keys by those of another state of the file.
-    pub(super) fn replace(&self, keys: Keys, version: i64) -> Keys {
+    pub(super) fn replace(&self, keys: KeySet, version: i64) -> KeySet {
         let old = std::mem::replace(&mut *self.keys.write(), keys);
         self.version.store(version, Ordering::Relaxed);
         old
     }
 
     /// All keys. A request waits for a change, not for a reader.
-    pub(super) fn keys(&self) -> RwLockReadGuard<'_, Keys> {
+    pub(super) fn keys(&self) -> RwLockReadGuard<'_, KeySet> {
         self.keys.read()
     }
 }
@@ -79,25 +79,25 @@ pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// Refuses a key that cannot be read, and goes on.
-pub(super) fn refuse(error: rusqlite::Error) -> rusqlite::Result<()> {
+pub(super) fn skip_unreadable(error: rusqlite::Error) -> rusqlite::Result<()> {
     tracing::error!(%error, "a key cannot be read, and is refused");
     Ok(())
 }
 
 /// All keys; what is done about one that cannot be read, `unreadable` says. Each other one is shown to `visit` while its
 /// row is in the processor's cache.
-pub(super) fn read_all(
+pub(super) fn load_all(
     connection: &Connection,
     unreadable: impl Fn(rusqlite::Error) -> rusqlite::Result<()>,
-    mut visit: impl FnMut(&Entry),
-) -> rusqlite::Result<Keys> {
+    mut visit: impl FnMut(&IndexedKey),
+) -> rusqlite::Result<KeySet> {
     let count: i64 = connection.query_row("SELECT count(*) FROM keys", [], |row| row.get(0))?;
     let count = usize::try_from(count).unwrap_or_default();
     let mut keys = FxHashSet::with_capacity_and_hasher(count, FxBuildHasher);
     let mut statement = connection.prepare("SELECT id, name, scopes, created_at, revoked_at, hash FROM keys")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        match read_entry(row) {
+        match read_indexed_key(row) {
             Ok(entry) => {
                 visit(&entry);
                 keys.insert(entry);
@@ -108,33 +108,33 @@ pub(super) fn read_all(
     Ok(keys)
 }
 
-fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let key = KnownKey {
+fn read_indexed_key(row: &Row<'_>) -> rusqlite::Result<IndexedKey> {
+    let key = KeyAuthInfo {
         id: read_id(row, 0)?,
         name: read_name(row, 1)?,
         scopes: read_scopes(row, 2)?,
         created_at: read_time(row, 3)?,
         revoked_at: read_optional_time(row, 4)?,
     };
-    let hash = row.get_ref(5)?.as_blob()?.try_into().map_err(|_| rows::unreadable(5, Type::Blob))?;
-    Ok(Entry { hash: KeyHash::from_bytes(hash), key: Arc::new(key) })
+    let hash = row.get_ref(5)?.as_blob()?.try_into().map_err(|_| rows::unreadable_column(5, Type::Blob))?;
+    Ok(IndexedKey { hash: KeyHash::from_bytes(hash), key: Arc::new(key) })
 }
 
-impl Borrow<[u8; 32]> for Entry {
+impl Borrow<[u8; 32]> for IndexedKey {
     fn borrow(&self) -> &[u8; 32] {
         self.hash.as_bytes()
     }
 }
 
-impl PartialEq for Entry {
+impl PartialEq for IndexedKey {
     fn eq(&self, other: &Self) -> bool {
         self.hash == other.hash
     }
 }
 
-impl Eq for Entry {}
+impl Eq for IndexedKey {}
 
-impl Hash for Entry {
+impl Hash for IndexedKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.hash.as_bytes().hash(state);
     }

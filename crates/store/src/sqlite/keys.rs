@@ -1,22 +1,22 @@
 //! The table of keys. Each change and its entry in the list of activity are one transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use ulkeys_domain::wire::Happening;
-use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, KnownKey, Timestamp, fold};
+use ulkeys_domain::wire::ActivityEvent;
+use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search};
 
-use super::rows::{KEY_COLUMN_COUNT, KEY_COLUMNS, read_key, unreadable};
+use super::rows::{KEY_COLUMN_COUNT, KEY_COLUMNS, read_key, unreadable_column};
 use super::{activity, guard};
-use crate::revocations::Seen;
-use crate::{Origin, Revocation};
+use crate::revocations::RecordPosition;
+use crate::{AuditContext, Revocation};
 
 pub(super) fn insert(
     connection: &mut Connection,
     key: &KeyRecord,
     hash: &KeyHash,
-    origin: &Origin,
+    audit: &AuditContext,
 ) -> rusqlite::Result<bool> {
     let transaction = connection.transaction()?;
-    if !may_act(&transaction, origin)? {
+    if !actor_is_active(&transaction, audit)? {
         return Ok(false);
     }
     transaction.execute(
@@ -26,7 +26,7 @@ pub(super) fn insert(
         params![
             key.id.as_str(),
             key.name.as_str(),
-            fold(key.name.as_str()),
+            normalize_for_search(key.name.as_str()),
             key.prefix.as_str(),
             hash.as_bytes(),
             key.scopes.to_string(),
@@ -37,15 +37,15 @@ pub(super) fn insert(
             key.replaces.as_ref().map(KeyId::as_str),
         ],
     )?;
-    activity::add(&transaction, &key.id, key.created_at, origin, &Happening::Created { by: origin.by })?;
-    guard::note_change(&transaction, hash, None, &KnownKey::from(key))?;
+    activity::insert(&transaction, &key.id, key.created_at, audit, &ActivityEvent::Created { by: audit.actor })?;
+    guard::update_digest(&transaction, hash, None, &KeyAuthInfo::from(key))?;
     transaction.commit()?;
     Ok(true)
 }
 
 /// Whether the asker still is who it was when its request was admitted. Here nothing can come between.
-fn may_act(connection: &Connection, origin: &Origin) -> rusqlite::Result<bool> {
-    let Some(by) = &origin.by else {
+fn actor_is_active(connection: &Connection, audit: &AuditContext) -> rusqlite::Result<bool> {
+    let Some(by) = &audit.actor else {
         return Ok(true);
     };
     connection
@@ -75,29 +75,29 @@ pub(super) fn rename(
     id: &KeyId,
     name: &KeyName,
     at: Timestamp,
-    origin: &Origin,
+    audit: &AuditContext,
 ) -> rusqlite::Result<Option<(KeyHash, KeyRecord)>> {
     let transaction = connection.transaction()?;
     let Some((hash, mut key)) = find_with_hash(&transaction, id)?.filter(|(_, key)| key.revoked_at.is_none()) else {
         return Ok(None);
     };
-    if !may_act(&transaction, origin)? {
+    if !actor_is_active(&transaction, audit)? {
         return Ok(None);
     }
     if key.name != *name {
         transaction.execute(
             "UPDATE keys SET name = ?2, folded = ?3 WHERE id = ?1",
-            params![id.as_str(), name.as_str(), fold(name.as_str())],
+            params![id.as_str(), name.as_str(), normalize_for_search(name.as_str())],
         )?;
-        let what = Happening::Renamed {
-            by: origin.by,
+        let what = ActivityEvent::Renamed {
+            by: audit.actor,
             old_name: key.name.as_str().to_owned(),
             new_name: name.as_str().to_owned(),
         };
-        activity::add(&transaction, id, at, origin, &what)?;
-        let before = KnownKey::from(&key);
+        activity::insert(&transaction, id, at, audit, &what)?;
+        let before = KeyAuthInfo::from(&key);
         key.name = name.clone();
-        guard::note_change(&transaction, &hash, Some(&before), &KnownKey::from(&key))?;
+        guard::update_digest(&transaction, &hash, Some(&before), &KeyAuthInfo::from(&key))?;
     }
     transaction.commit()?;
     Ok(Some((hash, key)))
@@ -110,25 +110,25 @@ pub(super) fn revoke(
     connection: &mut Connection,
     id: &KeyId,
     at: Timestamp,
-    origin: &Origin,
-    record: impl FnOnce(&KeyHash, Timestamp) -> Option<Seen>,
+    audit: &AuditContext,
+    record: impl FnOnce(&KeyHash, Timestamp) -> Option<RecordPosition>,
 ) -> rusqlite::Result<Option<(KeyHash, KeyRecord, Revocation)>> {
     let transaction = connection.transaction()?;
     let Some((hash, mut key)) = find_with_hash(&transaction, id)? else {
         return Ok(None);
     };
-    if !may_act(&transaction, origin)? {
+    if !actor_is_active(&transaction, audit)? {
         return Ok(None);
     }
     let revocation = Revocation { at: key.revoked_at.unwrap_or(at), is_new: key.revoked_at.is_none() };
     if revocation.is_new {
         transaction.execute("UPDATE keys SET revoked_at = ?2 WHERE id = ?1", params![id.as_str(), at.as_millis()])?;
-        activity::add(&transaction, id, at, origin, &Happening::Revoked { by: origin.by })?;
-        let before = KnownKey::from(&key);
+        activity::insert(&transaction, id, at, audit, &ActivityEvent::Revoked { by: audit.actor })?;
+        let before = KeyAuthInfo::from(&key);
         key.revoked_at = Some(at);
-        guard::note_change(&transaction, &hash, Some(&before), &KnownKey::from(&key))?;
+        guard::update_digest(&transaction, &hash, Some(&before), &KeyAuthInfo::from(&key))?;
         if let Some(seen) = record(&hash, at) {
-            guard::note_seen(&transaction, &seen)?;
+            guard::store_record_position(&transaction, &seen)?;
         }
     }
     transaction.commit()?;
@@ -138,7 +138,7 @@ pub(super) fn revoke(
 fn find_with_hash(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<(KeyHash, KeyRecord)>> {
     let read = |row: &Row<'_>| {
         let hash = row.get_ref(KEY_COLUMN_COUNT)?.as_blob()?;
-        let hash = hash.try_into().map_err(|_| unreadable(KEY_COLUMN_COUNT, rusqlite::types::Type::Blob))?;
+        let hash = hash.try_into().map_err(|_| unreadable_column(KEY_COLUMN_COUNT, rusqlite::types::Type::Blob))?;
         Ok((KeyHash::from_bytes(hash), read_key(row)?))
     };
     connection

@@ -3,23 +3,23 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use ulkeys_domain::wire::{KeyCounts, KeyStatus, SortBy};
-use ulkeys_domain::{AttentionRules, KeyRecord, fold};
+use ulkeys_domain::{AttentionThresholds, KeyRecord, normalize_for_search};
 
 use super::rows::{KEY_COLUMNS, read_key};
 use crate::KeyQuery;
 
 /// The most words that are looked for; further ones are not.
-const MAX_WORDS: usize = 8;
+const MAX_SEARCH_WORDS: usize = 8;
 
-/// What [`AttentionRules::reasons`] says, in SQL.
-const ATTENTION: &str = "revoked_at IS NULL AND (created_at <= ?1
+/// What [`AttentionThresholds::reasons`] says, in SQL.
+const NEEDS_ATTENTION_SQL: &str = "revoked_at IS NULL AND (created_at <= ?1
     OR ((last_used_at IS NULL OR last_used_at > ?5) AND created_at <= ?2) OR last_used_at <= ?3
     OR (instr(scopes, 'admin') > 0 AND
         CASE WHEN admin_used_at <= ?5 THEN admin_used_at ELSE created_at END <= ?4))";
 
-pub(super) fn page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::Result<(Vec<KeyRecord>, u64)> {
+pub(super) fn load_page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::Result<(Vec<KeyRecord>, u64)> {
     let mut values = match query.status {
-        KeyStatus::Attention => cutoffs(&query.rules),
+        KeyStatus::Attention => threshold_params(&query.thresholds),
         KeyStatus::Active | KeyStatus::Revoked | KeyStatus::All => Vec::new(),
     };
     let mut bind = |value: String| {
@@ -28,16 +28,16 @@ pub(super) fn page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::R
     };
     let mut filter = match query.status {
         KeyStatus::Active => "revoked_at IS NULL".to_owned(),
-        KeyStatus::Attention => ATTENTION.to_owned(),
+        KeyStatus::Attention => NEEDS_ATTENTION_SQL.to_owned(),
         KeyStatus::Revoked => "revoked_at IS NOT NULL".to_owned(),
         KeyStatus::All => "true".to_owned(),
     };
     if let Some(name) = &query.name {
-        let (folded, name) = (bind(fold(name.as_str())), bind(name.as_str().to_owned()));
+        let (folded, name) = (bind(normalize_for_search(name.as_str())), bind(name.as_str().to_owned()));
         filter += &format!(" AND folded = {folded} AND name = {name}");
     }
-    for word in query.text.split_whitespace().take(MAX_WORDS) {
-        let word = bind(fold(word));
+    for word in query.text.split_whitespace().take(MAX_SEARCH_WORDS) {
+        let word = bind(normalize_for_search(word));
         filter += &format!(
             " AND (instr(folded, {word}) > 0 OR instr(prefix, {word}) > 0 OR instr(scopes, {word}) > 0 OR id = {word})"
         );
@@ -70,9 +70,9 @@ pub(super) fn page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::R
         .query_row(params_from_iter(&values), |row| row.get(0))?;
     let (limit, skip) = (values.len() + 1, values.len() + 2);
     values.push(Value::Integer(query.limit.into()));
-    values.push(Value::Integer(i64::try_from(query.skip).unwrap_or(i64::MAX)));
+    values.push(Value::Integer(i64::try_from(query.offset).unwrap_or(i64::MAX)));
     if query.sort.by == SortBy::LastUsedAt {
-        values.push(Value::Integer(query.rules.latest.as_millis()));
+        values.push(Value::Integer(query.thresholds.latest.as_millis()));
     }
     // Sorting row numbers alone is many times quicker than sorting rows.
     let keys = transaction
@@ -87,19 +87,22 @@ pub(super) fn page(connection: &mut Connection, query: &KeyQuery) -> rusqlite::R
     Ok((keys, total.cast_unsigned()))
 }
 
-pub(super) fn counts(connection: &Connection, rules: &AttentionRules) -> rusqlite::Result<KeyCounts> {
+pub(super) fn count_by_status(
+    connection: &Connection,
+    thresholds: &AttentionThresholds,
+) -> rusqlite::Result<KeyCounts> {
     let counts = format!(
         "SELECT (SELECT count(*) FROM keys WHERE revoked_at IS NULL),
-                (SELECT count(*) FROM keys NOT INDEXED WHERE {ATTENTION}),
+                (SELECT count(*) FROM keys NOT INDEXED WHERE {NEEDS_ATTENTION_SQL}),
                 (SELECT count(*) FROM keys WHERE revoked_at IS NOT NULL)"
     );
-    connection.prepare_cached(&counts)?.query_row(params_from_iter(cutoffs(rules)), |row| {
+    connection.prepare_cached(&counts)?.query_row(params_from_iter(threshold_params(thresholds)), |row| {
         let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
         Ok(KeyCounts { active: count(0)?, attention: count(1)?, revoked: count(2)? })
     })
 }
 
-fn cutoffs(rules: &AttentionRules) -> Vec<Value> {
-    let times = [rules.old, rules.never_used, rules.unused, rules.admin_unused, rules.latest];
+fn threshold_params(thresholds: &AttentionThresholds) -> Vec<Value> {
+    let times = [thresholds.old, thresholds.never_used, thresholds.unused, thresholds.admin_unused, thresholds.latest];
     times.map(|time| Value::Integer(time.as_millis())).to_vec()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
-use ulkeys_domain::fold;
+use ulkeys_domain::normalize_for_search;
 use ulkeys_domain::wire::DatabaseProblem;
 
 use crate::{Result, StoreError};
@@ -38,9 +38,9 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     } else {
         inspect(path)?;
     }
-    let lock = lock_beside(path)?;
+    let lock = acquire_lock_file(path)?;
     if is_empty(path).map_err(io)? {
-        set_log_aside(path).map_err(io)?;
+        quarantine_orphan_wal(path).map_err(io)?;
         private_file().create(true).truncate(false).open(path).map_err(io)?;
     }
     let sqlite = |error| StoreError::from_sqlite(path, &error);
@@ -52,7 +52,7 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     // In this mode FULL syncs the log at each commit: an acknowledged change survives a loss of power.
     connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
-    teach(&connection).map_err(sqlite)?;
+    register_functions(&connection).map_err(sqlite)?;
     MIGRATIONS.to_latest(&mut connection).map_err(|error| StoreError::from_migration(path, &error))?;
     // Proves that the file can be written now, not at the first change.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
@@ -62,17 +62,18 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
 }
 
 /// Gives the connection the functions that migrations call.
-fn teach(connection: &Connection) -> rusqlite::Result<()> {
+fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_scalar_function("fold", 1, flags, |call| Ok(fold(call.get_raw(0).as_str()?)))
+    connection.create_scalar_function("fold", 1, flags, |call| Ok(normalize_for_search(call.get_raw(0).as_str()?)))
 }
 
 /// Locks a file beside the database; the system unlocks it when this process ends, however it ends. The database itself
 /// is SQLite's to lock.
-pub(super) fn lock_beside(path: &Path) -> Result<File> {
+pub(super) fn acquire_lock_file(path: &Path) -> Result<File> {
     let io = |error: &std::io::Error| StoreError::from_io(path, error);
-    require_file(&beside(path, ".lock")).map_err(|error| io(&error))?;
-    let file = private_file().create(true).truncate(false).open(beside(path, ".lock")).map_err(|error| io(&error))?;
+    require_file(&sibling_path(path, ".lock")).map_err(|error| io(&error))?;
+    let file =
+        private_file().create(true).truncate(false).open(sibling_path(path, ".lock")).map_err(|error| io(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -155,12 +156,12 @@ pub(crate) fn create_folder(path: &Path) -> std::io::Result<()> {
 
 /// Gives the log of a database that was moved away another name. SQLite would delete it, and it may hold keys that are
 /// nowhere else.
-fn set_log_aside(path: &Path) -> std::io::Result<()> {
+fn quarantine_orphan_wal(path: &Path) -> std::io::Result<()> {
     // SQLite keeps the log where the file is, not where a link to it is.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let log = beside(&path, "-wal");
+    let log = sibling_path(&path, "-wal");
     if log.metadata().is_ok_and(|metadata| metadata.len() > 0) {
-        let aside = take_name(&path, "-wal.set-aside")?;
+        let aside = reserve_name(&path, "-wal.set-aside")?;
         std::fs::rename(&log, &aside)?;
         let (log, aside) = (log.display(), aside.display());
         tracing::warn!(%log, %aside, "the log of a key database was there without the database, and is set aside");
@@ -169,12 +170,12 @@ fn set_log_aside(path: &Path) -> std::io::Result<()> {
 }
 
 /// Takes a name for what is set aside, by an empty file: what has the name already is never overwritten.
-pub(crate) fn take_name(path: &Path, suffix: &str) -> std::io::Result<PathBuf> {
+pub(crate) fn reserve_name(path: &Path, suffix: &str) -> std::io::Result<PathBuf> {
     let mut number = 1_u32;
     loop {
         let name = match number {
-            1 => beside(path, suffix),
-            _ => beside(path, &format!("{suffix}-{number}")),
+            1 => sibling_path(path, suffix),
+            _ => sibling_path(path, &format!("{suffix}-{number}")),
         };
         match private_file().create_new(true).open(&name) {
             Ok(_) => return Ok(name),
@@ -185,7 +186,7 @@ pub(crate) fn take_name(path: &Path, suffix: &str) -> std::io::Result<PathBuf> {
 }
 
 /// The path of a file that belongs to a database.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn sibling_path(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -207,7 +208,7 @@ mod tests {
     #[test]
     fn the_migrations_are_well_formed() {
         let mut connection = Connection::open_in_memory().expect("memory");
-        teach(&connection).expect("taught");
+        register_functions(&connection).expect("taught");
         MIGRATIONS.to_latest(&mut connection).expect("they apply to an empty database");
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn read_scopes(row: &Row<'_>, column: usize) -> rusqlite::Result<Scop
 }
 
 pub(super) fn read_text<T>(row: &Row<'_>, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
-    parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable(column, Type::Text))
+    parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable_column(column, Type::Text))
 }
 
 /// A value of an enum, by its name.
@@ -57,22 +57,22 @@ pub(super) fn read_enum<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::R
 }
 
 /// A text that stands for "none" when it is empty.
-pub(super) fn read_agent(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+pub(super) fn read_user_agent(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     Ok(Some(row.get::<_, String>(column)?).filter(|agent| !agent.is_empty()))
 }
 
 pub(super) fn read_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    time(column, row.get(column)?)
+    timestamp_from_millis(column, row.get(column)?)
 }
 
 pub(super) fn read_optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    row.get::<_, Option<i64>>(column)?.map(|millis| time(column, millis)).transpose()
+    row.get::<_, Option<i64>>(column)?.map(|millis| timestamp_from_millis(column, millis)).transpose()
 }
 
-pub(super) fn time(column: usize, millis: i64) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_millis(millis).ok_or_else(|| unreadable(column, Type::Integer))
+pub(super) fn timestamp_from_millis(column: usize, millis: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_millis(millis).ok_or_else(|| unreadable_column(column, Type::Integer))
 }
 
-pub(super) fn unreadable(column: usize, kind: Type) -> rusqlite::Error {
+pub(super) fn unreadable_column(column: usize, kind: Type) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, kind, "not a value that this program writes".into())
 }

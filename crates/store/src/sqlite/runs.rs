@@ -8,23 +8,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use ulkeys_domain::training::{
-    Change, Checkpoint, CheckpointId, Console, EpochDetails, ModelId, RunDetails, RunId, RunStart, RunStatus,
-    RunSummary, StartedRun, Target,
+    Checkpoint, CheckpointId, Console, EpochDetails, ModelId, ModelRef, RunDetails, RunId, RunStart, RunStatus,
+    RunSummary, RunUpdate, StartedRun,
 };
 use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
 
-use super::{Inner, SqliteStore, days};
-use crate::{Feed, Result, RunDeletion, RunStore, TrainingBytes};
+use super::{SharedState, SqliteStore, days};
+use crate::{ReportedBy, Result, RunDeletion, RunStore, TrainingBytes};
 
 #[async_trait]
 impl RunStore for SqliteStore {
     async fn start_run(
         &self,
         new_model: ModelId,
-        target: Target,
+        target: ModelRef,
         start: RunStart,
-        feed: Feed,
+        feed: ReportedBy,
     ) -> Result<Option<StartedRun>> {
         self.write(move |writer, inner| {
             let started = write::start_run(writer, &new_model, &target, &start, &feed)?;
@@ -39,12 +39,12 @@ impl RunStore for SqliteStore {
         Ok(self.inner.counts.read().clone())
     }
 
-    async fn find_run(&self, target: Target, run: Option<RunId>) -> Result<Option<StartedRun>> {
-        self.blocking(move |inner| read::find_run(&inner.reader(), &target, run)).await
+    async fn find_run(&self, target: ModelRef, run: Option<RunId>) -> Result<Option<StartedRun>> {
+        self.run_blocking(move |inner| read::find_run(&inner.pick_reader(), &target, run)).await
     }
 
-    async fn record_change(&self, run: RunId, change: Change, feed: Feed) -> Result<Option<RunStatus>> {
-        self.write(move |connection, _| write::record_change(connection, run, &change, &feed)).await
+    async fn record_update(&self, run: RunId, change: RunUpdate, feed: ReportedBy) -> Result<Option<RunStatus>> {
+        self.write(move |connection, _| write::record_update(connection, run, &change, &feed)).await
     }
 
     async fn cancel_run(&self, run: RunId, at: Timestamp) -> Result<Option<RunStatus>> {
@@ -55,12 +55,17 @@ impl RunStore for SqliteStore {
         self.write(move |connection, _| write::add_checkpoint(connection, run, &checkpoint)).await
     }
 
-    async fn save_checkpoint(&self, run: RunId, id: CheckpointId, feed: Feed) -> Result<Option<Vec<CheckpointId>>> {
+    async fn save_checkpoint(
+        &self,
+        run: RunId,
+        id: CheckpointId,
+        feed: ReportedBy,
+    ) -> Result<Option<Vec<CheckpointId>>> {
         self.write(move |connection, _| write::save_checkpoint(connection, run, &id, &feed)).await
     }
 
     async fn saved_checkpoint(&self, run: RunId) -> Result<Option<Checkpoint>> {
-        self.blocking(move |inner| read::saved_checkpoint(&inner.reader(), run)).await
+        self.run_blocking(move |inner| read::saved_checkpoint(&inner.pick_reader(), run)).await
     }
 
     async fn delete_run(&self, run: RunId) -> Result<RunDeletion> {
@@ -74,7 +79,7 @@ impl RunStore for SqliteStore {
 
     async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool> {
         self.write(move |writer, inner| {
-            let believable = days::believable(writer, now)?;
+            let believable = days::believable_time(writer, now)?;
             let Some(oldest) = believable.map(|moment| moment.saturating_sub(retention)) else {
                 return Ok(false);
             };
@@ -86,7 +91,7 @@ impl RunStore for SqliteStore {
     }
 
     async fn files_to_remove(&self, with_replaced: bool) -> Result<Vec<CheckpointId>> {
-        self.blocking(move |inner| read::files_to_remove(&inner.reader(), with_replaced)).await
+        self.run_blocking(move |inner| read::files_to_remove(&inner.pick_reader(), with_replaced)).await
     }
 
     async fn note_files_removed(&self, checkpoints: Vec<CheckpointId>) -> Result<()> {
@@ -94,38 +99,38 @@ impl RunStore for SqliteStore {
     }
 
     async fn training_bytes(&self, key: Option<KeyId>) -> Result<TrainingBytes> {
-        self.blocking(move |inner| read::training_bytes(&inner.reader(), key.as_ref())).await
+        self.run_blocking(move |inner| read::training_bytes(&inner.pick_reader(), key.as_ref())).await
     }
 
     async fn checkpoints_with_file(&self) -> Result<Vec<CheckpointId>> {
-        self.blocking(|inner| read::checkpoints_with_file(&inner.reader())).await
+        self.run_blocking(|inner| read::checkpoints_with_file(&inner.pick_reader())).await
     }
 
     async fn list_runs(&self, key: Option<KeyId>, before: Option<RunId>, limit: u32) -> Result<Vec<RunSummary>> {
-        self.blocking(move |inner| read::list_runs(&mut inner.reader(), key.as_ref(), before, limit)).await
+        self.run_blocking(move |inner| read::list_runs(&mut inner.pick_reader(), key.as_ref(), before, limit)).await
     }
 
     async fn open_runs(&self, limit: u32) -> Result<Vec<RunSummary>> {
-        self.blocking(move |inner| read::open_runs(&mut inner.reader(), limit)).await
+        self.run_blocking(move |inner| read::open_runs(&mut inner.pick_reader(), limit)).await
     }
 
     async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>> {
-        self.blocking(move |inner| read::run_details(&mut inner.reader(), run)).await
+        self.run_blocking(move |inner| read::run_details(&mut inner.pick_reader(), run)).await
     }
 
     async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<Option<Vec<EpochDetails>>> {
-        self.blocking(move |inner| read::run_epochs(&mut inner.reader(), run, after, limit)).await
+        self.run_blocking(move |inner| read::run_epochs(&mut inner.pick_reader(), run, after, limit)).await
     }
 
     async fn run_console(&self, run: RunId) -> Result<Option<Console>> {
-        self.blocking(move |inner| read::run_console(&mut inner.reader(), run)).await
+        self.run_blocking(move |inner| read::run_console(&mut inner.pick_reader(), run)).await
     }
 }
 
-impl Inner {
+impl SharedState {
     /// Counts models again after a change. The change is made, so a failure is only logged.
     fn count_models(&self, writer: &Connection) {
-        match read::counts(writer) {
+        match read::count_resources(writer) {
             Ok(counts) => *self.counts.write() = counts,
             Err(error) => tracing::warn!(%error, "models are not counted until the next run starts"),
         }

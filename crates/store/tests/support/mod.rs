@@ -7,29 +7,29 @@ use rand::rngs::SysRng;
 use rusqlite::Connection;
 use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem, OutsideChange};
 use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{KeyStore as _, Origin, SqliteStore};
+use ulkeys_store::{AuditContext, KeyStore as _, SqliteStore};
 
-pub(crate) struct Place {
+pub(crate) struct TestPaths {
     pub(crate) folder: tempfile::TempDir,
 }
 
-impl Place {
+impl TestPaths {
     pub(crate) fn new() -> Self {
-        let place = Self { folder: tempfile::tempdir().expect("temporary folder") };
-        std::fs::create_dir(place.folder.path().join("data")).expect("created");
-        place
+        let paths = Self { folder: tempfile::tempdir().expect("temporary folder") };
+        std::fs::create_dir(paths.folder.path().join("data")).expect("created");
+        paths
     }
 
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("data/keys.db")
     }
 
-    pub(crate) fn record(&self) -> PathBuf {
+    pub(crate) fn record_path(&self) -> PathBuf {
         self.folder.path().join("state/revocations")
     }
 
     pub(crate) fn open(&self) -> SqliteStore {
-        self.open_with(&self.record())
+        self.open_with(&self.record_path())
     }
 
     pub(crate) fn open_with(&self, record: &Path) -> SqliteStore {
@@ -56,14 +56,14 @@ pub(crate) fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-pub(crate) fn origin() -> Origin {
-    Origin { by: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), agent: "".into() }
+pub(crate) fn audit() -> AuditContext {
+    AuditContext { actor: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: "".into() }
 }
 
 pub(crate) async fn insert(store: &SqliteStore, name: &str) -> (KeyId, KeyHash) {
     let (record, hash) = new_key(name);
     let id = record.id;
-    assert!(store.insert(record, hash, origin()).await.expect("inserted"));
+    assert!(store.insert(record, hash, audit()).await.expect("inserted"));
     (id, hash)
 }
 
@@ -76,11 +76,11 @@ pub(crate) fn new_key(name: &str) -> (KeyRecord, KeyHash) {
 }
 
 pub(crate) async fn revoke(store: &SqliteStore, id: &KeyId) {
-    store.revoke(id, now(), origin()).await.expect("written").expect("known");
+    store.revoke(id, now(), audit()).await.expect("written").expect("known");
 }
 
 pub(crate) async fn is_active(store: &SqliteStore, hash: &KeyHash) -> bool {
-    store.find_by_hash(hash).await.expect("read").is_some_and(|key| key.revoked_at.is_none())
+    store.lookup(hash).await.expect("read").is_some_and(|key| key.revoked_at.is_none())
 }
 
 pub(crate) fn changes(store: &SqliteStore) -> Vec<(OutsideChange, u64)> {

@@ -1,4 +1,4 @@
-import type { HappeningKind } from '../ipc';
+import type { ActivityKind } from '../ipc';
 import { goTo } from '../shell/section.svelte';
 
 /** Kinds of activity, in the order in which they are offered. */
@@ -9,7 +9,7 @@ export const KINDS = [
   'newSource',
   'refused',
   'changedOutside',
-] as const satisfies HappeningKind[];
+] as const satisfies ActivityKind[];
 
 /** The key that an entry is about. */
 export interface NamedKey {
@@ -21,7 +21,7 @@ export interface NamedKey {
 
 /** What the activity page is limited to; `null` for no limit. */
 export interface ActivityFilter {
-  kind: HappeningKind | null;
+  kind: ActivityKind | null;
   key: NamedKey | null;
 }
 

@@ -1,9 +1,9 @@
-import { keyUsage, toFailure, type Failure, type HourlyUse } from '../ipc';
+import { keyUsage, toFailure, type Failure, type HourlyUsage } from '../ipc';
 import { buckets, hoursOf, type Bucket, type Range } from './usage';
 
 interface Answer {
   range: Range;
-  hours: HourlyUse[];
+  hours: HourlyUsage[];
   at: number;
 }
 

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Decision, HourlyUse } from '../ipc';
+import type { Decision, HourlyUsage } from '../ipc';
 import { buckets, hoursOf, totals } from './usage';
 
 const HOUR = 3_600_000;
-const use = (hour: string, requests: number, outcome: Decision = 'accepted'): HourlyUse => ({
+const use = (hour: string, requests: number, outcome: Decision = 'accepted'): HourlyUsage => ({
   hour,
   outcome,
   requests,

@@ -1,4 +1,4 @@
-import type { Decision, HourlyUse } from '../ipc';
+import type { Decision, HourlyUsage } from '../ipc';
 
 const HOUR = 3_600_000;
 const HOURS = 24;
@@ -38,7 +38,7 @@ export function hoursOf(range: Range, now: number): number {
  * The requests by hour or by day, the oldest first, with those in which nothing happened. Uses are counted by hours of
  * UTC; where the day begins within one, that hour belongs to the day in which it begins.
  */
-export function buckets(uses: readonly HourlyUse[], range: Range, now: number): Bucket[] {
+export function buckets(uses: readonly HourlyUsage[], range: Range, now: number): Bucket[] {
   const all = bounds(range, now);
   const found = all.slice(0, -1).map((start, index): Bucket => {
     return { start, end: all[index + 1] ?? start, accepted: 0, refused: 0, causes: [] };

@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest';
-import type { Diagnosis, Finding } from '../ipc';
+import type { CheckReport, CheckResult } from '../ipc';
 import { answersTo } from './answers';
 import { readPaste } from './paste';
 
 const URL = 'http://127.0.0.1:8576';
 const KEY = `ul_${'a'.repeat(40)}`;
 
-const found = (finding: Finding): Diagnosis => ({ finding, cause: '', remedy: '', key: null });
+const found = (finding: CheckResult): CheckReport => ({ finding, cause: '', remedy: '', key: null });
 const accepted = found({ kind: 'accepted' });
-const about = (text: string, diagnosis: Diagnosis | null) =>
+const about = (text: string, diagnosis: CheckReport | null) =>
   answersTo(readPaste(text), diagnosis, URL).map((answer) => answer.about);
 
 it.each([

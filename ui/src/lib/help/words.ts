@@ -1,5 +1,5 @@
 import { formatTime, t, timeExactly } from '../i18n/index.svelte';
-import type { Diagnosis } from '../ipc';
+import type { CheckReport } from '../ipc';
 import type { Answer } from './answers';
 import type { Request } from './request';
 
@@ -26,7 +26,7 @@ export function words(answer: Answer, request: Request | null): Words {
   }
 }
 
-function wordsFor({ finding, key }: Diagnosis, request: Request | null): Words {
+function wordsFor({ finding, key }: CheckReport, request: Request | null): Words {
   const name = key?.name ?? '';
   switch (finding.kind) {
     case 'malformed':

@@ -7,11 +7,11 @@ import type {
   DeletedRun,
   TrainingStorage,
   CreateKey,
-  Diagnosis,
+  CheckReport,
   EnvFilePlan,
   ExportedActivity,
   ExportFormat,
-  HappeningKind,
+  ActivityKind,
   KeyCounts,
   KeyList,
   KeyStatus,
@@ -77,12 +77,12 @@ export const keyUsage = (keyId: string, hours: number) => call<KeyUsage>('key_us
 
 /** Why a request with this key is, or would be, refused. The key goes to the connected service and nowhere else. */
 export const checkKey = (key: string, request: { method: string; path: string } | null) =>
-  call<Diagnosis>('check_key', { key, method: request?.method ?? null, path: request?.path ?? null });
+  call<CheckReport>('check_key', { key, method: request?.method ?? null, path: request?.path ?? null });
 
 /** Which page of activity; `cursor` is the `next` of the page before. */
 export interface ActivityQuery {
   keyId?: string;
-  kind?: HappeningKind;
+  kind?: ActivityKind;
   cursor?: string;
   /** At most so many, up to 200. */
   limit?: number;

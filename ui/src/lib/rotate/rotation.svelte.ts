@@ -1,4 +1,4 @@
-import { keyUsage, toFailure, type ApiKey, type Failure, type KeySource } from '../ipc';
+import { keyUsage, toFailure, type ApiKey, type Failure, type KeyClient } from '../ipc';
 import type { Keys } from '../keys/keys.svelte';
 import { findPair, pairOf, type Pair } from './pair';
 import { firstUse, hasMoved, verdict, type Verdict } from './verdict';
@@ -8,8 +8,8 @@ const HOURS = 24;
 /** Where a rotation stands. All of it is in the data, so that it can be left at any time and taken up again. */
 export class Rotation {
   #pair = $state.raw<Pair | null>(null);
-  #oldSources = $state.raw<KeySource[]>([]);
-  #newSources = $state.raw<KeySource[]>([]);
+  #oldSources = $state.raw<KeyClient[]>([]);
+  #newSources = $state.raw<KeyClient[]>([]);
   #failure = $state.raw<Failure | null>(null);
   #asking: Promise<void> | null = null;
   #asksAgain = false;
@@ -31,11 +31,11 @@ export class Rotation {
   }
 
   /** The programs that used each of them, the latest first. */
-  get oldSources(): readonly KeySource[] {
+  get oldSources(): readonly KeyClient[] {
     return this.#oldSources;
   }
 
-  get newSources(): readonly KeySource[] {
+  get newSources(): readonly KeyClient[] {
     return this.#newSources;
   }
 

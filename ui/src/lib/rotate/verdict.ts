@@ -1,4 +1,4 @@
-import type { KeySource } from '../ipc';
+import type { KeyClient } from '../ipc';
 import { programOf } from '../keys/program';
 
 const HOUR = 60 * 60_000;
@@ -31,13 +31,13 @@ export function verdict(oldLastUsedAt: string | null, next: Uses, missing: numbe
 }
 
 /** When a key was first used, as far as its programs tell. */
-export function firstUse(sources: readonly KeySource[]): string | null {
+export function firstUse(sources: readonly KeyClient[]): string | null {
   const [first = null] = sources.map((source) => source.firstUsedAt).sort((a, b) => Date.parse(a) - Date.parse(b));
   return first;
 }
 
 /** Whether a program that used the old key has used the new one since, in whatever version. */
-export function hasMoved(program: KeySource, sources: readonly KeySource[]): boolean {
+export function hasMoved(program: KeyClient, sources: readonly KeyClient[]): boolean {
   return sources.some(
     (source) =>
       source.peer === program.peer &&

@@ -5,22 +5,22 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{
-    Checkpoint, CheckpointId, Console, ConsoleChunk, Epoch, EpochDetails, FileName, ModelId, RunDetails, RunId,
-    RunStatus, RunSummary, Slug, StartedRun, Target,
+    Checkpoint, CheckpointId, Console, ConsoleChunk, Epoch, EpochDetails, FileName, ModelId, ModelRef, RunDetails,
+    RunId, RunStatus, RunSummary, Slug, StartedRun,
 };
 use ulkeys_domain::wire::ResourceCounts;
 
-use crate::sqlite::rows::{read_enum, read_optional_time, read_text, read_time, unreadable};
+use crate::sqlite::rows::{read_enum, read_optional_time, read_text, read_time, unreadable_column};
 use crate::{StoredBytes, TrainingBytes};
 
-const SUMMARY: &str = "SELECT runs.id, model_id, project, slug, status, planned_epochs,
+const SUMMARY_SELECT: &str = "SELECT runs.id, model_id, project, slug, status, planned_epochs,
     (SELECT count(*) FROM epochs WHERE run_id = runs.id), device, started_at, last_event_at, ended_at, error,
     EXISTS (SELECT 1 FROM checkpoints WHERE run_id = runs.id AND state = 'saved'), results_dropped
     FROM runs JOIN models ON models.id = model_id";
-const CHECKPOINT: &str = "SELECT id, filename, size, state, key_id, uploaded_at FROM checkpoints";
+const CHECKPOINT_SELECT: &str = "SELECT id, filename, size, state, key_id, uploaded_at FROM checkpoints";
 
 /// Projects, and models in them.
-pub(in crate::sqlite) fn counts(connection: &Connection) -> rusqlite::Result<ResourceCounts> {
+pub(in crate::sqlite) fn count_resources(connection: &Connection) -> rusqlite::Result<ResourceCounts> {
     connection.query_row("SELECT count(DISTINCT project), count(*) FROM models", [], |row| {
         let count = |column| row.get(column).map(i64::cast_unsigned);
         Ok(ResourceCounts { projects: count(0)?, models: count(1)?, datasets: 0 })
@@ -28,7 +28,7 @@ pub(in crate::sqlite) fn counts(connection: &Connection) -> rusqlite::Result<Res
 }
 
 /// Identifier, project and slug of a model.
-pub(super) fn model(connection: &Connection, id: &ModelId) -> rusqlite::Result<Option<(ModelId, Slug, Slug)>> {
+pub(super) fn find_model(connection: &Connection, id: &ModelId) -> rusqlite::Result<Option<(ModelId, Slug, Slug)>> {
     let select = "SELECT id, project, slug FROM models WHERE id = ?1";
     let read = |row: &Row<'_>| {
         Ok((read_text(row, 0, ModelId::parse)?, read_text(row, 1, Slug::parse)?, read_text(row, 2, Slug::parse)?))
@@ -38,12 +38,12 @@ pub(super) fn model(connection: &Connection, id: &ModelId) -> rusqlite::Result<O
 
 pub(super) fn find_run(
     connection: &Connection,
-    target: &Target,
+    target: &ModelRef,
     run: Option<RunId>,
 ) -> rusqlite::Result<Option<StartedRun>> {
     let (place, first, second) = match target {
-        Target::Model(id) => ("models.id = ?1 AND ?2 = ''", id.as_str(), ""),
-        Target::Named { project, name } => ("project = ?1 AND name = ?2", project.as_str(), name.as_str()),
+        ModelRef::Model(id) => ("models.id = ?1 AND ?2 = ''", id.as_str(), ""),
+        ModelRef::Named { project, name } => ("project = ?1 AND name = ?2", project.as_str(), name.as_str()),
     };
     let select = format!(
         "SELECT runs.id, model_id, project, slug, status FROM runs JOIN models ON models.id = model_id
@@ -61,7 +61,7 @@ pub(super) fn find_run(
     connection.prepare_cached(&select)?.query_row(params![first, second, run.map(RunId::get)], read).optional()
 }
 
-pub(super) fn status(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunStatus>> {
+pub(super) fn run_status(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunStatus>> {
     let select = "SELECT status FROM runs WHERE id = ?1";
     connection.query_row(select, [run.get()], |row| read_enum(row, 0)).optional()
 }
@@ -78,15 +78,16 @@ pub(super) fn list_runs(
         Some(_) => ("JOIN run_keys ON run_id = runs.id", "run_keys.key_id = ?1"),
         None => ("", "?1 IS NULL"),
     };
-    let select =
-        format!("{SUMMARY} {source} WHERE {condition} AND (?2 IS NULL OR runs.id < ?2) ORDER BY runs.id DESC LIMIT ?3");
+    let select = format!(
+        "{SUMMARY_SELECT} {source} WHERE {condition} AND (?2 IS NULL OR runs.id < ?2) ORDER BY runs.id DESC LIMIT ?3"
+    );
     let key = key.map(KeyId::as_str);
     let mut runs = moment
         .prepare_cached(&select)?
         .query_map(params![key, before.map(RunId::get), limit], read_summary)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for run in &mut runs {
-        run.key_ids = keys_of(&moment, run.run_id)?;
+        run.key_ids = keys_of_run(&moment, run.run_id)?;
     }
     Ok(runs)
 }
@@ -94,24 +95,24 @@ pub(super) fn list_runs(
 pub(super) fn open_runs(connection: &mut Connection, limit: u32) -> rusqlite::Result<Vec<RunSummary>> {
     let moment = connection.transaction()?;
     let select = format!(
-        "{SUMMARY} WHERE status = 'running' OR (status = 'cancelled' AND last_event_at <= ended_at)
+        "{SUMMARY_SELECT} WHERE status = 'running' OR (status = 'cancelled' AND last_event_at <= ended_at)
          ORDER BY last_event_at DESC, runs.id DESC LIMIT ?1"
     );
     let mut runs =
         moment.prepare_cached(&select)?.query_map([limit], read_summary)?.collect::<rusqlite::Result<Vec<_>>>()?;
     for run in &mut runs {
-        run.key_ids = keys_of(&moment, run.run_id)?;
+        run.key_ids = keys_of_run(&moment, run.run_id)?;
     }
     Ok(runs)
 }
 
 pub(super) fn run_details(connection: &mut Connection, run: RunId) -> rusqlite::Result<Option<RunDetails>> {
     let moment = connection.transaction()?;
-    let select = format!("{SUMMARY} WHERE runs.id = ?1");
+    let select = format!("{SUMMARY_SELECT} WHERE runs.id = ?1");
     let Some(mut summary) = moment.query_row(&select, [run.get()], read_summary).optional()? else {
         return Ok(None);
     };
-    summary.key_ids = keys_of(&moment, run)?;
+    summary.key_ids = keys_of_run(&moment, run)?;
     let epochs = moment
         .prepare_cached(
             "SELECT epoch, metrics, fitness, best_fitness, key_id, received_at FROM epochs
@@ -120,7 +121,7 @@ pub(super) fn run_details(connection: &mut Connection, run: RunId) -> rusqlite::
         .query_map([run.get()], read_epoch)?
         .collect::<rusqlite::Result<_>>()?;
     let checkpoints = moment
-        .prepare_cached(&format!("{CHECKPOINT} WHERE run_id = ?1 ORDER BY rowid DESC"))?
+        .prepare_cached(&format!("{CHECKPOINT_SELECT} WHERE run_id = ?1 ORDER BY rowid DESC"))?
         .query_map([run.get()], read_checkpoint)?
         .collect::<rusqlite::Result<_>>()?;
     let select =
@@ -150,7 +151,7 @@ pub(super) fn run_epochs(
     limit: u32,
 ) -> rusqlite::Result<Option<Vec<EpochDetails>>> {
     let moment = connection.transaction()?;
-    if status(&moment, run)?.is_none() {
+    if run_status(&moment, run)?.is_none() {
         return Ok(None);
     }
     let read = |row: &Row<'_>| Ok(EpochDetails { epoch: read_epoch(row)?, system: read_json(row, 6)? });
@@ -174,7 +175,7 @@ pub(super) fn run_console(connection: &mut Connection, run: RunId) -> rusqlite::
         .prepare_cached("SELECT chunk_id, content, key_id FROM console WHERE run_id = ?1 ORDER BY chunk_id")?
         .query_map([run.get()], |row| {
             let chunk_id: i64 = row.get(0)?;
-            let chunk_id = u64::try_from(chunk_id).map_err(|_| unreadable(0, Type::Integer))?;
+            let chunk_id = u64::try_from(chunk_id).map_err(|_| unreadable_column(0, Type::Integer))?;
             Ok(ConsoleChunk { chunk_id, content: row.get(1)?, key_id: read_key_id(row, 2)? })
         })?
         .collect::<rusqlite::Result<_>>()?;
@@ -182,18 +183,21 @@ pub(super) fn run_console(connection: &mut Connection, run: RunId) -> rusqlite::
 }
 
 pub(super) fn saved_checkpoint(connection: &Connection, run: RunId) -> rusqlite::Result<Option<Checkpoint>> {
-    let select = format!("{CHECKPOINT} WHERE run_id = ?1 AND state = 'saved' ORDER BY rowid DESC LIMIT 1");
+    let select = format!("{CHECKPOINT_SELECT} WHERE run_id = ?1 AND state = 'saved' ORDER BY rowid DESC LIMIT 1");
     connection.query_row(&select, [run.get()], read_checkpoint).optional()
 }
 
 pub(super) fn checkpoints_with_file(connection: &Connection) -> rusqlite::Result<Vec<CheckpointId>> {
-    connection.prepare("SELECT id FROM checkpoints WHERE state <> 'replaced'")?.query_map([], checkpoint_id)?.collect()
+    connection
+        .prepare("SELECT id FROM checkpoints WHERE state <> 'replaced'")?
+        .query_map([], read_checkpoint_id)?
+        .collect()
 }
 
 /// Checkpoints whose files must go.
 pub(super) fn files_to_remove(connection: &Connection, with_replaced: bool) -> rusqlite::Result<Vec<CheckpointId>> {
     let select = "SELECT id FROM removed_files UNION ALL SELECT id FROM checkpoints WHERE state = 'replaced' AND ?1";
-    connection.prepare(select)?.query_map([with_replaced], checkpoint_id)?.collect()
+    connection.prepare(select)?.query_map([with_replaced], read_checkpoint_id)?.collect()
 }
 
 pub(super) fn training_bytes(connection: &Connection, key: Option<&KeyId>) -> rusqlite::Result<TrainingBytes> {
@@ -211,11 +215,11 @@ pub(super) fn training_bytes(connection: &Connection, key: Option<&KeyId>) -> ru
 }
 
 /// The identifier in the first column.
-pub(super) fn checkpoint_id(row: &Row<'_>) -> rusqlite::Result<CheckpointId> {
+pub(super) fn read_checkpoint_id(row: &Row<'_>) -> rusqlite::Result<CheckpointId> {
     read_text(row, 0, CheckpointId::parse)
 }
 
-fn keys_of(connection: &Connection, run: RunId) -> rusqlite::Result<Vec<KeyId>> {
+fn keys_of_run(connection: &Connection, run: RunId) -> rusqlite::Result<Vec<KeyId>> {
     connection
         .prepare_cached("SELECT key_id FROM run_keys WHERE run_id = ?1 ORDER BY first_at, key_id")?
         .query_map([run.get()], |row| read_text(row, 0, KeyId::parse))?
@@ -245,7 +249,7 @@ fn read_summary(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
 fn read_epoch(row: &Row<'_>) -> rusqlite::Result<Epoch> {
     Ok(Epoch {
         epoch: row.get(0)?,
-        metrics: read_json(row, 1)?.ok_or_else(|| unreadable(1, Type::Null))?,
+        metrics: read_json(row, 1)?.ok_or_else(|| unreadable_column(1, Type::Null))?,
         fitness: row.get(2)?,
         best_fitness: row.get(3)?,
         key_id: read_key_id(row, 4)?,
@@ -256,9 +260,9 @@ fn read_epoch(row: &Row<'_>) -> rusqlite::Result<Epoch> {
 fn read_checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
     let size: i64 = row.get(2)?;
     Ok(Checkpoint {
-        checkpoint_id: checkpoint_id(row)?,
+        checkpoint_id: read_checkpoint_id(row)?,
         filename: read_text(row, 1, |text| FileName::parse(text).ok())?,
-        size: u64::try_from(size).map_err(|_| unreadable(2, Type::Integer))?,
+        size: u64::try_from(size).map_err(|_| unreadable_column(2, Type::Integer))?,
         state: read_enum(row, 3)?,
         key_id: read_key_id(row, 4)?,
         uploaded_at: read_time(row, 5)?,
@@ -266,7 +270,7 @@ fn read_checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
 }
 
 fn read_run_id(row: &Row<'_>, column: usize) -> rusqlite::Result<RunId> {
-    RunId::new(row.get(column)?).ok_or_else(|| unreadable(column, Type::Integer))
+    RunId::new(row.get(column)?).ok_or_else(|| unreadable_column(column, Type::Integer))
 }
 
 fn read_key_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<KeyId>> {
@@ -278,5 +282,5 @@ fn read_key_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<KeyId>> 
 
 fn read_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
     let text: Option<String> = row.get(column)?;
-    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| unreadable(column, Type::Text))
+    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| unreadable_column(column, Type::Text))
 }

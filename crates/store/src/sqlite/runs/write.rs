@@ -3,25 +3,25 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use ulkeys_domain::training::{
-    Change, Checkpoint, CheckpointId, CheckpointState, ConsolePart, Ending, EpochEnd, ModelId, RunId, RunStart,
-    RunStatus, Slug, StartedRun, Target,
+    Checkpoint, CheckpointId, CheckpointState, Completion, ConsolePart, EpochReport, ModelId, ModelRef, RunId,
+    RunStart, RunStatus, RunUpdate, Slug, StartedRun,
 };
 use ulkeys_domain::{CLOCK_TOLERANCE, Timestamp};
 
 use super::read;
-use crate::{Feed, MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED, RunDeletion};
+use crate::{MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED_CHECKPOINTS, ReportedBy, RunDeletion};
 
 pub(super) fn start_run(
     connection: &mut Connection,
     new_model: &ModelId,
-    target: &Target,
+    target: &ModelRef,
     start: &RunStart,
-    feed: &Feed,
+    feed: &ReportedBy,
 ) -> rusqlite::Result<Option<StartedRun>> {
-    let transaction = begin(connection)?;
+    let transaction = begin_immediate(connection)?;
     let model = match target {
-        Target::Model(id) => read::model(&transaction, id)?,
-        Target::Named { project, name } => Some(add_model(&transaction, new_model, project, name, feed.at)?),
+        ModelRef::Model(id) => read::find_model(&transaction, id)?,
+        ModelRef::Named { project, name } => Some(add_model(&transaction, new_model, project, name, feed.at)?),
     };
     let Some((model_id, project, slug)) = model else {
         return Ok(None);
@@ -34,15 +34,15 @@ pub(super) fn start_run(
             start.epochs,
             start.device,
             feed.at.as_millis(),
-            json(&start.train_args)?,
-            json(&start.environment)?,
-            json(&start.system)?,
-            json(&start.model_info)?,
-            key(feed),
+            to_json_text(&start.train_args)?,
+            to_json_text(&start.environment)?,
+            to_json_text(&start.system)?,
+            to_json_text(&start.model_info)?,
+            reporting_key(feed),
         ],
     )?;
     let run_id = RunId::new(transaction.last_insert_rowid()).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, 0))?;
-    note_key(&transaction, run_id, feed)?;
+    link_key(&transaction, run_id, feed)?;
     transaction.commit()?;
     Ok(Some(StartedRun { run_id, model_id, project, slug, status: RunStatus::Running }))
 }
@@ -73,35 +73,35 @@ fn add_model(
     Err(rusqlite::Error::StatementChangedRows(0))
 }
 
-pub(super) fn record_change(
+pub(super) fn record_update(
     connection: &mut Connection,
     run: RunId,
-    change: &Change,
-    feed: &Feed,
+    change: &RunUpdate,
+    feed: &ReportedBy,
 ) -> rusqlite::Result<Option<RunStatus>> {
-    let transaction = begin(connection)?;
-    if !note_event(&transaction, run, feed)? {
+    let transaction = begin_immediate(connection)?;
+    if !touch_run(&transaction, run, feed)? {
         return Ok(None);
     }
     match change {
-        Change::Alive => {}
-        Change::System(system) => {
+        RunUpdate::Alive => {}
+        RunUpdate::System(system) => {
             let update = "UPDATE runs SET system = ?2 WHERE id = ?1";
-            transaction.execute(update, params![run.get(), json(&Some(system))?])?;
+            transaction.execute(update, params![run.get(), to_json_text(&Some(system))?])?;
         }
-        Change::Epoch(epoch) => record_epoch(&transaction, run, epoch, feed)?,
-        Change::Console(part) => record_console(&transaction, run, part, feed)?,
-        Change::Complete(ending) => {
-            end(&transaction, run, RunStatus::Completed, feed.at)?;
+        RunUpdate::Epoch(epoch) => record_epoch(&transaction, run, epoch, feed)?,
+        RunUpdate::Console(part) => record_console(&transaction, run, part, feed)?,
+        RunUpdate::Complete(ending) => {
+            end_run(&transaction, run, RunStatus::Completed, feed.at)?;
             record_results(&transaction, run, ending)?;
         }
-        Change::Failed(error) => {
-            if end(&transaction, run, RunStatus::Failed, feed.at)? {
+        RunUpdate::Failed(error) => {
+            if end_run(&transaction, run, RunStatus::Failed, feed.at)? {
                 transaction.execute("UPDATE runs SET error = ?2 WHERE id = ?1", params![run.get(), error])?;
             }
         }
     }
-    let status = read::status(&transaction, run)?;
+    let status = read::run_status(&transaction, run)?;
     transaction.commit()?;
     Ok(status)
 }
@@ -111,44 +111,44 @@ pub(super) fn cancel_run(
     run: RunId,
     at: Timestamp,
 ) -> rusqlite::Result<Option<RunStatus>> {
-    let transaction = begin(connection)?;
-    end(&transaction, run, RunStatus::Cancelled, at)?;
-    let status = read::status(&transaction, run)?;
+    let transaction = begin_immediate(connection)?;
+    end_run(&transaction, run, RunStatus::Cancelled, at)?;
+    let status = read::run_status(&transaction, run)?;
     transaction.commit()?;
     Ok(status)
 }
 
 /// How many old runs are deleted in one transaction, so that a revocation never waits for all of them.
-const SLICE: i64 = 20;
+const MAX_DELETED_RUNS: i64 = 20;
 
 pub(super) fn delete_run(connection: &mut Connection, run: RunId) -> rusqlite::Result<RunDeletion> {
-    let transaction = begin(connection)?;
-    match read::status(&transaction, run)? {
+    let transaction = begin_immediate(connection)?;
+    match read::run_status(&transaction, run)? {
         None => return Ok(RunDeletion::NotFound),
         Some(RunStatus::Running) => return Ok(RunDeletion::Running),
         Some(_) => {}
     }
-    delete(&transaction, run.get())?;
+    delete_run_rows(&transaction, run.get())?;
     transaction.commit()?;
     Ok(RunDeletion::Deleted)
 }
 
 /// Deletes some runs that were last heard of before `oldest`, also those that never ended: they are silent since then.
 pub(super) fn delete_runs_before(connection: &mut Connection, oldest: Timestamp) -> rusqlite::Result<bool> {
-    let transaction = begin(connection)?;
+    let transaction = begin_immediate(connection)?;
     let runs: Vec<i64> = transaction
         .prepare("SELECT id FROM runs WHERE max(last_event_at, coalesce(ended_at, 0)) < ?1 ORDER BY id LIMIT ?2")?
-        .query_map([oldest.as_millis(), SLICE], |row| row.get(0))?
+        .query_map([oldest.as_millis(), MAX_DELETED_RUNS], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for run in &runs {
-        delete(&transaction, *run)?;
+        delete_run_rows(&transaction, *run)?;
     }
     transaction.commit()?;
-    Ok(runs.len() as i64 == SLICE)
+    Ok(runs.len() as i64 == MAX_DELETED_RUNS)
 }
 
 /// Deletes a run with everything of it.
-fn delete(transaction: &Transaction<'_>, run: i64) -> rusqlite::Result<()> {
+fn delete_run_rows(transaction: &Transaction<'_>, run: i64) -> rusqlite::Result<()> {
     for statement in [
         "INSERT INTO removed_files (id) SELECT id FROM checkpoints WHERE run_id = ?1 AND state <> 'replaced'",
         "DELETE FROM checkpoints WHERE run_id = ?1",
@@ -167,7 +167,7 @@ fn delete(transaction: &Transaction<'_>, run: i64) -> rusqlite::Result<()> {
 }
 
 pub(super) fn note_files_removed(connection: &mut Connection, checkpoints: &[CheckpointId]) -> rusqlite::Result<()> {
-    let transaction = begin(connection)?;
+    let transaction = begin_immediate(connection)?;
     for id in checkpoints {
         transaction.prepare_cached("DELETE FROM removed_files WHERE id = ?1")?.execute([id.as_str()])?;
     }
@@ -175,7 +175,7 @@ pub(super) fn note_files_removed(connection: &mut Connection, checkpoints: &[Che
 }
 
 /// Ends a run that is running. Whether this call did it.
-fn end(transaction: &Transaction<'_>, run: RunId, status: RunStatus, at: Timestamp) -> rusqlite::Result<bool> {
+fn end_run(transaction: &Transaction<'_>, run: RunId, status: RunStatus, at: Timestamp) -> rusqlite::Result<bool> {
     let changed = transaction.execute(
         "UPDATE runs SET status = ?2, ended_at = ?3 WHERE id = ?1 AND status = 'running'",
         params![run.get(), status.as_ref(), at.as_millis()],
@@ -183,8 +183,13 @@ fn end(transaction: &Transaction<'_>, run: RunId, status: RunStatus, at: Timesta
     Ok(changed == 1)
 }
 
-fn record_epoch(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd, feed: &Feed) -> rusqlite::Result<()> {
-    let (metrics, system) = fitting(transaction, run, epoch)?;
+fn record_epoch(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    epoch: &EpochReport,
+    feed: &ReportedBy,
+) -> rusqlite::Result<()> {
+    let (metrics, system) = truncate_to_quota(transaction, run, epoch)?;
     transaction
         .prepare_cached(
             "INSERT INTO epochs (run_id, epoch, metrics, system, fitness, best_fitness, key_id, received_at)
@@ -200,19 +205,23 @@ fn record_epoch(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd, fee
             system,
             epoch.fitness,
             epoch.best_fitness,
-            key(feed),
+            reporting_key(feed),
             feed.at.as_millis(),
         ])?;
     transaction.execute(
         "UPDATE runs SET planned_epochs = coalesce(?2, planned_epochs), system = coalesce(?3, system),
          model_info = coalesce(?4, model_info) WHERE id = ?1",
-        params![run.get(), epoch.planned, json(&epoch.system)?, json(&epoch.model_info)?],
+        params![run.get(), epoch.planned, to_json_text(&epoch.system)?, to_json_text(&epoch.model_info)?],
     )?;
     Ok(())
 }
 
 /// The metrics and the sample of load of an epoch, as far as its run has room for them beside its other epochs.
-fn fitting(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd) -> rusqlite::Result<(String, Option<String>)> {
+fn truncate_to_quota(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    epoch: &EpochReport,
+) -> rusqlite::Result<(String, Option<String>)> {
     let others: i64 = transaction
         .prepare_cached(
             "SELECT coalesce(sum(octet_length(metrics) + coalesce(octet_length(system), 0)), 0) FROM epochs
@@ -222,19 +231,24 @@ fn fitting(transaction: &Transaction<'_>, run: RunId, epoch: &EpochEnd) -> rusql
     let most = MAX_EPOCH_BYTES as usize;
     let others = usize::try_from(others).unwrap_or(most);
     let none = || "{}".to_owned();
-    let metrics = json(&Some(&epoch.metrics))?.filter(|text| others + text.len() <= most).unwrap_or_else(none);
-    let system = json(&epoch.system)?.filter(|text| others + metrics.len() + text.len() <= most / 2);
+    let metrics = to_json_text(&Some(&epoch.metrics))?.filter(|text| others + text.len() <= most).unwrap_or_else(none);
+    let system = to_json_text(&epoch.system)?.filter(|text| others + metrics.len() + text.len() <= most / 2);
     Ok((metrics, system))
 }
 
-fn record_console(transaction: &Transaction<'_>, run: RunId, part: &ConsolePart, feed: &Feed) -> rusqlite::Result<()> {
+fn record_console(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    part: &ConsolePart,
+    feed: &ReportedBy,
+) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "INSERT INTO console (run_id, chunk_id, content, key_id)
              VALUES (?1, coalesce(?2, (SELECT coalesce(max(chunk_id), 0) + 1 FROM console WHERE run_id = ?1)), ?3, ?4)
              ON CONFLICT (run_id, chunk_id) DO UPDATE SET content = excluded.content, key_id = excluded.key_id",
         )?
-        .execute(params![run.get(), part.chunk_id.map(u64::cast_signed), part.content, key(feed)])?;
+        .execute(params![run.get(), part.chunk_id.map(u64::cast_signed), part.content, reporting_key(feed)])?;
     let dropped = transaction
         .prepare_cached(
             "DELETE FROM console WHERE run_id = ?1 AND chunk_id <= (
@@ -252,15 +266,15 @@ fn record_console(transaction: &Transaction<'_>, run: RunId, part: &ConsolePart,
 }
 
 /// What the end of a run brings; also of one that was cancelled, whose process still sends what it has.
-fn record_results(transaction: &Transaction<'_>, run: RunId, ending: &Ending) -> rusqlite::Result<()> {
+fn record_results(transaction: &Transaction<'_>, run: RunId, ending: &Completion) -> rusqlite::Result<()> {
     transaction.execute(
         "UPDATE runs SET results = coalesce(?2, results), class_names = coalesce(?3, class_names),
          plots = coalesce(?4, plots), results_dropped = ?5 AND coalesce(results, class_names, plots) IS NULL WHERE id = ?1",
         params![
             run.get(),
-            json(&ending.results)?,
-            json(&ending.class_names)?,
-            json(&ending.plots)?,
+            to_json_text(&ending.results)?,
+            to_json_text(&ending.class_names)?,
+            to_json_text(&ending.plots)?,
             ending.is_dropped
         ],
     )?;
@@ -272,7 +286,7 @@ pub(super) fn add_checkpoint(
     run: RunId,
     checkpoint: &Checkpoint,
 ) -> rusqlite::Result<Vec<CheckpointId>> {
-    let transaction = begin(connection)?;
+    let transaction = begin_immediate(connection)?;
     transaction.execute(
         "INSERT INTO checkpoints (id, run_id, filename, size, state, key_id, uploaded_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -292,7 +306,7 @@ pub(super) fn add_checkpoint(
                  SELECT rowid FROM checkpoints WHERE run_id = ?1 AND state = 'uploaded' ORDER BY rowid DESC LIMIT ?2)
              RETURNING id",
         )?
-        .query_map(params![run.get(), MAX_UNCONFIRMED], read::checkpoint_id)?
+        .query_map(params![run.get(), MAX_UNCONFIRMED_CHECKPOINTS], read::read_checkpoint_id)?
         .collect::<rusqlite::Result<_>>()?;
     transaction.commit()?;
     Ok(replaced)
@@ -302,9 +316,9 @@ pub(super) fn save_checkpoint(
     connection: &mut Connection,
     run: RunId,
     id: &CheckpointId,
-    feed: &Feed,
+    feed: &ReportedBy,
 ) -> rusqlite::Result<Option<Vec<CheckpointId>>> {
-    let transaction = begin(connection)?;
+    let transaction = begin_immediate(connection)?;
     let known = "SELECT rowid, state FROM checkpoints WHERE id = ?1 AND run_id = ?2";
     let known = transaction
         .query_row(known, params![id.as_str(), run.get()], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -312,7 +326,7 @@ pub(super) fn save_checkpoint(
     let Some((number, state)): Option<(i64, String)> = known else {
         return Ok(None);
     };
-    note_event(&transaction, run, feed)?;
+    touch_run(&transaction, run, feed)?;
     let mut replaced = Vec::new();
     if state != CheckpointState::Replaced.as_ref() {
         transaction.execute("UPDATE checkpoints SET state = 'saved' WHERE id = ?1", [id.as_str()])?;
@@ -320,7 +334,7 @@ pub(super) fn save_checkpoint(
             "UPDATE checkpoints SET state = 'replaced' WHERE run_id = ?1 AND rowid < ?2 AND state <> 'replaced'
              RETURNING id",
         )?;
-        let ids = earlier.query_map(params![run.get(), number], read::checkpoint_id)?;
+        let ids = earlier.query_map(params![run.get(), number], read::read_checkpoint_id)?;
         replaced = ids.collect::<rusqlite::Result<_>>()?;
     }
     transaction.commit()?;
@@ -328,7 +342,7 @@ pub(super) fn save_checkpoint(
 }
 
 /// Notes that a run was heard of. `false` when there is no such run.
-fn note_event(transaction: &Transaction<'_>, run: RunId, feed: &Feed) -> rusqlite::Result<bool> {
+fn touch_run(transaction: &Transaction<'_>, run: RunId, feed: &ReportedBy) -> rusqlite::Result<bool> {
     let heard = transaction.execute(
         // A time in the future is of a clock that was wrong, and would hide that the run falls silent.
         "UPDATE runs SET last_event_at = CASE WHEN last_event_at > ?3 THEN ?2 ELSE max(last_event_at, ?2) END
@@ -336,13 +350,13 @@ fn note_event(transaction: &Transaction<'_>, run: RunId, feed: &Feed) -> rusqlit
         params![run.get(), feed.at.as_millis(), feed.at.saturating_add(CLOCK_TOLERANCE).as_millis()],
     )?;
     if heard == 1 {
-        note_key(transaction, run, feed)?;
+        link_key(transaction, run, feed)?;
     }
     Ok(heard == 1)
 }
 
-fn note_key(transaction: &Transaction<'_>, run: RunId, feed: &Feed) -> rusqlite::Result<()> {
-    if let Some(key) = key(feed) {
+fn link_key(transaction: &Transaction<'_>, run: RunId, feed: &ReportedBy) -> rusqlite::Result<()> {
+    if let Some(key) = reporting_key(feed) {
         transaction.execute(
             "INSERT INTO run_keys (key_id, run_id, first_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
             params![key, run.get(), feed.at.as_millis()],
@@ -351,16 +365,16 @@ fn note_key(transaction: &Transaction<'_>, run: RunId, feed: &Feed) -> rusqlite:
     Ok(())
 }
 
-fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+fn begin_immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
-fn key(feed: &Feed) -> Option<&str> {
+fn reporting_key(feed: &ReportedBy) -> Option<&str> {
     feed.key.as_ref().map(|key| key.as_str())
 }
 
 /// JSON text, or NULL for nothing.
-fn json<T: Serialize>(value: &Option<T>) -> rusqlite::Result<Option<String>> {
+fn to_json_text<T: Serialize>(value: &Option<T>) -> rusqlite::Result<Option<String>> {
     let text = value.as_ref().map(serde_json::to_string).transpose();
     text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

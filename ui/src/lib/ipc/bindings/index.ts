@@ -2,7 +2,7 @@
 
 export type Scope = "training" | "models" | "datasets" | "read" | "write" | "admin";
 
-export type Attention = "old" | "neverUsed" | "unused" | "adminUnused";
+export type AttentionReason = "old" | "neverUsed" | "unused" | "adminUnused";
 
 export type ApiKey = { 
 /**
@@ -48,7 +48,7 @@ replacedBy: string | null,
 /**
  * Why somebody should look after it, the weightiest reason first; empty where all is well.
  */
-attention: Array<Attention>, };
+attention: Array<AttentionReason>, };
 
 export type KeyList = { 
 /**
@@ -124,7 +124,7 @@ uses: Array<KeyUse>, } | { "type": "resync" };
 
 export type Decision = "accepted" | "noCredential" | "malformed" | "unknown" | "revoked" | "scope" | "limit" | "peerLimit";
 
-export type HourlyUse = { 
+export type HourlyUsage = { 
 /**
  * When the hour began.
  */
@@ -138,7 +138,7 @@ outcome: Decision,
  */
 requests: number, };
 
-export type KeySource = { 
+export type KeyClient = { 
 /**
  * Address of the computer.
  */
@@ -168,17 +168,17 @@ keyId: string,
 /**
  * Counted requests, oldest hour first. Hours without a request are absent.
  */
-hours: Array<HourlyUse>, 
+hours: Array<HourlyUsage>, 
 /**
- * The programs that used the key, the latest first; at most [`MAX_SOURCES`].
+ * The programs that used the key, the latest first; at most [`MAX_CLIENTS_PER_KEY`].
  */
-sources: Array<KeySource>, };
+sources: Array<KeyClient>, };
 
 export type OutsideChange = "added" | "removed" | "renamed" | "scopesChanged" | "secretChanged" | "revoked" | "keptRevoked" | "whileClosed" | "recordLost" | "recordReplaced" | "recordDamaged";
 
-export type HappeningKind = "created" | "renamed" | "revoked" | "newSource" | "refused" | "changedOutside";
+export type ActivityKind = "created" | "renamed" | "revoked" | "newSource" | "refused" | "changedOutside";
 
-export type Happening = { "kind": "created", 
+export type ActivityEvent = { "kind": "created", 
 /**
  * The key that did it; `null` for the app itself.
  */
@@ -331,7 +331,7 @@ entries: number, };
 
 export type FormatProblem = "whiteSpace" | "prefix" | "length" | "upperCase" | "notHexadecimal";
 
-export type Finding = { "kind": "malformed", 
+export type CheckResult = { "kind": "malformed", 
 /**
  * What is wrong with it.
  */
@@ -357,11 +357,11 @@ freeAt: string, } | { "kind": "peerLimit",
  */
 freeAt: string, } | { "kind": "accepted" };
 
-export type Diagnosis = { 
+export type CheckReport = { 
 /**
  * What was found.
  */
-finding: Finding, 
+finding: CheckResult, 
 /**
  * The cause, in a sentence for people.
  */

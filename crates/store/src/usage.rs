@@ -10,18 +10,18 @@ pub const MILLIS_PER_HOUR: i64 = 3_600_000;
 
 /// Who asked for a change.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct AuditContext {
     /// The key that did it; `None` for the app itself.
-    pub by: Option<KeyId>,
+    pub actor: Option<KeyId>,
     /// Address of the peer.
     pub peer: IpAddr,
     /// What the program called itself; empty when it said nothing.
-    pub agent: Box<str>,
+    pub user_agent: Box<str>,
 }
 
 /// What became of requests since the last batch.
 #[derive(Debug, Default)]
-pub struct UseBatch {
+pub struct UsageBatch {
     /// When it is written, by the clock that its times are of. A stored use that is later gives way.
     pub at: Option<Timestamp>,
     /// The last accepted request of each key.
@@ -29,16 +29,16 @@ pub struct UseBatch {
     /// The last request of each key that its scope `admin` alone opened.
     pub admin_used: Vec<(KeyId, Timestamp)>,
     /// Requests by key, hour and outcome.
-    pub counts: Vec<UseCount>,
+    pub counts: Vec<HourlyCount>,
     /// Accepted requests by key and program.
-    pub sources: Vec<SourceUse>,
+    pub clients: Vec<ClientUsage>,
     /// Refused requests, for the list of activity.
-    pub refusals: Vec<Refusals>,
+    pub rejected: Vec<RejectedRequests>,
 }
 
 /// Requests with one key in one hour that ended alike.
 #[derive(Debug)]
-pub struct UseCount {
+pub struct HourlyCount {
     /// The key.
     pub key: KeyId,
     /// Hours since 1970, UTC.
@@ -51,13 +51,13 @@ pub struct UseCount {
 
 /// Accepted requests of one program with one key.
 #[derive(Debug)]
-pub struct SourceUse {
+pub struct ClientUsage {
     /// The key.
     pub key: KeyId,
     /// Address of the peer.
     pub peer: IpAddr,
     /// What the program called itself; empty when it said nothing.
-    pub agent: Box<str>,
+    pub user_agent: Box<str>,
     /// The first of them.
     pub first: Timestamp,
     /// The last of them.
@@ -68,7 +68,7 @@ pub struct SourceUse {
 
 /// Requests from one peer that were refused for one cause within one hour.
 #[derive(Debug)]
-pub struct Refusals {
+pub struct RejectedRequests {
     /// The key; `None` when none was presented that exists.
     pub key: Option<KeyId>,
     /// Why.
@@ -76,7 +76,7 @@ pub struct Refusals {
     /// Address of the peer.
     pub peer: IpAddr,
     /// What the last of the programs called itself; empty when it said nothing.
-    pub agent: Box<str>,
+    pub user_agent: Box<str>,
     /// The first of them.
     pub first: Timestamp,
     /// The last of them.
@@ -85,9 +85,9 @@ pub struct Refusals {
     pub requests: u64,
 }
 
-impl UseBatch {
+impl UsageBatch {
     /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
-        self.last_used.is_empty() && self.counts.is_empty() && self.sources.is_empty() && self.refusals.is_empty()
+        self.last_used.is_empty() && self.counts.is_empty() && self.clients.is_empty() && self.rejected.is_empty()
     }
 }
