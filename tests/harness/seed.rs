@@ -391,7 +391,7 @@ pub fn crowd(path: &Path, count: usize, sample: usize) -> Result<Vec<String>> {
     let transaction = connection.transaction()?;
     {
         let mut insert = transaction.prepare(
-            "INSERT INTO keys (id, name, folded, prefix, hash, scopes, created_at, last_used_at)
+            "INSERT INTO keys (id, name, normalized_name, prefix, hash, scopes, created_at, last_used_at)
              VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for number in 0..count {

@@ -5,11 +5,13 @@ use std::path::Path;
 use rand::rngs::SysRng;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, params};
+use ulkeys_domain::decision::Decision;
 use ulkeys_domain::training::{CheckpointId, ModelId, ModelRef, RunId, RunStart, Slug};
-use ulkeys_domain::wire::{KeySort, KeyStatus};
+use ulkeys_domain::wire::{ActivityEvent, ActivityKind, KeySort, KeyStatus, OutsideChange};
 use ulkeys_domain::{AttentionThresholds, KeyId, KeyName, Secret, Timestamp};
 use ulkeys_store::{
-    KeyQuery, KeyStore as _, ReportedBy, RunDeletion, RunStore as _, SqliteStore, StoredBytes, TrainingBytes,
+    KeyQuery, KeyStore as _, RejectedRequests, ReportedBy, RunDeletion, RunStore as _, SqliteStore, StoredBytes,
+    TrainingBytes, UsageBatch,
 };
 
 /// A new database with the schema of a former version.
@@ -23,6 +25,7 @@ fn database_of_version(path: &Path, version: usize) -> Connection {
         include_str!("../migrations/sqlite/0004_list.sql"),
         include_str!("../migrations/sqlite/0005_fold_again.sql"),
         include_str!("../migrations/sqlite/0006_guard.sql"),
+        include_str!("../migrations/sqlite/0007_training_bytes.sql"),
     ];
     for step in &steps[..version] {
         old.execute_batch(step).expect("the schema of the time");
@@ -107,7 +110,7 @@ async fn names_of_the_version_before_letters_were_written_plainly_are_found() {
     let version: i64 = Connection::open(&path)
         .and_then(|database| database.pragma_query_value(None, "user_version", |row| row.get(0)))
         .expect("read");
-    assert_eq!(version, 7);
+    assert_eq!(version, 8);
 }
 
 #[tokio::test]
@@ -141,6 +144,65 @@ async fn open_version_before_totals_counts_training_data_that_is_there() {
     assert_eq!(store.delete_run(run).await.expect("deleted"), RunDeletion::Deleted);
     assert_eq!(store.training_bytes(Some(key)).await.expect("read"), TrainingBytes::default());
     assert_eq!(store.files_to_remove(false).await.expect("read"), [checkpoint]);
+}
+
+#[tokio::test]
+async fn open_version_before_columns_were_renamed_keeps_clients_activity_and_revocations() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (path, record) = (folder.path().join("keys.db"), folder.path().join("revocations"));
+    let old = database_of_version(&path, 7);
+    let secret = Secret::generate(&mut SysRng).expect("randomness");
+    let id = KeyId::generate(&mut SysRng).expect("randomness");
+    old.execute(
+        "INSERT INTO keys (id, name, folded, prefix, hash, scopes, created_at) VALUES (?1, 'Zoé', 'zoe', ?2, ?3, 'read', 1)",
+        params![id.as_str(), secret.prefix().as_str(), secret.hash().as_bytes()],
+    )
+    .expect("written");
+    old.execute_batch(&format!(
+        "INSERT INTO sources VALUES ('{key}', '127.0.0.1', 'yolo', 1, 2, 3);
+         INSERT INTO activity (at, kind, key_id, peer, agent, by_key) VALUES (1, 'created', '{key}', '', 'app', '{key}');
+         INSERT INTO activity (at, kind, key_id, peer, agent, outcome, hour, requests, last_at)
+             VALUES (2, 'refused', '{key}', '127.0.0.1', 'curl', 'scope', 0, 1, 2);
+         INSERT INTO records VALUES ('00000000000000000000000000000000', 1, 'lost');
+         INSERT INTO days (day) VALUES (20000);",
+        key = id.as_str(),
+    ))
+    .expect("written");
+    drop(old);
+
+    let clock = || Timestamp::from_millis(3).expect("in range");
+    let store = SqliteStore::open_with_record(&path, &record, clock).expect("brought up to date");
+    assert_eq!(found(&store, "zoe", Some("Zoé")).await, ["Zoé"]);
+    let usage = store.usage(&id, clock()).await.expect("read");
+    let clients: Vec<_> = usage.sources.iter().map(|client| (client.agent.as_deref(), client.requests)).collect();
+    assert_eq!(clients, [(Some("yolo"), 3)]);
+    let changes: Vec<_> = store.health().borrow().changes.iter().map(|count| count.change).collect();
+    assert_eq!(changes, [OutsideChange::RecordLost], "the database had seen a record");
+    let entries = store.activity(Some(id), None, None, 10).await.expect("read").entries;
+    let events: Vec<_> = entries.into_iter().map(|entry| (entry.agent, entry.what)).collect();
+    let rejected = ActivityEvent::Rejected { outcome: Decision::Scope, requests: 1, last_at: at(2) };
+    let created = ActivityEvent::Created { by: Some(id) };
+    assert_eq!(events, [(Some("curl".to_owned()), rejected), (Some("app".to_owned()), created)]);
+
+    // Another rejection of the same hour is added to the old entry.
+    let again = RejectedRequests {
+        key: Some(id),
+        outcome: Decision::Scope,
+        peer: [127, 0, 0, 1].into(),
+        user_agent: "curl".into(),
+        first: at(4),
+        last: at(4),
+        requests: 1,
+    };
+    let batch = UsageBatch { rejected: vec![again], ..UsageBatch::default() };
+    store.record_usage(batch.into()).await.expect("written");
+    let entries = store.activity(Some(id), Some(ActivityKind::Rejected), None, 10).await.expect("read").entries;
+    let what: Vec<_> = entries.into_iter().map(|entry| entry.what).collect();
+    assert_eq!(what, [ActivityEvent::Rejected { outcome: Decision::Scope, requests: 2, last_at: at(4) }]);
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).expect("in range")
 }
 
 /// The names of the keys that are found by words, or by a name.

@@ -17,7 +17,8 @@ use support::{TestPaths, audit, changes, insert, is_active, now, revoke, wait};
 impl TestPaths {
     /// From here on, nothing about a record can be noted in the database: so no revocation can be committed.
     fn refuse_notes(&self) {
-        let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON records BEGIN SELECT RAISE(FAIL, 'no space'); END";
+        let refuse =
+            "CREATE TRIGGER refuse BEFORE INSERT ON revocation_records BEGIN SELECT RAISE(FAIL, 'no space'); END";
         Connection::open(self.database()).expect("opened").execute_batch(refuse).expect("created");
     }
 

@@ -194,7 +194,7 @@ async fn runs_older_than_their_retention_are_deleted_by_a_clock_that_is_right() 
         &folder,
         &format!(
             "WITH RECURSIVE days(day) AS (SELECT unixepoch() * 1000 / {day} - 10 UNION ALL SELECT day + 1 FROM days
-             WHERE day < unixepoch() * 1000 / {day}) INSERT OR REPLACE INTO days (day) SELECT day FROM days"
+             WHERE day < unixepoch() * 1000 / {day}) INSERT OR REPLACE INTO service_days (day) SELECT day FROM days"
         ),
     );
     let (found, _folder) = status(folder).await;

@@ -27,7 +27,7 @@ pub(super) fn insert(
     };
     connection
         .prepare_cached(
-            "INSERT INTO activity (at, kind, key_id, peer, agent, by_key, old_name, new_name)
+            "INSERT INTO activity (at, kind, key_id, peer, user_agent, actor_key_id, old_name, new_name)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
@@ -54,7 +54,7 @@ pub(super) fn insert_external_change(
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO activity (at, kind, key_id, peer, agent, change, keys, old_name, new_name)
+            "INSERT INTO activity (at, kind, key_id, peer, user_agent, change, keys, old_name, new_name)
              VALUES (?1, 'changedOutside', ?2, '', '', ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
@@ -72,12 +72,12 @@ pub(super) fn insert_external_change(
 pub(super) fn add_rejected_requests(connection: &Connection, rejected: &RejectedRequests) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO activity (at, kind, key_id, peer, agent, outcome, hour, requests, last_at)
+            "INSERT INTO activity (at, kind, key_id, peer, user_agent, outcome, hour, requests, last_at)
              VALUES (?1, 'refused', ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (key_id, outcome, peer, hour) WHERE kind = 'refused' DO UPDATE SET
                  requests = requests + excluded.requests,
                  last_at = max(last_at, excluded.last_at),
-                 agent = excluded.agent",
+                 user_agent = excluded.user_agent",
         )?
         .execute(params![
             rejected.first.as_millis(),
@@ -105,7 +105,7 @@ pub(super) fn load_page(
     // One more than asked for tells whether there is a next page.
     let mut entries: Vec<_> = connection
         .prepare_cached(&format!(
-            "SELECT activity.id, at, kind, key_id, keys.name, peer, agent, by_key, old_name, new_name, outcome, requests,
+            "SELECT activity.id, at, kind, key_id, keys.name, peer, user_agent, actor_key_id, old_name, new_name, outcome, requests,
                     last_at, keys.prefix, change, activity.keys
              FROM activity LEFT JOIN keys ON keys.id = activity.key_id
              WHERE activity.id < ?1 AND {of_key} AND {of_kind} ORDER BY activity.id DESC LIMIT ?2"

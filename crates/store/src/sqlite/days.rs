@@ -20,13 +20,14 @@ pub(super) fn record_day(connection: &Connection, now: Timestamp) -> rusqlite::R
         return Ok(());
     }
     let today = day_number(now);
-    let newest = connection.query_row("SELECT max(seen), day FROM days", [], |row| row.get::<_, Option<i64>>(1))?;
+    let newest =
+        connection.query_row("SELECT max(seen), day FROM service_days", [], |row| row.get::<_, Option<i64>>(1))?;
     if newest == Some(today) {
         return Ok(());
     }
-    connection.execute("DELETE FROM days WHERE day = ?1", [today])?;
-    connection.execute("INSERT INTO days (day) VALUES (?1)", [today])?;
-    let old = "DELETE FROM days WHERE seen NOT IN (SELECT seen FROM days ORDER BY seen DESC LIMIT ?1)";
+    connection.execute("DELETE FROM service_days WHERE day = ?1", [today])?;
+    connection.execute("INSERT INTO service_days (day) VALUES (?1)", [today])?;
+    let old = "DELETE FROM service_days WHERE seen NOT IN (SELECT seen FROM service_days ORDER BY seen DESC LIMIT ?1)";
     connection.execute(old, params![MAX_STORED_DAYS.cast_signed()]).map(drop)
 }
 
@@ -48,7 +49,7 @@ pub(super) fn is_clock_plausible(connection: &Connection, now: Timestamp) -> rus
 }
 
 fn load_days(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
-    let mut select = connection.prepare_cached("SELECT day FROM days ORDER BY day")?;
+    let mut select = connection.prepare_cached("SELECT day FROM service_days ORDER BY day")?;
     select.query_map([], |row| row.get(0))?.collect()
 }
 
@@ -74,7 +75,9 @@ mod tests {
     fn seen(days: &[i64]) -> Connection {
         let connection = Connection::open_in_memory().expect("memory");
         connection
-            .execute_batch("CREATE TABLE days (seen INTEGER PRIMARY KEY AUTOINCREMENT, day INTEGER NOT NULL UNIQUE)")
+            .execute_batch(
+                "CREATE TABLE service_days (seen INTEGER PRIMARY KEY AUTOINCREMENT, day INTEGER NOT NULL UNIQUE)",
+            )
             .expect("created");
         for day in days {
             record_day(&connection, noon(*day)).expect("noted");

@@ -113,7 +113,7 @@ impl Guard {
     pub(super) fn load_keys(&mut self, connection: &mut Connection) -> rusqlite::Result<KeySet> {
         let noted = stored_digest(connection)?;
         self.expected = connection
-            .prepare("SELECT id, entries, checksum FROM records")?
+            .prepare("SELECT id, entries, checksum FROM revocation_records")?
             .query_map([], |row| {
                 let entries = row.get::<_, i64>(1)?.cast_unsigned();
                 Ok(RecordPosition { record: row.get(0)?, entries, checksum: row.get(2)? })
@@ -375,7 +375,7 @@ impl Guard {
             }
         }
         transaction.execute(
-            "INSERT INTO guard (id, keys, digest) VALUES (1, ?1, ?2)
+            "INSERT INTO key_digest (id, keys, digest) VALUES (1, ?1, ?2)
              ON CONFLICT (id) DO UPDATE SET keys = keys + excluded.keys, digest = digest + excluded.digest",
             params![count, digest],
         )?;
@@ -411,7 +411,7 @@ fn as_revoked(entry: &IndexedKey, at: Timestamp) -> IndexedKey {
 
 /// How many keys there are, and the sum of their fingerprints, as the database notes it.
 fn stored_digest(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
-    connection.query_row("SELECT keys, digest FROM guard", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    connection.query_row("SELECT keys, digest FROM key_digest", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
 /// What differs, but for the keys that were `kept` revoked.
@@ -462,7 +462,7 @@ pub(super) fn update_digest(
     let print = |key: &KeyAuthInfo| fingerprint(hash, key);
     let difference = print(after) - before.map_or(0, print);
     connection
-        .prepare_cached("UPDATE guard SET keys = keys + ?1, digest = digest + ?2")?
+        .prepare_cached("UPDATE key_digest SET keys = keys + ?1, digest = digest + ?2")?
         .execute(params![i64::from(before.is_none()), difference])
         .map(drop)
 }
@@ -470,7 +470,7 @@ pub(super) fn update_digest(
 /// Notes how far the record was read.
 pub(super) fn store_record_position(connection: &Connection, seen: &RecordPosition) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT OR REPLACE INTO records (id, entries, checksum) VALUES (?1, ?2, ?3)")?
+        .prepare_cached("INSERT OR REPLACE INTO revocation_records (id, entries, checksum) VALUES (?1, ?2, ?3)")?
         .execute(params![seen.record, seen.entries.cast_signed(), seen.checksum])
         .map(drop)
 }

@@ -20,7 +20,7 @@ pub(super) fn insert(
         return Ok(false);
     }
     transaction.execute(
-        "INSERT INTO keys (id, name, folded, prefix, hash, scopes, created_at, last_used_at, admin_used_at, revoked_at,
+        "INSERT INTO keys (id, name, normalized_name, prefix, hash, scopes, created_at, last_used_at, admin_used_at, revoked_at,
                            replaces)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         params![
@@ -86,7 +86,7 @@ pub(super) fn rename(
     }
     if key.name != *name {
         transaction.execute(
-            "UPDATE keys SET name = ?2, folded = ?3 WHERE id = ?1",
+            "UPDATE keys SET name = ?2, normalized_name = ?3 WHERE id = ?1",
             params![id.as_str(), name.as_str(), normalize_for_search(name.as_str())],
         )?;
         let what = ActivityEvent::Renamed {

@@ -33,13 +33,13 @@ pub(super) fn load_page(connection: &mut Connection, query: &KeyQuery) -> rusqli
         KeyStatus::All => "true".to_owned(),
     };
     if let Some(name) = &query.name {
-        let (folded, name) = (bind(normalize_for_search(name.as_str())), bind(name.as_str().to_owned()));
-        filter += &format!(" AND folded = {folded} AND name = {name}");
+        let (normalized, name) = (bind(normalize_for_search(name.as_str())), bind(name.as_str().to_owned()));
+        filter += &format!(" AND normalized_name = {normalized} AND name = {name}");
     }
     for word in query.text.split_whitespace().take(MAX_SEARCH_WORDS) {
         let word = bind(normalize_for_search(word));
         filter += &format!(
-            " AND (instr(folded, {word}) > 0 OR instr(prefix, {word}) > 0 OR instr(scopes, {word}) > 0 OR id = {word})"
+            " AND (instr(normalized_name, {word}) > 0 OR instr(prefix, {word}) > 0 OR instr(scopes, {word}) > 0 OR id = {word})"
         );
     }
     // A word may be anywhere, and reading all rows as they lie is several times quicker than by an index in another order.
@@ -53,7 +53,7 @@ pub(super) fn load_page(connection: &mut Connection, query: &KeyQuery) -> rusqli
     let (counted, sorted) = (scan(is_indexed), scan(is_indexed && is_sorted));
     let direction = if query.sort.descending { "DESC" } else { "ASC" };
     let column = match query.sort.by {
-        SortBy::Name => "folded".to_owned(),
+        SortBy::Name => "normalized_name".to_owned(),
         SortBy::Scopes => "scopes".to_owned(),
         SortBy::CreatedAt => "created_at".to_owned(),
         // A use in the future is none.

@@ -24,6 +24,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0005_fold_again.sql")),
     M::up(include_str!("../../migrations/sqlite/0006_guard.sql")),
     M::up(include_str!("../../migrations/sqlite/0007_training_bytes.sql")),
+    M::up(include_str!("../../migrations/sqlite/0008_names.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 /// How long to wait for another process's write before reporting the database as locked.

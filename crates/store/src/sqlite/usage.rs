@@ -55,7 +55,7 @@ pub(super) fn repair_future_uses(connection: &Connection, now: Timestamp) -> rus
         let repair = format!("UPDATE keys SET {column} = {last_hour} WHERE {column} > ?1");
         connection.execute(&repair, params![latest, MILLIS_PER_HOUR])?;
     }
-    let clients = "UPDATE sources SET last_used_at = first_used_at WHERE last_used_at > ?1 AND first_used_at <= ?1";
+    let clients = "UPDATE clients SET last_used_at = first_used_at WHERE last_used_at > ?1 AND first_used_at <= ?1";
     connection.execute(clients, params![latest]).map(drop)
 }
 
@@ -63,10 +63,10 @@ fn record_client(connection: &Connection, client: &ClientUsage, latest: i64) -> 
     let (key, peer) = (client.key.as_str(), client.peer.to_string());
     let known = connection
         .prepare_cached(
-            "UPDATE sources SET requests = requests + ?5,
+            "UPDATE clients SET requests = requests + ?5,
                  last_used_at = CASE WHEN last_used_at > ?6 THEN ?4 ELSE max(last_used_at, ?4) END,
                  first_used_at = CASE WHEN first_used_at > ?6 THEN ?7 ELSE first_used_at END
-             WHERE key_id = ?1 AND peer = ?2 AND agent = ?3",
+             WHERE key_id = ?1 AND peer = ?2 AND user_agent = ?3",
         )?
         .execute(params![
             key,
@@ -82,7 +82,7 @@ fn record_client(connection: &Connection, client: &ClientUsage, latest: i64) -> 
     }
     connection
         .prepare_cached(
-            "INSERT INTO sources (key_id, peer, agent, first_used_at, last_used_at, requests)
+            "INSERT INTO clients (key_id, peer, user_agent, first_used_at, last_used_at, requests)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
@@ -95,8 +95,8 @@ fn record_client(connection: &Connection, client: &ClientUsage, latest: i64) -> 
         ])?;
     let evicted = connection
         .prepare_cached(
-            "DELETE FROM sources WHERE key_id = ?1 AND (peer, agent) NOT IN
-                 (SELECT peer, agent FROM sources WHERE key_id = ?1 ORDER BY last_used_at DESC LIMIT ?2)",
+            "DELETE FROM clients WHERE key_id = ?1 AND (peer, user_agent) NOT IN
+                 (SELECT peer, user_agent FROM clients WHERE key_id = ?1 ORDER BY last_used_at DESC LIMIT ?2)",
         )?
         .execute(params![key, MAX_CLIENTS_PER_KEY])?;
     // A program that calls itself something else each time must not fill the list of activity.
@@ -123,8 +123,8 @@ pub(super) fn usage(connection: &mut Connection, key_id: KeyId, since: Timestamp
         .collect::<rusqlite::Result<_>>()?;
     let clients = transaction
         .prepare_cached(
-            "SELECT peer, agent, first_used_at, last_used_at, requests FROM sources WHERE key_id = ?1
-             ORDER BY last_used_at DESC, peer, agent",
+            "SELECT peer, user_agent, first_used_at, last_used_at, requests FROM clients WHERE key_id = ?1
+             ORDER BY last_used_at DESC, peer, user_agent",
         )?
         .query_map([key_id.as_str()], read_client)?
         .collect::<rusqlite::Result<_>>()?;
@@ -153,8 +153,8 @@ pub(super) fn delete_slice_before(
     let transaction = connection.transaction()?;
     let usage = "DELETE FROM usage WHERE (key_id, hour, outcome) IN
         (SELECT key_id, hour, outcome FROM usage WHERE hour < ?1 LIMIT ?2)";
-    let clients = "DELETE FROM sources WHERE (key_id, peer, agent) IN
-        (SELECT key_id, peer, agent FROM sources WHERE last_used_at < ?1 LIMIT ?2)";
+    let clients = "DELETE FROM clients WHERE (key_id, peer, user_agent) IN
+        (SELECT key_id, peer, user_agent FROM clients WHERE last_used_at < ?1 LIMIT ?2)";
     let activity = "DELETE FROM activity WHERE id IN (SELECT id FROM activity WHERE at < ?1 AND id <
             coalesce((SELECT id FROM activity WHERE at BETWEEN ?1 AND ?3 ORDER BY id LIMIT 1), ?4) LIMIT ?2)";
     let usage = transaction.execute(usage, [hour, MAX_DELETED_ROWS])?;
