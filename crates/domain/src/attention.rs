@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_begins_with_the_day_that_it_names() {
+    fn reasons_begin_on_the_day_of_their_threshold() {
         use AttentionReason::{AdminUnused, NeverUsed, Old, Unused};
         let read: &[Scope] = &[Scope::Read];
         let admin: &[Scope] = &[Scope::Read, Scope::Admin];
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rotation_period_is_a_persons_choice() {
+    fn reasons_rotation_period_is_configurable() {
         let key = key(800, Some(1_000), None, &[Scope::Read]);
         assert_eq!(AttentionThresholds::at(day(1_000), 200).reasons(&key), [AttentionReason::Old]);
         assert_eq!(AttentionThresholds::at(day(1_000), 201).reasons(&key), []);

@@ -158,7 +158,7 @@ mod tests {
     use rand::rngs::SysRng;
 
     #[test]
-    fn identifiers_are_distinct_and_parse_back() {
+    fn generate_returns_distinct_ids_that_parse_back() {
         let id = KeyId::generate(&mut SysRng).expect("randomness");
         assert_ne!(Ok(&id), KeyId::generate(&mut SysRng).as_ref());
         assert_eq!(KeyId::parse(id.as_str()), Some(id));
@@ -172,7 +172,7 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn nothing_but_the_grammar_is_an_identifier(bytes in mutations_of("key_0123456789abcdef01234567")) {
+        fn parse_accepts_only_well_formed_ids(bytes in mutations_of("key_0123456789abcdef01234567")) {
             let text = String::from_utf8_lossy(&bytes);
             let (head, digits) = text.split_at_checked(4).unwrap_or_default();
             let is_id = head == "key_" && digits.len() == 24 && digits.chars().all(|c| "0123456789abcdef".contains(c));

@@ -175,7 +175,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn resembles_key_however_it_is_written() {
+    fn resembles_key_disguised_key_is_recognized() {
         let digits = "a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
         let key = format!("ul_{digits}");
         for text in [
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_alike_is_found_alike() {
+    fn normalize_for_search_ignores_case_and_accents() {
         for (text, normalized) in
             [("Müller", "muller"), ("Mu\u{308}ller", "muller"), ("ÉCOLE", "ecole"), ("ＧＰＵ １", "gpu 1")]
         {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_have_no_accent_to_lose_are_written_plainly() {
+    fn normalize_for_search_spells_letters_without_accents() {
         for (text, normalized) in [
             ("Straße", "strasse"),
             ("STRAẞE", "strasse"),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_hides_nothing() {
+    fn normalize_for_search_removes_invisible_characters() {
         for hidden in
             ["\u{AD}", "\u{200B}", "\u{200E}", "\u{200F}", "\u{61C}", "\u{2060}", "\u{FEFF}", "\u{FE0F}", "\u{115F}"]
         {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn trims_and_keeps_any_script() {
+    fn parse_trims_and_accepts_any_script() {
         assert_eq!(parse("  training-server\t").as_deref(), Ok("training-server"));
         for name in ["ключ для обучения", "学習サーバー", "کلید‌ها", "👩‍🔬 lab", "a"]
         {
@@ -253,13 +253,13 @@ mod tests {
     }
 
     #[test]
-    fn counts_characters_not_bytes() {
+    fn parse_counts_characters_not_bytes() {
         assert_eq!(parse(&"é".repeat(64)), Ok("é".repeat(64)));
         assert_eq!(parse(&"é".repeat(65)), Err(NameError::TooLong(65)));
     }
 
     #[test]
-    fn refuses_what_cannot_be_read_on_one_line() {
+    fn parse_rejects_line_breaks_and_reordering_characters() {
         for blank in ["", "   ", "\u{200B}", "\u{2060} \u{FEFF}", "\u{3164}"] {
             assert_eq!(parse(blank), Err(NameError::Empty), "{blank:?}");
         }
@@ -269,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_pasted_key() {
+    fn parse_rejects_pasted_key() {
         let pasted = format!("key ul_{}", "0".repeat(40));
         assert_eq!(parse(&pasted), Err(NameError::ContainsKey));
     }
 
     proptest! {
         #[test]
-        fn an_accepted_name_is_trimmed_short_and_stable(text in "\\PC{0,80}|.{0,80}") {
+        fn parse_accepted_name_is_trimmed_short_and_stable(text in "\\PC{0,80}|.{0,80}") {
             if let Ok(name) = KeyName::parse(&text) {
                 prop_assert_eq!(name.as_str(), name.as_str().trim());
                 prop_assert!((1..=MAX_CHARS).contains(&name.as_str().chars().count()));
@@ -332,7 +332,7 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn nothing_but_the_rules_is_a_name(text in texts()) {
+        fn parse_accepts_exactly_what_the_rules_allow(text in texts()) {
             let within = |ranges: &[(u32, u32)], c: char| ranges.iter().any(|(first, last)| (*first..=*last).contains(&u32::from(c)));
             let trimmed: Vec<char> = text.trim().chars().collect();
             let is_name = (1..=64).contains(&trimmed.len())

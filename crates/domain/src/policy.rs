@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_is_needed_where_the_key_is_refused_without_it() {
+    fn is_solely_granted_by_agrees_with_authorization_without_the_scope() {
         let subset =
             |bits: u32| Scope::VARIANTS.iter().copied().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1);
         let opens = |held: &[Scope], allowed: &[Scope]| {
@@ -230,7 +230,7 @@ mod tests {
 
     /// The table of the protocol document, row by row.
     #[test]
-    fn each_row_of_the_protocol() {
+    fn required_scopes_agree_with_the_protocol_table() {
         let rows: &[(&[&str], &[&str], &[Scope])] = &[
             (&["GET", "HEAD"], &["/api/datasets", "/api/datasets/a/b", "/api/images/1"], &[Datasets, Read, Write]),
             (&["POST", "PUT", "PATCH", "DELETE"], &["/api/datasets", "/api/images/1"], &[Datasets, Write]),
@@ -273,14 +273,14 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_matches_whole_or_not_at_all() {
+    fn required_scopes_match_whole_segments() {
         assert_eq!(allowed("GET", "/api/datasets-old"), [Read, Write]);
         assert_eq!(allowed("GET", "/api/models/retraining"), MODELS_READ);
         assert_eq!(allowed("GET", "/apikeys"), []);
     }
 
     #[test]
-    fn no_key_opens_what_could_be_read_in_two_ways() {
+    fn required_scopes_ambiguous_path_has_none() {
         for path in [
             "",
             "api",
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_outside_the_table_reads_one_way_or_not() {
+    fn is_unambiguous_path_rejects_separators_and_dot_segments() {
         for path in [
             "/",
             "/predict",
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trailing_slash_changes_nothing() {
+    fn required_scopes_ignore_trailing_slash() {
         for path in ["/api/datasets", "/api/models/a/training", "/api/account/summary", "/api/webhooks/models/upload"] {
             for method in ["GET", "POST"] {
                 assert_eq!(
@@ -364,13 +364,13 @@ mod tests {
     proptest! {
         /// What the table opens at all, a named scope may open too.
         #[test]
-        fn what_is_plain_reads_one_way(path in "(/[a-z.%;]{0,3}){0,4}") {
+        fn canonical_path_is_unambiguous(path in "(/[a-z.%;]{0,3}){0,4}") {
             prop_assert!(!is_canonical(&path) || is_unambiguous_path(&path));
         }
 
         /// Undoing escapes and dot segments, in whatever order and however often, leaves no other separators.
         #[test]
-        fn what_reads_one_way_has_no_hidden_segment(path in "(/(a|\\.|%2e|%2F|%25|%5c|%20|;|%3B|\\\\){0,4}){1,4}") {
+        fn unambiguous_path_hides_no_segment(path in "(/(a|\\.|%2e|%2F|%25|%5c|%20|;|%3B|\\\\){0,4}){1,4}") {
             if is_unambiguous_path(&path) {
                 let decoded = path.replace("%20", " ");
                 prop_assert!(!decoded.contains(['%', '\\', ';']) && !decoded.contains("//"), "{}", path);
@@ -379,7 +379,7 @@ mod tests {
         }
 
         #[test]
-        fn a_key_passes_only_with_a_listed_scope(bits in 1_u8..64, method in "GET|HEAD|POST|DELETE|[A-Z]{1,7}",
+        fn authorize_accepts_only_listed_scopes(bits in 1_u8..64, method in "GET|HEAD|POST|DELETE|[A-Z]{1,7}",
             path in "(/(api|datasets|models|training|api-keys|account|summary|webhooks|x|\\.\\.|%61|)){0,5}/?") {
             let scopes = Scopes::new(Scope::VARIANTS.iter().copied().enumerate()
                 .filter(|(index, _)| bits & (1 << index) != 0).map(|(_, scope)| scope)).expect("not empty");
@@ -388,7 +388,7 @@ mod tests {
         }
 
         #[test]
-        fn admin_alone_opens_no_resource(method in "GET|POST|DELETE",
+        fn authorize_admin_alone_opens_no_resource(method in "GET|POST|DELETE",
             path in "/api/(datasets|images|models|projects|exports|deployments|training|webhooks/training)(/[a-z]{1,5}){0,3}") {
             let admin = Scopes::new([Admin]).expect("not empty");
             prop_assert!(authorize(admin, &method, &path).is_err());
@@ -431,7 +431,7 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn the_table_says_what_it_says_over_segments((method, path) in paths()) {
+        fn required_scopes_agree_with_reading_by_segments((method, path) in paths()) {
             let scopes = |scopes: Vec<Scope>| Scopes::new(scopes).ok();
             prop_assert_eq!(scopes(allowed(&method, &path)), expected(&method, &path).and_then(scopes));
         }

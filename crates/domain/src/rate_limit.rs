@@ -269,7 +269,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn each_category_has_its_requests() {
+    fn class_of_request_follows_method_and_path() {
         let rows: &[(RateLimitClass, &[&str], &[&str])] = &[
             (RateLimitClass::Stream, &["POST"], &["/api/webhooks/training/metrics", "/api/webhooks/training/metrics/"]),
             (RateLimitClass::TrainingStart, &["POST"], &["/api/training/start", "/api/models/a/b/c/training"]),
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_limits() {
+    fn default_limits_are_the_documented_ones() {
         let limits = RateLimits::default();
         let numbers = RateLimitClass::ALL.map(|category| limits.of(category));
         assert_eq!(numbers, [100, 10, 10, 20, 20, 30, 12_000, 600, 200, 6_000, 6_000]);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_window_says_how_long_to_wait() {
+    fn admit_full_window_returns_wait_time() {
         let (mut window, at) = (SlidingWindow::default(), Duration::from_secs);
         let standing = |remaining, reset| RateLimitStatus { limit: 2, remaining, reset_after: at(reset) };
         assert_eq!(window.admit(at(10), 2), Ok(standing(1, 60)));
@@ -333,7 +333,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
-        fn admits_exactly_what_the_model_admits(limit in 0_u32..12,
+        fn admit_agrees_with_exact_model(limit in 0_u32..12,
             pauses in prop::collection::vec(prop_oneof![0_u64..50, 0_u64..70_000], 0..120)) {
             let (mut window, mut admitted, mut now) = (SlidingWindow::default(), Vec::new(), 0);
             for pause in pauses {
@@ -383,7 +383,7 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn categories_are_what_they_are_over_segments((method, path) in paths()) {
+        fn class_of_path_agrees_with_reading_by_segments((method, path) in paths()) {
             prop_assert_eq!(RateLimitClass::of(&method, &path), expected(&method, &path));
         }
     }

@@ -144,7 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_are_exact() {
+    fn parse_accepts_exact_scope_names_only() {
         for &scope in Scope::VARIANTS {
             assert_eq!(scope.as_ref().parse(), Ok(scope));
             assert_eq!(serde_json::to_value(scope).expect("serialises"), scope.as_ref());
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_needs_a_member_and_only_known_ones() {
+    fn parse_rejects_empty_and_unknown_scopes() {
         assert_eq!(Scopes::parse([]), Err(ScopesError::Empty));
         assert_eq!(Scopes::parse(["read", "root"]), Err(ScopesError::Unknown(1)));
         assert!(serde_json::from_str::<Scopes>("[]").is_err());
@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn order_and_repetition_do_not_matter(picks in prop::collection::vec(0_usize..6, 1..20)) {
+        fn scopes_ignore_order_and_repetition(picks in prop::collection::vec(0_usize..6, 1..20)) {
             let set = Scopes::new(picks.iter().map(|pick| Scope::VARIANTS[*pick])).expect("not empty");
             for (index, scope) in Scope::VARIANTS.iter().copied().enumerate() {
                 prop_assert_eq!(set.contains(scope), picks.contains(&index));
@@ -184,7 +184,7 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn nothing_but_the_six_names_is_a_scope(
+        fn parse_accepts_only_the_six_names(
             names in prop::collection::vec(prop_oneof![6 => prop::sample::select(&NAMES[..]).prop_map(str::to_owned),
                 1 => "(training|models|read)?.{0,12}"], 0..8)
         ) {

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn hash_is_sha_256_of_the_whole_text() {
+    fn hash_is_sha_256_of_whole_key() {
         // printf ul_0000000000000000000000000000000000000000 | sha256sum
         let secret = Secret::parse(format!("ul_{}", "0".repeat(40)).as_bytes()).expect("valid");
         let mut digest = [0; 64];
@@ -235,7 +235,7 @@ mod tests {
     const ZERO_KEY_SHA256: &str = "68162017f17e113c52e4526e056016a1f44f375a14d4f34c89cca4cf4ea49df5";
 
     #[test]
-    fn each_defect_has_its_own_reason() {
+    fn parse_names_the_defect() {
         assert_eq!(refusal(SAMPLE), None);
         // The platform's published sample has letters past f.
         assert_eq!(refusal("ul_a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9t0"), Some(FormatError::NotHexadecimal(15)));
@@ -252,13 +252,13 @@ mod tests {
     }
 
     #[test]
-    fn the_operating_system_gives_a_different_key_each_time() {
+    fn generate_returns_different_key_each_time() {
         let make = || Secret::generate(&mut SysRng).expect("randomness").expose().to_owned();
         assert_ne!(make(), make());
     }
 
     #[test]
-    fn a_failing_random_source_gives_no_key() {
+    fn generate_without_randomness_fails() {
         struct Broken;
         impl rand::TryRng for Broken {
             type Error = std::fmt::Error;
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_a_key_inside_other_text() {
+    fn contains_key_finds_key_inside_other_text() {
         assert!(contains_key(SAMPLE));
         assert!(contains_key(&format!("export KEY=\"{SAMPLE}\"")));
         assert!(!contains_key(&SAMPLE[..42]));
@@ -286,7 +286,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn generated_keys_parse_back(seed: u64) {
+        fn generated_key_parses_back(seed: u64) {
             let secret = Secret::generate(&mut StdRng::seed_from_u64(seed)).expect("infallible");
             let again = Secret::parse(secret.expose().as_bytes()).expect("strict but fair");
             prop_assert_eq!(secret.expose(), again.expose());
@@ -297,7 +297,7 @@ mod tests {
         }
 
         #[test]
-        fn one_changed_byte_is_another_key_or_none(position in 0..KEY_LEN, change in 1..=u8::MAX) {
+        fn parse_changed_byte_is_another_key_or_none(position in 0..KEY_LEN, change in 1..=u8::MAX) {
             let mut text = SAMPLE.as_bytes().to_vec();
             let byte = text[position] ^ change;
             text[position] = byte;
@@ -308,7 +308,7 @@ mod tests {
         }
 
         #[test]
-        fn no_key_is_left_in_a_redacted_text(text in "(ul_|[0-9a-f]{40}|é|.){0,12}") {
+        fn redact_leaves_no_key(text in "(ul_|[0-9a-f]{40}|é|.){0,12}") {
             prop_assert!(!contains_key(&redact(&text)));
             prop_assert!(contains_key(&text) || redact(&text) == text);
         }
@@ -319,7 +319,7 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn nothing_but_the_grammar_is_a_key(bytes in mutations_of(SAMPLE)) {
+        fn parse_accepts_only_well_formed_keys(bytes in mutations_of(SAMPLE)) {
             let digits = bytes.strip_prefix(b"ul_").unwrap_or_default();
             let is_key = digits.len() == 40 && digits.iter().all(|byte| b"0123456789abcdef".contains(byte));
             match Secret::parse(&bytes) {
@@ -332,7 +332,7 @@ mod tests {
         }
 
         #[test]
-        fn a_key_is_found_wherever_it_stands(before in ".{0,50}", bytes in mutations_of(SAMPLE), after in ".{0,50}") {
+        fn contains_key_finds_key_at_any_position(before in ".{0,50}", bytes in mutations_of(SAMPLE), after in ".{0,50}") {
             let middle = String::from_utf8_lossy(&bytes);
             let text = format!("{before}{middle}{after}");
             let hexadecimal = |rest: &&str| rest.chars().take(40).filter(|c| matches!(c, '0'..='9' | 'a'..='f')).count() == 40;
@@ -341,7 +341,7 @@ mod tests {
         }
 
         #[test]
-        fn a_prefix_is_the_beginning_of_a_key(bytes in mutations_of("ul_a1b2c3d4")) {
+        fn prefix_is_the_beginning_of_its_key(bytes in mutations_of("ul_a1b2c3d4")) {
             let text = String::from_utf8_lossy(&bytes);
             let is_prefix = Secret::parse(format!("{text}{}", "0".repeat(32)).as_bytes()).is_ok() && text.len() == 11;
             prop_assert_eq!(KeyPrefix::parse(&text).is_some(), is_prefix);

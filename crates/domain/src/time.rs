@@ -79,20 +79,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_written_as_rfc_3339_with_milliseconds() {
+    fn display_is_rfc_3339_with_milliseconds() {
         let time = Timestamp::from_millis(1_700_000_000_120).expect("in range");
         assert_eq!(time.to_string(), "2023-11-14T22:13:20.120Z");
         assert_eq!("2023-11-14T22:13:20.120Z".parse::<Timestamp>().ok(), Some(time));
     }
 
     #[test]
-    fn drops_what_is_finer_than_a_millisecond() {
+    fn parse_drops_fractions_of_a_millisecond() {
         let time: Timestamp = "2023-11-14T22:13:20.120999Z".parse().expect("valid");
         assert_eq!(time.as_millis(), 1_700_000_000_120);
     }
 
     #[test]
-    fn times_before_the_first_are_the_first() {
+    fn saturating_sub_stops_at_the_first_time() {
         let time = Timestamp::from_millis(90_000_000).expect("in range");
         assert_eq!(time.saturating_sub(Duration::from_hours(24)).as_millis(), 3_600_000);
         assert_eq!(time.saturating_sub(Duration::from_hours(48)).as_millis(), -82_800_000);

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_created_key_is_flat_json_with_the_published_names() {
+    fn created_key_is_flat_json_with_published_names() {
         let created = created();
         let json = serde_json::to_value(&created).expect("serialises");
         assert_eq!(
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_plaintext_is_not_quoted_in_the_error() {
+    fn deserialize_broken_key_error_does_not_quote_it() {
         let mut json = serde_json::to_value(created()).expect("serialises");
         let broken = "ul_A1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
         json["key"] = json!(broken);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_tagged() {
+    fn key_event_json_has_type_tag() {
         let uses = vec![KeyUse { key_id: created().info.key_id, last_used_at: created().info.created_at }];
         assert_eq!(serde_json::to_value(KeyEvent::Resync).expect("serialises"), json!({"type": "resync"}));
         assert_eq!(
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn error_codes_are_upper_case_words() {
+    fn error_code_json_is_upper_snake_case() {
         let body = ErrorBody { error: "Invalid API key".into(), code: ErrorCode::Unauthorized };
         assert_eq!(
             serde_json::to_value(body).expect("serialises"),

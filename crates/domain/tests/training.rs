@@ -18,7 +18,7 @@ fn event(event: &str, data: Value) -> Result<Event, String> {
 }
 
 #[test]
-fn a_recorded_run_is_understood() {
+fn parse_recorded_run_returns_each_event() {
     let mut names = Vec::new();
     for line in RECORDED.lines() {
         let line: Value = serde_json::from_str(line).expect("JSON");
@@ -47,7 +47,7 @@ fn a_recorded_run_is_understood() {
 }
 
 #[test]
-fn the_place_of_a_model_is_read_in_each_way_that_clients_write_it() {
+fn parse_model_reference_accepts_each_form_of_the_clients() {
     let target = |body: Value| {
         let mut body = body;
         body["event"] = json!("training_progress");
@@ -71,7 +71,7 @@ fn the_place_of_a_model_is_read_in_each_way_that_clients_write_it() {
 }
 
 #[test]
-fn each_wrong_field_is_named_and_its_content_is_not_repeated() {
+fn parse_wrong_field_is_named_and_not_quoted() {
     for (name, data, error) in [
         ("training_started", json!({"epochs": -1}), "data.epochs: must be a whole number from 0 to 20000"),
         ("training_started", json!({"device": 3}), "data.device: must be a text"),
@@ -114,7 +114,7 @@ fn each_wrong_field_is_named_and_its_content_is_not_repeated() {
 
 /// A number can take three bytes in a report and 24 as it is kept; a control character takes six.
 #[test]
-fn a_value_is_as_large_as_what_is_kept_of_it() {
+fn parse_value_is_measured_as_it_is_stored() {
     for value in [json!("x".repeat(8_190)), json!(vec![0.123_456_789_012_345_67; 400]), json!("\u{1}".repeat(1_365))] {
         let Ok(Event::Update(RunUpdate::Epoch(epoch))) = event("epoch_end", json!({"epoch": 0, "system": value}))
         else {
@@ -132,7 +132,7 @@ fn a_value_is_as_large_as_what_is_kept_of_it() {
 }
 
 #[test]
-fn nesting_is_bounded() {
+fn parse_rejects_deep_nesting() {
     let nested = |depth: usize| (0..depth).fold(json!(0), |inner, _| json!([inner]));
     assert!(event("training_complete", json!({"results": nested(16)})).is_ok());
     let error = event("training_complete", json!({"results": nested(17)})).err();
@@ -142,7 +142,7 @@ fn nesting_is_bounded() {
 }
 
 #[test]
-fn what_was_not_finite_is_null_and_nothing_else_is_lost() {
+fn parse_non_finite_metric_is_null() {
     let data = json!({"epoch": 3, "metrics": {"a": null, "b": 0.1}, "fitness": null, "new_field": {"ignored": true}});
     let Ok(Event::Update(RunUpdate::Epoch(epoch))) = event("epoch_end", data) else { panic!("understood") };
     assert_eq!(epoch.epoch, 3);
@@ -150,7 +150,7 @@ fn what_was_not_finite_is_null_and_nothing_else_is_lost() {
 }
 
 #[test]
-fn no_key_is_kept() {
+fn parse_redacts_keys_in_texts() {
     let data = json!({ "trainArgs": {"note": format!("key {KEY}!")}, "environment": {KEY: [KEY]}, "device": KEY });
     let Ok(Event::Started(start)) = event("training_started", data) else { panic!("understood") };
     assert_eq!(start.train_args, Some(json!({"note": "key ul_…!"})));
@@ -186,18 +186,18 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn any_bytes_are_judged_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn parse_any_bytes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = (EventReport::parse(&bytes), UploadRequest::parse(&bytes));
     }
 
     #[test]
-    fn any_json_is_judged_without_panic(body in any_json()) {
+    fn parse_any_json_never_panics(body in any_json()) {
         let bytes = serde_json::to_vec(&body).expect("serialises");
         let _ = (EventReport::parse(&bytes), UploadRequest::parse(&bytes));
     }
 
     #[test]
-    fn any_data_of_any_event_leaves_no_key(data in any_json(), name in "training_started|training_progress|epoch_end|\
+    fn parse_any_event_leaves_no_key(data in any_json(), name in "training_started|training_progress|epoch_end|\
         system_metrics|console_output|checkpoint_saved|training_complete|training_failed") {
         if let Ok(event) = event(&name, data) {
             let text = format!("{event:?}");

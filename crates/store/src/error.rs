@@ -6,7 +6,7 @@ use rusqlite::{ErrorCode as Sqlite, ffi};
 use rusqlite_migration::MigrationDefinitionError;
 use ulkeys_domain::wire::DatabaseProblem;
 
-use crate::space;
+use crate::disk_space;
 
 /// SQLite's codes for a lock that the file system did not take, which no other process held.
 const LOCK_FAILURES: [i32; 5] = [
@@ -51,7 +51,7 @@ impl StoreError {
     pub(crate) fn from_io(path: &Path, error: &std::io::Error) -> Self {
         let problem = match error.kind() {
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => DatabaseProblem::ReadOnly,
-            _ if space::is_full(error) => DatabaseProblem::Full,
+            _ if disk_space::is_full(error) => DatabaseProblem::Full,
             _ => DatabaseProblem::Unavailable,
         };
         Self::new(problem, path, error)
@@ -74,7 +74,7 @@ impl StoreError {
             Some(Sqlite::DatabaseCorrupt | Sqlite::NotADatabase) => DatabaseProblem::Corrupt,
             Some(Sqlite::DiskFull) => DatabaseProblem::Full,
             Some(Sqlite::SystemIoFailure | Sqlite::CannotOpen)
-                if matches!(space::has_space_for_writes(path), Ok(false)) =>
+                if matches!(disk_space::has_space_for_writes(path), Ok(false)) =>
             {
                 DatabaseProblem::Full
             }

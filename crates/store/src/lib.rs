@@ -3,10 +3,10 @@
 //! Deliberately absent: plaintext keys (a store sees hashes) and the clock (times are passed in). What a store answers is
 //! what is committed, so that a revocation holds from the moment it is acknowledged.
 
+mod disk_space;
 mod error;
-mod revocations;
+mod revocation_record;
 mod runs;
-mod space;
 mod sqlite;
 mod usage;
 

@@ -5,16 +5,16 @@
 //! programs are detected: see [`guard`] and [`files`].
 
 mod activity;
-mod content;
-mod days;
-mod files;
-mod guard;
-mod index;
+mod database_files;
+mod key_index;
+mod key_list;
 mod keys;
-mod list;
 pub(crate) mod open;
+mod outside_changes;
+mod page_checksums;
 mod rows;
 mod runs;
+mod service_days;
 mod usage;
 
 use std::path::Path;
@@ -32,11 +32,11 @@ use ulkeys_domain::wire::{
 };
 use ulkeys_domain::{AttentionThresholds, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
-use crate::{AuditContext, KeyQuery, KeyStore, Result, Revocation, StoreError, UsageBatch, space};
+use crate::{AuditContext, KeyQuery, KeyStore, Result, Revocation, StoreError, UsageBatch, disk_space};
 
-use files::DatabaseFiles;
-use guard::Guard;
-use index::KeyIndex;
+use database_files::DatabaseFiles;
+use key_index::KeyIndex;
+use outside_changes::OutsideChangeDetector;
 
 /// How long after the last failure the disk counts as full. Longer than the pause between two attempts to write uses: as
 /// long as these do not fit, it is full.
@@ -60,7 +60,7 @@ struct SharedState {
     /// Whether the last check for changes by other programs failed.
     is_check_failing: AtomicBool,
     // Lock order: `writer`, `guard`, `files`.
-    guard: Option<Mutex<Guard>>,
+    detector: Option<Mutex<OutsideChangeDetector>>,
     files: Mutex<DatabaseFiles>,
 }
 
@@ -83,29 +83,33 @@ impl SqliteStore {
     /// See [`Self::open`]. A record that cannot be used is no error, but part of [`Self::health`]: without the service, no
     /// program could use its keys, and nobody could revoke one.
     pub fn open_with_record(path: &Path, record: &Path, clock: fn() -> Timestamp) -> Result<Self> {
-        Self::open_guarded(path, |health| Some(Guard::new(record, clock, health)))
+        Self::open_guarded(path, |health| Some(OutsideChangeDetector::new(record, clock, health)))
     }
 
-    fn open_guarded(path: &Path, guard: impl FnOnce(watch::Sender<DatabaseHealth>) -> Option<Guard>) -> Result<Self> {
+    fn open_guarded(
+        path: &Path,
+        detector: impl FnOnce(watch::Sender<DatabaseHealth>) -> Option<OutsideChangeDetector>,
+    ) -> Result<Self> {
         let (lock, mut writer) = open::open_or_create(path)?;
         let count = std::thread::available_parallelism().map_or(2, usize::from);
         let readers = (0..count).map(|_| open::reader(path).map(Mutex::new)).collect::<Result<_>>()?;
         let sqlite = |error| StoreError::from_sqlite(path, &error);
         let health = watch::Sender::new(DatabaseHealth::default());
-        let mut guard = guard(health.clone());
-        let keys = match &mut guard {
-            Some(guard) => guard.load_keys(&mut writer),
-            None => index::load_all(&writer, Err, |_| {}),
+        let mut detector = detector(health.clone());
+        let keys = match &mut detector {
+            Some(detector) => detector.load_keys(&mut writer),
+            None => key_index::load_all(&writer, Err, |_| {}),
         };
         let keys = keys.map_err(sqlite)?;
         let index = KeyIndex::new(&writer, keys).map_err(sqlite)?;
         let counts = RwLock::new(runs::read::count_resources(&writer).map_err(sqlite)?);
         let files = DatabaseFiles::new(path, &writer, lock).map_err(|error| StoreError::from_io(path, &error))?;
-        let (guard, files) = (guard.map(Mutex::new), Mutex::new(files));
+        let (detector, files) = (detector.map(Mutex::new), Mutex::new(files));
         let writer = Mutex::new(writer);
         let (full, is_check_failing) = (Mutex::default(), AtomicBool::default());
         let path = path.into();
-        let inner = SharedState { path, readers, writer, index, counts, health, full, is_check_failing, guard, files };
+        let inner =
+            SharedState { path, readers, writer, index, counts, health, full, is_check_failing, detector, files };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -193,7 +197,7 @@ impl SharedState {
         let is_over = |failed: &Instant| failed.elapsed() > DISK_FULL_HOLD;
         let is_due = self.full.lock().as_ref().is_some_and(is_over);
         if is_due
-            && matches!(space::has_space_for_writes(&self.path), Ok(true))
+            && matches!(disk_space::has_space_for_writes(&self.path), Ok(true))
             && self.full.lock().take_if(|failed| is_over(failed)).is_some()
         {
             tracing::info!(path = %self.path.display(), "there is space again for the key database");
@@ -203,7 +207,7 @@ impl SharedState {
 
     /// Checks for changes by other programs. A failure is reported once; what was committed before still holds.
     fn check_and_report(&self, writer: &mut Connection) {
-        let checked = self.apply_external_changes(writer);
+        let checked = self.apply_outside_changes(writer);
         let was_failing = self.is_check_failing.swap(checked.is_err(), Ordering::Relaxed);
         match checked {
             Err(error) if !was_failing => {
@@ -220,7 +224,7 @@ impl SharedState {
         writer: &mut Connection,
         work: impl FnOnce(&mut Connection, &Self) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.apply_external_changes(writer).map_err(|error| self.map_error(&error))?;
+        self.apply_outside_changes(writer).map_err(|error| self.map_error(&error))?;
         self.check_writable()?;
         let done = work(writer, self);
         self.files.lock().after_write();
@@ -234,33 +238,33 @@ impl SharedState {
     }
 
     /// Detects changes by other programs and applies them. Costs a few stat(2) calls when nothing changed.
-    fn apply_external_changes(&self, writer: &mut Connection) -> rusqlite::Result<()> {
+    fn apply_outside_changes(&self, writer: &mut Connection) -> rusqlite::Result<()> {
         let version = self.index.changed_version(writer)?;
         self.check_files(writer);
         if self.health.borrow().stopped.is_some() {
             // What is at the path is not what is open; decisions go on from what was committed.
             return Ok(());
         }
-        let mut guard = self.guard.as_ref().map(Mutex::lock);
+        let mut detector = self.detector.as_ref().map(Mutex::lock);
         if let Some(version) = version {
             tracing::warn!("another program has changed the key database; it is read again");
-            let keys = match &mut guard {
-                Some(guard) => guard.reload(writer, &self.index.keys())?,
-                None => index::load_all(writer, index::skip_unreadable, |_| {})?,
+            let keys = match &mut detector {
+                Some(detector) => detector.reload(writer, &self.index.keys())?,
+                None => key_index::load_all(writer, key_index::skip_unreadable, |_| {})?,
             };
             // Freed here, and not while requests wait for the new ones.
             drop(self.index.replace(keys, version));
         }
-        let Some(guard) = &mut guard else {
+        let Some(detector) = &mut detector else {
             return Ok(());
         };
-        if version.is_none() && guard.needs_record_reload() {
-            let revoked = guard.reload_record(&self.index.keys());
+        if version.is_none() && detector.needs_record_reload() {
+            let revoked = detector.reload_record(&self.index.keys());
             revoked.into_iter().for_each(|entry| self.index.upsert(entry.hash, KeyAuthInfo::clone(&entry.key)));
         }
-        if guard.has_pending_writes() {
+        if detector.has_pending_writes() {
             // Requests are decided by it even where it cannot be written; the next check tries again.
-            if let Err(error) = guard.write(writer) {
+            if let Err(error) = detector.write(writer) {
                 self.map_error(&error);
             }
             self.files.lock().after_write();
@@ -272,7 +276,7 @@ impl SharedState {
     /// disk, the key is refused from now on, and no failure of the database brings it back. The database gets it later.
     fn finish_revocation(&self, hash: &KeyHash, audit: AuditContext) -> Option<Revocation> {
         let entry = self.index.keys().get(hash.as_bytes()).cloned()?;
-        let (revoked, at) = self.guard.as_ref()?.lock().adopt_revocation(&entry, audit)?;
+        let (revoked, at) = self.detector.as_ref()?.lock().adopt_revocation(&entry, audit)?;
         self.index.upsert(*hash, KeyAuthInfo::clone(&revoked.key));
         Some(Revocation { at, is_new: entry.key.revoked_at.is_none() })
     }
@@ -333,11 +337,11 @@ impl KeyStore for SqliteStore {
     }
 
     async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)> {
-        self.read(move |connection| list::load_page(connection, &query)).await
+        self.read(move |connection| key_list::load_page(connection, &query)).await
     }
 
     async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts> {
-        self.read(move |connection| list::count_by_status(connection, &thresholds)).await
+        self.read(move |connection| key_list::count_by_status(connection, &thresholds)).await
     }
 
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> Result<Option<KeyRecord>> {
@@ -356,12 +360,12 @@ impl KeyStore for SqliteStore {
         let id = *id;
         let work = move |connection: &mut Connection, inner: &SharedState| {
             // Revoked before, and only the database does not have it yet: then the first time stays.
-            let since = inner.guard.as_ref().and_then(|guard| guard.lock().unwritten_revoked_at(&id));
+            let since = inner.detector.as_ref().and_then(|detector| detector.lock().unwritten_revoked_at(&id));
             let at = since.unwrap_or(at);
             let mut recorded = None;
             let record = |hash: &KeyHash, at| {
                 recorded = Some(*hash);
-                inner.guard.as_ref()?.lock().record_revocation(hash, at)
+                inner.detector.as_ref()?.lock().record_revocation(hash, at)
             };
             match keys::revoke(connection, &id, at, &audit, record) {
                 Ok(revoked) => Ok(revoked.map(|(hash, key, revocation)| {
@@ -379,7 +383,7 @@ impl KeyStore for SqliteStore {
         };
         // The record applies to each file that comes to the path.
         let holds = |inner: &SharedState, revoked: &Option<Revocation>| {
-            revoked.is_some() && inner.guard.is_some() && inner.health.borrow().record_failure.is_none()
+            revoked.is_some() && inner.detector.is_some() && inner.health.borrow().record_failure.is_none()
         };
         self.write_and_check(work, holds).await
     }
@@ -407,9 +411,9 @@ impl KeyStore for SqliteStore {
         let believable = self
             .write(move |connection, _| {
                 let transaction = connection.transaction()?;
-                days::record_day(&transaction, now)?;
+                service_days::record_day(&transaction, now)?;
                 usage::repair_future_uses(&transaction, now)?;
-                let believable = days::believable_time(&transaction, now)?;
+                let believable = service_days::believable_time(&transaction, now)?;
                 transaction.commit()?;
                 Ok(believable)
             })
@@ -429,7 +433,7 @@ impl KeyStore for SqliteStore {
                 inner.check_and_report(&mut writer);
             }
             inner.recheck_disk_space();
-            Ok(inner.guard.as_ref().map_or(0, |guard| guard.lock().revision()))
+            Ok(inner.detector.as_ref().map_or(0, |detector| detector.lock().revision()))
         });
         checked.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the check for changes by other programs failed");

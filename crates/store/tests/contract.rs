@@ -49,7 +49,7 @@ async fn insert(store: &dyn KeyStore, name: &str, created: i64) -> (KeyRecord, K
     (record, hash)
 }
 
-async fn a_key_is_found_by_its_hash_alone(store: &dyn KeyStore) {
+async fn lookup_finds_key_by_its_hash_alone(store: &dyn KeyStore) {
     let (record, hash) = insert(store, "ключ 👩‍🔬 '; DROP TABLE keys; --", 5).await;
     let (_, other) = new_key("other", 5);
     let known = store.lookup(&hash).await.expect("read").expect("there");
@@ -58,7 +58,7 @@ async fn a_key_is_found_by_its_hash_alone(store: &dyn KeyStore) {
     assert_eq!(store.lookup(&other).await.expect("read"), None);
 }
 
-async fn the_list_holds_active_keys_newest_first(store: &dyn KeyStore) {
+async fn list_active_returns_active_keys_newest_first(store: &dyn KeyStore) {
     let (old, _) = insert(store, "old", 1).await;
     let (gone, _) = insert(store, "gone", 2).await;
     let (new, _) = insert(store, "new", 3).await;
@@ -67,7 +67,7 @@ async fn the_list_holds_active_keys_newest_first(store: &dyn KeyStore) {
     assert_eq!(store.list_active().await.expect("read"), [twin, new, old]);
 }
 
-async fn a_duplicate_changes_nothing(store: &dyn KeyStore) {
+async fn insert_duplicate_changes_nothing(store: &dyn KeyStore) {
     let (first, hash) = insert(store, "first", 1).await;
     let (mut second, fresh) = new_key("second", 2);
     assert!(store.insert(second.clone(), hash, audit()).await.is_err(), "same hash");
@@ -76,7 +76,7 @@ async fn a_duplicate_changes_nothing(store: &dyn KeyStore) {
     assert_eq!(store.list_active().await.expect("read"), [first]);
 }
 
-async fn the_first_revocation_wins(store: &dyn KeyStore) {
+async fn revoke_twice_keeps_first_time(store: &dyn KeyStore) {
     let (key, hash) = insert(store, "key", 1).await;
     let unknown = KeyId::generate(&mut SysRng).expect("randomness");
     assert_eq!(store.revoke(&unknown, at(2), audit()).await.expect("read"), None);
@@ -88,7 +88,7 @@ async fn the_first_revocation_wins(store: &dyn KeyStore) {
     assert_eq!(record.revoked_at, Some(at(3)));
 }
 
-async fn last_used_only_moves_forward_and_not_past_a_revocation(store: &dyn KeyStore) {
+async fn record_usage_moves_last_used_forward_and_not_past_revocation(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
     let (idle, _) = insert(store, "idle", 1).await;
     let unknown = KeyId::generate(&mut SysRng).expect("randomness");
@@ -110,7 +110,7 @@ async fn last_used_only_moves_forward_and_not_past_a_revocation(store: &dyn KeyS
     assert_eq!(store.get(&idle.id).await.expect("read"), Some(idle));
 }
 
-async fn the_need_for_admin_only_moves_forward_and_not_past_a_revocation(store: &dyn KeyStore) {
+async fn record_usage_moves_admin_used_forward_and_not_past_revocation(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
     let record = async |millis| {
         let batch = UsageBatch { admin_used: vec![(key.id, at(millis))], ..UsageBatch::default() };
@@ -128,7 +128,7 @@ async fn the_need_for_admin_only_moves_forward_and_not_past_a_revocation(store: 
     }
 }
 
-async fn a_key_names_the_one_that_it_replaces_and_that_one_names_it(store: &dyn KeyStore) {
+async fn get_replaced_key_and_replacement_name_each_other(store: &dyn KeyStore) {
     let (old, hash) = insert(store, "old", 1).await;
     let replace = async |name: &str, created| {
         let (record, hash) = new_key(name, created);
@@ -161,7 +161,7 @@ async fn a_key_names_the_one_that_it_replaces_and_that_one_names_it(store: &dyn 
 }
 
 /// Whoever asks in a key's name is that key when it is done, not only when it was asked.
-async fn a_revoked_key_changes_nothing_any_more(store: &dyn KeyStore) {
+async fn revoked_actor_changes_nothing(store: &dyn KeyStore) {
     let (admin, _) = insert(store, "admin", 1).await;
     let (key, _) = insert(store, "key", 2).await;
     let by_admin = || AuditContext { actor: Some(admin.id), ..audit() };
@@ -175,7 +175,7 @@ async fn a_revoked_key_changes_nothing_any_more(store: &dyn KeyStore) {
     assert_eq!(store.list_active().await.expect("read"), [key]);
 }
 
-async fn parallel_revocations_agree_on_one_time(store: &dyn KeyStore) {
+async fn revoke_in_parallel_agrees_on_one_time(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
     let (a, b, c) = tokio::join!(
         store.revoke(&key.id, at(2), audit()),
@@ -188,7 +188,7 @@ async fn parallel_revocations_agree_on_one_time(store: &dyn KeyStore) {
     store.ping().await.expect("readable");
 }
 
-async fn a_name_changes_until_the_key_is_revoked(store: &dyn KeyStore) {
+async fn rename_is_possible_until_revocation(store: &dyn KeyStore) {
     let (key, hash) = insert(store, "old", 1).await;
     let rename = async |name: &str| {
         store.rename(&key.id, KeyName::parse(name).expect("valid"), at(2), audit()).await.expect("written")
@@ -203,7 +203,7 @@ async fn a_name_changes_until_the_key_is_revoked(store: &dyn KeyStore) {
     assert_eq!(store.get(&key.id).await.expect("read").expect("kept").name.as_str(), "new");
 }
 
-async fn what_is_done_to_a_key_is_listed(store: &dyn KeyStore) {
+async fn activity_lists_changes_of_a_key(store: &dyn KeyStore) {
     let (admin, _) = insert(store, "admin", 1).await;
     let (key, _) = insert(store, "old", 2).await;
     let by_admin = AuditContext { actor: Some(admin.id), ..audit() };
@@ -240,7 +240,7 @@ async fn what_is_done_to_a_key_is_listed(store: &dyn KeyStore) {
     assert_eq!((second.entries.as_slice(), second.next), (&page.entries[2..3], None));
 }
 
-async fn activity_is_told_by_kind_too(store: &dyn KeyStore) {
+async fn activity_filters_by_kind(store: &dyn KeyStore) {
     let (one, _) = insert(store, "one", 1).await;
     let (two, _) = insert(store, "two", 2).await;
     for (millis, name) in [(3, "a"), (4, "b"), (5, "c")] {
@@ -307,7 +307,7 @@ async fn remove_before(store: &dyn KeyStore, millis: i64) {
     }
 }
 
-async fn one_day_of_a_wrong_clock_removes_and_hides_nothing(store: &dyn KeyStore) {
+async fn purge_on_one_day_of_wrong_clock_removes_nothing(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", NOW).await;
     let use_at = async |now: i64| {
         let batch = UsageBatch {
@@ -354,7 +354,7 @@ async fn one_day_of_a_wrong_clock_removes_and_hides_nothing(store: &dyn KeyStore
     }
 }
 
-async fn use_of_a_wrong_clock_is_replaced_by_last_real_hour(store: &dyn KeyStore) {
+async fn purge_replaces_last_used_of_wrong_clock_by_last_counted_hour(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", NOW).await;
     let use_at = async |now: i64| {
         let count = HourlyCount { key: key.id, hour: now / MILLIS_PER_HOUR, outcome: Decision::Accepted, requests: 1 };
@@ -380,7 +380,7 @@ async fn use_of_a_wrong_clock_is_replaced_by_last_real_hour(store: &dyn KeyStore
     assert_eq!(purge_at(1).await, Some(at(NOW + 2 * MILLIS_PER_HOUR)));
 }
 
-async fn entries_of_a_clock_that_was_behind_are_removed_with_their_neighbors(store: &dyn KeyStore) {
+async fn purge_removes_entries_of_slow_clock_with_their_neighbors(store: &dyn KeyStore) {
     for day in 0..8 {
         store.purge(at(NOW + day * DAY), Duration::from_hours(24)).await.expect("removed");
     }
@@ -391,7 +391,7 @@ async fn entries_of_a_clock_that_was_behind_are_removed_with_their_neighbors(sto
     assert_eq!(store.activity(None, None, None, 10).await.expect("read").entries.len(), 2);
 }
 
-async fn uses_are_added_up(store: &dyn KeyStore) {
+async fn record_usage_adds_up_requests(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
     let count = |hour, outcome, requests| HourlyCount { key: key.id, hour, outcome, requests };
     let refusals = |requests, last| RejectedRequests {
@@ -443,7 +443,7 @@ async fn uses_are_added_up(store: &dyn KeyStore) {
     assert!(store.usage(&key.id, at(0)).await.expect("read").sources.is_empty(), "silent since");
 }
 
-async fn what_happened_to_a_key_that_is_gone_is_told(store: &dyn KeyStore) {
+async fn activity_of_removed_key_is_listed(store: &dyn KeyStore) {
     let (gone, _) = new_key("gone", 1);
     let clients = vec![client_usage(gone.id, "yolo", 8)];
     store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::default() })).await.expect("recorded");
@@ -453,7 +453,7 @@ async fn what_happened_to_a_key_that_is_gone_is_told(store: &dyn KeyStore) {
     assert_eq!((entry.key_id, &entry.key_name, &entry.key_prefix), (Some(gone.id), &None, &None));
 }
 
-async fn a_program_that_is_never_called_the_same_fills_nothing(store: &dyn KeyStore) {
+async fn record_usage_caps_clients_per_key(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
     let clients = (0..200).map(|number| client_usage(key.id, &format!("agent {number}"), 10 + number)).collect();
     store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::default() })).await.expect("recorded");
@@ -478,22 +478,22 @@ macro_rules! cases {
 }
 
 cases!(
-    a_key_is_found_by_its_hash_alone,
-    the_list_holds_active_keys_newest_first,
-    a_duplicate_changes_nothing,
-    the_first_revocation_wins,
-    last_used_only_moves_forward_and_not_past_a_revocation,
-    the_need_for_admin_only_moves_forward_and_not_past_a_revocation,
-    a_key_names_the_one_that_it_replaces_and_that_one_names_it,
-    a_revoked_key_changes_nothing_any_more,
-    parallel_revocations_agree_on_one_time,
-    a_name_changes_until_the_key_is_revoked,
-    what_is_done_to_a_key_is_listed,
-    activity_is_told_by_kind_too,
-    one_day_of_a_wrong_clock_removes_and_hides_nothing,
-    use_of_a_wrong_clock_is_replaced_by_last_real_hour,
-    entries_of_a_clock_that_was_behind_are_removed_with_their_neighbors,
-    uses_are_added_up,
-    what_happened_to_a_key_that_is_gone_is_told,
-    a_program_that_is_never_called_the_same_fills_nothing,
+    lookup_finds_key_by_its_hash_alone,
+    list_active_returns_active_keys_newest_first,
+    insert_duplicate_changes_nothing,
+    revoke_twice_keeps_first_time,
+    record_usage_moves_last_used_forward_and_not_past_revocation,
+    record_usage_moves_admin_used_forward_and_not_past_revocation,
+    get_replaced_key_and_replacement_name_each_other,
+    revoked_actor_changes_nothing,
+    revoke_in_parallel_agrees_on_one_time,
+    rename_is_possible_until_revocation,
+    activity_lists_changes_of_a_key,
+    activity_filters_by_kind,
+    purge_on_one_day_of_wrong_clock_removes_nothing,
+    purge_replaces_last_used_of_wrong_clock_by_last_counted_hour,
+    purge_removes_entries_of_slow_clock_with_their_neighbors,
+    record_usage_adds_up_requests,
+    activity_of_removed_key_is_listed,
+    record_usage_caps_clients_per_key,
 );

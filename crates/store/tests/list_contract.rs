@@ -56,7 +56,7 @@ async fn names(store: &dyn KeyStore, query: KeyQuery) -> Vec<String> {
     keys.iter().map(|key| key.name.as_str().to_owned()).collect()
 }
 
-async fn pages_follow_each_other_without_gap_or_overlap(store: &dyn KeyStore) {
+async fn list_pages_have_no_gap_and_no_overlap(store: &dyn KeyStore) {
     // Many alike in every column.
     let mut made = Vec::new();
     for number in 0..23 {
@@ -91,7 +91,7 @@ async fn pages_follow_each_other_without_gap_or_overlap(store: &dyn KeyStore) {
     }
 }
 
-async fn keys_are_sorted_by_each_column_in_both_directions(store: &dyn KeyStore) {
+async fn list_sorts_by_each_column_in_both_directions(store: &dyn KeyStore) {
     let scoped = |scopes: &[Scope]| Scopes::new(scopes.iter().copied()).expect("not empty");
     let (train, read, both) =
         (scoped(&[Scope::Training]), scoped(&[Scope::Read]), scoped(&[Scope::Training, Scope::Read]));
@@ -123,7 +123,7 @@ async fn keys_are_sorted_by_each_column_in_both_directions(store: &dyn KeyStore)
     }
 }
 
-async fn a_status_shows_its_keys_only(store: &dyn KeyStore) {
+async fn list_filters_by_status(store: &dyn KeyStore) {
     let well = insert(store, "well", TODAY, |_| {}).await;
     let old = insert(store, "old", TODAY - 91, |record| record.last_used_at = Some(day(TODAY))).await;
     insert(store, "gone", TODAY - 400, |record| record.revoked_at = Some(day(TODAY - 1))).await;
@@ -150,7 +150,7 @@ async fn a_status_shows_its_keys_only(store: &dyn KeyStore) {
     assert_eq!(active, (vec![well], 1));
 }
 
-async fn keys_are_found_by_words(store: &dyn KeyStore) {
+async fn list_finds_keys_by_words(store: &dyn KeyStore) {
     insert(store, "Müller's trainer 100%", 1, |_| {}).await;
     insert(store, "muller_backup \"x\" \\", 2, |_| {}).await;
     let scopes = Scopes::new([Scope::Training, Scope::Admin]).expect("not empty");
@@ -203,7 +203,7 @@ async fn keys_are_found_by_words(store: &dyn KeyStore) {
     assert_eq!(names(store, query("gpu", "name")).await, [""; 0]);
 }
 
-async fn names_are_found_and_sorted_by_what_people_type(store: &dyn KeyStore) {
+async fn list_finds_and_sorts_names_without_case_and_accents(store: &dyn KeyStore) {
     for name in ["Straße-GPU", "strasse-2", "Østfold", "osaka", "Łódź", "lotus", "ser\u{AD}ver", "\u{200F}server 2"]
     {
         insert(store, name, 1, |_| {}).await;
@@ -222,7 +222,7 @@ async fn names_are_found_and_sorted_by_what_people_type(store: &dyn KeyStore) {
     assert_eq!(names(store, query("", "name")).await, sorted);
 }
 
-async fn a_name_is_asked_for_exactly(store: &dyn KeyStore) {
+async fn list_by_name_matches_exactly(store: &dyn KeyStore) {
     for name in ["trainer", "Trainer", "trainer 2", "träiner"] {
         insert(store, name, 1, |_| {}).await;
     }
@@ -238,7 +238,7 @@ async fn a_name_is_asked_for_exactly(store: &dyn KeyStore) {
     assert_eq!(named("%", KeyStatus::All).await, [""; 0]);
 }
 
-async fn a_page_tells_all_of_its_keys(store: &dyn KeyStore) {
+async fn list_page_holds_all_fields_of_its_keys(store: &dyn KeyStore) {
     let old = insert(store, "old", 1, |record| {
         record.last_used_at = Some(day(5));
         record.admin_used_at = Some(day(4));
@@ -250,7 +250,7 @@ async fn a_page_tells_all_of_its_keys(store: &dyn KeyStore) {
 }
 
 /// What the database is asked must mean what the thresholds say, for keys of every kind.
-async fn lists_and_counts_agree_with_the_rules(store: &dyn KeyStore) {
+async fn list_and_counts_agree_with_attention_thresholds(store: &dyn KeyStore) {
     let mut rng = StdRng::seed_from_u64(20_261_122);
     let mut made = Vec::new();
     for number in 0..600 {
@@ -316,7 +316,7 @@ async fn lists_and_counts_agree_with_the_rules(store: &dyn KeyStore) {
     assert_eq!(kinds.len(), 8, "each reason, alone and with age, and none: {kinds:?}");
 }
 
-async fn a_use_in_the_future_sorts_and_counts_as_none(store: &dyn KeyStore) {
+async fn list_treats_future_use_as_none(store: &dyn KeyStore) {
     for (name, used) in [("ahead", Some(TODAY + 100)), ("never", None), ("used", Some(TODAY - 1))] {
         insert(store, name, TODAY - 40, |key| key.last_used_at = used.map(day)).await;
     }
@@ -341,13 +341,13 @@ macro_rules! cases {
 }
 
 cases!(
-    pages_follow_each_other_without_gap_or_overlap,
-    keys_are_sorted_by_each_column_in_both_directions,
-    a_status_shows_its_keys_only,
-    keys_are_found_by_words,
-    names_are_found_and_sorted_by_what_people_type,
-    a_name_is_asked_for_exactly,
-    a_page_tells_all_of_its_keys,
-    lists_and_counts_agree_with_the_rules,
-    a_use_in_the_future_sorts_and_counts_as_none,
+    list_pages_have_no_gap_and_no_overlap,
+    list_sorts_by_each_column_in_both_directions,
+    list_filters_by_status,
+    list_finds_keys_by_words,
+    list_finds_and_sorts_names_without_case_and_accents,
+    list_by_name_matches_exactly,
+    list_page_holds_all_fields_of_its_keys,
+    list_and_counts_agree_with_attention_thresholds,
+    list_treats_future_use_as_none,
 );

@@ -35,7 +35,7 @@ fn database_of_version(path: &Path, version: usize) -> Connection {
 }
 
 #[tokio::test]
-async fn a_database_of_the_first_version_takes_runs_and_keeps_its_keys() {
+async fn open_first_version_keeps_keys_and_accepts_runs() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("keys.db");
     let secret = Secret::generate(&mut SysRng).expect("randomness");
@@ -61,7 +61,7 @@ async fn a_database_of_the_first_version_takes_runs_and_keeps_its_keys() {
 }
 
 #[tokio::test]
-async fn keys_of_the_version_before_lists_were_searched_are_found_and_sorted() {
+async fn open_version_before_search_finds_and_sorts_keys() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("keys.db");
     let old = database_of_version(&path, 3);
@@ -87,7 +87,7 @@ async fn keys_of_the_version_before_lists_were_searched_are_found_and_sorted() {
 }
 
 #[tokio::test]
-async fn names_of_the_version_before_letters_were_written_plainly_are_found() {
+async fn open_version_before_plain_letters_finds_names() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("keys.db");
     let old = database_of_version(&path, 4);
@@ -114,7 +114,7 @@ async fn names_of_the_version_before_letters_were_written_plainly_are_found() {
 }
 
 #[tokio::test]
-async fn open_version_before_totals_counts_training_data_that_is_there() {
+async fn open_version_before_totals_counts_existing_training_data() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("keys.db");
     let old = database_of_version(&path, 6);

@@ -46,7 +46,7 @@ fn console(chunk_id: impl Into<Option<u64>>, content: impl Into<String>) -> RunU
     RunUpdate::Console(ConsolePart { chunk_id: chunk_id.into(), content: content.into() })
 }
 
-async fn a_second_run_of_a_name_is_a_model_of_its_own(store: &dyn RunStore) {
+async fn start_run_with_taken_name_creates_another_model(store: &dyn RunStore) {
     let first = start(store, "exp1", app(1)).await;
     let second = start(store, "exp1", app(2)).await;
     let taken = start(store, "exp1-2", app(3)).await;
@@ -61,7 +61,7 @@ async fn a_second_run_of_a_name_is_a_model_of_its_own(store: &dyn RunStore) {
     assert_eq!(store.find_run(named("other", "exp1"), None).await.expect("read"), None);
 }
 
-async fn projects_and_models_are_counted(store: &dyn RunStore) {
+async fn counts_include_projects_and_models(store: &dyn RunStore) {
     let counts = async || {
         let counts = store.counts().await.expect("read");
         (counts.projects, counts.models, counts.datasets)
@@ -77,7 +77,7 @@ async fn projects_and_models_are_counted(store: &dyn RunStore) {
     assert_eq!(counts().await, (2, 3, 0));
 }
 
-async fn resuming_makes_another_run_of_the_same_model(store: &dyn RunStore) {
+async fn start_run_of_known_model_creates_another_run(store: &dyn RunStore) {
     let first = start(store, "exp1", app(1)).await;
     let other = start(store, "other", app(1)).await;
     let target = ModelRef::Model(first.model_id.clone());
@@ -94,7 +94,7 @@ async fn resuming_makes_another_run_of_the_same_model(store: &dyn RunStore) {
     assert_eq!(store.start_run(fresh(), unknown, RunStart::default(), app(3)).await.expect("read"), None);
 }
 
-async fn epochs_are_kept_once_whatever_their_order(store: &dyn RunStore) {
+async fn record_epoch_in_any_order_is_stored_once(store: &dyn RunStore) {
     let (one, two) = (key(), key());
     let run = start(store, "exp1", by(&one, 1)).await.run_id;
     for (number, loss, feed) in
@@ -114,7 +114,7 @@ async fn epochs_are_kept_once_whatever_their_order(store: &dyn RunStore) {
     assert_eq!(details.summary.last_event_at, at(6));
 }
 
-async fn epochs_come_in_pages_with_the_load_of_the_machine(store: &dyn RunStore) {
+async fn run_epochs_are_paged_with_system_load(store: &dyn RunStore) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
     for number in [0, 1, 2, 5] {
@@ -136,7 +136,7 @@ async fn epochs_come_in_pages_with_the_load_of_the_machine(store: &dyn RunStore)
 }
 
 /// What a hostile process can send with an epoch, some hundred times: samples are left out first, then metrics, too.
-async fn the_epochs_of_a_run_are_bounded(store: &dyn RunStore) {
+async fn record_epoch_beyond_quota_is_truncated(store: &dyn RunStore) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
     let large = |epoch: u32| {
@@ -167,7 +167,7 @@ async fn the_epochs_of_a_run_are_bounded(store: &dyn RunStore) {
     );
 }
 
-async fn a_real_run_of_two_thousand_epochs_is_kept_whole(store: &dyn RunStore) {
+async fn record_epoch_two_thousand_real_epochs_fit_quota(store: &dyn RunStore) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let metrics: BTreeMap<_, _> =
         (0..15).map(|n| (format!("metrics/name-of-one-{n:02}"), Some(0.123_456_789))).collect();
@@ -183,7 +183,7 @@ async fn a_real_run_of_two_thousand_epochs_is_kept_whole(store: &dyn RunStore) {
     assert!(kept.iter().all(|epoch| epoch.epoch.metrics == metrics && epoch.system.as_ref() == Some(&system)));
 }
 
-async fn what_a_run_reports_of_itself_is_kept(store: &dyn RunStore) {
+async fn start_run_stores_details(store: &dyn RunStore) {
     let target = named("project", "exp1");
     let begin = RunStart {
         epochs: Some(3),
@@ -219,7 +219,7 @@ async fn what_a_run_reports_of_itself_is_kept(store: &dyn RunStore) {
     );
 }
 
-async fn the_first_ending_stays(store: &dyn RunStore) {
+async fn record_second_completion_changes_nothing(store: &dyn RunStore) {
     let complete =
         || RunUpdate::Complete(Completion { results: Some(json!({"partial": true})), ..Completion::default() });
     let failed = || RunUpdate::Failed("no memory".into());
@@ -242,7 +242,7 @@ async fn the_first_ending_stays(store: &dyn RunStore) {
     assert_eq!((stopped.summary.ended_at, stopped.results), (Some(at(2)), Some(json!({"partial": true}))));
 }
 
-async fn the_console_is_in_order_and_bounded(store: &dyn RunStore) {
+async fn record_console_is_ordered_and_capped(store: &dyn RunStore) {
     let one = key();
     let run = start(store, "exp1", app(1)).await.run_id;
     for (chunk, text) in [(Some(7), "seven"), (Some(5), "five"), (Some(7), "seven again"), (None, "eight")] {
@@ -276,7 +276,7 @@ fn checkpoint(by: &KeyId, millis: i64) -> Checkpoint {
     }
 }
 
-async fn a_saved_checkpoint_replaces_those_before_it(store: &dyn RunStore) {
+async fn save_checkpoint_replaces_earlier_ones(store: &dyn RunStore) {
     let one = key();
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
@@ -321,7 +321,7 @@ async fn a_saved_checkpoint_replaces_those_before_it(store: &dyn RunStore) {
     assert_eq!(files, expected);
 }
 
-async fn two_uploads_of_a_run_may_wait_to_be_confirmed(store: &dyn RunStore) {
+async fn add_checkpoint_keeps_two_unconfirmed_uploads(store: &dyn RunStore) {
     let one = key();
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
@@ -345,7 +345,7 @@ async fn two_uploads_of_a_run_may_wait_to_be_confirmed(store: &dyn RunStore) {
     assert_eq!(files, expected);
 }
 
-async fn the_list_is_newest_first_in_pages_and_by_key(store: &dyn RunStore) {
+async fn list_runs_is_paged_newest_first_and_filtered_by_key(store: &dyn RunStore) {
     let (one, two) = (key(), key());
     let mut runs = Vec::new();
     for number in 0..5 {
@@ -368,7 +368,7 @@ async fn the_list_is_newest_first_in_pages_and_by_key(store: &dyn RunStore) {
     assert_eq!(both[0].key_ids, [two, one], "in order of their first event");
 }
 
-async fn open_runs_are_listed_by_their_last_event(store: &dyn RunStore) {
+async fn open_runs_are_sorted_by_last_event(store: &dyn RunStore) {
     let mut runs = Vec::new();
     for number in 0..6 {
         runs.push(start(store, "exp", app(number)).await.run_id);
@@ -386,7 +386,7 @@ async fn open_runs_are_listed_by_their_last_event(store: &dyn RunStore) {
     assert_eq!(open(2).await, [runs[1], runs[5]]);
 }
 
-async fn nothing_is_recorded_for_a_run_that_is_not_there(store: &dyn RunStore) {
+async fn record_update_of_unknown_run_is_ignored(store: &dyn RunStore) {
     let unknown = RunId::new(7).expect("positive");
     assert_eq!(store.record_update(unknown, epoch(0, 1.0), by(&key(), 1)).await.expect("read"), None);
     assert_eq!(store.record_update(unknown, console(1, "x"), app(1)).await.expect("read"), None);
@@ -396,7 +396,7 @@ async fn nothing_is_recorded_for_a_run_that_is_not_there(store: &dyn RunStore) {
     assert_eq!(store.list_runs(None, None, 10).await.expect("read"), []);
 }
 
-async fn parallel_events_and_starts_all_count(store: &dyn RunStore) {
+async fn record_updates_in_parallel_are_all_stored(store: &dyn RunStore) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let changes = async |first: u32| {
         for number in (first..40).step_by(4) {
@@ -426,20 +426,20 @@ macro_rules! cases {
 }
 
 cases!(
-    a_second_run_of_a_name_is_a_model_of_its_own,
-    projects_and_models_are_counted,
-    resuming_makes_another_run_of_the_same_model,
-    epochs_are_kept_once_whatever_their_order,
-    epochs_come_in_pages_with_the_load_of_the_machine,
-    the_epochs_of_a_run_are_bounded,
-    a_real_run_of_two_thousand_epochs_is_kept_whole,
-    what_a_run_reports_of_itself_is_kept,
-    the_first_ending_stays,
-    the_console_is_in_order_and_bounded,
-    a_saved_checkpoint_replaces_those_before_it,
-    two_uploads_of_a_run_may_wait_to_be_confirmed,
-    the_list_is_newest_first_in_pages_and_by_key,
-    open_runs_are_listed_by_their_last_event,
-    nothing_is_recorded_for_a_run_that_is_not_there,
-    parallel_events_and_starts_all_count,
+    start_run_with_taken_name_creates_another_model,
+    counts_include_projects_and_models,
+    start_run_of_known_model_creates_another_run,
+    record_epoch_in_any_order_is_stored_once,
+    run_epochs_are_paged_with_system_load,
+    record_epoch_beyond_quota_is_truncated,
+    record_epoch_two_thousand_real_epochs_fit_quota,
+    start_run_stores_details,
+    record_second_completion_changes_nothing,
+    record_console_is_ordered_and_capped,
+    save_checkpoint_replaces_earlier_ones,
+    add_checkpoint_keeps_two_unconfirmed_uploads,
+    list_runs_is_paged_newest_first_and_filtered_by_key,
+    open_runs_are_sorted_by_last_event,
+    record_update_of_unknown_run_is_ignored,
+    record_updates_in_parallel_are_all_stored,
 );

@@ -51,7 +51,7 @@ fn problem(path: &Path) -> DatabaseProblem {
 }
 
 #[tokio::test]
-async fn keys_survive_a_restart() {
+async fn reopen_keeps_keys() {
     let paths = test_paths();
     let record = with_one_key(&paths.path).await;
     let again = SqliteStore::open(&paths.path).expect("opens again");
@@ -86,7 +86,7 @@ async fn killed() -> (KeyRecord, Vec<u8>, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_file_alone_is_whole_once_the_store_is_closed() {
+async fn close_makes_copy_of_main_file_complete() {
     let paths = test_paths();
     let record = with_one_key(&paths.path).await;
     let store = SqliteStore::open(&paths.path).expect("opens");
@@ -107,7 +107,7 @@ async fn a_copy_of_the_file_alone_is_whole_once_the_store_is_closed() {
 
 /// Whoever still holds the store, for instance a request that never ended.
 #[tokio::test]
-async fn a_copy_of_the_file_alone_is_whole_once_the_store_is_settled() {
+async fn checkpoint_makes_copy_of_main_file_complete() {
     let paths = test_paths();
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = new_record(&secret);
@@ -125,7 +125,7 @@ async fn a_copy_of_the_file_alone_is_whole_once_the_store_is_settled() {
 }
 
 #[tokio::test]
-async fn a_store_that_somebody_else_reads_is_not_settled_and_says_so() {
+async fn checkpoint_during_foreign_read_is_reported() {
     let paths = test_paths();
     let record = with_one_key(&paths.path).await;
     let store = SqliteStore::open(&paths.path).expect("opens");
@@ -137,7 +137,7 @@ async fn a_store_that_somebody_else_reads_is_not_settled_and_says_so() {
 
 /// SQLite deletes a log that it finds beside an empty database. It may hold the only copy of a key.
 #[tokio::test]
-async fn a_log_without_its_database_is_set_aside() {
+async fn open_quarantines_orphan_wal() {
     for leave_empty_file in [false, true] {
         let paths = test_paths();
         std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
@@ -162,7 +162,7 @@ async fn a_log_without_its_database_is_set_aside() {
 }
 
 #[tokio::test]
-async fn what_is_set_aside_is_never_overwritten() {
+async fn open_never_overwrites_quarantined_wal() {
     let paths = test_paths();
     std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
     for log in ["first", "second", "third"] {
@@ -179,7 +179,7 @@ async fn what_is_set_aside_is_never_overwritten() {
 
 /// What another service has open is none of ours to move.
 #[tokio::test]
-async fn the_log_of_a_running_service_stays_where_it_is() {
+async fn open_leaves_log_of_running_service() {
     let paths = test_paths();
     let _running = SqliteStore::open(&paths.path).expect("new database");
     std::fs::remove_file(&paths.path).unwrap();
@@ -189,7 +189,7 @@ async fn the_log_of_a_running_service_stays_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_damaged_database_keeps_its_log() {
+async fn open_damaged_database_keeps_its_log() {
     let paths = test_paths();
     let record = with_one_key(&paths.path).await;
     let store = SqliteStore::open(&paths.path).expect("opens");
@@ -205,7 +205,7 @@ async fn a_damaged_database_keeps_its_log() {
 }
 
 #[tokio::test]
-async fn a_second_service_is_kept_out() {
+async fn open_while_another_service_runs_is_rejected() {
     let paths = test_paths();
     let first = SqliteStore::open(&paths.path).expect("new database");
     assert_eq!(problem(&paths.path), DatabaseProblem::Locked);
@@ -215,7 +215,7 @@ async fn a_second_service_is_kept_out() {
 
 /// A person with a database tool is not kept out, but noticed.
 #[tokio::test]
-async fn a_change_by_another_program_is_noticed() {
+async fn check_detects_change_by_another_program() {
     let paths = test_paths();
     let store = SqliteStore::open(&paths.path).expect("new database");
     let secret = Secret::generate(&mut SysRng).expect("randomness");
@@ -242,7 +242,7 @@ async fn a_change_by_another_program_is_noticed() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_files_are_for_their_owner_alone() {
+async fn open_creates_private_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let paths = test_paths();
     let _open = SqliteStore::open(&paths.path).expect("new database");
@@ -256,7 +256,7 @@ async fn the_files_are_for_their_owner_alone() {
 }
 
 #[tokio::test]
-async fn an_empty_file_is_a_new_database() {
+async fn open_empty_file_creates_database() {
     let paths = test_paths();
     std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
     std::fs::write(&paths.path, "").unwrap();
@@ -265,7 +265,7 @@ async fn an_empty_file_is_a_new_database() {
 }
 
 #[tokio::test]
-async fn a_locked_database_is_reported() {
+async fn open_locked_database_is_reported() {
     let paths = test_paths();
     let record = with_one_key(&paths.path).await;
     let other = Connection::open(&paths.path).unwrap();
@@ -277,7 +277,7 @@ async fn a_locked_database_is_reported() {
 }
 
 #[tokio::test]
-async fn a_write_lock_of_another_program_is_reported_and_passes() {
+async fn write_during_foreign_write_lock_is_reported_and_recovers() {
     let paths = test_paths();
     let record = with_one_key(&paths.path).await;
     let store = SqliteStore::open(&paths.path).expect("opens");
@@ -291,7 +291,7 @@ async fn a_write_lock_of_another_program_is_reported_and_passes() {
 }
 
 #[tokio::test]
-async fn a_database_from_a_newer_version_is_left_alone() {
+async fn open_newer_version_is_rejected_and_unchanged() {
     let paths = test_paths();
     with_one_key(&paths.path).await;
     Connection::open(&paths.path).unwrap().pragma_update(None, "user_version", 999).unwrap();
@@ -299,7 +299,7 @@ async fn a_database_from_a_newer_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn another_programs_database_is_left_alone() {
+async fn open_database_of_another_program_is_rejected_and_unchanged() {
     let paths = test_paths();
     std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
     Connection::open(&paths.path).unwrap().execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();
@@ -307,7 +307,7 @@ async fn another_programs_database_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_left_alone() {
+async fn open_file_that_is_no_database_is_rejected_and_unchanged() {
     let paths = test_paths();
     std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
     std::fs::write(&paths.path, "my diary ".repeat(1000)).unwrap();
@@ -315,7 +315,7 @@ async fn a_file_that_is_no_database_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_damaged_page_is_found_at_the_start() {
+async fn open_detects_damaged_page() {
     let paths = test_paths();
     with_one_key(&paths.path).await;
     let mut bytes = std::fs::read(&paths.path).unwrap();
@@ -325,7 +325,7 @@ async fn a_damaged_page_is_found_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_value_that_no_version_writes_is_reported_not_guessed() {
+async fn open_value_of_no_version_is_reported() {
     let paths = test_paths();
     with_one_key(&paths.path).await;
     let store = SqliteStore::open(&paths.path).expect("opens");
@@ -339,13 +339,13 @@ fn left_alone(path: &Path, expected: DatabaseProblem) {
     assert!(std::fs::read(path).expect("readable") == before, "the file was changed");
 }
 
-/// Names the database that [`open_database_named_by_environment`] opens.
+/// Names the database that [`open_database_named_by_environment_is_readable`] opens.
 const NAMED: &str = "UL_KEYS_TEST_OPEN";
 
-/// Does nothing by itself: [`open_where_files_cannot_be_locked_says_so`] runs it under strace.
+/// Does nothing by itself: [`open_without_file_locks_is_reported`] runs it under strace.
 #[test]
 #[expect(clippy::print_stdout, reason = "it reports through its output")]
-fn open_database_named_by_environment() {
+fn open_database_named_by_environment_is_readable() {
     if let Some(path) = std::env::var_os(NAMED) {
         println!("problem: {:?}", SqliteStore::open(Path::new(&path)).err().map(|error| error.problem));
     }
@@ -354,14 +354,14 @@ fn open_database_named_by_environment() {
 /// What network file systems and some in user space answer (flock(2)).
 #[cfg(target_os = "linux")]
 #[test]
-fn open_where_files_cannot_be_locked_says_so() {
+fn open_without_file_locks_is_reported() {
     for error in ["ENOSYS", "ENOLCK", "EOPNOTSUPP", "EINVAL"] {
         let paths = test_paths();
         let program = std::env::current_exe().expect("this program");
         let output = std::process::Command::new("strace")
             .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", &format!("inject=flock:error={error}")])
             .arg(program)
-            .args(["--exact", "open_database_named_by_environment", "--nocapture"])
+            .args(["--exact", "open_database_named_by_environment_is_readable", "--nocapture"])
             .env(NAMED, &paths.path)
             .output()
             .expect("strace");

@@ -139,7 +139,7 @@ mod tests {
     use rand::rngs::SysRng;
 
     #[test]
-    fn a_checkpoint_is_found_by_the_path_that_it_was_given_and_by_no_other() {
+    fn from_path_accepts_only_paths_of_to_path() {
         let id = CheckpointId::generate(&mut SysRng).expect("randomness");
         assert_eq!(CheckpointId::from_path(&id.to_path()), Some(id.clone()));
         for other in
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_positive_numbers() {
+    fn run_id_is_a_positive_number() {
         assert_eq!(RunId::parse("12").map(RunId::get), Some(12));
         for other in ["", "0", "-1", "+1", "1.0", "9007199254740992", "99999999999999999999", "1 "] {
             assert_eq!(RunId::parse(other), None, "{other:?}");

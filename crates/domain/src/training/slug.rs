@@ -66,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn slugs_are_those_of_the_client() {
+    fn slug_agrees_with_the_python_client() {
         for (text, slug) in [
             ("My Project 1", "my-project-1"),
             ("exp1", "exp1"),
@@ -85,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_makes_a_slug(text in ".{0,200}") {
+        fn slug_of_any_text_is_valid(text in ".{0,200}") {
             let slug = Slug::of(&text, "x");
             prop_assert!((1..=Slug::MAX_LEN).contains(&slug.as_str().len()));
             prop_assert_eq!(Slug::of(slug.as_str(), "x"), slug.clone());

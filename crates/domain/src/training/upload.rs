@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_names_of_models_are_taken() {
+    fn file_name_accepts_only_plain_model_names() {
         for name in ["best.pt", "last.pt", "modèle 2.onnx", "yolo11n-seg_v2.1.pt"] {
             assert!(FileName::parse(name).is_ok(), "{name:?}");
         }

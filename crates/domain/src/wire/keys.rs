@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_read_as_it_is_written() {
+    fn sort_order_parses_back() {
         for &by in SortBy::VARIANTS {
             for descending in [false, true] {
                 let sort = KeySort { by, descending };

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parse_written_name_returns_change() {
+    fn outside_change_name_parses_back() {
         for &change in OutsideChange::VARIANTS {
             assert_eq!(serde_json::to_value(change).expect("serialises"), change.as_ref());
             assert_eq!(change.as_ref().parse(), Ok(change));

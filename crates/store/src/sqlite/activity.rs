@@ -44,7 +44,7 @@ pub(super) fn insert(
 }
 
 /// Adds an entry about a change by another program, within the caller's transaction.
-pub(super) fn insert_external_change(
+pub(super) fn insert_outside_change(
     connection: &Connection,
     key: Option<&KeyId>,
     at: Timestamp,

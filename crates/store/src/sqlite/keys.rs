@@ -5,8 +5,8 @@ use ulkeys_domain::wire::ActivityEvent;
 use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search};
 
 use super::rows::{KEY_COLUMN_COUNT, KEY_COLUMNS, read_key, unreadable_column};
-use super::{activity, guard};
-use crate::revocations::RecordPosition;
+use super::{activity, outside_changes};
+use crate::revocation_record::RecordPosition;
 use crate::{AuditContext, Revocation};
 
 pub(super) fn insert(
@@ -38,7 +38,7 @@ pub(super) fn insert(
         ],
     )?;
     activity::insert(&transaction, &key.id, key.created_at, audit, &ActivityEvent::Created { by: audit.actor })?;
-    guard::update_digest(&transaction, hash, None, &KeyAuthInfo::from(key))?;
+    outside_changes::update_digest(&transaction, hash, None, &KeyAuthInfo::from(key))?;
     transaction.commit()?;
     Ok(true)
 }
@@ -97,7 +97,7 @@ pub(super) fn rename(
         activity::insert(&transaction, id, at, audit, &what)?;
         let before = KeyAuthInfo::from(&key);
         key.name = name.clone();
-        guard::update_digest(&transaction, &hash, Some(&before), &KeyAuthInfo::from(&key))?;
+        outside_changes::update_digest(&transaction, &hash, Some(&before), &KeyAuthInfo::from(&key))?;
     }
     transaction.commit()?;
     Ok(Some((hash, key)))
@@ -126,9 +126,9 @@ pub(super) fn revoke(
         activity::insert(&transaction, id, at, audit, &ActivityEvent::Revoked { by: audit.actor })?;
         let before = KeyAuthInfo::from(&key);
         key.revoked_at = Some(at);
-        guard::update_digest(&transaction, &hash, Some(&before), &KeyAuthInfo::from(&key))?;
+        outside_changes::update_digest(&transaction, &hash, Some(&before), &KeyAuthInfo::from(&key))?;
         if let Some(seen) = record(&hash, at) {
-            guard::store_record_position(&transaction, &seen)?;
+            outside_changes::store_record_position(&transaction, &seen)?;
         }
     }
     transaction.commit()?;

@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_commit_is_synced_to_the_log() {
+    fn open_syncs_each_commit_to_the_log() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (_lock, connection) = open_or_create(&folder.path().join("keys.db")).expect("new database");
         let ask = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_migrations_are_well_formed() {
+    fn migrations_are_well_formed() {
         let mut connection = Connection::open_in_memory().expect("memory");
         register_functions(&connection).expect("taught");
         MIGRATIONS.to_latest(&mut connection).expect("they apply to an empty database");

@@ -14,7 +14,7 @@ use ulkeys_domain::training::{
 use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
 
-use super::{SharedState, SqliteStore, days};
+use super::{SharedState, SqliteStore, service_days};
 use crate::{ReportedBy, Result, RunDeletion, RunStore, TrainingBytes};
 
 #[async_trait]
@@ -79,7 +79,7 @@ impl RunStore for SqliteStore {
 
     async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool> {
         self.write(move |writer, inner| {
-            let believable = days::believable_time(writer, now)?;
+            let believable = service_days::believable_time(writer, now)?;
             let Some(oldest) = believable.map(|moment| moment.saturating_sub(retention)) else {
                 return Ok(false);
             };

@@ -5,14 +5,16 @@ use ulkeys_domain::wire::{ActivityEvent, HourlyUsage, KeyClient, KeyUsage, MAX_C
 use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
 
 use super::rows::{read_enum, read_time, read_user_agent, timestamp_from_millis};
-use super::{activity, days};
+use super::{activity, service_days};
 use crate::{AuditContext, ClientUsage, MILLIS_PER_HOUR, UsageBatch};
 
 pub(super) fn record(connection: &mut Connection, batch: &UsageBatch) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     // What a clock recorded that was ahead must not hide later uses. One that is behind must not destroy right times.
     let latest = match batch.at {
-        Some(now) if days::is_clock_plausible(&transaction, now)? => now.saturating_add(CLOCK_TOLERANCE).as_millis(),
+        Some(now) if service_days::is_clock_plausible(&transaction, now)? => {
+            now.saturating_add(CLOCK_TOLERANCE).as_millis()
+        }
         _ => i64::MAX,
     };
     for (column, usage) in [("last_used_at", &batch.last_used), ("admin_used_at", &batch.admin_used)] {
@@ -45,7 +47,7 @@ pub(super) fn record(connection: &mut Connection, batch: &UsageBatch) -> rusqlit
 /// Replaces uses that a clock recorded that was ahead, once it is right again: by the last hour in which the key was used
 /// according to the counts, so that a used key does not seem unused.
 pub(super) fn repair_future_uses(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    if !days::is_clock_plausible(connection, now)? {
+    if !service_days::is_clock_plausible(connection, now)? {
         return Ok(());
     }
     let latest = now.saturating_add(CLOCK_TOLERANCE).as_millis();

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn believable_seven_wrong_days_change_nothing() {
+    fn believable_time_seven_wrong_days_change_nothing() {
         let right: Vec<i64> = (0..20).collect();
         assert_eq!(believed(&right[..7], 6), None, "too few days");
         assert_eq!(believed(&right, 19), Some(12));
@@ -103,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn believable_machine_off_for_long_follows_after_eight_days() {
+    fn believable_time_after_long_pause_follows_after_eight_days() {
         let days: Vec<i64> = (0..10).chain(200..208).collect();
         assert_eq!(believed(&days[..17], 206), Some(9));
         assert_eq!(believed(&days, 207), Some(200));
     }
 
     #[test]
-    fn is_not_behind_reset_clock_is_behind() {
+    fn is_clock_plausible_reset_clock_is_not() {
         let ask = |days: &[i64], now: Timestamp| is_clock_plausible(&seen(days), now).expect("read");
         assert!(ask(&[0, 1, 2], noon(2)) && ask(&[0, 100], noon(0)) && ask(&[], noon(0)));
         assert!(!ask(&[0, 1, 2], noon(-50)));

@@ -171,7 +171,7 @@ async fn check_many_changes_are_noted_in_one_entry() {
 }
 
 #[tokio::test]
-async fn open_edited_between_runs_says_so() {
+async fn open_database_edited_between_runs_is_reported() {
     let paths = TestPaths::new();
     let store = paths.open();
     insert(&store, "key").await;
@@ -196,7 +196,7 @@ async fn open_edited_between_runs_says_so() {
 }
 
 #[tokio::test]
-async fn open_database_of_before_records_its_revocations() {
+async fn open_older_database_records_its_revocations() {
     let paths = TestPaths::new();
     let store = SqliteStore::open(&paths.database()).expect("opens");
     let (id, hash) = insert(&store, "key").await;
@@ -291,7 +291,7 @@ async fn open_foreign_record_applies_both() {
 }
 
 #[tokio::test]
-async fn revoke_record_not_writable_revokes_and_says_so() {
+async fn revoke_with_read_only_record_revokes_and_is_reported() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (one, one_hash) = insert(&store, "one").await;
@@ -333,7 +333,7 @@ fn other_database(paths: &TestPaths) -> PathBuf {
 }
 
 #[tokio::test]
-async fn insert_replaced_file_is_refused_at_once() {
+async fn insert_into_replaced_file_is_rejected() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, hash) = insert(&store, "before").await;
@@ -358,7 +358,7 @@ async fn insert_replaced_file_is_refused_at_once() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn insert_replaced_file_copy_is_private() {
+async fn insert_into_replaced_file_saves_private_copy() {
     use std::os::unix::fs::PermissionsExt as _;
     let paths = TestPaths::new();
     let store = paths.open();
@@ -370,7 +370,7 @@ async fn insert_replaced_file_copy_is_private() {
 }
 
 #[tokio::test]
-async fn write_moved_file_goes_on_when_it_comes_back() {
+async fn write_to_moved_file_continues_when_it_returns() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (_, hash) = insert(&store, "before").await;
@@ -390,7 +390,7 @@ async fn write_moved_file_goes_on_when_it_comes_back() {
 }
 
 #[tokio::test]
-async fn write_moved_and_replaced_file_is_whole_where_it_is() {
+async fn write_to_moved_and_replaced_file_is_complete() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (_, hash) = insert(&store, "before").await;
@@ -404,7 +404,7 @@ async fn write_moved_and_replaced_file_is_whole_where_it_is() {
 }
 
 #[tokio::test]
-async fn write_deleted_file_is_saved() {
+async fn write_to_deleted_file_saves_copy() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (_, hash) = insert(&store, "before").await;
@@ -416,7 +416,7 @@ async fn write_deleted_file_is_saved() {
 }
 
 #[tokio::test]
-async fn write_deleted_log_or_folder_is_refused() {
+async fn write_with_deleted_log_or_folder_is_rejected() {
     for name in ["keys.db-wal", "keys.db-shm"] {
         let paths = TestPaths::new();
         let store = paths.open();
@@ -439,7 +439,7 @@ async fn write_deleted_log_or_folder_is_refused() {
 
 /// `cp other.db keys.db`: the same file with another content. SQLite does not notice, and would mix the two.
 #[tokio::test]
-async fn write_overwritten_file_is_refused_and_not_mixed() {
+async fn write_to_overwritten_file_is_rejected_and_not_mixed() {
     let paths = TestPaths::new();
     let store = paths.open();
     insert(&store, "before").await;
@@ -499,7 +499,7 @@ async fn check_restored_by_sqlite_is_read_and_keeps_revocations() {
 }
 
 #[tokio::test]
-async fn check_deleted_lock_file_is_made_again() {
+async fn check_recreates_deleted_lock_file() {
     let paths = TestPaths::new();
     let store = paths.open();
     std::fs::remove_file(paths.database().with_file_name("keys.db.lock")).expect("deleted");
@@ -583,7 +583,7 @@ async fn insert_after_touch_is_accepted() {
 
 /// The header and the schema are the same; only pages of rows differ.
 #[tokio::test]
-async fn insert_file_overwritten_by_its_older_copy_is_refused() {
+async fn insert_into_file_overwritten_by_older_copy_is_rejected() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, _) = insert(&store, "before").await;
@@ -624,7 +624,7 @@ async fn revoke_database_locked_by_another_program_waits() {
 
 /// A batch that was refused is written again: then it must not be there.
 #[tokio::test]
-async fn record_file_moved_during_commit_counts_once() {
+async fn record_usage_with_file_moved_during_commit_counts_once() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, _) = insert(&store, "key").await;
@@ -644,7 +644,7 @@ async fn record_file_moved_during_commit_counts_once() {
 
 /// The record has it: it applies to each file that comes to this path.
 #[tokio::test]
-async fn revoke_file_moved_during_commit_holds_and_says_so() {
+async fn revoke_with_file_moved_during_commit_holds_and_is_reported() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, hash) = insert(&store, "key").await;
@@ -659,7 +659,7 @@ async fn revoke_file_moved_during_commit_holds_and_says_so() {
 }
 
 #[tokio::test]
-async fn insert_file_moved_during_commit_is_refused() {
+async fn insert_with_file_moved_during_commit_is_rejected() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (record, hash) = new_key("key");
@@ -671,7 +671,7 @@ async fn insert_file_moved_during_commit_is_refused() {
 
 /// Each request calls it, on a thread that must not block.
 #[tokio::test]
-async fn find_by_hash_database_locked_by_another_process_does_not_wait() {
+async fn lookup_while_another_process_locks_database_does_not_wait() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (_, hash) = insert(&store, "key").await;
@@ -684,7 +684,7 @@ async fn find_by_hash_database_locked_by_another_process_does_not_wait() {
 }
 
 #[tokio::test]
-async fn check_outside_changes_each_call_finds_what_is_new() {
+async fn check_outside_changes_each_call_finds_new_changes() {
     let paths = TestPaths::new();
     let store = paths.open();
     insert(&store, "key").await;
@@ -697,7 +697,7 @@ async fn check_outside_changes_each_call_finds_what_is_new() {
 
 /// A panic leaves the locks that it held poisoned.
 #[tokio::test]
-async fn check_outside_changes_after_panic_goes_on() {
+async fn check_outside_changes_after_panic_continues() {
     static FAILS: AtomicBool = AtomicBool::new(false);
     fn clock() -> Timestamp {
         assert!(!FAILS.load(Ordering::Relaxed), "a failure that the test asks for");
@@ -719,7 +719,7 @@ async fn check_outside_changes_after_panic_goes_on() {
 
 /// A trigger that fails stands for a full disk.
 #[tokio::test]
-async fn open_old_copy_not_writable_keeps_revocation_and_notes_it_later() {
+async fn open_read_only_old_copy_keeps_revocation_and_stores_it_later() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;

@@ -14,13 +14,13 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use ulkeys_domain::wire::StopCause;
 
-use super::content::PageChecksums;
-use super::index::data_version;
+use super::key_index::data_version;
 use super::open::{private_file, reserve_name, sibling_path};
+use super::page_checksums::PageChecksums;
 
 /// For so long after a change by another SQLite process, the file may have pages that the log has no longer: it starts again
 /// after a complete checkpoint.
-const EXTERNAL_CHECKPOINT_WINDOW: Duration = Duration::from_secs(5);
+const OUTSIDE_CHECKPOINT_WINDOW: Duration = Duration::from_secs(5);
 /// A page may be read while a checkpoint writes it. A difference counts after so many readings, with a pause between them.
 const READ_ATTEMPTS: u32 = 3;
 const READ_RETRY_DELAY: Duration = Duration::from_millis(50);
@@ -106,7 +106,7 @@ impl DatabaseFiles {
         if self.is_final {
             return;
         }
-        self.detect_external_write(writer);
+        self.detect_outside_write(writer);
         let before = self.stopped;
         self.stopped = self.find_cause(writer);
         if self.stopped == before {
@@ -139,7 +139,7 @@ impl DatabaseFiles {
     }
 
     /// Notes a change by another process, if SQLite knows of one.
-    fn detect_external_write(&mut self, writer: &Connection) {
+    fn detect_outside_write(&mut self, writer: &Connection) {
         if let Ok(version) = data_version(writer)
             && version != self.version
         {
@@ -185,9 +185,9 @@ impl DatabaseFiles {
                 return Ok(Some(content));
             }
         }
-        self.detect_external_write(writer);
+        self.detect_outside_write(writer);
         match self.changed_by_others {
-            Some(at) if at.elapsed() < EXTERNAL_CHECKPOINT_WINDOW => {
+            Some(at) if at.elapsed() < OUTSIDE_CHECKPOINT_WINDOW => {
                 PageChecksums::read(&self.anchor, self.page_size).map(Some)
             }
             _ => Ok(None),
@@ -345,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn save_copy_that_fails_leaves_no_file() {
+    fn save_copy_failure_leaves_no_file() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("keys.db");
         let (lock, writer) = open_or_create(&path).expect("new database");

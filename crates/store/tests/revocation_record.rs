@@ -41,7 +41,7 @@ async fn look_for(store: &SqliteStore, time: Duration) {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn look_lost_record_that_cannot_be_rebuilt_is_reported_later() {
+async fn check_lost_record_that_cannot_be_rebuilt_is_reported_later() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, _) = insert(&store, "key").await;
@@ -90,7 +90,7 @@ async fn open_shortened_record_after_failed_repair_is_reported() {
 }
 
 #[tokio::test]
-async fn look_lost_or_foreign_record_keeps_revocations_of_removed_keys() {
+async fn check_lost_or_foreign_record_keeps_revocations_of_removed_keys() {
     for is_foreign in [false, true] {
         let paths = TestPaths::new();
         let store = paths.open();
@@ -118,7 +118,7 @@ async fn look_lost_or_foreign_record_keeps_revocations_of_removed_keys() {
 }
 
 #[tokio::test]
-async fn revoke_failed_commit_is_effective_and_no_outside_change() {
+async fn revoke_with_failed_commit_is_effective_and_no_outside_change() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
@@ -158,7 +158,7 @@ async fn open_after_failed_commit_keeps_key_revoked() {
 }
 
 #[tokio::test]
-async fn look_unwritable_record_does_not_write_to_database() {
+async fn check_unwritable_record_does_not_write_to_database() {
     let paths = TestPaths::new();
     let store = paths.open();
     insert(&store, "key").await;
@@ -198,7 +198,7 @@ async fn open_on_two_computers_in_turn_reports_once() {
 }
 
 #[tokio::test]
-async fn look_record_lost_again_is_counted_again() {
+async fn check_record_lost_again_is_counted_again() {
     let paths = TestPaths::new();
     let store = paths.open();
     for times in 1..=2 {
@@ -244,7 +244,7 @@ async fn open_edited_record_keeps_revocations() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn open_pipe_in_place_of_record_does_not_wait() {
+async fn open_with_pipe_in_place_of_record_does_not_wait() {
     let paths = TestPaths::new();
     drop(paths.open());
     std::fs::remove_file(paths.record_path()).expect("removed");

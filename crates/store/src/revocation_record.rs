@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use ulkeys_domain::secret::write_hex;
 use ulkeys_domain::{KeyHash, Timestamp};
 
-use crate::space;
+use crate::disk_space;
 use crate::sqlite::open::{create_folder, reserve_name};
 
 const HEADER_PREFIX: &str = "ulkeys-revocations 1 ";
@@ -59,7 +59,7 @@ pub(crate) enum RecordState {
 }
 
 /// The record, as far as it was read.
-pub(crate) struct Revocations {
+pub(crate) struct RevocationRecord {
     path: PathBuf,
     /// The file as it was last read or written.
     known: Option<ReadRecord>,
@@ -103,7 +103,7 @@ impl FileStamp {
     }
 }
 
-impl Revocations {
+impl RevocationRecord {
     pub(crate) fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), known: None, lost_entries: FxHashMap::default() }
     }
@@ -228,10 +228,10 @@ impl Revocations {
         if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
             // A revocation that is reported as failed must not take effect later. What is cut off frees space.
             let _ = file.set_len(known.length);
-            space::preallocate(&file);
+            disk_space::preallocate(&file);
             return Err(error);
         }
-        space::preallocate(&file);
+        disk_space::preallocate(&file);
         known.entries += new.len() as u64;
         known.revoked.extend(new);
         known.checksum = checksum;
@@ -264,7 +264,7 @@ impl Revocations {
         if lock_with_timeout(&file).is_ok()
             && file.metadata().is_ok_and(|metadata| FileStamp::of(&metadata) == known.stamp)
         {
-            space::preallocate(&file);
+            disk_space::preallocate(&file);
             if let Ok(metadata) = file.metadata() {
                 known.stamp = FileStamp::of(&metadata);
             }
@@ -297,7 +297,7 @@ impl Revocations {
         // Whole or not there (mode 0600), and never over a record that another process made at the same time.
         let mut file = tempfile::Builder::new().prefix(".revocations-").tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
-        space::preallocate(file.as_file());
+        disk_space::preallocate(file.as_file());
         file.as_file().sync_all()?;
         let persisted = match require_file(&self.path).and_then(|()| File::open(&self.path)) {
             Ok(old) => {
@@ -499,15 +499,15 @@ mod tests {
     /// A record of three revocations, and how far it was seen.
     fn three() -> (tempfile::TempDir, PathBuf, RecordPosition) {
         let (folder, path) = place();
-        let mut record = Revocations::new(&path);
+        let mut record = RevocationRecord::new(&path);
         record.create(&[(hash(1), at(10))]).expect("created");
         record.append(&[(hash(2), at(20)), (hash(3), at(30))]).expect("appended");
         let seen = record.position().expect("read");
         (folder, path, seen)
     }
 
-    fn read(path: &Path, seen: &RecordPosition) -> (RecordState, Revocations) {
-        let mut record = Revocations::new(path);
+    fn read(path: &Path, seen: &RecordPosition) -> (RecordState, RevocationRecord) {
+        let mut record = RevocationRecord::new(path);
         let finding = record.read(std::slice::from_ref(seen)).expect("readable");
         (finding, record)
     }

@@ -16,9 +16,9 @@ use ulkeys_domain::wire::{ActivityEvent, ChangeCount, DatabaseHealth, OutsideCha
 use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, Timestamp};
 
 use super::activity;
-use super::index::{self, IndexedKey, KeySet};
+use super::key_index::{self, IndexedKey, KeySet};
 use crate::AuditContext;
-use crate::revocations::{RecordPosition, RecordState, Revocations};
+use crate::revocation_record::{RecordPosition, RecordState, RevocationRecord};
 
 /// Entries in the list of activity for one kind of change; where there are more, one entry tells how many.
 const MAX_ACTIVITY_ENTRIES: usize = 20;
@@ -27,8 +27,8 @@ const MAX_ACTIVITY_ENTRIES: usize = 20;
 const RETRY_DELAYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Detects changes by other programs. A tool that opens a database has none.
-pub(super) struct Guard {
-    record: Revocations,
+pub(super) struct OutsideChangeDetector {
+    record: RevocationRecord,
     clock: fn() -> Timestamp,
     health: watch::Sender<DatabaseHealth>,
     /// How far each record was seen. A failure to read or write one changes nothing here, so that it is found again.
@@ -92,10 +92,10 @@ struct KeyScan {
     missing: Vec<(KeyHash, Timestamp)>,
 }
 
-impl Guard {
+impl OutsideChangeDetector {
     pub(super) fn new(record: &Path, clock: fn() -> Timestamp, health: watch::Sender<DatabaseHealth>) -> Self {
         Self {
-            record: Revocations::new(record),
+            record: RevocationRecord::new(record),
             clock,
             health,
             expected: Vec::new(),
@@ -121,7 +121,7 @@ impl Guard {
             .collect::<rusqlite::Result<_>>()?;
         let finding = self.record.read(&self.expected);
         let mut scan = KeyScan::default();
-        let mut keys = index::load_all(connection, Err, |entry| self.scan_key(entry, None, &mut scan))?;
+        let mut keys = key_index::load_all(connection, Err, |entry| self.scan_key(entry, None, &mut scan))?;
         let stored = (keys.len() as i64, scan.sum);
         self.revoke_again(&scan, None).into_iter().for_each(|entry| drop(keys.replace(entry)));
         let repaired = stored.1 + self.revocations.iter().map(|revocation| revocation.difference).sum::<i64>();
@@ -145,8 +145,9 @@ impl Guard {
     pub(super) fn reload(&mut self, connection: &Connection, old: &KeySet) -> rusqlite::Result<KeySet> {
         let finding = self.needs_record_reload().then(|| self.record.read(&self.expected));
         let mut scan = KeyScan::default();
-        let mut keys =
-            index::load_all(connection, index::skip_unreadable, |entry| self.scan_key(entry, Some(old), &mut scan))?;
+        let mut keys = key_index::load_all(connection, key_index::skip_unreadable, |entry| {
+            self.scan_key(entry, Some(old), &mut scan)
+        })?;
         let stored = (keys.len() as i64, scan.sum);
         let kept = self.revoke_again(&scan, Some(old));
         let hashes = kept.iter().map(|entry| *entry.hash.as_bytes()).collect();
@@ -365,13 +366,13 @@ impl Guard {
         }
         for (change, all) in &kinds {
             if all.len() > MAX_ACTIVITY_ENTRIES {
-                activity::insert_external_change(&transaction, None, at, *change, all.len() as u64, (None, None))?;
+                activity::insert_outside_change(&transaction, None, at, *change, all.len() as u64, (None, None))?;
                 continue;
             }
             for found in all {
                 let texts = (found.before.as_deref(), found.after.as_deref());
                 let keys = u64::from(found.key.is_some());
-                activity::insert_external_change(&transaction, found.key.as_ref(), at, *change, keys, texts)?;
+                activity::insert_outside_change(&transaction, found.key.as_ref(), at, *change, keys, texts)?;
             }
         }
         transaction.execute(
