@@ -31,7 +31,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// The decision under which the rejection is counted.
-    pub const fn outcome(self) -> Decision {
+    pub const fn decision(self) -> Decision {
         match self {
             Self::NoCredential => Decision::NoCredential,
             Self::Malformed | Self::TwoCredentials => Decision::Malformed,

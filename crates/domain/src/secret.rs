@@ -185,15 +185,15 @@ impl fmt::Display for KeyPrefix {
 /// there, and an idle thread keeps it for as long as it likes.
 pub fn with_stack_wiped<const KIB: usize, T>(work: impl FnOnce() -> T) -> T {
     #[inline(never)]
-    fn call<T>(work: impl FnOnce() -> T) -> T {
+    fn call_not_inlined<T>(work: impl FnOnce() -> T) -> T {
         work()
     }
     #[inline(never)]
-    fn wipe<const KIB: usize>() {
+    fn wipe_stack<const KIB: usize>() {
         zeroize::Zeroize::zeroize(&mut [[1_u64; 128]; KIB]);
     }
-    let result = call(work);
-    wipe::<KIB>();
+    let result = call_not_inlined(work);
+    wipe_stack::<KIB>();
     result
 }
 

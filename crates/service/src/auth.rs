@@ -107,7 +107,7 @@ pub(crate) async fn authorize(
         Ok(Credential::Key(secret)) => (None, secret),
         Ok(Credential::KeyWithId(id, secret)) => (Some(id), secret),
         Err(refusal) => {
-            if refusal.outcome() == Decision::Malformed {
+            if refusal.decision() == Decision::Malformed {
                 if let Some(standing) = state.rate_limiter.is_over(from.peer) {
                     return Err(refuse(state, None, Rejection::PeerLimit(standing), from));
                 }
@@ -178,7 +178,7 @@ fn accept(state: &AppState, key: &KeyAuthInfo, from: ClientAddress<'_>, now: Tim
 }
 
 fn refuse(state: &AppState, key: Option<&KeyAuthInfo>, refusal: Rejection, from: ClientAddress<'_>) -> ApiError {
-    let outcome = refusal.outcome();
+    let outcome = refusal.decision();
     state.usage.record_rejected(key.map(|key| &key.id), outcome, from, state.now());
     state.metrics.count(outcome);
     tracing::debug!(%outcome, key = key.map(|key| key.id.as_str()), "refused");

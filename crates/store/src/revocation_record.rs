@@ -122,7 +122,7 @@ impl RevocationRecord {
     }
 
     /// Whether the file has no entry for this hash.
-    pub(crate) fn lacks(&self, hash: &[u8; 32]) -> bool {
+    pub(crate) fn has_no_entry(&self, hash: &[u8; 32]) -> bool {
         self.entry_in_file(hash).is_none()
     }
 

@@ -98,7 +98,7 @@ impl SqliteStore {
         let mut detector = detector(health.clone());
         let keys = match &mut detector {
             Some(detector) => detector.load_keys(&mut writer),
-            None => key_index::load_all(&writer, Err, |_| {}),
+            None => key_index::load_all_keys(&writer, Err, |_| {}),
         };
         let keys = keys.map_err(sqlite)?;
         let index = KeyIndex::new(&writer, keys).map_err(sqlite)?;
@@ -249,8 +249,8 @@ impl SharedState {
         if let Some(version) = version {
             tracing::warn!("another program has changed the key database; it is read again");
             let keys = match &mut detector {
-                Some(detector) => detector.reload(writer, &self.index.keys())?,
-                None => key_index::load_all(writer, key_index::skip_unreadable, |_| {})?,
+                Some(detector) => detector.reload(writer, &self.index.read_keys())?,
+                None => key_index::load_all_keys(writer, key_index::skip_unreadable, |_| {})?,
             };
             // Freed here, and not while requests wait for the new ones.
             drop(self.index.replace(keys, version));
@@ -259,7 +259,7 @@ impl SharedState {
             return Ok(());
         };
         if version.is_none() && detector.needs_record_reload() {
-            let revoked = detector.reload_record(&self.index.keys());
+            let revoked = detector.reload_record(&self.index.read_keys());
             revoked.into_iter().for_each(|entry| self.index.upsert(entry.hash, KeyAuthInfo::clone(&entry.key)));
         }
         if detector.has_pending_writes() {
@@ -275,7 +275,7 @@ impl SharedState {
     /// Revokes a key whose revocation is in the record, but could not be committed. That is a success: the record is on the
     /// disk, the key is refused from now on, and no failure of the database brings it back. The database gets it later.
     fn finish_revocation(&self, hash: &KeyHash, audit: AuditContext) -> Option<Revocation> {
-        let entry = self.index.keys().get(hash.as_bytes()).cloned()?;
+        let entry = self.index.read_keys().get(hash.as_bytes()).cloned()?;
         let (revoked, at) = self.detector.as_ref()?.lock().adopt_revocation(&entry, audit)?;
         self.index.upsert(*hash, KeyAuthInfo::clone(&revoked.key));
         Some(Revocation { at, is_new: entry.key.revoked_at.is_none() })
@@ -283,8 +283,8 @@ impl SharedState {
 
     fn check_files(&self, writer: &Connection) {
         let mut files = self.files.lock();
-        files.check(writer);
-        let stopped = files.stopped().map(|cause| WritesStopped {
+        files.check_location(writer);
+        let stopped = files.stop_cause().map(|cause| WritesStopped {
             cause,
             path: self.path.display().to_string(),
             saved: files.saved_copy().map(|path| path.display().to_string()),
@@ -394,7 +394,7 @@ impl KeyStore for SqliteStore {
 
     async fn usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage> {
         let id = *id;
-        self.read(move |connection| usage::usage(connection, id, since)).await
+        self.read(move |connection| usage::load_usage(connection, id, since)).await
     }
 
     async fn activity(

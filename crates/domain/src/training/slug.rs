@@ -38,7 +38,7 @@ impl Slug {
     }
 
     /// The `number`th slug of that name: `exp1-2`.
-    pub fn numbered(&self, number: u64) -> Self {
+    pub fn with_number(&self, number: u64) -> Self {
         Self(format!("{}-{number}", self.0))
     }
 

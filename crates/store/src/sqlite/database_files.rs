@@ -92,7 +92,7 @@ impl DatabaseFiles {
     }
 
     /// Why nothing may be written.
-    pub(super) fn stopped(&self) -> Option<StopCause> {
+    pub(super) fn stop_cause(&self) -> Option<StopCause> {
         self.stopped
     }
 
@@ -102,13 +102,13 @@ impl DatabaseFiles {
     }
 
     /// Checks whether everything is in its place.
-    pub(super) fn check(&mut self, writer: &Connection) {
+    pub(super) fn check_location(&mut self, writer: &Connection) {
         if self.is_final {
             return;
         }
         self.detect_outside_write(writer);
         let before = self.stopped;
-        self.stopped = self.find_cause(writer);
+        self.stopped = self.find_stop_cause(writer);
         if self.stopped == before {
             return;
         }
@@ -148,7 +148,7 @@ impl DatabaseFiles {
         }
     }
 
-    fn find_cause(&mut self, writer: &Connection) -> Option<StopCause> {
+    fn find_stop_cause(&mut self, writer: &Connection) -> Option<StopCause> {
         let Ok(metadata) = self.path.metadata() else {
             return Some(StopCause::Missing);
         };

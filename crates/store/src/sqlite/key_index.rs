@@ -45,7 +45,7 @@ impl KeyIndex {
     }
 
     pub(super) fn get(&self, hash: &KeyHash) -> Option<Arc<KeyAuthInfo>> {
-        self.keys().get(hash.as_bytes()).map(|entry| entry.key.clone())
+        self.read_keys().get(hash.as_bytes()).map(|entry| entry.key.clone())
     }
 
     /// Puts a key in, or in the place of what was known of it.
@@ -68,7 +68,7 @@ impl KeyIndex {
     }
 
     /// All keys. A request waits for a change, not for a reader.
-    pub(super) fn keys(&self) -> RwLockReadGuard<'_, KeySet> {
+    pub(super) fn read_keys(&self) -> RwLockReadGuard<'_, KeySet> {
         self.keys.read()
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn skip_unreadable(error: rusqlite::Error) -> rusqlite::Result<()> {
 
 /// All keys; what is done about one that cannot be read, `unreadable` says. Each other one is shown to `visit` while its
 /// row is in the processor's cache.
-pub(super) fn load_all(
+pub(super) fn load_all_keys(
     connection: &Connection,
     unreadable: impl Fn(rusqlite::Error) -> rusqlite::Result<()>,
     mut visit: impl FnMut(&IndexedKey),

@@ -16,7 +16,7 @@ use crate::{Result, StoreError};
 /// "ULKY", set by the first migration.
 const APPLICATION_ID: i32 = 0x554C_4B59;
 /// One step for each schema version; `user_version` counts those that were taken.
-const STEPS: &[M<'static>] = &[
+const MIGRATION_STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0001_keys.sql")),
     M::up(include_str!("../../migrations/sqlite/0002_usage.sql")),
     M::up(include_str!("../../migrations/sqlite/0003_training.sql")),
@@ -26,7 +26,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0007_training_bytes.sql")),
     M::up(include_str!("../../migrations/sqlite/0008_names.sql")),
 ];
-const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_STEPS);
 /// How long to wait for another process's write before reporting the database as locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -118,8 +118,9 @@ fn inspect(path: &Path) -> Result<()> {
     if !is_new && application != APPLICATION_ID {
         return Err(StoreError::new(DatabaseProblem::Foreign, path, "the file is another program's database"));
     }
-    if version.cast_unsigned() > STEPS.len() {
-        let detail = format!("its schema has version {version}; this program knows versions up to {}", STEPS.len());
+    if version.cast_unsigned() > MIGRATION_STEPS.len() {
+        let detail =
+            format!("its schema has version {version}; this program knows versions up to {}", MIGRATION_STEPS.len());
         return Err(StoreError::new(DatabaseProblem::Newer, path, detail));
     }
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;

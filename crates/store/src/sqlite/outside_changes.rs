@@ -121,7 +121,7 @@ impl OutsideChangeDetector {
             .collect::<rusqlite::Result<_>>()?;
         let finding = self.record.read(&self.expected);
         let mut scan = KeyScan::default();
-        let mut keys = key_index::load_all(connection, Err, |entry| self.scan_key(entry, None, &mut scan))?;
+        let mut keys = key_index::load_all_keys(connection, Err, |entry| self.scan_key(entry, None, &mut scan))?;
         let stored = (keys.len() as i64, scan.sum);
         self.revoke_again(&scan, None).into_iter().for_each(|entry| drop(keys.replace(entry)));
         let repaired = stored.1 + self.revocations.iter().map(|revocation| revocation.difference).sum::<i64>();
@@ -145,7 +145,7 @@ impl OutsideChangeDetector {
     pub(super) fn reload(&mut self, connection: &Connection, old: &KeySet) -> rusqlite::Result<KeySet> {
         let finding = self.needs_record_reload().then(|| self.record.read(&self.expected));
         let mut scan = KeyScan::default();
-        let mut keys = key_index::load_all(connection, key_index::skip_unreadable, |entry| {
+        let mut keys = key_index::load_all_keys(connection, key_index::skip_unreadable, |entry| {
             self.scan_key(entry, Some(old), &mut scan)
         })?;
         let stored = (keys.len() as i64, scan.sum);
@@ -244,7 +244,7 @@ impl OutsideChangeDetector {
         if entry.key.revoked_at.is_none() {
             scan.kept.push((entry.clone(), at));
         }
-        if self.record.lacks(hash) {
+        if self.record.has_no_entry(hash) {
             scan.missing.push((entry.hash, at));
         }
     }

@@ -109,7 +109,7 @@ fn record_client(connection: &Connection, client: &ClientUsage, latest: i64) -> 
     Ok(())
 }
 
-pub(super) fn usage(connection: &mut Connection, key_id: KeyId, since: Timestamp) -> rusqlite::Result<KeyUsage> {
+pub(super) fn load_usage(connection: &mut Connection, key_id: KeyId, since: Timestamp) -> rusqlite::Result<KeyUsage> {
     let transaction = connection.transaction()?;
     let hours = transaction
         .prepare_cached(

@@ -58,7 +58,7 @@ fn add_model(
     let same_name = "SELECT count(*) FROM models WHERE project = ?1 AND name = ?2";
     let count: u32 = transaction.query_row(same_name, [project.as_str(), name.as_str()], |row| row.get(0))?;
     let numbered =
-        (u64::from(count) + 1..).map(|number| if number == 1 { name.clone() } else { name.numbered(number) });
+        (u64::from(count) + 1..).map(|number| if number == 1 { name.clone() } else { name.with_number(number) });
     for slug in numbered {
         // Another name may have been `exp1-2` from the start.
         let inserted = transaction.execute(
