@@ -1,5 +1,6 @@
 //! Bodies of requests: read whole, within a size and a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody as _};
@@ -8,25 +9,23 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
 use serde_json::Value;
 
-use crate::auth::RequestContext;
 use crate::error::ApiError;
-use crate::state::AppState;
+use crate::request_context::RequestContext;
+use crate::state::ServiceState;
 
 /// Bytes of a body, at most, where a route allows no more.
 const DEFAULT_MAX_BYTES: usize = 64 * 1024;
-/// How long a peer may take to send a body.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The bytes of a body, `MAX` at most.
 pub(crate) struct LimitedBytes<const MAX: usize = DEFAULT_MAX_BYTES>(pub(crate) Bytes);
 
-impl<const MAX: usize> FromRequest<AppState> for LimitedBytes<MAX> {
+impl<const MAX: usize> FromRequest<Arc<ServiceState>> for LimitedBytes<MAX> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &Arc<ServiceState>) -> Result<Self, ApiError> {
         let caller = request.extensions().get().and_then(|asker: &RequestContext| asker.caller.clone());
-        let bytes = read_body(request, state, MAX, READ_TIMEOUT).await?;
-        // Whoever sends a body slowly holds a decision that may be overtaken by a revocation.
+        let bytes = read_body(request, state, MAX, state.config.timing.body_timeout).await?;
+        // The key may have been revoked while the body was received.
         if let Some(caller) = caller {
             caller.revalidate(state).await?;
         }
@@ -37,25 +36,25 @@ impl<const MAX: usize> FromRequest<AppState> for LimitedBytes<MAX> {
 /// Reads a body of at most `max` bytes that arrives in `time`. Nothing is checked again after it.
 pub(crate) async fn read_body(
     mut request: Request,
-    state: &AppState,
+    state: &ServiceState,
     max: usize,
     time: Duration,
 ) -> Result<Bytes, ApiError> {
     DefaultBodyLimit::max(max).apply(&mut request);
     // Announced as too large: there is no need to wait for it.
     if request.body().size_hint().lower() > max as u64 {
-        return Err(ApiError::TooLarge);
+        return Err(ApiError::BodyTooLarge);
     }
     match tokio::time::timeout(time, Bytes::from_request(request, state)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(rejection)) => Err(rejection_error(&rejection)),
+        Ok(Err(rejection)) => Err(body_read_error(&rejection)),
         Err(_) => Err(ApiError::BodyTimeout),
     }
 }
 
-fn rejection_error(rejection: &BytesRejection) -> ApiError {
+fn body_read_error(rejection: &BytesRejection) -> ApiError {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::BodyTooLarge,
         _ => ApiError::Invalid("body: could not be read".to_owned()),
     }
 }
@@ -63,17 +62,17 @@ fn rejection_error(rejection: &BytesRejection) -> ApiError {
 /// A body that is a JSON object.
 pub(crate) struct JsonObject(pub(crate) Value);
 
-impl FromRequest<AppState> for JsonObject {
+impl FromRequest<Arc<ServiceState>> for JsonObject {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &Arc<ServiceState>) -> Result<Self, ApiError> {
         let LimitedBytes(bytes) = LimitedBytes::<DEFAULT_MAX_BYTES>::from_request(request, state).await?;
-        read_object(&bytes).map(Self).map_err(ApiError::Invalid)
+        parse_json_object(&bytes).map(Self).map_err(ApiError::Invalid)
     }
 }
 
 /// Messages never repeat the body: it may hold a secret, put in the wrong place.
-fn read_object(bytes: &[u8]) -> Result<Value, String> {
+fn parse_json_object(bytes: &[u8]) -> Result<Value, String> {
     let body: Value = serde_json::from_slice(bytes)
         .map_err(|error| format!("body: is not JSON (line {}, column {})", error.line(), error.column()))?;
     if body.is_object() { Ok(body) } else { Err("body: must be a JSON object".to_owned()) }
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
     use crate::testing::{leaks_input, mutations_of, proptest_config};
 
-    const WORDS: &[&str] = &["body: is not JSON (line ", ", column ", "body: must be a JSON object"];
+    const ALLOWED_ERROR_WORDS: &[&str] = &["body: is not JSON (line ", ", column ", "body: must be a JSON object"];
 
     proptest! {
         #![proptest_config(proptest_config())]
@@ -99,11 +98,11 @@ mod tests {
             (0..300_usize).prop_map(|depth| [b"[".repeat(depth), b"]".repeat(depth)].concat()),
         ]) {
             let object = serde_json::from_slice::<Map<String, Value>>(&bytes);
-            match read_object(&bytes) {
+            match parse_json_object(&bytes) {
                 Ok(body) => prop_assert_eq!(object.ok().map(Value::Object), Some(body)),
                 Err(error) => {
                     prop_assert!(object.is_err());
-                    prop_assert!(!leaks_input(&error, &bytes, WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error, &bytes, ALLOWED_ERROR_WORDS), "{error}");
                 }
             }
         }

@@ -24,9 +24,9 @@ const TEMPORARY_SUFFIX: &str = ".part";
 
 /// Below the folder: files that the database does not know. It may be an older copy, or another one, and the files belong to
 /// the former; they come back with it.
-const SET_ASIDE: &str = "set-aside";
+const SET_ASIDE_FOLDER: &str = "set-aside";
 
-/// After so many bytes, a request that receives a file looks again at how much room the others have left.
+/// After this many bytes, a request that receives a file checks the available space again.
 const QUOTA_CHECK_BYTES: u64 = 1 << 20;
 
 /// Where checkpoints are kept, and what is accepted.
@@ -80,13 +80,22 @@ impl From<io::Error> for ReceiveError {
     }
 }
 
+/// Reads and writes the files of checkpoints.
+pub(crate) struct CheckpointStore {
+    config: CheckpointConfig,
+}
+
 /// A file that arrived and has no place yet. Dropping it removes it.
 pub(crate) struct IncomingFile {
     file: NamedTempFile,
     pub(crate) size: u64,
 }
 
-impl CheckpointConfig {
+impl CheckpointStore {
+    pub(crate) fn new(config: CheckpointConfig) -> Self {
+        Self { config }
+    }
+
     /// Writes a body to a temporary file. Whenever this ends early, even by being dropped, nothing is left.
     /// `check` decides whether a number of further bytes may be written.
     pub(crate) async fn receive(
@@ -94,53 +103,53 @@ impl CheckpointConfig {
         body: Body,
         check: impl Fn(u64) -> Result<(), ApiError>,
     ) -> Result<IncomingFile, ReceiveError> {
-        let received = tokio::time::timeout(self.max_time, self.receive_all(body, check));
+        let received = tokio::time::timeout(self.config.max_time, self.write_body_to_file(body, check));
         received.await.unwrap_or(Err(ReceiveError::Slow))
     }
 
-    async fn receive_all(
+    async fn write_body_to_file(
         &self,
         body: Body,
         check: impl Fn(u64) -> Result<(), ApiError>,
     ) -> Result<IncomingFile, ReceiveError> {
         let check = |bytes| check(bytes).map_err(|error| ReceiveError::Rejected(Box::new(error)));
         let announced = body.size_hint().lower();
-        if announced > self.max_bytes {
+        if announced > self.config.max_bytes {
             return Err(ReceiveError::TooLarge);
         }
-        let config = self.clone();
+        let folder = self.config.folder.clone();
         let file = run_blocking(move || {
-            make_private(&config.folder)?;
+            create_private_folder(&folder)?;
             // Mode 0600.
-            tempfile::Builder::new().prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).tempfile_in(&config.folder)
+            tempfile::Builder::new().prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).tempfile_in(&folder)
         })
         .await?;
         let mut writer = tokio::fs::File::from_std(file.as_file().try_clone()?);
         let mut stream = body.into_data_stream();
         let mut size = 0;
-        let mut room = self.available_bytes().await?;
-        if announced > room {
+        let mut available = self.available_bytes().await?;
+        if announced > available {
             return Err(ReceiveError::Full);
         }
         check(announced.max(QUOTA_CHECK_BYTES))?;
-        let mut looked_at = 0;
+        let mut checked_at = 0;
         loop {
-            let next = tokio::time::timeout(self.max_silence, stream.next());
+            let next = tokio::time::timeout(self.config.max_silence, stream.next());
             let Some(bytes) = next.await.map_err(|_| ReceiveError::Slow)? else {
                 break;
             };
             let bytes = bytes.map_err(|_| ReceiveError::Interrupted)?;
             size += bytes.len() as u64;
-            if size > self.max_bytes {
+            if size > self.config.max_bytes {
                 return Err(ReceiveError::TooLarge);
             }
-            if size > looked_at + room.min(QUOTA_CHECK_BYTES) {
+            if size > checked_at + available.min(QUOTA_CHECK_BYTES) {
                 // What was written counts among the files.
                 writer.flush().await?;
-                looked_at = size - bytes.len() as u64;
-                room = self.available_bytes().await?;
+                checked_at = size - bytes.len() as u64;
+                available = self.available_bytes().await?;
                 check(QUOTA_CHECK_BYTES.max(bytes.len() as u64))?;
-                if bytes.len() as u64 > room {
+                if bytes.len() as u64 > available {
                     return Err(ReceiveError::Full);
                 }
             }
@@ -153,14 +162,14 @@ impl CheckpointConfig {
 
     /// How many bytes there is room for beside all files, also those that are arriving.
     async fn available_bytes(&self) -> io::Result<u64> {
-        let folder = self.folder.clone();
-        let used = run_blocking(move || Ok(used_bytes(&folder)? + used_bytes(&folder.join(SET_ASIDE))?));
-        Ok(self.max_total.get().saturating_sub(used.await?))
+        let folder = self.config.folder.clone();
+        let used = run_blocking(move || Ok(folder_size(&folder)? + folder_size(&folder.join(SET_ASIDE_FOLDER))?));
+        Ok(self.config.max_total.get().saturating_sub(used.await?))
     }
 
     /// Puts a file where it belongs. When this returns, it survives a loss of power.
     pub(crate) async fn persist(&self, received: IncomingFile, id: &CheckpointId) -> io::Result<()> {
-        let (folder, path) = (self.folder.clone(), self.path(id));
+        let (folder, path) = (self.config.folder.clone(), self.checkpoint_path(id));
         run_blocking(move || {
             received.file.as_file().sync_all()?;
             received.file.persist(path).map_err(|error| error.error)?;
@@ -171,14 +180,14 @@ impl CheckpointConfig {
 
     /// Opens a file for reading; also gives its size in bytes.
     pub(crate) async fn open(&self, id: &CheckpointId) -> io::Result<(tokio::fs::File, u64)> {
-        let file = tokio::fs::File::open(self.path(id)).await?;
+        let file = tokio::fs::File::open(self.checkpoint_path(id)).await?;
         let size = file.metadata().await?.len();
         Ok((file, size))
     }
 
     /// Removes a file that is no longer needed. One that cannot be removed now is set aside at the next start.
     pub(crate) async fn remove(&self, id: &CheckpointId) {
-        let removed = tokio::fs::remove_file(self.path(id)).await;
+        let removed = tokio::fs::remove_file(self.checkpoint_path(id)).await;
         if let Err(error) = removed.or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
@@ -188,7 +197,7 @@ impl CheckpointConfig {
     }
 
     /// Removes the files of checkpoints whose runs were deleted. What a kill, or an error, leaves is removed at the next start.
-    pub(crate) async fn remove_deleted(&self, store: &dyn RunStore) {
+    pub(crate) async fn remove_files_of_deleted_runs(&self, store: &dyn RunStore) {
         let ids = match store.files_to_remove(false).await {
             Ok(ids) => ids,
             Err(error) => return tracing::error!(%error, "the files of deleted training runs are not known"),
@@ -196,7 +205,7 @@ impl CheckpointConfig {
         let mut gone = Vec::new();
         for id in ids {
             self.remove(&id).await;
-            if matches!(self.path(&id).try_exists(), Ok(false)) {
+            if matches!(self.checkpoint_path(&id).try_exists(), Ok(false)) {
                 gone.push(id);
             }
         }
@@ -207,9 +216,10 @@ impl CheckpointConfig {
         }
     }
 
-    /// Makes the folder, removes unfinished files that a kill left in it and those that are no longer needed, sets those aside that the store does not know, and
-    /// brings those back that it knows. A problem is only logged: keys are served without checkpoints, too.
-    pub(crate) async fn reconcile(&self, store: &dyn RunStore) {
+    /// Creates the folder, removes unfinished files that a kill left in it and those that are no longer needed, sets those
+    /// aside that the store does not know, and brings those back that it knows. A problem is only logged: keys are served
+    /// without checkpoints, too.
+    pub(crate) async fn reconcile_with_database(&self, store: &dyn RunStore) {
         let known: HashSet<_> = match store.checkpoints_with_file().await {
             Ok(known) => known.into_iter().collect(),
             Err(error) => return tracing::error!(%error, "the checkpoints are not known"),
@@ -218,10 +228,10 @@ impl CheckpointConfig {
             Ok(unneeded) => unneeded.into_iter().collect(),
             Err(error) => return tracing::error!(%error, "the checkpoints are not known"),
         };
-        let folder = self.folder.clone();
-        let tidied = run_blocking(move || {
-            make_private(&folder)?;
-            let aside = folder.join(SET_ASIDE);
+        let folder = self.config.folder.clone();
+        let reconciled = run_blocking(move || {
+            create_private_folder(&folder)?;
+            let aside = folder.join(SET_ASIDE_FOLDER);
             for id in &known {
                 let (file, other) = (folder.join(id.as_str()), aside.join(id.as_str()));
                 if !file.try_exists()? && other.try_exists()? {
@@ -241,25 +251,25 @@ impl CheckpointConfig {
                     std::fs::remove_file(folder.join(name))?;
                 } else if is_unknown {
                     tracing::warn!(name, "the database does not know this checkpoint, which is set aside");
-                    make_private(&aside)?;
+                    create_private_folder(&aside)?;
                     std::fs::rename(folder.join(name), aside.join(name))?;
                 }
             }
             Ok(())
         });
-        if let Err(error) = tidied.await {
-            tracing::error!(%error, folder = %self.folder.display(), "the folder of checkpoints cannot be used");
+        if let Err(error) = reconciled.await {
+            tracing::error!(%error, folder = %self.config.folder.display(), "the folder of checkpoints cannot be used");
         }
-        self.remove_deleted(store).await;
+        self.remove_files_of_deleted_runs(store).await;
     }
 
-    fn path(&self, id: &CheckpointId) -> PathBuf {
-        self.folder.join(id.as_str())
+    fn checkpoint_path(&self, id: &CheckpointId) -> PathBuf {
+        self.config.folder.join(id.as_str())
     }
 }
 
 /// The size of all files in a folder; 0 where there is none.
-fn used_bytes(folder: &Path) -> io::Result<u64> {
+fn folder_size(folder: &Path) -> io::Result<u64> {
     let entries = match folder.read_dir() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         entries => entries?,
@@ -274,7 +284,7 @@ fn used_bytes(folder: &Path) -> io::Result<u64> {
 
 /// Makes a folder, and those above it, for the owner alone; one that is there is closed to others, where the file system
 /// has permissions.
-fn make_private(folder: &Path) -> io::Result<()> {
+fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

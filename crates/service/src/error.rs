@@ -1,4 +1,4 @@
-//! Refusals and failures as HTTP answers. Texts are those of the protocol; causes of failures go to the log only.
+//! Rejections and failures as HTTP answers. Texts are those of the protocol; causes of failures go to the log only.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -14,20 +14,20 @@ use ulkeys_domain::rate_limit::RateLimitStatus;
 use ulkeys_domain::wire::{DatabaseProblem, ErrorBody, ErrorCode};
 use ulkeys_store::StoreError;
 
-use crate::training_space::Shortage;
+use crate::training_quota::StorageShortage;
 
-/// Why a request is not answered with what it asked for.
+/// Why a request fails.
 pub(crate) enum ApiError {
-    Refused(Rejection),
+    Rejected(Rejection),
     /// The peer, host or origin is not one that the service talks to.
     Forbidden(String),
     /// Which field is wrong, and why.
     Invalid(String),
-    TooLarge,
+    BodyTooLarge,
     /// An uploaded file has more bytes than this.
     FileTooLarge(u64),
     /// Training data has reached a limit.
-    TrainingDataFull(Shortage),
+    TrainingDataFull(StorageShortage),
     /// What must be done first.
     Conflict(&'static str),
     /// The uploaded files together would have more bytes than this.
@@ -36,7 +36,7 @@ pub(crate) enum ApiError {
     BodyTimeout,
     /// Too many uploads were asked for and not made.
     TooManyUploads,
-    /// Others have their turn for too long.
+    /// No permit of a concurrency limit became free in time.
     Overloaded,
     NotFound,
     MethodNotAllowed,
@@ -52,8 +52,8 @@ pub(crate) enum ApiError {
 }
 
 impl From<Rejection> for ApiError {
-    fn from(refusal: Rejection) -> Self {
-        Self::Refused(refusal)
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
     }
 }
 
@@ -66,10 +66,10 @@ impl From<StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self {
-            Self::Refused(refusal) => rejection_response(refusal),
+            Self::Rejected(rejection) => rejection_response(rejection),
             Self::Forbidden(why) => error_response(StatusCode::FORBIDDEN, ErrorCode::Forbidden, why),
             Self::Invalid(why) => error_response(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, why),
-            Self::TooLarge => error_response(
+            Self::BodyTooLarge => error_response(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 ErrorCode::ValidationError,
                 "The request body is too large",
@@ -83,7 +83,7 @@ impl IntoResponse for ApiError {
                 error_response(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
             }
             Self::TrainingDataFull(shortage) => {
-                let text = format!("{}. {}.", shortage.text(), shortage.remedy());
+                let text = format!("{}. {}.", shortage.message(), shortage.remedy());
                 error_response(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
             }
             Self::Conflict(text) => error_response(StatusCode::CONFLICT, ErrorCode::Conflict, text),
@@ -95,13 +95,13 @@ impl IntoResponse for ApiError {
             Self::TooManyUploads => {
                 let text = "Too many uploads were asked for and not made. Try again later.";
                 let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text);
-                response.headers_mut().insert(RETRY_AFTER, number(60));
+                response.headers_mut().insert(RETRY_AFTER, header_number(60));
                 response
             }
             Self::Overloaded => {
                 let text = "The key service has too much to do. Try again.";
                 let mut response = error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text);
-                response.headers_mut().insert(RETRY_AFTER, number(1));
+                response.headers_mut().insert(RETRY_AFTER, header_number(1));
                 response
             }
             Self::NotFound => error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "Not found"),
@@ -115,7 +115,7 @@ impl IntoResponse for ApiError {
                 error_response(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, text)
             }
             Self::Store(error) => {
-                if should_log(error.problem) {
+                if should_log_problem(error.problem) {
                     tracing::error!(problem = ?error.problem, %error, "the store failed");
                 }
                 match error.problem {
@@ -129,12 +129,12 @@ impl IntoResponse for ApiError {
                             file that is there now.";
                         error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::DatabaseReplaced, text)
                     }
-                    _ => store_failure(),
+                    _ => internal_error_response(),
                 }
             }
             Self::NoRandomness => {
                 tracing::error!("the operating system gave no randomness");
-                store_failure()
+                internal_error_response()
             }
             Self::Io(error) => {
                 tracing::error!(%error, "a file could not be read or written");
@@ -144,10 +144,10 @@ impl IntoResponse for ApiError {
                             and try again.";
                         error_response(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, text)
                     }
-                    _ => store_failure(),
+                    _ => internal_error_response(),
                 }
             }
-            Self::Panicked => store_failure(),
+            Self::Panicked => internal_error_response(),
             Self::Stopping => {
                 let text = "The key service is being stopped";
                 error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text)
@@ -161,25 +161,27 @@ fn error_response(status: StatusCode, code: ErrorCode, error: impl Into<String>)
 }
 
 /// Whether a problem of the store is not the one of the last minute: many requests that fail alike need one line.
-fn should_log(problem: DatabaseProblem) -> bool {
-    static LAST: Mutex<Option<(DatabaseProblem, Instant)>> = Mutex::new(None);
-    let mut last = LAST.lock();
+fn should_log_problem(problem: DatabaseProblem) -> bool {
+    static LAST_LOGGED: Mutex<Option<(DatabaseProblem, Instant)>> = Mutex::new(None);
+    let mut last = LAST_LOGGED.lock();
     let former = last.replace((problem, Instant::now()));
     former.is_none_or(|(known, at)| known != problem || at.elapsed() > Duration::from_secs(60))
 }
 
-fn store_failure() -> Response {
+fn internal_error_response() -> Response {
     error_response(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError, "The key service failed")
 }
 
 /// Never says whether a key once existed: unknown, malformed and revoked look the same.
-fn rejection_response(refusal: Rejection) -> Response {
-    let (mut response, challenge) = match refusal {
-        Rejection::Limit(standing) | Rejection::PeerLimit(standing) => return add_rate_limit_headers(standing),
-        // RFC 6750, section 3: a request without credentials is not told of an error.
-        Rejection::NoCredential => (unauthorized(), r#"Bearer realm="UL Keys""#.to_owned()),
+fn rejection_response(rejection: Rejection) -> Response {
+    let (mut response, challenge) = match rejection {
+        Rejection::Limit(limit_status) | Rejection::PeerLimit(limit_status) => {
+            return rate_limit_response(limit_status);
+        }
+        // RFC 6750, section 3: the answer to a request without credentials names no error.
+        Rejection::NoCredential => (unauthorized_response(), r#"Bearer realm="UL Keys""#.to_owned()),
         Rejection::Malformed | Rejection::Unknown | Rejection::Revoked => {
-            (unauthorized(), r#"Bearer error="invalid_token""#.to_owned())
+            (unauthorized_response(), r#"Bearer error="invalid_token""#.to_owned())
         }
         // RFC 6750, section 2: a client must not use two methods in one request.
         Rejection::TwoCredentials => {
@@ -202,35 +204,35 @@ fn rejection_response(refusal: Rejection) -> Response {
     response
 }
 
-fn add_rate_limit_headers(standing: RateLimitStatus) -> Response {
+fn rate_limit_response(limit_status: RateLimitStatus) -> Response {
     let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, "Rate limit exceeded");
     // Whole seconds (RFC 9110, section 10.2.3), rounded up: asked then, the request is admitted.
-    let seconds = standing.reset_after.as_nanos().div_ceil(Duration::from_secs(1).as_nanos()).max(1);
-    response.headers_mut().insert(RETRY_AFTER, number(u32::try_from(seconds).unwrap_or(u32::MAX)));
-    limit_headers(response.headers_mut(), standing, crate::system_clock());
+    let seconds = limit_status.reset_after.as_nanos().div_ceil(Duration::from_secs(1).as_nanos()).max(1);
+    response.headers_mut().insert(RETRY_AFTER, header_number(u32::try_from(seconds).unwrap_or(u32::MAX)));
+    insert_rate_limit_headers(response.headers_mut(), limit_status, crate::system_clock());
     response
 }
 
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const LIMIT_HEADER: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING_HEADER: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET_HEADER: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Tells a client how its limit stands: requests a minute, how many are left, and when one more becomes free.
-pub(crate) fn limit_headers(headers: &mut HeaderMap, standing: RateLimitStatus, now: Timestamp) {
+/// Inserts the status of a rate limit: requests a minute, how many are left, and when one more becomes free.
+pub(crate) fn insert_rate_limit_headers(headers: &mut HeaderMap, limit_status: RateLimitStatus, now: Timestamp) {
     // These and the few that every answer gets.
     headers.reserve(6);
-    headers.insert(LIMIT, number(standing.limit));
-    headers.insert(REMAINING, number(standing.remaining));
-    if let Ok(reset) = HeaderValue::try_from(now.saturating_add(standing.reset_after).to_string()) {
-        headers.insert(RESET, reset);
+    headers.insert(LIMIT_HEADER, header_number(limit_status.limit));
+    headers.insert(REMAINING_HEADER, header_number(limit_status.remaining));
+    if let Ok(reset) = HeaderValue::try_from(now.saturating_add(limit_status.reset_after).to_string()) {
+        headers.insert(RESET_HEADER, reset);
     }
 }
 
-fn number(value: u32) -> HeaderValue {
+fn header_number(value: u32) -> HeaderValue {
     HeaderValue::from(value)
 }
 
-fn unauthorized() -> Response {
+fn unauthorized_response() -> Response {
     error_response(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "Invalid API key")
 }
 
@@ -239,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_has_an_answer_of_its_own_and_no_cause_is_told() {
+    fn io_error_on_full_disk_is_insufficient_storage() {
         for (kind, status) in [
             (ErrorKind::StorageFull, StatusCode::INSUFFICIENT_STORAGE),
             (ErrorKind::QuotaExceeded, StatusCode::INSUFFICIENT_STORAGE),

@@ -1,11 +1,12 @@
-//! The key service: accepts or refuses requests over the platform's own HTTP protocol, manages the keys, and keeps what
+//! The key service: accepts or rejects requests over the platform's own HTTP protocol, manages the keys, and keeps what
 //! training processes report with them.
 //!
 //! The same service is embedded in the app or runs alone; it knows neither a window nor a particular database.
 //! Deliberately absent: any cache of verdicts (each request asks the store, so a revocation holds at once), and any
 //! logging of headers, bodies or targets (they carry secrets).
 
-mod auth;
+mod authn;
+mod authz;
 mod body;
 mod checkpoints;
 mod concurrency;
@@ -16,6 +17,7 @@ mod metrics;
 mod openapi;
 mod pipeline;
 mod rate_limiter;
+mod request_context;
 mod request_trace;
 mod routes;
 mod server;
@@ -24,7 +26,7 @@ mod state;
 mod supervision;
 #[cfg(test)]
 mod testing;
-mod training_space;
+mod training_quota;
 mod upload_grants;
 mod usage;
 mod user_agent;
@@ -46,19 +48,19 @@ use ulkeys_store::Store;
 
 pub use checkpoints::CheckpointConfig;
 pub use session::SessionToken;
-pub use state::{Account, Config, Setting};
+pub use state::{Account, Config, Setting, Timing};
 pub use supervision::restart_on_panic;
-pub use training_space::TrainingConfig;
+pub use training_quota::TrainingConfig;
 
 use server::ConnectionLimits;
-use state::AppState;
+use state::ServiceState;
 
 /// How often the database is checked for changes by other programs.
-const EXTERNAL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+const EXTERNAL_CHANGE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often old training runs are deleted, where the owner wants that. Not as soon as the setting changes: a slip can be
 /// taken back.
-const RUN_RETENTION_INTERVAL: Duration = Duration::from_hours(1);
+const EXPIRED_RUNS_CHECK_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Listens on `port` of this computer's loopback addresses: 127.0.0.1, and ::1 where the system has IPv6, because programs
 /// look up `localhost` as either.
@@ -87,33 +89,34 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let address = listeners.first().ok_or(ErrorKind::InvalidInput)?.local_addr()?;
-    let state = AppState::new(store, config, address, shutdown.clone());
-    state.config.checkpoints.reconcile(&*state.store).await;
+    let state = ServiceState::new(store, config, address, shutdown.clone());
+    state.checkpoints.reconcile_with_database(&*state.store).await;
     let background = state.clone();
     let recorder =
         tokio::spawn(async move { restart_on_panic("usage", || run_usage_recorder(background.clone())).await });
     let background = state.clone();
-    let sweeper =
-        tokio::spawn(async move { restart_on_panic("rate limits", || expire_rate_limits(background.clone())).await });
+    let sweeper = tokio::spawn(async move {
+        restart_on_panic("rate limits", || remove_expired_rate_limits(background.clone())).await
+    });
     let background = state.clone();
     let follower = tokio::spawn(async move {
-        restart_on_panic("outside changes", || follow_external_changes(background.clone())).await;
+        restart_on_panic("outside changes", || watch_outside_changes(background.clone())).await;
     });
     let background = state.clone();
     let remover = tokio::spawn(async move {
         restart_on_panic("retention of runs", || delete_expired_runs(background.clone())).await;
     });
-    let gauge = state.metrics.connections().clone();
-    let (front, router) = (state.clone(), routes::router(state.clone()));
+    let gauge = state.metrics.connections_gauge().clone();
+    let (front, router) = (state.clone(), routes::build_router(state.clone()));
     let answer = move |peer: SocketAddr, request: Request<Incoming>| {
         let (state, router) = (front.clone(), router.clone());
         async move { pipeline::handle_request(&state, router, peer.ip(), request.map(Body::new)).await }
     };
     server::serve(listeners, answer, ConnectionLimits::from_system(), gauge, shutdown).await;
 
-    // The recorder writes what it holds, and ends.
+    // The recorder finishes its current write, and ends.
     if let Err(error) = recorder.await {
-        tracing::error!(%error, "the recorder of uses failed");
+        tracing::error!(%error, "the usage recorder failed");
     }
     state.usage.flush(&*state.store, state.now()).await;
     if let Err(error) = state.store.checkpoint().await {
@@ -128,20 +131,20 @@ pub async fn serve(
     Ok(())
 }
 
-/// Announces and writes what becomes of requests.
-async fn run_usage_recorder(state: AppState) {
-    state.usage.run(&*state.store, &state.events, state.config.clock, &state.shutdown).await;
+/// Publishes and writes usage until the service stops.
+async fn run_usage_recorder(state: Arc<ServiceState>) {
+    state.usage.run_until_shutdown(&*state.store, &state.events, &state.config, &state.shutdown).await;
 }
 
-/// Forgets counters that no longer count.
-async fn expire_rate_limits(state: AppState) {
+/// Removes expired rate-limit counters.
+async fn remove_expired_rate_limits(state: Arc<ServiceState>) {
     while state.shutdown.run_until_cancelled(tokio::time::sleep(WINDOW)).await.is_some() {
         state.rate_limiter.remove_expired();
     }
 }
 
 /// Deletes training runs that are older than the owner keeps them.
-async fn delete_expired_runs(state: AppState) {
+async fn delete_expired_runs(state: Arc<ServiceState>) {
     let mut former = state.config.training.retention.get();
     loop {
         let retention = state.config.training.retention.get();
@@ -157,19 +160,19 @@ async fn delete_expired_runs(state: AppState) {
                 }
                 break;
             }
-            state.config.checkpoints.remove_deleted(&*state.store).await;
+            state.checkpoints.remove_files_of_deleted_runs(&*state.store).await;
         }
         former = retention;
-        if state.shutdown.run_until_cancelled(tokio::time::sleep(RUN_RETENTION_INTERVAL)).await.is_none() {
+        if state.shutdown.run_until_cancelled(tokio::time::sleep(EXPIRED_RUNS_CHECK_INTERVAL)).await.is_none() {
             return;
         }
     }
 }
 
 /// Detects what other programs do to the database, and has each client list the keys again.
-async fn follow_external_changes(state: AppState) {
+async fn watch_outside_changes(state: Arc<ServiceState>) {
     let mut known = 0;
-    while state.shutdown.run_until_cancelled(tokio::time::sleep(EXTERNAL_CHECK_INTERVAL)).await.is_some() {
+    while state.shutdown.run_until_cancelled(tokio::time::sleep(EXTERNAL_CHANGE_CHECK_INTERVAL)).await.is_some() {
         let revision = state.store.check_outside_changes().await;
         if revision != known {
             known = revision;

@@ -1,9 +1,10 @@
 //! Who may talk to the service at all: programs on this computer, and no web page.
 //!
-//! A page in a browser on this computer also comes from a loopback address. It betrays itself by an `Origin` or
+//! A page in a browser on this computer also comes from a loopback address. It betrays itself by an `AuditContext` or
 //! `Sec-Fetch-Site` header, and, where it reaches us through a DNS name that it rebinds, by a foreign `Host`.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::header::{HOST, ORIGIN};
@@ -12,24 +13,26 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Version};
 
 use crate::error::ApiError;
-use crate::state::AppState;
+use crate::state::ServiceState;
 
-pub(crate) fn reject_foreign_request(state: &AppState, peer: IpAddr, request: &Request) -> Result<(), ApiError> {
-    let refused = |why: &str| Err(ApiError::Forbidden(why.to_owned()));
+pub(crate) fn reject_foreign_request(state: &ServiceState, peer: IpAddr, request: &Request) -> Result<(), ApiError> {
+    let reject = |why: &str| Err(ApiError::Forbidden(why.to_owned()));
     if !peer.to_canonical().is_loopback() {
-        return refused("Only programs on this computer are served");
+        return reject("Only programs on this computer are served");
     }
     let header = read_host(request).map_err(|why| ApiError::Invalid(format!("Host: {why}")))?;
     // A target with an authority of its own counts instead of the header (RFC 9112, section 3.2.2), but no client of this
     // computer sends another name in the header then.
     let target = request.uri().authority();
-    if (target.is_none() && header.is_none()) || ![target, header.as_ref()].into_iter().flatten().all(is_loopback) {
+    if (target.is_none() && header.is_none())
+        || ![target, header.as_ref()].into_iter().flatten().all(is_loopback_authority)
+    {
         let port = state.address.port();
         let why = format!("The Host header does not name this computer. Use http://127.0.0.1:{port}");
         return Err(ApiError::Forbidden(why));
     }
     if is_browser_request(request.headers()) {
-        return refused("Web pages are not served");
+        return reject("Web pages are not served");
     }
     Ok(())
 }
@@ -49,23 +52,23 @@ fn read_host(request: &Request) -> Result<Option<Authority>, &'static str> {
     }
 }
 
-/// The address under which the client reached the service, of a request that [`check`] has let through: the authority of
-/// the target, or the `Host` header. Its port may be another one than the service's own, where something forwards it
+/// The address under which the client reached the service, of a request that [`reject_foreign_request`] accepted: the
+/// authority of the target, or the `Host` header. Its port differs from the service's own where something forwards it
 /// (`ssh -L`).
-pub(crate) struct OwnHost(pub(crate) String);
+pub(crate) struct RequestHost(pub(crate) String);
 
-impl FromRequestParts<AppState> for OwnHost {
+impl FromRequestParts<Arc<ServiceState>> for RequestHost {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
         let target = parts.uri.authority().map(Authority::as_str);
         let header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-        // `check` lets no request through without one of them.
+        // `reject_foreign_request` accepts no request without one of them.
         Ok(Self(target.or_else(header).unwrap_or_default().to_owned()))
     }
 }
 
-fn is_loopback(authority: &Authority) -> bool {
+fn is_loopback_authority(authority: &Authority) -> bool {
     let host = authority.host();
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();

@@ -12,7 +12,8 @@ use strum::VariantArray as _;
 use ulkeys_domain::decision::Decision;
 
 /// Upper bounds of the buckets for durations, in seconds.
-const DURATIONS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
+const DURATION_BUCKETS_SECONDS: [f64; 11] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
 
 pub(crate) struct Metrics {
     registry: Registry,
@@ -29,7 +30,7 @@ impl Metrics {
         let decisions = std::array::from_fn(|index| {
             family.get_or_create(&[("outcome", Decision::VARIANTS[index].as_ref())]).clone()
         });
-        let durations = Histogram::new(DURATIONS);
+        let durations = Histogram::new(DURATION_BUCKETS_SECONDS);
         let (connections, backlog) = (Gauge::default(), Gauge::default());
         registry.register("decisions", "Requests with or without a key, by how they were decided", family);
         registry.register(
@@ -38,24 +39,28 @@ impl Metrics {
             durations.clone(),
         );
         registry.register("connections", "Open connections", connections.clone());
-        registry.register("unwritten_uses", "Keys and refusals whose uses are not in the store yet", backlog.clone());
+        registry.register(
+            "unwritten_usage",
+            "Keys and rejections whose usage is not in the store yet",
+            backlog.clone(),
+        );
         Self { registry, decisions, durations, connections, backlog }
     }
 
-    pub(crate) fn count(&self, outcome: Decision) {
+    pub(crate) fn count_decision(&self, outcome: Decision) {
         self.decisions[outcome as usize].inc();
     }
 
-    pub(crate) fn observe(&self, duration: Duration) {
+    pub(crate) fn observe_duration(&self, duration: Duration) {
         self.durations.observe(duration.as_secs_f64());
     }
 
-    pub(crate) fn connections(&self) -> &Gauge {
+    pub(crate) fn connections_gauge(&self) -> &Gauge {
         &self.connections
     }
 
     /// The text of `GET /metrics`.
-    pub(crate) fn text(&self, backlog: usize) -> String {
+    pub(crate) fn encode_text(&self, backlog: usize) -> String {
         self.backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
         let mut text = String::new();
         // Writing into a String does not fail.

@@ -5,6 +5,7 @@
 //! of what a key costs.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
@@ -13,18 +14,25 @@ use axum::response::{IntoResponse as _, Response};
 use tower::Service as _;
 use ulkeys_domain::RateLimitClass;
 
-use crate::auth::{RequestContext, RequiredAccess, authorize, read_credential};
-use crate::error::{ApiError, limit_headers};
+use crate::authn::read_credential;
+use crate::authz::{RequiredAccess, authorize};
+use crate::error::{ApiError, insert_rate_limit_headers};
 use crate::loopback_guard;
+use crate::request_context::RequestContext;
 use crate::request_trace::RequestTrace;
 use crate::routes::training;
-use crate::state::AppState;
+use crate::state::ServiceState;
 use crate::supervision::catch_panic;
 use crate::usage::ClientAddress;
 use crate::user_agent;
 
 /// Answers a request, or says why not.
-pub(crate) async fn handle_request(state: &AppState, router: Router, peer: IpAddr, request: Request) -> Response {
+pub(crate) async fn handle_request(
+    state: &Arc<ServiceState>,
+    router: Router,
+    peer: IpAddr,
+    request: Request,
+) -> Response {
     let trace = RequestTrace::start(&request);
     let result =
         catch_panic(authorize_and_dispatch(state, router, peer, request)).await.unwrap_or(Err(ApiError::Panicked));
@@ -36,7 +44,7 @@ pub(crate) async fn handle_request(state: &AppState, router: Router, peer: IpAdd
 }
 
 async fn authorize_and_dispatch(
-    state: &AppState,
+    state: &Arc<ServiceState>,
     mut router: Router,
     peer: IpAddr,
     mut request: Request,
@@ -44,24 +52,28 @@ async fn authorize_and_dispatch(
     loopback_guard::reject_foreign_request(state, peer, &request)?;
     let path = request.uri().path();
     if path != "/api" && !path.starts_with("/api/") {
-        request.extensions_mut().insert(RequestContext { peer, caller: None, run_use: None });
+        request.extensions_mut().insert(RequestContext { peer, caller: None, run_usage: None });
         return Ok(dispatch(&mut router, request).await);
     }
     let headers = request.headers();
     let from = ClientAddress { peer, user_agent: user_agent::from_headers(headers) };
     let method = request.method().as_str();
-    let need = if training::counts_by_run(method, path) {
+    let required = if training::is_counted_by_run(method, path) {
         RequiredAccess::RunRequest { method, path }
     } else {
-        RequiredAccess::Request { method, path, category: RateLimitClass::of(method, path) }
+        RequiredAccess::Request { method, path, class: RateLimitClass::of(method, path) }
     };
     let now = state.now();
-    let authorized = authorize(state, read_credential(headers, &state.config.session), need, from, now).await?;
-    let run_use = authorized.run_use;
-    request.extensions_mut().insert(RequestContext { peer, caller: Some(authorized.caller), run_use: run_use.clone() });
+    let authorized = authorize(state, read_credential(headers, &state.config.session), required, from, now).await?;
+    let run_usage = authorized.run_usage;
+    request.extensions_mut().insert(RequestContext {
+        peer,
+        caller: Some(authorized.caller),
+        run_usage: run_usage.clone(),
+    });
     let mut response = dispatch(&mut router, request).await;
-    if let Some(standing) = authorized.standing.or_else(|| run_use?.admitted()) {
-        limit_headers(response.headers_mut(), standing, now);
+    if let Some(limit_status) = authorized.limit_status.or_else(|| run_usage?.admitted_status()) {
+        insert_rate_limit_headers(response.headers_mut(), limit_status, now);
     }
     Ok(response)
 }

@@ -1,4 +1,4 @@
-//! How often each key, each run and each peer has asked: the counters behind [`ulkeys_domain::limit`].
+//! How often each key, each run and each peer has asked: the counters behind [`ulkeys_domain::rate_limit`].
 //!
 //! A run's counters belong to the key that reports: another key that reports for the same run, by mistake or to harm it,
 //! uses up its own.
@@ -23,19 +23,19 @@ use ulkeys_domain::{KeyId, RateLimitClass, RateLimits};
 use crate::state::Setting;
 
 /// Parts with a lock of their own, so that a sweep holds up few.
-const SHARDS: usize = 64;
+const SHARD_COUNT: usize = 64;
 /// How long a key's peers are remembered after its last request from any of them.
-const IDLE_RETENTION: Duration = Duration::from_hours(1);
+const KEY_STATE_RETENTION: Duration = Duration::from_hours(1);
 /// Peers remembered for each key.
-const MAX_PEERS: usize = 16;
-/// Peers with invalid credentials that are told apart; beyond, all others count as one.
+const MAX_PEERS_PER_KEY: usize = 16;
+/// Peers with invalid credentials that have counters of their own; beyond, all others count as one.
 const MAX_FAILING_PEERS: usize = 4_096;
 
 pub(crate) struct RateLimiter {
     limits: Setting<RateLimits>,
     start: Instant,
     /// By a quick hash: identifiers of keys are random, and the service's own choice.
-    key_states: [Mutex<FxHashMap<KeyId, KeyState>>; SHARDS],
+    key_states: [Mutex<FxHashMap<KeyId, KeyState>>; SHARD_COUNT],
     /// By peer; `None` for all those that there is no room to tell apart.
     failures: Mutex<HashMap<Option<IpAddr>, FailedAttempts>>,
     failing_peers: AtomicUsize,
@@ -59,23 +59,23 @@ struct RunState {
 }
 
 impl RunState {
-    fn window(&mut self, category: RunRateLimitClass) -> &mut SlidingWindow {
-        match category {
+    fn window_mut(&mut self, class: RunRateLimitClass) -> &mut SlidingWindow {
+        match class {
             RunRateLimitClass::Event => &mut self.events,
             RunRateLimitClass::Result => &mut self.results,
             RunRateLimitClass::Checkpoint => &mut self.checkpoints,
         }
     }
 
-    fn are_expired(&self, now: Duration) -> bool {
+    fn is_expired(&self, now: Duration) -> bool {
         [&self.events, &self.results, &self.checkpoints].iter().all(|window| window.is_expired(now))
     }
 }
 
 impl KeyState {
-    fn window(&mut self, category: RateLimitClass) -> &mut SlidingWindow {
-        let position = self.windows.iter().position(|(known, _)| *known == category).unwrap_or_else(|| {
-            self.windows.push((category, SlidingWindow::default()));
+    fn window_mut(&mut self, class: RateLimitClass) -> &mut SlidingWindow {
+        let position = self.windows.iter().position(|(known, _)| *known == class).unwrap_or_else(|| {
+            self.windows.push((class, SlidingWindow::default()));
             self.windows.len() - 1
         });
         &mut self.windows[position].1
@@ -110,7 +110,7 @@ impl RunRequest {
 
     fn key_class(self) -> Option<RateLimitClass> {
         match self {
-            Self::NoRun(category) => Some(category),
+            Self::NoRun(class) => Some(class),
             Self::Start => Some(RateLimitClass::RunStart),
             Self::Event(_) | Self::Result { is_live: false, .. } => Some(RateLimitClass::Stream),
             Self::Result { is_live: true, .. } => None,
@@ -124,22 +124,22 @@ impl RunRequest {
 struct FailedAttempts(VecDeque<(Duration, u64)>);
 
 impl FailedAttempts {
-    fn add(&mut self, now: Duration, fingerprint: u64, limit: u32) {
-        self.forget(now);
+    fn record(&mut self, now: Duration, fingerprint: u64, limit: u32) {
+        self.remove_expired_attempts(now);
         if self.0.len() < limit as usize && !self.0.iter().any(|(_, known)| *known == fingerprint) {
             self.0.push_back((now, fingerprint));
         }
     }
 
-    /// The standing, when no more are looked at.
-    fn blocked(&mut self, now: Duration, limit: u32) -> Option<RateLimitStatus> {
-        self.forget(now);
+    /// The limit's status once the peer is blocked; `None` before.
+    fn status_if_blocked(&mut self, now: Duration, limit: u32) -> Option<RateLimitStatus> {
+        self.remove_expired_attempts(now);
         let oldest = self.0.front().map_or(now, |(first, _)| *first);
         let reset_after = (oldest + WINDOW).saturating_sub(now);
         (self.0.len() >= limit as usize).then_some(RateLimitStatus { limit, remaining: 0, reset_after })
     }
 
-    fn forget(&mut self, now: Duration) {
+    fn remove_expired_attempts(&mut self, now: Duration) {
         while self.0.front().is_some_and(|(first, _)| *first + WINDOW <= now) {
             self.0.pop_front();
         }
@@ -157,19 +157,19 @@ impl RateLimiter {
         }
     }
 
-    /// Counts one more request with a valid key, or refuses it.
+    /// Counts one more request with a valid key, or rejects it.
     pub(crate) fn admit(
         &self,
         key: &KeyId,
-        category: RateLimitClass,
+        class: RateLimitClass,
         peer: IpAddr,
     ) -> Result<RateLimitStatus, RateLimitStatus> {
-        let (now, limit) = (self.start.elapsed(), self.limits.get().of(category));
-        self.with_counters(key, peer, now, |counters| counters.window(category).admit(now, limit))
+        let (now, limit) = (self.start.elapsed(), self.limits.get().of(class));
+        self.with_key_state(key, peer, now, |key_state| key_state.window_mut(class).admit(now, limit))
     }
 
     /// Counts one more request of a training process, against its run and its key, or rejects it and counts nothing. The
-    /// standing is the run's where there is one, unless the key's own limit is what rejects the request.
+    /// status is the run's where there is one, unless the key's own limit is what rejects the request.
     pub(crate) fn admit_for_run(
         &self,
         key: &KeyId,
@@ -177,70 +177,72 @@ impl RateLimiter {
         peer: IpAddr,
     ) -> Result<Option<RateLimitStatus>, RateLimitStatus> {
         let (now, limits) = (self.start.elapsed(), self.limits.get());
-        self.with_counters(key, peer, now, |counters| {
-            if let Some((run, category)) = request.run_class() {
-                let limit = limits.for_run(category);
+        self.with_key_state(key, peer, now, |key_state| {
+            if let Some((run, class)) = request.run_class() {
+                let limit = limits.for_run(class);
                 // A run gets its counters below, once the key admits the request.
-                let standing = match counters.runs.get_mut(&run) {
-                    Some(known) => known.window(category).status(now, limit),
+                let limit_status = match key_state.runs.get_mut(&run) {
+                    Some(known) => known.window_mut(class).status(now, limit),
                     None => SlidingWindow::default().status(now, limit),
                 };
-                if standing.remaining == 0 {
-                    return Err(standing);
+                if limit_status.remaining == 0 {
+                    return Err(limit_status);
                 }
             }
             let of_key = request.key_class();
-            let of_key = of_key.map(|category| counters.window(category).admit(now, limits.of(category)));
+            let of_key = of_key.map(|class| key_state.window_mut(class).admit(now, limits.of(class)));
             let of_key = of_key.transpose()?;
             if matches!(request, RunRequest::Result { is_live: true, .. }) {
-                counters.results.admit(now, limits.of(RateLimitClass::Stream))?;
+                key_state.results.admit(now, limits.of(RateLimitClass::Stream))?;
             }
-            let of_run = request.run_class().map(|(run, category)| {
-                let window = counters.runs.entry(run).or_default().window(category);
-                window.admit(now, limits.for_run(category))
+            let of_run = request.run_class().map(|(run, class)| {
+                let window = key_state.runs.entry(run).or_default().window_mut(class);
+                window.admit(now, limits.for_run(class))
             });
             Ok(of_run.transpose()?.or(of_key))
         })
     }
 
-    fn with_counters<T>(&self, key: &KeyId, peer: IpAddr, now: Duration, count: impl FnOnce(&mut KeyState) -> T) -> T {
-        let mut shard = self.shard(key);
-        let counters = shard.entry(*key).or_insert_with(|| KeyState {
+    fn with_key_state<T>(&self, key: &KeyId, peer: IpAddr, now: Duration, count: impl FnOnce(&mut KeyState) -> T) -> T {
+        let mut shard = self.lock_shard(key);
+        let key_state = shard.entry(*key).or_insert_with(|| KeyState {
             windows: Vec::new(),
             results: SlidingWindow::default(),
             runs: FxHashMap::default(),
             peers: Vec::new(),
             last: now,
         });
-        counters.last = now.max(counters.last);
-        if !counters.peers.contains(&peer) {
-            counters.peers.truncate(MAX_PEERS - 1);
-            counters.peers.insert(0, peer);
+        key_state.last = now.max(key_state.last);
+        if !key_state.peers.contains(&peer) {
+            key_state.peers.truncate(MAX_PEERS_PER_KEY - 1);
+            key_state.peers.insert(0, peer);
         }
-        count(counters)
+        count(key_state)
     }
 
     /// How the key's counter stands, without counting. Where runs have limits of their own, a run that has used its up
     /// stands for the key, because a question about a rejection is about that run.
-    pub(crate) fn standing(&self, key: &KeyId, category: RateLimitClass) -> RateLimitStatus {
+    pub(crate) fn limit_status(&self, key: &KeyId, class: RateLimitClass) -> RateLimitStatus {
         let (now, limits) = (self.start.elapsed(), self.limits.get());
-        let limit = limits.of(category);
-        let mut shard = self.shard(key);
-        let Some(counters) = shard.get_mut(key) else {
+        let limit = limits.of(class);
+        let mut shard = self.lock_shard(key);
+        let Some(key_state) = shard.get_mut(key) else {
             return SlidingWindow::default().status(now, limit);
         };
-        let of_run = match category {
+        let of_run = match class {
             RateLimitClass::Stream => Some(RunRateLimitClass::Event),
             RateLimitClass::Checkpoint => Some(RunRateLimitClass::Checkpoint),
             _ => None,
         };
-        let used_up = of_run.and_then(|category| {
-            let standings =
-                counters.runs.values_mut().map(|run| run.window(category).status(now, limits.for_run(category)));
-            standings.filter(|standing| standing.remaining == 0).max_by_key(|standing| standing.reset_after)
+        let used_up = of_run.and_then(|class| {
+            let limit_statuses =
+                key_state.runs.values_mut().map(|run| run.window_mut(class).status(now, limits.for_run(class)));
+            limit_statuses
+                .filter(|limit_status| limit_status.remaining == 0)
+                .max_by_key(|limit_status| limit_status.reset_after)
         });
         used_up.unwrap_or_else(|| {
-            let window = counters.windows.iter_mut().find(|(known, _)| *known == category);
+            let window = key_state.windows.iter_mut().find(|(known, _)| *known == class);
             window.map_or_else(|| SlidingWindow::default().status(now, limit), |(_, window)| window.status(now, limit))
         })
     }
@@ -248,35 +250,35 @@ impl RateLimiter {
     /// Counts an invalid credential, by a fingerprint of it.
     pub(crate) fn record_failure(&self, peer: IpAddr, fingerprint: u64) {
         let now = self.start.elapsed();
-        let mut failures = self.failed_attempts();
-        let mut peer = Some(network(peer));
+        let mut failures = self.lock_failed_attempts();
+        let mut peer = Some(network_prefix(peer));
         if failures.len() >= MAX_FAILING_PEERS && !failures.contains_key(&peer) {
             failures.retain(|_, failures| {
-                failures.forget(now);
+                failures.remove_expired_attempts(now);
                 !failures.0.is_empty()
             });
             if failures.len() >= MAX_FAILING_PEERS {
                 peer = None;
             }
         }
-        failures.entry(peer).or_default().add(now, fingerprint, self.limits.get().invalid_credentials);
+        failures.entry(peer).or_default().record(now, fingerprint, self.limits.get().invalid_credentials);
         self.failing_peers.store(failures.len(), Ordering::Relaxed);
     }
 
-    /// The standing of a peer that may present no other keys than those it uses.
-    pub(crate) fn is_over(&self, peer: IpAddr) -> Option<RateLimitStatus> {
+    /// The limit's status for a peer that may present only keys it uses already; `None` if it is not blocked.
+    pub(crate) fn blocked_peer_status(&self, peer: IpAddr) -> Option<RateLimitStatus> {
         if self.failing_peers.load(Ordering::Relaxed) == 0 {
             return None;
         }
         let now = self.start.elapsed();
-        let mut failures = self.failed_attempts();
-        let known = Some(network(peer)).filter(|peer| failures.contains_key(&Some(*peer)));
-        failures.get_mut(&known)?.blocked(now, self.limits.get().invalid_credentials)
+        let mut failures = self.lock_failed_attempts();
+        let known = Some(network_prefix(peer)).filter(|peer| failures.contains_key(&Some(*peer)));
+        failures.get_mut(&known)?.status_if_blocked(now, self.limits.get().invalid_credentials)
     }
 
     /// Whether the peer has lately used this key.
     pub(crate) fn is_known_peer(&self, peer: IpAddr, key: &KeyId) -> bool {
-        self.shard(key).get(key).is_some_and(|counters| counters.peers.contains(&peer))
+        self.lock_shard(key).get(key).is_some_and(|key_state| key_state.peers.contains(&peer))
     }
 
     /// Forgets what no longer counts, one part after the other.
@@ -284,33 +286,33 @@ impl RateLimiter {
         let now = self.start.elapsed();
         for shard in &self.key_states {
             let mut shard = shard.lock();
-            shard.retain(|_, counters| {
-                counters.windows.retain(|(_, window)| !window.is_expired(now));
-                counters.runs.retain(|_, run| !run.are_expired(now));
-                counters.last + IDLE_RETENTION > now
+            shard.retain(|_, key_state| {
+                key_state.windows.retain(|(_, window)| !window.is_expired(now));
+                key_state.runs.retain(|_, run| !run.is_expired(now));
+                key_state.last + KEY_STATE_RETENTION > now
             });
         }
-        let mut failures = self.failed_attempts();
+        let mut failures = self.lock_failed_attempts();
         failures.retain(|_, failures| {
-            failures.forget(now);
+            failures.remove_expired_attempts(now);
             !failures.0.is_empty()
         });
         self.failing_peers.store(failures.len(), Ordering::Relaxed);
     }
 
-    fn shard(&self, key: &KeyId) -> MutexGuard<'_, FxHashMap<KeyId, KeyState>> {
+    fn lock_shard(&self, key: &KeyId) -> MutexGuard<'_, FxHashMap<KeyId, KeyState>> {
         // The upper bits, as the map itself uses the lower ones.
-        let index = (FxBuildHasher.hash_one(key) >> 32) as usize % SHARDS;
+        let index = (FxBuildHasher.hash_one(key) >> 32) as usize % SHARD_COUNT;
         self.key_states[index].lock()
     }
 
-    fn failed_attempts(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, FailedAttempts>> {
+    fn lock_failed_attempts(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, FailedAttempts>> {
         self.failures.lock()
     }
 }
 
 /// Whoever has one IPv6 address has as many as they like of the same /64 (RFC 4291, section 2.5.4).
-fn network(peer: IpAddr) -> IpAddr {
+fn network_prefix(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
         v4 => v4,
@@ -327,52 +329,56 @@ mod tests {
 
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-    fn three_invalid() -> RateLimiter {
+    fn limiter_with_three_attempts() -> RateLimiter {
         RateLimiter::new(RateLimits { invalid_credentials: 3, ..RateLimits::default() }.into())
     }
 
-    fn key() -> KeyId {
+    fn random_key_id() -> KeyId {
         KeyId::generate(&mut SysRng).expect("randomness")
     }
 
     #[test]
-    fn counters_are_independent() {
-        let limits = RateLimiter::new(RateLimits::uniform(2).into());
-        let (one, two) = (key(), key());
-        let of_one_window = RateLimitClass::ALL.into_iter().filter(|category| limits.limits.get().of(*category) == 2);
+    fn admit_counts_each_key_and_class_separately() {
+        let limiter = RateLimiter::new(RateLimits::uniform(2).into());
+        let (one, two) = (random_key_id(), random_key_id());
+        let of_one_window = RateLimitClass::ALL.into_iter().filter(|class| limiter.limits.get().of(*class) == 2);
         for key in [one, two] {
-            for category in of_one_window.clone() {
-                assert_eq!(limits.admit(&key, category, PEER).map(|standing| standing.remaining), Ok(1));
-                assert_eq!(limits.admit(&key, category, PEER).map(|standing| standing.remaining), Ok(0));
-                assert!(limits.admit(&key, category, PEER).is_err());
-                assert_eq!(limits.standing(&key, category).remaining, 0);
+            for class in of_one_window.clone() {
+                assert_eq!(limiter.admit(&key, class, PEER).map(|limit_status| limit_status.remaining), Ok(1));
+                assert_eq!(limiter.admit(&key, class, PEER).map(|limit_status| limit_status.remaining), Ok(0));
+                assert!(limiter.admit(&key, class, PEER).is_err());
+                assert_eq!(limiter.limit_status(&key, class).remaining, 0);
             }
         }
-        assert_eq!(limits.standing(&key(), RateLimitClass::Default).remaining, 2, "a key that has asked nothing");
+        assert_eq!(
+            limiter.limit_status(&random_key_id(), RateLimitClass::Default).remaining,
+            2,
+            "a key that has asked nothing"
+        );
     }
 
-    fn run(number: i64) -> RunId {
+    fn run_id(number: i64) -> RunId {
         RunId::new(number).expect("positive")
     }
 
     #[test]
-    fn admit_for_run_limit_of_run_used_up_leaves_other_runs_keys_and_the_ending() {
-        let limits = RateLimiter::new(RateLimits { stream: 3, upload: 2, ..RateLimits::default() }.into());
-        let (one, two) = (key(), key());
-        let admit = |key: &KeyId, request| limits.admit_for_run(key, request, PEER);
+    fn admit_for_run_above_limit_of_run_admits_other_runs_and_results() {
+        let limiter = RateLimiter::new(RateLimits { stream: 3, upload: 2, ..RateLimits::default() }.into());
+        let (one, two) = (random_key_id(), random_key_id());
+        let admit = |key: &KeyId, request| limiter.admit_for_run(key, request, PEER);
         for remaining in [2, 1, 0] {
-            let standing = admit(&one, RunRequest::Event(run(1))).expect("admitted").expect("counted");
-            assert_eq!((standing.limit, standing.remaining), (3, remaining));
+            let limit_status = admit(&one, RunRequest::Event(run_id(1))).expect("admitted").expect("counted");
+            assert_eq!((limit_status.limit, limit_status.remaining), (3, remaining));
         }
-        assert_eq!(admit(&one, RunRequest::Event(run(1))).map_err(|standing| standing.limit), Err(3));
-        assert_eq!(limits.standing(&one, RateLimitClass::Stream).limit, 3, "the run that has used up its limit");
-        assert!(admit(&one, RunRequest::Event(run(2))).is_ok() && admit(&two, RunRequest::Event(run(1))).is_ok());
+        assert_eq!(admit(&one, RunRequest::Event(run_id(1))).map_err(|limit_status| limit_status.limit), Err(3));
+        assert_eq!(limiter.limit_status(&one, RateLimitClass::Stream).limit, 3, "the run that has used up its limit");
+        assert!(admit(&one, RunRequest::Event(run_id(2))).is_ok() && admit(&two, RunRequest::Event(run_id(1))).is_ok());
         for _ in 0..2 {
-            assert!(admit(&one, RunRequest::Checkpoint(run(1))).is_ok());
+            assert!(admit(&one, RunRequest::Checkpoint(run_id(1))).is_ok());
         }
-        assert!(admit(&one, RunRequest::Checkpoint(run(1))).is_err());
-        assert!(admit(&one, RunRequest::Checkpoint(run(2))).is_ok());
-        let ending = RunRequest::Result { run: run(1), is_live: true };
+        assert!(admit(&one, RunRequest::Checkpoint(run_id(1))).is_err());
+        assert!(admit(&one, RunRequest::Checkpoint(run_id(2))).is_ok());
+        let ending = RunRequest::Result { run: run_id(1), is_live: true };
         for _ in 0..ulkeys_domain::rate_limit::RUN_RESULTS_PER_MINUTE {
             assert!(admit(&one, ending).is_ok());
         }
@@ -380,79 +386,87 @@ mod tests {
     }
 
     #[test]
-    fn admit_for_run_limit_of_key_used_up_admits_endings_of_live_runs_only() {
-        let limits = RateLimiter::new(RateLimits { stream: 2, ..RateLimits::default() }.into());
-        let key = key();
-        let admit = |request| limits.admit_for_run(&key, request, PEER);
+    fn admit_for_run_above_limit_of_key_admits_results_of_live_runs_only() {
+        let limiter = RateLimiter::new(RateLimits { stream: 2, ..RateLimits::default() }.into());
+        let key = random_key_id();
+        let admit = |request| limiter.admit_for_run(&key, request, PEER);
         let of_key = 2 * ulkeys_domain::rate_limit::MAX_RUNS_AT_FULL_RATE;
         for _ in 0..of_key / 2 {
             assert!(admit(RunRequest::NoRun(RateLimitClass::Stream)).is_ok());
         }
         for number in 1..=i64::from(of_key / 2) {
-            assert!(admit(RunRequest::Event(run(number))).is_ok());
+            assert!(admit(RunRequest::Event(run_id(number))).is_ok());
         }
         for rejected in [
             RunRequest::NoRun(RateLimitClass::Stream),
-            RunRequest::Event(run(99)),
-            RunRequest::Result { run: run(1), is_live: false },
+            RunRequest::Event(run_id(99)),
+            RunRequest::Result { run: run_id(1), is_live: false },
         ] {
-            assert_eq!(admit(rejected).map_err(|standing| standing.limit), Err(of_key), "{rejected:?}");
+            assert_eq!(admit(rejected).map_err(|limit_status| limit_status.limit), Err(of_key), "{rejected:?}");
         }
-        assert!(admit(RunRequest::Result { run: run(99), is_live: true }).is_ok());
+        assert!(admit(RunRequest::Result { run: run_id(99), is_live: true }).is_ok());
         for _ in 0..2 {
             assert!(admit(RunRequest::Start).is_ok());
         }
-        assert_eq!(admit(RunRequest::Start).map_err(|standing| standing.limit), Err(2));
-        let rejected = limits.shard(&key).get(&key).is_some_and(|counters| counters.runs.contains_key(&run(100)));
-        assert!(!rejected, "a rejected request leaves no counters");
+        assert_eq!(admit(RunRequest::Start).map_err(|limit_status| limit_status.limit), Err(2));
+        let rejected =
+            limiter.lock_shard(&key).get(&key).is_some_and(|key_state| key_state.runs.contains_key(&run_id(100)));
+        assert!(!rejected, "a rejected request leaves no key_state");
     }
 
     #[test]
-    fn sweep_run_over_forgets_its_counters() {
-        let mut limits = RateLimiter::new(RateLimits::default().into());
-        let key = key();
-        limits.admit_for_run(&key, RunRequest::Event(run(1)), PEER).expect("admitted");
-        limits.remove_expired();
-        assert_eq!(limits.shard(&key)[&key].runs.len(), 1, "swept too early");
-        limits.start = limits.start.checked_sub(WINDOW).expect("the clock has run for longer");
-        limits.remove_expired();
-        let shard = limits.shard(&key);
+    fn remove_expired_drops_state_of_inactive_runs() {
+        let mut limiter = RateLimiter::new(RateLimits::default().into());
+        let key = random_key_id();
+        limiter.admit_for_run(&key, RunRequest::Event(run_id(1)), PEER).expect("admitted");
+        limiter.remove_expired();
+        assert_eq!(limiter.lock_shard(&key)[&key].runs.len(), 1, "swept too early");
+        limiter.start = limiter.start.checked_sub(WINDOW).expect("the clock has run for longer");
+        limiter.remove_expired();
+        let shard = limiter.lock_shard(&key);
         assert_eq!((shard[&key].runs.len(), shard[&key].windows.len()), (0, 0));
     }
 
     #[test]
-    fn a_failing_peer_keeps_the_keys_that_it_uses() {
-        let limits = three_invalid();
-        let (used, other) = (key(), key());
-        limits.admit(&used, RateLimitClass::Default, PEER).expect("admitted");
+    fn blocked_peer_may_use_known_keys() {
+        let limiter = limiter_with_three_attempts();
+        let (used, other) = (random_key_id(), random_key_id());
+        limiter.admit(&used, RateLimitClass::Default, PEER).expect("admitted");
         for guess in 0..3 {
-            assert!(limits.is_over(PEER).is_none());
+            assert!(limiter.blocked_peer_status(PEER).is_none());
             for _ in 0..100 {
-                limits.record_failure(PEER, guess);
+                limiter.record_failure(PEER, guess);
             }
         }
-        assert!(limits.is_over(PEER).is_some_and(|standing| standing.reset_after > Duration::from_secs(50)));
-        assert!(limits.is_known_peer(PEER, &used) && !limits.is_known_peer(PEER, &other));
+        assert!(
+            limiter
+                .blocked_peer_status(PEER)
+                .is_some_and(|limit_status| limit_status.reset_after > Duration::from_secs(50))
+        );
+        assert!(limiter.is_known_peer(PEER, &used) && !limiter.is_known_peer(PEER, &other));
         let elsewhere = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-        assert!(limits.is_over(elsewhere).is_none() && !limits.is_known_peer(elsewhere, &used));
-        limits.remove_expired();
-        assert!(limits.is_over(PEER).is_some() && limits.is_known_peer(PEER, &used), "swept too early");
+        assert!(limiter.blocked_peer_status(elsewhere).is_none() && !limiter.is_known_peer(elsewhere, &used));
+        limiter.remove_expired();
+        assert!(limiter.blocked_peer_status(PEER).is_some() && limiter.is_known_peer(PEER, &used), "swept too early");
     }
 
     #[test]
-    fn no_number_of_addresses_gets_around_the_limit() {
-        let limits = three_invalid();
+    fn failures_from_many_addresses_share_a_limit() {
+        let limiter = limiter_with_three_attempts();
         for number in 0..20_000_u32 {
-            limits.record_failure(IpAddr::V4(number.into()), number.into());
+            limiter.record_failure(IpAddr::V4(number.into()), number.into());
         }
-        assert!(limits.failed_attempts().len() <= MAX_FAILING_PEERS + 1);
-        assert!(limits.is_over(IpAddr::V4(0xffff_u32.into())).is_some(), "the others count as one");
+        assert!(limiter.lock_failed_attempts().len() <= MAX_FAILING_PEERS + 1);
+        assert!(limiter.blocked_peer_status(IpAddr::V4(0xffff_u32.into())).is_some(), "the others count as one");
         let neighbour = |last| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
-        let limits = three_invalid();
-        (1..4).for_each(|last| limits.record_failure(neighbour(last), last.into()));
-        assert!(limits.is_over(neighbour(9)).is_some());
-        let limits = three_invalid();
-        (1..4).for_each(|guess| limits.record_failure(IpAddr::V6(Ipv6Addr::LOCALHOST), guess));
-        assert!(limits.is_over(IpAddr::V6(Ipv6Addr::LOCALHOST)).is_some() && limits.is_over(PEER).is_none());
+        let limiter = limiter_with_three_attempts();
+        (1..4).for_each(|last| limiter.record_failure(neighbour(last), last.into()));
+        assert!(limiter.blocked_peer_status(neighbour(9)).is_some());
+        let limiter = limiter_with_three_attempts();
+        (1..4).for_each(|guess| limiter.record_failure(IpAddr::V6(Ipv6Addr::LOCALHOST), guess));
+        assert!(
+            limiter.blocked_peer_status(IpAddr::V6(Ipv6Addr::LOCALHOST)).is_some()
+                && limiter.blocked_peer_status(PEER).is_none()
+        );
     }
 }

@@ -10,11 +10,11 @@ use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use ulkeys_domain::secret;
 
-use crate::state::AppState;
+use crate::state::ServiceState;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer identifiers from a client are replaced.
-const MAX_ID_LEN: usize = 128;
+const MAX_REQUEST_ID_LEN: usize = 128;
 
 /// A request under way.
 pub(crate) struct RequestTrace {
@@ -29,20 +29,25 @@ impl RequestTrace {
     pub(crate) fn start(request: &Request) -> Self {
         Self {
             start: Instant::now(),
-            id: request.headers().get(&REQUEST_ID).filter(|id| is_loggable(id)).cloned().unwrap_or_else(generate_id),
+            id: request
+                .headers()
+                .get(&REQUEST_ID_HEADER)
+                .filter(|id| is_loggable(id))
+                .cloned()
+                .unwrap_or_else(generate_request_id),
             method: tracing::enabled!(tracing::Level::DEBUG).then(|| request.method().clone()),
         }
     }
 
     /// Counts it, and puts its identifier into the answer.
-    pub(crate) fn finish(self, state: &AppState, response: &mut Response) {
+    pub(crate) fn finish(self, state: &ServiceState, response: &mut Response) {
         let duration = self.start.elapsed();
-        state.metrics.observe(duration);
+        state.metrics.observe_duration(duration);
         if let Some(method) = self.method {
             let (id, status) = (self.id.to_str().unwrap_or_default(), response.status().as_u16());
             tracing::debug!(id, %method, status, micros = duration.as_micros(), "answered");
         }
-        response.headers_mut().insert(REQUEST_ID, self.id);
+        response.headers_mut().insert(REQUEST_ID_HEADER, self.id);
     }
 }
 
@@ -50,11 +55,14 @@ impl RequestTrace {
 fn is_loggable(id: &HeaderValue) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
     let text = id.to_str().unwrap_or_default();
-    !text.is_empty() && text.len() <= MAX_ID_LEN && text.as_bytes().iter().all(plain) && !secret::contains_key(text)
+    !text.is_empty()
+        && text.len() <= MAX_REQUEST_ID_LEN
+        && text.as_bytes().iter().all(plain)
+        && !secret::contains_key(text)
 }
 
 /// 64 random bits, in hexadecimal.
-fn generate_id() -> HeaderValue {
+fn generate_request_id() -> HeaderValue {
     let mut digits = [0; 16];
     secret::write_hex(&rand::random::<[u8; 8]>(), &mut digits);
     HeaderValue::from_bytes(&digits).unwrap_or_else(|_| HeaderValue::from_static("-"))
@@ -65,18 +73,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{KEY, around_value, ascii, is_key, proptest_config};
+    use crate::testing::{SAMPLE_KEY, header_value_mutations_of, is_key, proptest_config, visible_ascii};
 
     proptest! {
         #![proptest_config(proptest_config())]
 
         #[test]
         fn only_loggable_request_id_is_repeated(
-            id in prop_oneof![around_value("trace-1:a/b+c="), around_value(KEY), around_value(&"x".repeat(128))],
+            id in prop_oneof![header_value_mutations_of("trace-1:a/b+c="), header_value_mutations_of(SAMPLE_KEY), header_value_mutations_of(&"x".repeat(128))],
             more in "[-_.:/+=a-f0-9]{0,3}",
         ) {
             let id = HeaderValue::from_bytes(&[id.as_bytes(), more.as_bytes()].concat()).expect("a value");
-            let expected = ascii(&id).is_some_and(|text| {
+            let expected = visible_ascii(&id).is_some_and(|text| {
                 let signs = text.chars().filter(|c| !c.is_ascii_alphanumeric()).collect::<String>();
                 (1..=128).contains(&text.len())
                     && signs.chars().all(|c| "-_.:/+=".contains(c))

@@ -3,19 +3,19 @@
 
 mod account;
 mod activity;
-mod api_keys;
 mod diagnosis;
-mod document;
-mod events;
 mod forward_auth;
 mod health;
 mod introspect;
-mod key_list;
+mod keys;
 mod model_page;
-mod query;
+mod openapi_json;
+mod query_params;
 mod runs;
 pub(crate) mod training;
 mod uploads;
+
+use std::sync::Arc;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
@@ -24,43 +24,46 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::openapi;
-use crate::state::AppState;
+use crate::state::ServiceState;
 
-pub(crate) fn router(state: AppState) -> Router {
-    documented().0.with_state(state)
+pub(crate) fn build_router(state: Arc<ServiceState>) -> Router {
+    build_router_and_document().0.with_state(state)
 }
 
 /// The routes, and the document that tells of them all: each is registered by its documentation.
-fn documented() -> (Router<AppState>, OpenApi) {
-    let (router, mut document) = OpenApiRouter::with_openapi(openapi::head())
-        .routes(routes!(account::summary))
-        .routes(routes!(key_list::list, api_keys::create, api_keys::revoke_by_query))
-        .routes(routes!(events::stream))
-        .routes(routes!(key_list::counts))
-        .routes(routes!(key_list::show, api_keys::revoke, api_keys::rename))
-        .routes(routes!(activity::usage))
-        .routes(routes!(activity::list))
+fn build_router_and_document() -> (Router<Arc<ServiceState>>, OpenApi) {
+    let (router, mut document) = OpenApiRouter::with_openapi(openapi::base_document())
+        .routes(routes!(account::get_summary))
+        .routes(routes!(keys::list::list, keys::create::create, keys::revoke::revoke_by_query))
+        .routes(routes!(keys::events::stream_events))
+        .routes(routes!(keys::count::count))
+        .routes(routes!(keys::get::get, keys::revoke::revoke, keys::rename::rename))
+        .routes(routes!(keys::usage::get_usage))
+        .routes(routes!(activity::list_activity))
         .routes(routes!(diagnosis::diagnose))
-        .routes(routes!(training::report))
-        .routes(routes!(training::ticket))
+        .routes(routes!(training::report_event))
+        .routes(routes!(training::request_upload))
         .routes(routes!(runs::list))
-        .routes(routes!(runs::live))
-        .routes(routes!(runs::details, runs::delete))
-        .routes(routes!(runs::epochs))
-        .routes(routes!(runs::console))
-        .routes(routes!(runs::checkpoint))
+        .routes(routes!(runs::list_live))
+        .routes(routes!(runs::get, runs::delete))
+        .routes(routes!(runs::list_epochs))
+        .routes(routes!(runs::get_console))
+        .routes(routes!(runs::download_checkpoint))
         .routes(routes!(runs::cancel))
         // Gateways may hand on methods that OpenAPI has no name for.
-        .routes(routes!(forward_auth::check).map(|methods| methods.fallback(forward_auth::check)))
+        .routes(
+            routes!(forward_auth::authorize_for_gateway)
+                .map(|methods| methods.fallback(forward_auth::authorize_for_gateway)),
+        )
         .routes(routes!(introspect::introspect))
-        .routes(routes!(health::metrics))
-        .routes(routes!(health::alive))
-        .routes(routes!(health::ready))
-        .routes(routes!(document::show))
-        .routes(routes!(uploads::receive))
+        .routes(routes!(health::get_metrics))
+        .routes(routes!(health::get_liveness))
+        .routes(routes!(health::get_readiness))
+        .routes(routes!(openapi_json::get))
+        .routes(routes!(uploads::receive_upload))
         .split_for_parts();
-    openapi::fronted(&mut document);
-    let router = router.fallback(model_page::page_or_not_found).method_not_allowed_fallback(method_not_allowed);
+    openapi::document_pipeline_responses(&mut document);
+    let router = router.fallback(model_page::get_page_or_not_found).method_not_allowed_fallback(method_not_allowed);
     (router, document)
 }
 
@@ -75,7 +78,7 @@ mod tests {
     use super::*;
 
     /// The router tells its paths only where it is printed for debugging, as `RouteId(3): "/healthz"`.
-    fn served_paths(router: &Router<AppState>) -> BTreeSet<String> {
+    fn served_paths(router: &Router<Arc<ServiceState>>) -> BTreeSet<String> {
         let printed = format!("{router:?}");
         let routes = printed.split("fallback_router").next().unwrap_or_default();
         let quoted = routes.split('"').skip(1).step_by(2);
@@ -83,9 +86,9 @@ mod tests {
     }
 
     #[test]
-    fn every_path_that_is_served_is_documented() {
-        let (router, document) = documented();
-        let documented: BTreeSet<_> = document.paths.paths.keys().cloned().collect();
-        assert_eq!(served_paths(&router), documented);
+    fn served_paths_are_all_documented() {
+        let (router, document) = build_router_and_document();
+        let build_router_and_document: BTreeSet<_> = document.paths.paths.keys().cloned().collect();
+        assert_eq!(served_paths(&router), build_router_and_document);
     }
 }

@@ -1,8 +1,8 @@
-//! Accepting connections, so many that the system can bear, and none for ever.
+//! Accepts connections up to the file-descriptor limit and closes idle ones.
 //!
-//! The loop is our own because axum's has no limits. A peer that is slow to send a head, or sends nothing, is let go after
-//! [`IDLE_TIMEOUT`]; where there is no room for a new peer, the one that has been idle for longest makes it, so that nobody shuts
-//! the others out by holding connections open. A request under way is never cut; a stream is, where nobody is idle.
+//! The loop is our own because axum's has no limits. An idle connection, or one that is slow to send a
+//! head, is closed after [`IDLE_TIMEOUT`]. When the limit is reached, the longest-idle connection is closed to admit the
+//! new one. A busy connection is never closed; a streaming one is, if none is idle.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -39,22 +39,22 @@ const MAX_CONNECTIONS: usize = 8_192;
 const RESERVED_FILES: u64 = 256;
 /// How long a request under way may take once a shutdown was asked for.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
-/// The pause after a failed accept, and while everybody is busy.
+/// The pause after a failed accept, and while all connections are busy.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 
-/// What connections may take.
+/// How many connections there may be, and how long they may be idle.
 #[derive(Clone, Copy)]
 pub(crate) struct ConnectionLimits {
     /// How many at a time.
-    max: usize,
+    max_connections: usize,
     /// How long one may be silent.
-    idle: Duration,
+    idle_timeout: Duration,
 }
 
 impl ConnectionLimits {
     /// As many as the system allows.
     pub(crate) fn from_system() -> Self {
-        Self { max: max_connections(), idle: IDLE_TIMEOUT }
+        Self { max_connections: raise_connection_limit(), idle_timeout: IDLE_TIMEOUT }
     }
 }
 
@@ -62,22 +62,23 @@ impl ConnectionLimits {
 pub(crate) async fn serve<A, F>(
     listeners: Vec<TcpListener>,
     answer: A,
-    bounds: ConnectionLimits,
+    limits: ConnectionLimits,
     gauge: Gauge,
     shutdown: CancellationToken,
 ) where
     A: Fn(SocketAddr, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    let open = Arc::new(ConnectionRegistry { bounds, gauge, next: AtomicU64::new(0), all: Mutex::default() });
+    let registry =
+        Arc::new(ConnectionRegistry { limits, gauge, next: AtomicU64::new(0), connections: Mutex::default() });
     let tasks = TaskTracker::new();
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(close_idle_connections(open.clone())));
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(close_idle_periodically(registry.clone())));
     let accepting = listeners.into_iter().map(async |listener| {
-        while let Some((stream, peer)) = shutdown.run_until_cancelled(accept(&listener, &open)).await {
+        while let Some((stream, peer)) = shutdown.run_until_cancelled(accept_connection(&listener, &registry)).await {
             let (answer, shutdown) = (answer.clone(), shutdown.clone());
-            let ticket = ConnectionGuard::new(&open, shutdown.child_token());
+            let guard = ConnectionGuard::new(&registry, shutdown.child_token());
             let answer = move |request| answer(peer, request);
-            tasks.spawn(async move { handle(stream, answer, ticket, shutdown).await });
+            tasks.spawn(async move { serve_connection(stream, answer, guard, shutdown).await });
         }
     });
     join_all(accepting).await;
@@ -85,21 +86,21 @@ pub(crate) async fn serve<A, F>(
     tasks.wait().await;
 }
 
-/// Lets those go who have said nothing for too long. hyper's own timer would be set and cleared for each request.
-async fn close_idle_connections(open: Arc<ConnectionRegistry>) {
+/// Closes connections that have been idle for too long. hyper's own timer would be set and cleared for each request.
+async fn close_idle_periodically(registry: Arc<ConnectionRegistry>) {
     loop {
-        tokio::time::sleep(open.bounds.idle / 15).await;
-        open.close_idle();
+        tokio::time::sleep(registry.limits.idle_timeout / 15).await;
+        registry.close_idle_connections();
     }
 }
 
 /// The next connection, once there is room for it.
-async fn accept(listener: &TcpListener, open: &ConnectionRegistry) -> (TcpStream, SocketAddr) {
+async fn accept_connection(listener: &TcpListener, registry: &ConnectionRegistry) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(connection) => {
-                while !open.has_room() {
-                    open.evict_oldest_idle();
+                while !registry.has_room() {
+                    registry.evict_oldest_idle();
                     tokio::time::sleep(ACCEPT_BACKOFF).await;
                 }
                 return connection;
@@ -107,17 +108,17 @@ async fn accept(listener: &TcpListener, open: &ConnectionRegistry) -> (TcpStream
             // Gone before it was accepted, or no file left: in the second case there is one too many.
             Err(error) => {
                 tracing::debug!(%error, "a connection was not accepted");
-                open.evict_oldest_idle();
+                registry.evict_oldest_idle();
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
 }
 
-async fn handle<F>(
+async fn serve_connection<F>(
     stream: TcpStream,
     answer: impl Fn(Request<Incoming>) -> F,
-    ticket: ConnectionGuard,
+    guard: ConnectionGuard,
     shutdown: CancellationToken,
 ) where
     F: Future<Output = Response>,
@@ -125,18 +126,18 @@ async fn handle<F>(
     // An answer is one small write: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
-        ticket.state.set_phase(Phase::Busy);
+        guard.state.set_phase(ConnectionPhase::Busy);
         let answer = answer(request);
         async {
             let response = answer.await;
             // An answer of unknown length goes on after its head.
             let is_stream = response.body().size_hint().exact().is_none();
-            ticket.state.set_phase(if is_stream { Phase::Streaming } else { Phase::Idle });
+            guard.state.set_phase(if is_stream { ConnectionPhase::Streaming } else { ConnectionPhase::Idle });
             Ok::<_, Infallible>(response)
         }
     });
     let connection = http1::Builder::new()
-        // A peer that has nothing more to say may still listen.
+        // Keeps writing after the peer has closed its sending side.
         .half_close(true)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
@@ -146,11 +147,11 @@ async fn handle<F>(
     let mut connection = pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = ticket.state.close_token.cancelled() => {
+        () = guard.state.close_token.cancelled() => {
             connection.as_mut().graceful_shutdown();
             if shutdown.is_cancelled() {
                 tokio::time::timeout(SHUTDOWN_GRACE, connection).await.unwrap_or(Ok(()))
-            } else if ticket.state.phase() == Phase::Busy {
+            } else if guard.state.phase() == ConnectionPhase::Busy {
                 connection.await
             } else {
                 // Requests begin in this task alone: what is not under way now does not begin any more.
@@ -165,15 +166,15 @@ async fn handle<F>(
 
 /// The open connections.
 struct ConnectionRegistry {
-    bounds: ConnectionLimits,
+    limits: ConnectionLimits,
     gauge: Gauge,
     next: AtomicU64,
-    all: Mutex<HashMap<u64, Arc<ConnectionState>>>,
+    connections: Mutex<HashMap<u64, Arc<ConnectionState>>>,
 }
 
-/// What a connection does; in the order in which they are let go.
+/// What a connection does, in the order of eviction.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+enum ConnectionPhase {
     /// Waiting for a request.
     Idle,
     /// Sending an answer of unknown length.
@@ -183,89 +184,90 @@ enum Phase {
 }
 
 struct ConnectionState {
-    /// A [`Phase`], and, but for a busy one, since when: milliseconds since `start`, times four.
+    /// A [`ConnectionPhase`], and, but for a busy one, since when: milliseconds since `start`, times four.
     phase: AtomicU64,
     start: Instant,
-    /// Also cancelled when all are to leave.
+    /// Also cancelled when the service stops.
     close_token: CancellationToken,
 }
 
 impl ConnectionRegistry {
     fn has_room(&self) -> bool {
-        self.all().len() < self.bounds.max
+        self.lock_connections().len() < self.limits.max_connections
     }
 
-    /// Asks the one to leave that has been idle for longest; if nobody is idle, the one that has streamed for longest.
+    /// Closes the connection that has been idle for longest; if none is idle, the one that has streamed for longest.
     fn evict_oldest_idle(&self) {
-        let all = self.all();
-        let free = || all.values().filter(|state| state.phase() != Phase::Busy);
-        // One at a time: whoever was asked before makes the room.
+        let all = self.lock_connections();
+        let free = || all.values().filter(|state| state.phase() != ConnectionPhase::Busy);
+        // One at a time: the one that is closing already makes room.
         if free().any(|state| state.close_token.is_cancelled()) {
             return;
         }
-        if let Some(first) = free().min_by_key(|state| (state.phase(), state.since())) {
+        if let Some(first) = free().min_by_key(|state| (state.phase(), state.phase_start())) {
             first.close_token.cancel();
         }
     }
 
-    fn close_idle(&self) {
-        let silent =
-            |state: &&Arc<ConnectionState>| state.phase() == Phase::Idle && state.since().elapsed() > self.bounds.idle;
-        self.all().values().filter(silent).for_each(|state| state.close_token.cancel());
+    fn close_idle_connections(&self) {
+        let silent = |state: &&Arc<ConnectionState>| {
+            state.phase() == ConnectionPhase::Idle && state.phase_start().elapsed() > self.limits.idle_timeout
+        };
+        self.lock_connections().values().filter(silent).for_each(|state| state.close_token.cancel());
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<ConnectionState>>> {
-        self.all.lock()
+    fn lock_connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<ConnectionState>>> {
+        self.connections.lock()
     }
 }
 
 impl ConnectionState {
-    fn set_phase(&self, phase: Phase) {
-        // How long a request takes is nobody's business here.
-        let elapsed = if phase == Phase::Busy { Duration::ZERO } else { self.start.elapsed() };
+    fn set_phase(&self, phase: ConnectionPhase) {
+        // The start time is not needed while a request is in progress.
+        let elapsed = if phase == ConnectionPhase::Busy { Duration::ZERO } else { self.start.elapsed() };
         let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX >> 2);
         self.phase.store(millis << 2 | phase as u64, Ordering::Relaxed);
     }
 
-    fn since(&self) -> Instant {
+    fn phase_start(&self) -> Instant {
         self.start + Duration::from_millis(self.phase.load(Ordering::Relaxed) >> 2)
     }
 
-    fn phase(&self) -> Phase {
+    fn phase(&self) -> ConnectionPhase {
         match self.phase.load(Ordering::Relaxed) & 3 {
-            0 => Phase::Idle,
-            1 => Phase::Streaming,
-            _ => Phase::Busy,
+            0 => ConnectionPhase::Idle,
+            1 => ConnectionPhase::Streaming,
+            _ => ConnectionPhase::Busy,
         }
     }
 }
 
 /// One connection's place among the open ones.
 struct ConnectionGuard {
-    open: Arc<ConnectionRegistry>,
+    registry: Arc<ConnectionRegistry>,
     number: u64,
     state: Arc<ConnectionState>,
 }
 
 impl ConnectionGuard {
-    fn new(open: &Arc<ConnectionRegistry>, leave: CancellationToken) -> Self {
+    fn new(registry: &Arc<ConnectionRegistry>, leave: CancellationToken) -> Self {
         let state = Arc::new(ConnectionState { phase: AtomicU64::new(0), start: Instant::now(), close_token: leave });
-        let number = open.next.fetch_add(1, Ordering::Relaxed);
-        open.all().insert(number, state.clone());
-        open.gauge.inc();
-        Self { open: open.clone(), number, state }
+        let number = registry.next.fetch_add(1, Ordering::Relaxed);
+        registry.lock_connections().insert(number, state.clone());
+        registry.gauge.inc();
+        Self { registry: registry.clone(), number, state }
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.open.all().remove(&self.number);
-        self.open.gauge.dec();
+        self.registry.lock_connections().remove(&self.number);
+        self.registry.gauge.dec();
     }
 }
 
 /// How many connections to keep open. A connection is a file; the usual limit of 1,024 is raised as far as allowed.
-fn max_connections() -> usize {
+fn raise_connection_limit() -> usize {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit, setrlimit};
@@ -292,7 +294,7 @@ mod tests {
 
     use super::*;
 
-    const MAX: usize = 4;
+    const MAX_OPEN: usize = 4;
 
     struct Server {
         address: SocketAddr,
@@ -306,7 +308,7 @@ mod tests {
             Self::start_with(IDLE_TIMEOUT).await
         }
 
-        async fn start_with(idle: Duration) -> Self {
+        async fn start_with(idle_timeout: Duration) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             let address = listener.local_addr().expect("bound");
             let (release, shutdown) = (CancellationToken::new(), CancellationToken::new());
@@ -328,8 +330,8 @@ mod tests {
                     Response::new(Body::from("done"))
                 }
             };
-            let bounds = ConnectionLimits { max: MAX, idle };
-            tokio::spawn(serve(vec![listener], answer, bounds, Gauge::default(), shutdown.clone()));
+            let limits = ConnectionLimits { max_connections: MAX_OPEN, idle_timeout };
+            tokio::spawn(serve(vec![listener], answer, limits, Gauge::default(), shutdown.clone()));
             Self { address, release, shutdown }
         }
 
@@ -348,12 +350,12 @@ mod tests {
         }
     }
 
-    fn get(path: &str) -> String {
+    fn get_request(path: &str) -> String {
         format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
     }
 
     /// The beginning of what the server sends; empty when it has closed the connection.
-    async fn read(stream: &mut TcpStream) -> String {
+    async fn read_response(stream: &mut TcpStream) -> String {
         let mut bytes = [0; 4096];
         let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut bytes)).await.expect("in time");
         String::from_utf8_lossy(&bytes[..read.unwrap_or(0)]).into_owned()
@@ -362,20 +364,20 @@ mod tests {
     #[tokio::test]
     async fn connection_beyond_limit_evicts_longest_idle() {
         let server = Server::start().await;
-        let mut first = server.connect(&get("/")).await;
-        assert!(read(&mut first).await.ends_with("done"));
+        let mut first = server.connect(&get_request("/")).await;
+        assert!(read_response(&mut first).await.ends_with("done"));
         let mut others = Vec::new();
-        for _ in 1..MAX {
+        for _ in 1..MAX_OPEN {
             others.push(server.connect("").await);
         }
         // Full, and nobody waits: all stay.
-        first.write_all(get("/").as_bytes()).await.expect("sent");
-        assert!(read(&mut first).await.ends_with("done"));
-        let mut new = server.connect(&get("/")).await;
-        assert!(read(&mut new).await.ends_with("done"));
-        assert_eq!(read(&mut others[0]).await, "", "the one that never said anything, and came first");
-        first.write_all(get("/").as_bytes()).await.expect("sent");
-        assert!(read(&mut first).await.ends_with("done"), "the one that was heard since stays");
+        first.write_all(get_request("/").as_bytes()).await.expect("sent");
+        assert!(read_response(&mut first).await.ends_with("done"));
+        let mut new = server.connect(&get_request("/")).await;
+        assert!(read_response(&mut new).await.ends_with("done"));
+        assert_eq!(read_response(&mut others[0]).await, "", "the one that never said anything, and came first");
+        first.write_all(get_request("/").as_bytes()).await.expect("sent");
+        assert!(read_response(&mut first).await.ends_with("done"), "the one that was heard since stays");
     }
 
     #[tokio::test]
@@ -383,56 +385,56 @@ mod tests {
         let server = Server::start_with(Duration::from_millis(600)).await;
         let mut silent = server.connect("").await;
         let mut half = server.connect("GET / HTTP/1.1\r\nHost: ").await;
-        let mut slow = server.connect(&get("/slow")).await;
-        let mut served = server.connect(&get("/")).await;
+        let mut slow = server.connect(&get_request("/slow")).await;
+        let mut served = server.connect(&get_request("/")).await;
         for stream in [&mut silent, &mut half] {
-            assert_eq!(read(stream).await, "");
+            assert_eq!(read_response(stream).await, "");
         }
-        assert!(read(&mut served).await.ends_with("done"));
-        assert_eq!(read(&mut served).await, "", "and after its answer");
+        assert!(read_response(&mut served).await.ends_with("done"));
+        assert_eq!(read_response(&mut served).await, "", "and after its answer");
         server.release.cancel();
-        assert!(read(&mut slow).await.ends_with("done"), "whoever waits for an answer is not silent");
+        assert!(read_response(&mut slow).await.ends_with("done"), "a connection that waits for an answer is not idle");
     }
 
     #[tokio::test]
     async fn busy_connection_is_never_evicted() {
         let server = Server::start().await;
         let mut slow = Vec::new();
-        for _ in 0..MAX {
-            slow.push(server.connect(&get("/slow")).await);
+        for _ in 0..MAX_OPEN {
+            slow.push(server.connect(&get_request("/slow")).await);
         }
-        let mut new = server.connect(&get("/")).await;
+        let mut new = server.connect(&get_request("/")).await;
         server.release.cancel();
         for stream in &mut slow {
-            assert!(read(stream).await.ends_with("done"));
+            assert!(read_response(stream).await.ends_with("done"));
         }
-        assert!(read(&mut new).await.ends_with("done"), "whoever waited comes next");
+        assert!(read_response(&mut new).await.ends_with("done"), "the waiting connection is next");
     }
 
     #[tokio::test]
     async fn streaming_connection_is_evicted_when_none_idle() {
         let server = Server::start().await;
         let mut streams = Vec::new();
-        for _ in 0..MAX - 1 {
-            let mut stream = server.connect(&get("/stream")).await;
-            assert!(read(&mut stream).await.starts_with("HTTP/1.1 200"));
+        for _ in 0..MAX_OPEN - 1 {
+            let mut stream = server.connect(&get_request("/stream")).await;
+            assert!(read_response(&mut stream).await.starts_with("HTTP/1.1 200"));
             streams.push(stream);
         }
         let mut idle = server.connect("").await;
-        let mut new = server.connect(&get("/slow")).await;
-        assert_eq!(read(&mut idle).await, "", "before any stream");
-        let mut newer = server.connect(&get("/")).await;
-        assert!(read(&mut newer).await.ends_with("done"));
+        let mut new = server.connect(&get_request("/slow")).await;
+        assert_eq!(read_response(&mut idle).await, "", "before any stream");
+        let mut newer = server.connect(&get_request("/")).await;
+        assert!(read_response(&mut newer).await.ends_with("done"));
         let mut ended = false;
         for _ in 0..10_000 {
-            ended = ended || read(&mut streams[0]).await.is_empty();
+            ended = ended || read_response(&mut streams[0]).await.is_empty();
             if ended {
                 break;
             }
         }
         assert!(ended, "the oldest stream");
-        assert!(!read(&mut streams[1]).await.is_empty(), "and no other");
+        assert!(!read_response(&mut streams[1]).await.is_empty(), "and no other");
         server.release.cancel();
-        assert!(read(&mut new).await.ends_with("done"));
+        assert!(read_response(&mut new).await.ends_with("done"));
     }
 }

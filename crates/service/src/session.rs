@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq as _;
 use ulkeys_domain::secret::write_hex;
 use zeroize::Zeroizing;
 
-const PREFIX: &str = "uls_";
+const TOKEN_PREFIX: &str = "uls_";
 
 /// A bearer token of 256 random bits. It may manage keys; it is not stored and cannot be listed or revoked.
 pub struct SessionToken {
@@ -24,8 +24,8 @@ impl SessionToken {
         rng.try_fill_bytes(&mut *random)?;
         let mut digits = Zeroizing::new([0_u8; 64]);
         write_hex(&*random, &mut *digits);
-        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + digits.len()));
-        text.push_str(PREFIX);
+        let mut text = Zeroizing::new(String::with_capacity(TOKEN_PREFIX.len() + digits.len()));
+        text.push_str(TOKEN_PREFIX);
         text.extend(digits.iter().copied().map(char::from));
         let digest = Sha256::digest(text.as_bytes()).into();
         Ok(Self { text, digest })
@@ -39,7 +39,8 @@ impl SessionToken {
     /// Whether `presented` is this token, in time that does not depend on where they differ. A key, which the prefix
     /// tells apart, costs nothing: this is asked on every request.
     pub(crate) fn matches(&self, presented: &[u8]) -> bool {
-        presented.starts_with(PREFIX.as_bytes()) && Sha256::digest(presented).as_slice().ct_eq(&self.digest).into()
+        presented.starts_with(TOKEN_PREFIX.as_bytes())
+            && Sha256::digest(presented).as_slice().ct_eq(&self.digest).into()
     }
 }
 
@@ -49,7 +50,7 @@ mod tests {
     use rand::rngs::SysRng;
 
     #[test]
-    fn a_token_matches_itself_only() {
+    fn matches_accepts_the_same_token_only() {
         let one = SessionToken::generate(&mut SysRng).expect("randomness");
         let two = SessionToken::generate(&mut SysRng).expect("randomness");
         assert_eq!(one.expose().len(), 68);

@@ -1,7 +1,6 @@
-//! What every request handler shares.
+//! The configuration of a service, and the state that its request handlers share.
 
 use std::net::SocketAddr;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,16 +11,16 @@ use ulkeys_domain::{RateLimits, Timestamp};
 use ulkeys_store::Store;
 
 use crate::SessionToken;
-use crate::checkpoints::CheckpointConfig;
+use crate::checkpoints::{CheckpointConfig, CheckpointStore};
 use crate::concurrency::ConcurrencyLimits;
 use crate::metrics::Metrics;
 use crate::rate_limiter::RateLimiter;
-use crate::training_space::{Reached, TrainingConfig};
+use crate::training_quota::{ReachedLimits, TrainingConfig};
 use crate::upload_grants::UploadGrants;
 use crate::usage::UsageRecorder;
 
-/// Events that a slow reader may lag behind before it is told to list the keys again.
-const EVENT_BACKLOG: usize = 256;
+/// Events that a slow reader may lag behind before its stream ends.
+const EVENT_CHANNEL_CAPACITY: usize = 256;
 
 /// How a service is set up.
 pub struct Config {
@@ -37,6 +36,35 @@ pub struct Config {
     pub checkpoints: CheckpointConfig,
     /// How much training data is kept, and for how long.
     pub training: TrainingConfig,
+    /// Timeouts and intervals.
+    pub timing: Timing,
+}
+
+/// How long the service waits, and how often it repeats its work. Tests shorten it.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// How long a peer may take to send a body.
+    pub body_timeout: Duration,
+    /// The same for a caller that is not known before its body is read. Libraries send such a form with the head.
+    pub unknown_caller_body_timeout: Duration,
+    /// How long a request waits for a permit of a concurrency limit.
+    pub permit_timeout: Duration,
+    /// How often the key of a caller is checked again while it receives a file.
+    pub revalidate_interval: Duration,
+    /// How long uses are gathered before they are written.
+    pub usage_flush_interval: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            body_timeout: Duration::from_secs(15),
+            unknown_caller_body_timeout: Duration::from_secs(5),
+            permit_timeout: Duration::from_secs(10),
+            revalidate_interval: Duration::from_secs(10),
+            usage_flush_interval: Duration::from_millis(900),
+        }
+    }
 }
 
 /// A value that may change while the service runs. The service reads it each time that it needs it.
@@ -76,11 +104,8 @@ pub struct Account {
     pub name: String,
 }
 
-/// One pointer: each layer and handler of each request has a copy.
-#[derive(Clone)]
-pub(crate) struct AppState(Arc<Shared>);
-
-pub(crate) struct Shared {
+/// Everything that request handlers and background tasks share, behind one [`Arc`].
+pub(crate) struct ServiceState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) config: Config,
     /// Where the service listens; tells the `Host` names under which it may be reached.
@@ -88,47 +113,40 @@ pub(crate) struct Shared {
     pub(crate) usage: UsageRecorder,
     pub(crate) rate_limiter: RateLimiter,
     pub(crate) metrics: Metrics,
+    pub(crate) checkpoints: CheckpointStore,
     pub(crate) upload_grants: UploadGrants,
     pub(crate) concurrency: ConcurrencyLimits,
-    pub(crate) reached: Reached,
+    pub(crate) reached_limits: ReachedLimits,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
     start: Duration,
 }
 
-impl Deref for AppState {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
-impl AppState {
-    pub(crate) fn new(store: Arc<dyn Store>, config: Config, address: SocketAddr, shutdown: CancellationToken) -> Self {
-        let (events, _) = broadcast::channel(EVENT_BACKLOG);
-        let limits = RateLimiter::new(config.limits.clone());
-        let (uses, metrics, uploads, turns) =
-            (UsageRecorder::default(), Metrics::new(), UploadGrants::default(), ConcurrencyLimits::default());
-        let start = time_since_boot();
-        Self(Arc::new(Shared {
+impl ServiceState {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        config: Config,
+        address: SocketAddr,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
+        let (events, _) = broadcast::channel(EVENT_CHANNEL_CAPACITY);
+        Arc::new(Self {
             store,
-            config,
             address,
-            usage: uses,
-            rate_limiter: limits,
-            metrics,
-            upload_grants: uploads,
-            concurrency: turns,
-            reached: Reached::default(),
+            usage: UsageRecorder::default(),
+            rate_limiter: RateLimiter::new(config.limits.clone()),
+            metrics: Metrics::new(),
+            checkpoints: CheckpointStore::new(config.checkpoints.clone()),
+            upload_grants: UploadGrants::default(),
+            concurrency: ConcurrencyLimits::new(config.timing.permit_timeout),
+            reached_limits: ReachedLimits::default(),
             events,
             shutdown,
-            start,
-        }))
+            start: time_since_boot(),
+            config,
+        })
     }
-}
 
-impl Shared {
     pub(crate) fn now(&self) -> Timestamp {
         (self.config.clock)()
     }
@@ -139,7 +157,7 @@ impl Shared {
         time_since_boot().saturating_sub(self.start)
     }
 
-    /// Tells everybody who listens; nobody listening is fine.
+    /// Sends an event to all subscribers. An event without subscribers is dropped.
     pub(crate) fn publish(&self, event: KeyEvent) {
         let _ = self.events.send(event);
     }
@@ -155,6 +173,6 @@ fn time_since_boot() -> Duration {
 /// A clock that cannot be set. It stands still while the computer sleeps.
 #[cfg(not(target_os = "linux"))]
 fn time_since_boot() -> Duration {
-    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
-    START.elapsed()
+    static PROCESS_START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    PROCESS_START.elapsed()
 }

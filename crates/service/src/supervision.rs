@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn task_that_panics_runs_again_until_it_ends() {
+    async fn restart_on_panic_runs_the_task_until_it_ends() {
         let starts = AtomicU32::new(0);
         restart_on_panic("test", || async {
             assert!(starts.fetch_add(1, Ordering::Relaxed) == 1, "the first run panics");

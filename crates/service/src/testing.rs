@@ -5,42 +5,42 @@ use proptest::prelude::*;
 use serde_json::Value;
 pub use ulkeys_domain::testing::{leaks_input, mutations_of, proptest_config};
 
-pub const KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
-pub const KEY_ID: &str = "key_0123456789abcdef01234567";
+pub const SAMPLE_KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
+pub const SAMPLE_KEY_ID: &str = "key_0123456789abcdef01234567";
 
 /// [`around`], in what a header's value can have.
-pub fn around_value(valid: &str) -> impl Strategy<Value = HeaderValue> + Clone + use<> {
+pub fn header_value_mutations_of(valid: &str) -> impl Strategy<Value = HeaderValue> + Clone + use<> {
     mutations_of(valid).prop_map(|bytes| {
         let allowed = bytes.into_iter().filter(|byte| matches!(byte, b'\t' | b' '..=b'~' | 128..));
         HeaderValue::from_bytes(&allowed.collect::<Vec<_>>()).expect("a value")
     })
 }
 
-pub fn headers<'a>(name: &'static str, values: impl IntoIterator<Item = &'a HeaderValue>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+pub fn header_map<'a>(name: &'static str, values: impl IntoIterator<Item = &'a HeaderValue>) -> HeaderMap {
+    let mut header_map = HeaderMap::new();
     for value in values {
-        headers.append(HeaderName::from_static(name), value.clone());
+        header_map.append(HeaderName::from_static(name), value.clone());
     }
-    headers
+    header_map
 }
 
 /// A value as text, if it is nothing but visible ASCII, spaces and tabs.
-pub fn ascii(value: &HeaderValue) -> Option<&str> {
+pub fn visible_ascii(value: &HeaderValue) -> Option<&str> {
     let text = std::str::from_utf8(value.as_bytes()).ok()?;
     text.chars().all(|c| c == '\t' || (' '..='~').contains(&c)).then_some(text)
 }
 
 /// A key, read once more.
 pub fn is_key(text: &[u8]) -> bool {
-    is_prefixed(text, b"ul_", 40)
+    has_prefix_and_hex_digits(text, b"ul_", 40)
 }
 
 /// A key's identifier, read once more.
 pub fn is_key_id(text: &[u8]) -> bool {
-    is_prefixed(text, b"key_", 24)
+    has_prefix_and_hex_digits(text, b"key_", 24)
 }
 
-fn is_prefixed(text: &[u8], prefix: &[u8], digits: usize) -> bool {
+fn has_prefix_and_hex_digits(text: &[u8], prefix: &[u8], digits: usize) -> bool {
     text.len() == prefix.len() + digits
         && text.iter().enumerate().all(|(at, byte)| match prefix.get(at) {
             Some(expected) => byte == expected,
@@ -49,12 +49,12 @@ fn is_prefixed(text: &[u8], prefix: &[u8], digits: usize) -> bool {
 }
 
 /// Base64 (RFC 4648, section 4), read once more: padded, and without bits that say nothing.
-pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+pub fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
+    const BASE64_DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     let mut bits = Vec::new();
     for digit in digits {
-        let value = DIGITS.iter().position(|known| known == digit)?;
+        let value = BASE64_DIGITS.iter().position(|known| known == digit)?;
         bits.extend((0..6).rev().map(|bit| value >> bit & 1));
     }
     let left = bits.split_off(bits.len() / 8 * 8);
@@ -63,10 +63,10 @@ pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A form, read once more: pieces between `&`, names before `=`.
-pub fn form(text: &[u8]) -> Vec<(String, String)> {
+pub fn parse_form(text: &[u8]) -> Vec<(String, String)> {
     let decoded = |part: &[u8]| {
         let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-        String::from_utf8_lossy(&unescaped(&spaced)).into_owned()
+        String::from_utf8_lossy(&decode_percent(&spaced)).into_owned()
     };
     let pieces = text.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty());
     let pairs = pieces.map(|piece| {
@@ -78,7 +78,7 @@ pub fn form(text: &[u8]) -> Vec<(String, String)> {
 }
 
 /// `%` and two hexadecimal digits are a byte; anything else is itself.
-pub fn unescaped(text: &[u8]) -> Vec<u8> {
+pub fn decode_percent(text: &[u8]) -> Vec<u8> {
     let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     let (mut bytes, mut at) = (Vec::new(), 0);
     while at < text.len() {
@@ -97,7 +97,7 @@ pub fn unescaped(text: &[u8]) -> Vec<u8> {
 }
 
 /// Objects with some of these fields, of any kind.
-pub fn objects(fields: &'static [&'static str], texts: &'static [&'static str]) -> impl Strategy<Value = Value> {
+pub fn json_objects(fields: &'static [&'static str], texts: &'static [&'static str]) -> impl Strategy<Value = Value> {
     let text = prop_oneof![prop::sample::select(texts).prop_map(str::to_owned), ".{0,70}"].prop_map(Value::from);
     let plain = prop_oneof![8 => text.clone(), 1 => Just(Value::Null), 1 => any::<bool>().prop_map(Value::from),
         1 => any::<i64>().prop_map(Value::from)];
@@ -114,11 +114,11 @@ pub fn objects(fields: &'static [&'static str], texts: &'static [&'static str]) 
 }
 
 /// What a value holds as text, to look for in messages.
-pub fn contents(value: &Value) -> Vec<u8> {
+pub fn text_contents(value: &Value) -> Vec<u8> {
     match value {
         Value::String(text) => text.clone().into_bytes(),
-        Value::Array(list) => list.iter().flat_map(contents).collect(),
-        Value::Object(fields) => fields.values().flat_map(contents).collect(),
+        Value::Array(list) => list.iter().flat_map(text_contents).collect(),
+        Value::Object(fields) => fields.values().flat_map(text_contents).collect(),
         other => other.to_string().into_bytes(),
     }
 }

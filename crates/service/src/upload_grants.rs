@@ -1,7 +1,8 @@
-//! Permissions to upload one file: unguessable addresses that need no other credential, in memory only.
+//! Grants to upload one file: unguessable addresses that need no other credential, in memory only.
 //!
 //! Each is for one checkpoint of one run, lasts an hour, and is gone once a file has arrived; until then the same client may
-//! try again. An attempt that has begun within the hour may still succeed after it. Only the SHA-256 of each is held. A restart forgets them all.
+//! try again. An attempt that has begun within the hour may still succeed after it. Only the SHA-256 of each is held. A
+//! restart removes them all.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,14 +16,14 @@ use ulkeys_domain::secret::write_hex;
 use ulkeys_domain::training::{CheckpointId, FileName, RunId};
 use zeroize::Zeroizing;
 
-use crate::auth::Caller;
+use crate::authz::Caller;
 
-const RANDOM_BYTES: usize = 32;
-/// How long a permission lasts. Measured from the start of the service: a clock that is set must not prolong it.
-const LIFETIME: Duration = Duration::from_secs(60 * 60);
+const TOKEN_BYTES: usize = 32;
+/// How long a grant lasts. Measured from the start of the service: a clock that is set must not prolong it.
+const GRANT_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How much longer an attempt may succeed than its client may send: the file is still to be put in its place.
-const GRACE: Duration = Duration::from_secs(60);
-/// How many may be outstanding for one run, for one caller, and in all: an abandoned one occupies a place for an hour. A
+const ATTEMPT_GRACE_PERIOD: Duration = Duration::from_secs(60);
+/// How many may be pending for one run, for one caller, and in all: an abandoned one occupies a place for an hour. A
 /// caller has room for sixteen runs that use all of theirs, so trainings that end together do not take each other's places.
 const MAX_PENDING_OF_RUN: usize = 16;
 const MAX_PENDING_OF_CALLER: usize = 256;
@@ -37,24 +38,24 @@ pub(crate) struct UploadGrant {
     /// In bytes, where the client announced it.
     pub(crate) size: Option<u64>,
     /// Whether it becomes the run's checkpoint when it arrives, without a word from the run.
-    pub(crate) save_at_once: bool,
+    pub(crate) save_on_arrival: bool,
     pub(crate) caller: Caller,
 }
 
-/// Why no permission is given.
-pub(crate) enum IssueError {
+/// Why no grant is issued.
+pub(crate) enum GrantError {
     TooMany,
     NoRandomness,
 }
 
-type Digest = [u8; 32];
+type TokenDigest = [u8; 32];
 
-/// The outstanding permissions.
+/// The pending grants.
 #[derive(Default)]
-pub(crate) struct UploadGrants(Mutex<HashMap<Digest, PendingUpload>>);
+pub(crate) struct UploadGrants(Mutex<HashMap<TokenDigest, PendingUpload>>);
 
 struct PendingUpload {
-    upload: UploadGrant,
+    grant: UploadGrant,
     /// From then on, no attempt may begin.
     expires: Duration,
     /// Until then, an attempt that has begun may succeed.
@@ -65,89 +66,87 @@ struct PendingUpload {
 
 impl UploadGrants {
     /// A new permission: 64 hexadecimal digits from 32 bytes of `rng`.
-    pub(crate) fn issue<R: TryCryptoRng>(
+    pub(crate) fn issue_grant<R: TryCryptoRng>(
         &self,
-        upload: UploadGrant,
+        grant: UploadGrant,
         now: Duration,
         rng: &mut R,
-    ) -> Result<Zeroizing<String>, IssueError> {
-        let mut random = Zeroizing::new([0_u8; RANDOM_BYTES]);
-        rng.try_fill_bytes(&mut *random).map_err(|_| IssueError::NoRandomness)?;
-        let mut digits = Zeroizing::new([0_u8; 2 * RANDOM_BYTES]);
+    ) -> Result<Zeroizing<String>, GrantError> {
+        let mut random = Zeroizing::new([0_u8; TOKEN_BYTES]);
+        rng.try_fill_bytes(&mut *random).map_err(|_| GrantError::NoRandomness)?;
+        let mut digits = Zeroizing::new([0_u8; 2 * TOKEN_BYTES]);
         write_hex(&*random, &mut *digits);
-        let mut outstanding = self.outstanding(now);
-        let of_caller = || outstanding.values().filter(|other| other.upload.caller.key_id() == upload.caller.key_id());
-        let of_run = of_caller().filter(|other| other.upload.run == upload.run).count();
-        if outstanding.len() >= MAX_PENDING
-            || of_caller().count() >= MAX_PENDING_OF_CALLER
-            || of_run >= MAX_PENDING_OF_RUN
+        let mut pending = self.lock_unexpired(now);
+        let of_caller = || pending.values().filter(|other| other.grant.caller.key_id() == grant.caller.key_id());
+        let of_run = of_caller().filter(|other| other.grant.run == grant.run).count();
+        if pending.len() >= MAX_PENDING || of_caller().count() >= MAX_PENDING_OF_CALLER || of_run >= MAX_PENDING_OF_RUN
         {
-            return Err(IssueError::TooMany);
+            return Err(GrantError::TooMany);
         }
-        let expires = now + LIFETIME;
-        let fresh = PendingUpload { upload, expires, attempt_ends: expires, attempt: CancellationToken::new() };
-        outstanding.insert(Sha256::digest(digits.as_slice()).into(), fresh);
+        let expires = now + GRANT_LIFETIME;
+        let fresh = PendingUpload { grant, expires, attempt_ends: expires, attempt: CancellationToken::new() };
+        pending.insert(Sha256::digest(digits.as_slice()).into(), fresh);
         Ok(Zeroizing::new(digits.iter().copied().map(char::from).collect()))
     }
 
-    /// Begins an attempt with the permission `text`, if there is one, that may send for as long as `max_time`. An attempt before it that still seems to be sending
-    /// is a broken connection that we have not noticed yet: its token is cancelled.
+    /// Starts an upload attempt with the grant `token`, which may send for `max_time`. A previous attempt that still appears
+    /// active is assumed to be a dead connection: its token is cancelled.
     pub(crate) fn begin_attempt(
         &self,
-        text: &str,
+        token: &str,
         now: Duration,
         max_time: Duration,
     ) -> Option<(UploadGrant, CancellationToken)> {
-        let mut outstanding = self.outstanding(now);
-        let found = outstanding.get_mut(&digest(text)).filter(|found| found.expires > now)?;
-        found.attempt_ends = now + max_time + GRACE;
+        let mut pending = self.lock_unexpired(now);
+        let found = pending.get_mut(&digest_token(token)).filter(|found| found.expires > now)?;
+        found.attempt_ends = now + max_time + ATTEMPT_GRACE_PERIOD;
         found.attempt.cancel();
         found.attempt = CancellationToken::new();
-        Some((found.upload.clone(), found.attempt.clone()))
+        Some((found.grant.clone(), found.attempt.clone()))
     }
 
-    /// Uses up the permission; `false` when it is gone, or another attempt has begun. Whoever gets `true` either keeps the
-    /// file or calls [`Self::restore`].
-    pub(crate) fn consume(&self, text: &str, attempt: &CancellationToken, now: Duration) -> bool {
-        let mut outstanding = self.outstanding(now);
-        let digest = digest(text);
-        let is_ours = outstanding.contains_key(&digest) && !attempt.is_cancelled();
+    /// Consumes the grant; `false` when it does not exist, or another attempt has begun. After `true`, the caller stores
+    /// the file or calls [`Self::restore_grant`].
+    pub(crate) fn consume_grant(&self, token: &str, attempt: &CancellationToken, now: Duration) -> bool {
+        let mut pending = self.lock_unexpired(now);
+        let digest = digest_token(token);
+        let is_ours = pending.contains_key(&digest) && !attempt.is_cancelled();
         if is_ours {
-            outstanding.remove(&digest);
+            pending.remove(&digest);
         }
         is_ours
     }
 
-    /// Makes a permission valid again whose file could not be kept.
-    pub(crate) fn restore(&self, text: &str, upload: UploadGrant, now: Duration) {
-        let expires = now + LIFETIME;
-        let again = PendingUpload { upload, expires, attempt_ends: expires, attempt: CancellationToken::new() };
-        self.outstanding(now).insert(digest(text), again);
+    /// Makes a grant valid again whose file could not be stored.
+    pub(crate) fn restore_grant(&self, token: &str, grant: UploadGrant, now: Duration) {
+        let expires = now + GRANT_LIFETIME;
+        let again = PendingUpload { grant, expires, attempt_ends: expires, attempt: CancellationToken::new() };
+        self.lock_unexpired(now).insert(digest_token(token), again);
     }
 
-    /// Whose permissions are outstanding, each caller once.
-    pub(crate) fn callers(&self, now: Duration) -> Vec<Caller> {
-        let outstanding = self.outstanding(now);
+    /// The callers with pending grants, each once.
+    pub(crate) fn callers_with_grants(&self, now: Duration) -> Vec<Caller> {
+        let pending = self.lock_unexpired(now);
         let callers: HashMap<_, _> =
-            outstanding.values().map(|other| (other.upload.caller.key_id(), &other.upload.caller)).collect();
+            pending.values().map(|other| (other.grant.caller.key_id(), &other.grant.caller)).collect();
         callers.into_values().cloned().collect()
     }
 
-    /// Forgets what was permitted to a key that is revoked now.
-    pub(crate) fn withdraw(&self, key: &KeyId, now: Duration) {
-        self.outstanding(now).retain(|_, other| other.upload.caller.key_id() != Some(key));
+    /// Removes the grants of a key that was revoked.
+    pub(crate) fn withdraw_grants_of_key(&self, key: &KeyId, now: Duration) {
+        self.lock_unexpired(now).retain(|_, other| other.grant.caller.key_id() != Some(key));
     }
 
-    /// Those that have not expired, and those that an attempt is still made with.
-    fn outstanding(&self, now: Duration) -> MutexGuard<'_, HashMap<Digest, PendingUpload>> {
-        let mut outstanding = self.0.lock();
-        outstanding.retain(|_, upload| upload.expires.max(upload.attempt_ends) > now);
-        outstanding
+    /// The grants that have not expired, or have a running attempt. Removes the others.
+    fn lock_unexpired(&self, now: Duration) -> MutexGuard<'_, HashMap<TokenDigest, PendingUpload>> {
+        let mut pending = self.0.lock();
+        pending.retain(|_, grant| grant.expires.max(grant.attempt_ends) > now);
+        pending
     }
 }
 
-fn digest(text: &str) -> Digest {
-    Sha256::digest(text).into()
+fn digest_token(token: &str) -> TokenDigest {
+    Sha256::digest(token).into()
 }
 
 #[cfg(test)]
@@ -156,14 +155,14 @@ mod tests {
     use rand::rngs::SysRng;
     use ulkeys_domain::{KeyAuthInfo, KeyName, Scope, Scopes, Secret, Timestamp};
 
-    const LIFETIME: u64 = super::LIFETIME.as_millis() as u64;
-    const GRACE: u64 = super::GRACE.as_millis() as u64;
+    const GRANT_LIFETIME: u64 = super::GRANT_LIFETIME.as_millis() as u64;
+    const ATTEMPT_GRACE_PERIOD: u64 = super::ATTEMPT_GRACE_PERIOD.as_millis() as u64;
 
-    fn at(millis: u64) -> Duration {
+    fn from_millis(millis: u64) -> Duration {
         Duration::from_millis(millis)
     }
 
-    fn holder() -> Caller {
+    fn caller_with_key() -> Caller {
         let key = KeyAuthInfo {
             id: KeyId::generate(&mut SysRng).expect("randomness"),
             name: KeyName::parse("trainer").expect("valid"),
@@ -174,104 +173,116 @@ mod tests {
         Caller::Key { key: key.into(), hash: Secret::generate(&mut SysRng).expect("randomness").hash() }
     }
 
-    fn upload(caller: Caller) -> UploadGrant {
-        upload_of(caller, 1)
+    fn grant_for(caller: Caller) -> UploadGrant {
+        grant_for_run(caller, 1)
     }
 
-    fn upload_of(caller: Caller, run: i64) -> UploadGrant {
+    fn grant_for_run(caller: Caller, run: i64) -> UploadGrant {
         UploadGrant {
             id: CheckpointId::generate(&mut SysRng).expect("randomness"),
             run: RunId::new(run).expect("positive"),
             filename: FileName::parse("best.pt").expect("valid"),
             size: None,
-            save_at_once: false,
+            save_on_arrival: false,
             caller,
         }
     }
 
-    fn issue(uploads: &UploadGrants, now: u64) -> Zeroizing<String> {
-        uploads.issue(upload(Caller::Session), at(now), &mut SysRng).ok().expect("a place")
+    fn issue_grant(grants: &UploadGrants, now: u64) -> Zeroizing<String> {
+        grants.issue_grant(grant_for(Caller::Session), from_millis(now), &mut SysRng).ok().expect("a place")
     }
 
-    const MAX_TIME: Duration = Duration::from_secs(60);
+    const MAX_ATTEMPT_TIME: Duration = Duration::from_secs(60);
 
-    fn begin(uploads: &UploadGrants, text: &str, now: u64) -> Option<(UploadGrant, CancellationToken)> {
-        uploads.begin_attempt(text, at(now), MAX_TIME)
+    fn begin_attempt(grants: &UploadGrants, token: &str, now: u64) -> Option<(UploadGrant, CancellationToken)> {
+        grants.begin_attempt(token, from_millis(now), MAX_ATTEMPT_TIME)
     }
 
     #[test]
     fn consume_grant_succeeds_once() {
-        let uploads = UploadGrants::default();
-        let text = issue(&uploads, 0);
-        assert_eq!(text.len(), 64);
-        let (_, first) = begin(&uploads, &text, 1).expect("outstanding");
-        let (_, second) = begin(&uploads, &text, 2).expect("still outstanding");
+        let grants = UploadGrants::default();
+        let token = issue_grant(&grants, 0);
+        assert_eq!(token.len(), 64);
+        let (_, first) = begin_attempt(&grants, &token, 1).expect("pending");
+        let (_, second) = begin_attempt(&grants, &token, 2).expect("still pending");
         assert!(first.is_cancelled() && !second.is_cancelled());
-        assert!(!uploads.consume(&text, &first, at(3)), "another attempt has begun");
-        assert!(uploads.consume(&text, &second, at(3)));
-        assert!(!uploads.consume(&text, &second, at(3)));
-        assert!(begin(&uploads, &text, 4).is_none());
-        uploads.restore(&text, upload(Caller::Session), at(5));
-        assert!(begin(&uploads, &text, 6).is_some());
+        assert!(!grants.consume_grant(&token, &first, from_millis(3)), "another attempt has begun");
+        assert!(grants.consume_grant(&token, &second, from_millis(3)));
+        assert!(!grants.consume_grant(&token, &second, from_millis(3)));
+        assert!(begin_attempt(&grants, &token, 4).is_none());
+        grants.restore_grant(&token, grant_for(Caller::Session), from_millis(5));
+        assert!(begin_attempt(&grants, &token, 6).is_some());
     }
 
     #[test]
     fn begin_attempt_expired_grant_is_rejected() {
-        let uploads = UploadGrants::default();
-        let text = issue(&uploads, 0);
-        assert!(begin(&uploads, &text, LIFETIME - 1).is_some());
-        assert!(begin(&uploads, &text, LIFETIME).is_none());
-        let unused = issue(&uploads, 0);
-        assert!(begin(&uploads, &unused, LIFETIME).is_none());
-        assert!(begin(&uploads, &unused, 0).is_none(), "it is forgotten");
-        assert!(begin(&uploads, "", 0).is_none());
+        let grants = UploadGrants::default();
+        let token = issue_grant(&grants, 0);
+        assert!(begin_attempt(&grants, &token, GRANT_LIFETIME - 1).is_some());
+        assert!(begin_attempt(&grants, &token, GRANT_LIFETIME).is_none());
+        let unused = issue_grant(&grants, 0);
+        assert!(begin_attempt(&grants, &unused, GRANT_LIFETIME).is_none());
+        assert!(begin_attempt(&grants, &unused, 0).is_none(), "it is removed");
+        assert!(begin_attempt(&grants, "", 0).is_none());
     }
 
     #[test]
     fn consume_attempt_begun_in_time_succeeds_after_expiry() {
-        let uploads = UploadGrants::default();
-        let last = LIFETIME - 1;
-        let ends = last + 60_000 + GRACE;
-        for (done, succeeds) in [(last, true), (LIFETIME + 59_000, true), (ends - 1, true), (ends, false)] {
-            let text = issue(&uploads, 0);
-            let (_, attempt) = begin(&uploads, &text, last).expect("outstanding");
-            assert!(done <= last || begin(&uploads, &text, LIFETIME).is_none(), "no other attempt may begin");
-            assert_eq!(uploads.consume(&text, &attempt, at(done)), succeeds, "{done}");
+        let grants = UploadGrants::default();
+        let last = GRANT_LIFETIME - 1;
+        let ends = last + 60_000 + ATTEMPT_GRACE_PERIOD;
+        for (done, succeeds) in [(last, true), (GRANT_LIFETIME + 59_000, true), (ends - 1, true), (ends, false)] {
+            let token = issue_grant(&grants, 0);
+            let (_, attempt) = begin_attempt(&grants, &token, last).expect("pending");
+            assert!(
+                done <= last || begin_attempt(&grants, &token, GRANT_LIFETIME).is_none(),
+                "no other attempt may begin"
+            );
+            assert_eq!(grants.consume_grant(&token, &attempt, from_millis(done)), succeeds, "{done}");
         }
     }
 
     #[test]
-    fn withdraw_removes_grants_of_key() {
-        let uploads = UploadGrants::default();
-        let (one, two) = (holder(), holder());
+    fn withdraw_grants_of_key_removes_no_others() {
+        let grants = UploadGrants::default();
+        let (one, two) = (caller_with_key(), caller_with_key());
         for caller in [&one, &one, &two] {
-            assert!(uploads.issue(upload(caller.clone()), at(0), &mut SysRng).is_ok());
+            assert!(grants.issue_grant(grant_for(caller.clone()), from_millis(0), &mut SysRng).is_ok());
         }
-        assert_eq!(uploads.callers(at(0)).len(), 2);
-        uploads.withdraw(one.key_id().expect("a key"), at(0));
-        let left: Vec<_> = uploads.callers(at(0)).iter().map(|caller| caller.key_id().copied()).collect();
+        assert_eq!(grants.callers_with_grants(from_millis(0)).len(), 2);
+        grants.withdraw_grants_of_key(one.key_id().expect("a key"), from_millis(0));
+        let left: Vec<_> =
+            grants.callers_with_grants(from_millis(0)).iter().map(|caller| caller.key_id().copied()).collect();
         assert_eq!(left, [two.key_id().copied()]);
     }
 
     #[test]
-    fn issue_above_a_limit_is_rejected() {
-        let uploads = UploadGrants::default();
+    fn issue_above_limit_is_rejected() {
+        let grants = UploadGrants::default();
         let fill = |caller: &Caller| {
             let runs = i64::try_from(MAX_PENDING_OF_CALLER / MAX_PENDING_OF_RUN).expect("few");
             for run in 1..=runs {
                 for _ in 0..MAX_PENDING_OF_RUN {
-                    assert!(uploads.issue(upload_of(caller.clone(), run), at(0), &mut SysRng).is_ok());
+                    assert!(
+                        grants.issue_grant(grant_for_run(caller.clone(), run), from_millis(0), &mut SysRng).is_ok()
+                    );
                 }
-                let one_more = uploads.issue(upload_of(caller.clone(), run), at(0), &mut SysRng);
-                assert!(matches!(one_more, Err(IssueError::TooMany)), "of run {run}");
+                let one_more = grants.issue_grant(grant_for_run(caller.clone(), run), from_millis(0), &mut SysRng);
+                assert!(matches!(one_more, Err(GrantError::TooMany)), "of run {run}");
             }
-            let another_run = uploads.issue(upload_of(caller.clone(), runs + 1), at(0), &mut SysRng);
-            assert!(matches!(another_run, Err(IssueError::TooMany)), "of the caller");
+            let another_run = grants.issue_grant(grant_for_run(caller.clone(), runs + 1), from_millis(0), &mut SysRng);
+            assert!(matches!(another_run, Err(GrantError::TooMany)), "of the caller");
         };
         for _ in 0..MAX_PENDING / MAX_PENDING_OF_CALLER {
-            fill(&holder());
+            fill(&caller_with_key());
         }
-        assert!(matches!(uploads.issue(upload(Caller::Session), at(0), &mut SysRng), Err(IssueError::TooMany)));
-        assert!(uploads.issue(upload(Caller::Session), at(LIFETIME), &mut SysRng).is_ok(), "they expire");
+        assert!(matches!(
+            grants.issue_grant(grant_for(Caller::Session), from_millis(0), &mut SysRng),
+            Err(GrantError::TooMany)
+        ));
+        assert!(
+            grants.issue_grant(grant_for(Caller::Session), from_millis(GRANT_LIFETIME), &mut SysRng).is_ok(),
+            "they expire"
+        );
     }
 }

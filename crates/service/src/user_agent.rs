@@ -5,9 +5,9 @@ use axum::http::header::USER_AGENT;
 use ulkeys_domain::secret;
 
 /// Longer names are cut.
-const MAX_LEN: usize = 200;
+const MAX_USER_AGENT_LEN: usize = 200;
 /// In the place of a name that holds a key: it would end up in the store, and on the screen.
-const HIDDEN_KEY: &str = "(hidden: it contains a key)";
+const HIDDEN_KEY_PLACEHOLDER: &str = "(hidden: it contains a key)";
 
 /// The `User-Agent`, shortened; empty when there is none that can be read.
 pub(crate) fn from_headers(headers: &HeaderMap) -> &str {
@@ -15,10 +15,10 @@ pub(crate) fn from_headers(headers: &HeaderMap) -> &str {
         return "";
     };
     if name.contains("ul_") && secret::contains_key(name) {
-        return HIDDEN_KEY;
+        return HIDDEN_KEY_PLACEHOLDER;
     }
     // Readable header values are ASCII, so that any byte is a boundary.
-    name.get(..MAX_LEN).unwrap_or(name).trim()
+    name.get(..MAX_USER_AGENT_LEN).unwrap_or(name).trim()
 }
 
 #[cfg(test)]
@@ -27,17 +27,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{KEY, around_value, ascii, headers, is_key, proptest_config};
+    use crate::testing::{SAMPLE_KEY, header_map, header_value_mutations_of, is_key, proptest_config, visible_ascii};
 
     #[test]
     fn user_agent_is_shortened_and_holds_no_key() {
-        let of = |name: &str| {
+        let parse = |name: &str| {
             let headers = HeaderMap::from_iter([(USER_AGENT, name.parse().expect("a header value"))]);
             super::from_headers(&headers).to_owned()
         };
-        assert_eq!(of("python-httpx/0.28.1"), "python-httpx/0.28.1");
-        assert_eq!(of(&"x".repeat(5_000)), "x".repeat(MAX_LEN));
-        assert_eq!(of(&format!("{} ul_{}", "x".repeat(180), "a".repeat(40))), HIDDEN_KEY, "not even a part of it");
+        assert_eq!(parse("python-httpx/0.28.1"), "python-httpx/0.28.1");
+        assert_eq!(parse(&"x".repeat(5_000)), "x".repeat(MAX_USER_AGENT_LEN));
+        assert_eq!(
+            parse(&format!("{} ul_{}", "x".repeat(180), "a".repeat(40))),
+            HIDDEN_KEY_PLACEHOLDER,
+            "not even a part of it"
+        );
         assert_eq!(super::from_headers(&HeaderMap::new()), "");
     }
 
@@ -46,20 +50,20 @@ mod tests {
 
         #[test]
         fn user_agent_of_any_bytes_is_shortened_or_hidden(
-            before in around_value("python-httpx/0.28.1"),
-            key in around_value(KEY),
-            after in around_value("me"),
+            before in header_value_mutations_of("python-httpx/0.28.1"),
+            key in header_value_mutations_of(SAMPLE_KEY),
+            after in header_value_mutations_of("me"),
             times in 1..8_usize,
         ) {
             let (before, after) = (before.as_bytes().repeat(times), after.as_bytes().repeat(times));
             let name = HeaderValue::from_bytes(&[&before, key.as_bytes(), &after].concat()).expect("a value");
-            let headers = headers("user-agent", [&name]);
+            let headers = header_map("user-agent", [&name]);
             let kept = super::from_headers(&headers);
             let key_at = |name: &str, at: usize| name.as_bytes()[at..].get(..43).is_some_and(is_key);
-            match ascii(&name) {
+            match visible_ascii(&name) {
                 None => prop_assert_eq!(kept, ""),
                 Some(name) if (0..name.len()).any(|at| key_at(name, at)) => {
-                    prop_assert_eq!(kept, HIDDEN_KEY);
+                    prop_assert_eq!(kept, HIDDEN_KEY_PLACEHOLDER);
                 }
                 Some(name) => {
                     let first: String = name.chars().take(200).collect();

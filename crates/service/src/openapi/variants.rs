@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-const SCHEMAS: &str = "#/components/schemas/";
+const SCHEMA_REFERENCE_PREFIX: &str = "#/components/schemas/";
 
-type Object = Map<String, Value>;
+type JsonMap = Map<String, Value>;
 
 /// Gives each alternative of the document's types a name, such as `KeyEventCreated`.
 pub(crate) fn name_variants(document: &mut Value) {
@@ -19,61 +19,63 @@ pub(crate) fn name_variants(document: &mut Value) {
     };
     let mut rewritten = schemas.clone();
     for (name, schema) in &schemas {
-        let Some(variants) = variants(schema, &schemas) else {
+        let Some(variants) = collect_variants(schema, &schemas) else {
             continue;
         };
-        let Some(tag) = variants.first().and_then(|first| common_tag(first, &variants)) else {
+        let Some(tag) = variants.first().and_then(|first| find_common_tag(first, &variants)) else {
             continue;
         };
-        let (mut references, mut mapping) = (Vec::new(), Object::new());
+        let (mut references, mut mapping) = (Vec::new(), JsonMap::new());
         for mut variant in variants {
             let Some(value) = tag_value(&variant, &tag).map(str::to_owned) else {
                 continue;
             };
-            let variant_name = format!("{name}{}", pascal_case(&value));
-            let reference = format!("{SCHEMAS}{variant_name}");
+            let variant_name = format!("{name}{}", to_pascal_case(&value));
+            let reference = format!("{SCHEMA_REFERENCE_PREFIX}{variant_name}");
             variant["properties"][tag.as_str()] = json!({ "type": "string", "const": value });
             references.push(json!({ "$ref": reference }));
             mapping.insert(value, reference.into());
             rewritten.insert(variant_name, variant.into());
         }
-        let mut union = Object::new();
+        let mut union = JsonMap::new();
         union.extend(schema.get("description").map(|text| ("description".to_owned(), text.clone())));
         union.insert("oneOf".to_owned(), references.into());
         union.insert("discriminator".to_owned(), json!({ "propertyName": tag, "mapping": mapping }));
         rewritten.insert(name.clone(), union.into());
     }
     document["components"]["schemas"] = rewritten.into();
-    remove_unused(document, &references_in(schemas.values()));
+    remove_unused_schemas(document, &references_in(schemas.values()));
 }
 
 /// The alternatives of a type, each as a flat object; `None` for a type without alternatives.
-fn variants(schema: &Value, schemas: &Object) -> Option<Vec<Object>> {
+fn collect_variants(schema: &Value, schemas: &JsonMap) -> Option<Vec<JsonMap>> {
     if let Some(one_of) = schema["oneOf"].as_array() {
-        return one_of.iter().map(|variant| flat_object(variant, schemas)).collect();
+        return one_of.iter().map(|variant| flatten_object(variant, schemas)).collect();
     }
     let parts = schema["allOf"].as_array()?;
     let mut variants = None;
     let mut common = Vec::new();
     for part in parts {
-        match flat_object(part, schemas) {
+        match flatten_object(part, schemas) {
             Some(object) => common.push(object),
-            None if variants.is_none() => variants = Some(self::variants(resolved(part, schemas)?, schemas)?),
+            None if variants.is_none() => {
+                variants = Some(collect_variants(resolve_reference(part, schemas)?, schemas)?)
+            }
             None => return None,
         }
     }
-    let merge_common = |variant| common.iter().cloned().fold(variant, |all, part| merged(part, all));
+    let merge_common = |variant| common.iter().cloned().fold(variant, |all, part| merge_objects(part, all));
     Some(variants?.into_iter().map(merge_common).collect())
 }
 
 /// An object with all the properties of its parts.
-fn flat_object(schema: &Value, schemas: &Object) -> Option<Object> {
+fn flatten_object(schema: &Value, schemas: &JsonMap) -> Option<JsonMap> {
     let object = schema.as_object()?;
     let mut flat = if object.contains_key("$ref") {
-        flat_object(resolved(schema, schemas)?, schemas)?
+        flatten_object(resolve_reference(schema, schemas)?, schemas)?
     } else if let Some(parts) = schema["allOf"].as_array() {
-        let parts = parts.iter().map(|part| flat_object(part, schemas)).collect::<Option<Vec<_>>>()?;
-        parts.into_iter().reduce(merged)?
+        let parts = parts.iter().map(|part| flatten_object(part, schemas)).collect::<Option<Vec<_>>>()?;
+        parts.into_iter().reduce(merge_objects)?
     } else if schema["type"] == "object" {
         object.clone()
     } else {
@@ -84,12 +86,12 @@ fn flat_object(schema: &Value, schemas: &Object) -> Option<Object> {
     Some(flat)
 }
 
-fn resolved<'a>(schema: &Value, schemas: &'a Object) -> Option<&'a Value> {
-    schemas.get(schema["$ref"].as_str()?.strip_prefix(SCHEMAS)?)
+fn resolve_reference<'a>(schema: &Value, schemas: &'a JsonMap) -> Option<&'a Value> {
+    schemas.get(schema["$ref"].as_str()?.strip_prefix(SCHEMA_REFERENCE_PREFIX)?)
 }
 
 /// One object with the properties of both.
-fn merged(mut one: Object, other: Object) -> Object {
+fn merge_objects(mut one: JsonMap, other: JsonMap) -> JsonMap {
     for (field, value) in other {
         match (one.get_mut(&field), value) {
             (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
@@ -103,13 +105,13 @@ fn merged(mut one: Object, other: Object) -> Object {
 }
 
 /// The property that has another value in each variant.
-fn common_tag(first: &Object, variants: &[Object]) -> Option<String> {
+fn find_common_tag(first: &JsonMap, variants: &[JsonMap]) -> Option<String> {
     let mut names = first["properties"].as_object()?.keys();
     names.find(|name| variants.iter().all(|variant| tag_value(variant, name).is_some())).cloned()
 }
 
 /// The only value that a property may have.
-fn tag_value<'a>(variant: &'a Object, name: &str) -> Option<&'a str> {
+fn tag_value<'a>(variant: &'a JsonMap, name: &str) -> Option<&'a str> {
     match variant.get("properties")?[name]["enum"].as_array()?.as_slice() {
         [Value::String(value)] => Some(value),
         _ => None,
@@ -117,7 +119,7 @@ fn tag_value<'a>(variant: &'a Object, name: &str) -> Option<&'a str> {
 }
 
 /// `training_started` and `trainingStarted` as `TrainingStarted`.
-fn pascal_case(name: &str) -> String {
+fn to_pascal_case(name: &str) -> String {
     let words = name.split('_').filter_map(|word| {
         let (first, rest) = word.split_at_checked(1)?;
         Some(first.to_ascii_uppercase() + rest)
@@ -126,7 +128,7 @@ fn pascal_case(name: &str) -> String {
 }
 
 /// Removes types that became parts of others, with the variants that were named for them.
-fn remove_unused(document: &mut Value, used_before: &BTreeSet<String>) {
+fn remove_unused_schemas(document: &mut Value, used_before: &BTreeSet<String>) {
     let mut named = used_before.clone();
     loop {
         let used = references_in([&*document]);
@@ -136,7 +138,7 @@ fn remove_unused(document: &mut Value, used_before: &BTreeSet<String>) {
         };
         let count = schemas.len();
         schemas.retain(|name, _| {
-            let reference = format!("{SCHEMAS}{name}");
+            let reference = format!("{SCHEMA_REFERENCE_PREFIX}{name}");
             used.contains(&reference) || !named.contains(&reference)
         });
         if schemas.len() == count {
@@ -166,7 +168,7 @@ fn collect_references(value: &Value, found: &mut BTreeSet<String>) {
 mod tests {
     use super::*;
 
-    fn rewritten(schemas: Value) -> Value {
+    fn rewrite_schemas(schemas: Value) -> Value {
         let mut document = json!({ "components": { "schemas": schemas } });
         name_variants(&mut document);
         document["components"]["schemas"].take()
@@ -179,7 +181,7 @@ mod tests {
             json!({ "type": "object", "description": kind, "required": [field, "kind"],
                     "properties": { field: text, "kind": { "type": "string", "enum": [kind] } } })
         };
-        let schemas = rewritten(json!({
+        let schemas = rewrite_schemas(json!({
             "Fact": { "oneOf": [variant("made", "by"), variant("new_name", "name")] },
             "Entry": { "description": "An entry.", "allOf": [
                 { "$ref": "#/components/schemas/Fact" },
@@ -212,6 +214,6 @@ mod tests {
             "Both": { "allOf": [{ "$ref": "#/components/schemas/Maybe" }, { "type": "object", "properties": {} }] },
             "Either": { "oneOf": [{ "type": "object", "properties": {} }, { "type": "object", "properties": {} }] },
         });
-        assert_eq!(rewritten(schemas.clone()), schemas);
+        assert_eq!(rewrite_schemas(schemas.clone()), schemas);
     }
 }

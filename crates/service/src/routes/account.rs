@@ -1,11 +1,13 @@
 //! `GET /api/account/summary`: whose keys these are. The quickest way for a client to try its key.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use ulkeys_domain::wire::AccountSummary;
 
 use crate::error::ApiError;
-use crate::state::AppState;
+use crate::state::ServiceState;
 
 /// Whose keys these are
 ///
@@ -17,7 +19,7 @@ use crate::state::AppState;
     tag = "account",
     responses((status = OK, description = "The owner of the workspace.", body = AccountSummary))
 )]
-pub(super) async fn summary(State(state): State<AppState>) -> Result<Json<AccountSummary>, ApiError> {
+pub(super) async fn get_summary(State(state): State<Arc<ServiceState>>) -> Result<Json<AccountSummary>, ApiError> {
     let account = &state.config.account;
     Ok(Json(AccountSummary {
         username: account.username.clone(),

@@ -1,23 +1,22 @@
-//! `GET /api/activity` and `GET /api/api-keys/{keyId}/usage`: what happened to keys, and with them.
+//! `GET /api/activity`: what happened to keys, and with them.
+
+use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use serde::Deserialize;
-use ulkeys_domain::wire::{ActivityKind, ActivityPage, KeyUsage};
-use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
+use ulkeys_domain::KeyId;
+use ulkeys_domain::wire::{ActivityKind, ActivityPage};
 use utoipa::IntoParams;
 
-use super::api_keys::read_key_id;
-use super::query::{digits, number};
+use super::query_params::{parse_canonical_number, parse_number_up_to};
 use crate::error::ApiError;
-use crate::openapi::{BadRequest, NotFound};
-use crate::state::AppState;
+use crate::openapi::BadRequest;
+use crate::state::ServiceState;
 
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 200;
-const DEFAULT_HOURS: i64 = 30 * 24;
-const MAX_HOURS: i64 = 90 * 24;
+const DEFAULT_PAGE_SIZE: u32 = 50;
+const MAX_PAGE_SIZE: u32 = 200;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -37,11 +36,17 @@ pub(super) struct ActivityQuery {
     limit: Option<String>,
 }
 
-/// Of which key, of which kind, before which entry, and how many.
-type Asked = (Option<KeyId>, Option<ActivityKind>, Option<u64>, u32);
+/// The parsed query.
+struct ActivityFilter {
+    key: Option<KeyId>,
+    kind: Option<ActivityKind>,
+    /// Only entries before this one.
+    before: Option<u64>,
+    limit: u32,
+}
 
 impl ActivityQuery {
-    fn read(&self) -> Result<Asked, String> {
+    fn parse(&self) -> Result<ActivityFilter, String> {
         let key = match self.key_id.as_deref() {
             None => None,
             Some(text) => Some(KeyId::parse(text).ok_or("keyId: is not a key's id")?),
@@ -55,10 +60,10 @@ impl ActivityQuery {
         };
         let before = match self.cursor.as_deref() {
             None => None,
-            Some(text) => Some(digits(text).ok_or("cursor: is not one of a page")?),
+            Some(text) => Some(parse_canonical_number(text).ok_or("cursor: is not one of a page")?),
         };
-        let limit = number("limit", self.limit.as_deref(), DEFAULT_LIMIT.into(), MAX_LIMIT.into())?;
-        Ok((key, kind, before, u32::try_from(limit).unwrap_or(MAX_LIMIT)))
+        let limit = parse_number_up_to("limit", self.limit.as_deref(), DEFAULT_PAGE_SIZE.into(), MAX_PAGE_SIZE.into())?;
+        Ok(ActivityFilter { key, kind, before, limit: u32::try_from(limit).unwrap_or(MAX_PAGE_SIZE) })
     }
 }
 
@@ -73,51 +78,14 @@ impl ActivityQuery {
     params(ActivityQuery),
     responses((status = OK, description = "A page of activity.", body = ActivityPage), BadRequest)
 )]
-pub(super) async fn list(
-    State(state): State<AppState>,
+pub(super) async fn list_activity(
+    State(state): State<Arc<ServiceState>>,
     query: Result<Query<ActivityQuery>, QueryRejection>,
 ) -> Result<Json<ActivityPage>, ApiError> {
     let query =
         query.map_err(|_| ApiError::Invalid("query: keyId, kind, cursor and limit may be given once each".into()))?;
-    let (key, kind, before, limit) = query.read().map_err(ApiError::Invalid)?;
+    let ActivityFilter { key, kind, before, limit } = query.parse().map_err(ApiError::Invalid)?;
     Ok(Json(state.store.activity(key, kind, before, limit).await?))
-}
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct UsageQuery {
-    /// How far back, in hours.
-    #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 2160, default = 720)]
-    hours: Option<String>,
-}
-
-/// A key's requests by hour, and the programs that used it
-///
-/// Uses of the last second may be missing.
-#[utoipa::path(
-    get,
-    path = "/api/api-keys/{keyId}/usage",
-    operation_id = "keyUsage",
-    tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The key; it may be revoked."), UsageQuery),
-    responses((status = OK, description = "What became of the key's requests.", body = KeyUsage), BadRequest, NotFound)
-)]
-pub(super) async fn usage(
-    State(state): State<AppState>,
-    key_id: Result<Path<String>, PathRejection>,
-    query: Result<Query<UsageQuery>, QueryRejection>,
-) -> Result<Json<KeyUsage>, ApiError> {
-    let key_id = read_key_id(key_id)?;
-    let query = query.map_err(|_| ApiError::Invalid("query: hours may be given once".into()))?;
-    let hours = number("hours", query.hours.as_deref(), DEFAULT_HOURS, MAX_HOURS).map_err(ApiError::Invalid)?;
-    state.store.get(&key_id).await?.ok_or(ApiError::NotFound)?;
-    let now = state.now();
-    let since = now.as_millis().saturating_sub(hours * ulkeys_store::MILLIS_PER_HOUR);
-    let since = Timestamp::from_millis(since).unwrap_or(now);
-    let mut usage = state.store.usage(&key_id, since).await?;
-    // What a clock recorded that was ahead is not to be seen as use in the future.
-    usage.hours.retain(|hour| hour.hour <= now.saturating_add(CLOCK_TOLERANCE));
-    Ok(Json(usage))
 }
 
 #[cfg(test)]
@@ -126,9 +94,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{form, is_key_id, leaks_input, proptest_config};
+    use crate::testing::{is_key_id, leaks_input, parse_form, proptest_config};
 
-    const WORDS: &[&str] = &[
+    const ALLOWED_ERROR_WORDS: &[&str] = &[
         "keyId: is not a key's id",
         "kind: is not one of created, renamed, revoked, newSource, refused, changedOutside",
         "cursor: is not one of a page",
@@ -136,24 +104,24 @@ mod tests {
     ];
 
     /// The value of a field that may be given once.
-    fn once(fields: &[(String, String)], name: &str) -> Result<Option<String>, ()> {
+    fn single_value(fields: &[(String, String)], name: &str) -> Result<Option<String>, ()> {
         let values: Vec<_> = fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect();
         if values.len() > 1 { Err(()) } else { Ok(values.into_iter().next()) }
     }
 
-    fn whole(text: &str) -> Option<u64> {
+    fn canonical_number(text: &str) -> Option<u64> {
         let number: u64 = text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse().ok())??;
         (number.to_string() == text).then_some(number)
     }
 
-    type Expected = (Option<String>, Option<String>, Option<u64>, u64);
+    type ModelFilter = (Option<String>, Option<String>, Option<u64>, u64);
 
-    fn expected(query: &[u8]) -> Option<Expected> {
-        let fields = form(query);
-        let key = once(&fields, "keyId").ok()?;
-        let kind = once(&fields, "kind").ok()?;
-        let cursor = once(&fields, "cursor").ok()?;
-        let limit = once(&fields, "limit").ok()?;
+    fn model_of_query(query: &[u8]) -> Option<ModelFilter> {
+        let fields = parse_form(query);
+        let key = single_value(&fields, "keyId").ok()?;
+        let kind = single_value(&fields, "kind").ok()?;
+        let cursor = single_value(&fields, "cursor").ok()?;
+        let limit = single_value(&fields, "limit").ok()?;
         if key.as_ref().is_some_and(|key| !is_key_id(key.as_bytes())) {
             return None;
         }
@@ -163,9 +131,9 @@ mod tests {
         }
         let cursor = match cursor {
             None => None,
-            Some(text) => Some(whole(&text)?),
+            Some(text) => Some(canonical_number(&text)?),
         };
-        let limit = limit.map_or(Some(50), |text| whole(&text).filter(|limit| (1..201).contains(limit)))?;
+        let limit = limit.map_or(Some(50), |text| canonical_number(&text).filter(|limit| (1..201).contains(limit)))?;
         Some((key, kind, cursor, limit))
     }
 
@@ -173,7 +141,7 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn nothing_but_the_described_queries_is_read(
+        fn parse_activity_query_any_text_matches_the_model(
             query in "((keyId|k%65yId)=(key_0123456789abcdef0123456(7|7|8|g|%37|)|x)\
                 |kind=(created|renamed|revoked|newSource|newsource|changedOutside|refused|%72efused|Created|)\
                 |(cursor|limit|curso%72)=([0-9]{1,3}|\\+?[0-9]{1,21}|%2B5|-1|1e2|[!-~]{0,9})|[!-~]{0,12}|)\
@@ -184,15 +152,15 @@ mod tests {
             };
             let query = uri.query().unwrap_or_default();
             let read = Query::<ActivityQuery>::try_from_uri(&uri).map_err(|_| String::new());
-            match read.and_then(|query| query.read()) {
-                Ok((key, kind, before, limit)) => {
+            match read.and_then(|query| query.parse()) {
+                Ok(ActivityFilter { key, kind, before, limit }) => {
                     let key = key.map(|key| key.as_str().to_owned());
                     let kind = kind.map(|kind| kind.as_ref().to_owned());
-                    prop_assert_eq!(Some((key, kind, before, limit.into())), expected(query.as_bytes()));
+                    prop_assert_eq!(Some((key, kind, before, limit.into())), model_of_query(query.as_bytes()));
                 }
                 Err(error) => {
-                    prop_assert_eq!(expected(query.as_bytes()), None, "{}", error);
-                    prop_assert!(!leaks_input(&error, query.as_bytes(), WORDS), "{error}");
+                    prop_assert_eq!(model_of_query(query.as_bytes()), None, "{}", error);
+                    prop_assert!(!leaks_input(&error, query.as_bytes(), ALLOWED_ERROR_WORDS), "{error}");
                 }
             }
         }

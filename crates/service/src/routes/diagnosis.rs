@@ -1,8 +1,9 @@
-//! `POST /api/diagnosis`: why a key is refused, for the person in front of the app, and nobody else.
+//! `POST /api/diagnosis`: why a key is rejected, for the person in front of the app, and nobody else.
 //!
-//! Whoever holds a key is never told so much: see [`crate::error`].
+//! Answers to holders of keys say less: see [`crate::error`].
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -16,11 +17,11 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
-use super::api_keys::describe;
+use super::keys::to_api_key;
 use crate::body::JsonObject;
 use crate::error::ApiError;
-use crate::openapi::BadBody;
-use crate::state::AppState;
+use crate::openapi::BodyErrors;
+use crate::state::ServiceState;
 
 /// [`CheckRequest`], and what its type does not tell: beside a method, there is a path.
 struct DiagnoseBody;
@@ -42,7 +43,7 @@ impl ToSchema for DiagnoseBody {
 }
 
 /// What is to be checked.
-struct Question {
+struct DiagnosisInput {
     key: Zeroizing<String>,
     /// Method and path (without the query).
     request: Option<(String, String)>,
@@ -59,16 +60,16 @@ struct Question {
     tag = "app",
     security(("session" = [])),
     request_body = DiagnoseBody,
-    responses((status = OK, description = "The cause, and what to do about it.", body = CheckReport), BadBody)
+    responses((status = OK, description = "The cause, and what to do about it.", body = CheckReport), BodyErrors)
 )]
 pub(super) async fn diagnose(
-    State(state): State<AppState>,
+    State(state): State<Arc<ServiceState>>,
     JsonObject(body): JsonObject,
 ) -> Result<Json<CheckReport>, ApiError> {
-    let question = read_question(&body).map_err(ApiError::Invalid)?;
-    let secret = match Secret::parse(question.key.as_bytes()) {
+    let input = parse_input(&body).map_err(ApiError::Invalid)?;
+    let secret = match Secret::parse(input.key.as_bytes()) {
         Ok(secret) => secret,
-        Err(problem) => return Ok(Json(malformed(problem))),
+        Err(problem) => return Ok(Json(malformed_key_diagnosis(problem))),
     };
     let known = state.store.lookup(&secret.hash()).await?;
     let record = match known {
@@ -76,7 +77,7 @@ pub(super) async fn diagnose(
         None => None,
     };
     Ok(Json(match record {
-        Some(record) => about(&state, record, question.request),
+        Some(record) => diagnose_known_key(&state, record, input.request),
         None => CheckReport {
             finding: CheckResult::Unknown,
             cause: "This has the form of a key, but it is not a key of this service.".to_owned(),
@@ -89,21 +90,25 @@ pub(super) async fn diagnose(
     }))
 }
 
-fn about(state: &AppState, record: KeyRecord, request: Option<(String, String)>) -> CheckReport {
-    let (finding, cause, remedy) = judge(state, &record, request);
-    CheckReport { finding, cause, remedy: remedy.to_owned(), key: Some(describe(state, record)) }
+fn diagnose_known_key(state: &ServiceState, record: KeyRecord, request: Option<(String, String)>) -> CheckReport {
+    let (finding, cause, remedy) = evaluate_key(state, &record, request);
+    CheckReport { finding, cause, remedy: remedy.to_owned(), key: Some(to_api_key(state, record)) }
 }
 
-fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -> (CheckResult, String, &'static str) {
+fn evaluate_key(
+    state: &ServiceState,
+    key: &KeyRecord,
+    request: Option<(String, String)>,
+) -> (CheckResult, String, &'static str) {
     if let Some(revoked_at) = key.revoked_at {
         let cause = format!("This key was revoked at {revoked_at}.");
         return (CheckResult::Revoked { revoked_at }, cause, "Create a new key, and put it where this one was.");
     }
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if let Some(standing) = state.rate_limiter.is_over(here)
+    if let Some(limit_status) = state.rate_limiter.blocked_peer_status(here)
         && !state.rate_limiter.is_known_peer(here, &key.id)
     {
-        let free_at = state.now().saturating_add(standing.reset_after);
+        let free_at = state.now().saturating_add(limit_status.reset_after);
         let cause =
             "Programs on this computer sent many different invalid keys within a minute. Until that is over, only \
                      keys that were in use before are looked at."
@@ -130,11 +135,11 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
         };
         return (CheckResult::Scope { needed }, cause, remedy);
     }
-    let category = RateLimitClass::of(&method, &path);
-    let standing = state.rate_limiter.standing(&key.id, category);
-    if standing.remaining == 0 {
-        let (limit, free_at) = (standing.limit, state.now().saturating_add(standing.reset_after));
-        let cause = match category {
+    let class = RateLimitClass::of(&method, &path);
+    let limit_status = state.rate_limiter.limit_status(&key.id, class);
+    if limit_status.remaining == 0 {
+        let (limit, free_at) = (limit_status.limit, state.now().saturating_add(limit_status.reset_after));
+        let cause = match class {
             RateLimitClass::Stream | RateLimitClass::Checkpoint => format!(
                 "The key, or one training run that reports with it, has made {limit} requests of this kind within a \
                  minute, which is the limit."
@@ -148,7 +153,7 @@ fn judge(state: &AppState, key: &KeyRecord, request: Option<(String, String)>) -
 }
 
 /// Says what is wrong without repeating any of it.
-fn malformed(problem: FormatError) -> CheckReport {
+fn malformed_key_diagnosis(problem: FormatError) -> CheckReport {
     let (problem, remedy) = match problem {
         FormatError::WhiteSpace => {
             (FormatProblem::WhiteSpace, "Remove spaces and line breaks around and inside the key.")
@@ -161,14 +166,14 @@ fn malformed(problem: FormatError) -> CheckReport {
             "Use a key that this service made: after ul_ there are only 0-9 and a-f. Samples in documentation are no keys.",
         ),
     };
-    let cause = format!("This is not a key: the text {}.", FormatCause(problem));
+    let cause = format!("This is not a key: the text {}.", FormatProblemText(problem));
     CheckReport { finding: CheckResult::Malformed { problem }, cause, remedy: remedy.to_owned(), key: None }
 }
 
 /// Completes "the text …".
-struct FormatCause(FormatProblem);
+struct FormatProblemText(FormatProblem);
 
-impl std::fmt::Display for FormatCause {
+impl std::fmt::Display for FormatProblemText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.0 {
             FormatProblem::WhiteSpace => "contains white space",
@@ -181,7 +186,7 @@ impl std::fmt::Display for FormatCause {
 }
 
 /// Reads `{key, method?, path?}`. Messages name the field and never repeat its content.
-fn read_question(body: &Value) -> Result<Question, String> {
+fn parse_input(body: &Value) -> Result<DiagnosisInput, String> {
     let text = |field: &str| match body.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
@@ -191,16 +196,16 @@ fn read_question(body: &Value) -> Result<Question, String> {
     let request = match (text("method")?, text("path")?) {
         (None, None) => None,
         (method, Some(path)) => {
-            let path = path_of(path).ok_or("path: is not a path or an address")?;
+            let path = extract_path(path).ok_or("path: is not a path or an address")?;
             Some((method.unwrap_or("GET").trim().to_owned(), path.to_owned()))
         }
         (Some(_), None) => return Err("path: is required beside method".to_owned()),
     };
-    Ok(Question { key: Zeroizing::new(key.to_owned()), request })
+    Ok(DiagnosisInput { key: Zeroizing::new(key.to_owned()), request })
 }
 
 /// The path in a path or a whole address, without the query.
-fn path_of(target: &str) -> Option<&str> {
+fn extract_path(target: &str) -> Option<&str> {
     let target = target.trim_matches([' ', '\t', '\r', '\n']);
     let path = match target.strip_prefix("http://").or_else(|| target.strip_prefix("https://")) {
         Some(rest) => rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]),
@@ -216,16 +221,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{KEY, contents, leaks_input, objects, proptest_config};
+    use crate::testing::{SAMPLE_KEY, json_objects, leaks_input, proptest_config, text_contents};
 
-    const WORDS: &[&str] = &[
+    const ALLOWED_ERROR_WORDS: &[&str] = &[
         "method: must be a text",
         "path: is not a path or an address",
         "path: is required beside method",
         "key: is required",
     ];
-    const TEXTS: &[&str] =
-        &[KEY, "GET", " POST ", "/api/models?x", "http://127.0.0.1:1/api#x", "https://x", " /", "ftp://x", "api"];
+    const SAMPLE_TEXTS: &[&str] = &[
+        SAMPLE_KEY,
+        "GET",
+        " POST ",
+        "/api/models?x",
+        "http://127.0.0.1:1/api#x",
+        "https://x",
+        " /",
+        "ftp://x",
+        "api",
+    ];
 
     fn is_path(text: &str) -> bool {
         let begins = |start: &str| text.trim_start_matches([' ', '\t', '\r', '\n']).get(..start.len()) == Some(start);
@@ -236,22 +250,22 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn nothing_but_a_key_and_a_request_is_a_question(body in objects(&["key", "method", "path"], TEXTS)) {
+        fn parse_input_any_body_matches_the_model(body in json_objects(&["key", "method", "path"], SAMPLE_TEXTS)) {
             let typed = serde_json::from_value::<CheckRequest>(body.clone()).ok().filter(|_| body.is_object());
-            let is_question = typed.as_ref().is_some_and(|body| match (&body.method, &body.path) {
+            let is_valid = typed.as_ref().is_some_and(|body| match (&body.method, &body.path) {
                 (method, None) => method.is_none(),
                 (_, Some(path)) => is_path(path),
             });
-            match read_question(&body) {
-                Ok(question) => {
-                    prop_assert!(is_question);
-                    let path = question.request.map(|(_, path)| path);
+            match parse_input(&body) {
+                Ok(input) => {
+                    prop_assert!(is_valid);
+                    let path = input.request.map(|(_, path)| path);
                     prop_assert!(path.is_none_or(|path| path.starts_with('/') && !path.contains(['?', '#'])));
-                    prop_assert_eq!(Some(&*question.key), typed.as_ref().map(|body| &body.key));
+                    prop_assert_eq!(Some(&*input.key), typed.as_ref().map(|body| &body.key));
                 }
                 Err(error) => {
-                    prop_assert!(!is_question, "{error}");
-                    prop_assert!(!leaks_input(&error, &contents(&body), WORDS), "{error}");
+                    prop_assert!(!is_valid, "{error}");
+                    prop_assert!(!leaks_input(&error, &text_contents(&body), ALLOWED_ERROR_WORDS), "{error}");
                 }
             }
         }

@@ -1,12 +1,13 @@
 //! `/forward-auth`: a gateway asks whether a request may pass to what stands behind it.
 //!
 //! nginx (`auth_request`), Caddy (`forward_auth`) and Traefik (ForwardAuth) send the headers of the request, and its
-//! method and target in headers of their own. The answer is 204 with the key's identity, or the refusal that the program
+//! method and target in headers of their own. The answer is 204 with the key's identity, or the rejection that the program
 //! is to see. With `?scope=models` (several: `?scope=models+write`) one of the named scopes is needed, whatever the
 //! target, if all can only read it alike; without it, the policy's table decides, as for the platform's own paths. With
 //! `preflight=allow`, a browser's preflight request passes without a key, because browsers send none with it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::header::ACCESS_CONTROL_REQUEST_METHOD;
@@ -17,23 +18,25 @@ use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::{KeyId, RateLimitClass, Scope, policy};
 use utoipa::IntoParams;
 
-use crate::auth::{Caller, Credential, Peer, RequiredAccess, authorize, has_credential, read_credential};
-use crate::error::{ApiError, limit_headers};
-use crate::openapi::{BadRequest, Refused};
-use crate::state::AppState;
+use crate::authn::{Credential, has_credential, read_credential};
+use crate::authz::{Caller, RequiredAccess, authorize};
+use crate::error::{ApiError, insert_rate_limit_headers};
+use crate::openapi::{AuthErrors, BadRequest};
+use crate::request_context::PeerAddress;
+use crate::state::ServiceState;
 use crate::usage::ClientAddress;
 use crate::user_agent;
 
-const KEY_ID: HeaderName = HeaderName::from_static("x-key-id");
-const KEY_NAME: HeaderName = HeaderName::from_static("x-key-name");
-const KEY_SCOPES: HeaderName = HeaderName::from_static("x-key-scopes");
+const KEY_ID_HEADER: HeaderName = HeaderName::from_static("x-key-id");
+const KEY_NAME_HEADER: HeaderName = HeaderName::from_static("x-key-name");
+const KEY_SCOPES_HEADER: HeaderName = HeaderName::from_static("x-key-scopes");
 /// What a name may not bring into a header as it is.
-const NOT_IN_HEADERS: &AsciiSet = &CONTROLS.add(b'%').add(b'"').add(b'\\');
+const HEADER_ESCAPE_SET: &AsciiSet = &CONTROLS.add(b'%').add(b'"').add(b'\\');
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "describes what read_asked and client read")]
-struct AskedHeaders {
+#[expect(dead_code, reason = "describes what read_original_request and client_address read")]
+struct OriginalRequestHeaders {
     /// The method of the request that is asked about (nginx).
     #[param(rename = "X-Original-Method", nullable = false)]
     original_method: Option<String>,
@@ -74,7 +77,7 @@ struct AskedHeaders {
             pattern = "^(training|models|datasets|read|write|admin)( (training|models|datasets|read|write|admin))*$"),
         ("preflight" = Option<String>, Query, description = "With `allow`, a CORS preflight request passes without a key.",
             nullable = false, pattern = "^allow$"),
-        AskedHeaders
+        OriginalRequestHeaders
     ),
     responses(
         (status = NO_CONTENT, description = "It may. The headers name the key; a preflight request has none.", headers(
@@ -83,53 +86,56 @@ struct AskedHeaders {
             ("X-Key-Scopes" = String, description = "The key's scopes, separated by spaces."),
         )),
         BadRequest,
-        Refused
+        AuthErrors
     )
 )]
-pub(super) async fn check(
-    State(state): State<AppState>,
-    Peer(gateway): Peer,
+pub(super) async fn authorize_for_gateway(
+    State(state): State<Arc<ServiceState>>,
+    PeerAddress(gateway): PeerAddress,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let asked = read_asked(&headers).map_err(ApiError::Invalid)?;
-    let rule = Rule::read(query.as_deref().unwrap_or_default().as_bytes()).map_err(ApiError::Invalid)?;
-    if rule != Rule::default() && Rule::read(asked.query).is_ok_and(|named_by_the_client| named_by_the_client == rule) {
+    let original = read_original_request(&headers).map_err(ApiError::Invalid)?;
+    let rule = GatewayRule::parse(query.as_deref().unwrap_or_default().as_bytes()).map_err(ApiError::Invalid)?;
+    if rule != GatewayRule::default()
+        && GatewayRule::parse(original.query).is_ok_and(|chosen_by_client| chosen_by_client == rule)
+    {
         // Caddy adds the client's query to an address that has none: so the client would choose its scope.
         let why = "query: is the one of the request; the gateway must send its own, or an empty one (/forward-auth?)";
         return Err(ApiError::Invalid(why.to_owned()));
     }
-    let reads_one_way = policy::is_unambiguous_path(asked.path);
-    if rule.allows_preflight && reads_one_way && is_preflight(asked.method, &headers) {
+    let reads_one_way = policy::is_unambiguous_path(original.path);
+    if rule.allows_preflight && reads_one_way && is_preflight(original.method, &headers) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let category = RateLimitClass::Gateway;
-    let need = match &rule.scopes {
+    let class = RateLimitClass::Gateway;
+    let required = match &rule.scopes {
         // The gateway chose the scopes by the path as it reads it. What stands behind it must not read another one.
-        Some(_) if !reads_one_way => RequiredAccess::AnyOf(&[], category),
-        Some(scopes) => RequiredAccess::AnyOf(scopes, category),
-        None => RequiredAccess::Request { method: asked.method, path: asked.path, category },
+        Some(_) if !reads_one_way => RequiredAccess::AnyOf(&[], class),
+        Some(scopes) => RequiredAccess::AnyOf(scopes, class),
+        None => RequiredAccess::Request { method: original.method, path: original.path, class },
     };
-    let from = ClientAddress { peer: client(&headers, gateway), user_agent: user_agent::from_headers(&headers) };
+    let from =
+        ClientAddress { peer: client_address(&headers, gateway), user_agent: user_agent::from_headers(&headers) };
     let credential = match read_credential(&headers, &state.config.session) {
         // It opens the service, for the app. What passes a gateway has the identity of a key.
         Ok(Credential::Session) => Err(Rejection::Malformed),
         other => other,
     };
-    let admitted = authorize(&state, credential, need, from, state.now()).await?;
+    let authorized = authorize(&state, credential, required, from, state.now()).await?;
 
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
-    if let Some(standing) = admitted.standing {
-        limit_headers(answer, standing, state.now());
+    if let Some(limit_status) = authorized.limit_status {
+        insert_rate_limit_headers(answer, limit_status, state.now());
     }
-    if let Caller::Key { key, .. } = admitted.caller {
+    if let Caller::Key { key, .. } = authorized.caller {
         // Names hold any characters; a header does not.
-        let name = utf8_percent_encode(key.name.as_str(), NOT_IN_HEADERS).to_string();
+        let name = utf8_percent_encode(key.name.as_str(), HEADER_ESCAPE_SET).to_string();
         for (header, value) in [
-            (KEY_ID, HeaderValue::from_str(key.id.as_str())),
-            (KEY_NAME, HeaderValue::from_str(&name)),
-            (KEY_SCOPES, HeaderValue::from_str(&key.scopes.to_string())),
+            (KEY_ID_HEADER, HeaderValue::from_str(key.id.as_str())),
+            (KEY_NAME_HEADER, HeaderValue::from_str(&name)),
+            (KEY_SCOPES_HEADER, HeaderValue::from_str(&key.scopes.to_string())),
         ] {
             answer.extend(value.ok().map(|value| (header, value)));
         }
@@ -139,7 +145,7 @@ pub(super) async fn check(
 
 /// The request that the gateway asks about.
 #[derive(Debug, PartialEq, Eq)]
-struct Asked<'a> {
+struct OriginalRequest<'a> {
     method: &'a str,
     /// Without the query.
     path: &'a str,
@@ -149,25 +155,29 @@ struct Asked<'a> {
 
 /// Reads `X-Original-Method` and `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy,
 /// Traefik). A program behind the gateway may have sent the other pair itself, so both are believed only if they agree.
-fn read_asked(headers: &HeaderMap) -> Result<Asked<'_>, String> {
-    let original = read_pair(headers, "x-original-method", "x-original-uri")?;
-    let forwarded = read_pair(headers, "x-forwarded-method", "x-forwarded-uri")?;
+fn read_original_request(headers: &HeaderMap) -> Result<OriginalRequest<'_>, String> {
+    let original = read_method_and_target(headers, "x-original-method", "x-original-uri")?;
+    let forwarded = read_method_and_target(headers, "x-forwarded-method", "x-forwarded-uri")?;
     match (original, forwarded) {
         (Some(one), Some(two)) if one != two => {
             Err("X-Original-URI and X-Forwarded-Uri: contradict each other".to_owned())
         }
-        (Some(asked), _) | (None, Some(asked)) => Ok(asked),
+        (Some(original), _) | (None, Some(original)) => Ok(original),
         (None, None) => {
             Err("X-Original-URI, X-Original-Method (or X-Forwarded-Uri, X-Forwarded-Method): are required".to_owned())
         }
     }
 }
 
-fn read_pair<'a>(headers: &'a HeaderMap, method: &str, uri: &str) -> Result<Option<Asked<'a>>, String> {
-    match (read_one(headers, method)?, read_one(headers, uri)?) {
+fn read_method_and_target<'a>(
+    headers: &'a HeaderMap,
+    method: &str,
+    uri: &str,
+) -> Result<Option<OriginalRequest<'a>>, String> {
+    match (read_single_header(headers, method)?, read_single_header(headers, uri)?) {
         (None, None) => Ok(None),
         (Some(name), Some(target)) => {
-            // As it stood in the request line. A fragment does not belong there, and stays for the policy to refuse.
+            // As it stood in the request line. A fragment does not belong there, and stays for the policy to reject.
             let end = target.iter().position(|byte| *byte == b'?');
             let (path, query) = end.map_or((target, &[][..]), |end| (&target[..end], &target[end + 1..]));
             if !path.starts_with(b"/") {
@@ -176,14 +186,14 @@ fn read_pair<'a>(headers: &'a HeaderMap, method: &str, uri: &str) -> Result<Opti
             let path = std::str::from_utf8(path);
             let path = path.map_err(|_| format!("{uri}: the path is not UTF-8; percent-encode it"))?;
             let name = std::str::from_utf8(name).map_err(|_| format!("{method}: is not a method"))?;
-            Ok(Some(Asked { method: name, path, query }))
+            Ok(Some(OriginalRequest { method: name, path, query }))
         }
         (Some(_), None) => Err(format!("{uri}: is required beside {method}")),
         (None, Some(_)) => Err(format!("{method}: is required beside {uri}")),
     }
 }
 
-fn read_one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, String> {
+fn read_single_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, String> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -194,16 +204,16 @@ fn read_one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, 
     Ok(Some(value.as_bytes()))
 }
 
-/// What the query of the gateway's question says.
+/// The options in the query of the gateway's request.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Rule {
+struct GatewayRule {
     /// The scopes of which one is needed; `None` where the policy's table decides.
     scopes: Option<Vec<Scope>>,
     allows_preflight: bool,
 }
 
-impl Rule {
-    fn read(query: &[u8]) -> Result<Self, String> {
+impl GatewayRule {
+    fn parse(query: &[u8]) -> Result<Self, String> {
         let mut rule = Self::default();
         for (name, value) in form_urlencoded::parse(query) {
             match &*name {
@@ -233,7 +243,7 @@ fn is_preflight(method: &str, headers: &HeaderMap) -> bool {
 
 /// The address for which the gateway asks: the last hop that it names itself. Programs on this computer could write the
 /// header too, so it serves lists and limits, never a permission.
-fn client(headers: &HeaderMap, gateway: IpAddr) -> IpAddr {
+fn client_address(headers: &HeaderMap, gateway: IpAddr) -> IpAddr {
     let last = |name: &str| {
         let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
         value.rsplit(',').next()?.trim().parse().ok()
@@ -247,9 +257,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{around_value, ascii, form, headers as headers_of, leaks_input, proptest_config};
+    use crate::testing::{
+        header_map, header_value_mutations_of, leaks_input, parse_form, proptest_config, visible_ascii,
+    };
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    fn headers_of(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().expect("a value")));
         let mut headers = HeaderMap::new();
         pairs.for_each(|(name, value)| {
@@ -259,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_target_is_read_from_either_pair() {
+    fn read_original_request_accepts_either_header_pair() {
         for (target, path, query) in [
             ("/api/models/a", "/api/models/a", ""),
             ("/api/models?token=x?y", "/api/models", "token=x?y"),
@@ -268,15 +280,19 @@ mod tests {
             ("/api/%6dodels?", "/api/%6dodels", ""),
         ] {
             for pair in [["x-original-method", "x-original-uri"], ["x-forwarded-method", "x-forwarded-uri"]] {
-                let headers = headers(&[(pair[0], "POST"), (pair[1], target)]);
+                let headers = headers_of(&[(pair[0], "POST"), (pair[1], target)]);
                 let query = query.as_bytes();
-                assert_eq!(read_asked(&headers), Ok(Asked { method: "POST", path, query }), "{target}");
+                assert_eq!(
+                    read_original_request(&headers),
+                    Ok(OriginalRequest { method: "POST", path, query }),
+                    "{target}"
+                );
             }
         }
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_is_not_read() {
+    fn read_original_request_ambiguous_headers_are_rejected() {
         for (pairs, field) in [
             (&[][..], "X-Original-URI"),
             (&[("x-original-uri", "/a")], "x-original-method"),
@@ -293,18 +309,18 @@ mod tests {
                 "contradict",
             ),
         ] {
-            let problem = read_asked(&headers(pairs)).expect_err("refused");
+            let problem = read_original_request(&headers_of(pairs)).expect_err("rejected");
             assert!(problem.contains(field), "{problem}");
         }
     }
 
     #[test]
-    fn rule_read_scopes_and_preflight_in_any_order() {
-        let rule = |scopes, allows_preflight| Ok(Rule { scopes, allows_preflight });
-        assert_eq!(Rule::read(b""), rule(None, false));
-        assert_eq!(Rule::read(b"scope=write+models"), rule(Some(vec![Scope::Write, Scope::Models]), false));
-        assert_eq!(Rule::read(b"preflight=allow"), rule(None, true));
-        assert_eq!(Rule::read(b"preflight=allow&scope=read"), rule(Some(vec![Scope::Read]), true));
+    fn parse_rule_accepts_scopes_and_preflight_in_any_order() {
+        let rule = |scopes, allows_preflight| Ok(GatewayRule { scopes, allows_preflight });
+        assert_eq!(GatewayRule::parse(b""), rule(None, false));
+        assert_eq!(GatewayRule::parse(b"scope=write+models"), rule(Some(vec![Scope::Write, Scope::Models]), false));
+        assert_eq!(GatewayRule::parse(b"preflight=allow"), rule(None, true));
+        assert_eq!(GatewayRule::parse(b"preflight=allow&scope=read"), rule(Some(vec![Scope::Read]), true));
         for wrong in [
             "scope=",
             "scope=all",
@@ -315,11 +331,11 @@ mod tests {
             "preflight=deny",
             "preflight=allow&preflight=allow",
         ] {
-            assert!(Rule::read(wrong.as_bytes()).is_err(), "{wrong}");
+            assert!(GatewayRule::parse(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }
 
-    const WORDS: &[&str] = &[
+    const ALLOWED_ERROR_WORDS: &[&str] = &[
         "X-Original-URI and X-Forwarded-Uri: contradict each other",
         "X-Original-URI, X-Original-Method (or X-Forwarded-Uri, X-Forwarded-Method): are required",
         "x-original-method: is required beside x-original-uri",
@@ -336,9 +352,10 @@ mod tests {
     ];
 
     /// The values of each of the four headers: mostly one or none.
-    fn questions() -> impl Strategy<Value = [Vec<HeaderValue>; 4]> {
+    fn header_value_lists() -> impl Strategy<Value = [Vec<HeaderValue>; 4]> {
         let values = |valid: [&str; 2]| {
-            let value = prop_oneof![3 => Just(valid[0].parse().expect("a value")), 2 => around_value(valid[1])];
+            let value =
+                prop_oneof![3 => Just(valid[0].parse().expect("a value")), 2 => header_value_mutations_of(valid[1])];
             let one = prop::collection::vec(value.clone(), 1);
             prop_oneof![8 => one, 3 => Just(Vec::new()), 1 => prop::collection::vec(value, 2)]
         };
@@ -350,14 +367,14 @@ mod tests {
     }
 
     fn addresses(valid: &[&str]) -> impl Strategy<Value = Vec<HeaderValue>> + use<> {
-        let values = valid.iter().map(|valid| around_value(valid).boxed());
+        let values = valid.iter().map(|valid| header_value_mutations_of(valid).boxed());
         prop::collection::vec(proptest::strategy::Union::new(values), 0..3)
     }
 
     /// Method, path and query.
-    type Question = (String, String, Vec<u8>);
+    type ModelRequest = (String, String, Vec<u8>);
 
-    fn pair(methods: &[HeaderValue], uris: &[HeaderValue]) -> Result<Option<Question>, ()> {
+    fn model_of_pair(methods: &[HeaderValue], uris: &[HeaderValue]) -> Result<Option<ModelRequest>, ()> {
         let ([method], [uri]) = (methods, uris) else {
             return if methods.is_empty() && uris.is_empty() { Ok(None) } else { Err(()) };
         };
@@ -367,8 +384,8 @@ mod tests {
         if path.starts_with('/') { Ok(Some((text(method.as_bytes())?, path, query.to_vec()))) } else { Err(()) }
     }
 
-    fn expected([method, uri, other_method, other_uri]: &[Vec<HeaderValue>; 4]) -> Option<Question> {
-        match (pair(method, uri).ok()?, pair(other_method, other_uri).ok()?) {
+    fn model_of_headers([method, uri, other_method, other_uri]: &[Vec<HeaderValue>; 4]) -> Option<ModelRequest> {
+        match (model_of_pair(method, uri).ok()?, model_of_pair(other_method, other_uri).ok()?) {
             (Some(one), Some(other)) => (one == other).then_some(one),
             (one, other) => one.or(other),
         }
@@ -378,32 +395,32 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn nothing_but_one_clear_question_is_read(values in questions()) {
+        fn read_original_request_any_headers_match_the_model(values in header_value_lists()) {
             let names = ["x-original-method", "x-original-uri", "x-forwarded-method", "x-forwarded-uri"];
             let mut headers = HeaderMap::new();
             for (name, values) in names.iter().zip(&values) {
-                headers.extend(headers_of(name, values));
+                headers.extend(header_map(name, values));
             }
-            match read_asked(&headers) {
-                Ok(asked) => {
-                    let question = (asked.method.to_owned(), asked.path.to_owned(), asked.query.to_vec());
-                    prop_assert_eq!(Some(question), expected(&values));
+            match read_original_request(&headers) {
+                Ok(original) => {
+                    let request = (original.method.to_owned(), original.path.to_owned(), original.query.to_vec());
+                    prop_assert_eq!(Some(request), model_of_headers(&values));
                 }
                 Err(error) => {
-                    prop_assert_eq!(expected(&values), None, "{}", error);
+                    prop_assert_eq!(model_of_headers(&values), None, "{}", error);
                     for value in values.iter().flatten() {
-                        prop_assert!(!leaks_input(&error, value.as_bytes(), WORDS), "{error}");
+                        prop_assert!(!leaks_input(&error, value.as_bytes(), ALLOWED_ERROR_WORDS), "{error}");
                     }
                 }
             }
         }
 
         #[test]
-        fn rule_read_any_query_reads_scopes_and_preflight_once(
+        fn parse_rule_any_query_matches_the_model(
             query in "((scope|sc%6fpe|x)=)?((training|models|%72ead|write|x|[!-~é]{0,6})[+ ]?){0,3}\
                 (&(scope=read|preflight=(allow|%61llow|deny)|x=|=)?){0,2}"
         ) {
-            let fields = form(query.as_bytes());
+            let fields = parse_form(query.as_bytes());
             let all = ["training", "models", "datasets", "read", "write", "admin"];
             let named = |wanted: &str| {
                 let values = fields.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
@@ -414,7 +431,7 @@ mod tests {
                 && scopes.len() <= 1
                 && scopes.iter().all(|value| value.split(' ').all(|name| all.contains(&name)))
                 && (preflight.is_empty() || preflight == ["allow"]);
-            match Rule::read(query.as_bytes()) {
+            match GatewayRule::parse(query.as_bytes()) {
                 Ok(rule) => {
                     prop_assert!(is_valid);
                     let read: Option<Vec<&str>> =
@@ -424,24 +441,24 @@ mod tests {
                 }
                 Err(error) => {
                     prop_assert!(!is_valid, "{error}");
-                    prop_assert!(!leaks_input(&error, query.as_bytes(), WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error, query.as_bytes(), ALLOWED_ERROR_WORDS), "{error}");
                 }
             }
         }
 
         #[test]
-        fn an_address_is_the_last_that_the_gateway_names(
+        fn client_address_is_last_forwarded_address(
             forwarded in addresses(&["10.9.9.9, 192.0.2.7", "2001:db8::7"]),
             real in addresses(&["192.0.2.8"]),
         ) {
             let gateway = IpAddr::from([127, 0, 0, 1]);
-            let mut headers = headers_of("x-forwarded-for", &forwarded);
-            headers.extend(headers_of("x-real-ip", &real));
+            let mut headers = header_map("x-forwarded-for", &forwarded);
+            headers.extend(header_map("x-real-ip", &real));
             let read = |values: &[HeaderValue]| {
-                let (_, last) = ascii(values.last()?)?.rsplit_once(',').unwrap_or(("", ascii(values.last()?)?));
+                let (_, last) = visible_ascii(values.last()?)?.rsplit_once(',').unwrap_or(("", visible_ascii(values.last()?)?));
                 last.trim().parse::<IpAddr>().ok()
             };
-            prop_assert_eq!(client(&headers, gateway), read(&forwarded).or(read(&real)).unwrap_or(gateway));
+            prop_assert_eq!(client_address(&headers, gateway), read(&forwarded).or(read(&real)).unwrap_or(gateway));
         }
     }
 }

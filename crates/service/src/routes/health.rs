@@ -1,5 +1,7 @@
-//! `GET /healthz`, `/readyz` and `/metrics`, for supervisors, gateways and Prometheus. No credential is needed, and nothing
-//! is told of any key.
+//! `GET /healthz`, `/readyz` and `/metrics`, for supervisors, gateways and Prometheus. No credential is needed, and the
+//! answers contain nothing about keys.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -9,8 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
-use crate::openapi::Stored;
-use crate::state::AppState;
+use crate::openapi::StorageErrors;
+use crate::state::ServiceState;
 
 /// How the service is.
 #[derive(Serialize, ToSchema)]
@@ -34,7 +36,7 @@ pub(super) struct Health {
     tag = "operation",
     responses((status = OK, description = "It does.", body = Health))
 )]
-pub(super) async fn alive() -> Json<Health> {
+pub(super) async fn get_liveness() -> Json<Health> {
     Json(Health { status: HealthStatus::Ok })
 }
 
@@ -48,9 +50,9 @@ pub(super) async fn alive() -> Json<Health> {
     tag = "operation",
     responses((status = OK, description = "The counters.", body = String, content_type = "application/openmetrics-text"))
 )]
-pub(super) async fn metrics(State(state): State<AppState>) -> impl IntoResponse {
-    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, TYPE)], state.metrics.text(state.usage.backlog()))
+pub(super) async fn get_metrics(State(state): State<Arc<ServiceState>>) -> impl IntoResponse {
+    const OPENMETRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, OPENMETRICS_CONTENT_TYPE)], state.metrics.encode_text(state.usage.backlog()))
 }
 
 /// The database can be read
@@ -59,9 +61,9 @@ pub(super) async fn metrics(State(state): State<AppState>) -> impl IntoResponse 
     path = "/readyz",
     operation_id = "readiness",
     tag = "operation",
-    responses((status = OK, description = "It can.", body = Health), Stored)
+    responses((status = OK, description = "It can.", body = Health), StorageErrors)
 )]
-pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Health>, ApiError> {
+pub(super) async fn get_readiness(State(state): State<Arc<ServiceState>>) -> Result<Json<Health>, ApiError> {
     state.store.ping().await?;
     Ok(Json(Health { status: HealthStatus::Ready }))
 }

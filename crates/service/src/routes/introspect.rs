@@ -7,7 +7,7 @@
 //! Errors are those of RFC 6749, section 5.2, because libraries read `error` as one of its names.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
@@ -22,28 +22,28 @@ use ulkeys_domain::{KeyId, RateLimitClass, Scope, Secret};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use crate::auth::{
-    Basic, Caller, Credential, Peer, RequestContext, RequiredAccess, X_API_KEY, authorize, has_credential, has_value,
-    read_basic, read_credential, single_value,
+use crate::authn::{
+    BasicCredentials, Credential, X_API_KEY, has_credential, has_non_empty_header, parse_basic, read_credential,
+    single_header_value,
 };
+use crate::authz::{Caller, RequiredAccess, authorize};
 use crate::body::{LimitedBytes, read_body};
-use crate::error::{ApiError, limit_headers};
-use crate::openapi::{BadBody, Refused};
+use crate::error::{ApiError, insert_rate_limit_headers};
+use crate::openapi::{AuthErrors, BodyErrors};
+use crate::request_context::{PeerAddress, RequestContext};
 use crate::session::SessionToken;
-use crate::state::AppState;
+use crate::state::ServiceState;
 use crate::usage::ClientAddress;
 use crate::user_agent;
 
-const MAY_ASK: &[Scope] = &[Scope::Read, Scope::Admin];
+const CALLER_SCOPES: &[Scope] = &[Scope::Read, Scope::Admin];
 /// Bytes of the form of a caller who is not known before it is read: the credential, and a token of another service.
-const UNKNOWN_CALLER_MAX: usize = 8 * 1024;
-/// How long that form may take. Libraries send it with the head.
-const UNKNOWN_CALLER_TIME: Duration = Duration::from_secs(5);
+const MAX_UNKNOWN_CALLER_BODY_BYTES: usize = 8 * 1024;
 
 /// The form of token introspection (RFC 7662, section 2.1). Fields with other names change nothing, and one without a value
 /// counts as omitted. No field may be sent twice.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what read_form reads")]
+#[expect(dead_code, reason = "describes what parse_form reads")]
 struct IntrospectionForm {
     /// What may be a key.
     token: String,
@@ -99,8 +99,8 @@ enum OAuthErrorCode {
     request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = OK, description = "What is known of the token.", body = Introspection),
-        BadBody,
-        Refused,
+        BodyErrors,
+        AuthErrors,
         (status = BAD_REQUEST, description = "A field is wrong, or there are two credentials.", body = OAuthError),
         (status = UNAUTHORIZED, description = "No credential, or none that is accepted.", body = OAuthError, headers(
             ("WWW-Authenticate" = String, description = "What is missing (RFC 6749, 5.2, and RFC 6750, 3)."),
@@ -108,69 +108,73 @@ enum OAuthErrorCode {
     )
 )]
 pub(super) async fn introspect(
-    State(state): State<AppState>,
-    Peer(peer): Peer,
+    State(state): State<Arc<ServiceState>>,
+    PeerAddress(peer): PeerAddress,
     headers: HeaderMap,
     request: Request,
-) -> Result<Response, RejectedRequest> {
-    let is_basic = headers.get_all(AUTHORIZATION).iter().any(|value| read_basic(value).is_some());
+) -> Result<Response, IntrospectionError> {
+    let is_basic = headers.get_all(AUTHORIZATION).iter().any(|value| parse_basic(value).is_some());
     let is_bearer = has_credential(&headers) && !is_basic;
-    answer(&state, peer, &headers, request).await.map_err(|error| RejectedRequest { error, is_bearer })
+    authorize_and_introspect(&state, peer, &headers, request)
+        .await
+        .map_err(|error| IntrospectionError { error, is_bearer })
 }
 
-async fn answer(
-    state: &AppState,
+async fn authorize_and_introspect(
+    state: &Arc<ServiceState>,
     peer: std::net::IpAddr,
     headers: &HeaderMap,
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let from = ClientAddress { peer, user_agent: user_agent::from_headers(headers) };
-    let need = RequiredAccess::AnyOf(MAY_ASK, RateLimitClass::Introspection);
+    let required = RequiredAccess::AnyOf(CALLER_SCOPES, RateLimitClass::Introspection);
     let invalid = |why: &str| ApiError::Invalid(why.to_owned());
     let (caller, form) = if has_credential(headers) {
-        let credential = read_caller(headers, &state.config.session).map_err(invalid)?;
-        let caller = authorize(state, credential, need, from, state.now()).await?;
+        let credential = read_caller_credential(headers, &state.config.session).map_err(invalid)?;
+        let caller = authorize(state, credential, required, from, state.now()).await?;
         // Nobody's body is waited for before it is known whose it is.
         let known = Some(caller.caller.clone());
-        request.extensions_mut().insert(RequestContext { peer, caller: known, run_use: None });
+        request.extensions_mut().insert(RequestContext { peer, caller: known, run_usage: None });
         let LimitedBytes(body): LimitedBytes = LimitedBytes::from_request(request, state).await?;
-        let form = read_form(headers, &body).map_err(invalid)?;
-        form.check_beside(&caller.caller).map_err(invalid)?;
+        let form = parse_form(headers, &body).map_err(invalid)?;
+        form.check_against_header_caller(&caller.caller).map_err(invalid)?;
         (caller, form)
-    } else if is_form(headers) {
+    } else if has_form_content_type(headers) {
         // But for this one, whose credential is in the body: it is short, and does not wait for long.
-        let body = read_body(request, state, UNKNOWN_CALLER_MAX, UNKNOWN_CALLER_TIME).await?;
-        let form = read_form(headers, &body).map_err(invalid)?;
-        let credential = form.read_client().map_err(invalid)?;
-        (authorize(state, credential, need, from, state.now()).await?, form)
+        let body =
+            read_body(request, state, MAX_UNKNOWN_CALLER_BODY_BYTES, state.config.timing.unknown_caller_body_timeout)
+                .await?;
+        let form = parse_form(headers, &body).map_err(invalid)?;
+        let credential = form.client_credential().map_err(invalid)?;
+        (authorize(state, credential, required, from, state.now()).await?, form)
     } else {
-        authorize(state, Err(Rejection::NoCredential), need, from, state.now()).await?;
+        authorize(state, Err(Rejection::NoCredential), required, from, state.now()).await?;
         return Err(Rejection::NoCredential.into());
     };
     let token = form.token.ok_or_else(|| invalid("token: is required"))?;
-    let mut response = Json(look_up(state, token.as_bytes(), from).await?).into_response();
-    if let Some(standing) = caller.standing {
-        limit_headers(response.headers_mut(), standing, state.now());
+    let mut response = Json(introspect_token(state, token.as_bytes(), from).await?).into_response();
+    if let Some(limit_status) = caller.limit_status {
+        insert_rate_limit_headers(response.headers_mut(), limit_status, state.now());
     }
     Ok(response)
 }
 
 /// Why a caller gets no answer, and whether it came with a bearer token.
-pub(super) struct RejectedRequest {
+pub(super) struct IntrospectionError {
     error: ApiError,
     is_bearer: bool,
 }
 
-impl IntoResponse for RejectedRequest {
+impl IntoResponse for IntrospectionError {
     fn into_response(self) -> Response {
         match self.error {
             ApiError::Invalid(why) => {
                 oauth_error(StatusCode::BAD_REQUEST, OAuthErrorCode::Request, why, ErrorCode::ValidationError)
             }
-            ApiError::Refused(
-                refusal @ (Rejection::NoCredential | Rejection::Malformed | Rejection::Unknown | Rejection::Revoked),
+            ApiError::Rejected(
+                rejection @ (Rejection::NoCredential | Rejection::Malformed | Rejection::Unknown | Rejection::Revoked),
             ) => {
-                let challenges = ApiError::Refused(refusal).into_response().headers_mut().remove(WWW_AUTHENTICATE);
+                let challenges = ApiError::Rejected(rejection).into_response().headers_mut().remove(WWW_AUTHENTICATE);
                 let error = if self.is_bearer { OAuthErrorCode::Token } else { OAuthErrorCode::Client };
                 let text = "Invalid API key".to_owned();
                 let mut response = oauth_error(StatusCode::UNAUTHORIZED, error, text, ErrorCode::Unauthorized);
@@ -179,14 +183,14 @@ impl IntoResponse for RejectedRequest {
                 if !self.is_bearer {
                     answer.append(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="UL Keys""#));
                 }
-                if self.is_bearer || refusal == Rejection::NoCredential {
+                if self.is_bearer || rejection == Rejection::NoCredential {
                     challenges.into_iter().for_each(|challenge| {
                         answer.append(WWW_AUTHENTICATE, challenge);
                     });
                 }
                 response
             }
-            ApiError::Refused(Rejection::Scope(needed)) => {
+            ApiError::Rejected(Rejection::Scope(needed)) => {
                 let text = match needed {
                     None => "Permission denied for this operation".to_owned(),
                     Some(needed) => {
@@ -194,7 +198,7 @@ impl IntoResponse for RejectedRequest {
                     }
                 };
                 let challenge =
-                    ApiError::Refused(Rejection::Scope(needed)).into_response().headers_mut().remove(WWW_AUTHENTICATE);
+                    ApiError::Rejected(Rejection::Scope(needed)).into_response().headers_mut().remove(WWW_AUTHENTICATE);
                 let mut response =
                     oauth_error(StatusCode::FORBIDDEN, OAuthErrorCode::Scope, text, ErrorCode::Forbidden);
                 // HTTP Basic cannot name a scope (RFC 7617), and a challenge for Bearer asks a client for another scheme.
@@ -215,7 +219,11 @@ fn oauth_error(status: StatusCode, error: OAuthErrorCode, text: String, code: Er
 }
 
 /// What is known about a token. Everything but an active key looks the same (RFC 7662, section 2.2).
-async fn look_up(state: &AppState, token: &[u8], from: ClientAddress<'_>) -> Result<Introspection, ApiError> {
+async fn introspect_token(
+    state: &ServiceState,
+    token: &[u8],
+    from: ClientAddress<'_>,
+) -> Result<Introspection, ApiError> {
     let Ok(secret) = Secret::parse(token) else {
         return Ok(Introspection::inactive());
     };
@@ -236,16 +244,21 @@ async fn look_up(state: &AppState, token: &[u8], from: ClientAddress<'_>) -> Res
 ///
 /// # Errors
 /// Two headers hold one each.
-fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Result<Credential, Rejection>, &'static str> {
-    if has_value(headers, AUTHORIZATION) && has_value(headers, X_API_KEY) {
+fn read_caller_credential(
+    headers: &HeaderMap,
+    session: &SessionToken,
+) -> Result<Result<Credential, Rejection>, &'static str> {
+    if has_non_empty_header(headers, AUTHORIZATION) && has_non_empty_header(headers, X_API_KEY) {
         return Err("Authorization and X-API-Key: only one of them may be sent");
     }
-    let client = match single_value(headers, AUTHORIZATION) {
-        Ok(value) => value.and_then(read_basic),
-        Err(refusal) => return Ok(Err(refusal)),
+    let client = match single_header_value(headers, AUTHORIZATION) {
+        Ok(value) => value.and_then(parse_basic),
+        Err(rejection) => return Ok(Err(rejection)),
     };
     Ok(match client {
-        Some(Basic { user, password }) => read_client(&form_decoded(&user), &form_decoded(&password)),
+        Some(BasicCredentials { user, password }) => {
+            parse_client_credential(&decode_form_value(&user), &decode_form_value(&password))
+        }
         None => read_credential(headers, session),
     })
 }
@@ -253,19 +266,19 @@ fn read_caller(headers: &HeaderMap, session: &SessionToken) -> Result<Result<Cre
 /// Decodes a part of HTTP Basic. Some clients form-encode both parts first (RFC 6749, section 2.3.1: openid-client,
 /// oauth4webapi), others do not (Authlib, requests, Spring). One decoding serves both, because no identifier and no key has
 /// a character that is encoded. A `+` is not decoded to a space, because neither has one.
-fn form_decoded(part: &[u8]) -> Zeroizing<Vec<u8>> {
+fn decode_form_value(part: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(percent_decode(part).collect())
 }
 
 /// A key, and the identifier that it must have.
-fn read_client(id: &[u8], secret: &[u8]) -> Result<Credential, Rejection> {
+fn parse_client_credential(id: &[u8], secret: &[u8]) -> Result<Credential, Rejection> {
     let id = std::str::from_utf8(id).ok().and_then(KeyId::parse).ok_or(Rejection::Malformed)?;
     Secret::parse(secret).map(|secret| Credential::KeyWithId(id, secret)).map_err(|_| Rejection::Malformed)
 }
 
 /// What a form holds.
 #[derive(Default)]
-struct Form {
+struct IntrospectionParams {
     token: Option<Zeroizing<String>>,
     client_id: Option<Zeroizing<String>>,
     client_secret: Option<Zeroizing<String>>,
@@ -273,23 +286,23 @@ struct Form {
     has_assertion: bool,
 }
 
-impl Form {
+impl IntrospectionParams {
     /// The client that the form names.
     ///
     /// # Errors
     /// It names only half of one.
-    fn read_client(&self) -> Result<Result<Credential, Rejection>, &'static str> {
+    fn client_credential(&self) -> Result<Result<Credential, Rejection>, &'static str> {
         match (&self.client_id, &self.client_secret) {
             (_, Some(_)) if self.has_assertion => Err("client_assertion: only one credential may be sent"),
             (None, Some(_)) => Err("client_id: is required beside client_secret"),
             (_, None) => Ok(Err(Rejection::NoCredential)),
-            (Some(id), Some(secret)) => Ok(read_client(id.as_bytes(), secret.as_bytes())),
+            (Some(id), Some(secret)) => Ok(parse_client_credential(id.as_bytes(), secret.as_bytes())),
         }
     }
 
     /// Whether the form says nothing else than the header about the caller. A client uses one method in a request
     /// (RFC 6749, section 2.3).
-    fn check_beside(&self, caller: &Caller) -> Result<(), &'static str> {
+    fn check_against_header_caller(&self, caller: &Caller) -> Result<(), &'static str> {
         if self.client_secret.is_some() {
             return Err("client_secret: only one credential may be sent, in a header or in the body");
         }
@@ -305,18 +318,18 @@ impl Form {
     }
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+fn has_form_content_type(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 /// Reads a form. A field without a value counts as omitted, but no field may be there twice (RFC 6749, section 3.2); fields
 /// that are not known change nothing else.
-fn read_form(headers: &HeaderMap, body: &[u8]) -> Result<Form, &'static str> {
-    if !is_form(headers) {
+fn parse_form(headers: &HeaderMap, body: &[u8]) -> Result<IntrospectionParams, &'static str> {
+    if !has_form_content_type(headers) {
         return Err("Content-Type: must be application/x-www-form-urlencoded");
     }
-    let mut form = Form::default();
+    let mut form = IntrospectionParams::default();
     let mut names = BTreeSet::new();
     for (name, value) in form_urlencoded::parse(body) {
         let value = Zeroizing::new(value.into_owned());
@@ -354,11 +367,11 @@ mod tests {
 
     use super::*;
     use crate::testing::{
-        KEY, KEY_ID, around_value, base64, form, headers, is_key, is_key_id, leaks_input, mutations_of,
-        proptest_config, unescaped,
+        self, SAMPLE_KEY, SAMPLE_KEY_ID, decode_base64, decode_percent, header_map, header_value_mutations_of, is_key,
+        is_key_id, leaks_input, mutations_of, proptest_config,
     };
 
-    const WORDS: &[&str] = &[
+    const ALLOWED_ERROR_WORDS: &[&str] = &[
         "Content-Type: must be application/x-www-form-urlencoded",
         "token: was sent more than once",
         "client_id: was sent more than once",
@@ -371,7 +384,7 @@ mod tests {
         "client_id: is required beside client_secret",
     ];
 
-    fn kinds() -> impl Strategy<Value = String> {
+    fn content_types() -> impl Strategy<Value = String> {
         prop_oneof![
             6 => Just("application/x-www-form-urlencoded".to_owned()),
             1 => Just("APPLICATION/x-www-form-urlencoded ; charset=utf-8".to_owned()),
@@ -379,77 +392,77 @@ mod tests {
         ]
     }
 
-    fn forms() -> impl Strategy<Value = Vec<u8>> {
-        const PAIRS: &str = "(token=[!-~]{0,20}|to%6ben=a%00b|token_type_hint=x|client_%69d=x|token|[ -~é]{0,12}|)\
+    fn form_bodies() -> impl Strategy<Value = Vec<u8>> {
+        const FORM_PAIR_PATTERN: &str = "(token=[!-~]{0,20}|to%6ben=a%00b|token_type_hint=x|client_%69d=x|token|[ -~é]{0,12}|)\
             (&(token=|token_type_hint=y|client_secret=z|client_assertion=|&|=))?";
-        let client = format!("token=x&client_id={KEY_ID}&client_secret={}", KEY.replace('_', "%5F"));
+        let client = format!("token=x&client_id={SAMPLE_KEY_ID}&client_secret={}", SAMPLE_KEY.replace('_', "%5F"));
         prop_oneof![
-            PAIRS.prop_map(String::into_bytes),
-            mutations_of(&format!("token={KEY}&token_type_hint=access_token")),
+            FORM_PAIR_PATTERN.prop_map(String::into_bytes),
+            mutations_of(&format!("token={SAMPLE_KEY}&token_type_hint=access_token")),
             mutations_of(&client),
             mutations_of(&format!("{client}&client_assertion=a")),
         ]
     }
 
-    fn basic() -> impl Strategy<Value = HeaderValue> {
-        let valid = BASE64_STANDARD.encode(format!("{KEY_ID}:{KEY}"));
+    fn basic_headers() -> impl Strategy<Value = HeaderValue> {
+        let valid = BASE64_STANDARD.encode(format!("{SAMPLE_KEY_ID}:{SAMPLE_KEY}"));
         let inner = prop_oneof![
-            mutations_of(&format!("{KEY_ID}:{KEY}")),
-            mutations_of(&format!("{}:{}", KEY_ID.replace('_', "%5F"), KEY.replace('_', "%5F"))),
-            mutations_of(&format!("{KEY_ID}:%75l_{}", &KEY[3..])),
-            mutations_of(&format!("{KEY_ID}:{KEY}+")),
+            mutations_of(&format!("{SAMPLE_KEY_ID}:{SAMPLE_KEY}")),
+            mutations_of(&format!("{}:{}", SAMPLE_KEY_ID.replace('_', "%5F"), SAMPLE_KEY.replace('_', "%5F"))),
+            mutations_of(&format!("{SAMPLE_KEY_ID}:%75l_{}", &SAMPLE_KEY[3..])),
+            mutations_of(&format!("{SAMPLE_KEY_ID}:{SAMPLE_KEY}+")),
         ];
         let encoded = ("Basic |BASIC |basic  ?|Bearer |Basic", inner)
             .prop_map(|(scheme, inner)| format!("{scheme}{}", BASE64_STANDARD.encode(inner)).parse().expect("a value"));
-        prop_oneof![encoded, around_value(&format!("basic {valid}"))]
+        prop_oneof![encoded, header_value_mutations_of(&format!("basic {valid}"))]
     }
 
     /// A part of a form, read once more: `+` is a space, `%` and two digits are a byte.
-    fn decoded(part: &[u8]) -> Vec<u8> {
-        unescaped(&part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect::<Vec<_>>())
+    fn decode_part(part: &[u8]) -> Vec<u8> {
+        decode_percent(&part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect::<Vec<_>>())
     }
 
     proptest! {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn read_caller_any_header_reads_identifier_and_key_only(value in basic()) {
+        fn read_caller_credential_any_header_matches_the_model(value in basic_headers()) {
             let session = SessionToken::generate(&mut StdRng::seed_from_u64(1)).expect("infallible");
             let bytes = value.as_bytes();
             let scheme = bytes.get(..6).unwrap_or_default().to_ascii_lowercase();
-            let inner = base64(bytes.get(6..).unwrap_or_default()).unwrap_or_default();
-            let mut parts = inner.splitn(2, |byte| *byte == b':').map(decoded);
+            let inner = decode_base64(bytes.get(6..).unwrap_or_default()).unwrap_or_default();
+            let mut parts = inner.splitn(2, |byte| *byte == b':').map(decode_part);
             let (id, secret) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
             let is_client = scheme == b"basic " && is_key_id(&id) && is_key(&secret);
-            match read_caller(&headers("authorization", [&value]), &session).expect("one header") {
+            match read_caller_credential(&header_map("authorization", [&value]), &session).expect("one header") {
                 Ok(Credential::KeyWithId(named, key)) => {
                     prop_assert!(is_client && key.expose().as_bytes() == secret && named.as_str().as_bytes() == id);
                 }
                 Ok(Credential::Key(_)) => prop_assert!(scheme != b"basic " && is_key(&bytes[7..])),
                 Ok(Credential::Session) => prop_assert!(false, "nobody knows the session"),
                 Err(Rejection::NoCredential) => prop_assert!(value.is_empty()),
-                Err(refusal) => prop_assert!(!is_client && refusal == Rejection::Malformed),
+                Err(rejection) => prop_assert!(!is_client && rejection == Rejection::Malformed),
             }
         }
 
         #[test]
-        fn read_form_any_body_reads_each_field_once(kind in kinds(), body in forms()) {
+        fn parse_form_any_body_matches_the_model(kind in content_types(), body in form_bodies()) {
             let main = kind.to_lowercase().split(';').next().map(|main| main.trim().to_owned());
-            let is_form = main.as_deref() == Some("application/x-www-form-urlencoded");
-            let fields = form(&body);
+            let has_form_content_type = main.as_deref() == Some("application/x-www-form-urlencoded");
+            let fields = testing::parse_form(&body);
             let of = |name: &str| {
                 fields.iter().find(|(field, value)| field == name && !value.is_empty()).map(|(_, value)| value.as_str())
             };
             let names: BTreeSet<_> = fields.iter().map(|(name, _)| name).collect();
-            let read = read_form(&headers("content-type", [&kind.parse().expect("a value")]), &body);
+            let read = parse_form(&header_map("content-type", [&kind.parse().expect("a value")]), &body);
             let client = match read {
                 Ok(form) => {
-                    prop_assert!(is_form && names.len() == fields.len());
+                    prop_assert!(has_form_content_type && names.len() == fields.len());
                     prop_assert_eq!(form.token.as_ref().map(|value| value.as_str()), of("token"));
-                    form.read_client()
+                    form.client_credential()
                 }
                 Err(error) => {
-                    prop_assert!(!is_form || names.len() < fields.len(), "{error}");
+                    prop_assert!(!has_form_content_type || names.len() < fields.len(), "{error}");
                     Err(error)
                 }
             };
@@ -462,14 +475,14 @@ mod tests {
                 }
                 Ok(Ok(_)) => prop_assert!(false, "a form names a client or none"),
                 Ok(Err(Rejection::NoCredential)) => prop_assert_eq!(secret, None),
-                Ok(Err(refusal)) => {
-                    prop_assert_eq!(refusal, Rejection::Malformed);
+                Ok(Err(rejection)) => {
+                    prop_assert_eq!(rejection, Rejection::Malformed);
                     let is_client = is_key_id(id.unwrap_or_default().as_bytes())
                         && is_key(secret.unwrap_or_default().as_bytes());
                     prop_assert!(!is_client);
                 }
                 Err(error) => {
-                    prop_assert!(!leaks_input(error, &body, WORDS) && !leaks_input(error, kind.as_bytes(), WORDS), "{error}");
+                    prop_assert!(!leaks_input(error, &body, ALLOWED_ERROR_WORDS) && !leaks_input(error, kind.as_bytes(), ALLOWED_ERROR_WORDS), "{error}");
                 }
             }
         }

@@ -8,11 +8,11 @@ use axum::response::{Html, IntoResponse, Response};
 
 use crate::error::ApiError;
 
-const PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>UL Keys</title>\n\
+const MODEL_PAGE_HTML: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>UL Keys</title>\n\
     <p>Training runs are shown in the UL Keys app.</p>\n</html>\n";
 
 /// For what no route answers: the page, for a path of three segments outside `/api`; else nothing is there.
-pub(super) async fn page_or_not_found(method: Method, uri: Uri) -> Response {
+pub(super) async fn get_page_or_not_found(method: Method, uri: Uri) -> Response {
     let is_model = uri.path().strip_prefix('/').is_some_and(|path| {
         let segments: Vec<_> = path.split('/').collect();
         segments.len() == 3 && segments[0] != "api" && segments.iter().all(|segment| !segment.is_empty())
@@ -21,5 +21,5 @@ pub(super) async fn page_or_not_found(method: Method, uri: Uri) -> Response {
         return ApiError::NotFound.into_response();
     }
     let policy: (HeaderName, HeaderValue) = (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
-    ([policy], Html(PAGE)).into_response()
+    ([policy], Html(MODEL_PAGE_HTML)).into_response()
 }

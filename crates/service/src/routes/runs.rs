@@ -1,6 +1,7 @@
 //! `/api/training/runs`: what is known of each run, its epochs, console and checkpoint, and stopping one.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
@@ -20,28 +21,28 @@ use ulkeys_domain::wire::training::{
 use ulkeys_store::RunDeletion;
 use utoipa::IntoParams;
 
-use super::query::{digits, number};
-use super::training::model_url;
-use crate::auth::Caller;
+use super::query_params::{parse_canonical_number, parse_number_up_to};
+use super::training::build_model_url;
+use crate::authz::Caller;
 use crate::download;
 use crate::error::ApiError;
-use crate::loopback_guard::OwnHost;
-use crate::openapi::{BadRequest, Conflict, FileBytes, NoSpace, NotFound};
-use crate::state::AppState;
+use crate::loopback_guard::RequestHost;
+use crate::openapi::{BadRequest, Conflict, FileBytes, InsufficientStorage, NotFound};
+use crate::state::ServiceState;
 
 /// Runs on a page: when the request does not say, and at most.
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 200;
+const DEFAULT_RUNS_PAGE_SIZE: u32 = 50;
+const MAX_RUNS_PAGE_SIZE: u32 = 200;
 /// The same for epochs.
-const DEFAULT_EPOCHS: u32 = 50;
-const MAX_EPOCHS: u32 = 200;
+const DEFAULT_EPOCHS_PAGE_SIZE: u32 = 50;
+const MAX_EPOCHS_PAGE_SIZE: u32 = 200;
 
-type RunPath = Result<Path<String>, PathRejection>;
+type RunIdPath = Result<Path<String>, PathRejection>;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
+pub(super) struct RunListQuery {
     /// Those that this key fed.
     #[param(value_type = Option<KeyId>, nullable = false)]
     key_id: Option<String>,
@@ -59,24 +60,25 @@ pub(super) struct ListQuery {
     path = "/api/training/runs",
     operation_id = "listRuns",
     tag = "training",
-    params(ListQuery),
+    params(RunListQuery),
     responses((status = OK, description = "A page of runs.", body = TrainingRunList), BadRequest)
 )]
 pub(super) async fn list(
-    State(state): State<AppState>,
-    OwnHost(host): OwnHost,
-    query: Result<Query<ListQuery>, QueryRejection>,
+    State(state): State<Arc<ServiceState>>,
+    RequestHost(host): RequestHost,
+    query: Result<Query<RunListQuery>, QueryRejection>,
 ) -> Result<Json<TrainingRunList>, ApiError> {
     let invalid = |why: &str| ApiError::Invalid(why.to_owned());
     let Query(query) =
         query.map_err(|_| invalid("query: keyId, limit and cursor may each be given once, as a text"))?;
     let read_key = |text: String| KeyId::parse(&text).ok_or_else(|| invalid("keyId: is not the identifier of a key"));
     let key = query.key_id.map(read_key).transpose()?;
-    let read_cursor = |text: String| read_cursor(&text).ok_or_else(|| invalid("cursor: is not from a page of runs"));
-    let before = query.cursor.map(read_cursor).transpose()?;
+    let parse_cursor = |text: String| parse_cursor(&text).ok_or_else(|| invalid("cursor: is not from a page of runs"));
+    let before = query.cursor.map(parse_cursor).transpose()?;
     let limit =
-        number("limit", query.limit.as_deref(), DEFAULT_LIMIT.into(), MAX_LIMIT.into()).map_err(ApiError::Invalid)?;
-    let limit = u32::try_from(limit).unwrap_or(MAX_LIMIT);
+        parse_number_up_to("limit", query.limit.as_deref(), DEFAULT_RUNS_PAGE_SIZE.into(), MAX_RUNS_PAGE_SIZE.into())
+            .map_err(ApiError::Invalid)?;
+    let limit = u32::try_from(limit).unwrap_or(MAX_RUNS_PAGE_SIZE);
 
     // One more than asked for tells whether there is another page.
     let mut runs = state.store.list_runs(key, before, limit + 1).await?;
@@ -85,7 +87,7 @@ pub(super) async fn list(
     let next_cursor = runs.last().filter(|_| has_more).map(|run| run.run_id.to_string());
     let now = state.now();
     let runs = runs.into_iter().map(|summary| {
-        let model_url = model_url(&state, &host, &summary.project, &summary.slug);
+        let model_url = build_model_url(&state, &host, &summary.project, &summary.slug);
         TrainingRun::at(now, summary, model_url)
     });
     let storage = state.training_storage(key.as_ref()).await?;
@@ -93,8 +95,8 @@ pub(super) async fn list(
 }
 
 /// Any number of as many digits as a run may have: runs before one that does not exist are runs, too.
-fn read_cursor(text: &str) -> Option<RunId> {
-    let number = digits(text).filter(|number| (1..10_u64.pow(16)).contains(number))?;
+fn parse_cursor(text: &str) -> Option<RunId> {
+    let number = parse_canonical_number(text).filter(|number| (1..10_u64.pow(16)).contains(number))?;
     RunId::new(i64::try_from(number).ok()?.min(RunId::MAX.get()))
 }
 
@@ -109,10 +111,13 @@ fn read_cursor(text: &str) -> Option<RunId> {
     tag = "training",
     responses((status = OK, description = "The runs.", body = LiveRunList))
 )]
-pub(super) async fn live(State(state): State<AppState>, OwnHost(host): OwnHost) -> Result<Json<LiveRunList>, ApiError> {
-    let (now, runs) = (state.now(), state.store.open_runs(MAX_LIMIT).await?);
+pub(super) async fn list_live(
+    State(state): State<Arc<ServiceState>>,
+    RequestHost(host): RequestHost,
+) -> Result<Json<LiveRunList>, ApiError> {
+    let (now, runs) = (state.now(), state.store.open_runs(MAX_RUNS_PAGE_SIZE).await?);
     let runs = runs.into_iter().filter(|run| run.is_live(now)).map(|summary| {
-        let model_url = model_url(&state, &host, &summary.project, &summary.slug);
+        let model_url = build_model_url(&state, &host, &summary.project, &summary.slug);
         TrainingRun::at(now, summary, model_url)
     });
     Ok(Json(LiveRunList { runs: runs.collect() }))
@@ -127,21 +132,21 @@ pub(super) async fn live(State(state): State<AppState>, OwnHost(host): OwnHost) 
     params(("runId" = RunId, Path, description = "The run.")),
     responses((status = OK, description = "The run.", body = TrainingRunDetails), NotFound)
 )]
-pub(super) async fn details(
-    State(state): State<AppState>,
-    OwnHost(host): OwnHost,
-    run: RunPath,
+pub(super) async fn get(
+    State(state): State<Arc<ServiceState>>,
+    RequestHost(host): RequestHost,
+    run: RunIdPath,
 ) -> Result<Response, ApiError> {
-    let _turn = state.concurrency.large_answers.acquire().await?;
-    let details = state.store.run_details(read_run(run)?).await?.ok_or(ApiError::NotFound)?;
-    let model_url = model_url(&state, &host, &details.summary.project, &details.summary.slug);
+    let _permit = state.concurrency.large_answers.acquire().await?;
+    let details = state.store.run_details(parse_run_id(run)?).await?.ok_or(ApiError::NotFound)?;
+    let model_url = build_model_url(&state, &host, &details.summary.project, &details.summary.slug);
     // Here, not when it is sent: as text it takes a tenth.
     Ok(Json(TrainingRunDetails::at(state.now(), details, model_url)).into_response())
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct EpochQuery {
+pub(super) struct EpochListQuery {
     /// The `nextAfter` of the page before: only epochs after this one.
     #[param(value_type = Option<u32>, nullable = false, minimum = 0, maximum = 20_000)]
     after: Option<String>,
@@ -156,26 +161,33 @@ pub(super) struct EpochQuery {
     path = "/api/training/runs/{runId}/epochs",
     operation_id = "runEpochs",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The run."), EpochQuery),
+    params(("runId" = RunId, Path, description = "The run."), EpochListQuery),
     responses((status = OK, description = "A page of epochs.", body = EpochList), BadRequest, NotFound)
 )]
-pub(super) async fn epochs(
-    State(state): State<AppState>,
-    run: RunPath,
-    query: Result<Query<EpochQuery>, QueryRejection>,
+pub(super) async fn list_epochs(
+    State(state): State<Arc<ServiceState>>,
+    run: RunIdPath,
+    query: Result<Query<EpochListQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let run = read_run(run)?;
+    let run = parse_run_id(run)?;
     let invalid = |why: &str| ApiError::Invalid(why.to_owned());
     let Query(query) = query.map_err(|_| invalid("query: after and limit may each be given once, as a text"))?;
     let read_after = |text: String| {
-        let number = digits(&text).and_then(|number| u32::try_from(number).ok()).filter(|number| *number <= MAX_EPOCH);
+        let number = parse_canonical_number(&text)
+            .and_then(|number| u32::try_from(number).ok())
+            .filter(|number| *number <= MAX_EPOCH);
         number.ok_or_else(|| invalid("after: is not the number of an epoch"))
     };
     let after = query.after.map(read_after).transpose()?;
-    let limit = number("limit", query.limit.as_deref(), DEFAULT_EPOCHS.into(), MAX_EPOCHS.into());
-    let limit = u32::try_from(limit.map_err(ApiError::Invalid)?).unwrap_or(MAX_EPOCHS);
+    let limit = parse_number_up_to(
+        "limit",
+        query.limit.as_deref(),
+        DEFAULT_EPOCHS_PAGE_SIZE.into(),
+        MAX_EPOCHS_PAGE_SIZE.into(),
+    );
+    let limit = u32::try_from(limit.map_err(ApiError::Invalid)?).unwrap_or(MAX_EPOCHS_PAGE_SIZE);
 
-    let _turn = state.concurrency.large_answers.acquire().await?;
+    let _permit = state.concurrency.large_answers.acquire().await?;
     // One more than asked for tells whether there is another page.
     let mut epochs = state.store.run_epochs(run, after, limit + 1).await?.ok_or(ApiError::NotFound)?;
     let has_more = epochs.len() > limit as usize;
@@ -193,8 +205,11 @@ pub(super) async fn epochs(
     params(("runId" = RunId, Path, description = "The run.")),
     responses((status = OK, description = "Its lines.", body = Console), NotFound)
 )]
-pub(super) async fn console(State(state): State<AppState>, run: RunPath) -> Result<Json<Console>, ApiError> {
-    state.store.run_console(read_run(run)?).await?.ok_or(ApiError::NotFound).map(Json)
+pub(super) async fn get_console(
+    State(state): State<Arc<ServiceState>>,
+    run: RunIdPath,
+) -> Result<Json<Console>, ApiError> {
+    state.store.run_console(parse_run_id(run)?).await?.ok_or(ApiError::NotFound).map(Json)
 }
 
 /// The file of a run's saved checkpoint
@@ -211,29 +226,29 @@ pub(super) async fn console(State(state): State<AppState>, run: RunPath) -> Resu
         NotFound
     )
 )]
-pub(super) async fn checkpoint(
-    State(state): State<AppState>,
+pub(super) async fn download_checkpoint(
+    State(state): State<Arc<ServiceState>>,
     caller: Caller,
-    run: RunPath,
+    run: RunIdPath,
 ) -> Result<([(HeaderName, HeaderValue); 4], Body), ApiError> {
-    let run = read_run(run)?;
-    let (checkpoint, file, size) = match open_checkpoint(&state, run).await {
+    let run = parse_run_id(run)?;
+    let (checkpoint, file, size) = match open_saved_checkpoint(&state, run).await {
         // Replaced in between, with its file: there is a newer one.
-        Err(ApiError::Io(error)) if error.kind() == ErrorKind::NotFound => open_checkpoint(&state, run).await?,
+        Err(ApiError::Io(error)) if error.kind() == ErrorKind::NotFound => open_saved_checkpoint(&state, run).await?,
         opened => opened?,
     };
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (CONTENT_LENGTH, HeaderValue::from(size)),
-        (CONTENT_DISPOSITION, attachment(&checkpoint.filename)),
+        (CONTENT_DISPOSITION, content_disposition(&checkpoint.filename)),
     ];
     Ok((headers, download::stream_file(state, caller, file)))
 }
 
-async fn open_checkpoint(state: &AppState, run: RunId) -> Result<(Checkpoint, File, u64), ApiError> {
+async fn open_saved_checkpoint(state: &ServiceState, run: RunId) -> Result<(Checkpoint, File, u64), ApiError> {
     let checkpoint = state.store.saved_checkpoint(run).await?.ok_or(ApiError::NotFound)?;
-    let (file, size) = state.config.checkpoints.open(&checkpoint.checkpoint_id).await.map_err(ApiError::Io)?;
+    let (file, size) = state.checkpoints.open(&checkpoint.checkpoint_id).await.map_err(ApiError::Io)?;
     Ok((checkpoint, file, size))
 }
 
@@ -246,10 +261,13 @@ async fn open_checkpoint(state: &AppState, run: RunId) -> Result<(Checkpoint, Fi
     operation_id = "cancelRun",
     tag = "training",
     params(("runId" = RunId, Path, description = "The run.")),
-    responses((status = OK, description = "How the run stands now.", body = CancelledRun), NotFound, NoSpace)
+    responses((status = OK, description = "How the run stands now.", body = CancelledRun), NotFound, InsufficientStorage)
 )]
-pub(super) async fn cancel(State(state): State<AppState>, run: RunPath) -> Result<Json<CancelledRun>, ApiError> {
-    let run_id = read_run(run)?;
+pub(super) async fn cancel(
+    State(state): State<Arc<ServiceState>>,
+    run: RunIdPath,
+) -> Result<Json<CancelledRun>, ApiError> {
+    let run_id = parse_run_id(run)?;
     let status = state.store.cancel_run(run_id, state.now()).await?.ok_or(ApiError::NotFound)?;
     Ok(Json(CancelledRun { run_id, status }))
 }
@@ -264,26 +282,29 @@ pub(super) async fn cancel(State(state): State<AppState>, run: RunPath) -> Resul
     operation_id = "deleteRun",
     tag = "training",
     params(("runId" = RunId, Path, description = "The run.")),
-    responses((status = OK, description = "The run is gone.", body = DeletedRun), NotFound, Conflict, NoSpace)
+    responses((status = OK, description = "The run is gone.", body = DeletedRun), NotFound, Conflict, InsufficientStorage)
 )]
-pub(super) async fn delete(State(state): State<AppState>, run: RunPath) -> Result<Json<DeletedRun>, ApiError> {
-    let run_id = read_run(run)?;
+pub(super) async fn delete(
+    State(state): State<Arc<ServiceState>>,
+    run: RunIdPath,
+) -> Result<Json<DeletedRun>, ApiError> {
+    let run_id = parse_run_id(run)?;
     match state.store.delete_run(run_id).await? {
         RunDeletion::NotFound => Err(ApiError::NotFound),
         RunDeletion::Running => Err(ApiError::Conflict("The run is running. Cancel it first.")),
         RunDeletion::Deleted => {
-            state.config.checkpoints.remove_deleted(&*state.store).await;
+            state.checkpoints.remove_files_of_deleted_runs(&*state.store).await;
             Ok(Json(DeletedRun { run_id }))
         }
     }
 }
 
-fn read_run(run: RunPath) -> Result<RunId, ApiError> {
+fn parse_run_id(run: RunIdPath) -> Result<RunId, ApiError> {
     run.ok().and_then(|Path(text)| RunId::parse(&text)).ok_or(ApiError::NotFound)
 }
 
 /// A file name has no quotes and no control characters; what is not ASCII, headers cannot carry (RFC 6266).
-fn attachment(name: &FileName) -> HeaderValue {
+fn content_disposition(name: &FileName) -> HeaderValue {
     let name: String = name.as_str().chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
     HeaderValue::from_str(&format!("attachment; filename=\"{name}\""))
         .unwrap_or_else(|_| HeaderValue::from_static("attachment"))

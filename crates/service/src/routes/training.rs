@@ -1,7 +1,9 @@
 //! `POST /api/webhooks/training/metrics` and `/api/webhooks/models/upload`: what a training process reports, and where it
 //! may put its model.
 
-mod bodies;
+mod request_bodies;
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Bytes, HttpBody as _};
@@ -16,24 +18,24 @@ use ulkeys_domain::training::{
 use ulkeys_domain::wire::training::{EventAck, UploadTicket};
 use ulkeys_store::ReportedBy;
 
-use bodies::{TrainingReport, UploadBody};
+use request_bodies::{TrainingReport, UploadBody};
 
-use crate::auth::{Caller, RunLimit};
+use crate::authz::{Caller, RunRequestCounter};
 use crate::body::LimitedBytes;
 use crate::error::ApiError;
-use crate::loopback_guard::OwnHost;
-use crate::openapi::{BadBody, NoSpace, NotFound};
+use crate::loopback_guard::RequestHost;
+use crate::openapi::{BodyErrors, InsufficientStorage, NotFound};
 use crate::rate_limiter::RunRequest;
-use crate::state::AppState;
-use crate::upload_grants::{IssueError, UploadGrant};
+use crate::state::ServiceState;
+use crate::upload_grants::{GrantError, UploadGrant};
 
 /// The largest report, in bytes: curves of many classes take megabytes.
-const MAX_REPORT: usize = 8 * 1024 * 1024;
+const MAX_REPORT_BYTES: usize = 8 * 1024 * 1024;
 /// Reports up to this size are read at once; reading a larger one would hold up the others.
-const QUICK: usize = 64 * 1024;
+const MAX_INLINE_PARSE_BYTES: usize = 64 * 1024;
 
-/// Whether one of these handlers answers the request, and counts it against the limit of its run, see [`RunLimit`].
-pub(crate) fn counts_by_run(method: &str, path: &str) -> bool {
+/// Whether one of these handlers answers the request, and counts it against the limit of its run, see [`RunRequestCounter`].
+pub(crate) fn is_counted_by_run(method: &str, path: &str) -> bool {
     method == "POST" && matches!(path, "/api/webhooks/training/metrics" | "/api/webhooks/models/upload")
 }
 
@@ -48,44 +50,44 @@ pub(crate) fn counts_by_run(method: &str, path: &str) -> bool {
     operation_id = "reportTraining",
     tag = "training",
     request_body = TrainingReport,
-    responses((status = OK, description = "It is recorded.", body = EventAck), BadBody, NotFound, NoSpace)
+    responses((status = OK, description = "It is recorded.", body = EventAck), BodyErrors, NotFound, InsufficientStorage)
 )]
-pub(super) async fn report(
-    State(state): State<AppState>,
+pub(super) async fn report_event(
+    State(state): State<Arc<ServiceState>>,
     caller: Caller,
-    limit: RunLimit,
-    OwnHost(host): OwnHost,
+    counter: RunRequestCounter,
+    RequestHost(host): RequestHost,
     request: Request,
 ) -> Result<Json<EventAck>, ApiError> {
     // The places are kept until it is recorded.
-    let (EventReport { target, run, event }, bytes, _places) = match receive_report(&state, request).await {
+    let (EventReport { target, run, event }, bytes, _permits) = match receive_report(&state, request).await {
         Ok(received) => received,
-        Err(error) => return Err(count_without_run(&limit, RateLimitClass::Stream, error)),
+        Err(error) => return Err(count_request_without_run(&counter, RateLimitClass::Stream, error)),
     };
     let feed = ReportedBy { key: caller.key_id().copied(), at: state.now() };
     let name = event.name();
     let mut results_dropped = false;
     let run = if let Event::Started(start) = event {
-        limit.count(RunRequest::Start)?;
-        state.check_rows(feed.key.as_ref(), bytes).await?;
+        counter.count_request(RunRequest::Start)?;
+        state.check_database_quota(feed.key.as_ref(), bytes).await?;
         start_run(&state, target, start, feed).await?
     } else {
         let run = match find_run(&state, target, run).await {
             Ok(run) => run,
-            Err(error) => return Err(count_without_run(&limit, RateLimitClass::Stream, error)),
+            Err(error) => return Err(count_request_without_run(&counter, RateLimitClass::Stream, error)),
         };
-        limit.count(request_of(&event, &run))?;
+        counter.count_request(classify_event(&event, &run))?;
         let event = match event {
-            Event::Update(change) => Event::Update(fitting(&state, change, &feed, bytes).await?),
+            Event::Update(change) => Event::Update(reduce_to_quota(&state, change, &feed, bytes).await?),
             other => other,
         };
         results_dropped = matches!(&event, Event::Update(RunUpdate::Complete(ending)) if ending.is_dropped);
-        record(&state, run, event, feed).await?
+        record_event(&state, run, event, feed).await?
     };
     Ok(Json(EventAck {
         received: true,
         event: name.to_owned(),
-        model_url: model_url(&state, &host, &run.project, &run.slug),
+        model_url: build_model_url(&state, &host, &run.project, &run.slug),
         cancelled: run.status == RunStatus::Cancelled,
         model_id: run.model_id,
         run_id: run.run_id,
@@ -95,11 +97,16 @@ pub(super) async fn report(
 }
 
 /// What of a change is recorded: all of it, or, where training data has no space, only that the run lives or ends.
-async fn fitting(state: &AppState, change: RunUpdate, feed: &ReportedBy, bytes: u64) -> Result<RunUpdate, ApiError> {
+async fn reduce_to_quota(
+    state: &ServiceState,
+    change: RunUpdate,
+    feed: &ReportedBy,
+    bytes: u64,
+) -> Result<RunUpdate, ApiError> {
     if change == RunUpdate::Alive {
         return Ok(change);
     }
-    match state.check_rows(feed.key.as_ref(), bytes).await {
+    match state.check_database_quota(feed.key.as_ref(), bytes).await {
         Ok(()) => Ok(change),
         Err(error) => change.without_data().ok_or(error),
     }
@@ -114,40 +121,40 @@ async fn fitting(state: &AppState, change: RunUpdate, feed: &ReportedBy, bytes: 
     operation_id = "requestUpload",
     tag = "training",
     request_body = UploadBody,
-    responses((status = OK, description = "Where to put the file.", body = UploadTicket), BadBody, NotFound, NoSpace)
+    responses((status = OK, description = "Where to put the file.", body = UploadTicket), BodyErrors, NotFound, InsufficientStorage)
 )]
-pub(super) async fn ticket(
-    State(state): State<AppState>,
+pub(super) async fn request_upload(
+    State(state): State<Arc<ServiceState>>,
     caller: Caller,
-    limit: RunLimit,
-    OwnHost(host): OwnHost,
+    counter: RunRequestCounter,
+    RequestHost(host): RequestHost,
     request: Request,
 ) -> Result<Json<UploadTicket>, ApiError> {
     let (run, request) = match receive_upload_request(&state, request).await {
         Ok(known) => known,
-        Err(error) => return Err(count_without_run(&limit, RateLimitClass::Checkpoint, error)),
+        Err(error) => return Err(count_request_without_run(&counter, RateLimitClass::Checkpoint, error)),
     };
-    limit.count(RunRequest::Checkpoint(run.run_id))?;
-    state.check_file(caller.key_id(), request.size.unwrap_or_default()).await?;
+    counter.count_request(RunRequest::Checkpoint(run.run_id))?;
+    state.check_file_quota(caller.key_id(), request.size.unwrap_or_default()).await?;
     let id = CheckpointId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let path = id.to_path();
-    let upload = UploadGrant {
+    let grant = UploadGrant {
         id,
         run: run.run_id,
         filename: request.filename,
         size: request.size,
         // Clients that name no run send no `checkpoint_saved` either.
-        save_at_once: request.run.is_none(),
+        save_on_arrival: request.run.is_none(),
         caller,
     };
-    let mut issued = state.upload_grants.issue(upload.clone(), state.uptime(), &mut SysRng);
-    if matches!(issued, Err(IssueError::TooMany)) {
-        forget_revoked(&state).await?;
-        issued = state.upload_grants.issue(upload, state.uptime(), &mut SysRng);
+    let mut issued = state.upload_grants.issue_grant(grant.clone(), state.uptime(), &mut SysRng);
+    if matches!(issued, Err(GrantError::TooMany)) {
+        withdraw_grants_of_revoked_keys(&state).await?;
+        issued = state.upload_grants.issue_grant(grant, state.uptime(), &mut SysRng);
     }
     let capability = issued.map_err(|error| match error {
-        IssueError::TooMany => ApiError::TooManyUploads,
-        IssueError::NoRandomness => ApiError::NoRandomness,
+        GrantError::TooMany => ApiError::TooManyUploads,
+        GrantError::NoRandomness => ApiError::NoRandomness,
     })?;
     Ok(Json(UploadTicket {
         upload_url: format!("http://{host}/uploads/{}", capability.as_str()),
@@ -159,29 +166,29 @@ pub(super) async fn ticket(
 
 /// Makes an upload the checkpoint of its run; the files that it replaces go.
 pub(super) async fn save_checkpoint(
-    state: &AppState,
+    state: &ServiceState,
     run: RunId,
     id: CheckpointId,
     feed: ReportedBy,
 ) -> Result<(), ApiError> {
     let replaced = state.store.save_checkpoint(run, id, feed).await?.ok_or(ApiError::NotFound)?;
     for id in &replaced {
-        state.config.checkpoints.remove(id).await;
+        state.checkpoints.remove(id).await;
     }
     Ok(())
 }
 
 /// The address that a training process prints, under the host by which it reached the service.
-pub(super) fn model_url(state: &AppState, host: &str, project: &Slug, slug: &Slug) -> String {
+pub(super) fn build_model_url(state: &ServiceState, host: &str, project: &Slug, slug: &Slug) -> String {
     let owner = Slug::of(&state.config.account.username, "user");
     format!("http://{host}/{owner}/{project}/{slug}")
 }
 
 /// Makes room: permissions of keys that were revoked since would keep their places for the hour.
-async fn forget_revoked(state: &AppState) -> Result<(), ApiError> {
-    for caller in state.upload_grants.callers(state.uptime()) {
+async fn withdraw_grants_of_revoked_keys(state: &ServiceState) -> Result<(), ApiError> {
+    for caller in state.upload_grants.callers_with_grants(state.uptime()) {
         match (caller.revalidate(state).await, caller.key_id()) {
-            (Err(ApiError::Refused(_)), Some(key)) => state.upload_grants.withdraw(key, state.uptime()),
+            (Err(ApiError::Rejected(_)), Some(key)) => state.upload_grants.withdraw_grants_of_key(key, state.uptime()),
             (result, _) => result?,
         }
     }
@@ -189,12 +196,12 @@ async fn forget_revoked(state: &AppState) -> Result<(), ApiError> {
 }
 
 /// Counts a request that is about no run, so that it has a limit too. Its own error stands unless that limit rejects it.
-fn count_without_run(limit: &RunLimit, category: RateLimitClass, error: ApiError) -> ApiError {
-    limit.count(RunRequest::NoRun(category)).err().unwrap_or(error)
+fn count_request_without_run(counter: &RunRequestCounter, class: RateLimitClass, error: ApiError) -> ApiError {
+    counter.count_request(RunRequest::NoRun(class)).err().unwrap_or(error)
 }
 
 /// What an event of a run counts as.
-fn request_of(event: &Event, run: &StartedRun) -> RunRequest {
+fn classify_event(event: &Event, run: &StartedRun) -> RunRequest {
     match event {
         Event::CheckpointSaved(_) | Event::Update(RunUpdate::Complete(_) | RunUpdate::Failed(_)) => {
             // A cancelled run is still to report what it has.
@@ -205,7 +212,12 @@ fn request_of(event: &Event, run: &StartedRun) -> RunRequest {
     }
 }
 
-async fn record(state: &AppState, run: StartedRun, event: Event, feed: ReportedBy) -> Result<StartedRun, ApiError> {
+async fn record_event(
+    state: &ServiceState,
+    run: StartedRun,
+    event: Event,
+    feed: ReportedBy,
+) -> Result<StartedRun, ApiError> {
     match event {
         Event::Update(change) => {
             let status = state.store.record_update(run.run_id, change, feed).await?.ok_or(ApiError::NotFound)?;
@@ -221,19 +233,23 @@ async fn record(state: &AppState, run: StartedRun, event: Event, feed: ReportedB
 
 /// A report, its size in bytes, and the places that a large one takes.
 async fn receive_report(
-    state: &AppState,
+    state: &Arc<ServiceState>,
     request: Request,
 ) -> Result<(EventReport, u64, [Option<SemaphorePermit<'_>>; 2]), ApiError> {
     // One of unknown size may be large.
-    let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= QUICK as u64);
+    let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= MAX_INLINE_PARSE_BYTES as u64);
     let received = if is_small { None } else { Some(state.concurrency.large_bodies.acquire().await?) };
-    let LimitedBytes(body) = LimitedBytes::<MAX_REPORT>::from_request(request, state).await?;
-    let read = if body.len() > QUICK { Some(state.concurrency.large_reports.acquire().await?) } else { None };
+    let LimitedBytes(body) = LimitedBytes::<MAX_REPORT_BYTES>::from_request(request, state).await?;
+    let read =
+        if body.len() > MAX_INLINE_PARSE_BYTES { Some(state.concurrency.large_reports.acquire().await?) } else { None };
     let bytes = body.len() as u64;
-    Ok((read_report(body).await?, bytes, [received, read]))
+    Ok((parse_report(body).await?, bytes, [received, read]))
 }
 
-async fn receive_upload_request(state: &AppState, request: Request) -> Result<(StartedRun, UploadRequest), ApiError> {
+async fn receive_upload_request(
+    state: &Arc<ServiceState>,
+    request: Request,
+) -> Result<(StartedRun, UploadRequest), ApiError> {
     let LimitedBytes(body): LimitedBytes = LimitedBytes::from_request(request, state).await?;
     let request = UploadRequest::parse(&body)?;
     let max = state.config.checkpoints.max_bytes;
@@ -245,7 +261,7 @@ async fn receive_upload_request(state: &AppState, request: Request) -> Result<(S
 }
 
 async fn start_run(
-    state: &AppState,
+    state: &ServiceState,
     target: ModelRef,
     start: RunStart,
     feed: ReportedBy,
@@ -254,12 +270,12 @@ async fn start_run(
     state.store.start_run(new_model, target, start, feed).await?.ok_or(ApiError::NotFound)
 }
 
-async fn find_run(state: &AppState, target: ModelRef, run: Option<RunId>) -> Result<StartedRun, ApiError> {
+async fn find_run(state: &ServiceState, target: ModelRef, run: Option<RunId>) -> Result<StartedRun, ApiError> {
     state.store.find_run(target, run).await?.ok_or(ApiError::NotFound)
 }
 
-async fn read_report(body: Bytes) -> Result<EventReport, ApiError> {
-    if body.len() <= QUICK {
+async fn parse_report(body: Bytes) -> Result<EventReport, ApiError> {
+    if body.len() <= MAX_INLINE_PARSE_BYTES {
         return Ok(EventReport::parse(&body)?);
     }
     let parsed = tokio::task::spawn_blocking(move || EventReport::parse(&body)).await;

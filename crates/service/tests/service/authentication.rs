@@ -1,23 +1,25 @@
-//! Which credentials are accepted, how the others are refused, and that refusals leave no trace on the key.
+//! Which credentials are accepted, how the others are rejected, and that rejections leave no trace on the key.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-
-use crate::common::{TestService, read};
+use insta::assert_json_snapshot;
 use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-const INVALID: &str = r#"Bearer error="invalid_token""#;
+use crate::common::{TestService, read_json};
+use crate::snapshots::{redact_snapshots, whole_answer};
 
-fn invalid_key() -> Value {
+const INVALID_TOKEN_CHALLENGE: &str = r#"Bearer error="invalid_token""#;
+
+fn invalid_key_body() -> Value {
     json!({ "error": "Invalid API key", "code": "UNAUTHORIZED" })
 }
 
 #[tokio::test]
-async fn every_defect_is_answered_alike_and_moves_nothing() {
+async fn malformed_credential_is_rejected_and_leaves_last_used() {
     let service = TestService::start().await;
-    let (key_id, key) = service.key("training-server", &["training"]).await;
+    let (key_id, key) = service.create_key("training-server", &["training"]).await;
     let digits = &key[3..];
     let malformed = [
         "Bearer ul_a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9t0".to_owned(),
@@ -42,16 +44,16 @@ async fn every_defect_is_answered_alike_and_moves_nothing() {
     for value in malformed {
         let request = service.anonymous(Method::GET, "/api/account/summary").header(AUTHORIZATION, &value);
         let answer = request.send().await.expect("answered");
-        assert_eq!(answer.headers()[WWW_AUTHENTICATE], INVALID, "{value:?}");
-        assert_eq!(read(answer).await, (StatusCode::UNAUTHORIZED, invalid_key()), "{value:?}");
+        assert_eq!(answer.headers()[WWW_AUTHENTICATE], INVALID_TOKEN_CHALLENGE, "{value:?}");
+        assert_eq!(read_json(answer).await, (StatusCode::UNAUTHORIZED, invalid_key_body()), "{value:?}");
     }
     for (first, second) in [(&key, &key), (&service.session, &key)] {
         let request = service.bearer(first, Method::GET, "/api/account/summary").bearer_auth(second);
         let answer = request.send().await.expect("answered");
-        assert_eq!(answer.headers()[WWW_AUTHENTICATE], INVALID, "doubled header");
-        assert_eq!(read(answer).await, (StatusCode::UNAUTHORIZED, invalid_key()), "doubled header");
+        assert_eq!(answer.headers()[WWW_AUTHENTICATE], INVALID_TOKEN_CHALLENGE, "doubled header");
+        assert_eq!(read_json(answer).await, (StatusCode::UNAUTHORIZED, invalid_key_body()), "doubled header");
     }
-    assert_eq!(service.listed(&key_id).await["lastUsedAt"], Value::Null);
+    assert_eq!(service.listed_key(&key_id).await["lastUsedAt"], Value::Null);
 }
 
 fn upper_case_once(digits: &str) -> String {
@@ -61,41 +63,53 @@ fn upper_case_once(digits: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_scheme_is_case_insensitive_and_an_accepted_key_moves_last_used() {
+async fn bearer_scheme_in_any_case_is_accepted() {
     let service = TestService::start().await;
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
-        let (key_id, key) = service.key("ci", &["read"]).await;
+        let (key_id, key) = service.create_key("ci", &["read"]).await;
         let request = service.anonymous(Method::GET, "/api/account/summary");
         let answer = request.header(AUTHORIZATION, format!("{scheme} {key}")).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::OK, "{scheme}");
-        assert!(service.listed(&key_id).await["lastUsedAt"].is_string(), "{scheme}");
+        assert!(service.listed_key(&key_id).await["lastUsedAt"].is_string(), "{scheme}");
     }
 }
 
 /// White space around a header's value is no part of it (RFC 9110, section 5.5): no server sees it.
 #[tokio::test]
-async fn white_space_around_the_whole_header_is_none_of_ours() {
+async fn whitespace_around_header_value_is_ignored() {
     let service = TestService::start().await;
-    let (_, key) = service.key("ci", &["read"]).await;
+    let (_, key) = service.create_key("ci", &["read"]).await;
     let request = service.anonymous(Method::GET, "/api/account/summary");
     let answer = request.header(AUTHORIZATION, format!("  Bearer {key} ")).send().await.expect("answered");
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn without_a_credential_no_error_is_named() {
+async fn request_without_credential_gets_challenge_without_error() {
     let service = TestService::start().await;
     let answer = service.anonymous(Method::GET, "/api/account/summary").send().await.expect("answered");
-    assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer realm="UL Keys""#);
     assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
-    assert_eq!(read(answer).await, (StatusCode::UNAUTHORIZED, invalid_key()));
+    let _redactions = redact_snapshots();
+    assert_json_snapshot!(whole_answer(service.anonymous(Method::GET, "/api/account/summary")).await, @r#"
+    {
+      "body": {
+        "code": "UNAUTHORIZED",
+        "error": "Invalid API key"
+      },
+      "headers": {
+        "content-type": "application/json",
+        "www-authenticate": "Bearer realm=\"UL Keys\""
+      },
+      "status": 401
+    }
+    "#);
 }
 
 /// A header whose variable is empty, as in `X-API-Key: $KEY`, is no second credential.
 #[tokio::test]
-async fn request_with_empty_credential_header_is_read_as_without_it() {
+async fn empty_credential_header_is_ignored() {
     let service = TestService::start().await;
-    let (_, key) = service.key("carried", &["read"]).await;
+    let (_, key) = service.create_key("carried", &["read"]).await;
     let get = || service.anonymous(Method::GET, "/api/account/summary");
     for request in [
         get().header(AUTHORIZATION, "").header("X-API-Key", &key),
@@ -114,9 +128,9 @@ async fn request_with_empty_credential_header_is_read_as_without_it() {
 
 /// curl encodes a user name as the terminal does, and Java as Latin-1 unless the challenge names a charset (RFC 7617).
 #[tokio::test]
-async fn request_basic_user_name_in_latin_1_is_accepted() {
+async fn basic_user_name_in_latin_1_is_accepted() {
     let service = TestService::start().await;
-    let (_, key) = service.key("carried", &["read"]).await;
+    let (_, key) = service.create_key("carried", &["read"]).await;
     for user in [&b"J\xfcrgen"[..], "Jürgen".as_bytes(), b"\xff\0\x80"] {
         let value = format!("Basic {}", BASE64_STANDARD.encode([user, b":", key.as_bytes()].concat()));
         let request = service.anonymous(Method::GET, "/api/account/summary").header(AUTHORIZATION, value);
@@ -129,9 +143,9 @@ async fn request_basic_user_name_in_latin_1_is_accepted() {
 
 /// A gateway passes `Authorization` on when the key is in `X-API-Key`, so that no key may be in it, however it is encoded.
 #[tokio::test]
-async fn request_second_key_in_unusual_notation_is_rejected() {
+async fn second_key_in_encoded_header_is_rejected() {
     let service = TestService::start().await;
-    let (_, key) = service.key("carried", &["read"]).await;
+    let (_, key) = service.create_key("carried", &["read"]).await;
     // Of this length, the text needs padding, in the usual alphabet and in the one for addresses.
     let inner = format!("a?>~b:{key}");
     let padded = BASE64_STANDARD.encode(&inner);
@@ -163,21 +177,31 @@ async fn request_second_key_in_unusual_notation_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_missing_scope_is_named_and_moves_nothing() {
+async fn missing_scope_is_named_in_challenge() {
     let service = TestService::start().await;
-    let (key_id, key) = service.key("trainer", &["training"]).await;
-    let answer = service.bearer(&key, Method::GET, "/api/api-keys").send().await.expect("answered");
-    assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer error="insufficient_scope", scope="read admin""#);
-    let denied = json!({ "error": "Permission denied for this operation", "code": "FORBIDDEN" });
-    assert_eq!(read(answer).await, (StatusCode::FORBIDDEN, denied));
-    assert_eq!(service.listed(&key_id).await["lastUsedAt"], Value::Null);
+    let (key_id, key) = service.create_key("trainer", &["training"]).await;
+    let _redactions = redact_snapshots();
+    assert_json_snapshot!(whole_answer(service.bearer(&key, Method::GET, "/api/api-keys")).await, @r#"
+    {
+      "body": {
+        "code": "FORBIDDEN",
+        "error": "Permission denied for this operation"
+      },
+      "headers": {
+        "content-type": "application/json",
+        "www-authenticate": "Bearer error=\"insufficient_scope\", scope=\"read admin\""
+      },
+      "status": 403
+    }
+    "#);
+    assert_eq!(service.listed_key(&key_id).await["lastUsedAt"], Value::Null);
 }
 
 #[tokio::test]
-async fn paths_that_do_not_exist_are_guarded_by_the_same_table() {
+async fn unknown_path_requires_the_same_scopes() {
     let service = TestService::start().await;
-    let (_, trainer) = service.key("trainer", &["training"]).await;
-    let (_, reader) = service.key("reader", &["read"]).await;
+    let (_, trainer) = service.create_key("trainer", &["training"]).await;
+    let (_, reader) = service.create_key("reader", &["read"]).await;
     let ask = async |token: &str, method, path: &str| {
         service.bearer(token, method, path).send().await.expect("answered").status()
     };
@@ -190,21 +214,32 @@ async fn paths_that_do_not_exist_are_guarded_by_the_same_table() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_refused_from_the_next_request_on() {
+async fn revoked_key_is_rejected_by_next_request() {
     let service = TestService::start().await;
-    let (key_id, key) = service.key("gone", &["read"]).await;
-    assert_eq!(service.summary(&key).await.status(), StatusCode::OK);
-    service.revoke(&key_id).await;
-    let answer = service.summary(&key).await;
-    assert_eq!(answer.headers()[WWW_AUTHENTICATE], INVALID);
-    assert_eq!(read(answer).await, (StatusCode::UNAUTHORIZED, invalid_key()));
+    let (key_id, key) = service.create_key("gone", &["read"]).await;
+    assert_eq!(service.get_summary(&key).await.status(), StatusCode::OK);
+    service.revoke_key(&key_id).await;
+    let _redactions = redact_snapshots();
+    assert_json_snapshot!(whole_answer(service.bearer(&key, Method::GET, "/api/account/summary")).await, @r#"
+    {
+      "body": {
+        "code": "UNAUTHORIZED",
+        "error": "Invalid API key"
+      },
+      "headers": {
+        "content-type": "application/json",
+        "www-authenticate": "Bearer error=\"invalid_token\""
+      },
+      "status": 401
+    }
+    "#);
 }
 
 /// For clients whose `Authorization` belongs to something else.
 #[tokio::test]
-async fn request_key_in_another_header_or_as_basic_password_is_accepted() {
+async fn key_in_api_key_header_or_basic_password_is_accepted() {
     let service = TestService::start().await;
-    let (key_id, key) = service.key("carried", &["read"]).await;
+    let (key_id, key) = service.create_key("carried", &["read"]).await;
     let get = || service.anonymous(Method::GET, "/api/api-keys");
     for (carrier, request) in [
         ("X-API-Key", get().header("X-API-Key", &key)),
@@ -223,10 +258,10 @@ async fn request_key_in_another_header_or_as_basic_password_is_accepted() {
 }
 
 #[tokio::test]
-async fn request_key_badly_carried_is_rejected() {
+async fn misplaced_or_second_credential_is_rejected() {
     let service = TestService::start().await;
-    let (_, key) = service.key("carried", &["read"]).await;
-    let (other_id, other) = service.key("other", &["read"]).await;
+    let (_, key) = service.create_key("carried", &["read"]).await;
+    let (other_id, other) = service.create_key("other", &["read"]).await;
     let get = || service.anonymous(Method::GET, "/api/api-keys");
     for (carrier, request) in [
         ("a scheme", get().header("X-API-Key", format!("Bearer {key}"))),
@@ -242,7 +277,7 @@ async fn request_key_badly_carried_is_rejected() {
         ("a broken key, and a token of another service", get().header("X-API-Key", &key[1..]).bearer_auth("sk-other")),
     ] {
         let answer = request.send().await.expect("answered");
-        assert_eq!(read(answer).await, (StatusCode::UNAUTHORIZED, invalid_key()), "{carrier}");
+        assert_eq!(read_json(answer).await, (StatusCode::UNAUTHORIZED, invalid_key_body()), "{carrier}");
     }
     for (carrier, request) in [
         ("the same twice", get().header("X-API-Key", &key).bearer_auth(&key)),
@@ -254,9 +289,23 @@ async fn request_key_badly_carried_is_rejected() {
     ] {
         let answer = request.send().await.expect("answered");
         assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer error="invalid_request""#, "{carrier}");
-        let (status, body) = read(answer).await;
+        let (status, body) = read_json(answer).await;
         assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("VALIDATION_ERROR")), "{carrier}");
         assert!(body["error"].as_str().is_some_and(|text| text.contains("X-API-Key")), "{body}");
     }
-    assert!(service.listed(&other_id).await["lastUsedAt"].is_null());
+    assert!(service.listed_key(&other_id).await["lastUsedAt"].is_null());
+    let _redactions = redact_snapshots();
+    assert_json_snapshot!(whole_answer(get().header("X-API-Key", &key).bearer_auth(&other)).await, @r#"
+    {
+      "body": {
+        "code": "VALIDATION_ERROR",
+        "error": "Authorization and X-API-Key: both hold a credential, send only one of them"
+      },
+      "headers": {
+        "content-type": "application/json",
+        "www-authenticate": "Bearer error=\"invalid_request\""
+      },
+      "status": 400
+    }
+    "#);
 }

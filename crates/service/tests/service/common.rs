@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use ulkeys_domain::RateLimits;
-use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, TrainingConfig, serve, system_clock};
-use ulkeys_store::SqliteStore;
+use ulkeys_domain::{KeyId, KeyName, KeyRecord, RateLimits, Scope, Scopes, Secret, Timestamp};
+use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, Timing, TrainingConfig, serve, system_clock};
+use ulkeys_store::{AuditContext, KeyStore as _, SqliteStore};
 
-use crate::log;
+use crate::log_capture;
 
 pub struct TestService {
     pub address: SocketAddr,
@@ -29,7 +29,7 @@ impl Drop for TestService {
     /// Nothing that this test caused has put a key into the log.
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            log::assert_clean();
+            log_capture::assert_no_key_logged();
         }
     }
 }
@@ -63,7 +63,7 @@ impl TestService {
         listeners: Vec<TcpListener>,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        log::listen();
+        log_capture::start_capture();
         let (database, record) = (folder.path().join("keys.db"), folder.path().join("state/revocations"));
         let store = Arc::new(SqliteStore::open_with_record(&database, &record, system_clock).expect("database"));
         let address = listeners[0].local_addr().expect("bound");
@@ -79,6 +79,7 @@ impl TestService {
             limits: limits.into(),
             checkpoints,
             training: TrainingConfig::default(),
+            timing: Timing::default(),
         };
         change(&mut config);
         let shutdown = CancellationToken::new();
@@ -106,51 +107,52 @@ impl TestService {
     }
 
     /// Makes a key as the app does: `(keyId, plaintext)`.
-    pub async fn key(&self, name: &str, scopes: &[&str]) -> (String, String) {
+    pub async fn create_key(&self, name: &str, scopes: &[&str]) -> (String, String) {
         let body = json!({ "name": name, "scopes": scopes });
         let answer = self.app(Method::POST, "/api/api-keys").json(&body).send().await.expect("answered");
-        let (status, body) = read(answer).await;
+        let (status, body) = read_json(answer).await;
         assert_eq!(status, StatusCode::CREATED, "{body}");
         (text(&body["keyId"]), text(&body["key"]))
     }
 
-    pub async fn revoke(&self, key_id: &str) {
+    pub async fn revoke_key(&self, key_id: &str) {
         let answer = self.app(Method::DELETE, &format!("/api/api-keys/{key_id}")).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::OK);
     }
 
-    pub async fn summary(&self, token: &str) -> Response {
+    pub async fn get_summary(&self, token: &str) -> Response {
         self.bearer(token, Method::GET, "/api/account/summary").send().await.expect("answered")
     }
 
-    /// The key's usage, once it tells what is waited for.
-    pub async fn usage_when(&self, key_id: &str, told: impl Fn(&Value) -> bool) -> Value {
+    /// The key's usage, once it is complete.
+    pub async fn wait_for_usage(&self, key_id: &str, is_complete: impl Fn(&Value) -> bool) -> Value {
         let start = Instant::now();
         loop {
             let path = format!("/api/api-keys/{key_id}/usage");
-            let (_, usage) = read(self.app(Method::GET, &path).send().await.expect("answered")).await;
-            if told(&usage) {
+            let (_, usage) = read_json(self.app(Method::GET, &path).send().await.expect("answered")).await;
+            if is_complete(&usage) {
                 return usage;
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "waited in vain: {usage}");
+            assert!(start.elapsed() < Duration::from_secs(20), "timed out: {usage}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// The key's usage, once it names as many programs.
-    pub async fn usage_with_sources(&self, key_id: &str, count: usize) -> Value {
-        self.usage_when(key_id, |usage| usage["sources"].as_array().is_some_and(|sources| sources.len() == count)).await
+    /// The key's usage, once it lists this many clients.
+    pub async fn wait_for_clients(&self, key_id: &str, count: usize) -> Value {
+        self.wait_for_usage(key_id, |usage| usage["sources"].as_array().is_some_and(|sources| sources.len() == count))
+            .await
     }
 
     /// The listed key of that id, as the app sees it.
-    pub async fn listed(&self, key_id: &str) -> Value {
-        let (_, body) = read(self.app(Method::GET, "/api/api-keys").send().await.expect("answered")).await;
+    pub async fn listed_key(&self, key_id: &str) -> Value {
+        let (_, body) = read_json(self.app(Method::GET, "/api/api-keys").send().await.expect("answered")).await;
         let keys = body["keys"].as_array().expect("a list");
         keys.iter().find(|key| key["keyId"] == key_id).cloned().unwrap_or(Value::Null)
     }
 }
 
-pub async fn read(response: Response) -> (StatusCode, Value) {
+pub async fn read_json(response: Response) -> (StatusCode, Value) {
     let status = response.status();
     let body = tokio::time::timeout(Duration::from_secs(10), response.json()).await.expect("in time");
     (status, body.expect("a JSON body"))
@@ -158,4 +160,36 @@ pub async fn read(response: Response) -> (StatusCode, Value) {
 
 pub fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
+}
+
+/// The time, so many days ago.
+pub fn days_ago(days: u64) -> Timestamp {
+    system_clock().saturating_sub(Duration::from_hours(24 * days))
+}
+
+/// A key's name, its age in days, and what else is to be said of it.
+pub type SeededKey<'a> = (&'a str, u64, fn(&mut KeyRecord));
+
+/// A service with keys that were made before it began.
+pub async fn start_with_keys(keys: &[SeededKey<'_>]) -> TestService {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let store = SqliteStore::open(&folder.path().join("keys.db")).expect("database");
+    for (name, age, change) in keys {
+        let secret = Secret::generate(&mut SysRng).expect("randomness");
+        let id = KeyId::generate(&mut SysRng).expect("randomness");
+        let name = KeyName::parse(name).expect("valid");
+        let scopes = Scopes::new([Scope::Read]).expect("not empty");
+        let mut record = KeyRecord::new(id, name, secret.prefix(), scopes, days_ago(*age));
+        change(&mut record);
+        let audit = AuditContext { actor: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: "".into() };
+        assert!(store.insert(record, secret.hash(), audit).await.expect("inserted"));
+    }
+    drop(store);
+    TestService::start_in(folder).await
+}
+
+pub async fn get_ok(service: &TestService, path: &str) -> Value {
+    let (status, body) = read_json(service.app(Method::GET, path).send().await.expect("answered")).await;
+    assert_eq!(status, StatusCode::OK, "{path}: {body}");
+    body
 }

@@ -1,13 +1,15 @@
 //! Gateways ask about requests that are not made to this service. `tests/gateways` has the real ones.
 
+use insta::assert_json_snapshot;
 use reqwest::header::{CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::json;
 use ulkeys_domain::RateLimits;
 
-use crate::common::{TestService, read};
+use crate::common::{TestService, read_json};
+use crate::snapshots::{redact_snapshots, whole_answer};
 
-fn ask(service: &TestService, key: &str, method: &str, target: &str) -> RequestBuilder {
+fn gateway_request(service: &TestService, key: &str, method: &str, target: &str) -> RequestBuilder {
     service
         .bearer(key, Method::GET, "/forward-auth")
         .header("X-Original-Method", method)
@@ -15,33 +17,52 @@ fn ask(service: &TestService, key: &str, method: &str, target: &str) -> RequestB
 }
 
 #[tokio::test]
-async fn the_table_decides_and_the_answer_names_the_key() {
+async fn policy_decides_and_response_names_the_key() {
     let service = TestService::start().await;
-    let (key_id, key) = service.key("détecteur n° 1", &["models", "read"]).await;
-    let answer = ask(&service, &key, "POST", "/api/models/a?x=1").send().await.expect("answered");
-    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    let (key_id, key) = service.create_key("détecteur n° 1", &["models", "read"]).await;
+    let answer = gateway_request(&service, &key, "POST", "/api/models/a?x=1").send().await.expect("answered");
     assert_eq!(answer.headers()["x-key-id"], key_id.as_str());
-    assert_eq!(answer.headers()["x-key-name"], "d%C3%A9tecteur n%C2%B0 1");
-    assert_eq!(answer.headers()["x-key-scopes"], "models read");
     assert!(answer.headers().contains_key("x-ratelimit-remaining"));
+    let _redactions = redact_snapshots();
+    assert_json_snapshot!(whole_answer(gateway_request(&service, &key, "POST", "/api/models/a?x=1")).await, @r#"
+    {
+      "body": "",
+      "headers": {
+        "x-key-id": "[keyId]",
+        "x-key-name": "d%C3%A9tecteur n%C2%B0 1",
+        "x-key-scopes": "models read"
+      },
+      "status": 204
+    }
+    "#);
     assert_eq!(answer.headers()[CACHE_CONTROL], "no-store", "a gateway must ask again");
-    assert!(service.listed(&key_id).await["lastUsedAt"].is_string());
+    assert!(service.listed_key(&key_id).await["lastUsedAt"].is_string());
 
-    let answer = ask(&service, &key, "POST", "/api/datasets/a").send().await.expect("answered");
-    assert_eq!(answer.headers()[WWW_AUTHENTICATE], r#"Bearer error="insufficient_scope", scope="datasets write""#);
-    assert!(!answer.headers().contains_key("x-key-id"));
+    let answer = gateway_request(&service, &key, "POST", "/api/datasets/a").send().await.expect("answered");
     assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
-    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert_json_snapshot!(whole_answer(gateway_request(&service, &key, "POST", "/api/datasets/a")).await, @r#"
+    {
+      "body": {
+        "code": "FORBIDDEN",
+        "error": "Permission denied for this operation"
+      },
+      "headers": {
+        "content-type": "application/json",
+        "www-authenticate": "Bearer error=\"insufficient_scope\", scope=\"datasets write\""
+      },
+      "status": 403
+    }
+    "#);
     for target in ["/", "/predict", "/api/../x", "/api//models", "/api/%6dodels", "/api/models#", "/apimodels"] {
-        let answer = ask(&service, &key, "GET", target).send().await.expect("answered");
+        let answer = gateway_request(&service, &key, "GET", target).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{target}");
     }
 }
 
 #[tokio::test]
-async fn the_gateway_may_name_the_scopes() {
+async fn scope_parameter_replaces_the_policy() {
     let service = TestService::start().await;
-    let (_, key) = service.key("models only", &["models"]).await;
+    let (_, key) = service.create_key("models only", &["models"]).await;
     let ask = async |query: &str| {
         let request = service.bearer(&key, Method::GET, &format!("/forward-auth{query}"));
         let request = request.header("X-Forwarded-Method", "POST").header("X-Forwarded-Uri", "/predict?image=1");
@@ -58,9 +79,9 @@ async fn the_gateway_may_name_the_scopes() {
 
 /// A gateway that resolves `..` or `%2f` takes these for paths below `/predict`; what stands behind it may not.
 #[tokio::test]
-async fn a_named_scope_opens_no_path_that_could_be_read_in_two_ways() {
+async fn ambiguous_path_is_rejected_despite_scope_parameter() {
     let service = TestService::start().await;
-    let (_, key) = service.key("models only", &["models"]).await;
+    let (_, key) = service.create_key("models only", &["models"]).await;
     let ask = async |target: &str| {
         let request = service.bearer(&key, Method::GET, "/forward-auth?scope=models");
         let request = request.header("X-Original-Method", "GET").header("X-Original-URI", target);
@@ -80,14 +101,14 @@ async fn a_named_scope_opens_no_path_that_could_be_read_in_two_ways() {
 
 /// What stands behind a gateway is not the platform: a camera sends two frames a second to a path that ends in `/predict`.
 #[tokio::test]
-async fn forward_auth_any_path_is_counted_in_the_class_of_gateways() {
+async fn requests_for_any_path_count_against_gateway_limit() {
     let limits = RateLimits { gateway: 5, predict: 1, default: 1, stream: 1, upload: 1, ..RateLimits::default() };
     let service = TestService::start_limited(limits).await;
-    let (_, key) = service.key("camera", &["write"]).await;
+    let (_, key) = service.create_key("camera", &["write"]).await;
     let paths =
         ["/api/models/a/predict", "/api/models", "/api/webhooks/training/metrics", "/api/upload/a", "/api/exports"];
     for (path, remaining) in paths.into_iter().zip(["4", "3", "2", "1", "0"]) {
-        let answer = ask(&service, &key, "POST", path).send().await.expect("answered");
+        let answer = gateway_request(&service, &key, "POST", path).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::NO_CONTENT, "{path}");
         assert_eq!(answer.headers()["x-ratelimit-remaining"], remaining, "{path}");
     }
@@ -95,16 +116,16 @@ async fn forward_auth_any_path_is_counted_in_the_class_of_gateways() {
     let named = named.header("X-Original-Method", "POST").header("X-Original-URI", "/mine/predict");
     assert_eq!(named.send().await.expect("answered").status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(
-        service.summary(&key).await.status(),
+        service.get_summary(&key).await.status(),
         StatusCode::OK,
         "the service's own requests have limits of their own"
     );
 }
 
 #[tokio::test]
-async fn forward_auth_key_in_another_header_is_accepted_and_two_are_not() {
+async fn key_in_another_header_is_accepted_and_two_are_rejected() {
     let service = TestService::start().await;
-    let (_, key) = service.key("carried", &["read"]).await;
+    let (_, key) = service.create_key("carried", &["read"]).await;
     let ask = || {
         let request = service.anonymous(Method::GET, "/forward-auth");
         request.header("X-Original-Method", "GET").header("X-Original-URI", "/api/models")
@@ -122,7 +143,7 @@ async fn forward_auth_key_in_another_header_is_accepted_and_two_are_not() {
 
 /// A browser sends no credential with it (Fetch, section 4.8).
 #[tokio::test]
-async fn forward_auth_preflight_passes_only_where_the_gateway_allows_it() {
+async fn preflight_without_allow_parameter_is_rejected() {
     let service = TestService::start_limited(RateLimits { invalid_credentials: 1, ..RateLimits::default() }).await;
     let ask = |rule: &str, method: &str, target: &str| {
         let request = service.anonymous(Method::GET, &format!("/forward-auth{rule}"));
@@ -156,38 +177,52 @@ async fn forward_auth_preflight_passes_only_where_the_gateway_allows_it() {
 }
 
 #[tokio::test]
-async fn refusals_are_those_of_the_protocol() {
+async fn rejections_follow_the_protocol() {
     let service = TestService::start_limited(RateLimits { gateway: 2, ..RateLimits::default() }).await;
-    let (key_id, key) = service.key("predictor", &["models"]).await;
-    let predict = async || ask(&service, &key, "POST", "/api/models/a/predict").send().await.expect("answered");
+    let (key_id, key) = service.create_key("predictor", &["models"]).await;
+    let predict =
+        async || gateway_request(&service, &key, "POST", "/api/models/a/predict").send().await.expect("answered");
     assert_eq!(predict().await.status(), StatusCode::NO_CONTENT);
     assert_eq!(predict().await.status(), StatusCode::NO_CONTENT);
-    let answer = predict().await;
-    assert!(answer.headers().contains_key("retry-after"));
-    assert_eq!(
-        read(answer).await,
-        (StatusCode::TOO_MANY_REQUESTS, json!({ "error": "Rate limit exceeded", "code": "RATE_LIMITED" }))
-    );
-    service.revoke(&key_id).await;
+    let _redactions = redact_snapshots();
+    let mut limited = whole_answer(gateway_request(&service, &key, "POST", "/api/models/a/predict")).await;
+    assert!(limited["headers"]["retry-after"].take().is_string());
+    assert_json_snapshot!(limited, @r#"
+    {
+      "body": {
+        "code": "RATE_LIMITED",
+        "error": "Rate limit exceeded"
+      },
+      "headers": {
+        "content-type": "application/json",
+        "retry-after": null
+      },
+      "status": 429
+    }
+    "#);
+    service.revoke_key(&key_id).await;
     let invalid = (StatusCode::UNAUTHORIZED, json!({ "error": "Invalid API key", "code": "UNAUTHORIZED" }));
-    assert_eq!(read(predict().await).await, invalid);
+    assert_eq!(read_json(predict().await).await, invalid);
     let unknown = format!("ul_{}", "a".repeat(40));
-    assert_eq!(read(ask(&service, &unknown, "GET", "/api/models").send().await.expect("answered")).await, invalid);
+    assert_eq!(
+        read_json(gateway_request(&service, &unknown, "GET", "/api/models").send().await.expect("answered")).await,
+        invalid
+    );
     let request = service.anonymous(Method::GET, "/forward-auth");
     let request = request.header("X-Original-Method", "GET").header("X-Original-URI", "/api/models");
-    assert_eq!(read(request.send().await.expect("answered")).await, invalid);
+    assert_eq!(read_json(request.send().await.expect("answered")).await, invalid);
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_set_up_wrongly_is_told_so() {
+async fn misconfigured_gateway_is_rejected() {
     let service = TestService::start().await;
-    let (_, key) = service.key("key", &["read"]).await;
+    let (_, key) = service.create_key("key", &["read"]).await;
     let answer = service.bearer(&key, Method::GET, "/forward-auth").send().await.expect("answered");
-    let (status, body) = read(answer).await;
+    let (status, body) = read_json(answer).await;
     assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("VALIDATION_ERROR")));
     assert!(body["error"].as_str().expect("a text").contains("X-Original-URI"), "{body}");
-    // A program cannot talk the gateway's question into another one by sending the other pair itself.
-    let answer = ask(&service, &key, "POST", "/api/models")
+    // A client cannot change the gateway's request by sending the other pair of headers itself.
+    let answer = gateway_request(&service, &key, "POST", "/api/models")
         .header("X-Forwarded-Method", "GET")
         .header("X-Forwarded-Uri", "/api/models")
         .send()
@@ -198,9 +233,9 @@ async fn a_gateway_that_is_set_up_wrongly_is_told_so() {
 
 /// A gateway may add the query of the request to an address that has none (Caddy does).
 #[tokio::test]
-async fn a_client_cannot_choose_its_scope() {
+async fn scope_from_client_query_is_rejected() {
     let service = TestService::start().await;
-    let (_, key) = service.key("models only", &["models"]).await;
+    let (_, key) = service.create_key("models only", &["models"]).await;
     let ask = async |query: &str, target: &str| {
         let request = service.bearer(&key, Method::GET, &format!("/forward-auth{query}"));
         let request = request.header("X-Forwarded-Method", "GET").header("X-Forwarded-Uri", target);
@@ -217,7 +252,7 @@ async fn a_client_cannot_choose_its_scope() {
 }
 
 #[tokio::test]
-async fn the_apps_own_credential_passes_no_gateway() {
+async fn session_token_is_rejected() {
     let service = TestService::start().await;
     for query in ["", "?scope=read"] {
         let request = service.app(Method::GET, &format!("/forward-auth{query}"));
@@ -227,21 +262,21 @@ async fn the_apps_own_credential_passes_no_gateway() {
 }
 
 #[tokio::test]
-async fn programs_are_told_apart_by_the_address_that_the_gateway_names() {
+async fn client_address_is_the_last_forwarded_hop() {
     let service = TestService::start().await;
-    let (key_id, key) = service.key("key", &["read"]).await;
-    let request = ask(&service, &key, "GET", "/api/models").header("User-Agent", "curl/8");
+    let (key_id, key) = service.create_key("key", &["read"]).await;
+    let request = gateway_request(&service, &key, "GET", "/api/models").header("User-Agent", "curl/8");
     request.header("X-Forwarded-For", "10.9.9.9, 192.0.2.7").send().await.expect("answered");
-    let usage = service.usage_with_sources(&key_id, 1).await;
+    let usage = service.wait_for_clients(&key_id, 1).await;
     assert_eq!(usage["sources"][0]["peer"], "192.0.2.7", "the last hop; earlier ones are hearsay");
     assert_eq!(usage["sources"][0]["agent"], "curl/8");
 }
 
 /// curl and nginx send such an address as it was typed. Bytes that are not UTF-8 have no meaning that two programs share.
 #[tokio::test]
-async fn forward_auth_target_with_raw_bytes_is_decided_by_its_path() {
+async fn target_with_raw_bytes_is_decided_by_its_path() {
     let service = TestService::start().await;
-    let (_, key) = service.key("models only", &["models"]).await;
+    let (_, key) = service.create_key("models only", &["models"]).await;
     let ask = async |rule: &str, target: &[u8]| {
         let request = service.bearer(&key, Method::GET, &format!("/forward-auth{rule}"));
         let target = HeaderValue::from_bytes(target).expect("a value");

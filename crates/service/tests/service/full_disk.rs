@@ -18,18 +18,18 @@ use ulkeys_domain::wire::DatabaseProblem;
 use ulkeys_service::{Config, system_clock};
 use ulkeys_store::SqliteStore;
 
-use crate::common::{TestService, read, text};
-use crate::log;
-use crate::training::{details, event, send, start};
-use crate::training_space::assert_no_space;
-use crate::uploads::{files, path, put, ticket};
+use crate::common::{TestService, read_json, text};
+use crate::log_capture;
+use crate::training_events::{run_details, send_event, send_event_body, start_run};
+use crate::training_quota::assert_training_data_full;
+use crate::uploads::{checkpoint_files, put_file, request_ticket, upload_path};
 
-const DISK: &str = "UL_KEYS_TEST_DISK";
+const DISK_ENV_VARIABLE: &str = "UL_KEYS_TEST_DISK";
 
 /// Runs `test`, whose name is `name`, on a file system of `size`.
-fn on_disk_of(size: &str, name: &str, test: impl AsyncFnOnce(Disk)) {
-    if let Some(path) = std::env::var_os(DISK) {
-        let disk = Disk { path: path.into() };
+fn run_on_disk_of_size(size: &str, name: &str, test: impl AsyncFnOnce(SmallDisk)) {
+    if let Some(path) = std::env::var_os(DISK_ENV_VARIABLE) {
+        let disk = SmallDisk { path: path.into() };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         return runtime.block_on(test(disk));
     }
@@ -40,142 +40,157 @@ fn on_disk_of(size: &str, name: &str, test: impl AsyncFnOnce(Disk)) {
         .arg(folder.path())
         .arg(std::env::current_exe().expect("this program"))
         .arg(name)
-        .env(DISK, folder.path())
+        .env(DISK_ENV_VARIABLE, folder.path())
         .output()
         .expect("started");
-    let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if said.contains("Operation not permitted") && !told.contains("running 1 test") {
-        return eprintln!("skipped, the kernel allows no mount namespace: {said}");
+    let (output_text, error_text) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if error_text.contains("Operation not permitted") && !output_text.contains("running 1 test") {
+        return skip(&format!("the kernel allows no mount namespace: {error_text}"));
     }
-    assert!(output.status.success() && told.contains("1 passed"), "{said}\n{told}");
+    assert!(output.status.success() && output_text.contains("1 passed"), "{error_text}\n{output_text}");
+}
+
+/// Reports that the test of this thread is skipped: in its output, and in the file that `cargo xtask test` names.
+fn skip(reason: &str) {
+    let thread = std::thread::current();
+    let line = format!("{}: {reason}", thread.name().unwrap_or("a test")).replace('\n', " ");
+    eprintln!("SKIPPED {line}");
+    if let Some(path) = std::env::var_os("UL_KEYS_SKIPPED_TESTS") {
+        let file = File::options().create(true).append(true).open(path);
+        file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes())).expect("the file of skipped tests");
+    }
 }
 
 /// A small file system.
-struct Disk {
+struct SmallDisk {
     path: PathBuf,
 }
 
-impl Disk {
-    fn folder(&self) -> tempfile::TempDir {
+impl SmallDisk {
+    fn create_folder(&self) -> tempfile::TempDir {
         tempfile::tempdir_in(&self.path).expect("a folder on the small disk")
     }
 
-    fn filling(&self) -> PathBuf {
+    fn filler_path(&self) -> PathBuf {
         self.path.join("filling")
     }
 
     /// Uses the space up to the last byte.
-    fn fill(&self) {
-        let mut file = File::options().append(true).create(true).open(self.filling()).expect("created");
+    fn fill_up(&self) {
+        let mut file = File::options().append(true).create(true).open(self.filler_path()).expect("created");
         while file.write_all(&[1; 4096]).is_ok() {}
     }
 
-    fn free(&self) {
-        std::fs::remove_file(self.filling()).expect("removed");
+    fn free_space(&self) {
+        std::fs::remove_file(self.filler_path()).expect("removed");
     }
 }
 
-async fn create(service: &TestService, name: &str) -> (StatusCode, Value) {
+async fn create_key(service: &TestService, name: &str) -> (StatusCode, Value) {
     let body = json!({ "name": name, "scopes": ["read"] });
-    read(service.app(Method::POST, "/api/api-keys").json(&body).send().await.expect("answered")).await
+    read_json(service.app(Method::POST, "/api/api-keys").json(&body).send().await.expect("answered")).await
 }
 
-async fn revoke(service: &TestService, key_id: &str) -> (StatusCode, Value) {
-    read(service.app(Method::DELETE, &format!("/api/api-keys/{key_id}")).send().await.expect("answered")).await
+async fn revoke_key(service: &TestService, key_id: &str) -> (StatusCode, Value) {
+    read_json(service.app(Method::DELETE, &format!("/api/api-keys/{key_id}")).send().await.expect("answered")).await
 }
 
 /// The answer of a service whose disk is full.
 #[track_caller]
-fn assert_full((status, body): (StatusCode, Value)) {
+fn assert_storage_full((status, body): (StatusCode, Value)) {
     assert_eq!((status, &body["code"]), (StatusCode::INSUFFICIENT_STORAGE, &json!("STORAGE_FULL")), "{body}");
     let error = text(&body["error"]);
     assert!(error.contains("no space left") && error.contains("Nothing was changed"), "{error}");
 }
 
 /// How many requests the key made, according to the store.
-fn requests(usage: &Value) -> u64 {
+fn count_requests(usage: &Value) -> u64 {
     usage["hours"].as_array().expect("a list").iter().map(|hour| hour["requests"].as_u64().expect("a number")).sum()
 }
 
 #[test]
-fn full_disk_rejects_changes_by_name_and_goes_on_by_itself() {
-    on_disk_of("4m", "full_disk_rejects_changes_by_name_and_goes_on_by_itself", async |disk| {
-        let service = TestService::start_in(disk.folder()).await;
-        let (kept_id, kept) = service.key("kept", &["read"]).await;
+fn full_disk_rejects_changes_and_recovers() {
+    run_on_disk_of_size("4m", "full_disk_rejects_changes_and_recovers", async |disk| {
+        let service = TestService::start_in(disk.create_folder()).await;
+        let (kept_id, kept) = service.create_key("kept", &["read"]).await;
         let mut leaked = Vec::new();
         for number in 0..50 {
-            leaked.push(service.key(&format!("leaked-{number}"), &["read"]).await);
+            leaked.push(service.create_key(&format!("leaked-{number}"), &["read"]).await);
         }
-        service.summary(&kept).await;
-        service.usage_when(&kept_id, |usage| requests(usage) == 1).await;
+        service.get_summary(&kept).await;
+        service.wait_for_usage(&kept_id, |usage| count_requests(usage) == 1).await;
 
-        disk.fill();
-        log::clear();
-        assert_full(create(&service, "late").await);
+        disk.fill_up();
+        log_capture::clear_lines();
+        assert_storage_full(create_key(&service, "late").await);
         let path = format!("/api/api-keys/{kept_id}");
         let rename = service.app(Method::PATCH, &path).json(&json!({ "name": "other" }));
-        assert_full(read(rename.send().await.expect("answered")).await);
-        assert_eq!(service.listed(&kept_id).await["name"], "kept");
-        let (_, list) = read(service.app(Method::GET, "/api/api-keys").send().await.expect("answered")).await;
+        assert_storage_full(read_json(rename.send().await.expect("answered")).await);
+        assert_eq!(service.listed_key(&kept_id).await["name"], "kept");
+        let (_, list) = read_json(service.app(Method::GET, "/api/api-keys").send().await.expect("answered")).await;
         assert_eq!(list["keys"].as_array().map(Vec::len), Some(51), "nothing is half made");
         let start = Instant::now();
         let mut uses = 1;
         while start.elapsed() < Duration::from_secs(5) {
-            assert_eq!(service.summary(&kept).await.status(), StatusCode::OK);
+            assert_eq!(service.get_summary(&kept).await.status(), StatusCode::OK);
             uses += 1;
-            assert_full(create(&service, "late").await);
+            assert_storage_full(create_key(&service, "late").await);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         // The record of revocations has its space.
         for (id, key) in &leaked {
-            let (status, body) = revoke(&service, id).await;
+            let (status, body) = revoke_key(&service, id).await;
             assert_eq!(status, StatusCode::OK, "{body}");
-            assert_eq!(service.summary(key).await.status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(service.get_summary(key).await.status(), StatusCode::UNAUTHORIZED);
         }
-        let full = log::lines();
+        let full = log_capture::captured_lines();
         assert!(full.len() <= 2 && full[0].contains("no space"), "one line for each state: {full:#?}");
 
-        disk.free();
-        let usage = service.usage_when(&kept_id, |usage| requests(usage) == uses).await;
-        assert_eq!(requests(&usage), uses);
+        disk.free_space();
+        let usage = service.wait_for_usage(&kept_id, |usage| count_requests(usage) == uses).await;
+        assert_eq!(count_requests(&usage), uses);
         let start = Instant::now();
-        while !log::lines().iter().any(|line| line.contains("space again")) {
-            assert!(start.elapsed() < Duration::from_secs(20), "{:#?}", log::lines());
+        while !log_capture::captured_lines().iter().any(|line| line.contains("space again")) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{:#?}", log_capture::captured_lines());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert!(log::lines().len() <= 4, "one line for each state: {:#?}", log::lines());
-        let (status, late) = create(&service, "late").await;
+        assert!(
+            log_capture::captured_lines().len() <= 4,
+            "one line for each state: {:#?}",
+            log_capture::captured_lines()
+        );
+        let (status, late) = create_key(&service, "late").await;
         assert_eq!(status, StatusCode::CREATED, "{late}");
 
         let service = TestService::start_in(service.stop().await).await;
-        assert_eq!(service.summary(&text(&late["key"])).await.status(), StatusCode::OK);
+        assert_eq!(service.get_summary(&text(&late["key"])).await.status(), StatusCode::OK);
         for (_, key) in &leaked {
-            assert_eq!(service.summary(key).await.status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(service.get_summary(key).await.status(), StatusCode::UNAUTHORIZED);
         }
-        assert_eq!(service.listed(&kept_id).await["name"], "kept");
+        assert_eq!(service.listed_key(&kept_id).await["name"], "kept");
     });
 }
 
 #[test]
-fn revoke_without_space_for_the_record_says_that_the_key_is_valid() {
-    on_disk_of("4m", "revoke_without_space_for_the_record_says_that_the_key_is_valid", async |disk| {
-        let service = TestService::start_in(disk.folder()).await;
+fn revoke_without_space_for_record_leaves_key_valid() {
+    run_on_disk_of_size("4m", "revoke_without_space_for_record_leaves_key_valid", async |disk| {
+        let service = TestService::start_in(disk.create_folder()).await;
         let mut keys = Vec::new();
         for number in 0..50 {
-            keys.push(service.key(&format!("leaked-{number}"), &["read"]).await);
+            keys.push(service.create_key(&format!("leaked-{number}"), &["read"]).await);
         }
         let record = service.folder.path().join("state/revocations");
         // Gives back the space that the record holds ahead.
         let file = File::options().write(true).open(&record).expect("opened");
         file.set_len(file.metadata().expect("there").len()).expect("shortened to the same length");
-        disk.fill();
+        disk.fill_up();
         let (mut revoked, mut valid) = (Vec::new(), Vec::new());
         for (id, key) in keys {
             let whole = std::fs::read(&record).expect("readable");
-            match revoke(&service, &id).await {
+            match revoke_key(&service, &id).await {
                 (StatusCode::OK, _) => revoked.push(key),
                 answer => {
-                    assert_full(answer);
+                    assert_storage_full(answer);
                     assert!(std::fs::read(&record).expect("readable") == whole, "nothing of an entry is left");
                     valid.push((id, key));
                 }
@@ -184,47 +199,51 @@ fn revoke_without_space_for_the_record_says_that_the_key_is_valid() {
         assert!(revoked.len() < 50 && !valid.is_empty(), "a page of the file has room for 40: {}", revoked.len());
         let hold = async |service: &TestService, valid: StatusCode, keys: &[(String, String)]| {
             for (_, key) in keys {
-                assert_eq!(service.summary(key).await.status(), valid);
+                assert_eq!(service.get_summary(key).await.status(), valid);
             }
             for key in &revoked {
-                assert_eq!(service.summary(key).await.status(), StatusCode::UNAUTHORIZED);
+                assert_eq!(service.get_summary(key).await.status(), StatusCode::UNAUTHORIZED);
             }
         };
         hold(&service, StatusCode::OK, &valid).await;
-        disk.free();
+        disk.free_space();
         let service = TestService::start_in(service.stop().await).await;
         hold(&service, StatusCode::OK, &valid).await;
         for (id, _) in &valid {
-            assert_eq!(revoke(&service, id).await.0, StatusCode::OK);
+            assert_eq!(revoke_key(&service, id).await.0, StatusCode::OK);
         }
         hold(&service, StatusCode::UNAUTHORIZED, &valid).await;
     });
 }
 
 #[test]
-fn open_on_a_full_disk_names_it_and_loses_nothing() {
-    on_disk_of("4m", "open_on_a_full_disk_names_it_and_loses_nothing", async |disk| {
-        let service = TestService::start_in(disk.folder()).await;
-        let (_, key) = service.key("kept", &["read"]).await;
+fn open_on_full_disk_reports_full_and_loses_nothing() {
+    run_on_disk_of_size("4m", "open_on_full_disk_reports_full_and_loses_nothing", async |disk| {
+        let service = TestService::start_in(disk.create_folder()).await;
+        let (_, key) = service.create_key("kept", &["read"]).await;
         let folder = service.stop().await;
         let open = |folder: &Path| {
             let (database, record) = (folder.join("keys.db"), folder.join("state/revocations"));
             SqliteStore::open_with_record(&database, &record, system_clock).err().map(|error| error.problem)
         };
-        disk.fill();
+        disk.fill_up();
         assert_eq!(open(folder.path()), Some(DatabaseProblem::Full));
         assert_eq!(open(&disk.path.join("new")), Some(DatabaseProblem::Full));
-        disk.free();
+        disk.free_space();
         let service = TestService::start_in(folder).await;
-        assert_eq!(service.summary(&key).await.status(), StatusCode::OK);
+        assert_eq!(service.get_summary(&key).await.status(), StatusCode::OK);
     });
 }
 
 /// Uploads a body that is answered before it has arrived. The client may notice the closed connection before it reads the
 /// answer; then it tries again.
-async fn put_rejected(service: &TestService, ticket: &Value, body: impl Fn() -> reqwest::Body) -> reqwest::Response {
+async fn put_until_answered(
+    service: &TestService,
+    ticket: &Value,
+    body: impl Fn() -> reqwest::Body,
+) -> reqwest::Response {
     for _ in 0..50 {
-        if let Ok(answer) = service.anonymous(Method::PUT, &path(service, ticket)).body(body()).send().await {
+        if let Ok(answer) = service.anonymous(Method::PUT, &upload_path(service, ticket)).body(body()).send().await {
             return answer;
         }
     }
@@ -233,37 +252,40 @@ async fn put_rejected(service: &TestService, ticket: &Value, body: impl Fn() -> 
 
 /// The reserve of free space that belongs to keys.
 #[test]
-fn training_data_leaves_the_reserve_and_keys_go_on() {
-    on_disk_of("48m", "training_data_leaves_the_reserve_and_keys_go_on", async |disk| {
+fn training_data_leaves_disk_reserve_to_keys() {
+    run_on_disk_of_size("48m", "training_data_leaves_disk_reserve_to_keys", async |disk| {
         let reserve = |config: &mut Config| {
             config.training.limits = StorageLimits { reserve: 32, ..StorageLimits::default() }.into();
         };
-        let service = TestService::start_with(disk.folder(), reserve).await;
-        let (id, key) = service.key("trainer", &["training"]).await;
-        let run = start(&service, &key, "exp1").await;
-        let first = ticket(&service, &key, &run).await;
+        let service = TestService::start_with(disk.create_folder(), reserve).await;
+        let (id, key) = service.create_key("trainer", &["training"]).await;
+        let run = start_run(&service, &key, "exp1").await;
+        let first = request_ticket(&service, &key, &run).await;
         let reason = "besides the 32 MiB that are reserved for keys";
-        assert_no_space(read(put_rejected(&service, &first, || vec![0; 30_000_000].into()).await).await, reason);
+        assert_training_data_full(
+            read_json(put_until_answered(&service, &first, || vec![0; 30_000_000].into()).await).await,
+            reason,
+        );
         // Without a length in front, it is noticed on the way.
         let chunks = || futures_util::stream::iter((0..300).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 100_000])));
-        let answer = put_rejected(&service, &first, || reqwest::Body::wrap_stream(chunks())).await;
+        let answer = put_until_answered(&service, &first, || reqwest::Body::wrap_stream(chunks())).await;
         assert_eq!(answer.status(), StatusCode::INSUFFICIENT_STORAGE);
-        assert_eq!(files(&service).len(), 0);
-        assert_eq!(put(&service, &first, vec![0; 1_000_000]).await.status(), StatusCode::OK);
+        assert_eq!(checkpoint_files(&service).len(), 0);
+        assert_eq!(put_file(&service, &first, vec![0; 1_000_000]).await.status(), StatusCode::OK);
 
-        let mut filling = File::create(disk.filling()).expect("created");
+        let mut filling = File::create(disk.filler_path()).expect("created");
         filling.write_all(&vec![1; 15 << 20]).expect("written");
         let lines = json!({ "content": "lines" });
-        assert_no_space(event(&service, &key, &run, "console_output", lines.clone()).await, reason);
+        assert_training_data_full(send_event(&service, &key, &run, "console_output", lines.clone()).await, reason);
         let other = json!({ "project": "p", "name": "n", "event": "training_started", "data": {} });
-        assert_no_space(send(&service, &key, other).await, reason);
+        assert_training_data_full(send_event_body(&service, &key, other).await, reason);
         let results = json!({ "results": { "fitness": 1 } });
-        let (status, receipt) = event(&service, &key, &run, "training_complete", results).await;
+        let (status, receipt) = send_event(&service, &key, &run, "training_complete", results).await;
         assert_eq!((status, &receipt["resultsDropped"]), (StatusCode::OK, &json!(true)), "{receipt}");
-        assert_eq!(details(&service, &run).await["status"], "completed");
-        assert_eq!(create(&service, "late").await.0, StatusCode::CREATED);
-        assert_eq!(revoke(&service, &id).await.0, StatusCode::OK);
-        let told = log::lines().iter().filter(|line| line.contains("is rejected")).count();
-        assert!(told <= 3, "one line for each change of state: {:#?}", log::lines());
+        assert_eq!(run_details(&service, &run).await["status"], "completed");
+        assert_eq!(create_key(&service, "late").await.0, StatusCode::CREATED);
+        assert_eq!(revoke_key(&service, &id).await.0, StatusCode::OK);
+        let output_text = log_capture::captured_lines().iter().filter(|line| line.contains("is rejected")).count();
+        assert!(output_text <= 3, "one line for each change of state: {:#?}", log_capture::captured_lines());
     });
 }

@@ -7,11 +7,11 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use strum::VariantArray as _;
 
-use crate::common::{TestService, read};
+use crate::common::{TestService, read_json};
 
-async fn document(service: &TestService) -> Value {
+async fn get_document(service: &TestService) -> Value {
     let (status, document) =
-        read(service.anonymous(Method::GET, "/openapi.json").send().await.expect("answered")).await;
+        read_json(service.anonymous(Method::GET, "/openapi.json").send().await.expect("answered")).await;
     assert_eq!(status, StatusCode::OK);
     document
 }
@@ -25,9 +25,9 @@ fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
 }
 
 #[tokio::test]
-async fn paths_know_the_documented_methods_and_no_others() {
+async fn paths_accept_documented_methods_only() {
     let service = TestService::start().await;
-    let document = document(&service).await;
+    let document = get_document(&service).await;
     let documented: BTreeSet<_> =
         operations(&document).map(|(path, method, _)| (path, method.to_uppercase())).collect();
     for path in documented.iter().map(|(path, _)| *path).collect::<BTreeSet<_>>() {
@@ -47,9 +47,9 @@ async fn paths_know_the_documented_methods_and_no_others() {
 }
 
 #[tokio::test]
-async fn operations_have_names_of_their_own_and_tell_who_may_ask() {
+async fn operations_have_unique_ids_and_security() {
     let service = TestService::start().await;
-    let document = document(&service).await;
+    let document = get_document(&service).await;
     let mut names = BTreeSet::new();
     for (path, method, operation) in operations(&document) {
         let name = operation["operationId"].as_str().expect("a name");
@@ -72,12 +72,12 @@ async fn operations_have_names_of_their_own_and_tell_who_may_ask() {
 }
 
 /// What the references in a value point to.
-fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+fn collect_references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
-        Value::Array(list) => list.iter().for_each(|value| references(value, found)),
+        Value::Array(list) => list.iter().for_each(|value| collect_references(value, found)),
         Value::Object(fields) => {
             found.extend(fields.get("$ref").and_then(Value::as_str));
-            fields.values().for_each(|value| references(value, found));
+            fields.values().for_each(|value| collect_references(value, found));
         }
         _ => {}
     }
@@ -106,7 +106,7 @@ fn collect_fields<'a>(field: &str, value: &'a Value, place: &str, found: &mut Ve
 #[tokio::test]
 async fn patterns_compile_without_backtracking() {
     let service = TestService::start().await;
-    let document = document(&service).await;
+    let document = get_document(&service).await;
     let mut patterns = Vec::new();
     collect_fields("pattern", &document, "", &mut patterns);
     assert!(patterns.len() > 10);
@@ -120,9 +120,9 @@ async fn patterns_compile_without_backtracking() {
 
 /// A type that is a choice of nested types has no name in a generated client, or none that says what it is.
 #[tokio::test]
-async fn alternatives_of_types_are_named_and_told_apart() {
+async fn union_variants_are_named_and_discriminated() {
     let service = TestService::start().await;
-    let document = document(&service).await;
+    let document = get_document(&service).await;
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
     let mut unions = 0;
     for (name, schema) in schemas {
@@ -151,7 +151,7 @@ async fn alternatives_of_types_are_named_and_told_apart() {
 #[tokio::test]
 async fn files_are_binary_and_streams_are_text() {
     let service = TestService::start().await;
-    let document = document(&service).await;
+    let document = get_document(&service).await;
     let path = "/paths/~1api~1training~1runs~1{runId}~1checkpoint/get/responses/200/content/application~1octet-stream";
     let binary = serde_json::json!({ "schema": { "type": "string", "format": "binary" } });
     assert_eq!(document.pointer(path), Some(&binary));
@@ -163,9 +163,9 @@ async fn files_are_binary_and_streams_are_text() {
 
 /// So that a generated client can send back what it received.
 #[tokio::test]
-async fn cursors_are_texts_in_queries_as_in_pages() {
+async fn cursors_are_strings() {
     let service = TestService::start().await;
-    let document = document(&service).await;
+    let document = get_document(&service).await;
     let mut cursors = 0;
     for (path, method, operation) in operations(&document) {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
@@ -178,11 +178,11 @@ async fn cursors_are_texts_in_queries_as_in_pages() {
 }
 
 #[tokio::test]
-async fn every_type_that_is_named_is_described() {
+async fn references_resolve() {
     let service = TestService::start().await;
-    let document = document(&service).await;
+    let document = get_document(&service).await;
     let mut found = Vec::new();
-    references(&document, &mut found);
+    collect_references(&document, &mut found);
     assert!(found.len() > 50);
     for reference in found {
         let path = reference.strip_prefix('#').expect("within the document");
@@ -191,9 +191,9 @@ async fn every_type_that_is_named_is_described() {
 }
 
 #[tokio::test]
-async fn types_are_as_strict_as_their_parsers() {
+async fn schemas_are_as_strict_as_parsers() {
     let service = TestService::start().await;
-    let schemas = &document(&service).await["components"]["schemas"];
+    let schemas = &get_document(&service).await["components"]["schemas"];
     assert_eq!(schemas["KeyId"]["pattern"], "^key_[0-9a-f]{24}$");
     assert_eq!(schemas["RevealedSecret"]["pattern"], "^ul_[0-9a-f]{40}$");
     assert_eq!(schemas["Timestamp"]["format"], "date-time");

@@ -8,25 +8,28 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::rate_limit::{MAX_RUNS_AT_FULL_RATE, RUN_RESULTS_PER_MINUTE};
 
-use crate::common::{TestService, read, text};
-use crate::training::{METRICS, details, event, get, start};
+use crate::common::{TestService, read_json, text};
+use crate::training_events::{EVENTS_PATH, get_json, run_details, send_event, start_run};
 
-const UPLOAD: &str = "/api/webhooks/models/upload";
-const RECORDED: &str = include_str!("../../../../tests/fixtures/yolo-train-3-epochs.ndjson");
-const RUNS: usize = 12;
+const UPLOAD_REQUEST_PATH: &str = "/api/webhooks/models/upload";
+
+const RECORDED_RUN: &str = include_str!("../../../../tests/fixtures/yolo-train-3-epochs.ndjson");
+
+const RUN_COUNT: usize = 12;
+
 /// Epochs of the recorded run, the final validation included.
-const EPOCHS: u64 = 4;
+const EPOCHS_PER_ROUND: u64 = 4;
 
 /// What one run has lost.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Lost {
+struct LostReports {
     epochs: usize,
     others: usize,
 }
 
 /// How the recorded run is sent.
 #[derive(Clone, Copy)]
-struct Plan {
+struct ReplayPlan {
     /// How often what comes between its start and its upload is sent, with further epochs.
     rounds: u64,
     /// Between two events.
@@ -36,16 +39,16 @@ struct Plan {
 }
 
 /// Sends the recorded run as its client does, event by event and without retries.
-async fn replay(service: &TestService, key: &str, name: String, plan: Plan) -> (Value, Lost) {
-    let requests: Vec<Value> = RECORDED.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let is_upload = |request: &Value| request["path"] == UPLOAD;
+async fn replay(service: &TestService, key: &str, name: String, plan: ReplayPlan) -> (Value, LostReports) {
+    let requests: Vec<Value> = RECORDED_RUN.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let is_upload = |request: &Value| request["path"] == UPLOAD_REQUEST_PATH;
     let upload = requests.iter().position(is_upload).expect("an upload");
     let middle = requests[1..upload].iter().filter(|request| plan.console || request["body"]["event"] == "epoch_end");
     let middle = (0..plan.rounds).flat_map(|round| middle.clone().map(move |request| (round, request)));
     let whole =
         [(0, &requests[0])].into_iter().chain(middle).chain(requests[upload..].iter().map(|request| (0, request)));
 
-    let (mut lost, mut run, mut ticket) = (Lost::default(), Value::Null, Value::Null);
+    let (mut lost, mut run, mut ticket) = (LostReports::default(), Value::Null, Value::Null);
     let mut clock = interval(plan.pause.max(Duration::from_nanos(1)));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for (round, request) in whole {
@@ -69,17 +72,17 @@ async fn replay(service: &TestService, key: &str, name: String, plan: Plan) -> (
             }
         }
         if body["event"] == "epoch_end" {
-            body["data"]["epoch"] = json!(body["data"]["epoch"].as_u64().expect("a number") + EPOCHS * round);
+            body["data"]["epoch"] = json!(body["data"]["epoch"].as_u64().expect("a number") + EPOCHS_PER_ROUND * round);
         } else if body["event"] == "checkpoint_saved" {
             body["data"]["modelPath"] = ticket["gcsPath"].clone();
             body["data"]["uploadPath"] = ticket["uploadPath"].clone();
         }
         let path = request["path"].as_str().expect("a path");
         let (status, answer) =
-            read(service.bearer(key, Method::POST, path).json(&body).send().await.expect("answered")).await;
+            read_json(service.bearer(key, Method::POST, path).json(&body).send().await.expect("answered")).await;
         if status == StatusCode::OK {
             match path {
-                UPLOAD => ticket = answer,
+                UPLOAD_REQUEST_PATH => ticket = answer,
                 _ if run.is_null() => run = answer,
                 _ => {}
             }
@@ -96,50 +99,51 @@ async fn replay(service: &TestService, key: &str, name: String, plan: Plan) -> (
     (run, lost)
 }
 
-async fn replay_in_parallel(plan: Plan) {
+async fn replay_in_parallel(plan: ReplayPlan) {
     let service = TestService::start_limited(RateLimits::default()).await;
-    let (key_id, key) = service.key("trainer", &["training"]).await;
+    let (key_id, key) = service.create_key("trainer", &["training"]).await;
     let began = Instant::now();
-    let replays = (0..RUNS).map(|number| replay(&service, &key, format!("exp{number}"), plan));
+    let replays = (0..RUN_COUNT).map(|number| replay(&service, &key, format!("exp{number}"), plan));
     let replays = futures_util::future::join_all(replays).await;
     let took = began.elapsed();
     let lost = replays.iter().map(|(_, lost)| lost);
     let (epochs, others) = lost.fold((0, 0), |all, lost| (all.0 + lost.epochs, all.1 + lost.others));
-    let (_, list) = get(&service, &service.session, "/api/training/runs").await;
+    let (_, list) = get_json(&service, &service.session, "/api/training/runs").await;
     let running = list["runs"].as_array().expect("a list").iter().filter(|run| run["status"] == "running").count();
-    let sent = RUNS as u64 * plan.rounds * EPOCHS;
+    let sent = RUN_COUNT as u64 * plan.rounds * EPOCHS_PER_ROUND;
     assert_eq!((epochs, others, running), (0, 0, 0), "epochs of {sent} and others lost, and left running, in {took:?}");
     for (run, _) in &replays {
-        let kept = details(&service, run).await;
+        let kept = run_details(&service, run).await;
         assert_eq!(
             (&kept["status"], &kept["recordedEpochs"], &kept["hasCheckpoint"]),
-            (&json!("completed"), &json!(plan.rounds * EPOCHS), &json!(true))
+            (&json!("completed"), &json!(plan.rounds * EPOCHS_PER_ROUND), &json!(true))
         );
     }
-    let usage = service.usage_when(&key_id, |usage| usage["hours"].as_array().is_some_and(|hours| !hours.is_empty()));
+    let usage =
+        service.wait_for_usage(&key_id, |usage| usage["hours"].as_array().is_some_and(|hours| !hours.is_empty()));
     assert!(!usage.await.to_string().contains("\"limit\""), "no rejection is counted");
 }
 
 /// More events than one key once had in a minute, and more uploads.
 #[tokio::test]
-async fn twelve_trainings_with_one_key_at_full_speed_lose_nothing() {
-    replay_in_parallel(Plan { rounds: 4, pause: Duration::ZERO, console: true }).await;
+async fn parallel_runs_at_full_speed_lose_nothing() {
+    replay_in_parallel(ReplayPlan { rounds: 4, pause: Duration::ZERO, console: true }).await;
 }
 
 /// `cargo test --workspace --test service -- --ignored two_minutes`
 #[tokio::test]
 #[ignore = "takes two minutes"]
-async fn twelve_trainings_with_one_key_at_an_event_a_second_lose_nothing_in_two_minutes() {
-    replay_in_parallel(Plan { rounds: 28, pause: Duration::from_secs(1), console: false }).await;
+async fn parallel_runs_at_one_event_a_second_lose_nothing_in_two_minutes() {
+    replay_in_parallel(ReplayPlan { rounds: 28, pause: Duration::from_secs(1), console: false }).await;
 }
 
 #[tokio::test]
-async fn ending_of_run_that_used_up_its_events_is_admitted() {
+async fn result_of_run_above_its_event_limit_is_accepted() {
     let service = TestService::start_limited(RateLimits { stream: 5, upload: 2, ..RateLimits::default() }).await;
-    let (key_id, key) = service.key("trainer", &["training"]).await;
-    let (one, two) = (start(&service, &key, "exp1").await, start(&service, &key, "exp2").await);
+    let (key_id, key) = service.create_key("trainer", &["training"]).await;
+    let (one, two) = (start_run(&service, &key, "exp1").await, start_run(&service, &key, "exp2").await);
     for epoch in 0..7 {
-        let answer = service.bearer(&key, Method::POST, METRICS).json(&json!({
+        let answer = service.bearer(&key, Method::POST, EVENTS_PATH).json(&json!({
             "modelId": one["modelId"], "event": "epoch_end", "data": { "epoch": epoch },
         }));
         let answer = answer.send().await.expect("answered");
@@ -149,19 +153,19 @@ async fn ending_of_run_that_used_up_its_events_is_admitted() {
         assert_eq!(header("x-ratelimit-limit"), "5", "the run's");
         assert_eq!(header("x-ratelimit-remaining"), 4_u64.saturating_sub(epoch).to_string());
     }
-    assert_eq!(event(&service, &key, &two, "epoch_end", json!({ "epoch": 0 })).await.0, StatusCode::OK);
+    assert_eq!(send_event(&service, &key, &two, "epoch_end", json!({ "epoch": 0 })).await.0, StatusCode::OK);
     // The run is the same by whatever it is named.
     let named = json!({ "project": "username/project", "name": "exp1", "event": "epoch_end", "data": { "epoch": 9 } });
-    let answer = service.bearer(&key, Method::POST, METRICS).json(&named).send().await.expect("answered");
+    let answer = service.bearer(&key, Method::POST, EVENTS_PATH).json(&named).send().await.expect("answered");
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
     for (run, name) in [(&one, "training_complete"), (&two, "training_failed")] {
-        assert_eq!(event(&service, &key, run, name, json!({})).await.0, StatusCode::OK);
+        assert_eq!(send_event(&service, &key, run, name, json!({})).await.0, StatusCode::OK);
     }
-    assert_eq!(details(&service, &one).await["status"], "completed");
+    assert_eq!(run_details(&service, &one).await["status"], "completed");
 
-    let question = json!({ "key": key, "method": "POST", "path": METRICS });
+    let question = json!({ "key": key, "method": "POST", "path": EVENTS_PATH });
     let answer = service.app(Method::POST, "/api/diagnosis").json(&question).send().await.expect("answered");
-    let finding = read(answer).await.1["finding"].clone();
+    let finding = read_json(answer).await.1["finding"].clone();
     assert_eq!((&finding["kind"], &finding["limit"]), (&json!("limit"), &json!(5)), "the run's limit is named");
 
     // Each request is recorded once, as what it was.
@@ -169,59 +173,66 @@ async fn ending_of_run_that_used_up_its_events_is_admitted() {
         let hours = usage["hours"].as_array().cloned().unwrap_or_default();
         hours.iter().filter(|hour| hour["outcome"] == outcome).filter_map(|hour| hour["requests"].as_u64()).sum::<u64>()
     };
-    let usage = service.usage_when(&key_id, |usage| counted(usage, "limit") >= 3).await;
+    let usage = service.wait_for_usage(&key_id, |usage| counted(usage, "limit") >= 3).await;
     assert_eq!((counted(&usage, "accepted"), counted(&usage, "limit")), (10, 3), "{usage}");
 }
 
 #[tokio::test]
-async fn ending_while_other_runs_used_up_the_limit_of_the_key_is_admitted() {
+async fn result_while_key_is_above_its_limit_is_accepted() {
     let service = TestService::start_limited(RateLimits { stream: 1, ..RateLimits::default() }).await;
-    let (_, key) = service.key("trainer", &["training"]).await;
-    let run = start(&service, &key, "exp1").await;
+    let (_, key) = service.create_key("trainer", &["training"]).await;
+    let run = start_run(&service, &key, "exp1").await;
     for _ in 0..MAX_RUNS_AT_FULL_RATE {
-        let (status, answer) = event(&service, &key, &json!({ "modelId": "unknown" }), "epoch_end", json!({})).await;
+        let (status, answer) =
+            send_event(&service, &key, &json!({ "modelId": "unknown" }), "epoch_end", json!({})).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
     }
     for body in ["nonsense".to_owned(), json!({ "modelId": "unknown", "event": "epoch_end" }).to_string()] {
-        let answer = service.bearer(&key, Method::POST, METRICS).body(body).send().await.expect("answered");
+        let answer = service.bearer(&key, Method::POST, EVENTS_PATH).body(body).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "nonsense has a limit");
     }
-    assert_eq!(event(&service, &key, &run, "epoch_end", json!({ "epoch": 0 })).await.0, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        send_event(&service, &key, &run, "epoch_end", json!({ "epoch": 0 })).await.0,
+        StatusCode::TOO_MANY_REQUESTS
+    );
     let body = json!({ "project": "username/project", "name": "exp2", "event": "training_started", "data": {} });
-    let answer = service.bearer(&key, Method::POST, METRICS).json(&body).send().await.expect("answered");
+    let answer = service.bearer(&key, Method::POST, EVENTS_PATH).json(&body).send().await.expect("answered");
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "starts have a limit");
-    assert_eq!(event(&service, &key, &run, "training_complete", json!({})).await.0, StatusCode::OK);
-    assert_eq!(details(&service, &run).await["status"], "completed");
-    let repeated = event(&service, &key, &run, "training_complete", json!({})).await;
+    assert_eq!(send_event(&service, &key, &run, "training_complete", json!({})).await.0, StatusCode::OK);
+    assert_eq!(run_details(&service, &run).await["status"], "completed");
+    let repeated = send_event(&service, &key, &run, "training_complete", json!({})).await;
     assert_eq!(repeated.0, StatusCode::TOO_MANY_REQUESTS, "it has ended already");
 }
 
 #[tokio::test]
-async fn endings_of_one_run_have_a_limit_of_their_own() {
+async fn results_of_one_run_have_their_own_limit() {
     let service = TestService::start_limited(RateLimits::default()).await;
-    let (_, key) = service.key("trainer", &["training"]).await;
-    let run = start(&service, &key, "exp1").await;
+    let (_, key) = service.create_key("trainer", &["training"]).await;
+    let run = start_run(&service, &key, "exp1").await;
     for _ in 0..RUN_RESULTS_PER_MINUTE {
-        assert_eq!(event(&service, &key, &run, "training_complete", json!({})).await.0, StatusCode::OK);
+        assert_eq!(send_event(&service, &key, &run, "training_complete", json!({})).await.0, StatusCode::OK);
     }
-    let one_more = event(&service, &key, &run, "training_complete", json!({})).await;
+    let one_more = send_event(&service, &key, &run, "training_complete", json!({})).await;
     assert_eq!(one_more.0, StatusCode::TOO_MANY_REQUESTS);
 }
 
 /// Requests for these paths that reach no handler which knows a run are counted, too.
 #[tokio::test]
-async fn other_requests_for_the_paths_of_runs_have_the_limit_of_the_key() {
+async fn other_requests_to_run_paths_count_against_key_limit() {
     let service = TestService::start_limited(RateLimits { stream: 1, upload: 1, ..RateLimits::default() }).await;
-    let (_, key) = service.key("trainer", &["write"]).await;
-    for (method, path) in
-        [(Method::GET, METRICS.to_owned()), (Method::POST, format!("{UPLOAD}/")), (Method::PUT, format!("{METRICS}/"))]
-    {
+    let (_, key) = service.create_key("trainer", &["write"]).await;
+    for (method, path) in [
+        (Method::GET, EVENTS_PATH.to_owned()),
+        (Method::POST, format!("{UPLOAD_REQUEST_PATH}/")),
+        (Method::PUT, format!("{EVENTS_PATH}/")),
+    ] {
         let answer = service.bearer(&key, method, &path).send().await.expect("answered");
         assert!(answer.status().is_client_error());
         assert!(answer.headers().contains_key("x-ratelimit-remaining"), "{path}");
     }
-    let unreadable =
-        async || service.bearer(&key, Method::POST, UPLOAD).body("x").send().await.expect("answered").status();
+    let unreadable = async || {
+        service.bearer(&key, Method::POST, UPLOAD_REQUEST_PATH).body("x").send().await.expect("answered").status()
+    };
     assert_eq!(unreadable().await, StatusCode::BAD_REQUEST, "within the limit");
     for _ in 0..2 * MAX_RUNS_AT_FULL_RATE {
         unreadable().await;
@@ -231,15 +242,21 @@ async fn other_requests_for_the_paths_of_runs_have_the_limit_of_the_key() {
 
 /// Twelve endings with the curves of many classes come at once.
 #[tokio::test]
-async fn large_endings_in_parallel_are_all_admitted() {
-    let service = TestService::start_limited(RateLimits::default()).await;
-    let (_, key) = service.key("trainer", &["training"]).await;
+async fn large_results_in_parallel_are_all_accepted() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let service = TestService::start_with(folder, |config| {
+        config.limits = RateLimits::default().into();
+        // A busy computer parses more slowly.
+        config.timing.permit_timeout = Duration::from_secs(60);
+    })
+    .await;
+    let (_, key) = service.create_key("trainer", &["training"]).await;
     let mut runs = Vec::new();
-    for number in 0..RUNS {
-        runs.push(start(&service, &key, &format!("exp{number}")).await);
+    for number in 0..RUN_COUNT {
+        runs.push(start_run(&service, &key, &format!("exp{number}")).await);
     }
     let curves = json!({ "plots": [{ "type": "pr_curve", "x": vec![0.125; 200_000] }] });
-    let endings = runs.iter().map(|run| event(&service, &key, run, "training_complete", curves.clone()));
+    let endings = runs.iter().map(|run| send_event(&service, &key, run, "training_complete", curves.clone()));
     for (status, body) in futures_util::future::join_all(endings).await {
         assert_eq!(status, StatusCode::OK, "{body}");
     }

@@ -1,22 +1,25 @@
-//! A program hammers with a key while it is revoked: nothing that starts after the acknowledgement is accepted, by the
+//! Clients send requests with a key while it is revoked: nothing that starts after the acknowledgement is accepted, by the
 //! service itself, by a gateway that asks it, or by a resource server that introspects.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::common::TestService;
 use reqwest::Method;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-const CONNECTIONS: usize = 8;
-const REQUESTS: usize = 60_000;
+use crate::common::TestService;
+
+const CONNECTION_COUNT: usize = 8;
+
+const REQUEST_COUNT: usize = 60_000;
+
 /// Requests that must have been accepted before the key is revoked.
-const BEFORE: usize = REQUESTS / 4;
+const ACCEPTED_BEFORE_REVOCATION: usize = REQUEST_COUNT / 4;
 
 /// Whether the key was accepted, by the answer to one request on a kept connection.
-async fn ask(stream: &mut BufReader<TcpStream>, request: &[u8]) -> bool {
+async fn send_and_check_accepted(stream: &mut BufReader<TcpStream>, request: &[u8]) -> bool {
     stream.write_all(request).await.expect("sent");
     let mut line = String::new();
     stream.read_line(&mut line).await.expect("answered");
@@ -40,8 +43,8 @@ async fn ask(stream: &mut BufReader<TcpStream>, request: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_the_service_itself() {
-    hammer(|service, key| {
+async fn revoked_key_is_rejected_by_the_service() {
+    load_until_revoked(|service, key| {
         let host = service.address;
         format!("GET /api/account/summary HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n\r\n")
     })
@@ -49,8 +52,8 @@ async fn by_the_service_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn through_forward_authentication() {
-    hammer(|service, key| {
+async fn revoked_key_is_rejected_by_forward_auth() {
+    load_until_revoked(|service, key| {
         format!(
             "GET /forward-auth HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nX-Original-Method: GET\r\n\
              X-Original-URI: /api/models/a\r\n\r\n",
@@ -61,8 +64,8 @@ async fn through_forward_authentication() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn through_introspection() {
-    hammer(|service, key| {
+async fn revoked_key_is_rejected_by_introspection() {
+    load_until_revoked(|service, key| {
         format!(
             "POST /oauth2/introspect HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Length: 49\r\n\
              Content-Type: application/x-www-form-urlencoded\r\n\r\ntoken={key}",
@@ -72,23 +75,23 @@ async fn through_introspection() {
     .await;
 }
 
-async fn hammer(request: impl Fn(&TestService, &str) -> String) {
+async fn load_until_revoked(request: impl Fn(&TestService, &str) -> String) {
     let service = TestService::start().await;
-    let (key_id, key) = service.key("hammer", &["read"]).await;
+    let (key_id, key) = service.create_key("hammer", &["read"]).await;
     let request: Arc<[u8]> = request(&service, &key).into_bytes().into();
     let acknowledged = Arc::new(AtomicBool::new(false));
     let accepted = Arc::new(AtomicUsize::new(0));
 
-    let hammers: Vec<_> = (0..CONNECTIONS)
+    let hammers: Vec<_> = (0..CONNECTION_COUNT)
         .map(|_| {
             let (request, acknowledged, accepted) = (request.clone(), acknowledged.clone(), accepted.clone());
             let address = service.address;
             tokio::spawn(async move {
                 let mut stream = BufReader::new(TcpStream::connect(address).await.expect("connected"));
                 let (mut late, mut late_accepted) = (0, 0);
-                for _ in 0..REQUESTS / CONNECTIONS {
+                for _ in 0..REQUEST_COUNT / CONNECTION_COUNT {
                     let started_after = acknowledged.load(Ordering::SeqCst);
-                    let is_accepted = ask(&mut stream, &request).await;
+                    let is_accepted = send_and_check_accepted(&mut stream, &request).await;
                     late += usize::from(started_after);
                     late_accepted += usize::from(started_after && is_accepted);
                     accepted.fetch_add(usize::from(is_accepted), Ordering::Relaxed);
@@ -98,11 +101,11 @@ async fn hammer(request: impl Fn(&TestService, &str) -> String) {
         })
         .collect();
 
-    while accepted.load(Ordering::Relaxed) < BEFORE {
+    while accepted.load(Ordering::Relaxed) < ACCEPTED_BEFORE_REVOCATION {
         assert!(!hammers.iter().any(JoinHandle::is_finished), "the key works until it is revoked");
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
-    service.revoke(&key_id).await;
+    service.revoke_key(&key_id).await;
     acknowledged.store(true, Ordering::SeqCst);
 
     let (mut late, mut late_accepted) = (0, 0);
@@ -111,17 +114,17 @@ async fn hammer(request: impl Fn(&TestService, &str) -> String) {
         late += count;
         late_accepted += wrong;
     }
-    assert!(accepted.load(Ordering::Relaxed) >= BEFORE, "the key worked before");
-    assert!(late > REQUESTS / 4, "enough requests came after: {late}");
+    assert!(accepted.load(Ordering::Relaxed) >= ACCEPTED_BEFORE_REVOCATION, "the key worked before");
+    assert!(late > REQUEST_COUNT / 4, "enough requests came after: {late}");
     assert_eq!(late_accepted, 0);
 }
 
 /// A request whose head was admitted, and whose body comes only after the revocation, does nothing any more.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_comes_too_late_makes_no_key() {
+async fn body_received_after_revocation_is_rejected() {
     let service = TestService::start().await;
-    let (admin_id, admin) = service.key("stolen", &["admin", "training"]).await;
-    let (other_id, _) = service.key("other", &["read"]).await;
+    let (admin_id, admin) = service.create_key("stolen", &["admin", "training"]).await;
+    let (other_id, _) = service.create_key("other", &["read"]).await;
     let begin = async |method: &str, path: &str, body: &str| {
         let mut stream = TcpStream::connect(service.address).await.expect("connected");
         let head = format!(
@@ -142,14 +145,14 @@ async fn a_body_that_comes_too_late_makes_no_key() {
             .await,
     ];
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    service.revoke(&admin_id).await;
+    service.revoke_key(&admin_id).await;
     for (stream, rest) in &mut begun {
         stream.write_all(rest.as_bytes()).await.expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("answered");
         assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     }
-    assert_eq!(service.listed(&other_id).await["name"], "other");
+    assert_eq!(service.listed_key(&other_id).await["name"], "other");
     let answer = service.app(Method::GET, "/api/api-keys").send().await.expect("answered");
     assert!(!answer.text().await.expect("a body").contains("late"));
     let answer = service.app(Method::GET, "/api/training/runs").send().await.expect("answered");

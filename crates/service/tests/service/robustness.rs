@@ -9,19 +9,19 @@ use tokio::net::TcpStream;
 use ulkeys_domain::Timestamp;
 use ulkeys_service::system_clock;
 
-use crate::common::{TestService, read};
+use crate::common::{TestService, read_json};
 
 async fn connect(service: &TestService) -> TcpStream {
     TcpStream::connect(service.address).await.expect("connected")
 }
 
-async fn others_are_served(service: &TestService, key: &str) {
-    let answer = tokio::time::timeout(Duration::from_secs(10), service.summary(key)).await.expect("in time");
+async fn assert_others_are_served(service: &TestService, key: &str) {
+    let answer = tokio::time::timeout(Duration::from_secs(10), service.get_summary(key)).await.expect("in time");
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
 /// Everything that the service sends until it closes the connection.
-async fn rest(stream: &mut TcpStream) -> String {
+async fn read_to_close(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     // A reset after the answer is as good as an end.
     let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await.expect("in time");
@@ -29,10 +29,10 @@ async fn rest(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_thousand_idle_connections_shut_nobody_out() {
+async fn five_thousand_idle_connections_leave_room_for_others() {
     let service = TestService::start().await;
-    let (_, key) = service.key("worker", &["read"]).await;
-    others_are_served(&service, &key).await;
+    let (_, key) = service.create_key("worker", &["read"]).await;
+    assert_others_are_served(&service, &key).await;
     let mut idle = Vec::new();
     for number in 0..5_000 {
         let mut stream = connect(&service).await;
@@ -42,18 +42,18 @@ async fn five_thousand_idle_connections_shut_nobody_out() {
         }
         idle.push(stream);
         if number % 1_000 == 0 {
-            others_are_served(&service, &key).await;
+            assert_others_are_served(&service, &key).await;
         }
     }
-    others_are_served(&service, &key).await;
-    let (key_id, _) = service.key("made meanwhile", &["read"]).await;
-    assert!(service.listed(&key_id).await.is_object());
+    assert_others_are_served(&service, &key).await;
+    let (key_id, _) = service.create_key("created later", &["read"]).await;
+    assert!(service.listed_key(&key_id).await.is_object());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn malformed_requests_end_their_own_connection_only() {
+async fn malformed_request_closes_its_connection_only() {
     let service = TestService::start().await;
-    let (_, key) = service.key("worker", &["read"]).await;
+    let (_, key) = service.create_key("worker", &["read"]).await;
     let host = service.address;
     let long = "x".repeat(100_000);
     for request in [
@@ -74,20 +74,22 @@ async fn malformed_requests_end_their_own_connection_only() {
         // The service may have heard enough before all of it is sent.
         let _ = stream.write_all(request.as_bytes()).await;
         let _ = stream.shutdown().await;
-        let answer = rest(&mut stream).await;
+        let answer = read_to_close(&mut stream).await;
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
             "{}: {answer}",
             &request[..40.min(request.len())]
         );
     }
-    others_are_served(&service, &key).await;
+    assert_others_are_served(&service, &key).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_huge_body_is_refused_and_a_slow_one_given_up() {
-    let service = TestService::start().await;
-    let (_, key) = service.key("admin", &["admin"]).await;
+async fn huge_body_is_rejected_and_slow_body_times_out() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let timeout = Duration::from_secs(2);
+    let service = TestService::start_with(folder, |config| config.timing.body_timeout = timeout).await;
+    let (_, key) = service.create_key("admin", &["admin"]).await;
     let head = |length: &str| {
         format!(
             "POST /api/api-keys HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n{length}\r\n\r\n",
@@ -96,7 +98,7 @@ async fn a_huge_body_is_refused_and_a_slow_one_given_up() {
     };
     let mut huge = connect(&service).await;
     huge.write_all(head("Content-Length: 9000000000000").as_bytes()).await.expect("sent");
-    assert!(rest(&mut huge).await.starts_with("HTTP/1.1 413"));
+    assert!(read_to_close(&mut huge).await.starts_with("HTTP/1.1 413"));
     let mut endless = connect(&service).await;
     endless.write_all(head("Transfer-Encoding: chunked").as_bytes()).await.expect("sent");
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
@@ -105,18 +107,18 @@ async fn a_huge_body_is_refused_and_a_slow_one_given_up() {
             break;
         }
     }
-    assert!(rest(&mut endless).await.starts_with("HTTP/1.1 413"));
+    assert!(read_to_close(&mut endless).await.starts_with("HTTP/1.1 413"));
     let mut slow = connect(&service).await;
     slow.write_all(head("Content-Length: 50").as_bytes()).await.expect("sent");
     slow.write_all(b"{\"name\":").await.expect("sent");
-    others_are_served(&service, &key).await;
-    assert!(rest(&mut slow).await.starts_with("HTTP/1.1 408"));
+    assert_others_are_served(&service, &key).await;
+    assert!(read_to_close(&mut slow).await.starts_with("HTTP/1.1 408"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pipelined_requests_are_answered_in_order_and_half_closed_ones_too() {
+async fn pipelined_requests_are_answered_in_order_after_half_close() {
     let service = TestService::start().await;
-    let (_, key) = service.key("worker", &["read"]).await;
+    let (_, key) = service.create_key("worker", &["read"]).await;
     let mut stream = connect(&service).await;
     let request = |path: &str, key: &str, id: usize| {
         format!(
@@ -137,7 +139,7 @@ async fn pipelined_requests_are_answered_in_order_and_half_closed_ones_too() {
     stream.write_all(all.as_bytes()).await.expect("sent");
     // The peer has nothing more to say, and waits for the answers.
     stream.shutdown().await.expect("half closed");
-    let answers = rest(&mut stream).await;
+    let answers = read_to_close(&mut stream).await;
     let order: Vec<_> = answers.lines().filter_map(|line| line.strip_prefix("x-request-id: number-")).collect();
     assert_eq!(order, (0..300).map(|id| id.to_string()).collect::<Vec<_>>());
     let statuses: Vec<_> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
@@ -145,9 +147,9 @@ async fn pipelined_requests_are_answered_in_order_and_half_closed_ones_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn peers_that_vanish_leave_nothing_behind() {
+async fn vanished_peers_release_their_connections() {
     let service = TestService::start().await;
-    let (_, key) = service.key("worker", &["read"]).await;
+    let (_, key) = service.create_key("worker", &["read"]).await;
     for _ in 0..500 {
         let mut stream = connect(&service).await;
         let request = format!(
@@ -178,28 +180,32 @@ fn breakable_clock() -> Timestamp {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn request_that_panics_is_answered_and_background_tasks_go_on() {
+async fn panicking_request_is_answered_and_tasks_restart() {
     let folder = tempfile::tempdir().expect("temporary folder");
-    let service = TestService::start_with(folder, |config| config.clock = breakable_clock).await;
-    let (key_id, key) = service.key("worker", &["read"]).await;
-    others_are_served(&service, &key).await;
+    let service = TestService::start_with(folder, |config| {
+        config.clock = breakable_clock;
+        config.timing.usage_flush_interval = Duration::from_millis(100);
+    })
+    .await;
+    let (key_id, key) = service.create_key("worker", &["read"]).await;
+    assert_others_are_served(&service, &key).await;
     // The use above is to be written within this time.
     IS_CLOCK_BROKEN.store(true, Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let (status, body) = read(service.summary(&key).await).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (status, body) = read_json(service.get_summary(&key).await).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(body, serde_json::json!({ "error": "The key service failed", "code": "INTERNAL_ERROR" }));
     IS_CLOCK_BROKEN.store(false, Ordering::Relaxed);
-    let usage = service.usage_when(&key_id, |usage| usage["hours"] != serde_json::json!([])).await;
+    let usage = service.wait_for_usage(&key_id, |usage| usage["hours"] != serde_json::json!([])).await;
     assert_eq!(usage["hours"][0]["requests"], 1, "{usage}");
-    others_are_served(&service, &key).await;
+    assert_others_are_served(&service, &key).await;
 }
 
 /// A gateway asks with every header of its client, and a browser behind several proxies sends more than a hundred.
 #[tokio::test]
-async fn request_with_a_thousand_headers_is_served() {
+async fn request_with_thousand_headers_is_accepted() {
     let service = TestService::start().await;
-    let (_, key) = service.key("many headers", &["read"]).await;
+    let (_, key) = service.create_key("many headers", &["read"]).await;
     for (count, status) in [(1_000, 200), (1_100, 431)] {
         let headers: String = (0..count).map(|number| format!("X-{number}: a\r\n")).collect();
         let request = format!(
@@ -209,7 +215,7 @@ async fn request_with_a_thousand_headers_is_served() {
         );
         let mut stream = connect(&service).await;
         stream.write_all(request.as_bytes()).await.expect("sent");
-        let answer = rest(&mut stream).await;
+        let answer = read_to_close(&mut stream).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{count}: {answer}");
     }
 }

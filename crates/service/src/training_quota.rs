@@ -14,7 +14,7 @@ use ulkeys_domain::wire::training::{StorageUse, TrainingStorage};
 use ulkeys_store::{StoredBytes, TrainingBytes};
 
 use crate::error::ApiError;
-use crate::state::{Setting, Shared};
+use crate::state::{ServiceState, Setting};
 
 /// How much training data is kept, and for how long.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl Default for TrainingConfig {
 
 /// What is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Limit {
+enum QuotaKind {
     Key(Option<KeyId>),
     KeyDatabase(Option<KeyId>),
     All,
@@ -43,98 +43,106 @@ enum Limit {
 
 /// Which limits were found to be reached, each reported once.
 #[derive(Default)]
-pub(crate) struct Reached(Mutex<HashSet<Limit>>);
+pub(crate) struct ReachedLimits(Mutex<HashSet<QuotaKind>>);
 
 /// Why training data is rejected.
-pub(crate) struct Shortage {
-    limit: Limit,
+pub(crate) struct StorageShortage {
+    limit: QuotaKind,
     /// In MiB.
     value: u32,
 }
 
-impl Shortage {
+impl StorageShortage {
     /// What a person can do about it.
     pub(crate) fn remedy(&self) -> &'static str {
         match self.limit {
             // Deleting rows does not shrink the database file.
-            Limit::Reserve => "Free some space on the disk",
+            QuotaKind::Reserve => "Free some space on the disk",
             _ => "Delete training runs",
         }
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         let value = self.value;
         match self.limit {
-            Limit::Key(_) => format!("The training data of this key has reached its limit of {value} MiB"),
-            Limit::KeyDatabase(_) => {
+            QuotaKind::Key(_) => format!("The training data of this key has reached its limit of {value} MiB"),
+            QuotaKind::KeyDatabase(_) => {
                 format!("The training data of this key in the database has reached its limit of {value} MiB")
             }
-            Limit::All => format!("Training data has reached its limit of {value} MiB"),
-            Limit::Database => format!("Training data in the database has reached its limit of {value} MiB"),
-            Limit::Reserve => {
+            QuotaKind::All => format!("Training data has reached its limit of {value} MiB"),
+            QuotaKind::Database => format!("Training data in the database has reached its limit of {value} MiB"),
+            QuotaKind::Reserve => {
                 format!("The disk has no space left besides the {value} MiB that are reserved for keys")
             }
         }
     }
 }
 
-impl Shared {
+impl ServiceState {
     /// Checks that `bytes` more of a key fit into the database.
-    pub(crate) async fn check_rows(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
+    pub(crate) async fn check_database_quota(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
         let (limits, stored) = (self.config.training.limits.get(), self.store.training_bytes(key.copied()).await?);
         let key = key.copied();
         self.check_limits(
             [
-                (Limit::KeyDatabase(key), limits.database_per_key, room(limits.database_per_key, stored.key.rows)),
-                (Limit::Database, limits.database, room(limits.database, stored.all.rows)),
+                (
+                    QuotaKind::KeyDatabase(key),
+                    limits.database_per_key,
+                    remaining_bytes(limits.database_per_key, stored.key.rows),
+                ),
+                (QuotaKind::Database, limits.database, remaining_bytes(limits.database, stored.all.rows)),
             ],
             bytes,
         )?;
-        self.check_sums(key, stored, bytes)?;
-        self.check_reserve(bytes.saturating_sub(stored.reusable))
+        self.check_total_quota(key, stored, bytes)?;
+        self.check_disk_reserve(bytes.saturating_sub(stored.reusable))
     }
 
     /// Checks that a checkpoint file of `bytes` bytes fits.
-    pub(crate) async fn check_file(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
+    pub(crate) async fn check_file_quota(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
         let stored = self.store.training_bytes(key.copied()).await?;
-        self.check_sums(key.copied(), stored, bytes)?;
-        self.check_reserve(bytes)
+        self.check_total_quota(key.copied(), stored, bytes)?;
+        self.check_disk_reserve(bytes)
     }
 
     /// The same for a file that is on the disk already: its length was not known before, or others of the key have arrived
     /// at the same time.
-    pub(crate) async fn check_received(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
+    pub(crate) async fn check_received_file_quota(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
         let stored = self.store.training_bytes(key.copied()).await?;
-        self.check_sums(key.copied(), stored, bytes)
+        self.check_total_quota(key.copied(), stored, bytes)
     }
 
-    fn check_sums(&self, key: Option<KeyId>, stored: TrainingBytes, bytes: u64) -> Result<(), ApiError> {
+    fn check_total_quota(&self, key: Option<KeyId>, stored: TrainingBytes, bytes: u64) -> Result<(), ApiError> {
         let limits = self.config.training.limits.get();
         self.check_limits(
             [
-                (Limit::Key(key), limits.training_per_key, room(limits.training_per_key, sum(stored.key))),
-                (Limit::All, limits.training, room(limits.training, sum(stored.all))),
+                (
+                    QuotaKind::Key(key),
+                    limits.training_per_key,
+                    remaining_bytes(limits.training_per_key, total_bytes(stored.key)),
+                ),
+                (QuotaKind::All, limits.training, remaining_bytes(limits.training, total_bytes(stored.all))),
             ],
             bytes,
         )
     }
 
     /// Checks that `bytes` more leave the reserve free.
-    pub(crate) fn check_reserve(&self, bytes: u64) -> Result<(), ApiError> {
+    pub(crate) fn check_disk_reserve(&self, bytes: u64) -> Result<(), ApiError> {
         let reserve = self.config.training.limits.get().reserve;
-        let free = free_bytes(&self.config.checkpoints.folder).unwrap_or(u64::MAX);
-        self.check_limits([(Limit::Reserve, reserve, free.saturating_sub(mib_to_bytes(reserve)))], bytes)
+        let free = free_disk_bytes(&self.config.checkpoints.folder).unwrap_or(u64::MAX);
+        self.check_limits([(QuotaKind::Reserve, reserve, free.saturating_sub(mib_to_bytes(reserve)))], bytes)
     }
 
-    fn check_limits<const N: usize>(&self, limits: [(Limit, u32, u64); N], bytes: u64) -> Result<(), ApiError> {
-        let mut reached = self.reached.0.lock();
+    fn check_limits<const N: usize>(&self, limits: [(QuotaKind, u32, u64); N], bytes: u64) -> Result<(), ApiError> {
+        let mut reached = self.reached_limits.0.lock();
         for (limit, value, room) in limits {
             // Near a limit, small reports still fit between large ones that do not. That is no change of state.
             let is_low = room <= mib_to_bytes(value) / 50;
             if bytes > room {
-                let shortage = Shortage { limit, value };
+                let shortage = StorageShortage { limit, value };
                 if is_low && reached.insert(limit) {
-                    tracing::warn!(?limit, "training data is rejected: {}", shortage.text());
+                    tracing::warn!(?limit, "training data is rejected: {}", shortage.message());
                 }
                 return Err(ApiError::TrainingDataFull(shortage));
             }
@@ -149,12 +157,12 @@ impl Shared {
     pub(crate) async fn training_storage(&self, key: Option<&KeyId>) -> Result<TrainingStorage, ApiError> {
         let (limits, stored) = (self.config.training.limits.get(), self.store.training_bytes(key.copied()).await?);
         let in_use = |stored: StoredBytes, limit, database_limit| StorageUse {
-            used_bytes: sum(stored),
+            used_bytes: total_bytes(stored),
             limit_bytes: mib_to_bytes(limit),
             database_used_bytes: stored.rows,
             database_limit_bytes: mib_to_bytes(database_limit),
         };
-        let free = free_bytes(&self.config.checkpoints.folder);
+        let free = free_disk_bytes(&self.config.checkpoints.folder);
         Ok(TrainingStorage {
             all: in_use(stored.all, limits.training, limits.database),
             key: key.map(|_| in_use(stored.key, limits.training_per_key, limits.database_per_key)),
@@ -164,16 +172,16 @@ impl Shared {
     }
 }
 
-fn sum(stored: StoredBytes) -> u64 {
+fn total_bytes(stored: StoredBytes) -> u64 {
     stored.rows + stored.files
 }
 
-fn room(limit: u32, stored: u64) -> u64 {
+fn remaining_bytes(limit: u32, stored: u64) -> u64 {
     mib_to_bytes(limit).saturating_sub(stored)
 }
 
 /// Free bytes of the disk with this folder, as far as the user may use them; `None` where the system does not tell.
-fn free_bytes(folder: &Path) -> Option<u64> {
+fn free_disk_bytes(folder: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
         // The folder is made when a file first arrives.

@@ -1,16 +1,18 @@
 //! Numbers in queries.
 
 /// A number from 1 to `max`, where the query has one.
-pub(super) fn number(field: &str, text: Option<&str>, default: i64, max: i64) -> Result<i64, String> {
+pub(super) fn parse_number_up_to(field: &str, text: Option<&str>, default: i64, max: i64) -> Result<i64, String> {
     let Some(text) = text else {
         return Ok(default);
     };
-    let number = digits(text).and_then(|number| i64::try_from(number).ok()).filter(|number| (1..=max).contains(number));
+    let number = parse_canonical_number(text)
+        .and_then(|number| i64::try_from(number).ok())
+        .filter(|number| (1..=max).contains(number));
     number.ok_or_else(|| format!("{field}: must be a whole number from 1 to {max}"))
 }
 
 /// A number as one would write it: digits only, the first of them not 0.
-pub(super) fn digits(text: &str) -> Option<u64> {
+pub(super) fn parse_canonical_number(text: &str) -> Option<u64> {
     let is_plain = text == "0" || text.starts_with(|first: char| matches!(first, '1'..='9'));
     text.parse().ok().filter(|_| is_plain)
 }

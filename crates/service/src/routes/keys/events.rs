@@ -1,6 +1,7 @@
 //! `GET /api/api-keys/events`: changes as server-sent events (WHATWG HTML, section 9.2), so that nobody has to poll.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -10,9 +11,9 @@ use futures_util::{Stream, StreamExt as _, future, stream};
 use tokio_stream::wrappers::BroadcastStream;
 use ulkeys_domain::wire::KeyEvent;
 
-use crate::auth::Caller;
+use crate::authz::Caller;
 use crate::error::ApiError;
-use crate::state::AppState;
+use crate::state::ServiceState;
 
 /// Changes to keys, as they happen
 ///
@@ -32,8 +33,8 @@ use crate::state::AppState;
 )]
 // A stream must not outlive the key that opened it: the key is read again before each event. A stream that lags ends; its
 // reader opens another one, if it may.
-pub(super) async fn stream(
-    State(state): State<AppState>,
+pub(crate) async fn stream_events(
+    State(state): State<Arc<ServiceState>>,
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let changes = BroadcastStream::new(state.events.subscribe());

@@ -1,31 +1,31 @@
-//! `GET /api/api-keys`: the list of keys, or a page of it; one key; and how many there are.
+//! `GET /api/api-keys`: the list of keys, or a page of it.
+
+use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use serde::Deserialize;
-use ulkeys_domain::wire::{ApiKey, KeyCounts, KeyList, KeySort, KeyStatus};
-use ulkeys_domain::{
-    AttentionThresholds, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, MAX_ROTATION_DAYS, Timestamp, resembles_key,
-};
+use ulkeys_domain::wire::{ApiKey, KeyList, KeySort, KeyStatus};
+use ulkeys_domain::{KeyName, KeyRecord, Timestamp, resembles_key};
 use ulkeys_store::KeyQuery;
 use utoipa::IntoParams;
 
-use super::api_keys::read_key_id;
-use super::query::{digits, number};
+use super::parse_attention_thresholds;
 use crate::error::ApiError;
-use crate::openapi::{BadRequest, NotFound};
-use crate::state::AppState;
+use crate::openapi::BadRequest;
+use crate::routes::query_params::{parse_canonical_number, parse_number_up_to};
+use crate::state::ServiceState;
 
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 500;
+const DEFAULT_PAGE_SIZE: u32 = 50;
+const MAX_PAGE_SIZE: u32 = 500;
 /// The longest text that is searched for, in characters.
-const MAX_TEXT: usize = 200;
+const MAX_SEARCH_CHARS: usize = 200;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub(super) struct ListQuery {
+pub(crate) struct KeyListQuery {
     /// Which keys.
     #[param(value_type = Option<KeyStatus>, nullable = false)]
     status: Option<String>,
@@ -45,49 +45,47 @@ pub(super) struct ListQuery {
     limit: Option<String>,
     /// The `next` of the page before: how many keys there are before this page.
     #[param(nullable = false, pattern = "^(0|[1-9][0-9]{0,17})$")]
-    cursor: Option<String>,
+    #[serde(rename = "cursor")]
+    offset: Option<String>,
     /// After how many days a key is old, and needs attention.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 3650, default = 90)]
     rotation_days: Option<String>,
 }
 
-impl ListQuery {
+impl KeyListQuery {
     /// Without any parameter but the rotation period, all active keys are asked for, as the published client does.
-    fn is_plain(&self) -> bool {
-        let Self { status, q, name, sort, limit, cursor, rotation_days: _ } = self;
-        [status, q, name, sort, limit, cursor].into_iter().all(Option::is_none)
+    fn is_unpaged(&self) -> bool {
+        let Self { status, q, name, sort, limit, offset, rotation_days: _ } = self;
+        [status, q, name, sort, limit, offset].into_iter().all(Option::is_none)
     }
 
-    fn read(&self, now: Timestamp) -> Result<KeyQuery, String> {
+    fn parse(&self, now: Timestamp) -> Result<KeyQuery, String> {
         let status = self.status.as_deref().map_or(Some(KeyStatus::default()), |status| status.parse().ok());
         let sort = self.sort.as_deref().map_or(Some(KeySort::default()), KeySort::parse);
         let name = self.name.as_deref().map(KeyName::parse).transpose();
         let text = self.q.clone().unwrap_or_default();
-        if text.chars().count() > MAX_TEXT {
-            return Err(format!("q: must have at most {MAX_TEXT} characters"));
+        if text.chars().count() > MAX_SEARCH_CHARS {
+            return Err(format!("q: must have at most {MAX_SEARCH_CHARS} characters"));
         }
         if resembles_key(&text) {
             return Err("q: must not contain an API key".to_owned());
         }
-        let offset =
-            self.cursor.as_deref().map_or(Some(0), |text| digits(text).filter(|offset| *offset < 10_u64.pow(18)));
-        let limit = number("limit", self.limit.as_deref(), DEFAULT_LIMIT.into(), MAX_LIMIT.into())?;
+        let offset = self
+            .offset
+            .as_deref()
+            .map_or(Some(0), |text| parse_canonical_number(text).filter(|offset| *offset < 10_u64.pow(18)));
+        let limit = parse_number_up_to("limit", self.limit.as_deref(), DEFAULT_PAGE_SIZE.into(), MAX_PAGE_SIZE.into())?;
         Ok(KeyQuery {
             status: status.ok_or("status: is not one of active, attention, revoked, all")?,
-            thresholds: read_thresholds(self.rotation_days.as_deref(), now)?,
+            thresholds: parse_attention_thresholds(self.rotation_days.as_deref(), now)?,
             text,
             name: name.map_err(|error| format!("name: {error}"))?,
             sort: sort
                 .ok_or("sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, or that after a -")?,
             offset: offset.ok_or("cursor: is not one of a page")?,
-            limit: u32::try_from(limit).unwrap_or(MAX_LIMIT),
+            limit: u32::try_from(limit).unwrap_or(MAX_PAGE_SIZE),
         })
     }
-}
-
-fn read_thresholds(rotation_days: Option<&str>, now: Timestamp) -> Result<AttentionThresholds, String> {
-    let days = number("rotationDays", rotation_days, DEFAULT_ROTATION_DAYS.into(), MAX_ROTATION_DAYS.into())?;
-    Ok(AttentionThresholds::at(now, u32::try_from(days).unwrap_or(MAX_ROTATION_DAYS)))
 }
 
 /// All active keys, or a page of keys
@@ -99,87 +97,32 @@ fn read_thresholds(rotation_days: Option<&str>, now: Timestamp) -> Result<Attent
     path = "/api/api-keys",
     operation_id = "listKeys",
     tag = "keys",
-    params(ListQuery),
+    params(KeyListQuery),
     responses((status = OK, description = "The keys, without their plaintexts.", body = KeyList), BadRequest)
 )]
-pub(super) async fn list(
-    State(state): State<AppState>,
-    query: Result<Query<ListQuery>, QueryRejection>,
+pub(crate) async fn list(
+    State(state): State<Arc<ServiceState>>,
+    query: Result<Query<KeyListQuery>, QueryRejection>,
 ) -> Result<Json<KeyList>, ApiError> {
     let query = query.map_err(|_| ApiError::Invalid("query: each parameter may be given once".to_owned()))?;
-    let wanted = query.read(state.now()).map_err(ApiError::Invalid)?;
-    let rules = wanted.thresholds;
-    let unsaved = state.usage.pending_times();
-    let (records, total, next) = if query.is_plain() {
+    let parsed = query.parse(state.now()).map_err(ApiError::Invalid)?;
+    let thresholds = parsed.thresholds;
+    let pending_times = state.usage.pending_times();
+    let (records, total, next) = if query.is_unpaged() {
         let records = state.store.list_active().await?;
         let total = records.len() as u64;
         (records, total, None)
     } else {
-        let offset = wanted.offset;
-        let (records, total) = state.store.list(wanted).await?;
-        let shown = offset.saturating_add(records.len() as u64);
-        (records, total, (shown < total).then(|| shown.to_string()))
+        let offset = parsed.offset;
+        let (records, total) = state.store.list(parsed).await?;
+        let end = offset.saturating_add(records.len() as u64);
+        (records, total, (end < total).then(|| end.to_string()))
     };
     let describe = |mut record: KeyRecord| {
-        unsaved.overlay(&mut record, rules.latest);
-        ApiKey::new(record, &rules)
+        pending_times.overlay_on_record(&mut record, thresholds.latest);
+        ApiKey::new(record, &thresholds)
     };
     Ok(Json(KeyList { keys: records.into_iter().map(describe).collect(), total, next }))
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-pub(super) struct RulesQuery {
-    /// After how many days a key is old, and needs attention.
-    #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 3650, default = 90)]
-    rotation_days: Option<String>,
-}
-
-impl RulesQuery {
-    fn read(query: Result<Query<Self>, QueryRejection>, now: Timestamp) -> Result<AttentionThresholds, ApiError> {
-        let query = query.map_err(|_| ApiError::Invalid("query: rotationDays may be given once".to_owned()))?;
-        read_thresholds(query.rotation_days.as_deref(), now).map_err(ApiError::Invalid)
-    }
-}
-
-/// How many keys there are
-#[utoipa::path(
-    get,
-    path = "/api/api-keys/counts",
-    operation_id = "countKeys",
-    tag = "keys",
-    params(RulesQuery),
-    responses((status = OK, description = "How many keys there are of each status.", body = KeyCounts), BadRequest)
-)]
-pub(super) async fn counts(
-    State(state): State<AppState>,
-    query: Result<Query<RulesQuery>, QueryRejection>,
-) -> Result<Json<KeyCounts>, ApiError> {
-    let rules = RulesQuery::read(query, state.now())?;
-    Ok(Json(state.store.count_keys(rules).await?))
-}
-
-/// One key
-#[utoipa::path(
-    get,
-    path = "/api/api-keys/{keyId}",
-    operation_id = "showKey",
-    tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The key; it may be revoked."), RulesQuery),
-    responses((status = OK, description = "The key, without its plaintext.", body = ApiKey), BadRequest, NotFound)
-)]
-pub(super) async fn show(
-    State(state): State<AppState>,
-    key_id: Result<Path<String>, PathRejection>,
-    query: Result<Query<RulesQuery>, QueryRejection>,
-) -> Result<Json<ApiKey>, ApiError> {
-    let key_id = read_key_id(key_id)?;
-    let rules = RulesQuery::read(query, state.now())?;
-    let unsaved = state.usage.pending_times();
-    let mut record = state.store.get(&key_id).await?.ok_or(ApiError::NotFound)?;
-    unsaved.overlay(&mut record, rules.latest);
-    Ok(Json(ApiKey::new(record, &rules)))
 }
 
 #[cfg(test)]
@@ -187,10 +130,12 @@ mod tests {
     use axum::http::Uri;
     use proptest::prelude::*;
 
-    use super::*;
-    use crate::testing::{KEY, form, leaks_input, proptest_config};
+    use ulkeys_domain::AttentionThresholds;
 
-    const WORDS: &[&str] = &[
+    use super::*;
+    use crate::testing::{SAMPLE_KEY, leaks_input, parse_form, proptest_config};
+
+    const ALLOWED_ERROR_WORDS: &[&str] = &[
         "status: is not one of active, attention, revoked, all",
         "q: must have at most 200 characters",
         "q: must not contain an API key",
@@ -203,30 +148,30 @@ mod tests {
         "cursor: is not one of a page",
         "rotationDays: must be a whole number from 1 to 3650",
     ];
-    const FIELDS: [&str; 7] = ["status", "q", "name", "sort", "limit", "cursor", "rotationDays"];
+    const QUERY_FIELDS: [&str; 7] = ["status", "q", "name", "sort", "limit", "cursor", "rotationDays"];
 
-    fn now() -> Timestamp {
+    fn fixed_now() -> Timestamp {
         Timestamp::from_millis(1_795_000_000_000).expect("in range")
     }
 
     /// A number that is written as one would write it.
-    fn whole(text: &str) -> Option<u64> {
+    fn canonical_number(text: &str) -> Option<u64> {
         let number: u64 = text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse().ok())??;
         (number.to_string() == text).then_some(number)
     }
 
     /// Status, text, name, order, limit, what comes before, and the rules; and whether the query is plain.
-    type Expected = (String, String, Option<String>, String, u64, u64, AttentionThresholds, bool);
+    type ModelQuery = (String, String, Option<String>, String, u64, u64, AttentionThresholds, bool);
 
-    fn expected(query: &[u8]) -> Option<Expected> {
-        let fields = form(query);
+    fn model_of_query(query: &[u8]) -> Option<ModelQuery> {
+        let fields = parse_form(query);
         let is_twice = |name: &&str| fields.iter().filter(|(field, _)| field == name).count() > 1;
-        if FIELDS.iter().any(is_twice) {
+        if QUERY_FIELDS.iter().any(is_twice) {
             return None;
         }
         let once = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone());
         let within = |name: &str, default, max| {
-            once(name).map_or(Some(default), |text| whole(&text).filter(|number| (1..=max).contains(number)))
+            once(name).map_or(Some(default), |text| canonical_number(&text).filter(|number| (1..=max).contains(number)))
         };
         let status = once("status").unwrap_or_else(|| "active".to_owned());
         let sort = once("sort").unwrap_or_else(|| "-createdAt".to_owned());
@@ -236,25 +181,26 @@ mod tests {
         let is_good = ["active", "attention", "revoked", "all"].contains(&status.as_str())
             && orders.into_iter().any(|order| sort == order || sort == format!("-{order}"))
             && text.chars().count() < 201
-            && !text.contains(KEY)
+            && !text.contains(SAMPLE_KEY)
             && name.as_ref().is_none_or(|name| KeyName::parse(name).is_ok());
-        let offset = once("cursor").map_or(Some(0), |text| whole(&text).filter(|_| text.len() < 19))?;
+        let offset = once("cursor").map_or(Some(0), |text| canonical_number(&text).filter(|_| text.len() < 19))?;
         let (limit, days) = (within("limit", 50, 500)?, within("rotationDays", 90, 3_650)?);
-        let rules = AttentionThresholds::at(now(), u32::try_from(days).ok()?);
-        let is_plain = fields.iter().all(|(field, _)| field == "rotationDays" || !FIELDS.contains(&field.as_str()));
+        let thresholds = AttentionThresholds::at(fixed_now(), u32::try_from(days).ok()?);
+        let is_unpaged =
+            fields.iter().all(|(field, _)| field == "rotationDays" || !QUERY_FIELDS.contains(&field.as_str()));
         let name = name.map(|name| name.trim().to_owned());
-        is_good.then_some((status, text, name, sort, limit, offset, rules, is_plain))
+        is_good.then_some((status, text, name, sort, limit, offset, thresholds, is_unpaged))
     }
 
-    fn pieces() -> impl Strategy<Value = String> {
+    fn query_pieces() -> impl Strategy<Value = String> {
         prop_oneof![
             "(status|st%61tus)=(active|attention|revoked|all|%61ll|All|old|active,all|[!-~]{0,9})",
             "sort=-?-?(name|scopes|createdAt|lastUsedAt|revokedAt|keyId|created_at|Name|)",
             "sort=%2D(name|[!-~]{0,9})",
             "q=([a-z+%']{0,20}|(x|%C3%A9|%E2%82%AC){195,205}|%FF|[!-~]{0,9})",
             "name=([a-zA-Z+]{0,12}|(x|%C3%A9){60,68}|\\+x\\+|%00|%E2%80%AE)",
-            Just(format!("name={KEY}")),
-            Just(format!("q={KEY}")),
+            Just(format!("name={SAMPLE_KEY}")),
+            Just(format!("q={SAMPLE_KEY}")),
             "(limit|rotationDays|rotation%44ays|cursor)=([0-9]{1,4}|500|501|3650|3651|1|0|%31|\\+1|-1|1e2|0x1|[!-~]{0,9})",
             "cursor=([0-9]{1,21}|[1-9][0-9]{16,18})",
             "([!-~]{0,12}|x=y|Status=x|rotationdays=x)",
@@ -265,23 +211,23 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn nothing_but_the_described_queries_is_read(pieces in prop::collection::vec(pieces(), 0..4)) {
+        fn parse_key_list_query_any_text_matches_the_model(pieces in prop::collection::vec(query_pieces(), 0..4)) {
             let Ok(uri) = format!("/?{}", pieces.join("&")).parse::<Uri>() else {
                 return Ok(());
             };
             let query = uri.query().unwrap_or_default().as_bytes();
-            let read = Query::<ListQuery>::try_from_uri(&uri).map_err(|_| String::new());
-            match read.and_then(|query| Ok((query.is_plain(), query.read(now())?))) {
-                Ok((is_plain, read)) => {
+            let read = Query::<KeyListQuery>::try_from_uri(&uri).map_err(|_| String::new());
+            match read.and_then(|query| Ok((query.is_unpaged(), query.parse(fixed_now())?))) {
+                Ok((is_unpaged, read)) => {
                     let name = read.name.map(|name| name.as_str().to_owned());
                     let (status, sort) = (read.status.as_ref().to_owned(), read.sort.to_string());
                     let limit = read.limit.into();
-                    let read = (status, read.text, name, sort, limit, read.offset, read.thresholds, is_plain);
-                    prop_assert_eq!(Some(read), expected(query));
+                    let read = (status, read.text, name, sort, limit, read.offset, read.thresholds, is_unpaged);
+                    prop_assert_eq!(Some(read), model_of_query(query));
                 }
                 Err(error) => {
-                    prop_assert_eq!(expected(query), None, "{}", error);
-                    prop_assert!(!leaks_input(&error, query, WORDS), "{error}");
+                    prop_assert_eq!(model_of_query(query), None, "{}", error);
+                    prop_assert!(!leaks_input(&error, query, ALLOWED_ERROR_WORDS), "{error}");
                 }
             }
         }

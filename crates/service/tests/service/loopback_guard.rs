@@ -2,15 +2,16 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::common::{TestService, read};
 use reqwest::header::{HOST, ORIGIN};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::common::{TestService, read_json};
+
 #[tokio::test]
-async fn a_rebound_name_is_refused() {
+async fn foreign_host_header_is_rejected() {
     let service = TestService::start().await;
     for host in [
         "evil.example",
@@ -29,7 +30,7 @@ async fn a_rebound_name_is_refused() {
         "",
     ] {
         let request = service.app(Method::GET, "/api/api-keys").header(HOST, host);
-        let (status, body) = read(request.send().await.expect("answered")).await;
+        let (status, body) = read_json(request.send().await.expect("answered")).await;
         assert_eq!((status, &body["code"]), (StatusCode::FORBIDDEN, &"FORBIDDEN".into()), "{host}");
         let way = format!("Use http://{}", service.address);
         assert!(body["error"].as_str().is_some_and(|text| text.contains(&way)), "{body}");
@@ -38,7 +39,7 @@ async fn a_rebound_name_is_refused() {
 
 /// Another program may forward its port to the service (`ssh -L`, `socat`), and a client may use any name of the computer.
 #[tokio::test]
-async fn request_names_this_computer_is_served_whatever_the_port() {
+async fn loopback_host_with_any_port_is_accepted() {
     let service = TestService::start().await;
     let port = service.address.port();
     for name in ["127.0.0.1", "LocalHost", "[::1]", "127.9.9.9", "[::ffff:127.0.0.1]"] {
@@ -51,7 +52,7 @@ async fn request_names_this_computer_is_served_whatever_the_port() {
 
 /// The authority in a target counts instead of the header (RFC 9112, section 3.2.2).
 #[tokio::test]
-async fn request_target_names_another_host_is_refused() {
+async fn foreign_target_authority_is_rejected() {
     let service = TestService::start().await;
     let local = service.address;
     for (target, status) in [
@@ -60,24 +61,25 @@ async fn request_target_names_another_host_is_refused() {
         ("http://evil.example/healthz".to_owned(), "403"),
         (format!("http://evil@{local}/healthz"), "403"),
     ] {
-        let answer = exchange(local, &format!("GET {target} HTTP/1.1\r\nHost: {local}\r\n")).await;
+        let answer = send_head(local, &format!("GET {target} HTTP/1.1\r\nHost: {local}\r\n")).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{target}: {answer}");
     }
 }
 
 /// The address to which a client sends a file is one that it can reach.
 #[tokio::test]
-async fn request_upload_forwarded_port_answers_with_that_port() {
+async fn upload_url_has_the_port_of_the_host_header() {
     let service = TestService::start().await;
-    let (_, key) = service.key("trainer", &["training"]).await;
+    let (_, key) = service.create_key("trainer", &["training"]).await;
     for host in ["localhost:9000", "[::1]:9000", "127.0.0.1"] {
         let post = |path: &str, body: Value| service.bearer(&key, Method::POST, path).header(HOST, host).json(&body);
         let started = json!({ "project": "p", "name": "n", "event": "training_started", "data": {} });
-        let (status, run) = read(post("/api/webhooks/training/metrics", started).send().await.expect("answered")).await;
+        let (status, run) =
+            read_json(post("/api/webhooks/training/metrics", started).send().await.expect("answered")).await;
         assert_eq!(status, StatusCode::OK, "{run}");
         assert!(run["modelUrl"].as_str().is_some_and(|url| url.starts_with(&format!("http://{host}/"))), "{run}");
         let wanted = json!({ "filename": "best.pt", "modelId": run["modelId"] });
-        let (_, ticket) = read(post("/api/webhooks/models/upload", wanted).send().await.expect("answered")).await;
+        let (_, ticket) = read_json(post("/api/webhooks/models/upload", wanted).send().await.expect("answered")).await;
         let expected = format!("http://{host}/uploads/");
         assert!(ticket["uploadUrl"].as_str().is_some_and(|url| url.starts_with(&expected)), "{ticket}");
     }
@@ -85,7 +87,7 @@ async fn request_upload_forwarded_port_answers_with_that_port() {
 
 /// `localhost` is either address, and a client may look up only one of them.
 #[tokio::test]
-async fn listen_both_loopback_addresses_are_one_service_or_none() {
+async fn listen_requires_both_loopback_addresses() {
     let listeners = ulkeys_service::listen(0).await.expect("a free port");
     let first = listeners[0].local_addr().expect("bound");
     assert!(first.ip().is_loopback() && first.is_ipv4());
@@ -103,7 +105,7 @@ async fn listen_both_loopback_addresses_are_one_service_or_none() {
     let service = TestService::start_on(listeners).await;
     let addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))];
     for address in addresses {
-        let answer = exchange(address, &format!("GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\n")).await;
+        let answer = send_head(address, &format!("GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{address}: {answer}");
     }
     drop(service.stop().await);
@@ -113,11 +115,11 @@ async fn listen_both_loopback_addresses_are_one_service_or_none() {
 }
 
 /// Sends a head, and reads the whole answer.
-async fn exchange(address: SocketAddr, head: &str) -> String {
-    exchange_all(address, &format!("{head}Connection: close\r\n\r\n")).await
+async fn send_head(address: SocketAddr, head: &str) -> String {
+    send_raw(address, &format!("{head}Connection: close\r\n\r\n")).await
 }
 
-async fn exchange_all(address: SocketAddr, request: &str) -> String {
+async fn send_raw(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();
@@ -127,7 +129,7 @@ async fn exchange_all(address: SocketAddr, request: &str) -> String {
 
 /// RFC 9112, section 3.2.
 #[tokio::test]
-async fn request_host_is_missing_doubled_or_malformed_is_a_bad_request() {
+async fn missing_repeated_or_malformed_host_is_bad_request() {
     let service = TestService::start().await;
     let host = format!("Host: {}\r\n", service.address);
     for (hosts, error) in [
@@ -139,20 +141,20 @@ async fn request_host_is_missing_doubled_or_malformed_is_a_bad_request() {
         ("Host: local\u{f6}host\r\n".to_owned(), "Host: is not a host and a port"),
     ] {
         for target in ["/healthz".to_owned(), format!("http://{}/healthz", service.address)] {
-            let answer = exchange(service.address, &format!("GET {target} HTTP/1.1\r\n{hosts}")).await;
+            let answer = send_head(service.address, &format!("GET {target} HTTP/1.1\r\n{hosts}")).await;
             assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(error), "{hosts:?}: {answer}");
         }
     }
     // HTTP/1.0 has no such header, but without it nothing shows that no page of another name asks.
-    let answer = exchange(service.address, "GET /healthz HTTP/1.0\r\n").await;
+    let answer = send_head(service.address, "GET /healthz HTTP/1.0\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 403"), "{answer}");
 }
 
 /// The authority of the target counts (RFC 9112, section 3.2.2), also for the addresses in the answer.
 #[tokio::test]
-async fn request_upload_target_with_authority_answers_with_that_authority() {
+async fn upload_url_has_the_authority_of_the_target() {
     let service = TestService::start().await;
-    let (_, key) = service.key("trainer", &["training"]).await;
+    let (_, key) = service.create_key("trainer", &["training"]).await;
     let local = service.address;
     for (authority, host) in [
         ("localhost:9000", local.to_string()),
@@ -166,7 +168,7 @@ async fn request_upload_target_with_authority_answers_with_that_authority() {
                  Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()
             );
-            let answer = exchange_all(local, &head).await;
+            let answer = send_raw(local, &head).await;
             assert!(answer.starts_with("HTTP/1.1 200"), "{authority} {host}: {answer}");
             let body = answer.split_once("\r\n\r\n").expect("a body").1;
             serde_json::from_str::<Value>(body).expect("JSON")
@@ -182,7 +184,7 @@ async fn request_upload_target_with_authority_answers_with_that_authority() {
 }
 
 #[tokio::test]
-async fn a_web_page_is_refused_even_with_the_right_credential() {
+async fn browser_request_with_valid_credential_is_rejected() {
     let service = TestService::start().await;
     let own = format!("http://{}", service.address);
     for (header, value) in [

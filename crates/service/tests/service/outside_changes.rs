@@ -3,25 +3,27 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use ulkeys_domain::Timestamp;
 use ulkeys_service::system_clock;
 
-use crate::common::{TestService, read, text};
+use crate::common::{TestService, read_json, text};
+use crate::snapshots::{redact_snapshots, whole_answer};
 
-const DAY: i64 = 24 * 60 * 60 * 1000;
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
-async fn activity(service: &TestService, query: &str) -> Vec<Value> {
+async fn list_activity(service: &TestService, query: &str) -> Vec<Value> {
     let answer = service.app(Method::GET, &format!("/api/activity{query}")).send().await.expect("answered");
-    let (status, body) = read(answer).await;
+    let (status, body) = read_json(answer).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     body["entries"].as_array().expect("a list").clone()
 }
 
 #[tokio::test]
-async fn clock_wrong_for_a_session_keeps_history_and_hides_nothing() {
+async fn wrong_clock_for_a_session_keeps_history() {
     static LATER: AtomicI64 = AtomicI64::new(0);
     fn clock() -> Timestamp {
         let now = system_clock().as_millis() + LATER.load(Ordering::Relaxed);
@@ -34,84 +36,92 @@ async fn clock_wrong_for_a_session_keeps_history_and_hides_nothing() {
     };
 
     let service = start(tempfile::tempdir().expect("temporary folder")).await;
-    let (key_id, key) = service.key("key", &["read"]).await;
-    service.summary(&key).await;
-    service.usage_when(&key_id, |usage| requests(usage) == 1).await;
-    let entries = activity(&service, "").await;
+    let (key_id, key) = service.create_key("key", &["read"]).await;
+    service.get_summary(&key).await;
+    service.wait_for_usage(&key_id, |usage| requests(usage) == 1).await;
+    let entries = list_activity(&service, "").await;
     assert_eq!(entries.len(), 2);
-    let used_at = service.listed(&key_id).await["lastUsedAt"].clone();
+    let used_at = service.listed_key(&key_id).await["lastUsedAt"].clone();
 
-    LATER.store(100 * DAY, Ordering::Relaxed);
+    LATER.store(100 * DAY_MILLIS, Ordering::Relaxed);
     let service = start(service.stop().await).await;
-    assert_eq!(activity(&service, "").await, entries, "nothing is removed");
-    service.summary(&key).await;
+    assert_eq!(list_activity(&service, "").await, entries, "nothing is removed");
+    service.get_summary(&key).await;
     let path = format!("/api/api-keys/{key_id}/usage?hours=1");
     let begin = Instant::now();
-    while read(service.app(Method::GET, &path).send().await.expect("answered")).await.1["hours"] == json!([]) {
+    while read_json(service.app(Method::GET, &path).send().await.expect("answered")).await.1["hours"] == json!([]) {
         assert!(begin.elapsed() < Duration::from_secs(20), "the use is counted");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
     LATER.store(0, Ordering::Relaxed);
     let service = start(service.stop().await).await;
-    assert_eq!(activity(&service, "").await, entries, "nothing is removed");
-    let usage = service.usage_when(&key_id, |_| true).await;
+    assert_eq!(list_activity(&service, "").await, entries, "nothing is removed");
+    let usage = service.wait_for_usage(&key_id, |_| true).await;
     assert_eq!(requests(&usage), 1, "no hour in the future: {usage}");
     // A use in the future is none. The last hour of real use takes its place as soon as old entries are looked for.
     let begin = Instant::now();
     let repaired = loop {
-        match &service.listed(&key_id).await["lastUsedAt"] {
+        match &service.listed_key(&key_id).await["lastUsedAt"] {
             Value::Null => assert!(begin.elapsed() < Duration::from_secs(20), "the last hour of real use is known"),
             used => break text(used),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert_eq!(repaired, format!("{}:00:00.000Z", &text(&used_at)[..13]));
-    service.summary(&key).await;
-    let used_now = text(&service.listed(&key_id).await["lastUsedAt"]);
+    service.get_summary(&key).await;
+    let used_now = text(&service.listed_key(&key_id).await["lastUsedAt"]);
     assert!(used_now > text(&used_at) && used_now <= system_clock().to_string(), "at once: {used_now}");
-    service.usage_when(&key_id, |usage| requests(usage) == 2).await;
+    service.wait_for_usage(&key_id, |usage| requests(usage) == 2).await;
     let service = start(service.stop().await).await;
-    assert_eq!(service.listed(&key_id).await["lastUsedAt"], used_now, "it is stored");
-    let sources = service.usage_with_sources(&key_id, 1).await["sources"].clone();
+    assert_eq!(service.listed_key(&key_id).await["lastUsedAt"], used_now, "it is stored");
+    let sources = service.wait_for_clients(&key_id, 1).await["sources"].clone();
     assert!(text(&sources[0]["lastUsedAt"]) <= system_clock().to_string(), "{sources}");
 }
 
 #[tokio::test]
-async fn create_replaced_database_answers_503_and_decisions_go_on() {
+async fn replaced_database_rejects_changes_and_keeps_deciding() {
     let service = TestService::start().await;
-    let (key_id, key) = service.key("before", &["read"]).await;
+    let (key_id, key) = service.create_key("before", &["read"]).await;
     let other = service.folder.path().join("other.db");
     drop(ulkeys_store::SqliteStore::open(&other).expect("made"));
     std::fs::rename(other, service.folder.path().join("keys.db")).expect("replaced");
 
+    let _redactions = redact_snapshots();
     let body = json!({ "name": "late", "scopes": ["read"] });
     let key_path = format!("/api/api-keys/{key_id}");
-    for request in [
-        service.app(Method::POST, "/api/api-keys").json(&body),
-        service.app(Method::PATCH, &key_path).json(&body),
-        service.app(Method::DELETE, &key_path),
-    ] {
-        let (status, body) = read(request.send().await.expect("answered")).await;
-        assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("DATABASE_REPLACED")));
-        assert!(text(&body["error"]).contains("restart the service"), "it names the way out: {body}");
+    let create = whole_answer(service.app(Method::POST, "/api/api-keys").json(&body)).await;
+    assert_json_snapshot!(create, @r#"
+    {
+      "body": {
+        "code": "DATABASE_REPLACED",
+        "error": "The file of the key database was moved, replaced or overwritten while the service had it open, so nothing can be changed. Move the file back, or restart the service to use the file that is there now."
+      },
+      "headers": {
+        "content-type": "application/json"
+      },
+      "status": 503
     }
-    assert_eq!(service.summary(&key).await.status(), StatusCode::OK);
+    "#);
+    for request in [service.app(Method::PATCH, &key_path).json(&body), service.app(Method::DELETE, &key_path)] {
+        assert_eq!(whole_answer(request).await, create);
+    }
+    assert_eq!(service.get_summary(&key).await.status(), StatusCode::OK);
     let ready = service.anonymous(Method::GET, "/readyz").send().await.expect("answered");
     assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
-async fn edit_by_another_program_is_listed_and_keeps_revocations() {
+async fn external_edit_is_listed_and_keeps_revocations() {
     let service = TestService::start().await;
-    let (key_id, key) = service.key("leaked", &["read"]).await;
-    service.revoke(&key_id).await;
+    let (key_id, key) = service.create_key("leaked", &["read"]).await;
+    service.revoke_key(&key_id).await;
     let other = Connection::open(service.folder.path().join("keys.db")).expect("opened");
     other.execute("UPDATE keys SET revoked_at = NULL", []).expect("changed");
     let start = Instant::now();
     let entries = loop {
-        assert_eq!(service.summary(&key).await.status(), StatusCode::UNAUTHORIZED);
-        let entries = activity(&service, "?kind=changedOutside").await;
+        assert_eq!(service.get_summary(&key).await.status(), StatusCode::UNAUTHORIZED);
+        let entries = list_activity(&service, "?kind=changedOutside").await;
         if !entries.is_empty() {
             break entries;
         }
@@ -122,5 +132,5 @@ async fn edit_by_another_program_is_listed_and_keeps_revocations() {
     for (field, value) in expected.as_object().expect("an object") {
         assert_eq!(&entries[0][field], value, "{field}");
     }
-    assert_eq!(service.summary(&key).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(service.get_summary(&key).await.status(), StatusCode::UNAUTHORIZED);
 }

@@ -8,14 +8,14 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use crate::openapi;
 
 /// The same for as long as the program runs. Serialising a document of our own does not fail.
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
-    let mut document = serde_json::to_value(super::documented().1).unwrap_or_default();
+static DOCUMENT_JSON: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut document = serde_json::to_value(super::build_router_and_document().1).unwrap_or_default();
     openapi::name_variants(&mut document);
-    ascii(&document.to_string()).into()
+    escape_non_ascii(&document.to_string()).into()
 });
 
 /// A pattern holds characters that reorder text where they are shown. JSON has escapes for them.
-fn ascii(json: &str) -> String {
+fn escape_non_ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for letter in json.chars() {
         if letter.is_ascii() {
@@ -37,6 +37,6 @@ fn ascii(json: &str) -> String {
     tag = "operation",
     responses((status = OK, description = "An OpenAPI document.", body = Object))
 )]
-pub(super) async fn show() -> ([(HeaderName, &'static str); 1], Bytes) {
-    ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone())
+pub(super) async fn get() -> ([(HeaderName, &'static str); 1], Bytes) {
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT_JSON.clone())
 }

@@ -7,43 +7,46 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use ulkeys_domain::secret;
 
-static LISTENING: Once = Once::new();
+static CAPTURE_STARTED: Once = Once::new();
+
 /// Keys that were logged on purpose, to see that they are found.
-static CONTROLS: AtomicU64 = AtomicU64::new(0);
-static FOUND: Mutex<Option<String>> = Mutex::new(None);
+static DELIBERATE_KEY_COUNT: AtomicU64 = AtomicU64::new(0);
+
+static LINE_WITH_KEY: Mutex<Option<String>> = Mutex::new(None);
+
 /// What an operator sees: for a test that has a process of its own.
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static CAPTURED_LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Collects from now on what all tests log, libraries included.
-pub fn listen() {
-    LISTENING.call_once(|| {
+pub fn start_capture() {
+    CAPTURE_STARTED.call_once(|| {
         tracing_subscriber::fmt()
             .with_ansi(false)
             .with_max_level(tracing::Level::TRACE)
-            .with_writer(|| Line(Vec::new()))
+            .with_writer(|| LogLine(Vec::new()))
             .init();
     });
 }
 
-/// Everything that was logged since [`clear`], at the levels that the app writes.
-pub fn lines() -> Vec<String> {
-    LINES.lock().clone()
+/// Everything that was logged since [`clear_lines`], at the levels that the app writes.
+pub fn captured_lines() -> Vec<String> {
+    CAPTURED_LINES.lock().clone()
 }
 
-/// Begins [`lines`] anew.
-pub fn clear() {
-    LINES.lock().clear();
+/// Begins [`captured_lines`] anew.
+pub fn clear_lines() {
+    CAPTURED_LINES.lock().clear();
 }
 
 /// Fails when a key was logged.
-pub fn assert_clean() {
-    assert_eq!(*FOUND.lock(), None, "a key is in the log");
+pub fn assert_no_key_logged() {
+    assert_eq!(*LINE_WITH_KEY.lock(), None, "a key is in the log");
 }
 
 /// One event: the subscriber asks for a writer for each.
-struct Line(Vec<u8>);
+struct LogLine(Vec<u8>);
 
-impl Write for Line {
+impl Write for LogLine {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -54,27 +57,27 @@ impl Write for Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for LogLine {
     fn drop(&mut self) {
         let text = String::from_utf8_lossy(&self.0);
         if ["INFO", "WARN", "ERROR"].iter().any(|level| text.contains(&format!("{level} "))) {
-            LINES.lock().push(text.clone().into_owned());
+            CAPTURED_LINES.lock().push(text.clone().into_owned());
         }
         if !secret::contains_key(&text) {
             return;
         }
         if text.contains("on purpose") {
-            CONTROLS.fetch_add(1, Ordering::Relaxed);
+            DELIBERATE_KEY_COUNT.fetch_add(1, Ordering::Relaxed);
         } else {
-            *FOUND.lock() = Some(text.into_owned());
+            *LINE_WITH_KEY.lock() = Some(text.into_owned());
         }
     }
 }
 
 #[test]
-fn a_key_in_the_log_would_be_found() {
-    listen();
+fn key_in_log_is_detected() {
+    start_capture();
     let key = format!("ul_{}", "a".repeat(40));
     tracing::trace!(key, "on purpose");
-    assert_eq!(CONTROLS.load(Ordering::Relaxed), 1);
+    assert_eq!(DELIBERATE_KEY_COUNT.load(Ordering::Relaxed), 1);
 }

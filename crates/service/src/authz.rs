@@ -1,0 +1,277 @@
+//! Decides whether a caller may do what it asks for: the key's state, the scope policy and the rate limits. Records the
+//! usage.
+//!
+//! One function decides, for this service's own routes and for gateways that ask on behalf of theirs. What a training
+//! process sends is decided in two steps: the credential and the scopes before the body is read, and the limit after it,
+//! because only the body names the run ([`PendingRunUsage`]).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use parking_lot::{Mutex, MutexGuard};
+use ulkeys_domain::decision::{Decision, Rejection};
+use ulkeys_domain::policy::RequiredScopes;
+use ulkeys_domain::rate_limit::RateLimitStatus;
+use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, RateLimitClass, Scope, Scopes, Timestamp, policy};
+
+use crate::authn::Credential;
+use crate::error::ApiError;
+use crate::rate_limiter::RunRequest;
+use crate::request_context::RequestContext;
+use crate::state::ServiceState;
+use crate::usage::ClientAddress;
+
+/// An accepted caller.
+#[derive(Clone)]
+pub(crate) enum Caller {
+    /// The app that embeds the service.
+    Session,
+    /// The holder of an active key whose scopes allow this request.
+    Key { key: Arc<KeyAuthInfo>, hash: KeyHash },
+}
+
+impl Caller {
+    /// The key; `None` for the app.
+    pub(crate) fn key_id(&self) -> Option<&KeyId> {
+        match self {
+            Self::Session => None,
+            Self::Key { key, .. } => Some(&key.id),
+        }
+    }
+}
+
+/// What a key is asked to open.
+pub(crate) enum RequiredAccess<'a> {
+    /// A request for this method and path (without the query), by the policy's table.
+    Request { method: &'a str, path: &'a str, class: RateLimitClass },
+    /// The same, for a request whose handler counts it, once it knows the run that it is about.
+    RunRequest { method: &'a str, path: &'a str },
+    /// Any of these scopes, whatever the request is.
+    AnyOf(&'a [Scope], RateLimitClass),
+}
+
+impl RequiredAccess<'_> {
+    /// Whether a key with these scopes can do it only because it holds `admin`.
+    fn needs_admin(&self, scopes: Scopes) -> bool {
+        let allowed = match *self {
+            Self::Request { method, path, .. } | Self::RunRequest { method, path } => {
+                match policy::required_scopes(method, path) {
+                    Some(RequiredScopes::AnyOf(allowed)) => allowed,
+                    Some(RequiredScopes::AnyKey) | None => &[],
+                }
+            }
+            Self::AnyOf(allowed, _) => allowed,
+        };
+        policy::is_solely_granted_by(scopes, Scope::Admin, allowed)
+    }
+}
+
+/// All texts that cannot be a credential count as one: there is nothing to guess in them.
+const MALFORMED_FINGERPRINT: u64 = 0;
+
+/// A caller who may do what was asked; for a key, with the state of its limit.
+pub(crate) struct Authorized {
+    pub(crate) caller: Caller,
+    pub(crate) limit_status: Option<RateLimitStatus>,
+    /// What is still to be counted, see [`RequiredAccess::RunRequest`].
+    pub(crate) run_usage: Option<Arc<PendingRunUsage>>,
+}
+
+/// Decides about a request, and records the decision.
+pub(crate) async fn authorize(
+    state: &Arc<ServiceState>,
+    credential: Result<Credential, Rejection>,
+    required: RequiredAccess<'_>,
+    from: ClientAddress<'_>,
+    now: Timestamp,
+) -> Result<Authorized, ApiError> {
+    let (named, secret) = match credential {
+        Ok(Credential::Session) => {
+            return Ok(Authorized { caller: Caller::Session, limit_status: None, run_usage: None });
+        }
+        Ok(Credential::Key(secret)) => (None, secret),
+        Ok(Credential::KeyWithId(id, secret)) => (Some(id), secret),
+        Err(rejection) => {
+            if rejection.decision() == Decision::Malformed {
+                if let Some(limit_status) = state.rate_limiter.blocked_peer_status(from.peer) {
+                    return Err(record_rejected(state, None, Rejection::PeerLimit(limit_status), from));
+                }
+                state.rate_limiter.record_failure(from.peer, MALFORMED_FINGERPRINT);
+            }
+            return Err(record_rejected(state, None, rejection, from));
+        }
+    };
+    let hash = secret.hash();
+    let key = state.store.lookup(&hash).await?.filter(|key| named.is_none_or(|id| id == key.id));
+    let is_active = key.as_ref().is_some_and(|key| key.revoked_at.is_none());
+    if let Some(limit_status) = state.rate_limiter.blocked_peer_status(from.peer)
+        && !key.as_ref().is_some_and(|key| is_active && state.rate_limiter.is_known_peer(from.peer, &key.id))
+    {
+        return Err(record_rejected(state, None, Rejection::PeerLimit(limit_status), from));
+    }
+    if !is_active {
+        state.rate_limiter.record_failure(from.peer, hash.fingerprint());
+    }
+    let Some(key) = key else {
+        return Err(record_rejected(state, None, Rejection::Unknown, from));
+    };
+    let needed_admin = key.scopes.contains(Scope::Admin) && required.needs_admin(key.scopes);
+    match check_scopes_and_limit(state, &key, required, from.peer) {
+        Ok(limit_status) => {
+            let run_usage = if limit_status.is_some() {
+                record_accepted(state, &key, from, now, needed_admin);
+                None
+            } else {
+                Some(Arc::new(PendingRunUsage::new(state, &key, from, now, needed_admin)))
+            };
+            Ok(Authorized { caller: Caller::Key { key, hash }, limit_status, run_usage })
+        }
+        Err(rejection) => Err(record_rejected(state, Some(&key), rejection, from)),
+    }
+}
+
+/// Whether this key may do it now. Counts the request against the key's limit, unless its handler does so.
+fn check_scopes_and_limit(
+    state: &ServiceState,
+    key: &KeyAuthInfo,
+    required: RequiredAccess<'_>,
+    peer: IpAddr,
+) -> Result<Option<RateLimitStatus>, Rejection> {
+    if key.revoked_at.is_some() {
+        return Err(Rejection::Revoked);
+    }
+    let class = match required {
+        RequiredAccess::RunRequest { method, path } => {
+            policy::authorize(key.scopes, method, path)?;
+            return Ok(None);
+        }
+        RequiredAccess::Request { method, path, class } => {
+            policy::authorize(key.scopes, method, path)?;
+            class
+        }
+        RequiredAccess::AnyOf(scopes, class) => {
+            policy::authorize_any(key.scopes, scopes)?;
+            class
+        }
+    };
+    state.rate_limiter.admit(&key.id, class, peer).map(Some).map_err(Rejection::Limit)
+}
+
+fn record_accepted(
+    state: &ServiceState,
+    key: &KeyAuthInfo,
+    from: ClientAddress<'_>,
+    now: Timestamp,
+    needed_admin: bool,
+) {
+    state.usage.record_accepted(&key.id, from, now, needed_admin);
+    state.metrics.count_decision(Decision::Accepted);
+}
+
+fn record_rejected(
+    state: &ServiceState,
+    key: Option<&KeyAuthInfo>,
+    rejection: Rejection,
+    from: ClientAddress<'_>,
+) -> ApiError {
+    let outcome = rejection.decision();
+    state.usage.record_rejected(key.map(|key| &key.id), outcome, from, state.now());
+    state.metrics.count_decision(outcome);
+    tracing::debug!(%outcome, key = key.map(|key| key.id.as_str()), "rejected");
+    ApiError::Rejected(rejection)
+}
+
+impl Caller {
+    /// Asks once more, where something was waited for since the caller was admitted: a key may be revoked by now.
+    pub(crate) async fn revalidate(&self, state: &ServiceState) -> Result<(), ApiError> {
+        let Self::Key { hash, .. } = self else {
+            return Ok(());
+        };
+        match state.store.lookup(hash).await? {
+            None => Err(Rejection::Unknown.into()),
+            Some(key) if key.revoked_at.is_some() => Err(Rejection::Revoked.into()),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// The use of a key by a training process, from the decision about its key to the decision about its run. It is recorded
+/// when it is dropped, even if the client closes the connection before: as rejected if the limit rejected it, otherwise as
+/// accepted.
+pub(crate) struct PendingRunUsage {
+    state: Arc<ServiceState>,
+    key: Arc<KeyAuthInfo>,
+    peer: IpAddr,
+    user_agent: Box<str>,
+    at: Timestamp,
+    needed_admin: bool,
+    /// `Ok(None)` until it is counted.
+    limit_status: Mutex<Result<Option<RateLimitStatus>, RateLimitStatus>>,
+}
+
+impl PendingRunUsage {
+    fn new(
+        state: &Arc<ServiceState>,
+        key: &Arc<KeyAuthInfo>,
+        from: ClientAddress<'_>,
+        at: Timestamp,
+        needed_admin: bool,
+    ) -> Self {
+        let limit_status = Mutex::new(Ok(None));
+        let (state, key, user_agent) = (state.clone(), key.clone(), from.user_agent.into());
+        Self { state, key, peer: from.peer, user_agent, at, needed_admin, limit_status }
+    }
+
+    fn count_request(&self, request: RunRequest) -> Result<(), ApiError> {
+        let result = self.state.rate_limiter.admit_for_run(&self.key.id, request, self.peer);
+        *self.lock_limit_status() = result;
+        result.map(drop).map_err(|limit_status| Rejection::Limit(limit_status).into())
+    }
+
+    /// The state of the limit that admitted the request.
+    pub(crate) fn admitted_status(&self) -> Option<RateLimitStatus> {
+        self.lock_limit_status().ok().flatten()
+    }
+
+    fn lock_limit_status(&self) -> MutexGuard<'_, Result<Option<RateLimitStatus>, RateLimitStatus>> {
+        self.limit_status.lock()
+    }
+}
+
+impl Drop for PendingRunUsage {
+    fn drop(&mut self) {
+        let from = ClientAddress { peer: self.peer, user_agent: &self.user_agent };
+        let limit_status = *self.lock_limit_status();
+        match limit_status {
+            Ok(_) => record_accepted(&self.state, &self.key, from, self.at, self.needed_admin),
+            Err(limit_status) => {
+                drop(record_rejected(&self.state, Some(&self.key), Rejection::Limit(limit_status), from))
+            }
+        }
+    }
+}
+
+/// Counts a request of a training process. The app's own requests have no limit.
+pub(crate) struct RunRequestCounter(Option<Arc<PendingRunUsage>>);
+
+impl RunRequestCounter {
+    /// Counts the request, or rejects it.
+    pub(crate) fn count_request(&self, request: RunRequest) -> Result<(), ApiError> {
+        self.0.as_ref().map_or(Ok(()), |run_usage| run_usage.count_request(request))
+    }
+}
+
+impl FromRequestParts<Arc<ServiceState>> for RunRequestCounter {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
+        let context = RequestContext::from_parts(parts)?;
+        // A key whose requests nobody counts would have no limit: the front does not know this route.
+        if context.run_usage.is_none() && context.caller.as_ref().is_none_or(|caller| caller.key_id().is_some()) {
+            return Err(ApiError::Rejected(Rejection::NoCredential));
+        }
+        Ok(Self(context.run_usage.clone()))
+    }
+}

@@ -1,0 +1,66 @@
+//! What [`crate::pipeline`] knows about a request, as arguments of handlers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use ulkeys_domain::decision::Rejection;
+
+use crate::authz::{Caller, PendingRunUsage};
+use crate::error::ApiError;
+use crate::state::ServiceState;
+use crate::user_agent;
+
+/// The address and the caller of a request. [`crate::pipeline`] stores it in the extensions of the request.
+#[derive(Clone)]
+pub(crate) struct RequestContext {
+    pub(crate) peer: IpAddr,
+    /// `None` outside `/api`.
+    pub(crate) caller: Option<Caller>,
+    /// What the handler is to count.
+    pub(crate) run_usage: Option<Arc<PendingRunUsage>>,
+}
+
+impl RequestContext {
+    /// Rejects a request without one: it reached a handler without passing [`crate::pipeline`].
+    pub(crate) fn from_parts(parts: &Parts) -> Result<&Self, ApiError> {
+        parts.extensions.get().ok_or(ApiError::Rejected(Rejection::NoCredential))
+    }
+}
+
+/// Address of the peer.
+pub(crate) struct PeerAddress(pub(crate) IpAddr);
+
+impl FromRequestParts<Arc<ServiceState>> for PeerAddress {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
+        Ok(Self(RequestContext::from_parts(parts)?.peer))
+    }
+}
+
+impl FromRequestParts<Arc<ServiceState>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
+        RequestContext::from_parts(parts)?.caller.clone().ok_or(ApiError::Rejected(Rejection::NoCredential))
+    }
+}
+
+/// Who asks for a change, for the list of activity.
+pub(crate) struct RequestAuditContext(pub(crate) ulkeys_store::AuditContext);
+
+impl FromRequestParts<Arc<ServiceState>> for RequestAuditContext {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
+        let context = RequestContext::from_parts(parts)?;
+        let by = context.caller.as_ref().and_then(Caller::key_id).copied();
+        Ok(Self(ulkeys_store::AuditContext {
+            actor: by,
+            peer: context.peer,
+            user_agent: user_agent::from_headers(&parts.headers).into(),
+        }))
+    }
+}

@@ -1,0 +1,107 @@
+//! `/api/api-keys`: one file for each endpoint, and what they share.
+
+pub(super) mod count;
+pub(super) mod create;
+pub(super) mod events;
+pub(super) mod get;
+pub(super) mod list;
+pub(super) mod rename;
+pub(super) mod revoke;
+pub(super) mod usage;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use serde::Deserialize;
+use serde_json::Value;
+use ulkeys_domain::wire::ApiKey;
+use ulkeys_domain::{
+    AttentionThresholds, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, MAX_ROTATION_DAYS, Timestamp,
+};
+use utoipa::IntoParams;
+
+use super::query_params::parse_number_up_to;
+use crate::error::ApiError;
+use crate::state::ServiceState;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RotationDaysQuery {
+    /// After how many days a key is old, and needs attention.
+    #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 3650, default = 90)]
+    rotation_days: Option<String>,
+}
+
+impl RotationDaysQuery {
+    fn parse(query: Result<Query<Self>, QueryRejection>, now: Timestamp) -> Result<AttentionThresholds, ApiError> {
+        let query = query.map_err(|_| ApiError::Invalid("query: rotationDays may be given once".to_owned()))?;
+        parse_attention_thresholds(query.rotation_days.as_deref(), now).map_err(ApiError::Invalid)
+    }
+}
+
+fn parse_attention_thresholds(rotation_days: Option<&str>, now: Timestamp) -> Result<AttentionThresholds, String> {
+    let days =
+        parse_number_up_to("rotationDays", rotation_days, DEFAULT_ROTATION_DAYS.into(), MAX_ROTATION_DAYS.into())?;
+    Ok(AttentionThresholds::at(now, u32::try_from(days).unwrap_or(MAX_ROTATION_DAYS)))
+}
+
+/// The key that a path names. What cannot be an identifier is one that does not exist.
+pub(super) fn parse_key_id(path: Result<Path<String>, PathRejection>) -> Result<KeyId, ApiError> {
+    path.ok().and_then(|Path(id)| KeyId::parse(&id)).ok_or(ApiError::NotFound)
+}
+
+/// The metadata of a key, judged by the usual rotation period.
+pub(super) fn to_api_key(state: &ServiceState, record: KeyRecord) -> ApiKey {
+    ApiKey::new(record, &AttentionThresholds::at(state.now(), DEFAULT_ROTATION_DAYS))
+}
+
+fn parse_name(body: &Value) -> Result<KeyName, String> {
+    let name = body.get("name").ok_or("name: is required")?.as_str().ok_or("name: must be a text")?;
+    KeyName::parse(name).map_err(|error| format!("name: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use ulkeys_domain::wire::RenameKey;
+
+    use super::*;
+    use crate::testing::{SAMPLE_KEY, SAMPLE_KEY_ID, json_objects, leaks_input, proptest_config, text_contents};
+
+    const ALLOWED_ERROR_WORDS: &[&str] = &[
+        "name: is required",
+        "name: must be a text",
+        "name: must not be empty",
+        "name: must have at most 64 characters, not ",
+        "name: must not contain control characters",
+        "name: must not contain an API key",
+    ];
+    const SAMPLE_TEXTS: &[&str] = &[
+        "training-server",
+        "read",
+        "training",
+        "models",
+        "admin",
+        " padded ",
+        "",
+        "\u{202e}x",
+        SAMPLE_KEY,
+        SAMPLE_KEY_ID,
+    ];
+
+    proptest! {
+        #![proptest_config(proptest_config())]
+
+        #[test]
+        fn parse_name_any_body_matches_the_model(body in json_objects(&["name", "scopes"], SAMPLE_TEXTS)) {
+            let typed = serde_json::from_value::<RenameKey>(body.clone()).ok().filter(|_| body.is_object());
+            match parse_name(&body) {
+                Ok(name) => prop_assert_eq!(Some(name), typed.and_then(|body| KeyName::parse(&body.name).ok())),
+                Err(error) => {
+                    prop_assert!(typed.is_none_or(|body| KeyName::parse(&body.name).is_err()), "{error}");
+                    prop_assert!(!leaks_input(&error, &text_contents(&body), ALLOWED_ERROR_WORDS), "{error}");
+                }
+            }
+        }
+    }
+}

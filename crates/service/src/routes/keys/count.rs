@@ -1,0 +1,30 @@
+//! `GET /api/api-keys/counts`: how many keys there are.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use ulkeys_domain::wire::KeyCounts;
+
+use super::RotationDaysQuery;
+use crate::error::ApiError;
+use crate::openapi::BadRequest;
+use crate::state::ServiceState;
+
+/// How many keys there are
+#[utoipa::path(
+    get,
+    path = "/api/api-keys/counts",
+    operation_id = "countKeys",
+    tag = "keys",
+    params(RotationDaysQuery),
+    responses((status = OK, description = "How many keys there are of each status.", body = KeyCounts), BadRequest)
+)]
+pub(crate) async fn count(
+    State(state): State<Arc<ServiceState>>,
+    query: Result<Query<RotationDaysQuery>, QueryRejection>,
+) -> Result<Json<KeyCounts>, ApiError> {
+    let thresholds = RotationDaysQuery::parse(query, state.now())?;
+    Ok(Json(state.store.count_keys(thresholds).await?))
+}

@@ -1,0 +1,124 @@
+//! `POST /api/api-keys`: creates a key, and shows its plaintext this once.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use rand::rngs::SysRng;
+use serde_json::Value;
+use ulkeys_domain::decision::Rejection;
+use ulkeys_domain::wire::{CreateKey, CreatedKey, KeyEvent, RevealedSecret};
+use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret};
+
+use super::{parse_name, to_api_key};
+use crate::body::JsonObject;
+use crate::error::ApiError;
+use crate::openapi::{BodyErrors, InsufficientStorage};
+use crate::request_context::RequestAuditContext;
+use crate::state::ServiceState;
+
+/// Makes a key
+///
+/// This answer, and no other, holds its plaintext. Other fields of the body are ignored.
+#[utoipa::path(
+    post,
+    path = "/api/api-keys",
+    operation_id = "createKey",
+    tag = "keys",
+    request_body = CreateKey,
+    responses((status = CREATED, description = "The key, this once with its plaintext.", body = CreatedKey), BodyErrors, InsufficientStorage)
+)]
+pub(crate) async fn create(
+    State(state): State<Arc<ServiceState>>,
+    origin: RequestAuditContext,
+    JsonObject(body): JsonObject,
+) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
+    let (name, scopes, replaces) = parse_new_key(&body).map_err(ApiError::Invalid)?;
+    if let Some(replaced) = &replaces
+        && state.store.get(replaced).await?.is_none()
+    {
+        return Err(ApiError::Invalid("replaces: there is no such key".to_owned()));
+    }
+
+    let secret = Secret::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
+    let id = KeyId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
+    let record = KeyRecord { replaces, ..KeyRecord::new(id, name, secret.prefix(), scopes, state.now()) };
+    if !state.store.insert(record.clone(), secret.hash(), origin.0).await? {
+        return Err(Rejection::Revoked.into());
+    }
+
+    let info = to_api_key(&state, record);
+    state.publish(KeyEvent::Created(info.clone()));
+    Ok((StatusCode::CREATED, Json(CreatedKey { info, key: RevealedSecret(secret) })))
+}
+
+/// Reads `{name, scopes, replaces?}`. Further fields are ignored. Messages name the field and never repeat its content, which
+/// may be a secret put in the wrong place.
+fn parse_new_key(body: &Value) -> Result<(KeyName, Scopes, Option<KeyId>), String> {
+    let name = parse_name(body)?;
+    let scopes = body.get("scopes").ok_or("scopes: at least one is needed")?;
+    let scopes = scopes.as_array().ok_or("scopes: must be a list")?;
+    let scopes: Vec<_> =
+        scopes.iter().map(Value::as_str).collect::<Option<_>>().ok_or("scopes: must be a list of texts")?;
+    let scopes = Scopes::parse(scopes).map_err(|error| format!("scopes: {error}"))?;
+    let replaces = match body.get("replaces") {
+        None | Some(Value::Null) => None,
+        Some(id) => Some(id.as_str().and_then(KeyId::parse).ok_or("replaces: is not a key's id")?),
+    };
+    Ok((name, scopes, replaces))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{SAMPLE_KEY, SAMPLE_KEY_ID, json_objects, leaks_input, proptest_config, text_contents};
+
+    const ALLOWED_ERROR_WORDS: &[&str] = &[
+        "name: is required",
+        "name: must be a text",
+        "name: must not be empty",
+        "name: must have at most 64 characters, not ",
+        "name: must not contain control characters",
+        "name: must not contain an API key",
+        "scopes: at least one is needed",
+        "scopes: must be a list of texts",
+        "scopes: entry ",
+        "replaces: is not a key's id",
+        " is not one of training, models, datasets, read, write, admin",
+    ];
+    const SAMPLE_TEXTS: &[&str] = &[
+        "training-server",
+        "read",
+        "training",
+        "models",
+        "admin",
+        " padded ",
+        "",
+        "\u{202e}x",
+        SAMPLE_KEY,
+        SAMPLE_KEY_ID,
+    ];
+
+    proptest! {
+        #![proptest_config(proptest_config())]
+
+        #[test]
+        fn parse_new_key_any_body_matches_the_model(body in json_objects(&["name", "scopes", "replaces", "key"], SAMPLE_TEXTS)) {
+            let typed = serde_json::from_value::<CreateKey>(body.clone()).ok().filter(|_| body.is_object());
+            let expected = typed.and_then(|body| {
+                let scopes = Scopes::parse(body.scopes.iter().map(String::as_str)).ok()?;
+                Some((KeyName::parse(&body.name).ok()?, scopes, body.replaces))
+            });
+            match parse_new_key(&body) {
+                Ok(new) => prop_assert_eq!(Some(new), expected),
+                Err(error) => {
+                    prop_assert_eq!(expected, None, "{}", error);
+                    prop_assert!(!leaks_input(&error, &text_contents(&body), ALLOWED_ERROR_WORDS), "{error}");
+                }
+            }
+        }
+    }
+}

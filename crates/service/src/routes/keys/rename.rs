@@ -1,0 +1,42 @@
+//! `PATCH /api/api-keys/{keyId}`: gives a key another name.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use ulkeys_domain::wire::{ApiKey, KeyEvent, RenameKey};
+use ulkeys_domain::{CLOCK_TOLERANCE, KeyId};
+
+use super::{parse_key_id, parse_name, to_api_key};
+use crate::body::JsonObject;
+use crate::error::ApiError;
+use crate::openapi::{BodyErrors, InsufficientStorage, NotFound};
+use crate::request_context::RequestAuditContext;
+use crate::state::ServiceState;
+
+/// Gives an active key another name
+#[utoipa::path(
+    patch,
+    path = "/api/api-keys/{keyId}",
+    operation_id = "renameKey",
+    tag = "keys",
+    params(("keyId" = KeyId, Path, description = "The key.")),
+    request_body = RenameKey,
+    responses((status = OK, description = "The key with its new name.", body = ApiKey), BodyErrors, NotFound, InsufficientStorage)
+)]
+pub(crate) async fn rename(
+    State(state): State<Arc<ServiceState>>,
+    origin: RequestAuditContext,
+    key_id: Result<Path<String>, PathRejection>,
+    JsonObject(body): JsonObject,
+) -> Result<Json<ApiKey>, ApiError> {
+    let key_id = parse_key_id(key_id)?;
+    let name = parse_name(&body).map_err(ApiError::Invalid)?;
+    let pending_times = state.usage.pending_times();
+    let mut renamed = state.store.rename(&key_id, name, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
+    pending_times.overlay_on_record(&mut renamed, state.now().saturating_add(CLOCK_TOLERANCE));
+    let key = to_api_key(&state, renamed);
+    state.publish(KeyEvent::Renamed(key.clone()));
+    Ok(Json(key))
+}

@@ -1,0 +1,77 @@
+//! `DELETE /api/api-keys/{keyId}` and `DELETE /api/api-keys?keyId=`: revokes a key.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use ulkeys_domain::KeyId;
+use ulkeys_domain::wire::{KeyEvent, RevokedKey};
+use utoipa::IntoParams;
+
+use super::parse_key_id;
+use crate::error::ApiError;
+use crate::openapi::{BadRequest, InsufficientStorage, NotFound};
+use crate::request_context::RequestAuditContext;
+use crate::state::ServiceState;
+
+/// Revokes a key for good
+///
+/// Once this is answered, the key is refused. Revoking it again answers with the time of the first time.
+#[utoipa::path(
+    delete,
+    path = "/api/api-keys/{keyId}",
+    operation_id = "revokeKey",
+    tag = "keys",
+    params(("keyId" = KeyId, Path, description = "The key.")),
+    responses((status = OK, description = "The key is revoked.", body = RevokedKey), NotFound, InsufficientStorage)
+)]
+pub(crate) async fn revoke(
+    State(state): State<Arc<ServiceState>>,
+    origin: RequestAuditContext,
+    key_id: Result<Path<String>, PathRejection>,
+) -> Result<Json<RevokedKey>, ApiError> {
+    revoke_key(&state, parse_key_id(key_id)?, origin).await
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RevokeQuery {
+    /// The key.
+    #[param(value_type = KeyId, required = true)]
+    key_id: Option<String>,
+}
+
+/// Revokes a key for good, in the form that the published client uses
+#[utoipa::path(
+    delete,
+    path = "/api/api-keys",
+    operation_id = "revokeKeyByQuery",
+    tag = "keys",
+    params(RevokeQuery),
+    responses((status = OK, description = "The key is revoked.", body = RevokedKey), BadRequest, NotFound, InsufficientStorage)
+)]
+pub(crate) async fn revoke_by_query(
+    State(state): State<Arc<ServiceState>>,
+    origin: RequestAuditContext,
+    query: Result<Query<RevokeQuery>, QueryRejection>,
+) -> Result<Json<RevokedKey>, ApiError> {
+    let query = query.map_err(|_| ApiError::Invalid("keyId: must be given once, as a text".to_owned()))?;
+    let key_id = query.key_id.as_deref().ok_or_else(|| ApiError::Invalid("keyId: is required".to_owned()))?;
+    revoke_key(&state, KeyId::parse(key_id).ok_or(ApiError::NotFound)?, origin).await
+}
+
+async fn revoke_key(
+    state: &ServiceState,
+    key_id: KeyId,
+    origin: RequestAuditContext,
+) -> Result<Json<RevokedKey>, ApiError> {
+    let revocation = state.store.revoke(&key_id, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
+    let revoked = RevokedKey { key_id, revoked_at: revocation.at };
+    if revocation.is_new {
+        state.publish(KeyEvent::Revoked(revoked.clone()));
+    }
+    Ok(Json(revoked))
+}

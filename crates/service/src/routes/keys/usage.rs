@@ -1,0 +1,58 @@
+//! `GET /api/api-keys/{keyId}/usage`: a key's requests by hour, and its clients.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use ulkeys_domain::wire::KeyUsage;
+use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
+use utoipa::IntoParams;
+
+use super::parse_key_id;
+use crate::error::ApiError;
+use crate::openapi::{BadRequest, NotFound};
+use crate::routes::query_params::parse_number_up_to;
+use crate::state::ServiceState;
+
+const DEFAULT_HOURS: i64 = 30 * 24;
+const MAX_HOURS: i64 = 90 * 24;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UsageQuery {
+    /// How far back, in hours.
+    #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 2160, default = 720)]
+    hours: Option<String>,
+}
+
+/// A key's requests by hour, and the programs that used it
+///
+/// Uses of the last second may be missing.
+#[utoipa::path(
+    get,
+    path = "/api/api-keys/{keyId}/usage",
+    operation_id = "keyUsage",
+    tag = "keys",
+    params(("keyId" = KeyId, Path, description = "The key; it may be revoked."), UsageQuery),
+    responses((status = OK, description = "What became of the key's requests.", body = KeyUsage), BadRequest, NotFound)
+)]
+pub(crate) async fn get_usage(
+    State(state): State<Arc<ServiceState>>,
+    key_id: Result<Path<String>, PathRejection>,
+    query: Result<Query<UsageQuery>, QueryRejection>,
+) -> Result<Json<KeyUsage>, ApiError> {
+    let key_id = parse_key_id(key_id)?;
+    let query = query.map_err(|_| ApiError::Invalid("query: hours may be given once".into()))?;
+    let hours =
+        parse_number_up_to("hours", query.hours.as_deref(), DEFAULT_HOURS, MAX_HOURS).map_err(ApiError::Invalid)?;
+    state.store.get(&key_id).await?.ok_or(ApiError::NotFound)?;
+    let now = state.now();
+    let since = now.as_millis().saturating_sub(hours * ulkeys_store::MILLIS_PER_HOUR);
+    let since = Timestamp::from_millis(since).unwrap_or(now);
+    let mut usage = state.store.usage(&key_id, since).await?;
+    // What a clock recorded that was ahead is not to be seen as use in the future.
+    usage.hours.retain(|hour| hour.hour <= now.saturating_add(CLOCK_TOLERANCE));
+    Ok(Json(usage))
+}

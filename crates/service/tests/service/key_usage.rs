@@ -1,0 +1,72 @@
+//! `GET /api/api-keys/{keyId}/usage`.
+
+use insta::assert_json_snapshot;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::common::{TestService, text};
+use crate::snapshots::redact_snapshots;
+
+#[tokio::test]
+async fn usage_counts_requests_by_hour_and_outcome() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.create_key("counted", &["read"]).await;
+    for _ in 0..3 {
+        let request = service.bearer(&key, Method::GET, "/api/account/summary").header("User-Agent", "trainer/1");
+        assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK);
+    }
+    for _ in 0..2 {
+        let answer = service.bearer(&key, Method::POST, "/api/models").send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    }
+    service.revoke_key(&key_id).await;
+    service.get_summary(&key).await;
+
+    let sum = |usage: &Value, outcome: &str| -> u64 {
+        let hours = usage["hours"].as_array().expect("a list").iter();
+        hours.filter(|hour| hour["outcome"] == outcome).map(|hour| hour["requests"].as_u64().expect("a number")).sum()
+    };
+    let usage = service.wait_for_usage(&key_id, |usage| sum(usage, "revoked") == 1).await;
+    assert_eq!((sum(&usage, "accepted"), sum(&usage, "scope"), sum(&usage, "limit")), (3, 2, 0));
+    // Rejected requests add no client.
+    let _redactions = redact_snapshots();
+    assert_json_snapshot!(usage["sources"], @r#"
+    [
+      {
+        "agent": "trainer/1",
+        "firstUsedAt": "[time]",
+        "lastUsedAt": "[time]",
+        "peer": "127.0.0.1",
+        "requests": 3
+      }
+    ]
+    "#);
+    // Hours begin on the hour.
+    assert!(text(&usage["hours"][0]["hour"]).ends_with(":00:00.000Z"));
+}
+
+#[tokio::test]
+async fn usage_after_restart_is_counted_once() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.create_key("counted", &["read"]).await;
+    for _ in 0..7 {
+        service.get_summary(&key).await;
+    }
+    let service = TestService::start_in(service.stop().await).await;
+    let usage = service.wait_for_clients(&key_id, 1).await;
+    assert_eq!(
+        usage["hours"].as_array().expect("a list").iter().map(|hour| hour["requests"].as_u64()).sum::<Option<u64>>(),
+        Some(7)
+    );
+    assert_eq!(usage["sources"][0]["requests"], 7);
+}
+
+#[tokio::test]
+async fn key_in_user_agent_is_hidden() {
+    let service = TestService::start().await;
+    let (key_id, key) = service.create_key("careless", &["read"]).await;
+    let request = service.bearer(&key, Method::GET, "/api/account/summary").header("User-Agent", format!("me {key}"));
+    request.send().await.expect("answered");
+    let usage = service.wait_for_clients(&key_id, 1).await;
+    assert_eq!(usage["sources"][0]["agent"], "(hidden: it contains a key)");
+}
