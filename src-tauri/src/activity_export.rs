@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Receiver;
 use ts_rs::TS;
 use ulkeys_domain::wire::{ActivityEntry, ActivityEvent};
 
-use crate::files::{Access, Replacement};
+use crate::files::{FileReplacement, ReplacementAccess};
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
@@ -42,21 +42,21 @@ impl ExportFormat {
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn write(
+pub(crate) fn write_pages(
     path: &Path,
     format: ExportFormat,
     mut pages: Receiver<Vec<ActivityEntry>>,
-) -> io::Result<Replacement> {
-    let mut writer = EntryWriter::start(format, Replacement::open(path, Access::Kept)?)?;
+) -> io::Result<FileReplacement> {
+    let mut writer = EntryWriter::start(format, FileReplacement::begin_replacement(path, ReplacementAccess::Kept)?)?;
     while let Some(page) = pages.blocking_recv() {
         for entry in &page {
-            writer.add(entry)?;
+            writer.write_entry(entry)?;
         }
     }
     writer.finish()
 }
 
-const COLUMNS: [&str; 18] = [
+const CSV_COLUMNS: [&str; 18] = [
     "id",
     "at",
     "kind",
@@ -94,16 +94,16 @@ impl<W: Write> EntryWriter<W> {
                     .terminator(csv::Terminator::CRLF)
                     .quote_style(csv::QuoteStyle::Always)
                     .from_writer(output);
-                table.write_record(COLUMNS)?;
+                table.write_record(CSV_COLUMNS)?;
                 Ok(Self::Csv(Box::new(table)))
             }
             ExportFormat::Json => Ok(Self::Json { output: BufWriter::new(output), is_empty: true }),
         }
     }
 
-    fn add(&mut self, entry: &ActivityEntry) -> io::Result<()> {
+    fn write_entry(&mut self, entry: &ActivityEntry) -> io::Result<()> {
         match self {
-            Self::Csv(table) => Ok(table.write_record(cells(entry).map(without_formula))?),
+            Self::Csv(table) => Ok(table.write_record(csv_cells(entry).map(escape_formula))?),
             Self::Json { output, is_empty } => {
                 output.write_all(if std::mem::take(is_empty) { b"[\n" } else { b",\n" })?;
                 Ok(serde_json::to_writer(output, entry)?)
@@ -122,8 +122,8 @@ impl<W: Write> EntryWriter<W> {
     }
 }
 
-/// An entry in the order of [`COLUMNS`].
-fn cells(entry: &ActivityEntry) -> [String; 18] {
+/// Returns the cells of an entry in the order of [`CSV_COLUMNS`].
+fn csv_cells(entry: &ActivityEntry) -> [String; 18] {
     let (mut by, mut old_name, mut new_name) = Default::default();
     let (mut outcome, mut requests, mut last_at) = Default::default();
     let (mut change, mut keys, mut before, mut after) = Default::default();
@@ -172,7 +172,7 @@ fn cells(entry: &ActivityEntry) -> [String; 18] {
 
 /// Spreadsheets calculate what begins like a formula, and names come from other people's programs. What they hide of
 /// a cell is an apostrophe before it. Where a semicolon or a tab separates cells, one begins after each of those.
-fn without_formula(cell: String) -> String {
+fn escape_formula(cell: String) -> String {
     let mut result = String::with_capacity(cell.len() + 1);
     let mut at_start = true;
     for character in cell.chars() {
@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    const NAMES: [&str; 9] = [
+    const HOSTILE_NAMES: [&str; 9] = [
         "training-server",
         "a, \"quoted\"; name",
         "'single'",
@@ -206,7 +206,7 @@ mod tests {
         "@SUM(A1)",
     ];
 
-    fn entries() -> Vec<ActivityEntry> {
+    fn sample_entries() -> Vec<ActivityEntry> {
         let key = KeyId::parse("key_0123456789abcdef01234567").expect("an identifier");
         let at = Timestamp::from_millis(1_795_348_987_123).expect("in range");
         let entry = |id, what, name: Option<&str>, agent: Option<&str>| ActivityEntry {
@@ -219,7 +219,7 @@ mod tests {
             peer: "127.0.0.1".to_owned(),
             agent: agent.map(str::to_owned),
         };
-        let mut all: Vec<_> = NAMES
+        let mut all: Vec<_> = HOSTILE_NAMES
             .iter()
             .map(|name| {
                 let (old_name, new_name) = ((*name).to_owned(), (*name).to_owned());
@@ -237,26 +237,26 @@ mod tests {
         all
     }
 
-    fn written(format: ExportFormat, entries: &[ActivityEntry]) -> String {
+    fn export_to_string(format: ExportFormat, entries: &[ActivityEntry]) -> String {
         let mut writer = EntryWriter::start(format, Vec::new()).expect("started");
         for entry in entries {
-            writer.add(entry).expect("written");
+            writer.write_entry(entry).expect("written");
         }
         String::from_utf8(writer.finish().expect("finished")).expect("UTF-8")
     }
 
     #[test]
-    fn csv_is_read_back_as_it_was() {
-        let all = entries();
-        let text = written(ExportFormat::Csv, &all);
+    fn csv_export_reads_back_unchanged() {
+        let all = sample_entries();
+        let text = export_to_string(ExportFormat::Csv, &all);
         assert!(text.starts_with("\u{feff}\"id\",\"at\",\"kind\",\"keyId\",") && text.ends_with("\r\n"), "{text}");
         let mut reader = csv::Reader::from_reader(text.as_bytes());
-        assert_eq!(reader.headers().expect("a head"), &COLUMNS[..]);
+        assert_eq!(reader.headers().expect("a head"), &CSV_COLUMNS[..]);
         let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("a row")).collect();
         assert_eq!(rows.len(), all.len());
         for (row, entry) in rows.iter().zip(&all) {
             let cell = |name: &str| {
-                let cell = &row[COLUMNS.iter().position(|column| *column == name).expect("a column")];
+                let cell = &row[CSV_COLUMNS.iter().position(|column| *column == name).expect("a column")];
                 assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell}");
                 cell.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@'])).unwrap_or(cell).to_owned()
             };
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cell_begins_a_formula_whatever_separates_them() {
+    fn csv_cell_never_starts_formula_with_any_separator() {
         for (name, written) in [
             ("=1+1", "'=1+1"),
             ("a;=1+1", "a;'=1+1"),
@@ -300,39 +300,42 @@ mod tests {
             ("a=1;b", "a=1;b"),
             ("Mozilla/5.0 (compatible; +http://localhost)", "Mozilla/5.0 (compatible; +http://localhost)"),
         ] {
-            assert_eq!(without_formula(name.to_owned()), written);
+            assert_eq!(escape_formula(name.to_owned()), written);
         }
-        let text = written(ExportFormat::Csv, &entries());
+        let text = export_to_string(ExportFormat::Csv, &sample_entries());
         let is_quoted = |row: &str| row.trim_start_matches('\u{feff}').starts_with('"') && row.ends_with('"');
         assert!(text.lines().all(is_quoted), "{text}");
     }
 
     #[test]
-    fn json_is_what_the_service_answers_with() {
-        let all = entries();
-        let text = written(ExportFormat::Json, &all);
+    fn json_export_equals_service_response() {
+        let all = sample_entries();
+        let text = export_to_string(ExportFormat::Json, &all);
         assert_eq!(serde_json::from_str::<Vec<ActivityEntry>>(&text).expect("JSON"), all);
         assert_eq!(text.lines().count(), all.len() + 2, "an entry a line");
         assert_eq!(
-            serde_json::from_str::<Value>(&written(ExportFormat::Json, &[])).expect("JSON"),
+            serde_json::from_str::<Value>(&export_to_string(ExportFormat::Json, &[])).expect("JSON"),
             serde_json::json!([])
         );
     }
 
     #[test]
-    fn nothing_changes_before_it_is_committed() {
+    fn export_leaves_file_unchanged_before_commit() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("activity.json");
         std::fs::write(&path, "before").expect("written");
         let pages = || {
             let (send, pages) = tokio::sync::mpsc::channel(1);
-            send.blocking_send(entries()).expect("room");
+            send.blocking_send(sample_entries()).expect("room");
             pages
         };
-        drop(write(&path, ExportFormat::Json, pages()).expect("written"));
+        drop(write_pages(&path, ExportFormat::Json, pages()).expect("written"));
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), "before");
-        write(&path, ExportFormat::Json, pages()).expect("written").commit().expect("committed");
-        assert_eq!(std::fs::read_to_string(&path).expect("readable"), written(ExportFormat::Json, &entries()));
+        write_pages(&path, ExportFormat::Json, pages()).expect("written").commit().expect("committed");
+        assert_eq!(
+            std::fs::read_to_string(&path).expect("readable"),
+            export_to_string(ExportFormat::Json, &sample_entries())
+        );
         assert_eq!(folder.path().read_dir().expect("a folder").count(), 1, "nothing is left beside it");
     }
 }

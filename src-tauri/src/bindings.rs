@@ -15,39 +15,40 @@ use ulkeys_domain::wire::{
 };
 use ulkeys_domain::{AttentionReason, RateLimits, Scope};
 
-use crate::access::AccessLoss;
+use crate::access_loss::AccessLoss;
 use crate::activity_export::ExportFormat;
-use crate::closing::QuitQuestion;
 use crate::commands::activity::ExportedActivity;
 use crate::commands::one_time::RevealedKey;
 use crate::env_file::EnvFilePlan;
 use crate::error::CommandError;
+use crate::events::{AppEvent, ClipboardState};
 use crate::file_problem::FileProblem;
-use crate::git::GitRisk;
-use crate::locale::Regions;
+use crate::git_risk::GitRisk;
+use crate::keychain_index::UndeletableReason;
+use crate::locale::FormatRegions;
 use crate::menu::MenuAction;
-use crate::one_time::{Loss, LostKey, OneTimeState};
-use crate::paths::Places;
+use crate::one_time_secret::{CloseReason, OneTimeState, UnsavedKey};
+use crate::paths::FileLocations;
+use crate::quit_confirmation::QuitQuestion;
 use crate::relocation::RelocationError;
-use crate::saved_keys::LeftReason;
 use crate::seal::SealedKey;
+use crate::service_status::{PortUser, ServiceStatus};
 use crate::settings::{
-    CLIPBOARD_SECONDS, IgnoredReason, IgnoredSetting, Language, NumberRange, PORTS, Preferences, ROTATION_DAYS,
-    SettingsProblem, Theme,
+    CLIPBOARD_SECONDS_RANGE, IgnoredReason, IgnoredSetting, Language, NumberRange, PORT_RANGE, Preferences,
+    ROTATION_DAYS_RANGE, SettingsProblem, Theme,
 };
-use crate::status::{AppEvent, ClipboardState, PortUser, ServiceStatus};
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/src/lib/ipc/bindings/index.ts");
+const BINDINGS_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/src/lib/ipc/bindings/index.ts");
 
-fn generate() -> String {
+fn generate_bindings() -> String {
     let config = Config::default();
     let mut text = "// Generated from the Rust types by `cargo xtask bindings`. Do not edit.\n".to_owned();
-    macro_rules! declare {
+    macro_rules! export_types {
         ($($type:ty),+ $(,)?) => {
             $(text.push_str(&format!("\nexport {}\n", <$type as TS>::decl(&config)));)+
         };
     }
-    declare!(
+    export_types!(
         Scope,
         AttentionReason,
         ApiKey,
@@ -102,19 +103,19 @@ fn generate() -> String {
         IgnoredSetting,
         SettingsProblem,
         RelocationError,
-        Places,
-        LostKey,
-        Loss,
+        FileLocations,
+        UnsavedKey,
+        CloseReason,
         OneTimeState,
         Language,
-        Regions,
+        FormatRegions,
         Theme,
         RateLimits,
         StorageLimits,
         Preferences,
         MenuAction,
         QuitQuestion,
-        LeftReason,
+        UndeletableReason,
         AppEvent,
         ClipboardState,
         SealedKey,
@@ -125,7 +126,7 @@ fn generate() -> String {
         FileProblem,
         CommandError,
     );
-    macro_rules! default_of {
+    macro_rules! export_defaults {
         ($($name:literal: $type:ident),+ $(,)?) => {
             $(
                 let value = serde_json::to_string(&$type::default()).expect("JSON");
@@ -133,13 +134,13 @@ fn generate() -> String {
             )+
         };
     }
-    default_of!("DEFAULT_LIMITS": RateLimits, "DEFAULT_STORAGE_LIMITS": StorageLimits);
+    export_defaults!("DEFAULT_LIMITS": RateLimits, "DEFAULT_STORAGE_LIMITS": StorageLimits);
     for (name, range) in [
-        ("PORT_RANGE", NumberRange::of(&PORTS)),
-        ("CLIPBOARD_SECONDS_RANGE", NumberRange::of(&CLIPBOARD_SECONDS)),
-        ("ROTATION_DAYS_RANGE", NumberRange::of(&ROTATION_DAYS)),
-        ("LIMIT_RANGE", NumberRange::of(&RateLimits::RANGE)),
-        ("STORAGE_LIMIT_RANGE", NumberRange::of(&StorageLimits::RANGE)),
+        ("PORT_RANGE", NumberRange::from_range(&PORT_RANGE)),
+        ("CLIPBOARD_SECONDS_RANGE", NumberRange::from_range(&CLIPBOARD_SECONDS_RANGE)),
+        ("ROTATION_DAYS_RANGE", NumberRange::from_range(&ROTATION_DAYS_RANGE)),
+        ("LIMIT_RANGE", NumberRange::from_range(&RateLimits::RANGE)),
+        ("STORAGE_LIMIT_RANGE", NumberRange::from_range(&StorageLimits::RANGE)),
     ] {
         let value = serde_json::to_string(&range).expect("JSON");
         text.push_str(&format!("\nexport const {name}: NumberRange = {value};\n"));
@@ -148,11 +149,11 @@ fn generate() -> String {
 }
 
 #[test]
-fn the_committed_bindings_are_those_of_the_rust_types() {
-    let generated = generate();
+fn committed_bindings_match_rust_types() {
+    let generated = generate_bindings();
     if std::env::var_os("UPDATE_BINDINGS").is_some() {
-        std::fs::write(PATH, &generated).expect("written");
+        std::fs::write(BINDINGS_PATH, &generated).expect("written");
     }
-    let committed = std::fs::read_to_string(PATH).expect("readable");
+    let committed = std::fs::read_to_string(BINDINGS_PATH).expect("readable");
     assert!(committed == generated, "run `cargo xtask bindings` and commit the result");
 }

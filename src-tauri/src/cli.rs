@@ -12,35 +12,35 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use ulkeys_domain::secret;
 
-use crate::harden::StartingUmask;
-use crate::keychain::{self, KeychainError, Wait};
+use crate::keychain::{self, KeychainError, WaitReason};
+use crate::keychain_index::KeychainIndex;
 use crate::paths::Paths;
-use crate::saved_keys::SavedKeys;
+use crate::process_hardening::StartingUmask;
 use crate::settings::{Settings, SettingsProblem};
 
 /// What `env`, `nohup` and `docker run` answer when they fail themselves, and when the program cannot be started.
-const FAILED: u8 = 125;
-const CANNOT_START: u8 = 126;
-const NOT_FOUND: u8 = 127;
+const EXIT_FAILED: u8 = 125;
+const EXIT_CANNOT_START: u8 = 126;
+const EXIT_NOT_FOUND: u8 = 127;
 
 /// Scoped API keys for vision models. Without a command, opens the window.
 #[derive(Parser)]
 #[command(name = "ul-keys", version)]
-struct Arguments {
+struct CliArguments {
     #[command(subcommand)]
-    action: Option<Action>,
+    action: Option<CliAction>,
 }
 
 /// What can be done without the window.
 #[derive(Subcommand)]
-pub(crate) enum Action {
+pub(crate) enum CliAction {
     /// Start a program with a key from this computer's keychain.
     ///
     /// It finds the key as ULTRALYTICS_API_KEY and the key service as ULTRALYTICS_PLATFORM_URL. Ends as the program
     /// ends; with 125, 126 or 127 if it could not be started.
     Run {
         /// Name of the key, as it was saved.
-        #[arg(long, allow_hyphen_values = true, value_parser = name_of_key)]
+        #[arg(long, allow_hyphen_values = true, value_parser = parse_key_name)]
         key: String,
         /// The program and its arguments, as in `-- yolo train model=yolo11n.pt`.
         #[arg(last = true, required = true)]
@@ -51,7 +51,7 @@ pub(crate) enum Action {
     /// Remove a key from this computer's keychain. The key itself stays valid until it is revoked.
     Forget {
         /// Name of the key, as it was saved.
-        #[arg(allow_hyphen_values = true, value_parser = name_of_key)]
+        #[arg(allow_hyphen_values = true, value_parser = parse_key_name)]
         name: String,
     },
 }
@@ -60,22 +60,22 @@ pub(crate) enum Action {
 ///
 /// # Errors
 /// The exit code, after the reason was printed.
-pub(crate) fn parse() -> Result<Option<Action>, ExitCode> {
-    let arguments = Arguments::try_parse().map_err(|error| {
+pub(crate) fn parse_arguments() -> Result<Option<CliAction>, ExitCode> {
+    let arguments = CliArguments::try_parse().map_err(|error| {
         let text = error.to_string();
         if secret::contains_key(&text) {
-            report(secret::redact(&text).trim_end());
+            print_error(secret::redact(&text).trim_end());
         } else {
             // With colors, and with help on standard output. Where nobody reads it, nothing is left to do.
             let _ = error.print();
         }
-        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(FAILED))
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_FAILED))
     })?;
     Ok(arguments.action)
 }
 
 /// The name under which a key was saved. A key in its place is rejected before it is repeated anywhere.
-fn name_of_key(text: &str) -> Result<String, &'static str> {
+fn parse_key_name(text: &str) -> Result<String, &'static str> {
     if secret::contains_key(text) {
         return Err("expects the name of a saved key, not the key itself");
     }
@@ -83,28 +83,28 @@ fn name_of_key(text: &str) -> Result<String, &'static str> {
 }
 
 /// Runs the action and prints the result.
-pub(crate) fn act(action: Action, umask: StartingUmask) -> ExitCode {
-    let paths = match Paths::find() {
+pub(crate) fn run_action(action: CliAction, umask: StartingUmask) -> ExitCode {
+    let paths = match Paths::locate() {
         Ok(paths) => paths,
-        Err(error) => return fail(error),
+        Err(error) => return fail_with(error),
     };
     for error in &paths.relocation_errors {
-        report(format_args!("ul-keys: {error}"));
+        print_error(format_args!("ul-keys: {error}"));
     }
     match action {
-        Action::Run { key, program } => run(key, &program, paths, umask),
-        Action::List => list(&SavedKeys::load(paths.saved_keys)),
-        Action::Forget { name } => forget(name, &SavedKeys::load(paths.saved_keys)),
+        CliAction::Run { key, program } => run_program(key, &program, paths, umask),
+        CliAction::List => list_saved_keys(&KeychainIndex::load(paths.keychain_index)),
+        CliAction::Forget { name } => forget_key(name, &KeychainIndex::load(paths.keychain_index)),
     }
 }
 
-fn list(saved: &SavedKeys) -> ExitCode {
-    if let Some(problem) = saved.problem() {
-        return fail(problem);
+fn list_saved_keys(saved: &KeychainIndex) -> ExitCode {
+    if let Some(problem) = saved.read_error() {
+        return fail_with(problem);
     }
-    let keys = saved.list();
+    let keys = saved.list_keys();
     if keys.is_empty() {
-        report("No key was saved in the keychain yet.");
+        print_error("No key was saved in the keychain yet.");
     }
     let mut terminal = std::io::stdout().lock();
     for key in keys {
@@ -116,121 +116,129 @@ fn list(saved: &SavedKeys) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn forget(name: String, saved: &SavedKeys) -> ExitCode {
-    if let Some(problem) = saved.problem() {
-        report(format_args!("ul-keys: {problem}"));
+fn forget_key(name: String, saved: &KeychainIndex) -> ExitCode {
+    if let Some(problem) = saved.read_error() {
+        print_error(format_args!("ul-keys: {problem}"));
     }
     let (account, known) = (name.clone(), saved.prefixes_of(&name));
-    let forgotten = keychain::wait_for(name.clone(), move || keychain::forget(&account, &known), report_wait);
+    let forgotten = keychain::run_with_wait_reports(
+        name.clone(),
+        move || keychain::remove_entries(&account, &known),
+        print_wait_reason,
+    );
     match forgotten {
-        Ok(_) | Err(KeychainError::NoEntry) if saved.list().iter().any(|key| key.name == name) => {
-            if let Err(error) = saved.remove_name(&name) {
-                report(format_args!("ul-keys: {}", KeychainError::List(error)));
+        Ok(_) | Err(KeychainError::NoEntry) if saved.list_keys().iter().any(|key| key.name == name) => {
+            if let Err(error) = saved.remove_entry(&name) {
+                print_error(format_args!("ul-keys: {}", KeychainError::IndexNotWritten(error)));
             }
         }
         Ok(_) => {}
-        Err(error) => return complain(&name, &error, saved),
+        Err(error) => return report_keychain_error(&name, &error, saved),
     }
     if let Ok(true) = forgotten {
-        report(format_args!(
+        print_error(format_args!(
             "ul-keys: {name}: the keychain still holds another entry for this name, which UL Keys has not saved."
         ));
     }
     ExitCode::SUCCESS
 }
 
-fn complain(name: &str, error: &KeychainError, saved: &SavedKeys) -> ExitCode {
-    report(format_args!("ul-keys: {name}: {error}"));
-    if let (KeychainError::Several, Some(problem)) = (error, saved.problem()) {
-        report(format_args!("ul-keys: {problem}"));
+fn report_keychain_error(name: &str, error: &KeychainError, saved: &KeychainIndex) -> ExitCode {
+    print_error(format_args!("ul-keys: {name}: {error}"));
+    if let (KeychainError::Ambiguous, Some(problem)) = (error, saved.read_error()) {
+        print_error(format_args!("ul-keys: {problem}"));
     }
     if matches!(error, KeychainError::NoEntry) {
-        let names: Vec<String> = saved.list().into_iter().map(|key| key.name).collect();
-        match (saved.problem(), names.is_empty()) {
-            (Some(problem), _) => report(format_args!("ul-keys: {problem}")),
-            (None, true) => report("Save a key there when it is created: “Save in this computer’s keychain”."),
-            (None, false) => report(format_args!("Saved keys: {}", names.join(", "))),
+        let names: Vec<String> = saved.list_keys().into_iter().map(|key| key.name).collect();
+        match (saved.read_error(), names.is_empty()) {
+            (Some(problem), _) => print_error(format_args!("ul-keys: {problem}")),
+            (None, true) => print_error("Save a key there when it is created: “Save in this computer’s keychain”."),
+            (None, false) => print_error(format_args!("Saved keys: {}", names.join(", "))),
         }
     }
-    FAILED.into()
+    EXIT_FAILED.into()
 }
 
 /// Prints a line on standard error. Where nobody can read it, the command does its work nevertheless.
-pub(crate) fn report(line: impl std::fmt::Display) {
+pub(crate) fn print_error(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-fn fail(reason: impl std::fmt::Display) -> ExitCode {
-    report(format_args!("ul-keys: {reason}"));
-    FAILED.into()
+fn fail_with(reason: impl std::fmt::Display) -> ExitCode {
+    print_error(format_args!("ul-keys: {reason}"));
+    EXIT_FAILED.into()
 }
 
 /// Reports what the command waits for, and how to help. A keychain asks in a window of its own.
-fn report_wait(wait: Wait) {
+fn print_wait_reason(wait: WaitReason) {
     let shows_windows = ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     match (wait, shows_windows) {
-        (Wait::Asked, false) => report(
+        (WaitReason::Asked, false) => print_error(
             "ul-keys: the keychain is locked, and this terminal has no display on which it could ask for its password. \
              Unlock it on the desktop of this computer within a minute, or log in there first.",
         ),
-        (Wait::Unlock, true) => report(
+        (WaitReason::Unlock, true) => print_error(
             "ul-keys: the keychain is locked and asks for its password in a window of its own. Waiting up to a minute.",
         ),
-        (Wait::Answer, _) => report("ul-keys: the keychain has not answered yet. Waiting up to a minute."),
-        (Wait::Asked, true) | (Wait::Unlock, false) => {}
+        (WaitReason::Answer, _) => print_error("ul-keys: the keychain has not answered yet. Waiting up to a minute."),
+        (WaitReason::Asked, true) | (WaitReason::Unlock, false) => {}
     }
 }
 
-fn run(name: String, program: &[OsString], paths: Paths, umask: StartingUmask) -> ExitCode {
+fn run_program(name: String, program: &[OsString], paths: Paths, umask: StartingUmask) -> ExitCode {
     // Before the key is read: it must not go to a port that nobody has chosen.
-    let port = match service_port(&paths) {
+    let port = match read_service_port(&paths) {
         Ok(port) => port,
-        Err(reason) => return fail(format_args!("{reason}. Nothing was started.")),
+        Err(reason) => return fail_with(format_args!("{reason}. Nothing was started.")),
     };
-    let saved = SavedKeys::load(paths.saved_keys);
+    let saved = KeychainIndex::load(paths.keychain_index);
     let (account, known) = (name.clone(), saved.prefixes_of(&name));
-    let secret = match keychain::wait_for(name.clone(), move || keychain::read(&account, &known), report_wait) {
+    let secret = match keychain::run_with_wait_reports(
+        name.clone(),
+        move || keychain::read_key(&account, &known),
+        print_wait_reason,
+    ) {
         Ok(secret) => secret,
-        Err(error) => return complain(&name, &error, &saved),
+        Err(error) => return report_keychain_error(&name, &error, &saved),
     };
     let url = format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
     match TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_millis(500)) {
-        Ok(_) if is_of_another_user(port) => {
-            return fail(format_args!(
+        Ok(_) if port_belongs_to_other_user(port) => {
+            return fail_with(format_args!(
                 "a program of another user listens at {url}, and would get the key. Nothing was started."
             ));
         }
         Ok(_) => {}
-        Err(_) => report(format_args!(
+        Err(_) => print_error(format_args!(
             "ul-keys: the key service does not answer at {url}. Is the window open? Starting the program anyway."
         )),
     }
     let Some((file, arguments)) = program.split_first() else {
-        return FAILED.into();
+        return EXIT_FAILED.into();
     };
     let mut command = Command::new(file);
     command.args(arguments).env("ULTRALYTICS_API_KEY", secret.expose()).env("ULTRALYTICS_PLATFORM_URL", url);
-    for (name, value) in without_proxy(std::env::vars_os().collect(), &Ipv4Addr::LOCALHOST.to_string()) {
+    for (name, value) in bypass_proxy(std::env::vars_os().collect(), &Ipv4Addr::LOCALHOST.to_string()) {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
         };
     }
     drop(secret);
-    umask.restore();
-    let error = match become_program(command) {
+    umask.restore_umask();
+    let error = match exec_program(command) {
         Ok(code) => return code,
         Err(error) => error,
     };
-    report(format_args!("ul-keys: {}: {error}", file.to_string_lossy()));
+    print_error(format_args!("ul-keys: {}: {error}", file.to_string_lossy()));
     match error.kind() {
-        std::io::ErrorKind::NotFound => NOT_FOUND.into(),
-        _ => CANNOT_START.into(),
+        std::io::ErrorKind::NotFound => EXIT_NOT_FOUND.into(),
+        _ => EXIT_CANNOT_START.into(),
     }
 }
 
 /// The port of the key service, which the settings name. An error says why it is not known.
-fn service_port(paths: &Paths) -> Result<u16, String> {
+fn read_service_port(paths: &Paths) -> Result<u16, String> {
     let file = paths.settings.display();
     // A terminal of a snap or Flatpak, for example, has other folders than the desktop that opens the window.
     if !paths.settings.exists() && !paths.database.exists() {
@@ -256,7 +264,7 @@ fn service_port(paths: &Paths) -> Result<u16, String> {
 }
 
 /// Whether another user's program listens on a port of this computer. Unknown counts as no: most systems do not say it.
-fn is_of_another_user(port: u16) -> bool {
+fn port_belongs_to_other_user(port: u16) -> bool {
     #[cfg(target_os = "linux")]
     {
         use std::net::IpAddr;
@@ -288,7 +296,7 @@ fn is_of_another_user(port: u16) -> bool {
 /// Programs differ in which spelling they read, and in which one counts where both are set. So all are set to the same:
 /// whatever any of them excepts, and the host. Set even where no proxy is named, as the program may be a script that
 /// names one. Where everything is excepted (`*`), which not all programs understand, no proxy is named at all.
-fn without_proxy(environment: Vec<(OsString, OsString)>, host: &str) -> Vec<(OsString, Option<OsString>)> {
+fn bypass_proxy(environment: Vec<(OsString, OsString)>, host: &str) -> Vec<(OsString, Option<OsString>)> {
     let mut names = vec![OsString::from("NO_PROXY"), OsString::from("no_proxy")];
     let mut exceptions: Vec<OsString> = Vec::new();
     let mut add = |exception: OsString| {
@@ -322,12 +330,12 @@ fn without_proxy(environment: Vec<(OsString, OsString)>, host: &str) -> Vec<(OsS
 
 /// The program takes this one's place: its signals, its terminal and its end are its own.
 #[cfg(unix)]
-fn become_program(mut command: Command) -> std::io::Result<ExitCode> {
+fn exec_program(mut command: Command) -> std::io::Result<ExitCode> {
     Err(std::os::unix::process::CommandExt::exec(&mut command))
 }
 
 #[cfg(not(unix))]
-fn become_program(mut command: Command) -> std::io::Result<ExitCode> {
+fn exec_program(mut command: Command) -> std::io::Result<ExitCode> {
     let code = command.status()?.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
@@ -337,8 +345,8 @@ mod tests {
     use super::*;
 
     /// What a program gets as `NO_PROXY` and as `no_proxy`, which are the same.
-    fn exceptions(environment: &[(&str, &str)]) -> String {
-        let set = without_proxy(owned(environment), "127.0.0.1");
+    fn no_proxy_after_bypass(environment: &[(&str, &str)]) -> String {
+        let set = bypass_proxy(to_os_strings(environment), "127.0.0.1");
         let set: Vec<_> = set.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         for name in ["NO_PROXY", "no_proxy"] {
             assert!(set.iter().any(|(set, _)| set == name), "{name}");
@@ -347,23 +355,23 @@ mod tests {
         set[0].1.to_str().expect("text").to_owned()
     }
 
-    fn owned(environment: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    fn to_os_strings(environment: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
         environment.iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
     /// Not all programs understand `*`: wget sends the key to the proxy.
     #[test]
-    fn without_proxy_names_no_proxy_where_all_is_excepted() {
+    fn bypass_proxy_with_wildcard_removes_proxy_variables() {
         let environment = [("NO_PROXY", "a, *"), ("http_proxy", "x"), ("ALL_PROXY", "y"), ("PATH", "z")];
-        let removed = without_proxy(owned(&environment), "127.0.0.1").into_iter();
+        let removed = bypass_proxy(to_os_strings(&environment), "127.0.0.1").into_iter();
         let removed: Vec<_> = removed.filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
         assert_eq!(removed, ["http_proxy", "ALL_PROXY"]);
-        let kept = without_proxy(owned(&[("NO_PROXY", "a"), ("http_proxy", "x")]), "127.0.0.1");
+        let kept = bypass_proxy(to_os_strings(&[("NO_PROXY", "a"), ("http_proxy", "x")]), "127.0.0.1");
         assert!(kept.iter().all(|(_, value)| value.is_some()), "{kept:?}");
     }
 
     #[test]
-    fn without_proxy_keeps_all_exceptions_and_adds_the_host_once() {
+    fn bypass_proxy_keeps_exceptions_and_adds_host_once() {
         for (environment, expected) in [
             (&[][..], "127.0.0.1"),
             (&[("HTTP_PROXY", "http://proxy"), ("NO_PROXY", "")], "127.0.0.1"),
@@ -377,30 +385,31 @@ mod tests {
             (&[("NO_PROXY", "*")], "127.0.0.1"),
             (&[("no_proxy", "a, * ")], "a,127.0.0.1"),
         ] {
-            assert_eq!(exceptions(environment), expected, "{environment:?}");
+            assert_eq!(no_proxy_after_bypass(environment), expected, "{environment:?}");
         }
     }
 
     #[cfg(unix)]
     #[test]
-    fn without_proxy_keeps_what_is_no_text() {
+    fn bypass_proxy_keeps_exceptions_that_are_not_utf8() {
         use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
         let environment = vec![("no_proxy".into(), OsString::from_vec(b"a\xff,b".to_vec()))];
-        for (_, value) in without_proxy(environment, "127.0.0.1") {
+        for (_, value) in bypass_proxy(environment, "127.0.0.1") {
             assert_eq!(value.expect("set").as_bytes(), b"a\xff,b,127.0.0.1");
         }
     }
 
     #[test]
-    fn the_arguments_are_sound() {
-        <Arguments as clap::CommandFactory>::command().debug_assert();
-        let run = Arguments::try_parse_from(["ul-keys", "run", "--key", "a b", "--", "yolo", "--help"]).expect("valid");
-        assert!(matches!(run.action, Some(Action::Run { key, program }) if key == "a b" && program.len() == 2));
-        assert!(Arguments::try_parse_from(["ul-keys"]).expect("valid").action.is_none());
-        assert!(Arguments::try_parse_from(["ul-keys", "run", "--key", "a"]).is_err(), "no program");
+    fn command_line_accepts_valid_and_rejects_invalid_arguments() {
+        <CliArguments as clap::CommandFactory>::command().debug_assert();
+        let run =
+            CliArguments::try_parse_from(["ul-keys", "run", "--key", "a b", "--", "yolo", "--help"]).expect("valid");
+        assert!(matches!(run.action, Some(CliAction::Run { key, program }) if key == "a b" && program.len() == 2));
+        assert!(CliArguments::try_parse_from(["ul-keys"]).expect("valid").action.is_none());
+        assert!(CliArguments::try_parse_from(["ul-keys", "run", "--key", "a"]).is_err(), "no program");
         let key = format!("ul_{}", "0123456789".repeat(4));
-        assert!(Arguments::try_parse_from(["ul-keys", "forget", &key]).is_err(), "a key in place of its name");
+        assert!(CliArguments::try_parse_from(["ul-keys", "forget", &key]).is_err(), "a key in place of its name");
         let own = ["ul-keys", "run", "--key", "a", "--", "program", &key];
-        assert!(Arguments::try_parse_from(own).is_ok(), "what the program gets is not ours to judge");
+        assert!(CliArguments::try_parse_from(own).is_ok(), "what the program gets is not ours to judge");
     }
 }

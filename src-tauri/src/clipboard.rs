@@ -7,25 +7,26 @@
 mod gtk;
 mod system;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use ulkeys_domain::{KeyHash, Secret, Timestamp};
 
-use system::System;
+use system::SystemClipboard;
 
-use crate::status::ClipboardState;
+use crate::events::ClipboardState;
 
-/// The longest pause between two looks at the clock: a timer stands still while the computer sleeps.
-const LOOK: Duration = Duration::from_secs(1);
-/// The pause before it is tried again to take a key off.
-const RETRY: Duration = Duration::from_secs(2);
+/// The longest pause between two checks of the clock: a timer stands still while the computer sleeps.
+const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The pause before the removal of a key is retried.
+const RETRY_DELAY: Duration = Duration::from_secs(2);
 /// After so many failures the pages say that the key is still there.
-const FAILURES_TO_TELL: u32 = 2;
+const REPORT_AFTER_FAILURES: u32 = 2;
 /// The pauses between the checks whether a cleared key came back. Parcellite and CopyQ restore a cleared clipboard within
 /// half a second, others when they next synchronize.
-const CHECKS: [Duration; 6] = [
+const REMOVAL_CHECK_DELAYS: [Duration; 6] = [
     Duration::from_millis(700),
     Duration::from_millis(700),
     Duration::from_secs(2),
@@ -34,16 +35,16 @@ const CHECKS: [Duration; 6] = [
     Duration::from_secs(2),
 ];
 /// After so many checks that find nothing, the pages say that the key is gone.
-const CHECKS_TO_CONFIRM: usize = 2;
+const CHECKS_TO_CONFIRM_REMOVAL: usize = 2;
 /// A key that comes back is removed so many times in all, as two programs that never give up would fight forever.
 const MAX_REMOVALS: u32 = 3;
 /// The pause between checks whether a key that keeps coming back is still there.
-const CHECK_PUT_BACK: Duration = Duration::from_secs(5);
+const PUT_BACK_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The clipboard, and the key that was copied.
 pub(crate) struct Clipboard {
     /// Held for as long as the system takes, which may be seconds when another program does not answer.
-    system: Mutex<System>,
+    system: Mutex<SystemClipboard>,
     copied: watch::Sender<Option<CopiedKey>>,
 }
 
@@ -51,11 +52,11 @@ pub(crate) struct Clipboard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CopiedKey {
     hash: KeyHash,
-    state: CopyState,
+    state: CopiedKeyState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CopyState {
+enum CopiedKeyState {
     /// On the clipboard until `clears_at`, or until something else is copied.
     Held { clears_at: Option<Timestamp> },
     /// It could not be removed when it was due. This is retried.
@@ -70,21 +71,21 @@ impl CopiedKey {
     /// When it will be removed, if at all.
     pub(crate) fn clears_at(&self) -> Option<Timestamp> {
         match self.state {
-            CopyState::Held { clears_at } => clears_at,
-            CopyState::Overdue { clears_at } => Some(clears_at),
-            CopyState::Removed { .. } | CopyState::PutBack => None,
+            CopiedKeyState::Held { clears_at } => clears_at,
+            CopiedKeyState::Overdue { clears_at } => Some(clears_at),
+            CopiedKeyState::Removed { .. } | CopiedKeyState::PutBack => None,
         }
     }
 
     /// What the pages show of it.
-    pub(crate) fn shown_state(&self) -> ClipboardState {
+    pub(crate) fn clipboard_state(&self) -> ClipboardState {
         match self.state {
-            CopyState::Held { .. } => ClipboardState::Held,
-            CopyState::Overdue { .. } => ClipboardState::Overdue,
-            CopyState::Removed { checks, .. } if checks < CHECKS_TO_CONFIRM => ClipboardState::Checking,
-            CopyState::Removed { times: 1, .. } => ClipboardState::Clear,
-            CopyState::Removed { .. } => ClipboardState::RemovedAgain,
-            CopyState::PutBack => ClipboardState::PutBack,
+            CopiedKeyState::Held { .. } => ClipboardState::Held,
+            CopiedKeyState::Overdue { .. } => ClipboardState::Overdue,
+            CopiedKeyState::Removed { checks, .. } if checks < CHECKS_TO_CONFIRM_REMOVAL => ClipboardState::Checking,
+            CopiedKeyState::Removed { times: 1, .. } => ClipboardState::Clear,
+            CopiedKeyState::Removed { .. } => ClipboardState::RemovedAgain,
+            CopiedKeyState::PutBack => ClipboardState::PutBack,
         }
     }
 }
@@ -97,7 +98,7 @@ impl Default for Clipboard {
 
 impl Clipboard {
     /// Work with the clipboard off the threads that serve the windows, as it may take seconds.
-    pub(crate) async fn work(
+    pub(crate) async fn run_blocking(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<(), arboard::Error> + Send + 'static,
     ) -> Result<(), arboard::Error> {
@@ -108,7 +109,7 @@ impl Clipboard {
 
     /// Copies text that is no secret.
     pub(crate) fn copy_text(&self, text: &str) -> Result<(), arboard::Error> {
-        let mut system = self.system();
+        let mut system = self.system.lock();
         system.set_text(text)?;
         self.copied.send_replace(None);
         Ok(())
@@ -117,32 +118,34 @@ impl Clipboard {
     /// Copies a text with a key in it, asking clipboard managers and cloud synchronisation to leave it alone. It is taken
     /// off again `after` that time, if at all.
     pub(crate) fn copy_secret(&self, text: &str, hash: KeyHash, after: Option<Duration>) -> Result<(), arboard::Error> {
-        let mut system = self.system();
+        let mut system = self.system.lock();
         system.set_secret(text)?;
         let clears_at = after.map(|after| Timestamp::from(SystemTime::now() + after));
-        self.copied.send_replace(Some(CopiedKey { hash, state: CopyState::Held { clears_at } }));
+        self.copied.send_replace(Some(CopiedKey { hash, state: CopiedKeyState::Held { clears_at } }));
         Ok(())
     }
 
-    /// Follows what becomes of a copied key; `None` when there is nothing to take off.
-    pub(crate) fn copied(&self) -> watch::Receiver<Option<CopiedKey>> {
+    /// Subscribes to the state of the copied key; `None` when there is no key to remove.
+    pub(crate) fn subscribe_copied_key(&self) -> watch::Receiver<Option<CopiedKey>> {
         self.copied.subscribe()
     }
 
     /// Whether a paste still gives the copied key, and will when somebody next wants it, as far as this app knows.
-    pub(crate) fn has_key(&self) -> bool {
+    pub(crate) fn has_copied_key(&self) -> bool {
         self.copied.borrow().is_some_and(|key| match key.state {
-            CopyState::Held { clears_at } => clears_at.is_none_or(|due| !until(due).is_zero()),
-            CopyState::PutBack => true,
-            CopyState::Overdue { .. } | CopyState::Removed { .. } => false,
+            CopiedKeyState::Held { clears_at } => clears_at.is_none_or(|due| !time_until(due).is_zero()),
+            CopiedKeyState::PutBack => true,
+            CopiedKeyState::Overdue { .. } | CopiedKeyState::Removed { .. } => false,
         })
     }
 
-    /// Makes a copied key due. [`Self::keep_clear`] then removes it, again and again where the system does not let it.
-    pub(crate) fn expire_key(&self) {
+    /// Makes a copied key due. [`Self::remove_due_keys`] then removes it, and retries where the system prevents that.
+    pub(crate) fn expire_copied_key(&self) {
         let now = Timestamp::from(SystemTime::now());
         self.copied.send_if_modified(|copied| match copied {
-            Some(CopiedKey { state: CopyState::Held { clears_at }, .. }) if clears_at.is_none_or(|due| due > now) => {
+            Some(CopiedKey { state: CopiedKeyState::Held { clears_at }, .. })
+                if clears_at.is_none_or(|due| due > now) =>
+            {
                 *clears_at = Some(now);
                 true
             }
@@ -150,28 +153,28 @@ impl Clipboard {
         });
     }
 
-    /// Clears the clipboard if it still holds the copied key; anything else is somebody's and stays. [`Self::keep_clear`]
-    /// then checks for a while that the key does not come back.
-    pub(crate) fn clear_key(&self) -> Result<(), arboard::Error> {
-        self.clear(|_| true)
+    /// Clears the clipboard if it still holds the copied key; anything else is somebody's and stays.
+    /// [`Self::remove_due_keys`] then checks for a while that the key does not come back.
+    pub(crate) fn remove_copied_key(&self) -> Result<(), arboard::Error> {
+        self.remove_copied_key_if(|_| true)
     }
 
     /// The same, if the key `is_meant`. Asked once the system is at hand, as another may have been copied by then.
-    fn clear(&self, is_meant: impl FnOnce(&CopiedKey) -> bool) -> Result<(), arboard::Error> {
-        let mut system = self.system();
+    fn remove_copied_key_if(&self, is_meant: impl FnOnce(&CopiedKey) -> bool) -> Result<(), arboard::Error> {
+        let mut system = self.system.lock();
         let Some(copied) = self.copied.borrow().filter(is_meant) else {
             return Ok(());
         };
         let next = match copied.state {
-            CopyState::Held { .. } | CopyState::Overdue { .. } => {
-                let removed = system.remove(copied.hash, false)?;
+            CopiedKeyState::Held { .. } | CopiedKeyState::Overdue { .. } => {
+                let removed = system.remove_key(copied.hash, false)?;
                 system.disconnect();
-                removed.then_some(CopyState::Removed { times: 1, checks: 0 })
+                removed.then_some(CopiedKeyState::Removed { times: 1, checks: 0 })
             }
-            CopyState::PutBack => {
-                system.remove(copied.hash, true)?.then_some(CopyState::Removed { times: MAX_REMOVALS, checks: 0 })
-            }
-            state @ CopyState::Removed { .. } => Some(state),
+            CopiedKeyState::PutBack => system
+                .remove_key(copied.hash, true)?
+                .then_some(CopiedKeyState::Removed { times: MAX_REMOVALS, checks: 0 }),
+            state @ CopiedKeyState::Removed { .. } => Some(state),
         };
         self.copied.send_replace(next.map(|state| CopiedKey { state, ..copied }));
         Ok(())
@@ -179,26 +182,26 @@ impl Clipboard {
 
     /// Checks whether a removed key came back, and removes it again unless that has been done [`MAX_REMOVALS`] times. No
     /// effect when the state is no longer `expected`.
-    fn check(&self, expected: CopiedKey) -> Result<(), arboard::Error> {
-        let mut system = self.system();
+    fn recheck_removed_key(&self, expected: CopiedKey) -> Result<(), arboard::Error> {
+        let mut system = self.system.lock();
         if *self.copied.borrow() != Some(expected) {
             return Ok(());
         }
         let next = match expected.state {
-            CopyState::Removed { times, checks } if times < MAX_REMOVALS => {
-                match system.remove(expected.hash, true)? {
-                    true => Some(CopyState::Removed { times: times + 1, checks: 0 }),
-                    false => after_quiet_check(times, checks + 1),
+            CopiedKeyState::Removed { times, checks } if times < MAX_REMOVALS => {
+                match system.remove_key(expected.hash, true)? {
+                    true => Some(CopiedKeyState::Removed { times: times + 1, checks: 0 }),
+                    false => state_after_empty_check(times, checks + 1),
                 }
             }
-            CopyState::Removed { times, checks } => match system.holds(expected.hash)? {
-                true => Some(CopyState::PutBack),
-                false => after_quiet_check(times, checks + 1),
+            CopiedKeyState::Removed { times, checks } => match system.contains_key(expected.hash)? {
+                true => Some(CopiedKeyState::PutBack),
+                false => state_after_empty_check(times, checks + 1),
             },
-            CopyState::PutBack => system.holds(expected.hash)?.then_some(CopyState::PutBack),
+            CopiedKeyState::PutBack => system.contains_key(expected.hash)?.then_some(CopiedKeyState::PutBack),
             state => Some(state),
         };
-        if next == Some(CopyState::PutBack) && expected.state != CopyState::PutBack {
+        if next == Some(CopiedKeyState::PutBack) && expected.state != CopiedKeyState::PutBack {
             tracing::warn!("another program keeps putting a key back on the clipboard");
         }
         self.copied.send_if_modified(|copied| {
@@ -208,54 +211,58 @@ impl Clipboard {
         Ok(())
     }
 
-    /// Clears the clipboard as [`Self::clear_key`] does, and returns when one check found that the key has not come back,
-    /// or when it cannot be kept off. Blocks for less than a second unless another program puts it back.
+    /// Clears the clipboard as [`Self::remove_copied_key`] does, and returns when one check found that the key has not
+    /// come back, or when it cannot be kept off. Blocks for less than a second unless another program puts it back.
     pub(crate) fn clear_before_exit(&self) -> Result<(), arboard::Error> {
-        self.clear_key()?;
+        self.remove_copied_key()?;
         loop {
             let Some(copied) = *self.copied.borrow() else {
                 return Ok(());
             };
             match copied.state {
-                CopyState::Removed { checks: 0, .. } => {}
+                CopiedKeyState::Removed { checks: 0, .. } => {}
                 _ => return Ok(()),
             }
-            std::thread::sleep(CHECKS[0]);
-            self.check(copied)?;
+            std::thread::sleep(REMOVAL_CHECK_DELAYS[0]);
+            self.recheck_removed_key(copied)?;
         }
     }
 
     /// Removes each copied key when its time has come, and checks afterwards that it stays removed. Runs until the app
     /// ends.
-    pub(crate) async fn keep_clear(self: &Arc<Self>) {
+    pub(crate) async fn remove_due_keys(self: &Arc<Self>) {
         let clear = |due| {
             let clipboard = self.clone();
-            async move { clipboard.work(move |clipboard| clipboard.clear(|key| key.clears_at() == Some(due))).await }
+            async move {
+                clipboard
+                    .run_blocking(move |clipboard| clipboard.remove_copied_key_if(|key| key.clears_at() == Some(due)))
+                    .await
+            }
         };
         let check = |copied| {
             let clipboard = self.clone();
-            async move { clipboard.work(move |clipboard| clipboard.check(copied)).await }
+            async move { clipboard.run_blocking(move |clipboard| clipboard.recheck_removed_key(copied)).await }
         };
-        self.keep_clear_by(clear, check).await;
+        self.remove_due_keys_with(clear, check).await;
     }
 
-    async fn keep_clear_by<C, D>(&self, clear: impl Fn(Timestamp) -> C, check: impl Fn(CopiedKey) -> D)
+    async fn remove_due_keys_with<C, D>(&self, clear: impl Fn(Timestamp) -> C, check: impl Fn(CopiedKey) -> D)
     where
         C: Future<Output = Result<(), arboard::Error>>,
         D: Future<Output = Result<(), arboard::Error>>,
     {
-        let mut copied = self.copied();
+        let mut copied = self.subscribe_copied_key();
         let mut reported = false;
         loop {
             let current = *copied.borrow_and_update();
             let pause = match current.map(|key| key.state) {
-                Some(CopyState::Held { clears_at: Some(due) } | CopyState::Overdue { clears_at: due }) => {
-                    self.clear_when_due(due, &mut copied, &clear).await;
+                Some(CopiedKeyState::Held { clears_at: Some(due) } | CopiedKeyState::Overdue { clears_at: due }) => {
+                    self.remove_key_when_due(due, &mut copied, &clear).await;
                     continue;
                 }
-                Some(CopyState::Removed { checks, .. }) => CHECKS.get(checks).copied(),
-                Some(CopyState::PutBack) => Some(CHECK_PUT_BACK),
-                Some(CopyState::Held { clears_at: None }) | None => None,
+                Some(CopiedKeyState::Removed { checks, .. }) => REMOVAL_CHECK_DELAYS.get(checks).copied(),
+                Some(CopiedKeyState::PutBack) => Some(PUT_BACK_CHECK_INTERVAL),
+                Some(CopiedKeyState::Held { clears_at: None }) | None => None,
             };
             let (Some(key), Some(pause)) = (current, pause) else {
                 match copied.changed().await {
@@ -278,19 +285,19 @@ impl Clipboard {
     }
 
     /// Returns when the key that is due then was removed, or another state took its place.
-    async fn clear_when_due<F: Future<Output = Result<(), arboard::Error>>>(
+    async fn remove_key_when_due<F: Future<Output = Result<(), arboard::Error>>>(
         &self,
         due: Timestamp,
         copied: &mut watch::Receiver<Option<CopiedKey>>,
         clear: impl Fn(Timestamp) -> F,
     ) {
-        let (latest, mut failures) = (Instant::now() + until(due), 0);
+        let (latest, mut failures) = (Instant::now() + time_until(due), 0);
         while copied.borrow_and_update().and_then(|key| key.clears_at()) == Some(due) {
             // A clock that is set back does not keep a key for longer.
-            let left = || until(due).min(latest.saturating_duration_since(Instant::now()));
+            let left = || time_until(due).min(latest.saturating_duration_since(Instant::now()));
             tokio::select! {
                 _ = copied.changed() => continue,
-                () = tokio::time::sleep(if failures == 0 { left().min(LOOK) } else { RETRY }) => {}
+                () = tokio::time::sleep(if failures == 0 { left().min(CLOCK_CHECK_INTERVAL) } else { RETRY_DELAY }) => {}
             }
             if !left().is_zero() {
                 continue;
@@ -300,40 +307,36 @@ impl Clipboard {
                 if failures == 1 {
                     tracing::warn!(%error, "the clipboard could not be cleared");
                 }
-                if failures >= FAILURES_TO_TELL {
-                    self.tell_overdue(due);
+                if failures >= REPORT_AFTER_FAILURES {
+                    self.report_overdue(due);
                 }
             }
         }
     }
 
-    fn tell_overdue(&self, due: Timestamp) {
+    fn report_overdue(&self, due: Timestamp) {
         self.copied.send_if_modified(|copied| match copied {
-            Some(CopiedKey { state: state @ CopyState::Held { .. }, .. })
-                if *state == (CopyState::Held { clears_at: Some(due) }) =>
+            Some(CopiedKey { state: state @ CopiedKeyState::Held { .. }, .. })
+                if *state == (CopiedKeyState::Held { clears_at: Some(due) }) =>
             {
-                *state = CopyState::Overdue { clears_at: due };
+                *state = CopiedKeyState::Overdue { clears_at: due };
                 true
             }
             _ => false,
         });
     }
-
-    fn system(&self) -> MutexGuard<'_, System> {
-        self.system.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The state after `checks` in a row have found nothing; `None` when nothing is left to check or to say.
-fn after_quiet_check(times: u32, checks: usize) -> Option<CopyState> {
-    (checks < CHECKS.len() || times > 1).then_some(CopyState::Removed { times, checks })
+fn state_after_empty_check(times: u32, checks: usize) -> Option<CopiedKeyState> {
+    (checks < REMOVAL_CHECK_DELAYS.len() || times > 1).then_some(CopiedKeyState::Removed { times, checks })
 }
 
-fn holds(text: &str, key: KeyHash) -> bool {
+fn contains_key(text: &str, key: KeyHash) -> bool {
     Secret::find(text).is_some_and(|secret| secret.hash() == key)
 }
 
-fn until(due: Timestamp) -> Duration {
+fn time_until(due: Timestamp) -> Duration {
     let left = due.as_millis() - Timestamp::from(SystemTime::now()).as_millis();
     Duration::from_millis(left.try_into().unwrap_or(0))
 }
@@ -344,78 +347,85 @@ mod tests {
 
     use super::*;
 
-    fn hash() -> KeyHash {
+    fn sample_hash() -> KeyHash {
         Secret::parse(format!("ul_{}", "0".repeat(40)).as_bytes()).expect("valid").hash()
     }
 
     #[tokio::test]
-    async fn what_could_not_be_taken_off_is_tried_again_and_told() {
+    async fn failed_removal_is_retried_and_reported() {
         let clipboard = Clipboard::default();
         let due = Timestamp::from(SystemTime::now());
-        clipboard
-            .copied
-            .send_replace(Some(CopiedKey { hash: hash(), state: CopyState::Held { clears_at: Some(due) } }));
+        clipboard.copied.send_replace(Some(CopiedKey {
+            hash: sample_hash(),
+            state: CopiedKeyState::Held { clears_at: Some(due) },
+        }));
         let tries = AtomicU32::new(0);
         let clear = |_| async {
-            let expected = match tries.load(Ordering::Relaxed) >= FAILURES_TO_TELL {
-                true => CopyState::Overdue { clears_at: due },
-                false => CopyState::Held { clears_at: Some(due) },
+            let expected = match tries.load(Ordering::Relaxed) >= REPORT_AFTER_FAILURES {
+                true => CopiedKeyState::Overdue { clears_at: due },
+                false => CopiedKeyState::Held { clears_at: Some(due) },
             };
             assert_eq!(clipboard.copied.borrow().map(|key| key.state), Some(expected));
-            if tries.fetch_add(1, Ordering::Relaxed) < FAILURES_TO_TELL {
+            if tries.fetch_add(1, Ordering::Relaxed) < REPORT_AFTER_FAILURES {
                 return Err(arboard::Error::ClipboardOccupied);
             }
             clipboard.copied.send_replace(None);
             Ok(())
         };
-        let keeping = clipboard.keep_clear_by(clear, |_| async { Ok(()) });
-        let mut told = clipboard.copied();
+        let keeping = clipboard.remove_due_keys_with(clear, |_| async { Ok(()) });
+        let mut told = clipboard.subscribe_copied_key();
         tokio::select! {
             () = keeping => panic!("ends with the app alone"),
             gone = told.wait_for(Option::is_none) => assert!(gone.is_ok()),
         }
-        assert_eq!(tries.into_inner(), FAILURES_TO_TELL + 1);
+        assert_eq!(tries.into_inner(), REPORT_AFTER_FAILURES + 1);
     }
 
     #[test]
-    fn shown_state_after_removal_says_clear_only_after_confirmation() {
-        let shown =
-            |times, checks| CopiedKey { hash: hash(), state: CopyState::Removed { times, checks } }.shown_state();
+    fn clipboard_state_after_removal_is_clear_only_after_confirmation() {
+        let shown = |times, checks| {
+            CopiedKey { hash: sample_hash(), state: CopiedKeyState::Removed { times, checks } }.clipboard_state()
+        };
         assert_eq!(shown(1, 0), ClipboardState::Checking);
-        assert_eq!(shown(2, CHECKS_TO_CONFIRM - 1), ClipboardState::Checking);
-        assert_eq!(shown(1, CHECKS_TO_CONFIRM), ClipboardState::Clear);
-        assert_eq!(shown(2, CHECKS_TO_CONFIRM), ClipboardState::RemovedAgain);
-        assert_eq!(after_quiet_check(1, CHECKS.len()), None, "nothing is left to say");
-        assert!(after_quiet_check(2, CHECKS.len()).is_some(), "the other program may still have the key");
+        assert_eq!(shown(2, CHECKS_TO_CONFIRM_REMOVAL - 1), ClipboardState::Checking);
+        assert_eq!(shown(1, CHECKS_TO_CONFIRM_REMOVAL), ClipboardState::Clear);
+        assert_eq!(shown(2, CHECKS_TO_CONFIRM_REMOVAL), ClipboardState::RemovedAgain);
+        assert_eq!(state_after_empty_check(1, REMOVAL_CHECK_DELAYS.len()), None, "nothing is left to say");
+        assert!(
+            state_after_empty_check(2, REMOVAL_CHECK_DELAYS.len()).is_some(),
+            "the other program may still have the key"
+        );
     }
 
     #[test]
-    fn expired_key_is_due_and_counts_as_gone() {
+    fn expired_key_is_due_and_no_longer_counted_as_copied() {
         let clipboard = Clipboard::default();
         let later = Timestamp::from(SystemTime::now() + Duration::from_mins(1));
         for clears_at in [None, Some(later)] {
-            clipboard.copied.send_replace(Some(CopiedKey { hash: hash(), state: CopyState::Held { clears_at } }));
-            assert!(clipboard.has_key());
-            clipboard.expire_key();
-            assert!(!clipboard.has_key());
+            clipboard
+                .copied
+                .send_replace(Some(CopiedKey { hash: sample_hash(), state: CopiedKeyState::Held { clears_at } }));
+            assert!(clipboard.has_copied_key());
+            clipboard.expire_copied_key();
+            assert!(!clipboard.has_copied_key());
             let due = clipboard.copied.borrow().and_then(|key| key.clears_at()).expect("due");
-            assert!(until(due).is_zero());
-            clipboard.expire_key();
+            assert!(time_until(due).is_zero());
+            clipboard.expire_copied_key();
             assert_eq!(clipboard.copied.borrow().and_then(|key| key.clears_at()), Some(due), "due once");
         }
     }
 
     #[test]
-    fn has_key_after_removal_is_false_and_after_put_back_is_true() {
+    fn has_copied_key_after_removal_is_false_and_after_put_back_is_true() {
         let clipboard = Clipboard::default();
         for (state, has_key) in [
-            (CopyState::Held { clears_at: None }, true),
-            (CopyState::Overdue { clears_at: Timestamp::from(SystemTime::now()) }, false),
-            (CopyState::Removed { times: 1, checks: 0 }, false),
-            (CopyState::PutBack, true),
+            (CopiedKeyState::Held { clears_at: None }, true),
+            (CopiedKeyState::Overdue { clears_at: Timestamp::from(SystemTime::now()) }, false),
+            (CopiedKeyState::Removed { times: 1, checks: 0 }, false),
+            (CopiedKeyState::PutBack, true),
         ] {
-            clipboard.copied.send_replace(Some(CopiedKey { hash: hash(), state }));
-            assert_eq!(clipboard.has_key(), has_key, "{state:?}");
+            clipboard.copied.send_replace(Some(CopiedKey { hash: sample_hash(), state }));
+            assert_eq!(clipboard.has_copied_key(), has_key, "{state:?}");
         }
     }
 }

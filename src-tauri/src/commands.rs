@@ -2,11 +2,11 @@
 
 pub(crate) mod activity;
 pub(crate) mod clipboard;
-pub(crate) mod closing;
 pub(crate) mod connection;
 pub(crate) mod keys;
 pub(crate) mod one_time;
 pub(crate) mod preferences;
+pub(crate) mod quit;
 pub(crate) mod training;
 
 use std::fmt::Display;
@@ -20,150 +20,160 @@ use ulkeys_domain::{KeyId, Timestamp, secret};
 use zeroize::Zeroizing;
 
 use crate::error::{CommandError, Result};
-use crate::settings::PORTS;
+use crate::settings::PORT_RANGE;
 
 /// An argument as it came. Read here and not by serde, whose errors repeat the value: it may be a secret put in the
 /// wrong place.
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Argument(Value);
+pub(crate) struct UntrustedArg(Value);
 
-impl Argument {
-    /// A text. Only [`Self::secret_text`] may hold a key: whatever else receives one would keep it, log it, or send it in
-    /// a URL.
-    fn text(self, field: &str) -> Result<String> {
-        let text = self.secret_text(field)?;
+impl UntrustedArg {
+    /// A text. Only [`Self::into_secret_text`] may hold a key: whatever else receives one would keep it, log it, or
+    /// send it in a URL.
+    fn into_text(self, field: &str) -> Result<String> {
+        let text = self.into_secret_text(field)?;
         match secret::contains_key(&text) {
             true => {
                 drop(Zeroizing::new(text));
-                Err(invalid(field, "must not contain an API key"))
+                Err(invalid_argument(field, "must not contain an API key"))
             }
             false => Ok(text),
         }
     }
 
     /// A text that may hold a key.
-    fn secret_text(self, field: &str) -> Result<String> {
+    fn into_secret_text(self, field: &str) -> Result<String> {
         match self.0 {
             Value::String(text) => Ok(text),
-            _ => Err(invalid(field, "must be a text")),
+            _ => Err(invalid_argument(field, "must be a text")),
         }
     }
 
     /// The fields of an object that has no others than the `known` ones.
-    fn fields(self, field: &str, known: &[&str]) -> Result<Fields> {
+    fn into_fields(self, field: &str, known: &[&str]) -> Result<ObjectFields> {
         match self.0 {
-            Value::Object(fields) if fields.keys().all(|name| known.contains(&name.as_str())) => Ok(Fields(fields)),
-            Value::Object(_) => Err(invalid(field, "has a field that is not known")),
-            _ => Err(invalid(field, "must be an object")),
+            Value::Object(fields) if fields.keys().all(|name| known.contains(&name.as_str())) => {
+                Ok(ObjectFields(fields))
+            }
+            Value::Object(_) => Err(invalid_argument(field, "has a field that is not known")),
+            _ => Err(invalid_argument(field, "must be an object")),
         }
     }
 
     /// A text for people, which the window system is to show.
-    fn line(self, field: &str) -> Result<String> {
-        let text = self.text(field)?;
+    fn into_display_line(self, field: &str) -> Result<String> {
+        let text = self.into_text(field)?;
         match text.chars().count() > 200 || text.chars().any(char::is_control) {
-            true => Err(invalid(field, "must be a line of at most 200 characters")),
+            true => Err(invalid_argument(field, "must be a line of at most 200 characters")),
             false => Ok(text),
         }
     }
 
     /// A day, as in `2026-11-22`.
-    fn day(self, field: &str) -> Result<String> {
-        let day = self.text(field)?;
+    fn into_date(self, field: &str) -> Result<String> {
+        let day = self.into_text(field)?;
         let midnight = format!("{day}T00:00:00Z").parse::<Timestamp>();
         match midnight.is_ok_and(|midnight| midnight.to_string().get(..10) == Some(&day)) {
             true => Ok(day),
-            false => Err(invalid(field, "must be a day")),
+            false => Err(invalid_argument(field, "must be a day")),
         }
     }
 
-    fn texts(self, field: &str) -> Result<Vec<String>> {
+    fn into_texts(self, field: &str) -> Result<Vec<String>> {
         let Value::Array(entries) = self.0 else {
-            return Err(invalid(field, "must be a list"));
+            return Err(invalid_argument(field, "must be a list"));
         };
-        entries.into_iter().map(|entry| Self(entry).text(field)).collect()
+        entries.into_iter().map(|entry| Self(entry).into_text(field)).collect()
     }
 
-    fn bytes(self, field: &str) -> Result<Vec<u8>> {
+    fn into_bytes(self, field: &str) -> Result<Vec<u8>> {
         let Value::Array(entries) = self.0 else {
-            return Err(invalid(field, "must be a list of bytes"));
+            return Err(invalid_argument(field, "must be a list of bytes"));
         };
         let byte = |entry: &Value| entry.as_u64().and_then(|byte| u8::try_from(byte).ok());
-        entries.iter().map(byte).collect::<Option<_>>().ok_or_else(|| invalid(field, "must be a list of bytes"))
+        entries
+            .iter()
+            .map(byte)
+            .collect::<Option<_>>()
+            .ok_or_else(|| invalid_argument(field, "must be a list of bytes"))
     }
 
-    fn flag(self, field: &str) -> Result<bool> {
-        self.0.as_bool().ok_or_else(|| invalid(field, "must be true or false"))
+    fn into_bool(self, field: &str) -> Result<bool> {
+        self.0.as_bool().ok_or_else(|| invalid_argument(field, "must be true or false"))
     }
 
-    fn number(self, field: &str) -> Result<f64> {
-        self.0.as_f64().ok_or_else(|| invalid(field, "must be a number"))
+    fn into_number(self, field: &str) -> Result<f64> {
+        self.0.as_f64().ok_or_else(|| invalid_argument(field, "must be a number"))
     }
 
-    fn key_id(self) -> Result<KeyId> {
-        self.key_id_in("keyId")
+    fn into_key_id(self) -> Result<KeyId> {
+        self.into_key_id_named("keyId")
     }
 
-    fn key_id_in(self, field: &str) -> Result<KeyId> {
-        KeyId::parse(&self.text(field)?).ok_or_else(|| invalid(field, "is not a key's identifier"))
+    fn into_key_id_named(self, field: &str) -> Result<KeyId> {
+        KeyId::parse(&self.into_text(field)?).ok_or_else(|| invalid_argument(field, "is not a key's identifier"))
     }
 
     /// A whole number in a range.
-    fn whole<T: TryFrom<u64> + PartialOrd + Display>(self, field: &str, range: RangeInclusive<T>) -> Result<T> {
+    fn into_integer<T: TryFrom<u64> + PartialOrd + Display>(self, field: &str, range: RangeInclusive<T>) -> Result<T> {
         let number = self.0.as_u64().and_then(|number| T::try_from(number).ok());
         number.filter(|number| range.contains(number)).ok_or_else(|| {
             let (least, most) = range.into_inner();
-            invalid(field, &format!("must be a whole number from {least} to {most}"))
+            invalid_argument(field, &format!("must be a whole number from {least} to {most}"))
         })
     }
 
     /// A group of whole numbers in a range, each of which must be there.
-    fn numbers<T: Default + Serialize + DeserializeOwned>(self, field: &str, range: RangeInclusive<u32>) -> Result<T> {
-        let unknown = || invalid(field, "is not known");
+    fn into_integer_group<T: Default + Serialize + DeserializeOwned>(
+        self,
+        field: &str,
+        range: RangeInclusive<u32>,
+    ) -> Result<T> {
+        let unknown = || invalid_argument(field, "is not known");
         let Value::Object(known) = serde_json::to_value(T::default()).map_err(|_| unknown())? else {
             return Err(unknown());
         };
         let names: Vec<_> = known.keys().map(String::as_str).collect();
-        let mut given = self.fields(field, &names)?;
+        let mut given = self.into_fields(field, &names)?;
         let mut numbers = Map::new();
         for name in &names {
-            let number = given.take(name).whole(&format!("{field}.{name}"), range.clone())?;
+            let number = given.take_field(name).into_integer(&format!("{field}.{name}"), range.clone())?;
             numbers.insert((*name).to_owned(), number.into());
         }
         serde_json::from_value(numbers.into()).map_err(|_| unknown())
     }
 
     /// `None` for `null`.
-    fn optional(self) -> Option<Self> {
+    fn non_null(self) -> Option<Self> {
         (!self.0.is_null()).then_some(self)
     }
 
     /// A port that needs no privilege.
-    fn port(self) -> Result<u16> {
-        self.whole("port", PORTS)
+    fn into_port(self) -> Result<u16> {
+        self.into_integer("port", PORT_RANGE)
     }
 }
 
 /// The fields of an argument. A field that is missing is the same as `null`.
-pub(crate) struct Fields(Map<String, Value>);
+pub(crate) struct ObjectFields(Map<String, Value>);
 
-impl Fields {
-    fn take(&mut self, field: &str) -> Argument {
-        Argument(self.0.remove(field).unwrap_or_default())
+impl ObjectFields {
+    fn take_field(&mut self, field: &str) -> UntrustedArg {
+        UntrustedArg(self.0.remove(field).unwrap_or_default())
     }
 
-    fn take_optional(&mut self, field: &str) -> Option<Argument> {
-        self.take(field).optional()
+    fn take_optional_field(&mut self, field: &str) -> Option<UntrustedArg> {
+        self.take_field(field).non_null()
     }
 }
 
 /// Work on a file, on another thread, that has panicked.
-fn ended(error: tokio::task::JoinError) -> std::io::Error {
-    std::io::Error::other(crate::error::ended(&error))
+fn thread_panic_error(error: tokio::task::JoinError) -> std::io::Error {
+    std::io::Error::other(crate::error::panic_message(&error))
 }
 
-fn invalid(field: &str, reason: &str) -> CommandError {
+fn invalid_argument(field: &str, reason: &str) -> CommandError {
     CommandError::new(ErrorCode::ValidationError, format!("{field}: {reason}"))
 }
 
@@ -181,21 +191,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_with_key_is_rejected_unless_it_may_be_secret() {
+    fn text_with_key_is_rejected_unless_secret_is_allowed() {
         let key = format!("ul_{}", "0123456789".repeat(4));
-        let error = Argument(format!("x{key}y").into()).text("text").expect_err("a key");
+        let error = UntrustedArg(format!("x{key}y").into()).into_text("text").expect_err("a key");
         let body = serde_json::to_value(error).expect("JSON");
         assert_eq!(
             body,
             serde_json::json!({ "error": "text: must not contain an API key", "code": "VALIDATION_ERROR" })
         );
-        assert_eq!(Argument(key.clone().into()).secret_text("key").ok(), Some(key.clone()));
-        assert_eq!(Argument(key[..42].into()).text("text").ok().as_deref(), Some(&key[..42]), "not a whole key");
+        assert_eq!(UntrustedArg(key.clone().into()).into_secret_text("key").ok(), Some(key.clone()));
+        assert_eq!(
+            UntrustedArg(key[..42].into()).into_text("text").ok().as_deref(),
+            Some(&key[..42]),
+            "not a whole key"
+        );
     }
 
     #[test]
-    fn numbers_wrong_or_missing_field_is_named() {
-        let read = |value: Value| Argument(value).numbers::<StorageLimits>("storage", StorageLimits::RANGE);
+    fn integer_group_with_wrong_or_missing_field_names_it() {
+        let read =
+            |value: Value| UntrustedArg(value).into_integer_group::<StorageLimits>("storage", StorageLimits::RANGE);
         let valid = serde_json::to_value(StorageLimits { reserve: 9, ..StorageLimits::default() }).expect("JSON");
         assert_eq!(read(valid.clone()).ok().map(|limits| limits.reserve), Some(9));
         for (name, value) in [
@@ -217,8 +232,8 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_one_of_the_calendar() {
-        let day = |text: &str| Argument(text.into()).day("day");
+    fn date_outside_calendar_is_rejected() {
+        let day = |text: &str| UntrustedArg(text.into()).into_date("day");
         assert_eq!(day("2026-11-22").ok().as_deref(), Some("2026-11-22"));
         for other in ["2026-02-30", "../2026-11-22", "2026-11-22T", "20261122", "+002026-11-22", ""] {
             assert!(day(other).is_err(), "{other}");

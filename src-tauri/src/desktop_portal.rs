@@ -8,18 +8,18 @@ use gtk::gio;
 use gtk::glib::variant::{ToVariant as _, Variant};
 
 /// The portal's name on the session bus.
-pub(crate) const NAME: &str = "org.freedesktop.portal.Desktop";
+pub(crate) const PORTAL_BUS_NAME: &str = "org.freedesktop.portal.Desktop";
 /// A name that no program owns or provides.
-const UNKNOWN: &str = "org.ulkeys.UlKeys.Unknown";
+const ABSENT_BUS_NAME: &str = "org.ulkeys.UlKeys.Unknown";
 
-/// Starts GTK by `start`. The bus then tells it that there is no portal.
-pub(crate) fn hidden_while<T>(start: impl FnOnce() -> T) -> T {
+/// Starts GTK by `start`, while the bus answers that there is no portal.
+pub(crate) fn with_portal_hidden<T>(start: impl FnOnce() -> T) -> T {
     // The connection that GTK shares; without a bus, it does not look for a portal.
     let Ok(bus) = gio::bus_get_sync(gio::BusType::Session, gio::Cancellable::NONE) else {
         return start();
     };
     let filter = bus.add_filter(|_, message, is_incoming| {
-        let replaced = if is_incoming { None } else { without_portal(message) };
+        let replaced = if is_incoming { None } else { redirect_portal_query(message) };
         Some(replaced.unwrap_or_else(|| message.clone()))
     });
     let started = start();
@@ -27,12 +27,14 @@ pub(crate) fn hidden_while<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
-/// The same question to the bus about [`UNKNOWN`], if the portal is to be started or found.
-fn without_portal(message: &gio::DBusMessage) -> Option<gio::DBusMessage> {
-    if !matches!(message.member()?.as_str(), "StartServiceByName" | "GetNameOwner") || message.arg0()? != NAME {
+/// The same question to the bus about [`ABSENT_BUS_NAME`], if the portal is to be started or found.
+fn redirect_portal_query(message: &gio::DBusMessage) -> Option<gio::DBusMessage> {
+    if !matches!(message.member()?.as_str(), "StartServiceByName" | "GetNameOwner")
+        || message.arg0()? != PORTAL_BUS_NAME
+    {
         return None;
     }
-    let arguments = std::iter::once(UNKNOWN.to_variant()).chain(message.body()?.iter().skip(1));
+    let arguments = std::iter::once(ABSENT_BUS_NAME.to_variant()).chain(message.body()?.iter().skip(1));
     let replaced = message.copy().ok()?;
     replaced.set_body(&Variant::tuple_from_iter(arguments));
     Some(replaced)
@@ -42,19 +44,25 @@ fn without_portal(message: &gio::DBusMessage) -> Option<gio::DBusMessage> {
 mod tests {
     use super::*;
 
-    fn asked(member: &str, body: &Variant) -> Option<Variant> {
+    fn redirected_body(member: &str, body: &Variant) -> Option<Variant> {
         let bus = "org.freedesktop.DBus";
         let message = gio::DBusMessage::new_method_call(Some(bus), "/org/freedesktop/DBus", Some(bus), member);
         message.set_body(body);
-        without_portal(&message).and_then(|message| message.body())
+        redirect_portal_query(&message).and_then(|message| message.body())
     }
 
     #[test]
-    fn bus_is_asked_about_an_unknown_name_instead_of_the_portal() {
-        assert_eq!(asked("StartServiceByName", &(NAME, 0u32).to_variant()), Some((UNKNOWN, 0u32).to_variant()));
-        assert_eq!(asked("GetNameOwner", &(NAME,).to_variant()), Some((UNKNOWN,).to_variant()));
-        assert_eq!(asked("GetNameOwner", &("org.a11y.Bus",).to_variant()), None);
-        assert_eq!(asked("AddMatch", &(NAME,).to_variant()), None);
-        assert_eq!(asked("GetNameOwner", &().to_variant()), None);
+    fn portal_query_is_redirected_to_absent_name() {
+        assert_eq!(
+            redirected_body("StartServiceByName", &(PORTAL_BUS_NAME, 0u32).to_variant()),
+            Some((ABSENT_BUS_NAME, 0u32).to_variant())
+        );
+        assert_eq!(
+            redirected_body("GetNameOwner", &(PORTAL_BUS_NAME,).to_variant()),
+            Some((ABSENT_BUS_NAME,).to_variant())
+        );
+        assert_eq!(redirected_body("GetNameOwner", &("org.a11y.Bus",).to_variant()), None);
+        assert_eq!(redirected_body("AddMatch", &(PORTAL_BUS_NAME,).to_variant()), None);
+        assert_eq!(redirected_body("GetNameOwner", &().to_variant()), None);
     }
 }

@@ -5,11 +5,11 @@
 //! and keep no places; `brush-parser` reads bash, but drops what comes before a mistake, and caches what it reads, which
 //! would keep secrets in memory.
 
+mod dotenv_readers;
 mod edit;
 #[cfg(all(test, unix))]
-mod property;
-mod readers;
-mod shell;
+mod property_test;
+mod shell_parser;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,17 +19,17 @@ use ts_rs::TS;
 use ulkeys_domain::Secret;
 use zeroize::Zeroizing;
 
-use crate::access::AccessLoss;
+use crate::access_loss::AccessLoss;
 use crate::file_problem::FileProblem;
-use crate::files::{self, Access};
-use crate::git::{self, GitRisk};
-use edit::Setting;
+use crate::files::{self, ReplacementAccess};
+use crate::git_risk::{self, GitRisk};
+use edit::VariableSetting;
 
-const KEY: &str = "ULTRALYTICS_API_KEY";
-const URL: &str = "ULTRALYTICS_PLATFORM_URL";
+const KEY_VARIABLE: &str = "ULTRALYTICS_API_KEY";
+const URL_VARIABLE: &str = "ULTRALYTICS_PLATFORM_URL";
 /// Linux passes no longer variable to a program, and few environments are that large; a file that is was chosen by mistake.
 /// A file of this size is edited in less than two seconds, whatever it holds.
-const LARGEST: usize = 128 << 10;
+const MAX_FILE_BYTES: usize = 128 << 10;
 
 /// What writing a key into a file will do, for the person to agree to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -53,14 +53,14 @@ pub(crate) struct EnvFilePlan {
 ///
 /// # Errors
 /// When it cannot be read, replaced or created, or is no text in UTF-8.
-pub(crate) fn plan(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFilePlan> {
-    let path = files::resolve(path)?;
-    let (_, replaces) = edited(&read(&path)?, secret, url)?;
+pub(crate) fn plan_edit(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFilePlan> {
+    let path = files::resolve_links(path)?;
+    let (_, replaces) = set_variables(&read_file(&path)?, secret, url)?;
     files::check_replaceable(&path)?;
-    let is_shared = is_shared(&path)?;
+    let is_shared = is_readable_by_others(&path)?;
     Ok(EnvFilePlan {
-        git_risk: git::risk(&path),
-        access_loss: access_loss(&path, is_shared)?,
+        git_risk: git_risk::assess_git_risk(&path),
+        access_loss: access_loss_on_write(&path, is_shared)?,
         path,
         replaces,
         is_shared,
@@ -68,14 +68,14 @@ pub(crate) fn plan(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFil
 }
 
 /// Whether the file system cannot keep other users from reading a file.
-fn is_shared(path: &Path) -> io::Result<bool> {
+fn is_readable_by_others(path: &Path) -> io::Result<bool> {
     let folder = path.parent().ok_or(FileProblem::NotAFile)?;
-    Ok(!files::keeps_permissions(folder)?)
+    Ok(!files::file_system_keeps_permissions(folder)?)
 }
 
 /// What changes for others when the file is replaced. Where the file system keeps no permissions, nobody loses access.
-fn access_loss(path: &Path, is_shared: bool) -> io::Result<Option<AccessLoss>> {
-    let loss = AccessLoss::of(path)?.unwrap_or_default();
+fn access_loss_on_write(path: &Path, is_shared: bool) -> io::Result<Option<AccessLoss>> {
+    let loss = AccessLoss::from_path(path)?.unwrap_or_default();
     let loss = if is_shared { AccessLoss { other_names: loss.other_names, ..AccessLoss::default() } } else { loss };
     Ok((loss != AccessLoss::default()).then_some(loss))
 }
@@ -85,23 +85,23 @@ fn access_loss(path: &Path, is_shared: bool) -> io::Result<Option<AccessLoss>> {
 ///
 /// # Errors
 /// When it cannot be written, or has changed since the plan was made.
-pub(crate) fn write(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::Result<()> {
-    let (content, replaces) = edited(&read(&plan.path)?, secret, url)?;
-    let is_planned = files::resolve(&plan.path)? == plan.path
+pub(crate) fn apply_plan(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::Result<()> {
+    let (content, replaces) = set_variables(&read_file(&plan.path)?, secret, url)?;
+    let is_planned = files::resolve_links(&plan.path)? == plan.path
         && replaces.iter().all(|name| plan.replaces.contains(name))
-        && access_loss(&plan.path, plan.is_shared)?.is_none_or(|loss| Some(loss) == plan.access_loss);
+        && access_loss_on_write(&plan.path, plan.is_shared)?.is_none_or(|loss| Some(loss) == plan.access_loss);
     if !is_planned {
         return Err(FileProblem::Changed.into());
     }
-    let access = if plan.is_shared { Access::OwnerIfPossible } else { Access::Owner };
-    files::write(&plan.path, content.as_bytes(), access)
+    let access = if plan.is_shared { ReplacementAccess::OwnerIfPossible } else { ReplacementAccess::Owner };
+    files::replace_file(&plan.path, content.as_bytes(), access)
 }
 
 /// The file's content; nothing for a new file.
-fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+fn read_file(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut content = match std::fs::metadata(path) {
         Ok(file) if !file.is_file() => return Err(FileProblem::NotAFile.into()),
-        Ok(file) if file.len() > LARGEST as u64 => return Err(FileProblem::TooLarge.into()),
+        Ok(file) if file.len() > MAX_FILE_BYTES as u64 => return Err(FileProblem::TooLarge.into()),
         Ok(_) => match std::fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(FileProblem::Unreadable.into());
@@ -122,11 +122,11 @@ fn read(path: &Path) -> io::Result<Zeroizing<String>> {
 ///
 /// # Errors
 /// When programs that read the file would not all find the new values, or would find others changed.
-fn edited(content: &str, secret: &Secret, url: &str) -> io::Result<(Zeroizing<String>, Vec<String>)> {
+fn set_variables(content: &str, secret: &Secret, url: &str) -> io::Result<(Zeroizing<String>, Vec<String>)> {
     let mut text = Zeroizing::new(content.to_owned());
     let mut replaces = Vec::new();
-    for (name, value) in [(KEY, secret.expose()), (URL, url)] {
-        let edited = edit::set(&text, Setting { name, value })?;
+    for (name, value) in [(KEY_VARIABLE, secret.expose()), (URL_VARIABLE, url)] {
+        let edited = edit::set_variable(&text, VariableSetting { name, value })?;
         text = edited.text;
         if edited.replaces {
             replaces.push(name.to_owned());
@@ -142,81 +142,91 @@ mod tests {
     use super::*;
     use crate::file_problem::UnclearLine;
 
-    const ADDRESS: &str = "http://127.0.0.1:8576";
+    const SERVICE_URL: &str = "http://127.0.0.1:8576";
 
-    fn secret() -> Secret {
+    fn test_secret() -> Secret {
         Secret::parse(format!("ul_{}", "0123456789".repeat(4)).as_bytes()).expect("valid")
     }
 
-    fn lines() -> String {
-        format!("{KEY}={}\n{URL}={ADDRESS}\n", secret().expose())
+    fn added_lines() -> String {
+        format!("{KEY_VARIABLE}={}\n{URL_VARIABLE}={SERVICE_URL}\n", test_secret().expose())
     }
 
-    fn edit(before: &str) -> (String, Vec<String>) {
-        let (after, replaces) = edited(before, &secret(), ADDRESS).expect("clear");
+    fn edit_text(before: &str) -> (String, Vec<String>) {
+        let (after, replaces) = set_variables(before, &test_secret(), SERVICE_URL).expect("clear");
         (after.to_string(), replaces)
     }
 
     /// What a program finds under both names after it has read a file.
-    fn read_back(program: &str, arguments: &[&str], path: &Path) -> String {
+    fn read_variables_with(program: &str, arguments: &[&str], path: &Path) -> String {
         let mut reader = Command::new(program);
-        let output = reader.args(arguments).arg(path).env_remove(KEY).env_remove(URL).stdin(Stdio::null()).output();
+        let output = reader
+            .args(arguments)
+            .arg(path)
+            .env_remove(KEY_VARIABLE)
+            .env_remove(URL_VARIABLE)
+            .stdin(Stdio::null())
+            .output();
         let output = output.unwrap_or_else(|error| panic!("{program}: {error}; run `cargo xtask setup`"));
         String::from_utf8(output.stdout).expect("text")
     }
 
     /// A shell, python-dotenv and Node.js agree on the values, to the byte.
-    fn assert_read_back(path: &Path, case: &str) {
+    fn assert_every_reader_finds_values(path: &Path, case: &str) {
         let tools = std::env::current_exe().expect("this program").ancestors().nth(3).expect("target").join("tools");
         let python = tools.join("dotenv/bin/python").display().to_string();
-        let print = format!("set -a; . \"$0\"; printf '%s|%s' \"${KEY}\" \"${URL}\"");
+        let print = format!("set -a; . \"$0\"; printf '%s|%s' \"${KEY_VARIABLE}\" \"${URL_VARIABLE}\"");
         let read = format!(
             "import sys, dotenv; found = dotenv.dotenv_values(sys.argv[1]); \
-             sys.stdout.write(f\"{{found['{KEY}']}}|{{found['{URL}']}}\")"
+             sys.stdout.write(f\"{{found['{KEY_VARIABLE}']}}|{{found['{URL_VARIABLE}']}}\")"
         );
         let parse = format!(
             "const found = util.parseEnv(fs.readFileSync(process.argv[1], 'utf8')); \
-             process.stdout.write(`${{found.{KEY}}}|${{found.{URL}}}`)"
+             process.stdout.write(`${{found.{KEY_VARIABLE}}}|${{found.{URL_VARIABLE}}}`)"
         );
-        let expected = format!("{}|{ADDRESS}", secret().expose());
+        let expected = format!("{}|{SERVICE_URL}", test_secret().expose());
         for (program, arguments) in
             [("bash", ["-c", &print]), (python.as_str(), ["-c", &read]), ("node", ["--eval", &parse])]
         {
             // Node.js 20 joins a line without an equals sign, as the mark becomes one, to the next line.
             let is_joined = |line: &str| !line.trim().is_empty() && !line.starts_with('#') && !line.contains('=');
             if program != "node" || !case.starts_with('\u{feff}') && !case.lines().any(is_joined) {
-                assert_eq!(read_back(program, &arguments, path), expected, "{program}: {case:?}");
+                assert_eq!(read_variables_with(program, &arguments, path), expected, "{program}: {case:?}");
             }
         }
     }
 
     /// The file with our names, and with `<key>` and `<url>` for our lines without their ends.
-    fn with_names(text: &str) -> String {
+    fn expand_placeholders(text: &str) -> String {
         let whole = |line: &str| match line {
             _ if line.contains("ULTRALYTICS") || line.starts_with("API_KEY") => line.to_owned(),
-            _ => line.replace("<key>", "<k>").replace("<url>", "<u>").replace("KEY", KEY).replace("URL", URL),
+            _ => line
+                .replace("<key>", "<k>")
+                .replace("<url>", "<u>")
+                .replace("KEY", KEY_VARIABLE)
+                .replace("URL", URL_VARIABLE),
         };
         let text: String = text.split_inclusive('\n').map(whole).collect();
-        let text = text.replace("<k>", &format!("{KEY}={}", secret().expose()));
-        text.replace("<u>", &format!("{URL}={ADDRESS}"))
+        let text = text.replace("<k>", &format!("{KEY_VARIABLE}={}", test_secret().expose()));
+        text.replace("<u>", &format!("{URL_VARIABLE}={SERVICE_URL}"))
     }
 
     /// The edit gives `after`, a second one changes nothing, and every reader finds our values. Both with names as in
-    /// [`with_names`].
+    /// [`expand_placeholders`].
     fn assert_edit(path: &Path, before: &str, after: &str) {
-        let (before, after) = (with_names(before), with_names(after));
-        assert_eq!(edit(&before).0, after, "{before:?}");
-        assert_eq!(edit(&after), (after.clone(), vec![]), "again: {before:?}");
+        let (before, after) = (expand_placeholders(before), expand_placeholders(after));
+        assert_eq!(edit_text(&before).0, after, "{before:?}");
+        assert_eq!(edit_text(&after), (after.clone(), vec![]), "again: {before:?}");
         std::fs::write(path, &after).expect("written");
-        assert_read_back(path, &before);
+        assert_every_reader_finds_values(path, &before);
     }
 
     /// In the files, `<key>` and `<url>` stand for our lines without their ends.
     #[test]
-    fn edit_of_any_file_in_utf8_is_read_back_by_every_reader() {
+    fn edit_of_any_utf8_file_reads_back_in_every_reader() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
-        let both = [KEY, URL];
+        let both = [KEY_VARIABLE, URL_VARIABLE];
         for (before, after, replaces) in [
             ("", "<key>\n<url>\n", &[][..]),
             ("A=1\n", "A=1\n<key>\n<url>\n", &[]),
@@ -229,41 +239,45 @@ mod tests {
             // Line ends.
             ("A=1\nB=2\r\nC=3\n", "A=1\nB=2\r\nC=3\n<key>\n<url>\n", &[]),
             ("A=1\nB=2\r\n", "A=1\nB=2\r\n<key>\n<url>\n", &[]),
-            ("A=1\r\nKEY=old\nB=2\r\n", "A=1\r\n<key>\nB=2\r\n<url>\n", &[KEY]),
-            ("A=1\nKEY=old\r\nB=2\n", "A=1\n<key>\nB=2\n<url>\n", &[KEY]),
+            ("A=1\r\nKEY=old\nB=2\r\n", "A=1\r\n<key>\nB=2\r\n<url>\n", &[KEY_VARIABLE]),
+            ("A=1\nKEY=old\r\nB=2\n", "A=1\n<key>\nB=2\n<url>\n", &[KEY_VARIABLE]),
             ("A=1\rB=2\r", "A=1\rB=2\r\n<key>\n<url>\n", &[]),
-            ("A=1\rKEY=old\nB=2\n", "A=1\rKEY=old\nB=2\n<key>\n<url>\n", &[KEY]),
-            ("KEY=old\rB=2\n", "<key>\rB=2\n<key>\n<url>\n", &[KEY]),
-            ("KEY=old", "<key>\n<url>\n", &[KEY]),
+            ("A=1\rKEY=old\nB=2\n", "A=1\rKEY=old\nB=2\n<key>\n<url>\n", &[KEY_VARIABLE]),
+            ("KEY=old\rB=2\n", "<key>\rB=2\n<key>\n<url>\n", &[KEY_VARIABLE]),
+            ("KEY=old", "<key>\n<url>\n", &[KEY_VARIABLE]),
             // A byte order mark.
             ("\u{feff}", "\u{feff}\n<key>\n<url>\n", &[]),
             ("\u{feff}A=1\n", "\u{feff}A=1\n<key>\n<url>\n", &[]),
-            ("\u{feff}KEY=old\nB=2\n", "\u{feff}\n<key>\nB=2\n<url>\n", &[KEY]),
+            ("\u{feff}KEY=old\nB=2\n", "\u{feff}\n<key>\nB=2\n<url>\n", &[KEY_VARIABLE]),
             // Forms of a line that sets the key.
-            ("A=1\nKEY=old\nB=2\n", "A=1\n<key>\nB=2\n<url>\n", &[KEY]),
-            ("export KEY=old\n", "export <key>\nexport <url>\n", &[KEY]),
-            ("KEY=old\nexport KEY\n", "<key>\nexport KEY\n<key>\nexport <url>\n", &[KEY]),
-            ("set -a\nKEY=old\nset +a\n", "set -a\n<key>\n<url>\nset +a\n", &[KEY]),
+            ("A=1\nKEY=old\nB=2\n", "A=1\n<key>\nB=2\n<url>\n", &[KEY_VARIABLE]),
+            ("export KEY=old\n", "export <key>\nexport <url>\n", &[KEY_VARIABLE]),
+            ("KEY=old\nexport KEY\n", "<key>\nexport KEY\n<key>\nexport <url>\n", &[KEY_VARIABLE]),
+            ("set -a\nKEY=old\nset +a\n", "set -a\n<key>\n<url>\nset +a\n", &[KEY_VARIABLE]),
             ("  export KEY='old'\nexport URL=x\n", "  export <key>\nexport <url>\n", &both),
-            ("KEY = \"old\" # c\n", "<key> # c\n<url>\n", &[KEY]),
-            ("  KEY='two\nlines'\nB=2\n", "  <key>\nB=2\n<url>\n", &[KEY]),
-            ("KEY=\"a \\\" b\nc\" # d\r\nB=2\n", "<key> # d\r\nB=2\n<url>\n", &[KEY]),
+            ("KEY = \"old\" # c\n", "<key> # c\n<url>\n", &[KEY_VARIABLE]),
+            ("  KEY='two\nlines'\nB=2\n", "  <key>\nB=2\n<url>\n", &[KEY_VARIABLE]),
+            ("KEY=\"a \\\" b\nc\" # d\r\nB=2\n", "<key> # d\r\nB=2\n<url>\n", &[KEY_VARIABLE]),
             ("'KEY'=old\nURL: x\n", "<key>\nURL: x\n<url>\n", &both),
-            ("KEY=\n", "<key>\n<url>\n", &[KEY]),
-            ("KEY=\"\"\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY]),
-            ("KEY=<your key>\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY]),
+            ("KEY=\n", "<key>\n<url>\n", &[KEY_VARIABLE]),
+            ("KEY=\"\"\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY_VARIABLE]),
+            ("KEY=<your key>\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY_VARIABLE]),
             // The rest of the line stays.
-            ("KEY=old # comment, don't\nB=2\n", "<key> # comment, don't\nB=2\n<url>\n", &[KEY]),
-            ("export KEY=old B=keep\n", "export <key> B=keep\n<key>\nexport <url>\n", &[KEY]),
-            ("KEY=old; B=keep\n", "<key>; B=keep\n<key>\n<url>\n", &[KEY]),
-            ("KEY=old && export B=keep\n", "<key> && export B=keep\n<key>\n<url>\n", &[KEY]),
-            ("KEY=\"old\"#c\n", "<key>\n<url>\n", &[KEY]),
+            ("KEY=old # comment, don't\nB=2\n", "<key> # comment, don't\nB=2\n<url>\n", &[KEY_VARIABLE]),
+            ("export KEY=old B=keep\n", "export <key> B=keep\n<key>\nexport <url>\n", &[KEY_VARIABLE]),
+            ("KEY=old; B=keep\n", "<key>; B=keep\n<key>\n<url>\n", &[KEY_VARIABLE]),
+            ("KEY=old && export B=keep\n", "<key> && export B=keep\n<key>\n<url>\n", &[KEY_VARIABLE]),
+            ("KEY=\"old\"#c\n", "<key>\n<url>\n", &[KEY_VARIABLE]),
             // Several lines set it: each gets the new value.
             ("KEY=a\nKEY=b\nURL=x\nKEY='c\nd'\n", "<key>\n<key>\n<url>\n<key>\n", &both),
-            ("KEY=old\nB=1\nexport A=1 KEY=older\n", "<key>\nB=1\nexport A=1 KEY=older\n<key>\nexport <url>\n", &[KEY]),
-            ("KEY=$(pass show key)\n", "KEY=$(pass show key)\n<key>\n<url>\n", &[KEY]),
-            ("KEY=${B:=1}\n", "KEY=${B:=1}\n<key>\n<url>\n", &[KEY]),
-            ("KEY=old\nA=\"Bearer $KEY\"\n", "<key>\nA=\"Bearer $KEY\"\n<url>\n", &[KEY]),
+            (
+                "KEY=old\nB=1\nexport A=1 KEY=older\n",
+                "<key>\nB=1\nexport A=1 KEY=older\n<key>\nexport <url>\n",
+                &[KEY_VARIABLE],
+            ),
+            ("KEY=$(pass show key)\n", "KEY=$(pass show key)\n<key>\n<url>\n", &[KEY_VARIABLE]),
+            ("KEY=${B:=1}\n", "KEY=${B:=1}\n<key>\n<url>\n", &[KEY_VARIABLE]),
+            ("KEY=old\nA=\"Bearer $KEY\"\n", "<key>\nA=\"Bearer $KEY\"\n<url>\n", &[KEY_VARIABLE]),
             // Lines that only look so.
             ("#KEY=a\n# export KEY=b\n", "#KEY=a\n# export KEY=b\n<key>\n<url>\n", &[]),
             ("MY_KEY=a\nKEYS=b\nexportKEY=c\n", "MY_KEY=a\nKEYS=b\nexportKEY=c\n<key>\n<url>\n", &[]),
@@ -271,11 +285,11 @@ mod tests {
             // What a shell reads on after the end of the line.
             ("A=Bob's\n", "<url>\n<key>\nA=Bob's\n", &[]),
             ("\u{feff}A=Bob's\nB=2\n", "\u{feff}\n<url>\n<key>\nA=Bob's\nB=2\n", &[]),
-            ("A=Bob's\nKEY=old\nB=2\n", "<url>\n<key>\nA=Bob's\n<key>\nB=2\n", &[KEY]),
+            ("A=Bob's\nKEY=old\nB=2\n", "<url>\n<key>\nA=Bob's\n<key>\nB=2\n", &[KEY_VARIABLE]),
             ("A=Bob's\nB=Al's\n", "A=Bob's\nB=Al's\n<key>\n<url>\n", &[]),
             ("A=C:\\tools\\\n", "<url>\n<key>\nA=C:\\tools\\\n", &[]),
-            ("KEY=old\nA=Bob's\n", "<url>\n<key>\nA=Bob's\n", &[KEY]),
-            ("A='it\\'s'\nKEY=old\n", "<url>\n<key>\nA='it\\'s'\n<key>\n", &[KEY]),
+            ("KEY=old\nA=Bob's\n", "<url>\n<key>\nA=Bob's\n", &[KEY_VARIABLE]),
+            ("A='it\\'s'\nKEY=old\n", "<url>\n<key>\nA='it\\'s'\n<key>\n", &[KEY_VARIABLE]),
             ("A=a (b)\nB=2\n", "<url>\n<key>\nA=a (b)\nB=2\n", &[]),
             // What a shell does there is not known, so our lines come before it.
             ("if true; then\n  B=2\nfi\n", "<url>\n<key>\nif true; then\n  B=2\nfi\n", &[]),
@@ -283,18 +297,18 @@ mod tests {
             ("B=1\nreturn\n", "<url>\n<key>\nB=1\nreturn\n", &[]),
         ] {
             assert_edit(&path, before, after);
-            assert_eq!(edit(&with_names(before)).1, replaces, "{before:?}");
+            assert_eq!(edit_text(&expand_placeholders(before)).1, replaces, "{before:?}");
         }
     }
 
     /// What a shell that sources the file and exports nothing itself hands on to programs, and what it knows itself.
-    fn sourced(folder: &Path) -> (String, String) {
+    fn source_in_shell(folder: &Path) -> (String, String) {
         let print = format!(
-            ". ./.env >&2; printf '%s|%s\\n' \"${KEY}\" \"${URL}\"; \
-             /usr/bin/env sh -c 'printf \"%s|%s\" \"${KEY}\" \"${URL}\"'"
+            ". ./.env >&2; printf '%s|%s\\n' \"${KEY_VARIABLE}\" \"${URL_VARIABLE}\"; \
+             /usr/bin/env sh -c 'printf \"%s|%s\" \"${KEY_VARIABLE}\" \"${URL_VARIABLE}\"'"
         );
         let mut shell = Command::new("bash");
-        let shell = shell.args(["-c", &print]).current_dir(folder).env_remove(KEY).env_remove(URL);
+        let shell = shell.args(["-c", &print]).current_dir(folder).env_remove(KEY_VARIABLE).env_remove(URL_VARIABLE);
         let output = shell.stdin(Stdio::null()).output().expect("bash");
         let text = String::from_utf8(output.stdout).expect("text");
         let (known, exported) = text.split_once('\n').unwrap_or_else(|| panic!("{text:?}"));
@@ -303,10 +317,10 @@ mod tests {
 
     /// `set -a` around the file is not needed then, and is not used.
     #[test]
-    fn edit_of_a_file_that_exports_adds_lines_that_export() {
+    fn edit_of_exporting_file_adds_exported_lines() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
-        let expected = format!("{}|{ADDRESS}", secret().expose());
+        let expected = format!("{}|{SERVICE_URL}", test_secret().expose());
         for (before, after) in [
             ("export A=1\nexport KEY=old\nexport B=2\n", "export A=1\nexport <key>\nexport B=2\nexport <url>\n"),
             ("set -a\nKEY=old\nB=1\nset +a\n", "set -a\n<key>\nB=1\n<url>\nset +a\n"),
@@ -327,19 +341,19 @@ mod tests {
             ),
         ] {
             assert_edit(&path, before, after);
-            assert_eq!(sourced(folder.path()), (expected.clone(), expected.clone()), "{before:?}");
+            assert_eq!(source_in_shell(folder.path()), (expected.clone(), expected.clone()), "{before:?}");
         }
         // A file that exports nothing stays so: `docker --env-file` rejects `export`.
-        assert_eq!(edit("A=1\n").0, format!("A=1\n{}", lines()));
-        assert_eq!(edit("export A=1\nB=2\n").0, format!("export A=1\nB=2\n{}", lines()));
+        assert_eq!(edit_text("A=1\n").0, format!("A=1\n{}", added_lines()));
+        assert_eq!(edit_text("export A=1\nB=2\n").0, format!("export A=1\nB=2\n{}", added_lines()));
     }
 
     #[test]
-    fn edit_of_a_file_that_runs_other_code_is_found_after_it_or_rejected() {
+    fn edit_of_file_running_other_code_takes_effect_or_is_rejected() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let at = |name: &str| folder.path().join(name);
-        std::fs::write(at("second"), format!("{KEY}=second\n{URL}=second\n")).expect("written");
-        let expected = format!("{}|{ADDRESS}", secret().expose());
+        std::fs::write(at("second"), format!("{KEY_VARIABLE}=second\n{URL_VARIABLE}=second\n")).expect("written");
+        let expected = format!("{}|{SERVICE_URL}", test_secret().expose());
         for before in [
             "KEY=old\n[ -f second ] && . ./second\n",
             "KEY=old\ntest -f second && source ./second\n",
@@ -353,11 +367,11 @@ mod tests {
             "KEY=old\nULTRALYTICS_\\\nAPI_KEY=second\n",
             "KEY=old\nexport ULTRALYTICS_\\\nAPI_KEY=second\n",
         ] {
-            let before = with_names(before);
-            let (after, _) = edit(&before);
+            let before = expand_placeholders(before);
+            let (after, _) = edit_text(&before);
             std::fs::write(at(".env"), &after).expect("written");
-            assert_eq!(sourced(folder.path()).0, expected, "{before:?}\n{after:?}");
-            assert_eq!(edit(&after).0, after, "again: {before:?}");
+            assert_eq!(source_in_shell(folder.path()).0, expected, "{before:?}\n{after:?}");
+            assert_eq!(edit_text(&after).0, after, "again: {before:?}");
         }
         for (before, line) in [
             ("KEY=old\nwhile [ -f second ]; do\n  . ./second\n  break\ndone\n", 3),
@@ -367,17 +381,21 @@ mod tests {
             ("KEY=old\n{ unset \"${!ULTRALYTICS_@}\"; }\n", 2),
             ("KEY=old\n{ ULTRALYTICS_\\\nAPI_KEY=second; }\n", 2),
         ] {
-            let before = with_names(before);
+            let before = expand_placeholders(before);
             std::fs::write(at(".env"), &before).expect("written");
-            let error = plan(&at(".env"), &secret(), ADDRESS).expect_err(&before);
+            let error = plan_edit(&at(".env"), &test_secret(), SERVICE_URL).expect_err(&before);
             let problem = FileProblem::OtherCode;
-            assert_eq!(UnclearLine::of(&error), Some(UnclearLine { line, variable: KEY, problem }), "{before:?}");
+            assert_eq!(
+                UnclearLine::from_io_error(&error),
+                Some(UnclearLine { line, variable: KEY_VARIABLE, problem }),
+                "{before:?}"
+            );
         }
     }
 
     /// Node.js takes a tab before a name, and one after `export`, as part of the name.
     #[test]
-    fn edit_of_a_line_with_tabs_is_read_back_by_node() {
+    fn edit_of_line_with_tabs_reads_back_in_node() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
         for (before, after) in [
@@ -392,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn edit_beside_harmless_uses_of_the_name_or_of_set_is_read_back() {
+    fn edit_with_harmless_uses_of_name_or_set_reads_back() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
         for (before, after) in [
@@ -412,21 +430,24 @@ mod tests {
 
     /// Each level of nesting took room on the stack, and a stack that overflows ends the app.
     #[test]
-    fn edit_of_deeply_nested_expansions_returns_and_keeps_them() {
+    fn edit_of_deeply_nested_expansions_does_not_overflow_stack() {
         for nested in ["\"${", "${", "$(", "\"$(", "`", "$((", "(", "{", "\"`"] {
             let before = format!("B=1\nA={}\n", nested.repeat(20_000));
-            let ours = format!("{URL}={ADDRESS}\n{KEY}={}\n", secret().expose());
-            if let Ok((after, _)) = edited(&before, &secret(), ADDRESS) {
-                assert!(after.replace(&ours, "") == before || after.replace(&lines(), "") == before, "{nested:?}");
+            let ours = format!("{URL_VARIABLE}={SERVICE_URL}\n{KEY_VARIABLE}={}\n", test_secret().expose());
+            if let Ok((after, _)) = set_variables(&before, &test_secret(), SERVICE_URL) {
+                assert!(
+                    after.replace(&ours, "") == before || after.replace(&added_lines(), "") == before,
+                    "{nested:?}"
+                );
             }
         }
         let nested = |levels| format!("A={}1{}\n", "\"${A:-".repeat(levels), "}\"".repeat(levels));
-        assert_eq!(edit(&nested(10)).0, format!("{}{}", nested(10), lines()));
+        assert_eq!(edit_text(&nested(10)).0, format!("{}{}", nested(10), added_lines()));
     }
 
     /// A step that took time by the square of the file's size would take minutes here, so that this test would seem to hang.
     #[test]
-    fn edit_of_a_large_file_ends_like_that_of_a_small_one() {
+    fn edit_of_large_file_gives_same_result_as_small_file() {
         for (begin, part) in [
             ("export ", "A=1 KEY=2 "),
             ("", "KEY=old;"),
@@ -438,29 +459,31 @@ mod tests {
             ("", "KEY=old\n"),
             ("", "$("),
         ] {
-            let part = part.replace("KEY", KEY);
+            let part = part.replace("KEY", KEY_VARIABLE);
             let replaced = |times: usize| {
                 let text = format!("{begin}{}", part.repeat(times));
-                edited(&text, &secret(), ADDRESS).map(|(_, replaced)| replaced).map_err(|error| error.to_string())
+                set_variables(&text, &test_secret(), SERVICE_URL)
+                    .map(|(_, replaced)| replaced)
+                    .map_err(|error| error.to_string())
             };
             // An even number, as in the large file, so that what opens a quote closes it in both.
-            assert_eq!(replaced((LARGEST / part.len()) & !1), replaced(2), "{part:?}");
+            assert_eq!(replaced((MAX_FILE_BYTES / part.len()) & !1), replaced(2), "{part:?}");
         }
     }
 
     /// In a file of Windows, a shell reads the carriage return in every value.
     #[test]
-    fn edit_of_a_file_with_windows_line_ends_keeps_them() {
-        let ours = lines().replace('\n', "\r\n");
-        assert_eq!(edit("A=1\r\n"), (format!("A=1\r\n{ours}"), vec![]));
-        assert_eq!(edit(&format!("{KEY}=old\r\n")).0, ours);
-        assert_eq!(edit(&ours), (ours.clone(), vec![]));
+    fn edit_of_file_with_windows_line_ends_keeps_them() {
+        let ours = added_lines().replace('\n', "\r\n");
+        assert_eq!(edit_text("A=1\r\n"), (format!("A=1\r\n{ours}"), vec![]));
+        assert_eq!(edit_text(&format!("{KEY_VARIABLE}=old\r\n")).0, ours);
+        assert_eq!(edit_text(&ours), (ours.clone(), vec![]));
         // With a carriage return, a shell would find another value in the last line than before.
-        assert_eq!(edit("A=1\r\nB=2"), (format!("A=1\r\nB=2\n{}", lines()), vec![]));
+        assert_eq!(edit_text("A=1\r\nB=2"), (format!("A=1\r\nB=2\n{}", added_lines()), vec![]));
     }
 
     #[test]
-    fn edit_of_a_file_that_readers_understand_differently_is_rejected_and_names_the_line() {
+    fn edit_of_ambiguous_file_is_rejected_and_names_line() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
         for (content, line) in [
@@ -487,28 +510,32 @@ mod tests {
             ("for KEY in a b; do :; done\n", 1),
             ("eval \"KEY=old\"\n", 1),
         ] {
-            let content = content.replace("KEY", KEY);
+            let content = content.replace("KEY", KEY_VARIABLE);
             std::fs::write(&path, &content).expect("written");
-            let error = plan(&path, &secret(), ADDRESS).expect_err(&content);
+            let error = plan_edit(&path, &test_secret(), SERVICE_URL).expect_err(&content);
             // Where no value is at risk, none is said to be.
             let is_risk = content.contains("=\"") && !content.contains("eval") || content.contains("='");
             let problem = if is_risk { FileProblem::UnclearLine } else { FileProblem::UnclearUse };
-            assert_eq!(FileProblem::of(&error), Some(problem), "{content:?}");
-            assert_eq!(UnclearLine::of(&error), Some(UnclearLine { line, variable: KEY, problem }), "{content:?}");
+            assert_eq!(FileProblem::from_io_error(&error), Some(problem), "{content:?}");
+            assert_eq!(
+                UnclearLine::from_io_error(&error),
+                Some(UnclearLine { line, variable: KEY_VARIABLE, problem }),
+                "{content:?}"
+            );
             let planned = EnvFilePlan {
                 path: path.clone(),
-                replaces: vec![KEY.to_owned()],
+                replaces: vec![KEY_VARIABLE.to_owned()],
                 git_risk: None,
-                access_loss: AccessLoss::of(&path).expect("known"),
+                access_loss: AccessLoss::from_path(&path).expect("known"),
                 is_shared: false,
             };
-            assert!(write(&planned, &secret(), ADDRESS).is_err(), "{content:?}");
+            assert!(apply_plan(&planned, &test_secret(), SERVICE_URL).is_err(), "{content:?}");
             assert_eq!(std::fs::read_to_string(&path).expect("readable"), content);
         }
     }
 
     #[test]
-    fn plan_of_a_file_that_is_not_utf8_is_rejected_and_nothing_changes() {
+    fn plan_of_file_that_is_not_utf8_is_rejected_without_changes() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
         let utf16 = |text: &str, order: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
@@ -524,29 +551,29 @@ mod tests {
             b"A=\xed\xa0\x80\n".to_vec(),
         ] {
             std::fs::write(&path, &content).expect("written");
-            let error = plan(&path, &secret(), ADDRESS).expect_err("not UTF-8");
-            assert_eq!(FileProblem::of(&error), Some(FileProblem::NotUtf8), "{content:?}");
+            let error = plan_edit(&path, &test_secret(), SERVICE_URL).expect_err("not UTF-8");
+            assert_eq!(FileProblem::from_io_error(&error), Some(FileProblem::NotUtf8), "{content:?}");
             let planned = EnvFilePlan {
                 path: path.clone(),
                 replaces: vec![],
                 git_risk: None,
-                access_loss: AccessLoss::of(&path).expect("known"),
+                access_loss: AccessLoss::from_path(&path).expect("known"),
                 is_shared: false,
             };
-            assert!(write(&planned, &secret(), ADDRESS).is_err(), "{content:?}");
+            assert!(apply_plan(&planned, &test_secret(), SERVICE_URL).is_err(), "{content:?}");
             assert_eq!(std::fs::read(&path).expect("readable"), content);
         }
     }
 
     #[test]
-    fn what_follows_the_edit_is_read_back_the_same() {
-        let once = edit(&format!("A=1\n{KEY}=old\n")).0;
-        assert_eq!(edit(&once), (once.clone(), vec![]));
+    fn second_edit_of_edited_file_changes_nothing() {
+        let once = edit_text(&format!("A=1\n{KEY_VARIABLE}=old\n")).0;
+        assert_eq!(edit_text(&once), (once.clone(), vec![]));
     }
 
     #[cfg(unix)]
     #[test]
-    fn write_through_a_link_keeps_the_link_and_leaves_nothing_beside_the_file() {
+    fn write_through_link_keeps_link_and_leaves_no_other_file() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().canonicalize().expect("there").join(".env");
@@ -555,23 +582,23 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&path, &link).expect("linked");
 
-        let plan = plan(&link, &secret(), ADDRESS).expect("planned");
+        let plan = plan_edit(&link, &test_secret(), SERVICE_URL).expect("planned");
         let access_loss = Some(AccessLoss { everyone: true, ..AccessLoss::default() });
         let expected =
             EnvFilePlan { path: path.clone(), replaces: vec![], git_risk: None, access_loss, is_shared: false };
         assert_eq!(plan, expected);
-        write(&plan, &secret(), ADDRESS).expect("written");
-        assert_eq!(std::fs::read_to_string(&path).expect("readable"), format!("A=1\n{}", lines()));
+        apply_plan(&plan, &test_secret(), SERVICE_URL).expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), format!("A=1\n{}", added_lines()));
         assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
         assert!(link.is_symlink(), "the link stays");
         assert_eq!(folder.path().read_dir().expect("a folder").count(), 2);
         // Now it is private, and nothing changes for anybody.
-        assert_eq!(super::plan(&link, &secret(), ADDRESS).expect("planned").access_loss, None);
+        assert_eq!(super::plan_edit(&link, &test_secret(), SERVICE_URL).expect("planned").access_loss, None);
     }
 
     #[cfg(unix)]
     #[test]
-    fn write_through_links_to_a_missing_file_creates_it_and_keeps_the_links() {
+    fn write_through_links_to_missing_file_creates_it_and_keeps_links() {
         use std::os::unix::fs::{PermissionsExt as _, symlink};
         let folder = tempfile::tempdir().expect("temporary folder");
         let root = folder.path().canonicalize().expect("there");
@@ -581,11 +608,11 @@ mod tests {
         // Relative, through a link to a folder, in a chain, and absolute.
         symlink("../linked-folder/second", root.join("project/.env")).expect("linked");
         symlink(root.join("shared/third"), root.join("shared/second")).expect("linked");
-        let plan = plan(&root.join("project/.env"), &secret(), ADDRESS).expect("planned");
+        let plan = plan_edit(&root.join("project/.env"), &test_secret(), SERVICE_URL).expect("planned");
         assert_eq!(plan.path, root.join("shared/third"));
         assert!(!plan.path.exists(), "only planned");
-        write(&plan, &secret(), ADDRESS).expect("written");
-        assert_eq!(std::fs::read_to_string(root.join("project/.env")).expect("readable"), lines());
+        apply_plan(&plan, &test_secret(), SERVICE_URL).expect("written");
+        assert_eq!(std::fs::read_to_string(root.join("project/.env")).expect("readable"), added_lines());
         assert!(root.join("project/.env").is_symlink() && root.join("shared/second").is_symlink());
         assert_eq!(root.join("shared/third").metadata().expect("there").permissions().mode() & 0o777, 0o600);
         assert_eq!(root.join("shared").read_dir().expect("a folder").count(), 2);
@@ -593,7 +620,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn plan_for_what_cannot_be_a_file_names_the_reason_and_changes_nothing() {
+    fn plan_for_unusable_path_names_reason_and_changes_nothing() {
         use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().expect("temporary folder");
         let at = |name: &str| folder.path().join(name);
@@ -624,10 +651,10 @@ mod tests {
             ("pipe", FileProblem::NotAFile),
             ("no-folder/.env", FileProblem::NoFolder),
         ] {
-            let error = plan(&at(name), &secret(), ADDRESS).expect_err(name);
-            assert_eq!(FileProblem::of(&error), Some(problem), "{name}: {error}");
-            let error = files::write(&at(name), b"x", Access::Owner).expect_err(name);
-            assert_eq!(FileProblem::of(&error), Some(problem), "{name}: {error}");
+            let error = plan_edit(&at(name), &test_secret(), SERVICE_URL).expect_err(name);
+            assert_eq!(FileProblem::from_io_error(&error), Some(problem), "{name}: {error}");
+            let error = files::replace_file(&at(name), b"x", ReplacementAccess::Owner).expect_err(name);
+            assert_eq!(FileProblem::from_io_error(&error), Some(problem), "{name}: {error}");
         }
         assert_eq!(folder.path().read_dir().expect("a folder").count(), 9);
     }
@@ -635,46 +662,46 @@ mod tests {
     /// What a person has agreed to is what happens.
     #[cfg(unix)]
     #[test]
-    fn write_into_a_file_whose_readers_or_place_changed_is_rejected() {
+    fn write_after_change_of_permissions_or_target_is_rejected() {
         use std::os::unix::fs::{PermissionsExt as _, symlink};
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
         let set = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
         std::fs::write(&path, "A=1\n").expect("written");
         set(0o600);
-        let planned = plan(&path, &secret(), ADDRESS).expect("planned");
+        let planned = plan_edit(&path, &test_secret(), SERVICE_URL).expect("planned");
         set(0o640);
-        let error = write(&planned, &secret(), ADDRESS).expect_err("somebody else reads it now");
-        assert_eq!(FileProblem::of(&error), Some(FileProblem::Changed), "{error}");
-        let planned = plan(&path, &secret(), ADDRESS).expect("planned");
+        let error = apply_plan(&planned, &test_secret(), SERVICE_URL).expect_err("somebody else reads it now");
+        assert_eq!(FileProblem::from_io_error(&error), Some(FileProblem::Changed), "{error}");
+        let planned = plan_edit(&path, &test_secret(), SERVICE_URL).expect("planned");
         std::fs::remove_file(&path).expect("removed");
         symlink("elsewhere", &path).expect("linked");
-        let error = write(&planned, &secret(), ADDRESS).expect_err("it leads elsewhere now");
-        assert_eq!(FileProblem::of(&error), Some(FileProblem::Changed), "{error}");
+        let error = apply_plan(&planned, &test_secret(), SERVICE_URL).expect_err("it leads elsewhere now");
+        assert_eq!(FileProblem::from_io_error(&error), Some(FileProblem::Changed), "{error}");
         assert!(!folder.path().join("elsewhere").exists());
     }
 
     #[test]
-    fn what_changed_meanwhile_or_is_no_file_is_left_alone() {
+    fn write_to_changed_or_irregular_file_is_rejected() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
-        let planned = plan(&path, &secret(), ADDRESS).expect("planned");
-        std::fs::write(&path, format!("{KEY}=another\n")).expect("written");
-        let error = write(&planned, &secret(), ADDRESS).expect_err("changed");
-        assert_eq!(FileProblem::of(&error), Some(FileProblem::Changed), "{error}");
-        assert_eq!(std::fs::read_to_string(&path).expect("readable"), format!("{KEY}=another\n"));
-        assert!(plan(folder.path(), &secret(), ADDRESS).is_err(), "a folder");
-        std::fs::write(&path, vec![b'x'; LARGEST + 1]).expect("written");
-        assert!(plan(&path, &secret(), ADDRESS).is_err(), "too large");
+        let planned = plan_edit(&path, &test_secret(), SERVICE_URL).expect("planned");
+        std::fs::write(&path, format!("{KEY_VARIABLE}=another\n")).expect("written");
+        let error = apply_plan(&planned, &test_secret(), SERVICE_URL).expect_err("changed");
+        assert_eq!(FileProblem::from_io_error(&error), Some(FileProblem::Changed), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), format!("{KEY_VARIABLE}=another\n"));
+        assert!(plan_edit(folder.path(), &test_secret(), SERVICE_URL).is_err(), "a folder");
+        std::fs::write(&path, vec![b'x'; MAX_FILE_BYTES + 1]).expect("written");
+        assert!(plan_edit(&path, &test_secret(), SERVICE_URL).is_err(), "too large");
     }
 
     /// A folder that keeps no permissions, until this is dropped: a real file system in user space, as FAT and some
     /// network drives behave.
     #[cfg(target_os = "linux")]
-    struct NoModes(tempfile::TempDir);
+    struct FolderWithoutPermissions(tempfile::TempDir);
 
     #[cfg(target_os = "linux")]
-    impl NoModes {
+    impl FolderWithoutPermissions {
         /// `None` where nothing can be mounted.
         fn mount(on_change: &str) -> Option<Self> {
             let folder = tempfile::tempdir().expect("temporary folder");
@@ -691,7 +718,7 @@ mod tests {
     }
 
     #[cfg(target_os = "linux")]
-    impl Drop for NoModes {
+    impl Drop for FolderWithoutPermissions {
         fn drop(&mut self) {
             let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
         }
@@ -699,55 +726,56 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    #[expect(clippy::print_stderr, reason = "a skipped test says why")]
-    fn write_on_a_disk_without_permissions_is_planned_as_readable_by_others() {
+    fn plan_on_disk_without_permissions_says_readable_by_others() {
         for on_change in ["--chmod-ignore", "--chmod-deny"] {
-            let Some(disk) = NoModes::mount(on_change) else {
-                eprintln!("skipped, nothing can be mounted here");
-                return;
+            let Some(disk) = FolderWithoutPermissions::mount(on_change) else {
+                return crate::skipped_test::skip("nothing can be mounted here");
             };
             let path = disk.0.path().canonicalize().expect("there").join(".env");
-            let planned = plan(&path, &secret(), ADDRESS).expect("planned");
+            let planned = plan_edit(&path, &test_secret(), SERVICE_URL).expect("planned");
             assert!(planned.is_shared && planned.access_loss.is_none(), "{on_change}: {planned:?}");
             // Without the person's consent, nothing is written.
             let unaware = EnvFilePlan { is_shared: false, ..planned.clone() };
-            let error = write(&unaware, &secret(), ADDRESS).expect_err(on_change);
-            assert_eq!(FileProblem::of(&error), Some(FileProblem::Changed), "{on_change}: {error}");
+            let error = apply_plan(&unaware, &test_secret(), SERVICE_URL).expect_err(on_change);
+            assert_eq!(FileProblem::from_io_error(&error), Some(FileProblem::Changed), "{on_change}: {error}");
             assert_eq!(disk.0.path().read_dir().expect("a folder").count(), 0, "{on_change}");
-            write(&planned, &secret(), ADDRESS).expect(on_change);
-            assert_eq!(std::fs::read_to_string(&path).expect("readable"), lines(), "{on_change}");
+            apply_plan(&planned, &test_secret(), SERVICE_URL).expect(on_change);
+            assert_eq!(std::fs::read_to_string(&path).expect("readable"), added_lines(), "{on_change}");
             // A file that everybody reads stays so, and nobody loses access.
-            let again = plan(&path, &secret(), "http://127.0.0.1:1").expect("planned");
+            let again = plan_edit(&path, &test_secret(), "http://127.0.0.1:1").expect("planned");
             assert!(again.is_shared && again.access_loss.is_none(), "{on_change}: {again:?}");
             // Files without a promise are written there too.
             files::write_json(&disk.0.path().join("settings.json"), &[1]).expect(on_change);
-            let export = files::Replacement::open(&disk.0.path().join("activity.csv"), Access::Kept);
+            let export =
+                files::FileReplacement::begin_replacement(&disk.0.path().join("activity.csv"), ReplacementAccess::Kept);
             export.expect(on_change).commit().expect(on_change);
         }
     }
 
-    const VICTIM: &str = "UL_KEYS_TEST_ENV_FILE";
+    const WRITER_PATH_VARIABLE: &str = "UL_KEYS_TEST_ENV_FILE";
 
     /// Run by the next test in a process of its own, which it kills.
     #[test]
-    fn writes_until_it_is_killed() {
-        let Some(path) = std::env::var_os(VICTIM) else {
+    fn child_process_writes_until_killed() {
+        let Some(path) = std::env::var_os(WRITER_PATH_VARIABLE) else {
             return;
         };
         loop {
             for port in ["1", "2"] {
                 let url = format!("http://127.0.0.1:{port}");
-                let plan = plan(Path::new(&path), &secret(), &url).expect("planned");
-                write(&plan, &secret(), &url).expect("written");
+                let plan = plan_edit(Path::new(&path), &test_secret(), &url).expect("planned");
+                apply_plan(&plan, &test_secret(), &url).expect("written");
             }
         }
     }
 
     #[test]
-    fn a_kill_leaves_the_old_file_or_the_new_one() {
+    fn kill_during_write_leaves_old_or_new_file() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
-        let whole = |port: &str| format!("A=1\n{KEY}={}\n{URL}=http://127.0.0.1:{port}\n", secret().expose());
+        let whole = |port: &str| {
+            format!("A=1\n{KEY_VARIABLE}={}\n{URL_VARIABLE}=http://127.0.0.1:{port}\n", test_secret().expose())
+        };
         std::fs::write(&path, whole("1")).expect("written");
         let mut rewritten = false;
         // On a busy computer, a process needs longer until it writes.
@@ -756,7 +784,9 @@ mod tests {
                 break;
             }
             let mut command = Command::new(std::env::current_exe().expect("this program"));
-            command.args(["--exact", "env_file::tests::writes_until_it_is_killed"]).env(VICTIM, &path);
+            command
+                .args(["--exact", "env_file::tests::child_process_writes_until_killed"])
+                .env(WRITER_PATH_VARIABLE, &path);
             let mut victim = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
             std::thread::sleep(std::time::Duration::from_micros(15_000 + 370 * round));
             victim.kill().expect("killed");

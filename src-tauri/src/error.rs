@@ -38,10 +38,10 @@ impl CommandError {
     }
 
     /// A file could not be written.
-    pub(crate) fn of_file(code: ErrorCode, error: &io::Error) -> Self {
-        let unclear = UnclearLine::of(error);
+    pub(crate) fn for_file(code: ErrorCode, error: &io::Error) -> Self {
+        let unclear = UnclearLine::from_io_error(error);
         Self {
-            file: FileProblem::of(error),
+            file: FileProblem::from_io_error(error),
             line: unclear.map(|unclear| unclear.line),
             variable: unclear.map(|unclear| unclear.variable),
             ..Self::new(code, error.to_string())
@@ -50,7 +50,7 @@ impl CommandError {
 }
 
 /// The words for work on another thread that has panicked. What the runtime reports about it is for the log.
-pub(crate) fn ended(error: &tokio::task::JoinError) -> String {
+pub(crate) fn panic_message(error: &tokio::task::JoinError) -> String {
     tracing::error!(%error, "work on another thread ended");
     "UL Keys could not complete the work".to_owned()
 }
@@ -72,8 +72,8 @@ impl From<KeychainError> for CommandError {
     fn from(error: KeychainError) -> Self {
         tracing::warn!(%error, "the keychain did not do what it was asked");
         match &error {
-            KeychainError::List(cause) => Self::of_file(error.code(), cause),
-            _ => Self::new(error.code(), error.to_string()),
+            KeychainError::IndexNotWritten(cause) => Self::for_file(error.error_code(), cause),
+            _ => Self::new(error.error_code(), error.to_string()),
         }
     }
 }

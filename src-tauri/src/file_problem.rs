@@ -47,7 +47,7 @@ pub(crate) enum FileProblem {
 
 impl FileProblem {
     /// The problem behind an error, if it is one of these.
-    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+    pub(crate) fn from_io_error(error: &io::Error) -> Option<Self> {
         // A library may have put the path around the system's own error.
         let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = cause {
@@ -58,7 +58,7 @@ impl FileProblem {
                 return Some(unclear.problem);
             }
             if let Some(error) = error.downcast_ref::<io::Error>() {
-                if let Some(problem) = error.raw_os_error().and_then(Self::of_code) {
+                if let Some(problem) = error.raw_os_error().and_then(Self::from_os_error_code) {
                     return Some(problem);
                 }
                 if let Some(inner) = error.get_ref() {
@@ -71,7 +71,7 @@ impl FileProblem {
         None
     }
 
-    fn of_code(code: i32) -> Option<Self> {
+    fn from_os_error_code(code: i32) -> Option<Self> {
         #[cfg(unix)]
         {
             use rustix::io::Errno;
@@ -132,7 +132,7 @@ pub(crate) struct UnclearLine {
 
 impl UnclearLine {
     /// The line behind an error, if the error is about one.
-    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+    pub(crate) fn from_io_error(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
 }
@@ -159,8 +159,8 @@ impl From<UnclearLine> for io::Error {
 }
 
 /// Why a file could not be written, in words for a terminal or a log.
-pub(crate) fn reason(error: &io::Error) -> String {
-    FileProblem::of(error).map_or_else(|| error.to_string(), |problem| problem.to_string())
+pub(crate) fn describe_io_error(error: &io::Error) -> String {
+    FileProblem::from_io_error(error).map_or_else(|| error.to_string(), |problem| problem.to_string())
 }
 
 impl From<FileProblem> for io::Error {
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_an_error_finds_the_cause_inside_it() {
+    fn from_io_error_finds_nested_cause() {
         for (errno, problem) in [
             (Errno::BUSY, Some(FileProblem::Mounted)),
             (Errno::PERM, Some(FileProblem::Protected)),
@@ -191,9 +191,9 @@ mod tests {
             (Errno::IO, None),
         ] {
             let error = io::Error::from(errno);
-            assert_eq!(FileProblem::of(&error), problem, "{errno:?}");
-            assert_eq!(FileProblem::of(&io::Error::other(error)), problem, "{errno:?} inside another");
+            assert_eq!(FileProblem::from_io_error(&error), problem, "{errno:?}");
+            assert_eq!(FileProblem::from_io_error(&io::Error::other(error)), problem, "{errno:?} inside another");
         }
-        assert_eq!(FileProblem::of(&FileProblem::Changed.into()), Some(FileProblem::Changed));
+        assert_eq!(FileProblem::from_io_error(&FileProblem::Changed.into()), Some(FileProblem::Changed));
     }
 }

@@ -13,18 +13,18 @@ use tempfile::{Builder, NamedTempFile};
 use crate::file_problem::FileProblem;
 
 /// File systems take names of 255 bytes; a longer one leaves no room for the rest of a temporary name.
-const LONGEST_PREFIX: usize = 200;
+const MAX_TEMP_PREFIX_BYTES: usize = 200;
 /// How many links are followed one after the other, as many as Linux follows.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// The place of the file to which a path leads. Links are followed, also to a file that does not exist yet: writing
 /// creates it, and the links stay.
 ///
 /// # Errors
 /// When the folder does not exist, or when links lead to a missing folder or back to themselves.
-pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = std::path::absolute(path)?;
-    for followed in 0..MOST_LINKS {
+    for followed in 0..MAX_LINKS {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(FileProblem::NotAFile.into());
         };
@@ -68,7 +68,7 @@ pub(crate) fn check_replaceable(place: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be read; with [`ErrorKind::InvalidData`] when its content is not what it should be.
 pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
-    let Some(bytes) = content(path)? else { return Ok(T::default()) };
+    let Some(bytes) = read_content(path)? else { return Ok(T::default()) };
     serde_json::from_slice(&bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }
 
@@ -77,10 +77,10 @@ pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Resul
 ///
 /// # Errors
 /// When it cannot be read, or not be renamed: then nothing should take its place.
-pub(crate) fn read_to_replace<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
+pub(crate) fn read_json_before_replace<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
     match read_json(path) {
         Err(error) if error.kind() == ErrorKind::InvalidData => {
-            let aside = aside(path);
+            let aside = backup_path(path);
             std::fs::rename(path, &aside)?;
             tracing::warn!(%error, aside = %aside.display(), "a file has no content that can be read, and is renamed");
             Ok(T::default())
@@ -93,8 +93,8 @@ pub(crate) fn read_to_replace<T: DeserializeOwned + Default>(path: &Path) -> io:
 ///
 /// # Errors
 /// When it cannot be read; with [`ErrorKind::InvalidData`] when it holds anything else. The error repeats nothing of it.
-pub(crate) fn read_fields(path: &Path) -> io::Result<Map<String, Value>> {
-    let Some(bytes) = content(path)? else { return Ok(Map::new()) };
+pub(crate) fn read_json_fields(path: &Path) -> io::Result<Map<String, Value>> {
+    let Some(bytes) = read_content(path)? else { return Ok(Map::new()) };
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(io::Error::new(ErrorKind::InvalidData, "it is not an object")),
@@ -104,7 +104,7 @@ pub(crate) fn read_fields(path: &Path) -> io::Result<Map<String, Value>> {
 
 /// The content of a file, without the byte order mark that some editors add (RFC 8259, section 8.1, lets readers ignore
 /// it); `None` where there is no file.
-fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
+fn read_content(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return match path.symlink_metadata() {
@@ -129,8 +129,8 @@ fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Copies a file beside itself, over no other copy.
-pub(crate) fn copy_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = aside(path);
+pub(crate) fn back_up_file(path: &Path) -> io::Result<PathBuf> {
+    let aside = backup_path(path);
     match std::fs::copy(path, &aside) {
         Ok(_) => Ok(aside),
         Err(error) => {
@@ -141,7 +141,7 @@ pub(crate) fn copy_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// A name beside the file that is free: `NAME.unreadable-1.json`, or with a higher number.
-fn aside(path: &Path) -> PathBuf {
+fn backup_path(path: &Path) -> PathBuf {
     let mut number = 1_u32;
     loop {
         let aside = path.with_extension(format!("unreadable-{number}.json"));
@@ -157,12 +157,12 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()>
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    write(path, &serde_json::to_vec_pretty(value)?, Access::OwnerIfPossible)
+    replace_file(path, &serde_json::to_vec_pretty(value)?, ReplacementAccess::OwnerIfPossible)
 }
 
 /// Who can read a file that takes the place of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+pub(crate) enum ReplacementAccess {
     /// Those who could read the former file; of a new one, its owner.
     Kept,
     /// Its owner alone. Where the file system keeps no permissions, nothing is written.
@@ -176,7 +176,7 @@ pub(crate) enum Access {
 ///
 /// # Errors
 /// When nothing can be created in the folder.
-pub(crate) fn keeps_permissions(folder: &Path) -> io::Result<bool> {
+pub(crate) fn file_system_keeps_permissions(folder: &Path) -> io::Result<bool> {
     // It has no name, and leaves nothing behind.
     let file = tempfile::tempfile_in(folder)?;
     set_mode(&file, 0o600)?;
@@ -184,8 +184,8 @@ pub(crate) fn keeps_permissions(folder: &Path) -> io::Result<bool> {
 }
 
 /// Replaces a file, or makes one. On an error the file is as it was, and nothing of `content` is left beside it.
-pub(crate) fn write(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
-    let mut file = Replacement::open(path, access)?;
+pub(crate) fn replace_file(path: &Path, content: &[u8], access: ReplacementAccess) -> io::Result<()> {
+    let mut file = FileReplacement::begin_replacement(path, access)?;
     file.write_all(content)?;
     file.commit()
 }
@@ -195,20 +195,20 @@ pub(crate) fn write(path: &Path, content: &[u8], access: Access) -> io::Result<(
 /// Until then it has no name, so that neither an error nor a kill leaves any of it behind. Naming it and replacing the
 /// file are two steps: a kill between them leaves a whole copy, `NAME.XXXXXX`, where there was a file before. Deliberately
 /// absent: writing into the old file where it cannot be replaced, which could lose what is in it.
-pub(crate) struct Replacement {
+pub(crate) struct FileReplacement {
     path: PathBuf,
     folder: PathBuf,
     file: File,
-    access: Access,
+    access: ReplacementAccess,
 }
 
-impl Replacement {
+impl FileReplacement {
     /// Begins a replacement. A link stays one, and the file that it leads to is replaced or created.
     ///
     /// # Errors
     /// When there is something else than a file, or when nothing can be created in the folder.
-    pub(crate) fn open(path: &Path, access: Access) -> io::Result<Self> {
-        let path = resolve(path)?;
+    pub(crate) fn begin_replacement(path: &Path, access: ReplacementAccess) -> io::Result<Self> {
+        let path = resolve_links(path)?;
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             return Err(FileProblem::NotAFile.into());
         }
@@ -217,24 +217,26 @@ impl Replacement {
         };
         let file = tempfile::tempfile_in(&folder)?;
         let replacement = Self { path, folder, file, access };
-        replacement.set_access(&replacement.file)?;
+        replacement.apply_access(&replacement.file)?;
         Ok(replacement)
     }
 
     /// Puts the new content in the file's place.
     pub(crate) fn commit(mut self) -> io::Result<()> {
         self.file.sync_all()?;
-        match link(&self.file, &self.path) {
+        match link_unnamed_file(&self.file, &self.path) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let named = Builder::new().prefix(&self.prefix()).make_in(&self.folder, |name| link(&self.file, name));
+                let named = Builder::new()
+                    .prefix(&self.temp_name_prefix())
+                    .make_in(&self.folder, |name| link_unnamed_file(&self.file, name));
                 match named {
-                    Ok(named) => persist(named, &self.file, &self.path)?,
-                    Err(_) => self.copy()?,
+                    Ok(named) => persist_or_remove(named, &self.file, &self.path)?,
+                    Err(_) => self.commit_by_copy()?,
                 }
             }
             // A file system without links, or a system on which a file without a name cannot have one later.
-            Err(_) => self.copy()?,
+            Err(_) => self.commit_by_copy()?,
         }
         // The file is in its place: a file system that cannot write its folders at once is no reason to say otherwise.
         #[cfg(unix)]
@@ -243,9 +245,9 @@ impl Replacement {
     }
 
     /// The same by a copy that has a name from the beginning.
-    fn copy(&mut self) -> io::Result<()> {
-        let named = Builder::new().prefix(&self.prefix()).tempfile_in(&self.folder)?;
-        self.set_access(named.as_file())?;
+    fn commit_by_copy(&mut self) -> io::Result<()> {
+        let named = Builder::new().prefix(&self.temp_name_prefix()).tempfile_in(&self.folder)?;
+        self.apply_access(named.as_file())?;
         let (mut file, name) = named.into_parts();
         let named = NamedTempFile::from_parts((), name);
         self.file.rewind()?;
@@ -254,12 +256,12 @@ impl Replacement {
             let _ = file.set_len(0);
             return Err(error);
         }
-        persist(named, &file, &self.path)
+        persist_or_remove(named, &file, &self.path)
     }
 
     /// How a temporary name begins: like the file's own, so that what ignores `.env.*` ignores it too.
-    fn prefix(&self) -> OsString {
-        let name = self.path.file_name().filter(|name| name.len() <= LONGEST_PREFIX);
+    fn temp_name_prefix(&self) -> OsString {
+        let name = self.path.file_name().filter(|name| name.len() <= MAX_TEMP_PREFIX_BYTES);
         let mut prefix = name.unwrap_or(OsStr::new(".ul-keys")).to_owned();
         prefix.push(".");
         prefix
@@ -271,7 +273,7 @@ impl Replacement {
     /// # Errors
     /// When the file would be readable by others than it should.
     #[cfg(unix)]
-    fn set_access(&self, file: &File) -> io::Result<()> {
+    fn apply_access(&self, file: &File) -> io::Result<()> {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
         let before = std::fs::metadata(&self.path).ok();
         if let Some(before) = &before {
@@ -285,21 +287,21 @@ impl Replacement {
                 Ok(()) => {}
             }
         }
-        let keeps_mode = self.access == Access::Kept;
+        let keeps_mode = self.access == ReplacementAccess::Kept;
         let kept = before.filter(|_| keeps_mode).map(|before| before.permissions().mode() & 0o777);
         set_mode(file, kept.unwrap_or(0o600))?;
-        if self.access == Access::Owner && !is_private(file)? {
+        if self.access == ReplacementAccess::Owner && !is_private(file)? {
             return Err(FileProblem::Changed.into());
         }
         #[cfg(target_os = "linux")]
-        if keeps_mode && let Some(list) = crate::access::access_control_list(&self.path)? {
-            rustix::fs::fsetxattr(file, crate::access::ACL, &list, rustix::fs::XattrFlags::empty())?;
+        if keeps_mode && let Some(list) = crate::access_loss::read_acl(&self.path)? {
+            rustix::fs::fsetxattr(file, crate::access_loss::ACL_ATTRIBUTE, &list, rustix::fs::XattrFlags::empty())?;
         }
         Ok(())
     }
 
     #[cfg(not(unix))]
-    fn set_access(&self, _file: &File) -> io::Result<()> {
+    fn apply_access(&self, _file: &File) -> io::Result<()> {
         let _ = self.access;
         Ok(())
     }
@@ -331,7 +333,7 @@ fn is_private(_file: &File) -> io::Result<bool> {
     Ok(true)
 }
 
-impl Write for Replacement {
+impl Write for FileReplacement {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -343,7 +345,7 @@ impl Write for Replacement {
 
 /// Moves a named file to its place. On an error it is emptied and removed: a folder in which nothing can be removed keeps
 /// the name, but nothing of what was in it.
-fn persist(named: NamedTempFile<()>, file: &File, path: &Path) -> io::Result<()> {
+fn persist_or_remove(named: NamedTempFile<()>, file: &File, path: &Path) -> io::Result<()> {
     named.persist(path).map_err(|failed| {
         let _ = file.set_len(0);
         failed.error
@@ -352,7 +354,7 @@ fn persist(named: NamedTempFile<()>, file: &File, path: &Path) -> io::Result<()>
 
 /// Gives a file that has no name one that is free.
 #[cfg(target_os = "linux")]
-fn link(file: &File, path: &Path) -> io::Result<()> {
+fn link_unnamed_file(file: &File, path: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd as _;
 
     use rustix::fs::{AtFlags, CWD, linkat};
@@ -361,13 +363,12 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn link(_file: &File, _path: &Path) -> io::Result<()> {
+fn link_unnamed_file(_file: &File, _path: &Path) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
 }
 
 #[cfg(all(test, target_os = "linux"))]
-#[path = "files/failures.rs"]
-mod failures;
+mod failure_tests;
 
 #[cfg(all(test, unix))]
 mod tests {
@@ -375,12 +376,12 @@ mod tests {
 
     use super::*;
 
-    fn mode(path: &Path) -> u32 {
+    fn mode_of(path: &Path) -> u32 {
         path.metadata().expect("there").permissions().mode() & 0o777
     }
 
     #[test]
-    fn a_link_stays_one() {
+    fn write_through_link_keeps_link() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (file, link) = (folder.path().join("dotfiles/settings.json"), folder.path().join("settings.json"));
         std::fs::create_dir(folder.path().join("dotfiles")).expect("created");
@@ -388,34 +389,37 @@ mod tests {
         symlink("dotfiles/settings.json", &link).expect("linked");
         write_json(&link, &[1]).expect("replaced");
         assert!(link.is_symlink());
-        assert_eq!((std::fs::read_to_string(&file).expect("readable").as_str(), mode(&file)), ("[\n  1\n]", 0o600));
+        assert_eq!((std::fs::read_to_string(&file).expect("readable").as_str(), mode_of(&file)), ("[\n  1\n]", 0o600));
     }
 
     /// A folder in its place stands for a disk that fails: root may read everything.
     #[test]
-    fn what_cannot_be_read_is_not_taken_for_missing() {
+    fn unreadable_json_is_not_treated_as_missing() {
         let folder = tempfile::tempdir().expect("temporary folder");
         assert!(read_json::<Vec<u8>>(&folder.path().join("missing.json")).expect("the default").is_empty());
         read_json::<Vec<u8>>(folder.path()).expect_err("nothing is known of it");
     }
 
     #[test]
-    fn a_file_that_others_may_read_stays_so_where_that_is_wanted() {
+    fn replacement_keeps_permissions_only_if_requested() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (shared, new) = (folder.path().join("shared.csv"), folder.path().join("new.csv"));
         std::fs::write(&shared, "").expect("written");
         std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o644)).expect("set");
         for (path, expected) in [(&shared, 0o644), (&new, 0o600)] {
-            Replacement::open(path, Access::Kept).expect("opened").commit().expect("committed");
-            assert_eq!(mode(path), expected);
+            FileReplacement::begin_replacement(path, ReplacementAccess::Kept)
+                .expect("opened")
+                .commit()
+                .expect("committed");
+            assert_eq!(mode_of(path), expected);
         }
-        write(&shared, b"", Access::Owner).expect("written");
-        assert_eq!(mode(&shared), 0o600);
+        replace_file(&shared, b"", ReplacementAccess::Owner).expect("written");
+        assert_eq!(mode_of(&shared), 0o600);
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn replacement_that_keeps_the_mode_keeps_the_access_control_list() {
+    fn replacement_that_keeps_mode_keeps_acl() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("shared.csv");
         let run = |program: &str, arguments: &[&str]| {
@@ -427,16 +431,19 @@ mod tests {
         std::fs::write(&path, "").expect("written");
         run("setfacl", &["--modify", "user:daemon:r,group:games:rw"]);
         let before = run("getfacl", &["--absolute-names"]);
-        Replacement::open(&path, Access::Kept).expect("opened").commit().expect("committed");
+        FileReplacement::begin_replacement(&path, ReplacementAccess::Kept)
+            .expect("opened")
+            .commit()
+            .expect("committed");
         assert_eq!(run("getfacl", &["--absolute-names"]), before);
     }
 
     #[test]
-    fn replacement_through_a_link_to_a_missing_file_creates_it() {
+    fn replacement_through_link_to_missing_file_creates_it() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let link = folder.path().join("link.csv");
         symlink("missing.csv", &link).expect("linked");
-        let mut file = Replacement::open(&link, Access::Kept).expect("opened");
+        let mut file = FileReplacement::begin_replacement(&link, ReplacementAccess::Kept).expect("opened");
         file.write_all(b"x").expect("written");
         file.commit().expect("committed");
         assert!(link.is_symlink());
@@ -445,12 +452,13 @@ mod tests {
 
     /// The disk of the file may not be mounted: what it holds is not known, and nothing takes its place.
     #[test]
-    fn json_behind_a_broken_link_is_not_taken_for_missing() {
+    fn json_behind_broken_link_is_not_treated_as_missing() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let link = folder.path().join("settings.json");
         symlink("missing.json", &link).expect("linked");
-        for error in [read_json::<Vec<u8>>(&link).expect_err("unknown"), read_fields(&link).expect_err("unknown")] {
-            assert_eq!(FileProblem::of(&error), Some(FileProblem::BrokenLink), "{error}");
+        for error in [read_json::<Vec<u8>>(&link).expect_err("unknown"), read_json_fields(&link).expect_err("unknown")]
+        {
+            assert_eq!(FileProblem::from_io_error(&error), Some(FileProblem::BrokenLink), "{error}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! This computer's keychain: the Secret Service on Linux, Keychain on macOS, Credential Manager on Windows.
 //!
-//! An entry has the service [`SERVICE`] and a key's name as its account; its secret is the key's text. Other programs
-//! may read it: `secret-tool lookup service ul-keys username training-server`.
+//! An entry has the service [`ENTRY_SERVICE`] and a key's name as its account; its secret is the key's text. Other
+//! programs may read it: `secret-tool lookup service ul-keys username training-server`.
 //!
 //! Every call connects anew, so that a keychain which was started since is found, and may block for as long as the
 //! person takes to unlock it, or forever where a keychain does not answer. Call the functions here only through [`work`]
@@ -14,37 +14,37 @@ use ulkeys_domain::wire::ErrorCode;
 use ulkeys_domain::{KeyPrefix, Secret};
 use zeroize::Zeroizing;
 
-use crate::file_problem::reason;
+use crate::file_problem::describe_io_error;
 use platform::Keychain;
 
 /// The service of every entry.
-pub(crate) const SERVICE: &str = "ul-keys";
+pub(crate) const ENTRY_SERVICE: &str = "ul-keys";
 
 /// How long a person may take to unlock the keychain.
-const UNLOCK_TIME: Duration = Duration::from_secs(60);
+const UNLOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long an unlocked keychain may take to answer.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the command line waits before it says what it waits for.
-const QUIET_TIME: Duration = Duration::from_secs(2);
+const WAIT_REPORT_DELAY: Duration = Duration::from_secs(2);
 
 /// Why the keychain did not do what it was asked. Each says so in words for people: what a library reports is logged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeychainError {
     /// Nothing answers, or there is no default keychain.
     #[error("no keychain can be reached; start one, such as GNOME Keyring, KWallet or KeePassXC")]
-    Missing,
+    Unavailable,
     /// It stayed locked.
     #[error("the keychain is locked")]
     Locked,
     /// It neither answered nor reported an error.
     #[error("the keychain does not answer")]
-    Silent,
-    /// The person closed its question.
+    Unresponsive,
+    /// The person dismissed its prompt.
     #[error("the keychain's question was closed without an answer")]
-    Refused,
+    Dismissed,
     /// Another key is saved under this name.
     #[error("the keychain holds another key under this name")]
-    Taken,
+    NameTaken,
     /// Nothing is saved under this name.
     #[error("the keychain holds no key under this name")]
     NoEntry,
@@ -53,10 +53,10 @@ pub(crate) enum KeychainError {
         "the keychain holds several entries for this name, and which one is meant is not known; remove all but one of them \
          in the program that manages the keychain"
     )]
-    Several,
+    Ambiguous,
     /// The list of saved keys, without which nothing is saved, could not be written.
-    #[error("the list of saved keys cannot be written: {}", reason(.0))]
-    List(std::io::Error),
+    #[error("the list of saved keys cannot be written: {}", describe_io_error(.0))]
+    IndexNotWritten(std::io::Error),
     /// Anything else, in words.
     #[error("the keychain failed: {0}")]
     Failed(String),
@@ -67,34 +67,35 @@ pub(crate) enum KeychainError {
 ///
 /// A key that is there already is saved again, because an earlier version saved it in a form that some keychains do not
 /// show as a password.
-pub(crate) fn save(name: &str, secret: &Secret, replace: bool, known: &[KeyPrefix]) -> Result<(), KeychainError> {
+pub(crate) fn save_key(name: &str, secret: &Secret, replace: bool, known: &[KeyPrefix]) -> Result<(), KeychainError> {
     let keychain = Keychain::connect()?;
-    let mut entries = keychain.entries(name)?;
+    let mut entries = keychain.find_entries(name)?;
     let text = secret.expose().as_bytes();
-    if let Some(same) = entries.iter().position(|(_, saved)| key_text(saved) == text) {
-        return entries.swap_remove(same).0.set(text);
+    if let Some(same) = entries.iter().position(|(_, saved)| trim_line_end(saved) == text) {
+        return entries.swap_remove(same).0.overwrite(text);
     }
-    match meant(entries, known)?.first() {
-        Some(_) if !replace => Err(KeychainError::Taken),
-        Some((entry, _)) => entry.set(text),
-        None => keychain.create(name, text),
+    match select_entries(entries, known)?.first() {
+        Some(_) if !replace => Err(KeychainError::NameTaken),
+        Some((entry, _)) => entry.overwrite(text),
+        None => keychain.create_entry(name, text),
     }
 }
 
 /// The key that is saved under a name. `known` as for [`save`].
-pub(crate) fn read(name: &str, known: &[KeyPrefix]) -> Result<Secret, KeychainError> {
+pub(crate) fn read_key(name: &str, known: &[KeyPrefix]) -> Result<Secret, KeychainError> {
     let keychain = Keychain::connect()?;
-    let entries = meant(keychain.entries(name)?, known)?;
+    let entries = select_entries(keychain.find_entries(name)?, known)?;
     let (_, text) = entries.first().ok_or(KeychainError::NoEntry)?;
-    Secret::parse(key_text(text)).map_err(|error| KeychainError::Failed(format!("the entry is no API key: it {error}")))
+    Secret::parse(trim_line_end(text))
+        .map_err(|error| KeychainError::Failed(format!("the entry is no API key: it {error}")))
 }
 
 /// Removes what is saved under a name. `known` as for [`save`]. Returns whether other entries have the name too.
-pub(crate) fn forget(name: &str, known: &[KeyPrefix]) -> Result<bool, KeychainError> {
+pub(crate) fn remove_entries(name: &str, known: &[KeyPrefix]) -> Result<bool, KeychainError> {
     let keychain = Keychain::connect()?;
-    let entries = keychain.entries(name)?;
+    let entries = keychain.find_entries(name)?;
     let count = entries.len();
-    let entries = meant(entries, known)?;
+    let entries = select_entries(entries, known)?;
     if entries.is_empty() {
         return Err(KeychainError::NoEntry);
     }
@@ -105,10 +106,10 @@ pub(crate) fn forget(name: &str, known: &[KeyPrefix]) -> Result<bool, KeychainEr
 }
 
 /// Removes a certain key, and leaves alone what somebody else has saved under its name.
-pub(crate) fn forget_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainError> {
+pub(crate) fn remove_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainError> {
     let keychain = Keychain::connect()?;
-    for (entry, text) in keychain.entries(name)? {
-        if prefix_of(&text).is_some_and(|saved| saved == *prefix) {
+    for (entry, text) in keychain.find_entries(name)? {
+        if key_prefix_of(&text).is_some_and(|saved| saved == *prefix) {
             entry.delete()?;
         }
     }
@@ -116,33 +117,35 @@ pub(crate) fn forget_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainE
 }
 
 /// An entry of the keychain and the text that it holds.
-type WithText<E> = (E, Zeroizing<Vec<u8>>);
+type EntryWithText<E> = (E, Zeroizing<Vec<u8>>);
 
-/// Which of the entries of a name are meant, all with the same key: of several, those with a key that this app has
-/// saved.
+/// Selects the entries of a name that hold the key to use: of several, those with a key that this app has saved.
 ///
 /// The keychain tells entries apart by all of their attributes, so other programs can add one that has our attributes
 /// and more; and there may be a copy in another keychain.
-fn meant<E>(entries: Vec<WithText<E>>, known: &[KeyPrefix]) -> Result<Vec<WithText<E>>, KeychainError> {
+fn select_entries<E>(
+    entries: Vec<EntryWithText<E>>,
+    known: &[KeyPrefix],
+) -> Result<Vec<EntryWithText<E>>, KeychainError> {
     if entries.len() < 2 {
         return Ok(entries);
     }
-    let is_known = |text: &[u8]| prefix_of(text).is_some_and(|prefix| known.contains(&prefix));
+    let is_known = |text: &[u8]| key_prefix_of(text).is_some_and(|prefix| known.contains(&prefix));
     let (ours, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(_, text)| is_known(text));
     let candidates = if ours.is_empty() { others } else { ours };
-    match candidates.windows(2).all(|pair| key_text(&pair[0].1) == key_text(&pair[1].1)) {
+    match candidates.windows(2).all(|pair| trim_line_end(&pair[0].1) == trim_line_end(&pair[1].1)) {
         true => Ok(candidates),
-        false => Err(KeychainError::Several),
+        false => Err(KeychainError::Ambiguous),
     }
 }
 
 /// The beginning of the key that an entry holds.
-fn prefix_of(entry: &[u8]) -> Option<KeyPrefix> {
-    Secret::parse(key_text(entry)).ok().map(|secret| secret.prefix())
+fn key_prefix_of(entry: &[u8]) -> Option<KeyPrefix> {
+    Secret::parse(trim_line_end(entry)).ok().map(|secret| secret.prefix())
 }
 
 /// An entry without the line end that other programs add when they save what `echo` printed.
-fn key_text(entry: &[u8]) -> &[u8] {
+fn trim_line_end(entry: &[u8]) -> &[u8] {
     entry.trim_ascii_end()
 }
 
@@ -155,31 +158,31 @@ fn unlock(name: &str, asking: impl FnOnce()) -> Result<(), KeychainError> {
 
 /// Work with the entries of a name, off the threads that serve the window. It begins only once the keychain is
 /// unlocked, so that nothing secret waits for an answer that may never come.
-pub(crate) async fn work<T: Send + 'static>(
+pub(crate) async fn run_unlocked<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
 ) -> Result<T, KeychainError> {
-    let failed = |error: tokio::task::JoinError| KeychainError::Failed(crate::error::ended(&error));
+    let failed = |error: tokio::task::JoinError| KeychainError::Failed(crate::error::panic_message(&error));
     let (asking, asks) = mpsc::channel();
     let unlock = tokio::task::spawn_blocking(move || {
         unlock(&name, || {
             let _ = asking.send(());
         })
     });
-    match tokio::time::timeout(UNLOCK_TIME, unlock).await {
+    match tokio::time::timeout(UNLOCK_TIMEOUT, unlock).await {
         // One that has not even asked is not just locked.
-        Err(_) => return Err(asks.try_recv().map_or(KeychainError::Silent, |()| KeychainError::Locked)),
+        Err(_) => return Err(asks.try_recv().map_or(KeychainError::Unresponsive, |()| KeychainError::Locked)),
         Ok(unlocked) => unlocked.map_err(failed)??,
     }
-    match tokio::time::timeout(ANSWER_TIME, tokio::task::spawn_blocking(work)).await {
-        Err(_) => Err(KeychainError::Silent),
+    match tokio::time::timeout(RESPONSE_TIMEOUT, tokio::task::spawn_blocking(work)).await {
+        Err(_) => Err(KeychainError::Unresponsive),
         Ok(worked) => worked.map_err(failed)?,
     }
 }
 
 /// What the command line reports while it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wait {
+pub(crate) enum WaitReason {
     /// The keychain is locked, and asks the person for its password.
     Asked,
     /// The person has not answered yet.
@@ -191,51 +194,51 @@ pub(crate) enum Wait {
 /// Work with the entries of a name for the command line, which has nobody else to serve. After two seconds and when
 /// the keychain is locked, `report` is called. After a minute, the work fails; the thread that still waits ends with
 /// the process.
-pub(crate) fn wait_for<T: Send + 'static>(
+pub(crate) fn run_with_wait_reports<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
-    mut report: impl FnMut(Wait),
+    mut report: impl FnMut(WaitReason),
 ) -> Result<T, KeychainError> {
-    enum Step<T> {
+    enum Progress<T> {
         Asked,
         Done(Result<T, KeychainError>),
     }
     let (steps, reported) = mpsc::channel();
     let asked = steps.clone();
     std::thread::spawn(move || {
-        let worked = unlock(&name, || drop(asked.send(Step::Asked))).and_then(|()| work());
-        let _ = steps.send(Step::Done(worked));
+        let worked = unlock(&name, || drop(asked.send(Progress::Asked))).and_then(|()| work());
+        let _ = steps.send(Progress::Done(worked));
     });
     let start = Instant::now();
-    let (mut is_locked, mut limit) = (false, QUIET_TIME);
+    let (mut is_locked, mut limit) = (false, WAIT_REPORT_DELAY);
     loop {
         match reported.recv_timeout(limit.saturating_sub(start.elapsed())) {
-            Ok(Step::Done(worked)) => return worked,
-            Ok(Step::Asked) => {
+            Ok(Progress::Done(worked)) => return worked,
+            Ok(Progress::Asked) => {
                 is_locked = true;
-                report(Wait::Asked);
+                report(WaitReason::Asked);
             }
-            Err(RecvTimeoutError::Timeout) if limit == QUIET_TIME => {
-                limit = UNLOCK_TIME;
-                report(if is_locked { Wait::Unlock } else { Wait::Answer });
+            Err(RecvTimeoutError::Timeout) if limit == WAIT_REPORT_DELAY => {
+                limit = UNLOCK_TIMEOUT;
+                report(if is_locked { WaitReason::Unlock } else { WaitReason::Answer });
             }
             Err(RecvTimeoutError::Timeout) if is_locked => return Err(KeychainError::Locked),
-            Err(_) => return Err(KeychainError::Silent),
+            Err(_) => return Err(KeychainError::Unresponsive),
         }
     }
 }
 
 impl KeychainError {
     /// What the page switches on.
-    pub(crate) fn code(&self) -> ErrorCode {
+    pub(crate) fn error_code(&self) -> ErrorCode {
         match self {
-            Self::Missing => ErrorCode::KeychainMissing,
+            Self::Unavailable => ErrorCode::KeychainMissing,
             Self::Locked => ErrorCode::KeychainLocked,
-            Self::Silent => ErrorCode::KeychainSilent,
-            Self::Refused => ErrorCode::KeychainRefused,
-            Self::Taken => ErrorCode::KeychainTaken,
-            Self::Several => ErrorCode::KeychainAmbiguous,
-            Self::NoEntry | Self::List(_) | Self::Failed(_) => ErrorCode::KeychainFailed,
+            Self::Unresponsive => ErrorCode::KeychainSilent,
+            Self::Dismissed => ErrorCode::KeychainRefused,
+            Self::NameTaken => ErrorCode::KeychainTaken,
+            Self::Ambiguous => ErrorCode::KeychainAmbiguous,
+            Self::NoEntry | Self::IndexNotWritten(_) | Self::Failed(_) => ErrorCode::KeychainFailed,
         }
     }
 }
@@ -248,10 +251,10 @@ mod platform {
     use secret_service::{EncryptionType, Error};
     use zbus::DBusError as _;
 
-    use super::{KeychainError, SERVICE, WithText, Zeroizing};
+    use super::{ENTRY_SERVICE, EntryWithText, KeychainError, Zeroizing};
 
     /// What the secret is. KeePassXC shows only text as an entry's password, and makes an attachment of anything else.
-    const CONTENT_TYPE: &str = "text/plain";
+    const SECRET_CONTENT_TYPE: &str = "text/plain";
 
     /// A connection to the Secret Service.
     pub(super) struct Keychain(SecretService<'static>);
@@ -265,33 +268,33 @@ mod platform {
         }
 
         /// What is saved under a name, by whomever.
-        pub(super) fn entries(&self, name: &str) -> Result<Vec<WithText<Entry<'_>>>, KeychainError> {
-            let found = self.0.search_items(attributes(name))?;
+        pub(super) fn find_entries(&self, name: &str) -> Result<Vec<EntryWithText<Entry<'_>>>, KeychainError> {
+            let found = self.0.search_items(entry_attributes(name))?;
             if !found.locked.is_empty() {
                 self.0.unlock_all(&found.locked.iter().collect::<Vec<_>>())?;
             }
-            found.unlocked.into_iter().chain(found.locked).map(Entry::read).collect()
+            found.unlocked.into_iter().chain(found.locked).map(Entry::read_text).collect()
         }
 
         /// Saves a new entry.
-        pub(super) fn create(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
+        pub(super) fn create_entry(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
             let collection = self.0.get_default_collection()?;
             collection.ensure_unlocked().or_else(|_| collection.unlock())?;
             let label = format!("UL Keys: {name}");
-            collection.create_item(&label, attributes(name), secret, true, CONTENT_TYPE)?;
+            collection.create_item(&label, entry_attributes(name), secret, true, SECRET_CONTENT_TYPE)?;
             Ok(())
         }
     }
 
     impl<'a> Entry<'a> {
-        fn read(item: Item<'a>) -> Result<WithText<Self>, KeychainError> {
+        fn read_text(item: Item<'a>) -> Result<EntryWithText<Self>, KeychainError> {
             let text = Zeroizing::new(item.get_secret()?);
             Ok((Self(item), text))
         }
 
         /// Saves over what is there.
-        pub(super) fn set(&self, secret: &[u8]) -> Result<(), KeychainError> {
-            Ok(self.0.set_secret(secret, CONTENT_TYPE)?)
+        pub(super) fn overwrite(&self, secret: &[u8]) -> Result<(), KeychainError> {
+            Ok(self.0.set_secret(secret, SECRET_CONTENT_TYPE)?)
         }
 
         pub(super) fn delete(&self) -> Result<(), KeychainError> {
@@ -300,8 +303,8 @@ mod platform {
     }
 
     /// By which an entry is found, also by other programs. They must stay as they are.
-    fn attributes(name: &str) -> HashMap<&str, &str> {
-        HashMap::from([("service", SERVICE), ("username", name)])
+    fn entry_attributes(name: &str) -> HashMap<&str, &str> {
+        HashMap::from([("service", ENTRY_SERVICE), ("username", name)])
     }
 
     pub(super) fn unlock(name: &str, asking: impl FnOnce()) -> Result<(), KeychainError> {
@@ -316,7 +319,7 @@ mod platform {
             }
             unlocked => unlocked?,
         }
-        let locked = keychain.0.search_items(attributes(name))?.locked;
+        let locked = keychain.0.search_items(entry_attributes(name))?.locked;
         if !locked.is_empty() {
             ask();
             keychain.0.unlock_all(&locked.iter().collect::<Vec<_>>())?;
@@ -329,45 +332,45 @@ mod platform {
             tracing::info!(%error, "the keychain or the way to it reported an error");
             match error {
                 Error::Locked => Self::Locked,
-                Error::Prompt => Self::Refused,
+                Error::Prompt => Self::Dismissed,
                 Error::PromptDisconnected => Self::Failed("it ended before its question was answered".to_owned()),
-                Error::NoResult | Error::Unavailable => Self::Missing,
+                Error::NoResult | Error::Unavailable => Self::Unavailable,
                 Error::Crypto(_) => Self::Failed("the encryption of the connection to it failed".to_owned()),
-                Error::Zbus(error) => of_bus(&error),
-                Error::ZbusFdo(error) => of_standard_error(&error),
+                Error::Zbus(error) => from_bus_error(&error),
+                Error::ZbusFdo(error) => from_fdo_error(&error),
                 _ => Self::Failed("its answer cannot be understood".to_owned()),
             }
         }
     }
 
-    fn of_bus(error: &zbus::Error) -> KeychainError {
+    fn from_bus_error(error: &zbus::Error) -> KeychainError {
         match error {
-            zbus::Error::MethodError(name, text, _) => of_name(name.as_str(), text.as_deref()),
-            zbus::Error::FDO(error) => of_standard_error(error),
+            zbus::Error::MethodError(name, text, _) => from_error_name(name.as_str(), text.as_deref()),
+            zbus::Error::FDO(error) => from_fdo_error(error),
             zbus::Error::InputOutput(_)
             | zbus::Error::Connection(..)
             | zbus::Error::Address(_)
-            | zbus::Error::InterfaceNotFound => KeychainError::Missing,
+            | zbus::Error::InterfaceNotFound => KeychainError::Unavailable,
             _ => KeychainError::Failed("the session bus, which leads to it, failed".to_owned()),
         }
     }
 
-    fn of_standard_error(error: &zbus::fdo::Error) -> KeychainError {
+    fn from_fdo_error(error: &zbus::fdo::Error) -> KeychainError {
         match error {
-            zbus::fdo::Error::ZBus(error) => of_bus(error),
-            error => of_name(error.name().as_str(), error.description()),
+            zbus::fdo::Error::ZBus(error) => from_bus_error(error),
+            error => from_error_name(error.name().as_str(), error.description()),
         }
     }
 
     /// An error that the keychain, or the bus in its place, answered with; with its own words where it has any.
-    fn of_name(name: &str, text: Option<&str>) -> KeychainError {
+    fn from_error_name(name: &str, text: Option<&str>) -> KeychainError {
         let (family, kind) = name.rsplit_once('.').unwrap_or(("", name));
         match (family, kind) {
             ("org.freedesktop.DBus.Error.Spawn", _)
             | ("org.freedesktop.DBus.Error", "ServiceUnknown" | "NameHasNoOwner" | "Disconnected" | "NoServer") => {
-                KeychainError::Missing
+                KeychainError::Unavailable
             }
-            ("org.freedesktop.DBus.Error", "NoReply" | "Timeout" | "TimedOut") => KeychainError::Silent,
+            ("org.freedesktop.DBus.Error", "NoReply" | "Timeout" | "TimedOut") => KeychainError::Unresponsive,
             ("org.freedesktop.Secret.Error", "IsLocked") => KeychainError::Locked,
             ("org.freedesktop.Secret.Error", "NoSuchObject") | ("org.freedesktop.DBus.Error", "UnknownObject") => {
                 KeychainError::Failed("the entry was removed or moved in this moment; try again".to_owned())
@@ -387,7 +390,7 @@ mod platform {
         use super::*;
 
         #[test]
-        fn error_of_the_bus_is_told_in_words() {
+        fn bus_error_is_described_in_words() {
             for (name, text, expected) in [
                 (
                     "org.freedesktop.DBus.Error.ServiceUnknown",
@@ -402,13 +405,13 @@ mod platform {
                 ("org.freedesktop.DBus.Error.Failed", Some(""), "without a reason"),
                 ("Failed", None, "without a reason"),
             ] {
-                let told = of_name(name, text).to_string();
+                let told = from_error_name(name, text).to_string();
                 assert!(told.contains(expected) && !told.contains("org."), "{name}: {told}");
             }
         }
 
         #[test]
-        fn error_of_the_library_is_told_in_words() {
+        fn library_error_is_described_in_words() {
             let failed = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
             let standard = |name: &str| zbus::fdo::Error::NoReply(name.to_owned());
             for (error, expected) in [
@@ -443,7 +446,7 @@ mod platform {
     use keyring_core::Error;
     use keyring_core::api::CredentialStore;
 
-    use super::{KeychainError, SERVICE, WithText, Zeroizing};
+    use super::{ENTRY_SERVICE, EntryWithText, KeychainError, Zeroizing};
 
     /// The system's own store.
     pub(super) struct Keychain(Arc<CredentialStore>);
@@ -460,8 +463,8 @@ mod platform {
         }
 
         /// What is saved under a name, by whomever.
-        pub(super) fn entries(&self, name: &str) -> Result<Vec<WithText<Entry>>, KeychainError> {
-            let entry = self.0.build(SERVICE, name, None)?;
+        pub(super) fn find_entries(&self, name: &str) -> Result<Vec<EntryWithText<Entry>>, KeychainError> {
+            let entry = self.0.build(ENTRY_SERVICE, name, None)?;
             let entries = match entry.get_secret() {
                 Ok(secret) => return Ok(vec![(Entry(entry), Zeroizing::new(secret))]),
                 Err(Error::NoEntry) => return Ok(Vec::new()),
@@ -476,14 +479,14 @@ mod platform {
         }
 
         /// Saves a new entry.
-        pub(super) fn create(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
-            Ok(self.0.build(SERVICE, name, None)?.set_secret(secret)?)
+        pub(super) fn create_entry(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
+            Ok(self.0.build(ENTRY_SERVICE, name, None)?.set_secret(secret)?)
         }
     }
 
     impl Entry {
         /// Saves over what is there.
-        pub(super) fn set(&self, secret: &[u8]) -> Result<(), KeychainError> {
+        pub(super) fn overwrite(&self, secret: &[u8]) -> Result<(), KeychainError> {
             Ok(self.0.set_secret(secret)?)
         }
 
@@ -502,8 +505,8 @@ mod platform {
             // Not these errors' own words: some carry what was saved, others show the library's values.
             let words = match error {
                 Error::NoEntry => return Self::NoEntry,
-                Error::Ambiguous(_) => return Self::Several,
-                Error::NoDefaultStore => return Self::Missing,
+                Error::Ambiguous(_) => return Self::Ambiguous,
+                Error::NoDefaultStore => return Self::Unavailable,
                 Error::BadEncoding(_) | Error::BadDataFormat(..) => "the entry cannot be read".to_owned(),
                 Error::BadStoreFormat(_) => "it is damaged".to_owned(),
                 Error::NoStorageAccess(_) => "it does not let UL Keys in; unlock it and allow the access".to_owned(),
@@ -523,42 +526,44 @@ mod platform {
 mod tests {
     use super::*;
 
-    fn key(digit: char) -> String {
+    fn sample_key(digit: char) -> String {
         format!("ul_{}", digit.to_string().repeat(40))
     }
 
-    fn prefix(digit: char) -> KeyPrefix {
-        prefix_of(key(digit).as_bytes()).expect("a key")
+    fn sample_prefix(digit: char) -> KeyPrefix {
+        key_prefix_of(sample_key(digit).as_bytes()).expect("a key")
     }
 
-    /// Which entries are meant, by their places; `None` where that is not known.
-    fn places(texts: &[String], known: &[KeyPrefix]) -> Option<Vec<usize>> {
+    /// The positions of the selected entries; `None` where the choice is ambiguous.
+    fn selected_positions(texts: &[String], known: &[KeyPrefix]) -> Option<Vec<usize>> {
         let entries = texts.iter().map(|text| Zeroizing::new(text.as_bytes().to_vec())).enumerate().collect();
-        meant(entries, known).ok().map(|meant| meant.into_iter().map(|(place, _)| place).collect())
+        select_entries(entries, known).ok().map(|meant| meant.into_iter().map(|(place, _)| place).collect())
     }
 
     #[test]
-    fn meant_of_several_entries_is_the_one_whose_prefix_is_known() {
-        let (one, two, other) = (key('1'), key('2'), "no key".to_owned());
+    fn select_entries_among_several_takes_known_prefix() {
+        let (one, two, other) = (sample_key('1'), sample_key('2'), "no key".to_owned());
         let all = [other.clone(), one.clone(), two.clone()];
-        assert_eq!(places(&all, &[prefix('2')]), Some(vec![2]));
-        assert_eq!(places(&all, &[prefix('1'), prefix('3')]), Some(vec![1]));
-        assert_eq!(places(&all, &[prefix('1'), prefix('2')]), None, "both are ours");
-        assert_eq!(places(&all, &[]), None);
-        assert_eq!(places(&all, &[prefix('3')]), None);
+        assert_eq!(selected_positions(&all, &[sample_prefix('2')]), Some(vec![2]));
+        assert_eq!(selected_positions(&all, &[sample_prefix('1'), sample_prefix('3')]), Some(vec![1]));
+        assert_eq!(selected_positions(&all, &[sample_prefix('1'), sample_prefix('2')]), None, "both are ours");
+        assert_eq!(selected_positions(&all, &[]), None);
+        assert_eq!(selected_positions(&all, &[sample_prefix('3')]), None);
         // Copies of one key, also with a line end.
         let copies = [one.clone(), format!("{one}\n"), two];
-        assert_eq!(places(&copies, &[prefix('1')]), Some(vec![0, 1]));
-        assert_eq!(places(&copies[..2], &[]), Some(vec![0, 1]));
+        assert_eq!(selected_positions(&copies, &[sample_prefix('1')]), Some(vec![0, 1]));
+        assert_eq!(selected_positions(&copies[..2], &[]), Some(vec![0, 1]));
     }
 
     #[test]
-    fn meant_of_one_entry_is_that_one() {
-        for (text, known) in
-            [(key('1'), vec![]), (key('1'), vec![prefix('2')]), ("no key".to_owned(), vec![prefix('1')])]
-        {
-            assert_eq!(places(&[text], &known), Some(vec![0]));
+    fn select_entries_with_one_entry_takes_it() {
+        for (text, known) in [
+            (sample_key('1'), vec![]),
+            (sample_key('1'), vec![sample_prefix('2')]),
+            ("no key".to_owned(), vec![sample_prefix('1')]),
+        ] {
+            assert_eq!(selected_positions(&[text], &known), Some(vec![0]));
         }
-        assert_eq!(places(&[], &[prefix('1')]), Some(vec![]));
+        assert_eq!(selected_positions(&[], &[sample_prefix('1')]), Some(vec![]));
     }
 }

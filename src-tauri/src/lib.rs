@@ -1,96 +1,100 @@
 //! The desktop app: its windows, the embedded key service, and the clipboard.
 //!
 //! The page calls commands; the commands talk to the service through its client, never past it. Deliberately absent:
-//! key rules (they are in the domain) and any store of plaintext but the one that [`one_time::OneTime`] forgets.
+//! key rules (they are in the domain) and any store of plaintext but [`one_time_secret::OneTimeSecret`],
+//! which is wiped when its window closes.
 
-mod access;
+mod access_loss;
 mod activity_export;
 #[cfg(test)]
 mod bindings;
 mod cli;
 mod clipboard;
-mod closing;
 mod commands;
 #[cfg(target_os = "linux")]
 mod desktop_portal;
 mod display;
-mod embedded;
 mod env_file;
 mod error;
+mod events;
 mod file_problem;
 mod files;
-mod git;
-mod harden;
-mod instance;
+mod git_risk;
 mod keychain;
+mod keychain_index;
 mod locale;
-mod lock;
 mod log;
 mod menu;
-mod one_time;
+mod one_time_secret;
 mod paths;
+mod process_hardening;
+mod quit_confirmation;
 mod relocation;
-mod saved_keys;
+mod screen_lock;
 mod screen_reader;
 mod seal;
+mod service_status;
+mod service_supervisor;
 mod settings;
+mod single_instance;
+#[cfg(test)]
+mod skipped_test;
 mod standard_error;
 mod state;
-mod status;
 mod window;
 
 use std::process::ExitCode;
 
 use tauri::{Manager as _, RunEvent};
 
-use instance::Instance;
+use single_instance::InstanceClaim;
 use state::AppState;
 
 /// Does what the command line says: without arguments, runs the app until its window is closed.
 pub fn main() -> ExitCode {
-    let umask = harden::make_new_files_private();
-    match cli::parse() {
-        Ok(Some(action)) => cli::act(action, umask),
-        Ok(None) => run(),
+    let umask = process_hardening::make_new_files_private();
+    match cli::parse_arguments() {
+        Ok(Some(action)) => cli::run_action(action, umask),
+        Ok(None) => run_app(),
         Err(code) => code,
     }
 }
 
 /// Runs the app until its window is closed.
-fn run() -> ExitCode {
-    let decoupling_error = standard_error::decouple().err();
-    let paths = match paths::Paths::find() {
+fn run_app() -> ExitCode {
+    let decoupling_error = standard_error::redirect_to_pipe().err();
+    let paths = match paths::Paths::locate() {
         Ok(paths) => paths,
         Err(error) => {
-            cli::report(format_args!("ul-keys: cannot start: {error}"));
+            cli::print_error(format_args!("ul-keys: cannot start: {error}"));
             standard_error::flush();
             return ExitCode::FAILURE;
         }
     };
-    log::start(&paths.logs);
+    log::start_logging(&paths.logs);
     if let Some(error) = decoupling_error {
         tracing::warn!(%error, "standard error stays as it is, so a reader that stops reading can block");
     }
     for error in &paths.relocation_errors {
         tracing::warn!(%error, "a folder of the former identifier has not moved");
     }
-    let instance = Instance::claim(&paths);
+    let instance = InstanceClaim::claim(&paths);
     match instance {
-        Instance::Only(_) => {}
-        Instance::Shown => {
-            cli::report("ul-keys: UL Keys is already running. Its window was brought to the front.");
+        InstanceClaim::Only(_) => {}
+        InstanceClaim::Shown => {
+            cli::print_error("ul-keys: UL Keys is already running. Its window was brought to the front.");
             standard_error::flush();
             return ExitCode::SUCCESS;
         }
         // The window of this start reports that the key database is in use.
-        Instance::Unreachable => tracing::warn!(
+        InstanceClaim::Unreachable => tracing::warn!(
             folder = %paths.database.parent().unwrap_or(&paths.database).display(),
             "UL Keys is already running with this data folder, and does not answer; it may be on another display"
         ),
     }
-    window::set_program_name(paths::IDENTIFIER);
+    window::set_program_name(paths::APP_IDENTIFIER);
     let mut builder = tauri::Builder::default();
-    if let Some(plugin) = instance.plugin(&paths) {
+    if let Some(plugin) = instance.build_plugin(&paths) {
         builder = builder.plugin(plugin);
     }
     // On Linux, `window/file_dialog.rs` uses GTK itself.
@@ -99,7 +103,7 @@ fn run() -> ExitCode {
         builder = builder.plugin(tauri_plugin_dialog::init());
     }
     let builder = builder
-        .on_menu_event(|app, event| menu::chosen(app, event.id().as_ref()))
+        .on_menu_event(|app, event| menu::on_menu_event(app, event.id().as_ref()))
         .invoke_handler(tauri::generate_handler![
             commands::activity::export_activity,
             commands::activity::list_activity,
@@ -107,70 +111,70 @@ fn run() -> ExitCode {
             commands::clipboard::copy_key_id,
             commands::clipboard::copy_service_url,
             commands::clipboard::copy_text,
-            commands::closing::answer_quit,
             commands::connection::change_port,
-            commands::connection::places,
+            commands::connection::get_file_locations,
             commands::connection::retry_service,
-            commands::connection::show_list,
-            commands::connection::watch,
+            commands::connection::show_list_window,
+            commands::connection::subscribe,
             commands::keys::check_key,
             commands::keys::count_keys,
             commands::keys::create_key,
-            commands::keys::key_usage,
+            commands::keys::focus_one_time_window,
+            commands::keys::get_key,
+            commands::keys::get_key_usage,
+            commands::keys::get_keychain_name,
             commands::keys::list_keys,
             commands::keys::rename_key,
             commands::keys::replace_lost_key,
             commands::keys::revoke_key,
-            commands::keys::saved_name,
-            commands::keys::show_key,
-            commands::keys::show_new_key,
             commands::one_time::choose_env_file,
-            commands::one_time::close_one_time,
+            commands::one_time::close_one_time_window,
             commands::one_time::copy_key,
             commands::one_time::copy_snippet,
-            commands::one_time::out_of_sight,
+            commands::one_time::one_time_hidden,
+            commands::one_time::one_time_ready,
             commands::one_time::reveal_key,
             commands::one_time::save_in_keychain,
-            commands::one_time::show_one_time,
             commands::one_time::write_env_file,
             commands::preferences::change_preferences,
+            commands::quit::answer_quit_question,
             commands::training::cancel_run,
             commands::training::delete_run,
-            commands::training::training_storage,
+            commands::training::get_run,
+            commands::training::get_training_storage,
             commands::training::list_runs,
-            commands::training::show_run,
         ])
         .setup(move |app| {
-            harden::close_memory();
-            harden::make_existing_files_private(&paths);
-            window::set_window_class(paths::IDENTIFIER);
+            process_hardening::disable_memory_access();
+            process_hardening::make_existing_files_private(&paths);
+            window::set_window_class(paths::APP_IDENTIFIER);
             let windows = paths.windows.clone();
             let state = AppState::new(paths);
             let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
-            let (saved_keys, followed) = (state.saved_keys.clone(), state.service.clone());
+            let (keychain_index, followed) = (state.keychain_index.clone(), state.service.clone());
             let port = state.settings.port();
             let screen_reader = state.screen_reader.clone();
             app.manage(state);
             tauri::async_runtime::spawn(async move { service.start(port).await });
             let handle = app.handle().clone();
-            in_background("color scheme", move || window::follow_color_scheme(handle.clone()));
-            in_background("screen reader", move || screen_reader::follow(screen_reader.clone()));
-            in_background("clipboard", move || {
+            spawn_with_restart("color scheme", move || window::watch_color_scheme(handle.clone()));
+            spawn_with_restart("screen reader", move || screen_reader::watch_screen_reader(screen_reader.clone()));
+            spawn_with_restart("clipboard", move || {
                 let clipboard = clipboard.clone();
-                async move { clipboard.keep_clear().await }
+                async move { clipboard.remove_due_keys().await }
             });
-            in_background("saved keys", move || {
-                let (saved_keys, service) = (saved_keys.clone(), followed.clone());
-                async move { saved_keys.follow(&service).await }
+            spawn_with_restart("saved keys", move || {
+                let (keychain_index, service) = (keychain_index.clone(), followed.clone());
+                async move { keychain_index.watch_revocations(&service).await }
             });
-            put_keys_away_when_locked(app.handle().clone());
+            hide_secret_on_lock(app.handle().clone());
             quit_on_signals(app.handle().clone());
             window::open_list_window(app.handle(), windows)?;
             Ok(())
         });
     let build = || builder.build(tauri::generate_context!());
     #[cfg(target_os = "linux")]
-    let app = desktop_portal::hidden_while(build);
+    let app = desktop_portal::with_portal_hidden(build);
     #[cfg(not(target_os = "linux"))]
     let app = build();
     match app {
@@ -179,7 +183,7 @@ fn run() -> ExitCode {
                 if let RunEvent::Exit = event {
                     let state = app.state::<AppState>();
                     state.one_time.wipe(None, false);
-                    window::save_place(app);
+                    window::save_list_bounds(app);
                     if let Err(error) = state.clipboard.clear_before_exit() {
                         tracing::warn!(%error, "the clipboard could not be cleared");
                     }
@@ -191,30 +195,30 @@ fn run() -> ExitCode {
             standard_error::flush();
             u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
         }
-        Err(error) => cannot_start(&error),
+        Err(error) => report_start_failure(&error),
     }
 }
 
 /// Reports why there is no window, on a terminal and in the log.
-fn cannot_start(error: &dyn std::fmt::Display) -> ExitCode {
+fn report_start_failure(error: &dyn std::fmt::Display) -> ExitCode {
     tracing::error!(%error, "UL Keys cannot start");
     standard_error::flush();
     ExitCode::FAILURE
 }
 
-/// Nobody is there to copy a key from a locked screen, or to paste one.
-fn put_keys_away_when_locked(app: tauri::AppHandle) {
-    in_background("screen lock", move || {
+/// Closes the one-time window and clears a copied key when the screen is locked: nobody can use either then.
+fn hide_secret_on_lock(app: tauri::AppHandle) {
+    spawn_with_restart("screen lock", move || {
         let app = app.clone();
-        lock::watch(move || {
-            app.state::<AppState>().clipboard.expire_key();
-            window::put_key_away(&app, one_time::Loss::Locked);
+        screen_lock::watch_screen_lock(move || {
+            app.state::<AppState>().clipboard.expire_copied_key();
+            window::force_close_one_time_window(&app, one_time_secret::CloseReason::Locked);
         })
     });
 }
 
-/// Runs a task beside the windows until the app ends. One that panics starts again.
-fn in_background<F>(name: &'static str, task: impl Fn() -> F + Send + Sync + 'static)
+/// Spawns a task that runs until the app ends. One that panics is restarted.
+fn spawn_with_restart<F>(name: &'static str, task: impl Fn() -> F + Send + Sync + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -5,7 +5,7 @@ use ts_rs::TS;
 
 /// The regions whose formats are used, such as `DE`; `null` for that of the language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-pub(crate) struct Regions {
+pub(crate) struct FormatRegions {
     dates: Option<String>,
     numbers: Option<String>,
 }
@@ -14,26 +14,26 @@ pub(crate) struct Regions {
 ///
 /// On Linux as in gettext: `LANGUAGE` holds a list and decides, unless the locale is `C` (GNU gettext manual, "The LANGUAGE
 /// variable").
-pub(crate) fn languages() -> Vec<String> {
+pub(crate) fn preferred_languages() -> Vec<String> {
     #[cfg(target_os = "linux")]
-    return posix::languages(posix::variable);
+    return posix::languages_from_variables(posix::non_empty_variable);
     #[cfg(not(target_os = "linux"))]
     sys_locale::get_locales().collect()
 }
 
 /// The regions of the system. On Linux as in POSIX: `LC_ALL`, then `LC_TIME` or `LC_NUMERIC`, then `LANG`.
-pub(crate) fn regions() -> Regions {
+pub(crate) fn format_regions() -> FormatRegions {
     #[cfg(target_os = "linux")]
-    return posix::regions(posix::variable);
+    return posix::regions_from_variables(posix::non_empty_variable);
     #[cfg(not(target_os = "linux"))]
     {
-        let region = sys_locale::get_locale().and_then(|tag| region(&tag));
-        Regions { dates: region.clone(), numbers: region }
+        let region = sys_locale::get_locale().and_then(|tag| region_of_locale(&tag));
+        FormatRegions { dates: region.clone(), numbers: region }
     }
 }
 
 /// The region in a name such as `de_AT.UTF-8@euro` (POSIX) or `zh-Hans-CN` (BCP 47).
-fn region(locale: &str) -> Option<String> {
+fn region_of_locale(locale: &str) -> Option<String> {
     let tag = locale.split(['.', '@']).next()?;
     let is_region = |part: &&str| {
         (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_alphabetic()))
@@ -44,15 +44,15 @@ fn region(locale: &str) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 mod posix {
-    use super::{Regions, region};
+    use super::{FormatRegions, region_of_locale};
 
     /// An environment variable that is not empty.
-    pub(super) fn variable(name: &str) -> Option<String> {
+    pub(super) fn non_empty_variable(name: &str) -> Option<String> {
         std::env::var(name).ok().filter(|value| !value.is_empty())
     }
 
-    pub(super) fn languages(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
-        match locale("LC_MESSAGES", &variable) {
+    pub(super) fn languages_from_variables(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
+        match locale_of_category("LC_MESSAGES", &variable) {
             None => Vec::new(),
             Some(locale) => match variable("LANGUAGE") {
                 Some(list) => list.split(':').map(str::to_owned).collect(),
@@ -61,13 +61,13 @@ mod posix {
         }
     }
 
-    pub(super) fn regions(variable: impl Fn(&str) -> Option<String>) -> Regions {
-        let of = |category| locale(category, &variable).and_then(|locale| region(&locale));
-        Regions { dates: of("LC_TIME"), numbers: of("LC_NUMERIC") }
+    pub(super) fn regions_from_variables(variable: impl Fn(&str) -> Option<String>) -> FormatRegions {
+        let of = |category| locale_of_category(category, &variable).and_then(|locale| region_of_locale(&locale));
+        FormatRegions { dates: of("LC_TIME"), numbers: of("LC_NUMERIC") }
     }
 
     /// The name of a category's locale; `None` for `C`, which has no language.
-    fn locale(category: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    fn locale_of_category(category: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
         let name = ["LC_ALL", category, "LANG"].into_iter().find_map(variable)?;
         (!matches!(&name[..], "C" | "POSIX")).then_some(name)
     }
@@ -76,12 +76,12 @@ mod posix {
     mod tests {
         use super::*;
 
-        fn lookup<'a>(set: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        fn variable_lookup<'a>(set: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
             |name| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
         }
 
         #[test]
-        fn languages_follow_gettext() {
+        fn preferred_languages_follow_gettext() {
             for (set, expected) in [
                 (&[("LANG", "en_US.UTF-8"), ("LANGUAGE", "de")][..], &["de"][..]),
                 (&[("LANG", "en_US.UTF-8"), ("LC_MESSAGES", "pt_BR.UTF-8")], &["pt_BR.UTF-8"]),
@@ -92,12 +92,12 @@ mod posix {
                 (&[("LANGUAGE", "de")], &[]),
                 (&[], &[]),
             ] {
-                assert_eq!(languages(lookup(set)), expected, "{set:?}");
+                assert_eq!(languages_from_variables(variable_lookup(set)), expected, "{set:?}");
             }
         }
 
         #[test]
-        fn regions_follow_their_own_categories() {
+        fn format_regions_follow_their_locale_categories() {
             for (set, dates, numbers) in [
                 (&[("LANG", "en_US.UTF-8"), ("LC_TIME", "de_DE.UTF-8")][..], Some("DE"), Some("US")),
                 (&[("LANG", "en_US.UTF-8"), ("LC_NUMERIC", "de_CH.UTF-8")], Some("US"), Some("CH")),
@@ -106,8 +106,8 @@ mod posix {
                 (&[("LANG", "C.UTF-8")], None, None),
                 (&[], None, None),
             ] {
-                let expected = Regions { dates: dates.map(str::to_owned), numbers: numbers.map(str::to_owned) };
-                assert_eq!(regions(lookup(set)), expected, "{set:?}");
+                let expected = FormatRegions { dates: dates.map(str::to_owned), numbers: numbers.map(str::to_owned) };
+                assert_eq!(regions_from_variables(variable_lookup(set)), expected, "{set:?}");
             }
         }
     }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn region_of_locale_names() {
+    fn region_of_locale_is_parsed_from_name() {
         for (name, expected) in [
             ("de_AT.UTF-8@euro", Some("AT")),
             ("ca_ES@valencia", Some("ES")),
@@ -129,7 +129,7 @@ mod tests {
             ("de", None),
             ("", None),
         ] {
-            assert_eq!(region(name).as_deref(), expected, "{name}");
+            assert_eq!(region_of_locale(name).as_deref(), expected, "{name}");
         }
     }
 }

@@ -13,17 +13,17 @@ use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 use ulkeys_domain::secret;
 
 /// The name of the files, to which each day is added: `ul-keys.2026-11-28.log`.
-pub(crate) const FILE_NAME: &str = "ul-keys.log";
+pub(crate) const LOG_FILE_NAME: &str = "ul-keys.log";
 
 /// Starts logging. `RUST_LOG` changes what is logged. If no file can be written, logs go to standard error only.
-pub(crate) fn start(folder: &Path) {
+pub(crate) fn start_logging(folder: &Path) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // A line that cannot be written is lost. To report it would be one more line.
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).log_internal_errors(false);
-    match open(folder) {
-        Ok(file) => subscriber.with_writer(Redacting(file.and(io::stderr))).init(),
+    match open_log_file(folder) {
+        Ok(file) => subscriber.with_writer(KeyRedactor(file.and(io::stderr))).init(),
         Err(error) => {
-            subscriber.with_writer(Redacting(io::stderr)).init();
+            subscriber.with_writer(KeyRedactor(io::stderr)).init();
             tracing::warn!(%error, folder = %folder.display(), "no log file can be written");
         }
     }
@@ -32,8 +32,8 @@ pub(crate) fn start(folder: &Path) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
 }
 
-fn open(folder: &Path) -> Result<RollingFileAppender, Box<dyn std::error::Error>> {
-    let (name, extension) = FILE_NAME.split_once('.').unwrap_or((FILE_NAME, ""));
+fn open_log_file(folder: &Path) -> Result<RollingFileAppender, Box<dyn std::error::Error>> {
+    let (name, extension) = LOG_FILE_NAME.split_once('.').unwrap_or((LOG_FILE_NAME, ""));
     let file = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix(name)
@@ -44,21 +44,21 @@ fn open(folder: &Path) -> Result<RollingFileAppender, Box<dyn std::error::Error>
 }
 
 /// Removes keys from all that is written through it. The formatter writes a whole event in one call, so no key is split.
-struct Redacting<W>(W);
+struct KeyRedactor<W>(W);
 
-impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Redacting<W> {
-    type Writer = Redacting<W::Writer>;
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for KeyRedactor<W> {
+    type Writer = KeyRedactor<W::Writer>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Redacting(self.0.make_writer())
+        KeyRedactor(self.0.make_writer())
     }
 
     fn make_writer_for(&'a self, metadata: &tracing::Metadata<'_>) -> Self::Writer {
-        Redacting(self.0.make_writer_for(metadata))
+        KeyRedactor(self.0.make_writer_for(metadata))
     }
 }
 
-impl<W: Write> Write for Redacting<W> {
+impl<W: Write> Write for KeyRedactor<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = String::from_utf8_lossy(bytes);
         if secret::contains_key(&line) {
@@ -81,9 +81,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Lines {
+    impl Write for SharedBuffer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().expect("no panic").write(bytes)
         }
@@ -94,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn line_with_key_is_logged_without_it() {
-        let lines = Lines::default();
+    fn logged_line_has_no_key() {
+        let lines = SharedBuffer::default();
         let writer = {
             let lines = lines.clone();
             move || lines.clone()
         };
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(Redacting(writer)).finish();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(KeyRedactor(writer)).finish();
         let key = format!("ul_{}", "0123456789".repeat(4));
         tracing::subscriber::with_default(subscriber, || {
             let url = format!("http://127.0.0.1:8576/api/api-keys?q={key}&limit=50");

@@ -1,6 +1,6 @@
 //! The menu of the list's window, by each platform's convention: what can be done by keyboard from anywhere in the window.
 //!
-//! What is chosen is told to the page, which knows whether it can be done now. The texts are the page's catalogues'.
+//! The page receives the chosen action, and knows whether it can be done now. The texts are the page's catalogues'.
 
 use serde::{Deserialize, Serialize};
 use tauri::menu::{Menu, MenuBuilder, MenuItemBuilder, MenuItemKind, SubmenuBuilder};
@@ -28,7 +28,7 @@ pub(crate) enum MenuAction {
 /// The texts of one language.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Texts {
+struct MenuTexts {
     file: String,
     new_key: String,
     search: String,
@@ -46,9 +46,9 @@ struct Texts {
     show_help: String,
 }
 
-impl Texts {
-    fn of(language: Language) -> serde_json::Result<Self> {
-        serde_json::from_str(match language.or_system() {
+impl MenuTexts {
+    fn load_texts(language: Language) -> serde_json::Result<Self> {
+        serde_json::from_str(match language.resolve_system() {
             Language::German => include_str!("../../ui/src/lib/i18n/de/menu.json"),
             Language::Portuguese => include_str!("../../ui/src/lib/i18n/pt-BR/menu.json"),
             Language::English | Language::System => include_str!("../../ui/src/lib/i18n/en/menu.json"),
@@ -56,24 +56,24 @@ impl Texts {
     }
 }
 
-const FILE: &str = "file";
-const NEW_KEY: &str = "new-key";
-const SEARCH: &str = "search";
-const PREFERENCES: &str = "preferences";
-const CLOSE: &str = "close";
-const QUIT: &str = "quit";
-const HELP: &str = "help";
+const FILE_MENU_ID: &str = "file";
+const NEW_KEY_ID: &str = "new-key";
+const SEARCH_ID: &str = "search";
+const PREFERENCES_ID: &str = "preferences";
+const CLOSE_ID: &str = "close";
+const QUIT_ID: &str = "quit";
+const HELP_ID: &str = "help";
 
 /// The menu in that language.
-pub(crate) fn build(app: &AppHandle, language: Language) -> tauri::Result<Menu<Wry>> {
-    let texts = Texts::of(language)?;
+pub(crate) fn build_menu(app: &AppHandle, language: Language) -> tauri::Result<Menu<Wry>> {
+    let texts = MenuTexts::load_texts(language)?;
     let item = |id, text: &str, keys| MenuItemBuilder::with_id(id, text).accelerator(keys).build(app);
-    let new_key = item(NEW_KEY, &texts.new_key, "CmdOrCtrl+N")?;
-    let search = item(SEARCH, &texts.search, "CmdOrCtrl+F")?;
-    let preferences = item(PREFERENCES, &texts.preferences, "CmdOrCtrl+,")?;
-    let close = item(CLOSE, &texts.close, "CmdOrCtrl+W")?;
-    let quit = item(QUIT, &texts.quit, "CmdOrCtrl+Q")?;
-    let help = item(HELP, &texts.show_help, if cfg!(target_os = "macos") { "Cmd+?" } else { "F1" })?;
+    let new_key = item(NEW_KEY_ID, &texts.new_key, "CmdOrCtrl+N")?;
+    let search = item(SEARCH_ID, &texts.search, "CmdOrCtrl+F")?;
+    let preferences = item(PREFERENCES_ID, &texts.preferences, "CmdOrCtrl+,")?;
+    let close = item(CLOSE_ID, &texts.close, "CmdOrCtrl+W")?;
+    let quit = item(QUIT_ID, &texts.quit, "CmdOrCtrl+Q")?;
+    let help = item(HELP_ID, &texts.show_help, if cfg!(target_os = "macos") { "Cmd+?" } else { "F1" })?;
 
     let mac = cfg!(target_os = "macos");
     let mut menu = MenuBuilder::new(app);
@@ -93,7 +93,7 @@ pub(crate) fn build(app: &AppHandle, language: Language) -> tauri::Result<Menu<W
                 .build()?,
         );
     }
-    let mut file = SubmenuBuilder::with_id(app, FILE, &texts.file).item(&new_key).item(&search).separator();
+    let mut file = SubmenuBuilder::with_id(app, FILE_MENU_ID, &texts.file).item(&new_key).item(&search).separator();
     file = if mac { file.item(&close) } else { file.item(&preferences).separator().item(&close).item(&quit) };
     menu = menu.item(&file.build()?);
     // Elsewhere a text field has these by itself.
@@ -113,26 +113,26 @@ pub(crate) fn build(app: &AppHandle, language: Language) -> tauri::Result<Menu<W
     menu.item(&SubmenuBuilder::new(app, &texts.help).item(&help).build()?).build()
 }
 
-/// Whether a menu speaks that language already.
-pub(crate) fn speaks(menu: &Menu<Wry>, language: Language) -> tauri::Result<bool> {
-    let Some(MenuItemKind::Submenu(file)) = menu.get(FILE) else {
+/// Whether the texts of a menu are in this language.
+pub(crate) fn is_in_language(menu: &Menu<Wry>, language: Language) -> tauri::Result<bool> {
+    let Some(MenuItemKind::Submenu(file)) = menu.get(FILE_MENU_ID) else {
         return Ok(false);
     };
-    Ok(file.text()? == Texts::of(language)?.file)
+    Ok(file.text()? == MenuTexts::load_texts(language)?.file)
 }
 
-/// Does what was chosen, or tells the page.
-pub(crate) fn chosen(app: &AppHandle, id: &str) {
+/// Runs the chosen action, or sends it to the page.
+pub(crate) fn on_menu_event(app: &AppHandle, id: &str) {
     let action = match id {
-        NEW_KEY => MenuAction::NewKey,
-        SEARCH => MenuAction::Search,
-        PREFERENCES => MenuAction::Preferences,
-        HELP => MenuAction::Help,
-        CLOSE | QUIT => return window::close_list_window(app),
+        NEW_KEY_ID => MenuAction::NewKey,
+        SEARCH_ID => MenuAction::Search,
+        PREFERENCES_ID => MenuAction::Preferences,
+        HELP_ID => MenuAction::Help,
+        CLOSE_ID | QUIT_ID => return window::close_list_window(app),
         _ => return,
     };
     // No page listens before it is loaded: fine.
-    let _ = app.state::<AppState>().menu.send(action);
+    let _ = app.state::<AppState>().menu_actions.send(action);
 }
 
 #[cfg(test)]
@@ -140,9 +140,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_language_has_every_text() {
+    fn menu_texts_are_complete_in_each_language() {
         for language in [Language::English, Language::German, Language::Portuguese, Language::System] {
-            Texts::of(language).expect("complete");
+            MenuTexts::load_texts(language).expect("complete");
         }
     }
 }

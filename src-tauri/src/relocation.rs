@@ -13,8 +13,8 @@ use serde::Serialize;
 use ts_rs::TS;
 
 /// How long to wait for another process that is moving the same folders. It needs milliseconds.
-const TURN_TIMEOUT: Duration = Duration::from_secs(5);
-const TURN_POLL_INTERVAL: Duration = Duration::from_millis(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What WebKit kept in the data folder of the former identifier. It is kept in the cache folder now.
 const WEBKIT_ENTRIES: &[&str] = &[
@@ -36,7 +36,7 @@ const WEBKIT_ENTRIES: &[&str] = &[
 
 /// A folder to move.
 #[derive(Debug, Clone)]
-pub(crate) struct Move {
+pub(crate) struct FolderMove {
     /// Where it was.
     pub(crate) from: PathBuf,
     /// Where it belongs.
@@ -77,40 +77,44 @@ pub(crate) enum RelocationError {
 
 /// Moves the folders that are still at their former places. `former_lock` is the lock file of the key database there.
 /// Returns the reasons for which folders have not moved.
-pub(crate) fn relocate(moves: &[Move], former_lock: &Path) -> Vec<RelocationError> {
-    if !moves.iter().any(Move::is_due) {
+pub(crate) fn relocate_folders(moves: &[FolderMove], former_lock: &Path) -> Vec<RelocationError> {
+    if !moves.iter().any(FolderMove::is_needed) {
         return Vec::new();
     }
-    let _turn = moves.first().and_then(|folder| wait_for_turn(folder.parent()));
-    let _lock = match lock(former_lock) {
+    let _turn = moves.first().and_then(|folder| lock_parent_folder(folder.parent_folder()));
+    let _lock = match lock_former_database(former_lock) {
         Ok(lock) => lock,
         Err(TryLockError::WouldBlock) => {
             let folder = former_lock.parent().unwrap_or(former_lock);
             return vec![RelocationError::OlderVersionRuns { from: folder.to_owned() }];
         }
         Err(TryLockError::Error(error)) => {
-            return moves.iter().filter(|folder| folder.is_due()).map(|folder| folder.cannot(&error)).collect();
+            return moves
+                .iter()
+                .filter(|folder| folder.is_needed())
+                .map(|folder| folder.cannot_move_error(&error))
+                .collect();
         }
     };
-    moves.iter().filter_map(|folder| folder.run().err()).collect()
+    moves.iter().filter_map(|folder| folder.run_steps().err()).collect()
 }
 
 /// Keeps two starts from moving the same folders at the same time, by a lock on the folder above them. `None` where the
 /// file system cannot lock a folder.
-fn wait_for_turn(parent: &Path) -> Option<File> {
+fn lock_parent_folder(parent: &Path) -> Option<File> {
     let folder = File::open(parent).ok()?;
     let start = Instant::now();
     loop {
         match folder.try_lock() {
             Ok(()) => return Some(folder),
-            Err(TryLockError::WouldBlock) if start.elapsed() < TURN_TIMEOUT => std::thread::sleep(TURN_POLL_INTERVAL),
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_TIMEOUT => std::thread::sleep(LOCK_POLL_INTERVAL),
             Err(_) => return None,
         }
     }
 }
 
 /// Locks the key database at its former place, as an older version does. `None` where there is none to lock.
-fn lock(path: &Path) -> Result<Option<File>, TryLockError> {
+fn lock_former_database(path: &Path) -> Result<Option<File>, TryLockError> {
     match OpenOptions::new().write(true).create(true).truncate(false).open(path) {
         Ok(file) => file.try_lock().map(|()| Some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -118,36 +122,36 @@ fn lock(path: &Path) -> Result<Option<File>, TryLockError> {
     }
 }
 
-impl Move {
+impl FolderMove {
     /// The folder to use now: the former one only where it could not be moved.
-    pub(crate) fn folder_in_use(&self) -> &Path {
-        if self.is_due() && !self.is_in_use(&self.to) { &self.from } else { &self.to }
+    pub(crate) fn current_folder(&self) -> &Path {
+        if self.is_needed() && !self.has_marker(&self.to) { &self.from } else { &self.to }
     }
 
     /// Whether a folder is in use. An empty marker is what a start leaves that could not go on.
-    fn is_in_use(&self, folder: &Path) -> bool {
+    fn has_marker(&self, folder: &Path) -> bool {
         folder.join(self.marker).metadata().is_ok_and(|marker| marker.is_dir() || marker.len() > 0)
     }
 
-    fn is_due(&self) -> bool {
+    fn is_needed(&self) -> bool {
         self.from.symlink_metadata().is_ok()
     }
 
-    fn run(&self) -> Result<(), RelocationError> {
-        if !self.is_due() {
+    fn run_steps(&self) -> Result<(), RelocationError> {
+        if !self.is_needed() {
             return Ok(());
         }
-        if self.is_in_use(&self.to) {
-            if self.is_in_use(&self.from) {
+        if self.has_marker(&self.to) {
+            if self.has_marker(&self.from) {
                 return Err(RelocationError::BothInUse { from: self.from.clone(), to: self.to.clone() });
             }
             // An older version that was started once more has left a folder without keys. What fits in moves along.
-            return merge(&self.from, &self.to).map(drop).map_err(|error| self.cannot(&error));
+            return merge_into(&self.from, &self.to).map(drop).map_err(|error| self.cannot_move_error(&error));
         }
-        self.steps().into_iter().try_for_each(|step| step()).map_err(|error| self.cannot(&error))
+        self.steps().into_iter().try_for_each(|step| step()).map_err(|error| self.cannot_move_error(&error))
     }
 
-    fn parent(&self) -> &Path {
+    fn parent_folder(&self) -> &Path {
         self.to.parent().unwrap_or(&self.to)
     }
 
@@ -156,19 +160,19 @@ impl Move {
         [
             Box::new(|| remove_webkit_entries(&self.from)),
             // A rename needs an empty place. What is there is not in use, and moves along.
-            Box::new(|| match merge(&self.to, &self.from)? {
+            Box::new(|| match merge_into(&self.to, &self.from)? {
                 true => Ok(()),
                 false => Err(io::Error::new(ErrorKind::AlreadyExists, "files of the same name are in both folders")),
             }),
-            Box::new(|| create_private(self.parent())),
+            Box::new(|| create_private_folder(self.parent_folder())),
             Box::new(|| {
                 fs::rename(&self.from, &self.to)?;
-                sync(self.parent())
+                sync_folder(self.parent_folder())
             }),
         ]
     }
 
-    fn cannot(&self, error: &io::Error) -> RelocationError {
+    fn cannot_move_error(&self, error: &io::Error) -> RelocationError {
         RelocationError::CannotMove { from: self.from.clone(), to: self.to.clone(), reason: error.to_string() }
     }
 }
@@ -192,7 +196,7 @@ fn remove_webkit_entries(folder: &Path) -> io::Result<()> {
 
 /// Moves the entries of `from` into `to` where their names are free, and removes folders that are then empty. Returns
 /// whether nothing is left in `from`.
-fn merge(from: &Path, to: &Path) -> io::Result<bool> {
+fn merge_into(from: &Path, to: &Path) -> io::Result<bool> {
     let entries = match fs::read_dir(from) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
@@ -204,7 +208,7 @@ fn merge(from: &Path, to: &Path) -> io::Result<bool> {
         let target = to.join(entry.file_name());
         match target.symlink_metadata() {
             Ok(present) if present.is_dir() && entry.file_type()?.is_dir() => {
-                is_complete &= merge(&entry.path(), &target)?
+                is_complete &= merge_into(&entry.path(), &target)?
             }
             // An empty file, such as a lock, holds nothing to lose.
             Ok(_) if entry.file_type()?.is_file() && entry.metadata()?.len() == 0 => fs::remove_file(entry.path())?,
@@ -220,12 +224,12 @@ fn merge(from: &Path, to: &Path) -> io::Result<bool> {
 }
 
 /// Makes a rename in a folder survive a loss of power: the former name must not return after new keys were created.
-fn sync(folder: &Path) -> io::Result<()> {
+fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// Creates a folder, and those above it, for the owner alone. One that exists stays as it is.
-pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
+pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -236,11 +240,11 @@ pub(crate) fn create_private(folder: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    struct Home(tempfile::TempDir);
+    struct TestHome(tempfile::TempDir);
 
-    impl Home {
+    impl TestHome {
         /// A home folder with the data and settings of the former identifier.
-        fn of_former_version() -> Self {
+        fn with_former_version() -> Self {
             let home = Self(tempfile::tempdir().expect("temporary folder"));
             home.write("data/old/keys.db", "keys");
             home.write("data/old/keys.db-wal", "log");
@@ -260,8 +264,8 @@ mod tests {
             fs::write(path, content).expect("written");
         }
 
-        fn moves(&self) -> [Move; 2] {
-            let folder = |name: &str, marker| Move {
+        fn moves(&self) -> [FolderMove; 2] {
+            let folder = |name: &str, marker| FolderMove {
                 from: self.path(&format!("{name}/old")),
                 to: self.path(&format!("{name}/new")),
                 marker,
@@ -269,8 +273,8 @@ mod tests {
             [folder("data", "keys.db"), folder("config", "settings.json")]
         }
 
-        fn relocate(&self) -> Vec<RelocationError> {
-            relocate(&self.moves(), &self.path("data/old/keys.db.lock"))
+        fn relocate_folders(&self) -> Vec<RelocationError> {
+            relocate_folders(&self.moves(), &self.path("data/old/keys.db.lock"))
         }
 
         fn assert_moved(&self) {
@@ -289,103 +293,103 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_former_identifier_move() {
-        let home = Home::of_former_version();
-        assert!(home.relocate().is_empty());
+    fn relocate_moves_folders_of_former_identifier() {
+        let home = TestHome::with_former_version();
+        assert!(home.relocate_folders().is_empty());
         home.assert_moved();
-        assert!(home.relocate().is_empty(), "once more");
+        assert!(home.relocate_folders().is_empty(), "once more");
         home.assert_moved();
         for folder in &home.moves() {
-            assert_eq!(folder.folder_in_use(), folder.to);
+            assert_eq!(folder.current_folder(), folder.to);
         }
     }
 
     #[test]
-    fn move_interrupted_after_any_step_is_completed() {
-        let steps = Home::of_former_version().moves().iter().map(|folder| folder.steps().len()).sum();
+    fn interrupted_move_is_completed_at_next_start() {
+        let steps = TestHome::with_former_version().moves().iter().map(|folder| folder.steps().len()).sum();
         for done in 0..=steps {
-            let home = Home::of_former_version();
+            let home = TestHome::with_former_version();
             // Something that is in the way, so that each step has something to do.
             home.write("data/new/logs/ul-keys.2026-11-28.log", "");
             let moves = home.moves();
-            moves.iter().flat_map(Move::steps).take(done).for_each(|step| step().expect("done"));
-            assert!(home.relocate().is_empty(), "after {done} steps");
+            moves.iter().flat_map(FolderMove::steps).take(done).for_each(|step| step().expect("done"));
+            assert!(home.relocate_folders().is_empty(), "after {done} steps");
             home.assert_moved();
             assert!(home.path("data/new/logs/ul-keys.2026-11-28.log").exists());
         }
     }
 
     #[test]
-    fn folders_stay_while_older_version_runs() {
-        let home = Home::of_former_version();
+    fn folders_are_not_moved_while_older_version_runs() {
+        let home = TestHome::with_former_version();
         let lock = File::create(home.path("data/old/keys.db.lock")).expect("created");
         lock.lock().expect("locked");
-        let problems = home.relocate();
+        let problems = home.relocate_folders();
         assert!(matches!(problems.as_slice(), [RelocationError::OlderVersionRuns { .. }]), "{problems:?}");
         for folder in &home.moves() {
             assert!(!folder.to.exists(), "{folder:?}");
-            assert_eq!(folder.folder_in_use(), folder.from);
+            assert_eq!(folder.current_folder(), folder.from);
         }
         drop(lock);
-        assert!(home.relocate().is_empty());
+        assert!(home.relocate_folders().is_empty());
         home.assert_moved();
     }
 
     #[test]
-    fn two_folders_in_use_stay_and_are_reported() {
-        let home = Home::of_former_version();
+    fn two_folders_in_use_are_not_moved_and_are_reported() {
+        let home = TestHome::with_former_version();
         home.write("data/new/keys.db", "other keys");
-        let problems = home.relocate();
+        let problems = home.relocate_folders();
         assert!(matches!(problems.as_slice(), [RelocationError::BothInUse { .. }]), "{problems:?}");
         assert_eq!(fs::read_to_string(home.path("data/old/keys.db")).expect("kept"), "keys");
         assert_eq!(fs::read_to_string(home.path("data/new/keys.db")).expect("kept"), "other keys");
         let [data, config] = home.moves();
-        assert_eq!((data.folder_in_use(), config.folder_in_use()), (&*data.to, &*config.to));
+        assert_eq!((data.current_folder(), config.current_folder()), (&*data.to, &*config.to));
     }
 
     #[test]
-    fn former_folder_without_keys_is_merged_and_not_reported() {
-        let home = Home::of_former_version();
-        assert!(home.relocate().is_empty());
+    fn former_folder_without_keys_is_merged_without_report() {
+        let home = TestHome::with_former_version();
+        assert!(home.relocate_folders().is_empty());
         // What an older version leaves that is started once more, and finds nothing.
         home.write("data/old/logs/ul-keys.2026-11-29.log", "later line");
         home.write("data/old/logs/ul-keys.2026-11-27.log", "of the same name");
         fs::create_dir_all(home.path("config/old")).expect("created");
-        assert!(home.relocate().is_empty());
+        assert!(home.relocate_folders().is_empty());
         assert_eq!(fs::read_to_string(home.path("data/new/keys.db")).expect("kept"), "keys");
         let log = |day: &str| fs::read_to_string(home.path(&format!("data/new/logs/ul-keys.2026-11-{day}.log")));
         assert_eq!((log("27").expect("kept"), log("29").expect("moved")), ("line".to_owned(), "later line".to_owned()));
         assert!(!home.path("config/old").exists());
         let [data, config] = home.moves();
-        assert_eq!((data.folder_in_use(), config.folder_in_use()), (&*data.to, &*config.to));
+        assert_eq!((data.current_folder(), config.current_folder()), (&*data.to, &*config.to));
     }
 
     #[test]
-    fn empty_database_is_not_in_use() {
-        let home = Home::of_former_version();
+    fn folder_with_empty_database_is_not_in_use() {
+        let home = TestHome::with_former_version();
         home.write("data/new/keys.db", "");
         home.write("data/new/keys.db.lock", "");
-        assert!(home.relocate().is_empty());
+        assert!(home.relocate_folders().is_empty());
         home.assert_moved();
     }
 
     #[test]
-    fn folder_that_cannot_move_stays_in_use() {
-        let home = Home::of_former_version();
+    fn folder_that_cannot_be_moved_stays_in_use() {
+        let home = TestHome::with_former_version();
         home.write("data/new", "a file in the way");
-        let problems = home.relocate();
+        let problems = home.relocate_folders();
         assert!(matches!(problems.as_slice(), [RelocationError::CannotMove { .. }]), "{problems:?}");
         let [data, config] = home.moves();
-        assert_eq!((data.folder_in_use(), config.folder_in_use()), (&*data.from, &*config.to));
+        assert_eq!((data.current_folder(), config.current_folder()), (&*data.from, &*config.to));
         assert_eq!(fs::read_to_string(home.path("data/old/keys.db")).expect("kept"), "keys");
     }
 
     #[test]
-    fn concurrent_starts_move_once() {
+    fn concurrent_starts_move_folders_once() {
         for _ in 0..50 {
-            let home = Home::of_former_version();
+            let home = TestHome::with_former_version();
             std::thread::scope(|scope| {
-                let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| home.relocate())).collect();
+                let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| home.relocate_folders())).collect();
                 for start in starts {
                     let problems = start.join().expect("no panic");
                     assert!(problems.is_empty(), "{problems:?}");

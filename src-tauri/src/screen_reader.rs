@@ -8,15 +8,15 @@ use tokio::sync::watch;
 
 /// Follows the announcement. Runs until the app ends.
 #[cfg(target_os = "linux")]
-pub(crate) async fn follow(enabled: watch::Sender<bool>) {
-    if let Err(error) = linux::follow(&enabled).await {
+pub(crate) async fn watch_screen_reader(enabled: watch::Sender<bool>) {
+    if let Err(error) = linux::watch_accessibility_bus(&enabled).await {
         tracing::info!(%error, "screen readers cannot be detected");
     }
 }
 
 /// The tree has the key.
 #[cfg(not(target_os = "linux"))]
-pub(crate) async fn follow(enabled: watch::Sender<bool>) {
+pub(crate) async fn watch_screen_reader(enabled: watch::Sender<bool>) {
     enabled.send_replace(true);
 }
 
@@ -26,7 +26,7 @@ mod linux {
     use tokio::sync::watch;
     use zbus::{Connection, Proxy, Result};
 
-    pub(super) async fn follow(enabled: &watch::Sender<bool>) -> Result<()> {
+    pub(super) async fn watch_accessibility_bus(enabled: &watch::Sender<bool>) -> Result<()> {
         let bus = Connection::session().await?;
         let status = Proxy::new(&bus, "org.a11y.Bus", "/org/a11y/bus", "org.a11y.Status").await?;
         // Subscribed before it is read, so that no change in between is missed.

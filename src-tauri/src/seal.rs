@@ -25,7 +25,7 @@ pub(crate) struct SealedKey {
 ///
 /// # Errors
 /// When `recipient` is no such public key.
-pub(crate) fn seal(secret: &Secret, recipient: &[u8]) -> Result<SealedKey, HpkeError> {
+pub(crate) fn seal_secret(secret: &Secret, recipient: &[u8]) -> Result<SealedKey, HpkeError> {
     let recipient = <DhP256HkdfSha256 as Kem>::PublicKey::from_bytes(recipient)?;
     let (encapsulated, ciphertext) = with_stack_wiped::<8, _>(|| {
         hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha256, DhP256HkdfSha256>(
@@ -46,12 +46,12 @@ mod tests {
     use hpke::OpModeR;
 
     #[test]
-    fn only_the_recipient_reads_it() {
+    fn sealed_key_opens_only_for_recipient() {
         let text = format!("ul_{}", "0123456789".repeat(4));
         let secret = Secret::parse(text.as_bytes()).expect("valid");
         let (private, public) = DhP256HkdfSha256::gen_keypair_with_rng(&mut rand::rng());
         let (stranger, _) = DhP256HkdfSha256::gen_keypair_with_rng(&mut rand::rng());
-        let sealed = seal(&secret, &public.to_bytes()).expect("sealed");
+        let sealed = seal_secret(&secret, &public.to_bytes()).expect("sealed");
         let open = |private| {
             let enc = <DhP256HkdfSha256 as Kem>::EncappedKey::from_bytes(&sealed.encapsulated).expect("a point");
             hpke::single_shot_open::<AesGcm256, HkdfSha256, DhP256HkdfSha256>(
@@ -68,10 +68,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_public_key_is_refused() {
+    fn seal_rejects_invalid_public_key() {
         let secret = Secret::parse(format!("ul_{}", "0".repeat(40)).as_bytes()).expect("valid");
         for wrong in [vec![], vec![0; 65], vec![4; 65], vec![4; 100_000]] {
-            assert!(seal(&secret, &wrong).is_err());
+            assert!(seal_secret(&secret, &wrong).is_err());
         }
     }
 }

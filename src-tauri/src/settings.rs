@@ -7,9 +7,9 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,50 +19,50 @@ use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS, RateLimits};
 use ulkeys_service::Setting;
 
-use crate::file_problem::reason;
+use crate::file_problem::describe_io_error;
 use crate::files;
 
 /// "UL" as two decimal codes. Fixed, so that an exported address keeps working after a restart.
 pub(crate) const DEFAULT_PORT: u16 = 8576;
 /// The ports that need no privilege.
-pub(crate) const PORTS: RangeInclusive<u16> = 1024..=u16::MAX;
+pub(crate) const PORT_RANGE: RangeInclusive<u16> = 1024..=u16::MAX;
 /// The sizes of the text, in percent of the usual.
-pub(crate) const TEXT_PERCENT: RangeInclusive<u32> = 100..=200;
+pub(crate) const TEXT_PERCENT_RANGE: RangeInclusive<u32> = 100..=200;
 /// How many seconds a copied key may stay on the clipboard.
-pub(crate) const CLIPBOARD_SECONDS: RangeInclusive<u64> = 10..=120;
+pub(crate) const CLIPBOARD_SECONDS_RANGE: RangeInclusive<u64> = 10..=120;
 /// After how many days a key may be said to be old.
-pub(crate) const ROTATION_DAYS: RangeInclusive<u32> = 1..=MAX_ROTATION_DAYS;
+pub(crate) const ROTATION_DAYS_RANGE: RangeInclusive<u32> = 1..=MAX_ROTATION_DAYS;
 /// For how many days a training run may be kept.
-pub(crate) const RUN_DAYS: RangeInclusive<u32> = 1..=3_650;
+pub(crate) const RUN_DAYS_RANGE: RangeInclusive<u32> = 1..=3_650;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Values {
+struct SettingsFile {
     port: u16,
     #[serde(flatten)]
     preferences: Preferences,
 }
 
-impl Default for Values {
+impl Default for SettingsFile {
     fn default() -> Self {
         Self { port: DEFAULT_PORT, preferences: Preferences::default() }
     }
 }
 
-impl Values {
+impl SettingsFile {
     /// What a file says, and what in it has no effect.
-    fn read(fields: &Map<String, Value>) -> (Self, Vec<IgnoredSetting>) {
+    fn from_fields(fields: &Map<String, Value>) -> (Self, Vec<IgnoredSetting>) {
         let (mut values, mut ignored) = (Self::default(), Vec::new());
         let Self { port, preferences } = &mut values;
         for (name, value) in fields {
             let result = match name.as_str() {
-                "port" => set_number(port, value, PORTS),
+                "port" => set_number(port, value, PORT_RANGE),
                 "language" => set_choice(&mut preferences.language, value, Language::ALL),
                 "theme" => set_choice(&mut preferences.theme, value, Theme::ALL),
-                "textPercent" => set_number(&mut preferences.text_percent, value, TEXT_PERCENT),
-                "clipboardSeconds" => set_optional(&mut preferences.clipboard_seconds, value, CLIPBOARD_SECONDS),
-                "rotationDays" => set_number(&mut preferences.rotation_days, value, ROTATION_DAYS),
-                "runDays" => set_optional(&mut preferences.run_days, value, RUN_DAYS),
+                "textPercent" => set_number(&mut preferences.text_percent, value, TEXT_PERCENT_RANGE),
+                "clipboardSeconds" => set_optional(&mut preferences.clipboard_seconds, value, CLIPBOARD_SECONDS_RANGE),
+                "rotationDays" => set_number(&mut preferences.rotation_days, value, ROTATION_DAYS_RANGE),
+                "runDays" => set_optional(&mut preferences.run_days, value, RUN_DAYS_RANGE),
                 "limits" => set_limits(name, value, &mut preferences.limits, RateLimits::RANGE, &mut ignored),
                 "storage" => set_limits(name, value, &mut preferences.storage, StorageLimits::RANGE, &mut ignored),
                 _ => Err(IgnoredReason::Unknown),
@@ -75,7 +75,7 @@ impl Values {
     }
 
     /// The fields as they are written.
-    fn fields(&self) -> serde_json::Result<Map<String, Value>> {
+    fn to_fields(&self) -> serde_json::Result<Map<String, Value>> {
         serde_json::from_value(serde_json::to_value(self)?)
     }
 }
@@ -86,7 +86,7 @@ where
     T: DeserializeOwned + PartialOrd + Copy + Into<u64>,
 {
     let number = T::deserialize(value).ok().filter(|number| range.contains(number));
-    *field = number.ok_or_else(|| IgnoredReason::NotInRange(NumberRange::of(&range)))?;
+    *field = number.ok_or_else(|| IgnoredReason::NotInRange(NumberRange::from_range(&range)))?;
     Ok(())
 }
 
@@ -101,7 +101,7 @@ where
     }
     let mut number = *range.start();
     set_number(&mut number, value, range.clone())
-        .map_err(|_| IgnoredReason::NotInRangeOrNull(NumberRange::of(&range)))?;
+        .map_err(|_| IgnoredReason::NotInRangeOrNull(NumberRange::from_range(&range)))?;
     *field = Some(number);
     Ok(())
 }
@@ -221,7 +221,7 @@ pub(crate) struct NumberRange {
 }
 
 impl NumberRange {
-    pub(crate) fn of<T: Copy + Into<u64>>(range: &RangeInclusive<T>) -> Self {
+    pub(crate) fn from_range<T: Copy + Into<u64>>(range: &RangeInclusive<T>) -> Self {
         let number = |number: T| u32::try_from(number.into()).unwrap_or(u32::MAX);
         Self { least: number(*range.start()), most: number(*range.end()) }
     }
@@ -292,17 +292,18 @@ impl Language {
     }
 
     /// The language itself, where the choice was the system's.
-    pub(crate) fn or_system(self) -> Self {
+    pub(crate) fn resolve_system(self) -> Self {
         match self {
-            Self::System => {
-                crate::locale::languages().iter().find_map(|tag| Self::of_tag(tag)).unwrap_or(Self::English)
-            }
+            Self::System => crate::locale::preferred_languages()
+                .iter()
+                .find_map(|tag| Self::from_locale_tag(tag))
+                .unwrap_or(Self::English),
             chosen => chosen,
         }
     }
 
     /// The language for a tag such as `de-AT`.
-    fn of_tag(tag: &str) -> Option<Self> {
+    fn from_locale_tag(tag: &str) -> Option<Self> {
         match tag.split(['-', '_', '.', '@']).next()? {
             "en" => Some(Self::English),
             "de" => Some(Self::German),
@@ -335,55 +336,57 @@ impl Theme {
 /// The settings, and the file that they are kept in.
 pub(crate) struct Settings {
     path: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<SettingsState>,
     preferences: watch::Sender<Preferences>,
 }
 
-struct State {
-    values: Values,
+struct SettingsState {
+    values: SettingsFile,
     problem: Option<SettingsProblem>,
 }
 
 impl Settings {
     /// Reads the file. What it does not say is as by default.
     pub(crate) fn load(path: PathBuf) -> Self {
-        let (values, problem) = match files::read_fields(&path) {
+        let (values, problem) = match files::read_json_fields(&path) {
             Ok(fields) => {
-                let (values, ignored) = Values::read(&fields);
-                (values, without_effect(ignored))
+                let (values, ignored) = SettingsFile::from_fields(&fields);
+                (values, ignored_settings(ignored))
             }
-            Err(error) => (Values::default(), Some(SettingsProblem::Unreadable { reason: reason(&error) })),
+            Err(error) => {
+                (SettingsFile::default(), Some(SettingsProblem::Unreadable { reason: describe_io_error(&error) }))
+            }
         };
         if let Some(problem) = &problem {
             tracing::warn!(%problem, "the settings file is not used as it is");
         }
         let preferences = watch::channel(values.preferences.clone()).0;
-        Self { path, state: Mutex::new(State { values, problem }), preferences }
+        Self { path, state: Mutex::new(SettingsState { values, problem }), preferences }
     }
 
     /// What of the file has no effect.
     pub(crate) fn problem(&self) -> Option<SettingsProblem> {
-        self.state().problem.clone()
+        self.state.lock().problem.clone()
     }
 
     /// The port of the embedded service.
     pub(crate) fn port(&self) -> u16 {
-        self.state().values.port
+        self.state.lock().values.port
     }
 
     /// Follows the preferences.
-    pub(crate) fn preferences(&self) -> watch::Receiver<Preferences> {
+    pub(crate) fn subscribe_preferences(&self) -> watch::Receiver<Preferences> {
         self.preferences.subscribe()
     }
 
     /// A preference that the embedded service follows.
-    pub(crate) fn follow<T>(&self, read: impl Fn(&Preferences) -> T + Send + Sync + 'static) -> Setting<T> {
-        let preferences = self.preferences();
+    pub(crate) fn follow_preference<T>(&self, read: impl Fn(&Preferences) -> T + Send + Sync + 'static) -> Setting<T> {
+        let preferences = self.subscribe_preferences();
         Setting::new(move || read(&preferences.borrow()))
     }
 
     /// How long a copied key stays on the clipboard; `None` for as long as it likes.
-    pub(crate) fn clipboard_time(&self) -> Option<Duration> {
+    pub(crate) fn clipboard_timeout(&self) -> Option<Duration> {
         self.preferences.borrow().clipboard_seconds.map(Duration::from_secs)
     }
 
@@ -394,26 +397,29 @@ impl Settings {
 
     /// Keeps other preferences. On an error nothing changes, in memory or on disk.
     pub(crate) fn set_preferences(&self, preferences: Preferences) -> std::io::Result<()> {
-        self.change(|values| values.preferences = preferences)
+        self.update_file(|values| values.preferences = preferences)
     }
 
     /// Keeps another port. On an error nothing changes, in memory or on disk.
     pub(crate) fn set_port(&self, port: u16) -> std::io::Result<()> {
-        self.change(|values| values.port = port)
+        self.update_file(|values| values.port = port)
     }
 
-    /// Changes the file as it is by now, and no field that did not change. One that cannot be understood is copied first.
-    fn change(&self, change: impl FnOnce(&mut Values)) -> std::io::Result<()> {
-        let mut state = self.state();
+    /// Changes the file as it is now, and only the fields that have changed. One that cannot be understood is copied
+    /// first.
+    fn update_file(&self, change: impl FnOnce(&mut SettingsFile)) -> std::io::Result<()> {
+        let mut state = self.state.lock();
         let mut changed = state.values.clone();
         change(&mut changed);
-        let (mut fields, copy) = match files::read_fields(&self.path) {
-            Err(error) if error.kind() == ErrorKind::InvalidData => (Map::new(), Some(files::copy_aside(&self.path)?)),
+        let (mut fields, copy) = match files::read_json_fields(&self.path) {
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                (Map::new(), Some(files::back_up_file(&self.path)?))
+            }
             read => (read?, None),
         };
-        let before = state.values.fields()?;
-        let after = changed.fields()?;
-        merge(&mut fields, &before, &after);
+        let before = state.values.to_fields()?;
+        let after = changed.to_fields()?;
+        merge_changes(&mut fields, &before, &after);
         for (name, value) in after {
             fields.entry(name).or_insert(value);
         }
@@ -426,19 +432,18 @@ impl Settings {
         }
         let replaced = state.problem.take().filter(|problem| matches!(problem, SettingsProblem::Replaced { .. }));
         let replaced = copy.map(|copy| SettingsProblem::Replaced { copy: copy.display().to_string() }).or(replaced);
-        // While the state is held, so that whoever follows hears of changes in their order.
+        // While the lock is held, so that subscribers receive changes in their order.
         self.preferences.send_if_modified(|told| std::mem::replace(told, changed.preferences.clone()) != *told);
-        *state = State { values: changed, problem: replaced.or(without_effect(Values::read(&fields).1)) };
+        *state = SettingsState {
+            values: changed,
+            problem: replaced.or(ignored_settings(SettingsFile::from_fields(&fields).1)),
+        };
         Ok(())
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Takes over what changed, and leaves the rest of the file alone, in groups of fields too.
-fn merge(fields: &mut Map<String, Value>, before: &Map<String, Value>, changed: &Map<String, Value>) {
+fn merge_changes(fields: &mut Map<String, Value>, before: &Map<String, Value>, changed: &Map<String, Value>) {
     for (name, value) in changed {
         let former = before.get(name);
         if former == Some(value) {
@@ -446,7 +451,7 @@ fn merge(fields: &mut Map<String, Value>, before: &Map<String, Value>, changed: 
         }
         match (fields.get_mut(name), former, value) {
             (Some(Value::Object(fields)), Some(Value::Object(before)), Value::Object(changed)) => {
-                merge(fields, before, changed);
+                merge_changes(fields, before, changed);
             }
             _ => {
                 fields.insert(name.clone(), value.clone());
@@ -455,7 +460,7 @@ fn merge(fields: &mut Map<String, Value>, before: &Map<String, Value>, changed: 
     }
 }
 
-fn without_effect(settings: Vec<IgnoredSetting>) -> Option<SettingsProblem> {
+fn ignored_settings(settings: Vec<IgnoredSetting>) -> Option<SettingsProblem> {
     (!settings.is_empty()).then_some(SettingsProblem::Ignored { settings })
 }
 
@@ -468,7 +473,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_changed_port_survives_a_restart() {
+    fn changed_port_is_kept_after_restart() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("config/settings.json");
         let settings = Settings::load(path.clone());
@@ -479,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn preferences_survive_a_restart() {
+    fn preferences_are_kept_after_restart() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("settings.json");
         let settings = Settings::load(path.clone());
@@ -495,12 +500,12 @@ mod tests {
             storage: StorageLimits { reserve: 512, ..StorageLimits::default() },
         };
         settings.set_preferences(preferences.clone()).expect("written");
-        assert_eq!(*settings.preferences().borrow(), preferences);
+        assert_eq!(*settings.subscribe_preferences().borrow(), preferences);
         let again = Settings::load(path.clone());
-        assert_eq!((again.port(), again.preferences().borrow().clone()), (9000, preferences));
+        assert_eq!((again.port(), again.subscribe_preferences().borrow().clone()), (9000, preferences));
     }
 
-    fn with(text: &str) -> (tempfile::TempDir, PathBuf, Settings) {
+    fn load_from_text(text: &str) -> (tempfile::TempDir, PathBuf, Settings) {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("settings.json");
         std::fs::write(&path, text).expect("written");
@@ -508,15 +513,15 @@ mod tests {
         (folder, path, settings)
     }
 
-    fn file(path: &Path) -> Value {
+    fn read_file(path: &Path) -> Value {
         serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON")
     }
 
     #[test]
-    fn what_is_understood_counts_and_the_rest_is_named_and_stays() {
+    fn load_applies_valid_fields_and_reports_and_keeps_others() {
         let text = r#"{ "port": "9000", "language": "fr", "theme": "dark", "textPercent": 99, "clipboardSeconds": 1,
             "rotationDays": 0, "runDays": 0, "storage": { "reserve": 9, "training": "all" }, "limits": { "predict": 7, "upload": -1, "download": "many", "predicts": 9 }, "new": [1] }"#;
-        let (_folder, path, settings) = with(text);
+        let (_folder, path, settings) = load_from_text(text);
         assert_eq!(settings.port(), DEFAULT_PORT);
         let understood = Preferences {
             theme: Theme::Dark,
@@ -524,7 +529,7 @@ mod tests {
             storage: StorageLimits { reserve: 9, ..StorageLimits::default() },
             ..Preferences::default()
         };
-        assert_eq!(*settings.preferences().borrow(), understood);
+        assert_eq!(*settings.subscribe_preferences().borrow(), understood);
         let mut ignored = ["port", "language", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "new"]
             .map(str::to_owned)
             .to_vec();
@@ -541,10 +546,10 @@ mod tests {
         };
         assert_eq!(named(&settings), ignored);
 
-        let present = settings.preferences().borrow().clone();
+        let present = settings.subscribe_preferences().borrow().clone();
         let limits = RateLimits { upload: 5, ..present.limits };
         settings.set_preferences(Preferences { rotation_days: 30, limits, ..present }).expect("written");
-        let kept = file(&path);
+        let kept = read_file(&path);
         let written: Value = serde_json::from_str(text).expect("JSON");
         for (field, value) in written.as_object().expect("fields") {
             match field.as_str() {
@@ -586,22 +591,23 @@ mod tests {
             (r#"{ "language": "fr" }"#, "language", "one of system, en, de, pt-BR"),
             (r#"{ "theme": 1 }"#, "theme", "one of system, light, dark"),
         ] {
-            let (_folder, _, settings) = with(text);
-            assert_eq!(*settings.preferences().borrow(), Preferences::default(), "{text}");
+            let (_folder, _, settings) = load_from_text(text);
+            assert_eq!(*settings.subscribe_preferences().borrow(), Preferences::default(), "{text}");
             let problem = settings.problem().expect("a problem").to_string();
             assert_eq!(problem, format!("these settings have no effect: {name}: must be {reason}"));
         }
-        let (_folder, _, settings) = with(r#"{ "limits": { "predicts": 1 }, "new": "ul_secret" }"#);
+        let (_folder, _, settings) = load_from_text(r#"{ "limits": { "predicts": 1 }, "new": "ul_secret" }"#);
         let problem = settings.problem().expect("a problem").to_string();
         assert_eq!(problem, "these settings have no effect: limits.predicts: is not a setting; new: is not a setting");
-        let (_folder, _, settings) = with(r#"{ "limits": { "default": 999999, "predict": 1 }, "runDays": null }"#);
+        let (_folder, _, settings) =
+            load_from_text(r#"{ "limits": { "default": 999999, "predict": 1 }, "runDays": null }"#);
         assert_eq!(settings.problem(), None);
     }
 
     #[test]
-    fn a_port_that_needs_privileges_is_not_understood() {
+    fn privileged_port_is_ignored() {
         for port in ["0", "80", "65536", "8576.5", "null"] {
-            let (_folder, _, settings) = with(&format!("{{ \"port\": {port} }}"));
+            let (_folder, _, settings) = load_from_text(&format!("{{ \"port\": {port} }}"));
             assert_eq!(settings.port(), DEFAULT_PORT, "{port}");
             let reason = IgnoredReason::NotInRange(NumberRange { least: 1024, most: 65_535 });
             let ignored = vec![IgnoredSetting { name: "port".to_owned(), reason }];
@@ -610,17 +616,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_edited_meanwhile_stays() {
-        let (_folder, path, settings) = with(r#"{ "port": 9000 }"#);
+    fn write_keeps_fields_edited_after_load() {
+        let (_folder, path, settings) = load_from_text(r#"{ "port": 9000 }"#);
         std::fs::write(&path, r#"{ "port": 9000, "limits": { "default": 5 } }"#).expect("edited");
         settings.set_port(9001).expect("written");
         let again = Settings::load(path.clone());
-        assert_eq!((again.port(), again.preferences().borrow().limits.default, again.problem()), (9001, 5, None));
+        assert_eq!(
+            (again.port(), again.subscribe_preferences().borrow().limits.default, again.problem()),
+            (9001, 5, None)
+        );
     }
 
     #[test]
-    fn a_file_that_is_not_understood_is_copied_before_it_is_replaced() {
-        let (folder, path, settings) = with("{ port: ");
+    fn invalid_file_is_backed_up_before_replacement() {
+        let (folder, path, settings) = load_from_text("{ port: ");
         assert_eq!(settings.port(), DEFAULT_PORT);
         assert!(matches!(settings.problem(), Some(SettingsProblem::Unreadable { .. })), "{:?}", settings.problem());
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), "{ port: ", "left alone");
@@ -639,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_replaced() {
+    fn unreadable_file_is_not_replaced() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("settings.json");
         std::fs::create_dir(&path).expect("a folder in its place");
@@ -650,7 +659,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_changes_nothing() {
+    fn failed_write_leaves_settings_unchanged() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let file_not_folder = folder.path().join("file");
         std::fs::write(&file_not_folder, "").expect("written");

@@ -6,36 +6,37 @@
 //! Another thread writes, because a terminal can block even where it reports that it is ready (poll(2)).
 
 #[cfg(unix)]
-pub(crate) use unix::{decouple, flush};
+pub(crate) use unix::{flush, redirect_to_pipe};
 
 #[cfg(unix)]
 mod unix {
     use std::fs::File;
     use std::io::{self, Read as _, Write as _};
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-    use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+    use std::sync::{Arc, OnceLock};
     use std::time::Duration;
 
+    use parking_lot::{Condvar, Mutex};
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::io::Errno;
 
     /// How many chunks wait for a reader. Further ones are dropped: the log file has them.
-    const MAX_WAITING: usize = 64;
+    const MAX_QUEUED_CHUNKS: usize = 64;
     /// How long the end of the process waits for a reader.
-    const FLUSH_TIME: Duration = Duration::from_millis(200);
+    const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
 
-    static FORWARDING: OnceLock<Forwarding> = OnceLock::new();
+    static FORWARDER: OnceLock<Forwarder> = OnceLock::new();
 
-    struct Forwarding {
+    struct Forwarder {
         /// The end of the pipe that this process reads, which does not block.
         reader: Mutex<File>,
         chunks: SyncSender<Vec<u8>>,
-        waiting: Arc<Waiting>,
+        pending: Arc<PendingChunks>,
     }
 
     /// How many chunks are not written yet.
     #[derive(Default)]
-    struct Waiting {
+    struct PendingChunks {
         count: Mutex<usize>,
         written: Condvar,
     }
@@ -44,24 +45,24 @@ mod unix {
     ///
     /// # Errors
     /// When the system has no descriptor or thread left. Then standard error is as it was.
-    pub(crate) fn decouple() -> io::Result<()> {
+    pub(crate) fn redirect_to_pipe() -> io::Result<()> {
         let original = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?);
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&reader, true)?;
         let reader = File::from(reader);
         let ready = reader.try_clone()?;
-        let (chunks, received) = sync_channel(MAX_WAITING);
-        let waiting = Arc::<Waiting>::default();
-        let forwarding = Forwarding { reader: Mutex::new(reader), chunks, waiting: waiting.clone() };
-        if FORWARDING.set(forwarding).is_err() {
+        let (chunks, received) = sync_channel(MAX_QUEUED_CHUNKS);
+        let pending = Arc::<PendingChunks>::default();
+        let forwarder = Forwarder { reader: Mutex::new(reader), chunks, pending: pending.clone() };
+        if FORWARDER.set(forwarder).is_err() {
             return Ok(());
         }
         let thread = |name: &str| std::thread::Builder::new().name(format!("standard error {name}"));
-        thread("out").spawn(move || write(&received, original, &waiting))?;
+        thread("out").spawn(move || write_chunks(&received, original, &pending))?;
         thread("in").spawn(move || {
             // A signal that interrupts the wait is no reason to end.
             while matches!(poll(&mut [PollFd::new(&ready, PollFlags::IN)], None), Ok(_) | Err(Errno::INTR)) {
-                drain();
+                drain_pipe();
             }
         })?;
         Ok(rustix::stdio::dup2_stderr(&writer)?)
@@ -69,44 +70,40 @@ mod unix {
 
     /// Writes out what was printed so far, for a limited time. For the end of the process, which ends the threads, too.
     pub(crate) fn flush() {
-        drain();
-        if let Some(forwarding) = FORWARDING.get() {
-            let count = lock(&forwarding.waiting.count);
-            let _ = forwarding.waiting.written.wait_timeout_while(count, FLUSH_TIME, |count| *count > 0);
+        drain_pipe();
+        if let Some(forwarder) = FORWARDER.get() {
+            let mut count = forwarder.pending.count.lock();
+            let _ = forwarder.pending.written.wait_while_for(&mut count, |count| *count > 0, FLUSH_TIMEOUT);
         }
     }
 
     /// Takes everything out of the pipe, so that nobody who prints has to wait.
-    fn drain() {
-        let Some(forwarding) = FORWARDING.get() else { return };
-        let mut reader = lock(&forwarding.reader);
+    fn drain_pipe() {
+        let Some(forwarder) = FORWARDER.get() else { return };
+        let mut reader = forwarder.reader.lock();
         let mut chunk = [0; 4096];
         // An error means that the pipe is empty.
         while let Ok(read @ 1..) = reader.read(&mut chunk) {
-            *lock(&forwarding.waiting.count) += 1;
-            if forwarding.chunks.try_send(chunk[..read].to_vec()).is_err() {
-                *lock(&forwarding.waiting.count) -= 1;
+            *forwarder.pending.count.lock() += 1;
+            if forwarder.chunks.try_send(chunk[..read].to_vec()).is_err() {
+                *forwarder.pending.count.lock() -= 1;
             }
         }
     }
 
-    fn write(chunks: &Receiver<Vec<u8>>, mut original: File, waiting: &Waiting) {
+    fn write_chunks(chunks: &Receiver<Vec<u8>>, mut original: File, pending: &PendingChunks) {
         for chunk in chunks {
             // It fails where nobody reads any more, or the disk is full.
             let _ = original.write_all(&chunk);
-            *lock(&waiting.count) -= 1;
-            waiting.written.notify_all();
+            *pending.count.lock() -= 1;
+            pending.written.notify_all();
         }
-    }
-
-    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// On other systems, standard error is left as it is.
 #[cfg(not(unix))]
-pub(crate) fn decouple() -> std::io::Result<()> {
+pub(crate) fn redirect_to_pipe() -> std::io::Result<()> {
     Ok(())
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use ulkeys_client::ApiClient;
@@ -12,68 +13,68 @@ use ulkeys_domain::wire::ErrorCode;
 use ulkeys_service::TrainingConfig;
 
 use crate::clipboard::Clipboard;
-use crate::closing::Closing;
-use crate::embedded::KeyService;
 use crate::error::CommandError;
+use crate::keychain_index::KeychainIndex;
 use crate::menu::MenuAction;
-use crate::one_time::OneTime;
-use crate::paths::{Paths, Places};
-use crate::saved_keys::SavedKeys;
+use crate::one_time_secret::OneTimeSecret;
+use crate::paths::{FileLocations, Paths};
+use crate::quit_confirmation::QuitConfirmation;
+use crate::service_supervisor::ServiceSupervisor;
 use crate::settings::Settings;
 
 pub(crate) struct AppState {
-    pub(crate) service: Arc<KeyService>,
+    pub(crate) service: Arc<ServiceSupervisor>,
     pub(crate) settings: Settings,
     pub(crate) clipboard: Arc<Clipboard>,
-    pub(crate) one_time: Arc<OneTime>,
-    pub(crate) saved_keys: Arc<SavedKeys>,
-    pub(crate) closing: Closing,
+    pub(crate) one_time: Arc<OneTimeSecret>,
+    pub(crate) keychain_index: Arc<KeychainIndex>,
+    pub(crate) quit_confirmation: QuitConfirmation,
     /// Whether a screen reader is running.
     pub(crate) screen_reader: watch::Sender<bool>,
-    pub(crate) places: Places,
+    pub(crate) file_locations: FileLocations,
     /// The folder for what WebKit keeps of the windows' pages.
     pub(crate) web_cache: PathBuf,
     /// What was chosen in the menu.
-    pub(crate) menu: broadcast::Sender<MenuAction>,
+    pub(crate) menu_actions: broadcast::Sender<MenuAction>,
     /// By the window's label.
-    watchers: Mutex<HashMap<String, AbortHandle>>,
+    event_tasks: Mutex<HashMap<String, AbortHandle>>,
 }
 
 impl AppState {
     pub(crate) fn new(paths: Paths) -> Self {
-        let places = Places::from(&paths);
+        let places = FileLocations::from(&paths);
         let settings = Settings::load(paths.settings);
         let days = |days: u32| Duration::from_hours(24 * u64::from(days));
-        let limits = settings.follow(|preferences| preferences.limits);
+        let limits = settings.follow_preference(|preferences| preferences.limits);
         let training = TrainingConfig {
-            limits: settings.follow(|preferences| preferences.storage),
-            retention: settings.follow(move |preferences| preferences.run_days.map(days)),
+            limits: settings.follow_preference(|preferences| preferences.storage),
+            retention: settings.follow_preference(move |preferences| preferences.run_days.map(days)),
         };
         Self {
-            places,
+            file_locations: places,
             web_cache: paths.web_cache,
-            service: Arc::new(KeyService::new(paths.database, paths.revocations, limits, training)),
+            service: Arc::new(ServiceSupervisor::new(paths.database, paths.revocations, limits, training)),
             settings,
             clipboard: Arc::default(),
             one_time: Arc::default(),
-            closing: Closing::default(),
+            quit_confirmation: QuitConfirmation::default(),
             screen_reader: watch::Sender::default(),
-            saved_keys: Arc::new(SavedKeys::load(paths.saved_keys)),
-            menu: broadcast::channel(16).0,
-            watchers: Mutex::default(),
+            keychain_index: Arc::new(KeychainIndex::load(paths.keychain_index)),
+            menu_actions: broadcast::channel(16).0,
+            event_tasks: Mutex::default(),
         }
     }
 
     /// The client of the running service.
-    pub(crate) fn client(&self) -> Result<ApiClient, CommandError> {
+    pub(crate) fn api_client(&self) -> Result<ApiClient, CommandError> {
         self.service
-            .client()
+            .api_client()
             .ok_or_else(|| CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"))
     }
 
-    /// Keeps the task that tells a window's page of changes, ending the one before. `None` when the page goes.
-    pub(crate) fn set_watcher(&self, window: &str, watcher: Option<AbortHandle>) {
-        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Stores the task that sends events to a window's page, and aborts the one before. `None` when the page is gone.
+    pub(crate) fn replace_event_task(&self, window: &str, watcher: Option<AbortHandle>) {
+        let mut watchers = self.event_tasks.lock();
         let previous = match watcher {
             Some(watcher) => watchers.insert(window.to_owned(), watcher),
             None => watchers.remove(window),

@@ -1,9 +1,9 @@
 //! The windows: each shows its bundled page and goes nowhere else.
 
+mod bounds;
 mod file_dialog;
-mod key;
 mod list;
-mod place;
+mod one_time;
 mod theme;
 
 #[cfg(target_os = "linux")]
@@ -11,30 +11,35 @@ use tauri::LogicalSize;
 use tauri::webview::NewWindowResponse;
 use tauri::{AppHandle, Manager as _, PhysicalSize, Url, WebviewWindow, WebviewWindowBuilder, Wry};
 
-pub(crate) use file_dialog::FileDialog;
-pub(crate) use key::{
-    close as close_key_window, is as is_key_window, minimized as key_window_minimized, open as open_key_window,
-    put_away as put_key_away, show as show_key_window,
+pub(crate) use bounds::save_list_bounds;
+pub(crate) use file_dialog::SaveFileDialog;
+pub(crate) use list::{
+    open_hidden as open_list_window, request_close as close_list_window, show_window as show_list_window,
 };
-pub(crate) use list::{close as close_list_window, open as open_list_window, show as show_list_window};
-pub(crate) use place::save as save_place;
-pub(crate) use theme::follow_color_scheme;
+pub(crate) use one_time::{
+    close_window as close_one_time_window, force_close as force_close_one_time_window, is_one_time_label,
+    on_minimized as on_one_time_window_minimized, open_hidden as open_one_time_window,
+    show_with_height as show_one_time_window,
+};
+pub(crate) use theme::watch_color_scheme;
 
 use crate::state::AppState;
 
 /// Shows the window of the running app when it is started once more, or the one over it.
-pub(crate) fn bring_forward(app: &AppHandle) {
-    let Some(window) = key::find(app).filter(|key| key.is_visible().unwrap_or(true)).or_else(|| list::find(app)) else {
+pub(crate) fn focus_front_window(app: &AppHandle) {
+    let Some(window) =
+        one_time::find_window(app).filter(|key| key.is_visible().unwrap_or(true)).or_else(|| list::find_window(app))
+    else {
         return;
     };
-    raise(&window);
+    bring_to_front(&window);
 }
 
 /// Gives the windows the theme and the menu that a person prefers. To be called on the main thread.
-pub(crate) fn follow_preferences(app: &AppHandle) {
-    theme::follow(app);
-    let language = app.state::<AppState>().settings.preferences().borrow().language;
-    if let Err(error) = list::set_menu(app, language) {
+pub(crate) fn apply_preferences(app: &AppHandle) {
+    theme::apply_theme(app);
+    let language = app.state::<AppState>().settings.subscribe_preferences().borrow().language;
+    if let Err(error) = list::set_menu_language(app, language) {
         tracing::warn!(%error, "the menu cannot change its language");
     }
 }
@@ -74,7 +79,7 @@ fn set_min_content_size(window: &WebviewWindow, width: f64, height: f64) -> taur
 
 /// Calls `act` each time that the process of the window's page has ended, on the main thread.
 #[cfg(target_os = "linux")]
-fn on_page_end(window: &WebviewWindow, act: impl Fn() + Send + 'static) -> tauri::Result<()> {
+fn on_web_process_end(window: &WebviewWindow, act: impl Fn() + Send + 'static) -> tauri::Result<()> {
     use webkit2gtk::WebViewExt as _;
     let label = window.label().to_owned();
     window.with_webview(move |webview| {
@@ -87,11 +92,11 @@ fn on_page_end(window: &WebviewWindow, act: impl Fn() + Send + 'static) -> tauri
 
 /// Other systems load such a page again by themselves, and one that does not answer is found out when its window is closed.
 #[cfg(not(target_os = "linux"))]
-fn on_page_end(_window: &WebviewWindow, _act: impl Fn() + Send + 'static) -> tauri::Result<()> {
+fn on_web_process_end(_window: &WebviewWindow, _act: impl Fn() + Send + 'static) -> tauri::Result<()> {
     Ok(())
 }
 
-fn raise(window: &WebviewWindow) {
+fn bring_to_front(window: &WebviewWindow) {
     for result in [window.unminimize(), window.show(), window.set_focus()] {
         if let Err(error) = result {
             tracing::warn!(%error, "the window cannot be brought forward");
@@ -100,7 +105,7 @@ fn raise(window: &WebviewWindow) {
 }
 
 /// Keeps a page from going elsewhere, and what WebKit stores of it out of the folders that people back up.
-fn confined<'a>(
+fn restrict_navigation<'a>(
     app: &AppHandle,
     builder: WebviewWindowBuilder<'a, Wry, AppHandle>,
 ) -> WebviewWindowBuilder<'a, Wry, AppHandle> {
@@ -113,7 +118,7 @@ fn confined<'a>(
             builder.incognito(true)
         }
     };
-    builder.on_navigation(is_own_page).on_new_window(|_, _| NewWindowResponse::Deny)
+    builder.on_navigation(is_bundled_page).on_new_window(|_, _| NewWindowResponse::Deny)
 }
 
 /// Gives this process the name by which desktops find its desktop file: the application ID on Wayland, and part of the
@@ -134,7 +139,7 @@ pub(crate) fn set_window_class(identifier: &str) {
 }
 
 /// Where Tauri serves the bundled pages: `tauri://localhost`, or `http://tauri.localhost` on Windows.
-fn is_own_page(url: &Url) -> bool {
+fn is_bundled_page(url: &Url) -> bool {
     matches!((url.scheme(), url.host_str()), ("tauri", Some("localhost")) | ("http" | "https", Some("tauri.localhost")))
 }
 
@@ -143,8 +148,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_bundled_page_may_be_shown() {
-        let allowed = |url: &str| is_own_page(&url.parse().expect("a URL"));
+    fn navigation_beyond_bundled_page_is_rejected() {
+        let allowed = |url: &str| is_bundled_page(&url.parse().expect("a URL"));
         assert!(allowed("tauri://localhost/"));
         assert!(allowed("http://tauri.localhost/index.html"));
         for other in [

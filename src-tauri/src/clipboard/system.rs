@@ -7,65 +7,65 @@ use arboard::Error;
 use ulkeys_domain::KeyHash;
 use zeroize::Zeroizing;
 
-use super::holds;
+use super::contains_key;
 #[cfg(target_os = "linux")]
-use crate::display::{is_wayland, on_main_thread};
+use crate::display::{is_wayland, run_on_main_thread};
 
 /// Replaces a key that came back. A clipboard manager restores its newest text when the clipboard is empty, and this is
 /// newer than the key. Not blank, which Diodon does not keep; a comment, in case somebody pastes it into a shell.
-const REPLACEMENT: &str = "# cleared by UL Keys";
+const REPLACEMENT_TEXT: &str = "# cleared by UL Keys";
 
 /// The system's clipboard. Connected at first use, so that a missing one fails only a copy, and again after a failure.
 #[derive(Default)]
-pub(super) struct System(Option<Connection>);
+pub(super) struct SystemClipboard(Option<ClipboardConnection>);
 
-enum Connection {
+enum ClipboardConnection {
     Arboard(arboard::Clipboard),
     #[cfg(target_os = "linux")]
-    Gtk(super::gtk::Clipboard),
+    Gtk(super::gtk::GtkClipboard),
 }
 
-impl System {
+impl SystemClipboard {
     /// Copies text that is no secret.
     pub(super) fn set_text(&mut self, text: &str) -> Result<(), Error> {
-        self.with(|connection| connection.set_text(text))
+        self.with_connection(|connection| connection.set_text(text))
     }
 
     /// Copies text with a key in it, and asks clipboard managers to leave it alone.
     pub(super) fn set_secret(&mut self, text: &str) -> Result<(), Error> {
-        self.with(|connection| match connection {
-            Connection::Arboard(clipboard) => exclude_from_history(clipboard.set()).text(text),
+        self.with_connection(|connection| match connection {
+            ClipboardConnection::Arboard(clipboard) => exclude_from_history(clipboard.set()).text(text),
             #[cfg(target_os = "linux")]
-            Connection::Gtk(clipboard) => clipboard.set(text, true),
+            ClipboardConnection::Gtk(clipboard) => clipboard.copy_text(text, true),
         })
     }
 
     /// Removes this key from the clipboard and, as some clipboard managers copy it there, from X11's primary selection.
     /// With `replace`, another text takes its place. Whether the key was on the clipboard.
-    pub(super) fn remove(&mut self, key: KeyHash, replace: bool) -> Result<bool, Error> {
-        if !self.holds(key)? {
+    pub(super) fn remove_key(&mut self, key: KeyHash, replace: bool) -> Result<bool, Error> {
+        if !self.contains_key(key)? {
             return Ok(false);
         }
-        self.with(|connection| match connection {
-            Connection::Arboard(clipboard) => {
+        self.with_connection(|connection| match connection {
+            ClipboardConnection::Arboard(clipboard) => {
                 clipboard.clear()?;
-                clear_primary(clipboard, key);
+                clear_primary_selection(clipboard, key);
                 Ok(())
             }
             #[cfg(target_os = "linux")]
-            Connection::Gtk(clipboard) => clipboard.replace(REPLACEMENT),
+            ClipboardConnection::Gtk(clipboard) => clipboard.replace_own_text(REPLACEMENT_TEXT),
         })?;
         if self.disconnect() && replace {
-            self.set_text(REPLACEMENT)?;
+            self.set_text(REPLACEMENT_TEXT)?;
         }
         Ok(true)
     }
 
     /// Whether the clipboard holds this key.
-    pub(super) fn holds(&mut self, key: KeyHash) -> Result<bool, Error> {
+    pub(super) fn contains_key(&mut self, key: KeyHash) -> Result<bool, Error> {
         let mut found = false;
-        self.with(|connection| {
-            found = connection.text()?.is_some_and(|text| holds(&text, key));
+        self.with_connection(|connection| {
+            found = connection.read_text()?.is_some_and(|text| contains_key(&text, key));
             Ok(())
         })?;
         Ok(found)
@@ -73,30 +73,33 @@ impl System {
 
     /// Gives up a connection of `arboard`, which keeps a buffer in which a key was once sent or read. Whether there was one.
     pub(super) fn disconnect(&mut self) -> bool {
-        self.0.take_if(|connection| matches!(connection, Connection::Arboard(_))).is_some()
+        self.0.take_if(|connection| matches!(connection, ClipboardConnection::Arboard(_))).is_some()
     }
 
-    fn with(&mut self, work: impl FnOnce(&mut Connection) -> Result<(), Error>) -> Result<(), Error> {
+    fn with_connection(
+        &mut self,
+        work: impl FnOnce(&mut ClipboardConnection) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut connection = match self.0.take() {
             Some(connection) => connection,
-            None => Connection::open()?,
+            None => ClipboardConnection::connect()?,
         };
         let worked = work(&mut connection);
         // After a failure, a new connection may work. GTK's is that of the windows.
-        if worked.is_ok() || !matches!(connection, Connection::Arboard(_)) {
+        if worked.is_ok() || !matches!(connection, ClipboardConnection::Arboard(_)) {
             self.0 = Some(connection);
         }
         worked
     }
 }
 
-impl Connection {
-    fn open() -> Result<Self, Error> {
+impl ClipboardConnection {
+    fn connect() -> Result<Self, Error> {
         match arboard::Clipboard::new() {
             Ok(clipboard) => Ok(Self::Arboard(clipboard)),
             #[cfg(target_os = "linux")]
-            Err(_) if on_main_thread(|answer| answer(is_wayland())) == Some(true) => {
-                Ok(Self::Gtk(super::gtk::Clipboard::default()))
+            Err(_) if run_on_main_thread(|answer| answer(is_wayland())) == Some(true) => {
+                Ok(Self::Gtk(super::gtk::GtkClipboard::default()))
             }
             Err(error) => Err(error),
         }
@@ -106,11 +109,11 @@ impl Connection {
         match self {
             Self::Arboard(clipboard) => clipboard.set_text(text),
             #[cfg(target_os = "linux")]
-            Self::Gtk(clipboard) => clipboard.set(text, false),
+            Self::Gtk(clipboard) => clipboard.copy_text(text, false),
         }
     }
 
-    fn text(&mut self) -> Result<Option<Zeroizing<String>>, Error> {
+    fn read_text(&mut self) -> Result<Option<Zeroizing<String>>, Error> {
         match self {
             Self::Arboard(clipboard) => match clipboard.get_text() {
                 Ok(text) => Ok(Some(Zeroizing::new(text))),
@@ -118,17 +121,17 @@ impl Connection {
                 Err(error) => Err(error),
             },
             #[cfg(target_os = "linux")]
-            Self::Gtk(clipboard) => clipboard.text(),
+            Self::Gtk(clipboard) => clipboard.read_text(),
         }
     }
 }
 
 #[cfg(all(unix, not(target_os = "macos")))]
-fn clear_primary(clipboard: &mut arboard::Clipboard, key: KeyHash) {
+fn clear_primary_selection(clipboard: &mut arboard::Clipboard, key: KeyHash) {
     use arboard::{ClearExtLinux as _, GetExtLinux as _, LinuxClipboardKind::Primary};
     // Some compositors have no primary selection.
     let text = clipboard.get().clipboard(Primary).text().map(Zeroizing::new);
-    if text.is_ok_and(|text| holds(&text, key))
+    if text.is_ok_and(|text| contains_key(&text, key))
         && let Err(error) = clipboard.clear_with().clipboard(Primary)
     {
         tracing::warn!(%error, "the primary selection could not be cleared");
@@ -136,7 +139,7 @@ fn clear_primary(clipboard: &mut arboard::Clipboard, key: KeyHash) {
 }
 
 #[cfg(not(all(unix, not(target_os = "macos"))))]
-fn clear_primary(_clipboard: &mut arboard::Clipboard, _key: KeyHash) {}
+fn clear_primary_selection(_clipboard: &mut arboard::Clipboard, _key: KeyHash) {}
 
 #[cfg(target_os = "windows")]
 fn exclude_from_history(set: arboard::Set<'_>) -> arboard::Set<'_> {

@@ -11,28 +11,30 @@ use ulkeys_client::ApiClient;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::wire::{ActivityEntry, ActivityKind, ActivityPage, ErrorCode};
 
-use super::{Argument, ended, invalid};
+use super::{UntrustedArg, invalid_argument, thread_panic_error};
 use crate::activity_export::{self, ExportFormat};
 use crate::error::{CommandError, Result};
-use crate::files::Replacement;
+use crate::files::FileReplacement;
 use crate::state::AppState;
-use crate::window::FileDialog;
+use crate::window::SaveFileDialog;
 
 /// The most that the service puts on a page.
-const MOST: u32 = 200;
+const MAX_PAGE_ENTRIES: u32 = 200;
 
 /// A page of activity, newest first. `query` may hold `keyId`, `kind`, `cursor` and `limit`.
 #[tauri::command]
-pub(crate) async fn list_activity(state: State<'_, AppState>, query: Argument) -> Result<ActivityPage> {
-    let mut fields = query.fields("query", &["keyId", "kind", "cursor", "limit"])?;
-    let key = fields.take_optional("keyId").map(Argument::key_id).transpose()?;
-    let kind = fields.take_optional("kind").map(kind_of).transpose()?;
-    let cursor = fields.take_optional("cursor").map(|cursor| cursor.text("cursor")).transpose()?;
-    let limit = fields.take_optional("limit").map_or(Ok(50), |limit| limit.whole("limit", 1..=MOST))?;
-    Ok(state.client()?.activity(key.as_ref(), kind, cursor.as_deref(), limit).await?)
+pub(crate) async fn list_activity(state: State<'_, AppState>, query: UntrustedArg) -> Result<ActivityPage> {
+    let mut fields = query.into_fields("query", &["keyId", "kind", "cursor", "limit"])?;
+    let key = fields.take_optional_field("keyId").map(UntrustedArg::into_key_id).transpose()?;
+    let kind = fields.take_optional_field("kind").map(parse_activity_kind).transpose()?;
+    let cursor = fields.take_optional_field("cursor").map(|cursor| cursor.into_text("cursor")).transpose()?;
+    let limit = fields
+        .take_optional_field("limit")
+        .map_or(Ok(50), |limit| limit.into_integer("limit", 1..=MAX_PAGE_ENTRIES))?;
+    Ok(state.api_client()?.activity(key.as_ref(), kind, cursor.as_deref(), limit).await?)
 }
 
-/// What became of an export.
+/// The result of an export.
 #[derive(Serialize, TS)]
 pub(crate) struct ExportedActivity {
     /// The file.
@@ -42,42 +44,43 @@ pub(crate) struct ExportedActivity {
     entries: u64,
 }
 
-/// Lets the person choose a file, and writes activity of this kind and key, or of all, into it. `None` when they think
-/// better of it. `day` is the person's today, for the file's name; `title` is the dialog's.
+/// Lets the person choose a file, and writes activity of this kind and key, or of all, into it. `None` when they
+/// cancel. `day` is the person's today, for the file's name; `title` is the dialog's.
 #[tauri::command]
 pub(crate) async fn export_activity(
     window: WebviewWindow,
     state: State<'_, AppState>,
-    format: Argument,
-    kind: Argument,
-    key_id: Argument,
-    day: Argument,
-    title: Argument,
+    format: UntrustedArg,
+    kind: UntrustedArg,
+    key_id: UntrustedArg,
+    day: UntrustedArg,
+    title: UntrustedArg,
 ) -> Result<Option<ExportedActivity>> {
-    let format = ExportFormat::parse(&format.text("format")?).ok_or_else(|| invalid("format", "is not known"))?;
-    let kind = kind.optional().map(kind_of).transpose()?;
-    let key = key_id.optional().map(Argument::key_id).transpose()?;
-    let (day, title) = (day.day("day")?, title.line("title")?);
+    let format =
+        ExportFormat::parse(&format.into_text("format")?).ok_or_else(|| invalid_argument("format", "is not known"))?;
+    let kind = kind.non_null().map(parse_activity_kind).transpose()?;
+    let key = key_id.non_null().map(UntrustedArg::into_key_id).transpose()?;
+    let (day, title) = (day.into_date("day")?, title.into_display_line("title")?);
     let ending = format.as_str();
     let file_name = format!("ul-keys-activity-{day}.{ending}");
-    let Some(path) = (FileDialog { title, file_name, ending: Some(ending) }).choose(&window).await? else {
+    let Some(path) = (SaveFileDialog { title, file_name, ending: Some(ending) }).choose_path(&window).await? else {
         return Ok(None);
     };
-    let client = state.client()?;
+    let client = state.api_client()?;
     let (send, pages) = channel(4);
     let target = path.clone();
-    let writing = spawn_blocking(move || activity_export::write(&target, format, pages));
-    let sent = send_all(&client, key.as_ref(), kind, send).await;
+    let writing = spawn_blocking(move || activity_export::write_pages(&target, format, pages));
+    let sent = send_all_pages(&client, key.as_ref(), kind, send).await;
     // The file is as it was until all of it is there.
-    let file = writing.await.map_err(ended).flatten().map_err(|error| export_failed(&error))?;
+    let file = writing.await.map_err(thread_panic_error).flatten().map_err(|error| export_error(&error))?;
     let entries = sent?;
-    let committed = spawn_blocking(move || Replacement::commit(file)).await;
-    committed.map_err(ended).flatten().map_err(|error| export_failed(&error))?;
+    let committed = spawn_blocking(move || FileReplacement::commit(file)).await;
+    committed.map_err(thread_panic_error).flatten().map_err(|error| export_error(&error))?;
     Ok(Some(ExportedActivity { path: path.display().to_string(), entries }))
 }
 
-/// Sends all pages to the writer, and tells how many entries that were. A writer that has ended says itself why.
-async fn send_all(
+/// Sends all pages to the writer and returns the number of entries. A writer that has ended reports the reason itself.
+async fn send_all_pages(
     client: &ApiClient,
     key: Option<&KeyId>,
     kind: Option<ActivityKind>,
@@ -85,7 +88,7 @@ async fn send_all(
 ) -> Result<u64> {
     let (mut cursor, mut sent) = (None, 0);
     loop {
-        let page = client.activity(key, kind, cursor.as_deref(), MOST).await?;
+        let page = client.activity(key, kind, cursor.as_deref(), MAX_PAGE_ENTRIES).await?;
         sent += page.entries.len() as u64;
         cursor = page.next;
         if writer.send(page.entries).await.is_err() || cursor.is_none() {
@@ -94,11 +97,11 @@ async fn send_all(
     }
 }
 
-fn export_failed(error: &io::Error) -> CommandError {
+fn export_error(error: &io::Error) -> CommandError {
     tracing::warn!(%error, "activity was not written into a file");
-    CommandError::of_file(ErrorCode::ExportFailed, error)
+    CommandError::for_file(ErrorCode::ExportFailed, error)
 }
 
-fn kind_of(argument: Argument) -> Result<ActivityKind> {
-    argument.text("kind")?.parse().map_err(|_| invalid("kind", "is not known"))
+fn parse_activity_kind(argument: UntrustedArg) -> Result<ActivityKind> {
+    argument.into_text("kind")?.parse().map_err(|_| invalid_argument("kind", "is not known"))
 }

@@ -10,28 +10,29 @@ use tokio::sync::{broadcast, watch};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::wire::{DatabaseHealth, ErrorCode};
 
-use super::{Argument, invalid};
+use super::{UntrustedArg, invalid_argument};
 use crate::clipboard::Clipboard;
-use crate::closing::QuitQuestion;
-use crate::embedded::{KeyService, MoveError};
 use crate::error::{CommandError, Result};
+use crate::events::{AppEvent, ClipboardState};
+use crate::keychain_index::{KeychainIndex, UndeletableKeys};
 use crate::locale;
 use crate::menu::MenuAction;
-use crate::one_time::OneTime;
-use crate::paths::Places;
-use crate::saved_keys::{LeftBehind, SavedKeys};
+use crate::one_time_secret::OneTimeSecret;
+use crate::paths::FileLocations;
+use crate::quit_confirmation::QuitQuestion;
+use crate::service_status::ServiceStatus;
+use crate::service_supervisor::{PortChangeError, ServiceSupervisor};
 use crate::settings::{Language, Preferences};
 use crate::state::AppState;
-use crate::status::{AppEvent, ClipboardState, ServiceStatus};
 use crate::window;
 
 /// The pause before a broken event stream is opened again.
-const RECONNECT: Duration = Duration::from_millis(500);
+const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 
 /// Where the app keeps its files.
 #[tauri::command]
-pub(crate) fn places(state: State<'_, AppState>) -> Places {
-    state.places.clone().with_problem(state.settings.problem())
+pub(crate) fn get_file_locations(state: State<'_, AppState>) -> FileLocations {
+    state.file_locations.clone().with_settings_problem(state.settings.problem())
 }
 
 /// Tries to start the service again after a problem.
@@ -40,79 +41,85 @@ pub(crate) async fn retry_service(state: State<'_, AppState>) -> Result<ServiceS
     Ok(state.service.restart(state.settings.port()).await)
 }
 
-/// Moves the service to another port, for good. On any error the service stays where it is.
+/// Moves the service to another port and saves the choice. On any error the service stays on its port.
 #[tauri::command]
-pub(crate) async fn change_port(state: State<'_, AppState>, port: Argument) -> Result<ServiceStatus> {
-    let port = port.port()?;
+pub(crate) async fn change_port(state: State<'_, AppState>, port: UntrustedArg) -> Result<ServiceStatus> {
+    let port = port.into_port()?;
     let save = || state.settings.set_port(port);
-    state.service.move_to(port, save).await.map_err(|error| match error {
-        MoveError::PortInUse => CommandError::new(ErrorCode::PortInUse, "port: is in use by another program"),
-        MoveError::PortClosed(error) => invalid("port", &format!("cannot be opened: {error}")),
-        MoveError::NotSaved(error) => {
+    state.service.move_to_port(port, save).await.map_err(|error| match error {
+        PortChangeError::PortInUse => CommandError::new(ErrorCode::PortInUse, "port: is in use by another program"),
+        PortChangeError::PortClosed(error) => invalid_argument("port", &format!("cannot be opened: {error}")),
+        PortChangeError::NotSaved(error) => {
             tracing::warn!(%error, "the settings cannot be saved");
-            CommandError::of_file(ErrorCode::SettingsNotSaved, &error)
+            CommandError::for_file(ErrorCode::SettingsNotSaved, &error)
         }
     })
 }
 
-/// The list's page can be seen: shows its window.
+/// Shows the list's window. Its page calls this when it can be seen.
 #[tauri::command]
-pub(crate) fn show_list(app: AppHandle) {
+pub(crate) fn show_list_window(app: AppHandle) {
     window::show_list_window(&app);
 }
 
-/// Tells the page of every change from now on. The page calls it once; a second call replaces the first of the same window.
+/// Sends every change from now on to the page. The page calls it once; a second call replaces the first of the same
+/// window.
 #[tauri::command]
-pub(crate) async fn watch(window: WebviewWindow, state: State<'_, AppState>, channel: Channel<AppEvent>) -> Result<()> {
+pub(crate) async fn subscribe(
+    window: WebviewWindow,
+    state: State<'_, AppState>,
+    channel: Channel<AppEvent>,
+) -> Result<()> {
     let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
-    let (one_time, saved_keys) = (state.one_time.clone(), state.saved_keys.clone());
-    let (preferences, menu) = (state.settings.preferences(), state.menu.subscribe());
-    let (screen_reader, quit_question) = (state.screen_reader.subscribe(), state.closing.question());
-    let shows_a_key = window::is_key_window(window.label());
+    let (one_time, keychain_index) = (state.one_time.clone(), state.keychain_index.clone());
+    let (preferences, menu) = (state.settings.subscribe_preferences(), state.menu_actions.subscribe());
+    let (screen_reader, quit_question) =
+        (state.screen_reader.subscribe(), state.quit_confirmation.subscribe_question());
+    let shows_a_key = window::is_one_time_label(window.label());
     let watcher = tokio::spawn(async move {
-        let follow_one_time = async {
+        let forward_window_events = async {
             match shows_a_key {
                 true => {
                     tokio::join!(
                         forward_close_requests(&one_time, &channel),
                         forward_hidden_reports(&one_time, &channel),
-                        follow_screen_reader(screen_reader, &channel),
+                        forward_screen_reader_state(screen_reader, &channel),
                     );
                 }
                 false => {
                     tokio::join!(
-                        follow_one_time(&one_time, &channel),
-                        follow_saved_keys(&saved_keys, &channel),
-                        follow_health(service.health(), &channel),
-                        follow_menu(menu, &channel),
-                        follow_quit_question(quit_question, &channel),
+                        forward_one_time_state(&one_time, &channel),
+                        forward_undeletable_keys(&keychain_index, &channel),
+                        forward_database_health(service.subscribe_health(), &channel),
+                        forward_menu_actions(menu, &channel),
+                        forward_quit_questions(quit_question, &channel),
                     );
                 }
             }
         };
         tokio::join!(
-            follow_preferences(preferences.clone(), &channel),
-            follow_service(&service, &channel),
-            follow_clipboard(&clipboard, preferences, &channel),
-            follow_one_time,
+            forward_preferences(preferences.clone(), &channel),
+            forward_service_changes(&service, &channel),
+            forward_clipboard_state(&clipboard, preferences, &channel),
+            forward_window_events,
         );
     });
-    state.set_watcher(window.label(), Some(watcher.abort_handle()));
+    state.replace_event_task(window.label(), Some(watcher.abort_handle()));
     Ok(())
 }
 
 /// Forwards states and key events until the page is gone.
-async fn follow_service(service: &KeyService, page: &Channel<AppEvent>) {
-    let mut status = service.subscribe();
+async fn forward_service_changes(service: &ServiceSupervisor, page: &Channel<AppEvent>) {
+    let mut status = service.subscribe_status();
     loop {
         let current = status.borrow_and_update().clone();
         if page.send(AppEvent::Status { status: current }).is_err() {
             return;
         }
-        let changed = match service.client() {
+        let changed = match service.api_client() {
             Some(client) => tokio::select! {
                 changed = status.changed() => changed,
-                () = forward_events(&client, page) => return,
+                () = forward_key_events(&client, page) => return,
             },
             None => status.changed().await,
         };
@@ -122,19 +129,19 @@ async fn follow_service(service: &KeyService, page: &Channel<AppEvent>) {
     }
 }
 
-/// Forwards what becomes of a copied key until the page is gone.
-async fn follow_clipboard(
+/// Forwards the state of a copied key until the page is gone.
+async fn forward_clipboard_state(
     clipboard: &Clipboard,
     mut preferences: watch::Receiver<Preferences>,
     page: &Channel<AppEvent>,
 ) {
-    let mut copied = clipboard.copied();
+    let mut copied = clipboard.subscribe_copied_key();
     loop {
         let stays_seconds = preferences.borrow_and_update().clipboard_seconds;
         let key = *copied.borrow_and_update();
         let event = AppEvent::Clipboard {
             clears_at: key.and_then(|key| key.clears_at()),
-            state: key.map_or(ClipboardState::Clear, |key| key.shown_state()),
+            state: key.map_or(ClipboardState::Clear, |key| key.clipboard_state()),
             stays_seconds,
         };
         if page.send(event).is_err() {
@@ -151,12 +158,12 @@ async fn follow_clipboard(
 }
 
 /// Forwards what a person prefers until the page is gone.
-async fn follow_preferences(mut preferences: watch::Receiver<Preferences>, page: &Channel<AppEvent>) {
+async fn forward_preferences(mut preferences: watch::Receiver<Preferences>, page: &Channel<AppEvent>) {
     loop {
         let event = AppEvent::Preferences {
             preferences: preferences.borrow_and_update().clone(),
-            system_language: Language::System.or_system(),
-            regions: locale::regions(),
+            system_language: Language::System.resolve_system(),
+            regions: locale::format_regions(),
         };
         if page.send(event).is_err() || preferences.changed().await.is_err() {
             return;
@@ -165,11 +172,11 @@ async fn follow_preferences(mut preferences: watch::Receiver<Preferences>, page:
 }
 
 /// Forwards what is chosen in the menu until the page is gone.
-async fn follow_menu(mut menu: broadcast::Receiver<MenuAction>, page: &Channel<AppEvent>) {
+async fn forward_menu_actions(mut menu: broadcast::Receiver<MenuAction>, page: &Channel<AppEvent>) {
     loop {
         let action = match menu.recv().await {
             Ok(action) => action,
-            // A page that was busy meanwhile hears of the last ones.
+            // A page that was busy receives the last ones.
             Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };
@@ -181,7 +188,7 @@ async fn follow_menu(mut menu: broadcast::Receiver<MenuAction>, page: &Channel<A
 
 /// Forwards what is to be asked before the app quits until the page is gone. Every question is sent, an equal one too: the
 /// page answers that it shows it.
-async fn follow_quit_question(mut question: watch::Receiver<Option<QuitQuestion>>, page: &Channel<AppEvent>) {
+async fn forward_quit_questions(mut question: watch::Receiver<Option<QuitQuestion>>, page: &Channel<AppEvent>) {
     while question.changed().await.is_ok() {
         let event = AppEvent::Quit { question: question.borrow_and_update().clone() };
         if page.send(event).is_err() {
@@ -191,8 +198,8 @@ async fn follow_quit_question(mut question: watch::Receiver<Option<QuitQuestion>
 }
 
 /// Forwards whether a new key is being shown until the page is gone.
-async fn follow_one_time(one_time: &OneTime, page: &Channel<AppEvent>) {
-    let mut state = one_time.state();
+async fn forward_one_time_state(one_time: &OneTimeSecret, page: &Channel<AppEvent>) {
+    let mut state = one_time.subscribe_state();
     loop {
         let event = AppEvent::OneTime { state: Box::new(state.borrow_and_update().clone()) };
         if page.send(event).is_err() || state.changed().await.is_err() {
@@ -202,25 +209,25 @@ async fn follow_one_time(one_time: &OneTime, page: &Channel<AppEvent>) {
 }
 
 /// Forwards what could not be taken out of the keychain, each once, until the page is gone.
-async fn follow_saved_keys(saved_keys: &SavedKeys, page: &Channel<AppEvent>) {
-    let mut left_behind = saved_keys.left_behind();
-    let mut told = LeftBehind::new();
+async fn forward_undeletable_keys(keychain_index: &KeychainIndex, page: &Channel<AppEvent>) {
+    let mut undeletable = keychain_index.subscribe_undeletable();
+    let mut told = UndeletableKeys::new();
     loop {
-        let left = left_behind.borrow_and_update().clone();
+        let left = undeletable.borrow_and_update().clone();
         for (_, key) in left.iter().filter(|(id, _)| !told.contains_key(*id)) {
             if page.send(AppEvent::LeftInKeychain { name: key.name.clone(), reason: key.reason }).is_err() {
                 return;
             }
         }
         told = left;
-        if left_behind.changed().await.is_err() {
+        if undeletable.changed().await.is_err() {
             return;
         }
     }
 }
 
 /// Forwards what a person should know about the database until the page is gone.
-async fn follow_health(mut health: watch::Receiver<DatabaseHealth>, page: &Channel<AppEvent>) {
+async fn forward_database_health(mut health: watch::Receiver<DatabaseHealth>, page: &Channel<AppEvent>) {
     loop {
         let event = AppEvent::Database { health: health.borrow_and_update().clone() };
         if page.send(event).is_err() || health.changed().await.is_err() {
@@ -229,9 +236,9 @@ async fn follow_health(mut health: watch::Receiver<DatabaseHealth>, page: &Chann
     }
 }
 
-/// Tells the page with the key that it is asked to close, until it is gone.
-async fn forward_close_requests(one_time: &OneTime, page: &Channel<AppEvent>) {
-    let mut requests = one_time.close_requests();
+/// Forwards requests to close the one-time window until its page is gone.
+async fn forward_close_requests(one_time: &OneTimeSecret, page: &Channel<AppEvent>) {
+    let mut requests = one_time.subscribe_close_requests();
     while requests.changed().await.is_ok() {
         if page.send(AppEvent::CloseRequested).is_err() {
             return;
@@ -239,9 +246,9 @@ async fn forward_close_requests(one_time: &OneTime, page: &Channel<AppEvent>) {
     }
 }
 
-/// Tells the page with the key that its window was hidden, until it is gone.
-async fn forward_hidden_reports(one_time: &OneTime, page: &Channel<AppEvent>) {
-    let mut reports = one_time.hidden_reports();
+/// Forwards reports that the one-time window was hidden until its page is gone.
+async fn forward_hidden_reports(one_time: &OneTimeSecret, page: &Channel<AppEvent>) {
+    let mut reports = one_time.subscribe_hidden_reports();
     while reports.changed().await.is_ok() {
         if page.send(AppEvent::WindowHidden).is_err() {
             return;
@@ -250,7 +257,7 @@ async fn forward_hidden_reports(one_time: &OneTime, page: &Channel<AppEvent>) {
 }
 
 /// Forwards whether a screen reader is running until the page is gone.
-async fn follow_screen_reader(mut screen_reader: watch::Receiver<bool>, page: &Channel<AppEvent>) {
+async fn forward_screen_reader_state(mut screen_reader: watch::Receiver<bool>, page: &Channel<AppEvent>) {
     loop {
         let event = AppEvent::ScreenReader { enabled: *screen_reader.borrow_and_update() };
         if page.send(event).is_err() || screen_reader.changed().await.is_err() {
@@ -260,7 +267,7 @@ async fn follow_screen_reader(mut screen_reader: watch::Receiver<bool>, page: &C
 }
 
 /// Returns only when the page is gone.
-async fn forward_events(client: &ApiClient, page: &Channel<AppEvent>) {
+async fn forward_key_events(client: &ApiClient, page: &Channel<AppEvent>) {
     loop {
         if let Ok(mut events) = client.events().await {
             while let Some(event) = events.next().await {
@@ -269,7 +276,7 @@ async fn forward_events(client: &ApiClient, page: &Channel<AppEvent>) {
                 }
             }
         }
-        tokio::time::sleep(RECONNECT).await;
+        tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }
 
@@ -281,7 +288,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_page_that_was_busy_still_follows_the_menu() {
+    async fn lagging_page_still_receives_menu_actions() {
         let (chosen, menu) = broadcast::channel(1);
         let told = Arc::new(AtomicU32::new(0));
         let page = Channel::new({
@@ -295,7 +302,7 @@ mod tests {
             chosen.send(action).expect("followed");
         }
         drop(chosen);
-        follow_menu(menu, &page).await;
+        forward_menu_actions(menu, &page).await;
         assert_eq!(told.load(Ordering::Relaxed), 1, "the last one");
     }
 }

@@ -9,18 +9,18 @@ use ulkeys_domain::wire::{ApiKey, ErrorCode};
 use ulkeys_domain::{KeyId, Secret};
 use zeroize::Zeroizing;
 
-use super::{Argument, ended, invalid};
+use super::{UntrustedArg, invalid_argument, thread_panic_error};
 use crate::display;
 use crate::env_file::{self, EnvFilePlan};
 use crate::error::{CommandError, Result};
 use crate::keychain;
 use crate::seal::{self, SealedKey};
+use crate::service_status::ServiceStatus;
 use crate::state::AppState;
-use crate::status::ServiceStatus;
-use crate::window::{self, FileDialog};
+use crate::window::{self, SaveFileDialog};
 
 /// Where a template has the key.
-const PLACE: &str = "{key}";
+const KEY_PLACEHOLDER: &str = "{key}";
 
 /// The key as the one-time window receives it, once.
 #[derive(Serialize, TS)]
@@ -34,63 +34,66 @@ pub(crate) struct RevealedKey {
 
 /// Answers with the new key, sealed for the holder of `public_key`. No later call answers with it.
 #[tauri::command]
-pub(crate) fn reveal_key(state: State<'_, AppState>, public_key: Argument) -> Result<RevealedKey> {
-    let public_key = public_key.bytes("publicKey")?;
+pub(crate) fn reveal_key(state: State<'_, AppState>, public_key: UntrustedArg) -> Result<RevealedKey> {
+    let public_key = public_key.into_bytes("publicKey")?;
     let reports_minimized = !display::is_wayland();
     let revealed = state.one_time.reveal(|key, secret| {
-        let sealed = seal::seal(secret, &public_key)
-            .map_err(|_| invalid("publicKey", "is not an uncompressed point of the curve P-256"))?;
+        let sealed = seal::seal_secret(secret, &public_key)
+            .map_err(|_| invalid_argument("publicKey", "is not an uncompressed point of the curve P-256"))?;
         Ok(RevealedKey { key: key.clone(), sealed, reports_minimized })
     });
-    revealed.ok_or_else(gone)?
+    revealed.ok_or_else(secret_gone_error)?
 }
 
-/// The page shows the key and needs so much height, in CSS pixels. Also its answer when it is asked to close.
+/// The page shows the key and needs this height, in CSS pixels. It also calls this as its answer to a request to close.
 #[tauri::command]
-pub(crate) async fn show_one_time(app: AppHandle, height: Argument) -> Result<()> {
-    Ok(window::show_key_window(&app, height.number("height")?).await?)
+pub(crate) async fn one_time_ready(app: AppHandle, height: UntrustedArg) -> Result<()> {
+    Ok(window::show_one_time_window(&app, height.into_number("height")?).await?)
 }
 
-/// Closes the window for good. `unseen` when the page could not show the key.
+/// Closes the window and wipes the key. `unseen` when the page could not show it.
 #[tauri::command]
-pub(crate) fn close_one_time(app: AppHandle, unseen: Argument) -> Result<()> {
-    window::close_key_window(&app, unseen.flag("unseen")?);
+pub(crate) fn close_one_time_window(app: AppHandle, unseen: UntrustedArg) -> Result<()> {
+    window::close_one_time_window(&app, unseen.into_bool("unseen")?);
     Ok(())
 }
 
-/// The page has noticed that it is out of sight, which may mean that its window was minimized.
+/// The page has noticed that it is hidden, which may mean that its window was minimized.
 #[tauri::command]
-pub(crate) fn out_of_sight(app: AppHandle, window: WebviewWindow) {
+pub(crate) fn one_time_hidden(app: AppHandle, window: WebviewWindow) {
     if window.is_minimized().unwrap_or(true) {
-        window::key_window_minimized(&app);
+        window::on_one_time_window_minimized(&app);
     }
 }
 
 /// Copies the key.
 #[tauri::command]
 pub(crate) async fn copy_key(state: State<'_, AppState>) -> Result<()> {
-    copy_with_key(&state, |secret| secret.expose().to_owned()).await
+    copy_text_with_key(&state, |secret| secret.expose().to_owned()).await
 }
 
 /// Copies an example of use with the key in it: `template`, which has `{key}` in the key's place, once.
 #[tauri::command]
-pub(crate) async fn copy_snippet(state: State<'_, AppState>, template: Argument) -> Result<()> {
-    let template = template.text("template")?;
+pub(crate) async fn copy_snippet(state: State<'_, AppState>, template: UntrustedArg) -> Result<()> {
+    let template = template.into_text("template")?;
     if template.chars().count() > 2_000 {
-        return Err(invalid("template", "must have at most 2000 characters"));
+        return Err(invalid_argument("template", "must have at most 2000 characters"));
     }
-    let Some((before, after)) = template.split_once(PLACE).filter(|(_, after)| !after.contains(PLACE)) else {
-        return Err(invalid("template", "must have one place for the key"));
+    let Some((before, after)) =
+        template.split_once(KEY_PLACEHOLDER).filter(|(_, after)| !after.contains(KEY_PLACEHOLDER))
+    else {
+        return Err(invalid_argument("template", "must have one place for the key"));
     };
-    copy_with_key(&state, |secret| [before, secret.expose(), after].concat()).await
+    copy_text_with_key(&state, |secret| [before, secret.expose(), after].concat()).await
 }
 
-async fn copy_with_key(state: &AppState, text: impl FnOnce(&Secret) -> String) -> Result<()> {
-    let (key, secret) = state.one_time.key_id().and_then(|id| state.one_time.copy(&id)).ok_or_else(gone)?;
+async fn copy_text_with_key(state: &AppState, text: impl FnOnce(&Secret) -> String) -> Result<()> {
+    let (key, secret) =
+        state.one_time.key_id().and_then(|id| state.one_time.clone_secret(&id)).ok_or_else(secret_gone_error)?;
     let (text, hash) = (Zeroizing::new(text(&secret)), secret.hash());
     drop(secret);
-    let after = state.settings.clipboard_time();
-    state.clipboard.work(move |clipboard| clipboard.copy_secret(&text, hash, after)).await?;
+    let after = state.settings.clipboard_timeout();
+    state.clipboard.run_blocking(move |clipboard| clipboard.copy_secret(&text, hash, after)).await?;
     state.one_time.mark_copied(&key.key_id);
     Ok(())
 }
@@ -98,57 +101,57 @@ async fn copy_with_key(state: &AppState, text: impl FnOnce(&Secret) -> String) -
 /// Saves the key in this computer's keychain under its name; over another key only with `replace`. Not the next one, if
 /// this one has gone by the time the keychain is unlocked.
 #[tauri::command]
-pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: Argument) -> Result<()> {
-    let replace = replace.flag("replace")?;
-    let id = state.one_time.key_id().ok_or_else(gone)?;
-    let name = state.one_time.copy(&id).ok_or_else(gone)?.0.name;
+pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: UntrustedArg) -> Result<()> {
+    let replace = replace.into_bool("replace")?;
+    let id = state.one_time.key_id().ok_or_else(secret_gone_error)?;
+    let name = state.one_time.clone_secret(&id).ok_or_else(secret_gone_error)?.0.name;
     let one_time = state.one_time.clone();
-    let saved_keys = state.saved_keys.clone();
-    let saved = keychain::work(name, move || {
-        let Some((key, secret)) = one_time.copy(&id) else {
+    let keychain_index = state.keychain_index.clone();
+    let saved = keychain::run_unlocked(name, move || {
+        let Some((key, secret)) = one_time.clone_secret(&id) else {
             return Ok(false);
         };
-        let known = saved_keys.prefixes_of(&key.name);
-        saved_keys.saving(&key, || keychain::save(&key.name, &secret, replace, &known))?;
+        let known = keychain_index.prefixes_of(&key.name);
+        keychain_index.save_with(&key, || keychain::save_key(&key.name, &secret, replace, &known))?;
         Ok(true)
     });
     if !saved.await? {
-        return Err(gone());
+        return Err(secret_gone_error());
     }
     state.one_time.mark_saved(&id);
     Ok(())
 }
 
-/// Lets the person choose a file, and looks at it. `None` when they think better of it. `title` is the dialog's.
+/// Lets the person choose a file, and plans the edit. `None` when they cancel. `title` is the dialog's.
 #[tauri::command]
 pub(crate) async fn choose_env_file(
     window: WebviewWindow,
     state: State<'_, AppState>,
-    title: Argument,
+    title: UntrustedArg,
 ) -> Result<Option<EnvFilePlan>> {
-    let title = title.line("title")?;
-    let id = state.one_time.key_id().ok_or_else(gone)?;
-    let dialog = FileDialog { title, file_name: ".env".to_owned(), ending: None };
-    let Some(path) = dialog.choose(&window).await? else {
+    let title = title.into_display_line("title")?;
+    let id = state.one_time.key_id().ok_or_else(secret_gone_error)?;
+    let dialog = SaveFileDialog { title, file_name: ".env".to_owned(), ending: None };
+    let Some(path) = dialog.choose_path(&window).await? else {
         return Ok(None);
     };
-    let plan = with_env_file(&state, &id, move |secret, url| env_file::plan(&path, secret, url)).await?;
-    state.one_time.choose_env_file(&id, plan.clone());
+    let plan = run_with_secret_and_url(&state, &id, move |secret, url| env_file::plan_edit(&path, secret, url)).await?;
+    state.one_time.set_env_file_plan(&id, plan.clone());
     Ok(Some(plan))
 }
 
 /// Writes the key into the file that was chosen last. The page cannot name another.
 #[tauri::command]
 pub(crate) async fn write_env_file(state: State<'_, AppState>) -> Result<()> {
-    let id = state.one_time.key_id().ok_or_else(gone)?;
-    let plan = state.one_time.env_file(&id).ok_or_else(gone)?;
-    with_env_file(&state, &id, move |secret, url| env_file::write(&plan, secret, url)).await?;
+    let id = state.one_time.key_id().ok_or_else(secret_gone_error)?;
+    let plan = state.one_time.env_file_plan(&id).ok_or_else(secret_gone_error)?;
+    run_with_secret_and_url(&state, &id, move |secret, url| env_file::apply_plan(&plan, secret, url)).await?;
     state.one_time.mark_saved(&id);
     Ok(())
 }
 
 /// Work with this key and the service's address on a file, which may be on a slow disk.
-async fn with_env_file<T: Send + 'static>(
+async fn run_with_secret_and_url<T: Send + 'static>(
     state: &AppState,
     id: &KeyId,
     work: impl FnOnce(&Secret, &str) -> io::Result<T> + Send + 'static,
@@ -156,16 +159,16 @@ async fn with_env_file<T: Send + 'static>(
     let ServiceStatus::Running { url, .. } = state.service.status() else {
         return Err(CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"));
     };
-    let (_, secret) = state.one_time.copy(id).ok_or_else(gone)?;
+    let (_, secret) = state.one_time.clone_secret(id).ok_or_else(secret_gone_error)?;
     let worked = tokio::task::spawn_blocking(move || work(&secret, &url)).await;
-    worked.map_err(ended).flatten().map_err(|error| env_file_failed(&error))
+    worked.map_err(thread_panic_error).flatten().map_err(|error| env_file_error(&error))
 }
 
-fn env_file_failed(error: &io::Error) -> CommandError {
+fn env_file_error(error: &io::Error) -> CommandError {
     tracing::warn!(%error, "the key was not written into a file");
-    CommandError::of_file(ErrorCode::EnvFileFailed, error)
+    CommandError::for_file(ErrorCode::EnvFileFailed, error)
 }
 
-fn gone() -> CommandError {
+fn secret_gone_error() -> CommandError {
     CommandError::new(ErrorCode::SecretGone, "the key is no longer held")
 }

@@ -5,42 +5,47 @@ use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::StorageLimits;
 use ulkeys_domain::wire::ErrorCode;
 
-use super::{Argument, invalid};
+use super::{UntrustedArg, invalid_argument};
 use crate::error::{CommandError, Result};
-use crate::settings::{CLIPBOARD_SECONDS, Language, Preferences, ROTATION_DAYS, RUN_DAYS, TEXT_PERCENT, Theme};
+use crate::settings::{
+    CLIPBOARD_SECONDS_RANGE, Language, Preferences, ROTATION_DAYS_RANGE, RUN_DAYS_RANGE, TEXT_PERCENT_RANGE, Theme,
+};
 use crate::state::AppState;
 use crate::window;
 
-const FIELDS: [&str; 8] =
+const PREFERENCE_FIELDS: [&str; 8] =
     ["language", "theme", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "limits", "storage"];
 
 /// Keeps all preferences. On an error nothing changes. The pages hear of them as of any event. Off the main thread, as the
 /// disk may take its time.
 #[tauri::command(async)]
-pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, preferences: Argument) -> Result<()> {
-    let mut fields = preferences.fields("preferences", &FIELDS)?;
-    let language = fields.take("language").text("language")?;
-    let theme = fields.take("theme").text("theme")?;
-    let run_days = fields.take_optional("runDays");
-    let seconds = fields.take_optional("clipboardSeconds");
+pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, preferences: UntrustedArg) -> Result<()> {
+    let mut fields = preferences.into_fields("preferences", &PREFERENCE_FIELDS)?;
+    let language = fields.take_field("language").into_text("language")?;
+    let theme = fields.take_field("theme").into_text("theme")?;
+    let run_days = fields.take_optional_field("runDays");
+    let seconds = fields.take_optional_field("clipboardSeconds");
     // A group that is not there stays as it is.
-    let (limits, storage) = (fields.take_optional("limits"), fields.take_optional("storage"));
-    let present = state.settings.preferences().borrow().clone();
+    let (limits, storage) = (fields.take_optional_field("limits"), fields.take_optional_field("storage"));
+    let present = state.settings.subscribe_preferences().borrow().clone();
     let preferences = Preferences {
-        language: Language::parse(&language).ok_or_else(|| invalid("language", "is not known"))?,
-        theme: Theme::parse(&theme).ok_or_else(|| invalid("theme", "is not known"))?,
-        text_percent: fields.take("textPercent").whole("textPercent", TEXT_PERCENT)?,
-        clipboard_seconds: seconds.map(|seconds| seconds.whole("clipboardSeconds", CLIPBOARD_SECONDS)).transpose()?,
-        rotation_days: fields.take("rotationDays").whole("rotationDays", ROTATION_DAYS)?,
-        run_days: run_days.map(|days| days.whole("runDays", RUN_DAYS)).transpose()?,
-        limits: limits.map_or(Ok(present.limits), |limits| limits.numbers("limits", RateLimits::RANGE))?,
-        storage: storage.map_or(Ok(present.storage), |storage| storage.numbers("storage", StorageLimits::RANGE))?,
+        language: Language::parse(&language).ok_or_else(|| invalid_argument("language", "is not known"))?,
+        theme: Theme::parse(&theme).ok_or_else(|| invalid_argument("theme", "is not known"))?,
+        text_percent: fields.take_field("textPercent").into_integer("textPercent", TEXT_PERCENT_RANGE)?,
+        clipboard_seconds: seconds
+            .map(|seconds| seconds.into_integer("clipboardSeconds", CLIPBOARD_SECONDS_RANGE))
+            .transpose()?,
+        rotation_days: fields.take_field("rotationDays").into_integer("rotationDays", ROTATION_DAYS_RANGE)?,
+        run_days: run_days.map(|days| days.into_integer("runDays", RUN_DAYS_RANGE)).transpose()?,
+        limits: limits.map_or(Ok(present.limits), |limits| limits.into_integer_group("limits", RateLimits::RANGE))?,
+        storage: storage
+            .map_or(Ok(present.storage), |storage| storage.into_integer_group("storage", StorageLimits::RANGE))?,
     };
     state.settings.set_preferences(preferences).map_err(|error| {
         tracing::warn!(%error, "the settings cannot be saved");
-        CommandError::of_file(ErrorCode::SettingsNotSaved, &error)
+        CommandError::for_file(ErrorCode::SettingsNotSaved, &error)
     })?;
     // There, the last to follow follows the last change.
     let windows = app.clone();
-    Ok(app.run_on_main_thread(move || window::follow_preferences(&windows))?)
+    Ok(app.run_on_main_thread(move || window::apply_preferences(&windows))?)
 }

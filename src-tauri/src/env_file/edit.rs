@@ -11,16 +11,16 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::readers::{Variables, docker_variables, node_variables, python_dotenv, python_variables};
-use super::shell::{Command, End, Script, Word, may_run_other_code};
-use super::{KEY, URL};
+use super::dotenv_readers::{VariableMap, docker_variables, node_variables, parse_python_dotenv, python_variables};
+use super::shell_parser::{Command, Script, ScriptEnd, Word, line_may_run_other_code};
+use super::{KEY_VARIABLE, URL_VARIABLE};
 use crate::file_problem::{FileProblem, UnclearLine};
 
 /// Some editors begin a file in UTF-8 with it. Shells read it as part of the first line.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The result of an edit.
-pub(super) struct Edited {
+pub(super) struct EditResult {
     pub(super) text: Zeroizing<String>,
     /// Whether some program found another value before.
     pub(super) replaces: bool,
@@ -28,14 +28,14 @@ pub(super) struct Edited {
 
 /// A variable and its new value, which needs no quotes anywhere.
 #[derive(Clone, Copy)]
-pub(super) struct Setting<'a> {
+pub(super) struct VariableSetting<'a> {
     pub(super) name: &'static str,
     pub(super) value: &'a str,
 }
 
 /// Where a line of ours is added.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum LinePosition {
     Nowhere,
     First,
     Last,
@@ -45,42 +45,42 @@ enum Place {
 
 /// A line of ours that is added.
 #[derive(Clone, Copy)]
-struct Added {
-    place: Place,
+struct AddedLine {
+    place: LinePosition,
     /// Whether it begins with `export`.
     is_exported: bool,
 }
 
-impl Added {
-    const NOWHERE: Self = Self { place: Place::Nowhere, is_exported: false };
+impl AddedLine {
+    const NO_LINE: Self = Self { place: LinePosition::Nowhere, is_exported: false };
 
     /// The ways to add a line, from the most usual one. `export` is left out where it is not needed, as Docker rejects it.
-    fn all(before: &Reading<'_>) -> Vec<Self> {
+    fn candidate_lines(before: &ParsedFile<'_>) -> Vec<Self> {
         let plain = |place| Self { place, is_exported: false };
         if !before.exports {
-            return vec![plain(Place::Last), plain(Place::First)];
+            return vec![plain(LinePosition::Last), plain(LinePosition::First)];
         }
-        let inside = before.end_of_export().map(|line| plain(Place::Before(line)));
+        let inside = before.export_section_end().map(|line| plain(LinePosition::Before(line)));
         let exported = |place| [plain(place), Self { place, is_exported: true }];
-        inside.into_iter().chain(exported(Place::Last)).chain(exported(Place::First)).collect()
+        inside.into_iter().chain(exported(LinePosition::Last)).chain(exported(LinePosition::First)).collect()
     }
 }
 
 /// Sets a variable in a file.
-pub(super) fn set(text: &str, setting: Setting<'_>) -> Result<Edited, UnclearLine> {
-    let line_end = line_end(text);
-    let before = Reading::of(text, setting, line_end);
-    let replaces = before.has_another_value();
-    let spans = Spans::find(text, setting.name, &before.script, line_end);
+pub(super) fn set_variable(text: &str, setting: VariableSetting<'_>) -> Result<EditResult, UnclearLine> {
+    let line_end = detect_line_end(text);
+    let before = ParsedFile::parse(text, setting, line_end);
+    let replaces = before.has_other_value();
+    let spans = AssignmentSpans::find_spans(text, setting.name, &before.script, line_end);
     let mut all = spans.of_dotenv.iter().chain(&spans.of_shell);
-    if let Some(hiding) = all.find_map(|span| Some(span.start + hidden_line(&text[span.clone()])?)) {
+    if let Some(hiding) = all.find_map(|span| Some(span.start + find_hidden_assignment(&text[span.clone()])?)) {
         let problem = FileProblem::UnclearLine;
-        return Err(UnclearLine { line: line_of(&text[..hiding]), variable: setting.name, problem });
+        return Err(UnclearLine { line: line_number_after(&text[..hiding]), variable: setting.name, problem });
     }
     let sets = [&spans.of_dotenv, &spans.of_shell, &spans.of_dotenv_alone];
-    let has_tab = sets.iter().any(|spans| spans.iter().any(|span| has_tab(text, span)));
-    if before.is_right_after(&before) && !has_tab {
-        return Ok(Edited { text: Zeroizing::new(text.to_owned()), replaces: false });
+    let has_tab = sets.iter().any(|spans| spans.iter().any(|span| has_tab_for_node(text, span)));
+    if before.is_correct_edit_of(&before) && !has_tab {
+        return Ok(EditResult { text: Zeroizing::new(text.to_owned()), replaces: false });
     }
     let mut span_sets: Vec<&[Range<usize>]> = Vec::new();
     for spans in sets {
@@ -88,30 +88,30 @@ pub(super) fn set(text: &str, setting: Setting<'_>) -> Result<Edited, UnclearLin
             span_sets.push(spans);
         }
     }
-    let ways = Added::all(&before);
-    let of_spans = std::iter::once(Added::NOWHERE).chain(ways.iter().copied());
+    let ways = AddedLine::candidate_lines(&before);
+    let of_spans = std::iter::once(AddedLine::NO_LINE).chain(ways.iter().copied());
     let of_spans = of_spans.flat_map(|added| span_sets.iter().map(move |spans| (*spans, added)));
     // Otherwise a line is added, and the former ones stay.
     let of_lines = ways.iter().map(|&added| (&[][..], added));
     for (spans, added) in of_spans.chain(of_lines) {
-        let edited = apply(text, spans, added, setting, line_end);
-        if Reading::of(&edited, setting, line_end).is_right_after(&before) {
-            return Ok(Edited { text: edited, replaces });
+        let edited = apply_edit(text, spans, added, setting, line_end);
+        if ParsedFile::parse(&edited, setting, line_end).is_correct_edit_of(&before) {
+            return Ok(EditResult { text: edited, replaces });
         }
     }
-    Err(before.unclear_line())
+    Err(before.find_unclear_line())
 }
 
 /// How our lines end: as all others do; where those differ, or the last one has no end, in a line feed. A shell takes a
 /// carriage return before the line feed as part of the value.
-fn line_end(text: &str) -> &'static str {
+fn detect_line_end(text: &str) -> &'static str {
     let ends = text.bytes().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
     let pairs = text.matches("\r\n").count();
     if text.ends_with("\r\n") && ends == 2 * pairs { "\r\n" } else { "\n" }
 }
 
 /// Whether Node.js takes a tab for a part of the name in this assignment, and so does not find the variable.
-fn has_tab(text: &str, span: &Range<usize>) -> bool {
+fn has_tab_for_node(text: &str, span: &Range<usize>) -> bool {
     let line = &text[..span.start];
     let indent = &line[line.rfind('\n').map_or(0, |end| end + 1)..];
     let name = text[span.clone()].split('=').next().unwrap_or_default();
@@ -124,7 +124,7 @@ fn is_indent(text: &str) -> bool {
 }
 
 /// Where a value has a line that looks as if it sets a variable: the closing quote before it may have been forgotten.
-fn hidden_line(assignment: &str) -> Option<usize> {
+fn find_hidden_assignment(assignment: &str) -> Option<usize> {
     let mut place = 0;
     assignment.split_inclusive('\n').enumerate().find_map(|(index, whole)| {
         place += whole.len();
@@ -137,12 +137,12 @@ fn hidden_line(assignment: &str) -> Option<usize> {
 }
 
 /// The number of the line, from 1, that follows this text.
-fn line_of(before: &str) -> u32 {
+fn line_number_after(before: &str) -> u32 {
     u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// The places where the variable is set, each from its name to the end of the value.
-struct Spans {
+struct AssignmentSpans {
     /// As python-dotenv reads the file, and where it reads nothing, as a shell does.
     of_dotenv: Vec<Range<usize>>,
     /// The other way around.
@@ -151,12 +151,12 @@ struct Spans {
     of_dotenv_alone: Vec<Range<usize>>,
 }
 
-impl Spans {
-    fn find(text: &str, name: &str, script: &Script<'_>, line_end: &str) -> Self {
+impl AssignmentSpans {
+    fn find_spans(text: &str, name: &str, script: &Script<'_>, line_end: &str) -> Self {
         let commands = script.commands.iter().filter(|command| command.only_assigns());
         let words = commands.flat_map(|command| &command.words);
-        let shell: Vec<_> = words.filter(|word| word.value_of(name).is_some()).map(Word::range).collect();
-        let bindings = python_dotenv(text).into_iter();
+        let shell: Vec<_> = words.filter(|word| word.value_assigned_to(name).is_some()).map(Word::range).collect();
+        let bindings = parse_python_dotenv(text).into_iter();
         let ours = bindings.filter(|binding| binding.name == name && binding.value.is_some());
         let with_line_end = |range: Range<usize>| match &text[range.end..] {
             rest if rest.starts_with("\r\n") && line_end == "\n" => range.start..range.end + 1,
@@ -168,8 +168,8 @@ impl Spans {
             |span: &Range<usize>| !["$(", "${", "`"].iter().any(|begin| text[span.clone()].contains(begin));
         let constant = |spans: Vec<Range<usize>>| spans.into_iter().filter(is_constant).collect();
         Self {
-            of_dotenv: constant(merged(&dotenv, &shell)),
-            of_shell: constant(merged(&shell, &dotenv)),
+            of_dotenv: constant(merge_spans(&dotenv, &shell)),
+            of_shell: constant(merge_spans(&shell, &dotenv)),
             of_dotenv_alone: constant(dotenv),
         }
     }
@@ -177,7 +177,7 @@ impl Spans {
 
 /// All of the first places, and those of the second that overlap none of them. Both are in order, and there may be tens of
 /// thousands.
-fn merged(first: &[Range<usize>], second: &[Range<usize>]) -> Vec<Range<usize>> {
+fn merge_spans(first: &[Range<usize>], second: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut all = first.to_vec();
     let is_apart = |range: &&Range<usize>| {
         let next = first.partition_point(|other| other.end <= range.start);
@@ -189,8 +189,14 @@ fn merged(first: &[Range<usize>], second: &[Range<usize>]) -> Vec<Range<usize>> 
 }
 
 /// The text with every one of these places set, and a line added.
-fn apply(text: &str, spans: &[Range<usize>], added: Added, setting: Setting<'_>, line_end: &str) -> Zeroizing<String> {
-    let Setting { name, value } = setting;
+fn apply_edit(
+    text: &str,
+    spans: &[Range<usize>],
+    added: AddedLine,
+    setting: VariableSetting<'_>,
+    line_end: &str,
+) -> Zeroizing<String> {
+    let VariableSetting { name, value } = setting;
     let length = name.len() + value.len() + 16;
     // With room for all of it, so that no smaller copy is left behind.
     let mut edited = Zeroizing::new(String::with_capacity(text.len() + length * (spans.len() + 2)));
@@ -207,7 +213,7 @@ fn apply(text: &str, spans: &[Range<usize>], added: Added, setting: Setting<'_>,
         assign(edited);
         edited.push_str(line_end);
     };
-    if added.place == Place::First {
+    if added.place == LinePosition::First {
         if mark > 0 {
             edited.push_str(line_end);
             place += if text[mark..].starts_with(line_end) { line_end.len() } else { 0 };
@@ -215,7 +221,7 @@ fn apply(text: &str, spans: &[Range<usize>], added: Added, setting: Setting<'_>,
         add(&mut edited);
     }
     let mut line = match added.place {
-        Place::Before(line) => Some(line),
+        LinePosition::Before(line) => Some(line),
         _ => None,
     };
     for span in spans {
@@ -246,7 +252,7 @@ fn apply(text: &str, spans: &[Range<usize>], added: Added, setting: Setting<'_>,
         place = line;
     }
     edited.push_str(&text[place..]);
-    if added.place == Place::Last {
+    if added.place == LinePosition::Last {
         // Nor after a carriage return alone.
         match edited.chars().next_back() {
             None | Some('\n') => {}
@@ -259,26 +265,26 @@ fn apply(text: &str, spans: &[Range<usize>], added: Added, setting: Setting<'_>,
 }
 
 /// A file as all programs read it.
-struct Reading<'a> {
+struct ParsedFile<'a> {
     text: &'a str,
-    setting: Setting<'a>,
+    setting: VariableSetting<'a>,
     line_end: &'static str,
     script: Script<'a>,
-    python: Variables,
-    node: Variables,
-    docker: Option<Variables>,
+    python: VariableMap,
+    node: VariableMap,
+    docker: Option<VariableMap>,
     /// Whether the file itself makes a shell hand our variables, or all that it sets, on to programs.
     exports: bool,
 }
 
-impl<'a> Reading<'a> {
-    fn of(text: &'a str, setting: Setting<'a>, line_end: &'static str) -> Self {
-        let script = Script::read(text);
+impl<'a> ParsedFile<'a> {
+    fn parse(text: &'a str, setting: VariableSetting<'a>, line_end: &'static str) -> Self {
+        let script = Script::parse(text);
         Self {
             text,
             setting,
             line_end,
-            exports: exports(&script),
+            exports: script_exports_variables(&script),
             script,
             python: python_variables(text),
             node: node_variables(text),
@@ -287,11 +293,11 @@ impl<'a> Reading<'a> {
     }
 
     /// Whether every program finds our value, and everything else as before.
-    fn is_right_after(&self, before: &Self) -> bool {
+    fn is_correct_edit_of(&self, before: &Self) -> bool {
         let name = self.setting.name;
         let ours = Some(Some(self.setting.value));
-        let is_ours = |variables: &Variables| variables.get(name).map(Option::as_deref) == ours;
-        let others_are_kept = |now: &Variables, then: &Variables| {
+        let is_ours = |variables: &VariableMap| variables.get(name).map(Option::as_deref) == ours;
+        let others_are_kept = |now: &VariableMap, then: &VariableMap| {
             now.iter().filter(|(other, _)| *other != name).eq(then.iter().filter(|(other, _)| *other != name))
         };
         let docker_is_right = match (&self.docker, &before.docker) {
@@ -308,46 +314,46 @@ impl<'a> Reading<'a> {
             && is_ours(&self.node)
             && others_are_kept(&self.node, &before.node)
             && docker_is_right
-            && self.shell_finds_ours()
-            && (!before.exports || self.shell_exports_ours())
-            && self.shell_runs_the_same(before)
+            && self.shell_reads_new_value()
+            && (!before.exports || self.shell_exports_new_value())
+            && self.shell_runs_same_commands_as(before)
     }
 
     /// Whether some program finds another value than ours.
-    fn has_another_value(&self) -> bool {
+    fn has_other_value(&self) -> bool {
         let name = self.setting.name;
         let values = [&self.python, &self.node].into_iter().filter_map(|variables| variables.get(name));
         values.flatten().any(|value| value != self.setting.value)
-            || self.assignments().any(|(_, value)| !self.is_ours(value))
+            || self.shell_assignments().any(|(_, value)| !self.is_new_value(value))
     }
 
     /// What commands of the shell set the variable to, and whether they do so in any case.
-    fn assignments(&self) -> impl Iterator<Item = (bool, &str)> {
+    fn shell_assignments(&self) -> impl Iterator<Item = (bool, &str)> {
         let commands = self.script.commands.iter().filter(|command| command.only_assigns());
         let name = self.setting.name;
         commands.flat_map(move |command| {
-            command.words.iter().filter_map(move |word| Some((command.is_unconditional, word.value_of(name)?)))
+            command.words.iter().filter_map(move |word| Some((command.is_unconditional, word.value_assigned_to(name)?)))
         })
     }
 
     /// Whether a shell reads this text of a word as our value.
-    fn is_ours(&self, value: &str) -> bool {
+    fn is_new_value(&self, value: &str) -> bool {
         let value = if self.line_end == "\r\n" { value.strip_suffix('\r').unwrap_or(value) } else { value };
         let inner = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
         inner.unwrap_or(value) == self.setting.value
     }
 
-    fn shell_finds_ours(&self) -> bool {
+    fn shell_reads_new_value(&self) -> bool {
         let name = self.setting.name;
-        if self.shell_mentions().next().is_some() || self.other_code().is_some() {
+        if self.find_shell_mentions().next().is_some() || self.find_unknown_code().is_some() {
             return false;
         }
         // Whether the variable has our value, for certain, after the commands so far.
         let mut is_set = false;
         for command in &self.script.commands {
             if command.only_assigns() {
-                for value in command.words.iter().filter_map(|word| word.value_of(name)) {
-                    is_set = self.is_ours(value) && (is_set || command.is_unconditional);
+                for value in command.words.iter().filter_map(|word| word.value_assigned_to(name)) {
+                    is_set = self.is_new_value(value) && (is_set || command.is_unconditional);
                 }
             } else if command.runs_other_code() {
                 is_set = false;
@@ -357,11 +363,11 @@ impl<'a> Reading<'a> {
     }
 
     /// Whether programs that the shell starts find our variable, for certain.
-    fn shell_exports_ours(&self) -> bool {
+    fn shell_exports_new_value(&self) -> bool {
         let mut all_are_exported = false;
         let mut is_exported = false;
         for command in &self.script.commands {
-            match command.switches_export() {
+            match command.export_all_switch() {
                 Some(true) => all_are_exported |= command.is_unconditional,
                 Some(false) => all_are_exported = false,
                 None => {}
@@ -369,39 +375,39 @@ impl<'a> Reading<'a> {
             if command.runs_other_code() {
                 is_exported = false;
             }
-            let mut variables = command.variables(all_are_exported).filter(|(name, _)| *name == self.setting.name);
+            let mut variables =
+                command.changed_variables(all_are_exported).filter(|(name, _)| *name == self.setting.name);
             is_exported |= command.is_unconditional && variables.any(|(_, is_exported)| is_exported);
         }
         is_exported
     }
 
     /// The line that ends the last part in which a shell exports all that is set, where it is a line of its own.
-    fn end_of_export(&self) -> Option<usize> {
-        let mut ends = self.script.commands.iter().rev().filter(|command| command.switches_export() == Some(false));
+    fn export_section_end(&self) -> Option<usize> {
+        let mut ends = self.script.commands.iter().rev().filter(|command| command.export_all_switch() == Some(false));
         let start = ends.next()?.words.first()?.start;
         self.text[..start].ends_with('\n').then_some(start)
     }
 
     /// The places where the shell's commands name the variable in another way than by setting or reading it.
-    fn shell_mentions(&self) -> impl Iterator<Item = usize> {
+    fn find_shell_mentions(&self) -> impl Iterator<Item = usize> {
         let name = self.setting.name;
         let in_commands = self.script.commands.iter().flat_map(move |command| {
             let only_assigns = command.only_assigns();
-            let is_mark = self.is_mark(command);
+            let is_mark = self.is_byte_order_mark_line(command);
             let only_prints = command.only_prints();
             let is_printed = move |word: &Word<'_>| {
                 only_prints
-                    && word.value_of(name).is_none()
+                    && word.value_assigned_to(name).is_none()
                     && !["$(", "`", "="].iter().any(|part| word.text.contains(part))
             };
-            let words = command
-                .words
-                .iter()
-                .filter(move |word| !is_mark && !is_printed(word) && !is_harmless(command, only_assigns, word, name));
-            words.flat_map(move |word| mentions(word.text, name).map(move |place| word.start + place))
+            let words = command.words.iter().filter(move |word| {
+                !is_mark && !is_printed(word) && !is_harmless_word(command, only_assigns, word, name)
+            });
+            words.flat_map(move |word| find_mentions(word.text, name).map(move |place| word.start + place))
         });
         let unknown = match self.script.end {
-            End::Unknown(start) => start,
+            ScriptEnd::Unknown(start) => start,
             _ => self.text.len(),
         };
         let in_lines = self.text[unknown..].split_inclusive('\n').scan(unknown, |place, line| {
@@ -414,42 +420,43 @@ impl<'a> Reading<'a> {
             line.starts_with('#') || prints && ![";", "|", "&&", "$(", "`", "="].iter().any(|part| line.contains(part))
         };
         let in_lines = in_lines.filter(move |(_, line)| !is_harmless(line));
-        in_commands.chain(in_lines.flat_map(move |(start, line)| mentions(line, name).map(move |place| start + place)))
+        in_commands
+            .chain(in_lines.flat_map(move |(start, line)| find_mentions(line, name).map(move |place| start + place)))
     }
 
     /// Where the part that is not understood, which a shell runs after all commands that are, may set the variable without
     /// naming it.
-    fn other_code(&self) -> Option<usize> {
-        let End::Unknown(start) = self.script.end else { return None };
+    fn find_unknown_code(&self) -> Option<usize> {
+        let ScriptEnd::Unknown(start) = self.script.end else { return None };
         let rest = &self.text[start..];
         let mut place = start;
         let found = rest.split_inclusive('\n').find_map(|line| {
             place += line.len();
-            let is_code = !line.trim_start().starts_with('#') && may_run_other_code(line);
+            let is_code = !line.trim_start().starts_with('#') && line_may_run_other_code(line);
             is_code.then_some(place - line.len())
         });
         found.or_else(|| {
             // A shell reads a name on across quotes, and across the end of a line after a backslash.
             let joined = Zeroizing::new(rest.replace("\\\n", ""));
             let joined = Zeroizing::new(joined.replace(['"', '\'', '\\'], ""));
-            let count = |text: &str| mentions(text, self.setting.name).count();
+            let count = |text: &str| find_mentions(text, self.setting.name).count();
             (count(&joined) > count(rest)).then_some(start)
         })
     }
 
     /// Whether this is the first line of a file with a byte order mark, which a shell takes for the name of a program.
-    fn is_mark(&self, command: &Command<'_>) -> bool {
+    fn is_byte_order_mark_line(&self, command: &Command<'_>) -> bool {
         matches!(command.words[..], [word] if word.start == 0 && word.text.starts_with(BYTE_ORDER_MARK))
     }
 
     /// Whether a shell runs the same commands as before but for those that set our variable.
-    fn shell_runs_the_same(&self, before: &Self) -> bool {
-        let (now, then) = (self.other_commands(), before.other_commands());
+    fn shell_runs_same_commands_as(&self, before: &Self) -> bool {
+        let (now, then) = (self.commands_without_setting(), before.commands_without_setting());
         match (self.script.end, before.script.end) {
-            (End::File, End::File) | (End::SyntaxError, End::SyntaxError) => now == then,
+            (ScriptEnd::File, ScriptEnd::File) | (ScriptEnd::SyntaxError, ScriptEnd::SyntaxError) => now == then,
             // The mistake was in a line of ours, and a shell reads on.
-            (_, End::SyntaxError) => now.starts_with(&then),
-            (End::Unknown(place), End::Unknown(place_before)) => {
+            (_, ScriptEnd::SyntaxError) => now.starts_with(&then),
+            (ScriptEnd::Unknown(place), ScriptEnd::Unknown(place_before)) => {
                 now == then && self.text[place..] == before.text[place_before..]
             }
             _ => false,
@@ -457,19 +464,21 @@ impl<'a> Reading<'a> {
     }
 
     /// The shell's commands without those that only set our variable, and without its values in the others.
-    fn other_commands(&self) -> Vec<&str> {
+    fn commands_without_setting(&self) -> Vec<&str> {
         let name = self.setting.name;
         let mut all = Vec::new();
         let mut is_in_list = false;
         for command in &self.script.commands {
             let stands_alone = !is_in_list && command.operator.is_empty();
             is_in_list = !command.operator.is_empty();
-            let is_ours = |word: &Word<'_>| word.value_of(name).is_some();
+            let is_ours = |word: &Word<'_>| word.value_assigned_to(name).is_some();
             let only_sets_ours = match &command.words[..] {
                 [first, others @ ..] if first.text == "export" && !others.is_empty() => others.iter().all(is_ours),
                 words => words.iter().all(is_ours),
             };
-            if stands_alone && (only_sets_ours || self.is_mark(command) || is_failed(command, name)) {
+            if stands_alone
+                && (only_sets_ours || self.is_byte_order_mark_line(command) || is_failed_assignment(command, name))
+            {
                 continue;
             }
             // Once for each command: a line can have a hundred thousand words.
@@ -484,60 +493,60 @@ impl<'a> Reading<'a> {
     }
 
     /// The line to name to a person: the first one that mentions the variable or may set it, or else the first.
-    fn unclear_line(&self) -> UnclearLine {
+    fn find_unclear_line(&self) -> UnclearLine {
         let name = self.setting.name;
-        let use_or_code = self.shell_mentions().next().map(|place| (place, FileProblem::UnclearUse));
-        let use_or_code = use_or_code.or_else(|| self.other_code().map(|place| (place, FileProblem::OtherCode)));
+        let use_or_code = self.find_shell_mentions().next().map(|place| (place, FileProblem::UnclearUse));
+        let use_or_code = use_or_code.or_else(|| self.find_unknown_code().map(|place| (place, FileProblem::OtherCode)));
         let (place, problem) = use_or_code.unwrap_or_else(|| {
             let mut place = 0;
             let found = self.text.split_inclusive('\n').find_map(|line| {
                 place += line.len();
                 let is_comment = line.trim_start().starts_with('#');
-                mentions(line, name).next().filter(|_| !is_comment).map(|found| place - line.len() + found)
+                find_mentions(line, name).next().filter(|_| !is_comment).map(|found| place - line.len() + found)
             });
             let unknown = match self.script.end {
-                End::Unknown(place) => place,
+                ScriptEnd::Unknown(place) => place,
                 _ => 0,
             };
             (found.unwrap_or(unknown), FileProblem::UnclearLine)
         });
-        UnclearLine { line: line_of(&self.text[..place]), variable: name, problem }
+        UnclearLine { line: line_number_after(&self.text[..place]), variable: name, problem }
     }
 }
 
 /// Whether a file makes a shell hand one of our variables on to programs, or all variables that it sets.
-fn exports(script: &Script<'_>) -> bool {
+fn script_exports_variables(script: &Script<'_>) -> bool {
     let mut all_are_exported = false;
     let mut variables = BTreeMap::new();
     let mut switches = false;
     for command in &script.commands {
-        switches |= command.switches_export().is_some();
-        match command.switches_export() {
+        switches |= command.export_all_switch().is_some();
+        match command.export_all_switch() {
             Some(true) => all_are_exported = true,
             Some(false) => all_are_exported &= !command.is_unconditional,
             None => {}
         }
-        for (name, is_exported) in command.variables(all_are_exported) {
+        for (name, is_exported) in command.changed_variables(all_are_exported) {
             *variables.entry(name).or_insert(false) |= is_exported;
         }
     }
-    [KEY, URL].iter().any(|name| variables.get(name) == Some(&true))
+    [KEY_VARIABLE, URL_VARIABLE].iter().any(|name| variables.get(name) == Some(&true))
         || (switches || !variables.is_empty()) && variables.values().all(|is_exported| *is_exported)
 }
 
 /// Whether this word of a command names our variable, if at all, only to set or export it, or inside another's value.
-fn is_harmless(command: &Command<'_>, only_assigns: bool, word: &Word<'_>, name: &str) -> bool {
-    if is_failed(command, name) {
+fn is_harmless_word(command: &Command<'_>, only_assigns: bool, word: &Word<'_>, name: &str) -> bool {
+    if is_failed_assignment(command, name) {
         return true;
     }
     if !only_assigns {
         return false;
     }
-    word.value_of(name).is_some() || word.text == name || mentions(word.text, name).next() != Some(0)
+    word.value_assigned_to(name).is_some() || word.text == name || find_mentions(word.text, name).next() != Some(0)
 }
 
 /// Whether a shell takes our variable in this command for the name of a program, as in `NAME = value`.
-fn is_failed(command: &Command<'_>, name: &str) -> bool {
+fn is_failed_assignment(command: &Command<'_>, name: &str) -> bool {
     let texts: Vec<_> = command.words.iter().take(2).map(|word| word.text).collect();
     match texts[..] {
         [first, second] if first == name => second.starts_with('='),
@@ -553,7 +562,7 @@ fn is_failed(command: &Command<'_>, name: &str) -> bool {
 }
 
 /// Where a text names the variable, other than as in `$NAME` or `${NAME}`.
-fn mentions<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
+fn find_mentions<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_in_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     text.match_indices(name).map(|(place, _)| place).filter(move |place| {
         let (before, after) = (&text[..*place], &text[*place + name.len()..]);

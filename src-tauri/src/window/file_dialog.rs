@@ -7,23 +7,23 @@ use tauri::WebviewWindow;
 use tokio::sync::oneshot;
 
 /// What the dialog begins with.
-pub(crate) struct FileDialog {
+pub(crate) struct SaveFileDialog {
     pub(crate) title: String,
     pub(crate) file_name: String,
     /// The ending of the files that it shows; all files without one.
     pub(crate) ending: Option<&'static str>,
 }
 
-impl FileDialog {
+impl SaveFileDialog {
     /// Lets a person choose a file. `None` when the dialog was closed, or ended with its window.
-    pub(crate) async fn choose(self, window: &WebviewWindow) -> tauri::Result<Option<PathBuf>> {
+    pub(crate) async fn choose_path(self, window: &WebviewWindow) -> tauri::Result<Option<PathBuf>> {
         let (send, chosen) = oneshot::channel();
-        system::open(self, window, send)?;
+        system::open_dialog(self, window, send)?;
         Ok(chosen.await.ok())
     }
 }
 
-pub(super) use system::end;
+pub(super) use system::close_dialog;
 
 /// GTK itself: the crate behind `tauri-plugin-dialog` opens a dialog without a parent, and cannot close it.
 #[cfg(target_os = "linux")]
@@ -37,22 +37,26 @@ mod system {
     use tauri::{AppHandle, WebviewWindow};
     use tokio::sync::oneshot::Sender;
 
-    use super::FileDialog;
+    use super::SaveFileDialog;
 
     thread_local! {
         /// The dialogs that are open, by the labels of their windows. In use on the main thread only.
-        static OPEN: RefCell<BTreeMap<String, FileChooserNative>> = const { RefCell::new(BTreeMap::new()) };
+        static OPEN_DIALOGS: RefCell<BTreeMap<String, FileChooserNative>> = const { RefCell::new(BTreeMap::new()) };
     }
 
-    pub(super) fn open(dialog: FileDialog, window: &WebviewWindow, send: Sender<PathBuf>) -> tauri::Result<()> {
+    pub(super) fn open_dialog(
+        dialog: SaveFileDialog,
+        window: &WebviewWindow,
+        send: Sender<PathBuf>,
+    ) -> tauri::Result<()> {
         let parent = window.clone();
         window.run_on_main_thread(move || match parent.gtk_window() {
-            Ok(over) => show(&dialog, parent.label().to_owned(), &over, send),
+            Ok(over) => show_dialog(&dialog, parent.label().to_owned(), &over, send),
             Err(error) => tracing::warn!(%error, "the window ended before its file dialog opened"),
         })
     }
 
-    fn show(dialog: &FileDialog, label: String, parent: &gtk::ApplicationWindow, send: Sender<PathBuf>) {
+    fn show_dialog(dialog: &SaveFileDialog, label: String, parent: &gtk::ApplicationWindow, send: Sender<PathBuf>) {
         let chooser = FileChooserNative::new(Some(&dialog.title), Some(parent), FileChooserAction::Save, None, None);
         // Until it is answered, nothing asks to close a window below it.
         chooser.set_modal(true);
@@ -71,16 +75,16 @@ mod system {
             {
                 _ = send.send(path);
             }
-            drop(OPEN.with_borrow_mut(|open| open.remove(&key)));
+            drop(OPEN_DIALOGS.with_borrow_mut(|open| open.remove(&key)));
         });
         chooser.show();
-        OPEN.with_borrow_mut(|open| open.insert(label, chooser));
+        OPEN_DIALOGS.with_borrow_mut(|open| open.insert(label, chooser));
     }
 
     /// Ends the dialog of this window, if one is open. To be called when its page or the window has ended.
-    pub(in super::super) fn end(app: &AppHandle, label: &'static str) {
+    pub(in super::super) fn close_dialog(app: &AppHandle, label: &'static str) {
         let ended = app.run_on_main_thread(move || {
-            if let Some(chooser) = OPEN.with_borrow_mut(|open| open.remove(label)) {
+            if let Some(chooser) = OPEN_DIALOGS.with_borrow_mut(|open| open.remove(label)) {
                 chooser.hide();
             }
         });
@@ -99,9 +103,13 @@ mod system {
     use tauri_plugin_dialog::DialogExt as _;
     use tokio::sync::oneshot::Sender;
 
-    use super::FileDialog;
+    use super::SaveFileDialog;
 
-    pub(super) fn open(dialog: FileDialog, window: &WebviewWindow, send: Sender<PathBuf>) -> tauri::Result<()> {
+    pub(super) fn open_dialog(
+        dialog: SaveFileDialog,
+        window: &WebviewWindow,
+        send: Sender<PathBuf>,
+    ) -> tauri::Result<()> {
         let mut builder = window.dialog().file().set_parent(window);
         builder = builder.set_title(dialog.title).set_file_name(dialog.file_name);
         if let Some(ending) = dialog.ending {
@@ -115,5 +123,5 @@ mod system {
         Ok(())
     }
 
-    pub(in super::super) fn end(_app: &AppHandle, _label: &'static str) {}
+    pub(in super::super) fn close_dialog(_app: &AppHandle, _label: &'static str) {}
 }

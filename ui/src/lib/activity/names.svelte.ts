@@ -1,5 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity';
-import { showKey } from '../ipc';
+import { getKey } from '../ipc';
 
 const names = new SvelteMap<string, string>();
 
@@ -11,7 +11,7 @@ export async function learnKeyName(keyId: string): Promise<void> {
   if (names.has(keyId)) return;
   names.set(keyId, keyId);
   try {
-    names.set(keyId, (await showKey(keyId)).name);
+    names.set(keyId, (await getKey(keyId)).name);
   } catch {
     names.delete(keyId);
   }

@@ -2,7 +2,7 @@ import {
   cancelRun,
   deleteRun,
   listRuns,
-  showRun,
+  getRun,
   toFailure,
   type Failure,
   type RunStatus,
@@ -134,7 +134,7 @@ export class Runs {
     const listed = list?.find((run) => run.runId === runId);
     if (this.#details?.runId === runId && listed && !hasChanged(this.#details, listed)) return;
     try {
-      const details = await showRun(runId);
+      const details = await getRun(runId);
       if (this.#wanted !== runId) return;
       this.#details = details;
       this.#detailsFailure = null;

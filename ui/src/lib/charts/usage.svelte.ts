@@ -1,4 +1,4 @@
-import { keyUsage, toFailure, type Failure, type HourlyUsage } from '../ipc';
+import { getKeyUsage, toFailure, type Failure, type HourlyUsage } from '../ipc';
 import { buckets, hoursOf, type Bucket, type Range } from './usage';
 
 interface Answer {
@@ -40,7 +40,7 @@ export class Usage {
     const question = ++this.#asked;
     const at = Date.now();
     try {
-      const { hours } = await keyUsage(this.#keyId, hoursOf(range, at));
+      const { hours } = await getKeyUsage(this.#keyId, hoursOf(range, at));
       if (question !== this.#asked) return;
       this.#answer = { range, hours, at };
       this.#failure = null;

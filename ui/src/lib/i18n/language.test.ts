@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
-import type { Regions } from '../ipc';
+import type { FormatRegions } from '../ipc';
 import { localeOf, type Language, type LanguageChoice } from './language';
 
-const of = (choice: LanguageChoice, systemLanguage: Language, regions: Partial<Regions> = {}) =>
+const of = (choice: LanguageChoice, systemLanguage: Language, regions: Partial<FormatRegions> = {}) =>
   localeOf(choice, { systemLanguage, regions: { dates: null, numbers: null, ...regions } });
 
-it.each<[LanguageChoice, Language, Partial<Regions>, ReturnType<typeof of>]>([
+it.each<[LanguageChoice, Language, Partial<FormatRegions>, ReturnType<typeof of>]>([
   ['system', 'de', { dates: 'AT', numbers: 'AT' }, { language: 'de', dates: 'de-AT', numbers: 'de-AT' }],
   ['system', 'en', { dates: 'DE', numbers: 'US' }, { language: 'en', dates: 'en-DE', numbers: 'en-US' }],
   ['system', 'pt-BR', { dates: 'PT' }, { language: 'pt-BR', dates: 'pt-PT', numbers: 'pt-BR' }],

@@ -16,7 +16,7 @@ import type {
   KeyList,
   KeyStatus,
   KeyUsage,
-  Places,
+  FileLocations,
   Preferences,
   RevealedKey,
   RevokedKey,
@@ -66,14 +66,14 @@ export interface KeyQuery {
 export const listKeys = (query: KeyQuery) => call<KeyList>('list_keys', { query });
 
 /** Shows the list's window, which is hidden until its page can be seen. */
-export const showList = () => call<null>('show_list');
+export const showListWindow = () => call<null>('show_list_window');
 
 export const countKeys = () => call<KeyCounts>('count_keys');
 
-export const showKey = (keyId: string) => call<ApiKey>('show_key', { keyId });
+export const getKey = (keyId: string) => call<ApiKey>('get_key', { keyId });
 
 /** A key's requests of the last hours, at most 2,160, and the programs behind them. */
-export const keyUsage = (keyId: string, hours: number) => call<KeyUsage>('key_usage', { keyId, hours });
+export const getKeyUsage = (keyId: string, hours: number) => call<KeyUsage>('get_key_usage', { keyId, hours });
 
 /** Why a request with this key is, or would be, refused. The key goes to the connected service and nowhere else. */
 export const checkKey = (key: string, request: { method: string; path: string } | null) =>
@@ -98,12 +98,12 @@ export const exportActivity = (
 ) => call<ExportedActivity | null>('export_activity', { format, kind: kind ?? null, keyId: keyId ?? null, day, title });
 
 /** How much training data is stored in all. */
-export const trainingStorage = () => call<TrainingStorage>('training_storage');
+export const getTrainingStorage = () => call<TrainingStorage>('get_training_storage');
 
 /** The runs that a key fed, newest first; `cursor` is the `nextCursor` of the page before. */
 export const listRuns = (keyId: string, cursor: string | null) => call<TrainingRunList>('list_runs', { keyId, cursor });
 
-export const showRun = (runId: number) => call<TrainingRunDetails>('show_run', { runId });
+export const getRun = (runId: number) => call<TrainingRunDetails>('get_run', { runId });
 
 /** Deletes a run that is not running. */
 export const deleteRun = (runId: number) => call<DeletedRun>('delete_run', { runId });
@@ -116,19 +116,19 @@ export const createKey = ({ name, scopes, replaces }: CreateKey) =>
   call<ApiKey>('create_key', { name, scopes, replaces: replaces ?? null });
 
 /** Brings the window with the new key to the front. */
-export const showNewKey = () => call<null>('show_new_key');
+export const focusOneTimeWindow = () => call<null>('focus_one_time_window');
 
 /** In the one-time window: the new key, once, sealed for the holder of this public key. */
 export const revealKey = (publicKey: number[]) => call<RevealedKey>('reveal_key', { publicKey });
 
 /** Shows the one-time window with room for so many CSS pixels; also the answer when it is asked to close. */
-export const showOneTime = (height: number) => call<null>('show_one_time', { height });
+export const oneTimeReady = (height: number) => call<null>('one_time_ready', { height });
 
 /** Closes the one-time window; the key in it is gone, and `unseen` when the page could not show it. */
-export const closeOneTime = (unseen: boolean) => call<null>('close_one_time', { unseen });
+export const closeOneTimeWindow = (unseen: boolean) => call<null>('close_one_time_window', { unseen });
 
 /** Tells the app that the one-time window is out of sight: if it was minimized, it closes, or comes back with `windowHidden`. */
-export const outOfSight = () => call<null>('out_of_sight');
+export const oneTimeHidden = () => call<null>('one_time_hidden');
 
 /** Puts the key in the one-time window on the clipboard. */
 export const copyKey = () => call<null>('copy_key');
@@ -154,7 +154,7 @@ export const renameKey = (keyId: string, name: string) => call<ApiKey>('rename_k
 export const replaceLostKey = () => call<ApiKey>('replace_lost_key');
 
 /** The name under which this app saved a key in the keychain; `null` if it did not. */
-export const savedName = (keyId: string) => call<string | null>('saved_name', { keyId });
+export const getKeychainName = (keyId: string) => call<string | null>('get_keychain_name', { keyId });
 
 export const revokeKey = (keyId: string) => call<RevokedKey>('revoke_key', { keyId });
 
@@ -167,10 +167,11 @@ export const copyKeyId = (keyId: string) => call<null>('copy_key_id', { keyId })
 export const changePreferences = (preferences: Preferences) => call<null>('change_preferences', { preferences });
 
 /** The page shows the question before the app quits (`shown`), or the person has answered it. */
-export const answerQuit = (answer: 'shown' | 'keepOpen' | 'quit') => call<null>('answer_quit', { answer });
+export const answerQuitQuestion = (answer: 'shown' | 'keepOpen' | 'quit') =>
+  call<null>('answer_quit_question', { answer });
 
 /** Where the app keeps its files. */
-export const places = () => call<Places>('places');
+export const getFileLocations = () => call<FileLocations>('get_file_locations');
 
 export const retryService = () => call<ServiceStatus>('retry_service');
 
@@ -180,6 +181,6 @@ export const changePort = (port: number) => call<ServiceStatus>('change_port', {
 export const copyServiceUrl = () => call<null>('copy_service_url');
 
 /** From now on `handle` learns of every change, beginning with the present state of the service. */
-export function watch(handle: (event: AppEvent) => void): Promise<null> {
-  return call<null>('watch', { channel: new Channel<AppEvent>(handle) });
+export function subscribe(handle: (event: AppEvent) => void): Promise<null> {
+  return call<null>('subscribe', { channel: new Channel<AppEvent>(handle) });
 }

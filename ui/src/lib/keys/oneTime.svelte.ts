@@ -1,9 +1,9 @@
-import type { ApiKey, LostKey, OneTimeState } from '../ipc';
+import type { ApiKey, UnsavedKey, OneTimeState } from '../ipc';
 
 /** What happens in the window that shows a new key. */
 export class OneTime {
   #showing = $state.raw<ApiKey | null>(null);
-  #lost = $state.raw<LostKey | null>(null);
+  #lost = $state.raw<UnsavedKey | null>(null);
   #dismissed = $state<string | null>(null);
   /** Somebody else than the dialog for creating keys waits for that window to close. */
   attended = $state(false);
@@ -14,7 +14,7 @@ export class OneTime {
   }
 
   /** A key that nobody has, because it was put away before it was copied. */
-  get lost(): LostKey | null {
+  get lost(): UnsavedKey | null {
     return this.#lost?.key.keyId === this.#dismissed ? null : this.#lost;
   }
 

@@ -2,8 +2,8 @@ import { expect, it, vi } from 'vitest';
 import { Failure, type ApiKey } from '../ipc';
 import { afterFailure } from './revocation';
 
-const showKey = vi.hoisted(() => vi.fn<() => Promise<Pick<ApiKey, 'revokedAt'>>>());
-vi.mock('../ipc', async (original) => ({ ...(await original()), showKey }));
+const getKey = vi.hoisted(() => vi.fn<() => Promise<Pick<ApiKey, 'revokedAt'>>>());
+vi.mock('../ipc', async (original) => ({ ...(await original()), getKey }));
 
 const after = (code: 'NOT_FOUND' | 'DATABASE_BUSY' | 'SERVICE_UNAVAILABLE') =>
   afterFailure('key', new Failure(code, ''));
@@ -11,14 +11,14 @@ const after = (code: 'NOT_FOUND' | 'DATABASE_BUSY' | 'SERVICE_UNAVAILABLE') =>
 it('asks for what became of a key only where the refusal does not tell', async () => {
   expect(await after('NOT_FOUND')).toBe('revoked');
   expect(await after('DATABASE_BUSY')).toBe('notRevoked');
-  expect(showKey).not.toHaveBeenCalled();
+  expect(getKey).not.toHaveBeenCalled();
 });
 
 it('knows what became of a key only when the service tells', async () => {
-  showKey.mockResolvedValueOnce({ revokedAt: '2026-02-02T12:00:00Z' });
+  getKey.mockResolvedValueOnce({ revokedAt: '2026-02-02T12:00:00Z' });
   expect(await after('SERVICE_UNAVAILABLE')).toBe('revoked');
-  showKey.mockResolvedValueOnce({ revokedAt: null });
+  getKey.mockResolvedValueOnce({ revokedAt: null });
   expect(await after('SERVICE_UNAVAILABLE')).toBe('notRevoked');
-  showKey.mockRejectedValueOnce(new Failure('SERVICE_UNAVAILABLE', ''));
+  getKey.mockRejectedValueOnce(new Failure('SERVICE_UNAVAILABLE', ''));
   expect(await after('SERVICE_UNAVAILABLE')).toBe('unknown');
 });

@@ -1,4 +1,4 @@
-import { showKey, type Failure } from '../ipc';
+import { getKey, type Failure } from '../ipc';
 
 /** What is known of a key that was to be revoked. */
 export type Revocation = 'revoked' | 'notRevoked' | 'unknown';
@@ -8,7 +8,7 @@ export async function afterFailure(keyId: string, reason: Failure): Promise<Revo
   // A key that does not exist cannot be used either.
   if (reason.code === 'NOT_FOUND') return 'revoked';
   if (reason.hadNoEffect) return 'notRevoked';
-  const key = await showKey(keyId).catch(() => null);
+  const key = await getKey(keyId).catch(() => null);
   if (key === null) return 'unknown';
   return key.revokedAt === null ? 'notRevoked' : 'revoked';
 }

@@ -1,5 +1,5 @@
 import { isAhead } from '../i18n/time';
-import { showKey, type ApiKey, type KeyUse } from '../ipc';
+import { getKey, type ApiKey, type KeyUse } from '../ipc';
 
 /** The newest use of each key, by its identifier. */
 export type Uses = ReadonlyMap<string, string>;
@@ -17,7 +17,7 @@ export function newestUses(known: Uses, more: readonly KeyUse[]): Uses {
 
 /** The uses with what the service tells now of a key. When it tells nothing, whatever one does with the key will tell why. */
 export async function askForUse(known: Uses, keyId: string): Promise<Uses> {
-  const key = await showKey(keyId).catch(() => null);
+  const key = await getKey(keyId).catch(() => null);
   return key?.lastUsedAt ? newestUses(known, [{ keyId, lastUsedAt: key.lastUsedAt }]) : known;
 }
 

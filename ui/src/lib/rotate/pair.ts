@@ -1,4 +1,4 @@
-import { showKey, type ApiKey } from '../ipc';
+import { getKey, type ApiKey } from '../ipc';
 
 /** A key that is to be replaced, and the active one in its place, if there is one yet. */
 export interface Pair {
@@ -8,7 +8,7 @@ export interface Pair {
 
 async function active(keyId: string | null): Promise<ApiKey | null> {
   if (keyId === null) return null;
-  const key = await showKey(keyId);
+  const key = await getKey(keyId);
   return key.revokedAt === null ? key : null;
 }
 
@@ -28,7 +28,7 @@ export async function partnerOf(key: ApiKey): Promise<Partner | null> {
 
 /** The old key as it is now, with the newest active one in its place. */
 export async function pairOf(oldId: string): Promise<Pair> {
-  const old = await showKey(oldId);
+  const old = await getKey(oldId);
   return { old, next: await active(old.replacedBy) };
 }
 

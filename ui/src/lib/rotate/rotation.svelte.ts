@@ -1,4 +1,4 @@
-import { keyUsage, toFailure, type ApiKey, type Failure, type KeyClient } from '../ipc';
+import { getKeyUsage, toFailure, type ApiKey, type Failure, type KeyClient } from '../ipc';
 import type { Keys } from '../keys/keys.svelte';
 import { findPair, pairOf, type Pair } from './pair';
 import { firstUse, hasMoved, verdict, type Verdict } from './verdict';
@@ -69,8 +69,8 @@ export class Rotation {
         // Once it is clear which one is the old key, that stays so, even when it is revoked.
         const pair = await (this.#pair ? pairOf(this.#pair.old.keyId) : findPair(this.key.keyId));
         const [old, next] = await Promise.all([
-          keyUsage(pair.old.keyId, HOURS),
-          pair.next && keyUsage(pair.next.keyId, HOURS),
+          getKeyUsage(pair.old.keyId, HOURS),
+          pair.next && getKeyUsage(pair.next.keyId, HOURS),
         ]);
         this.#oldSources = old.sources;
         this.#newSources = next?.sources ?? [];

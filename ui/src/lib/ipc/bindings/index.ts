@@ -967,7 +967,7 @@ export type SettingsProblem = { "kind": "unreadable", reason: string, } | { "kin
 
 export type RelocationProblem = { "kind": "olderVersionRuns", from: string, } | { "kind": "bothInUse", from: string, to: string, } | { "kind": "cannotMove", from: string, to: string, reason: string, };
 
-export type Places = { 
+export type FileLocations = { 
 /**
  * The key database.
  */
@@ -989,13 +989,13 @@ logs: string,
  */
 relocationErrors: Array<RelocationProblem>, };
 
-export type LostKey = { key: ApiKey, cause: Loss, 
+export type UnsavedKey = { key: ApiKey, cause: CloseReason, 
 /**
  * Whether it was copied before, so that it may be in its place.
  */
 wasCopied: boolean, };
 
-export type Loss = "locked" | "interrupted";
+export type CloseReason = "locked" | "interrupted";
 
 export type OneTimeState = { 
 /**
@@ -1005,11 +1005,11 @@ showing: ApiKey | null,
 /**
  * The last key that was taken from sight while it was neither saved nor on the clipboard.
  */
-lost: LostKey | null, };
+lost: UnsavedKey | null, };
 
 export type Language = "system" | "en" | "de" | "pt-BR";
 
-export type Regions = { dates: string | null, numbers: string | null, };
+export type FormatRegions = { dates: string | null, numbers: string | null, };
 
 export type Theme = "system" | "light" | "dark";
 
@@ -1125,13 +1125,13 @@ runs: Array<string>,
  */
 count: number, };
 
-export type LeftReason = "locked" | "dismissed" | "unreachable" | "failed";
+export type UndeletableReason = "locked" | "dismissed" | "unreachable" | "failed";
 
 export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "preferences", preferences: Preferences, 
 /**
  * The system's language, or English where the app has no texts in it.
  */
-systemLanguage: Exclude<Language, "system">, regions: Regions, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
+systemLanguage: Exclude<Language, "system">, regions: FormatRegions, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
 /**
  * When it will be taken off; `null` when there is nothing to take off.
  */
@@ -1143,7 +1143,7 @@ state: ClipboardState,
 /**
  * How many seconds a copied key stays; `null` for as long as it likes.
  */
-staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "database", health: DatabaseHealth, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, reason: LeftReason, } | { "type": "quit", question: QuitQuestion | null, } | { "type": "closeRequested" } | { "type": "windowHidden" } | { "type": "screenReader", enabled: boolean, };
+staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "database", health: DatabaseHealth, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, reason: UndeletableReason, } | { "type": "quit", question: QuitQuestion | null, } | { "type": "closeRequested" } | { "type": "windowHidden" } | { "type": "screenReader", enabled: boolean, };
 
 export type ClipboardState = "clear" | "held" | "overdue" | "checking" | "removedAgain" | "putBack";
 

@@ -6,35 +6,35 @@
 use std::ops::Range;
 
 /// Words that begin a compound command, or end a part of one.
-const RESERVED: [&str; 21] = [
+const RESERVED_WORDS: [&str; 21] = [
     "!", "[[", "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select",
     "then", "time", "until", "while", "{", "}",
 ];
 /// Commands after which a shell may read no further, or reads words in another way.
-const CHANGES_READING: [&str; 14] = [
+const PARSING_CHANGE_COMMANDS: [&str; 14] = [
     "alias", "break", "builtin", "command", "continue", "enable", "eval", "exec", "exit", "logout", "return", "shopt",
     "trap", "unalias",
 ];
 /// Commands that set, remove or mark the variables that their arguments name.
-const NAMES_VARIABLES: [&str; 9] =
+const VARIABLE_COMMANDS: [&str; 9] =
     ["declare", "export", "getopts", "local", "mapfile", "read", "readonly", "typeset", "unset"];
 /// Characters with which a shell computes an argument, or which can split a name.
-const COMPUTED: [char; 6] = ['$', '`', '{', '"', '\'', '\\'];
+const COMPUTED_CHARACTERS: [char; 6] = ['$', '`', '{', '"', '\'', '\\'];
 /// Characters that a shell expands in a command's name, which can become any of these.
-const EXPANDED: [char; 7] = ['$', '`', '*', '?', '[', '{', '~'];
+const EXPANDED_CHARACTERS: [char; 7] = ['$', '`', '*', '?', '[', '{', '~'];
 
 /// How deeply expansions may be nested, as each level takes room on the stack. Files that people write have fewer.
-const DEEPEST: u32 = 50;
+const MAX_EXPANSION_DEPTH: u32 = 50;
 
 /// A file as a shell reads it.
 pub(super) struct Script<'a> {
     pub(super) commands: Vec<Command<'a>>,
-    pub(super) end: End,
+    pub(super) end: ScriptEnd,
 }
 
 /// Where reading ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum ScriptEnd {
     /// At the end of the file.
     File,
     /// At a syntax error. A shell runs no command from there on.
@@ -65,7 +65,7 @@ impl Word<'_> {
     }
 
     /// The name of the variable that the word sets, and whether it replaces the variable's value as a whole.
-    fn assigned(&self) -> Option<(&str, bool)> {
+    fn assigned_variable(&self) -> Option<(&str, bool)> {
         let end = self.text.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')?;
         let (name, rest) = self.text.split_at(end);
         let is_name = name.starts_with(|first: char| !first.is_ascii_digit());
@@ -75,8 +75,8 @@ impl Word<'_> {
     }
 
     /// What the word assigns to this variable, with quotes.
-    pub(super) fn value_of(&self, name: &str) -> Option<&str> {
-        (self.assigned() == Some((name, true))).then(|| &self.text[name.len() + 1..])
+    pub(super) fn value_assigned_to(&self, name: &str) -> Option<&str> {
+        (self.assigned_variable() == Some((name, true))).then(|| &self.text[name.len() + 1..])
     }
 }
 
@@ -85,21 +85,22 @@ impl<'a> Command<'a> {
     pub(super) fn only_assigns(&self) -> bool {
         let is_export = self.words.first().is_some_and(|word| word.text == "export");
         let mut words = self.words.iter().skip(usize::from(is_export));
-        words.all(|word| word.assigned().is_some() || is_export && is_name(word.text))
+        words.all(|word| word.assigned_variable().is_some() || is_export && is_variable_name(word.text))
     }
 
     /// Whether the command can set variables that it does not name.
     pub(super) fn runs_other_code(&self) -> bool {
-        let Some(name) = self.name() else { return false };
-        let is_computed = |word: &Word<'_>| word.assigned().is_none() && word.text.contains(COMPUTED);
-        runs_code(&name)
-            || NAMES_VARIABLES.contains(&&*name) && self.words.iter().skip(1).any(is_computed)
+        let Some(name) = self.command_name() else { return false };
+        let is_computed =
+            |word: &Word<'_>| word.assigned_variable().is_none() && word.text.contains(COMPUTED_CHARACTERS);
+        runs_external_code(&name)
+            || VARIABLE_COMMANDS.contains(&&*name) && self.words.iter().skip(1).any(is_computed)
             || self.words.iter().any(|word| word.text.split('=').next().is_some_and(|name| name.contains("\\\n")))
     }
 
     /// The variables that the command sets, or only exports, and whether a program started after it finds them.
-    pub(super) fn variables(&self, all_are_exported: bool) -> impl Iterator<Item = (&str, bool)> {
-        let name = self.name();
+    pub(super) fn changed_variables(&self, all_are_exported: bool) -> impl Iterator<Item = (&str, bool)> {
+        let name = self.command_name();
         let is_export = match name.as_deref() {
             Some("declare" | "typeset") => {
                 let mut words = self.words.iter().skip(1);
@@ -107,19 +108,20 @@ impl<'a> Command<'a> {
             }
             name => name == Some("export"),
         };
-        let sets = name.is_none_or(|name| NAMES_VARIABLES.contains(&&*name));
+        let sets = name.is_none_or(|name| VARIABLE_COMMANDS.contains(&&*name));
         let words = self.words.iter().filter(move |_| sets);
-        words.filter_map(move |word| match word.assigned() {
+        words.filter_map(move |word| match word.assigned_variable() {
             Some((name, _)) => Some((name, is_export || all_are_exported)),
-            None => (is_export && word.start > self.words[0].start && is_name(word.text)).then_some((word.text, true)),
+            None => (is_export && word.start > self.words[0].start && is_variable_name(word.text))
+                .then_some((word.text, true)),
         })
     }
 
     /// Whether the command makes a shell export all variables that are set after it, or not any more.
-    pub(super) fn switches_export(&self) -> Option<bool> {
+    pub(super) fn export_all_switch(&self) -> Option<bool> {
         let mut is_option_name = false;
         let mut switched = None;
-        for word in self.words.iter().filter(|_| self.name().as_deref() == Some("set")).skip(1) {
+        for word in self.words.iter().filter(|_| self.command_name().as_deref() == Some("set")).skip(1) {
             let is_on = word.text.starts_with('-');
             if word.text.starts_with(['-', '+']) && word.text.contains('a') {
                 switched = Some(is_on);
@@ -134,32 +136,32 @@ impl<'a> Command<'a> {
 
     /// Whether the command only prints or drops its arguments.
     pub(super) fn only_prints(&self) -> bool {
-        matches!(self.name().as_deref(), Some("echo" | ":"))
+        matches!(self.command_name().as_deref(), Some("echo" | ":"))
     }
 
     /// The first word that is no assignment, without quotes.
-    fn name(&self) -> Option<String> {
-        let word = self.words.iter().find(|word| word.assigned().is_none())?;
+    fn command_name(&self) -> Option<String> {
+        let word = self.words.iter().find(|word| word.assigned_variable().is_none())?;
         Some(word.text.replace(['\'', '"', '\\'], ""))
     }
 
     /// Whether a shell may read no further after the command, or in another way.
-    fn changes_reading(&self, ends_at_failure: bool) -> bool {
+    fn may_change_parsing(&self, ends_at_failure: bool) -> bool {
         if self.words.iter().any(|word| requires_variable(word.text)) {
             return true;
         }
-        let name = self.name();
+        let name = self.command_name();
         if ends_at_failure && name.as_deref() != Some("set") {
             // What expands nothing and starts nothing cannot fail.
             return !self.only_assigns() || self.words.iter().any(|word| word.text.contains(['$', '`']));
         }
         let Some(name) = name else { return false };
-        CHANGES_READING.contains(&&*name)
-            || name == "set" && !self.is_understood_setting()
-            || name != "[" && name.contains(EXPANDED)
+        PARSING_CHANGE_COMMANDS.contains(&&*name)
+            || name == "set" && !self.is_known_set_option()
+            || name != "[" && name.contains(EXPANDED_CHARACTERS)
     }
 
-    fn is_understood_setting(&self) -> bool {
+    fn is_known_set_option(&self) -> bool {
         let mut is_option_name = false;
         let is_understood = |word: &Word<'_>| {
             let is_name_here = std::mem::take(&mut is_option_name);
@@ -175,11 +177,11 @@ impl<'a> Command<'a> {
     }
 
     /// Whether a shell that has run the command may end at a failure, or where a variable is not set.
-    fn ends_at_failure(&self) -> bool {
+    fn enables_exit_on_failure(&self) -> bool {
         let is_strict = |word: &Word<'_>| {
             word.text.starts_with('-') && word.text.contains(['e', 'u']) || ["errexit", "nounset"].contains(&word.text)
         };
-        self.is_understood_setting() && self.words.iter().any(is_strict)
+        self.is_known_set_option() && self.words.iter().any(is_strict)
     }
 }
 
@@ -193,41 +195,42 @@ fn requires_variable(word: &str) -> bool {
 }
 
 /// Whether a command of this name runs code that is not in the file. Some of these names are functions of direnv.
-fn runs_code(name: &str) -> bool {
+fn runs_external_code(name: &str) -> bool {
     matches!(name, "." | "source" | "let" | "eval") || name.starts_with("source_") || name.starts_with("dotenv")
 }
 
 /// Whether this line, of which nothing else is known, may set variables that it does not name.
-pub(super) fn may_run_other_code(line: &str) -> bool {
+pub(super) fn line_may_run_other_code(line: &str) -> bool {
     let is_computed = |word: &str| word.split('=').next().is_some_and(|name| name.contains(['$', '`', '{']));
     let mut place = 0;
     line.split_inclusive([' ', '\t', '\n', ';', '&', '|', '(', ')', '{', '}', '`']).any(|part| {
         place += part.len();
         let word = part.trim_matches([' ', '\t', '\r', '\n', ';', '&', '|', '(', ')', '{', '}', '`', '"', '\'', '\\']);
-        runs_code(word) || NAMES_VARIABLES.contains(&word) && line[place..].split_whitespace().any(is_computed)
+        runs_external_code(word)
+            || VARIABLE_COMMANDS.contains(&word) && line[place..].split_whitespace().any(is_computed)
     })
 }
 
-fn is_name(text: &str) -> bool {
+fn is_variable_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 impl<'a> Script<'a> {
     /// Reads a whole file.
-    pub(super) fn read(text: &'a str) -> Self {
-        let mut reader = Reader { text, place: 0, depth: 0, ends_at_failure: false };
+    pub(super) fn parse(text: &'a str) -> Self {
+        let mut reader = ScriptParser { text, place: 0, depth: 0, ends_at_failure: false };
         let mut commands = Vec::new();
         let end = loop {
             let start = reader.place;
-            match reader.line() {
+            match reader.parse_line() {
                 // A shell runs nothing of a line before it has read all of it.
                 Ok(line) => commands.extend(line),
-                Err(Stop::SyntaxError) => break End::SyntaxError,
-                Err(Stop::Unknown) => break End::Unknown(start),
+                Err(StopReason::SyntaxError) => break ScriptEnd::SyntaxError,
+                Err(StopReason::Unknown) => break ScriptEnd::Unknown(start),
             }
             if reader.place == text.len() {
-                break End::File;
+                break ScriptEnd::File;
             }
         };
         Self { commands, end }
@@ -235,7 +238,7 @@ impl<'a> Script<'a> {
 }
 
 /// Why reading stops before the end of the file.
-enum Stop {
+enum StopReason {
     SyntaxError,
     Unknown,
 }
@@ -248,7 +251,7 @@ enum Token<'a> {
     End,
 }
 
-struct Reader<'a> {
+struct ScriptParser<'a> {
     text: &'a str,
     place: usize,
     /// How many expansions the place is inside of.
@@ -257,9 +260,9 @@ struct Reader<'a> {
     ends_at_failure: bool,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ScriptParser<'a> {
     /// Reads commands up to a line end that ends the last of them.
-    fn line(&mut self) -> Result<Vec<Command<'a>>, Stop> {
+    fn parse_line(&mut self) -> Result<Vec<Command<'a>>, StopReason> {
         let mut commands: Vec<Command<'a>> = Vec::new();
         let mut words = Vec::new();
         // Where the list begins that `&` puts into the background as a whole.
@@ -267,14 +270,14 @@ impl<'a> Reader<'a> {
         let mut operator = "";
         let mut needs_target = false;
         loop {
-            let token = self.token()?;
+            let token = self.next_token()?;
             if needs_target && !matches!(token, Token::Word(_)) {
-                return Err(Stop::SyntaxError);
+                return Err(StopReason::SyntaxError);
             }
             let joined = match token {
                 Token::Word(word) => {
-                    if words.is_empty() && RESERVED.contains(&word.text) {
-                        return Err(Stop::Unknown);
+                    if words.is_empty() && RESERVED_WORDS.contains(&word.text) {
+                        return Err(StopReason::Unknown);
                     }
                     needs_target = false;
                     words.push(word);
@@ -287,10 +290,10 @@ impl<'a> Reader<'a> {
                 }
                 Token::Operator("(") => {
                     let is_syntax_error =
-                        words.len() > 1 || words.first().is_some_and(|word| word.assigned().is_some());
-                    return Err(if is_syntax_error { Stop::SyntaxError } else { Stop::Unknown });
+                        words.len() > 1 || words.first().is_some_and(|word| word.assigned_variable().is_some());
+                    return Err(if is_syntax_error { StopReason::SyntaxError } else { StopReason::Unknown });
                 }
-                Token::Operator(")") => return Err(Stop::SyntaxError),
+                Token::Operator(")") => return Err(StopReason::SyntaxError),
                 Token::Operator(joined) => joined,
                 // The line goes on after `&&`, `||` and `|`.
                 Token::NewLine if words.is_empty() && matches!(operator, "&&" | "||" | "|") => continue,
@@ -299,7 +302,7 @@ impl<'a> Reader<'a> {
             if words.is_empty() {
                 match joined {
                     "" if matches!(operator, "" | ";" | "&") => return Ok(commands),
-                    _ => return Err(Stop::SyntaxError),
+                    _ => return Err(StopReason::SyntaxError),
                 }
             }
             let is_conditional = matches!(operator, "&&" | "||") || operator == "|" || joined == "|";
@@ -310,10 +313,10 @@ impl<'a> Reader<'a> {
                 operator: joined,
                 is_unconditional: !is_conditional && !follows_conditional,
             };
-            if command.changes_reading(self.ends_at_failure) {
-                return Err(Stop::Unknown);
+            if command.may_change_parsing(self.ends_at_failure) {
+                return Err(StopReason::Unknown);
             }
-            self.ends_at_failure |= command.ends_at_failure();
+            self.ends_at_failure |= command.enables_exit_on_failure();
             commands.push(command);
             match joined {
                 "&" => commands[list..].iter_mut().for_each(|command| command.is_unconditional = false),
@@ -327,34 +330,34 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn rest(&self) -> &'a [u8] {
+    fn remaining_bytes(&self) -> &'a [u8] {
         &self.text.as_bytes()[self.place..]
     }
 
-    fn token(&mut self) -> Result<Token<'a>, Stop> {
+    fn next_token(&mut self) -> Result<Token<'a>, StopReason> {
         loop {
-            match self.rest() {
+            match self.remaining_bytes() {
                 [b' ' | b'\t', ..] => self.place += 1,
                 [b'\\', b'\n', ..] => self.place += 2,
                 [b'#', ..] => {
-                    let rest = self.rest();
+                    let rest = self.remaining_bytes();
                     self.place += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
                 }
                 _ => break,
             }
         }
         let start = self.place;
-        let (length, operator) = match self.rest() {
+        let (length, operator) = match self.remaining_bytes() {
             [] => return Ok(Token::End),
             [b'\n', ..] => {
                 self.place += 1;
                 return Ok(Token::NewLine);
             }
-            [b'<', b'<' | b'(', ..] | [b'>', b'(', ..] => return Err(Stop::Unknown),
+            [b'<', b'<' | b'(', ..] | [b'>', b'(', ..] => return Err(StopReason::Unknown),
             [b'&', b'>', b'>', ..] => (3, None),
             [b'&', b'>', ..] | [b'<', b'>' | b'&', ..] | [b'>', b'>' | b'&' | b'|', ..] => (2, None),
             [b'<' | b'>', ..] => (1, None),
-            [b';', b';' | b'&', ..] => return Err(Stop::SyntaxError),
+            [b';', b';' | b'&', ..] => return Err(StopReason::SyntaxError),
             [b'|', b'&', ..] => (2, Some("|")),
             [b'&', b'&', ..] => (2, Some("&&")),
             [b'|', b'|', ..] => (2, Some("||")),
@@ -364,7 +367,7 @@ impl<'a> Reader<'a> {
             [b'(', ..] => (1, Some("(")),
             [b')', ..] => (1, Some(")")),
             _ => {
-                self.word()?;
+                self.skip_word()?;
                 return Ok(Token::Word(Word { start, text: &self.text[start..self.place] }));
             }
         };
@@ -375,39 +378,39 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn word(&mut self) -> Result<(), Stop> {
+    fn skip_word(&mut self) -> Result<(), StopReason> {
         let start = self.place;
         loop {
-            match self.rest() {
+            match self.remaining_bytes() {
                 [] | [b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b')', ..] => return Ok(()),
                 [b'(', ..] => {
                     let before = &self.text[start..self.place];
                     // `A=a(b)` is wrong, `a()` begins a function, `A=(1 2)` sets a list, and `?(x)` can be a pattern.
                     let is_wrong = before.contains('=') && !before.ends_with(['=', '?', '*', '+', '@', '!']);
-                    return Err(if is_wrong { Stop::SyntaxError } else { Stop::Unknown });
+                    return Err(if is_wrong { StopReason::SyntaxError } else { StopReason::Unknown });
                 }
-                [b'\\', _, ..] => self.character_after(1),
-                [b'\'', ..] => self.quoted(1, b'\'', false)?,
-                [b'$', b'\'', ..] => self.quoted(2, b'\'', true)?,
-                [b'"', ..] => self.double_quoted()?,
-                [b'`' | b'$', ..] => self.expansion()?,
+                [b'\\', _, ..] => self.skip_bytes_and_character(1),
+                [b'\'', ..] => self.skip_quoted(1, b'\'', false)?,
+                [b'$', b'\'', ..] => self.skip_quoted(2, b'\'', true)?,
+                [b'"', ..] => self.skip_double_quoted()?,
+                [b'`' | b'$', ..] => self.skip_expansion()?,
                 _ => self.place += 1,
             }
         }
     }
 
     /// Skips `length` bytes and the character after them.
-    fn character_after(&mut self, length: usize) {
+    fn skip_bytes_and_character(&mut self, length: usize) {
         self.place += length;
         self.place += self.text[self.place..].chars().next().map_or(0, char::len_utf8);
     }
 
-    fn quoted(&mut self, opening: usize, quote: u8, knows_escapes: bool) -> Result<(), Stop> {
+    fn skip_quoted(&mut self, opening: usize, quote: u8, knows_escapes: bool) -> Result<(), StopReason> {
         self.place += opening;
         loop {
-            match self.rest() {
-                [] => return Err(Stop::SyntaxError),
-                [b'\\', _, ..] if knows_escapes => self.character_after(1),
+            match self.remaining_bytes() {
+                [] => return Err(StopReason::SyntaxError),
+                [b'\\', _, ..] if knows_escapes => self.skip_bytes_and_character(1),
                 [byte, ..] => {
                     self.place += 1;
                     if *byte == quote {
@@ -418,13 +421,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn double_quoted(&mut self) -> Result<(), Stop> {
+    fn skip_double_quoted(&mut self) -> Result<(), StopReason> {
         self.place += 1;
         loop {
-            match self.rest() {
-                [] => return Err(Stop::SyntaxError),
-                [b'\\', _, ..] => self.character_after(1),
-                [b'`' | b'$', ..] => self.expansion()?,
+            match self.remaining_bytes() {
+                [] => return Err(StopReason::SyntaxError),
+                [b'\\', _, ..] => self.skip_bytes_and_character(1),
+                [b'`' | b'$', ..] => self.skip_expansion()?,
                 [byte, ..] => {
                     self.place += 1;
                     if *byte == b'"' {
@@ -436,8 +439,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A dollar sign or a backtick, and what belongs to it. Only what ends on the same line is understood.
-    fn expansion(&mut self) -> Result<(), Stop> {
-        let (opening, closing) = match self.rest() {
+    fn skip_expansion(&mut self) -> Result<(), StopReason> {
+        let (opening, closing) = match self.remaining_bytes() {
             [b'$', b'(', ..] => (2, b')'),
             [b'$', b'{', ..] => (2, b'}'),
             [b'`', ..] => (1, b'`'),
@@ -446,21 +449,21 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
         };
-        let is_arithmetic = self.rest().starts_with(b"$((");
+        let is_arithmetic = self.remaining_bytes().starts_with(b"$((");
         self.place += opening;
         self.depth += 1;
-        if self.depth > DEEPEST {
-            return Err(Stop::Unknown);
+        if self.depth > MAX_EXPANSION_DEPTH {
+            return Err(StopReason::Unknown);
         }
         let mut open = 1;
         while open > 0 {
-            match self.rest() {
-                [b'\'', ..] if closing == b')' && !is_arithmetic => self.quoted(1, b'\'', false)?,
+            match self.remaining_bytes() {
+                [b'\'', ..] if closing == b')' && !is_arithmetic => self.skip_quoted(1, b'\'', false)?,
                 // A quote in `"${A:-'}"` is a character, and one in `${A:-'}` is not.
-                [] | [b'\n' | b'#' | b'<' | b'\'', ..] => return Err(Stop::Unknown),
-                [b'`', ..] if closing != b'`' => return Err(Stop::Unknown),
-                [b'\\', _, ..] => self.character_after(1),
-                [b'"', ..] if closing != b'`' => self.double_quoted()?,
+                [] | [b'\n' | b'#' | b'<' | b'\'', ..] => return Err(StopReason::Unknown),
+                [b'`', ..] if closing != b'`' => return Err(StopReason::Unknown),
+                [b'\\', _, ..] => self.skip_bytes_and_character(1),
+                [b'"', ..] if closing != b'`' => self.skip_double_quoted()?,
                 [byte, ..] => {
                     self.place += 1;
                     if *byte == closing {

@@ -1,119 +1,117 @@
 //! A file that cannot be replaced: nothing of the new content is left, and the reason is known.
 //!
-//! Each test runs `victim` below in a process of its own, as root of a new mount namespace, or as another user.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the victim reports through its output, a skipped test its reason"
-)]
+//! Each test runs `child_process_writes_and_prints_result` in a process of its own, as root of a new mount namespace,
+//! or as another user.
+#![expect(clippy::print_stdout, reason = "the child process reports through its output")]
 
 use std::path::Path;
 use std::process::Command;
 
-use super::{Access, write};
+use super::{ReplacementAccess, replace_file};
 use crate::file_problem::FileProblem;
 
-const VICTIM: &str = "UL_KEYS_TEST_WRITE";
-const SECRET: &str = "ul_not_a_real_key";
+const WRITER_PATH_VARIABLE: &str = "UL_KEYS_TEST_WRITE";
+const TEST_SECRET: &str = "ul_not_a_real_key";
 
 /// Writes into the file that the environment names, and prints why that failed.
 #[test]
-fn victim() {
-    let Some(path) = std::env::var_os(VICTIM) else {
+fn child_process_writes_and_prints_result() {
+    let Some(path) = std::env::var_os(WRITER_PATH_VARIABLE) else {
         return;
     };
     let content = std::env::var("UL_KEYS_TEST_LENGTH").map_or(1, |length| length.parse().expect("a number"));
-    match write(Path::new(&path), SECRET.repeat(content).as_bytes(), Access::Owner) {
+    match replace_file(Path::new(&path), TEST_SECRET.repeat(content).as_bytes(), ReplacementAccess::Owner) {
         Ok(()) => println!("result: written"),
-        Err(error) => println!("result: {:?}", FileProblem::of(&error)),
+        Err(error) => println!("result: {:?}", FileProblem::from_io_error(&error)),
     }
 }
 
-/// Runs a script of lines for `sh`, in which `$victim FILE` writes. What it prints; `None` where the kernel forbids it.
-fn run(wrapper: &[&str], folder: &Path, script: &str) -> Option<String> {
+/// Runs a script of lines for `sh`, in which `writer FILE` writes. Returns what it prints; `None` where the kernel
+/// forbids it.
+fn run_script(wrapper: &[&str], folder: &Path, script: &str) -> Option<String> {
     let program = std::env::current_exe().expect("this program").display().to_string();
-    let victim = format!(
-        "victim() {{ {VICTIM}=\"$1\" '{program}' --exact files::failures::victim --nocapture | grep '^result' ; }}
+    let test = "files::failure_tests::child_process_writes_and_prints_result";
+    let writer = format!(
+        "writer() {{ {WRITER_PATH_VARIABLE}=\"$1\" '{program}' --exact {test} --nocapture | grep '^result' ; }}
         {script}"
     );
     let mut command = Command::new(wrapper[0]);
-    command.args(&wrapper[1..]).args(["sh", "-euc", &victim]).current_dir(folder);
+    command.args(&wrapper[1..]).args(["sh", "-euc", &writer]).current_dir(folder);
     let output = command.output().expect("started");
     let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if said.contains("Operation not permitted") && !told.contains("result") {
-        eprintln!("skipped, the kernel does not allow {wrapper:?}: {said}");
+        crate::skipped_test::skip(&format!("the kernel does not allow {wrapper:?}: {said}"));
         return None;
     }
     assert!(output.status.success(), "{told}{said}");
     Some(told.into_owned())
 }
 
-const NAMESPACE: [&str; 4] = ["unshare", "--map-root-user", "--mount", "--propagation=private"];
+const NAMESPACE_COMMAND: [&str; 4] = ["unshare", "--map-root-user", "--mount", "--propagation=private"];
 
 /// The names in a folder, and a check that none of its files but `expected` holds the secret.
-const CHECK: &str = "! grep --recursive --files-with-matches ul_not .; echo files: $(ls --almost-all)";
+const CHECK_SCRIPT: &str = "! grep --recursive --files-with-matches ul_not .; echo files: $(ls --almost-all)";
 
-fn expect(wrapper: &[&str], script: &str, expected: &str) {
+fn expect_output(wrapper: &[&str], script: &str, expected: &str) {
     let folder = tempfile::tempdir().expect("temporary folder");
     // Another user has to reach it.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), mode).expect("set");
-    if let Some(told) = run(wrapper, folder.path(), &format!("{script}\n{CHECK}")) {
+    if let Some(told) = run_script(wrapper, folder.path(), &format!("{script}\n{CHECK_SCRIPT}")) {
         assert_eq!(told, expected, "{script}");
     }
 }
 
 #[test]
-fn write_over_a_mounted_file_leaves_nothing_and_names_the_mount() {
+fn write_over_mounted_file_leaves_nothing_and_reports_mount() {
     let script = "echo A=1 > .env; echo A=1 > original; mount --bind original .env
-        victim $PWD/.env; victim $PWD/.env; umount .env; cat .env";
+        writer $PWD/.env; writer $PWD/.env; umount .env; cat .env";
     let expected = "result: Some(Mounted)\nresult: Some(Mounted)\nA=1\nfiles: .env original\n";
-    expect(&NAMESPACE, script, expected);
+    expect_output(&NAMESPACE_COMMAND, script, expected);
     // A name that is as long as names may be.
     let name = "e".repeat(255);
     let script = script.replace(".env", &name);
-    expect(&NAMESPACE, &script, &expected.replace(".env original", &format!("{name} original")));
+    expect_output(&NAMESPACE_COMMAND, &script, &expected.replace(".env original", &format!("{name} original")));
 }
 
 #[test]
-fn write_on_a_full_disk_leaves_nothing_and_says_that_it_is_full() {
+fn write_on_full_disk_leaves_nothing_and_reports_full() {
     for unnamed in ["", "mount -t ramfs x /proc;"] {
         let script = format!(
             "mkdir disk; mount -t tmpfs -o size=64k x disk; cd disk; echo A=1 > .env
-            export UL_KEYS_TEST_LENGTH=10000; {unnamed} victim $PWD/.env; cat .env"
+            export UL_KEYS_TEST_LENGTH=10000; {unnamed} writer $PWD/.env; cat .env"
         );
-        expect(&NAMESPACE, &script, "result: Some(Full)\nA=1\nfiles: .env\n");
+        expect_output(&NAMESPACE_COMMAND, &script, "result: Some(Full)\nA=1\nfiles: .env\n");
     }
     // Room for the content, but not for its copy: the new file cannot get its name without `/proc`.
     let script = "mkdir disk; mount -t tmpfs -o size=64k x disk; cd disk; echo A=1 > .env
-        export UL_KEYS_TEST_LENGTH=2000; mount -t tmpfs x /proc; victim $PWD/.env; cat .env";
-    expect(&NAMESPACE, script, "result: Some(Full)\nA=1\nfiles: .env\n");
+        export UL_KEYS_TEST_LENGTH=2000; mount -t tmpfs x /proc; writer $PWD/.env; cat .env";
+    expect_output(&NAMESPACE_COMMAND, script, "result: Some(Full)\nA=1\nfiles: .env\n");
 }
 
 #[test]
-fn write_on_a_read_only_disk_leaves_nothing_and_says_so() {
+fn write_on_read_only_disk_leaves_nothing_and_reports_it() {
     let script = "mkdir disk; mount -t tmpfs x disk; echo A=1 > disk/.env; mount -o remount,ro disk; cd disk
-        victim $PWD/.env; victim $PWD/new; cat .env";
-    expect(&NAMESPACE, script, "result: Some(ReadOnly)\nresult: Some(ReadOnly)\nA=1\nfiles: .env\n");
+        writer $PWD/.env; writer $PWD/new; cat .env";
+    expect_output(&NAMESPACE_COMMAND, script, "result: Some(ReadOnly)\nresult: Some(ReadOnly)\nA=1\nfiles: .env\n");
 }
 
 /// Where a file without a name cannot get one, the content is copied.
 #[test]
 fn write_without_proc_replaces_the_file() {
     let script = "echo A=1 > .env; mount -t tmpfs x /proc
-        victim $PWD/.env; victim $PWD/new; stat --format=%a .env new; rm .env new";
-    expect(&NAMESPACE, script, "result: written\nresult: written\n600\n600\nfiles:\n");
+        writer $PWD/.env; writer $PWD/new; stat --format=%a .env new; rm .env new";
+    expect_output(&NAMESPACE_COMMAND, script, "result: written\nresult: written\n600\n600\nfiles:\n");
     let script = "echo A=1 > .env; echo A=1 > original; mount --bind original .env; mount -t tmpfs x /proc
-        victim $PWD/.env; cat .env";
-    expect(&NAMESPACE, script, "result: Some(Mounted)\nA=1\nfiles: .env original\n");
+        writer $PWD/.env; cat .env";
+    expect_output(&NAMESPACE_COMMAND, script, "result: Some(Mounted)\nA=1\nfiles: .env original\n");
 }
 
 /// Only root can become another user.
 #[test]
-fn write_over_anothers_file_leaves_nothing_and_names_its_owner() {
+fn write_over_file_of_other_user_leaves_nothing_and_reports_owner() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped, only root can become another user");
-        return;
+        return crate::skipped_test::skip("only root can become another user");
     }
     let other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -121,28 +119,28 @@ fn write_over_anothers_file_leaves_nothing_and_names_its_owner() {
     std::fs::write(folder.path().join(".env"), "A=1\n").expect("written");
     std::fs::set_permissions(folder.path().join(".env"), std::os::unix::fs::PermissionsExt::from_mode(0o666))
         .expect("set");
-    let script = format!("victim $PWD/.env; victim $PWD/.env; {CHECK}");
-    let told = run(&other, folder.path(), &script).expect("root may");
+    let script = format!("writer $PWD/.env; writer $PWD/.env; {CHECK_SCRIPT}");
+    let told = run_script(&other, folder.path(), &script).expect("root may");
     assert_eq!(told, "result: Some(Protected)\nresult: Some(Protected)\nfiles: .env\n");
 
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
-    let told = run(&other, folder.path(), &script).expect("root may");
+    let told = run_script(&other, folder.path(), &script).expect("root may");
     assert_eq!(told, "result: Some(NotPermitted)\nresult: Some(NotPermitted)\nfiles: .env\n");
 }
 
 /// In a folder in which files can be made but neither removed nor replaced, an empty name may stay.
 #[test]
-fn write_in_a_folder_that_only_grows_leaves_no_content() {
+fn write_in_append_only_folder_leaves_no_content() {
     let folder = tempfile::tempdir().expect("temporary folder");
     std::fs::write(folder.path().join(".env"), "A=1\n").expect("written");
     let change = |flag: &str| Command::new("chattr").arg(flag).arg(folder.path()).output();
     if !change("+a").is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped, the file system of {} knows no append-only folders", folder.path().display());
+        crate::skipped_test::skip("the file system of temporary folders knows no append-only folders");
         return;
     }
-    let failed = write(&folder.path().join(".env"), SECRET.as_bytes(), Access::Owner);
+    let failed = replace_file(&folder.path().join(".env"), TEST_SECRET.as_bytes(), ReplacementAccess::Owner);
     change("-a").expect("chattr");
-    assert_eq!(FileProblem::of(&failed.expect_err("protected")), Some(FileProblem::Protected));
+    assert_eq!(FileProblem::from_io_error(&failed.expect_err("protected")), Some(FileProblem::Protected));
     for entry in folder.path().read_dir().expect("a folder") {
         let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("readable");
         assert!(text.is_empty() || text == "A=1\n", "{text}");

@@ -3,13 +3,13 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 
-use crate::status::{PortUser, ServiceStatus};
+use crate::service_status::{PortUser, ServiceStatus};
 
 /// How far to look for a free port.
-const REACH: u16 = 100;
+const PORT_SEARCH_RANGE: u16 = 100;
 
 /// Whether the service could listen on `port` now.
-pub(super) fn is_free(port: u16) -> bool {
+pub(super) fn is_port_free(port: u16) -> bool {
     let is_free = |address: IpAddr| {
         // Where there is no IPv6, nobody else listens there.
         !TcpListener::bind((address, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
@@ -18,18 +18,19 @@ pub(super) fn is_free(port: u16) -> bool {
 }
 
 /// Describes a taken port, with the next free one above it.
-pub(super) async fn in_use(port: u16) -> ServiceStatus {
-    let look = move || ServiceStatus::PortInUse { port, used_by: user_of(port), next_free: next_free(port) };
+pub(super) async fn port_in_use_status(port: u16) -> ServiceStatus {
+    let look =
+        move || ServiceStatus::PortInUse { port, used_by: find_port_user(port), next_free: next_free_port(port) };
     let unknown = ServiceStatus::PortInUse { port, used_by: None, next_free: None };
     tokio::task::spawn_blocking(look).await.unwrap_or(unknown)
 }
 
-fn next_free(port: u16) -> Option<u16> {
-    (port.saturating_add(1)..=port.saturating_add(REACH)).find(|candidate| is_free(*candidate))
+fn next_free_port(port: u16) -> Option<u16> {
+    (port.saturating_add(1)..=port.saturating_add(PORT_SEARCH_RANGE)).find(|candidate| is_port_free(*candidate))
 }
 
 /// The program that listens there. Unknown where it belongs to another user.
-fn user_of(port: u16) -> Option<PortUser> {
+fn find_port_user(port: u16) -> Option<PortUser> {
     let process = listeners::get_process_by_port(port, listeners::Protocol::TCP).ok()?;
     Some(PortUser { name: process.name, pid: process.pid })
 }
@@ -39,17 +40,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_taken_port_names_its_user_and_a_free_neighbour() {
+    async fn port_in_use_status_names_user_and_next_free_port() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = taken.local_addr().expect("bound").port();
-        assert!(!is_free(port));
-        let ServiceStatus::PortInUse { port: told, used_by, next_free } = in_use(port).await else {
+        assert!(!is_port_free(port));
+        let ServiceStatus::PortInUse { port: told, used_by, next_free } = port_in_use_status(port).await else {
             panic!("another state");
         };
         assert_eq!(told, port);
         assert_eq!(used_by.map(|user| user.pid), Some(std::process::id()));
-        assert!(next_free.is_some_and(|free| free > port && is_free(free)));
+        assert!(next_free.is_some_and(|free| free > port && is_port_free(free)));
         drop(taken);
-        assert!(is_free(port));
+        assert!(is_port_free(port));
     }
 }

@@ -29,22 +29,22 @@ impl AccessLoss {
     ///
     /// # Errors
     /// When the file is there and its permissions cannot be read.
-    pub(crate) fn of(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn from_path(path: &Path) -> io::Result<Option<Self>> {
         let found = match path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             found => found?,
         };
-        let loss = Self::of_file(path, &found)?;
+        let loss = Self::from_metadata(path, &found)?;
         Ok((loss != Self::default()).then_some(loss))
     }
 
     #[cfg(not(unix))]
-    fn of_file(_path: &Path, _found: &std::fs::Metadata) -> io::Result<Self> {
+    fn from_metadata(_path: &Path, _found: &std::fs::Metadata) -> io::Result<Self> {
         Ok(Self::default())
     }
 
     #[cfg(unix)]
-    fn of_file(path: &Path, found: &std::fs::Metadata) -> io::Result<Self> {
+    fn from_metadata(path: &Path, found: &std::fs::Metadata) -> io::Result<Self> {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
         let mode = found.permissions().mode();
@@ -56,16 +56,16 @@ impl AccessLoss {
         // Only root can give a file to its former owner.
         let user = rustix::process::geteuid();
         if !user.is_root() && found.uid() != user.as_raw() {
-            loss.users.push(user_name(found.uid()));
+            loss.users.push(user_name_or_id(found.uid()));
         }
         #[cfg(target_os = "linux")]
-        if let Some(list) = access_control_list(path)? {
-            loss.add_listed(&list, found);
+        if let Some(list) = read_acl(path)? {
+            loss.add_acl_entries(&list, found);
             return Ok(loss);
         }
         let _ = path;
         if mode & 0o060 != 0 {
-            loss.groups.push(group_name(found.gid()));
+            loss.groups.push(group_name_or_id(found.gid()));
         }
         Ok(loss)
     }
@@ -73,13 +73,13 @@ impl AccessLoss {
     /// Adds who has access by an access control list, in the kernel's form (acl(5)): a version of four bytes, then for
     /// each entry what it is about (two bytes), its permissions (two) and the number of the user or group (four).
     #[cfg(target_os = "linux")]
-    fn add_listed(&mut self, list: &[u8], found: &std::fs::Metadata) {
+    fn add_acl_entries(&mut self, list: &[u8], found: &std::fs::Metadata) {
         use std::os::unix::fs::MetadataExt as _;
 
-        const USER: u16 = 0x02;
-        const OWNING_GROUP: u16 = 0x04;
-        const GROUP: u16 = 0x08;
-        const MASK: u16 = 0x10;
+        const ACL_USER: u16 = 0x02;
+        const ACL_GROUP_OBJ: u16 = 0x04;
+        const ACL_GROUP: u16 = 0x08;
+        const ACL_MASK: u16 = 0x10;
         let entries: Vec<(u16, u16, u32)> = list
             .get(4..)
             .unwrap_or_default()
@@ -90,15 +90,15 @@ impl AccessLoss {
                 (u16::from_le_bytes([t0, t1]), u16::from_le_bytes([p0, p1]), u32::from_le_bytes([n0, n1, n2, n3]))
             })
             .collect();
-        let mask = entries.iter().find(|(tag, ..)| *tag == MASK).map_or(0o7, |(_, permissions, _)| *permissions);
+        let mask = entries.iter().find(|(tag, ..)| *tag == ACL_MASK).map_or(0o7, |(_, permissions, _)| *permissions);
         for (tag, permissions, number) in entries {
             if permissions & mask & 0o6 == 0 {
                 continue;
             }
             match tag {
-                USER if number != rustix::process::geteuid().as_raw() => self.users.push(user_name(number)),
-                GROUP => self.groups.push(group_name(number)),
-                OWNING_GROUP => self.groups.push(group_name(found.gid())),
+                ACL_USER if number != rustix::process::geteuid().as_raw() => self.users.push(user_name_or_id(number)),
+                ACL_GROUP => self.groups.push(group_name_or_id(number)),
+                ACL_GROUP_OBJ => self.groups.push(group_name_or_id(found.gid())),
                 _ => {}
             }
         }
@@ -107,15 +107,15 @@ impl AccessLoss {
 
 /// The attribute in which Linux keeps the access control list of a file.
 #[cfg(target_os = "linux")]
-pub(crate) const ACL: &str = "system.posix_acl_access";
+pub(crate) const ACL_ATTRIBUTE: &str = "system.posix_acl_access";
 
 /// The access control list of a file; `None` where its mode says all, or where there is no file.
 #[cfg(target_os = "linux")]
-pub(crate) fn access_control_list(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
     use rustix::io::Errno;
     // Attributes are at most this large.
     let mut list = vec![0; 64 << 10];
-    match rustix::fs::getxattr(path, ACL, &mut list[..]) {
+    match rustix::fs::getxattr(path, ACL_ATTRIBUTE, &mut list[..]) {
         Ok(length) => {
             list.truncate(length);
             Ok(Some(list))
@@ -127,14 +127,14 @@ pub(crate) fn access_control_list(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// The name of a user, or the number where there is none.
 #[cfg(unix)]
-fn user_name(number: u32) -> String {
+fn user_name_or_id(number: u32) -> String {
     let found = nix::unistd::User::from_uid(number.into()).ok().flatten();
     found.map_or_else(|| number.to_string(), |user| user.name)
 }
 
 /// The name of a group, or the number where there is none.
 #[cfg(unix)]
-fn group_name(number: u32) -> String {
+fn group_name_or_id(number: u32) -> String {
     let found = nix::unistd::Group::from_gid(number.into()).ok().flatten();
     found.map_or_else(|| number.to_string(), |group| group.name)
 }
@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    fn file(mode: u32) -> (tempfile::TempDir, PathBuf) {
+    fn create_file_with_mode(mode: u32) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
         std::fs::write(&path, "A=1\n").expect("written");
@@ -156,54 +156,54 @@ mod tests {
         (folder, path)
     }
 
-    fn loss(path: &Path) -> Option<AccessLoss> {
-        AccessLoss::of(path).expect("readable")
+    fn access_loss_of(path: &Path) -> Option<AccessLoss> {
+        AccessLoss::from_path(path).expect("readable")
     }
 
-    fn own_group(path: &Path) -> String {
-        group_name(std::os::unix::fs::MetadataExt::gid(&path.metadata().expect("there")))
+    fn owning_group_name(path: &Path) -> String {
+        group_name_or_id(std::os::unix::fs::MetadataExt::gid(&path.metadata().expect("there")))
     }
 
     #[test]
-    fn loss_of_a_private_or_missing_file_is_none() {
+    fn access_loss_of_private_or_missing_file_is_none() {
         for mode in [0o600, 0o400, 0o700, 0o611] {
-            let (_folder, path) = file(mode);
-            assert_eq!(loss(&path), None, "{mode:o}");
+            let (_folder, path) = create_file_with_mode(mode);
+            assert_eq!(access_loss_of(&path), None, "{mode:o}");
         }
-        let (folder, _) = file(0o600);
-        assert_eq!(loss(&folder.path().join("missing")), None);
+        let (folder, _) = create_file_with_mode(0o600);
+        assert_eq!(access_loss_of(&folder.path().join("missing")), None);
     }
 
     #[test]
-    fn loss_names_everyone_or_the_group() {
+    fn access_loss_names_everyone_or_group() {
         for mode in [0o644, 0o604, 0o666, 0o602] {
-            let (_folder, path) = file(mode);
-            assert_eq!(loss(&path), Some(AccessLoss { everyone: true, ..AccessLoss::default() }), "{mode:o}");
+            let (_folder, path) = create_file_with_mode(mode);
+            assert_eq!(access_loss_of(&path), Some(AccessLoss { everyone: true, ..AccessLoss::default() }), "{mode:o}");
         }
         for mode in [0o640, 0o660, 0o620] {
-            let (_folder, path) = file(mode);
-            let groups = vec![own_group(&path)];
-            assert_eq!(loss(&path), Some(AccessLoss { groups, ..AccessLoss::default() }), "{mode:o}");
+            let (_folder, path) = create_file_with_mode(mode);
+            let groups = vec![owning_group_name(&path)];
+            assert_eq!(access_loss_of(&path), Some(AccessLoss { groups, ..AccessLoss::default() }), "{mode:o}");
         }
         if rustix::process::geteuid().is_root() {
-            let (_folder, path) = file(0o640);
+            let (_folder, path) = create_file_with_mode(0o640);
             std::os::unix::fs::chown(&path, None, Some(1)).expect("changed");
-            assert_eq!(loss(&path).expect("some").groups, ["daemon"]);
+            assert_eq!(access_loss_of(&path).expect("some").groups, ["daemon"]);
             std::os::unix::fs::chown(&path, None, Some(4_000_000)).expect("changed");
-            assert_eq!(loss(&path).expect("some").groups, ["4000000"], "a group without a name");
+            assert_eq!(access_loss_of(&path).expect("some").groups, ["4000000"], "a group without a name");
         }
     }
 
     #[test]
-    fn loss_counts_the_other_names() {
-        let (folder, path) = file(0o600);
+    fn access_loss_counts_hard_links() {
+        let (folder, path) = create_file_with_mode(0o600);
         std::fs::hard_link(&path, folder.path().join("other")).expect("linked");
-        assert_eq!(loss(&path), Some(AccessLoss { other_names: 1, ..AccessLoss::default() }));
+        assert_eq!(access_loss_of(&path), Some(AccessLoss { other_names: 1, ..AccessLoss::default() }));
     }
 
     #[test]
-    fn loss_names_who_has_access_by_an_access_control_list() {
-        let (_folder, path) = file(0o600);
+    fn access_loss_names_users_and_groups_in_acl() {
+        let (_folder, path) = create_file_with_mode(0o600);
         let set = |entry: &str| {
             let mut setfacl = Command::new("setfacl");
             let status = setfacl.args(["--modify", entry]).arg(&path).status();
@@ -218,14 +218,14 @@ mod tests {
                 ..AccessLoss::default()
             })
         };
-        assert_eq!(loss(&path), expected(&["daemon"], &["games"]));
+        assert_eq!(access_loss_of(&path), expected(&["daemon"], &["games"]));
         // In the mode, these are the group's permissions.
         set("mask::---");
-        assert_eq!(loss(&path), None, "the mask takes all of it away");
+        assert_eq!(access_loss_of(&path), None, "the mask takes all of it away");
         set("mask::r,user:daemon:-");
-        assert_eq!(loss(&path), expected(&[], &["games"]));
+        assert_eq!(access_loss_of(&path), expected(&[], &["games"]));
         set("group::r");
-        let own = own_group(&path);
-        assert_eq!(loss(&path), expected(&[], &[&own, "games"]));
+        let own = owning_group_name(&path);
+        assert_eq!(access_loss_of(&path), expected(&[], &[&own, "games"]));
     }
 }

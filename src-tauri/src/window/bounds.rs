@@ -1,56 +1,56 @@
-//! Keeps the size and place of the list's window, and restores it inside a screen of today.
+//! Saves and restores the bounds of the list's window, clamped to the monitors that are connected now.
 //!
 //! Written here because `tauri-plugin-window-state` keeps the size that the window has with what GTK draws around it on Wayland
 //! (title bar and shadow), and restores it as the size without, so that the window grows at each start
 //! (tauri-apps/plugins-workspace#3553). It also looks only for a corner that is still on a screen.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tauri::{AppHandle, Manager as _, PhysicalPosition, PhysicalSize, WebviewWindow};
 
-/// Room for what the system draws around a window, in pixels.
-const FRAME: i64 = 40;
+/// The size of what the system draws around a window, in pixels.
+const DECORATION_SIZE: i64 = 40;
 
 /// A rectangle of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Area {
+struct Rect {
     x: i64,
     y: i64,
     width: i64,
     height: i64,
 }
 
-impl Area {
+impl Rect {
     fn new(position: PhysicalPosition<i32>, size: PhysicalSize<u32>) -> Self {
         Self { x: position.x.into(), y: position.y.into(), width: size.width.into(), height: size.height.into() }
     }
 
     /// How many pixels both cover.
-    fn overlap(self, other: Self) -> i64 {
+    fn overlap_pixels(self, other: Self) -> i64 {
         let along = |a: i64, length: i64, b: i64, other: i64| ((a + length).min(b + other) - a.max(b)).max(0);
         along(self.x, self.width, other.x, other.width) * along(self.y, self.height, other.y, other.height)
     }
 
-    /// The nearest one that lies within the screen, and is no larger.
-    fn within(self, screen: Self) -> Self {
+    /// The nearest rectangle that lies within the screen, and is no larger.
+    fn clamped_to(self, screen: Self) -> Self {
         let width = self.width.min(screen.width);
-        let height = self.height.min((screen.height - FRAME).max(1));
+        let height = self.height.min((screen.height - DECORATION_SIZE).max(1));
         let nearest = |wanted: i64, from: i64, room: i64| wanted.clamp(from, from + room.max(0));
         Self {
             x: nearest(self.x, screen.x, screen.width - width),
-            y: nearest(self.y, screen.y, screen.height - FRAME - height),
+            y: nearest(self.y, screen.y, screen.height - DECORATION_SIZE - height),
             width,
             height,
         }
     }
 }
 
-/// Size and place of a window, in pixels, as earlier versions keep them.
+/// The bounds of a window, in pixels, as earlier versions save them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Place {
+struct WindowBounds {
     x: i32,
     y: i32,
     width: u32,
@@ -63,7 +63,7 @@ struct Place {
     scale: Option<f64>,
 }
 
-impl Place {
+impl WindowBounds {
     fn new(position: PhysicalPosition<i32>, size: PhysicalSize<u32>, scale: f64) -> Self {
         let (width, height) = (size.width, size.height);
         Self { x: position.x, y: position.y, width, height, maximized: false, scale: Some(scale) }
@@ -77,17 +77,17 @@ impl Place {
         Self { width: size.width, height: size.height, scale: Some(scale), ..self }
     }
 
-    fn area(&self) -> Area {
-        Area::new(PhysicalPosition::new(self.x, self.y), PhysicalSize::new(self.width, self.height))
+    fn rect(&self) -> Rect {
+        Rect::new(PhysicalPosition::new(self.x, self.y), PhysicalSize::new(self.width, self.height))
     }
 
-    /// The nearest place on one of the screens.
-    fn on_one_of(self, screens: &[Area]) -> Self {
-        let area = self.area();
-        let Some(screen) = screens.iter().rev().max_by_key(|screen| area.overlap(**screen)) else {
+    /// The nearest bounds on one of the screens.
+    fn clamped_to_screens(self, screens: &[Rect]) -> Self {
+        let area = self.rect();
+        let Some(screen) = screens.iter().rev().max_by_key(|screen| area.overlap_pixels(**screen)) else {
             return self;
         };
-        let fitted = area.within(*screen);
+        let fitted = area.clamped_to(*screen);
         let number = |wide: i64| i32::try_from(wide).unwrap_or_default();
         Self {
             x: number(fitted.x),
@@ -99,29 +99,29 @@ impl Place {
     }
 }
 
-/// Where the list's window is, and the file that keeps it. Part of the app's state.
-pub(super) struct KeptPlace {
+/// The bounds of the list's window, and the file that they are saved in. Part of the app's state.
+pub(super) struct SavedBounds {
     file: PathBuf,
-    place: Mutex<Option<Place>>,
+    bounds: Mutex<Option<WindowBounds>>,
 }
 
-impl KeptPlace {
-    /// Reads the file. What is no place is ignored, as it holds nothing that a person cannot give again.
+impl SavedBounds {
+    /// Reads the file. Invalid bounds are ignored: a person can set them again.
     pub(super) fn load(file: PathBuf) -> Self {
-        let mut kept: Map<String, Value> = crate::files::read_to_replace(&file).unwrap_or_else(|error| {
+        let mut kept: Map<String, Value> = crate::files::read_json_before_replace(&file).unwrap_or_else(|error| {
             tracing::warn!(%error, "the window's place cannot be read");
             Map::new()
         });
-        let place = kept.remove(super::list::LABEL).and_then(|place| serde_json::from_value(place).ok());
-        Self { file, place: Mutex::new(place) }
+        let place = kept.remove(super::list::LIST_LABEL).and_then(|place| serde_json::from_value(place).ok());
+        Self { file, bounds: Mutex::new(place) }
     }
 
-    /// Puts the window where it was, on a screen that there is now. To be called on the main thread, before it is shown.
-    pub(super) fn restore(&self, window: &WebviewWindow) -> tauri::Result<()> {
+    /// Restores the bounds of the window, on a connected screen. To be called on the main thread, before it is shown.
+    pub(super) fn restore_window(&self, window: &WebviewWindow) -> tauri::Result<()> {
         let (before, scale) = (super::content_size(window)?, window.scale_factor()?);
-        let default = Place::new(PhysicalPosition::new(0, 0), before, scale);
-        let kept = *self.lock();
-        let place = kept.unwrap_or(default).scaled_to(scale).on_one_of(&screens(window)?);
+        let default = WindowBounds::new(PhysicalPosition::new(0, 0), before, scale);
+        let kept = *self.bounds.lock();
+        let place = kept.unwrap_or(default).scaled_to(scale).clamped_to_screens(&work_areas(window)?);
         if kept.is_none() {
             // It is centered, and only as large as the screen.
             return if place == default {
@@ -140,12 +140,12 @@ impl KeptPlace {
         Ok(())
     }
 
-    /// Notes where the window is. To be called on the main thread, whenever it is moved or resized.
-    pub(super) fn note(&self, window: &WebviewWindow) -> tauri::Result<()> {
+    /// Records the bounds of the window. To be called on the main thread, whenever it is moved or resized.
+    pub(super) fn record_bounds(&self, window: &WebviewWindow) -> tauri::Result<()> {
         if window.is_minimized()? || window.is_fullscreen()? || !window.is_visible()? {
             return Ok(());
         }
-        let mut kept = self.lock();
+        let mut kept = self.bounds.lock();
         if window.is_maximized()? {
             if let Some(kept) = kept.as_mut() {
                 kept.maximized = true;
@@ -153,9 +153,9 @@ impl KeptPlace {
             return Ok(());
         }
         let (position, size) = (window.outer_position()?, super::content_size(window)?);
-        let mut place = Place::new(position, size, window.scale_factor()?);
+        let mut place = WindowBounds::new(position, size, window.scale_factor()?);
         // A window manager may resize a window before it says that it is maximized.
-        if screens(window)?.iter().any(|screen| covers(place.area(), *screen)) {
+        if work_areas(window)?.iter().any(|screen| covers_screen(place.rect(), *screen)) {
             return Ok(());
         }
         // Wayland tells no window where it is.
@@ -169,37 +169,33 @@ impl KeptPlace {
     }
 
     /// Writes the file.
-    fn save(&self) {
-        let Some(place) = *self.lock() else { return };
-        let windows = serde_json::json!({ super::list::LABEL: place });
+    fn save_to_file(&self) {
+        let Some(place) = *self.bounds.lock() else { return };
+        let windows = serde_json::json!({ super::list::LIST_LABEL: place });
         if let Err(error) = crate::files::write_json(&self.file, &windows) {
             tracing::warn!(%error, "the window's place cannot be kept");
         }
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Place>> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+/// Writes the bounds of the list's window to their file.
+pub(crate) fn save_list_bounds(app: &AppHandle) {
+    if let Some(kept) = app.try_state::<SavedBounds>() {
+        kept.save_to_file();
     }
 }
 
-/// Writes the place of the list's window to its file.
-pub(crate) fn save(app: &AppHandle) {
-    if let Some(kept) = app.try_state::<KeptPlace>() {
-        kept.save();
-    }
+fn covers_screen(area: Rect, screen: Rect) -> bool {
+    area.width >= screen.width && area.height >= screen.height - DECORATION_SIZE
 }
 
-fn covers(area: Area, screen: Area) -> bool {
-    area.width >= screen.width && area.height >= screen.height - FRAME
-}
-
-/// What of each screen a window may take.
-fn screens(window: &WebviewWindow) -> tauri::Result<Vec<Area>> {
+/// The part of each screen that a window may cover.
+fn work_areas(window: &WebviewWindow) -> tauri::Result<Vec<Rect>> {
     let areas = window.available_monitors()?.into_iter().map(|monitor| {
         let area = monitor.work_area();
-        Area::new(area.position, area.size)
+        Rect::new(area.position, area.size)
     });
-    Ok(areas.filter(|area| area.width > 0 && area.height > FRAME).collect())
+    Ok(areas.filter(|area| area.width > 0 && area.height > DECORATION_SIZE).collect())
 }
 
 #[cfg(test)]
@@ -208,39 +204,44 @@ mod tests {
 
     use super::*;
 
-    const SCREENS: [Area; 2] =
-        [Area { x: 0, y: 0, width: 1280, height: 1040 }, Area { x: 1280, y: 0, width: 1920, height: 1080 }];
+    const TEST_SCREENS: [Rect; 2] =
+        [Rect { x: 0, y: 0, width: 1280, height: 1040 }, Rect { x: 1280, y: 0, width: 1920, height: 1080 }];
 
-    fn fitted(x: i32, y: i32, width: u32, height: u32) -> (i32, i32, u32, u32) {
-        let place = Place { x, y, width, height, maximized: false, scale: None }.on_one_of(&SCREENS);
+    fn clamped_bounds(x: i32, y: i32, width: u32, height: u32) -> (i32, i32, u32, u32) {
+        let place =
+            WindowBounds { x, y, width, height, maximized: false, scale: None }.clamped_to_screens(&TEST_SCREENS);
         (place.x, place.y, place.width, place.height)
     }
 
     #[test]
-    fn place_on_a_screen_stays() {
-        assert_eq!(fitted(120, 90, 900, 650), (120, 90, 900, 650));
-        assert_eq!(fitted(2000, 300, 900, 650), (2000, 300, 900, 650));
+    fn clamp_of_bounds_on_screen_keeps_them() {
+        assert_eq!(clamped_bounds(120, 90, 900, 650), (120, 90, 900, 650));
+        assert_eq!(clamped_bounds(2000, 300, 900, 650), (2000, 300, 900, 650));
     }
 
     #[test]
-    fn place_outside_comes_to_nearest_on_a_screen() {
-        assert_eq!(fitted(5000, 4000, 900, 650), (380, 350, 900, 650), "on no screen: on the first one");
-        assert_eq!(fitted(-890, -640, 900, 650), (0, 0, 900, 650));
-        assert_eq!(fitted(3190, 500, 900, 650), (2300, 390, 900, 650), "on the screen of which it had a corner");
-        assert_eq!(fitted(100, 100, 6000, 5000), (1280, 0, 1920, 1040), "on the screen that it covers most of");
-        assert_eq!(fitted(i32::MIN, i32::MAX, u32::MAX, u32::MAX), (0, 0, 1280, 1000));
+    fn clamp_of_bounds_off_screen_moves_to_nearest_screen() {
+        assert_eq!(clamped_bounds(5000, 4000, 900, 650), (380, 350, 900, 650), "on no screen: on the first one");
+        assert_eq!(clamped_bounds(-890, -640, 900, 650), (0, 0, 900, 650));
+        assert_eq!(
+            clamped_bounds(3190, 500, 900, 650),
+            (2300, 390, 900, 650),
+            "on the screen of which it had a corner"
+        );
+        assert_eq!(clamped_bounds(100, 100, 6000, 5000), (1280, 0, 1920, 1040), "on the screen that it covers most of");
+        assert_eq!(clamped_bounds(i32::MIN, i32::MAX, u32::MAX, u32::MAX), (0, 0, 1280, 1000));
     }
 
     #[test]
-    fn place_without_screens_stays() {
-        let place = Place { x: 9000, y: 0, width: 10, height: 10, maximized: true, scale: None };
-        assert_eq!(place.on_one_of(&[]), place);
+    fn clamp_without_screens_keeps_bounds() {
+        let place = WindowBounds { x: 9000, y: 0, width: 10, height: 10, maximized: true, scale: None };
+        assert_eq!(place.clamped_to_screens(&[]), place);
     }
 
     #[test]
-    fn place_at_another_scale_has_the_same_size_for_the_page() {
+    fn bounds_at_other_scale_keep_size_in_page_pixels() {
         let size = |kept: Option<f64>, scale| {
-            let place = Place { x: 7, y: 8, width: 1100, height: 760, maximized: true, scale: kept };
+            let place = WindowBounds { x: 7, y: 8, width: 1100, height: 760, maximized: true, scale: kept };
             let scaled = place.scaled_to(scale);
             assert_eq!((scaled.x, scaled.y, scaled.maximized, scaled.scale), (7, 8, true, Some(scale)));
             (scaled.width, scaled.height)
@@ -251,23 +252,23 @@ mod tests {
         for unknown in [None, Some(0.0), Some(-1.0), Some(1e300), Some(f64::NAN)] {
             assert_eq!(size(unknown, 2.0), (1100, 760), "{unknown:?}: in pixels of this start");
         }
-        let huge = Place { x: 0, y: 0, width: u32::MAX, height: u32::MAX, maximized: false, scale: Some(0.1) };
+        let huge = WindowBounds { x: 0, y: 0, width: u32::MAX, height: u32::MAX, maximized: false, scale: Some(0.1) };
         assert_eq!(huge.scaled_to(3.0).width, u32::MAX);
     }
 
     #[test]
-    fn file_of_an_earlier_version_is_read_and_anything_else_is_ignored() {
+    fn bounds_of_earlier_version_are_read_and_invalid_ones_ignored() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("windows.json");
         let read = |content: Value| {
             std::fs::write(&file, content.to_string()).expect("written");
-            *KeptPlace::load(file.clone()).lock()
+            *SavedBounds::load(file.clone()).bounds.lock()
         };
         let earlier = json!({ "main": {
             "width": 900, "height": 650, "x": 120, "y": 90, "prev_x": 0, "prev_y": 0,
             "maximized": true, "visible": true, "decorated": true, "fullscreen": false,
         } });
-        let expected = Place { x: 120, y: 90, width: 900, height: 650, maximized: true, scale: None };
+        let expected = WindowBounds { x: 120, y: 90, width: 900, height: 650, maximized: true, scale: None };
         assert_eq!(read(earlier), Some(expected));
         for other in [json!({}), json!({ "main": null }), json!({ "main": { "x": "left" } }), json!([1])] {
             assert_eq!(read(other), None);
@@ -279,12 +280,12 @@ mod tests {
     }
 
     #[test]
-    fn saved_place_is_loaded() {
+    fn saved_bounds_are_loaded() {
         let folder = tempfile::tempdir().expect("a folder");
-        let kept = KeptPlace::load(folder.path().join("windows.json"));
-        let place = Place { x: -4, y: 9, width: 800, height: 600, maximized: false, scale: Some(2.0) };
-        *kept.lock() = Some(place);
-        kept.save();
-        assert_eq!(*KeptPlace::load(folder.path().join("windows.json")).lock(), Some(place));
+        let kept = SavedBounds::load(folder.path().join("windows.json"));
+        let place = WindowBounds { x: -4, y: 9, width: 800, height: 600, maximized: false, scale: Some(2.0) };
+        *kept.bounds.lock() = Some(place);
+        kept.save_to_file();
+        assert_eq!(*SavedBounds::load(folder.path().join("windows.json")).bounds.lock(), Some(place));
     }
 }

@@ -1,12 +1,12 @@
-//! Noticing that the screen is locked or the computer goes to sleep, so that a key on it is put away.
+//! Detects that the screen is locked or the computer goes to sleep, so that a key on the screen is hidden.
 //!
-//! On Linux the screen savers and `systemd-logind` tell over D-Bus. Deliberately absent: macOS and Windows, whose notices
-//! need libraries that this app does not use.
+//! On Linux the screen savers and `systemd-logind` signal it over D-Bus. Deliberately absent: macOS and Windows, whose
+//! notices need libraries that this app does not use.
 
 /// Calls `locked` whenever the screen is locked. Runs until the app ends.
 #[cfg(target_os = "linux")]
-pub(crate) async fn watch(locked: impl Fn()) {
-    let (session, system) = tokio::join!(linux::screen_savers(), linux::logind());
+pub(crate) async fn watch_screen_lock(locked: impl Fn()) {
+    let (session, system) = tokio::join!(linux::screen_saver_signals(), linux::logind_signals());
     let mut events = futures_util::stream::select(session, system);
     while futures_util::StreamExt::next(&mut events).await.is_some() {
         locked();
@@ -15,7 +15,7 @@ pub(crate) async fn watch(locked: impl Fn()) {
 
 /// Nothing to watch.
 #[cfg(not(target_os = "linux"))]
-pub(crate) async fn watch(_locked: impl Fn()) {}
+pub(crate) async fn watch_screen_lock(_locked: impl Fn()) {}
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -25,12 +25,12 @@ mod linux {
     use zbus::{Connection, MatchRule, MessageStream, Result};
 
     /// GNOME, KDE, Cinnamon, MATE, Xfce: each its own name for the same signal.
-    pub(super) async fn screen_savers() -> BoxStream<'static, ()> {
+    pub(super) async fn screen_saver_signals() -> BoxStream<'static, ()> {
         let listen = async || -> Result<MessageStream> {
             let rule = MatchRule::builder().msg_type(Type::Signal).member("ActiveChanged")?.build();
             MessageStream::for_match_rule(rule, &Connection::session().await?, None).await
         };
-        signals(listen().await, "session", |message| {
+        filter_signals(listen().await, "session", |message| {
             let header = message.header();
             let saver = header.interface().is_some_and(|interface| interface.ends_with(".ScreenSaver"));
             saver && message.body().deserialize::<bool>().unwrap_or(false)
@@ -38,7 +38,7 @@ mod linux {
     }
 
     /// The lock of this session, and sleep.
-    pub(super) async fn logind() -> BoxStream<'static, ()> {
+    pub(super) async fn logind_signals() -> BoxStream<'static, ()> {
         let listen = async || -> Result<(MessageStream, Option<OwnedObjectPath>)> {
             let bus = Connection::system().await?;
             let manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager");
@@ -59,7 +59,7 @@ mod linux {
             Ok((stream, session)) => (Ok(stream), session),
             Err(error) => (Err(error), None),
         };
-        signals(stream, "system", move |message| {
+        filter_signals(stream, "system", move |message| {
             let header = message.header();
             match header.member().map(|member| member.as_str()) {
                 Some("Lock") => header.path().zip(session.as_ref()).is_some_and(|(path, session)| *path == **session),
@@ -69,7 +69,7 @@ mod linux {
         })
     }
 
-    fn signals(
+    fn filter_signals(
         stream: Result<MessageStream>,
         bus: &str,
         tells: impl Fn(&zbus::Message) -> bool + Send + 'static,

@@ -1,70 +1,17 @@
-//! What the page is told about the key service.
-
-use std::fmt;
+//! The events that the app sends to a page.
 
 use serde::Serialize;
 use ts_rs::TS;
 use ulkeys_domain::Timestamp;
-use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem, KeyEvent};
+use ulkeys_domain::wire::{DatabaseHealth, KeyEvent};
 
-use crate::closing::QuitQuestion;
-use crate::locale::Regions;
+use crate::keychain_index::UndeletableReason;
+use crate::locale::FormatRegions;
 use crate::menu::MenuAction;
-use crate::one_time::OneTimeState;
-use crate::saved_keys::LeftReason;
+use crate::one_time_secret::OneTimeState;
+use crate::quit_confirmation::QuitQuestion;
+use crate::service_status::ServiceStatus;
 use crate::settings::{Language, Preferences};
-
-/// How the key service is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub(crate) enum ServiceStatus {
-    /// It is being started.
-    Starting,
-    /// It answers.
-    Running {
-        /// Where, as in `http://127.0.0.1:8576`.
-        url: String,
-        port: u16,
-        /// The line that points a terminal's programs there.
-        export_line: String,
-    },
-    /// Its port is taken.
-    PortInUse {
-        port: u16,
-        /// The program that listens there, where the system tells.
-        used_by: Option<PortUser>,
-        /// A port nearby that is free.
-        next_free: Option<u16>,
-    },
-    /// Its database cannot be used. Nothing in it was changed.
-    DatabaseProblem { problem: DatabaseProblem, path: String, detail: String },
-    /// It does not run, for another reason.
-    Stopped { detail: String },
-}
-
-impl fmt::Display for ServiceStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Starting => f.write_str("Starting"),
-            Self::Running { url, .. } => write!(f, "Running at {url}"),
-            Self::PortInUse { port, used_by: Some(user), .. } => {
-                write!(f, "Port {port} is in use by {} (process {})", user.name, user.pid)
-            }
-            Self::PortInUse { port, .. } => write!(f, "Port {port} is in use"),
-            Self::DatabaseProblem { path, detail, .. } => write!(f, "The database {path} cannot be used: {detail}"),
-            Self::Stopped { detail } => write!(f, "Stopped: {detail}"),
-        }
-    }
-}
-
-/// A program that listens on a port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
-pub(crate) struct PortUser {
-    /// Name of the program.
-    pub(crate) name: String,
-    /// Process number.
-    pub(crate) pid: u32,
-}
 
 /// Whether a copied key is on the clipboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
@@ -84,7 +31,7 @@ pub(crate) enum ClipboardState {
     PutBack,
 }
 
-/// What the page hears without asking.
+/// A change that the page learns of without a request.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub(crate) enum AppEvent {
@@ -97,7 +44,7 @@ pub(crate) enum AppEvent {
         /// The system's language, or English where the app has no texts in it.
         #[ts(type = "Exclude<Language, \"system\">")]
         system_language: Language,
-        regions: Regions,
+        regions: FormatRegions,
     },
     /// Keys changed.
     Keys { event: KeyEvent },
@@ -120,7 +67,7 @@ pub(crate) enum AppEvent {
     /// The list's page only: something was chosen in the window's menu.
     Menu { action: MenuAction },
     /// The list's page only: a revoked key that could not be taken out of the keychain.
-    LeftInKeychain { name: String, reason: LeftReason },
+    LeftInKeychain { name: String, reason: UndeletableReason },
     /// The list's page only: ask whether the app may quit; `null` when there is nothing to ask any more.
     Quit { question: Option<QuitQuestion> },
     /// The one-time page only: somebody wants to close its window.

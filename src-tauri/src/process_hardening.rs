@@ -12,11 +12,11 @@ use crate::paths::Paths;
 
 /// Buffers of requests, answers and messages hold keys now and then. All that Rust frees is wiped.
 #[global_allocator]
-static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
+static WIPING_ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 /// Keeps other programs of the same user from reading this process's memory (`prctl(2)`, `PR_SET_DUMPABLE`), and a crash
 /// of it or of a web process that it starts from writing memory to disk.
-pub(crate) fn close_memory() {
+pub(crate) fn disable_memory_access() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -49,7 +49,7 @@ pub(crate) fn make_new_files_private() -> StartingUmask {
 
 impl StartingUmask {
     /// Restores it, for a program that takes this one's place: its files are not ours.
-    pub(crate) fn restore(self) {
+    pub(crate) fn restore_umask(self) {
         #[cfg(unix)]
         rustix::process::umask(self.0);
     }
@@ -60,26 +60,26 @@ impl StartingUmask {
 pub(crate) fn make_existing_files_private(paths: &Paths) {
     #[cfg(unix)]
     {
-        let existing = paths.existing();
-        std::thread::spawn(move || existing.iter().for_each(|path| restrict_tree(path)));
+        let existing = paths.existing_files();
+        std::thread::spawn(move || existing.iter().for_each(|path| make_tree_private(path)));
     }
     #[cfg(not(unix))]
     let _ = paths;
 }
 
 #[cfg(unix)]
-fn restrict_tree(path: &Path) {
-    restrict(path);
+fn make_tree_private(path: &Path) {
+    make_private(path);
     if path.is_symlink() {
         return;
     }
     for entry in path.read_dir().into_iter().flatten().flatten() {
-        restrict_tree(&entry.path());
+        make_tree_private(&entry.path());
     }
 }
 
 #[cfg(unix)]
-fn restrict(path: &Path) {
+fn make_private(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     let Ok(metadata) = path.symlink_metadata() else { return };
     let mode = metadata.permissions().mode();

@@ -11,12 +11,12 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use ulkeys_domain::Secret;
 
-use super::{KEY, URL, edited};
+use super::{KEY_VARIABLE, URL_VARIABLE, set_variables};
 
-const ADDRESS: &str = "http://127.0.0.1:8576";
+const SERVICE_URL: &str = "http://127.0.0.1:8576";
 
 /// Parts of files that programs read in contradictory ways. No shell finds a program under any of the names.
-const PARTS: [&str; 60] = [
+const FILE_PARTS: [&str; 60] = [
     "KEY",
     "URL",
     "KEY=",
@@ -80,7 +80,7 @@ const PARTS: [&str; 60] = [
 ];
 
 /// Whole lines, of which a usual file consists.
-const LINES: [&str; 32] = [
+const FILE_LINES: [&str; 32] = [
     "KEY=old\n",
     "KEY=old\n",
     "export KEY=old\n",
@@ -117,7 +117,7 @@ const LINES: [&str; 32] = [
 
 /// Prints, for each pair of files, what bash and python-dotenv find of ours in the second, and where they find anything
 /// else in it than in the first. A shell that stopped at a mistake may read on.
-const READER: &str = r#"
+const READER_SCRIPT: &str = r#"
 import json, os, subprocess, sys, dotenv
 OURS = ["ULTRALYTICS_API_KEY", "ULTRALYTICS_PLATFORM_URL"]
 def bash(path):
@@ -150,14 +150,14 @@ for line in sys.stdin:
 "#;
 
 /// A program that reads files as bash and python-dotenv do.
-struct Readers(Child);
+struct ReaderProcess(Child);
 
-impl Readers {
+impl ReaderProcess {
     fn start(folder: &Path) -> Self {
         let tools = std::env::current_exe().expect("this program").ancestors().nth(3).expect("target").join("tools");
         let mut python = Command::new(tools.join("dotenv/bin/python"));
         python
-            .args(["-c", READER])
+            .args(["-c", READER_SCRIPT])
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -165,7 +165,7 @@ impl Readers {
         Self(python.spawn().unwrap_or_else(|error| panic!("python-dotenv: {error}; run `cargo xtask setup`")))
     }
 
-    fn read(&mut self, before: &Path, after: &Path) -> serde_json::Value {
+    fn compare_files(&mut self, before: &Path, after: &Path) -> serde_json::Value {
         let line = serde_json::json!([before, after]);
         writeln!(self.0.stdin.as_mut().expect("piped"), "{line}").expect("written");
         let mut answer = String::new();
@@ -174,7 +174,7 @@ impl Readers {
     }
 }
 
-impl Drop for Readers {
+impl Drop for ReaderProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -182,39 +182,39 @@ impl Drop for Readers {
 }
 
 #[test]
-fn edit_of_any_file_keeps_what_bash_and_python_dotenv_find_or_is_rejected() {
+fn edit_of_any_file_keeps_other_variables_or_is_rejected() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let (before, after) = (folder.path().join("before"), folder.path().join("after"));
-    let readers = RefCell::new(Readers::start(folder.path()));
+    let readers = RefCell::new(ReaderProcess::start(folder.path()));
     let secret = Secret::parse(format!("ul_{}", "0123456789".repeat(4)).as_bytes()).expect("valid");
     let (edits, rejections) = (Cell::new(0), Cell::new(0));
-    let parts = vec(select(&PARTS[..]), 0..10).prop_map(|parts| parts.concat());
-    let lines = vec(select(&LINES[..]), 0..6).prop_map(|lines| lines.concat());
-    let text = (any::<bool>(), lines, parts, select(&LINES[..]));
+    let parts = vec(select(&FILE_PARTS[..]), 0..10).prop_map(|parts| parts.concat());
+    let lines = vec(select(&FILE_LINES[..]), 0..6).prop_map(|lines| lines.concat());
+    let text = (any::<bool>(), lines, parts, select(&FILE_LINES[..]));
     let text = text.prop_map(|(has_parts, lines, parts, last)| match has_parts {
         true => [lines, parts, last.to_owned()].concat(),
         false => lines,
     });
-    let text = text.prop_map(|text| text.replace("KEY", KEY).replace("URL", URL));
+    let text = text.prop_map(|text| text.replace("KEY", KEY_VARIABLE).replace("URL", URL_VARIABLE));
     // `$$` is the number of the process, which differs from run to run.
     let text = text.prop_filter("not always the same", |text| !text.contains("$$"));
     let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
     let checked = TestRunner::new(config).run(&text, |text| {
-        let Ok((edit, _)) = edited(&text, &secret, ADDRESS) else {
+        let Ok((edit, _)) = set_variables(&text, &secret, SERVICE_URL) else {
             rejections.set(rejections.get() + 1);
             return Ok(());
         };
         edits.set(edits.get() + 1);
         std::fs::write(&before, &text).expect("written");
         std::fs::write(&after, edit.as_bytes()).expect("written");
-        let found = readers.borrow_mut().read(&before, &after);
+        let found = readers.borrow_mut().compare_files(&before, &after);
         for (reader, name) in ["bash", "python-dotenv"].iter().enumerate() {
             if found[reader].is_null() {
                 continue;
             }
             let value = |index: usize| found[reader][0][index].as_str().map(|value| value.trim_end_matches('\r'));
             let ours = [value(0), value(1)];
-            if ours != [Some(secret.expose()), Some(ADDRESS)] || !found[reader][1].is_null() {
+            if ours != [Some(secret.expose()), Some(SERVICE_URL)] || !found[reader][1].is_null() {
                 return Err(TestCaseError::fail(format!(
                     "{name}: {ours:?}, {}\n{text:?}\n{:?}",
                     found[reader][1], &*edit

@@ -22,7 +22,7 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest wait for the clipboard.
 const CLIPBOARD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Runs that the question names.
-const MAX_NAMES: usize = 3;
+const MAX_NAMED_RUNS: usize = 3;
 
 /// What the page asks before the app quits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -36,7 +36,7 @@ pub(crate) struct QuitQuestion {
 
 /// How far a request to close has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
+enum QuitPhase {
     /// Nobody wants to close the window.
     #[default]
     Open,
@@ -52,22 +52,22 @@ enum Phase {
 
 /// The question, and how far it has come.
 #[derive(Default)]
-pub(crate) struct Closing {
-    phase: watch::Sender<Phase>,
+pub(crate) struct QuitConfirmation {
+    phase: watch::Sender<QuitPhase>,
     question: watch::Sender<Option<QuitQuestion>>,
 }
 
-impl Closing {
+impl QuitConfirmation {
     /// Follows the question that the page is to show.
-    pub(crate) fn question(&self) -> watch::Receiver<Option<QuitQuestion>> {
+    pub(crate) fn subscribe_question(&self) -> watch::Receiver<Option<QuitQuestion>> {
         self.question.subscribe()
     }
 
     /// The page shows the question.
-    pub(crate) fn shown(&self) {
+    pub(crate) fn mark_question_shown(&self) {
         self.phase.send_if_modified(|phase| {
-            let is_asked = *phase == Phase::Asked;
-            *phase = if is_asked { Phase::Shown } else { *phase };
+            let is_asked = *phase == QuitPhase::Asked;
+            *phase = if is_asked { QuitPhase::Shown } else { *phase };
             is_asked
         });
     }
@@ -75,20 +75,20 @@ impl Closing {
     /// The person keeps the window open.
     pub(crate) fn keep_open(&self) {
         self.question.send_replace(None);
-        self.phase.send_replace(Phase::Open);
+        self.phase.send_replace(QuitPhase::Open);
     }
 
     /// Begins to check, unless that is under way. `None` when the window may close.
-    fn begin(&self) -> Option<bool> {
+    fn begin_check(&self) -> Option<bool> {
         let mut begins = Some(false);
         self.phase.send_if_modified(|phase| match *phase {
-            Phase::Quitting => {
+            QuitPhase::Quitting => {
                 begins = None;
                 false
             }
-            Phase::Checking | Phase::Asked => false,
-            Phase::Open | Phase::Shown => {
-                *phase = Phase::Checking;
+            QuitPhase::Checking | QuitPhase::Asked => false,
+            QuitPhase::Open | QuitPhase::Shown => {
+                *phase = QuitPhase::Checking;
                 begins = Some(true);
                 true
             }
@@ -98,16 +98,16 @@ impl Closing {
 }
 
 /// Whether a request to close the list's window waits for an answer. If nothing is to be asked, the window closes by itself.
-pub(crate) fn holds_back(app: &AppHandle) -> bool {
+pub(crate) fn intercept_close_request(app: &AppHandle) -> bool {
     let state = app.state::<AppState>();
-    match state.closing.begin() {
+    match state.quit_confirmation.begin_check() {
         None => false,
         Some(false) => true,
         Some(true) => {
             let app = app.clone();
             tauri::async_runtime::spawn(async move {
-                if !ask(&app).await {
-                    quit(&app);
+                if !ask_before_quit(&app).await {
+                    quit_app(&app);
                 }
             });
             true
@@ -116,29 +116,30 @@ pub(crate) fn holds_back(app: &AppHandle) -> bool {
 }
 
 /// Closes the window and ends the app in order.
-pub(crate) fn quit(app: &AppHandle) {
+pub(crate) fn quit_app(app: &AppHandle) {
     // Further requests wait.
-    app.state::<AppState>().closing.phase.send_replace(Phase::Checking);
+    app.state::<AppState>().quit_confirmation.phase.send_replace(QuitPhase::Checking);
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
         let state = app.state::<AppState>();
         // While the window is there: on Wayland only a program with the focus may replace what it has copied.
-        match tokio::time::timeout(CLIPBOARD_TIMEOUT, state.clipboard.work(Clipboard::clear_key)).await {
+        match tokio::time::timeout(CLIPBOARD_TIMEOUT, state.clipboard.run_blocking(Clipboard::remove_copied_key)).await
+        {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the clipboard could not be cleared"),
             Err(_) => {
                 tracing::warn!("the window closes before the clipboard is cleared, because the system does not answer")
             }
         }
-        state.closing.phase.send_replace(Phase::Quitting);
+        state.quit_confirmation.phase.send_replace(QuitPhase::Quitting);
         window::close_list_window(&app);
     });
 }
 
 /// Has the page ask, if trainings would lose reports. Whether the person is asked.
-async fn ask(app: &AppHandle) -> bool {
+async fn ask_before_quit(app: &AppHandle) -> bool {
     let state = app.state::<AppState>();
-    let Some(client) = state.service.client() else {
+    let Some(client) = state.service.api_client() else {
         return false;
     };
     let runs = match tokio::time::timeout(SERVICE_TIMEOUT, client.live_runs()).await {
@@ -152,17 +153,17 @@ async fn ask(app: &AppHandle) -> bool {
             return false;
         }
     };
-    let closing = &state.closing;
+    let closing = &state.quit_confirmation;
     if runs.is_empty() || closing.question.receiver_count() == 0 {
         return false;
     }
-    let names = runs.iter().map(|run| format!("{}/{}", run.summary.project, run.summary.slug)).take(MAX_NAMES);
+    let names = runs.iter().map(|run| format!("{}/{}", run.summary.project, run.summary.slug)).take(MAX_NAMED_RUNS);
     let question = QuitQuestion { runs: names.collect(), count: runs.len() };
     let mut phase = closing.phase.subscribe();
-    closing.phase.send_replace(Phase::Asked);
+    closing.phase.send_replace(QuitPhase::Asked);
     closing.question.send_replace(Some(question));
-    window::bring_forward(app);
-    let answered = phase.wait_for(|phase| *phase != Phase::Asked);
+    window::focus_front_window(app);
+    let answered = phase.wait_for(|phase| *phase != QuitPhase::Asked);
     let is_shown = tokio::time::timeout(PAGE_TIMEOUT, answered).await.is_ok();
     if !is_shown {
         tracing::warn!("the window closes without a question, because its page does not answer");
@@ -175,19 +176,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn begin_request_under_way_is_not_repeated() {
-        let closing = Closing::default();
-        assert_eq!(closing.begin(), Some(true));
-        assert_eq!(closing.begin(), Some(false), "it is being checked");
-        closing.shown();
-        assert_eq!(*closing.phase.borrow(), Phase::Checking, "nothing is shown yet");
-        closing.phase.send_replace(Phase::Asked);
-        assert_eq!(closing.begin(), Some(false));
-        closing.shown();
-        assert_eq!(closing.begin(), Some(true), "once more, as the trainings may have ended since");
+    fn begin_check_during_check_does_not_start_another() {
+        let closing = QuitConfirmation::default();
+        assert_eq!(closing.begin_check(), Some(true));
+        assert_eq!(closing.begin_check(), Some(false), "it is being checked");
+        closing.mark_question_shown();
+        assert_eq!(*closing.phase.borrow(), QuitPhase::Checking, "nothing is shown yet");
+        closing.phase.send_replace(QuitPhase::Asked);
+        assert_eq!(closing.begin_check(), Some(false));
+        closing.mark_question_shown();
+        assert_eq!(closing.begin_check(), Some(true), "once more, as the trainings may have ended since");
         closing.keep_open();
-        assert_eq!((closing.begin(), closing.question.borrow().is_none()), (Some(true), true));
-        closing.phase.send_replace(Phase::Quitting);
-        assert_eq!(closing.begin(), None);
+        assert_eq!((closing.begin_check(), closing.question.borrow().is_none()), (Some(true), true));
+        closing.phase.send_replace(QuitPhase::Quitting);
+        assert_eq!(closing.begin_check(), None);
     }
 }

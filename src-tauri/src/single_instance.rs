@@ -13,11 +13,11 @@ use crate::file_problem::FileProblem;
 use crate::paths::{self, Paths};
 
 /// How long to try to reach another app, and how long its bus may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
+const CONTACT_TIMEOUT: Duration = Duration::from_secs(2);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// How this start stands to others.
-pub(crate) enum Instance {
+pub(crate) enum InstanceClaim {
     /// The only one with this data folder. It stays so for as long as the file is open.
     Only(#[expect(dead_code, reason = "the file is the lock")] Option<File>),
     /// Another one runs, and has shown its window.
@@ -26,13 +26,13 @@ pub(crate) enum Instance {
     Unreachable,
 }
 
-impl Instance {
+impl InstanceClaim {
     /// Finds out, and asks another app to show its window. Another one that has just started is not on the bus yet, and one
     /// that is quitting releases the lock soon: both have two seconds.
     pub(crate) fn claim(paths: &Paths) -> Self {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + CONTACT_TIMEOUT;
         loop {
-            match lock(&paths.instance_lock) {
+            match try_lock_file(&paths.instance_lock) {
                 Ok(Some(lock)) => return Self::Only(Some(lock)),
                 Ok(None) => {}
                 // The key database reports what is wrong with the folder or its locks, in the window.
@@ -41,29 +41,29 @@ impl Instance {
                     return Self::Only(None);
                 }
             }
-            if bus::show_other(&bus_name(paths), deadline.saturating_duration_since(Instant::now())) {
+            if bus::show_running_app(&bus_name(paths), deadline.saturating_duration_since(Instant::now())) {
                 return Self::Shown;
             }
             if Instant::now() >= deadline {
                 return Self::Unreachable;
             }
-            std::thread::sleep(RETRY_PAUSE);
+            std::thread::sleep(RETRY_DELAY);
         }
     }
 
     /// Lets later starts show the window of this one. `None` where the name on the bus is taken by a program that is not
     /// this app: the plugin would wait for its answer forever.
-    pub(crate) fn plugin(&self, paths: &Paths) -> Option<tauri::plugin::TauriPlugin<tauri::Wry>> {
+    pub(crate) fn build_plugin(&self, paths: &Paths) -> Option<tauri::plugin::TauriPlugin<tauri::Wry>> {
         let name = bus_name(paths);
         let builder = tauri_plugin_single_instance::Builder::new()
-            .callback(|app, _arguments, _folder| crate::window::bring_forward(app))
+            .callback(|app, _arguments, _folder| crate::window::focus_front_window(app))
             .dbus_id(&name);
-        (matches!(self, Self::Only(_)) && !bus::is_taken(&name)).then(|| builder.build())
+        (matches!(self, Self::Only(_)) && !bus::is_name_taken(&name)).then(|| builder.build())
     }
 }
 
 /// The lock, or `None` where another app has it.
-fn lock(path: &Path) -> std::io::Result<Option<File>> {
+fn try_lock_file(path: &Path) -> std::io::Result<Option<File>> {
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Err(FileProblem::NotAFile.into());
     }
@@ -79,11 +79,11 @@ fn lock(path: &Path) -> std::io::Result<Option<File>> {
 fn bus_name(paths: &Paths) -> String {
     let folder = paths.instance_lock.parent().unwrap_or(Path::new(""));
     if paths.is_default {
-        return paths::IDENTIFIER.to_owned();
+        return paths::APP_IDENTIFIER.to_owned();
     }
     let mut hasher = DefaultHasher::new();
     folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).hash(&mut hasher);
-    format!("{}.d{:016x}", paths::IDENTIFIER, hasher.finish())
+    format!("{}.d{:016x}", paths::APP_IDENTIFIER, hasher.finish())
 }
 
 #[cfg(target_os = "linux")]
@@ -94,35 +94,35 @@ mod bus {
     use zbus::fdo::DBusProxy;
     use zbus::names::BusName;
 
-    use super::PATIENCE;
+    use super::CONTACT_TIMEOUT;
 
     /// Of the plugin, which serves it.
-    const INTERFACE: &str = "org.SingleInstance.DBus";
+    const PLUGIN_INTERFACE: &str = "org.SingleInstance.DBus";
 
     /// Asks the app that owns the name to show its window. Whether it did within the time.
-    pub(super) fn show_other(name: &str, time: Duration) -> bool {
+    pub(super) fn show_running_app(name: &str, time: Duration) -> bool {
         let name = format!("{name}.SingleInstance");
         let path = format!("/{}", name.replace('.', "/").replace('-', "_"));
         let ask = async {
             let bus = Connection::session().await?;
             let arguments: (Vec<String>, &str) = (Vec::new(), "");
-            bus.call_method(Some(name), path, Some(INTERFACE), "ExecuteCallback", &arguments).await
+            bus.call_method(Some(name), path, Some(PLUGIN_INTERFACE), "ExecuteCallback", &arguments).await
         };
         let asked = tauri::async_runtime::block_on(async { tokio::time::timeout(time, ask).await });
         matches!(asked, Ok(Ok(_)))
     }
 
     /// Whether a program owns the name, or the bus does not answer.
-    pub(super) fn is_taken(name: &str) -> bool {
+    pub(super) fn is_name_taken(name: &str) -> bool {
         let name = format!("{name}.SingleInstance");
         let ask = async {
             let bus = Connection::session().await?;
             let name = BusName::try_from(name)?;
             Ok::<_, zbus::Error>(DBusProxy::new(&bus).await?.name_has_owner(name).await?)
         };
-        let asked = tauri::async_runtime::block_on(async { tokio::time::timeout(PATIENCE, ask).await });
+        let asked = tauri::async_runtime::block_on(async { tokio::time::timeout(CONTACT_TIMEOUT, ask).await });
         match asked {
-            Ok(Ok(is_taken)) => is_taken,
+            Ok(Ok(is_name_taken)) => is_name_taken,
             // Without a bus, the plugin does nothing.
             Ok(Err(_)) => false,
             Err(_) => {
@@ -136,11 +136,11 @@ mod bus {
 /// Elsewhere the plugin itself finds the other app.
 #[cfg(not(target_os = "linux"))]
 mod bus {
-    pub(super) fn show_other(_name: &str, _time: std::time::Duration) -> bool {
+    pub(super) fn show_running_app(_name: &str, _time: std::time::Duration) -> bool {
         false
     }
 
-    pub(super) fn is_taken(_name: &str) -> bool {
+    pub(super) fn is_name_taken(_name: &str) -> bool {
         false
     }
 }
@@ -150,13 +150,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lock_is_held_until_its_file_is_closed() {
+    fn lock_is_held_until_file_is_closed() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("app.lock");
-        let first = lock(&path).expect("the folder is there").expect("free");
-        assert!(lock(&path).expect("no error").is_none(), "held");
+        let first = try_lock_file(&path).expect("the folder is there").expect("free");
+        assert!(try_lock_file(&path).expect("no error").is_none(), "held");
         drop(first);
-        assert!(lock(&path).expect("no error").is_some(), "free again");
-        assert!(lock(&folder.path().join("missing/app.lock")).is_err());
+        assert!(try_lock_file(&path).expect("no error").is_some(), "free again");
+        assert!(try_lock_file(&folder.path().join("missing/app.lock")).is_err());
     }
 }

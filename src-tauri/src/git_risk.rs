@@ -16,12 +16,12 @@ use serde::Serialize;
 use ts_rs::TS;
 
 /// How long git may take. A repository may have a pipe where git expects a file, and git would wait for it.
-const TIME: Duration = Duration::from_secs(10);
+const GIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many files of a repository's folder are looked through.
 #[cfg(unix)]
-const MOST_FILES: usize = 1_000;
+const MAX_FILES_CHECKED: usize = 1_000;
 /// What is read of a repository's small files.
-const LARGEST: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// How a file in a git work tree might be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
@@ -34,11 +34,12 @@ pub(crate) enum GitRisk {
 }
 
 /// Whether git would commit this file, whose folder's path is absolute and has no links. `None` when it would not.
-pub(crate) fn risk(path: &Path) -> Option<GitRisk> {
-    let found = path.parent()?.ancestors().find_map(|folder| Repository::of(folder).transpose())?;
+pub(crate) fn assess_git_risk(path: &Path) -> Option<GitRisk> {
+    let found = path.parent()?.ancestors().find_map(|folder| Repository::find_at(folder).transpose())?;
     // The index tells its own kind only by its length.
     for object_format in ["sha1", "sha256"] {
-        let asked = found.as_ref().map_err(|_| ()).and_then(|found| found.ask(path, object_format).map_err(drop));
+        let asked =
+            found.as_ref().map_err(|_| ()).and_then(|found| found.check_ignore(path, object_format).map_err(drop));
         match asked.map(|status| status.code()) {
             Ok(Some(0)) => return None,
             Ok(Some(1)) => return Some(GitRisk::NotIgnored),
@@ -58,24 +59,24 @@ struct Repository {
 
 impl Repository {
     /// The repository whose work tree begins in this folder, by git's own rules.
-    fn of(folder: &Path) -> io::Result<Option<Self>> {
+    fn find_at(folder: &Path) -> io::Result<Option<Self>> {
         let dot_git = folder.join(".git");
         let git_dir = match fs::metadata(&dot_git) {
             // Git passes over a folder of this name that is no repository.
             Ok(found) if found.is_dir() && dot_git.join("HEAD").symlink_metadata().is_err() => return Ok(None),
             Ok(found) if found.is_dir() => dot_git,
             // A linked work tree, or a submodule.
-            Ok(_) => folder.join(linked(&dot_git, b"gitdir: ")?),
+            Ok(_) => folder.join(read_linked_path(&dot_git, b"gitdir: ")?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         git_dir.join("HEAD").symlink_metadata()?;
-        let common_dir = match linked(&git_dir.join("commondir"), b"") {
+        let common_dir = match read_linked_path(&git_dir.join("commondir"), b"") {
             Ok(path) => git_dir.join(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => git_dir.clone(),
             Err(error) => return Err(error),
         };
-        let exclude = match read_file(&common_dir.join("info/exclude")) {
+        let exclude = match read_small_file(&common_dir.join("info/exclude")) {
             Ok(patterns) => Some(patterns),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
@@ -84,7 +85,7 @@ impl Repository {
     }
 
     /// Asks git whether it ignores a file.
-    fn ask(&self, path: &Path, object_format: &str) -> io::Result<ExitStatus> {
+    fn check_ignore(&self, path: &Path, object_format: &str) -> io::Result<ExitStatus> {
         let own = tempfile::tempdir()?;
         for folder in ["info", "objects", "refs"] {
             fs::create_dir(own.path().join(folder))?;
@@ -100,13 +101,14 @@ impl Repository {
 
         // A split index has its larger part beside it.
         #[cfg(unix)]
-        for shared in self.index.parent().into_iter().flat_map(fs::read_dir).flatten().flatten().take(MOST_FILES) {
+        for shared in self.index.parent().into_iter().flat_map(fs::read_dir).flatten().flatten().take(MAX_FILES_CHECKED)
+        {
             if shared.file_name().as_encoded_bytes().starts_with(b"sharedindex.") {
                 std::os::unix::fs::symlink(shared.path(), own.path().join(shared.file_name()))?;
             }
         }
 
-        let mut git = Command::new(program()?);
+        let mut git = Command::new(find_git()?);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
             git.env_remove(name);
         }
@@ -122,7 +124,7 @@ impl Repository {
             if let Some(status) = git.try_wait()? {
                 return Ok(status);
             }
-            if start.elapsed() > TIME {
+            if start.elapsed() > GIT_TIMEOUT {
                 git.kill()?;
                 git.wait()?;
                 return Err(io::ErrorKind::TimedOut.into());
@@ -133,8 +135,8 @@ impl Repository {
 }
 
 /// The path that a file of git's holds after `label`.
-fn linked(file: &Path, label: &[u8]) -> io::Result<PathBuf> {
-    let content = read_file(file)?;
+fn read_linked_path(file: &Path, label: &[u8]) -> io::Result<PathBuf> {
+    let content = read_small_file(file)?;
     let path = content.strip_prefix(label).ok_or(io::ErrorKind::InvalidData)?;
     let path = String::from_utf8(path.trim_ascii_end().to_vec()).map_err(io::Error::other)?;
     // On Windows, opening a path on another computer sends it the user's credentials.
@@ -145,7 +147,7 @@ fn linked(file: &Path, label: &[u8]) -> io::Result<PathBuf> {
 }
 
 /// A small file of a repository, which could be anything, a pipe that nobody writes to included.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+fn read_small_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]
@@ -158,15 +160,15 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut content = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut content)?;
-    match content.len() as u64 > LARGEST {
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
+    match content.len() as u64 > MAX_FILE_BYTES {
         true => Err(io::ErrorKind::FileTooLarge.into()),
         false => Ok(content),
     }
 }
 
 /// Git itself, from the folders for programs that are absolute: one such as `.` would lead into whatever folder this is.
-fn program() -> io::Result<PathBuf> {
+fn find_git() -> io::Result<PathBuf> {
     let name = OsString::from(format!("git{}", std::env::consts::EXE_SUFFIX));
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let programs = std::env::split_paths(&folders).filter(|folder| folder.is_absolute());
@@ -177,12 +179,12 @@ fn program() -> io::Result<PathBuf> {
 mod tests {
     use super::*;
 
-    struct Project(tempfile::TempDir);
+    struct TestProject(tempfile::TempDir);
 
-    impl Project {
+    impl TestProject {
         fn new() -> Self {
             let project = Self(tempfile::tempdir().expect("temporary folder"));
-            project.git(&["init", "--quiet", "--initial-branch=main"]);
+            project.run_git(&["init", "--quiet", "--initial-branch=main"]);
             project
         }
 
@@ -196,7 +198,7 @@ mod tests {
             fs::write(path, content).expect("written");
         }
 
-        fn git_in(&self, folder: &str, arguments: &[&str]) {
+        fn run_git_in(&self, folder: &str, arguments: &[&str]) {
             let mut git = Command::new("git");
             git.args(["-c", "user.name=x", "-c", "user.email=x@localhost", "-c", "protocol.file.allow=always"]);
             git.arg("-C").arg(self.path(folder)).args(arguments);
@@ -204,29 +206,29 @@ mod tests {
             assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
 
-        fn git(&self, arguments: &[&str]) {
-            self.git_in("", arguments);
+        fn run_git(&self, arguments: &[&str]) {
+            self.run_git_in("", arguments);
         }
 
-        fn risk(&self, name: &str) -> Option<GitRisk> {
-            risk(&self.path(name))
+        fn risk_of(&self, name: &str) -> Option<GitRisk> {
+            assess_git_risk(&self.path(name))
         }
     }
 
     #[test]
-    fn risk_outside_of_a_repository_is_none() {
+    fn git_risk_outside_repository_is_none() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        assert_eq!(risk(&folder.path().join(".env")), None);
+        assert_eq!(assess_git_risk(&folder.path().join(".env")), None);
         // Not a repository in spite of its name.
         fs::create_dir(folder.path().join(".git")).expect("created");
-        assert_eq!(risk(&folder.path().join(".env")), None);
+        assert_eq!(assess_git_risk(&folder.path().join(".env")), None);
     }
 
     #[test]
-    fn risk_follows_the_rules_of_git() {
-        let project = Project::new();
+    fn git_risk_follows_ignore_rules() {
+        let project = TestProject::new();
         fs::create_dir(project.path("deep")).expect("created");
-        assert_eq!(project.risk("deep/.env"), Some(GitRisk::NotIgnored));
+        assert_eq!(project.risk_of("deep/.env"), Some(GitRisk::NotIgnored));
         for (pattern, expected) in [
             (".env\n", None),
             ("/.env\n", Some(GitRisk::NotIgnored)),
@@ -237,75 +239,75 @@ mod tests {
             ("\u{feff}.env\n", None),
         ] {
             project.write(".gitignore", pattern);
-            assert_eq!(project.risk("deep/.env"), expected, "{pattern}");
+            assert_eq!(project.risk_of("deep/.env"), expected, "{pattern}");
         }
         project.write(".gitignore", "");
         project.write("deep/.gitignore", ".env\n");
-        assert_eq!(project.risk("deep/.env"), None, "in a folder below");
+        assert_eq!(project.risk_of("deep/.env"), None, "in a folder below");
         fs::remove_file(project.path("deep/.gitignore")).expect("removed");
         project.write(".git/info/exclude", ".env\n");
-        assert_eq!(project.risk("deep/.env"), None, "for this clone alone");
+        assert_eq!(project.risk_of("deep/.env"), None, "for this clone alone");
         project.write("deep/.env", "A=1\n");
-        project.git(&["add", "--force", "deep/.env"]);
-        assert_eq!(project.risk("deep/.env"), Some(GitRisk::NotIgnored), "tracked in spite of being ignored");
+        project.run_git(&["add", "--force", "deep/.env"]);
+        assert_eq!(project.risk_of("deep/.env"), Some(GitRisk::NotIgnored), "tracked in spite of being ignored");
     }
 
     #[test]
-    fn risk_reads_every_form_of_an_index() {
+    fn git_risk_reads_every_index_format() {
         for form in
             [&["--index-version", "4"][..], &["--index-version", "3"], &["--untracked-cache"], &["--split-index"]]
         {
-            let project = Project::new();
+            let project = TestProject::new();
             project.write(".env", "A=1\n");
             project.write(".gitignore", ".env\n");
-            project.git(&["add", "--force", ".env"]);
-            project.git(&[&["update-index"], form].concat());
-            assert_eq!(project.risk(".env"), Some(GitRisk::NotIgnored), "{form:?}");
-            assert_eq!(project.risk("deep.env"), Some(GitRisk::NotIgnored), "{form:?}");
+            project.run_git(&["add", "--force", ".env"]);
+            project.run_git(&[&["update-index"], form].concat());
+            assert_eq!(project.risk_of(".env"), Some(GitRisk::NotIgnored), "{form:?}");
+            assert_eq!(project.risk_of("deep.env"), Some(GitRisk::NotIgnored), "{form:?}");
         }
-        let project = Project(tempfile::tempdir().expect("temporary folder"));
-        project.git(&["init", "--quiet", "--object-format=sha256"]);
+        let project = TestProject(tempfile::tempdir().expect("temporary folder"));
+        project.run_git(&["init", "--quiet", "--object-format=sha256"]);
         project.write("a.env", "");
         project.write(".gitignore", "*.env\n");
-        project.git(&["add", "--force", "a.env"]);
-        assert_eq!((project.risk("a.env"), project.risk("b.env")), (Some(GitRisk::NotIgnored), None));
+        project.run_git(&["add", "--force", "a.env"]);
+        assert_eq!((project.risk_of("a.env"), project.risk_of("b.env")), (Some(GitRisk::NotIgnored), None));
     }
 
     #[test]
-    fn risk_in_a_linked_work_tree_a_submodule_and_a_nested_repository_is_that_of_the_inner_one() {
-        let project = Project::new();
+    fn git_risk_in_nested_repository_follows_innermost_one() {
+        let project = TestProject::new();
         project.write("a", "");
-        project.git(&["add", "--all"]);
-        project.git(&["commit", "--quiet", "--message=one"]);
-        project.git(&["worktree", "add", "--quiet", "tree"]);
+        project.run_git(&["add", "--all"]);
+        project.run_git(&["commit", "--quiet", "--message=one"]);
+        project.run_git(&["worktree", "add", "--quiet", "tree"]);
         let itself = project.path("").display().to_string();
-        project.git(&["submodule", "--quiet", "add", &itself, "module"]);
-        project.git(&["init", "--quiet", "nested"]);
+        project.run_git(&["submodule", "--quiet", "add", &itself, "module"]);
+        project.run_git(&["init", "--quiet", "nested"]);
         project.write(".gitignore", ".env\n");
         for folder in ["tree", "module", "nested"] {
             let file = format!("{folder}/.env");
-            assert_eq!(project.risk(&file), Some(GitRisk::NotIgnored), "{folder}");
+            assert_eq!(project.risk_of(&file), Some(GitRisk::NotIgnored), "{folder}");
             project.write(&format!("{folder}/.gitignore"), ".env\n");
-            assert_eq!(project.risk(&file), None, "{folder}");
+            assert_eq!(project.risk_of(&file), None, "{folder}");
         }
         // They have the `info/exclude` of the repository that they belong to.
         fs::remove_file(project.path("tree/.gitignore")).expect("removed");
         project.write(".git/info/exclude", ".env\n");
-        assert_eq!(project.risk("tree/.env"), None);
+        assert_eq!(project.risk_of("tree/.env"), None);
     }
 
     /// The repository of a stranger, with one configuration after the other that makes git run a program.
     #[test]
-    fn risk_in_a_hostile_repository_runs_nothing_of_it() {
-        let project = Project::new();
+    fn git_risk_in_hostile_repository_runs_none_of_its_programs() {
+        let project = TestProject::new();
         let ran = project.path("RAN");
         project.write(".gitignore", "*.log\n");
-        project.git(&["add", "--all"]);
-        project.git(&["commit", "--quiet", "--message=one"]);
+        project.run_git(&["add", "--all"]);
+        project.run_git(&["commit", "--quiet", "--message=one"]);
         // Git looks for a missing `.gitignore` in the repository, and where that lacks it too, on the other side.
         let blob = fs::read_dir(project.path(".git/objects")).expect("objects");
-        project.git(&["config", "core.sparseCheckout", "true"]);
-        project.git(&["update-index", "--skip-worktree", ".gitignore"]);
+        project.run_git(&["config", "core.sparseCheckout", "true"]);
+        project.run_git(&["update-index", "--skip-worktree", ".gitignore"]);
         fs::remove_file(project.path(".gitignore")).expect("removed");
         for folder in blob {
             let path = folder.expect("an entry").path();
@@ -337,7 +339,7 @@ mod tests {
             ("filter.x.clean", program.as_str()),
             ("include.path", "../more"),
         ] {
-            project.git(&["config", name, value]);
+            project.run_git(&["config", name, value]);
         }
         project.write(".gitattributes", "* filter=x\n");
         project.write(".git/objects/info/alternates", "/\n");
@@ -348,21 +350,21 @@ mod tests {
         git.status().expect("git");
         assert!(fs::remove_file(&ran).is_ok(), "git itself does not run the program: the test tests nothing");
 
-        assert_eq!(project.risk(".env"), Some(GitRisk::NotIgnored));
-        assert_eq!(project.risk("deep/er/.env"), Some(GitRisk::NotIgnored));
+        assert_eq!(project.risk_of(".env"), Some(GitRisk::NotIgnored));
+        assert_eq!(project.risk_of("deep/er/.env"), Some(GitRisk::NotIgnored));
         assert!(!ran.exists(), "a program of the repository ran");
         // From another folder of it, as when somebody keeps such a repository as a submodule.
         fs::create_dir(project.path("inner")).expect("created");
         project.write("inner/.git", "gitdir: ../.git\n");
-        assert_eq!(project.risk("inner/.env"), Some(GitRisk::NotIgnored));
+        assert_eq!(project.risk_of("inner/.env"), Some(GitRisk::NotIgnored));
         assert!(!ran.exists(), "a program of the repository ran");
     }
 
     #[test]
-    fn risk_in_a_broken_repository_is_unknown_and_comes_soon() {
+    fn git_risk_in_broken_repository_is_unknown_without_delay() {
         for file in ["index", "info/exclude", "commondir"] {
             for kind in ["noise", "folder", "pipe"] {
-                let project = Project::new();
+                let project = TestProject::new();
                 project.write(".gitignore", ".env\n");
                 let path = project.path(".git").join(file);
                 let _ = fs::remove_file(&path);
@@ -373,13 +375,13 @@ mod tests {
                     _ => assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success()),
                 }
                 let expected = if (file, kind) == ("info/exclude", "noise") { None } else { Some(GitRisk::Unknown) };
-                assert_eq!(project.risk(".env"), expected, "{file}: {kind}");
+                assert_eq!(project.risk_of(".env"), expected, "{file}: {kind}");
             }
         }
-        let project = Project(tempfile::tempdir().expect("temporary folder"));
+        let project = TestProject(tempfile::tempdir().expect("temporary folder"));
         for content in ["gitdir: /nowhere\n", "gitdir: \n", "no", "gitdir: .git\n"] {
             project.write(".git", content);
-            assert_eq!(project.risk(".env"), Some(GitRisk::Unknown), "{content}");
+            assert_eq!(project.risk_of(".env"), Some(GitRisk::Unknown), "{content}");
         }
     }
 }

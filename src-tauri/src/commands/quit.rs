@@ -1,0 +1,20 @@
+//! What the list's page answers when it is to ask whether the app may quit.
+
+use tauri::{AppHandle, State};
+
+use super::{UntrustedArg, invalid_argument};
+use crate::error::Result;
+use crate::quit_confirmation;
+use crate::state::AppState;
+
+/// The page shows the question (`shown`), or the person has answered it (`keepOpen`, `quit`).
+#[tauri::command]
+pub(crate) fn answer_quit_question(app: AppHandle, state: State<'_, AppState>, answer: UntrustedArg) -> Result<()> {
+    match answer.into_text("answer")?.as_str() {
+        "shown" => state.quit_confirmation.mark_question_shown(),
+        "keepOpen" => state.quit_confirmation.keep_open(),
+        "quit" => quit_confirmation::quit_app(&app),
+        _ => return Err(invalid_argument("answer", "must be shown, keepOpen or quit")),
+    }
+    Ok(())
+}
