@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-fn metadata() -> Metadata {
+fn load_metadata() -> Metadata {
     MetadataCommand::new().no_deps().exec().expect("cargo metadata")
 }
 
 /// Names of the packages that `package` depends on when it is built for use.
-fn dependencies(metadata: &Metadata, package: &str) -> BTreeSet<String> {
+fn dependency_names(metadata: &Metadata, package: &str) -> BTreeSet<String> {
     let package = metadata.packages.iter().find(|candidate| candidate.name == package).expect("a workspace package");
     let used = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
     used.map(|dependency| dependency.name.clone()).collect()
 }
 
 #[test]
-fn the_arrows_between_the_crates_are_those_of_the_design() {
-    let metadata = metadata();
+fn crates_depend_only_on_allowed_crates() {
+    let metadata = load_metadata();
     for (package, allowed) in [
         ("ulkeys-domain", &[][..]),
         ("ulkeys-store", &["ulkeys-domain"]),
@@ -26,14 +26,14 @@ fn the_arrows_between_the_crates_are_those_of_the_design() {
         ("ulkeys-client", &["ulkeys-domain"]),
         ("ul-keys", &["ulkeys-client", "ulkeys-domain", "ulkeys-service", "ulkeys-store"]),
     ] {
-        let own = dependencies(&metadata, package).into_iter().filter(|name| name.starts_with("ulkeys-"));
+        let own = dependency_names(&metadata, package).into_iter().filter(|name| name.starts_with("ulkeys-"));
         assert_eq!(own.collect::<Vec<_>>(), allowed, "{package}");
     }
 }
 
 #[test]
-fn each_outside_library_is_named_in_its_room_only() {
-    let metadata = metadata();
+fn external_library_is_used_only_by_its_crates() {
+    let metadata = load_metadata();
     for (library, rooms) in [
         ("tauri", &["ul-keys"][..]),
         ("arboard", &["ul-keys"]),
@@ -49,7 +49,7 @@ fn each_outside_library_is_named_in_its_room_only() {
         for package in
             metadata.packages.iter().filter(|package| !matches!(package.name.as_str(), "ulkeys-tests" | "xtask"))
         {
-            let names = dependencies(&metadata, &package.name)
+            let names = dependency_names(&metadata, &package.name)
                 .iter()
                 .any(|name| name == library || name.starts_with(&format!("{library}-")));
             assert!(!names || rooms.contains(&package.name.as_str()), "{} must not name {library}", package.name);
@@ -58,7 +58,7 @@ fn each_outside_library_is_named_in_its_room_only() {
 }
 
 #[test]
-fn the_domain_does_no_input_or_output_and_reads_no_clock() {
+fn domain_does_no_io_and_reads_no_clock() {
     let domain = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/domain/src");
     let forbidden = [
         "std::fs",
@@ -70,22 +70,22 @@ fn the_domain_does_no_input_or_output_and_reads_no_clock() {
         "Timestamp::now",
         "rand::rng()",
     ];
-    for (path, text) in sources(&domain, "rs") {
+    for (path, text) in read_sources(&domain, "rs") {
         for word in forbidden {
             assert!(!text.contains(word), "{} uses {word}", path.display());
         }
     }
-    let metadata = metadata();
+    let metadata = load_metadata();
     for library in ["tokio", "tracing", "anyhow"] {
-        assert!(!dependencies(&metadata, "ulkeys-domain").contains(library), "the domain must not name {library}");
+        assert!(!dependency_names(&metadata, "ulkeys-domain").contains(library), "the domain must not name {library}");
     }
 }
 
 #[test]
-fn only_one_folder_of_the_page_talks_to_the_program() {
+fn only_ipc_folder_calls_tauri() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/src");
     for kind in ["ts", "svelte"] {
-        for (path, text) in sources(&page, kind) {
+        for (path, text) in read_sources(&page, kind) {
             let talks = text.contains("@tauri-apps/api") || text.contains("__TAURI");
             assert!(!talks || path.starts_with(page.join("lib/ipc")), "{} goes past lib/ipc", path.display());
         }
@@ -93,12 +93,12 @@ fn only_one_folder_of_the_page_talks_to_the_program() {
 }
 
 /// Files of one kind below a folder, tests included, with their text.
-fn sources(folder: &Path, extension: &str) -> Vec<(PathBuf, String)> {
+fn read_sources(folder: &Path, extension: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in folder.read_dir().expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            found.extend(sources(&path, extension));
+            found.extend(read_sources(&path, extension));
         } else if path.extension().is_some_and(|kind| kind == extension) {
             let text = std::fs::read_to_string(&path).expect("a text");
             found.push((path, text));

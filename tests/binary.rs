@@ -2,15 +2,15 @@
 
 use std::process::Command;
 
-fn readelf(arguments: &[&str]) -> String {
-    let output = Command::new("readelf").args(arguments).arg(ulkeys_tests::binary()).output().expect("readelf");
+fn run_readelf(arguments: &[&str]) -> String {
+    let output = Command::new("readelf").args(arguments).arg(ulkeys_tests::app_binary()).output().expect("readelf");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }
 
 #[test]
-fn position_independent_with_read_only_relocations_and_a_stack_that_cannot_be_run() {
-    let elf = readelf(&["--wide", "--file-header", "--program-headers", "--dynamic"]);
+fn binary_has_pie_full_relro_and_non_executable_stack() {
+    let elf = run_readelf(&["--wide", "--file-header", "--program-headers", "--dynamic"]);
     assert!(elf.contains("DYN (Position-Independent Executable file)"), "PIE");
     assert!(elf.contains("GNU_RELRO") && elf.contains("BIND_NOW"), "full RELRO");
     let stack = elf.lines().find(|line| line.contains("GNU_STACK")).expect("a stack header");
@@ -19,6 +19,6 @@ fn position_independent_with_read_only_relocations_and_a_stack_that_cannot_be_ru
 }
 
 #[test]
-fn the_c_code_in_it_checks_its_stack() {
-    assert!(readelf(&["--wide", "--dyn-syms"]).contains("__stack_chk_fail"));
+fn c_code_has_stack_protector() {
+    assert!(run_readelf(&["--wide", "--dyn-syms"]).contains("__stack_chk_fail"));
 }

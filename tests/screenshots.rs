@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use ulkeys_tests::gallery::{Look, SCENES, Task, walk};
+use ulkeys_tests::gallery::{SCENES, Variant, WalkOptions, walk_scene};
 
 /// The states, and the names of their pictures.
-const SHOWN: &[(&str, &str)] = &[
+const SCREENSHOTS: &[(&str, &str)] = &[
     ("keys/list", "list"),
     ("details/training", "details"),
     ("create/filled", "create"),
@@ -18,15 +18,20 @@ async fn main() -> Result<()> {
     let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/images");
     std::fs::create_dir_all(&images)?;
     let taken = tempfile::tempdir()?;
-    let dark = Look { dark: true, ..Look::USUAL };
-    for (state, name) in SHOWN {
-        let task = Task { looks: &[Look::USUAL, dark], pictures: Some(taken.path()), check: false, only: state };
+    let dark = Variant { dark: true, ..Variant::DEFAULT };
+    for (state, name) in SCREENSHOTS {
+        let options = WalkOptions {
+            variants: &[Variant::DEFAULT, dark],
+            pictures: Some(taken.path()),
+            check: false,
+            only: state,
+        };
         for scene in SCENES {
-            let findings = walk(scene, task).await?;
+            let findings = walk_scene(scene, options).await?;
             ensure!(findings.is_empty(), "{findings}");
         }
-        for (look, theme) in [(Look::USUAL, "light"), (dark, "dark")] {
-            let picture = taken.path().join(state).join(format!("{look}.png"));
+        for (variant, theme) in [(Variant::DEFAULT, "light"), (dark, "dark")] {
+            let picture = taken.path().join(state).join(format!("{variant}.png"));
             std::fs::copy(picture, images.join(format!("{name}-{theme}.png")))
                 .with_context(|| format!("no {state}"))?;
         }

@@ -15,13 +15,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::serve::Server;
+use crate::servers::BenchServer;
 
 /// Runs before a measurement, not counted: connections, caches and branch predictors warm up.
-const WARM_UP: Duration = Duration::from_millis(300);
+const WARM_UP_DURATION: Duration = Duration::from_millis(300);
 
 /// One kind of request to one server.
-pub struct Case {
+pub struct RequestCase {
     address: String,
     /// Whole requests, one for each key of the sample.
     requests: Vec<String>,
@@ -31,7 +31,7 @@ pub struct Case {
     pub body: &'static str,
 }
 
-impl Case {
+impl RequestCase {
     /// `GET path` with each key as its bearer token. Bare routes get the same bytes.
     pub fn get(address: &str, path: &str, body: &'static str, keys: &[String]) -> Self {
         let request = |key| format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n\r\n");
@@ -66,7 +66,7 @@ impl Case {
 
 /// What one measurement found.
 #[derive(Clone, Copy)]
-pub struct Measured {
+pub struct Measurement {
     /// Answers a second.
     pub throughput: f64,
     /// Median of the time from a request's first byte to its answer's last.
@@ -79,41 +79,46 @@ pub struct Measured {
 }
 
 /// Loads `server` for `duration` after a warm-up. Every answer must have the status that is right.
-pub fn measure(case: &Arc<Case>, server: &Server, connections: usize, duration: Duration) -> Result<Measured> {
-    run(async {
-        let cpu_before = server.cpu();
+pub fn measure(
+    case: &Arc<RequestCase>,
+    server: &BenchServer,
+    connections: usize,
+    duration: Duration,
+) -> Result<Measurement> {
+    block_on_this_thread(async {
+        let cpu_before = server.cpu_time();
         let next = Arc::new(AtomicUsize::new(0));
-        let start = Instant::now() + WARM_UP;
+        let start = Instant::now() + WARM_UP_DURATION;
         let end = start + duration;
         let mut running = JoinSet::new();
         for _ in 0..connections {
             let connection = Connection::open(&case.address).await?;
-            running.spawn(keep_asking(connection, case.clone(), next.clone(), start, end));
+            running.spawn(load_connection(connection, case.clone(), next.clone(), start, end));
         }
         let mut latencies = Vec::new();
         while let Some(result) = running.join_next().await {
             latencies.extend(result??);
         }
         let answers = u32::try_from(next.load(Ordering::Relaxed))?;
-        let cpu = server.cpu().zip(cpu_before).map(|(after, before)| (after - before) / answers);
+        let cpu = server.cpu_time().zip(cpu_before).map(|(after, before)| (after - before) / answers);
         latencies.sort_unstable();
         let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().context("no answer in time");
-        Ok(Measured { throughput: latencies.len() as f64 / duration.as_secs_f64(), p50: at(50)?, p99: at(99)?, cpu })
+        Ok(Measurement { throughput: latencies.len() as f64 / duration.as_secs_f64(), p50: at(50)?, p99: at(99)?, cpu })
     })
 }
 
 /// Sends the case's first request, and takes the whole answer.
-pub fn ask(case: &Case) -> Result<Answer> {
-    run(async {
+pub fn send_first_request(case: &RequestCase) -> Result<RawResponse> {
+    block_on_this_thread(async {
         let mut connection = Connection::open(&case.address).await?;
         let request = case.requests.first().context("no key")?;
         let (status, body) = connection.exchange(request.as_bytes()).await?;
-        Ok(Answer { status, body: connection.buffer[body].to_vec() })
+        Ok(RawResponse { status, body: connection.buffer[body].to_vec() })
     })
 }
 
-/// An answer to [`ask`].
-pub struct Answer {
+/// An answer to [`send_first_request`].
+pub struct RawResponse {
     /// The status code.
     pub status: u16,
     /// The body.
@@ -121,14 +126,14 @@ pub struct Answer {
 }
 
 /// Everything on this thread: switching between threads would cost more than the work.
-fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+fn block_on_this_thread<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(work)
 }
 
 /// The latencies of all answers that came between `start` and `end`.
-async fn keep_asking(
+async fn load_connection(
     mut connection: Connection,
-    case: Arc<Case>,
+    case: Arc<RequestCase>,
     next: Arc<AtomicUsize>,
     start: Instant,
     end: Instant,
@@ -175,27 +180,27 @@ impl Connection {
             let Some(head) = memmem::find(&self.buffer[..filled], b"\r\n\r\n") else {
                 continue;
             };
-            let end = head + 4 + content_length(&self.buffer[..head])?;
+            let end = head + 4 + parse_content_length(&self.buffer[..head])?;
             if end == filled {
-                return Ok((status(&self.buffer)?, head + 4..end));
+                return Ok((parse_status(&self.buffer)?, head + 4..end));
             }
         }
     }
 }
 
 /// From `HTTP/1.1 200 OK`.
-fn status(answer: &[u8]) -> Result<u16> {
+fn parse_status(answer: &[u8]) -> Result<u16> {
     let digits = answer.get(9..12).context("no status")?;
     Ok(std::str::from_utf8(digits)?.parse()?)
 }
 
 /// Length of the body in bytes. All servers here write the header's name in lower case, or have no body.
-fn content_length(head: &[u8]) -> Result<usize> {
-    const NAME: &[u8] = b"\r\ncontent-length: ";
-    let Some(position) = memmem::find(head, NAME) else {
+fn parse_content_length(head: &[u8]) -> Result<usize> {
+    const HEADER_PREFIX: &[u8] = b"\r\ncontent-length: ";
+    let Some(position) = memmem::find(head, HEADER_PREFIX) else {
         return Ok(0);
     };
-    let value = &head[position + NAME.len()..];
+    let value = &head[position + HEADER_PREFIX.len()..];
     let digits = value.split(|byte| *byte == b'\r').next().unwrap_or(value);
     Ok(std::str::from_utf8(digits)?.parse()?)
 }

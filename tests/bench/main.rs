@@ -8,7 +8,7 @@
 
 mod load;
 mod report;
-mod serve;
+mod servers;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use load::{Case, Measured};
-use report::{Memory, Row, What};
-use serve::{Ready, SUMMARY, Server};
+use load::{Measurement, RequestCase};
+use report::{BenchCase, ReportRow, ServerMemory};
+use servers::{BenchServer, ReadyMessage, SUMMARY_BODY};
 use ulkeys_tests::seed;
 
 /// Keys that the load takes in turn, spread over all stored ones: only the number of stored keys is to differ.
-const SAMPLE: usize = 1_000;
+const SAMPLE_KEYS: usize = 1_000;
 /// Kept open through a measurement, each with one request at a time.
-const CONNECTIONS: usize = 16;
+const CONNECTION_COUNT: usize = 16;
 /// Between two measurements, so that what one left to be written does not count against the next.
-const PAUSE: Duration = Duration::from_millis(700);
+const PAUSE_BETWEEN_MEASUREMENTS: Duration = Duration::from_millis(700);
 
 /// How much is measured.
-struct Effort {
+struct BenchProfile {
     /// Numbers of stored keys. The bare routes run beside the first.
     ours: &'static [usize],
     /// Numbers of keys stored by better-auth.
@@ -40,97 +40,112 @@ struct Effort {
     duration: Duration,
 }
 
-const FULL: Effort = Effort {
+const FULL_PROFILE: BenchProfile = BenchProfile {
     ours: &[1_000, 100_000, 1_000_000],
     better_auth: &[1_000, 100_000],
     rounds: 5,
     duration: Duration::from_secs(2),
 };
-const QUICK: Effort =
-    Effort { ours: &[1_000, 100_000], better_auth: &[], rounds: 3, duration: Duration::from_millis(700) };
+const QUICK_PROFILE: BenchProfile =
+    BenchProfile { ours: &[1_000, 100_000], better_auth: &[], rounds: 3, duration: Duration::from_millis(700) };
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => compare(&FULL),
-        ["--quick"] => compare(&QUICK),
-        ["serve-ours", database] => serve::serve_ours(database.as_ref()),
+        [] => run_benchmark(&FULL_PROFILE),
+        ["--quick"] => run_benchmark(&QUICK_PROFILE),
+        ["serve-ours", database] => servers::serve_ours(database.as_ref()),
         _ => bail!("usage: bench [--quick]"),
     }
 }
 
 /// One line of the report while it is made.
-struct Entry {
-    what: What,
+struct BenchRun {
+    what: BenchCase,
     /// Number of stored keys; 0 for the bare routes.
     keys: usize,
     /// Which of the servers answers.
     server: usize,
-    case: Arc<Case>,
-    runs: Vec<Measured>,
+    case: Arc<RequestCase>,
+    runs: Vec<Measurement>,
 }
 
-fn compare(effort: &Effort) -> Result<()> {
+fn run_benchmark(profile: &BenchProfile) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (servers, mut entries) = start(effort, folder.path())?;
-    for round in 1..=effort.rounds {
-        eprintln!("round {round} of {}", effort.rounds);
+    let (servers, mut entries) = start_servers(profile, folder.path())?;
+    for round in 1..=profile.rounds {
+        eprintln!("round {round} of {}", profile.rounds);
         for entry in &mut entries {
-            std::thread::sleep(PAUSE);
-            let measured = load::measure(&entry.case, &servers[entry.server], CONNECTIONS, effort.duration);
-            entry.runs.push(measured.with_context(|| report::name(entry.what, entry.keys))?);
+            std::thread::sleep(PAUSE_BETWEEN_MEASUREMENTS);
+            let measured = load::measure(&entry.case, &servers[entry.server], CONNECTION_COUNT, profile.duration);
+            entry.runs.push(measured.with_context(|| report::case_name(entry.what, entry.keys))?);
         }
     }
-    let memory =
-        |server: &Server| Memory { empty: server.ready.empty, opened: server.opened, loaded: server.resident() };
-    let row = |entry: &Entry| Row {
+    let memory = |server: &BenchServer| ServerMemory {
+        empty: server.ready.empty,
+        opened: server.opened,
+        loaded: server.resident_kib(),
+    };
+    let row = |entry: &BenchRun| ReportRow {
         what: entry.what,
         keys: entry.keys,
         memory: memory(&servers[entry.server]),
-        measured: report::median(&entry.runs),
+        measured: report::median_measurement(&entry.runs),
     };
     println!(
-        "{CONNECTIONS} connections; {SAMPLE} of the stored keys, in turn; medians of {} rounds of {:?}; {} processors\n",
-        effort.rounds,
-        effort.duration,
+        "{CONNECTION_COUNT} connections; {SAMPLE_KEYS} of the stored keys, in turn; medians of {} rounds of {:?}; {} processors\n",
+        profile.rounds,
+        profile.duration,
         std::thread::available_parallelism()?
     );
-    report::print(&entries.iter().map(row).collect::<Vec<_>>());
+    report::print_report(&entries.iter().map(row).collect::<Vec<_>>());
     Ok(())
 }
 
 /// Starts all servers, and says what to ask them.
-fn start(effort: &Effort, folder: &Path) -> Result<(Vec<Server>, Vec<Entry>)> {
+fn start_servers(profile: &BenchProfile, folder: &Path) -> Result<(Vec<BenchServer>, Vec<BenchRun>)> {
     let (mut servers, mut entries) = (Vec::new(), Vec::new());
-    for &keys in effort.ours {
+    for &keys in profile.ours {
         let database = folder.join(format!("{keys}.db"));
-        let sample = seed::crowd(&database, keys, SAMPLE)?;
-        let server = Server::ours(&database)?;
-        let Ready { address, bare, session, .. } = &server.ready;
+        let sample = seed::seed_bulk(&database, keys, SAMPLE_KEYS)?;
+        let server = BenchServer::start_own_service(&database)?;
+        let ReadyMessage { address, bare, session, .. } = &server.ready;
         if servers.is_empty() {
-            add(&mut entries, What::BareOk, 0, 0, Case::get(bare, "/ok", "ok", &sample))?;
-            add(&mut entries, What::BareJson, 0, 0, Case::get(bare, "/summary", SUMMARY, &sample))?;
+            add_case(&mut entries, BenchCase::BareOk, 0, 0, RequestCase::get(bare, "/ok", "ok", &sample))?;
+            add_case(
+                &mut entries,
+                BenchCase::BareJson,
+                0,
+                0,
+                RequestCase::get(bare, "/summary", SUMMARY_BODY, &sample),
+            )?;
         }
-        let authenticated = Case::get(address, "/api/account/summary", SUMMARY, &sample);
-        add(&mut entries, What::Authenticated, keys, servers.len(), authenticated)?;
-        let introspection = Case::introspect(address, session, &sample);
-        add(&mut entries, What::Introspection, keys, servers.len(), introspection)?;
-        add(&mut entries, What::ForwardAuth, keys, servers.len(), Case::forward_auth(address, &sample))?;
+        let authenticated = RequestCase::get(address, "/api/account/summary", SUMMARY_BODY, &sample);
+        add_case(&mut entries, BenchCase::Authenticated, keys, servers.len(), authenticated)?;
+        let introspection = RequestCase::introspect(address, session, &sample);
+        add_case(&mut entries, BenchCase::Introspection, keys, servers.len(), introspection)?;
+        add_case(
+            &mut entries,
+            BenchCase::ForwardAuth,
+            keys,
+            servers.len(),
+            RequestCase::forward_auth(address, &sample),
+        )?;
         servers.push(server);
     }
-    for &keys in effort.better_auth {
-        let server = Server::better_auth(&folder.join(format!("better-auth-{keys}.db")), keys)?;
-        let case = Case::get(&server.ready.address, "/", SUMMARY, &server.ready.keys);
-        add(&mut entries, What::BetterAuth, keys, servers.len(), case)?;
+    for &keys in profile.better_auth {
+        let server = BenchServer::start_better_auth(&folder.join(format!("better-auth-{keys}.db")), keys)?;
+        let case = RequestCase::get(&server.ready.address, "/", SUMMARY_BODY, &server.ready.keys);
+        add_case(&mut entries, BenchCase::BetterAuth, keys, servers.len(), case)?;
         servers.push(server);
     }
     Ok((servers, entries))
 }
 
 /// Adds a case that is answered rightly. One whose server has no such route is skipped, aloud.
-fn add(entries: &mut Vec<Entry>, what: What, keys: usize, server: usize, case: Case) -> Result<()> {
-    let name = report::name(what, keys);
-    let answer = load::ask(&case).with_context(|| name.clone())?;
+fn add_case(entries: &mut Vec<BenchRun>, what: BenchCase, keys: usize, server: usize, case: RequestCase) -> Result<()> {
+    let name = report::case_name(what, keys);
+    let answer = load::send_first_request(&case).with_context(|| name.clone())?;
     if answer.status == 404 {
         eprintln!("skipped: {name}: the server answers 404, it has no such route");
         return Ok(());
@@ -138,6 +153,6 @@ fn add(entries: &mut Vec<Entry>, what: What, keys: usize, server: usize, case: C
     let body = String::from_utf8_lossy(&answer.body);
     let right = answer.status == case.status && body.starts_with(case.body);
     ensure!(right, "{name}: not the right answer: {} {body}", answer.status);
-    entries.push(Entry { what, keys, server, case: Arc::new(case), runs: Vec::new() });
+    entries.push(BenchRun { what, keys, server, case: Arc::new(case), runs: Vec::new() });
     Ok(())
 }

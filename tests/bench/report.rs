@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use crate::load::Measured;
+use crate::load::Measurement;
 
 /// The medians of one case.
-pub struct Row {
+pub struct ReportRow {
     /// What was measured.
-    pub what: What,
+    pub what: BenchCase,
     /// Number of stored keys; 0 for the bare routes.
     pub keys: usize,
     /// The server's memory.
-    pub memory: Memory,
+    pub memory: ServerMemory,
     /// Of each number the median over the rounds.
-    pub measured: Measured,
+    pub measured: Measurement,
 }
 
 /// The kinds of requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum BenchCase {
     /// A bare route that answers `ok`.
     BareOk,
     /// A bare route that answers what an authenticated request is answered.
@@ -33,7 +33,7 @@ pub enum What {
     BetterAuth,
 }
 
-impl What {
+impl BenchCase {
     fn as_str(self) -> &'static str {
         match self {
             Self::BareOk => "bare route, \"ok\"",
@@ -48,7 +48,7 @@ impl What {
 
 /// Resident memory of a serving process in KiB, where the system tells.
 #[derive(Clone, Copy, Default)]
-pub struct Memory {
+pub struct ServerMemory {
     /// Before it opened its keys. Not known of better-auth's, which makes its keys itself.
     pub empty: Option<u64>,
     /// With its keys, before the first request.
@@ -58,51 +58,51 @@ pub struct Memory {
 }
 
 /// The median of each number by itself.
-pub fn median(runs: &[Measured]) -> Measured {
-    fn middle<T: Copy>(mut all: Vec<T>, compare: impl FnMut(&T, &T) -> std::cmp::Ordering) -> T {
+pub fn median_measurement(runs: &[Measurement]) -> Measurement {
+    fn median_of<T: Copy>(mut all: Vec<T>, compare: impl FnMut(&T, &T) -> std::cmp::Ordering) -> T {
         all.sort_by(compare);
         all[all.len() / 2]
     }
-    Measured {
-        throughput: middle(runs.iter().map(|run| run.throughput).collect(), f64::total_cmp),
-        p50: middle(runs.iter().map(|run| run.p50).collect(), Duration::cmp),
-        p99: middle(runs.iter().map(|run| run.p99).collect(), Duration::cmp),
-        cpu: middle(runs.iter().map(|run| run.cpu).collect(), Option::cmp),
+    Measurement {
+        throughput: median_of(runs.iter().map(|run| run.throughput).collect(), f64::total_cmp),
+        p50: median_of(runs.iter().map(|run| run.p50).collect(), Duration::cmp),
+        p99: median_of(runs.iter().map(|run| run.p99).collect(), Duration::cmp),
+        cpu: median_of(runs.iter().map(|run| run.cpu).collect(), Option::cmp),
     }
 }
 
 /// Prints the table, then the ratios of interest. A ratio whose rows were not measured is left out.
-pub fn print(rows: &[Row]) {
+pub fn print_report(rows: &[ReportRow]) {
     println!(
         "{:<24}{:>10}{:>12}{:>9}{:>9}{:>10}{:>14}{:>9}{:>9}",
         "", "keys", "requests/s", "p50 ms", "p99 ms", "CPU us", "MiB: no keys", "opened", "loaded"
     );
     for row in rows {
-        let Measured { throughput, p50, p99, cpu } = row.measured;
-        let Memory { empty, opened, loaded } = row.memory;
-        let keys = if row.keys == 0 { String::new() } else { grouped(row.keys) };
+        let Measurement { throughput, p50, p99, cpu } = row.measured;
+        let ServerMemory { empty, opened, loaded } = row.memory;
+        let keys = if row.keys == 0 { String::new() } else { group_thousands(row.keys) };
         println!(
             "{:<24}{keys:>10}{:>12}{:>9.3}{:>9.3}{:>10}{:>14}{:>9}{:>9}",
             row.what.as_str(),
-            grouped(throughput.round() as usize),
+            group_thousands(throughput.round() as usize),
             p50.as_secs_f64() * 1e3,
             p99.as_secs_f64() * 1e3,
             cpu.map_or_else(|| "-".to_owned(), |cpu| format!("{:.1}", cpu.as_secs_f64() * 1e6)),
-            mebibytes(empty),
-            mebibytes(opened),
-            mebibytes(loaded)
+            format_mebibytes(empty),
+            format_mebibytes(opened),
+            format_mebibytes(loaded)
         );
     }
     println!("\n{:<56}{:>12}{:>9}{:>9}{:>10}", "ratios", "requests/s", "p50", "p99", "CPU");
     let find = |(what, keys)| rows.iter().find(|row| row.what == what && row.keys == keys).map(|row| row.measured);
-    let ratio = |this: (What, usize), that: (What, usize)| {
+    let ratio = |this: (BenchCase, usize), that: (BenchCase, usize)| {
         let (Some(one), Some(other)) = (find(this), find(that)) else {
             return;
         };
         let cpu = one.cpu.zip(other.cpu).map(|(one, other)| format!("{:.2}", one.div_duration_f64(other)));
         println!(
             "{:<56}{:>12.2}{:>9.2}{:>9.2}{:>10}",
-            format!("{} / {}", name(this.0, this.1), name(that.0, that.1)),
+            format!("{} / {}", case_name(this.0, this.1), case_name(that.0, that.1)),
             one.throughput / other.throughput,
             one.p50.div_duration_f64(other.p50),
             one.p99.div_duration_f64(other.p99),
@@ -110,22 +110,22 @@ pub fn print(rows: &[Row]) {
         );
     };
     let (few, many, most) = (1_000, 100_000, 1_000_000);
-    ratio((What::BareJson, 0), (What::BareOk, 0));
-    for what in [What::Authenticated, What::Introspection, What::ForwardAuth] {
-        ratio((what, many), (What::BareJson, 0));
+    ratio((BenchCase::BareJson, 0), (BenchCase::BareOk, 0));
+    for what in [BenchCase::Authenticated, BenchCase::Introspection, BenchCase::ForwardAuth] {
+        ratio((what, many), (BenchCase::BareJson, 0));
         ratio((what, most), (what, few));
     }
-    ratio((What::Authenticated, few), (What::BetterAuth, few));
-    ratio((What::Authenticated, many), (What::BetterAuth, many));
+    ratio((BenchCase::Authenticated, few), (BenchCase::BetterAuth, few));
+    ratio((BenchCase::Authenticated, many), (BenchCase::BetterAuth, many));
 }
 
 /// A case's name, with its number of stored keys.
-pub fn name(what: What, keys: usize) -> String {
-    if keys == 0 { what.as_str().to_owned() } else { format!("{} ({})", what.as_str(), grouped(keys)) }
+pub fn case_name(what: BenchCase, keys: usize) -> String {
+    if keys == 0 { what.as_str().to_owned() } else { format!("{} ({})", what.as_str(), group_thousands(keys)) }
 }
 
 /// With a comma after each thousand.
-fn grouped(number: usize) -> String {
+fn group_thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (position, digit) in digits.chars().enumerate() {
@@ -137,6 +137,6 @@ fn grouped(number: usize) -> String {
     text
 }
 
-fn mebibytes(kibibytes: Option<u64>) -> String {
+fn format_mebibytes(kibibytes: Option<u64>) -> String {
     kibibytes.map_or_else(|| "-".to_owned(), |kibibytes| format!("{:.1}", kibibytes as f64 / 1024.0))
 }

@@ -10,15 +10,15 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use ulkeys_tests::{App, Desktop, seed};
 
-const FEW: usize = 10;
-const MANY: usize = 100_000;
+const FEW_KEYS: usize = 10;
+const MANY_KEYS: usize = 100_000;
 /// Each start is measured this often; the median counts.
 const ROUNDS: usize = 5;
 /// What is typed, key by key; each finds something among ten keys, too.
-const TYPED: [&str; 5] = ["k", "ke", "key", "key ", "key 7"];
+const TYPED_SEARCHES: [&str; 5] = ["k", "ke", "key", "key ", "key 7"];
 
 /// Frames while `arguments[0]` is done with each of `arguments[1]` frames; answers with the lengths of all frames.
-const FRAMES: &str = "
+const FRAMES_SCRIPT: &str = "
     const [kind, count, done] = arguments;
     const scroller = document.querySelector('.window');
     const end = scroller.scrollHeight - scroller.clientHeight;
@@ -36,7 +36,7 @@ const FRAMES: &str = "
     requestAnimationFrame(next);";
 
 /// Types each of `arguments[0]` into the search field, and answers with the times until the frame after its results.
-const SEARCH: &str = "
+const SEARCH_SCRIPT: &str = "
     const [texts, done] = arguments;
     const field = document.querySelector('[role=searchbox]');
     const frame = () => new Promise(requestAnimationFrame);
@@ -58,20 +58,20 @@ const SEARCH: &str = "
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let (few, many) = (measure(FEW).await?, measure(MANY).await?);
-    let empty = Frames::of(&empty().await?);
-    println!("{MANY} keys beside {FEW}, in the real window; medians of {ROUNDS}; milliseconds\n");
-    compare("start to first rows", median(&few.starts), median(&many.starts));
-    compare("reload to first rows", median(&few.reloads), median(&many.reloads));
-    for (index, text) in TYPED.iter().enumerate() {
+    let (few, many) = (measure_window(FEW_KEYS).await?, measure_window(MANY_KEYS).await?);
+    let empty = FrameStatistics::from_lengths(&empty_page_frames().await?);
+    println!("{MANY_KEYS} keys beside {FEW_KEYS}, in the real window; medians of {ROUNDS}; milliseconds\n");
+    print_comparison("start to first rows", median(&few.starts), median(&many.starts));
+    print_comparison("reload to first rows", median(&few.reloads), median(&many.reloads));
+    for (index, text) in TYPED_SEARCHES.iter().enumerate() {
         let (before, after) = (few.searches[index], many.searches[index]);
         println!("{:<28} {before:>8.1} {after:>8.1}  + {:.1}", format!("search “{text}”"), after - before);
     }
     println!("\n{:<28} {:>8} {:>8} {:>8}", "frames", "median", "99 %", "longest");
     for (name, frames) in [
         ("of an empty page", &empty),
-        ("by the wheel", &Frames::of(&many.wheel)),
-        ("through the whole list", &Frames::of(&many.whole)),
+        ("by the wheel", &FrameStatistics::from_lengths(&many.wheel)),
+        ("through the whole list", &FrameStatistics::from_lengths(&many.whole)),
     ] {
         println!(
             "{name:<28} {:>8.1} {:>8.1} {:>8.1}  {:.2} of the empty page's longest",
@@ -84,11 +84,11 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-fn compare(what: &str, few: f64, many: f64) {
+fn print_comparison(what: &str, few: f64, many: f64) {
     println!("{what:<28} {few:>8.1} {many:>8.1}  {:.2} times", many / few);
 }
 
-struct Measured {
+struct Measurement {
     starts: Vec<f64>,
     reloads: Vec<f64>,
     searches: Vec<f64>,
@@ -96,71 +96,72 @@ struct Measured {
     wheel: Vec<f64>,
 }
 
-async fn measure(keys: usize) -> Result<Measured> {
+async fn measure_window(keys: usize) -> Result<Measurement> {
     let desktop = Desktop::start(1280, 1000)?;
-    seed::crowd(&database(&desktop)?, keys, 1)?;
+    seed::seed_bulk(&prepare_database_path(&desktop)?, keys, 1)?;
     let mut starts = Vec::new();
     for _ in 1..ROUNDS {
         let app = App::start(&desktop).await?;
-        starts.push(start_to_rows(&app).await?);
+        starts.push(start_to_first_rows(&app).await?);
         app.quit().await?;
     }
     let app = App::start(&desktop).await?;
-    starts.push(start_to_rows(&app).await?);
+    starts.push(start_to_first_rows(&app).await?);
     // What the app does once after its start is not what scrolling costs.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut reloads = Vec::new();
     for _ in 0..ROUNDS {
         app.driver.refresh().await?;
-        reloads.push(first_rows(&app).await?);
+        reloads.push(first_rows_time(&app).await?);
     }
-    let searches =
-        numbers(&app.driver.execute_async(SEARCH, vec![serde_json::to_value(TYPED)?]).await?.json().clone())?;
+    let searches = parse_numbers(
+        &app.driver.execute_async(SEARCH_SCRIPT, vec![serde_json::to_value(TYPED_SEARCHES)?]).await?.json().clone(),
+    )?;
     app.driver.refresh().await?;
-    first_rows(&app).await?;
-    let wheel = frames(&app, "wheel", 300).await?;
-    let whole = frames(&app, "whole", 600).await?;
+    first_rows_time(&app).await?;
+    let wheel = measure_frames(&app, "wheel", 300).await?;
+    let whole = measure_frames(&app, "whole", 600).await?;
     app.quit().await?;
-    Ok(Measured { starts, reloads, searches, whole, wheel })
+    Ok(Measurement { starts, reloads, searches, whole, wheel })
 }
 
-async fn empty() -> Result<Vec<f64>> {
+async fn empty_page_frames() -> Result<Vec<f64>> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     app.wait_text("No keys yet").await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    frames(&app, "none", 600).await
+    measure_frames(&app, "none", 600).await
 }
 
-fn database(desktop: &Desktop) -> Result<std::path::PathBuf> {
-    std::fs::create_dir_all(desktop.data())?;
-    Ok(desktop.data().join("keys.db"))
+fn prepare_database_path(desktop: &Desktop) -> Result<std::path::PathBuf> {
+    std::fs::create_dir_all(desktop.data_folder())?;
+    Ok(desktop.data_folder().join("keys.db"))
 }
 
-async fn frames(app: &App, kind: &str, count: u32) -> Result<Vec<f64>> {
-    numbers(app.driver.execute_async(FRAMES, vec![kind.into(), count.into()]).await?.json())
+async fn measure_frames(app: &App, kind: &str, count: u32) -> Result<Vec<f64>> {
+    parse_numbers(app.driver.execute_async(FRAMES_SCRIPT, vec![kind.into(), count.into()]).await?.json())
 }
 
-fn numbers(value: &Value) -> Result<Vec<f64>> {
+fn parse_numbers(value: &Value) -> Result<Vec<f64>> {
     value.as_array().context("a list")?.iter().map(|number| number.as_f64().context("a number")).collect()
 }
 
 /// From the page's beginning to its first rows, by its own mark.
-async fn first_rows(app: &App) -> Result<f64> {
+async fn first_rows_time(app: &App) -> Result<f64> {
     let script = "return performance.getEntriesByName('first rows')[0]?.startTime ?? null;";
     app.wait("the first rows", async || app.script(script, Vec::new()).await.is_ok_and(|time| !time.is_null())).await?;
     app.script(script, Vec::new()).await?.as_f64().context("a time")
 }
 
 /// From the start of the process to the first rows.
-async fn start_to_rows(app: &App) -> Result<f64> {
-    let rows = first_rows(app).await?;
+async fn start_to_first_rows(app: &App) -> Result<f64> {
+    let rows = first_rows_time(app).await?;
     let origin = app.script("return performance.timeOrigin;", Vec::new()).await?.as_f64().context("a time")?;
-    Ok(origin + rows - started(app.pid)?)
+    Ok(origin + rows - process_start_time(app.pid)?)
 }
 
 /// When a process started, in milliseconds since 1970 (proc(5); to a hundredth of a second).
-fn started(pid: u32) -> Result<f64> {
+fn process_start_time(pid: u32) -> Result<f64> {
     let read = |path: &str| std::fs::read_to_string(Path::new("/proc").join(path));
     let stat = read(&format!("{pid}/stat"))?;
     let ticks: f64 = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(19)).context("a field")?.parse()?;
@@ -169,14 +170,14 @@ fn started(pid: u32) -> Result<f64> {
     Ok((now - uptime + ticks / 100.0) * 1000.0)
 }
 
-struct Frames {
+struct FrameStatistics {
     median: f64,
     most: f64,
     longest: f64,
 }
 
-impl Frames {
-    fn of(lengths: &[f64]) -> Self {
+impl FrameStatistics {
+    fn from_lengths(lengths: &[f64]) -> Self {
         let mut sorted = lengths.to_vec();
         sorted.sort_by(f64::total_cmp);
         let at = |part: f64| sorted[((sorted.len() - 1) as f64 * part) as usize];
@@ -185,5 +186,5 @@ impl Frames {
 }
 
 fn median(values: &[f64]) -> f64 {
-    Frames::of(values).median
+    FrameStatistics::from_lengths(values).median
 }

@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use ulkeys_client::RunQuery;
 use ulkeys_domain::training::{CheckpointState, EpochDetails, RunId, RunStatus};
-use ulkeys_tests::{Service, tools};
+use ulkeys_tests::{Service, tools_folder};
 
-const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
-const RECORDED: &str = include_str!("../fixtures/yolo-train-3-epochs.ndjson");
+const TESTS_FOLDER: &str = env!("CARGO_MANIFEST_DIR");
+const RECORDED_EVENTS: &str = include_str!("../fixtures/yolo-train-3-epochs.ndjson");
 /// As many bytes as the recorded upload had.
 const CHECKPOINT_SIZE: usize = 5_411_290;
 
-async fn replay(service: &Service, key: &str, checkpoint: &Path) -> Result<Value> {
-    let python = tools().join("ul/bin/python");
+async fn replay_recorded_run(service: &Service, key: &str, checkpoint: &Path) -> Result<Value> {
+    let python = tools_folder().join("ul/bin/python");
     let output = Command::new(&python)
-        .arg(format!("{FOLDER}/clients/replay.py"))
-        .arg(format!("{FOLDER}/fixtures/yolo-train-3-epochs.ndjson"))
+        .arg(format!("{TESTS_FOLDER}/clients/replay.py"))
+        .arg(format!("{TESTS_FOLDER}/fixtures/yolo-train-3-epochs.ndjson"))
         .arg(checkpoint)
         .env("ULTRALYTICS_API_KEY", key)
         .env("ULTRALYTICS_PLATFORM_URL", format!("http://{}", service.address))
@@ -31,19 +31,20 @@ async fn replay(service: &Service, key: &str, checkpoint: &Path) -> Result<Value
 }
 
 fn recorded_epochs() -> Vec<Value> {
-    let lines = RECORDED.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let lines = RECORDED_EVENTS.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     lines.map(|line| line["body"].clone()).filter(|body| body["event"] == "epoch_end").collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recorded_run_is_kept_as_it_was() -> Result<()> {
+async fn replayed_run_is_stored_unchanged() -> Result<()> {
     let mut service = Service::start().await?;
     let folder = tempfile::tempdir()?;
     let checkpoint = folder.path().join("best.pt");
     let bytes: Vec<u8> = (0..CHECKPOINT_SIZE).map(|number| (number * 31 % 251) as u8).collect();
     std::fs::write(&checkpoint, &bytes)?;
 
-    let sent = replay(&service, &service.key("trainer", &["training"]).await?.1, &checkpoint).await?;
+    let sent =
+        replay_recorded_run(&service, &service.create_key("trainer", &["training"]).await?.1, &checkpoint).await?;
     assert_eq!(sent["start"]["modelUrl"], format!("http://{}/ada/project/exp1", service.address));
     assert_eq!(sent["ticketModelId"], sent["start"]["modelId"]);
     assert_eq!((&sent["last"]["event"], &sent["last"]["cancelled"]), (&json!("training_complete"), &json!(false)));
@@ -64,7 +65,7 @@ async fn a_recorded_run_is_kept_as_it_was() -> Result<()> {
     }
     let states: Vec<_> = kept.checkpoints.iter().map(|checkpoint| checkpoint.state).collect();
     assert_eq!(states, [CheckpointState::Saved]);
-    assert!(service.checkpoint(run).await? == bytes, "the checkpoint's bytes");
+    assert!(service.download_checkpoint(run).await? == bytes, "the checkpoint's bytes");
     let console = service.client.run_console(run).await?;
     let ids: Vec<_> = console.chunks.iter().map(|chunk| chunk.chunk_id).collect();
     assert!(ids.len() == 13 && ids.is_sorted() && console.dropped == 0, "{ids:?}");
@@ -77,12 +78,12 @@ async fn a_recorded_run_is_kept_as_it_was() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_may_only_read_is_refused_and_nothing_is_kept() -> Result<()> {
+async fn replay_with_read_only_key_is_rejected_and_stores_nothing() -> Result<()> {
     let mut service = Service::start().await?;
     let folder = tempfile::tempdir()?;
     let checkpoint = folder.path().join("best.pt");
     std::fs::write(&checkpoint, "never sent")?;
-    let sent = replay(&service, &service.key("reader", &["read"]).await?.1, &checkpoint).await?;
+    let sent = replay_recorded_run(&service, &service.create_key("reader", &["read"]).await?.1, &checkpoint).await?;
     assert_eq!(sent["refused"], 403, "{sent}");
     assert!(service.client.list_runs(&RunQuery::default()).await?.runs.is_empty());
     service.stop().await

@@ -1,11 +1,11 @@
-//! `gallery FOLDER [PART OF A NAME] [--few] [--check]`: saves a picture of every state in every look,
+//! `gallery FOLDER [PART OF A NAME] [--few] [--check]`: saves a picture of every state in every variant,
 //! or in a few, and contact sheets; and checks them, if wanted.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use ulkeys_tests::gallery::{Look, SCENES, Task, walk};
+use ulkeys_tests::gallery::{SCENES, Variant, WalkOptions, walk_scene};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -13,19 +13,19 @@ async fn main() -> Result<()> {
     let folder = PathBuf::from(words.first().context("a folder")?);
     let only = words.get(1).map_or("", String::as_str);
     let has = |wanted: &str| flags.iter().any(|flag| flag == wanted);
-    let looks = if has("--few") { Look::few() } else { Look::all() };
-    let task = Task { looks: &looks, pictures: Some(&folder), check: has("--check"), only };
+    let variants = if has("--few") { Variant::few() } else { Variant::all() };
+    let options = WalkOptions { variants: &variants, pictures: Some(&folder), check: has("--check"), only };
     let mut found = String::new();
     for scene in SCENES {
         eprintln!("{} ({} states)", scene.name, scene.states.len());
-        match walk(scene, task).await {
+        match walk_scene(scene, options).await {
             Ok(findings) => found += &findings.to_string(),
             Err(error) => found += &format!("{}: {error:#}\n", scene.name),
         }
         for state in scene.states {
             let pictures = folder.join(scene.name).join(state.name);
             if pictures.is_dir() && format!("{}/{}", scene.name, state.name).contains(only) {
-                sheet(&pictures, &looks)?;
+                save_contact_sheet(&pictures, &variants)?;
             }
         }
     }
@@ -36,9 +36,9 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// All looks of a state on one sheet, beside the folder of its pictures.
-fn sheet(pictures: &Path, looks: &[Look]) -> Result<()> {
-    let images = looks.iter().map(|look| pictures.join(format!("{look}.png"))).filter(|path| path.is_file());
+/// All variants of a state on one sheet, beside the folder of its pictures.
+fn save_contact_sheet(pictures: &Path, variants: &[Variant]) -> Result<()> {
+    let images = variants.iter().map(|variant| pictures.join(format!("{variant}.png"))).filter(|path| path.is_file());
     let images: Vec<_> = images.collect();
     if images.is_empty() {
         return Ok(());

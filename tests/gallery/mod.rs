@@ -1,13 +1,13 @@
 //! Every state of the real windows, for people to look at (`cargo xtask gallery`) and for tests to check.
 //!
-//! A [`Scene`] is an app with something to begin with; its [`State`]s are reached by [`Step`]s that a person could take,
+//! A [`Scene`] is an app with something to begin with; its [`SceneState`]s are reached by [`Step`]s that a person could take,
 //! in English, light and wide. Language, theme and size are changed when the state is there. To add a state, add it to
 //! its scene below `states/`.
 //!
 //! Deliberately absent: forced colours, which WebKitGTK does not know.
 
-mod inspect;
-mod stage;
+mod checks;
+mod scene_driver;
 mod states;
 
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-pub use inspect::Findings;
-pub use stage::{Stage, Step};
+pub use checks::Findings;
+pub use scene_driver::{SceneDriver, Step};
 pub use states::SCENES;
 
 /// What an app finds when it starts, and the states that it is then brought into.
@@ -24,14 +24,14 @@ pub struct Scene {
     /// Its name, as a folder's or a test's.
     pub name: &'static str,
     /// What it finds.
-    pub setting: Setting,
+    pub precondition: Precondition,
     /// What is then to be seen, one after another.
-    pub states: &'static [State],
+    pub states: &'static [SceneState],
 }
 
 /// What an app finds when it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Setting {
+pub enum Precondition {
     /// Nothing: it was never started before.
     New,
     /// The keys of a small team.
@@ -49,78 +49,78 @@ pub enum Setting {
 }
 
 /// Something to be seen.
-pub struct State {
+pub struct SceneState {
     /// Its name, as a file's.
     pub name: &'static str,
     /// How to get there from a page that was just loaded.
     pub steps: &'static [Step],
 }
 
-/// How the windows look.
+/// A way to show a state: language, theme, size of the window and size of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct Variant {
     /// The language's tag.
     pub language: &'static str,
     /// Light or dark.
     pub dark: bool,
     /// Size of the list's window.
-    pub size: Size,
+    pub size: WindowSize,
     /// Size of text, in per cent of the usual.
     pub text: u32,
 }
 
 /// Size of the list's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
+pub enum WindowSize {
     /// As it opens.
     Wide,
     /// The smallest in which everything must be usable.
     Narrow,
 }
 
-impl Look {
-    /// The look in which states are reached.
-    pub const USUAL: Self = Self { language: "en", dark: false, size: Size::Wide, text: 100 };
+impl Variant {
+    /// The variant in which states are reached.
+    pub const DEFAULT: Self = Self { language: "en", dark: false, size: WindowSize::Wide, text: 100 };
 
-    /// Every look at the usual size of text.
+    /// Every variant at the default size of text.
     pub fn all() -> Vec<Self> {
-        let mut looks = Vec::new();
-        for size in [Size::Wide, Size::Narrow] {
+        let mut variants = Vec::new();
+        for size in [WindowSize::Wide, WindowSize::Narrow] {
             for dark in [false, true] {
-                looks.extend(["en", "de", "pt-BR"].map(|language| Self { language, dark, size, text: 100 }));
+                variants.extend(["en", "de", "pt-BR"].map(|language| Self { language, dark, size, text: 100 }));
             }
         }
-        looks
+        variants
     }
 
-    /// A few looks, so chosen that each language is among them in each theme, each size at the usual and at large text.
+    /// A few variants, so chosen that each language is among them in each theme, each size at the usual and at large text.
     pub fn few() -> Vec<Self> {
-        let look = |language, dark, size, text| Self { language, dark, size, text };
+        let variant = |language, dark, size, text| Self { language, dark, size, text };
         vec![
-            Self::USUAL,
-            look("en", true, Size::Narrow, 100),
-            look("de", true, Size::Narrow, 100),
-            look("de", false, Size::Wide, 200),
-            look("pt-BR", true, Size::Wide, 100),
-            look("pt-BR", false, Size::Narrow, 200),
+            Self::DEFAULT,
+            variant("en", true, WindowSize::Narrow, 100),
+            variant("de", true, WindowSize::Narrow, 100),
+            variant("de", false, WindowSize::Wide, 200),
+            variant("pt-BR", true, WindowSize::Wide, 100),
+            variant("pt-BR", false, WindowSize::Narrow, 200),
         ]
     }
 }
 
-impl std::fmt::Display for Look {
+impl std::fmt::Display for Variant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let theme = if self.dark { "dark" } else { "light" };
-        let size = if self.size == Size::Wide { "wide" } else { "narrow" };
+        let size = if self.size == WindowSize::Wide { "wide" } else { "narrow" };
         write!(f, "{}-{theme}-{size}", self.language)?;
         if self.text != 100 { write!(f, "-{}", self.text) } else { Ok(()) }
     }
 }
 
-/// What is done with each look at each state.
+/// What is done with each variant of each state.
 #[derive(Debug, Clone, Copy)]
-pub struct Task<'a> {
-    /// The looks.
-    pub looks: &'a [Look],
+pub struct WalkOptions<'a> {
+    /// The variants.
+    pub variants: &'a [Variant],
     /// The folder for a picture of each, if pictures are wanted.
     pub pictures: Option<&'a Path>,
     /// Whether each is checked.
@@ -134,56 +134,62 @@ pub struct Task<'a> {
 ///
 /// # Errors
 /// When the app does not start.
-pub async fn walk(scene: &Scene, task: Task<'_>) -> Result<Findings> {
+pub async fn walk_scene(scene: &Scene, options: WalkOptions<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
-    let wanted = |state: &&State| format!("{}/{}", scene.name, state.name).contains(task.only);
+    let wanted = |state: &&SceneState| format!("{}/{}", scene.name, state.name).contains(options.only);
     if !scene.states.iter().any(|state| wanted(&state)) {
         return Ok(findings);
     }
-    let stage = Stage::set(scene.setting).await.with_context(|| scene.name)?;
+    let driver = SceneDriver::start(scene.precondition).await.with_context(|| scene.name)?;
     for state in scene.states.iter().filter(wanted) {
         let name = format!("{}/{}", scene.name, state.name);
         let start = Instant::now();
-        if let Err(error) = stage.reach(state).await {
+        if let Err(error) = driver.reach_state(state).await {
             eprintln!("{name}: not reached in {:.1?}", start.elapsed());
-            findings.add(&name, format!("is not reached: {}", briefly(&error)));
-            if let Some(folder) = task.pictures {
-                stage.photograph(&picture(folder, &name, "not-reached")?).await?;
+            findings.add(&name, format!("is not reached: {}", format_causes(&error)));
+            if let Some(folder) = options.pictures {
+                driver.save_screenshot(&picture_path(folder, &name, "not-reached")?).await?;
             }
-            stage.rest().await?;
+            driver.reset().await?;
             continue;
         }
-        for look in task.looks {
-            if let Err(error) = show(&stage, &name, *look, task, &mut findings).await {
-                findings.add(&format!("{name} {look}"), format!("cannot be looked at: {}", briefly(&error)));
+        for variant in options.variants {
+            if let Err(error) = apply_and_check_variant(&driver, &name, *variant, options, &mut findings).await {
+                findings.add(&format!("{name} {variant}"), format!("cannot be looked at: {}", format_causes(&error)));
             }
         }
         let shown = start.elapsed();
-        stage.rest().await.with_context(|| format!("after {name}"))?;
+        driver.reset().await.with_context(|| format!("after {name}"))?;
         eprintln!("{name}: {:.1?}, and back in {:.1?}", shown, start.elapsed() - shown);
     }
     Ok(findings)
 }
 
-async fn show(stage: &Stage, name: &str, look: Look, task: Task<'_>, findings: &mut Findings) -> Result<()> {
-    stage.look(look).await?;
-    if task.check {
-        findings.check(stage, &format!("{name} {look}")).await?;
+async fn apply_and_check_variant(
+    driver: &SceneDriver,
+    name: &str,
+    variant: Variant,
+    options: WalkOptions<'_>,
+    findings: &mut Findings,
+) -> Result<()> {
+    driver.apply_variant(variant).await?;
+    if options.check {
+        findings.check(driver, &format!("{name} {variant}")).await?;
     }
-    match task.pictures {
-        Some(folder) => stage.photograph(&picture(folder, name, &look.to_string())?).await,
+    match options.pictures {
+        Some(folder) => driver.save_screenshot(&picture_path(folder, name, &variant.to_string())?).await,
         None => Ok(()),
     }
 }
 
-fn picture(folder: &Path, state: &str, name: &str) -> Result<PathBuf> {
+fn picture_path(folder: &Path, state: &str, name: &str) -> Result<PathBuf> {
     let folder = folder.join(state);
     std::fs::create_dir_all(&folder)?;
     Ok(folder.join(format!("{name}.png")))
 }
 
 /// Errors of waiting go on with all of the page's text and all that the app printed.
-fn briefly(error: &anyhow::Error) -> String {
+fn format_causes(error: &anyhow::Error) -> String {
     let causes = error.chain().map(|cause| cause.to_string().lines().next().unwrap_or_default().to_owned());
     causes.collect::<Vec<_>>().join(": ")
 }

@@ -5,21 +5,21 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use reqwest::{Method, RequestBuilder, StatusCode};
 
 use crate::gateway::Gateway;
-use crate::site::Site;
+use crate::gateway_fixture::GatewayFixture;
 
-const TARGETS: [&str; 2] = ["/predict/x", "/api/models"];
+const REQUEST_TARGETS: [&str; 2] = ["/predict/x", "/api/models"];
 
 /// Who needs `Authorization` for the program itself, or has no other field, sends the key elsewhere.
 pub async fn request_with_key_in_either_header_passes_without_key(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+    let fixture = GatewayFixture::start(gateway).await;
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
     let programs_own = format!("Bearer {}", "t".repeat(30));
     // What the client sends: `Authorization`, `X-API-Key`; and what the program receives of it.
     let key_as_password =
-        site.anonymous(Method::GET, "/").basic_auth("anybody", Some(&key)).build().expect("a request");
+        fixture.anonymous_request(Method::GET, "/").basic_auth("anybody", Some(&key)).build().expect("a request");
     let key_as_password = key_as_password.headers()["authorization"].to_str().expect("a text").to_owned();
     let bearer = format!("Bearer {key}");
-    for target in TARGETS {
+    for target in REQUEST_TARGETS {
         for (authorization, api_key, passes) in [
             (Some(&*bearer), None, [None, None]),
             (Some(&*key_as_password), None, [None, None]),
@@ -31,10 +31,11 @@ pub async fn request_with_key_in_either_header_passes_without_key(gateway: Gatew
             (Some(&*key_as_password), Some("sk_live_1"), [None, Some("sk_live_1")]),
         ] {
             for name in ["X-API-Key", "x-api-key", "X-Api-KEY"] {
-                let request = with(site.anonymous(Method::GET, target), "Authorization", authorization);
-                let answer = with(request, name, api_key).send().await.expect("answered");
+                let request =
+                    with_header(fixture.anonymous_request(Method::GET, target), "Authorization", authorization);
+                let answer = with_header(request, name, api_key).send().await.expect("answered");
                 assert_eq!(answer.status(), StatusCode::OK, "{target} {authorization:?} {api_key:?}");
-                let seen = site.upstream.take_one();
+                let seen = fixture.upstream.take_only();
                 assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
                 assert_eq!([seen.header("authorization"), seen.header("x-api-key")], passes, "{target}");
                 assert!(!format!("{:?}", seen.headers).contains(&key[3..]), "{seen:?}");
@@ -43,23 +44,23 @@ pub async fn request_with_key_in_either_header_passes_without_key(gateway: Gatew
     }
 }
 
-fn with(request: RequestBuilder, name: &str, value: Option<&str>) -> RequestBuilder {
+fn with_header(request: RequestBuilder, name: &str, value: Option<&str>) -> RequestBuilder {
     value.into_iter().fold(request, |request, value| request.header(name, value))
 }
 
 /// Readers could differ about which of two counts.
 pub async fn request_with_two_keys_is_rejected(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("one", &["models"]).await.expect("made");
-    let (_, other) = site.service.key("other", &["models"]).await.expect("made");
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("one", &["models"]).await.expect("made");
+    let (_, other) = fixture.service.create_key("other", &["models"]).await.expect("made");
     let (bearer, unknown) = (format!("Bearer {key}"), format!("ul_{}", "a".repeat(40)));
-    for target in TARGETS {
+    for target in REQUEST_TARGETS {
         for second in [&key, &other, &unknown, "ul_"] {
             for lines in [
                 [("Authorization", &*bearer), ("X-API-Key", second)],
                 [("X-API-Key", second), ("Authorization", &*bearer)],
             ] {
-                let status = site.raw(&format!("GET {target}"), &lines).await;
+                let status = fixture.send_raw(&format!("GET {target}"), &lines).await;
                 assert!(matches!(status, Some(400 | 401)), "{second}: {status:?}");
             }
         }
@@ -67,7 +68,7 @@ pub async fn request_with_two_keys_is_rejected(gateway: Gateway) {
         for lines in [["foreign", &*key], [&*key, "foreign"], [&*key, &*key], [&*other, &*key]] {
             for authorization in [None, Some(("Authorization", &*bearer))] {
                 let headers: Vec<_> = lines.iter().map(|value| ("X-API-Key", *value)).chain(authorization).collect();
-                let status = site.raw(&format!("GET {target}"), &headers).await;
+                let status = fixture.send_raw(&format!("GET {target}"), &headers).await;
                 assert!(matches!(status, Some(400 | 401)), "{lines:?}: {status:?}");
             }
         }
@@ -75,19 +76,20 @@ pub async fn request_with_two_keys_is_rejected(gateway: Gateway) {
         for second in
             [format!("Basic {}", BASE64_STANDARD_NO_PAD.encode(format!("ab:{other}"))), format!("Token {other}")]
         {
-            let status = site.raw(&format!("GET {target}"), &[("X-API-Key", &*key), ("Authorization", &*second)]).await;
+            let status =
+                fixture.send_raw(&format!("GET {target}"), &[("X-API-Key", &*key), ("Authorization", &*second)]).await;
             assert_eq!(status, Some(400), "{second}");
         }
     }
-    assert_eq!(site.upstream.take().len(), 0);
+    assert_eq!(fixture.upstream.take_received().len(), 0);
 }
 
 /// A browser answers a challenge for Basic with a dialog of its own, stores the key that somebody types there, and adds
 /// it to the requests of every page. So programs have to send it unasked.
-pub async fn basic_passes_where_it_is_sent_unasked(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
-    let url = format!("http://127.0.0.1:{}/predict/x", site.port);
+pub async fn preemptive_basic_credentials_pass(gateway: Gateway) {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let url = format!("http://127.0.0.1:{}/predict/x", fixture.port);
     let curl = ["--silent", "--noproxy", "*", "--user", &format!("anybody:{key}")].map(str::to_owned).to_vec();
     let wget = ["--quiet", "--no-proxy", "--tries=1", "--output-document=-", "--user=anybody"].map(str::to_owned);
     let wget = [&wget[..], &[format!("--password={key}")]].concat();
@@ -95,13 +97,13 @@ pub async fn basic_passes_where_it_is_sent_unasked(gateway: Gateway) {
     for (program, arguments, passes) in [("curl", curl, true), ("wget", unasked, true), ("wget", wget, false)] {
         let output = tokio::process::Command::new(program).args(&arguments).arg(&url).output().await.expect("runs");
         assert_eq!(output.stdout == b"from the upstream", passes, "{program}: {output:?}");
-        let seen = site.upstream.take();
+        let seen = fixture.upstream.take_received();
         assert_eq!(seen.len(), usize::from(passes), "{program}");
         assert!(seen.iter().all(|seen| seen.header("x-key-id") == Some(key_id.as_str())), "{seen:?}");
     }
     for key in [None, Some("ul_x")] {
-        for target in TARGETS {
-            let request = site.anonymous(Method::GET, target);
+        for target in REQUEST_TARGETS {
+            let request = fixture.anonymous_request(Method::GET, target);
             let request = key.into_iter().fold(request, |request, key| request.basic_auth("anybody", Some(key)));
             let answer = request.send().await.expect("answered");
             let challenges = answer.headers().get_all("www-authenticate").iter();
@@ -113,17 +115,17 @@ pub async fn basic_passes_where_it_is_sent_unasked(gateway: Gateway) {
 
 /// A browser asks without a key whether a page may ask with one.
 pub async fn preflight_passes_only_where_rule_allows_it(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (key_id, key) = site.service.key("page", &["models"]).await.expect("made");
+    let fixture = GatewayFixture::start(gateway).await;
+    let (key_id, key) = fixture.service.create_key("page", &["models"]).await.expect("made");
     let asks = |method: Method, target: &str| {
-        let request = site.anonymous(method, target).header("Origin", "https://app.example");
+        let request = fixture.anonymous_request(method, target).header("Origin", "https://app.example");
         let request = request.header("Sec-Fetch-Site", "cross-site").header("Sec-Fetch-Mode", "cors");
         request.header("Access-Control-Request-Headers", "authorization")
     };
     let preflight = |target: &str| asks(Method::OPTIONS, target).header("Access-Control-Request-Method", "POST");
     let answer = preflight("/predict/x?y").header("X-Key-Id", "key_forged").send().await.expect("answered");
     assert_eq!(answer.status(), StatusCode::OK);
-    let seen = site.upstream.take_one();
+    let seen = fixture.upstream.take_only();
     assert_eq!((seen.method.as_str(), &*seen.target), ("OPTIONS", "/predict/x?y"));
     assert_eq!(seen.header("origin"), Some("https://app.example"));
     assert_eq!(seen.header("access-control-request-method"), Some("POST"));
@@ -134,7 +136,7 @@ pub async fn preflight_passes_only_where_rule_allows_it(gateway: Gateway) {
     // With a key it is a request like any other, and counts for the key.
     let answer = preflight("/predict/x").bearer_auth(&key).send().await.expect("answered");
     assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(site.upstream.take_one().header("x-key-id"), Some(key_id.as_str()));
+    assert_eq!(fixture.upstream.take_only().header("x-key-id"), Some(key_id.as_str()));
     for (request, expected) in [
         (preflight("/api/models"), 401),
         (preflight("/private"), 401),
@@ -150,22 +152,22 @@ pub async fn preflight_passes_only_where_rule_allows_it(gateway: Gateway) {
         let what = format!("{} {}", request.method(), request.url());
         let answer = reqwest::Client::builder().no_proxy().build().expect("a client").execute(request).await;
         assert_eq!(answer.expect("answered").status(), expected, "{what}");
-        assert_eq!(site.upstream.take().len(), 0, "{what}");
+        assert_eq!(fixture.upstream.take_received().len(), 0, "{what}");
     }
     for target in ["*", "/predict/../api/models", "//predict/x"] {
         let headers = [("Access-Control-Request-Method", "POST"), ("Origin", "https://app.example")];
-        site.raw(&format!("OPTIONS {target}"), &headers).await;
+        fixture.send_raw(&format!("OPTIONS {target}"), &headers).await;
         // Traefik resolves a path before it asks.
-        assert!(site.upstream.take().iter().all(|seen| seen.target == "/predict/x"), "{target}");
+        assert!(fixture.upstream.take_received().iter().all(|seen| seen.target == "/predict/x"), "{target}");
     }
     // OPTIONS does not become another method on the way.
     preflight("/predict/x").header("X-HTTP-Method-Override", "DELETE").send().await.expect("answered");
-    assert_eq!(site.upstream.take_one().header("x-http-method-override"), None);
+    assert_eq!(fixture.upstream.take_only().header("x-http-method-override"), None);
     // The page's real request needs the key; the answer of the program passes with its headers.
     let answer = asks(Method::POST, "/predict/x").send().await.expect("answered");
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     assert!(!answer.headers().contains_key("access-control-allow-origin"), "as docs/gateways says: {answer:?}");
-    assert_eq!(site.upstream.take().len(), 0);
+    assert_eq!(fixture.upstream.take_received().len(), 0);
     let answer = asks(Method::POST, "/predict/x").bearer_auth(&key).send().await.expect("answered");
     assert_eq!(answer.status(), StatusCode::OK);
 }

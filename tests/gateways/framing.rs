@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::Observed;
+use crate::Outcome;
 use crate::gateway::Gateway;
-use crate::site::{Site, status};
+use crate::gateway_fixture::{GatewayFixture, parse_status};
 
 /// Each sends what a careless reader takes for a second request.
-const SMUGGLED: &[&str] = &[
+const SMUGGLING_PAYLOADS: &[&str] = &[
     "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
     "Content-Length: 0\r\nContent-Length: 60\r\n\r\n",
@@ -31,36 +31,40 @@ const SMUGGLED: &[&str] = &[
 ];
 
 /// What follows is either no request, or one that is decided about.
-pub async fn request_with_contradicting_lengths_hides_no_second_one(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+pub async fn request_with_contradicting_lengths_smuggles_no_second_one(gateway: Gateway) {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
     let head = format!("Host: a\r\nAuthorization: Bearer {key}\r\n");
-    for rest in SMUGGLED {
+    for rest in SMUGGLING_PAYLOADS {
         let hidden = "GET /private HTTP/1.1\r\nHost: a\r\nX-Key-Id: key_forged\r\n\r\n";
-        site.exchange(&format!("POST /predict/x HTTP/1.1\r\n{head}{rest}{hidden}"), 2).await;
+        fixture.exchange_bytes(&format!("POST /predict/x HTTP/1.1\r\n{head}{rest}{hidden}"), 2).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
-        for seen in site.upstream.take() {
+        for seen in fixture.upstream.take_received() {
             assert_eq!(seen.target, "/predict/x", "{rest:?}: {seen:?}");
             assert_ne!(seen.header("x-key-id"), Some("key_forged"), "{rest:?}: {seen:?}");
         }
     }
     // Several requests on one connection are decided about one by one.
     let more = "GET /predict/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let answer = site.exchange(&format!("GET /predict/x HTTP/1.1\r\n{head}\r\n{more}"), 0).await;
-    assert_eq!(status(&answer), Some(200), "{answer}");
+    let answer = fixture.exchange_bytes(&format!("GET /predict/x HTTP/1.1\r\n{head}\r\n{more}"), 0).await;
+    assert_eq!(parse_status(&answer), Some(200), "{answer}");
     assert!(answer.contains("HTTP/1.1 401 "), "{answer}");
-    assert_eq!(site.upstream.take().len(), 1);
+    assert_eq!(fixture.upstream.take_received().len(), 1);
 }
 
 /// Lines that are folded (obsolete since RFC 7230), two hosts, and values with control characters.
-pub async fn header_with_two_readings_forges_nothing(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+pub async fn ambiguous_header_forges_nothing(gateway: Gateway) {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
     let plain = format!(
         "GET /predict/x HTTP/1.1\r\nHost: one\r\nX-A: b\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n"
     );
-    site.exchange(&plain, 0).await;
-    assert_eq!(site.upstream.take_one().header("x-key-id"), Some(key_id.as_str()), "without such a header it passes");
+    fixture.exchange_bytes(&plain, 0).await;
+    assert_eq!(
+        fixture.upstream.take_only().header("x-key-id"),
+        Some(key_id.as_str()),
+        "without such a header it passes"
+    );
     for extra in [
         "Host: one\r\nHost: two\r\n",
         "Host: one\r\nX-A: b\r\n\tX-Key-Id: key_forged\r\n",
@@ -77,8 +81,8 @@ pub async fn header_with_two_readings_forges_nothing(gateway: Gateway) {
     ] {
         let request =
             format!("GET /predict/x HTTP/1.1\r\n{extra}Authorization: Bearer {key}\r\nConnection: close\r\n\r\n");
-        site.exchange(&request, 0).await;
-        for seen in site.upstream.take() {
+        fixture.exchange_bytes(&request, 0).await;
+        for seen in fixture.upstream.take_received() {
             assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()), "{extra:?}: {seen:?}");
             assert!(seen.header("host").is_some_and(|host| !host.contains([' ', '/'])), "{extra:?}: {seen:?}");
         }
@@ -86,9 +90,9 @@ pub async fn header_with_two_readings_forges_nothing(gateway: Gateway) {
 }
 
 /// A body that is announced, or of unknown length.
-pub async fn body_chunked_or_announced_passes(gateway: Gateway) -> Observed {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+pub async fn chunked_or_sized_body_passes(gateway: Gateway) -> Outcome {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
     let head = format!("POST /predict/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");
     for (rest, size) in [
         ("Content-Length: 5\r\n\r\nhello", 5),
@@ -97,29 +101,29 @@ pub async fn body_chunked_or_announced_passes(gateway: Gateway) -> Observed {
         ("Content-Length: 0\r\n\r\n", 0),
         ("\r\n", 0),
     ] {
-        let answer = site.exchange(&format!("{head}{rest}"), 0).await;
+        let answer = fixture.exchange_bytes(&format!("{head}{rest}"), 0).await;
         assert!(answer.contains("200 OK"), "{rest}: {answer}");
-        assert_eq!(site.upstream.take_one().body, size, "{rest}");
+        assert_eq!(fixture.upstream.take_only().body, size, "{rest}");
     }
     let head =
         "POST /predict/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
-    let answer = site.exchange(head, 1).await;
-    assert_eq!(site.upstream.take().len(), 0);
-    match status(&answer) {
-        Some(401) => Observed::AsClaimed,
-        Some(100) => Observed::Difference("before it rejects a request, it asks for the body too"),
+    let answer = fixture.exchange_bytes(head, 1).await;
+    assert_eq!(fixture.upstream.take_received().len(), 0);
+    match parse_status(&answer) {
+        Some(401) => Outcome::AsClaimed,
+        Some(100) => Outcome::Difference("before it rejects a request, it asks for the body too"),
         _ => panic!("{answer}"),
     }
 }
 
 /// Fields behind a body: nobody may take them for headers.
 pub async fn trailers_of_request_are_dropped(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+    let fixture = GatewayFixture::start(gateway).await;
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
     let head = format!("POST /predict/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");
     let trailer = "Trailer: X-Key-Id, X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Key-Id: key_forged\r\nX-Sum: 1\r\n\r\n";
-    assert_eq!(status(&site.exchange(&format!("{head}{trailer}"), 0).await), Some(200));
-    let seen = site.upstream.take_one();
+    assert_eq!(parse_status(&fixture.exchange_bytes(&format!("{head}{trailer}"), 0).await), Some(200));
+    let seen = fixture.upstream.take_only();
     assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
     assert_eq!(seen.body, 1);
     assert!(seen.trailers.is_empty(), "{seen:?}");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use ulkeys_tests::{Child, tools};
+use ulkeys_tests::{Child, tools_folder};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gateway {
@@ -27,12 +27,12 @@ pub struct Ports {
 }
 
 /// A folder's files, which name the certificate as those of `docs/gateways` do.
-const CERTIFICATE: [(&str, &str); 2] =
+const CERTIFICATE_FILES: [(&str, &str); 2] =
     [("/etc/ssl/certs/gateway.pem", "gateway.pem"), ("/etc/ssl/private/gateway.key", "gateway.key")];
 
 /// What a person may have around the file that is copied into `conf.d`, and what our file must not inherit. One process,
 /// which ends with the test.
-const AROUND_NGINX: &str = "
+const NGINX_MAIN_CONFIG: &str = "
 daemon off;
 master_process off;
 pid nginx.pid;
@@ -64,22 +64,22 @@ impl Gateway {
         let mut command = match self {
             Self::Nginx => {
                 std::fs::create_dir(folder.join("conf.d")).expect("a folder");
-                copy("nginx.conf", &folder.join("conf.d/ul-keys.conf"), ports);
-                std::fs::write(folder.join("main.conf"), AROUND_NGINX).expect("written");
-                let mut command = Command::new(tools().join("gateways/usr/sbin/nginx"));
+                copy_config("nginx.conf", &folder.join("conf.d/ul-keys.conf"), ports);
+                std::fs::write(folder.join("main.conf"), NGINX_MAIN_CONFIG).expect("written");
+                let mut command = Command::new(tools_folder().join("gateways/usr/sbin/nginx"));
                 command.arg("-p").arg(folder).args(["-e", "stderr", "-c", "main.conf"]);
                 command
             }
             Self::Caddy => {
-                copy("Caddyfile", &folder.join("Caddyfile"), ports);
-                let mut command = Command::new(tools().join("gateways/usr/bin/caddy"));
+                copy_config("Caddyfile", &folder.join("Caddyfile"), ports);
+                let mut command = Command::new(tools_folder().join("gateways/usr/bin/caddy"));
                 command.args(["run", "--config", "Caddyfile"]).env("HOME", folder).env_remove("XDG_CONFIG_HOME");
                 command
             }
             Self::Traefik => {
-                copy("traefik.yml", &folder.join("traefik.yml"), ports);
-                copy("traefik-ul-keys.yml", &folder.join("traefik-ul-keys.yml"), ports);
-                let mut command = Command::new(tools().join("traefik/bin/traefik"));
+                copy_config("traefik.yml", &folder.join("traefik.yml"), ports);
+                copy_config("traefik-ul-keys.yml", &folder.join("traefik-ul-keys.yml"), ports);
+                let mut command = Command::new(tools_folder().join("traefik/bin/traefik"));
                 command.arg("--configFile=traefik.yml");
                 command
             }
@@ -91,13 +91,13 @@ impl Gateway {
 }
 
 /// The file as it is, but for the three ports.
-fn copy(name: &str, to: &Path, ports: &Ports) {
+fn copy_config(name: &str, to: &Path, ports: &Ports) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/gateways").join(name);
     let mut text = read_to_string(file).expect("a file of docs/gateways");
     if ports.tls {
-        text = with_tls(&text);
+        text = enable_tls_lines(&text);
         let folder = to.ancestors().find(|folder| folder.join("gateway.pem").exists()).expect("a certificate");
-        for (path, name) in CERTIFICATE {
+        for (path, name) in CERTIFICATE_FILES {
             text = text.replace(path, folder.join(name).to_str().expect("a text"));
         }
     }
@@ -109,12 +109,13 @@ fn copy(name: &str, to: &Path, ports: &Ports) {
 }
 
 /// The file with the lines for TLS, from which a person removes the `#`: they are the ones without a space behind it.
-fn with_tls(text: &str) -> String {
+fn enable_tls_lines(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
         let begin = line.trim_start();
-        let Some(code) =
-            begin.strip_prefix('#').filter(|code| code.starts_with(|first: char| first != ' ') || is_yaml(code))
+        let Some(code) = begin
+            .strip_prefix('#')
+            .filter(|code| code.starts_with(|first: char| first != ' ') || is_yaml_block_line(code))
         else {
             lines.push(line.to_owned());
             continue;
@@ -128,6 +129,6 @@ fn with_tls(text: &str) -> String {
 }
 
 /// The following lines of a block in YAML begin with spaces.
-fn is_yaml(code: &str) -> bool {
+fn is_yaml_block_line(code: &str) -> bool {
     code.starts_with("  ")
 }

@@ -2,21 +2,21 @@
 
 use reqwest::{Method, StatusCode};
 
-use crate::Observed;
+use crate::Outcome;
 use crate::gateway::Gateway;
-use crate::site::{CLIENT, Site};
+use crate::gateway_fixture::{CLIENT_IP, GatewayFixture};
 
-pub async fn request_with_key_reaches_program_with_identity(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let client = CLIENT.to_string();
-    let (key_id, key) = site.service.key("détecteur n° 1", &["models", "read"]).await.expect("made");
+pub async fn request_with_key_reaches_upstream_with_identity(gateway: Gateway) {
+    let fixture = GatewayFixture::start(gateway).await;
+    let client = CLIENT_IP.to_string();
+    let (key_id, key) = fixture.service.create_key("détecteur n° 1", &["models", "read"]).await.expect("made");
     for target in ["/api/models/a?x=1&y=%2F..", "/predict/image?size=640"] {
-        let request = site.request(&key, Method::POST, target).header("Origin", "https://example.org");
+        let request = fixture.request_with_key(&key, Method::POST, target).header("Origin", "https://example.org");
         let request = request.header("Sec-Fetch-Site", "cross-site").header("User-Agent", "a program").body("hello");
         let answer = request.send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::OK, "{target}");
         assert_eq!(answer.text().await.expect("a body"), "from the upstream");
-        let seen = site.upstream.take_one();
+        let seen = fixture.upstream.take_only();
         assert_eq!((seen.method.as_str(), seen.target.as_str(), seen.body), ("POST", target, 5));
         assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
         assert_eq!(seen.header("x-key-name"), Some("d%C3%A9tecteur n%C2%B0 1"));
@@ -27,9 +27,9 @@ pub async fn request_with_key_reaches_program_with_identity(gateway: Gateway) {
         assert!(!format!("{:?}", seen.headers).contains(&key[3..]));
     }
     // Nothing is unclear to the gateway, such as a variable without a value in nginx.
-    assert!(!site.log().contains("[warn]"), "{}", site.log());
+    assert!(!fixture.read_log().contains("[warn]"), "{}", fixture.read_log());
     // The service knows the client too, not the gateway.
-    let sources = site.service.sources(&key_id).await.expect("used");
+    let sources = fixture.service.wait_for_clients(&key_id).await.expect("used");
     assert!(
         sources.iter().all(|source| source.peer == client && source.agent.as_deref() == Some("a program")),
         "{sources:?}"
@@ -38,15 +38,15 @@ pub async fn request_with_key_reaches_program_with_identity(gateway: Gateway) {
 
 /// Neither by the header's name nor by one that programs behind CGI's rules take for it, nor by having it dropped.
 pub async fn request_with_forged_identity_headers_arrives_without_them(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let client = CLIENT.to_string();
-    let (key_id, key) = site.service.key("mine", &["models"]).await.expect("made");
+    let fixture = GatewayFixture::start(gateway).await;
+    let client = CLIENT_IP.to_string();
+    let (key_id, key) = fixture.service.create_key("mine", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
     for target in ["/api/models", "/predict/x"] {
         for name in ["X-Key-Id", "x-key-id", "X-KEY-ID", "X_Key_Id", "X-KEY_ID"] {
             let headers = [("Authorization", &*bearer), (name, "key_forged"), (name, "key_twice")];
-            site.raw(&format!("GET {target}"), &headers).await;
-            let seen = site.upstream.take_one();
+            fixture.send_raw(&format!("GET {target}"), &headers).await;
+            let seen = fixture.upstream.take_only();
             let text = format!("{:?}", seen.headers);
             assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()), "{text}");
             assert!(!text.contains("key_forged") && !text.contains("key_twice"), "{text}");
@@ -56,8 +56,8 @@ pub async fn request_with_forged_identity_headers_arrives_without_them(gateway: 
         for connection in [named, &format!("keep-alive, Upgrade, {named}")] {
             for upgrade in ["websocket", "h2c"] {
                 let headers = [("Authorization", &*bearer), ("Connection", connection), ("Upgrade", upgrade)];
-                site.raw(&format!("GET {target}"), &headers).await;
-                let seen = site.upstream.take_one();
+                fixture.send_raw(&format!("GET {target}"), &headers).await;
+                let seen = fixture.upstream.take_only();
                 assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()), "{seen:?}");
                 assert_eq!(seen.header("x-key-name"), Some("mine"), "{seen:?}");
                 assert_eq!(seen.header("x-forwarded-for"), Some(&*client), "{seen:?}");
@@ -66,45 +66,46 @@ pub async fn request_with_forged_identity_headers_arrives_without_them(gateway: 
         }
     }
     // Nothing passes that has no key's identity.
-    let request = site.request(&site.service.session, Method::GET, "/api/models").header("X-Key-Id", "key_forged");
+    let request =
+        fixture.request_with_key(&fixture.service.session, Method::GET, "/api/models").header("X-Key-Id", "key_forged");
     assert_eq!(request.send().await.expect("answered").status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(site.upstream.take().len(), 0);
+    assert_eq!(fixture.upstream.take_received().len(), 0);
 
-    let sources = site.service.sources(&key_id).await.expect("used");
+    let sources = fixture.service.wait_for_clients(&key_id).await.expect("used");
     assert!(sources.iter().all(|source| source.peer == client), "the service saw through it: {sources:?}");
 }
 
 /// What UL Keys may write in a later version.
-pub async fn request_with_unknown_identity_headers_arrives_without_them(gateway: Gateway) -> Observed {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("mine", &["models"]).await.expect("made");
+pub async fn request_with_unknown_identity_headers_arrives_without_them(gateway: Gateway) -> Outcome {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("mine", &["models"]).await.expect("made");
     let mut passed = 0;
     for target in ["/api/models", "/predict/x"] {
         for name in ["X-Key-Owner", "x-key-team", "X-KEY-"] {
-            site.request(&key, Method::GET, target).header(name, "forged").send().await.expect("answered");
-            let seen = site.upstream.take_one();
+            fixture.request_with_key(&key, Method::GET, target).header(name, "forged").send().await.expect("answered");
+            let seen = fixture.upstream.take_only();
             passed += usize::from(seen.headers.contains_key(name));
             assert!(seen.headers.keys().filter(|header| header.as_str().starts_with("x-key-")).count() <= 4);
         }
     }
     match passed {
-        0 => Observed::AsClaimed,
-        6 => Observed::Difference("only the three that UL Keys writes now; nginx cannot delete by pattern"),
+        0 => Outcome::AsClaimed,
+        6 => Outcome::Difference("only the three that UL Keys writes now; nginx cannot delete by pattern"),
         _ => panic!("{passed}"),
     }
 }
 
 /// The characters beside letters, digits and the hyphen that RFC 9110 allows in a name.
-const ODD: &str = "!#$%&'*+.^_`|~";
+const UNUSUAL_NAME_CHARACTERS: &str = "!#$%&'*+.^_`|~";
 
 /// Programs behind CGI's rules read all these as hyphens.
-pub async fn request_with_odd_header_names_arrives_without_them(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("mine", &["models"]).await.expect("made");
+pub async fn request_with_unusual_header_names_arrives_without_them(gateway: Gateway) {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("mine", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
     let names = ["X-Key-Id", "X-HTTP-Method-Override", "x-original-url", "X-FORWARDED-PREFIX", "Plain-Header"];
     for target in ["/api/models", "/predict/x"] {
-        for odd in ODD.chars() {
+        for odd in UNUSUAL_NAME_CHARACTERS.chars() {
             let mut headers = vec![("Authorization".to_owned(), bearer.clone())];
             for name in names {
                 // Each hyphen, the first and the last.
@@ -117,8 +118,8 @@ pub async fn request_with_odd_header_names_arrives_without_them(gateway: Gateway
             headers.push((format!("{odd}X-Key-Id"), "forged".to_owned()));
             headers.push((format!("X-Key-Id{odd}"), "forged".to_owned()));
             let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-            site.raw(&format!("GET {target}"), &headers).await;
-            let seen = site.upstream.take_one();
+            fixture.send_raw(&format!("GET {target}"), &headers).await;
+            let seen = fixture.upstream.take_only();
             assert!(!format!("{:?}", seen.headers).contains("forged"), "{odd}: {seen:?}");
         }
     }
@@ -129,8 +130,8 @@ pub async fn request_with_odd_header_names_arrives_without_them(gateway: Gateway
         let head = format!(
             "GET /predict/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: {bearer}\r\n{header}\r\n\r\n"
         );
-        site.exchange(&head, 0).await;
-        for seen in site.upstream.take() {
+        fixture.exchange_bytes(&head, 0).await;
+        for seen in fixture.upstream.take_received() {
             assert_ne!(seen.header("x-key-id"), Some("forged"), "{header}: {seen:?}");
             assert!(
                 seen.headers.keys().all(|name| name.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
@@ -140,9 +141,9 @@ pub async fn request_with_odd_header_names_arrives_without_them(gateway: Gateway
 }
 
 /// The service decides about the request that reaches the upstream, not about one that a client describes.
-pub async fn request_with_method_or_path_headers_is_decided_by_its_own(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("reader", &["read"]).await.expect("made");
+pub async fn request_with_method_or_path_headers_is_authorized_by_request_line(gateway: Gateway) {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("reader", &["read"]).await.expect("made");
     let bearer = format!("Bearer {key}");
     let harmless = [
         &[("X-Original-Method", "GET"), ("X-Original-URI", "/api/models")][..],
@@ -154,9 +155,9 @@ pub async fn request_with_method_or_path_headers_is_decided_by_its_own(gateway: 
     for line in ["DELETE /api/models/a", "GET /api/account", "GET /predict/x", "GET /private"] {
         for headers in harmless {
             let headers = [headers, &[("Authorization", &*bearer)]].concat();
-            let status = site.raw(line, &headers).await;
+            let status = fixture.send_raw(line, &headers).await;
             assert!(matches!(status, Some(400 | 403 | 503)), "{line} {headers:?}: {status:?}");
-            assert_eq!(site.upstream.take().len(), 0, "{line} {headers:?}");
+            assert_eq!(fixture.upstream.take_received().len(), 0, "{line} {headers:?}");
         }
     }
     // And the other way round: an upstream that believes such headers is not told another request.
@@ -172,13 +173,13 @@ pub async fn request_with_method_or_path_headers_is_decided_by_its_own(gateway: 
         ("X-HTTP-Method-Override", "DELETE"),
         ("X-Method-Override", "DELETE"),
     ];
-    let (_, key) = site.service.key("predictor", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("predictor", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
     for target in ["/api/models", "/predict/x"] {
         for (name, value) in harmful {
             for name in [name.to_owned(), name.to_uppercase(), name.to_lowercase()] {
-                site.raw(&format!("GET {target}"), &[("Authorization", &bearer), (&name, value)]).await;
-                let seen = site.upstream.take_one();
+                fixture.send_raw(&format!("GET {target}"), &[("Authorization", &bearer), (&name, value)]).await;
+                let seen = fixture.upstream.take_only();
                 assert_eq!(seen.header(&name), None, "{seen:?}");
             }
         }

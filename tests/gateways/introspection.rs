@@ -12,20 +12,18 @@ use reqwest::header::WWW_AUTHENTICATE;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use ulkeys_tests::{Child, Service, free_port, tools};
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use ulkeys_tests::{Child, Service, WAIT_TIMEOUT, free_port, tools_folder};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resource_server_asks_about_each_key() {
+async fn resource_server_introspects_each_key() {
     let mut service = Service::start().await.expect("a service");
-    let (own_id, own) = service.key("resource server", &["read"]).await.expect("made");
-    let (key_id, key) = service.key("good", &["models", "training"]).await.expect("made");
-    let (_, datasets) = service.key("other", &["datasets"]).await.expect("made");
+    let (own_id, own) = service.create_key("resource server", &["read"]).await.expect("made");
+    let (key_id, key) = service.create_key("good", &["models", "training"]).await.expect("made");
+    let (_, datasets) = service.create_key("other", &["datasets"]).await.expect("made");
     let port = free_port().expect("a free port");
     let folder = tempfile::tempdir().expect("temporary folder");
     let log = File::create(folder.path().join("log")).expect("a file");
-    let mut command = Command::new(tools().join("resource-server/bin/python"));
+    let mut command = Command::new(tools_folder().join("resource-server/bin/python"));
     command
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("gateways/resource_server.py"))
         .env("KEY_SERVICE", format!("http://{}", service.address))
@@ -42,7 +40,7 @@ async fn a_resource_server_asks_about_each_key() {
         let answer = loop {
             match http.get(format!("http://127.0.0.1:{port}/models")).bearer_auth(key).send().await {
                 Ok(answer) => break answer,
-                Err(error) if error.is_connect() && start.elapsed() < PATIENCE => {
+                Err(error) if error.is_connect() && start.elapsed() < WAIT_TIMEOUT => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Err(error) => {
@@ -72,7 +70,7 @@ async fn a_resource_server_asks_about_each_key() {
         assert_eq!(ask(&key).await.0, StatusCode::UNAUTHORIZED);
     }
     // Without anybody to ask, nobody is accepted; nor once the server's own key has gone.
-    let (again_id, again) = service.key("again", &["models"]).await.expect("made");
+    let (again_id, again) = service.create_key("again", &["models"]).await.expect("made");
     assert_eq!(ask(&again).await.0, StatusCode::OK, "{again_id}");
     service.client.revoke_key(&own_id).await.expect("revoked");
     assert_eq!(ask(&again).await.0, StatusCode::INTERNAL_SERVER_ERROR);
@@ -81,7 +79,7 @@ async fn a_resource_server_asks_about_each_key() {
 }
 
 /// Runs a program that asks about a token, and gives what it printed.
-fn printed_by(command: &mut Command, service: &Service, client: (&str, &str), token: &str) -> Value {
+fn run_introspection_client(command: &mut Command, service: &Service, client: (&str, &str), token: &str) -> Value {
     command
         .env("KEY_SERVICE", format!("http://{}", service.address))
         .envs([("CLIENT_ID", client.0), ("CLIENT_SECRET", client.1), ("TOKEN", token)])
@@ -96,11 +94,11 @@ fn printed_by(command: &mut Command, service: &Service, client: (&str, &str), to
 #[tokio::test(flavor = "multi_thread")]
 async fn introspect_by_node_libraries_is_answered() {
     let mut service = Service::start().await.expect("a service");
-    let (id, own) = service.key("resource server", &["read"]).await.expect("made");
-    let (key_id, key) = service.key("good", &["models"]).await.expect("made");
+    let (id, own) = service.create_key("resource server", &["read"]).await.expect("made");
+    let (key_id, key) = service.create_key("good", &["models"]).await.expect("made");
     let mut command = Command::new("node");
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("node-clients/introspection.mjs"));
-    let printed = printed_by(&mut command, &service, (id.as_str(), &own), &key);
+    let printed = run_introspection_client(&mut command, &service, (id.as_str(), &own), &key);
     assert_eq!(printed.as_object().map(serde_json::Map::len), Some(4), "{printed}");
     for (library, answers) in printed.as_object().expect("an object") {
         let accepted = &answers["accepted"];
@@ -120,11 +118,11 @@ async fn introspect_by_node_libraries_is_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn introspect_by_authlib_is_answered() {
     let mut service = Service::start().await.expect("a service");
-    let (id, own) = service.key("resource server", &["read"]).await.expect("made");
-    let (key_id, key) = service.key("good", &["models"]).await.expect("made");
-    let mut command = Command::new(tools().join("resource-server/bin/python"));
+    let (id, own) = service.create_key("resource server", &["read"]).await.expect("made");
+    let (key_id, key) = service.create_key("good", &["models"]).await.expect("made");
+    let mut command = Command::new(tools_folder().join("resource-server/bin/python"));
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("gateways/introspection_client.py"));
-    let printed = printed_by(&mut command, &service, (id.as_str(), &own), &key);
+    let printed = run_introspection_client(&mut command, &service, (id.as_str(), &own), &key);
     for method in ["client_secret_basic", "client_secret_post"] {
         let accepted = &printed[method]["accepted"]["body"];
         assert_eq!(
@@ -148,8 +146,8 @@ async fn introspect_by_authlib_is_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn introspect_by_spring_is_answered() {
     let mut service = Service::start().await.expect("a service");
-    let (id, own) = service.key("resource server", &["read"]).await.expect("made");
-    let (_, key) = service.key("good", &["models"]).await.expect("made");
+    let (id, own) = service.create_key("resource server", &["read"]).await.expect("made");
+    let (_, key) = service.create_key("good", &["models"]).await.expect("made");
     let ask = async |secret: &str| {
         let body = format!("token={key}");
         let credential = BASE64_STANDARD.encode(format!("{id}:{secret}"));

@@ -4,12 +4,12 @@ use percent_encoding::percent_decode_str;
 use reqwest::{Method, StatusCode};
 use ulkeys_domain::{Scope, Scopes, policy};
 
-use crate::Observed;
+use crate::Outcome;
 use crate::gateway::Gateway;
-use crate::site::Site;
+use crate::gateway_fixture::GatewayFixture;
 
 /// `{}` is where one path leads and another may seem to.
-const TRICKS: &[&str] = &[
+const PATH_TRICKS: &[&str] = &[
     "/{a}/../{b}",
     "/{a}/x/../../{b}",
     "/{a}/./../{b}",
@@ -63,44 +63,45 @@ const TRICKS: &[&str] = &[
 ];
 
 /// Pairs of paths that need different scopes.
-const PLACES: &[&str] = &["predict/x", "api/models", "api/datasets", "api/account", "private"];
+const PROTECTED_PATHS: &[&str] = &["predict/x", "api/models", "api/datasets", "api/account", "private"];
 
-const KEYS: &[(&str, Scope)] = &[("models", Scope::Models), ("datasets", Scope::Datasets), ("read", Scope::Read)];
+const KEYS_BY_SCOPE: &[(&str, Scope)] =
+    &[("models", Scope::Models), ("datasets", Scope::Datasets), ("read", Scope::Read)];
 
 /// A rule for `/predict/` opens no path that is written otherwise.
 pub async fn path_in_other_case_does_not_match(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("models", &["models"]).await.expect("made");
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("models", &["models"]).await.expect("made");
     for target in
         ["/PREDICT/a", "/Predict/a", "/predicT/a", "/predict", "/predictions/a", "/x/predict/a", "/API/models"]
     {
-        let status = site.request(&key, Method::GET, target).send().await.expect("answered").status();
+        let status = fixture.request_with_key(&key, Method::GET, target).send().await.expect("answered").status();
         assert_eq!(status, StatusCode::FORBIDDEN, "{target}");
-        assert_eq!(site.upstream.take().len(), 0, "{target}");
+        assert_eq!(fixture.upstream.take_received().len(), 0, "{target}");
     }
     for target in ["/predict/", "/predict/A", "/predict/a?/PREDICT/"] {
-        let status = site.request(&key, Method::GET, target).send().await.expect("answered").status();
+        let status = fixture.request_with_key(&key, Method::GET, target).send().await.expect("answered").status();
         assert_eq!(status, StatusCode::OK, "{target}");
-        assert_eq!(site.upstream.take_one().target, target);
+        assert_eq!(fixture.upstream.take_only().target, target);
     }
 }
 
 /// Whatever reaches the upstream, the key may do, in each way in which an upstream might read it.
-pub async fn path_in_any_spelling_opens_only_what_key_may(gateway: Gateway) {
-    let site = Site::start(gateway).await;
+pub async fn path_spelling_tricks_open_only_allowed_paths(gateway: Gateway) {
+    let fixture = GatewayFixture::start(gateway).await;
     let mut reached = 0;
-    for (name, scope) in KEYS {
-        let (_, key) = site.service.key(name, &[name]).await.expect("made");
+    for (name, scope) in KEYS_BY_SCOPE {
+        let (_, key) = fixture.service.create_key(name, &[name]).await.expect("made");
         let bearer = format!("Bearer {key}");
-        for (trick, a, b) in tricks() {
+        for (trick, a, b) in trick_combinations() {
             let target = trick.replace("{a}", a).replace("{b}", b);
             for target in [target.clone(), escape_first_letter(&target)] {
-                site.raw(&format!("GET {target}"), &[("Authorization", &bearer)]).await;
-                for seen in site.upstream.take() {
+                fixture.send_raw(&format!("GET {target}"), &[("Authorization", &bearer)]).await;
+                for seen in fixture.upstream.take_received() {
                     reached += 1;
-                    for reading in readings(&seen.target) {
+                    for reading in possible_readings(&seen.target) {
                         assert!(
-                            may(*scope, &reading),
+                            is_allowed(*scope, &reading),
                             "with {name}, {target} reached the upstream as {}, which might read {reading}",
                             seen.target
                         );
@@ -113,12 +114,12 @@ pub async fn path_in_any_spelling_opens_only_what_key_may(gateway: Gateway) {
     assert!(reached > 20, "honest paths are among them: {reached}");
 }
 
-fn tricks() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    TRICKS.iter().flat_map(|trick| {
-        let pairs = PLACES.iter().flat_map(|a| PLACES.iter().map(move |b| (*a, *b)));
+fn trick_combinations() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    PATH_TRICKS.iter().flat_map(|trick| {
+        let pairs = PROTECTED_PATHS.iter().flat_map(|a| PROTECTED_PATHS.iter().map(move |b| (*a, *b)));
         // Where only one place is named, the other makes no difference.
         pairs
-            .filter(|(a, b)| if trick.contains("{a}") { a != b } else { *a == PLACES[0] })
+            .filter(|(a, b)| if trick.contains("{a}") { a != b } else { *a == PROTECTED_PATHS[0] })
             .map(move |(a, b)| (*trick, a, b))
     })
 }
@@ -130,7 +131,7 @@ fn escape_first_letter(target: &str) -> String {
 }
 
 /// What the files of `docs/gateways` mean to allow.
-fn may(scope: Scope, path: &str) -> bool {
+fn is_allowed(scope: Scope, path: &str) -> bool {
     if path.starts_with("/predict/") {
         return scope == Scope::Models;
     }
@@ -140,8 +141,9 @@ fn may(scope: Scope, path: &str) -> bool {
 
 /// The path as it came, as upstreams read it that resolve dots, undo escapes (once or twice), cut off `;` parameters, or
 /// take `\` for `/`, in all combinations.
-fn readings(target: &str) -> Vec<String> {
-    let steps: [fn(&str) -> String; 5] = [undo_escapes, undo_escapes, turn_backslashes, cut_parameters, resolve_dots];
+fn possible_readings(target: &str) -> Vec<String> {
+    let steps: [fn(&str) -> String; 5] =
+        [decode_percent, decode_percent, replace_backslashes, strip_path_parameters, resolve_dot_segments];
     let mut readings = vec![target.split('?').next().unwrap_or_default().to_owned()];
     for step in steps {
         let more: Vec<_> = readings.iter().map(|path| step(path)).filter(|more| !readings.contains(more)).collect();
@@ -150,19 +152,19 @@ fn readings(target: &str) -> Vec<String> {
     readings
 }
 
-fn undo_escapes(path: &str) -> String {
+fn decode_percent(path: &str) -> String {
     percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
-fn turn_backslashes(path: &str) -> String {
+fn replace_backslashes(path: &str) -> String {
     path.replace('\\', "/")
 }
 
-fn cut_parameters(path: &str) -> String {
+fn strip_path_parameters(path: &str) -> String {
     path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect::<Vec<_>>().join("/")
 }
 
-fn resolve_dots(path: &str) -> String {
+fn resolve_dot_segments(path: &str) -> String {
     let mut segments = Vec::new();
     for segment in path.split('/') {
         match segment {
@@ -176,9 +178,9 @@ fn resolve_dots(path: &str) -> String {
 }
 
 /// curl sends an address as it was typed. What such bytes mean, only the program knows.
-pub async fn address_that_is_not_percent_encoded_passes(gateway: Gateway) -> Observed {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+pub async fn unencoded_address_passes(gateway: Gateway) -> Outcome {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
     let mut encoded = 0;
     for (target, path) in [
@@ -186,12 +188,16 @@ pub async fn address_that_is_not_percent_encoded_passes(gateway: Gateway) -> Obs
         ("/api/models?name=größe", "/api/models"),
         ("/predict/größe.jpg?größe", "/predict/größe.jpg"),
     ] {
-        assert_eq!(site.raw(&format!("GET {target}"), &[("Authorization", &bearer)]).await, Some(200), "{target}");
-        let seen = site.upstream.take_one().target;
+        assert_eq!(
+            fixture.send_raw(&format!("GET {target}"), &[("Authorization", &bearer)]).await,
+            Some(200),
+            "{target}"
+        );
+        let seen = fixture.upstream.take_only().target;
         let (seen_path, query) = seen.split_once('?').expect("a query");
         assert_eq!(Some(query), target.split_once('?').map(|(_, query)| query));
         encoded += usize::from(seen_path == "/predict/gr%C3%B6%C3%9Fe.jpg");
         assert!(seen_path == path || seen_path == "/predict/gr%C3%B6%C3%9Fe.jpg", "{seen_path}");
     }
-    if encoded > 0 { Observed::Difference("encodes its path") } else { Observed::AsClaimed }
+    if encoded > 0 { Outcome::Difference("encodes its path") } else { Outcome::AsClaimed }
 }

@@ -8,26 +8,27 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 
 use crate::gateway::Gateway;
-use crate::site::Site;
+use crate::gateway_fixture::GatewayFixture;
 
-const CONNECTIONS: usize = 8;
+const CONNECTION_COUNT: usize = 8;
 /// Requests that pass before the key is revoked, and requests that start after it.
-const EACH: usize = 2_000;
+const REQUESTS_PER_PHASE: usize = 2_000;
 
 pub async fn request_after_revocation_is_rejected(gateway: Gateway) {
-    let site = Arc::new(Site::start(gateway).await);
-    let (key_id, key) = site.service.key("hammer", &["models"]).await.expect("made");
+    let fixture = Arc::new(GatewayFixture::start(gateway).await);
+    let (key_id, key) = fixture.service.create_key("hammer", &["models"]).await.expect("made");
     let revoked = Arc::new(AtomicBool::new(false));
     let passed = Arc::new(AtomicUsize::new(0));
-    let hammers: Vec<_> = (0..CONNECTIONS)
+    let loaders: Vec<_> = (0..CONNECTION_COUNT)
         .map(|number| {
-            let (site, key, revoked, passed) = (site.clone(), key.clone(), revoked.clone(), passed.clone());
+            let (fixture, key, revoked, passed) = (fixture.clone(), key.clone(), revoked.clone(), passed.clone());
             let target = if number % 2 == 0 { "/api/models/a" } else { "/predict/x" };
             tokio::spawn(async move {
                 let mut late = 0;
-                while late < EACH / CONNECTIONS {
+                while late < REQUESTS_PER_PHASE / CONNECTION_COUNT {
                     let is_late = revoked.load(Ordering::SeqCst);
-                    let request = site.request(&key, Method::GET, target).header("Late", is_late.to_string());
+                    let request =
+                        fixture.request_with_key(&key, Method::GET, target).header("Late", is_late.to_string());
                     let answer = request.send().await.expect("answered");
                     late += usize::from(is_late);
                     match answer.status() {
@@ -41,16 +42,16 @@ pub async fn request_after_revocation_is_rejected(gateway: Gateway) {
             })
         })
         .collect();
-    while passed.load(Ordering::Relaxed) < EACH {
-        assert!(!hammers.iter().any(tokio::task::JoinHandle::is_finished), "the key works until it is revoked");
+    while passed.load(Ordering::Relaxed) < REQUESTS_PER_PHASE {
+        assert!(!loaders.iter().any(tokio::task::JoinHandle::is_finished), "the key works until it is revoked");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    site.service.client.revoke_key(&key_id).await.expect("revoked");
+    fixture.service.client.revoke_key(&key_id).await.expect("revoked");
     revoked.store(true, Ordering::SeqCst);
-    for hammer in hammers {
-        hammer.await.expect("no panic");
+    for loader in loaders {
+        loader.await.expect("no panic");
     }
-    let seen = site.upstream.take();
-    assert!(seen.len() >= EACH, "the key worked before: {}", seen.len());
+    let seen = fixture.upstream.take_received();
+    assert!(seen.len() >= REQUESTS_PER_PHASE, "the key worked before: {}", seen.len());
     assert_eq!(seen.iter().filter(|seen| seen.header("late") == Some("true")).count(), 0);
 }

@@ -28,7 +28,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// A request that reached the upstream.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ReceivedRequest {
     pub method: Method,
     /// Path and query, as they came.
     pub target: String,
@@ -37,7 +37,7 @@ pub struct Seen {
     pub trailers: HeaderMap,
 }
 
-impl Seen {
+impl ReceivedRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?;
@@ -48,75 +48,75 @@ impl Seen {
 
 pub struct Upstream {
     pub address: SocketAddr,
-    state: Arc<State>,
+    state: Arc<UpstreamState>,
 }
 
 #[derive(Default)]
-struct State {
-    seen: Mutex<Vec<Seen>>,
+struct UpstreamState {
+    seen: Mutex<Vec<ReceivedRequest>>,
     /// Bytes of bodies so far, also of requests that have not ended.
     received: AtomicUsize,
     /// Answers whose client has left before they were complete.
     aborted: AtomicUsize,
     /// Each pause in an answer takes one permit.
-    gate: Gate,
+    pause_gate: PauseGate,
 }
 
-struct Gate(Semaphore);
+struct PauseGate(Semaphore);
 
-impl Default for Gate {
+impl Default for PauseGate {
     fn default() -> Self {
         Self(Semaphore::new(0))
     }
 }
 
-impl Gate {
-    async fn pass(&self) {
+impl PauseGate {
+    async fn wait(&self) {
         self.0.acquire().await.expect("never closed").forget();
     }
 }
 
 impl Upstream {
     pub async fn start() -> Self {
-        let state = Arc::new(State::default());
+        let state = Arc::new(UpstreamState::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let shared = state.clone();
-        let answer = async move |request: Request| answer(request, shared.clone()).await;
-        tokio::spawn(serve(listener, Router::new().fallback(answer)));
+        let answer = async move |request: Request| respond(request, shared.clone()).await;
+        tokio::spawn(serve_connections(listener, Router::new().fallback(answer)));
         Self { address, state }
     }
 
     /// What has reached it since this was last asked.
-    pub fn take(&self) -> Vec<Seen> {
+    pub fn take_received(&self) -> Vec<ReceivedRequest> {
         std::mem::take(&mut *self.state.seen.lock())
     }
 
     /// The one request that has reached it since.
-    pub fn take_one(&self) -> Seen {
-        let mut seen = self.take();
+    pub fn take_only(&self) -> ReceivedRequest {
+        let mut seen = self.take_received();
         assert_eq!(seen.len(), 1, "{seen:?}");
         seen.remove(0)
     }
 
     /// How many bytes of bodies have reached it, in requests that may still go on.
-    pub fn received(&self) -> usize {
+    pub fn received_body_bytes(&self) -> usize {
         self.state.received.load(Ordering::SeqCst)
     }
 
     /// How many clients have left before their answer was complete.
-    pub fn aborted(&self) -> usize {
+    pub fn aborted_responses(&self) -> usize {
         self.state.aborted.load(Ordering::SeqCst)
     }
 
     /// Ends the next `pauses` pauses.
-    pub fn go_on(&self, pauses: usize) {
-        self.state.gate.0.add_permits(pauses);
+    pub fn resume(&self, pauses: usize) {
+        self.state.pause_gate.0.add_permits(pauses);
     }
 }
 
 /// Takes as many headers as any gateway passes on, which `axum::serve` does not.
-async fn serve(listener: TcpListener, router: Router) {
+async fn serve_connections(listener: TcpListener, router: Router) {
     while let Ok((stream, _)) = listener.accept().await {
         let service = TowerToHyperService::new(router.clone());
         let mut builder = hyper::server::conn::http1::Builder::new();
@@ -127,49 +127,49 @@ async fn serve(listener: TcpListener, router: Router) {
 }
 
 /// Counts a request whose future is dropped before its answer is complete.
-struct Attendance {
-    state: Arc<State>,
+struct AbortCounter {
+    state: Arc<UpstreamState>,
     complete: bool,
 }
 
-impl Drop for Attendance {
+impl Drop for AbortCounter {
     fn drop(&mut self) {
         self.state.aborted.fetch_add(usize::from(!self.complete), Ordering::SeqCst);
     }
 }
 
 /// The query says what the answer is like: `status=404`, `pause=before`, `stream=text/event-stream` and so on.
-async fn answer(mut request: Request, state: Arc<State>) -> Response {
+async fn respond(mut request: Request, state: Arc<UpstreamState>) -> Response {
     let upgrade = is_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
-    let mut attendance = Attendance { state: state.clone(), complete: false };
+    let mut abort_counter = AbortCounter { state: state.clone(), complete: false };
     let wanted: HashMap<_, _> =
         parts.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('=')).collect();
     let pause = wanted.get("pause").copied().unwrap_or_default();
     if pause == "before-body" {
-        state.gate.pass().await;
+        state.pause_gate.wait().await;
     }
-    let (body, trailers) = read(body, &state).await;
+    let (body, trailers) = read_body(body, &state).await;
     let target = parts.uri.to_string();
-    let seen = Seen { method: parts.method, target: target.clone(), headers: parts.headers, body, trailers };
+    let seen = ReceivedRequest { method: parts.method, target: target.clone(), headers: parts.headers, body, trailers };
     let headers = seen.headers.clone();
     state.seen.lock().push(seen);
     if let Some(millis) = wanted.get("compute").and_then(|millis| millis.parse().ok()) {
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
     if pause == "before-answer" {
-        state.gate.pass().await;
+        state.pause_gate.wait().await;
     }
-    attendance.complete = true;
+    abort_counter.complete = true;
     if let Some(upgrade) = upgrade {
         let key = headers[SEC_WEBSOCKET_KEY].as_bytes();
         let accept = derive_accept_key(key);
-        tokio::spawn(async move { talk(upgrade.await.expect("upgraded"), headers).await });
+        tokio::spawn(async move { echo_messages(upgrade.await.expect("upgraded"), headers).await });
         let switched = [(CONNECTION, "upgrade"), (UPGRADE, "websocket"), (SEC_WEBSOCKET_ACCEPT, &accept)];
         return (StatusCode::SWITCHING_PROTOCOLS, switched).into_response();
     }
     if let Some(kind) = wanted.get("stream") {
-        return stream_of_two(kind, wanted.contains_key("length"), attendance);
+        return stream_two_chunks(kind, wanted.contains_key("length"), abort_counter);
     }
     if let Some(size) = wanted.get("head").and_then(|size| size.parse().ok()) {
         return ([("set-cookie", format!("a={}", "x".repeat(size)))], "from the upstream").into_response();
@@ -186,7 +186,7 @@ async fn answer(mut request: Request, state: Arc<State>) -> Response {
 }
 
 /// The size of a body, and what follows it.
-async fn read(mut body: Body, state: &State) -> (usize, HeaderMap) {
+async fn read_body(mut body: Body, state: &UpstreamState) -> (usize, HeaderMap) {
     let (mut size, mut trailers) = (0, HeaderMap::new());
     while let Some(Ok(frame)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         if let Some(data) = frame.data_ref() {
@@ -201,17 +201,17 @@ async fn read(mut body: Body, state: &State) -> (usize, HeaderMap) {
 }
 
 /// Two pieces, of which the second comes after a pause.
-fn stream_of_two(kind: &str, with_length: bool, mut attendance: Attendance) -> Response {
-    attendance.complete = false;
-    let pieces = stream::unfold((0, attendance), async |(sent, mut attendance)| {
+fn stream_two_chunks(kind: &str, with_length: bool, mut abort_counter: AbortCounter) -> Response {
+    abort_counter.complete = false;
+    let pieces = stream::unfold((0, abort_counter), async |(sent, mut abort_counter)| {
         if sent == 2 {
-            attendance.complete = true;
+            abort_counter.complete = true;
             return None;
         }
         if sent == 1 {
-            attendance.state.gate.pass().await;
+            abort_counter.state.pause_gate.wait().await;
         }
-        Some((Ok::<_, Infallible>(Bytes::from(format!("data: {sent}\n\n"))), (sent + 1, attendance)))
+        Some((Ok::<_, Infallible>(Bytes::from(format!("data: {sent}\n\n"))), (sent + 1, abort_counter)))
     });
     let mut response = Response::new(Body::from_stream(pieces));
     response.headers_mut().insert(CONTENT_TYPE, kind.parse().expect("a type"));
@@ -228,7 +228,7 @@ fn is_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// Repeats each message, with the identity that the handshake had.
-async fn talk(upgraded: hyper::upgrade::Upgraded, headers: HeaderMap) {
+async fn echo_messages(upgraded: hyper::upgrade::Upgraded, headers: HeaderMap) {
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
     let key_id = headers.get("x-key-id").and_then(|id| id.to_str().ok()).unwrap_or("nobody");
     while let Some(Ok(message)) = socket.next().await {

@@ -11,22 +11,22 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::gateway::Gateway;
-use crate::site::{Options, Site};
+use ulkeys_tests::WAIT_TIMEOUT;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::gateway::Gateway;
+use crate::gateway_fixture::{FixtureOptions, GatewayFixture};
 
 pub async fn websocket_passes_only_where_rule_allows_it(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (key_id, key) = site.service.key("talker", &["models"]).await.expect("made");
+    let fixture = GatewayFixture::start(gateway).await;
+    let (key_id, key) = fixture.service.create_key("talker", &["models"]).await.expect("made");
     let connect = async |target: &str, headers: &[(&'static str, String)]| {
-        let url = format!("ws://127.0.0.1:{}{target}", site.port);
+        let url = format!("ws://127.0.0.1:{}{target}", fixture.port);
         let mut request = url.into_client_request().expect("a request");
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().expect("a value"));
         }
-        let stream = site.connect().await.expect("connected");
-        tokio::time::timeout(PATIENCE, client_async(request, stream)).await.expect("in time")
+        let stream = fixture.connect().await.expect("connected");
+        tokio::time::timeout(WAIT_TIMEOUT, client_async(request, stream)).await.expect("in time")
     };
     let bearer = ("authorization", format!("Bearer {key}"));
     // Names that a client lists in Connection go no further; the identity does.
@@ -40,11 +40,11 @@ pub async fn websocket_passes_only_where_rule_allows_it(gateway: Gateway) {
         let (mut socket, _) = connect("/predict/x", &headers).await.expect("a WebSocket");
         for text in ["one", "two"] {
             socket.send(text.into()).await.expect("sent");
-            let answer = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time");
+            let answer = tokio::time::timeout(WAIT_TIMEOUT, socket.next()).await.expect("in time");
             let answer = answer.expect("an answer").expect("a message").into_text().expect("a text");
             assert_eq!(answer.as_str(), format!("{key_id}: {text}"));
         }
-        let seen = site.upstream.take_one();
+        let seen = fixture.upstream.take_only();
         assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
         assert!(!format!("{:?}", seen.headers).contains(&key[3..]), "{seen:?}");
     }
@@ -54,27 +54,27 @@ pub async fn websocket_passes_only_where_rule_allows_it(gateway: Gateway) {
         Ok(_) => 101,
     };
     assert_eq!(status(connect("/predict/x", &[]).await), 401, "with a key, like everything");
-    assert_eq!(site.upstream.take().len(), 0);
+    assert_eq!(fixture.upstream.take_received().len(), 0);
     // Elsewhere it is a request like any other.
     assert_eq!(status(connect("/api/models", &[bearer]).await), 200);
-    let seen = site.upstream.take_one();
+    let seen = fixture.upstream.take_only();
     assert_eq!((seen.header("upgrade"), seen.header("x-key-id")), (None, Some(key_id.as_str())));
 }
 
 /// Behind another protocol, nobody would be asked about the next request.
 pub async fn upgrade_to_other_protocol_is_rejected(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("leaver", &["models"]).await.expect("made");
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("leaver", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
     for target in ["/api/models", "/predict/x"] {
         for protocol in ["h2c", "anything", "h2c, websocket", "websocket, h2c", "websocket/13", "xwebsocket", ""] {
             for connection in ["Upgrade, HTTP2-Settings", "upgrade"] {
                 let upgrade = [("Connection", connection), ("Upgrade", protocol)];
                 let rest = [("Authorization", &*bearer), ("HTTP2-Settings", "AAMAAABkAAQAAP__")];
-                let answer = site.raw(&format!("GET {target}"), &[upgrade, rest].concat()).await;
+                let answer = fixture.send_raw(&format!("GET {target}"), &[upgrade, rest].concat()).await;
                 // Caddy and Traefik may refuse it themselves.
                 assert!(matches!(answer, Some(200 | 400)), "{protocol}: {answer:?}");
-                for seen in site.upstream.take() {
+                for seen in fixture.upstream.take_received() {
                     assert_eq!(seen.header("upgrade"), None, "{protocol}: {seen:?}");
                     assert_eq!(seen.header("connection"), None, "{protocol}: {seen:?}");
                 }
@@ -84,9 +84,9 @@ pub async fn upgrade_to_other_protocol_is_rejected(gateway: Gateway) {
         for protocols in [["h2c", "websocket"], ["websocket", "h2c"]] {
             let upgrade = protocols.map(|protocol| ("Upgrade", protocol));
             let headers = [&upgrade[..], &[("Connection", "upgrade"), ("Authorization", &*bearer)]].concat();
-            let answer = site.raw(&format!("GET {target}"), &headers).await;
+            let answer = fixture.send_raw(&format!("GET {target}"), &headers).await;
             assert!(matches!(answer, Some(101 | 200 | 400)), "{protocols:?}: {answer:?}");
-            for seen in site.upstream.take() {
+            for seen in fixture.upstream.take_received() {
                 let upgrades: Vec<_> = seen.headers.get_all("upgrade").iter().collect();
                 assert!(upgrades.is_empty() || upgrades == ["websocket"], "{protocols:?}: {seen:?}");
             }
@@ -99,34 +99,34 @@ pub async fn upgrade_to_other_protocol_is_rejected(gateway: Gateway) {
             [("Connection", "upgrade"), ("X-A", "websocket")],
         ] {
             let headers = [&headers[..], &[("Authorization", &*bearer)]].concat();
-            assert_eq!(site.raw(&format!("GET {target}"), &headers).await, Some(200));
-            let seen = site.upstream.take_one();
+            assert_eq!(fixture.send_raw(&format!("GET {target}"), &headers).await, Some(200));
+            let seen = fixture.upstream.take_only();
             assert_eq!(seen.header("upgrade"), None, "{seen:?}");
         }
     }
-    let answer = site.request(&key, Method::CONNECT, "/predict/x").send().await;
+    let answer = fixture.request_with_key(&key, Method::CONNECT, "/predict/x").send().await;
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() != StatusCode::OK));
-    assert_eq!(site.upstream.take().len(), 0);
+    assert_eq!(fixture.upstream.take_received().len(), 0);
 }
 
 /// Browsers open a WebSocket by HTTP/1.1 where the settings of an HTTP/2 connection do not offer it.
 pub async fn websocket_over_tls_passes_by_http_1(gateway: Gateway) {
-    let site = Site::start_with(gateway, Options { tls: true, ..Options::default() }).await;
-    let (key_id, key) = site.service.key("talker", &["models"]).await.expect("made");
-    let url = format!("wss://127.0.0.1:{}/predict/x", site.port);
+    let fixture = GatewayFixture::start_with(gateway, FixtureOptions { tls: true, ..FixtureOptions::default() }).await;
+    let (key_id, key) = fixture.service.create_key("talker", &["models"]).await.expect("made");
+    let url = format!("wss://127.0.0.1:{}/predict/x", fixture.port);
     let mut request = url.into_client_request().expect("a request");
     request.headers_mut().insert("authorization", format!("Bearer {key}").parse().expect("a value"));
-    let (_child, stream) = tls(&site, "http/1.1");
+    let (_child, stream) = connect_tls(&fixture, "http/1.1");
     let (mut socket, _) =
-        tokio::time::timeout(PATIENCE, client_async(request, stream)).await.expect("in time").expect("a WebSocket");
+        tokio::time::timeout(WAIT_TIMEOUT, client_async(request, stream)).await.expect("in time").expect("a WebSocket");
     socket.send("one".into()).await.expect("sent");
-    let answer = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time");
+    let answer = tokio::time::timeout(WAIT_TIMEOUT, socket.next()).await.expect("in time");
     let answer = answer.expect("an answer").expect("a message").into_text().expect("a text");
     assert_eq!(answer.as_str(), format!("{key_id}: one"));
-    site.upstream.take_one();
+    fixture.upstream.take_only();
 
     // Extended CONNECT, sent all the same.
-    let (_child, mut stream) = tls(&site, "h2");
+    let (_child, mut stream) = connect_tls(&fixture, "h2");
     let bearer = format!("Bearer {key}");
     let mut fields = Vec::new();
     for (name, value) in [
@@ -146,8 +146,8 @@ pub async fn websocket_over_tls_passes_by_http_1(gateway: Gateway) {
         }
     }
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("sent");
-    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.expect("sent");
-    stream.write_all(&frame(HEADERS, 4, 1, &fields)).await.expect("sent");
+    stream.write_all(&encode_frame(SETTINGS_FRAME, 0, 0, &[])).await.expect("sent");
+    stream.write_all(&encode_frame(HEADERS_FRAME, 4, 1, &fields)).await.expect("sent");
     stream.flush().await.expect("sent");
     let mut settings = None;
     let refused = async {
@@ -161,10 +161,10 @@ pub async fn websocket_over_tls_passes_by_http_1(gateway: Gateway) {
             let mut payload = vec![0; length];
             stream.read_exact(&mut payload).await.expect("a whole frame");
             match head[3] {
-                SETTINGS if head[4] == 0 => settings = Some(payload),
-                RST_STREAM | GOAWAY => break,
+                SETTINGS_FRAME if head[4] == 0 => settings = Some(payload),
+                RST_STREAM_FRAME | GOAWAY_FRAME => break,
                 // An answer with a status; that of success has the index 8 of the static table.
-                HEADERS => {
+                HEADERS_FRAME => {
                     assert_ne!(payload[0], 0x88, "{payload:?}");
                     break;
                 }
@@ -172,28 +172,31 @@ pub async fn websocket_over_tls_passes_by_http_1(gateway: Gateway) {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, refused).await.expect("in time");
+    tokio::time::timeout(WAIT_TIMEOUT, refused).await.expect("in time");
     let settings = settings.expect("settings");
     assert!(settings.chunks(6).all(|setting| setting[..2] != [0, 8]), "ENABLE_CONNECT_PROTOCOL: {settings:?}");
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(site.upstream.take().len(), 0);
+    assert_eq!(fixture.upstream.take_received().len(), 0);
 }
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
+const HEADERS_FRAME: u8 = 1;
+const RST_STREAM_FRAME: u8 = 3;
+const SETTINGS_FRAME: u8 = 4;
+const GOAWAY_FRAME: u8 = 7;
 
 /// A frame of HTTP/2 (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+fn encode_frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A connection over TLS by OpenSSL's client, which ends when the child is dropped.
-fn tls(site: &Site, protocol: &str) -> (tokio::process::Child, tokio::io::Join<ChildStdout, ChildStdin>) {
+fn connect_tls(
+    fixture: &GatewayFixture,
+    protocol: &str,
+) -> (tokio::process::Child, tokio::io::Join<ChildStdout, ChildStdin>) {
     let mut command = tokio::process::Command::new("openssl");
-    command.args(["s_client", "-quiet", "-alpn", protocol, "-connect", &format!("127.0.0.1:{}", site.port)]);
+    command.args(["s_client", "-quiet", "-alpn", protocol, "-connect", &format!("127.0.0.1:{}", fixture.port)]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn().expect("openssl runs");
     let stream = tokio::io::join(child.stdout.take().expect("a pipe"), child.stdin.take().expect("a pipe"));

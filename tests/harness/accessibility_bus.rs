@@ -9,10 +9,10 @@ use serde::Deserialize;
 use crate::desktop::Desktop;
 
 /// Stands in a text for a child that has its own object.
-const EMBEDDED: char = '\u{fffc}';
+const EMBEDDED_OBJECT_CHAR: char = '\u{fffc}';
 
 /// Roles of objects that a person uses, or that stand for something: each of them needs a name.
-const NAMED: &[&str] = &[
+const ROLES_REQUIRING_NAME: &[&str] = &[
     "alert",
     "check box",
     "column header",
@@ -36,10 +36,10 @@ const NAMED: &[&str] = &[
 ];
 
 /// Roles of objects that only hold others.
-const CONTAINERS: &[&str] = &["filler", "footer", "header", "panel", "scroll pane", "section", "static", "label"];
+const CONTAINER_ROLES: &[&str] = &["filler", "footer", "header", "panel", "scroll pane", "section", "static", "label"];
 
 /// A script that returns the texts that the page shows, outside of what is hidden from screen readers or below a dialog.
-pub const SHOWN_TEXTS: &str =
+pub const VISIBLE_TEXTS_SCRIPT: &str =
     "const root = [...document.querySelectorAll('[aria-modal=true]')].at(-1) ?? document.body;
     const all = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
     const texts = [];
@@ -61,7 +61,7 @@ pub struct AccessibleObject {
     pub name: String,
     /// Its description.
     pub description: String,
-    /// Its text, with [`EMBEDDED`] for each child.
+    /// Its text, with [`EMBEDDED_OBJECT_CHAR`] for each child.
     pub text: String,
     /// Its value, where it has one.
     pub value: Option<f64>,
@@ -77,26 +77,28 @@ pub struct AccessibleObject {
 
 impl AccessibleObject {
     /// The lines of its own text, without its children.
-    fn lines(&self) -> impl Iterator<Item = String> {
-        self.text.split(['\n', EMBEDDED]).map(normalized).filter(|line| !line.is_empty())
+    fn own_lines(&self) -> impl Iterator<Item = String> {
+        self.text.split(['\n', EMBEDDED_OBJECT_CHAR]).map(normalize_text).filter(|line| !line.is_empty())
     }
 
-    fn has(&self, state: &str) -> bool {
+    fn has_state(&self, state: &str) -> bool {
         self.states.iter().any(|it| it == state)
     }
 
     /// Whether a line says something that no object below it says.
-    fn adds(&self, line: &str, below: &[Self]) -> bool {
-        *line != normalized(&self.name)
-            && !below.iter().any(|it| normalized(&it.name).contains(line) || it.lines().any(|own| own.contains(line)))
+    fn adds_text(&self, line: &str, below: &[Self]) -> bool {
+        *line != normalize_text(&self.name)
+            && !below
+                .iter()
+                .any(|it| normalize_text(&it.name).contains(line) || it.own_lines().any(|own| own.contains(line)))
     }
 
-    fn words(&self, below: &[Self]) -> Vec<String> {
+    fn describe(&self, below: &[Self]) -> Vec<String> {
         let mut words = Vec::new();
         if !self.name.is_empty() {
-            words.push(format!("\"{}\"", normalized(&self.name)));
+            words.push(format!("\"{}\"", normalize_text(&self.name)));
         }
-        let added: Vec<_> = self.lines().filter(|line| self.adds(line, below)).collect();
+        let added: Vec<_> = self.own_lines().filter(|line| self.adds_text(line, below)).collect();
         if !added.is_empty() {
             words.push(format!("text \"{}\"", added.join(" ")));
         }
@@ -104,10 +106,10 @@ impl AccessibleObject {
             words.push(format!("value {value}"));
         }
         if !self.description.is_empty() {
-            words.push(format!("described \"{}\"", normalized(&self.description)));
+            words.push(format!("described \"{}\"", normalize_text(&self.description)));
         }
         let mut states: Vec<&str> = self.states.iter().map(String::as_str).filter(|it| *it != "expandable").collect();
-        if self.has("expandable") && !self.has("expanded") {
+        if self.has_state("expandable") && !self.has_state("expanded") {
             states.push("collapsed");
         }
         let sorted = self.attributes.get("sort").filter(|sort| *sort != "none");
@@ -125,21 +127,21 @@ impl AccessibleObject {
 }
 
 /// A text as a person reads it: without the marks for directions, and with single spaces.
-fn normalized(text: &str) -> String {
+fn normalize_text(text: &str) -> String {
     let visible: String = text.chars().filter(|it| !matches!(it, '\u{2066}'..='\u{2069}' | '\u{200e}')).collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The pages of a program, as an indented outline in words. Objects that only hold others are left out.
-pub fn outline(tree: &[AccessibleObject]) -> String {
+pub fn format_outline(tree: &[AccessibleObject]) -> String {
     let mut text = String::new();
     for (at, document) in tree.iter().enumerate().filter(|(_, it)| it.role == "document web") {
         let _ = writeln!(text, "page \"{}\"", document.name);
         let mut around = vec![document.depth];
-        for (object, index) in below(tree, at).iter().zip(at + 1..) {
+        for (object, index) in subtree(tree, at).iter().zip(at + 1..) {
             around.retain(|depth| *depth < object.depth);
-            let words = object.words(below(tree, index));
-            if words.is_empty() && CONTAINERS.contains(&object.role.as_str()) {
+            let words = object.describe(subtree(tree, index));
+            if words.is_empty() && CONTAINER_ROLES.contains(&object.role.as_str()) {
                 continue;
             }
             let level = object.attributes.get("level").map(|level| format!(" {level}")).unwrap_or_default();
@@ -151,42 +153,42 @@ pub fn outline(tree: &[AccessibleObject]) -> String {
     text
 }
 
-/// What is wrong with a tree for whoever depends on it: objects without a name, items outside a list, and texts that the
+/// What is wrong with a tree: objects without a name, items outside a list, and texts that the
 /// page shows and no object has.
-pub fn tree_problems(tree: &[AccessibleObject], shown: &[String]) -> Vec<String> {
+pub fn find_tree_problems(tree: &[AccessibleObject], shown: &[String]) -> Vec<String> {
     let mut problems = Vec::new();
     let mut read = Vec::new();
     for document in (0..tree.len()).filter(|at| tree[*at].role == "document web") {
         let mut around: Vec<&AccessibleObject> = Vec::new();
-        for (object, at) in below(tree, document).iter().zip(document + 1..) {
+        for (object, at) in subtree(tree, document).iter().zip(document + 1..) {
             around.retain(|it| it.depth < object.depth);
-            let is_nameless = object.name.is_empty() && NAMED.contains(&object.role.as_str());
+            let is_nameless = object.name.is_empty() && ROLES_REQUIRING_NAME.contains(&object.role.as_str());
             // The list of a native select is part of the control.
             if is_nameless && around.last().is_none_or(|it| it.role != "combo box") {
-                let texts: Vec<_> = below(tree, at).iter().map(|it| normalized(&it.text)).collect();
-                problems.push(format!("{} without a name: {:?} {texts:?}", object.role, normalized(&object.text)));
+                let texts: Vec<_> = subtree(tree, at).iter().map(|it| normalize_text(&it.text)).collect();
+                problems.push(format!("{} without a name: {:?} {texts:?}", object.role, normalize_text(&object.text)));
             }
             if object.role == "list item" && around.last().is_none_or(|it| it.role != "list") {
-                problems.push(format!("list item outside a list: {:?}", normalized(&object.text)));
+                problems.push(format!("list item outside a list: {:?}", normalize_text(&object.text)));
             }
             // WebKit finds the beginning of the line before an object in the middle of it, counts from there into the text
             // of the object, and crashes when that text is shorter.
             for unit in object.outside.iter().collect::<BTreeSet<_>>() {
-                let text = normalized(&object.text);
+                let text = normalize_text(&object.text);
                 problems
                     .push(format!("a {unit} of a {} begins before it, which may crash WebKit: {text:?}", object.role));
             }
             around.push(object);
-            read.push(normalized(&object.name));
-            read.push(normalized(&object.description));
-            read.push(normalized(&object.text.replace(EMBEDDED, " ")));
+            read.push(normalize_text(&object.name));
+            read.push(normalize_text(&object.description));
+            read.push(normalize_text(&object.text.replace(EMBEDDED_OBJECT_CHAR, " ")));
         }
     }
     let is_missing = |text: &&String| !text.is_empty() && !read.iter().any(|it| it.contains(text.as_str()));
     problems.extend(
         shown
             .iter()
-            .map(|it| normalized(it))
+            .map(|it| normalize_text(it))
             .collect::<Vec<_>>()
             .iter()
             .filter(is_missing)
@@ -196,18 +198,18 @@ pub fn tree_problems(tree: &[AccessibleObject], shown: &[String]) -> Vec<String>
 }
 
 /// The objects below the one at this place.
-pub fn below(tree: &[AccessibleObject], at: usize) -> &[AccessibleObject] {
+pub fn subtree(tree: &[AccessibleObject], at: usize) -> &[AccessibleObject] {
     let count = tree[at + 1..].iter().take_while(|it| it.depth > tree[at].depth).count();
     &tree[at + 1..at + 1 + count]
 }
 
 /// What is heard of a row of a table: the texts of its cells, without the controls that stand in some of them.
-pub fn row_words(row: &[AccessibleObject]) -> String {
-    const CONTROLS: &[&str] = &["check box", "combo box", "toggle button"];
+pub fn spoken_row_text(row: &[AccessibleObject]) -> String {
+    const CONTROL_ROLES: &[&str] = &["check box", "combo box", "toggle button"];
     let mut texts: Vec<String> = Vec::new();
-    for object in row.iter().filter(|it| !CONTROLS.contains(&it.role.as_str()) && !it.has("expandable")) {
-        let own = normalized(&object.text.replace(EMBEDDED, " "));
-        for text in [own, normalized(&object.name)] {
+    for object in row.iter().filter(|it| !CONTROL_ROLES.contains(&it.role.as_str()) && !it.has_state("expandable")) {
+        let own = normalize_text(&object.text.replace(EMBEDDED_OBJECT_CHAR, " "));
+        for text in [own, normalize_text(&object.name)] {
             if !text.is_empty() && !texts.iter().any(|it| it.contains(&text)) {
                 texts.push(text);
             }
@@ -223,7 +225,7 @@ impl Desktop {
     /// # Errors
     /// When the bus cannot be read.
     pub fn accessibility_tree(&self) -> Result<Vec<AccessibleObject>> {
-        self.accessible_objects(&[])
+        self.read_accessible_objects(&[])
     }
 
     /// The titles of the app's windows and dialogs, on every kind of desktop. Pages are not read.
@@ -231,10 +233,10 @@ impl Desktop {
     /// # Errors
     /// When the bus cannot be read.
     pub fn window_titles(&self) -> Result<Vec<String>> {
-        Ok(self.accessible_objects(&["1"])?.into_iter().filter(|it| it.depth == 1).map(|it| it.name).collect())
+        Ok(self.read_accessible_objects(&["1"])?.into_iter().filter(|it| it.depth == 1).map(|it| it.name).collect())
     }
 
-    fn accessible_objects(&self, options: &[&str]) -> Result<Vec<AccessibleObject>> {
+    fn read_accessible_objects(&self, options: &[&str]) -> Result<Vec<AccessibleObject>> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/accessibility_tree.py");
         let mut command = vec!["30", "/usr/bin/python3", "-W", "ignore", script, "org.ulkeys.UlKeys"];
         command.extend(options);

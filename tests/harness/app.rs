@@ -11,11 +11,8 @@ use serde_json::{Value, json};
 use thirtyfour::{Capabilities, WebDriver, WebElement};
 
 use crate::desktop::Desktop;
-use crate::process::{Child, child_of, free_port, is_alive};
-
-/// How long the window may take to show what a test waits for. Generous: two cores may be busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(20);
-const STEP: Duration = Duration::from_millis(50);
+use crate::process::{Child, find_child_pid, free_port, is_alive};
+use crate::wait::{POLL_INTERVAL, WAIT_TIMEOUT};
 
 /// How the app is started.
 #[derive(Default)]
@@ -34,7 +31,7 @@ pub struct AppOptions {
     pub user: Option<u32>,
     /// Where the program prints, instead of into a file.
     pub prints_into: Option<BrokenPipe>,
-    /// The program to start, instead of [`binary`].
+    /// The program to start, instead of [`app_binary`].
     pub program: Option<PathBuf>,
     /// A program that starts it, with its arguments, such as `strace`.
     pub wrapper: &'static [&'static str],
@@ -101,7 +98,7 @@ pub struct App {
 ///
 /// # Panics
 /// When the tests do not run from a target folder.
-pub fn binary() -> PathBuf {
+pub fn app_binary() -> PathBuf {
     let tests = std::env::current_exe().expect("a test program");
     let profile = tests.ancestors().find(|folder| folder.join("deps").is_dir()).expect("target/PROFILE");
     profile.join("ul-keys")
@@ -111,15 +108,15 @@ pub fn binary() -> PathBuf {
 ///
 /// # Panics
 /// When it was not built.
-pub fn released_binary() -> PathBuf {
-    let program = binary().with_file_name("../release-check/ul-keys");
+pub fn release_binary() -> PathBuf {
+    let program = app_binary().with_file_name("../release-check/ul-keys");
     assert!(program.is_file(), "run `cargo build --profile release-check --package ul-keys` first");
     program
 }
 
 /// Where `cargo xtask setup` puts what it installs.
-pub fn tools() -> PathBuf {
-    binary().with_file_name("../tools")
+pub fn tools_folder() -> PathBuf {
+    app_binary().with_file_name("../tools")
 }
 
 impl App {
@@ -136,7 +133,7 @@ impl App {
     /// # Errors
     /// When it does not come up.
     pub async fn start_with(desktop: &Desktop, options: AppOptions) -> Result<Self> {
-        let port = options.port.map_or_else(|| port_of(desktop), Ok)?;
+        let port = options.port.map_or_else(|| configured_port(desktop), Ok)?;
         let driver_port = free_port()?;
         let output = desktop.home().join("output.txt");
         let log = File::options().create(true).append(true).open(&output)?;
@@ -152,7 +149,7 @@ impl App {
             }
         };
         if options.german {
-            command.env("LOCPATH", tools().join("locale")).env("LC_ALL", "de_DE.UTF-8").env("LANGUAGE", "de");
+            command.env("LOCPATH", tools_folder().join("locale")).env("LC_ALL", "de_DE.UTF-8").env("LANGUAGE", "de");
         }
         if let Some(locale) = options.locale {
             command.env_remove("LC_ALL").env_remove("LANGUAGE").envs(locale.iter().copied());
@@ -162,7 +159,10 @@ impl App {
         }
         if let Some(clock) = options.clock {
             // Time-outs keep running as they do.
-            command.env("LD_PRELOAD", faketime()?).env("FAKETIME", clock).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            command
+                .env("LD_PRELOAD", faketime_library()?)
+                .env("FAKETIME", clock)
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         if options.dark {
             command.env("GTK_THEME", "Adwaita:dark");
@@ -170,14 +170,14 @@ impl App {
         let driver_process = Child::spawn(&mut command)?;
 
         let program = match options.user {
-            None => wrapped(desktop, &options.program.unwrap_or_else(binary), options.wrapper)?,
-            Some(user) => as_user(desktop, user)?,
+            None => wrap_program(desktop, &options.program.unwrap_or_else(app_binary), options.wrapper)?,
+            Some(user) => program_as_user(desktop, user)?,
         };
         let mut capabilities = Capabilities::new();
         capabilities.set("webkitgtk:browserOptions", json!({ "binary": program, "args": [] }))?;
         let url = format!("http://127.0.0.1:{driver_port}");
-        let driver = connect(&url, capabilities).await?;
-        let pid = child_of(driver_process.pid(), "ul-keys")?;
+        let driver = connect_webdriver(&url, capabilities).await?;
+        let pid = find_child_pid(driver_process.pid(), "ul-keys")?;
         let app = Self { driver, port, pid, output, _reader: unread, _driver_process: driver_process };
         app.wait("the page", async || app.text("h1").await.is_ok_and(|title| !title.is_empty())).await?;
         Ok(app)
@@ -186,15 +186,28 @@ impl App {
     /// Waits until `condition` holds.
     ///
     /// # Errors
-    /// When it does not within [`PATIENCE`]; the error shows the page.
-    pub async fn wait(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) -> Result<()> {
+    /// When it does not within [`WAIT_TIMEOUT`]; the error shows the page.
+    pub async fn wait(&self, what: &str, condition: impl AsyncFnMut() -> bool) -> Result<()> {
+        self.wait_within(WAIT_TIMEOUT, what, condition).await
+    }
+
+    /// Waits until `condition` holds, for longer than usual.
+    ///
+    /// # Errors
+    /// When it does not within `timeout`; the error shows the page.
+    pub async fn wait_within(
+        &self,
+        timeout: Duration,
+        what: &str,
+        mut condition: impl AsyncFnMut() -> bool,
+    ) -> Result<()> {
         let start = Instant::now();
         while !condition().await {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > timeout {
                 let page = self.text("body").await.unwrap_or_else(|error| format!("{error:#}"));
-                bail!("waited in vain for {what}; the window shows:\n{page}\nand it printed:\n{}", self.output());
+                bail!("timed out waiting for {what}; the window shows:\n{page}\nand it printed:\n{}", self.output());
             }
-            tokio::time::sleep(STEP).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }
@@ -204,7 +217,7 @@ impl App {
     /// # Errors
     /// See [`Self::wait`].
     pub async fn wait_text(&self, text: &str) -> Result<()> {
-        self.wait(text, async || self.shows(text).await.is_ok_and(|shows| shows)).await
+        self.wait(text, async || self.shows_text(text).await.is_ok_and(|shows| shows)).await
     }
 
     /// Waits until the page no longer shows `text`.
@@ -213,11 +226,11 @@ impl App {
     /// See [`Self::wait`].
     pub async fn wait_gone(&self, text: &str) -> Result<()> {
         let what = format!("the end of {text}");
-        self.wait(&what, async || self.shows(text).await.is_ok_and(|shows| !shows)).await
+        self.wait(&what, async || self.shows_text(text).await.is_ok_and(|shows| !shows)).await
     }
 
     /// Whether the page shows `text`. Asked there, because what the driver reads is copied into the app's process.
-    async fn shows(&self, text: &str) -> Result<bool> {
+    async fn shows_text(&self, text: &str) -> Result<bool> {
         let script = "return document.body.innerText.includes(arguments[0])";
         Ok(self.script(script, vec![json!(text)]).await? == true)
     }
@@ -227,14 +240,15 @@ impl App {
     /// # Errors
     /// See [`Self::wait`].
     pub async fn wait_focus(&self, name: &str) -> Result<()> {
-        self.wait(&format!("the focus on {name}"), async || self.focus().await.is_ok_and(|focus| focus == name)).await
+        self.wait(&format!("the focus on {name}"), async || self.focused_name().await.is_ok_and(|focus| focus == name))
+            .await
     }
 
     /// Label or text of the focused element.
     ///
     /// # Errors
     /// When the page cannot be asked.
-    pub async fn focus(&self) -> Result<String> {
+    pub async fn focused_name(&self) -> Result<String> {
         let script = "const e = document.activeElement;
             return (e.getAttribute('aria-label') ?? e.labels?.[0]?.innerText ?? e.innerText ?? '')
                 .replace(/[\\u2066-\\u2069]/g, '');";
@@ -245,7 +259,7 @@ impl App {
     ///
     /// # Errors
     /// See [`Self::wait`].
-    pub async fn control(&self, name: &str) -> Result<WebElement> {
+    pub async fn find_control(&self, name: &str) -> Result<WebElement> {
         let script = "const scopes = [...document.querySelectorAll('[role=dialog],[role=alertdialog],[role=menu]')];
             const root = scopes.at(-1) ?? document;
             const roles = ['menuitem', 'checkbox', 'radio', 'tab', 'option'].map(role => `,[role=${role}]`).join('');
@@ -269,16 +283,16 @@ impl App {
     /// # Errors
     /// When there is none of that name.
     pub async fn click(&self, name: &str) -> Result<()> {
-        self.wait(&format!("a click on {name}"), async || match self.control(name).await {
-            Ok(control) => self.hit(&control).await.unwrap_or(false),
+        self.wait(&format!("a click on {name}"), async || match self.find_control(name).await {
+            Ok(control) => self.click_element(&control).await.unwrap_or(false),
             Err(_) => false,
         })
         .await
     }
 
-    /// Clicks where a control is. Whether that met it: the page may put it elsewhere meanwhile, as when a dialog closes
+    /// Clicks where a control is. Whether that met it: the page may have moved it, as when a dialog closes
     /// or the window with a key grows.
-    async fn hit(&self, control: &WebElement) -> Result<bool> {
+    async fn click_element(&self, control: &WebElement) -> Result<bool> {
         let listen = "window.isHit = false;
             arguments[0].addEventListener('click', () => { window.isHit = true; }, { capture: true, once: true });";
         self.script(listen, vec![control.to_json()?]).await?;
@@ -295,36 +309,36 @@ impl App {
     ///
     /// # Errors
     /// See [`Self::wait`].
-    pub async fn create_in_dialog(&self, name: &str, scope: &str) -> Result<()> {
+    pub async fn create_key_in_dialog(&self, name: &str, scope: &str) -> Result<()> {
         self.click("Create Key").await?;
-        self.control("Name").await?.send_keys(name).await?;
+        self.find_control("Name").await?.send_keys(name).await?;
         self.click(scope).await?;
         self.click("Create").await?;
-        self.enter_key_window().await
+        self.switch_to_key_window().await
     }
 
     /// Creates a key and closes its window without copying it; what it does not do is read the key.
     ///
     /// # Errors
     /// See [`Self::wait`].
-    pub async fn create_unseen(&self, name: &str, scope: &str) -> Result<()> {
-        self.create_in_dialog(name, scope).await?;
+    pub async fn create_key_without_copying(&self, name: &str, scope: &str) -> Result<()> {
+        self.create_key_in_dialog(name, scope).await?;
         self.click("Done").await?;
         self.click("Close anyway").await?;
-        self.leave_key_window().await
+        self.wait_key_window_closed().await
     }
 
     /// Creates a key and takes it from the clipboard, as a person would. Back in the list, it is off the clipboard.
     ///
     /// # Errors
     /// See [`Self::wait`].
-    pub async fn create_and_copy(&self, desktop: &Desktop, name: &str, scope: &str) -> Result<String> {
-        self.create_in_dialog(name, scope).await?;
+    pub async fn create_and_copy_key(&self, desktop: &Desktop, name: &str, scope: &str) -> Result<String> {
+        self.create_key_in_dialog(name, scope).await?;
         self.click("Copy").await?;
         self.wait_text("On the clipboard for another").await?;
-        let key = desktop.clipboard()?;
+        let key = desktop.read_clipboard()?;
         self.click("Done").await?;
-        self.leave_key_window().await?;
+        self.wait_key_window_closed().await?;
         self.click("Clear now").await?;
         self.wait_gone("On the clipboard for another").await?;
         Ok(key)
@@ -334,13 +348,13 @@ impl App {
     ///
     /// # Errors
     /// When none is opened.
-    pub async fn enter_key_window(&self) -> Result<()> {
+    pub async fn switch_to_key_window(&self) -> Result<()> {
         let start = Instant::now();
-        while !self.enter("/one-time.html").await? {
-            if start.elapsed() > PATIENCE {
+        while !self.switch_to_page("/one-time.html").await? {
+            if start.elapsed() > WAIT_TIMEOUT {
                 bail!("no window with a key; the list shows:\n{}", self.text("body").await?);
             }
-            tokio::time::sleep(STEP).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         let shown = "return !!document.querySelector('code.key') && document.hasFocus()";
         self.wait("the key", async || self.script(shown, vec![]).await.is_ok_and(|it| it == true)).await
@@ -350,15 +364,15 @@ impl App {
     ///
     /// # Errors
     /// When it does not go.
-    pub async fn leave_key_window(&self) -> Result<()> {
+    pub async fn wait_key_window_closed(&self) -> Result<()> {
         let start = Instant::now();
         while self.driver.windows().await?.len() > 1 {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > WAIT_TIMEOUT {
                 bail!("the window with the key stays; it shows:\n{}", self.text("body").await?);
             }
-            tokio::time::sleep(STEP).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
-        self.enter_list_window().await?;
+        self.switch_to_list_window().await?;
         self.wait("the end of the dialog", async || self.text("[role=dialog]").await.is_err()).await
     }
 
@@ -367,8 +381,8 @@ impl App {
     ///
     /// # Errors
     /// See [`Self::wait`].
-    pub async fn minimise_key_window(&self, desktop: &Desktop) -> Result<()> {
-        let list = desktop.window()?;
+    pub async fn minimize_key_window(&self, desktop: &Desktop) -> Result<()> {
+        let list = desktop.list_window()?;
         desktop.run("xdotool", &["windowminimize", &desktop.key_window()?])?;
         let gone = async || self.driver.windows().await.is_ok_and(|all| all.len() == 1);
         self.wait("the end of its window", gone).await?;
@@ -379,17 +393,17 @@ impl App {
     ///
     /// # Errors
     /// When the driver refuses.
-    pub async fn enter_list_window(&self) -> Result<()> {
-        match self.enter("/").await? {
+    pub async fn switch_to_list_window(&self) -> Result<()> {
+        match self.switch_to_page("/").await? {
             true => Ok(()),
             false => bail!("the list's window is not there"),
         }
     }
 
     /// Turns to the window that shows a page, if there is one.
-    pub(crate) async fn enter(&self, page: &str) -> Result<bool> {
+    pub(crate) async fn switch_to_page(&self, page: &str) -> Result<bool> {
         for window in self.driver.windows().await? {
-            // One that closes meanwhile is none.
+            // A window may close in between.
             let entered = self.driver.switch_to_window(window).await.is_ok();
             if entered && self.script("return location.pathname", Vec::new()).await.is_ok_and(|path| path == page) {
                 return Ok(true);
@@ -413,7 +427,7 @@ impl App {
     ///
     /// # Errors
     /// See [`Self::wait`].
-    pub async fn wait_name(&self, name: &str) -> Result<()> {
+    pub async fn wait_name_field(&self, name: &str) -> Result<()> {
         let script = "return document.querySelector('input[name=key-name]')?.value ?? '';";
         self.wait("the typed name", async || self.script(script, Vec::new()).await.is_ok_and(|value| value == name))
             .await
@@ -452,8 +466,8 @@ impl App {
     /// # Errors
     /// When it does not go.
     pub async fn quit(self) -> Result<()> {
-        self.signal("TERM")?;
-        self.gone().await
+        self.send_signal("TERM")?;
+        self.wait_exit().await
     }
 
     /// Closes the window as its frame's button does, and waits until the app has gone.
@@ -462,17 +476,17 @@ impl App {
     /// When it does not go.
     pub async fn close_window(self, desktop: &Desktop) -> Result<()> {
         // A key press would go to whatever has the focus at that moment, such as a window that is just going.
-        desktop.run("wmctrl", &["-i", "-c", &desktop.window()?])?;
-        self.gone().await
+        desktop.run("wmctrl", &["-i", "-c", &desktop.list_window()?])?;
+        self.wait_exit().await
     }
 
     /// Presses keys that close the app, and waits until it has gone.
     ///
     /// # Errors
     /// When it does not go.
-    pub async fn close_with(self, desktop: &Desktop, keys: &str) -> Result<()> {
+    pub async fn close_by_keys(self, desktop: &Desktop, keys: &str) -> Result<()> {
         desktop.press(&[keys])?;
-        self.gone().await
+        self.wait_exit().await
     }
 
     /// Ends the app without any warning.
@@ -480,29 +494,29 @@ impl App {
     /// # Errors
     /// When it cannot be killed.
     pub async fn kill(self) -> Result<()> {
-        self.signal("KILL")?;
-        self.gone().await
+        self.send_signal("KILL")?;
+        self.wait_exit().await
     }
 
     /// Sends a signal to the app, by name.
     ///
     /// # Errors
     /// When there is no such process.
-    pub fn signal(&self, signal: &str) -> Result<()> {
-        crate::process::signal(self.pid, signal)
+    pub fn send_signal(&self, signal: &str) -> Result<()> {
+        crate::process::send_signal(self.pid, signal)
     }
 
     /// Waits until the process has ended.
     ///
     /// # Errors
     /// When it goes on.
-    pub async fn gone(&self) -> Result<()> {
+    pub async fn wait_exit(&self) -> Result<()> {
         let start = Instant::now();
         while is_alive(self.pid) {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > WAIT_TIMEOUT {
                 bail!("the app does not end; it printed:\n{}", self.output());
             }
-            tokio::time::sleep(STEP).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }
@@ -511,7 +525,7 @@ impl App {
 impl Drop for App {
     fn drop(&mut self) {
         if is_alive(self.pid) {
-            let _ = self.signal("KILL");
+            let _ = self.send_signal("KILL");
         }
         // The driver's process ends with this value; asking it to end the session would only wait for the dead app.
         let driver = self.driver.clone();
@@ -520,40 +534,40 @@ impl Drop for App {
 }
 
 /// The library that changes the clock of a program.
-fn faketime() -> Result<PathBuf> {
+fn faketime_library() -> Result<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib")?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     let found = folders.into_iter().map(|folder| folder.join("faketime/libfaketime.so.1")).find(|path| path.exists());
     found.context("libfaketime: install the package faketime")
 }
 
 /// The port in this desktop's settings; a free one is put there first, as tests run side by side.
-fn port_of(desktop: &Desktop) -> Result<u16> {
-    let path = desktop.settings();
+fn configured_port(desktop: &Desktop) -> Result<u16> {
+    let path = desktop.settings_file();
     if let Ok(settings) = std::fs::read(&path) {
         let settings: Value = serde_json::from_slice(&settings)?;
         return settings["port"].as_u64().and_then(|port| port.try_into().ok()).context("a port");
     }
     let port = free_port()?;
     std::fs::create_dir_all(path.parent().context("a folder")?)?;
-    // No story is about limits; some ask faster than a person could.
+    // No test is about limits; some ask faster than a person could.
     let limits = json!({ "default": 999_999, "invalidCredentials": 999_999 });
     std::fs::write(&path, json!({ "port": port, "limits": limits }).to_string())?;
     Ok(port)
 }
 
-async fn connect(url: &str, capabilities: Capabilities) -> Result<WebDriver> {
+async fn connect_webdriver(url: &str, capabilities: Capabilities) -> Result<WebDriver> {
     let start = Instant::now();
     loop {
-        match tokio::time::timeout(PATIENCE, WebDriver::new(url, capabilities.clone())).await? {
+        match tokio::time::timeout(WAIT_TIMEOUT, WebDriver::new(url, capabilities.clone())).await? {
             Ok(driver) => return Ok(driver),
-            Err(error) if start.elapsed() > PATIENCE => return Err(error).context("no WebDriver session"),
-            Err(_) => tokio::time::sleep(STEP).await,
+            Err(error) if start.elapsed() > WAIT_TIMEOUT => return Err(error).context("no WebDriver session"),
+            Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
         }
     }
 }
 
 /// The program, behind a script where another one starts it.
-fn wrapped(desktop: &Desktop, program: &Path, wrapper: &[&str]) -> Result<PathBuf> {
+fn wrap_program(desktop: &Desktop, program: &Path, wrapper: &[&str]) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     if wrapper.is_empty() {
         return Ok(program.to_owned());
@@ -565,12 +579,12 @@ fn wrapped(desktop: &Desktop, program: &Path, wrapper: &[&str]) -> Result<PathBu
 }
 
 /// A copy of the program that another user may run, behind a script that becomes that user.
-fn as_user(desktop: &Desktop, user: u32) -> Result<PathBuf> {
+fn program_as_user(desktop: &Desktop, user: u32) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let copy = desktop.home().join("ul-keys-program");
     std::fs::create_dir_all(&copy)?;
     let program = copy.join("ul-keys");
-    std::fs::copy(binary(), &program)?;
+    std::fs::copy(app_binary(), &program)?;
     let script = copy.join("start");
     std::fs::write(
         &script,

@@ -4,11 +4,11 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::process::Child;
+use crate::wait::wait_until_blocking;
 use crate::wayland::{self, Compositor};
 
 /// One desktop. Everything in it ends when it is dropped.
@@ -57,7 +57,7 @@ impl Desktop {
     }
 
     fn start_compositor(&mut self, compositor: Compositor) -> Result<()> {
-        let command = self.command(compositor.program());
+        let command = self.command(compositor.program_name());
         let started = compositor.start(command, self.size, self.scale, &self.home().join("run"))?;
         self.compositor = Some((compositor, started));
         Ok(())
@@ -71,7 +71,7 @@ impl Desktop {
         self.scale = scale;
         let Some((compositor, running)) = self.compositor.take() else { return Ok(()) };
         drop(running);
-        for left in [wayland::SOCKET.to_owned(), format!("{}.lock", wayland::SOCKET)] {
+        for left in [wayland::SOCKET_NAME.to_owned(), format!("{}.lock", wayland::SOCKET_NAME)] {
             let _ = std::fs::remove_file(self.home().join("run").join(left));
         }
         self.start_compositor(compositor)
@@ -81,18 +81,18 @@ impl Desktop {
     ///
     /// # Errors
     /// When a part of it cannot be started.
-    pub fn start_without_services(width: u32, height: u32) -> Result<Self> {
+    pub fn start_without_bus_services(width: u32, height: u32) -> Result<Self> {
         let bare = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/bare-bus.conf");
         Self::start_with(width, height, &["--config-file", bare], false)
     }
 
     fn start_with(width: u32, height: u32, bus_arguments: &[&str], has_portal: bool) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("ul-keys-test-").tempdir()?;
-        private_folder(&home.path().join("run"))?;
+        create_private_folder(&home.path().join("run"))?;
         if !has_portal {
-            hide_service(home.path(), "org.freedesktop.portal.Desktop")?;
+            disable_bus_service(home.path(), "org.freedesktop.portal.Desktop")?;
             // It mounts a file system in the home folder, and other programs ask for it, too.
-            hide_service(home.path(), "org.freedesktop.portal.Documents")?;
+            disable_bus_service(home.path(), "org.freedesktop.portal.Documents")?;
         }
 
         let mut x = Child::spawn(
@@ -110,7 +110,7 @@ impl Desktop {
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null()),
         )?;
-        let display = format!(":{}", first_line(&mut x)?);
+        let display = format!(":{}", read_first_line(&mut x)?);
         let mut bus = Child::spawn(
             Command::new("dbus-daemon")
                 .args(bus_arguments)
@@ -121,7 +121,7 @@ impl Desktop {
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null()),
         )?;
-        let address = first_line(&mut bus)?;
+        let address = read_first_line(&mut bus)?;
         let window_manager = Child::spawn(
             Command::new("openbox")
                 .env("DISPLAY", &display)
@@ -147,14 +147,7 @@ impl Desktop {
 
     /// What is asked of the window manager before it is there is lost.
     fn wait_for_window_manager(&self) -> Result<()> {
-        let start = Instant::now();
-        while self.run("xdotool", &["get_desktop"]).is_err() {
-            if start.elapsed() > Duration::from_secs(20) {
-                bail!("the window manager does not come up");
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(())
+        wait_until_blocking("the window manager", || self.run("xdotool", &["get_desktop"]).is_ok())
     }
 
     /// The home folder.
@@ -163,25 +156,25 @@ impl Desktop {
     }
 
     /// The same desktop, on which the app keeps its files in the platform's folders, as for most people.
-    pub fn with_platform_folders(self) -> Self {
+    pub fn use_platform_folders(self) -> Self {
         Self { platform_folders: true, ..self }
     }
 
     /// The address of the session bus.
-    pub fn bus(&self) -> &str {
+    pub fn bus_address(&self) -> &str {
         &self.bus
     }
 
     /// The folder in which the app keeps its files.
-    pub fn data(&self) -> PathBuf {
+    pub fn data_folder(&self) -> PathBuf {
         self.home().join(if self.platform_folders { ".local/share/org.ulkeys.UlKeys" } else { "ul-keys" })
     }
 
     /// The app's settings file.
-    pub fn settings(&self) -> PathBuf {
+    pub fn settings_file(&self) -> PathBuf {
         match self.platform_folders {
             true => self.home().join(".config/org.ulkeys.UlKeys/settings.json"),
-            false => self.data().join("settings.json"),
+            false => self.data_folder().join("settings.json"),
         }
     }
 
@@ -190,7 +183,7 @@ impl Desktop {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn set(&self, setting: &str) -> Result<()> {
+    pub fn set_gtk_setting(&self, setting: &str) -> Result<()> {
         let folder = self.home().join(".config/gtk-3.0");
         std::fs::create_dir_all(&folder)?;
         Ok(std::fs::write(folder.join("settings.ini"), format!("[Settings]\n{setting}\n"))?)
@@ -213,7 +206,7 @@ impl Desktop {
             .env("TZ", "UTC");
         match self.platform_folders {
             true => command.env_remove("UL_KEYS_DATA_DIR"),
-            false => command.env("UL_KEYS_DATA_DIR", self.data()),
+            false => command.env("UL_KEYS_DATA_DIR", self.data_folder()),
         };
         for variable in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "WAYLAND_DISPLAY"] {
             command.env_remove(variable);
@@ -228,7 +221,7 @@ impl Desktop {
     pub fn session_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = self.command(program);
         if self.compositor.is_some() {
-            command.env("WAYLAND_DISPLAY", wayland::SOCKET).env("GDK_BACKEND", "wayland").env_remove("DISPLAY");
+            command.env("WAYLAND_DISPLAY", wayland::SOCKET_NAME).env("GDK_BACKEND", "wayland").env_remove("DISPLAY");
         } else if self.scale != 1 {
             command.env("GDK_SCALE", self.scale.to_string());
         }
@@ -240,12 +233,12 @@ impl Desktop {
     /// # Errors
     /// When it cannot be run or fails; the error holds its last words.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
-        finish(self.command(program), program, arguments)
+        run_to_end(self.command(program), program, arguments)
     }
 
     /// The same as the desktop would run it: where there is a Wayland compositor, in that.
     fn run_in_session(&self, program: &str, arguments: &[&str]) -> Result<String> {
-        finish(self.session_command(program), program, arguments)
+        run_to_end(self.session_command(program), program, arguments)
     }
 
     /// Whether a Wayland compositor shows the windows, so that the X server knows none of them.
@@ -265,7 +258,7 @@ impl Desktop {
     ///
     /// # Errors
     /// When the bus refuses.
-    pub fn signal_screen_saver(&self, interface: &str, active: bool) -> Result<()> {
+    pub fn announce_screen_saver(&self, interface: &str, active: bool) -> Result<()> {
         let (member, active) = (format!("{interface}.ActiveChanged"), format!("boolean:{active}"));
         self.run("dbus-send", &["--session", "--type=signal", "/ScreenSaver", &member, &active]).map(drop)
     }
@@ -275,14 +268,14 @@ impl Desktop {
     /// # Errors
     /// When the bus refuses.
     pub fn lock_screen(&self) -> Result<()> {
-        self.signal_screen_saver("org.freedesktop.ScreenSaver", true)
+        self.announce_screen_saver("org.freedesktop.ScreenSaver", true)
     }
 
     /// What a paste would give.
     ///
     /// # Errors
     /// When the clipboard holds no text.
-    pub fn clipboard(&self) -> Result<String> {
+    pub fn read_clipboard(&self) -> Result<String> {
         if self.compositor.is_some() {
             // Takes the focus for a moment, as only a focused program may read.
             return self.run_in_session("timeout", &["5", "wl-paste", "--no-newline"]);
@@ -291,20 +284,15 @@ impl Desktop {
         self.run("timeout", &["5", "xclip", "-selection", "clipboard", "-out"])
     }
 
-    /// Takes what is left of the display's connections, for as long as the result is held: what is open stays, and
+    /// Takes what is left of the display's connections, until the result is dropped: what is open stays, and
     /// no program gets another.
     ///
     /// # Errors
     /// When the display cannot be reached, or has room for more.
-    pub fn fill_display(&self) -> Result<Vec<UnixStream>> {
+    pub fn exhaust_display_connections(&self) -> Result<Vec<UnixStream>> {
         let socket = format!("/tmp/.X11-unix/X{}", self.display.trim_start_matches(':'));
         let taken = (0..512).map(|_| UnixStream::connect(&socket)).collect::<std::io::Result<_>>()?;
-        let start = Instant::now();
-        while self.run("xdotool", &["get_desktop"]).is_ok() {
-            if start.elapsed() > Duration::from_secs(5) {
-                bail!("the display has room for more connections");
-            }
-        }
+        wait_until_blocking("a display without free connections", || self.run("xdotool", &["get_desktop"]).is_err())?;
         Ok(taken)
     }
 
@@ -312,7 +300,7 @@ impl Desktop {
     ///
     /// # Errors
     /// When the clipboard is empty.
-    pub fn clipboard_targets(&self) -> Result<String> {
+    pub fn read_clipboard_targets(&self) -> Result<String> {
         if self.compositor.is_some() {
             return self.run_in_session("timeout", &["5", "wl-paste", "--list-types"]);
         }
@@ -320,7 +308,7 @@ impl Desktop {
     }
 }
 
-fn finish(mut command: Command, program: &str, arguments: &[&str]) -> Result<String> {
+fn run_to_end(mut command: Command, program: &str, arguments: &[&str]) -> Result<String> {
     let output = command.args(arguments).output().with_context(|| program.to_owned())?;
     if !output.status.success() {
         bail!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -329,19 +317,19 @@ fn finish(mut command: Command, program: &str, arguments: &[&str]) -> Result<Str
 }
 
 /// Keeps the bus of this home from starting a service that the machine has.
-fn hide_service(home: &Path, name: &str) -> std::io::Result<()> {
+fn disable_bus_service(home: &Path, name: &str) -> std::io::Result<()> {
     let folder = home.join(".local/share/dbus-1/services");
     std::fs::create_dir_all(&folder)?;
     let service = format!("[D-BUS Service]\nName={name}\nExec=/bin/false\n");
     std::fs::write(folder.join(format!("{name}.service")), service)
 }
 
-fn private_folder(path: &Path) -> std::io::Result<()> {
+fn create_private_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().mode(0o700).create(path)
 }
 
-fn first_line(child: &mut Child) -> Result<String> {
+fn read_first_line(child: &mut Child) -> Result<String> {
     let output = child.process().stdout.take().context("no standard output")?;
     let mut line = String::new();
     BufReader::new(output).read_line(&mut line)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::desktop::Desktop;
+use crate::skip::skip;
 
 /// A small file system in the place of the app's folder, until this is dropped.
 pub struct SmallDisk<'a> {
@@ -14,18 +15,18 @@ pub struct SmallDisk<'a> {
 }
 
 impl<'a> SmallDisk<'a> {
-    /// Mounts it. `None` where nothing can be mounted.
+    /// Mounts it. Where nothing can be mounted, the test is skipped: `None`.
     ///
     /// # Errors
     /// When the app's folder cannot be made.
     pub fn mount(desktop: &'a Desktop) -> Result<Option<Self>> {
-        std::fs::create_dir_all(desktop.data())?;
-        let mount = ["-t", "tmpfs", "-o", "size=6m,mode=0700", "small", &desktop.data().display().to_string()];
+        std::fs::create_dir_all(desktop.data_folder())?;
+        let mount = ["-t", "tmpfs", "-o", "size=6m,mode=0700", "small", &desktop.data_folder().display().to_string()];
         if let Err(error) = desktop.run("mount", &mount) {
-            eprintln!("skipped, nothing can be mounted here: {error}");
+            skip(format!("no file system can be mounted: {error}"));
             return Ok(None);
         }
-        Ok(Some(Self { desktop, filling: desktop.data().join("filling") }))
+        Ok(Some(Self { desktop, filling: desktop.data_folder().join("filling") }))
     }
 
     /// Uses up all its space.
@@ -42,7 +43,7 @@ impl<'a> SmallDisk<'a> {
     ///
     /// # Errors
     /// When it was not filled.
-    pub fn free(&self) -> Result<()> {
+    pub fn free_space(&self) -> Result<()> {
         Ok(std::fs::remove_file(&self.filling)?)
     }
 }
@@ -50,6 +51,6 @@ impl<'a> SmallDisk<'a> {
 impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
         // Lazily: where a test failed, the app still runs.
-        let _ = self.desktop.run("umount", &["--lazy", &self.desktop.data().display().to_string()]);
+        let _ = self.desktop.run("umount", &["--lazy", &self.desktop.data_folder().display().to_string()]);
     }
 }

@@ -46,7 +46,7 @@ impl Desktop {
     /// # Errors
     /// When there is no window.
     pub fn resize(&self, width: u32, height: u32) -> Result<()> {
-        let window = self.window()?;
+        let window = self.list_window()?;
         self.run("xdotool", &["windowsize", &window, &width.to_string(), &height.to_string()]).map(drop)
     }
 
@@ -54,7 +54,7 @@ impl Desktop {
     ///
     /// # Errors
     /// When there is no window or the file cannot be written.
-    pub fn photograph(&self, window: &str, path: &std::path::Path) -> Result<()> {
+    pub fn save_screenshot(&self, window: &str, path: &std::path::Path) -> Result<()> {
         self.run("import", &["-window", window, "-strip", &path.display().to_string()]).map(drop)
     }
 
@@ -62,8 +62,8 @@ impl Desktop {
     ///
     /// # Errors
     /// When there is none.
-    pub fn window(&self) -> Result<String> {
-        self.window_named("^UL Keys$")
+    pub fn list_window(&self) -> Result<String> {
+        self.find_window("^UL Keys$")
     }
 
     /// Identifier of the visible window with a new key.
@@ -71,14 +71,14 @@ impl Desktop {
     /// # Errors
     /// When there is none.
     pub fn key_window(&self) -> Result<String> {
-        self.window_named(" – UL Keys$")
+        self.find_window(" – UL Keys$")
     }
 
     /// Identifier of the visible window whose title matches.
     ///
     /// # Errors
     /// When there is none.
-    pub fn window_named(&self, pattern: &str) -> Result<String> {
+    pub fn find_window(&self, pattern: &str) -> Result<String> {
         let search = || self.run("xdotool", &["search", "--onlyvisible", "--name", pattern]);
         let mut windows = search();
         // A window that goes while all are looked at ends the search.
@@ -107,59 +107,59 @@ impl App {
     /// # Errors
     /// When there is no such control.
     pub async fn click_with_mouse(&self, desktop: &Desktop, name: &str) -> Result<()> {
-        let control = self.control(name).await?;
-        self.press_middle(desktop, &control).await
+        let control = self.find_control(name).await?;
+        self.click_middle(desktop, &control).await
     }
 
     /// The same for the first element that a selector finds.
     ///
     /// # Errors
     /// When there is none.
-    pub async fn press_with_mouse(&self, desktop: &Desktop, selector: &str) -> Result<()> {
+    pub async fn click_selector_with_mouse(&self, desktop: &Desktop, selector: &str) -> Result<()> {
         let element = self.driver.find(By::Css(selector)).await?;
-        self.press_middle(desktop, &element).await
+        self.click_middle(desktop, &element).await
     }
 
     /// Moves the mouse to the middle of the first element that a selector finds.
     ///
     /// # Errors
     /// When there is none.
-    pub async fn point_at(&self, desktop: &Desktop, selector: &str) -> Result<()> {
+    pub async fn hover_selector(&self, desktop: &Desktop, selector: &str) -> Result<()> {
         let element = self.driver.find(By::Css(selector)).await?;
-        self.point_at_middle(desktop, &element).await
+        self.hover_middle(desktop, &element).await
     }
 
     /// Moves the mouse to the middle of a control, and returns that point of the screen.
     ///
     /// # Errors
     /// When there is no such control.
-    pub async fn point_at_control(&self, desktop: &Desktop, name: &str) -> Result<ScreenPoint> {
-        let control = self.control(name).await?;
-        self.point_at_middle(desktop, &control).await?;
+    pub async fn hover_control(&self, desktop: &Desktop, name: &str) -> Result<ScreenPoint> {
+        let control = self.find_control(name).await?;
+        self.hover_middle(desktop, &control).await?;
         let place = desktop.run("xdotool", &["getmouselocation", "--shell"])?;
         let value = |name: &str| place.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
         Ok(ScreenPoint { x: value("X=").context("x")?, y: value("Y=").context("y")? })
     }
 
-    async fn press_middle(&self, desktop: &Desktop, element: &WebElement) -> Result<()> {
-        self.point_at_middle(desktop, element).await?;
+    async fn click_middle(&self, desktop: &Desktop, element: &WebElement) -> Result<()> {
+        self.hover_middle(desktop, element).await?;
         desktop.run("xdotool", &["click", "1"]).map(drop)
     }
 
-    async fn point_at_middle(&self, desktop: &Desktop, element: &WebElement) -> Result<()> {
+    async fn hover_middle(&self, desktop: &Desktop, element: &WebElement) -> Result<()> {
         let middle = "const box = arguments[0].getBoundingClientRect();
             return [box.x + box.width / 2, box.y + box.height / 2].map(Math.round);";
         let middle = self.script(middle, vec![element.to_json()?]).await?;
-        self.point(desktop, middle[0].as_i64().context("x")?, middle[1].as_i64().context("y")?).await
+        self.move_mouse(desktop, middle[0].as_i64().context("x")?, middle[1].as_i64().context("y")?).await
     }
 
     /// Moves the mouse to a point of the page, in CSS pixels.
-    async fn point(&self, desktop: &Desktop, x: i64, y: i64) -> Result<()> {
+    async fn move_mouse(&self, desktop: &Desktop, x: i64, y: i64) -> Result<()> {
         // The page fills the window below what the toolkit may draw itself.
         let page = self.script("return [innerWidth, innerHeight, outerWidth, outerHeight];", vec![json!(null)]).await?;
         let chrome = page[3].as_i64().context("height")? - page[1].as_i64().context("height")?;
         let in_list = self.script("return document.querySelector('code.key') === null", Vec::new()).await? == true;
-        let window = if in_list { desktop.window()? } else { desktop.key_window()? };
+        let window = if in_list { desktop.list_window()? } else { desktop.key_window()? };
         let y = y + chrome.max(0);
         desktop.run("xdotool", &["mousemove", "--window", &window, &x.to_string(), &y.to_string()]).map(drop)
     }

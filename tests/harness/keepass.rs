@@ -3,16 +3,16 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use crate::desktop::Desktop;
 use crate::process::Child;
+use crate::wait::wait_until_blocking;
 
-const PASSWORD: &str = "correct horse";
+const DATABASE_PASSWORD: &str = "correct horse";
 /// A database whose only group is shown to other programs, as in "Database settings > Secret Service Integration".
-const DATABASE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+const DATABASE_XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <KeePassFile>
   <Meta>
     <RecycleBinEnabled>False</RecycleBinEnabled>
@@ -24,7 +24,7 @@ const DATABASE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </KeePassFile>
 "#;
 /// It asks nothing of the person, and writes the database after each change.
-const SETTINGS: &str = "[General]
+const SETTINGS_INI: &str = "[General]
 ConfigVersion=2
 UpdateCheckMessageShown=true
 AutoSaveAfterEveryChange=true
@@ -51,10 +51,15 @@ impl KeePass {
     pub fn start(desktop: &Desktop) -> Result<Self> {
         let file = |name: &str| desktop.home().join(name);
         let (xml, database, settings) = (file("keepass.xml"), file("keepass.kdbx"), file("keepass.ini"));
-        std::fs::write(&xml, DATABASE)?;
-        std::fs::write(&settings, SETTINGS)?;
+        std::fs::write(&xml, DATABASE_XML)?;
+        std::fs::write(&settings, SETTINGS_INI)?;
         let arguments = ["import", "--quiet", "--set-password", "--decryption-time", "100"];
-        cli(desktop, &arguments, &[&xml, &database], &format!("{PASSWORD}\n{PASSWORD}\n"))?;
+        run_keepassxc_cli(
+            desktop,
+            &arguments,
+            &[&xml, &database],
+            &format!("{DATABASE_PASSWORD}\n{DATABASE_PASSWORD}\n"),
+        )?;
 
         let mut command = desktop.command("keepassxc");
         command.arg("--config").arg(&settings).arg("--localconfig").arg(file("keepass-local.ini"));
@@ -64,14 +69,10 @@ impl KeePass {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut program = Child::spawn(&mut command)?;
         // It reads until the end of its input.
-        program.process().stdin.take().context("a pipe")?.write_all(format!("{PASSWORD}\n").as_bytes())?;
+        program.process().stdin.take().context("a pipe")?.write_all(format!("{DATABASE_PASSWORD}\n").as_bytes())?;
 
-        let start = Instant::now();
         // A search while the database is still being opened would make it ask for its password.
-        while !(is_answering(desktop) && is_unlocked(desktop)) {
-            ensure!(start.elapsed() < Duration::from_secs(20), "KeePassXC does not come up");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_until_blocking("KeePassXC", || is_secret_service_owned(desktop) && is_collection_unlocked(desktop))?;
         Ok(Self { database, _program: program })
     }
 
@@ -79,8 +80,8 @@ impl KeePass {
     ///
     /// # Errors
     /// When there is no such entry.
-    pub fn password(&self, desktop: &Desktop, title: &str) -> Result<String> {
-        let shown = self.show(desktop, &["--show-protected", "--attributes", "password"], title)?;
+    pub fn read_password(&self, desktop: &Desktop, title: &str) -> Result<String> {
+        let shown = self.show_entry(desktop, &["--show-protected", "--attributes", "password"], title)?;
         Ok(shown.trim_end().to_owned())
     }
 
@@ -88,25 +89,25 @@ impl KeePass {
     ///
     /// # Errors
     /// When there is no such entry.
-    pub fn attachments(&self, desktop: &Desktop, title: &str) -> Result<String> {
-        let shown = self.show(desktop, &["--show-attachments"], title)?;
+    pub fn list_attachments(&self, desktop: &Desktop, title: &str) -> Result<String> {
+        let shown = self.show_entry(desktop, &["--show-attachments"], title)?;
         Ok(shown.split_once("Attachments:").map_or("", |(_, names)| names.trim()).to_owned())
     }
 
-    fn show(&self, desktop: &Desktop, options: &[&str], title: &str) -> Result<String> {
+    fn show_entry(&self, desktop: &Desktop, options: &[&str], title: &str) -> Result<String> {
         let arguments = [&["show", "--quiet"], options].concat();
-        cli(desktop, &arguments, &[&self.database, Path::new(title)], &format!("{PASSWORD}\n"))
+        run_keepassxc_cli(desktop, &arguments, &[&self.database, Path::new(title)], &format!("{DATABASE_PASSWORD}\n"))
     }
 }
 
 /// Whether somebody is the Secret Service. Asking for the service itself would make the bus start GNOME's keychain.
-fn is_answering(desktop: &Desktop) -> bool {
+fn is_secret_service_owned(desktop: &Desktop) -> bool {
     let bus = ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/"];
     let ask = ["org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.secrets"];
     desktop.run("dbus-send", &[&bus[..], &ask].concat()).is_ok_and(|answer| answer.contains("true"))
 }
 
-fn is_unlocked(desktop: &Desktop) -> bool {
+fn is_collection_unlocked(desktop: &Desktop) -> bool {
     let collection = "/org/freedesktop/secrets/collection/keepass";
     let call = ["--session", "--print-reply", "--dest=org.freedesktop.secrets", collection];
     let get = ["org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.Secret.Collection", "string:Locked"];
@@ -114,7 +115,7 @@ fn is_unlocked(desktop: &Desktop) -> bool {
 }
 
 /// Runs KeePassXC's command line, which takes passwords from its input.
-fn cli(desktop: &Desktop, options: &[&str], paths: &[&Path], input: &str) -> Result<String> {
+fn run_keepassxc_cli(desktop: &Desktop, options: &[&str], paths: &[&Path], input: &str) -> Result<String> {
     let mut command = desktop.command("keepassxc-cli");
     command.args(options).args(paths).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context("keepassxc-cli cannot be started; run `cargo xtask setup`")?;

@@ -2,15 +2,16 @@
 
 use std::io::Write as _;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::desktop::Desktop;
 use crate::process::Child;
+use crate::wait::wait_until_blocking;
 
-const PASSWORD: &str = "correct horse";
-const NAME: &str = "org.freedesktop.secrets";
+const KEYRING_PASSWORD: &str = "correct horse";
+const BUS_NAME: &str = "org.freedesktop.secrets";
 
 /// An unlocked keychain. It ends when it is dropped.
 pub struct Keyring {
@@ -26,15 +27,15 @@ impl Keyring {
         let mut command = desktop.command("gnome-keyring-daemon");
         command.args(["--unlock", "--components=secrets", "--foreground"]);
         let mut daemon = Child::spawn(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()))?;
-        daemon.process().stdin.take().context("a pipe")?.write_all(PASSWORD.as_bytes())?;
+        daemon.process().stdin.take().context("a pipe")?.write_all(KEYRING_PASSWORD.as_bytes())?;
         // Asking the keychain itself too early would have the bus start another, which is locked.
         let owned =
             ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.NameHasOwner"];
-        let owner = format!("string:{NAME}");
-        wait("the keychain", || {
+        let owner = format!("string:{BUS_NAME}");
+        wait_until_blocking("the keychain", || {
             desktop.run("dbus-send", &[&owned[..], &[&owner]].concat()).is_ok_and(|it| it.contains("true"))
         })?;
-        wait("the unlocked keychain", || {
+        wait_until_blocking("the unlocked keychain", || {
             desktop.run("secret-tool", &["search", "--all", "no", "thing"]).is_ok() && !is_locked(desktop)
         })?;
         Ok(Self { _daemon: daemon })
@@ -48,39 +49,39 @@ impl Keyring {
         let collection = "array:objpath:/org/freedesktop/secrets/collection/login";
         let call = ["--session", "--print-reply", "--dest=org.freedesktop.secrets", "/org/freedesktop/secrets"];
         desktop.run("dbus-send", &[&call[..], &["org.freedesktop.Secret.Service.Lock", collection]].concat())?;
-        wait("the locked keychain", || is_locked(desktop))
+        wait_until_blocking("the locked keychain", || is_locked(desktop))
     }
 
     /// Waits for the window that asks for the password, and types it there.
     ///
     /// # Errors
     /// When there is no such window.
-    pub fn answer(&self, desktop: &Desktop) -> Result<()> {
-        self.focus_question(desktop)?;
-        desktop.type_text(PASSWORD)?;
+    pub fn enter_password(&self, desktop: &Desktop) -> Result<()> {
+        self.focus_prompt(desktop)?;
+        desktop.type_text(KEYRING_PASSWORD)?;
         desktop.press(&["Return"])?;
-        wait("the unlocked keychain", || !is_locked(desktop))
+        wait_until_blocking("the unlocked keychain", || !is_locked(desktop))
     }
 
     /// Waits for the window that asks for the password, and closes it.
     ///
     /// # Errors
     /// When there is no such window.
-    pub fn refuse(&self, desktop: &Desktop) -> Result<()> {
-        self.focus_question(desktop)?;
+    pub fn dismiss_prompt(&self, desktop: &Desktop) -> Result<()> {
+        self.focus_prompt(desktop)?;
         desktop.press(&["Escape"])
     }
 
-    fn focus_question(&self, desktop: &Desktop) -> Result<()> {
-        wait("the keychain's question", || question(desktop).is_ok())?;
+    fn focus_prompt(&self, desktop: &Desktop) -> Result<()> {
+        wait_until_blocking("the keychain's question", || find_prompt_window(desktop).is_ok())?;
         // It takes the keyboard for itself a moment after it is shown.
         std::thread::sleep(Duration::from_millis(700));
         // Unless another window has taken it since.
-        desktop.run("xdotool", &["windowfocus", question(desktop)?.trim()]).map(drop)
+        desktop.run("xdotool", &["windowfocus", find_prompt_window(desktop)?.trim()]).map(drop)
     }
 }
 
-fn question(desktop: &Desktop) -> Result<String> {
+fn find_prompt_window(desktop: &Desktop) -> Result<String> {
     desktop.run("xdotool", &["search", "--onlyvisible", "--class", "[Gg]cr-prompter"])
 }
 
@@ -89,15 +90,4 @@ fn is_locked(desktop: &Desktop) -> bool {
     let call = ["--session", "--print-reply", "--dest=org.freedesktop.secrets", login];
     let get = ["org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.Secret.Collection", "string:Locked"];
     !desktop.run("dbus-send", &[&call[..], &get].concat()).is_ok_and(|answer| answer.contains("false"))
-}
-
-fn wait(what: &str, condition: impl Fn() -> bool) -> Result<()> {
-    let start = Instant::now();
-    while !condition() {
-        if start.elapsed() > Duration::from_secs(20) {
-            bail!("waited in vain for {what}");
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
 }

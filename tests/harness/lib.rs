@@ -1,7 +1,7 @@
 //! What the end-to-end tests stand on: a desktop of their own, the real program in it, and the real clients.
 //!
 //! Each test gets its own display, window manager, session bus, home folder and port, so that tests neither see each
-//! other nor the person at the machine. Deliberately absent: any stand-in for a part that can run.
+//! other nor the person at the machine. Deliberately absent: stubs for parts that can run.
 
 mod accessibility_bus;
 mod app;
@@ -10,24 +10,31 @@ mod disk;
 #[path = "../gallery/mod.rs"]
 pub mod gallery;
 mod input;
+pub mod ipc_stub;
 mod keepass;
 mod keyring;
 mod memory;
 mod process;
 pub mod seed;
 mod service;
+mod skip;
 mod ul;
+mod wait;
 mod wayland;
 
-pub use accessibility_bus::{AccessibleObject, SHOWN_TEXTS, below, outline, row_words, tree_problems};
-pub use app::{App, AppOptions, BrokenPipe, binary, released_binary, tools};
+pub use accessibility_bus::{
+    AccessibleObject, VISIBLE_TEXTS_SCRIPT, find_tree_problems, format_outline, spoken_row_text, subtree,
+};
+pub use app::{App, AppOptions, BrokenPipe, app_binary, release_binary, tools_folder};
 pub use desktop::Desktop;
 pub use disk::SmallDisk;
 pub use input::ScreenPoint;
 pub use keepass::KeePass;
 pub use keyring::Keyring;
-pub use memory::hits_in_memory;
-pub use process::{Child, Process, descendants, free_port, signal};
-pub use service::Service;
-pub use ul::{UlOutput, ul};
+pub use memory::find_in_memory;
+pub use process::{Child, Process, descendant_processes, free_port, send_signal};
+pub use service::{Service, ServiceOptions, request_status};
+pub use skip::skip;
+pub use ul::{UlOutput, run_ul};
+pub use wait::{POLL_INTERVAL, WAIT_TIMEOUT, ensure_holds, wait_for_port, wait_until, wait_until_blocking};
 pub use wayland::Compositor;

@@ -7,16 +7,16 @@ use std::os::unix::fs::FileExt as _;
 use anyhow::{Context as _, Result};
 use memchr::memmem;
 
-const PAGE: usize = 4096;
+const PAGE_BYTES: usize = 4096;
 /// Pages that are read at a time.
-const STRETCH: usize = 1024;
+const PAGES_PER_READ: usize = 1024;
 
 /// Where one of these texts of ASCII characters stands in the writable memory of a process, as UTF-8 or UTF-16: the
 /// mapping, and the bytes around it.
 ///
 /// # Errors
 /// When the process has gone, or may not be read.
-pub fn hits_in_memory(pid: u32, texts: &[&str]) -> Result<Vec<String>> {
+pub fn find_in_memory(pid: u32, texts: &[&str]) -> Result<Vec<String>> {
     let wide = |text: &str| text.bytes().flat_map(|byte| [byte, 0]).collect::<Vec<u8>>();
     let forms: Vec<Vec<u8>> = texts.iter().flat_map(|text| [text.as_bytes().to_vec(), wide(text)]).collect();
     let finders: Vec<_> = forms.iter().map(memmem::Finder::new).collect();
@@ -33,14 +33,14 @@ pub fn hits_in_memory(pid: u32, texts: &[&str]) -> Result<Vec<String>> {
         }
         let (start, end) = range.split_once('-').context("a range")?;
         let (start, end) = (usize::from_str_radix(start, 16)?, usize::from_str_radix(end, 16)?);
-        for stretch in touched(&pages, start / PAGE, end / PAGE)? {
-            buffer.resize(stretch.len() * PAGE, 0);
-            match memory.read_exact_at(&mut buffer, u64::try_from(stretch.start * PAGE)?) {
+        for stretch in written_page_ranges(&pages, start / PAGE_BYTES, end / PAGE_BYTES)? {
+            buffer.resize(stretch.len() * PAGE_BYTES, 0);
+            match memory.read_exact_at(&mut buffer, u64::try_from(stretch.start * PAGE_BYTES)?) {
                 Ok(()) => {
                     let found = finders.iter().flat_map(|finder| finder.find_iter(&buffer));
-                    hits.extend(found.map(|at| format!("{line}: {}", surroundings(&buffer, at))));
+                    hits.extend(found.map(|at| format!("{line}: {}", format_surrounding_bytes(&buffer, at))));
                 }
-                // Memory of a device, or given back meanwhile.
+                // Memory of a device, or unmapped since.
                 Err(error) if matches!(error.raw_os_error(), Some(5 | 14)) => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
                 Err(error) => return Err(error.into()),
@@ -50,18 +50,18 @@ pub fn hits_in_memory(pid: u32, texts: &[&str]) -> Result<Vec<String>> {
     Ok(hits)
 }
 
-fn surroundings(memory: &[u8], at: usize) -> String {
+fn format_surrounding_bytes(memory: &[u8], at: usize) -> String {
     let around = &memory[at.saturating_sub(64)..memory.len().min(at + 96)];
     around.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect()
 }
 
 /// The stretches of pages that were ever written: WebKit reserves gigabytes that it never touches. Two stretches may
 /// part a text in two only where a page was never touched, and there is no text there.
-fn touched(pages: &File, start: usize, end: usize) -> Result<Vec<std::ops::Range<usize>>> {
+fn written_page_ranges(pages: &File, start: usize, end: usize) -> Result<Vec<std::ops::Range<usize>>> {
     let mut stretches: Vec<std::ops::Range<usize>> = Vec::new();
-    let mut entries = vec![0; STRETCH * 8];
-    for first in (start..end).step_by(STRETCH) {
-        let count = STRETCH.min(end - first);
+    let mut entries = vec![0; PAGES_PER_READ * 8];
+    for first in (start..end).step_by(PAGES_PER_READ) {
+        let count = PAGES_PER_READ.min(end - first);
         let read = pages.read_at(&mut entries[..count * 8], u64::try_from(first * 8)?)?;
         for (page, entry) in (first..).zip(entries[..read].chunks_exact(8)) {
             // Bits 63 and 62: in memory, or swapped out (proc_pid_pagemap(5)).

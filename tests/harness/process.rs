@@ -44,8 +44,8 @@ impl Drop for Child {
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn child_of(parent: u32, name: &str) -> Result<u32> {
-    let children = descendants(parent)?.into_iter().find(|process| process.name == name);
+pub(crate) fn find_child_pid(parent: u32, name: &str) -> Result<u32> {
+    let children = descendant_processes(parent)?.into_iter().find(|process| process.name == name);
     children.map(|process| process.pid).with_context(|| format!("{name} does not run"))
 }
 
@@ -62,13 +62,13 @@ pub struct Process {
 ///
 /// # Errors
 /// When they cannot be listed.
-pub fn descendants(of: u32) -> Result<Vec<Process>> {
+pub fn descendant_processes(of: u32) -> Result<Vec<Process>> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        if let Some((name, _, parent)) = stat(pid).filter(|(_, state, _)| *state != 'Z') {
+        if let Some((name, _, parent)) = read_proc_stat(pid).filter(|(_, state, _)| *state != 'Z') {
             all.push((parent, Process { pid, name }));
         }
     }
@@ -86,11 +86,11 @@ pub fn descendants(of: u32) -> Result<Vec<Process>> {
 
 /// A process that runs; one that has ended but was not yet collected does not.
 pub(crate) fn is_alive(pid: u32) -> bool {
-    stat(pid).is_some_and(|(_, state, _)| state != 'Z')
+    read_proc_stat(pid).is_some_and(|(_, state, _)| state != 'Z')
 }
 
 /// Name, state and parent of a process.
-fn stat(pid: u32) -> Option<(String, char, u32)> {
+fn read_proc_stat(pid: u32) -> Option<(String, char, u32)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (start, rest) = stat.rsplit_once(')')?;
     let (_, name) = start.split_once('(')?;
@@ -102,7 +102,7 @@ fn stat(pid: u32) -> Option<(String, char, u32)> {
 ///
 /// # Errors
 /// When there is no such process.
-pub fn signal(pid: u32, signal: &str) -> Result<()> {
+pub fn send_signal(pid: u32, signal: &str) -> Result<()> {
     let status = Command::new("kill").args(["-s", signal, &pid.to_string()]).status()?;
     if !status.success() {
         bail!("kill -s {signal} {pid}: {status}");
@@ -117,14 +117,14 @@ pub fn signal(pid: u32, signal: &str) -> Result<()> {
 /// # Errors
 /// When none is left.
 pub fn free_port() -> Result<u16> {
-    static HANDED_OUT: AtomicU16 = AtomicU16::new(0);
-    const RANGE: std::ops::Range<u16> = 20_000..32_000;
+    static PORTS_HANDED_OUT: AtomicU16 = AtomicU16::new(0);
+    const PORT_RANGE: std::ops::Range<u16> = 20_000..32_000;
     // Two runs side by side begin apart from one another.
-    let count = (RANGE.end - RANGE.start) / 2;
+    let count = (PORT_RANGE.end - PORT_RANGE.start) / 2;
     let start = u16::try_from(std::process::id() * 61 % u32::from(count))?;
     for _ in 0..count {
-        let next = start.wrapping_add(HANDED_OUT.fetch_add(1, Ordering::Relaxed));
-        let port = RANGE.start + 2 * (next % count);
+        let next = start.wrapping_add(PORTS_HANDED_OUT.fetch_add(1, Ordering::Relaxed));
+        let port = PORT_RANGE.start + 2 * (next % count);
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }

@@ -1,7 +1,7 @@
 //! Databases to begin with: keys as people have them, keys as nobody should have them, and very many.
 //!
 //! All of it goes through the store, so that no database is made that the service could not have made itself; only
-//! [`crowd`] does not, as a hundred thousand commits would take minutes.
+//! [`seed_bulk`] does not, as a hundred thousand commits would take minutes.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ use ulkeys_store::{
 
 /// A key to begin with. Times are hours before now.
 #[derive(Debug, Clone, Copy)]
-pub struct Sample {
+pub struct SeedKey {
     /// Its name today.
     pub name: &'static str,
     /// Its scopes, separated by spaces.
@@ -45,12 +45,12 @@ pub struct Sample {
     /// Requests that were refused in each of the last hours: why, and how many.
     pub refused: &'static [(Decision, u64)],
     /// Its training runs.
-    pub runs: &'static [Run],
+    pub runs: &'static [SeedRun],
 }
 
 /// A training run to begin with.
 #[derive(Debug, Clone, Copy)]
-pub struct Run {
+pub struct SeedRun {
     /// Name of the model.
     pub name: &'static str,
     /// When it started.
@@ -63,10 +63,10 @@ pub struct Run {
     pub ended: Option<Option<&'static str>>,
 }
 
-const DAY: u64 = 24;
-const LOCAL: &str = "127.0.0.1";
+const HOURS_PER_DAY: u64 = 24;
+const LOOPBACK: &str = "127.0.0.1";
 
-impl Sample {
+impl SeedKey {
     /// A key that nobody has used yet.
     pub const fn new(name: &'static str, scopes: &'static str, made: u64) -> Self {
         Self {
@@ -85,104 +85,109 @@ impl Sample {
     }
 
     /// The same, last used then by these programs.
-    pub const fn used(self, hours_ago: u64, programs: &'static [(&'static str, &'static str)]) -> Self {
+    pub const fn with_usage(self, hours_ago: u64, programs: &'static [(&'static str, &'static str)]) -> Self {
         Self { used: Some(hours_ago), programs, ..self }
     }
 }
 
 /// The keys of a small team: every age and every reason for attention, a key that is being replaced, and revoked ones.
-pub const TEAM: &[Sample] = &[
-    Sample {
+pub const TEAM_KEYS: &[SeedKey] = &[
+    SeedKey {
         runs: &[
-            Run { name: "forklift-detector", started: 200, planned: 50, trained: 51, ended: Some(None) },
-            Run {
+            SeedRun { name: "forklift-detector", started: 200, planned: 50, trained: 51, ended: Some(None) },
+            SeedRun {
                 name: "forklift-detector-large",
                 started: 70,
                 planned: 100,
                 trained: 17,
                 ended: Some(Some("CUDA out of memory. Tried to allocate 2.44 GiB (GPU 0; 23.69 GiB total capacity)")),
             },
-            Run { name: "pallet-counter", started: 3, planned: 80, trained: 34, ended: None },
+            SeedRun { name: "pallet-counter", started: 3, planned: 80, trained: 34, ended: None },
         ],
         refused: &[(Decision::Limit, 12)],
-        ..Sample::new("training-server", "training", 41 * DAY)
-            .used(0, &[("ultralytics/8.4.190 (Linux; x86_64)", LOCAL), ("python-requests/2.32.3", LOCAL)])
+        ..SeedKey::new("training-server", "training", 41 * HOURS_PER_DAY)
+            .with_usage(0, &[("ultralytics/8.4.190 (Linux; x86_64)", LOOPBACK), ("python-requests/2.32.3", LOOPBACK)])
     },
-    Sample {
+    SeedKey {
         refused: &[(Decision::Scope, 4)],
-        ..Sample::new("ci-pipeline", "models datasets", 33 * DAY).used(2, &[("curl/8.9.1", LOCAL)])
+        ..SeedKey::new("ci-pipeline", "models datasets", 33 * HOURS_PER_DAY).with_usage(2, &[("curl/8.9.1", LOOPBACK)])
     },
-    Sample::new("edge-camera-07", "models read", 120 * DAY)
-        .used(27, &[("ul/0.3.2", "192.168.178.41"), ("ul/0.3.1", "192.168.178.41")]),
-    Sample {
-        renamed: Some(("phone", 11 * DAY)),
-        ..Sample::new("mobile-app", "read", 12 * DAY).used(6 * DAY, &[("okhttp/4.12.0", "10.20.0.8")])
+    SeedKey::new("edge-camera-07", "models read", 120 * HOURS_PER_DAY)
+        .with_usage(27, &[("ul/0.3.2", "192.168.178.41"), ("ul/0.3.1", "192.168.178.41")]),
+    SeedKey {
+        renamed: Some(("phone", 11 * HOURS_PER_DAY)),
+        ..SeedKey::new("mobile-app", "read", 12 * HOURS_PER_DAY)
+            .with_usage(6 * HOURS_PER_DAY, &[("okhttp/4.12.0", "10.20.0.8")])
     },
-    Sample::new("labelling-team", "datasets", 200 * DAY).used(100 * DAY, &[("labeltool/2.1", LOCAL)]),
-    Sample::new("nightly-export", "models write", 30),
-    Sample::new("conference-demo", "training models datasets read", 45 * DAY),
-    Sample {
-        needed_admin: Some(40 * DAY),
-        ..Sample::new("workspace-admin", "admin", 61 * DAY).used(5, &[("", LOCAL)])
+    SeedKey::new("labelling-team", "datasets", 200 * HOURS_PER_DAY)
+        .with_usage(100 * HOURS_PER_DAY, &[("labeltool/2.1", LOOPBACK)]),
+    SeedKey::new("nightly-export", "models write", 30),
+    SeedKey::new("conference-demo", "training models datasets read", 45 * HOURS_PER_DAY),
+    SeedKey {
+        needed_admin: Some(40 * HOURS_PER_DAY),
+        ..SeedKey::new("workspace-admin", "admin", 61 * HOURS_PER_DAY).with_usage(5, &[("", LOOPBACK)])
     },
-    Sample {
+    SeedKey {
         refused: &[(Decision::Revoked, 31)],
-        ..Sample::new("inference-gateway", "models read", 130 * DAY).used(4, &[("python-httpx/0.28.1", "10.20.0.15")])
+        ..SeedKey::new("inference-gateway", "models read", 130 * HOURS_PER_DAY)
+            .with_usage(4, &[("python-httpx/0.28.1", "10.20.0.15")])
     },
-    Sample {
-        replaces: Some(("inference-gateway", 130 * DAY)),
-        ..Sample::new("inference-gateway", "models read", 2).used(1, &[("python-httpx/0.28.1", "10.20.0.15")])
+    SeedKey {
+        replaces: Some(("inference-gateway", 130 * HOURS_PER_DAY)),
+        ..SeedKey::new("inference-gateway", "models read", 2).with_usage(1, &[("python-httpx/0.28.1", "10.20.0.15")])
     },
-    Sample {
-        revoked: Some(9 * DAY),
-        ..Sample::new("old-laptop", "read write", 80 * DAY).used(10 * DAY, &[("", LOCAL)])
+    SeedKey {
+        revoked: Some(9 * HOURS_PER_DAY),
+        ..SeedKey::new("old-laptop", "read write", 80 * HOURS_PER_DAY).with_usage(10 * HOURS_PER_DAY, &[("", LOOPBACK)])
     },
-    Sample { revoked: Some(26), ..Sample::new("trial-account", "training", 60 * DAY) },
+    SeedKey { revoked: Some(26), ..SeedKey::new("trial-account", "training", 60 * HOURS_PER_DAY) },
 ];
 
 /// Keys that are being rotated, each as far as one can be.
-pub const ROTATING: &[Sample] = &[
-    Sample::new("not-begun", "models read", 130 * DAY)
-        .used(4, &[("python-httpx/0.28.1", "10.20.0.15"), ("", LOCAL), ("curl/8.9.1", LOCAL), ("ul/0.3.2", LOCAL)]),
-    Sample::new("created", "training", 120 * DAY).used(1, &[("ultralytics/8.4.190", LOCAL)]),
-    Sample { replaces: Some(("created", 120 * DAY)), ..Sample::new("created", "training", 1) },
-    Sample::new("both-in-use", "datasets", 110 * DAY)
-        .used(0, &[("python-requests/2.32.3", "10.20.0.8"), ("labeltool/2.1", LOCAL)]),
-    Sample {
-        replaces: Some(("both-in-use", 110 * DAY)),
-        ..Sample::new("both-in-use", "datasets", 30).used(1, &[("labeltool/2.1", LOCAL)])
+pub const ROTATING_KEYS: &[SeedKey] = &[
+    SeedKey::new("not-begun", "models read", 130 * HOURS_PER_DAY).with_usage(
+        4,
+        &[("python-httpx/0.28.1", "10.20.0.15"), ("", LOOPBACK), ("curl/8.9.1", LOOPBACK), ("ul/0.3.2", LOOPBACK)],
+    ),
+    SeedKey::new("created", "training", 120 * HOURS_PER_DAY).with_usage(1, &[("ultralytics/8.4.190", LOOPBACK)]),
+    SeedKey { replaces: Some(("created", 120 * HOURS_PER_DAY)), ..SeedKey::new("created", "training", 1) },
+    SeedKey::new("both-in-use", "datasets", 110 * HOURS_PER_DAY)
+        .with_usage(0, &[("python-requests/2.32.3", "10.20.0.8"), ("labeltool/2.1", LOOPBACK)]),
+    SeedKey {
+        replaces: Some(("both-in-use", 110 * HOURS_PER_DAY)),
+        ..SeedKey::new("both-in-use", "datasets", 30).with_usage(1, &[("labeltool/2.1", LOOPBACK)])
     },
-    Sample::new("moved", "read", 100 * DAY).used(3 * DAY, &[("okhttp/4.12.0", "10.20.0.9")]),
-    Sample::new("weekly", "models", 95 * DAY)
-        .used(2 * DAY, &[("okhttp/4.12.0", "10.20.0.9"), ("weekly-report/1.4", "10.20.0.12")]),
-    Sample {
-        replaces: Some(("weekly", 95 * DAY)),
-        ..Sample::new("weekly", "models", DAY).used(0, &[("okhttp/4.13.0", "10.20.0.9")])
+    SeedKey::new("moved", "read", 100 * HOURS_PER_DAY).with_usage(3 * HOURS_PER_DAY, &[("okhttp/4.12.0", "10.20.0.9")]),
+    SeedKey::new("weekly", "models", 95 * HOURS_PER_DAY)
+        .with_usage(2 * HOURS_PER_DAY, &[("okhttp/4.12.0", "10.20.0.9"), ("weekly-report/1.4", "10.20.0.12")]),
+    SeedKey {
+        replaces: Some(("weekly", 95 * HOURS_PER_DAY)),
+        ..SeedKey::new("weekly", "models", HOURS_PER_DAY).with_usage(0, &[("okhttp/4.13.0", "10.20.0.9")])
     },
-    Sample {
-        replaces: Some(("moved", 100 * DAY)),
-        ..Sample::new("moved", "read", 4 * DAY).used(0, &[("okhttp/4.12.0", "10.20.0.9")])
+    SeedKey {
+        replaces: Some(("moved", 100 * HOURS_PER_DAY)),
+        ..SeedKey::new("moved", "read", 4 * HOURS_PER_DAY).with_usage(0, &[("okhttp/4.12.0", "10.20.0.9")])
     },
 ];
 
 /// Names that a program could have given, with as much of everything as there can be.
-pub const HOSTILE: &[Sample] = &[
-    Sample {
+pub const HOSTILE_KEYS: &[SeedKey] = &[
+    SeedKey {
         renamed: Some(("MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM", 100)),
         refused: &[(Decision::Limit, 4_000_000), (Decision::Scope, 1)],
-        runs: &[Run {
+        runs: &[SeedRun {
             name: "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww",
             started: 9,
             planned: 20_000,
             trained: 3,
             ended: None,
         }],
-        ..Sample::new(
+        ..SeedKey::new(
             "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW",
             "training models datasets read write admin",
             9000,
         )
-        .used(
+        .with_usage(
             1,
             &[(
                 "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW",
@@ -190,21 +195,21 @@ pub const HOSTILE: &[Sample] = &[
             )],
         )
     },
-    Sample::new("a name of many words that goes on until the very last allowed c", "read", 500)
-        .used(30, &[("", LOCAL)]),
-    Sample::new("<b>bold</b> & \"quoted\" {{7*7}}", "read", 400),
-    Sample::new("مفتاح الخادم 123", "training", 300).used(3, &[("<img src=x>", LOCAL)]),
-    Sample::new("學習伺服器・推論用", "models", 200),
-    Sample::new("Z̸͖͋a̷͇͌l̶̳̇g̷̱̈o̵̜͐", "datasets", 100),
-    Sample::new("👩‍💻🏳️‍🌈🇧🇷🧑🏽‍🚀👨‍👩‍👧‍👦🔑🗝️🔐", "read", 90),
-    Sample { revoked: Some(3), ..Sample::new("مفتاح ملغى", "training", 300) },
+    SeedKey::new("a name of many words that goes on until the very last allowed c", "read", 500)
+        .with_usage(30, &[("", LOOPBACK)]),
+    SeedKey::new("<b>bold</b> & \"quoted\" {{7*7}}", "read", 400),
+    SeedKey::new("مفتاح الخادم 123", "training", 300).with_usage(3, &[("<img src=x>", LOOPBACK)]),
+    SeedKey::new("學習伺服器・推論用", "models", 200),
+    SeedKey::new("Z̸͖͋a̷͇͌l̶̳̇g̷̱̈o̵̜͐", "datasets", 100),
+    SeedKey::new("👩‍💻🏳️‍🌈🇧🇷🧑🏽‍🚀👨‍👩‍👧‍👦🔑🗝️🔐", "read", 90),
+    SeedKey { revoked: Some(3), ..SeedKey::new("مفتاح ملغى", "training", 300) },
 ];
 
 /// Makes a database with these keys and everything that happened with them.
 ///
 /// # Errors
 /// When it cannot be written, or a sample is not valid.
-pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
+pub async fn seed_database(path: &Path, samples: &[SeedKey]) -> Result<()> {
     let store = SqliteStore::open(path)?;
     let now = SystemTime::now();
     // Two minutes before the hour is full: what happened "0 hours ago" is not the future.
@@ -219,22 +224,22 @@ pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
 
     // The store numbers what happens in the order in which it is told.
     let mut ids = BTreeMap::new();
-    let mut happenings: Vec<(u64, ActivityEvent<'_>)> = Vec::new();
+    let mut events: Vec<(u64, SeedEvent<'_>)> = Vec::new();
     for sample in samples {
         let id = KeyId::generate(&mut SysRng)?;
         ids.insert((sample.name, sample.made), id);
-        happenings.push((sample.made, ActivityEvent::Made(id, sample)));
+        events.push((sample.made, SeedEvent::Made(id, sample)));
         if let Some(last) = sample.used {
-            happenings.push((first_use(sample, last), ActivityEvent::FirstUsed(id, sample)));
-            happenings.push((last, ActivityEvent::Used(id, sample)));
+            events.push((first_use_hours_ago(sample, last), SeedEvent::FirstUsed(id, sample)));
+            events.push((last, SeedEvent::Used(id, sample)));
         }
-        happenings.extend(sample.renamed.map(|(_, hours)| (hours, ActivityEvent::Renamed(id, sample))));
-        happenings.extend(sample.revoked.map(|hours| (hours, ActivityEvent::Revoked(id))));
+        events.extend(sample.renamed.map(|(_, hours)| (hours, SeedEvent::Renamed(id, sample))));
+        events.extend(sample.revoked.map(|hours| (hours, SeedEvent::Revoked(id))));
     }
-    happenings.sort_by_key(|(hours, _)| std::cmp::Reverse(*hours));
-    for (hours, happening) in happenings {
-        match happening {
-            ActivityEvent::Made(id, sample) => {
+    events.sort_by_key(|(hours, _)| std::cmp::Reverse(*hours));
+    for (hours, event) in events {
+        match event {
+            SeedEvent::Made(id, sample) => {
                 let secret = Secret::generate(&mut SysRng)?;
                 let name = KeyName::parse(sample.renamed.map_or(sample.name, |(before, _)| before))?;
                 let scopes = Scopes::parse(sample.scopes.split(' '))?;
@@ -245,18 +250,18 @@ pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
                 let key = KeyRecord { replaces, ..KeyRecord::new(id, name, secret.prefix(), scopes, ago(hours)) };
                 store.insert(key, secret.hash(), audit("")).await?;
             }
-            ActivityEvent::Renamed(id, sample) => {
+            SeedEvent::Renamed(id, sample) => {
                 store.rename(&id, KeyName::parse(sample.name)?, ago(hours), audit("")).await?;
             }
-            ActivityEvent::Revoked(id) => drop(store.revoke(&id, ago(hours), audit("")).await?),
-            ActivityEvent::FirstUsed(id, sample) => {
-                let sources = sources(id, sample, 1, ago(hours))?;
+            SeedEvent::Revoked(id) => drop(store.revoke(&id, ago(hours), audit("")).await?),
+            SeedEvent::FirstUsed(id, sample) => {
+                let sources = client_usage(id, sample, 1, ago(hours))?;
                 store.record_usage(UsageBatch { clients: sources, ..UsageBatch::default() }.into()).await?;
             }
-            ActivityEvent::Used(id, sample) => {
-                store.record_usage(uses(id, sample, hours, ago)?.into()).await?;
+            SeedEvent::Used(id, sample) => {
+                store.record_usage(usage_batch(id, sample, hours, ago)?.into()).await?;
                 for run in sample.runs {
-                    train(&store, id, run, ago).await?;
+                    seed_training_run(&store, id, run, ago).await?;
                 }
             }
         }
@@ -264,22 +269,22 @@ pub async fn seed(path: &Path, samples: &[Sample]) -> Result<()> {
     Ok(())
 }
 
-enum ActivityEvent<'a> {
-    Made(KeyId, &'a Sample),
-    FirstUsed(KeyId, &'a Sample),
-    Used(KeyId, &'a Sample),
-    Renamed(KeyId, &'a Sample),
+enum SeedEvent<'a> {
+    Made(KeyId, &'a SeedKey),
+    FirstUsed(KeyId, &'a SeedKey),
+    Used(KeyId, &'a SeedKey),
+    Renamed(KeyId, &'a SeedKey),
     Revoked(KeyId),
 }
 
 /// How many hours ago a key was first used: at most two weeks before its last use.
-fn first_use(sample: &Sample, last: u64) -> u64 {
-    sample.made.min(last + 14 * DAY)
+fn first_use_hours_ago(sample: &SeedKey, last: u64) -> u64 {
+    sample.made.min(last + 14 * HOURS_PER_DAY)
 }
 
 /// Two weeks of requests up to the last, busier by day than by night.
-fn uses(id: KeyId, sample: &Sample, last: u64, ago: impl Fn(u64) -> Timestamp) -> Result<UsageBatch> {
-    let since = first_use(sample, last);
+fn usage_batch(id: KeyId, sample: &SeedKey, last: u64, ago: impl Fn(u64) -> Timestamp) -> Result<UsageBatch> {
+    let since = first_use_hours_ago(sample, last);
     let hour = |hours: u64| ago(hours).as_millis().div_euclid(MILLIS_PER_HOUR);
     let mut batch = UsageBatch { last_used: vec![(id, ago(last))], ..UsageBatch::default() };
     batch.admin_used = sample.needed_admin.map(|hours| (id, ago(hours))).into_iter().collect();
@@ -291,11 +296,11 @@ fn uses(id: KeyId, sample: &Sample, last: u64, ago: impl Fn(u64) -> Timestamp) -
             batch.counts.push(HourlyCount { key: id, hour: hour(hours), outcome: Decision::Accepted, requests });
         }
     }
-    batch.clients = sources(id, sample, 430, ago(last))?;
+    batch.clients = client_usage(id, sample, 430, ago(last))?;
     for (index, (outcome, requests)) in (0_u64..).zip(sample.refused) {
         let (first, requests) = (ago(last + index), *requests);
         batch.counts.push(HourlyCount { key: id, hour: hour(last + index), outcome: *outcome, requests });
-        let peer: IpAddr = sample.programs.first().map_or(LOCAL, |(_, peer)| peer).parse()?;
+        let peer: IpAddr = sample.programs.first().map_or(LOOPBACK, |(_, peer)| peer).parse()?;
         let agent = sample.programs.first().map_or("", |(agent, _)| agent);
         let last = first.saturating_add(Duration::from_secs(60));
         batch.rejected.push(RejectedRequests {
@@ -312,7 +317,7 @@ fn uses(id: KeyId, sample: &Sample, last: u64, ago: impl Fn(u64) -> Timestamp) -
 }
 
 /// So many requests of each of a key's programs, all of them then.
-fn sources(id: KeyId, sample: &Sample, requests: u64, at: Timestamp) -> Result<Vec<ClientUsage>> {
+fn client_usage(id: KeyId, sample: &SeedKey, requests: u64, at: Timestamp) -> Result<Vec<ClientUsage>> {
     let source = |&(agent, peer): &(&str, &str)| -> Result<ClientUsage> {
         Ok(ClientUsage { key: id, peer: peer.parse()?, user_agent: agent.into(), first: at, last: at, requests })
     };
@@ -320,7 +325,12 @@ fn sources(id: KeyId, sample: &Sample, requests: u64, at: Timestamp) -> Result<V
 }
 
 /// A run with its epochs, as the training program reports them.
-async fn train(store: &SqliteStore, key: KeyId, run: &Run, ago: impl Fn(u64) -> Timestamp) -> Result<()> {
+async fn seed_training_run(
+    store: &SqliteStore,
+    key: KeyId,
+    run: &SeedRun,
+    ago: impl Fn(u64) -> Timestamp,
+) -> Result<()> {
     let started = ago(run.started);
     let feed =
         |minutes: u64| ReportedBy { key: Some(key), at: started.saturating_add(Duration::from_secs(minutes * 60)) };
@@ -375,7 +385,7 @@ async fn train(store: &SqliteStore, key: KeyId, run: &Run, ago: impl Fn(u64) -> 
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn crowd(path: &Path, count: usize, sample: usize) -> Result<Vec<String>> {
+pub fn seed_bulk(path: &Path, count: usize, sample: usize) -> Result<Vec<String>> {
     drop(SqliteStore::open(path)?);
     // Quick, and the same each time; these keys open nothing else.
     let mut rng = StdRng::seed_from_u64(count as u64);
@@ -396,7 +406,7 @@ pub fn crowd(path: &Path, count: usize, sample: usize) -> Result<Vec<String>> {
         )?;
         for number in 0..count {
             let secret = Secret::generate(&mut rng)?;
-            let age = rng.random_range(0..400 * DAY.cast_signed() * MILLIS_PER_HOUR);
+            let age = rng.random_range(0..400 * HOURS_PER_DAY.cast_signed() * MILLIS_PER_HOUR);
             let used = rng.random_bool(0.8).then(|| now - rng.random_range(0..=age));
             insert.execute(params![
                 KeyId::generate(&mut rng)?.as_str(),

@@ -3,9 +3,9 @@
 use anyhow::{Context as _, Result};
 
 use crate::Desktop;
-use crate::app::tools;
+use crate::app::tools_folder;
 
-/// What a run of `ul` gave.
+/// The result of a run of `ul`.
 #[derive(Debug)]
 pub struct UlOutput {
     /// Exit code.
@@ -20,8 +20,8 @@ pub struct UlOutput {
 ///
 /// # Errors
 /// When the client is not installed.
-pub fn ul(desktop: &Desktop, key: &str, port: u16, arguments: &[&str]) -> Result<UlOutput> {
-    let program = tools().join("ul/bin/ul");
+pub fn run_ul(desktop: &Desktop, key: &str, port: u16, arguments: &[&str]) -> Result<UlOutput> {
+    let program = tools_folder().join("ul/bin/ul");
     let output = desktop
         .command(&program)
         .args(arguments)

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::process::Child;
+use crate::wait::wait_until_blocking;
 
 /// A compositor that Debian has and that runs without a graphics card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Compositor {
 }
 
 /// The name of its socket, below `XDG_RUNTIME_DIR`.
-pub(crate) const SOCKET: &str = "wayland-test";
+pub(crate) const SOCKET_NAME: &str = "wayland-test";
 
 impl Compositor {
     /// Starts it in a window of this many pixels, of which `scale` in each direction make one of a program's, and waits
@@ -34,7 +34,7 @@ impl Compositor {
         match self {
             Self::Mutter => {
                 command
-                    .args(["--nested", "--wayland", "--no-x11", &format!("--wayland-display={SOCKET}")])
+                    .args(["--nested", "--wayland", "--no-x11", &format!("--wayland-display={SOCKET_NAME}")])
                     .env("MUTTER_DEBUG_DUMMY_MODE_SPECS", format!("{width}x{height}"))
                     .env("MUTTER_DEBUG_DUMMY_MONITOR_SCALES", scale.to_string());
             }
@@ -43,23 +43,17 @@ impl Compositor {
                     format!("--width={width}"),
                     format!("--height={height}"),
                     format!("--scale={scale}"),
-                    format!("--socket={SOCKET}"),
+                    format!("--socket={SOCKET_NAME}"),
                 ]);
             }
         }
         let compositor = Child::spawn(&mut command)?;
-        let start = Instant::now();
-        while !runtime.join(SOCKET).exists() {
-            if start.elapsed() > Duration::from_secs(20) {
-                bail!("{self:?} does not come up");
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_until_blocking(self.program_name(), || runtime.join(SOCKET_NAME).exists())?;
         Ok(compositor)
     }
 
     /// Its program.
-    pub(crate) fn program(self) -> &'static str {
+    pub(crate) fn program_name(self) -> &'static str {
         match self {
             Self::Mutter => "mutter",
             Self::Weston => "weston",

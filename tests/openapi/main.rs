@@ -10,19 +10,19 @@ use anyhow::{Context as _, Result, ensure};
 use strum::VariantArray as _;
 use tokio::process::Command;
 use ulkeys_domain::Scope;
-use ulkeys_tests::{Service, tools};
+use ulkeys_tests::{Service, tools_folder};
 
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/schemathesis.toml");
+const SCHEMATHESIS_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/schemathesis.toml");
 /// It takes less than a minute where little else runs.
-const TIME: Duration = Duration::from_secs(300);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Runs Schemathesis, which ends with 0 when no check failed.
-async fn schemathesis(service: &Service, credential: &str, phases: &str) -> Result<()> {
-    let program = tools().join("schemathesis/bin/schemathesis");
+async fn run_schemathesis(service: &Service, credential: &str, phases: &str) -> Result<()> {
+    let program = tools_folder().join("schemathesis/bin/schemathesis");
     // Whatever it writes, it writes there.
     let folder = tempfile::tempdir()?;
     let output = Command::new(&program)
-        .args(["--config-file", CONFIG, "run", "--phases", phases])
+        .args(["--config-file", SCHEMATHESIS_CONFIG, "run", "--phases", phases])
         .arg(format!("http://{}/openapi.json", service.address))
         .env("ULKEYS_CREDENTIAL", credential)
         .env("NO_PROXY", "127.0.0.1")
@@ -30,7 +30,7 @@ async fn schemathesis(service: &Service, credential: &str, phases: &str) -> Resu
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(TIME, output).await.context("it did not end in time")?;
+    let output = tokio::time::timeout(CHECK_TIMEOUT, output).await.context("it did not end in time")?;
     let output = output.with_context(|| format!("{} is missing; run `cargo xtask setup`", program.display()))?;
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{text}");
@@ -39,17 +39,18 @@ async fn schemathesis(service: &Service, credential: &str, phases: &str) -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_app_is_answered_as_documented() -> Result<()> {
+async fn responses_to_app_match_document() -> Result<()> {
     let mut service = Service::start().await?;
-    schemathesis(&service, &service.session, "examples,coverage,fuzzing,stateful").await?;
+    run_schemathesis(&service, &service.session, "examples,coverage,fuzzing,stateful").await?;
     service.stop().await
 }
 
 /// Without the stateful phase: there, a key with every scope sooner or later revokes itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_with_every_scope_is_answered_as_documented() -> Result<()> {
+async fn responses_to_key_with_all_scopes_match_document() -> Result<()> {
     let mut service = Service::start().await?;
-    let (_, key) = service.key("all", &Scope::VARIANTS.iter().map(|scope| scope.as_ref()).collect::<Vec<_>>()).await?;
-    schemathesis(&service, &key, "examples,coverage,fuzzing").await?;
+    let (_, key) =
+        service.create_key("all", &Scope::VARIANTS.iter().map(|scope| scope.as_ref()).collect::<Vec<_>>()).await?;
+    run_schemathesis(&service, &key, "examples,coverage,fuzzing").await?;
     service.stop().await
 }

@@ -3,59 +3,59 @@
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use ulkeys_tests::gallery::{Look, SCENES, Task, walk};
+use ulkeys_tests::gallery::{SCENES, Variant, WalkOptions, walk_scene};
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::app_with;
+use crate::helpers::start_with_keys;
 
-async fn nothing_is_wrong_in(name: &str) -> Result<()> {
-    let looks = Look::few();
-    let task = Task { looks: &looks, pictures: None, check: true, only: "" };
+async fn check_scene(name: &str) -> Result<()> {
+    let variants = Variant::few();
+    let options = WalkOptions { variants: &variants, pictures: None, check: true, only: "" };
     for scene in SCENES.iter().filter(|scene| scene.name == name) {
-        let findings = walk(scene, task).await?;
+        let findings = walk_scene(scene, options).await?;
         ensure!(findings.is_empty(), "{findings}");
     }
     Ok(())
 }
 
 /// A test for each scene.
-macro_rules! scenes {
+macro_rules! scene_tests {
     ($($test:ident: $name:literal),* $(,)?) => {
         $(#[tokio::test]
         async fn $test() -> Result<()> {
-            nothing_is_wrong_in($name).await
+            check_scene($name).await
         })*
 
         #[test]
-        fn every_scene_has_its_test() {
+        fn every_gallery_scene_has_a_test() {
             let scenes: Vec<_> = SCENES.iter().map(|scene| scene.name).collect();
             assert_eq!(scenes, [$($name),*]);
         }
     };
 }
 
-scenes! {
-    new: "new",
-    keys: "keys",
-    create: "create",
-    revoke: "revoke",
-    actions: "actions",
-    details: "details",
-    details_hostile: "details-hostile",
-    rotate: "rotate",
-    hostile: "hostile",
-    crowd: "crowd",
-    one_time: "one-time",
-    activity: "activity",
-    connection: "connection",
-    preferences: "preferences",
-    help: "help",
-    damaged: "damaged",
-    port: "port",
+scene_tests! {
+    new_scene_is_accessible: "new",
+    keys_scene_is_accessible: "keys",
+    create_scene_is_accessible: "create",
+    revoke_scene_is_accessible: "revoke",
+    actions_scene_is_accessible: "actions",
+    details_scene_is_accessible: "details",
+    details_hostile_scene_is_accessible: "details-hostile",
+    rotate_scene_is_accessible: "rotate",
+    hostile_scene_is_accessible: "hostile",
+    crowd_scene_is_accessible: "crowd",
+    one_time_scene_is_accessible: "one-time",
+    activity_scene_is_accessible: "activity",
+    connection_scene_is_accessible: "connection",
+    preferences_scene_is_accessible: "preferences",
+    help_scene_is_accessible: "help",
+    damaged_scene_is_accessible: "damaged",
+    port_scene_is_accessible: "port",
 }
 
 /// The longest animation or transition of anything in the page, in seconds, with a dialog open.
-async fn longest_motion(app: &App) -> Result<f64> {
+async fn longest_animation_seconds(app: &App) -> Result<f64> {
     app.click("Create Key").await?;
     app.wait_text("Suggestions").await?;
     let script =
@@ -66,20 +66,20 @@ async fn longest_motion(app: &App) -> Result<f64> {
 }
 
 #[tokio::test]
-async fn nothing_moves_for_whoever_wants_less_motion() -> Result<()> {
+async fn animations_are_off_with_reduced_motion() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let usual = App::start(&desktop).await?;
-    let motion = longest_motion(&usual).await?;
+    let motion = longest_animation_seconds(&usual).await?;
     ensure!(motion > 0.05, "otherwise this test shows nothing: {motion} s");
     usual.quit().await?;
-    desktop.set("gtk-enable-animations=0")?;
-    let motion = longest_motion(&App::start(&desktop).await?).await?;
+    desktop.set_gtk_setting("gtk-enable-animations=0")?;
+    let motion = longest_animation_seconds(&App::start(&desktop).await?).await?;
     ensure!(motion < 0.001, "something moves for {motion} s");
     Ok(())
 }
 
 #[tokio::test]
-async fn whoever_wants_more_contrast_gets_it() -> Result<()> {
+async fn high_contrast_theme_darkens_muted_colors() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let colours = async |app: &App| {
         let script = "return ['--text-muted', '--line'].map((it) => {
@@ -94,7 +94,7 @@ async fn whoever_wants_more_contrast_gets_it() -> Result<()> {
     let usual = App::start(&desktop).await?;
     let before = colours(&usual).await?;
     usual.quit().await?;
-    desktop.set("gtk-theme-name=HighContrast")?;
+    desktop.set_gtk_setting("gtk-theme-name=HighContrast")?;
     let after = colours(&App::start(&desktop).await?).await?;
     for index in 0..2 {
         ensure!(after[index].as_f64() < before[index].as_f64(), "on white, darker is more: {before} {after}");
@@ -104,9 +104,9 @@ async fn whoever_wants_more_contrast_gets_it() -> Result<()> {
 
 /// WCAG 2.4.11. In a narrow window the sections stay at its top, and what is selected at its foot.
 #[tokio::test]
-async fn what_takes_the_focus_is_not_below_a_bar_that_stays() -> Result<()> {
+async fn focused_control_is_not_covered_by_sticky_bar() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.resize(&desktop, 640, 480).await?;
     app.click("Select mobile-app").await?;
     app.wait_text("1 key selected").await?;
@@ -120,7 +120,7 @@ async fn what_takes_the_focus_is_not_below_a_bar_that_stays() -> Result<()> {
             }
         }));";
     app.script(watch, Vec::new()).await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     for (key, presses) in [("Tab", 25), ("shift+Tab", 35)] {
         for _ in 0..presses {
             let before = app.script("return stops", Vec::new()).await?;

@@ -1,20 +1,20 @@
 //! What other programs of the user can read over the accessibility bus while a new key is shown.
 
 use anyhow::{Context as _, Result, ensure};
-use ulkeys_tests::{AccessibleObject, App, Desktop, outline};
+use ulkeys_tests::{AccessibleObject, App, Desktop, format_outline};
 
-fn holders<'a>(tree: &'a [AccessibleObject], text: &str) -> Vec<&'a AccessibleObject> {
+fn objects_containing<'a>(tree: &'a [AccessibleObject], text: &str) -> Vec<&'a AccessibleObject> {
     let holds =
         |object: &&AccessibleObject| object.name.contains(text) || object.texts.iter().any(|it| it.contains(text));
     tree.iter().filter(holds).collect()
 }
 
-fn holds(tree: &[AccessibleObject], text: &str) -> bool {
-    !holders(tree, text).is_empty()
+fn contains_text(tree: &[AccessibleObject], text: &str) -> bool {
+    !objects_containing(tree, text).is_empty()
 }
 
 /// Reads the tree until it is as wanted: it follows the page some moments later.
-pub(crate) async fn wait_tree(
+pub(crate) async fn wait_accessibility_tree(
     app: &App,
     desktop: &Desktop,
     what: &str,
@@ -26,7 +26,7 @@ pub(crate) async fn wait_tree(
         wanted(&tree)
     })
     .await
-    .with_context(|| format!("the tree:\n{}", outline(&tree)))?;
+    .with_context(|| format!("the tree:\n{}", format_outline(&tree)))?;
     Ok(tree)
 }
 
@@ -34,14 +34,15 @@ pub(crate) async fn wait_tree(
 async fn key_without_screen_reader_is_not_on_accessibility_bus() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("kept-quiet", "read").await?;
+    app.create_key_in_dialog("kept-quiet", "read").await?;
     let key = app.text("code.key").await?.trim().to_owned();
     let is_button = |object: &AccessibleObject, name: &str| object.role.contains("button") && object.name == name;
 
-    let tree = wait_tree(&app, &desktop, "Copy", |tree| tree.iter().any(|it| is_button(it, "Copy"))).await?;
-    ensure!(holds(&tree, "API key, not readable by other apps"), "the key has a name: {tree:#?}");
+    let tree =
+        wait_accessibility_tree(&app, &desktop, "Copy", |tree| tree.iter().any(|it| is_button(it, "Copy"))).await?;
+    ensure!(contains_text(&tree, "API key, not readable by other apps"), "the key has a name: {tree:#?}");
     for part in [&key[..], &key[13..23], &key[33..43]] {
-        ensure!(!holds(&tree, part), "the key is on the bus: {:#?}", holders(&tree, part));
+        ensure!(!contains_text(&tree, part), "the key is on the bus: {:#?}", objects_containing(&tree, part));
     }
     for (example, text) in [
         ("bash, zsh", "export ULTRALYTICS_API_KEY="),
@@ -51,24 +52,25 @@ async fn key_without_screen_reader_is_not_on_accessibility_bus() -> Result<()> {
         ("yolo train", "yolo train model="),
     ] {
         app.click(example).await?;
-        let shown = |tree: &[AccessibleObject]| holds(tree, text);
-        let tree = wait_tree(&app, &desktop, "the example", shown).await?;
-        let found = holders(&tree, &key[13..]);
+        let shown = |tree: &[AccessibleObject]| contains_text(tree, text);
+        let tree = wait_accessibility_tree(&app, &desktop, "the example", shown).await?;
+        let found = objects_containing(&tree, &key[13..]);
         ensure!(found.is_empty(), "the key is on the bus in {example}: {found:#?}");
     }
 
     // A person who uses a screen reader has the key read, and everybody sees that others can read it too.
     desktop.announce_screen_reader(true)?;
     app.wait_text("A screen reader is on").await?;
-    wait_tree(&app, &desktop, "the key on the bus", |tree| holds(tree, &key)).await?;
+    wait_accessibility_tree(&app, &desktop, "the key on the bus", |tree| contains_text(tree, &key)).await?;
     desktop.announce_screen_reader(false)?;
     app.wait_gone("A screen reader is on").await?;
-    wait_tree(&app, &desktop, "the end of the key on the bus", |tree| !holds(tree, &key[13..])).await?;
+    wait_accessibility_tree(&app, &desktop, "the end of the key on the bus", |tree| !contains_text(tree, &key[13..]))
+        .await?;
 
     // What is announced of a copied key holds no key either.
     app.click("Copy").await?;
     app.wait_text("On the clipboard for another").await?;
     let tree = desktop.accessibility_tree()?;
-    ensure!(!holds(&tree, &key[13..]), "{:#?}", holders(&tree, &key[13..]));
-    app.enter_list_window().await
+    ensure!(!contains_text(&tree, &key[13..]), "{:#?}", objects_containing(&tree, &key[13..]));
+    app.switch_to_list_window().await
 }

@@ -9,19 +9,22 @@ use anyhow::{Context as _, Result, ensure};
 use regex::Regex;
 use serde_json::{Value, json};
 use similar::TextDiff;
-use ulkeys_tests::{AccessibleObject, App, Desktop, SHOWN_TEXTS, below, outline, row_words, seed, tree_problems};
+use ulkeys_tests::{
+    AccessibleObject, App, Desktop, VISIBLE_TEXTS_SCRIPT, find_tree_problems, format_outline, seed, spoken_row_text,
+    subtree,
+};
 
-use crate::accessibility_bus::wait_tree;
-use crate::hands::{app_with, app_with_crowd, choose, closed, use_once};
+use crate::accessibility_bus::wait_accessibility_tree;
+use crate::helpers::{choose_menu_entry, start_with_bulk_keys, start_with_keys, use_key_once, wait_dialog_closed};
 
-const UPDATE: &str = "UPDATE_ACCESSIBILITY_TREES";
+const UPDATE_VARIABLE: &str = "UPDATE_ACCESSIBILITY_TREES";
 /// The tree follows the page after some moments; charts and details arrive later than the rest.
-const SETTLED: Duration = Duration::from_millis(700);
+const SETTLE_INTERVAL: Duration = Duration::from_millis(700);
 /// A screen reader should say no more of a row before it comes to the point.
-const MOST_ROW_WORDS: usize = 15;
+const MAX_ROW_WORDS: usize = 15;
 
 /// What differs from one run to the next.
-const MASKS: &[(&str, &str)] = &[
+const VOLATILE_PATTERNS: &[(&str, &str)] = &[
     (r"[A-Z][a-z]+ \d{1,2}, \d{4} at \d{1,2}:\d{2}:\d{2} [AP]M UTC", "‹time›"),
     // The last hours of a seeded day are not over.
     (r"\d+ accepted", "‹count› accepted"),
@@ -35,184 +38,184 @@ const MASKS: &[(&str, &str)] = &[
     (r"[A-Z][a-z]+ \d{1,2}, \d{4}", "‹date›"),
 ];
 
-fn masked(text: &str) -> String {
-    MASKS.iter().fold(text.to_owned(), |text, (pattern, name)| {
+fn mask_volatile_text(text: &str) -> String {
+    VOLATILE_PATTERNS.iter().fold(text.to_owned(), |text, (pattern, name)| {
         Regex::new(pattern).expect("a pattern").replace_all(&text, *name).into_owned()
     })
 }
 
 /// Reads the tree until it says what is expected of it and no longer changes.
-async fn settled(app: &App, desktop: &Desktop, expected: &str) -> Result<Vec<AccessibleObject>> {
+async fn wait_settled_tree(app: &App, desktop: &Desktop, expected: &str) -> Result<Vec<AccessibleObject>> {
     let mut tree = Vec::new();
     app.wait(&format!("{expected:?} in the accessibility tree"), async || {
-        let before = outline(&tree);
-        tokio::time::sleep(SETTLED).await;
+        let before = format_outline(&tree);
+        tokio::time::sleep(SETTLE_INTERVAL).await;
         tree = desktop.accessibility_tree().unwrap_or_default();
-        let now = outline(&tree);
+        let now = format_outline(&tree);
         now == before && now.contains(expected)
     })
     .await
-    .with_context(|| format!("the tree:\n{}", outline(&tree)))?;
+    .with_context(|| format!("the tree:\n{}", format_outline(&tree)))?;
     Ok(tree)
 }
 
 /// Compares the outline of the windows with the committed one. What differs is in the error.
-async fn compare(app: &App, desktop: &Desktop, name: &str, expected: &str) -> Result<()> {
-    let tree = settled(app, desktop, expected).await?;
-    let shown: Vec<String> = serde_json::from_value(app.script(SHOWN_TEXTS, Vec::new()).await?)?;
-    let problems = tree_problems(&tree, &shown);
+async fn ensure_tree_matches(app: &App, desktop: &Desktop, name: &str, expected: &str) -> Result<()> {
+    let tree = wait_settled_tree(app, desktop, expected).await?;
+    let shown: Vec<String> = serde_json::from_value(app.script(VISIBLE_TEXTS_SCRIPT, Vec::new()).await?)?;
+    let problems = find_tree_problems(&tree, &shown);
     ensure!(problems.is_empty(), "{name}: {problems:#?}");
-    let found = masked(&outline(&tree));
+    let found = mask_volatile_text(&format_outline(&tree));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("window/accessibility_tree/{name}.txt"));
-    if std::env::var_os(UPDATE).is_some() {
+    if std::env::var_os(UPDATE_VARIABLE).is_some() {
         std::fs::write(&path, &found)?;
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     let difference = TextDiff::from_lines(committed.as_str(), found.as_str());
     ensure!(
         committed == found,
-        "{name}: the accessibility tree is another one; {UPDATE}=1 writes it again.\n{}",
+        "{name}: the accessibility tree is another one; {UPDATE_VARIABLE}=1 writes it again.\n{}",
         difference.unified_diff().context_radius(3).header("committed", "found")
     );
     Ok(())
 }
 
 /// The rows of the list, without the one with the headers.
-fn rows(tree: &[AccessibleObject]) -> Vec<&[AccessibleObject]> {
+fn table_rows(tree: &[AccessibleObject]) -> Vec<&[AccessibleObject]> {
     let at = (0..tree.len()).filter(|at| tree[*at].role == "table row");
-    at.map(|at| below(tree, at)).filter(|row| row.iter().any(|it| it.role == "row header")).collect()
+    at.map(|at| subtree(tree, at)).filter(|row| row.iter().any(|it| it.role == "row header")).collect()
 }
 
 /// The names of the columns.
-fn headers(tree: &[AccessibleObject]) -> Vec<&str> {
+fn column_headers(tree: &[AccessibleObject]) -> Vec<&str> {
     tree.iter().filter(|it| it.role == "column header").map(|it| it.name.as_str()).collect()
 }
 
-const HEADERS: [&str; 6] = ["Selection", "Name", "Scopes", "Created", "Last used", "Actions"];
+const COLUMN_HEADERS: [&str; 6] = ["Selection", "Name", "Scopes", "Created", "Last used", "Actions"];
 
-const TWO: &[seed::Sample] = &[
-    seed::Sample::new("gpu box", "training read", 30 * 24).used(3, &[("curl/8.9.1", "127.0.0.1")]),
-    seed::Sample::new("second", "models", 50),
+const TWO_KEYS: &[seed::SeedKey] = &[
+    seed::SeedKey::new("gpu box", "training read", 30 * 24).with_usage(3, &[("curl/8.9.1", "127.0.0.1")]),
+    seed::SeedKey::new("second", "models", 50),
 ];
 
 #[tokio::test]
 async fn list_of_no_keys_and_new_key_match_committed_trees() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    compare(&app, &desktop, "list_empty", "No keys yet").await?;
+    ensure_tree_matches(&app, &desktop, "list_empty", "No keys yet").await?;
     app.click("Create Key").await?;
     app.wait_focus("Name").await?;
-    compare(&app, &desktop, "create", "Choose only what").await?;
+    ensure_tree_matches(&app, &desktop, "create", "Choose only what").await?;
     app.click("Create").await?;
     app.wait_text("Enter a name.").await?;
-    compare(&app, &desktop, "create_errors", "Enter a name.").await?;
+    ensure_tree_matches(&app, &desktop, "create_errors", "Enter a name.").await?;
     app.click("Cancel").await?;
-    closed(&app).await?;
+    wait_dialog_closed(&app).await?;
 
-    app.create_in_dialog("gpu box", "read").await?;
-    compare(&app, &desktop, "one_time", "push button \"Done\"").await?;
+    app.create_key_in_dialog("gpu box", "read").await?;
+    ensure_tree_matches(&app, &desktop, "one_time", "push button \"Done\"").await?;
     app.click("curl").await?;
     app.click("Done").await?;
     app.wait_text("Close anyway").await?;
-    compare(&app, &desktop, "one_time_asking", "Close anyway").await?;
+    ensure_tree_matches(&app, &desktop, "one_time_asking", "Close anyway").await?;
     app.click("Close anyway").await?;
-    app.leave_key_window().await
+    app.wait_key_window_closed().await
 }
 
 #[tokio::test]
 async fn list_and_dialogs_of_two_keys_match_committed_trees() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, TWO).await?;
+    let app = start_with_keys(&desktop, TWO_KEYS).await?;
     let leave = async || {
         desktop.press(&["Escape"])?;
-        closed(&app).await
+        wait_dialog_closed(&app).await
     };
-    compare(&app, &desktop, "list_two_keys", "\"gpu box\"").await?;
+    ensure_tree_matches(&app, &desktop, "list_two_keys", "\"gpu box\"").await?;
     app.click("Actions for gpu box").await?;
-    compare(&app, &desktop, "menu", "menu item \"Revoke…\"").await?;
+    ensure_tree_matches(&app, &desktop, "menu", "menu item \"Revoke…\"").await?;
     desktop.press(&["Escape"])?;
-    choose(&app, "gpu box", "Revoke…").await?;
-    compare(&app, &desktop, "revoke", "To confirm, type gpu box").await?;
+    choose_menu_entry(&app, "gpu box", "Revoke…").await?;
+    ensure_tree_matches(&app, &desktop, "revoke", "To confirm, type gpu box").await?;
     leave().await?;
-    choose(&app, "second", "Revoke…").await?;
-    compare(&app, &desktop, "revoke_unused", "Revoke second?").await?;
+    choose_menu_entry(&app, "second", "Revoke…").await?;
+    ensure_tree_matches(&app, &desktop, "revoke_unused", "Revoke second?").await?;
     leave().await?;
-    choose(&app, "second", "Rename…").await?;
-    compare(&app, &desktop, "rename", "Rename second").await?;
+    choose_menu_entry(&app, "second", "Rename…").await?;
+    ensure_tree_matches(&app, &desktop, "rename", "Rename second").await?;
     leave().await?;
-    choose(&app, "second", "Use this key…").await?;
-    compare(&app, &desktop, "use", "Use second").await?;
+    choose_menu_entry(&app, "second", "Use this key…").await?;
+    ensure_tree_matches(&app, &desktop, "use", "Use second").await?;
     leave().await?;
-    choose(&app, "second", "Rotate…").await?;
-    compare(&app, &desktop, "rotate", "Create the new key").await?;
+    choose_menu_entry(&app, "second", "Rotate…").await?;
+    ensure_tree_matches(&app, &desktop, "rotate", "Create the new key").await?;
     leave().await?;
     app.click("Select all").await?;
     app.wait_text("2 keys selected").await?;
-    compare(&app, &desktop, "list_selected", "2 keys selected").await?;
+    ensure_tree_matches(&app, &desktop, "list_selected", "2 keys selected").await?;
     app.click("Revoke…").await?;
     app.wait_text("Revoke 2 keys?").await?;
-    compare(&app, &desktop, "revoke_several", "type the number of keys: 2").await
+    ensure_tree_matches(&app, &desktop, "revoke_several", "type the number of keys: 2").await
 }
 
 #[tokio::test]
 async fn list_and_details_of_team_match_committed_trees() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
-    compare(&app, &desktop, "list_team", "\"training-server\"").await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
+    ensure_tree_matches(&app, &desktop, "list_team", "\"training-server\"").await?;
     app.click("Needs attention").await?;
     app.wait_gone("nightly-export").await?;
-    compare(&app, &desktop, "list_attention", "\"labelling-team\"").await?;
+    ensure_tree_matches(&app, &desktop, "list_attention", "\"labelling-team\"").await?;
     app.click("Revoked").await?;
-    compare(&app, &desktop, "list_revoked", "\"old-laptop\"").await?;
+    ensure_tree_matches(&app, &desktop, "list_revoked", "\"old-laptop\"").await?;
     app.click("Active").await?;
     app.click("ci-pipeline").await?;
-    compare(&app, &desktop, "details", "curl/8.9.1").await
+    ensure_tree_matches(&app, &desktop, "details", "curl/8.9.1").await
 }
 
 #[tokio::test]
 async fn rotate_guide_matches_committed_trees() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::ROTATING).await?;
-    choose(&app, "both-in-use", "Continue rotation…").await?;
+    let app = start_with_keys(&desktop, seed::ROTATING_KEYS).await?;
+    choose_menu_entry(&app, "both-in-use", "Continue rotation…").await?;
     app.wait_text("Something still depends on it").await?;
-    compare(&app, &desktop, "rotate_in_use", "still depends on it").await?;
+    ensure_tree_matches(&app, &desktop, "rotate_in_use", "still depends on it").await?;
     desktop.press(&["Escape"])?;
-    closed(&app).await?;
-    choose(&app, "moved", "Continue rotation…").await?;
+    wait_dialog_closed(&app).await?;
+    choose_menu_entry(&app, "moved", "Continue rotation…").await?;
     app.wait_text("has been silent since").await?;
-    compare(&app, &desktop, "rotate_moved", "has been silent since").await
+    ensure_tree_matches(&app, &desktop, "rotate_moved", "has been silent since").await
 }
 
 #[tokio::test]
 async fn other_sections_match_committed_trees() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "reader", "read").await?;
-    use_once(&desktop, &app, &key)?;
+    let key = app.create_and_copy_key(&desktop, "reader", "read").await?;
+    use_key_once(&desktop, &app, &key)?;
     app.click("Activity").await?;
-    compare(&app, &desktop, "activity", "New program or address").await?;
+    ensure_tree_matches(&app, &desktop, "activity", "New program or address").await?;
     app.click("Connection").await?;
-    compare(&app, &desktop, "connection", "Point programs here").await?;
+    ensure_tree_matches(&app, &desktop, "connection", "Point programs here").await?;
     app.click("Preferences").await?;
-    compare(&app, &desktop, "preferences", "Language").await?;
+    ensure_tree_matches(&app, &desktop, "preferences", "Language").await?;
     app.click("Help").await?;
-    compare(&app, &desktop, "help", "Check a key").await
+    ensure_tree_matches(&app, &desktop, "help", "Check a key").await
 }
 
 /// A person who listens hears the same of each row as often as it is passed.
 #[tokio::test]
-async fn row_of_list_is_heard_in_few_words() -> Result<()> {
+async fn list_row_is_spoken_in_few_words() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     for (view, key) in [("Active", "ci-pipeline"), ("Revoked", "old-laptop")] {
         app.click(view).await?;
-        let tree = settled(&app, &desktop, key).await?;
-        let rows: Vec<_> = rows(&tree).into_iter().map(row_words).collect();
+        let tree = wait_settled_tree(&app, &desktop, key).await?;
+        let rows: Vec<_> = table_rows(&tree).into_iter().map(spoken_row_text).collect();
         ensure!(rows.len() > 1 && rows.iter().any(|row| row.contains(key)), "{rows:?}");
         for row in rows {
             ensure!(row.contains("ul_"), "no prefix tells it from another of its name: {row}");
             let words = row.split_whitespace().count();
-            ensure!(words < MOST_ROW_WORDS, "{words} words: {row}");
+            ensure!(words < MAX_ROW_WORDS, "{words} words: {row}");
         }
     }
     Ok(())
@@ -224,7 +227,7 @@ async fn row_of_list_is_heard_in_few_words() -> Result<()> {
 async fn table_that_changes_behind_dialog_is_whole_after_dialog_closes() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let admin = app.create_and_copy(&desktop, "admin", "admin").await?;
+    let admin = app.create_and_copy_key(&desktop, "admin", "admin").await?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let url = format!("http://127.0.0.1:{}/api/api-keys", app.port);
     let create = async |name: &str| -> Result<Value> {
@@ -232,15 +235,17 @@ async fn table_that_changes_behind_dialog_is_whole_after_dialog_closes() -> Resu
         Ok(client.post(&url).bearer_auth(&admin).json(&body).send().await?.error_for_status()?.json().await?)
     };
     let read_dialog = async || {
-        let is_alone =
-            |tree: &[AccessibleObject]| outline(tree).contains("Choose only what") && headers(tree).is_empty();
-        wait_tree(&app, &desktop, "the dialog alone", is_alone).await
+        let is_alone = |tree: &[AccessibleObject]| {
+            format_outline(tree).contains("Choose only what") && column_headers(tree).is_empty()
+        };
+        wait_accessibility_tree(&app, &desktop, "the dialog alone", is_alone).await
     };
     let leave_dialog = async |columns: usize, keys: usize| {
         desktop.press(&["Escape"])?;
-        closed(&app).await?;
-        let is_whole = |tree: &[AccessibleObject]| headers(tree).len() == columns && rows(tree).len() == keys;
-        wait_tree(&app, &desktop, "the whole table", is_whole).await
+        wait_dialog_closed(&app).await?;
+        let is_whole =
+            |tree: &[AccessibleObject]| column_headers(tree).len() == columns && table_rows(tree).len() == keys;
+        wait_accessibility_tree(&app, &desktop, "the whole table", is_whole).await
     };
     let first = create("first").await?;
     app.wait_text("first").await?;
@@ -254,7 +259,7 @@ async fn table_that_changes_behind_dialog_is_whole_after_dialog_closes() -> Resu
     client.delete(format!("{url}/{id}")).bearer_auth(&admin).send().await?.error_for_status()?;
     app.wait_text("Revoked\n1").await?;
     read_dialog().await?;
-    leave_dialog(HEADERS.len(), 1).await?;
+    leave_dialog(COLUMN_HEADERS.len(), 1).await?;
 
     // A row of the table of active keys appears behind it.
     app.click("Active").await?;
@@ -263,21 +268,21 @@ async fn table_that_changes_behind_dialog_is_whole_after_dialog_closes() -> Resu
     create("second").await?;
     app.wait_text("Active\n2").await?;
     read_dialog().await?;
-    leave_dialog(HEADERS.len(), 2).await?;
+    leave_dialog(COLUMN_HEADERS.len(), 2).await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn table_of_many_keys_keeps_header_row_and_row_numbers_after_scrolling() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with_crowd(&desktop, 1000).await?;
-    let tree = settled(&app, &desktop, "row header").await?;
-    ensure!(headers(&tree) == HEADERS, "{}", outline(&tree));
+    let app = start_with_bulk_keys(&desktop, 1000).await?;
+    let tree = wait_settled_tree(&app, &desktop, "row header").await?;
+    ensure!(column_headers(&tree) == COLUMN_HEADERS, "{}", format_outline(&tree));
     app.script("document.querySelector('.window').scrollTo(0, 1e9);", Vec::new()).await?;
     let last = "return !!document.querySelector('[data-row=\"999\"][data-key-id]')";
     app.wait("the last row", async || app.script(last, Vec::new()).await.is_ok_and(|it| it == true)).await?;
-    let tree = settled(&app, &desktop, "row header").await?;
-    ensure!(headers(&tree) == HEADERS, "{}", outline(&tree));
+    let tree = wait_settled_tree(&app, &desktop, "row header").await?;
+    ensure!(column_headers(&tree) == COLUMN_HEADERS, "{}", format_outline(&tree));
     let last = tree.iter().rfind(|it| it.role == "table row").context("a row")?;
     let number = last.texts.iter().find(|it| it.contains("\"rowindex\": \"1001\""));
     ensure!(number.is_some(), "the last row has no number: {last:?}");
@@ -288,13 +293,14 @@ async fn table_of_many_keys_keeps_header_row_and_row_numbers_after_scrolling() -
 #[tokio::test]
 async fn details_with_training_run_stay_open_when_text_is_read_unit_by_unit() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.script("window.isSamePage = true", Vec::new()).await?;
     app.click("training-server").await?;
     app.click("warehouse/forklift-detector").await?;
-    let is_open =
-        |tree: &[AccessibleObject]| outline(tree).contains("\"More actions\"") && outline(tree).contains("mAP50");
-    let tree = wait_tree(&app, &desktop, "the run in the accessibility tree", is_open).await?;
+    let is_open = |tree: &[AccessibleObject]| {
+        format_outline(tree).contains("\"More actions\"") && format_outline(tree).contains("mAP50")
+    };
+    let tree = wait_accessibility_tree(&app, &desktop, "the run in the accessibility tree", is_open).await?;
     let outside: Vec<_> = tree.iter().filter(|it| !it.outside.is_empty()).collect();
     ensure!(outside.is_empty(), "objects in the middle of a line: {outside:#?}");
     ensure!(app.script("return window.isSamePage", Vec::new()).await? == true, "the page was loaded again");

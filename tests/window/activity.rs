@@ -6,26 +6,21 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, seed};
 
+use crate::helpers::send_request;
+
 use crate::file_dialog;
+use ulkeys_tests::ipc_stub::{call_count, count_calls, reject};
 
 /// Title of the system's dialog.
-const DIALOG: &str = "^Export activity";
+const DIALOG_TITLE: &str = "^Export activity";
 
 /// The keys whose making is not forgotten yet.
-fn kept(samples: &'static [seed::Sample]) -> impl Iterator<Item = &'static seed::Sample> {
+fn keys_within_retention(samples: &'static [seed::SeedKey]) -> impl Iterator<Item = &'static seed::SeedKey> {
     samples.iter().filter(|sample| sample.made < 90 * 24)
 }
 
-/// A request by a real program that calls itself `agent`; the answer's status.
-fn request(app: &App, desktop: &Desktop, key: &str, agent: &str, method: &str, path: &str) -> Result<String> {
-    let url = format!("http://127.0.0.1:{}{path}", app.port);
-    let credential = format!("Authorization: Bearer {key}");
-    let arguments = ["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--user-agent", agent];
-    desktop.run("curl", &[&arguments[..], &["--request", method, "--header", &credential, &url]].concat())
-}
-
 /// The shown entries, newest first, as they read.
-async fn entries(app: &App) -> Result<Vec<String>> {
+async fn shown_entries(app: &App) -> Result<Vec<String>> {
     let script = "return [...document.querySelectorAll('main ol > li')].map(item => item.innerText);";
     let entries = app.script(script, Vec::new()).await?;
     let entries = entries.as_array().context("a list")?;
@@ -35,7 +30,7 @@ async fn entries(app: &App) -> Result<Vec<String>> {
 /// Waits until the newest entry that contains `first` contains all of `rest` as well.
 async fn wait_entry(app: &App, first: &str, rest: &[&str]) -> Result<()> {
     app.wait(&format!("an entry {first} with {rest:?}"), async || {
-        entries(app).await.is_ok_and(|entries| {
+        shown_entries(app).await.is_ok_and(|entries| {
             let entry = entries.iter().find(|entry| entry.contains(first));
             entry.is_some_and(|entry| rest.iter().all(|part| entry.contains(part)))
         })
@@ -44,22 +39,22 @@ async fn wait_entry(app: &App, first: &str, rest: &[&str]) -> Result<()> {
 }
 
 /// Waits until there are entries, and each contains `what`.
-async fn wait_all(app: &App, what: &str) -> Result<()> {
+async fn wait_only_entries_with(app: &App, what: &str) -> Result<()> {
     app.wait(&format!("entries with {what} alone"), async || {
-        entries(app).await.is_ok_and(|all| !all.is_empty() && all.iter().all(|it| it.contains(what)))
+        shown_entries(app).await.is_ok_and(|all| !all.is_empty() && all.iter().all(|it| it.contains(what)))
     })
     .await
 }
 
 /// How the keys of this name begin, newest first, as lists show it.
-async fn prefixes(app: &App, name: &str) -> Result<Vec<String>> {
+async fn key_prefixes(app: &App, name: &str) -> Result<Vec<String>> {
     let listed = app.invoke("list_keys", json!({ "query": { "name": name } })).await?.expect("listed");
     let keys = listed["keys"].as_array().context("a list")?;
     keys.iter().map(|key| Ok(format!("{}…", key["keyPrefix"].as_str().context("text")?))).collect()
 }
 
 #[tokio::test]
-async fn what_happens_is_seen_while_it_happens() -> Result<()> {
+async fn events_appear_live() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     app.click("Activity").await?;
@@ -67,25 +62,25 @@ async fn what_happens_is_seen_while_it_happens() -> Result<()> {
     app.wait_text("Nothing has happened yet").await?;
 
     app.click("API Keys").await?;
-    let key = app.create_and_copy(&desktop, "watched", "read").await?;
+    let key = app.create_and_copy_key(&desktop, "watched", "read").await?;
     app.click("Activity").await?;
     wait_entry(&app, "Created", &["By this app", "127.0.0.1", "watched"]).await?;
 
-    let accepted = request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")?;
+    let accepted = send_request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")?;
     ensure!(accepted == "200", "{accepted}");
     wait_entry(&app, "New program or address", &["probe/1.0", "127.0.0.1", "watched"]).await?;
 
     // A refusal is announced by no event.
-    let create = || request(&app, &desktop, &key, "probe/1.0", "POST", "/api/api-keys");
+    let create = || send_request(&app, &desktop, &key, "probe/1.0", "POST", "/api/api-keys");
     ensure!(create()? == "403", "the key may only read");
     wait_entry(&app, "1 request refused: a scope was missing", &["probe/1.0", "watched"]).await?;
     ensure!(create()? == "403", "the key may only read");
     wait_entry(&app, "2 requests refused: a scope was missing", &["watched"]).await?;
     let stranger = format!("ul_{}", "0".repeat(40));
-    ensure!(request(&app, &desktop, &stranger, "guess/1", "GET", "/api/account/summary")? == "401", "no such key");
+    ensure!(send_request(&app, &desktop, &stranger, "guess/1", "GET", "/api/account/summary")? == "401", "no such key");
     wait_entry(&app, "refused: no such key here", &["guess/1", "No known key"]).await?;
     // A program that gives its key for its name is not quoted.
-    request(&app, &desktop, &key, &format!("oops/{key}"), "GET", "/api/account/summary")?;
+    send_request(&app, &desktop, &key, &format!("oops/{key}"), "GET", "/api/account/summary")?;
     wait_entry(&app, "New program or address", &["(hidden: it contains a key)"]).await?;
 
     let key_id = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed")["keys"][0]["keyId"].clone();
@@ -99,20 +94,20 @@ async fn what_happens_is_seen_while_it_happens() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_filter_shows_a_kind_or_a_key() -> Result<()> {
+async fn filter_by_kind_or_key_limits_entries() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), seed::TEAM_KEYS).await?;
     let app = App::start(&desktop).await?;
     app.click("Activity").await?;
     wait_entry(&app, "12 requests refused: too many in one minute", &["training-server"]).await?;
 
     app.click("Refused").await?;
-    wait_all(&app, "refused:").await?;
+    wait_only_entries_with(&app, "refused:").await?;
     app.click("training-server").await?;
-    wait_all(&app, "training-server").await?;
+    wait_only_entries_with(&app, "training-server").await?;
     app.click("All").await?;
     app.wait("what happened to one key", async || {
-        entries(&app).await.is_ok_and(|all| {
+        shown_entries(&app).await.is_ok_and(|all| {
             all.len() > 2
                 && all.iter().all(|it| it.contains("training-server"))
                 && all.iter().any(|it| it.contains("Created"))
@@ -126,26 +121,26 @@ async fn a_filter_shows_a_kind_or_a_key() -> Result<()> {
     wait_entry(&app, "Renamed from phone to mobile-app", &["mobile-app"]).await?;
     app.click("Created").await?;
     app.wait("what was created", async || {
-        entries(&app)
-            .await
-            .is_ok_and(|all| all.len() == kept(seed::TEAM).count() && all.iter().all(|it| it.contains("Created")))
+        shown_entries(&app).await.is_ok_and(|all| {
+            all.len() == keys_within_retention(seed::TEAM_KEYS).count() && all.iter().all(|it| it.contains("Created"))
+        })
     })
     .await
 }
 
 /// Each rotation makes two keys of one name.
 #[tokio::test]
-async fn keys_of_one_name_are_told_apart() -> Result<()> {
+async fn keys_with_same_name_are_distinguished_by_prefix() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), seed::TEAM_KEYS).await?;
     let app = App::start(&desktop).await?;
-    let rotated = prefixes(&app, "inference-gateway").await?;
+    let rotated = key_prefixes(&app, "inference-gateway").await?;
     ensure!(rotated.len() == 2 && rotated[0] != rotated[1], "{rotated:?}");
     for prefix in rotated {
         app.click("Activity").await?;
         // The button says both, one below the other.
         app.click(&format!("inference-gateway\n{prefix}")).await?;
-        wait_all(&app, &format!("inference-gateway {prefix}")).await?;
+        wait_only_entries_with(&app, &format!("inference-gateway {prefix}")).await?;
         ensure!(app.text(".bar .key").await?.contains(&prefix), "what the list is limited to");
         app.click("Show every key").await?;
     }
@@ -154,9 +149,9 @@ async fn keys_of_one_name_are_told_apart() -> Result<()> {
 
 /// A heading names the day; what is below it says when on that day.
 #[tokio::test]
-async fn below_a_day_is_the_time_of_day() -> Result<()> {
+async fn entries_below_day_heading_show_time_of_day() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), seed::TEAM_KEYS).await?;
     let app = App::start(&desktop).await?;
     app.click("Activity").await?;
     app.wait_text("Yesterday").await?;
@@ -184,9 +179,9 @@ async fn below_a_day_is_the_time_of_day() -> Result<()> {
 
 /// Older entries come while one reads on, and what one reads stays in its place when something new comes above it.
 #[tokio::test]
-async fn a_long_list_is_read_on() -> Result<()> {
+async fn scrolling_loads_older_entries_and_keeps_position() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    seed::seed(&desktop.data().join("keys.db"), &seed::TEAM[..1]).await?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), &seed::TEAM_KEYS[..1]).await?;
     let app = App::start(&desktop).await?;
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let rename = async |name: String| -> Result<()> {
@@ -199,16 +194,16 @@ async fn a_long_list_is_read_on() -> Result<()> {
     }
     app.click("Activity").await?;
     wait_entry(&app, "Renamed from name 118 to name 119", &[]).await?;
-    ensure!(entries(&app).await?.len() == 50, "a page");
+    ensure!(shown_entries(&app).await?.len() == 50, "a page");
 
     let to_the_end = "const all = [...document.querySelectorAll('main ol > li')]; all.at(-1).scrollIntoView();";
     app.wait("the oldest entry", async || {
         app.script(to_the_end, Vec::new()).await.ok();
-        entries(&app).await.is_ok_and(|all| all.last().is_some_and(|it| it.contains("Created")))
+        shown_entries(&app).await.is_ok_and(|all| all.last().is_some_and(|it| it.contains("Created")))
     })
     .await?;
     let seen = "return document.querySelectorAll('main ol > li')[arguments[0]].getBoundingClientRect().top";
-    let all = entries(&app).await?;
+    let all = shown_entries(&app).await?;
     ensure!(all.len() == 124, "{} entries", all.len());
     let before = app.script(seen, vec![json!(100)]).await?.as_f64().context("a place")?;
     rename("the newest".to_owned()).await?;
@@ -218,17 +213,17 @@ async fn a_long_list_is_read_on() -> Result<()> {
     Ok(())
 }
 
-async fn export(app: &App, desktop: &Desktop, format: &str, path: &Path) -> Result<()> {
+async fn export_to(app: &App, desktop: &Desktop, format: &str, path: &Path) -> Result<()> {
     app.click("Export").await?;
     app.click(format).await?;
-    file_dialog::opened(app, desktop, DIALOG).await?;
-    file_dialog::choose(app, desktop, DIALOG, path).await
+    file_dialog::wait_open(app, desktop, DIALOG_TITLE).await?;
+    file_dialog::choose_path(app, desktop, DIALOG_TITLE, path).await
 }
 
 #[tokio::test]
-async fn both_formats_hold_what_is_shown() -> Result<()> {
+async fn export_in_either_format_contains_shown_entries() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    seed::seed(&desktop.data().join("keys.db"), seed::HOSTILE).await?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), seed::HOSTILE_KEYS).await?;
     let app = App::start(&desktop).await?;
     let listed = app.invoke("list_keys", json!({ "query": { "text": "bold" } })).await?.expect("listed");
     let formula = json!({ "keyId": listed["keys"][0]["keyId"], "name": "=1+1, \"quoted\"" });
@@ -241,14 +236,14 @@ async fn both_formats_hold_what_is_shown() -> Result<()> {
     std::fs::create_dir(&folder)?;
     app.click("Export").await?;
     app.click("CSV for spreadsheets").await?;
-    file_dialog::opened(&app, &desktop, DIALOG).await?;
+    file_dialog::wait_open(&app, &desktop, DIALOG_TITLE).await?;
     desktop.press(&["Escape"])?;
-    file_dialog::ended(&app, &desktop, DIALOG).await?;
+    file_dialog::wait_closed(&app, &desktop, DIALOG_TITLE).await?;
     app.wait_focus("Export").await?;
     ensure!(app.text(".toaster").await?.is_empty() && folder.read_dir()?.count() == 0, "nothing was written or said");
 
     let path = folder.join("activity.json");
-    export(&app, &desktop, "JSON for programs", &path).await?;
+    export_to(&app, &desktop, "JSON for programs", &path).await?;
     app.wait_text(&format!("saved in {}", path.display())).await?;
     let exported: Vec<Value> = serde_json::from_slice(&std::fs::read(&path)?)?;
     let page = app.invoke("list_activity", json!({ "query": { "limit": 200 } })).await?.expect("listed");
@@ -259,13 +254,18 @@ async fn both_formats_hold_what_is_shown() -> Result<()> {
 
     app.click("Created").await?;
     app.wait("what was created", async || {
-        entries(&app).await.is_ok_and(|all| !all.is_empty() && all.iter().all(|it| it.contains("Created")))
+        shown_entries(&app).await.is_ok_and(|all| !all.is_empty() && all.iter().all(|it| it.contains("Created")))
     })
     .await?;
     let path = folder.join("activity.csv");
     std::fs::write(&path, "something else")?;
-    export(&app, &desktop, "CSV for spreadsheets", &path).await?;
-    app.wait_text(&format!("{} entries were saved in {}", kept(seed::HOSTILE).count(), path.display())).await?;
+    export_to(&app, &desktop, "CSV for spreadsheets", &path).await?;
+    app.wait_text(&format!(
+        "{} entries were saved in {}",
+        keys_within_retention(seed::HOSTILE_KEYS).count(),
+        path.display()
+    ))
+    .await?;
     let mut reader = csv::Reader::from_path(&path)?;
     let columns = reader.headers()?.clone();
     let column = |name: &str| columns.iter().position(|column| column == name).context("a column");
@@ -275,7 +275,7 @@ async fn both_formats_hold_what_is_shown() -> Result<()> {
     ensure!(rows.iter().all(|row| &row[kind] == "created" && row[at].ends_with('Z')), "{rows:?}");
     ensure!(rows.iter().all(|row| prefix_of(&json!(row[key])) == Some(&json!(row[prefix]))), "{rows:?}");
     let names: Vec<&str> = rows.iter().map(|row| &row[name]).collect();
-    for sample in kept(seed::HOSTILE).filter(|sample| !sample.name.contains("bold")) {
+    for sample in keys_within_retention(seed::HOSTILE_KEYS).filter(|sample| !sample.name.contains("bold")) {
         ensure!(names.contains(&sample.name), "{} is missing from {names:?}", sample.name);
     }
     ensure!(names.contains(&"'=1+1, \"quoted\""), "no spreadsheet calculates a name: {names:?}");
@@ -284,13 +284,36 @@ async fn both_formats_hold_what_is_shown() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_is_explained() -> Result<()> {
+async fn export_to_unwritable_file_shows_error() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), seed::TEAM_KEYS).await?;
     let app = App::start(&desktop).await?;
     app.click("Activity").await?;
     wait_entry(&app, "Created", &[]).await?;
-    export(&app, &desktop, "CSV for spreadsheets", Path::new("/proc/activity.csv")).await?;
+    export_to(&app, &desktop, "CSV for spreadsheets", Path::new("/proc/activity.csv")).await?;
     app.wait_text("The file was not changed.").await?;
     app.wait_focus("Export").await
+}
+
+#[tokio::test]
+async fn failed_key_name_lookup_is_not_retried_in_a_loop() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = App::start(&desktop).await?;
+    let key = app.create_and_copy_key(&desktop, "manager", "admin").await?;
+    let url = format!("http://127.0.0.1:{}/api/api-keys", app.port);
+    let body = json!({ "name": "made by a key", "scopes": ["read"] });
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    ensure!(client.post(url).bearer_auth(&key).json(&body).send().await?.status().is_success(), "created");
+
+    reject(&app, "get_key", "DATABASE_BUSY").await?;
+    count_calls(&app).await?;
+    app.click("Activity").await?;
+    let counts = async || -> Result<(u64, u64)> {
+        Ok((call_count(&app, "get_key").await?, call_count(&app, "list_activity").await?))
+    };
+    let has_refreshed = async || counts().await.is_ok_and(|(names, lists)| lists > 3 || names > 50);
+    app.wait("some refreshes", has_refreshed).await?;
+    let (names, lists) = counts().await?;
+    ensure!(names <= lists, "once for each list: {names} names, {lists} lists");
+    Ok(())
 }

@@ -4,10 +4,10 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::closed;
+use crate::helpers::wait_dialog_closed;
 
 /// What each row says about its key: name, sentences and steps.
-async fn rows(app: &App) -> Result<Value> {
+async fn shown_reasons(app: &App) -> Result<Value> {
     let script = "return [...document.querySelectorAll('[data-key-id]')]
         .sort((one, other) => one.dataset.row - other.dataset.row)
         .map((row) => [row.querySelector('[data-control=open]').innerText.trim(), ...[...row.querySelectorAll('.attention li')]
@@ -16,12 +16,12 @@ async fn rows(app: &App) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn each_reason_has_its_sentence_and_its_step() -> Result<()> {
+async fn each_reason_shows_explanation_and_action() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
+    std::fs::create_dir_all(desktop.data_folder())?;
     // Without the two of which one is being rotated.
-    let samples: Vec<_> = seed::TEAM.iter().copied().filter(|key| key.name != "inference-gateway").collect();
-    seed::seed(&desktop.data().join("keys.db"), &samples).await?;
+    let samples: Vec<_> = seed::TEAM_KEYS.iter().copied().filter(|key| key.name != "inference-gateway").collect();
+    seed::seed_database(&desktop.data_folder().join("keys.db"), &samples).await?;
     let app = App::start(&desktop).await?;
     app.wait_text("training-server").await?;
     app.click("Needs attention").await?;
@@ -49,7 +49,7 @@ async fn each_reason_has_its_sentence_and_its_step() -> Result<()> {
     ]);
     let mut shown = Value::Null;
     app.wait("the reasons", async || {
-        shown = rows(&app).await.unwrap_or_default();
+        shown = shown_reasons(&app).await.unwrap_or_default();
         shown.as_array().is_some_and(|rows| rows.len() == 4)
     })
     .await?;
@@ -74,7 +74,7 @@ async fn each_reason_has_its_sentence_and_its_step() -> Result<()> {
         })
         .await?;
         desktop.press(&["Escape"])?;
-        closed(&app).await?;
+        wait_dialog_closed(&app).await?;
         let back = "const row = document.activeElement.closest('[data-key-id]');
             return row?.querySelectorAll('.attention li button')[arguments[0]] === document.activeElement
                 && row.querySelector('[data-control=open]').innerText.trim() === arguments[1];";

@@ -6,42 +6,42 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use ulkeys_tests::{App, BrokenPipe, Child, Desktop, Keyring, binary, free_port};
+use ulkeys_tests::{App, BrokenPipe, Child, Desktop, Keyring, app_binary, free_port, skip};
 
-use crate::keychain::{create_and_save, looked_up, ul_keys};
+use crate::keychain::{create_and_save_key, lookup_in_keychain, run_cli};
 
 /// What a command printed, and its exit code.
-fn run(command: &mut Command) -> Result<(String, Option<i32>)> {
+fn run_command(command: &mut Command) -> Result<(String, Option<i32>)> {
     let output = command.output()?;
     let printed = [output.stdout, output.stderr].concat();
     Ok((String::from_utf8(printed)?, output.status.code()))
 }
 
 /// A desktop with settings and a saved key, whose app has ended.
-async fn with_saved_key() -> Result<(Desktop, Keyring)> {
+async fn desktop_with_saved_key() -> Result<(Desktop, Keyring)> {
     let desktop = Desktop::start(1280, 1000)?;
     let keyring = Keyring::start(&desktop)?;
     let app = App::start(&desktop).await?;
-    create_and_save(&app, "saved").await?;
+    create_and_save_key(&app, "saved").await?;
     app.quit().await?;
     Ok((desktop, keyring))
 }
 
 /// Runs a program that would leave a file behind, and returns what was printed instead.
-fn refused(desktop: &Desktop, change: impl FnOnce(&mut Command)) -> Result<String> {
+fn run_expecting_rejection(desktop: &Desktop, change: impl FnOnce(&mut Command)) -> Result<String> {
     let started = desktop.home().join("started");
-    let mut command = desktop.command(binary());
+    let mut command = desktop.command(app_binary());
     command.args(["run", "--key", "saved", "--", "touch"]).arg(&started);
     change(&mut command);
-    let (printed, code) = run(&mut command)?;
+    let (printed, code) = run_command(&mut command)?;
     ensure!(code == Some(125) && !started.exists(), "the program was started, {code:?}: {printed}");
     Ok(printed)
 }
 
 #[tokio::test]
-async fn run_with_broken_settings_names_the_file_and_starts_nothing() -> Result<()> {
-    let (desktop, _keyring) = with_saved_key().await?;
-    let file = desktop.settings();
+async fn run_with_broken_settings_names_file_and_starts_nothing() -> Result<()> {
+    let (desktop, _keyring) = desktop_with_saved_key().await?;
+    let file = desktop.settings_file();
     for (settings, reason) in [
         ("{", "EOF while parsing an object at line 1 column 1"),
         ("// mine\n{ \"port\": 18105 }", "expected value at line 1 column 1"),
@@ -50,14 +50,14 @@ async fn run_with_broken_settings_names_the_file_and_starts_nothing() -> Result<
         (r#"{ "port": 80 }"#, "port: must be a whole number from 1024 to 65535"),
     ] {
         std::fs::write(&file, settings)?;
-        let printed = refused(&desktop, |_| {})?;
+        let printed = run_expecting_rejection(&desktop, |_| {})?;
         ensure!(printed.contains(&file.display().to_string()) && printed.contains(reason), "{settings}: {printed}");
     }
     // A byte order mark, as Windows' Notepad adds it, is no mistake; nor is a setting of a newer version.
     for settings in ["\u{feff}{ \"port\": 18105 }", r#"{ "port": 18105, "new": 1 }"#] {
         std::fs::write(&file, settings)?;
         let print = ["run", "--key", "saved", "--", "printenv", "ULTRALYTICS_PLATFORM_URL"];
-        let (printed, code) = run(desktop.command(binary()).args(print))?;
+        let (printed, code) = run_command(desktop.command(app_binary()).args(print))?;
         ensure!(code == Some(0) && printed.contains("http://127.0.0.1:18105"), "{settings}: {printed}");
     }
     Ok(())
@@ -65,13 +65,13 @@ async fn run_with_broken_settings_names_the_file_and_starts_nothing() -> Result<
 
 /// As in a terminal inside a snap.
 #[tokio::test]
-async fn run_with_other_folders_than_the_window_starts_nothing() -> Result<()> {
-    let desktop = Desktop::start(1280, 1000)?.with_platform_folders();
+async fn run_with_other_folders_than_window_starts_nothing() -> Result<()> {
+    let desktop = Desktop::start(1280, 1000)?.use_platform_folders();
     let _keyring = Keyring::start(&desktop)?;
     let app = App::start(&desktop).await?;
-    create_and_save(&app, "saved").await?;
+    create_and_save_key(&app, "saved").await?;
     for variable in ["XDG_DATA_HOME", "UL_KEYS_DATA_DIR"] {
-        let printed = refused(&desktop, |command| {
+        let printed = run_expecting_rejection(&desktop, |command| {
             command.env("XDG_CONFIG_HOME", desktop.home().join("snap/config"));
             command.env(variable, desktop.home().join("snap/data"));
         })?;
@@ -83,13 +83,14 @@ async fn run_with_other_folders_than_the_window_starts_nothing() -> Result<()> {
 
 /// The port of a service that does not run is any program's.
 #[tokio::test]
-async fn run_at_a_port_of_another_user_starts_nothing() -> Result<()> {
-    let (desktop, _keyring) = with_saved_key().await?;
+async fn run_at_port_of_another_user_starts_nothing() -> Result<()> {
+    let (desktop, _keyring) = desktop_with_saved_key().await?;
     if !desktop.is_root()? {
+        skip("only root can become another user");
         return Ok(());
     }
     let port = free_port()?;
-    std::fs::write(desktop.settings(), format!(r#"{{ "port": {port} }}"#))?;
+    std::fs::write(desktop.settings_file(), format!(r#"{{ "port": {port} }}"#))?;
     let listen = |address: &str, options: &str| {
         let script = format!(
             "import socket; s = socket.create_server(('{address}', {port}){options}); print('listens', flush=True)\nwhile True: s.accept()"
@@ -104,44 +105,44 @@ async fn run_at_a_port_of_another_user_starts_nothing() -> Result<()> {
         [("127.0.0.1", ""), ("0.0.0.0", ""), ("::", ", family=socket.AF_INET6, dualstack_ipv6=True")]
     {
         let _other = listen(address, options)?;
-        let printed = refused(&desktop, |_| {})?;
+        let printed = run_expecting_rejection(&desktop, |_| {})?;
         let expected = format!("a program of another user listens at http://127.0.0.1:{port}");
         ensure!(printed.contains(&expected), "{address}: {printed}");
     }
     // Beside our own service, one that the key does not reach changes nothing.
     let app = App::start(&desktop).await?;
     let _other = listen("127.0.0.2", "")?;
-    let (printed, code) = run(desktop.command(binary()).args(["run", "--key", "saved", "--", "true"]))?;
+    let (printed, code) = run_command(desktop.command(app_binary()).args(["run", "--key", "saved", "--", "true"]))?;
     ensure!(code == Some(0) && app.port == port, "{code:?}: {printed}");
     Ok(())
 }
 
 #[tokio::test]
-async fn list_with_broken_list_names_the_file_and_leaves_it() -> Result<()> {
-    let (desktop, _keyring) = with_saved_key().await?;
-    let file = desktop.data().join("saved-keys.json");
+async fn list_with_broken_index_names_file_and_leaves_it() -> Result<()> {
+    let (desktop, _keyring) = desktop_with_saved_key().await?;
+    let file = desktop.data_folder().join("saved-keys.json");
     std::fs::write(&file, "{ \"key_")?;
     for command in [&["list"][..], &["run", "--key", "other", "--", "true"]] {
-        let (printed, code) = run(desktop.command(binary()).args(command))?;
+        let (printed, code) = run_command(desktop.command(app_binary()).args(command))?;
         ensure!(code == Some(125), "{command:?}: {code:?} {printed}");
         ensure!(printed.contains(&file.display().to_string()) && printed.contains("EOF while parsing"), "{printed}");
         ensure!(!printed.contains("No key was saved") && !printed.contains("Save a key there"), "{printed}");
     }
     ensure!(std::fs::read_to_string(&file)? == "{ \"key_", "it was changed");
     // The key is in the keychain nevertheless, and leaves it.
-    let (printed, code) = run(desktop.command(binary()).args(["forget", "saved"]))?;
+    let (printed, code) = run_command(desktop.command(app_binary()).args(["forget", "saved"]))?;
     ensure!(code == Some(0) && printed.contains("cannot be read"), "{code:?} {printed}");
-    ensure!(looked_up(&desktop, "saved").is_none(), "still there");
+    ensure!(lookup_in_keychain(&desktop, "saved").is_none(), "still there");
     Ok(())
 }
 
 /// Starts a command, and waits until it has printed something and for its end. Returns when each happened.
-async fn timed(
+async fn run_timed(
     desktop: &Desktop,
     arguments: &[&str],
     has_display: bool,
 ) -> Result<(String, Duration, Duration, Option<i32>)> {
-    let mut command = desktop.command(binary());
+    let mut command = desktop.command(app_binary());
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
     if !has_display {
         command.env_remove("DISPLAY");
@@ -162,14 +163,14 @@ async fn timed(
 }
 
 #[tokio::test]
-async fn run_and_forget_with_locked_keychain_say_so_and_end_after_a_minute() -> Result<()> {
-    let (desktop, keyring) = with_saved_key().await?;
+async fn run_and_forget_with_locked_keychain_report_it_and_time_out() -> Result<()> {
+    let (desktop, keyring) = desktop_with_saved_key().await?;
     keyring.lock(&desktop)?;
     // GNOME's keychain asks one question at a time, so each waits for the same one.
     let (run, forget, remote) = tokio::join!(
-        timed(&desktop, &["run", "--key", "saved", "--", "true"], true),
-        timed(&desktop, &["forget", "saved"], true),
-        timed(&desktop, &["run", "--key", "saved", "--", "true"], false),
+        run_timed(&desktop, &["run", "--key", "saved", "--", "true"], true),
+        run_timed(&desktop, &["forget", "saved"], true),
+        run_timed(&desktop, &["run", "--key", "saved", "--", "true"], false),
     );
     let minute = Duration::from_secs(60)..Duration::from_secs(75);
     for (printed, printed_after, ended_after, code) in [run?, forget?] {
@@ -186,13 +187,14 @@ async fn run_and_forget_with_locked_keychain_say_so_and_end_after_a_minute() -> 
 
 /// A program owns the keychain's name, and does nothing.
 #[tokio::test]
-async fn run_with_silent_keychain_says_so_and_ends_after_a_minute() -> Result<()> {
+async fn run_with_unresponsive_keychain_reports_it_and_times_out() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    std::fs::write(desktop.settings(), "{}")?;
-    let owner = zbus::connection::Builder::address(desktop.bus())?.name("org.freedesktop.secrets")?.build().await?;
+    std::fs::create_dir_all(desktop.data_folder())?;
+    std::fs::write(desktop.settings_file(), "{}")?;
+    let owner =
+        zbus::connection::Builder::address(desktop.bus_address())?.name("org.freedesktop.secrets")?.build().await?;
     let (printed, printed_after, ended_after, code) =
-        timed(&desktop, &["run", "--key", "saved", "--", "true"], true).await?;
+        run_timed(&desktop, &["run", "--key", "saved", "--", "true"], true).await?;
     ensure!(printed.contains("has not answered yet") && printed_after < Duration::from_secs(10), "{printed}");
     ensure!(printed.contains("ul-keys: saved: the keychain does not answer"), "{printed}");
     ensure!(code == Some(125) && ended_after < Duration::from_secs(75), "{code:?} after {ended_after:?}");
@@ -202,7 +204,7 @@ async fn run_with_silent_keychain_says_so_and_ends_after_a_minute() -> Result<()
 
 /// `2>&1 | head -1`, where what the command does must not depend on its reader.
 #[test]
-fn command_whose_output_nobody_reads_keeps_its_exit_code() -> Result<()> {
+fn command_without_output_reader_keeps_its_exit_code() -> Result<()> {
     let home = tempfile::tempdir()?;
     std::fs::write(home.path().join("settings.json"), "{}")?;
     for (arguments, expected) in [
@@ -214,24 +216,24 @@ fn command_whose_output_nobody_reads_keeps_its_exit_code() -> Result<()> {
         // A key in the place of its name, which is not repeated.
         (&["forget", concat!("ul_", "0123456789012345678901234567890123456789")], 2),
     ] {
-        let code = code_without_reader(home.path(), arguments)?;
+        let code = exit_code_without_reader(home.path(), arguments)?;
         ensure!(code == Some(expected), "{arguments:?}: {code:?}");
     }
     Ok(())
 }
 
-fn code_without_reader(home: &Path, arguments: &[&str]) -> Result<Option<i32>> {
+fn exit_code_without_reader(home: &Path, arguments: &[&str]) -> Result<Option<i32>> {
     let (writer, _) = BrokenPipe::Closed.open()?;
-    let mut command = Command::new(binary());
+    let mut command = Command::new(app_binary());
     command.args(arguments).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     command.env("UL_KEYS_DATA_DIR", home).env("HOME", home).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
     Ok(command.status()?.code())
 }
 
 #[tokio::test]
-async fn run_without_service_starts_the_program_and_says_so() -> Result<()> {
-    let (desktop, _keyring) = with_saved_key().await?;
-    let output = ul_keys(&desktop, &["run", "--key", "saved", "--", "true"])?;
+async fn run_without_service_starts_program_and_warns() -> Result<()> {
+    let (desktop, _keyring) = desktop_with_saved_key().await?;
+    let output = run_cli(&desktop, &["run", "--key", "saved", "--", "true"])?;
     ensure!(output.status.success(), "{output:?}");
     ensure!(String::from_utf8_lossy(&output.stderr).contains("the key service does not answer"), "{output:?}");
     Ok(())

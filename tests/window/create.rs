@@ -4,47 +4,48 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::{active_names, closed, is_blocked};
-use crate::stand_in::{hold, let_go, wait_held};
+use crate::helpers::{active_key_names, is_button_disabled, wait_dialog_closed};
+use ulkeys_tests::ipc_stub::{delay_responses, release_responses, wait_delayed};
 
-const SENTENCE: &str = "[role=dialog] [aria-live=polite]";
+const SCOPE_SUMMARY_SELECTOR: &str = "[role=dialog] [aria-live=polite]";
 
-async fn open(app: &App) -> Result<()> {
+async fn open_dialog(app: &App) -> Result<()> {
     app.click("Create Key").await?;
     app.wait_focus("Name").await
 }
 
 /// The ticked scopes.
-async fn chosen(app: &App) -> Result<Value> {
+async fn checked_scopes(app: &App) -> Result<Value> {
     let script = "return [...document.querySelectorAll('[role=dialog] input:checked')].map((box) => box.value)";
     app.script(script, Vec::new()).await
 }
 
-async fn wait_filled(app: &App, name: &str, scopes: &[&str], sentence: &str) -> Result<()> {
-    app.wait_name(name).await?;
-    app.wait(&format!("{scopes:?}"), async || chosen(app).await.is_ok_and(|chosen| chosen == json!(scopes))).await?;
-    app.wait(sentence, async || app.text(SENTENCE).await.is_ok_and(|text| text == sentence)).await
+async fn wait_form(app: &App, name: &str, scopes: &[&str], sentence: &str) -> Result<()> {
+    app.wait_name_field(name).await?;
+    app.wait(&format!("{scopes:?}"), async || checked_scopes(app).await.is_ok_and(|chosen| chosen == json!(scopes)))
+        .await?;
+    app.wait(sentence, async || app.text(SCOPE_SUMMARY_SELECTOR).await.is_ok_and(|text| text == sentence)).await
 }
 
 #[tokio::test]
-async fn a_suggestion_fills_in_and_the_sentence_follows() -> Result<()> {
+async fn suggestion_fills_form_and_updates_scope_summary() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    open(&app).await?;
-    wait_filled(&app, "", &[], "Choose scopes to see what the key will be able to do.").await?;
+    open_dialog(&app).await?;
+    wait_form(&app, "", &[], "Choose scopes to see what the key will be able to do.").await?;
     app.click("training-server").await?;
     let trains = "This key will be able to start training runs and stream their metrics and read all resources.";
-    wait_filled(&app, "training-server", &["training", "read"], trains).await?;
+    wait_form(&app, "training-server", &["training", "read"], trains).await?;
     // The next one takes its place.
     app.click("ci-pipeline").await?;
     let uploads = "This key will be able to upload, download and delete models and open and modify datasets.";
-    wait_filled(&app, "ci-pipeline", &["models", "datasets"], uploads).await?;
+    wait_form(&app, "ci-pipeline", &["models", "datasets"], uploads).await?;
     // What a person chose stays.
     app.click("write").await?;
     let writes = "This key will be able to read and change all resources.";
-    wait_filled(&app, "ci-pipeline", &["models", "datasets", "write"], writes).await?;
+    wait_form(&app, "ci-pipeline", &["models", "datasets", "write"], writes).await?;
     app.click("mobile-app").await?;
-    wait_filled(&app, "mobile-app", &["read", "write"], writes).await?;
+    wait_form(&app, "mobile-app", &["read", "write"], writes).await?;
 
     let caution = "With admin, a program can manage the account and its keys. Few programs need that.";
     ensure!(!app.text("[role=dialog]").await?.contains(caution), "of nothing that is not chosen");
@@ -59,18 +60,18 @@ async fn a_suggestion_fills_in_and_the_sentence_follows() -> Result<()> {
 
     // Nothing that was typed outlives the dialog.
     app.click("Cancel").await?;
-    closed(&app).await?;
+    wait_dialog_closed(&app).await?;
     app.wait_focus("Create Key").await?;
-    open(&app).await?;
-    wait_filled(&app, "", &[], "Choose scopes to see what the key will be able to do.").await
+    open_dialog(&app).await?;
+    wait_form(&app, "", &[], "Choose scopes to see what the key will be able to do.").await
 }
 
 #[tokio::test]
-async fn what_is_missing_is_said_in_its_place() -> Result<()> {
+async fn missing_fields_show_errors_in_place() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
-    open(&app).await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
+    open_dialog(&app).await?;
     app.click("Create").await?;
     app.wait_text("Enter a name.").await?;
     app.wait_text("Choose at least one scope.").await?;
@@ -91,30 +92,30 @@ async fn what_is_missing_is_said_in_its_place() -> Result<()> {
         scope[0] == "true" && scope[1].as_str().is_some_and(|text| text.contains("Choose at least one scope.")),
         "{scope}"
     );
-    ensure!(active_names(&app).await?.is_empty(), "nothing was created");
+    ensure!(active_key_names(&app).await?.is_empty(), "nothing was created");
     desktop.press(&["space"])?;
     app.wait_gone("Choose at least one scope.").await?;
     // From a scope as from the name, Enter creates.
     desktop.press(&["Return"])?;
-    app.enter_key_window().await?;
-    app.enter_list_window().await?;
-    ensure!(active_names(&app).await? == ["server"], "one key");
+    app.switch_to_key_window().await?;
+    app.switch_to_list_window().await?;
+    ensure!(active_key_names(&app).await? == ["server"], "one key");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_name_in_use_is_pointed_out_and_allowed() -> Result<()> {
+async fn duplicate_name_shows_hint_and_is_allowed() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
+    std::fs::create_dir_all(desktop.data_folder())?;
     let samples = [
-        seed::Sample::new("server", "read", 500),
-        seed::Sample { revoked: Some(3), ..seed::Sample::new("gone", "read", 400) },
+        seed::SeedKey::new("server", "read", 500),
+        seed::SeedKey { revoked: Some(3), ..seed::SeedKey::new("gone", "read", 400) },
     ];
-    seed::seed(&desktop.data().join("keys.db"), &samples).await?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), &samples).await?;
     let app = App::start(&desktop).await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     let hint = "Another key has this name.";
-    open(&app).await?;
+    open_dialog(&app).await?;
     desktop.type_text("server")?;
     app.wait_text(hint).await?;
     desktop.type_text("s")?;
@@ -123,36 +124,36 @@ async fn a_name_in_use_is_pointed_out_and_allowed() -> Result<()> {
     app.wait_text(hint).await?;
     app.click("read").await?;
     desktop.press(&["Return"])?;
-    app.enter_key_window().await?;
-    app.enter_list_window().await?;
-    ensure!(active_names(&app).await? == ["server", "server"], "two of that name");
+    app.switch_to_key_window().await?;
+    app.switch_to_list_window().await?;
+    ensure!(active_key_names(&app).await? == ["server", "server"], "two of that name");
     Ok(())
 }
 
-/// A key that is being created cannot be called back: whoever leaves would never see it.
+/// The creation of a key cannot be cancelled: after leaving, nobody would see the key.
 #[tokio::test]
-async fn nobody_leaves_while_it_is_created() -> Result<()> {
+async fn dialog_cannot_be_left_while_key_is_created() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
-    open(&app).await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
+    open_dialog(&app).await?;
     // In idle state, both lead out.
     desktop.press(&["Escape"])?;
-    closed(&app).await?;
+    wait_dialog_closed(&app).await?;
     app.wait_focus("Create Key").await?;
-    open(&app).await?;
-    outside(&desktop)?;
-    closed(&app).await?;
+    open_dialog(&app).await?;
+    click_outside_dialog(&desktop)?;
+    wait_dialog_closed(&app).await?;
 
-    open(&app).await?;
+    open_dialog(&app).await?;
     app.click("mobile-app").await?;
-    hold(&app, "create_key").await?;
+    delay_responses(&app, "create_key").await?;
     app.click("Create").await?;
-    wait_held(&app, 1).await?;
+    wait_delayed(&app, 1).await?;
     app.wait_text("The key is being created").await?;
-    ensure!(is_blocked(&app, "Cancel").await?, "and says so");
+    ensure!(is_button_disabled(&app, "Cancel").await?, "and says so");
     desktop.press(&["Escape"])?;
-    outside(&desktop)?;
+    click_outside_dialog(&desktop)?;
     app.click("Cancel").await?;
     app.click("Create").await?;
     desktop.press(&["Escape", "Return"])?;
@@ -160,18 +161,18 @@ async fn nobody_leaves_while_it_is_created() -> Result<()> {
     app.click("Name").await?;
     desktop.press(&["x", "End"])?;
     app.wait_focus("Name").await?;
-    app.wait_name("mobile-app").await?;
-    wait_held(&app, 1).await?;
-    ensure!(active_names(&app).await?.is_empty(), "not yet");
-    let_go(&app).await?;
-    app.enter_key_window().await?;
-    app.enter_list_window().await?;
-    ensure!(active_names(&app).await? == ["mobile-app"], "once");
+    app.wait_name_field("mobile-app").await?;
+    wait_delayed(&app, 1).await?;
+    ensure!(active_key_names(&app).await?.is_empty(), "not yet");
+    release_responses(&app).await?;
+    app.switch_to_key_window().await?;
+    app.switch_to_list_window().await?;
+    ensure!(active_key_names(&app).await? == ["mobile-app"], "once");
     Ok(())
 }
 
 /// Presses the mouse where no dialog is.
-fn outside(desktop: &Desktop) -> Result<()> {
-    let window = desktop.window()?;
+fn click_outside_dialog(desktop: &Desktop) -> Result<()> {
+    let window = desktop.list_window()?;
     desktop.run("xdotool", &["mousemove", "--window", &window, "60", "600", "click", "1"]).map(drop)
 }

@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use rusqlite::Connection;
 use serde_json::json;
-use ulkeys_tests::{App, AppOptions, Desktop};
+use ulkeys_tests::{App, AppOptions, Desktop, ensure_holds};
 
 /// A desktop whose app has one key, ended in order.
-async fn with_a_key() -> Result<(Desktop, PathBuf)> {
+async fn desktop_with_key() -> Result<(Desktop, PathBuf)> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.create_unseen("kept-key", "read").await?;
+    app.create_key_without_copying("kept-key", "read").await?;
     app.quit().await?;
-    let database = desktop.data().join("keys.db");
+    let database = desktop.data_folder().join("keys.db");
     ensure!(!database.with_file_name("keys.db-wal").exists(), "all is in the file");
     Ok((desktop, database))
 }
 
 /// The window names the problem and the file, offers no creation, and leaves the bytes alone.
-async fn reported(desktop: &Desktop, app: &App, database: &Path, title: &str) -> Result<()> {
+async fn check_problem_is_reported(desktop: &Desktop, app: &App, database: &Path, title: &str) -> Result<()> {
     // By another process: closing the file in this one would drop the locks that it holds on it (POSIX).
     let digest = || desktop.run("sha256sum", &[&database.display().to_string()]);
     let before = digest()?;
@@ -41,26 +41,26 @@ async fn reported(desktop: &Desktop, app: &App, database: &Path, title: &str) ->
 }
 
 #[tokio::test]
-async fn locked() -> Result<()> {
-    let (desktop, database) = with_a_key().await?;
+async fn locked_database_is_reported() -> Result<()> {
+    let (desktop, database) = desktop_with_key().await?;
     let other = Connection::open(&database)?;
     other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")?;
     let app = App::start(&desktop).await?;
-    reported(&desktop, &app, &database, "The key database is in use by another program").await?;
+    check_problem_is_reported(&desktop, &app, &database, "The key database is in use by another program").await?;
     drop(other);
     app.click("Try again").await?;
     app.wait_text("kept-key").await
 }
 
 #[tokio::test]
-async fn corrupt() -> Result<()> {
-    let (desktop, database) = with_a_key().await?;
+async fn corrupt_database_is_reported() -> Result<()> {
+    let (desktop, database) = desktop_with_key().await?;
     let sound = std::fs::read(&database)?;
     let mut damaged = sound.clone();
     damaged[4096..].fill(0xA5);
     std::fs::write(&database, damaged)?;
     let app = App::start(&desktop).await?;
-    reported(&desktop, &app, &database, "The key database is damaged").await?;
+    check_problem_is_reported(&desktop, &app, &database, "The key database is damaged").await?;
     std::fs::write(&database, sound)?;
     app.click("Try again").await?;
     app.wait_text("kept-key").await
@@ -68,12 +68,12 @@ async fn corrupt() -> Result<()> {
 
 /// The remedy, half done: the log of an app that was killed stays where it was.
 #[tokio::test]
-async fn a_log_left_behind_is_set_aside_and_fits_when_the_file_comes_back() -> Result<()> {
+async fn orphaned_wal_is_set_aside_and_fits_restored_database() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.create_unseen("kept-key", "read").await?;
+    app.create_key_without_copying("kept-key", "read").await?;
     app.kill().await?;
-    let named = |name: &str| desktop.data().join(name);
+    let named = |name: &str| desktop.data_folder().join(name);
     let (log, aside) = (named("keys.db-wal"), named("keys.db-wal.set-aside"));
     let before = std::fs::read(&log)?;
     ensure!(!before.is_empty(), "the key is in the log");
@@ -92,27 +92,28 @@ async fn a_log_left_behind_is_set_aside_and_fits_when_the_file_comes_back() -> R
 }
 
 #[tokio::test]
-async fn from_a_newer_version() -> Result<()> {
-    let (desktop, database) = with_a_key().await?;
+async fn database_of_newer_version_is_reported() -> Result<()> {
+    let (desktop, database) = desktop_with_key().await?;
     Connection::open(&database)?.pragma_update(None, "user_version", 99)?;
     let app = App::start(&desktop).await?;
-    reported(&desktop, &app, &database, "The key database belongs to a newer version of this app").await
+    check_problem_is_reported(&desktop, &app, &database, "The key database belongs to a newer version of this app")
+        .await
 }
 
 #[tokio::test]
-async fn of_another_program() -> Result<()> {
+async fn database_of_other_program_is_reported() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    let database = desktop.data().join("keys.db");
+    std::fs::create_dir_all(desktop.data_folder())?;
+    let database = desktop.data_folder().join("keys.db");
     Connection::open(&database)?.execute_batch("CREATE TABLE notes (text TEXT)")?;
     let app = App::start(&desktop).await?;
-    reported(&desktop, &app, &database, "This file belongs to another program").await
+    check_problem_is_reported(&desktop, &app, &database, "This file belongs to another program").await
 }
 
 /// Root may write anything, so the app runs as somebody else where the tests run as root.
 #[tokio::test]
-async fn read_only() -> Result<()> {
-    let (desktop, database) = with_a_key().await?;
+async fn read_only_database_is_reported() -> Result<()> {
+    let (desktop, database) = desktop_with_key().await?;
     let folder = database.parent().map(Path::to_owned).unwrap_or_default();
     for entry in folder.read_dir()? {
         let path = entry?.path();
@@ -123,40 +124,40 @@ async fn read_only() -> Result<()> {
     let is_root = desktop.is_root()?;
     let options = AppOptions { user: is_root.then_some(65534), ..AppOptions::default() };
     let app = App::start_with(&desktop, options).await?;
-    reported(&desktop, &app, &database, "The key database cannot be written").await
+    check_problem_is_reported(&desktop, &app, &database, "The key database cannot be written").await
 }
 
 #[tokio::test]
-async fn a_failed_retry_moves_neither_card_nor_focus() -> Result<()> {
+async fn failed_retry_keeps_card_and_focus() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    std::fs::write(desktop.data().join("keys.db"), "not a database ".repeat(1000))?;
+    std::fs::create_dir_all(desktop.data_folder())?;
+    std::fs::write(desktop.data_folder().join("keys.db"), "not a database ".repeat(1000))?;
     let app = App::start(&desktop).await?;
-    app.control("Try again").await?;
+    app.find_control("Try again").await?;
     let watch =
         "window.seen = []; new MutationObserver(() => seen.push(document.body.innerText.includes('is damaged')))
         .observe(document.body, { subtree: true, childList: true });
         [...document.querySelectorAll('button')].find(b => b.innerText.trim() === 'Try again').focus();";
     app.script(watch, Vec::new()).await?;
-    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowactivate", "--sync", &desktop.list_window()?])?;
     let attempts = || app.output().matches("keys.db cannot be used").count();
     let before = attempts();
     desktop.press(&["Return"])?;
     app.wait("another attempt", async || attempts() > before).await?;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    ensure!(app.focus().await? == "Try again", "the focus went to {}", app.focus().await?);
+    let has_focus = async || app.focused_name().await.is_ok_and(|name| name == "Try again");
+    ensure_holds("the focus on Try again", std::time::Duration::from_millis(300), has_focus).await?;
     ensure!(app.script("return seen.every(Boolean)", Vec::new()).await? == true, "the card was gone for a moment");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_busy_database_refuses_a_revocation_and_says_why() -> Result<()> {
+async fn revocation_with_busy_database_is_rejected_with_reason() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.create_unseen("stays", "read").await?;
+    app.create_key_without_copying("stays", "read").await?;
     app.click("Actions for stays").await?;
     app.click("Revoke…").await?;
-    let other = Connection::open(desktop.data().join("keys.db"))?;
+    let other = Connection::open(desktop.data_folder().join("keys.db"))?;
     other.execute_batch("BEGIN IMMEDIATE")?;
     app.click("Revoke key").await?;
     app.wait_text("in use by another program").await?;
@@ -167,10 +168,11 @@ async fn a_busy_database_refuses_a_revocation_and_says_why() -> Result<()> {
 
 /// As on a network drive without a lock service.
 #[tokio::test]
-async fn on_a_disk_without_file_locks() -> Result<()> {
-    let (desktop, database) = with_a_key().await?;
+async fn disk_without_file_locks_is_reported() -> Result<()> {
+    let (desktop, database) = desktop_with_key().await?;
     let strace = &["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "inject=flock:error=ENOLCK"];
     let app = App::start_with(&desktop, AppOptions { wrapper: strace, ..AppOptions::default() }).await?;
-    reported(&desktop, &app, &database, "The disk with the key database doesn’t support file locks").await?;
+    check_problem_is_reported(&desktop, &app, &database, "The disk with the key database doesn’t support file locks")
+        .await?;
     app.wait_text("Move the folder of this file to a local disk").await
 }

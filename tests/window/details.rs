@@ -5,18 +5,12 @@ use serde_json::{Value, json};
 use ulkeys_domain::decision::Decision;
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::stand_in::refuse;
+use crate::helpers::send_request;
 
-/// A request by a real program that calls itself `agent`; the answer's status.
-fn request(app: &App, desktop: &Desktop, key: &str, agent: &str, method: &str, path: &str) -> Result<String> {
-    let url = format!("http://127.0.0.1:{}{path}", app.port);
-    let credential = format!("Authorization: Bearer {key}");
-    let arguments = ["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--user-agent", agent];
-    desktop.run("curl", &[&arguments[..], &["--request", method, "--header", &credential, &url]].concat())
-}
+use ulkeys_tests::ipc_stub::reject;
 
 /// Waits until the part of the panel with this heading shows all of these texts.
-pub(crate) async fn wait_part(app: &App, heading: &str, texts: &[&str]) -> Result<()> {
+pub(crate) async fn wait_section(app: &App, heading: &str, texts: &[&str]) -> Result<()> {
     let script = "const parts = [...document.querySelectorAll('aside section')];
         const part = parts.find(part => part.querySelector('h3')?.innerText === arguments[0]);
         return part?.innerText ?? '';";
@@ -28,7 +22,7 @@ pub(crate) async fn wait_part(app: &App, heading: &str, texts: &[&str]) -> Resul
 }
 
 /// Waits until the panel is about the key with this prefix.
-pub(crate) async fn wait_key(app: &App, prefix: &str) -> Result<()> {
+pub(crate) async fn wait_details_of(app: &App, prefix: &str) -> Result<()> {
     app.wait(&format!("the details of {prefix}"), async || {
         app.text("aside header").await.is_ok_and(|header| header.contains(prefix))
     })
@@ -36,34 +30,34 @@ pub(crate) async fn wait_key(app: &App, prefix: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_programs_do_is_seen_while_they_do_it() -> Result<()> {
+async fn requests_and_changes_appear_live() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "watched", "read").await?;
+    let key = app.create_and_copy_key(&desktop, "watched", "read").await?;
     app.click("watched").await?;
     app.wait_focus("watched").await?;
-    wait_key(&app, &key[..11]).await?;
-    wait_part(&app, "Programs and addresses", &["No program has used this key"]).await?;
-    wait_part(&app, "History", &["Created", "By this app"]).await?;
+    wait_details_of(&app, &key[..11]).await?;
+    wait_section(&app, "Programs and addresses", &["No program has used this key"]).await?;
+    wait_section(&app, "History", &["Created", "By this app"]).await?;
 
-    ensure!(request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
-    wait_part(&app, "Programs and addresses", &["probe/1.0", "127.0.0.1", "1 request"]).await?;
-    wait_part(&app, "History", &["New program or address"]).await?;
-    wait_part(&app, "Requests", &["1 accepted"]).await?;
-    ensure!(request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
-    ensure!(request(&app, &desktop, &key, "second/2", "GET", "/api/account/summary")? == "200", "accepted");
-    wait_part(&app, "Programs and addresses", &["2 requests", "second/2"]).await?;
-    ensure!(request(&app, &desktop, &key, "second/2", "POST", "/api/api-keys")? == "403", "only reads");
-    wait_part(&app, "History", &["1 request refused: a scope was missing"]).await?;
+    ensure!(send_request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
+    wait_section(&app, "Programs and addresses", &["probe/1.0", "127.0.0.1", "1 request"]).await?;
+    wait_section(&app, "History", &["New program or address"]).await?;
+    wait_section(&app, "Requests", &["1 accepted"]).await?;
+    ensure!(send_request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
+    ensure!(send_request(&app, &desktop, &key, "second/2", "GET", "/api/account/summary")? == "200", "accepted");
+    wait_section(&app, "Programs and addresses", &["2 requests", "second/2"]).await?;
+    ensure!(send_request(&app, &desktop, &key, "second/2", "POST", "/api/api-keys")? == "403", "only reads");
+    wait_section(&app, "History", &["1 request refused: a scope was missing"]).await?;
 
     // What is done with it is seen, too.
     let key_id = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed")["keys"][0]["keyId"].clone();
     app.invoke("rename_key", json!({ "keyId": key_id, "name": "seen" })).await?.expect("renamed");
     app.wait("the new name", async || app.text("aside h2").await.is_ok_and(|name| name == "seen")).await?;
-    wait_part(&app, "History", &["Renamed from watched to seen"]).await?;
+    wait_section(&app, "History", &["Renamed from watched to seen"]).await?;
     app.click("Show all in Activity").await?;
     app.wait_focus("Activity").await?;
-    app.control("Show every key").await?;
+    app.find_control("Show every key").await?;
     app.wait_text("Renamed from watched to seen").await?;
     // The filter has the name of today, too.
     app.invoke("rename_key", json!({ "keyId": key_id, "name": "again" })).await?.expect("renamed");
@@ -75,16 +69,16 @@ async fn what_programs_do_is_seen_while_they_do_it() -> Result<()> {
     app.click("again").await?;
     app.invoke("revoke_key", json!({ "keyId": key_id })).await?.expect("revoked");
     app.wait("its end", async || app.text("aside header").await.is_ok_and(|header| header.contains("Revoked"))).await?;
-    app.control("Copy key ID").await?;
+    app.find_control("Copy key ID").await?;
     ensure!(!app.text("aside").await?.contains("Rotate"), "what is over cannot be rotated");
     ensure!(!app.text("body").await?.contains(&key), "no key is shown");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_partner_is_one_step_away_and_escape_goes_back_to_the_row() -> Result<()> {
+async fn rotation_partner_is_linked_and_escape_returns_to_row() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), seed::TEAM_KEYS).await?;
     let app = App::start(&desktop).await?;
     let listed = app.invoke("list_keys", json!({ "query": { "name": "inference-gateway" } })).await?.expect("listed");
     let keys = listed["keys"].as_array().context("a list")?;
@@ -94,43 +88,45 @@ async fn a_partner_is_one_step_away_and_escape_goes_back_to_the_row() -> Result<
 
     // The newer one comes first.
     app.click("inference-gateway").await?;
-    wait_key(&app, new).await?;
+    wait_details_of(&app, new).await?;
     app.wait_text("Replaces").await?;
     let partner = format!("inference-gateway {old}…");
     app.click(&partner).await?;
-    wait_key(&app, old).await?;
+    wait_details_of(&app, old).await?;
     app.wait_focus("inference-gateway").await?;
     app.wait_text("Replaced by").await?;
     app.click(&format!("inference-gateway {new}…")).await?;
-    wait_key(&app, new).await?;
+    wait_details_of(&app, new).await?;
 
     // A menu of the panel is closed before the panel is.
     app.click("More actions").await?;
-    app.control("Copy key ID").await?;
+    app.find_control("Copy key ID").await?;
     desktop.press(&["Escape"])?;
     app.wait_focus("More actions").await?;
     app.click("More actions").await?;
     app.click("Copy key ID").await?;
     app.wait_text("The ID of inference-gateway was copied").await?;
-    ensure!(desktop.clipboard()?.starts_with("key_"), "an identifier");
+    ensure!(desktop.read_clipboard()?.starts_with("key_"), "an identifier");
     app.wait_focus("More actions").await?;
     desktop.press(&["Escape"])?;
     app.wait("the end of the panel", async || app.text("aside h2").await.is_err()).await?;
-    app.wait("the focus on the row", async || app.focus().await.is_ok_and(|focus| focus.contains("inference-gateway")))
-        .await
+    app.wait("the focus on the row", async || {
+        app.focused_name().await.is_ok_and(|focus| focus.contains("inference-gateway"))
+    })
+    .await
 }
 
 #[tokio::test]
-async fn each_reason_offers_its_next_step() -> Result<()> {
+async fn attention_reason_offers_its_action() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    seed::seed(&desktop.data().join("keys.db"), seed::TEAM).await?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), seed::TEAM_KEYS).await?;
     let app = App::start(&desktop).await?;
     for (name, step, dialog) in [
         ("conference-demo", "Revoke…", "[role=alertdialog]"),
         ("workspace-admin", "Rotate with fewer scopes…", "[role=dialog]"),
     ] {
         app.click(name).await?;
-        wait_part(&app, "Needs attention", &[step]).await?;
+        wait_section(&app, "Needs attention", &[step]).await?;
         app.click(step).await?;
         app.wait("a dialog", async || app.text(dialog).await.is_ok_and(|text| text.contains(name))).await?;
         desktop.press(&["Escape"])?;
@@ -142,10 +138,10 @@ async fn each_reason_offers_its_next_step() -> Result<()> {
 }
 
 /// Accepted and refused requests of the last hours, as the service counts them.
-async fn counted(app: &App, hours: u64) -> Result<[u64; 2]> {
+async fn count_requests(app: &App, hours: u64) -> Result<[u64; 2]> {
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let query = json!({ "keyId": listed["keys"][0]["keyId"], "hours": hours });
-    let usage = app.invoke("key_usage", query).await?.expect("counted");
+    let usage = app.invoke("get_key_usage", query).await?.expect("counted");
     let mut sums = [0; 2];
     for hour in usage["hours"].as_array().context("hours")? {
         let refused = usize::from(hour["outcome"] != "accepted");
@@ -155,7 +151,7 @@ async fn counted(app: &App, hours: u64) -> Result<[u64; 2]> {
 }
 
 /// How many rows the table of requests has, what its first heading is, and the sums of both columns of numbers.
-async fn table(app: &App) -> Result<Value> {
+async fn requests_table(app: &App) -> Result<Value> {
     let script = "const rows = [...document.querySelectorAll('table[aria-label=Requests] tbody tr')];
         const sum = (column) => rows.reduce(
             (all, row) => all + Number(row.querySelectorAll('td')[column].innerText.replaceAll(',', '')), 0);
@@ -164,35 +160,35 @@ async fn table(app: &App) -> Result<Value> {
 }
 
 #[tokio::test]
-async fn requests_are_shown_by_hour_and_by_day_as_a_chart_and_as_a_table() -> Result<()> {
+async fn requests_are_shown_by_hour_and_day_as_chart_and_table() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let sample = seed::Sample {
+    let sample = seed::SeedKey {
         refused: &[(Decision::Limit, 12), (Decision::Scope, 3)],
-        ..seed::Sample::new("busy", "read", 20 * 24).used(30, &[("probe/1.0", "127.0.0.1")])
+        ..seed::SeedKey::new("busy", "read", 20 * 24).with_usage(30, &[("probe/1.0", "127.0.0.1")])
     };
-    seed::seed(&desktop.data().join("keys.db"), &[sample]).await?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), &[sample]).await?;
     let app = App::start(&desktop).await?;
     app.click("busy").await?;
     // It was used, but not lately.
-    wait_part(&app, "Requests", &["No requests in the last 24 hours", "will be counted here"]).await?;
+    wait_section(&app, "Requests", &["No requests in the last 24 hours", "will be counted here"]).await?;
 
     app.click("30 days").await?;
-    let [accepted, refused] = counted(&app, 31 * 24).await?;
+    let [accepted, refused] = count_requests(&app, 31 * 24).await?;
     ensure!(accepted > 1000 && refused == 15, "{accepted} and {refused}");
     let grouped = format!("{},{:03}", accepted / 1000, accepted % 1000);
     let totals = [format!("{grouped} accepted"), "15 refused".to_owned()];
-    wait_part(&app, "Requests", &[&totals[0], &totals[1]]).await?;
+    wait_section(&app, "Requests", &[&totals[0], &totals[1]]).await?;
     let chart = format!("Requests of the last 30 days by day: {grouped} accepted, 15 refused. Busiest: ");
     let label = "return [...document.querySelectorAll('aside [role=img]')].some(({ ariaLabel }) => ariaLabel.startsWith(arguments[0]))";
     app.wait(&chart, async || app.script(label, vec![json!(chart)]).await.is_ok_and(|it| it == true)).await?;
 
     app.click("Show as table: Requests").await?;
     app.wait_focus("Show as chart: Requests").await?;
-    let by_day = table(&app).await?;
+    let by_day = requests_table(&app).await?;
     ensure!(by_day == json!([30, "Day", accepted, refused]), "{by_day}");
-    wait_part(&app, "Requests", &["too many requests: 12", "scope missing: 3"]).await?;
+    wait_section(&app, "Requests", &["too many requests: 12", "scope missing: 3"]).await?;
     app.click("24 hours").await?;
-    wait_part(&app, "Requests", &["No requests in the last 24 hours"]).await?;
+    wait_section(&app, "Requests", &["No requests in the last 24 hours"]).await?;
     ensure!(app.text("table[aria-label=Requests]").await.is_err(), "there is nothing to list");
     app.click("30 days").await?;
     app.click("Show as chart: Requests").await?;
@@ -201,20 +197,20 @@ async fn requests_are_shown_by_hour_and_by_day_as_a_chart_and_as_a_table() -> Re
 
 /// The numbers that are there stay when newer ones cannot be had, with a note; one asks again.
 #[tokio::test]
-async fn what_cannot_be_had_says_so_and_is_asked_for_again() -> Result<()> {
+async fn failed_queries_show_errors_and_can_be_retried() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "watched", "read").await?;
-    ensure!(request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
-    app.wait("the count", async || counted(&app, 24).await.is_ok_and(|counted| counted == [1, 0])).await?;
-    refuse(&app, "key_usage", "DATABASE_BUSY").await?;
+    let key = app.create_and_copy_key(&desktop, "watched", "read").await?;
+    ensure!(send_request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
+    app.wait("the count", async || count_requests(&app, 24).await.is_ok_and(|counted| counted == [1, 0])).await?;
+    reject(&app, "get_key_usage", "DATABASE_BUSY").await?;
     app.click("watched").await?;
     let busy = "The key database is in use by another program.";
-    wait_part(&app, "Requests", &["The requests cannot be shown.", busy, "Try again"]).await?;
-    wait_part(&app, "Programs and addresses", &["This cannot be shown.", busy, "Try again"]).await?;
-    wait_part(&app, "History", &["Created"]).await?;
+    wait_section(&app, "Requests", &["The requests cannot be shown.", busy, "Try again"]).await?;
+    wait_section(&app, "Programs and addresses", &["This cannot be shown.", busy, "Try again"]).await?;
+    wait_section(&app, "History", &["Created"]).await?;
     // Both are pressed before the page asks again by itself, which takes the buttons away.
-    let answer_and_retry = "window.fetch = window.ownFetch;
+    let answer_and_retry = "ipcStub.rules = {};
         for (const heading of arguments) {
             const parts = [...document.querySelectorAll('aside section')];
             const part = parts.find((part) => part.querySelector('h3')?.innerText === heading);
@@ -222,15 +218,15 @@ async fn what_cannot_be_had_says_so_and_is_asked_for_again() -> Result<()> {
         }";
     let headings = || vec![json!("Requests"), json!("Programs and addresses")];
     app.script(answer_and_retry, headings()).await?;
-    wait_part(&app, "Requests", &["1 accepted"]).await?;
-    wait_part(&app, "Programs and addresses", &["probe/1.0"]).await?;
+    wait_section(&app, "Requests", &["1 accepted"]).await?;
+    wait_section(&app, "Programs and addresses", &["probe/1.0"]).await?;
 
-    refuse(&app, "key_usage", "DATABASE_BUSY").await?;
-    ensure!(request(&app, &desktop, &key, "second/2", "GET", "/api/account/summary")? == "200", "accepted");
-    wait_part(&app, "Requests", &["1 accepted", "These numbers may be out of date.", busy]).await?;
-    wait_part(&app, "Programs and addresses", &["probe/1.0", "This may be out of date.", busy]).await?;
+    reject(&app, "get_key_usage", "DATABASE_BUSY").await?;
+    ensure!(send_request(&app, &desktop, &key, "second/2", "GET", "/api/account/summary")? == "200", "accepted");
+    wait_section(&app, "Requests", &["1 accepted", "These numbers may be out of date.", busy]).await?;
+    wait_section(&app, "Programs and addresses", &["probe/1.0", "This may be out of date.", busy]).await?;
     app.script(answer_and_retry, headings()).await?;
-    wait_part(&app, "Requests", &["2 accepted"]).await?;
-    wait_part(&app, "Programs and addresses", &["second/2"]).await?;
+    wait_section(&app, "Requests", &["2 accepted"]).await?;
+    wait_section(&app, "Programs and addresses", &["second/2"]).await?;
     app.wait_gone("out of date").await
 }

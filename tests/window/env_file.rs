@@ -5,38 +5,38 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use ulkeys_tests::{App, Desktop};
+use ulkeys_tests::{App, Desktop, skip};
 
 use crate::file_dialog;
 
 /// Title of the system's dialog.
-pub(crate) const DIALOG: &str = "^Put the key into this file";
+pub(crate) const DIALOG_TITLE: &str = "^Put the key into this file";
 
 async fn open_dialog(app: &App, desktop: &Desktop) -> Result<()> {
     app.click("Save as .env…").await?;
-    file_dialog::opened(app, desktop, DIALOG).await
+    file_dialog::wait_open(app, desktop, DIALOG_TITLE).await
 }
 
-pub(crate) async fn choose(app: &App, desktop: &Desktop, path: &Path) -> Result<()> {
+pub(crate) async fn choose_file(app: &App, desktop: &Desktop, path: &Path) -> Result<()> {
     open_dialog(app, desktop).await?;
-    file_dialog::choose(app, desktop, DIALOG, path).await
+    file_dialog::choose_path(app, desktop, DIALOG_TITLE, path).await
 }
 
-fn mode(path: &Path) -> Result<u32> {
+fn permission_bits(path: &Path) -> Result<u32> {
     Ok(path.metadata()?.permissions().mode() & 0o777)
 }
 
 #[tokio::test]
-async fn a_new_file_is_the_owners_alone_and_works() -> Result<()> {
+async fn new_file_is_private_and_usable() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let path = desktop.home().join("project/.env");
     std::fs::create_dir(desktop.home().join("project"))?;
-    app.create_in_dialog("in-a-file", "read").await?;
+    app.create_key_in_dialog("in-a-file", "read").await?;
 
     open_dialog(&app, &desktop).await?;
     desktop.press(&["Escape"])?;
-    file_dialog::ended(&app, &desktop, DIALOG).await?;
+    file_dialog::wait_closed(&app, &desktop, DIALOG_TITLE).await?;
     ensure!(!path.exists(), "thought better of it");
     app.wait("the button", async || {
         app.script("return document.querySelector('[aria-busy=true]') === null", vec![])
@@ -45,11 +45,11 @@ async fn a_new_file_is_the_owners_alone_and_works() -> Result<()> {
     })
     .await?;
 
-    choose(&app, &desktop, &path).await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("Saved, readable by you alone").await?;
     app.click("Done").await?;
-    app.leave_key_window().await?;
-    ensure!(mode(&path)? == 0o600, "{:o}", mode(&path)?);
+    app.wait_key_window_closed().await?;
+    ensure!(permission_bits(&path)? == 0o600, "{:o}", permission_bits(&path)?);
     let text = std::fs::read_to_string(&path)?;
     let url = format!("ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}", app.port);
     ensure!(text.starts_with("ULTRALYTICS_API_KEY=ul_") && text.lines().nth(1) == Some(url.as_str()), "two lines");
@@ -66,55 +66,55 @@ async fn close_requested_while_file_dialog_is_open_is_ignored() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let path = desktop.home().join(".env");
-    app.create_in_dialog("asked", "read").await?;
+    app.create_key_in_dialog("asked", "read").await?;
     open_dialog(&app, &desktop).await?;
-    for window in [desktop.key_window()?, desktop.window()?] {
+    for window in [desktop.key_window()?, desktop.list_window()?] {
         desktop.run("wmctrl", &["-i", "-c", &window])?;
     }
-    file_dialog::choose(&app, &desktop, DIALOG, &path).await?;
+    file_dialog::choose_path(&app, &desktop, DIALOG_TITLE, &path).await?;
     app.wait_text("Saved, readable by you alone").await?;
     ensure!(!app.text("body").await?.contains("Keep open"), "asks whether to close");
     Ok(())
 }
 
 #[tokio::test]
-async fn lines_are_replaced_only_after_asking() -> Result<()> {
+async fn existing_lines_are_replaced_only_after_confirmation() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let path = desktop.home().join(".env");
     let before = "# mine\nULTRALYTICS_API_KEY=old\nOTHER=kept\n";
     std::fs::write(&path, before)?;
-    app.create_in_dialog("in-a-file", "read").await?;
-    choose(&app, &desktop, &path).await?;
+    app.create_key_in_dialog("in-a-file", "read").await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("The file already sets ULTRALYTICS_API_KEY. Replace its value?").await?;
     app.wait_focus("Cancel").await?;
     app.click("Cancel").await?;
     ensure!(std::fs::read_to_string(&path)? == before, "nothing was changed");
 
-    choose(&app, &desktop, &path).await?;
+    choose_file(&app, &desktop, &path).await?;
     app.click("Replace").await?;
     app.wait_text("Saved, readable by you alone").await?;
     let after = std::fs::read_to_string(&path)?;
     ensure!(after.starts_with("# mine\nULTRALYTICS_API_KEY=ul_") && after.contains("\nOTHER=kept\n"), "other lines");
-    ensure!(mode(&path)? == 0o600, "the owner's alone");
+    ensure!(permission_bits(&path)? == 0o600, "the owner's alone");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_file_that_git_would_commit_is_warned_of() -> Result<()> {
+async fn save_into_file_not_ignored_by_git_warns() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let project = desktop.home().join("project");
     std::fs::create_dir(&project)?;
     desktop.run("git", &["init", "--quiet", &project.display().to_string()])?;
     let path = project.join(".env");
-    app.create_in_dialog("in-git", "read").await?;
-    choose(&app, &desktop, &path).await?;
+    app.create_key_in_dialog("in-git", "read").await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("Git does not ignore this file").await?;
     ensure!(!path.exists(), "not before the answer");
     app.click("Cancel").await?;
     std::fs::write(project.join(".gitignore"), ".env\n")?;
-    choose(&app, &desktop, &path).await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("Saved, readable by you alone").await?;
     ensure!(path.is_file(), "saved");
     Ok(())
@@ -122,15 +122,15 @@ async fn a_file_that_git_would_commit_is_warned_of() -> Result<()> {
 
 /// A write that fails says why, and loses nothing.
 #[tokio::test]
-async fn what_cannot_be_written_is_said() -> Result<()> {
+async fn failed_write_is_reported_and_keeps_key() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let folder = desktop.home().join("vanishing");
     std::fs::create_dir(&folder)?;
     let path = folder.join(".env");
     std::fs::write(&path, "ULTRALYTICS_API_KEY=old\n")?;
-    app.create_in_dialog("unwritten", "read").await?;
-    choose(&app, &desktop, &path).await?;
+    app.create_key_in_dialog("unwritten", "read").await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("Replace its value?").await?;
     std::fs::remove_dir_all(&folder)?;
     app.click("Replace").await?;
@@ -140,9 +140,9 @@ async fn what_cannot_be_written_is_said() -> Result<()> {
 }
 
 /// A file that is mounted over another one, until this is dropped.
-struct Mount<'a>(&'a Desktop, std::path::PathBuf);
+struct BindMount<'a>(&'a Desktop, std::path::PathBuf);
 
-impl Drop for Mount<'_> {
+impl Drop for BindMount<'_> {
     fn drop(&mut self) {
         let _ = self.0.run("umount", &[&self.1.display().to_string()]);
     }
@@ -150,7 +150,7 @@ impl Drop for Mount<'_> {
 
 /// As in a container whose volume is a single file.
 #[tokio::test]
-async fn save_over_a_mounted_file_leaves_nothing_and_says_why() -> Result<()> {
+async fn save_over_mounted_file_is_rejected_and_leaves_nothing() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let folder = desktop.home().join("project");
@@ -161,15 +161,15 @@ async fn save_over_a_mounted_file_leaves_nothing_and_says_why() -> Result<()> {
     }
     let mount = ["--bind", &original.display().to_string(), &path.display().to_string()];
     if let Err(error) = desktop.run("mount", &mount) {
-        eprintln!("skipped, nothing can be mounted here: {error}");
+        skip(format!("no file system can be mounted: {error}"));
         return Ok(());
     }
-    let mounted = Mount(&desktop, path.clone());
-    app.create_in_dialog("mounted", "read").await?;
-    choose(&app, &desktop, &first).await?;
+    let mounted = BindMount(&desktop, path.clone());
+    app.create_key_in_dialog("mounted", "read").await?;
+    choose_file(&app, &desktop, &first).await?;
     app.wait_text("Saved, readable by you alone").await?;
     for _ in 0..2 {
-        choose(&app, &desktop, &path).await?;
+        choose_file(&app, &desktop, &path).await?;
         app.wait_text("The file was not changed. The file is mounted on its own").await?;
         app.wait_gone("Saved, readable by you alone").await?;
     }
@@ -185,7 +185,7 @@ async fn save_over_a_mounted_file_leaves_nothing_and_says_why() -> Result<()> {
 
 /// A stranger's repository whose configuration makes git run a program as soon as it looks for a missing `.gitignore`.
 #[tokio::test]
-async fn save_in_a_hostile_repository_runs_nothing_of_it() -> Result<()> {
+async fn save_in_hostile_repository_runs_none_of_its_commands() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let script = r#"
@@ -205,25 +205,25 @@ async fn save_in_a_hostile_repository_runs_nothing_of_it() -> Result<()> {
     let _ = desktop.run("git", &["-C", &evil.display().to_string(), "check-ignore", ".env"]);
     ensure!(std::fs::remove_file(&ran).is_ok(), "git itself does not run the program: the test tests nothing");
 
-    app.create_in_dialog("in-evil", "read").await?;
-    choose(&app, &desktop, &evil.join(".env")).await?;
+    app.create_key_in_dialog("in-evil", "read").await?;
+    choose_file(&app, &desktop, &evil.join(".env")).await?;
     app.wait_text("Git does not ignore this file").await?;
     ensure!(!ran.exists(), "a program of the repository ran");
     Ok(())
 }
 
 /// What a program finds that is started by a shell with this file.
-fn in_shell(desktop: &Desktop, path: &Path, name: &str) -> Result<String> {
+fn value_in_shell(desktop: &Desktop, path: &Path, name: &str) -> Result<String> {
     let script = r#"set -a; . "$1"; printf %s "${!2}""#;
     desktop.run("bash", &["-c", script, "bash", &path.display().to_string(), name])
 }
 
 #[tokio::test]
-async fn save_among_lines_that_end_differently_is_read_back_to_the_byte() -> Result<()> {
+async fn save_among_mixed_line_endings_preserves_other_bytes() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let path = desktop.home().join(".env");
-    app.create_in_dialog("mixed", "read").await?;
+    app.create_key_in_dialog("mixed", "read").await?;
     for (before, after) in [
         ("A=1\nB=2\r\nC=3\n", "A=1\nB=2\r\nC=3\nKEY\n"),
         ("A=1\nULTRALYTICS_API_KEY=old\r\nB=2", "A=1\nKEY\nB=2\n"),
@@ -232,7 +232,7 @@ async fn save_among_lines_that_end_differently_is_read_back_to_the_byte() -> Res
     ] {
         std::fs::write(&path, before)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        choose(&app, &desktop, &path).await?;
+        choose_file(&app, &desktop, &path).await?;
         if before.contains("ULTRALYTICS") {
             app.click("Replace").await?;
         }
@@ -241,7 +241,7 @@ async fn save_among_lines_that_end_differently_is_read_back_to_the_byte() -> Res
             std::fs::read_to_string(&path).is_ok_and(|text| text.contains("ULTRALYTICS_API_KEY=ul_"))
         })
         .await?;
-        let key = in_shell(&desktop, &path, "ULTRALYTICS_API_KEY")?;
+        let key = value_in_shell(&desktop, &path, "ULTRALYTICS_API_KEY")?;
         ensure!(key.len() == 43 && key.starts_with("ul_"), "{before:?}: {} bytes", key.len());
         let export = if before.contains("export") { "export " } else { "" };
         let expected = format!(
@@ -255,7 +255,7 @@ async fn save_among_lines_that_end_differently_is_read_back_to_the_byte() -> Res
 }
 
 #[tokio::test]
-async fn save_through_links_creates_their_target_and_keeps_them() -> Result<()> {
+async fn save_through_symlinks_creates_target_and_keeps_links() -> Result<()> {
     use std::os::unix::fs::symlink;
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
@@ -267,18 +267,18 @@ async fn save_through_links_creates_their_target_and_keeps_them() -> Result<()> 
     symlink(at("dotfiles/target.env"), at("dotfiles/link"))?;
     symlink("../missing/.env", at("project/broken.env"))?;
     symlink("loop.env", at("project/loop.env"))?;
-    app.create_in_dialog("linked", "read").await?;
-    choose(&app, &desktop, &at("project/.env")).await?;
+    app.create_key_in_dialog("linked", "read").await?;
+    choose_file(&app, &desktop, &at("project/.env")).await?;
     app.wait_text("Saved, readable by you alone").await?;
     app.wait_text("dotfiles/target.env").await?;
     ensure!(at("project/.env").is_symlink() && at("dotfiles/link").is_symlink(), "the links stay");
-    ensure!(mode(&at("dotfiles/target.env"))? == 0o600, "the owner's alone");
-    ensure!(in_shell(&desktop, &at("project/.env"), "ULTRALYTICS_API_KEY")?.len() == 43, "saved");
+    ensure!(permission_bits(&at("dotfiles/target.env"))? == 0o600, "the owner's alone");
+    ensure!(value_in_shell(&desktop, &at("project/.env"), "ULTRALYTICS_API_KEY")?.len() == 43, "saved");
     for (name, reason) in [
         ("project/broken.env", "a link to a place that doesn’t exist"),
         ("project/loop.env", "a link that leads back to itself"),
     ] {
-        choose(&app, &desktop, &at(name)).await?;
+        choose_file(&app, &desktop, &at(name)).await?;
         app.wait_text(reason).await?;
         ensure!(at(name).is_symlink() && !at("missing").exists(), "{name}");
     }
@@ -286,7 +286,7 @@ async fn save_through_links_creates_their_target_and_keeps_them() -> Result<()> 
 }
 
 #[tokio::test]
-async fn save_into_a_file_that_others_read_says_so_before() -> Result<()> {
+async fn save_into_shared_file_asks_first() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let path = desktop.home().join(".env");
@@ -295,38 +295,38 @@ async fn save_into_a_file_that_others_read_says_so_before() -> Result<()> {
         std::os::unix::fs::chown(&path, None, Some(1))?;
     }
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640))?;
-    app.create_in_dialog("shared", "read").await?;
-    choose(&app, &desktop, &path).await?;
+    app.create_key_in_dialog("shared", "read").await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("These lose access: group").await?;
     if desktop.is_root()? {
         app.wait_text("daemon").await?;
     }
     app.wait_focus("Cancel").await?;
     app.click("Cancel").await?;
-    ensure!(std::fs::read_to_string(&path)? == "A=1\n" && mode(&path)? == 0o640, "nothing was changed");
-    choose(&app, &desktop, &path).await?;
+    ensure!(std::fs::read_to_string(&path)? == "A=1\n" && permission_bits(&path)? == 0o640, "nothing was changed");
+    choose_file(&app, &desktop, &path).await?;
     app.click("Save anyway").await?;
     app.wait_text("Saved, readable by you alone").await?;
-    ensure!(mode(&path)? == 0o600, "{:o}", mode(&path)?);
+    ensure!(permission_bits(&path)? == 0o600, "{:o}", permission_bits(&path)?);
 
     std::fs::hard_link(&path, desktop.home().join("other.env"))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))?;
-    choose(&app, &desktop, &path).await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("Everyone on this computer can read this file now").await?;
     app.wait_text("1 other name (a hard link)").await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn save_into_a_file_that_is_not_utf8_changes_nothing() -> Result<()> {
+async fn save_into_non_utf8_file_changes_nothing() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let path = desktop.home().join(".env");
     let utf16: Vec<u8> = "A=1\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    app.create_in_dialog("encoded", "read").await?;
+    app.create_key_in_dialog("encoded", "read").await?;
     for content in [utf16, b"A=caf\xe9\n".to_vec()] {
         std::fs::write(&path, &content)?;
-        choose(&app, &desktop, &path).await?;
+        choose_file(&app, &desktop, &path).await?;
         app.wait_text("The file was not changed. Its text isn’t UTF-8.").await?;
         ensure!(std::fs::read(&path)? == content, "it was changed");
     }
@@ -334,14 +334,14 @@ async fn save_into_a_file_that_is_not_utf8_changes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn replace_in_a_file_that_has_changed_ends_the_question_and_can_be_repeated() -> Result<()> {
+async fn replace_in_changed_file_is_cancelled_and_can_be_repeated() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let path = desktop.home().join(".env");
     std::fs::write(&path, "ULTRALYTICS_API_KEY=old\n")?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    app.create_in_dialog("changed", "read").await?;
-    choose(&app, &desktop, &path).await?;
+    app.create_key_in_dialog("changed", "read").await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("Replace its value?").await?;
     let changed = "ULTRALYTICS_API_KEY=old\nULTRALYTICS_PLATFORM_URL=x\n";
     std::fs::write(&path, changed)?;
@@ -349,7 +349,7 @@ async fn replace_in_a_file_that_has_changed_ends_the_question_and_can_be_repeate
     app.wait_text("Another app has just changed the file. Choose it again.").await?;
     app.wait_focus("Save as .env…").await?;
     ensure!(std::fs::read_to_string(&path)? == changed, "it was changed");
-    choose(&app, &desktop, &path).await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("Replace their values?").await?;
     app.click("Replace").await?;
     app.wait_text("Saved, readable by you alone").await?;
@@ -357,18 +357,18 @@ async fn replace_in_a_file_that_has_changed_ends_the_question_and_can_be_repeate
 }
 
 #[tokio::test]
-async fn save_into_a_file_with_an_unclear_line_changes_nothing_and_names_the_line() -> Result<()> {
+async fn save_into_file_with_ambiguous_line_changes_nothing_and_names_line() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let path = desktop.home().join(".env");
-    app.create_in_dialog("unclear", "read").await?;
+    app.create_key_in_dialog("unclear", "read").await?;
     for (content, line, problem) in [
         ("A=1\nULTRALYTICS_API_KEY=\"old\nB=1\nC=\"x\"\n", 2, "can’t be changed"),
         ("A=1\nB=2\nreadonly ULTRALYTICS_API_KEY=old\n", 3, "uses ULTRALYTICS_API_KEY in a way"),
         ("A=1\n{ . ./.env.local; }\n", 2, "may set ULTRALYTICS_API_KEY from another file or command"),
     ] {
         std::fs::write(&path, content)?;
-        choose(&app, &desktop, &path).await?;
+        choose_file(&app, &desktop, &path).await?;
         app.wait_text(&format!("The file was not changed. Line {line} {problem}")).await?;
         ensure!(std::fs::read_to_string(&path)? == content, "it was changed");
     }
@@ -376,44 +376,47 @@ async fn save_into_a_file_with_an_unclear_line_changes_nothing_and_names_the_lin
 }
 
 /// Whether the question is in sight as a whole, above the bar with the window's buttons, and has the focus.
-const QUESTION_IN_SIGHT: &str = "const box = document.activeElement.closest('[role=alert]')?.getBoundingClientRect();
+const QUESTION_IS_VISIBLE_SCRIPT: &str =
+    "const box = document.activeElement.closest('[role=alert]')?.getBoundingClientRect();
     const bar = document.querySelector('[data-foot]').getBoundingClientRect();
     return Boolean(box) && box.top >= 0 && box.bottom <= Math.min(innerHeight, bar.top)";
 
 #[tokio::test]
-async fn question_in_a_narrow_window_is_in_sight_without_the_message_before() -> Result<()> {
+async fn question_in_narrow_window_is_visible_without_previous_message() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let (first, path) = (desktop.home().join("first.env"), desktop.home().join(".env"));
     std::fs::write(&path, "ULTRALYTICS_API_KEY=old\n")?;
-    app.create_in_dialog("narrow", "read").await?;
+    app.create_key_in_dialog("narrow", "read").await?;
     desktop.run("xdotool", &["windowsize", &desktop.key_window()?, "440", "560"])?;
     app.wait("the size", async || app.script("return innerHeight", vec![]).await.is_ok_and(|height| height == 560))
         .await?;
-    choose(&app, &desktop, &first).await?;
+    choose_file(&app, &desktop, &first).await?;
     app.wait_text("Saved, readable by you alone").await?;
     app.script("document.getElementById('app').scrollTo(0, 0)", vec![]).await?;
 
-    choose(&app, &desktop, &path).await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("The file already sets ULTRALYTICS_API_KEY").await?;
     app.wait_gone("Saved, readable by you alone").await?;
     app.wait_focus("Cancel").await?;
-    app.wait("the question in sight", async || app.script(QUESTION_IN_SIGHT, vec![]).await.is_ok_and(|it| it == true))
-        .await?;
+    app.wait("the question in sight", async || {
+        app.script(QUESTION_IS_VISIBLE_SCRIPT, vec![]).await.is_ok_and(|it| it == true)
+    })
+    .await?;
     Ok(())
 }
 
 /// A folder on a disk that keeps no permissions, as FAT, until this is dropped.
-struct NoPermissions<'a>(&'a Desktop, std::path::PathBuf);
+struct MountWithoutPermissions<'a>(&'a Desktop, std::path::PathBuf);
 
-impl Drop for NoPermissions<'_> {
+impl Drop for MountWithoutPermissions<'_> {
     fn drop(&mut self) {
         let _ = self.0.run("umount", &["--lazy", &self.1.display().to_string()]);
     }
 }
 
 #[tokio::test]
-async fn save_on_a_disk_without_permissions_asks_and_promises_nothing() -> Result<()> {
+async fn save_on_disk_without_permissions_asks_and_claims_no_privacy() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let (drive, files) = (desktop.home().join("drive"), desktop.home().join("files"));
@@ -422,19 +425,19 @@ async fn save_on_a_disk_without_permissions_asks_and_promises_nothing() -> Resul
     }
     let (from, to) = (files.display().to_string(), drive.display().to_string());
     if let Err(error) = desktop.run("bindfs", &["--chmod-ignore", "--perms=a+rX", &from, &to]) {
-        eprintln!("skipped, nothing can be mounted here: {error}");
+        skip(format!("no file system can be mounted: {error}"));
         return Ok(());
     }
-    let _mounted = NoPermissions(&desktop, drive.clone());
+    let _mounted = MountWithoutPermissions(&desktop, drive.clone());
     let path = drive.join(".env");
-    app.create_in_dialog("on-a-stick", "read").await?;
-    choose(&app, &desktop, &path).await?;
+    app.create_key_in_dialog("on-a-stick", "read").await?;
+    choose_file(&app, &desktop, &path).await?;
     app.wait_text("This drive doesn’t support file permissions").await?;
     ensure!(!path.exists(), "not before the answer");
     app.click("Save anyway").await?;
     app.wait_text("Saved, possibly readable by other users").await?;
     app.wait_gone("readable by you alone").await?;
-    ensure!(in_shell(&desktop, &path, "ULTRALYTICS_API_KEY")?.len() == 43, "saved");
+    ensure!(value_in_shell(&desktop, &path, "ULTRALYTICS_API_KEY")?.len() == 43, "saved");
     ensure!(files.read_dir()?.count() == 1, "something is left beside it");
     Ok(())
 }

@@ -11,27 +11,27 @@ use ulkeys_tests::{App, Desktop};
 async fn is_open(app: &App, desktop: &Desktop, title: &str) -> bool {
     match desktop.is_wayland() {
         true => app.script("return document.hasFocus()", Vec::new()).await.is_ok_and(|it| it == false),
-        false => desktop.window_named(title).is_ok(),
+        false => desktop.find_window(title).is_ok(),
     }
 }
 
 /// Waits for the dialog with this title, and gives it the focus.
-pub(crate) async fn opened(app: &App, desktop: &Desktop, title: &str) -> Result<()> {
+pub(crate) async fn wait_open(app: &App, desktop: &Desktop, title: &str) -> Result<()> {
     app.wait("the system's dialog", async || is_open(app, desktop, title).await).await?;
     // A compositor gives the focus to a new window by itself.
     if !desktop.is_wayland() {
-        desktop.run("xdotool", &["windowactivate", "--sync", &desktop.window_named(title)?])?;
+        desktop.run("xdotool", &["windowactivate", "--sync", &desktop.find_window(title)?])?;
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     Ok(())
 }
 
-pub(crate) async fn ended(app: &App, desktop: &Desktop, title: &str) -> Result<()> {
+pub(crate) async fn wait_closed(app: &App, desktop: &Desktop, title: &str) -> Result<()> {
     app.wait("the end of the dialog", async || !is_open(app, desktop, title).await).await
 }
 
 /// Chooses a file in the dialog that is open.
-pub(crate) async fn choose(app: &App, desktop: &Desktop, title: &str, path: &Path) -> Result<()> {
+pub(crate) async fn choose_path(app: &App, desktop: &Desktop, title: &str, path: &Path) -> Result<()> {
     // The dialog is busy at times, above all with its own question about a file that exists; Return also answers that
     // one with Replace.
     for _ in 0..20 {
@@ -49,5 +49,5 @@ pub(crate) async fn choose(app: &App, desktop: &Desktop, title: &str, path: &Pat
             }
         }
     }
-    ended(app, desktop, title).await
+    wait_closed(app, desktop, title).await
 }

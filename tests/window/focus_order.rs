@@ -4,17 +4,17 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::{app_with, choose, closed};
+use crate::helpers::{choose_menu_entry, start_with_keys, wait_dialog_closed};
 
-async fn team(desktop: &Desktop) -> Result<App> {
-    let app = app_with(desktop, seed::TEAM).await?;
+async fn start_focused_with_team(desktop: &Desktop) -> Result<App> {
+    let app = start_with_keys(desktop, seed::TEAM_KEYS).await?;
     app.wait_text("training-server").await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     Ok(app)
 }
 
 /// Presses a key so many times, and tells what had the focus after each.
-async fn stops(desktop: &Desktop, app: &App, key: &str, presses: usize) -> Result<Vec<String>> {
+async fn press_and_record_focus(desktop: &Desktop, app: &App, key: &str, presses: usize) -> Result<Vec<String>> {
     let watch = "window.stops = [];
         removeEventListener('focusin', window.noteStop);
         const nameOf = (element) =>
@@ -36,10 +36,10 @@ async fn stops(desktop: &Desktop, app: &App, key: &str, presses: usize) -> Resul
 }
 
 /// From where the focus is, Tab leads along this way, and the other direction leads back to its beginning.
-async fn both_ways(desktop: &Desktop, app: &App, way: &[&str]) -> Result<()> {
-    let there = stops(desktop, app, "Tab", way.len()).await?;
+async fn check_tab_order_both_ways(desktop: &Desktop, app: &App, way: &[&str]) -> Result<()> {
+    let there = press_and_record_focus(desktop, app, "Tab", way.len()).await?;
     ensure!(there == way, "{there:#?}");
-    let mut back = stops(desktop, app, "shift+Tab", way.len() - 1).await?;
+    let mut back = press_and_record_focus(desktop, app, "shift+Tab", way.len() - 1).await?;
     back.reverse();
     ensure!(back == way[..way.len() - 1], "back: {back:#?}");
     Ok(())
@@ -47,13 +47,13 @@ async fn both_ways(desktop: &Desktop, app: &App, way: &[&str]) -> Result<()> {
 
 /// In a dialog, Tab leads from what has the focus to the last of these controls, on to the first and round; the other
 /// direction leads from the last to the first.
-async fn round(desktop: &Desktop, app: &App, order: &[&str]) -> Result<()> {
-    let focus = app.focus().await?;
+async fn check_tab_order_wraps(desktop: &Desktop, app: &App, order: &[&str]) -> Result<()> {
+    let focus = app.focused_name().await?;
     let start = order.iter().position(|name| *name == focus).with_context(|| focus)?;
     let way: Vec<&str> = order.iter().cycle().skip(start + 1).take(2 * order.len() - 1 - start).copied().collect();
-    let there = stops(desktop, app, "Tab", way.len()).await?;
+    let there = press_and_record_focus(desktop, app, "Tab", way.len()).await?;
     ensure!(there == way, "{there:#?}");
-    let mut back = stops(desktop, app, "shift+Tab", order.len() - 1).await?;
+    let mut back = press_and_record_focus(desktop, app, "shift+Tab", order.len() - 1).await?;
     back.reverse();
     ensure!(back == order[..order.len() - 1], "back: {back:#?}");
     desktop.press(&["shift+Tab"])?;
@@ -61,9 +61,9 @@ async fn round(desktop: &Desktop, app: &App, order: &[&str]) -> Result<()> {
 }
 
 #[tokio::test]
-async fn of_the_page_with_keys() -> Result<()> {
+async fn tab_order_of_key_list_is_same_both_ways() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = start_focused_with_team(&desktop).await?;
     let way = [
         "API Keys",
         "Activity",
@@ -86,16 +86,16 @@ async fn of_the_page_with_keys() -> Result<()> {
         "Actions for inference-gateway",
         "Select nightly-export",
     ];
-    both_ways(&desktop, &app, &way).await
+    check_tab_order_both_ways(&desktop, &app, &way).await
 }
 
 #[tokio::test]
-async fn of_each_dialog_and_back_to_where_it_was_opened() -> Result<()> {
+async fn tab_order_of_dialogs_wraps_and_focus_returns() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = team(&desktop).await?;
+    let app = start_focused_with_team(&desktop).await?;
     let leave = async |control: &str| -> Result<()> {
         desktop.press(&["Escape"])?;
-        closed(&app).await?;
+        wait_dialog_closed(&app).await?;
         app.wait_focus(control).await
     };
 
@@ -103,29 +103,32 @@ async fn of_each_dialog_and_back_to_where_it_was_opened() -> Result<()> {
     app.wait_focus("Name").await?;
     let suggestions = ["training-server", "ci-pipeline", "mobile-app"];
     let scopes = ["training", "models", "datasets", "read", "write", "admin"];
-    round(&desktop, &app, &[&["Name"][..], &suggestions, &scopes, &["Cancel", "Create"]].concat()).await?;
+    check_tab_order_wraps(&desktop, &app, &[&["Name"][..], &suggestions, &scopes, &["Cancel", "Create"]].concat())
+        .await?;
     leave("Create Key").await?;
 
-    choose(&app, "training-server", "Revoke…").await?;
+    choose_menu_entry(&app, "training-server", "Revoke…").await?;
     app.wait_focus("To confirm, type training-server").await?;
-    round(&desktop, &app, &["To confirm, type training-server", "Cancel", "Revoke key"]).await?;
+    check_tab_order_wraps(&desktop, &app, &["To confirm, type training-server", "Cancel", "Revoke key"]).await?;
     leave("Actions for training-server").await?;
 
-    choose(&app, "training-server", "Rotate…").await?;
-    app.wait("the first step", async || app.focus().await.is_ok_and(|focus| focus.ends_with("Create a new key")))
-        .await?;
+    choose_menu_entry(&app, "training-server", "Rotate…").await?;
+    app.wait("the first step", async || {
+        app.focused_name().await.is_ok_and(|focus| focus.ends_with("Create a new key"))
+    })
+    .await?;
     // A heading is no stop.
     desktop.press(&["Tab"])?;
     app.wait_focus("Create the new key").await?;
-    round(&desktop, &app, &["Create the new key", "Change scopes…", "Close"]).await?;
+    check_tab_order_wraps(&desktop, &app, &["Create the new key", "Change scopes…", "Close"]).await?;
     leave("Actions for training-server").await?;
 
-    choose(&app, "training-server", "Rename…").await?;
+    choose_menu_entry(&app, "training-server", "Rename…").await?;
     app.wait_focus("Name").await?;
-    round(&desktop, &app, &["Name", "Cancel", "Save"]).await?;
+    check_tab_order_wraps(&desktop, &app, &["Name", "Cancel", "Save"]).await?;
     leave("Actions for training-server").await?;
 
-    choose(&app, "training-server", "Use this key…").await?;
+    choose_menu_entry(&app, "training-server", "Use this key…").await?;
     app.wait_text("Use training-server").await?;
     leave("Actions for training-server").await?;
 
@@ -135,22 +138,22 @@ async fn of_each_dialog_and_back_to_where_it_was_opened() -> Result<()> {
     app.wait_text("Revoke 2 keys?").await?;
     let number = "To confirm, type the number of keys: 2";
     app.wait_focus(number).await?;
-    round(&desktop, &app, &["Keys that will be revoked", number, "Cancel", "Revoke 2 keys"]).await?;
+    check_tab_order_wraps(&desktop, &app, &["Keys that will be revoked", number, "Cancel", "Revoke 2 keys"]).await?;
     leave("Revoke…").await
 }
 
 #[tokio::test]
-async fn of_the_window_with_a_new_key() -> Result<()> {
+async fn tab_order_of_key_window_wraps() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("new", "read").await?;
+    app.create_key_in_dialog("new", "read").await?;
     app.wait_focus("Copy").await?;
     app.click("curl").await?;
     app.wait_text("/api/account/summary").await?;
     app.script("document.querySelector('button').focus()", Vec::new()).await?;
     app.wait_focus("Copy").await?;
     let way = ["Save in this computer’s keychain", "Save as .env…", "curl", "Copy the example", "curl", "Done", "Copy"];
-    both_ways(&desktop, &app, &way).await?;
+    check_tab_order_both_ways(&desktop, &app, &way).await?;
     desktop.press(&["shift+Tab"])?;
     app.wait_focus("Copy").await
 }

@@ -4,22 +4,17 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, AppOptions, Desktop};
 
-use crate::hands::paste_over;
-use crate::secret::{files_with, hits_in_page};
-
-async fn go(app: &App, section: &str) -> Result<()> {
-    app.click(section).await?;
-    app.wait(section, async || app.text("h1").await.is_ok_and(|title| title == section)).await
-}
+use crate::helpers::{go_to_section, paste_over_field};
+use crate::secret::{count_in_page, files_containing};
 
 /// Puts a text on the clipboard and pastes it over what is in the field.
-async fn paste(desktop: &Desktop, app: &App, text: &str) -> Result<()> {
+async fn paste_into_field(desktop: &Desktop, app: &App, text: &str) -> Result<()> {
     let held = "return document.querySelector('textarea').value.trim() === arguments[0].trim()";
     let is_held = async || app.script(held, vec![json!(text)]).await.is_ok_and(|held| held == true);
     // A window manager that is busy can swallow the keys.
     for _ in 0..5 {
         app.script("document.querySelector('textarea').focus()", Vec::new()).await?;
-        paste_over(desktop, text)?;
+        paste_over_field(desktop, text)?;
         for _ in 0..40 {
             if is_held().await {
                 return Ok(());
@@ -31,19 +26,19 @@ async fn paste(desktop: &Desktop, app: &App, text: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn every_cause_is_told_and_leads_on() -> Result<()> {
+async fn each_cause_is_explained_with_next_step() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "training-server", "training").await?;
-    go(&app, "Help").await?;
+    let key = app.create_and_copy_key(&desktop, "training-server", "training").await?;
+    go_to_section(&app, "Help").await?;
 
-    paste(&desktop, &app, &key).await?;
+    paste_into_field(&desktop, &app, &key).await?;
     app.wait_text("training-server is valid").await?;
     app.wait_text(&format!("Key {}…", &key[..11])).await?;
     let request = |path: &str| format!("curl -H \"Authorization: Bearer {key}\" http://localhost:{}{path}", app.port);
-    paste(&desktop, &app, &request("/api/training/runs")).await?;
+    paste_into_field(&desktop, &app, &request("/api/training/runs")).await?;
     app.wait_text("training-server may make this request").await?;
-    paste(&desktop, &app, &request("/nothing")).await?;
+    paste_into_field(&desktop, &app, &request("/nothing")).await?;
     app.wait_text("No key opens this request").await?;
     for (text, answer) in [
         (format!("ul_{}", "0".repeat(40)), "This service does not know the key"),
@@ -58,14 +53,14 @@ async fn every_cause_is_told_and_leads_on() -> Result<()> {
         (format!("curl -H 'Authorization: Bearer {key}' https://example.org/api/x"), "This talks to example.org"),
         ("API request failed (HTTP 403): Permission denied for this operation".into(), "its scopes do not allow"),
     ] {
-        paste(&desktop, &app, &text).await?;
+        paste_into_field(&desktop, &app, &text).await?;
         app.wait_text(answer).await.with_context(|| text.clone())?;
     }
 
-    paste(&desktop, &app, &request("/api/models")).await?;
+    paste_into_field(&desktop, &app, &request("/api/models")).await?;
     app.wait_text("One of these scopes is needed: models, read, write. The key has: training.").await?;
     app.click("Create Key…").await?;
-    app.control("Name").await?;
+    app.find_control("Name").await?;
     let chosen = "return [...document.querySelectorAll('[role=dialog] input:checked')].map(box => box.value)";
     let chosen = app.script(chosen, Vec::new()).await?;
     ensure!(chosen == json!(["training", "models"]), "{chosen}");
@@ -74,8 +69,8 @@ async fn every_cause_is_told_and_leads_on() -> Result<()> {
 
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     app.invoke("revoke_key", json!({ "keyId": listed["keys"][0]["keyId"] })).await?.expect("revoked");
-    go(&app, "Help").await?;
-    paste(&desktop, &app, &key).await?;
+    go_to_section(&app, "Help").await?;
+    paste_into_field(&desktop, &app, &key).await?;
     app.wait_text("training-server was revoked").await?;
     app.click("Show in the list").await?;
     app.wait("the list", async || app.text("h1").await.is_ok_and(|title| title == "API Keys")).await?;
@@ -83,12 +78,12 @@ async fn every_cause_is_told_and_leads_on() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_answer_comes_into_sight_in_a_small_window() -> Result<()> {
+async fn answer_scrolls_into_view_in_small_window() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     app.resize(&desktop, 640, 480).await?;
-    go(&app, "Help").await?;
-    paste(&desktop, &app, &format!("ul_{}", "0".repeat(40))).await?;
+    go_to_section(&app, "Help").await?;
+    paste_into_field(&desktop, &app, &format!("ul_{}", "0".repeat(40))).await?;
     app.wait_text("This service does not know the key").await?;
     // As far as the field stays in sight.
     let seen = "const field = document.querySelector('textarea').getBoundingClientRect();
@@ -101,35 +96,35 @@ async fn the_answer_comes_into_sight_in_a_small_window() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_limit_is_told_with_its_end() -> Result<()> {
+async fn reached_limit_is_explained_with_retry_time() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
+    std::fs::create_dir_all(desktop.data_folder())?;
     let settings = json!({ "port": ulkeys_tests::free_port()?, "limits": { "default": 2 } });
-    std::fs::write(desktop.data().join("settings.json"), settings.to_string())?;
+    std::fs::write(desktop.data_folder().join("settings.json"), settings.to_string())?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "eager", "read").await?;
+    let key = app.create_and_copy_key(&desktop, "eager", "read").await?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     for status in [200, 200, 429] {
         let url = format!("http://127.0.0.1:{}/api/account/summary", app.port);
         let answer = client.get(url).bearer_auth(&key).send().await?;
         ensure!(answer.status() == status, "{}", answer.status());
     }
-    go(&app, "Help").await?;
-    paste(&desktop, &app, &format!("ULTRALYTICS_API_KEY={key} ul cloud account summary")).await?;
+    go_to_section(&app, "Help").await?;
+    paste_into_field(&desktop, &app, &format!("ULTRALYTICS_API_KEY={key} ul cloud account summary")).await?;
     app.wait_text("eager has reached its limit").await?;
     app.wait_text("The limit is 2 requests of this kind per minute. The next one is accepted at").await
 }
 
 #[tokio::test]
-async fn a_service_that_cannot_be_asked_is_said_to_be_so() -> Result<()> {
+async fn unreachable_service_is_reported() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let listener = std::net::TcpListener::bind(("127.0.0.1", ulkeys_tests::free_port()?))?;
-    std::fs::create_dir_all(desktop.data())?;
+    std::fs::create_dir_all(desktop.data_folder())?;
     let port = listener.local_addr()?.port();
-    std::fs::write(desktop.data().join("settings.json"), json!({ "port": port }).to_string())?;
+    std::fs::write(desktop.data_folder().join("settings.json"), json!({ "port": port }).to_string())?;
     let app = App::start(&desktop).await?;
-    go(&app, "Help").await?;
-    paste(&desktop, &app, &format!("ul_{}", "0".repeat(40))).await?;
+    go_to_section(&app, "Help").await?;
+    paste_into_field(&desktop, &app, &format!("ul_{}", "0".repeat(40))).await?;
     app.wait_text("The key service cannot be reached").await?;
     drop(listener);
     app.invoke("retry_service", json!({})).await?.expect("running");
@@ -139,31 +134,31 @@ async fn a_service_that_cannot_be_asked_is_said_to_be_so() -> Result<()> {
 
 /// The page may hold what was pasted for as long as it shows it, and nobody else ever.
 #[tokio::test]
-async fn what_was_pasted_is_not_kept() -> Result<()> {
+async fn pasted_key_is_not_kept() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start_with(&desktop, AppOptions { log: Some("trace"), ..AppOptions::default() }).await?;
-    let key = app.create_and_copy(&desktop, "pasted", "read").await?;
-    go(&app, "Help").await?;
+    let key = app.create_and_copy_key(&desktop, "pasted", "read").await?;
+    go_to_section(&app, "Help").await?;
     let command = format!("curl -H \"Authorization: Bearer {key}\" http://127.0.0.1:{}/api/models", app.port);
-    paste(&desktop, &app, &command).await?;
+    paste_into_field(&desktop, &app, &command).await?;
     app.wait_text("pasted may make this request").await?;
-    ensure!(hits_in_page(&app, &key).await? == 1, "in the field, and nowhere else");
+    ensure!(count_in_page(&app, &key).await? == 1, "in the field, and nowhere else");
 
     app.click("Clear").await?;
     app.wait_gone("pasted may make this request").await?;
     app.wait_focus("Key, command or error message").await?;
     desktop.press(&["ctrl+z"])?;
-    ensure!(hits_in_page(&app, &key).await? == 0, "cleared, and not to be brought back");
+    ensure!(count_in_page(&app, &key).await? == 0, "cleared, and not to be brought back");
 
-    paste(&desktop, &app, &command).await?;
+    paste_into_field(&desktop, &app, &command).await?;
     app.wait_text("pasted may make this request").await?;
-    go(&app, "Preferences").await?;
-    ensure!(hits_in_page(&app, &key).await? == 0, "left behind");
-    go(&app, "Help").await?;
+    go_to_section(&app, "Preferences").await?;
+    ensure!(count_in_page(&app, &key).await? == 0, "left behind");
+    go_to_section(&app, "Help").await?;
     let field = app.script("return document.querySelector('textarea').value", Vec::new()).await?;
     ensure!(field == "", "{field}");
     ensure!(app.output().contains("TRACE") && !app.output().contains(&key), "printed");
     app.quit().await?;
-    ensure!(files_with(desktop.home(), &key)?.is_empty(), "{:?}", files_with(desktop.home(), &key)?);
+    ensure!(files_containing(desktop.home(), &key)?.is_empty(), "{:?}", files_containing(desktop.home(), &key)?);
     Ok(())
 }

@@ -6,21 +6,22 @@ use anyhow::{Context as _, Result, ensure};
 use secret_service::{EncryptionType, SecretService};
 use ulkeys_tests::{App, Desktop, KeePass, Keyring};
 
-use crate::keychain::{create_and_save, looked_up, revoke, ul_keys};
+use crate::keychain::{create_and_save_key, lookup_in_keychain, revoke_key_in_list, run_cli};
 
 /// Saves what another program, or an earlier version of this one, would: a secret of any type.
-async fn store(desktop: &Desktop, name: &str, secret: &str, content_type: &str) -> Result<()> {
-    store_with(desktop, HashMap::from([("service", "ul-keys"), ("username", name)]), secret, content_type).await
+async fn save_from_other_program(desktop: &Desktop, name: &str, secret: &str, content_type: &str) -> Result<()> {
+    save_with_attributes(desktop, HashMap::from([("service", "ul-keys"), ("username", name)]), secret, content_type)
+        .await
 }
 
 /// The same with any attributes.
-async fn store_with(
+async fn save_with_attributes(
     desktop: &Desktop,
     attributes: HashMap<&str, &str>,
     secret: &str,
     content_type: &str,
 ) -> Result<()> {
-    let bus = zbus::connection::Builder::address(desktop.bus())?.build().await?;
+    let bus = zbus::connection::Builder::address(desktop.bus_address())?.build().await?;
     let service = SecretService::connect_with_existing(EncryptionType::Dh, bus).await?;
     let collection = service.get_default_collection().await?;
     let label = format!("UL Keys: {}", attributes["username"]);
@@ -29,77 +30,80 @@ async fn store_with(
 }
 
 /// The length of the key that a program receives.
-fn key_length(desktop: &Desktop, name: &str) -> Result<String> {
-    let output = ul_keys(desktop, &["run", "--key", name, "--", "sh", "-c", "echo ${#ULTRALYTICS_API_KEY}"])?;
+fn received_key_length(desktop: &Desktop, name: &str) -> Result<String> {
+    let output = run_cli(desktop, &["run", "--key", name, "--", "sh", "-c", "echo ${#ULTRALYTICS_API_KEY}"])?;
     ensure!(output.status.success(), "{output:?}");
     Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
 }
 
 #[tokio::test]
-async fn save_in_keepassxc_sets_the_password_of_the_entry() -> Result<()> {
+async fn save_in_keepassxc_sets_password_of_entry() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let keepass = KeePass::start(&desktop)?;
     let app = App::start(&desktop).await?;
-    create_and_save(&app, "trainer").await?;
-    let key = looked_up(&desktop, "trainer").context("another program finds it")?;
+    create_and_save_key(&app, "trainer").await?;
+    let key = lookup_in_keychain(&desktop, "trainer").context("another program finds it")?;
     ensure!(key.len() == 43 && key.starts_with("ul_"), "the key");
-    let is_password = async || keepass.password(&desktop, "UL Keys: trainer").is_ok_and(|password| password == key);
+    let is_password =
+        async || keepass.read_password(&desktop, "UL Keys: trainer").is_ok_and(|password| password == key);
     app.wait("the key as the password", is_password).await?;
-    ensure!(keepass.attachments(&desktop, "UL Keys: trainer")?.is_empty(), "nothing is attached");
-    ensure!(key_length(&desktop, "trainer")? == "43", "a program receives it");
+    ensure!(keepass.list_attachments(&desktop, "UL Keys: trainer")?.is_empty(), "nothing is attached");
+    ensure!(received_key_length(&desktop, "trainer")? == "43", "a program receives it");
 
-    revoke(&app, "trainer").await?;
-    app.wait("the end of the entry", async || looked_up(&desktop, "trainer").is_none()).await?;
-    app.wait("the end of the entry on the disk", async || keepass.password(&desktop, "UL Keys: trainer").is_err()).await
+    revoke_key_in_list(&app, "trainer").await?;
+    app.wait("the end of the entry", async || lookup_in_keychain(&desktop, "trainer").is_none()).await?;
+    app.wait("the end of the entry on the disk", async || keepass.read_password(&desktop, "UL Keys: trainer").is_err())
+        .await
 }
 
 /// An earlier version saved keys as bytes, which KeePassXC attaches to an entry without a password.
 #[tokio::test]
-async fn save_over_an_attachment_moves_the_key_into_the_password() -> Result<()> {
+async fn save_over_attachment_moves_key_into_password() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let keepass = KeePass::start(&desktop)?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("early", "read").await?;
+    app.create_key_in_dialog("early", "read").await?;
     let key = app.text("code.key").await?.trim().to_owned();
-    store(&desktop, "early", &key, "application/octet-stream").await?;
-    let is_attached = async || keepass.attachments(&desktop, "UL Keys: early").is_ok_and(|names| !names.is_empty());
+    save_from_other_program(&desktop, "early", &key, "application/octet-stream").await?;
+    let is_attached =
+        async || keepass.list_attachments(&desktop, "UL Keys: early").is_ok_and(|names| !names.is_empty());
     app.wait("the attachment", is_attached).await?;
-    ensure!(keepass.password(&desktop, "UL Keys: early")?.is_empty(), "there is no password");
-    ensure!(key_length(&desktop, "early")? == "43", "it is still read");
+    ensure!(keepass.read_password(&desktop, "UL Keys: early")?.is_empty(), "there is no password");
+    ensure!(received_key_length(&desktop, "early")? == "43", "it is still read");
 
     app.click("Save in this computer’s keychain").await?;
     app.wait_text("Saved in this computer").await?;
-    let is_password = async || keepass.password(&desktop, "UL Keys: early").is_ok_and(|password| password == key);
+    let is_password = async || keepass.read_password(&desktop, "UL Keys: early").is_ok_and(|password| password == key);
     app.wait("the key as the password", is_password).await?;
-    ensure!(keepass.attachments(&desktop, "UL Keys: early")?.is_empty(), "nothing is attached");
-    ensure!(looked_up(&desktop, "early") == Some(key), "another program finds it");
+    ensure!(keepass.list_attachments(&desktop, "UL Keys: early")?.is_empty(), "nothing is attached");
+    ensure!(lookup_in_keychain(&desktop, "early") == Some(key), "another program finds it");
     Ok(())
 }
 
 /// As after a first start, without which the port of the service is not known.
-fn with_settings(desktop: &Desktop) -> Result<()> {
-    std::fs::create_dir_all(desktop.data())?;
-    Ok(std::fs::write(desktop.settings(), "{}")?)
+fn write_empty_settings(desktop: &Desktop) -> Result<()> {
+    std::fs::create_dir_all(desktop.data_folder())?;
+    Ok(std::fs::write(desktop.settings_file(), "{}")?)
 }
 
 #[tokio::test]
-async fn run_with_an_entry_that_ends_in_a_new_line_hands_over_the_key_alone() -> Result<()> {
+async fn run_with_trailing_newline_in_entry_passes_key_alone() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    with_settings(&desktop)?;
+    write_empty_settings(&desktop)?;
     let _keyring = Keyring::start(&desktop)?;
     let key = format!("ul_{}", "0123456789".repeat(4));
     for (name, end) in [("unix", "\n"), ("windows", "\r\n")] {
-        store(&desktop, name, &format!("{key}{end}"), "text/plain").await?;
-        ensure!(key_length(&desktop, name)? == "43", "{name}");
+        save_from_other_program(&desktop, name, &format!("{key}{end}"), "text/plain").await?;
+        ensure!(received_key_length(&desktop, name)? == "43", "{name}");
     }
     Ok(())
 }
 
 /// Another program has saved under the same name, in an entry with one attribute more.
 #[tokio::test]
-async fn run_with_two_entries_of_one_name_says_so_without_their_keys() -> Result<()> {
+async fn run_with_two_entries_of_one_name_reports_it_without_keys() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    with_settings(&desktop)?;
+    write_empty_settings(&desktop)?;
     let _keyring = Keyring::start(&desktop)?;
     for (digit, more) in [("0", "one"), ("1", "two")] {
         let key = format!("ul_{}", digit.repeat(40));
@@ -107,7 +111,7 @@ async fn run_with_two_entries_of_one_name_says_so_without_their_keys() -> Result
             format!("printf %s {key} | secret-tool store --label=x service ul-keys username twice more {more}");
         desktop.run("sh", &["-c", &command])?;
     }
-    let output = ul_keys(&desktop, &["run", "--key", "twice", "--", "true"])?;
+    let output = run_cli(&desktop, &["run", "--key", "twice", "--", "true"])?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.code() == Some(125) && said.contains("several entries for this name"), "{said}");
     ensure!(!said.contains("ul_0") && !said.contains("Specifier"), "{said}");
@@ -115,17 +119,20 @@ async fn run_with_two_entries_of_one_name_says_so_without_their_keys() -> Result
 }
 
 #[tokio::test]
-async fn run_and_revoke_with_two_entries_in_keepassxc_mean_the_one_that_was_saved() -> Result<()> {
+async fn run_and_revoke_with_two_entries_in_keepassxc_use_saved_one() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let _keepass = KeePass::start(&desktop)?;
     let app = App::start(&desktop).await?;
-    create_and_save(&app, "trainer").await?;
-    let own = looked_up(&desktop, "trainer").context("saved")?;
+    create_and_save_key(&app, "trainer").await?;
+    let own = lookup_in_keychain(&desktop, "trainer").context("saved")?;
     let attributes = HashMap::from([("service", "ul-keys"), ("username", "trainer"), ("from", "another")]);
     let other = format!("ul_{}", "0".repeat(40));
-    store_with(&desktop, attributes, &other, "text/plain").await?;
-    let received = ul_keys(&desktop, &["run", "--key", "trainer", "--", "printenv", "ULTRALYTICS_API_KEY"])?;
+    save_with_attributes(&desktop, attributes, &other, "text/plain").await?;
+    let received = run_cli(&desktop, &["run", "--key", "trainer", "--", "printenv", "ULTRALYTICS_API_KEY"])?;
     ensure!(String::from_utf8(received.stdout)?.trim() == own, "{:?}", received.stderr);
-    revoke(&app, "trainer").await?;
-    app.wait("the other key alone", async || looked_up(&desktop, "trainer").is_some_and(|found| found == other)).await
+    revoke_key_in_list(&app, "trainer").await?;
+    app.wait("the other key alone", async || {
+        lookup_in_keychain(&desktop, "trainer").is_some_and(|found| found == other)
+    })
+    .await
 }

@@ -4,12 +4,15 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, seed};
 
-use crate::hands::{active_names, app_with, app_with_crowd, closed, confirm, is_blocked, paste_over, tab_to};
-use crate::secret::{files_with, hits_in_page};
-use crate::stand_in::{begin_anew, hold, let_go, refuse, wait_held};
+use crate::helpers::{
+    active_key_names, is_button_disabled, paste_over_field, start_with_bulk_keys, start_with_keys, tab_to,
+    type_confirmation, wait_dialog_closed,
+};
+use crate::secret::{count_in_page, files_containing};
+use ulkeys_tests::ipc_stub::{delay_responses, reject, release_responses, restart_page, wait_delayed};
 
 /// The names in the rows, from top to bottom.
-async fn names(app: &App) -> Result<Vec<String>> {
+async fn shown_names(app: &App) -> Result<Vec<String>> {
     let script = "return [...document.querySelectorAll('[data-key-id]')]
         .sort((a, b) => a.dataset.row - b.dataset.row)
         .map(row => row.querySelector('[data-control=open]').textContent.trim());";
@@ -17,33 +20,33 @@ async fn names(app: &App) -> Result<Vec<String>> {
     Ok(names.as_array().context("a list")?.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
-async fn wait_names(app: &App, expected: &[&str]) -> Result<()> {
+async fn wait_shown_names(app: &App, expected: &[&str]) -> Result<()> {
     let what = format!("the keys {expected:?}");
-    app.wait(&what, async || names(app).await.is_ok_and(|names| names == expected)).await
+    app.wait(&what, async || shown_names(app).await.is_ok_and(|names| names == expected)).await
 }
 
 #[tokio::test]
-async fn a_search_looks_at_names_prefixes_and_scopes() -> Result<()> {
+async fn search_matches_names_prefixes_and_scopes() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.wait_text("training-server").await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     desktop.press(&["ctrl+f"])?;
     app.wait_focus("Search keys").await?;
     desktop.type_text("LABELL")?;
-    wait_names(&app, &["labelling-team"]).await?;
+    wait_shown_names(&app, &["labelling-team"]).await?;
     desktop.press(&["Escape"])?;
     app.wait_focus("Search keys").await?;
-    app.wait("all keys", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
+    app.wait("all keys", async || shown_names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
 
     desktop.type_text("write")?;
-    wait_names(&app, &["nightly-export"]).await?;
+    wait_shown_names(&app, &["nightly-export"]).await?;
     let listed = app.invoke("list_keys", json!({ "query": { "name": "mobile-app" } })).await?.expect("listed");
     let prefix = listed["keys"][0]["keyPrefix"].as_str().context("a prefix")?.to_owned();
     desktop.press(&["ctrl+a"])?;
     // Nobody searches with a whole key, but somebody pastes one: only its beginning stays.
     desktop.type_text(&format!("{prefix}{}", "0".repeat(32)))?;
-    wait_names(&app, &["mobile-app"]).await?;
+    wait_shown_names(&app, &["mobile-app"]).await?;
     app.wait_text("This looks like a key").await?;
     let text = app.script("return document.querySelector('[role=searchbox]').value", Vec::new()).await?;
     ensure!(text == prefix.as_str(), "the rest was taken out: {text}");
@@ -53,15 +56,15 @@ async fn a_search_looks_at_names_prefixes_and_scopes() -> Result<()> {
     app.wait_text("No active key matches “no such key”").await?;
     app.click("Clear search").await?;
     app.wait_focus("Search keys").await?;
-    app.wait("all keys", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await
+    app.wait("all keys", async || shown_names(&app).await.is_ok_and(|names| names.len() > 5)).await
 }
 
 /// The log never holds what a person typed, however the service fails to answer.
 #[tokio::test]
-async fn key_in_search_reaches_no_log_and_no_service() -> Result<()> {
+async fn key_in_search_is_rejected_and_not_logged() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "one", "read").await?;
+    let key = app.create_and_copy_key(&desktop, "one", "read").await?;
     for _ in 0..8 {
         let port = ulkeys_tests::free_port()?;
         app.script("window.__TAURI_INTERNALS__.invoke('change_port', { port: arguments[0] })", vec![json!(port)])
@@ -75,41 +78,41 @@ async fn key_in_search_reaches_no_log_and_no_service() -> Result<()> {
     app.wait_text("127.0.0.1:").await?;
     ensure!(!app.output().contains(&key[..43]), "printed");
     app.quit().await?;
-    ensure!(files_with(desktop.home(), &key)?.is_empty(), "{:?}", files_with(desktop.home(), &key)?);
+    ensure!(files_containing(desktop.home(), &key)?.is_empty(), "{:?}", files_containing(desktop.home(), &key)?);
     Ok(())
 }
 
 /// A key that was pasted into the wrong field is one click from the place that explains it.
 #[tokio::test]
-async fn pasted_key_leads_to_troubleshooter() -> Result<()> {
+async fn pasted_key_offers_key_check() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "gpu-box", "read").await?;
-    app.create_unseen("other", "read").await?;
+    let key = app.create_and_copy_key(&desktop, "gpu-box", "read").await?;
+    app.create_key_without_copying("other", "read").await?;
     app.click("Search keys").await?;
-    paste_over(&desktop, &format!("export ULTRALYTICS_API_KEY={key}"))?;
+    paste_over_field(&desktop, &format!("export ULTRALYTICS_API_KEY={key}"))?;
     app.wait_text("This looks like a key").await?;
     app.click("Check this key").await?;
     app.wait_text("Check a key").await?;
     app.wait_text("gpu-box").await?;
     app.click("API Keys").await?;
     app.click("Search keys").await?;
-    ensure!(hits_in_page(&app, &key).await? == 0, "the list page keeps the key");
+    ensure!(count_in_page(&app, &key).await? == 0, "the list page keeps the key");
     Ok(())
 }
 
 /// A search in one status tells of what it would have found in another.
 #[tokio::test]
-async fn a_match_of_another_status_is_one_click_away() -> Result<()> {
+async fn search_links_to_matches_of_other_status() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.wait_text("training-server").await?;
     app.click("Search keys").await?;
     desktop.type_text("old-laptop")?;
     app.wait_text("No active key matches “old-laptop”").await?;
     app.wait_text("1 revoked key matches.").await?;
     app.click("Show").await?;
-    wait_names(&app, &["old-laptop"]).await?;
+    wait_shown_names(&app, &["old-laptop"]).await?;
     app.wait_focus("Search keys").await?;
 
     desktop.press(&["ctrl+a"])?;
@@ -117,13 +120,13 @@ async fn a_match_of_another_status_is_one_click_away() -> Result<()> {
     app.wait_text("No revoked key matches “inference”").await?;
     app.wait_text("2 active keys match.").await?;
     app.click("Show").await?;
-    wait_names(&app, &["inference-gateway", "inference-gateway"]).await
+    wait_shown_names(&app, &["inference-gateway", "inference-gateway"]).await
 }
 
 #[tokio::test]
-async fn every_column_sorts_both_ways_and_each_status_shows_its_own() -> Result<()> {
+async fn columns_sort_both_ways_and_status_filters_list() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.wait_text("training-server").await?;
     let sorted = async |by: &str, sort: &str| {
         app.click(by).await?;
@@ -135,7 +138,7 @@ async fn every_column_sorts_both_ways_and_each_status_shows_its_own() -> Result<
             .filter_map(|key| key["name"].as_str().map(str::to_owned))
             .collect();
         app.wait(sort, async || {
-            names(&app).await.is_ok_and(|names| names == expected[..names.len()] && !names.is_empty())
+            shown_names(&app).await.is_ok_and(|names| names == expected[..names.len()] && !names.is_empty())
         })
         .await
     };
@@ -156,12 +159,12 @@ async fn every_column_sorts_both_ways_and_each_status_shows_its_own() -> Result<
 
     app.click("Needs attention").await?;
     app.wait_text("and never used since").await?;
-    app.wait("the keys that need it", async || names(&app).await.is_ok_and(|names| names.len() == 5)).await?;
-    ensure!(!names(&app).await?.contains(&"training-server".to_owned()), "in good order");
+    app.wait("the keys that need it", async || shown_names(&app).await.is_ok_and(|names| names.len() == 5)).await?;
+    ensure!(!shown_names(&app).await?.contains(&"training-server".to_owned()), "in good order");
     app.click("Revoked").await?;
-    wait_names(&app, &["trial-account", "old-laptop"]).await?;
+    wait_shown_names(&app, &["trial-account", "old-laptop"]).await?;
     app.click("Actions for old-laptop").await?;
-    app.control("Copy key ID").await?;
+    app.find_control("Copy key ID").await?;
     let entries = "return [...document.querySelectorAll('[role=menuitem]')].map(item => item.innerText.trim())";
     ensure!(
         app.script(entries, Vec::new()).await? == json!(["Details", "Copy key ID"]),
@@ -171,9 +174,9 @@ async fn every_column_sorts_both_ways_and_each_status_shows_its_own() -> Result<
 }
 
 #[tokio::test]
-async fn several_keys_are_revoked_together() -> Result<()> {
+async fn selected_keys_are_revoked_together() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.wait_text("training-server").await?;
     app.click("Select mobile-app").await?;
     app.click("Select ci-pipeline").await?;
@@ -182,36 +185,36 @@ async fn several_keys_are_revoked_together() -> Result<()> {
     app.wait_text("Revoke 2 keys?").await?;
     app.wait_focus("To confirm, type the number of keys: 2").await?;
     // One of them was used two hours ago.
-    confirm(&desktop, &app, "2").await?;
+    type_confirmation(&desktop, &app, "2").await?;
     app.click("Revoke 2 keys").await?;
     app.wait_text("2 keys were revoked").await?;
     app.wait("a list without them", async || {
-        names(&app)
+        shown_names(&app)
             .await
             .is_ok_and(|names| !names.contains(&"mobile-app".into()) && !names.contains(&"ci-pipeline".into()))
     })
     .await?;
-    ensure!(!active_names(&app).await?.contains(&"ci-pipeline".to_owned()), "the service says so");
+    ensure!(!active_key_names(&app).await?.contains(&"ci-pipeline".to_owned()), "the service says so");
     app.wait_gone("keys selected").await?;
     app.wait_text("Revoked\n4").await
 }
 
 /// Without headings: in a narrow window, a list is one of cards.
 #[tokio::test]
-async fn a_narrow_list_is_sorted_and_selected_as_a_whole() -> Result<()> {
+async fn narrow_list_can_be_sorted_and_selected() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.wait_text("training-server").await?;
     app.resize(&desktop, 640, 700).await?;
-    let all = active_names(&app).await?;
+    let all = active_key_names(&app).await?;
     app.script(
         "const by = document.querySelector('select'); by.value = 'name'; by.dispatchEvent(new Event('change', { bubbles: true }))",
         vec![],
     )
     .await?;
-    app.wait("names from A", async || names(&app).await.is_ok_and(|names| names[0] == all[0])).await?;
+    app.wait("names from A", async || shown_names(&app).await.is_ok_and(|names| names[0] == all[0])).await?;
     app.click("Ascending; change to descending").await?;
-    app.wait("names from Z", async || names(&app).await.is_ok_and(|names| Some(&names[0]) == all.last())).await?;
+    app.wait("names from Z", async || shown_names(&app).await.is_ok_and(|names| Some(&names[0]) == all.last())).await?;
     app.wait_focus("Descending; change to ascending").await?;
 
     app.click(&format!("Select {}", all[all.len() - 1])).await?;
@@ -219,35 +222,35 @@ async fn a_narrow_list_is_sorted_and_selected_as_a_whole() -> Result<()> {
     app.wait_text(&format!("{} keys selected", all.len())).await?;
     // The button stays when there is nothing left to select.
     app.wait_focus(&format!("Select all {}", all.len())).await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     desktop.press(&["Tab"])?;
     app.wait_focus("Clear").await?;
     desktop.press(&["Return"])?;
     app.wait_gone("keys selected").await?;
-    ensure!(app.focus().await?.starts_with("Select "), "the focus is not lost: {}", app.focus().await?);
+    ensure!(app.focused_name().await?.starts_with("Select "), "the focus is not lost: {}", app.focused_name().await?);
     Ok(())
 }
 
 /// Up and down lead from row to row; the menu and the details give the focus back.
 #[tokio::test]
-async fn rows_are_walked_by_keyboard() -> Result<()> {
+async fn arrow_keys_move_between_rows() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.wait_text("training-server").await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     tab_to(&desktop, &app, "nightly-export").await?;
     desktop.press(&["Down"])?;
     app.wait_focus("mobile-app").await?;
     desktop.press(&["Return"])?;
     app.wait_focus("mobile-app").await?;
-    app.control("Close details").await?;
+    app.find_control("Close details").await?;
     desktop.press(&["Escape"])?;
     app.wait_focus("mobile-app").await?;
     desktop.press(&["Up"])?;
     app.wait_focus("nightly-export").await?;
     tab_to(&desktop, &app, "Actions for nightly-export").await?;
     desktop.press(&["Return"])?;
-    app.control("Details").await?;
+    app.find_control("Details").await?;
     desktop.press(&["Escape"])?;
     app.wait_focus("Actions for nightly-export").await?;
     desktop.press(&["Down"])?;
@@ -256,10 +259,10 @@ async fn rows_are_walked_by_keyboard() -> Result<()> {
 
 /// What is not looked at is not in the page, and everything can be reached.
 #[tokio::test]
-async fn a_hundred_thousand_keys_are_a_few_rows_at_a_time() -> Result<()> {
+async fn list_of_100_000_keys_renders_few_rows() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with_crowd(&desktop, 100_000).await?;
-    app.wait("the first rows", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
+    let app = start_with_bulk_keys(&desktop, 100_000).await?;
+    app.wait("the first rows", async || shown_names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
     let rows = "return document.querySelectorAll('tr').length";
     ensure!(app.script(rows, Vec::new()).await?.as_u64().is_some_and(|rows| rows < 60), "only what is visible");
     let count = app.script("return document.querySelector('table').ariaRowCount", Vec::new()).await?;
@@ -268,36 +271,36 @@ async fn a_hundred_thousand_keys_are_a_few_rows_at_a_time() -> Result<()> {
     let oldest = app.invoke("list_keys", json!({ "query": { "skip": 99_999, "limit": 1 } })).await?.expect("listed");
     let oldest = oldest["keys"][0]["name"].as_str().context("a name")?.to_owned();
     app.script("const s = document.querySelector('.window'); s.scrollTop = s.scrollHeight", Vec::new()).await?;
-    app.wait("the last row", async || names(&app).await.is_ok_and(|names| names.last() == Some(&oldest))).await?;
+    app.wait("the last row", async || shown_names(&app).await.is_ok_and(|names| names.last() == Some(&oldest))).await?;
     // What has the focus keeps it, however far one looks around.
     let control = "document.querySelector('tbody tr:last-child [data-control=menu]')";
     let focus = format!("{control}.focus(); return document.activeElement === {control}");
     app.wait("the focus", async || app.script(&focus, Vec::new()).await.is_ok_and(|has| has == true)).await?;
-    let focused = app.focus().await?;
+    let focused = app.focused_name().await?;
     for place in ["0.5", "0", "0.3"] {
         let scroll = format!("const s = document.querySelector('.window'); s.scrollTop = s.scrollHeight * {place}");
         app.script(&scroll, Vec::new()).await?;
-        app.wait("the rows between", async || names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
+        app.wait("the rows between", async || shown_names(&app).await.is_ok_and(|names| names.len() > 5)).await?;
         for _ in 0..30 {
             app.script("document.querySelector('.window').scrollTop += 3000", Vec::new()).await?;
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        ensure!(focused == app.focus().await?, "{focused} has the focus");
+        ensure!(focused == app.focused_name().await?, "{focused} has the focus");
     }
     ensure!(app.script(rows, Vec::new()).await?.as_u64().is_some_and(|rows| rows < 60), "only what is visible");
 
     app.click("Search keys").await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     desktop.type_text("key 77777")?;
-    wait_names(&app, &["key 77777"]).await
+    wait_shown_names(&app, &["key 77777"]).await
 }
 
 /// A key that a program makes, uses or revokes is seen without a reload, in every view.
 #[tokio::test]
-async fn the_list_and_its_numbers_are_live() -> Result<()> {
+async fn list_and_counts_update_live() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let admin = app.create_and_copy(&desktop, "admin", "admin").await?;
+    let admin = app.create_and_copy_key(&desktop, "admin", "admin").await?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let url = format!("http://127.0.0.1:{}/api/api-keys", app.port);
     let body = json!({ "name": "made by a program", "scopes": ["read"] });
@@ -313,9 +316,9 @@ async fn the_list_and_its_numbers_are_live() -> Result<()> {
 
 /// The box in the head stands for all keys of the view, also for some of them.
 #[tokio::test]
-async fn the_box_in_the_head_selects_all_and_clears() -> Result<()> {
+async fn header_checkbox_selects_all_and_clears() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.wait_text("training-server").await?;
     let head = "const box = document.querySelector('th input');
         return box.indeterminate ? 'some' : box.checked ? 'all' : 'none';";
@@ -337,9 +340,9 @@ async fn the_box_in_the_head_selects_all_and_clears() -> Result<()> {
 
     // Of a search, those that it found.
     app.click("Search keys").await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     desktop.type_text("datasets")?;
-    wait_names(&app, &["ci-pipeline", "conference-demo", "labelling-team"]).await?;
+    wait_shown_names(&app, &["ci-pipeline", "conference-demo", "labelling-team"]).await?;
     wait_head("none").await?;
     app.click("Select all").await?;
     app.wait_text("3 keys selected").await?;
@@ -347,9 +350,9 @@ async fn the_box_in_the_head_selects_all_and_clears() -> Result<()> {
 }
 
 #[tokio::test]
-async fn revoking_several_keys_can_be_stopped() -> Result<()> {
+async fn bulk_revocation_can_be_stopped() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.wait_text("training-server").await?;
     for name in ["nightly-export", "mobile-app", "conference-demo"] {
         app.click(&format!("Select {name}")).await?;
@@ -357,47 +360,47 @@ async fn revoking_several_keys_can_be_stopped() -> Result<()> {
     app.wait_text("3 keys selected").await?;
     app.click("Revoke…").await?;
     app.wait_focus("Cancel").await?;
-    hold(&app, "revoke_key").await?;
+    delay_responses(&app, "revoke_key").await?;
     app.click("Revoke 3 keys").await?;
     app.wait_text("0 of 3 done").await?;
-    wait_held(&app, 1).await?;
+    wait_delayed(&app, 1).await?;
     // What has begun cannot be left, only stopped.
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     desktop.press(&["Escape"])?;
     app.click("Stop").await?;
-    app.wait("a stop", async || is_blocked(&app, "Stop").await.is_ok_and(|stopping| stopping)).await?;
+    app.wait("a stop", async || is_button_disabled(&app, "Stop").await.is_ok_and(|stopping| stopping)).await?;
     app.wait_text("0 of 3 done").await?;
-    let_go(&app).await?;
+    release_responses(&app).await?;
     app.wait_text("1 key was revoked").await?;
-    closed(&app).await?;
+    wait_dialog_closed(&app).await?;
     app.wait_text("2 keys selected").await?;
     // The one that was used last came first.
-    let left = active_names(&app).await?;
+    let left = active_key_names(&app).await?;
     ensure!(left.len() == 9 && !left.contains(&"mobile-app".to_owned()), "{left:?}");
     ensure!(left.contains(&"nightly-export".to_owned()) && left.contains(&"conference-demo".to_owned()), "{left:?}");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_had_says_so_and_is_asked_for_again() -> Result<()> {
+async fn failed_list_query_shows_error_and_can_be_retried() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.wait_text("training-server").await?;
 
     // What is there stays, with a note.
-    refuse(&app, "list_keys", "DATABASE_BUSY").await?;
-    let before = names(&app).await?;
+    reject(&app, "list_keys", "DATABASE_BUSY").await?;
+    let before = shown_names(&app).await?;
     app.click("Name").await?;
     app.wait_text("This list may be out of date. The key database is in use by another program.").await?;
-    let after = names(&app).await?;
+    let after = shown_names(&app).await?;
     ensure!(!after.is_empty() && before.starts_with(&after), "as it was, further down: {after:?}");
     app.click("Try again").await?;
     app.wait_text("This list may be out of date").await?;
-    let_go(&app).await?;
+    release_responses(&app).await?;
     app.click("Try again").await?;
     app.wait_gone("This list may be out of date").await?;
     app.wait("the order asked for", async || {
-        names(&app)
+        shown_names(&app)
             .await
             .is_ok_and(|names| names.starts_with(&["ci-pipeline".to_owned(), "conference-demo".to_owned()]))
     })
@@ -405,14 +408,14 @@ async fn a_list_that_cannot_be_had_says_so_and_is_asked_for_again() -> Result<()
     app.wait_focus("Create Key").await?;
 
     // What was never there cannot be shown at all.
-    refuse(&app, "list_keys", "DATABASE_BUSY").await?;
-    begin_anew(&app).await?;
+    reject(&app, "list_keys", "DATABASE_BUSY").await?;
+    restart_page(&app).await?;
     app.wait_text("The keys cannot be shown").await?;
     app.wait_text("The key database is in use by another program.").await?;
-    ensure!(is_blocked(&app, "Create Key").await?, "until it is known what there is");
+    ensure!(is_button_disabled(&app, "Create Key").await?, "until it is known what there is");
     app.click("Try again").await?;
     app.wait_text("The keys cannot be shown").await?;
-    let_go(&app).await?;
+    release_responses(&app).await?;
     app.click("Try again").await?;
     app.wait_text("training-server").await?;
     app.wait_gone("The keys cannot be shown").await?;

@@ -5,83 +5,79 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use ulkeys_tests::{App, Desktop, ScreenPoint, SmallDisk, seed};
+use ulkeys_tests::{App, Desktop, ScreenPoint, SmallDisk, ensure_holds, seed};
 
-use crate::details::wait_key;
-use crate::hands::{app_with, closed, key_window_closed, use_once};
+use crate::details::wait_details_of;
+use crate::helpers::{start_with_keys, use_key_once, wait_dialog_closed, wait_key_window_closed_behind_dialog};
 use crate::{env_file, file_dialog};
 
-const WIDTH: u32 = 1280;
-const HEIGHT: u32 = 800;
+const SCREEN_WIDTH: u32 = 1280;
+const SCREEN_HEIGHT: u32 = 800;
 
 /// Where controls are on the screen.
-async fn places(app: &App, desktop: &Desktop, names: &[&str]) -> Result<Vec<ScreenPoint>> {
+async fn control_positions(app: &App, desktop: &Desktop, names: &[&str]) -> Result<Vec<ScreenPoint>> {
     let mut places = Vec::new();
     for name in names {
-        places.push(app.point_at_control(desktop, name).await?);
+        places.push(app.hover_control(desktop, name).await?);
     }
     Ok(places)
 }
 
 /// Whether the focus can be seen: it has its outline, is within the window, and nothing covers it.
-const FOCUS_IS_SEEN: &str = "const focus = document.activeElement;
+const FOCUS_IS_VISIBLE_SCRIPT: &str = "const focus = document.activeElement;
     const { x, y, width, height } = focus.getBoundingClientRect();
     const top = document.elementFromPoint(x + width / 2, y + height / 2);
     return getComputedStyle(focus).outlineStyle !== 'none'
         && !!top && (focus.contains(top) || top.contains(focus) || top.closest('label')?.control === focus);";
 
 /// Whether the innermost element with this text is within the window, and nothing covers it.
-const TEXT_IS_SEEN: &str = "const all = [...document.querySelectorAll('[role=dialog] *')];
+const TEXT_IS_VISIBLE_SCRIPT: &str = "const all = [...document.querySelectorAll('[role=dialog] *')];
     const found = all.findLast((element) => element.innerText?.includes(arguments[0]));
     const { x, y, width, height } = found.getBoundingClientRect();
     const top = document.elementFromPoint(x + width / 2, y + height / 2);
     return !!top && (found.contains(top) || top.contains(found));";
 
 /// Where a row, or another element with this control in it, begins, in CSS pixels from the top of the page.
-const TOP: &str = "const controls = [...document.querySelectorAll('button, input, [role=tab]')];
+const TOP_EDGE_SCRIPT: &str = "const controls = [...document.querySelectorAll('button, input, [role=tab]')];
     const control = controls.find((it) => (it.ariaLabel ?? it.innerText.trim()) === arguments[0]);
     return Math.round((control?.closest('[data-row]') ?? control)?.getBoundingClientRect().top ?? -1000);";
 
 /// Whether it begins there now, and for as long as late data may take to move it.
-async fn stays_at(app: &App, name: &str, top: &Value, after: &str) -> Result<()> {
-    for _ in 0..20 {
-        let is = app.script(TOP, vec![name.into()]).await?;
-        ensure!(is == *top, "{name} moved from {top} to {is} after {after}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
+async fn ensure_stays_at(app: &App, name: &str, top: &Value, after: &str) -> Result<()> {
+    let is_there = async || app.script(TOP_EDGE_SCRIPT, vec![name.into()]).await.is_ok_and(|it| it == *top);
+    ensure_holds(&format!("{name} at {top} after {after}"), Duration::from_secs(1), is_there).await
 }
 
 #[tokio::test]
 async fn row_below_mouse_stays_when_details_open_and_close() -> Result<()> {
     for (width, height) in [(1280, 800), (1100, 760)] {
         let desktop = Desktop::start(width, height)?;
-        let app = app_with(&desktop, seed::TEAM).await?;
+        let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
         app.wait_text("conference-demo").await?;
         app.resize(&desktop, width, height).await?;
         for (name, other) in [("training-server", "ci-pipeline"), ("mobile-app", "ci-pipeline")] {
-            app.point_at_control(&desktop, name).await?;
-            let top = app.script(TOP, vec![name.into()]).await?;
+            app.hover_control(&desktop, name).await?;
+            let top = app.script(TOP_EDGE_SCRIPT, vec![name.into()]).await?;
             desktop.run("xdotool", &["click", "1"])?;
             app.wait("the details", async || app.text("aside h2").await.is_ok_and(|it| it == name)).await?;
-            stays_at(&app, name, &top, "opening").await?;
+            ensure_stays_at(&app, name, &top, "opening").await?;
             // The second click of a double click.
             desktop.run("xdotool", &["click", "1"])?;
-            stays_at(&app, name, &top, "the second click").await?;
+            ensure_stays_at(&app, name, &top, "the second click").await?;
             ensure!(app.text("aside h2").await? == name, "other details at {width} x {height}");
             // Closing, while the mouse is on that row, and on another one.
             app.script("document.querySelector('aside h2').focus({ preventScroll: true })", Vec::new()).await?;
             desktop.press(&["Escape"])?;
             app.wait("their end", async || app.text("aside h2").await.is_err()).await?;
-            stays_at(&app, name, &top, "closing").await?;
+            ensure_stays_at(&app, name, &top, "closing").await?;
             app.click_with_mouse(&desktop, name).await?;
             app.wait("the details", async || app.text("aside h2").await.is_ok_and(|it| it == name)).await?;
-            stays_at(&app, name, &top, "opening again").await?;
-            app.point_at_control(&desktop, other).await?;
-            let top = app.script(TOP, vec![other.into()]).await?;
+            ensure_stays_at(&app, name, &top, "opening again").await?;
+            app.hover_control(&desktop, other).await?;
+            let top = app.script(TOP_EDGE_SCRIPT, vec![other.into()]).await?;
             desktop.press(&["Escape"])?;
             app.wait("their end", async || app.text("aside h2").await.is_err()).await?;
-            stays_at(&app, other, &top, "closing with the mouse on another row").await?;
+            ensure_stays_at(&app, other, &top, "closing with the mouse on another row").await?;
         }
     }
     Ok(())
@@ -89,144 +85,144 @@ async fn row_below_mouse_stays_when_details_open_and_close() -> Result<()> {
 
 #[tokio::test]
 async fn row_below_mouse_stays_when_notice_appears_and_leaves() -> Result<()> {
-    const NOTICE: &str = "Existing keys keep working and can be revoked";
-    let desktop = Desktop::start(WIDTH, HEIGHT)?;
+    const NOTICE_TEXT: &str = "Existing keys keep working and can be revoked";
+    let desktop = Desktop::start(SCREEN_WIDTH, SCREEN_HEIGHT)?;
     let Some(disk) = SmallDisk::mount(&desktop)? else { return Ok(()) };
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.wait_text("conference-demo").await?;
     let list = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let rename = json!({ "keyId": list["keys"][0]["keyId"], "name": "other" });
     let fill = async || -> Result<()> {
         disk.fill()?;
         app.invoke("rename_key", rename.clone()).await?.expect_err("the disk is full");
-        app.wait_text(NOTICE).await
+        app.wait_text(NOTICE_TEXT).await
     };
-    app.point_at_control(&desktop, "mobile-app").await?;
-    let top = app.script(TOP, vec!["mobile-app".into()]).await?;
+    app.hover_control(&desktop, "mobile-app").await?;
+    let top = app.script(TOP_EDGE_SCRIPT, vec!["mobile-app".into()]).await?;
     fill().await?;
-    stays_at(&app, "mobile-app", &top, "the notice").await?;
+    ensure_stays_at(&app, "mobile-app", &top, "the notice").await?;
     let seen = "const notice = [...document.querySelectorAll('[role=alert]')].at(-1).getBoundingClientRect();
         return notice.top >= 0 && notice.bottom <= innerHeight;";
     ensure!(app.script(seen, Vec::new()).await? == true, "the notice cannot be seen");
-    disk.free()?;
-    app.wait_gone(NOTICE).await?;
-    stays_at(&app, "mobile-app", &top, "the end of the notice").await?;
+    disk.free_space()?;
+    app.wait_gone(NOTICE_TEXT).await?;
+    ensure_stays_at(&app, "mobile-app", &top, "the end of the notice").await?;
     // The notice came while the mouse was elsewhere, so nothing can be scrolled down when it leaves.
-    app.point_at_control(&desktop, "Help").await?;
+    app.hover_control(&desktop, "Help").await?;
     fill().await?;
-    app.point_at_control(&desktop, "mobile-app").await?;
-    let lower = app.script(TOP, vec!["mobile-app".into()]).await?;
+    app.hover_control(&desktop, "mobile-app").await?;
+    let lower = app.script(TOP_EDGE_SCRIPT, vec!["mobile-app".into()]).await?;
     ensure!(lower != top, "the notice is above the list");
-    disk.free()?;
-    app.wait_gone(NOTICE).await?;
-    stays_at(&app, "mobile-app", &lower, "the end of a notice that was there").await?;
+    disk.free_space()?;
+    app.wait_gone(NOTICE_TEXT).await?;
+    ensure_stays_at(&app, "mobile-app", &lower, "the end of a notice that was there").await?;
     // No room is left once nobody can be about to click.
-    app.point_at_control(&desktop, "Help").await?;
-    let is_back = async || app.script(TOP, vec!["mobile-app".into()]).await.is_ok_and(|it| it == top);
+    app.hover_control(&desktop, "Help").await?;
+    let is_back = async || app.script(TOP_EDGE_SCRIPT, vec!["mobile-app".into()]).await.is_ok_and(|it| it == top);
     app.wait("the list where it was", is_back).await
 }
 
 #[tokio::test]
 async fn row_below_mouse_stays_when_key_is_created_elsewhere() -> Result<()> {
-    let desktop = Desktop::start(WIDTH, HEIGHT)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
-    let admin = app.create_and_copy(&desktop, "an-admin", "admin").await?;
-    app.point_at_control(&desktop, "mobile-app").await?;
-    let top = app.script(TOP, vec!["mobile-app".into()]).await?;
+    let desktop = Desktop::start(SCREEN_WIDTH, SCREEN_HEIGHT)?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
+    let admin = app.create_and_copy_key(&desktop, "an-admin", "admin").await?;
+    app.hover_control(&desktop, "mobile-app").await?;
+    let top = app.script(TOP_EDGE_SCRIPT, vec!["mobile-app".into()]).await?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let url = format!("http://127.0.0.1:{}/api/api-keys", app.port);
     let key = json!({ "name": "made-elsewhere", "scopes": ["read"] });
     client.post(url).bearer_auth(admin).json(&key).send().await?.error_for_status()?;
     app.wait_text("made-elsewhere").await?;
-    stays_at(&app, "mobile-app", &top, "the new row").await
+    ensure_stays_at(&app, "mobile-app", &top, "the new row").await
 }
 
 #[tokio::test]
-async fn controls_below_question_about_file_stay_when_it_is_answered() -> Result<()> {
-    const ANSWERS: [&str; 2] = ["Cancel", "Replace"];
-    let desktop = Desktop::start(WIDTH, 1000)?;
+async fn controls_below_file_question_stay_when_it_is_answered() -> Result<()> {
+    const ANSWER_BUTTONS: [&str; 2] = ["Cancel", "Replace"];
+    let desktop = Desktop::start(SCREEN_WIDTH, 1000)?;
     let app = App::start(&desktop).await?;
     let path = desktop.home().join(".env");
-    app.create_in_dialog("in-a-file", "read").await?;
-    for answer in ANSWERS {
+    app.create_key_in_dialog("in-a-file", "read").await?;
+    for answer in ANSWER_BUTTONS {
         std::fs::write(&path, "ULTRALYTICS_API_KEY=old\n")?;
         app.click("Save as .env…").await?;
-        file_dialog::opened(&app, &desktop, env_file::DIALOG).await?;
-        file_dialog::choose(&app, &desktop, env_file::DIALOG, &path).await?;
+        file_dialog::wait_open(&app, &desktop, env_file::DIALOG_TITLE).await?;
+        file_dialog::choose_path(&app, &desktop, env_file::DIALOG_TITLE, &path).await?;
         app.wait_text("Replace its value?").await?;
         app.wait_focus("Cancel").await?;
-        app.point_at_control(&desktop, answer).await?;
-        let before = app.script(TOP, vec!["Python".into()]).await?;
+        app.hover_control(&desktop, answer).await?;
+        let before = app.script(TOP_EDGE_SCRIPT, vec!["Python".into()]).await?;
         desktop.run("xdotool", &["click", "1"])?;
         app.wait_gone("Replace its value?").await?;
-        stays_at(&app, "Python", &before, answer).await?;
+        ensure_stays_at(&app, "Python", &before, answer).await?;
     }
     app.wait_text("Saved, readable by you alone").await
 }
 
 #[tokio::test]
-async fn example_in_key_window_is_chosen_without_anything_moving() -> Result<()> {
-    const EXAMPLES: [&str; 5] = ["PowerShell", "Python", "curl", "yolo train", "bash, zsh"];
-    let desktop = Desktop::start(WIDTH, HEIGHT)?;
+async fn choosing_example_in_key_window_moves_nothing() -> Result<()> {
+    const EXAMPLE_TABS: [&str; 5] = ["PowerShell", "Python", "curl", "yolo train", "bash, zsh"];
+    let desktop = Desktop::start(SCREEN_WIDTH, SCREEN_HEIGHT)?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("gpu box", "read").await?;
-    let before = places(&app, &desktop, &EXAMPLES).await?;
-    for (example, place) in EXAMPLES.iter().zip(&before) {
+    app.create_key_in_dialog("gpu box", "read").await?;
+    let before = control_positions(&app, &desktop, &EXAMPLE_TABS).await?;
+    for (example, place) in EXAMPLE_TABS.iter().zip(&before) {
         desktop.click_at(place)?;
         let chosen = "return document.querySelector('[role=tab][aria-selected=true]')?.innerText.trim() ?? ''";
         let is_chosen = async || app.script(chosen, Vec::new()).await.is_ok_and(|name| name == *example);
         app.wait(&format!("{example} where it was"), is_chosen).await?;
-        ensure!(places(&app, &desktop, &EXAMPLES).await? == before, "moved by {example}");
+        ensure!(control_positions(&app, &desktop, &EXAMPLE_TABS).await? == before, "moved by {example}");
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn option_in_dialog_stays_below_mouse_while_dialog_grows() -> Result<()> {
-    let desktop = Desktop::start(WIDTH, 1000)?;
+    let desktop = Desktop::start(SCREEN_WIDTH, 1000)?;
     let app = App::start(&desktop).await?;
     app.click_with_mouse(&desktop, "Create Key").await?;
     app.wait_focus("Name").await?;
-    let place = app.point_at_control(&desktop, "admin").await?;
+    let place = app.hover_control(&desktop, "admin").await?;
     desktop.click_at(&place)?;
     app.wait_text("Few programs need that").await?;
-    ensure!(app.point_at_control(&desktop, "admin").await? == place, "moved by the caution");
+    ensure!(app.hover_control(&desktop, "admin").await? == place, "moved by the caution");
     desktop.click_at(&place)?;
     app.wait_gone("Few programs need that").await?;
-    ensure!(app.point_at_control(&desktop, "admin").await? == place, "moved by the end of the caution");
+    ensure!(app.hover_control(&desktop, "admin").await? == place, "moved by the end of the caution");
     Ok(())
 }
 
 #[tokio::test]
 async fn selection_bar_keeps_its_buttons_when_all_are_selected() -> Result<()> {
-    let desktop = Desktop::start(WIDTH, HEIGHT)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let desktop = Desktop::start(SCREEN_WIDTH, SCREEN_HEIGHT)?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.click_with_mouse(&desktop, "Select ci-pipeline").await?;
     app.wait_text("1 key selected").await?;
-    let place = app.point_at_control(&desktop, "Select all 10").await?;
+    let place = app.hover_control(&desktop, "Select all 10").await?;
     desktop.click_at(&place)?;
     app.wait_text("10 keys selected").await?;
     // The second click of a double click.
     desktop.click_at(&place)?;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    app.wait_text("10 keys selected").await
+    let are_selected = async || app.text("body").await.is_ok_and(|text| text.contains("10 keys selected"));
+    ensure_holds("10 selected keys", Duration::from_millis(300), are_selected).await
 }
 
 #[tokio::test]
 async fn return_without_scope_shows_error_and_focus() -> Result<()> {
-    let desktop = Desktop::start(WIDTH, HEIGHT)?;
+    let desktop = Desktop::start(SCREEN_WIDTH, SCREEN_HEIGHT)?;
     let app = App::start(&desktop).await?;
     app.click_with_mouse(&desktop, "Create Key").await?;
     app.click_with_mouse(&desktop, "Name").await?;
     desktop.type_text("gpu box")?;
-    app.wait_name("gpu box").await?;
+    app.wait_name_field("gpu box").await?;
     desktop.press(&["Return"])?;
     app.wait_focus("training").await?;
     let text = "Choose at least one scope.";
     app.wait_text(text).await?;
-    let seen = async || app.script(FOCUS_IS_SEEN, Vec::new()).await.is_ok_and(|it| it == true);
+    let seen = async || app.script(FOCUS_IS_VISIBLE_SCRIPT, Vec::new()).await.is_ok_and(|it| it == true);
     app.wait("a focus that can be seen", seen).await?;
-    ensure!(app.script(TEXT_IS_SEEN, vec![text.into()]).await? == true, "the error cannot be seen");
+    ensure!(app.script(TEXT_IS_VISIBLE_SCRIPT, vec![text.into()]).await? == true, "the error cannot be seen");
     // The same by the button: the mouse was used last.
     app.click_with_mouse(&desktop, "Create").await?;
     app.wait_focus("training").await?;
@@ -235,9 +231,10 @@ async fn return_without_scope_shows_error_and_focus() -> Result<()> {
 
 #[tokio::test]
 async fn name_typed_when_revoke_dialog_opens_confirms_it() -> Result<()> {
-    const USED: &[seed::Sample] = &[seed::Sample::new("gpu box", "read", 500).used(1, &[("curl/8.9.1", "127.0.0.1")])];
-    let desktop = Desktop::start(WIDTH, HEIGHT)?;
-    let app = app_with(&desktop, USED).await?;
+    const USED_KEYS: &[seed::SeedKey] =
+        &[seed::SeedKey::new("gpu box", "read", 500).with_usage(1, &[("curl/8.9.1", "127.0.0.1")])];
+    let desktop = Desktop::start(SCREEN_WIDTH, SCREEN_HEIGHT)?;
+    let app = start_with_keys(&desktop, USED_KEYS).await?;
     app.click_with_mouse(&desktop, "Actions for gpu box").await?;
     app.click_with_mouse(&desktop, "Revoke…").await?;
     app.wait_text("Revoke gpu box?").await?;
@@ -245,26 +242,26 @@ async fn name_typed_when_revoke_dialog_opens_confirms_it() -> Result<()> {
     desktop.type_text("gpu box")?;
     desktop.press(&["Return"])?;
     app.wait_text("gpu box was revoked").await?;
-    closed(&app).await
+    wait_dialog_closed(&app).await
 }
 
 #[tokio::test]
-async fn rotation_to_the_end_says_one_thing_and_shows_new_key() -> Result<()> {
-    let desktop = Desktop::start(WIDTH, HEIGHT)?;
+async fn completed_rotation_gives_one_verdict_and_shows_new_key() -> Result<()> {
+    let desktop = Desktop::start(SCREEN_WIDTH, SCREEN_HEIGHT)?;
     let app = App::start(&desktop).await?;
-    let old = app.create_and_copy(&desktop, "server", "read").await?;
-    use_once(&desktop, &app, &old)?;
+    let old = app.create_and_copy_key(&desktop, "server", "read").await?;
+    use_key_once(&desktop, &app, &old)?;
     app.click_with_mouse(&desktop, "server").await?;
-    wait_key(&app, &old[..11]).await?;
+    wait_details_of(&app, &old[..11]).await?;
     app.click_with_mouse(&desktop, "Rotate…").await?;
     app.click_with_mouse(&desktop, "Create the new key").await?;
-    app.enter_key_window().await?;
+    app.switch_to_key_window().await?;
     app.click_with_mouse(&desktop, "Copy").await?;
     app.wait_text("On the clipboard for another").await?;
-    let new = desktop.clipboard()?;
+    let new = desktop.read_clipboard()?;
     app.click_with_mouse(&desktop, "Done").await?;
-    key_window_closed(&app).await?;
-    use_once(&desktop, &app, &new)?;
+    wait_key_window_closed_behind_dialog(&app).await?;
+    use_key_once(&desktop, &app, &new)?;
     let verdict = "The new key is in use, and the old one has been silent since.";
     app.wait_text(verdict).await?;
 
@@ -274,15 +271,15 @@ async fn rotation_to_the_end_says_one_thing_and_shows_new_key() -> Result<()> {
     let dialog = app.text("[role=alertdialog]").await?;
     ensure!(dialog.contains(verdict) && !dialog.contains("used this key"), "says something else: {dialog}");
     // A program that comes back changes what both say.
-    use_once(&desktop, &app, &old)?;
+    use_key_once(&desktop, &app, &old)?;
     app.wait_text("A program has used this key just now").await?;
     app.wait_focus("To confirm, type server").await?;
     desktop.type_text("server")?;
     desktop.press(&["Return"])?;
     app.wait_text("The old key is revoked. The new one has taken its place.").await?;
     app.click("Close").await?;
-    closed(&app).await?;
-    wait_key(&app, &new[..11]).await?;
+    wait_dialog_closed(&app).await?;
+    wait_details_of(&app, &new[..11]).await?;
     app.wait_focus("server").await?;
     ensure!(app.text("aside").await?.contains("Active"), "the new key");
     Ok(())

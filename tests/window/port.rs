@@ -4,23 +4,23 @@ use std::net::TcpListener;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use ulkeys_tests::{App, Desktop, ul};
+use ulkeys_tests::{App, Desktop, run_ul};
 
-use crate::hands::is_blocked;
+use crate::helpers::is_button_disabled;
 
 /// Lets the app find its port taken.
-fn take_port(desktop: &Desktop) -> Result<TcpListener> {
+fn occupy_port(desktop: &Desktop) -> Result<TcpListener> {
     let listener = TcpListener::bind(("127.0.0.1", ulkeys_tests::free_port()?))?;
-    std::fs::create_dir_all(desktop.data())?;
+    std::fs::create_dir_all(desktop.data_folder())?;
     let settings = json!({ "port": listener.local_addr()?.port() });
-    std::fs::write(desktop.data().join("settings.json"), settings.to_string())?;
+    std::fs::write(desktop.data_folder().join("settings.json"), settings.to_string())?;
     Ok(listener)
 }
 
 #[tokio::test]
-async fn a_taken_port_names_its_user_and_the_next_free_one_works() -> Result<()> {
+async fn port_in_use_names_process_and_offers_free_port() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let listener = take_port(&desktop)?;
+    let listener = occupy_port(&desktop)?;
     let port = listener.local_addr()?.port();
     let app = App::start(&desktop).await?;
     app.wait_text(&format!("Port {port} is used by")).await?;
@@ -34,8 +34,8 @@ async fn a_taken_port_names_its_user_and_the_next_free_one_works() -> Result<()>
     app.click(&format!("Use port {next}")).await?;
     app.wait_text("No keys yet").await?;
     app.wait_text(&format!("127.0.0.1:{next}")).await?;
-    let key = app.create_and_copy(&desktop, "key", "read").await?;
-    let summary = ul(&desktop, &key, u16::try_from(next)?, &["cloud", "account", "summary"])?;
+    let key = app.create_and_copy_key(&desktop, "key", "read").await?;
+    let summary = run_ul(&desktop, &key, u16::try_from(next)?, &["cloud", "account", "summary"])?;
     ensure!(summary.code == Some(0), "{summary:?}");
     app.quit().await?;
 
@@ -45,14 +45,15 @@ async fn a_taken_port_names_its_user_and_the_next_free_one_works() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_freed_port_is_taken_on_another_try() -> Result<()> {
+async fn retry_after_port_is_freed_starts_service() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let listener = take_port(&desktop)?;
+    let listener = occupy_port(&desktop)?;
     let app = App::start(&desktop).await?;
     app.wait_text("is used by").await?;
     app.click("Try again").await?;
     // What is told stays meanwhile; a click on the busy button would count for nothing.
-    app.wait("the end of the first try", async || is_blocked(&app, "Try again").await.is_ok_and(|busy| !busy)).await?;
+    app.wait("the end of the first try", async || is_button_disabled(&app, "Try again").await.is_ok_and(|busy| !busy))
+        .await?;
     app.wait_text("is used by").await?;
     drop(listener);
     app.click("Try again").await?;
@@ -60,7 +61,7 @@ async fn a_freed_port_is_taken_on_another_try() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_port_can_be_changed_but_not_to_a_taken_one() -> Result<()> {
+async fn change_to_port_in_use_is_rejected() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     app.wait_text("No keys yet").await?;
@@ -76,7 +77,7 @@ async fn the_port_can_be_changed_but_not_to_a_taken_one() -> Result<()> {
     ensure!(status["state"] == "running" && status["port"] == free, "{status}");
     app.wait_text(&format!("127.0.0.1:{free}")).await?;
     app.invoke("copy_service_url", json!({})).await?.expect("copied");
-    let line = desktop.clipboard()?;
+    let line = desktop.read_clipboard()?;
     ensure!(line == format!("export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{free}"), "{line}");
     Ok(())
 }

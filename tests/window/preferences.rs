@@ -4,63 +4,65 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use ulkeys_tests::seed::{Sample, seed};
-use ulkeys_tests::{App, Desktop, free_port};
+use ulkeys_tests::seed::{SeedKey, seed_database};
 
-use crate::stand_in::{hear_late, hold, let_go, wait_held};
+use crate::helpers::go_to_section;
+use ulkeys_tests::{App, Desktop, ensure_holds, free_port};
 
-async fn go(app: &App, section: &str) -> Result<()> {
-    app.click(section).await?;
-    app.wait(section, async || app.text("h1").await.is_ok_and(|title| title == section)).await
-}
+use ulkeys_tests::ipc_stub::{delay_events, delay_responses, release_responses, wait_delayed};
 
 /// What is chosen of each kind, by the visible names.
-async fn chosen(app: &App) -> Result<Value> {
+async fn checked_options(app: &App) -> Result<Value> {
     let script =
         "return [...document.querySelectorAll('input:checked')].map(radio => radio.labels[0].innerText.trim());";
     app.script(script, Vec::new()).await
 }
 
 /// Waits for these choices. Training runs are always kept.
-async fn wait_chosen(app: &App, wanted: [&str; 5]) -> Result<()> {
+async fn wait_checked_options(app: &App, wanted: [&str; 5]) -> Result<()> {
     let never = if wanted[0] == "Deutsch" { "Nie" } else { "Never" };
     let wanted = [&wanted[..], &[never]].concat();
-    app.wait(&format!("{wanted:?}"), async || chosen(app).await.is_ok_and(|chosen| chosen == json!(wanted))).await
+    app.wait(&format!("{wanted:?}"), async || checked_options(app).await.is_ok_and(|chosen| chosen == json!(wanted)))
+        .await
 }
 
-fn kept(desktop: &Desktop) -> Result<Value> {
-    let mut settings: Value = serde_json::from_slice(&std::fs::read(desktop.data().join("settings.json"))?)?;
+fn saved_preferences(desktop: &Desktop) -> Result<Value> {
+    let mut settings: Value = serde_json::from_slice(&std::fs::read(desktop.data_folder().join("settings.json"))?)?;
     let preferences = ["language", "theme", "clipboardSeconds", "rotationDays"].map(|name| settings[name].take());
     Ok(json!(preferences))
 }
 
-const LOOK: &str = "const { colorScheme, backgroundColor } = getComputedStyle(document.documentElement);
+const LANGUAGE_AND_COLORS_SCRIPT: &str =
+    "const { colorScheme, backgroundColor } = getComputedStyle(document.documentElement);
     return [document.documentElement.lang, colorScheme, backgroundColor];";
 
 #[tokio::test]
-async fn each_takes_effect_at_once_and_is_kept() -> Result<()> {
+async fn changed_preferences_apply_immediately_and_persist() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    go(&app, "Preferences").await?;
-    wait_chosen(&app, ["Same as the system", "Same as the system", "100%", "60 seconds", "90 days"]).await?;
+    go_to_section(&app, "Preferences").await?;
+    wait_checked_options(&app, ["Same as the system", "Same as the system", "100%", "60 seconds", "90 days"]).await?;
 
     app.click("Dark").await?;
     app.wait_text("Saved").await?;
-    let look = app.script(LOOK, Vec::new()).await?;
+    let look = app.script(LANGUAGE_AND_COLORS_SCRIPT, Vec::new()).await?;
     ensure!(look == json!(["en", "dark", "rgb(21, 23, 28)"]), "{look}");
     app.click("10 seconds").await?;
-    wait_chosen(&app, ["Same as the system", "Dark", "100%", "10 seconds", "90 days"]).await?;
+    wait_checked_options(&app, ["Same as the system", "Dark", "100%", "10 seconds", "90 days"]).await?;
     app.click("365 days").await?;
     app.click("Deutsch").await?;
     app.wait("German", async || app.text("h1").await.is_ok_and(|title| title == "Einstellungen")).await?;
-    wait_chosen(&app, ["Deutsch", "Dunkel", "100\u{a0}%", "10 Sekunden", "365 Tage"]).await?;
-    ensure!(app.script(LOOK, Vec::new()).await? == json!(["de", "dark", "rgb(21, 23, 28)"]), "German, and still dark");
-    ensure!(kept(&desktop)? == json!(["de", "dark", 10, 365]), "{}", kept(&desktop)?);
+    wait_checked_options(&app, ["Deutsch", "Dunkel", "100\u{a0}%", "10 Sekunden", "365 Tage"]).await?;
+    ensure!(
+        app.script(LANGUAGE_AND_COLORS_SCRIPT, Vec::new()).await? == json!(["de", "dark", "rgb(21, 23, 28)"]),
+        "German, and still dark"
+    );
+    ensure!(saved_preferences(&desktop)? == json!(["de", "dark", 10, 365]), "{}", saved_preferences(&desktop)?);
     app.close_window(&desktop).await?;
 
     let app = App::start(&desktop).await?;
-    go(&app, "Einstellungen").await?;
-    wait_chosen(&app, ["Deutsch", "Dunkel", "100\u{a0}%", "10 Sekunden", "365 Tage"]).await?;
+    go_to_section(&app, "Einstellungen").await?;
+    wait_checked_options(&app, ["Deutsch", "Dunkel", "100\u{a0}%", "10 Sekunden", "365 Tage"]).await?;
     app.click("Português (Brasil)").await?;
     app.wait_text("Preferências").await?;
     app.click("Igual ao sistema").await?;
@@ -68,80 +70,80 @@ async fn each_takes_effect_at_once_and_is_kept() -> Result<()> {
 }
 
 /// Waits until the text is that large.
-async fn wait_size(app: &App, wanted: &str) -> Result<()> {
+async fn wait_font_size(app: &App, wanted: &str) -> Result<()> {
     let script = "return getComputedStyle(document.documentElement).fontSize";
     app.wait(wanted, async || app.script(script, Vec::new()).await.is_ok_and(|size| size == wanted)).await
 }
 
 /// WCAG 1.4.4: by a choice, and by the keys that every browser has.
 #[tokio::test]
-async fn the_text_can_be_twice_as_large() -> Result<()> {
+async fn text_size_can_be_doubled() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
-    wait_size(&app, "16px").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
+    wait_font_size(&app, "16px").await?;
     // However slowly each is kept, every press counts.
-    hold(&app, "change_preferences").await?;
+    delay_responses(&app, "change_preferences").await?;
     desktop.press(&["ctrl+plus", "ctrl+plus"])?;
-    wait_held(&app, 1).await?;
-    let_go(&app).await?;
-    wait_size(&app, "24px").await?;
+    wait_delayed(&app, 1).await?;
+    release_responses(&app).await?;
+    wait_font_size(&app, "24px").await?;
     desktop.press(&["ctrl+plus", "ctrl+plus", "ctrl+plus"])?;
-    wait_size(&app, "32px").await?;
-    go(&app, "Preferences").await?;
-    wait_chosen(&app, ["Same as the system", "Same as the system", "200%", "60 seconds", "90 days"]).await?;
+    wait_font_size(&app, "32px").await?;
+    go_to_section(&app, "Preferences").await?;
+    wait_checked_options(&app, ["Same as the system", "Same as the system", "200%", "60 seconds", "90 days"]).await?;
     desktop.press(&["ctrl+minus"])?;
-    wait_size(&app, "24px").await?;
+    wait_font_size(&app, "24px").await?;
     app.close_window(&desktop).await?;
 
     let app = App::start(&desktop).await?;
-    wait_size(&app, "24px").await?;
-    app.create_in_dialog("large", "read").await?;
+    wait_font_size(&app, "24px").await?;
+    app.create_key_in_dialog("large", "read").await?;
     app.wait_text("Copy your key").await?;
-    wait_size(&app, "24px").await?;
+    wait_font_size(&app, "24px").await?;
     app.click("Copy").await?;
     app.click("Done").await?;
-    app.leave_key_window().await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    app.wait_key_window_closed().await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     desktop.press(&["ctrl+0"])?;
-    wait_size(&app, "16px").await
+    wait_font_size(&app, "16px").await
 }
 
 #[tokio::test]
-async fn a_copied_key_leaves_the_clipboard_when_preferred() -> Result<()> {
+async fn clipboard_timeout_preference_is_applied() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    go(&app, "Preferences").await?;
+    go_to_section(&app, "Preferences").await?;
     app.click("Never").await?;
     app.wait_text("A copied key then stays on the clipboard").await?;
-    go(&app, "API Keys").await?;
-    app.create_in_dialog("first", "read").await?;
+    go_to_section(&app, "API Keys").await?;
+    app.create_key_in_dialog("first", "read").await?;
     app.click("Copy").await?;
     app.wait_text("Copied").await?;
     ensure!(!app.text("body").await?.contains("On the clipboard for another"), "it stays");
     app.click("Done").await?;
-    app.leave_key_window().await?;
+    app.wait_key_window_closed().await?;
 
-    go(&app, "Preferences").await?;
+    go_to_section(&app, "Preferences").await?;
     app.click("10 seconds").await?;
     app.wait_gone("A copied key then stays on the clipboard").await?;
-    go(&app, "API Keys").await?;
-    app.create_in_dialog("second", "read").await?;
+    go_to_section(&app, "API Keys").await?;
+    app.create_key_in_dialog("second", "read").await?;
     app.wait_text("after 10 seconds").await?;
     app.click("Copy").await?;
     app.wait_text("On the clipboard for another").await?;
     app.click("Done").await?;
-    app.leave_key_window().await?;
+    app.wait_key_window_closed().await?;
     app.wait_gone("On the clipboard for another").await?;
-    ensure!(!desktop.clipboard().unwrap_or_default().starts_with("ul_"), "still there");
+    ensure!(!desktop.read_clipboard().unwrap_or_default().starts_with("ul_"), "still there");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_number_of_ones_own_is_kept_within_bounds() -> Result<()> {
+async fn custom_number_is_saved_within_bounds() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    go(&app, "Preferences").await?;
+    go_to_section(&app, "Preferences").await?;
     // The last of the two groups that offer another number.
     let other = "const others = [...document.querySelectorAll('input[value=other]')]; others.at(-1).click();";
     app.script(other, Vec::new()).await?;
@@ -154,22 +156,23 @@ async fn a_number_of_ones_own_is_kept_within_bounds() -> Result<()> {
         let told = "return document.querySelector('input[type=text], input[inputmode]').getAttribute('aria-invalid');";
         app.wait(text, async || app.script(told, Vec::new()).await.is_ok_and(|told| told == wrong)).await?;
     }
-    app.wait("the number", async || kept(&desktop).is_ok_and(|kept| kept[3] == 45)).await?;
+    app.wait("the number", async || saved_preferences(&desktop).is_ok_and(|kept| kept[3] == 45)).await?;
 
     // While one number is being kept, the one before it is another again.
-    hold(&app, "change_preferences").await?;
+    delay_responses(&app, "change_preferences").await?;
     for text in ["60", "45"] {
         app.click("Days").await?;
         desktop.press(&["ctrl+a"])?;
         desktop.type_text(text)?;
         desktop.press(&["Return"])?;
-        wait_held(&app, 1).await?;
+        wait_delayed(&app, 1).await?;
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let_go(&app).await?;
+    release_responses(&app).await?;
     app.wait_text("Saved").await?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    ensure!(kept(&desktop)?[3] == 45, "the last one: {}", kept(&desktop)?[3]);
+    let is_last = async || saved_preferences(&desktop).is_ok_and(|saved| saved[3] == 45);
+    app.wait("the last number", is_last).await?;
+    ensure_holds("the last number", Duration::from_millis(300), is_last).await?;
 
     // What is still being written stays when something else is chosen.
     app.click("Days").await?;
@@ -178,70 +181,72 @@ async fn a_number_of_ones_own_is_kept_within_bounds() -> Result<()> {
     app.script("document.querySelector('[value=dark]').click()", Vec::new()).await?;
     let dark = "return document.documentElement.dataset.theme === 'dark'";
     app.wait("the theme", async || app.script(dark, Vec::new()).await.is_ok_and(|dark| dark == true)).await?;
-    let days = app.control("Days").await?.prop("value").await?;
+    let days = app.find_control("Days").await?.prop("value").await?;
     ensure!(days.as_deref() == Some("0"), "{days:?}");
     app.quit().await?;
 
     let app = App::start(&desktop).await?;
-    go(&app, "Preferences").await?;
-    wait_chosen(&app, ["Same as the system", "Dark", "100%", "60 seconds", "Other"]).await?;
-    let days = app.control("Days").await?.prop("value").await?;
+    go_to_section(&app, "Preferences").await?;
+    wait_checked_options(&app, ["Same as the system", "Dark", "100%", "60 seconds", "Other"]).await?;
+    let days = app.find_control("Days").await?.prop("value").await?;
     ensure!(days.as_deref() == Some("45"), "{days:?}");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_key_older_than_preferred_needs_attention_at_once() -> Result<()> {
+async fn changed_rotation_period_updates_attention_immediately() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    seed(&desktop.data().join("keys.db"), &[Sample::new("aged", "read", 24 * 40).used(1, &[])]).await?;
+    std::fs::create_dir_all(desktop.data_folder())?;
+    seed_database(&desktop.data_folder().join("keys.db"), &[SeedKey::new("aged", "read", 24 * 40).with_usage(1, &[])])
+        .await?;
     let app = App::start(&desktop).await?;
     let attention = async || app.invoke("count_keys", json!({})).await.map(|counts| counts.expect("counted"));
     ensure!(attention().await?["attention"] == 0, "younger than 90 days");
-    go(&app, "Preferences").await?;
+    go_to_section(&app, "Preferences").await?;
     app.click("30 days").await?;
     app.wait_text("Saved").await?;
     ensure!(attention().await?["attention"] == 1, "older than 30 days");
-    go(&app, "API Keys").await?;
+    go_to_section(&app, "API Keys").await?;
     app.wait_text("Needs attention\n1").await?;
 
     // Whoever tells of it first.
-    hear_late(&app).await?;
+    delay_events(&app).await?;
     app.wait_text("Needs attention\n1").await?;
-    go(&app, "Preferences").await?;
+    go_to_section(&app, "Preferences").await?;
     app.click("90 days").await?;
     app.wait_text("Saved").await?;
-    go(&app, "API Keys").await?;
+    go_to_section(&app, "API Keys").await?;
     app.wait_text("Needs attention\n0").await
 }
 
 #[tokio::test]
-async fn what_cannot_be_kept_goes_back_and_says_why() -> Result<()> {
+async fn failed_save_reverts_choice_and_explains() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    go(&app, "Preferences").await?;
+    go_to_section(&app, "Preferences").await?;
     // A folder in the file's place cannot be replaced, not even by root.
-    let settings = desktop.data().join("settings.json");
+    let settings = desktop.data_folder().join("settings.json");
     std::fs::remove_file(&settings)?;
     std::fs::create_dir_all(settings.join("in-the-way"))?;
     for choice in ["Dark", "Deutsch", "Never", "30 days"] {
         app.click(choice).await?;
         app.wait_text("The setting could not be saved").await?;
-        wait_chosen(&app, ["Same as the system", "Same as the system", "100%", "60 seconds", "90 days"]).await?;
+        wait_checked_options(&app, ["Same as the system", "Same as the system", "100%", "60 seconds", "90 days"])
+            .await?;
     }
-    let look = app.script(LOOK, Vec::new()).await?;
+    let look = app.script(LANGUAGE_AND_COLORS_SCRIPT, Vec::new()).await?;
     ensure!(look[0] == "en" && look[1] == "light dark", "{look}");
     std::fs::remove_dir_all(&settings)?;
     app.click("Dark").await?;
-    wait_chosen(&app, ["Same as the system", "Dark", "100%", "60 seconds", "90 days"]).await
+    wait_checked_options(&app, ["Same as the system", "Dark", "100%", "60 seconds", "90 days"]).await
 }
 
 #[tokio::test]
-async fn the_keyboard_alone_is_enough() -> Result<()> {
+async fn preferences_can_be_changed_by_keyboard_alone() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    go(&app, "Preferences").await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    go_to_section(&app, "Preferences").await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     app.script("document.getElementById('section-title').focus()", Vec::new()).await?;
     desktop.press(&["Tab"])?;
     app.wait_focus("Same as the system").await?;
@@ -250,21 +255,26 @@ async fn the_keyboard_alone_is_enough() -> Result<()> {
     desktop.press(&["Up"])?;
     app.wait("English", async || app.text("h1").await.is_ok_and(|title| title == "Preferences")).await?;
     desktop.press(&["Tab", "Down", "Down"])?;
-    app.wait("a dark page", async || app.script(LOOK, Vec::new()).await.is_ok_and(|look| look[1] == "dark")).await?;
-    wait_chosen(&app, ["English", "Dark", "100%", "60 seconds", "90 days"]).await.context("what the keys chose")
+    app.wait("a dark page", async || {
+        app.script(LANGUAGE_AND_COLORS_SCRIPT, Vec::new()).await.is_ok_and(|look| look[1] == "dark")
+    })
+    .await?;
+    wait_checked_options(&app, ["English", "Dark", "100%", "60 seconds", "90 days"])
+        .await
+        .context("what the keys chose")
 }
 
 /// The page tells what of a file that was edited by hand has no effect, and a change keeps all of it.
 #[tokio::test]
-async fn what_is_not_understood_is_told_and_kept() -> Result<()> {
+async fn unknown_settings_are_reported_and_preserved() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let settings = desktop.data().join("settings.json");
-    std::fs::create_dir_all(desktop.data())?;
+    let settings = desktop.data_folder().join("settings.json");
+    std::fs::create_dir_all(desktop.data_folder())?;
     let mut edited = json!({ "port": free_port()?, "theme": "dark", "language": "fr", "limits": { "invalidCredentials": 0, "predicts": 9 } });
     std::fs::write(&settings, edited.to_string())?;
     let app = App::start(&desktop).await?;
-    ensure!(app.script(LOOK, Vec::new()).await?[1] == "dark", "what is understood counts");
-    go(&app, "Connection").await?;
+    ensure!(app.script(LANGUAGE_AND_COLORS_SCRIPT, Vec::new()).await?[1] == "dark", "what is understood counts");
+    go_to_section(&app, "Connection").await?;
     for (name, reason) in [
         ("language", "must be system, en, de, or pt-BR"),
         ("limits.invalidCredentials", "must be a whole number from 1 to 999999"),
@@ -274,35 +284,38 @@ async fn what_is_not_understood_is_told_and_kept() -> Result<()> {
     }
     edited["limits"]["default"] = json!(50);
     std::fs::write(&settings, edited.to_string())?;
-    go(&app, "Preferences").await?;
+    go_to_section(&app, "Preferences").await?;
     app.click("30 days").await?;
     app.wait_text("Saved").await?;
     let kept: Value = serde_json::from_slice(&std::fs::read(&settings)?)?;
     ensure!(kept["rotationDays"] == 30 && kept["language"] == "fr" && kept["limits"] == edited["limits"], "{kept}");
-    ensure!(desktop.data().read_dir()?.all(|file| file.is_ok_and(|file| !unreadable(&file))), "nothing is put aside");
+    ensure!(
+        desktop.data_folder().read_dir()?.all(|file| file.is_ok_and(|file| !is_unreadable_backup(&file))),
+        "nothing is put aside"
+    );
 
     std::fs::write(&settings, r#"{ "theme": "#)?;
     app.click("Light").await?;
-    wait_chosen(&app, ["Same as the system", "Light", "100%", "60 seconds", "30 days"]).await?;
+    wait_checked_options(&app, ["Same as the system", "Light", "100%", "60 seconds", "30 days"]).await?;
     app.wait_text("Saved").await?;
-    go(&app, "Connection").await?;
-    let copy = desktop.data().join("settings.unreadable-1.json");
+    go_to_section(&app, "Connection").await?;
+    let copy = desktop.data_folder().join("settings.unreadable-1.json");
     app.wait_text(&format!("it was copied to {}", copy.display())).await?;
     ensure!(std::fs::read_to_string(copy)? == r#"{ "theme": "#, "as it was");
     Ok(())
 }
 
-fn unreadable(file: &std::fs::DirEntry) -> bool {
+fn is_unreadable_backup(file: &std::fs::DirEntry) -> bool {
     file.file_name().to_string_lossy().contains("unreadable")
 }
 
 /// Whatever the limits are, nothing has to be restarted for them.
 #[tokio::test]
-async fn change_limits_apply_to_the_next_request_and_are_kept() -> Result<()> {
+async fn changed_limits_apply_to_next_request_and_persist() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let url = format!("http://127.0.0.1:{}/api/account/summary", app.port);
-    let key = app.create_and_copy(&desktop, "reader", "read").await?;
+    let key = app.create_and_copy_key(&desktop, "reader", "read").await?;
     let http = reqwest::Client::builder().no_proxy().build()?;
     let ask = async || -> Result<(u16, String)> {
         let answer = http.get(&url).bearer_auth(&key).send().await?;
@@ -312,39 +325,39 @@ async fn change_limits_apply_to_the_next_request_and_are_kept() -> Result<()> {
     let answer = ask().await?;
     ensure!(answer.0 == 200 && answer.1 != "100", "the tests have limits of their own: {answer:?}");
 
-    go(&app, "Preferences").await?;
-    type_number(&app, &desktop, "Most requests", "1").await?;
+    go_to_section(&app, "Preferences").await?;
+    type_into_field(&app, &desktop, "Most requests", "1").await?;
     app.wait("a limit that is used up", async || ask().await.is_ok_and(|answer| answer == (429, "1".to_owned())))
         .await?;
     for wrong in ["0", "1000000", "1.5", ""] {
-        type_number(&app, &desktop, "Most requests", wrong).await?;
+        type_into_field(&app, &desktop, "Most requests", wrong).await?;
         app.wait_text("A whole number from 1 to 999,999.").await?;
         ensure!(ask().await?.1 == "1", "{wrong} is not kept");
     }
-    type_number(&app, &desktop, "Most requests", "250").await?;
+    type_into_field(&app, &desktop, "Most requests", "250").await?;
     app.wait_gone("A whole number from 1 to 999,999.").await?;
     app.wait("250", async || ask().await.is_ok_and(|answer| answer == (200, "250".to_owned()))).await?;
-    type_number(&app, &desktop, "Disk space kept free for keys", "512").await?;
+    type_into_field(&app, &desktop, "Disk space kept free for keys", "512").await?;
     app.wait_text("Default: 256").await?;
-    go(&app, "Help").await?;
+    go_to_section(&app, "Help").await?;
     app.wait("the real limit", async || app.text("main").await.is_ok_and(|text| text.contains("250"))).await?;
 
-    let settings: Value = serde_json::from_slice(&std::fs::read(desktop.data().join("settings.json"))?)?;
+    let settings: Value = serde_json::from_slice(&std::fs::read(desktop.data_folder().join("settings.json"))?)?;
     ensure!(settings["limits"]["default"] == 250 && settings["storage"]["reserve"] == 512, "{settings}");
-    go(&app, "Preferences").await?;
-    app.script(RESTORE_LIMITS, Vec::new()).await?;
+    go_to_section(&app, "Preferences").await?;
+    app.script(RESTORE_LIMITS_SCRIPT, Vec::new()).await?;
     app.wait("the default", async || ask().await.is_ok_and(|answer| answer.1 == "100")).await?;
-    let settings: Value = serde_json::from_slice(&std::fs::read(desktop.data().join("settings.json"))?)?;
+    let settings: Value = serde_json::from_slice(&std::fs::read(desktop.data_folder().join("settings.json"))?)?;
     ensure!(settings["limits"]["default"] == 100 && settings["storage"]["reserve"] == 512, "{settings}");
     Ok(())
 }
 
 /// The last of the two buttons of that name.
-const RESTORE_LIMITS: &str = "const restore = [...document.querySelectorAll('button')];
+const RESTORE_LIMITS_SCRIPT: &str = "const restore = [...document.querySelectorAll('button')];
     restore.filter(button => button.innerText.trim() === 'Restore defaults').at(-1).click();";
 
 /// Types into the field of that label, and keeps it by Enter.
-async fn type_number(app: &App, desktop: &Desktop, label: &str, text: &str) -> Result<()> {
+async fn type_into_field(app: &App, desktop: &Desktop, label: &str, text: &str) -> Result<()> {
     app.click(label).await?;
     desktop.press(&["ctrl+a", "BackSpace"])?;
     desktop.type_text(text)?;

@@ -8,17 +8,17 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::process::Command;
-use ulkeys_tests::{App, Desktop, Keyring, binary, tools};
+use ulkeys_tests::{App, Desktop, Keyring, app_binary, tools_folder};
 
-use crate::keychain::create_and_save;
+use crate::keychain::create_and_save_key;
 
 /// A proxy that writes down what it receives, and refuses it.
-struct Proxy {
+struct RecordingProxy {
     url: String,
     received: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Proxy {
+impl RecordingProxy {
     async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -41,12 +41,12 @@ impl Proxy {
     }
 
     /// What it has received since it was asked last.
-    fn received(&self) -> String {
+    fn take_received(&self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut *self.received.lock().expect("no panic"))).into_owned()
     }
 
     /// A command of somebody whose shell names the proxy in each way that there is.
-    fn command(&self, desktop: &Desktop, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    fn command_through_proxy(&self, desktop: &Desktop, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::from(desktop.command(program));
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
             command.env(name, &self.url).env(name.to_lowercase(), &self.url);
@@ -60,37 +60,37 @@ impl Proxy {
 }
 
 #[tokio::test]
-async fn run_with_a_proxy_in_the_environment_reaches_the_service_directly() -> Result<()> {
+async fn run_with_proxy_in_environment_reaches_service_directly() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let _keyring = Keyring::start(&desktop)?;
-    let proxy = Proxy::start().await?;
+    let proxy = RecordingProxy::start().await?;
     let app = App::start(&desktop).await?;
-    create_and_save(&app, "t1").await?;
-    let ul = tools().join("ul/bin/ul");
+    create_and_save_key(&app, "t1").await?;
+    let ul = tools_folder().join("ul/bin/ul");
     for exceptions in [&[][..], &[("NO_PROXY", "localhost")], &[("no_proxy", "localhost")], &[("NO_PROXY", "*")]] {
-        let mut run = proxy.command(&desktop, binary());
+        let mut run = proxy.command_through_proxy(&desktop, app_binary());
         run.args(["run", "--key", "t1", "--"]).arg(&ul).args(["cloud", "account", "summary"]);
         let output = run.envs(exceptions.iter().copied()).output().await?;
         ensure!(output.status.success(), "{exceptions:?}: {output:?}");
-        ensure!(proxy.received().is_empty(), "{exceptions:?}: the proxy receives the request");
+        ensure!(proxy.take_received().is_empty(), "{exceptions:?}: the proxy receives the request");
     }
     // The proxy counts for everything else, and would receive the key without the exception.
     let script = "unset NO_PROXY no_proxy; exec \"$0\" cloud account summary";
-    let mut run = proxy.command(&desktop, binary());
+    let mut run = proxy.command_through_proxy(&desktop, app_binary());
     run.args(["run", "--key", "t1", "--", "sh", "-c", script]).arg(&ul).output().await?;
-    ensure!(proxy.received().contains("ul_"), "this client uses no proxy: the test tests nothing");
+    ensure!(proxy.take_received().contains("ul_"), "this client uses no proxy: the test tests nothing");
     Ok(())
 }
 
 /// Examples are pasted into a shell that names a proxy.
 #[tokio::test]
-async fn examples_with_a_proxy_in_the_environment_reach_the_service_directly() -> Result<()> {
+async fn examples_with_proxy_in_environment_reach_service_directly() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let proxy = Proxy::start().await?;
+    let proxy = RecordingProxy::start().await?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("examples", "read").await?;
-    let ul = tools().join("ul/bin/ul").display().to_string();
-    let python = tools().join("ul/bin/python").display().to_string();
+    app.create_key_in_dialog("examples", "read").await?;
+    let ul = tools_folder().join("ul/bin/ul").display().to_string();
+    let python = tools_folder().join("ul/bin/python").display().to_string();
     for (language, first, shell, more) in [
         ("curl", "curl", "bash", String::new()),
         (
@@ -111,20 +111,20 @@ async fn examples_with_a_proxy_in_the_environment_reach_the_service_directly() -
     ] {
         app.click(language).await?;
         app.click("Copy the example").await?;
-        app.wait("the example", async || desktop.clipboard().is_ok_and(|text| text.starts_with(first))).await?;
-        let example = desktop.clipboard()?;
+        app.wait("the example", async || desktop.read_clipboard().is_ok_and(|text| text.starts_with(first))).await?;
+        let example = desktop.read_clipboard()?;
         // The training library is larger than the rest of the tests together; `ul` stands in its place.
         let example = example.replace("from ultralytics import YOLO", "");
         let example = match example.split_once("yolo train") {
             Some((before, _)) => format!("{before}{ul} cloud account summary"),
             None => example,
         };
-        let mut command = proxy.command(&desktop, shell);
+        let mut command = proxy.command_through_proxy(&desktop, shell);
         command.env("NO_PROXY", "corp").args(["-c", &format!("{example}{more}")]);
         let output = command.output().await.with_context(|| shell.to_owned())?;
         ensure!(output.status.success(), "{language}: {output:?}");
         ensure!(String::from_utf8_lossy(&output.stdout).contains("plan"), "{language}: {output:?}");
-        ensure!(proxy.received().is_empty(), "{language}: the proxy receives the request");
+        ensure!(proxy.take_received().is_empty(), "{language}: the proxy receives the request");
     }
     let status = json!({});
     ensure!(app.invoke("copy_key", status).await?.is_ok(), "the key is still there");

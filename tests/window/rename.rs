@@ -1,23 +1,24 @@
 //! A key gets another name, and programs notice nothing.
 
 use anyhow::{Result, ensure};
-use ulkeys_tests::{App, Desktop, ul};
+use ulkeys_tests::{App, Desktop, run_ul};
 
-use crate::hands::{active_names, choose, closed};
+use crate::helpers::{active_key_names, choose_menu_entry, wait_dialog_closed};
 
-const API_KEYS: &[&str] = &["cloud", "account", "api-keys"];
-const SAID: &str = "return document.querySelector('.toaster').innerText.split('is now called').length - 1";
+const LIST_KEYS_COMMAND: &[&str] = &["cloud", "account", "api-keys"];
+const RENAME_TOASTS_SCRIPT: &str =
+    "return document.querySelector('.toaster').innerText.split('is now called').length - 1";
 
 #[tokio::test]
-async fn a_new_name_is_seen_in_the_list_and_by_programs() -> Result<()> {
+async fn renamed_key_shows_new_name_in_list_and_api() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "before", "read").await?;
-    app.create_unseen("taken", "read").await?;
+    let key = app.create_and_copy_key(&desktop, "before", "read").await?;
+    app.create_key_without_copying("taken", "read").await?;
 
-    choose(&app, "before", "Rename…").await?;
+    choose_menu_entry(&app, "before", "Rename…").await?;
     app.wait_focus("Name").await?;
-    app.wait_name("before").await?;
+    app.wait_name_field("before").await?;
     // All of it is selected; the name of the key itself is no warning.
     desktop.type_text("taken")?;
     app.wait_text("Another key has this name").await?;
@@ -25,13 +26,13 @@ async fn a_new_name_is_seen_in_the_list_and_by_programs() -> Result<()> {
     app.wait_text("Enter a name").await?;
     app.wait_focus("Name").await?;
     desktop.type_text("after")?;
-    app.wait_name("after").await?;
+    app.wait_name_field("after").await?;
     desktop.press(&["Return"])?;
     app.wait_text("The key is now called after").await?;
-    closed(&app).await?;
+    wait_dialog_closed(&app).await?;
     app.wait_focus("Actions for after").await?;
-    ensure!(active_names(&app).await? == ["after", "taken"], "one key, one name");
-    let listed = ul(&desktop, &key, app.port, API_KEYS)?;
+    ensure!(active_key_names(&app).await? == ["after", "taken"], "one key, one name");
+    let listed = run_ul(&desktop, &key, app.port, LIST_KEYS_COMMAND)?;
     ensure!(listed.code == Some(0) && listed.stdout.contains("\"name\": \"after\""), "{listed:?}");
     ensure!(!listed.stdout.contains("before"), "{listed:?}");
 
@@ -40,9 +41,9 @@ async fn a_new_name_is_seen_in_the_list_and_by_programs() -> Result<()> {
     app.click("Rename…").await?;
     app.wait_focus("Name").await?;
     desktop.press(&["Return"])?;
-    closed(&app).await?;
+    wait_dialog_closed(&app).await?;
     app.wait_focus("Actions for after").await?;
-    let said = app.script(SAID, Vec::new()).await?;
+    let said = app.script(RENAME_TOASTS_SCRIPT, Vec::new()).await?;
     ensure!(said.as_u64().is_some_and(|count| count <= 1), "nothing was renamed, nothing is said");
     Ok(())
 }

@@ -7,9 +7,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use ulkeys_tests::{App, Desktop, binary, descendants, ul};
+use ulkeys_tests::{App, Desktop, app_binary, descendant_processes, run_ul};
 
-async fn call(port: u16, key: &str, method: Method, path: &str, body: Option<Value>) -> Result<(StatusCode, Value)> {
+async fn call_api(
+    port: u16,
+    key: &str,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Result<(StatusCode, Value)> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
     let mut request = client.request(method, format!("http://127.0.0.1:{port}{path}")).bearer_auth(key);
     if let Some(body) = body {
@@ -21,14 +27,14 @@ async fn call(port: u16, key: &str, method: Method, path: &str, body: Option<Val
 }
 
 #[tokio::test]
-async fn everything_is_as_it_was_after_quitting() -> Result<()> {
+async fn restart_after_quit_preserves_keys() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let gone = app.create_and_copy(&desktop, "gone", "read").await?;
+    let gone = app.create_and_copy_key(&desktop, "gone", "read").await?;
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     app.invoke("revoke_key", json!({ "keyId": listed["keys"][0]["keyId"] })).await?.expect("revoked");
-    let key = app.create_and_copy(&desktop, "kept", "read").await?;
-    ensure!(ul(&desktop, &key, app.port, &["cloud", "account", "summary"])?.code == Some(0), "accepted");
+    let key = app.create_and_copy_key(&desktop, "kept", "read").await?;
+    ensure!(run_ul(&desktop, &key, app.port, &["cloud", "account", "summary"])?.code == Some(0), "accepted");
     let before = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     ensure!(before["keys"][0]["lastUsedAt"].is_string(), "{before}");
     let port = app.port;
@@ -38,14 +44,14 @@ async fn everything_is_as_it_was_after_quitting() -> Result<()> {
     ensure!(app.port == port, "an exported address keeps working");
     app.wait_text("kept").await?;
     ensure!(app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed") == before, "the same list");
-    ensure!(ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "still accepted");
-    ensure!(ul(&desktop, &gone, port, &["cloud", "account", "summary"])?.code == Some(1), "still refused");
+    ensure!(run_ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "still accepted");
+    ensure!(run_ul(&desktop, &gone, port, &["cloud", "account", "summary"])?.code == Some(1), "still refused");
     Ok(())
 }
 
 /// One key's life as a client saw it: what was acknowledged, and what was only asked for.
 #[derive(Default)]
-struct Witness {
+struct AckedWrites {
     key: String,
     key_id: String,
     revoke_asked: bool,
@@ -53,77 +59,78 @@ struct Witness {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_kill() -> Result<()> {
-    const PAIRS: usize = 100;
-    const WORKERS: usize = 4;
+async fn acknowledged_writes_survive_kill() -> Result<()> {
+    const CREATE_REVOKE_PAIRS: usize = 100;
+    const WORKER_COUNT: usize = 4;
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let admin = Arc::new(app.create_and_copy(&desktop, "admin", "admin").await?);
+    let admin = Arc::new(app.create_and_copy_key(&desktop, "admin", "admin").await?);
     let (port, done) = (app.port, Arc::new(AtomicUsize::new(0)));
 
     // 200 creates and revokes; every other created key is meant to stay.
-    let workers: Vec<_> = (0..WORKERS)
+    let workers: Vec<_> = (0..WORKER_COUNT)
         .map(|worker| {
             let (admin, done) = (admin.clone(), done.clone());
             tokio::spawn(async move {
                 let mut seen = Vec::new();
-                for number in 0..2 * PAIRS / WORKERS {
+                for number in 0..2 * CREATE_REVOKE_PAIRS / WORKER_COUNT {
                     let body = json!({ "name": format!("key {worker}-{number}"), "scopes": ["read"] });
-                    let Ok((_, created)) = call(port, &admin, Method::POST, "/api/api-keys", Some(body)).await else {
+                    let Ok((_, created)) = call_api(port, &admin, Method::POST, "/api/api-keys", Some(body)).await
+                    else {
                         break;
                     };
                     let text = |field: &str| created[field].as_str().unwrap_or_default().to_owned();
-                    let mut witness = Witness { key: text("key"), key_id: text("keyId"), ..Witness::default() };
+                    let mut acked = AckedWrites { key: text("key"), key_id: text("keyId"), ..AckedWrites::default() };
                     done.fetch_add(1, Ordering::SeqCst);
                     if number % 2 == 0 {
-                        witness.revoke_asked = true;
-                        let path = format!("/api/api-keys/{}", witness.key_id);
-                        witness.revoke_acknowledged = call(port, &admin, Method::DELETE, &path, None)
+                        acked.revoke_asked = true;
+                        let path = format!("/api/api-keys/{}", acked.key_id);
+                        acked.revoke_acknowledged = call_api(port, &admin, Method::DELETE, &path, None)
                             .await
                             .is_ok_and(|(status, _)| status.is_success());
                         done.fetch_add(1, Ordering::SeqCst);
                     }
-                    seen.push(witness);
+                    seen.push(acked);
                 }
                 seen
             })
         })
         .collect();
-    while done.load(Ordering::SeqCst) < PAIRS {
+    while done.load(Ordering::SeqCst) < CREATE_REVOKE_PAIRS {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     app.kill().await?;
-    let mut witnesses = Vec::new();
+    let mut all_acked = Vec::new();
     for worker in workers {
-        witnesses.extend(worker.await?);
+        all_acked.extend(worker.await?);
     }
-    ensure!(done.load(Ordering::SeqCst) < 3 * PAIRS, "killed in the middle");
-    ensure!(witnesses.iter().any(|witness| witness.revoke_acknowledged), "some were revoked");
+    ensure!(done.load(Ordering::SeqCst) < 3 * CREATE_REVOKE_PAIRS, "killed in the middle");
+    ensure!(all_acked.iter().any(|acked| acked.revoke_acknowledged), "some were revoked");
 
     let app = App::start(&desktop).await?;
-    let (_, listed) = call(app.port, &admin, Method::GET, "/api/api-keys", None).await?;
+    let (_, listed) = call_api(app.port, &admin, Method::GET, "/api/api-keys", None).await?;
     let listed = listed["keys"].as_array().context("a list")?;
-    for witness in &witnesses {
-        let (status, _) = call(app.port, &witness.key, Method::GET, "/api/account/summary", None).await?;
-        let is_listed = listed.iter().any(|key| key["keyId"] == witness.key_id.as_str());
-        ensure!(is_listed == (status == StatusCode::OK), "{} is half-done", witness.key_id);
-        match (witness.revoke_asked, witness.revoke_acknowledged) {
-            (_, true) => ensure!(status == StatusCode::UNAUTHORIZED, "{} came back", witness.key_id),
-            (false, false) => ensure!(status == StatusCode::OK, "{} was lost", witness.key_id),
+    for acked in &all_acked {
+        let (status, _) = call_api(app.port, &acked.key, Method::GET, "/api/account/summary", None).await?;
+        let is_listed = listed.iter().any(|key| key["keyId"] == acked.key_id.as_str());
+        ensure!(is_listed == (status == StatusCode::OK), "{} is half-done", acked.key_id);
+        match (acked.revoke_asked, acked.revoke_acknowledged) {
+            (_, true) => ensure!(status == StatusCode::UNAUTHORIZED, "{} came back", acked.key_id),
+            (false, false) => ensure!(status == StatusCode::OK, "{} was lost", acked.key_id),
             // Asked for when the app was killed: either is right, but not both.
             (true, false) => {}
         }
     }
     // At most one unacknowledged create for each worker beside the witnessed ones and the admin.
-    ensure!(listed.len() <= witnesses.len() + WORKERS + 1, "{} keys", listed.len());
+    ensure!(listed.len() <= all_acked.len() + WORKER_COUNT + 1, "{} keys", listed.len());
     Ok(())
 }
 
 #[tokio::test]
-async fn a_crash_writes_no_dump() -> Result<()> {
+async fn core_dumps_are_disabled() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let pages = descendants(app.pid)?.into_iter().map(|process| process.pid);
+    let pages = descendant_processes(app.pid)?.into_iter().map(|process| process.pid);
     let processes: Vec<u32> = pages.chain([app.pid]).collect();
     ensure!(processes.len() > 2, "the app, a page and the network process");
     for pid in processes {
@@ -137,17 +144,17 @@ async fn a_crash_writes_no_dump() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_second_start_brings_the_first_window_forward() -> Result<()> {
+async fn second_start_brings_first_window_to_front() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let window = desktop.window()?;
+    let window = desktop.list_window()?;
     desktop.run("xdotool", &["windowminimize", &window])?;
-    app.wait("the minimised window", async || desktop.window().is_err()).await?;
+    app.wait("the minimised window", async || desktop.list_window().is_err()).await?;
 
-    let mut second = desktop.command(binary()).spawn()?;
+    let mut second = desktop.command(app_binary()).spawn()?;
     let ended = tokio::task::spawn_blocking(move || second.wait()).await??;
     ensure!(ended.success(), "the second start ends well: {ended}");
-    app.wait("the first window", async || desktop.window().is_ok_and(|visible| visible == window)).await?;
+    app.wait("the first window", async || desktop.list_window().is_ok_and(|visible| visible == window)).await?;
     app.wait("its focus", async || {
         desktop.run("xdotool", &["getactivewindow"]).is_ok_and(|active| active.trim() == window)
     })

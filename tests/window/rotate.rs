@@ -2,27 +2,31 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
-use ulkeys_tests::{App, Desktop, seed, ul};
+use ulkeys_tests::ipc_stub::{call_count, count_calls};
+use ulkeys_tests::{App, Desktop, run_ul, seed};
 
-use crate::hands::{active_names, app_with, choose, closed, key_window_closed, tab_to, wait_confirmation};
+use crate::helpers::{
+    active_key_names, choose_menu_entry, set_language, start_with_keys, tab_to, wait_confirmation, wait_dialog_closed,
+    wait_key_window_closed_behind_dialog,
+};
 
-const SUMMARY: &[&str] = &["cloud", "account", "summary"];
+const SUMMARY_COMMAND: &[&str] = &["cloud", "account", "summary"];
 
-fn accepted(desktop: &Desktop, app: &App, key: &str) -> Result<bool> {
-    Ok(ul(desktop, key, app.port, SUMMARY)?.code == Some(0))
+fn is_accepted(desktop: &Desktop, app: &App, key: &str) -> Result<bool> {
+    Ok(run_ul(desktop, key, app.port, SUMMARY_COMMAND)?.code == Some(0))
 }
 
 /// Waits for the step that is to be taken.
-async fn at_step(app: &App, title: &str) -> Result<()> {
+async fn wait_step(app: &App, title: &str) -> Result<()> {
     let current = "return [...document.querySelectorAll('li[aria-current=step] h3')]
         .some((heading) => heading.innerText.includes(arguments[0]))";
     app.wait(title, async || app.script(current, vec![json!(title)]).await.is_ok_and(|it| it == true)).await
 }
 
 /// Waits until a row says in words which other key belongs to its own.
-async fn wait_mark(app: &App, row: u32, words: &str) -> Result<()> {
+async fn wait_row_text(app: &App, row: u32, words: &str) -> Result<()> {
     let shown = "return document.querySelector(`[data-row='${arguments[0]}'] th`)?.textContent ?? ''";
     let says = async || {
         let text = app.script(shown, vec![json!(row)]).await;
@@ -32,35 +36,10 @@ async fn wait_mark(app: &App, row: u32, words: &str) -> Result<()> {
 }
 
 /// Waits until the description of a key in the list, which a screen reader reads, says this.
-async fn wait_description(app: &App, words: &str) -> Result<()> {
+async fn wait_accessible_description(app: &App, words: &str) -> Result<()> {
     let says = "return [...document.querySelectorAll('[data-control=open][aria-describedby]')].some((button) =>
         document.getElementById(button.getAttribute('aria-describedby')).textContent.includes(arguments[0]))";
     app.wait(words, async || app.script(says, vec![json!(words)]).await.is_ok_and(|says| says == true)).await
-}
-
-/// From now on, counts how often the page asks by a command.
-async fn count(app: &App, command: &str) -> Result<()> {
-    let script = "window.asked = 0;
-        const [command] = arguments;
-        const before = window.fetch;
-        window.fetch = (url, options) => {
-            if (String(url).endsWith('/' + command)) asked += 1;
-            return before(url, options);
-        };";
-    app.script(script, vec![json!(command)]).await.map(drop)
-}
-
-/// How often it did.
-async fn asked(app: &App) -> Result<u64> {
-    app.script("return asked", Vec::new()).await?.as_u64().context("a number")
-}
-
-async fn prefer(app: &App, language: &str) -> Result<()> {
-    let preferences = json!({
-        "language": language, "theme": "system", "textPercent": 100, "clipboardSeconds": 60, "rotationDays": 90,
-    });
-    app.invoke("change_preferences", json!({ "preferences": preferences })).await?.expect("changed");
-    Ok(())
 }
 
 /// The scopes of each active key of a name, the newest key first.
@@ -71,77 +50,77 @@ async fn scopes_of(app: &App, name: &str) -> Result<Vec<Value>> {
 }
 
 #[tokio::test]
-async fn by_keyboard_alone_left_and_taken_up_again() -> Result<()> {
+async fn rotation_by_keyboard_can_be_left_and_resumed() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let old = app.create_and_copy(&desktop, "server", "read").await?;
-    ensure!(accepted(&desktop, &app, &old)?, "the old key");
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    let old = app.create_and_copy_key(&desktop, "server", "read").await?;
+    ensure!(is_accepted(&desktop, &app, &old)?, "the old key");
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
 
     // Opened and left at once, it leaves nothing.
     let open = async |entry: &str| -> Result<()> {
         tab_to(&desktop, &app, "Actions for server").await?;
         desktop.press(&["Return"])?;
-        app.control(entry).await?;
-        while app.focus().await? != entry {
+        app.find_control(entry).await?;
+        while app.focused_name().await? != entry {
             desktop.press(&["Down"])?;
         }
         desktop.press(&["Return"])?;
         app.wait_text("Rotate server").await
     };
     open("Rotate…").await?;
-    at_step(&app, "Create a new key").await?;
+    wait_step(&app, "Create a new key").await?;
     desktop.press(&["Escape"])?;
-    closed(&app).await?;
+    wait_dialog_closed(&app).await?;
     app.wait_focus("Actions for server").await?;
-    ensure!(active_names(&app).await? == ["server"], "no key was made");
+    ensure!(active_key_names(&app).await? == ["server"], "no key was made");
 
     open("Rotate…").await?;
-    at_step(&app, "Create a new key").await?;
+    wait_step(&app, "Create a new key").await?;
     tab_to(&desktop, &app, "Create the new key").await?;
     desktop.press(&["Return"])?;
-    app.enter_key_window().await?;
+    app.switch_to_key_window().await?;
     app.wait_focus("Copy").await?;
     desktop.press(&["Return"])?;
     app.wait_text("On the clipboard for another").await?;
-    let new = desktop.clipboard()?;
+    let new = desktop.read_clipboard()?;
     ensure!(new != old && new.len() == 43, "another key");
     tab_to(&desktop, &app, "Done").await?;
     desktop.press(&["Return"])?;
-    key_window_closed(&app).await?;
-    at_step(&app, "Update your applications").await?;
+    wait_key_window_closed_behind_dialog(&app).await?;
+    wait_step(&app, "Update your applications").await?;
     app.wait_text("Waiting for the first request with the new key").await?;
     app.wait_text("Give the new key to the programs that used the old one").await?;
-    ensure!(active_names(&app).await? == ["server", "server"], "both work meanwhile");
+    ensure!(active_key_names(&app).await? == ["server", "server"], "both work meanwhile");
 
     // Left, and taken up from where it was, also from the new key, which is the first in the list.
     desktop.press(&["Escape"])?;
-    closed(&app).await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
-    ensure!(accepted(&desktop, &app, &old)?, "the old key goes on");
-    wait_mark(&app, 0, &format!("Replaces {}…", &old[..11])).await?;
-    wait_mark(&app, 1, &format!("Being replaced by {}…", &new[..11])).await?;
+    wait_dialog_closed(&app).await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
+    ensure!(is_accepted(&desktop, &app, &old)?, "the old key goes on");
+    wait_row_text(&app, 0, &format!("Replaces {}…", &old[..11])).await?;
+    wait_row_text(&app, 1, &format!("Being replaced by {}…", &new[..11])).await?;
 
     // A use of one is no reason to ask again for the other.
-    count(&app, "show_key").await?;
+    count_calls(&app).await?;
     for _ in 0..2 {
-        ensure!(accepted(&desktop, &app, &old)?, "the old key goes on");
+        ensure!(is_accepted(&desktop, &app, &old)?, "the old key goes on");
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    ensure!(asked(&app).await? == 0, "the list asks at each use");
+    ensure!(call_count(&app, "get_key").await? == 0, "the list asks at each use");
 
     open("Continue rotation…").await?;
-    at_step(&app, "Update your applications").await?;
+    wait_step(&app, "Update your applications").await?;
     app.wait_text(&format!("It begins with {}", &new[..11])).await?;
 
     // The program moves, while one looks.
-    ensure!(accepted(&desktop, &app, &new)?, "the new key");
+    ensure!(is_accepted(&desktop, &app, &new)?, "the new key");
     app.wait_text("The new key is in use, and the old one has been silent since").await?;
-    at_step(&app, "Revoke the old key").await?;
+    wait_step(&app, "Revoke the old key").await?;
     // One straggler, and it is not over.
-    ensure!(accepted(&desktop, &app, &old)?, "the old key");
+    ensure!(is_accepted(&desktop, &app, &old)?, "the old key");
     app.wait_text("Something still depends on it").await?;
-    ensure!(accepted(&desktop, &app, &new)?, "the new key");
+    ensure!(is_accepted(&desktop, &app, &new)?, "the new key");
 
     tab_to(&desktop, &app, "Revoke the old key…").await?;
     desktop.press(&["Return"])?;
@@ -152,59 +131,64 @@ async fn by_keyboard_alone_left_and_taken_up_again() -> Result<()> {
     wait_confirmation(&app, "server").await?;
     desktop.press(&["Return"])?;
     app.wait_text("The old key is revoked. The new one has taken its place.").await?;
-    ensure!(!accepted(&desktop, &app, &old)? && accepted(&desktop, &app, &new)?, "one took the place of the other");
+    ensure!(
+        !is_accepted(&desktop, &app, &old)? && is_accepted(&desktop, &app, &new)?,
+        "one took the place of the other"
+    );
     tab_to(&desktop, &app, "Close").await?;
     desktop.press(&["Return"])?;
-    closed(&app).await?;
-    ensure!(active_names(&app).await? == ["server"], "one is left");
+    wait_dialog_closed(&app).await?;
+    ensure!(active_key_names(&app).await? == ["server"], "one is left");
     // It is over: nothing links what is left to what is gone.
     app.wait_gone(&format!("Replaces {}…", &old[..11])).await?;
     app.click("Actions for server").await?;
-    app.control("Rotate…").await?;
+    app.find_control("Rotate…").await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn a_new_key_that_nobody_has_is_replaced() -> Result<()> {
+async fn lost_new_key_can_be_replaced() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let old = app.create_and_copy(&desktop, "careless", "read").await?;
-    choose(&app, "careless", "Rotate…").await?;
+    let old = app.create_and_copy_key(&desktop, "careless", "read").await?;
+    choose_menu_entry(&app, "careless", "Rotate…").await?;
     app.click("Create the new key").await?;
-    app.enter_key_window().await?;
+    app.switch_to_key_window().await?;
     app.click("Done").await?;
     app.click("Close anyway").await?;
-    key_window_closed(&app).await?;
-    at_step(&app, "Update your applications").await?;
+    wait_key_window_closed_behind_dialog(&app).await?;
+    wait_step(&app, "Update your applications").await?;
     app.click("Revoke it and create another…").await?;
     app.wait_text("Revoke careless?").await?;
     app.click("Revoke key").await?;
-    at_step(&app, "Create a new key").await?;
-    ensure!(accepted(&desktop, &app, &old)?, "the old key is untouched");
+    wait_step(&app, "Create a new key").await?;
+    ensure!(is_accepted(&desktop, &app, &old)?, "the old key is untouched");
     app.click("Create the new key").await?;
-    app.enter_key_window().await?;
+    app.switch_to_key_window().await?;
     app.click("Copy").await?;
     app.wait_text("On the clipboard for another").await?;
-    let new = desktop.clipboard()?;
+    let new = desktop.read_clipboard()?;
     app.click("Done").await?;
-    key_window_closed(&app).await?;
-    ensure!(accepted(&desktop, &app, &new)?, "the next one");
+    wait_key_window_closed_behind_dialog(&app).await?;
+    ensure!(is_accepted(&desktop, &app, &new)?, "the next one");
     app.wait_text("The new key is in use, and the old one has been silent since").await
 }
 
 #[tokio::test]
-async fn a_key_that_holds_admin_unused_gets_fewer_scopes() -> Result<()> {
+async fn rotation_of_unused_admin_key_asks_for_fewer_scopes() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.click("Needs attention").await?;
-    desktop.run("xdotool", &["windowfocus", &desktop.window()?])?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     tab_to(&desktop, &app, "Rotate with fewer scopes…").await?;
     desktop.press(&["Return"])?;
     app.wait_text("Rotate workspace-admin").await?;
-    at_step(&app, "Create a new key").await?;
+    wait_step(&app, "Create a new key").await?;
     app.wait_text("the scopes chosen here").await?;
-    app.wait("the focus on the step", async || app.focus().await.is_ok_and(|it| it.contains("Create a new key")))
-        .await?;
+    app.wait("the focus on the step", async || {
+        app.focused_name().await.is_ok_and(|it| it.contains("Create a new key"))
+    })
+    .await?;
 
     // The old key had nothing but admin, so that nothing is chosen yet.
     tab_to(&desktop, &app, "Create the new key").await?;
@@ -218,59 +202,60 @@ async fn a_key_that_holds_admin_unused_gets_fewer_scopes() -> Result<()> {
     app.wait_gone("Choose at least one scope.").await?;
     tab_to(&desktop, &app, "models").await?;
     desktop.press(&["space", "Return"])?;
-    app.enter_key_window().await?;
+    app.switch_to_key_window().await?;
     app.click("Copy").await?;
     app.wait_text("On the clipboard for another").await?;
     app.click("Done").await?;
-    key_window_closed(&app).await?;
-    at_step(&app, "Update your applications").await?;
+    wait_key_window_closed_behind_dialog(&app).await?;
+    wait_step(&app, "Update your applications").await?;
     ensure!(
         scopes_of(&app, "workspace-admin").await? == [json!(["models", "datasets"]), json!(["admin"])],
         "the new key may do what was chosen"
     );
     desktop.press(&["Escape"])?;
-    closed(&app).await?;
-    app.control("Continue rotation…").await?;
+    wait_dialog_closed(&app).await?;
+    app.find_control("Continue rotation…").await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn scopes_can_be_changed_on_the_way() -> Result<()> {
+async fn scopes_can_be_changed_during_rotation() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
-    choose(&app, "ci-pipeline", "Rotate…").await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
+    choose_menu_entry(&app, "ci-pipeline", "Rotate…").await?;
     app.wait_text("the same name and the same scopes").await?;
     app.click("Change scopes…").await?;
     app.wait_focus("training").await?;
     app.click("datasets").await?;
     app.click("Create the new key").await?;
-    app.enter_key_window().await?;
+    app.switch_to_key_window().await?;
     app.click("Done").await?;
     app.click("Close anyway").await?;
-    key_window_closed(&app).await?;
+    wait_key_window_closed_behind_dialog(&app).await?;
     let scopes = scopes_of(&app, "ci-pipeline").await?;
     ensure!(scopes == [json!(["models"]), json!(["models", "datasets"])], "{scopes:?}");
     Ok(())
 }
 
 #[tokio::test]
-async fn old_and_new_are_linked_in_the_list() -> Result<()> {
+async fn rotating_keys_are_linked_in_list() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
     app.resize(&desktop, 1100, 1000).await?;
     let listed = app.invoke("list_keys", json!({ "query": { "name": "inference-gateway" } })).await?.expect("listed");
     let prefix = |at: usize| listed["keys"][at]["keyPrefix"].as_str().unwrap_or_default().to_owned();
     let (new, old) = (prefix(0), prefix(1));
-    wait_description(&app, &format!("Replaces {old}…; both work until that key is revoked.")).await?;
-    wait_description(&app, &format!("Being replaced by {new}…; both work until this key is revoked.")).await?;
+    wait_accessible_description(&app, &format!("Replaces {old}…; both work until that key is revoked.")).await?;
+    wait_accessible_description(&app, &format!("Being replaced by {new}…; both work until this key is revoked."))
+        .await?;
 
     // No language makes such a row taller than its neighbours.
     let heights = "const height = name => [...document.querySelectorAll('[data-row]')]
             .filter(row => row.innerText.includes(name)).map(row => row.offsetHeight);
         return [...height('inference-gateway'), ...height('nightly-export')]";
     for (language, said) in [("de", "beide funktionieren"), ("pt-BR", "as duas funcionam"), ("en", "both work")] {
-        prefer(&app, language).await?;
-        wait_description(&app, said).await?;
+        set_language(&app, language).await?;
+        wait_accessible_description(&app, said).await?;
         let heights = app.script(heights, Vec::new()).await?;
         let [new, old, other] = heights.as_array().map(Vec::as_slice).unwrap_or_default() else {
             bail!("three rows: {heights}");
@@ -291,14 +276,14 @@ async fn old_and_new_are_linked_in_the_list() -> Result<()> {
 
 /// What the guide asks for, it asks for every two seconds, however long it is open.
 #[tokio::test]
-async fn an_open_guide_asks_now_and_then() -> Result<()> {
+async fn open_rotation_guide_polls_slowly() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::ROTATING).await?;
-    choose(&app, "both-in-use", "Continue rotation…").await?;
+    let app = start_with_keys(&desktop, seed::ROTATING_KEYS).await?;
+    choose_menu_entry(&app, "both-in-use", "Continue rotation…").await?;
     app.wait_text("Something still").await?;
-    count(&app, "key_usage").await?;
+    count_calls(&app).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let asked = asked(&app).await?;
+    let asked = call_count(&app, "get_key_usage").await?;
     ensure!((2..20).contains(&asked), "asked {asked} times, for two keys");
     Ok(())
 }

@@ -1,30 +1,26 @@
 //! The app on Wayland: its name, and the one-time window, as no window is told that it was minimized.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use ulkeys_tests::{App, Child, Compositor, Desktop, binary};
+use ulkeys_tests::{App, Child, Compositor, Desktop, app_binary, ensure_holds, wait_until};
 
-use crate::hands::{copy_by_keyboard, wait_active};
+use crate::helpers::{copy_key_by_keyboard, wait_window_focus};
 
 /// The name by which a desktop finds the desktop file, and with it the icon and the name of the app.
 #[tokio::test]
 async fn application_id_on_wayland_is_identifier() -> Result<()> {
     let desktop = Desktop::start_wayland(Compositor::Weston, 1280, 960)?;
     let log = desktop.home().join("wayland.log");
-    let mut command = desktop.session_command(binary());
+    let mut command = desktop.session_command(app_binary());
     let _app = Child::spawn(command.env("WAYLAND_DEBUG", "client").stderr(std::fs::File::create(&log)?))?;
-    let start = Instant::now();
-    loop {
-        let text = std::fs::read_to_string(&log)?;
-        if let Some((_, name)) = text.split_once("set_app_id(") {
-            ensure!(name.starts_with("\"org.ulkeys.UlKeys\")"), "{}", name.lines().next().unwrap_or_default());
-            return Ok(());
-        }
-        ensure!(start.elapsed() < Duration::from_secs(20), "no window: {text}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let has_name = async || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("set_app_id("));
+    wait_until("a window", has_name).await?;
+    let text = std::fs::read_to_string(&log)?;
+    let (_, name) = text.split_once("set_app_id(").context("a name")?;
+    ensure!(name.starts_with("\"org.ulkeys.UlKeys\")"), "{}", name.lines().next().unwrap_or_default());
+    Ok(())
 }
 
 /// A compositor may let only the focused program use the clipboard.
@@ -35,11 +31,11 @@ async fn copied_key_due_without_focus_is_reported_and_removed_with_focus() -> Re
     let preferences =
         json!({ "language": "en", "theme": "system", "textPercent": 100, "clipboardSeconds": 10, "rotationDays": 90 });
     app.invoke("change_preferences", json!({ "preferences": preferences })).await?.expect("changed");
-    app.create_in_dialog("due", "read").await?;
-    let key = copy_by_keyboard(&desktop, &app).await?;
+    app.create_key_in_dialog("due", "read").await?;
+    let key = copy_key_by_keyboard(&desktop, &app).await?;
     let other = Child::spawn(&mut desktop.session_command("weston-terminal"))?;
-    wait_active(&app, false).await?;
-    is_reported_and_removed_with_focus(&desktop, app, &key, other).await
+    wait_window_focus(&app, false).await?;
+    check_reported_and_removed_with_focus(&desktop, app, &key, other).await
 }
 
 /// A screen that is locked has the focus before programs notice that.
@@ -47,42 +43,42 @@ async fn copied_key_due_without_focus_is_reported_and_removed_with_focus() -> Re
 async fn copied_key_after_lock_without_focus_is_reported_and_removed_with_focus() -> Result<()> {
     let desktop = Desktop::start_wayland(Compositor::Mutter, 1280, 960)?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("locked", "read").await?;
-    let key = copy_by_keyboard(&desktop, &app).await?;
+    app.create_key_in_dialog("locked", "read").await?;
+    let key = copy_key_by_keyboard(&desktop, &app).await?;
     let other = Child::spawn(&mut desktop.session_command("weston-terminal"))?;
-    wait_active(&app, false).await?;
+    wait_window_focus(&app, false).await?;
     desktop.lock_screen()?;
-    app.leave_key_window().await?;
-    is_reported_and_removed_with_focus(&desktop, app, &key, other).await
+    app.wait_key_window_closed().await?;
+    check_reported_and_removed_with_focus(&desktop, app, &key, other).await
 }
 
-async fn is_reported_and_removed_with_focus(desktop: &Desktop, app: App, key: &str, other: Child) -> Result<()> {
+async fn check_reported_and_removed_with_focus(desktop: &Desktop, app: App, key: &str, other: Child) -> Result<()> {
     // The compositor does not allow it now, and the window does not claim anything else.
     app.wait_text("The key could not be taken off the clipboard").await?;
-    ensure!(desktop.clipboard()? == key, "what the window says");
+    ensure!(desktop.read_clipboard()? == key, "what the window says");
 
     drop(other);
     app.wait_gone("The key could not be taken off the clipboard").await?;
-    let left = desktop.clipboard().unwrap_or_default();
+    let left = desktop.read_clipboard().unwrap_or_default();
     ensure!(!left.contains(&key[13..]), "the key is off the clipboard");
     // Nor has the compositor kept it for later.
     app.kill().await?;
-    let left = desktop.clipboard().unwrap_or_default();
+    let left = desktop.read_clipboard().unwrap_or_default();
     ensure!(!left.contains(&key[13..]), "the compositor has kept the key");
     Ok(())
 }
 
 /// The text that the page shows in place of the key, or the key.
-async fn shown_key(app: &App) -> Result<String> {
+async fn shown_key_text(app: &App) -> Result<String> {
     Ok(app.text("code.key").await?.trim().to_owned())
 }
 
 /// GNOME's compositor does not tell GTK 3 that a window is minimized: what the window says about that is true.
 #[tokio::test]
 async fn key_window_hidden_on_mutter_keeps_key_until_screen_is_locked() -> Result<()> {
-    says_and_does_keep_the_key(Compositor::Mutter, async |app, desktop| {
+    check_hidden_window_keeps_key(Compositor::Mutter, async |app, desktop| {
         desktop.press(&["super+h"])?;
-        wait_active(app, false).await
+        wait_window_focus(app, false).await
     })
     .await
 }
@@ -90,28 +86,31 @@ async fn key_window_hidden_on_mutter_keeps_key_until_screen_is_locked() -> Resul
 /// Weston has neither workspaces nor a key for minimizing.
 #[tokio::test]
 async fn key_window_on_weston_keeps_key_until_screen_is_locked() -> Result<()> {
-    says_and_does_keep_the_key(Compositor::Weston, async |_, _| Ok(())).await
+    check_hidden_window_keeps_key(Compositor::Weston, async |_, _| Ok(())).await
 }
 
-async fn says_and_does_keep_the_key(
+async fn check_hidden_window_keeps_key(
     compositor: Compositor,
     hide: impl AsyncFn(&App, &Desktop) -> Result<()>,
 ) -> Result<()> {
     let desktop = Desktop::start_wayland(compositor, 1280, 960)?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("on-wayland", "read").await?;
+    app.create_key_in_dialog("on-wayland", "read").await?;
     app.wait_text("Hiding the window keeps the key.").await?;
-    let key = shown_key(&app).await?;
+    let key = shown_key_text(&app).await?;
     hide(&app, &desktop).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    ensure!(shown_key(&app).await? == key && key.starts_with("ul_"), "kept, and not covered");
-    ensure!(app.driver.windows().await?.len() == 2, "an unsaved key is not destroyed");
+    ensure!(key.starts_with("ul_"), "the key is shown");
+    let keeps_key = async || {
+        shown_key_text(&app).await.is_ok_and(|shown| shown == key)
+            && app.driver.windows().await.is_ok_and(|windows| windows.len() == 2)
+    };
+    ensure_holds("a window that shows the key", Duration::from_secs(2), keeps_key).await?;
     // The lock of the screen erases it here, too.
     desktop.lock_screen()?;
-    app.leave_key_window().await?;
+    app.wait_key_window_closed().await?;
     app.wait_text("it was never copied or saved").await?;
     app.click("Replace it").await?;
-    app.enter_key_window().await?;
-    ensure!(shown_key(&app).await? != key, "another key");
+    app.switch_to_key_window().await?;
+    ensure!(shown_key_text(&app).await? != key, "another key");
     Ok(())
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tokio::process::Command;
 use ulkeys_client::RunQuery;
 use ulkeys_domain::training::{RunId, RunStatus};
-use ulkeys_tests::{Service, tools};
+use ulkeys_tests::{Service, tools_folder};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -20,8 +20,8 @@ async fn main() -> Result<()> {
     let mut service = Service::start().await?;
 
     println!("\nWith a key that may train:");
-    let (_, key) = service.key("trainer", &["training"]).await?;
-    let run = train(&service, &key, &data, 2, &folder.path().join("training")).await?;
+    let (_, key) = service.create_key("trainer", &["training"]).await?;
+    let run = run_training(&service, &key, &data, 2, &folder.path().join("training")).await?;
     ensure!(!run.lines.iter().any(|line| line.contains("WARNING")), "the client warned");
     for expected in ["Streaming training metrics to Platform", "Uploaded best.pt", "View results at http://127.0.0.1:"]
     {
@@ -34,12 +34,15 @@ async fn main() -> Result<()> {
     ensure!(kept.summary.status == RunStatus::Completed, "the run is {}", kept.summary.status.as_ref());
     ensure!(epochs == [0, 1, 2], "the epochs {epochs:?} are kept instead of two and the final validation");
     ensure!(!service.client.run_console(kept.summary.run_id).await?.chunks.is_empty(), "no console output is kept");
-    ensure!(service.checkpoint(kept.summary.run_id).await? == std::fs::read(&run.best)?, "not the bytes of best.pt");
+    ensure!(
+        service.download_checkpoint(kept.summary.run_id).await? == std::fs::read(&run.best)?,
+        "not the bytes of best.pt"
+    );
     println!("  kept: {} epochs, {} keys, best.pt with the same bytes", epochs.len(), kept.summary.key_ids.len());
 
     println!("\nWith a key that may only read:");
-    let (_, reader) = service.key("reader", &["read"]).await?;
-    let refused = train(&service, &reader, &data, 2, &folder.path().join("read")).await?;
+    let (_, reader) = service.create_key("reader", &["read"]).await?;
+    let refused = run_training(&service, &reader, &data, 2, &folder.path().join("read")).await?;
     for expected in ["Failed to send training_started: HTTP 403", "Training will not be tracked on Platform"] {
         ensure!(refused.lines.iter().any(|line| line.contains(expected)), "the client did not say: {expected}");
     }
@@ -49,7 +52,8 @@ async fn main() -> Result<()> {
 
     println!("\nWith a key that may train, cancelled after its first epoch:");
     let place = folder.path().join("cancelled");
-    let (stopped, cancelled) = tokio::join!(train(&service, &key, &data, 500, &place), cancel_newest(&service));
+    let (stopped, cancelled) =
+        tokio::join!(run_training(&service, &key, &data, 500, &place), cancel_newest_run(&service));
     let (stopped, run) = (stopped?, cancelled?);
     let expected = "Training cancelled from Platform";
     ensure!(stopped.lines.iter().any(|line| line.contains(expected)), "the client did not say: {expected}");
@@ -61,7 +65,7 @@ async fn main() -> Result<()> {
 }
 
 /// What is left of a training.
-struct Trained {
+struct TrainingResult {
     /// What the client said about the platform, without colours.
     lines: Vec<String>,
     /// The best checkpoint, if the training got so far.
@@ -70,21 +74,21 @@ struct Trained {
 
 async fn draw_dataset(folder: &Path) -> Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("yolo/dataset.py");
-    let output = Command::new(program("python")).arg(script).arg(folder.join("dataset")).output();
+    let output = Command::new(tool_path("python")).arg(script).arg(folder.join("dataset")).output();
     let output = output.await.context("PyTorch is not installed; run `cargo xtask yolo`")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }
 
 /// Trains in a folder and with settings of its own, and prints what the client says about the platform.
-async fn train(service: &Service, key: &str, data: &Path, epochs: u32, folder: &Path) -> Result<Trained> {
+async fn run_training(service: &Service, key: &str, data: &Path, epochs: u32, folder: &Path) -> Result<TrainingResult> {
     std::fs::create_dir_all(folder)?;
     let runs = folder.join("runs");
     // Otherwise it would write beside the sources, and tell its makers about itself.
     let settings = [format!("runs_dir={}", runs.display()), "sync=False".to_owned()];
-    let set = yolo(folder).arg("settings").args(settings).output().await?;
+    let set = yolo_command(folder).arg("settings").args(settings).output().await?;
     ensure!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
-    let output = yolo(folder)
+    let output = yolo_command(folder)
         .args(["train", "model=yolo11n.yaml", &format!("data={}", data.display())])
         .args(["imgsz=64", "batch=4", &format!("epochs={epochs}"), "device=cpu", "workers=0"])
         .args(["project=username/project", "name=exp1"])
@@ -93,18 +97,18 @@ async fn train(service: &Service, key: &str, data: &Path, epochs: u32, folder: &
         .output()
         .await?;
     let text = [output.stdout, output.stderr].concat();
-    let text = without_colours(&String::from_utf8_lossy(&text));
+    let text = strip_ansi_colors(&String::from_utf8_lossy(&text));
     ensure!(output.status.success(), "the training failed with {}:\n{text}", output.status);
     let about_platform = |line: &&str| line.contains("Platform") || line.contains("Upload");
     let lines: Vec<_> = text.split(['\n', '\r']).filter(about_platform).map(|line| line.trim().to_owned()).collect();
     for line in &lines {
         println!("  {line}");
     }
-    Ok(Trained { lines, best: runs.join("detect/username/project/exp1/weights/best.pt") })
+    Ok(TrainingResult { lines, best: runs.join("detect/username/project/exp1/weights/best.pt") })
 }
 
 /// Waits for the second run and its first epoch, and cancels it.
-async fn cancel_newest(service: &Service) -> Result<RunId> {
+async fn cancel_newest_run(service: &Service) -> Result<RunId> {
     for _ in 0..600 {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let list = service.client.list_runs(&RunQuery::default()).await?.runs;
@@ -116,19 +120,19 @@ async fn cancel_newest(service: &Service) -> Result<RunId> {
 }
 
 /// The program in a folder and with settings of its own.
-fn yolo(folder: &Path) -> Command {
-    let mut command = Command::new(program("yolo"));
+fn yolo_command(folder: &Path) -> Command {
+    let mut command = Command::new(tool_path("yolo"));
     command.current_dir(folder).env("YOLO_CONFIG_DIR", folder.join("settings")).env("YOLO_AUTOINSTALL", "false");
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
-fn program(name: &str) -> PathBuf {
-    tools().join("yolo/bin").join(name)
+fn tool_path(name: &str) -> PathBuf {
+    tools_folder().join("yolo/bin").join(name)
 }
 
 /// Removes terminal sequences (`ESC [ … letter`).
-fn without_colours(text: &str) -> String {
+fn strip_ansi_colors(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |clean, part| {

@@ -9,18 +9,18 @@ mod yolo;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use shell::{Step, app, cargo, root};
+use shell::{RunExt, build_app, cargo, workspace_root};
 
 /// Developer commands of UL Keys.
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 struct Arguments {
     #[command(subcommand)]
-    command: Task,
+    command: XtaskCommand,
 }
 
 #[derive(Subcommand)]
-enum Task {
+enum XtaskCommand {
     /// Install what is missing, build the app and open its window.
     Run {
         /// Build with optimisations, as for a release.
@@ -28,7 +28,14 @@ enum Task {
         release: bool,
     },
     /// Install what is missing and run every check and test.
-    Test,
+    Test {
+        /// Only what is quick enough to run between edits: formatting and the tests without windows, gateways and builds.
+        #[arg(long)]
+        fast: bool,
+        /// Fail when a test was skipped, because it cannot run here.
+        #[arg(long)]
+        deny_skips: bool,
+    },
     /// Install what the other commands need.
     Setup,
     /// Measure the key service beside a bare route and better-auth, as ratios.
@@ -47,7 +54,7 @@ enum Task {
         /// Only the states whose name (`scene/state`) has this in it.
         #[arg(long, default_value = "")]
         only: String,
-        /// Only a few of the looks.
+        /// Only a few of the variants.
         #[arg(long)]
         few: bool,
         /// Say what is cut, overlaps, or is not accessible.
@@ -63,44 +70,45 @@ enum Task {
 }
 
 fn main() -> Result<()> {
-    std::env::set_current_dir(root())?;
+    std::env::set_current_dir(workspace_root())?;
     match Arguments::parse().command {
-        Task::Run { release } => run::run(release),
-        Task::Test => test::test(),
-        Task::Setup => setup::for_tests(),
-        Task::Bench { window: true, .. } => {
-            setup::for_tests()?;
-            app("release")?;
+        XtaskCommand::Run { release } => run::run_app(release),
+        XtaskCommand::Test { fast: true, deny_skips } => test::run_fast(deny_skips),
+        XtaskCommand::Test { fast: false, deny_skips } => test::run_all(deny_skips),
+        XtaskCommand::Setup => setup::install_for_tests(),
+        XtaskCommand::Bench { window: true, .. } => {
+            setup::install_for_tests()?;
+            build_app("release")?;
             cargo(&["run", "--release", "--package", "ulkeys-tests", "--bin", "window-bench"]).run()
         }
-        Task::Bench { quick, .. } => {
+        XtaskCommand::Bench { quick, .. } => {
             let mut bench = cargo(&["run", "--release", "--package", "ulkeys-tests", "--bin", "bench"]);
             if quick {
                 bench.args(["--", "--quick"]);
             } else {
-                setup::for_bench()?;
+                setup::install_for_bench()?;
             }
             bench.run()
         }
-        Task::Gallery { folder, only, few, check } => {
-            setup::for_tests()?;
-            app("dev")?;
-            let folder = folder.unwrap_or_else(|| shell::target().join("gallery"));
+        XtaskCommand::Gallery { folder, only, few, check } => {
+            setup::install_for_tests()?;
+            build_app("dev")?;
+            let folder = folder.unwrap_or_else(|| shell::target_folder().join("gallery"));
             let mut gallery = cargo(&["run", "--package", "ulkeys-tests", "--bin", "gallery", "--"]);
             gallery.arg(&folder).arg(only);
             gallery.args(few.then_some("--few")).args(check.then_some("--check")).run()?;
             eprintln!("\nThe pictures are in {}", folder.display());
             Ok(())
         }
-        Task::Screenshots => {
-            setup::for_tests()?;
-            app("dev")?;
+        XtaskCommand::Screenshots => {
+            setup::install_for_tests()?;
+            build_app("dev")?;
             cargo(&["run", "--package", "ulkeys-tests", "--bin", "screenshots"]).run()
         }
-        Task::Yolo => yolo::yolo(),
-        Task::Bindings => {
-            setup::for_running()?;
-            shell::ui(&["run", "build"]).run()?;
+        XtaskCommand::Yolo => yolo::run_yolo(),
+        XtaskCommand::Bindings => {
+            setup::install_for_run()?;
+            shell::npm_ui(&["run", "build"]).run()?;
             cargo(&["test", "--package", "ul-keys", "bindings"]).env("UPDATE_BINDINGS", "1").run()
         }
     }

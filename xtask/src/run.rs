@@ -6,14 +6,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use crate::setup;
-use crate::shell::{app, target};
+use crate::shell::{build_app, target_folder};
 
-/// How often, and how many times, to look for the window.
-const LOOK: (Duration, u32) = (Duration::from_millis(250), 120);
+/// The pause between two searches for the window.
+const WINDOW_POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// The number of searches before the window counts as missing.
+const MAX_WINDOW_POLLS: u32 = 120;
 
-pub fn run(release: bool) -> Result<()> {
-    setup::for_running()?;
-    let program = app(if release { "release" } else { "dev" })?;
+pub fn run_app(release: bool) -> Result<()> {
+    setup::install_for_run()?;
+    let program = build_app(if release { "release" } else { "dev" })?;
     let has_display =
         ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|d| !d.is_empty()));
     if !has_display {
@@ -45,8 +47,8 @@ fn run_on_virtual_display(program: &std::path::Path) -> Result<()> {
     let mut window_manager = on_display("openbox").stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let mut app = on_display("dbus-run-session").arg("--").arg(program).spawn()?;
 
-    let picture = target().join("window.png");
-    let result = photograph(&mut app, &on_display, &picture).and_then(|()| {
+    let picture = target_folder().join("window.png");
+    let result = take_picture(&mut app, &on_display, &picture).and_then(|()| {
         eprintln!("\nThe window is open; a picture of it is in {}.", picture.display());
         eprintln!("The key service runs until this command is ended (Ctrl+C).");
         app.wait().context("the app cannot be waited for")
@@ -62,8 +64,8 @@ fn run_on_virtual_display(program: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
-fn photograph(app: &mut Child, on_display: &dyn Fn(&str) -> Command, picture: &std::path::Path) -> Result<()> {
-    for _ in 0..LOOK.1 {
+fn take_picture(app: &mut Child, on_display: &dyn Fn(&str) -> Command, picture: &std::path::Path) -> Result<()> {
+    for _ in 0..MAX_WINDOW_POLLS {
         if let Some(status) = app.try_wait()? {
             bail!("the app ended with {status}");
         }
@@ -77,7 +79,7 @@ fn photograph(app: &mut Child, on_display: &dyn Fn(&str) -> Command, picture: &s
             }
             return Ok(());
         }
-        std::thread::sleep(LOOK.0);
+        std::thread::sleep(WINDOW_POLL_INTERVAL);
     }
     bail!("the window did not appear")
 }

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::shell::{Step, cargo, is_installed, npm, target};
+use crate::shell::{RunExt, cargo, is_installed, npm, target_folder};
 
 /// To build the app, and to open it where there is no display.
-const TO_RUN: &[&str] = &[
+const RUN_PACKAGES: &[&str] = &[
     "build-essential",
     "pkg-config",
     "libwebkit2gtk-4.1-dev",
@@ -27,7 +27,7 @@ const TO_RUN: &[&str] = &[
 /// clipboard managers and a desktop portal, a database shell and a reader of the accessibility bus, with a clock that is wrong,
 /// with access control lists and on a disk without permissions, to run the published client, to reach gateways over TLS and
 /// the service through a forwarded port.
-const TO_TEST: &[&str] = &[
+const TEST_PACKAGES: &[&str] = &[
     "acl",
     "bindfs",
     "curl",
@@ -62,50 +62,50 @@ const TO_TEST: &[&str] = &[
     "xdg-desktop-portal-gtk",
 ];
 
-const CARGO_DENY: &str = "0.20.2";
+const CARGO_DENY_VERSION: &str = "0.20.2";
 /// The published client of the platform (PyPI).
-const UL_CLIENT: &str = "ultralytics-platform==0.1.99";
+const UL_CLIENT_PACKAGE: &str = "ultralytics-platform==0.1.99";
 /// What makes up requests from the OpenAPI document, and checks the answers (PyPI).
-const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+const SCHEMATHESIS_PACKAGE: &str = "schemathesis==4.32.5";
 /// What most Python programs read a `.env` file with (PyPI).
-const DOTENV: &str = "python-dotenv==1.2.4";
+const DOTENV_PACKAGE: &str = "python-dotenv==1.2.4";
 /// Debian's gateways, each with a program that shows whether it is there. They need no libraries that the app does not.
-const GATEWAYS: &[(&str, &str)] = &[("nginx", "usr/sbin/nginx"), ("caddy", "usr/bin/caddy")];
+const GATEWAY_PACKAGES: &[(&str, &str)] = &[("nginx", "usr/sbin/nginx"), ("caddy", "usr/bin/caddy")];
 
 /// What `cargo xtask run` needs.
-pub fn for_running() -> Result<()> {
-    install_packages(TO_RUN)?;
+pub fn install_for_run() -> Result<()> {
+    install_packages(RUN_PACKAGES)?;
     install_node_packages("ui")
 }
 
 /// What `cargo xtask bench` needs beside the service: the program that it is compared with.
-pub fn for_bench() -> Result<()> {
+pub fn install_for_bench() -> Result<()> {
     install_node_packages("tests/better-auth")
 }
 
 /// What `cargo xtask test` needs.
-pub fn for_tests() -> Result<()> {
-    install_packages(&[TO_RUN, TO_TEST].concat())?;
+pub fn install_for_tests() -> Result<()> {
+    install_packages(&[RUN_PACKAGES, TEST_PACKAGES].concat())?;
     install_node_packages("ui")?;
     install_node_packages("tests/node-clients")?;
-    install_german()?;
-    install_python("ul", &[UL_CLIENT])?;
-    install_python("traefik", &["--require-hashes", "--requirement=tests/gateways/traefik.txt"])?;
-    install_python("resource-server", &["--requirement=tests/gateways/resource_server.txt"])?;
-    install_python("schemathesis", &[SCHEMATHESIS])?;
-    install_python("dotenv", &[DOTENV])?;
-    install_python("python-client", &["--requirement=tests/python-client/requirements.txt"])?;
+    install_german_locale()?;
+    install_python_environment("ul", &[UL_CLIENT_PACKAGE])?;
+    install_python_environment("traefik", &["--require-hashes", "--requirement=tests/gateways/traefik.txt"])?;
+    install_python_environment("resource-server", &["--requirement=tests/gateways/resource_server.txt"])?;
+    install_python_environment("schemathesis", &[SCHEMATHESIS_PACKAGE])?;
+    install_python_environment("dotenv", &[DOTENV_PACKAGE])?;
+    install_python_environment("python-client", &["--requirement=tests/python-client/requirements.txt"])?;
     install_gateways()?;
     install_cargo_deny()
 }
 
 /// Where cargo-deny is.
-pub fn cargo_deny() -> PathBuf {
-    tools().join("cargo-deny/bin/cargo-deny")
+pub fn cargo_deny_path() -> PathBuf {
+    tools_folder().join("cargo-deny/bin/cargo-deny")
 }
 
-fn tools() -> PathBuf {
-    target().join("tools")
+fn tools_folder() -> PathBuf {
+    target_folder().join("tools")
 }
 
 /// Asks apt for packages that are missing.
@@ -114,21 +114,21 @@ pub fn install_packages(packages: &[&str]) -> Result<()> {
         eprintln!("Not a Debian or Ubuntu machine: please install the equivalents of {}", packages.join(" "));
         return Ok(());
     }
-    let missing: Vec<_> = packages.iter().filter(|package| !has_package(package)).collect();
+    let missing: Vec<_> = packages.iter().filter(|package| !is_package_installed(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    as_root("apt-get").arg("update").run()?;
-    as_root("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(missing).run()
+    command_as_root("apt-get").arg("update").run()?;
+    command_as_root("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(missing).run()
 }
 
-fn has_package(package: &str) -> bool {
+fn is_package_installed(package: &str) -> bool {
     let query =
         Command::new("dpkg-query").args(["--show", "--showformat=${Status}", package]).stderr(Stdio::null()).output();
     query.is_ok_and(|output| output.stdout.ends_with(b"ok installed"))
 }
 
-fn as_root(program: &str) -> Command {
+fn command_as_root(program: &str) -> Command {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     let mut command = Command::new(if is_root { "env" } else { "sudo" });
     command.args(["DEBIAN_FRONTEND=noninteractive", program]);
@@ -152,18 +152,18 @@ fn is_newer(made: impl AsRef<Path>, from: impl AsRef<Path>) -> bool {
 }
 
 /// Compiles a German locale for the tests, without making it the machine's.
-fn install_german() -> Result<()> {
-    let locale = tools().join("locale/de_DE.UTF-8");
+fn install_german_locale() -> Result<()> {
+    let locale = tools_folder().join("locale/de_DE.UTF-8");
     if locale.exists() {
         return Ok(());
     }
-    std::fs::create_dir_all(tools().join("locale"))?;
+    std::fs::create_dir_all(tools_folder().join("locale"))?;
     Command::new("localedef").args(["--inputfile=de_DE", "--charmap=UTF-8"]).arg(locale).run()
 }
 
 /// An environment of its own for what pip installs with these arguments.
-pub fn install_python(name: &str, arguments: &[&str]) -> Result<()> {
-    let environment = tools().join(name);
+pub fn install_python_environment(name: &str, arguments: &[&str]) -> Result<()> {
+    let environment = tools_folder().join(name);
     let mark = environment.join("installed");
     // What a file of requirements holds counts, not its name.
     let mut wanted = arguments.join("\n");
@@ -181,17 +181,17 @@ pub fn install_python(name: &str, arguments: &[&str]) -> Result<()> {
 
 /// Unpacks the gateways beside the other tools. Installing them would start them as services on this machine.
 fn install_gateways() -> Result<()> {
-    let folder = tools().join("gateways");
+    let folder = tools_folder().join("gateways");
     if !is_installed("apt-get") {
         eprintln!("Not a Debian or Ubuntu machine: please put nginx and caddy below {}", folder.display());
         return Ok(());
     }
-    let missing: Vec<_> = GATEWAYS.iter().filter(|(_, program)| !folder.join(program).exists()).collect();
+    let missing: Vec<_> = GATEWAY_PACKAGES.iter().filter(|(_, program)| !folder.join(program).exists()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     std::fs::create_dir_all(&folder)?;
-    as_root("apt-get").arg("update").run()?;
+    command_as_root("apt-get").arg("update").run()?;
     for (package, _) in missing {
         Command::new("apt-get").args(["download", package]).current_dir(&folder).run()?;
         // The name holds the version: nginx_1.22.1-9_amd64.deb.
@@ -208,15 +208,15 @@ fn install_gateways() -> Result<()> {
 }
 
 fn install_cargo_deny() -> Result<()> {
-    let folder = tools().join("cargo-deny");
-    let mark = folder.join(CARGO_DENY);
+    let folder = tools_folder().join("cargo-deny");
+    let mark = folder.join(CARGO_DENY_VERSION);
     if mark.exists() {
         return Ok(());
     }
     // Unoptimised, because it runs once for a minute of building saved.
-    cargo(&["install", "cargo-deny", "--locked", "--debug", "--version", CARGO_DENY, "--root"])
+    cargo(&["install", "cargo-deny", "--locked", "--debug", "--version", CARGO_DENY_VERSION, "--root"])
         .arg(&folder)
-        .env("CARGO_TARGET_DIR", target().join("tools/cargo-deny-build"))
+        .env("CARGO_TARGET_DIR", target_folder().join("tools/cargo-deny-build"))
         .run()?;
     Ok(std::fs::write(mark, "")?)
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 /// The folder of the workspace.
-pub fn root() -> PathBuf {
+pub fn workspace_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
 }
 
@@ -18,7 +18,7 @@ pub fn cargo(arguments: &[&str]) -> Command {
 }
 
 /// An npm command of the page.
-pub fn ui(arguments: &[&str]) -> Command {
+pub fn npm_ui(arguments: &[&str]) -> Command {
     npm("ui", arguments)
 }
 
@@ -33,17 +33,17 @@ pub fn npm(folder: &str, arguments: &[&str]) -> Command {
 ///
 /// The profile `dev` is also that of the tests. `--workspace` gives the dependencies the same features in both, so that they are
 /// built once.
-pub fn app(profile: &str) -> Result<PathBuf> {
-    ui(&["run", "build"]).run()?;
+pub fn build_app(profile: &str) -> Result<PathBuf> {
+    npm_ui(&["run", "build"]).run()?;
     let packages: &[&str] =
         if profile == "dev" { &["--workspace", "--bin", "ul-keys"] } else { &["--package", "ul-keys"] };
     cargo(&[&["build", "--profile", profile], packages].concat()).run()?;
-    Ok(target().join(if profile == "dev" { "debug" } else { profile }).join("ul-keys"))
+    Ok(target_folder().join(if profile == "dev" { "debug" } else { profile }).join("ul-keys"))
 }
 
 /// The folder of everything that is built or installed for the workspace.
-pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+pub fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from)
 }
 
 /// Whether a program of this name can be started.
@@ -52,8 +52,8 @@ pub fn is_installed(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// One command, run in the foreground.
-pub trait Step {
+/// Runs a command in the foreground.
+pub trait RunExt {
     /// Runs it to its end, after saying what is run.
     ///
     /// # Errors
@@ -61,9 +61,9 @@ pub trait Step {
     fn run(&mut self) -> Result<()>;
 }
 
-impl Step for Command {
+impl RunExt for Command {
     fn run(&mut self) -> Result<()> {
-        let line = describe(self);
+        let line = display_command(self);
         eprintln!("\n> {line}");
         let status = self.status().with_context(|| format!("`{line}` cannot be started"))?;
         if !status.success() {
@@ -74,7 +74,7 @@ impl Step for Command {
 }
 
 /// The command as one would type it, without the folder of the program.
-pub fn describe(command: &Command) -> String {
+pub fn display_command(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy();
     let arguments = command.get_args().map(|argument| argument.to_string_lossy());
     std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")

@@ -1,30 +1,67 @@
-//! Every check and every test, the quick ones first.
+//! Every check and every test, the quick ones first; or those that are quick enough to run between edits.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::setup;
-use crate::shell::{Step, app, cargo, describe, ui};
+use crate::shell::{RunExt, build_app, cargo, display_command, npm_ui, target_folder};
 
-pub fn test() -> Result<()> {
-    timed("setup", setup::for_tests)?;
-    timed("formatting", || {
-        cargo(&["fmt", "--all", "--check"]).run()?;
-        ui(&["run", "format"]).run()
-    })?;
+/// The variable by which tests that cannot run here learn in which file they are counted.
+const SKIPPED_TESTS_FILE: &str = "UL_KEYS_SKIPPED_TESTS";
+
+/// Modules of the service's tests that load it for long. They are left out between edits.
+const LOAD_TESTS: &[&str] = &["parallel_runs::", "revocation_under_load::", "robustness::"];
+
+/// Installs what is missing, and runs every check and test.
+///
+/// # Errors
+/// When one fails, or with `deny_skips`, when one was skipped.
+pub fn run_all(deny_skips: bool) -> Result<()> {
+    timed("setup", setup::install_for_tests)?;
+    timed("formatting", check_formatting)?;
     timed("the page", || {
-        ui(&["run", "lint"]).run()?;
-        ui(&["run", "check"]).run()?;
-        ui(&["run", "test"]).run()
+        npm_ui(&["run", "lint"]).run()?;
+        npm_ui(&["run", "check"]).run()?;
+        npm_ui(&["run", "test"]).run()
     })?;
-    timed("the program", || app("dev").map(drop))?;
-    timed("the program as for a release", || app("release-check").map(drop))?;
+    timed("the program", || build_app("dev").map(drop))?;
+    timed("the program as for a release", || build_app("release-check").map(drop))?;
     timed("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run())?;
     timed("dependencies", check_dependencies)?;
-    timed("tests", run_tests)
+    timed("tests", || run_tests(cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]), deny_skips))
+}
+
+/// Runs the checks and tests that need no window, no gateway and no other build, on a machine that is set up.
+///
+/// # Errors
+/// When one fails, or with `deny_skips`, when one was skipped.
+pub fn run_fast(deny_skips: bool) -> Result<()> {
+    let start = Instant::now();
+    timed("formatting", check_formatting)?;
+    timed("the page's unit tests", || npm_ui(&["run", "test"]).run())?;
+    // With the whole workspace, dependencies have the features for which they are built already.
+    let mut tests = cargo(&["test", "--workspace", "--lib", "--bin", "xtask", "--test", "architecture"]);
+    for name in integration_tests()? {
+        tests.arg("--test").arg(name);
+    }
+    tests.args(["--no-fail-fast", "--"]);
+    tests.args(LOAD_TESTS.iter().flat_map(|module| ["--skip", module]));
+    timed("tests", || run_tests(tests, deny_skips))?;
+    eprintln!(
+        "\nIn all {} s. Left out: windows, gateways, clients, load tests, the release build, clippy, the page's lint and types, licenses.",
+        start.elapsed().as_secs()
+    );
+    Ok(())
+}
+
+fn check_formatting() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"]).run()?;
+    npm_ui(&["run", "format"]).run()
 }
 
 fn timed(what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
@@ -36,11 +73,11 @@ fn timed(what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
 
 /// Licences, bans and sources must be right. Advisories too, where their database can be fetched.
 fn check_dependencies() -> Result<()> {
-    let deny = || Command::new(setup::cargo_deny());
+    let deny = || Command::new(setup::cargo_deny_path());
     deny().args(["--log-level", "error", "check", "bans", "licenses", "sources"]).run()?;
     let mut advisories = deny();
     advisories.args(["--log-level", "error", "check", "advisories"]);
-    eprintln!("\n> {}", describe(&advisories));
+    eprintln!("\n> {}", display_command(&advisories));
     let output = advisories.output()?;
     let text = String::from_utf8_lossy(&output.stderr);
     if output.status.success() {
@@ -53,13 +90,31 @@ fn check_dependencies() -> Result<()> {
     bail!("{text}")
 }
 
-/// Runs the tests, and closes with their sum.
-fn run_tests() -> Result<()> {
-    let mut command = cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+/// The names of the integration tests of `crates`: files, and folders with a `main.rs`.
+fn integration_tests() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for package in Path::new("crates").read_dir()? {
+        let Ok(tests) = package?.path().join("tests").read_dir() else { continue };
+        for test in tests {
+            let path = test?.path();
+            let is_test = path.extension().is_some_and(|kind| kind == "rs") || path.join("main.rs").is_file();
+            names.extend(path.file_stem().filter(|_| is_test).map(|name| name.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Runs the tests of a command, and closes with their sum and the names of those that were skipped.
+fn run_tests(mut command: Command, deny_skips: bool) -> Result<()> {
+    let skipped_file = target_folder().join("skipped-tests.txt");
+    std::fs::create_dir_all(target_folder())?;
+    std::fs::write(&skipped_file, "")?;
+    command.env(SKIPPED_TESTS_FILE, std::path::absolute(&skipped_file)?);
     // Most of them wait for windows and clocks rather than for a processor.
     let cores = std::thread::available_parallelism()?;
     command.env("RUST_TEST_THREADS", (2 * cores.get()).to_string());
-    eprintln!("\n> {}", describe(&command));
+    eprintln!("\n> {}", display_command(&command));
     let mut tests = command.stdout(Stdio::piped()).spawn()?;
     let (mut passed, mut failed) = (0, 0);
     for line in BufReader::new(tests.stdout.take().context("no output")?).lines() {
@@ -71,11 +126,24 @@ fn run_tests() -> Result<()> {
         println!("{line}");
     }
     let status = tests.wait()?;
-    println!("\ntotal: {passed} passed, {failed} failed");
+    let skipped = std::fs::read_to_string(&skipped_file)?;
+    println!("\n{}", summarize(passed, failed, &skipped));
     if !status.success() {
         bail!("the tests failed: {status}");
     }
+    if deny_skips && !skipped.is_empty() {
+        bail!("tests were skipped");
+    }
     Ok(())
+}
+
+/// The sum of a run. The runner counts a skipped test as passed; `skipped` has lines of `test: reason`.
+fn summarize(passed: u32, failed: u32, skipped: &str) -> String {
+    let reasons: BTreeMap<&str, &str> = skipped.lines().filter_map(|line| line.split_once(": ")).collect();
+    let passed = passed.saturating_sub(u32::try_from(reasons.len()).unwrap_or(u32::MAX));
+    let sum = format!("total: {passed} passed, {failed} failed, {} skipped", reasons.len());
+    let lines = reasons.iter().map(|(test, reason)| format!("SKIPPED {test}: {reason}"));
+    std::iter::once(sum).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 /// The number before `word`, as in `12 passed;`.
@@ -87,11 +155,20 @@ fn count(line: &str, word: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::count;
+    use super::{count, summarize};
 
     #[test]
-    fn sums_are_read_from_the_runners_own_line() {
+    fn count_reads_numbers_of_result_line() {
         let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s";
         assert_eq!((count(line, "passed"), count(line, "failed"), count(line, "moved")), (12, 3, 0));
+    }
+
+    #[test]
+    fn summarize_names_skipped_tests_and_does_not_count_them_as_passed() {
+        assert_eq!(summarize(2, 0, ""), "total: 2 passed, 0 failed, 0 skipped");
+        let skipped = "memory::locked: not root\nenv_file::save: no mount\nenv_file::save: no mount\n";
+        let expected = "total: 1 passed, 1 failed, 2 skipped\n\
+            SKIPPED env_file::save: no mount\nSKIPPED memory::locked: not root";
+        assert_eq!(summarize(3, 1, skipped), expected);
     }
 }

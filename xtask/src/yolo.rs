@@ -3,15 +3,15 @@
 use anyhow::Result;
 
 use crate::setup;
-use crate::shell::{Step, cargo};
+use crate::shell::{RunExt, cargo};
 
 /// The published training program (PyPI), of which `tests/fixtures` holds a recorded run.
-const ULTRALYTICS: &str = "ultralytics==8.4.190";
+const ULTRALYTICS_PACKAGE: &str = "ultralytics==8.4.190";
 /// What its image library (OpenCV) is linked against.
-const PACKAGES: &[&str] = &["libgl1", "python3-venv"];
+const SYSTEM_PACKAGES: &[&str] = &["libgl1", "python3-venv"];
 
-pub fn yolo() -> Result<()> {
-    setup::install_packages(PACKAGES)?;
-    setup::install_python("yolo", &[ULTRALYTICS])?;
+pub fn run_yolo() -> Result<()> {
+    setup::install_packages(SYSTEM_PACKAGES)?;
+    setup::install_python_environment("yolo", &[ULTRALYTICS_PACKAGE])?;
     cargo(&["run", "--package", "ulkeys-tests", "--bin", "yolo"]).run()
 }

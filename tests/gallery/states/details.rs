@@ -1,10 +1,10 @@
 //! Everything about one key, beside the list.
 
-use super::super::Step::{Answer, Click, Find, Refuse, See, Silent};
-use super::super::{Scene, Setting, State, Step};
+use super::super::Step::{Answer, Click, NeverAnswer, Reject, WaitSelector, WaitText};
+use super::super::{Precondition, Scene, SceneState, Step};
 
 /// A run that reported just now, without its end.
-macro_rules! reporting {
+macro_rules! run_json {
     ($status:literal, $ended:literal) => {
         concat!(
             r#"{"modelUrl":"http://127.0.0.1/x","runId":1,"modelId":"m","project":"warehouse","slug":"pallet-counter","#,
@@ -19,14 +19,14 @@ macro_rules! reporting {
 }
 
 /// The page of runs with this one, and its details.
-macro_rules! only_run {
+macro_rules! single_run_responses {
     ($status:literal, $ended:literal) => {
         [
-            Answer("list_runs", concat!(r#"{"runs":["#, reporting!($status, $ended), r#"}],"nextCursor":null}"#)),
+            Answer("list_runs", concat!(r#"{"runs":["#, run_json!($status, $ended), r#"}],"nextCursor":null}"#)),
             Answer(
-                "show_run",
+                "get_run",
                 concat!(
-                    reporting!($status, $ended),
+                    run_json!($status, $ended),
                     r#","epochs":[],"system":null,"trainArgs":null,"environment":null,"modelInfo":null,"#,
                     r#""results":null,"classNames":null,"plots":null,"checkpoints":[],"console":[]}"#
                 ),
@@ -35,113 +35,123 @@ macro_rules! only_run {
     };
 }
 
-const RUNNING: [Step; 2] = only_run!("running", "null");
+const RUNNING_RUN_RESPONSES: [Step; 2] = single_run_responses!("running", "null");
 /// Its program has not heard yet that it was cancelled.
-const STOPPING: [Step; 2] = only_run!("cancelled", "\"@now\"");
+const STOPPING_RUN_RESPONSES: [Step; 2] = single_run_responses!("cancelled", "\"@now\"");
 
-pub(super) const SHOWN: Scene = Scene {
+pub(super) const KEY_DETAILS: Scene = Scene {
     name: "details",
-    setting: Setting::Team,
+    precondition: Precondition::Team,
     states: &[
-        State { name: "training", steps: &[Click("training-server"), See("forklift-detector")] },
-        State { name: "run", steps: &[Click("training-server"), Click("warehouse/forklift-detector"), Find("canvas")] },
-        State {
+        SceneState { name: "training", steps: &[Click("training-server"), WaitText("forklift-detector")] },
+        SceneState {
+            name: "run",
+            steps: &[Click("training-server"), Click("warehouse/forklift-detector"), WaitSelector("canvas")],
+        },
+        SceneState {
             name: "run-failed",
-            steps: &[Click("training-server"), Click("warehouse/forklift-detector-large"), See("CUDA")],
+            steps: &[Click("training-server"), Click("warehouse/forklift-detector-large"), WaitText("CUDA")],
         },
-        State {
+        SceneState {
             name: "run-silent",
-            steps: &[Click("training-server"), Click("warehouse/pallet-counter"), See("Nothing has been heard")],
+            steps: &[Click("training-server"), Click("warehouse/pallet-counter"), WaitText("Nothing has been heard")],
         },
-        State {
+        SceneState {
             name: "run-running",
             steps: &[
-                RUNNING[0],
-                RUNNING[1],
+                RUNNING_RUN_RESPONSES[0],
+                RUNNING_RUN_RESPONSES[1],
                 Click("training-server"),
                 Click("warehouse/pallet-counter"),
-                See("Running"),
+                WaitText("Running"),
             ],
         },
-        State {
+        SceneState {
             name: "run-cancel",
             steps: &[
                 Click("training-server"),
                 Click("warehouse/pallet-counter"),
                 Click("Cancel run…"),
-                See("The run stops at its next report"),
+                WaitText("The run stops at its next report"),
             ],
         },
-        State {
+        SceneState {
             name: "run-delete",
             steps: &[
                 Click("training-server"),
                 Click("warehouse/forklift-detector"),
                 Click("Delete run…"),
-                See("with its metrics, console output, results and checkpoint"),
+                WaitText("with its metrics, console output, results and checkpoint"),
             ],
         },
-        State {
+        SceneState {
             name: "run-stopping",
             steps: &[
-                STOPPING[0],
-                STOPPING[1],
+                STOPPING_RUN_RESPONSES[0],
+                STOPPING_RUN_RESPONSES[1],
                 Click("training-server"),
                 Click("warehouse/pallet-counter"),
-                See("learns of it with its next report"),
+                WaitText("learns of it with its next report"),
             ],
         },
-        State {
+        SceneState {
             name: "month",
-            steps: &[Click("training-server"), Click("30 days"), Find("[role=img][aria-label*='30 days'] canvas")],
+            steps: &[
+                Click("training-server"),
+                Click("30 days"),
+                WaitSelector("[role=img][aria-label*='30 days'] canvas"),
+            ],
         },
-        State {
+        SceneState {
             name: "out-of-date",
             steps: &[
                 Click("training-server"),
-                See("forklift-detector"),
-                Find("canvas"),
-                Refuse("key_usage", "SERVICE_UNAVAILABLE"),
-                Refuse("list_runs", "SERVICE_UNAVAILABLE"),
-                Refuse("list_activity", "SERVICE_UNAVAILABLE"),
-                See("may be out of date"),
+                WaitText("forklift-detector"),
+                WaitSelector("canvas"),
+                Reject("get_key_usage", "SERVICE_UNAVAILABLE"),
+                Reject("list_runs", "SERVICE_UNAVAILABLE"),
+                Reject("list_activity", "SERVICE_UNAVAILABLE"),
+                WaitText("may be out of date"),
             ],
         },
-        State { name: "never-used", steps: &[Click("nightly-export"), See("No requests in the last")] },
-        State { name: "attention", steps: &[Click("workspace-admin"), See("Holds admin")] },
-        State { name: "revoked", steps: &[Click("Revoked"), Click("old-laptop"), See("Key ID")] },
-        State { name: "table", steps: &[Click("training-server"), Click("Show as table: Requests"), Find("table")] },
-        State {
+        SceneState { name: "never-used", steps: &[Click("nightly-export"), WaitText("No requests in the last")] },
+        SceneState { name: "attention", steps: &[Click("workspace-admin"), WaitText("Holds admin")] },
+        SceneState { name: "revoked", steps: &[Click("Revoked"), Click("old-laptop"), WaitText("Key ID")] },
+        SceneState {
+            name: "table",
+            steps: &[Click("training-server"), Click("Show as table: Requests"), WaitSelector("table")],
+        },
+        SceneState {
             name: "loading",
             steps: &[
-                Silent("key_usage"),
-                Silent("list_runs"),
-                Silent("list_activity"),
+                NeverAnswer("get_key_usage"),
+                NeverAnswer("list_runs"),
+                NeverAnswer("list_activity"),
                 Click("training-server"),
-                See("Loading"),
+                WaitText("Loading"),
             ],
         },
-        State {
+        SceneState {
             name: "failing",
             steps: &[
-                Refuse("key_usage", "SERVICE_UNAVAILABLE"),
-                Refuse("list_runs", "SERVICE_UNAVAILABLE"),
-                Refuse("list_activity", "SERVICE_UNAVAILABLE"),
+                Reject("get_key_usage", "SERVICE_UNAVAILABLE"),
+                Reject("list_runs", "SERVICE_UNAVAILABLE"),
+                Reject("list_activity", "SERVICE_UNAVAILABLE"),
                 Click("training-server"),
-                See("This cannot be shown"),
+                WaitText("This cannot be shown"),
             ],
         },
     ],
 };
 
-pub(super) const HOSTILE: Scene = Scene {
+pub(super) const HOSTILE_KEY_DETAILS: Scene = Scene {
     name: "details-hostile",
-    setting: Setting::Hostile,
+    precondition: Precondition::Hostile,
     states: &[
-        State {
+        SceneState {
             name: "long",
-            steps: &[Click("WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW"), See("Key ID")],
+            steps: &[Click("WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW"), WaitText("Key ID")],
         },
-        State { name: "right-to-left", steps: &[Click("مفتاح الخادم 123"), See("Key ID")] },
+        SceneState { name: "right-to-left", steps: &[Click("مفتاح الخادم 123"), WaitText("Key ID")] },
     ],
 };

@@ -1,150 +1,157 @@
 //! The list of keys, and what is done there.
 
 use super::super::Step::{
-    Anew, Answer, Ask, Click, ClickOn, Fill, Find, Go, Hold, Hover, KeyWindow, Press, Refuse, See, Silent, Steps, Tell,
+    Answer, Click, ClickOn, EnterKeyWindow, Fill, GoTo, Hover, Invoke, NeverAnswer, Press, Reject, RestartPage,
+    SendEvent, Steps, StopTimers, WaitSelector, WaitText,
 };
-use super::super::{Scene, Setting, State, Step};
+use super::super::{Precondition, Scene, SceneState, Step};
 
-pub(super) const NEW: Scene = Scene {
+pub(super) const NEW_APP: Scene = Scene {
     name: "new",
-    setting: Setting::New,
+    precondition: Precondition::New,
     states: &[
-        State { name: "empty", steps: &[See("No keys yet")] },
-        State { name: "create", steps: &[Click("Create Key"), Find("[role=dialog]")] },
-        State { name: "activity", steps: &[Go("Activity"), See("Nothing has happened yet")] },
+        SceneState { name: "empty", steps: &[WaitText("No keys yet")] },
+        SceneState { name: "create", steps: &[Click("Create Key"), WaitSelector("[role=dialog]")] },
+        SceneState { name: "activity", steps: &[GoTo("Activity"), WaitText("Nothing has happened yet")] },
     ],
 };
 
-pub(super) const LIST: Scene = Scene {
+pub(super) const KEY_LIST: Scene = Scene {
     name: "keys",
-    setting: Setting::Team,
+    precondition: Precondition::Team,
     states: &[
-        State { name: "list", steps: &[See("ci-pipeline")] },
-        State { name: "loading", steps: &[Silent("list_keys"), Anew, See("Loading the keys")] },
-        State {
+        SceneState { name: "list", steps: &[WaitText("ci-pipeline")] },
+        SceneState { name: "loading", steps: &[NeverAnswer("list_keys"), RestartPage, WaitText("Loading the keys")] },
+        SceneState {
             name: "failing",
-            steps: &[Refuse("list_keys", "SERVICE_UNAVAILABLE"), Anew, See("The keys cannot be shown")],
+            steps: &[Reject("list_keys", "SERVICE_UNAVAILABLE"), RestartPage, WaitText("The keys cannot be shown")],
         },
-        State { name: "attention", steps: &[Click("Needs attention"), See("labelling-team")] },
-        State { name: "revoked", steps: &[Click("Revoked"), See("old-laptop")] },
-        State { name: "found", steps: &[Fill("Search keys", "inference"), See("2 keys")] },
-        State {
+        SceneState { name: "attention", steps: &[Click("Needs attention"), WaitText("labelling-team")] },
+        SceneState { name: "revoked", steps: &[Click("Revoked"), WaitText("old-laptop")] },
+        SceneState { name: "found", steps: &[Fill("Search keys", "inference"), WaitText("2 keys")] },
+        SceneState {
             name: "search-shortened",
-            steps: &[Fill("Search keys", "ul_0123456789abcdef0123456789abcdef01234567"), See("This looks like a key")],
+            steps: &[
+                Fill("Search keys", "ul_0123456789abcdef0123456789abcdef01234567"),
+                WaitText("This looks like a key"),
+            ],
         },
-        State {
+        SceneState {
             name: "out-of-date",
             steps: &[
-                See("ci-pipeline"),
-                Refuse("list_keys", "SERVICE_UNAVAILABLE"),
+                WaitText("ci-pipeline"),
+                Reject("list_keys", "SERVICE_UNAVAILABLE"),
                 // The list is loaded again for another rotation period.
-                Ask(
+                Invoke(
                     "change_preferences",
                     r#"{"preferences":{"language":"en","theme":"light","textPercent":100,"clipboardSeconds":120,"rotationDays":91}}"#,
                 ),
-                See("may be out of date"),
+                WaitText("may be out of date"),
             ],
         },
-        State {
+        SceneState {
             name: "left-in-keychain",
             steps: &[
-                Hold,
-                Tell(r#"{"type":"leftInKeychain","name":"nightly-export","reason":"dismissed"}"#),
-                See("prompt was dismissed"),
+                StopTimers,
+                SendEvent(r#"{"type":"leftInKeychain","name":"nightly-export","reason":"dismissed"}"#),
+                WaitText("prompt was dismissed"),
             ],
         },
-        State {
+        SceneState {
             name: "quit",
             steps: &[
-                Tell(r#"{"type":"quit","question":{"runs":["warehouse/pallet-counter"],"count":1}}"#),
-                See("Quit UL Keys?"),
+                SendEvent(r#"{"type":"quit","question":{"runs":["warehouse/pallet-counter"],"count":1}}"#),
+                WaitText("Quit UL Keys?"),
             ],
         },
-        State {
+        SceneState {
             name: "quit-many",
             steps: &[
-                Tell(
+                SendEvent(
                     r#"{"type":"quit","question":{"runs":["warehouse/pallet-counter","warehouse/forklift-detector-large-with-a-very-long-name-that-needs-more-than-one-line","x/y"],"count":15}}"#,
                 ),
-                See("and 12 more"),
+                WaitText("and 12 more"),
             ],
         },
-        State {
+        SceneState {
             name: "stopped",
             steps: &[
-                Tell(r#"{"type":"status","status":{"state":"stopped","detail":"disk I/O error"}}"#),
-                See("The key service has stopped"),
+                SendEvent(r#"{"type":"status","status":{"state":"stopped","detail":"disk I/O error"}}"#),
+                WaitText("The key service has stopped"),
             ],
         },
-        State {
+        SceneState {
             name: "database-full",
             steps: &[
-                Tell(
+                SendEvent(
                     r#"{"type":"database","health":{"stopped":null,"full":{"folder":"/home/ada/.local/share/org.ulkeys.UlKeys"},"recordFailure":null,"changes":[]}}"#,
                 ),
-                See("The disk with the key database is full"),
+                WaitText("The disk with the key database is full"),
             ],
         },
-        State {
+        SceneState {
             name: "database-replaced",
             steps: &[
-                Tell(
+                SendEvent(
                     r#"{"type":"database","health":{"full":null,"stopped":{"cause":"replaced","path":"/home/ada/.local/share/org.ulkeys.UlKeys/keys.db","saved":"/home/ada/.local/share/org.ulkeys.UlKeys/keys.db.set-aside"},"recordFailure":null,"changes":[]}}"#,
                 ),
-                See("replaced with another file"),
+                WaitText("replaced with another file"),
             ],
         },
-        State {
+        SceneState {
             name: "outside-changes",
             steps: &[
-                Tell(
+                SendEvent(
                     r#"{"type":"database","health":{"stopped":null,"full":null,"recordFailure":{"path":"/home/ada/.local/state/org.ulkeys.UlKeys/revocations","detail":"Permission denied (os error 13)"},"changes":[{"change":"keptRevoked","keys":1,"times":1},{"change":"added","keys":2,"times":1},{"change":"scopesChanged","keys":1,"times":1},{"change":"recordLost","keys":0,"times":1}]}}"#,
                 ),
-                See("Another app changed your key database"),
+                WaitText("Another app changed your key database"),
             ],
         },
-        State {
+        SceneState {
             name: "scopes-explained",
-            steps: &[Fill("Search keys", "conference"), See("1 key"), Hover("[data-row='0'] .badges")],
+            steps: &[Fill("Search keys", "conference"), WaitText("1 key"), Hover("[data-row='0'] .badges")],
         },
-        State {
+        SceneState {
             name: "time-exactly",
-            steps: &[Fill("Search keys", "mobile"), See("1 key"), Hover("[data-row='0'] .used time")],
+            steps: &[Fill("Search keys", "mobile"), WaitText("1 key"), Hover("[data-row='0'] .used time")],
         },
-        State { name: "no-match", steps: &[Fill("Search keys", "no such key"), See("No active key matches")] },
-        State {
+        SceneState {
+            name: "no-match",
+            steps: &[Fill("Search keys", "no such key"), WaitText("No active key matches")],
+        },
+        SceneState {
             name: "match-elsewhere",
-            steps: &[Click("Needs attention"), Fill("Search keys", "write"), See("1 revoked key matches")],
+            steps: &[Click("Needs attention"), Fill("Search keys", "write"), WaitText("1 revoked key matches")],
         },
-        State {
+        SceneState {
             name: "selected",
-            steps: &[Click("Select ci-pipeline"), Click("Select mobile-app"), See("2 keys selected")],
+            steps: &[Click("Select ci-pipeline"), Click("Select mobile-app"), WaitText("2 keys selected")],
         },
-        State { name: "focus", steps: &[Press(&["Tab", "Tab", "Tab"])] },
-        State { name: "menu", steps: &[Click("Actions for ci-pipeline"), Find("[role=menu]")] },
-        State {
+        SceneState { name: "focus", steps: &[Press(&["Tab", "Tab", "Tab"])] },
+        SceneState { name: "menu", steps: &[Click("Actions for ci-pipeline"), WaitSelector("[role=menu]")] },
+        SceneState {
             name: "menu-of-revoked",
-            steps: &[Click("Revoked"), Click("Actions for old-laptop"), Find("[role=menu]")],
+            steps: &[Click("Revoked"), Click("Actions for old-laptop"), WaitSelector("[role=menu]")],
         },
-        State {
+        SceneState {
             name: "id-copied",
-            steps: &[Hold, Click("Actions for mobile-app"), Click("Copy key ID"), See("was copied")],
+            steps: &[StopTimers, Click("Actions for mobile-app"), Click("Copy key ID"), WaitText("was copied")],
         },
-        State {
+        SceneState {
             name: "service",
-            steps: &[ClickOn("button:has([data-service-address])"), Find("[data-service-address]")],
+            steps: &[ClickOn("button:has([data-service-address])"), WaitSelector("[data-service-address]")],
         },
     ],
 };
 
-pub(super) const CREATE: Scene = Scene {
+pub(super) const CREATE_DIALOG: Scene = Scene {
     name: "create",
-    setting: Setting::Team,
+    precondition: Precondition::Team,
     states: &[
-        State { name: "asked", steps: &[Click("Create Key"), Find("[role=dialog]")] },
-        State { name: "errors", steps: &[Click("Create Key"), Click("Create"), See("Enter a name.")] },
-        State { name: "filled", steps: &[Click("Create Key"), Fill("Name", "gpu-box-berlin"), Click("training")] },
-        State {
+        SceneState { name: "asked", steps: &[Click("Create Key"), WaitSelector("[role=dialog]")] },
+        SceneState { name: "errors", steps: &[Click("Create Key"), Click("Create"), WaitText("Enter a name.")] },
+        SceneState { name: "filled", steps: &[Click("Create Key"), Fill("Name", "gpu-box-berlin"), Click("training")] },
+        SceneState {
             name: "admin",
             steps: &[
                 Click("Create Key"),
@@ -152,266 +159,315 @@ pub(super) const CREATE: Scene = Scene {
                 Click("models"),
                 Click("write"),
                 Click("admin"),
-                See("Few programs need that."),
+                WaitText("Few programs need that."),
             ],
         },
-        State {
+        SceneState {
             name: "failing",
-            steps: &[Refuse("create_key", "DATABASE_BUSY"), FILLED, See("The key was not created.")],
+            steps: &[Reject("create_key", "DATABASE_BUSY"), SUBMIT_CREATE_FORM, WaitText("The key was not created.")],
         },
-        State {
+        SceneState {
             name: "uncertain",
-            steps: &[Refuse("create_key", "SERVICE_UNAVAILABLE"), FILLED, See("It is not known")],
+            steps: &[Reject("create_key", "SERVICE_UNAVAILABLE"), SUBMIT_CREATE_FORM, WaitText("It is not known")],
         },
-        State { name: "busy", steps: &[Silent("create_key"), FILLED, Find("[role=dialog] [aria-busy=true]")] },
+        SceneState {
+            name: "busy",
+            steps: &[NeverAnswer("create_key"), SUBMIT_CREATE_FORM, WaitSelector("[role=dialog] [aria-busy=true]")],
+        },
     ],
 };
 
-const FILLED: Step = Steps(&[Click("Create Key"), Fill("Name", "billing-robot"), Click("read"), Click("Create")]);
+const SUBMIT_CREATE_FORM: Step =
+    Steps(&[Click("Create Key"), Fill("Name", "billing-robot"), Click("read"), Click("Create")]);
 
-pub(super) const REVOKE: Scene = Scene {
+pub(super) const REVOKE_DIALOG: Scene = Scene {
     name: "revoke",
-    setting: Setting::Team,
+    precondition: Precondition::Team,
     states: &[
-        State { name: "unused", steps: &[Click("Actions for nightly-export"), Click("Revoke…"), Find(QUESTION)] },
-        State {
-            name: "in-use", steps: &[Click("Actions for ci-pipeline"), Click("Revoke…"), See("To confirm, type")]
+        SceneState {
+            name: "unused",
+            steps: &[Click("Actions for nightly-export"), Click("Revoke…"), WaitSelector(ALERT_DIALOG_SELECTOR)],
         },
-        State {
+        SceneState {
+            name: "in-use",
+            steps: &[Click("Actions for ci-pipeline"), Click("Revoke…"), WaitText("To confirm, type")],
+        },
+        SceneState {
             name: "wrong-name",
             steps: &[
                 Click("Actions for ci-pipeline"),
                 Click("Revoke…"),
                 Fill("To confirm, type ci-pipeline", "pipeline"),
                 Press(&["Return"]),
-                See("This is not the name"),
+                WaitText("This is not the name"),
             ],
         },
-        State {
+        SceneState {
             name: "failing",
             steps: &[
-                Refuse("revoke_key", "DATABASE_BUSY"),
+                Reject("revoke_key", "DATABASE_BUSY"),
                 Click("Actions for nightly-export"),
                 Click("Revoke…"),
                 Click("Revoke key"),
-                See("The key was not revoked"),
+                WaitText("The key was not revoked"),
             ],
         },
-        State {
+        SceneState {
             name: "full-disk",
             steps: &[
-                Refuse("revoke_key", "STORAGE_FULL"),
+                Reject("revoke_key", "STORAGE_FULL"),
                 Click("Actions for nightly-export"),
                 Click("Revoke…"),
                 Click("Revoke key"),
-                See("The disk with the key database is full"),
+                WaitText("The disk with the key database is full"),
             ],
         },
-        State { name: "many", steps: &[TWO_SELECTED, Find(QUESTION)] },
-        State {
+        SceneState { name: "many", steps: &[REVOKE_TWO_SELECTED, WaitSelector(ALERT_DIALOG_SELECTOR)] },
+        SceneState {
             name: "many-in-use",
             steps: &[
                 Click("Select ci-pipeline"),
                 Click("Select training-server"),
                 Click("Select mobile-app"),
                 Click("Revoke…"),
-                See("To confirm, type the number"),
+                WaitText("To confirm, type the number"),
             ],
         },
-        State {
+        SceneState {
             name: "many-working",
-            steps: &[Silent("revoke_key"), TWO_SELECTED, Click("Revoke 2 keys"), Find("progress")],
+            steps: &[NeverAnswer("revoke_key"), REVOKE_TWO_SELECTED, Click("Revoke 2 keys"), WaitSelector("progress")],
         },
-        State {
+        SceneState {
             name: "many-failing",
             steps: &[
-                Refuse("revoke_key", "DATABASE_BUSY"),
-                TWO_SELECTED,
+                Reject("revoke_key", "DATABASE_BUSY"),
+                REVOKE_TWO_SELECTED,
                 Click("Revoke 2 keys"),
-                See("They stay selected"),
+                WaitText("They stay selected"),
             ],
         },
-        State {
+        SceneState {
             name: "many-uncertain",
             steps: &[
-                Refuse("revoke_key", "SERVICE_UNAVAILABLE"),
-                TWO_SELECTED,
-                Refuse("show_key", "SERVICE_UNAVAILABLE"),
+                Reject("revoke_key", "SERVICE_UNAVAILABLE"),
+                REVOKE_TWO_SELECTED,
+                Reject("get_key", "SERVICE_UNAVAILABLE"),
                 Click("Revoke 2 keys"),
-                See("It is not known"),
+                WaitText("It is not known"),
             ],
         },
     ],
 };
 
-const QUESTION: &str = "[role=alertdialog]";
-const TWO_SELECTED: Step = Steps(&[Click("Select nightly-export"), Click("Select conference-demo"), Click("Revoke…")]);
+const ALERT_DIALOG_SELECTOR: &str = "[role=alertdialog]";
+const REVOKE_TWO_SELECTED: Step =
+    Steps(&[Click("Select nightly-export"), Click("Select conference-demo"), Click("Revoke…")]);
 
-pub(super) const OTHER: Scene = Scene {
+pub(super) const OTHER_ACTIONS: Scene = Scene {
     name: "actions",
-    setting: Setting::Team,
+    precondition: Precondition::Team,
     states: &[
-        State {
+        SceneState {
             name: "use",
-            steps: &[Click("Actions for ci-pipeline"), Click("Use this key…"), Find("[role=dialog]")],
+            steps: &[Click("Actions for ci-pipeline"), Click("Use this key…"), WaitSelector("[role=dialog]")],
         },
-        State {
+        SceneState {
             name: "use-power-shell",
             steps: &[
                 Click("Actions for ci-pipeline"),
                 Click("Use this key…"),
                 Click("PowerShell"),
-                Find("[role=dialog]"),
+                WaitSelector("[role=dialog]"),
             ],
         },
-        State {
+        SceneState {
             name: "rename",
-            steps: &[Click("Actions for ci-pipeline"), Click("Rename…"), Find("[role=dialog] input")],
+            steps: &[Click("Actions for ci-pipeline"), Click("Rename…"), WaitSelector("[role=dialog] input")],
         },
-        State {
+        SceneState {
             name: "rename-to-another",
             steps: &[
                 Click("Actions for ci-pipeline"),
                 Click("Rename…"),
                 Press(&["ctrl+a"]),
                 Fill("Name", "mobile-app"),
-                See("Another key has this name"),
+                WaitText("Another key has this name"),
             ],
         },
-        State {
+        SceneState {
             name: "rename-failing",
             steps: &[
-                Refuse("rename_key", "DATABASE_BUSY"),
+                Reject("rename_key", "DATABASE_BUSY"),
                 Click("Actions for ci-pipeline"),
                 Click("Rename…"),
                 Fill("Name", "-2"),
                 Click("Save"),
-                See("The key was not renamed"),
+                WaitText("The key was not renamed"),
             ],
         },
     ],
 };
 
-pub(super) const ROTATE: Scene = Scene {
+pub(super) const ROTATION: Scene = Scene {
     name: "rotate",
-    setting: Setting::Rotating,
+    precondition: Precondition::Rotating,
     states: &[
-        State { name: "list", steps: &[See("not-begun")] },
-        State { name: "create", steps: &[Click("Actions for not-begun"), Click("Rotate…"), Find("[role=dialog]")] },
-        State {
+        SceneState { name: "list", steps: &[WaitText("not-begun")] },
+        SceneState {
+            name: "create",
+            steps: &[Click("Actions for not-begun"), Click("Rotate…"), WaitSelector("[role=dialog]")],
+        },
+        SceneState {
             name: "failing",
             steps: &[
-                Refuse("create_key", "DATABASE_BUSY"),
+                Reject("create_key", "DATABASE_BUSY"),
                 Click("Actions for not-begun"),
                 Click("Rotate…"),
                 Click("Create the new key"),
-                See("The key was not created"),
+                WaitText("The key was not created"),
             ],
         },
-        State { name: "change-scopes", steps: &[CHANGE_SCOPES, Click("admin"), See("Few programs need that.")] },
-        State {
+        SceneState {
+            name: "change-scopes",
+            steps: &[OPEN_SCOPE_CHANGE, Click("admin"), WaitText("Few programs need that.")],
+        },
+        SceneState {
             name: "no-scope",
             steps: &[
-                CHANGE_SCOPES,
+                OPEN_SCOPE_CHANGE,
                 Click("models"),
                 Click("read"),
                 Click("Create the new key"),
-                See("Choose at least one scope."),
+                WaitText("Choose at least one scope."),
             ],
         },
-        State {
+        SceneState {
             name: "created",
-            steps: &[Fill("Search keys", "created"), OLD_ONE, See("Waiting for the first request")],
+            steps: &[
+                Fill("Search keys", "created"),
+                CONTINUE_ROTATION_OF_OLD_KEY,
+                WaitText("Waiting for the first request"),
+            ],
         },
-        State { name: "both-in-use", steps: &[Fill("Search keys", "both"), OLD_ONE, See("still depends on it")] },
-        State {
+        SceneState {
+            name: "both-in-use",
+            steps: &[Fill("Search keys", "both"), CONTINUE_ROTATION_OF_OLD_KEY, WaitText("still depends on it")],
+        },
+        SceneState {
             name: "some-moved",
-            steps: &[Fill("Search keys", "weekly"), OLD_ONE, See("1 program has not used the new one yet")],
+            steps: &[
+                Fill("Search keys", "weekly"),
+                CONTINUE_ROTATION_OF_OLD_KEY,
+                WaitText("1 program has not used the new one yet"),
+            ],
         },
-        State { name: "moved", steps: &[Fill("Search keys", "moved"), OLD_ONE, See("has been silent since")] },
-        State {
+        SceneState {
+            name: "moved",
+            steps: &[Fill("Search keys", "moved"), CONTINUE_ROTATION_OF_OLD_KEY, WaitText("has been silent since")],
+        },
+        SceneState {
             name: "ended",
             steps: &[
                 Answer(
-                    "show_key",
+                    "get_key",
                     r#"{"keyId":"key_0123456789abcdef01234567","name":"not-begun","keyPrefix":"ul_01234567","scopes":["read"],"createdAt":"2026-09-01T08:00:00.000Z","lastUsedAt":null,"revokedAt":"2026-11-01T08:00:00.000Z","attention":[],"replaces":null,"replacedBy":null}"#,
                 ),
-                Answer("key_usage", r#"{"uses":[],"sources":[]}"#),
+                Answer("get_key_usage", r#"{"uses":[],"sources":[]}"#),
                 Click("Actions for not-begun"),
                 Click("Rotate…"),
-                See("no other has taken its place"),
+                WaitText("no other has taken its place"),
             ],
         },
         // The key is gone afterwards: the last of them.
-        State {
+        SceneState {
             name: "finished",
             steps: &[
                 Fill("Search keys", "moved"),
-                OLD_ONE,
+                CONTINUE_ROTATION_OF_OLD_KEY,
                 Click("Revoke the old key…"),
                 Click("Revoke key"),
-                See("The new one has taken its place"),
+                WaitText("The new one has taken its place"),
             ],
         },
     ],
 };
 
 /// Of two keys of a name, the old one.
-const OLD_ONE: Step = Steps(&[See("2 keys"), ClickOn("[data-row='1'] [data-menu-of]"), Click("Continue rotation…")]);
+const CONTINUE_ROTATION_OF_OLD_KEY: Step =
+    Steps(&[WaitText("2 keys"), ClickOn("[data-row='1'] [data-menu-of]"), Click("Continue rotation…")]);
 
-const CHANGE_SCOPES: Step =
-    Steps(&[Click("Actions for not-begun"), Click("Rotate…"), Click("Change scopes…"), Find("fieldset")]);
+const OPEN_SCOPE_CHANGE: Step =
+    Steps(&[Click("Actions for not-begun"), Click("Rotate…"), Click("Change scopes…"), WaitSelector("fieldset")]);
 
-pub(super) const HOSTILE: Scene = Scene {
+pub(super) const HOSTILE_NAMES: Scene = Scene {
     name: "hostile",
-    setting: Setting::Hostile,
+    precondition: Precondition::Hostile,
     states: &[
-        State { name: "list", steps: &[See("WWW")] },
-        State { name: "menu", steps: &[ClickOn("[data-menu-of]"), Find("[role=menu]")] },
-        State {
+        SceneState { name: "list", steps: &[WaitText("WWW")] },
+        SceneState { name: "menu", steps: &[ClickOn("[data-menu-of]"), WaitSelector("[role=menu]")] },
+        SceneState {
             name: "revoke",
             steps: &[
                 Click("Actions for WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW"),
                 Click("Revoke…"),
-                Find("[role=alertdialog]"),
+                WaitSelector("[role=alertdialog]"),
             ],
         },
-        State {
+        SceneState {
             name: "revoke-by-prefix",
             steps: &[
                 Click("Actions for مفتاح الخادم 123"),
                 Click("Revoke…"),
                 Fill("To confirm, type مفتاح الخادم 123", "x"),
                 Press(&["Return"]),
-                See("This is not the name"),
+                WaitText("This is not the name"),
             ],
         },
-        State { name: "revoke-many", steps: &[Click("Select all"), Click("Revoke…"), Find("[role=alertdialog]")] },
-        State { name: "rename", steps: &[LONGEST, Click("Rename…"), Find("[role=dialog] input")] },
-        State { name: "rotate", steps: &[LONGEST, Click("Rotate…"), Find("[role=dialog] ol")] },
-        State { name: "use", steps: &[LONGEST, Click("Use this key…"), Find("[role=dialog]")] },
-        State { name: "toast", steps: &[Hold, LONGEST, Click("Copy key ID"), See("was copied")] },
-        State {
-            name: "name-explained",
-            steps: &[Fill("Search keys", "WWW"), See("1 key"), Hover("[data-row='0'] .words")],
+        SceneState {
+            name: "revoke-many",
+            steps: &[Click("Select all"), Click("Revoke…"), WaitSelector("[role=alertdialog]")],
         },
-        State { name: "activity", steps: &[Go("Activity"), See("WWW")] },
-        State {
+        SceneState {
+            name: "rename",
+            steps: &[OPEN_MENU_OF_LONGEST_NAME, Click("Rename…"), WaitSelector("[role=dialog] input")],
+        },
+        SceneState {
+            name: "rotate",
+            steps: &[OPEN_MENU_OF_LONGEST_NAME, Click("Rotate…"), WaitSelector("[role=dialog] ol")],
+        },
+        SceneState {
+            name: "use",
+            steps: &[OPEN_MENU_OF_LONGEST_NAME, Click("Use this key…"), WaitSelector("[role=dialog]")],
+        },
+        SceneState {
+            name: "toast",
+            steps: &[StopTimers, OPEN_MENU_OF_LONGEST_NAME, Click("Copy key ID"), WaitText("was copied")],
+        },
+        SceneState {
+            name: "name-explained",
+            steps: &[Fill("Search keys", "WWW"), WaitText("1 key"), Hover("[data-row='0'] .words")],
+        },
+        SceneState { name: "activity", steps: &[GoTo("Activity"), WaitText("WWW")] },
+        SceneState {
             name: "one-time",
             steps: &[
                 Click("Create Key"),
                 Fill("Name", "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW"),
                 Click("read"),
                 Click("Create"),
-                KeyWindow,
+                EnterKeyWindow,
                 Click("Save in this computer’s keychain"),
-                See("Saved in this computer’s keychain"),
+                WaitText("Saved in this computer’s keychain"),
             ],
         },
     ],
 };
 
-const LONGEST: Step = Click("Actions for WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW");
+const OPEN_MENU_OF_LONGEST_NAME: Step =
+    Click("Actions for WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW");
 
-pub(super) const CROWD: Scene =
-    Scene { name: "crowd", setting: Setting::Crowd, states: &[State { name: "list", steps: &[See("key ")] }] };
+pub(super) const MANY_KEYS: Scene = Scene {
+    name: "crowd",
+    precondition: Precondition::Crowd,
+    states: &[SceneState { name: "list", steps: &[WaitText("key ")] }],
+};

@@ -4,32 +4,33 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::super::Step::{
-    Answer, Click, ClickOn, Do, Fill, Find, KeyWindow, KeyWindowGone, ListWindow, Refuse, RefuseFile, See, Steps,
+    Answer, Click, ClickOn, EnterKeyWindow, EnterListWindow, Fill, Reject, RejectFile, Run, Steps, WaitKeyWindowClosed,
+    WaitSelector, WaitText,
 };
-use super::super::{Scene, Setting, Stage, State, Step};
+use super::super::{Precondition, Scene, SceneDriver, SceneState, Step};
 
 /// Makes a key, and turns to its window.
-const NEW_KEY: Step =
-    Steps(&[Click("Create Key"), Fill("Name", "billing-robot"), Click("read"), Click("Create"), KeyWindow]);
+const CREATE_KEY: Step =
+    Steps(&[Click("Create Key"), Fill("Name", "billing-robot"), Click("read"), Click("Create"), EnterKeyWindow]);
 
 /// Makes and copies a key, and closes its window.
-const COPIED: Step = Steps(&[
-    NEW_KEY,
+const COPY_AND_CLOSE: Step = Steps(&[
+    CREATE_KEY,
     ClickOn("code.key + button"),
-    See("On the clipboard for"),
+    WaitText("On the clipboard for"),
     Click("Done"),
-    KeyWindowGone,
-    See("On the clipboard for"),
+    WaitKeyWindowClosed,
+    WaitText("On the clipboard for"),
 ]);
 
 /// Puts the key back on the clipboard so many times after it was cleared, as some clipboard managers do.
-fn put_back(stage: &Stage, times: u32) -> anyhow::Result<()> {
+fn restore_clipboard(driver: &SceneDriver, times: u32) -> anyhow::Result<()> {
     let script = r#"key=$(xclip -selection clipboard -out)
         for _ in $(seq "$0"); do
             while timeout 2 xclip -selection clipboard -out 2>/dev/null | grep -q ul_; do sleep 0.1; done
             printf '%s' "$key" | xclip -selection clipboard -in
         done"#;
-    let mut command = stage.desktop.command("sh");
+    let mut command = driver.desktop.command("sh");
     command.args(["-c", script, &times.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
     // It ends by itself, with the desktop at the latest.
     command.spawn()?;
@@ -38,149 +39,159 @@ fn put_back(stage: &Stage, times: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) const SHOWN: Scene = Scene {
+pub(super) const KEY_WINDOW: Scene = Scene {
     name: "one-time",
-    setting: Setting::Team,
+    precondition: Precondition::Team,
     states: &[
-        State { name: "shown", steps: &[NEW_KEY] },
-        State { name: "behind", steps: &[NEW_KEY, ListWindow, See("Your new key is in its own window")] },
-        State { name: "asking", steps: &[NEW_KEY, Click("Done"), See("has not been copied or saved")] },
-        State { name: "copied", steps: &[NEW_KEY, ClickOn("code.key + button"), See("On the clipboard for")] },
-        State {
+        SceneState { name: "shown", steps: &[CREATE_KEY] },
+        SceneState {
+            name: "behind",
+            steps: &[CREATE_KEY, EnterListWindow, WaitText("Your new key is in its own window")],
+        },
+        SceneState { name: "asking", steps: &[CREATE_KEY, Click("Done"), WaitText("has not been copied or saved")] },
+        SceneState {
+            name: "copied",
+            steps: &[CREATE_KEY, ClickOn("code.key + button"), WaitText("On the clipboard for")],
+        },
+        SceneState {
             name: "copy-failing",
             steps: &[
-                NEW_KEY,
-                Refuse("copy_key", "CLIPBOARD_UNAVAILABLE"),
+                CREATE_KEY,
+                Reject("copy_key", "CLIPBOARD_UNAVAILABLE"),
                 ClickOn("code.key + button"),
-                Find("[role=alert]"),
+                WaitSelector("[role=alert]"),
             ],
         },
-        State {
+        SceneState {
             name: "saved",
-            steps: &[NEW_KEY, Click("Save in this computer’s keychain"), See("Saved in this computer’s keychain")],
+            steps: &[
+                CREATE_KEY,
+                Click("Save in this computer’s keychain"),
+                WaitText("Saved in this computer’s keychain"),
+            ],
         },
-        State {
+        SceneState {
             name: "replaces",
-            steps: &[NEW_KEY, Click("Save in this computer’s keychain"), See("already holds another key")],
+            steps: &[CREATE_KEY, Click("Save in this computer’s keychain"), WaitText("already holds another key")],
         },
-        State {
+        SceneState {
             name: "keychain-failing",
             steps: &[
-                NEW_KEY,
-                Refuse("save_in_keychain", "KEYCHAIN_MISSING"),
+                CREATE_KEY,
+                Reject("save_in_keychain", "KEYCHAIN_MISSING"),
                 Click("Save in this computer’s keychain"),
-                Find("[role=alert]"),
+                WaitSelector("[role=alert]"),
             ],
         },
-        State {
+        SceneState {
             name: "keychain-ambiguous",
             steps: &[
-                NEW_KEY,
-                Refuse("save_in_keychain", "KEYCHAIN_AMBIGUOUS"),
+                CREATE_KEY,
+                Reject("save_in_keychain", "KEYCHAIN_AMBIGUOUS"),
                 Click("Save in this computer’s keychain"),
-                Find("[role=alert]"),
+                WaitSelector("[role=alert]"),
             ],
         },
-        State {
+        SceneState {
             name: "keychain-silent",
             steps: &[
-                NEW_KEY,
-                Refuse("save_in_keychain", "KEYCHAIN_SILENT"),
+                CREATE_KEY,
+                Reject("save_in_keychain", "KEYCHAIN_SILENT"),
                 Click("Save in this computer’s keychain"),
-                Find("[role=alert]"),
+                WaitSelector("[role=alert]"),
             ],
         },
-        State {
+        SceneState {
             name: "file-replaces",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 Answer(
                     "choose_env_file",
                     r#"{"path":"/home/maria/projects/warehouse-vision/production/.env","replaces":["ULTRALYTICS_API_KEY","ULTRALYTICS_PLATFORM_URL"],"gitRisk":null}"#,
                 ),
                 Click("Save as .env…"),
-                See("already sets"),
+                WaitText("already sets"),
             ],
         },
-        State {
+        SceneState {
             name: "file-in-git",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 Answer(
                     "choose_env_file",
                     r#"{"path":"/home/maria/warehouse-vision/.env","replaces":["ULTRALYTICS_API_KEY"],"gitRisk":"notIgnored"}"#,
                 ),
                 Click("Save as .env…"),
-                See("Git does not ignore"),
+                WaitText("Git does not ignore"),
             ],
         },
-        State {
+        SceneState {
             name: "file-in-broken-git",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 Answer("choose_env_file", r#"{"path":"/home/maria/.env","replaces":[],"gitRisk":"unknown"}"#),
                 Click("Save as .env…"),
-                See("could not be read"),
+                WaitText("could not be read"),
             ],
         },
-        State {
+        SceneState {
             name: "file-shared",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 Answer(
                     "choose_env_file",
                     r#"{"path":"/srv/warehouse-vision/.env","replaces":["ULTRALYTICS_API_KEY"],"gitRisk":null,"accessLoss":{"everyone":false,"groups":["www-data"],"users":["deploy"],"otherNames":1}}"#,
                 ),
                 Click("Save as .env…"),
-                See("These lose access"),
+                WaitText("These lose access"),
             ],
         },
-        State {
+        SceneState {
             name: "file-public",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 Answer(
                     "choose_env_file",
                     r#"{"path":"/home/maria/warehouse-vision/.env","replaces":[],"gitRisk":null,"accessLoss":{"everyone":true,"groups":[],"users":[],"otherNames":0}}"#,
                 ),
                 Click("Save as .env…"),
-                See("Everyone on this computer"),
+                WaitText("Everyone on this computer"),
             ],
         },
-        State {
+        SceneState {
             name: "file-encoding",
             steps: &[
-                NEW_KEY,
-                RefuseFile("choose_env_file", "ENV_FILE_FAILED", "notUtf8"),
+                CREATE_KEY,
+                RejectFile("choose_env_file", "ENV_FILE_FAILED", "notUtf8"),
                 Click("Save as .env…"),
-                Find("[role=alert]"),
+                WaitSelector("[role=alert]"),
             ],
         },
-        State {
+        SceneState {
             name: "file-broken-link",
             steps: &[
-                NEW_KEY,
-                RefuseFile("choose_env_file", "ENV_FILE_FAILED", "brokenLink"),
+                CREATE_KEY,
+                RejectFile("choose_env_file", "ENV_FILE_FAILED", "brokenLink"),
                 Click("Save as .env…"),
-                Find("[role=alert]"),
+                WaitSelector("[role=alert]"),
             ],
         },
-        State {
+        SceneState {
             name: "file-without-permissions",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 Answer(
                     "choose_env_file",
                     r#"{"path":"/media/maria/stick/.env","replaces":["ULTRALYTICS_API_KEY"],"gitRisk":null,"accessLoss":null,"isShared":true}"#,
                 ),
                 Click("Save as .env…"),
-                See("support file permissions"),
+                WaitText("support file permissions"),
             ],
         },
-        State {
+        SceneState {
             name: "file-shared-saved",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 Answer(
                     "choose_env_file",
                     r#"{"path":"/media/maria/stick/.env","replaces":[],"gitRisk":null,"accessLoss":null,"isShared":true}"#,
@@ -188,91 +199,107 @@ pub(super) const SHOWN: Scene = Scene {
                 Answer("write_env_file", "null"),
                 Click("Save as .env…"),
                 Click("Save anyway"),
-                See("possibly readable"),
+                WaitText("possibly readable"),
             ],
         },
-        State {
+        SceneState {
             name: "file-unclear",
             steps: &[
-                NEW_KEY,
-                RefuseFile("choose_env_file", "ENV_FILE_FAILED", "unclearLine"),
+                CREATE_KEY,
+                RejectFile("choose_env_file", "ENV_FILE_FAILED", "unclearLine"),
                 Click("Save as .env…"),
-                Find("[role=alert]"),
+                WaitSelector("[role=alert]"),
             ],
         },
-        State {
+        SceneState {
             name: "file-failing",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 Answer("choose_env_file", r#"{"path":"/home/maria/.env","replaces":[],"gitRisk":null}"#),
-                Refuse("write_env_file", "ENV_FILE_FAILED"),
+                Reject("write_env_file", "ENV_FILE_FAILED"),
                 Click("Save as .env…"),
-                Find("[role=alert]"),
+                WaitSelector("[role=alert]"),
             ],
         },
-        State {
+        SceneState {
             name: "file-mounted",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 Answer("choose_env_file", r#"{"path":"/home/maria/.env","replaces":[],"gitRisk":null}"#),
-                RefuseFile("write_env_file", "ENV_FILE_FAILED", "mounted"),
+                RejectFile("write_env_file", "ENV_FILE_FAILED", "mounted"),
                 Click("Save as .env…"),
-                Find("[role=alert]"),
+                WaitSelector("[role=alert]"),
             ],
         },
-        State { name: "example", steps: &[NEW_KEY, Click("PowerShell"), Find("[role=tabpanel]")] },
-        State {
+        SceneState { name: "example", steps: &[CREATE_KEY, Click("PowerShell"), WaitSelector("[role=tabpanel]")] },
+        SceneState {
             name: "on-clipboard",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 ClickOn("code.key + button"),
-                See("On the clipboard for"),
+                WaitText("On the clipboard for"),
                 Click("Done"),
-                KeyWindowGone,
-                See("On the clipboard for"),
+                WaitKeyWindowClosed,
+                WaitText("On the clipboard for"),
             ],
         },
-        State {
+        SceneState {
             name: "hidden",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 Click("curl"),
-                Do(|stage| stage.desktop.run("xdotool", &["windowminimize", &stage.desktop.key_window()?]).map(drop)),
-                See("This window was hidden"),
+                Run(|driver| {
+                    driver.desktop.run("xdotool", &["windowminimize", &driver.desktop.key_window()?]).map(drop)
+                }),
+                WaitText("This window was hidden"),
             ],
         },
-        State {
+        SceneState {
             name: "removed-again",
-            steps: &[COPIED, Do(|stage| put_back(stage, 1)), Click("Clear now"), See("Another app put the key back")],
+            steps: &[
+                COPY_AND_CLOSE,
+                Run(|driver| restore_clipboard(driver, 1)),
+                Click("Clear now"),
+                WaitText("Another app put the key back"),
+            ],
         },
-        State {
+        SceneState {
             name: "put-back",
-            steps: &[COPIED, Do(|stage| put_back(stage, 3)), Click("Clear now"), See("Another app keeps putting")],
+            steps: &[
+                COPY_AND_CLOSE,
+                Run(|driver| restore_clipboard(driver, 3)),
+                Click("Clear now"),
+                WaitText("Another app keeps putting"),
+            ],
         },
-        State {
+        SceneState {
             name: "lost",
             steps: &[
-                NEW_KEY,
-                Do(|stage| stage.desktop.lock_screen()),
-                KeyWindowGone,
-                See("is no longer shown: the screen was locked"),
+                CREATE_KEY,
+                Run(|driver| driver.desktop.lock_screen()),
+                WaitKeyWindowClosed,
+                WaitText("is no longer shown: the screen was locked"),
             ],
         },
-        State {
+        SceneState {
             name: "lost-with-clipboard",
             steps: &[
-                NEW_KEY,
+                CREATE_KEY,
                 ClickOn("code.key + button"),
-                See("On the clipboard for"),
-                Do(|stage| stage.desktop.lock_screen()),
-                KeyWindowGone,
-                See("it does not stay on the clipboard"),
+                WaitText("On the clipboard for"),
+                Run(|driver| driver.desktop.lock_screen()),
+                WaitKeyWindowClosed,
+                WaitText("it does not stay on the clipboard"),
             ],
         },
         // The last, as it stays announced.
-        State {
+        SceneState {
             name: "read-aloud",
-            steps: &[NEW_KEY, Do(|stage| stage.desktop.announce_screen_reader(true)), See("A screen reader is on")],
+            steps: &[
+                CREATE_KEY,
+                Run(|driver| driver.desktop.announce_screen_reader(true)),
+                WaitText("A screen reader is on"),
+            ],
         },
     ],
 };

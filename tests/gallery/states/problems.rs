@@ -1,34 +1,37 @@
 //! When the key service cannot run.
 
-use super::super::Step::{See, Tell};
-use super::super::{Scene, Setting, State};
+use super::super::Step::{SendEvent, WaitText};
+use super::super::{Precondition, Scene, SceneState};
 
 /// The database cannot be opened.
-macro_rules! problem {
-    ($problem:literal) => {
+macro_rules! database_problem_event {
+    ($database_problem_event:literal) => {
         concat!(
             r#"{"type":"status","status":{"state":"databaseProblem","problem":""#,
-            $problem,
+            $database_problem_event,
             r#"","path":"/home/ada/.local/share/org.ulkeys.UlKeys/keys.db","detail":"os error"}}"#
         )
     };
 }
 
-pub(super) const DAMAGED: Scene = Scene {
+pub(super) const DAMAGED_DATABASE: Scene = Scene {
     name: "damaged",
-    setting: Setting::Damaged,
+    precondition: Precondition::Damaged,
     states: &[
-        State { name: "database", steps: &[See("The key database is damaged")] },
-        State { name: "full", steps: &[Tell(problem!("full")), See("The disk with the key database is full")] },
-        State {
+        SceneState { name: "database", steps: &[WaitText("The key database is damaged")] },
+        SceneState {
+            name: "full",
+            steps: &[SendEvent(database_problem_event!("full")), WaitText("The disk with the key database is full")],
+        },
+        SceneState {
             name: "locking-unsupported",
-            steps: &[Tell(problem!("lockingUnsupported")), See("doesn’t support file locks")],
+            steps: &[SendEvent(database_problem_event!("lockingUnsupported")), WaitText("doesn’t support file locks")],
         },
     ],
 };
 
-pub(super) const PORT: Scene = Scene {
+pub(super) const PORT_TAKEN: Scene = Scene {
     name: "port",
-    setting: Setting::PortTaken,
-    states: &[State { name: "taken", steps: &[See("is used by")] }],
+    precondition: Precondition::PortTaken,
+    states: &[SceneState { name: "taken", steps: &[WaitText("is used by")] }],
 };

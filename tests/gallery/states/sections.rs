@@ -1,14 +1,16 @@
 //! The sections beside the list: Activity, Connection, Preferences and Help.
 
-use super::super::Step::{Answer, Click, ClickOn, Fill, Find, Go, Press, Refuse, See, Silent, Steps};
-use super::super::{Scene, Setting, State, Step};
+use super::super::Step::{
+    Answer, Click, ClickOn, Fill, GoTo, NeverAnswer, Press, Reject, Steps, WaitSelector, WaitText,
+};
+use super::super::{Precondition, Scene, SceneState, Step};
 
 /// What the service finds about a key. Only it can be asked, and nobody has the plaintext of a key in a test's database.
-macro_rules! finding {
-    ($finding:literal) => {
+macro_rules! check_result_json {
+    ($check_result_json:literal) => {
         concat!(
             r#"{"finding":"#,
-            $finding,
+            $check_result_json,
             r#","cause":"","remedy":"","key":{"keyId":"key_0123456789abcdef01234567","name":"warehouse-cam-12","#,
             r#""keyPrefix":"ul_01234567","scopes":["read","datasets"],"createdAt":"2026-09-01T08:00:00.000Z","#,
             r#""lastUsedAt":null,"revokedAt":null,"attention":[],"replaces":null,"replacedBy":null}}"#
@@ -16,83 +18,90 @@ macro_rules! finding {
     };
 }
 
-pub(super) const ACTIVITY: Scene = Scene {
+pub(super) const ACTIVITY_PAGE: Scene = Scene {
     name: "activity",
-    setting: Setting::Team,
+    precondition: Precondition::Team,
     states: &[
-        State { name: "list", steps: &[Go("Activity"), See("ci-pipeline")] },
-        State { name: "loading", steps: &[Silent("list_activity"), Go("Activity"), See("Loading the activity")] },
-        State {
+        SceneState { name: "list", steps: &[GoTo("Activity"), WaitText("ci-pipeline")] },
+        SceneState {
+            name: "loading",
+            steps: &[NeverAnswer("list_activity"), GoTo("Activity"), WaitText("Loading the activity")],
+        },
+        SceneState {
             name: "failing",
             steps: &[
-                Refuse("list_activity", "SERVICE_UNAVAILABLE"),
-                Go("Activity"),
-                See("The activity cannot be shown"),
+                Reject("list_activity", "SERVICE_UNAVAILABLE"),
+                GoTo("Activity"),
+                WaitText("The activity cannot be shown"),
             ],
         },
-        State { name: "refused", steps: &[Go("Activity"), Click("Refused"), See("a scope was missing")] },
-        State {
+        SceneState { name: "refused", steps: &[GoTo("Activity"), Click("Refused"), WaitText("a scope was missing")] },
+        SceneState {
             name: "one-key",
-            steps: &[Go("Activity"), ClickOn("[data-only-key], main li button"), Find("[data-tip='Show every key']")],
+            steps: &[
+                GoTo("Activity"),
+                ClickOn("[data-only-key], main li button"),
+                WaitSelector("[data-tip='Show every key']"),
+            ],
         },
-        State {
+        SceneState {
             name: "no-match",
             steps: &[
-                Go("Activity"),
+                GoTo("Activity"),
                 Answer("list_activity", r#"{"entries":[],"next":null}"#),
                 Click("Renamed"),
-                See("Nothing of this kind"),
+                WaitText("Nothing of this kind"),
             ],
         },
-        State {
+        SceneState {
             name: "out-of-date",
             steps: &[
-                Go("Activity"),
-                See("ci-pipeline"),
-                Refuse("list_activity", "SERVICE_UNAVAILABLE"),
-                See("may be out of date"),
+                GoTo("Activity"),
+                WaitText("ci-pipeline"),
+                Reject("list_activity", "SERVICE_UNAVAILABLE"),
+                WaitText("may be out of date"),
             ],
         },
-        State { name: "export", steps: &[Go("Activity"), Click("Export"), Find("[role=menu]")] },
+        SceneState { name: "export", steps: &[GoTo("Activity"), Click("Export"), WaitSelector("[role=menu]")] },
     ],
 };
 
-pub(super) const CONNECTION: Scene = Scene {
+pub(super) const CONNECTION_PAGE: Scene = Scene {
     name: "connection",
-    setting: Setting::Team,
+    precondition: Precondition::Team,
     states: &[
-        State { name: "running", steps: &[Go("Connection"), See("Key database")] },
-        State { name: "port", steps: &[Go("Connection"), Click("Change port…"), Find("main input")] },
-        State {
+        SceneState { name: "running", steps: &[GoTo("Connection"), WaitText("Key database")] },
+        SceneState { name: "port", steps: &[GoTo("Connection"), Click("Change port…"), WaitSelector("main input")] },
+        SceneState {
             name: "port-wrong",
             steps: &[
-                Go("Connection"),
+                GoTo("Connection"),
                 Click("Change port…"),
                 Fill("Port", "0"),
                 Click("Change port"),
-                See("Enter a whole number"),
+                WaitText("Enter a whole number"),
             ],
         },
-        State {
+        SceneState {
             name: "not-moved",
             steps: &[
                 Answer(
-                    "places",
+                    "get_file_locations",
                     r#"{"database":"/home/maria/.local/share/org.ulkeys.UlKeys/keys.db","settings":"/home/maria/.config/org.ulkeys.desktop/settings.json","settingsProblem":null,"logs":"/home/maria/.local/share/org.ulkeys.UlKeys/logs","relocationErrors":[{"kind":"bothInUse","from":"/home/maria/.local/share/org.ulkeys.desktop","to":"/home/maria/.local/share/org.ulkeys.UlKeys"},{"kind":"cannotMove","from":"/home/maria/.config/org.ulkeys.desktop","to":"/home/maria/.config/org.ulkeys.UlKeys","reason":"Read-only file system (os error 30)"}]}"#,
                 ),
-                Go("Connection"),
-                See("Only the second folder is used"),
+                GoTo("Connection"),
+                WaitText("Only the second folder is used"),
             ],
         },
-        State {
+        SceneState {
             name: "ignored-settings",
             steps: &[
                 Answer(
-                    "places",
+                    "get_file_locations",
                     r#"{"database":"/home/maria/.local/share/org.ulkeys.UlKeys/keys.db","settings":"/home/maria/.config/org.ulkeys.UlKeys/settings.json","settingsProblem":{"kind":"ignored","settings":[{"name":"language","reason":{"kind":"notAChoice","choices":["system","en","de","pt-BR"]}},{"name":"limits.invalidCredentials","reason":{"kind":"notInRange","least":1,"most":999999}},{"name":"limits.predicts","reason":{"kind":"unknown"}},{"name":"runDays","reason":{"kind":"notInRangeOrNull","least":1,"most":3650}},{"name":"storage","reason":{"kind":"notAGroup"}}]},"logs":"/home/maria/.local/share/org.ulkeys.UlKeys/logs","relocationErrors":[]}"#,
                 ),
-                Go("Connection"),
-                See("storage: must be an object"),
+                GoTo("Connection"),
+                WaitText("storage: must be an object"),
                 // Scrolls to it.
                 ClickOn("dl > div:has(.problem) + div button"),
             ],
@@ -100,109 +109,125 @@ pub(super) const CONNECTION: Scene = Scene {
     ],
 };
 
-pub(super) const PREFERENCES: Scene = Scene {
+pub(super) const PREFERENCES_PAGE: Scene = Scene {
     name: "preferences",
-    setting: Setting::New,
+    precondition: Precondition::New,
     states: &[
-        State { name: "all", steps: &[Go("Preferences"), See("Clear the clipboard")] },
-        State {
+        SceneState { name: "all", steps: &[GoTo("Preferences"), WaitText("Clear the clipboard")] },
+        SceneState {
             name: "wrong-number",
             steps: &[
-                Go("Preferences"),
+                GoTo("Preferences"),
                 ClickOn("[role=radiogroup]:nth-of-type(4) [value=other]"),
                 Fill("Seconds", "0"),
                 ClickOn("[role=radiogroup]:nth-of-type(5) [value=other]"),
-                Find("[aria-invalid=true]"),
+                WaitSelector("[aria-invalid=true]"),
             ],
         },
-        State {
+        SceneState {
             name: "storage",
             steps: &[
-                Go("Preferences"),
+                GoTo("Preferences"),
                 Fill("In the database, all keys", "0"),
                 Press(&["Return"]),
-                See("Default: 2,048"),
-                See("Saved"),
+                WaitText("Default: 2,048"),
+                WaitText("Saved"),
             ],
         },
-        State {
+        SceneState {
             name: "limits",
             steps: &[
-                Go("Preferences"),
+                GoTo("Preferences"),
                 Fill("Uploads", "x"),
                 Press(&["Return"]),
                 Fill("Requests through a gateway", "0"),
                 Press(&["Return"]),
-                See("Default: 6,000"),
-                Find("[aria-invalid=true]"),
+                WaitText("Default: 6,000"),
+                WaitSelector("[aria-invalid=true]"),
             ],
         },
-        State {
+        SceneState {
             name: "not-saved",
             steps: &[
-                Refuse("change_preferences", "SETTINGS_NOT_SAVED"),
-                Go("Preferences"),
+                Reject("change_preferences", "SETTINGS_NOT_SAVED"),
+                GoTo("Preferences"),
                 ClickOn("[value=dark]"),
-                See("could not be saved"),
+                WaitText("could not be saved"),
             ],
         },
     ],
 };
 
-pub(super) const HELP: Scene = Scene {
+pub(super) const HELP_PAGE: Scene = Scene {
     name: "help",
-    setting: Setting::Team,
+    precondition: Precondition::Team,
     states: &[
-        State { name: "page", steps: &[Go("Help"), See("Good habits")] },
-        State { name: "questions", steps: &[Go("Help"), Click("Do keys expire?"), See("No. A key works until")] },
-        State { name: "unknown", steps: &[PASTED, See("This service does not know the key")] },
-        State {
-            name: "malformed",
-            steps: &[Go("Help"), Fill(FIELD, "ul_0123456789ABCDEF"), See("not as it was made")],
+        SceneState { name: "page", steps: &[GoTo("Help"), WaitText("Good habits")] },
+        SceneState {
+            name: "questions",
+            steps: &[GoTo("Help"), Click("Do keys expire?"), WaitText("No. A key works until")],
         },
-        State { name: "nothing", steps: &[Go("Help"), Fill(FIELD, "it does not work"), See("No key was found")] },
-        State {
+        SceneState { name: "unknown", steps: &[PASTE_KEY, WaitText("This service does not know the key")] },
+        SceneState {
+            name: "malformed",
+            steps: &[GoTo("Help"), Fill(HELP_FIELD_NAME, "ul_0123456789ABCDEF"), WaitText("not as it was made")],
+        },
+        SceneState {
+            name: "nothing",
+            steps: &[GoTo("Help"), Fill(HELP_FIELD_NAME, "it does not work"), WaitText("No key was found")],
+        },
+        SceneState {
             name: "variable",
             steps: &[
-                Go("Help"),
-                Fill(FIELD, "curl -H 'Authorization: Bearer $ULTRALYTICS_API_KEY' x"),
-                See("Single quotes"),
+                GoTo("Help"),
+                Fill(HELP_FIELD_NAME, "curl -H 'Authorization: Bearer $ULTRALYTICS_API_KEY' x"),
+                WaitText("Single quotes"),
             ],
         },
-        State {
+        SceneState {
             name: "revoked",
             steps: &[
-                Answer("check_key", finding!(r#"{"kind":"revoked","revokedAt":"2026-11-01T08:00:00.000Z"}"#)),
-                PASTED,
-                See("was revoked"),
+                Answer("check_key", check_result_json!(r#"{"kind":"revoked","revokedAt":"2026-11-01T08:00:00.000Z"}"#)),
+                PASTE_KEY,
+                WaitText("was revoked"),
             ],
         },
-        State {
+        SceneState {
             name: "scope",
             steps: &[
-                Answer("check_key", finding!(r#"{"kind":"scope","needed":["training","models","write","admin"]}"#)),
-                PASTED,
-                See("may not make this request"),
+                Answer(
+                    "check_key",
+                    check_result_json!(r#"{"kind":"scope","needed":["training","models","write","admin"]}"#),
+                ),
+                PASTE_KEY,
+                WaitText("may not make this request"),
             ],
         },
-        State {
+        SceneState {
             name: "limit",
             steps: &[
-                Answer("check_key", finding!(r#"{"kind":"limit","limit":100,"freeAt":"2026-11-01T08:00:00.000Z"}"#)),
-                PASTED,
-                See("has reached its limit"),
+                Answer(
+                    "check_key",
+                    check_result_json!(r#"{"kind":"limit","limit":100,"freeAt":"2026-11-01T08:00:00.000Z"}"#),
+                ),
+                PASTE_KEY,
+                WaitText("has reached its limit"),
             ],
         },
-        State {
+        SceneState {
             name: "accepted",
-            steps: &[Answer("check_key", finding!(r#"{"kind":"accepted"}"#)), PASTED, See("is valid")],
+            steps: &[
+                Answer("check_key", check_result_json!(r#"{"kind":"accepted"}"#)),
+                PASTE_KEY,
+                WaitText("is valid"),
+            ],
         },
-        State {
+        SceneState {
             name: "failing",
-            steps: &[Refuse("check_key", "SERVICE_UNAVAILABLE"), PASTED, See("cannot be reached")],
+            steps: &[Reject("check_key", "SERVICE_UNAVAILABLE"), PASTE_KEY, WaitText("cannot be reached")],
         },
     ],
 };
 
-const FIELD: &str = "Key, command or error message";
-const PASTED: Step = Steps(&[Go("Help"), Fill(FIELD, "ul_0123456789abcdef0123456789abcdef01234567")]);
+const HELP_FIELD_NAME: &str = "Key, command or error message";
+const PASTE_KEY: Step = Steps(&[GoTo("Help"), Fill(HELP_FIELD_NAME, "ul_0123456789abcdef0123456789abcdef01234567")]);

@@ -4,21 +4,18 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use reqwest::header::LOCATION;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use ulkeys_tests::{Child, free_port, tools};
+use ulkeys_tests::{Child, free_port, tools_folder, wait_for_port};
 
-use crate::Observed;
+use crate::Outcome;
 use crate::gateway::Gateway;
-use crate::site::{CLIENT, Options, Site, status};
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::gateway_fixture::{CLIENT_IP, FixtureOptions, GatewayFixture, parse_status};
 
 /// By which programs learn the client's address, and the scheme, host, port and path of the address that it used.
-const FORGED: &[(&str, &str)] = &[
+const FORGED_HEADERS: &[(&str, &str)] = &[
     ("X-Forwarded-For", "192.0.2.66"),
     ("X-Forwarded-Host", "evil.example"),
     ("X-Forwarded-Proto", "gopher"),
@@ -42,20 +39,20 @@ const FORGED: &[(&str, &str)] = &[
 ];
 
 pub async fn request_with_forged_forwarding_headers_arrives_without_them(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let client = CLIENT.to_string();
-    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
+    let fixture = GatewayFixture::start(gateway).await;
+    let client = CLIENT_IP.to_string();
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
-    let host = format!("127.0.0.1:{}", site.port);
+    let host = format!("127.0.0.1:{}", fixture.port);
     for target in ["/api/models", "/predict/x"] {
         for change in [str::to_owned as fn(&str) -> String, str::to_lowercase, str::to_uppercase] {
-            let names: Vec<_> = FORGED.iter().map(|(name, _)| change(name)).collect();
-            let forged = names.iter().zip(FORGED).map(|(name, (_, value))| (&**name, *value));
+            let names: Vec<_> = FORGED_HEADERS.iter().map(|(name, _)| change(name)).collect();
+            let forged = names.iter().zip(FORGED_HEADERS).map(|(name, (_, value))| (&**name, *value));
             let headers: Vec<_> = [("Authorization", &*bearer)].into_iter().chain(forged).collect();
-            site.raw(&format!("GET {target}"), &headers).await;
-            let seen = site.upstream.take_one();
+            fixture.send_raw(&format!("GET {target}"), &headers).await;
+            let seen = fixture.upstream.take_only();
             let text = format!("{:?}", seen.headers);
-            for (name, value) in FORGED {
+            for (name, value) in FORGED_HEADERS {
                 assert!(!seen.headers.get_all(*name).iter().any(|seen| seen == value), "{name}: {text}");
             }
             assert_eq!(seen.header("x-forwarded-for"), Some(&*client), "{text}");
@@ -64,46 +61,43 @@ pub async fn request_with_forged_forwarding_headers_arrives_without_them(gateway
             assert_eq!(seen.header("host"), Some(&*host), "{text}");
         }
     }
-    let sources = site.service.sources(&key_id).await.expect("used");
+    let sources = fixture.service.wait_for_clients(&key_id).await.expect("used");
     assert!(sources.iter().all(|source| source.peer == client), "the service saw through it: {sources:?}");
 }
 
 /// A program that was written for the way back makes addresses that lead there, whatever a client claims.
-pub async fn redirect_of_flask_program_leads_back_to_gateway(gateway: Gateway) {
+pub async fn redirect_of_flask_app_points_to_gateway(gateway: Gateway) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let log = File::create(folder.path().join("log")).expect("a file");
     let port = free_port().expect("a free port");
-    let mut command = Command::new(tools().join("resource-server/bin/python"));
+    let mut command = Command::new(tools_folder().join("resource-server/bin/python"));
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("gateways/behind_proxy.py")).env("PORT", port.to_string());
     let _program = Child::spawn(command.stdout(log.try_clone().expect("a file")).stderr(log)).expect("Flask starts");
     let program = Some(([127, 0, 0, 1], port).into());
-    let site = Site::start_with(gateway, Options { program, ..Options::default() }).await;
-    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
-    let start = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < PATIENCE, "{:?}", std::fs::read_to_string(folder.path().join("log")));
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let address = format!("http://127.0.0.1:{}/predict/new", site.port);
-    for (name, value) in [("Plain", "header")].iter().chain(FORGED) {
-        let request = site.request(&key, Method::GET, "/predict/old").header(*name, *value);
+    let fixture = GatewayFixture::start_with(gateway, FixtureOptions { program, ..FixtureOptions::default() }).await;
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let listens = wait_for_port(port).await;
+    assert!(listens.is_ok(), "{:?}", std::fs::read_to_string(folder.path().join("log")));
+    let address = format!("http://127.0.0.1:{}/predict/new", fixture.port);
+    for (name, value) in [("Plain", "header")].iter().chain(FORGED_HEADERS) {
+        let request = fixture.request_with_key(&key, Method::GET, "/predict/old").header(*name, *value);
         let answer = request.send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::FOUND, "{name}");
         assert_eq!(answer.headers()[LOCATION], address, "{name}");
-        let request = site.request(&key, Method::GET, "/predict/new").header(*name, *value);
+        let request = fixture.request_with_key(&key, Method::GET, "/predict/new").header(*name, *value);
         let body: Value = request.send().await.expect("answered").json().await.expect("a JSON body");
         assert_eq!(
             (&body["url"], &body["remote_addr"]),
-            (&address.clone().into(), &CLIENT.to_string().into()),
+            (&address.clone().into(), &CLIENT_IP.to_string().into()),
             "{name}"
         );
     }
 }
 
 /// Beside what the gateway says itself, the upstream receives what the client sent, and nothing else.
-pub async fn request_passes_unchanged(gateway: Gateway) -> Observed {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+pub async fn request_passes_unchanged(gateway: Gateway) -> Outcome {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
     let bearer = format!("Bearer {key}");
     let own = [
         ("accept-language", "pt-BR, de;q=0.5"),
@@ -118,8 +112,8 @@ pub async fn request_passes_unchanged(gateway: Gateway) -> Observed {
     let mut differs = 0;
     for target in ["/api/models?a=%7B$b{c}&&=", "/predict/%C3%A9~!$&'()*+,=:@?"] {
         let headers: Vec<_> = own.into_iter().chain([("Authorization", &*bearer)]).collect();
-        site.raw(&format!("REPORT {target}"), &headers).await;
-        let seen = site.upstream.take();
+        fixture.send_raw(&format!("REPORT {target}"), &headers).await;
+        let seen = fixture.upstream.take_received();
         let seen = match &*seen {
             [seen] => seen,
             // The key may do that in one of the two places only.
@@ -146,40 +140,41 @@ pub async fn request_passes_unchanged(gateway: Gateway) -> Observed {
         assert_eq!(rest, BTreeMap::new());
     }
     if differs > 0 {
-        Observed::Difference("asks for gzip where the client names no encoding, and unpacks it")
+        Outcome::Difference("asks for gzip where the client names no encoding, and unpacks it")
     } else {
-        Observed::AsClaimed
+        Outcome::AsClaimed
     }
 }
 
 /// The target may name a host (RFC 9112, 3.2.2), or the client none at all (HTTP/1.0).
-pub async fn request_with_absolute_target_keeps_its_host(gateway: Gateway) -> Observed {
-    let site = Site::start(gateway).await;
-    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
+pub async fn request_with_absolute_target_keeps_its_host(gateway: Gateway) -> Outcome {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
     let rest = format!("Host: one.example:81\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n");
-    let answer = site.exchange(&format!("GET http://two.example:82/predict/x?y HTTP/1.1\r\n{rest}"), 0).await;
-    assert_eq!(status(&answer), Some(200));
-    let seen = site.upstream.take_one();
+    let answer = fixture.exchange_bytes(&format!("GET http://two.example:82/predict/x?y HTTP/1.1\r\n{rest}"), 0).await;
+    assert_eq!(parse_status(&answer), Some(200));
+    let seen = fixture.upstream.take_only();
     assert_eq!(seen.target, "/predict/x?y");
     assert_eq!(seen.header("host"), seen.header("x-forwarded-host"));
     match seen.header("host") {
-        Some("two.example:82") => Observed::AsClaimed,
-        Some("one.example:81") => Observed::Difference("the `Host` header counts"),
+        Some("two.example:82") => Outcome::AsClaimed,
+        Some("one.example:81") => Outcome::Difference("the `Host` header counts"),
         other => panic!("{other:?}"),
     }
 }
 
-pub async fn request_without_host_is_decided(gateway: Gateway) -> Observed {
-    let site = Site::start(gateway).await;
-    let (key_id, key) = site.service.key("key", &["models"]).await.expect("made");
-    assert_eq!(status(&site.exchange("GET /predict/x HTTP/1.0\r\n\r\n", 0).await), Some(401));
-    let answer = site.exchange(&format!("GET /predict/x HTTP/1.0\r\nAuthorization: Bearer {key}\r\n\r\n"), 0).await;
-    assert_eq!(status(&answer), Some(200), "{answer}");
-    let seen = site.upstream.take_one();
+pub async fn request_without_host_is_authorized(gateway: Gateway) -> Outcome {
+    let fixture = GatewayFixture::start(gateway).await;
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    assert_eq!(parse_status(&fixture.exchange_bytes("GET /predict/x HTTP/1.0\r\n\r\n", 0).await), Some(401));
+    let answer =
+        fixture.exchange_bytes(&format!("GET /predict/x HTTP/1.0\r\nAuthorization: Bearer {key}\r\n\r\n"), 0).await;
+    assert_eq!(parse_status(&answer), Some(200), "{answer}");
+    let seen = fixture.upstream.take_only();
     assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
     match seen.header("host") {
-        Some(host) if host == site.upstream.address.to_string() => Observed::AsClaimed,
-        None => Observed::Difference("the program receives no `Host`"),
+        Some(host) if host == fixture.upstream.address.to_string() => Outcome::AsClaimed,
+        None => Outcome::Difference("the program receives no `Host`"),
         other => panic!("{other:?}"),
     }
 }

@@ -2,11 +2,11 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use ulkeys_tests::{App, Desktop};
+use ulkeys_tests::{App, Desktop, ensure_holds};
 
 /// Left, top, width and height of the window's content.
-fn place(desktop: &Desktop) -> Result<[i64; 4]> {
-    let told = desktop.run("xwininfo", &["-id", &desktop.window()?])?;
+fn read_bounds(desktop: &Desktop) -> Result<[i64; 4]> {
+    let told = desktop.run("xwininfo", &["-id", &desktop.list_window()?])?;
     let number = |name: &str| -> Result<i64> {
         let line = told.lines().find_map(|line| line.trim().strip_prefix(name)).with_context(|| name.to_owned())?;
         Ok(line.trim().parse()?)
@@ -14,32 +14,32 @@ fn place(desktop: &Desktop) -> Result<[i64; 4]> {
     Ok([number("Absolute upper-left X:")?, number("Absolute upper-left Y:")?, number("Width:")?, number("Height:")?])
 }
 
-async fn wait_place(app: &App, desktop: &Desktop, wanted: impl Fn([i64; 4]) -> bool) -> Result<[i64; 4]> {
-    app.wait("the window's place", async || place(desktop).is_ok_and(&wanted))
+async fn wait_bounds(app: &App, desktop: &Desktop, wanted: impl Fn([i64; 4]) -> bool) -> Result<[i64; 4]> {
+    app.wait("the window's place", async || read_bounds(desktop).is_ok_and(&wanted))
         .await
-        .with_context(|| format!("{:?}", place(desktop)))?;
-    place(desktop)
+        .with_context(|| format!("{:?}", read_bounds(desktop)))?;
+    read_bounds(desktop)
 }
 
 #[tokio::test]
-async fn it_comes_back_where_it_was() -> Result<()> {
+async fn window_reopens_at_saved_bounds() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let window = desktop.window()?;
+    let window = desktop.list_window()?;
     desktop.run("xdotool", &["windowsize", &window, "900", "650"])?;
     desktop.run("xdotool", &["windowmove", &window, "120", "90"])?;
-    let before = wait_place(&app, &desktop, |[_, _, width, height]| (width, height) == (900, 650)).await?;
+    let before = wait_bounds(&app, &desktop, |[_, _, width, height]| (width, height) == (900, 650)).await?;
     app.close_window(&desktop).await?;
     let app = App::start(&desktop).await?;
-    wait_place(&app, &desktop, |place| place == before).await.map(drop)
+    wait_bounds(&app, &desktop, |place| place == before).await.map(drop)
 }
 
 #[tokio::test]
-async fn it_comes_back_on_the_screen() -> Result<()> {
+async fn saved_bounds_off_screen_are_clamped() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     app.close_window(&desktop).await?;
-    let file = desktop.data().join("windows.json");
+    let file = desktop.data_folder().join("windows.json");
     let kept: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
     ensure!(kept["main"]["width"].is_number(), "{kept}");
     for (x, y, width, height) in [
@@ -56,7 +56,7 @@ async fn it_comes_back_on_the_screen() -> Result<()> {
         }
         std::fs::write(&file, other.to_string())?;
         let app = App::start(&desktop).await?;
-        wait_place(&app, &desktop, |[left, top, width, height]| {
+        wait_bounds(&app, &desktop, |[left, top, width, height]| {
             let seen = |from: i64, size: i64, room: i64| from >= -1 && from + size <= room + 1;
             width >= 480 && height >= 400 && seen(left, width, 1280) && seen(top, height, 1000)
         })
@@ -68,24 +68,22 @@ async fn it_comes_back_on_the_screen() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_unreadable_file_of_places_is_no_obstacle() -> Result<()> {
+async fn unreadable_bounds_file_is_ignored() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
-    std::fs::write(desktop.data().join("windows.json"), "{ main: ")?;
+    std::fs::create_dir_all(desktop.data_folder())?;
+    std::fs::write(desktop.data_folder().join("windows.json"), "{ main: ")?;
     let app = App::start(&desktop).await?;
-    wait_place(&app, &desktop, |[_, _, width, height]| (width, height) == (1100, 760)).await.map(drop)
+    wait_bounds(&app, &desktop, |[_, _, width, height]| (width, height) == (1100, 760)).await.map(drop)
 }
 
 #[tokio::test]
 async fn key_window_made_narrower_by_hand_keeps_its_size() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("narrow", "read").await?;
+    app.create_key_in_dialog("narrow", "read").await?;
     let size = "return [innerWidth, innerHeight]";
     let has = async |wanted: Value| app.script(size, Vec::new()).await.is_ok_and(|size| size == wanted);
     desktop.run("xdotool", &["windowsize", &desktop.key_window()?, "440", "480"])?;
     app.wait("the size", async || has(json!([440, 480])).await).await?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    ensure!(has(json!([440, 480])).await, "it has another size: {}", app.script(size, Vec::new()).await?);
-    Ok(())
+    ensure_holds("the size", std::time::Duration::from_secs(1), async || has(json!([440, 480])).await).await
 }

@@ -3,11 +3,11 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::process::Command;
-use ulkeys_tests::{App, Desktop, seed, tools};
+use ulkeys_tests::{App, Desktop, seed, tools_folder};
 
-use crate::hands::app_with;
+use crate::helpers::start_with_keys;
 
-const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/yolo-train-3-epochs.ndjson");
+const RECORDED_EVENTS_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/yolo-train-3-epochs.ndjson");
 
 /// A training process that sends what a real one sent, one report at a time.
 pub(crate) struct Trainer {
@@ -20,24 +20,24 @@ pub(crate) struct Trainer {
 
 impl Trainer {
     pub(crate) async fn start(app: &App, key: &str) -> Result<Self> {
-        let recorded = std::fs::read_to_string(RECORDED)?;
+        let recorded = std::fs::read_to_string(RECORDED_EVENTS_PATH)?;
         let lines = recorded.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
         let reports = lines.into_iter().map(|line| line["body"].clone()).collect();
         let client = reqwest::Client::builder().no_proxy().build()?;
         let url = format!("http://127.0.0.1:{}/api/webhooks/training/metrics", app.port);
         let mut trainer = Self { client, url, key: key.to_owned(), reports, model: Value::Null };
-        let started = trainer.send(trainer.report("training_started", 0)?).await?;
+        let started = trainer.send_event(trainer.recorded_event("training_started", 0)?).await?;
         trainer.model = started["modelId"].clone();
         Ok(trainer)
     }
 
     /// The recorded report of this kind, counted from 0.
-    fn report(&self, event: &str, number: usize) -> Result<Value> {
+    fn recorded_event(&self, event: &str, number: usize) -> Result<Value> {
         let mut alike = self.reports.iter().filter(|report| report["event"] == event);
         alike.nth(number).cloned().context("recorded")
     }
 
-    pub(crate) async fn send(&self, mut report: Value) -> Result<Value> {
+    pub(crate) async fn send_event(&self, mut report: Value) -> Result<Value> {
         if !self.model.is_null() {
             report["modelId"] = self.model.clone();
         }
@@ -47,11 +47,11 @@ impl Trainer {
     }
 
     /// Reports output until not even a kilobyte more of it is stored.
-    async fn fill_space(&self) -> Result<()> {
+    async fn fill_storage(&self) -> Result<()> {
         for bytes in [100_000, 10_000, 1_000] {
             let report = json!({ "event": "console_output", "data": { "content": "x".repeat(bytes) } });
             let mut reports = 0;
-            while self.send(report.clone()).await.is_ok() {
+            while self.send_event(report.clone()).await.is_ok() {
                 reports += 1;
                 ensure!(reports < 100, "the limit is not reached");
             }
@@ -60,13 +60,13 @@ impl Trainer {
     }
 
     /// Reports the end of an epoch, counted from 0; whether the answer tells it to stop.
-    pub(crate) async fn epoch(&self, number: usize) -> Result<bool> {
-        Ok(self.send(self.report("epoch_end", number)?).await?["cancelled"] == true)
+    pub(crate) async fn report_epoch_end(&self, number: usize) -> Result<bool> {
+        Ok(self.send_event(self.recorded_event("epoch_end", number)?).await?["cancelled"] == true)
     }
 }
 
 /// Waits until the line of the run shows all of these texts.
-async fn wait_run(app: &App, texts: &[&str]) -> Result<()> {
+async fn wait_run_text(app: &App, texts: &[&str]) -> Result<()> {
     let script = "return document.querySelector('aside li:has(h4 button[aria-expanded])')?.innerText ?? ''";
     app.wait(&format!("a run with {texts:?}"), async || {
         let run = app.script(script, Vec::new()).await;
@@ -76,7 +76,7 @@ async fn wait_run(app: &App, texts: &[&str]) -> Result<()> {
 }
 
 /// Waits until the picture whose sentence begins so has the rest in it, and is drawn.
-async fn wait_picture(app: &App, begins: &str, has: &str) -> Result<()> {
+async fn wait_chart(app: &App, begins: &str, has: &str) -> Result<()> {
     let script = "const label = picture => picture.getAttribute('aria-label');
         const picture = [...document.querySelectorAll('aside [role=img]')].find(one => label(one).startsWith(arguments[0]));
         const canvas = picture?.querySelector('canvas');
@@ -91,27 +91,27 @@ async fn wait_picture(app: &App, begins: &str, has: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn curves_grow_while_it_reports_and_it_stops_at_the_report_after_the_cancelling() -> Result<()> {
+async fn running_training_updates_charts_and_stops_when_cancelled() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "trainer", "training").await?;
+    let key = app.create_and_copy_key(&desktop, "trainer", "training").await?;
     app.click("trainer").await?;
     app.wait_text("Training runs that report with this key will appear here").await?;
     app.wait_text("No requests in the last 24 hours").await?;
 
     let trainer = Trainer::start(&app, &key).await?;
-    wait_run(&app, &["project/exp1", "Running", "Epoch 0 of 3", "cpu", "The curves begin with the first epoch."])
+    wait_run_text(&app, &["project/exp1", "Running", "Epoch 0 of 3", "cpu", "The curves begin with the first epoch."])
         .await?;
-    ensure!(!trainer.epoch(0).await?, "nobody has cancelled it");
-    wait_run(&app, &["Epoch 1 of 3"]).await?;
-    wait_picture(&app, "Loss over 1 epoch,", "train/box_loss 2.014").await?;
-    ensure!(!trainer.epoch(1).await?, "nobody has cancelled it");
-    wait_picture(&app, "Loss over 2 epochs,", "train/box_loss 1.413").await?;
-    wait_picture(&app, "Metrics over 2 epochs,", "mAP50(B) 0.000").await?;
-    wait_picture(&app, "Requests of the last 24 hours", "3 accepted, 0 refused").await?;
+    ensure!(!trainer.report_epoch_end(0).await?, "nobody has cancelled it");
+    wait_run_text(&app, &["Epoch 1 of 3"]).await?;
+    wait_chart(&app, "Loss over 1 epoch,", "train/box_loss 2.014").await?;
+    ensure!(!trainer.report_epoch_end(1).await?, "nobody has cancelled it");
+    wait_chart(&app, "Loss over 2 epochs,", "train/box_loss 1.413").await?;
+    wait_chart(&app, "Metrics over 2 epochs,", "mAP50(B) 0.000").await?;
+    wait_chart(&app, "Requests of the last 24 hours", "3 accepted, 0 refused").await?;
 
     app.click("Show as table: project/exp1").await?;
-    wait_run(&app, &["train/box_loss", "1.413", "2.014", "metrics/mAP50-95(B)"]).await?;
+    wait_run_text(&app, &["train/box_loss", "1.413", "2.014", "metrics/mAP50-95(B)"]).await?;
     app.click("Cancel run…").await?;
     app.wait_focus("Keep running").await?;
     app.wait_text("The run stops at its next report.").await?;
@@ -120,27 +120,27 @@ async fn curves_grow_while_it_reports_and_it_stops_at_the_report_after_the_cance
     app.click("Cancel run…").await?;
     app.click("Cancel run").await?;
     app.wait_text("project/exp1 is told to stop at its next report").await?;
-    wait_run(&app, &["Stopping…"]).await?;
+    wait_run_text(&app, &["Stopping…"]).await?;
     app.wait_focus("project/exp1").await?;
 
-    ensure!(trainer.epoch(2).await?, "it is told to stop");
-    wait_run(&app, &["Cancelled", "Epoch 3 of 3", "0.7646"]).await?;
+    ensure!(trainer.report_epoch_end(2).await?, "it is told to stop");
+    wait_run_text(&app, &["Cancelled", "Epoch 3 of 3", "0.7646"]).await?;
     app.wait_gone("Cancel run…").await
 }
 
 #[tokio::test]
-async fn a_run_of_the_published_client_ends_with_its_checkpoint() -> Result<()> {
+async fn run_of_published_client_completes_with_checkpoint() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "trainer", "training").await?;
+    let key = app.create_and_copy_key(&desktop, "trainer", "training").await?;
     app.click("trainer").await?;
     app.wait_text("Training runs that report with this key will appear here").await?;
 
     let checkpoint = desktop.home().join("best.pt");
     std::fs::write(&checkpoint, vec![7; 2_500_000])?;
-    let output = Command::new(tools().join("ul/bin/python"))
+    let output = Command::new(tools_folder().join("ul/bin/python"))
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/clients/replay.py"))
-        .args([RECORDED.as_ref(), checkpoint.as_path()])
+        .args([RECORDED_EVENTS_PATH.as_ref(), checkpoint.as_path()])
         .env("ULTRALYTICS_API_KEY", &key)
         .env("ULTRALYTICS_PLATFORM_URL", format!("http://127.0.0.1:{}", app.port))
         .env("NO_PROXY", "127.0.0.1")
@@ -149,41 +149,41 @@ async fn a_run_of_the_published_client_ends_with_its_checkpoint() -> Result<()> 
         .await
         .context("the client is missing; run `cargo xtask setup`")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    wait_run(&app, &["project/exp1", "Completed", "Epoch 3 of 3"]).await?;
+    wait_run_text(&app, &["project/exp1", "Completed", "Epoch 3 of 3"]).await?;
     // It may have ended before it was seen running, and is then closed.
     let open = "return document.querySelector('aside h4 button[aria-expanded=true]') !== null";
     if app.script(open, Vec::new()).await? != true {
         app.script("document.querySelector('aside h4 button').click()", Vec::new()).await?;
     }
-    wait_run(&app, &["Checkpoint best.pt, 2.5 MB, saved", "just now"]).await?;
-    wait_picture(&app, "Loss over 3 epochs,", "train/box_loss 0.7646").await?;
+    wait_run_text(&app, &["Checkpoint best.pt, 2.5 MB, saved", "just now"]).await?;
+    wait_chart(&app, "Loss over 3 epochs,", "train/box_loss 0.7646").await?;
     app.click("Show as table: project/exp1").await?;
-    wait_run(&app, &["Final validation", "2.014"]).await?;
+    wait_run_text(&app, &["Final validation", "2.014"]).await?;
     ensure!(!app.text("aside").await?.contains("Cancel run"), "what is over cannot be cancelled");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_program_that_fails_says_why() -> Result<()> {
+async fn failed_run_shows_its_error() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "trainer", "training").await?;
+    let key = app.create_and_copy_key(&desktop, "trainer", "training").await?;
     let trainer = Trainer::start(&app, &key).await?;
     app.click("trainer").await?;
-    wait_run(&app, &["Running"]).await?;
-    trainer.send(json!({ "event": "training_failed", "data": { "error": "CUDA out of memory" } })).await?;
-    wait_run(&app, &["Failed", "The program reported: CUDA out of memory", "no losses and no metrics"]).await
+    wait_run_text(&app, &["Running"]).await?;
+    trainer.send_event(json!({ "event": "training_failed", "data": { "error": "CUDA out of memory" } })).await?;
+    wait_run_text(&app, &["Failed", "The program reported: CUDA out of memory", "no losses and no metrics"]).await
 }
 
 /// A program that died and one that works on a long epoch look alike, so the run comes back when it reports.
 #[tokio::test]
-async fn silent_run_says_since_when_and_runs_again_with_its_next_report() -> Result<()> {
+async fn silent_run_shows_last_report_and_resumes() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let app = app_with(&desktop, seed::TEAM).await?;
-    let key = app.create_and_copy(&desktop, "second", "training").await?;
+    let app = start_with_keys(&desktop, seed::TEAM_KEYS).await?;
+    let key = app.create_and_copy_key(&desktop, "second", "training").await?;
     app.click("training-server").await?;
     app.click("warehouse/pallet-counter").await?;
-    wait_run(&app, &["Silent", "Last report 3 hours ago", "Nothing has been heard from this run for"]).await?;
+    wait_run_text(&app, &["Silent", "Last report 3 hours ago", "Nothing has been heard from this run for"]).await?;
 
     let listed = app.invoke("list_keys", json!({ "query": { "name": "training-server" } })).await?.expect("listed");
     let runs = json!({ "keyId": listed["keys"][0]["keyId"], "cursor": null });
@@ -194,33 +194,33 @@ async fn silent_run_says_since_when_and_runs_again_with_its_next_report() -> Res
     let answer =
         reqwest::Client::builder().no_proxy().build()?.post(url).bearer_auth(&key).json(&report).send().await?;
     ensure!(answer.status().is_success(), "{}", answer.status());
-    wait_run(&app, &["Running", "Last report just now"]).await?;
+    wait_run_text(&app, &["Running", "Last report just now"]).await?;
     app.wait_gone("Nothing has been heard from this run").await
 }
 
 #[tokio::test]
-async fn run_is_deleted_after_a_confirmation_and_results_without_space_are_named() -> Result<()> {
+async fn run_is_deleted_after_confirmation_and_dropped_results_are_reported() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let settings = json!({ "storage": { "databasePerKey": 1 } });
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "trainer", "training").await?;
+    let key = app.create_and_copy_key(&desktop, "trainer", "training").await?;
     let trainer = Trainer::start(&app, &key).await?;
     app.quit().await?;
-    let mut kept: Value = serde_json::from_str(&std::fs::read_to_string(desktop.settings())?)?;
+    let mut kept: Value = serde_json::from_str(&std::fs::read_to_string(desktop.settings_file())?)?;
     kept["storage"] = settings["storage"].clone();
-    std::fs::write(desktop.settings(), kept.to_string())?;
+    std::fs::write(desktop.settings_file(), kept.to_string())?;
 
     let app = App::start(&desktop).await?;
-    trainer.fill_space().await?;
+    trainer.fill_storage().await?;
     app.click("trainer").await?;
     app.wait_text("Training data of this key:").await?;
     app.wait_text("There is little or no space left for training data.").await?;
-    ensure!(trainer.epoch(0).await.is_err(), "there is no space");
+    ensure!(trainer.report_epoch_end(0).await.is_err(), "there is no space");
     let ended = trainer
-        .send(json!({ "event": "training_complete", "data": { "results": { "a": "x".repeat(1_000) } } }))
+        .send_event(json!({ "event": "training_complete", "data": { "results": { "a": "x".repeat(1_000) } } }))
         .await?;
     ensure!(ended["resultsDropped"] == true, "{ended}");
-    wait_run(&app, &["Completed", "there was no space for its results"]).await?;
+    wait_run_text(&app, &["Completed", "there was no space for its results"]).await?;
     app.click("Delete run…").await?;
     app.wait_focus("Cancel").await?;
     app.wait_text("You can’t undo this.").await?;
@@ -240,7 +240,7 @@ async fn run_is_deleted_after_a_confirmation_and_results_without_space_are_named
     )
     .await?;
     app.wait("the setting", async || {
-        let kept = std::fs::read_to_string(desktop.settings()).unwrap_or_default();
+        let kept = std::fs::read_to_string(desktop.settings_file()).unwrap_or_default();
         serde_json::from_str::<Value>(&kept).is_ok_and(|kept| kept["runDays"] == 90)
     })
     .await

@@ -8,46 +8,36 @@ use anyhow::{Context as _, Result, ensure};
 use reqwest::StatusCode;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use ulkeys_tests::{App, AppOptions, Desktop};
-
-/// How a request with this key is answered.
-async fn status(port: u16, key: &str) -> Result<StatusCode> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
-    let url = format!("http://127.0.0.1:{port}/api/account/summary");
-    Ok(client.get(url).bearer_auth(key).send().await?.status())
-}
+use ulkeys_tests::{App, AppOptions, Desktop, ensure_holds, request_status};
 
 /// Stays so for longer than a change by another program can stay unnoticed.
-async fn stays_refused(port: u16, key: &str) -> Result<()> {
-    for _ in 0..30 {
-        ensure!(status(port, key).await? == StatusCode::UNAUTHORIZED, "a revoked key was accepted");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(())
+async fn ensure_stays_rejected(port: u16, key: &str) -> Result<()> {
+    let is_rejected = async || request_status(port, key).await.is_ok_and(|status| status == StatusCode::UNAUTHORIZED);
+    ensure_holds("the rejection of a revoked key", Duration::from_secs(3), is_rejected).await
 }
 
-async fn key_id(app: &App, name: &str) -> Result<Value> {
+async fn find_key_id(app: &App, name: &str) -> Result<Value> {
     let listed = app.invoke("list_keys", json!({ "query": { "status": "all" } })).await?.expect("listed");
     let keys = listed["keys"].as_array().context("a list")?;
     Ok(keys.iter().find(|key| key["name"] == name).context("a key")?["keyId"].clone())
 }
 
-async fn revoke(app: &App, name: &str) -> Result<()> {
-    app.invoke("revoke_key", json!({ "keyId": key_id(app, name).await? })).await?.expect("revoked");
+async fn revoke_by_name(app: &App, name: &str) -> Result<()> {
+    app.invoke("revoke_key", json!({ "keyId": find_key_id(app, name).await? })).await?.expect("revoked");
     Ok(())
 }
 
 /// By another process: closing the file in this one would drop the locks that it holds on it (POSIX).
-fn copy(desktop: &Desktop, from: &Path, to: &Path) -> Result<()> {
+fn copy_file(desktop: &Desktop, from: &Path, to: &Path) -> Result<()> {
     desktop.run("cp", &[&from.display().to_string(), &to.display().to_string()]).map(drop)
 }
 
-fn database(desktop: &Desktop) -> PathBuf {
-    desktop.data().join("keys.db")
+fn database_path(desktop: &Desktop) -> PathBuf {
+    desktop.data_folder().join("keys.db")
 }
 
 /// The one record that the app has written, below the home folder.
-fn record(desktop: &Desktop) -> Result<PathBuf> {
+fn revocation_record_path(desktop: &Desktop) -> Result<PathBuf> {
     let state = desktop.home().join(".local/state");
     let folders: Vec<_> = state.read_dir()?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     let found = folders.iter().map(|folder| folder.join("revocations")).find(|path| path.exists());
@@ -55,21 +45,21 @@ fn record(desktop: &Desktop) -> Result<PathBuf> {
 }
 
 #[tokio::test]
-async fn restore_old_copy_keeps_key_revoked_and_says_so() -> Result<()> {
+async fn restored_backup_keeps_key_revoked_and_is_reported() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "leaked", "read").await?;
+    let key = app.create_and_copy_key(&desktop, "leaked", "read").await?;
     app.quit().await?;
     let backup = desktop.home().join("backup.db");
-    copy(&desktop, &database(&desktop), &backup)?;
+    copy_file(&desktop, &database_path(&desktop), &backup)?;
     let app = App::start(&desktop).await?;
-    revoke(&app, "leaked").await?;
+    revoke_by_name(&app, "leaked").await?;
     app.quit().await?;
-    std::fs::rename(backup, database(&desktop))?;
+    std::fs::rename(backup, database_path(&desktop))?;
 
     let app = App::start(&desktop).await?;
     app.wait_text("No active keys").await?;
-    ensure!(status(app.port, &key).await? == StatusCode::UNAUTHORIZED, "a revoked key was accepted");
+    ensure!(request_status(app.port, &key).await? == StatusCode::UNAUTHORIZED, "a revoked key was accepted");
     app.wait_text("1 revoked key was reactivated by another app").await?;
     app.click("Dismiss").await?;
     app.wait_gone("1 revoked key was reactivated").await?;
@@ -79,15 +69,15 @@ async fn restore_old_copy_keeps_key_revoked_and_says_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn edit_running_database_is_noticed_and_keeps_key_revoked() -> Result<()> {
+async fn edit_of_running_database_is_reported_and_keeps_key_revoked() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "leaked", "read").await?;
-    revoke(&app, "leaked").await?;
-    ensure!(status(app.port, &key).await? == StatusCode::UNAUTHORIZED, "revoked");
-    let other = Connection::open(database(&desktop))?;
+    let key = app.create_and_copy_key(&desktop, "leaked", "read").await?;
+    revoke_by_name(&app, "leaked").await?;
+    ensure!(request_status(app.port, &key).await? == StatusCode::UNAUTHORIZED, "revoked");
+    let other = Connection::open(database_path(&desktop))?;
     other.execute("UPDATE keys SET revoked_at = NULL", [])?;
-    stays_refused(app.port, &key).await?;
+    ensure_stays_rejected(app.port, &key).await?;
     app.wait_text("1 revoked key was reactivated by another app").await?;
 
     // The same row once more, after it was removed; and a key that nobody made here, which nobody asks for.
@@ -98,7 +88,7 @@ async fn edit_running_database_is_noticed_and_keeps_key_revoked() -> Result<()> 
     let insert = "INSERT INTO keys (id, name, normalized_name, prefix, hash, scopes, created_at)
         VALUES (?1, 'planted', 'planted', 'ul_00000000', ?2, 'read admin', 1)";
     other.execute(insert, rusqlite::params![row.0, row.1])?;
-    stays_refused(app.port, &key).await?;
+    ensure_stays_rejected(app.port, &key).await?;
     app.click("Dismiss").await?;
     let new_id = format!("key_{}", "0".repeat(24));
     other.execute(insert, rusqlite::params![new_id, vec![7_u8; 32]])?;
@@ -107,13 +97,13 @@ async fn edit_running_database_is_noticed_and_keeps_key_revoked() -> Result<()> 
 }
 
 #[tokio::test]
-async fn lose_record_between_runs_is_said_and_rebuilt() -> Result<()> {
+async fn lost_revocation_record_is_reported_and_rebuilt() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.create_unseen("leaked", "read").await?;
-    revoke(&app, "leaked").await?;
+    app.create_key_without_copying("leaked", "read").await?;
+    revoke_by_name(&app, "leaked").await?;
     app.quit().await?;
-    let record = record(&desktop)?;
+    let record = revocation_record_path(&desktop)?;
     std::fs::remove_file(&record)?;
     let app = App::start(&desktop).await?;
     app.wait_text("The list of revoked keys was missing").await?;
@@ -129,59 +119,59 @@ async fn lose_record_between_runs_is_said_and_rebuilt() -> Result<()> {
 }
 
 #[tokio::test]
-async fn replace_running_database_stops_changes_and_loses_nothing() -> Result<()> {
+async fn replaced_database_stops_changes_and_loses_nothing() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let (kept, revoked) = (
-        app.create_and_copy(&desktop, "kept", "read").await?,
-        app.create_and_copy(&desktop, "revoked-late", "read").await?,
+        app.create_and_copy_key(&desktop, "kept", "read").await?,
+        app.create_and_copy_key(&desktop, "revoked-late", "read").await?,
     );
     app.quit().await?;
     let other = desktop.home().join("other.db");
-    copy(&desktop, &database(&desktop), &other)?;
+    copy_file(&desktop, &database_path(&desktop), &other)?;
     let app = App::start(&desktop).await?;
-    revoke(&app, "revoked-late").await?;
-    let last = app.create_and_copy(&desktop, "last", "read").await?;
-    std::fs::rename(&other, database(&desktop))?;
+    revoke_by_name(&app, "revoked-late").await?;
+    let last = app.create_and_copy_key(&desktop, "last", "read").await?;
+    std::fs::rename(&other, database_path(&desktop))?;
 
     let create = json!({ "name": "late", "scopes": ["read"], "replaces": null });
     let refused = app.invoke("create_key", create).await?.expect_err("not acknowledged");
     ensure!(refused["code"] == "DATABASE_REPLACED", "{refused}");
     app.wait_text("The key database was replaced with another file").await?;
     for key in [&kept, &last] {
-        ensure!(status(app.port, key).await? == StatusCode::OK, "decisions go on");
+        ensure!(request_status(app.port, key).await? == StatusCode::OK, "decisions go on");
     }
-    ensure!(status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "decisions go on");
-    let saved = database(&desktop).with_file_name("keys.db.set-aside");
+    ensure!(request_status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "decisions go on");
+    let saved = database_path(&desktop).with_file_name("keys.db.set-aside");
     app.wait_text(&saved.display().to_string()).await?;
 
     app.click("Try again").await?;
     app.wait_gone("The key database was replaced with another file").await?;
-    ensure!(status(app.port, &kept).await? == StatusCode::OK, "it is in the new file, too");
-    ensure!(status(app.port, &last).await? == StatusCode::UNAUTHORIZED, "it is in the saved file only");
-    ensure!(status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "revoked keys stay revoked");
+    ensure!(request_status(app.port, &kept).await? == StatusCode::OK, "it is in the new file, too");
+    ensure!(request_status(app.port, &last).await? == StatusCode::UNAUTHORIZED, "it is in the saved file only");
+    ensure!(request_status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "revoked keys stay revoked");
     app.wait_text("1 revoked key was reactivated by another app").await?;
-    app.create_unseen("works-again", "read").await?;
+    app.create_key_without_copying("works-again", "read").await?;
     app.quit().await?;
 
-    std::fs::rename(saved, database(&desktop))?;
+    std::fs::rename(saved, database_path(&desktop))?;
     let app = App::start(&desktop).await?;
-    ensure!(status(app.port, &last).await? == StatusCode::OK, "nothing that was acknowledged is lost");
-    ensure!(status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "revoked keys stay revoked");
+    ensure!(request_status(app.port, &last).await? == StatusCode::OK, "nothing that was acknowledged is lost");
+    ensure!(request_status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "revoked keys stay revoked");
     Ok(())
 }
 
 #[tokio::test]
-async fn move_running_database_away_and_back_goes_on() -> Result<()> {
+async fn database_moved_away_and_back_resumes() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    app.create_unseen("kept", "read").await?;
+    app.create_key_without_copying("kept", "read").await?;
     let elsewhere = desktop.home().join("elsewhere.db");
-    std::fs::rename(database(&desktop), &elsewhere)?;
+    std::fs::rename(database_path(&desktop), &elsewhere)?;
     app.wait_text("The key database was moved or deleted").await?;
-    std::fs::rename(&elsewhere, database(&desktop))?;
+    std::fs::rename(&elsewhere, database_path(&desktop))?;
     app.wait_gone("The key database was moved or deleted").await?;
-    app.create_unseen("later", "read").await
+    app.create_key_without_copying("later", "read").await
 }
 
 /// The real program under libfaketime. The page is not asked for times: its processes have the same clock.
@@ -189,33 +179,33 @@ async fn move_running_database_away_and_back_goes_on() -> Result<()> {
 async fn run_with_clock_100_days_ahead_keeps_history() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "used", "read").await?;
-    let id = key_id(&app, "used").await?;
+    let key = app.create_and_copy_key(&desktop, "used", "read").await?;
+    let id = find_key_id(&app, "used").await?;
     let history = async |app: &App| -> Result<(Value, Value)> {
-        let usage = app.invoke("key_usage", json!({ "keyId": id, "hours": 2160 })).await?.expect("usage");
+        let usage = app.invoke("get_key_usage", json!({ "keyId": id, "hours": 2160 })).await?.expect("usage");
         let activity = app.invoke("list_activity", json!({ "query": {} })).await?.expect("activity");
         Ok((usage["hours"].clone(), activity["entries"].clone()))
     };
-    ensure!(status(app.port, &key).await? == StatusCode::OK, "used");
+    ensure!(request_status(app.port, &key).await? == StatusCode::OK, "used");
     app.wait("the use", async || history(&app).await.is_ok_and(|(hours, _)| hours != json!([]))).await?;
     let before = history(&app).await?;
     app.quit().await?;
 
     let app = App::start_with(&desktop, AppOptions { clock: Some("+100d"), ..AppOptions::default() }).await?;
-    ensure!(status(app.port, &key).await? == StatusCode::OK, "used");
+    ensure!(request_status(app.port, &key).await? == StatusCode::OK, "used");
     tokio::time::sleep(Duration::from_secs(2)).await;
     app.quit().await?;
 
     let app = App::start(&desktop).await?;
     ensure!(history(&app).await? == before, "history was removed, or a use in the future is shown");
     let last_used = async || -> Result<Value> {
-        let listed = app.invoke("show_key", json!({ "keyId": id })).await?.expect("shown");
+        let listed = app.invoke("get_key", json!({ "keyId": id })).await?.expect("shown");
         Ok(listed["lastUsedAt"].clone())
     };
     // The hour of the last real use, which the counts know.
     app.wait("the former use", async || last_used().await.is_ok_and(|used| used.is_string())).await?;
     let hour = before.0[0]["hour"].clone();
     ensure!(last_used().await? == hour, "{} instead of {hour}", last_used().await?);
-    ensure!(status(app.port, &key).await? == StatusCode::OK, "used");
+    ensure!(request_status(app.port, &key).await? == StatusCode::OK, "used");
     app.wait("the real use", async || last_used().await.is_ok_and(|used| used != hour)).await
 }

@@ -1,4 +1,4 @@
-//! What a client is told whose request does not pass.
+//! What a client receives when its request is rejected.
 
 use std::collections::BTreeSet;
 
@@ -7,65 +7,68 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use ulkeys_domain::RateLimits;
 
-use crate::Observed;
+use crate::Outcome;
 use crate::gateway::Gateway;
-use crate::site::{Options, Site};
+use crate::gateway_fixture::{FixtureOptions, GatewayFixture};
 
-async fn read(request: RequestBuilder) -> (StatusCode, HeaderMap, Value) {
+async fn send_and_read_json(request: RequestBuilder) -> (StatusCode, HeaderMap, Value) {
     let answer = request.send().await.expect("answered");
     let (status, headers) = (answer.status(), answer.headers().clone());
     assert_eq!(headers[CONTENT_TYPE], "application/json");
     (status, headers, answer.json().await.expect("a JSON body"))
 }
 
-fn challenges(headers: &HeaderMap) -> Vec<&str> {
+fn parse_challenges(headers: &HeaderMap) -> Vec<&str> {
     headers.get_all(WWW_AUTHENTICATE).iter().map(|value| value.to_str().expect("a text")).collect()
 }
 
 pub async fn rejected_client_receives_reason(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    let (_, datasets) = site.service.key("datasets", &["datasets"]).await.expect("made");
-    let (revoked_id, revoked) = site.service.key("revoked", &["models"]).await.expect("made");
-    site.service.client.revoke_key(&revoked_id).await.expect("revoked");
+    let fixture = GatewayFixture::start(gateway).await;
+    let (_, datasets) = fixture.service.create_key("datasets", &["datasets"]).await.expect("made");
+    let (revoked_id, revoked) = fixture.service.create_key("revoked", &["models"]).await.expect("made");
+    fixture.service.client.revoke_key(&revoked_id).await.expect("revoked");
     let unknown = format!("ul_{}", "a".repeat(40));
     let invalid = json!({ "error": "Invalid API key", "code": "UNAUTHORIZED" });
     let denied = json!({ "error": "Permission denied for this operation", "code": "FORBIDDEN" });
     for target in ["/api/models/a/predict", "/predict/x"] {
-        let (status, headers, body) = read(site.anonymous(Method::POST, target)).await;
+        let (status, headers, body) = send_and_read_json(fixture.anonymous_request(Method::POST, target)).await;
         assert_eq!((status, &body), (StatusCode::UNAUTHORIZED, &invalid));
-        assert_eq!(challenges(&headers), [r#"Bearer realm="UL Keys""#]);
+        assert_eq!(parse_challenges(&headers), [r#"Bearer realm="UL Keys""#]);
         for key in [&unknown, &revoked, "ul_x", "", &unknown.to_uppercase()] {
-            let (status, headers, body) = read(site.request(key, Method::POST, target).body("hello")).await;
+            let (status, headers, body) =
+                send_and_read_json(fixture.request_with_key(key, Method::POST, target).body("hello")).await;
             assert_eq!((status, &body), (StatusCode::UNAUTHORIZED, &invalid), "{key}");
-            assert_eq!(challenges(&headers), [r#"Bearer error="invalid_token""#]);
+            assert_eq!(parse_challenges(&headers), [r#"Bearer error="invalid_token""#]);
         }
-        let (status, headers, body) = read(site.request(&datasets, Method::POST, target)).await;
+        let (status, headers, body) =
+            send_and_read_json(fixture.request_with_key(&datasets, Method::POST, target)).await;
         assert_eq!((status, &body), (StatusCode::FORBIDDEN, &denied));
         let needed = if target.starts_with("/api") { "models write" } else { "models" };
-        assert_eq!(challenges(&headers), [format!(r#"Bearer error="insufficient_scope", scope="{needed}""#)]);
+        assert_eq!(parse_challenges(&headers), [format!(r#"Bearer error="insufficient_scope", scope="{needed}""#)]);
     }
     // Two credentials, of which a reader might take the first and another the last.
     let (good, bad) = (format!("Bearer {datasets}"), format!("Bearer {unknown}"));
     for pair in [[&good, &bad], [&bad, &good], [&good, &good]] {
-        let status = site.raw("GET /api/datasets", &pair.map(|value| ("Authorization", &**value))).await;
+        let status = fixture.send_raw("GET /api/datasets", &pair.map(|value| ("Authorization", &**value))).await;
         assert!(matches!(status, Some(400 | 401)), "{status:?}");
     }
-    assert_eq!(site.upstream.take().len(), 0);
+    assert_eq!(fixture.upstream.take_received().len(), 0);
 }
 
 pub async fn limited_client_receives_retry_time(gateway: Gateway) {
     let limits = RateLimits { gateway: 2, predict: 1, invalid_credentials: 3, ..RateLimits::default() };
-    let site = Site::start_with(gateway, Options { limits: Some(limits), ..Options::default() }).await;
-    let (_, key) = site.service.key("predictor", &["models"]).await.expect("made");
-    let (_, other) = site.service.key("other", &["models"]).await.expect("made");
+    let fixture =
+        GatewayFixture::start_with(gateway, FixtureOptions { limits: Some(limits), ..FixtureOptions::default() }).await;
+    let (_, key) = fixture.service.create_key("predictor", &["models"]).await.expect("made");
+    let (_, other) = fixture.service.create_key("other", &["models"]).await.expect("made");
     let passes = async |key: &str, target: &str| {
-        let answer = site.request(key, Method::POST, target).send().await.expect("answered");
+        let answer = fixture.request_with_key(key, Method::POST, target).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::OK, "{target}");
     };
     // What passes a gateway has a limit of its own, whatever its path ends in.
     passes(&key, "/api/models/a/predict").await;
     passes(&key, "/predict/predict").await;
-    assert_eq!(site.upstream.take().len(), 2);
+    assert_eq!(fixture.upstream.take_received().len(), 2);
     let limited = json!({ "error": "Rate limit exceeded", "code": "RATE_LIMITED" });
     let told = |headers: &HeaderMap, name: &str| headers[name].to_str().expect("a text").to_owned();
     let check = |(status, headers, body): (StatusCode, HeaderMap, Value), limit: &str| {
@@ -76,14 +79,14 @@ pub async fn limited_client_receives_retry_time(gateway: Gateway) {
         assert_eq!(told(&headers, "x-ratelimit-remaining"), "0");
         assert!(told(&headers, "x-ratelimit-reset").ends_with('Z'));
     };
-    check(read(site.request(&key, Method::POST, "/api/models/a/predict")).await, "2");
-    check(read(site.request(&key, Method::GET, "/predict/x")).await, "2");
+    check(send_and_read_json(fixture.request_with_key(&key, Method::POST, "/api/models/a/predict")).await, "2");
+    check(send_and_read_json(fixture.request_with_key(&key, Method::GET, "/predict/x")).await, "2");
     passes(&other, "/predict/predict").await;
     // A guesser is slowed down, whatever address it claims to have; who has used a key may go on.
     let guess = async |number: u32| {
         let unknown = format!("ul_{}", number.to_string().repeat(40));
-        let request = site.request(&unknown, Method::GET, "/api/models");
-        read(request.header("X-Forwarded-For", format!("192.0.2.{number}"))).await
+        let request = fixture.request_with_key(&unknown, Method::GET, "/api/models");
+        send_and_read_json(request.header("X-Forwarded-For", format!("192.0.2.{number}"))).await
     };
     for number in 0..3 {
         assert_eq!(guess(number).await.0, StatusCode::UNAUTHORIZED);
@@ -95,42 +98,45 @@ pub async fn limited_client_receives_retry_time(gateway: Gateway) {
 /// Through the gateway, nobody reaches the key service itself, or the question's own address. And the gateway has no
 /// other door, such as one for those who set it up.
 pub async fn gateway_opens_nothing_else(gateway: Gateway) {
-    let site = Site::start(gateway).await;
-    assert_eq!(site.listens_on(), [([127, 0, 0, 1], site.port).into()].into());
+    let fixture = GatewayFixture::start(gateway).await;
+    assert_eq!(fixture.listening_addresses(), [([127, 0, 0, 1], fixture.port).into()].into());
     for target in
         ["/ul-keys", "/ul-keys?x", "/forward-auth?scope=read", "/oauth2/introspect", "/healthz", "/metrics", "/"]
     {
         for method in [Method::GET, Method::POST] {
-            let answer = site.anonymous(method, target).send().await.expect("answered");
+            let answer = fixture.anonymous_request(method, target).send().await.expect("answered");
             assert!(matches!(answer.status().as_u16(), 401 | 403 | 404), "{target}: {answer:?}");
         }
     }
-    let (_, admin) = site.service.key("admin", &["admin"]).await.expect("made");
+    let (_, admin) = fixture.service.create_key("admin", &["admin"]).await.expect("made");
     let closed = if gateway == Gateway::Nginx { StatusCode::NOT_FOUND } else { StatusCode::FORBIDDEN };
-    let answer = site.request(&admin, Method::GET, "/ul-keys").send().await.expect("answered");
+    let answer = fixture.request_with_key(&admin, Method::GET, "/ul-keys").send().await.expect("answered");
     assert_eq!(answer.status(), closed);
-    site.request(&admin, Method::POST, "/api/api-keys").body("{}").send().await.expect("answered");
-    assert_eq!(site.upstream.take_one().target, "/api/api-keys", "a path of the upstream like any other");
+    fixture.request_with_key(&admin, Method::POST, "/api/api-keys").body("{}").send().await.expect("answered");
+    assert_eq!(fixture.upstream.take_only().target, "/api/api-keys", "a path of the upstream like any other");
 }
 
 /// The answer is the gateway's own.
-pub async fn request_without_key_service_is_rejected(gateway: Gateway) -> Observed {
-    let mut site = Site::start(gateway).await;
-    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
-    assert_eq!(site.request(&key, Method::GET, "/api/models").send().await.expect("answered").status(), StatusCode::OK);
-    assert_eq!(site.upstream.take().len(), 1);
-    site.service.stop().await.expect("in order");
+pub async fn request_without_key_service_is_rejected(gateway: Gateway) -> Outcome {
+    let mut fixture = GatewayFixture::start(gateway).await;
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    assert_eq!(
+        fixture.request_with_key(&key, Method::GET, "/api/models").send().await.expect("answered").status(),
+        StatusCode::OK
+    );
+    assert_eq!(fixture.upstream.take_received().len(), 1);
+    fixture.service.stop().await.expect("in order");
     let mut answers = BTreeSet::new();
     for target in ["/api/models", "/predict/x", "/"] {
         for _ in 0..20 {
-            let answer = site.request(&key, Method::GET, target).send().await.expect("answered");
+            let answer = fixture.request_with_key(&key, Method::GET, target).send().await.expect("answered");
             answers.insert(answer.status().as_u16());
-            let answer = site.anonymous(Method::POST, target).body("hello").send().await.expect("answered");
+            let answer = fixture.anonymous_request(Method::POST, target).body("hello").send().await.expect("answered");
             assert!(answer.status().is_server_error(), "{answer:?}");
         }
     }
-    assert_eq!(site.upstream.take().len(), 0);
-    Observed::Difference(match answers.iter().collect::<Vec<_>>().as_slice() {
+    assert_eq!(fixture.upstream.take_received().len(), 0);
+    Outcome::Difference(match answers.iter().collect::<Vec<_>>().as_slice() {
         [500] => "500",
         [502] => "502",
         [503] => "503",

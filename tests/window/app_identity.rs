@@ -6,57 +6,57 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use ulkeys_tests::{App, AppOptions, Desktop, Keyring, binary, free_port, ul};
+use ulkeys_tests::{App, AppOptions, Desktop, Keyring, app_binary, free_port, run_ul};
 
-const IDENTIFIER: &str = "org.ulkeys.UlKeys";
-const FORMER: &str = "org.ulkeys.desktop";
+const APP_IDENTIFIER: &str = "org.ulkeys.UlKeys";
+const FORMER_IDENTIFIER: &str = "org.ulkeys.desktop";
 
-fn desktop() -> Result<Desktop> {
-    Ok(Desktop::start(1280, 1000)?.with_platform_folders())
+fn desktop_with_platform_folders() -> Result<Desktop> {
+    Ok(Desktop::start(1280, 1000)?.use_platform_folders())
 }
 
-async fn start(desktop: &Desktop, port: u16) -> Result<App> {
+async fn start_at_port(desktop: &Desktop, port: u16) -> Result<App> {
     App::start_with(desktop, AppOptions { port: Some(port), ..AppOptions::default() }).await
 }
 
 /// Makes the folders those of the version before: data, settings and WebKit's files where it kept them.
-fn make_former(desktop: &Desktop) -> Result<()> {
+fn rename_to_former_identifier(desktop: &Desktop) -> Result<()> {
     for parent in [".local/share", ".config"] {
         let parent = desktop.home().join(parent);
-        std::fs::rename(parent.join(IDENTIFIER), parent.join(FORMER))?;
+        std::fs::rename(parent.join(APP_IDENTIFIER), parent.join(FORMER_IDENTIFIER))?;
     }
-    let data = desktop.home().join(".local/share").join(FORMER);
+    let data = desktop.home().join(".local/share").join(FORMER_IDENTIFIER);
     std::fs::create_dir_all(data.join("WebKitCache/Version 17"))?;
     std::fs::write(data.join("hsts-storage.sqlite"), "")?;
     Ok(())
 }
 
 /// All files and folders below a folder, links not followed.
-fn tree(folder: &Path) -> Result<Vec<PathBuf>> {
+fn list_files_recursively(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in folder.read_dir().with_context(|| folder.display().to_string())? {
         let path = entry?.path();
         if path.is_dir() && !path.is_symlink() {
-            found.extend(tree(&path)?);
+            found.extend(list_files_recursively(&path)?);
         }
         found.push(path);
     }
     Ok(found)
 }
 
-async fn list(app: &App) -> Result<Value> {
+async fn list_all_keys(app: &App) -> Result<Value> {
     Ok(app.invoke("list_keys", json!({ "query": { "status": "all" } })).await?.expect("listed"))
 }
 
 #[tokio::test]
 async fn data_of_former_identifier_moves_at_first_start() -> Result<()> {
-    let desktop = desktop()?;
+    let desktop = desktop_with_platform_folders()?;
     let app = App::start(&desktop).await?;
     let port = app.port;
-    let key = app.create_and_copy(&desktop, "kept", "read").await?;
-    ensure!(ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "accepted");
-    let revoked = app.create_and_copy(&desktop, "revoked", "read").await?;
-    let keys = list(&app).await?;
+    let key = app.create_and_copy_key(&desktop, "kept", "read").await?;
+    ensure!(run_ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "accepted");
+    let revoked = app.create_and_copy_key(&desktop, "revoked", "read").await?;
+    let keys = list_all_keys(&app).await?;
     let id = |name: &str| keys["keys"].as_array().and_then(|keys| keys.iter().find(|key| key["name"] == name)).cloned();
     let (kept, gone) = (id("kept").context("kept")?, id("revoked").context("revoked")?);
     app.invoke("revoke_key", json!({ "keyId": gone["keyId"] })).await?.expect("revoked");
@@ -65,27 +65,29 @@ async fn data_of_former_identifier_moves_at_first_start() -> Result<()> {
     });
     app.invoke("change_preferences", json!({ "preferences": preferences })).await?.expect("changed");
     app.close_window(&desktop).await?;
-    make_former(&desktop)?;
+    rename_to_former_identifier(&desktop)?;
 
-    let app = start(&desktop, port).await?;
+    let app = start_at_port(&desktop, port).await?;
     app.wait_text("kept").await?;
-    let after = list(&app).await?;
+    let after = list_all_keys(&app).await?;
     let names: Vec<_> = after["keys"].as_array().context("keys")?.iter().map(|key| &key["name"]).collect();
     ensure!(names.len() == 2, "{after}");
-    let usage = app.invoke("key_usage", json!({ "keyId": kept["keyId"], "hours": 24 })).await?.expect("usage");
+    let usage = app.invoke("get_key_usage", json!({ "keyId": kept["keyId"], "hours": 24 })).await?.expect("usage");
     ensure!(usage["hours"].as_array().is_some_and(|hours| !hours.is_empty()), "{usage}");
-    ensure!(ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "still accepted");
-    ensure!(ul(&desktop, &revoked, port, &["cloud", "account", "summary"])?.code == Some(1), "still rejected");
-    let settings: Value = serde_json::from_slice(&std::fs::read(desktop.settings())?)?;
+    ensure!(run_ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "still accepted");
+    ensure!(run_ul(&desktop, &revoked, port, &["cloud", "account", "summary"])?.code == Some(1), "still rejected");
+    let settings: Value = serde_json::from_slice(&std::fs::read(desktop.settings_file())?)?;
     ensure!(settings["port"] == port && settings["rotationDays"] == 45, "{settings}");
     for gone in [".local/share/org.ulkeys.desktop", ".config/org.ulkeys.desktop"] {
         ensure!(!desktop.home().join(gone).exists(), "{gone} is still there");
     }
     // Backups of the data folder hold no caches of the windows.
-    let webkit = |path: &Path| tree(path).unwrap_or_default().iter().any(|path| path.ends_with("hsts-storage.sqlite"));
-    ensure!(!webkit(&desktop.data()), "WebKit's files are in the data folder");
+    let webkit = |path: &Path| {
+        list_files_recursively(path).unwrap_or_default().iter().any(|path| path.ends_with("hsts-storage.sqlite"))
+    };
+    ensure!(!webkit(&desktop.data_folder()), "WebKit's files are in the data folder");
     ensure!(
-        !tree(&desktop.home().join(".cache").join(IDENTIFIER))?.is_empty(),
+        !list_files_recursively(&desktop.home().join(".cache").join(APP_IDENTIFIER))?.is_empty(),
         "WebKit's files are in the cache folder"
     );
     Ok(())
@@ -93,40 +95,40 @@ async fn data_of_former_identifier_moves_at_first_start() -> Result<()> {
 
 #[tokio::test]
 async fn start_beside_older_version_moves_nothing() -> Result<()> {
-    let desktop = desktop()?;
+    let desktop = desktop_with_platform_folders()?;
     let app = App::start(&desktop).await?;
     let port = app.port;
-    app.create_unseen("kept", "read").await?;
+    app.create_key_without_copying("kept", "read").await?;
     app.close_window(&desktop).await?;
-    make_former(&desktop)?;
-    let former = desktop.home().join(".local/share").join(FORMER);
+    rename_to_former_identifier(&desktop)?;
+    let former = desktop.home().join(".local/share").join(FORMER_IDENTIFIER);
     // An older version holds this lock from its start to its end.
     let lock = std::fs::File::create(former.join("keys.db.lock"))?;
     lock.lock()?;
 
-    let listed = desktop.command(binary()).arg("list").output()?;
+    let listed = desktop.command(app_binary()).arg("list").output()?;
     let message = String::from_utf8(listed.stderr)?;
     ensure!(message.contains("an older version of UL Keys is running"), "{message}");
-    let app = start(&desktop, port).await?;
+    let app = start_at_port(&desktop, port).await?;
     app.wait_text("The key database is in use by another program").await?;
     app.wait_text(&former.join("keys.db").display().to_string()).await?;
     app.click("Connection").await?;
     app.wait_text("An older version of UL Keys is running.").await?;
-    ensure!(!desktop.data().exists() && !desktop.settings().exists(), "nothing has moved");
+    ensure!(!desktop.data_folder().exists() && !desktop.settings_file().exists(), "nothing has moved");
     app.click("API Keys").await?;
     drop(lock);
     app.click("Try again").await?;
     app.wait_text("kept").await?;
     app.close_window(&desktop).await?;
 
-    let app = start(&desktop, port).await?;
+    let app = start_at_port(&desktop, port).await?;
     app.wait_text("kept").await?;
-    ensure!(!former.exists() && desktop.data().join("keys.db").exists(), "moved at the next start");
+    ensure!(!former.exists() && desktop.data_folder().join("keys.db").exists(), "moved at the next start");
     Ok(())
 }
 
 /// A home folder with files of the former identifier, and one of the present one in the way.
-fn former_home() -> Result<tempfile::TempDir> {
+fn home_with_former_files() -> Result<tempfile::TempDir> {
     let home = tempfile::tempdir()?;
     for (path, content) in [
         (".local/share/org.ulkeys.desktop/keys.db", "keys"),
@@ -174,12 +176,12 @@ fn move_killed_at_any_system_call_is_completed_by_next_start() -> Result<()> {
     let mut kills = 0;
     for call in ["flock", "unlink", "rename", "rmdir", "mkdir", "fsync"] {
         for number in 1.. {
-            let home = former_home()?;
+            let home = home_with_former_files()?;
             let mut strace = Command::new("strace");
             strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]);
-            strace.arg(format!("inject={call}:signal=KILL:when={number}")).arg(binary()).arg("list");
+            strace.arg(format!("inject={call}:signal=KILL:when={number}")).arg(app_binary()).arg("list");
             let is_complete = run(&mut strace, home.path())?.status.success();
-            let again = run(Command::new(binary()).arg("list"), home.path())?;
+            let again = run(Command::new(app_binary()).arg("list"), home.path())?;
             ensure!(again.status.success(), "after {call} {number}: {again:?}");
             ensure_moved(home.path()).with_context(|| format!("killed at {call} {number}"))?;
             if is_complete {
@@ -196,45 +198,48 @@ fn move_killed_at_any_system_call_is_completed_by_next_start() -> Result<()> {
 async fn window_class_matches_desktop_file() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let configuration: Value = serde_json::from_slice(&std::fs::read(folder.join("src-tauri/tauri.conf.json"))?)?;
-    ensure!(configuration["identifier"] == IDENTIFIER, "{}", configuration["identifier"]);
-    let entry = std::fs::read_to_string(folder.join(format!("packaging/{IDENTIFIER}.desktop")))?;
-    ensure!(entry.lines().any(|line| line == format!("StartupWMClass={IDENTIFIER}")), "{entry}");
+    ensure!(configuration["identifier"] == APP_IDENTIFIER, "{}", configuration["identifier"]);
+    let entry = std::fs::read_to_string(folder.join(format!("packaging/{APP_IDENTIFIER}.desktop")))?;
+    ensure!(entry.lines().any(|line| line == format!("StartupWMClass={APP_IDENTIFIER}")), "{entry}");
 
-    let desktop = desktop()?;
+    let desktop = desktop_with_platform_folders()?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("new", "read").await?;
-    for window in [desktop.window_named("^UL Keys$")?, desktop.key_window()?] {
+    app.create_key_in_dialog("new", "read").await?;
+    for window in [desktop.find_window("^UL Keys$")?, desktop.key_window()?] {
         let class = desktop.run("xprop", &["-id", &window, "WM_CLASS"])?;
-        ensure!(class.trim() == format!("WM_CLASS(STRING) = \"{IDENTIFIER}\", \"{IDENTIFIER}\""), "{class}");
+        ensure!(class.trim() == format!("WM_CLASS(STRING) = \"{APP_IDENTIFIER}\", \"{APP_IDENTIFIER}\""), "{class}");
     }
     let names = ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.ListNames"];
     let names = desktop.run("dbus-send", &names)?;
-    ensure!(names.contains(&format!("{IDENTIFIER}.SingleInstance")) && !names.contains(FORMER), "{names}");
+    ensure!(
+        names.contains(&format!("{APP_IDENTIFIER}.SingleInstance")) && !names.contains(FORMER_IDENTIFIER),
+        "{names}"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn files_are_private_whatever_the_umask_was() -> Result<()> {
-    let desktop = desktop()?;
+async fn files_are_private_regardless_of_umask() -> Result<()> {
+    let desktop = desktop_with_platform_folders()?;
     let port = free_port()?;
-    let older_log = desktop.data().join("logs/ul-keys.2026-11-01.log");
+    let older_log = desktop.data_folder().join("logs/ul-keys.2026-11-01.log");
     std::fs::create_dir_all(older_log.parent().context("a folder")?)?;
     std::fs::write(&older_log, "an older line\n")?;
-    std::fs::create_dir_all(desktop.settings().parent().context("a folder")?)?;
-    std::fs::write(desktop.settings(), json!({ "port": port }).to_string())?;
+    std::fs::create_dir_all(desktop.settings_file().parent().context("a folder")?)?;
+    std::fs::write(desktop.settings_file(), json!({ "port": port }).to_string())?;
     let open = |path: &Path| -> Result<u32> { Ok(path.symlink_metadata()?.permissions().mode() & 0o077) };
     ensure!(open(&older_log)? != 0, "the tests run with a usual umask");
 
-    let app = start(&desktop, port).await?;
-    app.create_unseen("one", "read").await?;
+    let app = start_at_port(&desktop, port).await?;
+    app.create_key_without_copying("one", "read").await?;
     app.close_window(&desktop).await?;
     let mut seen = 0;
     for parent in [".local/share", ".local/state", ".config", ".cache"] {
-        let folder = desktop.home().join(parent).join(IDENTIFIER);
+        let folder = desktop.home().join(parent).join(APP_IDENTIFIER);
         if !folder.exists() {
             continue;
         }
-        for path in tree(&folder)?.into_iter().chain([folder]).filter(|path| !path.is_symlink()) {
+        for path in list_files_recursively(&folder)?.into_iter().chain([folder]).filter(|path| !path.is_symlink()) {
             ensure!(open(&path)? == 0, "others may use {}", path.display());
             seen += 1;
         }
@@ -248,12 +253,12 @@ async fn started_program_keeps_its_own_umask() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let _keyring = Keyring::start(&desktop)?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("trainer", "read").await?;
+    app.create_key_in_dialog("trainer", "read").await?;
     app.click("Save in this computer’s keychain").await?;
     app.wait_text("Saved in this computer").await?;
     app.click("Done").await?;
-    app.leave_key_window().await?;
-    let command = format!("umask 0027; exec '{}' run --key trainer -- sh -c umask", binary().display());
+    app.wait_key_window_closed().await?;
+    let command = format!("umask 0027; exec '{}' run --key trainer -- sh -c umask", app_binary().display());
     let printed = desktop.run("sh", &["-c", &command])?;
     ensure!(printed.trim() == "0027", "the program was started with umask {printed}");
     Ok(())

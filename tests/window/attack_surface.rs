@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop};
 
 /// Each command of the list's window with the arguments that it takes.
-const LIST: &[(&str, &[&str])] = &[
-    ("answer_quit", &["answer"]),
+const LIST_WINDOW_COMMANDS: &[(&str, &[&str])] = &[
+    ("answer_quit_question", &["answer"]),
     ("cancel_run", &["runId"]),
     ("change_port", &["port"]),
     ("change_preferences", &["preferences"]),
@@ -21,26 +21,26 @@ const LIST: &[(&str, &[&str])] = &[
     ("create_key", &["name", "scopes", "replaces"]),
     ("delete_run", &["runId"]),
     ("export_activity", &["format", "kind", "keyId", "day", "title"]),
-    ("key_usage", &["keyId", "hours"]),
+    ("get_key_usage", &["keyId", "hours"]),
     ("list_activity", &["query"]),
     ("list_keys", &["query"]),
     ("list_runs", &["keyId", "cursor"]),
-    ("places", &[]),
+    ("get_file_locations", &[]),
     ("rename_key", &["keyId", "name"]),
     ("replace_lost_key", &[]),
     ("retry_service", &[]),
     ("revoke_key", &["keyId"]),
-    ("saved_name", &["keyId"]),
-    ("show_key", &["keyId"]),
-    ("show_list", &[]),
-    ("show_new_key", &[]),
-    ("show_run", &["runId"]),
-    ("training_storage", &[]),
-    ("watch", &["channel"]),
+    ("get_keychain_name", &["keyId"]),
+    ("get_key", &["keyId"]),
+    ("show_list_window", &[]),
+    ("focus_one_time_window", &[]),
+    ("get_run", &["runId"]),
+    ("get_training_storage", &[]),
+    ("subscribe", &["channel"]),
 ];
 
 /// The same of the window with a new key. The last is not called without need: it puts the key away where the window manager says that it is minimised.
-const ONE_TIME: &[(&str, &[&str])] = &[
+const KEY_WINDOW_COMMANDS: &[(&str, &[&str])] = &[
     ("change_preferences", &["preferences"]),
     ("choose_env_file", &["title"]),
     ("clear_clipboard", &[]),
@@ -49,14 +49,14 @@ const ONE_TIME: &[(&str, &[&str])] = &[
     ("copy_snippet", &["template"]),
     ("reveal_key", &["publicKey"]),
     ("save_in_keychain", &["replace"]),
-    ("show_one_time", &["height"]),
-    ("watch", &["channel"]),
+    ("one_time_ready", &["height"]),
+    ("subscribe", &["channel"]),
     ("write_env_file", &[]),
-    ("close_one_time", &["unseen"]),
-    ("out_of_sight", &[]),
+    ("close_one_time_window", &["unseen"]),
+    ("one_time_hidden", &[]),
 ];
 
-fn hostile() -> Vec<Value> {
+fn hostile_values() -> Vec<Value> {
     vec![
         Value::Null,
         json!(true),
@@ -78,7 +78,7 @@ fn hostile() -> Vec<Value> {
 }
 
 /// A capability file permits exactly these commands.
-fn permits(file: &str, commands: &[(&str, &[&str])]) -> Result<()> {
+fn ensure_capabilities_match(file: &str, commands: &[(&str, &[&str])]) -> Result<()> {
     let declared: Value = serde_json::from_str(file)?;
     let permitted = declared["permissions"].as_array().context("a list")?.iter().filter_map(Value::as_str);
     let permitted: BTreeSet<_> = permitted.map(str::to_owned).collect();
@@ -88,16 +88,16 @@ fn permits(file: &str, commands: &[(&str, &[&str])]) -> Result<()> {
 }
 
 /// Calls each command with everything that it does not expect.
-async fn harass(app: &App, commands: &[(&str, &[&str])]) -> Result<()> {
+async fn fuzz_commands(app: &App, commands: &[(&str, &[&str])]) -> Result<()> {
     for (command, arguments) in commands.iter().filter(|(_, arguments)| !arguments.is_empty()) {
         let missing = app.invoke(command, json!({})).await?.expect_err("an argument is missing");
         ensure!(missing.to_string().contains(arguments[0]), "{command} names what is missing: {missing}");
-        for value in hostile() {
+        for value in hostile_values() {
             let expected = match *command {
                 // The system's dialog would open, the window would close.
                 "choose_env_file" => value.as_str().is_some_and(|it| it.len() < 200 && !it.contains('\n')),
-                "save_in_keychain" | "close_one_time" => value.is_boolean(),
-                "show_one_time" => value.is_number(),
+                "save_in_keychain" | "close_one_time_window" => value.is_boolean(),
+                "one_time_ready" => value.is_number(),
                 // Any short text may be copied.
                 "copy_text" => value.as_str().is_some_and(|it| it.len() < 200),
                 // Any text may be asked about; the answer says what is wrong with it.
@@ -114,50 +114,52 @@ async fn harass(app: &App, commands: &[(&str, &[&str])]) -> Result<()> {
                 .into();
             let told = app.invoke(command, all).await?.expect_err(command).to_string();
             // Tauri itself reads channels, and tells the page what the page gave.
-            ensure!(*command == "watch" || told.len() < 200, "{command} repeats what it was given");
+            ensure!(*command == "subscribe" || told.len() < 200, "{command} repeats what it was given");
         }
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn hostile_arguments_are_refused_and_lose_nothing() -> Result<()> {
+async fn hostile_arguments_are_rejected_without_loss() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    permits(include_str!("../../src-tauri/capabilities/main.json"), LIST)?;
-    permits(include_str!("../../src-tauri/capabilities/one-time.json"), ONE_TIME)?;
-    app.create_in_dialog("kept", "read").await?;
-    app.enter_list_window().await?;
+    ensure_capabilities_match(include_str!("../../src-tauri/capabilities/main.json"), LIST_WINDOW_COMMANDS)?;
+    ensure_capabilities_match(include_str!("../../src-tauri/capabilities/one-time.json"), KEY_WINDOW_COMMANDS)?;
+    app.create_key_in_dialog("kept", "read").await?;
+    app.switch_to_list_window().await?;
     let before = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
 
-    harass(&app, LIST).await?;
+    fuzz_commands(&app, LIST_WINDOW_COMMANDS).await?;
     // The one restarts the service; for the other, a key would have to be lost.
     let has_no_effect = |command: &str| !matches!(command, "retry_service" | "replace_lost_key");
-    for (command, _) in LIST.iter().filter(|(command, arguments)| arguments.is_empty() && has_no_effect(command)) {
-        for value in hostile() {
+    for (command, _) in
+        LIST_WINDOW_COMMANDS.iter().filter(|(command, arguments)| arguments.is_empty() && has_no_effect(command))
+    {
+        for value in hostile_values() {
             // There is nothing to read, so nothing can be wrong.
             app.invoke(command, json!({ "surprise": value })).await?.expect(command);
         }
     }
-    for (command, _) in ONE_TIME.iter().filter(|command| !LIST.contains(command)) {
+    for (command, _) in KEY_WINDOW_COMMANDS.iter().filter(|command| !LIST_WINDOW_COMMANDS.contains(command)) {
         let refused = app.invoke(command, json!({})).await?.expect_err("the other window's");
         ensure!(refused.to_string().contains("not allowed"), "{command}: {refused}");
     }
 
-    app.enter_key_window().await?;
-    harass(&app, ONE_TIME).await?;
+    app.switch_to_key_window().await?;
+    fuzz_commands(&app, KEY_WINDOW_COMMANDS).await?;
     for height in [json!(-1), json!(1e300), json!(65_536)] {
-        app.invoke("show_one_time", json!({ "height": height })).await?.expect("some height");
+        app.invoke("one_time_ready", json!({ "height": height })).await?.expect("some height");
     }
     let unchosen = app.invoke("write_env_file", json!({ "path": ".env" })).await?.expect_err("no file was chosen");
     ensure!(unchosen["code"] == "SECRET_GONE", "{unchosen}");
-    for (command, _) in LIST.iter().filter(|command| !ONE_TIME.contains(command)) {
+    for (command, _) in LIST_WINDOW_COMMANDS.iter().filter(|command| !KEY_WINDOW_COMMANDS.contains(command)) {
         let refused = app.invoke(command, json!({})).await?.expect_err("the other window's");
         ensure!(refused.to_string().contains("not allowed"), "{command}: {refused}");
     }
-    ensure!(app.invoke("copy_key", json!({ "surprise": hostile() })).await?.is_ok(), "the key is still there");
-    app.invoke("close_one_time", json!({ "unseen": false, "surprise": hostile() })).await.ok();
-    app.leave_key_window().await?;
+    ensure!(app.invoke("copy_key", json!({ "surprise": hostile_values() })).await?.is_ok(), "the key is still there");
+    app.invoke("close_one_time_window", json!({ "unseen": false, "surprise": hostile_values() })).await.ok();
+    app.wait_key_window_closed().await?;
     ensure!(
         app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed") == before,
         "a key was lost or made"
@@ -171,7 +173,7 @@ async fn hostile_arguments_are_refused_and_lose_nothing() -> Result<()> {
 async fn other_users_and_programs_cannot_list_create_or_revoke() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "victim", "training").await?;
+    let key = app.create_and_copy_key(&desktop, "victim", "training").await?;
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let key_id = listed["keys"][0]["keyId"].as_str().context("an id")?;
     let is_root = desktop.is_root()?;
@@ -207,7 +209,7 @@ async fn other_users_and_programs_cannot_list_create_or_revoke() -> Result<()> {
 
 /// What a terminal shows may be recorded, by continuous integration for instance.
 #[test]
-fn key_on_command_line_is_not_repeated() -> Result<()> {
+fn key_on_command_line_is_not_echoed() -> Result<()> {
     let home = tempfile::tempdir()?;
     let key = format!("ul_{}", "0123456789".repeat(4));
     let option = format!("--token={key}");
@@ -219,7 +221,7 @@ fn key_on_command_line_is_not_repeated() -> Result<()> {
         &[&key],
         &[&option],
     ] {
-        let mut command = std::process::Command::new(ulkeys_tests::binary());
+        let mut command = std::process::Command::new(ulkeys_tests::app_binary());
         let output = command.args(arguments).env("HOME", home.path()).env("UL_KEYS_DATA_DIR", home.path()).output()?;
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8(text)?;

@@ -5,65 +5,65 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use thirtyfour::By;
 
-use super::{Look, Setting, Size, State};
-use crate::seed::{HOSTILE, ROTATING, TEAM, crowd, seed};
-use crate::{App, AppOptions, Desktop, Keyring};
+use super::{Precondition, SceneState, Variant, WindowSize};
+use crate::seed::{HOSTILE_KEYS, ROTATING_KEYS, TEAM_KEYS, seed_bulk, seed_database};
+use crate::{App, AppOptions, Desktop, Keyring, ipc_stub};
 use ulkeys_domain::Timestamp;
 
 /// Something that is done to reach a state. Names are those that people see in English.
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
     /// Goes to a section of the sidebar.
-    Go(&'static str),
+    GoTo(&'static str),
     /// Clicks a control, by its name.
     Click(&'static str),
     /// Clicks the first element that a selector finds.
     ClickOn(&'static str),
-    /// Rests the mouse on the first element that a selector finds, in each look.
+    /// Rests the mouse on the first element that a selector finds, in each variant.
     Hover(&'static str),
     /// Types into a field, by its name.
     Fill(&'static str, &'static str),
     /// Presses keys, by their X names.
     Press(&'static [&'static str]),
     /// Waits for a text.
-    See(&'static str),
+    WaitText(&'static str),
     /// Waits until a selector finds something.
-    Find(&'static str),
+    WaitSelector(&'static str),
     /// Turns to the window with a new key, once it shows the key.
-    KeyWindow,
+    EnterKeyWindow,
     /// Turns to the window with the list, behind the window with a key.
-    ListWindow,
+    EnterListWindow,
     /// Waits until the window with a key has gone.
-    KeyWindowGone,
+    WaitKeyWindowClosed,
     /// From now on, this command of the page gets no answer.
-    Silent(&'static str),
+    NeverAnswer(&'static str),
     /// From now on, this command of the page is refused with this code.
-    Refuse(&'static str, &'static str),
+    Reject(&'static str, &'static str),
     /// The same, because of a file: with what was wrong with it.
-    RefuseFile(&'static str, &'static str, &'static str),
+    RejectFile(&'static str, &'static str, &'static str),
     /// From now on, this command of the page gets this answer, as JSON; `@now` in it is the time, and `@soon` is
     /// ten minutes later.
     Answer(&'static str, &'static str),
     /// Asks the app past the page: a command, and its arguments as JSON.
-    Ask(&'static str, &'static str),
+    Invoke(&'static str, &'static str),
     /// Begins the page anew, and tells it this event as if it came from the app, as JSON.
-    Tell(&'static str),
+    SendEvent(&'static str),
     /// From now on, what goes by itself after a while stays.
-    Hold,
-    /// Begins the page anew, so that it asks again what [`Self::Silent`], [`Self::Refuse`] and [`Self::Answer`] change.
-    Anew,
+    StopTimers,
+    /// Begins the page anew, so that it asks again what [`Self::NeverAnswer`], [`Self::Reject`] and [`Self::Answer`] change.
+    RestartPage,
     /// Some steps that several states share.
     Steps(&'static [Step]),
     /// Anything else.
-    Do(fn(&Stage) -> Result<()>),
+    Run(fn(&SceneDriver) -> Result<()>),
 }
 
 /// An app in a setting.
-pub struct Stage {
+pub struct SceneDriver {
     /// The app.
     pub app: App,
     /// Where it runs.
@@ -74,233 +74,187 @@ pub struct Stage {
     _port: Option<TcpListener>,
 }
 
-impl Stage {
+impl SceneDriver {
     /// Starts the app in a setting.
     ///
     /// # Errors
     /// When it does not come up.
-    pub async fn set(setting: Setting) -> Result<Self> {
+    pub async fn start(precondition: Precondition) -> Result<Self> {
         let desktop = Desktop::start(1280, 1000)?;
-        std::fs::create_dir_all(desktop.data())?;
-        let database = desktop.data().join("keys.db");
+        std::fs::create_dir_all(desktop.data_folder())?;
+        let database = desktop.data_folder().join("keys.db");
         let mut taken = None;
-        match setting {
-            Setting::New => {}
-            Setting::Team => seed(&database, TEAM).await?,
-            Setting::Rotating => seed(&database, ROTATING).await?,
-            Setting::Hostile => seed(&database, HOSTILE).await?,
-            Setting::Crowd => drop(crowd(&database, 100_000, 0)?),
-            Setting::Damaged => std::fs::write(&database, "not a database ".repeat(1000))?,
-            Setting::PortTaken => {
+        match precondition {
+            Precondition::New => {}
+            Precondition::Team => seed_database(&database, TEAM_KEYS).await?,
+            Precondition::Rotating => seed_database(&database, ROTATING_KEYS).await?,
+            Precondition::Hostile => seed_database(&database, HOSTILE_KEYS).await?,
+            Precondition::Crowd => drop(seed_bulk(&database, 100_000, 0)?),
+            Precondition::Damaged => std::fs::write(&database, "not a database ".repeat(1000))?,
+            Precondition::PortTaken => {
                 let listener = TcpListener::bind("127.0.0.1:0")?;
                 let settings = json!({ "port": listener.local_addr()?.port() });
-                std::fs::write(desktop.data().join("settings.json"), settings.to_string())?;
+                std::fs::write(desktop.data_folder().join("settings.json"), settings.to_string())?;
                 taken = Some(listener);
             }
         }
         let keyring = Keyring::start(&desktop)?;
         let app = App::start_with(&desktop, AppOptions::default()).await?;
-        let stage = Self { app, desktop, hovered: Mutex::new(None), _keyring: keyring, _port: taken };
-        stage.rest().await?;
-        Ok(stage)
+        let driver = Self { app, desktop, hovered: Mutex::new(None), _keyring: keyring, _port: taken };
+        driver.reset().await?;
+        Ok(driver)
     }
 
-    /// Brings the windows into a state, in the usual look.
+    /// Brings the windows into a state, in the default variant.
     ///
     /// # Errors
     /// When a step cannot be taken.
-    pub async fn reach(&self, state: &State) -> Result<()> {
+    pub async fn reach_state(&self, state: &SceneState) -> Result<()> {
         for step in state.steps {
-            self.take(*step).await.with_context(|| format!("{step:?}"))?;
+            self.perform(*step).await.with_context(|| format!("{step:?}"))?;
         }
         Ok(())
     }
 
-    async fn take(&self, step: Step) -> Result<()> {
+    async fn perform(&self, step: Step) -> Result<()> {
         let app = &self.app;
         match step {
-            Step::Go(section) => {
+            Step::GoTo(section) => {
                 app.click(section).await?;
                 app.wait(section, async || app.text("h1").await.is_ok_and(|title| title == section)).await
             }
             Step::Click(name) => app.click(name).await,
             Step::ClickOn(selector) => {
-                self.find(selector).await?;
+                self.wait_visible(selector).await?;
                 let element = app.driver.find(By::Css(selector)).await?;
                 app.script("arguments[0].focus(); arguments[0].click();", vec![element.to_json()?]).await.map(drop)
             }
             Step::Hover(selector) => {
-                self.find(selector).await?;
+                self.wait_visible(selector).await?;
                 *self.hovered.lock().expect("whole") = Some(selector);
-                self.point().await
+                self.move_mouse().await
             }
-            Step::Fill(field, text) => Ok(app.control(field).await?.send_keys(text).await?),
+            Step::Fill(field, text) => Ok(app.find_control(field).await?.send_keys(text).await?),
             Step::Press(keys) => self.desktop.press(keys),
-            Step::See(text) => app.wait_text(text).await,
-            Step::Find(selector) => self.find(selector).await,
-            Step::KeyWindow => app.enter_key_window().await,
-            Step::ListWindow => app.enter_list_window().await,
-            Step::KeyWindowGone => app.leave_key_window().await,
-            Step::Silent(command) => self.intercept(command, Value::Null).await,
-            Step::Refuse(command, code) => {
-                self.intercept(command, json!({ "error": { "error": "as the gallery wants it", "code": code } })).await
-            }
-            Step::RefuseFile(command, code, file) => {
+            Step::WaitText(text) => app.wait_text(text).await,
+            Step::WaitSelector(selector) => self.wait_visible(selector).await,
+            Step::EnterKeyWindow => app.switch_to_key_window().await,
+            Step::EnterListWindow => app.switch_to_list_window().await,
+            Step::WaitKeyWindowClosed => app.wait_key_window_closed().await,
+            Step::NeverAnswer(command) => ipc_stub::never_respond(app, command).await,
+            Step::Reject(command, code) => ipc_stub::reject(app, command, code).await,
+            Step::RejectFile(command, code, file) => {
                 let error = json!({ "error": "as the gallery wants it", "code": code, "file": file, "line": 12 });
-                self.intercept(command, json!({ "error": error })).await
+                ipc_stub::reject_with(app, command, error).await
             }
             Step::Answer(command, answer) => {
                 let now = Timestamp::from(SystemTime::now());
                 let soon = now.saturating_add(Duration::from_secs(600)).to_string();
                 let answer = answer.replace("@now", &now.to_string()).replace("@soon", &soon);
                 let answer: Value = serde_json::from_str(&answer)?;
-                self.intercept(command, json!({ "ok": answer })).await
+                ipc_stub::respond(app, command, answer).await
             }
-            Step::Ask(command, arguments) => self.ask(command, serde_json::from_str(arguments)?).await,
-            Step::Tell(event) => self.tell(serde_json::from_str(event)?).await,
-            Step::Hold => {
+            Step::Invoke(command, arguments) => {
+                ipc_stub::invoke_without_stub(app, command, serde_json::from_str(arguments)?).await
+            }
+            Step::SendEvent(event) => ipc_stub::send_event(app, serde_json::from_str(event)?).await,
+            Step::StopTimers => {
                 let script = "
                     const before = window.setTimeout;
                     window.setTimeout = (work, wait, ...rest) => (wait >= 2000 ? 0 : before(work, wait, ...rest));";
                 app.script(script, Vec::new()).await.map(drop)
             }
-            Step::Anew => self.begin_anew().await,
+            Step::RestartPage => ipc_stub::restart_page(app).await,
             Step::Steps(steps) => {
                 for step in steps {
-                    Box::pin(self.take(*step)).await.with_context(|| format!("{step:?}"))?;
+                    Box::pin(self.perform(*step)).await.with_context(|| format!("{step:?}"))?;
                 }
                 Ok(())
             }
-            Step::Do(work) => work(self),
+            Step::Run(work) => work(self),
         }
     }
 
-    async fn find(&self, selector: &str) -> Result<()> {
+    async fn wait_visible(&self, selector: &str) -> Result<()> {
         let script = "return [...document.querySelectorAll(arguments[0])].some((element) => element.checkVisibility())";
         let found = async || self.app.script(script, vec![json!(selector)]).await.is_ok_and(|found| found == true);
         self.app.wait(selector, found).await
     }
 
-    /// Takes the place of the app for one command. No real service is slow or broken on command.
-    async fn intercept(&self, command: &str, answer: Value) -> Result<()> {
-        let script = "
-            const [command, answer] = arguments;
-            const before = window.fetch;
-            window.ownFetch ??= before;
-            window.fetch = (url, options) => {
-              if (!String(url).endsWith('/' + command)) return before(url, options);
-              if (answer === null) return new Promise(() => {});
-              const headers = { 'Tauri-Response': 'ok' in answer ? 'ok' : 'error', 'content-type': 'application/json' };
-              return Promise.resolve(new Response(JSON.stringify('ok' in answer ? answer.ok : answer.error), { headers }));
-            };";
-        self.app.script(script, vec![json!(command), answer]).await.map(drop)
-    }
-
-    /// Events come over a channel of Tauri's, which numbers them.
-    async fn tell(&self, event: Value) -> Result<()> {
-        let listen = "
-            const { callbacks } = window.__TAURI_INTERNALS__;
-            callbacks.set = (id, callback) => Map.prototype.set.call(callbacks, id, (raw) => {
-              if (typeof raw?.index !== 'number') return callback(raw);
-              const told = (window.told ??= []).length;
-              window.tellPage = (message) => {
-                callback({ message, index: raw.index + 1 + window.told.length });
-                window.told.push(message);
-              };
-              return callback({ ...raw, index: raw.index + told });
-            });";
-        self.app.script(listen, Vec::new()).await?;
-        self.begin_anew().await?;
-        self.app.script("window.tellPage(arguments[0])", vec![event]).await.map(drop)
-    }
-
-    async fn begin_anew(&self) -> Result<()> {
-        let script = "
-            const done = arguments[arguments.length - 1];
-            const { src } = document.querySelector('script[type=module]');
-            document.querySelector('#app').replaceChildren();
-            import(src + '?anew').then(() => done(true), (error) => done(String(error)));";
-        let answer = self.app.driver.execute_async(script, Vec::new()).await?.json().clone();
-        if answer != true {
-            bail!("the page does not begin anew: {answer}");
-        }
-        self.find("h1").await
-    }
-
-    /// Goes back to where states begin: the list's page as it was just loaded, in the usual look.
+    /// Goes back to where states begin: the list's page as it was just loaded, in the default variant.
     ///
     /// # Errors
     /// When a window does not answer.
-    pub async fn rest(&self) -> Result<()> {
+    pub async fn reset(&self) -> Result<()> {
         let app = &self.app;
         if app.driver.windows().await?.len() > 1 {
-            if app.enter("/one-time.html").await? {
+            if app.switch_to_page("/one-time.html").await? {
                 // The answer does not arrive: the window closes.
-                app.invoke("close_one_time", json!({ "unseen": false })).await.ok();
+                app.invoke("close_one_time_window", json!({ "unseen": false })).await.ok();
             }
             app.wait("the end of the window with a key", async || {
                 app.driver.windows().await.is_ok_and(|windows| windows.len() == 1)
             })
             .await?;
         }
-        app.enter_list_window().await?;
+        app.switch_to_list_window().await?;
         *self.hovered.lock().expect("whole") = None;
         // The mouse rests where nothing is.
         self.desktop.run("xdotool", &["mousemove", "1279", "999"])?;
-        self.prefer(Look::USUAL).await?;
-        self.resize(&self.desktop.window()?, (1100, 760)).await?;
+        self.set_preferences(Variant::DEFAULT).await?;
+        self.resize(&self.desktop.list_window()?, (1100, 760)).await?;
         app.script("window.isOver = true; setTimeout(() => location.reload(), 0);", Vec::new()).await?;
         let script = "return !window.isOver && document.readyState === 'complete'
             && document.documentElement.lang === 'en' && !!document.querySelector('h1')";
         app.wait("the page", async || app.script(script, Vec::new()).await.is_ok_and(|there| there == true)).await?;
-        self.desktop.run("xdotool", &["windowfocus", &self.desktop.window()?])?;
-        self.settle().await
+        self.desktop.run("xdotool", &["windowfocus", &self.desktop.list_window()?])?;
+        self.wait_for_animations().await
     }
 
-    /// Gives the windows a look.
+    /// Shows the state in a variant.
     ///
     /// # Errors
     /// When they do not take it.
-    pub async fn look(&self, look: Look) -> Result<()> {
+    pub async fn apply_variant(&self, variant: Variant) -> Result<()> {
         let app = &self.app;
         let shows_key = self.shows_key_window().await?;
         if shows_key {
-            app.enter_list_window().await?;
+            app.switch_to_list_window().await?;
         }
-        self.prefer(look).await?;
+        self.set_preferences(variant).await?;
         if shows_key {
-            app.enter("/one-time.html").await?;
+            app.switch_to_page("/one-time.html").await?;
         }
         let taken = "const { lang, style } = document.documentElement;
             return lang === arguments[0] && (parseInt(style.fontSize) || 100) === arguments[1];";
-        app.wait(look.language, async || {
-            app.script(taken, vec![json!(look.language), json!(look.text)]).await.is_ok_and(|it| it == true)
+        app.wait(variant.language, async || {
+            app.script(taken, vec![json!(variant.language), json!(variant.text)]).await.is_ok_and(|it| it == true)
         })
         .await?;
         // The window with a key grows with its text.
-        self.settle().await?;
+        self.wait_for_animations().await?;
         if shows_key {
             let opened = app.script("return window.openedAt ??= [innerWidth, innerHeight]", Vec::new()).await?;
             let opened = opened.as_array().context("a size")?.iter().filter_map(Value::as_u64);
             let opened: Vec<u32> = opened.map(u32::try_from).collect::<Result<_, _>>()?;
             // As it opens, or as somebody might make it.
-            let size = if look.size == Size::Wide { (opened[0], opened[1]) } else { (440, 480) };
+            let size = if variant.size == WindowSize::Wide { (opened[0], opened[1]) } else { (440, 480) };
             self.resize(&self.desktop.key_window()?, size).await?;
         } else {
-            let size = if look.size == Size::Wide { (1100, 760) } else { (640, 480) };
-            self.resize(&self.desktop.window()?, size).await?;
+            let size = if variant.size == WindowSize::Wide { (1100, 760) } else { (640, 480) };
+            self.resize(&self.desktop.list_window()?, size).await?;
         }
-        self.settle().await?;
+        self.wait_for_animations().await?;
         // Where a person is, is in sight: what has a menu open, or else the focus.
         let script = "(document.querySelector('main [aria-expanded=true]') ?? document.activeElement)
             ?.scrollIntoView({ block: 'nearest' });";
         app.script(script, Vec::new()).await?;
-        self.settle().await?;
-        self.point().await
+        self.wait_for_animations().await?;
+        self.move_mouse().await
     }
 
     /// Where the mouse rests, what it makes appear is waited for.
-    async fn point(&self) -> Result<()> {
+    async fn move_mouse(&self) -> Result<()> {
         let Some(selector) = *self.hovered.lock().expect("whole") else {
             return Ok(());
         };
@@ -314,34 +268,17 @@ impl Stage {
         let is_there =
             async || self.app.script(script, vec![json!(selector)]).await.is_ok_and(|is_there| is_there == true);
         self.app.wait("what the mouse is to rest on", is_there).await?;
-        self.app.point_at(&self.desktop, selector).await?;
+        self.app.hover_selector(&self.desktop, selector).await?;
         // Only what moves within the window is over something.
         self.desktop.run("xdotool", &["mousemove_relative", "1", "0"])?;
-        self.find("[role=tooltip]").await?;
-        self.settle().await
+        self.wait_visible("[role=tooltip]").await?;
+        self.wait_for_animations().await
     }
 
-    async fn prefer(&self, look: Look) -> Result<()> {
-        let theme = if look.dark { "dark" } else { "light" };
-        let preferences = json!({ "language": look.language, "theme": theme, "textPercent": look.text, "clipboardSeconds": 120, "rotationDays": 90 });
-        self.ask("change_preferences", json!({ "preferences": preferences })).await
-    }
-
-    /// Past what takes the app's place for the page.
-    async fn ask(&self, command: &str, arguments: Value) -> Result<()> {
-        let script = "
-            const done = arguments[arguments.length - 1];
-            const inPlace = window.fetch;
-            window.fetch = window.ownFetch ?? window.fetch;
-            window.__TAURI_INTERNALS__.invoke(arguments[0], arguments[1])
-                .then(() => done(true), (error) => done(JSON.stringify(error)));
-            window.fetch = inPlace;";
-        let arguments = vec![json!(command), arguments];
-        let answer = self.app.driver.execute_async(script, arguments).await?.json().clone();
-        if answer != true {
-            bail!("{answer}");
-        }
-        Ok(())
+    async fn set_preferences(&self, variant: Variant) -> Result<()> {
+        let theme = if variant.dark { "dark" } else { "light" };
+        let preferences = json!({ "language": variant.language, "theme": theme, "textPercent": variant.text, "clipboardSeconds": 120, "rotationDays": 90 });
+        ipc_stub::invoke_without_stub(&self.app, "change_preferences", json!({ "preferences": preferences })).await
     }
 
     async fn resize(&self, window: &str, (width, height): (u32, u32)) -> Result<()> {
@@ -356,7 +293,7 @@ impl Stage {
     }
 
     /// Waits until nothing moves any more, but for what moves as long as it is there.
-    async fn settle(&self) -> Result<()> {
+    async fn wait_for_animations(&self) -> Result<()> {
         let script = "
             const done = arguments[arguments.length - 1];
             const begin = performance.now();
@@ -376,11 +313,12 @@ impl Stage {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub async fn photograph(&self, path: &Path) -> Result<()> {
+    pub async fn save_screenshot(&self, path: &Path) -> Result<()> {
         // What the page has drawn is on the screen a little later.
         tokio::time::sleep(Duration::from_millis(250)).await;
-        let window = if self.shows_key_window().await? { self.desktop.key_window()? } else { self.desktop.window()? };
-        self.desktop.photograph(&window, path)
+        let window =
+            if self.shows_key_window().await? { self.desktop.key_window()? } else { self.desktop.list_window()? };
+        self.desktop.save_screenshot(&window, path)
     }
 
     async fn shows_key_window(&self) -> Result<bool> {

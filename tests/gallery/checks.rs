@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::Stage;
+use super::SceneDriver;
 
 /// WCAG 2.2 AA, and best practices. `target-size` is of WCAG 2.2, and off unless asked for.
 ///
-/// Bars that stay while the rest is scrolled are let go meanwhile: axe takes what is half below one for a small target.
-const AXE: &str = "
+/// Sticky bars are not sticky while axe runs: it takes what is half below one for a small target.
+const AXE_SCRIPT: &str = "
     const done = arguments[arguments.length - 1];
     const bars = [...document.querySelectorAll('body *')].filter((it) => getComputedStyle(it).position === 'sticky');
     for (const bar of bars) Object.assign(bar.style, { position: 'relative', insetBlock: 'auto' });
@@ -28,7 +28,7 @@ const AXE: &str = "
       (error) => done([String(error)]),
     );";
 
-const LAYOUT: &str = include_str!("layout.js");
+const LAYOUT_SCRIPT: &str = include_str!("layout.js");
 
 /// What was found to be wrong, and where.
 #[derive(Debug, Default)]
@@ -44,15 +44,15 @@ impl Findings {
         self.0.entry(what).or_default().push(place.to_owned());
     }
 
-    pub(super) async fn check(&mut self, stage: &Stage, place: &str) -> Result<()> {
-        let app = &stage.app;
-        for what in texts(&app.script(LAYOUT, Vec::new()).await?) {
+    pub(super) async fn check(&mut self, driver: &SceneDriver, place: &str) -> Result<()> {
+        let app = &driver.app;
+        for what in string_list(&app.script(LAYOUT_SCRIPT, Vec::new()).await?) {
             self.add(place, what);
         }
         if app.script("return typeof axe === 'undefined'", Vec::new()).await? == true {
-            app.script(&axe()?, Vec::new()).await?;
+            app.script(&load_axe()?, Vec::new()).await?;
         }
-        for what in texts(app.driver.execute_async(AXE, vec![json!(null)]).await?.json()) {
+        for what in string_list(app.driver.execute_async(AXE_SCRIPT, vec![json!(null)]).await?.json()) {
             self.add(place, what);
         }
         Ok(())
@@ -66,12 +66,12 @@ impl std::fmt::Display for Findings {
     }
 }
 
-fn texts(list: &Value) -> Vec<String> {
+fn string_list(list: &Value) -> Vec<String> {
     let all = list.as_array().map(Vec::as_slice).unwrap_or_default();
     all.iter().map(|text| text.as_str().map_or_else(|| text.to_string(), str::to_owned)).collect()
 }
 
-fn axe() -> Result<String> {
+fn load_axe() -> Result<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/node_modules/axe-core/axe.min.js");
     std::fs::read_to_string(&path).with_context(|| format!("{}: run `cargo xtask setup`", path.display()))
 }

@@ -1,19 +1,19 @@
-//! What several stories do with one key's dialogs.
+//! What the tests of several files do.
 
 use std::process::Stdio;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use ulkeys_tests::{App, Desktop, seed, ul};
+use ulkeys_tests::{App, Desktop, run_ul, seed};
 
 /// Opens the menu of a key and chooses an entry.
-pub(crate) async fn choose(app: &App, key: &str, entry: &str) -> Result<()> {
+pub(crate) async fn choose_menu_entry(app: &App, key: &str, entry: &str) -> Result<()> {
     app.click(&format!("Actions for {key}")).await?;
     app.click(entry).await
 }
 
 /// Puts a text on the clipboard and pastes it over what is in the field with the focus.
-pub(crate) fn paste_over(desktop: &Desktop, text: &str) -> Result<()> {
+pub(crate) fn paste_over_field(desktop: &Desktop, text: &str) -> Result<()> {
     let file = desktop.home().join("pasted.txt");
     std::fs::write(&file, text)?;
     // It stays in the background, and would keep a pipe open.
@@ -25,7 +25,7 @@ pub(crate) fn paste_over(desktop: &Desktop, text: &str) -> Result<()> {
 }
 
 /// Copies the key that the one-time window shows, by the keyboard alone: the button has the focus.
-pub(crate) async fn copy_by_keyboard(desktop: &Desktop, app: &App) -> Result<String> {
+pub(crate) async fn copy_key_by_keyboard(desktop: &Desktop, app: &App) -> Result<String> {
     let key = app.text("code.key").await?.trim().to_owned();
     app.wait_focus("Copy").await?;
     desktop.press(&["Return"])?;
@@ -34,7 +34,7 @@ pub(crate) async fn copy_by_keyboard(desktop: &Desktop, app: &App) -> Result<Str
 }
 
 /// Waits until the window of the page has the focus, or another one has it.
-pub(crate) async fn wait_active(app: &App, is_active: bool) -> Result<()> {
+pub(crate) async fn wait_window_focus(app: &App, is_active: bool) -> Result<()> {
     app.wait(&format!("a window that has the focus: {is_active}"), async || {
         app.script("return document.hasFocus()", Vec::new()).await.is_ok_and(|it| it == is_active)
     })
@@ -44,7 +44,7 @@ pub(crate) async fn wait_active(app: &App, is_active: bool) -> Result<()> {
 /// Presses Tab until the control has the focus, as somebody without a mouse must.
 pub(crate) async fn tab_to(desktop: &Desktop, app: &App, name: &str) -> Result<()> {
     for _ in 0..60 {
-        if app.focus().await? == name || app.focus().await?.lines().next() == Some(name) {
+        if app.focused_name().await? == name || app.focused_name().await?.lines().next() == Some(name) {
             return Ok(());
         }
         desktop.press(&["Tab"])?;
@@ -54,7 +54,7 @@ pub(crate) async fn tab_to(desktop: &Desktop, app: &App, name: &str) -> Result<(
 }
 
 /// Types into the field that asks what is meant, and waits until it holds the text.
-pub(crate) async fn confirm(desktop: &Desktop, app: &App, text: &str) -> Result<()> {
+pub(crate) async fn type_confirmation(desktop: &Desktop, app: &App, text: &str) -> Result<()> {
     app.script("document.querySelector('input[name=confirmation]').select()", Vec::new()).await?;
     desktop.type_text(text)?;
     wait_confirmation(app, text).await
@@ -67,56 +67,99 @@ pub(crate) async fn wait_confirmation(app: &App, text: &str) -> Result<()> {
 }
 
 /// Whether a button answers.
-pub(crate) async fn is_blocked(app: &App, name: &str) -> Result<bool> {
-    let button = app.control(name).await?;
+pub(crate) async fn is_button_disabled(app: &App, name: &str) -> Result<bool> {
+    let button = app.find_control(name).await?;
     Ok(button.attr("aria-disabled").await?.is_some())
 }
 
 /// Waits for a dialog to be gone.
-pub(crate) async fn closed(app: &App) -> Result<()> {
+pub(crate) async fn wait_dialog_closed(app: &App) -> Result<()> {
     let none = "return !document.querySelector('[role=dialog],[role=alertdialog]')";
     app.wait("the end of the dialog", async || app.script(none, vec![]).await.is_ok_and(|none| none == true)).await
 }
 
 /// Waits for the window with a new key to be gone, whatever is open in the list.
-pub(crate) async fn key_window_closed(app: &App) -> Result<()> {
+pub(crate) async fn wait_key_window_closed_behind_dialog(app: &App) -> Result<()> {
     let one = async || app.driver.windows().await.is_ok_and(|windows| windows.len() == 1);
     app.wait("the end of the window with the key", one).await?;
-    app.enter_list_window().await
+    app.switch_to_list_window().await
 }
 
 /// The names of the active keys, as the service lists them.
-pub(crate) async fn active_names(app: &App) -> Result<Vec<String>> {
+pub(crate) async fn active_key_names(app: &App) -> Result<Vec<String>> {
     let listed = app.invoke("list_keys", json!({ "query": { "sort": "name" } })).await?.expect("listed");
     let keys = listed["keys"].as_array().cloned().unwrap_or_default();
     Ok(keys.iter().map(|key| key["name"].as_str().unwrap_or_default().to_owned()).collect())
 }
 
 /// The list's window in front, so that it hears the keyboard.
-pub(crate) async fn in_front(app: &App, desktop: &Desktop) -> Result<()> {
-    let window = desktop.window()?;
+pub(crate) async fn bring_to_front(app: &App, desktop: &Desktop) -> Result<()> {
+    let window = desktop.list_window()?;
     desktop.run("xdotool", &["windowactivate", &window])?;
     let active = || desktop.run("xdotool", &["getactivewindow"]).unwrap_or_default();
     app.wait("the window in front", async || active().trim() == window).await
 }
 
 /// Starts the app with these keys.
-pub(crate) async fn app_with(desktop: &Desktop, samples: &[seed::Sample]) -> Result<App> {
-    std::fs::create_dir_all(desktop.data())?;
-    seed::seed(&desktop.data().join("keys.db"), samples).await?;
+pub(crate) async fn start_with_keys(desktop: &Desktop, samples: &[seed::SeedKey]) -> Result<App> {
+    std::fs::create_dir_all(desktop.data_folder())?;
+    seed::seed_database(&desktop.data_folder().join("keys.db"), samples).await?;
     App::start(desktop).await
+}
+
+/// The same on a desktop of its own, with the focus in the window.
+pub(crate) async fn start_focused_with_keys(samples: &[seed::SeedKey]) -> Result<(Desktop, App)> {
+    let desktop = Desktop::start(1280, 1000)?;
+    let app = start_with_keys(&desktop, samples).await?;
+    desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
+    Ok((desktop, app))
 }
 
 /// Starts the app with so many keys.
-pub(crate) async fn app_with_crowd(desktop: &Desktop, keys: usize) -> Result<App> {
-    std::fs::create_dir_all(desktop.data())?;
-    seed::crowd(&desktop.data().join("keys.db"), keys, 0)?;
+pub(crate) async fn start_with_bulk_keys(desktop: &Desktop, keys: usize) -> Result<App> {
+    std::fs::create_dir_all(desktop.data_folder())?;
+    seed::seed_bulk(&desktop.data_folder().join("keys.db"), keys, 0)?;
     App::start(desktop).await
 }
 
+/// A request by a real client whose user agent is `agent`; the response's status.
+pub(crate) fn send_request(
+    app: &App,
+    desktop: &Desktop,
+    key: &str,
+    agent: &str,
+    method: &str,
+    path: &str,
+) -> Result<String> {
+    let url = format!("http://127.0.0.1:{}{path}", app.port);
+    let credential = format!("Authorization: Bearer {key}");
+    let arguments = ["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--user-agent", agent];
+    desktop.run("curl", &[&arguments[..], &["--request", method, "--header", &credential, &url]].concat())
+}
+
+/// Opens a section of the sidebar.
+pub(crate) async fn go_to_section(app: &App, section: &str) -> Result<()> {
+    app.click(section).await?;
+    wait_heading(app, section).await
+}
+
+/// Waits until the page has this heading.
+pub(crate) async fn wait_heading(app: &App, heading: &str) -> Result<()> {
+    app.wait(heading, async || app.text("h1").await.is_ok_and(|title| title == heading)).await
+}
+
+/// Sets the language by the command, with the other preferences at their defaults.
+pub(crate) async fn set_language(app: &App, language: &str) -> Result<()> {
+    let preferences = json!({
+        "language": language, "theme": "system", "textPercent": 100, "clipboardSeconds": 60, "rotationDays": 90,
+    });
+    app.invoke("change_preferences", json!({ "preferences": preferences })).await?.expect("changed");
+    Ok(())
+}
+
 /// A request with a key, as a program makes it.
-pub(crate) fn use_once(desktop: &Desktop, app: &App, key: &str) -> Result<()> {
-    let used = ul(desktop, key, app.port, &["cloud", "account", "summary"])?;
+pub(crate) fn use_key_once(desktop: &Desktop, app: &App, key: &str) -> Result<()> {
+    let used = run_ul(desktop, key, app.port, &["cloud", "account", "summary"])?;
     ensure!(used.code == Some(0), "{used:?}");
     Ok(())
 }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::Observed;
+use crate::Outcome;
 use crate::gateway::Gateway;
-use crate::site::{Options, Site};
+use crate::gateway_fixture::{FixtureOptions, GatewayFixture};
 
 /// A program that answers each request with the bytes that its target names.
-async fn script(answers: &'static [(&'static str, &'static str)]) -> SocketAddr {
+async fn start_scripted_upstream(answers: &'static [(&'static str, &'static str)]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
@@ -40,21 +40,24 @@ async fn script(answers: &'static [(&'static str, &'static str)]) -> SocketAddr 
     address
 }
 
-async fn start(gateway: Gateway, answers: &'static [(&'static str, &'static str)]) -> (Site, String) {
-    let options = Options { program: Some(script(answers).await), ..Options::default() };
-    let site = Site::start_with(gateway, options).await;
-    let (_, key) = site.service.key("key", &["models"]).await.expect("made");
-    (site, key)
+async fn start_with_responses(
+    gateway: Gateway,
+    answers: &'static [(&'static str, &'static str)],
+) -> (GatewayFixture, String) {
+    let options = FixtureOptions { program: Some(start_scripted_upstream(answers).await), ..FixtureOptions::default() };
+    let fixture = GatewayFixture::start_with(gateway, options).await;
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    (fixture, key)
 }
 
 /// Sends a request, and reads the whole answer.
-async fn answer(site: &Site, key: &str, target: &str) -> String {
+async fn fetch_response(fixture: &GatewayFixture, key: &str, target: &str) -> String {
     let rest = format!("Host: a\r\nAuthorization: Bearer {key}\r\nTE: trailers\r\nConnection: close\r\n\r\n");
-    site.exchange(&format!("GET {target} HTTP/1.1\r\n{rest}"), 0).await
+    fixture.exchange_bytes(&format!("GET {target} HTTP/1.1\r\n{rest}"), 0).await
 }
 
 /// The headers of an answer, by name in lower case.
-fn headers(answer: &str) -> BTreeMap<String, Vec<String>> {
+fn parse_headers(answer: &str) -> BTreeMap<String, Vec<String>> {
     let mut headers = BTreeMap::<_, Vec<_>>::new();
     let head = answer.split("\r\n\r\n").next().unwrap_or_default();
     for (name, value) in head.lines().skip(1).filter_map(|line| line.split_once(':')) {
@@ -64,18 +67,21 @@ fn headers(answer: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 /// By these, a program behind nginx opens other locations, and slows its answer down or changes it.
-pub async fn answer_with_x_accel_headers_passes_unchanged(gateway: Gateway) {
-    const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 18\r\nContent-Type: text/plain\r\n\
+pub async fn response_with_x_accel_headers_passes_unchanged(gateway: Gateway) {
+    const X_ACCEL_RESPONSE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 18\r\nContent-Type: text/plain\r\n\
         X-Accel-Redirect: /predict/other\r\nX-Accel-Limit-Rate: 1\r\nX-Accel-Buffering: yes\r\n\
         X-Accel-Charset: koi8-r\r\nX-Accel-Expires: 60\r\n\r\nfrom the program\r\n";
-    let (site, key) =
-        start(gateway, &[("/x", ANSWER), ("/other", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother")]).await;
+    let (fixture, key) = start_with_responses(
+        gateway,
+        &[("/x", X_ACCEL_RESPONSE), ("/other", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother")],
+    )
+    .await;
     for target in ["/predict/x", "/api/models/x"] {
         let start = Instant::now();
-        let answer = answer(&site, &key, target).await;
+        let answer = fetch_response(&fixture, &key, target).await;
         assert!(answer.ends_with("from the program\r\n"), "{answer}");
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-        let headers = headers(&answer);
+        let headers = parse_headers(&answer);
         assert_eq!(headers["content-type"], ["text/plain"], "{answer}");
         for (name, value) in [
             ("redirect", "/predict/other"),
@@ -89,17 +95,17 @@ pub async fn answer_with_x_accel_headers_passes_unchanged(gateway: Gateway) {
     }
 }
 
-pub async fn answer_arrives_with_its_own_headers_only(gateway: Gateway) -> Observed {
-    const DATE: &str = "Sat, 29 Oct 1994 19:43:31 GMT";
-    const ALL: &str = "HTTP/1.1 200 OK\r\nServer: program/1\r\nDate: Sat, 29 Oct 1994 19:43:31 GMT\r\nX-Own: a\r\n\
+pub async fn response_arrives_with_upstream_headers_only(gateway: Gateway) -> Outcome {
+    const RESPONSE_DATE: &str = "Sat, 29 Oct 1994 19:43:31 GMT";
+    const FULL_RESPONSE: &str = "HTTP/1.1 200 OK\r\nServer: program/1\r\nDate: Sat, 29 Oct 1994 19:43:31 GMT\r\nX-Own: a\r\n\
         Content-Type: text/x-own\r\nVia: own\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 3\r\n\r\nall";
-    const FEW: &str =
+    const MINIMAL_RESPONSE: &str =
         "HTTP/1.1 200 OK\r\nDate: Sat, 29 Oct 1994 19:43:31 GMT\r\nContent-Length: 14\r\n\r\n<html>few</htm>";
-    let (site, key) = start(gateway, &[("/all", ALL), ("/few", FEW)]).await;
+    let (fixture, key) = start_with_responses(gateway, &[("/all", FULL_RESPONSE), ("/few", MINIMAL_RESPONSE)]).await;
     // What is there beside the headers of every answer.
     let rest = async |target: &str, expected: &[(&str, &[&str])]| {
-        let mut headers = headers(&answer(&site, &key, target).await);
-        for (name, values) in [("connection", &["close"][..]), ("date", &[DATE])].iter().chain(expected) {
+        let mut headers = parse_headers(&fetch_response(&fixture, &key, target).await);
+        for (name, values) in [("connection", &["close"][..]), ("date", &[RESPONSE_DATE])].iter().chain(expected) {
             assert_eq!(headers.remove(*name).unwrap_or_default(), *values, "{name}");
         }
         headers.iter().map(|(name, values)| format!("{name}: {}", values.join(" and "))).collect::<Vec<_>>().join(", ")
@@ -113,20 +119,20 @@ pub async fn answer_arrives_with_its_own_headers_only(gateway: Gateway) -> Obser
     ];
     let (all, few) = (rest("/predict/all", own).await, rest("/predict/few", &[("content-length", &["14"])]).await);
     match (&*all, &*few) {
-        ("server: program/1", "") => Observed::AsClaimed,
+        ("server: program/1", "") => Outcome::AsClaimed,
         ("server: Caddy and program/1", "content-type: text/html; charset=utf-8, server: Caddy") => {
-            Observed::Difference("adds its own `Server`, and guesses a `Content-Type` where there is none")
+            Outcome::Difference("adds its own `Server`, and guesses a `Content-Type` where there is none")
         }
         other => panic!("{other:?}"),
     }
 }
 
 /// The connection to the gateway stays open, as a browser's does.
-pub async fn answer_after_early_hints_arrives(gateway: Gateway) -> Observed {
-    const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n|\
+pub async fn response_after_early_hints_arrives(gateway: Gateway) -> Outcome {
+    const EARLY_HINTS_RESPONSE: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n|\
         HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    let (site, key) = start(gateway, &[("/x", HINTS)]).await;
-    let mut stream = site.connect().await.expect("connected");
+    let (fixture, key) = start_with_responses(gateway, &[("/x", EARLY_HINTS_RESPONSE)]).await;
+    let mut stream = fixture.connect().await.expect("connected");
     let mut complete = 0;
     for _ in 0..2 {
         let request = format!("GET /predict/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n\r\n");
@@ -145,20 +151,20 @@ pub async fn answer_after_early_hints_arrives(gateway: Gateway) -> Observed {
         complete += usize::from(tokio::time::timeout(Duration::from_secs(5), arrived).await.is_ok());
     }
     match complete {
-        2 => Observed::AsClaimed,
-        1 => Observed::Difference("the next one does not"),
+        2 => Outcome::AsClaimed,
+        1 => Outcome::Difference("the next one does not"),
         _ => panic!("{complete}"),
     }
 }
 
-pub async fn answer_with_trailers_keeps_them(gateway: Gateway) -> Observed {
-    const SUM: &str =
+pub async fn response_with_trailers_keeps_them(gateway: Gateway) -> Outcome {
+    const TRAILER_RESPONSE: &str =
         "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n";
-    let (site, key) = start(gateway, &[("/x", SUM)]).await;
-    let answer = answer(&site, &key, "/predict/x").await;
+    let (fixture, key) = start_with_responses(gateway, &[("/x", TRAILER_RESPONSE)]).await;
+    let answer = fetch_response(&fixture, &key, "/predict/x").await;
     match answer.split("\r\n\r\n").nth(1) {
-        Some("2\r\nok\r\n0\r\nX-Sum: 1") => Observed::AsClaimed,
-        Some("2\r\nok\r\n0") => Observed::Difference("they are dropped"),
+        Some("2\r\nok\r\n0\r\nX-Sum: 1") => Outcome::AsClaimed,
+        Some("2\r\nok\r\n0") => Outcome::Difference("they are dropped"),
         _ => panic!("{answer}"),
     }
 }

@@ -1,28 +1,21 @@
 //! Programs that pass bytes on, in front of the service itself: a client reaches it at another port.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use ulkeys_tests::{Child, Service, free_port};
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use ulkeys_tests::{Child, Service, free_port, wait_for_port};
 
 /// A training behind a forwarded port, whose file goes to the address in the answer. `ssh -L` passes the same bytes.
 #[tokio::test(flavor = "multi_thread")]
 async fn upload_through_socat_goes_to_the_forwarded_port() {
     let mut service = Service::start().await.expect("a service");
-    let (_, key) = service.key("trainer", &["training"]).await.expect("made");
+    let (_, key) = service.create_key("trainer", &["training"]).await.expect("made");
     let port = free_port().expect("a free port");
     let mut command = Command::new("socat");
     command.arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr")).arg(format!("TCP:{}", service.address));
     let _socat = Child::spawn(&mut command).expect("socat starts");
-    let start = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < PATIENCE, "socat does not listen");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_for_port(port).await.expect("socat listens");
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
     for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}")] {
         let post = async |path: &str, body: Value| {

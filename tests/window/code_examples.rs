@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Desktop, Keyring, free_port};
 
-use crate::hands::{choose, closed};
+use crate::helpers::{choose_menu_entry, wait_dialog_closed};
 
 /// Runs lines as somebody who pastes them, and answers what they ask.
-fn shell(desktop: &Desktop, program: &str, lines: &str, answer: &str) -> Result<String> {
+fn run_in_shell(desktop: &Desktop, program: &str, lines: &str, answer: &str) -> Result<String> {
     let mut command = desktop.command(program);
     command.args(["-c", lines]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| program.to_owned())?;
@@ -21,78 +21,78 @@ fn shell(desktop: &Desktop, program: &str, lines: &str, answer: &str) -> Result<
 }
 
 #[tokio::test]
-async fn an_example_with_the_key_works_counts_as_copied_and_leaves_the_clipboard() -> Result<()> {
+async fn copied_example_works_and_is_cleared_from_clipboard() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    std::fs::create_dir_all(desktop.data())?;
+    std::fs::create_dir_all(desktop.data_folder())?;
     let settings = json!({ "port": free_port()?, "clipboardSeconds": 10 });
-    std::fs::write(desktop.data().join("settings.json"), settings.to_string())?;
+    std::fs::write(desktop.data_folder().join("settings.json"), settings.to_string())?;
     let app = App::start(&desktop).await?;
-    app.create_in_dialog("examples", "read").await?;
+    app.create_key_in_dialog("examples", "read").await?;
     let key = app.text("code.key").await?.trim().to_owned();
 
     app.click("curl").await?;
     app.wait_text("/api/account/summary").await?;
     app.click("Copy the example").await?;
     app.wait_text("On the clipboard for another").await?;
-    let curl = desktop.clipboard()?;
+    let curl = desktop.read_clipboard()?;
     ensure!(curl.contains(&format!("Bearer {key}\"")), "the key in its place: {curl}");
-    ensure!(desktop.clipboard_targets()?.contains("x-kde-passwordManagerHint"), "kept out of clipboard histories");
-    ensure!(shell(&desktop, "sh", &curl, "")?.contains("\"plan\":\"free\""), "it works");
+    ensure!(desktop.read_clipboard_targets()?.contains("x-kde-passwordManagerHint"), "kept out of clipboard histories");
+    ensure!(run_in_shell(&desktop, "sh", &curl, "")?.contains("\"plan\":\"free\""), "it works");
 
     app.click("bash, zsh").await?;
     app.click("Copy the example").await?;
-    let lines = desktop.clipboard()?;
-    let set = shell(&desktop, "sh", &format!("{lines}\nenv"), "")?;
+    let lines = desktop.read_clipboard()?;
+    let set = run_in_shell(&desktop, "sh", &format!("{lines}\nenv"), "")?;
     ensure!(set.contains(&format!("ULTRALYTICS_API_KEY={key}\n")), "{lines}");
     ensure!(set.contains(&format!("ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}\n", app.port)), "{lines}");
 
     // It is not selected, so that the window system never has it.
-    app.press_with_mouse(&desktop, "pre code").await?;
+    app.click_selector_with_mouse(&desktop, "pre code").await?;
     desktop.press(&["ctrl+a"])?;
     let primary = desktop.run("xclip", &["-selection", "primary", "-out"]).unwrap_or_default();
     ensure!(!primary.contains("ul_"), "what is selected is handed to the window system");
 
     // What was copied is safe: nothing is asked.
     app.click("Done").await?;
-    app.leave_key_window().await?;
+    app.wait_key_window_closed().await?;
     app.wait_gone("On the clipboard for another").await?;
-    ensure!(desktop.clipboard().unwrap_or_default().is_empty(), "still there");
+    ensure!(desktop.read_clipboard().unwrap_or_default().is_empty(), "still there");
     Ok(())
 }
 
 #[tokio::test]
-async fn an_example_without_the_key_asks_for_it() -> Result<()> {
+async fn example_without_key_prompts_for_it() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let _keyring = Keyring::start(&desktop)?;
     let app = App::start(&desktop).await?;
-    let key = app.create_and_copy(&desktop, "plain", "read").await?;
-    app.create_in_dialog("in keychain", "read").await?;
+    let key = app.create_and_copy_key(&desktop, "plain", "read").await?;
+    app.create_key_in_dialog("in keychain", "read").await?;
     app.click("Save in this computer’s keychain").await?;
     app.wait_text("Saved in this computer").await?;
     app.click("Done").await?;
-    app.leave_key_window().await?;
+    app.wait_key_window_closed().await?;
 
-    choose(&app, "plain", "Use this key…").await?;
+    choose_menu_entry(&app, "plain", "Use this key…").await?;
     app.wait_text(&format!("Yours begins with {}", &key[..11])).await?;
     app.wait_text("Asks for the key").await?;
     app.click("Copy the example").await?;
     app.wait_text("Copied").await?;
-    let lines = desktop.clipboard()?;
+    let lines = desktop.read_clipboard()?;
     ensure!(!lines.contains("ul_"), "the app does not have it: {lines}");
-    let set = shell(&desktop, "bash", &format!("{lines}\nenv"), &key)?;
+    let set = run_in_shell(&desktop, "bash", &format!("{lines}\nenv"), &key)?;
     ensure!(set.contains(&format!("ULTRALYTICS_API_KEY={key}\n")), "asked and exported: {lines}");
     ensure!(set.contains(&format!("ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}\n", app.port)), "{lines}");
     app.click("curl").await?;
     app.click("Copy the example").await?;
-    let curl = async || desktop.clipboard().is_ok_and(|text| text.starts_with("curl"));
+    let curl = async || desktop.read_clipboard().is_ok_and(|text| text.starts_with("curl"));
     app.wait("the other example", curl).await?;
-    let asked = format!("{lines}\n{}", desktop.clipboard()?);
-    ensure!(shell(&desktop, "bash", &asked, &key)?.contains("\"plan\":\"free\""), "it reads the variable");
+    let asked = format!("{lines}\n{}", desktop.read_clipboard()?);
+    ensure!(run_in_shell(&desktop, "bash", &asked, &key)?.contains("\"plan\":\"free\""), "it reads the variable");
     desktop.press(&["Escape"])?;
-    closed(&app).await?;
+    wait_dialog_closed(&app).await?;
     app.wait_focus("Actions for plain").await?;
 
-    choose(&app, "in keychain", "Use this key…").await?;
+    choose_menu_entry(&app, "in keychain", "Use this key…").await?;
     app.wait_text("ul-keys run --key 'in keychain' -- yolo train model=yolo11n.pt").await?;
     app.wait_text("The program gets it from there").await
 }

@@ -11,16 +11,15 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use ulkeys_domain::RateLimits;
-use ulkeys_tests::{Child, Service, free_port};
+use ulkeys_tests::{Child, POLL_INTERVAL, Service, ServiceOptions, WAIT_TIMEOUT, free_port};
 
 use crate::gateway::{Gateway, Ports};
 use crate::upstream::Upstream;
 
 /// Where the clients are, apart from the gateway, which comes to the service and to the upstream from 127.0.0.1.
-pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 7));
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const CLIENT_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 7));
 
-pub struct Site {
+pub struct GatewayFixture {
     pub service: Service,
     pub upstream: Upstream,
     pub port: u16,
@@ -31,7 +30,7 @@ pub struct Site {
 
 /// What is not as usual.
 #[derive(Default)]
-pub struct Options {
+pub struct FixtureOptions {
     /// Otherwise limits that no test reaches.
     pub limits: Option<RateLimits>,
     /// Another program than [`Upstream`] behind the gateway.
@@ -42,14 +41,17 @@ pub struct Options {
     pub asked: Option<SocketAddr>,
 }
 
-impl Site {
+impl GatewayFixture {
     pub async fn start(gateway: Gateway) -> Self {
-        Self::start_with(gateway, Options::default()).await
+        Self::start_with(gateway, FixtureOptions::default()).await
     }
 
-    pub async fn start_with(gateway: Gateway, options: Options) -> Self {
-        let limits = options.limits.unwrap_or_else(|| RateLimits::uniform(u32::MAX));
-        let service = Service::start_with(limits).await.expect("a service");
+    pub async fn start_with(gateway: Gateway, options: FixtureOptions) -> Self {
+        let mut service_options = ServiceOptions::default();
+        if let Some(limits) = options.limits {
+            service_options.limits = limits;
+        }
+        let service = Service::start_with(service_options).await.expect("a service");
         let upstream = Upstream::start().await;
         let port = free_port().expect("a free port");
         let folder = tempfile::tempdir().expect("temporary folder");
@@ -62,69 +64,73 @@ impl Site {
         let child = gateway.start(folder.path(), &ports);
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         // Otherwise it leaves a connection on which nothing moves for 30 seconds.
-        let http = http.tcp_user_timeout(None).local_address(CLIENT).build().expect("a client");
-        let mut site = Self { service, upstream, port, http, gateway: child, folder };
+        let http = http.tcp_user_timeout(None).local_address(CLIENT_IP).build().expect("a client");
+        let mut fixture = Self { service, upstream, port, http, gateway: child, folder };
         let start = Instant::now();
-        while !site.is_ready(&options).await {
-            let ended = site.gateway.process().try_wait().expect("a state");
-            assert!(ended.is_none() && start.elapsed() < PATIENCE, "{gateway:?} does not answer: {}", site.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        while !fixture.is_ready(&options).await {
+            let ended = fixture.gateway.process().try_wait().expect("a state");
+            assert!(
+                ended.is_none() && start.elapsed() < WAIT_TIMEOUT,
+                "{gateway:?} does not answer: {}",
+                fixture.read_log()
+            );
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
-        assert!(site.upstream.take().is_empty());
-        site
+        assert!(fixture.upstream.take_received().is_empty());
+        fixture
     }
 
-    async fn is_ready(&self, options: &Options) -> bool {
+    async fn is_ready(&self, options: &FixtureOptions) -> bool {
         if options.asked.is_some() {
             // It passes the request on, or waits, as soon as it has read its rules.
-            let request = self.anonymous(Method::GET, "/api/models").send();
+            let request = self.anonymous_request(Method::GET, "/api/models").send();
             let answer = tokio::time::timeout(Duration::from_millis(500), request).await;
             let is_ready =
                 answer.is_err() || answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status() == 200));
-            self.upstream.take();
+            self.upstream.take_received();
             return is_ready;
         }
         if options.tls {
-            return self.curl(&["https://127.0.0.1:{port}/api/models"]).await.starts_with("HTTP/2 401");
+            return self.run_curl(&["https://127.0.0.1:{port}/api/models"]).await.starts_with("HTTP/2 401");
         }
-        let answer = self.anonymous(Method::GET, "/api/models").send().await;
+        let answer = self.anonymous_request(Method::GET, "/api/models").send().await;
         answer.is_ok_and(|answer| answer.status() == 401)
     }
 
     /// What the gateway has logged.
-    pub fn log(&self) -> String {
+    pub fn read_log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// Where the gateway takes connections; its own to others do not.
-    pub fn listens_on(&self) -> BTreeSet<SocketAddr> {
+    pub fn listening_addresses(&self) -> BTreeSet<SocketAddr> {
         let all = listeners::get_all().expect("a list").into_iter();
         let own = all.filter(|one| one.process.pid == self.gateway.pid()).map(|one| one.socket);
         own.filter(|address| std::net::TcpStream::connect(address).is_ok()).collect()
     }
 
     /// A request through the gateway, without a key.
-    pub fn anonymous(&self, method: Method, target: &str) -> RequestBuilder {
+    pub fn anonymous_request(&self, method: Method, target: &str) -> RequestBuilder {
         self.http.request(method, format!("http://127.0.0.1:{}{target}", self.port))
     }
 
-    pub fn request(&self, key: &str, method: Method, target: &str) -> RequestBuilder {
-        self.anonymous(method, target).bearer_auth(key)
+    pub fn request_with_key(&self, key: &str, method: Method, target: &str) -> RequestBuilder {
+        self.anonymous_request(method, target).bearer_auth(key)
     }
 
     /// Sends a request byte by byte as it is given, which no decent client would. The status, if there is an answer.
-    pub async fn raw(&self, line: &str, headers: &[(&str, &str)]) -> Option<u16> {
+    pub async fn send_raw(&self, line: &str, headers: &[(&str, &str)]) -> Option<u16> {
         let mut request = format!("{line} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n", self.port);
         let close = [("Connection", "close")];
         let close = close.iter().filter(|_| !headers.iter().any(|(name, _)| *name == "Connection"));
         for (name, value) in headers.iter().chain(close) {
             request += &format!("{name}: {value}\r\n");
         }
-        status(&self.exchange(&format!("{request}\r\n"), 1).await)
+        parse_status(&self.exchange_bytes(&format!("{request}\r\n"), 1).await)
     }
 
     /// Sends bytes, and reads what the gateway answers until it closes, or until there are `answers` answers' heads.
-    pub async fn exchange(&self, request: &str, answers: usize) -> String {
+    pub async fn exchange_bytes(&self, request: &str, answers: usize) -> String {
         let exchange = async {
             let mut stream = self.connect().await?;
             stream.write_all(request.as_bytes()).await?;
@@ -137,30 +143,30 @@ impl Site {
             }
             std::io::Result::Ok(answer)
         };
-        let answer = tokio::time::timeout(PATIENCE, exchange).await.expect("in time").unwrap_or_default();
+        let answer = tokio::time::timeout(WAIT_TIMEOUT, exchange).await.expect("in time").unwrap_or_default();
         String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// A connection to the gateway.
     pub async fn connect(&self) -> std::io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
-        socket.bind((CLIENT, 0).into())?;
+        socket.bind((CLIENT_IP, 0).into())?;
         socket.connect(([127, 0, 0, 1], self.port).into()).await
     }
 
-    /// What curl prints, head and body, that takes the gateway's certificate for good. `{port}` is the gateway's.
-    pub async fn curl(&self, arguments: &[&str]) -> String {
+    /// What curl prints, head and body. It trusts the gateway's certificate. `{port}` is the gateway's.
+    pub async fn run_curl(&self, arguments: &[&str]) -> String {
         let mut command = tokio::process::Command::new("curl");
-        command.args(["--silent", "--include", "--http2", "--noproxy", "*", "--interface", &CLIENT.to_string()]);
+        command.args(["--silent", "--include", "--http2", "--noproxy", "*", "--interface", &CLIENT_IP.to_string()]);
         command.arg("--cacert").arg(self.folder.path().join("gateway.pem"));
         command.args(arguments.iter().map(|argument| argument.replace("{port}", &self.port.to_string())));
-        let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("in time").expect("curl runs");
+        let output = tokio::time::timeout(WAIT_TIMEOUT, command.output()).await.expect("in time").expect("curl runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
 
 /// The status of an answer, if it has one.
-pub fn status(answer: &str) -> Option<u16> {
+pub fn parse_status(answer: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
