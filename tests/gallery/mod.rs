@@ -1,10 +1,10 @@
 //! Every state of the real windows, for people to look at (`cargo xtask gallery`) and for tests to check.
 //!
-//! A [`Scene`] is an app with something to begin with; its [`SceneState`]s are reached by [`Step`]s that a person could take,
-//! in English, light and wide. Language, theme and size are changed when the state is there. To add a state, add it to
+//! A [`Scene`] is an app with something to begin with; its [`SceneState`]s are reached by [`Step`]s that a person could
+//! take, in English, light and wide. Language, theme and size are changed when the state is there. To add a state, add it to
 //! its scene below `states/`.
 //!
-//! Deliberately absent: forced colours, which WebKitGTK does not know.
+//! Deliberately absent: forced colors, which WebKitGTK does not know.
 
 mod checks;
 mod scene_driver;

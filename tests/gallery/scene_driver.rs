@@ -50,11 +50,12 @@ pub enum Step {
     Answer(&'static str, &'static str),
     /// Asks the app past the page: a command, and its arguments as JSON.
     Invoke(&'static str, &'static str),
-    /// Begins the page anew, and tells it this event as if it came from the app, as JSON.
+    /// Restarts the page, and sends it this event as if it came from the app, as JSON.
     SendEvent(&'static str),
     /// From now on, what goes by itself after a while stays.
     StopTimers,
-    /// Begins the page anew, so that it asks again what [`Self::NeverAnswer`], [`Self::Reject`] and [`Self::Answer`] change.
+    /// Restarts the page, so that it calls again what [`Self::NeverAnswer`], [`Self::Reject`] and [`Self::Answer`]
+    /// change.
     RestartPage,
     /// Some steps that several states share.
     Steps(&'static [Step]),

@@ -1,5 +1,5 @@
-//! A program hammers through the gateway while its key is revoked: nothing that starts after the acknowledgement reaches
-//! the upstream. No gateway remembers a verdict.
+//! Many requests pass the gateway while their key is revoked: none that starts after the acknowledgment reaches the
+//! upstream. No gateway caches a decision.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

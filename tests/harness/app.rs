@@ -104,7 +104,7 @@ pub fn app_binary() -> PathBuf {
     profile.join("ul-keys")
 }
 
-/// The program as it is released, but for optimisations across crates. `cargo xtask test` builds it.
+/// The program as it is released, but for optimizations across crates. `cargo xtask test` builds it.
 ///
 /// # Panics
 /// When it was not built.

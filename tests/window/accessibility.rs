@@ -81,21 +81,21 @@ async fn animations_are_off_with_reduced_motion() -> Result<()> {
 #[tokio::test]
 async fn high_contrast_theme_darkens_muted_colors() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    let colours = async |app: &App| {
+    let colors = async |app: &App| {
         let script = "return ['--text-muted', '--line'].map((it) => {
             const probe = document.body.appendChild(document.createElement('i'));
             probe.style.color = `var(${it})`;
-            const colour = getComputedStyle(probe).color;
+            const color = getComputedStyle(probe).color;
             probe.remove();
-            return Math.max(...colour.match(/[0-9.]+/g).slice(0, 3).map(Number));
+            return Math.max(...color.match(/[0-9.]+/g).slice(0, 3).map(Number));
         });";
         app.script(script, vec![json!(null)]).await
     };
     let usual = App::start(&desktop).await?;
-    let before = colours(&usual).await?;
+    let before = colors(&usual).await?;
     usual.quit().await?;
     desktop.set_gtk_setting("gtk-theme-name=HighContrast")?;
-    let after = colours(&App::start(&desktop).await?).await?;
+    let after = colors(&App::start(&desktop).await?).await?;
     for index in 0..2 {
         ensure!(after[index].as_f64() < before[index].as_f64(), "on white, darker is more: {before} {after}");
     }

@@ -149,7 +149,7 @@ async fn second_start_brings_first_window_to_front() -> Result<()> {
     let app = App::start(&desktop).await?;
     let window = desktop.list_window()?;
     desktop.run("xdotool", &["windowminimize", &window])?;
-    app.wait("the minimised window", async || desktop.list_window().is_err()).await?;
+    app.wait("the minimized window", async || desktop.list_window().is_err()).await?;
 
     let mut second = desktop.command(app_binary()).spawn()?;
     let ended = tokio::task::spawn_blocking(move || second.wait()).await??;

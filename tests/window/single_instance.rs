@@ -125,7 +125,9 @@ async fn start_in_folder_of_another_user_reports_it_in_window() -> Result<()> {
     }
     let app = App::start_with(&desktop, AppOptions { user: Some(65534), ..AppOptions::default() }).await?;
     app.quit().await?;
-    std::fs::remove_dir_all(desktop.data_folder())?;
+    // Processes of WebKit may write there for a moment after the end of the app.
+    let is_removed = async || std::fs::remove_dir_all(desktop.data_folder()).is_ok();
+    wait_until("the removal of the data folder", is_removed).await?;
     std::fs::create_dir_all(desktop.data_folder())?;
     std::fs::write(desktop.settings_file(), format!(r#"{{ "port": {} }}"#, free_port()?))?;
     let (_second, output) = start_second_instance(&desktop, |command| {

@@ -9,7 +9,7 @@ use crate::helpers::{set_language, wait_heading};
 const DARK_BACKGROUND: &str = "rgb(21, 23, 28)";
 const LIGHT_BACKGROUND: &str = "rgb(255, 255, 255)";
 
-/// Language, permitted colours and background.
+/// Language, permitted colors and background.
 async fn language_and_colors(app: &App) -> Result<Value> {
     let script = "const { colorScheme, backgroundColor } = getComputedStyle(document.documentElement);
         return [document.documentElement.lang, colorScheme, backgroundColor];";

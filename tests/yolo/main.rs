@@ -66,7 +66,7 @@ async fn main() -> Result<()> {
 
 /// What is left of a training.
 struct TrainingResult {
-    /// What the client said about the platform, without colours.
+    /// What the client said about the platform, without colors.
     lines: Vec<String>,
     /// The best checkpoint, if the training got so far.
     best: PathBuf,

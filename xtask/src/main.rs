@@ -23,7 +23,7 @@ struct Arguments {
 enum XtaskCommand {
     /// Install what is missing, build the app and open its window.
     Run {
-        /// Build with optimisations, as for a release.
+        /// Build with optimizations, as for a release.
         #[arg(long)]
         release: bool,
     },
