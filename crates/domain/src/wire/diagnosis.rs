@@ -38,7 +38,7 @@ pub struct CheckReport {
     pub key: Option<ApiKey>,
 }
 
-/// Kinds of [`CheckReport`], for programs and for translated texts.
+/// What a check of a key can find, for clients and for translated texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 #[schema(as = Finding)]

@@ -18,7 +18,7 @@ pub struct KeyUsage {
     pub key_id: KeyId,
     /// Counted requests, oldest hour first. Hours without a request are absent.
     pub hours: Vec<HourlyUsage>,
-    /// The programs that used the key, the latest first; at most [`MAX_CLIENTS_PER_KEY`].
+    /// The clients that used the key, the latest first; at most 50.
     pub sources: Vec<KeyClient>,
 }
 

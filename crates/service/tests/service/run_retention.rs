@@ -38,7 +38,7 @@ async fn expired_runs_are_deleted_if_clock_is_right() {
         &folder,
         &format!(
             "WITH RECURSIVE days(day) AS (SELECT unixepoch() * 1000 / {day} - 10 UNION ALL SELECT day + 1 FROM days
-             WHERE day < unixepoch() * 1000 / {day}) INSERT OR REPLACE INTO days (day) SELECT day FROM days"
+             WHERE day < unixepoch() * 1000 / {day}) INSERT OR REPLACE INTO service_days (day) SELECT day FROM days"
         ),
     );
     let (found, _folder) = status(folder).await;

@@ -35,7 +35,7 @@ enum TrainingEvent {
     /// The process is alive.
     TrainingProgress(RunEventData),
     /// An epoch has ended.
-    EpochReport(EpochEndData),
+    EpochEnd(EpochEndData),
     /// A sample of the machine's load.
     SystemMetrics(RunEventData),
     /// Some lines of the console.

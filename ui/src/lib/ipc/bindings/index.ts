@@ -170,7 +170,7 @@ keyId: string,
  */
 hours: Array<HourlyUsage>, 
 /**
- * The programs that used the key, the latest first; at most [`MAX_CLIENTS_PER_KEY`].
+ * The clients that used the key, the latest first; at most 50.
  */
 sources: Array<KeyClient>, };
 
