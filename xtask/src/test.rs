@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::setup;
 use crate::shell::{RunExt, build_app, cargo, display_command, npm_ui, target_folder};
@@ -43,7 +43,8 @@ pub fn run_all(deny_skips: bool) -> Result<()> {
 pub fn run_fast(deny_skips: bool) -> Result<()> {
     let start = Instant::now();
     timed("formatting", check_formatting)?;
-    timed("the page's unit tests", || npm_ui(&["run", "test"]).run())?;
+    // At the same time as the tests in Rust, which often wait for a disk or a clock.
+    let page_tests = std::thread::spawn(|| npm_ui(&["run", "test"]).output());
     // With the whole workspace, dependencies have the features for which they are built already.
     let mut tests = cargo(&["test", "--workspace", "--lib", "--bin", "xtask", "--test", "architecture"]);
     for name in integration_tests()? {
@@ -51,7 +52,11 @@ pub fn run_fast(deny_skips: bool) -> Result<()> {
     }
     tests.args(["--no-fail-fast", "--"]);
     tests.args(LOAD_TESTS.iter().flat_map(|module| ["--skip", module]));
-    timed("tests", || run_tests(tests, deny_skips))?;
+    let tested = timed("tests", || run_tests(tests, deny_skips));
+    let page = page_tests.join().map_err(|_| anyhow!("the thread of the page's unit tests panicked"))??;
+    println!("{}{}", String::from_utf8_lossy(&page.stdout), String::from_utf8_lossy(&page.stderr));
+    tested?;
+    ensure!(page.status.success(), "the page's unit tests failed: {}", page.status);
     eprintln!(
         "\nIn all {} s. Left out: windows, gateways, clients, load tests, the release build, clippy, the page's lint and types, licenses.",
         start.elapsed().as_secs()
