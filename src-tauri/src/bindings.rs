@@ -15,13 +15,13 @@ use ulkeys_domain::wire::{
 };
 use ulkeys_domain::{AttentionReason, RateLimits, Scope};
 
-use crate::access_loss::AccessLoss;
 use crate::activity_export::ExportFormat;
 use crate::commands::activity::ExportedActivity;
 use crate::commands::one_time::RevealedKey;
 use crate::env_file::EnvFilePlan;
 use crate::error::CommandError;
 use crate::events::{AppEvent, ClipboardState};
+use crate::file_access_loss::FileAccessLoss;
 use crate::file_problem::FileProblem;
 use crate::git_risk::GitRisk;
 use crate::keychain_index::UndeletableReason;
@@ -121,7 +121,7 @@ fn generate_bindings() -> String {
         SealedKey,
         RevealedKey,
         GitRisk,
-        AccessLoss,
+        FileAccessLoss,
         EnvFilePlan,
         FileProblem,
         CommandError,
@@ -139,8 +139,8 @@ fn generate_bindings() -> String {
         ("PORT_RANGE", NumberRange::from_range(&PORT_RANGE)),
         ("CLIPBOARD_SECONDS_RANGE", NumberRange::from_range(&CLIPBOARD_SECONDS_RANGE)),
         ("ROTATION_DAYS_RANGE", NumberRange::from_range(&ROTATION_DAYS_RANGE)),
-        ("LIMIT_RANGE", NumberRange::from_range(&RateLimits::RANGE)),
-        ("STORAGE_LIMIT_RANGE", NumberRange::from_range(&StorageLimits::RANGE)),
+        ("LIMIT_RANGE", NumberRange::from_range(&RateLimits::ALLOWED_RANGE)),
+        ("STORAGE_LIMIT_RANGE", NumberRange::from_range(&StorageLimits::ALLOWED_RANGE)),
     ] {
         let value = serde_json::to_string(&range).expect("JSON");
         text.push_str(&format!("\nexport const {name}: NumberRange = {value};\n"));

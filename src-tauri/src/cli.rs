@@ -19,9 +19,9 @@ use crate::process_hardening::StartingUmask;
 use crate::settings::{Settings, SettingsProblem};
 
 /// What `env`, `nohup` and `docker run` answer when they fail themselves, and when the program cannot be started.
-const EXIT_FAILED: u8 = 125;
-const EXIT_CANNOT_START: u8 = 126;
-const EXIT_NOT_FOUND: u8 = 127;
+const EXIT_UL_KEYS_FAILED: u8 = 125;
+const EXIT_PROGRAM_CANNOT_START: u8 = 126;
+const EXIT_PROGRAM_NOT_FOUND: u8 = 127;
 
 /// Scoped API keys for vision models. Without a command, opens the window.
 #[derive(Parser)]
@@ -69,7 +69,7 @@ pub(crate) fn parse_arguments() -> Result<Option<CliAction>, ExitCode> {
             // With colors, and with help on standard output. Where nobody reads it, nothing is left to do.
             let _ = error.print();
         }
-        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_FAILED))
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_UL_KEYS_FAILED))
     })?;
     Ok(arguments.action)
 }
@@ -156,7 +156,7 @@ fn report_keychain_error(name: &str, error: &KeychainError, saved: &KeychainInde
             (None, false) => print_error(format_args!("Saved keys: {}", names.join(", "))),
         }
     }
-    EXIT_FAILED.into()
+    EXIT_UL_KEYS_FAILED.into()
 }
 
 /// Prints a line on standard error. Where nobody can read it, the command does its work nevertheless.
@@ -166,7 +166,7 @@ pub(crate) fn print_error(line: impl std::fmt::Display) {
 
 fn fail_with(reason: impl std::fmt::Display) -> ExitCode {
     print_error(format_args!("ul-keys: {reason}"));
-    EXIT_FAILED.into()
+    EXIT_UL_KEYS_FAILED.into()
 }
 
 /// Reports what the command waits for, and how to help. A keychain asks in a window of its own.
@@ -214,7 +214,7 @@ fn run_program(name: String, program: &[OsString], paths: Paths, umask: Starting
         )),
     }
     let Some((file, arguments)) = program.split_first() else {
-        return EXIT_FAILED.into();
+        return EXIT_UL_KEYS_FAILED.into();
     };
     let mut command = Command::new(file);
     command.args(arguments).env("ULTRALYTICS_API_KEY", secret.expose()).env("ULTRALYTICS_PLATFORM_URL", url);
@@ -232,8 +232,8 @@ fn run_program(name: String, program: &[OsString], paths: Paths, umask: Starting
     };
     print_error(format_args!("ul-keys: {}: {error}", file.to_string_lossy()));
     match error.kind() {
-        std::io::ErrorKind::NotFound => EXIT_NOT_FOUND.into(),
-        _ => EXIT_CANNOT_START.into(),
+        std::io::ErrorKind::NotFound => EXIT_PROGRAM_NOT_FOUND.into(),
+        _ => EXIT_PROGRAM_CANNOT_START.into(),
     }
 }
 

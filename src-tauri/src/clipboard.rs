@@ -333,7 +333,7 @@ fn state_after_empty_check(times: u32, checks: usize) -> Option<CopiedKeyState> 
 }
 
 fn contains_key(text: &str, key: KeyHash) -> bool {
-    Secret::find(text).is_some_and(|secret| secret.hash() == key)
+    Secret::find_in_text(text).is_some_and(|secret| secret.hash() == key)
 }
 
 fn time_until(due: Timestamp) -> Duration {

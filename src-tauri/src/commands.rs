@@ -103,7 +103,7 @@ impl UntrustedArg {
         self.0.as_bool().ok_or_else(|| invalid_argument(field, "must be true or false"))
     }
 
-    fn into_number(self, field: &str) -> Result<f64> {
+    fn into_float(self, field: &str) -> Result<f64> {
         self.0.as_f64().ok_or_else(|| invalid_argument(field, "must be a number"))
     }
 
@@ -209,8 +209,9 @@ mod tests {
 
     #[test]
     fn integer_group_with_wrong_or_missing_field_names_it() {
-        let read =
-            |value: Value| UntrustedArg(value).into_integer_group::<StorageLimits>("storage", StorageLimits::RANGE);
+        let read = |value: Value| {
+            UntrustedArg(value).into_integer_group::<StorageLimits>("storage", StorageLimits::ALLOWED_RANGE)
+        };
         let valid = serde_json::to_value(StorageLimits { reserve: 9, ..StorageLimits::default() }).expect("JSON");
         assert_eq!(read(valid.clone()).ok().map(|limits| limits.reserve), Some(9));
         for (name, value) in [

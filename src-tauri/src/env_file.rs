@@ -19,7 +19,7 @@ use ts_rs::TS;
 use ulkeys_domain::Secret;
 use zeroize::Zeroizing;
 
-use crate::access_loss::AccessLoss;
+use crate::file_access_loss::FileAccessLoss;
 use crate::file_problem::FileProblem;
 use crate::files::{self, ReplacementAccess};
 use crate::git_risk::{self, GitRisk};
@@ -43,7 +43,7 @@ pub(crate) struct EnvFilePlan {
     /// Whether the file might be committed.
     pub(crate) git_risk: Option<GitRisk>,
     /// What changes for others.
-    pub(crate) access_loss: Option<AccessLoss>,
+    pub(crate) access_loss: Option<FileAccessLoss>,
     /// Whether the file system keeps no permissions, so that others may be able to read the file.
     pub(crate) is_shared: bool,
 }
@@ -74,10 +74,11 @@ fn is_readable_by_others(path: &Path) -> io::Result<bool> {
 }
 
 /// What changes for others when the file is replaced. Where the file system keeps no permissions, nobody loses access.
-fn access_loss_on_write(path: &Path, is_shared: bool) -> io::Result<Option<AccessLoss>> {
-    let loss = AccessLoss::from_path(path)?.unwrap_or_default();
-    let loss = if is_shared { AccessLoss { other_names: loss.other_names, ..AccessLoss::default() } } else { loss };
-    Ok((loss != AccessLoss::default()).then_some(loss))
+fn access_loss_on_write(path: &Path, is_shared: bool) -> io::Result<Option<FileAccessLoss>> {
+    let loss = FileAccessLoss::from_path(path)?.unwrap_or_default();
+    let loss =
+        if is_shared { FileAccessLoss { other_names: loss.other_names, ..FileAccessLoss::default() } } else { loss };
+    Ok((loss != FileAccessLoss::default()).then_some(loss))
 }
 
 /// Writes the key and the service's address into the file, readable by its owner alone unless the plan says otherwise.
@@ -526,7 +527,7 @@ mod tests {
                 path: path.clone(),
                 replaces: vec![KEY_VARIABLE.to_owned()],
                 git_risk: None,
-                access_loss: AccessLoss::from_path(&path).expect("known"),
+                access_loss: FileAccessLoss::from_path(&path).expect("known"),
                 is_shared: false,
             };
             assert!(apply_plan(&planned, &test_secret(), SERVICE_URL).is_err(), "{content:?}");
@@ -557,7 +558,7 @@ mod tests {
                 path: path.clone(),
                 replaces: vec![],
                 git_risk: None,
-                access_loss: AccessLoss::from_path(&path).expect("known"),
+                access_loss: FileAccessLoss::from_path(&path).expect("known"),
                 is_shared: false,
             };
             assert!(apply_plan(&planned, &test_secret(), SERVICE_URL).is_err(), "{content:?}");
@@ -583,7 +584,7 @@ mod tests {
         std::os::unix::fs::symlink(&path, &link).expect("linked");
 
         let plan = plan_edit(&link, &test_secret(), SERVICE_URL).expect("planned");
-        let access_loss = Some(AccessLoss { everyone: true, ..AccessLoss::default() });
+        let access_loss = Some(FileAccessLoss { everyone: true, ..FileAccessLoss::default() });
         let expected =
             EnvFilePlan { path: path.clone(), replaces: vec![], git_risk: None, access_loss, is_shared: false };
         assert_eq!(plan, expected);

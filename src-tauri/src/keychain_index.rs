@@ -190,7 +190,7 @@ impl KeychainIndex {
     }
 
     async fn watch_revocation_events(&self, client: &ApiClient) {
-        let Ok(mut events) = client.events().await else {
+        let Ok(mut events) = client.open_event_stream().await else {
             return;
         };
         while let Some(event) = events.next().await {

@@ -4,7 +4,6 @@
 //! key rules (they are in the domain) and any store of plaintext but [`one_time_secret::OneTimeSecret`],
 //! which is wiped when its window closes.
 
-mod access_loss;
 mod activity_export;
 #[cfg(test)]
 mod bindings;
@@ -17,6 +16,7 @@ mod display;
 mod env_file;
 mod error;
 mod events;
+mod file_access_loss;
 mod file_problem;
 mod files;
 mod git_risk;
@@ -146,7 +146,7 @@ fn run_app() -> ExitCode {
         ])
         .setup(move |app| {
             process_hardening::disable_memory_access();
-            process_hardening::make_existing_files_private(&paths);
+            process_hardening::restrict_existing_files_to_owner(&paths);
             window::set_window_class(paths::APP_IDENTIFIER);
             let windows = paths.windows.clone();
             let state = AppState::new(paths);
@@ -157,13 +157,13 @@ fn run_app() -> ExitCode {
             app.manage(state);
             tauri::async_runtime::spawn(async move { service.start(port).await });
             let handle = app.handle().clone();
-            spawn_with_restart("color scheme", move || window::watch_color_scheme(handle.clone()));
-            spawn_with_restart("screen reader", move || screen_reader::watch_screen_reader(screen_reader.clone()));
-            spawn_with_restart("clipboard", move || {
+            spawn_task_with_restart("color scheme", move || window::watch_color_scheme(handle.clone()));
+            spawn_task_with_restart("screen reader", move || screen_reader::watch_screen_reader(screen_reader.clone()));
+            spawn_task_with_restart("clipboard", move || {
                 let clipboard = clipboard.clone();
                 async move { clipboard.remove_due_keys().await }
             });
-            spawn_with_restart("saved keys", move || {
+            spawn_task_with_restart("saved keys", move || {
                 let (keychain_index, service) = (keychain_index.clone(), followed.clone());
                 async move { keychain_index.watch_revocations(&service).await }
             });
@@ -208,7 +208,7 @@ fn report_start_failure(error: &dyn std::fmt::Display) -> ExitCode {
 
 /// Closes the one-time window and clears a copied key when the screen is locked: nobody can use either then.
 fn hide_secret_on_lock(app: tauri::AppHandle) {
-    spawn_with_restart("screen lock", move || {
+    spawn_task_with_restart("screen lock", move || {
         let app = app.clone();
         screen_lock::watch_screen_lock(move || {
             app.state::<AppState>().clipboard.expire_copied_key();
@@ -218,7 +218,7 @@ fn hide_secret_on_lock(app: tauri::AppHandle) {
 }
 
 /// Spawns a task that runs until the app ends. One that panics is restarted.
-fn spawn_with_restart<F>(name: &'static str, task: impl Fn() -> F + Send + Sync + 'static)
+fn spawn_task_with_restart<F>(name: &'static str, task: impl Fn() -> F + Send + Sync + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -57,29 +57,29 @@ impl StartingUmask {
 
 /// Takes the access of other users from what an earlier version, or a person's `umask`, left open. Links are not followed.
 /// What cannot be changed belongs to somebody else, and stays as it is. Works in the background: checkpoints may be many.
-pub(crate) fn make_existing_files_private(paths: &Paths) {
+pub(crate) fn restrict_existing_files_to_owner(paths: &Paths) {
     #[cfg(unix)]
     {
         let existing = paths.existing_files();
-        std::thread::spawn(move || existing.iter().for_each(|path| make_tree_private(path)));
+        std::thread::spawn(move || existing.iter().for_each(|path| restrict_tree_to_owner(path)));
     }
     #[cfg(not(unix))]
     let _ = paths;
 }
 
 #[cfg(unix)]
-fn make_tree_private(path: &Path) {
-    make_private(path);
+fn restrict_tree_to_owner(path: &Path) {
+    restrict_path_to_owner(path);
     if path.is_symlink() {
         return;
     }
     for entry in path.read_dir().into_iter().flatten().flatten() {
-        make_tree_private(&entry.path());
+        restrict_tree_to_owner(&entry.path());
     }
 }
 
 #[cfg(unix)]
-fn make_private(path: &Path) {
+fn restrict_path_to_owner(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     let Ok(metadata) = path.symlink_metadata() else { return };
     let mode = metadata.permissions().mode();

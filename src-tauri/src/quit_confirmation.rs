@@ -18,7 +18,7 @@ use crate::window;
 /// another program must not keep the window open.
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest wait for the page to show the question. A page that hangs must not keep the window open.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(3);
+const QUESTION_SHOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest wait for the clipboard.
 const CLIPBOARD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Runs that the question names.
@@ -59,7 +59,7 @@ pub(crate) struct QuitConfirmation {
 
 impl QuitConfirmation {
     /// Follows the question that the page is to show.
-    pub(crate) fn subscribe_question(&self) -> watch::Receiver<Option<QuitQuestion>> {
+    pub(crate) fn subscribe_quit_question(&self) -> watch::Receiver<Option<QuitQuestion>> {
         self.question.subscribe()
     }
 
@@ -142,7 +142,7 @@ async fn ask_before_quit(app: &AppHandle) -> bool {
     let Some(client) = state.service.api_client() else {
         return false;
     };
-    let runs = match tokio::time::timeout(SERVICE_TIMEOUT, client.live_runs()).await {
+    let runs = match tokio::time::timeout(SERVICE_TIMEOUT, client.list_live_runs()).await {
         Ok(Ok(list)) => list.runs,
         Ok(Err(error)) => {
             tracing::warn!(%error, "the window closes without a question, because the running trainings are not known");
@@ -164,7 +164,7 @@ async fn ask_before_quit(app: &AppHandle) -> bool {
     closing.question.send_replace(Some(question));
     window::focus_front_window(app);
     let answered = phase.wait_for(|phase| *phase != QuitPhase::Asked);
-    let is_shown = tokio::time::timeout(PAGE_TIMEOUT, answered).await.is_ok();
+    let is_shown = tokio::time::timeout(QUESTION_SHOWN_TIMEOUT, answered).await.is_ok();
     if !is_shown {
         tracing::warn!("the window closes without a question, because its page does not answer");
     }

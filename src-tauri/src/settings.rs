@@ -56,15 +56,25 @@ impl SettingsFile {
         let Self { port, preferences } = &mut values;
         for (name, value) in fields {
             let result = match name.as_str() {
-                "port" => set_number(port, value, PORT_RANGE),
-                "language" => set_choice(&mut preferences.language, value, Language::ALL),
-                "theme" => set_choice(&mut preferences.theme, value, Theme::ALL),
-                "textPercent" => set_number(&mut preferences.text_percent, value, TEXT_PERCENT_RANGE),
-                "clipboardSeconds" => set_optional(&mut preferences.clipboard_seconds, value, CLIPBOARD_SECONDS_RANGE),
-                "rotationDays" => set_number(&mut preferences.rotation_days, value, ROTATION_DAYS_RANGE),
-                "runDays" => set_optional(&mut preferences.run_days, value, RUN_DAYS_RANGE),
-                "limits" => set_limits(name, value, &mut preferences.limits, RateLimits::RANGE, &mut ignored),
-                "storage" => set_limits(name, value, &mut preferences.storage, StorageLimits::RANGE, &mut ignored),
+                "port" => read_number_setting(port, value, PORT_RANGE),
+                "language" => read_choice_setting(&mut preferences.language, value, Language::ALL),
+                "theme" => read_choice_setting(&mut preferences.theme, value, Theme::ALL),
+                "textPercent" => read_number_setting(&mut preferences.text_percent, value, TEXT_PERCENT_RANGE),
+                "clipboardSeconds" => {
+                    read_optional_setting(&mut preferences.clipboard_seconds, value, CLIPBOARD_SECONDS_RANGE)
+                }
+                "rotationDays" => read_number_setting(&mut preferences.rotation_days, value, ROTATION_DAYS_RANGE),
+                "runDays" => read_optional_setting(&mut preferences.run_days, value, RUN_DAYS_RANGE),
+                "limits" => {
+                    read_limits_setting(name, value, &mut preferences.limits, RateLimits::ALLOWED_RANGE, &mut ignored)
+                }
+                "storage" => read_limits_setting(
+                    name,
+                    value,
+                    &mut preferences.storage,
+                    StorageLimits::ALLOWED_RANGE,
+                    &mut ignored,
+                ),
                 _ => Err(IgnoredReason::Unknown),
             };
             if let Err(reason) = result {
@@ -100,7 +110,7 @@ where
         return Ok(());
     }
     let mut number = *range.start();
-    set_number(&mut number, value, range.clone())
+    read_number_setting(&mut number, value, range.clone())
         .map_err(|_| IgnoredReason::NotInRangeOrNull(NumberRange::from_range(&range)))?;
     *field = Some(number);
     Ok(())
@@ -132,7 +142,7 @@ fn set_limits<T: Serialize + DeserializeOwned>(
         let mut number = 0;
         let result = match known.get_mut(name) {
             None => Err(IgnoredReason::Unknown),
-            Some(limit) => set_number(&mut number, value, range.clone()).map(|()| *limit = number.into()),
+            Some(limit) => read_number_setting(&mut number, value, range.clone()).map(|()| *limit = number.into()),
         };
         if let Err(reason) = result {
             ignored.push(IgnoredSetting { name: format!("{group}.{name}"), reason });

@@ -1,34 +1,35 @@
 //! The windows: each shows its bundled page and goes nowhere else.
 
-mod bounds;
 mod file_dialog;
-mod list;
-mod one_time;
+mod list_window;
+mod one_time_window;
 mod theme;
+mod window_bounds;
 
 #[cfg(target_os = "linux")]
 use tauri::LogicalSize;
 use tauri::webview::NewWindowResponse;
 use tauri::{AppHandle, Manager as _, PhysicalSize, Url, WebviewWindow, WebviewWindowBuilder, Wry};
 
-pub(crate) use bounds::save_list_bounds;
 pub(crate) use file_dialog::SaveFileDialog;
-pub(crate) use list::{
+pub(crate) use list_window::{
     open_hidden as open_list_window, request_close as close_list_window, show_window as show_list_window,
 };
-pub(crate) use one_time::{
+pub(crate) use one_time_window::{
     close_window as close_one_time_window, force_close as force_close_one_time_window, is_one_time_label,
     on_minimized as on_one_time_window_minimized, open_hidden as open_one_time_window,
     show_with_height as show_one_time_window,
 };
 pub(crate) use theme::watch_color_scheme;
+pub(crate) use window_bounds::save_list_bounds;
 
 use crate::state::AppState;
 
 /// Shows the window of the running app when it is started once more, or the one over it.
 pub(crate) fn focus_front_window(app: &AppHandle) {
-    let Some(window) =
-        one_time::find_window(app).filter(|key| key.is_visible().unwrap_or(true)).or_else(|| list::find_window(app))
+    let Some(window) = one_time_window::find_window(app)
+        .filter(|key| key.is_visible().unwrap_or(true))
+        .or_else(|| list_window::find_window(app))
     else {
         return;
     };
@@ -39,7 +40,7 @@ pub(crate) fn focus_front_window(app: &AppHandle) {
 pub(crate) fn apply_preferences(app: &AppHandle) {
     theme::apply_theme(app);
     let language = app.state::<AppState>().settings.subscribe_preferences().borrow().language;
-    if let Err(error) = list::set_menu_language(app, language) {
+    if let Err(error) = list_window::set_menu_language(app, language) {
         tracing::warn!(%error, "the menu cannot change its language");
     }
 }
@@ -48,7 +49,7 @@ pub(crate) fn apply_preferences(app: &AppHandle) {
 ///
 /// [`WebviewWindow::inner_size`] adds what GTK draws around a window on Wayland, which no call to set a size includes.
 #[cfg(target_os = "linux")]
-fn content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
+fn measure_content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
     use gtk::prelude::GtkWindowExt as _;
     let (width, height) = window.gtk_window()?.size();
     Ok(LogicalSize::new(width, height).to_physical(window.scale_factor()?))
@@ -56,7 +57,7 @@ fn content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
 
 /// The same: other systems add nothing.
 #[cfg(not(target_os = "linux"))]
-fn content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
+fn measure_content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
     window.inner_size()
 }
 

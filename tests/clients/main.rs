@@ -51,12 +51,12 @@ async fn replayed_run_is_stored_unchanged() -> Result<()> {
     assert!(sent["received"].as_array().is_some_and(|all| all.len() == 17 && all.iter().all(|one| one == true)));
 
     let run = RunId::new(sent["start"]["runId"].as_i64().context("a number")?).context("positive")?;
-    let kept = service.client.run(run).await?.details;
+    let kept = service.client.get_run(run).await?.details;
     assert_eq!((kept.summary.status, kept.summary.planned_epochs), (RunStatus::Completed, Some(3)));
     assert_eq!(kept.class_names, Some(vec!["box".to_owned()]));
     assert_eq!(kept.results.context("results")?["bestEpoch"], 2);
     let recorded = recorded_epochs();
-    let epochs = service.client.run_epochs(run, None, 200).await?.epochs;
+    let epochs = service.client.list_epochs(run, None, 200).await?.epochs;
     assert_eq!((kept.epochs.len(), epochs.len()), (recorded.len(), recorded.len()));
     for (EpochDetails { epoch, system }, body) in epochs.iter().zip(&recorded) {
         let data = &body["data"];
@@ -66,7 +66,7 @@ async fn replayed_run_is_stored_unchanged() -> Result<()> {
     let states: Vec<_> = kept.checkpoints.iter().map(|checkpoint| checkpoint.state).collect();
     assert_eq!(states, [CheckpointState::Saved]);
     assert!(service.download_checkpoint(run).await? == bytes, "the checkpoint's bytes");
-    let console = service.client.run_console(run).await?;
+    let console = service.client.get_console(run).await?;
     let ids: Vec<_> = console.chunks.iter().map(|chunk| chunk.chunk_id).collect();
     assert!(ids.len() == 13 && ids.is_sorted() && console.dropped == 0, "{ids:?}");
 

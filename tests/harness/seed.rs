@@ -14,7 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rusqlite::{Connection, params};
 use serde_json::json;
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::training::{Completion, ConsolePart, EpochReport, ModelId, ModelRef, RunStart, RunUpdate, Slug};
+use ulkeys_domain::training::{ConsolePart, EpochReport, ModelId, ModelRef, RunCompletion, RunStart, RunUpdate, Slug};
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret, Timestamp};
 use ulkeys_store::{
     AuditContext, ClientUsage, HourlyCount, KeyStore as _, MILLIS_PER_HOUR, RejectedRequests, ReportedBy,
@@ -219,7 +219,7 @@ pub async fn seed_database(path: &Path, samples: &[SeedKey]) -> Result<()> {
     // The service ran on eight days: on fewer, it removes nothing because of its age. These days come before the uses, which
     // would be in their future.
     for days in (1..=8).rev() {
-        store.purge(ago(days * 24), Duration::from_hours(90 * 24)).await?;
+        store.purge_old_entries(ago(days * 24), Duration::from_hours(90 * 24)).await?;
     }
 
     // The store numbers what happens in the order in which it is told.
@@ -370,7 +370,7 @@ async fn seed_training_run(
         Some(None) => {
             let results = Some(json!({ "metrics": { "metrics/mAP50-95(B)": 0.611 }, "bestEpoch": run.planned - 4 }));
             let classes = Some(["forklift", "pallet", "person"].map(str::to_owned).into());
-            let ending = Completion { results, class_names: classes, ..Completion::default() };
+            let ending = RunCompletion { results, class_names: classes, ..RunCompletion::default() };
             store.record_update(begun.run_id, RunUpdate::Complete(ending), end).await?;
         }
         Some(Some(reason)) => {

@@ -105,7 +105,7 @@ impl Service {
     pub async fn wait_for_clients(&self, key: &KeyId) -> Result<Vec<KeyClient>> {
         let start = Instant::now();
         loop {
-            let usage = self.client.usage(key, 1).await?;
+            let usage = self.client.get_usage(key, 1).await?;
             if !usage.sources.is_empty() {
                 return Ok(usage.sources);
             }
@@ -119,7 +119,7 @@ impl Service {
     /// # Errors
     /// When there is none.
     pub async fn download_checkpoint(&self, run: RunId) -> Result<Vec<u8>> {
-        let pieces = self.client.run_checkpoint(run).await?;
+        let pieces = self.client.download_checkpoint(run).await?;
         let all = pieces.try_fold(Vec::new(), async |mut all, piece| {
             all.extend_from_slice(piece.as_ref());
             Ok(all)

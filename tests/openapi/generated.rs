@@ -68,7 +68,7 @@ impl GeneratorFixture {
         let printed: Value = serde_json::from_str(printed)?;
         let key = printed["keyId"].as_str().and_then(KeyId::parse).context("a key")?;
         let run = printed["runId"].as_i64().and_then(RunId::new).context("a run")?;
-        let details = self.service.client.run(run).await?.details;
+        let details = self.service.client.get_run(run).await?.details;
         assert_eq!((details.summary.status, details.summary.key_ids.as_slice()), (status, &[key][..]));
         let key = self.service.client.get_key(&key, 90).await?;
         ensure!(key.revoked_at.is_some(), "the key is not revoked");

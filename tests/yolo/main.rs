@@ -29,11 +29,11 @@ async fn main() -> Result<()> {
     }
     let list = service.client.list_runs(&RunQuery::default()).await?.runs;
     ensure!(list.len() == 1, "{} runs are kept instead of one", list.len());
-    let kept = service.client.run(list[0].summary.run_id).await?.details;
+    let kept = service.client.get_run(list[0].summary.run_id).await?.details;
     let epochs: Vec<_> = kept.epochs.iter().map(|epoch| epoch.epoch).collect();
     ensure!(kept.summary.status == RunStatus::Completed, "the run is {}", kept.summary.status.as_ref());
     ensure!(epochs == [0, 1, 2], "the epochs {epochs:?} are kept instead of two and the final validation");
-    ensure!(!service.client.run_console(kept.summary.run_id).await?.chunks.is_empty(), "no console output is kept");
+    ensure!(!service.client.get_console(kept.summary.run_id).await?.chunks.is_empty(), "no console output is kept");
     ensure!(
         service.download_checkpoint(kept.summary.run_id).await? == std::fs::read(&run.best)?,
         "not the bytes of best.pt"
@@ -57,7 +57,7 @@ async fn main() -> Result<()> {
     let (stopped, run) = (stopped?, cancelled?);
     let expected = "Training cancelled from Platform";
     ensure!(stopped.lines.iter().any(|line| line.contains(expected)), "the client did not say: {expected}");
-    let kept = service.client.run(run).await?.details.summary;
+    let kept = service.client.get_run(run).await?.details.summary;
     ensure!(kept.status == RunStatus::Cancelled && kept.has_checkpoint, "not kept as cancelled, with a checkpoint");
     ensure!(kept.recorded_epochs < 500, "it was not stopped");
     println!("  kept: {} of 500 epochs, and the checkpoint", kept.recorded_epochs);

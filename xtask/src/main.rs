@@ -75,9 +75,9 @@ fn main() -> Result<()> {
         XtaskCommand::Run { release } => run::run_app(release),
         XtaskCommand::Test { fast: true, deny_skips } => test::run_fast(deny_skips),
         XtaskCommand::Test { fast: false, deny_skips } => test::run_all(deny_skips),
-        XtaskCommand::Setup => setup::install_for_tests(),
+        XtaskCommand::Setup => setup::install_test_tools(),
         XtaskCommand::Bench { window: true, .. } => {
-            setup::install_for_tests()?;
+            setup::install_test_tools()?;
             build_app("release")?;
             cargo(&["run", "--release", "--package", "ulkeys-tests", "--bin", "window-bench"]).run()
         }
@@ -86,12 +86,12 @@ fn main() -> Result<()> {
             if quick {
                 bench.args(["--", "--quick"]);
             } else {
-                setup::install_for_bench()?;
+                setup::install_benchmark_tools()?;
             }
             bench.run()
         }
         XtaskCommand::Gallery { folder, only, few, check } => {
-            setup::install_for_tests()?;
+            setup::install_test_tools()?;
             build_app("dev")?;
             let folder = folder.unwrap_or_else(|| shell::target_folder().join("gallery"));
             let mut gallery = cargo(&["run", "--package", "ulkeys-tests", "--bin", "gallery", "--"]);
@@ -101,13 +101,13 @@ fn main() -> Result<()> {
             Ok(())
         }
         XtaskCommand::Screenshots => {
-            setup::install_for_tests()?;
+            setup::install_test_tools()?;
             build_app("dev")?;
             cargo(&["run", "--package", "ulkeys-tests", "--bin", "screenshots"]).run()
         }
         XtaskCommand::Yolo => yolo::run_yolo(),
         XtaskCommand::Bindings => {
-            setup::install_for_run()?;
+            setup::install_build_tools()?;
             shell::npm_ui(&["run", "build"]).run()?;
             cargo(&["test", "--package", "ul-keys", "bindings"]).env("UPDATE_BINDINGS", "1").run()
         }

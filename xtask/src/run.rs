@@ -14,7 +14,7 @@ const WINDOW_POLL_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_WINDOW_POLLS: u32 = 120;
 
 pub fn run_app(release: bool) -> Result<()> {
-    setup::install_for_run()?;
+    setup::install_build_tools()?;
     let program = build_app(if release { "release" } else { "dev" })?;
     let has_display =
         ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|d| !d.is_empty()));

@@ -73,18 +73,18 @@ const DOTENV_PACKAGE: &str = "python-dotenv==1.2.4";
 const GATEWAY_PACKAGES: &[(&str, &str)] = &[("nginx", "usr/sbin/nginx"), ("caddy", "usr/bin/caddy")];
 
 /// What `cargo xtask run` needs.
-pub fn install_for_run() -> Result<()> {
+pub fn install_build_tools() -> Result<()> {
     install_packages(RUN_PACKAGES)?;
     install_node_packages("ui")
 }
 
 /// What `cargo xtask bench` needs beside the service: the program that it is compared with.
-pub fn install_for_bench() -> Result<()> {
+pub fn install_benchmark_tools() -> Result<()> {
     install_node_packages("tests/better-auth")
 }
 
 /// What `cargo xtask test` needs.
-pub fn install_for_tests() -> Result<()> {
+pub fn install_test_tools() -> Result<()> {
     install_packages(&[RUN_PACKAGES, TEST_PACKAGES].concat())?;
     install_node_packages("ui")?;
     install_node_packages("tests/node-clients")?;

@@ -22,7 +22,7 @@ const LOAD_TESTS: &[&str] = &["parallel_runs::", "revocation_under_load::", "rob
 /// # Errors
 /// When one fails, or with `deny_skips`, when one was skipped.
 pub fn run_all(deny_skips: bool) -> Result<()> {
-    timed("setup", setup::install_for_tests)?;
+    timed("setup", setup::install_test_tools)?;
     timed("formatting", check_formatting)?;
     timed("the page", || {
         npm_ui(&["run", "lint"]).run()?;
@@ -47,7 +47,7 @@ pub fn run_fast(deny_skips: bool) -> Result<()> {
     let page_tests = std::thread::spawn(|| npm_ui(&["run", "test"]).output());
     // With the whole workspace, dependencies have the features for which they are built already.
     let mut tests = cargo(&["test", "--workspace", "--lib", "--bin", "xtask", "--test", "architecture"]);
-    for name in integration_tests()? {
+    for name in list_integration_tests()? {
         tests.arg("--test").arg(name);
     }
     tests.args(["--no-fail-fast", "--"]);
@@ -96,7 +96,7 @@ fn check_dependencies() -> Result<()> {
 }
 
 /// The names of the integration tests of `crates`: files, and folders with a `main.rs`.
-fn integration_tests() -> Result<Vec<String>> {
+fn list_integration_tests() -> Result<Vec<String>> {
     let mut names = Vec::new();
     for package in Path::new("crates").read_dir()? {
         let Ok(tests) = package?.path().join("tests").read_dir() else { continue };
@@ -125,14 +125,14 @@ fn run_tests(mut command: Command, deny_skips: bool) -> Result<()> {
     for line in BufReader::new(tests.stdout.take().context("no output")?).lines() {
         let line = line?;
         if line.starts_with("test result:") {
-            passed += count(&line, "passed");
-            failed += count(&line, "failed");
+            passed += count_before_word(&line, "passed");
+            failed += count_before_word(&line, "failed");
         }
         println!("{line}");
     }
     let status = tests.wait()?;
     let skipped = std::fs::read_to_string(&skipped_file)?;
-    println!("\n{}", summarize(passed, failed, &skipped));
+    println!("\n{}", format_test_summary(passed, failed, &skipped));
     if !status.success() {
         bail!("the tests failed: {status}");
     }
@@ -143,7 +143,7 @@ fn run_tests(mut command: Command, deny_skips: bool) -> Result<()> {
 }
 
 /// The sum of a run. The runner counts a skipped test as passed; `skipped` has lines of `test: reason`.
-fn summarize(passed: u32, failed: u32, skipped: &str) -> String {
+fn format_test_summary(passed: u32, failed: u32, skipped: &str) -> String {
     let reasons: BTreeMap<&str, &str> = skipped.lines().filter_map(|line| line.split_once(": ")).collect();
     let passed = passed.saturating_sub(u32::try_from(reasons.len()).unwrap_or(u32::MAX));
     let sum = format!("total: {passed} passed, {failed} failed, {} skipped", reasons.len());
@@ -152,7 +152,7 @@ fn summarize(passed: u32, failed: u32, skipped: &str) -> String {
 }
 
 /// The number before `word`, as in `12 passed;`.
-fn count(line: &str, word: &str) -> u32 {
+fn count_before_word(line: &str, word: &str) -> u32 {
     let words: Vec<_> = line.split([' ', ';']).collect();
     let number = words.windows(2).find(|pair| pair[1] == word).and_then(|pair| pair[0].parse().ok());
     number.unwrap_or(0)
@@ -160,20 +160,23 @@ fn count(line: &str, word: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{count, summarize};
+    use super::{count_before_word, format_test_summary};
 
     #[test]
     fn count_reads_numbers_of_result_line() {
         let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s";
-        assert_eq!((count(line, "passed"), count(line, "failed"), count(line, "moved")), (12, 3, 0));
+        assert_eq!(
+            (count_before_word(line, "passed"), count_before_word(line, "failed"), count_before_word(line, "moved")),
+            (12, 3, 0)
+        );
     }
 
     #[test]
     fn summarize_names_skipped_tests_and_does_not_count_them_as_passed() {
-        assert_eq!(summarize(2, 0, ""), "total: 2 passed, 0 failed, 0 skipped");
+        assert_eq!(format_test_summary(2, 0, ""), "total: 2 passed, 0 failed, 0 skipped");
         let skipped = "memory::locked: not root\nenv_file::save: no mount\nenv_file::save: no mount\n";
         let expected = "total: 1 passed, 1 failed, 2 skipped\n\
             SKIPPED env_file::save: no mount\nSKIPPED memory::locked: not root";
-        assert_eq!(summarize(3, 1, skipped), expected);
+        assert_eq!(format_test_summary(3, 1, skipped), expected);
     }
 }

@@ -28,7 +28,7 @@ impl ApiClient {
     ///
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
-    pub async fn key_page(&self, query: &KeyQuery, rotation_days: u32) -> Result<KeyList, ApiClientError> {
+    pub async fn list_key_page(&self, query: &KeyQuery, rotation_days: u32) -> Result<KeyList, ApiClientError> {
         let mut parameters = vec![
             ("status", query.status.as_ref().to_owned()),
             ("sort", query.sort.to_string()),
@@ -40,7 +40,7 @@ impl ApiClient {
             parameters.push(("q", query.text.clone()));
         }
         parameters.extend(query.name.clone().map(|name| ("name", name)));
-        self.send_with_retries(|| self.request(Method::GET, "/api/api-keys").query(&parameters)).await
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/api-keys").query(&parameters)).await
     }
 
     /// How many keys there are of each status.
@@ -49,7 +49,7 @@ impl ApiClient {
     /// [`ApiClientError`], after repeating a call that found nobody.
     pub async fn count_keys(&self, rotation_days: u32) -> Result<KeyCounts, ApiClientError> {
         let path = format!("/api/api-keys/counts?rotationDays={rotation_days}");
-        self.send_with_retries(|| self.request(Method::GET, &path)).await
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, &path)).await
     }
 
     /// One key, active or revoked.
@@ -58,6 +58,6 @@ impl ApiClient {
     /// [`ApiClientError`], after repeating a call that found nobody.
     pub async fn get_key(&self, id: &KeyId, rotation_days: u32) -> Result<ApiKey, ApiClientError> {
         let path = format!("/api/api-keys/{id}?rotationDays={rotation_days}");
-        self.send_with_retries(|| self.request(Method::GET, &path)).await
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, &path)).await
     }
 }

@@ -90,7 +90,7 @@ impl ApiClient {
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
     pub async fn list_keys(&self) -> Result<KeyList, ApiClientError> {
-        self.send_with_retries(|| self.request(Method::GET, "/api/api-keys")).await
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/api-keys")).await
     }
 
     /// Makes a key. The answer is the only one that ever holds its plaintext.
@@ -99,7 +99,7 @@ impl ApiClient {
     /// [`ApiClientError`]. The call is never repeated by itself: a lost answer would leave a key that nobody has.
     pub async fn create_key(&self, key: &CreateKey) -> Result<CreatedKey, ApiClientError> {
         // A kept connection would keep the answer in its buffers, on both sides.
-        let request = self.request(Method::POST, "/api/api-keys").header(CONNECTION, "close");
+        let request = self.request_with_timeout(Method::POST, "/api/api-keys").header(CONNECTION, "close");
         parse_response(request.json(key).send().await?).await
     }
 
@@ -108,7 +108,7 @@ impl ApiClient {
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
     pub async fn revoke_key(&self, id: &KeyId) -> Result<RevokedKey, ApiClientError> {
-        self.send_with_retries(|| self.request(Method::DELETE, &format!("/api/api-keys/{id}"))).await
+        self.send_with_retries(|| self.request_with_timeout(Method::DELETE, &format!("/api/api-keys/{id}"))).await
     }
 
     /// Gives an active key another name.
@@ -117,15 +117,19 @@ impl ApiClient {
     /// [`ApiClientError`], after repeating a call that found nobody.
     pub async fn rename_key(&self, id: &KeyId, name: &str) -> Result<ApiKey, ApiClientError> {
         let body = RenameKey { name: name.to_owned() };
-        self.send_with_retries(|| self.request(Method::PATCH, &format!("/api/api-keys/{id}")).json(&body)).await
+        self.send_with_retries(|| self.request_with_timeout(Method::PATCH, &format!("/api/api-keys/{id}")).json(&body))
+            .await
     }
 
     /// A key's requests of the last `hours` (at most 2,160), and the programs behind them.
     ///
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
-    pub async fn usage(&self, id: &KeyId, hours: u32) -> Result<KeyUsage, ApiClientError> {
-        self.send_with_retries(|| self.request(Method::GET, &format!("/api/api-keys/{id}/usage?hours={hours}"))).await
+    pub async fn get_usage(&self, id: &KeyId, hours: u32) -> Result<KeyUsage, ApiClientError> {
+        self.send_with_retries(|| {
+            self.request_with_timeout(Method::GET, &format!("/api/api-keys/{id}/usage?hours={hours}"))
+        })
+        .await
     }
 
     /// A page of at most `limit` entries of activity, newest first, of one key or of all, and of one kind or of all; `cursor`
@@ -133,7 +137,7 @@ impl ApiClient {
     ///
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
-    pub async fn activity(
+    pub async fn list_activity(
         &self,
         key: Option<&KeyId>,
         kind: Option<ActivityKind>,
@@ -145,16 +149,17 @@ impl ApiClient {
         let kind = kind.as_ref().map(|kind| ("kind", kind.as_ref()));
         let cursor = cursor.map(|cursor| ("cursor", cursor));
         let query: Vec<_> = [key, kind, cursor, Some(("limit", limit.as_str()))].into_iter().flatten().collect();
-        self.send_with_retries(|| self.request(Method::GET, "/api/activity").query(&query)).await
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/activity").query(&query)).await
     }
 
     /// Why a key is refused, or would be. For the app's session only.
     ///
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
-    pub async fn diagnose(&self, question: &CheckRequest) -> Result<CheckReport, ApiClientError> {
+    pub async fn check_key(&self, question: &CheckRequest) -> Result<CheckReport, ApiClientError> {
         // A kept connection would keep the key in its buffers, on both sides.
-        let request = || self.request(Method::POST, "/api/diagnosis").header(CONNECTION, "close").json(question);
+        let request =
+            || self.request_with_timeout(Method::POST, "/api/diagnosis").header(CONNECTION, "close").json(question);
         self.send_with_retries(request).await
     }
 
@@ -162,8 +167,8 @@ impl ApiClient {
     ///
     /// # Errors
     /// [`ApiClientError`] when the stream cannot be opened.
-    pub async fn events(&self) -> Result<impl Stream<Item = KeyEvent> + Send + use<>, ApiClientError> {
-        let request = self.authorized(Method::GET, "/api/api-keys/events");
+    pub async fn open_event_stream(&self) -> Result<impl Stream<Item = KeyEvent> + Send + use<>, ApiClientError> {
+        let request = self.authorized_request(Method::GET, "/api/api-keys/events");
         let response = request.send().await?;
         if !response.status().is_success() {
             return Err(rejection_of(response).await);
@@ -178,11 +183,11 @@ impl ApiClient {
     }
 
     /// A request that is answered at once.
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.authorized(method, path).timeout(REQUEST_TIMEOUT)
+    fn request_with_timeout(&self, method: Method, path: &str) -> RequestBuilder {
+        self.authorized_request(method, path).timeout(REQUEST_TIMEOUT)
     }
 
-    fn authorized(&self, method: Method, path: &str) -> RequestBuilder {
+    fn authorized_request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base_url));
         request.header(AUTHORIZATION, self.authorization.clone())
     }
@@ -234,7 +239,7 @@ mod tests {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("free").port();
         let client = ApiClient::new(&format!("http://127.0.0.1:{port}"), "token").expect("a client");
         let query = KeyQuery { text: "what-somebody-typed".to_owned(), limit: 50, ..KeyQuery::default() };
-        let error = client.key_page(&query, 90).await.expect_err("nobody answers");
+        let error = client.list_key_page(&query, 90).await.expect_err("nobody answers");
         assert!(matches!(error, ApiClientError::Unreachable(_)), "{error:?}");
         let mut text = format!("{error:?}");
         let mut cause: Option<&dyn std::error::Error> = Some(&error);

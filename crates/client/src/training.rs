@@ -31,23 +31,23 @@ impl ApiClient {
         let limit = query.limit.map(|limit| ("limit", limit.to_string()));
         let cursor = query.cursor.as_ref().map(|cursor| ("cursor", cursor.clone()));
         let query: Vec<_> = key.into_iter().chain(limit).chain(cursor).collect();
-        self.send_with_retries(|| self.request(Method::GET, "/api/training/runs").query(&query)).await
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/training/runs").query(&query)).await
     }
 
     /// Runs that report now, the one that reported last first.
     ///
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
-    pub async fn live_runs(&self) -> Result<LiveRunList, ApiClientError> {
-        self.send_with_retries(|| self.request(Method::GET, "/api/training/runs/live")).await
+    pub async fn list_live_runs(&self) -> Result<LiveRunList, ApiClientError> {
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/training/runs/live")).await
     }
 
     /// Everything about a run but its console and the load of its machine at each epoch.
     ///
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
-    pub async fn run(&self, run: RunId) -> Result<TrainingRunDetails, ApiClientError> {
-        self.send_with_retries(|| self.request(Method::GET, &format!("/api/training/runs/{run}"))).await
+    pub async fn get_run(&self, run: RunId) -> Result<TrainingRunDetails, ApiClientError> {
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, &format!("/api/training/runs/{run}"))).await
     }
 
     /// At most `limit` (1 to 200) epochs of a run with the load of its machine: those after `after`, which is the
@@ -55,30 +55,31 @@ impl ApiClient {
     ///
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
-    pub async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<EpochList, ApiClientError> {
+    pub async fn list_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<EpochList, ApiClientError> {
         let query: Vec<_> = after.map(|after| ("after", after)).into_iter().chain([("limit", limit)]).collect();
         let path = format!("/api/training/runs/{run}/epochs");
-        self.send_with_retries(|| self.request(Method::GET, &path).query(&query)).await
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, &path).query(&query)).await
     }
 
     /// The console output of a run, as far as it is kept.
     ///
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
-    pub async fn run_console(&self, run: RunId) -> Result<Console, ApiClientError> {
-        self.send_with_retries(|| self.request(Method::GET, &format!("/api/training/runs/{run}/console"))).await
+    pub async fn get_console(&self, run: RunId) -> Result<Console, ApiClientError> {
+        self.send_with_retries(|| self.request_with_timeout(Method::GET, &format!("/api/training/runs/{run}/console")))
+            .await
     }
 
     /// The bytes of a run's saved checkpoint, in pieces.
     ///
     /// # Errors
     /// [`ApiClientError`] when there is none, or, in the stream, when the connection breaks.
-    pub async fn run_checkpoint(
+    pub async fn download_checkpoint(
         &self,
         run: RunId,
     ) -> Result<impl Stream<Item = Result<impl AsRef<[u8]> + use<>, ApiClientError>> + Send + use<>, ApiClientError>
     {
-        let request = self.authorized(Method::GET, &format!("/api/training/runs/{run}/checkpoint"));
+        let request = self.authorized_request(Method::GET, &format!("/api/training/runs/{run}/checkpoint"));
         let response = request.send().await?;
         if !response.status().is_success() {
             return Err(rejection_of(response).await);
@@ -91,7 +92,7 @@ impl ApiClient {
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
     pub async fn delete_run(&self, run: RunId) -> Result<DeletedRun, ApiClientError> {
-        self.send_with_retries(|| self.request(Method::DELETE, &format!("/api/training/runs/{run}"))).await
+        self.send_with_retries(|| self.request_with_timeout(Method::DELETE, &format!("/api/training/runs/{run}"))).await
     }
 
     /// Tells a run to stop at its next event; once more for one that was told is no error.
@@ -99,6 +100,7 @@ impl ApiClient {
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.
     pub async fn cancel_run(&self, run: RunId) -> Result<CancelledRun, ApiClientError> {
-        self.send_with_retries(|| self.request(Method::POST, &format!("/api/training/runs/{run}/cancel"))).await
+        self.send_with_retries(|| self.request_with_timeout(Method::POST, &format!("/api/training/runs/{run}/cancel")))
+            .await
     }
 }

@@ -3,9 +3,9 @@
 //! Deliberately absent: input and output, the clock, and any global source of randomness. Time and randomness are
 //! passed in, so every rule here can be tested without a service, a database or a window.
 
-mod attention;
 pub mod decision;
 pub mod key;
+mod key_attention;
 pub mod name;
 pub mod policy;
 pub mod rate_limit;
@@ -18,8 +18,8 @@ pub mod time;
 pub mod training;
 pub mod wire;
 
-pub use attention::{AttentionReason, AttentionThresholds, DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS};
 pub use key::{KeyAuthInfo, KeyId, KeyRecord};
+pub use key_attention::{AttentionReason, AttentionThresholds, DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS};
 pub use name::{KeyName, normalize_for_search, resembles_key};
 pub use rate_limit::{RateLimitClass, RateLimits};
 pub use scope::{Scope, Scopes};

@@ -143,7 +143,7 @@ fn is_line_break_or_bidi_control(c: char) -> bool {
 /// [`fold`] would turn some of these back into the key itself.
 pub fn resembles_key(text: &str) -> bool {
     /// Leaves 32 bits to guess.
-    const DIGITS: usize = 32;
+    const KEY_HEX_DIGITS: usize = 32;
     let letters: Vec<char> = text.nfkc().filter(|c| !is_invisible(*c)).flat_map(char::to_lowercase).collect();
     let begins_word = |at: usize| at == 0 || !letters[at - 1].is_alphanumeric();
     let starts = (0..letters.len()).filter(|at| letters[*at..].starts_with(&['u', 'l']) && begins_word(*at));
@@ -152,7 +152,7 @@ pub fn resembles_key(text: &str) -> bool {
         let rest = rest.strip_prefix(&['%', '5', 'f']).unwrap_or(rest);
         let has_separator = rest.len() < letters[at + 2..].len() || rest.first().is_some_and(|c| !c.is_alphanumeric());
         let digits = rest.iter().filter(|c| c.is_alphanumeric()).take_while(|c| c.is_ascii_hexdigit()).count();
-        has_separator && digits >= DIGITS
+        has_separator && digits >= KEY_HEX_DIGITS
     });
     is_written_otherwise || secret::contains_key(text)
 }
@@ -287,8 +287,8 @@ mod tests {
     }
 
     /// As ranges of code points: what breaks a line or reorders text, and what cannot be seen.
-    const FORBIDDEN: &[(u32, u32)] = &[(0, 0x1f), (0x7f, 0x9f), (0x2028, 0x202e), (0x2066, 0x2069)];
-    const UNSEEN: &[(u32, u32)] = &[
+    const FORBIDDEN_CHARACTERS: &[(u32, u32)] = &[(0, 0x1f), (0x7f, 0x9f), (0x2028, 0x202e), (0x2066, 0x2069)];
+    const INVISIBLE_CHARACTERS: &[(u32, u32)] = &[
         (0x20, 0x20),
         (0xa0, 0xa0),
         (0xad, 0xad),
@@ -306,7 +306,7 @@ mod tests {
         (0xfeff, 0xfeff),
         (0xffa0, 0xffa0),
     ];
-    const WORDS: &[&str] = &[
+    const ERROR_WORDS: &[&str] = &[
         "must not be empty",
         "must have at most 64 characters, not ",
         "must not contain control characters",
@@ -314,9 +314,11 @@ mod tests {
     ];
 
     /// Any text; and such as are made of characters that matter, among them the neighbours of the ranges.
-    fn texts() -> impl Strategy<Value = String> {
-        let edges =
-            FORBIDDEN.iter().chain(UNSEEN).flat_map(|(first, last)| [first.saturating_sub(1), *first, *last, last + 1]);
+    fn name_texts() -> impl Strategy<Value = String> {
+        let edges = FORBIDDEN_CHARACTERS
+            .iter()
+            .chain(INVISIBLE_CHARACTERS)
+            .flat_map(|(first, last)| [first.saturating_sub(1), *first, *last, last + 1]);
         let edges: Vec<_> = edges.filter_map(char::from_u32).chain("aé👩".chars()).collect();
         let crafted = prop::collection::vec(prop::sample::select(edges), 0..70).prop_map(String::from_iter);
         let pasted = mutations_of("a name ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0");
@@ -332,18 +334,18 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn parse_accepts_exactly_what_the_rules_allow(text in texts()) {
+        fn parse_accepts_exactly_what_the_rules_allow(text in name_texts()) {
             let within = |ranges: &[(u32, u32)], c: char| ranges.iter().any(|(first, last)| (*first..=*last).contains(&u32::from(c)));
             let trimmed: Vec<char> = text.trim().chars().collect();
             let is_name = (1..=64).contains(&trimmed.len())
-                && !trimmed.iter().any(|c| within(FORBIDDEN, *c))
-                && !trimmed.iter().all(|c| within(UNSEEN, *c))
+                && !trimmed.iter().any(|c| within(FORBIDDEN_CHARACTERS, *c))
+                && !trimmed.iter().all(|c| within(INVISIBLE_CHARACTERS, *c))
                 && !resembles_key(&text);
             match KeyName::parse(&text) {
                 Ok(name) => prop_assert!(is_name && name.as_str().chars().eq(trimmed)),
                 Err(error) => {
                     prop_assert!(!is_name, "{error}");
-                    prop_assert!(!leaks_input(&error.to_string(), text.as_bytes(), WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error.to_string(), text.as_bytes(), ERROR_WORDS), "{error}");
                 }
             }
         }

@@ -18,7 +18,7 @@ pub enum RequiredScopes {
 }
 
 /// One line of the table.
-struct Rule {
+struct ScopeRule {
     methods: Methods,
     /// Whole path segments from the root; [`PathMatch`] may ask for more.
     prefix: &'static str,
@@ -42,23 +42,23 @@ enum PathMatch {
     Segment(&'static str),
 }
 
-const fn rule(methods: Methods, prefix: &'static str, path_match: PathMatch, allowed: &'static [Scope]) -> Rule {
-    Rule { methods, prefix, path_match, scopes: RequiredScopes::AnyOf(allowed) }
+const fn rule(methods: Methods, prefix: &'static str, path_match: PathMatch, allowed: &'static [Scope]) -> ScopeRule {
+    ScopeRule { methods, prefix, path_match, scopes: RequiredScopes::AnyOf(allowed) }
 }
 
-const DATASETS_READ: &[Scope] = &[Datasets, Read, Write];
-const DATASETS_WRITE: &[Scope] = &[Datasets, Write];
-const MODELS_READ: &[Scope] = &[Models, Read, Write];
-const MODELS_WRITE: &[Scope] = &[Models, Write];
-const TRAINING_READ: &[Scope] = &[Training, Read, Write];
-const TRAINING_WRITE: &[Scope] = &[Training, Write];
+const SCOPES_TO_READ_DATASETS: &[Scope] = &[Datasets, Read, Write];
+const SCOPES_TO_WRITE_DATASETS: &[Scope] = &[Datasets, Write];
+const SCOPES_TO_READ_MODELS: &[Scope] = &[Models, Read, Write];
+const SCOPES_TO_WRITE_MODELS: &[Scope] = &[Models, Write];
+const SCOPES_TO_READ_TRAINING: &[Scope] = &[Training, Read, Write];
+const SCOPES_TO_WRITE_TRAINING: &[Scope] = &[Training, Write];
 
 use Methods::{Any, GetHead};
 use PathMatch::{Exact, Segment, Subtree};
 
 #[rustfmt::skip]
-const RULES: &[Rule] = &[
-    Rule { methods: GetHead, prefix: "/api/account/summary", path_match: Exact, scopes: RequiredScopes::AnyKey },
+const RULES: &[ScopeRule] = &[
+    ScopeRule { methods: GetHead, prefix: "/api/account/summary", path_match: Exact, scopes: RequiredScopes::AnyKey },
     rule(Any,     "/api/diagnosis",              Subtree,            &[]), // the app alone
     rule(GetHead, "/api/api-keys",               Subtree,            &[Admin, Read]),
     rule(Any,     "/api/api-keys",               Subtree,            &[Admin]),
@@ -67,24 +67,24 @@ const RULES: &[Rule] = &[
     rule(Any,     "/api/members",                Subtree,            &[Admin]),
     rule(Any,     "/api/billing",                Subtree,            &[Admin]),
     rule(Any,     "/api/settings",               Subtree,            &[Admin]),
-    rule(GetHead, "/api/datasets",               Subtree,            DATASETS_READ),
-    rule(Any,     "/api/datasets",               Subtree,            DATASETS_WRITE),
-    rule(GetHead, "/api/images",                 Subtree,            DATASETS_READ),
-    rule(Any,     "/api/images",                 Subtree,            DATASETS_WRITE),
-    rule(GetHead, "/api/training",               Subtree,            TRAINING_READ),
-    rule(Any,     "/api/training",               Subtree,            TRAINING_WRITE),
-    rule(GetHead, "/api/models",                 Segment("training"), TRAINING_READ),
-    rule(Any,     "/api/models",                 Segment("training"), TRAINING_WRITE),
-    rule(GetHead, "/api/models",                 Subtree,            MODELS_READ),
-    rule(Any,     "/api/models",                 Subtree,            MODELS_WRITE),
-    rule(GetHead, "/api/projects",               Subtree,            MODELS_READ),
-    rule(Any,     "/api/projects",               Subtree,            MODELS_WRITE),
-    rule(GetHead, "/api/exports",                Subtree,            MODELS_READ),
-    rule(Any,     "/api/exports",                Subtree,            MODELS_WRITE),
-    rule(GetHead, "/api/deployments",            Subtree,            MODELS_READ),
-    rule(Any,     "/api/deployments",            Subtree,            MODELS_WRITE),
+    rule(GetHead, "/api/datasets",               Subtree,            SCOPES_TO_READ_DATASETS),
+    rule(Any,     "/api/datasets",               Subtree,            SCOPES_TO_WRITE_DATASETS),
+    rule(GetHead, "/api/images",                 Subtree,            SCOPES_TO_READ_DATASETS),
+    rule(Any,     "/api/images",                 Subtree,            SCOPES_TO_WRITE_DATASETS),
+    rule(GetHead, "/api/training",               Subtree,            SCOPES_TO_READ_TRAINING),
+    rule(Any,     "/api/training",               Subtree,            SCOPES_TO_WRITE_TRAINING),
+    rule(GetHead, "/api/models",                 Segment("training"), SCOPES_TO_READ_TRAINING),
+    rule(Any,     "/api/models",                 Segment("training"), SCOPES_TO_WRITE_TRAINING),
+    rule(GetHead, "/api/models",                 Subtree,            SCOPES_TO_READ_MODELS),
+    rule(Any,     "/api/models",                 Subtree,            SCOPES_TO_WRITE_MODELS),
+    rule(GetHead, "/api/projects",               Subtree,            SCOPES_TO_READ_MODELS),
+    rule(Any,     "/api/projects",               Subtree,            SCOPES_TO_WRITE_MODELS),
+    rule(GetHead, "/api/exports",                Subtree,            SCOPES_TO_READ_MODELS),
+    rule(Any,     "/api/exports",                Subtree,            SCOPES_TO_WRITE_MODELS),
+    rule(GetHead, "/api/deployments",            Subtree,            SCOPES_TO_READ_MODELS),
+    rule(Any,     "/api/deployments",            Subtree,            SCOPES_TO_WRITE_MODELS),
     rule(Any,     "/api/webhooks/models/upload", Exact,               &[Models, Training, Write]),
-    rule(Any,     "/api/webhooks/training",      Subtree,            TRAINING_WRITE),
+    rule(Any,     "/api/webhooks/training",      Subtree,            SCOPES_TO_WRITE_TRAINING),
     rule(GetHead, "/api",                        Subtree,            &[Read, Write]),
     rule(Any,     "/api",                        Subtree,            &[Write]),
 ];
@@ -160,7 +160,7 @@ fn is_unambiguous_escape(byte: u8) -> bool {
     !(byte.is_ascii_alphanumeric() || byte.is_ascii_control() || b"-._~/\\%;?#".contains(&byte))
 }
 
-impl Rule {
+impl ScopeRule {
     fn matches(&self, method: &str, path: &str) -> bool {
         let method_matches = match self.methods {
             Methods::Any => true,
@@ -202,7 +202,7 @@ mod tests {
     use proptest::prelude::*;
     use strum::VariantArray as _;
 
-    fn allowed(method: &str, path: &str) -> Vec<Scope> {
+    fn allowed_scopes(method: &str, path: &str) -> Vec<Scope> {
         match required_scopes(method, path) {
             Some(RequiredScopes::AnyKey) => Scope::VARIANTS.to_vec(),
             Some(RequiredScopes::AnyOf(scopes)) => scopes.to_vec(),
@@ -263,7 +263,7 @@ mod tests {
             for method in *methods {
                 for path in *paths {
                     assert_eq!(
-                        Scopes::new(allowed(method, path)),
+                        Scopes::new(allowed_scopes(method, path)),
                         Scopes::new(expected.iter().copied()),
                         "{method} {path}"
                     );
@@ -274,9 +274,9 @@ mod tests {
 
     #[test]
     fn required_scopes_match_whole_segments() {
-        assert_eq!(allowed("GET", "/api/datasets-old"), [Read, Write]);
-        assert_eq!(allowed("GET", "/api/models/retraining"), MODELS_READ);
-        assert_eq!(allowed("GET", "/apikeys"), []);
+        assert_eq!(allowed_scopes("GET", "/api/datasets-old"), [Read, Write]);
+        assert_eq!(allowed_scopes("GET", "/api/models/retraining"), SCOPES_TO_READ_MODELS);
+        assert_eq!(allowed_scopes("GET", "/apikeys"), []);
     }
 
     #[test]
@@ -383,7 +383,7 @@ mod tests {
             path in "(/(api|datasets|models|training|api-keys|account|summary|webhooks|x|\\.\\.|%61|)){0,5}/?") {
             let scopes = Scopes::new(Scope::VARIANTS.iter().copied().enumerate()
                 .filter(|(index, _)| bits & (1 << index) != 0).map(|(_, scope)| scope)).expect("not empty");
-            let listed = allowed(&method, &path);
+            let listed = allowed_scopes(&method, &path);
             prop_assert_eq!(authorize(scopes, &method, &path).is_ok(), scopes.intersects(&listed));
         }
 
@@ -396,7 +396,7 @@ mod tests {
     }
 
     /// The table once more, over segments. `None`: no key opens it.
-    fn expected(method: &str, path: &str) -> Option<Vec<Scope>> {
+    fn required_scopes_by_segments(method: &str, path: &str) -> Option<Vec<Scope>> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let (first, segments) =
             path.split('/').collect::<Vec<_>>().split_first().map(|(first, rest)| (*first, rest.to_vec()))?;
@@ -433,7 +433,7 @@ mod tests {
         #[test]
         fn required_scopes_agree_with_reading_by_segments((method, path) in paths()) {
             let scopes = |scopes: Vec<Scope>| Scopes::new(scopes).ok();
-            prop_assert_eq!(scopes(allowed(&method, &path)), expected(&method, &path).and_then(scopes));
+            prop_assert_eq!(scopes(allowed_scopes(&method, &path)), required_scopes_by_segments(&method, &path).and_then(scopes));
         }
     }
 }

@@ -151,7 +151,7 @@ impl Default for RateLimits {
 impl RateLimits {
     /// What a limit may be set to. A limit of zero would reject everything of its kind, and of `invalid_credentials` every
     /// key that its peer has not used before.
-    pub const RANGE: RangeInclusive<u32> = 1..=999_999;
+    pub const ALLOWED_RANGE: RangeInclusive<u32> = 1..=999_999;
 
     /// The same limit for everything.
     pub const fn uniform(per_minute: u32) -> Self {
@@ -211,10 +211,10 @@ pub struct RateLimitStatus {
 #[derive(Debug, Clone, Default)]
 pub struct SlidingWindow(VecDeque<u64>);
 
-const WINDOW_NANOS: u64 = nanos(WINDOW);
+const WINDOW_NANOS: u64 = to_nanos(WINDOW);
 
 /// Enough for five centuries.
-const fn nanos(time: Duration) -> u64 {
+const fn to_nanos(time: Duration) -> u64 {
     time.as_secs() * 1_000_000_000 + time.subsec_nanos() as u64
 }
 
@@ -225,7 +225,7 @@ impl SlidingWindow {
     /// # Errors
     /// The standing, when the window is full; then `reset_after` is how long to wait.
     pub fn admit(&mut self, now: Duration, limit: u32) -> Result<RateLimitStatus, RateLimitStatus> {
-        let now = self.0.back().map_or(nanos(now), |last| nanos(now).max(*last));
+        let now = self.0.back().map_or(to_nanos(now), |last| to_nanos(now).max(*last));
         let standing = self.status_at(now, limit);
         if standing.remaining == 0 {
             return Err(standing);
@@ -236,7 +236,7 @@ impl SlidingWindow {
 
     /// How the counter stands at `now`.
     pub fn status(&mut self, now: Duration, limit: u32) -> RateLimitStatus {
-        self.status_at(nanos(now), limit)
+        self.status_at(to_nanos(now), limit)
     }
 
     fn status_at(&mut self, now: u64, limit: u32) -> RateLimitStatus {
@@ -258,7 +258,7 @@ impl SlidingWindow {
 
     /// Whether nothing of it counts any more at `now`, so that it may be forgotten.
     pub fn is_expired(&self, now: Duration) -> bool {
-        self.0.back().is_none_or(|last| *last + WINDOW_NANOS <= nanos(now))
+        self.0.back().is_none_or(|last| *last + WINDOW_NANOS <= to_nanos(now))
     }
 }
 
@@ -325,7 +325,7 @@ mod tests {
     }
 
     /// The model keeps every admitted time and counts.
-    fn counted(admitted: &[u64], now: u64) -> usize {
+    fn count_in_window(admitted: &[u64], now: u64) -> usize {
         admitted.iter().filter(|time| **time + 60_000 > now).count()
     }
 
@@ -338,18 +338,18 @@ mod tests {
             let (mut window, mut admitted, mut now) = (SlidingWindow::default(), Vec::new(), 0);
             for pause in pauses {
                 now += pause;
-                let free = counted(&admitted, now) < limit as usize;
+                let free = count_in_window(&admitted, now) < limit as usize;
                 let result = window.admit(Duration::from_millis(now), limit);
                 prop_assert_eq!(result.is_ok(), free);
                 match result {
                     Ok(standing) => {
                         admitted.push(now);
-                        prop_assert_eq!(standing.remaining as usize, limit as usize - counted(&admitted, now));
+                        prop_assert_eq!(standing.remaining as usize, limit as usize - count_in_window(&admitted, now));
                     }
                     Err(standing) if limit > 0 => {
                         let later = now + u64::try_from(standing.reset_after.as_millis()).expect("fits");
-                        prop_assert!(counted(&admitted, later) < limit as usize, "free when it says so");
-                        prop_assert!(counted(&admitted, later - 1) >= limit as usize, "and not before");
+                        prop_assert!(count_in_window(&admitted, later) < limit as usize, "free when it says so");
+                        prop_assert!(count_in_window(&admitted, later - 1) >= limit as usize, "and not before");
                     }
                     Err(_) => {}
                 }
@@ -363,7 +363,7 @@ mod tests {
     }
 
     /// The categories once more, over segments.
-    fn expected(method: &str, path: &str) -> RateLimitClass {
+    fn class_by_segments(method: &str, path: &str) -> RateLimitClass {
         let reads = ["GET", "HEAD"].contains(&method);
         let segments: Vec<_> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
         match segments.as_slice() {
@@ -384,7 +384,7 @@ mod tests {
 
         #[test]
         fn class_of_path_agrees_with_reading_by_segments((method, path) in paths()) {
-            prop_assert_eq!(RateLimitClass::of(&method, &path), expected(&method, &path));
+            prop_assert_eq!(RateLimitClass::of(&method, &path), class_by_segments(&method, &path));
         }
     }
 }

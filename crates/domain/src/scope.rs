@@ -43,7 +43,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    const fn bit(self) -> u8 {
+    const fn bit_mask(self) -> u8 {
         1 << self as u8
     }
 }
@@ -70,7 +70,7 @@ impl Scopes {
     /// # Errors
     /// [`ScopesError::Empty`] without any scope.
     pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, ScopesError> {
-        match scopes.into_iter().fold(0, |bits, scope| bits | scope.bit()) {
+        match scopes.into_iter().fold(0, |bits, scope| bits | scope.bit_mask()) {
             0 => Err(ScopesError::Empty),
             bits => Ok(Self(bits)),
         }
@@ -91,7 +91,7 @@ impl Scopes {
 
     /// Whether the set holds `scope`.
     pub const fn contains(self, scope: Scope) -> bool {
-        self.0 & scope.bit() != 0
+        self.0 & scope.bit_mask() != 0
     }
 
     /// Whether the set holds at least one of `scopes`.
@@ -177,21 +177,22 @@ mod tests {
         }
     }
 
-    const NAMES: [&str; 6] = ["training", "models", "datasets", "read", "write", "admin"];
-    const WORDS: &[&str] = &["at least one is needed", " is not one of training, models, datasets, read, write, admin"];
+    const SCOPE_NAMES: [&str; 6] = ["training", "models", "datasets", "read", "write", "admin"];
+    const ERROR_WORDS: &[&str] =
+        &["at least one is needed", " is not one of training, models, datasets, read, write, admin"];
 
     proptest! {
         #![proptest_config(proptest_config())]
 
         #[test]
         fn parse_accepts_only_the_six_names(
-            names in prop::collection::vec(prop_oneof![6 => prop::sample::select(&NAMES[..]).prop_map(str::to_owned),
+            names in prop::collection::vec(prop_oneof![6 => prop::sample::select(&SCOPE_NAMES[..]).prop_map(str::to_owned),
                 1 => "(training|models|read)?.{0,12}"], 0..8)
         ) {
-            let unknown = names.iter().position(|name| !NAMES.contains(&name.as_str()));
+            let unknown = names.iter().position(|name| !SCOPE_NAMES.contains(&name.as_str()));
             match (Scopes::parse(names.iter().map(String::as_str)), unknown) {
                 (Ok(scopes), None) => {
-                    let held: Vec<_> = NAMES.into_iter().filter(|name| names.iter().any(|given| given == name)).collect();
+                    let held: Vec<_> = SCOPE_NAMES.into_iter().filter(|name| names.iter().any(|given| given == name)).collect();
                     prop_assert_eq!(scopes.to_string(), held.join(" "));
                     prop_assert!(!held.is_empty());
                 }
@@ -199,7 +200,7 @@ mod tests {
                 (Err(error), Some(at)) => {
                     prop_assert_eq!(error, ScopesError::Unknown(at));
                     let names = names.concat();
-                    prop_assert!(!leaks_input(&error.to_string(), names.as_bytes(), WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error.to_string(), names.as_bytes(), ERROR_WORDS), "{error}");
                 }
                 (parsed, unknown) => prop_assert!(false, "{parsed:?} {unknown:?}"),
             }

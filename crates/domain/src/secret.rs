@@ -87,7 +87,7 @@ impl Secret {
     }
 
     /// The first complete key in a longer text.
-    pub fn find(text: &str) -> Option<Self> {
+    pub fn find_in_text(text: &str) -> Option<Self> {
         text.as_bytes().windows(KEY_LEN).find_map(|window| Self::parse(window).ok())
     }
 
@@ -111,7 +111,7 @@ impl Secret {
 
 /// Whether a complete key stands anywhere in `text`.
 pub fn contains_key(text: &str) -> bool {
-    Secret::find(text).is_some()
+    Secret::find_in_text(text).is_some()
 }
 
 /// The text with `ul_…` in place of each complete key, for texts that others wrote and we keep.
@@ -203,10 +203,10 @@ fn is_lower_hex(byte: u8) -> bool {
 
 /// Writes two lowercase digits for each byte. `out` is twice as long as `bytes`.
 pub fn write_hex(bytes: &[u8], out: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+        pair[0] = HEX_DIGITS[usize::from(byte >> 4)];
+        pair[1] = HEX_DIGITS[usize::from(byte & 15)];
     }
 }
 
@@ -218,9 +218,9 @@ mod tests {
     use rand::SeedableRng as _;
     use rand::rngs::{StdRng, SysRng};
 
-    const SAMPLE: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
+    const SAMPLE_KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
 
-    fn refusal(text: &str) -> Option<FormatError> {
+    fn parse_error(text: &str) -> Option<FormatError> {
         Secret::parse(text.as_bytes()).err()
     }
 
@@ -236,19 +236,24 @@ mod tests {
 
     #[test]
     fn parse_names_the_defect() {
-        assert_eq!(refusal(SAMPLE), None);
+        assert_eq!(parse_error(SAMPLE_KEY), None);
         // The platform's published sample has letters past f.
-        assert_eq!(refusal("ul_a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9t0"), Some(FormatError::NotHexadecimal(15)));
-        assert_eq!(refusal(&SAMPLE[..42]), Some(FormatError::Length(42)));
-        assert_eq!(refusal(&format!("{SAMPLE}0")), Some(FormatError::Length(44)));
-        assert_eq!(refusal(&SAMPLE.to_uppercase()), Some(FormatError::Prefix));
-        assert_eq!(refusal(&SAMPLE.replace('b', "B")), Some(FormatError::UpperCase(5)));
-        assert_eq!(refusal(&SAMPLE[3..]), Some(FormatError::Prefix));
-        for spaced in [format!(" {SAMPLE}"), format!("{SAMPLE} "), format!("{SAMPLE}\n"), SAMPLE.replace('a', " ")] {
-            assert_eq!(refusal(&spaced), Some(FormatError::WhiteSpace));
+        assert_eq!(parse_error("ul_a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9t0"), Some(FormatError::NotHexadecimal(15)));
+        assert_eq!(parse_error(&SAMPLE_KEY[..42]), Some(FormatError::Length(42)));
+        assert_eq!(parse_error(&format!("{SAMPLE_KEY}0")), Some(FormatError::Length(44)));
+        assert_eq!(parse_error(&SAMPLE_KEY.to_uppercase()), Some(FormatError::Prefix));
+        assert_eq!(parse_error(&SAMPLE_KEY.replace('b', "B")), Some(FormatError::UpperCase(5)));
+        assert_eq!(parse_error(&SAMPLE_KEY[3..]), Some(FormatError::Prefix));
+        for spaced in [
+            format!(" {SAMPLE_KEY}"),
+            format!("{SAMPLE_KEY} "),
+            format!("{SAMPLE_KEY}\n"),
+            SAMPLE_KEY.replace('a', " "),
+        ] {
+            assert_eq!(parse_error(&spaced), Some(FormatError::WhiteSpace));
         }
-        assert_eq!(refusal(""), Some(FormatError::Prefix));
-        assert_eq!(refusal("ul_é"), Some(FormatError::Length(4)));
+        assert_eq!(parse_error(""), Some(FormatError::Prefix));
+        assert_eq!(parse_error("ul_é"), Some(FormatError::Length(4)));
     }
 
     #[test]
@@ -278,10 +283,10 @@ mod tests {
 
     #[test]
     fn contains_key_finds_key_inside_other_text() {
-        assert!(contains_key(SAMPLE));
-        assert!(contains_key(&format!("export KEY=\"{SAMPLE}\"")));
-        assert!(!contains_key(&SAMPLE[..42]));
-        assert_eq!(redact(&format!("ul_{SAMPLE}é{SAMPLE}0 ul_")), "ul_ul_…éul_…0 ul_");
+        assert!(contains_key(SAMPLE_KEY));
+        assert!(contains_key(&format!("export KEY=\"{SAMPLE_KEY}\"")));
+        assert!(!contains_key(&SAMPLE_KEY[..42]));
+        assert_eq!(redact(&format!("ul_{SAMPLE_KEY}é{SAMPLE_KEY}0 ul_")), "ul_ul_…éul_…0 ul_");
     }
 
     proptest! {
@@ -298,12 +303,12 @@ mod tests {
 
         #[test]
         fn parse_changed_byte_is_another_key_or_none(position in 0..KEY_LEN, change in 1..=u8::MAX) {
-            let mut text = SAMPLE.as_bytes().to_vec();
+            let mut text = SAMPLE_KEY.as_bytes().to_vec();
             let byte = text[position] ^ change;
             text[position] = byte;
             if let Ok(other) = Secret::parse(&text) {
                 prop_assert!(position >= 3 && is_lower_hex(byte));
-                prop_assert_ne!(other.hash(), Secret::parse(SAMPLE.as_bytes()).expect("valid").hash());
+                prop_assert_ne!(other.hash(), Secret::parse(SAMPLE_KEY.as_bytes()).expect("valid").hash());
             }
         }
 
@@ -319,20 +324,20 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn parse_accepts_only_well_formed_keys(bytes in mutations_of(SAMPLE)) {
+        fn parse_accepts_only_well_formed_keys(bytes in mutations_of(SAMPLE_KEY)) {
             let digits = bytes.strip_prefix(b"ul_").unwrap_or_default();
             let is_key = digits.len() == 40 && digits.iter().all(|byte| b"0123456789abcdef".contains(byte));
             match Secret::parse(&bytes) {
                 Ok(secret) => prop_assert!(is_key && secret.expose().as_bytes() == bytes),
                 Err(error) => {
                     prop_assert!(!is_key);
-                    prop_assert!(!leaks_input(&error.to_string(), &bytes, WORDS), "{error}");
+                    prop_assert!(!leaks_input(&error.to_string(), &bytes, ERROR_WORDS), "{error}");
                 }
             }
         }
 
         #[test]
-        fn contains_key_finds_key_at_any_position(before in ".{0,50}", bytes in mutations_of(SAMPLE), after in ".{0,50}") {
+        fn contains_key_finds_key_at_any_position(before in ".{0,50}", bytes in mutations_of(SAMPLE_KEY), after in ".{0,50}") {
             let middle = String::from_utf8_lossy(&bytes);
             let text = format!("{before}{middle}{after}");
             let hexadecimal = |rest: &&str| rest.chars().take(40).filter(|c| matches!(c, '0'..='9' | 'a'..='f')).count() == 40;
@@ -349,7 +354,7 @@ mod tests {
     }
 
     /// What the reasons say by themselves.
-    const WORDS: &[&str] = &[
+    const ERROR_WORDS: &[&str] = &[
         "contains white space",
         "does not begin with ul_",
         " characters instead of 43",

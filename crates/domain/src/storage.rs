@@ -33,7 +33,7 @@ impl Default for StorageLimits {
 
 impl StorageLimits {
     /// What a limit may be set to: at most 10 TiB.
-    pub const RANGE: RangeInclusive<u32> = 1..=9_999_999;
+    pub const ALLOWED_RANGE: RangeInclusive<u32> = 1..=9_999_999;
 }
 
 /// Converts MiB to bytes.

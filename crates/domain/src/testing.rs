@@ -36,14 +36,14 @@ pub fn leaks_input(message: &str, input: &[u8], words: &[&str]) -> bool {
 
 /// Methods and paths: of words that mean something to somebody, or of anything.
 pub fn paths() -> impl Strategy<Value = (String, String)> {
-    const PATH_WORDS: &str = "api|api-keys|account|summary|teams|members|billing|settings|datasets|images|training|start\
+    const URL_PATH_SEGMENTS: &str = "api|api-keys|account|summary|teams|members|billing|settings|datasets|images|training|start\
         |models|projects|exports|export|deployments|webhooks|upload|metrics|predict|batch|download|checkpoint|x|API\
         |\\.|\\.\\.|%61pi|a;b|é|";
     let of = |pattern: String| string_regex(&pattern).expect("a regular expression");
     let path = prop_oneof![
-        8 => of(format!("/api(/({PATH_WORDS})){{0,5}}/?")),
+        8 => of(format!("/api(/({URL_PATH_SEGMENTS})){{0,5}}/?")),
         2 => of("/api/(models|datasets)(/(x|training|retraining|predict|exports?)){0,3}/?".to_owned()),
-        2 => of(format!("/?({PATH_WORDS})(/({PATH_WORDS})){{0,5}}/?")),
+        2 => of(format!("/?({URL_PATH_SEGMENTS})(/({URL_PATH_SEGMENTS})){{0,5}}/?")),
         1 => ".{0,40}",
     ];
     (prop_oneof![4 => "GET|HEAD|POST|PUT|PATCH|DELETE", 1 => ".{0,8}"], path)

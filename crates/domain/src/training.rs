@@ -13,7 +13,9 @@ mod record;
 mod slug;
 mod upload;
 
-pub use event::{Completion, ConsolePart, EpochReport, Event, EventReport, MAX_EPOCH, ModelRef, RunStart, RunUpdate};
+pub use event::{
+    ConsolePart, EpochReport, Event, EventReport, MAX_EPOCH, ModelRef, RunCompletion, RunStart, RunUpdate,
+};
 pub use fields::FieldError;
 pub use id::{CheckpointId, ModelId, RunId};
 pub use record::{

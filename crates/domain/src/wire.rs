@@ -237,7 +237,7 @@ mod tests {
 
     use crate::{Scope, Scopes};
 
-    fn created() -> CreatedKey {
+    fn sample_created_key() -> CreatedKey {
         let mut rng = StdRng::seed_from_u64(1);
         CreatedKey {
             info: ApiKey {
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn created_key_is_flat_json_with_published_names() {
-        let created = created();
+        let created = sample_created_key();
         let json = serde_json::to_value(&created).expect("serialises");
         assert_eq!(
             json,
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn deserialize_broken_key_error_does_not_quote_it() {
-        let mut json = serde_json::to_value(created()).expect("serialises");
+        let mut json = serde_json::to_value(sample_created_key()).expect("serialises");
         let broken = "ul_A1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
         json["key"] = json!(broken);
         let error = serde_json::from_value::<CreatedKey>(json).err().expect("upper case").to_string();
@@ -294,7 +294,10 @@ mod tests {
 
     #[test]
     fn key_event_json_has_type_tag() {
-        let uses = vec![KeyUse { key_id: created().info.key_id, last_used_at: created().info.created_at }];
+        let uses = vec![KeyUse {
+            key_id: sample_created_key().info.key_id,
+            last_used_at: sample_created_key().info.created_at,
+        }];
         assert_eq!(serde_json::to_value(KeyEvent::Resync).expect("serialises"), json!({"type": "resync"}));
         assert_eq!(
             serde_json::to_value(KeyEvent::Used { uses }).expect("serialises"),

@@ -6,8 +6,8 @@ use ulkeys_domain::secret;
 use ulkeys_domain::training::{Event, EventReport, ModelRef, RunUpdate, UploadRequest};
 
 /// Every request of a real run of three epochs (8.4.190), one JSON object a line.
-const RECORDED: &str = include_str!("../../../tests/fixtures/yolo-train-3-epochs.ndjson");
-const KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
+const RECORDED_RUN: &str = include_str!("../../../tests/fixtures/yolo-train-3-epochs.ndjson");
+const SAMPLE_KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
 
 fn parse(body: &Value) -> Result<EventReport, String> {
     EventReport::parse(&serde_json::to_vec(body).expect("serialises")).map_err(|error| error.to_string())
@@ -20,7 +20,7 @@ fn event(event: &str, data: Value) -> Result<Event, String> {
 #[test]
 fn parse_recorded_run_returns_each_event() {
     let mut names = Vec::new();
-    for line in RECORDED.lines() {
+    for line in RECORDED_RUN.lines() {
         let line: Value = serde_json::from_str(line).expect("JSON");
         let body = serde_json::to_vec(&line["body"]).expect("serialises");
         match line["path"].as_str() {
@@ -62,7 +62,7 @@ fn parse_model_reference_accepts_each_form_of_the_clients() {
     assert_eq!(target(json!({"project": "学習", "name": null})), Ok("project/train".into()));
     assert_eq!(target(json!({"modelId": "m1", "project": 7})), Ok("m1".into()));
     assert_eq!(target(json!({"modelId": null})), Err("project: is required without a modelId".into()));
-    assert_eq!(target(json!({"project": KEY})), Err("project: must not contain an API key".into()));
+    assert_eq!(target(json!({"project": SAMPLE_KEY})), Err("project: must not contain an API key".into()));
     assert_eq!(
         target(json!({"project": "p", "name": "x".repeat(257)})),
         Err("name: must have at most 256 bytes".into())
@@ -151,11 +151,12 @@ fn parse_non_finite_metric_is_null() {
 
 #[test]
 fn parse_redacts_keys_in_texts() {
-    let data = json!({ "trainArgs": {"note": format!("key {KEY}!")}, "environment": {KEY: [KEY]}, "device": KEY });
+    let data = json!({ "trainArgs": {"note": format!("key {SAMPLE_KEY}!")}, "environment": {SAMPLE_KEY: [SAMPLE_KEY]}, "device": SAMPLE_KEY });
     let Ok(Event::Started(start)) = event("training_started", data) else { panic!("understood") };
     assert_eq!(start.train_args, Some(json!({"note": "key ul_…!"})));
     assert!(!secret::contains_key(&format!("{start:?}")));
-    let Ok(Event::Update(RunUpdate::Console(part))) = event("console_output", json!({"content": format!("{KEY}\0")}))
+    let Ok(Event::Update(RunUpdate::Console(part))) =
+        event("console_output", json!({"content": format!("{SAMPLE_KEY}\0")}))
     else {
         panic!("understood")
     };
@@ -169,7 +170,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".{0,12}".prop_map(Value::from),
-        Just(Value::from(KEY)),
+        Just(Value::from(SAMPLE_KEY)),
     ];
     let name = prop_oneof![
         "(event|data|modelId|runId|project|name|epoch|metrics|content|chunkId|results|plots|classNames|filename)",

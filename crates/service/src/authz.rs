@@ -95,7 +95,7 @@ pub(crate) async fn authorize(
         Ok(Credential::KeyWithId(id, secret)) => (Some(id), secret),
         Err(rejection) => {
             if rejection.decision() == Decision::Malformed {
-                if let Some(limit_status) = state.rate_limiter.blocked_peer_status(from.peer) {
+                if let Some(limit_status) = state.rate_limiter.rate_limit_status_if_blocked(from.peer) {
                     return Err(record_rejected(state, None, Rejection::PeerLimit(limit_status), from));
                 }
                 state.rate_limiter.record_failure(from.peer, MALFORMED_FINGERPRINT);
@@ -106,7 +106,7 @@ pub(crate) async fn authorize(
     let hash = secret.hash();
     let key = state.store.lookup(&hash).await?.filter(|key| named.is_none_or(|id| id == key.id));
     let is_active = key.as_ref().is_some_and(|key| key.revoked_at.is_none());
-    if let Some(limit_status) = state.rate_limiter.blocked_peer_status(from.peer)
+    if let Some(limit_status) = state.rate_limiter.rate_limit_status_if_blocked(from.peer)
         && !key.as_ref().is_some_and(|key| is_active && state.rate_limiter.is_known_peer(from.peer, &key.id))
     {
         return Err(record_rejected(state, None, Rejection::PeerLimit(limit_status), from));
@@ -224,7 +224,7 @@ impl PendingRunUsage {
         Self { state, key, peer: from.peer, user_agent, at, needed_admin, limit_status }
     }
 
-    fn count_request(&self, request: RunRequest) -> Result<(), ApiError> {
+    fn count_against_run_limit(&self, request: RunRequest) -> Result<(), ApiError> {
         let result = self.state.rate_limiter.admit_for_run(&self.key.id, request, self.peer);
         *self.lock_limit_status() = result;
         result.map(drop).map_err(|limit_status| Rejection::Limit(limit_status).into())
@@ -258,8 +258,8 @@ pub(crate) struct RunRequestCounter(Option<Arc<PendingRunUsage>>);
 
 impl RunRequestCounter {
     /// Counts the request, or rejects it.
-    pub(crate) fn count_request(&self, request: RunRequest) -> Result<(), ApiError> {
-        self.0.as_ref().map_or(Ok(()), |run_usage| run_usage.count_request(request))
+    pub(crate) fn count_against_run_limit(&self, request: RunRequest) -> Result<(), ApiError> {
+        self.0.as_ref().map_or(Ok(()), |run_usage| run_usage.count_against_run_limit(request))
     }
 }
 

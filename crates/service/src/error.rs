@@ -162,8 +162,8 @@ fn error_response(status: StatusCode, code: ErrorCode, error: impl Into<String>)
 
 /// Whether a problem of the store is not the one of the last minute: many requests that fail alike need one line.
 fn should_log_problem(problem: DatabaseProblem) -> bool {
-    static LAST_LOGGED: Mutex<Option<(DatabaseProblem, Instant)>> = Mutex::new(None);
-    let mut last = LAST_LOGGED.lock();
+    static LAST_LOGGED_PROBLEM: Mutex<Option<(DatabaseProblem, Instant)>> = Mutex::new(None);
+    let mut last = LAST_LOGGED_PROBLEM.lock();
     let former = last.replace((problem, Instant::now()));
     former.is_none_or(|(known, at)| known != problem || at.elapsed() > Duration::from_secs(60))
 }

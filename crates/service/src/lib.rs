@@ -56,7 +56,7 @@ use server::ConnectionLimits;
 use state::ServiceState;
 
 /// How often the database is checked for changes by other programs.
-const EXTERNAL_CHANGE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+const OUTSIDE_CHANGE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often old training runs are deleted, where the owner wants that. Not as soon as the setting changes: a slip can be
 /// taken back.
@@ -112,7 +112,7 @@ pub async fn serve(
         let (state, router) = (front.clone(), router.clone());
         async move { pipeline::handle_request(&state, router, peer.ip(), request.map(Body::new)).await }
     };
-    server::serve(listeners, answer, ConnectionLimits::from_system(), gauge, shutdown).await;
+    server::serve(listeners, answer, ConnectionLimits::from_file_descriptor_limit(), gauge, shutdown).await;
 
     // The recorder finishes its current write, and ends.
     if let Err(error) = recorder.await {
@@ -172,7 +172,7 @@ async fn delete_expired_runs(state: Arc<ServiceState>) {
 /// Detects what other programs do to the database, and has each client list the keys again.
 async fn watch_outside_changes(state: Arc<ServiceState>) {
     let mut known = 0;
-    while state.shutdown.run_until_cancelled(tokio::time::sleep(EXTERNAL_CHANGE_CHECK_INTERVAL)).await.is_some() {
+    while state.shutdown.run_until_cancelled(tokio::time::sleep(OUTSIDE_CHANGE_CHECK_INTERVAL)).await.is_some() {
         let revision = state.store.check_outside_changes().await;
         if revision != known {
             known = revision;

@@ -105,7 +105,7 @@ pub(crate) fn document_pipeline_responses(document: &mut OpenApi) {
             operation.security.get_or_insert_default();
             let responses = &mut operation.responses.responses;
             let is_limited = responses.contains_key("429");
-            responses.entry("403".to_owned()).or_insert_with(|| responses::error_reference(403));
+            responses.entry("403".to_owned()).or_insert_with(|| responses::error_response_ref(403));
             for response in responses.values_mut() {
                 if let RefOr::T(response) = response {
                     responses::add_pipeline_headers(response, is_limited);

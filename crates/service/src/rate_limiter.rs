@@ -266,7 +266,7 @@ impl RateLimiter {
     }
 
     /// The limit's status for a peer that may present only keys it uses already; `None` if it is not blocked.
-    pub(crate) fn blocked_peer_status(&self, peer: IpAddr) -> Option<RateLimitStatus> {
+    pub(crate) fn rate_limit_status_if_blocked(&self, peer: IpAddr) -> Option<RateLimitStatus> {
         if self.failing_peers.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -433,21 +433,24 @@ mod tests {
         let (used, other) = (random_key_id(), random_key_id());
         limiter.admit(&used, RateLimitClass::Default, PEER).expect("admitted");
         for guess in 0..3 {
-            assert!(limiter.blocked_peer_status(PEER).is_none());
+            assert!(limiter.rate_limit_status_if_blocked(PEER).is_none());
             for _ in 0..100 {
                 limiter.record_failure(PEER, guess);
             }
         }
         assert!(
             limiter
-                .blocked_peer_status(PEER)
+                .rate_limit_status_if_blocked(PEER)
                 .is_some_and(|limit_status| limit_status.reset_after > Duration::from_secs(50))
         );
         assert!(limiter.is_known_peer(PEER, &used) && !limiter.is_known_peer(PEER, &other));
         let elsewhere = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-        assert!(limiter.blocked_peer_status(elsewhere).is_none() && !limiter.is_known_peer(elsewhere, &used));
+        assert!(limiter.rate_limit_status_if_blocked(elsewhere).is_none() && !limiter.is_known_peer(elsewhere, &used));
         limiter.remove_expired();
-        assert!(limiter.blocked_peer_status(PEER).is_some() && limiter.is_known_peer(PEER, &used), "swept too early");
+        assert!(
+            limiter.rate_limit_status_if_blocked(PEER).is_some() && limiter.is_known_peer(PEER, &used),
+            "swept too early"
+        );
     }
 
     #[test]
@@ -457,16 +460,19 @@ mod tests {
             limiter.record_failure(IpAddr::V4(number.into()), number.into());
         }
         assert!(limiter.lock_failed_attempts().len() <= MAX_FAILING_PEERS + 1);
-        assert!(limiter.blocked_peer_status(IpAddr::V4(0xffff_u32.into())).is_some(), "the others count as one");
+        assert!(
+            limiter.rate_limit_status_if_blocked(IpAddr::V4(0xffff_u32.into())).is_some(),
+            "the others count as one"
+        );
         let neighbour = |last| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
         let limiter = limiter_with_three_attempts();
         (1..4).for_each(|last| limiter.record_failure(neighbour(last), last.into()));
-        assert!(limiter.blocked_peer_status(neighbour(9)).is_some());
+        assert!(limiter.rate_limit_status_if_blocked(neighbour(9)).is_some());
         let limiter = limiter_with_three_attempts();
         (1..4).for_each(|guess| limiter.record_failure(IpAddr::V6(Ipv6Addr::LOCALHOST), guess));
         assert!(
-            limiter.blocked_peer_status(IpAddr::V6(Ipv6Addr::LOCALHOST)).is_some()
-                && limiter.blocked_peer_status(PEER).is_none()
+            limiter.rate_limit_status_if_blocked(IpAddr::V6(Ipv6Addr::LOCALHOST)).is_some()
+                && limiter.rate_limit_status_if_blocked(PEER).is_none()
         );
     }
 }

@@ -53,8 +53,8 @@ pub(crate) struct ConnectionLimits {
 
 impl ConnectionLimits {
     /// As many as the system allows.
-    pub(crate) fn from_system() -> Self {
-        Self { max_connections: raise_connection_limit(), idle_timeout: IDLE_TIMEOUT }
+    pub(crate) fn from_file_descriptor_limit() -> Self {
+        Self { max_connections: raise_file_descriptor_limit(), idle_timeout: IDLE_TIMEOUT }
     }
 }
 
@@ -151,7 +151,7 @@ async fn serve_connection<F>(
             connection.as_mut().graceful_shutdown();
             if shutdown.is_cancelled() {
                 tokio::time::timeout(SHUTDOWN_GRACE, connection).await.unwrap_or(Ok(()))
-            } else if guard.state.phase() == ConnectionPhase::Busy {
+            } else if guard.state.connection_phase() == ConnectionPhase::Busy {
                 connection.await
             } else {
                 // Requests begin in this task alone: what is not under way now does not begin any more.
@@ -199,19 +199,20 @@ impl ConnectionRegistry {
     /// Closes the connection that has been idle for longest; if none is idle, the one that has streamed for longest.
     fn evict_oldest_idle(&self) {
         let all = self.lock_connections();
-        let free = || all.values().filter(|state| state.phase() != ConnectionPhase::Busy);
+        let free = || all.values().filter(|state| state.connection_phase() != ConnectionPhase::Busy);
         // One at a time: the one that is closing already makes room.
         if free().any(|state| state.close_token.is_cancelled()) {
             return;
         }
-        if let Some(first) = free().min_by_key(|state| (state.phase(), state.phase_start())) {
+        if let Some(first) = free().min_by_key(|state| (state.connection_phase(), state.phase_start())) {
             first.close_token.cancel();
         }
     }
 
     fn close_idle_connections(&self) {
         let silent = |state: &&Arc<ConnectionState>| {
-            state.phase() == ConnectionPhase::Idle && state.phase_start().elapsed() > self.limits.idle_timeout
+            state.connection_phase() == ConnectionPhase::Idle
+                && state.phase_start().elapsed() > self.limits.idle_timeout
         };
         self.lock_connections().values().filter(silent).for_each(|state| state.close_token.cancel());
     }
@@ -267,7 +268,7 @@ impl Drop for ConnectionGuard {
 }
 
 /// How many connections to keep open. A connection is a file; the usual limit of 1,024 is raised as far as allowed.
-fn raise_connection_limit() -> usize {
+fn raise_file_descriptor_limit() -> usize {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit, setrlimit};

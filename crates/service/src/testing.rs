@@ -25,7 +25,7 @@ pub fn header_map<'a>(name: &'static str, values: impl IntoIterator<Item = &'a H
 }
 
 /// A value as text, if it is nothing but visible ASCII, spaces and tabs.
-pub fn visible_ascii(value: &HeaderValue) -> Option<&str> {
+pub fn parse_visible_ascii(value: &HeaderValue) -> Option<&str> {
     let text = std::str::from_utf8(value.as_bytes()).ok()?;
     text.chars().all(|c| c == '\t' || (' '..='~').contains(&c)).then_some(text)
 }

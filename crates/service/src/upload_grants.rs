@@ -22,7 +22,7 @@ const TOKEN_BYTES: usize = 32;
 /// How long a grant lasts. Measured from the start of the service: a clock that is set must not prolong it.
 const GRANT_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How much longer an attempt may succeed than its client may send: the file is still to be put in its place.
-const ATTEMPT_GRACE_PERIOD: Duration = Duration::from_secs(60);
+const STORING_GRACE_PERIOD: Duration = Duration::from_secs(60);
 /// How many may be pending for one run, for one caller, and in all: an abandoned one occupies a place for an hour. A
 /// caller has room for sixteen runs that use all of theirs, so trainings that end together do not take each other's places.
 const MAX_PENDING_OF_RUN: usize = 16;
@@ -99,7 +99,7 @@ impl UploadGrants {
     ) -> Option<(UploadGrant, CancellationToken)> {
         let mut pending = self.lock_unexpired(now);
         let found = pending.get_mut(&digest_token(token)).filter(|found| found.expires > now)?;
-        found.attempt_ends = now + max_time + ATTEMPT_GRACE_PERIOD;
+        found.attempt_ends = now + max_time + STORING_GRACE_PERIOD;
         found.attempt.cancel();
         found.attempt = CancellationToken::new();
         Some((found.grant.clone(), found.attempt.clone()))
@@ -156,7 +156,7 @@ mod tests {
     use ulkeys_domain::{KeyAuthInfo, KeyName, Scope, Scopes, Secret, Timestamp};
 
     const GRANT_LIFETIME: u64 = super::GRANT_LIFETIME.as_millis() as u64;
-    const ATTEMPT_GRACE_PERIOD: u64 = super::ATTEMPT_GRACE_PERIOD.as_millis() as u64;
+    const STORING_GRACE_PERIOD: u64 = super::STORING_GRACE_PERIOD.as_millis() as u64;
 
     fn from_millis(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -230,7 +230,7 @@ mod tests {
     fn consume_attempt_begun_in_time_succeeds_after_expiry() {
         let grants = UploadGrants::default();
         let last = GRANT_LIFETIME - 1;
-        let ends = last + 60_000 + ATTEMPT_GRACE_PERIOD;
+        let ends = last + 60_000 + STORING_GRACE_PERIOD;
         for (done, succeeds) in [(last, true), (GRANT_LIFETIME + 59_000, true), (ends - 1, true), (ends, false)] {
             let token = issue_grant(&grants, 0);
             let (_, attempt) = begin_attempt(&grants, &token, last).expect("pending");

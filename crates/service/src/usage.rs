@@ -187,7 +187,7 @@ impl UsageRecorder {
         };
         let purge = async {
             loop {
-                match store.purge((config.clock)(), USAGE_RETENTION).await {
+                match store.purge_old_entries((config.clock)(), USAGE_RETENTION).await {
                     Err(error) if error.problem != DatabaseProblem::Full => {
                         tracing::warn!(%error, "old usage is not removed yet");
                     }
@@ -348,7 +348,7 @@ mod tests {
 
     use super::*;
 
-    fn timestamp(millis: i64) -> Timestamp {
+    fn timestamp_from_millis(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")
     }
 
@@ -359,26 +359,32 @@ mod tests {
         let name = KeyName::parse("key").expect("valid");
         let prefix = Secret::generate(&mut rng).expect("randomness").prefix();
         let stored = KeyRecord {
-            last_used_at: Some(timestamp(20)),
-            admin_used_at: Some(timestamp(10)),
-            ..KeyRecord::new(KeyId::generate(&mut rng).expect("randomness"), name, prefix, scopes, timestamp(1))
+            last_used_at: Some(timestamp_from_millis(20)),
+            admin_used_at: Some(timestamp_from_millis(10)),
+            ..KeyRecord::new(
+                KeyId::generate(&mut rng).expect("randomness"),
+                name,
+                prefix,
+                scopes,
+                timestamp_from_millis(1),
+            )
         };
         let seen = |used: i64, revoked: Option<i64>| {
             let recorder = UsageRecorder::default();
             recorder.record_accepted(
                 &stored.id,
                 ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
-                timestamp(used),
+                timestamp_from_millis(used),
                 true,
             );
             let mut record = KeyRecord { revoked_at: revoked.map(timestamp), ..stored.clone() };
-            recorder.pending_times().overlay_on_record(&mut record, timestamp(1_000));
+            recorder.pending_times().overlay_on_record(&mut record, timestamp_from_millis(1_000));
             (record.last_used_at, record.admin_used_at)
         };
-        assert_eq!(seen(15, None), (Some(timestamp(20)), Some(timestamp(15))));
-        assert_eq!(seen(30, None), (Some(timestamp(30)), Some(timestamp(30))));
-        assert_eq!(seen(30, Some(30)), (Some(timestamp(30)), Some(timestamp(30))));
-        assert_eq!(seen(30, Some(29)), (Some(timestamp(20)), Some(timestamp(10))));
+        assert_eq!(seen(15, None), (Some(timestamp_from_millis(20)), Some(timestamp_from_millis(15))));
+        assert_eq!(seen(30, None), (Some(timestamp_from_millis(30)), Some(timestamp_from_millis(30))));
+        assert_eq!(seen(30, Some(30)), (Some(timestamp_from_millis(30)), Some(timestamp_from_millis(30))));
+        assert_eq!(seen(30, Some(29)), (Some(timestamp_from_millis(20)), Some(timestamp_from_millis(10))));
     }
 
     #[test]
@@ -391,18 +397,18 @@ mod tests {
                 recorder.record_accepted(
                     id,
                     ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
-                    timestamp(hour * MILLIS_PER_HOUR),
+                    timestamp_from_millis(hour * MILLIS_PER_HOUR),
                     false,
                 );
                 recorder.record_rejected(
                     Some(id),
                     Decision::Scope,
                     ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
-                    timestamp(hour * MILLIS_PER_HOUR),
+                    timestamp_from_millis(hour * MILLIS_PER_HOUR),
                 );
             }
         }
-        let (batch, _) = recorder.lock_pending().next_batch(timestamp(1));
+        let (batch, _) = recorder.lock_pending().next_batch(timestamp_from_millis(1));
         assert!(
             batch.counts.len() + batch.clients.len() + batch.rejected.len() <= MAX_PENDING_ENTRIES,
             "{}",
@@ -410,11 +416,20 @@ mod tests {
         );
         let accepted = batch.counts.iter().filter(|count| count.outcome == Decision::Accepted);
         assert_eq!(accepted.map(|count| count.requests).sum::<u64>(), 120_000, "each is counted");
-        let latest = timestamp(299 * MILLIS_PER_HOUR);
+        let latest = timestamp_from_millis(299 * MILLIS_PER_HOUR);
         assert!(batch.last_used.len() == 400 && batch.last_used.iter().all(|(_, used)| *used == latest));
         recorder.lock_pending().in_flight = None;
-        recorder.record_accepted(&ids[0], ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" }, timestamp(5), false);
-        assert_eq!(recorder.lock_pending().next_batch(timestamp(1)).0.counts.len(), 1, "there is room again");
+        recorder.record_accepted(
+            &ids[0],
+            ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
+            timestamp_from_millis(5),
+            false,
+        );
+        assert_eq!(
+            recorder.lock_pending().next_batch(timestamp_from_millis(1)).0.counts.len(),
+            1,
+            "there is room again"
+        );
     }
 
     #[test]
@@ -423,12 +438,18 @@ mod tests {
         let scopes = Scopes::new([Scope::Admin]).expect("not empty");
         let prefix = Secret::generate(&mut rng).expect("randomness").prefix();
         let id = KeyId::generate(&mut rng).expect("randomness");
-        let mut record = KeyRecord::new(id, KeyName::parse("key").expect("valid"), prefix, scopes, timestamp(1));
-        record.last_used_at = Some(timestamp(5_000));
+        let mut record =
+            KeyRecord::new(id, KeyName::parse("key").expect("valid"), prefix, scopes, timestamp_from_millis(1));
+        record.last_used_at = Some(timestamp_from_millis(5_000));
         let recorder = UsageRecorder::default();
-        recorder.record_accepted(&id, ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" }, timestamp(900), false);
-        recorder.pending_times().overlay_on_record(&mut record, timestamp(1_000));
-        assert_eq!(record.last_used_at, Some(timestamp(900)));
+        recorder.record_accepted(
+            &id,
+            ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
+            timestamp_from_millis(900),
+            false,
+        );
+        recorder.pending_times().overlay_on_record(&mut record, timestamp_from_millis(1_000));
+        assert_eq!(record.last_used_at, Some(timestamp_from_millis(900)));
     }
 
     #[test]
@@ -436,20 +457,20 @@ mod tests {
         let recorder = UsageRecorder::default();
         for number in 1..=10_000_u32 {
             let from = ClientAddress { peer: IpAddr::V4(number.into()), user_agent: "" };
-            recorder.record_rejected(None, Decision::NoCredential, from, timestamp(1));
-            recorder.record_rejected(None, Decision::Unknown, from, timestamp(1));
+            recorder.record_rejected(None, Decision::NoCredential, from, timestamp_from_millis(1));
+            recorder.record_rejected(None, Decision::Unknown, from, timestamp_from_millis(1));
         }
         let rejected_requests =
             |batch: &UsageBatch| batch.rejected.iter().map(|refusals| refusals.requests).sum::<u64>();
-        let (batch, _) = recorder.lock_pending().next_batch(timestamp(1));
+        let (batch, _) = recorder.lock_pending().next_batch(timestamp_from_millis(1));
         assert_eq!((batch.rejected.len(), rejected_requests(&batch)), (2 * (MAX_REJECTED_ADDRESSES + 1), 20_000));
         recorder.lock_pending().in_flight = None;
 
         // The next batch of the same hour has no new addresses either; the next hour has.
         let from = ClientAddress { peer: IpAddr::V4(0xffff_0000_u32.into()), user_agent: "" };
-        recorder.record_rejected(None, Decision::Unknown, from, timestamp(2));
-        recorder.record_rejected(None, Decision::Unknown, from, timestamp(MILLIS_PER_HOUR));
-        let (batch, _) = recorder.lock_pending().next_batch(timestamp(1));
+        recorder.record_rejected(None, Decision::Unknown, from, timestamp_from_millis(2));
+        recorder.record_rejected(None, Decision::Unknown, from, timestamp_from_millis(MILLIS_PER_HOUR));
+        let (batch, _) = recorder.lock_pending().next_batch(timestamp_from_millis(1));
         let mut peers: Vec<_> = batch.rejected.iter().map(|refusals| refusals.peer).collect();
         peers.sort();
         assert_eq!(peers, [OTHER_ADDRESSES, from.peer]);

@@ -27,7 +27,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{SAMPLE_KEY, header_map, header_value_mutations_of, is_key, proptest_config, visible_ascii};
+    use crate::testing::{
+        SAMPLE_KEY, header_map, header_value_mutations_of, is_key, parse_visible_ascii, proptest_config,
+    };
 
     #[test]
     fn user_agent_is_shortened_and_holds_no_key() {
@@ -60,7 +62,7 @@ mod tests {
             let headers = header_map("user-agent", [&name]);
             let kept = super::from_headers(&headers);
             let key_at = |name: &str, at: usize| name.as_bytes()[at..].get(..43).is_some_and(is_key);
-            match visible_ascii(&name) {
+            match parse_visible_ascii(&name) {
                 None => prop_assert_eq!(kept, ""),
                 Some(name) if (0..name.len()).any(|at| key_at(name, at)) => {
                     prop_assert_eq!(kept, HIDDEN_KEY_PLACEHOLDER);

@@ -48,7 +48,7 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn lookup(&self, hash: &KeyHash) -> Result<Option<Arc<KeyAuthInfo>>>;
 
     /// The key with this identifier, revoked or not.
-    async fn get(&self, id: &KeyId) -> Result<Option<KeyRecord>>;
+    async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>>;
 
     /// All keys that are not revoked, newest first.
     async fn list_active(&self) -> Result<Vec<KeyRecord>>;
@@ -72,11 +72,11 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn record_usage(&self, batch: Arc<UsageBatch>) -> Result<()>;
 
     /// A key's requests by hour since `since`, and its sources.
-    async fn usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
+    async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
 
     /// A page of at most `limit` entries, newest first: those before the entry `before`, of one key or of all, and of one
     /// kind or of all.
-    async fn activity(
+    async fn list_activity(
         &self,
         key: Option<KeyId>,
         kind: Option<ActivityKind>,
@@ -86,7 +86,7 @@ pub trait KeyStore: Send + Sync + 'static {
 
     /// Notes that the service runs on the day of `now`, and removes usage, activity, and sources without a use that are
     /// older than `retention`. Nothing is removed because of a single day that lies far ahead: the clock may be wrong.
-    async fn purge(&self, now: Timestamp, retention: Duration) -> Result<()>;
+    async fn purge_old_entries(&self, now: Timestamp, retention: Duration) -> Result<()>;
 
     /// Checks whether another program has changed or replaced the database, and applies what it finds. Returns how often
     /// keys were changed by others so far. Each write does the same; [`Self::lookup`] does not, so a service calls this

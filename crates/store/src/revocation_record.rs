@@ -282,7 +282,7 @@ impl RevocationRecord {
         let mut random = [0_u8; 16];
         SysRng.try_fill_bytes(&mut random).map_err(io::Error::other)?;
         let header = format!("{HEADER_PREFIX}{}\n", format_hex(&random));
-        let mut checksum = first_checksum(header.trim_end());
+        let mut checksum = header_checksum(header.trim_end());
         let mut text = header;
         let mut all = self.lost_entries.clone();
         all.extend(self.known.iter().flat_map(|known| &known.revoked).map(|(hash, (at, _))| (*hash, *at)));
@@ -355,7 +355,7 @@ impl ReadRecord {
             record: record.unwrap_or_default().to_owned(),
             revoked: FxHashMap::with_capacity_and_hasher(bytes.len() / MIN_ENTRY_BYTES, FxBuildHasher),
             entries: 0,
-            checksum: first_checksum(header),
+            checksum: header_checksum(header),
             length: complete as u64,
             is_sound: record.is_some(),
             seen: seen.is_none().then_some(0),
@@ -424,7 +424,7 @@ fn format_line(hash: &[u8; 32], at: Timestamp, before: &Checksum) -> (String, Ch
     (format!("{text} {}\n", format_hex(&checksum)), checksum)
 }
 
-fn first_checksum(header: &str) -> Checksum {
+fn header_checksum(header: &str) -> Checksum {
     next_checksum(&[0; 16], header.as_bytes())
 }
 
@@ -490,15 +490,15 @@ mod tests {
         KeyHash::from_bytes([number; 32])
     }
 
-    fn place() -> (tempfile::TempDir, PathBuf) {
+    fn new_record_path() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("state/revocations");
         (folder, path)
     }
 
     /// A record of three revocations, and how far it was seen.
-    fn three() -> (tempfile::TempDir, PathBuf, RecordPosition) {
-        let (folder, path) = place();
+    fn record_with_three_entries() -> (tempfile::TempDir, PathBuf, RecordPosition) {
+        let (folder, path) = new_record_path();
         let mut record = RevocationRecord::new(&path);
         record.create(&[(hash(1), at(10))]).expect("created");
         record.append(&[(hash(2), at(20)), (hash(3), at(30))]).expect("appended");
@@ -506,7 +506,7 @@ mod tests {
         (folder, path, seen)
     }
 
-    fn read(path: &Path, seen: &RecordPosition) -> (RecordState, RevocationRecord) {
+    fn read_record(path: &Path, seen: &RecordPosition) -> (RecordState, RevocationRecord) {
         let mut record = RevocationRecord::new(path);
         let finding = record.read(std::slice::from_ref(seen)).expect("readable");
         (finding, record)
@@ -514,9 +514,9 @@ mod tests {
 
     #[test]
     fn read_appended_entries_returns_each_with_its_time() {
-        let (_folder, path, seen) = three();
+        let (_folder, path, seen) = record_with_three_entries();
         assert_eq!(seen.entries, 3);
-        let (finding, record) = read(&path, &seen);
+        let (finding, record) = read_record(&path, &seen);
         assert_eq!(finding, RecordState::Intact);
         for number in 1..=3 {
             assert_eq!(record.get(&[number; 32]), Some(at(10 * i64::from(number))));
@@ -528,42 +528,42 @@ mod tests {
     #[test]
     fn create_missing_folder_makes_both_private() {
         use std::os::unix::fs::PermissionsExt as _;
-        let (_folder, path, _) = three();
+        let (_folder, path, _) = record_with_three_entries();
         let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o777;
         assert_eq!((mode(path.parent().expect("has one")), mode(&path)), (0o700, 0o600));
     }
 
     #[test]
     fn append_two_processes_keeps_all_entries() {
-        let (_folder, path, seen) = three();
-        let (_, mut one) = read(&path, &seen);
-        let (_, mut two) = read(&path, &seen);
+        let (_folder, path, seen) = record_with_three_entries();
+        let (_, mut one) = read_record(&path, &seen);
+        let (_, mut two) = read_record(&path, &seen);
         one.append(&[(hash(4), at(40))]).expect("appended");
         two.append(&[(hash(5), at(50)), (hash(4), at(41))]).expect("appended");
         one.append(&[(hash(6), at(60))]).expect("appended");
-        let (finding, record) = read(&path, &seen);
+        let (finding, record) = read_record(&path, &seen);
         assert_eq!((finding, record.position().expect("read").entries), (RecordState::Intact, 6));
         assert_eq!(record.get(&[4; 32]), Some(at(40)), "the first time stays");
     }
 
     #[test]
     fn append_after_torn_line_cuts_it_off() {
-        let (_folder, path, seen) = three();
-        let whole = std::fs::read(&path).expect("readable");
+        let (_folder, path, seen) = record_with_three_entries();
+        let whole = std::fs::read_record(&path).expect("readable");
         for torn in 1..50 {
             let mut bytes = whole.clone();
             bytes.extend_from_slice(&b"0123456789abcdef0123456789abcdef0123456789abcdef01 1234\0\0\0"[..torn]);
             std::fs::write(&path, bytes).expect("written");
-            let (finding, mut record) = read(&path, &seen);
+            let (finding, mut record) = read_record(&path, &seen);
             assert_eq!(finding, RecordState::Intact);
             record.append(&[]).expect("repaired");
-            assert!(std::fs::read(&path).expect("readable") == whole);
+            assert!(std::fs::read_record(&path).expect("readable") == whole);
         }
     }
 
     #[test]
     fn read_edited_line_is_damaged_and_still_applies() {
-        let (_folder, path, seen) = three();
+        let (_folder, path, seen) = record_with_three_entries();
         let text = std::fs::read_to_string(&path).expect("readable");
         let lines: Vec<_> = text.lines().collect();
         let edits = [
@@ -574,7 +574,7 @@ mod tests {
         ];
         for edited in edits {
             std::fs::write(&path, &edited).expect("written");
-            let (finding, record) = read(&path, &seen);
+            let (finding, record) = read_record(&path, &seen);
             assert_eq!(finding, RecordState::Damaged, "{edited}");
             assert_eq!(record.get(&[3; 32]), Some(at(30)));
         }
@@ -582,24 +582,24 @@ mod tests {
 
     #[test]
     fn read_shortened_record_is_damaged() {
-        let (_folder, path, seen) = three();
+        let (_folder, path, seen) = record_with_three_entries();
         let text = std::fs::read_to_string(&path).expect("readable");
         let shortened: String = text.split_inclusive('\n').take(3).collect();
         std::fs::write(&path, shortened).expect("written");
-        assert_eq!(read(&path, &seen).0, RecordState::Damaged);
+        assert_eq!(read_record(&path, &seen).0, RecordState::Damaged);
         std::fs::write(&path, "").expect("written");
-        assert_eq!(read(&path, &seen).0, RecordState::Damaged);
+        assert_eq!(read_record(&path, &seen).0, RecordState::Damaged);
         std::fs::remove_file(&path).expect("removed");
-        assert_eq!(read(&path, &seen).0, RecordState::Missing);
+        assert_eq!(read_record(&path, &seen).0, RecordState::Missing);
     }
 
     #[test]
     fn create_over_other_record_sets_it_aside_and_keeps_entries() {
-        let (_folder, path, seen) = three();
-        let before = std::fs::read(&path).expect("readable");
-        let (_, mut record) = read(&path, &seen);
+        let (_folder, path, seen) = record_with_three_entries();
+        let before = std::fs::read_record(&path).expect("readable");
+        let (_, mut record) = read_record(&path, &seen);
         record.create(&[(hash(9), at(90))]).expect("created");
-        let (finding, again) = read(&path, &seen);
+        let (finding, again) = read_record(&path, &seen);
         assert_eq!(finding, RecordState::Unknown);
         assert_eq!((again.get(&[1; 32]), again.get(&[9; 32])), (Some(at(10)), Some(at(90))));
         let aside = path.with_file_name("revocations.set-aside");

@@ -82,7 +82,7 @@ pub trait RunStore: Send + Sync + 'static {
     ) -> Result<Option<StartedRun>>;
 
     /// How many projects and models there are. Answered from memory: it is part of the commonest request.
-    async fn counts(&self) -> Result<ResourceCounts>;
+    async fn count_resources(&self) -> Result<ResourceCounts>;
 
     /// The run `run` of a model, or its newest one. A name means the newest run of all models that asked for it.
     async fn find_run(&self, target: ModelRef, run: Option<RunId>) -> Result<Option<StartedRun>>;

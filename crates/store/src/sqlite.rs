@@ -92,7 +92,7 @@ impl SqliteStore {
     ) -> Result<Self> {
         let (lock, mut writer) = open::open_or_create(path)?;
         let count = std::thread::available_parallelism().map_or(2, usize::from);
-        let readers = (0..count).map(|_| open::reader(path).map(Mutex::new)).collect::<Result<_>>()?;
+        let readers = (0..count).map(|_| open::open_reader(path).map(Mutex::new)).collect::<Result<_>>()?;
         let sqlite = |error| StoreError::from_sqlite(path, &error);
         let health = watch::Sender::new(DatabaseHealth::default());
         let mut detector = detector(health.clone());
@@ -227,7 +227,7 @@ impl SharedState {
         self.apply_outside_changes(writer).map_err(|error| self.map_error(&error))?;
         self.check_writable()?;
         let done = work(writer, self);
-        self.files.lock().after_write();
+        self.files.lock().refresh_checksums_after_write();
         done.map_err(|error| self.map_error(&error))
     }
 
@@ -264,19 +264,19 @@ impl SharedState {
         }
         if detector.has_pending_writes() {
             // Requests are decided by it even where it cannot be written; the next check tries again.
-            if let Err(error) = detector.write(writer) {
+            if let Err(error) = detector.write_detected_changes(writer) {
                 self.map_error(&error);
             }
-            self.files.lock().after_write();
+            self.files.lock().refresh_checksums_after_write();
         }
         Ok(())
     }
 
     /// Revokes a key whose revocation is in the record, but could not be committed. That is a success: the record is on the
     /// disk, the key is refused from now on, and no failure of the database brings it back. The database gets it later.
-    fn finish_revocation(&self, hash: &KeyHash, audit: AuditContext) -> Option<Revocation> {
+    fn revoke_by_record_alone(&self, hash: &KeyHash, audit: AuditContext) -> Option<Revocation> {
         let entry = self.index.read_keys().get(hash.as_bytes()).cloned()?;
-        let (revoked, at) = self.detector.as_ref()?.lock().adopt_revocation(&entry, audit)?;
+        let (revoked, at) = self.detector.as_ref()?.lock().take_revocation_from_record(&entry, audit)?;
         self.index.upsert(*hash, KeyAuthInfo::clone(&revoked.key));
         Some(Revocation { at, is_new: entry.key.revoked_at.is_none() })
     }
@@ -327,7 +327,7 @@ impl KeyStore for SqliteStore {
         Ok(self.inner.index.get(hash))
     }
 
-    async fn get(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
+    async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
         let id = *id;
         self.read(move |connection| keys::find(connection, &id)).await
     }
@@ -372,7 +372,7 @@ impl KeyStore for SqliteStore {
                     inner.index.upsert(hash, KeyAuthInfo::from(&key));
                     Revocation { is_new: revocation.is_new && since.is_none(), ..revocation }
                 })),
-                Err(error) => match recorded.and_then(|hash| inner.finish_revocation(&hash, audit)) {
+                Err(error) => match recorded.and_then(|hash| inner.revoke_by_record_alone(&hash, audit)) {
                     Some(revocation) => {
                         inner.map_error(&error);
                         Ok(Some(revocation))
@@ -392,12 +392,12 @@ impl KeyStore for SqliteStore {
         self.write(move |connection, _| usage::record(connection, &batch)).await
     }
 
-    async fn usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage> {
+    async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage> {
         let id = *id;
         self.read(move |connection| usage::load_usage(connection, id, since)).await
     }
 
-    async fn activity(
+    async fn list_activity(
         &self,
         key: Option<KeyId>,
         kind: Option<ActivityKind>,
@@ -407,7 +407,7 @@ impl KeyStore for SqliteStore {
         self.read(move |connection| activity::load_page(connection, key, kind, before, limit)).await
     }
 
-    async fn purge(&self, now: Timestamp, retention: Duration) -> Result<()> {
+    async fn purge_old_entries(&self, now: Timestamp, retention: Duration) -> Result<()> {
         let believable = self
             .write(move |connection, _| {
                 let transaction = connection.transaction()?;
@@ -433,7 +433,7 @@ impl KeyStore for SqliteStore {
                 inner.check_and_report(&mut writer);
             }
             inner.recheck_disk_space();
-            Ok(inner.detector.as_ref().map_or(0, |detector| detector.lock().revision()))
+            Ok(inner.detector.as_ref().map_or(0, |detector| detector.lock().key_set_revision()))
         });
         checked.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the check for changes by other programs failed");

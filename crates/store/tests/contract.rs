@@ -40,7 +40,7 @@ fn audit() -> AuditContext {
 }
 
 async fn last_used(store: &dyn KeyStore, key: &KeyId) -> Option<Timestamp> {
-    store.get(key).await.expect("read").expect("there").last_used_at
+    store.get_key(key).await.expect("read").expect("there").last_used_at
 }
 
 async fn insert(store: &dyn KeyStore, name: &str, created: i64) -> (KeyRecord, KeyHash) {
@@ -54,7 +54,7 @@ async fn lookup_finds_key_by_its_hash_alone(store: &dyn KeyStore) {
     let (_, other) = new_key("other", 5);
     let known = store.lookup(&hash).await.expect("read").expect("there");
     assert_eq!(*known, KeyAuthInfo::from(&record));
-    assert_eq!(store.get(&record.id).await.expect("read"), Some(record));
+    assert_eq!(store.get_key(&record.id).await.expect("read"), Some(record));
     assert_eq!(store.lookup(&other).await.expect("read"), None);
 }
 
@@ -107,7 +107,7 @@ async fn record_usage_moves_last_used_forward_and_not_past_revocation(store: &dy
         assert_eq!(last_used(store, id).await, Some(at(expected)));
     }
     record(vec![]).await;
-    assert_eq!(store.get(&idle.id).await.expect("read"), Some(idle));
+    assert_eq!(store.get_key(&idle.id).await.expect("read"), Some(idle));
 }
 
 async fn record_usage_moves_admin_used_forward_and_not_past_revocation(store: &dyn KeyStore) {
@@ -115,7 +115,7 @@ async fn record_usage_moves_admin_used_forward_and_not_past_revocation(store: &d
     let record = async |millis| {
         let batch = UsageBatch { admin_used: vec![(key.id, at(millis))], ..UsageBatch::default() };
         store.record_usage(Arc::new(batch)).await.expect("recorded");
-        let record = store.get(&key.id).await.expect("read").expect("there");
+        let record = store.get_key(&key.id).await.expect("read").expect("there");
         assert_eq!(record.last_used_at, None, "a matter of its own");
         record.admin_used_at
     };
@@ -137,14 +137,14 @@ async fn get_replaced_key_and_replacement_name_each_other(store: &dyn KeyStore) 
         record
     };
     let replaced_by = async || {
-        let found = store.get(&old.id).await.expect("read").expect("there");
+        let found = store.get_key(&old.id).await.expect("read").expect("there");
         let listed = store.list_active().await.expect("read");
         assert!(found.revoked_at.is_some() || listed.contains(&found), "lists tell the same");
         found.replaced_by
     };
     assert_eq!(replaced_by().await, None);
     let first = replace("first", 2).await;
-    assert_eq!(store.get(&first.id).await.expect("read"), Some(first.clone()));
+    assert_eq!(store.get_key(&first.id).await.expect("read"), Some(first.clone()));
     assert_eq!(replaced_by().await, Some(first.id));
     let second = replace("second", 3).await;
     let third = replace("third", 3).await;
@@ -200,7 +200,7 @@ async fn rename_is_possible_until_revocation(store: &dyn KeyStore) {
     assert_eq!(store.list_active().await.expect("read"), [renamed]);
     store.revoke(&key.id, at(3), audit()).await.expect("revoked");
     assert_eq!(rename("later").await, None);
-    assert_eq!(store.get(&key.id).await.expect("read").expect("kept").name.as_str(), "new");
+    assert_eq!(store.get_key(&key.id).await.expect("read").expect("kept").name.as_str(), "new");
 }
 
 async fn activity_lists_changes_of_a_key(store: &dyn KeyStore) {
@@ -213,7 +213,7 @@ async fn activity_lists_changes_of_a_key(store: &dyn KeyStore) {
     store.revoke(&key.id, at(5), by_admin.clone()).await.expect("revoked");
     store.revoke(&key.id, at(6), by_admin).await.expect("revoked before");
 
-    let page = store.activity(None, None, None, 10).await.expect("read");
+    let page = store.list_activity(None, None, None, 10).await.expect("read");
     let by = Some(admin.id);
     let told: Vec<_> = page.entries.iter().map(|entry| (entry.at, entry.key_id, entry.what.clone())).collect();
     let renamed = ActivityEvent::Renamed { by, old_name: "old".into(), new_name: "new".into() };
@@ -233,10 +233,10 @@ async fn activity_lists_changes_of_a_key(store: &dyn KeyStore) {
     let (key_prefix, admin_prefix) = (Some(key.prefix.as_str()), Some(admin.prefix.as_str()));
     assert_eq!(prefixes, [key_prefix, key_prefix, key_prefix, admin_prefix]);
 
-    let first = store.activity(Some(key.id), None, None, 2).await.expect("read");
+    let first = store.list_activity(Some(key.id), None, None, 2).await.expect("read");
     assert_eq!(first.entries, page.entries[..2]);
     let before = first.next.expect("one more").parse().expect("a number");
-    let second = store.activity(Some(key.id), None, Some(before), 2).await.expect("read");
+    let second = store.list_activity(Some(key.id), None, Some(before), 2).await.expect("read");
     assert_eq!((second.entries.as_slice(), second.next), (&page.entries[2..3], None));
 }
 
@@ -265,7 +265,7 @@ async fn activity_filters_by_kind(store: &dyn KeyStore) {
     };
     store.record_usage(Arc::new(batch)).await.expect("recorded");
 
-    let all = store.activity(None, None, None, 100).await.expect("read").entries;
+    let all = store.list_activity(None, None, None, 100).await.expect("read").entries;
     let kind_of = |what: &ActivityEvent| match what {
         ActivityEvent::Created { .. } => ActivityKind::Created,
         ActivityEvent::Renamed { .. } => ActivityKind::Renamed,
@@ -277,7 +277,7 @@ async fn activity_filters_by_kind(store: &dyn KeyStore) {
     let mut told = 0;
     for &kind in ActivityKind::VARIANTS {
         for key in [None, Some(one.id), Some(two.id)] {
-            let page = store.activity(key, Some(kind), None, 100).await.expect("read");
+            let page = store.list_activity(key, Some(kind), None, 100).await.expect("read");
             let expected = all.iter().filter(|entry| kind_of(&entry.what) == kind);
             let expected: Vec<_> = expected.filter(|entry| key.is_none() || entry.key_id == key).cloned().collect();
             told += page.entries.len();
@@ -287,9 +287,9 @@ async fn activity_filters_by_kind(store: &dyn KeyStore) {
     assert_eq!(told, 2 * all.len(), "each once among all, and once among those of its key");
 
     let kind = Some(ActivityKind::Renamed);
-    let first = store.activity(Some(one.id), kind, None, 2).await.expect("read");
+    let first = store.list_activity(Some(one.id), kind, None, 2).await.expect("read");
     let before = first.next.expect("one more").parse().expect("a number");
-    let second = store.activity(Some(one.id), kind, Some(before), 2).await.expect("read");
+    let second = store.list_activity(Some(one.id), kind, Some(before), 2).await.expect("read");
     assert_eq!((first.entries.len(), second.entries.len(), second.next), (2, 1, None));
     assert_eq!((first.entries[0].at, second.entries[0].at), (at(5), at(3)));
 }
@@ -303,7 +303,7 @@ async fn remove_before(store: &dyn KeyStore, millis: i64) {
     let retention = |now: i64| Duration::from_millis((now - millis).cast_unsigned());
     // On the eighth day, the first one is believed.
     for day in 0..8 {
-        store.purge(at(NOW + day * DAY), retention(NOW)).await.expect("removed");
+        store.purge_old_entries(at(NOW + day * DAY), retention(NOW)).await.expect("removed");
     }
 }
 
@@ -323,11 +323,11 @@ async fn purge_on_one_day_of_wrong_clock_removes_nothing(store: &dyn KeyStore) {
             clients: vec![ClientUsage { first: at(now), ..client_usage(key.id, "yolo", now) }],
             ..UsageBatch::default()
         };
-        store.purge(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
+        store.purge_old_entries(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
         store.record_usage(Arc::new(batch)).await.expect("recorded");
-        let record = store.get(&key.id).await.expect("read").expect("there");
-        let usage = store.usage(&key.id, at(0)).await.expect("read");
-        let activity = store.activity(None, None, None, 100).await.expect("read").entries.len();
+        let record = store.get_key(&key.id).await.expect("read").expect("there");
+        let usage = store.key_usage(&key.id, at(0)).await.expect("read");
+        let activity = store.list_activity(None, None, None, 100).await.expect("read").entries.len();
         let source = usage.sources.first().map(|source| source.last_used_at);
         assert_eq!(record.last_used_at, record.admin_used_at);
         (record.last_used_at, source, usage.hours.len(), activity)
@@ -367,8 +367,8 @@ async fn purge_replaces_last_used_of_wrong_clock_by_last_counted_hour(store: &dy
         store.record_usage(Arc::new(batch)).await.expect("recorded");
     };
     let purge_at = async |now: i64| {
-        store.purge(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
-        store.get(&key.id).await.expect("read").expect("there").last_used_at
+        store.purge_old_entries(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
+        store.get_key(&key.id).await.expect("read").expect("there").last_used_at
     };
     purge_at(NOW).await;
     use_at(NOW + 2 * MILLIS_PER_HOUR + 1_000).await;
@@ -382,13 +382,13 @@ async fn purge_replaces_last_used_of_wrong_clock_by_last_counted_hour(store: &dy
 
 async fn purge_removes_entries_of_slow_clock_with_their_neighbors(store: &dyn KeyStore) {
     for day in 0..8 {
-        store.purge(at(NOW + day * DAY), Duration::from_hours(24)).await.expect("removed");
+        store.purge_old_entries(at(NOW + day * DAY), Duration::from_hours(24)).await.expect("removed");
     }
     insert(store, "now", NOW + 7 * DAY).await;
     insert(store, "behind", 1).await;
     let now = at(NOW + 7 * DAY);
-    store.purge(now, Duration::from_hours(90 * 24)).await.expect("removed");
-    assert_eq!(store.activity(None, None, None, 10).await.expect("read").entries.len(), 2);
+    store.purge_old_entries(now, Duration::from_hours(90 * 24)).await.expect("removed");
+    assert_eq!(store.list_activity(None, None, None, 10).await.expect("read").entries.len(), 2);
 }
 
 async fn record_usage_adds_up_requests(store: &dyn KeyStore) {
@@ -420,10 +420,10 @@ async fn record_usage_adds_up_requests(store: &dyn KeyStore) {
     store.record_usage(Arc::new(second)).await.expect("recorded");
 
     let hour = |hour, outcome, requests| HourlyUsage { hour: at(hour * MILLIS_PER_HOUR), outcome, requests };
-    let usage = store.usage(&key.id, at(0)).await.expect("read");
+    let usage = store.key_usage(&key.id, at(0)).await.expect("read");
     let hours = [hour(0, Decision::Accepted, 5), hour(1, Decision::Accepted, 1), hour(1, Decision::Scope, 1)];
     assert_eq!(usage.hours, hours);
-    assert_eq!(store.usage(&key.id, at(MILLIS_PER_HOUR)).await.expect("read").hours, hours[1..]);
+    assert_eq!(store.key_usage(&key.id, at(MILLIS_PER_HOUR)).await.expect("read").hours, hours[1..]);
     let clients: Vec<_> = usage
         .sources
         .iter()
@@ -431,23 +431,23 @@ async fn record_usage_adds_up_requests(store: &dyn KeyStore) {
         .collect();
     assert_eq!(clients, [(Some("yolo"), at(7), at(20), 4), (None, at(4), at(5), 2)]);
 
-    let entries = store.activity(None, None, None, 10).await.expect("read").entries;
+    let entries = store.list_activity(None, None, None, 10).await.expect("read").entries;
     let refused = ActivityEvent::Rejected { outcome: Decision::Unknown, requests: 5, last_at: at(30) };
     assert_eq!((&entries[0].what, entries[0].key_id, entries[0].at), (&refused, None, at(7)));
     assert_eq!((&entries[0].key_name, &entries[0].key_prefix), (&None, &None), "no key, no name");
     assert_eq!(entries.iter().filter(|entry| entry.what == ActivityEvent::NewClient).count(), 2, "each program once");
 
     remove_before(store, MILLIS_PER_HOUR).await;
-    assert_eq!(store.usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
-    assert!(store.activity(None, None, None, 10).await.expect("read").entries.is_empty());
-    assert!(store.usage(&key.id, at(0)).await.expect("read").sources.is_empty(), "silent since");
+    assert_eq!(store.key_usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
+    assert!(store.list_activity(None, None, None, 10).await.expect("read").entries.is_empty());
+    assert!(store.key_usage(&key.id, at(0)).await.expect("read").sources.is_empty(), "silent since");
 }
 
 async fn activity_of_removed_key_is_listed(store: &dyn KeyStore) {
     let (gone, _) = new_key("gone", 1);
     let clients = vec![client_usage(gone.id, "yolo", 8)];
     store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::default() })).await.expect("recorded");
-    let entries = store.activity(None, None, None, 10).await.expect("read").entries;
+    let entries = store.list_activity(None, None, None, 10).await.expect("read").entries;
     assert_eq!(entries.len(), 1);
     let entry = &entries[0];
     assert_eq!((entry.key_id, &entry.key_name, &entry.key_prefix), (Some(gone.id), &None, &None));
@@ -457,10 +457,10 @@ async fn record_usage_caps_clients_per_key(store: &dyn KeyStore) {
     let (key, _) = insert(store, "key", 1).await;
     let clients = (0..200).map(|number| client_usage(key.id, &format!("agent {number}"), 10 + number)).collect();
     store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::default() })).await.expect("recorded");
-    let kept = store.usage(&key.id, at(0)).await.expect("read").sources;
+    let kept = store.key_usage(&key.id, at(0)).await.expect("read").sources;
     assert_eq!(kept.len(), MAX_CLIENTS_PER_KEY as usize);
     assert_eq!(kept[0].agent.as_deref(), Some("agent 199"), "the latest stay");
-    let entries = store.activity(Some(key.id), None, None, 1_000).await.expect("read").entries;
+    let entries = store.list_activity(Some(key.id), None, None, 1_000).await.expect("read").entries;
     assert_eq!(entries.len(), 1 + MAX_CLIENTS_PER_KEY as usize);
 }
 

@@ -173,12 +173,12 @@ async fn open_version_before_columns_were_renamed_keeps_clients_activity_and_rev
     let clock = || Timestamp::from_millis(3).expect("in range");
     let store = SqliteStore::open_with_record(&path, &record, clock).expect("brought up to date");
     assert_eq!(found(&store, "zoe", Some("Zoé")).await, ["Zoé"]);
-    let usage = store.usage(&id, clock()).await.expect("read");
+    let usage = store.key_usage(&id, clock()).await.expect("read");
     let clients: Vec<_> = usage.sources.iter().map(|client| (client.agent.as_deref(), client.requests)).collect();
     assert_eq!(clients, [(Some("yolo"), 3)]);
     let changes: Vec<_> = store.health().borrow().changes.iter().map(|count| count.change).collect();
     assert_eq!(changes, [OutsideChange::RecordLost], "the database had seen a record");
-    let entries = store.activity(Some(id), None, None, 10).await.expect("read").entries;
+    let entries = store.list_activity(Some(id), None, None, 10).await.expect("read").entries;
     let events: Vec<_> = entries.into_iter().map(|entry| (entry.agent, entry.what)).collect();
     let rejected = ActivityEvent::Rejected { outcome: Decision::Scope, requests: 1, last_at: at(2) };
     let created = ActivityEvent::Created { by: Some(id) };
@@ -196,7 +196,7 @@ async fn open_version_before_columns_were_renamed_keeps_clients_activity_and_rev
     };
     let batch = UsageBatch { rejected: vec![again], ..UsageBatch::default() };
     store.record_usage(batch.into()).await.expect("written");
-    let entries = store.activity(Some(id), Some(ActivityKind::Rejected), None, 10).await.expect("read").entries;
+    let entries = store.list_activity(Some(id), Some(ActivityKind::Rejected), None, 10).await.expect("read").entries;
     let what: Vec<_> = entries.into_iter().map(|entry| entry.what).collect();
     assert_eq!(what, [ActivityEvent::Rejected { outcome: Decision::Scope, requests: 2, last_at: at(4) }]);
 }

@@ -26,8 +26,8 @@ impl TestPaths {
     }
 }
 
-async fn noted(store: &SqliteStore) -> Vec<OutsideChange> {
-    let page = store.activity(None, Some(ActivityKind::ChangedOutside), None, 100).await.expect("read");
+async fn stored_changes(store: &SqliteStore) -> Vec<OutsideChange> {
+    let page = store.list_activity(None, Some(ActivityKind::ChangedOutside), None, 100).await.expect("read");
     let mut all: Vec<_> = page
         .entries
         .iter()
@@ -51,18 +51,18 @@ async fn open_old_copy_keeps_later_revocation() {
     let copy = paths.copy("backup.db");
     let store = paths.open();
     revoke(&store, &id).await;
-    let revoked_at = store.get(&id).await.expect("read").expect("there").revoked_at;
+    let revoked_at = store.get_key(&id).await.expect("read").expect("there").revoked_at;
     drop(store);
     std::fs::rename(copy, paths.database()).expect("restored");
 
     let store = paths.open();
     assert!(!is_active(&store, &hash).await);
-    assert_eq!(store.get(&id).await.expect("read").expect("there").revoked_at, revoked_at, "repaired");
-    assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
-    assert_eq!(noted(&store).await, [OutsideChange::KeptRevoked]);
+    assert_eq!(store.get_key(&id).await.expect("read").expect("there").revoked_at, revoked_at, "repaired");
+    assert_eq!(detected_changes(&store), [(OutsideChange::KeptRevoked, 1)]);
+    assert_eq!(stored_changes(&store).await, [OutsideChange::KeptRevoked]);
     drop(store);
     let store = paths.open();
-    assert_eq!(changes(&store), [], "it is told once");
+    assert_eq!(detected_changes(&store), [], "it is told once");
     assert!(!is_active(&store, &hash).await);
 }
 
@@ -74,14 +74,14 @@ async fn check_cleared_revocation_is_never_accepted() {
     revoke(&store, &id).await;
     paths.edit("UPDATE keys SET revoked_at = NULL");
     let start = Instant::now();
-    while changes(&store).is_empty() {
+    while detected_changes(&store).is_empty() {
         assert!(start.elapsed() < Duration::from_secs(10), "noticed");
         assert!(!is_active(&store, &hash).await);
         store.check_outside_changes().await;
     }
     assert!(!is_active(&store, &hash).await);
-    assert!(store.get(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
-    assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
+    assert!(store.get_key(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
+    assert_eq!(detected_changes(&store), [(OutsideChange::KeptRevoked, 1)]);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn check_inserted_row_of_revoked_key_stays_revoked() {
     revoke(&store, &id).await;
     paths.edit("DELETE FROM keys");
     wait(&store, "the removal", |health| !health.changes.is_empty()).await;
-    assert_eq!(changes(&store), [(OutsideChange::Removed, 1)]);
+    assert_eq!(detected_changes(&store), [(OutsideChange::Removed, 1)]);
     let other = Connection::open(paths.database()).expect("opened");
     let again = KeyId::generate(&mut SysRng).expect("randomness");
     other
@@ -102,7 +102,7 @@ async fn check_inserted_row_of_revoked_key_stays_revoked() {
         )
         .expect("inserted");
     wait(&store, "the key", |health| health.changes.len() == 2).await;
-    assert_eq!(changes(&store), [(OutsideChange::Removed, 1), (OutsideChange::KeptRevoked, 1)]);
+    assert_eq!(detected_changes(&store), [(OutsideChange::Removed, 1), (OutsideChange::KeptRevoked, 1)]);
     assert!(!is_active(&store, &hash).await);
 }
 
@@ -141,10 +141,10 @@ async fn check_each_kind_of_change_is_reported_and_noted() {
         OutsideChange::SecretChanged,
         OutsideChange::Revoked,
     ];
-    assert_eq!(changes(&store), all.map(|change| (change, 1)));
-    assert_eq!(noted(&store).await, all);
+    assert_eq!(detected_changes(&store), all.map(|change| (change, 1)));
+    assert_eq!(stored_changes(&store).await, all);
     assert!(is_active(&store, &added_hash).await, "its owner may add keys: SECURITY.md says so");
-    let page = store.activity(Some(widened), Some(ActivityKind::ChangedOutside), None, 10).await.expect("read");
+    let page = store.list_activity(Some(widened), Some(ActivityKind::ChangedOutside), None, 10).await.expect("read");
     let (before, after) = (Some("read".into()), Some("read admin".into()));
     let expected = ActivityEvent::ChangedOutside { change: OutsideChange::ScopesChanged, keys: 1, before, after };
     assert_eq!(page.entries[0].what, expected);
@@ -166,8 +166,8 @@ async fn check_many_changes_are_noted_in_one_entry() {
     }
     paths.edit("UPDATE keys SET scopes = 'admin'");
     wait(&store, "the changes", |health| !health.changes.is_empty()).await;
-    assert_eq!(changes(&store), [(OutsideChange::ScopesChanged, 30)]);
-    assert_eq!(noted(&store).await, [OutsideChange::ScopesChanged]);
+    assert_eq!(detected_changes(&store), [(OutsideChange::ScopesChanged, 30)]);
+    assert_eq!(stored_changes(&store).await, [OutsideChange::ScopesChanged]);
 }
 
 #[tokio::test]
@@ -177,21 +177,21 @@ async fn open_database_edited_between_runs_is_reported() {
     insert(&store, "key").await;
     drop(store);
     let store = paths.open();
-    assert_eq!(changes(&store), [], "an orderly end is no change");
+    assert_eq!(detected_changes(&store), [], "an orderly end is no change");
     store
         .rename(&insert(&store, "other").await.0, KeyName::parse("new").expect("valid"), now(), audit())
         .await
         .expect("renamed");
     drop(store);
-    assert_eq!(changes(&paths.open()), []);
+    assert_eq!(detected_changes(&paths.open()), []);
     for edit in [
         "UPDATE keys SET scopes = 'admin' WHERE name = 'key'",
         "UPDATE keys SET hash = randomblob(32) WHERE name = 'key'",
         "DELETE FROM keys WHERE name = 'key'",
     ] {
         paths.edit(edit);
-        assert_eq!(changes(&paths.open()), [(OutsideChange::WhileClosed, 0)], "{edit}");
-        assert_eq!(changes(&paths.open()), [], "{edit}");
+        assert_eq!(detected_changes(&paths.open()), [(OutsideChange::WhileClosed, 0)], "{edit}");
+        assert_eq!(detected_changes(&paths.open()), [], "{edit}");
     }
 }
 
@@ -206,7 +206,7 @@ async fn open_older_database_records_its_revocations() {
     paths.edit("UPDATE keys SET revoked_at = NULL");
     let store = paths.open();
     assert!(!is_active(&store, &hash).await);
-    assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
+    assert_eq!(detected_changes(&store), [(OutsideChange::KeptRevoked, 1)]);
 }
 
 #[tokio::test]
@@ -259,11 +259,11 @@ async fn open_lost_or_edited_record_is_rebuilt_and_reported() {
             Some(text) => std::fs::write(paths.record_path(), text).expect("written"),
         }
         let store = paths.open();
-        assert_eq!(changes(&store), [(expected, 0)]);
-        assert_eq!(noted(&store).await.last(), Some(&expected));
+        assert_eq!(detected_changes(&store), [(expected, 0)]);
+        assert_eq!(stored_changes(&store).await.last(), Some(&expected));
         drop(store);
         let store = paths.open();
-        assert_eq!(changes(&store), [], "it is told once: {expected:?}");
+        assert_eq!(detected_changes(&store), [], "it is told once: {expected:?}");
         drop(store);
         let lines = std::fs::read_to_string(paths.record_path()).expect("rebuilt").lines().count();
         assert_eq!(lines, 3, "{expected:?}");
@@ -285,7 +285,7 @@ async fn open_foreign_record_applies_both() {
     let foreign = TestPaths::new();
     drop(foreign.open());
     std::fs::copy(foreign.record_path(), paths.record_path()).expect("replaced");
-    assert_eq!(changes(&paths.open()), [(OutsideChange::RecordReplaced, 0)]);
+    assert_eq!(detected_changes(&paths.open()), [(OutsideChange::RecordReplaced, 0)]);
     paths.edit("UPDATE keys SET revoked_at = NULL");
     assert!(!is_active(&paths.open(), &one_hash).await);
 }
@@ -316,7 +316,7 @@ async fn revoke_with_read_only_record_revokes_and_is_reported() {
 
 // Row 6: the file at the path is the one that is open.
 
-async fn stops(store: &SqliteStore, cause: StopCause) {
+async fn ensure_writes_stop(store: &SqliteStore, cause: StopCause) {
     wait(store, "the end of writing", |health| health.stopped.as_ref().is_some_and(|stopped| stopped.cause == cause))
         .await;
     let (record, hash) = new_key("late");
@@ -343,7 +343,7 @@ async fn insert_into_replaced_file_is_rejected() {
     assert_eq!(error.problem, DatabaseProblem::Replaced);
     assert!(store.revoke(&id, now(), audit()).await.is_err());
     assert!(is_active(&store, &hash).await, "decisions go on");
-    stops(&store, StopCause::Replaced).await;
+    ensure_writes_stop(&store, StopCause::Replaced).await;
 
     // The former file has no name any more: what was acknowledged is in a copy.
     let saved = store.health().borrow().stopped.clone().and_then(|stopped| stopped.saved).expect("a copy");
@@ -364,7 +364,7 @@ async fn insert_into_replaced_file_saves_private_copy() {
     let store = paths.open();
     insert(&store, "before").await;
     std::fs::rename(other_database(&paths), paths.database()).expect("replaced");
-    stops(&store, StopCause::Replaced).await;
+    ensure_writes_stop(&store, StopCause::Replaced).await;
     let saved = paths.database().with_file_name("keys.db.set-aside");
     assert_eq!(saved.metadata().expect("there").permissions().mode() & 0o777, 0o600);
 }
@@ -376,7 +376,7 @@ async fn write_to_moved_file_continues_when_it_returns() {
     let (_, hash) = insert(&store, "before").await;
     let elsewhere = paths.folder.path().join("elsewhere.db");
     std::fs::rename(paths.database(), &elsewhere).expect("moved");
-    stops(&store, StopCause::Missing).await;
+    ensure_writes_stop(&store, StopCause::Missing).await;
     // Whoever copies it where it is now has all keys.
     let copy = paths.folder.path().join("copy.db");
     std::fs::copy(&elsewhere, &copy).expect("copied");
@@ -397,7 +397,7 @@ async fn write_to_moved_and_replaced_file_is_complete() {
     let elsewhere = paths.folder.path().join("elsewhere.db");
     std::fs::rename(paths.database(), &elsewhere).expect("moved");
     std::fs::copy(other_database(&paths), paths.database()).expect("replaced");
-    stops(&store, StopCause::Replaced).await;
+    ensure_writes_stop(&store, StopCause::Replaced).await;
     drop(store);
     assert_eq!(paths.open().list_active().await.expect("read"), []);
     assert!(is_active(&SqliteStore::open(&elsewhere).expect("whole"), &hash).await);
@@ -409,7 +409,7 @@ async fn write_to_deleted_file_saves_copy() {
     let store = paths.open();
     let (_, hash) = insert(&store, "before").await;
     std::fs::remove_file(paths.database()).expect("deleted");
-    stops(&store, StopCause::Missing).await;
+    ensure_writes_stop(&store, StopCause::Missing).await;
     let saved = store.health().borrow().stopped.clone().and_then(|stopped| stopped.saved).expect("a copy");
     drop(store);
     assert!(is_active(&SqliteStore::open(Path::new(&saved)).expect("whole"), &hash).await);
@@ -422,7 +422,7 @@ async fn write_with_deleted_log_or_folder_is_rejected() {
         let store = paths.open();
         let (_, hash) = insert(&store, "before").await;
         std::fs::remove_file(paths.database().with_file_name(name)).expect("deleted");
-        stops(&store, StopCause::Replaced).await;
+        ensure_writes_stop(&store, StopCause::Replaced).await;
         drop(store);
         assert!(is_active(&paths.open(), &hash).await, "{name}");
     }
@@ -431,7 +431,7 @@ async fn write_with_deleted_log_or_folder_is_rejected() {
     let (_, hash) = insert(&store, "before").await;
     let (data, elsewhere) = (paths.folder.path().join("data"), paths.folder.path().join("elsewhere"));
     std::fs::rename(&data, &elsewhere).expect("moved");
-    stops(&store, StopCause::Missing).await;
+    ensure_writes_stop(&store, StopCause::Missing).await;
     std::fs::rename(&elsewhere, &data).expect("moved back");
     wait(&store, "the folder", |health| health.stopped.is_none()).await;
     assert!(is_active(&store, &hash).await);
@@ -446,7 +446,7 @@ async fn write_to_overwritten_file_is_rejected_and_not_mixed() {
     let other = other_database(&paths);
     let bytes = std::fs::read(&other).expect("readable");
     std::fs::write(paths.database(), &bytes).expect("overwritten");
-    stops(&store, StopCause::Overwritten).await;
+    ensure_writes_stop(&store, StopCause::Overwritten).await;
     drop(store);
     assert!(std::fs::read(paths.database()).expect("readable") == bytes, "closing wrote into it");
     assert_eq!(paths.open().list_active().await.expect("read"), []);
@@ -456,7 +456,7 @@ async fn write_to_overwritten_file_is_rejected_and_not_mixed() {
     let store = paths.open();
     insert(&store, "before").await;
     std::fs::write(paths.database(), "").expect("truncated");
-    stops(&store, StopCause::Overwritten).await;
+    ensure_writes_stop(&store, StopCause::Overwritten).await;
 }
 
 #[tokio::test]
@@ -493,7 +493,7 @@ async fn check_restored_by_sqlite_is_read_and_keeps_revocations() {
         .status();
     assert!(shell.expect("the sqlite3 shell").success());
     wait(&store, "the changes", |health| !health.changes.is_empty()).await;
-    assert_eq!(changes(&store), [(OutsideChange::Removed, 1), (OutsideChange::KeptRevoked, 1)]);
+    assert_eq!(detected_changes(&store), [(OutsideChange::Removed, 1), (OutsideChange::KeptRevoked, 1)]);
     assert!(!is_active(&store, &hash).await);
     assert_eq!(store.health().borrow().stopped, None);
 }
@@ -516,13 +516,13 @@ async fn check_recreates_deleted_lock_file() {
     std::fs::remove_file(paths.database().with_file_name("keys.db.lock")).expect("deleted");
     let other = std::fs::File::create(paths.database().with_file_name("keys.db.lock")).expect("created");
     other.lock().expect("locked");
-    stops(&store, StopCause::Shared).await;
+    ensure_writes_stop(&store, StopCause::Shared).await;
     drop(other);
     wait(&store, "the lock", |health| health.stopped.is_none()).await;
 }
 
 /// What the sqlite3 shell, another process, does to the database.
-fn shell(paths: &TestPaths, statement: &str) {
+fn run_in_sqlite_shell(paths: &TestPaths, statement: &str) {
     let shell = std::process::Command::new("sqlite3").arg(paths.database()).arg(statement).output();
     assert!(shell.expect("the sqlite3 shell").status.success(), "{statement}");
 }
@@ -546,13 +546,13 @@ async fn insert_after_checkpoint_by_another_process_is_accepted() {
             }
             let modified = || paths.database().metadata().and_then(|metadata| metadata.modified()).expect("there");
             let before = modified();
-            shell(&paths, &format!("PRAGMA wal_checkpoint({mode})"));
+            run_in_sqlite_shell(&paths, &format!("PRAGMA wal_checkpoint({mode})"));
             assert_ne!(modified(), before, "{mode} has copied nothing");
             hashes.push(insert(&store, "later").await.1);
             store.check_outside_changes().await;
             assert_eq!(store.health().borrow().stopped, None, "{mode}, reader: {has_reader}");
             drop(reader);
-            shell(&paths, "PRAGMA wal_checkpoint(PASSIVE)");
+            run_in_sqlite_shell(&paths, "PRAGMA wal_checkpoint(PASSIVE)");
             hashes.push(insert(&store, "last").await.1);
             assert!(!paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the log stays");
             drop(store);
@@ -593,7 +593,7 @@ async fn insert_into_file_overwritten_by_older_copy_is_rejected() {
     store.checkpoint().await.expect("settled");
     insert(&store, "in the log").await;
     assert!(std::process::Command::new("cp").arg(&copy).arg(paths.database()).status().expect("run").success());
-    stops(&store, StopCause::Overwritten).await;
+    ensure_writes_stop(&store, StopCause::Overwritten).await;
     drop(store);
     assert!(paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the log is kept");
     assert_eq!(paths.open().list_active().await.expect("read").len(), 1, "the copy as it was");
@@ -638,7 +638,7 @@ async fn record_usage_with_file_moved_during_commit_counts_once() {
     if !is_written {
         store.record_usage(batch).await.expect("written");
     }
-    let usage = store.usage(&id, Timestamp::from_millis(0).expect("in range")).await.expect("read");
+    let usage = store.key_usage(&id, Timestamp::from_millis(0).expect("in range")).await.expect("read");
     assert_eq!(usage.hours.iter().map(|hour| hour.requests).sum::<u64>(), 1);
 }
 
@@ -698,23 +698,23 @@ async fn check_outside_changes_each_call_finds_new_changes() {
 /// A panic leaves the locks that it held poisoned.
 #[tokio::test]
 async fn check_outside_changes_after_panic_continues() {
-    static FAILS: AtomicBool = AtomicBool::new(false);
+    static CLOCK_FAILS: AtomicBool = AtomicBool::new(false);
     fn clock() -> Timestamp {
-        assert!(!FAILS.load(Ordering::Relaxed), "a failure that the test asks for");
+        assert!(!CLOCK_FAILS.load(Ordering::Relaxed), "a failure that the test asks for");
         now()
     }
     let paths = TestPaths::new();
     let store = SqliteStore::open_with_record(&paths.database(), &paths.record_path(), clock).expect("opens");
     let (id, hash) = insert(&store, "key").await;
-    FAILS.store(true, Ordering::Relaxed);
+    CLOCK_FAILS.store(true, Ordering::Relaxed);
     paths.edit("UPDATE keys SET name = 'other'");
     tokio::time::sleep(Duration::from_millis(1100)).await;
     store.check_outside_changes().await;
-    FAILS.store(false, Ordering::Relaxed);
+    CLOCK_FAILS.store(false, Ordering::Relaxed);
     paths.edit("UPDATE keys SET revoked_at = 5");
     wait(&store, "the changes", |health| health.changes.len() == 2).await;
     assert!(!is_active(&store, &hash).await);
-    assert_eq!(store.get(&id).await.expect("read").expect("there").name.as_str(), "other");
+    assert_eq!(store.get_key(&id).await.expect("read").expect("there").name.as_str(), "other");
 }
 
 /// A trigger that fails stands for a full disk.
@@ -736,6 +736,6 @@ async fn open_read_only_old_copy_keeps_revocation_and_stores_it_later() {
     assert!(!is_active(&store, &hash).await);
     other.execute_batch("DROP TRIGGER full").expect("changed");
     wait(&store, "the change", |health| !health.changes.is_empty()).await;
-    assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
-    assert!(store.get(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
+    assert_eq!(detected_changes(&store), [(OutsideChange::KeptRevoked, 1)]);
+    assert!(store.get_key(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
 }

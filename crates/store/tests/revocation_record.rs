@@ -31,7 +31,7 @@ fn hex(hash: &KeyHash) -> String {
     hash.as_bytes().map(|byte| format!("{byte:02x}")).concat()
 }
 
-async fn look_for(store: &SqliteStore, time: Duration) {
+async fn check_repeatedly(store: &SqliteStore, time: Duration) {
     let start = Instant::now();
     while start.elapsed() < time {
         store.check_outside_changes().await;
@@ -53,12 +53,12 @@ async fn check_lost_record_that_cannot_be_rebuilt_is_reported_later() {
     std::os::unix::fs::symlink(paths.folder.path().join("nowhere"), &state).expect("linked");
     let store = paths.open();
     assert!(store.health().borrow().record_failure.is_some());
-    look_for(&store, Duration::from_millis(1_500)).await;
-    assert_eq!(changes(&store), []);
+    check_repeatedly(&store, Duration::from_millis(1_500)).await;
+    assert_eq!(detected_changes(&store), []);
     std::fs::remove_file(&state).expect("removed");
     wait(&store, "the record", |health| health.record_failure.is_none()).await;
     wait(&store, "the report", |health| !health.changes.is_empty()).await;
-    assert_eq!(changes(&store), [(OutsideChange::RecordLost, 0)]);
+    assert_eq!(detected_changes(&store), [(OutsideChange::RecordLost, 0)]);
 }
 
 #[cfg(target_os = "linux")]
@@ -78,15 +78,15 @@ async fn open_shortened_record_after_failed_repair_is_reported() {
     let file = std::fs::File::open(paths.record_path()).expect("opened");
     let store = paths.open_with(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
     assert!(store.health().borrow().record_failure.is_some());
-    look_for(&store, Duration::from_millis(1_500)).await;
+    check_repeatedly(&store, Duration::from_millis(1_500)).await;
     let (id, _) = insert(&store, "three").await;
     revoke(&store, &id).await;
     drop(store);
     let store = paths.open();
-    assert_eq!(changes(&store), [(OutsideChange::RecordDamaged, 0)]);
+    assert_eq!(detected_changes(&store), [(OutsideChange::RecordDamaged, 0)]);
     drop(store);
     assert_eq!(std::fs::read_to_string(paths.record_path()).expect("readable").lines().count(), 4);
-    assert_eq!(changes(&paths.open()), [], "reported once");
+    assert_eq!(detected_changes(&paths.open()), [], "reported once");
 }
 
 #[tokio::test]
@@ -128,17 +128,17 @@ async fn revoke_with_failed_commit_is_effective_and_no_outside_change() {
     assert!(!is_active(&store, &hash).await);
     let again = store.revoke(&id, now(), audit()).await.expect("recorded").expect("known");
     assert_eq!((again.at, again.is_new), (revocation.at, false));
-    look_for(&store, Duration::from_millis(1_500)).await;
+    check_repeatedly(&store, Duration::from_millis(1_500)).await;
     paths.accept_notes();
-    look_for(&store, Duration::from_millis(1_500)).await;
-    assert_eq!(store.get(&id).await.expect("read").expect("there").revoked_at, Some(revocation.at));
-    assert_eq!(changes(&store), []);
-    let page = store.activity(Some(id), Some(ActivityKind::Revoked), None, 10).await.expect("read");
+    check_repeatedly(&store, Duration::from_millis(1_500)).await;
+    assert_eq!(store.get_key(&id).await.expect("read").expect("there").revoked_at, Some(revocation.at));
+    assert_eq!(detected_changes(&store), []);
+    let page = store.list_activity(Some(id), Some(ActivityKind::Revoked), None, 10).await.expect("read");
     assert_eq!(page.entries.len(), 1);
     drop(store);
     let store = paths.open();
     assert!(!is_active(&store, &hash).await);
-    assert_eq!(changes(&store), []);
+    assert_eq!(detected_changes(&store), []);
 }
 
 #[tokio::test]
@@ -152,9 +152,9 @@ async fn open_after_failed_commit_keeps_key_revoked() {
     paths.accept_notes();
     let store = paths.open();
     assert!(!is_active(&store, &hash).await);
-    assert_eq!(changes(&store), [(OutsideChange::KeptRevoked, 1)]);
+    assert_eq!(detected_changes(&store), [(OutsideChange::KeptRevoked, 1)]);
     drop(store);
-    assert_eq!(changes(&paths.open()), []);
+    assert_eq!(detected_changes(&paths.open()), []);
 }
 
 #[tokio::test]
@@ -186,15 +186,15 @@ async fn open_on_two_computers_in_turn_reports_once() {
     let (id, hash) = insert(&store, "key").await;
     revoke(&store, &id).await;
     drop(store);
-    assert_eq!(changes(&paths.open_with(&other)), [(OutsideChange::RecordLost, 0)]);
+    assert_eq!(detected_changes(&paths.open_with(&other)), [(OutsideChange::RecordLost, 0)]);
     assert!(std::fs::read_to_string(&other).expect("readable").contains(&hex(&hash)));
     for record in [paths.record_path(), other.clone(), paths.record_path(), other] {
-        assert_eq!(changes(&paths.open_with(&record)), [], "{}", record.display());
+        assert_eq!(detected_changes(&paths.open_with(&record)), [], "{}", record.display());
     }
     // A record that was seen before is still compared with what it was.
     let whole = std::fs::read_to_string(paths.record_path()).expect("readable");
     std::fs::write(paths.record_path(), whole.split_inclusive('\n').take(1).collect::<String>()).expect("written");
-    assert_eq!(changes(&paths.open()), [(OutsideChange::RecordDamaged, 0)]);
+    assert_eq!(detected_changes(&paths.open()), [(OutsideChange::RecordDamaged, 0)]);
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn check_record_lost_again_is_counted_again() {
         let is_counted = |health: &DatabaseHealth| health.changes.first().is_some_and(|count| count.times == times);
         wait(&store, "the report", is_counted).await;
     }
-    assert_eq!(changes(&store), [(OutsideChange::RecordLost, 0)]);
+    assert_eq!(detected_changes(&store), [(OutsideChange::RecordLost, 0)]);
 }
 
 /// What editors and synchronization programs do to a text file, and then an old copy of the database.

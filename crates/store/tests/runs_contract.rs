@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rand::rngs::SysRng;
 use serde_json::json;
 use ulkeys_domain::training::{
-    Checkpoint, CheckpointId, CheckpointState, Completion, ConsolePart, EpochReport, FileName, ModelId, ModelRef,
+    Checkpoint, CheckpointId, CheckpointState, ConsolePart, EpochReport, FileName, ModelId, ModelRef, RunCompletion,
     RunId, RunStart, RunStatus, RunUpdate, Slug, StartedRun,
 };
 use ulkeys_domain::{KeyId, Timestamp};
@@ -63,7 +63,7 @@ async fn start_run_with_taken_name_creates_another_model(store: &dyn RunStore) {
 
 async fn counts_include_projects_and_models(store: &dyn RunStore) {
     let counts = async || {
-        let counts = store.counts().await.expect("read");
+        let counts = store.count_resources().await.expect("read");
         (counts.projects, counts.models, counts.datasets)
     };
     assert_eq!(counts().await, (0, 0, 0));
@@ -198,7 +198,7 @@ async fn start_run_stores_details(store: &dyn RunStore) {
     let info = EpochReport { model_info: Some(json!({"parameters": 5})), planned: Some(9), ..EpochReport::default() };
     store.record_update(run, RunUpdate::Epoch(info), app(2)).await.expect("kept");
     store.record_update(run, RunUpdate::System(json!({"cpu": 2})), app(3)).await.expect("kept");
-    let ending = Completion {
+    let ending = RunCompletion {
         results: Some(json!({"bestEpoch": 2, "metrics": {"fitness": 0.30000000000000004}})),
         class_names: Some(vec!["box".into(), "ключ 👩‍🔬".into()]),
         plots: Some(json!([{"type": "confusion_matrix", "matrix": [[0.0, 32.0]]}])),
@@ -221,7 +221,7 @@ async fn start_run_stores_details(store: &dyn RunStore) {
 
 async fn record_second_completion_changes_nothing(store: &dyn RunStore) {
     let complete =
-        || RunUpdate::Complete(Completion { results: Some(json!({"partial": true})), ..Completion::default() });
+        || RunUpdate::Complete(RunCompletion { results: Some(json!({"partial": true})), ..RunCompletion::default() });
     let failed = || RunUpdate::Failed("no memory".into());
     let done = start(store, "done", app(1)).await.run_id;
     let broken = start(store, "broken", app(1)).await.run_id;

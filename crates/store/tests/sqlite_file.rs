@@ -74,7 +74,7 @@ fn files(path: &Path) -> Vec<String> {
 }
 
 /// The file and the log of a database with one key, as a kill leaves them.
-async fn killed() -> (KeyRecord, Vec<u8>, Vec<u8>) {
+async fn killed_database() -> (KeyRecord, Vec<u8>, Vec<u8>) {
     let paths = test_paths();
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = new_record(&secret);
@@ -141,7 +141,7 @@ async fn open_quarantines_orphan_wal() {
     for leave_empty_file in [false, true] {
         let paths = test_paths();
         std::fs::create_dir_all(paths.path.parent().unwrap()).unwrap();
-        let (record, database, log) = killed().await;
+        let (record, database, log) = killed_database().await;
         std::fs::write(log_of(&paths.path), &log).unwrap();
         if leave_empty_file {
             std::fs::write(&paths.path, "").unwrap();
@@ -340,13 +340,13 @@ fn left_alone(path: &Path, expected: DatabaseProblem) {
 }
 
 /// Names the database that [`open_database_named_by_environment_is_readable`] opens.
-const NAMED: &str = "UL_KEYS_TEST_OPEN";
+const DATABASE_ENV_VARIABLE: &str = "UL_KEYS_TEST_OPEN";
 
 /// Does nothing by itself: [`open_without_file_locks_is_reported`] runs it under strace.
 #[test]
 #[expect(clippy::print_stdout, reason = "it reports through its output")]
 fn open_database_named_by_environment_is_readable() {
-    if let Some(path) = std::env::var_os(NAMED) {
+    if let Some(path) = std::env::var_os(DATABASE_ENV_VARIABLE) {
         println!("problem: {:?}", SqliteStore::open(Path::new(&path)).err().map(|error| error.problem));
     }
 }
@@ -362,7 +362,7 @@ fn open_without_file_locks_is_reported() {
             .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", &format!("inject=flock:error={error}")])
             .arg(program)
             .args(["--exact", "open_database_named_by_environment_is_readable", "--nocapture"])
-            .env(NAMED, &paths.path)
+            .env(DATABASE_ENV_VARIABLE, &paths.path)
             .output()
             .expect("strace");
         let output = String::from_utf8_lossy(&output.stdout).into_owned();

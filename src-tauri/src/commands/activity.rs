@@ -70,7 +70,7 @@ pub(crate) async fn export_activity(
     let (send, pages) = channel(4);
     let target = path.clone();
     let writing = spawn_blocking(move || activity_export::write_pages(&target, format, pages));
-    let sent = send_all_pages(&client, key.as_ref(), kind, send).await;
+    let sent = send_all_activity_pages(&client, key.as_ref(), kind, send).await;
     // The file is as it was until all of it is there.
     let file = writing.await.map_err(thread_panic_error).flatten().map_err(|error| export_error(&error))?;
     let entries = sent?;
@@ -80,7 +80,7 @@ pub(crate) async fn export_activity(
 }
 
 /// Sends all pages to the writer and returns the number of entries. A writer that has ended reports the reason itself.
-async fn send_all_pages(
+async fn send_all_activity_pages(
     client: &ApiClient,
     key: Option<&KeyId>,
     kind: Option<ActivityKind>,
@@ -88,7 +88,7 @@ async fn send_all_pages(
 ) -> Result<u64> {
     let (mut cursor, mut sent) = (None, 0);
     loop {
-        let page = client.activity(key, kind, cursor.as_deref(), MAX_PAGE_ENTRIES).await?;
+        let page = client.list_activity(key, kind, cursor.as_deref(), MAX_PAGE_ENTRIES).await?;
         sent += page.entries.len() as u64;
         cursor = page.next;
         if writer.send(page.entries).await.is_err() || cursor.is_none() {

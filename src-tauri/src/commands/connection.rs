@@ -74,7 +74,7 @@ pub(crate) async fn subscribe(
     let (one_time, keychain_index) = (state.one_time.clone(), state.keychain_index.clone());
     let (preferences, menu) = (state.settings.subscribe_preferences(), state.menu_actions.subscribe());
     let (screen_reader, quit_question) =
-        (state.screen_reader.subscribe(), state.quit_confirmation.subscribe_question());
+        (state.screen_reader.subscribe(), state.quit_confirmation.subscribe_quit_question());
     let shows_a_key = window::is_one_time_label(window.label());
     let watcher = tokio::spawn(async move {
         let forward_window_events = async {
@@ -269,7 +269,7 @@ async fn forward_screen_reader_state(mut screen_reader: watch::Receiver<bool>, p
 /// Returns only when the page is gone.
 async fn forward_key_events(client: &ApiClient, page: &Channel<AppEvent>) {
     loop {
-        if let Ok(mut events) = client.events().await {
+        if let Ok(mut events) = client.open_event_stream().await {
             while let Some(event) = events.next().await {
                 if page.send(AppEvent::Keys { event }).is_err() {
                     return;

@@ -48,7 +48,7 @@ pub(crate) fn reveal_key(state: State<'_, AppState>, public_key: UntrustedArg) -
 /// The page shows the key and needs this height, in CSS pixels. It also calls this as its answer to a request to close.
 #[tauri::command]
 pub(crate) async fn one_time_ready(app: AppHandle, height: UntrustedArg) -> Result<()> {
-    Ok(window::show_one_time_window(&app, height.into_number("height")?).await?)
+    Ok(window::show_one_time_window(&app, height.into_float("height")?).await?)
 }
 
 /// Closes the window and wipes the key. `unseen` when the page could not show it.

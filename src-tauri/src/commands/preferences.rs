@@ -37,9 +37,11 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
             .transpose()?,
         rotation_days: fields.take_field("rotationDays").into_integer("rotationDays", ROTATION_DAYS_RANGE)?,
         run_days: run_days.map(|days| days.into_integer("runDays", RUN_DAYS_RANGE)).transpose()?,
-        limits: limits.map_or(Ok(present.limits), |limits| limits.into_integer_group("limits", RateLimits::RANGE))?,
-        storage: storage
-            .map_or(Ok(present.storage), |storage| storage.into_integer_group("storage", StorageLimits::RANGE))?,
+        limits: limits
+            .map_or(Ok(present.limits), |limits| limits.into_integer_group("limits", RateLimits::ALLOWED_RANGE))?,
+        storage: storage.map_or(Ok(present.storage), |storage| {
+            storage.into_integer_group("storage", StorageLimits::ALLOWED_RANGE)
+        })?,
     };
     state.settings.set_preferences(preferences).map_err(|error| {
         tracing::warn!(%error, "the settings cannot be saved");

@@ -55,7 +55,7 @@ impl AddedLine {
     const NO_LINE: Self = Self { place: LinePosition::Nowhere, is_exported: false };
 
     /// The ways to add a line, from the most usual one. `export` is left out where it is not needed, as Docker rejects it.
-    fn candidate_lines(before: &ParsedFile<'_>) -> Vec<Self> {
+    fn possible_added_lines(before: &ParsedFile<'_>) -> Vec<Self> {
         let plain = |place| Self { place, is_exported: false };
         if !before.exports {
             return vec![plain(LinePosition::Last), plain(LinePosition::First)];
@@ -70,7 +70,7 @@ impl AddedLine {
 pub(super) fn set_variable(text: &str, setting: VariableSetting<'_>) -> Result<EditResult, UnclearLine> {
     let line_end = detect_line_end(text);
     let before = ParsedFile::parse(text, setting, line_end);
-    let replaces = before.has_other_value();
+    let replaces = before.some_reader_finds_other_value();
     let spans = AssignmentSpans::find_spans(text, setting.name, &before.script, line_end);
     let mut all = spans.of_dotenv.iter().chain(&spans.of_shell);
     if let Some(hiding) = all.find_map(|span| Some(span.start + find_hidden_assignment(&text[span.clone()])?)) {
@@ -79,7 +79,7 @@ pub(super) fn set_variable(text: &str, setting: VariableSetting<'_>) -> Result<E
     }
     let sets = [&spans.of_dotenv, &spans.of_shell, &spans.of_dotenv_alone];
     let has_tab = sets.iter().any(|spans| spans.iter().any(|span| has_tab_for_node(text, span)));
-    if before.is_correct_edit_of(&before) && !has_tab {
+    if before.changes_only_the_variable_since(&before) && !has_tab {
         return Ok(EditResult { text: Zeroizing::new(text.to_owned()), replaces: false });
     }
     let mut span_sets: Vec<&[Range<usize>]> = Vec::new();
@@ -88,14 +88,14 @@ pub(super) fn set_variable(text: &str, setting: VariableSetting<'_>) -> Result<E
             span_sets.push(spans);
         }
     }
-    let ways = AddedLine::candidate_lines(&before);
+    let ways = AddedLine::possible_added_lines(&before);
     let of_spans = std::iter::once(AddedLine::NO_LINE).chain(ways.iter().copied());
     let of_spans = of_spans.flat_map(|added| span_sets.iter().map(move |spans| (*spans, added)));
     // Otherwise a line is added, and the former ones stay.
     let of_lines = ways.iter().map(|&added| (&[][..], added));
     for (spans, added) in of_spans.chain(of_lines) {
         let edited = apply_edit(text, spans, added, setting, line_end);
-        if ParsedFile::parse(&edited, setting, line_end).is_correct_edit_of(&before) {
+        if ParsedFile::parse(&edited, setting, line_end).changes_only_the_variable_since(&before) {
             return Ok(EditResult { text: edited, replaces });
         }
     }
@@ -293,7 +293,7 @@ impl<'a> ParsedFile<'a> {
     }
 
     /// Whether every program finds our value, and everything else as before.
-    fn is_correct_edit_of(&self, before: &Self) -> bool {
+    fn changes_only_the_variable_since(&self, before: &Self) -> bool {
         let name = self.setting.name;
         let ours = Some(Some(self.setting.value));
         let is_ours = |variables: &VariableMap| variables.get(name).map(Option::as_deref) == ours;
@@ -320,7 +320,7 @@ impl<'a> ParsedFile<'a> {
     }
 
     /// Whether some program finds another value than ours.
-    fn has_other_value(&self) -> bool {
+    fn some_reader_finds_other_value(&self) -> bool {
         let name = self.setting.name;
         let values = [&self.python, &self.node].into_iter().filter_map(|variables| variables.get(name));
         values.flatten().any(|value| value != self.setting.value)

@@ -60,7 +60,7 @@ pub(super) struct Word<'a> {
 }
 
 impl Word<'_> {
-    pub(super) fn range(&self) -> Range<usize> {
+    pub(super) fn byte_range(&self) -> Range<usize> {
         self.start..self.start + self.text.len()
     }
 

@@ -16,7 +16,8 @@ const ONE_TIME_BACKGROUNDS: [Color; 2] = [Color(255, 255, 255, 255), Color(0x20,
 
 /// The background that the page of the window with this label will have.
 pub(super) fn page_background(app: &AppHandle, label: &str) -> Color {
-    let [light, dark] = if super::one_time::is_one_time_label(label) { ONE_TIME_BACKGROUNDS } else { LIST_BACKGROUNDS };
+    let [light, dark] =
+        if super::one_time_window::is_one_time_label(label) { ONE_TIME_BACKGROUNDS } else { LIST_BACKGROUNDS };
     if is_theme_dark(app) { dark } else { light }
 }
 
@@ -50,7 +51,7 @@ fn is_theme_dark(app: &AppHandle) -> bool {
         #[cfg(target_os = "linux")]
         None => crate::display::run_on_main_thread(|answer| answer(linux::is_gtk_dark())).unwrap_or(false),
         #[cfg(not(target_os = "linux"))]
-        None => super::list::find_window(app).is_some_and(|list| matches!(list.theme(), Ok(tauri::Theme::Dark))),
+        None => super::list_window::find_window(app).is_some_and(|list| matches!(list.theme(), Ok(tauri::Theme::Dark))),
     }
 }
 

@@ -17,8 +17,8 @@ const MAX_SYSTEM_SAMPLE_BYTES: usize = 8 * 1024;
 /// The most classes of a model. The largest public detection datasets have some ten thousand.
 const MAX_CLASSES: usize = 50_000;
 /// Bounds of values that are kept as they come, in bytes. Curves of many classes take megabytes.
-const MAX_SMALL_JSON_BYTES: usize = 64 * 1024;
-const MAX_LARGE_JSON_BYTES: usize = 8 * 1024 * 1024;
+const MAX_METADATA_JSON_BYTES: usize = 64 * 1024;
+const MAX_RESULTS_JSON_BYTES: usize = 8 * 1024 * 1024;
 /// The most console output in one event, in bytes. The client sends five lines at a time.
 const MAX_CONSOLE_PART_BYTES: usize = 256 * 1024;
 
@@ -73,7 +73,7 @@ pub enum RunUpdate {
     /// `console_output`.
     Console(ConsolePart),
     /// `training_complete`.
-    Complete(Completion),
+    Complete(RunCompletion),
     /// `training_failed`: why, as far as the process knows.
     Failed(String),
 }
@@ -125,7 +125,7 @@ pub struct ConsolePart {
 
 /// How a run ended well.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Completion {
+pub struct RunCompletion {
     /// Final metrics, best epoch and more, as it came.
     pub results: Option<Value>,
     /// The names of the classes, in order.
@@ -143,8 +143,8 @@ impl RunUpdate {
             Self::Alive => Some(Self::Alive),
             Self::Failed(error) => Some(Self::Failed(error)),
             Self::Complete(ending) => {
-                let is_dropped = ending != Completion::default();
-                Some(Self::Complete(Completion { is_dropped, ..Completion::default() }))
+                let is_dropped = ending != RunCompletion::default();
+                Some(Self::Complete(RunCompletion { is_dropped, ..RunCompletion::default() }))
             }
             Self::Epoch(_) | Self::System(_) | Self::Console(_) => None,
         }
@@ -218,10 +218,10 @@ fn read_run_start(mut data: Fields) -> Result<RunStart> {
     Ok(RunStart {
         epochs: take_epoch_count(&mut data, "data.epochs")?,
         device: data.take_text("data.device", 256)?,
-        train_args: data.take_json("data.trainArgs", MAX_SMALL_JSON_BYTES)?,
-        environment: data.take_json("data.environment", MAX_SMALL_JSON_BYTES)?,
+        train_args: data.take_json("data.trainArgs", MAX_METADATA_JSON_BYTES)?,
+        environment: data.take_json("data.environment", MAX_METADATA_JSON_BYTES)?,
         system: data.take_json("data.system", MAX_SYSTEM_SAMPLE_BYTES)?,
-        model_info: data.take_json("data.modelInfo", MAX_SMALL_JSON_BYTES)?,
+        model_info: data.take_json("data.modelInfo", MAX_METADATA_JSON_BYTES)?,
     })
 }
 
@@ -254,7 +254,7 @@ fn read_epoch(mut data: Fields) -> Result<EpochReport> {
         fitness: data.take_number("data.fitness")?,
         best_fitness: data.take_number("data.best_fitness")?,
         planned,
-        model_info: data.take_json("data.modelInfo", MAX_SMALL_JSON_BYTES)?,
+        model_info: data.take_json("data.modelInfo", MAX_METADATA_JSON_BYTES)?,
     })
 }
 
@@ -266,10 +266,10 @@ fn read_console(mut data: Fields) -> Result<ConsolePart> {
 }
 
 fn read_failure(mut data: Fields) -> Result<String> {
-    Ok(data.take_text("data.error", MAX_SMALL_JSON_BYTES)?.unwrap_or_else(|| "no reason was given".to_owned()))
+    Ok(data.take_text("data.error", MAX_METADATA_JSON_BYTES)?.unwrap_or_else(|| "no reason was given".to_owned()))
 }
 
-fn read_completion(mut data: Fields) -> Result<Completion> {
+fn read_completion(mut data: Fields) -> Result<RunCompletion> {
     let names = data.take_list("data.classNames", MAX_CLASSES)?;
     let class_names = names.map(|names| {
         let texts = names.into_iter().map(|name| match name {
@@ -279,11 +279,11 @@ fn read_completion(mut data: Fields) -> Result<Completion> {
         texts.collect()
     });
     let plots = data.take_list("data.plots", 1_000)?;
-    Ok(Completion {
-        results: data.take_json("data.results", MAX_LARGE_JSON_BYTES)?,
+    Ok(RunCompletion {
+        results: data.take_json("data.results", MAX_RESULTS_JSON_BYTES)?,
         class_names: class_names.transpose()?,
         plots: plots
-            .map(|plots| sanitize_within("data.plots", Value::Array(plots), MAX_LARGE_JSON_BYTES))
+            .map(|plots| sanitize_within("data.plots", Value::Array(plots), MAX_RESULTS_JSON_BYTES))
             .transpose()?,
         is_dropped: false,
     })

@@ -163,7 +163,7 @@ fn sanitize_value(value: &mut Value, depth: usize) -> bool {
             let Some(depth) = depth.checked_sub(1) else {
                 return false;
             };
-            if fields.keys().any(|name| needs_sanitizing(name)) {
+            if fields.keys().any(|name| text_needs_sanitizing(name)) {
                 *fields = std::mem::take(fields).into_iter().map(|(name, value)| (sanitized(name), value)).collect();
             }
             fields.values_mut().all(|value| sanitize_value(value, depth))
@@ -172,12 +172,12 @@ fn sanitize_value(value: &mut Value, depth: usize) -> bool {
 }
 
 /// Whether a text may need cleaning; quick, for the many that do not.
-fn needs_sanitizing(text: &str) -> bool {
+fn text_needs_sanitizing(text: &str) -> bool {
     text.contains('\0') || text.contains("ul_")
 }
 
 fn sanitize_text(text: &mut String) {
-    if needs_sanitizing(text) {
+    if text_needs_sanitizing(text) {
         *text = secret::redact(text).replace('\0', "\u{FFFD}");
     }
 }

@@ -46,7 +46,7 @@ pub struct RunId(i64);
 
 impl RunId {
     /// The greatest number.
-    pub const MAX: Self = Self((1 << 53) - 1);
+    pub const MAX_NUMBER: Self = Self((1 << 53) - 1);
 
     /// Takes a number; `None` outside 1 to 2^53 - 1.
     pub fn new(number: i64) -> Option<Self> {

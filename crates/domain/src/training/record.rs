@@ -265,7 +265,7 @@ mod tests {
         Timestamp::from_millis(minutes * MINUTE).expect("in range")
     }
 
-    fn run(last_event: i64, recorded_epochs: u32) -> RunSummary {
+    fn sample_run(last_event: i64, recorded_epochs: u32) -> RunSummary {
         RunSummary {
             run_id: RunId::new(1).expect("positive"),
             model_id: ModelId::parse("model").expect("short"),
@@ -297,7 +297,7 @@ mod tests {
             // A clock that was set back.
             (50, 5, 60),
         ] {
-            let run = run(last_event, epochs);
+            let run = sample_run(last_event, epochs);
             assert_eq!(run.report_due_at(), Some(at(due)), "{last_event} {epochs}");
             assert_eq!((run.silent_since(at(due)), run.is_live(at(due))), (None, true));
             let late = at(due).saturating_add(Duration::from_millis(1));
@@ -308,13 +308,13 @@ mod tests {
     #[test]
     fn report_due_ended_run_expects_none_and_cancelled_run_until_it_has_heard() {
         for status in [RunStatus::Completed, RunStatus::Failed] {
-            let run = RunSummary { status, ended_at: Some(at(160)), ..run(160, 1) };
+            let run = RunSummary { status, ended_at: Some(at(160)), ..sample_run(160, 1) };
             assert_eq!((run.report_due_at(), run.silent_since(at(999)), run.is_live(at(160))), (None, None, false));
         }
-        let cancelled = RunSummary { status: RunStatus::Cancelled, ended_at: Some(at(161)), ..run(160, 60) };
+        let cancelled = RunSummary { status: RunStatus::Cancelled, ended_at: Some(at(161)), ..sample_run(160, 60) };
         assert!(cancelled.is_live(at(162)) && !cancelled.is_live(at(171)));
         assert_eq!(cancelled.silent_since(at(999)), None, "it was cancelled");
-        assert!(!run(999_999, 0).is_live(at(162)), "a report in the future");
+        assert!(!sample_run(999_999, 0).is_live(at(162)), "a report in the future");
         let heard = RunSummary { last_event_at: at(162), ..cancelled };
         assert!(!heard.is_live(at(162)));
     }

@@ -38,43 +38,43 @@ type ResponseMap = BTreeMap<String, RefOr<Response>>;
 
 impl IntoResponses for BadRequest {
     fn responses() -> ResponseMap {
-        error_references(&[400])
+        error_response_refs(&[400])
     }
 }
 
 impl IntoResponses for BodyErrors {
     fn responses() -> ResponseMap {
-        error_references(&[400, 408, 413])
+        error_response_refs(&[400, 408, 413])
     }
 }
 
 impl IntoResponses for NotFound {
     fn responses() -> ResponseMap {
-        error_references(&[404])
+        error_response_refs(&[404])
     }
 }
 
 impl IntoResponses for Conflict {
     fn responses() -> ResponseMap {
-        error_references(&[409])
+        error_response_refs(&[409])
     }
 }
 
 impl IntoResponses for AuthErrors {
     fn responses() -> ResponseMap {
-        error_references(&[401, 403, 429, 500, 503])
+        error_response_refs(&[401, 403, 429, 500, 503])
     }
 }
 
 impl IntoResponses for StorageErrors {
     fn responses() -> ResponseMap {
-        error_references(&[500, 503])
+        error_response_refs(&[500, 503])
     }
 }
 
 impl IntoResponses for InsufficientStorage {
     fn responses() -> ResponseMap {
-        error_references(&[507])
+        error_response_refs(&[507])
     }
 }
 
@@ -101,12 +101,12 @@ const RATE_LIMIT_HEADERS: &[&str] = &["X-RateLimit-Limit", "X-RateLimit-Remainin
 const REQUEST_ID_HEADER: &str = "X-Request-Id";
 
 /// The answer with this status, by reference.
-pub(super) fn error_reference(status: u16) -> RefOr<Response> {
+pub(super) fn error_response_ref(status: u16) -> RefOr<Response> {
     RefOr::Ref(Ref::from_response_name(status.to_string()))
 }
 
-fn error_references(statuses: &[u16]) -> ResponseMap {
-    statuses.iter().map(|status| (status.to_string(), error_reference(*status))).collect()
+fn error_response_refs(statuses: &[u16]) -> ResponseMap {
+    statuses.iter().map(|status| (status.to_string(), error_response_ref(*status))).collect()
 }
 
 /// Puts the shared answers and headers among the components.

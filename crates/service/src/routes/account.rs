@@ -28,7 +28,7 @@ pub(super) async fn get_summary(State(state): State<Arc<ServiceState>>) -> Resul
         plan: "free".to_owned(),
         credits_cents: 0,
         // What trainings made. Datasets stay with the programs.
-        counts: state.store.counts().await?,
+        counts: state.store.count_resources().await?,
         teams: Vec::new(),
     }))
 }

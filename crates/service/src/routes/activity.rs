@@ -85,7 +85,7 @@ pub(super) async fn list_activity(
     let query =
         query.map_err(|_| ApiError::Invalid("query: keyId, kind, cursor and limit may be given once each".into()))?;
     let ActivityFilter { key, kind, before, limit } = query.parse().map_err(ApiError::Invalid)?;
-    Ok(Json(state.store.activity(key, kind, before, limit).await?))
+    Ok(Json(state.store.list_activity(key, kind, before, limit).await?))
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
 
     type ModelFilter = (Option<String>, Option<String>, Option<u64>, u64);
 
-    fn model_of_query(query: &[u8]) -> Option<ModelFilter> {
+    fn filter_by_model_parser(query: &[u8]) -> Option<ModelFilter> {
         let fields = parse_form(query);
         let key = single_value(&fields, "keyId").ok()?;
         let kind = single_value(&fields, "kind").ok()?;
@@ -156,10 +156,10 @@ mod tests {
                 Ok(ActivityFilter { key, kind, before, limit }) => {
                     let key = key.map(|key| key.as_str().to_owned());
                     let kind = kind.map(|kind| kind.as_ref().to_owned());
-                    prop_assert_eq!(Some((key, kind, before, limit.into())), model_of_query(query.as_bytes()));
+                    prop_assert_eq!(Some((key, kind, before, limit.into())), filter_by_model_parser(query.as_bytes()));
                 }
                 Err(error) => {
-                    prop_assert_eq!(model_of_query(query.as_bytes()), None, "{}", error);
+                    prop_assert_eq!(filter_by_model_parser(query.as_bytes()), None, "{}", error);
                     prop_assert!(!leaks_input(&error, query.as_bytes(), ALLOWED_ERROR_WORDS), "{error}");
                 }
             }

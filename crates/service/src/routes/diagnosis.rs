@@ -73,7 +73,7 @@ pub(super) async fn diagnose(
     };
     let known = state.store.lookup(&secret.hash()).await?;
     let record = match known {
-        Some(known) => state.store.get(&known.id).await?,
+        Some(known) => state.store.get_key(&known.id).await?,
         None => None,
     };
     Ok(Json(match record {
@@ -105,7 +105,7 @@ fn evaluate_key(
         return (CheckResult::Revoked { revoked_at }, cause, "Create a new key, and put it where this one was.");
     }
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if let Some(limit_status) = state.rate_limiter.blocked_peer_status(here)
+    if let Some(limit_status) = state.rate_limiter.rate_limit_status_if_blocked(here)
         && !state.rate_limiter.is_known_peer(here, &key.id)
     {
         let free_at = state.now().saturating_add(limit_status.reset_after);
@@ -229,7 +229,7 @@ mod tests {
         "path: is required beside method",
         "key: is required",
     ];
-    const SAMPLE_TEXTS: &[&str] = &[
+    const SAMPLE_FIELD_TEXTS: &[&str] = &[
         SAMPLE_KEY,
         "GET",
         " POST ",
@@ -250,7 +250,7 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn parse_input_any_body_matches_the_model(body in json_objects(&["key", "method", "path"], SAMPLE_TEXTS)) {
+        fn parse_input_any_body_matches_the_model(body in json_objects(&["key", "method", "path"], SAMPLE_FIELD_TEXTS)) {
             let typed = serde_json::from_value::<CheckRequest>(body.clone()).ok().filter(|_| body.is_object());
             let is_valid = typed.as_ref().is_some_and(|body| match (&body.method, &body.path) {
                 (method, None) => method.is_none(),

@@ -258,7 +258,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{
-        header_map, header_value_mutations_of, leaks_input, parse_form, proptest_config, visible_ascii,
+        header_map, header_value_mutations_of, leaks_input, parse_form, parse_visible_ascii, proptest_config,
     };
 
     fn headers_of(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -455,7 +455,7 @@ mod tests {
             let mut headers = header_map("x-forwarded-for", &forwarded);
             headers.extend(header_map("x-real-ip", &real));
             let read = |values: &[HeaderValue]| {
-                let (_, last) = visible_ascii(values.last()?)?.rsplit_once(',').unwrap_or(("", visible_ascii(values.last()?)?));
+                let (_, last) = parse_visible_ascii(values.last()?)?.rsplit_once(',').unwrap_or(("", parse_visible_ascii(values.last()?)?));
                 last.trim().parse::<IpAddr>().ok()
             };
             prop_assert_eq!(client_address(&headers, gateway), read(&forwarded).or(read(&real)).unwrap_or(gateway));

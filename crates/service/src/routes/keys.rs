@@ -76,7 +76,7 @@ mod tests {
         "name: must not contain control characters",
         "name: must not contain an API key",
     ];
-    const SAMPLE_TEXTS: &[&str] = &[
+    const SAMPLE_FIELD_TEXTS: &[&str] = &[
         "training-server",
         "read",
         "training",
@@ -93,7 +93,7 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn parse_name_any_body_matches_the_model(body in json_objects(&["name", "scopes"], SAMPLE_TEXTS)) {
+        fn parse_name_any_body_matches_the_model(body in json_objects(&["name", "scopes"], SAMPLE_FIELD_TEXTS)) {
             let typed = serde_json::from_value::<RenameKey>(body.clone()).ok().filter(|_| body.is_object());
             match parse_name(&body) {
                 Ok(name) => prop_assert_eq!(Some(name), typed.and_then(|body| KeyName::parse(&body.name).ok())),

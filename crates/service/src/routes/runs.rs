@@ -22,7 +22,7 @@ use ulkeys_store::RunDeletion;
 use utoipa::IntoParams;
 
 use super::query_params::{parse_canonical_number, parse_number_up_to};
-use super::training::build_model_url;
+use super::training::build_model_page_url;
 use crate::authz::Caller;
 use crate::download;
 use crate::error::ApiError;
@@ -87,7 +87,7 @@ pub(super) async fn list(
     let next_cursor = runs.last().filter(|_| has_more).map(|run| run.run_id.to_string());
     let now = state.now();
     let runs = runs.into_iter().map(|summary| {
-        let model_url = build_model_url(&state, &host, &summary.project, &summary.slug);
+        let model_url = build_model_page_url(&state, &host, &summary.project, &summary.slug);
         TrainingRun::at(now, summary, model_url)
     });
     let storage = state.training_storage(key.as_ref()).await?;
@@ -97,7 +97,7 @@ pub(super) async fn list(
 /// Any number of as many digits as a run may have: runs before one that does not exist are runs, too.
 fn parse_cursor(text: &str) -> Option<RunId> {
     let number = parse_canonical_number(text).filter(|number| (1..10_u64.pow(16)).contains(number))?;
-    RunId::new(i64::try_from(number).ok()?.min(RunId::MAX.get()))
+    RunId::new(i64::try_from(number).ok()?.min(RunId::MAX_NUMBER.get()))
 }
 
 /// Runs that report now
@@ -117,7 +117,7 @@ pub(super) async fn list_live(
 ) -> Result<Json<LiveRunList>, ApiError> {
     let (now, runs) = (state.now(), state.store.open_runs(MAX_RUNS_PAGE_SIZE).await?);
     let runs = runs.into_iter().filter(|run| run.is_live(now)).map(|summary| {
-        let model_url = build_model_url(&state, &host, &summary.project, &summary.slug);
+        let model_url = build_model_page_url(&state, &host, &summary.project, &summary.slug);
         TrainingRun::at(now, summary, model_url)
     });
     Ok(Json(LiveRunList { runs: runs.collect() }))
@@ -139,7 +139,7 @@ pub(super) async fn get(
 ) -> Result<Response, ApiError> {
     let _permit = state.concurrency.large_answers.acquire().await?;
     let details = state.store.run_details(parse_run_id(run)?).await?.ok_or(ApiError::NotFound)?;
-    let model_url = build_model_url(&state, &host, &details.summary.project, &details.summary.slug);
+    let model_url = build_model_page_url(&state, &host, &details.summary.project, &details.summary.slug);
     // Here, not when it is sent: as text it takes a tenth.
     Ok(Json(TrainingRunDetails::at(state.now(), details, model_url)).into_response())
 }

@@ -60,7 +60,7 @@ pub(super) async fn report_event(
     request: Request,
 ) -> Result<Json<EventAck>, ApiError> {
     // The places are kept until it is recorded.
-    let (EventReport { target, run, event }, bytes, _permits) = match receive_report(&state, request).await {
+    let (EventReport { target, run, event }, bytes, _permits) = match read_report_body(&state, request).await {
         Ok(received) => received,
         Err(error) => return Err(count_request_without_run(&counter, RateLimitClass::Stream, error)),
     };
@@ -68,7 +68,7 @@ pub(super) async fn report_event(
     let name = event.name();
     let mut results_dropped = false;
     let run = if let Event::Started(start) = event {
-        counter.count_request(RunRequest::Start)?;
+        counter.count_against_run_limit(RunRequest::Start)?;
         state.check_database_quota(feed.key.as_ref(), bytes).await?;
         start_run(&state, target, start, feed).await?
     } else {
@@ -76,7 +76,7 @@ pub(super) async fn report_event(
             Ok(run) => run,
             Err(error) => return Err(count_request_without_run(&counter, RateLimitClass::Stream, error)),
         };
-        counter.count_request(classify_event(&event, &run))?;
+        counter.count_against_run_limit(classify_event(&event, &run))?;
         let event = match event {
             Event::Update(change) => Event::Update(reduce_to_quota(&state, change, &feed, bytes).await?),
             other => other,
@@ -87,7 +87,7 @@ pub(super) async fn report_event(
     Ok(Json(EventAck {
         received: true,
         event: name.to_owned(),
-        model_url: build_model_url(&state, &host, &run.project, &run.slug),
+        model_url: build_model_page_url(&state, &host, &run.project, &run.slug),
         cancelled: run.status == RunStatus::Cancelled,
         model_id: run.model_id,
         run_id: run.run_id,
@@ -130,11 +130,11 @@ pub(super) async fn request_upload(
     RequestHost(host): RequestHost,
     request: Request,
 ) -> Result<Json<UploadTicket>, ApiError> {
-    let (run, request) = match receive_upload_request(&state, request).await {
+    let (run, request) = match read_upload_request_body(&state, request).await {
         Ok(known) => known,
         Err(error) => return Err(count_request_without_run(&counter, RateLimitClass::Checkpoint, error)),
     };
-    counter.count_request(RunRequest::Checkpoint(run.run_id))?;
+    counter.count_against_run_limit(RunRequest::Checkpoint(run.run_id))?;
     state.check_file_quota(caller.key_id(), request.size.unwrap_or_default()).await?;
     let id = CheckpointId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let path = id.to_path();
@@ -179,7 +179,7 @@ pub(super) async fn save_checkpoint(
 }
 
 /// The address that a training process prints, under the host by which it reached the service.
-pub(super) fn build_model_url(state: &ServiceState, host: &str, project: &Slug, slug: &Slug) -> String {
+pub(super) fn build_model_page_url(state: &ServiceState, host: &str, project: &Slug, slug: &Slug) -> String {
     let owner = Slug::of(&state.config.account.username, "user");
     format!("http://{host}/{owner}/{project}/{slug}")
 }
@@ -197,7 +197,7 @@ async fn withdraw_grants_of_revoked_keys(state: &ServiceState) -> Result<(), Api
 
 /// Counts a request that is about no run, so that it has a limit too. Its own error stands unless that limit rejects it.
 fn count_request_without_run(counter: &RunRequestCounter, class: RateLimitClass, error: ApiError) -> ApiError {
-    counter.count_request(RunRequest::NoRun(class)).err().unwrap_or(error)
+    counter.count_against_run_limit(RunRequest::NoRun(class)).err().unwrap_or(error)
 }
 
 /// What an event of a run counts as.
@@ -232,7 +232,7 @@ async fn record_event(
 }
 
 /// A report, its size in bytes, and the places that a large one takes.
-async fn receive_report(
+async fn read_report_body(
     state: &Arc<ServiceState>,
     request: Request,
 ) -> Result<(EventReport, u64, [Option<SemaphorePermit<'_>>; 2]), ApiError> {
@@ -246,7 +246,7 @@ async fn receive_report(
     Ok((parse_report(body).await?, bytes, [received, read]))
 }
 
-async fn receive_upload_request(
+async fn read_upload_request_body(
     state: &Arc<ServiceState>,
     request: Request,
 ) -> Result<(StartedRun, UploadRequest), ApiError> {

@@ -17,14 +17,14 @@ async fn client_reads_pages_keys_and_activity() {
     .await;
     let client = ApiClient::new(&format!("http://{}", service.address), &service.session).expect("a client");
     let query = KeyQuery { limit: 1, ..KeyQuery::default() };
-    let first = client.key_page(&query, 90).await.expect("answered");
+    let first = client.list_key_page(&query, 90).await.expect("answered");
     assert_eq!((first.keys[0].name.as_str(), first.total, first.next.as_deref()), ("Berlin", 2, Some("1")));
-    let second = client.key_page(&KeyQuery { offset: 1, ..query.clone() }, 90).await.expect("answered");
+    let second = client.list_key_page(&KeyQuery { offset: 1, ..query.clone() }, 90).await.expect("answered");
     assert_eq!((second.keys[0].name.as_str(), second.total, second.next), ("Zürich", 2, None));
     assert_eq!(second.keys[0].attention, [AttentionReason::NeverUsed]);
 
     let names = async |query: KeyQuery, days| {
-        let page = client.key_page(&query, days).await.expect("answered");
+        let page = client.list_key_page(&query, days).await.expect("answered");
         page.keys.into_iter().map(|key| key.name).collect::<Vec<_>>()
     };
     let all = KeyQuery { status: KeyStatus::All, limit: 500, ..KeyQuery::default() };
@@ -48,12 +48,13 @@ async fn client_reads_pages_keys_and_activity() {
     assert_eq!(new.replaces, Some(old.key_id));
     assert_eq!(client.get_key(&old.key_id, 90).await.expect("answered").replaced_by, Some(new.key_id));
 
-    let created = client.activity(Some(&new.key_id), Some(ActivityKind::Created), None, 50).await.expect("answered");
+    let created =
+        client.list_activity(Some(&new.key_id), Some(ActivityKind::Created), None, 50).await.expect("answered");
     assert_eq!(created.entries.len(), 1);
-    let renamed = client.activity(None, Some(ActivityKind::Renamed), None, 50).await.expect("answered");
+    let renamed = client.list_activity(None, Some(ActivityKind::Renamed), None, 50).await.expect("answered");
     assert!(renamed.entries.is_empty());
 
-    let rejected = client.key_page(&KeyQuery { limit: 0, ..all }, 90).await.expect_err("no page");
+    let rejected = client.list_key_page(&KeyQuery { limit: 0, ..all }, 90).await.expect_err("no page");
     let ApiClientError::Rejected(body) = rejected else { panic!("{rejected}") };
     assert!(body.error.starts_with("limit:"), "{}", body.error);
     let unknown = KeyId::generate(&mut SysRng).expect("randomness");

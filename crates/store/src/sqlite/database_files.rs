@@ -64,14 +64,14 @@ impl DatabaseFiles {
         let version = data_version(writer).map_err(io::Error::other)?;
         let anchor = File::open(path)?;
         let metadata = path.metadata()?;
-        if identity(&metadata) != identity(&anchor.metadata()?) {
+        if file_identity(&metadata) != file_identity(&anchor.metadata()?) {
             return Err(io::Error::other("the file was replaced while it was opened"));
         }
         // SQLite keeps them where the file is, not where a link to it is.
         let real = path.canonicalize()?;
         let companions = ["-wal", "-shm"].map(|suffix| {
             let path = sibling_path(&real, suffix);
-            let known = path.metadata().ok().map(|metadata| identity(&metadata));
+            let known = path.metadata().ok().map(|metadata| file_identity(&metadata));
             (path, known)
         });
         Ok(Self {
@@ -79,7 +79,7 @@ impl DatabaseFiles {
             log_index: File::open(&companions[1].0).ok(),
             lock,
             companions,
-            extent: extent(&metadata),
+            extent: file_extent(&metadata),
             content: PageChecksums::read(&anchor, page_size)?,
             anchor,
             page_size,
@@ -126,13 +126,13 @@ impl DatabaseFiles {
     }
 
     /// Notes that this process has written, which may have changed the file.
-    pub(super) fn after_write(&mut self) {
+    pub(super) fn refresh_checksums_after_write(&mut self) {
         if let Ok(metadata) = self.path.metadata()
             && self.is_open_file(&metadata)
-            && self.extent != extent(&metadata)
+            && self.extent != file_extent(&metadata)
         {
             match PageChecksums::read(&self.anchor, self.page_size) {
-                Ok(content) => (self.extent, self.content) = (extent(&metadata), content),
+                Ok(content) => (self.extent, self.content) = (file_extent(&metadata), content),
                 Err(error) => tracing::warn!(%error, "the content of the key database cannot be read"),
             }
         }
@@ -156,15 +156,15 @@ impl DatabaseFiles {
             return Some(StopCause::Replaced);
         }
         for (path, known) in &mut self.companions {
-            let now = path.metadata().ok().map(|metadata| identity(&metadata));
+            let now = path.metadata().ok().map(|metadata| file_identity(&metadata));
             if *known.get_or_insert_with(|| now.unwrap_or_default()) != now.unwrap_or_default() {
                 // Without its log, or with another one, the file is not the database that is open.
                 return Some(StopCause::Replaced);
             }
         }
-        let now = extent(&metadata);
+        let now = file_extent(&metadata);
         if now != self.extent {
-            match self.read_current_content(writer) {
+            match self.read_current_checksums(writer) {
                 Ok(Some(content)) => (self.extent, self.content) = (now, content),
                 Ok(None) => return Some(StopCause::Overwritten),
                 // A wrong "overwritten" would cost more than a late one.
@@ -175,7 +175,7 @@ impl DatabaseFiles {
     }
 
     /// The content of the file now, unless a program has written past SQLite.
-    fn read_current_content(&mut self, writer: &Connection) -> io::Result<Option<PageChecksums>> {
+    fn read_current_checksums(&mut self, writer: &Connection) -> io::Result<Option<PageChecksums>> {
         let [(log, _), _] = &self.companions;
         for reading in 0..READ_ATTEMPTS {
             if reading > 0 {
@@ -195,7 +195,7 @@ impl DatabaseFiles {
     }
 
     fn is_open_file(&self, metadata: &Metadata) -> bool {
-        self.anchor.metadata().is_ok_and(|anchor| identity(&anchor) == identity(metadata))
+        self.anchor.metadata().is_ok_and(|anchor| file_identity(&anchor) == file_identity(metadata))
     }
 
     /// Whether the open file has no name any more.
@@ -213,8 +213,8 @@ impl DatabaseFiles {
     fn holds_lock(&mut self) -> bool {
         let path = sibling_path(&self.path, ".lock");
         let is_same = |file: &File| {
-            let ours = file.metadata().map(|metadata| identity(&metadata));
-            path.metadata().is_ok_and(|metadata| ours.is_ok_and(|ours| ours == identity(&metadata)))
+            let ours = file.metadata().map(|metadata| file_identity(&metadata));
+            path.metadata().is_ok_and(|metadata| ours.is_ok_and(|ours| ours == file_identity(&metadata)))
         };
         if is_same(&self.lock) {
             return true;
@@ -242,7 +242,7 @@ impl DatabaseFiles {
             Err(error) => tracing::error!(%error, "the moved key database is not complete"),
         }
         match (self.anchor.metadata(), PageChecksums::read(&self.anchor, self.page_size)) {
-            (Ok(metadata), Ok(content)) => (self.extent, self.content) = (extent(&metadata), content),
+            (Ok(metadata), Ok(content)) => (self.extent, self.content) = (file_extent(&metadata), content),
             (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "the moved key database cannot be read"),
         }
     }
@@ -292,7 +292,7 @@ impl DatabaseFiles {
     /// Removes what belongs to the former database from the path, if it is still there.
     fn remove_companions(&self, is_log_needless: bool) {
         for (path, known) in &self.companions {
-            let now = path.metadata().ok().map(|metadata| (identity(&metadata), metadata.len()));
+            let now = path.metadata().ok().map(|metadata| (file_identity(&metadata), metadata.len()));
             let Some((_, length)) = now.filter(|(now, _)| Some(*now) == *known) else {
                 continue;
             };
@@ -322,7 +322,7 @@ fn keep_log_on_close(writer: &Connection) {
     }
 }
 
-fn identity(metadata: &Metadata) -> FileIdentity {
+fn file_identity(metadata: &Metadata) -> FileIdentity {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
@@ -335,7 +335,7 @@ fn identity(metadata: &Metadata) -> FileIdentity {
     }
 }
 
-fn extent(metadata: &Metadata) -> FileExtent {
+fn file_extent(metadata: &Metadata) -> FileExtent {
     (metadata.modified().ok(), metadata.len())
 }
 

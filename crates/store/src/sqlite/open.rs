@@ -37,7 +37,7 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     if is_empty(path).map_err(io)? {
         create_folder(path).map_err(io)?;
     } else {
-        inspect(path)?;
+        check_without_writing(path)?;
     }
     let lock = acquire_lock_file(path)?;
     if is_empty(path).map_err(io)? {
@@ -94,7 +94,7 @@ pub(super) fn private_file() -> OpenOptions {
 }
 
 /// A connection that only reads.
-pub(super) fn reader(path: &Path) -> Result<Connection> {
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
@@ -106,9 +106,9 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
 }
 
 /// Looks at an existing file without being able to change it.
-fn inspect(path: &Path) -> Result<()> {
+fn check_without_writing(path: &Path) -> Result<()> {
     let sqlite = |error| StoreError::from_sqlite(path, &error);
-    let connection = reader(path)?;
+    let connection = open_reader(path)?;
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(sqlite)?;
     let version: isize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
     let objects: i64 =

@@ -132,10 +132,10 @@ impl OutsideChangeDetector {
         let is_seen = self.record.position().is_some_and(|seen| self.expected.contains(&seen));
         self.noted = self.record.position().filter(|_| is_seen);
         self.set_digest_correction(stored, noted);
-        self.repair_record(finding, &scan.missing);
+        self.repair_revocation_record(finding, &scan.missing);
         if noted.is_none() || self.has_pending_writes() {
             // The keys are revoked in memory already; what is pending is written as soon as the database can be.
-            let _ = self.write(connection);
+            let _ = self.write_detected_changes(connection);
         }
         Ok(keys)
     }
@@ -156,7 +156,7 @@ impl OutsideChangeDetector {
         // Another program may have written over both.
         self.set_digest_correction(stored, stored_digest(connection).ok().flatten());
         self.noted = None;
-        self.repair_record(finding.unwrap_or(Ok(RecordState::Intact)), &scan.missing);
+        self.repair_revocation_record(finding.unwrap_or(Ok(RecordState::Intact)), &scan.missing);
         self.revision += 1;
         Ok(keys)
     }
@@ -182,13 +182,13 @@ impl OutsideChangeDetector {
         let mut scan = KeyScan::default();
         keys.iter().for_each(|entry| self.scan_key(entry, None, &mut scan));
         let revoked = self.revoke_again(&scan, None);
-        self.repair_record(finding, &scan.missing);
+        self.repair_revocation_record(finding, &scan.missing);
         self.revision += u64::from(!revoked.is_empty());
         revoked
     }
 
     /// How often keys were found changed.
-    pub(super) fn revision(&self) -> u64 {
+    pub(super) fn key_set_revision(&self) -> u64 {
         self.revision
     }
 
@@ -216,7 +216,7 @@ impl OutsideChangeDetector {
 
     /// Takes over a revocation that the database could not commit, if it is in the record. The key as it is now, and since
     /// when it is revoked.
-    pub(super) fn adopt_revocation(
+    pub(super) fn take_revocation_from_record(
         &mut self,
         entry: &IndexedKey,
         audit: AuditContext,
@@ -272,7 +272,7 @@ impl OutsideChangeDetector {
     }
 
     /// Adds to the record what it lacks, or writes a new one, and reports what was wrong with it.
-    fn repair_record(&mut self, finding: std::io::Result<RecordState>, missing: &[(KeyHash, Timestamp)]) {
+    fn repair_revocation_record(&mut self, finding: std::io::Result<RecordState>, missing: &[(KeyHash, Timestamp)]) {
         let (settled, problem) = match finding {
             Ok(RecordState::Intact) => (self.record.append_missing(missing), None),
             Ok(RecordState::Unknown) => (self.record.append_missing(missing), Some(OutsideChange::RecordReplaced)),
@@ -326,8 +326,8 @@ impl OutsideChangeDetector {
     }
 
     /// Writes what was found in one transaction.
-    pub(super) fn write(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
-        let written = self.try_write(connection);
+    pub(super) fn write_detected_changes(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let written = self.try_write_detected_changes(connection);
         match &written {
             // A full disk is reported once for all that is written.
             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {}
@@ -344,7 +344,7 @@ impl OutsideChangeDetector {
         written
     }
 
-    fn try_write(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
+    fn try_write_detected_changes(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
         let at = (self.clock)();
         let transaction = connection.transaction()?;
         let (count, mut digest) = self.correction;

@@ -35,7 +35,7 @@ impl RunStore for SqliteStore {
         .await
     }
 
-    async fn counts(&self) -> Result<ResourceCounts> {
+    async fn count_resources(&self) -> Result<ResourceCounts> {
         Ok(self.inner.counts.read().clone())
     }
 

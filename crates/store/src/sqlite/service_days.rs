@@ -67,12 +67,12 @@ mod tests {
     use super::*;
 
     /// Noon of a day, counted from a day on which this program existed.
-    fn noon(day: i64) -> Timestamp {
+    fn noon_of_day(day: i64) -> Timestamp {
         Timestamp::from_millis(EARLIEST_CLOCK_MILLIS + 300 * MILLIS_PER_DAY + day * MILLIS_PER_DAY + MILLIS_PER_DAY / 2)
             .expect("in range")
     }
 
-    fn seen(days: &[i64]) -> Connection {
+    fn database_with_days(days: &[i64]) -> Connection {
         let connection = Connection::open_in_memory().expect("memory");
         connection
             .execute_batch(
@@ -80,40 +80,40 @@ mod tests {
             )
             .expect("created");
         for day in days {
-            record_day(&connection, noon(*day)).expect("noted");
+            record_day(&connection, noon_of_day(*day)).expect("noted");
         }
         connection
     }
 
-    fn believed(days: &[i64], now: i64) -> Option<i64> {
-        let believable = believable_time(&seen(days), noon(now)).expect("read")?;
-        Some(day_number(believable) - day_number(noon(0)))
+    fn believed_day(days: &[i64], now: i64) -> Option<i64> {
+        let believable = believable_time(&database_with_days(days), noon_of_day(now)).expect("read")?;
+        Some(day_number(believable) - day_number(noon_of_day(0)))
     }
 
     #[test]
     fn believable_time_seven_wrong_days_change_nothing() {
         let right: Vec<i64> = (0..20).collect();
-        assert_eq!(believed(&right[..7], 6), None, "too few days");
-        assert_eq!(believed(&right, 19), Some(12));
+        assert_eq!(believed_day(&right[..7], 6), None, "too few days");
+        assert_eq!(believed_day(&right, 19), Some(12));
         let mut days = right.clone();
         days.extend([100, 101, 102, 730, 731, 732, 733]);
-        assert_eq!(believed(&days, 733), Some(19), "seven wrong days");
+        assert_eq!(believed_day(&days, 733), Some(19), "seven wrong days");
         days.extend([20, 21, 22]);
-        assert_eq!(believed(&days, 22), Some(22), "right again: never after now");
+        assert_eq!(believed_day(&days, 22), Some(22), "right again: never after now");
     }
 
     #[test]
     fn believable_time_after_long_pause_follows_after_eight_days() {
         let days: Vec<i64> = (0..10).chain(200..208).collect();
-        assert_eq!(believed(&days[..17], 206), Some(9));
-        assert_eq!(believed(&days, 207), Some(200));
+        assert_eq!(believed_day(&days[..17], 206), Some(9));
+        assert_eq!(believed_day(&days, 207), Some(200));
     }
 
     #[test]
     fn is_clock_plausible_reset_clock_is_not() {
-        let ask = |days: &[i64], now: Timestamp| is_clock_plausible(&seen(days), now).expect("read");
-        assert!(ask(&[0, 1, 2], noon(2)) && ask(&[0, 100], noon(0)) && ask(&[], noon(0)));
-        assert!(!ask(&[0, 1, 2], noon(-50)));
+        let ask = |days: &[i64], now: Timestamp| is_clock_plausible(&database_with_days(days), now).expect("read");
+        assert!(ask(&[0, 1, 2], noon_of_day(2)) && ask(&[0, 100], noon_of_day(0)) && ask(&[], noon_of_day(0)));
+        assert!(!ask(&[0, 1, 2], noon_of_day(-50)));
         assert!(!ask(&[], Timestamp::from_millis(86_400_000).expect("in range")), "1970");
     }
 }

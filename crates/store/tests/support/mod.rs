@@ -83,7 +83,7 @@ pub(crate) async fn is_active(store: &SqliteStore, hash: &KeyHash) -> bool {
     store.lookup(hash).await.expect("read").is_some_and(|key| key.revoked_at.is_none())
 }
 
-pub(crate) fn changes(store: &SqliteStore) -> Vec<(OutsideChange, u64)> {
+pub(crate) fn detected_changes(store: &SqliteStore) -> Vec<(OutsideChange, u64)> {
     let mut changes: Vec<_> = store.health().borrow().changes.iter().map(|count| (count.change, count.keys)).collect();
     changes.sort();
     changes

@@ -36,7 +36,7 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
     let (name, scopes, replaces) = parse_new_key(&body).map_err(ApiError::Invalid)?;
     if let Some(replaced) = &replaces
-        && state.store.get(replaced).await?.is_none()
+        && state.store.get_key(replaced).await?.is_none()
     {
         return Err(ApiError::Invalid("replaces: there is no such key".to_owned()));
     }
@@ -89,7 +89,7 @@ mod tests {
         "replaces: is not a key's id",
         " is not one of training, models, datasets, read, write, admin",
     ];
-    const SAMPLE_TEXTS: &[&str] = &[
+    const SAMPLE_FIELD_TEXTS: &[&str] = &[
         "training-server",
         "read",
         "training",
@@ -106,7 +106,7 @@ mod tests {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn parse_new_key_any_body_matches_the_model(body in json_objects(&["name", "scopes", "replaces", "key"], SAMPLE_TEXTS)) {
+        fn parse_new_key_any_body_matches_the_model(body in json_objects(&["name", "scopes", "replaces", "key"], SAMPLE_FIELD_TEXTS)) {
             let typed = serde_json::from_value::<CreateKey>(body.clone()).ok().filter(|_| body.is_object());
             let expected = typed.and_then(|body| {
                 let scopes = Scopes::parse(body.scopes.iter().map(String::as_str)).ok()?;

@@ -163,7 +163,7 @@ mod tests {
     /// Status, text, name, order, limit, what comes before, and the rules; and whether the query is plain.
     type ModelQuery = (String, String, Option<String>, String, u64, u64, AttentionThresholds, bool);
 
-    fn model_of_query(query: &[u8]) -> Option<ModelQuery> {
+    fn query_by_model_parser(query: &[u8]) -> Option<ModelQuery> {
         let fields = parse_form(query);
         let is_twice = |name: &&str| fields.iter().filter(|(field, _)| field == name).count() > 1;
         if QUERY_FIELDS.iter().any(is_twice) {
@@ -223,10 +223,10 @@ mod tests {
                     let (status, sort) = (read.status.as_ref().to_owned(), read.sort.to_string());
                     let limit = read.limit.into();
                     let read = (status, read.text, name, sort, limit, read.offset, read.thresholds, is_unpaged);
-                    prop_assert_eq!(Some(read), model_of_query(query));
+                    prop_assert_eq!(Some(read), query_by_model_parser(query));
                 }
                 Err(error) => {
-                    prop_assert_eq!(model_of_query(query), None, "{}", error);
+                    prop_assert_eq!(query_by_model_parser(query), None, "{}", error);
                     prop_assert!(!leaks_input(&error, query, ALLOWED_ERROR_WORDS), "{error}");
                 }
             }

@@ -47,11 +47,11 @@ pub(crate) async fn get_usage(
     let query = query.map_err(|_| ApiError::Invalid("query: hours may be given once".into()))?;
     let hours =
         parse_number_up_to("hours", query.hours.as_deref(), DEFAULT_HOURS, MAX_HOURS).map_err(ApiError::Invalid)?;
-    state.store.get(&key_id).await?.ok_or(ApiError::NotFound)?;
+    state.store.get_key(&key_id).await?.ok_or(ApiError::NotFound)?;
     let now = state.now();
     let since = now.as_millis().saturating_sub(hours * ulkeys_store::MILLIS_PER_HOUR);
     let since = Timestamp::from_millis(since).unwrap_or(now);
-    let mut usage = state.store.usage(&key_id, since).await?;
+    let mut usage = state.store.key_usage(&key_id, since).await?;
     // What a clock recorded that was ahead is not to be seen as use in the future.
     usage.hours.retain(|hour| hour.hour <= now.saturating_add(CLOCK_TOLERANCE));
     Ok(Json(usage))

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use ulkeys_domain::training::{
-    Checkpoint, CheckpointId, CheckpointState, Completion, ConsolePart, EpochReport, ModelId, ModelRef, RunId,
+    Checkpoint, CheckpointId, CheckpointState, ConsolePart, EpochReport, ModelId, ModelRef, RunCompletion, RunId,
     RunStart, RunStatus, RunUpdate, Slug, StartedRun,
 };
 use ulkeys_domain::{CLOCK_TOLERANCE, Timestamp};
@@ -266,7 +266,7 @@ fn record_console(
 }
 
 /// What the end of a run brings; also of one that was cancelled, whose process still sends what it has.
-fn record_results(transaction: &Transaction<'_>, run: RunId, ending: &Completion) -> rusqlite::Result<()> {
+fn record_results(transaction: &Transaction<'_>, run: RunId, ending: &RunCompletion) -> rusqlite::Result<()> {
     transaction.execute(
         "UPDATE runs SET results = coalesce(?2, results), class_names = coalesce(?3, class_names),
          plots = coalesce(?4, plots), results_dropped = ?5 AND coalesce(results, class_names, plots) IS NULL WHERE id = ?1",

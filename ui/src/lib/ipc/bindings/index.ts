@@ -1165,7 +1165,7 @@ reportsMinimized: boolean, };
 
 export type GitRisk = "notIgnored" | "unknown";
 
-export type AccessLoss = { 
+export type FileAccessLoss = { 
 /**
  * Every user of this computer has access.
  */
@@ -1199,7 +1199,7 @@ gitRisk: GitRisk | null,
 /**
  * What changes for others.
  */
-accessLoss: AccessLoss | null, 
+accessLoss: FileAccessLoss | null, 
 /**
  * Whether the file system keeps no permissions, so that others may be able to read the file.
  */

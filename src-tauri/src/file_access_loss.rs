@@ -12,7 +12,7 @@ use ts_rs::TS;
 /// Who loses access to a file that is replaced, and how many of its names keep the former content.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct AccessLoss {
+pub(crate) struct FileAccessLoss {
     /// Every user of this computer has access.
     pub(crate) everyone: bool,
     /// The groups that have access. Empty where everyone has.
@@ -24,7 +24,7 @@ pub(crate) struct AccessLoss {
     pub(crate) other_names: u64,
 }
 
-impl AccessLoss {
+impl FileAccessLoss {
     /// What replacing this file changes; `None` where it changes nothing for anybody else.
     ///
     /// # Errors
@@ -156,8 +156,8 @@ mod tests {
         (folder, path)
     }
 
-    fn access_loss_of(path: &Path) -> Option<AccessLoss> {
-        AccessLoss::from_path(path).expect("readable")
+    fn access_loss_of(path: &Path) -> Option<FileAccessLoss> {
+        FileAccessLoss::from_path(path).expect("readable")
     }
 
     fn owning_group_name(path: &Path) -> String {
@@ -178,12 +178,16 @@ mod tests {
     fn access_loss_names_everyone_or_group() {
         for mode in [0o644, 0o604, 0o666, 0o602] {
             let (_folder, path) = create_file_with_mode(mode);
-            assert_eq!(access_loss_of(&path), Some(AccessLoss { everyone: true, ..AccessLoss::default() }), "{mode:o}");
+            assert_eq!(
+                access_loss_of(&path),
+                Some(FileAccessLoss { everyone: true, ..FileAccessLoss::default() }),
+                "{mode:o}"
+            );
         }
         for mode in [0o640, 0o660, 0o620] {
             let (_folder, path) = create_file_with_mode(mode);
             let groups = vec![owning_group_name(&path)];
-            assert_eq!(access_loss_of(&path), Some(AccessLoss { groups, ..AccessLoss::default() }), "{mode:o}");
+            assert_eq!(access_loss_of(&path), Some(FileAccessLoss { groups, ..FileAccessLoss::default() }), "{mode:o}");
         }
         if rustix::process::geteuid().is_root() {
             let (_folder, path) = create_file_with_mode(0o640);
@@ -198,7 +202,7 @@ mod tests {
     fn access_loss_counts_hard_links() {
         let (folder, path) = create_file_with_mode(0o600);
         std::fs::hard_link(&path, folder.path().join("other")).expect("linked");
-        assert_eq!(access_loss_of(&path), Some(AccessLoss { other_names: 1, ..AccessLoss::default() }));
+        assert_eq!(access_loss_of(&path), Some(FileAccessLoss { other_names: 1, ..FileAccessLoss::default() }));
     }
 
     #[test]
@@ -212,10 +216,10 @@ mod tests {
         set("user:daemon:r,group:games:rw");
         let expected = |users: &[&str], groups: &[&str]| {
             let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-            (!users.is_empty() || !groups.is_empty()).then(|| AccessLoss {
+            (!users.is_empty() || !groups.is_empty()).then(|| FileAccessLoss {
                 users: names(users),
                 groups: names(groups),
-                ..AccessLoss::default()
+                ..FileAccessLoss::default()
             })
         };
         assert_eq!(access_loss_of(&path), expected(&["daemon"], &["games"]));

@@ -112,13 +112,13 @@ impl SavedBounds {
             tracing::warn!(%error, "the window's place cannot be read");
             Map::new()
         });
-        let place = kept.remove(super::list::LIST_LABEL).and_then(|place| serde_json::from_value(place).ok());
+        let place = kept.remove(super::list_window::LIST_LABEL).and_then(|place| serde_json::from_value(place).ok());
         Self { file, bounds: Mutex::new(place) }
     }
 
     /// Restores the bounds of the window, on a connected screen. To be called on the main thread, before it is shown.
     pub(super) fn restore_window(&self, window: &WebviewWindow) -> tauri::Result<()> {
-        let (before, scale) = (super::content_size(window)?, window.scale_factor()?);
+        let (before, scale) = (super::measure_content_size(window)?, window.scale_factor()?);
         let default = WindowBounds::new(PhysicalPosition::new(0, 0), before, scale);
         let kept = *self.bounds.lock();
         let place = kept.unwrap_or(default).scaled_to(scale).clamped_to_screens(&work_areas(window)?);
@@ -152,7 +152,7 @@ impl SavedBounds {
             }
             return Ok(());
         }
-        let (position, size) = (window.outer_position()?, super::content_size(window)?);
+        let (position, size) = (window.outer_position()?, super::measure_content_size(window)?);
         let mut place = WindowBounds::new(position, size, window.scale_factor()?);
         // A window manager may resize a window before it says that it is maximized.
         if work_areas(window)?.iter().any(|screen| covers_screen(place.rect(), *screen)) {
@@ -171,7 +171,7 @@ impl SavedBounds {
     /// Writes the file.
     fn save_to_file(&self) {
         let Some(place) = *self.bounds.lock() else { return };
-        let windows = serde_json::json!({ super::list::LIST_LABEL: place });
+        let windows = serde_json::json!({ super::list_window::LIST_LABEL: place });
         if let Err(error) = crate::files::write_json(&self.file, &windows) {
             tracing::warn!(%error, "the window's place cannot be kept");
         }

@@ -89,22 +89,22 @@ mod tests {
     use super::*;
     use crate::{KeyId, KeyName, Scopes, Secret};
 
-    const DAY: i64 = 24 * 3_600_000;
+    const MILLIS_PER_DAY: i64 = 24 * 3_600_000;
 
-    fn day(day: i64) -> Timestamp {
-        Timestamp::from_millis(day * DAY).expect("in range")
+    fn start_of_day(day: i64) -> Timestamp {
+        Timestamp::from_millis(day * MILLIS_PER_DAY).expect("in range")
     }
 
-    fn key(created: i64, used: Option<i64>, admin_used: Option<i64>, scopes: &[Scope]) -> KeyRecord {
+    fn key_with_times(created: i64, used: Option<i64>, admin_used: Option<i64>, scopes: &[Scope]) -> KeyRecord {
         KeyRecord {
-            last_used_at: used.map(day),
-            admin_used_at: admin_used.map(day),
+            last_used_at: used.map(start_of_day),
+            admin_used_at: admin_used.map(start_of_day),
             ..KeyRecord::new(
                 KeyId::generate(&mut SysRng).expect("randomness"),
                 KeyName::parse("key").expect("valid"),
                 Secret::generate(&mut SysRng).expect("randomness").prefix(),
                 Scopes::new(scopes.iter().copied()).expect("not empty"),
-                day(created),
+                start_of_day(created),
             )
         }
     }
@@ -114,36 +114,36 @@ mod tests {
         use AttentionReason::{AdminUnused, NeverUsed, Old, Unused};
         let read: &[Scope] = &[Scope::Read];
         let admin: &[Scope] = &[Scope::Read, Scope::Admin];
-        let rules = AttentionThresholds::at(day(1_000), 90);
+        let rules = AttentionThresholds::at(start_of_day(1_000), 90);
         for (key, expected) in [
-            (key(1_000, None, None, read), vec![]),
-            (key(971, None, None, read), vec![]),
-            (key(970, None, None, read), vec![NeverUsed]),
-            (key(911, Some(1_000), None, read), vec![]),
-            (key(910, Some(1_000), None, read), vec![Old]),
-            (key(800, Some(911), None, read), vec![Old]),
-            (key(800, Some(910), None, read), vec![Unused, Old]),
-            (key(971, Some(1_000), None, admin), vec![]),
-            (key(970, Some(1_000), None, admin), vec![AdminUnused]),
-            (key(950, Some(1_000), Some(971), admin), vec![]),
-            (key(950, Some(1_000), Some(970), admin), vec![AdminUnused]),
-            (key(900, Some(1_000), None, admin), vec![AdminUnused, Old]),
-            (key(960, None, None, admin), vec![NeverUsed]),
+            (key_with_times(1_000, None, None, read), vec![]),
+            (key_with_times(971, None, None, read), vec![]),
+            (key_with_times(970, None, None, read), vec![NeverUsed]),
+            (key_with_times(911, Some(1_000), None, read), vec![]),
+            (key_with_times(910, Some(1_000), None, read), vec![Old]),
+            (key_with_times(800, Some(911), None, read), vec![Old]),
+            (key_with_times(800, Some(910), None, read), vec![Unused, Old]),
+            (key_with_times(971, Some(1_000), None, admin), vec![]),
+            (key_with_times(970, Some(1_000), None, admin), vec![AdminUnused]),
+            (key_with_times(950, Some(1_000), Some(971), admin), vec![]),
+            (key_with_times(950, Some(1_000), Some(970), admin), vec![AdminUnused]),
+            (key_with_times(900, Some(1_000), None, admin), vec![AdminUnused, Old]),
+            (key_with_times(960, None, None, admin), vec![NeverUsed]),
             // Uses of a clock that was 100 days ahead.
-            (key(960, Some(1_100), None, read), vec![NeverUsed]),
-            (key(971, Some(1_100), None, read), vec![]),
-            (key(960, Some(1_000), Some(1_100), admin), vec![AdminUnused]),
+            (key_with_times(960, Some(1_100), None, read), vec![NeverUsed]),
+            (key_with_times(971, Some(1_100), None, read), vec![]),
+            (key_with_times(960, Some(1_000), Some(1_100), admin), vec![AdminUnused]),
         ] {
             assert_eq!(rules.reasons(&key), expected, "{key:?}");
-            let revoked = KeyRecord { revoked_at: Some(day(999)), ..key };
+            let revoked = KeyRecord { revoked_at: Some(start_of_day(999)), ..key };
             assert_eq!(rules.reasons(&revoked), []);
         }
     }
 
     #[test]
     fn reasons_rotation_period_is_configurable() {
-        let key = key(800, Some(1_000), None, &[Scope::Read]);
-        assert_eq!(AttentionThresholds::at(day(1_000), 200).reasons(&key), [AttentionReason::Old]);
-        assert_eq!(AttentionThresholds::at(day(1_000), 201).reasons(&key), []);
+        let key = key_with_times(800, Some(1_000), None, &[Scope::Read]);
+        assert_eq!(AttentionThresholds::at(start_of_day(1_000), 200).reasons(&key), [AttentionReason::Old]);
+        assert_eq!(AttentionThresholds::at(start_of_day(1_000), 201).reasons(&key), []);
     }
 }

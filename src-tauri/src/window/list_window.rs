@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tauri::webview::PageLoadEvent;
 use tauri::{AppHandle, Manager as _, WebviewWindow, WebviewWindowBuilder, WindowEvent};
 
-use super::bounds::SavedBounds;
+use super::window_bounds::SavedBounds;
 use crate::menu;
 use crate::quit_confirmation;
 use crate::settings::Language;
@@ -19,7 +19,7 @@ const MIN_WIDTH: f64 = 480.0;
 const MIN_HEIGHT: f64 = 400.0;
 
 /// How long the page may take until the window is shown without it. A page that has an error must not keep the app from sight.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
+const PAGE_READY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often a page is loaded again within this period: what ends it may be there after each load.
 const MAX_RELOADS: usize = 3;
@@ -54,7 +54,7 @@ pub(crate) fn open_hidden(app: &AppHandle, bounds_file: PathBuf) -> tauri::Resul
         // A key that nobody has copied yet would be lost with the window under it. Once that is answered, so would be what
         // trainings report.
         if let WindowEvent::CloseRequested { api, .. } = event {
-            if super::one_time::request_close(&app) {
+            if super::one_time_window::request_close(&app) {
                 // A person who keeps that window open is asked about trainings again.
                 app.state::<AppState>().quit_confirmation.keep_open();
                 api.prevent_close();
@@ -95,7 +95,7 @@ fn reload_after_crash(list: WebviewWindow) -> impl Fn() + Send + 'static {
 
 fn show_after_timeout(app: AppHandle) {
     tauri::async_runtime::spawn(async move {
-        tokio::time::sleep(PAGE_TIMEOUT).await;
+        tokio::time::sleep(PAGE_READY_TIMEOUT).await;
         if find_window(&app).is_some_and(|list| !list.is_visible().unwrap_or(true)) {
             tracing::warn!("the page has not said that it is ready; the window is shown without it");
             show_window(&app);

@@ -41,7 +41,7 @@ pub(crate) fn open_hidden(app: &AppHandle) -> tauri::Result<()> {
                 tracing::warn!(%error, "the window cannot be given its title");
             }
         });
-    if let Some(list) = super::list::find_window(app) {
+    if let Some(list) = super::list_window::find_window(app) {
         builder = builder.parent(&list)?;
     }
     let loaded = AtomicBool::new(false);
@@ -104,14 +104,14 @@ pub(crate) async fn show_with_height(app: &AppHandle, height: f64) -> tauri::Res
 
 /// The screen on which the window is, or will be: on Wayland a hidden window is on none, and no screen is the first.
 fn find_monitor(app: &AppHandle, window: &WebviewWindow) -> tauri::Result<Option<Monitor>> {
-    let list = super::list::find_window(app).map(|list| list.current_monitor()).transpose()?.flatten();
+    let list = super::list_window::find_window(app).map(|list| list.current_monitor()).transpose()?.flatten();
     let own = window.current_monitor()?.or(list);
     Ok(own.or_else(|| window.available_monitors().ok()?.into_iter().min_by_key(|monitor| monitor.size().height)))
 }
 
 /// Makes the window as high as this, if it is lower.
 fn grow_to(window: &WebviewWindow, height: f64) -> tauri::Result<()> {
-    let size = super::content_size(window)?.to_logical::<f64>(window.scale_factor()?);
+    let size = super::measure_content_size(window)?.to_logical::<f64>(window.scale_factor()?);
     if size.height >= height {
         return Ok(());
     }
@@ -120,7 +120,7 @@ fn grow_to(window: &WebviewWindow, height: f64) -> tauri::Result<()> {
 
 /// Centers the window over the list, where the display server lets windows choose their position.
 fn center_over_list(app: &AppHandle, window: &WebviewWindow, height: f64) -> tauri::Result<()> {
-    let Some(list) = super::list::find_window(app) else {
+    let Some(list) = super::list_window::find_window(app) else {
         return Ok(());
     };
     let (place, size) = (list.outer_position()?, list.outer_size()?);
