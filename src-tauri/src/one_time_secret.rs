@@ -143,8 +143,8 @@ impl OneTimeSecret {
         }
     }
 
-    /// A copy of this key's plaintext, for putting it elsewhere. Not lent: that may take a while, and the window can be
-    /// closed meanwhile.
+    /// A copy of this key's plaintext, for putting it elsewhere. It is not a reference, because saving it may take a
+    /// while and the window may close before it ends.
     pub(crate) fn clone_secret(&self, id: &KeyId) -> Option<(ApiKey, Secret)> {
         self.with_shown(id, |held| Some((held.key.clone(), Secret::parse(held.secret.expose().as_bytes()).ok()?)))
             .flatten()

@@ -155,7 +155,7 @@ pub async fn walk_scene(scene: &Scene, options: WalkOptions<'_>) -> Result<Findi
         }
         for variant in options.variants {
             if let Err(error) = apply_and_check_variant(&driver, &name, *variant, options, &mut findings).await {
-                findings.add(&format!("{name} {variant}"), format!("cannot be looked at: {}", format_causes(&error)));
+                findings.add(&format!("{name} {variant}"), format!("cannot be checked: {}", format_causes(&error)));
             }
         }
         let shown = start.elapsed();

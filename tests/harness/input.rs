@@ -81,7 +81,7 @@ impl Desktop {
     pub fn find_window(&self, pattern: &str) -> Result<String> {
         let search = || self.run("xdotool", &["search", "--onlyvisible", "--name", pattern]);
         let mut windows = search();
-        // A window that goes while all are looked at ends the search.
+        // A window that closes during the search ends it with an error.
         while windows.as_ref().is_err_and(|error| error.to_string().contains("BadWindow")) {
             windows = search();
         }

@@ -222,7 +222,7 @@ pub async fn seed_database(path: &Path, samples: &[SeedKey]) -> Result<()> {
         store.purge_old_entries(ago(days * 24), Duration::from_hours(90 * 24)).await?;
     }
 
-    // The store numbers what happens in the order in which it is told.
+    // The store numbers events in the order in which they are recorded.
     let mut ids = BTreeMap::new();
     let mut events: Vec<(u64, SeedEvent<'_>)> = Vec::new();
     for sample in samples {

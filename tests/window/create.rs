@@ -54,7 +54,7 @@ async fn suggestion_fills_form_and_updates_scope_summary() -> Result<()> {
     let described = "const admin = document.querySelector('[role=dialog] input[value=admin]');
         return admin.getAttribute('aria-describedby').split(' ').map((id) => document.getElementById(id).innerText);";
     let described = app.script(described, Vec::new()).await?.to_string();
-    ensure!(described.contains(caution), "also for whoever does not see it: {described}");
+    ensure!(described.contains(caution), "also for a screen reader: {described}");
     app.click("admin").await?;
     app.wait_gone(caution).await?;
 
@@ -76,7 +76,7 @@ async fn missing_fields_show_errors_in_place() -> Result<()> {
     app.wait_text("Enter a name.").await?;
     app.wait_text("Choose at least one scope.").await?;
     app.wait_focus("Name").await?;
-    // What is wrong with the focused field, as a screen reader is told.
+    // The error of the focused field, as a screen reader reads it.
     let told = "const field = document.activeElement;
         return [field.ariaInvalid, field.getAttribute('aria-describedby').split(' ')
             .map((id) => document.getElementById(id).innerText.trim()).join(' ')];";

@@ -85,7 +85,7 @@ async fn new_database_leaves_keychain_unchanged() -> Result<()> {
     let app = App::start(&desktop).await?;
     create_and_save_key(&app, "short-lived").await?;
     revoke_key_in_list(&app, "short-lived").await?;
-    // Whatever was looked at when the service came was looked at before this.
+    // The app checks all existing entries at its start, before it removes this one.
     app.wait("the end of the entry", async || lookup_in_keychain(&desktop, "short-lived").is_none()).await?;
     ensure!(lookup_in_keychain(&desktop, "kept").is_some(), "a key that may be good was removed");
     Ok(())

@@ -257,7 +257,7 @@ async fn arrow_keys_move_between_rows() -> Result<()> {
     app.wait_focus("Actions for mobile-app").await
 }
 
-/// What is not looked at is not in the page, and everything can be reached.
+/// Rows outside of the visible part are not in the page, and every row can be reached.
 #[tokio::test]
 async fn list_of_100_000_keys_renders_few_rows() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -266,7 +266,7 @@ async fn list_of_100_000_keys_renders_few_rows() -> Result<()> {
     let rows = "return document.querySelectorAll('tr').length";
     ensure!(app.script(rows, Vec::new()).await?.as_u64().is_some_and(|rows| rows < 60), "only what is visible");
     let count = app.script("return document.querySelector('table').ariaRowCount", Vec::new()).await?;
-    ensure!(count == "100001", "a screen reader is told of all of them: {count}");
+    ensure!(count == "100001", "a screen reader knows the number of all rows: {count}");
 
     let oldest = app.invoke("list_keys", json!({ "query": { "skip": 99_999, "limit": 1 } })).await?.expect("listed");
     let oldest = oldest["keys"][0]["name"].as_str().context("a name")?.to_owned();

@@ -51,7 +51,7 @@ async fn retry_after_port_is_freed_starts_service() -> Result<()> {
     let app = App::start(&desktop).await?;
     app.wait_text("is used by").await?;
     app.click("Try again").await?;
-    // What is told stays meanwhile; a click on the busy button would count for nothing.
+    // The message stays visible during the attempt; a click on the busy button would have no effect.
     app.wait("the end of the first try", async || is_button_disabled(&app, "Try again").await.is_ok_and(|busy| !busy))
         .await?;
     app.wait_text("is used by").await?;

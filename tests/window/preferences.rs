@@ -209,7 +209,7 @@ async fn changed_rotation_period_updates_attention_immediately() -> Result<()> {
     go_to_section(&app, "API Keys").await?;
     app.wait_text("Needs attention\n1").await?;
 
-    // Whoever tells of it first.
+    // The count also follows the answer to the change, if that arrives before the event.
     delay_events(&app).await?;
     app.wait_text("Needs attention\n1").await?;
     go_to_section(&app, "Preferences").await?;

@@ -91,7 +91,7 @@ async fn rotation_by_keyboard_can_be_left_and_resumed() -> Result<()> {
     wait_step(&app, "Update your applications").await?;
     app.wait_text("Waiting for the first request with the new key").await?;
     app.wait_text("Give the new key to the programs that used the old one").await?;
-    ensure!(active_key_names(&app).await? == ["server", "server"], "both work meanwhile");
+    ensure!(active_key_names(&app).await? == ["server", "server"], "both work during the rotation");
 
     // Left, and taken up from where it was, also from the new key, which is the first in the list.
     desktop.press(&["Escape"])?;

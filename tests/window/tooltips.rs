@@ -64,7 +64,7 @@ async fn tooltip_shows_on_hover_and_hides_on_escape() -> Result<()> {
     let described = "const time = document.querySelector(arguments[0]);
         return document.getElementById(time.getAttribute('aria-describedby')).textContent";
     let told = app.script(described, vec![LAST_USED_SELECTOR.into()]).await?;
-    ensure!(told == exact, "also for whoever cannot point: {told}");
+    ensure!(told == exact, "also for a person without a pointer: {told}");
     Ok(())
 }
 

@@ -123,7 +123,7 @@ async fn running_training_updates_charts_and_stops_when_cancelled() -> Result<()
     wait_run_text(&app, &["Stopping…"]).await?;
     app.wait_focus("project/exp1").await?;
 
-    ensure!(trainer.report_epoch_end(2).await?, "it is told to stop");
+    ensure!(trainer.report_epoch_end(2).await?, "the answer tells it to stop");
     wait_run_text(&app, &["Cancelled", "Epoch 3 of 3", "0.7646"]).await?;
     app.wait_gone("Cancel run…").await
 }

@@ -1,4 +1,4 @@
-//! The app on Wayland: its name, and the one-time window, as no window is told that it was minimized.
+//! The app on Wayland: its name, and the one-time window, which Wayland does not notify when it is minimized.
 
 use std::time::Duration;
 

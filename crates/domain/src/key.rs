@@ -73,7 +73,7 @@ impl<'de> Deserialize<'de> for KeyId {
     }
 }
 
-/// A stored key. Revoked keys stay on record for good, with the time of the first revocation.
+/// A stored key. Revoked keys are never deleted and keep the time of the first revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
     /// Identifier, fixed at creation.

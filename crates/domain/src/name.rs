@@ -85,7 +85,7 @@ impl fmt::Display for KeyName {
 /// is sorted beside `ab`; without what cannot be seen; and with plain letters for those that have no accent to lose, so
 /// that `strasse` finds `Straße`. For searching and sorting only.
 ///
-/// Databases keep folded names: whoever changes this needs a migration that folds them again.
+/// Databases store names in this form, so a change to this function needs a migration that normalizes them again.
 pub fn normalize_for_search(text: &str) -> String {
     let mut normalized = String::with_capacity(text.len());
     let seen = text.nfkd().filter(|c| !is_combining_mark(*c) && (is_joiner(*c) || !is_invisible(*c)));

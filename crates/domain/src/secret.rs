@@ -1,6 +1,6 @@
 //! The plaintext of a key, and the two things that may be kept of it: its hash and its display prefix.
 //!
-//! Deliberately absent: `Debug`, `Display`, `Clone` and `Serialize` for [`Secret`]. Whoever needs the text calls
+//! Deliberately absent: `Debug`, `Display`, `Clone` and `Serialize` for [`Secret`]. Code that needs the text calls
 //! [`Secret::expose`], which is easy to search for.
 
 use std::fmt;

@@ -4,7 +4,7 @@
 //! of the same model. The events and their fields are those of the platform's published client.
 //!
 //! Deliberately absent: what a training process reports to be shown for a moment only (progress bars), and any use of what
-//! it reports. Everything here comes from whoever holds a key: it is bounded, kept and shown, and never acted upon.
+//! it reports. Any client with a key can send these fields: they are bounded, stored and shown, and never acted upon.
 
 mod event;
 mod fields;

@@ -184,7 +184,7 @@ fn record_rejected(
 }
 
 impl Caller {
-    /// Asks once more, where something was waited for since the caller was admitted: a key may be revoked by now.
+    /// Authorizes the caller again after a wait (for a body or an event), during which its key may have been revoked.
     pub(crate) async fn revalidate(&self, state: &ServiceState) -> Result<(), ApiError> {
         let Self::Key { hash, .. } = self else {
             return Ok(());

@@ -311,7 +311,7 @@ impl RateLimiter {
     }
 }
 
-/// Whoever has one IPv6 address has as many as they like of the same /64 (RFC 4291, section 2.5.4).
+/// Treats a /64 network as one peer: a host with one IPv6 address can use any other of its /64 (RFC 4291, section 2.5.4).
 fn network_prefix(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),

@@ -33,12 +33,12 @@ pub trait Store: KeyStore + RunStore {}
 
 impl<T: KeyStore + RunStore> Store for T {}
 
-/// The keys of one workspace, and what became of them.
+/// Stores the keys of one workspace, their usage and their activity.
 ///
 /// Every method that returns `Ok` after a change has made it durable: it survives a crash and a loss of power.
 #[async_trait]
 pub trait KeyStore: Send + Sync + 'static {
-    /// Keeps a new key. `false`, changing nothing, when the key that asked for it is revoked by now.
+    /// Keeps a new key. `false`, changing nothing, when the key that asked for it has been revoked.
     ///
     /// # Errors
     /// Fails, changing nothing, when the identifier or the hash is already there.
@@ -60,15 +60,15 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts>;
 
     /// Gives an active key another name, and returns it as it is then. `None` when there is no such active key, or the key
-    /// that asked for it is revoked by now.
+    /// that asked for it has been revoked.
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> Result<Option<KeyRecord>>;
 
-    /// Revokes a key. `None` when there is no such key, or the key that asked for it is revoked by now; for a key revoked
+    /// Revokes a key. `None` when there is no such key, or the key that asked for it has been revoked; for a key revoked
     /// before, the time of the first revocation stays. It succeeds if the revocation is recorded outside the database, even
     /// if the database cannot be written: the key is refused from then on.
     async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> Result<Option<Revocation>>;
 
-    /// Keeps what became of requests, all or nothing. Last-used only moves forward, and never past a revocation.
+    /// Stores a batch of usage in one transaction. Last-used only moves forward, and never past a revocation.
     async fn record_usage(&self, batch: Arc<UsageBatch>) -> Result<()>;
 
     /// A key's requests by hour since `since`, and its sources.

@@ -1,4 +1,4 @@
-//! What a service tells its store about requests: from where a change came, and what was counted meanwhile.
+//! What a service records in its store about requests: the origin of a change, and usage in batches.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ pub struct AuditContext {
     pub user_agent: Box<str>,
 }
 
-/// What became of requests since the last batch.
+/// The usage since the last batch.
 #[derive(Debug, Default)]
 pub struct UsageBatch {
     /// When it is written, by the clock that its times are of. A stored use that is later gives way.

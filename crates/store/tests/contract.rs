@@ -84,7 +84,7 @@ async fn revoke_twice_keeps_first_time(store: &dyn KeyStore) {
     assert_eq!(first, Some(Revocation { at: at(3), is_new: true }));
     let second = store.revoke(&key.id, at(4), audit()).await.expect("revoked");
     assert_eq!(second, Some(Revocation { at: at(3), is_new: false }));
-    let record = store.lookup(&hash).await.expect("read").expect("kept for good");
+    let record = store.lookup(&hash).await.expect("read").expect("still stored");
     assert_eq!(record.revoked_at, Some(at(3)));
 }
 
@@ -160,7 +160,7 @@ async fn get_replaced_key_and_replacement_name_each_other(store: &dyn KeyStore) 
     assert!(store.lookup(&hash).await.expect("read").expect("there").revoked_at.is_some());
 }
 
-/// Whoever asks in a key's name is that key when it is done, not only when it was asked.
+/// A change by a key requires that the key is active when the change is written, not only when it was requested.
 async fn revoked_actor_changes_nothing(store: &dyn KeyStore) {
     let (admin, _) = insert(store, "admin", 1).await;
     let (key, _) = insert(store, "key", 2).await;

@@ -11,7 +11,7 @@ use ulkeys_domain::{AttentionThresholds, KeyId, KeyName, KeyRecord, Scope, Scope
 use ulkeys_store::{AuditContext, KeyQuery, KeyStore, SqliteStore};
 
 const DAY: i64 = 24 * 3_600_000;
-/// The day on which the lists are looked at.
+/// The day on which the lists are read.
 const TODAY: i64 = 1_000;
 
 fn day(day: i64) -> Timestamp {

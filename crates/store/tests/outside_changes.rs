@@ -62,7 +62,7 @@ async fn open_old_copy_keeps_later_revocation() {
     assert_eq!(stored_changes(&store).await, [OutsideChange::KeptRevoked]);
     drop(store);
     let store = paths.open();
-    assert_eq!(detected_changes(&store), [], "it is told once");
+    assert_eq!(detected_changes(&store), [], "it is reported once");
     assert!(!is_active(&store, &hash).await);
 }
 
@@ -263,7 +263,7 @@ async fn open_lost_or_edited_record_is_rebuilt_and_reported() {
         assert_eq!(stored_changes(&store).await.last(), Some(&expected));
         drop(store);
         let store = paths.open();
-        assert_eq!(detected_changes(&store), [], "it is told once: {expected:?}");
+        assert_eq!(detected_changes(&store), [], "it is reported once: {expected:?}");
         drop(store);
         let lines = std::fs::read_to_string(paths.record_path()).expect("rebuilt").lines().count();
         assert_eq!(lines, 3, "{expected:?}");
@@ -377,7 +377,7 @@ async fn write_to_moved_file_continues_when_it_returns() {
     let elsewhere = paths.folder.path().join("elsewhere.db");
     std::fs::rename(paths.database(), &elsewhere).expect("moved");
     ensure_writes_stop(&store, StopCause::Missing).await;
-    // Whoever copies it where it is now has all keys.
+    // A copy of the moved file contains all keys.
     let copy = paths.folder.path().join("copy.db");
     std::fs::copy(&elsewhere, &copy).expect("copied");
     assert!(is_active(&SqliteStore::open(&copy).expect("whole"), &hash).await);

@@ -105,7 +105,7 @@ async fn close_makes_copy_of_main_file_complete() {
     assert_eq!(copy.list_active().await.expect("read"), [record]);
 }
 
-/// Whoever still holds the store, for instance a request that never ended.
+/// The store is still in use at the checkpoint, for instance by a request that never ended.
 #[tokio::test]
 async fn checkpoint_makes_copy_of_main_file_complete() {
     let paths = test_paths();

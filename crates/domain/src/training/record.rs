@@ -27,7 +27,7 @@ pub enum RunStatus {
     Completed,
     /// It said that it failed.
     Failed,
-    /// It was told to stop, and is told so at each event.
+    /// It was cancelled; the answer to each of its events says so.
     Cancelled,
 }
 
@@ -230,7 +230,7 @@ pub struct Checkpoint {
     /// Bytes.
     #[ts(type = "number")]
     pub size: u64,
-    /// What became of it.
+    /// Whether it is the run's checkpoint.
     pub state: CheckpointState,
     /// The key that uploaded it; `null` for the app itself.
     #[ts(type = "string | null")]
@@ -240,7 +240,7 @@ pub struct Checkpoint {
     pub uploaded_at: Timestamp,
 }
 
-/// What became of an upload. A run keeps the file of one saved checkpoint: the newest.
+/// The state of an upload. A run keeps the file of one saved checkpoint: the newest.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
 )]

@@ -41,7 +41,7 @@ impl UploadRequest {
 
 /// The name of an uploaded model, for people: 1 to 128 letters, digits, spaces, `.`, `-`, `_`, with a known ending.
 ///
-/// Never a path, and never the name of a file on our disk; it is offered to whoever downloads the model.
+/// Never a path, and never the name of a file on our disk; it is the file name that a download of the model suggests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, min_length = 1, max_length = 128)]

@@ -72,10 +72,10 @@ pub enum CheckResult {
         free_at: Timestamp,
     },
     /// Programs on this computer presented so many invalid keys within a minute that keys which were not in use before are
-    /// not looked at.
+    /// rejected without a check.
     #[serde(rename_all = "camelCase")]
     PeerLimit {
-        /// When they are looked at again.
+        /// When they are checked again.
         #[ts(type = "string")]
         free_at: Timestamp,
     },

@@ -7,7 +7,7 @@ use crate::{KeyAuthInfo, KeyId};
 /// Answer of `POST /oauth2/introspect`. The names are those of RFC 7662, section 2.2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Introspection {
-    /// Whether the token is a key that is accepted now. When it is not, nothing else is told.
+    /// Whether the token is a key that is accepted now. If it is not, all other fields are absent.
     pub active: bool,
     /// The key's scopes, separated by spaces.
     #[serde(skip_serializing_if = "Option::is_none", default)]

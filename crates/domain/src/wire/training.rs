@@ -22,7 +22,7 @@ pub struct EventAck {
     pub run_id: RunId,
     /// The model's slug in its project.
     pub model_slug: Slug,
-    /// Where a person is told more.
+    /// The page that tells a person where to find the run.
     pub model_url: String,
     /// Whether the process is to stop.
     pub cancelled: bool,

@@ -1,4 +1,4 @@
-//! What becomes of a key's requests, and what becomes of a key: usage by hour, the programs behind it, and activity.
+//! Usage of a key by hour, the programs that use it, and the activity of all keys.
 
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumString, VariantArray};

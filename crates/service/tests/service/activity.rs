@@ -1,4 +1,4 @@
-//! What became of requests, and what was done to keys.
+//! The activity that the service records: rejected requests, and changes to keys.
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};

@@ -233,8 +233,8 @@ impl DatabaseFiles {
         }
     }
 
-    /// Moves what is in the log into the file, which has another path now: the log stays behind, and whoever copies or moves
-    /// the file back must find all keys in it.
+    /// Checkpoints the log into the file, which was moved to another path. The log was not moved with it, so a person who
+    /// copies or moves the file back must find all keys in the file alone.
     fn checkpoint_moved_file(&mut self, writer: &Connection) {
         match writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
             Ok(false) => {}

@@ -1,4 +1,4 @@
-//! What became of requests: last-used times, counts by hour, and the programs behind them.
+//! Reads and writes usage: last-used times, counts by hour, and the programs behind them.
 
 use rusqlite::{Connection, Row, params};
 use ulkeys_domain::wire::{ActivityEvent, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY};

@@ -92,7 +92,7 @@ export class Activity {
     this.#loadingOlder = true;
     try {
       const page = await this.#ask(listing.next);
-      // Newer entries may have been put before it meanwhile.
+      // Newer entries may have been added in front of it during the request.
       if (this.#question === question && this.#listing?.next === listing.next) {
         this.#listing = continued(this.#listing, page);
         this.#olderFailure = null;

@@ -2,7 +2,7 @@ import type { KeyEvent } from '../ipc';
 import { filteredKeyWasRenamed } from './filter.svelte';
 import { keyWasRenamed } from './names.svelte';
 
-/** What becomes of requests can be read a little after it was announced. */
+/** The service publishes usage before it stores it; after this time, it can be read. */
 const WRITTEN_MS = 1300;
 /** Refused requests are announced by no event. */
 const LOOK_EVERY_MS = 4000;

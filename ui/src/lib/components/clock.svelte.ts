@@ -11,7 +11,7 @@ const subscribe = createSubscriber((update) => {
   };
 });
 
-/** The present moment; whoever reads it is told again as time passes. */
+/** The present moment; an effect that calls this runs again as time passes. */
 export function now(): number {
   subscribe();
   return Date.now();

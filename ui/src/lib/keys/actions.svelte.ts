@@ -9,8 +9,8 @@ interface Started {
 }
 
 /**
- * The one dialog about a key that is open, whoever asked for it: the list's menu, the panel beside it or a notice.
- * Whoever asks says where the focus belongs afterwards.
+ * The one open dialog about a key. The list's menu, the panel beside it or a notice opens it, and sets the element that
+ * receives the focus afterwards.
  */
 export class KeyActions {
   #started = $state.raw<Started | null>(null);

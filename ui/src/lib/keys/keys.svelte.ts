@@ -35,7 +35,7 @@ const WRITTEN_MS = 1300;
 const ASK_AGAIN_MS = 60_000;
 /** How long the stream of events gets to begin. */
 const STREAM_MS = 300;
-/** Whoever scrolls past pages is not shown each of them; where one stays, they are fetched. */
+/** Pages are fetched once scrolling has paused for this time, so that pages that are scrolled past are not fetched. */
 const STAY_MS = 80;
 /** Changes that come one after the other are fetched together. */
 const SETTLE_MS = 60;
@@ -52,7 +52,7 @@ const FIRST_ROWS: Rows = { first: 0, last: PAGE_SIZE - 1 };
 const FIRST_VIEW: View = { status: 'active', text: '', sort: '-createdAt' };
 
 /**
- * The list of keys, as far as it is looked at: pages of it around the visible rows, and what is happening to them. The
+ * The visible part of the list of keys: the pages around the visible rows, and the pending changes to their keys. The
  * service searches, sorts and counts. Never holds a plaintext.
  */
 export class Keys {
@@ -120,12 +120,12 @@ export class Keys {
     return this.#highlighted;
   }
 
-  /** Counts what becomes of keys, their use apart. */
+  /** Counts the changes to keys, apart from their use. */
   get changes(): number {
     return this.#changes;
   }
 
-  /** Counts how often all that is looked at was fetched again. */
+  /** Counts how often all visible pages were fetched again. */
   get reloads(): number {
     return this.#reloads;
   }
@@ -140,7 +140,7 @@ export class Keys {
     return keyAt(this.#pages, row);
   }
 
-  /** The key as it is known by now. */
+  /** The latest known state of the key. */
   live(key: ApiKey): ApiKey {
     return withUse(find(this.#pages, key.keyId) ?? key, this.#uses);
   }
@@ -257,7 +257,7 @@ export class Keys {
     const others = held.filter(
       (page, index) => this.#pages.has(page) && !visible.includes(page) && held.indexOf(page) === index,
     );
-    // All that is looked at takes the place of what there was at once: no row flashes, and none loses the focus.
+    // The new pages replace all old ones in one step, so that no row flashes and none loses the focus.
     let pages = NO_PAGES;
     let total = 0;
     for (const numbers of [visible, ...others.map((page) => [page])]) {

@@ -19,7 +19,7 @@ export class OneTime {
   }
 
   update({ showing, lost }: OneTimeState): void {
-    // With the window, the wait for it ends, also if whoever waited has left.
+    // The wait for the window ends when it closes, even if the component that waited is gone.
     if (this.#showing && !showing) this.attended = false;
     this.#showing = showing;
     this.#lost = lost;

@@ -8,13 +8,13 @@ vi.mock('../ipc', async (original) => ({ ...(await original()), getKey }));
 const after = (code: 'NOT_FOUND' | 'DATABASE_BUSY' | 'SERVICE_UNAVAILABLE') =>
   afterFailure('key', new Failure(code, ''));
 
-it('asks for what became of a key only where the refusal does not tell', async () => {
+it('fetches the key only when the error does not say whether it was revoked', async () => {
   expect(await after('NOT_FOUND')).toBe('revoked');
   expect(await after('DATABASE_BUSY')).toBe('notRevoked');
   expect(getKey).not.toHaveBeenCalled();
 });
 
-it('knows what became of a key only when the service tells', async () => {
+it('knows the outcome only when the service reports it', async () => {
   getKey.mockResolvedValueOnce({ revokedAt: '2026-02-02T12:00:00Z' });
   expect(await after('SERVICE_UNAVAILABLE')).toBe('revoked');
   getKey.mockResolvedValueOnce({ revokedAt: null });

@@ -7,7 +7,7 @@ export class Selection {
 
   #generation = 0;
 
-  /** Grows when all are let go: what was asked for before is not meant to be chosen any more. */
+  /** Grows when the selection is cleared: keys that were requested before must not be selected any more. */
   get generation(): number {
     return this.#generation;
   }

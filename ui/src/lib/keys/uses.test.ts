@@ -23,7 +23,7 @@ it('moves the last use forward only', () => {
   expect(withUse({ ...key, lastUsedAt: null }, used('2026-02-01T00:00:00Z')).lastUsedAt).toBe('2026-02-01T00:00:00Z');
 });
 
-it('remembers the newest use, in whatever order they are told', () => {
+it('remembers the newest use, in whatever order they are reported', () => {
   const uses = newestUses(new Map([['known', '2026-02-01T00:00:00Z']]), [
     { keyId: 'key', lastUsedAt: '2026-02-04T00:00:00Z' },
     { keyId: 'key', lastUsedAt: '2026-02-03T00:00:00Z' },

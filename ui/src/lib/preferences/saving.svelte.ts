@@ -2,7 +2,7 @@ import { toFailure, type Failure } from '../ipc';
 
 const SHOWN_MS = 3000;
 
-/** What became of the last change of one preference. */
+/** The outcome of the last change of one preference. */
 export class Saving {
   /** Just now. */
   saved = $state(false);

@@ -13,7 +13,7 @@ let current = $state<Section>('keys');
 
 export const section = (): Section => current;
 
-/** Shows a section; the reader of a screen is told by its heading. */
+/** Shows a section, and focuses its heading so that a screen reader announces it. */
 export async function goTo(wanted: Section): Promise<void> {
   current = wanted;
   await tick();

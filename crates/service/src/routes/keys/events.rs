@@ -17,8 +17,8 @@ use crate::state::ServiceState;
 
 /// Changes to keys, as they happen
 ///
-/// Server-sent events; the data of each is a `KeyEvent`. The first is always `resync`: whoever lists the keys after it
-/// misses nothing. The stream ends when the key that opened it is revoked, and when its reader lags too far behind.
+/// Server-sent events; the data of each is a `KeyEvent`. The first is always `resync`: a client that lists the keys after
+/// it misses no change. The stream ends when the key that opened it is revoked, and when its reader lags too far behind.
 #[utoipa::path(
     get,
     path = "/api/api-keys/events",

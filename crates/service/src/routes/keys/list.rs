@@ -91,7 +91,7 @@ impl KeyListQuery {
 /// All active keys, or a page of keys
 ///
 /// Without parameters, all active keys, newest first. With any parameter but `rotationDays`, a page of the keys that are
-/// asked for. Keys that are made or revoked meanwhile move the pages.
+/// asked for. Keys that are created or revoked between two requests shift the pages.
 #[utoipa::path(
     get,
     path = "/api/api-keys",

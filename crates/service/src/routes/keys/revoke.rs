@@ -16,7 +16,7 @@ use crate::openapi::{BadRequest, InsufficientStorage, NotFound};
 use crate::request_context::RequestAuditContext;
 use crate::state::ServiceState;
 
-/// Revokes a key for good
+/// Revokes a key permanently
 ///
 /// Once this is answered, the key is refused. Revoking it again answers with the time of the first time.
 #[utoipa::path(
@@ -44,7 +44,7 @@ pub(crate) struct RevokeQuery {
     key_id: Option<String>,
 }
 
-/// Revokes a key for good, in the form that the published client uses
+/// Revokes a key permanently, in the form that the published client uses
 #[utoipa::path(
     delete,
     path = "/api/api-keys",

@@ -36,7 +36,7 @@ pub(crate) struct UsageQuery {
     operation_id = "keyUsage",
     tag = "keys",
     params(("keyId" = KeyId, Path, description = "The key; it may be revoked."), UsageQuery),
-    responses((status = OK, description = "What became of the key's requests.", body = KeyUsage), BadRequest, NotFound)
+    responses((status = OK, description = "The usage of the key.", body = KeyUsage), BadRequest, NotFound)
 )]
 pub(crate) async fn get_usage(
     State(state): State<Arc<ServiceState>>,

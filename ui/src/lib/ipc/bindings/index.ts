@@ -353,7 +353,7 @@ limit: number,
  */
 freeAt: string, } | { "kind": "peerLimit", 
 /**
- * When they are looked at again.
+ * When they are checked again.
  */
 freeAt: string, } | { "kind": "accepted" };
 
@@ -570,7 +570,7 @@ filename: string,
  */
 size: number, 
 /**
- * What became of it.
+ * Whether it is the run's checkpoint.
  */
 state: CheckpointState, 
 /**
