@@ -1,7 +1,7 @@
 //! Activity as a file: CSV for spreadsheets, JSON for programs.
 //!
-//! Both hold the fields of the wire's `ActivityEntry` under the same names. Deliberately absent: anything that the service
-//! does not answer with, so that a file holds no more than the page shows, and never a key.
+//! Both hold the fields of the wire's `ActivityEntry` under the same names. Deliberately absent: anything that the
+//! service does not answer with, so that a file holds no more than the page shows, and never a key.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

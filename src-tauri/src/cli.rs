@@ -290,8 +290,8 @@ fn port_belongs_to_other_user(port: u16) -> bool {
     }
 }
 
-/// The variables by which a program reaches `host` directly, and `None` for one to remove. A proxy that other variables name
-/// would receive the key.
+/// The variables by which a program reaches `host` directly, and `None` for one to remove. A proxy that other variables
+/// name would receive the key.
 ///
 /// Programs differ in which spelling they read, and in which one counts where both are set. So all are set to the same:
 /// whatever any of them excepts, and the host. Set even where no proxy is named, as the program may be a script that

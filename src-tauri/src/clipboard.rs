@@ -24,8 +24,8 @@ const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_DELAY: Duration = Duration::from_secs(2);
 /// After so many failures the pages say that the key is still there.
 const REPORT_AFTER_FAILURES: u32 = 2;
-/// The pauses between the checks whether a cleared key came back. Parcellite and CopyQ restore a cleared clipboard within
-/// half a second, others when they next synchronize.
+/// The pauses between the checks whether a cleared key came back. Parcellite and CopyQ restore a cleared clipboard
+/// within half a second, others when they next synchronize.
 const REMOVAL_CHECK_DELAYS: [Duration; 6] = [
     Duration::from_millis(700),
     Duration::from_millis(700),
@@ -115,8 +115,8 @@ impl Clipboard {
         Ok(())
     }
 
-    /// Copies a text with a key in it, asking clipboard managers and cloud synchronisation to leave it alone. It is taken
-    /// off again `after` that time, if at all.
+    /// Copies a text with a key in it, asking clipboard managers and cloud synchronisation to leave it alone. It is
+    /// taken off again `after` that time, if at all.
     pub(crate) fn copy_secret(&self, text: &str, hash: KeyHash, after: Option<Duration>) -> Result<(), arboard::Error> {
         let mut system = self.system.lock();
         system.set_secret(text)?;
@@ -180,8 +180,8 @@ impl Clipboard {
         Ok(())
     }
 
-    /// Checks whether a removed key came back, and removes it again unless that has been done [`MAX_REMOVALS`] times. No
-    /// effect when the state is no longer `expected`.
+    /// Checks whether a removed key came back, and removes it again unless that has been done [`MAX_REMOVALS`] times.
+    /// No effect when the state is no longer `expected`.
     fn recheck_removed_key(&self, expected: CopiedKey) -> Result<(), arboard::Error> {
         let mut system = self.system.lock();
         if *self.copied.borrow() != Some(expected) {

@@ -1,9 +1,9 @@
 //! Putting a key into a `.env` file: `NAME=value` lines, as dotenv libraries, shells and `docker --env-file` read them.
 //!
 //! Only the values of our two variables are changed; every other byte stays. Deliberately absent: adding the file to
-//! `.gitignore`, which is a change of somebody's project, and a crate for the grammar. Those for `.env` files read values
-//! and keep no places; `brush-parser` reads bash, but drops what comes before a mistake, and caches what it reads, which
-//! would keep secrets in memory.
+//! `.gitignore`, which is a change of somebody's project, and a crate for the grammar. Those for `.env` files read
+//! values and keep no places; `brush-parser` reads bash, but drops what comes before a mistake, and caches what it
+//! reads, which would keep secrets in memory.
 
 mod dotenv_readers;
 mod edit;
@@ -27,8 +27,8 @@ use edit::VariableSetting;
 
 const KEY_VARIABLE: &str = "ULTRALYTICS_API_KEY";
 const URL_VARIABLE: &str = "ULTRALYTICS_PLATFORM_URL";
-/// Linux passes no longer variable to a program, and few environments are that large; a file that is was chosen by mistake.
-/// A file of this size is edited in less than two seconds, whatever it holds.
+/// Linux passes no longer variable to a program, and few environments are that large; a file that is was chosen by
+/// mistake. A file of this size is edited in less than two seconds, whatever it holds.
 const MAX_FILE_BYTES: usize = 128 << 10;
 
 /// What writing a key into a file will do, for the person to agree to.
@@ -48,8 +48,8 @@ pub(crate) struct EnvFilePlan {
     pub(crate) is_shared: bool,
 }
 
-/// Inspects a file and its folder, and changes nothing. A link is followed, also to a file that does not exist yet. `url` is where
-/// the key service is.
+/// Inspects a file and its folder, and changes nothing. A link is followed, also to a file that does not exist yet.
+/// `url` is where the key service is.
 ///
 /// # Errors
 /// When it cannot be read, replaced or created, or is no text in UTF-8.
@@ -446,7 +446,8 @@ mod tests {
         assert_eq!(edit_text(&nested(10)).0, format!("{}{}", nested(10), added_lines()));
     }
 
-    /// A step that took time by the square of the file's size would take minutes here, so that this test would seem to hang.
+    /// A step that took time by the square of the file's size would take minutes here, so that this test would seem to
+    /// hang.
     #[test]
     fn edit_of_large_file_gives_same_result_as_small_file() {
         for (begin, part) in [

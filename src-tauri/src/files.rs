@@ -72,8 +72,8 @@ pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Resul
     serde_json::from_slice(&bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }
 
-/// Reads a file that is about to be written anew. One with other content than it should have is renamed, so that it is not
-/// overwritten.
+/// Reads a file that is about to be written anew. One with other content than it should have is renamed, so that it is
+/// not overwritten.
 ///
 /// # Errors
 /// When it cannot be read, or not be renamed: then nothing should take its place.
@@ -92,7 +92,8 @@ pub(crate) fn read_json_before_replace<T: DeserializeOwned + Default>(path: &Pat
 /// Reads the fields of an object; none where there is no file.
 ///
 /// # Errors
-/// When it cannot be read; with [`ErrorKind::InvalidData`] when it holds anything else. The error repeats nothing of it.
+/// When it cannot be read; with [`ErrorKind::InvalidData`] when it holds anything else. The error repeats nothing of
+/// it.
 pub(crate) fn read_json_fields(path: &Path) -> io::Result<Map<String, Value>> {
     let Some(bytes) = read_content(path)? else { return Ok(Map::new()) };
     match serde_json::from_slice(&bytes) {
@@ -171,8 +172,9 @@ pub(crate) enum ReplacementAccess {
     OwnerIfPossible,
 }
 
-/// Whether the file system of this folder can keep other users from reading a file. FAT, some file systems in user space
-/// and some network drives give all files the same permissions, and report success or an error where they are changed.
+/// Whether the file system of this folder can keep other users from reading a file. FAT, some file systems in user
+/// space and some network drives give all files the same permissions, and report success or an error where they are
+/// changed.
 ///
 /// # Errors
 /// When nothing can be created in the folder.
@@ -193,8 +195,8 @@ pub(crate) fn replace_file(path: &Path, content: &[u8], access: ReplacementAcces
 /// New content for a file, which takes the place of the old one as a whole when it is committed.
 ///
 /// Until then it has no name, so that neither an error nor a kill leaves any of it behind. Naming it and replacing the
-/// file are two steps: a kill between them leaves a whole copy, `NAME.XXXXXX`, where there was a file before. Deliberately
-/// absent: writing into the old file where it cannot be replaced, which could lose what is in it.
+/// file are two steps: a kill between them leaves a whole copy, `NAME.XXXXXX`, where there was a file before.
+/// Deliberately absent: writing into the old file where it cannot be replaced, which could lose what is in it.
 pub(crate) struct FileReplacement {
     path: PathBuf,
     folder: PathBuf,
@@ -267,8 +269,8 @@ impl FileReplacement {
         prefix
     }
 
-    /// Gives a new file the owner of the one that it will replace, where that is possible, and its mode. The file is still
-    /// empty, so nobody reads anything in it before that.
+    /// Gives a new file the owner of the one that it will replace, where that is possible, and its mode. The file is
+    /// still empty, so nobody reads anything in it before that.
     ///
     /// # Errors
     /// When the file would be readable by others than it should.
@@ -343,8 +345,8 @@ impl Write for FileReplacement {
     }
 }
 
-/// Moves a named file to its place. On an error it is emptied and removed: a folder in which nothing can be removed keeps
-/// the name, but nothing of what was in it.
+/// Moves a named file to its place. On an error it is emptied and removed: a folder in which nothing can be removed
+/// keeps the name, but nothing of what was in it.
 fn persist_or_remove(named: NamedTempFile<()>, file: &File, path: &Path) -> io::Result<()> {
     named.persist(path).map_err(|failed| {
         let _ = file.set_len(0);

@@ -1,9 +1,9 @@
 //! Whether git would commit a file.
 //!
 //! The folder may be a stranger's repository, whose configuration can name programs to run. So git is asked with a
-//! repository of our own, which is empty, and only reads the other one's work tree, index and `info/exclude`: patterns and
-//! names, which run nothing. The user's own configuration counts as always. Deliberately absent: anything that changes a
-//! repository.
+//! repository of our own, which is empty, and only reads the other one's work tree, index and `info/exclude`: patterns
+//! and names, which run nothing. The user's own configuration counts as always. Deliberately absent: anything that
+//! changes a repository.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -167,7 +167,8 @@ fn read_small_file(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Git itself, from the folders for programs that are absolute: one such as `.` would lead into whatever folder this is.
+/// Git itself, from the folders for programs that are absolute: one such as `.` would lead into whatever folder this
+/// is.
 fn find_git() -> io::Result<PathBuf> {
     let name = OsString::from(format!("git{}", std::env::consts::EXE_SUFFIX));
     let folders = std::env::var_os("PATH").unwrap_or_default();

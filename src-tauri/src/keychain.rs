@@ -4,8 +4,9 @@
 //! programs may read it: `secret-tool lookup service ul-keys username training-server`.
 //!
 //! Every call connects anew, so that a keychain which was started since is found, and may block for as long as the
-//! person takes to unlock it, or forever where a keychain does not answer. Call the functions here only through [`work`]
-//! or [`wait_for`], which limit the time. Deliberately absent: any other place to put a key when there is no keychain.
+//! person takes to unlock it, or forever where a keychain does not answer. Call the functions here only through
+//! [`work`] or [`wait_for`], which limit the time. Deliberately absent: any other place to put a key when there is no
+//! keychain.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! Which keys this app has saved in the keychain, and under which name: so that revoking a key removes it there, and
 //! revoking any other key asks nothing of the keychain.
 //!
-//! A file of names and prefixes, no plaintext. A key that the service does not know stays where it is: it may be one of a
-//! database that comes back. Deliberately absent: keys that other programs have put there.
+//! A file of names and prefixes, no plaintext. A key that the service does not know stays where it is: it may be one of
+//! a database that comes back. Deliberately absent: keys that other programs have put there.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

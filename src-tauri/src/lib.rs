@@ -231,8 +231,8 @@ fn quit_on_signals(app: tauri::AppHandle) {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            // A limit on the size of files (setrlimit(2)) ends the process by this signal, unless it is handled: then the write
-            // fails, and its error is reported.
+            // A limit on the size of files (setrlimit(2)) ends the process by this signal, unless it is handled: then
+            // the write fails, and its error is reported.
             let _size_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
             let (Ok(mut terminate), Ok(mut hang_up)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
             else {

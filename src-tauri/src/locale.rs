@@ -10,10 +10,11 @@ pub(crate) struct FormatRegions {
     numbers: Option<String>,
 }
 
-/// The languages that a person prefers, the first one most, such as `de_AT` or `pt-BR`. None where the system names none.
+/// The languages that a person prefers, the first one most, such as `de_AT` or `pt-BR`. None where the system names
+/// none.
 ///
-/// On Linux as in gettext: `LANGUAGE` holds a list and decides, unless the locale is `C` (GNU gettext manual, "The LANGUAGE
-/// variable").
+/// On Linux as in gettext: `LANGUAGE` holds a list and decides, unless the locale is `C` (GNU gettext manual, "The
+/// LANGUAGE variable").
 pub(crate) fn preferred_languages() -> Vec<String> {
     #[cfg(target_os = "linux")]
     return posix::languages_from_variables(posix::non_empty_variable);

@@ -43,7 +43,8 @@ fn open_log_file(folder: &Path) -> Result<RollingFileAppender, Box<dyn std::erro
     Ok(file)
 }
 
-/// Removes keys from all that is written through it. The formatter writes a whole event in one call, so no key is split.
+/// Removes keys from all that is written through it. The formatter writes a whole event in one call, so no key is
+/// split.
 struct KeyRedactor<W>(W);
 
 impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for KeyRedactor<W> {

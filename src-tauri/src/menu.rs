@@ -1,4 +1,5 @@
-//! The menu of the list's window, by each platform's convention: what can be done by keyboard from anywhere in the window.
+//! The menu of the list's window, by each platform's convention: what can be done by keyboard from anywhere in the
+//! window.
 //!
 //! The page receives the chosen action, and knows whether it can be done now. The texts are the page's catalogues'.
 

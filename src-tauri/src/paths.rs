@@ -38,8 +38,8 @@ pub(crate) struct Paths {
     pub(crate) web_cache: PathBuf,
     /// Why files of the former identifier have not moved.
     pub(crate) relocation_errors: Vec<RelocationError>,
-    /// The record of revocations. Never in a folder that people copy, synchronize or name by a variable: it outlives an old
-    /// copy of the database.
+    /// The record of revocations. Never in a folder that people copy, synchronize or name by a variable: it outlives an
+    /// old copy of the database.
     pub(crate) revocations: PathBuf,
 }
 

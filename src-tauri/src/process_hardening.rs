@@ -1,5 +1,5 @@
-//! Protects secrets in memory and files: freed memory is wiped, other programs of the same user may not read the process's
-//! memory, a crash writes no dump, and other users may not read what it writes.
+//! Protects secrets in memory and files: freed memory is wiped, other programs of the same user may not read the
+//! process's memory, a crash writes no dump, and other users may not read what it writes.
 //!
 //! Deliberately absent: the same for WebKit's processes, which are another program. They only inherit that a crash
 //! writes no dump.
@@ -14,8 +14,8 @@ use crate::paths::Paths;
 #[global_allocator]
 static WIPING_ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
-/// Keeps other programs of the same user from reading this process's memory (`prctl(2)`, `PR_SET_DUMPABLE`), and a crash
-/// of it or of a web process that it starts from writing memory to disk.
+/// Keeps other programs of the same user from reading this process's memory (`prctl(2)`, `PR_SET_DUMPABLE`), and a
+/// crash of it or of a web process that it starts from writing memory to disk.
 pub(crate) fn disable_memory_access() {
     #[cfg(target_os = "linux")]
     {
@@ -27,7 +27,8 @@ pub(crate) fn disable_memory_access() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
-        // Not 0, which `core(5)` ignores where dumps are piped into a program; 1 ends such pipes and is too little for a file.
+        // Not 0, which `core(5)` ignores where dumps are piped into a program; 1 ends such pipes and is too little for
+        // a file.
         let least = Rlimit { current: Some(1), maximum: Some(1) };
         if let Err(error) = setrlimit(Resource::Core, least) {
             tracing::warn!(%error, "core dumps cannot be forbidden");
@@ -55,8 +56,9 @@ impl StartingUmask {
     }
 }
 
-/// Takes the access of other users from what an earlier version, or a person's `umask`, left open. Links are not followed.
-/// What cannot be changed belongs to somebody else, and stays as it is. Works in the background: checkpoints may be many.
+/// Takes the access of other users from what an earlier version, or a person's `umask`, left open. Links are not
+/// followed. What cannot be changed belongs to somebody else, and stays as it is. Works in the background: checkpoints
+/// may be many.
 pub(crate) fn restrict_existing_files_to_owner(paths: &Paths) {
     #[cfg(unix)]
     {

@@ -1,5 +1,5 @@
-//! Whether the list's window, and the app with it, may close. Trainings that still report lose their reports once the service
-//! has stopped, so a person is asked first.
+//! Whether the list's window, and the app with it, may close. Trainings that still report lose their reports once the
+//! service has stopped, so a person is asked first.
 //!
 //! Only a request to close a window is asked about. Signals, and with them the end of a session, are not held up.
 
@@ -97,7 +97,8 @@ impl QuitConfirmation {
     }
 }
 
-/// Whether a request to close the list's window waits for an answer. If nothing is to be asked, the window closes by itself.
+/// Whether a request to close the list's window waits for an answer. If nothing is to be asked, the window closes by
+/// itself.
 pub(crate) fn intercept_close_request(app: &AppHandle) -> bool {
     let state = app.state::<AppState>();
     match state.quit_confirmation.begin_check() {

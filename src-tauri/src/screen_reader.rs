@@ -1,8 +1,8 @@
-//! Whether a screen reader is running. Only then does the one-time window put the key into the accessibility tree, which
-//! every program of the user may read.
+//! Whether a screen reader is running. Only then does the one-time window put the key into the accessibility tree,
+//! which every program of the user may read.
 //!
-//! On Linux the desktop announces a screen reader on the session bus (`org.a11y.Status`, at-spi2-core). Deliberately absent:
-//! macOS and Windows, where the tree always has the key.
+//! On Linux the desktop announces a screen reader on the session bus (`org.a11y.Status`, at-spi2-core). Deliberately
+//! absent: macOS and Windows, where the tree always has the key.
 
 use tokio::sync::watch;
 

@@ -1,7 +1,8 @@
 //! What a person has changed from the defaults, in one small JSON file that may be edited by hand.
 //!
-//! It is read field by field: a field that is not understood has no effect, stays in the file and is reported. Deliberately
-//! absent: watching the file while the app runs. Edits during that time are kept and take effect at the next start.
+//! It is read field by field: a field that is not understood has no effect, stays in the file and is reported.
+//! Deliberately absent: watching the file while the app runs. Edits during that time are kept and take effect at the
+//! next start.
 
 use std::fmt;
 use std::io::ErrorKind;

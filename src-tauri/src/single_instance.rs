@@ -1,8 +1,8 @@
-//! One app for each data folder. A lock in that folder decides whether one runs; the session bus only carries the request
-//! to show its window.
+//! One app for each data folder. A lock in that folder decides whether one runs; the session bus only carries the
+//! request to show its window.
 //!
-//! Any program may own a name on the bus, and an app on another display or in another session may have another bus. So a
-//! name alone neither ends nor delays a start.
+//! Any program may own a name on the bus, and an app on another display or in another session may have another bus. So
+//! a name alone neither ends nor delays a start.
 
 use std::fs::{File, TryLockError};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -27,8 +27,8 @@ pub(crate) enum InstanceClaim {
 }
 
 impl InstanceClaim {
-    /// Finds out, and asks another app to show its window. Another one that has just started is not on the bus yet, and one
-    /// that is quitting releases the lock soon: both have two seconds.
+    /// Finds out, and asks another app to show its window. Another one that has just started is not on the bus yet, and
+    /// one that is quitting releases the lock soon: both have two seconds.
     pub(crate) fn claim(paths: &Paths) -> Self {
         let deadline = Instant::now() + CONTACT_TIMEOUT;
         loop {
@@ -51,8 +51,8 @@ impl InstanceClaim {
         }
     }
 
-    /// Lets later starts show the window of this one. `None` where the name on the bus is taken by a program that is not
-    /// this app: the plugin would wait for its answer forever.
+    /// Lets later starts show the window of this one. `None` where the name on the bus is taken by a program that is
+    /// not this app: the plugin would wait for its answer forever.
     pub(crate) fn build_plugin(&self, paths: &Paths) -> Option<tauri::plugin::TauriPlugin<tauri::Wry>> {
         let name = bus_name(paths);
         let builder = tauri_plugin_single_instance::Builder::new()

@@ -1,9 +1,9 @@
 //! Standard error that neither fails nor blocks.
 //!
-//! The app outlives the terminal that started it, and a terminal or pipe may have a reader that stopped reading. A write to
-//! the first fails, and Rust's `eprintln!` panics then; a write to the second blocks its thread. Libraries, GTK and
-//! WebKit's processes write there, too. So the descriptor itself becomes a pipe that a thread of this process empties.
-//! Another thread writes, because a terminal can block even where it reports that it is ready (poll(2)).
+//! The app outlives the terminal that started it, and a terminal or pipe may have a reader that stopped reading. A
+//! write to the first fails, and Rust's `eprintln!` panics then; a write to the second blocks its thread. Libraries,
+//! GTK and WebKit's processes write there, too. So the descriptor itself becomes a pipe that a thread of this process
+//! empties. Another thread writes, because a terminal can block even where it reports that it is ready (poll(2)).
 
 #[cfg(unix)]
 pub(crate) use unix::{flush, redirect_to_pipe};

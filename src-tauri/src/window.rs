@@ -91,7 +91,8 @@ fn on_web_process_end(window: &WebviewWindow, act: impl Fn() + Send + 'static) -
     })
 }
 
-/// Other systems load such a page again by themselves, and one that does not answer is found out when its window is closed.
+/// Other systems load such a page again by themselves, and one that does not answer is found out when its window is
+/// closed.
 #[cfg(not(target_os = "linux"))]
 fn on_web_process_end(_window: &WebviewWindow, _act: impl Fn() + Send + 'static) -> tauri::Result<()> {
     Ok(())

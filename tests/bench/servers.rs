@@ -83,7 +83,8 @@ impl BenchServer {
     pub fn cpu_time(&self) -> Option<Duration> {
         const CLOCK_TICK: Duration = Duration::from_millis(10);
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // The second field may hold spaces; the 14th and 15th are the time in user and in kernel mode (proc_pid_stat(5)).
+        // The second field may hold spaces; the 14th and 15th are the time in user and in kernel mode
+        // (proc_pid_stat(5)).
         let (_, from_third) = stat.rsplit_once(") ")?;
         let ticks: Vec<u32> = from_third.split(' ').skip(11).take(2).map_while(|field| field.parse().ok()).collect();
         Some(CLOCK_TICK * ticks.iter().sum())

@@ -2,8 +2,8 @@
 //
 //   node server.mjs DATABASE KEYS
 //
-// Writes one line of JSON, `{ address, keys }`: where it listens, and up to 1,000 keys from all over the table. Ends when
-// its standard input ends. Header names are lower-case, as hyper writes them: the load reads both alike.
+// Writes one line of JSON, `{ address, keys }`: where it listens, and up to 1,000 keys from all over the table. Ends
+// when its standard input ends. Header names are lower-case, as hyper writes them: the load reads both alike.
 
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
@@ -28,7 +28,8 @@ const SAMPLE = 1_000;
 
 const [path, count] = [process.argv[2], Number(process.argv[3])];
 const database = new Database(path);
-// With this mode better-sqlite3 comes with `synchronous=NORMAL`: unlike the service's, a commit does not wait for the disk.
+// With this mode better-sqlite3 comes with `synchronous=NORMAL`: unlike the service's, a commit does not wait for the
+// disk.
 database.pragma("journal_mode = WAL");
 
 const auth = betterAuth({
@@ -58,7 +59,9 @@ async function answer(request, response) {
   response.end(body);
 }
 
-/** Makes the first keys through the API, the others as copies of such a row with an identifier and a key of their own. */
+/**
+ * Makes the first keys through the API, the others as copies of such a row with an identifier and a key of their own.
+ */
 async function seed() {
   const { internalAdapter } = await auth.$context;
   const { id: userId } = await internalAdapter.createUser({ name: "bench", email: "bench@example.com" });

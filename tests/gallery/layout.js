@@ -1,6 +1,6 @@
 // Finds texts and controls that cannot be read or reached as they are laid out: cut by an element that hides what does
-// not fit, beyond the window, or one over the other. What is cut on purpose, and can be read in full elsewhere, is below
-// an element with the attribute data-may-be-cut.
+// not fit, beyond the window, or one over the other. What is cut on purpose, and can be read in full elsewhere, is
+// below an element with the attribute data-may-be-cut.
 
 const TOLERANCE = 1.5;
 const findings = [];

@@ -1,8 +1,8 @@
 //! Every state of the real windows, for people to look at (`cargo xtask gallery`) and for tests to check.
 //!
 //! A [`Scene`] is an app with something to begin with; its [`SceneState`]s are reached by [`Step`]s that a person could
-//! take, in English, light and wide. Language, theme and size are changed when the state is there. To add a state, add it to
-//! its scene below `states/`.
+//! take, in English, light and wide. Language, theme and size are changed when the state is there. To add a state, add
+//! it to its scene below `states/`.
 //!
 //! Deliberately absent: forced colors, which WebKitGTK does not know.
 
@@ -93,7 +93,8 @@ impl Variant {
         variants
     }
 
-    /// A few variants, so chosen that each language is among them in each theme, each size at the usual and at large text.
+    /// A few variants, so chosen that each language is among them in each theme, each size at the usual and at large
+    /// text.
     pub fn few() -> Vec<Self> {
         let variant = |language, dark, size, text| Self { language, dark, size, text };
         vec![

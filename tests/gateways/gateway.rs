@@ -30,8 +30,8 @@ pub struct Ports {
 const CERTIFICATE_FILES: [(&str, &str); 2] =
     [("/etc/ssl/certs/gateway.pem", "gateway.pem"), ("/etc/ssl/private/gateway.key", "gateway.key")];
 
-/// What a person may have around the file that is copied into `conf.d`, and what our file must not inherit. One process,
-/// which ends with the test.
+/// What a person may have around the file that is copied into `conf.d`, and what our file must not inherit. One
+/// process, which ends with the test.
 const NGINX_MAIN_CONFIG: &str = "
 daemon off;
 master_process off;

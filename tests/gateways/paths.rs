@@ -139,8 +139,8 @@ fn is_allowed(scope: Scope, path: &str) -> bool {
     policy::authorize(scopes, "GET", path).is_ok()
 }
 
-/// The path as it came, as upstreams read it that resolve dots, undo escapes (once or twice), cut off `;` parameters, or
-/// take `\` for `/`, in all combinations.
+/// The path as it came, as upstreams read it that resolve dots, undo escapes (once or twice), cut off `;` parameters,
+/// or take `\` for `/`, in all combinations.
 fn possible_readings(target: &str) -> Vec<String> {
     let steps: [fn(&str) -> String; 5] =
         [decode_percent, decode_percent, replace_backslashes, strip_path_parameters, resolve_dot_segments];

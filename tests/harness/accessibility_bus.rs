@@ -38,7 +38,8 @@ const ROLES_REQUIRING_NAME: &[&str] = &[
 /// Roles of objects that only hold others.
 const CONTAINER_ROLES: &[&str] = &["filler", "footer", "header", "panel", "scroll pane", "section", "static", "label"];
 
-/// A script that returns the texts that the page shows, outside of what is hidden from screen readers or below a dialog.
+/// A script that returns the texts that the page shows, outside of what is hidden from screen readers or below a
+/// dialog.
 pub const VISIBLE_TEXTS_SCRIPT: &str =
     "const root = [...document.querySelectorAll('[aria-modal=true]')].at(-1) ?? document.body;
     const all = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
@@ -171,8 +172,8 @@ pub fn find_tree_problems(tree: &[AccessibleObject], shown: &[String]) -> Vec<St
             if object.role == "list item" && around.last().is_none_or(|it| it.role != "list") {
                 problems.push(format!("list item outside a list: {:?}", normalize_text(&object.text)));
             }
-            // WebKit finds the beginning of the line before an object in the middle of it, counts from there into the text
-            // of the object, and crashes when that text is shorter.
+            // WebKit finds the beginning of the line before an object in the middle of it, counts from there into the
+            // text of the object, and crashes when that text is shorter.
             for unit in object.outside.iter().collect::<BTreeSet<_>>() {
                 let text = normalize_text(&object.text);
                 problems

@@ -376,8 +376,8 @@ impl App {
         self.wait("the end of the dialog", async || self.text("[role=dialog]").await.is_err()).await
     }
 
-    /// Minimizes the window with a key that was copied or saved, and waits for its end. The list comes back, as some window
-    /// managers minimize the window under a minimized one as well.
+    /// Minimizes the window with a key that was copied or saved, and waits for its end. The list comes back, as some
+    /// window managers minimize the window under a minimized one as well.
     ///
     /// # Errors
     /// See [`Self::wait`].

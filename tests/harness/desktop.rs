@@ -36,8 +36,8 @@ impl Desktop {
         Self::start_with(width, height, &["--session"], false)
     }
 
-    /// The same with a desktop portal, which announces settings such as the color scheme. Other desktops have none, as each
-    /// would take time to start its own.
+    /// The same with a desktop portal, which announces settings such as the color scheme. Other desktops have none, as
+    /// each would take time to start its own.
     ///
     /// # Errors
     /// When a part of it cannot be started.
@@ -178,8 +178,8 @@ impl Desktop {
         }
     }
 
-    /// Changes a setting of the desktop's toolkit, for programs that start later: `gtk-enable-animations=0` for a person
-    /// who wants less motion, `gtk-theme-name=HighContrast` for one who wants more contrast.
+    /// Changes a setting of the desktop's toolkit, for programs that start later: `gtk-enable-animations=0` for a
+    /// person who wants less motion, `gtk-theme-name=HighContrast` for one who wants more contrast.
     ///
     /// # Errors
     /// When it cannot be written.

@@ -111,8 +111,8 @@ pub fn send_signal(pid: u32, signal: &str) -> Result<()> {
 }
 
 /// A port that nobody listens on, and that neither another test nor the system gives away: each is handed out once, and
-/// all lie below the range from which Linux takes ports by itself (32768 and above). The next one is never handed out: it
-/// is what an app offers whose own port is taken.
+/// all lie below the range from which Linux takes ports by itself (32768 and above). The next one is never handed out:
+/// it is what an app offers whose own port is taken.
 ///
 /// # Errors
 /// When none is left.

@@ -216,8 +216,8 @@ pub async fn seed_database(path: &Path, samples: &[SeedKey]) -> Result<()> {
     let ago = |hours: u64| Timestamp::from(now - Duration::from_secs(hours * 3600 + 130));
     let audit = |agent: &str| AuditContext { actor: None, peer: [127, 0, 0, 1].into(), user_agent: agent.into() };
 
-    // The service ran on eight days: on fewer, it removes nothing because of its age. These days come before the uses, which
-    // would be in their future.
+    // The service ran on eight days: on fewer, it removes nothing because of its age. These days come before the uses,
+    // which would be in their future.
     for days in (1..=8).rev() {
         store.purge_old_entries(ago(days * 24), Duration::from_hours(90 * 24)).await?;
     }

@@ -1,5 +1,5 @@
-// Asks about a token by each method of openid-client 6 and oauth4webapi, as their documentation shows, and prints what they
-// make of the answers.
+// Asks about a token by each method of openid-client 6 and oauth4webapi, as their documentation shows, and prints what
+// they make of the answers.
 
 import * as oauth from 'oauth4webapi'
 import * as client from 'openid-client'

@@ -1,4 +1,5 @@
-//! Clients that published generators write from the document compile, and follow a key from its creation to its revocation.
+//! Clients that published generators write from the document compile, and follow a key from its creation to its
+//! revocation.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -1,5 +1,5 @@
-//! The service answers as its OpenAPI document says, whatever it is sent: Schemathesis makes up requests, valid and not,
-//! and follows keys from their making to their revocation. See `schemathesis.toml` for what is checked.
+//! The service answers as its OpenAPI document says, whatever it is sent: Schemathesis makes up requests, valid and
+//! not, and follows keys from their making to their revocation. See `schemathesis.toml` for what is checked.
 
 mod generated;
 

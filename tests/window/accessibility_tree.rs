@@ -1,6 +1,6 @@
-//! What a screen reader finds in the windows, compared with what is committed below `accessibility_tree/`: an outline in
-//! words of the tree that the accessibility bus gives. `UPDATE_ACCESSIBILITY_TREES=1 cargo test --workspace --test window
-//! accessibility_tree` writes it again.
+//! What a screen reader finds in the windows, compared with what is committed below `accessibility_tree/`: an outline
+//! in words of the tree that the accessibility bus gives.
+//! `UPDATE_ACCESSIBILITY_TREES=1 cargo test --workspace --test window accessibility_tree` writes it again.
 
 use std::path::Path;
 use std::time::Duration;

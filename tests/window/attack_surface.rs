@@ -39,8 +39,8 @@ const LIST_WINDOW_COMMANDS: &[(&str, &[&str])] = &[
     ("subscribe", &["channel"]),
 ];
 
-/// The same of the window with a new key. The last one comes last, as it closes the window where the window manager says
-/// that it is minimized.
+/// The same of the window with a new key. The last one comes last, as it closes the window where the window manager
+/// says that it is minimized.
 const KEY_WINDOW_COMMANDS: &[(&str, &[&str])] = &[
     ("change_preferences", &["preferences"]),
     ("choose_env_file", &["title"]),

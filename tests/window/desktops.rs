@@ -1,5 +1,5 @@
-//! What people do on a first day, on every kind of desktop that can run here: X11 with openbox, GNOME's Wayland compositor
-//! without `XWayland`, and Weston.
+//! What people do on a first day, on every kind of desktop that can run here: X11 with openbox, GNOME's Wayland
+//! compositor without `XWayland`, and Weston.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The disk with the key database is full: the window names it, shows no key that does not exist, revokes, and goes on by
-//! itself.
+//! The disk with the key database is full: the window names it, shows no key that does not exist, revokes, and goes on
+//! by itself.
 
 use anyhow::{Result, ensure};
 use reqwest::StatusCode;

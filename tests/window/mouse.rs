@@ -1,5 +1,5 @@
-//! A person with a mouse on a small screen: nothing moves below the mouse, what is typed goes to the field that waits for it,
-//! and two places that judge the same thing say the same.
+//! A person with a mouse on a small screen: nothing moves below the mouse, what is typed goes to the field that waits
+//! for it, and two places that judge the same thing say the same.
 
 use std::time::Duration;
 

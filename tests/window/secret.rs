@@ -7,7 +7,8 @@ use memchr::memmem;
 use serde_json::{Value, json};
 use ulkeys_tests::{App, AppOptions, Desktop, ensure_holds};
 
-/// How often a text stands in the page: in text nodes, attributes, field values, the title, and what code kept on nodes.
+/// How often a text stands in the page: in text nodes, attributes, field values, the title, and what code kept on
+/// nodes.
 const COUNT_TEXT_SCRIPT: &str = r"
     let hits = 0;
     const text = value => typeof value === 'string' && value.includes(arguments[0]);

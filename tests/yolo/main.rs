@@ -1,5 +1,5 @@
-//! The real `yolo train`, unmodified, against a real service: with a key that may train, with one that may only read, and
-//! cancelled.
+//! The real `yolo train`, unmodified, against a real service: with a key that may train, with one that may only read,
+//! and cancelled.
 //!
 //! Not among the tests, because it needs PyTorch; `cargo xtask yolo` installs that and runs this.
 

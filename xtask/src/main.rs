@@ -29,7 +29,8 @@ enum XtaskCommand {
     },
     /// Install what is missing and run every check and test.
     Test {
-        /// Only what is quick enough to run between edits: formatting and the tests without windows, gateways and builds.
+        /// Only what is quick enough to run between edits: formatting and the tests without windows, gateways and
+        /// builds.
         #[arg(long)]
         fast: bool,
         /// Fail when a test was skipped, because it cannot run here.

@@ -24,9 +24,9 @@ const RUN_PACKAGES: &[&str] = &[
     "xvfb",
 ];
 /// To drive the real window, in German too and with names in any script, with real keychains, on Wayland too, beside
-/// clipboard managers and a desktop portal, a database shell and a reader of the accessibility bus, with a clock that is wrong,
-/// with access control lists and on a disk without permissions, to run the published client, to reach gateways over TLS and
-/// the service through a forwarded port.
+/// clipboard managers and a desktop portal, a database shell and a reader of the accessibility bus, with a clock that
+/// is wrong, with access control lists and on a disk without permissions, to run the published client, to reach
+/// gateways over TLS and the service through a forwarded port.
 const TEST_PACKAGES: &[&str] = &[
     "acl",
     "bindfs",

@@ -31,8 +31,8 @@ pub fn npm(folder: &str, arguments: &[&str]) -> Command {
 
 /// Builds the page and then the program that embeds it, with a profile of the workspace.
 ///
-/// The profile `dev` is also that of the tests. `--workspace` gives the dependencies the same features in both, so that they are
-/// built once.
+/// The profile `dev` is also that of the tests. `--workspace` gives the dependencies the same features in both, so that
+/// they are built once.
 pub fn build_app(profile: &str) -> Result<PathBuf> {
     npm_ui(&["run", "build"]).run()?;
     let packages: &[&str] =

@@ -11,7 +11,8 @@ use crate::{ApiClient, ApiClientError};
 pub struct KeyQuery {
     /// Which keys.
     pub status: KeyStatus,
-    /// Words that must all occur in name, prefix or scopes, or be the identifier; empty for all keys. At most 200 characters.
+    /// Words that must all occur in name, prefix or scopes, or be the identifier; empty for all keys. At most 200
+    /// characters.
     pub text: String,
     /// Keys of exactly this name.
     pub name: Option<String>,

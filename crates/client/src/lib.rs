@@ -132,8 +132,8 @@ impl ApiClient {
         .await
     }
 
-    /// A page of at most `limit` entries of activity, newest first, of one key or of all, and of one kind or of all; `cursor`
-    /// is the `next` of the page before.
+    /// A page of at most `limit` entries of activity, newest first, of one key or of all, and of one kind or of all;
+    /// `cursor` is the `next` of the page before.
     ///
     /// # Errors
     /// [`ApiClientError`], after repeating a call that found nobody.

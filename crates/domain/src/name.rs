@@ -81,9 +81,9 @@ impl fmt::Display for KeyName {
     }
 }
 
-/// A text without case, accents and compatibility forms (Unicode NFKD, UAX #15), so that `muller` finds `Müller` and `ＡＢ`
-/// is sorted beside `ab`; without what cannot be seen; and with plain letters for those that have no accent to lose, so
-/// that `strasse` finds `Straße`. For searching and sorting only.
+/// A text without case, accents and compatibility forms (Unicode NFKD, UAX #15), so that `muller` finds `Müller` and
+/// `ＡＢ` is sorted beside `ab`; without what cannot be seen; and with plain letters for those that have no accent to
+/// lose, so that `strasse` finds `Straße`. For searching and sorting only.
 ///
 /// Databases store names in this form, so a change to this function needs a migration that normalizes them again.
 pub fn normalize_for_search(text: &str) -> String {
@@ -109,10 +109,11 @@ pub fn normalize_for_search(text: &str) -> String {
     normalized
 }
 
-/// What [`KeyName::parse`] accepts, for the OpenAPI document. A length would count the white space that is trimmed, too.
+/// What [`KeyName::parse`] accepts, for the OpenAPI document. A length would count the white space that is trimmed,
+/// too.
 ///
-/// The pattern has only what ECMAScript, Python and RE2 (Go) read alike: no look-ahead, and no `\u`, which RE2 rejects, so
-/// characters beyond U+00FF stand for themselves. Without a look-ahead it cannot describe a name that begins with a
+/// The pattern has only what ECMAScript, Python and RE2 (Go) read alike: no look-ahead, and no `\u`, which RE2 rejects,
+/// so characters beyond U+00FF stand for themselves. Without a look-ahead it cannot describe a name that begins with a
 /// character without a glyph, which is accepted.
 impl PartialSchema for KeyName {
     fn schema() -> RefOr<Schema> {

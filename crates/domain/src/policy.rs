@@ -132,8 +132,9 @@ pub fn is_solely_granted_by(scopes: Scopes, scope: Scope, allowed: &[Scope]) -> 
 ///
 /// For paths outside the table, where a gateway chooses the scopes by the path as it reads it: if it resolves `..` or
 /// `%2f` and its upstream does not, or the other way round, a scope for the one would open the other. Escapes are fine
-/// where they mean a plain character, as in `/my%20model`. So are characters that RFC 3986 wants escaped and clients send as
-/// they are, such as `é` and `|`: none of them separates anything, and each has no more readings than its escape.
+/// where they mean a plain character, as in `/my%20model`. So are characters that RFC 3986 wants escaped and clients
+/// send as they are, such as `é` and `|`: none of them separates anything, and each has no more readings than its
+/// escape.
 pub fn is_unambiguous_path(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('/') else {
         return false;

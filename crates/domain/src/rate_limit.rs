@@ -1,7 +1,7 @@
 //! How often a key may ask: a limit for each category of requests, counted over a sliding window.
 //!
-//! What a training process sends is limited by run, so that trainings in parallel with one key do not take requests from
-//! each other. The key as a whole then has a wider limit, which bounds runs that are invented.
+//! What a training process sends is limited by run, so that trainings in parallel with one key do not take requests
+//! from each other. The key as a whole then has a wider limit, which bounds runs that are invented.
 //!
 //! The window is exact. Of any 60 seconds, wherever they begin, no more requests than the limit are admitted; the usual
 //! token buckets and fixed windows admit up to twice as many around their edges. The price is one time stamp for each
@@ -17,11 +17,11 @@ use ts_rs::TS;
 /// Length of the window.
 pub const WINDOW: Duration = Duration::from_secs(60);
 /// How many runs of one key may use up their own limits at the same time before the key's limit is reached. A host with
-/// sixteen GPUs trains sixteen models at once, and no real training comes near the limit of a run: the client batches its
-/// console output, and sends one event an epoch.
+/// sixteen GPUs trains sixteen models at once, and no real training comes near the limit of a run: the client batches
+/// its console output, and sends one event an epoch.
 pub const MAX_RUNS_AT_FULL_RATE: u32 = 20;
-/// Results of one run a minute, see [`RunRateLimitClass::Result`]. The client sends one ending, with up to three retries, and at
-/// most as many checkpoints as it may upload, ten by default.
+/// Results of one run a minute, see [`RunRateLimitClass::Result`]. The client sends one ending, with up to three
+/// retries, and at most as many checkpoints as it may upload, ten by default.
 pub const RUN_RESULTS_PER_MINUTE: u32 = 20;
 
 /// Requests that are counted together. Each category of each key has a counter of its own.
@@ -49,8 +49,8 @@ pub enum RateLimitClass {
     Checkpoint,
     /// Gateways and resource servers asking about other keys.
     Introspection,
-    /// What passes a gateway, whatever it is. The program behind the gateway is not the platform, so a path that ends in
-    /// `/predict` there does not mean what it means on the platform.
+    /// What passes a gateway, whatever it is. The program behind the gateway is not the platform, so a path that ends
+    /// in `/predict` there does not mean what it means on the platform.
     Gateway,
 }
 
@@ -98,7 +98,8 @@ impl RateLimitClass {
 pub enum RunRateLimitClass {
     /// What a run reports while it trains.
     Event,
-    /// What is left of a run: its ending, and that a checkpoint was saved. A run that has used up its events can still end.
+    /// What is left of a run: its ending, and that a checkpoint was saved. A run that has used up its events can still
+    /// end.
     Result,
     /// Asking where to upload a checkpoint to.
     Checkpoint,
@@ -149,8 +150,8 @@ impl Default for RateLimits {
 }
 
 impl RateLimits {
-    /// What a limit may be set to. A limit of zero would reject everything of its kind, and of `invalid_credentials` every
-    /// key that its peer has not used before.
+    /// What a limit may be set to. A limit of zero would reject everything of its kind, and of `invalid_credentials`
+    /// every key that its peer has not used before.
     pub const ALLOWED_RANGE: RangeInclusive<u32> = 1..=999_999;
 
     /// The same limit for everything.
@@ -244,8 +245,8 @@ impl SlidingWindow {
             self.0.pop_front();
         }
         let counted = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        // A limit of zero admits nothing, ever: try again in a minute is all that can be said. Where the limit was lowered,
-        // more than one request has to leave the window first.
+        // A limit of zero admits nothing, ever: try again in a minute is all that can be said. Where the limit was
+        // lowered, more than one request has to leave the window first.
         let excess = counted.saturating_sub(limit) as usize;
         let last_to_leave = if limit == 0 { Some(&now) } else { self.0.get(excess) };
         let reset_after = last_to_leave.map_or(0, |time| (*time + WINDOW_NANOS).saturating_sub(now));

@@ -7,7 +7,8 @@ use ts_rs::TS;
 
 const MIB: u64 = 1024 * 1024;
 
-/// Limits for training data, in MiB. A key may use half of each by default, so that one program never shuts the others out.
+/// Limits for training data, in MiB. A key may use half of each by default, so that one program never shuts the others
+/// out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageLimits {
@@ -15,8 +16,8 @@ pub struct StorageLimits {
     pub training: u32,
     /// The same, of one key.
     pub training_per_key: u32,
-    /// What of it is in the database. The database is checked as a whole at each start, so it must stay small: 2 GiB take
-    /// a few seconds, and hold a thousand long runs.
+    /// What of it is in the database. The database is checked as a whole at each start, so it must stay small: 2 GiB
+    /// take a few seconds, and hold a thousand long runs.
     pub database: u32,
     /// The same, of one key.
     pub database_per_key: u32,

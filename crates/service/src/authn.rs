@@ -28,9 +28,9 @@ pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Reads the credential of a request: one header, with the credential as it was issued.
 ///
-/// `Authorization` holds it as a bearer token (RFC 6750), or as the password of HTTP Basic (RFC 7617); `X-API-Key` holds a
-/// key alone. Where both headers are there, one of them may belong to the program behind a gateway, so the one that looks
-/// like a credential of this service counts. Two that do are rejected.
+/// `Authorization` holds it as a bearer token (RFC 6750), or as the password of HTTP Basic (RFC 7617); `X-API-Key`
+/// holds a key alone. Where both headers are there, one of them may belong to the program behind a gateway, so the one
+/// that looks like a credential of this service counts. Two that do are rejected.
 pub(crate) fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Rejection> {
     match (single_header_value(headers, AUTHORIZATION)?, single_header_value(headers, X_API_KEY)?) {
         (None, None) => Err(Rejection::NoCredential),
@@ -63,8 +63,8 @@ fn read_authorization(value: &HeaderValue, session: &SessionToken) -> Result<Cre
     }
     let BasicCredentials { user, password } = parse_basic(value).ok_or(Rejection::Malformed)?;
     let secret = Secret::parse(&password).map_err(|_| Rejection::Malformed)?;
-    // Programs that ask for a user name get any, in any character encoding. One that is meant to be a key's identifier must
-    // be that of the key.
+    // Programs that ask for a user name get any, in any character encoding. One that is meant to be a key's identifier
+    // must be that of the key.
     if !user.starts_with(ID_PREFIX.as_bytes()) {
         return Ok(Credential::Key(secret));
     }
@@ -76,8 +76,8 @@ fn parse_key(text: &[u8]) -> Result<Credential, Rejection> {
     Secret::parse(text).map(Credential::Key).map_err(|_| Rejection::Malformed)
 }
 
-/// Whether an `Authorization` header looks like a credential of this service. A request with `X-API-Key` may have any other
-/// one: it is for the program behind a gateway, which receives it.
+/// Whether an `Authorization` header looks like a credential of this service. A request with `X-API-Key` may have any
+/// other one: it is for the program behind a gateway, which receives it.
 fn is_authorization_ours(value: &HeaderValue, session: &SessionToken) -> bool {
     let token = strip_scheme(value, b"Bearer ");
     token.is_some_and(|token| session.matches(token) || looks_like_key(token))
@@ -91,8 +91,8 @@ fn looks_like_key(text: &[u8]) -> bool {
     text.starts_with(secret::PREFIX) || contains_key(text)
 }
 
-/// Whether a header has a key in it, as it is or encoded. A gateway would pass the header on, so that everything is decoded
-/// that looks like base64, in any scheme.
+/// Whether a header has a key in it, as it is or encoded. A gateway would pass the header on, so that everything is
+/// decoded that looks like base64, in any scheme.
 fn contains_hidden_key(value: &[u8]) -> bool {
     // The program `base64` wraps its lines, and a shell's word then has spaces.
     let words = value.split(u8::is_ascii_whitespace);
@@ -149,7 +149,8 @@ fn strip_scheme<'a>(value: &'a HeaderValue, scheme: &[u8]) -> Option<&'a [u8]> {
     found.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// The one header of this name, if there is any. Empty ones count as absent: a client sends them where a variable is empty.
+/// The one header of this name, if there is any. Empty ones count as absent: a client sends them where a variable is
+/// empty.
 pub(crate) fn single_header_value(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Rejection> {
     let mut values = headers.get_all(name).iter().filter(|value| !value.is_empty());
     let value = values.next();

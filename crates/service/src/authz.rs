@@ -2,8 +2,8 @@
 //! usage.
 //!
 //! One function decides, for this service's own routes and for gateways that ask on behalf of theirs. What a training
-//! process sends is decided in two steps: the credential and the scopes before the body is read, and the limit after it,
-//! because only the body names the run ([`PendingRunUsage`]).
+//! process sends is decided in two steps: the credential and the scopes before the body is read, and the limit after
+//! it, because only the body names the run ([`PendingRunUsage`]).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -197,9 +197,9 @@ impl Caller {
     }
 }
 
-/// The use of a key by a training process, from the decision about its key to the decision about its run. It is recorded
-/// when it is dropped, even if the client closes the connection before: as rejected if the limit rejected it, otherwise as
-/// accepted.
+/// The use of a key by a training process, from the decision about its key to the decision about its run. It is
+/// recorded when it is dropped, even if the client closes the connection before: as rejected if the limit rejected it,
+/// otherwise as accepted.
 pub(crate) struct PendingRunUsage {
     state: Arc<ServiceState>,
     key: Arc<KeyAuthInfo>,

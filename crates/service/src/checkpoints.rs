@@ -22,8 +22,8 @@ use crate::state::Setting;
 const TEMPORARY_PREFIX: &str = ".incoming-";
 const TEMPORARY_SUFFIX: &str = ".part";
 
-/// Below the folder: files that the database does not know. It may be an older copy, or another one, and the files belong to
-/// the former; they come back with it.
+/// Below the folder: files that the database does not know. It may be an older copy, or another one, and the files
+/// belong to the former; they come back with it.
 const SET_ASIDE_FOLDER: &str = "set-aside";
 
 /// After this many bytes, a request that receives a file checks the available space again.
@@ -196,7 +196,8 @@ impl CheckpointStore {
         }
     }
 
-    /// Removes the files of checkpoints whose runs were deleted. What a kill, or an error, leaves is removed at the next start.
+    /// Removes the files of checkpoints whose runs were deleted. What a kill, or an error, leaves is removed at the
+    /// next start.
     pub(crate) async fn remove_files_of_deleted_runs(&self, store: &dyn RunStore) {
         let ids = match store.files_to_remove(false).await {
             Ok(ids) => ids,
@@ -216,9 +217,9 @@ impl CheckpointStore {
         }
     }
 
-    /// Creates the folder, removes unfinished files that a kill left in it and those that are no longer needed, sets those
-    /// aside that the store does not know, and brings those back that it knows. A problem is only logged: keys are served
-    /// without checkpoints, too.
+    /// Creates the folder, removes unfinished files that a kill left in it and those that are no longer needed, sets
+    /// those aside that the store does not know, and brings those back that it knows. A problem is only logged: keys
+    /// are served without checkpoints, too.
     pub(crate) async fn reconcile_with_database(&self, store: &dyn RunStore) {
         let known: HashSet<_> = match store.checkpoints_with_file().await {
             Ok(known) => known.into_iter().collect(),
@@ -282,8 +283,8 @@ fn folder_size(folder: &Path) -> io::Result<u64> {
     sizes.sum()
 }
 
-/// Makes a folder, and those above it, for the owner alone; one that is there is closed to others, where the file system
-/// has permissions.
+/// Makes a folder, and those above it, for the owner alone; one that is there is closed to others, where the file
+/// system has permissions.
 fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! Sends a file to a reader that may stall, or whose key may be revoked.
 //!
-//! A body is asked for its next piece only when the connection takes one: a stalled reader is noticed by somebody else, the
-//! task that reads the file.
+//! A body is asked for its next piece only when the connection takes one: a stalled reader is noticed by somebody else,
+//! the task that reads the file.
 
 use std::io::{Error, Result};
 use std::sync::Arc;

@@ -58,12 +58,12 @@ use state::ServiceState;
 /// How often the database is checked for changes by other programs.
 const OUTSIDE_CHANGE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often old training runs are deleted, where the owner wants that. Not as soon as the setting changes: a slip can be
-/// taken back.
+/// How often old training runs are deleted, where the owner wants that. Not as soon as the setting changes: a slip can
+/// be taken back.
 const EXPIRED_RUNS_CHECK_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Listens on `port` of this computer's loopback addresses: 127.0.0.1, and ::1 where the system has IPv6, because programs
-/// look up `localhost` as either.
+/// Listens on `port` of this computer's loopback addresses: 127.0.0.1, and ::1 where the system has IPv6, because
+/// programs look up `localhost` as either.
 ///
 /// # Errors
 /// When one of the two is not free: requests for `localhost` would reach another program, with their keys.
@@ -77,8 +77,8 @@ pub async fn listen(port: u16) -> std::io::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-/// Serves on `listeners` until `shutdown` is cancelled, then lets requests finish, writes what is still pending, and leaves
-/// a database of which a copy is whole.
+/// Serves on `listeners` until `shutdown` is cancelled, then lets requests finish, writes what is still pending, and
+/// leaves a database of which a copy is whole.
 ///
 /// # Errors
 /// When there is no listener, or one without a local address.

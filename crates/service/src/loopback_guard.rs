@@ -21,8 +21,8 @@ pub(crate) fn reject_foreign_request(state: &ServiceState, peer: IpAddr, request
         return reject("Only programs on this computer are served");
     }
     let header = read_host(request).map_err(|why| ApiError::Invalid(format!("Host: {why}")))?;
-    // A target with an authority of its own counts instead of the header (RFC 9112, section 3.2.2), but no client of this
-    // computer sends another name in the header then.
+    // A target with an authority of its own counts instead of the header (RFC 9112, section 3.2.2), but no client of
+    // this computer sends another name in the header then.
     let target = request.uri().authority();
     if (target.is_none() && header.is_none())
         || ![target, header.as_ref()].into_iter().flatten().all(is_loopback_authority)

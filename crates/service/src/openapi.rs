@@ -1,5 +1,5 @@
-//! The OpenAPI document. A handler's annotation, which also registers its route, says what the handler takes and answers;
-//! what [`crate::pipeline`] answers before the handlers, and adds behind them, is added here.
+//! The OpenAPI document. A handler's annotation, which also registers its route, says what the handler takes and
+//! answers; what [`crate::pipeline`] answers before the handlers, and adds behind them, is added here.
 //!
 //! Nothing in it is kept in step by hand: routes and types come from the code, scopes from the policy's table.
 
@@ -83,9 +83,9 @@ fn http_scheme(scheme: HttpAuthScheme, description: &str) -> SecurityScheme {
     SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(description)).build())
 }
 
-/// What [`crate::pipeline`] answers and adds: below `/api` the rejections of callers without access, everywhere those of
-/// peers that are not served; and, where keys are counted, the status of their limit. A handler that names its callers
-/// itself keeps them.
+/// What [`crate::pipeline`] answers and adds: below `/api` the rejections of callers without access, everywhere those
+/// of peers that are not served; and, where keys are counted, the status of their limit. A handler that names its
+/// callers itself keeps them.
 pub(crate) fn document_pipeline_responses(document: &mut OpenApi) {
     let mut names = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {

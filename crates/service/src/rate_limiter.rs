@@ -1,7 +1,7 @@
 //! How often each key, each run and each peer has asked: the counters behind [`ulkeys_domain::rate_limit`].
 //!
-//! A run's counters belong to the key that reports: another key that reports for the same run, by mistake or to harm it,
-//! uses up its own.
+//! A run's counters belong to the key that reports: another key that reports for the same run, by mistake or to harm
+//! it, uses up its own.
 //!
 //! A peer that presents many different invalid credentials is limited too, so that guessing is slow. Programs share
 //! addresses: on one computer all of them have the same. So a program that repeats one wrong key, however often, counts
@@ -91,8 +91,8 @@ pub(crate) enum RunRequest {
     Start,
     /// A report of a run.
     Event(RunId),
-    /// A result of a run. While the run is live, events of the key's other runs do not count against it, only their results,
-    /// which no real training sends so often. After the run has ended, the key's limit applies.
+    /// A result of a run. While the run is live, events of the key's other runs do not count against it, only their
+    /// results, which no real training sends so often. After the run has ended, the key's limit applies.
     Result { run: RunId, is_live: bool },
     /// It asks where to upload a checkpoint to.
     Checkpoint(RunId),
@@ -168,8 +168,8 @@ impl RateLimiter {
         self.with_key_state(key, peer, now, |key_state| key_state.window_mut(class).admit(now, limit))
     }
 
-    /// Counts one more request of a training process, against its run and its key, or rejects it and counts nothing. The
-    /// status is the run's where there is one, unless the key's own limit is what rejects the request.
+    /// Counts one more request of a training process, against its run and its key, or rejects it and counts nothing.
+    /// The status is the run's where there is one, unless the key's own limit is what rejects the request.
     pub(crate) fn admit_for_run(
         &self,
         key: &KeyId,
@@ -311,7 +311,8 @@ impl RateLimiter {
     }
 }
 
-/// Treats a /64 network as one peer: a host with one IPv6 address can use any other of its /64 (RFC 4291, section 2.5.4).
+/// Treats a /64 network as one peer: a host with one IPv6 address can use any other of its /64 (RFC 4291, section
+/// 2.5.4).
 fn network_prefix(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),

@@ -1,5 +1,5 @@
-//! Which handler answers what. [`crate::pipeline`] has authorised everything under `/api` before. `/uploads` is outside: its
-//! addresses are permissions in themselves.
+//! Which handler answers what. [`crate::pipeline`] has authorised everything under `/api` before. `/uploads` is
+//! outside: its addresses are permissions in themselves.
 
 mod account;
 mod activity;

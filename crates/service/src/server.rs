@@ -1,8 +1,8 @@
 //! Accepts connections up to the file-descriptor limit and closes idle ones.
 //!
 //! The loop is our own because axum's has no limits. An idle connection, or one that is slow to send a
-//! head, is closed after [`IDLE_TIMEOUT`]. When the limit is reached, the longest-idle connection is closed to admit the
-//! new one. A busy connection is never closed; a streaming one is, if none is idle.
+//! head, is closed after [`IDLE_TIMEOUT`]. When the limit is reached, the longest-idle connection is closed to admit
+//! the new one. A busy connection is never closed; a streaming one is, if none is idle.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -28,8 +28,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long a peer may take for the head of its next request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// Bytes of a request's head, at most. The nginx of `docs/gateways` takes 64 KiB and asks with what came to it, and some
-/// headers of its own.
+/// Bytes of a request's head, at most. The nginx of `docs/gateways` takes 64 KiB and asks with what came to it, and
+/// some headers of its own.
 const MAX_HEAD_BYTES: usize = 72 * 1024;
 /// Headers of a request, at most. A gateway asks with every header of its client; hyper reads 100 by default.
 const MAX_HEADERS: usize = 1_024;

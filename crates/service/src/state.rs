@@ -151,8 +151,8 @@ impl ServiceState {
         (self.config.clock)()
     }
 
-    /// How long the service has run, the time included in which the computer slept. Expiry is measured by it because the wall
-    /// clock can be changed.
+    /// How long the service has run, the time included in which the computer slept. Expiry is measured by it because
+    /// the wall clock can be changed.
     pub(crate) fn uptime(&self) -> Duration {
         time_since_boot().saturating_sub(self.start)
     }

@@ -1,8 +1,8 @@
 //! Keeps one failure from ending more than itself: a panic is answered, or its task starts again.
 //!
-//! The program unwinds when it panics, in release builds too. One request that meets a defect must not end the service for
-//! all other clients, nor leave a copied key on the clipboard. The panic itself is logged where it happens, by the panic
-//! hook of the program.
+//! The program unwinds when it panics, in release builds too. One request that meets a defect must not end the service
+//! for all other clients, nor leave a copied key on the clipboard. The panic itself is logged where it happens, by the
+//! panic hook of the program.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -20,8 +20,8 @@ pub async fn restart_on_panic<F: Future<Output = ()>>(name: &'static str, task: 
     }
 }
 
-/// The output of a future; `None` if it panics. What it shares with others must be sound after a panic: locks here are used
-/// though they are poisoned, and a transaction that is dropped is rolled back.
+/// The output of a future; `None` if it panics. What it shares with others must be sound after a panic: locks here are
+/// used though they are poisoned, and a transaction that is dropped is rolled back.
 pub(crate) async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
     AssertUnwindSafe(future).catch_unwind().await.ok()
 }

@@ -1,7 +1,7 @@
 //! Space for training data: limits for each key and for all, and a reserve of the disk that belongs to keys.
 //!
-//! Below the reserve, and above a limit, training data is rejected, while keys can be created, renamed and revoked. How a
-//! run ends is always recorded, without its results if there is no space for them.
+//! Below the reserve, and above a limit, training data is rejected, while keys can be created, renamed and revoked. How
+//! a run ends is always recorded, without its results if there is no space for them.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -105,8 +105,8 @@ impl ServiceState {
         self.check_disk_reserve(bytes)
     }
 
-    /// The same for a file that is on the disk already: its length was not known before, or others of the key have arrived
-    /// at the same time.
+    /// The same for a file that is on the disk already: its length was not known before, or others of the key have
+    /// arrived at the same time.
     pub(crate) async fn check_received_file_quota(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
         let stored = self.store.training_bytes(key.copied()).await?;
         self.check_total_quota(key.copied(), stored, bytes)

@@ -1,8 +1,8 @@
 //! Grants to upload one file: unguessable addresses that need no other credential, in memory only.
 //!
-//! Each is for one checkpoint of one run, lasts an hour, and is gone once a file has arrived; until then the same client may
-//! try again. An attempt that has begun within the hour may still succeed after it. Only the SHA-256 of each is held. A
-//! restart removes them all.
+//! Each is for one checkpoint of one run, lasts an hour, and is gone once a file has arrived; until then the same
+//! client may try again. An attempt that has begun within the hour may still succeed after it. Only the SHA-256 of each
+//! is held. A restart removes them all.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,7 +24,8 @@ const GRANT_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// How much longer an attempt may succeed than its client may send: the file is still to be put in its place.
 const STORING_GRACE_PERIOD: Duration = Duration::from_secs(60);
 /// How many may be pending for one run, for one caller, and in all: an abandoned one occupies a place for an hour. A
-/// caller has room for sixteen runs that use all of theirs, so trainings that end together do not take each other's places.
+/// caller has room for sixteen runs that use all of theirs, so trainings that end together do not take each other's
+/// places.
 const MAX_PENDING_OF_RUN: usize = 16;
 const MAX_PENDING_OF_CALLER: usize = 256;
 const MAX_PENDING: usize = 1_024;
@@ -89,8 +90,8 @@ impl UploadGrants {
         Ok(Zeroizing::new(digits.iter().copied().map(char::from).collect()))
     }
 
-    /// Starts an upload attempt with the grant `token`, which may send for `max_time`. A previous attempt that still appears
-    /// active is assumed to be a dead connection: its token is cancelled.
+    /// Starts an upload attempt with the grant `token`, which may send for `max_time`. A previous attempt that still
+    /// appears active is assumed to be a dead connection: its token is cancelled.
     pub(crate) fn begin_attempt(
         &self,
         token: &str,
@@ -105,8 +106,8 @@ impl UploadGrants {
         Some((found.grant.clone(), found.attempt.clone()))
     }
 
-    /// Consumes the grant; `false` when it does not exist, or another attempt has begun. After `true`, the caller stores
-    /// the file or calls [`Self::restore_grant`].
+    /// Consumes the grant; `false` when it does not exist, or another attempt has begun. After `true`, the caller
+    /// stores the file or calls [`Self::restore_grant`].
     pub(crate) fn consume_grant(&self, token: &str, attempt: &CancellationToken, now: Duration) -> bool {
         let mut pending = self.lock_unexpired(now);
         let digest = digest_token(token);

@@ -1,7 +1,7 @@
 //! Records the outcome of each request in memory, and publishes and persists it in batches.
 //!
-//! Publishing and persisting use separate queues, so a slow or locked store does not delay events. A batch that the store
-//! rejects is kept and written again, whole, before the next.
+//! Publishing and persisting use separate queues, so a slow or locked store does not delay events. A batch that the
+//! store rejects is kept and written again, whole, before the next.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -27,8 +27,8 @@ const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 const USAGE_RETENTION: Duration = Duration::from_hours(90 * 24);
 /// How often what is older is removed.
 const PURGE_INTERVAL: Duration = Duration::from_hours(1);
-/// Addresses that are recorded for the rejections of one key (or of none) for one cause within one hour. Behind a gateway
-/// anybody can claim any number of them.
+/// Addresses that are recorded for the rejections of one key (or of none) for one cause within one hour. Behind a
+/// gateway anybody can claim any number of them.
 const MAX_REJECTED_ADDRESSES: usize = 50;
 /// How many counts, programs and rejections are held for a store that accepts nothing, for example on a full disk: some
 /// 30 MiB. What needs one more is added to a former hour of the same key, or is not counted. Last uses are always held.
@@ -79,8 +79,8 @@ struct PendingKeyUsage {
 }
 
 impl UsageRecorder {
-    /// Records that a request with this key was accepted, and whether its scope `admin` was needed for that. Times only move
-    /// forward.
+    /// Records that a request with this key was accepted, and whether its scope `admin` was needed for that. Times only
+    /// move forward.
     pub(crate) fn record_accepted(&self, key: &KeyId, from: ClientAddress<'_>, at: Timestamp, needed_admin: bool) {
         let mut pending = self.lock_pending();
         match pending.unpublished.get_mut(key) {
@@ -136,8 +136,8 @@ impl UsageRecorder {
         }
     }
 
-    /// The last uses that are not written yet. Take this snapshot before reading the store; otherwise a batch written in
-    /// between is in neither.
+    /// The last uses that are not written yet. Take this snapshot before reading the store; otherwise a batch written
+    /// in between is in neither.
     pub(crate) fn pending_times(&self) -> PendingUseTimes {
         let pending = self.lock_pending();
         let mut times = PendingUseTimes::default();
@@ -156,8 +156,8 @@ impl UsageRecorder {
         pending.keys.len() + pending.rejections.len() + pending.in_flight.as_ref().map_or(0, |batch| batch.counts.len())
     }
 
-    /// Publishes, flushes and purges until `shutdown`. A flush that is under way is finished; what is then left is for a
-    /// last [`Self::flush`].
+    /// Publishes, flushes and purges until `shutdown`. A flush that is under way is finished; what is then left is for
+    /// a last [`Self::flush`].
     pub(crate) async fn run_until_shutdown(
         &self,
         store: &dyn KeyStore,
@@ -210,8 +210,8 @@ impl UsageRecorder {
                 return true;
             }
             if let Err(error) = store.record_usage(batch.clone()).await {
-                // A store that takes nothing is asked every second, for as long as it takes nothing. It reports a full disk
-                // itself.
+                // A store that takes nothing is asked every second, for as long as it takes nothing. It reports a full
+                // disk itself.
                 if error.problem != DatabaseProblem::Full && !self.is_failing.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "usage is not written yet");
                 }
@@ -248,8 +248,8 @@ pub(crate) struct PendingUseTimes {
 }
 
 impl PendingUseTimes {
-    /// Brings a key from the store to what it will be there when all is written. A stored use after `latest` is of a clock
-    /// that was wrong.
+    /// Brings a key from the store to what it will be there when all is written. A stored use after `latest` is of a
+    /// clock that was wrong.
     pub(crate) fn overlay_on_record(&self, record: &mut KeyRecord, latest: Timestamp) {
         record.remove_uses_after(latest);
         let counts = |at: &Timestamp| record.revoked_at.is_none_or(|revoked| *at <= revoked);
@@ -284,8 +284,8 @@ impl PendingUsage {
         if known.contains(&peer) { peer } else { OTHER_ADDRESSES }
     }
 
-    /// The batch that the store did not take (`true`), or else all that was noted since. It stays in `in_flight` until it is
-    /// written.
+    /// The batch that the store did not take (`true`), or else all that was noted since. It stays in `in_flight` until
+    /// it is written.
     fn next_batch(&mut self, now: Timestamp) -> (Arc<UsageBatch>, bool) {
         if let Some(kept) = &self.in_flight {
             return (kept.clone(), true);

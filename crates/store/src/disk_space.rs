@@ -1,7 +1,8 @@
 //! Whether the disk has space for what the store writes.
 //!
-//! SQLite names a full disk only where it writes the database or its log. For the index of the log, for a new file and for
-//! a quota it reports an error of the disk. And no number of free bytes includes quotas. So this module tries to write.
+//! SQLite names a full disk only where it writes the database or its log. For the index of the log, for a new file and
+//! for a quota it reports an error of the disk. And no number of free bytes includes quotas. So this module tries to
+//! write.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
@@ -10,7 +11,8 @@ use std::path::Path;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
-/// How many bytes must fit: a batch of uses, the index of the log, which grows by 32 KiB, and some pages of the database.
+/// How many bytes must fit: a batch of uses, the index of the log, which grows by 32 KiB, and some pages of the
+/// database.
 const NEEDED_BYTES: usize = 256 * 1024;
 
 /// Whether there is space for ordinary writes beside the file at `path`.

@@ -1,7 +1,7 @@
 //! Where keys and training runs are kept: the traits [`KeyStore`] and [`RunStore`], and their implementation on SQLite.
 //!
-//! Deliberately absent: plaintext keys (a store sees hashes) and the clock (times are passed in). What a store answers is
-//! what is committed, so that a revocation holds from the moment it is acknowledged.
+//! Deliberately absent: plaintext keys (a store sees hashes) and the clock (times are passed in). What a store answers
+//! is what is committed, so that a revocation holds from the moment it is acknowledged.
 
 mod disk_space;
 mod error;
@@ -59,13 +59,13 @@ pub trait KeyStore: Send + Sync + 'static {
     /// How many keys there are of each status.
     async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts>;
 
-    /// Gives an active key another name, and returns it as it is then. `None` when there is no such active key, or the key
-    /// that asked for it has been revoked.
+    /// Gives an active key another name, and returns it as it is then. `None` when there is no such active key, or the
+    /// key that asked for it has been revoked.
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> Result<Option<KeyRecord>>;
 
-    /// Revokes a key. `None` when there is no such key, or the key that asked for it has been revoked; for a key revoked
-    /// before, the time of the first revocation stays. It succeeds if the revocation is recorded outside the database, even
-    /// if the database cannot be written: the key is refused from then on.
+    /// Revokes a key. `None` when there is no such key, or the key that asked for it has been revoked; for a key
+    /// revoked before, the time of the first revocation stays. It succeeds if the revocation is recorded outside the
+    /// database, even if the database cannot be written: the key is refused from then on.
     async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> Result<Option<Revocation>>;
 
     /// Stores a batch of usage in one transaction. Last-used only moves forward, and never past a revocation.
@@ -74,8 +74,8 @@ pub trait KeyStore: Send + Sync + 'static {
     /// A key's requests by hour since `since`, and its sources.
     async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
 
-    /// A page of at most `limit` entries, newest first: those before the entry `before`, of one key or of all, and of one
-    /// kind or of all.
+    /// A page of at most `limit` entries, newest first: those before the entry `before`, of one key or of all, and of
+    /// one kind or of all.
     async fn list_activity(
         &self,
         key: Option<KeyId>,
@@ -88,16 +88,16 @@ pub trait KeyStore: Send + Sync + 'static {
     /// older than `retention`. Nothing is removed because of a single day that lies far ahead: the clock may be wrong.
     async fn purge_old_entries(&self, now: Timestamp, retention: Duration) -> Result<()>;
 
-    /// Checks whether another program has changed or replaced the database, and applies what it finds. Returns how often
-    /// keys were changed by others so far. Each write does the same; [`Self::lookup`] does not, so a service calls this
-    /// every second.
+    /// Checks whether another program has changed or replaced the database, and applies what it finds. Returns how
+    /// often keys were changed by others so far. Each write does the same; [`Self::lookup`] does not, so a service
+    /// calls this every second.
     async fn check_outside_changes(&self) -> u64;
 
     /// Whether the store can be read now.
     async fn ping(&self) -> Result<()>;
 
-    /// Gathers what is kept, so that a copy of the database is whole. For the end of a service: what is written later is
-    /// durable too, but may be beside the database again.
+    /// Gathers what is kept, so that a copy of the database is whole. For the end of a service: what is written later
+    /// is durable too, but may be beside the database again.
     ///
     /// # Errors
     /// When another program reads the database just now. Nothing is lost by it.
@@ -111,8 +111,8 @@ pub struct KeyQuery {
     pub status: KeyStatus,
     /// What needs attention.
     pub thresholds: AttentionThresholds,
-    /// Words, separated by white space; each must occur in the name (without regard to case and accents), in the prefix or
-    /// in a scope, or be the identifier.
+    /// Words, separated by white space; each must occur in the name (without regard to case and accents), in the prefix
+    /// or in a scope, or be the identifier.
     pub text: String,
     /// Their exact name.
     pub name: Option<KeyName>,

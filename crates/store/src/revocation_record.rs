@@ -5,10 +5,10 @@
 //! hash of a key is unique.
 //!
 //! The file is text. Its first line names the format and the record; each further line holds a hash, a time in
-//! milliseconds, and a checksum over both and the checksum before. An unfinished last line is what a crash leaves, and is
-//! cut off; any other line that does not fit was edited. Space for further entries is allocated ahead, so that a key can
-//! be revoked on a full disk. The checksums have no secret: who can write this file can forge
-//! it. SECURITY.md says so.
+//! milliseconds, and a checksum over both and the checksum before. An unfinished last line is what a crash leaves, and
+//! is cut off; any other line that does not fit was edited. Space for further entries is allocated ahead, so that a key
+//! can be revoked on a full disk. The checksums have no secret: who can write this file can forge it. SECURITY.md says
+//! so.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -63,7 +63,8 @@ pub(crate) struct RevocationRecord {
     path: PathBuf,
     /// The file as it was last read or written.
     known: Option<ReadRecord>,
-    /// Revocations that an earlier file held and this one does not. A revocation that was once known is never forgotten.
+    /// Revocations that an earlier file held and this one does not. A revocation that was once known is never
+    /// forgotten.
     lost_entries: FxHashMap<[u8; 32], Timestamp>,
 }
 
@@ -182,8 +183,8 @@ impl RevocationRecord {
         self.lost_entries.extend(before.filter(|(hash, _)| !has(hash)));
     }
 
-    /// Adds entries that are not there yet, and those that an earlier file held. When this returns, they survive a loss of
-    /// power.
+    /// Adds entries that are not there yet, and those that an earlier file held. When this returns, they survive a loss
+    /// of power.
     ///
     /// # Errors
     /// When the file is missing, is not sound or cannot be written.
@@ -271,8 +272,8 @@ impl RevocationRecord {
         }
     }
 
-    /// Writes a new record, with an identifier of its own, that holds these entries and those that are known. A copy of what
-    /// is at its path is kept: it may tell its owner what happened.
+    /// Writes a new record, with an identifier of its own, that holds these entries and those that are known. A copy of
+    /// what is at its path is kept: it may tell its owner what happened.
     ///
     /// # Errors
     /// When it cannot be written. Then what was at the path still is.
@@ -388,8 +389,8 @@ impl ReadRecord {
         Ok(known)
     }
 
-    /// Takes a revocation from a line that a program has changed: other line ends, spaces or capitals must not make a key
-    /// valid again. Returns whether there was one.
+    /// Takes a revocation from a line that a program has changed: other line ends, spaces or capitals must not make a
+    /// key valid again. Returns whether there was one.
     fn add_from_edited_line(&mut self, line: &[u8]) -> bool {
         let line = String::from_utf8_lossy(line).to_lowercase();
         let mut words = line.split_whitespace();

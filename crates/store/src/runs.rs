@@ -18,8 +18,8 @@ use crate::Result;
 pub const MAX_CONSOLE_BYTES: u32 = 1024 * 1024;
 
 /// The most that is kept of a run's epochs, in bytes of metrics and samples of load. What comes later has no metrics.
-/// Samples may fill half of it: many metrics fit when there is no more room for samples. A thousand epochs of a real run
-/// take one or two MiB.
+/// Samples may fill half of it: many metrics fit when there is no more room for samples. A thousand epochs of a real
+/// run take one or two MiB.
 pub const MAX_EPOCH_BYTES: u32 = 16 * 1024 * 1024;
 
 /// The most uploads of a run that wait for its word to become its checkpoint. A newer one replaces the oldest.
@@ -67,12 +67,13 @@ pub enum RunDeletion {
 
 /// The training runs of one workspace.
 ///
-/// Every method that returns `Ok` after a change has made it durable. Events may arrive in any order and more than once:
-/// what is recorded twice is there once, and the first ending of a run stays.
+/// Every method that returns `Ok` after a change has made it durable. Events may arrive in any order and more than
+/// once: what is recorded twice is there once, and the first ending of a run stays.
 #[async_trait]
 pub trait RunStore: Send + Sync + 'static {
-    /// Begins a run. A [`ModelRef::Named`] gets a model of its own with the identifier `new_model`, and a number in its slug
-    /// where the name is taken; a [`ModelRef::Model`] gets another run of that model, or `None` when there is no such model.
+    /// Begins a run. A [`ModelRef::Named`] gets a model of its own with the identifier `new_model`, and a number in its
+    /// slug where the name is taken; a [`ModelRef::Model`] gets another run of that model, or `None` when there is no
+    /// such model.
     async fn start_run(
         &self,
         new_model: ModelId,
@@ -93,8 +94,8 @@ pub trait RunStore: Send + Sync + 'static {
     /// Tells a running run to stop; one that has ended stays as it is. `None` when there is no such run.
     async fn cancel_run(&self, run: RunId, at: Timestamp) -> Result<Option<RunStatus>>;
 
-    /// Adds a checkpoint whose file is complete, and answers which uploads it replaces, as the run never confirmed them and
-    /// has more than [`MAX_UNCONFIRMED_CHECKPOINTS`]: their files can go.
+    /// Adds a checkpoint whose file is complete, and answers which uploads it replaces, as the run never confirmed them
+    /// and has more than [`MAX_UNCONFIRMED_CHECKPOINTS`]: their files can go.
     ///
     /// # Errors
     /// Also when there is no such run, or the identifier is there already.
@@ -112,15 +113,17 @@ pub trait RunStore: Send + Sync + 'static {
     /// The saved checkpoint of a run.
     async fn saved_checkpoint(&self, run: RunId) -> Result<Option<Checkpoint>>;
 
-    /// Deletes a run that is not running, with everything of it, and its model if it was the last run of that. The files of
-    /// its checkpoints are then among [`Self::files_to_remove`].
+    /// Deletes a run that is not running, with everything of it, and its model if it was the last run of that. The
+    /// files of its checkpoints are then among [`Self::files_to_remove`].
     async fn delete_run(&self, run: RunId) -> Result<RunDeletion>;
 
-    /// Deletes some of the runs that were last heard of before `now` minus `retention`, as [`Self::delete_run`] does. Whether
-    /// there may be more. Nothing is deleted because of a single day that lies far ahead: the clock may be wrong.
+    /// Deletes some of the runs that were last heard of before `now` minus `retention`, as [`Self::delete_run`] does.
+    /// Whether there may be more. Nothing is deleted because of a single day that lies far ahead: the clock may be
+    /// wrong.
     async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool>;
 
-    /// Checkpoints whose files must go: those of deleted runs and, `with_replaced`, those that a newer one has replaced.
+    /// Checkpoints whose files must go: those of deleted runs and, `with_replaced`, those that a newer one has
+    /// replaced.
     async fn files_to_remove(&self, with_replaced: bool) -> Result<Vec<CheckpointId>>;
 
     /// Notes that the files of checkpoints are gone.
@@ -135,14 +138,15 @@ pub trait RunStore: Send + Sync + 'static {
     /// At most `limit` runs, newest first: those fed by `key`, if one is given, and started before `before`.
     async fn list_runs(&self, key: Option<KeyId>, before: Option<RunId>, limit: u32) -> Result<Vec<RunSummary>>;
 
-    /// At most `limit` runs of which more reports may be expected, as they have not ended or were cancelled after their last
-    /// event; the one that was heard of last first.
+    /// At most `limit` runs of which more reports may be expected, as they have not ended or were cancelled after their
+    /// last event; the one that was heard of last first.
     async fn open_runs(&self, limit: u32) -> Result<Vec<RunSummary>>;
 
     /// Everything about a run but its console.
     async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>>;
 
-    /// At most `limit` epochs of a run, by number: those after `after`, if it is given. `None` when there is no such run.
+    /// At most `limit` epochs of a run, by number: those after `after`, if it is given. `None` when there is no such
+    /// run.
     async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<Option<Vec<EpochDetails>>>;
 
     /// The console output of a run.

@@ -1,8 +1,8 @@
 //! Keys in one SQLite file, in write-ahead-log mode with `synchronous=FULL`.
 //!
-//! One connection writes, on a thread that may block; a few read. Requests find their key in memory: see [`index`]. A file
-//! beside the database is locked for as long as it is open, so that no second service can change keys. Changes by other
-//! programs are detected: see [`guard`] and [`files`].
+//! One connection writes, on a thread that may block; a few read. Requests find their key in memory: see [`index`]. A
+//! file beside the database is locked for as long as it is open, so that no second service can change keys. Changes by
+//! other programs are detected: see [`guard`] and [`files`].
 
 mod activity;
 mod database_files;
@@ -38,8 +38,8 @@ use database_files::DatabaseFiles;
 use key_index::KeyIndex;
 use outside_changes::OutsideChangeDetector;
 
-/// How long after the last failure the disk counts as full. Longer than the pause between two attempts to write uses: as
-/// long as these do not fit, it is full.
+/// How long after the last failure the disk counts as full. Longer than the pause between two attempts to write uses:
+/// as long as these do not fit, it is full.
 const DISK_FULL_HOLD: Duration = Duration::from_secs(3);
 
 /// A [`KeyStore`] in an SQLite file.
@@ -65,8 +65,8 @@ struct SharedState {
 }
 
 impl SqliteStore {
-    /// Opens the database without a record of revocations, for tools and tests: creates or migrates it when needed. Blocks;
-    /// see [`StoreError`] for what can be wrong.
+    /// Opens the database without a record of revocations, for tools and tests: creates or migrates it when needed.
+    /// Blocks; see [`StoreError`] for what can be wrong.
     ///
     /// # Errors
     /// A file that is locked, read-only, damaged, another program's or from a newer version is reported and left as
@@ -76,12 +76,12 @@ impl SqliteStore {
     }
 
     /// Opens the database for a service. Revocations are also recorded in the file `record`, which should not be where
-    /// people copy or synchronize the database; what that file says is applied whenever keys are read. `clock` gives the
-    /// time of what other programs did, when it is found.
+    /// people copy or synchronize the database; what that file says is applied whenever keys are read. `clock` gives
+    /// the time of what other programs did, when it is found.
     ///
     /// # Errors
-    /// See [`Self::open`]. A record that cannot be used is no error, but part of [`Self::health`]: without the service, no
-    /// program could use its keys, and nobody could revoke one.
+    /// See [`Self::open`]. A record that cannot be used is no error, but part of [`Self::health`]: without the service,
+    /// no program could use its keys, and nobody could revoke one.
     pub fn open_with_record(path: &Path, record: &Path, clock: fn() -> Timestamp) -> Result<Self> {
         Self::open_guarded(path, |health| Some(OutsideChangeDetector::new(record, clock, health)))
     }
@@ -132,8 +132,8 @@ impl SqliteStore {
         self.run_blocking_with(move |inner| inner.write(&mut inner.writer.lock(), work)).await
     }
 
-    /// As [`Self::write`], for a change that its caller counts on. If the file was replaced during the commit, the change is
-    /// not in the new file, so the call fails, unless the change `holds` without that file.
+    /// As [`Self::write`], for a change that its caller counts on. If the file was replaced during the commit, the
+    /// change is not in the new file, so the call fails, unless the change `holds` without that file.
     async fn write_and_check<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, &SharedState) -> rusqlite::Result<T> + Send + 'static,
@@ -272,8 +272,9 @@ impl SharedState {
         Ok(())
     }
 
-    /// Revokes a key whose revocation is in the record, but could not be committed. That is a success: the record is on the
-    /// disk, the key is refused from now on, and no failure of the database brings it back. The database gets it later.
+    /// Revokes a key whose revocation is in the record, but could not be committed. That is a success: the record is on
+    /// the disk, the key is refused from now on, and no failure of the database brings it back. The database gets it
+    /// later.
     fn revoke_by_record_alone(&self, hash: &KeyHash, audit: AuditContext) -> Option<Revocation> {
         let entry = self.index.read_keys().get(hash.as_bytes()).cloned()?;
         let (revoked, at) = self.detector.as_ref()?.lock().take_revocation_from_record(&entry, audit)?;
@@ -322,8 +323,8 @@ impl KeyStore for SqliteStore {
     }
 
     async fn lookup(&self, hash: &KeyHash) -> Result<Option<Arc<KeyAuthInfo>>> {
-        // Each request calls this on a thread that must not block, so it reads memory alone. Changes by other programs get
-        // there by `check_outside_changes`.
+        // Each request calls this on a thread that must not block, so it reads memory alone. Changes by other programs
+        // get there by `check_outside_changes`.
         Ok(self.inner.index.get(hash))
     }
 

@@ -1,5 +1,5 @@
-//! What other programs do to the database while a service has it open, and between two runs: nothing acknowledged is lost
-//! without a word, and a revoked key stays revoked.
+//! What other programs do to the database while a service has it open, and between two runs: nothing acknowledged is
+//! lost without a word, and a revoked key stays revoked.
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! The clipboard of the app's own windows, through GTK.
 //!
-//! On Wayland a compositor lets a program copy with an event that its window has got since anybody copied, and read while its
-//! window has the focus. It ignores anything else without a word.
+//! On Wayland a compositor lets a program copy with an event that its window has got since anybody copied, and read
+//! while its window has the focus. It ignores anything else without a word.
 
 use std::sync::{Arc, Weak, mpsc};
 
@@ -48,8 +48,8 @@ impl GtkClipboard {
         Ok(())
     }
 
-    /// Puts a text in the place of what this app has copied, or fails if the compositor ignores that. To clear the clipboard
-    /// would not do: Mutter and Weston then put back the last text, which they have kept.
+    /// Puts a text in the place of what this app has copied, or fails if the compositor ignores that. To clear the
+    /// clipboard would not do: Mutter and Weston then put back the last text, which they have kept.
     pub(super) fn replace_own_text(&mut self, text: &str) -> Result<(), Error> {
         let before = self.read_text()?;
         if !self.try_copy(text, false)? {

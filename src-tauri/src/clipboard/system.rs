@@ -1,7 +1,8 @@
 //! The connection to the system's clipboard.
 //!
-//! `arboard` speaks to X11 servers and to Wayland compositors with a data-control protocol. Mutter 43 (GNOME) has none, so that
-//! without `XWayland` only a program's own windows may use the clipboard: there GTK does it for the app's windows.
+//! `arboard` speaks to X11 servers and to Wayland compositors with a data-control protocol. Mutter 43 (GNOME) has none,
+//! so that without `XWayland` only a program's own windows may use the clipboard: there GTK does it for the app's
+//! windows.
 
 use arboard::Error;
 use ulkeys_domain::KeyHash;
@@ -71,7 +72,8 @@ impl SystemClipboard {
         Ok(found)
     }
 
-    /// Gives up a connection of `arboard`, which keeps a buffer in which a key was once sent or read. Whether there was one.
+    /// Gives up a connection of `arboard`, which keeps a buffer in which a key was once sent or read. Whether there was
+    /// one.
     pub(super) fn disconnect(&mut self) -> bool {
         self.0.take_if(|connection| matches!(connection, ClipboardConnection::Arboard(_))).is_some()
     }

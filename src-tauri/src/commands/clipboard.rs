@@ -41,8 +41,8 @@ pub(crate) async fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
     Ok(state.clipboard.run_blocking(move |clipboard| clipboard.copy_text(&export_line)).await?)
 }
 
-/// Removes the copied key from the clipboard now, if it is still there. Answers whether it is gone; `false` when another
-/// program put it back, or may do so: the event `clipboard` then says more.
+/// Removes the copied key from the clipboard now, if it is still there. Answers whether it is gone; `false` when
+/// another program put it back, or may do so: the event `clipboard` then says more.
 #[tauri::command]
 pub(crate) async fn clear_clipboard(state: State<'_, AppState>) -> Result<bool> {
     state.clipboard.run_blocking(Clipboard::remove_copied_key).await?;

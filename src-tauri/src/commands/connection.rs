@@ -186,8 +186,8 @@ async fn forward_menu_actions(mut menu: broadcast::Receiver<MenuAction>, page: &
     }
 }
 
-/// Forwards what is to be asked before the app quits until the page is gone. Every question is sent, an equal one too: the
-/// page answers that it shows it.
+/// Forwards what is to be asked before the app quits until the page is gone. Every question is sent, an equal one too:
+/// the page answers that it shows it.
 async fn forward_quit_questions(mut question: watch::Receiver<Option<QuitQuestion>>, page: &Channel<AppEvent>) {
     while question.changed().await.is_ok() {
         let event = AppEvent::Quit { question: question.borrow_and_update().clone() };

@@ -1,4 +1,5 @@
-//! Listing, making, renaming and revoking keys, and asking about one. No plaintext leaves here: what is made is handed to the one-time window.
+//! Listing, making, renaming and revoking keys, and asking about one. No plaintext leaves here: what is made is handed
+//! to the one-time window.
 
 use tauri::{AppHandle, State};
 use ulkeys_client::KeyQuery;
@@ -97,8 +98,8 @@ pub(crate) async fn create_key(
     show_created_key(&app, reservation, created)
 }
 
-/// Revokes the key whose plaintext was lost, and creates another with its name and scopes, in its place in a rotation too.
-/// Nobody can use the old one, so it is revoked first: no failure leaves two.
+/// Revokes the key whose plaintext was lost, and creates another with its name and scopes, in its place in a rotation
+/// too. Nobody can use the old one, so it is revoked first: no failure leaves two.
 #[tauri::command]
 pub(crate) async fn replace_lost_key(app: AppHandle, state: State<'_, AppState>) -> Result<ApiKey> {
     let gone = || CommandError::new(ErrorCode::NotFound, "no key was lost");

@@ -16,8 +16,8 @@ use crate::window;
 const PREFERENCE_FIELDS: [&str; 8] =
     ["language", "theme", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "limits", "storage"];
 
-/// Keeps all preferences. On an error nothing changes. The pages hear of them as of any event. Off the main thread, as the
-/// disk may take its time.
+/// Keeps all preferences. On an error nothing changes. The pages hear of them as of any event. Off the main thread, as
+/// the disk may take its time.
 #[tauri::command(async)]
 pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, preferences: UntrustedArg) -> Result<()> {
     let mut fields = preferences.into_fields("preferences", &PREFERENCE_FIELDS)?;

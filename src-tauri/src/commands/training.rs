@@ -9,7 +9,8 @@ use super::{UntrustedArg, invalid_argument};
 use crate::error::Result;
 use crate::state::AppState;
 
-/// A page of the runs that a key fed, newest first, and how much is stored. `cursor` is the `nextCursor` of the page before, or `null`.
+/// A page of the runs that a key fed, newest first, and how much is stored. `cursor` is the `nextCursor` of the page
+/// before, or `null`.
 #[tauri::command]
 pub(crate) async fn list_runs(
     state: State<'_, AppState>,

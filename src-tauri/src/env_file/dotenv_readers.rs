@@ -129,8 +129,8 @@ pub(super) fn python_variables(text: &str) -> VariableMap {
     parse_python_dotenv(text).into_iter().map(own).collect()
 }
 
-/// What the package dotenv of npm finds, by its own regular expression (`lib/main.js` of version 17). Node.js reads most
-/// files in the same way (`util.parseEnv`).
+/// What the package dotenv of npm finds, by its own regular expression (`lib/main.js` of version 17). Node.js reads
+/// most files in the same way (`util.parseEnv`).
 pub(super) fn node_variables(text: &str) -> VariableMap {
     static LINE_REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| {
         // `\s` of JavaScript has the byte order mark too.
@@ -153,8 +153,8 @@ pub(super) fn node_variables(text: &str) -> VariableMap {
     variables
 }
 
-/// What `docker --env-file` finds: one variable in each line. It knows neither quotes nor comments after a value. `None` where
-/// it rejects the file.
+/// What `docker --env-file` finds: one variable in each line. It knows neither quotes nor comments after a value.
+/// `None` where it rejects the file.
 pub(super) fn docker_variables(text: &str) -> Option<VariableMap> {
     let mut variables = VariableMap::new();
     for line in text.strip_prefix('\u{feff}').unwrap_or(text).split('\n') {

@@ -1,5 +1,5 @@
-//! Setting one variable in the text of a `.env` file, so that every program that reads the file finds the new value, and
-//! finds every other variable as before.
+//! Setting one variable in the text of a `.env` file, so that every program that reads the file finds the new value,
+//! and finds every other variable as before.
 //!
 //! An edit is tried in several ways, from the smallest to the largest change. Each result is read again as a shell,
 //! python-dotenv, dotenv for Node.js and Docker read it, and the first one that is right for all of them is taken.
@@ -54,7 +54,8 @@ struct AddedLine {
 impl AddedLine {
     const NO_LINE: Self = Self { place: LinePosition::Nowhere, is_exported: false };
 
-    /// The ways to add a line, from the most usual one. `export` is left out where it is not needed, as Docker rejects it.
+    /// The ways to add a line, from the most usual one. `export` is left out where it is not needed, as Docker rejects
+    /// it.
     fn possible_added_lines(before: &ParsedFile<'_>) -> Vec<Self> {
         let plain = |place| Self { place, is_exported: false };
         if !before.exports {
@@ -175,8 +176,8 @@ impl AssignmentSpans {
     }
 }
 
-/// All of the first places, and those of the second that overlap none of them. Both are in order, and there may be tens of
-/// thousands.
+/// All of the first places, and those of the second that overlap none of them. Both are in order, and there may be tens
+/// of thousands.
 fn merge_spans(first: &[Range<usize>], second: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut all = first.to_vec();
     let is_apart = |range: &&Range<usize>| {
@@ -424,8 +425,8 @@ impl<'a> ParsedFile<'a> {
             .chain(in_lines.flat_map(move |(start, line)| find_mentions(line, name).map(move |place| start + place)))
     }
 
-    /// Where the part that is not understood, which a shell runs after all commands that are, may set the variable without
-    /// naming it.
+    /// Where the part that is not understood, which a shell runs after all commands that are, may set the variable
+    /// without naming it.
     fn find_unknown_code(&self) -> Option<usize> {
         let ScriptEnd::Unknown(start) = self.script.end else { return None };
         let rest = &self.text[start..];

@@ -1,5 +1,5 @@
-//! How a shell that sources a file reads it: a small part of the grammar of bash (POSIX.1-2017, XCU 2), as much as `.env`
-//! files use.
+//! How a shell that sources a file reads it: a small part of the grammar of bash (POSIX.1-2017, XCU 2), as much as
+//! `.env` files use.
 //!
 //! Reading stops at the first command that is not in this part. Deliberately absent: guessing what such a command does.
 

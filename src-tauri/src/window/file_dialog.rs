@@ -1,5 +1,5 @@
-//! The system's dialog in which a person chooses where a file is saved. It stands over its window and ends with it: a choice
-//! that is made later could no longer be used.
+//! The system's dialog in which a person chooses where a file is saved. It stands over its window and ends with it: a
+//! choice that is made later could no longer be used.
 
 use std::path::PathBuf;
 

@@ -18,7 +18,8 @@ pub(super) const LIST_LABEL: &str = "main";
 const MIN_WIDTH: f64 = 480.0;
 const MIN_HEIGHT: f64 = 400.0;
 
-/// How long the page may take until the window is shown without it. A page that has an error must not keep the app from sight.
+/// How long the page may take until the window is shown without it. A page that has an error must not keep the app from
+/// sight.
 const PAGE_READY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often a page is loaded again within this period: what ends it may be there after each load.
@@ -51,8 +52,8 @@ pub(crate) fn open_hidden(app: &AppHandle, bounds_file: PathBuf) -> tauri::Resul
         {
             tracing::warn!(%error, "the window's place is not known");
         }
-        // A key that nobody has copied yet would be lost with the window under it. Once that is answered, so would be what
-        // trainings report.
+        // A key that nobody has copied yet would be lost with the window under it. Once that is answered, so would be
+        // what trainings report.
         if let WindowEvent::CloseRequested { api, .. } = event {
             if super::one_time_window::request_close(&app) {
                 // A person who keeps that window open is asked about trainings again.
@@ -110,7 +111,8 @@ pub(crate) fn request_close(app: &AppHandle) {
     }
 }
 
-/// The window's menu, in a person's language. Made anew for another one, because the toolkit's does not change its words.
+/// The window's menu, in a person's language. Made anew for another one, because the toolkit's does not change its
+/// words.
 pub(super) fn set_menu_language(app: &AppHandle, language: Language) -> tauri::Result<()> {
     #[cfg(target_os = "macos")]
     let present = app.menu();

@@ -145,9 +145,9 @@ pub(crate) fn force_close(app: &AppHandle, cause: CloseReason) {
 /// The window was minimized. If the key was copied or saved, the window closes; otherwise it comes back
 /// and asks.
 ///
-/// On Wayland this is never called: no compositor tells a window that it is minimized. Mutter then reports that its surface
-/// left every output, which GTK 3 keeps to itself (`gdk_display_get_monitor_at_window` falls back to the geometry), and the
-/// page goes on drawing. The page says that hiding the window keeps the key.
+/// On Wayland this is never called: no compositor tells a window that it is minimized. Mutter then reports that its
+/// surface left every output, which GTK 3 keeps to itself (`gdk_display_get_monitor_at_window` falls back to the
+/// geometry), and the page goes on drawing. The page says that hiding the window keeps the key.
 pub(crate) fn on_minimized(app: &AppHandle) {
     let state = app.state::<AppState>();
     if state.one_time.is_kept_elsewhere(state.clipboard.has_copied_key()) {

@@ -9,8 +9,8 @@ use tauri::{AppHandle, Manager as _};
 use crate::settings::Theme;
 use crate::state::AppState;
 
-/// The background that the page of a window has in light and in dark (`--page` and `--raised` of app.css), so that the window has
-/// it before the page is painted.
+/// The background that the page of a window has in light and in dark (`--page` and `--raised` of app.css), so that the
+/// window has it before the page is painted.
 const LIST_BACKGROUNDS: [Color; 2] = [Color(255, 255, 255, 255), Color(0x15, 0x17, 0x1c, 255)];
 const ONE_TIME_BACKGROUNDS: [Color; 2] = [Color(255, 255, 255, 255), Color(0x20, 0x24, 0x2c, 255)];
 

@@ -1,7 +1,7 @@
 //! Saves and restores the bounds of the list's window, clamped to the monitors that are connected now.
 //!
-//! Written here because `tauri-plugin-window-state` keeps the size that the window has with what GTK draws around it on Wayland
-//! (title bar and shadow), and restores it as the size without, so that the window grows at each start
+//! Written here because `tauri-plugin-window-state` keeps the size that the window has with what GTK draws around it on
+//! Wayland (title bar and shadow), and restores it as the size without, so that the window grows at each start
 //! (tauri-apps/plugins-workspace#3553). It also looks only for a corner that is still on a screen.
 
 use std::path::PathBuf;

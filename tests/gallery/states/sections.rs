@@ -5,7 +5,8 @@ use super::super::Step::{
 };
 use super::super::{Precondition, Scene, SceneState, Step};
 
-/// What the service finds about a key. Only it can be asked, and nobody has the plaintext of a key in a test's database.
+/// What the service finds about a key. Only it can be asked, and nobody has the plaintext of a key in a test's
+/// database.
 macro_rules! check_result_json {
     ($check_result_json:literal) => {
         concat!(

@@ -1,4 +1,5 @@
-//! Reading fields of an untrusted JSON object: each with its bound, and errors that name the field and never its content.
+//! Reading fields of an untrusted JSON object: each with its bound, and errors that name the field and never its
+//! content.
 
 use std::io::{ErrorKind, Write};
 
@@ -9,7 +10,8 @@ use crate::secret;
 /// The deepest nesting of a value that is kept as it came.
 const MAX_DEPTH: usize = 16;
 
-/// Why a body is not understood: `field: reason`. Never repeats what was sent, which may be a secret in the wrong place.
+/// Why a body is not understood: `field: reason`. Never repeats what was sent, which may be a secret in the wrong
+/// place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct FieldError {

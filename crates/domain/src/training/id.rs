@@ -9,7 +9,8 @@ use crate::secret::write_hex;
 
 const RANDOM_BYTES: usize = 12;
 
-/// A model: `model_` and 24 hexadecimal digits when we made it. A client may present any short text, which is then unknown.
+/// A model: `model_` and 24 hexadecimal digits when we made it. A client may present any short text, which is then
+/// unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, pattern = "^model_[0-9a-f]{24}$")]

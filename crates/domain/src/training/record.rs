@@ -46,12 +46,12 @@ pub struct StartedRun {
     pub status: RunStatus,
 }
 
-/// How long a run may report nothing before it counts as silent. The published client sends console output every five seconds
-/// while its progress bar moves; loading a large dataset, exporting and the retry of a request take minutes.
+/// How long a run may report nothing before it counts as silent. The published client sends console output every five
+/// seconds while its progress bar moves; loading a large dataset, exporting and the retry of a request take minutes.
 pub const SILENT_AFTER: Duration = Duration::from_secs(10 * 60);
-/// How many average epochs of its own a run may report nothing before it counts as silent, if that is longer. Where the client
-/// draws no progress bar (some notebooks and rented machines, and its earlier versions), nothing arrives until an epoch ends;
-/// other trainings on the same machine can make an epoch take a multiple of the others.
+/// How many average epochs of its own a run may report nothing before it counts as silent, if that is longer. Where the
+/// client draws no progress bar (some notebooks and rented machines, and its earlier versions), nothing arrives until
+/// an epoch ends; other trainings on the same machine can make an epoch take a multiple of the others.
 pub const SILENT_AFTER_EPOCHS: u32 = 3;
 
 /// A line in the list of runs.
@@ -99,8 +99,8 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
-    /// By when the next report is due, while one is expected: the run has not ended, or its program has not heard yet that it
-    /// was cancelled. A guess from the reports so far, which changes no status.
+    /// By when the next report is due, while one is expected: the run has not ended, or its program has not heard yet
+    /// that it was cancelled. A guess from the reports so far, which changes no status.
     pub fn report_due_at(&self) -> Option<Timestamp> {
         let is_expected = match self.status {
             RunStatus::Running => true,
@@ -114,8 +114,8 @@ impl RunSummary {
         is_expected.then(|| self.last_event_at.saturating_add(wait))
     }
 
-    /// Since when a running run has reported nothing, if its next report is overdue. Its program may have ended without a
-    /// word; if it reports again, it is not silent any more.
+    /// Since when a running run has reported nothing, if its next report is overdue. Its program may have ended without
+    /// a word; if it reports again, it is not silent any more.
     pub fn silent_since(&self, now: Timestamp) -> Option<Timestamp> {
         let is_overdue = self.report_due_at().is_some_and(|due| due < now);
         (self.status == RunStatus::Running && is_overdue).then_some(self.last_event_at)

@@ -71,8 +71,8 @@ pub enum CheckResult {
         #[ts(type = "string")]
         free_at: Timestamp,
     },
-    /// Programs on this computer presented so many invalid keys within a minute that keys which were not in use before are
-    /// rejected without a check.
+    /// Programs on this computer presented so many invalid keys within a minute that keys which were not in use before
+    /// are rejected without a check.
     #[serde(rename_all = "camelCase")]
     PeerLimit {
         /// When they are checked again.

@@ -107,8 +107,8 @@ pub struct TrainingRun {
     pub summary: RunSummary,
     /// The address that the training process prints.
     pub model_url: String,
-    /// By when its next report is due; `null` once none is expected. A run that is `running` and whose report is overdue
-    /// is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+    /// By when its next report is due; `null` once none is expected. A run that is `running` and whose report is
+    /// overdue is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
     #[schema(required = true)]
     #[ts(type = "string | null")]
     pub report_due_at: Option<Timestamp>,
@@ -141,8 +141,8 @@ pub struct TrainingRunDetails {
     pub details: RunDetails,
     /// The address that the training process prints.
     pub model_url: String,
-    /// By when its next report is due; `null` once none is expected. A run that is `running` and whose report is overdue
-    /// is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+    /// By when its next report is due; `null` once none is expected. A run that is `running` and whose report is
+    /// overdue is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
     #[schema(required = true)]
     #[ts(type = "string | null")]
     pub report_due_at: Option<Timestamp>,

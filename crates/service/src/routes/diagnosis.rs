@@ -51,8 +51,8 @@ struct DiagnosisInput {
 
 /// Why a key is, or would be, refused
 ///
-/// For the app's session only: the answer reveals more than the holder of a key may know, so no key may call this, whatever
-/// its scopes. The call does not count as a use of the key.
+/// For the app's session only: the answer reveals more than the holder of a key may know, so no key may call this,
+/// whatever its scopes. The call does not count as a use of the key.
 #[utoipa::path(
     post,
     path = "/api/diagnosis",

@@ -1,10 +1,10 @@
 //! `/forward-auth`: a gateway asks whether a request may pass to what stands behind it.
 //!
 //! nginx (`auth_request`), Caddy (`forward_auth`) and Traefik (ForwardAuth) send the headers of the request, and its
-//! method and target in headers of their own. The answer is 204 with the key's identity, or the rejection that the program
-//! is to see. With `?scope=models` (several: `?scope=models+write`) one of the named scopes is needed, whatever the
-//! target, if all can only read it alike; without it, the policy's table decides, as for the platform's own paths. With
-//! `preflight=allow`, a browser's preflight request passes without a key, because browsers send none with it.
+//! method and target in headers of their own. The answer is 204 with the key's identity, or the rejection that the
+//! program is to see. With `?scope=models` (several: `?scope=models+write`) one of the named scopes is needed, whatever
+//! the target, if all can only read it alike; without it, the policy's table decides, as for the platform's own paths.
+//! With `preflight=allow`, a browser's preflight request passes without a key, because browsers send none with it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -62,10 +62,11 @@ struct OriginalRequestHeaders {
 
 /// May this request pass?
 ///
-/// For gateways, with the headers of the request that they hold: nginx (`auth_request`), Caddy (`forward_auth`), Traefik
-/// (ForwardAuth), and others, with any method. Without `scope`, the target's path decides, as it does for this service's own
-/// paths; with it, any one of the named scopes is enough, for a target that all can only read alike. The query must not be
-/// that of the target. One of the pairs of method and target is required. The app's session is no key, and does not pass.
+/// For gateways, with the headers of the request that they hold: nginx (`auth_request`), Caddy (`forward_auth`),
+/// Traefik (ForwardAuth), and others, with any method. Without `scope`, the target's path decides, as it does for this
+/// service's own paths; with it, any one of the named scopes is enough, for a target that all can only read alike. The
+/// query must not be that of the target. One of the pairs of method and target is required. The app's session is no
+/// key, and does not pass.
 #[utoipa::path(
     method(get, head, post, put, patch, delete, options, trace),
     path = "/forward-auth",

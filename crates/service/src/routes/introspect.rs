@@ -1,8 +1,8 @@
 //! `POST /oauth2/introspect`: token introspection (RFC 7662), so that any resource server's library can check keys.
 //!
-//! The caller proves who it is with a credential of its own: the app's session, or a key with `admin` or `read`, the scopes
-//! that may also list keys. It comes as a bearer token (RFC 6750), or as what such libraries call client id and client
-//! secret, the key's identifier and the key: by HTTP Basic, or in the form (RFC 6749, section 2.3.1).
+//! The caller proves who it is with a credential of its own: the app's session, or a key with `admin` or `read`, the
+//! scopes that may also list keys. It comes as a bearer token (RFC 6750), or as what such libraries call client id and
+//! client secret, the key's identifier and the key: by HTTP Basic, or in the form (RFC 6749, section 2.3.1).
 //!
 //! Errors are those of RFC 6749, section 5.2, because libraries read `error` as one of its names.
 
@@ -40,8 +40,8 @@ const CALLER_SCOPES: &[Scope] = &[Scope::Read, Scope::Admin];
 /// Bytes of the form of a caller who is not known before it is read: the credential, and a token of another service.
 const MAX_UNKNOWN_CALLER_BODY_BYTES: usize = 8 * 1024;
 
-/// The form of token introspection (RFC 7662, section 2.1). Fields with other names change nothing, and one without a value
-/// counts as omitted. No field may be sent twice.
+/// The form of token introspection (RFC 7662, section 2.1). Fields with other names change nothing, and one without a
+/// value counts as omitted. No field may be sent twice.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what parse_form reads")]
 struct IntrospectionForm {
@@ -50,8 +50,8 @@ struct IntrospectionForm {
     /// Changes nothing.
     #[schema(nullable = false)]
     token_type_hint: Option<String>,
-    /// The identifier of the caller's key. Required with `client_secret`; without it, it must be that of the credential in
-    /// the header.
+    /// The identifier of the caller's key. Required with `client_secret`; without it, it must be that of the credential
+    /// in the header.
     #[schema(nullable = false)]
     client_id: Option<String>,
     /// The caller's key, for callers without a credential in a header. One with both is rejected.
@@ -201,7 +201,8 @@ impl IntoResponse for IntrospectionError {
                     ApiError::Rejected(Rejection::Scope(needed)).into_response().headers_mut().remove(WWW_AUTHENTICATE);
                 let mut response =
                     oauth_error(StatusCode::FORBIDDEN, OAuthErrorCode::Scope, text, ErrorCode::Forbidden);
-                // HTTP Basic cannot name a scope (RFC 7617), and a challenge for Bearer asks a client for another scheme.
+                // HTTP Basic cannot name a scope (RFC 7617), and a challenge for Bearer asks a client for another
+                // scheme.
                 if self.is_bearer {
                     challenge.into_iter().for_each(|challenge| {
                         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -264,8 +265,8 @@ fn read_caller_credential(
 }
 
 /// Decodes a part of HTTP Basic. Some clients form-encode both parts first (RFC 6749, section 2.3.1: openid-client,
-/// oauth4webapi), others do not (Authlib, requests, Spring). One decoding serves both, because no identifier and no key has
-/// a character that is encoded. A `+` is not decoded to a space, because neither has one.
+/// oauth4webapi), others do not (Authlib, requests, Spring). One decoding serves both, because no identifier and no key
+/// has a character that is encoded. A `+` is not decoded to a space, because neither has one.
 fn decode_form_value(part: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(percent_decode(part).collect())
 }
@@ -323,8 +324,8 @@ fn has_form_content_type(headers: &HeaderMap) -> bool {
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Reads a form. A field without a value counts as omitted, but no field may be there twice (RFC 6749, section 3.2); fields
-/// that are not known change nothing else.
+/// Reads a form. A field without a value counts as omitted, but no field may be there twice (RFC 6749, section 3.2);
+/// fields that are not known change nothing else.
 fn parse_form(headers: &HeaderMap, body: &[u8]) -> Result<IntrospectionParams, &'static str> {
     if !has_form_content_type(headers) {
         return Err("Content-Type: must be application/x-www-form-urlencoded");

@@ -1,4 +1,5 @@
-//! `GET /{owner}/{project}/{model}`: the address that a training process prints leads to a page that says where to look.
+//! `GET /{owner}/{project}/{model}`: the address that a training process prints leads to a page that says where to
+//! look.
 //!
 //! It is the same whether there is such a model or not, and needs no credential: it tells nothing.
 

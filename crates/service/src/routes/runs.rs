@@ -102,8 +102,8 @@ fn parse_cursor(text: &str) -> Option<RunId> {
 
 /// Runs that report now
 ///
-/// Those that have not ended, or have not heard yet that they were cancelled, and whose next report is not overdue; at most
-/// 200, the one that reported last first.
+/// Those that have not ended, or have not heard yet that they were cancelled, and whose next report is not overdue; at
+/// most 200, the one that reported last first.
 #[utoipa::path(
     get,
     path = "/api/training/runs/live",
@@ -274,8 +274,8 @@ pub(super) async fn cancel(
 
 /// Deletes a run
 ///
-/// With its epochs, console, results and checkpoint; its model, too, if it was the last run of that. A running run must be
-/// cancelled first.
+/// With its epochs, console, results and checkpoint; its model, too, if it was the last run of that. A running run must
+/// be cancelled first.
 #[utoipa::path(
     delete,
     path = "/api/training/runs/{runId}",

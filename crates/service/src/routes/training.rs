@@ -1,5 +1,5 @@
-//! `POST /api/webhooks/training/metrics` and `/api/webhooks/models/upload`: what a training process reports, and where it
-//! may put its model.
+//! `POST /api/webhooks/training/metrics` and `/api/webhooks/models/upload`: what a training process reports, and where
+//! it may put its model.
 
 mod request_bodies;
 
@@ -34,7 +34,8 @@ const MAX_REPORT_BYTES: usize = 8 * 1024 * 1024;
 /// Reports up to this size are read at once; reading a larger one would hold up the others.
 const MAX_INLINE_PARSE_BYTES: usize = 64 * 1024;
 
-/// Whether one of these handlers answers the request, and counts it against the limit of its run, see [`RunRequestCounter`].
+/// Whether one of these handlers answers the request, and counts it against the limit of its run, see
+/// [`RunRequestCounter`].
 pub(crate) fn is_counted_by_run(method: &str, path: &str) -> bool {
     method == "POST" && matches!(path, "/api/webhooks/training/metrics" | "/api/webhooks/models/upload")
 }
@@ -42,8 +43,8 @@ pub(crate) fn is_counted_by_run(method: &str, path: &str) -> bool {
 /// Records one event of a training
 ///
 /// The answer tells the process which run it feeds, and whether it is to stop. A report has at most 8 MiB. The limit
-/// is that of the run, so trainings in parallel take no reports from each other, and an ending is not rejected because of
-/// other runs.
+/// is that of the run, so trainings in parallel take no reports from each other, and an ending is not rejected because
+/// of other runs.
 #[utoipa::path(
     post,
     path = "/api/webhooks/training/metrics",
@@ -195,7 +196,8 @@ async fn withdraw_grants_of_revoked_keys(state: &ServiceState) -> Result<(), Api
     Ok(())
 }
 
-/// Counts a request that is about no run, so that it has a limit too. Its own error stands unless that limit rejects it.
+/// Counts a request that is about no run, so that it has a limit too. Its own error stands unless that limit rejects
+/// it.
 fn count_request_without_run(counter: &RunRequestCounter, class: RateLimitClass, error: ApiError) -> ApiError {
     counter.count_against_run_limit(RunRequest::NoRun(class)).err().unwrap_or(error)
 }

@@ -21,7 +21,8 @@ use crate::upload_grants::UploadGrant;
 
 /// Receives a file
 ///
-/// The address is the permission: no other credential is read. Until a file was kept, the same address may be tried again.
+/// The address is the permission: no other credential is read. Until a file was kept, the same address may be tried
+/// again.
 #[utoipa::path(
     put,
     path = "/uploads/{capability}",

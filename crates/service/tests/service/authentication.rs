@@ -141,7 +141,8 @@ async fn basic_user_name_in_latin_1_is_accepted() {
     assert_eq!(request.send().await.expect("answered").status(), StatusCode::UNAUTHORIZED, "no identifier");
 }
 
-/// A gateway passes `Authorization` on when the key is in `X-API-Key`, so that no key may be in it, however it is encoded.
+/// A gateway passes `Authorization` on when the key is in `X-API-Key`, so that no key may be in it, however it is
+/// encoded.
 #[tokio::test]
 async fn second_key_in_encoded_header_is_rejected() {
     let service = TestService::start().await;

@@ -99,7 +99,8 @@ async fn ambiguous_path_is_rejected_despite_scope_parameter() {
     }
 }
 
-/// What stands behind a gateway is not the platform: a camera sends two frames a second to a path that ends in `/predict`.
+/// What stands behind a gateway is not the platform: a camera sends two frames a second to a path that ends in
+/// `/predict`.
 #[tokio::test]
 async fn requests_for_any_path_count_against_gateway_limit() {
     let limits = RateLimits { gateway: 5, predict: 1, default: 1, stream: 1, upload: 1, ..RateLimits::default() };
@@ -272,7 +273,8 @@ async fn client_address_is_the_last_forwarded_hop() {
     assert_eq!(usage["sources"][0]["agent"], "curl/8");
 }
 
-/// curl and nginx send such an address as it was typed. Bytes that are not UTF-8 have no meaning that two programs share.
+/// curl and nginx send such an address as it was typed. Bytes that are not UTF-8 have no meaning that two programs
+/// share.
 #[tokio::test]
 async fn target_with_raw_bytes_is_decided_by_its_path() {
     let service = TestService::start().await;

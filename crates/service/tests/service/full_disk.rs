@@ -1,8 +1,8 @@
 //! A data folder on a file system without space: what holds, what is rejected and in which words, and what goes on by
 //! itself as soon as there is space again.
 //!
-//! Each test runs again in a process and a mount namespace of its own, with a small file system that nobody else has. So
-//! the log that it counts is its own, too.
+//! Each test runs again in a process and a mount namespace of its own, with a small file system that nobody else has.
+//! So the log that it counts is its own, too.
 #![expect(clippy::print_stderr, reason = "a skipped test names its reason")]
 
 use std::fs::File;
@@ -235,8 +235,8 @@ fn open_on_full_disk_reports_full_and_loses_nothing() {
     });
 }
 
-/// Uploads a body that is answered before it has arrived. The client may notice the closed connection before it reads the
-/// answer; then it tries again.
+/// Uploads a body that is answered before it has arrived. The client may notice the closed connection before it reads
+/// the answer; then it tries again.
 async fn put_until_answered(
     service: &TestService,
     ticket: &Value,

@@ -127,8 +127,8 @@ fn challenges(answer: &Response) -> Vec<String> {
     values.map(|value| value.to_str().expect("a text").to_owned()).collect()
 }
 
-/// As the libraries send them: form-encoded (openid-client 6, oauth4webapi, which encode even `_`), and as they are (Authlib,
-/// requests, Spring).
+/// As the libraries send them: form-encoded (openid-client 6, oauth4webapi, which encode even `_`), and as they are
+/// (Authlib, requests, Spring).
 #[tokio::test]
 async fn client_credentials_in_header_or_form_are_accepted() {
     let service = TestService::start().await;
@@ -210,8 +210,8 @@ async fn empty_parameter_or_header_is_ignored() {
     }
 }
 
-/// oauth4webapi, Authlib and Spring read `error` of any status as one of OAuth's names. Basic has no challenge that names a
-/// scope (RFC 7617), and one for Bearer would tell its client to send another scheme.
+/// oauth4webapi, Authlib and Spring read `error` of any status as one of OAuth's names. Basic has no challenge that
+/// names a scope (RFC 7617), and one for Bearer would tell its client to send another scheme.
 #[tokio::test]
 async fn caller_without_scope_gets_insufficient_scope() {
     let service = TestService::start().await;

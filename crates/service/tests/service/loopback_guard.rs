@@ -37,7 +37,8 @@ async fn foreign_host_header_is_rejected() {
     }
 }
 
-/// Another program may forward its port to the service (`ssh -L`, `socat`), and a client may use any name of the computer.
+/// Another program may forward its port to the service (`ssh -L`, `socat`), and a client may use any name of the
+/// computer.
 #[tokio::test]
 async fn loopback_host_with_any_port_is_accepted() {
     let service = TestService::start().await;

@@ -1,5 +1,5 @@
-//! The document tells of every route, and the routes know the methods that it tells of. Whether they answer as it says is
-//! for `tests/openapi`, where requests are made up.
+//! The document tells of every route, and the routes know the methods that it tells of. Whether they answer as it says
+//! is for `tests/openapi`, where requests are made up.
 
 use std::collections::BTreeSet;
 

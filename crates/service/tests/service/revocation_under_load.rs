@@ -1,5 +1,5 @@
-//! Clients send requests with a key while it is revoked: nothing that starts after the acknowledgement is accepted, by the
-//! service itself, by a gateway that asks it, or by a resource server that introspects.
+//! Clients send requests with a key while it is revoked: nothing that starts after the acknowledgement is accepted, by
+//! the service itself, by a gateway that asks it, or by a resource server that introspects.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

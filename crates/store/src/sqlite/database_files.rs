@@ -1,9 +1,10 @@
 //! The files of an open database: whether they still are at its path, and still hold what was written.
 //!
-//! SQLite keeps a file open by its inode. Where a synchronization program puts another file at the path, SQLite goes on with
-//! a file that no longer has a name, and what is committed there is lost with the process. So each write is preceded and
-//! followed by a check of the path: a few calls of stat(2), and only where those show a change, a reading of the content. No
-//! check opens the database, as closing any descriptor of a file drops the locks that SQLite holds on it (POSIX).
+//! SQLite keeps a file open by its inode. Where a synchronization program puts another file at the path, SQLite goes on
+//! with a file that no longer has a name, and what is committed there is lost with the process. So each write is
+//! preceded and followed by a check of the path: a few calls of stat(2), and only where those show a change, a reading
+//! of the content. No check opens the database, as closing any descriptor of a file drops the locks that SQLite holds
+//! on it (POSIX).
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
@@ -18,10 +19,11 @@ use super::key_index::data_version;
 use super::open::{private_file, reserve_name, sibling_path};
 use super::page_checksums::PageChecksums;
 
-/// For so long after a change by another SQLite process, the file may have pages that the log has no longer: it starts again
-/// after a complete checkpoint.
+/// For so long after a change by another SQLite process, the file may have pages that the log has no longer: it starts
+/// again after a complete checkpoint.
 const OUTSIDE_CHECKPOINT_WINDOW: Duration = Duration::from_secs(5);
-/// A page may be read while a checkpoint writes it. A difference counts after so many readings, with a pause between them.
+/// A page may be read while a checkpoint writes it. A difference counts after so many readings, with a pause between
+/// them.
 const READ_ATTEMPTS: u32 = 3;
 const READ_RETRY_DELAY: Duration = Duration::from_millis(50);
 
@@ -233,8 +235,8 @@ impl DatabaseFiles {
         }
     }
 
-    /// Checkpoints the log into the file, which was moved to another path. The log was not moved with it, so a person who
-    /// copies or moves the file back must find all keys in the file alone.
+    /// Checkpoints the log into the file, which was moved to another path. The log was not moved with it, so a person
+    /// who copies or moves the file back must find all keys in the file alone.
     fn checkpoint_moved_file(&mut self, writer: &Connection) {
         match writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
             Ok(false) => {}
@@ -247,8 +249,8 @@ impl DatabaseFiles {
         }
     }
 
-    /// The path belongs to another file now. What was committed is put into the former file, or into a copy where that has
-    /// no name any more; and the log leaves the path, as SQLite would apply it to the other file.
+    /// The path belongs to another file now. What was committed is put into the former file, or into a copy where that
+    /// has no name any more; and the log leaves the path, as SQLite would apply it to the other file.
     fn abandon_file(&mut self, writer: &Connection) {
         self.is_final = true;
         keep_log_on_close(writer);

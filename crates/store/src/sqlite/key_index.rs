@@ -1,11 +1,11 @@
 //! All keys by their hash, in memory: what each request is decided by.
 //!
-//! It is no cache of verdicts. It holds what is committed, changes within the call that commits, under the writer's lock,
-//! and before that call is acknowledged. A read of SQLite takes file locks, several system calls for each request; this
-//! takes none. A key costs about 200 bytes.
+//! It is no cache of verdicts. It holds what is committed, changes within the call that commits, under the writer's
+//! lock, and before that call is acknowledged. A read of SQLite takes file locks, several system calls for each
+//! request; this takes none. A key costs about 200 bytes.
 //!
-//! No second service can write, for the database is locked against it. A person with a database tool can; a check before each
-//! write, and one each second, detects that.
+//! No second service can write, for the database is locked against it. A person with a database tool can; a check
+//! before each write, and one each second, detects that.
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
@@ -37,8 +37,8 @@ pub(super) struct IndexedKey {
 }
 
 impl KeyIndex {
-    /// An index of `keys`, as the file is now. The connection must be the writing one: SQLite counts only others' changes
-    /// for it.
+    /// An index of `keys`, as the file is now. The connection must be the writing one: SQLite counts only others'
+    /// changes for it.
     pub(super) fn new(writer: &Connection, keys: KeySet) -> rusqlite::Result<Self> {
         let version = AtomicI64::new(data_version(writer)?);
         Ok(Self { keys: RwLock::new(keys), version })
@@ -84,8 +84,8 @@ pub(super) fn skip_unreadable(error: rusqlite::Error) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// All keys; what is done about one that cannot be read, `unreadable` says. Each other one is shown to `visit` while its
-/// row is in the processor's cache.
+/// All keys; what is done about one that cannot be read, `unreadable` says. Each other one is shown to `visit` while
+/// its row is in the processor's cache.
 pub(super) fn load_all_keys(
     connection: &Connection,
     unreadable: impl Fn(rusqlite::Error) -> rusqlite::Result<()>,

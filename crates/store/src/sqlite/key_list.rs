@@ -42,7 +42,8 @@ pub(super) fn load_page(connection: &mut Connection, query: &KeyQuery) -> rusqli
             " AND (instr(normalized_name, {word}) > 0 OR instr(prefix, {word}) > 0 OR instr(scopes, {word}) > 0 OR id = {word})"
         );
     }
-    // A word may be anywhere, and reading all rows as they lie is several times quicker than by an index in another order.
+    // A word may be anywhere, and reading all rows as they lie is several times quicker than by an index in another
+    // order.
     let scan = |helps: bool| if helps || query.name.is_some() { "keys" } else { "keys NOT INDEXED" };
     let is_indexed = query.text.trim().is_empty() && query.status != KeyStatus::Attention;
     let is_sorted = match query.status {

@@ -104,8 +104,8 @@ pub(super) fn rename(
 }
 
 /// The key's hash, the key as it is after the change, and what the change was. `record` writes the revocation down
-/// outside the database. It is called last before the commit: an entry without a commit is a revocation, which the caller
-/// finishes, but a commit without an entry could be undone by an old copy of the database.
+/// outside the database. It is called last before the commit: an entry without a commit is a revocation, which the
+/// caller finishes, but a commit without an entry could be undone by an old copy of the database.
 pub(super) fn revoke(
     connection: &mut Connection,
     id: &KeyId,

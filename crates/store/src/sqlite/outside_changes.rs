@@ -1,8 +1,8 @@
 //! Changes that other programs make to the database, and what the service makes of them.
 //!
-//! A revoked key stays revoked, whatever the file says: because the record of revocations says so, or because this process
-//! knew it as revoked. Everything else in the file counts, as its owner may edit it; it is reported and noted in the list
-//! of activity. Changes between two runs are noticed by a digest of all keys.
+//! A revoked key stays revoked, whatever the file says: because the record of revocations says so, or because this
+//! process knew it as revoked. Everything else in the file counts, as its owner may edit it; it is reported and noted
+//! in the list of activity. Changes between two runs are noticed by a digest of all keys.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -140,8 +140,8 @@ impl OutsideChangeDetector {
         Ok(keys)
     }
 
-    /// Reads keys again that another program has changed, compares them with those that were known, and revokes what must
-    /// be.
+    /// Reads keys again that another program has changed, compares them with those that were known, and revokes what
+    /// must be.
     pub(super) fn reload(&mut self, connection: &Connection, old: &KeySet) -> rusqlite::Result<KeySet> {
         let finding = self.needs_record_reload().then(|| self.record.read(&self.expected));
         let mut scan = KeyScan::default();
@@ -192,8 +192,8 @@ impl OutsideChangeDetector {
         self.revision
     }
 
-    /// Writes a revocation into the record. If the record cannot be written, the revocation is in the database alone and
-    /// is added to the record later. Until then the window says so.
+    /// Writes a revocation into the record. If the record cannot be written, the revocation is in the database alone
+    /// and is added to the record later. Until then the window says so.
     pub(super) fn record_revocation(&mut self, hash: &KeyHash, at: Timestamp) -> Option<RecordPosition> {
         if let Err(error) = self.record.append(&[(*hash, at)]) {
             self.report_record_failure(Err(error));
@@ -214,8 +214,8 @@ impl OutsideChangeDetector {
         }
     }
 
-    /// Takes over a revocation that the database could not commit, if it is in the record. The key as it is now, and since
-    /// when it is revoked.
+    /// Takes over a revocation that the database could not commit, if it is in the record. The key as it is now, and
+    /// since when it is revoked.
     pub(super) fn take_revocation_from_record(
         &mut self,
         entry: &IndexedKey,
@@ -255,8 +255,8 @@ impl OutsideChangeDetector {
         for (entry, at) in scan.kept.iter().filter(|(entry, _)| !waiting.contains(&entry.key.id)) {
             let hash = entry.hash.as_bytes();
             let was_revoked = old.and_then(|old| old.get(hash)).is_some_and(|old| old.key.revoked_at.is_some());
-            // The running database has never known that it is revoked: so nobody has made it active. At the start, an old
-            // copy of the database looks the same, and is by far the more frequent case.
+            // The running database has never known that it is revoked: so nobody has made it active. At the start, an
+            // old copy of the database looks the same, and is by far the more frequent case.
             let is_late = old.is_some() && !was_revoked && self.record.is_unseen(hash);
             let change = if is_late { OutsideChange::Revoked } else { OutsideChange::KeptRevoked };
             self.pending.push(DetectedChange::new(change, Some(entry.key.id)));
@@ -476,8 +476,8 @@ pub(super) fn store_record_position(connection: &Connection, seen: &RecordPositi
         .map(drop)
 }
 
-/// A checksum of what decides about a key (FNV-1a). Kept in the database, so it must stay as it is. No secret is in it: it
-/// shows a change, and proves none.
+/// A checksum of what decides about a key (FNV-1a). Kept in the database, so it must stay as it is. No secret is in it:
+/// it shows a change, and proves none.
 fn fingerprint(hash: &KeyHash, key: &KeyAuthInfo) -> i64 {
     let mut sum = 0x811c_9dc5_u32;
     let mut add = |bytes: &[u8]| {

@@ -1,9 +1,10 @@
 //! Whether the content of a database file comes from SQLite.
 //!
-//! In write-ahead-log mode, SQLite changes the file in one way: a checkpoint copies pages from the log to their places. Each
-//! process that has the database open may do that at any time, for a part of the log. So each page must hold what it held
-//! before, or what the part of the log has that was copied; otherwise a program has written past SQLite. Neither the time of
-//! the file nor its header tells the two apart. The formats: <https://www.sqlite.org/walformat.html>.
+//! In write-ahead-log mode, SQLite changes the file in one way: a checkpoint copies pages from the log to their places.
+//! Each process that has the database open may do that at any time, for a part of the log. So each page must hold what
+//! it held before, or what the part of the log has that was copied; otherwise a program has written past SQLite.
+//! Neither the time of the file nor its header tells the two apart. The formats:
+//! <https://www.sqlite.org/walformat.html>.
 
 use std::fs::File;
 use std::hash::Hasher as _;
@@ -15,7 +16,8 @@ use rustc_hash::{FxHashMap, FxHasher};
 /// In a file with more pages, every second, third ... page is compared.
 const MAX_CHECKED_PAGES: u64 = 16_384;
 const READ_BUFFER_BYTES: usize = 1 << 16;
-/// Where the index of the log (`-shm`) tells how many frames are copied, and up to which one a checkpoint has begun to copy.
+/// Where the index of the log (`-shm`) tells how many frames are copied, and up to which one a checkpoint has begun to
+/// copy.
 const WAL_INDEX_BACKFILL_OFFSETS: [u64; 2] = [96, 128];
 
 /// A checksum for each compared page of a database file.
@@ -54,8 +56,8 @@ impl PageChecksums {
         Ok(Self { page_size, length, step, checksums })
     }
 
-    /// The content of the same file now, if each page holds what it held before, or what was copied from the log at `log`.
-    /// `index` is the index of that log.
+    /// The content of the same file now, if each page holds what it held before, or what was copied from the log at
+    /// `log`. `index` is the index of that log.
     ///
     /// # Errors
     /// When a file cannot be read, or another program makes it shorter at the same time.
@@ -93,8 +95,8 @@ fn checkpointed_frames(mut index: &File) -> io::Result<u32> {
     Ok(most)
 }
 
-/// Removes the pages that the first `copied` frames of the log have with the same content. SQLite holds no locks on the log,
-/// so it may be opened and closed.
+/// Removes the pages that the first `copied` frames of the log have with the same content. SQLite holds no locks on the
+/// log, so it may be opened and closed.
 fn remove_pages_in_log(changed: &mut FxHashMap<u64, u64>, log: &Path, copied: u32, page_size: usize) -> io::Result<()> {
     let mut log = BufReader::with_capacity(READ_BUFFER_BYTES, File::open(log)?);
     let mut header = [0; 32];

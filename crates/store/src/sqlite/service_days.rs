@@ -31,8 +31,9 @@ pub(super) fn record_day(connection: &Connection, now: Timestamp) -> rusqlite::R
     connection.execute(old, params![MAX_STORED_DAYS.cast_signed()]).map(drop)
 }
 
-/// The latest moment that can be believed to have passed at `now`, for removing what is old: the beginning of the eighth
-/// latest day, and never after `now`. `None` while too few days are known, or while the clock is obviously wrong.
+/// The latest moment that can be believed to have passed at `now`, for removing what is old: the beginning of the
+/// eighth latest day, and never after `now`. `None` while too few days are known, or while the clock is obviously
+/// wrong.
 pub(super) fn believable_time(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
     let days = load_days(connection)?;
     let agreed = days.len().checked_sub(AGREEING_DAYS).and_then(|index| days.get(index));

@@ -44,8 +44,8 @@ pub(super) fn record(connection: &mut Connection, batch: &UsageBatch) -> rusqlit
     transaction.commit()
 }
 
-/// Replaces uses that a clock recorded that was ahead, once it is right again: by the last hour in which the key was used
-/// according to the counts, so that a used key does not seem unused.
+/// Replaces uses that a clock recorded that was ahead, once it is right again: by the last hour in which the key was
+/// used according to the counts, so that a used key does not seem unused.
 pub(super) fn repair_future_uses(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     if !service_days::is_clock_plausible(connection, now)? {
         return Ok(());
@@ -143,8 +143,8 @@ fn read_client(row: &Row<'_>) -> rusqlite::Result<KeyClient> {
     })
 }
 
-/// Removes a slice of what is older than `oldest`. Whether there is more. An entry of activity is removed only with those
-/// that were written before it: one of a clock that was behind has the age of its neighbors.
+/// Removes a slice of what is older than `oldest`. Whether there is more. An entry of activity is removed only with
+/// those that were written before it: one of a clock that was behind has the age of its neighbors.
 pub(super) fn delete_slice_before(
     connection: &mut Connection,
     oldest: Timestamp,

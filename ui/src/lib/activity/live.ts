@@ -20,8 +20,8 @@ export function activityChanged(event: KeyEvent): void {
 }
 
 /**
- * Calls `refresh` when activity or usage may have changed, at most once at a time, until the returned function is called.
- * While nobody sees the window, it only listens.
+ * Calls `refresh` when activity or usage may have changed, at most once at a time, until the returned function is
+ * called. While nobody sees the window, it only listens.
  */
 export function follow(refresh: () => Promise<void>): () => void {
   let working = false;

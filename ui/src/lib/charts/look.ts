@@ -30,7 +30,9 @@ const subscribe = createSubscriber((update) => {
   };
 });
 
-/** A canvas knows no custom properties, `light-dark()` or rem; an effect that calls this runs again when they change. */
+/**
+ * A canvas knows no custom properties, `light-dark()` or rem; an effect that calls this runs again when they change.
+ */
 export function look(place: Element): Look {
   subscribe();
   const probe = document.createElement('span');

@@ -17,7 +17,9 @@ export interface Series {
   dashed: boolean;
 }
 
-/** A process calls its losses and its metrics so, whatever its task; the rest, such as `lr`, is no curve of interest. */
+/**
+ * A process calls its losses and its metrics so, whatever its task; the rest, such as `lr`, is no curve of interest.
+ */
 const isLoss = (name: string) => /loss$/i.test(name);
 const isMetric = (name: string) => name.startsWith('metrics/');
 

@@ -2,16 +2,17 @@
 const MARGIN = 16;
 
 /**
- * Where a dialog stands that was `top` pixels from the window's top, when it is `growth` pixels higher. It grows downwards,
- * so that what is above stays where it is; a person who presses the buttons at its foot finds those where they were.
+ * Where a dialog stands that was `top` pixels from the window's top, when it is `growth` pixels higher. It grows
+ * downwards, so that what is above stays where it is; a person who presses the buttons at its foot finds those where
+ * they were.
  */
 export function topAfter(top: number, growth: number, atFoot: boolean): number {
   return atFoot ? Math.max(MARGIN, top - growth) : top;
 }
 
 /**
- * Keeps a dialog in the middle, until somebody uses the mouse in it: then it stays where it is. A dialog that stays in the
- * middle while it grows moves away under the mouse, and the next click hits something else.
+ * Keeps a dialog in the middle, until somebody uses the mouse in it: then it stays where it is. A dialog that stays in
+ * the middle while it grows moves away under the mouse, and the next click hits something else.
  */
 export function anchored(panel: HTMLElement): () => void {
   let top = 0;

@@ -1,4 +1,6 @@
-/** What a person may be about to click. A row counts as a whole: what is in it moves when the row gets another layout. */
+/**
+ * What a person may be about to click. A row counts as a whole: what is in it moves when the row gets another layout.
+ */
 const TARGETS = ['[data-row]', 'a, button, input, select, textarea, summary, label, [role="tab"]'];
 
 /** How long virtua may take to put rows back after the content has changed, in milliseconds. */
@@ -27,9 +29,9 @@ export function roomAfter({ above, below }: Room, moved: number): Room {
 
 /**
  * Keeps what is below the mouse where it is while something appears above it, leaves, or gets another height: the next
- * click would hit something else. WebKit has no scroll anchoring of its own (CSS `overflow-anchor`), and none works where
- * a page cannot be scrolled that far. There `--room-above` and `--room-below` are what the content needs to be longer,
- * until the mouse leaves it.
+ * click would hit something else. WebKit has no scroll anchoring of its own (CSS `overflow-anchor`), and none works
+ * where a page cannot be scrolled that far. There `--room-above` and `--room-below` are what the content needs to be
+ * longer, until the mouse leaves it.
  *
  * For the content of the element with `data-scrolls`, or for that element.
  */
@@ -133,8 +135,8 @@ export function scrollAnchor(content: HTMLElement): () => void {
   };
 
   /**
-   * A person who scrolls wants it to move, and one at the keyboard looks elsewhere. Escape closes something, and the mouse
-   * may be next.
+   * A person who scrolls wants it to move, and one at the keyboard looks elsewhere. Escape closes something, and the
+   * mouse may be next.
    */
   const pressed = ({ key }: KeyboardEvent) => {
     if (key !== 'Escape') letGo();

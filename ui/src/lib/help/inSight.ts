@@ -1,7 +1,10 @@
 import { distance } from '../components/distance';
 import { scroller } from '../shell/scroller.svelte';
 
-/** Scrolls to the end of an answer, below the question that somebody may still be writing, as far as that stays in sight. */
+/**
+ * Scrolls to the end of an answer, below the question that somebody may still be writing, as far as that stays in
+ * sight.
+ */
 export function bringIntoSight(question: HTMLElement, whole: HTMLElement): void {
   const page = scroller();
   if (!page) return;

@@ -127,7 +127,10 @@ export const oneTimeReady = (height: number) => call<null>('one_time_ready', { h
 /** Closes the one-time window; the key in it is gone, and `unseen` when the page could not show it. */
 export const closeOneTimeWindow = (unseen: boolean) => call<null>('close_one_time_window', { unseen });
 
-/** Tells the app that the one-time window is out of sight: if it was minimized, it closes, or comes back with `windowHidden`. */
+/**
+ * Tells the app that the one-time window is out of sight: if it was minimized, it closes, or comes back with
+ * `windowHidden`.
+ */
 export const oneTimeHidden = () => call<null>('one_time_hidden');
 
 /** Puts the key in the one-time window on the clipboard. */

@@ -1,6 +1,8 @@
 import type { ApiKey } from '../ipc';
 
-/** What can be done with one key, each in a dialog or guide of its own; `fewerScopes` rotates to a key that may do less. */
+/**
+ * What can be done with one key, each in a dialog or guide of its own; `fewerScopes` rotates to a key that may do less.
+ */
 export type KeyAction = 'use' | 'rotate' | 'fewerScopes' | 'rename' | 'revoke';
 
 interface Started {

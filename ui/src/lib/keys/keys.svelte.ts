@@ -182,7 +182,10 @@ export class Keys {
     } else if (this.#staying === undefined && this.#missing() !== undefined) void this.#work();
   }
 
-  /** Keeps the keys of these rows at hand, wherever the visible rows are: they have the focus, or their details are open. */
+  /**
+   * Keeps the keys of these rows at hand, wherever the visible rows are: they have the focus, or their details are
+   * open.
+   */
   hold(rows: readonly number[]): void {
     this.#held = rows;
   }
@@ -333,7 +336,9 @@ export class Keys {
     }
   }
 
-  /** Whether a use of the key may have ended a reason for attention. Asked at times only: a key may be in use for days. */
+  /**
+   * Whether a use of the key may have ended a reason for attention. Asked at times only: a key may be in use for days.
+   */
   #mayCalmDown(keyId: string): boolean {
     const reasons = find(this.#pages, keyId)?.attention;
     if (reasons?.every((reason) => reason === 'old')) return false;

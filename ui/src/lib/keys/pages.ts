@@ -40,8 +40,8 @@ export function find(pages: Pages, keyId: string): ApiKey | undefined {
 }
 
 /**
- * With a page more, and without those far from the visible rows; the pages of the rows `held` stay. A page that has a key
- * of the new one is older than a change that moved the rows: it is left out, too.
+ * With a page more, and without those far from the visible rows; the pages of the rows `held` stay. A page that has a
+ * key of the new one is older than a change that moved the rows: it is left out, too.
  */
 export function withPage(
   pages: Pages,

@@ -15,7 +15,10 @@ export function newestUses(known: Uses, more: readonly KeyUse[]): Uses {
   return newest;
 }
 
-/** The uses with what the service tells now of a key. When it tells nothing, whatever one does with the key will tell why. */
+/**
+ * The uses with what the service tells now of a key. When it tells nothing, whatever one does with the key will tell
+ * why.
+ */
 export async function askForUse(known: Uses, keyId: string): Promise<Uses> {
   const key = await getKey(keyId).catch(() => null);
   return key?.lastUsedAt ? newestUses(known, [{ keyId, lastUsedAt: key.lastUsedAt }]) : known;

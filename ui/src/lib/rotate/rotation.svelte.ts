@@ -44,7 +44,9 @@ export class Rotation {
     return this.#oldSources.filter((program) => !hasMoved(program, this.#newSources)).length;
   }
 
-  /** What the last uses say. The guide and the dialog that revokes the old key both ask here, so that they say the same. */
+  /**
+   * What the last uses say. The guide and the dialog that revokes the old key both ask here, so that they say the same.
+   */
   verdict(now: number): Verdict {
     const uses = { first: firstUse(this.#newSources), last: this.next?.lastUsedAt ?? null };
     return verdict(this.old?.lastUsedAt ?? null, uses, this.missing, now);

@@ -4,8 +4,8 @@ import { programOf } from '../keys/program';
 const HOUR = 60 * 60_000;
 
 /**
- * What the last uses say: nobody has used the new key yet, somebody still uses the old one, it is silent but a program that
- * used it has not used the new one, or all have moved.
+ * What the last uses say: nobody has used the new key yet, somebody still uses the old one, it is silent but a program
+ * that used it has not used the new one, or all have moved.
  */
 export type Verdict = 'waiting' | 'oldInUse' | 'someMoved' | 'moved';
 
@@ -16,9 +16,9 @@ export interface Uses {
 }
 
 /**
- * The old key is silent when it has been so since the first use of the new one. Where a program was late, an hour counts as
- * well, but only if the new key was in use after it. Of a program that runs once a week, silence tells nothing: `missing` is
- * how many are not known to have moved.
+ * The old key is silent when it has been so since the first use of the new one. Where a program was late, an hour
+ * counts as well, but only if the new key was in use after it. Of a program that runs once a week, silence tells
+ * nothing: `missing` is how many are not known to have moved.
  */
 export function verdict(oldLastUsedAt: string | null, next: Uses, missing: number, now: number): Verdict {
   if (next.last === null) return 'waiting';

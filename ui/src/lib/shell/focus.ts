@@ -4,8 +4,8 @@ import { HEADING_ID } from './section.svelte';
 const PARTS = 'main, aside';
 
 /**
- * When what has the focus leaves (the button that worked, for instance) and nothing takes the focus, the heading above it
- * does: a screen reader would else begin at the top of the window. Until the returned function is called.
+ * When what has the focus leaves (the button that worked, for instance) and nothing takes the focus, the heading above
+ * it does: a screen reader would else begin at the top of the window. Until the returned function is called.
  */
 export function keepFocus(): () => void {
   let focused: HTMLElement | null = null;

@@ -53,8 +53,8 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(CreatedKey { info, key: RevealedSecret(secret) })))
 }
 
-/// Reads `{name, scopes, replaces?}`. Further fields are ignored. Messages name the field and never repeat its content, which
-/// may be a secret put in the wrong place.
+/// Reads `{name, scopes, replaces?}`. Further fields are ignored. Messages name the field and never repeat its content,
+/// which may be a secret put in the wrong place.
 fn parse_new_key(body: &Value) -> Result<(KeyName, Scopes, Option<KeyId>), String> {
     let name = parse_name(body)?;
     let scopes = body.get("scopes").ok_or("scopes: at least one is needed")?;

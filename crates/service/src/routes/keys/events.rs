@@ -17,8 +17,9 @@ use crate::state::ServiceState;
 
 /// Changes to keys, as they happen
 ///
-/// Server-sent events; the data of each is a `KeyEvent`. The first is always `resync`: a client that lists the keys after
-/// it misses no change. The stream ends when the key that opened it is revoked, and when its reader lags too far behind.
+/// Server-sent events; the data of each is a `KeyEvent`. The first is always `resync`: a client that lists the keys
+/// after it misses no change. The stream ends when the key that opened it is revoked, and when its reader lags too far
+/// behind.
 #[utoipa::path(
     get,
     path = "/api/api-keys/events",
@@ -31,8 +32,8 @@ use crate::state::ServiceState;
         content_type = "text/event-stream"
     ))
 )]
-// A stream must not outlive the key that opened it: the key is read again before each event. A stream that lags ends; its
-// reader opens another one, if it may.
+// A stream must not outlive the key that opened it: the key is read again before each event. A stream that lags ends;
+// its reader opens another one, if it may.
 pub(crate) async fn stream_events(
     State(state): State<Arc<ServiceState>>,
     caller: Caller,

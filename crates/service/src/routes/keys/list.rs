@@ -29,9 +29,9 @@ pub(crate) struct KeyListQuery {
     /// Which keys.
     #[param(value_type = Option<KeyStatus>, nullable = false)]
     status: Option<String>,
-    /// Words that must all occur: in the name, without regard to case and accents, in the prefix, or in a scope; or that are
-    /// the identifier. The words after the eighth are ignored.
-    /// A whole key is rejected: a URL is no place for a secret.
+    /// Words that must all occur: in the name, without regard to case and accents, in the prefix, or in a scope; or
+    /// that are the identifier. The words after the eighth are ignored. A whole key is rejected: a URL is no place for
+    /// a secret.
     #[param(nullable = false, max_length = 200)]
     q: Option<String>,
     /// Keys of exactly this name.
@@ -90,8 +90,8 @@ impl KeyListQuery {
 
 /// All active keys, or a page of keys
 ///
-/// Without parameters, all active keys, newest first. With any parameter but `rotationDays`, a page of the keys that are
-/// asked for. Keys that are created or revoked between two requests shift the pages.
+/// Without parameters, all active keys, newest first. With any parameter but `rotationDays`, a page of the keys that
+/// are asked for. Keys that are created or revoked between two requests shift the pages.
 #[utoipa::path(
     get,
     path = "/api/api-keys",

@@ -137,7 +137,8 @@ struct TrainingFailedData {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UploadBody {
-    /// Letters, digits, spaces, dots, hyphens and underscores, with the ending `.pt`, `.pth`, `.onnx` or `.safetensors`.
+    /// Letters, digits, spaces, dots, hyphens and underscores, with the ending `.pt`, `.pth`, `.onnx` or
+    /// `.safetensors`.
     #[schema(
         max_length = 128,
         example = "best.pt",

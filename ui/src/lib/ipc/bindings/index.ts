@@ -445,8 +445,8 @@ export type TrainingRun = {
  */
 modelUrl: string, 
 /**
- * By when its next report is due; `null` once none is expected. A run that is `running` and whose report is overdue
- * is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+ * By when its next report is due; `null` once none is expected. A run that is `running` and whose report is
+ * overdue is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
  */
 reportDueAt: string | null, 
 /**
@@ -686,8 +686,8 @@ export type TrainingRunDetails = {
  */
 modelUrl: string, 
 /**
- * By when its next report is due; `null` once none is expected. A run that is `running` and whose report is overdue
- * is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+ * By when its next report is due; `null` once none is expected. A run that is `running` and whose report is
+ * overdue is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
  */
 reportDueAt: string | null, 
 /**
@@ -1065,8 +1065,8 @@ training: number,
  */
 trainingPerKey: number, 
 /**
- * What of it is in the database. The database is checked as a whole at each start, so it must stay small: 2 GiB take
- * a few seconds, and hold a thousand long runs.
+ * What of it is in the database. The database is checked as a whole at each start, so it must stay small: 2 GiB
+ * take a few seconds, and hold a thousand long runs.
  */
 database: number, 
 /**
