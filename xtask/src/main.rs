@@ -4,6 +4,7 @@ mod run;
 mod setup;
 mod shell;
 mod test;
+mod tidy;
 mod yolo;
 
 use anyhow::Result;
@@ -37,6 +38,8 @@ enum XtaskCommand {
         #[arg(long)]
         deny_skips: bool,
     },
+    /// Check the width of comments, and comments and documents for phrases that plain sentences do not need.
+    Tidy,
     /// Install what the other commands need.
     Setup,
     /// Measure the key service beside a bare route and better-auth, as ratios.
@@ -76,6 +79,7 @@ fn main() -> Result<()> {
         XtaskCommand::Run { release } => run::run_app(release),
         XtaskCommand::Test { fast: true, deny_skips } => test::run_fast(deny_skips),
         XtaskCommand::Test { fast: false, deny_skips } => test::run_all(deny_skips),
+        XtaskCommand::Tidy => tidy::check_prose(),
         XtaskCommand::Setup => setup::install_test_tools(),
         XtaskCommand::Bench { window: true, .. } => {
             setup::install_test_tools()?;

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::setup;
 use crate::shell::{RunExt, build_app, cargo, display_command, npm_ui, target_folder};
+use crate::tidy;
 
 /// The variable by which tests that cannot run here learn in which file they are counted.
 const SKIPPED_TESTS_FILE: &str = "UL_KEYS_SKIPPED_TESTS";
@@ -23,6 +24,7 @@ const LOAD_TESTS: &[&str] = &["parallel_runs::", "revocation_under_load::", "rob
 /// When one fails, or with `deny_skips`, when one was skipped.
 pub fn run_all(deny_skips: bool) -> Result<()> {
     timed("setup", setup::install_test_tools)?;
+    timed("tidy", tidy::check_prose)?;
     timed("formatting", check_formatting)?;
     timed("the page", || {
         npm_ui(&["run", "lint"]).run()?;
@@ -42,6 +44,7 @@ pub fn run_all(deny_skips: bool) -> Result<()> {
 /// When one fails, or with `deny_skips`, when one was skipped.
 pub fn run_fast(deny_skips: bool) -> Result<()> {
     let start = Instant::now();
+    timed("tidy", tidy::check_prose)?;
     timed("formatting", check_formatting)?;
     // At the same time as the tests in Rust, which often wait for a disk or a clock.
     let page_tests = std::thread::spawn(|| npm_ui(&["run", "test"]).output());
