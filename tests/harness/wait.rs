@@ -6,6 +6,8 @@ use anyhow::{Result, bail};
 
 /// How long a test waits for anything. Generous: two cores may be busy with other tests.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a test waits for the accessibility tree: reading it once can take several seconds on a busy machine.
+pub const TREE_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often a condition is checked.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(50);
 

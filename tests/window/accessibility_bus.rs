@@ -1,7 +1,7 @@
 //! What other programs of the user can read over the accessibility bus while a new key is shown.
 
 use anyhow::{Context as _, Result, ensure};
-use ulkeys_tests::{AccessibleObject, App, Desktop, format_outline};
+use ulkeys_tests::{AccessibleObject, App, Desktop, TREE_TIMEOUT, format_outline};
 
 fn objects_containing<'a>(tree: &'a [AccessibleObject], text: &str) -> Vec<&'a AccessibleObject> {
     let holds =
@@ -21,7 +21,7 @@ pub(crate) async fn wait_accessibility_tree(
     wanted: impl Fn(&[AccessibleObject]) -> bool,
 ) -> Result<Vec<AccessibleObject>> {
     let mut tree = Vec::new();
-    app.wait(what, async || {
+    app.wait_within(TREE_TIMEOUT, what, async || {
         tree = desktop.accessibility_tree().unwrap_or_default();
         wanted(&tree)
     })

@@ -10,8 +10,8 @@ use regex::Regex;
 use serde_json::{Value, json};
 use similar::TextDiff;
 use ulkeys_tests::{
-    AccessibleObject, App, Desktop, VISIBLE_TEXTS_SCRIPT, find_tree_problems, format_outline, seed, spoken_row_text,
-    subtree,
+    AccessibleObject, App, Desktop, TREE_TIMEOUT, VISIBLE_TEXTS_SCRIPT, find_tree_problems, format_outline, seed,
+    spoken_row_text, subtree,
 };
 
 use crate::accessibility_bus::wait_accessibility_tree;
@@ -47,11 +47,13 @@ fn mask_volatile_text(text: &str) -> String {
 /// Reads the tree until it says what is expected of it and no longer changes.
 async fn wait_settled_tree(app: &App, desktop: &Desktop, expected: &str) -> Result<Vec<AccessibleObject>> {
     let mut tree = Vec::new();
-    app.wait(&format!("{expected:?} in the accessibility tree"), async || {
-        let before = format_outline(&tree);
+    // Times such as "12 seconds ago" change with each reading.
+    let outline = |tree: &[AccessibleObject]| mask_volatile_text(&format_outline(tree));
+    app.wait_within(TREE_TIMEOUT, &format!("{expected:?} in the accessibility tree"), async || {
+        let before = outline(&tree);
         tokio::time::sleep(SETTLE_INTERVAL).await;
         tree = desktop.accessibility_tree().unwrap_or_default();
-        let now = format_outline(&tree);
+        let now = outline(&tree);
         now == before && now.contains(expected)
     })
     .await
