@@ -296,8 +296,13 @@ impl FileReplacement {
             return Err(FileProblem::Changed.into());
         }
         #[cfg(target_os = "linux")]
-        if keeps_mode && let Some(list) = crate::access_loss::read_acl(&self.path)? {
-            rustix::fs::fsetxattr(file, crate::access_loss::ACL_ATTRIBUTE, &list, rustix::fs::XattrFlags::empty())?;
+        if keeps_mode && let Some(list) = crate::file_access_loss::read_acl(&self.path)? {
+            rustix::fs::fsetxattr(
+                file,
+                crate::file_access_loss::ACL_ATTRIBUTE,
+                &list,
+                rustix::fs::XattrFlags::empty(),
+            )?;
         }
         Ok(())
     }

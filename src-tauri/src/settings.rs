@@ -92,7 +92,7 @@ impl SettingsFile {
 }
 
 /// Takes over a whole number in a range.
-fn set_number<T>(field: &mut T, value: &Value, range: RangeInclusive<T>) -> Result<(), IgnoredReason>
+fn read_number_setting<T>(field: &mut T, value: &Value, range: RangeInclusive<T>) -> Result<(), IgnoredReason>
 where
     T: DeserializeOwned + PartialOrd + Copy + Into<u64>,
 {
@@ -102,7 +102,7 @@ where
 }
 
 /// The same, where `null` stands for none.
-fn set_optional<T>(field: &mut Option<T>, value: &Value, range: RangeInclusive<T>) -> Result<(), IgnoredReason>
+fn read_optional_setting<T>(field: &mut Option<T>, value: &Value, range: RangeInclusive<T>) -> Result<(), IgnoredReason>
 where
     T: DeserializeOwned + PartialOrd + Copy + Into<u64>,
 {
@@ -118,7 +118,11 @@ where
 }
 
 /// Takes over one of several choices.
-fn set_choice<T, const COUNT: usize>(field: &mut T, value: &Value, all: [T; COUNT]) -> Result<(), IgnoredReason>
+fn read_choice_setting<T, const COUNT: usize>(
+    field: &mut T,
+    value: &Value,
+    all: [T; COUNT],
+) -> Result<(), IgnoredReason>
 where
     T: DeserializeOwned + Serialize,
 {
@@ -129,7 +133,7 @@ where
 }
 
 /// Takes over the limits that are in the range, and reports the others.
-fn set_limits<T: Serialize + DeserializeOwned>(
+fn read_limits_setting<T: Serialize + DeserializeOwned>(
     group: &str,
     value: &Value,
     limits: &mut T,

@@ -234,7 +234,7 @@ impl ConnectionState {
         self.start + Duration::from_millis(self.phase.load(Ordering::Relaxed) >> 2)
     }
 
-    fn phase(&self) -> ConnectionPhase {
+    fn connection_phase(&self) -> ConnectionPhase {
         match self.phase.load(Ordering::Relaxed) & 3 {
             0 => ConnectionPhase::Idle,
             1 => ConnectionPhase::Streaming,

@@ -377,7 +377,7 @@ mod tests {
                 timestamp_from_millis(used),
                 true,
             );
-            let mut record = KeyRecord { revoked_at: revoked.map(timestamp), ..stored.clone() };
+            let mut record = KeyRecord { revoked_at: revoked.map(timestamp_from_millis), ..stored.clone() };
             recorder.pending_times().overlay_on_record(&mut record, timestamp_from_millis(1_000));
             (record.last_used_at, record.admin_used_at)
         };

@@ -550,7 +550,7 @@ mod tests {
     #[test]
     fn append_after_torn_line_cuts_it_off() {
         let (_folder, path, seen) = record_with_three_entries();
-        let whole = std::fs::read_record(&path).expect("readable");
+        let whole = std::fs::read(&path).expect("readable");
         for torn in 1..50 {
             let mut bytes = whole.clone();
             bytes.extend_from_slice(&b"0123456789abcdef0123456789abcdef0123456789abcdef01 1234\0\0\0"[..torn]);
@@ -558,7 +558,7 @@ mod tests {
             let (finding, mut record) = read_record(&path, &seen);
             assert_eq!(finding, RecordState::Intact);
             record.append(&[]).expect("repaired");
-            assert!(std::fs::read_record(&path).expect("readable") == whole);
+            assert!(std::fs::read(&path).expect("readable") == whole);
         }
     }
 
@@ -597,7 +597,7 @@ mod tests {
     #[test]
     fn create_over_other_record_sets_it_aside_and_keeps_entries() {
         let (_folder, path, seen) = record_with_three_entries();
-        let before = std::fs::read_record(&path).expect("readable");
+        let before = std::fs::read(&path).expect("readable");
         let (_, mut record) = read_record(&path, &seen);
         record.create(&[(hash(9), at(90))]).expect("created");
         let (finding, again) = read_record(&path, &seen);

@@ -14,7 +14,7 @@ use ulkeys_domain::wire::{ActivityEvent, ActivityKind, DatabaseProblem, OutsideC
 use ulkeys_domain::{KeyId, KeyName, Timestamp};
 use ulkeys_store::{HourlyCount, KeyStore as _, SqliteStore, UsageBatch};
 
-use support::{TestPaths, audit, changes, insert, is_active, new_key, now, revoke, wait};
+use support::{TestPaths, audit, detected_changes, insert, is_active, new_key, now, revoke, wait};
 
 impl TestPaths {
     /// Copies the database by another process: closing the file in this one would drop the locks that it holds on it.

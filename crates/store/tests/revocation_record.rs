@@ -12,7 +12,7 @@ use ulkeys_domain::wire::{ActivityKind, DatabaseHealth, OutsideChange};
 use ulkeys_domain::{KeyHash, KeyId};
 use ulkeys_store::{KeyStore as _, SqliteStore};
 
-use support::{TestPaths, audit, changes, insert, is_active, now, revoke, wait};
+use support::{TestPaths, audit, detected_changes, insert, is_active, now, revoke, wait};
 
 impl TestPaths {
     /// From here on, nothing about a record can be noted in the database: so no revocation can be committed.

@@ -31,7 +31,7 @@ pub(crate) async fn list_activity(state: State<'_, AppState>, query: UntrustedAr
     let limit = fields
         .take_optional_field("limit")
         .map_or(Ok(50), |limit| limit.into_integer("limit", 1..=MAX_PAGE_ENTRIES))?;
-    Ok(state.api_client()?.activity(key.as_ref(), kind, cursor.as_deref(), limit).await?)
+    Ok(state.api_client()?.list_activity(key.as_ref(), kind, cursor.as_deref(), limit).await?)
 }
 
 /// The result of an export.

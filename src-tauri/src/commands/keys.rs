@@ -38,7 +38,7 @@ pub(crate) async fn list_keys(state: State<'_, AppState>, query: UntrustedArg) -
             .map_or(Ok(0), |skip| skip.into_integer("skip", 0..=MAX_KEY_COUNT))?,
         limit: fields.take_optional_field("limit").map_or(Ok(50), |limit| limit.into_integer("limit", 1..=500))?,
     };
-    Ok(state.api_client()?.key_page(&query, state.settings.rotation_days()).await?)
+    Ok(state.api_client()?.list_key_page(&query, state.settings.rotation_days()).await?)
 }
 
 /// How many keys there are of each status.
@@ -61,7 +61,7 @@ pub(crate) async fn get_key_usage(
     hours: UntrustedArg,
 ) -> Result<KeyUsage> {
     let (id, hours) = (key_id.into_key_id()?, hours.into_integer("hours", 1..=2_160)?);
-    Ok(state.api_client()?.usage(&id, hours).await?)
+    Ok(state.api_client()?.get_usage(&id, hours).await?)
 }
 
 /// Why a request with a key is, or would be, refused. `method` and `path` may be `null`.
@@ -77,7 +77,7 @@ pub(crate) async fn check_key(
         method: method.non_null().map(|method| method.into_text("method")).transpose()?,
         path: path.non_null().map(|path| path.into_secret_text("path")).transpose()?,
     };
-    let answer = state.api_client()?.diagnose(&question).await;
+    let answer = state.api_client()?.check_key(&question).await;
     drop(Zeroizing::new(question.key));
     Ok(answer?)
 }

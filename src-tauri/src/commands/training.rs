@@ -25,7 +25,7 @@ pub(crate) async fn list_runs(
 /// Everything about a run but its console.
 #[tauri::command]
 pub(crate) async fn get_run(state: State<'_, AppState>, run_id: UntrustedArg) -> Result<TrainingRunDetails> {
-    Ok(state.api_client()?.run(parse_run_id(run_id)?).await?)
+    Ok(state.api_client()?.get_run(parse_run_id(run_id)?).await?)
 }
 
 /// How much training data is stored in all.

@@ -156,7 +156,7 @@ impl AssignmentSpans {
     fn find_spans(text: &str, name: &str, script: &Script<'_>, line_end: &str) -> Self {
         let commands = script.commands.iter().filter(|command| command.only_assigns());
         let words = commands.flat_map(|command| &command.words);
-        let shell: Vec<_> = words.filter(|word| word.value_assigned_to(name).is_some()).map(Word::range).collect();
+        let shell: Vec<_> = words.filter(|word| word.value_assigned_to(name).is_some()).map(Word::byte_range).collect();
         let bindings = parse_python_dotenv(text).into_iter();
         let ours = bindings.filter(|binding| binding.name == name && binding.value.is_some());
         let with_line_end = |range: Range<usize>| match &text[range.end..] {
