@@ -1,5 +1,7 @@
 //! Everything about one key, beside the list: what real programs do with it is seen while they do it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_domain::decision::Decision;
@@ -162,9 +164,12 @@ async fn requests_table(app: &App) -> Result<Value> {
 #[tokio::test]
 async fn requests_are_shown_by_hour_and_day_as_chart_and_table() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
+    // At noon (UTC) of the day before yesterday, so that both hours with rejections are of one day.
+    let hours_since_noon = 36 + SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 3600 % 24;
     let sample = seed::SeedKey {
         refused: &[(Decision::Limit, 12), (Decision::Scope, 3)],
-        ..seed::SeedKey::new("busy", "read", 20 * 24).with_usage(30, &[("probe/1.0", "127.0.0.1")])
+        ..seed::SeedKey::new("busy", "read", 20 * 24)
+            .with_usage(hours_since_noon.try_into()?, &[("probe/1.0", "127.0.0.1")])
     };
     seed::seed_database(&desktop.data_folder().join("keys.db"), &[sample]).await?;
     let app = App::start(&desktop).await?;
