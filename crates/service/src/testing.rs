@@ -7,6 +7,9 @@ pub use ulkeys_domain::testing::{leaks_input, mutations_of, proptest_config};
 
 pub const SAMPLE_KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
 pub const SAMPLE_KEY_ID: &str = "key_0123456789abcdef01234567";
+/// Values, good and bad, of the fields of a request to create or rename a key.
+pub const KEY_FIELD_TEXTS: &[&str] =
+    &["training-server", "read", "training", "models", "admin", " padded ", "", "\u{202e}x", SAMPLE_KEY, SAMPLE_KEY_ID];
 
 /// [`around`], in what a header's value can have.
 pub fn header_value_mutations_of(valid: &str) -> impl Strategy<Value = HeaderValue> + Clone + use<> {

@@ -66,7 +66,7 @@ mod tests {
     use ulkeys_domain::wire::RenameKey;
 
     use super::*;
-    use crate::testing::{SAMPLE_KEY, SAMPLE_KEY_ID, json_objects, leaks_input, proptest_config, text_contents};
+    use crate::testing::{KEY_FIELD_TEXTS, json_objects, leaks_input, proptest_config, text_contents};
 
     const ALLOWED_ERROR_WORDS: &[&str] = &[
         "name: is required",
@@ -76,24 +76,12 @@ mod tests {
         "name: must not contain control characters",
         "name: must not contain an API key",
     ];
-    const SAMPLE_FIELD_TEXTS: &[&str] = &[
-        "training-server",
-        "read",
-        "training",
-        "models",
-        "admin",
-        " padded ",
-        "",
-        "\u{202e}x",
-        SAMPLE_KEY,
-        SAMPLE_KEY_ID,
-    ];
 
     proptest! {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn parse_name_any_body_matches_the_model(body in json_objects(&["name", "scopes"], SAMPLE_FIELD_TEXTS)) {
+        fn parse_name_any_body_matches_the_model(body in json_objects(&["name", "scopes"], KEY_FIELD_TEXTS)) {
             let typed = serde_json::from_value::<RenameKey>(body.clone()).ok().filter(|_| body.is_object());
             match parse_name(&body) {
                 Ok(name) => prop_assert_eq!(Some(name), typed.and_then(|body| KeyName::parse(&body.name).ok())),

@@ -74,7 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{SAMPLE_KEY, SAMPLE_KEY_ID, json_objects, leaks_input, proptest_config, text_contents};
+    use crate::testing::{KEY_FIELD_TEXTS, json_objects, leaks_input, proptest_config, text_contents};
 
     const ALLOWED_ERROR_WORDS: &[&str] = &[
         "name: is required",
@@ -89,24 +89,12 @@ mod tests {
         "replaces: is not a key's id",
         " is not one of training, models, datasets, read, write, admin",
     ];
-    const SAMPLE_FIELD_TEXTS: &[&str] = &[
-        "training-server",
-        "read",
-        "training",
-        "models",
-        "admin",
-        " padded ",
-        "",
-        "\u{202e}x",
-        SAMPLE_KEY,
-        SAMPLE_KEY_ID,
-    ];
 
     proptest! {
         #![proptest_config(proptest_config())]
 
         #[test]
-        fn parse_new_key_any_body_matches_the_model(body in json_objects(&["name", "scopes", "replaces", "key"], SAMPLE_FIELD_TEXTS)) {
+        fn parse_new_key_any_body_matches_the_model(body in json_objects(&["name", "scopes", "replaces", "key"], KEY_FIELD_TEXTS)) {
             let typed = serde_json::from_value::<CreateKey>(body.clone()).ok().filter(|_| body.is_object());
             let expected = typed.and_then(|body| {
                 let scopes = Scopes::parse(body.scopes.iter().map(String::as_str)).ok()?;
