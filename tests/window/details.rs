@@ -168,8 +168,7 @@ async fn requests_are_shown_by_hour_and_day_as_chart_and_table() -> Result<()> {
     let hours_since_noon = 36 + SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 3600 % 24;
     let sample = seed::SeedKey {
         refused: &[(Decision::Limit, 12), (Decision::Scope, 3)],
-        ..seed::SeedKey::new("busy", "read", 20 * 24)
-            .with_usage(hours_since_noon.try_into()?, &[("probe/1.0", "127.0.0.1")])
+        ..seed::SeedKey::new("busy", "read", 20 * 24).with_usage(hours_since_noon, &[("probe/1.0", "127.0.0.1")])
     };
     seed::seed_database(&desktop.data_folder().join("keys.db"), &[sample]).await?;
     let app = App::start(&desktop).await?;
