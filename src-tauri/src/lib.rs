@@ -38,6 +38,8 @@ mod service_supervisor;
 mod settings;
 mod single_instance;
 #[cfg(test)]
+#[path = "../../tests/harness/skip.rs"]
+#[expect(clippy::print_stderr, reason = "a skipped test names its reason")]
 mod skipped_test;
 mod standard_error;
 mod state;

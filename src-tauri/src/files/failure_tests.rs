@@ -40,7 +40,7 @@ fn run_script(wrapper: &[&str], folder: &Path, script: &str) -> Option<String> {
     let output = command.output().expect("started");
     let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if said.contains("Operation not permitted") && !told.contains("result") {
-        crate::skipped_test::skip(&format!("the kernel does not allow {wrapper:?}: {said}"));
+        crate::skipped_test::skip(format!("the kernel does not allow {wrapper:?}: {said}"));
         return None;
     }
     assert!(output.status.success(), "{told}{said}");

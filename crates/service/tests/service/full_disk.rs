@@ -3,7 +3,6 @@
 //!
 //! Each test runs again in a process and a mount namespace of its own, with a small file system that nobody else has.
 //! So the log that it counts is its own, too.
-#![expect(clippy::print_stderr, reason = "a skipped test names its reason")]
 
 use std::fs::File;
 use std::io::Write as _;
@@ -45,20 +44,9 @@ fn run_on_disk_of_size(size: &str, name: &str, test: impl AsyncFnOnce(SmallDisk)
         .expect("started");
     let (output_text, error_text) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if error_text.contains("Operation not permitted") && !output_text.contains("running 1 test") {
-        return skip(&format!("the kernel allows no mount namespace: {error_text}"));
+        return crate::skip::skip(format!("the kernel allows no mount namespace: {error_text}"));
     }
     assert!(output.status.success() && output_text.contains("1 passed"), "{error_text}\n{output_text}");
-}
-
-/// Reports that the test of this thread is skipped: in its output, and in the file that `cargo xtask test` names.
-fn skip(reason: &str) {
-    let thread = std::thread::current();
-    let line = format!("{}: {reason}", thread.name().unwrap_or("a test")).replace('\n', " ");
-    eprintln!("SKIPPED {line}");
-    if let Some(path) = std::env::var_os("UL_KEYS_SKIPPED_TESTS") {
-        let file = File::options().create(true).append(true).open(path);
-        file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes())).expect("the file of skipped tests");
-    }
 }
 
 /// A small file system.

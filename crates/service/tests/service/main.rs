@@ -37,6 +37,9 @@ mod routing;
 mod run_retention;
 mod runs;
 mod shutdown;
+#[path = "../../../../tests/harness/skip.rs"]
+#[expect(clippy::print_stderr, reason = "a skipped test names its reason")]
+mod skip;
 mod snapshots;
 mod training_events;
 mod training_quota;
