@@ -1,4 +1,4 @@
-//! The house rules of ARCHITECTURE.md that can be read off the dependency graph and the sources.
+//! Checks the architecture rules (see ARCHITECTURE.md) against the dependency graph and the source files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 fn load_metadata() -> Metadata {
-    MetadataCommand::new().no_deps().exec().expect("cargo metadata")
+    MetadataCommand::new().no_deps().exec().expect("cargo metadata succeeds")
 }
 
-/// Names of the packages that `package` depends on when it is built for use.
+/// Returns the names of the normal dependencies of `package`, excluding dev-dependencies and build-dependencies.
 fn dependency_names(metadata: &Metadata, package: &str) -> BTreeSet<String> {
-    let package = metadata.packages.iter().find(|candidate| candidate.name == package).expect("a workspace package");
+    let package =
+        metadata.packages.iter().find(|candidate| candidate.name == package).expect("the package is in the workspace");
     let used = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
     used.map(|dependency| dependency.name.clone()).collect()
 }
@@ -52,9 +53,30 @@ fn external_library_is_used_only_by_its_crates() {
             let names = dependency_names(&metadata, &package.name)
                 .iter()
                 .any(|name| name == library || name.starts_with(&format!("{library}-")));
-            assert!(!names || rooms.contains(&package.name.as_str()), "{} must not name {library}", package.name);
+            assert!(!names || rooms.contains(&package.name.as_str()), "{} depends on {library}", package.name);
         }
     }
+}
+
+#[test]
+fn every_package_names_the_license() {
+    let license = "MIT OR Apache-2.0";
+    for package in load_metadata().packages {
+        assert_eq!(package.license.as_deref(), Some(license), "{}", package.name);
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in ["ui", "tests/better-auth", "tests/node-clients"] {
+        let text = std::fs::read_to_string(root.join(folder).join("package.json")).expect("package.json");
+        assert!(text.contains(&format!("\"license\": \"{license}\"")), "{folder}/package.json");
+    }
+}
+
+/// In a release build that aborts on panic, one panic would end the service for all clients.
+#[test]
+fn release_build_unwinds_on_panic() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let manifest = std::fs::read_to_string(manifest).expect("Cargo.toml");
+    assert!(!manifest.contains("panic ="), "a profile sets the panic strategy");
 }
 
 #[test]
@@ -77,7 +99,7 @@ fn domain_does_no_io_and_reads_no_clock() {
     }
     let metadata = load_metadata();
     for library in ["tokio", "tracing", "anyhow"] {
-        assert!(!dependency_names(&metadata, "ulkeys-domain").contains(library), "the domain must not name {library}");
+        assert!(!dependency_names(&metadata, "ulkeys-domain").contains(library), "the domain depends on {library}");
     }
 }
 
@@ -87,20 +109,20 @@ fn only_ipc_folder_calls_tauri() {
     for kind in ["ts", "svelte"] {
         for (path, text) in read_sources(&page, kind) {
             let talks = text.contains("@tauri-apps/api") || text.contains("__TAURI");
-            assert!(!talks || path.starts_with(page.join("lib/ipc")), "{} goes past lib/ipc", path.display());
+            assert!(!talks || path.starts_with(page.join("lib/ipc")), "{} calls Tauri outside lib/ipc", path.display());
         }
     }
 }
 
-/// Files of one kind below a folder, tests included, with their text.
+/// Returns the path and the contents of every file below `folder` that has this extension, including test files.
 fn read_sources(folder: &Path, extension: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for entry in folder.read_dir().expect("a folder") {
-        let path = entry.expect("an entry").path();
+    for entry in folder.read_dir().expect("the folder can be read") {
+        let path = entry.expect("the folder can be read").path();
         if path.is_dir() {
             found.extend(read_sources(&path, extension));
         } else if path.extension().is_some_and(|kind| kind == extension) {
-            let text = std::fs::read_to_string(&path).expect("a text");
+            let text = std::fs::read_to_string(&path).expect("the file can be read");
             found.push((path, text));
         }
     }
