@@ -1,4 +1,4 @@
-//! The real program, driven through WebKit's own WebDriver.
+//! Starts the real app and drives it through WebKit's own WebDriver.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -14,47 +14,49 @@ use crate::desktop::Desktop;
 use crate::process::{Child, find_child_pid, free_port, is_alive};
 use crate::wait::{POLL_INTERVAL, WAIT_TIMEOUT};
 
-/// How the app is started.
+/// Options for starting the app.
 #[derive(Default)]
 pub struct AppOptions {
-    /// Whether the system speaks German instead of English.
+    /// Whether the system language is German instead of English.
     pub german: bool,
-    /// The system's locale variables, instead of `LC_ALL=C.UTF-8` and `LANGUAGE=en`.
+    /// Locale variables to set instead of `LC_ALL=C.UTF-8` and `LANGUAGE=en`.
     pub locale: Option<&'static [(&'static str, &'static str)]>,
-    /// Whether the system's theme is dark.
+    /// Whether the system theme is dark.
     pub dark: bool,
-    /// What is logged, as in `RUST_LOG`.
+    /// The log filter, in the format of `RUST_LOG`.
     pub log: Option<&'static str>,
-    /// How far the clock is off, as libfaketime reads it: `+100d`.
+    /// Offset of the app's clock in libfaketime's format, such as `+100d`.
     pub clock: Option<&'static str>,
-    /// A user number to run as, instead of the tests' own.
+    /// ID of the user to run the app as, if not the user who runs the tests.
     pub user: Option<u32>,
-    /// Where the program prints, instead of into a file.
+    /// A broken pipe that receives the app's output. By default, the output is written to a file.
     pub prints_into: Option<BrokenPipe>,
-    /// The program to start, instead of [`app_binary`].
+    /// Path of the executable to start. By default, [`app_binary`].
     pub program: Option<PathBuf>,
-    /// A program that starts it, with its arguments, such as `strace`.
+    /// A program that starts the app, such as `strace`, followed by its arguments.
     pub wrapper: &'static [&'static str],
-    /// The port that the settings name already, wherever they are.
+    /// The port that the existing settings specify. If a port is given, the harness neither reads nor writes the
+    /// settings file.
     pub port: Option<u16>,
 }
 
-/// A pipe of which a program cannot get rid of what it prints.
+/// A pipe or terminal that does not accept a program's output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum BrokenPipe {
-    /// Its reader has gone, like that of `ul-keys 2>&1 | head -1`.
+    /// The reader has exited, as in `ul-keys 2>&1 | head -1`.
     Closed,
-    /// Its reader does not read, and there is no room.
+    /// The reader is not reading, and the pipe is full.
     Full,
-    /// A terminal that shows nothing any more, as after Ctrl+S.
+    /// The output is a terminal whose display has been stopped, for example with Ctrl+S.
     Terminal,
 }
 
 impl BrokenPipe {
-    /// The end to print into, and the other one, to be kept for as long as the program runs.
+    /// Opens the pipe. Returns the writing end and, unless the reader has exited, the reading end, which must stay open
+    /// while the program runs.
     ///
     /// # Errors
-    /// When the system has none left.
+    /// Returns an error if the system cannot open another pipe or terminal.
     pub fn open(self) -> Result<(File, Option<OwnedFd>)> {
         let (reader, writer) = match self {
             Self::Closed | Self::Full => {
@@ -81,57 +83,47 @@ impl BrokenPipe {
     }
 }
 
-/// The app's window. The process ends when it is dropped.
+/// A running app with its windows. The process is killed when this value is dropped.
 pub struct App {
-    /// The page.
+    /// The WebDriver session that controls the app's pages.
     pub driver: WebDriver,
-    /// Port of its key service.
+    /// Port of the app's key service.
     pub port: u16,
-    /// Process number.
+    /// Process ID of the app.
     pub pid: u32,
     output: PathBuf,
     _reader: Option<OwnedFd>,
     _driver_process: Child,
 }
 
-/// The program under test, next to the tests' own folder.
+/// Returns the path of the app's executable, which Cargo builds into the same target folder as the tests.
 ///
 /// # Panics
-/// When the tests do not run from a target folder.
+/// Panics if the test executable is not in a Cargo target folder.
 pub fn app_binary() -> PathBuf {
-    let tests = std::env::current_exe().expect("a test program");
-    let profile = tests.ancestors().find(|folder| folder.join("deps").is_dir()).expect("target/PROFILE");
+    let tests = std::env::current_exe().expect("the path of the test program");
+    let profile = tests.ancestors().find(|folder| folder.join("deps").is_dir()).expect("a target/PROFILE folder");
     profile.join("ul-keys")
 }
 
-/// The program as it is released, but for optimizations across crates. `cargo xtask test` builds it.
-///
-/// # Panics
-/// When it was not built.
-pub fn release_binary() -> PathBuf {
-    let program = app_binary().with_file_name("../release-check/ul-keys");
-    assert!(program.is_file(), "run `cargo build --profile release-check --package ul-keys` first");
-    program
-}
-
-/// Where `cargo xtask setup` puts what it installs.
+/// Returns the folder in which `cargo xtask setup` installs the test tools.
 pub fn tools_folder() -> PathBuf {
     app_binary().with_file_name("../tools")
 }
 
 impl App {
-    /// Starts the app on its own port, and waits for its page.
+    /// Starts the app with default options and waits for its page.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// Returns an error if the app does not start or its page does not appear.
     pub async fn start(desktop: &Desktop) -> Result<Self> {
         Self::start_with(desktop, AppOptions::default()).await
     }
 
-    /// Starts the app with options.
+    /// Starts the app with the given options and waits for its page.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// Returns an error if the app does not start or its page does not appear.
     pub async fn start_with(desktop: &Desktop, options: AppOptions) -> Result<Self> {
         let port = options.port.map_or_else(|| configured_port(desktop), Ok)?;
         let driver_port = free_port()?;
@@ -158,7 +150,7 @@ impl App {
             command.env("RUST_LOG", log);
         }
         if let Some(clock) = options.clock {
-            // Time-outs keep running as they do.
+            // Leave the monotonic clock unchanged, because timeouts depend on it.
             command
                 .env("LD_PRELOAD", faketime_library()?)
                 .env("FAKETIME", clock)
@@ -183,18 +175,18 @@ impl App {
         Ok(app)
     }
 
-    /// Waits until `condition` holds.
+    /// Waits until `condition` is true.
     ///
     /// # Errors
-    /// When it does not within [`WAIT_TIMEOUT`]; the error shows the page.
+    /// Returns an error with the page's text if `condition` is not true within [`WAIT_TIMEOUT`].
     pub async fn wait(&self, what: &str, condition: impl AsyncFnMut() -> bool) -> Result<()> {
         self.wait_within(WAIT_TIMEOUT, what, condition).await
     }
 
-    /// Waits until `condition` holds, for longer than usual.
+    /// Waits until `condition` is true, but not longer than `timeout`.
     ///
     /// # Errors
-    /// When it does not within `timeout`; the error shows the page.
+    /// Returns an error with the page's text if `condition` is not true within `timeout`.
     pub async fn wait_within(
         &self,
         timeout: Duration,
@@ -205,7 +197,10 @@ impl App {
         while !condition().await {
             if start.elapsed() > timeout {
                 let page = self.text("body").await.unwrap_or_else(|error| format!("{error:#}"));
-                bail!("timed out waiting for {what}; the window shows:\n{page}\nand it printed:\n{}", self.output());
+                bail!(
+                    "timed out waiting for {what}; the window shows:\n{page}\nand the app printed:\n{}",
+                    self.output()
+                );
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
@@ -215,39 +210,42 @@ impl App {
     /// Waits until the page shows `text`.
     ///
     /// # Errors
-    /// See [`Self::wait`].
+    /// Returns an error in the same cases as [`Self::wait`].
     pub async fn wait_text(&self, text: &str) -> Result<()> {
-        self.wait(text, async || self.shows_text(text).await.is_ok_and(|shows| shows)).await
+        self.wait(&format!("the text {text:?}"), async || self.shows_text(text).await.is_ok_and(|shows| shows)).await
     }
 
     /// Waits until the page no longer shows `text`.
     ///
     /// # Errors
-    /// See [`Self::wait`].
+    /// Returns an error in the same cases as [`Self::wait`].
     pub async fn wait_gone(&self, text: &str) -> Result<()> {
-        let what = format!("the end of {text}");
+        let what = format!("the text {text:?} to disappear");
         self.wait(&what, async || self.shows_text(text).await.is_ok_and(|shows| !shows)).await
     }
 
-    /// Whether the page shows `text`. Asked there, because what the driver reads is copied into the app's process.
+    /// Returns whether the page shows `text`. A script in the page checks this: WebDriver would copy the page's text,
+    /// including a displayed key, into the memory of the app's process, which some tests search for keys.
     async fn shows_text(&self, text: &str) -> Result<bool> {
         let script = "return document.body.innerText.includes(arguments[0])";
         Ok(self.script(script, vec![json!(text)]).await? == true)
     }
 
-    /// Waits until the focused element's accessible name, or else its text, is `name`.
+    /// Waits until the focused element has the accessible name `name`, or the text `name` if it has no accessible name.
     ///
     /// # Errors
-    /// See [`Self::wait`].
+    /// Returns an error in the same cases as [`Self::wait`].
     pub async fn wait_focus(&self, name: &str) -> Result<()> {
-        self.wait(&format!("the focus on {name}"), async || self.focused_name().await.is_ok_and(|focus| focus == name))
-            .await
+        self.wait(&format!("the focus to be on {name}"), async || {
+            self.focused_name().await.is_ok_and(|focus| focus == name)
+        })
+        .await
     }
 
-    /// Label or text of the focused element.
+    /// Returns the label or the text of the focused element.
     ///
     /// # Errors
-    /// When the page cannot be asked.
+    /// Returns an error if the page does not run the script.
     pub async fn focused_name(&self) -> Result<String> {
         let script = "const e = document.activeElement;
             return (e.getAttribute('aria-label') ?? e.labels?.[0]?.innerText ?? e.innerText ?? '')
@@ -255,10 +253,11 @@ impl App {
         Ok(self.script(script, Vec::new()).await?.as_str().unwrap_or_default().trim().to_owned())
     }
 
-    /// The visible element for the accessible name or text, as soon as there is one. In an open dialog, only there.
+    /// Waits for a visible control with this accessible name or text, and returns the control. While a dialog or menu
+    /// is open, ignores controls outside it.
     ///
     /// # Errors
-    /// See [`Self::wait`].
+    /// Returns an error in the same cases as [`Self::wait`].
     pub async fn find_control(&self, name: &str) -> Result<WebElement> {
         let script = "const scopes = [...document.querySelectorAll('[role=dialog],[role=alertdialog],[role=menu]')];
             const root = scopes.at(-1) ?? document;
@@ -275,13 +274,13 @@ impl App {
             found.is_some()
         })
         .await?;
-        found.context("found")
+        found.context("no control found")
     }
 
-    /// Clicks a control through WebDriver.
+    /// Clicks a control through WebDriver. Repeats this until the control receives the click.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// Returns an error if no control with this name can be clicked within [`WAIT_TIMEOUT`].
     pub async fn click(&self, name: &str) -> Result<()> {
         self.wait(&format!("a click on {name}"), async || match self.find_control(name).await {
             Ok(control) => self.click_element(&control).await.unwrap_or(false),
@@ -290,25 +289,26 @@ impl App {
         .await
     }
 
-    /// Clicks where a control is. Whether that met it: the page may have moved it, as when a dialog closes
-    /// or the window with a key grows.
+    /// Clicks a control, and returns whether the control received the click. A click can miss the control if the page
+    /// has just moved it, for example because a dialog closed or the window with a key grew.
     async fn click_element(&self, control: &WebElement) -> Result<bool> {
         let listen = "window.isHit = false;
             arguments[0].addEventListener('click', () => { window.isHit = true; }, { capture: true, once: true });";
         self.script(listen, vec![control.to_json()?]).await?;
         if control.click().await.is_err() {
-            // A click that closes its own window gets no answer.
+            // WebDriver reports an error for a click that closes its own window, although the control received the
+            // click.
             return Ok(self.driver.window().await.is_err());
         }
-        // A page that ended with the click knows nothing of it.
+        // If the click closed the page, `isHit` cannot be read. In this case, the control has received the click.
         let missed = self.script("return window.isHit === false", Vec::new()).await;
         Ok(!missed.is_ok_and(|missed| missed == true))
     }
 
-    /// Creates a key through the dialog, up to where its plaintext is shown.
+    /// Creates a key through the dialog, and switches to the window that shows its plaintext.
     ///
     /// # Errors
-    /// See [`Self::wait`].
+    /// Returns an error in the same cases as [`Self::wait`].
     pub async fn create_key_in_dialog(&self, name: &str, scope: &str) -> Result<()> {
         self.click("Create Key").await?;
         self.find_control("Name").await?.send_keys(name).await?;
@@ -317,10 +317,10 @@ impl App {
         self.switch_to_key_window().await
     }
 
-    /// Creates a key and closes its window without copying it; what it does not do is read the key.
+    /// Creates a key and closes its window without copying the key, so the test never reads the plaintext.
     ///
     /// # Errors
-    /// See [`Self::wait`].
+    /// Returns an error in the same cases as [`Self::wait`].
     pub async fn create_key_without_copying(&self, name: &str, scope: &str) -> Result<()> {
         self.create_key_in_dialog(name, scope).await?;
         self.click("Done").await?;
@@ -328,10 +328,11 @@ impl App {
         self.wait_key_window_closed().await
     }
 
-    /// Creates a key and takes it from the clipboard, as a person would. Back in the list, it is off the clipboard.
+    /// Creates a key, copies it as a user would, and returns it from the clipboard. Before returning, switches to the
+    /// list window and clears the clipboard.
     ///
     /// # Errors
-    /// See [`Self::wait`].
+    /// Returns an error in the same cases as [`Self::wait`].
     pub async fn create_and_copy_key(&self, desktop: &Desktop, name: &str, scope: &str) -> Result<String> {
         self.create_key_in_dialog(name, scope).await?;
         self.click("Copy").await?;
@@ -344,66 +345,66 @@ impl App {
         Ok(key)
     }
 
-    /// Turns to the window with a new key, as soon as it shows the key.
+    /// Switches to the window with a new key and waits until it shows the key.
     ///
     /// # Errors
-    /// When none is opened.
+    /// Returns an error if no such window opens.
     pub async fn switch_to_key_window(&self) -> Result<()> {
         let start = Instant::now();
         while !self.switch_to_page("/one-time.html").await? {
             if start.elapsed() > WAIT_TIMEOUT {
-                bail!("no window with a key; the list shows:\n{}", self.text("body").await?);
+                bail!("no window with a key opened; the list shows:\n{}", self.text("body").await?);
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
         let shown = "return !!document.querySelector('code.key') && document.hasFocus()";
-        self.wait("the key", async || self.script(shown, vec![]).await.is_ok_and(|it| it == true)).await
+        self.wait("the key to be shown", async || self.script(shown, vec![]).await.is_ok_and(|it| it == true)).await
     }
 
-    /// Waits until the window with the key has gone, and turns to the list.
+    /// Waits until the window with the key has closed, and switches to the list window.
     ///
     /// # Errors
-    /// When it does not go.
+    /// Returns an error if the window does not close.
     pub async fn wait_key_window_closed(&self) -> Result<()> {
         let start = Instant::now();
         while self.driver.windows().await?.len() > 1 {
             if start.elapsed() > WAIT_TIMEOUT {
-                bail!("the window with the key stays; it shows:\n{}", self.text("body").await?);
+                bail!("the window with the key did not close; it shows:\n{}", self.text("body").await?);
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
         self.switch_to_list_window().await?;
-        self.wait("the end of the dialog", async || self.text("[role=dialog]").await.is_err()).await
+        self.wait("the dialog to close", async || self.text("[role=dialog]").await.is_err()).await
     }
 
-    /// Minimizes the window with a key that was copied or saved, and waits for its end. The list comes back, as some
-    /// window managers minimize the window under a minimized one as well.
+    /// Minimizes the window of a key that was copied or saved, and waits until the window has closed. Then activates
+    /// the list window, because some window managers also minimize the window behind the one being minimized.
     ///
     /// # Errors
-    /// See [`Self::wait`].
+    /// Returns an error in the same cases as [`Self::wait`].
     pub async fn minimize_key_window(&self, desktop: &Desktop) -> Result<()> {
         let list = desktop.list_window()?;
         desktop.run("xdotool", &["windowminimize", &desktop.key_window()?])?;
         let gone = async || self.driver.windows().await.is_ok_and(|all| all.len() == 1);
-        self.wait("the end of its window", gone).await?;
+        self.wait("the window with the key to close", gone).await?;
         desktop.run("xdotool", &["windowactivate", &list]).map(drop)
     }
 
-    /// Turns to the window with the list.
+    /// Switches to the window with the list.
     ///
     /// # Errors
-    /// When the driver refuses.
+    /// Returns an error if there is no such window.
     pub async fn switch_to_list_window(&self) -> Result<()> {
         match self.switch_to_page("/").await? {
             true => Ok(()),
-            false => bail!("the list's window is not there"),
+            false => bail!("there is no window with the list"),
         }
     }
 
-    /// Turns to the window that shows a page, if there is one.
+    /// Switches to the window that shows the page with the path `page`, and returns whether there is such a window.
     pub(crate) async fn switch_to_page(&self, page: &str) -> Result<bool> {
         for window in self.driver.windows().await? {
-            // A window may close in between.
+            // The window may close after it is listed but before the driver switches to it.
             let entered = self.driver.switch_to_window(window).await.is_ok();
             if entered && self.script("return location.pathname", Vec::new()).await.is_ok_and(|path| path == page) {
                 return Ok(true);
@@ -412,39 +413,42 @@ impl App {
         Ok(false)
     }
 
-    /// Visible text of the first element that `selector` finds.
+    /// Returns the visible text of the first element that matches `selector`.
     ///
     /// # Errors
-    /// When there is none.
+    /// Returns an error if no element matches.
     pub async fn text(&self, selector: &str) -> Result<String> {
-        // WebDriver's own notion of visible text leaves out what is clamped to a number of lines.
+        // WebDriver's own command for visible text omits text that is clamped to a number of lines.
         let script = "return document.querySelector(arguments[0])?.innerText ?? null;";
         let text = self.script(script, vec![json!(selector)]).await?;
-        Ok(text.as_str().with_context(|| format!("no {selector}"))?.to_owned())
+        Ok(text.as_str().with_context(|| format!("no element matches {selector}"))?.to_owned())
     }
 
-    /// Waits until the field for a key's name holds `name`: typed keys arrive one by one.
+    /// Waits until the field for a key's name contains `name`. Typed characters arrive in the field one by one.
     ///
     /// # Errors
-    /// See [`Self::wait`].
+    /// Returns an error in the same cases as [`Self::wait`].
     pub async fn wait_name_field(&self, name: &str) -> Result<()> {
         let script = "return document.querySelector('input[name=key-name]')?.value ?? '';";
-        self.wait("the typed name", async || self.script(script, Vec::new()).await.is_ok_and(|value| value == name))
-            .await
+        self.wait("the typed name to appear", async || {
+            self.script(script, Vec::new()).await.is_ok_and(|value| value == name)
+        })
+        .await
     }
 
-    /// Runs a script in the page.
+    /// Runs a script in the page and returns its result.
     ///
     /// # Errors
-    /// When it throws.
+    /// Returns an error if the script throws an exception.
     pub async fn script(&self, script: &str, arguments: Vec<Value>) -> Result<Value> {
         Ok(self.driver.execute(script, arguments).await?.json().clone())
     }
 
-    /// Calls a command as the page would: `Ok` with the answer, `Err` with the refusal.
+    /// Calls a command of the app as the page would. The inner result is `Ok` with the response or `Err` with the
+    /// command's error.
     ///
     /// # Errors
-    /// When the page cannot be asked.
+    /// Returns an error if the page does not run the script.
     pub async fn invoke(&self, command: &str, arguments: Value) -> Result<std::result::Result<Value, Value>> {
         let script = "const done = arguments[arguments.length - 1];
             window.__TAURI_INTERNALS__.invoke(arguments[0], arguments[1])
@@ -456,65 +460,67 @@ impl App {
         })
     }
 
-    /// Everything that the app printed on this desktop.
+    /// Returns everything that the app has printed since this desktop was started, including output of earlier app
+    /// processes.
     pub fn output(&self) -> String {
         std::fs::read_to_string(&self.output).unwrap_or_default()
     }
 
-    /// Ends the app as a session manager would, and waits until it has gone.
+    /// Terminates the app as a session manager would, and waits until it has exited.
     ///
     /// # Errors
-    /// When it does not go.
+    /// Returns an error if the app does not exit.
     pub async fn quit(self) -> Result<()> {
         self.send_signal("TERM")?;
         self.wait_exit().await
     }
 
-    /// Closes the window as its frame's button does, and waits until the app has gone.
+    /// Closes the window as the close button in its frame does, and waits until the app has exited.
     ///
     /// # Errors
-    /// When it does not go.
+    /// Returns an error if the app does not exit.
     pub async fn close_window(self, desktop: &Desktop) -> Result<()> {
-        // A key press would go to whatever has the focus at that moment, such as a window that is just going.
+        // Do not use a key press, because it would go to the focused window, which might be another window that is
+        // about to close.
         desktop.run("wmctrl", &["-i", "-c", &desktop.list_window()?])?;
         self.wait_exit().await
     }
 
-    /// Presses keys that close the app, and waits until it has gone.
+    /// Presses a key combination that closes the app, and waits until the app has exited.
     ///
     /// # Errors
-    /// When it does not go.
+    /// Returns an error if the app does not exit.
     pub async fn close_by_keys(self, desktop: &Desktop, keys: &str) -> Result<()> {
         desktop.press(&[keys])?;
         self.wait_exit().await
     }
 
-    /// Ends the app without any warning.
+    /// Kills the app without giving it a chance to clean up, and waits until it has exited.
     ///
     /// # Errors
-    /// When it cannot be killed.
+    /// Returns an error if the app cannot be killed.
     pub async fn kill(self) -> Result<()> {
         self.send_signal("KILL")?;
         self.wait_exit().await
     }
 
-    /// Sends a signal to the app, by name.
+    /// Sends the signal with this name, such as `TERM`, to the app.
     ///
     /// # Errors
-    /// When there is no such process.
+    /// Returns an error if the process does not exist.
     pub fn send_signal(&self, signal: &str) -> Result<()> {
         crate::process::send_signal(self.pid, signal)
     }
 
-    /// Waits until the process has ended.
+    /// Waits until the app's process has exited.
     ///
     /// # Errors
-    /// When it goes on.
+    /// Returns an error if the process does not exit within [`WAIT_TIMEOUT`].
     pub async fn wait_exit(&self) -> Result<()> {
         let start = Instant::now();
         while is_alive(self.pid) {
             if start.elapsed() > WAIT_TIMEOUT {
-                bail!("the app does not end; it printed:\n{}", self.output());
+                bail!("the app did not exit; it printed:\n{}", self.output());
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
@@ -527,29 +533,35 @@ impl Drop for App {
         if is_alive(self.pid) {
             let _ = self.send_signal("KILL");
         }
-        // The driver's process ends with this value; asking it to end the session would only wait for the dead app.
+        // Do not end the WebDriver session: ending it would wait for the app, which is no longer running. The driver
+        // process is killed anyway when this value is dropped.
         let driver = self.driver.clone();
         driver.leak().ok();
     }
 }
 
-/// The library that changes the clock of a program.
+/// Returns the path of libfaketime, which changes the time that a program sees.
 fn faketime_library() -> Result<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib")?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     let found = folders.into_iter().map(|folder| folder.join("faketime/libfaketime.so.1")).find(|path| path.exists());
-    found.context("libfaketime: install the package faketime")
+    found.context("libfaketime is missing; install the package faketime")
 }
 
-/// The port in this desktop's settings; a free one is put there first, as tests run side by side.
+/// Returns the port from this desktop's settings. If there are no settings yet, creates them with a free port, so that
+/// tests can run in parallel.
 fn configured_port(desktop: &Desktop) -> Result<u16> {
     let path = desktop.settings_file();
     if let Ok(settings) = std::fs::read(&path) {
         let settings: Value = serde_json::from_slice(&settings)?;
-        return settings["port"].as_u64().and_then(|port| port.try_into().ok()).context("a port");
+        return settings["port"]
+            .as_u64()
+            .and_then(|port| port.try_into().ok())
+            .context("the settings contain no valid port");
     }
     let port = free_port()?;
-    std::fs::create_dir_all(path.parent().context("a folder")?)?;
-    // No test is about limits; some ask faster than a person could.
+    std::fs::create_dir_all(path.parent().context("the settings file has no folder")?)?;
+    // Set rate limits that are never reached: the tests of the app do not cover rate limits, and some of them send
+    // requests faster than a person could.
     let limits = json!({ "default": 999_999, "invalidCredentials": 999_999 });
     std::fs::write(&path, json!({ "port": port, "limits": limits }).to_string())?;
     Ok(port)
@@ -560,13 +572,16 @@ async fn connect_webdriver(url: &str, capabilities: Capabilities) -> Result<WebD
     loop {
         match tokio::time::timeout(WAIT_TIMEOUT, WebDriver::new(url, capabilities.clone())).await? {
             Ok(driver) => return Ok(driver),
-            Err(error) if start.elapsed() > WAIT_TIMEOUT => return Err(error).context("no WebDriver session"),
+            Err(error) if start.elapsed() > WAIT_TIMEOUT => {
+                return Err(error).context("cannot start a WebDriver session");
+            }
             Err(_) => tokio::time::sleep(POLL_INTERVAL).await,
         }
     }
 }
 
-/// The program, behind a script where another one starts it.
+/// Returns the path of the program to start: `program` itself or, if `wrapper` is not empty, a script that runs
+/// `wrapper` with `program` as its last argument.
 fn wrap_program(desktop: &Desktop, program: &Path, wrapper: &[&str]) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     if wrapper.is_empty() {
@@ -578,7 +593,8 @@ fn wrap_program(desktop: &Desktop, program: &Path, wrapper: &[&str]) -> Result<P
     Ok(script)
 }
 
-/// A copy of the program that another user may run, behind a script that becomes that user.
+/// Copies the app's executable so that another user may run it, and returns the path of a script that starts the copy
+/// as that user.
 fn program_as_user(desktop: &Desktop, user: u32) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let copy = desktop.home().join("ul-keys-program");
@@ -593,8 +609,9 @@ fn program_as_user(desktop: &Desktop, user: u32) -> Result<PathBuf> {
     for path in [&copy, &program, &script] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
     }
-    // The settings that the test has written, too: the app makes them private, which only their owner may.
-    // A file system that the document portal has mounted there has no owner to change.
+    // Change the owner of the whole home folder, including the settings that the test has written: the app restricts
+    // access to the settings, and only their owner can do that. Skip the file system that the document portal has
+    // mounted, because its owner cannot be changed.
     let (owner, home) = (format!("{user}:{user}"), desktop.home().display().to_string());
     let mounted = format!("{home}/run/doc");
     desktop.run(

@@ -1,7 +1,8 @@
-//! What the end-to-end tests stand on: a desktop of their own, the real program in it, and the real clients.
+//! Provides the environment of the end-to-end tests: a separate desktop, the real app on it, and the real clients.
 //!
-//! Each test gets its own display, window manager, session bus, home folder and port, so that tests neither see each
-//! other nor the person at the machine. Deliberately absent: stubs for parts that can run.
+//! Each test gets its own display, window manager, session bus, home folder and port, so that tests cannot interfere
+//! with each other or with the person who uses the machine. A program is never replaced with a stub if the real one can
+//! run in a test.
 
 mod accessibility_bus;
 mod app;
@@ -25,7 +26,7 @@ mod wayland;
 pub use accessibility_bus::{
     AccessibleObject, VISIBLE_TEXTS_SCRIPT, find_tree_problems, format_outline, spoken_row_text, subtree,
 };
-pub use app::{App, AppOptions, BrokenPipe, app_binary, release_binary, tools_folder};
+pub use app::{App, AppOptions, BrokenPipe, app_binary, tools_folder};
 pub use desktop::Desktop;
 pub use disk::SmallDisk;
 pub use input::ScreenPoint;

@@ -1,4 +1,4 @@
-//! `cargo xtask COMMAND`: everything that a developer runs, from a machine that has only Rust, Node and apt.
+//! `cargo xtask COMMAND`: commands for developers. They need only Rust, Node.js and apt, and install everything else.
 
 mod run;
 mod setup;
@@ -22,54 +22,57 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum XtaskCommand {
-    /// Install what is missing, build the app and open its window.
+    /// Install missing dependencies, build the app and open its window.
     Run {
         /// Build with optimizations, as for a release.
         #[arg(long)]
         release: bool,
     },
-    /// Install what is missing and run every check and test.
+    /// Install missing dependencies and run every check and test.
     Test {
-        /// Only what is quick enough to run between edits: formatting and the tests without windows, gateways and
-        /// builds.
+        /// Run only the checks and tests that are fast enough to run between edits: tidy, formatting, and the tests
+        /// that can run without a window, a gateway or an extra build.
         #[arg(long)]
         fast: bool,
-        /// Fail when a test was skipped, because it cannot run here.
+        /// Run only the tests of a build with release settings.
+        #[arg(long, conflicts_with = "fast")]
+        release: bool,
+        /// Fail if a test is skipped because it cannot run on this machine.
         #[arg(long)]
         deny_skips: bool,
     },
-    /// Check the width of comments, and comments and documents for phrases that plain sentences do not need.
+    /// Check spelling, the width of comments, and wordy phrases in comments and documents.
     Tidy,
-    /// Install what the other commands need.
+    /// Install the dependencies of the other commands.
     Setup,
-    /// Measure the key service beside a bare route and better-auth, as ratios.
+    /// Measure the cost of key checks, relative to routes without key checks and to better-auth.
     Bench {
-        /// Measure less, and nothing that must be installed: for use while developing.
+        /// Take fewer and shorter measurements, and omit better-auth, which would have to be installed.
         #[arg(long, conflicts_with = "window")]
         quick: bool,
-        /// Measure what many keys cost in the real window instead.
+        /// Instead of the key service, measure the app's window with 100,000 keys and with 10 keys.
         #[arg(long)]
         window: bool,
     },
-    /// Take a picture of every state of the windows: light and dark, wide and narrow, in each language.
+    /// Take a screenshot of every state of the app's windows: light and dark, wide and narrow, in each language.
     Gallery {
-        /// Where to put them; `gallery` in the folder of everything that is built, if not given.
+        /// Folder for the screenshots; `gallery` in the target folder by default.
         folder: Option<std::path::PathBuf>,
-        /// Only the states whose name (`scene/state`) has this in it.
+        /// Include only states whose name (`scene/state`) contains this text.
         #[arg(long, default_value = "")]
         only: String,
-        /// Only a few of the variants.
+        /// Take screenshots in only a few variants of each state.
         #[arg(long)]
         few: bool,
-        /// Say what is cut, overlaps, or is not accessible.
+        /// Also report content that is cut off, overlaps or is not accessible.
         #[arg(long)]
         check: bool,
     },
-    /// Take the README's pictures again, from the real window.
+    /// Retake the README's screenshots of the real window.
     Screenshots,
-    /// Train with the real `yolo` (6 GB of PyTorch are installed first), with and without the right key.
+    /// Run the real `yolo train`, with and without the required scope. Installs 6 GB of PyTorch first.
     Yolo,
-    /// Write TypeScript's view of the Rust types again.
+    /// Regenerate the TypeScript bindings of the Rust types.
     Bindings,
 }
 
@@ -77,8 +80,9 @@ fn main() -> Result<()> {
     std::env::set_current_dir(workspace_root())?;
     match Arguments::parse().command {
         XtaskCommand::Run { release } => run::run_app(release),
-        XtaskCommand::Test { fast: true, deny_skips } => test::run_fast(deny_skips),
-        XtaskCommand::Test { fast: false, deny_skips } => test::run_all(deny_skips),
+        XtaskCommand::Test { fast: true, deny_skips, .. } => test::run_fast(deny_skips),
+        XtaskCommand::Test { release: true, deny_skips, .. } => test::run_release(deny_skips),
+        XtaskCommand::Test { deny_skips, .. } => test::run_all(deny_skips),
         XtaskCommand::Tidy => tidy::check_prose(),
         XtaskCommand::Setup => setup::install_test_tools(),
         XtaskCommand::Bench { window: true, .. } => {
@@ -102,7 +106,7 @@ fn main() -> Result<()> {
             let mut gallery = cargo(&["run", "--package", "ulkeys-tests", "--bin", "gallery", "--"]);
             gallery.arg(&folder).arg(only);
             gallery.args(few.then_some("--few")).args(check.then_some("--check")).run()?;
-            eprintln!("\nThe pictures are in {}", folder.display());
+            eprintln!("\nThe screenshots are in {}", folder.display());
             Ok(())
         }
         XtaskCommand::Screenshots => {
@@ -114,7 +118,7 @@ fn main() -> Result<()> {
         XtaskCommand::Bindings => {
             setup::install_build_tools()?;
             shell::npm_ui(&["run", "build"]).run()?;
-            cargo(&["test", "--package", "ul-keys", "bindings"]).env("UPDATE_BINDINGS", "1").run()
+            cargo(&["test", "--workspace", "--lib", "bindings"]).env("UPDATE_BINDINGS", "1").run()
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Installing what a fresh Debian or Ubuntu machine lacks. Everything else goes below `target/tools`.
+//! Installs missing dependencies: system packages with apt on Debian and Ubuntu, and all other tools in `target/tools`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::shell::{RunExt, cargo, is_installed, npm, target_folder};
 
-/// To build the app, and to open it where there is no display.
+/// System packages for building the app, and for opening it on a machine without a display.
 const RUN_PACKAGES: &[&str] = &[
     "build-essential",
     "pkg-config",
@@ -23,10 +23,10 @@ const RUN_PACKAGES: &[&str] = &[
     "xdotool",
     "xvfb",
 ];
-/// To drive the real window, in German too and with names in any script, with real keychains, on Wayland too, beside
-/// clipboard managers and a desktop portal, a database shell and a reader of the accessibility bus, with a clock that
-/// is wrong, with access control lists and on a disk without permissions, to run the published client, to reach
-/// gateways over TLS and the service through a forwarded port.
+/// System packages for the tests. They provide WebDriver, fonts and locales; keychains, clipboard managers, a Wayland
+/// compositor and a desktop portal; a reader of the accessibility bus and a database shell; a fake clock, access
+/// control lists and a file system without permissions; Python for the published client; and TLS and port forwarding
+/// for the gateway tests.
 const TEST_PACKAGES: &[&str] = &[
     "acl",
     "bindfs",
@@ -63,29 +63,37 @@ const TEST_PACKAGES: &[&str] = &[
 ];
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
-/// The published client of the platform (PyPI).
+/// The platform's published Python client, from PyPI.
 const UL_CLIENT_PACKAGE: &str = "ultralytics-platform==0.1.99";
-/// What makes up requests from the OpenAPI document, and checks the answers (PyPI).
+/// A tool from PyPI that generates requests from the OpenAPI document and checks the responses.
 const SCHEMATHESIS_PACKAGE: &str = "schemathesis==4.32.5";
-/// What most Python programs read a `.env` file with (PyPI).
+/// The library from PyPI with which most Python programs read `.env` files.
 const DOTENV_PACKAGE: &str = "python-dotenv==1.2.4";
-/// Debian's gateways, each with a program that shows whether it is there. They need no libraries that the app does not.
+/// Debian packages of gateways. An existing executable at the given path shows that the package is already unpacked.
+/// The gateways need no library beyond those that the app needs, so unpacking them is sufficient.
 const GATEWAY_PACKAGES: &[(&str, &str)] = &[("nginx", "usr/sbin/nginx"), ("caddy", "usr/bin/caddy")];
 
-/// What `cargo xtask run` needs.
+/// Installs the dependencies of `cargo xtask run`.
 pub fn install_build_tools() -> Result<()> {
     install_packages(RUN_PACKAGES)?;
     install_node_packages("ui")
 }
 
-/// What `cargo xtask bench` needs beside the service: the program that it is compared with.
+/// Installs better-auth, with which `cargo xtask bench` compares the service.
 pub fn install_benchmark_tools() -> Result<()> {
     install_node_packages("tests/better-auth")
 }
 
-/// What `cargo xtask test` needs.
+/// Installs the dependencies of `cargo xtask test`.
 pub fn install_test_tools() -> Result<()> {
     install_packages(&[RUN_PACKAGES, TEST_PACKAGES].concat())?;
+    // Compiling cargo-deny takes as long as all downloads together.
+    let cargo_deny = std::thread::spawn(install_cargo_deny);
+    install_downloaded_tools()?;
+    cargo_deny.join().map_err(|_| anyhow!("the thread that installs cargo-deny panicked"))?
+}
+
+fn install_downloaded_tools() -> Result<()> {
     install_node_packages("ui")?;
     install_node_packages("tests/node-clients")?;
     install_german_locale()?;
@@ -95,11 +103,21 @@ pub fn install_test_tools() -> Result<()> {
     install_python_environment("schemathesis", &[SCHEMATHESIS_PACKAGE])?;
     install_python_environment("dotenv", &[DOTENV_PACKAGE])?;
     install_python_environment("python-client", &["--requirement=tests/python-client/requirements.txt"])?;
-    install_gateways()?;
-    install_cargo_deny()
+    install_spelling_checker()?;
+    install_gateways()
 }
 
-/// Where cargo-deny is.
+/// Installs typos, the spelling checker of `cargo xtask tidy`.
+pub fn install_spelling_checker() -> Result<()> {
+    install_python_environment("typos", &["--require-hashes", "--requirement=xtask/src/typos.txt"])
+}
+
+/// Returns the path of the typos executable.
+pub fn typos_path() -> PathBuf {
+    tools_folder().join("typos/bin/typos")
+}
+
+/// Returns the path of the cargo-deny executable.
 pub fn cargo_deny_path() -> PathBuf {
     tools_folder().join("cargo-deny/bin/cargo-deny")
 }
@@ -108,10 +126,13 @@ fn tools_folder() -> PathBuf {
     target_folder().join("tools")
 }
 
-/// Asks apt for packages that are missing.
+/// Installs missing packages with apt. On other systems, prints which packages are needed.
 pub fn install_packages(packages: &[&str]) -> Result<()> {
     if !is_installed("apt-get") {
-        eprintln!("Not a Debian or Ubuntu machine: please install the equivalents of {}", packages.join(" "));
+        eprintln!(
+            "This is not a Debian or Ubuntu system. Install the equivalents of these packages: {}",
+            packages.join(" ")
+        );
         return Ok(());
     }
     let missing: Vec<_> = packages.iter().filter(|package| !is_package_installed(package)).collect();
@@ -135,10 +156,10 @@ fn command_as_root(program: &str) -> Command {
     command
 }
 
-/// Installs what `folder`'s package-lock.json lists.
+/// Installs the Node.js packages in the `package-lock.json` of `folder`.
 fn install_node_packages(folder: &str) -> Result<()> {
     if !is_installed("npm") {
-        bail!("npm is missing: install Node.js 20.19 or newer");
+        bail!("npm is not installed: install Node.js 20.19 or newer");
     }
     if is_newer(format!("{folder}/node_modules/.package-lock.json"), format!("{folder}/package-lock.json")) {
         return Ok(());
@@ -151,7 +172,7 @@ fn is_newer(made: impl AsRef<Path>, from: impl AsRef<Path>) -> bool {
     time(made.as_ref()) > time(from.as_ref())
 }
 
-/// Compiles a German locale for the tests, without making it the machine's.
+/// Compiles a German locale for the tests, without installing it on the system.
 fn install_german_locale() -> Result<()> {
     let locale = tools_folder().join("locale/de_DE.UTF-8");
     if locale.exists() {
@@ -161,14 +182,14 @@ fn install_german_locale() -> Result<()> {
     Command::new("localedef").args(["--inputfile=de_DE", "--charmap=UTF-8"]).arg(locale).run()
 }
 
-/// An environment of its own for what pip installs with these arguments.
+/// Creates a virtual Python environment, and installs packages in it by calling `pip install` with `arguments`.
 pub fn install_python_environment(name: &str, arguments: &[&str]) -> Result<()> {
     let environment = tools_folder().join(name);
     let mark = environment.join("installed");
-    // What a file of requirements holds counts, not its name.
+    // Requirements files are compared by their content, because the content can change while the name remains the same.
     let mut wanted = arguments.join("\n");
     for file in arguments.iter().filter_map(|argument| argument.strip_prefix("--requirement=")) {
-        wanted += &std::fs::read_to_string(file).with_context(|| format!("{file} cannot be read"))?;
+        wanted += &std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     }
     if std::fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
         return Ok(());
@@ -179,11 +200,14 @@ pub fn install_python_environment(name: &str, arguments: &[&str]) -> Result<()> 
     Ok(std::fs::write(mark, wanted)?)
 }
 
-/// Unpacks the gateways beside the other tools. Installing them would start them as services on this machine.
+/// Unpacks the gateways in the tools folder. If apt installed them, it would also start them as services.
 fn install_gateways() -> Result<()> {
     let folder = tools_folder().join("gateways");
     if !is_installed("apt-get") {
-        eprintln!("Not a Debian or Ubuntu machine: please put nginx and caddy below {}", folder.display());
+        eprintln!(
+            "This is not a Debian or Ubuntu system. Put usr/sbin/nginx and usr/bin/caddy into {}",
+            folder.display()
+        );
         return Ok(());
     }
     let missing: Vec<_> = GATEWAY_PACKAGES.iter().filter(|(_, program)| !folder.join(program).exists()).collect();
@@ -194,7 +218,7 @@ fn install_gateways() -> Result<()> {
     command_as_root("apt-get").arg("update").run()?;
     for (package, _) in missing {
         Command::new("apt-get").args(["download", package]).current_dir(&folder).run()?;
-        // The name holds the version: nginx_1.22.1-9_amd64.deb.
+        // The file name contains the version: `nginx_1.22.1-9_amd64.deb`.
         let prefix = format!("{package}_");
         let archives = std::fs::read_dir(&folder)?.flatten().map(|entry| entry.path());
         for archive in archives
@@ -213,7 +237,7 @@ fn install_cargo_deny() -> Result<()> {
     if mark.exists() {
         return Ok(());
     }
-    // Unoptimised, because it runs once for a minute of building saved.
+    // A debug build is sufficient, because cargo-deny runs only briefly. An optimized build would take a minute longer.
     cargo(&["install", "cargo-deny", "--locked", "--debug", "--version", CARGO_DENY_VERSION, "--root"])
         .arg(&folder)
         .env("CARGO_TARGET_DIR", target_folder().join("tools/cargo-deny-build"))

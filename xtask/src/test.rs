@@ -1,4 +1,4 @@
-//! Every check and every test, the quick ones first; or those that are quick enough to run between edits.
+//! Runs all checks and tests, the fast ones first, or only those that are fast enough to run between edits.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -12,43 +12,60 @@ use crate::setup;
 use crate::shell::{RunExt, build_app, cargo, display_command, npm_ui, target_folder};
 use crate::tidy;
 
-/// The variable by which tests that cannot run here learn in which file they are counted.
+/// The environment variable with the path of the file to which tests that cannot run on this machine add their names.
 const SKIPPED_TESTS_FILE: &str = "UL_KEYS_SKIPPED_TESTS";
 
-/// Modules of the service's tests that load it for long. They are left out between edits.
+/// The environment variable with the path of the program that `tests/release` tests.
+const TESTED_PROGRAM: &str = "UL_KEYS_TESTED_PROGRAM";
+
+/// Modules of the service's tests that put the service under load for a long time. The fast run omits them.
 const LOAD_TESTS: &[&str] = &["parallel_runs::", "revocation_under_load::", "robustness::"];
 
-/// Installs what is missing, and runs every check and test.
+/// Installs missing dependencies, and runs all checks and tests.
 ///
 /// # Errors
-/// When one fails, or with `deny_skips`, when one was skipped.
+/// Returns an error if a check or test fails, or if `deny_skips` is set and a test is skipped.
 pub fn run_all(deny_skips: bool) -> Result<()> {
     timed("setup", setup::install_test_tools)?;
     timed("tidy", tidy::check_prose)?;
     timed("formatting", check_formatting)?;
-    timed("the page", || {
+    timed("page checks", || {
         npm_ui(&["run", "lint"]).run()?;
         npm_ui(&["run", "check"]).run()?;
         npm_ui(&["run", "test"]).run()
     })?;
-    timed("the program", || build_app("dev").map(drop))?;
-    timed("the program as for a release", || build_app("release-check").map(drop))?;
+    timed("build", || build_app("dev").map(drop))?;
     timed("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run())?;
     timed("dependencies", check_dependencies)?;
     timed("tests", || run_tests(cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]), deny_skips))
 }
 
-/// Runs the checks and tests that need no window, no gateway and no other build, on a machine that is set up.
+/// Runs the tests in `tests/release` on a build with release settings. These tests are a separate command, because
+/// building all dependencies a second time takes ten minutes on two cores. [`run_all`] runs the same tests on the
+/// development build.
 ///
 /// # Errors
-/// When one fails, or with `deny_skips`, when one was skipped.
+/// Returns an error if the build or a test fails, or if `deny_skips` is set and a test is skipped.
+pub fn run_release(deny_skips: bool) -> Result<()> {
+    timed("setup", setup::install_test_tools)?;
+    let program = std::path::absolute(build_app("release-check")?)?;
+    let mut tests = cargo(&["test", "--workspace", "--test", "release"]);
+    tests.env(TESTED_PROGRAM, program);
+    timed("tests", || run_tests(tests, deny_skips))
+}
+
+/// Runs the checks and tests that need no window, no gateway and no extra build. The dependencies must be installed.
+///
+/// # Errors
+/// Returns an error if a check or test fails, or if `deny_skips` is set and a test is skipped.
 pub fn run_fast(deny_skips: bool) -> Result<()> {
     let start = Instant::now();
     timed("tidy", tidy::check_prose)?;
     timed("formatting", check_formatting)?;
-    // At the same time as the tests in Rust, which often wait for a disk or a clock.
+    // The page's tests run at the same time as the Rust tests, which often wait for a disk or a clock.
     let page_tests = std::thread::spawn(|| npm_ui(&["run", "test"]).output());
-    // With the whole workspace, dependencies have the features for which they are built already.
+    // With `--workspace`, the dependencies have the same features as for the other commands, so they are not built
+    // again.
     let mut tests = cargo(&["test", "--workspace", "--lib", "--bin", "xtask", "--test", "architecture"]);
     for name in list_integration_tests()? {
         tests.arg("--test").arg(name);
@@ -61,7 +78,8 @@ pub fn run_fast(deny_skips: bool) -> Result<()> {
     tested?;
     ensure!(page.status.success(), "the page's unit tests failed: {}", page.status);
     eprintln!(
-        "\nIn all {} s. Left out: windows, gateways, clients, load tests, the release build, clippy, the page's lint and types, licenses.",
+        "\nTotal: {} s. Not run: window, gateway, client and load tests, the release build, clippy, the page's lint \
+         and type checks, and the dependency checks.",
         start.elapsed().as_secs()
     );
     Ok(())
@@ -79,7 +97,8 @@ fn timed(what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// Licences, bans and sources must be right. Advisories too, where their database can be fetched.
+/// Checks the licenses and sources of dependencies, and that no banned crate is used. Also checks for security
+/// advisories if the advisory database can be fetched.
 fn check_dependencies() -> Result<()> {
     let deny = || Command::new(setup::cargo_deny_path());
     deny().args(["--log-level", "error", "check", "bans", "licenses", "sources"]).run()?;
@@ -92,13 +111,13 @@ fn check_dependencies() -> Result<()> {
         return Ok(());
     }
     if text.contains("failed to fetch advisory database") {
-        eprintln!("NOT CHECKED: the advisory database cannot be fetched from here.");
+        eprintln!("NOT CHECKED: advisories, because the advisory database cannot be fetched.");
         return Ok(());
     }
     bail!("{text}")
 }
 
-/// The names of the integration tests of `crates`: files, and folders with a `main.rs`.
+/// Returns the names of the integration tests in `crates`: each is a file, or a folder with a `main.rs`.
 fn list_integration_tests() -> Result<Vec<String>> {
     let mut names = Vec::new();
     for package in Path::new("crates").read_dir()? {
@@ -113,19 +132,20 @@ fn list_integration_tests() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Runs the tests of a command, and closes with their sum and the names of those that were skipped.
+/// Runs a test command, then prints the totals and the names of skipped tests.
 fn run_tests(mut command: Command, deny_skips: bool) -> Result<()> {
     let skipped_file = target_folder().join("skipped-tests.txt");
     std::fs::create_dir_all(target_folder())?;
     std::fs::write(&skipped_file, "")?;
     command.env(SKIPPED_TESTS_FILE, std::path::absolute(&skipped_file)?);
-    // Most of them wait for windows and clocks rather than for a processor.
+    // Most tests wait for windows and clocks rather than for a processor, so twice as many tests as cores run at the
+    // same time.
     let cores = std::thread::available_parallelism()?;
     command.env("RUST_TEST_THREADS", (2 * cores.get()).to_string());
     eprintln!("\n> {}", display_command(&command));
     let mut tests = command.stdout(Stdio::piped()).spawn()?;
     let (mut passed, mut failed) = (0, 0);
-    for line in BufReader::new(tests.stdout.take().context("no output")?).lines() {
+    for line in BufReader::new(tests.stdout.take().context("cannot read the output of the tests")?).lines() {
         let line = line?;
         if line.starts_with("test result:") {
             passed += count_before_word(&line, "passed");
@@ -140,12 +160,13 @@ fn run_tests(mut command: Command, deny_skips: bool) -> Result<()> {
         bail!("the tests failed: {status}");
     }
     if deny_skips && !skipped.is_empty() {
-        bail!("tests were skipped");
+        bail!("tests were skipped, which --deny-skips does not allow");
     }
     Ok(())
 }
 
-/// The sum of a run. The runner counts a skipped test as passed; `skipped` has lines of `test: reason`.
+/// Formats the totals of a test run. Cargo counts a skipped test as passed; `skipped` contains a line `test: reason`
+/// for each skipped test.
 fn format_test_summary(passed: u32, failed: u32, skipped: &str) -> String {
     let reasons: BTreeMap<&str, &str> = skipped.lines().filter_map(|line| line.split_once(": ")).collect();
     let passed = passed.saturating_sub(u32::try_from(reasons.len()).unwrap_or(u32::MAX));
@@ -154,7 +175,7 @@ fn format_test_summary(passed: u32, failed: u32, skipped: &str) -> String {
     std::iter::once(sum).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
-/// The number before `word`, as in `12 passed;`.
+/// Returns the number before `word`, such as 12 for `passed` in `12 passed;`.
 fn count_before_word(line: &str, word: &str) -> u32 {
     let words: Vec<_> = line.split([' ', ';']).collect();
     let number = words.windows(2).find(|pair| pair[1] == word).and_then(|pair| pair[0].parse().ok());

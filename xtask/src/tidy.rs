@@ -1,21 +1,25 @@
-//! Checks comments and documents: their width, and phrases that plain sentences do not need.
+//! Checks the width of comments, the spelling of all files, and comments and documents for wordy phrases.
 //!
-//! Files are read line by line. Deliberately absent: a parser for each language. A comment begins at the start of a
-//! line, or after code and a space, so a comment marker in a string literal can be mistaken for one.
+//! Files are read line by line; there is deliberately no parser for each language. A comment is recognized by its
+//! marker at the start of a line, or after code and a space, so a comment marker in a string literal can be mistaken
+//! for a comment.
 
 use std::io::ErrorKind;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::setup;
+use crate::shell::RunExt as _;
+
 /// The width to which rustfmt and Prettier wrap code. Neither of them wraps comments.
 const MAX_COMMENT_COLUMNS: usize = 120;
 
-/// Phrases that comments and documents must not contain, one a line.
+/// Phrases that comments and documents must not contain, one per line.
 const PHRASES: &str = include_str!("tidy_phrases.txt");
 
-/// Beginnings of paths that are not checked: generated files, the texts that the window shows, and released migrations,
-/// which never change.
+/// Path prefixes of files that are not checked: generated files, the texts of the user interface, and released
+/// migrations, which never change.
 const UNCHECKED_PATHS: &[&str] = &[
     "ui/src/lib/ipc/bindings/",
     "ui/src/lib/i18n/",
@@ -28,37 +32,46 @@ const UNCHECKED_PATHS: &[&str] = &[
     "crates/store/migrations/sqlite/0007_",
 ];
 
-/// How the files of one kind mark prose.
+/// How a file type marks prose.
 #[derive(Clone, Copy)]
 enum Syntax {
-    /// The whole file is prose, and tables may be wider than a comment.
+    /// The whole file is prose. Its lines can have any width, because tables cannot be wrapped.
     Document,
-    /// Comments after `line` up to the end of the line, and between the markers of `blocks`.
+    /// Comments are prose. A comment extends from `line` to the end of the line, or between a pair of markers in
+    /// `blocks`.
     Code { line: Option<&'static str>, blocks: &'static [(&'static str, &'static str)] },
 }
 
 /// A line of prose.
 struct ProseLine<'a> {
-    /// Its number in the file, from 1.
+    /// Number of the line in the file, from 1.
     number: usize,
     text: &'a str,
-    /// Whether the line has nothing but a comment.
+    /// Whether the line contains no code.
     is_comment_only: bool,
 }
 
-/// What is wrong with a line.
+/// A line that violates a rule, and the reason.
 #[derive(Debug, PartialEq, Eq)]
 struct Problem {
     line: usize,
     reason: String,
 }
 
-/// Checks all files that Git tracks.
+/// Checks comments, documents and spelling in all files that Git tracks. Installs the spelling checker if necessary.
 ///
 /// # Errors
-/// Returns an error with the file, line and reason of each problem. Also fails if Git cannot list the files, or if a
-/// listed file cannot be read.
+/// Returns an error that lists the file, line and reason of each problem. Also fails if Git cannot list the files, if a
+/// listed file cannot be read, or if the spelling checker cannot be installed.
 pub fn check_prose() -> Result<()> {
+    check_comments()?;
+    setup::install_spelling_checker()?;
+    // The settings are in `typos.toml`.
+    Command::new(setup::typos_path()).args(["--format", "brief"]).run()
+}
+
+/// Checks phrases, and the width of comments.
+fn check_comments() -> Result<()> {
     let phrases: Vec<&str> = PHRASES.lines().collect();
     let mut report = Vec::new();
     for path in tracked_files()? {
@@ -67,7 +80,7 @@ pub fn check_prose() -> Result<()> {
             Ok(text) => text,
             // Git lists a deleted file until the deletion is staged.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(error).context(path),
+            Err(error) => return Err(error).context(format!("cannot read {path}")),
         };
         let problems = find_problems(&text, syntax, &phrases);
         report.extend(problems.into_iter().map(|Problem { line, reason }| format!("{path}:{line}: {reason}")));
@@ -78,15 +91,15 @@ pub fn check_prose() -> Result<()> {
     Ok(())
 }
 
-/// The paths of all files that Git tracks, from the folder of the workspace.
+/// Returns the paths of all files that Git tracks, relative to the workspace root.
 fn tracked_files() -> Result<Vec<String>> {
-    let output = Command::new("git").args(["ls-files", "-z"]).output().context("`git` cannot be started")?;
+    let output = Command::new("git").args(["ls-files", "-z"]).output().context("cannot start `git`")?;
     ensure!(output.status.success(), "`git ls-files` failed: {}", String::from_utf8_lossy(&output.stderr));
-    let paths = String::from_utf8(output.stdout).context("a path is not UTF-8")?;
+    let paths = String::from_utf8(output.stdout).context("a path is not valid UTF-8")?;
     Ok(paths.split_terminator('\0').map(str::to_owned).collect())
 }
 
-/// How a file marks prose. `None` if the file is not checked.
+/// Returns how a file marks prose, or `None` if the file is not checked.
 fn syntax_of(path: &str) -> Option<Syntax> {
     if UNCHECKED_PATHS.iter().any(|beginning| path.starts_with(beginning)) {
         return None;
@@ -104,7 +117,7 @@ fn syntax_of(path: &str) -> Option<Syntax> {
     Some(syntax)
 }
 
-/// All problems of a file, in the order of its lines.
+/// Returns all problems of a file, ordered by line.
 fn find_problems(text: &str, syntax: Syntax, phrases: &[&str]) -> Vec<Problem> {
     let prose = match syntax {
         Syntax::Document => {
@@ -116,7 +129,7 @@ fn find_problems(text: &str, syntax: Syntax, phrases: &[&str]) -> Vec<Problem> {
     for line in prose.iter().filter(|line| line.is_comment_only) {
         let columns = line.text.chars().count();
         if columns > MAX_COMMENT_COLUMNS {
-            let reason = format!("the comment has {columns} columns, and may have {MAX_COMMENT_COLUMNS}");
+            let reason = format!("the comment has {columns} columns; the maximum is {MAX_COMMENT_COLUMNS}");
             problems.push(Problem { line: line.number, reason });
         }
     }
@@ -124,7 +137,7 @@ fn find_problems(text: &str, syntax: Syntax, phrases: &[&str]) -> Vec<Problem> {
     problems
 }
 
-/// The lines of a file that have a comment. The text of a line is all of it, or what follows its code.
+/// Returns the lines of a file that contain a comment. If a comment follows code, only the comment is returned.
 fn find_comments<'a>(text: &'a str, line_marker: Option<&str>, blocks: &[(&str, &'a str)]) -> Vec<ProseLine<'a>> {
     let after_code = line_marker.map(|marker| format!(" {marker} "));
     let mut comments = Vec::new();
@@ -145,8 +158,7 @@ fn find_comments<'a>(text: &'a str, line_marker: Option<&str>, blocks: &[(&str, 
     comments
 }
 
-/// The phrases that occur as whole words, without regard to case. A phrase may continue on the next line of a
-/// paragraph.
+/// Finds phrases as whole words in any case. A phrase may continue on the next line of the same paragraph.
 fn find_phrases(prose: &[ProseLine<'_>], phrases: &[&str]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for paragraph in prose.chunk_by(|line, next| line.number + 1 == next.number && !split_words(next.text).is_empty()) {
@@ -158,7 +170,7 @@ fn find_phrases(prose: &[ProseLine<'_>], phrases: &[&str]) -> Vec<Problem> {
             let phrase_words = split_words(phrase);
             for found in words.windows(phrase_words.len()) {
                 if found.iter().map(|(_, word)| word).eq(&phrase_words) {
-                    problems.push(Problem { line: found[0].0, reason: format!("the phrase \"{phrase}\"") });
+                    problems.push(Problem { line: found[0].0, reason: format!("contains the phrase \"{phrase}\"") });
                 }
             }
         }
@@ -166,7 +178,7 @@ fn find_phrases(prose: &[ProseLine<'_>], phrases: &[&str]) -> Vec<Problem> {
     problems
 }
 
-/// The words of a text, in lower case and with straight apostrophes.
+/// Returns the words of a text, in lower case and with straight apostrophes.
 fn split_words(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace('’', "'");
     let words = text.split(|c: char| !c.is_alphanumeric() && c != '\'').map(|word| word.trim_matches('\''));
@@ -177,13 +189,13 @@ fn split_words(text: &str) -> Vec<String> {
 mod tests {
     use super::{MAX_COMMENT_COLUMNS, PHRASES, find_problems, split_words, syntax_of};
 
-    /// The lines of a file that have a problem, where the phrase `so to speak` is not allowed.
+    /// Returns the numbers of the lines that have a problem if the phrase `so to speak` is not allowed.
     fn problem_lines(path: &str, text: &str) -> Vec<usize> {
         let syntax = syntax_of(path).expect("a checked file");
         find_problems(text, syntax, &["so to speak"]).into_iter().map(|problem| problem.line).collect()
     }
 
-    /// A line of `columns` columns that begins with `marker`.
+    /// Returns a line of `columns` columns that begins with `marker`.
     fn wide_line(marker: &str, columns: usize) -> String {
         format!("{marker}{}", "é".repeat(columns - marker.len()))
     }

@@ -1,13 +1,15 @@
-//! The real `yolo train` against a real service. Apart from the tests, because PyTorch takes gigabytes.
+//! Runs the real `yolo train` against a real service. This is not part of the tests, because PyTorch is a download of
+//! several gigabytes.
 
 use anyhow::Result;
 
 use crate::setup;
 use crate::shell::{RunExt, cargo};
 
-/// The published training program (PyPI), of which `tests/fixtures` holds a recorded run.
+/// The published training program, from PyPI. The recorded run in `tests/fixtures` was made with this version.
 const ULTRALYTICS_PACKAGE: &str = "ultralytics==8.4.190";
-/// What its image library (OpenCV) is linked against.
+/// System packages that the training program needs: the libraries for OpenCV, and support for virtual Python
+/// environments.
 const SYSTEM_PACKAGES: &[&str] = &["libgl1", "python3-venv"];
 
 pub fn run_yolo() -> Result<()> {
