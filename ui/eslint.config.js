@@ -38,7 +38,7 @@ export default defineConfig(
     files: ['**/*.svelte', '**/*.svelte.ts'],
     languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } },
     rules: {
-      // Svelte's `let { … } = $props()` with `$bindable` has to be `let`.
+      // A declaration `let { … } = $props()` with `$bindable` must use `let`.
       'prefer-const': 'off',
     },
   },
@@ -50,15 +50,15 @@ export default defineConfig(
         {
           selector:
             'SvelteElement[name.name=/^(ul|ol)$/] > SvelteStartTag:not(:has(> SvelteAttribute[key.name=/^(role|aria-hidden)$/]))',
-          message: 'Write role="list": without markers, WebKit takes a list for a group.',
+          message: 'Add role="list": WebKit exposes a list without markers as a group.',
         },
         {
           selector:
             'SvelteElement[name.name=/^[bB]utton$/]:not(:has(> SvelteMustacheTag)):not(:has(> SvelteText[value=/\\S/])):not(:has(> SvelteElement[name.name="span"])) > SvelteStartTag > SvelteAttribute[key.name="aria-label"]',
-          message: 'Write <span class="sr-only">: over lines of what has no text, WebKit crashes for a screen reader.',
+          message: 'Use <span class="sr-only">: WebKit crashes if a screen reader reads a button without text by line.',
         },
       ],
-      // eslint sees other components as `any`; svelte-check knows and checks their types.
+      // ESLint treats imported components as `any`. svelte-check checks their types.
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-return': 'off',

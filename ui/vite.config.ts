@@ -7,10 +7,12 @@ export default defineConfig({
   server: { port: 1420, strictPort: true },
   build: {
     target: 'safari16',
-    // The window's Content-Security-Policy admits files only, never data: addresses.
+    // The window's Content-Security-Policy allows only files, not data: URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // One page for each window.
+    // The program shows the licenses of all packages that it contains. Its build script reads this file.
+    license: { fileName: 'third-party-licenses.json' },
+    // Each window has its own page.
     rollupOptions: { input: ['index.html', 'one-time.html'] },
   },
 });

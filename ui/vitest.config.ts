@@ -2,7 +2,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  // For the files with runes.
+  // Compiles the files that use runes.
   plugins: [svelte()],
   test: { include: ['src/**/*.test.ts'] },
 });

@@ -1,4 +1,5 @@
-//! TypeScript's view of the types that cross IPC: generated from Rust, committed, and held in step here.
+//! Generates the TypeScript declarations of the types that cross IPC. The generated file is committed, and a test
+//! checks that it is up to date.
 
 use ts_rs::{Config, TS};
 use ulkeys_domain::decision::Decision;
@@ -16,7 +17,9 @@ use ulkeys_domain::wire::{
 use ulkeys_domain::{AttentionReason, RateLimits, Scope};
 
 use crate::activity_export::ExportFormat;
+use crate::commands::about::{About, ThirdPartyPackage};
 use crate::commands::activity::ExportedActivity;
+use crate::commands::list::for_each_command;
 use crate::commands::one_time::RevealedKey;
 use crate::env_file::EnvFilePlan;
 use crate::error::CommandError;
@@ -37,6 +40,15 @@ use crate::settings::{
     CLIPBOARD_SECONDS_RANGE, IgnoredReason, IgnoredSetting, Language, NumberRange, PORT_RANGE, Preferences,
     ROTATION_DAYS_RANGE, SettingsProblem, Theme,
 };
+
+macro_rules! commands_with_arguments {
+    ($($module:ident::$command:ident($($argument:ident),*) in [$($window:literal),*];)*) => {
+        &[$((stringify!($command), &[$(stringify!($argument)),*])),*]
+    };
+}
+
+/// Each command with the names of its arguments.
+const COMMANDS: &[(&str, &[&str])] = for_each_command!(commands_with_arguments);
 
 const BINDINGS_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ui/src/lib/ipc/bindings/index.ts");
 
@@ -124,6 +136,8 @@ fn generate_bindings() -> String {
         FileAccessLoss,
         EnvFilePlan,
         FileProblem,
+        ThirdPartyPackage,
+        About,
         CommandError,
     );
     macro_rules! export_defaults {
@@ -145,6 +159,13 @@ fn generate_bindings() -> String {
         let value = serde_json::to_string(&range).expect("JSON");
         text.push_str(&format!("\nexport const {name}: NumberRange = {value};\n"));
     }
+    text.push_str("\nexport type CommandArguments = {");
+    for (command, arguments) in COMMANDS {
+        let names: Vec<_> = arguments.iter().map(|name| format!("'{name}'")).collect();
+        let names = if names.is_empty() { "never".to_owned() } else { names.join(" | ") };
+        text.push_str(&format!(" {command}: {names},"));
+    }
+    text.push_str(" };\n");
     text
 }
 

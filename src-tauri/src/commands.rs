@@ -1,9 +1,12 @@
-//! What the page may ask for. Each command is thin: it calls the service's client or one part of the app.
+//! The commands that the pages can call. Each command is thin: it calls the service's API client or one part of the
+//! app.
 
+pub(crate) mod about;
 pub(crate) mod activity;
 pub(crate) mod clipboard;
 pub(crate) mod connection;
 pub(crate) mod keys;
+pub(crate) mod list;
 pub(crate) mod one_time;
 pub(crate) mod preferences;
 pub(crate) mod quit;
@@ -22,15 +25,15 @@ use zeroize::Zeroizing;
 use crate::error::{CommandError, Result};
 use crate::settings::PORT_RANGE;
 
-/// An argument as it came. Read here and not by serde, whose errors repeat the value: it may be a secret put in the
-/// wrong place.
+/// A command argument before validation. The app validates arguments itself because serde's errors repeat the value,
+/// which may be a secret that was passed in the wrong field.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(crate) struct UntrustedArg(Value);
 
 impl UntrustedArg {
-    /// A text. Only [`Self::into_secret_text`] may hold a key: whatever else receives one would keep it, log it, or
-    /// send it in a URL.
+    /// Reads text, and rejects it if it contains a key. Commands that expect a key use [`Self::into_secret_text`]; all
+    /// other commands might store the key, log it, or send it in a URL.
     fn into_text(self, field: &str) -> Result<String> {
         let text = self.into_secret_text(field)?;
         match secret::contains_key(&text) {
@@ -42,7 +45,7 @@ impl UntrustedArg {
         }
     }
 
-    /// A text that may hold a key.
+    /// Reads text that may contain a key.
     fn into_secret_text(self, field: &str) -> Result<String> {
         match self.0 {
             Value::String(text) => Ok(text),
@@ -50,7 +53,7 @@ impl UntrustedArg {
         }
     }
 
-    /// The fields of an object that has no others than the `known` ones.
+    /// Reads an object. Rejects fields that are not listed in `known`.
     fn into_fields(self, field: &str, known: &[&str]) -> Result<ObjectFields> {
         match self.0 {
             Value::Object(fields) if fields.keys().all(|name| known.contains(&name.as_str())) => {
@@ -61,7 +64,7 @@ impl UntrustedArg {
         }
     }
 
-    /// A text for people, which the window system is to show.
+    /// Reads a single line of text that the window system will display, for example as the title of a dialog.
     fn into_display_line(self, field: &str) -> Result<String> {
         let text = self.into_text(field)?;
         match text.chars().count() > 200 || text.chars().any(char::is_control) {
@@ -70,7 +73,7 @@ impl UntrustedArg {
         }
     }
 
-    /// A day, as in `2026-11-22`.
+    /// Reads a date, for example `2026-11-22`.
     fn into_date(self, field: &str) -> Result<String> {
         let day = self.into_text(field)?;
         let midnight = format!("{day}T00:00:00Z").parse::<Timestamp>();
@@ -115,7 +118,7 @@ impl UntrustedArg {
         KeyId::parse(&self.into_text(field)?).ok_or_else(|| invalid_argument(field, "is not a key's identifier"))
     }
 
-    /// A whole number in a range.
+    /// Reads an integer within a range.
     fn into_integer<T: TryFrom<u64> + PartialOrd + Display>(self, field: &str, range: RangeInclusive<T>) -> Result<T> {
         let number = self.0.as_u64().and_then(|number| T::try_from(number).ok());
         number.filter(|number| range.contains(number)).ok_or_else(|| {
@@ -124,7 +127,7 @@ impl UntrustedArg {
         })
     }
 
-    /// A group of whole numbers in a range, each of which must be there.
+    /// Reads an object whose values are all integers within `range`. Every field of `T` is required.
     fn into_integer_group<T: Default + Serialize + DeserializeOwned>(
         self,
         field: &str,
@@ -144,18 +147,18 @@ impl UntrustedArg {
         serde_json::from_value(numbers.into()).map_err(|_| unknown())
     }
 
-    /// `None` for `null`.
+    /// Returns the argument, or `None` if it is `null`.
     fn non_null(self) -> Option<Self> {
         (!self.0.is_null()).then_some(self)
     }
 
-    /// A port that needs no privilege.
+    /// Reads the number of an unprivileged port.
     fn into_port(self) -> Result<u16> {
         self.into_integer("port", PORT_RANGE)
     }
 }
 
-/// The fields of an argument. A field that is missing is the same as `null`.
+/// The fields of an object argument. A missing field is treated as `null`.
 pub(crate) struct ObjectFields(Map<String, Value>);
 
 impl ObjectFields {
@@ -168,7 +171,7 @@ impl ObjectFields {
     }
 }
 
-/// Work on a file, on another thread, that has panicked.
+/// Converts the panic of a background task that was working on a file into an I/O error.
 fn thread_panic_error(error: tokio::task::JoinError) -> std::io::Error {
     std::io::Error::other(crate::error::panic_message(&error))
 }

@@ -1,8 +1,8 @@
 //! The desktop app: its windows, the embedded key service, and the clipboard.
 //!
-//! The page calls commands; the commands talk to the service through its client, never past it. Deliberately absent:
-//! key rules (they are in the domain) and any store of plaintext but [`one_time_secret::OneTimeSecret`],
-//! which is wiped when its window closes.
+//! The web page in each window calls commands, and the commands access the service only through its API client.
+//! Deliberately omitted: rules about keys, which belong to the domain crate. Plaintext keys are stored only in
+//! [`one_time_secret::OneTimeSecret`], which is wiped when the one-time window closes.
 
 mod activity_export;
 #[cfg(test)]
@@ -52,7 +52,7 @@ use tauri::{Manager as _, RunEvent};
 use single_instance::InstanceClaim;
 use state::AppState;
 
-/// Does what the command line says: without arguments, runs the app until its window is closed.
+/// Runs the command given on the command line. Without a command, runs the app until its main window is closed.
 pub fn main() -> ExitCode {
     let umask = process_hardening::make_new_files_private();
     match cli::parse_arguments() {
@@ -62,7 +62,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs the app until its window is closed.
+macro_rules! command_handler {
+    ($($module:ident::$command:ident($($argument:ident),*) in [$($window:literal),*];)*) => {
+        tauri::generate_handler![$(commands::$module::$command),*]
+    };
+}
+
+/// Runs the app until its main window is closed.
 fn run_app() -> ExitCode {
     let decoupling_error = standard_error::redirect_to_pipe().err();
     let paths = match paths::Paths::locate() {
@@ -88,7 +94,8 @@ fn run_app() -> ExitCode {
             standard_error::flush();
             return ExitCode::SUCCESS;
         }
-        // The window of this start reports that the key database is in use.
+        // The running app cannot be reached, so this instance starts anyway. Its window reports that the key database
+        // is in use.
         InstanceClaim::Unreachable => tracing::warn!(
             folder = %paths.database.parent().unwrap_or(&paths.database).display(),
             "UL Keys is already running with this data folder, and does not answer; it may be on another display"
@@ -99,53 +106,14 @@ fn run_app() -> ExitCode {
     if let Some(plugin) = instance.build_plugin(&paths) {
         builder = builder.plugin(plugin);
     }
-    // On Linux, `window/file_dialog.rs` uses GTK itself.
+    // On Linux, `window/file_dialog.rs` opens GTK file dialogs without this plugin.
     #[cfg(not(target_os = "linux"))]
     {
         builder = builder.plugin(tauri_plugin_dialog::init());
     }
     let builder = builder
         .on_menu_event(|app, event| menu::on_menu_event(app, event.id().as_ref()))
-        .invoke_handler(tauri::generate_handler![
-            commands::activity::export_activity,
-            commands::activity::list_activity,
-            commands::clipboard::clear_clipboard,
-            commands::clipboard::copy_key_id,
-            commands::clipboard::copy_service_url,
-            commands::clipboard::copy_text,
-            commands::connection::change_port,
-            commands::connection::get_file_locations,
-            commands::connection::retry_service,
-            commands::connection::show_list_window,
-            commands::connection::subscribe,
-            commands::keys::check_key,
-            commands::keys::count_keys,
-            commands::keys::create_key,
-            commands::keys::focus_one_time_window,
-            commands::keys::get_key,
-            commands::keys::get_key_usage,
-            commands::keys::get_keychain_name,
-            commands::keys::list_keys,
-            commands::keys::rename_key,
-            commands::keys::replace_lost_key,
-            commands::keys::revoke_key,
-            commands::one_time::choose_env_file,
-            commands::one_time::close_one_time_window,
-            commands::one_time::copy_key,
-            commands::one_time::copy_snippet,
-            commands::one_time::one_time_hidden,
-            commands::one_time::one_time_ready,
-            commands::one_time::reveal_key,
-            commands::one_time::save_in_keychain,
-            commands::one_time::write_env_file,
-            commands::preferences::change_preferences,
-            commands::quit::answer_quit_question,
-            commands::training::cancel_run,
-            commands::training::delete_run,
-            commands::training::get_run,
-            commands::training::get_training_storage,
-            commands::training::list_runs,
-        ])
+        .invoke_handler(commands::list::for_each_command!(command_handler))
         .setup(move |app| {
             process_hardening::disable_memory_access();
             process_hardening::restrict_existing_files_to_owner(&paths);
@@ -201,14 +169,15 @@ fn run_app() -> ExitCode {
     }
 }
 
-/// Reports why there is no window, on a terminal and in the log.
+/// Logs to standard error and to the log file why the app could not start.
 fn report_start_failure(error: &dyn std::fmt::Display) -> ExitCode {
     tracing::error!(%error, "UL Keys cannot start");
     standard_error::flush();
     ExitCode::FAILURE
 }
 
-/// Closes the one-time window and clears a copied key when the screen is locked: nobody can use either then.
+/// Closes the one-time window and clears a copied key from the clipboard when the screen is locked or the computer goes
+/// to sleep, because the user may have left the computer.
 fn hide_secret_on_lock(app: tauri::AppHandle) {
     spawn_task_with_restart("screen lock", move || {
         let app = app.clone();
@@ -219,7 +188,7 @@ fn hide_secret_on_lock(app: tauri::AppHandle) {
     });
 }
 
-/// Spawns a task that runs until the app ends. One that panics is restarted.
+/// Spawns a task that runs until the app quits, and restarts the task if it panics.
 fn spawn_task_with_restart<F>(name: &'static str, task: impl Fn() -> F + Send + Sync + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -227,14 +196,16 @@ where
     tauri::async_runtime::spawn(async move { ulkeys_service::restart_on_panic(name, task).await });
 }
 
-/// Ends in order when the session or a terminal asks for it, so that pending last-used times are written.
+/// Quits the app gracefully on a termination signal from the session or a terminal, so that pending last-used times
+/// are written.
 fn quit_on_signals(app: tauri::AppHandle) {
     tauri::async_runtime::spawn(async move {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            // A limit on the size of files (setrlimit(2)) ends the process by this signal, unless it is handled: then
-            // the write fails, and its error is reported.
+            // Handle the signal that the system sends when a write exceeds the file size limit (setrlimit(2)). By
+            // default, the signal kills the process. If it is handled, the write fails instead, and its error is
+            // reported.
             let _size_limit = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
             let (Ok(mut terminate), Ok(mut hang_up)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
             else {

@@ -1,7 +1,8 @@
-//! The menu of the list's window, by each platform's convention: what can be done by keyboard from anywhere in the
-//! window.
+//! The menu of the list window, arranged according to each platform's conventions. It contains the actions whose
+//! keyboard shortcuts work everywhere in the window, and "About".
 //!
-//! The page receives the chosen action, and knows whether it can be done now. The texts are the page's catalogues'.
+//! The page receives the selected action and decides whether the action is currently possible. The menu texts come from
+//! the page's message catalogs.
 
 use serde::{Deserialize, Serialize};
 use tauri::menu::{Menu, MenuBuilder, MenuItemBuilder, MenuItemKind, SubmenuBuilder};
@@ -12,21 +13,23 @@ use crate::settings::Language;
 use crate::state::AppState;
 use crate::window;
 
-/// What the page does when it is chosen in the menu.
+/// An action that the page performs when its menu item is selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum MenuAction {
-    /// Create a key.
+    /// Creates a key.
     NewKey,
-    /// Search the list.
+    /// Searches the list.
     Search,
-    /// Show the preferences.
+    /// Shows the preferences.
     Preferences,
-    /// Show the help.
+    /// Shows the help.
     Help,
+    /// Shows the version and the licenses.
+    About,
 }
 
-/// The texts of one language.
+/// The menu texts in one language.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MenuTexts {
@@ -45,6 +48,7 @@ struct MenuTexts {
     select_all: String,
     help: String,
     show_help: String,
+    about: String,
 }
 
 impl MenuTexts {
@@ -64,8 +68,9 @@ const PREFERENCES_ID: &str = "preferences";
 const CLOSE_ID: &str = "close";
 const QUIT_ID: &str = "quit";
 const HELP_ID: &str = "help";
+const ABOUT_ID: &str = "about";
 
-/// The menu in that language.
+/// Builds the menu in the given language.
 pub(crate) fn build_menu(app: &AppHandle, language: Language) -> tauri::Result<Menu<Wry>> {
     let texts = MenuTexts::load_texts(language)?;
     let item = |id, text: &str, keys| MenuItemBuilder::with_id(id, text).accelerator(keys).build(app);
@@ -76,13 +81,15 @@ pub(crate) fn build_menu(app: &AppHandle, language: Language) -> tauri::Result<M
     let quit = item(QUIT_ID, &texts.quit, "CmdOrCtrl+Q")?;
     let help = item(HELP_ID, &texts.show_help, if cfg!(target_os = "macos") { "Cmd+?" } else { "F1" })?;
 
+    let about = MenuItemBuilder::with_id(ABOUT_ID, &texts.about).build(app)?;
+
     let mac = cfg!(target_os = "macos");
     let mut menu = MenuBuilder::new(app);
     if mac {
         let name = &app.package_info().name;
         menu = menu.item(
             &SubmenuBuilder::new(app, name)
-                .about(None)
+                .item(&about)
                 .separator()
                 .item(&preferences)
                 .separator()
@@ -97,7 +104,7 @@ pub(crate) fn build_menu(app: &AppHandle, language: Language) -> tauri::Result<M
     let mut file = SubmenuBuilder::with_id(app, FILE_MENU_ID, &texts.file).item(&new_key).item(&search).separator();
     file = if mac { file.item(&close) } else { file.item(&preferences).separator().item(&close).item(&quit) };
     menu = menu.item(&file.build()?);
-    // Elsewhere a text field has these by itself.
+    // Only macOS needs an Edit menu. On the other platforms, text fields handle the editing shortcuts themselves.
     if mac {
         menu = menu.item(
             &SubmenuBuilder::new(app, &texts.edit)
@@ -111,10 +118,15 @@ pub(crate) fn build_menu(app: &AppHandle, language: Language) -> tauri::Result<M
                 .build()?,
         );
     }
-    menu.item(&SubmenuBuilder::new(app, &texts.help).item(&help).build()?).build()
+    let mut help_menu = SubmenuBuilder::new(app, &texts.help).item(&help);
+    // On macOS, the "About" item is in the app's own menu.
+    if !mac {
+        help_menu = help_menu.separator().item(&about);
+    }
+    menu.item(&help_menu.build()?).build()
 }
 
-/// Whether the texts of a menu are in this language.
+/// Returns whether the menu's texts are in the given language.
 pub(crate) fn is_in_language(menu: &Menu<Wry>, language: Language) -> tauri::Result<bool> {
     let Some(MenuItemKind::Submenu(file)) = menu.get(FILE_MENU_ID) else {
         return Ok(false);
@@ -122,17 +134,18 @@ pub(crate) fn is_in_language(menu: &Menu<Wry>, language: Language) -> tauri::Res
     Ok(file.text()? == MenuTexts::load_texts(language)?.file)
 }
 
-/// Runs the chosen action, or sends it to the page.
+/// Closes the window if the user selected "Close" or "Quit". Sends any other selected action to the page.
 pub(crate) fn on_menu_event(app: &AppHandle, id: &str) {
     let action = match id {
         NEW_KEY_ID => MenuAction::NewKey,
         SEARCH_ID => MenuAction::Search,
         PREFERENCES_ID => MenuAction::Preferences,
         HELP_ID => MenuAction::Help,
+        ABOUT_ID => MenuAction::About,
         CLOSE_ID | QUIT_ID => return window::close_list_window(app),
         _ => return,
     };
-    // No page listens before it is loaded: fine.
+    // Sending fails only while no page is loaded; the action is then dropped.
     let _ = app.state::<AppState>().menu_actions.send(action);
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with a page as it is shown: by axe, and by its layout.
+//! Finds problems on a displayed page: accessibility violations (axe) and layout errors.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use super::SceneDriver;
 
-/// WCAG 2.2 AA, and best practices. `target-size` is of WCAG 2.2, and off unless asked for.
+/// Checks WCAG 2.2 AA and axe's best practices. The `target-size` rule (WCAG 2.2) is disabled by default, so the script
+/// enables it.
 ///
-/// Sticky bars are not sticky while axe runs: it takes what is half below one for a small target.
+/// The script makes sticky bars non-sticky while axe runs, because axe reports a control that is half covered by a bar
+/// as too small.
 const AXE_SCRIPT: &str = "
     const done = arguments[arguments.length - 1];
     const bars = [...document.querySelectorAll('body *')].filter((it) => getComputedStyle(it).position === 'sticky');
@@ -30,12 +32,12 @@ const AXE_SCRIPT: &str = "
 
 const LAYOUT_SCRIPT: &str = include_str!("layout.js");
 
-/// What was found to be wrong, and where.
+/// The problems found, each with the states and variants in which it occurs.
 #[derive(Debug, Default)]
 pub struct Findings(BTreeMap<String, Vec<String>>);
 
 impl Findings {
-    /// Whether nothing was.
+    /// Returns whether no problems were found.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -59,7 +61,7 @@ impl Findings {
     }
 }
 
-/// The same thing is often wrong in many places.
+/// Prints each problem once, with all states and variants in which it occurs.
 impl std::fmt::Display for Findings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|(what, places)| writeln!(f, "{what}\n    in {}", places.join(", ")))
@@ -73,5 +75,5 @@ fn string_list(list: &Value) -> Vec<String> {
 
 fn load_axe() -> Result<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/node_modules/axe-core/axe.min.js");
-    std::fs::read_to_string(&path).with_context(|| format!("{}: run `cargo xtask setup`", path.display()))
+    std::fs::read_to_string(&path).with_context(|| format!("cannot read {}; run `cargo xtask setup`", path.display()))
 }

@@ -1,6 +1,6 @@
-// Finds texts and controls that cannot be read or reached as they are laid out: cut by an element that hides what does
-// not fit, beyond the window, or one over the other. What is cut on purpose, and can be read in full elsewhere, is
-// below an element with the attribute data-may-be-cut.
+// Finds texts and controls that cannot be read or reached in the current layout: they are cut by an element that hides
+// its overflow, lie outside the window, or overlap. Content that is truncated on purpose, and available in full
+// elsewhere, is inside an element with the attribute data-may-be-cut.
 
 const TOLERANCE = 1.5;
 const findings = [];
@@ -29,7 +29,7 @@ function report(what, element, text) {
   findings.push(`${what}: ${describe(element)} “${shorten(text)}”`);
 }
 
-// For readers of screens only.
+// Returns whether an element is visible to screen readers only, or not at all.
 const isHidden = (element) =>
   element.closest('.sr-only, [inert]') !== null ||
   style(element).clipPath === 'inset(50%)' ||
@@ -38,7 +38,7 @@ const isHidden = (element) =>
 const hides = (overflow) => overflow === 'hidden' || overflow === 'clip';
 const scrolls = (overflow) => overflow === 'auto' || overflow === 'scroll';
 
-// Elements whose edges bound what is seen in an element, or of it, from the inside out.
+// Yields the elements that clip an element (or its content, if `inside` is true), from the inside out.
 function* boundsOf(element, inside) {
   let { position } = style(element);
   for (let at = inside ? element : element.parentElement; at; at = at.parentElement) {
@@ -50,7 +50,7 @@ function* boundsOf(element, inside) {
       ({ position } = own);
     }
     if (own.clipPath === 'inset(50%)') yield { at, isForReaders: true };
-    // Of an inline element overflow means nothing.
+    // The overflow properties have no effect on an inline element.
     if (own.display === 'inline') continue;
     if (own.overflowX !== 'visible' || own.overflowY !== 'visible') yield { at, own };
   }
@@ -70,7 +70,7 @@ const cross = (a, b) => ({
   bottom: Math.min(a.bottom, b.bottom),
 });
 
-// What is seen of a box of an element; reports what can never be seen of it.
+// Returns the visible part of an element's box, and reports a part that can never become visible.
 function seenPart(element, box, text, inside) {
   let seen = { left: box.left, top: box.top, right: box.right, bottom: box.bottom };
   let canScrollDown = false;
@@ -85,10 +85,10 @@ function seenPart(element, box, text, inside) {
       return null;
     }
     if (scrolls(own.overflowX) && seen.left + at.scrollLeft < inner.left - TOLERANCE) {
-      report(`left of where ${describe(at)} can be scrolled to`, element, text);
+      report(`left of the scrollable area of ${describe(at)}`, element, text);
     }
     if (scrolls(own.overflowY) && seen.top + at.scrollTop < inner.top - TOLERANCE) {
-      report(`above where ${describe(at)} can be scrolled to`, element, text);
+      report(`above the scrollable area of ${describe(at)}`, element, text);
     }
     canScrollDown ||= scrolls(own.overflowY) && at.scrollHeight > at.clientHeight;
     seen = cross(seen, inner);
@@ -96,11 +96,11 @@ function seenPart(element, box, text, inside) {
   }
   const isOutside =
     seen.left < -TOLERANCE || seen.right > innerWidth + TOLERANCE || seen.top < -TOLERANCE || seen.bottom > innerHeight + TOLERANCE;
-  if (isOutside && !canScrollDown) report('beyond the window', element, text);
+  if (isOutside && !canScrollDown) report('outside the window', element, text);
   return seen;
 }
 
-// What lies over the page on purpose is compared with itself only.
+// Returns the layer of an element. Layers cover the page on purpose, so texts are compared only within the same layer.
 function layerOf(element) {
   for (let at = element; at; at = at.parentElement) {
     if (['fixed', 'sticky'].includes(style(at).position) || at.matches('[role=dialog], [role=alertdialog], [role=menu]')) {
@@ -122,7 +122,7 @@ while (walker.nextNode()) {
     if (box.width < 1 || box.height < 1) continue;
     const known = findings.length;
     const seen = seenPart(element, box, node.data, true);
-    // Letters do not fill the height of their line.
+    // Letters are not as high as their line.
     const inset = box.height / 5;
     if (seen) {
       const letters = { ...seen, top: Math.max(seen.top, box.top + inset), bottom: Math.min(seen.bottom, box.bottom - inset) };
@@ -132,7 +132,7 @@ while (walker.nextNode()) {
   }
 }
 
-// WebKit does not count a placeholder to what is in a field.
+// Measures the placeholder itself, because WebKit does not include it in the scroll size of a field.
 function placeholderFits(field) {
   const own = style(field);
   const pen = document.createElement('canvas').getContext('2d');
@@ -162,11 +162,11 @@ for (const element of document.querySelectorAll('button, input, select, textarea
   }
 }
 
-// A word is broken only where it could stand nowhere: a name, or something that a machine made.
+// Only names and machine-generated texts may be broken within a word.
 for (const { element, node } of new Map(texts.map((text) => [text.node, text])).values()) {
   if (element.closest('[dir=auto], .mono, code, pre, [data-may-be-cut]')) continue;
   for (const { 0: word, index } of node.data.matchAll(/[\p{L}\p{M}]{2,}/gu)) {
-    // Names of variables are made by machines too.
+    // Names of variables count as machine-generated, too.
     if (word.length > 24 || node.data[index - 1] === '_' || node.data[index + word.length] === '_') continue;
     const range = document.createRange();
     range.setStart(node, index);
@@ -200,7 +200,7 @@ for (const element of document.querySelectorAll('body *')) {
   if (own.display !== 'inline' && ((hides(own.overflowX) && tooWide) || (hides(own.overflowY) && tooHigh))) {
     report('does not fit', element, text);
   }
-  // What scrolls sideways can be scrolled by the keyboard at least.
+  // An element that scrolls horizontally must at least be scrollable with the keyboard.
   if (scrolls(own.overflowX) && tooWide && element.tabIndex < 0) report('scrolls sideways', element, text);
 }
 

@@ -1,5 +1,6 @@
-//! `gallery FOLDER [PART OF A NAME] [--few] [--check]`: saves a picture of every state in every variant,
-//! or in a few, and contact sheets; and checks them, if wanted.
+//! `gallery FOLDER [PART OF A NAME] [--few] [--check]`: saves a screenshot of every state of the app's windows in every
+//! variant, and a contact sheet for each state. `--few` limits the output to a few variants, and `--check` also checks
+//! each page for problems.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +11,7 @@ use ulkeys_tests::gallery::{SCENES, Variant, WalkOptions, walk_scene};
 #[tokio::main]
 async fn main() -> Result<()> {
     let (flags, words): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
-    let folder = PathBuf::from(words.first().context("a folder")?);
+    let folder = PathBuf::from(words.first().context("usage: gallery FOLDER [PART OF A NAME] [--few] [--check]")?);
     let only = words.get(1).map_or("", String::as_str);
     let has = |wanted: &str| flags.iter().any(|flag| flag == wanted);
     let variants = if has("--few") { Variant::few() } else { Variant::all() };
@@ -36,7 +37,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// All variants of a state on one sheet, beside the folder of its pictures.
+/// Combines all variants of a state into one contact sheet, next to the folder with the state's screenshots.
 fn save_contact_sheet(pictures: &Path, variants: &[Variant]) -> Result<()> {
     let images = variants.iter().map(|variant| pictures.join(format!("{variant}.png"))).filter(|path| path.is_file());
     let images: Vec<_> = images.collect();

@@ -1,4 +1,4 @@
-//! An app on a desktop of its own, and what can be done in it.
+//! Runs the app on its own desktop, and performs the steps of the gallery's scenes.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -14,72 +14,72 @@ use crate::seed::{HOSTILE_KEYS, ROTATING_KEYS, TEAM_KEYS, seed_bulk, seed_databa
 use crate::{App, AppOptions, Desktop, Keyring, ipc_stub};
 use ulkeys_domain::Timestamp;
 
-/// Something that is done to reach a state. Names are those that people see in English.
+/// A step on the way to a state. Controls are identified by their English names.
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
-    /// Goes to a section of the sidebar.
+    /// Opens the section with this name in the sidebar.
     GoTo(&'static str),
-    /// Clicks a control, by its name.
+    /// Clicks the control with this name.
     Click(&'static str),
-    /// Clicks the first element that a selector finds.
+    /// Clicks the first element that matches this CSS selector.
     ClickOn(&'static str),
-    /// Rests the mouse on the first element that a selector finds, in each variant.
+    /// Moves the mouse onto the first element that matches this CSS selector. The movement is repeated in each variant.
     Hover(&'static str),
-    /// Types into a field, by its name.
+    /// Types text (second value) into the field with this name (first value).
     Fill(&'static str, &'static str),
-    /// Presses keys, by their X names.
+    /// Presses these keys, given by their X11 names, one after another.
     Press(&'static [&'static str]),
-    /// Waits for a text.
+    /// Waits until the page shows this text.
     WaitText(&'static str),
-    /// Waits until a selector finds something.
+    /// Waits until an element that matches this CSS selector is visible.
     WaitSelector(&'static str),
-    /// Turns to the window with a new key, once it shows the key.
+    /// Waits until the one-time window shows the key, and switches to this window.
     EnterKeyWindow,
-    /// Turns to the window with the list, behind the window with a key.
+    /// Switches to the list window behind the one-time window.
     EnterListWindow,
-    /// Waits until the window with a key has gone.
+    /// Waits until the one-time window is closed.
     WaitKeyWindowClosed,
-    /// From now on, this command of the page gets no answer.
+    /// Leaves all later calls of this command unanswered.
     NeverAnswer(&'static str),
-    /// From now on, this command of the page is refused with this code.
+    /// Rejects all later calls of a command with an error code.
     Reject(&'static str, &'static str),
-    /// The same, because of a file: with what was wrong with it.
+    /// Rejects all later calls of a command with an error code and a kind of file problem.
     RejectFile(&'static str, &'static str, &'static str),
-    /// From now on, this command of the page gets this answer, as JSON; `@now` in it is the time, and `@soon` is
-    /// ten minutes later.
+    /// Answers all later calls of a command with this JSON. The placeholder `@now` is replaced with the current time,
+    /// and `@soon` with a time ten minutes in the future.
     Answer(&'static str, &'static str),
-    /// Asks the app past the page: a command, and its arguments as JSON.
+    /// Calls a command of the app with these arguments (JSON). The call reaches the app even if the command is stubbed.
     Invoke(&'static str, &'static str),
-    /// Restarts the page, and sends it this event as if it came from the app, as JSON.
+    /// Restarts the page, and sends it this event (JSON) as if the app had sent it.
     SendEvent(&'static str),
-    /// From now on, what goes by itself after a while stays.
+    /// Disables timers of two seconds or more, so that messages that would disappear stay visible.
     StopTimers,
-    /// Restarts the page, so that it calls again what [`Self::NeverAnswer`], [`Self::Reject`] and [`Self::Answer`]
-    /// change.
+    /// Restarts the page. The page then calls its commands again, so that [`Self::NeverAnswer`], [`Self::Reject`] and
+    /// [`Self::Answer`] also affect the data that it loads at the start.
     RestartPage,
-    /// Some steps that several states share.
+    /// Performs several steps. Used for sequences that several states have in common.
     Steps(&'static [Step]),
-    /// Anything else.
+    /// Calls a function. Used for anything that no other step can do.
     Run(fn(&SceneDriver) -> Result<()>),
 }
 
-/// An app in a setting.
+/// An app that was started with a [`Precondition`] on its own desktop.
 pub struct SceneDriver {
-    /// The app.
+    /// The running app.
     pub app: App,
-    /// Where it runs.
+    /// The desktop on which the app runs.
     pub desktop: Desktop,
-    /// Where the mouse rests.
+    /// The CSS selector of the element below the mouse.
     hovered: Mutex<Option<&'static str>>,
     _keyring: Keyring,
     _port: Option<TcpListener>,
 }
 
 impl SceneDriver {
-    /// Starts the app in a setting.
+    /// Starts the app with a precondition.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// Returns an error if the desktop or the app does not start.
     pub async fn start(precondition: Precondition) -> Result<Self> {
         let desktop = Desktop::start(1280, 1000)?;
         std::fs::create_dir_all(desktop.data_folder())?;
@@ -106,10 +106,10 @@ impl SceneDriver {
         Ok(driver)
     }
 
-    /// Brings the windows into a state, in the default variant.
+    /// Brings the app into a state, in the default variant.
     ///
     /// # Errors
-    /// When a step cannot be taken.
+    /// Returns an error if a step fails.
     pub async fn reach_state(&self, state: &SceneState) -> Result<()> {
         for step in state.steps {
             self.perform(*step).await.with_context(|| format!("{step:?}"))?;
@@ -132,7 +132,7 @@ impl SceneDriver {
             }
             Step::Hover(selector) => {
                 self.wait_visible(selector).await?;
-                *self.hovered.lock().expect("whole") = Some(selector);
+                *self.hovered.lock().expect("the mutex is not poisoned") = Some(selector);
                 self.move_mouse().await
             }
             Step::Fill(field, text) => Ok(app.find_control(field).await?.send_keys(text).await?),
@@ -145,7 +145,7 @@ impl SceneDriver {
             Step::NeverAnswer(command) => ipc_stub::never_respond(app, command).await,
             Step::Reject(command, code) => ipc_stub::reject(app, command, code).await,
             Step::RejectFile(command, code, file) => {
-                let error = json!({ "error": "as the gallery wants it", "code": code, "file": file, "line": 12 });
+                let error = json!({ "error": "rejected by the gallery", "code": code, "file": file, "line": 12 });
                 ipc_stub::reject_with(app, command, error).await
             }
             Step::Answer(command, answer) => {
@@ -182,25 +182,25 @@ impl SceneDriver {
         self.app.wait(selector, found).await
     }
 
-    /// Goes back to where states begin: the list's page as it was just loaded, in the default variant.
+    /// Returns to the starting point of every state: the newly loaded page of the list, in the default variant.
     ///
     /// # Errors
-    /// When a window does not answer.
+    /// Returns an error if a window does not respond.
     pub async fn reset(&self) -> Result<()> {
         let app = &self.app;
         if app.driver.windows().await?.len() > 1 {
             if app.switch_to_page("/one-time.html").await? {
-                // The answer does not arrive: the window closes.
+                // The window closes before the call returns, so an error from the call is ignored.
                 app.invoke("close_one_time_window", json!({ "unseen": false })).await.ok();
             }
-            app.wait("the end of the window with a key", async || {
+            app.wait("the one-time window to close", async || {
                 app.driver.windows().await.is_ok_and(|windows| windows.len() == 1)
             })
             .await?;
         }
         app.switch_to_list_window().await?;
-        *self.hovered.lock().expect("whole") = None;
-        // The mouse rests where nothing is.
+        *self.hovered.lock().expect("the mutex is not poisoned") = None;
+        // Moves the mouse to the corner of the screen, where there is no control.
         self.desktop.run("xdotool", &["mousemove", "1279", "999"])?;
         self.set_preferences(Variant::DEFAULT).await?;
         self.resize(&self.desktop.list_window()?, (1100, 760)).await?;
@@ -212,10 +212,10 @@ impl SceneDriver {
         self.wait_for_animations().await
     }
 
-    /// Shows the state in a variant.
+    /// Displays the current state in a variant.
     ///
     /// # Errors
-    /// When they do not take it.
+    /// Returns an error if a window does not switch to the variant.
     pub async fn apply_variant(&self, variant: Variant) -> Result<()> {
         let app = &self.app;
         let shows_key = self.shows_key_window().await?;
@@ -232,13 +232,14 @@ impl SceneDriver {
             app.script(taken, vec![json!(variant.language), json!(variant.text)]).await.is_ok_and(|it| it == true)
         })
         .await?;
-        // The window with a key grows with its text.
+        // The one-time window grows with its text, so the driver waits until the size is final.
         self.wait_for_animations().await?;
         if shows_key {
             let opened = app.script("return window.openedAt ??= [innerWidth, innerHeight]", Vec::new()).await?;
-            let opened = opened.as_array().context("a size")?.iter().filter_map(Value::as_u64);
+            let opened = opened.as_array().context("no size")?.iter().filter_map(Value::as_u64);
             let opened: Vec<u32> = opened.map(u32::try_from).collect::<Result<_, _>>()?;
-            // As it opens, or as somebody might make it.
+            // The wide variant uses the window's initial size. The narrow variant uses a smaller size that a user could
+            // choose.
             let size = if variant.size == WindowSize::Wide { (opened[0], opened[1]) } else { (440, 480) };
             self.resize(&self.desktop.key_window()?, size).await?;
         } else {
@@ -246,7 +247,7 @@ impl SceneDriver {
             self.resize(&self.desktop.list_window()?, size).await?;
         }
         self.wait_for_animations().await?;
-        // Where a person is, is in sight: what has a menu open, or else the focus.
+        // Scrolls to the button whose menu is open, or to the focused element if no menu is open.
         let script = "(document.querySelector('main [aria-expanded=true]') ?? document.activeElement)
             ?.scrollIntoView({ block: 'nearest' });";
         app.script(script, Vec::new()).await?;
@@ -254,9 +255,9 @@ impl SceneDriver {
         self.move_mouse().await
     }
 
-    /// Where the mouse rests, what it makes appear is waited for.
+    /// Moves the mouse onto the element of the last [`Step::Hover`], if there is one, and waits for its tooltip.
     async fn move_mouse(&self) -> Result<()> {
-        let Some(selector) = *self.hovered.lock().expect("whole") else {
+        let Some(selector) = *self.hovered.lock().expect("the mutex is not poisoned") else {
             return Ok(());
         };
         let script = "document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })";
@@ -268,9 +269,9 @@ impl SceneDriver {
             return element.contains(document.elementFromPoint(x + width / 2, y + height / 2));";
         let is_there =
             async || self.app.script(script, vec![json!(selector)]).await.is_ok_and(|is_there| is_there == true);
-        self.app.wait("what the mouse is to rest on", is_there).await?;
+        self.app.wait("the element to be below the mouse", is_there).await?;
         self.app.hover_selector(&self.desktop, selector).await?;
-        // Only what moves within the window is over something.
+        // The page detects the mouse only if it moves within the window.
         self.desktop.run("xdotool", &["mousemove_relative", "1", "0"])?;
         self.wait_visible("[role=tooltip]").await?;
         self.wait_for_animations().await
@@ -285,7 +286,8 @@ impl SceneDriver {
     async fn resize(&self, window: &str, (width, height): (u32, u32)) -> Result<()> {
         let (wanted_width, wanted_height) = (width.to_string(), height.to_string());
         let script = "return innerWidth === arguments[0]";
-        // A window that grows at the same moment takes its former width once more.
+        // If the window resizes itself at the same time, it can return to its former width, so the size is requested
+        // repeatedly.
         let arrived = async || {
             self.desktop.run("xdotool", &["windowsize", window, &wanted_width, &wanted_height]).is_ok()
                 && self.app.script(script, vec![json!(width)]).await.is_ok_and(|it| it == true)
@@ -293,7 +295,7 @@ impl SceneDriver {
         self.app.wait("the window's size", arrived).await
     }
 
-    /// Waits until nothing moves any more, but for what moves as long as it is there.
+    /// Waits until all animations have ended, except for those that repeat endlessly.
     async fn wait_for_animations(&self) -> Result<()> {
         let script = "
             const done = arguments[arguments.length - 1];
@@ -310,12 +312,12 @@ impl SceneDriver {
         Ok(())
     }
 
-    /// Saves a picture of the window.
+    /// Saves a screenshot of the current window.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Returns an error if the window cannot be captured or the file cannot be written.
     pub async fn save_screenshot(&self, path: &Path) -> Result<()> {
-        // What the page has drawn is on the screen a little later.
+        // Wait, because a page appears on the screen only a short time after it is drawn.
         tokio::time::sleep(Duration::from_millis(250)).await;
         let window =
             if self.shows_key_window().await? { self.desktop.key_window()? } else { self.desktop.list_window()? };

@@ -1,4 +1,4 @@
-//! The scenes, in the order of the sidebar.
+//! Defines the scenes of the gallery, in one module for each area of the app.
 
 mod details;
 mod keys;
@@ -8,7 +8,7 @@ mod sections;
 
 use super::Scene;
 
-/// Every scene.
+/// All scenes, in the order of the sidebar.
 pub const SCENES: &[Scene] = &[
     keys::NEW_APP,
     keys::KEY_LIST,

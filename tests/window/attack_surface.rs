@@ -1,61 +1,40 @@
-//! Who may reach what: the page's commands under hostile arguments, and other people and programs at the service.
-
-use std::collections::BTreeSet;
+//! Tests the attack surface: the page calls commands with hostile arguments, and other users and programs access the
+//! service.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop};
 
-/// Each command of the list's window with the arguments that it takes.
-const LIST_WINDOW_COMMANDS: &[(&str, &[&str])] = &[
-    ("answer_quit_question", &["answer"]),
-    ("cancel_run", &["runId"]),
-    ("change_port", &["port"]),
-    ("change_preferences", &["preferences"]),
-    ("check_key", &["key", "method", "path"]),
-    ("clear_clipboard", &[]),
-    ("copy_key_id", &["keyId"]),
-    ("copy_service_url", &[]),
-    ("copy_text", &["text"]),
-    ("count_keys", &[]),
-    ("create_key", &["name", "scopes", "replaces"]),
-    ("delete_run", &["runId"]),
-    ("export_activity", &["format", "kind", "keyId", "day", "title"]),
-    ("get_key_usage", &["keyId", "hours"]),
-    ("list_activity", &["query"]),
-    ("list_keys", &["query"]),
-    ("list_runs", &["keyId", "cursor"]),
-    ("get_file_locations", &[]),
-    ("rename_key", &["keyId", "name"]),
-    ("replace_lost_key", &[]),
-    ("retry_service", &[]),
-    ("revoke_key", &["keyId"]),
-    ("get_keychain_name", &["keyId"]),
-    ("get_key", &["keyId"]),
-    ("show_list_window", &[]),
-    ("focus_one_time_window", &[]),
-    ("get_run", &["runId"]),
-    ("get_training_storage", &[]),
-    ("subscribe", &["channel"]),
-];
+#[path = "../../src-tauri/src/commands/list.rs"]
+mod command_list;
 
-/// The same of the window with a new key. The last one comes last, as it closes the window where the window manager
-/// says that it is minimized.
-const KEY_WINDOW_COMMANDS: &[(&str, &[&str])] = &[
-    ("change_preferences", &["preferences"]),
-    ("choose_env_file", &["title"]),
-    ("clear_clipboard", &[]),
-    ("copy_key", &[]),
-    ("copy_service_url", &[]),
-    ("copy_snippet", &["template"]),
-    ("reveal_key", &["publicKey"]),
-    ("save_in_keychain", &["replace"]),
-    ("one_time_ready", &["height"]),
-    ("subscribe", &["channel"]),
-    ("write_env_file", &[]),
-    ("close_one_time_window", &["unseen"]),
-    ("one_time_hidden", &[]),
-];
+/// A command of the app, with the windows that may call it.
+struct Command {
+    /// The module of the app that defines the command.
+    module: &'static str,
+    name: &'static str,
+    arguments: &'static [&'static str],
+    windows: &'static [&'static str],
+}
+
+macro_rules! commands {
+    ($($module:ident::$command:ident($($argument:ident),*) in [$($window:literal),*];)*) => {
+        &[$(Command {
+            module: stringify!($module),
+            name: stringify!($command),
+            arguments: &[$(stringify!($argument)),*],
+            windows: &[$($window),*],
+        }),*]
+    };
+}
+
+/// All commands of the app.
+const COMMANDS: &[Command] = command_list::for_each_command!(commands);
+
+/// Returns the commands that a window may call.
+fn commands_of(window: &str) -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().filter(move |command| command.windows.contains(&window))
+}
 
 fn hostile_values() -> Vec<Value> {
     vec![
@@ -78,109 +57,116 @@ fn hostile_values() -> Vec<Value> {
     ]
 }
 
-/// A capability file permits exactly these commands.
-fn ensure_capabilities_match(file: &str, commands: &[(&str, &[&str])]) -> Result<()> {
-    let declared: Value = serde_json::from_str(file)?;
-    let permitted = declared["permissions"].as_array().context("a list")?.iter().filter_map(Value::as_str);
-    let permitted: BTreeSet<_> = permitted.map(str::to_owned).collect();
-    let tried = commands.iter().map(|(command, _)| format!("allow-{}", command.replace('_', "-")));
-    ensure!(permitted == tried.collect::<BTreeSet<_>>(), "every permitted command is tried here");
-    Ok(())
-}
-
-/// Calls each command with everything that it does not expect.
-async fn fuzz_commands(app: &App, commands: &[(&str, &[&str])]) -> Result<()> {
-    for (command, arguments) in commands.iter().filter(|(_, arguments)| !arguments.is_empty()) {
-        let missing = app.invoke(command, json!({})).await?.expect_err("an argument is missing");
-        ensure!(missing.to_string().contains(arguments[0]), "{command} names what is missing: {missing}");
+/// Calls each of a window's commands, first with each argument missing in turn and then with unexpected values, and
+/// checks that these calls are rejected.
+async fn call_with_hostile_arguments(app: &App, window: &str) -> Result<()> {
+    for command in commands_of(window) {
+        let name = command.name;
+        let call = async |argument_value: &dyn Fn(&str) -> Option<Value>| -> Result<_> {
+            let given = command
+                .arguments
+                .iter()
+                .filter_map(|argument| argument_value(argument).map(|value| ((*argument).to_owned(), value)));
+            app.invoke(name, given.collect::<serde_json::Map<_, _>>().into()).await
+        };
+        for missing in command.arguments {
+            let error = call(&|argument| (argument != *missing).then_some(Value::Null)).await?.expect_err(name);
+            ensure!(error.to_string().contains(missing), "{name} does not name the missing {missing}: {error}");
+        }
         for value in hostile_values() {
-            let expected = match *command {
-                // The system's dialog would open, the window would close.
+            let is_valid = match name {
+                // Valid values are skipped, because they would have an effect, such as opening the file dialog or
+                // closing the window.
                 "choose_env_file" => value.as_str().is_some_and(|it| it.len() < 200 && !it.contains('\n')),
                 "save_in_keychain" | "close_one_time_window" => value.is_boolean(),
                 "one_time_ready" => value.is_number(),
-                // Any short text may be copied.
+                // Any short text is valid, because any text can be copied.
                 "copy_text" => value.as_str().is_some_and(|it| it.len() < 200),
-                // Any text may be asked about; the answer says what is wrong with it.
+                // Any text is valid. The response explains why the text is not a valid key.
                 "check_key" => value.is_string(),
-                _ => false,
+                _ => command.arguments.is_empty(),
             };
-            if expected {
+            if is_valid {
                 continue;
             }
-            let all: Value = arguments
-                .iter()
-                .map(|name| ((*name).to_owned(), value.clone()))
-                .collect::<serde_json::Map<_, _>>()
-                .into();
-            let told = app.invoke(command, all).await?.expect_err(command).to_string();
-            // Tauri itself reads channels, and tells the page what the page gave.
-            ensure!(*command == "subscribe" || told.len() < 200, "{command} repeats what it was given");
+            let error = call(&|_| Some(value.clone())).await?.expect_err(name).to_string();
+            // Tauri itself parses the channel argument of `subscribe`, and Tauri's error repeats the invalid value.
+            ensure!(name == "subscribe" || error.len() < 200, "{name} repeats the invalid value in its error");
+            ensure!(!error.contains("missing required key"), "{name} has an argument that is not listed: {error}");
         }
     }
     Ok(())
+}
+
+/// Calls each command that only other windows may call, and checks that the call is rejected.
+async fn ensure_other_commands_are_rejected(app: &App, window: &str) -> Result<()> {
+    for Command { name, .. } in COMMANDS.iter().filter(|command| !command.windows.contains(&window)) {
+        let error = app.invoke(name, json!({})).await?.expect_err("a command of another window");
+        ensure!(error.to_string().contains("not allowed"), "{name}: {error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn key_window_has_no_commands_for_other_keys() {
+    for Command { module, name, .. } in commands_of("one-time") {
+        assert!(!["activity", "keys", "quit", "training"].contains(module), "{name}");
+    }
 }
 
 #[tokio::test]
 async fn hostile_arguments_are_rejected_without_loss() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    ensure_capabilities_match(include_str!("../../src-tauri/capabilities/main.json"), LIST_WINDOW_COMMANDS)?;
-    ensure_capabilities_match(include_str!("../../src-tauri/capabilities/one-time.json"), KEY_WINDOW_COMMANDS)?;
     app.create_key_in_dialog("kept", "read").await?;
     app.switch_to_list_window().await?;
     let before = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
 
-    fuzz_commands(&app, LIST_WINDOW_COMMANDS).await?;
-    // The one restarts the service; for the other, a key would have to be lost.
-    let has_no_effect = |command: &str| !matches!(command, "retry_service" | "replace_lost_key");
-    for (command, _) in
-        LIST_WINDOW_COMMANDS.iter().filter(|(command, arguments)| arguments.is_empty() && has_no_effect(command))
+    call_with_hostile_arguments(&app, "main").await?;
+    // These commands are skipped: `retry_service` would restart the service, and `replace_lost_key` needs a lost key.
+    let has_effect = |name: &str| matches!(name, "retry_service" | "replace_lost_key");
+    for Command { name, .. } in
+        commands_of("main").filter(|command| command.arguments.is_empty() && !has_effect(command.name))
     {
         for value in hostile_values() {
-            // There is nothing to read, so nothing can be wrong.
-            app.invoke(command, json!({ "surprise": value })).await?.expect(command);
+            // A command without parameters ignores the arguments that it receives.
+            app.invoke(name, json!({ "surprise": value })).await?.expect(name);
         }
     }
-    for (command, _) in KEY_WINDOW_COMMANDS.iter().filter(|command| !LIST_WINDOW_COMMANDS.contains(command)) {
-        let refused = app.invoke(command, json!({})).await?.expect_err("the other window's");
-        ensure!(refused.to_string().contains("not allowed"), "{command}: {refused}");
-    }
+    ensure_other_commands_are_rejected(&app, "main").await?;
 
     app.switch_to_key_window().await?;
-    fuzz_commands(&app, KEY_WINDOW_COMMANDS).await?;
+    call_with_hostile_arguments(&app, "one-time").await?;
     for height in [json!(-1), json!(1e300), json!(65_536)] {
-        app.invoke("one_time_ready", json!({ "height": height })).await?.expect("some height");
+        app.invoke("one_time_ready", json!({ "height": height })).await?.expect("any height is accepted");
     }
     let unchosen = app.invoke("write_env_file", json!({ "path": ".env" })).await?.expect_err("no file was chosen");
     ensure!(unchosen["code"] == "SECRET_GONE", "{unchosen}");
-    for (command, _) in LIST_WINDOW_COMMANDS.iter().filter(|command| !KEY_WINDOW_COMMANDS.contains(command)) {
-        let refused = app.invoke(command, json!({})).await?.expect_err("the other window's");
-        ensure!(refused.to_string().contains("not allowed"), "{command}: {refused}");
-    }
-    ensure!(app.invoke("copy_key", json!({ "surprise": hostile_values() })).await?.is_ok(), "the key is still there");
+    ensure_other_commands_are_rejected(&app, "one-time").await?;
+    ensure!(app.invoke("copy_key", json!({ "surprise": hostile_values() })).await?.is_ok(), "the key was lost");
     app.invoke("close_one_time_window", json!({ "unseen": false, "surprise": hostile_values() })).await.ok();
     app.wait_key_window_closed().await?;
     ensure!(
         app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed") == before,
-        "a key was lost or made"
+        "a key was lost or created"
     );
     ensure!(!app.output().contains("panicked"), "{}", app.output());
     Ok(())
 }
 
-/// What a program gets from the service that has no credential of its own, as another user where the tests may choose.
+/// Tests how the service responds to a program that is not authorized to manage keys. The program runs as another user
+/// if the test can switch users.
 #[tokio::test]
 async fn other_users_and_programs_cannot_list_create_or_revoke() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let key = app.create_and_copy_key(&desktop, "victim", "training").await?;
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
-    let key_id = listed["keys"][0]["keyId"].as_str().context("an id")?;
+    let key_id = listed["keys"][0]["keyId"].as_str().context("no key ID")?;
     let is_root = desktop.is_root()?;
     let url = format!("http://127.0.0.1:{}/api/api-keys", app.port);
     let body = r#"{"name":"mine","scopes":["admin"]}"#;
-    // Nothing, a guess, and a key that may do something else.
+    // The attacking program sends either no credential at all, a guessed one, or a key that lacks the required scope.
     for credential in ["", "Authorization: Bearer uls_0", &format!("Authorization: Bearer {key}")] {
         for call in
             [vec![url.clone()], vec![url.clone(), body.into()], vec!["DELETE".into(), format!("{url}/{key_id}")]]
@@ -208,7 +194,7 @@ async fn other_users_and_programs_cannot_list_create_or_revoke() -> Result<()> {
     Ok(())
 }
 
-/// What a terminal shows may be recorded, by continuous integration for instance.
+/// Terminal output might be recorded, for example by continuous integration, so it must not contain the key.
 #[test]
 fn key_on_command_line_is_not_echoed() -> Result<()> {
     let home = tempfile::tempdir()?;

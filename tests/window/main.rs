@@ -1,5 +1,6 @@
-//! The real window, driven as a person would: one file for each feature.
+//! Tests the real window, operated as a user would operate it, in one file for each feature.
 
+mod about;
 mod accessibility;
 mod accessibility_bus;
 mod accessibility_tree;

@@ -1,9 +1,9 @@
-//! Everything about one key, beside the list.
+//! States of the details panel, which shows everything about one key next to the list.
 
 use super::super::Step::{Answer, Click, NeverAnswer, Reject, WaitSelector, WaitText};
 use super::super::{Precondition, Scene, SceneState, Step};
 
-/// A run that reported just now, without its end.
+/// The JSON of a run whose last report has just arrived. The closing brace is missing, so that fields can be appended.
 macro_rules! run_json {
     ($status:literal, $ended:literal) => {
         concat!(
@@ -18,7 +18,7 @@ macro_rules! run_json {
     };
 }
 
-/// The page of runs with this one, and its details.
+/// Responses for a key whose only run is that of `run_json`: the list of runs and the details of the run.
 macro_rules! single_run_responses {
     ($status:literal, $ended:literal) => {
         [
@@ -36,7 +36,7 @@ macro_rules! single_run_responses {
 }
 
 const RUNNING_RUN_RESPONSES: [Step; 2] = single_run_responses!("running", "null");
-/// Its program has not heard yet that it was cancelled.
+/// Responses for a run that is cancelled, but whose training program has not been notified yet.
 const STOPPING_RUN_RESPONSES: [Step; 2] = single_run_responses!("cancelled", "\"@now\"");
 
 pub(super) const KEY_DETAILS: Scene = Scene {

@@ -1,4 +1,4 @@
-//! The list of keys, and what is done there.
+//! States of the list of keys and of its dialogs.
 
 use super::super::Step::{
     Answer, Click, ClickOn, EnterKeyWindow, Fill, GoTo, Hover, Invoke, NeverAnswer, Press, Reject, RestartPage,
@@ -26,7 +26,7 @@ pub(super) const KEY_LIST: Scene = Scene {
             name: "failing",
             steps: &[Reject("list_keys", "SERVICE_UNAVAILABLE"), RestartPage, WaitText("The keys cannot be shown")],
         },
-        SceneState { name: "attention", steps: &[Click("Needs attention"), WaitText("labelling-team")] },
+        SceneState { name: "attention", steps: &[Click("Needs attention"), WaitText("labeling-team")] },
         SceneState { name: "revoked", steps: &[Click("Revoked"), WaitText("old-laptop")] },
         SceneState { name: "found", steps: &[Fill("Search keys", "inference"), WaitText("2 keys")] },
         SceneState {
@@ -41,7 +41,7 @@ pub(super) const KEY_LIST: Scene = Scene {
             steps: &[
                 WaitText("ci-pipeline"),
                 Reject("list_keys", "SERVICE_UNAVAILABLE"),
-                // The list is loaded again for another rotation period.
+                // A change of the rotation period makes the page reload the list.
                 Invoke(
                     "change_preferences",
                     r#"{"preferences":{"language":"en","theme":"light","textPercent":100,"clipboardSeconds":120,"rotationDays":91}}"#,
@@ -378,7 +378,7 @@ pub(super) const ROTATION: Scene = Scene {
                 WaitText("no other has taken its place"),
             ],
         },
-        // The key is gone afterwards: the last of them.
+        // This state revokes a key, so it must be the last one of the scene.
         SceneState {
             name: "finished",
             steps: &[
@@ -392,7 +392,7 @@ pub(super) const ROTATION: Scene = Scene {
     ],
 };
 
-/// Of two keys of a name, the old one.
+/// Continues a rotation from the menu of the old key, in a list of two keys with the same name.
 const CONTINUE_ROTATION_OF_OLD_KEY: Step =
     Steps(&[WaitText("2 keys"), ClickOn("[data-row='1'] [data-menu-of]"), Click("Continue rotation…")]);
 

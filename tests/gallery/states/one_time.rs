@@ -1,4 +1,4 @@
-//! The window with a new key, what the list shows behind it, and what is left of it afterwards.
+//! States of the one-time window, of the list behind it, and of the list after the window has closed.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use super::super::Step::{
 };
 use super::super::{Precondition, Scene, SceneDriver, SceneState, Step};
 
-/// Makes a key, and turns to its window.
+/// Creates a key, and switches to its one-time window.
 const CREATE_KEY: Step =
     Steps(&[Click("Create Key"), Fill("Name", "billing-robot"), Click("read"), Click("Create"), EnterKeyWindow]);
 
-/// Makes and copies a key, and closes its window.
+/// Creates a key, copies it and closes its window. The key is still on the clipboard.
 const COPY_AND_CLOSE: Step = Steps(&[
     CREATE_KEY,
     ClickOn("code.key + button"),
@@ -23,7 +23,7 @@ const COPY_AND_CLOSE: Step = Steps(&[
     WaitText("On the clipboard for"),
 ]);
 
-/// Puts the key back on the clipboard so many times after it was cleared, as some clipboard managers do.
+/// Puts the key back on the clipboard each time it is cleared, up to `times` times, as some clipboard managers do.
 fn restore_clipboard(driver: &SceneDriver, times: u32) -> anyhow::Result<()> {
     let script = r#"key=$(xclip -selection clipboard -out)
         for _ in $(seq "$0"); do
@@ -32,9 +32,9 @@ fn restore_clipboard(driver: &SceneDriver, times: u32) -> anyhow::Result<()> {
         done"#;
     let mut command = driver.desktop.command("sh");
     command.args(["-c", script, &times.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
-    // It ends by itself, with the desktop at the latest.
+    // The process exits when it has finished, or when the desktop is shut down.
     command.spawn()?;
-    // It has read the key by then.
+    // Gives the process time to read the key from the clipboard.
     std::thread::sleep(Duration::from_secs(1));
     Ok(())
 }
@@ -292,7 +292,7 @@ pub(super) const KEY_WINDOW: Scene = Scene {
                 WaitText("it does not stay on the clipboard"),
             ],
         },
-        // The last, as it stays announced.
+        // The screen reader remains announced after this state, so this state must be the last one of its scene.
         SceneState {
             name: "read-aloud",
             steps: &[

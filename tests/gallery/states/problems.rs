@@ -1,9 +1,9 @@
-//! When the key service cannot run.
+//! States in which the key service cannot run.
 
 use super::super::Step::{SendEvent, WaitText};
 use super::super::{Precondition, Scene, SceneState};
 
-/// The database cannot be opened.
+/// The event that reports that the database cannot be opened, with the given problem.
 macro_rules! database_problem_event {
     ($database_problem_event:literal) => {
         concat!(

@@ -1,12 +1,12 @@
-//! The sections beside the list: Activity, Connection, Preferences and Help.
+//! States of the other sections of the sidebar: Activity, Connection, Preferences and Help.
 
 use super::super::Step::{
     Answer, Click, ClickOn, Fill, GoTo, NeverAnswer, Press, Reject, Steps, WaitSelector, WaitText,
 };
 use super::super::{Precondition, Scene, SceneState, Step};
 
-/// What the service finds about a key. Only it can be asked, and nobody has the plaintext of a key in a test's
-/// database.
+/// The result of a key check, as JSON. The result is stubbed because no scene has a real key to check: the plaintexts
+/// of the keys in the seeded database are unknown.
 macro_rules! check_result_json {
     ($check_result_json:literal) => {
         concat!(
@@ -103,7 +103,7 @@ pub(super) const CONNECTION_PAGE: Scene = Scene {
                 ),
                 GoTo("Connection"),
                 WaitText("storage: must be an object"),
-                // Scrolls to it.
+                // Clicking this button scrolls to it, so that the problems reported next to it are visible.
                 ClickOn("dl > div:has(.problem) + div button"),
             ],
         },
@@ -227,8 +227,35 @@ pub(super) const HELP_PAGE: Scene = Scene {
             name: "failing",
             steps: &[Reject("check_key", "SERVICE_UNAVAILABLE"), PASTE_KEY, WaitText("cannot be reached")],
         },
+        SceneState { name: "about", steps: &[GoTo("Help"), Click("About UL Keys"), WaitText("Third-party packages")] },
+        SceneState {
+            name: "about-packages",
+            steps: &[
+                Answer("get_about", ABOUT_WITH_THREE_PACKAGES),
+                GoTo("Help"),
+                Click("About UL Keys"),
+                WaitText("Third-party packages"),
+                ClickOn("[role=dialog] summary"),
+                ClickOn("[role=dialog] li:first-child summary"),
+                WaitText("Permission is hereby granted"),
+            ],
+        },
+        SceneState {
+            name: "about-failing",
+            steps: &[Reject("get_about", "INTERNAL_ERROR"), GoTo("Help"), Click("About UL Keys"), WaitText("load the")],
+        },
     ],
 };
 
+const ABOUT_WITH_THREE_PACKAGES: &str = r#"{
+    "version": "1.2.3",
+    "packages": [
+        { "name": "@fontsource-variable/jetbrains-mono", "version": "5.3.0", "license": "OFL-1.1", "texts": [0] },
+        { "name": "a-package-with-a-long-name-and-version", "version": "0.13.0-beta.12+build.20261129",
+          "license": "(Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT) AND Unicode-3.0", "texts": [] },
+        { "name": "svelte-toolbelt", "version": "0.10.7", "license": null, "texts": [0] }
+    ],
+    "texts": ["MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy of this software."]
+}"#;
 const HELP_FIELD_NAME: &str = "Key, command or error message";
 const PASTE_KEY: Step = Steps(&[GoTo("Help"), Fill(HELP_FIELD_NAME, "ul_0123456789abcdef0123456789abcdef01234567")]);

@@ -11,11 +11,11 @@ const TOKENS = {
   line4: '--chart-line-4',
 } as const;
 
-export type Colour = keyof typeof TOKENS;
+export type Color = keyof typeof TOKENS;
 
 /** How the page looks at this moment, in the terms of a canvas. */
 export interface Look {
-  colours: Record<Colour, string>;
+  colors: Record<Color, string>;
   font: { family: string; size: number };
 }
 
@@ -40,24 +40,24 @@ export function look(place: Element): Look {
   probe.style.fontSize = '0.6875rem';
   place.append(probe);
   const style = getComputedStyle(probe);
-  const colour = ([name, token]: [string, string]) => {
+  const color = ([name, token]: [string, string]) => {
     probe.style.color = `var(${token})`;
     return [name, style.color];
   };
-  const colours = Object.fromEntries(Object.entries(TOKENS).map(colour)) as Look['colours'];
+  const colors = Object.fromEntries(Object.entries(TOKENS).map(color)) as Look['colors'];
   const font = { family: style.fontFamily, size: Number.parseFloat(style.fontSize) };
   probe.remove();
-  return { colours, font };
+  return { colors, font };
 }
 
-/** Diagonal stripes: what is drawn with them differs from a plain area without its colour. */
-export function stripes(colour: string, ratio: number): CanvasPattern | string {
+/** Diagonal stripes: what is drawn with them differs from a plain area without its color. */
+export function stripes(color: string, ratio: number): CanvasPattern | string {
   const size = Math.round(6 * ratio);
   const tile = document.createElement('canvas');
   tile.width = tile.height = size;
   const context = tile.getContext('2d');
-  if (!context) return colour;
-  context.strokeStyle = colour;
+  if (!context) return color;
+  context.strokeStyle = color;
   context.lineWidth = size * 0.4;
   context.beginPath();
   for (const shift of [-size, 0, size]) {
@@ -67,5 +67,5 @@ export function stripes(colour: string, ratio: number): CanvasPattern | string {
   context.stroke();
   const pattern = context.createPattern(tile, 'repeat');
   pattern?.setTransform(new DOMMatrix().scale(1 / ratio));
-  return pattern ?? colour;
+  return pattern ?? color;
 }

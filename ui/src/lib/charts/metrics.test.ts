@@ -54,9 +54,9 @@ describe('what is drawn together', () => {
 });
 
 describe('a curve', () => {
-  it('has the colour of its family, and dashes that tell validation from training', () => {
+  it('has the color of its family, and dashes that tell validation from training', () => {
     const names = grouped([epoch(0, DETECTION)]).losses;
-    const drawn = curves([], names).map(({ name, colour, dashed }) => [name, colour, dashed]);
+    const drawn = curves([], names).map(({ name, color, dashed }) => [name, color, dashed]);
     expect(drawn).toEqual([
       ['train/box_loss', 0, false],
       ['train/cls_loss', 1, false],
@@ -73,7 +73,7 @@ describe('a curve', () => {
     );
     const five = ['a', 'b', 'c', 'd', 'e'].map((name) => `train/${name}_loss`);
     for (const names of [pose, five]) {
-      const looks = curves([], names).map(({ colour, dashed }) => `${colour} ${String(dashed)}`);
+      const looks = curves([], names).map(({ color, dashed }) => `${color} ${String(dashed)}`);
       expect(new Set(looks).size).toBe(names.length);
     }
   });

@@ -5,15 +5,15 @@ import { decimated, type Point } from './decimated';
 const MOST_LINES = 8;
 /** Points of a line; a chart is not much wider in pixels. */
 const MOST_POINTS = 600;
-const COLOURS = 4;
+const COLORS = 4;
 
 /** What is drawn with a line of its own. */
 export interface Series {
   /** As the training process calls it. */
   name: string;
   points: readonly Point[];
-  /** Those that belong together, such as a loss in training and in validation, have one colour. */
-  colour: number;
+  /** Those that belong together, such as a loss in training and in validation, have one color. */
+  color: number;
   dashed: boolean;
 }
 
@@ -49,16 +49,16 @@ function familyOf(name: string): { family: string; variant: string } {
 
 /** The curves of these names, as far as they can be told apart. */
 export function curves(epochs: readonly Epoch[], names: readonly string[]): Series[] {
-  const families = new Map<string, { colour: number; variants: string[] }>();
+  const families = new Map<string, { color: number; variants: string[] }>();
   return names.slice(0, MOST_LINES).map((name) => {
     const { family, variant } = familyOf(name);
-    const known = families.get(family) ?? { colour: families.size % COLOURS, variants: [] };
+    const known = families.get(family) ?? { color: families.size % COLORS, variants: [] };
     families.set(family, known);
     if (!known.variants.includes(variant)) known.variants.push(variant);
-    // The fifth family has the first one's colour, so its line differs.
-    const again = [...families.keys()].indexOf(family) >= COLOURS;
+    // The fifth family has the first one's color, so its line differs.
+    const again = [...families.keys()].indexOf(family) >= COLORS;
     const dashed = (known.variants.indexOf(variant) % 2 === 1) !== again;
-    return { name, points: decimated(pointsOf(epochs, name), MOST_POINTS), colour: known.colour, dashed };
+    return { name, points: decimated(pointsOf(epochs, name), MOST_POINTS), color: known.color, dashed };
   });
 }
 

@@ -8,7 +8,7 @@ const DASH = [5, 3];
 /** So many points are marked one by one; beyond, they would be a thick line. */
 const MARKED = 12;
 
-const lineColours = (colours: Look['colours']) => [colours.line1, colours.line2, colours.line3, colours.line4] as const;
+const lineColors = (colors: Look['colors']) => [colors.line1, colors.line2, colors.line3, colors.line4] as const;
 
 /** With as many digits as every other one, so that they can be compared at a glance. */
 export const formatMetric = (value: number): string =>
@@ -20,24 +20,24 @@ const formatTick = (value: number): string =>
   new Intl.NumberFormat(numberLocale(), { maximumSignificantDigits: DIGITS }).format(value);
 
 /** A line for each series, by epoch, from the first to the `last`, which may be still to come. */
-export function runChart(series: readonly Series[], last: number, { colours, font }: Look): ChartConfiguration<'line'> {
-  const palette = lineColours(colours);
-  const ticks = { color: colours.text, font, maxRotation: 0 };
+export function runChart(series: readonly Series[], last: number, { colors, font }: Look): ChartConfiguration<'line'> {
+  const palette = lineColors(colors);
+  const ticks = { color: colors.text, font, maxRotation: 0 };
   return {
     type: 'line',
     data: {
-      datasets: series.map(({ points, colour, dashed }): ChartDataset<'line'> => {
+      datasets: series.map(({ points, color, dashed }): ChartDataset<'line'> => {
         const alone = (index: number) => isAlone(points, index);
         return {
           data: [...points],
-          borderColor: palette[colour],
-          backgroundColor: palette[colour],
+          borderColor: palette[color],
+          backgroundColor: palette[color],
           borderWidth: 1.5,
           borderDash: dashed ? DASH : [],
           pointRadius: points.length <= MARKED ? 1.75 : ({ dataIndex }) => (alone(dataIndex) ? 1.5 : 0),
           pointHoverRadius: 3.5,
-          pointHoverBackgroundColor: palette[colour],
-          pointHoverBorderColor: palette[colour],
+          pointHoverBackgroundColor: palette[color],
+          pointHoverBorderColor: palette[color],
           pointHitRadius: 0,
         };
       }),
@@ -54,13 +54,13 @@ export function runChart(series: readonly Series[], last: number, { colours, fon
           min: 1,
           max: last,
           grid: { display: false },
-          border: { color: colours.grid },
+          border: { color: colors.grid },
           ticks: { ...ticks, precision: 0, maxTicksLimit: 6, callback: (value) => formatNumber(Number(value)) },
         },
         y: {
           beginAtZero: true,
           border: { display: false },
-          grid: { color: colours.grid, drawTicks: false },
+          grid: { color: colors.grid, drawTicks: false },
           ticks: { ...ticks, maxTicksLimit: 5, padding: 6, callback: (value) => formatTick(Number(value)) },
         },
       },

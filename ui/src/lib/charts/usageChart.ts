@@ -8,10 +8,10 @@ import type { Bucket, Range } from './usage';
 export function usageChart(
   buckets: readonly Bucket[],
   range: Range,
-  { colours, font }: Look,
+  { colors, font }: Look,
 ): ChartConfiguration<'bar'> {
   const bar = { stack: 'requests', maxBarThickness: 22, categoryPercentage: 0.9, barPercentage: 0.85 };
-  const striped = stripes(colours.refused, devicePixelRatio);
+  const striped = stripes(colors.refused, devicePixelRatio);
   const most = Math.max(...buckets.map(({ accepted, refused }) => accepted + refused));
   return {
     type: 'bar',
@@ -21,8 +21,8 @@ export function usageChart(
         {
           ...bar,
           data: buckets.map(({ accepted }) => accepted),
-          backgroundColor: colours.accepted,
-          hoverBackgroundColor: colours.accepted,
+          backgroundColor: colors.accepted,
+          hoverBackgroundColor: colors.accepted,
         },
         {
           ...bar,
@@ -30,8 +30,8 @@ export function usageChart(
           data: buckets.map(({ refused }) => refused || Number.NaN),
           backgroundColor: striped,
           hoverBackgroundColor: striped,
-          borderColor: colours.refused,
-          hoverBorderColor: colours.refused,
+          borderColor: colors.refused,
+          hoverBorderColor: colors.refused,
           borderWidth: 1,
           // Few refusals among many requests are still to be seen.
           minBarLength: 3,
@@ -46,17 +46,17 @@ export function usageChart(
         x: {
           stacked: true,
           grid: { display: false },
-          border: { color: colours.grid },
-          ticks: { color: colours.text, font, maxRotation: 0, autoSkipPadding: font.size * 1.5 },
+          border: { color: colors.grid },
+          ticks: { color: colors.text, font, maxRotation: 0, autoSkipPadding: font.size * 1.5 },
         },
         y: {
           stacked: true,
           beginAtZero: true,
           suggestedMax: Math.max(4, most),
           border: { display: false },
-          grid: { color: colours.grid, drawTicks: false },
+          grid: { color: colors.grid, drawTicks: false },
           ticks: {
-            color: colours.text,
+            color: colors.text,
             font,
             precision: 0,
             maxTicksLimit: 4,

@@ -1,9 +1,11 @@
 import { Channel, invoke } from '@tauri-apps/api/core';
 import type {
+  About,
   ActivityPage,
   ApiKey,
   AppEvent,
   CancelledRun,
+  CommandArguments,
   DeletedRun,
   TrainingStorage,
   CreateKey,
@@ -39,7 +41,14 @@ export {
 export type * from './bindings';
 export { Failure, toFailure } from './failure';
 
-async function call<T>(command: string, args: Record<string, unknown> = {}): Promise<T> {
+/** A command with exactly its arguments, so that a wrong or missing one does not compile. */
+type Call = {
+  [Command in keyof CommandArguments]: [CommandArguments[Command]] extends [never]
+    ? [command: Command]
+    : [command: Command, args: Record<CommandArguments[Command], unknown>];
+}[keyof CommandArguments];
+
+async function call<T>(...[command, args]: Call): Promise<T> {
   try {
     return await invoke<T>(command, args);
   } catch (reason) {
@@ -62,6 +71,9 @@ export interface KeyQuery {
   /** At most so many, up to 500. */
   limit?: number;
 }
+
+/** The app's version, and the licenses of the packages in it. */
+export const getAbout = () => call<About>('get_about');
 
 export const listKeys = (query: KeyQuery) => call<KeyList>('list_keys', { query });
 

@@ -15,7 +15,7 @@ import {
   find,
   keyAt,
   mapKeys,
-  neighbour,
+  neighbor,
   NO_PAGES,
   PAGE_SIZE,
   pageOf,
@@ -146,8 +146,8 @@ export class Keys {
   }
 
   /** The key whose row takes the focus when this one leaves. */
-  neighbour(keyId: string): ApiKey | undefined {
-    return neighbour(this.#pages, keyId);
+  neighbor(keyId: string): ApiKey | undefined {
+    return neighbor(this.#pages, keyId);
   }
 
   isLeaving(keyId: string): boolean {

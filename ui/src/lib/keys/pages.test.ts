@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ApiKey } from '../ipc';
-import { find, keyAt, mapKeys, neighbour, NO_PAGES, PAGE_SIZE, pagesOf, rowOf, withPage } from './pages';
+import { find, keyAt, mapKeys, neighbor, NO_PAGES, PAGE_SIZE, pagesOf, rowOf, withPage } from './pages';
 
 function key(keyId: string): ApiKey {
   return {
@@ -64,7 +64,7 @@ it('changes only what changes', () => {
 });
 
 it('names the row that takes the focus', () => {
-  expect(neighbour(pages, 'first')).toBe(second);
-  expect(neighbour(pages, 'second')).toBe(first);
-  expect(neighbour(pages, 'third')).toBeUndefined();
+  expect(neighbor(pages, 'first')).toBe(second);
+  expect(neighbor(pages, 'second')).toBe(first);
+  expect(neighbor(pages, 'third')).toBeUndefined();
 });

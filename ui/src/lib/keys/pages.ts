@@ -83,7 +83,7 @@ export function mapKeys(pages: Pages, change: (key: ApiKey) => ApiKey): Pages {
 }
 
 /** The key whose row takes the focus when the row of `keyId` leaves: the next one, or else the one before. */
-export function neighbour(pages: Pages, keyId: string): ApiKey | undefined {
+export function neighbor(pages: Pages, keyId: string): ApiKey | undefined {
   for (const page of pages.values()) {
     const index = page.findIndex((key) => key.keyId === keyId);
     if (index >= 0) return page[index + 1] ?? page[index - 1];

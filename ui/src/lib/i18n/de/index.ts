@@ -1,3 +1,4 @@
+export { about } from './about';
 export { activity } from './activity';
 export { app } from './app';
 export { clipboard } from './clipboard';

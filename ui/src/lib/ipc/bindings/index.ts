@@ -6,61 +6,63 @@ export type AttentionReason = "old" | "neverUsed" | "unused" | "adminUnused";
 
 export type ApiKey = { 
 /**
- * Identifier for revoking.
+ * Identifier of the key.
  */
 keyId: string, 
 /**
- * The name given by a person.
+ * Name of the key.
  */
 name: string, 
 /**
- * First 11 characters of the key.
+ * The first 11 characters of the key.
  */
 keyPrefix: string, 
 /**
- * What the key may do, in documented order.
+ * Scopes of the key, in documented order.
  */
 scopes: Array<Scope>, 
 /**
- * When it was made.
+ * When the key was created.
  */
 createdAt: string, 
 /**
- * When a request with it was last accepted; `null` for never.
+ * When a request with the key was last accepted; `null` if it has never been used.
  */
 lastUsedAt: string | null, 
 /**
- * When a request was last accepted that its scope `admin` alone opened; `null` for never.
+ * When the key's `admin` scope was last needed: the time of the last accepted request that no other scope of the
+ * key allowed; `null` if there was none.
  */
 adminUsedAt: string | null, 
 /**
- * When it was revoked; `null` for an active key.
+ * When the key was revoked; `null` if the key is active.
  */
 revokedAt: string | null, 
 /**
- * The key in whose place this one was made.
+ * Identifier of the key that this key replaces.
  */
 replaces: string | null, 
 /**
- * The key that was made in place of this one; of several, the newest active one, or else the newest.
+ * Identifier of the key that replaces this key. If several keys replace it, this is the newest active one, or the
+ * newest one if none is active.
  */
 replacedBy: string | null, 
 /**
- * Why somebody should look after it, the weightiest reason first; empty where all is well.
+ * Reasons why the key needs attention, most important first. Empty if there are none.
  */
 attention: Array<AttentionReason>, };
 
 export type KeyList = { 
 /**
- * The keys.
+ * The listed keys.
  */
 keys: Array<ApiKey>, 
 /**
- * How many keys there are on all pages together.
+ * Total number of matching keys on all pages.
  */
 total: number, 
 /**
- * The `cursor` of the next page; `null` on the last.
+ * Value of the `cursor` parameter for the next page; `null` on the last page.
  */
 next: string | null, };
 
@@ -70,15 +72,15 @@ export type SortBy = "name" | "scopes" | "createdAt" | "lastUsedAt" | "revokedAt
 
 export type KeyCounts = { 
 /**
- * Keys that are accepted.
+ * Number of active keys.
  */
 active: number, 
 /**
- * Those among them that somebody should look after.
+ * Number of active keys that need attention.
  */
 attention: number, 
 /**
- * Keys that are refused for ever.
+ * Number of revoked keys.
  */
 revoked: number, };
 
@@ -88,37 +90,37 @@ export type CreateKey = {
  */
 name: string, 
 /**
- * At least one scope.
+ * Names of the key's scopes; at least one.
  */
 scopes: Array<Scope>, 
 /**
- * The key in whose place this one is made.
+ * Identifier of the key that the new key replaces.
  */
 replaces?: string | null, };
 
 export type RevokedKey = { 
 /**
- * The key that is refused from now on.
+ * Identifier of the revoked key. The key is rejected from now on.
  */
 keyId: string, 
 /**
- * When it was first revoked.
+ * When the key was first revoked.
  */
 revokedAt: string, };
 
 export type KeyUse = { 
 /**
- * The key.
+ * Identifier of the key.
  */
 keyId: string, 
 /**
- * When a request with it was last accepted.
+ * When a request with the key was last accepted.
  */
 lastUsedAt: string, };
 
 export type KeyEvent = { "type": "created" } & ApiKey | { "type": "renamed" } & ApiKey | { "type": "revoked" } & RevokedKey | { "type": "used", 
 /**
- * The newest use of each key.
+ * The latest use of each key.
  */
 uses: Array<KeyUse>, } | { "type": "resync" };
 
@@ -126,51 +128,51 @@ export type Decision = "accepted" | "noCredential" | "malformed" | "unknown" | "
 
 export type HourlyUsage = { 
 /**
- * When the hour began.
+ * Beginning of the hour.
  */
 hour: string, 
 /**
- * How they ended.
+ * Outcome of the requests.
  */
 outcome: Decision, 
 /**
- * How many.
+ * Number of requests.
  */
 requests: number, };
 
 export type KeyClient = { 
 /**
- * Address of the computer.
+ * IP address of the client.
  */
 peer: string, 
 /**
- * What the program called itself in `User-Agent`, shortened; `null` when it said nothing.
+ * The client's `User-Agent` header, shortened; `null` if it sent none.
  */
 agent: string | null, 
 /**
- * Its first accepted request.
+ * When the client's first request was accepted.
  */
 firstUsedAt: string, 
 /**
- * Its last accepted request.
+ * When the client's last request was accepted.
  */
 lastUsedAt: string, 
 /**
- * Its accepted requests.
+ * Number of accepted requests from the client.
  */
 requests: number, };
 
 export type KeyUsage = { 
 /**
- * The key.
+ * Identifier of the key.
  */
 keyId: string, 
 /**
- * Counted requests, oldest hour first. Hours without a request are absent.
+ * Number of requests per hour and outcome, oldest hour first. Hours without requests are omitted.
  */
 hours: Array<HourlyUsage>, 
 /**
- * The clients that used the key, the latest first; at most 50.
+ * Clients that used the key, most recent first; at most 50.
  */
 sources: Array<KeyClient>, };
 
@@ -180,140 +182,140 @@ export type ActivityKind = "created" | "renamed" | "revoked" | "newSource" | "re
 
 export type ActivityEvent = { "kind": "created", 
 /**
- * The key that did it; `null` for the app itself.
+ * Identifier of the key with which the request was authorized; `null` if the app itself created the key.
  */
 by: string | null, } | { "kind": "renamed", 
 /**
- * The key that did it; `null` for the app itself.
+ * Identifier of the key with which the request was authorized; `null` if the app itself renamed the key.
  */
 by: string | null, 
 /**
- * The name before.
+ * The previous name.
  */
 oldName: string, 
 /**
- * The name after.
+ * The new name.
  */
 newName: string, } | { "kind": "revoked", 
 /**
- * The key that did it; `null` for the app itself.
+ * Identifier of the key with which the request was authorized; `null` if the app itself revoked the key.
  */
 by: string | null, } | { "kind": "newSource" } | { "kind": "refused", 
 /**
- * Why.
+ * Reason for the rejections.
  */
 outcome: Decision, 
 /**
- * How many.
+ * Number of rejected requests.
  */
 requests: number, 
 /**
- * The last of them.
+ * When the last of the requests was rejected.
  */
 lastAt: string, } | { "kind": "changedOutside", 
 /**
- * How.
+ * The kind of change.
  */
 change: OutsideChange, 
 /**
- * How many keys are concerned: 1 where the entry names the key, 0 where none in particular is.
+ * Number of affected keys: 1 if the entry identifies the key, and 0 if no particular key is affected.
  */
 keys: number, 
 /**
- * The name or the scopes before, where those changed.
+ * Name or scopes before the change, if they changed.
  */
 before: string | null, 
 /**
- * The name or the scopes after, where those changed.
+ * Name or scopes after the change, if they changed.
  */
 after: string | null, };
 
 export type ActivityEntry = { 
 /**
- * Number of the entry; later entries have higher ones.
+ * Number of the entry. Later entries have higher numbers.
  */
 id: number, 
 /**
- * The key; `null` where a request presented none that exists.
+ * Identifier of the key; `null` if the event does not concern a particular key of this service.
  */
 keyId: string | null, 
 /**
- * The key's name today.
+ * The key's current name.
  */
 keyName: string | null, 
 /**
- * First 11 characters of the key, which tell keys of one name apart.
+ * The first 11 characters of the key, which distinguish keys with the same name.
  */
 keyPrefix: string | null, 
 /**
- * When; for refusals, the first of them.
+ * When the event occurred. If the entry combines several rejections, this is the time of the first one.
  */
 at: string, 
 /**
- * Address from which the request came; `0.0.0.0` for refusals from many addresses together, and empty where no
- * request was made.
+ * IP address of the client; `0.0.0.0` if the entry combines rejections from many addresses, and empty if the event
+ * was not caused by a request.
  */
 peer: string, 
 /**
- * What the program called itself, shortened; `null` when it said nothing.
+ * The client's `User-Agent` header, shortened; `null` if it sent none.
  */
 agent: string | null, } & ({ "kind": "created", 
 /**
- * The key that did it; `null` for the app itself.
+ * Identifier of the key with which the request was authorized; `null` if the app itself created the key.
  */
 by: string | null, } | { "kind": "renamed", 
 /**
- * The key that did it; `null` for the app itself.
+ * Identifier of the key with which the request was authorized; `null` if the app itself renamed the key.
  */
 by: string | null, 
 /**
- * The name before.
+ * The previous name.
  */
 oldName: string, 
 /**
- * The name after.
+ * The new name.
  */
 newName: string, } | { "kind": "revoked", 
 /**
- * The key that did it; `null` for the app itself.
+ * Identifier of the key with which the request was authorized; `null` if the app itself revoked the key.
  */
 by: string | null, } | { "kind": "newSource" } | { "kind": "refused", 
 /**
- * Why.
+ * Reason for the rejections.
  */
 outcome: Decision, 
 /**
- * How many.
+ * Number of rejected requests.
  */
 requests: number, 
 /**
- * The last of them.
+ * When the last of the requests was rejected.
  */
 lastAt: string, } | { "kind": "changedOutside", 
 /**
- * How.
+ * The kind of change.
  */
 change: OutsideChange, 
 /**
- * How many keys are concerned: 1 where the entry names the key, 0 where none in particular is.
+ * Number of affected keys: 1 if the entry identifies the key, and 0 if no particular key is affected.
  */
 keys: number, 
 /**
- * The name or the scopes before, where those changed.
+ * Name or scopes before the change, if they changed.
  */
 before: string | null, 
 /**
- * The name or the scopes after, where those changed.
+ * Name or scopes after the change, if they changed.
  */
 after: string | null, });
 
 export type ActivityPage = { 
 /**
- * The entries.
+ * The listed entries.
  */
 entries: Array<ActivityEntry>, 
 /**
- * The `cursor` of the next page; `null` on the last.
+ * Value of the `cursor` parameter for the next page; `null` on the last page.
  */
 next: string | null, };
 
@@ -321,11 +323,11 @@ export type ExportFormat = "csv" | "json";
 
 export type ExportedActivity = { 
 /**
- * The file.
+ * Path of the exported file.
  */
 path: string, 
 /**
- * How many entries are in it.
+ * Number of entries in the file.
  */
 entries: number, };
 
@@ -333,45 +335,45 @@ export type FormatProblem = "whiteSpace" | "prefix" | "length" | "upperCase" | "
 
 export type CheckResult = { "kind": "malformed", 
 /**
- * What is wrong with it.
+ * Why the text is not a key.
  */
 problem: FormatProblem, } | { "kind": "unknown" } | { "kind": "revoked", 
 /**
- * When.
+ * When the key was revoked.
  */
 revokedAt: string, } | { "kind": "scope", 
 /**
- * Any one of these is enough; empty where no key opens the request.
+ * Scopes that allow the request; any one of them is sufficient. Empty if no key allows the request.
  */
 needed: Array<Scope>, } | { "kind": "limit", 
 /**
- * Requests a minute.
+ * Maximum number of requests per minute.
  */
 limit: number, 
 /**
- * When the next one is accepted.
+ * When the next request can be accepted.
  */
 freeAt: string, } | { "kind": "peerLimit", 
 /**
- * When they are checked again.
+ * When keys that have not been used recently will be checked again.
  */
 freeAt: string, } | { "kind": "accepted" };
 
 export type CheckReport = { 
 /**
- * What was found.
+ * Machine-readable result of the check.
  */
 finding: CheckResult, 
 /**
- * The cause, in a sentence for people.
+ * The cause, as a sentence for display.
  */
 cause: string, 
 /**
- * What to do about it, in a sentence for people; empty where nothing is to be done.
+ * What to do, as a sentence for display. Empty if nothing has to be done.
  */
 remedy: string, 
 /**
- * The key's metadata, where it is one.
+ * The key's metadata, if the text is a key of this service.
  */
 key: ApiKey | null, };
 
@@ -379,11 +381,11 @@ export type RunStatus = "running" | "completed" | "failed" | "cancelled";
 
 export type RunSummary = { 
 /**
- * Counts up over all runs.
+ * Identifier of the run. Later runs have higher numbers.
  */
 runId: number, 
 /**
- * The model that is trained.
+ * Identifier of the model that the run trains.
  */
 modelId: string, 
 /**
@@ -395,70 +397,73 @@ project: string,
  */
 slug: string, 
 /**
- * How it stands.
+ * Status of the run.
  */
 status: RunStatus, 
 /**
- * Epochs planned, where known.
+ * Number of planned epochs, if known.
  */
 plannedEpochs: number | null, 
 /**
- * Epochs recorded; one more than planned when all went well, for the final validation.
+ * Number of recorded epochs. A complete run has one more than the number of planned epochs, for the final
+ * validation.
  */
 recordedEpochs: number, 
 /**
- * Such as `cpu`.
+ * Name of the device, such as `cpu`.
  */
 device: string | null, 
 /**
- * The keys that fed it, in order of their first event. The app's own reports have none.
+ * Identifiers of the keys that sent reports about the run, ordered by their first report. Reports from the app
+ * itself have no key.
  */
 keyIds: Array<string>, 
 /**
- * When it started.
+ * When the run started.
  */
 startedAt: string, 
 /**
- * When it was last heard of.
+ * When the last event of the run was received.
  */
 lastEventAt: string, 
 /**
- * When it ended or was cancelled.
+ * When the run ended or was cancelled.
  */
 endedAt: string | null, 
 /**
- * Why it failed.
+ * Why the run failed.
  */
 error: string | null, 
 /**
- * Whether there is a checkpoint to download.
+ * Whether the run has a checkpoint to download.
  */
 hasCheckpoint: boolean, 
 /**
- * Whether it ended with results that were not kept, as there was no space for them.
+ * Whether the results of the run were dropped because there was no space for them.
  */
 resultsDropped: boolean, };
 
 export type TrainingRun = { 
 /**
- * The address that the training process prints.
+ * URL of a page that explains where to find the run. The training process prints this URL.
  */
 modelUrl: string, 
 /**
- * By when its next report is due; `null` once none is expected. A run that is `running` and whose report is
- * overdue is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+ * When the next report of the run is due; `null` if none is expected. A `running` run whose report is overdue
+ * counts as silent. The time is an estimate: the time of the last report plus ten minutes or three average epochs
+ * of the run, whichever is longer.
  */
 reportDueAt: string | null, 
 /**
- * Since when a `running` run has been silent; `null` while it reports, and once it has ended.
+ * Time of the last report of a `running` run that has become silent; `null` if the run is reporting or has ended.
  */
 silentSince: string | null, 
 /**
- * Counts up over all runs.
+ * Identifier of the run. Later runs have higher numbers.
  */
 runId: number, 
 /**
- * The model that is trained.
+ * Identifier of the model that the run trains.
  */
 modelId: string, 
 /**
@@ -470,87 +475,90 @@ project: string,
  */
 slug: string, 
 /**
- * How it stands.
+ * Status of the run.
  */
 status: RunStatus, 
 /**
- * Epochs planned, where known.
+ * Number of planned epochs, if known.
  */
 plannedEpochs: number | null, 
 /**
- * Epochs recorded; one more than planned when all went well, for the final validation.
+ * Number of recorded epochs. A complete run has one more than the number of planned epochs, for the final
+ * validation.
  */
 recordedEpochs: number, 
 /**
- * Such as `cpu`.
+ * Name of the device, such as `cpu`.
  */
 device: string | null, 
 /**
- * The keys that fed it, in order of their first event. The app's own reports have none.
+ * Identifiers of the keys that sent reports about the run, ordered by their first report. Reports from the app
+ * itself have no key.
  */
 keyIds: Array<string>, 
 /**
- * When it started.
+ * When the run started.
  */
 startedAt: string, 
 /**
- * When it was last heard of.
+ * When the last event of the run was received.
  */
 lastEventAt: string, 
 /**
- * When it ended or was cancelled.
+ * When the run ended or was cancelled.
  */
 endedAt: string | null, 
 /**
- * Why it failed.
+ * Why the run failed.
  */
 error: string | null, 
 /**
- * Whether there is a checkpoint to download.
+ * Whether the run has a checkpoint to download.
  */
 hasCheckpoint: boolean, 
 /**
- * Whether it ended with results that were not kept, as there was no space for them.
+ * Whether the results of the run were dropped because there was no space for them.
  */
 resultsDropped: boolean, };
 
 export type TrainingRunList = { 
 /**
- * The runs.
+ * The listed runs.
  */
 runs: Array<TrainingRun>, 
 /**
- * The `cursor` of the next page; `null` after the last.
+ * Value of the `cursor` parameter for the next page; `null` on the last page.
  */
 nextCursor: string | null, 
 /**
- * How much training data is stored.
+ * Amount of stored training data.
  */
 storage: TrainingStorage, };
 
 export type Epoch = { 
 /**
- * Counted from 0.
+ * Epoch number, starting at 0.
  */
 epoch: number, 
 /**
- * By name; `null` where the number was not finite. None at all when the run has used up its room for epochs.
+ * Metrics by name. A value that was not a finite number is `null`. Empty if the run has reached its size limit for
+ * epochs.
  */
 metrics: { [key in string]: number | null }, 
 /**
- * The fitness of this epoch.
+ * Fitness of this epoch.
  */
 fitness: number | null, 
 /**
- * The best so far.
+ * Best fitness so far.
  */
 bestFitness: number | null, 
 /**
- * The key that reported it; `null` for the app itself.
+ * Identifier of the key that reported the epoch; `null` if the app itself reported it.
  */
 keyId: string | null, 
 /**
- * When it was reported.
+ * When the epoch was reported.
  */
 receivedAt: string, };
 
@@ -558,57 +566,57 @@ export type CheckpointState = "uploaded" | "saved" | "replaced";
 
 export type Checkpoint = { 
 /**
- * Identifier, and name of the file on the service's disk.
+ * Identifier of the checkpoint, which is also its file name on the service's disk.
  */
 checkpointId: string, 
 /**
- * The name that it had where it came from.
+ * Original name of the file on the client's machine.
  */
 filename: string, 
 /**
- * Bytes.
+ * Size in bytes.
  */
 size: number, 
 /**
- * Whether it is the run's checkpoint.
+ * State of the upload.
  */
 state: CheckpointState, 
 /**
- * The key that uploaded it; `null` for the app itself.
+ * Identifier of the key that uploaded the checkpoint; `null` if the app itself uploaded it.
  */
 keyId: string | null, 
 /**
- * When all of it was there.
+ * When the upload was complete.
  */
 uploadedAt: string, };
 
 export type RunDetails = { 
 /**
- * By number. The machine's load at each is in [`EpochDetails`], a page at a time.
+ * Epochs, ordered by number. Only the paginated list of epochs contains the machine's load at each epoch.
  */
 epochs: Array<Epoch>, 
 /**
- * Newest sample of the machine's load.
+ * Latest sample of the machine's load.
  */
 system: unknown, 
 /**
- * Arguments of the training.
+ * Training arguments, such as the model and the batch size.
  */
 trainArgs: unknown, 
 /**
- * The machine and its software.
+ * Hardware and software of the machine.
  */
 environment: unknown, 
 /**
- * Parameters, GFLOPs and speed.
+ * The model's parameter count, GFLOPs and speed.
  */
 modelInfo: unknown, 
 /**
- * Final metrics, best epoch and more.
+ * Final metrics, best epoch and other results.
  */
 results: unknown, 
 /**
- * The names of the classes, in order.
+ * Names of the classes, in order.
  */
 classNames: Array<string> | null, 
 /**
@@ -616,15 +624,15 @@ classNames: Array<string> | null,
  */
 plots: unknown, 
 /**
- * Newest first.
+ * Uploaded checkpoints, newest first.
  */
 checkpoints: Array<Checkpoint>, 
 /**
- * Counts up over all runs.
+ * Identifier of the run. Later runs have higher numbers.
  */
 runId: number, 
 /**
- * The model that is trained.
+ * Identifier of the model that the run trains.
  */
 modelId: string, 
 /**
@@ -636,90 +644,93 @@ project: string,
  */
 slug: string, 
 /**
- * How it stands.
+ * Status of the run.
  */
 status: RunStatus, 
 /**
- * Epochs planned, where known.
+ * Number of planned epochs, if known.
  */
 plannedEpochs: number | null, 
 /**
- * Epochs recorded; one more than planned when all went well, for the final validation.
+ * Number of recorded epochs. A complete run has one more than the number of planned epochs, for the final
+ * validation.
  */
 recordedEpochs: number, 
 /**
- * Such as `cpu`.
+ * Name of the device, such as `cpu`.
  */
 device: string | null, 
 /**
- * The keys that fed it, in order of their first event. The app's own reports have none.
+ * Identifiers of the keys that sent reports about the run, ordered by their first report. Reports from the app
+ * itself have no key.
  */
 keyIds: Array<string>, 
 /**
- * When it started.
+ * When the run started.
  */
 startedAt: string, 
 /**
- * When it was last heard of.
+ * When the last event of the run was received.
  */
 lastEventAt: string, 
 /**
- * When it ended or was cancelled.
+ * When the run ended or was cancelled.
  */
 endedAt: string | null, 
 /**
- * Why it failed.
+ * Why the run failed.
  */
 error: string | null, 
 /**
- * Whether there is a checkpoint to download.
+ * Whether the run has a checkpoint to download.
  */
 hasCheckpoint: boolean, 
 /**
- * Whether it ended with results that were not kept, as there was no space for them.
+ * Whether the results of the run were dropped because there was no space for them.
  */
 resultsDropped: boolean, };
 
 export type TrainingRunDetails = { 
 /**
- * The address that the training process prints.
+ * URL of a page that explains where to find the run. The training process prints this URL.
  */
 modelUrl: string, 
 /**
- * By when its next report is due; `null` once none is expected. A run that is `running` and whose report is
- * overdue is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+ * When the next report of the run is due; `null` if none is expected. A `running` run whose report is overdue
+ * counts as silent. The time is an estimate: the time of the last report plus ten minutes or three average epochs
+ * of the run, whichever is longer.
  */
 reportDueAt: string | null, 
 /**
- * Since when a `running` run has been silent; `null` while it reports, and once it has ended.
+ * Time of the last report of a `running` run that has become silent; `null` if the run is reporting or has ended.
  */
 silentSince: string | null, 
 /**
- * By number. The machine's load at each is in [`EpochDetails`], a page at a time.
+ * Epochs, ordered by number. Only the paginated list of epochs contains the machine's load at each epoch.
  */
 epochs: Array<Epoch>, 
 /**
- * Newest sample of the machine's load.
+ * Latest sample of the machine's load.
  */
 system: unknown, 
 /**
- * Arguments of the training.
+ * Training arguments, such as the model and the batch size.
  */
 trainArgs: unknown, 
 /**
- * The machine and its software.
+ * Hardware and software of the machine.
  */
 environment: unknown, 
 /**
- * Parameters, GFLOPs and speed.
+ * The model's parameter count, GFLOPs and speed.
  */
 modelInfo: unknown, 
 /**
- * Final metrics, best epoch and more.
+ * Final metrics, best epoch and other results.
  */
 results: unknown, 
 /**
- * The names of the classes, in order.
+ * Names of the classes, in order.
  */
 classNames: Array<string> | null, 
 /**
@@ -727,15 +738,15 @@ classNames: Array<string> | null,
  */
 plots: unknown, 
 /**
- * Newest first.
+ * Uploaded checkpoints, newest first.
  */
 checkpoints: Array<Checkpoint>, 
 /**
- * Counts up over all runs.
+ * Identifier of the run. Later runs have higher numbers.
  */
 runId: number, 
 /**
- * The model that is trained.
+ * Identifier of the model that the run trains.
  */
 modelId: string, 
 /**
@@ -747,99 +758,101 @@ project: string,
  */
 slug: string, 
 /**
- * How it stands.
+ * Status of the run.
  */
 status: RunStatus, 
 /**
- * Epochs planned, where known.
+ * Number of planned epochs, if known.
  */
 plannedEpochs: number | null, 
 /**
- * Epochs recorded; one more than planned when all went well, for the final validation.
+ * Number of recorded epochs. A complete run has one more than the number of planned epochs, for the final
+ * validation.
  */
 recordedEpochs: number, 
 /**
- * Such as `cpu`.
+ * Name of the device, such as `cpu`.
  */
 device: string | null, 
 /**
- * The keys that fed it, in order of their first event. The app's own reports have none.
+ * Identifiers of the keys that sent reports about the run, ordered by their first report. Reports from the app
+ * itself have no key.
  */
 keyIds: Array<string>, 
 /**
- * When it started.
+ * When the run started.
  */
 startedAt: string, 
 /**
- * When it was last heard of.
+ * When the last event of the run was received.
  */
 lastEventAt: string, 
 /**
- * When it ended or was cancelled.
+ * When the run ended or was cancelled.
  */
 endedAt: string | null, 
 /**
- * Why it failed.
+ * Why the run failed.
  */
 error: string | null, 
 /**
- * Whether there is a checkpoint to download.
+ * Whether the run has a checkpoint to download.
  */
 hasCheckpoint: boolean, 
 /**
- * Whether it ended with results that were not kept, as there was no space for them.
+ * Whether the results of the run were dropped because there was no space for them.
  */
 resultsDropped: boolean, };
 
 export type CancelledRun = { 
 /**
- * The run.
+ * Identifier of the run.
  */
 runId: number, 
 /**
- * `cancelled`, or how it had ended before.
+ * `cancelled`, or the status with which the run had already ended.
  */
 status: RunStatus, };
 
 export type DeletedRun = { 
 /**
- * The run that is gone.
+ * Identifier of the deleted run.
  */
 runId: number, };
 
 export type StorageUse = { 
 /**
- * All of it: in the database, and in files of checkpoints.
+ * Size of all training data, both in the database and in checkpoint files.
  */
 usedBytes: number, 
 /**
- * How much may be stored.
+ * Maximum size of all training data.
  */
 limitBytes: number, 
 /**
- * What of it is in the database: metrics, console, results and plots.
+ * Size of the training data in the database: metrics, console output, results and plots.
  */
 databaseUsedBytes: number, 
 /**
- * How much may be stored there.
+ * Maximum size of the training data in the database.
  */
 databaseLimitBytes: number, };
 
 export type TrainingStorage = { 
 /**
- * Of all keys.
+ * Storage used by all keys.
  */
 all: StorageUse, 
 /**
- * Of the key that was asked for.
+ * Storage used by the key for which runs were requested; `null` if runs of all keys were requested.
  */
 key: StorageUse | null, 
 /**
- * Whether the disk has more free space than belongs to keys. Otherwise no training data is accepted.
+ * Whether the disk has more free space than is reserved for keys. If not, no training data is accepted.
  */
 leavesReserve: boolean, 
 /**
- * Free space of the disk that belongs to keys.
+ * Free disk space that is reserved for keys, in bytes.
  */
 reserveBytes: number, };
 
@@ -847,11 +860,11 @@ export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDAT
 
 export type ErrorBody = { 
 /**
- * A sentence for people.
+ * Human-readable error message.
  */
 error: string, 
 /**
- * What programs switch on.
+ * Machine-readable error code.
  */
 code: ErrorCode, };
 
@@ -859,15 +872,15 @@ export type DatabaseProblem = "locked" | "readOnly" | "corrupt" | "newer" | "for
 
 export type ChangeCount = { 
 /**
- * The kind.
+ * The kind of change.
  */
 change: OutsideChange, 
 /**
- * How many keys it concerns; 0 where it concerns none in particular.
+ * Number of affected keys; 0 if the change does not affect particular keys.
  */
 keys: number, 
 /**
- * How many times it was found.
+ * How many times this kind of change was detected.
  */
 times: number, };
 
@@ -875,77 +888,78 @@ export type StopCause = "missing" | "replaced" | "overwritten" | "shared";
 
 export type WritesStopped = { 
 /**
- * The cause.
+ * Why changes are not accepted.
  */
 cause: StopCause, 
 /**
- * The database file.
+ * Path of the database file.
  */
 path: string, 
 /**
- * A complete copy of the former database, where the service saved one.
+ * Path of a complete copy of the previous database, if the service saved one.
  */
 saved: string | null, };
 
 export type RecordFailure = { 
 /**
- * The file.
+ * Path of the record of revocations.
  */
 path: string, 
 /**
- * A sentence with the cause, in English.
+ * The cause, as an English sentence.
  */
 detail: string, };
 
 export type DiskFull = { 
 /**
- * The folder of the database.
+ * Folder that contains the database.
  */
 folder: string, };
 
 export type DatabaseHealth = { 
 /**
- * Why nothing can be changed.
+ * Why no changes are accepted; `null` if changes are accepted.
  */
 stopped: WritesStopped | null, 
 /**
- * Why nothing but revocations can be changed.
+ * Details of the disk that is full. While it is full, no changes except revocations are possible. `null` if there
+ * is enough space.
  */
 full: DiskFull | null, 
 /**
- * Why revocations are recorded in the database alone.
+ * Why revocations are stored only in the database; `null` if they are also written to the record of revocations.
  */
 recordFailure: RecordFailure | null, 
 /**
- * What other programs changed since the service opened the database.
+ * Changes that other programs have made since the service opened the database.
  */
 changes: Array<ChangeCount>, };
 
 export type PortUser = { 
 /**
- * Name of the program.
+ * The name of the program that is listening on the port.
  */
 name: string, 
 /**
- * Process number.
+ * The process ID.
  */
 pid: number, };
 
 export type ServiceStatus = { "state": "starting" } | { "state": "running", 
 /**
- * Where, as in `http://127.0.0.1:8576`.
+ * The base URL of the service, such as `http://127.0.0.1:8576`.
  */
 url: string, port: number, 
 /**
- * The line that points a terminal's programs there.
+ * The shell command that makes programs started from the same terminal use the service.
  */
 exportLine: string, } | { "state": "portInUse", port: number, 
 /**
- * The program that listens there, where the system tells.
+ * The program that listens on the port; `null` if the system does not report it.
  */
 usedBy: PortUser | null, 
 /**
- * A port nearby that is free.
+ * The next free port; `null` if none of the following 100 ports is free.
  */
 nextFree: number | null, } | { "state": "databaseProblem", problem: DatabaseProblem, path: string, detail: string, } | { "state": "stopped", detail: string, };
 
@@ -955,11 +969,11 @@ export type IgnoredReason = { "kind": "unknown" } | { "kind": "notInRange" } & N
 
 export type IgnoredSetting = { 
 /**
- * The name of the setting, behind that of its group, as in `limits.default`.
+ * The name of the setting, preceded by the name of its group, as in `limits.default`.
  */
 name: string, 
 /**
- * Why it has no effect.
+ * The reason why the setting has no effect.
  */
 reason: IgnoredReason, };
 
@@ -977,21 +991,21 @@ database: string,
  */
 settings: string, 
 /**
- * What of the settings file has no effect.
+ * The problem with the settings file, if there is one.
  */
 settingsProblem: SettingsProblem | null, 
 /**
- * The folder of the logs.
+ * The folder of the log files.
  */
 logs: string, 
 /**
- * Why files of the former identifier have not moved.
+ * The reasons why folders named after the app's former identifier were not moved.
  */
 relocationErrors: Array<RelocationProblem>, };
 
 export type UnsavedKey = { key: ApiKey, cause: CloseReason, 
 /**
- * Whether it was copied before, so that it may be in its place.
+ * Whether the key was copied earlier, so the user may already have pasted it somewhere.
  */
 wasCopied: boolean, };
 
@@ -999,11 +1013,12 @@ export type CloseReason = "locked" | "interrupted";
 
 export type OneTimeState = { 
 /**
- * The key that is being shown.
+ * The key that the one-time window currently shows.
  */
 showing: ApiKey | null, 
 /**
- * The last key that was taken from sight while it was neither saved nor on the clipboard.
+ * The most recently lost key. A key is lost if its window is closed without a request by the user while the key is
+ * neither saved nor still on the clipboard.
  */
 lost: UnsavedKey | null, };
 
@@ -1015,66 +1030,66 @@ export type Theme = "system" | "light" | "dark";
 
 export type RateLimits = { 
 /**
- * Of one key: [`RateLimitClass::Default`].
+ * Limit per key for [`RateLimitClass::Default`].
  */
 default: number, 
 /**
- * Of one key: [`RateLimitClass::TrainingStart`].
+ * Limit per key for [`RateLimitClass::TrainingStart`].
  */
 trainingStart: number, 
 /**
- * Of one key: [`RateLimitClass::Upload`]; of one run: [`RunRateLimitClass::Checkpoint`].
+ * Limit per key for [`RateLimitClass::Upload`], and per run for [`RunRateLimitClass::Checkpoint`].
  */
 upload: number, 
 /**
- * Of one key: [`RateLimitClass::Predict`].
+ * Limit per key for [`RateLimitClass::Predict`].
  */
 predict: number, 
 /**
- * Of one key: [`RateLimitClass::Export`].
+ * Limit per key for [`RateLimitClass::Export`].
  */
 export: number, 
 /**
- * Of one key: [`RateLimitClass::Download`].
+ * Limit per key for [`RateLimitClass::Download`].
  */
 download: number, 
 /**
- * Of one run: [`RunRateLimitClass::Event`]. Of one key: [`RateLimitClass::RunStart`].
+ * Limit per run for [`RunRateLimitClass::Event`], and per key for [`RateLimitClass::RunStart`].
  */
 stream: number, 
 /**
- * Of one key: [`RateLimitClass::Introspection`].
+ * Limit per key for [`RateLimitClass::Introspection`].
  */
 introspection: number, 
 /**
- * Of one key: [`RateLimitClass::Gateway`].
+ * Limit per key for [`RateLimitClass::Gateway`].
  */
 gateway: number, 
 /**
- * Of one peer: requests with an invalid credential.
+ * Limit per peer for requests with an invalid credential.
  */
 invalidCredentials: number, };
 
 export type StorageLimits = { 
 /**
- * All of it: what is in the database, and files of checkpoints.
+ * Limit for all training data, both in the database and in checkpoint files.
  */
 training: number, 
 /**
- * The same, of one key.
+ * Limit for the training data of one key.
  */
 trainingPerKey: number, 
 /**
- * What of it is in the database. The database is checked as a whole at each start, so it must stay small: 2 GiB
- * take a few seconds, and hold a thousand long runs.
+ * Limit for training data in the database. The whole database is checked each time the service starts, so it must
+ * remain small. Checking 2 GiB (about a thousand long runs) takes a few seconds.
  */
 database: number, 
 /**
- * The same, of one key.
+ * Limit for the training data of one key in the database.
  */
 databasePerKey: number, 
 /**
- * Free space of the disk that training data leaves to keys, their usage and other programs. Keys themselves need a
+ * Free disk space that training data must leave for keys, their usage and other programs. Keys themselves need a
  * few MiB.
  */
 reserve: number, };
@@ -1085,43 +1100,43 @@ export type Preferences = {
  */
 language: Language, 
 /**
- * Light or dark.
+ * The color theme of the windows.
  */
 theme: Theme, 
 /**
- * The size of the text, 100 to 200 percent.
+ * Text size in percent of the normal size, 100 to 200.
  */
 textPercent: number, 
 /**
- * After how many seconds a copied key is taken off the clipboard, 10 to 120; `null` for never.
+ * Seconds until a copied key is removed from the clipboard, 10 to 120; `null` for never.
  */
 clipboardSeconds: number | null, 
 /**
- * After how many days a key should be rotated, 1 to 3,650.
+ * Days after which a key is due for rotation, 1 to 3,650.
  */
 rotationDays: number, 
 /**
- * After how many days a training run is deleted, 1 to 3,650; `null` for never.
+ * Days after which a training run is deleted, 1 to 3,650; `null` for never.
  */
 runDays: number | null, 
 /**
- * How often a key may ask the embedded service.
+ * Rate limits of the embedded service.
  */
 limits: RateLimits, 
 /**
- * How much training data the embedded service keeps, in MiB.
+ * Limits on the training data that the embedded service stores, in MiB.
  */
 storage: StorageLimits, };
 
-export type MenuAction = "newKey" | "search" | "preferences" | "help";
+export type MenuAction = "newKey" | "search" | "preferences" | "help" | "about";
 
 export type QuitQuestion = { 
 /**
- * Project and slug of some runs that still report, the one that reported last first.
+ * Names of some live runs in the form `project/slug`, most recently reported first.
  */
 runs: Array<string>, 
 /**
- * How many there are in all.
+ * Total number of live runs.
  */
 count: number, };
 
@@ -1129,19 +1144,19 @@ export type UndeletableReason = "locked" | "dismissed" | "unreachable" | "failed
 
 export type AppEvent = { "type": "status", status: ServiceStatus, } | { "type": "preferences", preferences: Preferences, 
 /**
- * The system's language, or English where the app has no texts in it.
+ * The system's language, or English if the app has no translation for it.
  */
 systemLanguage: Exclude<Language, "system">, regions: FormatRegions, } | { "type": "keys", event: KeyEvent, } | { "type": "clipboard", 
 /**
- * When it will be taken off; `null` when there is nothing to take off.
+ * Time at which the key will be removed; `null` if no removal is scheduled.
  */
 clearsAt: string | null, 
 /**
- * Whether the copied key is there.
+ * State of the copied key.
  */
 state: ClipboardState, 
 /**
- * How many seconds a copied key stays; `null` for as long as it likes.
+ * Number of seconds after which a copied key is removed; `null` if it is not removed automatically.
  */
 staysSeconds: number | null, } | { "type": "oneTime", state: OneTimeState, } | { "type": "database", health: DatabaseHealth, } | { "type": "menu", action: MenuAction, } | { "type": "leftInKeychain", name: string, reason: UndeletableReason, } | { "type": "quit", question: QuitQuestion | null, } | { "type": "closeRequested" } | { "type": "windowHidden" } | { "type": "screenReader", enabled: boolean, };
 
@@ -1149,17 +1164,17 @@ export type ClipboardState = "clear" | "held" | "overdue" | "checking" | "remove
 
 export type SealedKey = { 
 /**
- * The sender's ephemeral public key, 65 bytes; `enc` in RFC 9180.
+ * The sender's ephemeral public key (65 bytes); `enc` in RFC 9180.
  */
 encapsulated: Array<number>, 
 /**
- * The key's text and a tag of 16 bytes.
+ * The encrypted key, followed by a 16-byte authentication tag.
  */
 ciphertext: Array<number>, };
 
 export type RevealedKey = { key: ApiKey, sealed: SealedKey, 
 /**
- * Whether the window system reports that a window is minimized. Wayland does not.
+ * Whether the window system reports when a window is minimized. Wayland does not.
  */
 reportsMinimized: boolean, };
 
@@ -1167,65 +1182,89 @@ export type GitRisk = "notIgnored" | "unknown";
 
 export type FileAccessLoss = { 
 /**
- * Every user of this computer has access.
+ * Whether all other users of this computer lose access.
  */
 everyone: boolean, 
 /**
- * The groups that have access. Empty where everyone has.
+ * Names of the groups that lose access. Empty if everyone loses access.
  */
 groups: Array<string>, 
 /**
- * The users that have access beside the new owner. Empty where everyone has.
+ * Names of the users that lose access, which never include the new owner. Empty if everyone loses access.
  */
 users: Array<string>, 
 /**
- * How many other names (hard links) the file has.
+ * Number of other names (hard links) of the file. They keep the old content.
  */
 otherNames: number, };
 
 export type EnvFilePlan = { 
 /**
- * The file.
+ * Path of the file that will be written.
  */
 path: string, 
 /**
- * The variables that it sets already, to something else.
+ * Names of the variables that the file already sets to another value.
  */
 replaces: Array<string>, 
 /**
- * Whether the file might be committed.
+ * The risk that the file is committed to git, if there is one.
  */
 gitRisk: GitRisk | null, 
 /**
- * What changes for others.
+ * The access that other users lose, if any.
  */
 accessLoss: FileAccessLoss | null, 
 /**
- * Whether the file system keeps no permissions, so that others may be able to read the file.
+ * Whether the file system ignores permissions, so that other users may be able to read the file.
  */
 isShared: boolean, };
 
 export type FileProblem = "mounted" | "protected" | "notPermitted" | "unreadable" | "readOnly" | "full" | "noFolder" | "changed" | "notAFile" | "tooLarge" | "notUtf8" | "brokenLink" | "linkLoop" | "unclearLine" | "unclearUse" | "otherCode";
 
+export type ThirdPartyPackage = { name: string, version: string, 
+/**
+ * The license as an SPDX expression, or `null` if the package does not declare one.
+ */
+license: string | null, 
+/**
+ * Indices of the package's license texts in [`About::texts`].
+ */
+texts: Array<number>, };
+
+export type About = { 
+/**
+ * The version of UL Keys.
+ */
+version: string, 
+/**
+ * The third-party packages that the app contains, sorted by name.
+ */
+packages: Array<ThirdPartyPackage>, 
+/**
+ * The license texts without duplicates, because many packages share a text.
+ */
+texts: Array<string>, };
+
 export type CommandError = { 
 /**
- * What was wrong with a file, where a person can do something about it.
+ * The problem with a file, if the user can resolve it.
  */
 file?: FileProblem, 
 /**
- * The line of the file that it is about.
+ * Number of the line that caused the problem with the file.
  */
 line?: number, 
 /**
- * The variable in that line that could not be set.
+ * Name of the variable that cannot be set because of that line.
  */
 variable?: string, 
 /**
- * A sentence for people.
+ * Human-readable error message.
  */
 error: string, 
 /**
- * What programs switch on.
+ * Machine-readable error code.
  */
 code: ErrorCode, };
 
@@ -1242,3 +1281,5 @@ export const ROTATION_DAYS_RANGE: NumberRange = {"least":1,"most":3650};
 export const LIMIT_RANGE: NumberRange = {"least":1,"most":999999};
 
 export const STORAGE_LIMIT_RANGE: NumberRange = {"least":1,"most":9999999};
+
+export type CommandArguments = { get_about: never, export_activity: 'format' | 'kind' | 'keyId' | 'day' | 'title', list_activity: 'query', clear_clipboard: never, copy_key_id: 'keyId', copy_service_url: never, copy_text: 'text', change_port: 'port', get_file_locations: never, retry_service: never, show_list_window: never, subscribe: 'channel', check_key: 'key' | 'method' | 'path', count_keys: never, create_key: 'name' | 'scopes' | 'replaces', focus_one_time_window: never, get_key: 'keyId', get_key_usage: 'keyId' | 'hours', get_keychain_name: 'keyId', list_keys: 'query', rename_key: 'keyId' | 'name', replace_lost_key: never, revoke_key: 'keyId', choose_env_file: 'title', close_one_time_window: 'unseen', copy_key: never, copy_snippet: 'template', one_time_hidden: never, one_time_ready: 'height', reveal_key: 'publicKey', save_in_keychain: 'replace', write_env_file: never, change_preferences: 'preferences', answer_quit_question: 'answer', cancel_run: 'runId', delete_run: 'runId', get_run: 'runId', get_training_storage: never, list_runs: 'keyId' | 'cursor', };
