@@ -1,4 +1,4 @@
-//! Reading the list of keys.
+//! Requests that list, count and read keys.
 
 use reqwest::Method;
 use ulkeys_domain::KeyId;
@@ -6,29 +6,29 @@ use ulkeys_domain::wire::{ApiKey, KeyCounts, KeyList, KeySort, KeyStatus};
 
 use crate::{ApiClient, ApiClientError};
 
-/// A page of the list of keys.
+/// Filter, sort order and pagination parameters for [`ApiClient::list_key_page`].
 #[derive(Debug, Clone, Default)]
 pub struct KeyQuery {
-    /// Which keys.
+    /// Status of the keys to list.
     pub status: KeyStatus,
-    /// Words that must all occur in name, prefix or scopes, or be the identifier; empty for all keys. At most 200
-    /// characters.
+    /// Search words, at most 200 characters. Each word must occur in the key's name, prefix or scopes, or equal its
+    /// identifier. If empty, all keys match.
     pub text: String,
-    /// Keys of exactly this name.
+    /// Exact name of the keys to list. `None` matches every name.
     pub name: Option<String>,
-    /// In which order.
+    /// Sort order of the keys.
     pub sort: KeySort,
-    /// How many keys come before the page.
+    /// Number of keys to skip before the page.
     pub offset: u64,
-    /// How many are on it, 1 to 500.
+    /// Maximum number of keys on the page, 1 to 500.
     pub limit: u32,
 }
 
 impl ApiClient {
-    /// A page of keys, judged by a rotation period in days (1 to 3,650).
+    /// Returns a page of keys. A key older than `rotation_days` (1 to 3,650) is reported as needing attention.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn list_key_page(&self, query: &KeyQuery, rotation_days: u32) -> Result<KeyList, ApiClientError> {
         let mut parameters = vec![
             ("status", query.status.as_ref().to_owned()),
@@ -44,19 +44,19 @@ impl ApiClient {
         self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/api-keys").query(&parameters)).await
     }
 
-    /// How many keys there are of each status.
+    /// Returns the number of keys of each status. A key older than `rotation_days` counts as needing attention.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn count_keys(&self, rotation_days: u32) -> Result<KeyCounts, ApiClientError> {
         let path = format!("/api/api-keys/counts?rotationDays={rotation_days}");
         self.send_with_retries(|| self.request_with_timeout(Method::GET, &path)).await
     }
 
-    /// One key, active or revoked.
+    /// Returns one key, active or revoked. A key older than `rotation_days` is reported as needing attention.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn get_key(&self, id: &KeyId, rotation_days: u32) -> Result<ApiKey, ApiClientError> {
         let path = format!("/api/api-keys/{id}?rotationDays={rotation_days}");
         self.send_with_retries(|| self.request_with_timeout(Method::GET, &path)).await

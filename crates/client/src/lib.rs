@@ -1,6 +1,7 @@
-//! A typed client of the key service, embedded or remote.
+//! A typed client for the HTTP API of the key service, which may be embedded in the app or remote.
 //!
-//! Deliberately absent: any knowledge of where the service runs or who embeds it, and any logging of its answers.
+//! The client deliberately does not depend on where the service runs or on which program uses the client. It never logs
+//! responses, because a response may contain a key.
 
 mod keys;
 mod training;
@@ -21,33 +22,33 @@ use ulkeys_domain::wire::{
 pub use keys::KeyQuery;
 pub use training::RunQuery;
 
-/// The longest wait for an answer; the service answers within milliseconds.
+/// Timeout of a request. The service normally responds within milliseconds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest silence on an event stream; the service sends a comment every 15 s.
+/// Time without data after which an event stream is closed. The service sends a comment every 15 s.
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(40);
-/// How often a request that may safely be repeated is tried, and the pause between.
+/// Number of attempts for an idempotent request that cannot connect, and the delay between attempts.
 const MAX_ATTEMPTS: u32 = 3;
 const RETRY_DELAY: Duration = Duration::from_millis(150);
 
-/// Why a call failed.
+/// Why an API call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiClientError {
-    /// The service answered that it will not.
+    /// The service responded with an error.
     #[error("{0}")]
     Rejected(ErrorBody),
-    /// No answer: nobody listens, or the connection broke.
-    #[error("the key service does not answer")]
+    /// There was no response, because nothing listens on the port or the connection broke.
+    #[error("no response from the key service; check that it is running")]
     Unreachable(#[source] TransportError),
-    /// An answer that no key service gives.
-    #[error("the key service gave an unexpected answer (HTTP {0})")]
+    /// The response does not have the format of a key service's responses.
+    #[error("unexpected response from the key service (HTTP {0}); check its address and version")]
     Unexpected(StatusCode),
-    /// The credential cannot be sent in a header.
-    #[error("the credential is not valid")]
+    /// The credential contains characters that are not allowed in a header.
+    #[error("the credential contains characters that are not allowed in an HTTP header")]
     Credential,
 }
 
-/// Why a request was not sent, or its answer not received. It does not name the URL, whose query may hold what a person
-/// typed, a key by mistake included.
+/// Why sending a request or receiving its response failed. Omits the URL, because the query contains search text, which
+/// may include a key that was pasted by mistake.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct TransportError(reqwest::Error);
@@ -58,7 +59,7 @@ impl From<reqwest::Error> for ApiClientError {
     }
 }
 
-/// A connection to one service with one credential.
+/// Sends requests to one service with one credential.
 #[derive(Clone)]
 pub struct ApiClient {
     http: reqwest::Client,
@@ -67,16 +68,17 @@ pub struct ApiClient {
 }
 
 impl ApiClient {
-    /// A client of the service at `base_url` (`http://127.0.0.1:8576`), authenticated by a bearer token.
+    /// Creates a client for the service at `base_url` (such as `http://127.0.0.1:8576`), authenticated with a bearer
+    /// token.
     ///
     /// # Errors
-    /// [`ApiClientError::Credential`] for a token with characters that no header may hold.
+    /// Returns [`ApiClientError::Credential`] if the token contains characters that are not allowed in a header.
     pub fn new(base_url: &str, token: &str) -> Result<Self, ApiClientError> {
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ApiClientError::Credential)?;
         authorization.set_sensitive(true);
         let http = reqwest::Client::builder()
-            // A proxy from the environment would see the credential.
+            // Proxies that are configured in the environment are bypassed, because they would see the credential.
             .no_proxy()
             .connect_timeout(REQUEST_TIMEOUT)
             .read_timeout(STREAM_IDLE_TIMEOUT)
@@ -85,46 +87,49 @@ impl ApiClient {
         Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), authorization })
     }
 
-    /// All active keys, newest first.
+    /// Returns all active keys, newest first.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn list_keys(&self) -> Result<KeyList, ApiClientError> {
         self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/api-keys")).await
     }
 
-    /// Makes a key. The answer is the only one that ever holds its plaintext.
+    /// Creates a key. No other response ever contains the key's plaintext.
     ///
     /// # Errors
-    /// [`ApiClientError`]. The call is never repeated by itself: a lost answer would leave a key that nobody has.
+    /// Returns [`ApiClientError`] if the request fails. The request is never retried: if the response was lost, a retry
+    /// would leave an active key whose plaintext nobody has received.
     pub async fn create_key(&self, key: &CreateKey) -> Result<CreatedKey, ApiClientError> {
-        // A kept connection would keep the answer in its buffers, on both sides.
+        // The connection is not reused, because its buffers on both sides could retain the response, which contains the
+        // key.
         let request = self.request_with_timeout(Method::POST, "/api/api-keys").header(CONNECTION, "close");
         parse_response(request.json(key).send().await?).await
     }
 
-    /// Revokes a key; once more for a key that is revoked already is no error.
+    /// Revokes a key. Succeeds if the key is already revoked.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn revoke_key(&self, id: &KeyId) -> Result<RevokedKey, ApiClientError> {
         self.send_with_retries(|| self.request_with_timeout(Method::DELETE, &format!("/api/api-keys/{id}"))).await
     }
 
-    /// Gives an active key another name.
+    /// Renames an active key.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn rename_key(&self, id: &KeyId, name: &str) -> Result<ApiKey, ApiClientError> {
         let body = RenameKey { name: name.to_owned() };
         self.send_with_retries(|| self.request_with_timeout(Method::PATCH, &format!("/api/api-keys/{id}")).json(&body))
             .await
     }
 
-    /// A key's requests of the last `hours` (at most 2,160), and the programs behind them.
+    /// Returns the number of requests with a key in each of the last `hours` (at most 2,160), and the clients that used
+    /// the key.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn get_usage(&self, id: &KeyId, hours: u32) -> Result<KeyUsage, ApiClientError> {
         self.send_with_retries(|| {
             self.request_with_timeout(Method::GET, &format!("/api/api-keys/{id}/usage?hours={hours}"))
@@ -132,11 +137,11 @@ impl ApiClient {
         .await
     }
 
-    /// A page of at most `limit` entries of activity, newest first, of one key or of all, and of one kind or of all;
-    /// `cursor` is the `next` of the page before.
+    /// Returns a page of at most `limit` activity entries, newest first. If `key` or `kind` is set, returns only the
+    /// entries of that key or kind. `cursor` is the `next` value of the previous page.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn list_activity(
         &self,
         key: Option<&KeyId>,
@@ -152,21 +157,23 @@ impl ApiClient {
         self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/activity").query(&query)).await
     }
 
-    /// Why a key is refused, or would be. For the app's session only.
+    /// Returns whether a request with a key would be accepted, or why it would be rejected. The service accepts this
+    /// call only from the app's own session.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn check_key(&self, question: &CheckRequest) -> Result<CheckReport, ApiClientError> {
-        // A kept connection would keep the key in its buffers, on both sides.
+        // The connection is not reused, because its buffers on both sides could retain the key.
         let request =
             || self.request_with_timeout(Method::POST, "/api/diagnosis").header(CONNECTION, "close").json(question);
         self.send_with_retries(request).await
     }
 
-    /// Changes from now on, beginning with [`KeyEvent::Resync`]. The stream ends when the connection does.
+    /// Streams the changes to keys that occur after this call, beginning with [`KeyEvent::Resync`]. The stream ends
+    /// when the connection is closed.
     ///
     /// # Errors
-    /// [`ApiClientError`] when the stream cannot be opened.
+    /// Returns [`ApiClientError`] if the stream cannot be opened.
     pub async fn open_event_stream(&self) -> Result<impl Stream<Item = KeyEvent> + Send + use<>, ApiClientError> {
         let request = self.authorized_request(Method::GET, "/api/api-keys/events");
         let response = request.send().await?;
@@ -176,13 +183,14 @@ impl ApiClient {
         let events = SseByteStream::new(response.bytes_stream());
         let readable = events.take_while(|event| future::ready(event.is_ok())).filter_map(|event| {
             let data = event.ok().and_then(|event| event.data);
-            // An event that this version does not know: list again rather than miss it.
+            // This version of the client does not support the event, so the caller must list the keys again to avoid
+            // missing a change.
             future::ready(data.map(|data| serde_json::from_str(&data).unwrap_or(KeyEvent::Resync)))
         });
         Ok(Box::pin(readable))
     }
 
-    /// A request that is answered at once.
+    /// Builds a request that fails if it takes longer than [`REQUEST_TIMEOUT`].
     fn request_with_timeout(&self, method: Method, path: &str) -> RequestBuilder {
         self.authorized_request(method, path).timeout(REQUEST_TIMEOUT)
     }
@@ -192,7 +200,7 @@ impl ApiClient {
         request.header(AUTHORIZATION, self.authorization.clone())
     }
 
-    /// For requests that do the same when they arrive twice.
+    /// Sends an idempotent request, and retries it if the connection fails.
     async fn send_with_retries<T: DeserializeOwned>(
         &self,
         request: impl Fn() -> RequestBuilder,
@@ -215,7 +223,7 @@ async fn parse_response<T: DeserializeOwned>(response: Response) -> Result<T, Ap
         return Err(rejection_of(response).await);
     }
     let body = response.bytes().await?;
-    // The reason may quote the body, and the body may hold a secret.
+    // The parser's error may quote the body, which may contain a secret.
     serde_json::from_slice(&body).map_err(|_| ApiClientError::Unexpected(status))
 }
 
@@ -235,11 +243,14 @@ mod tests {
 
     #[tokio::test]
     async fn failed_request_does_not_name_its_url() {
-        // Nothing listens on the port: it is reserved, and closed again.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("free").port();
-        let client = ApiClient::new(&format!("http://127.0.0.1:{port}"), "token").expect("a client");
+        // Nothing listens on this port: the test has bound it to get an unused number, and then released it.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|free| free.local_addr())
+            .expect("a port is free")
+            .port();
+        let client = ApiClient::new(&format!("http://127.0.0.1:{port}"), "token").expect("the client is valid");
         let query = KeyQuery { text: "what-somebody-typed".to_owned(), limit: 50, ..KeyQuery::default() };
-        let error = client.list_key_page(&query, 90).await.expect_err("nobody answers");
+        let error = client.list_key_page(&query, 90).await.expect_err("the service is unreachable");
         assert!(matches!(error, ApiClientError::Unreachable(_)), "{error:?}");
         let mut text = format!("{error:?}");
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
@@ -247,7 +258,10 @@ mod tests {
             text += &format!(" {error}");
             cause = error.source();
         }
-        assert!(error.source().is_some_and(|cause| cause.source().is_some()), "the cause is kept: {text}");
+        assert!(
+            error.source().is_some_and(|cause| cause.source().is_some()),
+            "the error chain includes the cause: {text}"
+        );
         assert!(!text.contains("what-somebody-typed") && !text.contains("/api/"), "{text}");
     }
 }

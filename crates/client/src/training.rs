@@ -1,4 +1,4 @@
-//! Training runs: what the service knows of them, and stopping one.
+//! Requests that read, cancel and delete training runs.
 
 use futures_util::{Stream, TryStreamExt as _};
 use reqwest::Method;
@@ -10,22 +10,22 @@ use ulkeys_domain::wire::training::{
 
 use crate::{ApiClient, ApiClientError, rejection_of};
 
-/// Which page of which runs.
+/// Filter and pagination parameters for [`ApiClient::list_runs`].
 #[derive(Debug, Clone, Default)]
 pub struct RunQuery {
-    /// Only those that this key fed.
+    /// Lists only runs to which this key has reported.
     pub key: Option<KeyId>,
-    /// At most so many, 1 to 200; the service's own number when not given.
+    /// Maximum number of runs on the page, 1 to 200. `None` uses the service's default.
     pub limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page. `None` requests the first page.
     pub cursor: Option<String>,
 }
 
 impl ApiClient {
-    /// A page of runs, newest first.
+    /// Returns a page of runs, newest first.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn list_runs(&self, query: &RunQuery) -> Result<TrainingRunList, ApiClientError> {
         let key = query.key.as_ref().map(|key| ("keyId", key.to_string()));
         let limit = query.limit.map(|limit| ("limit", limit.to_string()));
@@ -34,46 +34,47 @@ impl ApiClient {
         self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/training/runs").query(&query)).await
     }
 
-    /// Runs that report now, the one that reported last first.
+    /// Returns the runs that are currently reporting, most recent report first.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn list_live_runs(&self) -> Result<LiveRunList, ApiClientError> {
         self.send_with_retries(|| self.request_with_timeout(Method::GET, "/api/training/runs/live")).await
     }
 
-    /// Everything about a run but its console and the load of its machine at each epoch.
+    /// Returns the details of a run, without its console output and without the machine's load at each epoch.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn get_run(&self, run: RunId) -> Result<TrainingRunDetails, ApiClientError> {
         self.send_with_retries(|| self.request_with_timeout(Method::GET, &format!("/api/training/runs/{run}"))).await
     }
 
-    /// At most `limit` (1 to 200) epochs of a run with the load of its machine: those after `after`, which is the
-    /// `next_after` of the page before.
+    /// Returns at most `limit` (1 to 200) epochs of a run, including the machine's load. The page begins after the
+    /// epoch `after`, which is the `next_after` of the previous page.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn list_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<EpochList, ApiClientError> {
         let query: Vec<_> = after.map(|after| ("after", after)).into_iter().chain([("limit", limit)]).collect();
         let path = format!("/api/training/runs/{run}/epochs");
         self.send_with_retries(|| self.request_with_timeout(Method::GET, &path).query(&query)).await
     }
 
-    /// The console output of a run, as far as it is kept.
+    /// Returns the stored console output of a run.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn get_console(&self, run: RunId) -> Result<Console, ApiClientError> {
         self.send_with_retries(|| self.request_with_timeout(Method::GET, &format!("/api/training/runs/{run}/console")))
             .await
     }
 
-    /// The bytes of a run's saved checkpoint, in pieces.
+    /// Streams the bytes of a run's saved checkpoint.
     ///
     /// # Errors
-    /// [`ApiClientError`] when there is none, or, in the stream, when the connection breaks.
+    /// Returns [`ApiClientError`] if the request fails or the run has no saved checkpoint. The stream yields an error
+    /// if the connection breaks.
     pub async fn download_checkpoint(
         &self,
         run: RunId,
@@ -87,18 +88,19 @@ impl ApiClient {
         Ok(response.bytes_stream().map_err(ApiClientError::from))
     }
 
-    /// Deletes a run that is not running, with everything of it.
+    /// Deletes a run and all its data. The run must not be running.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn delete_run(&self, run: RunId) -> Result<DeletedRun, ApiClientError> {
         self.send_with_retries(|| self.request_with_timeout(Method::DELETE, &format!("/api/training/runs/{run}"))).await
     }
 
-    /// Tells a run to stop at its next event; once more for one that was told is no error.
+    /// Cancels a run. The training process stops when it sends its next event. Succeeds if the run is already
+    /// cancelled.
     ///
     /// # Errors
-    /// [`ApiClientError`], after repeating a call that found nobody.
+    /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.
     pub async fn cancel_run(&self, run: RunId) -> Result<CancelledRun, ApiClientError> {
         self.send_with_retries(|| self.request_with_timeout(Method::POST, &format!("/api/training/runs/{run}/cancel")))
             .await

@@ -1,4 +1,4 @@
-//! The decision about a request: accepted, or rejected for a reason.
+//! Decisions about requests: each request is accepted, or rejected for a reason.
 
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display, EnumString, VariantArray};
@@ -6,31 +6,32 @@ use strum::{AsRefStr, Display, EnumString, VariantArray};
 use crate::Scopes;
 use crate::rate_limit::RateLimitStatus;
 
-/// Why a request is rejected. The caller receives only the protocol's fixed texts; the key's owner sees the exact
-/// reason.
+/// Why a request is rejected. The caller receives only the fixed error message that the protocol prescribes; the key's
+/// owner can see the exact reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
-    /// None of the headers that may hold a credential.
+    /// The request has none of the headers that may contain a credential.
     NoCredential,
-    /// A header that holds no well-formed credential, or more than one header.
+    /// A header contains no well-formed credential, or is repeated.
     Malformed,
-    /// Two headers that each hold a credential. None of the two is looked up.
+    /// Two headers each contain a credential. Neither credential is looked up.
     TwoCredentials,
-    /// Well-formed, but not a credential of this service.
+    /// The credential is well-formed, but it is not a key of this service.
     Unknown,
-    /// Once a key, now revoked.
+    /// The key is revoked.
     Revoked,
-    /// A valid key without any of the scopes that allow the request; `None` where no scope is enough.
+    /// The key is valid but has none of the scopes that allow the request. The value lists those scopes, and is `None`
+    /// if no scope allows the request.
     Scope(Option<Scopes>),
-    /// A valid key that has made as many requests of this kind as it may for now.
+    /// The key is valid but has reached its rate limit for this class of requests.
     Limit(RateLimitStatus),
-    /// The peer has presented too many invalid credentials. Until some of them expire, it may only use the keys that it
-    /// uses already.
+    /// The peer has presented too many invalid credentials. Until some of these attempts are more than a minute old,
+    /// the service accepts only keys that this peer has used recently.
     PeerLimit(RateLimitStatus),
 }
 
 impl Rejection {
-    /// The decision under which the rejection is counted.
+    /// Returns the decision under which this rejection is counted.
     pub const fn decision(self) -> Decision {
         match self {
             Self::NoCredential => Decision::NoCredential,
@@ -44,7 +45,7 @@ impl Rejection {
     }
 }
 
-/// The decision about a request, as usage and activity store it.
+/// The decision about a request, as recorded in usage and activity.
 #[derive(
     Debug,
     Clone,
@@ -65,23 +66,24 @@ impl Rejection {
 )]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "snake_case")]
-// The name that generated clients know.
+// The OpenAPI document calls this type `Outcome`, because generated clients already use that name.
 #[schema(as = Outcome)]
 pub enum Decision {
-    /// Accepted.
+    /// The request was accepted.
     Accepted,
-    /// [`Rejection::NoCredential`].
+    /// Rejected because the request contains no credential: [`Rejection::NoCredential`].
     NoCredential,
-    /// [`Rejection::Malformed`] or [`Rejection::TwoCredentials`].
+    /// Rejected because the credential is malformed or ambiguous: [`Rejection::Malformed`] or
+    /// [`Rejection::TwoCredentials`].
     Malformed,
-    /// [`Rejection::Unknown`].
+    /// Rejected because the credential is not a key of this service: [`Rejection::Unknown`].
     Unknown,
-    /// [`Rejection::Revoked`].
+    /// Rejected because the key is revoked: [`Rejection::Revoked`].
     Revoked,
-    /// [`Rejection::Scope`].
+    /// Rejected because the key lacks a required scope: [`Rejection::Scope`].
     Scope,
-    /// [`Rejection::Limit`].
+    /// Rejected because the key has reached its rate limit: [`Rejection::Limit`].
     Limit,
-    /// [`Rejection::PeerLimit`].
+    /// Rejected because the peer has presented too many invalid credentials: [`Rejection::PeerLimit`].
     PeerLimit,
 }

@@ -1,4 +1,4 @@
-//! A key as it is kept: everything about it but its plaintext.
+//! Stored keys. A stored key contains everything about a key except its plaintext.
 
 use std::fmt;
 
@@ -8,21 +8,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::secret::write_hex;
 use crate::{KeyName, KeyPrefix, Scopes, Timestamp};
 
-/// Begins every identifier of a key.
+/// Prefix of every key identifier.
 pub const ID_PREFIX: &str = "key_";
 const ID_BYTES: usize = 12;
 const ID_LEN: usize = ID_PREFIX.len() + 2 * ID_BYTES;
 
-/// Public identifier of a key: `key_` and 24 lowercase hexadecimal digits. Not secret, and not derived from the secret.
+/// Public identifier of a key: `key_` and 24 lowercase hexadecimal digits. It is neither secret nor derived from the
+/// secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
 #[schema(value_type = String, pattern = "^key_[0-9a-f]{24}$", example = "key_0123456789abcdef01234567")]
 pub struct KeyId([u8; ID_LEN]);
 
 impl KeyId {
-    /// A new identifier from 12 bytes of `rng`.
+    /// Generates an identifier from 12 bytes of `rng`.
     ///
     /// # Errors
-    /// Whatever the random source reports.
+    /// Returns the error of the random source.
     pub fn generate<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
         let mut random = [0; ID_BYTES];
         rng.try_fill_bytes(&mut random)?;
@@ -32,7 +33,7 @@ impl KeyId {
         Ok(Self(text))
     }
 
-    /// Reads an identifier; `None` if the text cannot be one.
+    /// Parses an identifier. Returns `None` if the text is not a valid identifier.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(ID_PREFIX)?;
         if !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
@@ -41,9 +42,9 @@ impl KeyId {
         text.as_bytes().try_into().ok().map(Self)
     }
 
-    /// The identifier's text.
+    /// Returns the identifier as text.
     pub fn as_str(&self) -> &str {
-        // Both constructors write ASCII only.
+        // Both constructors write only ASCII, so this conversion never fails.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -76,30 +77,32 @@ impl<'de> Deserialize<'de> for KeyId {
 /// A stored key. Revoked keys are never deleted and keep the time of the first revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
-    /// Identifier, fixed at creation.
+    /// The key's identifier, fixed at creation.
     pub id: KeyId,
-    /// The name given by a person.
+    /// The name that a person gave the key.
     pub name: KeyName,
-    /// First characters of the secret, for display.
+    /// The first characters of the secret, for display.
     pub prefix: KeyPrefix,
-    /// What the key may do.
+    /// The scopes that the key holds.
     pub scopes: Scopes,
-    /// When the key was made.
+    /// When the key was created.
     pub created_at: Timestamp,
-    /// When a request with it was last accepted.
+    /// When a request with the key was last accepted.
     pub last_used_at: Option<Timestamp>,
-    /// When a request was last accepted that its scope `admin` alone opened.
+    /// When the key's `admin` scope was last needed: the time of the last accepted request that no other scope of the
+    /// key allowed.
     pub admin_used_at: Option<Timestamp>,
-    /// When it was revoked. Such a key is refused for ever.
+    /// When the key was revoked. A revoked key is permanently rejected.
     pub revoked_at: Option<Timestamp>,
-    /// The key in whose place this one was made.
+    /// Identifier of the key that this key replaces.
     pub replaces: Option<KeyId>,
-    /// The key that was made in place of this one; of several, the newest active one, or else the newest.
+    /// Identifier of the key that replaces this key. If several keys replace it, this is the newest active one, or the
+    /// newest one if none is active.
     pub replaced_by: Option<KeyId>,
 }
 
 impl KeyRecord {
-    /// A key that nobody has used yet.
+    /// Creates the record of a new, unused key.
     pub fn new(id: KeyId, name: KeyName, prefix: KeyPrefix, scopes: Scopes, created_at: Timestamp) -> Self {
         Self {
             id,
@@ -115,7 +118,8 @@ impl KeyRecord {
         }
     }
 
-    /// Removes uses after `latest`: a clock that was wrong recorded them, and nobody knows when they were.
+    /// Clears usage times later than `latest`. They were recorded while the clock was wrong, so the actual times are
+    /// unknown.
     pub fn remove_uses_after(&mut self, latest: Timestamp) {
         for used in [&mut self.last_used_at, &mut self.admin_used_at] {
             *used = used.filter(|at| *at <= latest);
@@ -123,18 +127,18 @@ impl KeyRecord {
     }
 }
 
-/// What decides a request that presents a key: the part of a [`KeyRecord`] that a service keeps at hand.
+/// The part of a [`KeyRecord`] that is needed to authorize a request. The service caches it in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyAuthInfo {
-    /// Identifier, fixed at creation.
+    /// The key's identifier, fixed at creation.
     pub id: KeyId,
-    /// The name given by a person.
+    /// The name that a person gave the key.
     pub name: KeyName,
-    /// What the key may do.
+    /// The scopes that the key holds.
     pub scopes: Scopes,
-    /// When the key was made.
+    /// When the key was created.
     pub created_at: Timestamp,
-    /// When it was revoked. Such a key is refused for ever.
+    /// When the key was revoked. A revoked key is permanently rejected.
     pub revoked_at: Option<Timestamp>,
 }
 

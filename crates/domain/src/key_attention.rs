@@ -1,4 +1,4 @@
-//! Which keys somebody should look after, and why.
+//! Determines which keys need attention, and why.
 
 use std::time::Duration;
 
@@ -8,49 +8,50 @@ use utoipa::ToSchema;
 
 use crate::{CLOCK_TOLERANCE, KeyRecord, Scope, Timestamp};
 
-/// After how many days a key is old, unless a person chose otherwise: the schedule that the platform documents.
+/// Default rotation period in days: a key of this age should be replaced. The value comes from the platform's
+/// documentation.
 pub const DEFAULT_ROTATION_DAYS: u32 = 90;
-/// The longest rotation period, in days.
+/// Maximum rotation period, in days.
 pub const MAX_ROTATION_DAYS: u32 = 3_650;
-/// A key that nobody has used for so many days after it was made is probably in no program.
+/// A key that has not been used for this many days after its creation is probably not configured in any client.
 const NEVER_USED_DAYS: u32 = 30;
-/// A key that was in use, and is no longer.
+/// A key that has not been used for this many days is probably no longer needed.
 const UNUSED_DAYS: u32 = 90;
-/// A key that could do with less.
+/// A key whose `admin` scope has not been needed for this many days could be replaced by a key without that scope.
 const ADMIN_UNUSED_DAYS: u32 = 30;
 
-/// A reason to look after an active key.
+/// A reason why an active key needs attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Attention)]
 pub enum AttentionReason {
-    /// Older than the rotation period.
+    /// The key is older than the rotation period.
     Old,
-    /// Not used in the 30 days or more since it was made.
+    /// The key was created 30 or more days ago and has never been used.
     NeverUsed,
-    /// Not used for 90 days or more.
+    /// The key has not been used for 90 days or more.
     Unused,
-    /// Holds `admin`, and has not needed it for 30 days or more, though it is in use.
+    /// The key is in use and holds the `admin` scope, but has not needed that scope for 30 days or more.
     AdminUnused,
 }
 
-/// The times before which something calls for attention.
+/// Thresholds for the times at which a key was created and last used. They determine whether the key needs attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttentionThresholds {
-    /// Keys made until then are old.
+    /// A key created at or before this time is due for rotation.
     pub old: Timestamp,
-    /// Keys made until then should have been used.
+    /// A key created at or before this time needs attention if it has never been used.
     pub never_used: Timestamp,
-    /// Keys that were last used until then are unused.
+    /// A key last used at or before this time counts as unused.
     pub unused: Timestamp,
-    /// Keys that last needed `admin` until then do not need it.
+    /// A key that last needed its `admin` scope at or before this time probably no longer needs it.
     pub admin_unused: Timestamp,
-    /// A use after that is of a clock that was wrong, and counts as none.
+    /// A usage time later than this was recorded while the clock was wrong, and is ignored.
     pub latest: Timestamp,
 }
 
 impl AttentionThresholds {
-    /// The rules at `now`, for a rotation period in days.
+    /// Returns the thresholds that apply at `now`, given the rotation period in days.
     pub fn at(now: Timestamp, rotation_days: u32) -> Self {
         let before = |days: u32| now.saturating_sub(Duration::from_hours(24 * u64::from(days)));
         Self {
@@ -62,7 +63,7 @@ impl AttentionThresholds {
         }
     }
 
-    /// Why this key calls for attention, the weightiest reason first. A revoked key never does.
+    /// Returns the reasons why a key needs attention, most important first. A revoked key never needs attention.
     pub fn reasons(&self, key: &KeyRecord) -> Vec<AttentionReason> {
         if key.revoked_at.is_some() {
             return Vec::new();
@@ -129,7 +130,7 @@ mod tests {
             (key_with_times(950, Some(1_000), Some(970), admin), vec![AdminUnused]),
             (key_with_times(900, Some(1_000), None, admin), vec![AdminUnused, Old]),
             (key_with_times(960, None, None, admin), vec![NeverUsed]),
-            // Uses of a clock that was 100 days ahead.
+            // These usage times were recorded while the clock was 100 days ahead.
             (key_with_times(960, Some(1_100), None, read), vec![NeverUsed]),
             (key_with_times(971, Some(1_100), None, read), vec![]),
             (key_with_times(960, Some(1_000), Some(1_100), admin), vec![AdminUnused]),

@@ -1,7 +1,8 @@
-//! What an API key is: its name, scopes, secret, and the rules that decide a request.
+//! Defines API keys (their names, scopes and secrets), the rules by which requests are accepted or rejected, and the
+//! reports of training runs.
 //!
-//! Deliberately absent: input and output, the clock, and any global source of randomness. Time and randomness are
-//! passed in, so every rule here can be tested without a service, a database or a window.
+//! Deliberately omitted: I/O, the clock, and any global source of randomness. Time and randomness are passed in, so
+//! every rule can be tested without a service, a database or a window.
 
 pub mod decision;
 pub mod key;

@@ -10,47 +10,49 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::secret;
 
-/// A key's name: trimmed, 1 to 64 characters of any script, safe to show on one line.
+/// A key's name: 1 to 64 characters of any script, trimmed, and safe to display on one line.
 ///
-/// Names need not be unique. Characters that break a line, reorder text or cannot be seen at all are refused, because
-/// the confirmation before a revocation must show exactly the name that the person knows.
+/// Names do not have to be unique. Characters that break a line or reorder text are rejected, and so are names without
+/// any visible character, because the dialog that confirms a revocation must show the name as the user knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyName(String);
 
-/// The longest allowed name, in characters (Unicode scalar values).
+/// Maximum length of a name, in characters (Unicode scalar values).
 pub const MAX_CHARS: usize = 64;
 
-/// Why a text is not a name. The message completes the sentence "name: …".
+/// Why a string is not a valid name. The error message is a predicate such as "must not be empty", which callers
+/// display after `name: `.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing is left after trimming, or nothing that can be seen.
+    /// The text has no visible characters after trimming.
     #[error("must not be empty")]
     Empty,
-    /// More than [`MAX_CHARS`] characters.
+    /// The text has more than [`MAX_CHARS`] characters.
     #[error("must have at most {MAX_CHARS} characters, not {0}")]
     TooLong(usize),
-    /// A control character, a line separator or a text-direction override.
+    /// The text contains a control character, a line separator or a text-direction override.
     #[error("must not contain control characters")]
     Control,
-    /// Somebody pasted a key where its name belongs; storing it would keep the secret in clear.
+    /// The text contains a key, probably pasted by mistake. Storing the text would store the secret in plaintext.
     #[error("must not contain an API key")]
     ContainsKey,
 }
 
 impl KeyName {
-    /// Trims `text` and checks it.
+    /// Trims and validates a name.
     ///
     /// # Errors
-    /// [`NameError`] says which rule is broken; it never repeats the text.
+    /// Returns a [`NameError`] that identifies the violated rule and never quotes the text.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let name = Self::parse_stored(text)?;
         if resembles_key(&name.0) { Err(NameError::ContainsKey) } else { Ok(name) }
     }
 
-    /// Reads a name that is in a database. Earlier versions accepted names that [`Self::parse`] rejects.
+    /// Parses a name that was read from a database. Unlike [`Self::parse`], accepts names that resemble a key, because
+    /// earlier versions stored such names.
     ///
     /// # Errors
-    /// [`NameError`] says which rule is broken; it never repeats the text.
+    /// Returns a [`NameError`] that identifies the violated rule and never quotes the text.
     pub fn parse_stored(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
         let chars = text.chars().count();
@@ -69,7 +71,7 @@ impl KeyName {
         Ok(Self(text.to_owned()))
     }
 
-    /// The trimmed name.
+    /// Returns the trimmed name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -81,11 +83,11 @@ impl fmt::Display for KeyName {
     }
 }
 
-/// A text without case, accents and compatibility forms (Unicode NFKD, UAX #15), so that `muller` finds `Müller` and
-/// `ＡＢ` is sorted beside `ab`; without what cannot be seen; and with plain letters for those that have no accent to
-/// lose, so that `strasse` finds `Straße`. For searching and sorting only.
+/// Removes case, accents, compatibility forms (Unicode NFKD, UAX #15) and invisible characters from text, so that
+/// `muller` matches `Müller` and `ＡＢ` is sorted next to `ab`. Replaces special letters that NFKD does not decompose
+/// with plain letters, so that `strasse` matches `Straße`. Use the result only for searching and sorting.
 ///
-/// Databases store names in this form, so a change to this function needs a migration that normalizes them again.
+/// Databases store normalized names, so a change to this function requires a migration that normalizes them again.
 pub fn normalize_for_search(text: &str) -> String {
     let mut normalized = String::with_capacity(text.len());
     let seen = text.nfkd().filter(|c| !is_combining_mark(*c) && (is_joiner(*c) || !is_invisible(*c)));
@@ -101,7 +103,7 @@ pub fn normalize_for_search(text: &str) -> String {
             'ł' => normalized.push('l'),
             'ø' => normalized.push('o'),
             'ŧ' => normalized.push('t'),
-            // At the end of a word.
+            // Greek `σ` is written `ς` at the end of a word, so both forms must match.
             'ς' => normalized.push('σ'),
             _ => normalized.push(letter),
         }
@@ -109,18 +111,18 @@ pub fn normalize_for_search(text: &str) -> String {
     normalized
 }
 
-/// What [`KeyName::parse`] accepts, for the OpenAPI document. A length would count the white space that is trimmed,
-/// too.
+/// Provides the OpenAPI schema of the names that [`KeyName::parse`] accepts. The schema has no maximum length, because
+/// a limit would also count the white space that is trimmed.
 ///
-/// The pattern has only what ECMAScript, Python and RE2 (Go) read alike: no look-ahead, and no `\u`, which RE2 rejects,
-/// so characters beyond U+00FF stand for themselves. Without a look-ahead it cannot describe a name that begins with a
-/// character without a glyph, which is accepted.
+/// The pattern uses only syntax that ECMAScript, Python and RE2 (Go) interpret identically. RE2 supports neither
+/// look-ahead nor `\u`, so characters beyond U+00FF are written literally. Without look-ahead, the pattern cannot
+/// describe a name that begins with an invisible character, although such a name is accepted.
 impl PartialSchema for KeyName {
     fn schema() -> RefOr<Schema> {
         const SPACE: &str = "[\\t-\\r \\x85\\xa0\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}]*";
-        // Neither breaks a line nor reorders text.
+        // Matches a character that neither breaks a line nor reorders text.
         const PLAIN: &str = "[^\\x00-\\x1f\\x7f-\\x9f\u{2028}-\u{202e}\u{2066}-\u{2069}]";
-        // Neither that, nor white space, nor without a glyph.
+        // Matches a `PLAIN` character that is also visible: neither white space nor a character without a glyph.
         const SEEN: &str = concat!(
             "[^\\x00-\\x20\\x7f-\\xa0\\xad\u{34f}\u{61c}\u{115f}\u{1160}\u{1680}\u{180e}\u{2000}-\u{200f}",
             "\u{2028}-\u{202f}\u{205f}-\u{2064}\u{2066}-\u{2069}\u{3000}\u{3164}\u{fe00}-\u{fe0f}\u{feff}\u{ffa0}]"
@@ -134,16 +136,18 @@ impl PartialSchema for KeyName {
 
 impl ToSchema for KeyName {}
 
-/// Line and paragraph separators, and the explicit direction controls of the Unicode Bidirectional Algorithm (UAX #9).
+/// Whether a character is a line or paragraph separator, or an explicit direction control of the Unicode Bidirectional
+/// Algorithm (UAX #9).
 fn is_line_break_or_bidi_control(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a text that is kept holds a key, or so much of one that the rest can be guessed, however it is written: in
-/// capitals or wide letters, percent-encoded, with other separators, or with spaces or invisible characters inside.
-/// [`fold`] would turn some of these back into the key itself.
+/// Whether text contains a key, or enough of a key to guess the rest, in any notation: in capital or full-width
+/// letters, percent-encoded, with other separators, or with spaces or invisible characters inside. Call this before
+/// storing text, because [`normalize_for_search`] would convert some of these notations back into the key.
 pub fn resembles_key(text: &str) -> bool {
-    /// Leaves 32 bits to guess.
+    /// Text that contains this many of a key's 40 hexadecimal digits is treated as a key, because the remaining 8
+    /// digits (32 bits) could be guessed.
     const KEY_HEX_DIGITS: usize = 32;
     let letters: Vec<char> = text.nfkc().filter(|c| !is_invisible(*c)).flat_map(char::to_lowercase).collect();
     let begins_word = |at: usize| at == 0 || !letters[at - 1].is_alphanumeric();
@@ -158,13 +162,14 @@ pub fn resembles_key(text: &str) -> bool {
     is_written_otherwise || secret::contains_key(text)
 }
 
-/// Characters without a glyph. Joiners are fine inside a name (Persian and emoji need them), but do not make one.
+/// Whether a character has no glyph. Names may contain joiners, which Persian words and emoji need, but must also
+/// contain at least one visible character.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
         | '\u{2060}'..='\u{2064}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}')
 }
 
-/// Joins or parts the letters beside it.
+/// Whether a character is a zero-width joiner or non-joiner, which controls how the adjacent letters connect.
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200C}' | '\u{200D}')
 }
@@ -236,7 +241,7 @@ mod tests {
         {
             assert_eq!(normalize_for_search(&format!("{hidden}trai{hidden}ner{hidden}")), "trainer", "{hidden:?}");
         }
-        // Without these it would be other words, and other pictures.
+        // Removing the joiners would change the word and the emoji.
         assert_eq!(normalize_for_search("کلید\u{200C}ها 👩\u{200D}🔬"), "کلید\u{200C}ها 👩\u{200D}🔬");
     }
 
@@ -287,7 +292,7 @@ mod tests {
         }
     }
 
-    /// As ranges of code points: what breaks a line or reorders text, and what cannot be seen.
+    /// Ranges of code points. Forbidden characters break a line or reorder text; invisible characters have no glyph.
     const FORBIDDEN_CHARACTERS: &[(u32, u32)] = &[(0, 0x1f), (0x7f, 0x9f), (0x2028, 0x202e), (0x2066, 0x2069)];
     const INVISIBLE_CHARACTERS: &[(u32, u32)] = &[
         (0x20, 0x20),
@@ -314,7 +319,7 @@ mod tests {
         "must not contain an API key",
     ];
 
-    /// Any text; and such as are made of characters that matter, among them the neighbours of the ranges.
+    /// Generates arbitrary strings, and strings of characters that are at or next to the ends of the ranges above.
     fn name_texts() -> impl Strategy<Value = String> {
         let edges = FORBIDDEN_CHARACTERS
             .iter()

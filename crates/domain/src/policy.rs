@@ -1,26 +1,27 @@
-//! Which request needs which scope: one table, first match wins, deny by default.
+//! Determines the scopes that a request needs, from a table of rules. The first matching rule applies, and a request
+//! that matches no rule is denied.
 //!
-//! The table covers the platform's whole `/api`, not just the routes that the service answers itself, so that a key
-//! without the right scope is refused alike everywhere.
+//! The table covers the platform's entire `/api`, not only the routes of this service, so that a key without the
+//! required scope is rejected the same way everywhere.
 
 use crate::decision::Rejection;
 use crate::{Scope, Scopes};
 
 use Scope::{Admin, Datasets, Models, Read, Training, Write};
 
-/// What a request needs of the key that makes it.
+/// The scopes that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequiredScopes {
-    /// Any valid key will do.
+    /// Any valid key is sufficient.
     AnyKey,
-    /// The key must hold at least one of these.
+    /// The key must hold at least one of these scopes.
     AnyOf(&'static [Scope]),
 }
 
-/// One line of the table.
+/// A rule of the table.
 struct ScopeRule {
     methods: Methods,
-    /// Whole path segments from the root; [`PathMatch`] may ask for more.
+    /// Path segments with which a matching path begins. `path_match` determines what may follow them.
     prefix: &'static str,
     path_match: PathMatch,
     scopes: RequiredScopes,
@@ -34,11 +35,11 @@ enum Methods {
 
 #[derive(Clone, Copy)]
 enum PathMatch {
-    /// The path itself and everything under it.
+    /// Matches the prefix itself and every path below it.
     Subtree,
-    /// The path itself only.
+    /// Matches only the prefix itself.
     Exact,
-    /// Paths under it whose last segment is this.
+    /// Matches a path below the prefix if its last segment is the given one.
     Segment(&'static str),
 }
 
@@ -59,7 +60,7 @@ use PathMatch::{Exact, Segment, Subtree};
 #[rustfmt::skip]
 const RULES: &[ScopeRule] = &[
     ScopeRule { methods: GetHead, prefix: "/api/account/summary", path_match: Exact, scopes: RequiredScopes::AnyKey },
-    rule(Any,     "/api/diagnosis",              Subtree,            &[]), // the app alone
+    rule(Any,     "/api/diagnosis",              Subtree,            &[]), // only the app's own session
     rule(GetHead, "/api/api-keys",               Subtree,            &[Admin, Read]),
     rule(Any,     "/api/api-keys",               Subtree,            &[Admin]),
     rule(Any,     "/api/account",                Subtree,            &[Admin]),
@@ -89,12 +90,13 @@ const RULES: &[ScopeRule] = &[
     rule(Any,     "/api",                        Subtree,            &[Write]),
 ];
 
-/// What a request needs, by its method (case-sensitive, RFC 9110) and path (without the query).
+/// Returns the scopes that a request needs, given its method (case-sensitive, RFC 9110) and path (without the query).
 ///
-/// `None` means that no key opens it: the path lies outside `/api`, or two readers could understand it differently
-/// (empty, dot or escaped segments), so that a gateway and its upstream might disagree about what was allowed.
+/// Returns `None` if no key can be granted access. This is the case if the path is outside `/api`, or if it contains
+/// empty, dot or escaped segments. Two parsers could interpret such segments differently, so a gateway might authorize
+/// one path while its upstream server serves another.
 pub fn required_scopes(method: &str, path: &str) -> Option<RequiredScopes> {
-    // One trailing slash means the same path.
+    // One trailing slash is ignored.
     let path = path.strip_suffix('/').unwrap_or(path);
     if !is_canonical(path) {
         return None;
@@ -102,10 +104,10 @@ pub fn required_scopes(method: &str, path: &str) -> Option<RequiredScopes> {
     RULES.iter().find(|rule| rule.matches(method, path)).map(|rule| rule.scopes)
 }
 
-/// Decides whether a valid key with these scopes may make the request.
+/// Checks that a valid key with these scopes may send the request.
 ///
 /// # Errors
-/// [`Rejection::Scope`] holds the scopes of which one is needed.
+/// Returns [`Rejection::Scope`] with the scopes that would allow the request, or with `None` if no scope would.
 pub fn authorize(scopes: Scopes, method: &str, path: &str) -> Result<(), Rejection> {
     match required_scopes(method, path) {
         Some(RequiredScopes::AnyKey) => Ok(()),
@@ -114,27 +116,27 @@ pub fn authorize(scopes: Scopes, method: &str, path: &str) -> Result<(), Rejecti
     }
 }
 
-/// Decides whether a valid key with these scopes holds one of those `allowed`.
+/// Checks that a valid key with these scopes holds at least one of the `allowed` scopes. The table is not consulted.
 ///
 /// # Errors
-/// [`Rejection::Scope`] holds the scopes of which one is needed.
+/// Returns [`Rejection::Scope`] with the `allowed` scopes if the key holds none of them.
 pub fn authorize_any(scopes: Scopes, allowed: &[Scope]) -> Result<(), Rejection> {
     if scopes.intersects(allowed) { Ok(()) } else { Err(Rejection::Scope(Scopes::new(allowed.iter().copied()).ok())) }
 }
 
-/// Whether a key with these scopes got in by `scope` alone, where any of those `allowed` opens.
+/// Whether `scope` is the only one of the `allowed` scopes that the key holds, so that only this scope grants access.
 pub fn is_solely_granted_by(scopes: Scopes, scope: Scope, allowed: &[Scope]) -> bool {
     let held = || allowed.iter().filter(|allowed| scopes.contains(**allowed));
     held().next().is_some() && held().all(|held| *held == scope)
 }
 
-/// Whether every reader takes this path (without the query) for the same one.
+/// Whether all parsers interpret this path (without the query) identically.
 ///
-/// For paths outside the table, where a gateway chooses the scopes by the path as it reads it: if it resolves `..` or
-/// `%2f` and its upstream does not, or the other way round, a scope for the one would open the other. Escapes are fine
-/// where they mean a plain character, as in `/my%20model`. So are characters that RFC 3986 wants escaped and clients
-/// send as they are, such as `é` and `|`: none of them separates anything, and each has no more readings than its
-/// escape.
+/// Paths outside the table need this check, because a gateway chooses the scopes for them according to its own
+/// interpretation of the path. If the gateway resolves `..` or `%2f` and its upstream server does not, or vice versa, a
+/// scope for one path would grant access to another. Harmless characters may be escaped, as in `/my%20model`.
+/// Characters that RFC 3986 requires to be escaped but that clients send literally, such as `é` and `|`, are allowed
+/// too, because they are not separators and are no more ambiguous than their escapes.
 pub fn is_unambiguous_path(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('/') else {
         return false;
@@ -155,8 +157,9 @@ fn is_unambiguous_segment(segment: &str) -> bool {
         })
 }
 
-/// Unreserved characters need no escape, and only some readers undo it; the others would be read as separators, or as
-/// an escape again.
+/// Whether all parsers interpret the escape of this byte identically. Letters, digits and other unreserved characters
+/// are excluded, because they need no escape and only some parsers decode them. The other excluded bytes are control
+/// characters, and bytes that could be decoded into a separator or into another escape.
 fn is_unambiguous_escape(byte: u8) -> bool {
     !(byte.is_ascii_alphanumeric() || byte.is_ascii_control() || b"-._~/\\%;?#".contains(&byte))
 }
@@ -179,7 +182,8 @@ impl ScopeRule {
     }
 }
 
-/// Only unreserved and sub-delimiter characters, no empty, `.` or `..` segment.
+/// Whether a path contains only characters that RFC 3986 allows unescaped in a path (except `;`), and no empty, `.` or
+/// `..` segment.
 fn is_canonical(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('/') else {
         return false;
@@ -191,7 +195,8 @@ fn is_canonical_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
 }
 
-/// RFC 3986 wants these escaped. A backslash and a semicolon separate for some readers, and are not among them.
+/// Whether a byte is accepted although RFC 3986 requires it to be escaped. Backslash and semicolon are excluded,
+/// because some parsers treat them as separators.
 fn is_tolerated_byte(byte: u8) -> bool {
     !byte.is_ascii() || b"\"<>[]^`{|}".contains(&byte)
 }
@@ -229,7 +234,7 @@ mod tests {
         }
     }
 
-    /// The table of the protocol document, row by row.
+    /// The rows are copied from the table in the protocol document.
     #[test]
     fn required_scopes_agree_with_the_protocol_table() {
         let rows: &[(&[&str], &[&str], &[Scope])] = &[
@@ -363,13 +368,15 @@ mod tests {
     }
 
     proptest! {
-        /// What the table opens at all, a named scope may open too.
+        /// Every canonical path is also unambiguous, so a gateway that chooses the scopes itself can use every path
+        /// that the table covers.
         #[test]
         fn canonical_path_is_unambiguous(path in "(/[a-z.%;]{0,3}){0,4}") {
             prop_assert!(!is_canonical(&path) || is_unambiguous_path(&path));
         }
 
-        /// Undoing escapes and dot segments, in whatever order and however often, leaves no other separators.
+        /// Decoding escapes and resolving dot segments, in any order and any number of times, reveals no hidden
+        /// separator.
         #[test]
         fn unambiguous_path_hides_no_segment(path in "(/(a|\\.|%2e|%2F|%25|%5c|%20|;|%3B|\\\\){0,4}){1,4}") {
             if is_unambiguous_path(&path) {
@@ -396,7 +403,8 @@ mod tests {
         }
     }
 
-    /// The table once more, over segments. `None`: no key opens it.
+    /// Implements the table a second time, by comparing path segments, so that the two implementations check each
+    /// other. `None` means that no key is granted access.
     fn required_scopes_by_segments(method: &str, path: &str) -> Option<Vec<Scope>> {
         let path = path.strip_suffix('/').unwrap_or(path);
         let (first, segments) =

@@ -1,11 +1,12 @@
-//! How often a key may ask: a limit for each category of requests, counted over a sliding window.
+//! Rate limits of keys. Each class of requests has its own limit, and requests are counted in a sliding window.
 //!
-//! What a training process sends is limited by run, so that trainings in parallel with one key do not take requests
-//! from each other. The key as a whole then has a wider limit, which bounds runs that are invented.
+//! Requests from training processes are limited per run, so that parallel training runs that share one key do not use
+//! up each other's limit. In addition, each key has a higher limit for all its runs, so that a client cannot bypass the
+//! limits by inventing runs.
 //!
-//! The window is exact. Of any 60 seconds, wherever they begin, no more requests than the limit are admitted; the usual
-//! token buckets and fixed windows admit up to twice as many around their edges. The price is one time stamp for each
-//! admitted request of the last minute. Deliberately absent: the clock (times are passed in).
+//! The window is exact: no period of 60 seconds contains more admitted requests than the limit. Token buckets and fixed
+//! windows can admit up to twice as many in some periods. The cost of an exact window is the memory for one timestamp
+//! per request admitted in the last minute. This module deliberately does not read the clock; callers pass the time.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -14,48 +15,49 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// Length of the window.
+/// Length of the sliding window.
 pub const WINDOW: Duration = Duration::from_secs(60);
-/// How many runs of one key may use up their own limits at the same time before the key's limit is reached. A host with
-/// sixteen GPUs trains sixteen models at once, and no real training comes near the limit of a run: the client batches
-/// its console output, and sends one event an epoch.
+/// Number of a key's runs that can use their full rate limits at the same time before the key's own limit is reached. A
+/// host with sixteen GPUs trains sixteen models at the same time, and real runs stay far below their own limits,
+/// because the client batches console output and sends one event per epoch.
 pub const MAX_RUNS_AT_FULL_RATE: u32 = 20;
-/// Results of one run a minute, see [`RunRateLimitClass::Result`]. The client sends one ending, with up to three
-/// retries, and at most as many checkpoints as it may upload, ten by default.
+/// Maximum number of final reports per run and minute; see [`RunRateLimitClass::Result`]. A client reports the end of a
+/// run once, with up to three retries. It also reports each saved checkpoint, and it may upload ten checkpoints per
+/// minute by default.
 pub const RUN_RESULTS_PER_MINUTE: u32 = 20;
 
-/// Requests that are counted together. Each category of each key has a counter of its own.
+/// A class of requests that are counted together. Each key has one counter per class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RateLimitClass {
-    /// Everything that has no category of its own.
+    /// Requests that belong to no other class.
     Default,
-    /// Starting a training.
+    /// Requests to start training a model, such as `POST /api/training/start`.
     TrainingStart,
-    /// Asking where to upload to, other than [`RateLimitClass::Checkpoint`].
+    /// Requests for an upload URL, except those for a checkpoint ([`RateLimitClass::Checkpoint`]).
     Upload,
-    /// Running a model on images.
+    /// Requests that run a model on images.
     Predict,
-    /// Converting models and datasets.
+    /// Requests that convert models and datasets.
     Export,
-    /// Fetching files.
+    /// Requests that download files.
     Download,
-    /// Reports of a key's training runs, and of unknown runs. Each run also has a limit of its own:
-    /// [`RunRateLimitClass::Event`].
+    /// Reports from all of a key's training runs, including reports about unknown runs. In addition, each run has its
+    /// own limit: [`RunRateLimitClass::Event`].
     Stream,
-    /// The starts of trainings among those events. A run that is to begin has no limit of its own yet.
+    /// Reports that a training run has started. They are counted per key, because the new run has no counter yet.
     RunStart,
-    /// Requests of a key for an address to upload a checkpoint to. Each run also has a limit of its own:
+    /// Requests for a checkpoint upload URL from all of a key's runs. In addition, each run has its own limit:
     /// [`RunRateLimitClass::Checkpoint`].
     Checkpoint,
-    /// Gateways and resource servers asking about other keys.
+    /// Requests from gateways and resource servers for information about other keys.
     Introspection,
-    /// What passes a gateway, whatever it is. The program behind the gateway is not the platform, so a path that ends
-    /// in `/predict` there does not mean what it means on the platform.
+    /// All requests that pass through a gateway. The application behind the gateway is not the platform, so a path that
+    /// ends in `/predict` has no special meaning there.
     Gateway,
 }
 
 impl RateLimitClass {
-    /// Every category.
+    /// All classes.
     pub const ALL: [Self; 11] = [
         Self::Default,
         Self::TrainingStart,
@@ -70,7 +72,8 @@ impl RateLimitClass {
         Self::Gateway,
     ];
 
-    /// The category of a request to the service itself, by its method and path (without the query).
+    /// Returns the class of a request that is sent to the service itself, not through a gateway. `path` is the path
+    /// without the query.
     pub fn of(method: &str, path: &str) -> Self {
         let path = path.strip_suffix('/').unwrap_or(path);
         let reads = matches!(method, "GET" | "HEAD");
@@ -93,46 +96,48 @@ impl RateLimitClass {
     }
 }
 
-/// Requests about one run that are counted together. Each category of each run has a counter of its own.
+/// A class of requests about one run that are counted together. Each run has one counter per class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunRateLimitClass {
-    /// What a run reports while it trains.
+    /// Reports that a run sends while it trains.
     Event,
-    /// What is left of a run: its ending, and that a checkpoint was saved. A run that has used up its events can still
-    /// end.
+    /// Reports that a run has ended or that a checkpoint was saved. They are counted separately, so that a run that has
+    /// reached its limit for events can still report its end.
     Result,
-    /// Asking where to upload a checkpoint to.
+    /// Requests for a checkpoint upload URL.
     Checkpoint,
 }
 
-/// How many requests a minute are admitted. What a settings file leaves out is as by default.
+/// The maximum number of requests per minute for each class. A limit that is missing from the settings file has its
+/// default value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RateLimits {
-    /// Of one key: [`RateLimitClass::Default`].
+    /// Limit per key for [`RateLimitClass::Default`].
     pub default: u32,
-    /// Of one key: [`RateLimitClass::TrainingStart`].
+    /// Limit per key for [`RateLimitClass::TrainingStart`].
     pub training_start: u32,
-    /// Of one key: [`RateLimitClass::Upload`]; of one run: [`RunRateLimitClass::Checkpoint`].
+    /// Limit per key for [`RateLimitClass::Upload`], and per run for [`RunRateLimitClass::Checkpoint`].
     pub upload: u32,
-    /// Of one key: [`RateLimitClass::Predict`].
+    /// Limit per key for [`RateLimitClass::Predict`].
     pub predict: u32,
-    /// Of one key: [`RateLimitClass::Export`].
+    /// Limit per key for [`RateLimitClass::Export`].
     pub export: u32,
-    /// Of one key: [`RateLimitClass::Download`].
+    /// Limit per key for [`RateLimitClass::Download`].
     pub download: u32,
-    /// Of one run: [`RunRateLimitClass::Event`]. Of one key: [`RateLimitClass::RunStart`].
+    /// Limit per run for [`RunRateLimitClass::Event`], and per key for [`RateLimitClass::RunStart`].
     pub stream: u32,
-    /// Of one key: [`RateLimitClass::Introspection`].
+    /// Limit per key for [`RateLimitClass::Introspection`].
     pub introspection: u32,
-    /// Of one key: [`RateLimitClass::Gateway`].
+    /// Limit per key for [`RateLimitClass::Gateway`].
     pub gateway: u32,
-    /// Of one peer: requests with an invalid credential.
+    /// Limit per peer for requests with an invalid credential.
     pub invalid_credentials: u32,
 }
 
 impl Default for RateLimits {
-    /// The platform's documented limits; the last four are this service's own.
+    /// Returns the limits that the platform documents, and this service's own defaults for `stream`, `introspection`,
+    /// `gateway` and `invalid_credentials`.
     fn default() -> Self {
         Self {
             default: 100,
@@ -150,11 +155,11 @@ impl Default for RateLimits {
 }
 
 impl RateLimits {
-    /// What a limit may be set to. A limit of zero would reject everything of its kind, and of `invalid_credentials`
-    /// every key that its peer has not used before.
+    /// Range of valid limits. A limit of zero would reject all requests of its class; for `invalid_credentials`, it
+    /// would reject every key that a peer has not used before.
     pub const ALLOWED_RANGE: RangeInclusive<u32> = 1..=999_999;
 
-    /// The same limit for everything.
+    /// Returns limits with the same value for every class.
     pub const fn uniform(per_minute: u32) -> Self {
         Self {
             default: per_minute,
@@ -170,7 +175,7 @@ impl RateLimits {
         }
     }
 
-    /// Requests a minute of one key.
+    /// Returns how many requests of a class one key may send per minute.
     pub const fn of(&self, category: RateLimitClass) -> u32 {
         match category {
             RateLimitClass::Default => self.default,
@@ -187,7 +192,7 @@ impl RateLimits {
         }
     }
 
-    /// Requests a minute about one run.
+    /// Returns how many requests of a class one run may send per minute.
     pub const fn for_run(&self, category: RunRateLimitClass) -> u32 {
         match category {
             RunRateLimitClass::Event => self.stream,
@@ -197,34 +202,36 @@ impl RateLimits {
     }
 }
 
-/// How a counter stands after a request.
+/// The state of a rate limit at one point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
-    /// Requests that the window admits.
+    /// Maximum number of requests in the window.
     pub limit: u32,
-    /// How many of them are left now.
+    /// Number of further requests that would be accepted now.
     pub remaining: u32,
-    /// How long until one more becomes free: the oldest counted request leaves the window. Zero when none is counted.
+    /// Time until a counted request leaves the window, so that one more request is accepted. Zero if no request is
+    /// counted.
     pub reset_after: Duration,
 }
 
-/// When the requests of the last window were admitted, in nanoseconds. Times are measured from any fixed instant.
+/// The times at which the requests in the current window were admitted, in nanoseconds since an arbitrary fixed
+/// instant.
 #[derive(Debug, Clone, Default)]
 pub struct SlidingWindow(VecDeque<u64>);
 
 const WINDOW_NANOS: u64 = to_nanos(WINDOW);
 
-/// Enough for five centuries.
+/// Converts a duration to nanoseconds. 64 bits are enough for five centuries.
 const fn to_nanos(time: Duration) -> u64 {
     time.as_secs() * 1_000_000_000 + time.subsec_nanos() as u64
 }
 
 impl SlidingWindow {
-    /// Admits one more request at `now`, or refuses it without counting it. A `now` before the last admitted request,
-    /// as threads that race may pass, counts as that moment.
+    /// Admits a request at `now`, or rejects it without counting it. If threads race and `now` is earlier than the last
+    /// admitted request, the time of that request is used instead.
     ///
     /// # Errors
-    /// The standing, when the window is full; then `reset_after` is how long to wait.
+    /// Returns the status if the limit is reached. Its `reset_after` is the time to wait.
     pub fn admit(&mut self, now: Duration, limit: u32) -> Result<RateLimitStatus, RateLimitStatus> {
         let now = self.0.back().map_or(to_nanos(now), |last| to_nanos(now).max(*last));
         let standing = self.status_at(now, limit);
@@ -235,7 +242,7 @@ impl SlidingWindow {
         Ok(self.status_at(now, limit))
     }
 
-    /// How the counter stands at `now`.
+    /// Returns the status at `now` without counting a request.
     pub fn status(&mut self, now: Duration, limit: u32) -> RateLimitStatus {
         self.status_at(to_nanos(now), limit)
     }
@@ -245,8 +252,8 @@ impl SlidingWindow {
             self.0.pop_front();
         }
         let counted = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        // A limit of zero admits nothing, ever: try again in a minute is all that can be said. Where the limit was
-        // lowered, more than one request has to leave the window first.
+        // A limit of zero never admits a request, so the status reports a whole window as the time to wait. If the
+        // limit has been lowered, several requests must leave the window before another is admitted.
         let excess = counted.saturating_sub(limit) as usize;
         let last_to_leave = if limit == 0 { Some(&now) } else { self.0.get(excess) };
         let reset_after = last_to_leave.map_or(0, |time| (*time + WINDOW_NANOS).saturating_sub(now));
@@ -257,7 +264,7 @@ impl SlidingWindow {
         }
     }
 
-    /// Whether nothing of it counts any more at `now`, so that it may be forgotten.
+    /// Whether all counted requests have left the window at `now`, so that the window can be dropped.
     pub fn is_expired(&self, now: Duration) -> bool {
         self.0.back().is_none_or(|last| *last + WINDOW_NANOS <= to_nanos(now))
     }
@@ -318,14 +325,15 @@ mod tests {
         assert_eq!(window.admit(at(10), 2), Ok(standing(1, 60)));
         assert_eq!(window.admit(at(30), 2), Ok(standing(0, 40)));
         assert_eq!(window.admit(at(69), 2), Err(standing(0, 1)));
-        assert_eq!(window.admit(at(70), 2), Ok(standing(0, 20)), "a refused request was not counted");
+        assert_eq!(window.admit(at(70), 2), Ok(standing(0, 20)), "a rejected request is not counted");
         assert!(!window.is_expired(at(129)) && window.is_expired(at(130)));
         assert_eq!(window.admit(at(75), 3), Ok(RateLimitStatus { limit: 3, ..standing(0, 15) }), "a raised limit");
         assert_eq!(window.admit(at(75), 1), Err(RateLimitStatus { limit: 1, ..standing(0, 60) }), "a lowered limit");
         assert!(window.admit(at(0), 0).is_err(), "a limit of zero");
     }
 
-    /// The model keeps every admitted time and counts.
+    /// Counts the requests in the window, given the times of all admitted requests. This simple model checks
+    /// [`SlidingWindow`].
     fn count_in_window(admitted: &[u64], now: u64) -> usize {
         admitted.iter().filter(|time| **time + 60_000 > now).count()
     }
@@ -348,14 +356,15 @@ mod tests {
                         prop_assert_eq!(standing.remaining as usize, limit as usize - count_in_window(&admitted, now));
                     }
                     Err(standing) if limit > 0 => {
-                        let later = now + u64::try_from(standing.reset_after.as_millis()).expect("fits");
-                        prop_assert!(count_in_window(&admitted, later) < limit as usize, "free when it says so");
-                        prop_assert!(count_in_window(&admitted, later - 1) >= limit as usize, "and not before");
+                        let later = now + u64::try_from(standing.reset_after.as_millis()).expect("fits into 64 bits");
+                        prop_assert!(count_in_window(&admitted, later) < limit as usize, "available after `reset_after`");
+                        prop_assert!(count_in_window(&admitted, later - 1) >= limit as usize, "not available earlier");
                     }
                     Err(_) => {}
                 }
             }
-            // No 60 s, wherever they begin, hold more than the limit: it is enough to begin at each admitted request.
+            // No period of 60 s contains more requests than the limit. Checking the periods that begin with an admitted
+            // request is sufficient.
             for start in &admitted {
                 let inside = admitted.iter().filter(|time| (*start..start + 60_000).contains(time)).count();
                 prop_assert!(inside <= limit as usize);
@@ -363,7 +372,8 @@ mod tests {
         }
     }
 
-    /// The categories once more, over segments.
+    /// Implements the classification a second time, by comparing path segments, so that the two implementations check
+    /// each other.
     fn class_by_segments(method: &str, path: &str) -> RateLimitClass {
         let reads = ["GET", "HEAD"].contains(&method);
         let segments: Vec<_> = path.strip_suffix('/').unwrap_or(path).split('/').collect();

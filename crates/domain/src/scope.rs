@@ -6,7 +6,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use strum::{AsRefStr, Display, EnumString, VariantArray};
 
-/// One permission. The order is the one in which the platform documents them, and in which they are always listed.
+/// One permission. The order of the variants is the order in which the platform documents them and in which they are
+/// always listed.
 #[derive(
     Debug,
     Clone,
@@ -28,17 +29,17 @@ use strum::{AsRefStr, Display, EnumString, VariantArray};
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Scope {
-    /// Start training, stream metrics.
+    /// Allows starting training runs and streaming metrics.
     Training,
-    /// Upload, download, delete models.
+    /// Allows uploading, downloading and deleting models.
     Models,
-    /// Access and modify datasets.
+    /// Allows reading and modifying datasets.
     Datasets,
-    /// Read-only access to all resources.
+    /// Allows reading all resources.
     Read,
-    /// Full write access; implies reading.
+    /// Allows writing all resources, and implies reading.
     Write,
-    /// Account management. Opens no resource by itself.
+    /// Allows managing the account. Grants no access to resources.
     Admin,
 }
 
@@ -48,27 +49,28 @@ impl Scope {
     }
 }
 
-/// A set of at least one scope. There is no "all" and no "none": a key can do what is listed, and nothing else.
+/// A set of at least one scope. There is no "all" and no "none": a key grants exactly the listed scopes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, utoipa::ToSchema)]
 #[schema(value_type = Vec<Scope>, min_items = 1)]
 pub struct Scopes(u8);
 
-/// Why a list is not a set of scopes. The message completes the sentence "scopes: …".
+/// Why a list is not a valid set of scopes. The error message is a predicate, which callers display after `scopes: `.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ScopesError {
     /// The list is empty.
     #[error("at least one is needed")]
     Empty,
-    /// The entry at this index (from 0) is not one of the six. Its text is not repeated: it may be anything.
+    /// The entry at this index (from 0) is not one of the six scopes. The error message does not quote the entry,
+    /// because it may contain a secret.
     #[error("entry {0} is not one of training, models, datasets, read, write, admin")]
     Unknown(usize),
 }
 
 impl Scopes {
-    /// The set of the given scopes; a scope listed twice counts once.
+    /// Creates a set of the given scopes. A scope listed twice counts once.
     ///
     /// # Errors
-    /// [`ScopesError::Empty`] without any scope.
+    /// Returns [`ScopesError::Empty`] if no scope is given.
     pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, ScopesError> {
         match scopes.into_iter().fold(0, |bits, scope| bits | scope.bit_mask()) {
             0 => Err(ScopesError::Empty),
@@ -76,10 +78,10 @@ impl Scopes {
         }
     }
 
-    /// The set of the scopes with the given wire names.
+    /// Parses a list of scope names such as `training`.
     ///
     /// # Errors
-    /// [`ScopesError`] when the list is empty or holds anything but the six names.
+    /// Returns [`ScopesError`] if the list is empty or an entry is not one of the six names.
     pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, ScopesError> {
         let scopes: Vec<Scope> = names
             .into_iter()
@@ -89,23 +91,23 @@ impl Scopes {
         Self::new(scopes)
     }
 
-    /// Whether the set holds `scope`.
+    /// Whether the set contains `scope`.
     pub const fn contains(self, scope: Scope) -> bool {
         self.0 & scope.bit_mask() != 0
     }
 
-    /// Whether the set holds at least one of `scopes`.
+    /// Whether the set contains at least one of `scopes`.
     pub fn intersects(self, scopes: &[Scope]) -> bool {
         scopes.iter().any(|scope| self.contains(*scope))
     }
 
-    /// The scopes in documented order.
+    /// Iterates over the scopes in documented order.
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::VARIANTS.iter().copied().filter(move |scope| self.contains(*scope))
     }
 }
 
-/// Space-separated, as OAuth writes a scope list (RFC 6749, section 3.3).
+/// Writes the scopes separated by spaces, as in an OAuth scope list (RFC 6749, section 3.3).
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, scope) in self.iter().enumerate() {
@@ -147,7 +149,7 @@ mod tests {
     fn parse_accepts_exact_scope_names_only() {
         for &scope in Scope::VARIANTS {
             assert_eq!(scope.as_ref().parse(), Ok(scope));
-            assert_eq!(serde_json::to_value(scope).expect("serialises"), scope.as_ref());
+            assert_eq!(serde_json::to_value(scope).expect("can be serialized"), scope.as_ref());
         }
         for other in ["", "Training", "training ", "*", "all", "null"] {
             assert!(other.parse::<Scope>().is_err(), "{other:?}");

@@ -1,7 +1,7 @@
-//! The plaintext of a key, and the two things that may be kept of it: its hash and its display prefix.
+//! The plaintext of a key, and the only two values derived from it that may be stored: its hash and its display prefix.
 //!
-//! Deliberately absent: `Debug`, `Display`, `Clone` and `Serialize` for [`Secret`]. Code that needs the text calls
-//! [`Secret::expose`], which is easy to search for.
+//! [`Secret`] deliberately does not implement `Debug`, `Display`, `Clone` or `Serialize`. Code that needs the plaintext
+//! calls [`Secret::expose`], which is easy to search for.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use rand::TryCryptoRng;
 use sha2::{Digest as _, Sha256};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// Begins every key.
+/// Prefix of every key.
 pub const PREFIX: &[u8] = b"ul_";
 const RANDOM_BYTES: usize = 20;
 const DISPLAYED_PREFIX_CHARS: usize = 11;
@@ -21,31 +21,32 @@ pub const KEY_LEN: usize = PREFIX.len() + 2 * RANDOM_BYTES;
 #[derive(ZeroizeOnDrop)]
 pub struct Secret(Box<[u8; KEY_LEN]>);
 
-/// Why a text is not a key. Positions count bytes from 0; the text itself is never repeated.
+/// Why a string is not a valid key. Positions are byte offsets from 0. The error message never quotes the string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    /// White space before, after or inside.
+    /// The text contains white space.
     #[error("contains white space")]
     WhiteSpace,
-    /// Does not begin with `ul_`.
+    /// The text does not begin with `ul_`.
     #[error("does not begin with ul_")]
     Prefix,
-    /// Not 43 characters long.
+    /// The text does not have 43 characters. The value is the actual number of characters.
     #[error("has {0} characters instead of {KEY_LEN}")]
     Length(usize),
-    /// An upper-case hexadecimal digit.
+    /// The text contains an upper-case hexadecimal digit. The value is the digit's position.
     #[error("has an upper-case letter at position {0}; keys are lower-case")]
     UpperCase(usize),
-    /// Anything else that is not a hexadecimal digit.
+    /// The text contains a character that is not a hexadecimal digit (of either case). The value is the character's
+    /// position.
     #[error("has something other than 0-9 and a-f at position {0}")]
     NotHexadecimal(usize),
 }
 
 impl Secret {
-    /// A new key from 20 bytes of `rng`.
+    /// Generates a key from 20 bytes of `rng`.
     ///
     /// # Errors
-    /// Whatever the random source reports; no key is made from partial randomness.
+    /// Returns the error of the random source. A partly filled buffer is never used as a key.
     pub fn generate<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
         let mut random = Zeroizing::new([0_u8; RANDOM_BYTES]);
         rng.try_fill_bytes(&mut *random)?;
@@ -55,10 +56,10 @@ impl Secret {
         Ok(Self(text))
     }
 
-    /// Reads a key, exactly as it was shown: nothing is trimmed, folded or repaired.
+    /// Parses a key exactly as it was shown, without trimming or normalizing it.
     ///
     /// # Errors
-    /// [`FormatError`] names the first thing that is wrong.
+    /// Returns a [`FormatError`] that identifies the first defect.
     pub fn parse(text: &[u8]) -> Result<Self, FormatError> {
         if text.iter().any(u8::is_ascii_whitespace) {
             return Err(FormatError::WhiteSpace);
@@ -71,7 +72,7 @@ impl Secret {
         };
         match text[PREFIX.len()..].iter().position(|byte| !is_lower_hex(*byte)) {
             None => {
-                // Filled in place: a copy on the stack would outlive the value.
+                // The key is copied directly to the heap, because a copy on the stack would not be wiped.
                 let mut secret = Box::new([0; KEY_LEN]);
                 secret.copy_from_slice(text);
                 Ok(Self(secret))
@@ -86,35 +87,37 @@ impl Secret {
         }
     }
 
-    /// The first complete key in a longer text.
+    /// Returns the first complete key in `text`.
     pub fn find_in_text(text: &str) -> Option<Self> {
         text.as_bytes().windows(KEY_LEN).find_map(|window| Self::parse(window).ok())
     }
 
-    /// The plaintext. Every call is a place where the secret leaves this type: keep them few.
+    /// Returns the plaintext. Call this as rarely as possible, because each caller becomes responsible for protecting
+    /// the secret.
     pub fn expose(&self) -> &str {
-        // Both constructors write ASCII only; the fallback is unreachable and reveals nothing.
+        // Both constructors write only ASCII, so this conversion never fails. Even if it did, the empty fallback would
+        // reveal nothing.
         std::str::from_utf8(&*self.0).unwrap_or_default()
     }
 
-    /// SHA-256 of the whole text, the only form in which a key is stored for look-up.
+    /// Returns the SHA-256 hash of the whole key, the only form in which a key is stored for lookup.
     pub fn hash(&self) -> KeyHash {
-        // One block of SHA-256: its schedule and state take some hundred bytes.
+        // A key fits into one SHA-256 block. Hashing it uses a few hundred bytes of stack, so wiping 2 KiB is enough.
         with_stack_wiped::<2, _>(|| KeyHash(Sha256::digest(self.expose()).into()))
     }
 
-    /// The first 11 characters, shown so that a person can tell keys apart.
+    /// Returns the first 11 characters, by which a person can distinguish keys.
     pub fn prefix(&self) -> KeyPrefix {
         KeyPrefix(self.expose().chars().take(DISPLAYED_PREFIX_CHARS).collect())
     }
 }
 
-/// Whether a complete key stands anywhere in `text`.
+/// Whether `text` contains a complete key.
 pub fn contains_key(text: &str) -> bool {
     Secret::find_in_text(text).is_some()
 }
 
-/// The text with `ul_…` in place of each complete key, for texts that others wrote and we keep.
+/// Replaces each complete key in `text` with `ul_…`. Use this before storing text from clients.
 pub fn redact(text: &str) -> String {
     let mut rest = text;
     let mut clean = String::with_capacity(text.len());
@@ -125,7 +128,7 @@ pub fn redact(text: &str) -> String {
         rest = after;
         if is_key {
             clean.push_str("ul_…");
-            // A key is ASCII: its end is a character's end.
+            // A key is ASCII, so this offset is a character boundary.
             rest = &after[KEY_LEN..];
         }
     }
@@ -133,43 +136,44 @@ pub fn redact(text: &str) -> String {
     clean
 }
 
-/// SHA-256 of a key's text (FIPS 180-4).
+/// The SHA-256 hash of a key (FIPS 180-4).
 ///
-/// A key carries 160 random bits, so a fast hash is safe to store: guessing is hopeless at any speed, and a slow hash
-/// would let anybody exhaust the service with wrong keys.
+/// A key has 160 random bits, so it cannot be guessed even from a fast hash. A slow hash would allow anyone to overload
+/// the service with invalid keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
-    /// A digest that was computed before.
+    /// Creates a hash from a stored digest.
     pub const fn from_bytes(digest: [u8; 32]) -> Self {
         Self(digest)
     }
 
-    /// The first 64 bits of the digest, to tell keys apart in a short list.
+    /// Returns the first 64 bits of the digest, which are enough to distinguish keys in a short list.
     pub fn fingerprint(&self) -> u64 {
         self.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
-    /// The 32 bytes of the digest.
+    /// Returns the 32 bytes of the digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// The first 11 characters of a key (`ul_` and 8 digits): 32 of its 160 random bits, useless for guessing the rest.
+/// The first 11 characters of a key (`ul_` and 8 digits). They contain 32 of the key's 160 random bits, which do not
+/// help to guess the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyPrefix(String);
 
 impl KeyPrefix {
-    /// Reads back a stored prefix.
+    /// Parses a stored prefix.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes().strip_prefix(PREFIX)?;
         let valid = text.len() == DISPLAYED_PREFIX_CHARS && digits.iter().all(|byte| is_lower_hex(*byte));
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// The 11 characters.
+    /// Returns the 11 characters.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -181,8 +185,8 @@ impl fmt::Display for KeyPrefix {
     }
 }
 
-/// Calls `work`, then overwrites the `KIB` kibibytes of stack below this call: hashing and encrypting copy a plaintext
-/// there, and an idle thread keeps it for as long as it likes.
+/// Calls `work`, then overwrites `KIB` KiB of the stack below this call. Hashing and encryption leave copies of the
+/// plaintext on the stack, where they could remain for as long as the thread is idle.
 pub fn with_stack_wiped<const KIB: usize, T>(work: impl FnOnce() -> T) -> T {
     #[inline(never)]
     fn call_not_inlined<T>(work: impl FnOnce() -> T) -> T {
@@ -201,7 +205,7 @@ fn is_lower_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-/// Writes two lowercase digits for each byte. `out` is twice as long as `bytes`.
+/// Writes two lowercase hexadecimal digits for each byte. `out` must be twice as long as `bytes`.
 pub fn write_hex(bytes: &[u8], out: &mut [u8]) {
     const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn hash_is_sha_256_of_whole_key() {
-        // printf ul_0000000000000000000000000000000000000000 | sha256sum
+        // The expected hash was computed with `printf ul_0000000000000000000000000000000000000000 | sha256sum`.
         let secret = Secret::parse(format!("ul_{}", "0".repeat(40)).as_bytes()).expect("valid");
         let mut digest = [0; 64];
         write_hex(secret.hash().as_bytes(), &mut digest);
@@ -237,7 +241,7 @@ mod tests {
     #[test]
     fn parse_names_the_defect() {
         assert_eq!(parse_error(SAMPLE_KEY), None);
-        // The platform's published sample has letters past f.
+        // The sample key in the platform's documentation contains letters after `f`.
         assert_eq!(parse_error("ul_a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6q7r8s9t0"), Some(FormatError::NotHexadecimal(15)));
         assert_eq!(parse_error(&SAMPLE_KEY[..42]), Some(FormatError::Length(42)));
         assert_eq!(parse_error(&format!("{SAMPLE_KEY}0")), Some(FormatError::Length(44)));
@@ -293,7 +297,7 @@ mod tests {
         #[test]
         fn generated_key_parses_back(seed: u64) {
             let secret = Secret::generate(&mut StdRng::seed_from_u64(seed)).expect("infallible");
-            let again = Secret::parse(secret.expose().as_bytes()).expect("strict but fair");
+            let again = Secret::parse(secret.expose().as_bytes()).expect("a generated key is valid");
             prop_assert_eq!(secret.expose(), again.expose());
             prop_assert_eq!(secret.hash(), again.hash());
             let prefix = secret.prefix();
@@ -353,7 +357,7 @@ mod tests {
         }
     }
 
-    /// What the reasons say by themselves.
+    /// The fixed parts of the error messages. A message may repeat them even if they also occur in the input.
     const ERROR_WORDS: &[&str] = &[
         "contains white space",
         "does not begin with ul_",

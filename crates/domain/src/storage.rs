@@ -1,4 +1,4 @@
-//! How much training data is kept, and how much space of the disk it leaves to keys.
+//! Limits for stored training data, and the disk space that is reserved for keys.
 
 use std::ops::RangeInclusive;
 
@@ -7,21 +7,21 @@ use ts_rs::TS;
 
 const MIB: u64 = 1024 * 1024;
 
-/// Limits for training data, in MiB. A key may use half of each by default, so that one program never shuts the others
-/// out.
+/// Limits for training data, in MiB. By default, one key may use half of each limit, so that a single client cannot use
+/// up the storage of all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageLimits {
-    /// All of it: what is in the database, and files of checkpoints.
+    /// Limit for all training data, both in the database and in checkpoint files.
     pub training: u32,
-    /// The same, of one key.
+    /// Limit for the training data of one key.
     pub training_per_key: u32,
-    /// What of it is in the database. The database is checked as a whole at each start, so it must stay small: 2 GiB
-    /// take a few seconds, and hold a thousand long runs.
+    /// Limit for training data in the database. The whole database is checked each time the service starts, so it must
+    /// remain small. Checking 2 GiB (about a thousand long runs) takes a few seconds.
     pub database: u32,
-    /// The same, of one key.
+    /// Limit for the training data of one key in the database.
     pub database_per_key: u32,
-    /// Free space of the disk that training data leaves to keys, their usage and other programs. Keys themselves need a
+    /// Free disk space that training data must leave for keys, their usage and other programs. Keys themselves need a
     /// few MiB.
     pub reserve: u32,
 }
@@ -33,7 +33,7 @@ impl Default for StorageLimits {
 }
 
 impl StorageLimits {
-    /// What a limit may be set to: at most 10 TiB.
+    /// Range of valid limits, in MiB. The maximum is about 9.5 TiB.
     pub const ALLOWED_RANGE: RangeInclusive<u32> = 1..=9_999_999;
 }
 

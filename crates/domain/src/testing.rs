@@ -1,16 +1,17 @@
-//! What the property tests of several files share.
+//! Helpers shared by the property tests of several crates.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::string::string_regex;
 
-/// Some thousands of cases, or as many as `PROPTEST_CASES` says.
+/// Returns a configuration with at least 2,500 cases, or more if `PROPTEST_CASES` is higher.
 pub fn proptest_config() -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig { cases: default.cases.max(2_500), ..default }
 }
 
-/// Bytes around a valid text: itself, with a byte changed, added or left out, or anything at all.
+/// Generates test inputs from a valid string: the string itself; the string with one byte changed, inserted or removed;
+/// and completely random bytes.
 pub fn mutations_of(valid: &str) -> impl Strategy<Value = Vec<u8>> + Clone + use<> {
     let valid = valid.as_bytes().to_vec();
     let byte = prop_oneof![any::<u8>(), prop::sample::select(b"ul_key09afAFgz \n%".as_slice())];
@@ -28,13 +29,14 @@ pub fn mutations_of(valid: &str) -> impl Strategy<Value = Vec<u8>> + Clone + use
     prop_oneof![3 => near, 1 => prop::collection::vec(any::<u8>(), 0..100)]
 }
 
-/// Whether eight consecutive bytes of `input` stand in `message`, other than in the fixed `words` of such messages.
+/// Whether `message` repeats eight or more consecutive bytes of `input`. Bytes that also occur in `words`, the fixed
+/// parts of error messages, are ignored.
 pub fn leaks_input(message: &str, input: &[u8], words: &[&str]) -> bool {
     let holds = |text: &str, part: &[u8]| text.as_bytes().windows(8).any(|window| window == part);
     input.windows(8).any(|part| holds(message, part) && !words.iter().any(|words| holds(words, part)))
 }
 
-/// Methods and paths: of words that mean something to somebody, or of anything.
+/// Generates pairs of a method and a path. Paths consist of segments that have a special meaning, or of arbitrary text.
 pub fn paths() -> impl Strategy<Value = (String, String)> {
     const URL_PATH_SEGMENTS: &str = "api|api-keys|account|summary|teams|members|billing|settings|datasets|images|training|start\
         |models|projects|exports|export|deployments|webhooks|upload|metrics|predict|batch|download|checkpoint|x|API\

@@ -6,40 +6,43 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// How far beyond the clock a time may lie that is still taken as it is: clocks are set back by seconds now and then.
+/// How far a recorded time may lie in the future and still be accepted. Clocks are occasionally set back by a few
+/// seconds.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// Milliseconds since 1970-01-01T00:00:00Z. The resolution is that of JavaScript's `Date`, which reads it.
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z (the resolution of JavaScript's `Date`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime, example = "2026-11-22T09:30:00.000Z")]
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
-    /// The instant `millis` milliseconds after the epoch, or `None` outside the years -9999 to 9999.
+    /// Returns the instant `millis` milliseconds after the epoch, or `None` if it lies outside the years -9999 to 9999.
     pub fn from_millis(millis: i64) -> Option<Self> {
         jiff::Timestamp::from_millisecond(millis).ok().map(Self)
     }
 
-    /// The instant `duration` later, rounded up to the millisecond; the last one that there is when it lies beyond.
+    /// Returns the instant that is `duration` later, rounded up to the millisecond. On overflow, returns the latest
+    /// supported instant.
     pub fn saturating_add(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX);
         Self::from_millis(self.as_millis().saturating_add(millis)).unwrap_or(Self(jiff::Timestamp::MAX))
     }
 
-    /// The instant `duration` earlier, to the millisecond; the first one that there is when it lies before.
+    /// Returns the instant that is `duration` (truncated to milliseconds) earlier. On overflow, returns the earliest
+    /// supported instant.
     pub fn saturating_sub(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.as_millis().saturating_sub(millis)).unwrap_or(Self(jiff::Timestamp::MIN))
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     pub fn as_millis(self) -> i64 {
         self.0.as_millisecond()
     }
 }
 
 impl From<SystemTime> for Timestamp {
-    /// Truncates to the millisecond; a clock outside the supported years saturates.
+    /// Truncates the time to milliseconds. A time outside the supported years becomes the latest supported instant.
     fn from(time: SystemTime) -> Self {
         let exact = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::MAX);
         Self::from_millis(exact.as_millisecond()).unwrap_or(Self(jiff::Timestamp::MAX))

@@ -1,11 +1,11 @@
-//! Remote training: what a training process reports about its run, and what is kept of it.
+//! Remote training: the reports that a training process sends about its run, and the data that is stored about runs.
 //!
-//! A *model* is a place in a project with a slug of its own; a *run* is one training of it, and resuming makes another
-//! run of the same model. The events and their fields are those of the platform's published client.
+//! A *model* belongs to a project and has its own slug. A *run* trains a model once; resuming the training creates
+//! another run of the same model. The events and their fields are those of the platform's published client.
 //!
-//! Deliberately absent: what a training process reports to be shown for a moment only (progress bars), and any use of
-//! what it reports. Any client with a key can send these fields: they are bounded, stored and shown, and never acted
-//! upon.
+//! The service deliberately does not act on what a report contains, because any client with a key can send arbitrary
+//! data. The data is only limited in size, stored and displayed. The contents of progress reports are not even stored,
+//! because they are useful only for a moment.
 
 mod event;
 mod fields;

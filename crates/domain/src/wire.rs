@@ -1,6 +1,6 @@
-//! What travels as JSON: over HTTP between the service and its clients, and over IPC between the app and its page.
+//! JSON types that the service and its clients exchange over HTTP, and that the app and its web page exchange over IPC.
 //!
-//! Field names are those of the platform's published client. TypeScript's view of these types is generated from here.
+//! Field names are those of the platform's published client. The TypeScript types are generated from this module.
 
 mod diagnosis;
 mod introspection;
@@ -25,17 +25,17 @@ pub use usage::{
 
 use crate::{KeyId, Secret, Timestamp};
 
-/// Answer of `POST /api/api-keys`: the metadata and, this once, the key itself.
+/// Response of `POST /api/api-keys`: the key's metadata and, only in this response, the key itself.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct CreatedKey {
-    /// The metadata that every later answer repeats.
+    /// The key's metadata, as in all later responses.
     #[serde(flatten)]
     pub info: ApiKey,
-    /// The plaintext. No other answer holds it.
+    /// The key in plaintext. No other response contains it.
     pub key: RevealedSecret,
 }
 
-/// The only type through which a plaintext is serialised. It exists for [`CreatedKey`] and nothing else.
+/// The only type that serializes a plaintext key. It exists only for [`CreatedKey`].
 #[derive(ToSchema)]
 #[schema(value_type = String, pattern = "^ul_[0-9a-f]{40}$")]
 pub struct RevealedSecret(pub Secret);
@@ -49,44 +49,44 @@ impl Serialize for RevealedSecret {
 impl<'de> Deserialize<'de> for RevealedSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = zeroize::Zeroizing::new(String::deserialize(deserializer)?);
-        // The reason counts characters and never quotes them.
+        // The error describes what is wrong with the text, and never quotes the text.
         Secret::parse(text.as_bytes()).map(Self).map_err(serde::de::Error::custom)
     }
 }
 
-/// Answer of `DELETE /api/api-keys/{keyId}`.
+/// Response of `DELETE /api/api-keys/{keyId}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RevokedKey {
-    /// The key that is refused from now on.
+    /// Identifier of the revoked key. The key is rejected from now on.
     #[ts(type = "string")]
     pub key_id: KeyId,
-    /// When it was first revoked.
+    /// When the key was first revoked.
     #[ts(type = "string")]
     pub revoked_at: Timestamp,
 }
 
-/// Answer of `GET /api/account/summary`, in the form that the published client expects.
+/// Response of `GET /api/account/summary`, in the form that the published client expects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountSummary {
-    /// Login name.
+    /// Login name of the owner.
     pub username: String,
-    /// Name to show.
+    /// Display name of the owner.
     pub name: String,
-    /// `personal` or `team`.
+    /// Type of the account: `personal` or `team`.
     pub account_type: String,
-    /// Always `free`: the service sells nothing.
+    /// Name of the plan. Always `free`, because the service sells nothing.
     pub plan: String,
-    /// Hundredths of a US dollar.
+    /// Credits in US cents.
     pub credits_cents: u64,
-    /// How many resources the service holds.
+    /// Counts of the resources that the service stores.
     pub counts: ResourceCounts,
-    /// Workspaces beside this one.
+    /// Names of the account's other workspaces.
     pub teams: Vec<String>,
 }
 
-/// Part of [`AccountSummary`].
+/// Resource counts in the account summary.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResourceCounts {
     /// Number of projects.
@@ -97,128 +97,129 @@ pub struct ResourceCounts {
     pub models: u64,
 }
 
-/// One change, as the stream of `GET /api/api-keys/events` tells it.
+/// A change to a key, as sent by the event stream `GET /api/api-keys/events`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum KeyEvent {
-    /// A key was made.
+    /// A key was created.
     Created(ApiKey),
-    /// A key got another name.
+    /// A key was renamed.
     Renamed(ApiKey),
     /// A key was revoked.
     Revoked(RevokedKey),
-    /// Keys were used; gathered over a fraction of a second.
+    /// Keys were used. Uses within the same fraction of a second are sent together.
     #[serde(rename_all = "camelCase")]
     Used {
-        /// The newest use of each key.
+        /// The latest use of each key.
         uses: Vec<KeyUse>,
     },
-    /// Some events were missed: list the keys again. Also the first event of each stream.
+    /// Events may have been missed, so list the keys again. This is also the first event of each stream.
     Resync,
 }
 
-/// Part of [`KeyEvent::Used`].
+/// The latest use of one key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyUse {
-    /// The key.
+    /// Identifier of the key.
     #[ts(type = "string")]
     pub key_id: KeyId,
-    /// When a request with it was last accepted.
+    /// When a request with the key was last accepted.
     #[ts(type = "string")]
     pub last_used_at: Timestamp,
 }
 
-/// Body of every refusal and failure, over HTTP and IPC alike.
+/// Body of every error response, over both HTTP and IPC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct ErrorBody {
-    /// A sentence for people.
+    /// Human-readable error message.
     pub error: String,
-    /// What programs switch on.
+    /// Machine-readable error code.
     pub code: ErrorCode,
 }
 
-/// The reasons that programs can tell apart.
+/// Causes of errors that clients can distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorCode {
-    /// No credential, or none that is valid.
+    /// The credential is missing or invalid.
     Unauthorized,
-    /// A valid credential that does not reach so far, or a caller that is not served at all.
+    /// The credential is valid but does not allow the request, or the service never accepts requests from this caller.
     Forbidden,
-    /// Too many requests.
+    /// The caller has sent too many requests.
     RateLimited,
-    /// The input is wrong; the text names the field.
+    /// The input is invalid. The message names the field.
     ValidationError,
-    /// There is no such resource.
+    /// The resource does not exist.
     NotFound,
-    /// The resource is in a state that does not allow this; the text says what to do first.
+    /// The state of the resource does not allow the request. The message explains what to do first.
     Conflict,
-    /// The resource does not know this method.
+    /// The resource does not support the request's method.
     MethodNotAllowed,
-    /// The service failed. The cause is in its log.
+    /// The service failed. Its log contains the cause.
     InternalError,
-    /// Another program holds the key database for the moment. Nothing was changed.
+    /// Another program has temporarily locked the key database. Nothing was changed.
     DatabaseBusy,
-    /// The file of the key database was moved, replaced or overwritten. The change was not accepted.
+    /// The database file was moved, replaced or overwritten. The change was not accepted.
     DatabaseReplaced,
-    /// The disk of the key database, or of uploaded checkpoints, has no space left. Nothing was changed.
+    /// The disk of the key database or of uploaded checkpoints is full. Nothing was changed.
     StorageFull,
-    /// The limits for training data are reached, or it would leave too little space for keys. It was not kept.
+    /// The data was not stored, because the limits for training data are reached or too little space would remain for
+    /// keys.
     TrainingDataFull,
-    /// App only: another program listens on the port that was asked for.
+    /// App only: another program listens on the requested port.
     PortInUse,
-    /// App only: the key service does not answer.
+    /// App only: the key service is not running or does not respond.
     ServiceUnavailable,
-    /// App only: the clipboard cannot be used.
+    /// App only: the clipboard is not available.
     ClipboardUnavailable,
-    /// App only: a new key is still being shown; one at a time.
+    /// App only: another new key is still being shown. Only one can be shown at a time.
     KeyOnScreen,
-    /// App only: no keychain can be reached.
+    /// App only: no keychain is available.
     KeychainMissing,
-    /// App only: the keychain stayed locked.
+    /// App only: the keychain is locked, and the user did not unlock it.
     KeychainLocked,
-    /// App only: the keychain's question was closed without an answer.
+    /// App only: the user dismissed the keychain prompt.
     KeychainRefused,
-    /// App only: the keychain holds another key under this name.
+    /// App only: the keychain already contains another key under this name.
     KeychainTaken,
-    /// App only: the keychain holds several entries under this name, and which one is meant is not known.
+    /// App only: the keychain contains several entries under this name, so the right one cannot be determined.
     KeychainAmbiguous,
-    /// App only: the keychain does not answer.
+    /// App only: the keychain does not respond.
     KeychainSilent,
-    /// App only: the keychain failed in another way.
+    /// App only: the keychain failed for another reason.
     KeychainFailed,
-    /// App only: the key was not written into a file; the text says why.
+    /// App only: the key was not written to a file. The message contains the reason.
     EnvFileFailed,
-    /// App only: a list was not written into a file; the text says why.
+    /// App only: a list was not exported to a file. The message contains the reason.
     ExportFailed,
-    /// App only: the plaintext is no longer held.
+    /// App only: the plaintext key is no longer available.
     SecretGone,
     /// App only: the settings could not be saved.
     SettingsNotSaved,
 }
 
-/// What is wrong with the key database, as far as its owner can do something about it.
+/// Problems with the key database that its owner can fix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum DatabaseProblem {
-    /// Another program holds a lock on it.
+    /// Another program has locked the database.
     Locked,
-    /// It, or its folder, cannot be written.
+    /// The database or its folder is not writable.
     ReadOnly,
-    /// Its content is damaged.
+    /// The content of the database is damaged.
     Corrupt,
-    /// A newer version of this program made it.
+    /// A newer version of this program created the database.
     Newer,
-    /// It belongs to another program.
+    /// The database belongs to another program.
     Foreign,
-    /// Its file was moved, replaced or overwritten while the service had it open.
+    /// The database file was moved, replaced or overwritten while the service had it open.
     Replaced,
-    /// Its file system cannot lock files, so nothing would keep a second service from changing the keys.
+    /// The file system does not support file locks, so a second service could change the keys at the same time.
     LockingUnsupported,
-    /// There is no space left on its disk, or its user's share of it is used up.
+    /// The disk is full, or the user's disk quota is used up.
     Full,
-    /// Anything else: no such drive, an error of the disk.
+    /// Any other problem, such as a missing drive or a disk error.
     Unavailable,
 }
 
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn created_key_is_flat_json_with_published_names() {
         let created = sample_created_key();
-        let json = serde_json::to_value(&created).expect("serialises");
+        let json = serde_json::to_value(&created).expect("can be serialized");
         assert_eq!(
             json,
             json!({
@@ -278,17 +279,18 @@ mod tests {
                 "key": created.key.0.expose(),
             })
         );
-        let again: CreatedKey = serde_json::from_value(json).expect("reads its own writing");
+        let again: CreatedKey = serde_json::from_value(json).expect("can be parsed again");
         assert_eq!(again.key.0.hash(), created.key.0.hash());
         assert_eq!(again.info, created.info);
     }
 
     #[test]
     fn deserialize_broken_key_error_does_not_quote_it() {
-        let mut json = serde_json::to_value(sample_created_key()).expect("serialises");
+        let mut json = serde_json::to_value(sample_created_key()).expect("can be serialized");
         let broken = "ul_A1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
         json["key"] = json!(broken);
-        let error = serde_json::from_value::<CreatedKey>(json).err().expect("upper case").to_string();
+        let error =
+            serde_json::from_value::<CreatedKey>(json).err().expect("an upper-case key is rejected").to_string();
         assert!(!error.contains(&broken[3..]), "{error}");
     }
 
@@ -298,9 +300,9 @@ mod tests {
             key_id: sample_created_key().info.key_id,
             last_used_at: sample_created_key().info.created_at,
         }];
-        assert_eq!(serde_json::to_value(KeyEvent::Resync).expect("serialises"), json!({"type": "resync"}));
+        assert_eq!(serde_json::to_value(KeyEvent::Resync).expect("can be serialized"), json!({"type": "resync"}));
         assert_eq!(
-            serde_json::to_value(KeyEvent::Used { uses }).expect("serialises"),
+            serde_json::to_value(KeyEvent::Used { uses }).expect("can be serialized"),
             json!({"type": "used", "uses": [
                 {"keyId": "key_0123456789abcdef01234567", "lastUsedAt": "2026-11-22T09:30:00.000Z"}]})
         );
@@ -310,7 +312,7 @@ mod tests {
     fn error_code_json_is_upper_snake_case() {
         let body = ErrorBody { error: "Invalid API key".into(), code: ErrorCode::Unauthorized };
         assert_eq!(
-            serde_json::to_value(body).expect("serialises"),
+            serde_json::to_value(body).expect("can be serialized"),
             json!({"error": "Invalid API key", "code": "UNAUTHORIZED"})
         );
     }

@@ -1,6 +1,6 @@
-//! Reads the credential of a request: the app's session token, or what may be a key.
+//! Reads the credential of a request: the app's session token or a well-formed key.
 //!
-//! Whether a key exists and what it may do, [`crate::authz`] decides.
+//! [`crate::authz`] then looks up the key and checks what it may access.
 
 use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
@@ -15,22 +15,23 @@ use zeroize::Zeroizing;
 
 use crate::session::SessionToken;
 
-/// The credential of a request: none, one that cannot be any, the app's, or what may be a key.
+/// A well-formed credential: the app's session token, or a key that has not yet been looked up in the store.
 pub(crate) enum Credential {
     Session,
     Key(Secret),
-    /// A key, and the identifier that it must have.
+    /// A key together with a key identifier, both sent by the client. The identifier must belong to the key.
     KeyWithId(KeyId, Secret),
 }
 
-/// Holds a key for clients that use `Authorization` for something else.
+/// The header in which a client sends its key if it needs `Authorization` for something else.
 pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Reads the credential of a request: one header, with the credential as it was issued.
+/// Reads the credential of a request from `Authorization` or `X-API-Key`.
 ///
-/// `Authorization` holds it as a bearer token (RFC 6750), or as the password of HTTP Basic (RFC 7617); `X-API-Key`
-/// holds a key alone. Where both headers are there, one of them may belong to the program behind a gateway, so the one
-/// that looks like a credential of this service counts. Two that do are rejected.
+/// `Authorization` holds a bearer token (RFC 6750), or HTTP Basic with the credential as the password (RFC 7617);
+/// `X-API-Key` holds only a key. If both headers are present, one of them may be meant for the application behind a
+/// gateway, so only the header that looks like a credential of this service is used. If both look like one, the request
+/// is rejected.
 pub(crate) fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Result<Credential, Rejection> {
     match (single_header_value(headers, AUTHORIZATION)?, single_header_value(headers, X_API_KEY)?) {
         (None, None) => Err(Rejection::NoCredential),
@@ -46,25 +47,25 @@ pub(crate) fn read_credential(headers: &HeaderMap, session: &SessionToken) -> Re
     }
 }
 
-/// Whether a request has a header that may hold a credential.
+/// Returns whether a request has a header that may hold a credential.
 pub(crate) fn has_credential(headers: &HeaderMap) -> bool {
     has_non_empty_header(headers, AUTHORIZATION) || has_non_empty_header(headers, X_API_KEY)
 }
 
-/// Whether there is a header of this name that is not empty.
+/// Returns whether a non-empty header of this name is present.
 pub(crate) fn has_non_empty_header(headers: &HeaderMap, name: HeaderName) -> bool {
     headers.get_all(name).iter().any(|value| !value.is_empty())
 }
 
-/// The scheme in any case, one space, and the credential.
+/// Reads an `Authorization` header: a case-insensitive scheme, one space, and the credential.
 fn read_authorization(value: &HeaderValue, session: &SessionToken) -> Result<Credential, Rejection> {
     if let Some(token) = strip_scheme(value, b"Bearer ") {
         return if session.matches(token) { Ok(Credential::Session) } else { parse_key(token) };
     }
     let BasicCredentials { user, password } = parse_basic(value).ok_or(Rejection::Malformed)?;
     let secret = Secret::parse(&password).map_err(|_| Rejection::Malformed)?;
-    // Programs that ask for a user name get any, in any character encoding. One that is meant to be a key's identifier
-    // must be that of the key.
+    // Some clients require a user name, so users enter an arbitrary one, in any character encoding. If the user name
+    // begins like a key identifier, it must be the identifier of the key; any other user name is ignored.
     if !user.starts_with(ID_PREFIX.as_bytes()) {
         return Ok(Credential::Key(secret));
     }
@@ -76,8 +77,8 @@ fn parse_key(text: &[u8]) -> Result<Credential, Rejection> {
     Secret::parse(text).map(Credential::Key).map_err(|_| Rejection::Malformed)
 }
 
-/// Whether an `Authorization` header looks like a credential of this service. A request with `X-API-Key` may have any
-/// other one: it is for the program behind a gateway, which receives it.
+/// Returns whether an `Authorization` header looks like a credential of this service. A request with `X-API-Key` may
+/// also have an unrelated `Authorization` header, which a gateway forwards to the application behind it.
 fn is_authorization_ours(value: &HeaderValue, session: &SessionToken) -> bool {
     let token = strip_scheme(value, b"Bearer ");
     token.is_some_and(|token| session.matches(token) || looks_like_key(token))
@@ -86,26 +87,28 @@ fn is_authorization_ours(value: &HeaderValue, session: &SessionToken) -> bool {
         || contains_hidden_key(value.as_bytes())
 }
 
-/// Whether a text begins as a key, or has one in it.
+/// Returns whether `text` begins like a key or contains one.
 fn looks_like_key(text: &[u8]) -> bool {
     text.starts_with(secret::PREFIX) || contains_key(text)
 }
 
-/// Whether a header has a key in it, as it is or encoded. A gateway would pass the header on, so that everything is
-/// decoded that looks like base64, in any scheme.
+/// Returns whether a header contains a key, in plain text or encoded. A gateway would forward the header and thereby
+/// leak the key, so everything that looks like base64 is decoded, regardless of the authentication scheme.
 fn contains_hidden_key(value: &[u8]) -> bool {
-    // The program `base64` wraps its lines, and a shell's word then has spaces.
+    // Join everything after the scheme: the `base64` program wraps its output, and shell word splitting turns the line
+    // breaks into spaces.
     let words = value.split(u8::is_ascii_whitespace);
     let joined = Zeroizing::new(words.skip(1).collect::<Vec<_>>().concat());
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
     let pieces = [value, &joined].into_iter().flat_map(|text| text.split(|byte| !is_digit(byte)));
-    // Shorter ones hold no key.
+    // A piece that is shorter than a key cannot contain one, even after decoding.
     let mut pieces = pieces.filter(|piece| piece.len() >= secret::KEY_LEN);
     contains_key(value)
         || pieces.any(|piece| decode_base64_leniently(piece).is_some_and(|decoded| contains_key(&decoded)))
 }
 
-/// Whether a key is in a text, or percent-encoded in it (RFC 6749, section 2.3.1, for passwords).
+/// Returns whether `text` contains a key, in plain text or percent-encoded (RFC 6749, section 2.3.1, requires this
+/// encoding for passwords).
 fn contains_key(text: &[u8]) -> bool {
     let decoded = Zeroizing::new(percent_decode(text).collect::<Vec<_>>());
     [text, &decoded]
@@ -129,13 +132,13 @@ fn decode_base64_leniently(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     LENIENT_ENGINE.decode(Zeroizing::new(standard.collect::<Vec<_>>())).ok().map(Zeroizing::new)
 }
 
-/// User name and password of HTTP Basic.
+/// The user name and password of HTTP Basic.
 pub(crate) struct BasicCredentials {
     pub(crate) user: Zeroizing<Vec<u8>>,
     pub(crate) password: Zeroizing<Vec<u8>>,
 }
 
-/// Reads HTTP Basic (RFC 7617, section 2). `None` where it is another scheme, or not well-formed.
+/// Parses HTTP Basic (RFC 7617, section 2). Returns `None` if the header has another scheme or the value is malformed.
 pub(crate) fn parse_basic(value: &HeaderValue) -> Option<BasicCredentials> {
     let decoded = Zeroizing::new(BASE64_STANDARD.decode(strip_scheme(value, b"Basic ")?).ok()?);
     let colon = decoded.iter().position(|byte| *byte == b':')?;
@@ -143,14 +146,15 @@ pub(crate) fn parse_basic(value: &HeaderValue) -> Option<BasicCredentials> {
     Some(BasicCredentials { user: part(&decoded[..colon]), password: part(&decoded[colon + 1..]) })
 }
 
-/// What follows a scheme and its one space.
+/// Removes `scheme`, which includes the space after it, from the beginning of a header value, ignoring case. Returns
+/// `None` if the header has another scheme.
 fn strip_scheme<'a>(value: &'a HeaderValue, scheme: &[u8]) -> Option<&'a [u8]> {
     let (found, rest) = value.as_bytes().split_at_checked(scheme.len())?;
     found.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// The one header of this name, if there is any. Empty ones count as absent: a client sends them where a variable is
-/// empty.
+/// Returns the only non-empty header of this name, if any. An empty header counts as absent, because a client sends one
+/// if the variable that should hold its key is empty.
 pub(crate) fn single_header_value(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, Rejection> {
     let mut values = headers.get_all(name).iter().filter(|value| !value.is_empty());
     let value = values.next();
@@ -194,7 +198,7 @@ mod tests {
         ]
     }
 
-    /// Mostly one header or none.
+    /// Generates the values of one header field: one value in most cases, sometimes none or several.
     fn header_value_lists(
         values: impl Strategy<Value = HeaderValue> + 'static,
     ) -> impl Strategy<Value = Vec<HeaderValue>> {
@@ -206,14 +210,15 @@ mod tests {
         ]
     }
 
-    /// What a request proves: nothing, the app's session, or a key and perhaps its identifier.
+    /// The credential that should be found in a request: the app's session, or a key, optionally with its identifier.
     #[derive(Debug, PartialEq)]
     enum ExpectedCredential {
         Session,
         Key(Option<Vec<u8>>, Vec<u8>),
     }
 
-    /// Reads an `Authorization` once more: the credential in it, and whether it looks like one of ours.
+    /// Parses an `Authorization` header independently of the production code. Returns the credential, and whether the
+    /// header looks like a credential of this service.
     fn model_of_authorization(value: &[u8], session: &[u8]) -> (Option<ExpectedCredential>, bool) {
         let has_scheme = |scheme: &str| String::from_utf8_lossy(value).to_lowercase().starts_with(scheme);
         if has_scheme("bearer ") {
@@ -242,10 +247,11 @@ mod tests {
         )
     }
 
-    /// Whether a whole key is in a value, or in what a run of digits of base64 decodes to.
+    /// Returns whether a value contains a whole key, either in plain text or in the decoded form of a sequence of
+    /// base64 digits.
     fn model_hides_key(value: &[u8]) -> bool {
         let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
-        // Without the white space after the first word, too.
+        // Base64 may be wrapped, so also check the text after the first word with its white space removed.
         let first = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
         let joined: Vec<u8> = value[first..].iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
         let runs = value.split(|byte| !is_digit(byte)).chain(joined.split(|byte| !is_digit(byte))).map(|run| {
@@ -262,7 +268,7 @@ mod tests {
                     }
                 })
                 .collect();
-            // A rest of one digit is no whole byte, and nothing decodes it.
+            // A single remaining digit does not encode a whole byte, and no decoder accepts it.
             let rest: &[u8] = match run.len() - whole {
                 0 => &[],
                 1 => return Vec::new(),

@@ -1,9 +1,9 @@
-//! Decides whether a caller may do what it asks for: the key's state, the scope policy and the rate limits. Records the
-//! usage.
+//! Decides whether a request is accepted, based on the state of its key, the scope policy and the rate limits, and
+//! records the decision.
 //!
-//! One function decides, for this service's own routes and for gateways that ask on behalf of theirs. What a training
-//! process sends is decided in two steps: the credential and the scopes before the body is read, and the limit after
-//! it, because only the body names the run ([`PendingRunUsage`]).
+//! A single function authorizes both requests to this service and requests that a gateway asks this service to check. A
+//! training process's request is authorized in two steps: the credential and the scopes are checked before the body is
+//! read, and the rate limit afterwards, because only the body names the run ([`PendingRunUsage`]).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    /// The key; `None` for the app.
+    /// Returns the key's identifier; `None` for the app.
     pub(crate) fn key_id(&self) -> Option<&KeyId> {
         match self {
             Self::Session => None,
@@ -42,18 +42,19 @@ impl Caller {
     }
 }
 
-/// What a key is asked to open.
+/// The access that a request needs.
 pub(crate) enum RequiredAccess<'a> {
-    /// A request for this method and path (without the query), by the policy's table.
+    /// The scopes that the policy table requires for this method and path (without the query).
     Request { method: &'a str, path: &'a str, class: RateLimitClass },
-    /// The same, for a request whose handler counts it, once it knows the run that it is about.
+    /// Like `Request`, but the handler itself counts the request against the rate limit, after it has read the body,
+    /// which names the request's run.
     RunRequest { method: &'a str, path: &'a str },
-    /// Any of these scopes, whatever the request is.
+    /// At least one of these scopes, regardless of method and path.
     AnyOf(&'a [Scope], RateLimitClass),
 }
 
 impl RequiredAccess<'_> {
-    /// Whether a key with these scopes can do it only because it holds `admin`.
+    /// Returns whether a key with these scopes is accepted only because it has `admin`.
     fn needs_admin(&self, scopes: Scopes) -> bool {
         let allowed = match *self {
             Self::Request { method, path, .. } | Self::RunRequest { method, path } => {
@@ -68,18 +69,19 @@ impl RequiredAccess<'_> {
     }
 }
 
-/// All texts that cannot be a credential count as one: there is nothing to guess in them.
+/// The fingerprint that all malformed credentials share, so that all malformed credentials from one peer count as a
+/// single failed attempt. A malformed credential is not a guess at a key.
 const MALFORMED_FINGERPRINT: u64 = 0;
 
-/// A caller who may do what was asked; for a key, with the state of its limit.
+/// An authorized caller and, if the request has been counted against a key's rate limit, the status of that limit.
 pub(crate) struct Authorized {
     pub(crate) caller: Caller,
     pub(crate) limit_status: Option<RateLimitStatus>,
-    /// What is still to be counted, see [`RequiredAccess::RunRequest`].
+    /// Present if the handler itself must count the request; see [`RequiredAccess::RunRequest`].
     pub(crate) run_usage: Option<Arc<PendingRunUsage>>,
 }
 
-/// Decides about a request, and records the decision.
+/// Authorizes or rejects a request, and records the decision.
 pub(crate) async fn authorize(
     state: &Arc<ServiceState>,
     credential: Result<Credential, Rejection>,
@@ -132,7 +134,8 @@ pub(crate) async fn authorize(
     }
 }
 
-/// Whether this key may do it now. Counts the request against the key's limit, unless its handler does so.
+/// Checks that a key is not revoked and has the required scopes, and counts the request against the key's rate limit.
+/// Returns `None` if the handler counts the request instead.
 fn check_scopes_and_limit(
     state: &ServiceState,
     key: &KeyAuthInfo,
@@ -184,7 +187,8 @@ fn record_rejected(
 }
 
 impl Caller {
-    /// Authorizes the caller again after a wait (for a body or an event), during which its key may have been revoked.
+    /// Checks that the caller's key is still active. Called after a wait (for a body or an event), during which the key
+    /// may have been revoked.
     pub(crate) async fn revalidate(&self, state: &ServiceState) -> Result<(), ApiError> {
         let Self::Key { hash, .. } = self else {
             return Ok(());
@@ -197,9 +201,9 @@ impl Caller {
     }
 }
 
-/// The use of a key by a training process, from the decision about its key to the decision about its run. It is
-/// recorded when it is dropped, even if the client closes the connection before: as rejected if the limit rejected it,
-/// otherwise as accepted.
+/// A training process's request whose key has been accepted, but which has not been counted against the rate limit of
+/// its run yet. Dropping the value records the usage, even if the client closes the connection early: as rejected if
+/// the rate limit rejected the request, otherwise as accepted.
 pub(crate) struct PendingRunUsage {
     state: Arc<ServiceState>,
     key: Arc<KeyAuthInfo>,
@@ -207,7 +211,7 @@ pub(crate) struct PendingRunUsage {
     user_agent: Box<str>,
     at: Timestamp,
     needed_admin: bool,
-    /// `Ok(None)` until it is counted.
+    /// `Ok(None)` until the request is counted.
     limit_status: Mutex<Result<Option<RateLimitStatus>, RateLimitStatus>>,
 }
 
@@ -230,7 +234,7 @@ impl PendingRunUsage {
         result.map(drop).map_err(|limit_status| Rejection::Limit(limit_status).into())
     }
 
-    /// The state of the limit that admitted the request.
+    /// Returns the status of the rate limit that admitted the request.
     pub(crate) fn admitted_status(&self) -> Option<RateLimitStatus> {
         self.lock_limit_status().ok().flatten()
     }
@@ -253,11 +257,12 @@ impl Drop for PendingRunUsage {
     }
 }
 
-/// Counts a request of a training process. The app's own requests have no limit.
+/// Counts a request of a training process against the rate limit of its run. Requests of the app itself are not
+/// limited.
 pub(crate) struct RunRequestCounter(Option<Arc<PendingRunUsage>>);
 
 impl RunRequestCounter {
-    /// Counts the request, or rejects it.
+    /// Counts the request, or rejects it if the limit is reached.
     pub(crate) fn count_against_run_limit(&self, request: RunRequest) -> Result<(), ApiError> {
         self.0.as_ref().map_or(Ok(()), |run_usage| run_usage.count_against_run_limit(request))
     }
@@ -268,7 +273,9 @@ impl FromRequestParts<Arc<ServiceState>> for RunRequestCounter {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
         let context = RequestContext::from_parts(parts)?;
-        // A key whose requests nobody counts would have no limit: the front does not know this route.
+        // Reject a request with a key but without pending usage, because no rate limit would apply to it. Pending usage
+        // is missing only if a route uses this extractor but `crate::pipeline` does not know that the route counts its
+        // own requests.
         if context.run_usage.is_none() && context.caller.as_ref().is_none_or(|caller| caller.key_id().is_some()) {
             return Err(ApiError::Rejected(Rejection::NoCredential));
         }

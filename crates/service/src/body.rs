@@ -1,4 +1,4 @@
-//! Bodies of requests: read whole, within a size and a time.
+//! Reads complete request bodies, limited in size and time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::error::ApiError;
 use crate::request_context::RequestContext;
 use crate::state::ServiceState;
 
-/// Bytes of a body, at most, where a route allows no more.
+/// The default maximum size of a body in bytes. A route can set a different one.
 const DEFAULT_MAX_BYTES: usize = 64 * 1024;
 
-/// The bytes of a body, `MAX` at most.
+/// A request body of at most `MAX` bytes.
 pub(crate) struct LimitedBytes<const MAX: usize = DEFAULT_MAX_BYTES>(pub(crate) Bytes);
 
 impl<const MAX: usize> FromRequest<Arc<ServiceState>> for LimitedBytes<MAX> {
@@ -33,7 +33,7 @@ impl<const MAX: usize> FromRequest<Arc<ServiceState>> for LimitedBytes<MAX> {
     }
 }
 
-/// Reads a body of at most `max` bytes that arrives in `time`. Nothing is checked again after it.
+/// Reads a body of at most `max` bytes that must arrive within `time`. Does not revalidate the caller afterwards.
 pub(crate) async fn read_body(
     mut request: Request,
     state: &ServiceState,
@@ -41,7 +41,7 @@ pub(crate) async fn read_body(
     time: Duration,
 ) -> Result<Bytes, ApiError> {
     DefaultBodyLimit::max(max).apply(&mut request);
-    // Announced as too large: there is no need to wait for it.
+    // Reject a body whose announced size is too large without waiting for its bytes.
     if request.body().size_hint().lower() > max as u64 {
         return Err(ApiError::BodyTooLarge);
     }
@@ -59,7 +59,7 @@ fn body_read_error(rejection: &BytesRejection) -> ApiError {
     }
 }
 
-/// A body that is a JSON object.
+/// A request body that is a JSON object.
 pub(crate) struct JsonObject(pub(crate) Value);
 
 impl FromRequest<Arc<ServiceState>> for JsonObject {
@@ -71,7 +71,7 @@ impl FromRequest<Arc<ServiceState>> for JsonObject {
     }
 }
 
-/// Messages never repeat the body: it may hold a secret, put in the wrong place.
+/// Parses a JSON object. Error messages never repeat the body, because it may contain a misplaced secret.
 fn parse_json_object(bytes: &[u8]) -> Result<Value, String> {
     let body: Value = serde_json::from_slice(bytes)
         .map_err(|error| format!("body: is not JSON (line {}, column {})", error.line(), error.column()))?;

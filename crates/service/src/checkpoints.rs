@@ -1,7 +1,8 @@
-//! The files of uploaded checkpoints: one folder, for the owner alone, each file under an identifier of ours.
+//! Stores the files of uploaded checkpoints in one folder, each under a generated identifier. Only the user who runs
+//! the service can access the folder.
 //!
-//! A file appears under its identifier when all of it is on the disk, and not before. What does not get that far has a
-//! temporary name and is removed: when its request ends, or, after a kill, at the next start.
+//! A file appears under its identifier only after it has been written to the disk completely. An incomplete file has a
+//! temporary name. It is removed when its request ends or, if the process was killed, when the service starts again.
 
 use std::collections::HashSet;
 use std::io;
@@ -18,35 +19,36 @@ use ulkeys_store::RunStore;
 use crate::error::ApiError;
 use crate::state::Setting;
 
-/// What an unfinished file is called: this, something random, and [`TEMPORARY_SUFFIX`].
+/// The prefix of the temporary name of an incomplete file. Random characters and [`TEMPORARY_SUFFIX`] follow.
 const TEMPORARY_PREFIX: &str = ".incoming-";
 const TEMPORARY_SUFFIX: &str = ".part";
 
-/// Below the folder: files that the database does not know. It may be an older copy, or another one, and the files
-/// belong to the former; they come back with it.
+/// The subfolder for files that are not in the database. If the database was replaced with an older copy or a different
+/// database, these files belong to the previous database, and are moved back when that database is restored.
 const SET_ASIDE_FOLDER: &str = "set-aside";
 
-/// After this many bytes, a request that receives a file checks the available space again.
+/// The number of bytes after which an upload checks the available space again.
 const QUOTA_CHECK_BYTES: u64 = 1 << 20;
 
-/// Where checkpoints are kept, and what is accepted.
+/// The folder of the checkpoint files, and the limits for uploads.
 #[derive(Clone)]
 pub struct CheckpointConfig {
-    /// Made when missing, with mode 0700. Nothing else should be in it.
+    /// The folder. It is created with mode 0700 if it is missing, and should contain nothing else.
     pub folder: PathBuf,
-    /// The largest file, in bytes.
+    /// The maximum size of one file in bytes.
     pub max_bytes: u64,
-    /// All files together, in bytes.
+    /// The maximum size of all files together in bytes.
     pub max_total: Setting<u64>,
-    /// How long a client may send nothing, or take nothing, before it is given up.
+    /// The maximum time for which a client may stall while sending or receiving a file. After this time, the transfer
+    /// is aborted.
     pub max_silence: Duration,
-    /// How long it may take for one file, however steadily it sends.
+    /// The maximum duration of one upload, even if the client sends steadily.
     pub max_time: Duration,
 }
 
 impl CheckpointConfig {
-    /// Files of at most 2 GiB in `folder`, 50 GiB together, from clients that pause for at most a minute and
-    /// take at most an hour.
+    /// Returns the default limits for `folder`: 2 GiB per file, 50 GiB in total, one minute of silence, and one hour
+    /// per upload.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -58,19 +60,19 @@ impl CheckpointConfig {
     }
 }
 
-/// Why a file is not there.
+/// The reason why a file was not received.
 pub(crate) enum ReceiveError {
-    /// More bytes than are accepted.
+    /// The file is larger than the limit.
     TooLarge,
-    /// No room for it beside the other files.
+    /// The file does not fit into the limit for all files together.
     Full,
-    /// The connection broke, or what came was no body.
+    /// The connection was lost, or the body is malformed.
     Interrupted,
-    /// Nothing came for too long, or all of it took too long.
+    /// The client stalled for too long, or the whole upload took too long.
     Slow,
-    /// Our own folder or disk.
+    /// Reading or writing the checkpoint folder failed.
     Disk(io::Error),
-    /// A limit for training data.
+    /// A storage limit for training data is reached.
     Rejected(Box<ApiError>),
 }
 
@@ -85,7 +87,7 @@ pub(crate) struct CheckpointStore {
     config: CheckpointConfig,
 }
 
-/// A file that arrived and has no place yet. Dropping it removes it.
+/// A completely received file that is not stored under its identifier yet. Dropping the value removes the file.
 pub(crate) struct IncomingFile {
     file: NamedTempFile,
     pub(crate) size: u64,
@@ -96,8 +98,8 @@ impl CheckpointStore {
         Self { config }
     }
 
-    /// Writes a body to a temporary file. Whenever this ends early, even by being dropped, nothing is left.
-    /// `check` decides whether a number of further bytes may be written.
+    /// Writes a body to a temporary file. The file is removed if the upload fails or the future is dropped. `check` is
+    /// called with the number of bytes to write next, and returns an error if these bytes must not be written.
     pub(crate) async fn receive(
         &self,
         body: Body,
@@ -120,7 +122,7 @@ impl CheckpointStore {
         let folder = self.config.folder.clone();
         let file = run_blocking(move || {
             create_private_folder(&folder)?;
-            // Mode 0600.
+            // `tempfile` creates the file with mode 0600.
             tempfile::Builder::new().prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).tempfile_in(&folder)
         })
         .await?;
@@ -144,7 +146,7 @@ impl CheckpointStore {
                 return Err(ReceiveError::TooLarge);
             }
             if size > checked_at + available.min(QUOTA_CHECK_BYTES) {
-                // What was written counts among the files.
+                // Flush first, so that the measured size of the folder includes the bytes written so far.
                 writer.flush().await?;
                 checked_at = size - bytes.len() as u64;
                 available = self.available_bytes().await?;
@@ -155,19 +157,20 @@ impl CheckpointStore {
             }
             writer.write_all(&bytes).await?;
         }
-        // Also brings an error of the last write, which happens behind its call.
+        // `write_all` may return before the bytes are written; the flush reports an error of the last write.
         writer.flush().await?;
         Ok(IncomingFile { file, size })
     }
 
-    /// How many bytes there is room for beside all files, also those that are arriving.
+    /// Returns how many more bytes fit into the limit for all files together. Files that are still being received count
+    /// too.
     async fn available_bytes(&self) -> io::Result<u64> {
         let folder = self.config.folder.clone();
         let used = run_blocking(move || Ok(folder_size(&folder)? + folder_size(&folder.join(SET_ASIDE_FOLDER))?));
         Ok(self.config.max_total.get().saturating_sub(used.await?))
     }
 
-    /// Puts a file where it belongs. When this returns, it survives a loss of power.
+    /// Moves a received file to its permanent path. When this returns, the file survives a power loss.
     pub(crate) async fn persist(&self, received: IncomingFile, id: &CheckpointId) -> io::Result<()> {
         let (folder, path) = (self.config.folder.clone(), self.checkpoint_path(id));
         run_blocking(move || {
@@ -178,30 +181,35 @@ impl CheckpointStore {
         .await
     }
 
-    /// Opens a file for reading; also gives its size in bytes.
+    /// Opens a file for reading, and returns it with its size in bytes.
     pub(crate) async fn open(&self, id: &CheckpointId) -> io::Result<(tokio::fs::File, u64)> {
         let file = tokio::fs::File::open(self.checkpoint_path(id)).await?;
         let size = file.metadata().await?.len();
         Ok((file, size))
     }
 
-    /// Removes a file that is no longer needed. One that cannot be removed now is set aside at the next start.
+    /// Removes a file that is no longer needed. If that fails, [`Self::reconcile_with_database`] removes the file or
+    /// sets it aside at the next start.
     pub(crate) async fn remove(&self, id: &CheckpointId) {
         let removed = tokio::fs::remove_file(self.checkpoint_path(id)).await;
         if let Err(error) = removed.or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         }) {
-            tracing::warn!(%error, checkpoint = id.as_str(), "a checkpoint's file is not removed yet");
+            tracing::warn!(
+                %error,
+                checkpoint = id.as_str(),
+                "cannot remove the file of a checkpoint; it will be removed or set aside at the next start"
+            );
         }
     }
 
-    /// Removes the files of checkpoints whose runs were deleted. What a kill, or an error, leaves is removed at the
+    /// Removes the checkpoint files of deleted runs. Files that remain after a crash or an error are removed at the
     /// next start.
     pub(crate) async fn remove_files_of_deleted_runs(&self, store: &dyn RunStore) {
         let ids = match store.files_to_remove(false).await {
             Ok(ids) => ids,
-            Err(error) => return tracing::error!(%error, "the files of deleted training runs are not known"),
+            Err(error) => return tracing::error!(%error, "cannot query the checkpoint files of deleted training runs"),
         };
         let mut gone = Vec::new();
         for id in ids {
@@ -213,21 +221,21 @@ impl CheckpointStore {
         if !gone.is_empty()
             && let Err(error) = store.note_files_removed(gone).await
         {
-            tracing::warn!(%error, "files of deleted training runs are removed, which is not noted yet");
+            tracing::warn!(%error, "cannot record that the checkpoint files of deleted training runs were removed");
         }
     }
 
-    /// Creates the folder, removes unfinished files that a kill left in it and those that are no longer needed, sets
-    /// those aside that the store does not know, and brings those back that it knows. A problem is only logged: keys
-    /// are served without checkpoints, too.
+    /// Creates the folder, removes files that are incomplete or no longer needed, sets aside files that are not in the
+    /// database, and moves set-aside files back if they are in the database again. Errors are only logged, because the
+    /// key service can work without checkpoints.
     pub(crate) async fn reconcile_with_database(&self, store: &dyn RunStore) {
         let known: HashSet<_> = match store.checkpoints_with_file().await {
             Ok(known) => known.into_iter().collect(),
-            Err(error) => return tracing::error!(%error, "the checkpoints are not known"),
+            Err(error) => return tracing::error!(%error, "cannot query the checkpoints in the database"),
         };
         let unneeded: HashSet<_> = match store.files_to_remove(true).await {
             Ok(unneeded) => unneeded.into_iter().collect(),
-            Err(error) => return tracing::error!(%error, "the checkpoints are not known"),
+            Err(error) => return tracing::error!(%error, "cannot query the checkpoints in the database"),
         };
         let folder = self.config.folder.clone();
         let reconciled = run_blocking(move || {
@@ -245,13 +253,14 @@ impl CheckpointStore {
                     continue;
                 };
                 let is_unfinished = name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX);
-                // A name that we never give is somebody else's file.
+                // A name that does not parse as an identifier was not created by this service, so the file is left
+                // alone.
                 let id = CheckpointId::parse(name);
                 let is_unknown = id.as_ref().is_some_and(|id| !known.contains(id));
                 if is_unfinished || id.is_some_and(|id| unneeded.contains(&id)) {
                     std::fs::remove_file(folder.join(name))?;
                 } else if is_unknown {
-                    tracing::warn!(name, "the database does not know this checkpoint, which is set aside");
+                    tracing::warn!(name, "a checkpoint file is not in the database and is set aside");
                     create_private_folder(&aside)?;
                     std::fs::rename(folder.join(name), aside.join(name))?;
                 }
@@ -259,7 +268,7 @@ impl CheckpointStore {
             Ok(())
         });
         if let Err(error) = reconciled.await {
-            tracing::error!(%error, folder = %self.config.folder.display(), "the folder of checkpoints cannot be used");
+            tracing::error!(%error, folder = %self.config.folder.display(), "cannot use the checkpoint folder");
         }
         self.remove_files_of_deleted_runs(store).await;
     }
@@ -269,22 +278,22 @@ impl CheckpointStore {
     }
 }
 
-/// The size of all files in a folder; 0 where there is none.
+/// Returns the total size of the files in a folder; 0 if the folder does not exist.
 fn folder_size(folder: &Path) -> io::Result<u64> {
     let entries = match folder.read_dir() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         entries => entries?,
     };
     let sizes = entries.map(|entry| match entry?.metadata() {
-        // Another request removed it after the folder was listed.
+        // Another request removed the file after the folder was listed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         metadata => Ok(Some(metadata?).filter(std::fs::Metadata::is_file).map_or(0, |file| file.len())),
     });
     sizes.sum()
 }
 
-/// Makes a folder, and those above it, for the owner alone; one that is there is closed to others, where the file
-/// system has permissions.
+/// Creates a folder and its parents with access for the owner only. If the folder already exists and the file system
+/// supports permissions, other users' access to the folder is removed.
 fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -292,16 +301,21 @@ fn create_private_folder(folder: &Path) -> io::Result<()> {
     builder.recursive(true).create(folder)?;
     #[cfg(unix)]
     match std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)) {
-        // FAT has none, and answers so even to the owner.
+        // File systems without permissions, such as FAT, return these errors even to the owner.
         Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
-            tracing::warn!(%error, folder = %folder.display(), "a folder stays readable by other users");
+            tracing::warn!(
+                %error,
+                folder = %folder.display(),
+                "cannot restrict the permissions of a folder; other users may be able to read it"
+            );
         }
         set => set?,
     }
     Ok(())
 }
 
-/// A new name is on the disk when its folder is (fsync(2)). Windows has no such call and needs none.
+/// Syncs a folder, because a new file name is durable only after its folder has been synced (fsync(2)). Windows has no
+/// such call and does not need one.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
-//! Sends a file to a reader that may stall, or whose key may be revoked.
+//! Sends a file to a client. The download is aborted if the client stalls or its key is revoked.
 //!
-//! A body is asked for its next piece only when the connection takes one: a stalled reader is noticed by somebody else,
-//! the task that reads the file.
+//! hyper polls a body only when the connection can send more, so the body itself cannot detect a stalled client. The
+//! task that reads the file detects it instead.
 
 use std::io::{Error, Result};
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::authz::Caller;
 use crate::state::ServiceState;
 
-/// Bytes of one piece.
+/// The number of bytes read and sent at a time.
 const CHUNK_SIZE: usize = 64 * 1024;
 
-/// A file as a body. It ends early, so that the reader sees a broken connection, when the reader takes no piece for
-/// `max_silence`, or when its key is revoked.
+/// Returns a response body that streams a file. If the client stalls for `max_silence` or its key is revoked, the body
+/// ends early, which the client sees as a broken connection.
 pub(crate) fn stream_file(state: Arc<ServiceState>, caller: Caller, file: File) -> Body {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         if let Err(error) = send_chunks(&state, &caller, file, &sender).await {
-            // Does not wait for a stalled reader; it sees a truncated body.
+            // Do not wait for a stalled client; it sees a truncated body.
             let _ = sender.try_send(Err(error));
         }
     });
@@ -45,11 +45,11 @@ async fn send_chunks(
             return Ok(());
         }
         let sent = sender.send_timeout(Ok(piece.into()), state.config.checkpoints.max_silence).await;
-        sent.map_err(|_| Error::other("the reader has stalled or gone"))?;
+        sent.map_err(|_| Error::other("the client has stalled or disconnected"))?;
         if checked.elapsed() >= state.config.timing.revalidate_interval {
             checked = Instant::now();
             if caller.revalidate(state).await.is_err() {
-                return Err(Error::other("the reader's key is not accepted any more"));
+                return Err(Error::other("the client's key is no longer accepted"));
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Rejections and failures as HTTP answers. Texts are those of the protocol; causes of failures go to the log only.
+//! Converts rejections and failures to HTTP responses. The error texts follow the platform's protocol. The causes of
+//! internal failures appear only in the log.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -16,38 +17,38 @@ use ulkeys_store::StoreError;
 
 use crate::training_quota::StorageShortage;
 
-/// Why a request fails.
+/// The reason why a request fails.
 pub(crate) enum ApiError {
     Rejected(Rejection),
-    /// The peer, host or origin is not one that the service talks to.
+    /// The peer, host or origin of the request is not allowed. The text states the reason.
     Forbidden(String),
-    /// Which field is wrong, and why.
+    /// A field is invalid. The text names the field and the reason.
     Invalid(String),
     BodyTooLarge,
-    /// An uploaded file has more bytes than this.
+    /// The uploaded file is larger than this number of bytes.
     FileTooLarge(u64),
     /// Training data has reached a limit.
     TrainingDataFull(StorageShortage),
-    /// What must be done first.
+    /// The state of the resource does not allow the operation. The text states what must be done first.
     Conflict(&'static str),
-    /// The uploaded files together would have more bytes than this.
+    /// With this file, all uploaded files together would exceed this number of bytes.
     FolderFull(u64),
-    /// A client that was to send a body did not do so in time.
+    /// The request body did not arrive in time.
     BodyTimeout,
-    /// Too many uploads were asked for and not made.
+    /// Too many uploads are pending.
     TooManyUploads,
     /// No permit of a concurrency limit became free in time.
     Overloaded,
     NotFound,
     MethodNotAllowed,
     Store(StoreError),
-    /// The operating system gave no randomness.
+    /// The operating system's random number generator failed.
     NoRandomness,
-    /// The disk, or the system.
+    /// A file could not be read or written.
     Io(std::io::Error),
-    /// A defect, which the panic hook has logged.
+    /// The handler panicked. The panic hook has logged the panic.
     Panicked,
-    /// The service is being shut down.
+    /// The service is shutting down.
     Stopping,
 }
 
@@ -79,7 +80,8 @@ impl IntoResponse for ApiError {
                 error_response(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ValidationError, text)
             }
             Self::FolderFull(max) => {
-                let text = format!("There is no room for the file: all checkpoints together may have {max} bytes");
+                let text =
+                    format!("There is no space for the file: all checkpoints together may use at most {max} bytes");
                 error_response(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::TrainingDataFull, text)
             }
             Self::TrainingDataFull(shortage) => {
@@ -93,13 +95,13 @@ impl IntoResponse for ApiError {
                 "The request body did not arrive in time",
             ),
             Self::TooManyUploads => {
-                let text = "Too many uploads were asked for and not made. Try again later.";
+                let text = "Too many pending uploads. Try again later.";
                 let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, text);
                 response.headers_mut().insert(RETRY_AFTER, header_number(60));
                 response
             }
             Self::Overloaded => {
-                let text = "The key service has too much to do. Try again.";
+                let text = "The key service is overloaded. Try again.";
                 let mut response = error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text);
                 response.headers_mut().insert(RETRY_AFTER, header_number(1));
                 response
@@ -108,7 +110,7 @@ impl IntoResponse for ApiError {
             Self::MethodNotAllowed => {
                 error_response(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, "Method not allowed")
             }
-            // The store reports once that its disk is full.
+            // A full disk is not logged here, because the store itself logs it once.
             Self::Store(error) if error.problem == DatabaseProblem::Full => {
                 let text = "The disk of the key database has no space left. Nothing was changed. Free some space and try \
                     again.";
@@ -116,7 +118,7 @@ impl IntoResponse for ApiError {
             }
             Self::Store(error) => {
                 if should_log_problem(error.problem) {
-                    tracing::error!(problem = ?error.problem, %error, "the store failed");
+                    tracing::error!(problem = ?error.problem, %error, "a database operation failed");
                 }
                 match error.problem {
                     DatabaseProblem::Locked => {
@@ -133,11 +135,11 @@ impl IntoResponse for ApiError {
                 }
             }
             Self::NoRandomness => {
-                tracing::error!("the operating system gave no randomness");
+                tracing::error!("cannot get random bytes from the operating system");
                 internal_error_response()
             }
             Self::Io(error) => {
-                tracing::error!(%error, "a file could not be read or written");
+                tracing::error!(%error, "cannot read or write a file");
                 match error.kind() {
                     ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                         let text = "The disk of the checkpoints has no space left. Nothing was changed. Free some space \
@@ -149,7 +151,7 @@ impl IntoResponse for ApiError {
             }
             Self::Panicked => internal_error_response(),
             Self::Stopping => {
-                let text = "The key service is being stopped";
+                let text = "The key service is shutting down";
                 error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, text)
             }
         }
@@ -160,7 +162,8 @@ fn error_response(status: StatusCode, code: ErrorCode, error: impl Into<String>)
     (status, Json(ErrorBody { error: error.into(), code })).into_response()
 }
 
-/// Whether a problem of the store is not the one of the last minute: many requests that fail alike need one line.
+/// Returns whether to log a problem of the store. During an outage, many requests fail in the same way, so a problem is
+/// logged again only if it has not occurred for a minute or if a different problem has occurred since.
 fn should_log_problem(problem: DatabaseProblem) -> bool {
     static LAST_LOGGED_PROBLEM: Mutex<Option<(DatabaseProblem, Instant)>> = Mutex::new(None);
     let mut last = LAST_LOGGED_PROBLEM.lock();
@@ -172,20 +175,21 @@ fn internal_error_response() -> Response {
     error_response(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError, "The key service failed")
 }
 
-/// Never says whether a key once existed: unknown, malformed and revoked look the same.
+/// Returns the response to a rejected request. It never reveals whether a key once existed: the responses for unknown,
+/// malformed and revoked keys are identical.
 fn rejection_response(rejection: Rejection) -> Response {
     let (mut response, challenge) = match rejection {
         Rejection::Limit(limit_status) | Rejection::PeerLimit(limit_status) => {
             return rate_limit_response(limit_status);
         }
-        // RFC 6750, section 3: the answer to a request without credentials names no error.
+        // RFC 6750, section 3: the response to a request without credentials contains no error code.
         Rejection::NoCredential => (unauthorized_response(), r#"Bearer realm="UL Keys""#.to_owned()),
         Rejection::Malformed | Rejection::Unknown | Rejection::Revoked => {
             (unauthorized_response(), r#"Bearer error="invalid_token""#.to_owned())
         }
         // RFC 6750, section 2: a client must not use two methods in one request.
         Rejection::TwoCredentials => {
-            let text = "Authorization and X-API-Key: both hold a credential, send only one of them";
+            let text = "Authorization and X-API-Key: both contain a credential; send only one of them";
             let response = error_response(StatusCode::BAD_REQUEST, ErrorCode::ValidationError, text);
             (response, r#"Bearer error="invalid_request""#.to_owned())
         }
@@ -206,7 +210,8 @@ fn rejection_response(rejection: Rejection) -> Response {
 
 fn rate_limit_response(limit_status: RateLimitStatus) -> Response {
     let mut response = error_response(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, "Rate limit exceeded");
-    // Whole seconds (RFC 9110, section 10.2.3), rounded up: asked then, the request is admitted.
+    // `Retry-After` is in whole seconds (RFC 9110, section 10.2.3), rounded up so that a request sent after that time
+    // is admitted.
     let seconds = limit_status.reset_after.as_nanos().div_ceil(Duration::from_secs(1).as_nanos()).max(1);
     response.headers_mut().insert(RETRY_AFTER, header_number(u32::try_from(seconds).unwrap_or(u32::MAX)));
     insert_rate_limit_headers(response.headers_mut(), limit_status, crate::system_clock());
@@ -217,9 +222,10 @@ const LIMIT_HEADER: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING_HEADER: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET_HEADER: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Inserts the status of a rate limit: requests a minute, how many are left, and when one more becomes free.
+/// Inserts the rate-limit headers: requests per minute, remaining requests, and the time when another request is
+/// admitted.
 pub(crate) fn insert_rate_limit_headers(headers: &mut HeaderMap, limit_status: RateLimitStatus, now: Timestamp) {
-    // These and the few that every answer gets.
+    // Reserve space for these three headers and the few that every response has.
     headers.reserve(6);
     headers.insert(LIMIT_HEADER, header_number(limit_status.limit));
     headers.insert(REMAINING_HEADER, header_number(limit_status.remaining));

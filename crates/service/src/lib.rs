@@ -1,9 +1,9 @@
-//! The key service: accepts or rejects requests over the platform's own HTTP protocol, manages the keys, and keeps what
-//! training processes report with them.
+//! The key service: accepts or rejects requests over the platform's HTTP protocol, manages the keys, and stores the
+//! reports of training processes.
 //!
-//! The same service is embedded in the app or runs alone; it knows neither a window nor a particular database.
-//! Deliberately absent: any cache of verdicts (each request asks the store, so a revocation holds at once), and any
-//! logging of headers, bodies or targets (they carry secrets).
+//! The same service can be embedded in the app or run on its own, so it depends on neither a window nor a particular
+//! database. Deliberately omitted: a cache of decisions (each request queries the store, so a revocation takes effect
+//! immediately), and logging of headers, bodies or request targets (they may contain secrets).
 
 mod authn;
 mod authz;
@@ -55,33 +55,34 @@ pub use training_quota::TrainingConfig;
 use server::ConnectionLimits;
 use state::ServiceState;
 
-/// How often the database is checked for changes by other programs.
+/// The interval at which the database is checked for changes by other programs.
 const OUTSIDE_CHANGE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often old training runs are deleted, where the owner wants that. Not as soon as the setting changes: a slip can
-/// be taken back.
+/// The interval at which training runs older than the retention period are deleted. A changed retention period takes
+/// effect only after one such interval, so that a mistake can be undone.
 const EXPIRED_RUNS_CHECK_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Listens on `port` of this computer's loopback addresses: 127.0.0.1, and ::1 where the system has IPv6, because
-/// programs look up `localhost` as either.
+/// Listens on `port` of both loopback addresses: 127.0.0.1, and ::1 if the system has IPv6, because clients resolve
+/// `localhost` to either.
 ///
 /// # Errors
-/// When one of the two is not free: requests for `localhost` would reach another program, with their keys.
+/// Returns an error if 127.0.0.1 cannot be bound, or if the port is already in use on ::1, because requests to
+/// `localhost`, including their keys, would then reach another program.
 pub async fn listen(port: u16) -> std::io::Result<Vec<TcpListener>> {
     let mut listeners = vec![TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?];
     match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
         Ok(listener) => listeners.push(listener),
         Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(error),
-        Err(error) => tracing::info!(%error, "the service is not reachable by IPv6"),
+        Err(error) => tracing::info!(%error, "the service is not reachable over IPv6"),
     }
     Ok(listeners)
 }
 
-/// Serves on `listeners` until `shutdown` is cancelled, then lets requests finish, writes what is still pending, and
-/// leaves a database of which a copy is whole.
+/// Serves on `listeners` until `shutdown` is cancelled, then finishes open requests, flushes pending usage, and
+/// checkpoints the database so that a copy of its main file is complete.
 ///
 /// # Errors
-/// When there is no listener, or one without a local address.
+/// Returns an error if `listeners` is empty or the first listener has no local address.
 pub async fn serve(
     listeners: Vec<TcpListener>,
     store: Arc<dyn Store>,
@@ -104,7 +105,7 @@ pub async fn serve(
     });
     let background = state.clone();
     let remover = tokio::spawn(async move {
-        restart_on_panic("retention of runs", || delete_expired_runs(background.clone())).await;
+        restart_on_panic("run retention", || delete_expired_runs(background.clone())).await;
     });
     let gauge = state.metrics.connections_gauge().clone();
     let (front, router) = (state.clone(), routes::build_router(state.clone()));
@@ -114,47 +115,52 @@ pub async fn serve(
     };
     server::serve(listeners, answer, ConnectionLimits::from_file_descriptor_limit(), gauge, shutdown).await;
 
-    // The recorder finishes its current write, and ends.
+    // The usage recorder finishes its current write before it stops.
     if let Err(error) = recorder.await {
-        tracing::error!(%error, "the usage recorder failed");
+        tracing::error!(%error, "the usage recorder task failed");
     }
     state.usage.flush(&*state.store, state.now()).await;
     if let Err(error) = state.store.checkpoint().await {
-        tracing::warn!(%error, "the key database has its latest changes in its log");
+        tracing::warn!(
+            %error,
+            "cannot checkpoint the key database: its latest changes are only in the -wal file, so a backup needs both files"
+        );
     }
-    // They hold the store, and with it the lock on the database that the next service needs.
+    // Wait for the other background tasks, because they keep the store open. An open store holds the lock on the
+    // database, which the next instance of the service needs.
     for task in [sweeper, follower, remover] {
         if let Err(error) = task.await {
-            tracing::error!(%error, "a task of the service failed");
+            tracing::error!(%error, "a background task failed");
         }
     }
     Ok(())
 }
 
-/// Publishes and writes usage until the service stops.
+/// Publishes and persists usage until the service stops.
 async fn run_usage_recorder(state: Arc<ServiceState>) {
     state.usage.run_until_shutdown(&*state.store, &state.events, &state.config, &state.shutdown).await;
 }
 
-/// Removes expired rate-limit counters.
+/// Removes expired rate-limit counters periodically.
 async fn remove_expired_rate_limits(state: Arc<ServiceState>) {
     while state.shutdown.run_until_cancelled(tokio::time::sleep(WINDOW)).await.is_some() {
         state.rate_limiter.remove_expired();
     }
 }
 
-/// Deletes training runs that are older than the owner keeps them.
+/// Deletes training runs that are older than the retention period.
 async fn delete_expired_runs(state: Arc<ServiceState>) {
     let mut former = state.config.training.retention.get();
     loop {
         let retention = state.config.training.retention.get();
-        // A choice that is new has an interval to be taken back.
+        // A new retention period is applied only if it is still set an hour later, so that the owner can undo a
+        // mistake.
         if let Some(retention) = retention.filter(|_| retention == former) {
             while !state.shutdown.is_cancelled() {
                 match state.store.purge_runs(state.now(), retention).await {
                     Ok(true) => continue,
                     Err(error) if error.problem != DatabaseProblem::Full => {
-                        tracing::warn!(%error, "old training runs are not deleted yet");
+                        tracing::warn!(%error, "cannot delete old training runs; the next attempt is in an hour");
                     }
                     _ => {}
                 }
@@ -169,7 +175,8 @@ async fn delete_expired_runs(state: Arc<ServiceState>) {
     }
 }
 
-/// Detects what other programs do to the database, and has each client list the keys again.
+/// Detects changes made to the database by other programs. After such a change, publishes [`KeyEvent::Resync`], so that
+/// every subscriber lists the keys again.
 async fn watch_outside_changes(state: Arc<ServiceState>) {
     let mut known = 0;
     while state.shutdown.run_until_cancelled(tokio::time::sleep(OUTSIDE_CHANGE_CHECK_INTERVAL)).await.is_some() {
@@ -181,7 +188,7 @@ async fn watch_outside_changes(state: Arc<ServiceState>) {
     }
 }
 
-/// The wall clock, in UTC.
+/// Returns the system's wall-clock time in UTC.
 pub fn system_clock() -> Timestamp {
     SystemTime::now().into()
 }

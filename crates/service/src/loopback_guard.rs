@@ -1,7 +1,7 @@
-//! Who may talk to the service at all: programs on this computer, and no web page.
+//! Restricts the service to programs on this computer, and rejects requests that a web page makes.
 //!
-//! A page in a browser on this computer also comes from a loopback address. It betrays itself by an `AuditContext` or
-//! `Sec-Fetch-Site` header, and, where it reaches us through a DNS name that it rebinds, by a foreign `Host`.
+//! A page in a browser on this computer also connects from a loopback address. Its requests have an `Origin` or
+//! `Sec-Fetch-Site` header and, if the page uses DNS rebinding to reach the service, a foreign `Host` header.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::state::ServiceState;
 pub(crate) fn reject_foreign_request(state: &ServiceState, peer: IpAddr, request: &Request) -> Result<(), ApiError> {
     let reject = |why: &str| Err(ApiError::Forbidden(why.to_owned()));
     if !peer.to_canonical().is_loopback() {
-        return reject("Only programs on this computer are served");
+        return reject("Only programs on this computer may use this service");
     }
     let header = read_host(request).map_err(|why| ApiError::Invalid(format!("Host: {why}")))?;
-    // A target with an authority of its own counts instead of the header (RFC 9112, section 3.2.2), but no client of
-    // this computer sends another name in the header then.
+    // By RFC 9112, section 3.2.2, the authority in the request target overrides the `Host` header. This check is
+    // stricter and requires both to name this computer, because no legitimate client sends different names.
     let target = request.uri().authority();
     if (target.is_none() && header.is_none())
         || ![target, header.as_ref()].into_iter().flatten().all(is_loopback_authority)
@@ -32,15 +32,16 @@ pub(crate) fn reject_foreign_request(state: &ServiceState, peer: IpAddr, request
         return Err(ApiError::Forbidden(why));
     }
     if is_browser_request(request.headers()) {
-        return reject("Web pages are not served");
+        return reject("Requests from web pages are not allowed");
     }
     Ok(())
 }
 
-/// Reads the `Host` header; `None` where it is empty, or where HTTP/1.0 has none.
+/// Reads the `Host` header. Returns `None` if the header is empty, or absent in HTTP/1.0.
 ///
 /// # Errors
-/// The request is a bad one by RFC 9112, section 3.2.
+/// Returns an error if the request is invalid according to RFC 9112, section 3.2, because the header is malformed,
+/// repeated, or absent in HTTP/1.1.
 fn read_host(request: &Request) -> Result<Option<Authority>, &'static str> {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -52,9 +53,9 @@ fn read_host(request: &Request) -> Result<Option<Authority>, &'static str> {
     }
 }
 
-/// The address under which the client reached the service, of a request that [`reject_foreign_request`] accepted: the
-/// authority of the target, or the `Host` header. Its port differs from the service's own where something forwards it
-/// (`ssh -L`).
+/// The address under which the client reached the service: the authority of the request target, or else the `Host`
+/// header. [`reject_foreign_request`] has already rejected addresses that do not name this computer. The port differs
+/// from the service's own if the connection is forwarded (`ssh -L`).
 pub(crate) struct RequestHost(pub(crate) String);
 
 impl FromRequestParts<Arc<ServiceState>> for RequestHost {
@@ -63,7 +64,8 @@ impl FromRequestParts<Arc<ServiceState>> for RequestHost {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
         let target = parts.uri.authority().map(Authority::as_str);
         let header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-        // `reject_foreign_request` accepts no request without one of them.
+        // `reject_foreign_request` rejects a request that has neither an authority nor a `Host` header, so the default
+        // (an empty host) is never used.
         Ok(Self(target.or_else(header).unwrap_or_default().to_owned()))
     }
 }
@@ -72,13 +74,14 @@ fn is_loopback_authority(authority: &Authority) -> bool {
     let host = authority.host();
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
-    // Neither a user nor a port that is no number.
+    // The authority must contain neither user information nor an invalid port.
     let is_plain = authority.as_str() == host
         || authority.port_u16().is_some_and(|port| authority.as_str() == format!("{host}:{port}"));
     is_plain && (host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback))
 }
 
-/// Fetch metadata is `none` where a person typed the address, and absent in programs that are no browser.
+/// Returns whether a web page made the request. Browsers send `Sec-Fetch-Site: none` if a person entered the address;
+/// other programs do not send this header.
 fn is_browser_request(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.get("sec-fetch-site").is_some_and(|site| site != "none")
 }

@@ -1,4 +1,4 @@
-//! Counters for Prometheus (the OpenMetrics text format). They name no key, no program and no peer.
+//! Metrics for Prometheus (the OpenMetrics text format). They identify no key, client or peer.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use strum::VariantArray as _;
 use ulkeys_domain::decision::Decision;
 
-/// Upper bounds of the buckets for durations, in seconds.
+/// Upper bounds of the histogram buckets for request durations, in seconds.
 const DURATION_BUCKETS_SECONDS: [f64; 11] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
 
@@ -32,18 +32,14 @@ impl Metrics {
         });
         let durations = Histogram::new(DURATION_BUCKETS_SECONDS);
         let (connections, backlog) = (Gauge::default(), Gauge::default());
-        registry.register("decisions", "Requests with or without a key, by how they were decided", family);
+        registry.register("decisions", "Decisions about requests, by outcome", family);
         registry.register(
             "request_duration_seconds",
-            "Time from a request's head to the head of its answer",
+            "Time from receiving the head of a request to sending the head of its response",
             durations.clone(),
         );
         registry.register("connections", "Open connections", connections.clone());
-        registry.register(
-            "unwritten_usage",
-            "Keys and rejections whose usage is not in the store yet",
-            backlog.clone(),
-        );
+        registry.register("unwritten_usage", "Usage entries that are not yet written to the store", backlog.clone());
         Self { registry, decisions, durations, connections, backlog }
     }
 
@@ -59,11 +55,11 @@ impl Metrics {
         &self.connections
     }
 
-    /// The text of `GET /metrics`.
+    /// Encodes all metrics as the text of `GET /metrics`.
     pub(crate) fn encode_text(&self, backlog: usize) -> String {
         self.backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
         let mut text = String::new();
-        // Writing into a String does not fail.
+        // Writing to a `String` does not fail.
         let _ = encode(&mut text, &self.registry);
         text
     }

@@ -1,7 +1,7 @@
-//! The OpenAPI document. A handler's annotation, which also registers its route, says what the handler takes and
-//! answers; what [`crate::pipeline`] answers before the handlers, and adds behind them, is added here.
+//! Builds the OpenAPI document. Each handler's annotation registers the handler's route and describes its parameters
+//! and responses. This module documents the responses and headers that [`crate::pipeline`] adds.
 //!
-//! Nothing in it is kept in step by hand: routes and types come from the code, scopes from the policy's table.
+//! No part is maintained by hand: routes and types come from the code, and scopes from the policy table.
 
 mod responses;
 mod variants;
@@ -20,30 +20,30 @@ pub(crate) use responses::{
 };
 pub(crate) use variants::name_variants;
 
-const API_DESCRIPTION: &str = "A key service speaks the platform's protocol: programs authenticate with keys, and the holders \
-    of keys with the scope `admin` manage them. Only programs on the same computer are served; requests that a web page \
-    makes, and those whose `Host` names something else, are refused with 403, and those with several `Host` headers with 400. \
-    A path knows the methods listed here, and \
-    `HEAD` beside each `GET`; others are refused with 405. Any other path of three segments leads to a page that \
-    says where training runs are shown.";
+const API_DESCRIPTION: &str = "A key service that implements the platform's protocol: clients authenticate with keys, and keys \
+    with the scope `admin` can manage other keys. Only programs on the same computer may use the service. Requests from web \
+    pages, and requests whose `Host` header does not name this computer, are rejected with 403; requests with several `Host` \
+    headers are rejected with 400. Each path supports the methods listed here, and `HEAD` in addition to each `GET`; other \
+    methods are rejected with 405. Any other path of three segments outside `/api` returns a page that tells where training \
+    runs are displayed.";
 
-/// What the document says before it names any route.
+/// Returns the document without any routes: the general information and the shared components.
 pub(crate) fn base_document() -> OpenApi {
     let mut components = Components::new();
     for (name, scheme) in [
         (
             "key",
             bearer_scheme(
-                "A key: `ul_` and 40 hexadecimal digits. It needs one of the listed scopes. A client may send it in \
-                `X-API-Key`, or as the password of HTTP Basic, instead.",
+                "A key: `ul_` and 40 hexadecimal digits. The key needs one of the listed scopes. A client may also \
+                send the key in `X-API-Key`, or as the password of HTTP Basic.",
             ),
         ),
-        ("session", bearer_scheme("The credential of the app that embeds the service. No program has it but the app.")),
+        ("session", bearer_scheme("The credential of the app that embeds the service. Only the app has it.")),
         (
             "client",
             http_scheme(
                 HttpAuthScheme::Basic,
-                "A key's identifier as user name, and the key as password (RFC 6749, 2.3.1).",
+                "A key's identifier as the user name, and the key as the password (RFC 6749, section 2.3.1).",
             ),
         ),
     ] {
@@ -52,7 +52,7 @@ pub(crate) fn base_document() -> OpenApi {
     responses::add_shared_components(&mut components);
     add_schema::<ErrorBody>(&mut components);
     add_schema::<KeyEvent>(&mut components);
-    // Types of parameters alone are not registered with their routes.
+    // utoipa does not register types that are used only in parameters.
     add_schema::<ActivityKind>(&mut components);
     add_schema::<KeyStatus>(&mut components);
     OpenApiBuilder::new()
@@ -68,7 +68,7 @@ pub(crate) fn base_document() -> OpenApi {
         .build()
 }
 
-/// Adds a type that no handler names, with those that it names itself.
+/// Adds the schema of a type that no handler refers to, and the schemas of the types that this type refers to.
 fn add_schema<T: ToSchema>(components: &mut Components) {
     let mut schemas = vec![(T::name().into_owned(), T::schema())];
     T::schemas(&mut schemas);
@@ -83,14 +83,15 @@ fn http_scheme(scheme: HttpAuthScheme, description: &str) -> SecurityScheme {
     SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(description)).build())
 }
 
-/// What [`crate::pipeline`] answers and adds: below `/api` the rejections of callers without access, everywhere those
-/// of peers that are not served; and, where keys are counted, the status of their limit. A handler that names its
-/// callers itself keeps them.
+/// Documents the responses and headers that [`crate::pipeline`] adds: the rejection of unauthorized callers (below
+/// `/api`), the rejection of peers that are not allowed (everywhere), and the rate-limit headers (for operations that
+/// have a rate limit). Security requirements that a handler declares itself are left unchanged.
 pub(crate) fn document_pipeline_responses(document: &mut OpenApi) {
     let mut names = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations_mut(item) {
-            // A handler of several methods has one name, and generators name functions by it.
+            // utoipa gives the same operation id to all methods of one handler. Client generators name functions after
+            // the operation id, so each method after the first gets a suffix.
             let name = operation.operation_id.get_or_insert_default();
             if !names.insert(name.clone()) {
                 let (first, rest) = method.split_at(1);
@@ -101,7 +102,7 @@ pub(crate) fn document_pipeline_responses(document: &mut OpenApi) {
                 operation.security.get_or_insert_with(|| security_requirements(method, path));
                 operation.responses.responses.extend(AuthErrors::responses());
             }
-            // None is needed: the list is there, and empty.
+            // An empty list of requirements states that the operation needs no credential.
             operation.security.get_or_insert_default();
             let responses = &mut operation.responses.responses;
             let is_limited = responses.contains_key("429");
@@ -115,9 +116,10 @@ pub(crate) fn document_pipeline_responses(document: &mut OpenApi) {
     }
 }
 
-/// The app's session, and keys with the scopes of the policy's table: one alternative for each scope, as any is enough.
+/// Returns the security requirements of a route: the app's session, or a key with one of the scopes that the policy
+/// table requires.
 fn security_requirements(method: &str, path: &str) -> Vec<SecurityRequirement> {
-    // A parameter stands for a plain segment.
+    // The braces of path parameters are removed, because the policy table matches concrete paths.
     let keys = match policy::required_scopes(method, &path.replace(['{', '}'], "")) {
         None => Vec::new(),
         Some(RequiredScopes::AnyKey) => vec![SecurityRequirement::new("key", [""; 0])],

@@ -1,8 +1,9 @@
-//! What every request passes before it is routed, and every answer on its way back: one function, outside the router.
+//! Processes every request before it is routed, and every response before it is sent, in one function outside the
+//! router.
 //!
-//! Nothing below `/api` reaches a handler without a caller who may do it, unknown paths included. axum's layers would
-//! do the same around each route, at the price of a boxed future and a copied service for each layer and request: half
-//! of what a key costs.
+//! Every request below `/api`, even one to an unknown path, is authorized before it reaches a handler. axum's layers
+//! could do the same around each route, but each layer would allocate a boxed future and clone the service for every
+//! request, which costs half as much as checking a key.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::supervision::catch_panic;
 use crate::usage::ClientAddress;
 use crate::user_agent;
 
-/// Answers a request, or says why not.
+/// Authorizes and dispatches a request. Failures and panics become error responses.
 pub(crate) async fn handle_request(
     state: &Arc<ServiceState>,
     router: Router,
@@ -37,7 +38,8 @@ pub(crate) async fn handle_request(
     let result =
         catch_panic(authorize_and_dispatch(state, router, peer, request)).await.unwrap_or(Err(ApiError::Panicked));
     let mut response = result.unwrap_or_else(ApiError::into_response);
-    // Answers depend on the credential, and one of them holds a secret (RFC 6750, section 5.3).
+    // Prevent caching, because responses depend on the credential, and the response that creates a key contains the key
+    // itself (RFC 6750, section 5.3).
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     trace.finish(state, &mut response);
     response

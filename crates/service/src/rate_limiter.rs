@@ -1,12 +1,12 @@
-//! How often each key, each run and each peer has asked: the counters behind [`ulkeys_domain::rate_limit`].
+//! Counts the requests of each key, training run and peer against the limits of [`ulkeys_domain::rate_limit`].
 //!
-//! A run's counters belong to the key that reports: another key that reports for the same run, by mistake or to harm
-//! it, uses up its own.
+//! A run's requests are counted separately for each key that reports for the run. A key that reports for another key's
+//! run, by mistake or on purpose, uses up only its own limit.
 //!
-//! A peer that presents many different invalid credentials is limited too, so that guessing is slow. Programs share
-//! addresses: on one computer all of them have the same. So a program that repeats one wrong key, however often, counts
-//! once; and a peer over its limit may go on with the keys that it has used lately, and no others: a guesser learns
-//! nothing, and harms only those who start with a new key beside him.
+//! A peer that presents many different invalid credentials is also limited, so that guessing a key is slow. Clients can
+//! share an address: all clients on one computer have the same address. Therefore repeated attempts with the same wrong
+//! key count once, and a blocked peer may continue to use the keys that it has used recently, but no others. An
+//! attacker learns nothing from being blocked, and affects only clients on the same address that switch to a new key.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher as _;
@@ -22,30 +22,32 @@ use ulkeys_domain::{KeyId, RateLimitClass, RateLimits};
 
 use crate::state::Setting;
 
-/// Parts with a lock of their own, so that a sweep holds up few.
+/// The number of shards, each with its own lock, so that removing expired state blocks only a few requests at a time.
 const SHARD_COUNT: usize = 64;
-/// How long a key's peers are remembered after its last request from any of them.
+/// The time for which the state of a key, including its recent peers, is stored after the key's last request.
 const KEY_STATE_RETENTION: Duration = Duration::from_hours(1);
-/// Peers remembered for each key.
+/// The maximum number of peers stored per key.
 const MAX_PEERS_PER_KEY: usize = 16;
-/// Peers with invalid credentials that have counters of their own; beyond, all others count as one.
+/// The maximum number of peers that have their own counter of failed attempts. All further peers share one counter.
 const MAX_FAILING_PEERS: usize = 4_096;
 
 pub(crate) struct RateLimiter {
     limits: Setting<RateLimits>,
     start: Instant,
-    /// By a quick hash: identifiers of keys are random, and the service's own choice.
+    /// State by key. A fast hash that does not resist deliberate collisions is safe here, because the service itself
+    /// generates the identifiers at random.
     key_states: [Mutex<FxHashMap<KeyId, KeyState>>; SHARD_COUNT],
-    /// By peer; `None` for all those that there is no room to tell apart.
+    /// Failed attempts by peer. The entry `None` is shared by all peers beyond [`MAX_FAILING_PEERS`].
     failures: Mutex<HashMap<Option<IpAddr>, FailedAttempts>>,
     failing_peers: AtomicUsize,
 }
 
 struct KeyState {
     windows: Vec<(RateLimitClass, SlidingWindow)>,
-    /// Results of live runs, which the windows above do not count.
+    /// Counts the results that live runs report, which are not counted in `windows`.
     results: SlidingWindow,
-    /// Only of runs that there are. Each begins with an admitted request, so the key's limits bound how many are here.
+    /// Counters of existing runs only. An entry is created only when a request is admitted, so the key's limits also
+    /// bound the number of entries.
     runs: FxHashMap<RunId, RunState>,
     peers: Vec<IpAddr>,
     last: Duration,
@@ -82,19 +84,21 @@ impl KeyState {
     }
 }
 
-/// What a request of a training process counts as, once its body is known.
+/// The purpose of a training process's request, which determines how the request is counted. It is known only after the
+/// body has been parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunRequest {
-    /// It names no run that there is, or cannot be read.
+    /// The request names no existing run, or its body is invalid.
     NoRun(RateLimitClass),
-    /// It begins a run.
+    /// The request starts a run.
     Start,
-    /// A report of a run.
+    /// The request reports an event of a run.
     Event(RunId),
-    /// A result of a run. While the run is live, events of the key's other runs do not count against it, only their
-    /// results, which no real training sends so often. After the run has ended, the key's limit applies.
+    /// The request reports a result of a run. While the run is live, the result counts against a limit that all live
+    /// runs of the key share. No real training run reaches this limit, and other events do not count against it. After
+    /// the run has ended, the key's ordinary limit applies.
     Result { run: RunId, is_live: bool },
-    /// It asks where to upload a checkpoint to.
+    /// The request is for a checkpoint upload URL.
     Checkpoint(RunId),
 }
 
@@ -119,7 +123,8 @@ impl RunRequest {
     }
 }
 
-/// Different invalid credentials of the last window: when each was first presented, and its fingerprint.
+/// The distinct invalid credentials that a peer has presented within the last rate-limit window. Each entry has the
+/// time of the first attempt and the fingerprint of the credential.
 #[derive(Default)]
 struct FailedAttempts(VecDeque<(Duration, u64)>);
 
@@ -131,7 +136,7 @@ impl FailedAttempts {
         }
     }
 
-    /// The limit's status once the peer is blocked; `None` before.
+    /// Returns the status of the limit if the peer is blocked, otherwise `None`.
     fn status_if_blocked(&mut self, now: Duration, limit: u32) -> Option<RateLimitStatus> {
         self.remove_expired_attempts(now);
         let oldest = self.0.front().map_or(now, |(first, _)| *first);
@@ -157,7 +162,7 @@ impl RateLimiter {
         }
     }
 
-    /// Counts one more request with a valid key, or rejects it.
+    /// Counts a request with a valid key, or rejects it if the key's limit is reached.
     pub(crate) fn admit(
         &self,
         key: &KeyId,
@@ -168,8 +173,9 @@ impl RateLimiter {
         self.with_key_state(key, peer, now, |key_state| key_state.window_mut(class).admit(now, limit))
     }
 
-    /// Counts one more request of a training process, against its run and its key, or rejects it and counts nothing.
-    /// The status is the run's where there is one, unless the key's own limit is what rejects the request.
+    /// Counts a request of a training process against the limits of its run and its key. A rejected request is not
+    /// counted. If the request names a run, the returned status is that of the run's limit, unless the key's limit
+    /// causes the rejection. Otherwise, the status is that of the key's limit.
     pub(crate) fn admit_for_run(
         &self,
         key: &KeyId,
@@ -180,7 +186,7 @@ impl RateLimiter {
         self.with_key_state(key, peer, now, |key_state| {
             if let Some((run, class)) = request.run_class() {
                 let limit = limits.for_run(class);
-                // A run gets its counters below, once the key admits the request.
+                // The counters of a new run are created below, after the key's limit has admitted the request.
                 let limit_status = match key_state.runs.get_mut(&run) {
                     Some(known) => known.window_mut(class).status(now, limit),
                     None => SlidingWindow::default().status(now, limit),
@@ -220,8 +226,9 @@ impl RateLimiter {
         count(key_state)
     }
 
-    /// How the key's counter stands, without counting. Where runs have limits of their own, a run that has used its up
-    /// stands for the key, because a question about a rejection is about that run.
+    /// Returns the status of a key's limit without counting a request. If one of the key's runs has used up its own
+    /// limit, returns the status of that limit instead: the diagnosis of a rejected key uses this function and must
+    /// show the limit that causes the rejection.
     pub(crate) fn limit_status(&self, key: &KeyId, class: RateLimitClass) -> RateLimitStatus {
         let (now, limits) = (self.start.elapsed(), self.limits.get());
         let limit = limits.of(class);
@@ -247,7 +254,7 @@ impl RateLimiter {
         })
     }
 
-    /// Counts an invalid credential, by a fingerprint of it.
+    /// Records an invalid credential, identified by its fingerprint.
     pub(crate) fn record_failure(&self, peer: IpAddr, fingerprint: u64) {
         let now = self.start.elapsed();
         let mut failures = self.lock_failed_attempts();
@@ -265,7 +272,8 @@ impl RateLimiter {
         self.failing_peers.store(failures.len(), Ordering::Relaxed);
     }
 
-    /// The limit's status for a peer that may present only keys it uses already; `None` if it is not blocked.
+    /// Returns the status of the limit if the peer is blocked, so that it may use only keys that it has used recently;
+    /// otherwise returns `None`.
     pub(crate) fn rate_limit_status_if_blocked(&self, peer: IpAddr) -> Option<RateLimitStatus> {
         if self.failing_peers.load(Ordering::Relaxed) == 0 {
             return None;
@@ -276,12 +284,12 @@ impl RateLimiter {
         failures.get_mut(&known)?.status_if_blocked(now, self.limits.get().invalid_credentials)
     }
 
-    /// Whether the peer has lately used this key.
+    /// Returns whether the peer has used this key recently.
     pub(crate) fn is_known_peer(&self, peer: IpAddr, key: &KeyId) -> bool {
         self.lock_shard(key).get(key).is_some_and(|key_state| key_state.peers.contains(&peer))
     }
 
-    /// Forgets what no longer counts, one part after the other.
+    /// Removes expired counters, one shard at a time.
     pub(crate) fn remove_expired(&self) {
         let now = self.start.elapsed();
         for shard in &self.key_states {
@@ -301,7 +309,7 @@ impl RateLimiter {
     }
 
     fn lock_shard(&self, key: &KeyId) -> MutexGuard<'_, FxHashMap<KeyId, KeyState>> {
-        // The upper bits, as the map itself uses the lower ones.
+        // Use the upper bits of the hash, because the hash map itself uses the lower ones.
         let index = (FxBuildHasher.hash_one(key) >> 32) as usize % SHARD_COUNT;
         self.key_states[index].lock()
     }
@@ -311,8 +319,8 @@ impl RateLimiter {
     }
 }
 
-/// Treats a /64 network as one peer: a host with one IPv6 address can use any other of its /64 (RFC 4291, section
-/// 2.5.4).
+/// Returns the address by which a peer is counted. A /64 network counts as one peer, because a host with one IPv6
+/// address can use any other address of its /64 (RFC 4291, section 2.5.4).
 fn network_prefix(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
@@ -354,7 +362,7 @@ mod tests {
         assert_eq!(
             limiter.limit_status(&random_key_id(), RateLimitClass::Default).remaining,
             2,
-            "a key that has asked nothing"
+            "a key without requests has its full limit"
         );
     }
 
@@ -372,7 +380,11 @@ mod tests {
             assert_eq!((limit_status.limit, limit_status.remaining), (3, remaining));
         }
         assert_eq!(admit(&one, RunRequest::Event(run_id(1))).map_err(|limit_status| limit_status.limit), Err(3));
-        assert_eq!(limiter.limit_status(&one, RateLimitClass::Stream).limit, 3, "the run that has used up its limit");
+        assert_eq!(
+            limiter.limit_status(&one, RateLimitClass::Stream).limit,
+            3,
+            "the status is that of the run that has used up its limit"
+        );
         assert!(admit(&one, RunRequest::Event(run_id(2))).is_ok() && admit(&two, RunRequest::Event(run_id(1))).is_ok());
         for _ in 0..2 {
             assert!(admit(&one, RunRequest::Checkpoint(run_id(1))).is_ok());
@@ -383,7 +395,7 @@ mod tests {
         for _ in 0..ulkeys_domain::rate_limit::RUN_RESULTS_PER_MINUTE {
             assert!(admit(&one, ending).is_ok());
         }
-        assert!(admit(&one, ending).is_err(), "endings have a limit of their own");
+        assert!(admit(&one, ending).is_err(), "results have a limit of their own");
     }
 
     #[test]
@@ -412,7 +424,7 @@ mod tests {
         assert_eq!(admit(RunRequest::Start).map_err(|limit_status| limit_status.limit), Err(2));
         let rejected =
             limiter.lock_shard(&key).get(&key).is_some_and(|key_state| key_state.runs.contains_key(&run_id(100)));
-        assert!(!rejected, "a rejected request leaves no key_state");
+        assert!(!rejected, "a rejected request creates no state of a run");
     }
 
     #[test]
@@ -421,7 +433,7 @@ mod tests {
         let key = random_key_id();
         limiter.admit_for_run(&key, RunRequest::Event(run_id(1)), PEER).expect("admitted");
         limiter.remove_expired();
-        assert_eq!(limiter.lock_shard(&key)[&key].runs.len(), 1, "swept too early");
+        assert_eq!(limiter.lock_shard(&key)[&key].runs.len(), 1, "the state was removed too early");
         limiter.start = limiter.start.checked_sub(WINDOW).expect("the clock has run for longer");
         limiter.remove_expired();
         let shard = limiter.lock_shard(&key);
@@ -450,7 +462,7 @@ mod tests {
         limiter.remove_expired();
         assert!(
             limiter.rate_limit_status_if_blocked(PEER).is_some() && limiter.is_known_peer(PEER, &used),
-            "swept too early"
+            "the state was removed too early"
         );
     }
 
@@ -463,12 +475,12 @@ mod tests {
         assert!(limiter.lock_failed_attempts().len() <= MAX_FAILING_PEERS + 1);
         assert!(
             limiter.rate_limit_status_if_blocked(IpAddr::V4(0xffff_u32.into())).is_some(),
-            "the others count as one"
+            "all further peers share one counter"
         );
-        let neighbour = |last| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
+        let neighbor = |last| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
         let limiter = limiter_with_three_attempts();
-        (1..4).for_each(|last| limiter.record_failure(neighbour(last), last.into()));
-        assert!(limiter.rate_limit_status_if_blocked(neighbour(9)).is_some());
+        (1..4).for_each(|last| limiter.record_failure(neighbor(last), last.into()));
+        assert!(limiter.rate_limit_status_if_blocked(neighbor(9)).is_some());
         let limiter = limiter_with_three_attempts();
         (1..4).for_each(|guess| limiter.record_failure(IpAddr::V6(Ipv6Addr::LOCALHOST), guess));
         assert!(

@@ -1,4 +1,4 @@
-//! What [`crate::pipeline`] knows about a request, as arguments of handlers.
+//! Extractors that give handlers the data that [`crate::pipeline`] has collected about a request.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,24 +12,25 @@ use crate::error::ApiError;
 use crate::state::ServiceState;
 use crate::user_agent;
 
-/// The address and the caller of a request. [`crate::pipeline`] stores it in the extensions of the request.
+/// The address and the caller of a request. [`crate::pipeline`] stores this value in the request's extensions.
 #[derive(Clone)]
 pub(crate) struct RequestContext {
     pub(crate) peer: IpAddr,
-    /// `None` outside `/api`.
+    /// The authorized caller; `None` outside `/api`.
     pub(crate) caller: Option<Caller>,
-    /// What the handler is to count.
+    /// Present if the handler itself must count the request against a rate limit.
     pub(crate) run_usage: Option<Arc<PendingRunUsage>>,
 }
 
 impl RequestContext {
-    /// Rejects a request without one: it reached a handler without passing [`crate::pipeline`].
+    /// Returns the context of a request. A request without a context is rejected, because it did not pass through
+    /// [`crate::pipeline`].
     pub(crate) fn from_parts(parts: &Parts) -> Result<&Self, ApiError> {
         parts.extensions.get().ok_or(ApiError::Rejected(Rejection::NoCredential))
     }
 }
 
-/// Address of the peer.
+/// The IP address of the peer.
 pub(crate) struct PeerAddress(pub(crate) IpAddr);
 
 impl FromRequestParts<Arc<ServiceState>> for PeerAddress {
@@ -48,7 +49,7 @@ impl FromRequestParts<Arc<ServiceState>> for Caller {
     }
 }
 
-/// Who asks for a change, for the list of activity.
+/// The actor, address and user agent of a change, for the activity list.
 pub(crate) struct RequestAuditContext(pub(crate) ulkeys_store::AuditContext);
 
 impl FromRequestParts<Arc<ServiceState>> for RequestAuditContext {

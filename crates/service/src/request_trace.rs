@@ -1,7 +1,7 @@
-//! A number for each request, and how long it took.
+//! Assigns an identifier to each request and measures its duration.
 //!
-//! The log names method, status, duration and that number. Deliberately absent from it: headers, bodies, and paths with
-//! their queries, where people put secrets by mistake.
+//! The log contains the identifier, method, status and duration. Deliberately omitted: headers, bodies, and paths with
+//! their queries, which may contain misplaced secrets.
 
 use std::time::Instant;
 
@@ -13,15 +13,15 @@ use ulkeys_domain::secret;
 use crate::state::ServiceState;
 
 const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// Longer identifiers from a client are replaced.
+/// The maximum length of a request identifier sent by a client. A longer identifier is replaced with a generated one.
 const MAX_REQUEST_ID_LEN: usize = 128;
 
-/// A request under way.
+/// A request in progress.
 pub(crate) struct RequestTrace {
     start: Instant,
-    /// The request's own identifier, or a new one.
+    /// The identifier that the client sent, or a generated one.
     id: HeaderValue,
-    /// Where it is to be logged.
+    /// The method, if the request will be logged.
     method: Option<Method>,
 }
 
@@ -39,7 +39,7 @@ impl RequestTrace {
         }
     }
 
-    /// Counts it, and puts its identifier into the answer.
+    /// Records the duration of the request, logs the request, and adds its identifier to the response.
     pub(crate) fn finish(self, state: &ServiceState, response: &mut Response) {
         let duration = self.start.elapsed();
         state.metrics.observe_duration(duration);
@@ -51,7 +51,8 @@ impl RequestTrace {
     }
 }
 
-/// What may be repeated in a log: letters, digits and a few signs; and no key.
+/// Returns whether a client's request identifier may appear in the log: it must consist of letters, digits and a few
+/// punctuation characters, and must not contain a key.
 fn is_loggable(id: &HeaderValue) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
     let text = id.to_str().unwrap_or_default();
@@ -61,7 +62,7 @@ fn is_loggable(id: &HeaderValue) -> bool {
         && !secret::contains_key(text)
 }
 
-/// 64 random bits, in hexadecimal.
+/// Generates a request identifier: 64 random bits, in hexadecimal.
 fn generate_request_id() -> HeaderValue {
     let mut digits = [0; 16];
     secret::write_hex(&rand::random::<[u8; 8]>(), &mut digits);

@@ -1,5 +1,5 @@
-//! Which handler answers what. [`crate::pipeline`] has authorised everything under `/api` before. `/uploads` is
-//! outside: its addresses are permissions in themselves.
+//! Maps requests to handlers. [`crate::pipeline`] has already authorized every request under `/api`. `/uploads` is
+//! outside `/api`, because knowing the unguessable address of an upload authorizes it.
 
 mod account;
 mod activity;
@@ -30,7 +30,8 @@ pub(crate) fn build_router(state: Arc<ServiceState>) -> Router {
     build_router_and_document().0.with_state(state)
 }
 
-/// The routes, and the document that tells of them all: each is registered by its documentation.
+/// Builds the router and the OpenAPI document of its routes. The annotation of a handler both registers and documents
+/// its route.
 fn build_router_and_document() -> (Router<Arc<ServiceState>>, OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(openapi::base_document())
         .routes(routes!(account::get_summary))
@@ -50,7 +51,7 @@ fn build_router_and_document() -> (Router<Arc<ServiceState>>, OpenApi) {
         .routes(routes!(runs::get_console))
         .routes(routes!(runs::download_checkpoint))
         .routes(routes!(runs::cancel))
-        // Gateways may hand on methods that OpenAPI has no name for.
+        // Gateways may forward methods that OpenAPI cannot describe, so the fallback accepts any other method.
         .routes(
             routes!(forward_auth::authorize_for_gateway)
                 .map(|methods| methods.fallback(forward_auth::authorize_for_gateway)),
@@ -77,7 +78,8 @@ mod tests {
 
     use super::*;
 
-    /// The router tells its paths only where it is printed for debugging, as `RouteId(3): "/healthz"`.
+    /// Reads the paths from the router's debug output, such as `RouteId(3): "/healthz"`, because axum offers no other
+    /// access to them.
     fn served_paths(router: &Router<Arc<ServiceState>>) -> BTreeSet<String> {
         let printed = format!("{router:?}");
         let routes = printed.split("fallback_router").next().unwrap_or_default();

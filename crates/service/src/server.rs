@@ -1,8 +1,9 @@
 //! Accepts connections up to the file-descriptor limit and closes idle ones.
 //!
-//! The loop is our own because axum's has no limits. An idle connection, or one that is slow to send a
-//! head, is closed after [`IDLE_TIMEOUT`]. When the limit is reached, the longest-idle connection is closed to admit
-//! the new one. A busy connection is never closed; a streaming one is, if none is idle.
+//! This module has its own accept loop, because axum's has no limits. A connection that is idle, or slow to send the
+//! head of a request, is closed after [`IDLE_TIMEOUT`]. When the connection limit is reached, the longest-idle
+//! connection is closed to admit the new one; if none is idle, the longest-streaming one. A connection whose request is
+//! still being handled is never closed to make room.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -26,39 +27,41 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a peer may take for the head of its next request.
+/// The maximum time that a client may take to send the head of its next request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
-/// Bytes of a request's head, at most. The nginx of `docs/gateways` takes 64 KiB and asks with what came to it, and
-/// some headers of its own.
+/// The maximum size of a request's head in bytes. nginx, as configured in `docs/gateways`, accepts 64 KiB and passes
+/// the client's headers on to this service together with some of its own.
 const MAX_HEAD_BYTES: usize = 72 * 1024;
-/// Headers of a request, at most. A gateway asks with every header of its client; hyper reads 100 by default.
+/// The maximum number of headers of a request. hyper's default is 100, but a gateway passes on all headers of its
+/// client.
 const MAX_HEADERS: usize = 1_024;
-/// Open connections, at most; fewer where the system allows fewer files.
+/// The maximum number of open connections. If the system's limit for open files is lower, that limit applies.
 const MAX_CONNECTIONS: usize = 8_192;
-/// Files that are left for everything else.
+/// File descriptors reserved for everything other than connections.
 const RESERVED_FILES: u64 = 256;
-/// How long a request under way may take once a shutdown was asked for.
+/// The maximum time for which a request in progress may continue after a shutdown has begun.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
-/// The pause after a failed accept, and while all connections are busy.
+/// The delay before the service tries again to accept a connection, after an attempt has failed or while all
+/// connections are busy.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 
-/// How many connections there may be, and how long they may be idle.
+/// The maximum number of connections, and how long a connection may be idle.
 #[derive(Clone, Copy)]
 pub(crate) struct ConnectionLimits {
-    /// How many at a time.
+    /// The maximum number of open connections.
     max_connections: usize,
-    /// How long one may be silent.
+    /// Time after which an idle connection is closed.
     idle_timeout: Duration,
 }
 
 impl ConnectionLimits {
-    /// As many as the system allows.
+    /// Returns the default limits, with as many connections as the system allows.
     pub(crate) fn from_file_descriptor_limit() -> Self {
         Self { max_connections: raise_file_descriptor_limit(), idle_timeout: IDLE_TIMEOUT }
     }
 }
 
-/// Serves connections until `shutdown`, then lets open requests finish.
+/// Serves connections until `shutdown` is cancelled, then lets open requests finish.
 pub(crate) async fn serve<A, F>(
     listeners: Vec<TcpListener>,
     answer: A,
@@ -86,7 +89,8 @@ pub(crate) async fn serve<A, F>(
     tasks.wait().await;
 }
 
-/// Closes connections that have been idle for too long. hyper's own timer would be set and cleared for each request.
+/// Closes connections that have been idle for too long. hyper's own idle timer would be set and cleared for each
+/// request, which costs more.
 async fn close_idle_periodically(registry: Arc<ConnectionRegistry>) {
     loop {
         tokio::time::sleep(registry.limits.idle_timeout / 15).await;
@@ -94,7 +98,7 @@ async fn close_idle_periodically(registry: Arc<ConnectionRegistry>) {
     }
 }
 
-/// The next connection, once there is room for it.
+/// Accepts the next connection, and waits until the connection limit admits it.
 async fn accept_connection(listener: &TcpListener, registry: &ConnectionRegistry) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
@@ -105,9 +109,10 @@ async fn accept_connection(listener: &TcpListener, registry: &ConnectionRegistry
                 }
                 return connection;
             }
-            // Gone before it was accepted, or no file left: in the second case there is one too many.
+            // Either the client closed the connection before it was accepted, or no file descriptor is left. In the
+            // second case an idle connection must be closed.
             Err(error) => {
-                tracing::debug!(%error, "a connection was not accepted");
+                tracing::debug!(%error, "cannot accept a connection");
                 registry.evict_oldest_idle();
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
@@ -123,14 +128,14 @@ async fn serve_connection<F>(
 ) where
     F: Future<Output = Response>,
 {
-    // An answer is one small write: nothing is gained by waiting for more.
+    // Most responses are one small write, so delaying it to combine it with others (Nagle's algorithm) gains nothing.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         guard.state.set_phase(ConnectionPhase::Busy);
         let answer = answer(request);
         async {
             let response = answer.await;
-            // An answer of unknown length goes on after its head.
+            // A response of unknown length is a stream, which continues after its head is sent.
             let is_stream = response.body().size_hint().exact().is_none();
             guard.state.set_phase(if is_stream { ConnectionPhase::Streaming } else { ConnectionPhase::Idle });
             Ok::<_, Infallible>(response)
@@ -141,7 +146,7 @@ async fn serve_connection<F>(
         .half_close(true)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        // Head and body of a small answer in one buffer cost less than a list of two.
+        // Copying the head and body of a small response into one buffer is cheaper than a vectored write.
         .writev(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
@@ -154,17 +159,17 @@ async fn serve_connection<F>(
             } else if guard.state.connection_phase() == ConnectionPhase::Busy {
                 connection.await
             } else {
-                // Requests begin in this task alone: what is not under way now does not begin any more.
+                // Only this task starts requests on the connection, so none can start after this check.
                 Ok(())
             }
         }
     };
     if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended badly");
+        tracing::debug!(%error, "a connection ended with an error");
     }
 }
 
-/// The open connections.
+/// The registry of open connections.
 struct ConnectionRegistry {
     limits: ConnectionLimits,
     gauge: Gauge,
@@ -172,22 +177,24 @@ struct ConnectionRegistry {
     connections: Mutex<HashMap<u64, Arc<ConnectionState>>>,
 }
 
-/// What a connection does, in the order of eviction.
+/// What a connection is doing. The variants are ordered by eviction priority: idle connections are evicted first, and
+/// busy ones never.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum ConnectionPhase {
-    /// Waiting for a request.
+    /// The connection is waiting for a request.
     Idle,
-    /// Sending an answer of unknown length.
+    /// The service is sending a response of unknown length.
     Streaming,
-    /// Answering a request.
+    /// The service is handling a request.
     Busy,
 }
 
 struct ConnectionState {
-    /// A [`ConnectionPhase`], and, but for a busy one, since when: milliseconds since `start`, times four.
+    /// The [`ConnectionPhase`] in the lower two bits, and above them the start of the phase in milliseconds since
+    /// `start` (0 for a busy connection).
     phase: AtomicU64,
     start: Instant,
-    /// Also cancelled when the service stops.
+    /// Closes the connection when cancelled. Also cancelled when the service stops.
     close_token: CancellationToken,
 }
 
@@ -200,7 +207,7 @@ impl ConnectionRegistry {
     fn evict_oldest_idle(&self) {
         let all = self.lock_connections();
         let free = || all.values().filter(|state| state.connection_phase() != ConnectionPhase::Busy);
-        // One at a time: the one that is closing already makes room.
+        // Close only one connection at a time. A connection that is already being closed will make room.
         if free().any(|state| state.close_token.is_cancelled()) {
             return;
         }
@@ -243,7 +250,7 @@ impl ConnectionState {
     }
 }
 
-/// One connection's place among the open ones.
+/// Registers a connection while it is open. Dropping the guard removes the connection from the registry.
 struct ConnectionGuard {
     registry: Arc<ConnectionRegistry>,
     number: u64,
@@ -267,7 +274,8 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// How many connections to keep open. A connection is a file; the usual limit of 1,024 is raised as far as allowed.
+/// Returns the maximum number of open connections. Each connection uses a file descriptor, so the usual limit of 1,024
+/// is raised as far as the system allows.
 fn raise_file_descriptor_limit() -> usize {
     #[cfg(unix)]
     {
@@ -299,7 +307,7 @@ mod tests {
 
     struct Server {
         address: SocketAddr,
-        /// Requests to `/slow` wait for it.
+        /// Releases requests to `/slow` when cancelled.
         release: CancellationToken,
         shutdown: CancellationToken,
     }
@@ -339,7 +347,7 @@ mod tests {
         async fn connect(&self, request: &str) -> TcpStream {
             let mut stream = TcpStream::connect(self.address).await.expect("connected");
             stream.write_all(request.as_bytes()).await.expect("sent");
-            // Time to be accepted, and heard.
+            // Give the server time to accept the connection and read the request.
             tokio::time::sleep(Duration::from_millis(50)).await;
             stream
         }
@@ -355,7 +363,7 @@ mod tests {
         format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
     }
 
-    /// The beginning of what the server sends; empty when it has closed the connection.
+    /// Reads the next part of the server's response. Returns an empty string if the server has closed the connection.
     async fn read_response(stream: &mut TcpStream) -> String {
         let mut bytes = [0; 4096];
         let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut bytes)).await.expect("in time");
@@ -371,14 +379,17 @@ mod tests {
         for _ in 1..MAX_OPEN {
             others.push(server.connect("").await);
         }
-        // Full, and nobody waits: all stay.
+        // The server is full, but no new connection is waiting to be accepted, so no connection is closed.
         first.write_all(get_request("/").as_bytes()).await.expect("sent");
         assert!(read_response(&mut first).await.ends_with("done"));
         let mut new = server.connect(&get_request("/")).await;
         assert!(read_response(&mut new).await.ends_with("done"));
-        assert_eq!(read_response(&mut others[0]).await, "", "the one that never said anything, and came first");
+        assert_eq!(read_response(&mut others[0]).await, "", "the longest-idle connection is closed");
         first.write_all(get_request("/").as_bytes()).await.expect("sent");
-        assert!(read_response(&mut first).await.ends_with("done"), "the one that was heard since stays");
+        assert!(
+            read_response(&mut first).await.ends_with("done"),
+            "a connection that was active more recently stays open"
+        );
     }
 
     #[tokio::test]
@@ -392,9 +403,9 @@ mod tests {
             assert_eq!(read_response(stream).await, "");
         }
         assert!(read_response(&mut served).await.ends_with("done"));
-        assert_eq!(read_response(&mut served).await, "", "and after its answer");
+        assert_eq!(read_response(&mut served).await, "", "a connection is also closed if it is idle after a response");
         server.release.cancel();
-        assert!(read_response(&mut slow).await.ends_with("done"), "a connection that waits for an answer is not idle");
+        assert!(read_response(&mut slow).await.ends_with("done"), "a connection that waits for a response is not idle");
     }
 
     #[tokio::test]
@@ -409,7 +420,7 @@ mod tests {
         for stream in &mut slow {
             assert!(read_response(stream).await.ends_with("done"));
         }
-        assert!(read_response(&mut new).await.ends_with("done"), "the waiting connection is next");
+        assert!(read_response(&mut new).await.ends_with("done"), "the waiting connection is accepted next");
     }
 
     #[tokio::test]
@@ -423,7 +434,7 @@ mod tests {
         }
         let mut idle = server.connect("").await;
         let mut new = server.connect(&get_request("/slow")).await;
-        assert_eq!(read_response(&mut idle).await, "", "before any stream");
+        assert_eq!(read_response(&mut idle).await, "", "the idle connection is closed before any stream");
         let mut newer = server.connect(&get_request("/")).await;
         assert!(read_response(&mut newer).await.ends_with("done"));
         let mut ended = false;
@@ -433,8 +444,8 @@ mod tests {
                 break;
             }
         }
-        assert!(ended, "the oldest stream");
-        assert!(!read_response(&mut streams[1]).await.is_empty(), "and no other");
+        assert!(ended, "the oldest stream is closed");
+        assert!(!read_response(&mut streams[1]).await.is_empty(), "the other streams stay open");
         server.release.cancel();
         assert!(read_response(&mut new).await.ends_with("done"));
     }

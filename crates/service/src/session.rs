@@ -1,4 +1,4 @@
-//! The credential of the app that embeds the service: random for each launch, in memory only, never a key.
+//! The credential of the app that embeds the service: generated at each launch, held in memory only, and never a key.
 
 use rand::TryCryptoRng;
 use sha2::{Digest as _, Sha256};
@@ -8,17 +8,17 @@ use zeroize::Zeroizing;
 
 const TOKEN_PREFIX: &str = "uls_";
 
-/// A bearer token of 256 random bits. It may manage keys; it is not stored and cannot be listed or revoked.
+/// A bearer token of 256 random bits. It permits managing keys, but it is not stored and cannot be listed or revoked.
 pub struct SessionToken {
     text: Zeroizing<String>,
     digest: [u8; 32],
 }
 
 impl SessionToken {
-    /// A new token from 32 bytes of `rng`.
+    /// Generates a token from 32 bytes of `rng`.
     ///
     /// # Errors
-    /// Whatever the random source reports.
+    /// Returns the error of the random number generator.
     pub fn generate<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
         let mut random = Zeroizing::new([0_u8; 32]);
         rng.try_fill_bytes(&mut *random)?;
@@ -31,13 +31,13 @@ impl SessionToken {
         Ok(Self { text, digest })
     }
 
-    /// The text to send as a bearer token.
+    /// Returns the text to send as a bearer token.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// Whether `presented` is this token, in time that does not depend on where they differ. A key, which the prefix
-    /// tells apart, costs nothing: this is asked on every request.
+    /// Returns whether `presented` is this token. The comparison runs in constant time. This method is called for every
+    /// request, so a credential with another prefix, such as a key, is rejected before it is hashed.
     pub(crate) fn matches(&self, presented: &[u8]) -> bool {
         presented.starts_with(TOKEN_PREFIX.as_bytes())
             && Sha256::digest(presented).as_slice().ct_eq(&self.digest).into()

@@ -1,4 +1,4 @@
-//! The configuration of a service, and the state that its request handlers share.
+//! The configuration of the service, and the state that its request handlers share.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,39 +19,40 @@ use crate::training_quota::{ReachedLimits, TrainingConfig};
 use crate::upload_grants::UploadGrants;
 use crate::usage::UsageRecorder;
 
-/// Events that a slow reader may lag behind before its stream ends.
+/// The number of events that a slow subscriber may lag behind before its stream ends.
 const EVENT_CHANNEL_CAPACITY: usize = 256;
 
-/// How a service is set up.
+/// The configuration of a service.
 pub struct Config {
     /// The credential of the app that embeds the service.
     pub session: SessionToken,
-    /// Whose keys these are.
+    /// The owner of the keys.
     pub account: Account,
-    /// Where the time comes from; [`crate::system_clock`] outside tests.
+    /// The source of the current time; [`crate::system_clock`] outside tests.
     pub clock: fn() -> Timestamp,
-    /// How often a key, and a peer without one, may ask.
+    /// The rate limits for keys, and for peers that present invalid keys.
     pub limits: Setting<RateLimits>,
-    /// Where uploaded checkpoints are kept.
+    /// The folder and limits for uploaded checkpoints.
     pub checkpoints: CheckpointConfig,
-    /// How much training data is kept, and for how long.
+    /// The storage limits and the retention period of training data.
     pub training: TrainingConfig,
     /// Timeouts and intervals.
     pub timing: Timing,
 }
 
-/// How long the service waits, and how often it repeats its work. Tests shorten it.
+/// Timeouts and intervals of the service. Tests use shorter ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// How long a peer may take to send a body.
+    /// The maximum time that a client may take to send a request body.
     pub body_timeout: Duration,
-    /// The same for a caller that is not known before its body is read. Libraries send such a form with the head.
+    /// The maximum time that a client may take to send a request body that contains its credential. This time can be
+    /// short, because HTTP libraries send such a body together with the head of the request.
     pub unknown_caller_body_timeout: Duration,
-    /// How long a request waits for a permit of a concurrency limit.
+    /// The maximum time for which a request waits for a permit of a concurrency limit.
     pub permit_timeout: Duration,
-    /// How often the key of a caller is checked again while it receives a file.
+    /// The interval at which a caller is revalidated while it downloads a file.
     pub revalidate_interval: Duration,
-    /// How long uses are gathered before they are written.
+    /// The time for which usage is collected before it is written to the store.
     pub usage_flush_interval: Duration,
 }
 
@@ -67,22 +68,22 @@ impl Default for Timing {
     }
 }
 
-/// A value that may change while the service runs. The service reads it each time that it needs it.
+/// A value that may change while the service runs. The service reads the value each time it needs it.
 pub struct Setting<T>(Arc<dyn Fn() -> T + Send + Sync>);
 
 impl<T> Setting<T> {
-    /// A value that `read` returns. It is called for each request, so it must be quick.
+    /// Creates a setting whose value `read` returns. `read` is called for each request, so it must be fast.
     pub fn new(read: impl Fn() -> T + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 
-    /// The value now.
+    /// Returns the current value.
     pub fn get(&self) -> T {
         (self.0)()
     }
 }
 
-/// A value that stays the same.
+/// Creates a setting whose value never changes.
 impl<T: Copy + Send + Sync + 'static> From<T> for Setting<T> {
     fn from(value: T) -> Self {
         Self::new(move || value)
@@ -98,17 +99,17 @@ impl<T> Clone for Setting<T> {
 /// The owner of the workspace.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// Login name.
+    /// The login name.
     pub username: String,
-    /// Name to show.
+    /// The display name.
     pub name: String,
 }
 
-/// Everything that request handlers and background tasks share, behind one [`Arc`].
+/// State that request handlers and background tasks share, behind one [`Arc`].
 pub(crate) struct ServiceState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) config: Config,
-    /// Where the service listens; tells the `Host` names under which it may be reached.
+    /// The address on which the service listens.
     pub(crate) address: SocketAddr,
     pub(crate) usage: UsageRecorder,
     pub(crate) rate_limiter: RateLimiter,
@@ -151,8 +152,8 @@ impl ServiceState {
         (self.config.clock)()
     }
 
-    /// How long the service has run, the time included in which the computer slept. Expiry is measured by it because
-    /// the wall clock can be changed.
+    /// Returns how long the service has been running, including (on Linux) the time the computer was asleep. Expiry is
+    /// measured with this clock because the wall clock can be changed.
     pub(crate) fn uptime(&self) -> Duration {
         time_since_boot().saturating_sub(self.start)
     }
@@ -163,14 +164,16 @@ impl ServiceState {
     }
 }
 
-/// A clock that cannot be set and that counts while the computer sleeps (`clock_gettime(2)`, `CLOCK_BOOTTIME`).
+/// Returns the time since boot, measured by a clock that cannot be set and that runs while the computer sleeps
+/// (`clock_gettime(2)`, `CLOCK_BOOTTIME`).
 #[cfg(target_os = "linux")]
 fn time_since_boot() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// A clock that cannot be set. It stands still while the computer sleeps.
+/// Returns the time since the first call, measured by a clock that cannot be set. Whether the clock runs while the
+/// computer sleeps depends on the system.
 #[cfg(not(target_os = "linux"))]
 fn time_since_boot() -> Duration {
     static PROCESS_START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);

@@ -1,27 +1,26 @@
-//! Keeps one failure from ending more than itself: a panic is answered, or its task starts again.
+//! Limits the effect of a panic: the request gets an error response, or the background task is restarted.
 //!
-//! The program unwinds when it panics, in release builds too. One request that meets a defect must not end the service
-//! for all other clients, nor leave a copied key on the clipboard. The panic itself is logged where it happens, by the
-//! panic hook of the program.
+//! A panic unwinds in release builds too, because a defect in one request must neither stop the service for all other
+//! clients nor leave a copied key on the clipboard. The program's panic hook logs the panic itself.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-/// The pause before a task starts again, so that a defect it meets each time does not occupy the processor.
+/// The delay before a task is restarted, so that a task that panics repeatedly does not hog the CPU.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs a background task until it ends. One that panics starts again after a second.
+/// Runs a background task until it returns. A task that panics is restarted after one second.
 pub async fn restart_on_panic<F: Future<Output = ()>>(name: &'static str, task: impl Fn() -> F) {
     while catch_panic(task()).await.is_none() {
-        tracing::error!(task = name, "a background task panicked and starts again");
+        tracing::error!(task = name, "a background task panicked and will be restarted");
         tokio::time::sleep(RESTART_PAUSE).await;
     }
 }
 
-/// The output of a future; `None` if it panics. What it shares with others must be sound after a panic: locks here are
-/// used though they are poisoned, and a transaction that is dropped is rolled back.
+/// Returns the output of a future, or `None` if it panics. State that the future shares with other code must stay valid
+/// after a panic. It does: parking_lot's locks are not poisoned, and a dropped transaction is rolled back.
 pub(crate) async fn catch_panic<F: Future>(future: F) -> Option<F::Output> {
     AssertUnwindSafe(future).catch_unwind().await.ok()
 }

@@ -1,4 +1,4 @@
-//! What the property tests of several files share.
+//! Helpers that the property tests of several modules share.
 
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
@@ -7,11 +7,11 @@ pub use ulkeys_domain::testing::{leaks_input, mutations_of, proptest_config};
 
 pub const SAMPLE_KEY: &str = "ul_a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0";
 pub const SAMPLE_KEY_ID: &str = "key_0123456789abcdef01234567";
-/// Values, good and bad, of the fields of a request to create or rename a key.
+/// Valid and invalid values for the fields of a request that creates or renames a key.
 pub const KEY_FIELD_TEXTS: &[&str] =
     &["training-server", "read", "training", "models", "admin", " padded ", "", "\u{202e}x", SAMPLE_KEY, SAMPLE_KEY_ID];
 
-/// [`around`], in what a header's value can have.
+/// Generates mutations of `valid` (see [`mutations_of`]), restricted to the bytes that a header value can contain.
 pub fn header_value_mutations_of(valid: &str) -> impl Strategy<Value = HeaderValue> + Clone + use<> {
     mutations_of(valid).prop_map(|bytes| {
         let allowed = bytes.into_iter().filter(|byte| matches!(byte, b'\t' | b' '..=b'~' | 128..));
@@ -27,18 +27,18 @@ pub fn header_map<'a>(name: &'static str, values: impl IntoIterator<Item = &'a H
     header_map
 }
 
-/// A value as text, if it is nothing but visible ASCII, spaces and tabs.
+/// Returns a header value as text if it consists only of visible ASCII characters, spaces and tabs.
 pub fn parse_visible_ascii(value: &HeaderValue) -> Option<&str> {
     let text = std::str::from_utf8(value.as_bytes()).ok()?;
     text.chars().all(|c| c == '\t' || (' '..='~').contains(&c)).then_some(text)
 }
 
-/// A key, read once more.
+/// Returns whether `text` is a key, independently of the production code.
 pub fn is_key(text: &[u8]) -> bool {
     has_prefix_and_hex_digits(text, b"ul_", 40)
 }
 
-/// A key's identifier, read once more.
+/// Returns whether `text` is a key's identifier, independently of the production code.
 pub fn is_key_id(text: &[u8]) -> bool {
     has_prefix_and_hex_digits(text, b"key_", 24)
 }
@@ -51,7 +51,8 @@ fn has_prefix_and_hex_digits(text: &[u8], prefix: &[u8], digits: usize) -> bool 
         })
 }
 
-/// Base64 (RFC 4648, section 4), read once more: padded, and without bits that say nothing.
+/// Decodes base64 (RFC 4648, section 4) independently of the production code. Padding is required, and unused bits must
+/// be zero.
 pub fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     const BASE64_DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
@@ -65,7 +66,7 @@ pub fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     is_whole.then(|| bits.chunks(8).map(|byte| byte.iter().fold(0, |all, bit| all << 1 | *bit as u8)).collect())
 }
 
-/// A form, read once more: pieces between `&`, names before `=`.
+/// Parses a form independently of the production code: pairs separated by `&`, each with a name before `=`.
 pub fn parse_form(text: &[u8]) -> Vec<(String, String)> {
     let decoded = |part: &[u8]| {
         let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
@@ -80,7 +81,7 @@ pub fn parse_form(text: &[u8]) -> Vec<(String, String)> {
     pairs.collect()
 }
 
-/// `%` and two hexadecimal digits are a byte; anything else is itself.
+/// Decodes each `%` with two hexadecimal digits to a byte, and copies everything else.
 pub fn decode_percent(text: &[u8]) -> Vec<u8> {
     let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     let (mut bytes, mut at) = (Vec::new(), 0);
@@ -99,7 +100,8 @@ pub fn decode_percent(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Objects with some of these fields, of any kind.
+/// Generates JSON objects that have some of these fields, with values of any type. Sometimes generates a value that is
+/// not an object.
 pub fn json_objects(fields: &'static [&'static str], texts: &'static [&'static str]) -> impl Strategy<Value = Value> {
     let text = prop_oneof![prop::sample::select(texts).prop_map(str::to_owned), ".{0,70}"].prop_map(Value::from);
     let plain = prop_oneof![8 => text.clone(), 1 => Just(Value::Null), 1 => any::<bool>().prop_map(Value::from),
@@ -116,7 +118,7 @@ pub fn json_objects(fields: &'static [&'static str], texts: &'static [&'static s
     prop_oneof![9 => object, 1 => value]
 }
 
-/// What a value holds as text, to look for in messages.
+/// Concatenates all scalar values in a JSON value, so that a test can search error messages for them.
 pub fn text_contents(value: &Value) -> Vec<u8> {
     match value {
         Value::String(text) => text.clone().into_bytes(),

@@ -1,7 +1,8 @@
-//! Space for training data: limits for each key and for all, and a reserve of the disk that belongs to keys.
+//! Limits the space that training data occupies, per key and in total, and reserves disk space for keys.
 //!
-//! Below the reserve, and above a limit, training data is rejected, while keys can be created, renamed and revoked. How
-//! a run ends is always recorded, without its results if there is no space for them.
+//! When a limit is reached or free space falls below the reserve, training data is rejected, while keys can still be
+//! created, renamed and revoked. The end of a run is always recorded, but without the run's results if there is no
+//! space for them.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,12 +17,12 @@ use ulkeys_store::{StoredBytes, TrainingBytes};
 use crate::error::ApiError;
 use crate::state::{ServiceState, Setting};
 
-/// How much training data is kept, and for how long.
+/// The storage limits and the retention period of training data.
 #[derive(Clone)]
 pub struct TrainingConfig {
-    /// How much.
+    /// The limits for stored training data, and the disk space reserved for keys.
     pub limits: Setting<StorageLimits>,
-    /// For how long after the last event of a run; `None` for as long as nobody deletes it.
+    /// The time for which a run is stored after its last event; `None` if runs are deleted only on request.
     pub retention: Setting<Option<Duration>>,
 }
 
@@ -31,7 +32,7 @@ impl Default for TrainingConfig {
     }
 }
 
-/// What is short.
+/// The limit that a request exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum QuotaKind {
     Key(Option<KeyId>),
@@ -41,22 +42,23 @@ enum QuotaKind {
     Reserve,
 }
 
-/// Which limits were found to be reached, each reported once.
+/// The limits that are currently reached. A message is logged once when a limit is reached, and once when there is
+/// space again.
 #[derive(Default)]
 pub(crate) struct ReachedLimits(Mutex<HashSet<QuotaKind>>);
 
-/// Why training data is rejected.
+/// The reason why training data is rejected.
 pub(crate) struct StorageShortage {
     limit: QuotaKind,
-    /// In MiB.
+    /// The limit in MiB.
     value: u32,
 }
 
 impl StorageShortage {
-    /// What a person can do about it.
+    /// Returns the action that makes space available.
     pub(crate) fn remedy(&self) -> &'static str {
         match self.limit {
-            // Deleting rows does not shrink the database file.
+            // Deleting runs would not help: deleted rows do not shrink the database file.
             QuotaKind::Reserve => "Free some space on the disk",
             _ => "Delete training runs",
         }
@@ -72,14 +74,15 @@ impl StorageShortage {
             QuotaKind::All => format!("Training data has reached its limit of {value} MiB"),
             QuotaKind::Database => format!("Training data in the database has reached its limit of {value} MiB"),
             QuotaKind::Reserve => {
-                format!("The disk has no space left besides the {value} MiB that are reserved for keys")
+                format!("The disk has no space left except the {value} MiB reserved for keys")
             }
         }
     }
 }
 
 impl ServiceState {
-    /// Checks that `bytes` more of a key fit into the database.
+    /// Checks that another `bytes` bytes of training data, reported with a key, fit into the storage limits, and that
+    /// they leave the disk reserve free.
     pub(crate) async fn check_database_quota(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
         let (limits, stored) = (self.config.training.limits.get(), self.store.training_bytes(key.copied()).await?);
         let key = key.copied();
@@ -98,15 +101,15 @@ impl ServiceState {
         self.check_disk_reserve(bytes.saturating_sub(stored.reusable))
     }
 
-    /// Checks that a checkpoint file of `bytes` bytes fits.
+    /// Checks that a checkpoint file of `bytes` bytes fits into the limits and leaves the disk reserve free.
     pub(crate) async fn check_file_quota(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
         let stored = self.store.training_bytes(key.copied()).await?;
         self.check_total_quota(key.copied(), stored, bytes)?;
         self.check_disk_reserve(bytes)
     }
 
-    /// The same for a file that is on the disk already: its length was not known before, or others of the key have
-    /// arrived at the same time.
+    /// Checks the limits for a file that has been received and is already on the disk. This second check is needed if
+    /// the size was not announced, or if several files were received with the same key at the same time.
     pub(crate) async fn check_received_file_quota(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
         let stored = self.store.training_bytes(key.copied()).await?;
         self.check_total_quota(key.copied(), stored, bytes)
@@ -127,7 +130,7 @@ impl ServiceState {
         )
     }
 
-    /// Checks that `bytes` more leave the reserve free.
+    /// Checks that writing another `bytes` bytes leaves the disk reserve free.
     pub(crate) fn check_disk_reserve(&self, bytes: u64) -> Result<(), ApiError> {
         let reserve = self.config.training.limits.get().reserve;
         let free = free_disk_bytes(&self.config.checkpoints.folder).unwrap_or(u64::MAX);
@@ -137,7 +140,8 @@ impl ServiceState {
     fn check_limits<const N: usize>(&self, limits: [(QuotaKind, u32, u64); N], bytes: u64) -> Result<(), ApiError> {
         let mut reached = self.reached_limits.0.lock();
         for (limit, value, room) in limits {
-            // Near a limit, small reports still fit between large ones that do not. That is no change of state.
+            // Near a limit, small reports may still fit while large ones are rejected. To avoid logging a change each
+            // time, a limit counts as reached only while at most 2 % of it is left.
             let is_low = room <= mib_to_bytes(value) / 50;
             if bytes > room {
                 let shortage = StorageShortage { limit, value };
@@ -153,7 +157,7 @@ impl ServiceState {
         Ok(())
     }
 
-    /// How much training data there is, in all and of a key.
+    /// Returns how much training data is stored, in total and for one key.
     pub(crate) async fn training_storage(&self, key: Option<&KeyId>) -> Result<TrainingStorage, ApiError> {
         let (limits, stored) = (self.config.training.limits.get(), self.store.training_bytes(key.copied()).await?);
         let in_use = |stored: StoredBytes, limit, database_limit| StorageUse {
@@ -180,11 +184,12 @@ fn remaining_bytes(limit: u32, stored: u64) -> u64 {
     mib_to_bytes(limit).saturating_sub(stored)
 }
 
-/// Free bytes of the disk with this folder, as far as the user may use them; `None` where the system does not tell.
+/// Returns the number of bytes that the user can still write to the disk that contains the folder; `None` if the system
+/// does not report this number.
 fn free_disk_bytes(folder: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
-        // The folder is made when a file first arrives.
+        // The folder itself is created only when the first file is uploaded, so look for an existing parent.
         let disk = folder.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }

@@ -1,8 +1,9 @@
-//! Grants to upload one file: unguessable addresses that need no other credential, in memory only.
+//! Upload grants. A grant allows one file to be uploaded to an unguessable address without another credential. Grants
+//! are stored in memory only.
 //!
-//! Each is for one checkpoint of one run, lasts an hour, and is gone once a file has arrived; until then the same
-//! client may try again. An attempt that has begun within the hour may still succeed after it. Only the SHA-256 of each
-//! is held. A restart removes them all.
+//! A grant is for one checkpoint of one run. It expires after an hour and is removed once a file is stored; until then
+//! the client may retry. An attempt that begins within the hour may end later. Only the SHA-256 hash of a grant's token
+//! is stored. A restart removes all grants.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,31 +20,33 @@ use zeroize::Zeroizing;
 use crate::authz::Caller;
 
 const TOKEN_BYTES: usize = 32;
-/// How long a grant lasts. Measured from the start of the service: a clock that is set must not prolong it.
+/// The time for which a grant is valid. It is measured by the service's uptime, because changing the wall clock must
+/// not extend a grant.
 const GRANT_LIFETIME: Duration = Duration::from_secs(60 * 60);
-/// How much longer an attempt may succeed than its client may send: the file is still to be put in its place.
+/// Extra time that an upload attempt gets beyond the time that the client has for sending, because the received file
+/// must still be stored.
 const STORING_GRACE_PERIOD: Duration = Duration::from_secs(60);
-/// How many may be pending for one run, for one caller, and in all: an abandoned one occupies a place for an hour. A
-/// caller has room for sixteen runs that use all of theirs, so trainings that end together do not take each other's
-/// places.
+/// The maximum number of pending grants per run, per caller, and in total. An unused grant counts until it expires
+/// after an hour. A caller's limit is sixteen times the limit of a run, so that sixteen runs that end at the same time
+/// do not block each other.
 const MAX_PENDING_OF_RUN: usize = 16;
 const MAX_PENDING_OF_CALLER: usize = 256;
 const MAX_PENDING: usize = 1_024;
 
-/// What may be uploaded, and on whose behalf.
+/// The file that may be uploaded, and the caller that requested the grant.
 #[derive(Clone)]
 pub(crate) struct UploadGrant {
     pub(crate) id: CheckpointId,
     pub(crate) run: RunId,
     pub(crate) filename: FileName,
-    /// In bytes, where the client announced it.
+    /// The size in bytes, if the client announced it.
     pub(crate) size: Option<u64>,
-    /// Whether it becomes the run's checkpoint when it arrives, without a word from the run.
+    /// Whether the file becomes the run's checkpoint as soon as it is stored, without a further event from the run.
     pub(crate) save_on_arrival: bool,
     pub(crate) caller: Caller,
 }
 
-/// Why no grant is issued.
+/// The reason why no grant is issued.
 pub(crate) enum GrantError {
     TooMany,
     NoRandomness,
@@ -51,22 +54,22 @@ pub(crate) enum GrantError {
 
 type TokenDigest = [u8; 32];
 
-/// The pending grants.
+/// The pending grants, by the hash of their token.
 #[derive(Default)]
 pub(crate) struct UploadGrants(Mutex<HashMap<TokenDigest, PendingUpload>>);
 
 struct PendingUpload {
     grant: UploadGrant,
-    /// From then on, no attempt may begin.
+    /// The time after which no attempt may begin.
     expires: Duration,
-    /// Until then, an attempt that has begun may succeed.
+    /// The time before which the current attempt must succeed.
     attempt_ends: Duration,
-    /// The request that is sending, if one is.
+    /// Cancels the current attempt when a new one begins.
     attempt: CancellationToken,
 }
 
 impl UploadGrants {
-    /// A new permission: 64 hexadecimal digits from 32 bytes of `rng`.
+    /// Issues a grant and returns its token: 64 hexadecimal digits from 32 bytes of `rng`.
     pub(crate) fn issue_grant<R: TryCryptoRng>(
         &self,
         grant: UploadGrant,
@@ -90,8 +93,8 @@ impl UploadGrants {
         Ok(Zeroizing::new(digits.iter().copied().map(char::from).collect()))
     }
 
-    /// Starts an upload attempt with the grant `token`, which may send for `max_time`. A previous attempt that still
-    /// appears active is assumed to be a dead connection: its token is cancelled.
+    /// Starts an upload attempt with the grant that `token` identifies. The client has `max_time` to send the file. A
+    /// previous attempt that still appears active is assumed to be a dead connection and is cancelled.
     pub(crate) fn begin_attempt(
         &self,
         token: &str,
@@ -106,8 +109,8 @@ impl UploadGrants {
         Some((found.grant.clone(), found.attempt.clone()))
     }
 
-    /// Consumes the grant; `false` when it does not exist, or another attempt has begun. After `true`, the caller
-    /// stores the file or calls [`Self::restore_grant`].
+    /// Consumes a grant. Returns `false` if the grant does not exist or a newer upload attempt has replaced this one.
+    /// If this returns `true`, the caller must store the file or call [`Self::restore_grant`].
     pub(crate) fn consume_grant(&self, token: &str, attempt: &CancellationToken, now: Duration) -> bool {
         let mut pending = self.lock_unexpired(now);
         let digest = digest_token(token);
@@ -118,14 +121,14 @@ impl UploadGrants {
         is_ours
     }
 
-    /// Makes a grant valid again whose file could not be stored.
+    /// Makes a consumed grant valid again, after its file could not be stored.
     pub(crate) fn restore_grant(&self, token: &str, grant: UploadGrant, now: Duration) {
         let expires = now + GRANT_LIFETIME;
         let again = PendingUpload { grant, expires, attempt_ends: expires, attempt: CancellationToken::new() };
         self.lock_unexpired(now).insert(digest_token(token), again);
     }
 
-    /// The callers with pending grants, each once.
+    /// Returns the callers that have pending grants, without duplicates.
     pub(crate) fn callers_with_grants(&self, now: Duration) -> Vec<Caller> {
         let pending = self.lock_unexpired(now);
         let callers: HashMap<_, _> =
@@ -133,12 +136,12 @@ impl UploadGrants {
         callers.into_values().cloned().collect()
     }
 
-    /// Removes the grants of a key that was revoked.
+    /// Removes the grants of a revoked key.
     pub(crate) fn withdraw_grants_of_key(&self, key: &KeyId, now: Duration) {
         self.lock_unexpired(now).retain(|_, other| other.grant.caller.key_id() != Some(key));
     }
 
-    /// The grants that have not expired, or have a running attempt. Removes the others.
+    /// Removes expired grants, except those with an attempt in progress, and returns the remaining ones.
     fn lock_unexpired(&self, now: Duration) -> MutexGuard<'_, HashMap<TokenDigest, PendingUpload>> {
         let mut pending = self.0.lock();
         pending.retain(|_, grant| grant.expires.max(grant.attempt_ends) > now);
@@ -190,7 +193,7 @@ mod tests {
     }
 
     fn issue_grant(grants: &UploadGrants, now: u64) -> Zeroizing<String> {
-        grants.issue_grant(grant_for(Caller::Session), from_millis(now), &mut SysRng).ok().expect("a place")
+        grants.issue_grant(grant_for(Caller::Session), from_millis(now), &mut SysRng).ok().expect("below the limit")
     }
 
     const MAX_ATTEMPT_TIME: Duration = Duration::from_secs(60);
@@ -223,7 +226,7 @@ mod tests {
         assert!(begin_attempt(&grants, &token, GRANT_LIFETIME).is_none());
         let unused = issue_grant(&grants, 0);
         assert!(begin_attempt(&grants, &unused, GRANT_LIFETIME).is_none());
-        assert!(begin_attempt(&grants, &unused, 0).is_none(), "it is removed");
+        assert!(begin_attempt(&grants, &unused, 0).is_none(), "the expired grant is removed");
         assert!(begin_attempt(&grants, "", 0).is_none());
     }
 
@@ -269,10 +272,10 @@ mod tests {
                     );
                 }
                 let one_more = grants.issue_grant(grant_for_run(caller.clone(), run), from_millis(0), &mut SysRng);
-                assert!(matches!(one_more, Err(GrantError::TooMany)), "of run {run}");
+                assert!(matches!(one_more, Err(GrantError::TooMany)), "the limit of run {run} is exceeded");
             }
             let another_run = grants.issue_grant(grant_for_run(caller.clone(), runs + 1), from_millis(0), &mut SysRng);
-            assert!(matches!(another_run, Err(GrantError::TooMany)), "of the caller");
+            assert!(matches!(another_run, Err(GrantError::TooMany)), "the limit of the caller is exceeded");
         };
         for _ in 0..MAX_PENDING / MAX_PENDING_OF_CALLER {
             fill(&caller_with_key());
@@ -283,7 +286,7 @@ mod tests {
         ));
         assert!(
             grants.issue_grant(grant_for(Caller::Session), from_millis(GRANT_LIFETIME), &mut SysRng).is_ok(),
-            "they expire"
+            "expired grants do not count"
         );
     }
 }

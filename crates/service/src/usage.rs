@@ -1,7 +1,7 @@
 //! Records the outcome of each request in memory, and publishes and persists it in batches.
 //!
-//! Publishing and persisting use separate queues, so a slow or locked store does not delay events. A batch that the
-//! store rejects is kept and written again, whole, before the next.
+//! Publishing and persisting use separate queues, so a slow or locked store does not delay events. If the store rejects
+//! a batch, the same batch is written again before the next one.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -21,36 +21,37 @@ use ulkeys_store::{ClientUsage, HourlyCount, KeyStore, MILLIS_PER_HOUR, Rejected
 
 use crate::state::Config;
 
-/// How long uses are gathered before they are published.
+/// The time for which usage is collected before it is published.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
-/// How long usage and activity are kept.
+/// The time for which usage and activity are stored.
 const USAGE_RETENTION: Duration = Duration::from_hours(90 * 24);
-/// How often what is older is removed.
+/// The interval at which usage and activity older than [`USAGE_RETENTION`] are purged.
 const PURGE_INTERVAL: Duration = Duration::from_hours(1);
-/// Addresses that are recorded for the rejections of one key (or of none) for one cause within one hour. Behind a
-/// gateway anybody can claim any number of them.
+/// The maximum number of addresses recorded per hour for rejections with the same key (or without a key) and the same
+/// decision. The number must be limited because a client behind a gateway can claim any number of addresses.
 const MAX_REJECTED_ADDRESSES: usize = 50;
-/// How many counts, programs and rejections are held for a store that accepts nothing, for example on a full disk: some
-/// 30 MiB. What needs one more is added to a former hour of the same key, or is not counted. Last uses are always held.
+/// The maximum number of pending counts, clients and rejections, which take about 30 MiB. It is reached only while the
+/// store fails, for example because the disk is full. Once it is reached, a further request is added to an earlier
+/// hour's count for the same key and decision, or is not counted. The last use of each key is always recorded.
 const MAX_PENDING_ENTRIES: usize = 200_000;
-/// Stands for all further addresses.
+/// Recorded instead of the actual address once [`MAX_REJECTED_ADDRESSES`] other addresses have been recorded.
 const OTHER_ADDRESSES: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// Where a request came from.
+/// The client that sent a request: its address and user agent.
 #[derive(Clone, Copy)]
 pub(crate) struct ClientAddress<'a> {
     pub(crate) peer: IpAddr,
-    /// See [`crate::user_agent`].
+    /// The client's `User-Agent`; see [`crate::user_agent`].
     pub(crate) user_agent: &'a str,
 }
 
-/// Requests that are not published, or not in the store, yet.
+/// Records usage, and holds it until it is published and written to the store.
 #[derive(Default)]
 pub(crate) struct UsageRecorder {
     pending: Mutex<PendingUsage>,
     publish_needed: Notify,
     flush_needed: Notify,
-    /// Whether the store did not take the last batch.
+    /// Whether the store rejected the last batch.
     is_failing: AtomicBool,
 }
 
@@ -59,14 +60,14 @@ struct PendingUsage {
     unpublished: FxHashMap<KeyId, Timestamp>,
     keys: FxHashMap<KeyId, PendingKeyUsage>,
     rejections: HashMap<(Option<KeyId>, Decision, IpAddr, i64), RejectedRequests>,
-    /// The addresses behind the rejections of this hour.
+    /// The addresses recorded for rejections in the current hour.
     rejected_addresses: HashMap<(Option<KeyId>, Decision), HashSet<IpAddr>>,
     hour: i64,
-    /// How many entries there are in `keys` and `rejections`.
+    /// The number of counts and clients in `keys` and of entries in `rejections`.
     entries: usize,
-    /// Whether it was logged that no more entries are held.
+    /// Whether reaching [`MAX_PENDING_ENTRIES`] has been logged.
     is_full: bool,
-    /// What the store is being given, or did not take.
+    /// The batch that is being written, or that the store rejected.
     in_flight: Option<Arc<UsageBatch>>,
 }
 
@@ -79,8 +80,8 @@ struct PendingKeyUsage {
 }
 
 impl UsageRecorder {
-    /// Records that a request with this key was accepted, and whether its scope `admin` was needed for that. Times only
-    /// move forward.
+    /// Records that a request with this key was accepted, and whether acceptance required the scope `admin`. The
+    /// recorded time of the last use never moves back.
     pub(crate) fn record_accepted(&self, key: &KeyId, from: ClientAddress<'_>, at: Timestamp, needed_admin: bool) {
         let mut pending = self.lock_pending();
         match pending.unpublished.get_mut(key) {
@@ -101,7 +102,7 @@ impl UsageRecorder {
         pending.entries += added;
     }
 
-    /// Records that a request was rejected; `key` is the one that it presented, where there is such a key.
+    /// Records that a request was rejected. `key` is the key that the request presented, if that key exists.
     pub(crate) fn record_rejected(
         &self,
         key: Option<&KeyId>,
@@ -136,8 +137,8 @@ impl UsageRecorder {
         }
     }
 
-    /// The last uses that are not written yet. Take this snapshot before reading the store; otherwise a batch written
-    /// in between is in neither.
+    /// Returns a snapshot of the last-use times that are not yet written to the store. Take this snapshot *before*
+    /// reading the store; otherwise a batch that is written in between is missing from both.
     pub(crate) fn pending_times(&self) -> PendingUseTimes {
         let pending = self.lock_pending();
         let mut times = PendingUseTimes::default();
@@ -150,14 +151,15 @@ impl UsageRecorder {
         times
     }
 
-    /// How many keys and kinds of rejections are not written yet.
+    /// Returns how many entries are not yet written, for the metrics: pending keys and rejections, and the counts of
+    /// the batch being written.
     pub(crate) fn backlog(&self) -> usize {
         let pending = self.lock_pending();
         pending.keys.len() + pending.rejections.len() + pending.in_flight.as_ref().map_or(0, |batch| batch.counts.len())
     }
 
-    /// Publishes, flushes and purges until `shutdown`. A flush that is under way is finished; what is then left is for
-    /// a last [`Self::flush`].
+    /// Publishes usage, writes it to the store, and purges old entries until `shutdown` is cancelled. A write in
+    /// progress is finished; the caller writes the remaining usage with a final [`Self::flush`].
     pub(crate) async fn run_until_shutdown(
         &self,
         store: &dyn KeyStore,
@@ -165,7 +167,8 @@ impl UsageRecorder {
         config: &Config,
         shutdown: &CancellationToken,
     ) {
-        // After a panic, what was noted before has been notified already.
+        // If the task is restarted after a panic, the notifications for pending usage have already been consumed, so
+        // notify both loops.
         self.publish_needed.notify_one();
         self.flush_needed.notify_one();
         let publish = async {
@@ -173,12 +176,12 @@ impl UsageRecorder {
                 self.publish_needed.notified().await;
                 let uses = std::mem::take(&mut self.lock_pending().unpublished);
                 let uses = uses.into_iter().map(|(key_id, last_used_at)| KeyUse { key_id, last_used_at }).collect();
-                // An error means that there are no subscribers.
+                // Sending fails only if there are no subscribers.
                 let _ = events.send(KeyEvent::Used { uses });
                 tokio::time::sleep(PUBLISH_INTERVAL).await;
             }
         };
-        // Never interrupted while it writes: the same batch would be written, and counted, twice.
+        // A write is never interrupted; otherwise the same batch would be written and counted twice.
         let flush = async {
             let pause = || shutdown.run_until_cancelled(tokio::time::sleep(config.timing.usage_flush_interval));
             while shutdown.run_until_cancelled(self.flush_needed.notified()).await.is_some() {
@@ -189,7 +192,7 @@ impl UsageRecorder {
             loop {
                 match store.purge_old_entries((config.clock)(), USAGE_RETENTION).await {
                     Err(error) if error.problem != DatabaseProblem::Full => {
-                        tracing::warn!(%error, "old usage is not removed yet");
+                        tracing::warn!(%error, "cannot purge old usage; the next attempt is in an hour");
                     }
                     _ => {}
                 }
@@ -200,9 +203,10 @@ impl UsageRecorder {
         tokio::join!(flush, rest);
     }
 
-    /// Writes what is pending. `false` when the store failed; then everything is kept for the next time.
+    /// Writes the pending usage. Returns `false` if the store fails; the usage then stays pending.
     pub(crate) async fn flush(&self, store: &dyn KeyStore, now: Timestamp) -> bool {
-        // Twice where a batch was left from the last time: it, and what was noted since.
+        // The loop runs twice if a rejected batch is left over: once for that batch, and once for the usage recorded
+        // since then.
         loop {
             let (batch, is_old) = self.lock_pending().next_batch(now);
             if batch.is_empty() {
@@ -210,15 +214,15 @@ impl UsageRecorder {
                 return true;
             }
             if let Err(error) = store.record_usage(batch.clone()).await {
-                // A store that takes nothing is asked every second, for as long as it takes nothing. It reports a full
-                // disk itself.
+                // A failing store is retried about every second, so only the first failure is logged. The store itself
+                // logs a full disk.
                 if error.problem != DatabaseProblem::Full && !self.is_failing.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "usage is not written yet");
+                    tracing::warn!(%error, "cannot write usage to the database; retrying until it succeeds");
                 }
                 return false;
             }
             if self.is_failing.swap(false, Ordering::Relaxed) {
-                tracing::info!("usage is written again");
+                tracing::info!("usage is written to the database again");
             }
             self.lock_pending().in_flight = None;
             if !is_old {
@@ -227,7 +231,7 @@ impl UsageRecorder {
         }
     }
 
-    /// The pending usage of a key. The first entry of a batch wakes the flush.
+    /// Returns the pending usage of a key, creating it if necessary. The first entry of a batch wakes the flush loop.
     fn entry_for_key<'a>(&self, pending: &'a mut PendingUsage, key: &KeyId) -> &'a mut PendingKeyUsage {
         if pending.keys.is_empty() {
             self.flush_needed.notify_one();
@@ -240,7 +244,7 @@ impl UsageRecorder {
     }
 }
 
-/// Last uses by key: see [`UsageRecorder::pending_times`].
+/// Last-use times by key; see [`UsageRecorder::pending_times`].
 #[derive(Default)]
 pub(crate) struct PendingUseTimes {
     last_used: FxHashMap<KeyId, Timestamp>,
@@ -248,8 +252,8 @@ pub(crate) struct PendingUseTimes {
 }
 
 impl PendingUseTimes {
-    /// Brings a key from the store to what it will be there when all is written. A stored use after `latest` is of a
-    /// clock that was wrong.
+    /// Adds pending last-use times to a record that was read from the store. First removes stored times later than
+    /// `latest`, because they were recorded while the clock was wrong.
     pub(crate) fn overlay_on_record(&self, record: &mut KeyRecord, latest: Timestamp) {
         record.remove_uses_after(latest);
         let counts = |at: &Timestamp| record.revoked_at.is_none_or(|revoked| *at <= revoked);
@@ -259,19 +263,20 @@ impl PendingUseTimes {
 }
 
 impl PendingUsage {
-    /// Whether one more entry may be held.
+    /// Returns whether another entry may be added. If not, logs a warning once.
     fn has_capacity(&mut self) -> bool {
         let has_capacity = self.entries < MAX_PENDING_ENTRIES;
         if !has_capacity && !self.is_full {
             tracing::warn!(
-                "usage cannot be written for so long that what is new is counted for a former hour, or not at all"
+                "too much usage is pending because the database cannot be written; new usage is counted less exactly"
             );
             self.is_full = true;
         }
         has_capacity
     }
 
-    /// The address by which a rejection is recorded.
+    /// Returns the address under which a rejection is recorded: the peer's own, or [`OTHER_ADDRESSES`] if too many
+    /// addresses are already recorded.
     fn bucket_address(&mut self, key: Option<KeyId>, outcome: Decision, peer: IpAddr, hour: i64) -> IpAddr {
         if self.hour != hour {
             self.hour = hour;
@@ -284,8 +289,8 @@ impl PendingUsage {
         if known.contains(&peer) { peer } else { OTHER_ADDRESSES }
     }
 
-    /// The batch that the store did not take (`true`), or else all that was noted since. It stays in `in_flight` until
-    /// it is written.
+    /// If the store rejected the last batch, returns that batch and `true`; otherwise returns all usage recorded since
+    /// the last batch and `false`. The batch stays in `in_flight` until it is written.
     fn next_batch(&mut self, now: Timestamp) -> (Arc<UsageBatch>, bool) {
         if let Some(kept) = &self.in_flight {
             return (kept.clone(), true);
@@ -307,7 +312,7 @@ impl PendingUsage {
 }
 
 impl PendingKeyUsage {
-    /// How many entries were added.
+    /// Counts a request by hour and decision. Returns the number of entries added.
     fn count_outcome(&mut self, outcome: Decision, at: Timestamp, has_capacity: bool) -> usize {
         let hour = hour_index(at);
         let is_same = |count: &(i64, Decision, u64)| count.1 == outcome && (count.0 == hour || !has_capacity);
@@ -322,7 +327,7 @@ impl PendingKeyUsage {
         0
     }
 
-    /// How many entries were added.
+    /// Counts a request by client. Returns the number of entries added.
     fn count_client(&mut self, key: &KeyId, from: ClientAddress<'_>, at: Timestamp, has_capacity: bool) -> usize {
         let is_same_client =
             |client: &&mut ClientUsage| client.peer == from.peer && *client.user_agent == *from.user_agent;
@@ -415,7 +420,7 @@ mod tests {
             batch.counts.len()
         );
         let accepted = batch.counts.iter().filter(|count| count.outcome == Decision::Accepted);
-        assert_eq!(accepted.map(|count| count.requests).sum::<u64>(), 120_000, "each is counted");
+        assert_eq!(accepted.map(|count| count.requests).sum::<u64>(), 120_000, "every accepted request is counted");
         let latest = timestamp_from_millis(299 * MILLIS_PER_HOUR);
         assert!(batch.last_used.len() == 400 && batch.last_used.iter().all(|(_, used)| *used == latest));
         recorder.lock_pending().in_flight = None;
@@ -428,7 +433,7 @@ mod tests {
         assert_eq!(
             recorder.lock_pending().next_batch(timestamp_from_millis(1)).0.counts.len(),
             1,
-            "there is room again"
+            "new counts are accepted again"
         );
     }
 
@@ -466,7 +471,8 @@ mod tests {
         assert_eq!((batch.rejected.len(), rejected_requests(&batch)), (2 * (MAX_REJECTED_ADDRESSES + 1), 20_000));
         recorder.lock_pending().in_flight = None;
 
-        // The next batch of the same hour has no new addresses either; the next hour has.
+        // In the same hour, the next batch still records a new address as `OTHER_ADDRESSES`; in the next hour, new
+        // addresses are recorded again.
         let from = ClientAddress { peer: IpAddr::V4(0xffff_0000_u32.into()), user_agent: "" };
         recorder.record_rejected(None, Decision::Unknown, from, timestamp_from_millis(2));
         recorder.record_rejected(None, Decision::Unknown, from, timestamp_from_millis(MILLIS_PER_HOUR));

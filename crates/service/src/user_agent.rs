@@ -1,15 +1,16 @@
-//! What a program calls itself.
+//! Reads the name and version that a client states in its `User-Agent` header.
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 use ulkeys_domain::secret;
 
-/// Longer names are cut.
+/// The maximum length of a user agent. A longer one is truncated.
 const MAX_USER_AGENT_LEN: usize = 200;
-/// In the place of a name that holds a key: it would end up in the store, and on the screen.
+/// Recorded in place of a user agent that contains a key, because user agents are stored and displayed.
 const HIDDEN_KEY_PLACEHOLDER: &str = "(hidden: it contains a key)";
 
-/// The `User-Agent`, shortened; empty when there is none that can be read.
+/// Returns the value of `User-Agent`, truncated if it is too long, or an empty string if the header is absent or not
+/// ASCII.
 pub(crate) fn from_headers(headers: &HeaderMap) -> &str {
     let Some(name) = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()) else {
         return "";
@@ -17,7 +18,7 @@ pub(crate) fn from_headers(headers: &HeaderMap) -> &str {
     if name.contains("ul_") && secret::contains_key(name) {
         return HIDDEN_KEY_PLACEHOLDER;
     }
-    // Readable header values are ASCII, so that any byte is a boundary.
+    // `to_str` accepts only ASCII characters, so every byte is a character boundary.
     name.get(..MAX_USER_AGENT_LEN).unwrap_or(name).trim()
 }
 
@@ -42,7 +43,7 @@ mod tests {
         assert_eq!(
             parse(&format!("{} ul_{}", "x".repeat(180), "a".repeat(40))),
             HIDDEN_KEY_PLACEHOLDER,
-            "not even a part of it"
+            "not even a part of the key is returned"
         );
         assert_eq!(super::from_headers(&HeaderMap::new()), "");
     }

@@ -1,8 +1,8 @@
-//! Whether the disk has space for what the store writes.
+//! Checks whether the disk has space for the store's writes.
 //!
-//! SQLite names a full disk only where it writes the database or its log. For the index of the log, for a new file and
-//! for a quota it reports an error of the disk. And no number of free bytes includes quotas. So this module tries to
-//! write.
+//! SQLite reports a full disk only when it writes the database or the write-ahead log (WAL). If SQLite extends the WAL
+//! index or creates a file on a full disk, or if a quota is exhausted, it reports only an I/O error. The number of free
+//! bytes does not account for quotas either. So this module tests for space by writing a temporary file.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
@@ -11,20 +11,21 @@ use std::path::Path;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
-/// How many bytes must fit: a batch of uses, the index of the log, which grows by 32 KiB, and some pages of the
-/// database.
+/// The space that must be available, in bytes. This is enough for a usage batch, for the WAL index (which grows by 32
+/// KiB at a time), and for some database pages.
 const NEEDED_BYTES: usize = 256 * 1024;
 
-/// Whether there is space for ordinary writes beside the file at `path`.
+/// Returns whether there is space for ordinary writes in the folder of the file at `path`.
 ///
 /// # Errors
-/// When the attempt fails for another reason.
+/// Returns an error if the test file cannot be written for a reason other than a full disk.
 pub(crate) fn has_space_for_writes(path: &Path) -> io::Result<bool> {
-    // Random, because a file system may compress.
+    // The bytes are random, so that a file system with compression needs the full space for them.
     let mut bytes = vec![0; NEEDED_BYTES];
     SysRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Without a name, so that a kill leaves nothing. Some file systems report a full disk only when they synchronize.
+    // The temporary file has no name, so a killed process leaves nothing behind. Some file systems report a full disk
+    // only when the file is synced.
     let written = tempfile::tempfile_in(folder).and_then(|mut file| {
         file.write_all(&bytes)?;
         file.sync_data()
@@ -36,26 +37,29 @@ pub(crate) fn has_space_for_writes(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether an error means that the disk, or the user's share of it, has no space left, or that a file may not grow.
+/// Returns whether an error means that the disk is full, that the user's quota is exhausted, or that the file has
+/// reached its size limit.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
-/// How many bytes an append-only file holds ahead.
+/// Number of bytes allocated beyond the end of an append-only file.
 const PREALLOCATED_BYTES: u64 = 64 * 1024;
 
-/// Allocates space behind the end of a file that grows, without changing its length, where the file system can. What is
-/// appended then fits on a full disk, too.
+/// Allocates space beyond the end of an append-only file without changing its length, if the file system supports this.
+/// Later appends then succeed even on a full disk.
 pub(crate) fn preallocate(file: &File) {
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::fs::MetadataExt as _;
-        // Only when half of it is used up: allocating changes the time of the file, which other processes watch.
+        // Allocate only when half of the preallocated space is used up: allocating changes the file's timestamp, which
+        // other processes watch.
         let short = |metadata: std::fs::Metadata| {
             (metadata.blocks() * 512 < metadata.len() + PREALLOCATED_BYTES / 2).then_some(metadata.len())
         };
         if let Some(length) = file.metadata().ok().and_then(short) {
-            // Without it, entries need free space: nothing else changes.
+            // Ignore a failure: preallocation is only a precaution. Without it, appending an entry fails if the disk is
+            // full.
             let _ = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, length, PREALLOCATED_BYTES);
         }
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with a database, sorted by what its owner can do about it.
+//! Database errors, classified by what the owner of the database can do about them.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,8 @@ use ulkeys_domain::wire::DatabaseProblem;
 
 use crate::disk_space;
 
-/// SQLite's codes for a lock that the file system did not take, which no other process held.
+/// SQLite error codes for lock operations that failed in the file system, rather than because another process holds the
+/// lock.
 const LOCK_FAILURES: [i32; 5] = [
     ffi::SQLITE_IOERR_LOCK,
     ffi::SQLITE_IOERR_RDLOCK,
@@ -17,12 +18,13 @@ const LOCK_FAILURES: [i32; 5] = [
     ffi::SQLITE_IOERR_SHMLOCK,
 ];
 
-/// Whether an operation failed because the system or the file system does not have it.
+/// Returns whether locking failed because the operating system or the file system does not support it.
 fn is_unsupported(error: &std::io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
-        // A network file system without a lock service answers NOLCK (flock(2)); one in user space, what it likes.
+        // A network file system without a lock service returns ENOLCK (flock(2)); user-space file systems return
+        // various codes.
         let unsupported = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL];
         if unsupported.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) {
             return true;
@@ -31,15 +33,15 @@ fn is_unsupported(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::Unsupported
 }
 
-/// A store operation failed, and changed nothing.
+/// An error from a store operation. A failed operation leaves the store unchanged.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}: {detail}", path.display())]
 pub struct StoreError {
-    /// The kind of problem.
+    /// What kind of problem occurred.
     pub problem: DatabaseProblem,
-    /// The database file.
+    /// The path of the database file.
     pub path: PathBuf,
-    /// A sentence with the cause, in English. Holds no stored values.
+    /// A description of the cause, in English. Contains no stored values.
     pub detail: String,
 }
 
@@ -57,7 +59,8 @@ impl StoreError {
         Self::new(problem, path, error)
     }
 
-    /// A lock that could not be taken for another reason than that another process has it.
+    /// Converts an I/O error that occurred while acquiring a lock into a store error. Do not use this if another
+    /// process holds the lock; the error is then [`DatabaseProblem::Locked`].
     pub(crate) fn from_lock(path: &Path, error: &std::io::Error) -> Self {
         match is_unsupported(error) {
             true => Self::new(DatabaseProblem::LockingUnsupported, path, error),
@@ -78,7 +81,7 @@ impl StoreError {
             {
                 DatabaseProblem::Full
             }
-            // A stored value that is not what this program writes.
+            // The database contains a value that this program never writes.
             None if matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) => DatabaseProblem::Corrupt,
             _ => DatabaseProblem::Unavailable,
         };

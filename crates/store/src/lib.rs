@@ -1,7 +1,7 @@
-//! Where keys and training runs are kept: the traits [`KeyStore`] and [`RunStore`], and their implementation on SQLite.
+//! Storage of keys and training runs: the traits [`KeyStore`] and [`RunStore`], and their SQLite implementation.
 //!
-//! Deliberately absent: plaintext keys (a store sees hashes) and the clock (times are passed in). What a store answers
-//! is what is committed, so that a revocation holds from the moment it is acknowledged.
+//! A store deliberately never receives plaintext keys (only hashes) and does not read the clock (callers pass the
+//! time). It only returns committed data, so a revocation is effective as soon as it is acknowledged.
 
 mod disk_space;
 mod error;
@@ -28,54 +28,57 @@ pub use usage::{AuditContext, ClientUsage, HourlyCount, MILLIS_PER_HOUR, Rejecte
 /// The result of every store operation.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// Everything that a service keeps, in one store.
+/// A store for all data of a service.
 pub trait Store: KeyStore + RunStore {}
 
 impl<T: KeyStore + RunStore> Store for T {}
 
 /// Stores the keys of one workspace, their usage and their activity.
 ///
-/// Every method that returns `Ok` after a change has made it durable: it survives a crash and a loss of power.
+/// When a method that changes data returns `Ok`, the change is durable: it survives a crash and a power loss.
 #[async_trait]
 pub trait KeyStore: Send + Sync + 'static {
-    /// Keeps a new key. `false`, changing nothing, when the key that asked for it has been revoked.
+    /// Stores a new key. Returns `false` and changes nothing if the key that requested the new key has been revoked.
     ///
     /// # Errors
-    /// Fails, changing nothing, when the identifier or the hash is already there.
+    /// Returns an error and changes nothing if the identifier or the hash already exists.
     async fn insert(&self, key: KeyRecord, hash: KeyHash, audit: AuditContext) -> Result<bool>;
 
-    /// What decides about the key with this hash, revoked or not. Asked on every request, so it never waits.
+    /// Returns the data that decides whether requests with a key are authorized, or `None` if no key has this hash.
+    /// Includes revoked keys. Every request calls this method, so it never blocks.
     async fn lookup(&self, hash: &KeyHash) -> Result<Option<Arc<KeyAuthInfo>>>;
 
-    /// The key with this identifier, revoked or not.
+    /// Returns the key with this identifier, active or revoked.
     async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>>;
 
-    /// All keys that are not revoked, newest first.
+    /// Returns all active keys, newest first.
     async fn list_active(&self) -> Result<Vec<KeyRecord>>;
 
-    /// A page of keys, and how many there are on all pages together.
+    /// Returns a page of keys, and the number of matching keys on all pages.
     async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)>;
 
-    /// How many keys there are of each status.
+    /// Returns the number of keys of each status.
     async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts>;
 
-    /// Gives an active key another name, and returns it as it is then. `None` when there is no such active key, or the
-    /// key that asked for it has been revoked.
+    /// Renames an active key and returns the renamed key. Returns `None` if there is no active key with this
+    /// identifier, or if the key that requested the change has been revoked.
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> Result<Option<KeyRecord>>;
 
-    /// Revokes a key. `None` when there is no such key, or the key that asked for it has been revoked; for a key
-    /// revoked before, the time of the first revocation stays. It succeeds if the revocation is recorded outside the
-    /// database, even if the database cannot be written: the key is refused from then on.
+    /// Revokes a key. Returns `None` if the key does not exist, or if the key that requested the change has been
+    /// revoked. If the key was already revoked, the time of the first revocation is retained. If the database cannot be
+    /// written, but the revocation was recorded in a file outside the database, the call succeeds: the key is rejected
+    /// from then on.
     async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> Result<Option<Revocation>>;
 
-    /// Stores a batch of usage in one transaction. Last-used only moves forward, and never past a revocation.
+    /// Stores a batch of usage in one transaction. The last-used time of a key only moves forward, and never past the
+    /// time at which the key was revoked.
     async fn record_usage(&self, batch: Arc<UsageBatch>) -> Result<()>;
 
-    /// A key's requests by hour since `since`, and its sources.
+    /// Returns the number of requests with a key in each hour since `since`, and the clients that used the key.
     async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
 
-    /// A page of at most `limit` entries, newest first: those before the entry `before`, of one key or of all, and of
-    /// one kind or of all.
+    /// Returns at most `limit` activity entries, newest first. If `key` or `kind` is set, returns only the entries of
+    /// that key or kind. If `before` is set, returns only the entries that are older than that entry.
     async fn list_activity(
         &self,
         key: Option<KeyId>,
@@ -84,51 +87,53 @@ pub trait KeyStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<ActivityPage>;
 
-    /// Notes that the service runs on the day of `now`, and removes usage, activity, and sources without a use that are
-    /// older than `retention`. Nothing is removed because of a single day that lies far ahead: the clock may be wrong.
+    /// Records that the service ran on the day of `now`. Deletes usage and activity that are older than `retention`,
+    /// and clients that have not been used for that long. If `now` jumps far ahead, nothing is deleted until later days
+    /// confirm the time, because the clock may be wrong.
     async fn purge_old_entries(&self, now: Timestamp, retention: Duration) -> Result<()>;
 
-    /// Checks whether another program has changed or replaced the database, and applies what it finds. Returns how
-    /// often keys were changed by others so far. Each write does the same; [`Self::lookup`] does not, so a service
-    /// calls this every second.
+    /// Checks whether another program has changed or replaced the database, and applies the changes that it made.
+    /// Returns how many times keys have been reloaded or revoked because of such changes. Every write includes this
+    /// check; [`Self::lookup`] does not, so a service calls this method every second.
     async fn check_outside_changes(&self) -> u64;
 
-    /// Whether the store can be read now.
+    /// Checks whether the store can be read.
     async fn ping(&self) -> Result<()>;
 
-    /// Gathers what is kept, so that a copy of the database is whole. For the end of a service: what is written later
-    /// is durable too, but may be beside the database again.
+    /// Checkpoints the WAL, so that copying the main database file alone is a complete backup. A service calls this
+    /// method when it shuts down. Writes after the checkpoint are also durable, but may be in the WAL only.
     ///
     /// # Errors
-    /// When another program reads the database just now. Nothing is lost by it.
+    /// Returns an error if another program is reading the database, which prevents a complete checkpoint. No data is
+    /// lost in this case.
     async fn checkpoint(&self) -> Result<()>;
 }
 
-/// Which keys [`KeyStore::list`] is asked for.
+/// The filter, the order, and the page of a [`KeyStore::list`] call.
 #[derive(Debug, Clone)]
 pub struct KeyQuery {
-    /// Their status.
+    /// Only keys with this status are listed.
     pub status: KeyStatus,
-    /// What needs attention.
+    /// The thresholds that decide whether a key needs attention.
     pub thresholds: AttentionThresholds,
-    /// Words, separated by white space; each must occur in the name (without regard to case and accents), in the prefix
-    /// or in a scope, or be the identifier.
+    /// Search words, separated by white space. Each word must occur in the name (ignoring case and accents), in the
+    /// prefix, or in a scope, or must equal the identifier.
     pub text: String,
-    /// Their exact name.
+    /// If set, only keys with exactly this name are listed.
     pub name: Option<KeyName>,
-    /// In which order.
+    /// The sort order.
     pub sort: KeySort,
-    /// How many of them come before the page.
+    /// The number of matching keys to skip before the page.
     pub offset: u64,
-    /// How many are on the page, at most.
+    /// The maximum number of keys on the page.
     pub limit: u32,
 }
 
-/// Outcome of [`KeyStore::revoke`].
+/// The result of [`KeyStore::revoke`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
-    /// When the key was first revoked.
+    /// Time at which the key was first revoked.
     pub at: Timestamp,
-    /// Whether this call did it.
+    /// Whether this call revoked the key; `false` if the key was already revoked.
     pub is_new: bool,
 }

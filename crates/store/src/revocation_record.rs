@@ -1,14 +1,14 @@
-//! The record of revocations: an append-only file outside the folder of the database.
+//! The revocation record: an append-only file outside the folder of the database.
 //!
-//! A person who restores an old copy of the database, or edits it, must not make a revoked key valid again. So each
-//! revocation is also written here, and applied whenever keys are read. One file serves all databases of a user, as the
-//! hash of a key is unique.
+//! Restoring an old copy of the database or editing the database must not reactivate a revoked key. So each revocation
+//! is also written to this file, and the file's revocations are applied whenever keys are loaded. One file serves all
+//! databases of a user, because the hash of a key is unique.
 //!
-//! The file is text. Its first line names the format and the record; each further line holds a hash, a time in
-//! milliseconds, and a checksum over both and the checksum before. An unfinished last line is what a crash leaves, and
-//! is cut off; any other line that does not fit was edited. Space for further entries is allocated ahead, so that a key
-//! can be revoked on a full disk. The checksums have no secret: who can write this file can forge it. SECURITY.md says
-//! so.
+//! The file is text. The first line contains the format and the identifier of the record. Every other line contains a
+//! hash, a time in milliseconds, and a checksum over both and the previous checksum. An incomplete last line is the
+//! result of a crash and is removed; any other invalid line means that the file was edited. Space for further entries
+//! is allocated in advance, so that a key can be revoked on a full disk. The checksums use no secret: a program that
+//! can write this file can forge it, as SECURITY.md says.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -26,64 +26,67 @@ use crate::disk_space;
 use crate::sqlite::open::{create_folder, reserve_name};
 
 const HEADER_PREFIX: &str = "ulkeys-revocations 1 ";
-/// How long to wait for another process that appends.
+/// Maximum time to wait for a file lock that another process holds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Checksum = [u8; 16];
 
-/// How many bytes an entry has at least.
+/// The minimum size of an entry in bytes, to estimate the number of entries.
 const MIN_ENTRY_BYTES: usize = 100;
 
-/// How far a database has seen a record.
+/// The part of a revocation record that a database has already applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RecordPosition {
-    /// The record's identifier.
+    /// The identifier of the revocation record.
     pub(crate) record: String,
-    /// The number of entries.
+    /// The number of entries that the database has applied.
     pub(crate) entries: u64,
-    /// The checksum of the last of them, or of the first line.
+    /// The checksum of the last applied entry, or of the first line if there are no entries.
     pub(crate) checksum: String,
 }
 
-/// What a database finds where its record should be.
+/// The state of the revocation record, compared with what the database expects.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum RecordState {
-    /// There is no file.
+    /// The file does not exist.
     Missing,
-    /// A record that was seen before, and perhaps more entries; or the first one that this database sees.
+    /// The record is valid. The database has either used this record before or never used any record. The record may
+    /// contain entries that the database has not applied yet.
     Intact,
-    /// A sound record that this database has never seen.
+    /// The record is valid, but the database has so far used only other records.
     Unknown,
-    /// The record has fewer entries than were seen, other ones, or lines that do not fit.
+    /// The record has invalid lines, or some of the entries that the database has already applied are missing or
+    /// different.
     Damaged,
 }
 
-/// The record, as far as it was read.
+/// A revocation record, as last read from its file.
 pub(crate) struct RevocationRecord {
     path: PathBuf,
-    /// The file as it was last read or written.
+    /// The file content as of the last read or write.
     known: Option<ReadRecord>,
-    /// Revocations that an earlier file held and this one does not. A revocation that was once known is never
-    /// forgotten.
+    /// Revocations that an earlier version of the file contained and the current file lacks. They stay effective: a
+    /// known revocation is never dropped.
     lost_entries: FxHashMap<[u8; 32], Timestamp>,
 }
 
 struct ReadRecord {
     stamp: FileStamp,
     record: String,
-    /// Since when, and the number of the entry.
+    /// The revocation time and the entry number of each revoked key, by the hash of the key.
     revoked: FxHashMap<[u8; 32], (Timestamp, u64)>,
     entries: u64,
     checksum: Checksum,
-    /// Length of the sound part in bytes.
+    /// Total length of the file's complete lines, in bytes.
     length: u64,
-    /// Whether all complete lines are sound, and those that were seen are there.
+    /// Whether all complete lines are valid and no entry that the database has seen is missing.
     is_sound: bool,
-    /// How many of the entries the database has seen. `None` if the last one that it saw is missing.
+    /// The number of entries that the database has seen, or `None` if the last of these entries is missing from the
+    /// file.
     seen: Option<u64>,
 }
 
-/// Tells whether a file is as it was.
+/// File metadata that shows whether a file has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileStamp {
     file: (u64, u64),
@@ -113,7 +116,7 @@ impl RevocationRecord {
         &self.path
     }
 
-    /// When the key with this hash was revoked.
+    /// Returns the time at which the key with this hash was revoked.
     pub(crate) fn get(&self, hash: &[u8; 32]) -> Option<Timestamp> {
         self.entry_in_file(hash).map(|(at, _)| at).or_else(|| self.lost_entries.get(hash).copied())
     }
@@ -122,18 +125,18 @@ impl RevocationRecord {
         self.known.as_ref()?.revoked.get(hash).copied()
     }
 
-    /// Whether the file has no entry for this hash.
+    /// Returns whether the file has no entry for this hash.
     pub(crate) fn has_no_entry(&self, hash: &[u8; 32]) -> bool {
         self.entry_in_file(hash).is_none()
     }
 
-    /// Whether the entry for this hash comes after those that the database has seen.
+    /// Returns whether the file has an entry for this hash that the database has not seen yet.
     pub(crate) fn is_unseen(&self, hash: &[u8; 32]) -> bool {
         let seen = self.known.as_ref().and_then(|known| known.seen);
         self.entry_in_file(hash).zip(seen).is_some_and(|((_, entry), seen)| entry >= seen)
     }
 
-    /// How far the record is read, if it is sound.
+    /// Returns the position up to which the record was read, or `None` if the record is not valid.
     pub(crate) fn position(&self) -> Option<RecordPosition> {
         let known = self.known.as_ref().filter(|known| known.is_sound)?;
         Some(RecordPosition {
@@ -143,16 +146,17 @@ impl RevocationRecord {
         })
     }
 
-    /// Whether the file is no longer the one that was read.
+    /// Returns whether the file has changed since it was last read.
     pub(crate) fn has_changed(&self) -> bool {
         let now = self.path.metadata().ok().map(|metadata| FileStamp::of(&metadata));
         now != self.known.as_ref().map(|known| known.stamp)
     }
 
-    /// Reads the file, and compares it with what a database has seen before. What can be read of a damaged one counts.
+    /// Reads the file, and compares it with the positions up to which a database has applied its revocation records. If
+    /// the file is damaged, its readable entries are still applied.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// Returns an error if the file exists but cannot be read.
     pub(crate) fn read(&mut self, expected: &[RecordPosition]) -> io::Result<RecordState> {
         let file = match require_file(&self.path).and_then(|()| File::open(&self.path)) {
             Ok(file) => file,
@@ -174,7 +178,7 @@ impl RevocationRecord {
         Ok(finding)
     }
 
-    /// Keeps of the former file what the new one lacks.
+    /// Replaces the file content in memory, but retains the revocations that the new content lacks.
     fn replace_read_record(&mut self, known: Option<ReadRecord>) {
         let before = std::mem::replace(&mut self.known, known);
         let before = before.into_iter().flat_map(|before| before.revoked).map(|(hash, (at, _))| (hash, at));
@@ -183,35 +187,35 @@ impl RevocationRecord {
         self.lost_entries.extend(before.filter(|(hash, _)| !has(hash)));
     }
 
-    /// Adds entries that are not there yet, and those that an earlier file held. When this returns, they survive a loss
-    /// of power.
+    /// Appends those of `entries` that the file lacks, and all revocations lost from an earlier version of the file.
+    /// When this method returns, the appended entries survive a power loss.
     ///
     /// # Errors
-    /// When the file is missing, is not sound or cannot be written.
+    /// Returns an error if the file is missing, is damaged, or cannot be written.
     pub(crate) fn append(&mut self, entries: &[(KeyHash, Timestamp)]) -> io::Result<()> {
-        // On Windows, a file that was opened to append cannot be shortened.
+        // Append mode is used on Unix only: Windows cannot truncate a file that was opened in append mode.
         require_file(&self.path)?;
         let mut file = OpenOptions::new().read(true).write(true).append(cfg!(unix)).open(&self.path)?;
         lock_with_timeout(&file)?;
-        // Another process may have set the file aside between opening and locking.
+        // Another process may have replaced the file between opening and locking it.
         if FileStamp::of(&file.metadata()?).file != FileStamp::of(&self.path.metadata()?).file {
-            return Err(io::Error::other("the record of revocations was replaced"));
+            return Err(io::Error::other("the revocation record was replaced while it was being opened"));
         }
         let stamp = FileStamp::of(&file.metadata()?);
         let is_current = self.known.as_ref().is_some_and(|known| known.stamp == stamp);
         if !is_current {
             let again = ReadRecord::read(&file, self.position().as_slice())?;
             if self.known.as_ref().is_some_and(|known| again.record != known.record) || !again.is_sound {
-                return Err(io::Error::other("the record of revocations is not the one that was read"));
+                return Err(io::Error::other("the revocation record was replaced or edited since it was last read"));
             }
             self.replace_read_record(Some(again));
         }
         let known = self.known.as_mut().ok_or(ErrorKind::NotFound)?;
         if !known.is_sound {
-            return Err(io::Error::other("the record of revocations is damaged"));
+            return Err(io::Error::other("the revocation record is damaged"));
         }
         if stamp.length > known.length {
-            tracing::warn!("the record of revocations ends in an unfinished line, which is cut off");
+            tracing::warn!("the revocation record ends with an unfinished line, which is removed");
             file.set_len(known.length)?;
         }
         let mut new = FxHashMap::default();
@@ -227,7 +231,8 @@ impl RevocationRecord {
         }
         file.seek(SeekFrom::End(0))?;
         if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
-            // A revocation that is reported as failed must not take effect later. What is cut off frees space.
+            // A revocation that is reported as failed must not take effect later, so remove the new entries. Truncating
+            // the file also frees the preallocated space, so allocate it again.
             let _ = file.set_len(known.length);
             disk_space::preallocate(&file);
             return Err(error);
@@ -237,7 +242,8 @@ impl RevocationRecord {
         known.revoked.extend(new);
         known.checksum = checksum;
         known.length += text.len() as u64;
-        // What another process has added is not applied yet: then the file counts as changed, and is read again.
+        // If the file had changed since it was last read, another process has added entries, which are not applied yet.
+        // Leave the stamp unchanged in this case, so that the file is read again.
         if is_current {
             known.stamp = FileStamp::of(&file.metadata()?);
             known.seen = Some(known.entries);
@@ -246,10 +252,10 @@ impl RevocationRecord {
         Ok(())
     }
 
-    /// Adds entries like [`Self::append`], and leaves the file alone if there is nothing to add.
+    /// Appends entries as [`Self::append`] does. If there is nothing to append, only preallocates space.
     ///
     /// # Errors
-    /// See [`Self::append`].
+    /// Returns an error in the same cases as [`Self::append`].
     pub(crate) fn append_missing(&mut self, entries: &[(KeyHash, Timestamp)]) -> io::Result<()> {
         if !entries.is_empty() || !self.lost_entries.is_empty() {
             return self.append(entries);
@@ -258,7 +264,8 @@ impl RevocationRecord {
         Ok(())
     }
 
-    /// Allocates space for further entries behind a record that stays as it is: one of an earlier version has none.
+    /// Allocates space for further entries in an existing file. A file written by an earlier version of this program
+    /// has no preallocated space.
     fn preallocate_space(&mut self) {
         let Some(known) = &mut self.known else { return };
         let Ok(file) = OpenOptions::new().write(true).open(&self.path) else { return };
@@ -272,11 +279,11 @@ impl RevocationRecord {
         }
     }
 
-    /// Writes a new record, with an identifier of its own, that holds these entries and those that are known. A copy of
-    /// what is at its path is kept: it may tell its owner what happened.
+    /// Writes a new record with a new identifier, containing `entries` and all known revocations. If a file exists at
+    /// the path, a copy of that file is saved, because it may show the owner what happened.
     ///
     /// # Errors
-    /// When it cannot be written. Then what was at the path still is.
+    /// Returns an error if the new record cannot be written. An existing file is then left unchanged.
     pub(crate) fn create(&mut self, entries: &[(KeyHash, Timestamp)]) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         create_folder(&self.path)?;
@@ -295,7 +302,8 @@ impl RevocationRecord {
             text += &line;
             checksum = next;
         }
-        // Whole or not there (mode 0600), and never over a record that another process made at the same time.
+        // Write a temporary file (mode 0600) and rename it. So the record is either complete or absent, and a record
+        // that another process created at the same time is never overwritten.
         let mut file = tempfile::Builder::new().prefix(".revocations-").tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         disk_space::preallocate(file.as_file());
@@ -304,7 +312,7 @@ impl RevocationRecord {
             Ok(old) => {
                 lock_with_timeout(&old)?;
                 if self.has_changed() {
-                    return Err(io::Error::other("the record of revocations has changed since it was read"));
+                    return Err(io::Error::other("the revocation record has changed since it was last read"));
                 }
                 self.save_copy(&old)?;
                 file.persist(&self.path)
@@ -328,7 +336,8 @@ impl RevocationRecord {
         Ok(())
     }
 
-    /// Copies what is at the path, by the handle that holds its lock: Windows lets no other one read it.
+    /// Copies the existing file through the handle that holds its lock: on Windows, no other handle can read a locked
+    /// file.
     fn save_copy(&self, mut old: &File) -> io::Result<()> {
         let aside = reserve_name(&self.path, ".set-aside")?;
         let mut copy = || {
@@ -370,7 +379,8 @@ impl ReadRecord {
         for text in lines.filter(|line| !line.is_empty()) {
             match parse_line(text) {
                 Some((hash, at, checksum)) => {
-                    // Also one whose checksum does not fit: a key that is revoked once too often is the lesser harm.
+                    // Apply an entry even if its checksum is wrong: revoking a key by mistake is less harmful than
+                    // accepting a revoked key.
                     known.revoked.entry(hash).or_insert((at, known.entries));
                     known.is_sound &= checksum == next_checksum(&known.checksum, &text[..text.len() - 33]);
                     known.checksum = checksum;
@@ -383,14 +393,15 @@ impl ReadRecord {
                 }
             }
         }
-        // A crash leaves a part of an entry, an editor or a synchronization program all of it but the line end.
+        // An incomplete last line is normally a partial entry left by a crash. If it contains a whole revocation, an
+        // editor or a synchronization program has removed the line end, so the file was edited.
         known.is_sound &= !known.add_from_edited_line(unfinished);
         known.is_sound &= known.seen.is_some();
         Ok(known)
     }
 
-    /// Takes a revocation from a line that a program has changed: other line ends, spaces or capitals must not make a
-    /// key valid again. Returns whether there was one.
+    /// Reads a revocation from a line that another program has changed: different line ends, spaces, or capital letters
+    /// must not reactivate a key. Returns whether the line contained a revocation.
     fn add_from_edited_line(&mut self, line: &[u8]) -> bool {
         let line = String::from_utf8_lossy(line).to_lowercase();
         let mut words = line.split_whitespace();
@@ -403,11 +414,12 @@ impl ReadRecord {
     }
 }
 
-/// Opening a pipe would wait for a program that writes into it.
+/// Checks that the path is a regular file. Opening a named pipe would block until another program opens the pipe for
+/// writing.
 fn require_file(path: &Path) -> io::Result<()> {
     match path.metadata()?.is_file() {
         true => Ok(()),
-        false => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
+        false => Err(io::Error::new(ErrorKind::InvalidInput, "the path is not a regular file")),
     }
 }
 
@@ -456,7 +468,8 @@ fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     (text.len() == 2 * N).then_some(bytes)
 }
 
-/// Locks the file until it is closed. A file system without locks must do without: appending is one write.
+/// Locks the file until it is closed. If the file system does not support locks, continues without a lock, because each
+/// append is a single write.
 fn lock_with_timeout(file: &File) -> io::Result<()> {
     let start = Instant::now();
     loop {
@@ -467,14 +480,15 @@ fn lock_with_timeout(file: &File) -> io::Result<()> {
             }
             Err(TryLockError::WouldBlock) => return Err(ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => {
-                tracing::debug!(%error, "the record of revocations cannot be locked");
+                tracing::debug!(%error, "cannot lock the revocation record; continuing without a lock");
                 return Ok(());
             }
         }
     }
 }
 
-/// A new name is on the disk when its folder is (fsync(2)). Windows has no such call and needs none.
+/// Syncs a folder: a new file name is durable only after the folder was synced (fsync(2)). Windows has no such call and
+/// needs none.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
@@ -497,7 +511,7 @@ mod tests {
         (folder, path)
     }
 
-    /// A record of three revocations, and how far it was seen.
+    /// Creates a record with three revocations, and returns the position after the last entry.
     fn record_with_three_entries() -> (tempfile::TempDir, PathBuf, RecordPosition) {
         let (folder, path) = new_record_path();
         let mut record = RevocationRecord::new(&path);
@@ -530,8 +544,8 @@ mod tests {
     fn create_missing_folder_makes_both_private() {
         use std::os::unix::fs::PermissionsExt as _;
         let (_folder, path, _) = record_with_three_entries();
-        let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o777;
-        assert_eq!((mode(path.parent().expect("has one")), mode(&path)), (0o700, 0o600));
+        let mode = |path: &Path| path.metadata().expect("exists").permissions().mode() & 0o777;
+        assert_eq!((mode(path.parent().expect("has a parent")), mode(&path)), (0o700, 0o600));
     }
 
     #[test]
@@ -544,7 +558,7 @@ mod tests {
         one.append(&[(hash(6), at(60))]).expect("appended");
         let (finding, record) = read_record(&path, &seen);
         assert_eq!((finding, record.position().expect("read").entries), (RecordState::Intact, 6));
-        assert_eq!(record.get(&[4; 32]), Some(at(40)), "the first time stays");
+        assert_eq!(record.get(&[4; 32]), Some(at(40)), "the first revocation time is retained");
     }
 
     #[test]
@@ -604,6 +618,6 @@ mod tests {
         assert_eq!(finding, RecordState::Unknown);
         assert_eq!((again.get(&[1; 32]), again.get(&[9; 32])), (Some(at(10)), Some(at(90))));
         let aside = path.with_file_name("revocations.set-aside");
-        assert!(std::fs::read(aside).expect("kept") == before);
+        assert!(std::fs::read(aside).expect("stored") == before);
     }
 }

@@ -1,6 +1,7 @@
-//! Where training runs are kept: the [`RunStore`] trait.
+//! Storage of training runs: the [`RunStore`] trait.
 //!
-//! Deliberately absent: the bytes of checkpoints (files of the service; a store knows which there should be).
+//! A store deliberately does not contain checkpoint files. The service stores these files; the store only records which
+//! files should exist.
 
 use std::time::Duration;
 
@@ -14,66 +15,68 @@ use ulkeys_domain::{KeyId, Timestamp};
 
 use crate::Result;
 
-/// The most console output that is kept of a run, in bytes; each piece counts 64 more. The oldest is dropped first.
+/// The maximum size of a run's stored console output, in bytes. Each chunk counts as its content plus 64 bytes. When
+/// the limit is exceeded, the oldest chunks are dropped.
 pub const MAX_CONSOLE_BYTES: u32 = 1024 * 1024;
 
-/// The most that is kept of a run's epochs, in bytes of metrics and samples of load. What comes later has no metrics.
-/// Samples may fill half of it: many metrics fit when there is no more room for samples. A thousand epochs of a real
-/// run take one or two MiB.
+/// The maximum size of a run's stored epochs, in bytes of metrics and system-load samples. Epochs beyond the limit are
+/// stored without metrics. Samples are stored only until half of the limit is used, so that the other half remains for
+/// metrics. A thousand epochs of a typical run take one or two MiB.
 pub const MAX_EPOCH_BYTES: u32 = 16 * 1024 * 1024;
 
-/// The most uploads of a run that wait for its word to become its checkpoint. A newer one replaces the oldest.
+/// The maximum number of uploaded checkpoints that a run has not confirmed yet. A newer upload replaces the oldest one.
 pub const MAX_UNCONFIRMED_CHECKPOINTS: u32 = 2;
 
-/// Who reports something, and when.
+/// The origin and the time of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedBy {
-    /// The key; `None` for the app itself.
+    /// The key that sent the report, or `None` for the app itself.
     pub key: Option<KeyId>,
-    /// When it arrived.
+    /// Time at which the report arrived.
     pub at: Timestamp,
 }
 
-/// How much training data is stored.
+/// The size of stored training data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoredBytes {
-    /// In the database.
+    /// Size of the data in the database, in bytes.
     pub rows: u64,
-    /// In files of checkpoints.
+    /// Size of the checkpoint files, in bytes.
     pub files: u64,
 }
 
-/// How much training data is stored in all, and of one key.
+/// The size of the stored training data, in total and for one key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TrainingBytes {
-    /// Of all keys, and of the app itself.
+    /// The data of all keys and of the app itself.
     pub all: StoredBytes,
-    /// Of the key.
+    /// The data of one key.
     pub key: StoredBytes,
-    /// The size of the database's pages that hold nothing any more. The file does not shrink; new rows use them first.
+    /// The size of the database's free pages, in bytes. Deleting data does not shrink the file; new rows use the free
+    /// pages first.
     pub reusable: u64,
 }
 
-/// Outcome of [`RunStore::delete_run`].
+/// The result of [`RunStore::delete_run`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunDeletion {
-    /// It is gone.
+    /// The run was deleted.
     Deleted,
-    /// It is running, and stays.
+    /// The run is still running and was not deleted.
     Running,
-    /// There is no such run.
+    /// The run does not exist.
     NotFound,
 }
 
-/// The training runs of one workspace.
+/// Stores the training runs of one workspace.
 ///
-/// Every method that returns `Ok` after a change has made it durable. Events may arrive in any order and more than
-/// once: what is recorded twice is there once, and the first ending of a run stays.
+/// When a method that changes data returns `Ok`, the change is durable. Events may arrive in any order and more than
+/// once: a repeated event is stored once, and only the first end event of a run counts.
 #[async_trait]
 pub trait RunStore: Send + Sync + 'static {
-    /// Begins a run. A [`ModelRef::Named`] gets a model of its own with the identifier `new_model`, and a number in its
-    /// slug where the name is taken; a [`ModelRef::Model`] gets another run of that model, or `None` when there is no
-    /// such model.
+    /// Starts a run. For a [`ModelRef::Named`], creates a model with the identifier `new_model`, and adds a number to
+    /// the model's slug if the slug is taken. For a [`ModelRef::Model`], adds a run to that model, or returns `None` if
+    /// the model does not exist.
     async fn start_run(
         &self,
         new_model: ModelId,
@@ -82,27 +85,32 @@ pub trait RunStore: Send + Sync + 'static {
         feed: ReportedBy,
     ) -> Result<Option<StartedRun>>;
 
-    /// How many projects and models there are. Answered from memory: it is part of the commonest request.
+    /// Returns how many projects and models exist. The counts are cached in memory, because the most frequent request
+    /// needs them.
     async fn count_resources(&self) -> Result<ResourceCounts>;
 
-    /// The run `run` of a model, or its newest one. A name means the newest run of all models that asked for it.
+    /// Returns the run `run` of a model, or the model's newest run if `run` is `None`. For a [`ModelRef::Named`],
+    /// searches all models that were created with that name.
     async fn find_run(&self, target: ModelRef, run: Option<RunId>) -> Result<Option<StartedRun>>;
 
-    /// Records what changed, and who said so. `None` when there is no such run.
+    /// Stores an update of a run, with the key and the time of the report. Returns `None` if the run does not exist.
     async fn record_update(&self, run: RunId, change: RunUpdate, feed: ReportedBy) -> Result<Option<RunStatus>>;
 
-    /// Tells a running run to stop; one that has ended stays as it is. `None` when there is no such run.
+    /// Cancels a run that is still running; a run that has ended does not change. Returns `None` if the run does not
+    /// exist.
     async fn cancel_run(&self, run: RunId, at: Timestamp) -> Result<Option<RunStatus>>;
 
-    /// Adds a checkpoint whose file is complete, and answers which uploads it replaces, as the run never confirmed them
-    /// and has more than [`MAX_UNCONFIRMED_CHECKPOINTS`]: their files can go.
+    /// Adds a checkpoint whose file is complete. If the run now has more than [`MAX_UNCONFIRMED_CHECKPOINTS`]
+    /// unconfirmed checkpoints, replaces the oldest ones and returns their identifiers, because their files can be
+    /// deleted.
     ///
     /// # Errors
-    /// Also when there is no such run, or the identifier is there already.
+    /// Returns an error if the run does not exist, or if the checkpoint's identifier already exists.
     async fn add_checkpoint(&self, run: RunId, checkpoint: Checkpoint) -> Result<Vec<CheckpointId>>;
 
-    /// Makes an upload the checkpoint of its run, and answers which earlier ones it replaces: their files can go. For a
-    /// replaced one nothing changes. `None` when the run has no such checkpoint.
+    /// Marks an uploaded checkpoint as the saved checkpoint of its run, and returns the earlier checkpoints that it
+    /// replaces, because their files can be deleted. A checkpoint that was already replaced by a later one stays
+    /// replaced. Returns `None` if the run has no such checkpoint.
     async fn save_checkpoint(
         &self,
         run: RunId,
@@ -110,45 +118,46 @@ pub trait RunStore: Send + Sync + 'static {
         feed: ReportedBy,
     ) -> Result<Option<Vec<CheckpointId>>>;
 
-    /// The saved checkpoint of a run.
+    /// Returns the saved checkpoint of a run.
     async fn saved_checkpoint(&self, run: RunId) -> Result<Option<Checkpoint>>;
 
-    /// Deletes a run that is not running, with everything of it, and its model if it was the last run of that. The
-    /// files of its checkpoints are then among [`Self::files_to_remove`].
+    /// Deletes a run that has ended, with all its data, and also deletes its model if this was the model's last run.
+    /// [`Self::files_to_remove`] then includes the run's checkpoint files.
     async fn delete_run(&self, run: RunId) -> Result<RunDeletion>;
 
-    /// Deletes some of the runs that were last heard of before `now` minus `retention`, as [`Self::delete_run`] does.
-    /// Whether there may be more. Nothing is deleted because of a single day that lies far ahead: the clock may be
-    /// wrong.
+    /// Deletes some of the runs whose last event is more than `retention` before `now`, as [`Self::delete_run`] does.
+    /// Returns whether there may be more such runs. If `now` jumps far ahead, nothing is deleted until later days
+    /// confirm the time, because the clock may be wrong.
     async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool>;
 
-    /// Checkpoints whose files must go: those of deleted runs and, `with_replaced`, those that a newer one has
-    /// replaced.
+    /// Returns the checkpoints whose files must be deleted: those of deleted runs and, if `with_replaced` is set, those
+    /// that were replaced by a newer checkpoint.
     async fn files_to_remove(&self, with_replaced: bool) -> Result<Vec<CheckpointId>>;
 
-    /// Notes that the files of checkpoints are gone.
+    /// Records that the files of these checkpoints were deleted.
     async fn note_files_removed(&self, checkpoints: Vec<CheckpointId>) -> Result<()>;
 
-    /// How much training data is stored in all, and of `key`; `None` is the app itself.
+    /// Returns the size of the stored training data, in total and for `key` (`None` for the app itself).
     async fn training_bytes(&self, key: Option<KeyId>) -> Result<TrainingBytes>;
 
-    /// All checkpoints that have a file.
+    /// Returns all checkpoints whose files should exist.
     async fn checkpoints_with_file(&self) -> Result<Vec<CheckpointId>>;
 
-    /// At most `limit` runs, newest first: those fed by `key`, if one is given, and started before `before`.
+    /// Returns at most `limit` runs, newest first. If `key` is set, only runs to which that key has reported are
+    /// included; if `before` is set, only runs older than that run.
     async fn list_runs(&self, key: Option<KeyId>, before: Option<RunId>, limit: u32) -> Result<Vec<RunSummary>>;
 
-    /// At most `limit` runs of which more reports may be expected, as they have not ended or were cancelled after their
-    /// last event; the one that was heard of last first.
+    /// Returns at most `limit` runs that may still send reports: runs that have not ended, and cancelled runs that have
+    /// sent no event since their cancellation. The run with the latest event comes first.
     async fn open_runs(&self, limit: u32) -> Result<Vec<RunSummary>>;
 
-    /// Everything about a run but its console.
+    /// Returns all data of a run except its console output.
     async fn run_details(&self, run: RunId) -> Result<Option<RunDetails>>;
 
-    /// At most `limit` epochs of a run, by number: those after `after`, if it is given. `None` when there is no such
-    /// run.
+    /// Returns at most `limit` epochs of a run, ordered by number. If `after` is set, only epochs with a higher number
+    /// are included. Returns `None` if the run does not exist.
     async fn run_epochs(&self, run: RunId, after: Option<u32>, limit: u32) -> Result<Option<Vec<EpochDetails>>>;
 
-    /// The console output of a run.
+    /// Returns the console output of a run.
     async fn run_console(&self, run: RunId) -> Result<Option<Console>>;
 }

@@ -1,8 +1,8 @@
-//! Keys in one SQLite file, in write-ahead-log mode with `synchronous=FULL`.
+//! An SQLite store in one file, in write-ahead-log (WAL) mode with `synchronous=FULL`.
 //!
-//! One connection writes, on a thread that may block; a few read. Requests find their key in memory: see [`index`]. A
-//! file beside the database is locked for as long as it is open, so that no second service can change keys. Changes by
-//! other programs are detected: see [`guard`] and [`files`].
+//! One connection writes and several connections read, all on threads that may block. Requests look up their key in
+//! memory: see [`key_index`]. A lock file next to the database is locked while the database is open, so that no second
+//! service can change keys. Changes by other programs are detected: see [`outside_changes`] and [`database_files`].
 
 mod activity;
 mod database_files;
@@ -38,50 +38,52 @@ use database_files::DatabaseFiles;
 use key_index::KeyIndex;
 use outside_changes::OutsideChangeDetector;
 
-/// How long after the last failure the disk counts as full. Longer than the pause between two attempts to write uses:
-/// as long as these do not fit, it is full.
+/// Time after the last failed write during which the disk counts as full. Longer than the interval between two attempts
+/// to write usage, so that the disk counts as full for as long as these attempts fail.
 const DISK_FULL_HOLD: Duration = Duration::from_secs(3);
 
-/// A [`KeyStore`] in an SQLite file.
+/// A [`KeyStore`] and [`RunStore`](crate::RunStore) in an SQLite file.
 pub struct SqliteStore {
     inner: Arc<SharedState>,
 }
 
 struct SharedState {
     path: Box<Path>,
-    // Dropped in this order: the last connection to close empties the log into the file, which only the writer can.
+    // The fields are dropped in this order, so that the writer is closed last: the last connection checkpoints the WAL
+    // when it is closed, and a read-only connection cannot do that.
     readers: Vec<Mutex<Connection>>,
     writer: Mutex<Connection>,
     index: KeyIndex,
     counts: RwLock<ResourceCounts>,
     health: watch::Sender<DatabaseHealth>,
-    /// When a write last failed for lack of space, while the disk counts as full.
+    /// Time of the last write that failed because the disk was full, or `None` while there is space.
     full: Mutex<Option<Instant>>,
     /// Whether the last check for changes by other programs failed.
     is_check_failing: AtomicBool,
-    // Lock order: `writer`, `guard`, `files`.
+    // Lock order: `writer`, `detector`, `files`.
     detector: Option<Mutex<OutsideChangeDetector>>,
     files: Mutex<DatabaseFiles>,
 }
 
 impl SqliteStore {
-    /// Opens the database without a record of revocations, for tools and tests: creates or migrates it when needed.
-    /// Blocks; see [`StoreError`] for what can be wrong.
+    /// Opens the database without a revocation record, for tools and tests. Creates or migrates the database if
+    /// necessary. This call blocks.
     ///
     /// # Errors
-    /// A file that is locked, read-only, damaged, another program's or from a newer version is reported and left as
-    /// it is.
+    /// Returns an error if the file is locked, read-only, or damaged, or if it belongs to another program or to a newer
+    /// version of this program. The file is then left unchanged.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_guarded(path, |_| None)
     }
 
-    /// Opens the database for a service. Revocations are also recorded in the file `record`, which should not be where
-    /// people copy or synchronize the database; what that file says is applied whenever keys are read. `clock` gives
-    /// the time of what other programs did, when it is found.
+    /// Opens the database for a service. Revocations are also recorded in the file `record`, which should be outside
+    /// folders that people copy or synchronize together with the database. The file's revocations are applied whenever
+    /// keys are loaded. `clock` provides the timestamps for changes that other programs are found to have made.
     ///
     /// # Errors
-    /// See [`Self::open`]. A record that cannot be used is no error, but part of [`Self::health`]: without the service,
-    /// no program could use its keys, and nobody could revoke one.
+    /// Returns an error in the same cases as [`Self::open`]. A revocation record that cannot be used is not an error
+    /// but is reported by [`Self::health`]: without the service, no client could use its keys, and nobody could revoke
+    /// a key.
     pub fn open_with_record(path: &Path, record: &Path, clock: fn() -> Timestamp) -> Result<Self> {
         Self::open_guarded(path, |health| Some(OutsideChangeDetector::new(record, clock, health)))
     }
@@ -113,18 +115,18 @@ impl SqliteStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Whether another service has the database open now.
+    /// Returns whether another service has the database open.
     pub fn is_in_use(path: &Path) -> bool {
         path.exists() && open::acquire_lock_file(path).is_err_and(|error| error.problem == DatabaseProblem::Locked)
     }
 
-    /// What a person should know about the database. Changes as long as the store is open.
+    /// Returns a receiver for the database's health, which can change while the store is open and is shown to the user.
     pub fn health(&self) -> watch::Receiver<DatabaseHealth> {
         self.inner.health.subscribe()
     }
 
-    /// Runs `work` on the writing connection, on a thread that may block. Until it returns, no other thread changes
-    /// anything, the index included. What fails has changed nothing, so that it may be written again.
+    /// Runs `work` on the writing connection, on a thread that may block. Until `work` returns, no other thread can
+    /// change the database or the key index. A failed call has changed nothing and can be repeated.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, &SharedState) -> rusqlite::Result<T> + Send + 'static,
@@ -132,8 +134,9 @@ impl SqliteStore {
         self.run_blocking_with(move |inner| inner.write(&mut inner.writer.lock(), work)).await
     }
 
-    /// As [`Self::write`], for a change that its caller counts on. If the file was replaced during the commit, the
-    /// change is not in the new file, so the call fails, unless the change `holds` without that file.
+    /// Runs `work` as [`Self::write`] does, and checks the database file again after the commit. If another program
+    /// replaced the file during the commit, the file now at the path does not contain the change. The call then fails,
+    /// unless `holds` confirms that the change is effective without the file.
     async fn write_and_check<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, &SharedState) -> rusqlite::Result<T> + Send + 'static,
@@ -173,9 +176,14 @@ impl SqliteStore {
         let inner = Arc::clone(&self.inner);
         tokio::task::spawn_blocking(move || work(&inner))
             .await
-            // The words of a panic may quote what it failed on. The panic hook logs them, without keys.
+            // The panic message may contain stored values, so it is not returned. The panic hook logs the message and
+            // redacts keys.
             .unwrap_or_else(|_| {
-                Err(StoreError::new(DatabaseProblem::Unavailable, &self.inner.path, "an operation was not completed"))
+                Err(StoreError::new(
+                    DatabaseProblem::Unavailable,
+                    &self.inner.path,
+                    "the operation failed unexpectedly; the log contains the cause",
+                ))
             })
     }
 }
@@ -184,15 +192,15 @@ impl SharedState {
     fn map_error(&self, error: &rusqlite::Error) -> StoreError {
         let error = StoreError::from_sqlite(&self.path, error);
         if error.problem == DatabaseProblem::Full && self.full.lock().replace(Instant::now()).is_none() {
-            tracing::error!(%error, "there is no space left for the key database: only revocations are accepted");
+            tracing::error!(%error, "no space left for the key database: only revocations are accepted");
             let folder = self.path.parent().unwrap_or(&self.path).display().to_string();
             self.health.send_modify(|health| health.full = Some(DiskFull { folder }));
         }
         error
     }
 
-    /// Ends the state of a full disk once there is space again. A write that succeeds does not: it may have fitted into
-    /// the space that the log has already.
+    /// Clears the disk-full state when there is space again. A successful write does not prove that there is space,
+    /// because it may have used space that the WAL had already allocated.
     fn recheck_disk_space(&self) {
         let is_over = |failed: &Instant| failed.elapsed() > DISK_FULL_HOLD;
         let is_due = self.full.lock().as_ref().is_some_and(is_over);
@@ -200,25 +208,29 @@ impl SharedState {
             && matches!(disk_space::has_space_for_writes(&self.path), Ok(true))
             && self.full.lock().take_if(|failed| is_over(failed)).is_some()
         {
-            tracing::info!(path = %self.path.display(), "there is space again for the key database");
+            tracing::info!(path = %self.path.display(), "the key database has disk space again");
             self.health.send_modify(|health| health.full = None);
         }
     }
 
-    /// Checks for changes by other programs. A failure is reported once; what was committed before still holds.
+    /// Checks for changes by other programs. Logs only the first of several consecutive failures. A failed check is not
+    /// returned as an error, because changes that are already committed remain valid.
     fn check_and_report(&self, writer: &mut Connection) {
         let checked = self.apply_outside_changes(writer);
         let was_failing = self.is_check_failing.swap(checked.is_err(), Ordering::Relaxed);
         match checked {
             Err(error) if !was_failing => {
-                tracing::warn!(%error, "the key database cannot be checked for changes by other programs");
+                tracing::warn!(%error, "cannot check the key database for changes by other programs");
             }
-            Ok(()) if was_failing => tracing::info!("the key database is checked for changes by other programs again"),
+            Ok(()) if was_failing => {
+                tracing::info!("checking the key database for changes by other programs succeeds again")
+            }
             _ => {}
         }
     }
 
-    /// Does `work`, if nothing keeps the file from being written.
+    /// Applies changes by other programs and then runs `work`. Fails if writing was stopped because another program
+    /// changed the database files.
     fn write<T>(
         &self,
         writer: &mut Connection,
@@ -231,28 +243,29 @@ impl SharedState {
         done.map_err(|error| self.map_error(&error))
     }
 
-    /// A reading connection, preferably one that is free.
+    /// Returns a reading connection, preferably one that is not in use.
     fn pick_reader(&self) -> MutexGuard<'_, Connection> {
         let free = self.readers.iter().find_map(Mutex::try_lock);
         free.unwrap_or_else(|| self.readers[0].lock())
     }
 
-    /// Detects changes by other programs and applies them. Costs a few stat(2) calls when nothing changed.
+    /// Detects changes by other programs and applies them. Costs a few stat(2) calls if nothing changed.
     fn apply_outside_changes(&self, writer: &mut Connection) -> rusqlite::Result<()> {
         let version = self.index.changed_version(writer)?;
         self.check_files(writer);
         if self.health.borrow().stopped.is_some() {
-            // What is at the path is not what is open; decisions go on from what was committed.
+            // The file at the path is no longer the open database. Authorization continues with the keys that were
+            // committed before.
             return Ok(());
         }
         let mut detector = self.detector.as_ref().map(Mutex::lock);
         if let Some(version) = version {
-            tracing::warn!("another program has changed the key database; it is read again");
+            tracing::warn!("another program has changed the key database; reloading all keys");
             let keys = match &mut detector {
                 Some(detector) => detector.reload(writer, &self.index.read_keys())?,
                 None => key_index::load_all_keys(writer, key_index::skip_unreadable, |_| {})?,
             };
-            // Freed here, and not while requests wait for the new ones.
+            // Drop the old keys here, after releasing the lock, so that requests do not wait.
             drop(self.index.replace(keys, version));
         }
         let Some(detector) = &mut detector else {
@@ -263,7 +276,8 @@ impl SharedState {
             revoked.into_iter().for_each(|entry| self.index.upsert(entry.hash, KeyAuthInfo::clone(&entry.key)));
         }
         if detector.has_pending_writes() {
-            // Requests are decided by it even where it cannot be written; the next check tries again.
+            // Detected changes take effect for authorization even if they cannot be written to the database. The next
+            // check retries the write.
             if let Err(error) = detector.write_detected_changes(writer) {
                 self.map_error(&error);
             }
@@ -272,9 +286,9 @@ impl SharedState {
         Ok(())
     }
 
-    /// Revokes a key whose revocation is in the record, but could not be committed. That is a success: the record is on
-    /// the disk, the key is refused from now on, and no failure of the database brings it back. The database gets it
-    /// later.
+    /// Revokes a key whose revocation is in the revocation record but could not be committed to the database. The call
+    /// still succeeds: the record is durable, the key is rejected from now on, and no database failure can reactivate
+    /// the key. The revocation is written to the database later.
     fn revoke_by_record_alone(&self, hash: &KeyHash, audit: AuditContext) -> Option<Revocation> {
         let entry = self.index.read_keys().get(hash.as_bytes()).cloned()?;
         let (revoked, at) = self.detector.as_ref()?.lock().take_revocation_from_record(&entry, audit)?;
@@ -297,12 +311,15 @@ impl SharedState {
         });
     }
 
-    /// Refuses what would be written into a file that is not at its path.
+    /// Returns an error if writing was stopped because another program moved, replaced, or overwrote the database file.
     fn check_writable(&self) -> Result<()> {
         match &self.health.borrow().stopped {
             None => Ok(()),
             Some(stopped) => {
-                let detail = format!("the file was changed by another program: {:?}", stopped.cause);
+                let detail = format!(
+                    "writing was stopped because another program changed the database files: {:?}",
+                    stopped.cause
+                );
                 Err(StoreError::new(DatabaseProblem::Replaced, &self.path, detail))
             }
         }
@@ -323,8 +340,8 @@ impl KeyStore for SqliteStore {
     }
 
     async fn lookup(&self, hash: &KeyHash) -> Result<Option<Arc<KeyAuthInfo>>> {
-        // Each request calls this on a thread that must not block, so it reads memory alone. Changes by other programs
-        // get there by `check_outside_changes`.
+        // Every request calls this method on a thread that must not block, so it only reads memory. Changes by other
+        // programs are loaded into memory by `check_outside_changes`.
         Ok(self.inner.index.get(hash))
     }
 
@@ -360,7 +377,8 @@ impl KeyStore for SqliteStore {
     async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> Result<Option<Revocation>> {
         let id = *id;
         let work = move |connection: &mut Connection, inner: &SharedState| {
-            // Revoked before, and only the database does not have it yet: then the first time stays.
+            // The key may have been revoked earlier, with a revocation that could not be written to the database yet.
+            // Keep the time of that revocation.
             let since = inner.detector.as_ref().and_then(|detector| detector.lock().unwritten_revoked_at(&id));
             let at = since.unwrap_or(at);
             let mut recorded = None;
@@ -382,7 +400,8 @@ impl KeyStore for SqliteStore {
                 },
             }
         };
-        // The record applies to each file that comes to the path.
+        // A recorded revocation is effective even if the database file was replaced, because the revocation record
+        // applies to any file at the path.
         let holds = |inner: &SharedState, revoked: &Option<Revocation>| {
             revoked.is_some() && inner.detector.is_some() && inner.health.borrow().record_failure.is_none()
         };
@@ -422,14 +441,14 @@ impl KeyStore for SqliteStore {
         let Some(oldest) = believable.map(|moment| moment.saturating_sub(retention)) else {
             return Ok(());
         };
-        // In slices, so that a revocation never waits for all of it.
+        // Delete in batches, so that a concurrent revocation waits for one batch at most.
         while self.write(move |connection, _| usage::delete_slice_before(connection, oldest, now)).await? {}
         Ok(())
     }
 
     async fn check_outside_changes(&self) -> u64 {
         let checked = self.run_blocking(|inner| {
-            // A write that holds the connection has checked, too.
+            // If the connection is busy, a write is using it and has already done this check.
             if let Some(mut writer) = inner.writer.try_lock() {
                 inner.check_and_report(&mut writer);
             }
@@ -437,7 +456,7 @@ impl KeyStore for SqliteStore {
             Ok(inner.detector.as_ref().map_or(0, |detector| detector.lock().key_set_revision()))
         });
         checked.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the check for changes by other programs failed");
+            tracing::error!(%error, "failed to check the key database for changes by other programs");
             0
         })
     }
@@ -456,7 +475,11 @@ impl KeyStore for SqliteStore {
         };
         match self.write(empty_log).await? {
             false => Ok(()),
-            true => Err(StoreError::new(DatabaseProblem::Locked, &self.inner.path, "somebody reads it just now")),
+            true => Err(StoreError::new(
+                DatabaseProblem::Locked,
+                &self.inner.path,
+                "another program is reading the database",
+            )),
         }
     }
 }

@@ -1,92 +1,94 @@
-//! What a service records in its store about requests: the origin of a change, and usage in batches.
+//! Request data that a service stores: the origin of a change, and batches of usage.
 
 use std::net::IpAddr;
 
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{KeyId, Timestamp};
 
-/// Milliseconds in an hour. Usage is counted by hours since 1970, UTC.
+/// Milliseconds in an hour. Usage is counted in hours since the Unix epoch (UTC).
 pub const MILLIS_PER_HOUR: i64 = 3_600_000;
 
-/// Who asked for a change.
+/// The origin of a change.
 #[derive(Debug, Clone)]
 pub struct AuditContext {
-    /// The key that did it; `None` for the app itself.
+    /// The key that requested the change, or `None` for the app itself.
     pub actor: Option<KeyId>,
-    /// Address of the peer.
+    /// The IP address of the client.
     pub peer: IpAddr,
-    /// What the program called itself; empty when it said nothing.
+    /// The client's user agent, or an empty string if the client sent none.
     pub user_agent: Box<str>,
 }
 
-/// The usage since the last batch.
+/// The usage recorded since the last batch.
 #[derive(Debug, Default)]
 pub struct UsageBatch {
-    /// When it is written, by the clock that its times are of. A stored use that is later gives way.
+    /// Time at which the batch is written, according to the same clock as the other times in the batch. A stored
+    /// last-used time after this time is replaced, because it was recorded while the clock was ahead. If this field is
+    /// `None`, no stored time is replaced.
     pub at: Option<Timestamp>,
-    /// The last accepted request of each key.
+    /// The time of the last accepted request with each key.
     pub last_used: Vec<(KeyId, Timestamp)>,
-    /// The last request of each key that its scope `admin` alone opened.
+    /// The time of each key's last request that only its `admin` scope permitted.
     pub admin_used: Vec<(KeyId, Timestamp)>,
-    /// Requests by key, hour and outcome.
+    /// The number of requests by key, hour, and outcome.
     pub counts: Vec<HourlyCount>,
-    /// Accepted requests by key and program.
+    /// Accepted requests by key and client.
     pub clients: Vec<ClientUsage>,
-    /// Refused requests, for the list of activity.
+    /// Rejected requests, for the activity list.
     pub rejected: Vec<RejectedRequests>,
 }
 
-/// Requests with one key in one hour that ended alike.
+/// The number of requests with one key in one hour that had the same outcome.
 #[derive(Debug)]
 pub struct HourlyCount {
-    /// The key.
+    /// The key of the requests.
     pub key: KeyId,
-    /// Hours since 1970, UTC.
+    /// The hour, counted from the Unix epoch (UTC).
     pub hour: i64,
-    /// How they ended.
+    /// The outcome of the requests.
     pub outcome: Decision,
-    /// How many.
+    /// The number of requests.
     pub requests: u64,
 }
 
-/// Accepted requests of one program with one key.
+/// Accepted requests of one client with one key.
 #[derive(Debug)]
 pub struct ClientUsage {
-    /// The key.
+    /// The key that the client used.
     pub key: KeyId,
-    /// Address of the peer.
+    /// The IP address of the client.
     pub peer: IpAddr,
-    /// What the program called itself; empty when it said nothing.
+    /// The client's user agent, or an empty string if the client sent none.
     pub user_agent: Box<str>,
-    /// The first of them.
+    /// Time of the first request.
     pub first: Timestamp,
-    /// The last of them.
+    /// Time of the last request.
     pub last: Timestamp,
-    /// How many.
+    /// The number of requests.
     pub requests: u64,
 }
 
-/// Requests from one peer that were refused for one cause within one hour.
+/// Requests from one IP address that were rejected for the same reason within one hour.
 #[derive(Debug)]
 pub struct RejectedRequests {
-    /// The key; `None` when none was presented that exists.
+    /// The key of the requests, or `None` if they contained no existing key.
     pub key: Option<KeyId>,
-    /// Why.
+    /// The reason for the rejection.
     pub outcome: Decision,
-    /// Address of the peer.
+    /// The IP address of the client.
     pub peer: IpAddr,
-    /// What the last of the programs called itself; empty when it said nothing.
+    /// The user agent of the last request, or an empty string if the client sent none.
     pub user_agent: Box<str>,
-    /// The first of them.
+    /// Time of the first request.
     pub first: Timestamp,
-    /// The last of them.
+    /// Time of the last request.
     pub last: Timestamp,
-    /// How many.
+    /// The number of requests.
     pub requests: u64,
 }
 
 impl UsageBatch {
-    /// Whether there is nothing to keep.
+    /// Returns whether the batch contains nothing to store.
     pub fn is_empty(&self) -> bool {
         self.last_used.is_empty() && self.counts.is_empty() && self.clients.is_empty() && self.rejected.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What every store owes its callers. The cases know only the trait, so that each implementation is held to the same.
+//! Contract tests for every [`KeyStore`]. The tests only use the trait, so they apply to each implementation.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use ulkeys_store::{
     UsageBatch,
 };
 
-/// The beginning of a day after this program was written, and a day, in milliseconds.
+/// Midnight at the start of an arbitrary day after this program's first release, in milliseconds since the Unix epoch.
 const NOW: i64 = 20_775 * DAY;
 const DAY: i64 = 24 * MILLIS_PER_HOUR;
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -40,7 +40,7 @@ fn audit() -> AuditContext {
 }
 
 async fn last_used(store: &dyn KeyStore, key: &KeyId) -> Option<Timestamp> {
-    store.get_key(key).await.expect("read").expect("there").last_used_at
+    store.get_key(key).await.expect("read").expect("exists").last_used_at
 }
 
 async fn insert(store: &dyn KeyStore, name: &str, created: i64) -> (KeyRecord, KeyHash) {
@@ -52,7 +52,7 @@ async fn insert(store: &dyn KeyStore, name: &str, created: i64) -> (KeyRecord, K
 async fn lookup_finds_key_by_its_hash_alone(store: &dyn KeyStore) {
     let (record, hash) = insert(store, "ключ 👩‍🔬 '; DROP TABLE keys; --", 5).await;
     let (_, other) = new_key("other", 5);
-    let known = store.lookup(&hash).await.expect("read").expect("there");
+    let known = store.lookup(&hash).await.expect("read").expect("exists");
     assert_eq!(*known, KeyAuthInfo::from(&record));
     assert_eq!(store.get_key(&record.id).await.expect("read"), Some(record));
     assert_eq!(store.lookup(&other).await.expect("read"), None);
@@ -101,7 +101,8 @@ async fn record_usage_moves_last_used_forward_and_not_past_revocation(store: &dy
         assert_eq!(last_used(store, id).await, Some(at(expected)));
     }
     store.revoke(id, at(50), audit()).await.expect("revoked");
-    // Accepted before the revocation, written after it.
+    // The key was revoked at time 50. The next two usage times are written after that. Time 51 is later than the
+    // revocation, so it does not change the last-used time.
     for (used, expected) in [(40, 40), (51, 40)] {
         record(vec![(*id, at(used))]).await;
         assert_eq!(last_used(store, id).await, Some(at(expected)));
@@ -115,8 +116,8 @@ async fn record_usage_moves_admin_used_forward_and_not_past_revocation(store: &d
     let record = async |millis| {
         let batch = UsageBatch { admin_used: vec![(key.id, at(millis))], ..UsageBatch::default() };
         store.record_usage(Arc::new(batch)).await.expect("recorded");
-        let record = store.get_key(&key.id).await.expect("read").expect("there");
-        assert_eq!(record.last_used_at, None, "a matter of its own");
+        let record = store.get_key(&key.id).await.expect("read").expect("exists");
+        assert_eq!(record.last_used_at, None, "the last-used time is independent");
         record.admin_used_at
     };
     for (used, expected) in [(10, 10), (30, 30), (20, 30)] {
@@ -137,9 +138,9 @@ async fn get_replaced_key_and_replacement_name_each_other(store: &dyn KeyStore) 
         record
     };
     let replaced_by = async || {
-        let found = store.get_key(&old.id).await.expect("read").expect("there");
+        let found = store.get_key(&old.id).await.expect("read").expect("exists");
         let listed = store.list_active().await.expect("read");
-        assert!(found.revoked_at.is_some() || listed.contains(&found), "lists tell the same");
+        assert!(found.revoked_at.is_some() || listed.contains(&found), "the list contains the same record");
         found.replaced_by
     };
     assert_eq!(replaced_by().await, None);
@@ -148,24 +149,24 @@ async fn get_replaced_key_and_replacement_name_each_other(store: &dyn KeyStore) 
     assert_eq!(replaced_by().await, Some(first.id));
     let second = replace("second", 3).await;
     let third = replace("third", 3).await;
-    assert_eq!(replaced_by().await, Some(third.id), "the newest, though of the same millisecond");
+    assert_eq!(replaced_by().await, Some(third.id), "the newest key, even if created in the same millisecond");
     store.revoke(&third.id, at(4), audit()).await.expect("revoked");
-    assert_eq!(replaced_by().await, Some(second.id), "an active one before a newer one that is revoked");
+    assert_eq!(replaced_by().await, Some(second.id), "an active key takes precedence over a newer revoked key");
     for id in [second.id, first.id] {
         store.revoke(&id, at(5), audit()).await.expect("revoked");
     }
-    assert_eq!(replaced_by().await, Some(third.id), "the newest where none is active");
+    assert_eq!(replaced_by().await, Some(third.id), "the newest key if none is active");
     store.revoke(&old.id, at(6), audit()).await.expect("revoked");
     assert_eq!(replaced_by().await, Some(third.id));
-    assert!(store.lookup(&hash).await.expect("read").expect("there").revoked_at.is_some());
+    assert!(store.lookup(&hash).await.expect("read").expect("exists").revoked_at.is_some());
 }
 
-/// A change by a key requires that the key is active when the change is written, not only when it was requested.
+/// A change requested by a key is rejected if that key is no longer active when the change is written.
 async fn revoked_actor_changes_nothing(store: &dyn KeyStore) {
     let (admin, _) = insert(store, "admin", 1).await;
     let (key, _) = insert(store, "key", 2).await;
     let by_admin = || AuditContext { actor: Some(admin.id), ..audit() };
-    store.revoke(&admin.id, at(3), by_admin()).await.expect("written").expect("by itself");
+    store.revoke(&admin.id, at(3), by_admin()).await.expect("written").expect("a key can revoke itself");
     let (late, hash) = new_key("late", 4);
     assert!(!store.insert(late, hash, by_admin()).await.expect("written"));
     assert!(store.lookup(&hash).await.expect("read").is_none());
@@ -182,7 +183,7 @@ async fn revoke_in_parallel_agrees_on_one_time(store: &dyn KeyStore) {
         store.revoke(&key.id, at(3), audit()),
         store.revoke(&key.id, at(4), audit())
     );
-    let outcomes = [a, b, c].map(|outcome| outcome.expect("revoked").expect("known"));
+    let outcomes = [a, b, c].map(|outcome| outcome.expect("revoked").expect("exists"));
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_new).count(), 1);
     assert!(outcomes.iter().all(|outcome| outcome.at == outcomes[0].at));
     store.ping().await.expect("readable");
@@ -195,12 +196,12 @@ async fn rename_is_possible_until_revocation(store: &dyn KeyStore) {
     };
     let renamed = KeyRecord { name: KeyName::parse("new").expect("valid"), ..key.clone() };
     assert_eq!(rename("new").await.as_ref(), Some(&renamed));
-    assert_eq!(rename("new").await.as_ref(), Some(&renamed), "once more is no change");
-    assert_eq!(store.lookup(&hash).await.expect("read").expect("there").name, renamed.name);
+    assert_eq!(rename("new").await.as_ref(), Some(&renamed), "the same name again changes nothing");
+    assert_eq!(store.lookup(&hash).await.expect("read").expect("exists").name, renamed.name);
     assert_eq!(store.list_active().await.expect("read"), [renamed]);
     store.revoke(&key.id, at(3), audit()).await.expect("revoked");
     assert_eq!(rename("later").await, None);
-    assert_eq!(store.get_key(&key.id).await.expect("read").expect("kept").name.as_str(), "new");
+    assert_eq!(store.get_key(&key.id).await.expect("read").expect("stored").name.as_str(), "new");
 }
 
 async fn activity_lists_changes_of_a_key(store: &dyn KeyStore) {
@@ -228,14 +229,14 @@ async fn activity_lists_changes_of_a_key(store: &dyn KeyStore) {
     );
     assert_eq!(page.next, None);
     assert_eq!((page.entries[0].peer.as_str(), page.entries[0].agent.as_deref()), ("127.0.0.1", Some("app/1")));
-    assert_eq!(page.entries[0].key_name.as_deref(), Some("new"), "the name of today");
+    assert_eq!(page.entries[0].key_name.as_deref(), Some("new"), "the current name");
     let prefixes: Vec<_> = page.entries.iter().map(|entry| entry.key_prefix.as_deref()).collect();
     let (key_prefix, admin_prefix) = (Some(key.prefix.as_str()), Some(admin.prefix.as_str()));
     assert_eq!(prefixes, [key_prefix, key_prefix, key_prefix, admin_prefix]);
 
     let first = store.list_activity(Some(key.id), None, None, 2).await.expect("read");
     assert_eq!(first.entries, page.entries[..2]);
-    let before = first.next.expect("one more").parse().expect("a number");
+    let before = first.next.expect("another page").parse().expect("a number");
     let second = store.list_activity(Some(key.id), None, Some(before), 2).await.expect("read");
     assert_eq!((second.entries.as_slice(), second.next), (&page.entries[2..3], None));
 }
@@ -284,11 +285,11 @@ async fn activity_filters_by_kind(store: &dyn KeyStore) {
             assert_eq!((page.entries, page.next), (expected, None), "{kind:?}");
         }
     }
-    assert_eq!(told, 2 * all.len(), "each once among all, and once among those of its key");
+    assert_eq!(told, 2 * all.len(), "each entry is returned once without a key filter and once for its key");
 
     let kind = Some(ActivityKind::Renamed);
     let first = store.list_activity(Some(one.id), kind, None, 2).await.expect("read");
-    let before = first.next.expect("one more").parse().expect("a number");
+    let before = first.next.expect("another page").parse().expect("a number");
     let second = store.list_activity(Some(one.id), kind, Some(before), 2).await.expect("read");
     assert_eq!((first.entries.len(), second.entries.len(), second.next), (2, 1, None));
     assert_eq!((first.entries[0].at, second.entries[0].at), (at(5), at(3)));
@@ -298,10 +299,11 @@ fn client_usage(key: KeyId, user_agent: &str, last: i64) -> ClientUsage {
     ClientUsage { key, peer: PEER, user_agent: user_agent.into(), first: at(last - 1), last: at(last), requests: 2 }
 }
 
-/// Removes what is older than `millis`, at a time at which the clock can be believed.
+/// Purges entries older than `millis`, after recording enough days of service for the clock to be trusted.
 async fn remove_before(store: &dyn KeyStore, millis: i64) {
     let retention = |now: i64| Duration::from_millis((now - millis).cast_unsigned());
-    // On the eighth day, the first one is believed.
+    // After eight recorded days, the start of the first one counts as passed, so entries are purged relative to that
+    // time.
     for day in 0..8 {
         store.purge_old_entries(at(NOW + day * DAY), retention(NOW)).await.expect("removed");
     }
@@ -325,7 +327,7 @@ async fn purge_on_one_day_of_wrong_clock_removes_nothing(store: &dyn KeyStore) {
         };
         store.purge_old_entries(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
         store.record_usage(Arc::new(batch)).await.expect("recorded");
-        let record = store.get_key(&key.id).await.expect("read").expect("there");
+        let record = store.get_key(&key.id).await.expect("read").expect("exists");
         let usage = store.key_usage(&key.id, at(0)).await.expect("read");
         let activity = store.list_activity(None, None, None, 100).await.expect("read").entries.len();
         let source = usage.sources.first().map(|source| source.last_used_at);
@@ -337,15 +339,19 @@ async fn purge_on_one_day_of_wrong_clock_removes_nothing(store: &dyn KeyStore) {
         assert_eq!(use_at(now).await, (Some(at(now)), Some(at(now)), day as usize + 1, 2));
     }
     let ahead = NOW + 103 * DAY;
-    assert_eq!(use_at(ahead).await, (Some(at(ahead)), Some(at(ahead)), 5, 2), "nothing is removed");
+    assert_eq!(use_at(ahead).await, (Some(at(ahead)), Some(at(ahead)), 5, 2), "nothing is deleted");
     let right = NOW + 3 * DAY + MILLIS_PER_HOUR;
-    assert_eq!(use_at(right).await, (Some(at(right)), Some(at(right)), 6, 2), "a real use replaces it");
-    // A clock that was reset destroys nothing.
+    assert_eq!(
+        use_at(right).await,
+        (Some(at(right)), Some(at(right)), 6, 2),
+        "a later request replaces the wrong time"
+    );
+    // A purge deletes nothing after the clock was reset to the past.
     for behind in [1, NOW - 200 * DAY] {
         let (used, source, _, activity) = use_at(behind).await;
         assert_eq!((used, source, activity), (Some(at(right)), Some(at(right)), 2));
     }
-    // A computer that was off for 200 days removes once it has been in use for eight days.
+    // On a computer that was off for 200 days, purging resumes after eight days of use.
     for day in 200..206 {
         assert!(use_at(NOW + day * DAY).await.2 > 6, "{day}");
     }
@@ -368,15 +374,15 @@ async fn purge_replaces_last_used_of_wrong_clock_by_last_counted_hour(store: &dy
     };
     let purge_at = async |now: i64| {
         store.purge_old_entries(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
-        store.get_key(&key.id).await.expect("read").expect("there").last_used_at
+        store.get_key(&key.id).await.expect("read").expect("exists").last_used_at
     };
     purge_at(NOW).await;
     use_at(NOW + 2 * MILLIS_PER_HOUR + 1_000).await;
     assert_eq!(purge_at(NOW + 100 * DAY).await, Some(at(NOW + 2 * MILLIS_PER_HOUR + 1_000)));
     use_at(NOW + 100 * DAY).await;
     let right = NOW + 5 * MILLIS_PER_HOUR;
-    assert_eq!(purge_at(right).await, Some(at(NOW + 2 * MILLIS_PER_HOUR)), "the hour of the last real use");
-    // A clock that is behind replaces nothing.
+    assert_eq!(purge_at(right).await, Some(at(NOW + 2 * MILLIS_PER_HOUR)), "the hour of the last actual use");
+    // A purge replaces no last-used time if the clock is behind.
     assert_eq!(purge_at(1).await, Some(at(NOW + 2 * MILLIS_PER_HOUR)));
 }
 
@@ -434,13 +440,20 @@ async fn record_usage_adds_up_requests(store: &dyn KeyStore) {
     let entries = store.list_activity(None, None, None, 10).await.expect("read").entries;
     let refused = ActivityEvent::Rejected { outcome: Decision::Unknown, requests: 5, last_at: at(30) };
     assert_eq!((&entries[0].what, entries[0].key_id, entries[0].at), (&refused, None, at(7)));
-    assert_eq!((&entries[0].key_name, &entries[0].key_prefix), (&None, &None), "no key, no name");
-    assert_eq!(entries.iter().filter(|entry| entry.what == ActivityEvent::NewClient).count(), 2, "each program once");
+    assert_eq!((&entries[0].key_name, &entries[0].key_prefix), (&None, &None), "an entry without a key has no name");
+    assert_eq!(
+        entries.iter().filter(|entry| entry.what == ActivityEvent::NewClient).count(),
+        2,
+        "one entry per client"
+    );
 
     remove_before(store, MILLIS_PER_HOUR).await;
     assert_eq!(store.key_usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
     assert!(store.list_activity(None, None, None, 10).await.expect("read").entries.is_empty());
-    assert!(store.key_usage(&key.id, at(0)).await.expect("read").sources.is_empty(), "silent since");
+    assert!(
+        store.key_usage(&key.id, at(0)).await.expect("read").sources.is_empty(),
+        "the clients have not been used since"
+    );
 }
 
 async fn activity_of_removed_key_is_listed(store: &dyn KeyStore) {
@@ -459,7 +472,7 @@ async fn record_usage_caps_clients_per_key(store: &dyn KeyStore) {
     store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::default() })).await.expect("recorded");
     let kept = store.key_usage(&key.id, at(0)).await.expect("read").sources;
     assert_eq!(kept.len(), MAX_CLIENTS_PER_KEY as usize);
-    assert_eq!(kept[0].agent.as_deref(), Some("agent 199"), "the latest stay");
+    assert_eq!(kept[0].agent.as_deref(), Some("agent 199"), "the latest clients are retained");
     let entries = store.list_activity(Some(key.id), None, None, 1_000).await.expect("read").entries;
     assert_eq!(entries.len(), 1 + MAX_CLIENTS_PER_KEY as usize);
 }

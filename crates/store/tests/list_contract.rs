@@ -1,4 +1,4 @@
-//! What every store owes those who look through many keys: pages, orders, searches and counts.
+//! Contract tests for lists of keys: pages, sort orders, searches, and counts.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use ulkeys_domain::{AttentionThresholds, KeyId, KeyName, KeyRecord, Scope, Scope
 use ulkeys_store::{AuditContext, KeyQuery, KeyStore, SqliteStore};
 
 const DAY: i64 = 24 * 3_600_000;
-/// The day on which the lists are read.
+/// The current day in these tests, in days since the Unix epoch.
 const TODAY: i64 = 1_000;
 
 fn day(day: i64) -> Timestamp {
@@ -32,13 +32,13 @@ fn query(text: &str, sort: &str) -> KeyQuery {
         thresholds: thresholds(),
         text: text.to_owned(),
         name: None,
-        sort: KeySort::parse(sort).expect("an order"),
+        sort: KeySort::parse(sort).expect("valid sort order"),
         offset: 0,
         limit: 100,
     }
 }
 
-/// A key made `created` days after the beginning, as `change` has altered it.
+/// Inserts a key created on day `created`, after applying `change` to its record.
 async fn insert(store: &dyn KeyStore, name: &str, created: i64, change: impl FnOnce(&mut KeyRecord)) -> KeyRecord {
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let id = KeyId::generate(&mut SysRng).expect("randomness");
@@ -52,12 +52,12 @@ async fn insert(store: &dyn KeyStore, name: &str, created: i64, change: impl FnO
 
 async fn names(store: &dyn KeyStore, query: KeyQuery) -> Vec<String> {
     let (keys, total) = store.list(query).await.expect("read");
-    assert_eq!(keys.len() as u64, total, "all on one page");
+    assert_eq!(keys.len() as u64, total, "all keys are on one page");
     keys.iter().map(|key| key.name.as_str().to_owned()).collect()
 }
 
 async fn list_pages_have_no_gap_and_no_overlap(store: &dyn KeyStore) {
-    // Many alike in every column.
+    // All keys are tied in every sort order.
     let mut made = Vec::new();
     for number in 0..23 {
         made.push(insert(store, ["twin", "Twin", "TWÏN"][number % 3], 7, |_| {}).await);
@@ -82,7 +82,7 @@ async fn list_pages_have_no_gap_and_no_overlap(store: &dyn KeyStore) {
                     }
                     seen.extend(keys);
                 }
-                assert_eq!(seen, expected, "{sort}, {limit} on a page");
+                assert_eq!(seen, expected, "{sort}, {limit} per page");
             }
         }
     }
@@ -112,7 +112,7 @@ async fn list_sorts_by_each_column_in_both_directions(store: &dyn KeyStore) {
     for (sort, expected) in [
         ("name", ["Älpha", "alpine", "beta", "Gamma", "δ"]),
         ("createdAt", ["Gamma", "alpine", "beta", "δ", "Älpha"]),
-        // Those that nobody used come first, in the order of their making.
+        // Unused keys come first, in order of insertion.
         ("lastUsedAt", ["beta", "alpine", "Gamma", "Älpha", "δ"]),
         ("revokedAt", ["beta", "Gamma", "δ", "alpine", "Älpha"]),
         ("scopes", ["Gamma", "beta", "alpine", "Älpha", "δ"]),
@@ -134,7 +134,7 @@ async fn list_filters_by_status(store: &dyn KeyStore) {
     assert_eq!(of(KeyStatus::Revoked).await, ["gone"]);
     assert_eq!(store.count_keys(thresholds()).await.expect("read"), KeyCounts { active: 2, attention: 1, revoked: 1 });
 
-    // Filters hold together.
+    // A search matches only keys that also match the other filters.
     for &status in KeyStatus::VARIANTS {
         let found = names(store, KeyQuery { status, ..query("OLD models", "name") }).await;
         assert_eq!(found.is_empty(), status == KeyStatus::Revoked, "{status:?}");
@@ -169,7 +169,7 @@ async fn list_finds_keys_by_words(store: &dyn KeyStore) {
         ("models", &[one, two]),
         ("Training", &[three]),
         ("adm training", &[three]),
-        // Plain text, to a database too.
+        // SQL wildcards and quotes in a search word are matched literally.
         ("%", &[one]),
         ("r_", &[two]),
         ("l_r", &[]),
@@ -190,13 +190,13 @@ async fn list_finds_keys_by_words(store: &dyn KeyStore) {
     assert_eq!(names(store, query("ul_", "createdAt")).await, [one, two, three]);
     let id = third.id.as_str();
     assert_eq!(names(store, query(id, "name")).await, [three]);
-    assert_eq!(names(store, query(&id[..27], "name")).await, [""; 0], "an identifier counts whole");
+    assert_eq!(names(store, query(&id[..27], "name")).await, [""; 0], "only a complete identifier matches");
 
-    // Words after the eighth are ignored.
+    // Search words after the eighth are ignored.
     assert_eq!(names(store, query("gpu gpu gpu gpu gpu gpu gpu gpu nobody", "name")).await, [three]);
     assert_eq!(names(store, query("gpu gpu gpu gpu gpu gpu gpu nobody", "name")).await, [""; 0]);
 
-    // A new name is found, the old one no more.
+    // After a rename, a search finds the new name and no longer finds the old one.
     let name = KeyName::parse("Überflüssig").expect("valid");
     store.rename(&third.id, name, day(4), audit()).await.expect("written").expect("renamed");
     assert_eq!(names(store, query("uberflussig", "name")).await, ["Überflüssig"]);
@@ -249,12 +249,12 @@ async fn list_page_holds_all_fields_of_its_keys(store: &dyn KeyStore) {
     assert_eq!(keys, [KeyRecord { replaced_by: Some(new.id), ..old }, new]);
 }
 
-/// What the database is asked must mean what the thresholds say, for keys of every kind.
+/// The SQL conditions must agree with [`AttentionThresholds::reasons`] for all kinds of keys.
 async fn list_and_counts_agree_with_attention_thresholds(store: &dyn KeyStore) {
     let mut rng = StdRng::seed_from_u64(20_261_122);
     let mut made = Vec::new();
     for number in 0..600 {
-        // Near the days on which a reason begins, and anywhere.
+        // The creation day is close to the day of a threshold, or random.
         let created = TODAY - [29, 30, 31, 89, 90, 91, rng.random_range(0..200)][rng.random_range(0..7)];
         let used =
             [None, Some(TODAY - 89), Some(TODAY - 90), Some(TODAY - 91), Some(rng.random_range(created..=TODAY))];
@@ -266,7 +266,7 @@ async fn list_and_counts_agree_with_attention_thresholds(store: &dyn KeyStore) {
         let shift = rng.random_range(-1..=1);
         let name = format!("key {}", number % 50);
         let record = insert(store, &name, created, |record| {
-            // One millisecond before, on, or after the day.
+            // The key was created at the start of the day, or one millisecond earlier or later.
             record.created_at = Timestamp::from_millis(record.created_at.as_millis() + shift).expect("in range");
             record.last_used_at = used.map(day);
             record.admin_used_at = admin_used.map(day);
@@ -298,7 +298,7 @@ async fn list_and_counts_agree_with_attention_thresholds(store: &dyn KeyStore) {
         };
         assert_eq!(store.count_keys(thresholds).await.expect("read"), expected, "{days} days");
         for &status in KeyStatus::VARIANTS {
-            // A sort that keeps the order of those alike, as the order of making is that of those alike.
+            // This sort is stable: keys with equal values stay in order of insertion.
             let mut by_age: Vec<_> = of(status).cloned().collect();
             by_age.sort_by_key(|key| key.created_at);
             let wanted = KeyQuery { status, thresholds, limit: 1_000, ..query("", "createdAt") };
@@ -307,13 +307,13 @@ async fn list_and_counts_agree_with_attention_thresholds(store: &dyn KeyStore) {
             let mut by_use: Vec<_> = of(status).rev().filter(|key| key.name.as_str().contains('7')).cloned().collect();
             by_use.sort_by_key(|key| Reverse(key.last_used_at));
             let wanted = KeyQuery { status, thresholds, limit: 1_000, ..query("7", "-lastUsedAt") };
-            // Identifiers and prefixes have sevens too.
+            // The search also finds keys whose identifier or prefix contains a seven. Drop these keys.
             let (mut found, _) = store.list(wanted).await.expect("read");
             found.retain(|key| key.name.as_str().contains('7'));
             assert_eq!(found, by_use, "{status:?}, {days} days");
         }
     }
-    assert_eq!(kinds.len(), 8, "each reason, alone and with age, and none: {kinds:?}");
+    assert_eq!(kinds.len(), 8, "expected each reason, alone and combined with age, and no reason: {kinds:?}");
 }
 
 async fn list_treats_future_use_as_none(store: &dyn KeyStore) {

@@ -1,4 +1,4 @@
-//! A database of an earlier version is brought up to date, and keeps what is in it.
+//! Migrations update a database of an earlier version and preserve its data.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use ulkeys_store::{
     TrainingBytes, UsageBatch,
 };
 
-/// A new database with the schema of a former version.
+/// Creates a database with the schema of an earlier version.
 fn database_of_version(path: &Path, version: usize) -> Connection {
     let old = Connection::open(path).expect("created");
-    old.create_scalar_function("fold", 1, FunctionFlags::SQLITE_UTF8, |_| Ok("")).expect("taught");
+    old.create_scalar_function("fold", 1, FunctionFlags::SQLITE_UTF8, |_| Ok("")).expect("registered");
     let steps = [
         include_str!("../migrations/sqlite/0001_keys.sql"),
         include_str!("../migrations/sqlite/0002_usage.sql"),
@@ -28,7 +28,7 @@ fn database_of_version(path: &Path, version: usize) -> Connection {
         include_str!("../migrations/sqlite/0007_training_bytes.sql"),
     ];
     for step in &steps[..version] {
-        old.execute_batch(step).expect("the schema of the time");
+        old.execute_batch(step).expect("migrated");
     }
     old.pragma_update(None, "user_version", i64::try_from(version).expect("small")).expect("written");
     old
@@ -50,13 +50,13 @@ async fn open_first_version_keeps_keys_and_accepts_runs() {
     .expect("written");
     drop(old);
 
-    let store = SqliteStore::open(&path).expect("brought up to date");
-    let kept = store.lookup(&secret.hash()).await.expect("read").expect("there");
+    let store = SqliteStore::open(&path).expect("migrated");
+    let kept = store.lookup(&secret.hash()).await.expect("read").expect("exists");
     assert_eq!((kept.id, kept.name.as_str()), (id, "kept"));
     let target = ModelRef::Named { project: Slug::of("p", "project"), name: Slug::of("n", "train") };
     let feed = ReportedBy { key: Some(id), at: Timestamp::from_millis(2).expect("in range") };
     let model = ModelId::generate(&mut SysRng).expect("randomness");
-    let run = store.start_run(model, target, RunStart::default(), feed).await.expect("kept");
+    let run = store.start_run(model, target, RunStart::default(), feed).await.expect("stored");
     assert_eq!(run.map(|run| run.run_id.get()), Some(1));
 }
 
@@ -77,7 +77,7 @@ async fn open_version_before_search_finds_and_sorts_keys() {
     }
     drop(old);
 
-    let store = SqliteStore::open(&path).expect("brought up to date");
+    let store = SqliteStore::open(&path).expect("migrated");
     assert_eq!(found(&store, "", None).await, ["apple", "Ärger", "ÉCOLE", "Zürich"]);
     assert_eq!(found(&store, "ecole", None).await, ["ÉCOLE"]);
     assert_eq!(found(&store, "ARGER", None).await, ["Ärger"]);
@@ -102,7 +102,7 @@ async fn open_version_before_plain_letters_finds_names() {
     }
     drop(old);
 
-    let store = SqliteStore::open(&path).expect("brought up to date");
+    let store = SqliteStore::open(&path).expect("migrated");
     assert_eq!(found(&store, "", None).await, ["Łódź", "strand", "Straße"]);
     assert_eq!(found(&store, "strasse", None).await, ["Straße"]);
     assert_eq!(found(&store, "", Some("Łódź")).await, ["Łódź"]);
@@ -136,7 +136,7 @@ async fn open_version_before_totals_counts_existing_training_data() {
     .expect("written");
     drop(old);
 
-    let store = SqliteStore::open(&path).expect("brought up to date");
+    let store = SqliteStore::open(&path).expect("migrated");
     let bytes = store.training_bytes(Some(key)).await.expect("read");
     assert_eq!(bytes.key, StoredBytes { rows: 500 + 7 + 100 + 2, files: 1000 });
     assert_eq!(bytes.all, StoredBytes { rows: bytes.key.rows + 64 + 5, files: 1000 });
@@ -171,20 +171,20 @@ async fn open_version_before_columns_were_renamed_keeps_clients_activity_and_rev
     drop(old);
 
     let clock = || Timestamp::from_millis(3).expect("in range");
-    let store = SqliteStore::open_with_record(&path, &record, clock).expect("brought up to date");
+    let store = SqliteStore::open_with_record(&path, &record, clock).expect("migrated");
     assert_eq!(found(&store, "zoe", Some("Zoé")).await, ["Zoé"]);
     let usage = store.key_usage(&id, clock()).await.expect("read");
     let clients: Vec<_> = usage.sources.iter().map(|client| (client.agent.as_deref(), client.requests)).collect();
     assert_eq!(clients, [(Some("yolo"), 3)]);
     let changes: Vec<_> = store.health().borrow().changes.iter().map(|count| count.change).collect();
-    assert_eq!(changes, [OutsideChange::RecordLost], "the database had seen a record");
+    assert_eq!(changes, [OutsideChange::RecordLost], "the old database had used a record");
     let entries = store.list_activity(Some(id), None, None, 10).await.expect("read").entries;
     let events: Vec<_> = entries.into_iter().map(|entry| (entry.agent, entry.what)).collect();
     let rejected = ActivityEvent::Rejected { outcome: Decision::Scope, requests: 1, last_at: at(2) };
     let created = ActivityEvent::Created { by: Some(id) };
     assert_eq!(events, [(Some("curl".to_owned()), rejected), (Some("app".to_owned()), created)]);
 
-    // Another rejection of the same hour is added to the old entry.
+    // Another rejection in the same hour is added to the existing entry.
     let again = RejectedRequests {
         key: Some(id),
         outcome: Decision::Scope,
@@ -205,14 +205,14 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).expect("in range")
 }
 
-/// The names of the keys that are found by words, or by a name.
+/// Returns the names of the keys that match the search words `text` and, if `name` is set, have exactly that name.
 async fn found(store: &SqliteStore, text: &str, name: Option<&str>) -> Vec<String> {
     let query = KeyQuery {
         status: KeyStatus::All,
         thresholds: AttentionThresholds::at(Timestamp::from_millis(1).expect("in range"), 1),
         text: text.to_owned(),
         name: name.map(|name| KeyName::parse(name).expect("valid")),
-        sort: KeySort::parse("name").expect("an order"),
+        sort: KeySort::parse("name").expect("valid sort order"),
         offset: 0,
         limit: 10,
     };

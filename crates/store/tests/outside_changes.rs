@@ -1,5 +1,5 @@
-//! What other programs do to the database while a service has it open, and between two runs: nothing acknowledged is
-//! lost without a word, and a revoked key stays revoked.
+//! Tests of changes that other programs make to the database, while a service has it open or between two runs of the
+//! service. No acknowledged change is lost without an error, and a revoked key stays revoked.
 
 mod support;
 
@@ -17,7 +17,8 @@ use ulkeys_store::{HourlyCount, KeyStore as _, SqliteStore, UsageBatch};
 use support::{TestPaths, audit, detected_changes, insert, is_active, new_key, now, revoke, wait};
 
 impl TestPaths {
-    /// Copies the database by another process: closing the file in this one would drop the locks that it holds on it.
+    /// Copies the database in another process: closing the file in this process would drop the locks that this process
+    /// holds on the file.
     fn copy(&self, name: &str) -> PathBuf {
         let copy = self.folder.path().join(name);
         let copied = std::process::Command::new("cp").arg(self.database()).arg(&copy).status().expect("run");
@@ -40,7 +41,7 @@ async fn stored_changes(store: &SqliteStore) -> Vec<OutsideChange> {
     all
 }
 
-// Row 7: revoked keys stay revoked.
+// The following tests check that revoked keys stay revoked.
 
 #[tokio::test]
 async fn open_old_copy_keeps_later_revocation() {
@@ -51,18 +52,18 @@ async fn open_old_copy_keeps_later_revocation() {
     let copy = paths.copy("backup.db");
     let store = paths.open();
     revoke(&store, &id).await;
-    let revoked_at = store.get_key(&id).await.expect("read").expect("there").revoked_at;
+    let revoked_at = store.get_key(&id).await.expect("read").expect("exists").revoked_at;
     drop(store);
     std::fs::rename(copy, paths.database()).expect("restored");
 
     let store = paths.open();
     assert!(!is_active(&store, &hash).await);
-    assert_eq!(store.get_key(&id).await.expect("read").expect("there").revoked_at, revoked_at, "repaired");
+    assert_eq!(store.get_key(&id).await.expect("read").expect("exists").revoked_at, revoked_at, "repaired");
     assert_eq!(detected_changes(&store), [(OutsideChange::KeptRevoked, 1)]);
     assert_eq!(stored_changes(&store).await, [OutsideChange::KeptRevoked]);
     drop(store);
     let store = paths.open();
-    assert_eq!(detected_changes(&store), [], "it is reported once");
+    assert_eq!(detected_changes(&store), [], "the change is reported once");
     assert!(!is_active(&store, &hash).await);
 }
 
@@ -75,12 +76,12 @@ async fn check_cleared_revocation_is_never_accepted() {
     paths.edit("UPDATE keys SET revoked_at = NULL");
     let start = Instant::now();
     while detected_changes(&store).is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(10), "noticed");
+        assert!(start.elapsed() < Duration::from_secs(10), "timed out waiting for the change to be detected");
         assert!(!is_active(&store, &hash).await);
         store.check_outside_changes().await;
     }
     assert!(!is_active(&store, &hash).await);
-    assert!(store.get_key(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
+    assert!(store.get_key(&id).await.expect("read").expect("exists").revoked_at.is_some(), "repaired");
     assert_eq!(detected_changes(&store), [(OutsideChange::KeptRevoked, 1)]);
 }
 
@@ -143,7 +144,7 @@ async fn check_each_kind_of_change_is_reported_and_noted() {
     ];
     assert_eq!(detected_changes(&store), all.map(|change| (change, 1)));
     assert_eq!(stored_changes(&store).await, all);
-    assert!(is_active(&store, &added_hash).await, "its owner may add keys: SECURITY.md says so");
+    assert!(is_active(&store, &added_hash).await, "the owner may add keys (see SECURITY.md)");
     let page = store.list_activity(Some(widened), Some(ActivityKind::ChangedOutside), None, 10).await.expect("read");
     let (before, after) = (Some("read".into()), Some("read admin".into()));
     let expected = ActivityEvent::ChangedOutside { change: OutsideChange::ScopesChanged, keys: 1, before, after };
@@ -151,7 +152,7 @@ async fn check_each_kind_of_change_is_reported_and_noted() {
     assert_eq!((page.entries[0].peer.as_str(), page.entries[0].key_name.as_deref()), ("", Some("widened")));
     drop(store);
 
-    // What was revoked from outside is in the record, too.
+    // Revocations made by other programs are also added to the revocation record, so they cannot be undone.
     paths.edit("UPDATE keys SET revoked_at = NULL WHERE revoked_at IS NOT NULL");
     let store = paths.open();
     assert!(!is_active(&store, &revoked_hash).await);
@@ -177,7 +178,7 @@ async fn open_database_edited_between_runs_is_reported() {
     insert(&store, "key").await;
     drop(store);
     let store = paths.open();
-    assert_eq!(detected_changes(&store), [], "an orderly end is no change");
+    assert_eq!(detected_changes(&store), [], "a normal shutdown is not a change");
     store
         .rename(&insert(&store, "other").await.0, KeyName::parse("new").expect("valid"), now(), audit())
         .await
@@ -219,7 +220,7 @@ async fn open_second_database_shares_the_record() {
     let store = paths.open();
     revoke(&store, &id).await;
     let copy = SqliteStore::open_with_record(&other, &paths.record_path(), now).expect("opens");
-    assert!(!is_active(&copy, &hash).await, "the same key elsewhere");
+    assert!(!is_active(&copy, &hash).await, "the same key in another database");
 }
 
 #[tokio::test]
@@ -227,7 +228,7 @@ async fn check_revocation_by_another_process_applies() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, hash) = insert(&store, "key").await;
-    store.checkpoint().await.expect("settled");
+    store.checkpoint().await.expect("checkpointed");
     let other = paths.copy("data/other.db");
     let copy = SqliteStore::open_with_record(&other, &paths.record_path(), now).expect("opens");
     assert!(is_active(&store, &hash).await);
@@ -263,11 +264,11 @@ async fn open_lost_or_edited_record_is_rebuilt_and_reported() {
         assert_eq!(stored_changes(&store).await.last(), Some(&expected));
         drop(store);
         let store = paths.open();
-        assert_eq!(detected_changes(&store), [], "it is reported once: {expected:?}");
+        assert_eq!(detected_changes(&store), [], "the change is reported once: {expected:?}");
         drop(store);
         let lines = std::fs::read_to_string(paths.record_path()).expect("rebuilt").lines().count();
         assert_eq!(lines, 3, "{expected:?}");
-        // For the next round, as the first one.
+        // Restore the original record for the next case.
         std::fs::write(paths.record_path(), &whole).expect("written");
         drop(paths.open());
     }
@@ -295,7 +296,7 @@ async fn revoke_with_read_only_record_revokes_and_is_reported() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (one, one_hash) = insert(&store, "one").await;
-    // A folder at its path can be neither read nor written, even by root.
+    // Replace the record with a folder, which can be neither read nor written as a file, even by root.
     let aside = paths.record_path().with_extension("aside");
     std::fs::rename(paths.record_path(), &aside).expect("moved");
     std::fs::create_dir(paths.record_path()).expect("created");
@@ -304,31 +305,31 @@ async fn revoke_with_read_only_record_revokes_and_is_reported() {
     assert!(store.health().borrow().record_failure.is_some());
     drop(store);
     let store = paths.open();
-    assert!(store.health().borrow().record_failure.is_some(), "the service runs, and says so");
+    assert!(store.health().borrow().record_failure.is_some(), "the service runs and reports the failure");
     assert!(!is_active(&store, &one_hash).await);
     std::fs::remove_dir(paths.record_path()).expect("removed");
     std::fs::rename(&aside, paths.record_path()).expect("moved back");
     wait(&store, "the record", |health| health.record_failure.is_none()).await;
     drop(store);
     paths.edit("UPDATE keys SET revoked_at = NULL");
-    assert!(!is_active(&paths.open(), &one_hash).await, "what was missing was added");
+    assert!(!is_active(&paths.open(), &one_hash).await, "the missing revocation was added to the record");
 }
 
-// Row 6: the file at the path is the one that is open.
+// The following tests check that writes stop when the file at the path is no longer the open database.
 
 async fn ensure_writes_stop(store: &SqliteStore, cause: StopCause) {
     wait(store, "the end of writing", |health| health.stopped.as_ref().is_some_and(|stopped| stopped.cause == cause))
         .await;
     let (record, hash) = new_key("late");
-    let error = store.insert(record, hash, audit()).await.expect_err("refused");
+    let error = store.insert(record, hash, audit()).await.expect_err("rejected");
     assert_eq!(error.problem, DatabaseProblem::Replaced);
     assert_eq!(store.ping().await.expect_err("not ready").problem, DatabaseProblem::Replaced);
 }
 
-/// A second database, as a synchronization program brings it.
+/// Creates a second database, like one that a synchronization program might move to the path of the first database.
 fn other_database(paths: &TestPaths) -> PathBuf {
     let other = paths.folder.path().join("other.db");
-    drop(SqliteStore::open(&other).expect("made"));
+    drop(SqliteStore::open(&other).expect("created"));
     other
 }
 
@@ -342,16 +343,16 @@ async fn insert_into_replaced_file_is_rejected() {
     let error = store.insert(record, late, audit()).await.expect_err("not acknowledged");
     assert_eq!(error.problem, DatabaseProblem::Replaced);
     assert!(store.revoke(&id, now(), audit()).await.is_err());
-    assert!(is_active(&store, &hash).await, "decisions go on");
+    assert!(is_active(&store, &hash).await, "authorization continues");
     ensure_writes_stop(&store, StopCause::Replaced).await;
 
-    // The former file has no name any more: what was acknowledged is in a copy.
+    // The former file was deleted, so the store has saved a copy that contains the acknowledged changes.
     let saved = store.health().borrow().stopped.clone().and_then(|stopped| stopped.saved).expect("a copy");
     drop(store);
     let store = paths.open();
-    assert_eq!(store.list_active().await.expect("read"), [], "the new file is whole and is what it was");
+    assert_eq!(store.list_active().await.expect("read"), [], "the new file is complete and unchanged");
     drop(store);
-    let copy = SqliteStore::open(Path::new(&saved)).expect("whole");
+    let copy = SqliteStore::open(Path::new(&saved)).expect("complete");
     assert!(is_active(&copy, &hash).await);
     assert_eq!(copy.list_active().await.expect("read").len(), 1);
 }
@@ -366,7 +367,7 @@ async fn insert_into_replaced_file_saves_private_copy() {
     std::fs::rename(other_database(&paths), paths.database()).expect("replaced");
     ensure_writes_stop(&store, StopCause::Replaced).await;
     let saved = paths.database().with_file_name("keys.db.set-aside");
-    assert_eq!(saved.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    assert_eq!(saved.metadata().expect("exists").permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]
@@ -377,10 +378,10 @@ async fn write_to_moved_file_continues_when_it_returns() {
     let elsewhere = paths.folder.path().join("elsewhere.db");
     std::fs::rename(paths.database(), &elsewhere).expect("moved");
     ensure_writes_stop(&store, StopCause::Missing).await;
-    // A copy of the moved file contains all keys.
+    // The WAL was checkpointed into the moved file, so a copy of this file alone contains all keys.
     let copy = paths.folder.path().join("copy.db");
     std::fs::copy(&elsewhere, &copy).expect("copied");
-    assert!(is_active(&SqliteStore::open(&copy).expect("whole"), &hash).await);
+    assert!(is_active(&SqliteStore::open(&copy).expect("complete"), &hash).await);
     std::fs::rename(&elsewhere, paths.database()).expect("moved back");
     wait(&store, "the file", |health| health.stopped.is_none()).await;
     let (_, later) = insert(&store, "later").await;
@@ -400,7 +401,7 @@ async fn write_to_moved_and_replaced_file_is_complete() {
     ensure_writes_stop(&store, StopCause::Replaced).await;
     drop(store);
     assert_eq!(paths.open().list_active().await.expect("read"), []);
-    assert!(is_active(&SqliteStore::open(&elsewhere).expect("whole"), &hash).await);
+    assert!(is_active(&SqliteStore::open(&elsewhere).expect("complete"), &hash).await);
 }
 
 #[tokio::test]
@@ -412,7 +413,7 @@ async fn write_to_deleted_file_saves_copy() {
     ensure_writes_stop(&store, StopCause::Missing).await;
     let saved = store.health().borrow().stopped.clone().and_then(|stopped| stopped.saved).expect("a copy");
     drop(store);
-    assert!(is_active(&SqliteStore::open(Path::new(&saved)).expect("whole"), &hash).await);
+    assert!(is_active(&SqliteStore::open(Path::new(&saved)).expect("complete"), &hash).await);
 }
 
 #[tokio::test]
@@ -437,7 +438,8 @@ async fn write_with_deleted_log_or_folder_is_rejected() {
     assert!(is_active(&store, &hash).await);
 }
 
-/// `cp other.db keys.db`: the same file with another content. SQLite does not notice, and would mix the two.
+/// The command `cp other.db keys.db` overwrites the content of the existing file. SQLite does not notice this and would
+/// mix the two databases.
 #[tokio::test]
 async fn write_to_overwritten_file_is_rejected_and_not_mixed() {
     let paths = TestPaths::new();
@@ -448,9 +450,9 @@ async fn write_to_overwritten_file_is_rejected_and_not_mixed() {
     std::fs::write(paths.database(), &bytes).expect("overwritten");
     ensure_writes_stop(&store, StopCause::Overwritten).await;
     drop(store);
-    assert!(std::fs::read(paths.database()).expect("readable") == bytes, "closing wrote into it");
+    assert!(std::fs::read(paths.database()).expect("readable") == bytes, "closing the database wrote to the file");
     assert_eq!(paths.open().list_active().await.expect("read"), []);
-    assert!(paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the log is kept");
+    assert!(paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the WAL is retained");
 
     let paths = TestPaths::new();
     let store = paths.open();
@@ -466,10 +468,10 @@ async fn write_after_checkpoints_is_accepted() {
     for number in 0..40 {
         insert(&store, &format!("key {number}")).await;
         if number % 10 == 0 {
-            store.checkpoint().await.expect("settled");
+            store.checkpoint().await.expect("checkpointed");
         }
     }
-    // Another program may write and checkpoint, too.
+    // Writes and checkpoints that another program makes through SQLite do not stop the store's writes.
     let other = Connection::open(paths.database()).expect("opened");
     other.execute("UPDATE keys SET name = 'x'", []).expect("changed");
     other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("done");
@@ -477,13 +479,13 @@ async fn write_after_checkpoints_is_accepted() {
     assert_eq!(store.health().borrow().stopped, None);
 }
 
-/// `.restore` of the sqlite3 shell writes through SQLite.
+/// The `.restore` command of the sqlite3 shell replaces the content through SQLite, so writing continues.
 #[tokio::test]
 async fn check_restored_by_sqlite_is_read_and_keeps_revocations() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
-    store.checkpoint().await.expect("settled");
+    store.checkpoint().await.expect("checkpointed");
     let backup = paths.copy("backup.db");
     revoke(&store, &id).await;
     insert(&store, "newer").await;
@@ -505,11 +507,11 @@ async fn check_recreates_deleted_lock_file() {
     std::fs::remove_file(paths.database().with_file_name("keys.db.lock")).expect("deleted");
     let start = Instant::now();
     while !paths.database().with_file_name("keys.db.lock").exists() {
-        assert!(start.elapsed() < Duration::from_secs(10), "made again");
+        assert!(start.elapsed() < Duration::from_secs(10), "timed out waiting for the lock file to be recreated");
         store.check_outside_changes().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let error = SqliteStore::open(&paths.database()).err().expect("kept out");
+    let error = SqliteStore::open(&paths.database()).err().expect("rejected");
     assert_eq!(error.problem, DatabaseProblem::Locked);
     insert(&store, "later").await;
 
@@ -521,13 +523,13 @@ async fn check_recreates_deleted_lock_file() {
     wait(&store, "the lock", |health| health.stopped.is_none()).await;
 }
 
-/// What the sqlite3 shell, another process, does to the database.
+/// Executes a statement in the sqlite3 shell, a separate process.
 fn run_in_sqlite_shell(paths: &TestPaths, statement: &str) {
     let shell = std::process::Command::new("sqlite3").arg(paths.database()).arg(statement).output();
     assert!(shell.expect("the sqlite3 shell").status.success(), "{statement}");
 }
 
-/// As a backup script, a replication tool or a database browser does it.
+/// Backup scripts, replication tools, and database browsers may checkpoint the database in any of SQLite's four modes.
 #[tokio::test]
 async fn insert_after_checkpoint_by_another_process_is_accepted() {
     for mode in ["PASSIVE", "FULL", "RESTART", "TRUNCATE"] {
@@ -535,26 +537,27 @@ async fn insert_after_checkpoint_by_another_process_is_accepted() {
             let paths = TestPaths::new();
             let store = paths.open();
             let mut hashes = vec![insert(&store, "first").await.1];
-            // A reader holds its state of the database: only the log up to there is copied.
+            // An open read transaction limits a checkpoint: frames written after the start of the transaction are not
+            // copied.
             let reader = Connection::open(paths.database()).expect("opened");
             if has_reader {
                 reader.execute_batch("BEGIN; SELECT count(*) FROM keys").expect("read");
             }
-            // So many that the file grows.
+            // Insert enough keys to make the database file grow.
             for number in 0..60 {
                 hashes.push(insert(&store, &format!("key {number}")).await.1);
             }
-            let modified = || paths.database().metadata().and_then(|metadata| metadata.modified()).expect("there");
+            let modified = || paths.database().metadata().and_then(|metadata| metadata.modified()).expect("exists");
             let before = modified();
             run_in_sqlite_shell(&paths, &format!("PRAGMA wal_checkpoint({mode})"));
-            assert_ne!(modified(), before, "{mode} has copied nothing");
+            assert_ne!(modified(), before, "{mode} copied nothing");
             hashes.push(insert(&store, "later").await.1);
             store.check_outside_changes().await;
             assert_eq!(store.health().borrow().stopped, None, "{mode}, reader: {has_reader}");
             drop(reader);
             run_in_sqlite_shell(&paths, "PRAGMA wal_checkpoint(PASSIVE)");
             hashes.push(insert(&store, "last").await.1);
-            assert!(!paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the log stays");
+            assert!(!paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the WAL was set aside");
             drop(store);
             let store = paths.open();
             for hash in &hashes {
@@ -581,25 +584,26 @@ async fn insert_after_touch_is_accepted() {
     assert!(is_active(&store, &before).await && is_active(&store, &later).await);
 }
 
-/// The header and the schema are the same; only pages of rows differ.
+/// The older copy has the same header and schema as the database; only pages with rows differ.
 #[tokio::test]
 async fn insert_into_file_overwritten_by_older_copy_is_rejected() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, _) = insert(&store, "before").await;
-    store.checkpoint().await.expect("settled");
+    store.checkpoint().await.expect("checkpointed");
     let copy = paths.copy("backup.db");
     store.rename(&id, KeyName::parse("after").expect("valid"), now(), audit()).await.expect("renamed");
-    store.checkpoint().await.expect("settled");
+    store.checkpoint().await.expect("checkpointed");
     insert(&store, "in the log").await;
     assert!(std::process::Command::new("cp").arg(&copy).arg(paths.database()).status().expect("run").success());
     ensure_writes_stop(&store, StopCause::Overwritten).await;
     drop(store);
-    assert!(paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the log is kept");
-    assert_eq!(paths.open().list_active().await.expect("read").len(), 1, "the copy as it was");
+    assert!(paths.database().with_file_name("keys.db-wal.set-aside").exists(), "the WAL is retained");
+    assert_eq!(paths.open().list_active().await.expect("read").len(), 1, "the copy is unchanged");
 }
 
-/// A transaction of another program, which the next write of the store waits for.
+/// Runs `write` while another program holds a transaction that `write` must wait for, and calls `change` before that
+/// transaction ends.
 async fn while_locked<T>(paths: &TestPaths, write: impl Future<Output = T>, change: impl FnOnce()) -> T {
     let other = Connection::open(paths.database()).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
@@ -617,12 +621,12 @@ async fn revoke_database_locked_by_another_program_waits() {
     let store = paths.open();
     let (id, hash) = insert(&store, "key").await;
     let name = KeyName::parse("new").expect("valid");
-    while_locked(&paths, store.rename(&id, name, now(), audit()), || ()).await.expect("written").expect("known");
-    while_locked(&paths, store.revoke(&id, now(), audit()), || ()).await.expect("written").expect("known");
+    while_locked(&paths, store.rename(&id, name, now(), audit()), || ()).await.expect("written").expect("exists");
+    while_locked(&paths, store.revoke(&id, now(), audit()), || ()).await.expect("written").expect("exists");
     assert!(!is_active(&store, &hash).await);
 }
 
-/// A batch that was refused is written again: then it must not be there.
+/// A usage batch is written again after a failed write, so a failed write must leave none of it in the store.
 #[tokio::test]
 async fn record_usage_with_file_moved_during_commit_counts_once() {
     let paths = TestPaths::new();
@@ -642,7 +646,8 @@ async fn record_usage_with_file_moved_during_commit_counts_once() {
     assert_eq!(usage.hours.iter().map(|hour| hour.requests).sum::<u64>(), 1);
 }
 
-/// The record has it: it applies to each file that comes to this path.
+/// A revocation succeeds even if the database file is moved, because the revocation record applies to any file at the
+/// path.
 #[tokio::test]
 async fn revoke_with_file_moved_during_commit_holds_and_is_reported() {
     let paths = TestPaths::new();
@@ -652,8 +657,8 @@ async fn revoke_with_file_moved_during_commit_holds_and_is_reported() {
     let moved = || std::fs::rename(paths.database(), &elsewhere).expect("moved");
     let revoked = while_locked(&paths, store.revoke(&id, now(), audit()), moved).await;
     assert!(!is_active(&store, &hash).await);
-    assert!(revoked.expect("it holds").expect("known").is_new);
-    // Nothing else can hold, as the new key is in no file at the path.
+    assert!(revoked.expect("revoked by the record").expect("exists").is_new);
+    // An insertion fails, because no file at the path contains the new key.
     let (record, late) = new_key("late");
     assert!(store.insert(record, late, audit()).await.is_err());
 }
@@ -669,7 +674,7 @@ async fn insert_with_file_moved_during_commit_is_rejected() {
     assert_eq!(inserted.expect_err("not acknowledged").problem, DatabaseProblem::Replaced);
 }
 
-/// Each request calls it, on a thread that must not block.
+/// Every request calls `lookup` on a thread that must not block.
 #[tokio::test]
 async fn lookup_while_another_process_locks_database_does_not_wait() {
     let paths = TestPaths::new();
@@ -695,12 +700,12 @@ async fn check_outside_changes_each_call_finds_new_changes() {
     }
 }
 
-/// A panic leaves the locks that it held poisoned.
+/// A panic in a check must not prevent later checks, for example through a poisoned lock.
 #[tokio::test]
 async fn check_outside_changes_after_panic_continues() {
     static CLOCK_FAILS: AtomicBool = AtomicBool::new(false);
     fn clock() -> Timestamp {
-        assert!(!CLOCK_FAILS.load(Ordering::Relaxed), "a failure that the test asks for");
+        assert!(!CLOCK_FAILS.load(Ordering::Relaxed), "a deliberate failure");
         now()
     }
     let paths = TestPaths::new();
@@ -714,16 +719,16 @@ async fn check_outside_changes_after_panic_continues() {
     paths.edit("UPDATE keys SET revoked_at = 5");
     wait(&store, "the changes", |health| health.changes.len() == 2).await;
     assert!(!is_active(&store, &hash).await);
-    assert_eq!(store.get_key(&id).await.expect("read").expect("there").name.as_str(), "other");
+    assert_eq!(store.get_key(&id).await.expect("read").expect("exists").name.as_str(), "other");
 }
 
-/// A trigger that fails stands for a full disk.
+/// A failing trigger simulates a full disk, so that the revocation cannot be stored in the database at first.
 #[tokio::test]
 async fn open_read_only_old_copy_keeps_revocation_and_stores_it_later() {
     let paths = TestPaths::new();
     let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
-    store.checkpoint().await.expect("settled");
+    store.checkpoint().await.expect("checkpointed");
     let copy = paths.copy("backup.db");
     revoke(&store, &id).await;
     drop(store);
@@ -737,5 +742,5 @@ async fn open_read_only_old_copy_keeps_revocation_and_stores_it_later() {
     other.execute_batch("DROP TRIGGER full").expect("changed");
     wait(&store, "the change", |health| !health.changes.is_empty()).await;
     assert_eq!(detected_changes(&store), [(OutsideChange::KeptRevoked, 1)]);
-    assert!(store.get_key(&id).await.expect("read").expect("there").revoked_at.is_some(), "repaired");
+    assert!(store.get_key(&id).await.expect("read").expect("exists").revoked_at.is_some(), "repaired");
 }

@@ -1,5 +1,5 @@
-//! The record of revocations while it, or the database, cannot be written: nothing that was known is forgotten, and
-//! nothing is reported that no other program did.
+//! Tests the revocation record while the record or the database cannot be written. No known revocation is lost, and
+//! only changes made by another program are reported as such.
 
 mod support;
 
@@ -15,7 +15,7 @@ use ulkeys_store::{KeyStore as _, SqliteStore};
 use support::{TestPaths, audit, detected_changes, insert, is_active, now, revoke, wait};
 
 impl TestPaths {
-    /// From here on, nothing about a record can be noted in the database: so no revocation can be committed.
+    /// Prevents the database from storing a position in the revocation record, so that no revocation can be committed.
     fn refuse_notes(&self) {
         let refuse =
             "CREATE TRIGGER refuse BEFORE INSERT ON revocation_records BEGIN SELECT RAISE(FAIL, 'no space'); END";
@@ -47,7 +47,7 @@ async fn check_lost_record_that_cannot_be_rebuilt_is_reported_later() {
     let (id, _) = insert(&store, "key").await;
     revoke(&store, &id).await;
     drop(store);
-    // A link to nowhere: there is no record, and none can be written.
+    // Replace the folder of the record with a dangling link, so that the record is missing and cannot be created.
     let state = paths.folder.path().join("state");
     std::fs::rename(&state, paths.folder.path().join("elsewhere")).expect("moved");
     std::os::unix::fs::symlink(paths.folder.path().join("nowhere"), &state).expect("linked");
@@ -74,7 +74,7 @@ async fn open_shortened_record_after_failed_repair_is_reported() {
     drop(store);
     let whole = std::fs::read_to_string(paths.record_path()).expect("readable");
     std::fs::write(paths.record_path(), whole.split_inclusive('\n').take(2).collect::<String>()).expect("written");
-    // A folder in which no file can be made.
+    // Open the record through `/proc/self/fd`, a folder in which no file can be created, so that the repair fails.
     let file = std::fs::File::open(paths.record_path()).expect("opened");
     let store = paths.open_with(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
     assert!(store.health().borrow().record_failure.is_some());
@@ -123,15 +123,15 @@ async fn revoke_with_failed_commit_is_effective_and_no_outside_change() {
     let store = paths.open();
     let (id, hash) = insert(&store, "leaked").await;
     paths.refuse_notes();
-    let revocation = store.revoke(&id, now(), audit()).await.expect("recorded").expect("known");
+    let revocation = store.revoke(&id, now(), audit()).await.expect("recorded").expect("exists");
     assert!(revocation.is_new);
     assert!(!is_active(&store, &hash).await);
-    let again = store.revoke(&id, now(), audit()).await.expect("recorded").expect("known");
+    let again = store.revoke(&id, now(), audit()).await.expect("recorded").expect("exists");
     assert_eq!((again.at, again.is_new), (revocation.at, false));
     check_repeatedly(&store, Duration::from_millis(1_500)).await;
     paths.accept_notes();
     check_repeatedly(&store, Duration::from_millis(1_500)).await;
-    assert_eq!(store.get_key(&id).await.expect("read").expect("there").revoked_at, Some(revocation.at));
+    assert_eq!(store.get_key(&id).await.expect("read").expect("exists").revoked_at, Some(revocation.at));
     assert_eq!(detected_changes(&store), []);
     let page = store.list_activity(Some(id), Some(ActivityKind::Revoked), None, 10).await.expect("read");
     assert_eq!(page.entries.len(), 1);
@@ -165,14 +165,14 @@ async fn check_unwritable_record_does_not_write_to_database() {
     std::fs::remove_file(paths.record_path()).expect("removed");
     std::fs::create_dir(paths.record_path()).expect("created");
     wait(&store, "the failure", |health| health.record_failure.is_some()).await;
-    // A look that writes waits for this lock for two seconds.
+    // If a check tried to write to the database, it would wait two seconds for this lock.
     let other = Connection::open(paths.database()).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(2_500) {
         let look = Instant::now();
         store.check_outside_changes().await;
-        assert!(look.elapsed() < Duration::from_millis(1_500), "it has waited for the lock");
+        assert!(look.elapsed() < Duration::from_millis(1_500), "the check waited for the lock");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(store.health().borrow().record_failure.is_some());
@@ -191,7 +191,8 @@ async fn open_on_two_computers_in_turn_reports_once() {
     for record in [paths.record_path(), other.clone(), paths.record_path(), other] {
         assert_eq!(detected_changes(&paths.open_with(&record)), [], "{}", record.display());
     }
-    // A record that was seen before is still compared with what it was.
+    // Each record is still compared with the position that the database stored for it, so a shortened record is
+    // detected.
     let whole = std::fs::read_to_string(paths.record_path()).expect("readable");
     std::fs::write(paths.record_path(), whole.split_inclusive('\n').take(1).collect::<String>()).expect("written");
     assert_eq!(detected_changes(&paths.open()), [(OutsideChange::RecordDamaged, 0)]);
@@ -209,7 +210,8 @@ async fn check_record_lost_again_is_counted_again() {
     assert_eq!(detected_changes(&store), [(OutsideChange::RecordLost, 0)]);
 }
 
-/// What editors and synchronization programs do to a text file, and then an old copy of the database.
+/// Tests edits that editors and synchronization programs make to a text file. The revocations in an edited record must
+/// still apply to an old copy of the database.
 #[tokio::test]
 async fn open_edited_record_keeps_revocations() {
     type Edit = fn(&str) -> String;

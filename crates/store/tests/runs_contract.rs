@@ -1,4 +1,4 @@
-//! What every store owes those who keep training runs in it. The cases know only the trait.
+//! Contract tests for every [`RunStore`]. The tests only use the trait, so they apply to each implementation.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ fn named(project: &str, name: &str) -> ModelRef {
 async fn start(store: &dyn RunStore, name: &str, feed: ReportedBy) -> StartedRun {
     let new_model = ModelId::generate(&mut SysRng).expect("randomness");
     let start = RunStart { epochs: Some(3), device: Some("cpu".into()), ..RunStart::default() };
-    store.start_run(new_model, named("project", name), start, feed).await.expect("kept").expect("a new model")
+    store.start_run(new_model, named("project", name), start, feed).await.expect("stored").expect("a new model")
 }
 
 fn epoch(number: u32, loss: f64) -> RunUpdate {
@@ -55,7 +55,7 @@ async fn start_run_with_taken_name_creates_another_model(store: &dyn RunStore) {
     assert_eq!(slugs, ["exp1", "exp1-2", "exp1-2-2", "exp1-3"]);
     assert_ne!(first.model_id, second.model_id);
     assert!(first.run_id < second.run_id);
-    // Without an identifier, the newest of that name is meant.
+    // If no run identifier is given, the newest run with the model name is returned.
     let found = store.find_run(named("project", "exp1"), None).await.expect("read");
     assert_eq!(found, Some(third));
     assert_eq!(store.find_run(named("other", "exp1"), None).await.expect("read"), None);
@@ -71,9 +71,9 @@ async fn counts_include_projects_and_models(store: &dyn RunStore) {
     start(store, "exp1", app(2)).await;
     let new_model = || ModelId::generate(&mut SysRng).expect("randomness");
     let resumed = ModelRef::Model(first.model_id);
-    store.start_run(new_model(), resumed, RunStart::default(), app(3)).await.expect("kept").expect("another run");
-    assert_eq!(counts().await, (1, 2, 0), "a resumed run makes no model");
-    store.start_run(new_model(), named("other", "exp1"), RunStart::default(), app(4)).await.expect("kept");
+    store.start_run(new_model(), resumed, RunStart::default(), app(3)).await.expect("stored").expect("another run");
+    assert_eq!(counts().await, (1, 2, 0), "resuming a run creates no model");
+    store.start_run(new_model(), named("other", "exp1"), RunStart::default(), app(4)).await.expect("stored");
     assert_eq!(counts().await, (2, 3, 0));
 }
 
@@ -83,7 +83,7 @@ async fn start_run_of_known_model_creates_another_run(store: &dyn RunStore) {
     let target = ModelRef::Model(first.model_id.clone());
     let fresh = || ModelId::generate(&mut SysRng).expect("randomness");
     let again =
-        store.start_run(fresh(), target.clone(), RunStart::default(), app(2)).await.expect("kept").expect("known");
+        store.start_run(fresh(), target.clone(), RunStart::default(), app(2)).await.expect("stored").expect("exists");
     assert_eq!((&again.model_id, &again.slug), (&first.model_id, &first.slug));
     assert_ne!(again.run_id, first.run_id);
     assert_eq!(store.find_run(target.clone(), None).await.expect("read"), Some(again));
@@ -100,10 +100,10 @@ async fn record_epoch_in_any_order_is_stored_once(store: &dyn RunStore) {
     for (number, loss, feed) in
         [(2, 0.3, by(&one, 5)), (0, 0.1, by(&two, 4)), (2, 0.1 + 0.2, by(&two, 3)), (1, 1e-300, app(6))]
     {
-        let status = store.record_update(run, epoch(number, loss), feed).await.expect("kept");
+        let status = store.record_update(run, epoch(number, loss), feed).await.expect("stored");
         assert_eq!(status, Some(RunStatus::Running));
     }
-    let details = store.run_details(run).await.expect("read").expect("there");
+    let details = store.run_details(run).await.expect("read").expect("exists");
     let kept: Vec<_> = details.epochs.iter().map(|epoch| (epoch.epoch, epoch.metrics["train/box_loss"])).collect();
     assert_eq!(kept, [(0, Some(0.1)), (1, Some(1e-300)), (2, Some(0.1 + 0.2))]);
     assert!(details.epochs.iter().all(|epoch| epoch.metrics["metrics/mAP50(B)"].is_none()));
@@ -120,10 +120,10 @@ async fn run_epochs_are_paged_with_system_load(store: &dyn RunStore) {
     for number in [0, 1, 2, 5] {
         let system = Some(json!({ "cpu": number }));
         let end = EpochReport { epoch: number, system, ..EpochReport::default() };
-        store.record_update(run, RunUpdate::Epoch(end), app(2)).await.expect("kept");
+        store.record_update(run, RunUpdate::Epoch(end), app(2)).await.expect("stored");
     }
     let page = async |after, limit| {
-        let epochs = store.run_epochs(run, after, limit).await.expect("read").expect("there");
+        let epochs = store.run_epochs(run, after, limit).await.expect("read").expect("exists");
         assert!(epochs.iter().all(|epoch| epoch.system == Some(json!({ "cpu": epoch.epoch.epoch }))));
         epochs.into_iter().map(|epoch| epoch.epoch.epoch).collect::<Vec<_>>()
     };
@@ -135,7 +135,8 @@ async fn run_epochs_are_paged_with_system_load(store: &dyn RunStore) {
     assert_eq!(store.run_epochs(RunId::new(99).expect("positive"), None, 9).await.expect("read"), None);
 }
 
-/// What a hostile process can send with an epoch, some hundred times: samples are left out first, then metrics, too.
+/// A malicious process could send very large epochs repeatedly. Beyond the quota, samples are omitted first, and then
+/// metrics too.
 async fn record_epoch_beyond_quota_is_truncated(store: &dyn RunStore) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
@@ -149,21 +150,21 @@ async fn record_epoch_beyond_quota_is_truncated(store: &dyn RunStore) {
         })
     };
     for number in 0..40 {
-        store.record_update(run, large(number), app(2)).await.expect("kept");
+        store.record_update(run, large(number), app(2)).await.expect("stored");
     }
-    store.record_update(run, large(3), app(2)).await.expect("kept");
-    let kept = store.run_epochs(run, None, 100).await.expect("read").expect("there");
+    store.record_update(run, large(3), app(2)).await.expect("stored");
+    let kept = store.run_epochs(run, None, 100).await.expect("read").expect("exists");
     let has_metrics: Vec<_> = kept.iter().map(|epoch| !epoch.epoch.metrics.is_empty()).collect();
     let with_system = kept.iter().filter(|epoch| epoch.system.is_some()).count();
     let with_metrics = has_metrics.iter().filter(|has| **has).count();
     assert_eq!((kept.len(), with_metrics), (40, 25), "{has_metrics:?}");
-    assert_eq!(with_system, 7, "what is reported once more goes without");
-    assert!(has_metrics.is_sorted_by(|a, b| a >= b), "the first ones");
+    assert_eq!(with_system, 7, "a repeated epoch is stored without a sample");
+    assert!(has_metrics.is_sorted_by(|a, b| a >= b), "the first epochs");
     assert!((with_metrics + with_system) * 500_000 <= MAX_EPOCH_BYTES as usize);
-    store.record_update(other, large(0), app(2)).await.expect("kept");
+    store.record_update(other, large(0), app(2)).await.expect("stored");
     assert!(
-        store.run_epochs(other, None, 1).await.expect("read").expect("there")[0].system.is_some(),
-        "each run alone"
+        store.run_epochs(other, None, 1).await.expect("read").expect("exists")[0].system.is_some(),
+        "each run has a separate quota"
     );
 }
 
@@ -176,9 +177,9 @@ async fn record_epoch_two_thousand_real_epochs_fit_quota(store: &dyn RunStore) {
     for epoch in 0..2_000 {
         let end =
             EpochReport { epoch, metrics: metrics.clone(), system: Some(system.clone()), ..EpochReport::default() };
-        store.record_update(run, RunUpdate::Epoch(end), app(2)).await.expect("kept");
+        store.record_update(run, RunUpdate::Epoch(end), app(2)).await.expect("stored");
     }
-    let kept = store.run_epochs(run, None, 3_000).await.expect("read").expect("there");
+    let kept = store.run_epochs(run, None, 3_000).await.expect("read").expect("exists");
     assert_eq!(kept.len(), 2_000);
     assert!(kept.iter().all(|epoch| epoch.epoch.metrics == metrics && epoch.system.as_ref() == Some(&system)));
 }
@@ -194,20 +195,20 @@ async fn start_run_stores_details(store: &dyn RunStore) {
         model_info: None,
     };
     let new_model = ModelId::generate(&mut SysRng).expect("randomness");
-    let run = store.start_run(new_model, target, begin, app(1)).await.expect("kept").expect("new").run_id;
+    let run = store.start_run(new_model, target, begin, app(1)).await.expect("stored").expect("new").run_id;
     let info = EpochReport { model_info: Some(json!({"parameters": 5})), planned: Some(9), ..EpochReport::default() };
-    store.record_update(run, RunUpdate::Epoch(info), app(2)).await.expect("kept");
-    store.record_update(run, RunUpdate::System(json!({"cpu": 2})), app(3)).await.expect("kept");
+    store.record_update(run, RunUpdate::Epoch(info), app(2)).await.expect("stored");
+    store.record_update(run, RunUpdate::System(json!({"cpu": 2})), app(3)).await.expect("stored");
     let ending = RunCompletion {
         results: Some(json!({"bestEpoch": 2, "metrics": {"fitness": 0.30000000000000004}})),
         class_names: Some(vec!["box".into(), "ключ 👩‍🔬".into()]),
         plots: Some(json!([{"type": "confusion_matrix", "matrix": [[0.0, 32.0]]}])),
         is_dropped: false,
     };
-    store.record_update(run, RunUpdate::Complete(ending.clone()), app(4)).await.expect("kept");
-    store.record_update(run, RunUpdate::Alive, app(5)).await.expect("kept");
+    store.record_update(run, RunUpdate::Complete(ending.clone()), app(4)).await.expect("stored");
+    store.record_update(run, RunUpdate::Alive, app(5)).await.expect("stored");
 
-    let details = store.run_details(run).await.expect("read").expect("there");
+    let details = store.run_details(run).await.expect("read").expect("exists");
     assert_eq!(details.summary.status, RunStatus::Completed);
     assert_eq!((details.summary.ended_at, details.summary.last_event_at), (Some(at(4)), at(5)));
     assert_eq!((details.summary.planned_epochs, details.summary.device.as_deref()), (Some(9), Some("cpu")));
@@ -226,16 +227,16 @@ async fn record_second_completion_changes_nothing(store: &dyn RunStore) {
     let done = start(store, "done", app(1)).await.run_id;
     let broken = start(store, "broken", app(1)).await.run_id;
     let stopped = start(store, "stopped", app(1)).await.run_id;
-    store.record_update(done, complete(), app(2)).await.expect("kept");
-    assert_eq!(store.record_update(done, failed(), app(3)).await.expect("kept"), Some(RunStatus::Completed));
-    assert_eq!(store.cancel_run(done, at(4)).await.expect("kept"), Some(RunStatus::Completed));
-    assert_eq!(store.record_update(broken, failed(), app(2)).await.expect("kept"), Some(RunStatus::Failed));
-    assert_eq!(store.record_update(broken, complete(), app(3)).await.expect("kept"), Some(RunStatus::Failed));
-    assert_eq!(store.cancel_run(stopped, at(2)).await.expect("kept"), Some(RunStatus::Cancelled));
-    assert_eq!(store.cancel_run(stopped, at(3)).await.expect("kept"), Some(RunStatus::Cancelled));
-    assert_eq!(store.record_update(stopped, complete(), app(3)).await.expect("kept"), Some(RunStatus::Cancelled));
+    store.record_update(done, complete(), app(2)).await.expect("stored");
+    assert_eq!(store.record_update(done, failed(), app(3)).await.expect("stored"), Some(RunStatus::Completed));
+    assert_eq!(store.cancel_run(done, at(4)).await.expect("stored"), Some(RunStatus::Completed));
+    assert_eq!(store.record_update(broken, failed(), app(2)).await.expect("stored"), Some(RunStatus::Failed));
+    assert_eq!(store.record_update(broken, complete(), app(3)).await.expect("stored"), Some(RunStatus::Failed));
+    assert_eq!(store.cancel_run(stopped, at(2)).await.expect("stored"), Some(RunStatus::Cancelled));
+    assert_eq!(store.cancel_run(stopped, at(3)).await.expect("stored"), Some(RunStatus::Cancelled));
+    assert_eq!(store.record_update(stopped, complete(), app(3)).await.expect("stored"), Some(RunStatus::Cancelled));
 
-    let of = async |run| store.run_details(run).await.expect("read").expect("there");
+    let of = async |run| store.run_details(run).await.expect("read").expect("exists");
     assert_eq!(of(done).await.summary.error, None);
     assert_eq!(of(broken).await.summary.error.as_deref(), Some("no memory"));
     let stopped = of(stopped).await;
@@ -246,23 +247,23 @@ async fn record_console_is_ordered_and_capped(store: &dyn RunStore) {
     let one = key();
     let run = start(store, "exp1", app(1)).await.run_id;
     for (chunk, text) in [(Some(7), "seven"), (Some(5), "five"), (Some(7), "seven again"), (None, "eight")] {
-        store.record_update(run, console(chunk, text), by(&one, 2)).await.expect("kept");
+        store.record_update(run, console(chunk, text), by(&one, 2)).await.expect("stored");
     }
-    let kept = store.run_console(run).await.expect("read").expect("there");
+    let kept = store.run_console(run).await.expect("read").expect("exists");
     let texts: Vec<_> = kept.chunks.iter().map(|chunk| (chunk.chunk_id, chunk.content.as_str())).collect();
     assert_eq!(texts, [(5, "five"), (7, "seven again"), (8, "eight")]);
     assert_eq!((kept.dropped, kept.chunks[0].key_id.as_ref()), (0, Some(&one)));
 
     let large = "x".repeat(250_000);
     for chunk in 10..16 {
-        store.record_update(run, console(chunk, &large), app(3)).await.expect("kept");
+        store.record_update(run, console(chunk, &large), app(3)).await.expect("stored");
     }
-    let kept = store.run_console(run).await.expect("read").expect("there");
+    let kept = store.run_console(run).await.expect("read").expect("exists");
     let ids: Vec<_> = kept.chunks.iter().map(|chunk| chunk.chunk_id).collect();
     assert_eq!((ids, kept.dropped), (vec![12, 13, 14, 15], 5));
     assert!(kept.chunks.iter().map(|chunk| chunk.content.len()).sum::<usize>() <= MAX_CONSOLE_BYTES as usize);
     let other = start(store, "other", app(1)).await.run_id;
-    assert_eq!(store.run_console(other).await.expect("read").expect("there").chunks, []);
+    assert_eq!(store.run_console(other).await.expect("read").expect("exists").chunks, []);
 }
 
 fn checkpoint(by: &KeyId, millis: i64) -> Checkpoint {
@@ -282,29 +283,29 @@ async fn save_checkpoint_replaces_earlier_ones(store: &dyn RunStore) {
     let other = start(store, "other", app(1)).await.run_id;
     let [first, second, third, strange] = [2, 3, 4, 5].map(|millis| checkpoint(&one, millis));
     for upload in [&first, &second] {
-        assert_eq!(store.add_checkpoint(run, upload.clone()).await.expect("kept"), []);
+        assert_eq!(store.add_checkpoint(run, upload.clone()).await.expect("stored"), []);
     }
-    store.add_checkpoint(other, strange.clone()).await.expect("kept");
-    assert!(store.add_checkpoint(run, first.clone()).await.is_err(), "the same again");
+    store.add_checkpoint(other, strange.clone()).await.expect("stored");
+    assert!(store.add_checkpoint(run, first.clone()).await.is_err(), "the same identifier again");
     assert!(
         store.add_checkpoint(RunId::new(999).expect("positive"), checkpoint(&one, 1)).await.is_err(),
-        "no such run"
+        "the run does not exist"
     );
-    assert_eq!(store.saved_checkpoint(run).await.expect("read"), None, "nothing is confirmed");
+    assert_eq!(store.saved_checkpoint(run).await.expect("read"), None, "no checkpoint is confirmed");
 
     let save = async |upload: &Checkpoint| {
-        store.save_checkpoint(run, upload.checkpoint_id.clone(), by(&one, 9)).await.expect("kept")
+        store.save_checkpoint(run, upload.checkpoint_id.clone(), by(&one, 9)).await.expect("stored")
     };
     assert_eq!(save(&second).await, Some(vec![first.checkpoint_id.clone()]));
-    assert_eq!(store.add_checkpoint(run, third.clone()).await.expect("kept"), []);
+    assert_eq!(store.add_checkpoint(run, third.clone()).await.expect("stored"), []);
     assert_eq!(save(&second).await, Some(vec![]), "a repeated report");
     assert_eq!(save(&first).await, Some(vec![]), "a late report");
-    assert_eq!(save(&strange).await, None, "another run's");
+    assert_eq!(save(&strange).await, None, "the checkpoint belongs to another run");
     assert_eq!(save(&checkpoint(&one, 1)).await, None, "unknown");
 
-    let saved = store.saved_checkpoint(run).await.expect("read").expect("there");
+    let saved = store.saved_checkpoint(run).await.expect("read").expect("exists");
     assert_eq!(saved, Checkpoint { state: CheckpointState::Saved, ..second.clone() });
-    let details = store.run_details(run).await.expect("read").expect("there");
+    let details = store.run_details(run).await.expect("read").expect("exists");
     let states: Vec<_> = details.checkpoints.iter().map(|kept| (&kept.checkpoint_id, kept.state)).collect();
     let expected = [
         (&third.checkpoint_id, CheckpointState::Uploaded),
@@ -313,7 +314,7 @@ async fn save_checkpoint_replaces_earlier_ones(store: &dyn RunStore) {
     ];
     assert_eq!(states, expected);
     assert!(details.summary.has_checkpoint);
-    assert_eq!(details.summary.key_ids, [one], "who saves a checkpoint feeds the run");
+    assert_eq!(details.summary.key_ids, [one], "a key that saves a checkpoint is listed for the run");
     let mut files = store.checkpoints_with_file().await.expect("read");
     let mut expected = [second, third, strange].map(|upload| upload.checkpoint_id);
     files.sort_by(|a, b| a.as_str().cmp(b.as_str()));
@@ -327,16 +328,16 @@ async fn add_checkpoint_keeps_two_unconfirmed_uploads(store: &dyn RunStore) {
     let other = start(store, "other", app(1)).await.run_id;
     let uploads: Vec<_> = (0..5).map(|millis| checkpoint(&one, millis)).collect();
     let ids: Vec<_> = uploads.iter().map(|upload| upload.checkpoint_id.clone()).collect();
-    let add = async |number: usize| store.add_checkpoint(run, uploads[number].clone()).await.expect("kept");
+    let add = async |number: usize| store.add_checkpoint(run, uploads[number].clone()).await.expect("stored");
     let elsewhere = checkpoint(&one, 1);
-    store.add_checkpoint(other, elsewhere.clone()).await.expect("kept");
+    store.add_checkpoint(other, elsewhere.clone()).await.expect("stored");
     assert_eq!(add(0).await, []);
-    store.save_checkpoint(run, ids[0].clone(), by(&one, 9)).await.expect("kept");
+    store.save_checkpoint(run, ids[0].clone(), by(&one, 9)).await.expect("stored");
     assert_eq!((add(1).await, add(2).await), (vec![], vec![]));
-    assert_eq!(add(3).await, [ids[1].clone()], "the oldest that waits, not the one that is saved");
+    assert_eq!(add(3).await, [ids[1].clone()], "the oldest unconfirmed checkpoint, not the saved one");
     assert_eq!(add(4).await, [ids[2].clone()]);
-    let late = store.save_checkpoint(run, ids[1].clone(), by(&one, 9)).await.expect("kept");
-    assert_eq!(late, Some(vec![]), "its file is gone: nothing changes");
+    let late = store.save_checkpoint(run, ids[1].clone(), by(&one, 9)).await.expect("stored");
+    assert_eq!(late, Some(vec![]), "a replaced checkpoint does not change");
     assert_eq!(store.saved_checkpoint(run).await.expect("read").map(|saved| saved.checkpoint_id), Some(ids[0].clone()));
     let mut files = store.checkpoints_with_file().await.expect("read");
     let mut expected = vec![ids[0].clone(), ids[3].clone(), ids[4].clone(), elsewhere.checkpoint_id];
@@ -352,7 +353,7 @@ async fn list_runs_is_paged_newest_first_and_filtered_by_key(store: &dyn RunStor
         let feeder = if number % 2 == 0 { &one } else { &two };
         runs.push(start(store, "exp", by(feeder, number)).await.run_id);
     }
-    store.record_update(runs[1], RunUpdate::Alive, by(&one, 9)).await.expect("kept");
+    store.record_update(runs[1], RunUpdate::Alive, by(&one, 9)).await.expect("stored");
     let list = async |key: Option<&KeyId>, before: Option<RunId>, limit| {
         let runs = store.list_runs(key.cloned(), before, limit).await.expect("read");
         runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>()
@@ -377,11 +378,11 @@ async fn open_runs_are_sorted_by_last_event(store: &dyn RunStore) {
         let runs = store.open_runs(limit).await.expect("read");
         runs.into_iter().map(|run| run.run_id).collect::<Vec<_>>()
     };
-    store.record_update(runs[1], RunUpdate::Alive, app(20)).await.expect("kept");
-    store.record_update(runs[2], RunUpdate::Failed("error".into()), app(21)).await.expect("kept");
-    store.cancel_run(runs[3], at(22)).await.expect("kept");
-    store.cancel_run(runs[4], at(22)).await.expect("kept");
-    store.record_update(runs[4], RunUpdate::Alive, app(23)).await.expect("kept");
+    store.record_update(runs[1], RunUpdate::Alive, app(20)).await.expect("stored");
+    store.record_update(runs[2], RunUpdate::Failed("error".into()), app(21)).await.expect("stored");
+    store.cancel_run(runs[3], at(22)).await.expect("stored");
+    store.cancel_run(runs[4], at(22)).await.expect("stored");
+    store.record_update(runs[4], RunUpdate::Alive, app(23)).await.expect("stored");
     assert_eq!(open(10).await, [runs[1], runs[5], runs[3], runs[0]]);
     assert_eq!(open(2).await, [runs[1], runs[5]]);
 }
@@ -400,12 +401,12 @@ async fn record_updates_in_parallel_are_all_stored(store: &dyn RunStore) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let changes = async |first: u32| {
         for number in (first..40).step_by(4) {
-            store.record_update(run, epoch(number, f64::from(number)), app(2)).await.expect("kept");
+            store.record_update(run, epoch(number, f64::from(number)), app(2)).await.expect("stored");
         }
         start(store, "exp1", app(3)).await.slug
     };
     let (a, b, c, d) = tokio::join!(changes(0), changes(1), changes(2), changes(3));
-    let details = store.run_details(run).await.expect("read").expect("there");
+    let details = store.run_details(run).await.expect("read").expect("exists");
     assert_eq!(details.epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), (0..40).collect::<Vec<_>>());
     let mut slugs = [a, b, c, d].map(|slug| slug.as_str().to_owned());
     slugs.sort();

@@ -1,4 +1,4 @@
-//! The database file: what is wrong with it is said, and what is in it is left alone.
+//! Tests of the database file: problems with the file are reported, and its content is left unchanged.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ async fn with_one_key(path: &Path) -> KeyRecord {
 }
 
 fn problem(path: &Path) -> DatabaseProblem {
-    let error = SqliteStore::open(path).err().expect("refused");
+    let error = SqliteStore::open(path).err().expect("rejected");
     assert_eq!(error.path, path);
     assert!(!error.detail.is_empty());
     error.problem
@@ -58,22 +58,23 @@ async fn reopen_keeps_keys() {
     assert_eq!(again.list_active().await.expect("read"), [record]);
 }
 
-/// Where the log of a database is.
+/// Returns the path of the database's write-ahead log (WAL).
 fn log_of(path: &Path) -> PathBuf {
     path.with_file_name("keys.db-wal")
 }
 
-/// The names of the files beside a database, but that of its lock.
+/// Returns the names of the files in the folder of the database, except the lock file.
 fn files(path: &Path) -> Vec<String> {
-    let entries = path.parent().expect("has one").read_dir().expect("readable");
+    let entries = path.parent().expect("has a parent").read_dir().expect("readable");
     let mut names: Vec<_> =
-        entries.map(|entry| entry.expect("readable").file_name().into_string().expect("a text")).collect();
+        entries.map(|entry| entry.expect("readable").file_name().into_string().expect("text")).collect();
     names.retain(|name| name != "keys.db.lock");
     names.sort();
     names
 }
 
-/// The file and the log of a database with one key, as a kill leaves them.
+/// Creates a key, and returns it with the contents that the database file and the WAL would have after the process was
+/// killed.
 async fn killed_database() -> (KeyRecord, Vec<u8>, Vec<u8>) {
     let paths = test_paths();
     let secret = Secret::generate(&mut SysRng).expect("randomness");
@@ -81,7 +82,7 @@ async fn killed_database() -> (KeyRecord, Vec<u8>, Vec<u8>) {
     let store = SqliteStore::open(&paths.path).expect("new database");
     store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
     let log = std::fs::read(log_of(&paths.path)).expect("readable");
-    assert!(!log.is_empty(), "the key is in the log");
+    assert!(!log.is_empty(), "the key is not in the WAL");
     (record, std::fs::read(&paths.path).expect("readable"), log)
 }
 
@@ -90,7 +91,7 @@ async fn close_makes_copy_of_main_file_complete() {
     let paths = test_paths();
     let record = with_one_key(&paths.path).await;
     let store = SqliteStore::open(&paths.path).expect("opens");
-    // Everybody who reads at the same time has a connection of their own.
+    // Read concurrently, so that several connections are in use before the store is closed.
     let store = Arc::new(store);
     let read = |store: Arc<SqliteStore>| async move { store.list_active().await };
     let reads: JoinSet<_> = (0..50).map(|_| read(store.clone())).collect();
@@ -101,11 +102,11 @@ async fn close_makes_copy_of_main_file_complete() {
     assert_eq!(files(&paths.path), ["keys.db"]);
     let copy = paths.path.with_file_name("copy.db");
     std::fs::copy(&paths.path, &copy).unwrap();
-    let copy = SqliteStore::open(&copy).expect("a whole database");
+    let copy = SqliteStore::open(&copy).expect("complete database");
     assert_eq!(copy.list_active().await.expect("read"), [record]);
 }
 
-/// The store is still in use at the checkpoint, for instance by a request that never ended.
+/// The store is still open during the checkpoint, for example because a request has not finished.
 #[tokio::test]
 async fn checkpoint_makes_copy_of_main_file_complete() {
     let paths = test_paths();
@@ -113,14 +114,14 @@ async fn checkpoint_makes_copy_of_main_file_complete() {
     let record = new_record(&secret);
     let store = SqliteStore::open(&paths.path).expect("new database");
     store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
-    store.checkpoint().await.expect("settled");
+    store.checkpoint().await.expect("checkpointed");
     assert_eq!(log_of(&paths.path).metadata().unwrap().len(), 0);
     let copy = paths.path.with_file_name("copy.db");
     std::fs::copy(&paths.path, &copy).unwrap();
-    let copy = SqliteStore::open(&copy).expect("a whole database");
+    let copy = SqliteStore::open(&copy).expect("complete database");
     assert_eq!(copy.list_active().await.expect("read"), std::slice::from_ref(&record));
 
-    store.revoke(&record.id, record.created_at, audit()).await.expect("it is not closed");
+    store.revoke(&record.id, record.created_at, audit()).await.expect("the store is still usable");
     assert_eq!(store.list_active().await.expect("read"), []);
 }
 
@@ -135,7 +136,7 @@ async fn checkpoint_during_foreign_read_is_reported() {
     assert_eq!(store.checkpoint().await.expect_err("in use").problem, DatabaseProblem::Locked);
 }
 
-/// SQLite deletes a log that it finds beside an empty database. It may hold the only copy of a key.
+/// SQLite deletes a WAL that it finds next to an empty database, although the WAL may contain the only copy of a key.
 #[tokio::test]
 async fn open_quarantines_orphan_wal() {
     for leave_empty_file in [false, true] {
@@ -151,9 +152,9 @@ async fn open_quarantines_orphan_wal() {
         drop(store);
         assert_eq!(files(&paths.path), ["keys.db", "keys.db-wal.set-aside"]);
         let aside = log_of(&paths.path).with_extension("db-wal.set-aside");
-        assert!(std::fs::read(&aside).unwrap() == log, "it is whole");
+        assert!(std::fs::read(&aside).unwrap() == log, "the WAL is not complete");
 
-        // Together they are what they were.
+        // The original database file and the quarantined WAL together still contain the key.
         std::fs::write(&paths.path, database).unwrap();
         std::fs::rename(aside, log_of(&paths.path)).unwrap();
         let store = SqliteStore::open(&paths.path).expect("opens");
@@ -177,7 +178,7 @@ async fn open_never_overwrites_quarantined_wal() {
     }
 }
 
-/// What another service has open is none of ours to move.
+/// The WAL of a database that another service has open must not be moved.
 #[tokio::test]
 async fn open_leaves_log_of_running_service() {
     let paths = test_paths();
@@ -185,7 +186,7 @@ async fn open_leaves_log_of_running_service() {
     std::fs::remove_file(&paths.path).unwrap();
     assert_eq!(problem(&paths.path), DatabaseProblem::Locked);
     assert!(log_of(&paths.path).exists());
-    assert!(!paths.path.exists(), "and no file takes its paths");
+    assert!(!paths.path.exists(), "a new database was created");
 }
 
 #[tokio::test]
@@ -196,12 +197,12 @@ async fn open_damaged_database_keeps_its_log() {
     store.revoke(&record.id, record.created_at, audit()).await.expect("revoked");
     let (mut database, log) = (std::fs::read(&paths.path).unwrap(), std::fs::read(log_of(&paths.path)).unwrap());
     drop(store);
-    assert!(!log.is_empty(), "the revocation is in the log");
+    assert!(!log.is_empty(), "the revocation is not in the WAL");
     database[4096..].fill(0xA5);
     std::fs::write(&paths.path, database).unwrap();
     std::fs::write(log_of(&paths.path), &log).unwrap();
     left_alone(&paths.path, DatabaseProblem::Corrupt);
-    assert!(std::fs::read(log_of(&paths.path)).unwrap() == log, "the log was changed");
+    assert!(std::fs::read(log_of(&paths.path)).unwrap() == log, "the WAL was changed");
 }
 
 #[tokio::test]
@@ -210,10 +211,10 @@ async fn open_while_another_service_runs_is_rejected() {
     let first = SqliteStore::open(&paths.path).expect("new database");
     assert_eq!(problem(&paths.path), DatabaseProblem::Locked);
     drop(first);
-    SqliteStore::open(&paths.path).expect("free again");
+    SqliteStore::open(&paths.path).expect("available again");
 }
 
-/// A person with a database tool is not kept out, but noticed.
+/// The store detects changes that a database tool makes while the database is open.
 #[tokio::test]
 async fn check_detects_change_by_another_program() {
     let paths = test_paths();
@@ -221,20 +222,23 @@ async fn check_detects_change_by_another_program() {
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = new_record(&secret);
     store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
-    let find = async || store.lookup(&secret.hash()).await.expect("read").expect("there");
+    let find = async || store.lookup(&secret.hash()).await.expect("read").expect("exists");
     assert_eq!(find().await.revoked_at, None);
     let unreadable = new_record(&Secret::generate(&mut SysRng).expect("randomness"));
     store
         .insert(unreadable.clone(), Secret::generate(&mut SysRng).expect("randomness").hash(), audit())
         .await
         .expect("inserted");
-    // One row that nobody can read must not keep the others as they were.
+    // An unreadable row must not prevent changes in other rows from being applied.
     let other = Connection::open(&paths.path).unwrap();
     other.execute("UPDATE keys SET scopes = 'everything' WHERE id = ?1", [unreadable.id.as_str()]).expect("changed");
     other.execute("UPDATE keys SET revoked_at = 5 WHERE id = ?1", [record.id.as_str()]).expect("changed");
     let start = std::time::Instant::now();
     while find().await.revoked_at.is_none() {
-        assert!(start.elapsed() < std::time::Duration::from_secs(10), "noticed");
+        assert!(
+            start.elapsed() < std::time::Duration::from_secs(10),
+            "timed out waiting for the change to be detected"
+        );
         store.check_outside_changes().await;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
@@ -246,10 +250,10 @@ async fn open_creates_private_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let paths = test_paths();
     let _open = SqliteStore::open(&paths.path).expect("new database");
-    let folder = paths.path.parent().expect("has one");
+    let folder = paths.path.parent().expect("has a parent");
     assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap()).collect();
-    assert!(files.len() >= 2, "the database and its log");
+    assert!(files.len() >= 2, "the database and the WAL");
     for file in files {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
     }
@@ -272,7 +276,7 @@ async fn open_locked_database_is_reported() {
     other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
     assert_eq!(problem(&paths.path), DatabaseProblem::Locked);
     drop(other);
-    let store = SqliteStore::open(&paths.path).expect("free again");
+    let store = SqliteStore::open(&paths.path).expect("available again");
     assert_eq!(store.list_active().await.expect("read"), [record]);
 }
 
@@ -285,9 +289,11 @@ async fn write_during_foreign_write_lock_is_reported_and_recovers() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = store.revoke(&record.id, record.created_at, audit()).await.expect_err("locked");
     assert_eq!(error.problem, DatabaseProblem::Locked);
-    assert_eq!(store.list_active().await.expect("reading goes on"), std::slice::from_ref(&record));
+    assert_eq!(store.list_active().await.expect("reading is still possible"), std::slice::from_ref(&record));
     other.execute_batch("ROLLBACK").unwrap();
-    assert!(store.revoke(&record.id, record.created_at, audit()).await.expect("free").is_some());
+    assert!(
+        store.revoke(&record.id, record.created_at, audit()).await.expect("the database is no longer locked").is_some()
+    );
 }
 
 #[tokio::test]
@@ -339,10 +345,10 @@ fn left_alone(path: &Path, expected: DatabaseProblem) {
     assert!(std::fs::read(path).expect("readable") == before, "the file was changed");
 }
 
-/// Names the database that [`open_database_named_by_environment_is_readable`] opens.
+/// Environment variable with the path of the database that [`open_database_named_by_environment_is_readable`] opens.
 const DATABASE_ENV_VARIABLE: &str = "UL_KEYS_TEST_OPEN";
 
-/// Does nothing by itself: [`open_without_file_locks_is_reported`] runs it under strace.
+/// Tests nothing by itself: [`open_without_file_locks_is_reported`] runs it in a separate process under strace.
 #[test]
 #[expect(clippy::print_stdout, reason = "it reports through its output")]
 fn open_database_named_by_environment_is_readable() {
@@ -351,7 +357,7 @@ fn open_database_named_by_environment_is_readable() {
     }
 }
 
-/// What network file systems and some in user space answer (flock(2)).
+/// Network file systems and some user-space file systems return these errors (flock(2)).
 #[cfg(target_os = "linux")]
 #[test]
 fn open_without_file_locks_is_reported() {
@@ -367,6 +373,6 @@ fn open_without_file_locks_is_reported() {
             .expect("strace");
         let output = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.contains("problem: Some(LockingUnsupported)"), "{error}: {output}");
-        assert!(!paths.path.exists(), "{error}: a database was made");
+        assert!(!paths.path.exists(), "{error}: a database was created");
     }
 }

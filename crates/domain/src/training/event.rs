@@ -1,4 +1,4 @@
-//! The body of `POST /api/webhooks/training/metrics`: `{modelId?, project?, name?, event, data}`.
+//! Parses the body of `POST /api/webhooks/training/metrics`: `{modelId?, project?, name?, event, data}`.
 
 use std::collections::BTreeMap;
 
@@ -7,137 +7,144 @@ use serde_json::Value;
 use super::fields::{Fields, Result, field_error, sanitize_within, sanitized};
 use super::{CheckpointId, ModelId, RunId, Slug};
 
-/// The most metrics in an epoch, and the longest name of one, in bytes. The client sends about a dozen.
+/// Maximum number of metrics in an epoch, and maximum length of a metric's name in bytes. The client sends about a
+/// dozen metrics.
 const MAX_METRICS: usize = 128;
 const MAX_METRIC_NAME_BYTES: usize = 64;
-/// The highest number of an epoch. A thousand is a long training.
+/// Maximum epoch number. A run of a thousand epochs is already long.
 pub const MAX_EPOCH: u32 = 20_000;
-/// The largest sample of a machine's load, in bytes. The client sends some hundred, and one with each epoch.
+/// Maximum size of a sample of the machine's load, in bytes. The client sends a few hundred bytes with each epoch.
 const MAX_SYSTEM_SAMPLE_BYTES: usize = 8 * 1024;
-/// The most classes of a model. The largest public detection datasets have some ten thousand.
+/// Maximum number of classes of a model. The largest public detection datasets have about ten thousand.
 const MAX_CLASSES: usize = 50_000;
-/// Bounds of values that are kept as they come, in bytes. Curves of many classes take megabytes.
+/// Maximum sizes, in bytes, of JSON values that are stored as received. The curves of a model with many classes take
+/// several megabytes.
 const MAX_METADATA_JSON_BYTES: usize = 64 * 1024;
 const MAX_RESULTS_JSON_BYTES: usize = 8 * 1024 * 1024;
-/// The most console output in one event, in bytes. The client sends five lines at a time.
+/// Maximum size of the console output in one event, in bytes. The client sends five lines at a time.
 const MAX_CONSOLE_PART_BYTES: usize = 256 * 1024;
 
 const EVENT_NAMES: &str = "training_started, training_progress, epoch_end, system_metrics, console_output, checkpoint_saved, \
     training_complete or training_failed";
 
-/// One report of a training process.
+/// A report from a training process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventReport {
-    /// The model that it is about.
+    /// The model to which the report belongs.
     pub target: ModelRef,
-    /// The run, where the report names one; else it is the model's newest.
+    /// The run to which the report belongs. `None` means the model's newest run.
     pub run: Option<RunId>,
-    /// What happened.
+    /// The reported event.
     pub event: Event,
 }
 
-/// Which model a request is about.
+/// Identifies the model that a request refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelRef {
-    /// The one with this identifier, if there is one.
+    /// The model with this identifier. The model might not exist.
     Model(ModelId),
-    /// One by its place; a new model for a run that starts, and otherwise the newest of that name.
+    /// A model by project and name. Starting a run creates a new model; other requests refer to the newest model with
+    /// this name.
     Named {
-        /// The project.
+        /// The model's project.
         project: Slug,
-        /// The name that was asked for; a second model of the same name gets a slug of its own.
+        /// The requested name. A second model with the same name gets a numbered slug.
         name: Slug,
     },
 }
 
-/// What happened.
+/// An event of a training process.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// `training_started`.
+    /// `training_started`: a run begins.
     Started(RunStart),
-    /// `checkpoint_saved`; `None` for a path that we never gave out.
+    /// `checkpoint_saved`: the run confirms this checkpoint. `None` if the reported path does not identify a checkpoint
+    /// of this service.
     CheckpointSaved(Option<CheckpointId>),
-    /// Any other event.
+    /// Any other event. It updates a run that has already started.
     Update(RunUpdate),
 }
 
-/// What changes about a run that has started.
+/// A reported change to a run that has already started.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunUpdate {
-    /// `training_progress`: the process is alive.
+    /// `training_progress`: the training process is still running.
     Alive,
-    /// `epoch_end`.
+    /// `epoch_end`: an epoch has ended.
     Epoch(EpochReport),
-    /// `system_metrics`: load of processor, memory, disk, network and GPUs, as it came.
+    /// `system_metrics`: the load of CPU, memory, disk, network and GPUs, as received.
     System(Value),
-    /// `console_output`.
+    /// `console_output`: lines that the training process printed.
     Console(ConsolePart),
-    /// `training_complete`.
+    /// `training_complete`: the run has ended successfully.
     Complete(RunCompletion),
-    /// `training_failed`: why, as far as the process knows.
+    /// `training_failed`: the run has failed. Contains the reported cause, or a placeholder if none was reported.
     Failed(String),
 }
 
-/// How a run begins. Values are kept as they came.
+/// Data reported at the start of a run. JSON values are stored as received.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunStart {
-    /// How many epochs are planned.
+    /// Number of planned epochs.
     pub epochs: Option<u32>,
-    /// Such as `cpu` or `cuda:0`.
+    /// Name of the device, such as `cpu` or `cuda:0`.
     pub device: Option<String>,
-    /// Arguments of the training.
+    /// Training arguments, such as the model and the batch size.
     pub train_args: Option<Value>,
-    /// The machine and its software.
+    /// Hardware and software of the machine.
     pub environment: Option<Value>,
-    /// First sample of the machine's load.
+    /// The machine's load when the run started.
     pub system: Option<Value>,
-    /// Parameters, GFLOPs and speed.
+    /// The model's parameter count, GFLOPs and speed.
     pub model_info: Option<Value>,
 }
 
-/// One epoch, counted from 0. One more than planned follows the last: the final validation.
+/// Data reported at the end of an epoch. After the last planned epoch, the final validation is reported as one more
+/// epoch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EpochReport {
-    /// Its number.
+    /// Epoch number, starting at 0.
     pub epoch: u32,
-    /// Losses, precision, recall and the like by name; `None` where the number was not finite.
+    /// Metrics such as losses, precision and recall, by name. A value that was not a finite number is `None`.
     pub metrics: BTreeMap<String, Option<f64>>,
-    /// The machine's load.
+    /// The machine's load when the epoch was reported.
     pub system: Option<Value>,
-    /// The fitness of this epoch.
+    /// Fitness of this epoch.
     pub fitness: Option<f64>,
-    /// The best fitness so far.
+    /// Best fitness so far.
     pub best_fitness: Option<f64>,
-    /// How many epochs are planned, where the report says so.
+    /// Number of planned epochs, if the report contains it.
     pub planned: Option<u32>,
-    /// Parameters, GFLOPs and speed; the client sends them with the first epoch.
+    /// The model's parameter count, GFLOPs and speed. The client sends them with the first epoch.
     pub model_info: Option<Value>,
 }
 
-/// Some lines of console output.
+/// A part of the console output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsolePart {
-    /// Its place among the others, which arrive in any order; `None` for after all that are there.
+    /// Position of the part in the output, because parts can arrive in any order. `None` appends the part to those
+    /// already stored.
     pub chunk_id: Option<u64>,
-    /// The text, with its escape sequences.
+    /// The printed text, including terminal escape sequences.
     pub content: String,
 }
 
-/// How a run ended well.
+/// Data reported when a run ends successfully.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunCompletion {
-    /// Final metrics, best epoch and more, as it came.
+    /// Final metrics, best epoch and other results, as received.
     pub results: Option<Value>,
-    /// The names of the classes, in order.
+    /// Names of the classes, in order.
     pub class_names: Option<Vec<String>>,
-    /// Curves and matrices, as they came.
+    /// Curves and matrices, as received.
     pub plots: Option<Value>,
-    /// Whether there was no space for them.
+    /// Whether results, class names and plots were dropped because there was no space for training data.
     pub is_dropped: bool,
 }
 
 impl RunUpdate {
-    /// What of it is recorded where training data has no space: that the process is alive, and how the run ends.
+    /// Reduces an update to the part that is recorded when there is no space for training data: that the process is
+    /// alive, and how the run ends. Returns `None` for any other update.
     pub fn without_data(self) -> Option<Self> {
         match self {
             Self::Alive => Some(Self::Alive),
@@ -152,10 +159,10 @@ impl RunUpdate {
 }
 
 impl EventReport {
-    /// Reads a body. Unknown fields are ignored, an unknown event is not.
+    /// Parses a request body. Ignores unknown fields but rejects unknown events.
     ///
     /// # Errors
-    /// [`super::FieldError`] names the first field that is wrong.
+    /// Returns a [`super::FieldError`] that names the first invalid field.
     pub fn parse(body: &[u8]) -> Result<Self> {
         let mut fields = Fields::from_body(body)?;
         let event = fields.take_text("event", 64)?.ok_or_else(|| field_error("event", "is required"))?;
@@ -184,7 +191,7 @@ impl EventReport {
 }
 
 impl Event {
-    /// The name by which a client knows it.
+    /// Returns the event's name in the API.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Started(_) => "training_started",
@@ -199,7 +206,7 @@ impl Event {
     }
 }
 
-/// The model of a request; `None` when it names none.
+/// Reads which model a request refers to. Returns `None` if the request does not identify a model.
 pub(super) fn read_model_ref(fields: &mut Fields) -> Result<Option<ModelRef>> {
     if let Some(id) = fields.take_text("modelId", ModelId::MAX_LEN)? {
         return Ok(ModelId::parse(&id).map(ModelRef::Model));
@@ -243,7 +250,9 @@ fn read_epoch(mut data: Fields) -> Result<EpochReport> {
         }
         let number = match value {
             Value::Null => None,
-            value => Some(value.as_f64().ok_or_else(|| field_error("data.metrics", "must be numbers or null"))?),
+            value => {
+                Some(value.as_f64().ok_or_else(|| field_error("data.metrics", "must contain only numbers or null"))?)
+            }
         };
         metrics.insert(sanitized(name), number);
     }
@@ -274,7 +283,7 @@ fn read_completion(mut data: Fields) -> Result<RunCompletion> {
     let class_names = names.map(|names| {
         let texts = names.into_iter().map(|name| match name {
             Value::String(name) if name.len() <= 256 => Ok(sanitized(name)),
-            _ => Err(field_error("data.classNames", "must be texts of at most 256 bytes")),
+            _ => Err(field_error("data.classNames", "must contain only texts of at most 256 bytes")),
         });
         texts.collect()
     });

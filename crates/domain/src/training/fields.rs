@@ -1,5 +1,5 @@
-//! Reading fields of an untrusted JSON object: each with its bound, and errors that name the field and never its
-//! content.
+//! Reads the fields of an untrusted JSON object. Each field has a maximum size, and errors name the field without
+//! quoting its content.
 
 use std::io::{ErrorKind, Write};
 
@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 
 use crate::secret;
 
-/// The deepest nesting of a value that is kept as it came.
+/// Maximum nesting depth of a JSON value that is stored as received.
 const MAX_DEPTH: usize = 16;
 
-/// Why a body is not understood: `field: reason`. Never repeats what was sent, which may be a secret in the wrong
-/// place.
+/// Why a request body is invalid, displayed as `field: reason`. Never quotes the body, because a field can contain a
+/// misplaced secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct FieldError {
-    /// Path of the field from the body's root, such as `data.epoch`.
+    /// Path of the field from the root of the body, such as `data.epoch`.
     pub field: &'static str,
-    /// Completes the sentence.
+    /// Predicate whose subject is the field, such as "is required".
     pub reason: String,
 }
 
@@ -27,7 +27,8 @@ pub(super) fn field_error(field: &'static str, reason: impl Into<String>) -> Fie
     FieldError { field, reason: reason.into() }
 }
 
-/// The fields of one object that are not read yet. Paths are written in full; `null` counts as absent.
+/// The fields of an object that have not been read yet. Methods take the full path of a field, such as `data.epoch`,
+/// and treat `null` as absent.
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -46,7 +47,7 @@ impl Fields {
         self.0.remove(name).filter(|value| !value.is_null())
     }
 
-    /// A text of at most `max` bytes, without keys and NUL characters (which PostgreSQL cannot keep).
+    /// Reads a string of at most `max` bytes. Redacts keys and replaces NUL characters, which PostgreSQL cannot store.
     pub(super) fn take_text(&mut self, path: &'static str, max: usize) -> Result<Option<String>> {
         match self.take_value(path) {
             None => Ok(None),
@@ -61,7 +62,7 @@ impl Fields {
         }
     }
 
-    /// A name that ends up in addresses or lists: bounded, and not a key pasted in the wrong place.
+    /// Reads a name for use in URLs or lists. Rejects names that are too long or contain a key.
     pub(super) fn take_name(&mut self, path: &'static str) -> Result<Option<String>> {
         match self.take_value(path) {
             None => Ok(None),
@@ -74,7 +75,7 @@ impl Fields {
         }
     }
 
-    /// A whole number from 0 to `max`.
+    /// Reads an integer from 0 to `max`.
     pub(super) fn take_integer(&mut self, path: &'static str, max: u64) -> Result<Option<u64>> {
         match self.take_value(path).map(|value| value.as_u64().filter(|count| *count <= max)) {
             None => Ok(None),
@@ -110,12 +111,13 @@ impl Fields {
         }
     }
 
-    /// Any value, kept as it came but for keys in its texts; at most `max` bytes as JSON, and [`MAX_DEPTH`] deep.
+    /// Reads any JSON value of at most `max` bytes and at most [`MAX_DEPTH`] levels of nesting. Redacts keys in the
+    /// value's strings.
     pub(super) fn take_json(&mut self, path: &'static str, max: usize) -> Result<Option<Value>> {
         self.take_value(path).map(|value| sanitize_within(path, value, max)).transpose()
     }
 
-    /// Everything that is left, as one value.
+    /// Reads all remaining fields as one JSON object of at most `max` bytes.
     pub(super) fn take_rest(self, path: &'static str, max: usize) -> Result<Value> {
         sanitize_within(path, Value::Object(self.0), max)
     }
@@ -125,17 +127,18 @@ impl Fields {
     }
 }
 
-/// The value without keys in its texts, if it is small enough.
+/// Redacts keys in the strings of a value. Rejects the value if it is too large or too deeply nested.
 pub(super) fn sanitize_within(path: &'static str, mut value: Value, max: usize) -> Result<Value> {
     if !sanitize_value(&mut value, MAX_DEPTH) {
-        return Err(field_error(path, format!("must be nested at most {MAX_DEPTH} deep")));
+        return Err(field_error(path, format!("must be nested at most {MAX_DEPTH} levels deep")));
     }
-    // As it will be kept, which may be longer than what came: `1e15` becomes `1000000000000000.0`.
+    // The limit applies to the stored form, which can be longer than the received form: `1e15` becomes
+    // `1000000000000000.0`.
     serde_json::to_writer(ByteBudget(max), &value).map_err(|_| field_error(path, "is too large"))?;
     Ok(value)
 }
 
-/// Takes so many bytes and keeps none.
+/// A writer that counts bytes instead of storing them, and fails when the count exceeds the budget.
 struct ByteBudget(usize);
 
 impl Write for ByteBudget {
@@ -149,7 +152,8 @@ impl Write for ByteBudget {
     }
 }
 
-/// Strikes out keys; `false` when the value is nested deeper than `depth`, which bounds the recursion.
+/// Redacts keys in a value and in everything nested in it. Returns `false` if the value has more than `depth` levels of
+/// nesting. This limit bounds the recursion.
 fn sanitize_value(value: &mut Value, depth: usize) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => true,
@@ -173,7 +177,7 @@ fn sanitize_value(value: &mut Value, depth: usize) -> bool {
     }
 }
 
-/// Whether a text may need cleaning; quick, for the many that do not.
+/// Whether text may need sanitizing. Most text does not, so this quick check usually avoids the slower sanitizing.
 fn text_needs_sanitizing(text: &str) -> bool {
     text.contains('\0') || text.contains("ul_")
 }

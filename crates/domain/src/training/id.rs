@@ -1,4 +1,4 @@
-//! Identifiers of models, runs and checkpoints. None is secret, and none opens anything by itself.
+//! Identifiers of models, runs and checkpoints. They are not secret and grant no access.
 
 use std::fmt;
 
@@ -9,58 +9,58 @@ use crate::secret::write_hex;
 
 const RANDOM_BYTES: usize = 12;
 
-/// A model: `model_` and 24 hexadecimal digits when we made it. A client may present any short text, which is then
-/// unknown.
+/// A model identifier: `model_` and 24 hexadecimal digits if this service issued it. A client may send any other short
+/// string, which matches no model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, pattern = "^model_[0-9a-f]{24}$")]
 pub struct ModelId(String);
 
 impl ModelId {
-    /// The longest text that is looked up, in bytes.
+    /// Maximum length of an identifier that is looked up, in bytes.
     pub const MAX_LEN: usize = 64;
 
-    /// A new identifier from 12 bytes of `rng`.
+    /// Generates an identifier from 12 bytes of `rng`.
     ///
     /// # Errors
-    /// Whatever the random source reports.
+    /// Returns the error of the random source.
     pub fn generate<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
         random_text("model_", rng).map(Self)
     }
 
-    /// Takes a text that may be an identifier; `None` if it is longer than any is.
+    /// Accepts any string that is short enough to be an identifier. Returns `None` for a longer string.
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() <= Self::MAX_LEN).then(|| Self(text.to_owned()))
     }
 
-    /// The identifier's text.
+    /// Returns the identifier as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A run: a positive number, counted up, that JavaScript can hold exactly.
+/// A run identifier: a positive number that JavaScript can represent exactly. Later runs have higher numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = i64, minimum = 1, maximum = 9_007_199_254_740_991_i64)]
 pub struct RunId(i64);
 
 impl RunId {
-    /// The greatest number.
+    /// The largest valid identifier.
     pub const MAX_NUMBER: Self = Self((1 << 53) - 1);
 
-    /// Takes a number; `None` outside 1 to 2^53 - 1.
+    /// Creates an identifier. Returns `None` if the number is outside 1 to 2^53 - 1.
     pub fn new(number: i64) -> Option<Self> {
         (1..1 << 53).contains(&number).then_some(Self(number))
     }
 
-    /// Reads decimal digits.
+    /// Parses an identifier in decimal digits. Returns `None` if the text is not a valid identifier.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         digits.then(|| text.parse().ok().and_then(Self::new)).flatten()
     }
 
-    /// The number.
+    /// Returns the identifier as a number.
     pub fn get(self) -> i64 {
         self.0
     }
@@ -72,42 +72,43 @@ impl fmt::Display for RunId {
     }
 }
 
-/// An uploaded checkpoint, and its file's name on disk: `ckpt_` and 24 lowercase hexadecimal digits.
+/// Identifier of an uploaded checkpoint, which is also its file name on disk: `ckpt_` and 24 lowercase hexadecimal
+/// digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, pattern = "^ckpt_[0-9a-f]{24}$")]
 pub struct CheckpointId(String);
 
 impl CheckpointId {
     const PREFIX: &str = "ckpt_";
-    /// What stands before it in the path that clients hand back.
+    /// Prefix of a checkpoint's identifier in the path that clients send back.
     const FOLDER: &str = "checkpoints/";
 
-    /// A new identifier from 12 bytes of `rng`.
+    /// Generates an identifier from 12 bytes of `rng`.
     ///
     /// # Errors
-    /// Whatever the random source reports.
+    /// Returns the error of the random source.
     pub fn generate<R: TryCryptoRng>(rng: &mut R) -> Result<Self, R::Error> {
         random_text(Self::PREFIX, rng).map(Self)
     }
 
-    /// Reads an identifier; `None` if the text cannot be one.
+    /// Parses an identifier. Returns `None` if the text is not a valid identifier.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(Self::PREFIX)?;
         let valid = digits.len() == 2 * RANDOM_BYTES && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// The name under which clients hand it back (`gcsPath`). Not a path on any disk.
+    /// Returns the path (`gcsPath`) that clients send back to identify the checkpoint. It is not a path on any disk.
     pub fn to_path(&self) -> String {
         format!("{}{}", Self::FOLDER, self.0)
     }
 
-    /// Reads what [`Self::to_path`] wrote.
+    /// Parses a path that [`Self::to_path`] returned.
     pub fn from_path(path: &str) -> Option<Self> {
         path.strip_prefix(Self::FOLDER).and_then(Self::parse)
     }
 
-    /// The identifier's text.
+    /// Returns the identifier as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Runs as they are kept and shown. As JSON, field names are in camel case like those of the platform.
+//! Runs as they are stored and displayed. In JSON, field names are in camel case, as on the platform.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,56 +12,57 @@ use utoipa::ToSchema;
 use super::{CheckpointId, FileName, ModelId, RunId, Slug};
 use crate::{CLOCK_TOLERANCE, KeyId, Timestamp};
 
-/// How a run stands. The first ending wins: what arrives later does not change it.
+/// The status of a run. Once a run has ended, later reports do not change its status.
 ///
-/// A process that dies without a word leaves its run `running`; see [`RunSummary::silent_since`].
+/// If a training process is killed, its run remains `running`; see [`RunSummary::silent_since`].
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum RunStatus {
-    /// It has started and has not ended yet, as far as we know.
+    /// The run has started, and no end has been reported.
     Running,
-    /// It said that it was complete.
+    /// The training process reported success.
     Completed,
-    /// It said that it failed.
+    /// The training process reported a failure.
     Failed,
-    /// It was cancelled; the answer to each of its events says so.
+    /// The run was cancelled. The response to each of its events tells the training process to stop.
     Cancelled,
 }
 
-/// A run and the place of its model: what the answer to an event needs.
+/// A run and its model, as needed for the response to an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartedRun {
-    /// The run.
+    /// Identifier of the run.
     pub run_id: RunId,
-    /// Its model.
+    /// Identifier of the run's model.
     pub model_id: ModelId,
     /// The model's project.
     pub project: Slug,
-    /// The model's own slug, unique in its project.
+    /// The model's slug, unique within its project.
     pub slug: Slug,
-    /// How it stands.
+    /// Status of the run.
     pub status: RunStatus,
 }
 
-/// How long a run may report nothing before it counts as silent. The published client sends console output every five
-/// seconds while its progress bar moves; loading a large dataset, exporting and the retry of a request take minutes.
+/// Time without a report after which a run counts as silent. The published client sends console output every five
+/// seconds while its progress bar moves, but loading a large dataset, exporting or retrying a request can take minutes.
 pub const SILENT_AFTER: Duration = Duration::from_secs(10 * 60);
-/// How many average epochs of its own a run may report nothing before it counts as silent, if that is longer. Where the
-/// client draws no progress bar (some notebooks and rented machines, and its earlier versions), nothing arrives until
-/// an epoch ends; other trainings on the same machine can make an epoch take a multiple of the others.
+/// A run counts as silent after this many average epochs without a report, or after [`SILENT_AFTER`], whichever is
+/// longer. Some clients have no progress bar (in some notebooks, on some rented machines, and in older versions) and
+/// report nothing until an epoch ends. Other training runs on the same machine can also make one epoch take several
+/// times as long as another.
 pub const SILENT_AFTER_EPOCHS: u32 = 3;
 
-/// A line in the list of runs.
+/// A run in the list of runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunSummary {
-    /// Counts up over all runs.
+    /// Identifier of the run. Later runs have higher numbers.
     #[ts(type = "number")]
     pub run_id: RunId,
-    /// The model that is trained.
+    /// Identifier of the model that the run trains.
     #[ts(type = "string")]
     pub model_id: ModelId,
     /// The model's project.
@@ -70,37 +71,40 @@ pub struct RunSummary {
     /// The model's slug, such as `exp1-2`.
     #[ts(type = "string")]
     pub slug: Slug,
-    /// How it stands.
+    /// Status of the run.
     pub status: RunStatus,
-    /// Epochs planned, where known.
+    /// Number of planned epochs, if known.
     pub planned_epochs: Option<u32>,
-    /// Epochs recorded; one more than planned when all went well, for the final validation.
+    /// Number of recorded epochs. A complete run has one more than the number of planned epochs, for the final
+    /// validation.
     pub recorded_epochs: u32,
-    /// Such as `cpu`.
+    /// Name of the device, such as `cpu`.
     pub device: Option<String>,
-    /// The keys that fed it, in order of their first event. The app's own reports have none.
+    /// Identifiers of the keys that sent reports about the run, ordered by their first report. Reports from the app
+    /// itself have no key.
     #[ts(as = "Vec<String>")]
     pub key_ids: Vec<KeyId>,
-    /// When it started.
+    /// When the run started.
     #[ts(type = "string")]
     pub started_at: Timestamp,
-    /// When it was last heard of.
+    /// When the last event of the run was received.
     #[ts(type = "string")]
     pub last_event_at: Timestamp,
-    /// When it ended or was cancelled.
+    /// When the run ended or was cancelled.
     #[ts(type = "string | null")]
     pub ended_at: Option<Timestamp>,
-    /// Why it failed.
+    /// Why the run failed.
     pub error: Option<String>,
-    /// Whether there is a checkpoint to download.
+    /// Whether the run has a checkpoint to download.
     pub has_checkpoint: bool,
-    /// Whether it ended with results that were not kept, as there was no space for them.
+    /// Whether the results of the run were dropped because there was no space for them.
     pub results_dropped: bool,
 }
 
 impl RunSummary {
-    /// By when the next report is due, while one is expected: the run has not ended, or its program has not heard yet
-    /// that it was cancelled. A guess from the reports so far, which changes no status.
+    /// Returns when the next report is due, or `None` if no report is expected. Reports are expected until the run has
+    /// ended. After a cancellation, they are expected until the training process has sent another event and so received
+    /// the cancellation. The time is estimated from earlier reports; passing it does not change the run's status.
     pub fn report_due_at(&self) -> Option<Timestamp> {
         let is_expected = match self.status {
             RunStatus::Running => true,
@@ -114,50 +118,51 @@ impl RunSummary {
         is_expected.then(|| self.last_event_at.saturating_add(wait))
     }
 
-    /// Since when a running run has reported nothing, if its next report is overdue. Its program may have ended without
-    /// a word; if it reports again, it is not silent any more.
+    /// Returns the time of the last report if the run is running but its next report is overdue, for example because
+    /// the training process was killed. If the run reports again, it is no longer silent.
     pub fn silent_since(&self, now: Timestamp) -> Option<Timestamp> {
         let is_overdue = self.report_due_at().is_some_and(|due| due < now);
         (self.status == RunStatus::Running && is_overdue).then_some(self.last_event_at)
     }
 
-    /// Whether more reports are to be expected now. A report in the future is of a clock that was wrong.
+    /// Whether further reports are expected at `now`. If the last report lies in the future, the clock was wrong, and
+    /// the run does not count as live.
     pub fn is_live(&self, now: Timestamp) -> bool {
         let is_past = self.last_event_at <= now.saturating_add(CLOCK_TOLERANCE);
         is_past && self.report_due_at().is_some_and(|due| due >= now)
     }
 }
 
-/// Everything about a run but its console. Values without a type of ours are as the process sent them.
+/// All data of a run except its console output. Untyped JSON values are returned as the training process sent them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunDetails {
-    /// The line in the list.
+    /// The fields that are also included in the list of runs.
     #[serde(flatten)]
     pub summary: RunSummary,
-    /// By number. The machine's load at each is in [`EpochDetails`], a page at a time.
+    /// Epochs, ordered by number. Only the paginated list of epochs contains the machine's load at each epoch.
     pub epochs: Vec<Epoch>,
-    /// Newest sample of the machine's load.
+    /// Latest sample of the machine's load.
     #[ts(type = "unknown")]
     pub system: Option<Value>,
-    /// Arguments of the training.
+    /// Training arguments, such as the model and the batch size.
     #[ts(type = "unknown")]
     pub train_args: Option<Value>,
-    /// The machine and its software.
+    /// Hardware and software of the machine.
     #[ts(type = "unknown")]
     pub environment: Option<Value>,
-    /// Parameters, GFLOPs and speed.
+    /// The model's parameter count, GFLOPs and speed.
     #[ts(type = "unknown")]
     pub model_info: Option<Value>,
-    /// Final metrics, best epoch and more.
+    /// Final metrics, best epoch and other results.
     #[ts(type = "unknown")]
     pub results: Option<Value>,
-    /// The names of the classes, in order.
+    /// Names of the classes, in order.
     pub class_names: Option<Vec<String>>,
     /// Curves and matrices.
     #[ts(type = "unknown")]
     pub plots: Option<Value>,
-    /// Newest first.
+    /// Uploaded checkpoints, newest first.
     pub checkpoints: Vec<Checkpoint>,
 }
 
@@ -165,93 +170,94 @@ pub struct RunDetails {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Epoch {
-    /// Counted from 0.
+    /// Epoch number, starting at 0.
     pub epoch: u32,
-    /// By name; `null` where the number was not finite. None at all when the run has used up its room for epochs.
+    /// Metrics by name. A value that was not a finite number is `null`. Empty if the run has reached its size limit for
+    /// epochs.
     pub metrics: BTreeMap<String, Option<f64>>,
-    /// The fitness of this epoch.
+    /// Fitness of this epoch.
     pub fitness: Option<f64>,
-    /// The best so far.
+    /// Best fitness so far.
     pub best_fitness: Option<f64>,
-    /// The key that reported it; `null` for the app itself.
+    /// Identifier of the key that reported the epoch; `null` if the app itself reported it.
     #[ts(type = "string | null")]
     pub key_id: Option<KeyId>,
-    /// When it was reported.
+    /// When the epoch was reported.
     #[ts(type = "string")]
     pub received_at: Timestamp,
 }
 
-/// One epoch of a run, with what takes much room.
+/// An epoch of a run, including the machine's load, which the details of a run omit because of its size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EpochDetails {
-    /// What a list of all epochs tells.
+    /// The fields that are also included in the details of a run.
     #[serde(flatten)]
     pub epoch: Epoch,
-    /// The machine's load; left out when the run has used up its room for it.
+    /// The machine's load when the epoch was reported. Omitted if the run has reached its size limit for load samples.
     #[ts(type = "unknown")]
     pub system: Option<Value>,
 }
 
-/// The console output of a run, as far as it is kept.
+/// The stored console output of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Console {
-    /// In the order in which they were printed.
+    /// Parts of the output, in the order in which they were printed.
     pub chunks: Vec<ConsoleChunk>,
-    /// How many older ones were dropped to make room.
+    /// Number of older parts that were dropped to limit the size of the output.
     pub dropped: u32,
 }
 
-/// Some lines of console output, with their escape sequences.
+/// A part of the console output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsoleChunk {
-    /// Ascending, with gaps.
+    /// Sequence number of the part. Later parts have higher numbers, and the numbers may have gaps.
     #[ts(type = "number")]
     pub chunk_id: u64,
-    /// The text.
+    /// The printed text, including terminal escape sequences.
     pub content: String,
-    /// The key that reported it; `null` for the app itself.
+    /// Identifier of the key that reported the part; `null` if the app itself reported it.
     #[ts(type = "string | null")]
     pub key_id: Option<KeyId>,
 }
 
-/// An uploaded model of a run.
+/// An uploaded checkpoint of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Checkpoint {
-    /// Identifier, and name of the file on the service's disk.
+    /// Identifier of the checkpoint, which is also its file name on the service's disk.
     #[ts(type = "string")]
     pub checkpoint_id: CheckpointId,
-    /// The name that it had where it came from.
+    /// Original name of the file on the client's machine.
     #[ts(type = "string")]
     pub filename: FileName,
-    /// Bytes.
+    /// Size in bytes.
     #[ts(type = "number")]
     pub size: u64,
-    /// Whether it is the run's checkpoint.
+    /// State of the upload.
     pub state: CheckpointState,
-    /// The key that uploaded it; `null` for the app itself.
+    /// Identifier of the key that uploaded the checkpoint; `null` if the app itself uploaded it.
     #[ts(type = "string | null")]
     pub key_id: Option<KeyId>,
-    /// When all of it was there.
+    /// When the upload was complete.
     #[ts(type = "string")]
     pub uploaded_at: Timestamp,
 }
 
-/// The state of an upload. A run keeps the file of one saved checkpoint: the newest.
+/// The state of an uploaded checkpoint. For each run, only the file of the newest saved checkpoint is kept.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum CheckpointState {
-    /// It is there; the run has not confirmed it yet.
+    /// The upload is complete, but the run has not confirmed it yet.
     Uploaded,
-    /// It is the run's checkpoint.
+    /// The run has confirmed this checkpoint.
     Saved,
-    /// A newer one took its place; its file is gone.
+    /// A newer checkpoint has replaced this one, and the file of this checkpoint has been deleted.
     Replaced,
 }
 
@@ -290,11 +296,11 @@ mod tests {
         for (last_event, epochs, due) in [
             (100, 0, 110),
             (160, 0, 170),
-            // An epoch a minute.
+            // In this case, an epoch takes one minute.
             (160, 60, 170),
-            // Half an hour each.
+            // In this case, an epoch takes half an hour.
             (160, 2, 250),
-            // A clock that was set back.
+            // In this case, the clock was set back during the run, so the last event appears to precede the start.
             (50, 5, 60),
         ] {
             let run = sample_run(last_event, epochs);
@@ -313,8 +319,8 @@ mod tests {
         }
         let cancelled = RunSummary { status: RunStatus::Cancelled, ended_at: Some(at(161)), ..sample_run(160, 60) };
         assert!(cancelled.is_live(at(162)) && !cancelled.is_live(at(171)));
-        assert_eq!(cancelled.silent_since(at(999)), None, "it was cancelled");
-        assert!(!sample_run(999_999, 0).is_live(at(162)), "a report in the future");
+        assert_eq!(cancelled.silent_since(at(999)), None, "a cancelled run is not silent");
+        assert!(!sample_run(999_999, 0).is_live(at(162)), "a last report in the future is ignored");
         let heard = RunSummary { last_event_at: at(162), ..cancelled };
         assert!(!heard.is_live(at(162)));
     }

@@ -1,20 +1,21 @@
-//! Names in addresses: `My Project 1` becomes `my-project-1`.
+//! URL-safe names of projects and models: `My Project 1` becomes `my-project-1`.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// 1 to 128 of `a-z`, `0-9` and single inner hyphens; safe in any address.
+/// A URL-safe name of 1 to 128 characters: `a-z`, `0-9` and single inner hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, pattern = "^[0-9a-z][0-9a-z-]*$")]
 pub struct Slug(String);
 
 impl Slug {
-    /// The longest slug made from a text, in characters.
+    /// Maximum length of a slug that is created from arbitrary text, in characters.
     pub const MAX_LEN: usize = 128;
 
-    /// Makes a slug as the published client does; `fallback` stands in for a text without any Latin letter or digit.
+    /// Creates a slug from text by the same rules as the published client. Uses `fallback` if the text contains no
+    /// Latin letter or digit.
     pub fn of(text: &str, fallback: &'static str) -> Self {
         let mut slug = String::new();
         for c in text.chars().flat_map(char::to_lowercase) {
@@ -31,24 +32,25 @@ impl Slug {
         Self(if slug.is_empty() { fallback.to_owned() } else { slug })
     }
 
-    /// The project of `owner/project` or `project`. There is one workspace, so the owner says nothing.
+    /// Creates the slug of a project from `owner/project` or `project`. The owner is ignored, because there is only one
+    /// workspace.
     pub fn of_project(text: &str) -> Self {
         let project = text.split_once('/').map_or(text, |(_, project)| project);
         Self::of(&project.replace('/', "-"), "project")
     }
 
-    /// The `number`th slug of that name: `exp1-2`.
+    /// Returns the slug with a number appended, such as `exp1-2`.
     pub fn with_number(&self, number: u64) -> Self {
         Self(format!("{}-{number}", self.0))
     }
 
-    /// Reads back a stored slug.
+    /// Parses a stored slug.
     pub fn parse(text: &str) -> Option<Self> {
         let valid = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// The slug's text.
+    /// Returns the slug as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The body of `POST /api/webhooks/models/upload`: `{filename, modelId?, runId?, project?, name?, size?}`.
+//! Parses the body of `POST /api/webhooks/models/upload`: `{filename, modelId?, runId?, project?, name?, size?}`.
 
 use std::fmt;
 
@@ -9,24 +9,25 @@ use super::fields::{Fields, Result, field_error};
 use super::{ModelRef, RunId};
 use crate::secret;
 
-/// What a client wants to upload.
+/// A request for permission to upload a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadRequest {
-    /// What the file is called where it comes from.
+    /// Name of the file on the client's machine.
     pub filename: FileName,
-    /// The model that it belongs to.
+    /// The model to which the checkpoint belongs.
     pub target: ModelRef,
-    /// The run; without one it is the model's newest, and the upload needs no `checkpoint_saved`.
+    /// The run to which the checkpoint belongs. If absent, the upload belongs to the model's newest run and does not
+    /// need to be confirmed with `checkpoint_saved`.
     pub run: Option<RunId>,
-    /// Its size in bytes, where the client says so.
+    /// Size of the file in bytes, if the client sent it.
     pub size: Option<u64>,
 }
 
 impl UploadRequest {
-    /// Reads a body. Unknown fields are ignored.
+    /// Parses a request body and ignores unknown fields.
     ///
     /// # Errors
-    /// [`super::FieldError`] names the first field that is wrong.
+    /// Returns a [`super::FieldError`] that names the first invalid field.
     pub fn parse(body: &[u8]) -> Result<Self> {
         let mut fields = Fields::from_body(body)?;
         let filename = fields.take_name("filename")?.ok_or_else(|| field_error("filename", "is required"))?;
@@ -39,33 +40,35 @@ impl UploadRequest {
     }
 }
 
-/// The name of an uploaded model, for people: 1 to 128 letters, digits, spaces, `.`, `-`, `_`, with a known ending.
+/// The display name of an uploaded model: 1 to 128 letters, digits, spaces, `.`, `-` and `_`, with a known file
+/// extension.
 ///
-/// Never a path, and never the name of a file on our disk; it is the file name that a download of the model suggests.
+/// The name is never used as a path or as the name of a file on the service's disk. It is only suggested as the file
+/// name when the model is downloaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, min_length = 1, max_length = 128)]
 pub struct FileName(String);
 
-/// Why a text is not a file name. Completes the sentence "filename: …".
+/// Why a string is not a valid file name. The error message is a predicate, which callers display after `filename: `.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FileNameError {
-    /// Empty, or longer than 128 characters.
+    /// The name is empty or has more than 128 characters.
     #[error("must have 1 to 128 characters")]
     Length,
-    /// Something that a path, a header or a shell reads in its own way.
+    /// The name contains characters with a special meaning in paths, headers or shells, or contains a key.
     #[error("must be a plain file name of letters, digits, spaces, dots, hyphens and underscores")]
     NotPlain,
-    /// An ending that no model has.
+    /// The file extension does not belong to a supported model format.
     #[error("must end in .pt, .pth, .onnx or .safetensors")]
     Extension,
 }
 
 impl FileName {
-    /// Checks `text`.
+    /// Validates a file name.
     ///
     /// # Errors
-    /// [`FileNameError`] says which rule is broken; it never repeats the text.
+    /// Returns a [`FileNameError`] that identifies the violated rule and never quotes the text.
     pub fn parse(text: &str) -> std::result::Result<Self, FileNameError> {
         if !(1..=128).contains(&text.chars().count()) {
             return Err(FileNameError::Length);
@@ -81,7 +84,7 @@ impl FileName {
         Ok(Self(text.to_owned()))
     }
 
-    /// The name.
+    /// Returns the file name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Why a request with a key is, or would be, refused.
+//! The request and the response for finding out whether, and why, a request with a key is rejected.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -7,94 +7,94 @@ use utoipa::ToSchema;
 use super::ApiKey;
 use crate::{Scope, Timestamp};
 
-/// Body of `POST /api/diagnosis`. Not `Debug`: it may hold a key.
+/// Body of `POST /api/diagnosis`. Does not implement `Debug`, because it may contain a key.
 #[derive(Serialize, Deserialize, TS, ToSchema)]
 #[schema(example = json!({ "key": "ul_…", "method": "POST", "path": "/api/models/a/predict" }))]
 #[schema(as = Diagnose)]
 pub struct CheckRequest {
-    /// What a person believes to be a key.
+    /// The text to check, presumably a key.
     pub key: String,
-    /// The method of a request that it should open; `GET` where only a path is given. Means nothing without a path.
+    /// Method of the request that the key should allow; `GET` if only a path is given. Requires a path.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub method: Option<String>,
-    /// The path of that request, or its whole address.
+    /// Path of the request that the key should allow, or its full URL.
     #[schema(pattern = r"^[ \t\r\n]*(/|https?://)")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub path: Option<String>,
 }
 
-/// Answer of `POST /api/diagnosis`.
+/// Response of `POST /api/diagnosis`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[schema(as = Diagnosis)]
 pub struct CheckReport {
-    /// What was found.
+    /// Machine-readable result of the check.
     pub finding: CheckResult,
-    /// The cause, in a sentence for people.
+    /// The cause, as a sentence for display.
     pub cause: String,
-    /// What to do about it, in a sentence for people; empty where nothing is to be done.
+    /// What to do, as a sentence for display. Empty if nothing has to be done.
     pub remedy: String,
-    /// The key's metadata, where it is one.
+    /// The key's metadata, if the text is a key of this service.
     #[schema(required = true)]
     pub key: Option<ApiKey>,
 }
 
-/// What a check of a key can find, for clients and for translated texts.
+/// The result of checking a key, in a form that clients can evaluate and translate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 #[schema(as = Finding)]
 pub enum CheckResult {
-    /// The text is not a key. Nothing of it is repeated.
+    /// The text is not a key. The response does not quote the text.
     Malformed {
-        /// What is wrong with it.
+        /// Why the text is not a key.
         problem: FormatProblem,
     },
-    /// Well-formed, but not a key of this service.
+    /// The text is well-formed, but it is not a key of this service.
     Unknown,
-    /// Revoked.
+    /// The key is revoked.
     #[serde(rename_all = "camelCase")]
     Revoked {
-        /// When.
+        /// When the key was revoked.
         #[ts(type = "string")]
         revoked_at: Timestamp,
     },
-    /// The key lacks a scope for the request.
+    /// The key lacks a scope that the request needs.
     Scope {
-        /// Any one of these is enough; empty where no key opens the request.
+        /// Scopes that allow the request; any one of them is sufficient. Empty if no key allows the request.
         needed: Vec<Scope>,
     },
-    /// The key has made too many requests of this kind in the last minute.
+    /// The key has sent too many requests of this kind in the last minute.
     #[serde(rename_all = "camelCase")]
     Limit {
-        /// Requests a minute.
+        /// Maximum number of requests per minute.
         limit: u32,
-        /// When the next one is accepted.
+        /// When the next request can be accepted.
         #[ts(type = "string")]
         free_at: Timestamp,
     },
-    /// Programs on this computer presented so many invalid keys within a minute that keys which were not in use before
-    /// are rejected without a check.
+    /// Clients on this computer have presented too many invalid keys within a minute. Until some of these attempts
+    /// expire, keys that these clients have not used recently are rejected without a check.
     #[serde(rename_all = "camelCase")]
     PeerLimit {
-        /// When they are checked again.
+        /// When keys that have not been used recently will be checked again.
         #[ts(type = "string")]
         free_at: Timestamp,
     },
-    /// Nothing: the request is accepted, or the key would be.
+    /// The key is valid, and the request would be accepted.
     Accepted,
 }
 
-/// Ways in which a text fails to be a key.
+/// Reasons why the checked text is not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum FormatProblem {
-    /// White space before, after or inside.
+    /// The text contains white space.
     WhiteSpace,
-    /// Does not begin with `ul_`.
+    /// The text does not begin with `ul_`.
     Prefix,
-    /// Not 43 characters long.
+    /// The text does not have 43 characters.
     Length,
-    /// Upper-case hexadecimal digits.
+    /// The text contains upper-case hexadecimal digits.
     UpperCase,
-    /// Other characters than hexadecimal digits.
+    /// The text contains a character that is not a hexadecimal digit (of either case).
     NotHexadecimal,
 }

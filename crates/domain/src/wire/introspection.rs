@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{KeyAuthInfo, KeyId};
 
-/// Answer of `POST /oauth2/introspect`. The names are those of RFC 7662, section 2.2.
+/// Response of `POST /oauth2/introspect`. The field names are those of RFC 7662, section 2.2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Introspection {
-    /// Whether the token is a key that is accepted now. If it is not, all other fields are absent.
+    /// Whether the token is an active key. If not, all other fields are absent.
     pub active: bool,
     /// The key's scopes, separated by spaces.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -21,26 +21,26 @@ pub struct Introspection {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(nullable = false)]
     pub username: Option<String>,
-    /// Whom the key speaks for: the same.
+    /// Subject of the key, which is also the owner's login name.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(nullable = false)]
     pub sub: Option<String>,
-    /// Always `Bearer`.
+    /// Type of the token. Always `Bearer`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(nullable = false)]
     pub token_type: Option<String>,
-    /// When the key was made, in seconds since 1970-01-01T00:00:00Z.
+    /// When the key was created, in seconds since 1970-01-01T00:00:00Z.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(nullable = false)]
     pub iat: Option<i64>,
-    /// The key's name. An extension.
+    /// The key's name. This field is an extension to RFC 7662.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(nullable = false)]
     pub key_name: Option<String>,
 }
 
 impl Introspection {
-    /// The answer for everything that is no active key.
+    /// Returns the response for a token that is not an active key.
     pub const fn inactive() -> Self {
         Self {
             active: false,
@@ -54,7 +54,7 @@ impl Introspection {
         }
     }
 
-    /// The answer for an active key of `owner`'s workspace.
+    /// Returns the response for an active key in the workspace of `owner`.
     pub fn active(key: &KeyAuthInfo, owner: &str) -> Self {
         Self {
             active: true,

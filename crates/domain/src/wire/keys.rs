@@ -1,4 +1,4 @@
-//! Keys as they are listed, made and renamed.
+//! Requests and responses for listing, creating and renaming keys.
 
 use std::fmt;
 
@@ -13,47 +13,50 @@ use crate::{AttentionReason, AttentionThresholds, KeyId, KeyName, KeyRecord, Sco
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKey {
-    /// Identifier for revoking.
+    /// Identifier of the key.
     #[ts(type = "string")]
     pub key_id: KeyId,
-    /// The name given by a person.
+    /// Name of the key.
     #[schema(min_length = 1, max_length = 64)]
     pub name: String,
-    /// First 11 characters of the key.
+    /// The first 11 characters of the key.
     #[schema(pattern = "^ul_[0-9a-f]{8}$")]
     pub key_prefix: String,
-    /// What the key may do, in documented order.
+    /// Scopes of the key, in documented order.
     #[ts(as = "Vec<Scope>")]
     pub scopes: Scopes,
-    /// When it was made.
+    /// When the key was created.
     #[ts(type = "string")]
     pub created_at: Timestamp,
-    /// When a request with it was last accepted; `null` for never.
+    /// When a request with the key was last accepted; `null` if it has never been used.
     #[ts(type = "string | null")]
     #[schema(required = true)]
     pub last_used_at: Option<Timestamp>,
-    /// When a request was last accepted that its scope `admin` alone opened; `null` for never.
+    /// When the key's `admin` scope was last needed: the time of the last accepted request that no other scope of the
+    /// key allowed; `null` if there was none.
     #[ts(type = "string | null")]
     #[schema(required = true)]
     pub admin_used_at: Option<Timestamp>,
-    /// When it was revoked; `null` for an active key.
+    /// When the key was revoked; `null` if the key is active.
     #[ts(type = "string | null")]
     #[schema(required = true)]
     pub revoked_at: Option<Timestamp>,
-    /// The key in whose place this one was made.
+    /// Identifier of the key that this key replaces.
     #[ts(type = "string | null")]
     #[schema(required = true)]
     pub replaces: Option<KeyId>,
-    /// The key that was made in place of this one; of several, the newest active one, or else the newest.
+    /// Identifier of the key that replaces this key. If several keys replace it, this is the newest active one, or the
+    /// newest one if none is active.
     #[ts(type = "string | null")]
     #[schema(required = true)]
     pub replaced_by: Option<KeyId>,
-    /// Why somebody should look after it, the weightiest reason first; empty where all is well.
+    /// Reasons why the key needs attention, most important first. Empty if there are none.
     pub attention: Vec<AttentionReason>,
 }
 
 impl ApiKey {
-    /// The metadata of a stored key, judged by `rules`. A use that lies in the future is left out.
+    /// Converts a stored key to the metadata that clients receive, including the reasons why the key needs attention.
+    /// Omits usage times that lie in the future.
     pub fn new(mut record: KeyRecord, rules: &AttentionThresholds) -> Self {
         record.remove_uses_after(rules.latest);
         Self {
@@ -72,67 +75,69 @@ impl ApiKey {
     }
 }
 
-/// Answer of `GET /api/api-keys`: all active keys, newest first, or a page of the keys that were asked for.
+/// Response of `GET /api/api-keys`. Without query parameters, contains all active keys, newest first; otherwise,
+/// contains a page of the matching keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct KeyList {
-    /// The keys.
+    /// The listed keys.
     pub keys: Vec<ApiKey>,
-    /// How many keys there are on all pages together.
+    /// Total number of matching keys on all pages.
     #[ts(type = "number")]
     pub total: u64,
-    /// The `cursor` of the next page; `null` on the last.
+    /// Value of the `cursor` parameter for the next page; `null` on the last page.
     #[schema(required = true)]
     pub next: Option<String>,
 }
 
-/// Which keys to list.
+/// Filters the list of keys by status.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
 )]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "camelCase")]
 pub enum KeyStatus {
-    /// Those that are accepted.
+    /// Active keys, which are accepted.
     #[default]
     Active,
-    /// Those active keys that somebody should look after: see [`AttentionReason`].
+    /// Active keys that need attention.
     Attention,
-    /// Those that are refused for ever.
+    /// Revoked keys, which are permanently rejected.
     Revoked,
-    /// All.
+    /// Active and revoked keys.
     All,
 }
 
-/// By what keys are sorted.
+/// The column by which keys are sorted.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
 )]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "camelCase")]
 pub enum SortBy {
-    /// By name, without regard to case and accents.
+    /// Sorts by name, ignoring case and accents.
     Name,
-    /// By their scopes, so that keys with the same scopes stand together.
+    /// Sorts by scopes, so that keys with the same scopes are adjacent.
     Scopes,
-    /// By age.
+    /// Sorts by the time of creation.
     CreatedAt,
-    /// By last use; never comes first.
+    /// Sorts by the time of the last use. Keys that have never been used come first.
     LastUsedAt,
-    /// By the time of their revocation; active keys come first.
+    /// Sorts by the time of revocation. Active keys come first.
     RevokedAt,
 }
 
-/// An order of keys, written as `name`, or `-name` for the reverse. Keys that are alike are in order of their making.
+/// A sort order for keys, written as a column such as `name`, or `-name` for the reverse order. Ties are broken by the
+/// time of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeySort {
-    /// By what.
+    /// The column by which keys are sorted.
     pub by: SortBy,
-    /// Whether it is the reverse order.
+    /// Whether the order is reversed.
     pub descending: bool,
 }
 
 impl KeySort {
-    /// The order of that exact text.
+    /// Parses a sort order. Returns `None` if the column is unknown.
     pub fn parse(text: &str) -> Option<Self> {
         let column = text.strip_prefix('-');
         let by = column.unwrap_or(text).parse().ok()?;
@@ -141,7 +146,7 @@ impl KeySort {
 }
 
 impl Default for KeySort {
-    /// Newest first.
+    /// Sorts the newest keys first.
     fn default() -> Self {
         Self { by: SortBy::CreatedAt, descending: true }
     }
@@ -154,16 +159,16 @@ impl fmt::Display for KeySort {
     }
 }
 
-/// Answer of `GET /api/api-keys/counts`.
+/// Response of `GET /api/api-keys/counts`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct KeyCounts {
-    /// Keys that are accepted.
+    /// Number of active keys.
     #[ts(type = "number")]
     pub active: u64,
-    /// Those among them that somebody should look after.
+    /// Number of active keys that need attention.
     #[ts(type = "number")]
     pub attention: u64,
-    /// Keys that are refused for ever.
+    /// Number of revoked keys.
     #[ts(type = "number")]
     pub revoked: u64,
 }
@@ -174,11 +179,11 @@ pub struct CreateKey {
     /// A name of 1 to 64 characters.
     #[schema(value_type = KeyName)]
     pub name: String,
-    /// At least one scope.
+    /// Names of the key's scopes; at least one.
     #[ts(as = "Vec<Scope>")]
     #[schema(value_type = Scopes)]
     pub scopes: Vec<String>,
-    /// The key in whose place this one is made.
+    /// Identifier of the key that the new key replaces.
     #[ts(type = "string | null")]
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub replaces: Option<KeyId>,
@@ -208,10 +213,10 @@ mod tests {
             assert_eq!(KeySort::parse(other), None, "{other:?}");
         }
         for &status in KeyStatus::VARIANTS {
-            assert_eq!(serde_json::to_value(status).expect("serialises"), status.as_ref());
+            assert_eq!(serde_json::to_value(status).expect("can be serialized"), status.as_ref());
         }
         for &by in SortBy::VARIANTS {
-            assert_eq!(serde_json::to_value(by).expect("serialises"), by.as_ref());
+            assert_eq!(serde_json::to_value(by).expect("can be serialized"), by.as_ref());
         }
     }
 }

@@ -1,11 +1,12 @@
-//! What other programs did to the key database, and what the service made of it.
+//! Changes that other programs made to the key database, and how the service reacted.
 
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-/// A change to the key database, or to its record of revocations, that this program did not make.
+/// A change that another program made to the key database, or to the record of revocations (a separate file outside the
+/// database).
 #[derive(
     Debug,
     Clone,
@@ -27,93 +28,94 @@ use utoipa::ToSchema;
 pub enum OutsideChange {
     /// A key was added.
     Added,
-    /// A key was removed, or can no longer be read.
+    /// A key was removed or is no longer readable.
     Removed,
-    /// A key got another name.
+    /// A key was renamed.
     Renamed,
-    /// A key got other scopes.
+    /// The scopes of a key were changed.
     ScopesChanged,
-    /// Another secret was put under the identifier of a key.
+    /// The secret of a key was replaced under the same identifier.
     SecretChanged,
     /// A key was revoked.
     Revoked,
-    /// A revoked key was made active. The service keeps it revoked.
+    /// A revoked key was made active again. The service still treats it as revoked.
     KeptRevoked,
-    /// Keys were changed while the service did not run, so that it cannot tell how.
+    /// Keys were changed while the service was not running, so the details are unknown.
     WhileClosed,
-    /// The record of revocations was missing. A new one was written from the database.
+    /// The record of revocations was missing. The service created a new one from the database.
     RecordLost,
-    /// The record of revocations was another one than before.
+    /// The record of revocations was replaced by a different one.
     RecordReplaced,
-    /// The record of revocations was shortened or edited. A new one was written.
+    /// The record of revocations was truncated or edited. The service created a new one.
     RecordDamaged,
 }
 
-/// How often one kind of change was found.
+/// Detected changes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ChangeCount {
-    /// The kind.
+    /// The kind of change.
     pub change: OutsideChange,
-    /// How many keys it concerns; 0 where it concerns none in particular.
+    /// Number of affected keys; 0 if the change does not affect particular keys.
     #[ts(type = "number")]
     pub keys: u64,
-    /// How many times it was found.
+    /// How many times this kind of change was detected.
     #[ts(type = "number")]
     pub times: u64,
 }
 
-/// Why the service accepts no changes, although it decides about requests.
+/// Why the service does not accept changes to keys at present. Requests that use keys are not affected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct WritesStopped {
-    /// The cause.
+    /// Why changes are not accepted.
     pub cause: StopCause,
-    /// The database file.
+    /// Path of the database file.
     pub path: String,
-    /// A complete copy of the former database, where the service saved one.
+    /// Path of a complete copy of the previous database, if the service saved one.
     pub saved: Option<String>,
 }
 
-/// Why writing stopped.
+/// Reasons why the service does not accept changes to keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub enum StopCause {
-    /// There is no file at the path of the database. When it comes back, the service goes on.
+    /// The database file is missing. The service accepts changes again when the file is restored.
     Missing,
-    /// Another file is at the path of the database.
+    /// A different file is at the path of the database.
     Replaced,
-    /// Another program wrote over the content of the file.
+    /// Another program overwrote the content of the database file.
     Overwritten,
-    /// Another service has the database open, since the lock file was removed.
+    /// The lock file was removed, and another service has opened the database since then.
     Shared,
 }
 
-/// Why revocations are not recorded outside the database.
+/// Why the service cannot write revocations to the record of revocations, a separate file outside the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct RecordFailure {
-    /// The file.
+    /// Path of the record of revocations.
     pub path: String,
-    /// A sentence with the cause, in English.
+    /// The cause, as an English sentence.
     pub detail: String,
 }
 
-/// There is no space left for the database.
+/// The disk has no space left for the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct DiskFull {
-    /// The folder of the database.
+    /// Folder that contains the database.
     pub folder: String,
 }
 
-/// What a person should know about the database of a running service.
+/// Problems with the database of a running service, for display to the user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseHealth {
-    /// Why nothing can be changed.
+    /// Why no changes are accepted; `null` if changes are accepted.
     pub stopped: Option<WritesStopped>,
-    /// Why nothing but revocations can be changed.
+    /// Details of the disk that is full. While it is full, no changes except revocations are possible. `null` if there
+    /// is enough space.
     pub full: Option<DiskFull>,
-    /// Why revocations are recorded in the database alone.
+    /// Why revocations are stored only in the database; `null` if they are also written to the record of revocations.
     pub record_failure: Option<RecordFailure>,
-    /// What other programs changed since the service opened the database.
+    /// Changes that other programs have made since the service opened the database.
     pub changes: Vec<ChangeCount>,
 }
 
@@ -124,7 +126,7 @@ mod tests {
     #[test]
     fn outside_change_name_parses_back() {
         for &change in OutsideChange::VARIANTS {
-            assert_eq!(serde_json::to_value(change).expect("serialises"), change.as_ref());
+            assert_eq!(serde_json::to_value(change).expect("can be serialized"), change.as_ref());
             assert_eq!(change.as_ref().parse(), Ok(change));
         }
     }

@@ -1,4 +1,4 @@
-//! Answers about training runs.
+//! Responses about training runs.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -7,176 +7,180 @@ use utoipa::ToSchema;
 use crate::Timestamp;
 use crate::training::{EpochDetails, ModelId, RunDetails, RunId, RunStatus, RunSummary, Slug};
 
-/// Answer of `POST /api/webhooks/training/metrics`.
+/// Response of `POST /api/webhooks/training/metrics`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = EventReceipt)]
 pub struct EventAck {
-    /// Always `true`.
+    /// Whether the event was received. Always `true`.
     pub received: bool,
-    /// The event's name.
+    /// Name of the event.
     pub event: String,
-    /// To be sent with each further event of this run.
+    /// Identifier of the model. Include it in each further event of this run.
     pub model_id: ModelId,
-    /// To be sent with uploads and the end of the run.
+    /// Identifier of the run. Include it in uploads and in the request that ends the run.
     pub run_id: RunId,
     /// The model's slug in its project.
     pub model_slug: Slug,
-    /// The page that tells a person where to find the run.
+    /// URL of a page that explains where to find the run.
     pub model_url: String,
-    /// Whether the process is to stop.
+    /// Whether the run was cancelled. If so, the training process must stop.
     pub cancelled: bool,
-    /// Whether the end of the run is recorded without its results, as there was no space for them.
+    /// Whether the end of the run was recorded without its results because there was no space for them.
     pub results_dropped: bool,
 }
 
-/// Answer of `POST /api/webhooks/models/upload`. Holds a capability: no `Debug`, so that no log gets it.
+/// Response of `POST /api/webhooks/models/upload`. Does not implement `Debug`, because the URL grants access and must
+/// not be logged.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadTicket {
-    /// Where to PUT the bytes, without further credentials, beginning within the hour.
+    /// URL to which the file is uploaded with `PUT`, without further credentials. The upload must begin within one
+    /// hour.
     pub upload_url: String,
-    /// What `checkpoint_saved` hands back as `modelPath`.
+    /// Path of the checkpoint. Send it in `checkpoint_saved` as `modelPath`.
     pub gcs_path: String,
-    /// What `checkpoint_saved` hands back as `uploadPath`.
+    /// Path of the upload. Send it in `checkpoint_saved` as `uploadPath`.
     pub upload_path: String,
-    /// The model.
+    /// Identifier of the model.
     pub model_id: ModelId,
 }
 
-/// Answer of `GET /api/training/runs`: a page of them, newest first.
+/// Response of `GET /api/training/runs`: a page of runs, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingRunList {
-    /// The runs.
+    /// The listed runs.
     pub runs: Vec<TrainingRun>,
-    /// The `cursor` of the next page; `null` after the last.
+    /// Value of the `cursor` parameter for the next page; `null` on the last page.
     pub next_cursor: Option<String>,
-    /// How much training data is stored.
+    /// Amount of stored training data.
     pub storage: TrainingStorage,
 }
 
-/// How much training data is stored, and how much may be.
+/// Amount of stored training data, and its limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingStorage {
-    /// Of all keys.
+    /// Storage used by all keys.
     pub all: StorageUse,
-    /// Of the key that was asked for.
+    /// Storage used by the key for which runs were requested; `null` if runs of all keys were requested.
     pub key: Option<StorageUse>,
-    /// Whether the disk has more free space than belongs to keys. Otherwise no training data is accepted.
+    /// Whether the disk has more free space than is reserved for keys. If not, no training data is accepted.
     pub leaves_reserve: bool,
-    /// Free space of the disk that belongs to keys.
+    /// Free disk space that is reserved for keys, in bytes.
     #[ts(type = "number")]
     pub reserve_bytes: u64,
 }
 
-/// Part of [`TrainingStorage`].
+/// Used storage and its limits, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageUse {
-    /// All of it: in the database, and in files of checkpoints.
+    /// Size of all training data, both in the database and in checkpoint files.
     #[ts(type = "number")]
     pub used_bytes: u64,
-    /// How much may be stored.
+    /// Maximum size of all training data.
     #[ts(type = "number")]
     pub limit_bytes: u64,
-    /// What of it is in the database: metrics, console, results and plots.
+    /// Size of the training data in the database: metrics, console output, results and plots.
     #[ts(type = "number")]
     pub database_used_bytes: u64,
-    /// How much may be stored there.
+    /// Maximum size of the training data in the database.
     #[ts(type = "number")]
     pub database_limit_bytes: u64,
 }
 
-/// Answer of `DELETE /api/training/runs/{runId}`.
+/// Response of `DELETE /api/training/runs/{runId}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeletedRun {
-    /// The run that is gone.
+    /// Identifier of the deleted run.
     #[ts(type = "number")]
     pub run_id: RunId,
 }
 
-/// A line in the list of runs.
+/// A run in the list of runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingRun {
-    /// What is known of it.
+    /// The stored data of the run.
     #[serde(flatten)]
     pub summary: RunSummary,
-    /// The address that the training process prints.
+    /// URL of a page that explains where to find the run. The training process prints this URL.
     pub model_url: String,
-    /// By when its next report is due; `null` once none is expected. A run that is `running` and whose report is
-    /// overdue is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+    /// When the next report of the run is due; `null` if none is expected. A `running` run whose report is overdue
+    /// counts as silent. The time is an estimate: the time of the last report plus ten minutes or three average epochs
+    /// of the run, whichever is longer.
     #[schema(required = true)]
     #[ts(type = "string | null")]
     pub report_due_at: Option<Timestamp>,
-    /// Since when a `running` run has been silent; `null` while it reports, and once it has ended.
+    /// Time of the last report of a `running` run that has become silent; `null` if the run is reporting or has ended.
     #[schema(required = true)]
     #[ts(type = "string | null")]
     pub silent_since: Option<Timestamp>,
 }
 
 impl TrainingRun {
-    /// The run as it stands at `now`.
+    /// Returns a run with its reporting state at `now`.
     pub fn at(now: Timestamp, summary: RunSummary, model_url: String) -> Self {
         Self { report_due_at: summary.report_due_at(), silent_since: summary.silent_since(now), model_url, summary }
     }
 }
 
-/// Answer of `GET /api/training/runs/live`.
+/// Response of `GET /api/training/runs/live`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct LiveRunList {
-    /// The runs, the one that reported last first.
+    /// Runs that are currently reporting, most recent report first.
     pub runs: Vec<TrainingRun>,
 }
 
-/// Answer of `GET /api/training/runs/{runId}`.
+/// Response of `GET /api/training/runs/{runId}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingRunDetails {
-    /// What is known of it.
+    /// The stored data of the run.
     #[serde(flatten)]
     pub details: RunDetails,
-    /// The address that the training process prints.
+    /// URL of a page that explains where to find the run. The training process prints this URL.
     pub model_url: String,
-    /// By when its next report is due; `null` once none is expected. A run that is `running` and whose report is
-    /// overdue is silent. This is a guess: ten minutes, or three average epochs of the run, after its last report.
+    /// When the next report of the run is due; `null` if none is expected. A `running` run whose report is overdue
+    /// counts as silent. The time is an estimate: the time of the last report plus ten minutes or three average epochs
+    /// of the run, whichever is longer.
     #[schema(required = true)]
     #[ts(type = "string | null")]
     pub report_due_at: Option<Timestamp>,
-    /// Since when a `running` run has been silent; `null` while it reports, and once it has ended.
+    /// Time of the last report of a `running` run that has become silent; `null` if the run is reporting or has ended.
     #[schema(required = true)]
     #[ts(type = "string | null")]
     pub silent_since: Option<Timestamp>,
 }
 
 impl TrainingRunDetails {
-    /// The run as it stands at `now`.
+    /// Returns the details of a run with its reporting state at `now`.
     pub fn at(now: Timestamp, details: RunDetails, model_url: String) -> Self {
         let (report_due_at, silent_since) = (details.summary.report_due_at(), details.summary.silent_since(now));
         Self { report_due_at, silent_since, model_url, details }
     }
 }
 
-/// Answer of `GET /api/training/runs/{runId}/epochs`: a page of them, by number.
+/// Response of `GET /api/training/runs/{runId}/epochs`: a page of epochs, ordered by number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EpochList {
-    /// The epochs.
+    /// The listed epochs.
     pub epochs: Vec<EpochDetails>,
-    /// The `after` of the next page; `null` after the last.
+    /// Value of the `after` parameter for the next page; `null` on the last page.
     pub next_after: Option<u32>,
 }
 
-/// Answer of `POST /api/training/runs/{runId}/cancel`.
+/// Response of `POST /api/training/runs/{runId}/cancel`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CancelledRun {
-    /// The run.
+    /// Identifier of the run.
     #[ts(type = "number")]
     pub run_id: RunId,
-    /// `cancelled`, or how it had ended before.
+    /// `cancelled`, or the status with which the run had already ended.
     pub status: RunStatus,
 }

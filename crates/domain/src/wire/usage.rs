@@ -1,4 +1,4 @@
-//! Usage of a key by hour, the programs that use it, and the activity of all keys.
+//! Responses about the hourly usage of a key, the clients that used it, and the activity of all keys.
 
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumString, VariantArray};
@@ -9,100 +9,101 @@ use super::OutsideChange;
 use crate::decision::Decision;
 use crate::{KeyId, Timestamp};
 
-/// Answer of `GET /api/api-keys/{keyId}/usage`.
+/// Response of `GET /api/api-keys/{keyId}/usage`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyUsage {
-    /// The key.
+    /// Identifier of the key.
     #[ts(type = "string")]
     pub key_id: KeyId,
-    /// Counted requests, oldest hour first. Hours without a request are absent.
+    /// Number of requests per hour and outcome, oldest hour first. Hours without requests are omitted.
     pub hours: Vec<HourlyUsage>,
-    /// The clients that used the key, the latest first; at most 50.
+    /// Clients that used the key, most recent first; at most 50.
     pub sources: Vec<KeyClient>,
 }
 
-/// How many sources of a key are kept; the one that was silent for longest makes room.
+/// Maximum number of clients that are stored per key. A new client replaces the one that was inactive for the longest
+/// time.
 pub const MAX_CLIENTS_PER_KEY: u32 = 50;
 
-/// Requests of one hour that ended alike.
+/// Number of requests with the same outcome in one hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = HourlyUse)]
 pub struct HourlyUsage {
-    /// When the hour began.
+    /// Beginning of the hour.
     #[ts(type = "string")]
     pub hour: Timestamp,
-    /// How they ended.
+    /// Outcome of the requests.
     pub outcome: Decision,
-    /// How many.
+    /// Number of requests.
     #[ts(type = "number")]
     pub requests: u64,
 }
 
-/// A program on a computer that used a key.
+/// A client, identified by address and user agent, that used a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = KeySource)]
 pub struct KeyClient {
-    /// Address of the computer.
+    /// IP address of the client.
     pub peer: String,
-    /// What the program called itself in `User-Agent`, shortened; `null` when it said nothing.
+    /// The client's `User-Agent` header, shortened; `null` if it sent none.
     #[schema(required = true)]
     pub agent: Option<String>,
-    /// Its first accepted request.
+    /// When the client's first request was accepted.
     #[ts(type = "string")]
     pub first_used_at: Timestamp,
-    /// Its last accepted request.
+    /// When the client's last request was accepted.
     #[ts(type = "string")]
     pub last_used_at: Timestamp,
-    /// Its accepted requests.
+    /// Number of accepted requests from the client.
     #[ts(type = "number")]
     pub requests: u64,
 }
 
-/// Answer of `GET /api/activity`: a page, newest first.
+/// Response of `GET /api/activity`: a page of entries, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct ActivityPage {
-    /// The entries.
+    /// The listed entries.
     pub entries: Vec<ActivityEntry>,
-    /// The `cursor` of the next page; `null` on the last.
+    /// Value of the `cursor` parameter for the next page; `null` on the last page.
     #[schema(required = true)]
     pub next: Option<String>,
 }
 
-/// One thing that happened to a key, or with it.
+/// A recorded event: a change to a key, a new client of a key, or rejected requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivityEntry {
-    /// Number of the entry; later entries have higher ones.
+    /// Number of the entry. Later entries have higher numbers.
     #[ts(type = "number")]
     pub id: u64,
-    /// What happened.
+    /// The recorded event.
     #[serde(flatten)]
     pub what: ActivityEvent,
-    /// The key; `null` where a request presented none that exists.
+    /// Identifier of the key; `null` if the event does not concern a particular key of this service.
     #[ts(type = "string | null")]
     #[schema(required = true)]
     pub key_id: Option<KeyId>,
-    /// The key's name today.
+    /// The key's current name.
     #[schema(required = true)]
     pub key_name: Option<String>,
-    /// First 11 characters of the key, which tell keys of one name apart.
+    /// The first 11 characters of the key, which distinguish keys with the same name.
     #[schema(required = true, pattern = "^ul_[0-9a-f]{8}$")]
     pub key_prefix: Option<String>,
-    /// When; for refusals, the first of them.
+    /// When the event occurred. If the entry combines several rejections, this is the time of the first one.
     #[ts(type = "string")]
     pub at: Timestamp,
-    /// Address from which the request came; `0.0.0.0` for refusals from many addresses together, and empty where no
-    /// request was made.
+    /// IP address of the client; `0.0.0.0` if the entry combines rejections from many addresses, and empty if the event
+    /// was not caused by a request.
     pub peer: String,
-    /// What the program called itself, shortened; `null` when it said nothing.
+    /// The client's `User-Agent` header, shortened; `null` if it sent none.
     #[schema(required = true)]
     pub agent: Option<String>,
 }
 
-/// Names of the kinds of [`ActivityEntry`].
+/// The kinds of activity entries, by which activity can be filtered.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema, EnumString, AsRefStr, VariantArray,
 )]
@@ -110,51 +111,51 @@ pub struct ActivityEntry {
 #[strum(serialize_all = "camelCase")]
 #[schema(as = HappeningKind)]
 pub enum ActivityKind {
-    /// [`ActivityEvent::Created`].
+    /// A key was created: [`ActivityEvent::Created`].
     Created,
-    /// [`ActivityEvent::Renamed`].
+    /// A key was renamed: [`ActivityEvent::Renamed`].
     Renamed,
-    /// [`ActivityEvent::Revoked`].
+    /// A key was revoked: [`ActivityEvent::Revoked`].
     Revoked,
-    /// [`ActivityEvent::NewClient`].
+    /// A new client used a key: [`ActivityEvent::NewClient`].
     #[serde(rename = "newSource")]
     #[strum(serialize = "newSource")]
     NewClient,
-    /// [`ActivityEvent::Rejected`].
+    /// Requests were rejected: [`ActivityEvent::Rejected`].
     #[serde(rename = "refused")]
     #[strum(serialize = "refused")]
     Rejected,
-    /// [`ActivityEvent::ChangedOutside`].
+    /// Another program changed the database: [`ActivityEvent::ChangedOutside`].
     ChangedOutside,
 }
 
-/// Kinds of [`ActivityEntry`].
+/// The event of an activity entry, with its details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 #[schema(as = Happening)]
 pub enum ActivityEvent {
-    /// The key was made.
+    /// The key was created.
     Created {
-        /// The key that did it; `null` for the app itself.
+        /// Identifier of the key with which the request was authorized; `null` if the app itself created the key.
         #[ts(type = "string | null")]
         #[schema(required = true)]
         by: Option<KeyId>,
     },
-    /// The key got another name.
+    /// The key was renamed.
     #[serde(rename_all = "camelCase")]
     Renamed {
-        /// The key that did it; `null` for the app itself.
+        /// Identifier of the key with which the request was authorized; `null` if the app itself renamed the key.
         #[ts(type = "string | null")]
         #[schema(required = true)]
         by: Option<KeyId>,
-        /// The name before.
+        /// The previous name.
         old_name: String,
-        /// The name after.
+        /// The new name.
         new_name: String,
     },
     /// The key was revoked.
     Revoked {
-        /// The key that did it; `null` for the app itself.
+        /// Identifier of the key with which the request was authorized; `null` if the app itself revoked the key.
         #[ts(type = "string | null")]
         #[schema(required = true)]
         by: Option<KeyId>,
@@ -162,29 +163,29 @@ pub enum ActivityEvent {
     /// A client used the key for the first time, or from a new address.
     #[serde(rename = "newSource")]
     NewClient,
-    /// Requests from one address were rejected for one cause within one hour.
+    /// Requests from one address were rejected for the same reason within one hour.
     #[serde(rename = "refused", rename_all = "camelCase")]
     Rejected {
-        /// Why.
+        /// Reason for the rejections.
         outcome: Decision,
-        /// How many.
+        /// Number of rejected requests.
         #[ts(type = "number")]
         requests: u64,
-        /// The last of them.
+        /// When the last of the requests was rejected.
         #[ts(type = "string")]
         last_at: Timestamp,
     },
-    /// Another program changed the key database, or the record of revocations.
+    /// Another program changed the key database or the record of revocations.
     ChangedOutside {
-        /// How.
+        /// The kind of change.
         change: OutsideChange,
-        /// How many keys are concerned: 1 where the entry names the key, 0 where none in particular is.
+        /// Number of affected keys: 1 if the entry identifies the key, and 0 if no particular key is affected.
         #[ts(type = "number")]
         keys: u64,
-        /// The name or the scopes before, where those changed.
+        /// Name or scopes before the change, if they changed.
         #[schema(required = true)]
         before: Option<String>,
-        /// The name or the scopes after, where those changed.
+        /// Name or scopes after the change, if they changed.
         #[schema(required = true)]
         after: Option<String>,
     },
@@ -207,9 +208,9 @@ mod tests {
             ActivityEvent::ChangedOutside { change: OutsideChange::Added, keys: 1, before: None, after: None },
         ];
         for (kind, event) in ActivityKind::VARIANTS.iter().copied().zip(events) {
-            let written = serde_json::to_value(event).expect("serialises");
+            let written = serde_json::to_value(event).expect("can be serialized");
             assert_eq!(written["kind"], kind.as_ref());
-            assert_eq!(serde_json::to_value(kind).expect("serialises"), kind.as_ref());
+            assert_eq!(serde_json::to_value(kind).expect("can be serialized"), kind.as_ref());
             assert_eq!(kind.as_ref().parse(), Ok(kind));
         }
     }

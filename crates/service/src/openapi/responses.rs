@@ -1,5 +1,4 @@
-//! Groups of answers that many operations share, by what can go wrong. Each answer is described once, among the
-//! document's components.
+//! Groups of error responses that many operations share. Each response is described once, in the document's components.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +7,22 @@ use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, Schema, Schema
 use utoipa::openapi::{Components, ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
-/// A query or a header is wrong.
+/// A query parameter or a header is invalid.
 pub(crate) struct BadRequest;
-/// A body is wrong, too large or too slow.
+/// The request body is invalid, too large, or too slow.
 pub(crate) struct BodyErrors;
-/// The resource is in a state that does not allow it.
+/// The state of the resource does not allow the operation.
 pub(crate) struct Conflict;
-/// What the path names is not there.
+/// The resource that the path names does not exist.
 pub(crate) struct NotFound;
-/// The credential is not accepted, or the store, which is asked about it, fails.
+/// The credential is not accepted, or the store fails while the credential is checked.
 pub(crate) struct AuthErrors;
-/// The store fails.
+/// The database cannot be read or written.
 pub(crate) struct StorageErrors;
 /// The disk is full, or training data has reached its limits.
 pub(crate) struct InsufficientStorage;
 
-/// The bytes of a file. `format: binary` is of OpenAPI 3.0, and what generators of clients still read.
+/// The bytes of a file. `format: binary` is from OpenAPI 3.0, but client generators still expect it.
 pub(crate) struct FileBytes;
 
 impl PartialSchema for FileBytes {
@@ -78,29 +77,29 @@ impl IntoResponses for InsufficientStorage {
     }
 }
 
-/// Status, what it means, and the headers beside those that every answer has.
+/// The status, the description, and the headers that the response has in addition to those of every response.
 #[rustfmt::skip]
 const ERROR_RESPONSES: &[(u16, &str, &[&str])] = &[
-    (400, "A field is wrong; the text names it and never repeats it.", RATE_LIMIT_HEADERS),
-    (401, "No credential, or none that is accepted. Malformed, unknown and revoked keys are answered alike.", CHALLENGE_HEADERS),
-    (403, "The key lacks the scopes, or callers of this kind are not served.", CHALLENGE_HEADERS),
-    (404, "There is nothing of that name.", RATE_LIMIT_HEADERS),
+    (400, "A field is invalid. The text names the field and never repeats its content.", RATE_LIMIT_HEADERS),
+    (401, "There is no credential, or it is not accepted. The response is the same for malformed, unknown and revoked keys.", CHALLENGE_HEADERS),
+    (403, "The key has none of the required scopes, or callers of this kind are not allowed.", CHALLENGE_HEADERS),
+    (404, "The resource does not exist.", RATE_LIMIT_HEADERS),
     (408, "The body did not arrive in time.", RATE_LIMIT_HEADERS),
-    (409, "The state of the resource does not allow it; the text says what to do first.", RATE_LIMIT_HEADERS),
+    (409, "The state of the resource does not allow the operation. The text states what to do first.", RATE_LIMIT_HEADERS),
     (413, "The body is too large.", RATE_LIMIT_HEADERS),
-    (429, "The key, the training run, or a peer with invalid keys, has asked too often.", &["Retry-After", RATE_LIMIT_HEADERS[0], RATE_LIMIT_HEADERS[1], RATE_LIMIT_HEADERS[2]]),
-    (500, "The service failed; the cause is in its log.", &[]),
-    (503, "Another program holds the database for the moment, or has moved or replaced its file; too many large requests \
-        came at once; or the service is stopping. Nothing was changed.", &["Retry-After"]),
-    (507, "There is no space left: on the disk (`STORAGE_FULL`), or for training data, which has limits and leaves a reserve \
-        of the disk to keys (`TRAINING_DATA_FULL`). Nothing was changed.", RATE_LIMIT_HEADERS),
+    (429, "The rate limit of the key, of the training run, or of a client with invalid keys is exceeded.", &["Retry-After", RATE_LIMIT_HEADERS[0], RATE_LIMIT_HEADERS[1], RATE_LIMIT_HEADERS[2]]),
+    (500, "The service failed. The cause is in its log.", &[]),
+    (503, "The database is locked by another program, or its file was moved or replaced; the service is overloaded with \
+        large requests; or the service is shutting down. Nothing was changed.", &["Retry-After"]),
+    (507, "There is no space left on the disk (`STORAGE_FULL`), or training data has reached a limit or the disk space \
+        reserved for keys (`TRAINING_DATA_FULL`). Nothing was changed.", RATE_LIMIT_HEADERS),
 ];
 
 const CHALLENGE_HEADERS: &[&str] = &["WWW-Authenticate"];
 const RATE_LIMIT_HEADERS: &[&str] = &["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
 const REQUEST_ID_HEADER: &str = "X-Request-Id";
 
-/// The answer with this status, by reference.
+/// Returns a reference to the shared response with this status.
 pub(super) fn error_response_ref(status: u16) -> RefOr<Response> {
     RefOr::Ref(Ref::from_response_name(status.to_string()))
 }
@@ -109,7 +108,7 @@ fn error_response_refs(statuses: &[u16]) -> ResponseMap {
     statuses.iter().map(|status| (status.to_string(), error_response_ref(*status))).collect()
 }
 
-/// Puts the shared answers and headers among the components.
+/// Adds the shared responses and headers to the components.
 pub(super) fn add_shared_components(components: &mut Components) {
     for (status, description, headers) in ERROR_RESPONSES {
         let body = ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name()))).build();
@@ -123,21 +122,21 @@ pub(super) fn add_shared_components(components: &mut Components) {
         (
             CHALLENGE_HEADERS[0],
             string_schema().build(),
-            "What is missing (RFC 6750, section 3). Absent where no credential would help.",
+            "The challenge (RFC 6750, section 3). Absent if no credential would be accepted.",
         ),
-        ("Retry-After", number().build(), "Seconds to wait."),
+        ("Retry-After", number().build(), "The number of seconds to wait before the next request."),
         (
             RATE_LIMIT_HEADERS[0],
             number().build(),
-            "Requests a minute of this key and kind; for what a training process sends, \
-            those of its run. The app's session has no limit.",
+            "The number of requests of this kind that the key may make per minute; for \
+            reports of a training process, those of its run. The app's session has no limit.",
         ),
-        (RATE_LIMIT_HEADERS[1], number().build(), "How many of them are left."),
-        (RATE_LIMIT_HEADERS[2], date_time_schema(), "When one more becomes free."),
+        (RATE_LIMIT_HEADERS[1], number().build(), "The number of requests that remain."),
+        (RATE_LIMIT_HEADERS[2], date_time_schema(), "The time when the next request becomes available."),
         (
             REQUEST_ID_HEADER,
             string_schema().build(),
-            "The request's own `X-Request-Id` where it is plain, or a new one.",
+            "The `X-Request-Id` of the request if it has only plain characters and no key, otherwise a generated one.",
         ),
     ] {
         let mut header = Header::new(schema);
@@ -146,7 +145,7 @@ pub(super) fn add_shared_components(components: &mut Components) {
     }
 }
 
-/// Gives an answer the headers that the front adds.
+/// Documents the headers that [`crate::pipeline`] inserts into a response.
 pub(super) fn add_pipeline_headers(response: &mut Response, is_limited: bool) {
     let limit = if is_limited { RATE_LIMIT_HEADERS } else { &[] };
     for name in limit.iter().chain([&REQUEST_ID_HEADER]) {

@@ -1,8 +1,8 @@
-//! Types that are alternatives, rewritten for programs that generate clients.
+//! Rewrites union types in the OpenAPI document for client generators.
 //!
-//! For an enum that is flattened into another type, and for an enum of other types, utoipa nests `allOf` and `oneOf`.
-//! openapi-python-client drops what has such a type, operations included, and names of nested types are numbers
-//! everywhere. Here each alternative becomes a flat object with a name of its own.
+//! utoipa nests `allOf` and `oneOf` for an enum that is flattened into another type, and for an enum whose variants are
+//! other types. openapi-python-client drops every type and operation that uses such a schema, and client generators
+//! give the nested types numbered names. Therefore each variant becomes a flat object with its own name.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ const SCHEMA_REFERENCE_PREFIX: &str = "#/components/schemas/";
 
 type JsonMap = Map<String, Value>;
 
-/// Gives each alternative of the document's types a name, such as `KeyEventCreated`.
+/// Gives each variant of the document's union types a name, such as `KeyEventCreated`.
 pub(crate) fn name_variants(document: &mut Value) {
     let Some(schemas) = document["components"]["schemas"].as_object().cloned() else {
         return;
@@ -47,7 +47,7 @@ pub(crate) fn name_variants(document: &mut Value) {
     remove_unused_schemas(document, &references_in(schemas.values()));
 }
 
-/// The alternatives of a type, each as a flat object; `None` for a type without alternatives.
+/// Returns the variants of a type, each as a flat object; `None` for a type without variants.
 fn collect_variants(schema: &Value, schemas: &JsonMap) -> Option<Vec<JsonMap>> {
     if let Some(one_of) = schema["oneOf"].as_array() {
         return one_of.iter().map(|variant| flatten_object(variant, schemas)).collect();
@@ -68,7 +68,7 @@ fn collect_variants(schema: &Value, schemas: &JsonMap) -> Option<Vec<JsonMap>> {
     Some(variants?.into_iter().map(merge_common).collect())
 }
 
-/// An object with all the properties of its parts.
+/// Merges the parts of a schema into one object. Returns `None` if a part is not an object.
 fn flatten_object(schema: &Value, schemas: &JsonMap) -> Option<JsonMap> {
     let object = schema.as_object()?;
     let mut flat = if object.contains_key("$ref") {
@@ -81,7 +81,8 @@ fn flatten_object(schema: &Value, schemas: &JsonMap) -> Option<JsonMap> {
     } else {
         return None;
     };
-    // What it is called here tells more than what it is called where it is described.
+    // A description next to the reference takes precedence over that of the referenced type, because it is more
+    // specific.
     flat.extend(object.get("description").map(|text| ("description".to_owned(), text.clone())));
     Some(flat)
 }
@@ -90,7 +91,7 @@ fn resolve_reference<'a>(schema: &Value, schemas: &'a JsonMap) -> Option<&'a Val
     schemas.get(schema["$ref"].as_str()?.strip_prefix(SCHEMA_REFERENCE_PREFIX)?)
 }
 
-/// One object with the properties of both.
+/// Merges two object schemas into one that has the properties of both.
 fn merge_objects(mut one: JsonMap, other: JsonMap) -> JsonMap {
     for (field, value) in other {
         match (one.get_mut(&field), value) {
@@ -104,13 +105,13 @@ fn merge_objects(mut one: JsonMap, other: JsonMap) -> JsonMap {
     one
 }
 
-/// The property that has another value in each variant.
+/// Finds the property that has a single constant value in each variant.
 fn find_common_tag(first: &JsonMap, variants: &[JsonMap]) -> Option<String> {
     let mut names = first["properties"].as_object()?.keys();
     names.find(|name| variants.iter().all(|variant| tag_value(variant, name).is_some())).cloned()
 }
 
-/// The only value that a property may have.
+/// Returns the value of a property if only one value is allowed.
 fn tag_value<'a>(variant: &'a JsonMap, name: &str) -> Option<&'a str> {
     match variant.get("properties")?[name]["enum"].as_array()?.as_slice() {
         [Value::String(value)] => Some(value),
@@ -118,7 +119,7 @@ fn tag_value<'a>(variant: &'a JsonMap, name: &str) -> Option<&'a str> {
     }
 }
 
-/// `training_started` and `trainingStarted` as `TrainingStarted`.
+/// Converts `training_started` and `trainingStarted` to `TrainingStarted`.
 fn to_pascal_case(name: &str) -> String {
     let words = name.split('_').filter_map(|word| {
         let (first, rest) = word.split_at_checked(1)?;
@@ -127,7 +128,8 @@ fn to_pascal_case(name: &str) -> String {
     words.collect()
 }
 
-/// Removes types that became parts of others, with the variants that were named for them.
+/// Removes types that are no longer referenced because they were merged into other types. Also removes the variants
+/// that were derived from the removed types.
 fn remove_unused_schemas(document: &mut Value, used_before: &BTreeSet<String>) {
     let mut named = used_before.clone();
     loop {
@@ -203,7 +205,11 @@ mod tests {
                     "made": "#/components/schemas/EntryMade", "new_name": "#/components/schemas/EntryNewName" } },
             })
         );
-        assert_eq!(schemas.as_object().map(|all| all.len()), Some(3), "nothing names the other types: {schemas}");
+        assert_eq!(
+            schemas.as_object().map(|all| all.len()),
+            Some(3),
+            "types that are no longer referenced are removed: {schemas}"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `GET /api/account/summary`: whose keys these are. The quickest way for a client to try its key.
+//! `GET /api/account/summary`: describes the owner of the keys. Clients use this route to test a key.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use ulkeys_domain::wire::AccountSummary;
 use crate::error::ApiError;
 use crate::state::ServiceState;
 
-/// Whose keys these are
+/// Describes the owner of the keys
 ///
-/// Any valid key may ask: the quickest way for a program to try its key.
+/// Any valid key is accepted, so this is the quickest way for a client to test its key.
 #[utoipa::path(
     get,
     path = "/api/account/summary",
@@ -27,7 +27,7 @@ pub(super) async fn get_summary(State(state): State<Arc<ServiceState>>) -> Resul
         account_type: "personal".to_owned(),
         plan: "free".to_owned(),
         credits_cents: 0,
-        // What trainings made. Datasets stay with the programs.
+        // Only resources that training runs have created are counted. This service does not store datasets.
         counts: state.store.count_resources().await?,
         teams: Vec::new(),
     }))

@@ -1,4 +1,4 @@
-//! `GET /api/activity`: what happened to keys, and with them.
+//! `GET /api/activity`: lists changes to keys and notable uses of keys.
 
 use std::sync::Arc;
 
@@ -22,25 +22,25 @@ const MAX_PAGE_SIZE: u32 = 200;
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct ActivityQuery {
-    /// Of this key only.
+    /// Returns only activity of this key.
     #[param(value_type = Option<KeyId>, nullable = false)]
     key_id: Option<String>,
-    /// Of this kind only.
+    /// Returns only activity of this kind.
     #[param(value_type = Option<ActivityKind>, nullable = false)]
     kind: Option<String>,
-    /// The `next` of the page before.
+    /// The value of `next` on the previous page.
     #[param(nullable = false, pattern = "^(0|[1-9][0-9]{0,18})$")]
     cursor: Option<String>,
-    /// Entries on a page.
+    /// The maximum number of entries on a page.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
 }
 
-/// The parsed query.
+/// The parsed query parameters.
 struct ActivityFilter {
     key: Option<KeyId>,
     kind: Option<ActivityKind>,
-    /// Only entries before this one.
+    /// The cursor: only entries older than this entry are returned.
     before: Option<u64>,
     limit: u32,
 }
@@ -60,16 +60,17 @@ impl ActivityQuery {
         };
         let before = match self.cursor.as_deref() {
             None => None,
-            Some(text) => Some(parse_canonical_number(text).ok_or("cursor: is not one of a page")?),
+            Some(text) => Some(parse_canonical_number(text).ok_or("cursor: is not the cursor of a page")?),
         };
         let limit = parse_number_up_to("limit", self.limit.as_deref(), DEFAULT_PAGE_SIZE.into(), MAX_PAGE_SIZE.into())?;
         Ok(ActivityFilter { key, kind, before, limit: u32::try_from(limit).unwrap_or(MAX_PAGE_SIZE) })
     }
 }
 
-/// What happened to keys, and with them
+/// Lists changes to keys and notable uses of keys
 ///
-/// A page, newest first, of all keys or of one. Uses and refusals of the last second may be missing.
+/// Returns a page of the activity of all keys or of one key, newest first. Uses and rejections from the last second may
+/// be missing.
 #[utoipa::path(
     get,
     path = "/api/activity",
@@ -83,7 +84,7 @@ pub(super) async fn list_activity(
     query: Result<Query<ActivityQuery>, QueryRejection>,
 ) -> Result<Json<ActivityPage>, ApiError> {
     let query =
-        query.map_err(|_| ApiError::Invalid("query: keyId, kind, cursor and limit may be given once each".into()))?;
+        query.map_err(|_| ApiError::Invalid("query: keyId, kind, cursor and limit may each occur only once".into()))?;
     let ActivityFilter { key, kind, before, limit } = query.parse().map_err(ApiError::Invalid)?;
     Ok(Json(state.store.list_activity(key, kind, before, limit).await?))
 }
@@ -99,11 +100,11 @@ mod tests {
     const ALLOWED_ERROR_WORDS: &[&str] = &[
         "keyId: is not a key's id",
         "kind: is not one of created, renamed, revoked, newSource, refused, changedOutside",
-        "cursor: is not one of a page",
+        "cursor: is not the cursor of a page",
         "limit: must be a whole number from 1 to 200",
     ];
 
-    /// The value of a field that may be given once.
+    /// Returns the value of a field, or an error if the field occurs more than once.
     fn single_value(fields: &[(String, String)], name: &str) -> Result<Option<String>, ()> {
         let values: Vec<_> = fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect();
         if values.len() > 1 { Err(()) } else { Ok(values.into_iter().next()) }

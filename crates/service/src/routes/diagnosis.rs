@@ -1,6 +1,6 @@
-//! `POST /api/diagnosis`: why a key is rejected, for the person in front of the app, and nobody else.
+//! `POST /api/diagnosis`: explains to the user of the app why a key is rejected.
 //!
-//! Answers to holders of keys say less: see [`crate::error`].
+//! The response to a client whose key is rejected reveals less; see [`crate::error`].
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::error::ApiError;
 use crate::openapi::BodyErrors;
 use crate::state::ServiceState;
 
-/// [`CheckRequest`], and what its type does not tell: beside a method, there is a path.
+/// The schema of [`CheckRequest`], with a rule that the type cannot express: a method requires a path.
 struct DiagnoseBody;
 
 impl PartialSchema for DiagnoseBody {
@@ -42,17 +42,17 @@ impl ToSchema for DiagnoseBody {
     }
 }
 
-/// What is to be checked.
+/// The key and the request to check.
 struct DiagnosisInput {
     key: Zeroizing<String>,
-    /// Method and path (without the query).
+    /// The method, and the path without the query.
     request: Option<(String, String)>,
 }
 
-/// Why a key is, or would be, refused
+/// Explains why a key is or would be rejected
 ///
-/// For the app's session only: the answer reveals more than the holder of a key may know, so no key may call this,
-/// whatever its scopes. The call does not count as a use of the key.
+/// Requires the app's session, because the response reveals more than the holder of a key may know. A request
+/// authorized by a key is rejected, whatever the key's scopes. The call does not count as a use of the diagnosed key.
 #[utoipa::path(
     post,
     path = "/api/diagnosis",
@@ -60,7 +60,7 @@ struct DiagnosisInput {
     tag = "app",
     security(("session" = [])),
     request_body = DiagnoseBody,
-    responses((status = OK, description = "The cause, and what to do about it.", body = CheckReport), BodyErrors)
+    responses((status = OK, description = "The cause and the remedy.", body = CheckReport), BodyErrors)
 )]
 pub(super) async fn diagnose(
     State(state): State<Arc<ServiceState>>,
@@ -81,10 +81,9 @@ pub(super) async fn diagnose(
         None => CheckReport {
             finding: CheckResult::Unknown,
             cause: "This has the form of a key, but it is not a key of this service.".to_owned(),
-            remedy:
-                "Check that the program talks to the right service (ULTRALYTICS_PLATFORM_URL), and that the key was \
-                     copied from this one. A key that is lost cannot be shown again: create a new one."
-                    .to_owned(),
+            remedy: "Check that the client uses the right service (ULTRALYTICS_PLATFORM_URL), and that the key was \
+                     copied from this one. A lost key cannot be shown again; create a new one."
+                .to_owned(),
             key: None,
         },
     }))
@@ -102,7 +101,7 @@ fn evaluate_key(
 ) -> (CheckResult, String, &'static str) {
     if let Some(revoked_at) = key.revoked_at {
         let cause = format!("This key was revoked at {revoked_at}.");
-        return (CheckResult::Revoked { revoked_at }, cause, "Create a new key, and put it where this one was.");
+        return (CheckResult::Revoked { revoked_at }, cause, "Create a new key and replace this one with it.");
     }
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     if let Some(limit_status) = state.rate_limiter.rate_limit_status_if_blocked(here)
@@ -110,13 +109,13 @@ fn evaluate_key(
     {
         let free_at = state.now().saturating_add(limit_status.reset_after);
         let cause =
-            "Programs on this computer sent many different invalid keys within a minute. Until that is over, only \
-                     keys that were in use before are looked at."
+            "Clients on this computer have sent many different invalid keys within a minute. Until the limit resets, only \
+                     keys that were used recently are accepted."
                 .to_owned();
         return (
             CheckResult::PeerLimit { free_at },
             cause,
-            "Find the program (see Activity), or wait until the time given.",
+            "Find the client in Activity, or wait until the given time.",
         );
     }
     let Some((method, path)) = request else {
@@ -126,12 +125,12 @@ fn evaluate_key(
         let needed: Vec<_> = needed.into_iter().flat_map(|needed| needed.iter()).collect();
         let has = key.scopes;
         let (cause, remedy) = if needed.is_empty() {
-            let cause = "No key opens this path.".to_owned();
-            (cause, "Check the path: it must begin with /api/ and hold no empty, dot or escaped segments.")
+            let cause = "No key gives access to this path.".to_owned();
+            (cause, "Check the path: it must begin with /api/ and contain no empty, dot or escaped segments.")
         } else {
             let names: Vec<_> = needed.iter().map(|scope| scope.as_ref()).collect();
             let cause = format!("The request needs one of the scopes {}; the key has {has}.", names.join(", "));
-            (cause, "Create a key that has one of these scopes. The scopes of a key do not change.")
+            (cause, "Create a key that has one of these scopes. The scopes of a key cannot be changed.")
         };
         return (CheckResult::Scope { needed }, cause, remedy);
     }
@@ -146,31 +145,31 @@ fn evaluate_key(
             ),
             _ => format!("The key has made {limit} requests of this kind within a minute, which is the limit."),
         };
-        let remedy = "Wait until the time given, or let the program ask less often.";
+        let remedy = "Wait until the given time, or make the client send fewer requests.";
         return (CheckResult::Limit { limit, free_at }, cause, remedy);
     }
     (CheckResult::Accepted, "The key is valid, and the request is accepted.".to_owned(), "")
 }
 
-/// Says what is wrong without repeating any of it.
+/// Describes why the entered text is not a key, without repeating any part of the text.
 fn malformed_key_diagnosis(problem: FormatError) -> CheckReport {
     let (problem, remedy) = match problem {
         FormatError::WhiteSpace => {
             (FormatProblem::WhiteSpace, "Remove spaces and line breaks around and inside the key.")
         }
-        FormatError::Prefix => (FormatProblem::Prefix, "Copy the whole key, from ul_ on, without quotes."),
-        FormatError::Length(_) => (FormatProblem::Length, "Copy the whole key: ul_ and 40 characters after it."),
+        FormatError::Prefix => (FormatProblem::Prefix, "Copy the whole key, beginning with ul_, without quotes."),
+        FormatError::Length(_) => (FormatProblem::Length, "Copy the whole key: ul_ followed by 40 characters."),
         FormatError::UpperCase(_) => (FormatProblem::UpperCase, "Use the key exactly as it was shown, in lower case."),
         FormatError::NotHexadecimal(_) => (
             FormatProblem::NotHexadecimal,
-            "Use a key that this service made: after ul_ there are only 0-9 and a-f. Samples in documentation are no keys.",
+            "Use a key that this service created: after ul_ it contains only 0-9 and a-f. Examples in documentation are not keys.",
         ),
     };
     let cause = format!("This is not a key: the text {}.", FormatProblemText(problem));
     CheckReport { finding: CheckResult::Malformed { problem }, cause, remedy: remedy.to_owned(), key: None }
 }
 
-/// Completes "the text …".
+/// A format problem, displayed as the rest of a sentence that begins with "the text".
 struct FormatProblemText(FormatProblem);
 
 impl std::fmt::Display for FormatProblemText {
@@ -179,13 +178,13 @@ impl std::fmt::Display for FormatProblemText {
             FormatProblem::WhiteSpace => "contains white space",
             FormatProblem::Prefix => "does not begin with ul_",
             FormatProblem::Length => "is not 43 characters long",
-            FormatProblem::UpperCase => "has upper-case letters",
-            FormatProblem::NotHexadecimal => "has characters other than 0-9 and a-f after ul_",
+            FormatProblem::UpperCase => "contains upper-case letters",
+            FormatProblem::NotHexadecimal => "contains characters other than 0-9 and a-f after ul_",
         })
     }
 }
 
-/// Reads `{key, method?, path?}`. Messages name the field and never repeat its content.
+/// Parses `{key, method?, path?}`. Error messages name the field and never repeat its content.
 fn parse_input(body: &Value) -> Result<DiagnosisInput, String> {
     let text = |field: &str| match body.get(field) {
         None | Some(Value::Null) => Ok(None),
@@ -196,15 +195,15 @@ fn parse_input(body: &Value) -> Result<DiagnosisInput, String> {
     let request = match (text("method")?, text("path")?) {
         (None, None) => None,
         (method, Some(path)) => {
-            let path = extract_path(path).ok_or("path: is not a path or an address")?;
+            let path = extract_path(path).ok_or("path: is neither a path nor a URL")?;
             Some((method.unwrap_or("GET").trim().to_owned(), path.to_owned()))
         }
-        (Some(_), None) => return Err("path: is required beside method".to_owned()),
+        (Some(_), None) => return Err("path: is required together with method".to_owned()),
     };
     Ok(DiagnosisInput { key: Zeroizing::new(key.to_owned()), request })
 }
 
-/// The path in a path or a whole address, without the query.
+/// Extracts the path, without the query, from a path or URL.
 fn extract_path(target: &str) -> Option<&str> {
     let target = target.trim_matches([' ', '\t', '\r', '\n']);
     let path = match target.strip_prefix("http://").or_else(|| target.strip_prefix("https://")) {
@@ -225,8 +224,8 @@ mod tests {
 
     const ALLOWED_ERROR_WORDS: &[&str] = &[
         "method: must be a text",
-        "path: is not a path or an address",
-        "path: is required beside method",
+        "path: is neither a path nor a URL",
+        "path: is required together with method",
         "key: is required",
     ];
     const SAMPLE_FIELD_TEXTS: &[&str] = &[

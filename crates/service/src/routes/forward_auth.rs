@@ -1,10 +1,11 @@
-//! `/forward-auth`: a gateway asks whether a request may pass to what stands behind it.
+//! `/forward-auth`: decides for a gateway whether a request may pass to the application behind it.
 //!
-//! nginx (`auth_request`), Caddy (`forward_auth`) and Traefik (ForwardAuth) send the headers of the request, and its
-//! method and target in headers of their own. The answer is 204 with the key's identity, or the rejection that the
-//! program is to see. With `?scope=models` (several: `?scope=models+write`) one of the named scopes is needed, whatever
-//! the target, if all can only read it alike; without it, the policy's table decides, as for the platform's own paths.
-//! With `preflight=allow`, a browser's preflight request passes without a key, because browsers send none with it.
+//! nginx (`auth_request`), Caddy (`forward_auth`) and Traefik (ForwardAuth) call this route for each request that they
+//! receive. They send the headers of that request, and its method and target in additional headers. The response is 204
+//! with the key's identity, or the rejection for the client. With `?scope=models` (or several scopes:
+//! `?scope=models+write`) a key with one of the named scopes is accepted for any target with an unambiguous path;
+//! without `scope`, the policy table decides, as for the platform's own paths. With `preflight=allow`, a CORS preflight
+//! request passes without a key, because browsers do not send credentials in it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,43 +31,46 @@ use crate::user_agent;
 const KEY_ID_HEADER: HeaderName = HeaderName::from_static("x-key-id");
 const KEY_NAME_HEADER: HeaderName = HeaderName::from_static("x-key-name");
 const KEY_SCOPES_HEADER: HeaderName = HeaderName::from_static("x-key-scopes");
-/// What a name may not bring into a header as it is.
+/// Characters of a key's name that are escaped in a header.
 const HEADER_ESCAPE_SET: &AsciiSet = &CONTROLS.add(b'%').add(b'"').add(b'\\');
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "describes what read_original_request and client_address read")]
+#[expect(dead_code, reason = "used only for the OpenAPI document")]
 struct OriginalRequestHeaders {
-    /// The method of the request that is asked about (nginx).
+    /// The method of the original request (nginx).
     #[param(rename = "X-Original-Method", nullable = false)]
     original_method: Option<String>,
-    /// Its target, as it stood in the request line.
+    /// The target of the original request, exactly as in its request line (nginx).
     #[param(rename = "X-Original-URI", nullable = false, pattern = "^/")]
     original_uri: Option<String>,
-    /// The method, as Caddy and Traefik name it. Where both pairs are sent, they must agree.
+    /// The method of the original request (Caddy, Traefik). If the `X-Original-` headers are sent too, both pairs of
+    /// headers must agree.
     #[param(rename = "X-Forwarded-Method", nullable = false)]
     forwarded_method: Option<String>,
-    /// The target, as Caddy and Traefik name it.
+    /// The target of the original request (Caddy, Traefik).
     #[param(rename = "X-Forwarded-Uri", nullable = false, pattern = "^/")]
     forwarded_uri: Option<String>,
-    /// What a browser's preflight request asks for, see `preflight`.
+    /// Sent by browsers with a CORS preflight request; see the parameter `preflight`.
     #[param(rename = "Access-Control-Request-Method", nullable = false)]
     preflight_method: Option<String>,
-    /// The last address in it is that of the program; it serves lists and limits, never a permission.
+    /// The last address in the list is the client's. It is used for usage records and rate limits, never to grant
+    /// access.
     #[param(rename = "X-Forwarded-For", nullable = false)]
     forwarded_for: Option<String>,
-    /// The same, where there is no `X-Forwarded-For`.
+    /// The address of the client, used if there is no `X-Forwarded-For`.
     #[param(rename = "X-Real-IP", nullable = false)]
     real_ip: Option<String>,
 }
 
-/// May this request pass?
+/// Decides whether a request to a gateway may pass
 ///
-/// For gateways, with the headers of the request that they hold: nginx (`auth_request`), Caddy (`forward_auth`),
-/// Traefik (ForwardAuth), and others, with any method. Without `scope`, the target's path decides, as it does for this
-/// service's own paths; with it, any one of the named scopes is enough, for a target that all can only read alike. The
-/// query must not be that of the target. One of the pairs of method and target is required. The app's session is no
-/// key, and does not pass.
+/// For gateways such as nginx (`auth_request`), Caddy (`forward_auth`) and Traefik (ForwardAuth), which send the
+/// headers of the original request. Any method is accepted. Without `scope`, the path of the original target determines
+/// the required scopes, as for this service's own paths. With `scope`, a key with any one of the named scopes is
+/// accepted if the path is unambiguous. The query of this request must be the gateway's own, not that of the original
+/// request. The method and target of the original request are required, in either pair of headers. The app's session is
+/// rejected, because it is not a key.
 #[utoipa::path(
     method(get, head, post, put, patch, delete, options, trace),
     path = "/forward-auth",
@@ -74,16 +78,16 @@ struct OriginalRequestHeaders {
     tag = "gateways",
     security(("key" = [])),
     params(
-        ("scope" = Option<String>, Query, description = "Scopes, separated by spaces.", nullable = false,
+        ("scope" = Option<String>, Query, description = "The sufficient scopes, separated by spaces.", nullable = false,
             pattern = "^(training|models|datasets|read|write|admin)( (training|models|datasets|read|write|admin))*$"),
         ("preflight" = Option<String>, Query, description = "With `allow`, a CORS preflight request passes without a key.",
             nullable = false, pattern = "^allow$"),
         OriginalRequestHeaders
     ),
     responses(
-        (status = NO_CONTENT, description = "It may. The headers name the key; a preflight request has none.", headers(
+        (status = NO_CONTENT, description = "The request may pass. The headers identify the key, unless the request is a preflight request.", headers(
             ("X-Key-Id" = KeyId, description = "The key's identifier."),
-            ("X-Key-Name" = String, description = "The key's name, percent-encoded where a header cannot hold it."),
+            ("X-Key-Name" = String, description = "The key's name. Characters that a header cannot contain are percent-encoded."),
             ("X-Key-Scopes" = String, description = "The key's scopes, separated by spaces."),
         )),
         BadRequest,
@@ -101,8 +105,9 @@ pub(super) async fn authorize_for_gateway(
     if rule != GatewayRule::default()
         && GatewayRule::parse(original.query).is_ok_and(|chosen_by_client| chosen_by_client == rule)
     {
-        // Caddy adds the client's query to an address that has none: so the client would choose its scope.
-        let why = "query: is the one of the request; the gateway must send its own, or an empty one (/forward-auth?)";
+        // If the address of this service has no query in Caddy's configuration, Caddy appends the client's query, which
+        // would let the client choose the required scope.
+        let why = "query: is that of the original request; the gateway must send its own query or an empty one (/forward-auth?)";
         return Err(ApiError::Invalid(why.to_owned()));
     }
     let reads_one_way = policy::is_unambiguous_path(original.path);
@@ -111,7 +116,8 @@ pub(super) async fn authorize_for_gateway(
     }
     let class = RateLimitClass::Gateway;
     let required = match &rule.scopes {
-        // The gateway chose the scopes by the path as it reads it. What stands behind it must not read another one.
+        // The gateway has chosen the scopes based on its own interpretation of the path. If the application could
+        // interpret the path differently, no scope is sufficient.
         Some(_) if !reads_one_way => RequiredAccess::AnyOf(&[], class),
         Some(scopes) => RequiredAccess::AnyOf(scopes, class),
         None => RequiredAccess::Request { method: original.method, path: original.path, class },
@@ -119,7 +125,8 @@ pub(super) async fn authorize_for_gateway(
     let from =
         ClientAddress { peer: client_address(&headers, gateway), user_agent: user_agent::from_headers(&headers) };
     let credential = match read_credential(&headers, &state.config.session) {
-        // It opens the service, for the app. What passes a gateway has the identity of a key.
+        // The session token gives the app access to this service only. A request that passes a gateway must have the
+        // identity of a key.
         Ok(Credential::Session) => Err(Rejection::Malformed),
         other => other,
     };
@@ -131,7 +138,7 @@ pub(super) async fn authorize_for_gateway(
         insert_rate_limit_headers(answer, limit_status, state.now());
     }
     if let Caller::Key { key, .. } = authorized.caller {
-        // Names hold any characters; a header does not.
+        // A key's name can contain any character, but a header value cannot.
         let name = utf8_percent_encode(key.name.as_str(), HEADER_ESCAPE_SET).to_string();
         for (header, value) in [
             (KEY_ID_HEADER, HeaderValue::from_str(key.id.as_str())),
@@ -144,18 +151,19 @@ pub(super) async fn authorize_for_gateway(
     Ok(response)
 }
 
-/// The request that the gateway asks about.
+/// The request that the gateway received.
 #[derive(Debug, PartialEq, Eq)]
 struct OriginalRequest<'a> {
     method: &'a str,
-    /// Without the query.
+    /// The path of the target, without the query.
     path: &'a str,
-    /// It decides nothing, so its bytes may be any.
+    /// The query does not affect the decision, so it may contain any bytes.
     query: &'a [u8],
 }
 
 /// Reads `X-Original-Method` and `X-Original-URI` (nginx), or `X-Forwarded-Method` and `X-Forwarded-Uri` (Caddy,
-/// Traefik). A program behind the gateway may have sent the other pair itself, so both are believed only if they agree.
+/// Traefik). The gateway sets only one pair, and the client may have sent the other one itself, so two pairs are
+/// accepted only if they agree.
 fn read_original_request(headers: &HeaderMap) -> Result<OriginalRequest<'_>, String> {
     let original = read_method_and_target(headers, "x-original-method", "x-original-uri")?;
     let forwarded = read_method_and_target(headers, "x-forwarded-method", "x-forwarded-uri")?;
@@ -178,7 +186,8 @@ fn read_method_and_target<'a>(
     match (read_single_header(headers, method)?, read_single_header(headers, uri)?) {
         (None, None) => Ok(None),
         (Some(name), Some(target)) => {
-            // As it stood in the request line. A fragment does not belong there, and stays for the policy to reject.
+            // The target is used exactly as in the request line. A fragment (`#`) is not valid in a target, but stays
+            // in the path so that the policy rejects the request.
             let end = target.iter().position(|byte| *byte == b'?');
             let (path, query) = end.map_or((target, &[][..]), |end| (&target[..end], &target[end + 1..]));
             if !path.starts_with(b"/") {
@@ -189,8 +198,8 @@ fn read_method_and_target<'a>(
             let name = std::str::from_utf8(name).map_err(|_| format!("{method}: is not a method"))?;
             Ok(Some(OriginalRequest { method: name, path, query }))
         }
-        (Some(_), None) => Err(format!("{uri}: is required beside {method}")),
-        (None, Some(_)) => Err(format!("{method}: is required beside {uri}")),
+        (Some(_), None) => Err(format!("{uri}: is required together with {method}")),
+        (None, Some(_)) => Err(format!("{method}: is required together with {uri}")),
     }
 }
 
@@ -208,7 +217,7 @@ fn read_single_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&
 /// The options in the query of the gateway's request.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct GatewayRule {
-    /// The scopes of which one is needed; `None` where the policy's table decides.
+    /// The scopes, any of which is sufficient; `None` if the policy table decides.
     scopes: Option<Vec<Scope>>,
     allows_preflight: bool,
 }
@@ -225,25 +234,26 @@ impl GatewayRule {
                 }
                 "preflight" if !rule.allows_preflight => {
                     if value != "allow" {
-                        return Err("preflight: may only be allow".to_owned());
+                        return Err("preflight: must be allow".to_owned());
                     }
                     rule.allows_preflight = true;
                 }
-                _ => return Err("query: may hold one scope= and one preflight=, and nothing else".to_owned()),
+                _ => return Err("query: may contain only one scope= and one preflight=".to_owned()),
             }
         }
         Ok(rule)
     }
 }
 
-/// Whether the request is a browser's preflight request (Fetch, section 3.3.2). One with a credential is decided as any
-/// other request.
+/// Returns whether the request is a browser's preflight request (Fetch, section 3.3.2). Browsers send no credential in
+/// it, so a request with a credential is authorized like any other request.
 fn is_preflight(method: &str, headers: &HeaderMap) -> bool {
     method == "OPTIONS" && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) && !has_credential(headers)
 }
 
-/// The address for which the gateway asks: the last hop that it names itself. Programs on this computer could write the
-/// header too, so it serves lists and limits, never a permission.
+/// Returns the address of the client: the last one in `X-Forwarded-For`, or else `X-Real-IP` or the gateway's own
+/// address. Programs on this computer can forge these headers, so the address is used for usage records and rate
+/// limits, never to grant access.
 fn client_address(headers: &HeaderMap, gateway: IpAddr) -> IpAddr {
     let last = |name: &str| {
         let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
@@ -339,20 +349,20 @@ mod tests {
     const ALLOWED_ERROR_WORDS: &[&str] = &[
         "X-Original-URI and X-Forwarded-Uri: contradict each other",
         "X-Original-URI, X-Original-Method (or X-Forwarded-Uri, X-Forwarded-Method): are required",
-        "x-original-method: is required beside x-original-uri",
-        "x-original-uri: is required beside x-original-method",
-        "x-forwarded-method: is required beside x-forwarded-uri",
-        "x-forwarded-uri: is required beside x-forwarded-method",
+        "x-original-method: is required together with x-original-uri",
+        "x-original-uri: is required together with x-original-method",
+        "x-forwarded-method: is required together with x-forwarded-uri",
+        "x-forwarded-uri: is required together with x-forwarded-method",
         ": must begin with /",
         ": was sent more than once",
         ": the path is not UTF-8; percent-encode it",
         ": is not a method",
-        "query: may hold one scope= and one preflight=, and nothing else",
-        "preflight: may only be allow",
+        "query: may contain only one scope= and one preflight=",
+        "preflight: must be allow",
         "scope: is not one of training, models, datasets, read, write, admin",
     ];
 
-    /// The values of each of the four headers: mostly one or none.
+    /// Generates values for the two pairs of method and target headers, mostly one value or none for each header.
     fn header_value_lists() -> impl Strategy<Value = [Vec<HeaderValue>; 4]> {
         let values = |valid: [&str; 2]| {
             let value =
@@ -372,7 +382,7 @@ mod tests {
         prop::collection::vec(proptest::strategy::Union::new(values), 0..3)
     }
 
-    /// Method, path and query.
+    /// The method, path and query of a request.
     type ModelRequest = (String, String, Vec<u8>);
 
     fn model_of_pair(methods: &[HeaderValue], uris: &[HeaderValue]) -> Result<Option<ModelRequest>, ()> {

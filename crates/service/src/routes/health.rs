@@ -1,5 +1,5 @@
-//! `GET /healthz`, `/readyz` and `/metrics`, for supervisors, gateways and Prometheus. No credential is needed, and the
-//! answers contain nothing about keys.
+//! `GET /healthz`, `/readyz` and `/metrics`, for supervisors, gateways and Prometheus. These routes need no credential,
+//! and their responses reveal nothing about keys.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::openapi::StorageErrors;
 use crate::state::ServiceState;
 
-/// How the service is.
+/// The state of the service.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum HealthStatus {
@@ -22,46 +22,46 @@ enum HealthStatus {
     Ready,
 }
 
-/// Answer of `/healthz` and `/readyz`.
+/// The response of `/healthz` and `/readyz`.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
     status: HealthStatus,
 }
 
-/// The process answers
+/// Reports that the process is alive
 #[utoipa::path(
     get,
     path = "/healthz",
     operation_id = "health",
     tag = "operation",
-    responses((status = OK, description = "It does.", body = Health))
+    responses((status = OK, description = "The process is alive.", body = Health))
 )]
 pub(super) async fn get_liveness() -> Json<Health> {
     Json(Health { status: HealthStatus::Ok })
 }
 
-/// Counters for Prometheus
+/// Returns metrics for Prometheus
 ///
-/// In the OpenMetrics text format. They name no key, no program and no peer.
+/// The format is OpenMetrics text. The metrics identify no key, client or peer.
 #[utoipa::path(
     get,
     path = "/metrics",
     operation_id = "metrics",
     tag = "operation",
-    responses((status = OK, description = "The counters.", body = String, content_type = "application/openmetrics-text"))
+    responses((status = OK, description = "The metrics.", body = String, content_type = "application/openmetrics-text"))
 )]
 pub(super) async fn get_metrics(State(state): State<Arc<ServiceState>>) -> impl IntoResponse {
     const OPENMETRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, OPENMETRICS_CONTENT_TYPE)], state.metrics.encode_text(state.usage.backlog()))
 }
 
-/// The database can be read
+/// Reports whether the database can be read
 #[utoipa::path(
     get,
     path = "/readyz",
     operation_id = "readiness",
     tag = "operation",
-    responses((status = OK, description = "It can.", body = Health), StorageErrors)
+    responses((status = OK, description = "The database can be read.", body = Health), StorageErrors)
 )]
 pub(super) async fn get_readiness(State(state): State<Arc<ServiceState>>) -> Result<Json<Health>, ApiError> {
     state.store.ping().await?;

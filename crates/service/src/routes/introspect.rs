@@ -1,10 +1,12 @@
-//! `POST /oauth2/introspect`: token introspection (RFC 7662), so that any resource server's library can check keys.
+//! `POST /oauth2/introspect`: token introspection (RFC 7662), so that resource servers can check keys with any standard
+//! library.
 //!
-//! The caller proves who it is with a credential of its own: the app's session, or a key with `admin` or `read`, the
-//! scopes that may also list keys. It comes as a bearer token (RFC 6750), or as what such libraries call client id and
-//! client secret, the key's identifier and the key: by HTTP Basic, or in the form (RFC 6749, section 2.3.1).
+//! The caller authenticates with its own credential: the app's session, or a key with the scope `admin` or `read`
+//! (these scopes also permit listing keys). The caller sends it as a bearer token (RFC 6750), or as an OAuth client id
+//! and client secret (the identifier of a key, and the key), either with HTTP Basic or in the form body (RFC 6749,
+//! section 2.3.1).
 //!
-//! Errors are those of RFC 6749, section 5.2, because libraries read `error` as one of its names.
+//! Error responses follow RFC 6749, section 5.2, because client libraries expect one of its error codes in `error`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,59 +39,63 @@ use crate::usage::ClientAddress;
 use crate::user_agent;
 
 const CALLER_SCOPES: &[Scope] = &[Scope::Read, Scope::Admin];
-/// Bytes of the form of a caller who is not known before it is read: the credential, and a token of another service.
+/// The maximum size in bytes of a form that contains the caller's credential. A form with a long token from another
+/// service still fits.
 const MAX_UNKNOWN_CALLER_BODY_BYTES: usize = 8 * 1024;
 
-/// The form of token introspection (RFC 7662, section 2.1). Fields with other names change nothing, and one without a
-/// value counts as omitted. No field may be sent twice.
+/// The form of token introspection (RFC 7662, section 2.1). Unknown fields are ignored, and a field without a value
+/// counts as omitted. No field may occur twice.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what parse_form reads")]
+#[expect(dead_code, reason = "used only for the OpenAPI document")]
 struct IntrospectionForm {
-    /// What may be a key.
+    /// The token to check, which may be a key.
     token: String,
-    /// Changes nothing.
+    /// Accepted but ignored.
     #[schema(nullable = false)]
     token_type_hint: Option<String>,
-    /// The identifier of the caller's key. Required with `client_secret`; without it, it must be that of the credential
-    /// in the header.
+    /// The identifier of the caller's key. Required with `client_secret`; otherwise, if present, it must match the
+    /// credential in the header.
     #[schema(nullable = false)]
     client_id: Option<String>,
-    /// The caller's key, for callers without a credential in a header. One with both is rejected.
+    /// The caller's key, for callers that send no credential in a header. A request with a credential in both places is
+    /// rejected.
     #[schema(nullable = false)]
     client_secret: Option<String>,
 }
 
-/// An error of RFC 6749, section 5.2, or RFC 6750, section 3.1.
+/// An error as defined by RFC 6749, section 5.2, or RFC 6750, section 3.1.
 #[derive(Serialize, ToSchema)]
 struct OAuthError {
     error: OAuthErrorCode,
-    /// A sentence for people.
+    /// A human-readable description of the error.
     error_description: String,
-    /// The reason, as in other errors of this service.
+    /// The error code that this service uses in all its error responses.
     code: ErrorCode,
 }
 
 #[derive(Serialize, ToSchema)]
 enum OAuthErrorCode {
-    /// A field is wrong; the description names it and never repeats it.
+    /// A field is invalid. The description names the field and never repeats its content.
     #[serde(rename = "invalid_request")]
     Request,
     /// The client's identifier and secret are not accepted, or there is no credential.
     #[serde(rename = "invalid_client")]
     Client,
-    /// The bearer token of the caller is not accepted.
+    /// The caller's bearer token is not accepted.
     #[serde(rename = "invalid_token")]
     Token,
-    /// The caller's key has none of the scopes that may ask (403). The shared schema of that answer has no
-    /// `error_description`, because requests of web pages are answered without one.
+    /// The caller's key has none of the required scopes (status 403). The OpenAPI document describes 403 with the
+    /// shared schema, which has no `error_description`, because the rejection of a web page's request has the same
+    /// status and no such field.
     #[serde(rename = "insufficient_scope")]
     Scope,
 }
 
-/// Is this token a key that is accepted now? (RFC 7662)
+/// Checks whether a token is an active key (RFC 7662)
 ///
-/// Everything but an active key is answered alike. The caller needs a credential of its own: a bearer token, or a key's
-/// identifier and the key as client id and client secret, by HTTP Basic or in the form.
+/// The response is the same for every token that is not an active key. The caller needs its own credential: a bearer
+/// token, or a key's identifier as the client id and the key as the client secret, sent with HTTP Basic or in the form
+/// body.
 #[utoipa::path(
     post,
     path = "/oauth2/introspect",
@@ -98,12 +104,12 @@ enum OAuthErrorCode {
     security(("key" = ["read"]), ("key" = ["admin"]), ("client" = []), ("session" = []), ()),
     request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = OK, description = "What is known of the token.", body = Introspection),
+        (status = OK, description = "The state of the token.", body = Introspection),
         BodyErrors,
         AuthErrors,
-        (status = BAD_REQUEST, description = "A field is wrong, or there are two credentials.", body = OAuthError),
-        (status = UNAUTHORIZED, description = "No credential, or none that is accepted.", body = OAuthError, headers(
-            ("WWW-Authenticate" = String, description = "What is missing (RFC 6749, 5.2, and RFC 6750, 3)."),
+        (status = BAD_REQUEST, description = "A field is invalid, or there are two credentials.", body = OAuthError),
+        (status = UNAUTHORIZED, description = "There is no credential, or it is not accepted.", body = OAuthError, headers(
+            ("WWW-Authenticate" = String, description = "The challenge (RFC 6749, section 5.2, and RFC 6750, section 3)."),
         ))
     )
 )]
@@ -132,7 +138,8 @@ async fn authorize_and_introspect(
     let (caller, form) = if has_credential(headers) {
         let credential = read_caller_credential(headers, &state.config.session).map_err(invalid)?;
         let caller = authorize(state, credential, required, from, state.now()).await?;
-        // Nobody's body is waited for before it is known whose it is.
+        // Authorize the caller before its body is read, so that an unauthorized client cannot make the service wait for
+        // a body.
         let known = Some(caller.caller.clone());
         request.extensions_mut().insert(RequestContext { peer, caller: known, run_usage: None });
         let LimitedBytes(body): LimitedBytes = LimitedBytes::from_request(request, state).await?;
@@ -140,7 +147,8 @@ async fn authorize_and_introspect(
         form.check_against_header_caller(&caller.caller).map_err(invalid)?;
         (caller, form)
     } else if has_form_content_type(headers) {
-        // But for this one, whose credential is in the body: it is short, and does not wait for long.
+        // This body must be read before authorization because it contains the credential, so its size and time are
+        // limited more strictly.
         let body =
             read_body(request, state, MAX_UNKNOWN_CALLER_BODY_BYTES, state.config.timing.unknown_caller_body_timeout)
                 .await?;
@@ -159,7 +167,7 @@ async fn authorize_and_introspect(
     Ok(response)
 }
 
-/// Why a caller gets no answer, and whether it came with a bearer token.
+/// An error, and whether the caller sent a bearer token. Both determine which challenges the response contains.
 pub(super) struct IntrospectionError {
     error: ApiError,
     is_bearer: bool,
@@ -179,7 +187,8 @@ impl IntoResponse for IntrospectionError {
                 let text = "Invalid API key".to_owned();
                 let mut response = oauth_error(StatusCode::UNAUTHORIZED, error, text, ErrorCode::Unauthorized);
                 let answer = response.headers_mut();
-                // A client learns of the scheme that it used (RFC 6749, section 5.2); one that used none, of both.
+                // The response names the authentication scheme that the client used (RFC 6749, section 5.2), or both
+                // schemes if the client used none.
                 if !self.is_bearer {
                     answer.append(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="UL Keys""#));
                 }
@@ -201,8 +210,8 @@ impl IntoResponse for IntrospectionError {
                     ApiError::Rejected(Rejection::Scope(needed)).into_response().headers_mut().remove(WWW_AUTHENTICATE);
                 let mut response =
                     oauth_error(StatusCode::FORBIDDEN, OAuthErrorCode::Scope, text, ErrorCode::Forbidden);
-                // HTTP Basic cannot name a scope (RFC 7617), and a challenge for Bearer asks a client for another
-                // scheme.
+                // Only bearer clients get a challenge: HTTP Basic cannot name a scope (RFC 7617), and a Bearer
+                // challenge would make a Basic client switch to another scheme.
                 if self.is_bearer {
                     challenge.into_iter().for_each(|challenge| {
                         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -219,7 +228,8 @@ fn oauth_error(status: StatusCode, error: OAuthErrorCode, text: String, code: Er
     (status, Json(OAuthError { error, error_description: text, code })).into_response()
 }
 
-/// What is known about a token. Everything but an active key looks the same (RFC 7662, section 2.2).
+/// Returns the state of a token. The response is the same for every token that is not an active key (RFC 7662, section
+/// 2.2).
 async fn introspect_token(
     state: &ServiceState,
     token: &[u8],
@@ -235,16 +245,16 @@ async fn introspect_token(
         state.usage.record_rejected(Some(&key.id), Decision::Revoked, from, state.now());
         return Ok(Introspection::inactive());
     }
-    // Somebody accepts it now, on our word.
+    // The resource server accepts the key because of this response, so the key is recorded as used.
     state.usage.record_accepted(&key.id, from, state.now(), false);
     Ok(Introspection::active(&key, &state.config.account.username))
 }
 
-/// Reads the credential in the headers: a bearer token; or HTTP Basic with a key and, before it, the identifier that it
-/// must have.
+/// Reads the caller's credential from the headers: a bearer token, a key in `X-API-Key`, or HTTP Basic with a key's
+/// identifier as the user name and the key as the password.
 ///
 /// # Errors
-/// Two headers hold one each.
+/// Returns an error if the request has both `Authorization` and `X-API-Key`.
 fn read_caller_credential(
     headers: &HeaderMap,
     session: &SessionToken,
@@ -264,45 +274,47 @@ fn read_caller_credential(
     })
 }
 
-/// Decodes a part of HTTP Basic. Some clients form-encode both parts first (RFC 6749, section 2.3.1: openid-client,
-/// oauth4webapi), others do not (Authlib, requests, Spring). One decoding serves both, because no identifier and no key
-/// has a character that is encoded. A `+` is not decoded to a space, because neither has one.
+/// Decodes the user name or the password of HTTP Basic. Some clients form-encode both first (RFC 6749, section 2.3.1:
+/// openid-client, oauth4webapi); others do not (Authlib, requests, Spring). Decoding is correct for both kinds of
+/// clients, because form encoding does not change the characters of identifiers and keys. A `+` is not decoded to a
+/// space, because identifiers and keys contain neither of these characters.
 fn decode_form_value(part: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(percent_decode(part).collect())
 }
 
-/// A key, and the identifier that it must have.
+/// Parses an OAuth client id and client secret: the identifier of a key, and the key.
 fn parse_client_credential(id: &[u8], secret: &[u8]) -> Result<Credential, Rejection> {
     let id = std::str::from_utf8(id).ok().and_then(KeyId::parse).ok_or(Rejection::Malformed)?;
     Secret::parse(secret).map(|secret| Credential::KeyWithId(id, secret)).map_err(|_| Rejection::Malformed)
 }
 
-/// What a form holds.
+/// The fields of an introspection form.
 #[derive(Default)]
 struct IntrospectionParams {
     token: Option<Zeroizing<String>>,
     client_id: Option<Zeroizing<String>>,
     client_secret: Option<Zeroizing<String>>,
-    /// Another method of proving who one is (RFC 7521), which this service does not know.
+    /// Whether the form authenticates the client with an assertion (RFC 7521), which this service does not support.
     has_assertion: bool,
 }
 
 impl IntrospectionParams {
-    /// The client that the form names.
+    /// Returns the client credential contained in the form body.
     ///
     /// # Errors
-    /// It names only half of one.
+    /// Returns an error if the form contains a secret without an identifier, or a secret together with an assertion.
     fn client_credential(&self) -> Result<Result<Credential, Rejection>, &'static str> {
         match (&self.client_id, &self.client_secret) {
             (_, Some(_)) if self.has_assertion => Err("client_assertion: only one credential may be sent"),
-            (None, Some(_)) => Err("client_id: is required beside client_secret"),
+            (None, Some(_)) => Err("client_id: is required together with client_secret"),
             (_, None) => Ok(Err(Rejection::NoCredential)),
             (Some(id), Some(secret)) => Ok(parse_client_credential(id.as_bytes(), secret.as_bytes())),
         }
     }
 
-    /// Whether the form says nothing else than the header about the caller. A client uses one method in a request
-    /// (RFC 6749, section 2.3).
+    /// Checks that the form contains no second credential in addition to the one in the header. If the form contains a
+    /// client id, it must be the identifier of the caller's key. A client must use only one authentication method in a
+    /// request (RFC 6749, section 2.3).
     fn check_against_header_caller(&self, caller: &Caller) -> Result<(), &'static str> {
         if self.client_secret.is_some() {
             return Err("client_secret: only one credential may be sent, in a header or in the body");
@@ -312,7 +324,7 @@ impl IntrospectionParams {
         }
         match &self.client_id {
             Some(id) if caller.key_id().is_none_or(|key| key.as_str() != id.as_str()) => {
-                Err("client_id: is not that of the credential in the header")
+                Err("client_id: does not match the credential in the header")
             }
             _ => Ok(()),
         }
@@ -324,8 +336,8 @@ fn has_form_content_type(headers: &HeaderMap) -> bool {
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Reads a form. A field without a value counts as omitted, but no field may be there twice (RFC 6749, section 3.2);
-/// fields that are not known change nothing else.
+/// Parses a form. A field without a value counts as omitted, but no field may occur twice (RFC 6749, section 3.2). An
+/// unknown field that occurs once is ignored.
 fn parse_form(headers: &HeaderMap, body: &[u8]) -> Result<IntrospectionParams, &'static str> {
     if !has_form_content_type(headers) {
         return Err("Content-Type: must be application/x-www-form-urlencoded");
@@ -334,7 +346,7 @@ fn parse_form(headers: &HeaderMap, body: &[u8]) -> Result<IntrospectionParams, &
     let mut names = BTreeSet::new();
     for (name, value) in form_urlencoded::parse(body) {
         let value = Zeroizing::new(value.into_owned());
-        // The name of another field is not repeated: it may be a secret.
+        // Error messages do not repeat the name of an unknown field, because it may be a misplaced secret.
         let (field, repeated) = match &*name {
             "token" => (Some(&mut form.token), "token: was sent more than once"),
             "token_type_hint" => (None, "token_type_hint: was sent more than once"),
@@ -382,7 +394,7 @@ mod tests {
         "client_assertion_type: was sent more than once",
         "body: a field was sent more than once",
         "client_assertion: only one credential may be sent",
-        "client_id: is required beside client_secret",
+        "client_id: is required together with client_secret",
     ];
 
     fn content_types() -> impl Strategy<Value = String> {
@@ -418,7 +430,8 @@ mod tests {
         prop_oneof![encoded, header_value_mutations_of(&format!("basic {valid}"))]
     }
 
-    /// A part of a form, read once more: `+` is a space, `%` and two digits are a byte.
+    /// Decodes a name or value of a form independently of the production code: `+` becomes a space, and `%` with two
+    /// hexadecimal digits becomes a byte.
     fn decode_part(part: &[u8]) -> Vec<u8> {
         decode_percent(&part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect::<Vec<_>>())
     }
@@ -440,7 +453,7 @@ mod tests {
                     prop_assert!(is_client && key.expose().as_bytes() == secret && named.as_str().as_bytes() == id);
                 }
                 Ok(Credential::Key(_)) => prop_assert!(scheme != b"basic " && is_key(&bytes[7..])),
-                Ok(Credential::Session) => prop_assert!(false, "nobody knows the session"),
+                Ok(Credential::Session) => prop_assert!(false, "the generated headers never contain the session token"),
                 Err(Rejection::NoCredential) => prop_assert!(value.is_empty()),
                 Err(rejection) => prop_assert!(!is_client && rejection == Rejection::Malformed),
             }
@@ -474,7 +487,7 @@ mod tests {
                     prop_assert_eq!((Some(named.as_str()), Some(key.expose())), (id, secret));
                     prop_assert_eq!(of("client_assertion"), None);
                 }
-                Ok(Ok(_)) => prop_assert!(false, "a form names a client or none"),
+                Ok(Ok(_)) => prop_assert!(false, "a form contains a client's key with its identifier, or no credential"),
                 Ok(Err(Rejection::NoCredential)) => prop_assert_eq!(secret, None),
                 Ok(Err(rejection)) => {
                     prop_assert_eq!(rejection, Rejection::Malformed);

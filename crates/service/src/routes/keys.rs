@@ -1,4 +1,4 @@
-//! `/api/api-keys`: one file for each endpoint, and what they share.
+//! `/api/api-keys`: one module for each endpoint, and the helpers that they share.
 
 pub(super) mod count;
 pub(super) mod create;
@@ -27,14 +27,14 @@ use crate::state::ServiceState;
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RotationDaysQuery {
-    /// After how many days a key is old, and needs attention.
+    /// The rotation period in days. A key older than this needs attention.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 3650, default = 90)]
     rotation_days: Option<String>,
 }
 
 impl RotationDaysQuery {
     fn parse(query: Result<Query<Self>, QueryRejection>, now: Timestamp) -> Result<AttentionThresholds, ApiError> {
-        let query = query.map_err(|_| ApiError::Invalid("query: rotationDays may be given once".to_owned()))?;
+        let query = query.map_err(|_| ApiError::Invalid("query: rotationDays may occur only once".to_owned()))?;
         parse_attention_thresholds(query.rotation_days.as_deref(), now).map_err(ApiError::Invalid)
     }
 }
@@ -45,12 +45,12 @@ fn parse_attention_thresholds(rotation_days: Option<&str>, now: Timestamp) -> Re
     Ok(AttentionThresholds::at(now, u32::try_from(days).unwrap_or(MAX_ROTATION_DAYS)))
 }
 
-/// The key that a path names. What cannot be an identifier is one that does not exist.
+/// Parses the key identifier in a path. A malformed identifier is treated like an unknown one.
 pub(super) fn parse_key_id(path: Result<Path<String>, PathRejection>) -> Result<KeyId, ApiError> {
     path.ok().and_then(|Path(id)| KeyId::parse(&id)).ok_or(ApiError::NotFound)
 }
 
-/// The metadata of a key, judged by the usual rotation period.
+/// Converts a record to the metadata of a key. The default rotation period decides whether the key needs attention.
 pub(super) fn to_api_key(state: &ServiceState, record: KeyRecord) -> ApiKey {
     ApiKey::new(record, &AttentionThresholds::at(state.now(), DEFAULT_ROTATION_DAYS))
 }

@@ -1,7 +1,7 @@
-//! `GET /{owner}/{project}/{model}`: the address that a training process prints leads to a page that says where to
-//! look.
+//! `GET /{owner}/{project}/{model}`: the address that a training process prints. The page tells the user where to find
+//! the run.
 //!
-//! It is the same whether there is such a model or not, and needs no credential: it tells nothing.
+//! The page needs no credential: it is the same whether or not the model exists, so it reveals nothing.
 
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue};
 use axum::http::{Method, Uri};
@@ -12,7 +12,7 @@ use crate::error::ApiError;
 const MODEL_PAGE_HTML: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>UL Keys</title>\n\
     <p>Training runs are shown in the UL Keys app.</p>\n</html>\n";
 
-/// For what no route answers: the page, for a path of three segments outside `/api`; else nothing is there.
+/// Handles requests that no route matches: returns the page for a path of three segments outside `/api`, otherwise 404.
 pub(super) async fn get_page_or_not_found(method: Method, uri: Uri) -> Response {
     let is_model = uri.path().strip_prefix('/').is_some_and(|path| {
         let segments: Vec<_> = path.split('/').collect();

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: what this service answers, for people and for programs that write clients.
+//! `GET /openapi.json`: describes this API for readers and for client generators.
 
 use std::sync::LazyLock;
 
@@ -7,14 +7,15 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 
 use crate::openapi;
 
-/// The same for as long as the program runs. Serialising a document of our own does not fail.
+/// The document, generated once because it never changes while the program runs. Serializing it cannot fail.
 static DOCUMENT_JSON: LazyLock<Bytes> = LazyLock::new(|| {
     let mut document = serde_json::to_value(super::build_router_and_document().1).unwrap_or_default();
     openapi::name_variants(&mut document);
     escape_non_ascii(&document.to_string()).into()
 });
 
-/// A pattern holds characters that reorder text where they are shown. JSON has escapes for them.
+/// Escapes non-ASCII characters in JSON, because a regular expression in the document contains characters that reorder
+/// displayed text.
 fn escape_non_ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for letter in json.chars() {
@@ -29,13 +30,13 @@ fn escape_non_ascii(json: &str) -> String {
     text
 }
 
-/// This document
+/// Returns this OpenAPI document
 #[utoipa::path(
     get,
     path = "/openapi.json",
     operation_id = "document",
     tag = "operation",
-    responses((status = OK, description = "An OpenAPI document.", body = Object))
+    responses((status = OK, description = "The OpenAPI document.", body = Object))
 )]
 pub(super) async fn get() -> ([(HeaderName, &'static str); 1], Bytes) {
     ([(CONTENT_TYPE, "application/json")], DOCUMENT_JSON.clone())

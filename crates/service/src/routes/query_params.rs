@@ -1,6 +1,6 @@
-//! Numbers in queries.
+//! Parses numbers in queries.
 
-/// A number from 1 to `max`, where the query has one.
+/// Parses a number from 1 to `max`, or returns the default if the parameter is absent.
 pub(super) fn parse_number_up_to(field: &str, text: Option<&str>, default: i64, max: i64) -> Result<i64, String> {
     let Some(text) = text else {
         return Ok(default);
@@ -11,7 +11,7 @@ pub(super) fn parse_number_up_to(field: &str, text: Option<&str>, default: i64, 
     number.ok_or_else(|| format!("{field}: must be a whole number from 1 to {max}"))
 }
 
-/// A number as one would write it: digits only, the first of them not 0.
+/// Parses a number in its canonical form: digits only, without leading zeros.
 pub(super) fn parse_canonical_number(text: &str) -> Option<u64> {
     let is_plain = text == "0" || text.starts_with(|first: char| matches!(first, '1'..='9'));
     text.parse().ok().filter(|_| is_plain)

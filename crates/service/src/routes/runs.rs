@@ -1,4 +1,4 @@
-//! `/api/training/runs`: what is known of each run, its epochs, console and checkpoint, and stopping one.
+//! `/api/training/runs`: lists, describes, cancels and deletes training runs.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -30,10 +30,10 @@ use crate::loopback_guard::RequestHost;
 use crate::openapi::{BadRequest, Conflict, FileBytes, InsufficientStorage, NotFound};
 use crate::state::ServiceState;
 
-/// Runs on a page: when the request does not say, and at most.
+/// The default and maximum number of runs on a page.
 const DEFAULT_RUNS_PAGE_SIZE: u32 = 50;
 const MAX_RUNS_PAGE_SIZE: u32 = 200;
-/// The same for epochs.
+/// The default and maximum number of epochs on a page.
 const DEFAULT_EPOCHS_PAGE_SIZE: u32 = 50;
 const MAX_EPOCHS_PAGE_SIZE: u32 = 200;
 
@@ -43,18 +43,18 @@ type RunIdPath = Result<Path<String>, PathRejection>;
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct RunListQuery {
-    /// Those that this key fed.
+    /// Returns only runs that this key has reported.
     #[param(value_type = Option<KeyId>, nullable = false)]
     key_id: Option<String>,
-    /// Runs on a page.
+    /// The maximum number of runs on a page.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
-    /// The `nextCursor` of the page before.
+    /// The value of `nextCursor` on the previous page.
     #[param(nullable = false, pattern = "^[1-9][0-9]{0,15}$")]
     cursor: Option<String>,
 }
 
-/// Runs, newest first
+/// Lists runs, newest first
 #[utoipa::path(
     get,
     path = "/api/training/runs",
@@ -69,8 +69,7 @@ pub(super) async fn list(
     query: Result<Query<RunListQuery>, QueryRejection>,
 ) -> Result<Json<TrainingRunList>, ApiError> {
     let invalid = |why: &str| ApiError::Invalid(why.to_owned());
-    let Query(query) =
-        query.map_err(|_| invalid("query: keyId, limit and cursor may each be given once, as a text"))?;
+    let Query(query) = query.map_err(|_| invalid("query: keyId, limit and cursor may each occur only once"))?;
     let read_key = |text: String| KeyId::parse(&text).ok_or_else(|| invalid("keyId: is not the identifier of a key"));
     let key = query.key_id.map(read_key).transpose()?;
     let parse_cursor = |text: String| parse_cursor(&text).ok_or_else(|| invalid("cursor: is not from a page of runs"));
@@ -80,7 +79,7 @@ pub(super) async fn list(
             .map_err(ApiError::Invalid)?;
     let limit = u32::try_from(limit).unwrap_or(MAX_RUNS_PAGE_SIZE);
 
-    // One more than asked for tells whether there is another page.
+    // Read one run more than requested, to find out whether there is another page.
     let mut runs = state.store.list_runs(key, before, limit + 1).await?;
     let has_more = runs.len() > limit as usize;
     runs.truncate(limit as usize);
@@ -94,22 +93,23 @@ pub(super) async fn list(
     Ok(Json(TrainingRunList { runs: runs.collect(), next_cursor, storage }))
 }
 
-/// Any number of as many digits as a run may have: runs before one that does not exist are runs, too.
+/// Parses a cursor: any number with no more digits than a run identifier can have. The run need not exist, because it
+/// may have been deleted after the cursor was issued.
 fn parse_cursor(text: &str) -> Option<RunId> {
     let number = parse_canonical_number(text).filter(|number| (1..10_u64.pow(16)).contains(number))?;
     RunId::new(i64::try_from(number).ok()?.min(RunId::MAX_NUMBER.get()))
 }
 
-/// Runs that report now
+/// Lists runs that are currently reporting
 ///
-/// Those that have not ended, or have not heard yet that they were cancelled, and whose next report is not overdue; at
-/// most 200, the one that reported last first.
+/// Returns runs that have not ended and whose next report is not overdue. A cancelled run is included until its process
+/// has received the cancellation. Returns at most 200 runs, sorted by their latest report, newest first.
 #[utoipa::path(
     get,
     path = "/api/training/runs/live",
     operation_id = "listLiveRuns",
     tag = "training",
-    responses((status = OK, description = "The runs.", body = LiveRunList))
+    responses((status = OK, description = "The runs that are reporting.", body = LiveRunList))
 )]
 pub(super) async fn list_live(
     State(state): State<Arc<ServiceState>>,
@@ -123,13 +123,13 @@ pub(super) async fn list_live(
     Ok(Json(LiveRunList { runs: runs.collect() }))
 }
 
-/// Everything about a run but its console and the load of its machine at each epoch
+/// Returns a run, without its console output and without the machine's load per epoch
 #[utoipa::path(
     get,
     path = "/api/training/runs/{runId}",
     operation_id = "run",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The run.")),
+    params(("runId" = RunId, Path, description = "The identifier of the run.")),
     responses((status = OK, description = "The run.", body = TrainingRunDetails), NotFound)
 )]
 pub(super) async fn get(
@@ -140,28 +140,29 @@ pub(super) async fn get(
     let _permit = state.concurrency.large_answers.acquire().await?;
     let details = state.store.run_details(parse_run_id(run)?).await?.ok_or(ApiError::NotFound)?;
     let model_url = build_model_page_url(&state, &host, &details.summary.project, &details.summary.slug);
-    // Here, not when it is sent: as text it takes a tenth.
+    // Serialize here, while the permit is held, instead of when the response is sent: the JSON text takes only a tenth
+    // of the memory of the run's data.
     Ok(Json(TrainingRunDetails::at(state.now(), details, model_url)).into_response())
 }
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct EpochListQuery {
-    /// The `nextAfter` of the page before: only epochs after this one.
+    /// The value of `nextAfter` on the previous page. Only epochs after this one are returned.
     #[param(value_type = Option<u32>, nullable = false, minimum = 0, maximum = 20_000)]
     after: Option<String>,
-    /// Epochs on a page.
+    /// The maximum number of epochs on a page.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
 }
 
-/// The epochs of a run, with the load of its machine at each
+/// Lists the epochs of a run, with the machine's load at each epoch
 #[utoipa::path(
     get,
     path = "/api/training/runs/{runId}/epochs",
     operation_id = "runEpochs",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The run."), EpochListQuery),
+    params(("runId" = RunId, Path, description = "The identifier of the run."), EpochListQuery),
     responses((status = OK, description = "A page of epochs.", body = EpochList), BadRequest, NotFound)
 )]
 pub(super) async fn list_epochs(
@@ -171,7 +172,7 @@ pub(super) async fn list_epochs(
 ) -> Result<Response, ApiError> {
     let run = parse_run_id(run)?;
     let invalid = |why: &str| ApiError::Invalid(why.to_owned());
-    let Query(query) = query.map_err(|_| invalid("query: after and limit may each be given once, as a text"))?;
+    let Query(query) = query.map_err(|_| invalid("query: after and limit may each occur only once"))?;
     let read_after = |text: String| {
         let number = parse_canonical_number(&text)
             .and_then(|number| u32::try_from(number).ok())
@@ -188,7 +189,7 @@ pub(super) async fn list_epochs(
     let limit = u32::try_from(limit.map_err(ApiError::Invalid)?).unwrap_or(MAX_EPOCHS_PAGE_SIZE);
 
     let _permit = state.concurrency.large_answers.acquire().await?;
-    // One more than asked for tells whether there is another page.
+    // Read one epoch more than requested, to find out whether there is another page.
     let mut epochs = state.store.run_epochs(run, after, limit + 1).await?.ok_or(ApiError::NotFound)?;
     let has_more = epochs.len() > limit as usize;
     epochs.truncate(limit as usize);
@@ -196,14 +197,14 @@ pub(super) async fn list_epochs(
     Ok(Json(EpochList { epochs, next_after }).into_response())
 }
 
-/// The console output of a run, as far as it is kept
+/// Returns the stored console output of a run
 #[utoipa::path(
     get,
     path = "/api/training/runs/{runId}/console",
     operation_id = "runConsole",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The run.")),
-    responses((status = OK, description = "Its lines.", body = Console), NotFound)
+    params(("runId" = RunId, Path, description = "The identifier of the run.")),
+    responses((status = OK, description = "The console output.", body = Console), NotFound)
 )]
 pub(super) async fn get_console(
     State(state): State<Arc<ServiceState>>,
@@ -212,16 +213,16 @@ pub(super) async fn get_console(
     state.store.run_console(parse_run_id(run)?).await?.ok_or(ApiError::NotFound).map(Json)
 }
 
-/// The file of a run's saved checkpoint
+/// Downloads the file of a run's saved checkpoint
 #[utoipa::path(
     get,
     path = "/api/training/runs/{runId}/checkpoint",
     operation_id = "runCheckpoint",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The run.")),
+    params(("runId" = RunId, Path, description = "The identifier of the run.")),
     responses(
         (status = OK, description = "The file.", body = inline(FileBytes), content_type = "application/octet-stream", headers(
-            ("Content-Disposition" = String, description = "The name that it had where it came from."),
+            ("Content-Disposition" = String, description = "The name of the file on the computer that uploaded it."),
         )),
         NotFound
     )
@@ -233,7 +234,7 @@ pub(super) async fn download_checkpoint(
 ) -> Result<([(HeaderName, HeaderValue); 4], Body), ApiError> {
     let run = parse_run_id(run)?;
     let (checkpoint, file, size) = match open_saved_checkpoint(&state, run).await {
-        // Replaced in between, with its file: there is a newer one.
+        // A newer checkpoint has replaced this one and its file in the meantime, so open the newer one.
         Err(ApiError::Io(error)) if error.kind() == ErrorKind::NotFound => open_saved_checkpoint(&state, run).await?,
         opened => opened?,
     };
@@ -252,16 +253,16 @@ async fn open_saved_checkpoint(state: &ServiceState, run: RunId) -> Result<(Chec
     Ok((checkpoint, file, size))
 }
 
-/// Tells a run to stop
+/// Cancels a run
 ///
-/// The answers to its next events say so. A run that has ended stays as it is.
+/// The responses to the run's next events tell the training process to stop. A run that has ended does not change.
 #[utoipa::path(
     post,
     path = "/api/training/runs/{runId}/cancel",
     operation_id = "cancelRun",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The run.")),
-    responses((status = OK, description = "How the run stands now.", body = CancelledRun), NotFound, InsufficientStorage)
+    params(("runId" = RunId, Path, description = "The identifier of the run.")),
+    responses((status = OK, description = "The status of the run.", body = CancelledRun), NotFound, InsufficientStorage)
 )]
 pub(super) async fn cancel(
     State(state): State<Arc<ServiceState>>,
@@ -274,15 +275,15 @@ pub(super) async fn cancel(
 
 /// Deletes a run
 ///
-/// With its epochs, console, results and checkpoint; its model, too, if it was the last run of that. A running run must
-/// be cancelled first.
+/// Deletes the run with its epochs, console output, results and checkpoint. Also deletes the run's model if no other
+/// run belongs to the model. A running run must be cancelled first.
 #[utoipa::path(
     delete,
     path = "/api/training/runs/{runId}",
     operation_id = "deleteRun",
     tag = "training",
-    params(("runId" = RunId, Path, description = "The run.")),
-    responses((status = OK, description = "The run is gone.", body = DeletedRun), NotFound, Conflict, InsufficientStorage)
+    params(("runId" = RunId, Path, description = "The identifier of the run.")),
+    responses((status = OK, description = "The run is deleted.", body = DeletedRun), NotFound, Conflict, InsufficientStorage)
 )]
 pub(super) async fn delete(
     State(state): State<Arc<ServiceState>>,
@@ -303,7 +304,8 @@ fn parse_run_id(run: RunIdPath) -> Result<RunId, ApiError> {
     run.ok().and_then(|Path(text)| RunId::parse(&text)).ok_or(ApiError::NotFound)
 }
 
-/// A file name has no quotes and no control characters; what is not ASCII, headers cannot carry (RFC 6266).
+/// Builds the `Content-Disposition` header with the name of a downloaded file. A file name contains neither quotes nor
+/// control characters. Non-ASCII characters are replaced, because headers cannot contain them (RFC 6266).
 fn content_disposition(name: &FileName) -> HeaderValue {
     let name: String = name.as_str().chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
     HeaderValue::from_str(&format!("attachment; filename=\"{name}\""))

@@ -1,5 +1,5 @@
-//! `POST /api/webhooks/training/metrics` and `/api/webhooks/models/upload`: what a training process reports, and where
-//! it may put its model.
+//! `POST /api/webhooks/training/metrics` and `/api/webhooks/models/upload`: receive events from training processes and
+//! issue upload URLs to them.
 
 mod request_bodies;
 
@@ -29,29 +29,29 @@ use crate::rate_limiter::RunRequest;
 use crate::state::ServiceState;
 use crate::upload_grants::{GrantError, UploadGrant};
 
-/// The largest report, in bytes: curves of many classes take megabytes.
+/// The maximum size of a report in bytes. A model with many classes reports curves of several megabytes.
 const MAX_REPORT_BYTES: usize = 8 * 1024 * 1024;
-/// Reports up to this size are read at once; reading a larger one would hold up the others.
+/// The maximum size in bytes of a report that is parsed on the async thread. Parsing a larger report would block other
+/// requests.
 const MAX_INLINE_PARSE_BYTES: usize = 64 * 1024;
 
-/// Whether one of these handlers answers the request, and counts it against the limit of its run, see
-/// [`RunRequestCounter`].
+/// Returns whether the handler itself counts the request, against its run's limit (see [`RunRequestCounter`]).
 pub(crate) fn is_counted_by_run(method: &str, path: &str) -> bool {
     method == "POST" && matches!(path, "/api/webhooks/training/metrics" | "/api/webhooks/models/upload")
 }
 
-/// Records one event of a training
+/// Records one event of a training run
 ///
-/// The answer tells the process which run it feeds, and whether it is to stop. A report has at most 8 MiB. The limit
-/// is that of the run, so trainings in parallel take no reports from each other, and an ending is not rejected because
-/// of other runs.
+/// The response tells the training process which run the event belongs to, and whether the process must stop. A report
+/// can be at most 8 MiB in size. Each run has its own rate limit, so parallel runs do not use up each other's limit,
+/// and the report that ends a run is not rejected because other runs are busy.
 #[utoipa::path(
     post,
     path = "/api/webhooks/training/metrics",
     operation_id = "reportTraining",
     tag = "training",
     request_body = TrainingReport,
-    responses((status = OK, description = "It is recorded.", body = EventAck), BodyErrors, NotFound, InsufficientStorage)
+    responses((status = OK, description = "The event is recorded.", body = EventAck), BodyErrors, NotFound, InsufficientStorage)
 )]
 pub(super) async fn report_event(
     State(state): State<Arc<ServiceState>>,
@@ -60,7 +60,7 @@ pub(super) async fn report_event(
     RequestHost(host): RequestHost,
     request: Request,
 ) -> Result<Json<EventAck>, ApiError> {
-    // The places are kept until it is recorded.
+    // The permits are held until the event is recorded.
     let (EventReport { target, run, event }, bytes, _permits) = match read_report_body(&state, request).await {
         Ok(received) => received,
         Err(error) => return Err(count_request_without_run(&counter, RateLimitClass::Stream, error)),
@@ -97,7 +97,8 @@ pub(super) async fn report_event(
     }))
 }
 
-/// What of a change is recorded: all of it, or, where training data has no space, only that the run lives or ends.
+/// Returns the part of an update that fits into the storage limits: the whole update, or only the fact that the run is
+/// alive or has ended.
 async fn reduce_to_quota(
     state: &ServiceState,
     change: RunUpdate,
@@ -113,16 +114,16 @@ async fn reduce_to_quota(
     }
 }
 
-/// Gives out an address for one file
+/// Issues a URL for uploading one file
 ///
-/// Without `runId`, the file becomes the checkpoint of the model's newest run as soon as it is there.
+/// Without `runId`, the file becomes the checkpoint of the model's newest run as soon as it is uploaded.
 #[utoipa::path(
     post,
     path = "/api/webhooks/models/upload",
     operation_id = "requestUpload",
     tag = "training",
     request_body = UploadBody,
-    responses((status = OK, description = "Where to put the file.", body = UploadTicket), BodyErrors, NotFound, InsufficientStorage)
+    responses((status = OK, description = "The address to upload the file to.", body = UploadTicket), BodyErrors, NotFound, InsufficientStorage)
 )]
 pub(super) async fn request_upload(
     State(state): State<Arc<ServiceState>>,
@@ -144,7 +145,8 @@ pub(super) async fn request_upload(
         run: run.run_id,
         filename: request.filename,
         size: request.size,
-        // Clients that name no run send no `checkpoint_saved` either.
+        // A client that names no run does not send `checkpoint_saved` either, so the file is saved as soon as it
+        // arrives.
         save_on_arrival: request.run.is_none(),
         caller,
     };
@@ -165,7 +167,7 @@ pub(super) async fn request_upload(
     }))
 }
 
-/// Makes an upload the checkpoint of its run; the files that it replaces go.
+/// Makes an uploaded file the checkpoint of its run, and removes the files of the checkpoints that it replaces.
 pub(super) async fn save_checkpoint(
     state: &ServiceState,
     run: RunId,
@@ -179,13 +181,14 @@ pub(super) async fn save_checkpoint(
     Ok(())
 }
 
-/// The address that a training process prints, under the host by which it reached the service.
+/// Builds the address of a model's page, which a training process prints. The host is the one under which the process
+/// reached the service.
 pub(super) fn build_model_page_url(state: &ServiceState, host: &str, project: &Slug, slug: &Slug) -> String {
     let owner = Slug::of(&state.config.account.username, "user");
     format!("http://{host}/{owner}/{project}/{slug}")
 }
 
-/// Makes room: permissions of keys that were revoked since would keep their places for the hour.
+/// Removes pending upload grants of revoked keys, which would otherwise count against the limits until they expire.
 async fn withdraw_grants_of_revoked_keys(state: &ServiceState) -> Result<(), ApiError> {
     for caller in state.upload_grants.callers_with_grants(state.uptime()) {
         match (caller.revalidate(state).await, caller.key_id()) {
@@ -196,17 +199,17 @@ async fn withdraw_grants_of_revoked_keys(state: &ServiceState) -> Result<(), Api
     Ok(())
 }
 
-/// Counts a request that is about no run, so that it has a limit too. Its own error stands unless that limit rejects
-/// it.
+/// Counts a request that names no valid run or has an invalid body, so that the rate limit also applies to such
+/// requests. Returns `error`, or the rejection if the rate limit rejects the request.
 fn count_request_without_run(counter: &RunRequestCounter, class: RateLimitClass, error: ApiError) -> ApiError {
     counter.count_against_run_limit(RunRequest::NoRun(class)).err().unwrap_or(error)
 }
 
-/// What an event of a run counts as.
+/// Returns how an event of a run is counted.
 fn classify_event(event: &Event, run: &StartedRun) -> RunRequest {
     match event {
         Event::CheckpointSaved(_) | Event::Update(RunUpdate::Complete(_) | RunUpdate::Failed(_)) => {
-            // A cancelled run is still to report what it has.
+            // A cancelled run counts as live, because its process still has to report the results.
             let is_live = matches!(run.status, RunStatus::Running | RunStatus::Cancelled);
             RunRequest::Result { run: run.run_id, is_live }
         }
@@ -233,12 +236,12 @@ async fn record_event(
     }
 }
 
-/// A report, its size in bytes, and the places that a large one takes.
+/// Reads a report. Returns it with its size in bytes and, if it is large, the permits for receiving and parsing it.
 async fn read_report_body(
     state: &Arc<ServiceState>,
     request: Request,
 ) -> Result<(EventReport, u64, [Option<SemaphorePermit<'_>>; 2]), ApiError> {
-    // One of unknown size may be large.
+    // A body of unknown size is treated as large.
     let is_small = request.body().size_hint().upper().is_some_and(|bytes| bytes <= MAX_INLINE_PARSE_BYTES as u64);
     let received = if is_small { None } else { Some(state.concurrency.large_bodies.acquire().await?) };
     let LimitedBytes(body) = LimitedBytes::<MAX_REPORT_BYTES>::from_request(request, state).await?;

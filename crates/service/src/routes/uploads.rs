@@ -1,5 +1,5 @@
-//! `PUT /uploads/{capability}`: the bytes of a checkpoint. The address itself is the permission; no other credential is
-//! read, and the address opens nothing else.
+//! `PUT /uploads/{capability}`: receives the bytes of a checkpoint. Knowing the unguessable address authorizes the
+//! upload and nothing else; credentials in the request are ignored.
 
 use std::sync::Arc;
 
@@ -19,18 +19,18 @@ use crate::openapi::{BodyErrors, FileBytes, InsufficientStorage, NotFound, Stora
 use crate::state::ServiceState;
 use crate::upload_grants::UploadGrant;
 
-/// Receives a file
+/// Uploads a file
 ///
-/// The address is the permission: no other credential is read. Until a file was kept, the same address may be tried
-/// again.
+/// Knowing the unguessable address authorizes the upload; credentials in the request are ignored. Until a file has been
+/// stored, the client may retry with the same address.
 #[utoipa::path(
     put,
     path = "/uploads/{capability}",
     operation_id = "upload",
     tag = "training",
-    params(("capability" = String, Path, description = "Part of an `uploadUrl`.")),
+    params(("capability" = String, Path, description = "The last segment of an `uploadUrl`.")),
     request_body(content = inline(FileBytes), content_type = "application/octet-stream"),
-    responses((status = OK, description = "The file is on the disk."), BodyErrors, NotFound, StorageErrors, InsufficientStorage)
+    responses((status = OK, description = "The file is stored."), BodyErrors, NotFound, StorageErrors, InsufficientStorage)
 )]
 pub(super) async fn receive_upload(
     State(state): State<Arc<ServiceState>>,
@@ -59,17 +59,17 @@ pub(super) async fn receive_upload(
         ReceiveError::Rejected(error) => *error,
     })?;
     if received.size == 0 || grant.size.is_some_and(|size| size != received.size) {
-        return Err(ApiError::Invalid("body: does not have the size of the file".to_owned()));
+        return Err(ApiError::Invalid("body: is empty or does not have the announced size".to_owned()));
     }
 
     state.check_received_file_quota(key.as_ref(), received.size).await?;
-    // Not to be dropped half-way when the client goes.
+    // Store the file in a separate task, so that it is not interrupted if the client disconnects.
     let kept = tokio::spawn(store_file(state, grant, attempt, capability, received)).await;
     kept.unwrap_or_else(|error| Err(ApiError::Io(std::io::Error::other(error))))?;
     Ok(StatusCode::OK)
 }
 
-/// Puts the file in its place and records it, both or neither.
+/// Stores the file and records it in the database. If either fails, removes the file and makes the grant valid again.
 async fn store_file(
     state: Arc<ServiceState>,
     grant: UploadGrant,
@@ -77,7 +77,7 @@ async fn store_file(
     capability: String,
     received: IncomingFile,
 ) -> Result<(), ApiError> {
-    // It may have been revoked while the file was on its way.
+    // The key may have been revoked while the file was received.
     revalidate_caller(&state, &grant.caller).await?;
     if !state.upload_grants.consume_grant(&capability, &attempt, state.uptime()) {
         return Err(ApiError::NotFound);
@@ -105,15 +105,19 @@ async fn record_checkpoint(state: &ServiceState, grant: &UploadGrant, received: 
         state.checkpoints.remove(&replaced).await;
     }
     if grant.save_on_arrival {
-        // The file and its record are there: failing now would take them away again.
+        // The file is already stored and recorded, so only log the failure: returning an error would remove the file.
         if save_checkpoint(state, grant.run, grant.id.clone(), feed).await.is_err() {
-            tracing::error!(checkpoint = grant.id.as_str(), "an upload is kept but not saved as its run's checkpoint");
+            tracing::error!(
+                checkpoint = grant.id.as_str(),
+                "an upload was stored but cannot be made the checkpoint of its run"
+            );
         }
     }
     Ok(())
 }
 
-/// A permission does not outlive the key that asked for it; the answer is that of an unknown one.
+/// Checks again that the key that requested a grant is still valid, because a grant must not outlive its key. The
+/// response for a revoked key is the same as for an unknown grant.
 async fn revalidate_caller(state: &ServiceState, caller: &Caller) -> Result<(), ApiError> {
     caller.revalidate(state).await.map_err(|error| match error {
         ApiError::Rejected(_) => ApiError::NotFound,

@@ -1,4 +1,4 @@
-//! `GET /api/account/summary`.
+//! Tests of `GET /api/account/summary`.
 
 use insta::assert_json_snapshot;
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! The activity that the service records: rejected requests, and changes to keys.
+//! Tests of the activity that the service records: rejected requests and changes to keys.
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};
@@ -164,7 +164,7 @@ async fn activity_is_filtered_by_kind() {
     assert_eq!(list("?kind=renamed").await, (vec![], None));
     let (first, next) = list("?kind=created&limit=1").await;
     assert_eq!(first, [entry("created", "two")]);
-    let next = next.expect("one more");
+    let next = next.expect("another page");
     assert_eq!(list(&format!("?kind=created&limit=1&cursor={next}")).await, (vec![entry("created", "one")], None));
 }
 

@@ -1,4 +1,4 @@
-//! The library in `crates/client` with a real service.
+//! Tests of the client library in `crates/client` against a real service.
 
 use rand::rngs::SysRng;
 use ulkeys_client::{ApiClient, ApiClientError, KeyQuery};
@@ -28,7 +28,7 @@ async fn client_reads_pages_keys_and_activity() {
         page.keys.into_iter().map(|key| key.name).collect::<Vec<_>>()
     };
     let all = KeyQuery { status: KeyStatus::All, limit: 500, ..KeyQuery::default() };
-    let sort = KeySort::parse("-name").expect("an order");
+    let sort = KeySort::parse("-name").expect("valid sort order");
     assert_eq!(names(KeyQuery { sort, ..all.clone() }, 90).await, ["Zürich", "gone", "Berlin"]);
     assert_eq!(names(KeyQuery { text: "zur & read".into(), ..all.clone() }, 90).await, [""; 0]);
     assert_eq!(names(KeyQuery { text: "zur read".into(), ..all.clone() }, 90).await, ["Zürich"]);

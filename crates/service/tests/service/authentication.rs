@@ -1,4 +1,4 @@
-//! Which credentials are accepted, how the others are rejected, and that rejections leave no trace on the key.
+//! Tests of accepted and rejected credentials. Rejected requests must not change the key's last-used time.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -50,14 +50,14 @@ async fn malformed_credential_is_rejected_and_leaves_last_used() {
     for (first, second) in [(&key, &key), (&service.session, &key)] {
         let request = service.bearer(first, Method::GET, "/api/account/summary").bearer_auth(second);
         let answer = request.send().await.expect("answered");
-        assert_eq!(answer.headers()[WWW_AUTHENTICATE], INVALID_TOKEN_CHALLENGE, "doubled header");
-        assert_eq!(read_json(answer).await, (StatusCode::UNAUTHORIZED, invalid_key_body()), "doubled header");
+        assert_eq!(answer.headers()[WWW_AUTHENTICATE], INVALID_TOKEN_CHALLENGE, "repeated header");
+        assert_eq!(read_json(answer).await, (StatusCode::UNAUTHORIZED, invalid_key_body()), "repeated header");
     }
     assert_eq!(service.listed_key(&key_id).await["lastUsedAt"], Value::Null);
 }
 
 fn upper_case_once(digits: &str) -> String {
-    // A random key without any letter is rarer than a defect in this test.
+    // Finding a letter fails only if the key contains none, which is extremely unlikely for a random key.
     let at = digits.find(|c: char| c.is_ascii_lowercase()).expect("a letter");
     format!("{}{}{}", &digits[..at], digits[at..=at].to_uppercase(), &digits[at + 1..])
 }
@@ -74,7 +74,8 @@ async fn bearer_scheme_in_any_case_is_accepted() {
     }
 }
 
-/// White space around a header's value is no part of it (RFC 9110, section 5.5): no server sees it.
+/// White space around a header value is not part of the value (RFC 9110, section 5.5), and every HTTP server removes
+/// it.
 #[tokio::test]
 async fn whitespace_around_header_value_is_ignored() {
     let service = TestService::start().await;
@@ -105,7 +106,7 @@ async fn request_without_credential_gets_challenge_without_error() {
     "#);
 }
 
-/// A header whose variable is empty, as in `X-API-Key: $KEY`, is no second credential.
+/// An empty header, for example from `X-API-Key: $KEY` with an unset variable, does not count as a second credential.
 #[tokio::test]
 async fn empty_credential_header_is_ignored() {
     let service = TestService::start().await;
@@ -126,7 +127,8 @@ async fn empty_credential_header_is_ignored() {
     }
 }
 
-/// curl encodes a user name as the terminal does, and Java as Latin-1 unless the challenge names a charset (RFC 7617).
+/// curl encodes a user name in the encoding of the terminal; Java uses Latin-1 unless the challenge names a charset
+/// (RFC 7617).
 #[tokio::test]
 async fn basic_user_name_in_latin_1_is_accepted() {
     let service = TestService::start().await;
@@ -138,16 +140,20 @@ async fn basic_user_name_in_latin_1_is_accepted() {
     }
     let half = format!("Basic {}", BASE64_STANDARD.encode([b"key_\xfc:", key.as_bytes()].concat()));
     let request = service.anonymous(Method::GET, "/api/account/summary").header(AUTHORIZATION, half);
-    assert_eq!(request.send().await.expect("answered").status(), StatusCode::UNAUTHORIZED, "no identifier");
+    assert_eq!(
+        request.send().await.expect("answered").status(),
+        StatusCode::UNAUTHORIZED,
+        "the user name is not a valid identifier"
+    );
 }
 
-/// A gateway passes `Authorization` on when the key is in `X-API-Key`, so that no key may be in it, however it is
-/// encoded.
+/// If the key is in `X-API-Key`, a gateway forwards the `Authorization` header, so that header must not contain a key
+/// in any encoding.
 #[tokio::test]
 async fn second_key_in_encoded_header_is_rejected() {
     let service = TestService::start().await;
     let (_, key) = service.create_key("carried", &["read"]).await;
-    // Of this length, the text needs padding, in the usual alphabet and in the one for addresses.
+    // The Base64 encoding of this text ends with padding, and differs between the standard and the URL-safe alphabet.
     let inner = format!("a?>~b:{key}");
     let padded = BASE64_STANDARD.encode(&inner);
     assert!(padded.ends_with('=') && padded.contains(['+', '/']), "{padded}");
@@ -236,7 +242,7 @@ async fn revoked_key_is_rejected_by_next_request() {
     "#);
 }
 
-/// For clients whose `Authorization` belongs to something else.
+/// Some clients need the `Authorization` header for another credential.
 #[tokio::test]
 async fn key_in_api_key_header_or_basic_password_is_accepted() {
     let service = TestService::start().await;
@@ -300,7 +306,7 @@ async fn misplaced_or_second_credential_is_rejected() {
     {
       "body": {
         "code": "VALIDATION_ERROR",
-        "error": "Authorization and X-API-Key: both hold a credential, send only one of them"
+        "error": "Authorization and X-API-Key: both contain a credential; send only one of them"
       },
       "headers": {
         "content-type": "application/json",

@@ -1,4 +1,4 @@
-//! `GET /api/training/runs/{runId}/checkpoint`.
+//! Tests of `GET /api/training/runs/{runId}/checkpoint`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::common::TestService;
 use crate::training_events::start_run;
 use crate::uploads::{put_file, request_ticket, save_checkpoint};
 
-/// More than the buffers between the service and its reader hold.
+/// Larger than all buffers between the service and its client, so that a download stalls if the client does not read.
 const LONG_FILE_BYTES: usize = 32 << 20;
 
 async fn start_long_download(service: &TestService, key: &str) -> TcpStream {
@@ -28,7 +28,7 @@ async fn start_long_download(service: &TestService, key: &str) -> TcpStream {
     stream
 }
 
-/// Whether this process, of which the service is a part, has a file of that folder open.
+/// Returns whether this process, which runs the service, has a file in the checkpoint folder open.
 fn is_checkpoint_file_open(service: &TestService) -> bool {
     let folder = service.folder.path().join("checkpoints");
     let open = std::fs::read_dir("/proc/self/fd").expect("Linux").flatten();
@@ -49,7 +49,7 @@ async fn stalled_reader_is_disconnected() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(!is_checkpoint_file_open(&service), "the file is held open");
+    assert!(!is_checkpoint_file_open(&service), "the file is still open");
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest).await;
     assert!(rest.len() < LONG_FILE_BYTES);
@@ -66,6 +66,6 @@ async fn download_ends_when_its_key_is_revoked() {
     tokio::time::sleep(2 * interval).await;
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest).await;
-    assert!(rest.len() < LONG_FILE_BYTES, "all of it was sent");
+    assert!(rest.len() < LONG_FILE_BYTES, "the whole file was sent");
     assert!(!is_checkpoint_file_open(&service));
 }

@@ -1,4 +1,5 @@
-//! The folder of checkpoints: what a kill, a stop or somebody else leaves in it, and doing without it.
+//! Tests of the checkpoint folder. It may contain files left by a killed process, a shutdown, or another program, or
+//! the folder may be unusable.
 
 use std::time::Duration;
 
@@ -32,10 +33,15 @@ async fn start_removes_temporary_files_and_sets_unknown_ones_aside() {
     assert_eq!(names, [kept.as_str(), "set-aside", "somebody-elses.txt"]);
     let aside = service.folder.path().join("checkpoints/set-aside");
     assert!(aside.join("ckpt_000000000000000000000000").exists());
-    assert_eq!(save_checkpoint(&service, &key, &run, &ticket).await.0, StatusCode::OK, "it arrived before the restart");
+    assert_eq!(
+        save_checkpoint(&service, &key, &run, &ticket).await.0,
+        StatusCode::OK,
+        "the file arrived before the restart"
+    );
 }
 
-/// With an older copy of the database, the service knows none of the newer files. They belong to the newer database.
+/// An older copy of the database does not contain the newer checkpoints. Their files must be kept, because the owner
+/// may restore the newer database.
 #[tokio::test]
 async fn start_with_other_database_keeps_checkpoints() {
     let service = TestService::start().await;
@@ -58,7 +64,7 @@ async fn start_with_other_database_keeps_checkpoints() {
 #[tokio::test]
 async fn unusable_folder_fails_uploads_only() {
     let folder = tempfile::tempdir().expect("temporary folder");
-    // A file in its place: not even root can make a folder of it.
+    // A file at the path of the checkpoint folder prevents the service from creating the folder, even as root.
     std::fs::write(folder.path().join("checkpoints"), "in the way").expect("written");
     let service = TestService::start_in(folder).await;
     let (_, key) = service.create_key("trainer", &["training"]).await;
@@ -68,7 +74,7 @@ async fn unusable_folder_fails_uploads_only() {
     let failed = json!({ "error": "The key service failed", "code": "INTERNAL_ERROR" });
     assert_eq!((status, body), (StatusCode::INTERNAL_SERVER_ERROR, failed));
     std::fs::remove_file(service.folder.path().join("checkpoints")).expect("removed");
-    assert_eq!(put_file(&service, &ticket, "model").await.status(), StatusCode::OK, "the same address, tried again");
+    assert_eq!(put_file(&service, &ticket, "model").await.status(), StatusCode::OK, "the same URL is used again");
     assert_eq!(get_json(&service, &key, "/api/training/runs/1").await.0, StatusCode::OK);
 }
 

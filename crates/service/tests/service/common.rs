@@ -1,4 +1,5 @@
-//! A real service on a real port with a real database, and one client for each identity.
+//! Starts a real service with a real database on a real port, and sends requests as the app, with a key, or without a
+//! credential.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub struct TestService {
 }
 
 impl Drop for TestService {
-    /// Nothing that this test caused has put a key into the log.
+    /// Checks that no key was logged during the test.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             log_capture::assert_no_key_logged();
@@ -35,7 +36,7 @@ impl Drop for TestService {
 }
 
 impl TestService {
-    /// A service with limits that no test reaches.
+    /// Starts a service with rate limits that no test reaches.
     pub async fn start() -> Self {
         Self::start_in(tempfile::tempdir().expect("temporary folder")).await
     }
@@ -48,7 +49,7 @@ impl TestService {
         Self::start_with(tempfile::tempdir().expect("temporary folder"), |config| config.limits = limits.into()).await
     }
 
-    /// Starts with a configuration that `change` has altered.
+    /// Starts a service after applying `change` to its configuration.
     pub async fn start_with(folder: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         Self::start_all(folder, vec![listener], change).await
@@ -87,7 +88,7 @@ impl TestService {
         Self { address, session, folder, http: reqwest::Client::new(), shutdown, server }
     }
 
-    /// Stops the service in order, and gives the folder back.
+    /// Shuts the service down gracefully and returns its folder.
     pub async fn stop(mut self) -> tempfile::TempDir {
         self.shutdown.cancel();
         (&mut self.server).await.expect("no panic").expect("no failure");
@@ -106,7 +107,7 @@ impl TestService {
         self.bearer(&self.session, method, path)
     }
 
-    /// Makes a key as the app does: `(keyId, plaintext)`.
+    /// Creates a key as the app does. Returns the identifier and the plaintext of the key.
     pub async fn create_key(&self, name: &str, scopes: &[&str]) -> (String, String) {
         let body = json!({ "name": name, "scopes": scopes });
         let answer = self.app(Method::POST, "/api/api-keys").json(&body).send().await.expect("answered");
@@ -124,7 +125,7 @@ impl TestService {
         self.bearer(token, Method::GET, "/api/account/summary").send().await.expect("answered")
     }
 
-    /// The key's usage, once it is complete.
+    /// Waits until the usage of a key satisfies `is_complete`, and returns the usage.
     pub async fn wait_for_usage(&self, key_id: &str, is_complete: impl Fn(&Value) -> bool) -> Value {
         let start = Instant::now();
         loop {
@@ -138,13 +139,13 @@ impl TestService {
         }
     }
 
-    /// The key's usage, once it lists this many clients.
+    /// Waits until the usage of a key includes `count` clients, and returns the usage.
     pub async fn wait_for_clients(&self, key_id: &str, count: usize) -> Value {
         self.wait_for_usage(key_id, |usage| usage["sources"].as_array().is_some_and(|sources| sources.len() == count))
             .await
     }
 
-    /// The listed key of that id, as the app sees it.
+    /// Returns a key as it appears in the app's list of keys, or `Null` if the list does not contain the key.
     pub async fn listed_key(&self, key_id: &str) -> Value {
         let (_, body) = read_json(self.app(Method::GET, "/api/api-keys").send().await.expect("answered")).await;
         let keys = body["keys"].as_array().expect("a list");
@@ -159,18 +160,18 @@ pub async fn read_json(response: Response) -> (StatusCode, Value) {
 }
 
 pub fn text(value: &Value) -> String {
-    value.as_str().expect("a text").to_owned()
+    value.as_str().expect("text").to_owned()
 }
 
-/// The time, so many days ago.
+/// Returns the time `days` days ago.
 pub fn days_ago(days: u64) -> Timestamp {
     system_clock().saturating_sub(Duration::from_hours(24 * days))
 }
 
-/// A key's name, its age in days, and what else is to be said of it.
+/// The name of a key, its age in days, and a function that changes its record.
 pub type SeededKey<'a> = (&'a str, u64, fn(&mut KeyRecord));
 
-/// A service with keys that were made before it began.
+/// Starts a service with a database that already contains keys.
 pub async fn start_with_keys(keys: &[SeededKey<'_>]) -> TestService {
     let folder = tempfile::tempdir().expect("temporary folder");
     let store = SqliteStore::open(&folder.path().join("keys.db")).expect("database");

@@ -1,4 +1,4 @@
-//! `POST /api/api-keys`.
+//! Tests of `POST /api/api-keys`.
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};
@@ -105,11 +105,11 @@ async fn create_with_replaces_links_both_keys() {
     let first = replace(&json!(old_id)).await;
     assert_eq!(old().await["replacedBy"], first.as_str());
     assert_eq!(service.listed_key(&first).await["replaces"], old_id.as_str());
-    assert_eq!(old().await["revokedAt"], Value::Null, "a replacement revokes nothing");
+    assert_eq!(old().await["revokedAt"], Value::Null, "replacing a key does not revoke it");
     let second = replace(&json!(old_id)).await;
     assert_eq!(old().await["replacedBy"], second.as_str());
     service.revoke_key(&second).await;
     assert_eq!(old().await["replacedBy"], first.as_str());
     service.revoke_key(&old_id).await;
-    assert_eq!(replace(&json!(old_id)).await, text(&old().await["replacedBy"]), "a revoked key is replaced, too");
+    assert_eq!(replace(&json!(old_id)).await, text(&old().await["replacedBy"]), "a revoked key can be replaced too");
 }

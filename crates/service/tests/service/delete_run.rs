@@ -1,4 +1,4 @@
-//! `DELETE /api/training/runs/{runId}`.
+//! Tests of `DELETE /api/training/runs/{runId}`.
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};
@@ -61,7 +61,7 @@ async fn delete_run_removes_its_data_and_model() {
     let (_, account) = get_json(&service, &key, "/api/account/summary").await;
     assert_eq!(account["counts"]["models"], 0);
     assert_eq!(get_storage(&service, &key_id).await, empty);
-    assert_eq!(start_run(&service, &key, "exp1").await["runId"], 2, "a number is never given twice");
+    assert_eq!(start_run(&service, &key, "exp1").await["runId"], 2, "a run number is never reused");
 }
 
 #[tokio::test]
@@ -76,12 +76,15 @@ async fn delete_run_interrupted_by_kill_is_completed_at_start() {
     let database = Connection::open(folder.path().join("keys.db")).expect("opened");
     database
         .execute_batch("INSERT INTO removed_files SELECT id FROM checkpoints; DELETE FROM checkpoints")
-        .expect("as a kill leaves it");
+        .expect("changed like by a killed process");
     drop(database);
     let service = TestService::start_in(folder).await;
     service.get_summary(&key).await;
     let folder = service.stop().await;
-    assert!(!file.exists() && !folder.path().join("checkpoints/set-aside").exists(), "it is removed, not set aside");
+    assert!(
+        !file.exists() && !folder.path().join("checkpoints/set-aside").exists(),
+        "the file is deleted, not set aside"
+    );
     let database = Connection::open(folder.path().join("keys.db")).expect("opened");
     let left: i64 = database.query_row("SELECT count(*) FROM removed_files", [], |row| row.get(0)).expect("read");
     assert_eq!(left, 0);

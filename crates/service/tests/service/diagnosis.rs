@@ -1,4 +1,4 @@
-//! `POST /api/diagnosis`: why a key is rejected, for the app alone.
+//! Tests of `POST /api/diagnosis`, which tells only the app why a key is rejected.
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};
@@ -32,7 +32,7 @@ async fn diagnosis_names_cause_and_remedy() {
     ] {
         let found = diagnose(&service, json!({ "key": presented })).await;
         assert_eq!(found["finding"], json!({ "kind": "malformed", "problem": problem }), "{found}");
-        assert!(!found.to_string().contains(&key[12..42]), "nothing of it is repeated");
+        assert!(!found.to_string().contains(&key[12..42]), "the response must not contain the key");
         assert!(!text(&found["remedy"]).is_empty() && found["key"].is_null());
     }
     let _redactions = redact_snapshots();
@@ -44,7 +44,7 @@ async fn diagnosis_names_cause_and_remedy() {
         "problem": "length"
       },
       "key": null,
-      "remedy": "Copy the whole key: ul_ and 40 characters after it."
+      "remedy": "Copy the whole key: ul_ followed by 40 characters."
     }
     "#);
     assert_json_snapshot!(diagnose(&service, json!({ "key": format!("ul_{}", "a".repeat(40)) })).await, @r#"
@@ -54,7 +54,7 @@ async fn diagnosis_names_cause_and_remedy() {
         "kind": "unknown"
       },
       "key": null,
-      "remedy": "Check that the program talks to the right service (ULTRALYTICS_PLATFORM_URL), and that the key was copied from this one. A key that is lost cannot be shown again: create a new one."
+      "remedy": "Check that the client uses the right service (ULTRALYTICS_PLATFORM_URL), and that the key was copied from this one. A lost key cannot be shown again; create a new one."
     }
     "#);
     assert_json_snapshot!(diagnose(&service, json!({ "key": gone, "path": "/api/models" })).await, @r#"
@@ -79,7 +79,7 @@ async fn diagnosis_names_cause_and_remedy() {
           "read"
         ]
       },
-      "remedy": "Create a new key, and put it where this one was."
+      "remedy": "Create a new key and replace this one with it."
     }
     "#);
     let accepted = diagnose(&service, json!({ "key": key })).await;
@@ -135,7 +135,7 @@ async fn diagnosis_names_cause_and_remedy() {
           "models"
         ]
       },
-      "remedy": "Create a key that has one of these scopes. The scopes of a key do not change."
+      "remedy": "Create a key that has one of these scopes. The scopes of a key cannot be changed."
     }
     "#);
     let found = diagnose(&service, json!({ "key": key, "path": "/elsewhere" })).await;
@@ -168,7 +168,7 @@ async fn diagnosis_names_cause_and_remedy() {
           "models"
         ]
       },
-      "remedy": "Wait until the time given, or let the program ask less often."
+      "remedy": "Wait until the given time, or make the client send fewer requests."
     }
     "#);
 }
@@ -203,8 +203,8 @@ async fn diagnosis_with_invalid_body_is_rejected() {
     for (question, error) in [
         (json!({}), "key: is required"),
         (json!({ "key": 5 }), "key: must be a text"),
-        (json!({ "key": "ul_x", "method": "GET" }), "path: is required beside method"),
-        (json!({ "key": "ul_x", "path": "no path at all" }), "path: is not a path or an address"),
+        (json!({ "key": "ul_x", "method": "GET" }), "path: is required together with method"),
+        (json!({ "key": "ul_x", "path": "no path at all" }), "path: is neither a path nor a URL"),
         (json!(["ul_x"]), "body: must be a JSON object"),
     ] {
         let answer = service.app(Method::POST, "/api/diagnosis").json(&question).send().await.expect("answered");

@@ -1,4 +1,5 @@
-//! Gateways ask about requests that are not made to this service. `tests/gateways` has the real ones.
+//! Tests of `/forward-auth`, where a gateway authorizes requests to other services. `tests/gateways` tests real
+//! gateways.
 
 use insta::assert_json_snapshot;
 use reqwest::header::{CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
@@ -35,7 +36,7 @@ async fn policy_decides_and_response_names_the_key() {
       "status": 204
     }
     "#);
-    assert_eq!(answer.headers()[CACHE_CONTROL], "no-store", "a gateway must ask again");
+    assert_eq!(answer.headers()[CACHE_CONTROL], "no-store", "a gateway must not cache the decision");
     assert!(service.listed_key(&key_id).await["lastUsedAt"].is_string());
 
     let answer = gateway_request(&service, &key, "POST", "/api/datasets/a").send().await.expect("answered");
@@ -68,7 +69,11 @@ async fn scope_parameter_replaces_the_policy() {
         let request = request.header("X-Forwarded-Method", "POST").header("X-Forwarded-Uri", "/predict?image=1");
         request.send().await.expect("answered").status()
     };
-    assert_eq!(ask("").await, StatusCode::FORBIDDEN, "outside the platform's paths no key opens anything by itself");
+    assert_eq!(
+        ask("").await,
+        StatusCode::FORBIDDEN,
+        "outside the platform's paths, a key is accepted only for a configured scope"
+    );
     assert_eq!(ask("?scope=models").await, StatusCode::NO_CONTENT);
     assert_eq!(ask("?scope=write+models").await, StatusCode::NO_CONTENT);
     assert_eq!(ask("?scope=datasets").await, StatusCode::FORBIDDEN);
@@ -77,7 +82,8 @@ async fn scope_parameter_replaces_the_policy() {
     }
 }
 
-/// A gateway that resolves `..` or `%2f` takes these for paths below `/predict`; what stands behind it may not.
+/// A gateway that resolves `..` or `%2f` treats these paths as paths below `/predict`, but the service behind the
+/// gateway may treat them as other paths.
 #[tokio::test]
 async fn ambiguous_path_is_rejected_despite_scope_parameter() {
     let service = TestService::start().await;
@@ -99,8 +105,9 @@ async fn ambiguous_path_is_rejected_despite_scope_parameter() {
     }
 }
 
-/// What stands behind a gateway is not the platform: a camera sends two frames a second to a path that ends in
-/// `/predict`.
+/// A path that ends in `/predict` does not necessarily belong to the platform's prediction route. For example, a camera
+/// may send two frames per second to such a path on another service. So all requests through a gateway count against
+/// the gateway's limit.
 #[tokio::test]
 async fn requests_for_any_path_count_against_gateway_limit() {
     let limits = RateLimits { gateway: 5, predict: 1, default: 1, stream: 1, upload: 1, ..RateLimits::default() };
@@ -119,7 +126,7 @@ async fn requests_for_any_path_count_against_gateway_limit() {
     assert_eq!(
         service.get_summary(&key).await.status(),
         StatusCode::OK,
-        "the service's own requests have limits of their own"
+        "requests to the service have separate limits"
     );
 }
 
@@ -142,7 +149,7 @@ async fn key_in_another_header_is_accepted_and_two_are_rejected() {
     }
 }
 
-/// A browser sends no credential with it (Fetch, section 4.8).
+/// A browser sends a preflight request without a credential (Fetch, section 4.8).
 #[tokio::test]
 async fn preflight_without_allow_parameter_is_rejected() {
     let service = TestService::start_limited(RateLimits { invalid_credentials: 1, ..RateLimits::default() }).await;
@@ -221,8 +228,9 @@ async fn misconfigured_gateway_is_rejected() {
     let answer = service.bearer(&key, Method::GET, "/forward-auth").send().await.expect("answered");
     let (status, body) = read_json(answer).await;
     assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("VALIDATION_ERROR")));
-    assert!(body["error"].as_str().expect("a text").contains("X-Original-URI"), "{body}");
-    // A client cannot change the gateway's request by sending the other pair of headers itself.
+    assert!(body["error"].as_str().expect("text").contains("X-Original-URI"), "{body}");
+    // If the gateway sends `X-Original-*` headers, a client cannot replace the method or the target by sending
+    // `X-Forwarded-*` headers.
     let answer = gateway_request(&service, &key, "POST", "/api/models")
         .header("X-Forwarded-Method", "GET")
         .header("X-Forwarded-Uri", "/api/models")
@@ -232,7 +240,8 @@ async fn misconfigured_gateway_is_rejected() {
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
 }
 
-/// A gateway may add the query of the request to an address that has none (Caddy does).
+/// Some gateways, such as Caddy, append the query of the client's request to a `/forward-auth` URL that has no query,
+/// so a client could choose the required scope itself.
 #[tokio::test]
 async fn scope_from_client_query_is_rejected() {
     let service = TestService::start().await;
@@ -269,12 +278,12 @@ async fn client_address_is_the_last_forwarded_hop() {
     let request = gateway_request(&service, &key, "GET", "/api/models").header("User-Agent", "curl/8");
     request.header("X-Forwarded-For", "10.9.9.9, 192.0.2.7").send().await.expect("answered");
     let usage = service.wait_for_clients(&key_id, 1).await;
-    assert_eq!(usage["sources"][0]["peer"], "192.0.2.7", "the last hop; earlier ones are hearsay");
+    assert_eq!(usage["sources"][0]["peer"], "192.0.2.7", "the last hop; earlier hops are not trusted");
     assert_eq!(usage["sources"][0]["agent"], "curl/8");
 }
 
-/// curl and nginx send such an address as it was typed. Bytes that are not UTF-8 have no meaning that two programs
-/// share.
+/// curl and nginx forward a target with non-ASCII bytes unchanged. A path that is not UTF-8 is rejected, because
+/// programs interpret such bytes differently.
 #[tokio::test]
 async fn target_with_raw_bytes_is_decided_by_its_path() {
     let service = TestService::start().await;
@@ -284,7 +293,7 @@ async fn target_with_raw_bytes_is_decided_by_its_path() {
         let target = HeaderValue::from_bytes(target).expect("a value");
         let request = request.header("X-Original-Method", "GET").header("X-Original-URI", target);
         let answer = request.send().await.expect("answered");
-        (answer.status(), answer.text().await.expect("a text"))
+        (answer.status(), answer.text().await.expect("text"))
     };
     for (rule, target, status) in [
         ("?scope=models", "/predict/x?name=größe".as_bytes(), StatusCode::NO_CONTENT),
@@ -292,7 +301,7 @@ async fn target_with_raw_bytes_is_decided_by_its_path() {
         ("", "/api/models?name=größe".as_bytes(), StatusCode::NO_CONTENT),
         ("?scope=models", "/predict/größe.jpg".as_bytes(), StatusCode::NO_CONTENT),
         ("?scope=models", "/predict/größe/../x".as_bytes(), StatusCode::FORBIDDEN),
-        // The platform's own paths have no such characters, escaped or not.
+        // The platform's own paths contain no non-ASCII characters, percent-encoded or not.
         ("", "/api/models/größe".as_bytes(), StatusCode::FORBIDDEN),
         ("?scope=datasets", "/predict/größe".as_bytes(), StatusCode::FORBIDDEN),
         ("?scope=models", b"/predict/gr\xf6\xdfe", StatusCode::BAD_REQUEST),

@@ -1,8 +1,8 @@
-//! A data folder on a file system without space: what holds, what is rejected and in which words, and what goes on by
-//! itself as soon as there is space again.
+//! Tests of a data folder on a full disk: which operations still work, which errors the rejected operations return, and
+//! which operations work again when there is space.
 //!
-//! Each test runs again in a process and a mount namespace of its own, with a small file system that nobody else has.
-//! So the log that it counts is its own, too.
+//! Each test starts itself again in a separate process and mount namespace, with a small file system. Because of the
+//! separate process, each test captures only its own log lines.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -25,7 +25,7 @@ use crate::uploads::{checkpoint_files, put_file, request_ticket, upload_path};
 
 const DISK_ENV_VARIABLE: &str = "UL_KEYS_TEST_DISK";
 
-/// Runs `test`, whose name is `name`, on a file system of `size`.
+/// Runs the test named `name` on a file system of `size`.
 fn run_on_disk_of_size(size: &str, name: &str, test: impl AsyncFnOnce(SmallDisk)) {
     if let Some(path) = std::env::var_os(DISK_ENV_VARIABLE) {
         let disk = SmallDisk { path: path.into() };
@@ -49,7 +49,7 @@ fn run_on_disk_of_size(size: &str, name: &str, test: impl AsyncFnOnce(SmallDisk)
     assert!(output.status.success() && output_text.contains("1 passed"), "{error_text}\n{output_text}");
 }
 
-/// A small file system.
+/// A small file system for one test.
 struct SmallDisk {
     path: PathBuf,
 }
@@ -63,7 +63,7 @@ impl SmallDisk {
         self.path.join("filling")
     }
 
-    /// Uses the space up to the last byte.
+    /// Fills the file system completely.
     fn fill_up(&self) {
         let mut file = File::options().append(true).create(true).open(self.filler_path()).expect("created");
         while file.write_all(&[1; 4096]).is_ok() {}
@@ -83,7 +83,7 @@ async fn revoke_key(service: &TestService, key_id: &str) -> (StatusCode, Value) 
     read_json(service.app(Method::DELETE, &format!("/api/api-keys/{key_id}")).send().await.expect("answered")).await
 }
 
-/// The answer of a service whose disk is full.
+/// Checks that a response reports a full disk.
 #[track_caller]
 fn assert_storage_full((status, body): (StatusCode, Value)) {
     assert_eq!((status, &body["code"]), (StatusCode::INSUFFICIENT_STORAGE, &json!("STORAGE_FULL")), "{body}");
@@ -91,7 +91,7 @@ fn assert_storage_full((status, body): (StatusCode, Value)) {
     assert!(error.contains("no space left") && error.contains("Nothing was changed"), "{error}");
 }
 
-/// How many requests the key made, according to the store.
+/// Returns the number of requests in the usage of a key.
 fn count_requests(usage: &Value) -> u64 {
     usage["hours"].as_array().expect("a list").iter().map(|hour| hour["requests"].as_u64().expect("a number")).sum()
 }
@@ -116,7 +116,7 @@ fn full_disk_rejects_changes_and_recovers() {
         assert_storage_full(read_json(rename.send().await.expect("answered")).await);
         assert_eq!(service.listed_key(&kept_id).await["name"], "kept");
         let (_, list) = read_json(service.app(Method::GET, "/api/api-keys").send().await.expect("answered")).await;
-        assert_eq!(list["keys"].as_array().map(Vec::len), Some(51), "nothing is half made");
+        assert_eq!(list["keys"].as_array().map(Vec::len), Some(51), "no key was partially created");
         let start = Instant::now();
         let mut uses = 1;
         while start.elapsed() < Duration::from_secs(5) {
@@ -125,14 +125,14 @@ fn full_disk_rejects_changes_and_recovers() {
             assert_storage_full(create_key(&service, "late").await);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        // The record of revocations has its space.
+        // Keys can still be revoked, because space for the revocation record is preallocated.
         for (id, key) in &leaked {
             let (status, body) = revoke_key(&service, id).await;
             assert_eq!(status, StatusCode::OK, "{body}");
             assert_eq!(service.get_summary(key).await.status(), StatusCode::UNAUTHORIZED);
         }
         let full = log_capture::captured_lines();
-        assert!(full.len() <= 2 && full[0].contains("no space"), "one line for each state: {full:#?}");
+        assert!(full.len() <= 2 && full[0].contains("no space"), "expected one line per state: {full:#?}");
 
         disk.free_space();
         let usage = service.wait_for_usage(&kept_id, |usage| count_requests(usage) == uses).await;
@@ -144,7 +144,7 @@ fn full_disk_rejects_changes_and_recovers() {
         }
         assert!(
             log_capture::captured_lines().len() <= 4,
-            "one line for each state: {:#?}",
+            "expected one line per state: {:#?}",
             log_capture::captured_lines()
         );
         let (status, late) = create_key(&service, "late").await;
@@ -168,9 +168,9 @@ fn revoke_without_space_for_record_leaves_key_valid() {
             keys.push(service.create_key(&format!("leaked-{number}"), &["read"]).await);
         }
         let record = service.folder.path().join("state/revocations");
-        // Gives back the space that the record holds ahead.
+        // Setting the file to its own length releases the space that is preallocated for the revocation record.
         let file = File::options().write(true).open(&record).expect("opened");
-        file.set_len(file.metadata().expect("there").len()).expect("shortened to the same length");
+        file.set_len(file.metadata().expect("exists").len()).expect("shortened to the same length");
         disk.fill_up();
         let (mut revoked, mut valid) = (Vec::new(), Vec::new());
         for (id, key) in keys {
@@ -179,12 +179,16 @@ fn revoke_without_space_for_record_leaves_key_valid() {
                 (StatusCode::OK, _) => revoked.push(key),
                 answer => {
                     assert_storage_full(answer);
-                    assert!(std::fs::read(&record).expect("readable") == whole, "nothing of an entry is left");
+                    assert!(std::fs::read(&record).expect("readable") == whole, "the record contains a partial entry");
                     valid.push((id, key));
                 }
             }
         }
-        assert!(revoked.len() < 50 && !valid.is_empty(), "a page of the file has room for 40: {}", revoked.len());
+        assert!(
+            revoked.len() < 50 && !valid.is_empty(),
+            "expected about 40 entries to fit into one page: {}",
+            revoked.len()
+        );
         let hold = async |service: &TestService, valid: StatusCode, keys: &[(String, String)]| {
             for (_, key) in keys {
                 assert_eq!(service.get_summary(key).await.status(), valid);
@@ -223,8 +227,8 @@ fn open_on_full_disk_reports_full_and_loses_nothing() {
     });
 }
 
-/// Uploads a body that is answered before it has arrived. The client may notice the closed connection before it reads
-/// the answer; then it tries again.
+/// Uploads a body that the service rejects before it has received the whole body. Retries because the client may notice
+/// the closed connection before it reads the response.
 async fn put_until_answered(
     service: &TestService,
     ticket: &Value,
@@ -238,7 +242,7 @@ async fn put_until_answered(
     panic!("never answered");
 }
 
-/// The reserve of free space that belongs to keys.
+/// Training data must not use the disk space that is reserved for keys.
 #[test]
 fn training_data_leaves_disk_reserve_to_keys() {
     run_on_disk_of_size("48m", "training_data_leaves_disk_reserve_to_keys", async |disk| {
@@ -249,12 +253,12 @@ fn training_data_leaves_disk_reserve_to_keys() {
         let (id, key) = service.create_key("trainer", &["training"]).await;
         let run = start_run(&service, &key, "exp1").await;
         let first = request_ticket(&service, &key, &run).await;
-        let reason = "besides the 32 MiB that are reserved for keys";
+        let reason = "except the 32 MiB reserved for keys";
         assert_training_data_full(
             read_json(put_until_answered(&service, &first, || vec![0; 30_000_000].into()).await).await,
             reason,
         );
-        // Without a length in front, it is noticed on the way.
+        // Without a `Content-Length`, the service cannot detect that the limit is exceeded until it receives the body.
         let chunks = || futures_util::stream::iter((0..300).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 100_000])));
         let answer = put_until_answered(&service, &first, || reqwest::Body::wrap_stream(chunks())).await;
         assert_eq!(answer.status(), StatusCode::INSUFFICIENT_STORAGE);
@@ -274,6 +278,6 @@ fn training_data_leaves_disk_reserve_to_keys() {
         assert_eq!(create_key(&service, "late").await.0, StatusCode::CREATED);
         assert_eq!(revoke_key(&service, &id).await.0, StatusCode::OK);
         let output_text = log_capture::captured_lines().iter().filter(|line| line.contains("is rejected")).count();
-        assert!(output_text <= 3, "one line for each change of state: {:#?}", log_capture::captured_lines());
+        assert!(output_text <= 3, "expected one line per state change: {:#?}", log_capture::captured_lines());
     });
 }

@@ -1,4 +1,4 @@
-//! `GET /api/api-keys/{keyId}`.
+//! Tests of `GET /api/api-keys/{keyId}`.
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};

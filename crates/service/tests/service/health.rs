@@ -1,4 +1,4 @@
-//! `GET /healthz` and `GET /readyz`.
+//! Tests of `GET /healthz` and `GET /readyz`.
 
 use insta::assert_json_snapshot;
 use reqwest::Method;

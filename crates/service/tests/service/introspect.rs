@@ -1,4 +1,4 @@
-//! Token introspection (RFC 7662).
+//! Tests of token introspection (RFC 7662).
 
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ async fn active_key_is_described() {
       "status": 200
     }
     "#);
-    assert!(service.listed_key(&key_id).await["lastUsedAt"].is_string(), "somebody accepts it on our word");
+    assert!(service.listed_key(&key_id).await["lastUsedAt"].is_string(), "an introspected key counts as used");
 }
 
 #[tokio::test]
@@ -81,14 +81,17 @@ async fn caller_without_scope_or_credential_is_rejected() {
     assert_eq!(post(anonymous()).await, StatusCode::UNAUTHORIZED);
     assert_eq!(post(anonymous().bearer_auth(&reader)).await, StatusCode::OK);
     assert_eq!(post(anonymous().bearer_auth(&admin)).await, StatusCode::OK);
-    assert_eq!(post(anonymous().bearer_auth(&writer)).await, StatusCode::FORBIDDEN, "holding the key is not enough");
-    // What off-the-shelf libraries call client id and client secret.
+    assert_eq!(post(anonymous().bearer_auth(&writer)).await, StatusCode::FORBIDDEN, "having the key is not sufficient");
+    // OAuth libraries send a client identifier and a client secret. Here, these are the key's identifier and the key.
     assert_eq!(post(anonymous().basic_auth(&reader_id, Some(&reader))).await, StatusCode::OK);
     let (unused_id, unused) = service.create_key("unused", &["read"]).await;
     assert_eq!(post(anonymous().basic_auth(&writer_id, Some(&unused))).await, StatusCode::UNAUTHORIZED);
     assert_eq!(post(anonymous().basic_auth(&reader, None::<&str>)).await, StatusCode::UNAUTHORIZED);
     assert_eq!(post(anonymous().basic_auth(&writer_id, Some(&writer))).await, StatusCode::FORBIDDEN);
-    assert!(service.listed_key(&unused_id).await["lastUsedAt"].is_null(), "a rejected request leaves lastUsedAt");
+    assert!(
+        service.listed_key(&unused_id).await["lastUsedAt"].is_null(),
+        "a rejected request does not change lastUsedAt"
+    );
     service.revoke_key(&reader_id).await;
     assert_eq!(post(anonymous().basic_auth(&reader_id, Some(&reader))).await, StatusCode::UNAUTHORIZED);
 }
@@ -113,7 +116,7 @@ async fn invalid_form_is_rejected() {
         (FORM_CONTENT_TYPE, "token=a&client_secret=&client_secret=", "client_secret: was sent more than once"),
         (FORM_CONTENT_TYPE, "token=a&client_assertion=&client_assertion=", "client_assertion: was sent more than once"),
         (FORM_CONTENT_TYPE, "token=a&x=1&x=1", "body: a field was sent more than once"),
-        (FORM_CONTENT_TYPE, "token=a&client_id=x", "client_id: is not that of the credential in the header"),
+        (FORM_CONTENT_TYPE, "token=a&client_id=x", "client_id: does not match the credential in the header"),
     ] {
         let expected = json!({ "error": "invalid_request", "error_description": error, "code": "VALIDATION_ERROR" });
         assert_eq!(ask(kind, body).await, (StatusCode::BAD_REQUEST, expected), "{body}");
@@ -124,11 +127,11 @@ async fn invalid_form_is_rejected() {
 
 fn challenges(answer: &Response) -> Vec<String> {
     let values = answer.headers().get_all(WWW_AUTHENTICATE).iter();
-    values.map(|value| value.to_str().expect("a text").to_owned()).collect()
+    values.map(|value| value.to_str().expect("text").to_owned()).collect()
 }
 
-/// As the libraries send them: form-encoded (openid-client 6, oauth4webapi, which encode even `_`), and as they are
-/// (Authlib, requests, Spring).
+/// Some libraries form-encode the client credentials (openid-client 6 and oauth4webapi, which encode even `_`); others
+/// send them unencoded (Authlib, requests, Spring).
 #[tokio::test]
 async fn client_credentials_in_header_or_form_are_accepted() {
     let service = TestService::start().await;
@@ -144,7 +147,7 @@ async fn client_credentials_in_header_or_form_are_accepted() {
         ask(anonymous().basic_auth(&id, Some(&key)), token.clone()).await;
         ask(anonymous(), format!("client_id={id}&client_secret={key}&{token}")).await;
     }
-    // Some libraries repeat their identifier beside the header.
+    // Some libraries also send the client identifier in the form body, in addition to the `Authorization` header.
     ask(anonymous().basic_auth(&id, Some(&key)), format!("{token}&client_id={id}")).await;
     ask(anonymous().bearer_auth(&key), format!("{token}&client_id={id}")).await;
     assert!(service.listed_key(&id).await["lastUsedAt"].is_string());
@@ -175,13 +178,17 @@ async fn two_credentials_are_rejected() {
         let (status, answer) =
             read_json(form_request(request, format!("token={other}&{body}")).send().await.expect("answered")).await;
         assert_eq!((status, &answer["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")), "{field}");
-        let text = answer["error_description"].as_str().expect("a text");
+        let text = answer["error_description"].as_str().expect("text");
         assert!(text.starts_with(&format!("{field}: ")) && !text.contains(&key), "{text}");
     }
-    assert!(service.listed_key(&other_id).await["lastUsedAt"].is_null(), "nobody learnt of the other key");
+    assert!(
+        service.listed_key(&other_id).await["lastUsedAt"].is_null(),
+        "a rejected introspection does not count as a use of the key"
+    );
 }
 
-/// A parameter without a value counts as omitted (RFC 6749, section 3.2). Forms in templates send all of their fields.
+/// A parameter without a value counts as omitted (RFC 6749, section 3.2). Forms from templates contain all fields, even
+/// empty ones.
 #[tokio::test]
 async fn empty_parameter_or_header_is_ignored() {
     let service = TestService::start().await;
@@ -202,7 +209,7 @@ async fn empty_parameter_or_header_is_ignored() {
         let (status, body) = read_json(answer).await;
         assert_eq!((status, &body["active"]), (StatusCode::OK, &json!(true)), "{what}: {body}");
     }
-    // Without a secret there is no client.
+    // A client identifier without a secret is not a credential.
     for body in [format!("client_id={id}&client_secret="), "client_id=&client_secret=".to_owned()] {
         let answer = form_request(anonymous(), format!("token={key}&{body}")).send().await.expect("answered");
         assert_eq!(challenges(&answer).len(), 2, "no credential: {body}");
@@ -210,8 +217,9 @@ async fn empty_parameter_or_header_is_ignored() {
     }
 }
 
-/// oauth4webapi, Authlib and Spring read `error` of any status as one of OAuth's names. Basic has no challenge that
-/// names a scope (RFC 7617), and one for Bearer would tell its client to send another scheme.
+/// oauth4webapi, Authlib, and Spring expect an OAuth error name in `error` for every status. A client that used the
+/// Basic scheme or the form gets no challenge: a Basic challenge cannot name a scope (RFC 7617), and a Bearer challenge
+/// would tell the client to use another scheme.
 #[tokio::test]
 async fn caller_without_scope_gets_insufficient_scope() {
     let service = TestService::start().await;
@@ -232,7 +240,7 @@ async fn caller_without_scope_gets_insufficient_scope() {
     }
 }
 
-/// The names of errors are those of RFC 6749, section 5.2; the challenge is of the scheme that was used.
+/// The error names are those of RFC 6749, section 5.2. The challenge uses the scheme that the client used.
 #[tokio::test]
 async fn unaccepted_client_gets_invalid_client() {
     let service = TestService::start().await;
@@ -259,13 +267,14 @@ async fn unaccepted_client_gets_invalid_client() {
         let expected = json!({ "error": error, "error_description": "Invalid API key", "code": "UNAUTHORIZED" });
         assert_eq!(read_json(answer).await, (StatusCode::UNAUTHORIZED, expected), "{body}");
     }
-    // Revoked, the key is no client any more.
+    // A revoked key is no longer accepted as a client.
     service.revoke_key(&id).await;
     let answer = form_request(anonymous(), format!("token={key}&client_id={id}&client_secret={key}")).send().await;
     assert_eq!(answer.expect("answered").status(), StatusCode::UNAUTHORIZED);
 }
 
-/// The credential of `client_secret_post` is in the body, so the body is read first: little of it, and not for long.
+/// With `client_secret_post`, the credential is in the body, so the service must read the body before authentication.
+/// It limits the size of this body and the time to receive it.
 #[tokio::test]
 async fn form_of_unknown_caller_is_limited_in_size_and_time() {
     let defaults = Timing::default();
@@ -293,7 +302,7 @@ async fn form_of_unknown_caller_is_limited_in_size_and_time() {
     let start = Instant::now();
     let mut answer = [0; 12];
     let read = tokio::time::timeout(Duration::from_secs(14), stream.read_exact(&mut answer)).await;
-    read.expect("sooner than a known caller").expect("answered");
+    read.expect("rejected before the timeout of a known caller").expect("answered");
     assert_eq!(&answer, b"HTTP/1.1 408");
     assert!(start.elapsed() >= time, "not before the timeout");
 }
@@ -306,6 +315,6 @@ async fn request_without_credential_is_rejected_before_its_body() {
     stream.write_all(head.as_bytes()).await.expect("sent");
     let mut answer = [0; 12];
     let read = tokio::time::timeout(Duration::from_secs(5), stream.read_exact(&mut answer)).await;
-    read.expect("at once").expect("answered");
+    read.expect("answered without a delay").expect("answered");
     assert_eq!(&answer, b"HTTP/1.1 401");
 }

@@ -1,4 +1,4 @@
-//! The scopes that listing and managing keys require.
+//! Tests of the scopes that listing and managing keys require.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -20,13 +20,13 @@ async fn managing_keys_requires_admin() {
         let (_, key) = service.create_key(scope, &[scope]).await;
         let allowed = |yes: bool, ok| if yes { ok } else { StatusCode::FORBIDDEN };
         let list = service.bearer(&key, Method::GET, "/api/api-keys").send().await.expect("answered");
-        assert_eq!(list.status(), allowed(may_list, StatusCode::OK), "{scope} lists");
+        assert_eq!(list.status(), allowed(may_list, StatusCode::OK), "listing with {scope}");
         let body = json!({ "name": "by key", "scopes": ["read"] });
         let create = service.bearer(&key, Method::POST, "/api/api-keys").json(&body).send().await.expect("answered");
-        assert_eq!(create.status(), allowed(may_manage, StatusCode::CREATED), "{scope} creates");
+        assert_eq!(create.status(), allowed(may_manage, StatusCode::CREATED), "creating with {scope}");
         let path = format!("/api/api-keys/{victim}");
         let revoke = service.bearer(&key, Method::DELETE, &path).send().await.expect("answered");
-        assert_eq!(revoke.status(), allowed(may_manage, StatusCode::OK), "{scope} revokes");
+        assert_eq!(revoke.status(), allowed(may_manage, StatusCode::OK), "revoking with {scope}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The stream of changes.
+//! Tests of the event stream of key changes.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ impl EventStream {
         let response = service.bearer(token, Method::GET, "/api/api-keys/events").send().await.expect("answered");
         assert_eq!(response.status(), StatusCode::OK);
         let mut events = Self { response, unread: String::new() };
-        assert_eq!(events.next().await, Some(json!({ "type": "resync" })), "always the first");
+        assert_eq!(events.next().await, Some(json!({ "type": "resync" })), "the first event is always a resync");
         events
     }
 
-    /// The next event, or `None` when the stream ends.
+    /// Returns the next event, or `None` if the stream has ended.
     async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.unread.split_once("\n\n") {
@@ -67,7 +67,7 @@ async fn each_change_is_sent_once() {
       "type": "created"
     }
     "#);
-    assert!(!created.to_string().contains(&key), "the plaintext is in no event");
+    assert!(!created.to_string().contains(&key), "an event contains the plaintext");
 
     for _ in 0..20 {
         assert_eq!(service.get_summary(&key).await.status(), StatusCode::OK);
@@ -110,7 +110,7 @@ async fn each_change_is_sent_once() {
     assert_eq!(types, ["revoked", "created"]);
 }
 
-/// Waits for a use of each key.
+/// Waits until the stream has reported a use of each key.
 async fn wait_for_uses(events: &mut EventStream, key_ids: &[&str]) {
     let mut missing: Vec<_> = key_ids.to_vec();
     while !missing.is_empty() {
@@ -128,7 +128,7 @@ async fn uses_in_quick_succession_are_all_sent() {
     let mut events = EventStream::open(&service, &service.session).await;
     service.get_summary(&first).await;
     wait_for_uses(&mut events, &[&first_id]).await;
-    // While the first is being gathered and written.
+    // These requests are sent while the first use is being published and written.
     service.get_summary(&second).await;
     service.get_summary(&first).await;
     wait_for_uses(&mut events, &[&second_id, &first_id]).await;
@@ -146,11 +146,11 @@ async fn uses_are_sent_while_database_is_locked() {
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     service.get_summary(&first).await;
     wait_for_uses(&mut events, &[&first_id]).await;
-    // The service has tried to write the usage.
+    // Wait until the service has tried to write the usage to the locked database.
     tokio::time::sleep(3 * interval).await;
     service.get_summary(&second).await;
     wait_for_uses(&mut events, &[&second_id]).await;
-    assert!(service.listed_key(&second_id).await["lastUsedAt"].is_string(), "known from memory");
+    assert!(service.listed_key(&second_id).await["lastUsedAt"].is_string(), "the time is known from memory");
 
     let _redactions = redact_snapshots();
     assert_json_snapshot!(whole_answer(service.app(Method::DELETE, &format!("/api/api-keys/{first_id}"))).await, @r#"
@@ -169,7 +169,10 @@ async fn uses_are_sent_while_database_is_locked() {
     drop(other);
     let folder = service.stop().await;
     let service = TestService::start_in(folder).await;
-    assert!(service.listed_key(&second_id).await["lastUsedAt"].is_string(), "written once it could be");
+    assert!(
+        service.listed_key(&second_id).await["lastUsedAt"].is_string(),
+        "the usage is written when the database is unlocked"
+    );
 }
 
 #[tokio::test]
@@ -180,7 +183,7 @@ async fn stream_ends_when_its_key_is_revoked() {
     let mut events = EventStream::open(&service, &reader).await;
     service.revoke_key(&other_id).await;
     loop {
-        let event = events.next().await.expect("still open");
+        let event = events.next().await.expect("connection still open");
         if event["type"] == "revoked" {
             assert_eq!(event["keyId"], other_id.as_str());
             break;
@@ -188,7 +191,7 @@ async fn stream_ends_when_its_key_is_revoked() {
     }
     service.revoke_key(&reader_id).await;
     while let Some(event) = events.next().await {
-        assert_ne!(event["type"], "revoked", "not even its own end");
+        assert_ne!(event["type"], "revoked", "the stream does not report the revocation of its own key");
     }
 }
 

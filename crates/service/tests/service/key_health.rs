@@ -1,4 +1,4 @@
-//! Why a key needs attention.
+//! Tests of the reasons for which a key needs attention.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn key_lists_reasons_for_attention() {
         for key in &keys {
             let rotation = rotation.replace('&', "?");
             let shown = get_ok(&service, &format!("/api/api-keys/{}{rotation}", text(&key["keyId"]))).await;
-            assert_eq!(shown, *key, "alone as in the list");
+            assert_eq!(shown, *key, "the single key matches the list");
         }
         keys.iter().map(|key| (text(&key["name"]), key["attention"].clone())).collect::<Vec<_>>()
     };
@@ -45,7 +45,7 @@ async fn key_lists_reasons_for_attention() {
     );
     assert_eq!(reasons("&rotationDays=45").await[3], expected("too strong", &["adminUnused", "old"]));
     let plain = get_ok(&service, "/api/api-keys?rotationDays=1").await;
-    assert_eq!(plain["keys"][0]["attention"], json!(["old"]), "in the whole list, too");
+    assert_eq!(plain["keys"][0]["attention"], json!(["old"]), "the unpaged list has the reasons too");
 }
 
 #[tokio::test]
@@ -68,7 +68,8 @@ async fn admin_used_at_is_set_only_if_admin_was_required() {
         (key["lastUsedAt"].as_str().map(str::to_owned), key["adminUsedAt"].as_str().map(str::to_owned))
     };
 
-    // Other scopes open these, or any key does, or none.
+    // None of these requests counts as a use of the scope `admin`, because another scope of the key is sufficient, the
+    // route accepts any key, or the key is rejected.
     assert_eq!(ask(&both, Method::GET, "/api/api-keys").await, StatusCode::OK);
     assert_eq!(ask(&both, Method::GET, "/api/account/summary").await, StatusCode::OK);
     assert_eq!(ask(&admin, Method::GET, "/api/account/summary").await, StatusCode::OK);
@@ -76,7 +77,7 @@ async fn admin_used_at_is_set_only_if_admin_was_required() {
     assert_eq!(gateway(&both, "GET", "/page", "?scope=read+admin").await, StatusCode::NO_CONTENT);
     assert_eq!(ask(&reader, Method::DELETE, &format!("/api/api-keys/{other_id}")).await, StatusCode::FORBIDDEN);
     assert_eq!(ask(&admin, Method::POST, "/api/models").await, StatusCode::FORBIDDEN);
-    // An introspection leaves open which scope is needed.
+    // Introspecting a key does not count as a use of its `admin` scope.
     let request = service.app(Method::POST, "/oauth2/introspect");
     let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(format!("token={admin}"));
     let (_, described) = read_json(request.send().await.expect("answered")).await;
@@ -86,20 +87,20 @@ async fn admin_used_at_is_set_only_if_admin_was_required() {
     }
     assert!(used(&both_id).await.0.is_some());
 
-    // Here, the scope admin was needed.
+    // The following requests require the scope `admin`, so they count as uses of it.
     assert_eq!(ask(&admin, Method::GET, "/api/api-keys").await, StatusCode::OK);
     let (last_used, admin_used) = used(&admin_id).await;
     assert!(admin_used.is_some());
     assert_eq!(admin_used, last_used);
     assert_eq!(ask(&both, Method::DELETE, &format!("/api/api-keys/{other_id}")).await, StatusCode::OK);
-    let first = used(&both_id).await.1.expect("noted");
+    let first = used(&both_id).await.1.expect("recorded");
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(gateway(&both, "GET", "/page", "?scope=admin").await, StatusCode::NO_CONTENT);
-    let second = used(&both_id).await.1.expect("noted");
+    let second = used(&both_id).await.1.expect("recorded");
     assert!(second > first, "{second} > {first}");
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(gateway(&both, "POST", "/api/teams", "").await, StatusCode::NO_CONTENT);
-    let third = used(&both_id).await.1.expect("noted");
+    let third = used(&both_id).await.1.expect("recorded");
     assert!(third > second, "{third} > {second}");
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(ask(&both, Method::GET, "/api/api-keys").await, StatusCode::OK);

@@ -1,4 +1,4 @@
-//! `GET /api/api-keys/{keyId}/usage`.
+//! Tests of `GET /api/api-keys/{keyId}/usage`.
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};
@@ -28,7 +28,7 @@ async fn usage_counts_requests_by_hour_and_outcome() {
     };
     let usage = service.wait_for_usage(&key_id, |usage| sum(usage, "revoked") == 1).await;
     assert_eq!((sum(&usage, "accepted"), sum(&usage, "scope"), sum(&usage, "limit")), (3, 2, 0));
-    // Rejected requests add no client.
+    // A client whose requests were all rejected is not listed.
     let _redactions = redact_snapshots();
     assert_json_snapshot!(usage["sources"], @r#"
     [
@@ -41,7 +41,7 @@ async fn usage_counts_requests_by_hour_and_outcome() {
       }
     ]
     "#);
-    // Hours begin on the hour.
+    // Usage is reported for clock hours, which start at minute zero.
     assert!(text(&usage["hours"][0]["hour"]).ends_with(":00:00.000Z"));
 }
 

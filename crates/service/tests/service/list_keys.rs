@@ -1,4 +1,4 @@
-//! `GET /api/api-keys` and `GET /api/api-keys/counts`.
+//! Tests of `GET /api/api-keys` and `GET /api/api-keys/counts`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use ulkeys_domain::{Scope, Scopes};
 use crate::common::{SeededKey, TestService, days_ago, get_ok, read_json, start_with_keys, text};
 use crate::snapshots::{redact_snapshots, whole_answer};
 
-/// The names on a page, the number of keys on all pages, and where the next begins.
+/// Returns the names on a page, the number of keys on all pages, and the cursor of the next page.
 async fn get_page(service: &TestService, query: &str) -> (Vec<String>, u64, Option<String>) {
     let body = get_ok(service, &format!("/api/api-keys{query}")).await;
     let names = body["keys"].as_array().expect("a list").iter().map(|key| text(&key["name"])).collect();
@@ -19,7 +19,7 @@ async fn get_page(service: &TestService, query: &str) -> (Vec<String>, u64, Opti
 
 async fn list_names(service: &TestService, query: &str) -> Vec<String> {
     let (names, total, next) = get_page(service, query).await;
-    assert_eq!((names.len() as u64, next), (total, None), "all on one page");
+    assert_eq!((names.len() as u64, next), (total, None), "all keys are on one page");
     names
 }
 
@@ -177,11 +177,11 @@ async fn list_with_invalid_parameter_is_rejected() {
     let list = "/api/api-keys";
     let (long, too_long) = ("é".repeat(200), "é".repeat(201));
     let status = "status: is not one of active, attention, revoked, all";
-    let sort = "sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, or that after a -";
+    let sort = "sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, with or without a leading -";
     let limit = "limit: must be a whole number from 1 to 500";
-    let cursor = "cursor: is not one of a page";
+    let cursor = "cursor: is not the cursor of a page";
     let days = "rotationDays: must be a whole number from 1 to 3650";
-    let once = "query: each parameter may be given once";
+    let once = "query: each parameter may occur only once";
     for (path, expected) in [
         (format!("{list}?status={secret}"), status),
         (format!("{list}?status="), status),
@@ -204,9 +204,9 @@ async fn list_with_invalid_parameter_is_rejected() {
         (format!("{list}?rotationDays=3651"), days),
         (format!("{list}?status=all&status=all"), once),
         (format!("{list}/counts?rotationDays={secret}"), days),
-        (format!("{list}/counts?rotationDays=1&rotationDays=1"), "query: rotationDays may be given once"),
+        (format!("{list}/counts?rotationDays=1&rotationDays=1"), "query: rotationDays may occur only once"),
         (format!("{list}/{key_id}?rotationDays=0"), days),
-        (format!("{list}/{key_id}?rotationDays=1&rotationDays=1"), "query: rotationDays may be given once"),
+        (format!("{list}/{key_id}?rotationDays=1&rotationDays=1"), "query: rotationDays may occur only once"),
     ] {
         let answer = service.app(Method::GET, &path).send().await.expect("answered");
         let expected = json!({ "error": expected, "code": "VALIDATION_ERROR" });
@@ -235,7 +235,7 @@ async fn unwritten_usage_is_listed() {
         }
     };
     check().await;
-    // The service has tried to write the usage.
+    // Wait until the service has tried to write the usage to the locked database.
     tokio::time::sleep(3 * interval).await;
     check().await;
     other.execute_batch("ROLLBACK").expect("unlocked");

@@ -1,4 +1,4 @@
-//! Everything that is logged, at the finest level, by every test of this program: no key is in it.
+//! Captures everything that the tests of this program log, at all levels, and checks that the log contains no key.
 
 use std::io::Write;
 use std::sync::Once;
@@ -9,15 +9,16 @@ use ulkeys_domain::secret;
 
 static CAPTURE_STARTED: Once = Once::new();
 
-/// Keys that were logged on purpose, to see that they are found.
+/// Number of keys that were logged on purpose, to test that they are detected.
 static DELIBERATE_KEY_COUNT: AtomicU64 = AtomicU64::new(0);
 
 static LINE_WITH_KEY: Mutex<Option<String>> = Mutex::new(None);
 
-/// What an operator sees: for a test that has a process of its own.
+/// The log lines that an operator sees. Useful only in a test that runs in a separate process, because all tests of a
+/// process share this list.
 static CAPTURED_LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Collects from now on what all tests log, libraries included.
+/// Starts capturing the log output of all tests, including that of libraries.
 pub fn start_capture() {
     CAPTURE_STARTED.call_once(|| {
         tracing_subscriber::fmt()
@@ -28,22 +29,22 @@ pub fn start_capture() {
     });
 }
 
-/// Everything that was logged since [`clear_lines`], at the levels that the app writes.
+/// Returns everything that was logged since [`clear_lines`] was called, at the levels that the app logs.
 pub fn captured_lines() -> Vec<String> {
     CAPTURED_LINES.lock().clone()
 }
 
-/// Begins [`captured_lines`] anew.
+/// Discards the lines captured so far, so that [`captured_lines`] no longer returns them.
 pub fn clear_lines() {
     CAPTURED_LINES.lock().clear();
 }
 
-/// Fails when a key was logged.
+/// Panics if a key was logged.
 pub fn assert_no_key_logged() {
     assert_eq!(*LINE_WITH_KEY.lock(), None, "a key is in the log");
 }
 
-/// One event: the subscriber asks for a writer for each.
+/// The text of a single log event: the subscriber creates a writer for each event.
 struct LogLine(Vec<u8>);
 
 impl Write for LogLine {

@@ -1,4 +1,4 @@
-//! Web pages and other hosts are not served, whatever credential they show.
+//! Tests that requests from web pages and for other hosts are rejected, whatever credential they contain.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -37,8 +37,8 @@ async fn foreign_host_header_is_rejected() {
     }
 }
 
-/// Another program may forward its port to the service (`ssh -L`, `socat`), and a client may use any name of the
-/// computer.
+/// Another program may forward a port of its own to the service (`ssh -L`, `socat`), and a client may use any loopback
+/// name.
 #[tokio::test]
 async fn loopback_host_with_any_port_is_accepted() {
     let service = TestService::start().await;
@@ -51,7 +51,7 @@ async fn loopback_host_with_any_port_is_accepted() {
     }
 }
 
-/// The authority in a target counts instead of the header (RFC 9112, section 3.2.2).
+/// The authority of the request target takes precedence over the `Host` header (RFC 9112, section 3.2.2).
 #[tokio::test]
 async fn foreign_target_authority_is_rejected() {
     let service = TestService::start().await;
@@ -67,7 +67,7 @@ async fn foreign_target_authority_is_rejected() {
     }
 }
 
-/// The address to which a client sends a file is one that it can reach.
+/// The client must be able to reach the upload URL, so the URL contains the host and port that the client used.
 #[tokio::test]
 async fn upload_url_has_the_port_of_the_host_header() {
     let service = TestService::start().await;
@@ -86,7 +86,7 @@ async fn upload_url_has_the_port_of_the_host_header() {
     }
 }
 
-/// `localhost` is either address, and a client may look up only one of them.
+/// The name `localhost` stands for both loopback addresses, and a client may try only one of them.
 #[tokio::test]
 async fn listen_requires_both_loopback_addresses() {
     let listeners = ulkeys_service::listen(0).await.expect("a free port");
@@ -100,7 +100,7 @@ async fn listen_requires_both_loopback_addresses() {
     let error = ulkeys_service::listen(port).await.expect_err("another program would answer for localhost");
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     drop(foreign);
-    let listeners = ulkeys_service::listen(port).await.expect("free again");
+    let listeners = ulkeys_service::listen(port).await.expect("available again");
     assert_eq!(listeners.len(), 2);
 
     let service = TestService::start_on(listeners).await;
@@ -111,11 +111,11 @@ async fn listen_requires_both_loopback_addresses() {
     }
     drop(service.stop().await);
     for address in addresses {
-        assert!(TcpStream::connect(address).await.is_err(), "{address} still listens");
+        assert!(TcpStream::connect(address).await.is_err(), "the service still listens on {address}");
     }
 }
 
-/// Sends a head, and reads the whole answer.
+/// Sends a request without a body and reads the whole response.
 async fn send_head(address: SocketAddr, head: &str) -> String {
     send_raw(address, &format!("{head}Connection: close\r\n\r\n")).await
 }
@@ -128,7 +128,7 @@ async fn send_raw(address: SocketAddr, request: &str) -> String {
     answer
 }
 
-/// RFC 9112, section 3.2.
+/// RFC 9112, section 3.2, requires status 400 for these requests.
 #[tokio::test]
 async fn missing_repeated_or_malformed_host_is_bad_request() {
     let service = TestService::start().await;
@@ -146,12 +146,14 @@ async fn missing_repeated_or_malformed_host_is_bad_request() {
             assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(error), "{hosts:?}: {answer}");
         }
     }
-    // HTTP/1.0 has no such header, but without it nothing shows that no page of another name asks.
+    // HTTP/1.0 does not require a `Host` header, but without one the service cannot rule out that a web page sent the
+    // request under another host name.
     let answer = send_head(service.address, "GET /healthz HTTP/1.0\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 403"), "{answer}");
 }
 
-/// The authority of the target counts (RFC 9112, section 3.2.2), also for the addresses in the answer.
+/// The authority of the request target takes precedence over the `Host` header (RFC 9112, section 3.2.2). This also
+/// applies to the host in URLs that the response contains.
 #[tokio::test]
 async fn upload_url_has_the_authority_of_the_target() {
     let service = TestService::start().await;

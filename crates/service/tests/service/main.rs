@@ -1,4 +1,5 @@
-//! The service over real HTTP: one file for each endpoint or feature, one binary for a single link.
+//! Tests of the service over real HTTP. Each endpoint or feature has a file; all files form one binary, which is linked
+//! once.
 
 mod account_summary;
 mod activity;

@@ -1,4 +1,4 @@
-//! `GET /metrics`.
+//! Tests of `GET /metrics`.
 
 use reqwest::Method;
 

@@ -1,4 +1,4 @@
-//! The page at the address that a training process prints.
+//! Tests of the page at the URL that a training process prints.
 
 use insta::assert_json_snapshot;
 use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -8,7 +8,7 @@ use crate::common::{TestService, read_json, text};
 use crate::snapshots::{redact_snapshots, whole_answer};
 use crate::training_events::start_run;
 
-/// The training process prints the address. The page reveals nothing about the model.
+/// The training process prints the URL of the model. The page reveals nothing about the model.
 #[tokio::test]
 async fn page_is_the_same_for_unknown_models() {
     let service = TestService::start().await;
@@ -30,10 +30,10 @@ async fn page_is_the_same_for_unknown_models() {
       "status": 200
     }
     "#);
-    let page = there.text().await.expect("a text");
+    let page = there.text().await.expect("text");
     assert!(page.contains("UL Keys app") && !page.contains("exp1") && !page.contains("ada"));
     let missing = service.anonymous(Method::GET, "/nobody/nothing/nowhere").send().await.expect("answered");
-    assert_eq!((missing.status(), missing.text().await.expect("a text")), (StatusCode::OK, page));
+    assert_eq!((missing.status(), missing.text().await.expect("text")), (StatusCode::OK, page));
 
     for (method, path) in
         [(Method::GET, "/a/b"), (Method::GET, "/a/b/c/d"), (Method::GET, "/a//c"), (Method::POST, "/a/b/c")]

@@ -1,5 +1,5 @@
-//! The document tells of every route, and the routes know the methods that it tells of. Whether they answer as it says
-//! is for `tests/openapi`, where requests are made up.
+//! Tests that the OpenAPI document contains every route with the accepted methods. `tests/openapi` sends generated
+//! requests and tests whether the responses match the document.
 
 use std::collections::BTreeSet;
 
@@ -32,13 +32,13 @@ async fn paths_accept_documented_methods_only() {
         operations(&document).map(|(path, method, _)| (path, method.to_uppercase())).collect();
     for path in documented.iter().map(|(path, _)| *path).collect::<BTreeSet<_>>() {
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
-            // Each GET knows HEAD, too (RFC 9110, section 9.1).
+            // Each GET route also accepts HEAD (RFC 9110, section 9.1).
             let method_or_get = if method == "HEAD" { "GET" } else { method };
             let expected = documented.contains(&(path, method.to_owned()))
                 || documented.contains(&(path, method_or_get.to_owned()));
             let target = path.replace("{keyId}", "key_000000000000000000000000").replace("{runId}", "1");
             let target = target.replace("{capability}", "0");
-            assert!(!target.contains('{'), "a parameter that this test does not know: {target}");
+            assert!(!target.contains('{'), "unknown path parameter: {target}");
             let method: Method = method.parse().expect("a method");
             let answer = service.app(method.clone(), &target).send().await.expect("answered");
             assert_eq!(answer.status() != StatusCode::METHOD_NOT_ALLOWED, expected, "{method} {path}");
@@ -53,10 +53,10 @@ async fn operations_have_unique_ids_and_security() {
     let mut names = BTreeSet::new();
     for (path, method, operation) in operations(&document) {
         let name = operation["operationId"].as_str().expect("a name");
-        assert!(names.insert(name), "{method} {path}: {name} is taken");
+        assert!(names.insert(name), "{method} {path}: {name} is not unique");
         assert!(operation["summary"].is_string(), "{method} {path}");
         let is_open = ["/healthz", "/metrics", "/openapi.json", "/readyz", "/uploads/{capability}"].contains(&path);
-        let security = operation["security"].as_array().expect("stated");
+        let security = operation["security"].as_array().expect("security requirements");
         assert_eq!(security.is_empty(), is_open, "{method} {path}");
         assert_eq!(operation["responses"]["401"].is_null(), is_open, "{method} {path}");
     }
@@ -68,10 +68,10 @@ async fn operations_have_unique_ids_and_security() {
     assert_eq!(of("/api/api-keys/{keyId}", "delete"), r#"[{"key":["admin"]},{"session":[]}]"#);
     assert_eq!(of("/api/account/summary", "get"), r#"[{"key":[]},{"session":[]}]"#);
     assert_eq!(of("/api/diagnosis", "post"), r#"[{"session":[]}]"#);
-    assert_eq!(of("/forward-auth", "get"), r#"[{"key":[]}]"#, "the app's session passes no gateway");
+    assert_eq!(of("/forward-auth", "get"), r#"[{"key":[]}]"#, "a gateway does not accept the app's session");
 }
 
-/// What the references in a value point to.
+/// Collects the targets of all `$ref` references in a JSON value.
 fn collect_references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::Array(list) => list.iter().for_each(|value| collect_references(value, found)),
@@ -83,7 +83,7 @@ fn collect_references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     }
 }
 
-/// Values of this field anywhere in the document, with their places.
+/// Collects all values of the field named `field`, with their paths in the document.
 fn collect_fields<'a>(field: &str, value: &'a Value, place: &str, found: &mut Vec<(String, &'a Value)>) {
     match value {
         Value::Array(list) => {
@@ -102,7 +102,8 @@ fn collect_fields<'a>(field: &str, value: &'a Value, place: &str, found: &mut Ve
     }
 }
 
-/// Generated Go clients compile patterns by RE2, whose syntax this engine has: no look-around, no references.
+/// Generated Go clients compile patterns with RE2, which has no look-around and no backreferences. The `regex` crate
+/// used here has the same restrictions.
 #[tokio::test]
 async fn patterns_compile_without_backtracking() {
     let service = TestService::start().await;
@@ -111,14 +112,17 @@ async fn patterns_compile_without_backtracking() {
     collect_fields("pattern", &document, "", &mut patterns);
     assert!(patterns.len() > 10);
     for (place, pattern) in patterns {
-        let pattern = pattern.as_str().expect("a text");
+        let pattern = pattern.as_str().expect("text");
         let compiled = regex::Regex::new(pattern);
         assert!(compiled.is_ok(), "{place}: {compiled:?}");
-        assert!(!pattern.contains(r"\u") && !pattern.contains("[[:"), "{place}: RE2 or ECMAScript read it otherwise");
+        assert!(
+            !pattern.contains(r"\u") && !pattern.contains("[[:"),
+            "{place}: RE2 or ECMAScript interprets the pattern differently"
+        );
     }
 }
 
-/// A type that is a choice of nested types has no name in a generated client, or none that says what it is.
+/// Client generators give the variants of a union of inline types no names, or meaningless ones.
 #[tokio::test]
 async fn union_variants_are_named_and_discriminated() {
     let service = TestService::start().await;
@@ -145,7 +149,11 @@ async fn union_variants_are_named_and_discriminated() {
     assert_eq!(unions, 4, "ActivityEntry, Finding, KeyEvent, TrainingReport");
     let data = &schemas["TrainingReportEpochEnd"]["properties"]["data"]["$ref"];
     assert_eq!(data, "#/components/schemas/EpochEndData");
-    assert_eq!(schemas["EpochEndData"]["required"], serde_json::json!(["epoch"]), "what is sent, not what is kept");
+    assert_eq!(
+        schemas["EpochEndData"]["required"],
+        serde_json::json!(["epoch"]),
+        "the fields of the request, not of the stored epoch"
+    );
 }
 
 #[tokio::test]
@@ -161,7 +169,7 @@ async fn files_are_binary_and_streams_are_text() {
     assert_eq!(document.pointer(path), Some(&"string".into()));
 }
 
-/// So that a generated client can send back what it received.
+/// A cursor is a string, so that a generated client can send it back unchanged.
 #[tokio::test]
 async fn cursors_are_strings() {
     let service = TestService::start().await;

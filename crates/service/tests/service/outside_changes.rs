@@ -1,4 +1,4 @@
-//! A clock that is wrong for a session, and a database that other programs move, replace or edit.
+//! Tests of a clock that is wrong for one session, and of a database that other programs move, replace, or edit.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -45,25 +45,28 @@ async fn wrong_clock_for_a_session_keeps_history() {
 
     LATER.store(100 * DAY_MILLIS, Ordering::Relaxed);
     let service = start(service.stop().await).await;
-    assert_eq!(list_activity(&service, "").await, entries, "nothing is removed");
+    assert_eq!(list_activity(&service, "").await, entries, "nothing is deleted");
     service.get_summary(&key).await;
     let path = format!("/api/api-keys/{key_id}/usage?hours=1");
     let begin = Instant::now();
     while read_json(service.app(Method::GET, &path).send().await.expect("answered")).await.1["hours"] == json!([]) {
-        assert!(begin.elapsed() < Duration::from_secs(20), "the use is counted");
+        assert!(begin.elapsed() < Duration::from_secs(20), "timed out waiting for the request to be counted");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
     LATER.store(0, Ordering::Relaxed);
     let service = start(service.stop().await).await;
-    assert_eq!(list_activity(&service, "").await, entries, "nothing is removed");
+    assert_eq!(list_activity(&service, "").await, entries, "nothing is deleted");
     let usage = service.wait_for_usage(&key_id, |_| true).await;
     assert_eq!(requests(&usage), 1, "no hour in the future: {usage}");
-    // A use in the future is none. The last hour of real use takes its place as soon as old entries are looked for.
+    // A last-used time in the future counts as unused. The next purge replaces the time with the last hour of actual
+    // use.
     let begin = Instant::now();
     let repaired = loop {
         match &service.listed_key(&key_id).await["lastUsedAt"] {
-            Value::Null => assert!(begin.elapsed() < Duration::from_secs(20), "the last hour of real use is known"),
+            Value::Null => {
+                assert!(begin.elapsed() < Duration::from_secs(20), "timed out waiting for the last hour of actual use")
+            }
             used => break text(used),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -71,10 +74,10 @@ async fn wrong_clock_for_a_session_keeps_history() {
     assert_eq!(repaired, format!("{}:00:00.000Z", &text(&used_at)[..13]));
     service.get_summary(&key).await;
     let used_now = text(&service.listed_key(&key_id).await["lastUsedAt"]);
-    assert!(used_now > text(&used_at) && used_now <= system_clock().to_string(), "at once: {used_now}");
+    assert!(used_now > text(&used_at) && used_now <= system_clock().to_string(), "updated immediately: {used_now}");
     service.wait_for_usage(&key_id, |usage| requests(usage) == 2).await;
     let service = start(service.stop().await).await;
-    assert_eq!(service.listed_key(&key_id).await["lastUsedAt"], used_now, "it is stored");
+    assert_eq!(service.listed_key(&key_id).await["lastUsedAt"], used_now, "the time is stored");
     let sources = service.wait_for_clients(&key_id, 1).await["sources"].clone();
     assert!(text(&sources[0]["lastUsedAt"]) <= system_clock().to_string(), "{sources}");
 }
@@ -84,7 +87,7 @@ async fn replaced_database_rejects_changes_and_keeps_deciding() {
     let service = TestService::start().await;
     let (key_id, key) = service.create_key("before", &["read"]).await;
     let other = service.folder.path().join("other.db");
-    drop(ulkeys_store::SqliteStore::open(&other).expect("made"));
+    drop(ulkeys_store::SqliteStore::open(&other).expect("created"));
     std::fs::rename(other, service.folder.path().join("keys.db")).expect("replaced");
 
     let _redactions = redact_snapshots();
@@ -125,7 +128,7 @@ async fn external_edit_is_listed_and_keeps_revocations() {
         if !entries.is_empty() {
             break entries;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "noticed");
+        assert!(start.elapsed() < Duration::from_secs(20), "timed out waiting for the change to be detected");
     };
     assert_eq!(entries.len(), 1);
     let expected = json!({ "kind": "changedOutside", "change": "keptRevoked", "keys": 1, "keyId": key_id, "peer": "" });

@@ -1,4 +1,5 @@
-//! Trainings in parallel with one key: each has a limit of its own, so none loses a report because of the others.
+//! Tests of parallel training runs that share one key. Each run has its own rate limit, so no run loses reports because
+//! of other runs.
 
 use std::time::Duration;
 
@@ -17,28 +18,28 @@ const RECORDED_RUN: &str = include_str!("../../../../tests/fixtures/yolo-train-3
 
 const RUN_COUNT: usize = 12;
 
-/// Epochs of the recorded run, the final validation included.
+/// The number of epochs in the recorded run, including the final validation.
 const EPOCHS_PER_ROUND: u64 = 4;
 
-/// What one run has lost.
+/// Counts of the reports that one run has lost because they were rejected.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct LostReports {
     epochs: usize,
     others: usize,
 }
 
-/// How the recorded run is sent.
+/// Options for replaying the recorded run.
 #[derive(Clone, Copy)]
 struct ReplayPlan {
-    /// How often what comes between its start and its upload is sent, with further epochs.
+    /// The number of times that the events between the start and the upload are sent, with increasing epoch numbers.
     rounds: u64,
-    /// Between two events.
+    /// The delay between two events.
     pause: Duration,
-    /// Whether its console output is sent, too.
+    /// Whether the console output is sent too.
     console: bool,
 }
 
-/// Sends the recorded run as its client does, event by event and without retries.
+/// Replays the recorded run the way the original client sent it: event by event, without retries.
 async fn replay(service: &TestService, key: &str, name: String, plan: ReplayPlan) -> (Value, LostReports) {
     let requests: Vec<Value> = RECORDED_RUN.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let is_upload = |request: &Value| request["path"] == UPLOAD_REQUEST_PATH;
@@ -88,7 +89,8 @@ async fn replay(service: &TestService, key: &str, name: String, plan: ReplayPlan
             }
         } else if is_upload(request) {
             lost.others += 1;
-            // There is nothing to send and to confirm then; the run still ends.
+            // The request for an upload URL was rejected, so no checkpoint can be uploaded or confirmed. The run still
+            // ends.
             ticket = json!({ "uploadUrl": "/uploads/none" });
         } else if body["event"] == "epoch_end" {
             lost.epochs += 1;
@@ -111,7 +113,11 @@ async fn replay_in_parallel(plan: ReplayPlan) {
     let (_, list) = get_json(&service, &service.session, "/api/training/runs").await;
     let running = list["runs"].as_array().expect("a list").iter().filter(|run| run["status"] == "running").count();
     let sent = RUN_COUNT as u64 * plan.rounds * EPOCHS_PER_ROUND;
-    assert_eq!((epochs, others, running), (0, 0, 0), "epochs of {sent} and others lost, and left running, in {took:?}");
+    assert_eq!(
+        (epochs, others, running),
+        (0, 0, 0),
+        "lost epochs (of {sent}), other lost reports, and unfinished runs, after {took:?}"
+    );
     for (run, _) in &replays {
         let kept = run_details(&service, run).await;
         assert_eq!(
@@ -124,13 +130,13 @@ async fn replay_in_parallel(plan: ReplayPlan) {
     assert!(!usage.await.to_string().contains("\"limit\""), "no rejection is counted");
 }
 
-/// More events than one key once had in a minute, and more uploads.
+/// The runs send more events and uploads per minute than a single limit for the whole key would allow.
 #[tokio::test]
 async fn parallel_runs_at_full_speed_lose_nothing() {
     replay_in_parallel(ReplayPlan { rounds: 4, pause: Duration::ZERO, console: true }).await;
 }
 
-/// `cargo test --workspace --test service -- --ignored two_minutes`
+/// Run this test with `cargo test --workspace --test service -- --ignored two_minutes`.
 #[tokio::test]
 #[ignore = "takes two minutes"]
 async fn parallel_runs_at_one_event_a_second_lose_nothing_in_two_minutes() {
@@ -150,11 +156,11 @@ async fn result_of_run_above_its_event_limit_is_accepted() {
         let expected = if epoch < 5 { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS };
         assert_eq!(answer.status(), expected);
         let header = |name: &str| answer.headers()[name].to_str().expect("ASCII").to_owned();
-        assert_eq!(header("x-ratelimit-limit"), "5", "the run's");
+        assert_eq!(header("x-ratelimit-limit"), "5", "the limit of the run");
         assert_eq!(header("x-ratelimit-remaining"), 4_u64.saturating_sub(epoch).to_string());
     }
     assert_eq!(send_event(&service, &key, &two, "epoch_end", json!({ "epoch": 0 })).await.0, StatusCode::OK);
-    // The run is the same by whatever it is named.
+    // The limit applies to the run, whether the event refers to it by identifier or by name.
     let named = json!({ "project": "username/project", "name": "exp1", "event": "epoch_end", "data": { "epoch": 9 } });
     let answer = service.bearer(&key, Method::POST, EVENTS_PATH).json(&named).send().await.expect("answered");
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
@@ -168,7 +174,7 @@ async fn result_of_run_above_its_event_limit_is_accepted() {
     let finding = read_json(answer).await.1["finding"].clone();
     assert_eq!((&finding["kind"], &finding["limit"]), (&json!("limit"), &json!(5)), "the run's limit is named");
 
-    // Each request is recorded once, as what it was.
+    // Each request is recorded once, with its actual outcome.
     let counted = |usage: &Value, outcome: &str| {
         let hours = usage["hours"].as_array().cloned().unwrap_or_default();
         hours.iter().filter(|hour| hour["outcome"] == outcome).filter_map(|hour| hour["requests"].as_u64()).sum::<u64>()
@@ -189,7 +195,7 @@ async fn result_while_key_is_above_its_limit_is_accepted() {
     }
     for body in ["nonsense".to_owned(), json!({ "modelId": "unknown", "event": "epoch_end" }).to_string()] {
         let answer = service.bearer(&key, Method::POST, EVENTS_PATH).body(body).send().await.expect("answered");
-        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "nonsense has a limit");
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "invalid events have a limit");
     }
     assert_eq!(
         send_event(&service, &key, &run, "epoch_end", json!({ "epoch": 0 })).await.0,
@@ -197,11 +203,11 @@ async fn result_while_key_is_above_its_limit_is_accepted() {
     );
     let body = json!({ "project": "username/project", "name": "exp2", "event": "training_started", "data": {} });
     let answer = service.bearer(&key, Method::POST, EVENTS_PATH).json(&body).send().await.expect("answered");
-    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "starts have a limit");
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "starting runs has a limit");
     assert_eq!(send_event(&service, &key, &run, "training_complete", json!({})).await.0, StatusCode::OK);
     assert_eq!(run_details(&service, &run).await["status"], "completed");
     let repeated = send_event(&service, &key, &run, "training_complete", json!({})).await;
-    assert_eq!(repeated.0, StatusCode::TOO_MANY_REQUESTS, "it has ended already");
+    assert_eq!(repeated.0, StatusCode::TOO_MANY_REQUESTS, "the run has already ended");
 }
 
 #[tokio::test]
@@ -216,7 +222,7 @@ async fn results_of_one_run_have_their_own_limit() {
     assert_eq!(one_more.0, StatusCode::TOO_MANY_REQUESTS);
 }
 
-/// Requests for these paths that reach no handler which knows a run are counted, too.
+/// Requests to the event and upload paths that are not assigned to a run count against the key's rate limit.
 #[tokio::test]
 async fn other_requests_to_run_paths_count_against_key_limit() {
     let service = TestService::start_limited(RateLimits { stream: 1, upload: 1, ..RateLimits::default() }).await;
@@ -237,16 +243,16 @@ async fn other_requests_to_run_paths_count_against_key_limit() {
     for _ in 0..2 * MAX_RUNS_AT_FULL_RATE {
         unreadable().await;
     }
-    assert_eq!(unreadable().await, StatusCode::TOO_MANY_REQUESTS, "above it");
+    assert_eq!(unreadable().await, StatusCode::TOO_MANY_REQUESTS, "above the limit");
 }
 
-/// Twelve endings with the curves of many classes come at once.
+/// Twelve runs end at the same time, and each sends large results: the curves of many classes.
 #[tokio::test]
 async fn large_results_in_parallel_are_all_accepted() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let service = TestService::start_with(folder, |config| {
         config.limits = RateLimits::default().into();
-        // A busy computer parses more slowly.
+        // Allow more time to wait for a permit, because a busy computer parses the reports more slowly.
         config.timing.permit_timeout = Duration::from_secs(60);
     })
     .await;

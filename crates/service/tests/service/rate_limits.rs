@@ -1,4 +1,4 @@
-//! Requests a minute: the documented headers, independent counters, and peers that guess.
+//! Tests of rate limits: the documented headers, independent counters, and clients that guess keys.
 
 use insta::assert_json_snapshot;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -70,14 +70,15 @@ async fn rejected_request_is_not_counted() {
     assert_eq!(header_number(service.get_summary(&key).await.headers(), "x-ratelimit-remaining"), 1);
 }
 
-/// All clients on this computer have one address: one that guesses must not lock the others out.
+/// All clients on this computer have the same IP address, so a client that guesses keys must not block the other
+/// clients.
 #[tokio::test]
 async fn guessing_peer_may_use_known_keys_only() {
     let service = TestService::start_limited(RateLimits { invalid_credentials: 5, ..RateLimits::default() }).await;
     let (used_id, used) = service.create_key("in use", &["read"]).await;
     let (_, unused) = service.create_key("not used yet", &["read"]).await;
     assert_eq!(service.get_summary(&used).await.status(), StatusCode::OK);
-    // A client that repeats one wrong key is not guessing.
+    // A client that repeats the same wrong key does not count as guessing.
     for _ in 0..20 {
         assert_eq!(service.get_summary(&format!("ul_{}", "0".repeat(40))).await.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(service.get_summary("not even a key").await.status(), StatusCode::UNAUTHORIZED);
@@ -93,7 +94,7 @@ async fn guessing_peer_may_use_known_keys_only() {
     };
     let limited = (StatusCode::TOO_MANY_REQUESTS, json!({ "error": "Rate limit exceeded", "code": "RATE_LIMITED" }));
     assert_eq!(send_rejected(&format!("ul_{}", "f".repeat(40))).await, limited, "a wrong guess");
-    assert_eq!(send_rejected(&unused).await, limited, "a right guess looks the same");
+    assert_eq!(send_rejected(&unused).await, limited, "a correct guess gets the same response");
     assert_eq!(send_rejected("nonsense").await, limited);
     let _redactions = redact_snapshots();
     let mut rejected = whole_answer(service.bearer(&unused, Method::GET, "/api/account/summary")).await;
@@ -115,12 +116,12 @@ async fn guessing_peer_may_use_known_keys_only() {
     assert_eq!(service.app(Method::GET, "/api/api-keys").send().await.expect("answered").status(), StatusCode::OK);
     let question = json!({ "key": unused });
     let answer = service.app(Method::POST, "/api/diagnosis").json(&question).send().await.expect("answered");
-    assert_eq!(read_json(answer).await.1["finding"]["kind"], "peerLimit", "the app shows the person the reason");
+    assert_eq!(read_json(answer).await.1["finding"]["kind"], "peerLimit", "the diagnosis names the reason");
     service.revoke_key(&used_id).await;
-    assert_eq!(send_rejected(&used).await, limited, "until it is revoked");
+    assert_eq!(send_rejected(&used).await, limited, "a revoked key no longer works");
 }
 
-/// The owner changes limits while the service runs.
+/// The owner can change the limits while the service is running.
 #[tokio::test]
 async fn changed_limits_apply_to_next_request() {
     let (change, limits) = tokio::sync::watch::channel(RateLimits { default: 3, ..RateLimits::default() });

@@ -1,4 +1,4 @@
-//! `PATCH /api/api-keys/{keyId}`.
+//! Tests of `PATCH /api/api-keys/{keyId}`.
 
 use insta::assert_json_snapshot;
 use reqwest::Method;

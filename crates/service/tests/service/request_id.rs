@@ -1,4 +1,4 @@
-//! The identifier of each request.
+//! Tests of the request identifier in each response.
 
 use reqwest::Method;
 

@@ -1,5 +1,6 @@
-//! Clients send requests with a key while it is revoked: nothing that starts after the acknowledgement is accepted, by
-//! the service itself, by a gateway that asks it, or by a resource server that introspects.
+//! Clients send requests with a key while that key is being revoked. Every request that starts after the revocation has
+//! been acknowledged is rejected, whether it is sent to the service, through a gateway, or to a resource server that
+//! introspects the key.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,10 +16,10 @@ const CONNECTION_COUNT: usize = 8;
 
 const REQUEST_COUNT: usize = 60_000;
 
-/// Requests that must have been accepted before the key is revoked.
+/// The number of requests that must be accepted before the key is revoked.
 const ACCEPTED_BEFORE_REVOCATION: usize = REQUEST_COUNT / 4;
 
-/// Whether the key was accepted, by the answer to one request on a kept connection.
+/// Sends a request on an open connection and returns whether the key was accepted.
 async fn send_and_check_accepted(stream: &mut BufReader<TcpStream>, request: &[u8]) -> bool {
     stream.write_all(request).await.expect("sent");
     let mut line = String::new();
@@ -115,11 +116,11 @@ async fn load_until_revoked(request: impl Fn(&TestService, &str) -> String) {
         late_accepted += wrong;
     }
     assert!(accepted.load(Ordering::Relaxed) >= ACCEPTED_BEFORE_REVOCATION, "the key worked before");
-    assert!(late > REQUEST_COUNT / 4, "enough requests came after: {late}");
+    assert!(late > REQUEST_COUNT / 4, "too few requests after the revocation: {late}");
     assert_eq!(late_accepted, 0);
 }
 
-/// A request whose head was admitted, and whose body comes only after the revocation, does nothing any more.
+/// A request that was authorized when its head arrived has no effect if its body arrives after the revocation.
 #[tokio::test(flavor = "multi_thread")]
 async fn body_received_after_revocation_is_rejected() {
     let service = TestService::start().await;

@@ -1,4 +1,4 @@
-//! `DELETE /api/api-keys`.
+//! Tests of `DELETE /api/api-keys`.
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};
@@ -39,7 +39,7 @@ async fn revoke_twice_returns_first_time_and_unknown_is_not_found() {
     let invalid = |error| (StatusCode::BAD_REQUEST, json!({ "error": error, "code": "VALIDATION_ERROR" }));
     assert_eq!(revoke("/api/api-keys".to_owned()).await, invalid("keyId: is required"));
     let twice = "/api/api-keys?keyId=a&keyId=b".to_owned();
-    assert_eq!(revoke(twice).await, invalid("keyId: must be given once, as a text"));
+    assert_eq!(revoke(twice).await, invalid("keyId: may occur only once"));
 }
 
 #[tokio::test]

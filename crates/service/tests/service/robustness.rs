@@ -1,4 +1,5 @@
-//! Peers that are slow, huge, malformed, many, or gone: the others are served all the same.
+//! Tests of slow or disconnected clients, malformed or large requests, and many connections. In each case, the service
+//! must still serve all other clients.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,10 +21,10 @@ async fn assert_others_are_served(service: &TestService, key: &str) {
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
-/// Everything that the service sends until it closes the connection.
+/// Reads everything that the service sends until it closes the connection.
 async fn read_to_close(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A reset after the answer is as good as an end.
+    // A connection reset after the response is treated like a normal close.
     let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await.expect("in time");
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -36,7 +37,7 @@ async fn five_thousand_idle_connections_leave_room_for_others() {
     let mut idle = Vec::new();
     for number in 0..5_000 {
         let mut stream = connect(&service).await;
-        // Half of them have begun a head and do not go on.
+        // Half of the connections send an incomplete request head.
         if number % 2 == 0 {
             stream.write_all(b"GET /api/account/summary HTTP/1.1\r\nHost: ").await.expect("sent");
         }
@@ -71,7 +72,7 @@ async fn malformed_request_closes_its_connection_only() {
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
     ] {
         let mut stream = connect(&service).await;
-        // The service may have heard enough before all of it is sent.
+        // Writing may fail, because the service may reject the request before it is complete.
         let _ = stream.write_all(request.as_bytes()).await;
         let _ = stream.shutdown().await;
         let answer = read_to_close(&mut stream).await;
@@ -137,7 +138,7 @@ async fn pipelined_requests_are_answered_in_order_after_half_close() {
         all += &request(path, key, id);
     }
     stream.write_all(all.as_bytes()).await.expect("sent");
-    // The peer has nothing more to say, and waits for the answers.
+    // The client closes its sending side and waits for the responses.
     stream.shutdown().await.expect("half closed");
     let answers = read_to_close(&mut stream).await;
     let order: Vec<_> = answers.lines().filter_map(|line| line.strip_prefix("x-request-id: number-")).collect();
@@ -157,7 +158,7 @@ async fn vanished_peers_release_their_connections() {
             service.address
         );
         stream.write_all(request.as_bytes()).await.expect("sent");
-        stream.set_zero_linger().expect("a reset instead of an orderly end");
+        stream.set_zero_linger().expect("linger of zero, which resets the connection");
     }
     let open = async || {
         let text =
@@ -167,7 +168,7 @@ async fn vanished_peers_release_their_connections() {
     };
     let start = std::time::Instant::now();
     while open().await > 5 {
-        assert!(start.elapsed() < Duration::from_secs(30), "{} are left", open().await);
+        assert!(start.elapsed() < Duration::from_secs(30), "{} connections are still open", open().await);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -189,7 +190,7 @@ async fn panicking_request_is_answered_and_tasks_restart() {
     .await;
     let (key_id, key) = service.create_key("worker", &["read"]).await;
     assert_others_are_served(&service, &key).await;
-    // The use above is to be written within this time.
+    // The service attempts to record the usage of the preceding request within this time.
     IS_CLOCK_BROKEN.store(true, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (status, body) = read_json(service.get_summary(&key).await).await;
@@ -201,7 +202,8 @@ async fn panicking_request_is_answered_and_tasks_restart() {
     assert_others_are_served(&service, &key).await;
 }
 
-/// A gateway asks with every header of its client, and a browser behind several proxies sends more than a hundred.
+/// A gateway forwards all headers of its client, and a browser behind several proxies sends more than a hundred
+/// headers.
 #[tokio::test]
 async fn request_with_thousand_headers_is_accepted() {
     let service = TestService::start().await;

@@ -1,4 +1,4 @@
-//! Unknown paths and methods.
+//! Tests of unknown paths and methods.
 
 use insta::assert_json_snapshot;
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! The deletion of runs that are older than the owner keeps them.
+//! Tests that training runs are deleted after the retention period.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn expired_runs_are_deleted_if_clock_is_right() {
     };
     let found;
     (found, folder) = status(folder).await;
-    assert_eq!(found, [true, true], "the service ran on one day alone: its clock may be wrong");
+    assert_eq!(found, [true, true], "the service ran on only one day, so the clock is not trusted");
     age(
         &folder,
         &format!(

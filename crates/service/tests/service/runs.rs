@@ -1,4 +1,4 @@
-//! Reading what was recorded: who may, in which order, and what an outsider sees.
+//! Tests of reading recorded training runs: the required scopes, the order, and rejected requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -88,7 +88,11 @@ async fn list_runs_newest_first_in_pages_and_by_key() {
     assert_eq!((run_ids(&page), &page["nextCursor"]), (vec![4, 2], &Value::Null));
 
     let (_, page) = list("?cursor=9999999999999999").await;
-    assert_eq!(run_ids(&page), vec![5, 4, 3, 2, 1], "more digits than any run has, and as many as the document allows");
+    assert_eq!(
+        run_ids(&page),
+        vec![5, 4, 3, 2, 1],
+        "more digits than any run identifier, but as many as the OpenAPI document allows"
+    );
 
     for (query, field) in [
         ("?limit=0", "limit"),
@@ -215,7 +219,7 @@ async fn epochs_are_paged_and_run_has_their_metrics() {
     }
 }
 
-/// Minutes by which the clock of the test below is ahead.
+/// The number of minutes by which the clock in the following test is ahead.
 static CLOCK_AHEAD_MINUTES: AtomicU64 = AtomicU64::new(0);
 
 fn clock_ahead() -> Timestamp {
@@ -269,11 +273,16 @@ async fn run_without_reports_is_silent_until_it_reports_again() {
     send_event(&service, &key, &other, "training_progress", json!({})).await;
     CLOCK_AHEAD_MINUTES.store(11, Ordering::Relaxed);
     let kept = run_details(&service, &run).await;
-    assert_eq!((&kept["status"], &kept["silentSince"]), (&json!("running"), &kept["lastEventAt"]), "no status changes");
+    assert_eq!(
+        (&kept["status"], &kept["silentSince"]),
+        (&json!("running"), &kept["lastEventAt"]),
+        "the status does not change"
+    );
     let (_, list) = get_json(&service, &key, "/api/training/runs").await;
     assert_eq!((&list["runs"][1]["silentSince"], live().await), (&kept["lastEventAt"], vec!["exp2".to_owned()]));
 
-    // After eleven minutes for its second epoch, it may take three times the average of both.
+    // The second epoch took eleven minutes. The run now counts as silent only after three times the average duration of
+    // the two epochs.
     send_event(&service, &key, &run, "epoch_end", json!({ "epoch": 1 })).await;
     let kept = run_details(&service, &run).await;
     assert_eq!((&kept["silentSince"], live().await), (&Value::Null, vec!["exp1".to_owned(), "exp2".to_owned()]));

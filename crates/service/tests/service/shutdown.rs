@@ -1,4 +1,4 @@
-//! What a stopped service has written.
+//! Tests that the service writes all data before it stops.
 
 use reqwest::StatusCode;
 
@@ -10,7 +10,7 @@ async fn shutdown_persists_last_used_and_keys() {
     let (key_id, key) = service.create_key("key", &["read"]).await;
     assert_eq!(service.get_summary(&key).await.status(), StatusCode::OK);
     let before = service.listed_key(&key_id).await;
-    assert!(before["lastUsedAt"].is_string(), "shown at once, from memory");
+    assert!(before["lastUsedAt"].is_string(), "returned immediately from memory");
     let folder = service.stop().await;
 
     let service = TestService::start_in(folder).await;
@@ -18,7 +18,7 @@ async fn shutdown_persists_last_used_and_keys() {
     assert_eq!(service.get_summary(&key).await.status(), StatusCode::OK);
 }
 
-/// Even where another program has the database open.
+/// A copy of the database file is complete after shutdown, even if another program has the database open.
 #[tokio::test]
 async fn database_copy_after_shutdown_is_complete() {
     let service = TestService::start().await;

@@ -1,11 +1,11 @@
-//! Whole answers for snapshots, without what differs from run to run.
+//! Creates snapshots of whole responses. Values that differ between test runs are redacted.
 
 use insta::Settings;
 use insta::internals::SettingsBindDropGuard;
 use reqwest::RequestBuilder;
 use serde_json::{Map, Value, json};
 
-/// Headers that each answer has, or that say how a test's limits stand.
+/// Headers that are part of every response or depend on the rate limits of a test.
 const OMITTED_HEADERS: [&str; 7] = [
     "cache-control",
     "content-length",
@@ -16,7 +16,7 @@ const OMITTED_HEADERS: [&str; 7] = [
     "x-request-id",
 ];
 
-/// Identifiers, keys, times, addresses and sizes.
+/// Patterns of identifiers, keys, times, addresses, and sizes, with their replacements.
 const REDACTIONS: [(&str, &str); 11] = [
     ("key_[0-9a-f]{24}", "[keyId]"),
     ("ul_[0-9a-f]{40}", "[key]"),
@@ -41,7 +41,7 @@ pub fn redact_snapshots() -> SettingsBindDropGuard {
     settings.bind_to_scope()
 }
 
-/// Status, headers and body of the answer to a request.
+/// Sends a request and returns the status, the headers, and the body of the response.
 pub async fn whole_answer(request: RequestBuilder) -> Value {
     let answer = request.send().await.expect("answered");
     let status = answer.status().as_u16();

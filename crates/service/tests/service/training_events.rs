@@ -1,4 +1,5 @@
-//! What training processes report: recorded in any order, for the key that sent it, and rejected without the scope.
+//! Tests of events that training processes report. An event is recorded with the key that sent it, whatever the order
+//! of the events, and is rejected if the key lacks the required scope.
 
 use std::time::{Duration, Instant};
 
@@ -221,12 +222,13 @@ async fn taken_name_gets_a_number_and_resuming_creates_a_run() {
 
     let (status, again) = send_event(&service, &key, &first, "training_started", json!({ "epochs": 9 })).await;
     assert_eq!((status, &again["modelId"], &again["runId"]), (StatusCode::OK, &first["modelId"], &json!(3)));
-    // Without a runId, the newest run of the model is meant.
+    // Without a `runId`, an event belongs to the newest run of the model.
     let (_, receipt) = send_event(&service, &key, &first, "training_progress", json!({})).await;
     assert_eq!(receipt["runId"], 3);
     let (_, receipt) = send_event(&service, &key, &first, "training_progress", json!({ "runId": 1 })).await;
     assert_eq!(receipt["runId"], 1);
-    // Another model's run, no run at all, a model that is not there.
+    // These events are rejected because the run belongs to another model, the run does not exist, or the model does not
+    // exist.
     assert_eq!(send_event(&service, &key, &first, "training_progress", json!({ "runId": 2 })).await, not_found());
     assert_eq!(send_event(&service, &key, &first, "training_progress", json!({ "runId": 99 })).await, not_found());
     let unknown = json!({ "modelId": "model_000000000000000000000000" });
@@ -436,7 +438,8 @@ async fn event_above_size_limit_is_rejected() {
     }
 }
 
-/// Their bodies stay with those who send them, announced or not; small reports pass by.
+/// While the maximum number of large events is in progress, the service does not read the body of another one, with or
+/// without a `Content-Length`. Small events do not wait.
 #[tokio::test]
 async fn large_event_above_concurrency_limit_is_rejected() {
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -456,7 +459,7 @@ async fn large_event_above_concurrency_limit_is_rejected() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let asked = Instant::now();
     assert_eq!(send_event(&service, &key, &run, "training_progress", json!({})).await.0, StatusCode::OK);
-    assert!(asked.elapsed() < Duration::from_secs(5), "a small one does not wait");
+    assert!(asked.elapsed() < Duration::from_secs(5), "a small event does not wait");
     let large =
         json!({ "modelId": run["modelId"], "event": "training_progress", "data": {"more": "x".repeat(70_000)} });
     let _redactions = redact_snapshots();
@@ -465,7 +468,7 @@ async fn large_event_above_concurrency_limit_is_rejected() {
     {
       "body": {
         "code": "INTERNAL_ERROR",
-        "error": "The key service has too much to do. Try again."
+        "error": "The key service is overloaded. Try again."
       },
       "headers": {
         "content-type": "application/json",
@@ -476,5 +479,5 @@ async fn large_event_above_concurrency_limit_is_rejected() {
     "#);
     drop(slow);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(send_event_body(&service, &key, large).await.0, StatusCode::OK, "those before it are gone");
+    assert_eq!(send_event_body(&service, &key, large).await.0, StatusCode::OK, "the earlier requests have ended");
 }

@@ -1,4 +1,5 @@
-//! Training data has limits for each key and in all, keys go on where it has none left, and runs can be deleted.
+//! Tests of the limits for training data, per key and in total. Keys still work when their limit is reached, and
+//! deleting runs frees space.
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};
@@ -29,11 +30,11 @@ pub async fn delete_run(service: &TestService, token: &str, run: &Value) -> (Sta
     read_json(service.bearer(token, Method::DELETE, &path).send().await.expect("answered")).await
 }
 
-/// The end of a run with so many bytes of results.
+/// Ends a run, reporting `bytes` bytes of results.
 pub async fn complete_run(service: &TestService, token: &str, run: &Value, bytes: usize) -> Value {
     let data = json!({ "results": { "text": "x".repeat(bytes) } });
     let (status, receipt) = send_event(service, token, run, "training_complete", data).await;
-    assert_eq!(status, StatusCode::OK, "an ending is never rejected: {receipt}");
+    assert_eq!(status, StatusCode::OK, "the end of a run is never rejected: {receipt}");
     receipt
 }
 
@@ -80,7 +81,7 @@ async fn event_above_key_quota_is_rejected_and_end_is_recorded() {
     }
     "#);
 
-    // Others, and keys, have their space.
+    // Other keys can still store training data, and keys can still be created and revoked.
     let run = start_run(&service, &other, "other").await;
     assert_eq!(send_event(&service, &other, &run, "console_output", lines.clone()).await.0, StatusCode::OK);
     let (late, _) = service.create_key("late", &["read"]).await;
@@ -110,7 +111,7 @@ async fn upload_above_quota_is_rejected_and_removed() {
     assert_eq!(put_file(&service, &first, vec![0; 1_500_000]).await.status(), StatusCode::OK);
     let reason = "The training data of this key has reached its limit of 2 MiB";
     assert_training_data_full(read_json(put_file(&service, &second, vec![0; 1_000_000]).await).await, reason);
-    // Without a length in front, too.
+    // The limit also applies to an upload without a `Content-Length`.
     let chunks = futures_util::stream::iter((0..10).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 100_000])));
     assert_training_data_full(
         read_json(put_file(&service, &second, reqwest::Body::wrap_stream(chunks)).await).await,

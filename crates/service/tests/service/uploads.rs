@@ -1,4 +1,5 @@
-//! Uploading a checkpoint: the address is the permission, the file is whole or not there, and nothing is left behind.
+//! Tests of checkpoint uploads: the URL is the credential, a file is either complete or absent, and no temporary files
+//! are left behind.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ pub async fn request_ticket(service: &TestService, token: &str, run: &Value) -> 
     ticket
 }
 
-/// The path of an upload's address, which must lead to this service.
+/// Returns the path of an upload URL, which must belong to this service.
 pub fn upload_path(service: &TestService, ticket: &Value) -> String {
     let url = text(&ticket["uploadUrl"]);
     url.strip_prefix(&format!("http://{}", service.address)).expect("this service").to_owned()
@@ -109,9 +110,13 @@ async fn uploaded_checkpoint_is_saved_and_downloadable() {
     assert_eq!((&kept["checkpoints"][0]["keyId"], &kept["hasCheckpoint"]), (&json!(key_id), &json!(true)));
 
     let folder = service.folder.path().join("checkpoints");
-    let mode = |path: &std::path::Path| path.metadata().expect("there").permissions().mode() & 0o777;
+    let mode = |path: &std::path::Path| path.metadata().expect("exists").permissions().mode() & 0o777;
     assert_eq!((mode(&folder), mode(&checkpoint_files(&service)[0])), (0o700, 0o600));
-    assert_eq!(put_file(&service, &ticket, "again").await.status(), StatusCode::NOT_FOUND, "used up");
+    assert_eq!(
+        put_file(&service, &ticket, "again").await.status(),
+        StatusCode::NOT_FOUND,
+        "the URL can be used only once"
+    );
 
     let (_, other) = service.create_key("other", &["models", "datasets", "admin"]).await;
     assert_eq!(download_checkpoint(&service, &other, &run).await.status(), StatusCode::FORBIDDEN);
@@ -130,7 +135,11 @@ async fn newer_checkpoint_replaces_older_one() {
     for bytes in ["first", "second"] {
         let ticket = request_ticket(&service, &key, &run).await;
         assert_eq!(put_file(&service, &ticket, bytes).await.status(), StatusCode::OK);
-        assert_eq!(save_checkpoint(&service, &key, &other, &ticket).await.0, StatusCode::NOT_FOUND, "another run's");
+        assert_eq!(
+            save_checkpoint(&service, &key, &other, &ticket).await.0,
+            StatusCode::NOT_FOUND,
+            "the checkpoint belongs to another run"
+        );
         assert_eq!(save_checkpoint(&service, &key, &run, &ticket).await.0, StatusCode::OK);
         tickets.push(ticket);
     }
@@ -203,7 +212,7 @@ async fn upload_url_is_the_only_accepted_credential() {
     let run = start_run(&service, &key, "exp1").await;
     let ticket = request_ticket(&service, &key, &run).await;
     let path = upload_path(&service, &ticket);
-    let capability = path.strip_prefix("/uploads/").expect("the address");
+    let capability = path.strip_prefix("/uploads/").expect("upload URL");
     for token in [capability.to_owned(), format!("ul_{}", &capability[..40])] {
         assert_eq!(service.get_summary(&token).await.status(), StatusCode::UNAUTHORIZED);
     }
@@ -226,7 +235,7 @@ async fn upload_url_is_the_only_accepted_credential() {
         assert_eq!(request.send().await.expect("answered").status(), StatusCode::FORBIDDEN);
     }
     assert_eq!(checkpoint_files(&service), Vec::<PathBuf>::new());
-    assert_eq!(put_file(&service, &ticket, "x").await.status(), StatusCode::OK, "still good");
+    assert_eq!(put_file(&service, &ticket, "x").await.status(), StatusCode::OK, "the URL is still valid");
 }
 
 #[tokio::test]
@@ -250,7 +259,7 @@ async fn oversized_file_is_rejected_and_removed() {
       "status": 413
     }
     "#);
-    // Without a length in front, it is noticed on the way.
+    // Without a `Content-Length`, the service cannot detect that the limit is exceeded until it receives the body.
     let mut stream = TcpStream::connect(service.address).await.expect("connected");
     let path = upload_path(&service, &ticket);
     let head = format!("PUT {path} HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n", service.address);
@@ -260,7 +269,11 @@ async fn oversized_file_is_rejected_and_removed() {
     stream.read_exact(&mut answer).await.expect("answered");
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 413");
     wait_until_no_files(&service).await;
-    assert_eq!(put_file(&service, &ticket, vec![0; 100_000]).await.status(), StatusCode::OK, "as much as is accepted");
+    assert_eq!(
+        put_file(&service, &ticket, vec![0; 100_000]).await.status(),
+        StatusCode::OK,
+        "exactly the maximum size"
+    );
 }
 
 #[tokio::test]
@@ -277,7 +290,7 @@ async fn file_above_total_limit_is_rejected() {
     {
       "body": {
         "code": "TRAINING_DATA_FULL",
-        "error": "There is no room for the file: all checkpoints together may have 100000 bytes"
+        "error": "There is no space for the file: all checkpoints together may use at most 100000 bytes"
       },
       "headers": {
         "content-type": "application/json"
@@ -285,7 +298,7 @@ async fn file_above_total_limit_is_rejected() {
       "status": 507
     }
     "#);
-    // Without a length in front, it is noticed on the way.
+    // Without a `Content-Length`, the service cannot detect that the limit is exceeded until it receives the body.
     let mut stream = TcpStream::connect(service.address).await.expect("connected");
     let path = upload_path(&service, &second);
     let head = format!("PUT {path} HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n", service.address);
@@ -300,9 +313,9 @@ async fn file_above_total_limit_is_rejected() {
     assert_eq!(
         put_file(&service, &second, vec![0; 40_000]).await.status(),
         StatusCode::OK,
-        "as much as there is room for"
+        "exactly the remaining space"
     );
-    // What replaces another file makes room again, but only when it is there.
+    // Saving a checkpoint frees the space of the checkpoint that it replaces.
     assert_eq!(save_checkpoint(&service, &key, &run, &second).await.0, StatusCode::OK);
     let third = request_ticket(&service, &key, &run).await;
     assert_eq!(put_file(&service, &third, vec![0; 60_000]).await.status(), StatusCode::OK);
@@ -353,7 +366,7 @@ async fn interrupted_upload_is_removed_and_can_be_retried() {
     silent.read_to_string(&mut answer).await.expect("answered");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     wait_until_no_files(&service).await;
-    // One that is still open is given up for the next.
+    // A new upload attempt cancels the previous one, even if the connection of the previous attempt is still open.
     let _open = begin().await;
     assert_eq!(put_file(&service, &ticket, "").await.status(), StatusCode::BAD_REQUEST, "an empty file");
     assert_eq!(put_file(&service, &ticket, "whole").await.status(), StatusCode::OK);
@@ -363,7 +376,7 @@ async fn interrupted_upload_is_removed_and_can_be_retried() {
     assert_eq!(checkpoint_files(&service).len(), 1);
 }
 
-/// A byte now and then is no silence, but holds a place as long.
+/// A client that sends a byte from time to time is not idle, so the total duration of an upload is limited too.
 #[tokio::test]
 async fn slow_upload_times_out() {
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -428,7 +441,7 @@ async fn grant_ends_with_its_key_or_service_and_ignores_clock_changes() {
         LATER.store(later * 24 * 60 * 60 * 1000, Ordering::Relaxed);
         assert_eq!(put_file(&service, &fresh, "in time").await.status(), StatusCode::OK);
     }
-    assert_eq!(checkpoint_files(&service).len(), 2, "a run keeps two that it has not confirmed");
+    assert_eq!(checkpoint_files(&service).len(), 2, "at most two unconfirmed files per run");
     let service = TestService::start_in(service.stop().await).await;
     let path = text(&third["uploadUrl"]).split_once("/uploads").map(|(_, path)| format!("/uploads{path}"));
     let answer = service.anonymous(Method::PUT, &path.expect("an address")).body("x").send().await.expect("answered");
@@ -451,7 +464,7 @@ async fn grants_above_limit_of_run_leave_other_runs_unaffected() {
     {
       "body": {
         "code": "RATE_LIMITED",
-        "error": "Too many uploads were asked for and not made. Try again later."
+        "error": "Too many pending uploads. Try again later."
       },
       "headers": {
         "content-type": "application/json",
@@ -462,7 +475,8 @@ async fn grants_above_limit_of_run_leave_other_runs_unaffected() {
     "#);
     let second = start_run(&service, &key, "exp2").await;
     request_ticket(&service, &key, &second).await;
-    // Others fill all places; when one of them is revoked, there is room again.
+    // Other keys request uploads until the maximum number of pending uploads is reached. Revoking one of these keys
+    // makes new uploads possible.
     let (mut last, mut runs) = (String::new(), vec![run.clone(), second]);
     for number in 3..=16 {
         runs.push(start_run(&service, &key, &format!("exp{number}")).await);
@@ -470,7 +484,7 @@ async fn grants_above_limit_of_run_leave_other_runs_unaffected() {
     for _ in 0..4 {
         let (id, other) = service.create_key("other", &["training"]).await;
         for run in &runs {
-            // Until all are taken: some are the first key's.
+            // The last requests of this loop are rejected, because some of the pending uploads belong to the first key.
             for _ in 0..16 {
                 request_upload(&service, &other, request(run)).await;
             }

@@ -1,4 +1,4 @@
--- Names that say what a table or a column holds. The values stay.
+-- Descriptive names for tables and columns. Stored values do not change.
 ALTER TABLE keys RENAME COLUMN folded TO normalized_name;  -- see normalize_for_search() in the domain
 
 ALTER TABLE sources RENAME TO clients;

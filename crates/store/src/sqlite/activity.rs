@@ -1,4 +1,4 @@
-//! The table of activity.
+//! Reads and writes the activity table.
 
 use rusqlite::{Connection, Row, params};
 use ulkeys_domain::wire::{ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, OutsideChange};
@@ -7,7 +7,7 @@ use ulkeys_domain::{KeyId, KeyName, KeyPrefix, Timestamp};
 use super::rows::{read_enum, read_id, read_optional_id, read_time, read_user_agent};
 use crate::{AuditContext, MILLIS_PER_HOUR, RejectedRequests};
 
-/// Adds an entry about a key, within the caller's transaction.
+/// Adds an entry about a key. Runs in the caller's transaction.
 pub(super) fn insert(
     connection: &Connection,
     key: &KeyId,
@@ -22,8 +22,8 @@ pub(super) fn insert(
         }
         ActivityEvent::Revoked { by } => (ActivityKind::Revoked, *by, None, None),
         ActivityEvent::NewClient => (ActivityKind::NewClient, None, None, None),
-        ActivityEvent::Rejected { .. } => unreachable!("rejected requests are added up by add_rejected_requests"),
-        ActivityEvent::ChangedOutside { .. } => unreachable!("no client asked for them: see insert_external_change"),
+        ActivityEvent::Rejected { .. } => unreachable!("rejected requests are recorded by add_rejected_requests"),
+        ActivityEvent::ChangedOutside { .. } => unreachable!("outside changes are recorded by insert_outside_change"),
     };
     connection
         .prepare_cached(
@@ -43,7 +43,7 @@ pub(super) fn insert(
         .map(drop)
 }
 
-/// Adds an entry about a change by another program, within the caller's transaction.
+/// Adds an entry about a change by another program. Runs in the caller's transaction.
 pub(super) fn insert_outside_change(
     connection: &Connection,
     key: Option<&KeyId>,
@@ -68,7 +68,8 @@ pub(super) fn insert_outside_change(
         .map(drop)
 }
 
-/// Adds refusals to those of the same key, cause, peer and hour, within the caller's transaction.
+/// Adds the rejected requests to the entry for their key, outcome, IP address, and hour, creating the entry if
+/// necessary. Runs in the caller's transaction.
 pub(super) fn add_rejected_requests(connection: &Connection, rejected: &RejectedRequests) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
@@ -102,7 +103,7 @@ pub(super) fn load_page(
     let before = before.map_or(i64::MAX, |id| i64::try_from(id).unwrap_or(i64::MAX));
     let of_key = if key.is_some() { "activity.key_id = ?3" } else { "?3 = ''" };
     let of_kind = if kind.is_some() { "kind = ?4" } else { "?4 = ''" };
-    // One more than asked for tells whether there is a next page.
+    // Read one entry more than requested, to find out whether there is a next page.
     let mut entries: Vec<_> = connection
         .prepare_cached(&format!(
             "SELECT activity.id, at, kind, key_id, keys.name, peer, user_agent, actor_key_id, old_name, new_name, outcome, requests,

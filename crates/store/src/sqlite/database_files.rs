@@ -1,10 +1,11 @@
-//! The files of an open database: whether they still are at its path, and still hold what was written.
+//! Monitors the files of an open database: whether they are still at their paths, and whether they still contain what
+//! SQLite has written.
 //!
-//! SQLite keeps a file open by its inode. Where a synchronization program puts another file at the path, SQLite goes on
-//! with a file that no longer has a name, and what is committed there is lost with the process. So each write is
-//! preceded and followed by a check of the path: a few calls of stat(2), and only where those show a change, a reading
-//! of the content. No check opens the database, as closing any descriptor of a file drops the locks that SQLite holds
-//! on it (POSIX).
+//! SQLite keeps a file open by its inode. If a synchronization program moves another file to the path, SQLite continues
+//! with a file that no longer has a name, and everything committed to that file is lost when the process exits. So the
+//! path is checked before and after each write. A check costs a few stat(2) calls, and reads the file's content only if
+//! these calls show a change. No check opens the database file, because closing any descriptor of a file drops the
+//! locks that SQLite holds on it (POSIX).
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
@@ -19,46 +20,49 @@ use super::key_index::data_version;
 use super::open::{private_file, reserve_name, sibling_path};
 use super::page_checksums::PageChecksums;
 
-/// For so long after a change by another SQLite process, the file may have pages that the log has no longer: it starts
-/// again after a complete checkpoint.
+/// After another SQLite process has changed the database, changed pages in the database file are accepted for this
+/// long. The WAL may no longer contain these pages, because it is overwritten from the start after a complete
+/// checkpoint.
 const OUTSIDE_CHECKPOINT_WINDOW: Duration = Duration::from_secs(5);
-/// A page may be read while a checkpoint writes it. A difference counts after so many readings, with a pause between
-/// them.
+/// A checkpoint may be writing a page while the page is read. So a difference counts only if it persists for this
+/// number of reads, with a delay between them.
 const READ_ATTEMPTS: u32 = 3;
 const READ_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// The identity of a file: its device and inode. Elsewhere than on Unix, an open database cannot be moved.
+/// The identity of a file: device and inode. Constant on systems other than Unix, where an open database cannot be
+/// moved.
 type FileIdentity = (u64, u64);
-/// When the file was last written, and its length.
+/// The modification time and the length of a file.
 type FileExtent = (Option<SystemTime>, u64);
 
 pub(super) struct DatabaseFiles {
     path: PathBuf,
-    /// The file itself. Open for as long as the connections are, as is the next one.
+    /// The open database file. This file and `log_index` are closed only together with the connections, because closing
+    /// them earlier would drop SQLite's locks.
     anchor: File,
-    /// The index of the log.
+    /// The WAL index.
     log_index: Option<File>,
-    /// Holds other services off the database.
+    /// The lock file, which excludes other services from the database.
     lock: File,
-    /// The files that belong to the database while it is open, and what they were.
+    /// The paths of the WAL and of the WAL index, with the identities of the original files.
     companions: [(PathBuf, Option<FileIdentity>); 2],
     extent: FileExtent,
     content: PageChecksums,
     page_size: usize,
-    /// SQLite's number for the state of the file as other programs left it.
+    /// SQLite's `data_version`, which changes when another program commits.
     version: i64,
     changed_by_others: Option<Instant>,
     stopped: Option<StopCause>,
-    /// Whether only another opening of the database helps.
+    /// Whether writes remain stopped until the database is reopened.
     is_final: bool,
     saved: Option<PathBuf>,
 }
 
 impl DatabaseFiles {
-    /// Watches the files of a database that has its connections already.
+    /// Starts monitoring the files of a database whose connections are open.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no longer there.
+    /// Returns an error if the file cannot be read or was replaced.
     pub(super) fn new(path: &Path, writer: &Connection, lock: File) -> io::Result<Self> {
         let page_size: i64 =
             writer.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(io::Error::other)?;
@@ -67,9 +71,9 @@ impl DatabaseFiles {
         let anchor = File::open(path)?;
         let metadata = path.metadata()?;
         if file_identity(&metadata) != file_identity(&anchor.metadata()?) {
-            return Err(io::Error::other("the file was replaced while it was opened"));
+            return Err(io::Error::other("the file was replaced while it was being opened"));
         }
-        // SQLite keeps them where the file is, not where a link to it is.
+        // SQLite stores the WAL and its index next to the database file, not next to a symbolic link to it.
         let real = path.canonicalize()?;
         let companions = ["-wal", "-shm"].map(|suffix| {
             let path = sibling_path(&real, suffix);
@@ -93,17 +97,18 @@ impl DatabaseFiles {
         })
     }
 
-    /// Why nothing may be written.
+    /// Returns why writes are stopped, or `None` if they are allowed.
     pub(super) fn stop_cause(&self) -> Option<StopCause> {
         self.stopped
     }
 
-    /// Where a copy of the database is that no longer has a name.
+    /// Returns the path of the saved copy of a database that was deleted or replaced.
     pub(super) fn saved_copy(&self) -> Option<&Path> {
         self.saved.as_deref()
     }
 
-    /// Checks whether everything is in its place.
+    /// Checks whether the files are still at their paths with the expected content, and stops writes if they are not.
+    /// Resumes writes when the cause no longer exists, for example when a moved file is back.
     pub(super) fn check_location(&mut self, writer: &Connection) {
         if self.is_final {
             return;
@@ -115,8 +120,10 @@ impl DatabaseFiles {
             return;
         }
         match self.stopped {
-            None => tracing::info!("the key database is in its place again"),
-            Some(cause) => tracing::error!(?cause, path = %self.path.display(), "the key database accepts no changes"),
+            None => tracing::info!("the key database can be written again"),
+            Some(cause) => {
+                tracing::error!(?cause, path = %self.path.display(), "writing to the key database was stopped")
+            }
         }
         match self.stopped {
             Some(StopCause::Replaced) => self.abandon_file(writer),
@@ -127,7 +134,7 @@ impl DatabaseFiles {
         }
     }
 
-    /// Notes that this process has written, which may have changed the file.
+    /// Updates the checksums after a write by this process, because the write may have changed the database file.
     pub(super) fn refresh_checksums_after_write(&mut self) {
         if let Ok(metadata) = self.path.metadata()
             && self.is_open_file(&metadata)
@@ -135,12 +142,12 @@ impl DatabaseFiles {
         {
             match PageChecksums::read(&self.anchor, self.page_size) {
                 Ok(content) => (self.extent, self.content) = (file_extent(&metadata), content),
-                Err(error) => tracing::warn!(%error, "the content of the key database cannot be read"),
+                Err(error) => tracing::warn!(%error, "cannot read the content of the key database"),
             }
         }
     }
 
-    /// Notes a change by another process, if SQLite knows of one.
+    /// Records the current time if another process has changed the database through SQLite.
     fn detect_outside_write(&mut self, writer: &Connection) {
         if let Ok(version) = data_version(writer)
             && version != self.version
@@ -160,7 +167,8 @@ impl DatabaseFiles {
         for (path, known) in &mut self.companions {
             let now = path.metadata().ok().map(|metadata| file_identity(&metadata));
             if *known.get_or_insert_with(|| now.unwrap_or_default()) != now.unwrap_or_default() {
-                // Without its log, or with another one, the file is not the database that is open.
+                // The WAL or its index is missing or was replaced, so these files no longer belong to the open
+                // database.
                 return Some(StopCause::Replaced);
             }
         }
@@ -169,14 +177,17 @@ impl DatabaseFiles {
             match self.read_current_checksums(writer) {
                 Ok(Some(content)) => (self.extent, self.content) = (now, content),
                 Ok(None) => return Some(StopCause::Overwritten),
-                // A wrong "overwritten" would cost more than a late one.
-                Err(error) => tracing::warn!(%error, "the content of the key database cannot be read; tried again"),
+                // Do not stop writes: wrongly reporting an intact file as overwritten would be worse than reporting an
+                // overwritten file late.
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the content of the key database; the next check tries again")
+                }
             }
         }
         (!self.holds_lock()).then_some(StopCause::Shared)
     }
 
-    /// The content of the file now, unless a program has written past SQLite.
+    /// Returns the current checksums of the file, or `None` if a program has written to the file without using SQLite.
     fn read_current_checksums(&mut self, writer: &Connection) -> io::Result<Option<PageChecksums>> {
         let [(log, _), _] = &self.companions;
         for reading in 0..READ_ATTEMPTS {
@@ -200,7 +211,7 @@ impl DatabaseFiles {
         self.anchor.metadata().is_ok_and(|anchor| file_identity(&anchor) == file_identity(metadata))
     }
 
-    /// Whether the open file has no name any more.
+    /// Returns whether the open file was deleted, so that it no longer has a path.
     fn is_deleted(&self) -> bool {
         #[cfg(unix)]
         {
@@ -211,7 +222,8 @@ impl DatabaseFiles {
         false
     }
 
-    /// Whether other services are held off. A lock file that was removed is made again, unless one of them was quicker.
+    /// Returns whether the lock file still keeps other services out. Recreates a lock file that was removed, unless
+    /// another service has already created and locked a new one.
     fn holds_lock(&mut self) -> bool {
         let path = sibling_path(&self.path, ".lock");
         let is_same = |file: &File| {
@@ -221,7 +233,7 @@ impl DatabaseFiles {
         if is_same(&self.lock) {
             return true;
         }
-        tracing::warn!(path = %path.display(), "the lock file of the key database was removed; it is made again");
+        tracing::warn!(path = %path.display(), "the lock file of the key database was removed; creating it again");
         let Ok(file) = private_file().create(true).truncate(false).open(&path) else {
             return true;
         };
@@ -235,22 +247,23 @@ impl DatabaseFiles {
         }
     }
 
-    /// Checkpoints the log into the file, which was moved to another path. The log was not moved with it, so a person
-    /// who copies or moves the file back must find all keys in the file alone.
+    /// Checkpoints the WAL into a database file that was moved to another path. The WAL was not moved with the file, so
+    /// the file alone must contain all keys in case a person copies it or moves it back.
     fn checkpoint_moved_file(&mut self, writer: &Connection) {
         match writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)) {
             Ok(false) => {}
-            Ok(true) => tracing::warn!("the moved key database is not complete: another program reads it"),
-            Err(error) => tracing::error!(%error, "the moved key database is not complete"),
+            Ok(true) => tracing::warn!("the moved key database is incomplete, because another program is reading it"),
+            Err(error) => tracing::error!(%error, "cannot checkpoint the moved key database, so it is incomplete"),
         }
         match (self.anchor.metadata(), PageChecksums::read(&self.anchor, self.page_size)) {
             (Ok(metadata), Ok(content)) => (self.extent, self.content) = (file_extent(&metadata), content),
-            (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "the moved key database cannot be read"),
+            (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "cannot read the moved key database"),
         }
     }
 
-    /// The path belongs to another file now. What was committed is put into the former file, or into a copy where that
-    /// has no name any more; and the log leaves the path, as SQLite would apply it to the other file.
+    /// Stops using a database file after another file has taken its path. Checkpoints committed data into the former
+    /// file, or saves a copy if that file was deleted. Removes the WAL from the path, because SQLite would apply the
+    /// WAL to the new file.
     fn abandon_file(&mut self, writer: &Connection) {
         self.is_final = true;
         keep_log_on_close(writer);
@@ -259,12 +272,12 @@ impl DatabaseFiles {
         if self.is_deleted() {
             is_whole = match self.save_copy(writer) {
                 Ok(path) => {
-                    tracing::warn!(path = %path.display(), "the former key database is saved");
+                    tracing::warn!(path = %path.display(), "saved a copy of the former key database");
                     self.saved = Some(path);
                     true
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the former key database cannot be saved");
+                    tracing::error!(%error, "cannot save a copy of the former key database");
                     false
                 }
             };
@@ -272,7 +285,8 @@ impl DatabaseFiles {
         self.remove_companions(is_whole);
     }
 
-    /// The file has another content now. What is in the log belongs to the former one.
+    /// Stops using a file whose content was overwritten. Removes the WAL from the path, because it belongs to the
+    /// former content.
     fn abandon_content(&mut self, writer: &Connection) {
         self.is_final = true;
         keep_log_on_close(writer);
@@ -282,16 +296,17 @@ impl DatabaseFiles {
     fn save_copy(&self, writer: &Connection) -> Result<PathBuf, Box<dyn std::error::Error>> {
         let copy = reserve_name(&self.path, ".set-aside")?;
         let saved = write_copy(writer, &copy);
-        // An incomplete copy must not pass for a whole one.
+        // Delete an incomplete copy, so that nobody mistakes it for a complete one.
         if saved.is_err()
             && let Err(error) = std::fs::remove_file(&copy)
         {
-            tracing::error!(%error, path = %copy.display(), "an incomplete copy of the key database stays");
+            tracing::error!(%error, path = %copy.display(), "cannot delete an incomplete copy of the key database");
         }
         saved.map(|()| copy)
     }
 
-    /// Removes what belongs to the former database from the path, if it is still there.
+    /// Removes the WAL and the WAL index of the former database, if they are still at their paths. Renames the WAL
+    /// instead of deleting it if it may contain data that exists nowhere else.
     fn remove_companions(&self, is_log_needless: bool) {
         for (path, known) in &self.companions {
             let now = path.metadata().ok().map(|metadata| (file_identity(&metadata), metadata.len()));
@@ -305,22 +320,23 @@ impl DatabaseFiles {
                 std::fs::remove_file(path)
             };
             if let Err(error) = moved {
-                tracing::error!(%error, path = %path.display(), "a file of the former key database is in the way");
+                tracing::error!(%error, path = %path.display(), "cannot remove a file of the former key database");
             }
         }
     }
 }
 
 fn write_copy(writer: &Connection, copy: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let name = copy.to_str().ok_or("the path is not a text")?;
+    let name = copy.to_str().ok_or("the path is not valid UTF-8")?;
     writer.execute("VACUUM INTO ?1", [name])?;
     Ok(File::open(copy)?.sync_all()?)
 }
 
-/// The last connection to close writes the log into the file at the path and deletes the log. Here, neither is ours.
+/// Prevents SQLite from checkpointing and deleting the WAL when the last connection closes, because the files at the
+/// original paths now belong to another database.
 fn keep_log_on_close(writer: &Connection) {
     if let Err(error) = writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-        tracing::error!(%error, "the log of the key database may be written on closing");
+        tracing::error!(%error, "cannot disable the checkpoint on closing the key database");
     }
 }
 
@@ -352,12 +368,12 @@ mod tests {
         let path = folder.path().join("keys.db");
         let (lock, writer) = open_or_create(&path).expect("new database");
         let files = DatabaseFiles::new(&path, &writer, lock).expect("opened");
-        // An open transaction stands for a full disk: SQLite refuses to copy.
-        writer.execute_batch("BEGIN").expect("begun");
-        files.save_copy(&writer).expect_err("refused");
+        // An open transaction simulates a full disk: SQLite cannot copy the database during a transaction.
+        writer.execute_batch("BEGIN").expect("transaction started");
+        files.save_copy(&writer).expect_err("rejected");
         assert!(!sibling_path(&path, ".set-aside").exists());
-        writer.execute_batch("ROLLBACK").expect("ended");
+        writer.execute_batch("ROLLBACK").expect("transaction ended");
         let copy = files.save_copy(&writer).expect("saved");
-        assert!(copy.metadata().expect("there").len() > 0);
+        assert!(copy.metadata().expect("exists").len() > 0);
     }
 }

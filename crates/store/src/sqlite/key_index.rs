@@ -1,11 +1,11 @@
-//! All keys by their hash, in memory: what each request is decided by.
+//! An in-memory index of all keys by their hash, used to authorize every request.
 //!
-//! It is no cache of verdicts. It holds what is committed, changes within the call that commits, under the writer's
-//! lock, and before that call is acknowledged. A read of SQLite takes file locks, several system calls for each
-//! request; this takes none. A key costs about 200 bytes.
+//! The index contains keys, not authorization decisions. A write updates the index under the writer lock, after the
+//! commit and before returning, so the index always reflects the committed state. Reading SQLite takes file locks,
+//! which cost several system calls per request; reading the index takes none. A key uses about 200 bytes.
 //!
-//! No second service can write, for the database is locked against it. A person with a database tool can; a check
-//! before each write, and one each second, detects that.
+//! A second service cannot write to the database, because the lock file is locked. A database tool can still write to
+//! it. Its changes are detected before each write of this process, and by a check every second.
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
@@ -20,13 +20,14 @@ use ulkeys_domain::{KeyAuthInfo, KeyHash};
 
 use super::rows::{self, read_id, read_name, read_optional_time, read_scopes, read_time};
 
-/// Keys by their hash.
+/// A set of keys, looked up by their hash.
 pub(super) type KeySet = FxHashSet<IndexedKey>;
 
 pub(super) struct KeyIndex {
-    /// By a quick hash of the digest, which is as random as a hash can be.
+    /// The set uses a fast hash function. A stronger one is unnecessary, because the key hashes are already uniformly
+    /// distributed.
     keys: RwLock<KeySet>,
-    /// SQLite's number for the state of the file as other programs left it.
+    /// SQLite's `data_version`, which changes when another program commits.
     version: AtomicI64,
 }
 
@@ -37,8 +38,9 @@ pub(super) struct IndexedKey {
 }
 
 impl KeyIndex {
-    /// An index of `keys`, as the file is now. The connection must be the writing one: SQLite counts only others'
-    /// changes for it.
+    /// Creates an index of `keys` for the current state of the file. Needs the writing connection: a connection's
+    /// `data_version` changes only when another connection commits, and all commits of this process use the writing
+    /// connection. So the writing connection's `data_version` changes only when another program commits.
     pub(super) fn new(writer: &Connection, keys: KeySet) -> rusqlite::Result<Self> {
         let version = AtomicI64::new(data_version(writer)?);
         Ok(Self { keys: RwLock::new(keys), version })
@@ -48,44 +50,44 @@ impl KeyIndex {
         self.read_keys().get(hash.as_bytes()).map(|entry| entry.key.clone())
     }
 
-    /// Puts a key in, or in the place of what was known of it.
+    /// Adds a key or replaces the existing entry with the same hash.
     pub(super) fn upsert(&self, hash: KeyHash, key: KeyAuthInfo) {
         let mut keys = self.keys.write();
         keys.replace(IndexedKey { hash, key: Arc::new(key) });
     }
 
-    /// The number of the state of the file, if another program has changed it since the keys were read.
+    /// Returns the current `data_version` if another program has changed the file since the keys were loaded.
     pub(super) fn changed_version(&self, writer: &Connection) -> rusqlite::Result<Option<i64>> {
         let version = data_version(writer)?;
         Ok((self.version.load(Ordering::Relaxed) != version).then_some(version))
     }
 
-    /// Replaces all keys by those of another state of the file.
+    /// Replaces all keys and the stored `data_version`, and returns the old keys.
     pub(super) fn replace(&self, keys: KeySet, version: i64) -> KeySet {
         let old = std::mem::replace(&mut *self.keys.write(), keys);
         self.version.store(version, Ordering::Relaxed);
         old
     }
 
-    /// All keys. A request waits for a change, not for a reader.
+    /// Returns a read guard for all keys. Readers do not block each other; only a change blocks them.
     pub(super) fn read_keys(&self) -> RwLockReadGuard<'_, KeySet> {
         self.keys.read()
     }
 }
 
-/// SQLite's number for the state of the file: it changes when another connection commits.
+/// Returns SQLite's `data_version`, which changes when another connection commits.
 pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "data_version", |row| row.get(0))
 }
 
-/// Refuses a key that cannot be read, and goes on.
+/// Logs the error of an unreadable key and skips that key, so requests with the key are rejected.
 pub(super) fn skip_unreadable(error: rusqlite::Error) -> rusqlite::Result<()> {
-    tracing::error!(%error, "a key cannot be read, and is refused");
+    tracing::error!(%error, "cannot read a key from the database; requests with this key are rejected");
     Ok(())
 }
 
-/// All keys; what is done about one that cannot be read, `unreadable` says. Each other one is shown to `visit` while
-/// its row is in the processor's cache.
+/// Loads all keys; `unreadable` decides whether a malformed row is an error or is skipped. Each key is passed to
+/// `visit` right after it was read, while the row is still in the CPU cache.
 pub(super) fn load_all_keys(
     connection: &Connection,
     unreadable: impl Fn(rusqlite::Error) -> rusqlite::Result<()>,

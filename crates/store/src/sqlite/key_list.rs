@@ -1,4 +1,4 @@
-//! Pages of the list of keys, as a person searches, filters and sorts it.
+//! Reads pages of the key list, searched, filtered, and sorted.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -8,10 +8,10 @@ use ulkeys_domain::{AttentionThresholds, KeyRecord, normalize_for_search};
 use super::rows::{KEY_COLUMNS, read_key};
 use crate::KeyQuery;
 
-/// The most words that are looked for; further ones are not.
+/// The maximum number of search words. Further words are ignored.
 const MAX_SEARCH_WORDS: usize = 8;
 
-/// What [`AttentionThresholds::reasons`] says, in SQL.
+/// The SQL equivalent of [`AttentionThresholds::reasons`].
 const NEEDS_ATTENTION_SQL: &str = "revoked_at IS NULL AND (created_at <= ?1
     OR ((last_used_at IS NULL OR last_used_at > ?5) AND created_at <= ?2) OR last_used_at <= ?3
     OR (instr(scopes, 'admin') > 0 AND
@@ -42,8 +42,8 @@ pub(super) fn load_page(connection: &mut Connection, query: &KeyQuery) -> rusqli
             " AND (instr(normalized_name, {word}) > 0 OR instr(prefix, {word}) > 0 OR instr(scopes, {word}) > 0 OR id = {word})"
         );
     }
-    // A word may be anywhere, and reading all rows as they lie is several times quicker than by an index in another
-    // order.
+    // A search word may occur anywhere in a name, a prefix, or a scope, so a search must read all rows. Reading them in
+    // storage order is several times faster than reading them in the order of an index.
     let scan = |helps: bool| if helps || query.name.is_some() { "keys" } else { "keys NOT INDEXED" };
     let is_indexed = query.text.trim().is_empty() && query.status != KeyStatus::Attention;
     let is_sorted = match query.status {
@@ -57,14 +57,14 @@ pub(super) fn load_page(connection: &mut Connection, query: &KeyQuery) -> rusqli
         SortBy::Name => "normalized_name".to_owned(),
         SortBy::Scopes => "scopes".to_owned(),
         SortBy::CreatedAt => "created_at".to_owned(),
-        // A use in the future is none.
+        // A last-used time in the future counts as unused.
         SortBy::LastUsedAt => {
             format!("CASE WHEN last_used_at <= ?{} THEN last_used_at END", values.len() + 3)
         }
         SortBy::RevokedAt => "revoked_at".to_owned(),
     };
 
-    // One view of the database for both: a key cannot come between.
+    // Use one transaction, so that the total and the page come from the same state of the database.
     let transaction = connection.transaction()?;
     let total: i64 = transaction
         .prepare_cached(&format!("SELECT count(*) FROM {counted} WHERE {filter}"))?
@@ -75,7 +75,7 @@ pub(super) fn load_page(connection: &mut Connection, query: &KeyQuery) -> rusqli
     if query.sort.by == SortBy::LastUsedAt {
         values.push(Value::Integer(query.thresholds.latest.as_millis()));
     }
-    // Sorting row numbers alone is many times quicker than sorting rows.
+    // The inner query sorts only row numbers, which is many times faster than sorting whole rows.
     let keys = transaction
         .prepare_cached(&format!(
             "SELECT {KEY_COLUMNS} FROM keys WHERE rowid IN

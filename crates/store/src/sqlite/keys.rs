@@ -1,4 +1,4 @@
-//! The table of keys. Each change and its entry in the list of activity are one transaction.
+//! Reads and writes the table of keys. Each change and its activity entry are written in one transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use ulkeys_domain::wire::ActivityEvent;
@@ -43,7 +43,8 @@ pub(super) fn insert(
     Ok(true)
 }
 
-/// Whether the asker still is who it was when its request was admitted. Here nothing can come between.
+/// Returns whether the key that requested a change is still active. The caller's transaction prevents a concurrent
+/// revocation.
 fn actor_is_active(connection: &Connection, audit: &AuditContext) -> rusqlite::Result<bool> {
     let Some(by) = &audit.actor else {
         return Ok(true);
@@ -69,7 +70,7 @@ pub(super) fn list_active(connection: &Connection) -> rusqlite::Result<Vec<KeyRe
         .collect()
 }
 
-/// The key's hash and the key as it is after the change.
+/// Renames an active key. Returns the hash and the new state of the key.
 pub(super) fn rename(
     connection: &mut Connection,
     id: &KeyId,
@@ -103,9 +104,10 @@ pub(super) fn rename(
     Ok(Some((hash, key)))
 }
 
-/// The key's hash, the key as it is after the change, and what the change was. `record` writes the revocation down
-/// outside the database. It is called last before the commit: an entry without a commit is a revocation, which the
-/// caller finishes, but a commit without an entry could be undone by an old copy of the database.
+/// Revokes a key. Returns the hash and the new state of the key, and the revocation. As the last step before the
+/// commit, `record` writes the revocation to the revocation record outside the database. If the commit then fails, the
+/// record already contains the revocation, and the caller completes it. If the record were written after the commit, a
+/// failure in between could leave a revocation that is undone when an old copy of the database is restored.
 pub(super) fn revoke(
     connection: &mut Connection,
     id: &KeyId,

@@ -1,4 +1,4 @@
-//! Opening the file: nothing is written before it is known to be a sound database of ours.
+//! Opens the database file. Nothing is written until the file is known to be a valid database of this program.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -13,9 +13,9 @@ use ulkeys_domain::wire::DatabaseProblem;
 
 use crate::{Result, StoreError};
 
-/// "ULKY", set by the first migration.
+/// The SQLite application ID, "ULKY" in ASCII. Set by the first migration.
 const APPLICATION_ID: i32 = 0x554C_4B59;
-/// One step for each schema version; `user_version` counts those that were taken.
+/// One migration for each schema version; `user_version` is the number of migrations that were applied.
 const MIGRATION_STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0001_keys.sql")),
     M::up(include_str!("../../migrations/sqlite/0002_usage.sql")),
@@ -27,11 +27,11 @@ const MIGRATION_STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0008_names.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_STEPS);
-/// How long to wait for another process's write before reporting the database as locked.
+/// Time to wait for another process's write before the database is reported as locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The writing connection, on a database that exists, is sound and has the current schema; and the lock that keeps
-/// other services away from it.
+/// Opens or creates a valid database with the current schema. Returns the lock file, which excludes other services, and
+/// the writing connection.
 pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     let io = |error: std::io::Error| StoreError::from_io(path, &error);
     if is_empty(path).map_err(io)? {
@@ -47,29 +47,30 @@ pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     let sqlite = |error| StoreError::from_sqlite(path, &error);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     if connection.is_readonly(MAIN_DB).map_err(sqlite)? {
-        return Err(StoreError::new(DatabaseProblem::ReadOnly, path, "the file cannot be written"));
+        return Err(StoreError::new(DatabaseProblem::ReadOnly, path, "the file is not writable"));
     }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
-    // In this mode FULL syncs the log at each commit: an acknowledged change survives a loss of power.
+    // In WAL mode, `synchronous=FULL` syncs the WAL at each commit, so an acknowledged change survives a power loss.
     connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
     register_functions(&connection).map_err(sqlite)?;
     MIGRATIONS.to_latest(&mut connection).map_err(|error| StoreError::from_migration(path, &error))?;
-    // Proves that the file can be written now, not at the first change.
+    // Detect an unwritable file now rather than at the first change.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT").map_err(sqlite)?;
-    // SQLite waits for another process's write at the begin of a transaction, but not within one that has read.
+    // SQLite waits for another process's write when a transaction begins, but not within a transaction that has already
+    // read. So each transaction acquires the write lock when it begins.
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     Ok((lock, connection))
 }
 
-/// Gives the connection the functions that migrations call.
+/// Registers the SQL functions that migrations call.
 fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("fold", 1, flags, |call| Ok(normalize_for_search(call.get_raw(0).as_str()?)))
 }
 
-/// Locks a file beside the database; the system unlocks it when this process ends, however it ends. The database itself
-/// is SQLite's to lock.
+/// Locks a separate file next to the database, because SQLite uses the locks of the database file itself. The operating
+/// system releases the lock when this process exits, even after a crash.
 pub(super) fn acquire_lock_file(path: &Path) -> Result<File> {
     let io = |error: &std::io::Error| StoreError::from_io(path, error);
     require_file(&sibling_path(path, ".lock")).map_err(|error| io(&error))?;
@@ -84,7 +85,7 @@ pub(super) fn acquire_lock_file(path: &Path) -> Result<File> {
     }
 }
 
-/// Options to write a file that only its owner may read.
+/// Returns options for writing a file that only its owner can access.
 pub(super) fn private_file() -> OpenOptions {
     let mut file = OpenOptions::new();
     file.write(true);
@@ -93,7 +94,7 @@ pub(super) fn private_file() -> OpenOptions {
     file
 }
 
-/// A connection that only reads.
+/// Opens a read-only connection.
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
@@ -105,7 +106,8 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Looks at an existing file without being able to change it.
+/// Checks an existing file through a read-only connection, so that a file that belongs to another program is never
+/// changed.
 fn check_without_writing(path: &Path) -> Result<()> {
     let sqlite = |error| StoreError::from_sqlite(path, &error);
     let connection = open_reader(path)?;
@@ -113,14 +115,16 @@ fn check_without_writing(path: &Path) -> Result<()> {
     let version: isize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
     let objects: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sqlite)?;
-    // What a crash between creating and migrating leaves.
+    // A crash between creation and migration leaves an empty database, which counts as new.
     let is_new = application == 0 && version == 0 && objects == 0;
     if !is_new && application != APPLICATION_ID {
-        return Err(StoreError::new(DatabaseProblem::Foreign, path, "the file is another program's database"));
+        return Err(StoreError::new(DatabaseProblem::Foreign, path, "the file is a database of another program"));
     }
     if version.cast_unsigned() > MIGRATION_STEPS.len() {
-        let detail =
-            format!("its schema has version {version}; this program knows versions up to {}", MIGRATION_STEPS.len());
+        let detail = format!(
+            "the schema version is {version}, but this program supports only versions up to {}; update it",
+            MIGRATION_STEPS.len()
+        );
         return Err(StoreError::new(DatabaseProblem::Newer, path, detail));
     }
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
@@ -130,15 +134,17 @@ fn check_without_writing(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Fails where something else than a file has the name: opening a pipe could take forever.
+/// Returns an error if the path exists but is not a regular file: opening a named pipe could block forever.
 fn require_file(path: &Path) -> std::io::Result<()> {
     match path.metadata() {
-        Ok(metadata) if !metadata.is_file() => Err(std::io::Error::other(format!("{} is not a file", path.display()))),
+        Ok(metadata) if !metadata.is_file() => {
+            Err(std::io::Error::other(format!("{} is not a regular file", path.display())))
+        }
         _ => Ok(()),
     }
 }
 
-/// Whether there is no database yet.
+/// Returns whether the file is missing or empty.
 fn is_empty(path: &Path) -> std::io::Result<bool> {
     require_file(path)?;
     match path.metadata() {
@@ -148,7 +154,7 @@ fn is_empty(path: &Path) -> std::io::Result<bool> {
     }
 }
 
-/// Creates the folder of a file when missing, for the owner alone.
+/// Creates the folder of a file if it is missing, accessible only by its owner.
 pub(crate) fn create_folder(path: &Path) -> std::io::Result<()> {
     let mut folder = std::fs::DirBuilder::new();
     #[cfg(unix)]
@@ -156,22 +162,22 @@ pub(crate) fn create_folder(path: &Path) -> std::io::Result<()> {
     path.parent().map_or(Ok(()), |parent| folder.recursive(true).create(parent))
 }
 
-/// Gives the log of a database that was moved away another name. SQLite would delete it, and it may hold keys that are
-/// nowhere else.
+/// Renames a `-wal` file whose database was moved away. SQLite would delete this file, although it may contain keys
+/// that exist nowhere else.
 fn quarantine_orphan_wal(path: &Path) -> std::io::Result<()> {
-    // SQLite keeps the log where the file is, not where a link to it is.
+    // SQLite stores the WAL next to the database file, not next to a symbolic link to it.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let log = sibling_path(&path, "-wal");
     if log.metadata().is_ok_and(|metadata| metadata.len() > 0) {
         let aside = reserve_name(&path, "-wal.set-aside")?;
         std::fs::rename(&log, &aside)?;
         let (log, aside) = (log.display(), aside.display());
-        tracing::warn!(%log, %aside, "the log of a key database was there without the database, and is set aside");
+        tracing::warn!(%log, %aside, "found the write-ahead log of a missing key database and renamed it");
     }
     Ok(())
 }
 
-/// Takes a name for what is set aside, by an empty file: what has the name already is never overwritten.
+/// Finds an unused file name and reserves it by creating an empty file, so that no existing file is overwritten.
 pub(crate) fn reserve_name(path: &Path, suffix: &str) -> std::io::Result<PathBuf> {
     let mut number = 1_u32;
     loop {
@@ -187,7 +193,7 @@ pub(crate) fn reserve_name(path: &Path, suffix: &str) -> std::io::Result<PathBuf
     }
 }
 
-/// The path of a file that belongs to a database.
+/// Returns the path of the database file with `suffix` appended.
 pub(super) fn sibling_path(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -210,7 +216,7 @@ mod tests {
     #[test]
     fn migrations_are_well_formed() {
         let mut connection = Connection::open_in_memory().expect("memory");
-        register_functions(&connection).expect("taught");
+        register_functions(&connection).expect("registered");
         MIGRATIONS.to_latest(&mut connection).expect("they apply to an empty database");
     }
 }

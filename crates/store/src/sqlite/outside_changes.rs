@@ -1,8 +1,9 @@
-//! Changes that other programs make to the database, and what the service makes of them.
+//! Detects outside changes (changes that other programs make to the database) and handles them.
 //!
-//! A revoked key stays revoked, whatever the file says: because the record of revocations says so, or because this
-//! process knew it as revoked. Everything else in the file counts, as its owner may edit it; it is reported and noted
-//! in the list of activity. Changes between two runs are noticed by a digest of all keys.
+//! A revoked key stays revoked, whatever the database file contains, if the revocation record contains the key or if
+//! this process has seen the key revoked. All other changes are accepted, because the owner may edit the file; they are
+//! reported and added to the activity list. A digest of all keys shows changes that were made while the service was not
+//! running.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,36 +21,39 @@ use super::key_index::{self, IndexedKey, KeySet};
 use crate::AuditContext;
 use crate::revocation_record::{RecordPosition, RecordState, RevocationRecord};
 
-/// Entries in the list of activity for one kind of change; where there are more, one entry tells how many.
+/// Maximum number of activity entries for one kind of change. If there are more changes of that kind, a single entry
+/// contains their number.
 const MAX_ACTIVITY_ENTRIES: usize = 20;
 
-/// How long to wait before a record that could not be used is tried again: at first, and at most.
+/// Initial and maximum delay before a failed access to the revocation record is retried.
 const RETRY_DELAYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Detects changes by other programs. A tool that opens a database has none.
+/// Detects changes by other programs. A store that was opened for a tool has no detector.
 pub(super) struct OutsideChangeDetector {
     record: RevocationRecord,
     clock: fn() -> Timestamp,
     health: watch::Sender<DatabaseHealth>,
-    /// How far each record was seen. A failure to read or write one changes nothing here, so that it is found again.
+    /// For each revocation record that the database has used, the position up to which it was applied. A failed read or
+    /// write does not change a position, so the next attempt detects the same problem again.
     expected: Vec<RecordPosition>,
-    /// What the database has of it, for the record as it is.
+    /// The position in the current revocation record, as stored in the database.
     noted: Option<RecordPosition>,
-    /// Found, and not in the database yet.
+    /// Detected changes that are not in the database yet.
     pending: Vec<DetectedChange>,
-    /// Revocations that the record or this process knows, and the database does not have yet.
+    /// Revocations that are in the revocation record or known to this process, but not in the database yet.
     revocations: Vec<UnwrittenRevocation>,
-    /// What the digest of the keys in the database differs from the one that is noted there.
+    /// The amounts by which the stored number of keys and the stored digest must be corrected to match the keys in the
+    /// database.
     correction: (i64, i64),
-    /// When a record that could not be used is tried again, and how long that was put off.
+    /// Time of the next attempt to use the revocation record after a failure, and the delay before that attempt.
     retry: Option<(Instant, Duration)>,
-    /// Whether it was reported that writing fails.
+    /// Whether a failed write to the database has been logged.
     has_failed: bool,
-    /// How often keys were found changed.
+    /// How many times keys have been reloaded or revoked because of changes by other programs.
     revision: u64,
 }
 
-/// One change that was found.
+/// A detected change by another program.
 #[derive(Debug)]
 struct DetectedChange {
     change: OutsideChange,
@@ -67,9 +71,9 @@ impl DetectedChange {
 struct UnwrittenRevocation {
     key: KeyId,
     at: Timestamp,
-    /// By how much the digest changes.
+    /// The change to the digest that the revocation causes.
     difference: i64,
-    /// Who asked this process for it.
+    /// The origin of the revocation, if a client of this process requested it.
     audit: Option<AuditContext>,
 }
 
@@ -81,14 +85,15 @@ impl UnwrittenRevocation {
     }
 }
 
-/// What one pass over all keys finds.
+/// The result of a scan of all keys.
 #[derive(Default)]
 struct KeyScan {
-    /// The sum of the fingerprints.
+    /// The sum of the fingerprints of all keys.
     sum: i64,
-    /// Active keys that the record, or this process, knows as revoked.
+    /// Keys that are active in the database although the revocation record contains them or this process has seen them
+    /// revoked.
     kept: Vec<(IndexedKey, Timestamp)>,
-    /// Revocations that the record lacks.
+    /// Revocations that are missing from the revocation record.
     missing: Vec<(KeyHash, Timestamp)>,
 }
 
@@ -109,7 +114,7 @@ impl OutsideChangeDetector {
         }
     }
 
-    /// Reads and checks the keys of a database that was just opened, and revokes what must be.
+    /// Loads and checks the keys of a newly opened database, and revokes keys that must not be active.
     pub(super) fn load_keys(&mut self, connection: &mut Connection) -> rusqlite::Result<KeySet> {
         let noted = stored_digest(connection)?;
         self.expected = connection
@@ -125,7 +130,9 @@ impl OutsideChangeDetector {
         let stored = (keys.len() as i64, scan.sum);
         self.revoke_again(&scan, None).into_iter().for_each(|entry| drop(keys.replace(entry)));
         let repaired = stored.1 + self.revocations.iter().map(|revocation| revocation.difference).sum::<i64>();
-        // An old copy of the database is what it was; only its revocations are missing.
+        // The digest detects edits that were made while the service was not running. No edit is reported if the stored
+        // digest matches the keys as they are in the database, or as they are after the missing revocations are
+        // applied. So restoring an old copy of the database does not count as an edit.
         if noted.is_some_and(|noted| noted != stored && noted != (stored.0, repaired)) {
             self.pending.push(DetectedChange::new(OutsideChange::WhileClosed, None));
         }
@@ -134,14 +141,15 @@ impl OutsideChangeDetector {
         self.set_digest_correction(stored, noted);
         self.repair_revocation_record(finding, &scan.missing);
         if noted.is_none() || self.has_pending_writes() {
-            // The keys are revoked in memory already; what is pending is written as soon as the database can be.
+            // Ignore a failure: the keys are already revoked in memory, and the pending changes are written as soon as
+            // the database is writable.
             let _ = self.write_detected_changes(connection);
         }
         Ok(keys)
     }
 
-    /// Reads keys again that another program has changed, compares them with those that were known, and revokes what
-    /// must be.
+    /// Reloads the keys after another program has changed the database, compares them with the known keys, and revokes
+    /// keys that must not be active.
     pub(super) fn reload(&mut self, connection: &Connection, old: &KeySet) -> rusqlite::Result<KeySet> {
         let finding = self.needs_record_reload().then(|| self.record.read(&self.expected));
         let mut scan = KeyScan::default();
@@ -153,7 +161,7 @@ impl OutsideChangeDetector {
         let hashes = kept.iter().map(|entry| *entry.hash.as_bytes()).collect();
         kept.into_iter().for_each(|entry| drop(keys.replace(entry)));
         self.pending.extend(diff_keys(old, &keys, &hashes));
-        // Another program may have written over both.
+        // The other program may have overwritten the stored digest and the stored record position, so write both again.
         self.set_digest_correction(stored, stored_digest(connection).ok().flatten());
         self.noted = None;
         self.repair_revocation_record(finding.unwrap_or(Ok(RecordState::Intact)), &scan.missing);
@@ -161,12 +169,12 @@ impl OutsideChangeDetector {
         Ok(keys)
     }
 
-    /// Whether the record must be read again.
+    /// Returns whether the revocation record must be read again.
     pub(super) fn needs_record_reload(&self) -> bool {
         self.retry.map_or_else(|| self.record.has_changed(), |(next, _)| Instant::now() >= next)
     }
 
-    /// Whether findings await a write.
+    /// Returns whether anything that was detected must still be written to the database.
     pub(super) fn has_pending_writes(&self) -> bool {
         let seen = self.reported_position();
         !self.pending.is_empty()
@@ -175,8 +183,8 @@ impl OutsideChangeDetector {
             || (seen.is_some() && seen != self.noted)
     }
 
-    /// Reads the record again, after another process has changed it or it could not be used. The keys that are to be
-    /// revoked now.
+    /// Reads the revocation record again after another process changed it or an access failed. Returns the keys that
+    /// must be revoked now.
     pub(super) fn reload_record(&mut self, keys: &KeySet) -> Vec<IndexedKey> {
         let finding = self.record.read(&self.expected);
         let mut scan = KeyScan::default();
@@ -187,25 +195,26 @@ impl OutsideChangeDetector {
         revoked
     }
 
-    /// How often keys were found changed.
+    /// Returns how many times keys have been reloaded or revoked because of changes by other programs.
     pub(super) fn key_set_revision(&self) -> u64 {
         self.revision
     }
 
-    /// Writes a revocation into the record. If the record cannot be written, the revocation is in the database alone
-    /// and is added to the record later. Until then the window says so.
+    /// Writes a revocation to the revocation record. If the record cannot be written, only the database contains the
+    /// revocation until a later attempt adds it to the record, and the app shows a warning until then.
     pub(super) fn record_revocation(&mut self, hash: &KeyHash, at: Timestamp) -> Option<RecordPosition> {
         if let Err(error) = self.record.append(&[(*hash, at)]) {
             self.report_record_failure(Err(error));
             return None;
         }
-        // What failed before is missing in the record still, and what another process has added is not applied yet.
+        // If an earlier write failed, entries are still missing from the record. If another process has added entries,
+        // they are not applied yet. In both cases, the current position must not be marked as seen.
         match &mut self.retry {
             Some((next, _)) => *next = Instant::now(),
             None if self.record.has_changed() => {}
             None => self.mark_record_seen(),
         }
-        // What is not in the database yet must not count there as seen.
+        // Do not store a position that covers revocations that are not in the database yet.
         if self.revocations.is_empty() {
             self.noted = self.reported_position();
             self.noted.clone()
@@ -214,8 +223,8 @@ impl OutsideChangeDetector {
         }
     }
 
-    /// Takes over a revocation that the database could not commit, if it is in the record. The key as it is now, and
-    /// since when it is revoked.
+    /// Applies a revocation that could not be committed to the database, if the record contains it. Returns the revoked
+    /// key and the revocation time.
     pub(super) fn take_revocation_from_record(
         &mut self,
         entry: &IndexedKey,
@@ -229,12 +238,12 @@ impl OutsideChangeDetector {
         Some((as_revoked(entry, at), at))
     }
 
-    /// Since when a key is revoked whose revocation the database does not have yet.
+    /// Returns the revocation time of a key whose revocation is not in the database yet.
     pub(super) fn unwritten_revoked_at(&self, key: &KeyId) -> Option<Timestamp> {
         self.revocations.iter().find(|revocation| revocation.key == *key).map(|revocation| revocation.at)
     }
 
-    /// Checks one key.
+    /// Adds one key to the results of a scan.
     fn scan_key(&self, entry: &IndexedKey, old: Option<&KeySet>, scan: &mut KeyScan) {
         scan.sum += fingerprint(&entry.hash, &entry.key);
         let hash = entry.hash.as_bytes();
@@ -249,14 +258,16 @@ impl OutsideChangeDetector {
         }
     }
 
-    /// Revokes what was found to be active and must not be. Those keys as they are then.
+    /// Revokes the keys that the scan found active although they must be revoked. Returns the revoked keys.
     fn revoke_again(&mut self, scan: &KeyScan, old: Option<&KeySet>) -> Vec<IndexedKey> {
         let waiting: FxHashSet<_> = self.revocations.iter().map(|revocation| revocation.key).collect();
         for (entry, at) in scan.kept.iter().filter(|(entry, _)| !waiting.contains(&entry.key.id)) {
             let hash = entry.hash.as_bytes();
             let was_revoked = old.and_then(|old| old.get(hash)).is_some_and(|old| old.key.revoked_at.is_some());
-            // The running database has never known that it is revoked: so nobody has made it active. At the start, an
-            // old copy of the database looks the same, and is by far the more frequent case.
+            // If the open database has never contained this revocation, nobody has reactivated the key, so the
+            // revocation is reported as a new one. At startup, a key that somebody has reactivated cannot be
+            // distinguished from a key in a restored old copy of the database. Both are reported as
+            // [`OutsideChange::KeptRevoked`]. The old copy is by far the more frequent case.
             let is_late = old.is_some() && !was_revoked && self.record.is_unseen(hash);
             let change = if is_late { OutsideChange::Revoked } else { OutsideChange::KeptRevoked };
             self.pending.push(DetectedChange::new(change, Some(entry.key.id)));
@@ -265,13 +276,15 @@ impl OutsideChangeDetector {
         scan.kept.iter().map(|(entry, at)| as_revoked(entry, *at)).collect()
     }
 
-    /// Notes by how much the digest in the database is to be changed.
+    /// Sets the amount by which the stored digest must be corrected: the difference between the digest of the keys that
+    /// the database contains (`stored`) and the digest that is recorded in the database (`noted`).
     fn set_digest_correction(&mut self, stored: (i64, i64), noted: Option<(i64, i64)>) {
         let noted = noted.unwrap_or_default();
         self.correction = (stored.0 - noted.0, stored.1 - noted.1);
     }
 
-    /// Adds to the record what it lacks, or writes a new one, and reports what was wrong with it.
+    /// Appends the missing entries to the revocation record or writes a new record, and reports problems with the
+    /// record.
     fn repair_revocation_record(&mut self, finding: std::io::Result<RecordState>, missing: &[(KeyHash, Timestamp)]) {
         let (settled, problem) = match finding {
             Ok(RecordState::Intact) => (self.record.append_missing(missing), None),
@@ -283,7 +296,7 @@ impl OutsideChangeDetector {
             Ok(RecordState::Damaged) => (self.record.create(missing), Some(OutsideChange::RecordDamaged)),
             Err(error) => (Err(error), None),
         };
-        // On failure, what was expected stays as it is: so the same is found at the next attempt, and reported then.
+        // On failure, the expected positions stay unchanged, so the next attempt detects and reports the same problem.
         if settled.is_ok() {
             self.pending.extend(problem.map(|problem| DetectedChange::new(problem, None)));
             self.mark_record_seen();
@@ -297,7 +310,7 @@ impl OutsideChangeDetector {
         self.expected.push(seen);
     }
 
-    /// How far the record is read, unless what is wrong with it is not reported yet.
+    /// Returns the position in the revocation record, or `None` if a problem with the record has not been reported yet.
     fn reported_position(&self) -> Option<RecordPosition> {
         self.record.position().filter(|seen| self.expected.contains(seen))
     }
@@ -309,13 +322,17 @@ impl OutsideChangeDetector {
         let wait = self.retry.map_or(RETRY_DELAYS.0, |(_, wait)| (2 * wait).min(RETRY_DELAYS.1));
         self.retry = failure.is_some().then(|| (Instant::now() + wait, wait));
         self.health.send_if_modified(|health| {
-            // Some texts name a temporary file, another one each time.
+            // Compare only whether there is a failure: some error texts contain the name of a temporary file, which
+            // always differs.
             let is_new = health.record_failure.is_some() != failure.is_some();
             match &failure {
                 Some(failure) if is_new => {
-                    tracing::error!(?failure, "revocations cannot be recorded outside the database");
+                    tracing::error!(
+                        ?failure,
+                        "cannot use the revocation record; new revocations are stored only in the database"
+                    );
                 }
-                None if is_new => tracing::info!("revocations are recorded outside the database again"),
+                None if is_new => tracing::info!("the revocation record can be used again"),
                 _ => {}
             }
             if is_new {
@@ -325,18 +342,18 @@ impl OutsideChangeDetector {
         });
     }
 
-    /// Writes what was found in one transaction.
+    /// Writes all detected changes to the database in one transaction.
     pub(super) fn write_detected_changes(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
         let written = self.try_write_detected_changes(connection);
         match &written {
-            // A full disk is reported once for all that is written.
+            // A full disk is not logged here, because it is logged once for all writes.
             Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {}
             Err(error) if !self.has_failed => {
-                tracing::warn!(%error, "revocations or changes by other programs are not in the database yet");
+                tracing::warn!(%error, "cannot write revocations or detected changes to the key database yet");
                 self.has_failed = true;
             }
             Ok(()) if self.has_failed => {
-                tracing::info!("revocations and changes by other programs are in the database again");
+                tracing::info!("revocations and detected changes were written to the key database");
                 self.has_failed = false;
             }
             _ => {}
@@ -395,7 +412,7 @@ impl OutsideChangeDetector {
         self.correction = (0, 0);
         self.noted = seen;
         for (change, keys) in counts {
-            tracing::warn!(change = change.as_ref(), keys, "another program has changed the key database");
+            tracing::warn!(change = change.as_ref(), keys, "detected a change of the key database by another program");
             self.health.send_modify(|health| match health.changes.iter_mut().find(|count| count.change == change) {
                 Some(count) => *count = ChangeCount { change, keys: count.keys + keys, times: count.times + 1 },
                 None => health.changes.push(ChangeCount { change, keys, times: 1 }),
@@ -410,12 +427,12 @@ fn as_revoked(entry: &IndexedKey, at: Timestamp) -> IndexedKey {
     IndexedKey { hash: entry.hash, key: Arc::new(key) }
 }
 
-/// How many keys there are, and the sum of their fingerprints, as the database notes it.
+/// Returns the digest that is stored in the database: the number of keys and the sum of their fingerprints.
 fn stored_digest(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
     connection.query_row("SELECT keys, digest FROM key_digest", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
-/// What differs, but for the keys that were `kept` revoked.
+/// Returns the differences between two sets of keys, except the keys whose revocation was restored (`kept`).
 fn diff_keys(old: &KeySet, new: &KeySet, kept: &FxHashSet<[u8; 32]>) -> Vec<DetectedChange> {
     let gone = old.iter().filter(|entry| !new.contains(entry.hash.as_bytes()));
     let mut gone: FxHashMap<KeyId, &IndexedKey> = gone.map(|entry| (entry.key.id, entry)).collect();
@@ -453,7 +470,7 @@ fn diff_keys(old: &KeySet, new: &KeySet, kept: &FxHashSet<[u8; 32]>) -> Vec<Dete
     found
 }
 
-/// Keeps the digest right within the transaction of a change.
+/// Updates the stored digest for a changed key, in the transaction of that change.
 pub(super) fn update_digest(
     connection: &Connection,
     hash: &KeyHash,
@@ -468,7 +485,7 @@ pub(super) fn update_digest(
         .map(drop)
 }
 
-/// Notes how far the record was read.
+/// Stores the position up to which the revocation record was read.
 pub(super) fn store_record_position(connection: &Connection, seen: &RecordPosition) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO revocation_records (id, entries, checksum) VALUES (?1, ?2, ?3)")?
@@ -476,8 +493,9 @@ pub(super) fn store_record_position(connection: &Connection, seen: &RecordPositi
         .map(drop)
 }
 
-/// A checksum of what decides about a key (FNV-1a). Kept in the database, so it must stay as it is. No secret is in it:
-/// it shows a change, and proves none.
+/// Returns a checksum (FNV-1a) of those fields of a key that are monitored for changes by other programs. The checksum
+/// is stored in the database, so the algorithm must not change. It is not keyed: it detects changes but does not
+/// protect against forgery.
 fn fingerprint(hash: &KeyHash, key: &KeyAuthInfo) -> i64 {
     let mut sum = 0x811c_9dc5_u32;
     let mut add = |bytes: &[u8]| {

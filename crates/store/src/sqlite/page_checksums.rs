@@ -1,10 +1,10 @@
-//! Whether the content of a database file comes from SQLite.
+//! Checks whether the content of a database file was written by SQLite.
 //!
-//! In write-ahead-log mode, SQLite changes the file in one way: a checkpoint copies pages from the log to their places.
-//! Each process that has the database open may do that at any time, for a part of the log. So each page must hold what
-//! it held before, or what the part of the log has that was copied; otherwise a program has written past SQLite.
-//! Neither the time of the file nor its header tells the two apart. The formats:
-//! <https://www.sqlite.org/walformat.html>.
+//! In WAL mode, SQLite changes the database file in only one way: a checkpoint copies pages from the WAL to their
+//! position in the file. Every process that has the database open can start a checkpoint at any time, possibly of only
+//! a part of the WAL. So each page must contain either its previous content or its content in the checkpointed part of
+//! the WAL; otherwise a program has written to the file without SQLite. Neither the modification time of the file nor
+//! its header distinguishes the two cases. The file formats are described in <https://www.sqlite.org/walformat.html>.
 
 use std::fs::File;
 use std::hash::Hasher as _;
@@ -13,27 +13,28 @@ use std::path::Path;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-/// In a file with more pages, every second, third ... page is compared.
+/// Maximum number of pages that are compared. In a larger file, only every second page is compared, or every third, and
+/// so on.
 const MAX_CHECKED_PAGES: u64 = 16_384;
 const READ_BUFFER_BYTES: usize = 1 << 16;
-/// Where the index of the log (`-shm`) tells how many frames are copied, and up to which one a checkpoint has begun to
-/// copy.
+/// Offsets of two fields in the WAL index (`-shm`): the number of checkpointed frames, and the number of frames that a
+/// checkpoint has at least started to copy.
 const WAL_INDEX_BACKFILL_OFFSETS: [u64; 2] = [96, 128];
 
-/// A checksum for each compared page of a database file.
+/// Checksums of the compared pages of a database file.
 pub(super) struct PageChecksums {
     page_size: usize,
     length: u64,
-    /// One page of so many is compared.
+    /// Every `step`-th page is compared.
     step: u64,
     checksums: Vec<u64>,
 }
 
 impl PageChecksums {
-    /// The content of a file, without a comparison.
+    /// Computes the checksums of a file without comparing them.
     ///
     /// # Errors
-    /// When the file cannot be read, or another program makes it shorter at the same time.
+    /// Returns an error if the file cannot be read, or if another program shortens it at the same time.
     pub(super) fn read(file: &File, page_size: usize) -> io::Result<Self> {
         let pages = file.metadata()?.len() / page_size as u64;
         Self::read_pages(file, page_size, pages.div_ceil(MAX_CHECKED_PAGES).max(1))
@@ -56,17 +57,18 @@ impl PageChecksums {
         Ok(Self { page_size, length, step, checksums })
     }
 
-    /// The content of the same file now, if each page holds what it held before, or what was copied from the log at
-    /// `log`. `index` is the index of that log.
+    /// Returns the current checksums of the same file if each page contains its previous content or its content in the
+    /// checkpointed part of the WAL at `log`; otherwise returns `None`. `index` is the WAL index.
     ///
     /// # Errors
-    /// When a file cannot be read, or another program makes it shorter at the same time.
+    /// Returns an error if a file cannot be read, or if another program shortens it at the same time.
     pub(super) fn reload(&self, file: &File, log: &Path, index: Option<&File>) -> io::Result<Option<Self>> {
         let now = Self::read_pages(file, self.page_size, self.step)?;
         if now.length < self.length || now.length % self.page_size as u64 != 0 {
             return Ok(None);
         }
-        // A checkpoint of a part of the log may copy a page behind one that it leaves out.
+        // A partial checkpoint may extend the file past a page that has not been copied yet. That page then contains
+        // zeros.
         let hole = checksum(&vec![0; self.page_size]);
         let mut changed = FxHashMap::default();
         for (index, sum) in now.checksums.iter().enumerate() {
@@ -75,7 +77,8 @@ impl PageChecksums {
             }
         }
         if !changed.is_empty() {
-            // Read after the pages: then it covers all of them.
+            // Read the number of checkpointed frames only after reading the pages, so that it includes every frame that
+            // was copied before a page was read.
             let copied = index.map_or(Ok(u32::MAX), checkpointed_frames)?;
             remove_pages_in_log(&mut changed, log, copied, self.page_size)?;
         }
@@ -83,7 +86,7 @@ impl PageChecksums {
     }
 }
 
-/// How many frames of the log may be in the file.
+/// Returns the maximum number of WAL frames that may have been copied to the database file.
 fn checkpointed_frames(mut index: &File) -> io::Result<u32> {
     let mut most = 0;
     for offset in WAL_INDEX_BACKFILL_OFFSETS {
@@ -95,8 +98,8 @@ fn checkpointed_frames(mut index: &File) -> io::Result<u32> {
     Ok(most)
 }
 
-/// Removes the pages that the first `copied` frames of the log have with the same content. SQLite holds no locks on the
-/// log, so it may be opened and closed.
+/// Removes from `changed` those pages whose content matches one of the first `copied` frames of the WAL. SQLite holds
+/// no file locks on the WAL file, so opening and closing it here is safe.
 fn remove_pages_in_log(changed: &mut FxHashMap<u64, u64>, log: &Path, copied: u32, page_size: usize) -> io::Result<()> {
     let mut log = BufReader::with_capacity(READ_BUFFER_BYTES, File::open(log)?);
     let mut header = [0; 32];
@@ -107,7 +110,7 @@ fn remove_pages_in_log(changed: &mut FxHashMap<u64, u64>, log: &Path, copied: u3
     }
     let (mut frame, mut page) = ([0; 24], vec![0; page_size]);
     for _ in 0..copied {
-        // Behind the last frame are those of an earlier log, with other salts.
+        // The valid frames may be followed by frames of an earlier WAL, which have different salts.
         if !read_exact_or_eof(&mut log, &mut frame)? || frame[8..16] != header[16..24] {
             break;
         }

@@ -1,4 +1,4 @@
-//! Reading values that this program wrote; anything else means that the file is damaged.
+//! Reads column values that this program has written. Any other value means that the file is damaged.
 
 use std::str::FromStr;
 
@@ -6,11 +6,11 @@ use rusqlite::Row;
 use rusqlite::types::{Type, ValueRef};
 use ulkeys_domain::{KeyId, KeyName, KeyPrefix, KeyRecord, Scopes, Timestamp};
 
-/// The columns that [`read_key`] reads, in its order.
+/// The columns that [`read_key`] reads, in this order.
 pub(super) const KEY_COLUMNS: &str = "id, name, prefix, scopes, created_at, last_used_at, revoked_at, \
     admin_used_at, replaces, (SELECT id FROM keys AS later WHERE later.replaces = keys.id \
     ORDER BY later.revoked_at IS NULL DESC, later.rowid DESC LIMIT 1)";
-/// How many columns those are.
+/// The number of columns in [`KEY_COLUMNS`].
 pub(super) const KEY_COLUMN_COUNT: usize = 10;
 
 pub(super) fn read_key(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
@@ -51,12 +51,12 @@ pub(super) fn read_text<T>(row: &Row<'_>, column: usize, parse: impl FnOnce(&str
     parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable_column(column, Type::Text))
 }
 
-/// A value of an enum, by its name.
+/// Reads an enum value, stored by name.
 pub(super) fn read_enum<T: FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     read_text(row, column, |text| text.parse().ok())
 }
 
-/// A text that stands for "none" when it is empty.
+/// Reads a user agent; an empty string means that the client sent none.
 pub(super) fn read_user_agent(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     Ok(Some(row.get::<_, String>(column)?).filter(|agent| !agent.is_empty()))
 }

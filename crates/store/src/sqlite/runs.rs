@@ -1,4 +1,4 @@
-//! Training runs in SQLite: each method is one transaction in `write`, or one reading in `read`.
+//! Stores training runs in SQLite. Each method is one write transaction or one read transaction.
 
 pub(super) mod read;
 mod write;
@@ -28,7 +28,8 @@ impl RunStore for SqliteStore {
     ) -> Result<Option<StartedRun>> {
         self.write(move |writer, inner| {
             let started = write::start_run(writer, &new_model, &target, &start, &feed)?;
-            // The run is there: told of an error, its client would start another.
+            // The run already exists, so a failure to count the models is not returned: an error would make the client
+            // start another run.
             inner.count_models(writer);
             Ok(started)
         })
@@ -128,11 +129,14 @@ impl RunStore for SqliteStore {
 }
 
 impl SharedState {
-    /// Counts models again after a change. The change is made, so a failure is only logged.
+    /// Updates the cached numbers of projects and models after a change. A failure is only logged, because the change
+    /// is already committed.
     fn count_models(&self, writer: &Connection) {
         match read::count_resources(writer) {
             Ok(counts) => *self.counts.write() = counts,
-            Err(error) => tracing::warn!(%error, "models are not counted until the next run starts"),
+            Err(error) => {
+                tracing::warn!(%error, "cannot count the models; the number is updated when the next run starts")
+            }
         }
     }
 }

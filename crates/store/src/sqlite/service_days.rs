@@ -1,20 +1,23 @@
-//! The days on which the service ran. They tell whether the clock can be believed.
+//! Stores the days on which the service ran, to decide whether the clock can be trusted.
 //!
-//! What is old is removed by the eighth latest of these days, so up to seven days of a wrong clock remove nothing. A
-//! computer that was off for long removes again after eight days of use.
+//! Old data is purged relative to the eighth latest of these days. So a clock that is wrong on up to seven days does
+//! not cause data to be deleted too early. On a computer that was off for a long time, purging resumes after eight days
+//! of use.
 
 use rusqlite::{Connection, params};
 use ulkeys_domain::Timestamp;
 
-/// How many days are kept.
+/// The maximum number of stored days.
 const MAX_STORED_DAYS: usize = 31;
-/// How many days must have come for a moment to be believed: a clock that is wrong for fewer removes nothing.
+/// A time counts as passed only if at least this many stored days are at or after it. A clock that is wrong on fewer
+/// days does not cause data to be deleted too early.
 const AGREEING_DAYS: usize = 8;
 const MILLIS_PER_DAY: i64 = 24 * crate::MILLIS_PER_HOUR;
-/// 2026-01-01: this program is younger. A clock before that was reset, for example because its battery is empty.
+/// 2026-01-01, before the first release of this program. An earlier time means that the clock was reset, for example
+/// because of an empty battery.
 const EARLIEST_CLOCK_MILLIS: i64 = 1_767_225_600_000;
 
-/// Notes that the service runs on the day of `now`.
+/// Records that the service ran on the day of `now`.
 pub(super) fn record_day(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     if now.as_millis() < EARLIEST_CLOCK_MILLIS {
         return Ok(());
@@ -31,9 +34,8 @@ pub(super) fn record_day(connection: &Connection, now: Timestamp) -> rusqlite::R
     connection.execute(old, params![MAX_STORED_DAYS.cast_signed()]).map(drop)
 }
 
-/// The latest moment that can be believed to have passed at `now`, for removing what is old: the beginning of the
-/// eighth latest day, and never after `now`. `None` while too few days are known, or while the clock is obviously
-/// wrong.
+/// Returns the latest time that has certainly passed, for purging old data: the start of the eighth latest stored day,
+/// but never later than `now`. Returns `None` while too few days are stored, or if the clock is obviously wrong.
 pub(super) fn believable_time(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
     let days = load_days(connection)?;
     let agreed = days.len().checked_sub(AGREEING_DAYS).and_then(|index| days.get(index));
@@ -43,7 +45,8 @@ pub(super) fn believable_time(connection: &Connection, now: Timestamp) -> rusqli
     Ok(agreed.and_then(|day| Timestamp::from_millis(day * MILLIS_PER_DAY)).map(|moment| moment.min(now)))
 }
 
-/// Whether a stored time after `now` is known to be wrong. It is not while the clock itself seems to be behind.
+/// Returns whether the clock can be trusted enough to treat a stored time after `now` as wrong. Returns `false` if the
+/// clock itself seems to be behind.
 pub(super) fn is_clock_plausible(connection: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
     let days = load_days(connection)?;
     Ok(now.as_millis() >= EARLIEST_CLOCK_MILLIS && median(&days).is_none_or(|usual| day_number(now) >= usual))
@@ -54,7 +57,7 @@ fn load_days(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     select.query_map([], |row| row.get(0))?.collect()
 }
 
-/// The middle one; of an even number, the earlier one of the two.
+/// Returns the median of sorted days. For an even number of days, returns the earlier of the middle two.
 fn median(days: &[i64]) -> Option<i64> {
     days.get(days.len().checked_sub(1)? / 2).copied()
 }
@@ -67,7 +70,7 @@ fn day_number(at: Timestamp) -> i64 {
 mod tests {
     use super::*;
 
-    /// Noon of a day, counted from a day on which this program existed.
+    /// Returns noon on day `day`. Day 0 is an arbitrary day after the first release of this program.
     fn noon_of_day(day: i64) -> Timestamp {
         Timestamp::from_millis(EARLIEST_CLOCK_MILLIS + 300 * MILLIS_PER_DAY + day * MILLIS_PER_DAY + MILLIS_PER_DAY / 2)
             .expect("in range")
@@ -81,7 +84,7 @@ mod tests {
             )
             .expect("created");
         for day in days {
-            record_day(&connection, noon_of_day(*day)).expect("noted");
+            record_day(&connection, noon_of_day(*day)).expect("recorded");
         }
         connection
     }
@@ -100,7 +103,7 @@ mod tests {
         days.extend([100, 101, 102, 730, 731, 732, 733]);
         assert_eq!(believed_day(&days, 733), Some(19), "seven wrong days");
         days.extend([20, 21, 22]);
-        assert_eq!(believed_day(&days, 22), Some(22), "right again: never after now");
+        assert_eq!(believed_day(&days, 22), Some(22), "correct clock again: never later than now");
     }
 
     #[test]

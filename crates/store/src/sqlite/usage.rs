@@ -1,4 +1,4 @@
-//! Reads and writes usage: last-used times, counts by hour, and the programs behind them.
+//! Reads and writes usage: last-used times, hourly counts, and clients.
 
 use rusqlite::{Connection, Row, params};
 use ulkeys_domain::wire::{ActivityEvent, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY};
@@ -10,7 +10,8 @@ use crate::{AuditContext, ClientUsage, MILLIS_PER_HOUR, UsageBatch};
 
 pub(super) fn record(connection: &mut Connection, batch: &UsageBatch) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    // What a clock recorded that was ahead must not hide later uses. One that is behind must not destroy right times.
+    // Replace last-used times in the future, which were recorded while the clock was ahead, because they would hide
+    // later requests. If the clock is now behind, replace nothing, because the stored times may be correct.
     let latest = match batch.at {
         Some(now) if service_days::is_clock_plausible(&transaction, now)? => {
             now.saturating_add(CLOCK_TOLERANCE).as_millis()
@@ -44,8 +45,8 @@ pub(super) fn record(connection: &mut Connection, batch: &UsageBatch) -> rusqlit
     transaction.commit()
 }
 
-/// Replaces uses that a clock recorded that was ahead, once it is right again: by the last hour in which the key was
-/// used according to the counts, so that a used key does not seem unused.
+/// Replaces last-used times in the future, which were left by a clock that was ahead and has since been corrected. The
+/// new value is the last hour with an accepted request, so that a used key does not appear unused.
 pub(super) fn repair_future_uses(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     if !service_days::is_clock_plausible(connection, now)? {
         return Ok(());
@@ -101,7 +102,8 @@ fn record_client(connection: &Connection, client: &ClientUsage, latest: i64) -> 
                  (SELECT peer, user_agent FROM clients WHERE key_id = ?1 ORDER BY last_used_at DESC LIMIT ?2)",
         )?
         .execute(params![key, MAX_CLIENTS_PER_KEY])?;
-    // A program that calls itself something else each time must not fill the list of activity.
+    // Do not report a new client if older clients had to be evicted for it: a client that sends a new user agent with
+    // each request must not fill the activity list.
     if evicted == 0 {
         let audit = AuditContext { actor: None, peer: client.peer, user_agent: client.user_agent.clone() };
         activity::insert(connection, &client.key, client.first, &audit, &ActivityEvent::NewClient)?;
@@ -143,8 +145,9 @@ fn read_client(row: &Row<'_>) -> rusqlite::Result<KeyClient> {
     })
 }
 
-/// Removes a slice of what is older than `oldest`. Whether there is more. An entry of activity is removed only with
-/// those that were written before it: one of a clock that was behind has the age of its neighbors.
+/// Deletes a batch of data older than `oldest` and returns whether there may be more. An activity entry is deleted only
+/// together with the entries written before it. So an entry that was written while the clock was behind is not deleted
+/// early, but together with its neighbors.
 pub(super) fn delete_slice_before(
     connection: &mut Connection,
     oldest: Timestamp,

@@ -1,4 +1,4 @@
-//! What the tests of the database's surroundings share: a database with a record of revocations, and its keys.
+//! Helpers shared by the tests of outside changes (changes made by other programs) and of the revocation record.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -37,7 +37,8 @@ impl TestPaths {
         loop {
             match SqliteStore::open_with_record(&self.database(), record, now) {
                 Ok(store) => return store,
-                // A process that another test starts has all open files of this one until it executes its program.
+                // A child process started by a concurrent test inherits all open files of this process, and thereby
+                // holds the lock until it executes its program.
                 Err(error) if error.problem == DatabaseProblem::Locked && start.elapsed() < Duration::from_secs(5) => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
@@ -76,7 +77,7 @@ pub(crate) fn new_key(name: &str) -> (KeyRecord, KeyHash) {
 }
 
 pub(crate) async fn revoke(store: &SqliteStore, id: &KeyId) {
-    store.revoke(id, now(), audit()).await.expect("written").expect("known");
+    store.revoke(id, now(), audit()).await.expect("written").expect("exists");
 }
 
 pub(crate) async fn is_active(store: &SqliteStore, hash: &KeyHash) -> bool {
@@ -89,7 +90,7 @@ pub(crate) fn detected_changes(store: &SqliteStore) -> Vec<(OutsideChange, u64)>
     changes
 }
 
-/// Waits until a check has brought the health to what is expected.
+/// Checks for outside changes repeatedly until the health of the database satisfies `expected`.
 pub(crate) async fn wait(store: &SqliteStore, what: &str, expected: impl Fn(&DatabaseHealth) -> bool) {
     let start = Instant::now();
     while !expected(&store.health().borrow()) {

@@ -1,4 +1,4 @@
-//! `GET /api/api-keys/counts`: how many keys there are.
+//! `GET /api/api-keys/counts`: counts the keys by status.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::error::ApiError;
 use crate::openapi::BadRequest;
 use crate::state::ServiceState;
 
-/// How many keys there are
+/// Counts the keys by status
 #[utoipa::path(
     get,
     path = "/api/api-keys/counts",
     operation_id = "countKeys",
     tag = "keys",
     params(RotationDaysQuery),
-    responses((status = OK, description = "How many keys there are of each status.", body = KeyCounts), BadRequest)
+    responses((status = OK, description = "The number of keys of each status.", body = KeyCounts), BadRequest)
 )]
 pub(crate) async fn count(
     State(state): State<Arc<ServiceState>>,

@@ -1,4 +1,4 @@
-//! `POST /api/api-keys`: creates a key, and shows its plaintext this once.
+//! `POST /api/api-keys`: creates a key and returns its plaintext, which is never returned again.
 
 use std::sync::Arc;
 
@@ -18,16 +18,16 @@ use crate::openapi::{BodyErrors, InsufficientStorage};
 use crate::request_context::RequestAuditContext;
 use crate::state::ServiceState;
 
-/// Makes a key
+/// Creates a key
 ///
-/// This answer, and no other, holds its plaintext. Other fields of the body are ignored.
+/// Only this response contains the plaintext of the key. Unknown fields of the request body are ignored.
 #[utoipa::path(
     post,
     path = "/api/api-keys",
     operation_id = "createKey",
     tag = "keys",
     request_body = CreateKey,
-    responses((status = CREATED, description = "The key, this once with its plaintext.", body = CreatedKey), BodyErrors, InsufficientStorage)
+    responses((status = CREATED, description = "The new key with its plaintext, which is returned only this once.", body = CreatedKey), BodyErrors, InsufficientStorage)
 )]
 pub(crate) async fn create(
     State(state): State<Arc<ServiceState>>,
@@ -53,8 +53,8 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(CreatedKey { info, key: RevealedSecret(secret) })))
 }
 
-/// Reads `{name, scopes, replaces?}`. Further fields are ignored. Messages name the field and never repeat its content,
-/// which may be a secret put in the wrong place.
+/// Parses `{name, scopes, replaces?}`. Unknown fields are ignored. Error messages name the field and never repeat its
+/// content, which may be a misplaced secret.
 fn parse_new_key(body: &Value) -> Result<(KeyName, Scopes, Option<KeyId>), String> {
     let name = parse_name(body)?;
     let scopes = body.get("scopes").ok_or("scopes: at least one is needed")?;

@@ -1,4 +1,5 @@
-//! `GET /api/api-keys/events`: changes as server-sent events (WHATWG HTML, section 9.2), so that nobody has to poll.
+//! `GET /api/api-keys/events`: publishes changes as server-sent events (WHATWG HTML, section 9.2), so that clients do
+//! not have to poll.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use crate::authz::Caller;
 use crate::error::ApiError;
 use crate::state::ServiceState;
 
-/// Changes to keys, as they happen
+/// Streams changes to keys as they happen
 ///
-/// Server-sent events; the data of each is a `KeyEvent`. The first is always `resync`: a client that lists the keys
-/// after it misses no change. The stream ends when the key that opened it is revoked, and when its reader lags too far
-/// behind.
+/// The data of each server-sent event is a `KeyEvent`. The first event is always `resync`: a client that lists the keys
+/// after receiving it misses no change. The stream ends if the key that opened it is revoked, or if the client lags too
+/// far behind.
 #[utoipa::path(
     get,
     path = "/api/api-keys/events",
@@ -27,13 +28,13 @@ use crate::state::ServiceState;
     tag = "keys",
     responses((
         status = OK,
-        description = "A stream without end.",
+        description = "A stream of events that does not end by itself.",
         body = String,
         content_type = "text/event-stream"
     ))
 )]
-// A stream must not outlive the key that opened it: the key is read again before each event. A stream that lags ends;
-// its reader opens another one, if it may.
+// The caller is revalidated before each event, because a stream must not outlive the key that opened it. If the client
+// lags too far behind, its stream ends, and the client may open a new one.
 pub(crate) async fn stream_events(
     State(state): State<Arc<ServiceState>>,
     caller: Caller,

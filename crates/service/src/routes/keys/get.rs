@@ -1,4 +1,4 @@
-//! `GET /api/api-keys/{keyId}`: one key.
+//! `GET /api/api-keys/{keyId}`: returns one key.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::error::ApiError;
 use crate::openapi::{BadRequest, NotFound};
 use crate::state::ServiceState;
 
-/// One key
+/// Returns one key
 #[utoipa::path(
     get,
     path = "/api/api-keys/{keyId}",
     operation_id = "showKey",
     tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The key; it may be revoked."), RotationDaysQuery),
+    params(("keyId" = KeyId, Path, description = "The identifier of the key, which may be revoked."), RotationDaysQuery),
     responses((status = OK, description = "The key, without its plaintext.", body = ApiKey), BadRequest, NotFound)
 )]
 pub(crate) async fn get(

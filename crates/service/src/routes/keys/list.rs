@@ -1,4 +1,4 @@
-//! `GET /api/api-keys`: the list of keys, or a page of it.
+//! `GET /api/api-keys`: lists all active keys, or a page of keys.
 
 use std::sync::Arc;
 
@@ -19,41 +19,42 @@ use crate::state::ServiceState;
 
 const DEFAULT_PAGE_SIZE: u32 = 50;
 const MAX_PAGE_SIZE: u32 = 500;
-/// The longest text that is searched for, in characters.
+/// The maximum length of the search text, in characters.
 const MAX_SEARCH_CHARS: usize = 200;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(crate) struct KeyListQuery {
-    /// Which keys.
+    /// Returns only keys with this status.
     #[param(value_type = Option<KeyStatus>, nullable = false)]
     status: Option<String>,
-    /// Words that must all occur: in the name, without regard to case and accents, in the prefix, or in a scope; or
-    /// that are the identifier. The words after the eighth are ignored. A whole key is rejected: a URL is no place for
-    /// a secret.
+    /// Search words. Each word must occur in the name (ignoring case and accents), the prefix or a scope, or be the
+    /// whole identifier. Words after the eighth are ignored. Search text that contains a whole key is rejected, because
+    /// secrets do not belong in a URL.
     #[param(nullable = false, max_length = 200)]
     q: Option<String>,
-    /// Keys of exactly this name.
+    /// Returns only keys with exactly this name.
     #[param(value_type = Option<KeyName>, nullable = false)]
     name: Option<String>,
-    /// The order; with `-` before it, the reverse. Without it, the newest come first.
+    /// The field to sort by; a leading `-` reverses the order. By default, the newest keys come first.
     #[param(nullable = false, pattern = "^-?(name|scopes|createdAt|lastUsedAt|revokedAt)$")]
     sort: Option<String>,
-    /// Keys on a page.
+    /// The maximum number of keys on a page.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 500, default = 50)]
     limit: Option<String>,
-    /// The `next` of the page before: how many keys there are before this page.
+    /// The value of `next` on the previous page, which is the number of keys to skip.
     #[param(nullable = false, pattern = "^(0|[1-9][0-9]{0,17})$")]
     #[serde(rename = "cursor")]
     offset: Option<String>,
-    /// After how many days a key is old, and needs attention.
+    /// The rotation period in days. A key older than this needs attention.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 3650, default = 90)]
     rotation_days: Option<String>,
 }
 
 impl KeyListQuery {
-    /// Without any parameter but the rotation period, all active keys are asked for, as the published client does.
+    /// Returns whether the query has no parameter other than the rotation period. For such a query, all active keys are
+    /// returned, as the platform's published client expects.
     fn is_unpaged(&self) -> bool {
         let Self { status, q, name, sort, limit, offset, rotation_days: _ } = self;
         [status, q, name, sort, limit, offset].into_iter().all(Option::is_none)
@@ -80,18 +81,19 @@ impl KeyListQuery {
             thresholds: parse_attention_thresholds(self.rotation_days.as_deref(), now)?,
             text,
             name: name.map_err(|error| format!("name: {error}"))?,
-            sort: sort
-                .ok_or("sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, or that after a -")?,
-            offset: offset.ok_or("cursor: is not one of a page")?,
+            sort: sort.ok_or(
+                "sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, with or without a leading -",
+            )?,
+            offset: offset.ok_or("cursor: is not the cursor of a page")?,
             limit: u32::try_from(limit).unwrap_or(MAX_PAGE_SIZE),
         })
     }
 }
 
-/// All active keys, or a page of keys
+/// Lists all active keys, or a page of keys
 ///
-/// Without parameters, all active keys, newest first. With any parameter but `rotationDays`, a page of the keys that
-/// are asked for. Keys that are created or revoked between two requests shift the pages.
+/// Without parameters, returns all active keys, newest first. With any parameter other than `rotationDays`, returns a
+/// page of the matching keys. Keys that are created or revoked between two requests shift the pages.
 #[utoipa::path(
     get,
     path = "/api/api-keys",
@@ -104,7 +106,7 @@ pub(crate) async fn list(
     State(state): State<Arc<ServiceState>>,
     query: Result<Query<KeyListQuery>, QueryRejection>,
 ) -> Result<Json<KeyList>, ApiError> {
-    let query = query.map_err(|_| ApiError::Invalid("query: each parameter may be given once".to_owned()))?;
+    let query = query.map_err(|_| ApiError::Invalid("query: each parameter may occur only once".to_owned()))?;
     let parsed = query.parse(state.now()).map_err(ApiError::Invalid)?;
     let thresholds = parsed.thresholds;
     let pending_times = state.usage.pending_times();
@@ -143,9 +145,9 @@ mod tests {
         "name: must have at most 64 characters, not ",
         "name: must not contain control characters",
         "name: must not contain an API key",
-        "sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, or that after a -",
+        "sort: is not one of name, scopes, createdAt, lastUsedAt, revokedAt, with or without a leading -",
         "limit: must be a whole number from 1 to 500",
-        "cursor: is not one of a page",
+        "cursor: is not the cursor of a page",
         "rotationDays: must be a whole number from 1 to 3650",
     ];
     const QUERY_FIELDS: [&str; 7] = ["status", "q", "name", "sort", "limit", "cursor", "rotationDays"];
@@ -154,13 +156,14 @@ mod tests {
         Timestamp::from_millis(1_795_000_000_000).expect("in range")
     }
 
-    /// A number that is written as one would write it.
+    /// Parses a number in its canonical form, without a sign or leading zeros.
     fn canonical_number(text: &str) -> Option<u64> {
         let number: u64 = text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse().ok())??;
         (number.to_string() == text).then_some(number)
     }
 
-    /// Status, text, name, order, limit, what comes before, and the rules; and whether the query is plain.
+    /// The expected result of parsing a query: status, text, name, order, limit, offset and thresholds, and whether the
+    /// query is unpaged.
     type ModelQuery = (String, String, Option<String>, String, u64, u64, AttentionThresholds, bool);
 
     fn query_by_model_parser(query: &[u8]) -> Option<ModelQuery> {

@@ -1,4 +1,4 @@
-//! `PATCH /api/api-keys/{keyId}`: gives a key another name.
+//! `PATCH /api/api-keys/{keyId}`: renames a key.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::openapi::{BodyErrors, InsufficientStorage, NotFound};
 use crate::request_context::RequestAuditContext;
 use crate::state::ServiceState;
 
-/// Gives an active key another name
+/// Renames an active key
 #[utoipa::path(
     patch,
     path = "/api/api-keys/{keyId}",
     operation_id = "renameKey",
     tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The key.")),
+    params(("keyId" = KeyId, Path, description = "The identifier of the key.")),
     request_body = RenameKey,
     responses((status = OK, description = "The key with its new name.", body = ApiKey), BodyErrors, NotFound, InsufficientStorage)
 )]

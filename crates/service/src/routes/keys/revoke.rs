@@ -1,4 +1,4 @@
-//! `DELETE /api/api-keys/{keyId}` and `DELETE /api/api-keys?keyId=`: revokes a key.
+//! `DELETE /api/api-keys/{keyId}` and `DELETE /api/api-keys?keyId=`: revoke a key.
 
 use std::sync::Arc;
 
@@ -18,13 +18,14 @@ use crate::state::ServiceState;
 
 /// Revokes a key permanently
 ///
-/// Once this is answered, the key is refused. Revoking it again answers with the time of the first time.
+/// Once this response is sent, the key is rejected. Revoking a key that is already revoked returns the time of the
+/// first revocation.
 #[utoipa::path(
     delete,
     path = "/api/api-keys/{keyId}",
     operation_id = "revokeKey",
     tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The key.")),
+    params(("keyId" = KeyId, Path, description = "The identifier of the key.")),
     responses((status = OK, description = "The key is revoked.", body = RevokedKey), NotFound, InsufficientStorage)
 )]
 pub(crate) async fn revoke(
@@ -39,12 +40,12 @@ pub(crate) async fn revoke(
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RevokeQuery {
-    /// The key.
+    /// The identifier of the key.
     #[param(value_type = KeyId, required = true)]
     key_id: Option<String>,
 }
 
-/// Revokes a key permanently, in the form that the published client uses
+/// Revokes a key permanently (with the identifier in the query, where the platform's published client sends it)
 #[utoipa::path(
     delete,
     path = "/api/api-keys",
@@ -58,7 +59,7 @@ pub(crate) async fn revoke_by_query(
     origin: RequestAuditContext,
     query: Result<Query<RevokeQuery>, QueryRejection>,
 ) -> Result<Json<RevokedKey>, ApiError> {
-    let query = query.map_err(|_| ApiError::Invalid("keyId: must be given once, as a text".to_owned()))?;
+    let query = query.map_err(|_| ApiError::Invalid("keyId: may occur only once".to_owned()))?;
     let key_id = query.key_id.as_deref().ok_or_else(|| ApiError::Invalid("keyId: is required".to_owned()))?;
     revoke_key(&state, KeyId::parse(key_id).ok_or(ApiError::NotFound)?, origin).await
 }

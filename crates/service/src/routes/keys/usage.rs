@@ -1,4 +1,4 @@
-//! `GET /api/api-keys/{keyId}/usage`: a key's requests by hour, and its clients.
+//! `GET /api/api-keys/{keyId}/usage`: returns a key's requests per hour, and its clients.
 
 use std::sync::Arc;
 
@@ -22,20 +22,20 @@ const MAX_HOURS: i64 = 90 * 24;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct UsageQuery {
-    /// How far back, in hours.
+    /// The length of the period in hours. The period ends now.
     #[param(value_type = Option<u32>, nullable = false, minimum = 1, maximum = 2160, default = 720)]
     hours: Option<String>,
 }
 
-/// A key's requests by hour, and the programs that used it
+/// Returns a key's requests per hour, and the clients that used the key
 ///
-/// Uses of the last second may be missing.
+/// Requests from the last second may be missing.
 #[utoipa::path(
     get,
     path = "/api/api-keys/{keyId}/usage",
     operation_id = "keyUsage",
     tag = "keys",
-    params(("keyId" = KeyId, Path, description = "The key; it may be revoked."), UsageQuery),
+    params(("keyId" = KeyId, Path, description = "The identifier of the key, which may be revoked."), UsageQuery),
     responses((status = OK, description = "The usage of the key.", body = KeyUsage), BadRequest, NotFound)
 )]
 pub(crate) async fn get_usage(
@@ -44,7 +44,7 @@ pub(crate) async fn get_usage(
     query: Result<Query<UsageQuery>, QueryRejection>,
 ) -> Result<Json<KeyUsage>, ApiError> {
     let key_id = parse_key_id(key_id)?;
-    let query = query.map_err(|_| ApiError::Invalid("query: hours may be given once".into()))?;
+    let query = query.map_err(|_| ApiError::Invalid("query: hours may occur only once".into()))?;
     let hours =
         parse_number_up_to("hours", query.hours.as_deref(), DEFAULT_HOURS, MAX_HOURS).map_err(ApiError::Invalid)?;
     state.store.get_key(&key_id).await?.ok_or(ApiError::NotFound)?;
@@ -52,7 +52,7 @@ pub(crate) async fn get_usage(
     let since = now.as_millis().saturating_sub(hours * ulkeys_store::MILLIS_PER_HOUR);
     let since = Timestamp::from_millis(since).unwrap_or(now);
     let mut usage = state.store.key_usage(&key_id, since).await?;
-    // What a clock recorded that was ahead is not to be seen as use in the future.
+    // Entries for future hours were recorded while the clock was wrong, so they are left out.
     usage.hours.retain(|hour| hour.hour <= now.saturating_add(CLOCK_TOLERANCE));
     Ok(Json(usage))
 }

@@ -1,6 +1,6 @@
-//! What training processes send, for the OpenAPI document. `ulkeys_domain::training` reads it, with its bounds. Further
-//! fields are ignored.
-#![expect(dead_code, reason = "describes what the domain reads")]
+//! The request bodies of training processes, as types for the OpenAPI document only. `ulkeys_domain::training` parses
+//! the bodies and defines the limits. Unknown fields are ignored.
+#![expect(dead_code, reason = "used only for the OpenAPI document")]
 
 use std::collections::BTreeMap;
 
@@ -8,51 +8,51 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// One event of a run. Without a `modelId`, a `project` is needed.
+/// One event of a run. Either `modelId` or `project` is required.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TrainingReport {
-    /// As the answer to the first event gave it.
+    /// The model's identifier, from the response to the first event.
     #[schema(max_length = 64)]
     model_id: Option<String>,
-    /// `project` or `owner/project`.
+    /// The project, as `project` or `owner/project`.
     #[schema(max_length = 256)]
     project: Option<String>,
-    /// The model's name in its project.
+    /// The model's name within its project.
     #[schema(max_length = 256)]
     name: Option<String>,
-    /// What happened.
+    /// The event and its data.
     #[serde(flatten)]
     event: TrainingEvent,
 }
 
-/// Events and what they tell. Values that have no type here are kept as they come.
+/// The events and their data. Values without a specified type are stored unchanged.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 enum TrainingEvent {
-    /// A run begins.
+    /// A run has started.
     TrainingStarted(TrainingStartedData),
-    /// The process is alive.
+    /// The training process is still running.
     TrainingProgress(RunEventData),
     /// An epoch has ended.
     EpochEnd(EpochEndData),
     /// A sample of the machine's load.
     SystemMetrics(RunEventData),
-    /// Some lines of the console.
+    /// Some lines of console output.
     ConsoleOutput(ConsoleOutputData),
-    /// An upload is complete, and becomes the run's checkpoint.
+    /// Marks an upload as complete, so that the uploaded file becomes the run's checkpoint.
     CheckpointSaved(CheckpointSavedData),
-    /// The run has ended well.
+    /// The run has completed successfully.
     TrainingComplete(TrainingCompleteData),
     /// The run has failed.
     TrainingFailed(TrainingFailedData),
 }
 
-/// Beside which anything may stand.
+/// Data that names the run. Any other fields are allowed.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct RunEventData {
-    /// The run; without one, the model's newest.
+    /// The identifier of the run. If it is absent, the event belongs to the model's newest run.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     run_id: Option<u64>,
 }
@@ -60,39 +60,39 @@ struct RunEventData {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TrainingStartedData {
-    /// How many are planned.
+    /// The planned number of epochs.
     #[schema(maximum = 20_000)]
     epochs: Option<u32>,
-    /// Such as `cpu`.
+    /// The device that is used for training, such as `cpu`.
     #[schema(max_length = 256)]
     device: Option<String>,
-    /// Arguments of the training.
+    /// The training arguments.
     train_args: Option<Value>,
-    /// The machine and its software.
+    /// A description of the machine and its software.
     environment: Option<Value>,
     /// A sample of the machine's load.
     system: Option<Value>,
-    /// Parameters, GFLOPs and speed.
+    /// The model's parameter count, GFLOPs and speed.
     model_info: Option<Value>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct EpochEndData {
-    /// Counted from 0.
+    /// The epoch number, starting at 0.
     #[schema(maximum = 20_000)]
     epoch: u32,
-    /// How many are planned.
+    /// The planned number of epochs.
     #[schema(maximum = 20_000)]
     total_epochs: Option<u32>,
-    /// By name; `null` where the number was not finite.
+    /// The metrics by name. A metric that is not a finite number is `null`.
     metrics: Option<BTreeMap<String, Option<f64>>>,
     /// A sample of the machine's load.
     system: Option<Value>,
-    /// Of this epoch.
+    /// The fitness of this epoch.
     fitness: Option<f64>,
-    /// The best so far.
+    /// The best fitness so far.
     best_fitness: Option<f64>,
-    /// Parameters, GFLOPs and speed.
+    /// The model's parameter count, GFLOPs and speed.
     #[serde(rename = "modelInfo")]
     model_info: Option<Value>,
 }
@@ -100,10 +100,10 @@ struct EpochEndData {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ConsoleOutputData {
-    /// With their escape sequences.
+    /// The lines of output, including escape sequences.
     #[schema(max_length = 262_144)]
     content: String,
-    /// The place of these lines among the others.
+    /// The sequence number of these lines within the console output.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     chunk_id: Option<u64>,
 }
@@ -111,7 +111,7 @@ struct ConsoleOutputData {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CheckpointSavedData {
-    /// The `gcsPath` of the upload.
+    /// The `gcsPath` from the response to the upload request.
     #[schema(max_length = 256)]
     model_path: String,
 }
@@ -119,45 +119,45 @@ struct CheckpointSavedData {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TrainingCompleteData {
-    /// Final metrics, best epoch and more.
+    /// The final metrics, the best epoch and other results.
     results: Option<Value>,
     /// The names of the classes, in order.
     class_names: Option<Vec<String>>,
-    /// Curves and matrices.
+    /// Curves and matrices to plot.
     plots: Option<Vec<Value>>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct TrainingFailedData {
-    /// Why.
+    /// The reason for the failure.
     error: Option<String>,
 }
 
-/// Which file is to be uploaded. Without a `modelId`, a `project` is needed.
+/// The file to upload. Either `modelId` or `project` is required.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UploadBody {
-    /// Letters, digits, spaces, dots, hyphens and underscores, with the ending `.pt`, `.pth`, `.onnx` or
-    /// `.safetensors`.
+    /// The file name: letters, digits, spaces, dots, hyphens and underscores, with the extension `.pt`, `.pth`, `.onnx`
+    /// or `.safetensors`.
     #[schema(
         max_length = 128,
         example = "best.pt",
         pattern = r"^[0-9A-Za-z_][0-9A-Za-z._ -]*\.(pt|pth|onnx|safetensors)$"
     )]
     filename: String,
-    /// The model.
+    /// The model's identifier.
     #[schema(max_length = 64)]
     model_id: Option<String>,
-    /// The run.
+    /// The run's identifier.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     run_id: Option<u64>,
-    /// `project` or `owner/project`.
+    /// The project, as `project` or `owner/project`.
     #[schema(max_length = 256)]
     project: Option<String>,
-    /// The model's name in its project.
+    /// The model's name within its project.
     #[schema(max_length = 256)]
     name: Option<String>,
-    /// Bytes of the file.
+    /// The size of the file in bytes.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     size: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! Reading training runs. What takes several statements reads them in one transaction: one moment.
+//! Reads training runs. A read that needs several statements uses one transaction for a consistent result.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -19,7 +19,7 @@ const SUMMARY_SELECT: &str = "SELECT runs.id, model_id, project, slug, status, p
     FROM runs JOIN models ON models.id = model_id";
 const CHECKPOINT_SELECT: &str = "SELECT id, filename, size, state, key_id, uploaded_at FROM checkpoints";
 
-/// Projects, and models in them.
+/// Returns the number of projects and the number of models in all projects.
 pub(in crate::sqlite) fn count_resources(connection: &Connection) -> rusqlite::Result<ResourceCounts> {
     connection.query_row("SELECT count(DISTINCT project), count(*) FROM models", [], |row| {
         let count = |column| row.get(column).map(i64::cast_unsigned);
@@ -27,7 +27,7 @@ pub(in crate::sqlite) fn count_resources(connection: &Connection) -> rusqlite::R
     })
 }
 
-/// Identifier, project and slug of a model.
+/// Returns the identifier, the project, and the slug of a model.
 pub(super) fn find_model(connection: &Connection, id: &ModelId) -> rusqlite::Result<Option<(ModelId, Slug, Slug)>> {
     let select = "SELECT id, project, slug FROM models WHERE id = ?1";
     let read = |row: &Row<'_>| {
@@ -73,7 +73,8 @@ pub(super) fn list_runs(
     limit: u32,
 ) -> rusqlite::Result<Vec<RunSummary>> {
     let moment = connection.transaction()?;
-    // Of one key, its index gives the newest runs first; without a key, the table itself does.
+    // The runs of one key are found through the index of `run_keys`, newest first; without a key, all runs are read
+    // from their own table.
     let (source, condition) = match key {
         Some(_) => ("JOIN run_keys ON run_id = runs.id", "run_keys.key_id = ?1"),
         None => ("", "?1 IS NULL"),
@@ -194,7 +195,7 @@ pub(super) fn checkpoints_with_file(connection: &Connection) -> rusqlite::Result
         .collect()
 }
 
-/// Checkpoints whose files must go.
+/// Returns the checkpoints whose files must be deleted.
 pub(super) fn files_to_remove(connection: &Connection, with_replaced: bool) -> rusqlite::Result<Vec<CheckpointId>> {
     let select = "SELECT id FROM removed_files UNION ALL SELECT id FROM checkpoints WHERE state = 'replaced' AND ?1";
     connection.prepare(select)?.query_map([with_replaced], read_checkpoint_id)?.collect()
@@ -214,7 +215,7 @@ pub(super) fn training_bytes(connection: &Connection, key: Option<&KeyId>) -> ru
     })
 }
 
-/// The identifier in the first column.
+/// Reads the checkpoint identifier in the first column.
 pub(super) fn read_checkpoint_id(row: &Row<'_>) -> rusqlite::Result<CheckpointId> {
     read_text(row, 0, CheckpointId::parse)
 }

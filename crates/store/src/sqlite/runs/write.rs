@@ -1,4 +1,5 @@
-//! Changes to training runs. Each takes the write lock first, so that what it reads holds until it commits.
+//! Changes training runs. Each function acquires the write lock before reading, so the data that it reads cannot change
+//! before the commit.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde::Serialize;
@@ -47,7 +48,7 @@ pub(super) fn start_run(
     Ok(Some(StartedRun { run_id, model_id, project, slug, status: RunStatus::Running }))
 }
 
-/// A new model, under the first free slug of its name.
+/// Adds a model, with the first free slug that is derived from its name.
 fn add_model(
     transaction: &Transaction<'_>,
     id: &ModelId,
@@ -60,7 +61,7 @@ fn add_model(
     let numbered =
         (u64::from(count) + 1..).map(|number| if number == 1 { name.clone() } else { name.with_number(number) });
     for slug in numbered {
-        // Another name may have been `exp1-2` from the start.
+        // The numbered slug, for example `exp1-2`, may already be taken by a model with that name.
         let inserted = transaction.execute(
             "INSERT INTO models (id, project, name, slug, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (project, slug) DO NOTHING",
@@ -118,7 +119,8 @@ pub(super) fn cancel_run(
     Ok(status)
 }
 
-/// How many old runs are deleted in one transaction, so that a revocation never waits for all of them.
+/// The maximum number of runs deleted in one transaction, so that a revocation does not wait until all old runs are
+/// deleted.
 const MAX_DELETED_RUNS: i64 = 20;
 
 pub(super) fn delete_run(connection: &mut Connection, run: RunId) -> rusqlite::Result<RunDeletion> {
@@ -133,7 +135,8 @@ pub(super) fn delete_run(connection: &mut Connection, run: RunId) -> rusqlite::R
     Ok(RunDeletion::Deleted)
 }
 
-/// Deletes some runs that were last heard of before `oldest`, also those that never ended: they are silent since then.
+/// Deletes some of the runs whose last event was before `oldest`, including runs that never ended. Returns whether
+/// there may be more such runs.
 pub(super) fn delete_runs_before(connection: &mut Connection, oldest: Timestamp) -> rusqlite::Result<bool> {
     let transaction = begin_immediate(connection)?;
     let runs: Vec<i64> = transaction
@@ -147,7 +150,7 @@ pub(super) fn delete_runs_before(connection: &mut Connection, oldest: Timestamp)
     Ok(runs.len() as i64 == MAX_DELETED_RUNS)
 }
 
-/// Deletes a run with everything of it.
+/// Deletes a run with all its data.
 fn delete_run_rows(transaction: &Transaction<'_>, run: i64) -> rusqlite::Result<()> {
     for statement in [
         "INSERT INTO removed_files (id) SELECT id FROM checkpoints WHERE run_id = ?1 AND state <> 'replaced'",
@@ -174,7 +177,7 @@ pub(super) fn note_files_removed(connection: &mut Connection, checkpoints: &[Che
     transaction.commit()
 }
 
-/// Ends a run that is running. Whether this call did it.
+/// Ends a running run. Returns whether this call ended the run.
 fn end_run(transaction: &Transaction<'_>, run: RunId, status: RunStatus, at: Timestamp) -> rusqlite::Result<bool> {
     let changed = transaction.execute(
         "UPDATE runs SET status = ?2, ended_at = ?3 WHERE id = ?1 AND status = 'running'",
@@ -216,7 +219,8 @@ fn record_epoch(
     Ok(())
 }
 
-/// The metrics and the sample of load of an epoch, as far as its run has room for them beside its other epochs.
+/// Returns the metrics and the system-load sample of an epoch as JSON. Omits any part that would exceed the run's
+/// quota.
 fn truncate_to_quota(
     transaction: &Transaction<'_>,
     run: RunId,
@@ -265,7 +269,7 @@ fn record_console(
     Ok(())
 }
 
-/// What the end of a run brings; also of one that was cancelled, whose process still sends what it has.
+/// Stores the final results of a run. A cancelled run can have results too, because its process may still send them.
 fn record_results(transaction: &Transaction<'_>, run: RunId, ending: &RunCompletion) -> rusqlite::Result<()> {
     transaction.execute(
         "UPDATE runs SET results = coalesce(?2, results), class_names = coalesce(?3, class_names),
@@ -341,10 +345,11 @@ pub(super) fn save_checkpoint(
     Ok(Some(replaced))
 }
 
-/// Notes that a run was heard of. `false` when there is no such run.
+/// Updates the time of the run's last event. Returns `false` if the run does not exist.
 fn touch_run(transaction: &Transaction<'_>, run: RunId, feed: &ReportedBy) -> rusqlite::Result<bool> {
     let heard = transaction.execute(
-        // A time in the future is of a clock that was wrong, and would hide that the run falls silent.
+        // A last-event time in the future was recorded while the clock was wrong. Replace it, because it would hide
+        // that the run has stopped sending events.
         "UPDATE runs SET last_event_at = CASE WHEN last_event_at > ?3 THEN ?2 ELSE max(last_event_at, ?2) END
          WHERE id = ?1",
         params![run.get(), feed.at.as_millis(), feed.at.saturating_add(CLOCK_TOLERANCE).as_millis()],
@@ -373,7 +378,7 @@ fn reporting_key(feed: &ReportedBy) -> Option<&str> {
     feed.key.as_ref().map(|key| key.as_str())
 }
 
-/// JSON text, or NULL for nothing.
+/// Serializes a value as JSON text, or `None` as NULL.
 fn to_json_text<T: Serialize>(value: &Option<T>) -> rusqlite::Result<Option<String>> {
     let text = value.as_ref().map(serde_json::to_string).transpose();
     text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
