@@ -1,7 +1,8 @@
-//! Activity as a file: CSV for spreadsheets, JSON for programs.
+//! Exports activity to a file: CSV for spreadsheets or JSON for programs.
 //!
-//! Both hold the fields of the wire's `ActivityEntry` under the same names. Deliberately absent: anything that the
-//! service does not answer with, so that a file holds no more than the page shows, and never a key.
+//! In both formats, the fields of [`ActivityEntry`] have the same names as in the HTTP API. Deliberately omitted: any
+//! data that the service does not return. A file therefore contains nothing beyond what the page shows, and never a
+//! key.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -13,18 +14,18 @@ use ulkeys_domain::wire::{ActivityEntry, ActivityEvent};
 
 use crate::files::{FileReplacement, ReplacementAccess};
 
-/// How a file is written.
+/// The format of an export file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ExportFormat {
-    /// As in RFC 4180, for spreadsheets.
+    /// CSV as defined by RFC 4180, for spreadsheets.
     Csv,
-    /// A list of entries as the service answers with.
+    /// A JSON array of entries, as the service returns them.
     Json,
 }
 
 impl ExportFormat {
-    /// The name on the wire, and a file's ending.
+    /// Returns the format's name in the `export_activity` command, which is also the file extension.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -32,16 +33,17 @@ impl ExportFormat {
         }
     }
 
-    /// The format of that exact name.
+    /// Returns the format that has exactly this name.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         [Self::Csv, Self::Json].into_iter().find(|format| format.as_str() == text)
     }
 }
 
-/// Writes pages until their sender is done. Nothing changes before the file is committed.
+/// Receives pages of entries until the sender is dropped, and writes the entries into a new file. The file at `path`
+/// does not change until the returned replacement is committed.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// Returns an error if the file cannot be written.
 pub(crate) fn write_pages(
     path: &Path,
     format: ExportFormat,
@@ -77,7 +79,7 @@ const CSV_COLUMNS: [&str; 18] = [
     "after",
 ];
 
-/// Without it, some spreadsheets take the file for one in an encoding of their own.
+/// Marks a CSV file as UTF-8. Without this mark, some spreadsheets assume a legacy encoding.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 enum EntryWriter<W: Write> {
@@ -122,7 +124,7 @@ impl<W: Write> EntryWriter<W> {
     }
 }
 
-/// Returns the cells of an entry in the order of [`CSV_COLUMNS`].
+/// Returns the CSV cells of an entry in the order of [`CSV_COLUMNS`].
 fn csv_cells(entry: &ActivityEntry) -> [String; 18] {
     let (mut by, mut old_name, mut new_name) = Default::default();
     let (mut outcome, mut requests, mut last_at) = Default::default();
@@ -170,8 +172,9 @@ fn csv_cells(entry: &ActivityEntry) -> [String; 18] {
     ]
 }
 
-/// Spreadsheets calculate what begins like a formula, and names come from other people's programs. What they hide of
-/// a cell is an apostrophe before it. Where a semicolon or a tab separates cells, one begins after each of those.
+/// Escapes text that a spreadsheet would evaluate as a formula, because names come from other programs and can be
+/// hostile. Spreadsheets hide an apostrophe at the start of a cell. The text after each semicolon and tab is escaped as
+/// well, because some spreadsheets treat these characters as cell separators.
 fn escape_formula(cell: String) -> String {
     let mut result = String::with_capacity(cell.len() + 1);
     let mut at_start = true;
@@ -312,7 +315,7 @@ mod tests {
         let all = sample_entries();
         let text = export_to_string(ExportFormat::Json, &all);
         assert_eq!(serde_json::from_str::<Vec<ActivityEntry>>(&text).expect("JSON"), all);
-        assert_eq!(text.lines().count(), all.len() + 2, "an entry a line");
+        assert_eq!(text.lines().count(), all.len() + 2, "one line for each entry");
         assert_eq!(
             serde_json::from_str::<Value>(&export_to_string(ExportFormat::Json, &[])).expect("JSON"),
             serde_json::json!([])
@@ -336,6 +339,6 @@ mod tests {
             std::fs::read_to_string(&path).expect("readable"),
             export_to_string(ExportFormat::Json, &sample_entries())
         );
-        assert_eq!(folder.path().read_dir().expect("a folder").count(), 1, "nothing is left beside it");
+        assert_eq!(folder.path().read_dir().expect("a folder").count(), 1, "no other file remains in the folder");
     }
 }

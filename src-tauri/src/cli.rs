@@ -1,7 +1,7 @@
-//! The command line beside the window: starting programs with a key from the keychain.
+//! The command line of the app, which starts programs with a key from the keychain.
 //!
-//! Nothing secret is ever printed. Deliberately absent: a command that shows a key, making or revoking
-//! keys, and a console on Windows, where a program that has a window has none.
+//! No command prints a secret. Deliberately omitted: commands that show, create or revoke a key. On Windows, the app
+//! does not open a console window either, because programs with a graphical interface start without one.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -18,7 +18,8 @@ use crate::paths::Paths;
 use crate::process_hardening::StartingUmask;
 use crate::settings::{Settings, SettingsProblem};
 
-/// What `env`, `nohup` and `docker run` answer when they fail themselves, and when the program cannot be started.
+/// Exit codes for an error in UL Keys itself (125), for a program that cannot be started (126) and for a program that
+/// is not found (127). `env`, `nohup` and `docker run` use the same codes.
 const EXIT_UL_KEYS_FAILED: u8 = 125;
 const EXIT_PROGRAM_CANNOT_START: u8 = 126;
 const EXIT_PROGRAM_NOT_FOUND: u8 = 127;
@@ -31,42 +32,44 @@ struct CliArguments {
     action: Option<CliAction>,
 }
 
-/// What can be done without the window.
+/// The commands that run without opening a window.
 #[derive(Subcommand)]
 pub(crate) enum CliAction {
     /// Start a program with a key from this computer's keychain.
     ///
-    /// It finds the key as ULTRALYTICS_API_KEY and the key service as ULTRALYTICS_PLATFORM_URL. Ends as the program
-    /// ends; with 125, 126 or 127 if it could not be started.
+    /// The program receives the key in ULTRALYTICS_API_KEY and the address of the key service in
+    /// ULTRALYTICS_PLATFORM_URL. Exits with the program's exit code, or with 125, 126 or 127 if the program could not
+    /// be started.
     Run {
-        /// Name of the key, as it was saved.
+        /// Name under which the key was saved.
         #[arg(long, allow_hyphen_values = true, value_parser = parse_key_name)]
         key: String,
-        /// The program and its arguments, as in `-- yolo train model=yolo11n.pt`.
+        /// Program and arguments, for example `-- yolo train model=yolo11n.pt`.
         #[arg(last = true, required = true)]
         program: Vec<OsString>,
     },
-    /// Name the keys that were saved in this computer's keychain.
+    /// List the keys that were saved in this computer's keychain.
     List,
     /// Remove a key from this computer's keychain. The key itself stays valid until it is revoked.
     Forget {
-        /// Name of the key, as it was saved.
+        /// Name under which the key was saved.
         #[arg(allow_hyphen_values = true, value_parser = parse_key_name)]
         name: String,
     },
 }
 
-/// Reads the command line. An error repeats no key: what a terminal shows may be recorded.
+/// Parses the command line. Error messages never repeat a key, because terminal output may be recorded.
 ///
 /// # Errors
-/// The exit code, after the reason was printed.
+/// Returns the exit code after printing the reason.
 pub(crate) fn parse_arguments() -> Result<Option<CliAction>, ExitCode> {
     let arguments = CliArguments::try_parse().map_err(|error| {
         let text = error.to_string();
         if secret::contains_key(&text) {
             print_error(secret::redact(&text).trim_end());
         } else {
-            // With colors, and with help on standard output. Where nobody reads it, nothing is left to do.
+            // clap's `print` uses colors and writes help to standard output. If printing fails, there is no way to
+            // report it.
             let _ = error.print();
         }
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_UL_KEYS_FAILED))
@@ -74,7 +77,8 @@ pub(crate) fn parse_arguments() -> Result<Option<CliAction>, ExitCode> {
     Ok(arguments.action)
 }
 
-/// The name under which a key was saved. A key in its place is rejected before it is repeated anywhere.
+/// Parses the name under which a key was saved. Rejects a key that was passed in place of its name, so that no later
+/// message repeats the key.
 fn parse_key_name(text: &str) -> Result<String, &'static str> {
     if secret::contains_key(text) {
         return Err("expects the name of a saved key, not the key itself");
@@ -104,11 +108,11 @@ fn list_saved_keys(saved: &KeychainIndex) -> ExitCode {
     }
     let keys = saved.list_keys();
     if keys.is_empty() {
-        print_error("No key was saved in the keychain yet.");
+        print_error("No keys are saved in the keychain.");
     }
     let mut terminal = std::io::stdout().lock();
     for key in keys {
-        // A reader such as `head` may have read enough.
+        // A reader such as `head` can close the pipe early. This is not an error.
         if writeln!(terminal, "{}\t{}…", key.name, key.key_prefix).is_err() {
             break;
         }
@@ -137,7 +141,7 @@ fn forget_key(name: String, saved: &KeychainIndex) -> ExitCode {
     }
     if let Ok(true) = forgotten {
         print_error(format_args!(
-            "ul-keys: {name}: the keychain still holds another entry for this name, which UL Keys has not saved."
+            "ul-keys: {name}: the keychain still contains another entry for this name, which UL Keys did not save."
         ));
     }
     ExitCode::SUCCESS
@@ -152,14 +156,14 @@ fn report_keychain_error(name: &str, error: &KeychainError, saved: &KeychainInde
         let names: Vec<String> = saved.list_keys().into_iter().map(|key| key.name).collect();
         match (saved.read_error(), names.is_empty()) {
             (Some(problem), _) => print_error(format_args!("ul-keys: {problem}")),
-            (None, true) => print_error("Save a key there when it is created: “Save in this computer’s keychain”."),
+            (None, true) => print_error("To save a key, choose “Save in this computer’s keychain” when you create it."),
             (None, false) => print_error(format_args!("Saved keys: {}", names.join(", "))),
         }
     }
     EXIT_UL_KEYS_FAILED.into()
 }
 
-/// Prints a line on standard error. Where nobody can read it, the command does its work nevertheless.
+/// Prints a line on standard error. A failed write is ignored, so that the command continues.
 pub(crate) fn print_error(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -169,7 +173,8 @@ fn fail_with(reason: impl std::fmt::Display) -> ExitCode {
     EXIT_UL_KEYS_FAILED.into()
 }
 
-/// Reports what the command waits for, and how to help. A keychain asks in a window of its own.
+/// Reports why the command is waiting and what the user can do. The keychain asks for its password in a separate
+/// window.
 fn print_wait_reason(wait: WaitReason) {
     let shows_windows = ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     match (wait, shows_windows) {
@@ -178,7 +183,7 @@ fn print_wait_reason(wait: WaitReason) {
              Unlock it on the desktop of this computer within a minute, or log in there first.",
         ),
         (WaitReason::Unlock, true) => print_error(
-            "ul-keys: the keychain is locked and asks for its password in a window of its own. Waiting up to a minute.",
+            "ul-keys: the keychain is locked and asks for its password in a separate window. Waiting up to a minute.",
         ),
         (WaitReason::Answer, _) => print_error("ul-keys: the keychain has not answered yet. Waiting up to a minute."),
         (WaitReason::Asked, true) | (WaitReason::Unlock, false) => {}
@@ -186,7 +191,7 @@ fn print_wait_reason(wait: WaitReason) {
 }
 
 fn run_program(name: String, program: &[OsString], paths: Paths, umask: StartingUmask) -> ExitCode {
-    // Before the key is read: it must not go to a port that nobody has chosen.
+    // The port is read before the key, because the key must not be sent to a port that the user did not choose.
     let port = match read_service_port(&paths) {
         Ok(port) => port,
         Err(reason) => return fail_with(format_args!("{reason}. Nothing was started.")),
@@ -205,12 +210,12 @@ fn run_program(name: String, program: &[OsString], paths: Paths, umask: Starting
     match TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_millis(500)) {
         Ok(_) if port_belongs_to_other_user(port) => {
             return fail_with(format_args!(
-                "a program of another user listens at {url}, and would get the key. Nothing was started."
+                "a program of another user listens at {url} and would receive the key. Nothing was started."
             ));
         }
         Ok(_) => {}
         Err(_) => print_error(format_args!(
-            "ul-keys: the key service does not answer at {url}. Is the window open? Starting the program anyway."
+            "ul-keys: the key service does not answer at {url}. Is UL Keys open? Starting the program anyway."
         )),
     }
     let Some((file, arguments)) = program.split_first() else {
@@ -237,10 +242,11 @@ fn run_program(name: String, program: &[OsString], paths: Paths, umask: Starting
     }
 }
 
-/// The port of the key service, which the settings name. An error says why it is not known.
+/// Reads the port of the key service from the settings. An error explains why the port is unknown.
 fn read_service_port(paths: &Paths) -> Result<u16, String> {
     let file = paths.settings.display();
-    // A terminal of a snap or Flatpak, for example, has other folders than the desktop that opens the window.
+    // A terminal inside a snap or Flatpak, for example, uses different data folders from the desktop session that runs
+    // the window.
     if !paths.settings.exists() && !paths.database.exists() {
         let database = paths.database.display();
         return Err(format!(
@@ -263,20 +269,21 @@ fn read_service_port(paths: &Paths) -> Result<u16, String> {
     }
 }
 
-/// Whether another user's program listens on a port of this computer. Unknown counts as no: most systems do not say it.
+/// Returns whether a program of another user listens on a local port. Returns `false` if the owner is unknown, because
+/// most systems do not report it.
 fn port_belongs_to_other_user(port: u16) -> bool {
     #[cfg(target_os = "linux")]
     {
         use std::net::IpAddr;
         let own = rustix::process::getuid().as_raw();
-        // A listener on `::` takes IPv4 connections, too.
+        // A listener on `::` also accepts IPv4 connections.
         let sockets = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flat_map(Result::unwrap_or_default);
         let is_listening = |socket: &procfs::net::TcpNetEntry| {
             socket.state == procfs::net::TcpState::Listen && socket.local_address.port() == port
         };
         let listening: Vec<_> = sockets.filter(is_listening).collect();
         let address = |socket: &procfs::net::TcpNetEntry| socket.local_address.ip().to_canonical();
-        // The most specific listener gets the connection.
+        // The kernel passes a connection to the most specific listener, so a listener on 127.0.0.1 takes precedence.
         let exact = listening.iter().find(|socket| address(socket) == IpAddr::V4(Ipv4Addr::LOCALHOST));
         exact.map_or_else(
             || listening.iter().any(|socket| address(socket).is_unspecified() && socket.uid != own),
@@ -290,12 +297,13 @@ fn port_belongs_to_other_user(port: u16) -> bool {
     }
 }
 
-/// The variables by which a program reaches `host` directly, and `None` for one to remove. A proxy that other variables
-/// name would receive the key.
+/// Returns the environment variables that make a program connect to `host` directly. Without them, a proxy that is
+/// configured in the environment would receive the key. A variable with the value `None` must be removed.
 ///
-/// Programs differ in which spelling they read, and in which one counts where both are set. So all are set to the same:
-/// whatever any of them excepts, and the host. Set even where no proxy is named, as the program may be a script that
-/// names one. Where everything is excepted (`*`), which not all programs understand, no proxy is named at all.
+/// Programs differ in which spelling of `NO_PROXY` they read and in which one takes precedence. Therefore, all
+/// spellings get the same value: `host`, and the exceptions listed under any spelling. The variables are set even if no
+/// proxy is configured, because the program may be a script that configures one. If `*` excepts all hosts, the proxy
+/// variables are also removed, because not all programs support `*`.
 fn bypass_proxy(environment: Vec<(OsString, OsString)>, host: &str) -> Vec<(OsString, Option<OsString>)> {
     let mut names = vec![OsString::from("NO_PROXY"), OsString::from("no_proxy")];
     let mut exceptions: Vec<OsString> = Vec::new();
@@ -309,7 +317,7 @@ fn bypass_proxy(environment: Vec<(OsString, OsString)>, host: &str) -> Vec<(OsSt
     for (name, value) in excepting {
         match value.to_str() {
             Some(list) => list.split(',').for_each(|exception| add(exception.trim().into())),
-            // A value that is not UTF-8 is kept whole.
+            // A list that is not UTF-8 is added as a single exception.
             None => add(value),
         }
         names.push(name);
@@ -328,7 +336,7 @@ fn bypass_proxy(environment: Vec<(OsString, OsString)>, host: &str) -> Vec<(OsSt
     set.chain(removed.into_iter().map(|name| (name, None))).collect()
 }
 
-/// The program takes this one's place: its signals, its terminal and its end are its own.
+/// Replaces this process with the program, so that signals, the terminal and the exit code are those of the program.
 #[cfg(unix)]
 fn exec_program(mut command: Command) -> std::io::Result<ExitCode> {
     Err(std::os::unix::process::CommandExt::exec(&mut command))
@@ -344,7 +352,7 @@ fn exec_program(mut command: Command) -> std::io::Result<ExitCode> {
 mod tests {
     use super::*;
 
-    /// What a program gets as `NO_PROXY` and as `no_proxy`, which are the same.
+    /// Returns the value that a program receives in both `NO_PROXY` and `no_proxy`.
     fn no_proxy_after_bypass(environment: &[(&str, &str)]) -> String {
         let set = bypass_proxy(to_os_strings(environment), "127.0.0.1");
         let set: Vec<_> = set.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
@@ -359,7 +367,7 @@ mod tests {
         environment.iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
-    /// Not all programs understand `*`: wget sends the key to the proxy.
+    /// Not all programs support `*`: wget would send the key to the proxy.
     #[test]
     fn bypass_proxy_with_wildcard_removes_proxy_variables() {
         let environment = [("NO_PROXY", "a, *"), ("http_proxy", "x"), ("ALL_PROXY", "y"), ("PATH", "z")];
@@ -406,10 +414,10 @@ mod tests {
             CliArguments::try_parse_from(["ul-keys", "run", "--key", "a b", "--", "yolo", "--help"]).expect("valid");
         assert!(matches!(run.action, Some(CliAction::Run { key, program }) if key == "a b" && program.len() == 2));
         assert!(CliArguments::try_parse_from(["ul-keys"]).expect("valid").action.is_none());
-        assert!(CliArguments::try_parse_from(["ul-keys", "run", "--key", "a"]).is_err(), "no program");
+        assert!(CliArguments::try_parse_from(["ul-keys", "run", "--key", "a"]).is_err(), "a program is required");
         let key = format!("ul_{}", "0123456789".repeat(4));
         assert!(CliArguments::try_parse_from(["ul-keys", "forget", &key]).is_err(), "a key in place of its name");
         let own = ["ul-keys", "run", "--key", "a", "--", "program", &key];
-        assert!(CliArguments::try_parse_from(own).is_ok(), "what the program gets is not ours to judge");
+        assert!(CliArguments::try_parse_from(own).is_ok(), "the arguments of the program are not checked");
     }
 }

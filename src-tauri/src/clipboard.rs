@@ -1,7 +1,8 @@
-//! The system clipboard, and taking a key off it again.
+//! Access to the system clipboard, and the removal of a copied key from it.
 //!
-//! One object for the whole run: on X11 and Wayland the content lives in the program that set it. Of a copied key only
-//! its hash is kept, to tell later whether the clipboard still holds it.
+//! The app uses one [`Clipboard`] for its whole lifetime: on X11 and Wayland, the program that copied text must keep
+//! providing it for other programs to paste. The app stores only the hash of a copied key, to detect later whether the
+//! clipboard still contains the key.
 
 #[cfg(target_os = "linux")]
 mod gtk;
@@ -18,14 +19,15 @@ use system::SystemClipboard;
 
 use crate::events::ClipboardState;
 
-/// The longest pause between two checks of the clock: a timer stands still while the computer sleeps.
+/// The longest interval between two checks of the clock. Timers stop while the computer sleeps, so a single long timer
+/// would expire too late.
 const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The pause before the removal of a key is retried.
+/// The pause before a failed removal of a key is retried.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
-/// After so many failures the pages say that the key is still there.
+/// The number of failed removals after which the pages report that the key is still on the clipboard.
 const REPORT_AFTER_FAILURES: u32 = 2;
-/// The pauses between the checks whether a cleared key came back. Parcellite and CopyQ restore a cleared clipboard
-/// within half a second, others when they next synchronize.
+/// The pauses between the checks that a removed key has not returned. Parcellite and CopyQ restore a cleared clipboard
+/// within half a second. Other programs restore it when they next synchronize.
 const REMOVAL_CHECK_DELAYS: [Duration; 6] = [
     Duration::from_millis(700),
     Duration::from_millis(700),
@@ -34,21 +36,22 @@ const REMOVAL_CHECK_DELAYS: [Duration; 6] = [
     Duration::from_secs(2),
     Duration::from_secs(2),
 ];
-/// After so many checks that find nothing, the pages say that the key is gone.
+/// The number of consecutive checks that must not find the key before the pages report the key as removed.
 const CHECKS_TO_CONFIRM_REMOVAL: usize = 2;
-/// A key that comes back is removed so many times in all, as two programs that never give up would fight forever.
+/// The maximum number of times that one key is removed. Without a limit, the app and a program that keeps restoring the
+/// key would undo each other's changes forever.
 const MAX_REMOVALS: u32 = 3;
-/// The pause between checks whether a key that keeps coming back is still there.
+/// The pause between checks after the app has stopped removing a key that keeps returning.
 const PUT_BACK_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The clipboard, and the key that was copied.
+/// The system clipboard and the state of the key that was copied to it.
 pub(crate) struct Clipboard {
-    /// Held for as long as the system takes, which may be seconds when another program does not answer.
+    /// This lock may be held for seconds if another program does not respond.
     system: Mutex<SystemClipboard>,
     copied: watch::Sender<Option<CopiedKey>>,
 }
 
-/// A key that was copied.
+/// A key that was copied to the clipboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CopiedKey {
     hash: KeyHash,
@@ -57,18 +60,18 @@ pub(crate) struct CopiedKey {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CopiedKeyState {
-    /// On the clipboard until `clears_at`, or until something else is copied.
+    /// The key is on the clipboard until `clears_at`, or until something else is copied.
     Held { clears_at: Option<Timestamp> },
-    /// It could not be removed when it was due. This is retried.
+    /// The key could not be removed when its removal was due. The removal is retried.
     Overdue { clears_at: Timestamp },
-    /// Removed `times` times; `checks` found nothing since.
+    /// The key has been removed `times` times, and the most recent checks (`checks` in a row) did not find it.
     Removed { times: u32, checks: usize },
-    /// Another program has put it back after each of [`MAX_REMOVALS`].
+    /// Another program restored the key after each of [`MAX_REMOVALS`] removals.
     PutBack,
 }
 
 impl CopiedKey {
-    /// When it will be removed, if at all.
+    /// Returns the time at which the key will be removed, if a removal is scheduled.
     pub(crate) fn clears_at(&self) -> Option<Timestamp> {
         match self.state {
             CopiedKeyState::Held { clears_at } => clears_at,
@@ -77,7 +80,7 @@ impl CopiedKey {
         }
     }
 
-    /// What the pages show of it.
+    /// Returns the key's state as the pages show it.
     pub(crate) fn clipboard_state(&self) -> ClipboardState {
         match self.state {
             CopiedKeyState::Held { .. } => ClipboardState::Held,
@@ -97,7 +100,7 @@ impl Default for Clipboard {
 }
 
 impl Clipboard {
-    /// Work with the clipboard off the threads that serve the windows, as it may take seconds.
+    /// Runs `work` on a blocking thread, because an operation on the clipboard may take seconds.
     pub(crate) async fn run_blocking(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<(), arboard::Error> + Send + 'static,
@@ -107,7 +110,7 @@ impl Clipboard {
         worked.unwrap_or_else(|error| Err(arboard::Error::Unknown { description: error.to_string() }))
     }
 
-    /// Copies text that is no secret.
+    /// Copies text that is not secret.
     pub(crate) fn copy_text(&self, text: &str) -> Result<(), arboard::Error> {
         let mut system = self.system.lock();
         system.set_text(text)?;
@@ -115,8 +118,8 @@ impl Clipboard {
         Ok(())
     }
 
-    /// Copies a text with a key in it, asking clipboard managers and cloud synchronisation to leave it alone. It is
-    /// taken off again `after` that time, if at all.
+    /// Copies text that contains a key, and asks clipboard managers and cloud synchronization to ignore the text. The
+    /// key is removed after the duration `after`, or is never removed automatically if `after` is `None`.
     pub(crate) fn copy_secret(&self, text: &str, hash: KeyHash, after: Option<Duration>) -> Result<(), arboard::Error> {
         let mut system = self.system.lock();
         system.set_secret(text)?;
@@ -125,12 +128,13 @@ impl Clipboard {
         Ok(())
     }
 
-    /// Subscribes to the state of the copied key; `None` when there is no key to remove.
+    /// Subscribes to the state of the copied key, which is `None` if there is no key to remove.
     pub(crate) fn subscribe_copied_key(&self) -> watch::Receiver<Option<CopiedKey>> {
         self.copied.subscribe()
     }
 
-    /// Whether a paste still gives the copied key, and will when somebody next wants it, as far as this app knows.
+    /// Returns whether, to this app's knowledge, the copied key can still be pasted. Returns `false` once the key's
+    /// removal is due, unless another program keeps restoring the key.
     pub(crate) fn has_copied_key(&self) -> bool {
         self.copied.borrow().is_some_and(|key| match key.state {
             CopiedKeyState::Held { clears_at } => clears_at.is_none_or(|due| !time_until(due).is_zero()),
@@ -139,7 +143,8 @@ impl Clipboard {
         })
     }
 
-    /// Makes a copied key due. [`Self::remove_due_keys`] then removes it, and retries where the system prevents that.
+    /// Makes the copied key due for removal immediately. [`Self::remove_due_keys`] then removes it, and retries if the
+    /// system prevents the removal.
     pub(crate) fn expire_copied_key(&self) {
         let now = Timestamp::from(SystemTime::now());
         self.copied.send_if_modified(|copied| match copied {
@@ -153,13 +158,15 @@ impl Clipboard {
         });
     }
 
-    /// Clears the clipboard if it still holds the copied key; anything else is somebody's and stays.
-    /// [`Self::remove_due_keys`] then checks for a while that the key does not come back.
+    /// Clears the clipboard if it still contains the copied key. Any other content is left unchanged.
+    /// [`Self::remove_due_keys`] then checks for a while that the key does not return.
     pub(crate) fn remove_copied_key(&self) -> Result<(), arboard::Error> {
         self.remove_copied_key_if(|_| true)
     }
 
-    /// The same, if the key `is_meant`. Asked once the system is at hand, as another may have been copied by then.
+    /// Clears the clipboard as [`Self::remove_copied_key`] does, but only if `is_meant` accepts the copied key.
+    /// `is_meant` is called after the clipboard has been locked, because another key may have been copied while this
+    /// call waited for the lock.
     fn remove_copied_key_if(&self, is_meant: impl FnOnce(&CopiedKey) -> bool) -> Result<(), arboard::Error> {
         let mut system = self.system.lock();
         let Some(copied) = self.copied.borrow().filter(is_meant) else {
@@ -180,8 +187,8 @@ impl Clipboard {
         Ok(())
     }
 
-    /// Checks whether a removed key came back, and removes it again unless that has been done [`MAX_REMOVALS`] times.
-    /// No effect when the state is no longer `expected`.
+    /// Checks whether a removed key has returned to the clipboard, and if so removes it again, up to [`MAX_REMOVALS`]
+    /// times in total. Does nothing if the state is no longer `expected`.
     fn recheck_removed_key(&self, expected: CopiedKey) -> Result<(), arboard::Error> {
         let mut system = self.system.lock();
         if *self.copied.borrow() != Some(expected) {
@@ -202,7 +209,7 @@ impl Clipboard {
             state => Some(state),
         };
         if next == Some(CopiedKeyState::PutBack) && expected.state != CopiedKeyState::PutBack {
-            tracing::warn!("another program keeps putting a key back on the clipboard");
+            tracing::warn!("another program keeps restoring a key on the clipboard");
         }
         self.copied.send_if_modified(|copied| {
             let next = next.map(|state| CopiedKey { state, ..expected });
@@ -211,8 +218,9 @@ impl Clipboard {
         Ok(())
     }
 
-    /// Clears the clipboard as [`Self::remove_copied_key`] does, and returns when one check found that the key has not
-    /// come back, or when it cannot be kept off. Blocks for less than a second unless another program puts it back.
+    /// Clears the clipboard as [`Self::remove_copied_key`] does, and waits until a check no longer finds the key, or
+    /// until the app has to give up because another program keeps restoring it. Blocks for less than a second unless
+    /// another program restores the key.
     pub(crate) fn clear_before_exit(&self) -> Result<(), arboard::Error> {
         self.remove_copied_key()?;
         loop {
@@ -228,8 +236,8 @@ impl Clipboard {
         }
     }
 
-    /// Removes each copied key when its time has come, and checks afterwards that it stays removed. Runs until the app
-    /// ends.
+    /// Removes each copied key when its removal is due, and then checks that it stays removed. Runs until the app
+    /// exits.
     pub(crate) async fn remove_due_keys(self: &Arc<Self>) {
         let clear = |due| {
             let clipboard = self.clone();
@@ -277,14 +285,15 @@ impl Clipboard {
             match check(key).await {
                 Ok(()) => reported = false,
                 Err(error) if !std::mem::replace(&mut reported, true) => {
-                    tracing::warn!(%error, "the clipboard could not be checked after clearing");
+                    tracing::warn!(%error, "couldn't check whether a removed key returned to the clipboard");
                 }
                 Err(_) => {}
             }
         }
     }
 
-    /// Returns when the key that is due then was removed, or another state took its place.
+    /// Waits until `due` and then removes the copied key. Failed removals are retried. Returns when the key has been
+    /// removed, or when its removal is no longer scheduled for `due`.
     async fn remove_key_when_due<F: Future<Output = Result<(), arboard::Error>>>(
         &self,
         due: Timestamp,
@@ -293,7 +302,7 @@ impl Clipboard {
     ) {
         let (latest, mut failures) = (Instant::now() + time_until(due), 0);
         while copied.borrow_and_update().and_then(|key| key.clears_at()) == Some(due) {
-            // A clock that is set back does not keep a key for longer.
+            // `latest` limits how long a key stays on the clipboard if the clock is set back.
             let left = || time_until(due).min(latest.saturating_duration_since(Instant::now()));
             tokio::select! {
                 _ = copied.changed() => continue,
@@ -305,7 +314,7 @@ impl Clipboard {
             if let Err(error) = clear(due).await {
                 failures += 1;
                 if failures == 1 {
-                    tracing::warn!(%error, "the clipboard could not be cleared");
+                    tracing::warn!(%error, "couldn't remove the key from the clipboard; retrying");
                 }
                 if failures >= REPORT_AFTER_FAILURES {
                     self.report_overdue(due);
@@ -327,7 +336,8 @@ impl Clipboard {
     }
 }
 
-/// The state after `checks` in a row have found nothing; `None` when nothing is left to check or to say.
+/// Returns the state after `checks` consecutive checks did not find the key, or `None` if there is nothing left to
+/// check or to report.
 fn state_after_empty_check(times: u32, checks: usize) -> Option<CopiedKeyState> {
     (checks < REMOVAL_CHECK_DELAYS.len() || times > 1).then_some(CopiedKeyState::Removed { times, checks })
 }
@@ -375,7 +385,7 @@ mod tests {
         let keeping = clipboard.remove_due_keys_with(clear, |_| async { Ok(()) });
         let mut told = clipboard.subscribe_copied_key();
         tokio::select! {
-            () = keeping => panic!("ends with the app alone"),
+            () = keeping => panic!("the removal task must run until the app exits"),
             gone = told.wait_for(Option::is_none) => assert!(gone.is_ok()),
         }
         assert_eq!(tries.into_inner(), REPORT_AFTER_FAILURES + 1);
@@ -390,7 +400,7 @@ mod tests {
         assert_eq!(shown(2, CHECKS_TO_CONFIRM_REMOVAL - 1), ClipboardState::Checking);
         assert_eq!(shown(1, CHECKS_TO_CONFIRM_REMOVAL), ClipboardState::Clear);
         assert_eq!(shown(2, CHECKS_TO_CONFIRM_REMOVAL), ClipboardState::RemovedAgain);
-        assert_eq!(state_after_empty_check(1, REMOVAL_CHECK_DELAYS.len()), None, "nothing is left to say");
+        assert_eq!(state_after_empty_check(1, REMOVAL_CHECK_DELAYS.len()), None, "nothing is left to report");
         assert!(
             state_after_empty_check(2, REMOVAL_CHECK_DELAYS.len()).is_some(),
             "the other program may still have the key"
@@ -411,7 +421,7 @@ mod tests {
             let due = clipboard.copied.borrow().and_then(|key| key.clears_at()).expect("due");
             assert!(time_until(due).is_zero());
             clipboard.expire_copied_key();
-            assert_eq!(clipboard.copied.borrow().and_then(|key| key.clears_at()), Some(due), "due once");
+            assert_eq!(clipboard.copied.borrow().and_then(|key| key.clears_at()), Some(due), "unchanged");
         }
     }
 

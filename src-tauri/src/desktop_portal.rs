@@ -1,20 +1,22 @@
-//! Keeps GTK from waiting for the desktop portal before there is a window.
+//! Prevents GTK from blocking on the desktop portal before the first window opens.
 //!
-//! In the startup of each application, GTK 3 connects to the portal's `Inhibit` interface, by which a program may delay
-//! the end of the session (`gtk_application_impl_dbus_startup`). It waits on the main thread, for up to 25 s if the
-//! portal hangs. The app has no use for it, and asks the portal the rest without waiting (`window/theme.rs`).
+//! When an application starts, GTK 3 connects to the portal's `Inhibit` interface
+//! (`gtk_application_impl_dbus_startup`), which lets a program delay the end of the session. The call blocks the main
+//! thread, for up to 25 s if the portal hangs. The app does not use this interface, and makes its other portal requests
+//! asynchronously (`window/theme.rs`).
 
 use gtk::gio;
 use gtk::glib::variant::{ToVariant as _, Variant};
 
 /// The portal's name on the session bus.
 pub(crate) const PORTAL_BUS_NAME: &str = "org.freedesktop.portal.Desktop";
-/// A name that no program owns or provides.
+/// A bus name that no program owns, and for which the bus cannot start a program.
 const ABSENT_BUS_NAME: &str = "org.ulkeys.UlKeys.Unknown";
 
-/// Starts GTK by `start`, while the bus answers that there is no portal.
+/// Calls `start`, which initializes GTK, while the bus reports that there is no portal.
 pub(crate) fn with_portal_hidden<T>(start: impl FnOnce() -> T) -> T {
-    // The connection that GTK shares; without a bus, it does not look for a portal.
+    // GTK uses the same bus connection, so GTK's requests pass the filter below. Without a session bus, GTK does not
+    // look for a portal.
     let Ok(bus) = gio::bus_get_sync(gio::BusType::Session, gio::Cancellable::NONE) else {
         return start();
     };
@@ -27,7 +29,8 @@ pub(crate) fn with_portal_hidden<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
-/// The same question to the bus about [`ABSENT_BUS_NAME`], if the portal is to be started or found.
+/// In a request that looks up or starts the portal, replaces the portal's name with [`ABSENT_BUS_NAME`]. Returns `None`
+/// for any other message.
 fn redirect_portal_query(message: &gio::DBusMessage) -> Option<gio::DBusMessage> {
     if !matches!(message.member()?.as_str(), "StartServiceByName" | "GetNameOwner")
         || message.arg0()? != PORTAL_BUS_NAME

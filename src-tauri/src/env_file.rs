@@ -1,9 +1,10 @@
-//! Putting a key into a `.env` file: `NAME=value` lines, as dotenv libraries, shells and `docker --env-file` read them.
+//! Writes a key into a `.env` file. Such a file contains `NAME=value` lines for dotenv libraries, shells and Docker
+//! (`--env-file`).
 //!
-//! Only the values of our two variables are changed; every other byte stays. Deliberately absent: adding the file to
-//! `.gitignore`, which is a change of somebody's project, and a crate for the grammar. Those for `.env` files read
-//! values and keep no places; `brush-parser` reads bash, but drops what comes before a mistake, and caches what it
-//! reads, which would keep secrets in memory.
+//! Only the values of the app's two variables change; every other byte is preserved. Deliberately omitted: adding the
+//! file to `.gitignore`, because that would change the user's project. No existing parser is used either. The crates
+//! for `.env` files read values but do not record their positions. `brush-parser` parses bash, but it drops the text
+//! before a syntax error, and it caches its input, which would retain secrets in memory.
 
 mod dotenv_readers;
 mod edit;
@@ -27,32 +28,33 @@ use edit::VariableSetting;
 
 const KEY_VARIABLE: &str = "ULTRALYTICS_API_KEY";
 const URL_VARIABLE: &str = "ULTRALYTICS_PLATFORM_URL";
-/// Linux passes no longer variable to a program, and few environments are that large; a file that is was chosen by
-/// mistake. A file of this size is edited in less than two seconds, whatever it holds.
+/// The maximum size of a `.env` file. Linux limits each environment variable to this size, and few environments are
+/// that large in total, so a larger file was probably chosen by mistake. A file of this size is edited in less than two
+/// seconds, whatever its content.
 const MAX_FILE_BYTES: usize = 128 << 10;
 
-/// What writing a key into a file will do, for the person to agree to.
+/// The effects of writing a key into a file, for the user to confirm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EnvFilePlan {
-    /// The file.
+    /// Path of the file that will be written.
     #[ts(type = "string")]
     pub(crate) path: PathBuf,
-    /// The variables that it sets already, to something else.
+    /// Names of the variables that the file already sets to another value.
     pub(crate) replaces: Vec<String>,
-    /// Whether the file might be committed.
+    /// The risk that the file is committed to git, if there is one.
     pub(crate) git_risk: Option<GitRisk>,
-    /// What changes for others.
+    /// The access that other users lose, if any.
     pub(crate) access_loss: Option<FileAccessLoss>,
-    /// Whether the file system keeps no permissions, so that others may be able to read the file.
+    /// Whether the file system ignores permissions, so that other users may be able to read the file.
     pub(crate) is_shared: bool,
 }
 
-/// Inspects a file and its folder, and changes nothing. A link is followed, also to a file that does not exist yet.
-/// `url` is where the key service is.
+/// Inspects a file and its folder without changing anything. Links are followed, even to a file that does not exist.
+/// `url` is the address of the key service.
 ///
 /// # Errors
-/// When it cannot be read, replaced or created, or is no text in UTF-8.
+/// Returns an error if the file cannot be read, replaced or created, or is not UTF-8 text.
 pub(crate) fn plan_edit(path: &Path, secret: &Secret, url: &str) -> io::Result<EnvFilePlan> {
     let path = files::resolve_links(path)?;
     let (_, replaces) = set_variables(&read_file(&path)?, secret, url)?;
@@ -67,13 +69,14 @@ pub(crate) fn plan_edit(path: &Path, secret: &Secret, url: &str) -> io::Result<E
     })
 }
 
-/// Whether the file system cannot keep other users from reading a file.
+/// Returns whether the file system cannot prevent other users from reading a file.
 fn is_readable_by_others(path: &Path) -> io::Result<bool> {
     let folder = path.parent().ok_or(FileProblem::NotAFile)?;
     Ok(!files::file_system_keeps_permissions(folder)?)
 }
 
-/// What changes for others when the file is replaced. Where the file system keeps no permissions, nobody loses access.
+/// Returns the access that other users lose when the file is replaced. If the file system ignores permissions
+/// (`is_shared`), nobody loses access, but the file's other names (hard links) keep the old content.
 fn access_loss_on_write(path: &Path, is_shared: bool) -> io::Result<Option<FileAccessLoss>> {
     let loss = FileAccessLoss::from_path(path)?.unwrap_or_default();
     let loss =
@@ -81,11 +84,12 @@ fn access_loss_on_write(path: &Path, is_shared: bool) -> io::Result<Option<FileA
     Ok((loss != FileAccessLoss::default()).then_some(loss))
 }
 
-/// Writes the key and the service's address into the file, readable by its owner alone unless the plan says otherwise.
-/// Before, or after, never between: a crash leaves the old file or the new one.
+/// Writes the key and the service's address into the file. Only the owner can then read the file, unless the plan
+/// states that the file system ignores permissions (`is_shared`). A crash leaves either the complete old file or the
+/// complete new one.
 ///
 /// # Errors
-/// When it cannot be written, or has changed since the plan was made.
+/// Returns an error if the file cannot be written, or has changed since the plan was created.
 pub(crate) fn apply_plan(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::Result<()> {
     let (content, replaces) = set_variables(&read_file(&plan.path)?, secret, url)?;
     let is_planned = files::resolve_links(&plan.path)? == plan.path
@@ -98,7 +102,7 @@ pub(crate) fn apply_plan(plan: &EnvFilePlan, secret: &Secret, url: &str) -> io::
     files::replace_file(&plan.path, content.as_bytes(), access)
 }
 
-/// The file's content; nothing for a new file.
+/// Returns the file's content, which is empty for a new file.
 fn read_file(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut content = match std::fs::metadata(path) {
         Ok(file) if !file.is_file() => return Err(FileProblem::NotAFile.into()),
@@ -112,17 +116,18 @@ fn read_file(path: &Path) -> io::Result<Zeroizing<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Zeroizing::default()),
         Err(error) => return Err(error),
     };
-    // UTF-16 without a byte order mark can be valid UTF-8, with null characters.
+    // UTF-16 without a byte order mark can be valid UTF-8 that contains null characters.
     match String::from_utf8(std::mem::take(&mut *content)) {
         Ok(text) if !text.contains('\0') => Ok(Zeroizing::new(text)),
         _ => Err(FileProblem::NotUtf8.into()),
     }
 }
 
-/// The content with our two variables set, and which of them were set to something else before.
+/// Returns the content with the app's two variables set, and the names of those that had another value before.
 ///
 /// # Errors
-/// When programs that read the file would not all find the new values, or would find others changed.
+/// Returns an error if a program that reads the file would not find the new values, or would find other variables
+/// changed.
 fn set_variables(content: &str, secret: &Secret, url: &str) -> io::Result<(Zeroizing<String>, Vec<String>)> {
     let mut text = Zeroizing::new(content.to_owned());
     let mut replaces = Vec::new();
@@ -158,7 +163,7 @@ mod tests {
         (after.to_string(), replaces)
     }
 
-    /// What a program finds under both names after it has read a file.
+    /// Runs a program that reads the file, and returns the values that it prints for both variables.
     fn read_variables_with(program: &str, arguments: &[&str], path: &Path) -> String {
         let mut reader = Command::new(program);
         let output = reader
@@ -172,7 +177,7 @@ mod tests {
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// A shell, python-dotenv and Node.js agree on the values, to the byte.
+    /// Checks that a shell, python-dotenv and Node.js all read exactly the expected values.
     fn assert_every_reader_finds_values(path: &Path, case: &str) {
         let tools = std::env::current_exe().expect("this program").ancestors().nth(3).expect("target").join("tools");
         let python = tools.join("dotenv/bin/python").display().to_string();
@@ -189,7 +194,8 @@ mod tests {
         for (program, arguments) in
             [("bash", ["-c", &print]), (python.as_str(), ["-c", &read]), ("node", ["--eval", &parse])]
         {
-            // Node.js 20 joins a line without an equals sign, as the mark becomes one, to the next line.
+            // Node.js 20 joins a line without an equals sign to the next line. A byte order mark on its own line has
+            // the same effect. Such files are therefore not checked with Node.js.
             let is_joined = |line: &str| !line.trim().is_empty() && !line.starts_with('#') && !line.contains('=');
             if program != "node" || !case.starts_with('\u{feff}') && !case.lines().any(is_joined) {
                 assert_eq!(read_variables_with(program, &arguments, path), expected, "{program}: {case:?}");
@@ -197,7 +203,8 @@ mod tests {
         }
     }
 
-    /// The file with our names, and with `<key>` and `<url>` for our lines without their ends.
+    /// Expands the shorthand of the test files: `KEY` and `URL` become the names of the variables, and `<key>` and
+    /// `<url>` become the lines that the edit writes, without line endings.
     fn expand_placeholders(text: &str) -> String {
         let whole = |line: &str| match line {
             _ if line.contains("ULTRALYTICS") || line.starts_with("API_KEY") => line.to_owned(),
@@ -212,8 +219,8 @@ mod tests {
         text.replace("<u>", &format!("{URL_VARIABLE}={SERVICE_URL}"))
     }
 
-    /// The edit gives `after`, a second one changes nothing, and every reader finds our values. Both with names as in
-    /// [`expand_placeholders`].
+    /// Checks that the edit of `before` yields `after`, that a second edit changes nothing, and that every reader finds
+    /// the new values. Both texts use the shorthand of [`expand_placeholders`].
     fn assert_edit(path: &Path, before: &str, after: &str) {
         let (before, after) = (expand_placeholders(before), expand_placeholders(after));
         assert_eq!(edit_text(&before).0, after, "{before:?}");
@@ -222,7 +229,7 @@ mod tests {
         assert_every_reader_finds_values(path, &before);
     }
 
-    /// In the files, `<key>` and `<url>` stand for our lines without their ends.
+    /// In the test files, `<key>` and `<url>` represent the lines that the edit writes, without line endings.
     #[test]
     fn edit_of_any_utf8_file_reads_back_in_every_reader() {
         let folder = tempfile::tempdir().expect("temporary folder");
@@ -237,7 +244,7 @@ mod tests {
                 "# comment, don't\n\n # it's\nA='two\nlines'\n<key>\n<url>\n",
                 &[],
             ),
-            // Line ends.
+            // The following files have various line endings.
             ("A=1\nB=2\r\nC=3\n", "A=1\nB=2\r\nC=3\n<key>\n<url>\n", &[]),
             ("A=1\nB=2\r\n", "A=1\nB=2\r\n<key>\n<url>\n", &[]),
             ("A=1\r\nKEY=old\nB=2\r\n", "A=1\r\n<key>\nB=2\r\n<url>\n", &[KEY_VARIABLE]),
@@ -246,11 +253,11 @@ mod tests {
             ("A=1\rKEY=old\nB=2\n", "A=1\rKEY=old\nB=2\n<key>\n<url>\n", &[KEY_VARIABLE]),
             ("KEY=old\rB=2\n", "<key>\rB=2\n<key>\n<url>\n", &[KEY_VARIABLE]),
             ("KEY=old", "<key>\n<url>\n", &[KEY_VARIABLE]),
-            // A byte order mark.
+            // The following files begin with a byte order mark.
             ("\u{feff}", "\u{feff}\n<key>\n<url>\n", &[]),
             ("\u{feff}A=1\n", "\u{feff}A=1\n<key>\n<url>\n", &[]),
             ("\u{feff}KEY=old\nB=2\n", "\u{feff}\n<key>\nB=2\n<url>\n", &[KEY_VARIABLE]),
-            // Forms of a line that sets the key.
+            // The following files set the key using different line syntaxes.
             ("A=1\nKEY=old\nB=2\n", "A=1\n<key>\nB=2\n<url>\n", &[KEY_VARIABLE]),
             ("export KEY=old\n", "export <key>\nexport <url>\n", &[KEY_VARIABLE]),
             ("KEY=old\nexport KEY\n", "<key>\nexport KEY\n<key>\nexport <url>\n", &[KEY_VARIABLE]),
@@ -263,13 +270,13 @@ mod tests {
             ("KEY=\n", "<key>\n<url>\n", &[KEY_VARIABLE]),
             ("KEY=\"\"\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY_VARIABLE]),
             ("KEY=<your key>\nB=2\n", "<key>\nB=2\n<url>\n", &[KEY_VARIABLE]),
-            // The rest of the line stays.
+            // The rest of an edited line is preserved.
             ("KEY=old # comment, don't\nB=2\n", "<key> # comment, don't\nB=2\n<url>\n", &[KEY_VARIABLE]),
             ("export KEY=old B=keep\n", "export <key> B=keep\n<key>\nexport <url>\n", &[KEY_VARIABLE]),
             ("KEY=old; B=keep\n", "<key>; B=keep\n<key>\n<url>\n", &[KEY_VARIABLE]),
             ("KEY=old && export B=keep\n", "<key> && export B=keep\n<key>\n<url>\n", &[KEY_VARIABLE]),
             ("KEY=\"old\"#c\n", "<key>\n<url>\n", &[KEY_VARIABLE]),
-            // Several lines set it: each gets the new value.
+            // If several lines set the variable, each one gets the new value.
             ("KEY=a\nKEY=b\nURL=x\nKEY='c\nd'\n", "<key>\n<key>\n<url>\n<key>\n", &both),
             (
                 "KEY=old\nB=1\nexport A=1 KEY=older\n",
@@ -279,11 +286,11 @@ mod tests {
             ("KEY=$(pass show key)\n", "KEY=$(pass show key)\n<key>\n<url>\n", &[KEY_VARIABLE]),
             ("KEY=${B:=1}\n", "KEY=${B:=1}\n<key>\n<url>\n", &[KEY_VARIABLE]),
             ("KEY=old\nA=\"Bearer $KEY\"\n", "<key>\nA=\"Bearer $KEY\"\n<url>\n", &[KEY_VARIABLE]),
-            // Lines that only look so.
+            // The following lines only look as if they set the variable.
             ("#KEY=a\n# export KEY=b\n", "#KEY=a\n# export KEY=b\n<key>\n<url>\n", &[]),
             ("MY_KEY=a\nKEYS=b\nexportKEY=c\n", "MY_KEY=a\nKEYS=b\nexportKEY=c\n<key>\n<url>\n", &[]),
             ("A='\nKEY=inside\n'\n", "A='\nKEY=inside\n'\n<key>\n<url>\n", &[]),
-            // What a shell reads on after the end of the line.
+            // A shell continues these values on the next line, for example because a quote is still open.
             ("A=Bob's\n", "<url>\n<key>\nA=Bob's\n", &[]),
             ("\u{feff}A=Bob's\nB=2\n", "\u{feff}\n<url>\n<key>\nA=Bob's\nB=2\n", &[]),
             ("A=Bob's\nKEY=old\nB=2\n", "<url>\n<key>\nA=Bob's\n<key>\nB=2\n", &[KEY_VARIABLE]),
@@ -292,7 +299,7 @@ mod tests {
             ("KEY=old\nA=Bob's\n", "<url>\n<key>\nA=Bob's\n", &[KEY_VARIABLE]),
             ("A='it\\'s'\nKEY=old\n", "<url>\n<key>\nA='it\\'s'\n<key>\n", &[KEY_VARIABLE]),
             ("A=a (b)\nB=2\n", "<url>\n<key>\nA=a (b)\nB=2\n", &[]),
-            // What a shell does there is not known, so our lines come before it.
+            // The effect of this shell code is unknown, so the new lines are inserted before it.
             ("if true; then\n  B=2\nfi\n", "<url>\n<key>\nif true; then\n  B=2\nfi\n", &[]),
             ("B=$(cat <<X\n1\nX\n)\n", "<url>\n<key>\nB=$(cat <<X\n1\nX\n)\n", &[]),
             ("B=1\nreturn\n", "<url>\n<key>\nB=1\nreturn\n", &[]),
@@ -302,7 +309,8 @@ mod tests {
         }
     }
 
-    /// What a shell that sources the file and exports nothing itself hands on to programs, and what it knows itself.
+    /// Sources the file in a shell that does not itself export variables (no `set -a`). Returns the values of both
+    /// variables in the shell, and the values that programs started by the shell receive.
     fn source_in_shell(folder: &Path) -> (String, String) {
         let print = format!(
             ". ./.env >&2; printf '%s|%s\\n' \"${KEY_VARIABLE}\" \"${URL_VARIABLE}\"; \
@@ -316,7 +324,7 @@ mod tests {
         (known.to_owned(), exported.to_owned())
     }
 
-    /// `set -a` around the file is not needed then, and is not used.
+    /// A file that exports its variables itself must work without `set -a`, so this test does not use `set -a`.
     #[test]
     fn edit_of_exporting_file_adds_exported_lines() {
         let folder = tempfile::tempdir().expect("temporary folder");
@@ -344,7 +352,8 @@ mod tests {
             assert_edit(&path, before, after);
             assert_eq!(source_in_shell(folder.path()), (expected.clone(), expected.clone()), "{before:?}");
         }
-        // A file that exports nothing stays so: `docker --env-file` rejects `export`.
+        // If a file exports only some of its variables or none, the edit does not add `export`, because Docker
+        // (`--env-file`) rejects `export`.
         assert_eq!(edit_text("A=1\n").0, format!("A=1\n{}", added_lines()));
         assert_eq!(edit_text("export A=1\nB=2\n").0, format!("export A=1\nB=2\n{}", added_lines()));
     }
@@ -394,7 +403,7 @@ mod tests {
         }
     }
 
-    /// Node.js takes a tab before a name, and one after `export`, as part of the name.
+    /// Node.js treats a tab before a name, or after `export`, as part of the name.
     #[test]
     fn edit_of_line_with_tabs_reads_back_in_node() {
         let folder = tempfile::tempdir().expect("temporary folder");
@@ -420,7 +429,8 @@ mod tests {
             ("#!/bin/sh\nset -eu\nKEY=old\n", "#!/bin/sh\nset -eu\n<key>\n<url>\n"),
             ("set -euo pipefail\nKEY=old\n", "set -euo pipefail\n<key>\n<url>\n"),
             ("set -x\nKEY=old\nfalse\n", "set -x\n<key>\nfalse\n<url>\n"),
-            // A shell that ends at a failure may read no further.
+            // A shell that exits when a command fails might not read the rest of the file, so the new lines are
+            // inserted at the beginning.
             ("KEY=old\nset -e\ntest -n 1\nB=1\n", "<url>\n<key>\nset -e\ntest -n 1\nB=1\n"),
             ("KEY=old\nB=1\nset -u\nA=$B\n", "<url>\n<key>\nB=1\nset -u\nA=$B\n"),
             ("B=1\nA=${B:?missing}\n", "<url>\n<key>\nB=1\nA=${B:?missing}\n"),
@@ -429,7 +439,7 @@ mod tests {
         }
     }
 
-    /// Each level of nesting took room on the stack, and a stack that overflows ends the app.
+    /// Each level of nesting takes stack space, and a stack overflow would crash the app.
     #[test]
     fn edit_of_deeply_nested_expansions_does_not_overflow_stack() {
         for nested in ["\"${", "${", "$(", "\"$(", "`", "$((", "(", "{", "\"`"] {
@@ -446,8 +456,7 @@ mod tests {
         assert_eq!(edit_text(&nested(10)).0, format!("{}{}", nested(10), added_lines()));
     }
 
-    /// A step that took time by the square of the file's size would take minutes here, so that this test would seem to
-    /// hang.
+    /// Detects quadratic running time: a quadratic step would take minutes here, and the test would appear to hang.
     #[test]
     fn edit_of_large_file_gives_same_result_as_small_file() {
         for (begin, part) in [
@@ -468,19 +477,20 @@ mod tests {
                     .map(|(_, replaced)| replaced)
                     .map_err(|error| error.to_string())
             };
-            // An even number, as in the large file, so that what opens a quote closes it in both.
+            // Both files repeat the part an even number of times, so that every opened quote is closed in both.
             assert_eq!(replaced((MAX_FILE_BYTES / part.len()) & !1), replaced(2), "{part:?}");
         }
     }
 
-    /// In a file of Windows, a shell reads the carriage return in every value.
+    /// A file in which every line has a Windows line ending keeps this style, although a shell reads the carriage
+    /// return as part of every value.
     #[test]
     fn edit_of_file_with_windows_line_ends_keeps_them() {
         let ours = added_lines().replace('\n', "\r\n");
         assert_eq!(edit_text("A=1\r\n"), (format!("A=1\r\n{ours}"), vec![]));
         assert_eq!(edit_text(&format!("{KEY_VARIABLE}=old\r\n")).0, ours);
         assert_eq!(edit_text(&ours), (ours.clone(), vec![]));
-        // With a carriage return, a shell would find another value in the last line than before.
+        // The last line has no line ending. Adding a carriage return to it would change the value that a shell reads.
         assert_eq!(edit_text("A=1\r\nB=2"), (format!("A=1\r\nB=2\n{}", added_lines()), vec![]));
     }
 
@@ -489,16 +499,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join(".env");
         for (content, line) in [
-            // The closing quote is missing, and the value seems to hold other variables.
+            // The closing quote is missing, so the value appears to contain other variables.
             ("A=1\nKEY=\"old\nB=1\nC=\"x\"\n", 2),
             ("KEY='old\nB=1'\n", 2),
             ("export KEY=\"old\n export B = 1\"\n", 2),
             ("KEY=\"not closed\nB=2\n", 1),
-            // A shell does not change such a variable again.
+            // A shell cannot change a variable that has been made read-only.
             ("A=1\nreadonly KEY=old\n", 2),
             ("declare -r KEY=old\n", 1),
             ("KEY=old\nreadonly KEY\n", 2),
-            // What a shell does there is not known.
+            // The effect of this shell code is unknown.
             ("if true; then\n  KEY=a\nelse\n  KEY=b\nfi\n", 2),
             ("f() {\n  B=1\n  KEY=a\n}\n", 3),
             ("cat <<X\nKEY=a\nX\n", 2),
@@ -515,7 +525,8 @@ mod tests {
             let content = content.replace("KEY", KEY_VARIABLE);
             std::fs::write(&path, &content).expect("written");
             let error = plan_edit(&path, &test_secret(), SERVICE_URL).expect_err(&content);
-            // Where no value is at risk, none is said to be.
+            // `UnclearLine` is expected only if editing the file could damage other values. Otherwise, `UnclearUse` is
+            // expected.
             let is_risk = content.contains("=\"") && !content.contains("eval") || content.contains("='");
             let problem = if is_risk { FileProblem::UnclearLine } else { FileProblem::UnclearUse };
             assert_eq!(FileProblem::from_io_error(&error), Some(problem), "{content:?}");
@@ -594,7 +605,7 @@ mod tests {
         assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
         assert!(link.is_symlink(), "the link stays");
         assert_eq!(folder.path().read_dir().expect("a folder").count(), 2);
-        // Now it is private, and nothing changes for anybody.
+        // The file is private now, so nobody loses access.
         assert_eq!(super::plan_edit(&link, &test_secret(), SERVICE_URL).expect("planned").access_loss, None);
     }
 
@@ -607,7 +618,7 @@ mod tests {
         std::fs::create_dir(root.join("shared")).expect("created");
         std::fs::create_dir(root.join("project")).expect("created");
         symlink("shared", root.join("linked-folder")).expect("linked");
-        // Relative, through a link to a folder, in a chain, and absolute.
+        // The links are of several kinds: relative, relative through a linked folder, chained, and absolute.
         symlink("../linked-folder/second", root.join("project/.env")).expect("linked");
         symlink(root.join("shared/third"), root.join("shared/second")).expect("linked");
         let plan = plan_edit(&root.join("project/.env"), &test_secret(), SERVICE_URL).expect("planned");
@@ -661,7 +672,7 @@ mod tests {
         assert_eq!(folder.path().read_dir().expect("a folder").count(), 9);
     }
 
-    /// What a person has agreed to is what happens.
+    /// Writing fails if the file has changed in a way that the user has not confirmed.
     #[cfg(unix)]
     #[test]
     fn write_after_change_of_permissions_or_target_is_rejected() {
@@ -697,14 +708,14 @@ mod tests {
         assert!(plan_edit(&path, &test_secret(), SERVICE_URL).is_err(), "too large");
     }
 
-    /// A folder that keeps no permissions, until this is dropped: a real file system in user space, as FAT and some
-    /// network drives behave.
+    /// A folder on a file system that ignores permissions, as FAT and some network drives do. The test mounts a real
+    /// file system in user space (bindfs), and unmounts it when this value is dropped.
     #[cfg(target_os = "linux")]
     struct FolderWithoutPermissions(tempfile::TempDir);
 
     #[cfg(target_os = "linux")]
     impl FolderWithoutPermissions {
-        /// `None` where nothing can be mounted.
+        /// Mounts the file system. Returns `None` if the environment does not allow mounting.
         fn mount(on_change: &str) -> Option<Self> {
             let folder = tempfile::tempdir().expect("temporary folder");
             let mut bindfs = Command::new("bindfs");
@@ -731,22 +742,22 @@ mod tests {
     fn plan_on_disk_without_permissions_says_readable_by_others() {
         for on_change in ["--chmod-ignore", "--chmod-deny"] {
             let Some(disk) = FolderWithoutPermissions::mount(on_change) else {
-                return crate::skipped_test::skip("nothing can be mounted here");
+                return crate::skipped_test::skip("this environment does not allow mounting");
             };
             let path = disk.0.path().canonicalize().expect("there").join(".env");
             let planned = plan_edit(&path, &test_secret(), SERVICE_URL).expect("planned");
             assert!(planned.is_shared && planned.access_loss.is_none(), "{on_change}: {planned:?}");
-            // Without the person's consent, nothing is written.
+            // Without the user's consent, nothing is written.
             let unaware = EnvFilePlan { is_shared: false, ..planned.clone() };
             let error = apply_plan(&unaware, &test_secret(), SERVICE_URL).expect_err(on_change);
             assert_eq!(FileProblem::from_io_error(&error), Some(FileProblem::Changed), "{on_change}: {error}");
             assert_eq!(disk.0.path().read_dir().expect("a folder").count(), 0, "{on_change}");
             apply_plan(&planned, &test_secret(), SERVICE_URL).expect(on_change);
             assert_eq!(std::fs::read_to_string(&path).expect("readable"), added_lines(), "{on_change}");
-            // A file that everybody reads stays so, and nobody loses access.
+            // A file that everybody can read stays readable by everybody, so nobody loses access.
             let again = plan_edit(&path, &test_secret(), "http://127.0.0.1:1").expect("planned");
             assert!(again.is_shared && again.access_loss.is_none(), "{on_change}: {again:?}");
-            // Files without a promise are written there too.
+            // Files that do not have to be private are also written to this file system.
             files::write_json(&disk.0.path().join("settings.json"), &[1]).expect(on_change);
             let export =
                 files::FileReplacement::begin_replacement(&disk.0.path().join("activity.csv"), ReplacementAccess::Kept);
@@ -756,7 +767,8 @@ mod tests {
 
     const WRITER_PATH_VARIABLE: &str = "UL_KEYS_TEST_ENV_FILE";
 
-    /// Run by the next test in a process of its own, which it kills.
+    /// The helper for `kill_during_write_leaves_old_or_new_file`. That test runs the helper in a separate process and
+    /// kills the process.
     #[test]
     fn child_process_writes_until_killed() {
         let Some(path) = std::env::var_os(WRITER_PATH_VARIABLE) else {
@@ -780,7 +792,8 @@ mod tests {
         };
         std::fs::write(&path, whole("1")).expect("written");
         let mut rewritten = false;
-        // On a busy computer, a process needs longer until it writes.
+        // On a busy computer, the test may kill the process before its first write. The delay before the kill therefore
+        // grows from round to round, until at least one process has written the file.
         for round in 0..1_000 {
             if round >= 100 && rewritten {
                 break;
@@ -793,13 +806,13 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_micros(15_000 + 370 * round));
             victim.kill().expect("killed");
             victim.wait().expect("ended");
-            // A whole copy may stay beside the file, never a part of one.
+            // A complete copy may remain next to the file, but never a partial one.
             for entry in folder.path().read_dir().expect("a folder") {
                 let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("readable");
                 assert!(text == whole("1") || text == whole("2"), "round {round}: {} bytes", text.len());
                 rewritten |= text == whole("2");
             }
         }
-        assert!(rewritten, "no round got as far as writing");
+        assert!(rewritten, "no round wrote the file before the kill");
     }
 }

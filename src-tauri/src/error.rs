@@ -1,4 +1,4 @@
-//! Failures as the page receives them: the same body as over HTTP.
+//! Errors as the page receives them, with the same fields as the error bodies of the HTTP API.
 
 use std::io;
 
@@ -10,20 +10,20 @@ use ulkeys_domain::wire::{ErrorBody, ErrorCode};
 use crate::file_problem::{FileProblem, UnclearLine};
 use crate::keychain::KeychainError;
 
-/// What a command answers when it fails.
+/// The error that a command returns.
 #[derive(Debug, Serialize, TS)]
 pub(crate) struct CommandError {
     #[serde(flatten)]
     body: ErrorBody,
-    /// What was wrong with a file, where a person can do something about it.
+    /// The problem with a file, if the user can resolve it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     file: Option<FileProblem>,
-    /// The line of the file that it is about.
+    /// Number of the line that caused the problem with the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     line: Option<u32>,
-    /// The variable in that line that could not be set.
+    /// Name of the variable that cannot be set because of that line.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     variable: Option<&'static str>,
@@ -37,7 +37,7 @@ impl CommandError {
         Self::from(ErrorBody { error: error.into(), code })
     }
 
-    /// A file could not be written.
+    /// Creates the error for a file that could not be written.
     pub(crate) fn for_file(code: ErrorCode, error: &io::Error) -> Self {
         let unclear = UnclearLine::from_io_error(error);
         Self {
@@ -49,10 +49,11 @@ impl CommandError {
     }
 }
 
-/// The words for work on another thread that has panicked. What the runtime reports about it is for the log.
+/// Logs the panic of a background task. Returns an error message for the user, which does not contain the panic's
+/// details.
 pub(crate) fn panic_message(error: &tokio::task::JoinError) -> String {
-    tracing::error!(%error, "work on another thread ended");
-    "UL Keys could not complete the work".to_owned()
+    tracing::error!(%error, "a background task panicked");
+    "an internal error occurred".to_owned()
 }
 
 impl From<ErrorBody> for CommandError {
@@ -63,14 +64,14 @@ impl From<ErrorBody> for CommandError {
 
 impl From<tauri::Error> for CommandError {
     fn from(error: tauri::Error) -> Self {
-        tracing::error!(%error, "a window cannot be used");
-        Self::new(ErrorCode::InternalError, "a window cannot be used")
+        tracing::error!(%error, "cannot access a window");
+        Self::new(ErrorCode::InternalError, "cannot access a window")
     }
 }
 
 impl From<KeychainError> for CommandError {
     fn from(error: KeychainError) -> Self {
-        tracing::warn!(%error, "the keychain did not do what it was asked");
+        tracing::warn!(%error, "a keychain operation failed");
         match &error {
             KeychainError::IndexNotWritten(cause) => Self::for_file(error.error_code(), cause),
             _ => Self::new(error.error_code(), error.to_string()),
@@ -83,7 +84,7 @@ impl From<ApiClientError> for CommandError {
         match error {
             ApiClientError::Rejected(body) => Self::from(body),
             other => {
-                tracing::warn!(error = &other as &dyn std::error::Error, "the key service failed to answer");
+                tracing::warn!(error = &other as &dyn std::error::Error, "a request to the key service failed");
                 Self::new(ErrorCode::ServiceUnavailable, other.to_string())
             }
         }

@@ -13,67 +13,69 @@ use crate::quit_confirmation::QuitQuestion;
 use crate::service_status::ServiceStatus;
 use crate::settings::{Language, Preferences};
 
-/// Whether a copied key is on the clipboard.
+/// The state of a copied key on the clipboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum ClipboardState {
-    /// No key is there that this app copied.
+    /// The clipboard contains no key that this app copied.
     Clear,
-    /// A key is there.
+    /// The clipboard contains a key that this app copied.
     Held,
-    /// It could not be removed. This is retried.
+    /// The key could not be removed from the clipboard. The removal is retried.
     Overdue,
-    /// It was removed; whether it stays removed is not known yet.
+    /// The key was removed from the clipboard, but another program may still restore it.
     Checking,
-    /// Another program put it back, and it was removed again. That program may still have it.
+    /// Another program restored the key, and it was removed from the clipboard again. That program may still have the
+    /// key.
     RemovedAgain,
-    /// Another program keeps putting it back.
+    /// Another program restored the key after each removal, so the app has stopped removing it automatically.
     PutBack,
 }
 
-/// A change that the page learns of without a request.
+/// An event that the app sends to a page without a request from the page.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub(crate) enum AppEvent {
-    /// The service changed its state.
+    /// The state of the service changed.
     Status { status: ServiceStatus },
-    /// A person prefers something else. The first event of all.
+    /// The user's preferences. This event is sent first, and again after each change.
     #[serde(rename_all = "camelCase")]
     Preferences {
         preferences: Preferences,
-        /// The system's language, or English where the app has no texts in it.
+        /// The system's language, or English if the app has no translation for it.
         #[ts(type = "Exclude<Language, \"system\">")]
         system_language: Language,
         regions: FormatRegions,
     },
-    /// Keys changed.
+    /// One or more keys changed.
     Keys { event: KeyEvent },
-    /// A key was copied, or taken off the clipboard again.
+    /// A key was copied to the clipboard or removed from it.
     #[serde(rename_all = "camelCase")]
     Clipboard {
-        /// When it will be taken off; `null` when there is nothing to take off.
+        /// Time at which the key will be removed; `null` if no removal is scheduled.
         #[ts(type = "string | null")]
         clears_at: Option<Timestamp>,
-        /// Whether the copied key is there.
+        /// State of the copied key.
         state: ClipboardState,
-        /// How many seconds a copied key stays; `null` for as long as it likes.
+        /// Number of seconds after which a copied key is removed; `null` if it is not removed automatically.
         #[ts(type = "number | null")]
         stays_seconds: Option<u64>,
     },
-    /// The list's page only: a new key is being shown, or no longer. Boxed, as it is much larger than the others.
+    /// For the list window only: a new key is being shown, or its window has closed. Boxed because the state is much
+    /// larger than the other variants.
     OneTime { state: Box<OneTimeState> },
-    /// The list's page only: what a person should know about the database of the running service.
+    /// For the list window only: the health of the running service's database changed.
     Database { health: DatabaseHealth },
-    /// The list's page only: something was chosen in the window's menu.
+    /// For the list window only: the user chose an item in the window's menu.
     Menu { action: MenuAction },
-    /// The list's page only: a revoked key that could not be taken out of the keychain.
+    /// For the list window only: a revoked key could not be deleted from the keychain.
     LeftInKeychain { name: String, reason: UndeletableReason },
-    /// The list's page only: ask whether the app may quit; `null` when there is nothing to ask any more.
+    /// For the list window only: the page must ask the user whether the app may quit. `null` withdraws the question.
     Quit { question: Option<QuitQuestion> },
-    /// The one-time page only: somebody wants to close its window.
+    /// For the one-time window only: the user tried to close the window.
     CloseRequested,
-    /// The one-time page only: its window was hidden.
+    /// For the one-time window only: the window was hidden.
     WindowHidden,
-    /// The one-time page only: whether a screen reader may read the key.
+    /// For the one-time window only: whether the page must make the key readable by screen readers.
     ScreenReader { enabled: bool },
 }

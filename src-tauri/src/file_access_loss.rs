@@ -1,7 +1,7 @@
-//! What changes for others when a file is replaced by one that only its owner can read.
+//! Determines what access other users lose when a file is replaced by one that only its owner can read.
 //!
-//! Deliberately absent: whether others can reach the file through its folders. A container may have it under another
-//! path.
+//! Deliberately not checked: whether the permissions of the parent folders keep other users out anyway. A container may
+//! mount the file under another path, where those permissions do not apply.
 
 use std::io;
 use std::path::Path;
@@ -9,26 +9,28 @@ use std::path::Path;
 use serde::Serialize;
 use ts_rs::TS;
 
-/// Who loses access to a file that is replaced, and how many of its names keep the former content.
+/// The users and groups that lose access when a file is replaced. Also contains the number of the file's other names
+/// (hard links), which keep the old content.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FileAccessLoss {
-    /// Every user of this computer has access.
+    /// Whether all other users of this computer lose access.
     pub(crate) everyone: bool,
-    /// The groups that have access. Empty where everyone has.
+    /// Names of the groups that lose access. Empty if everyone loses access.
     pub(crate) groups: Vec<String>,
-    /// The users that have access beside the new owner. Empty where everyone has.
+    /// Names of the users that lose access, which never include the new owner. Empty if everyone loses access.
     pub(crate) users: Vec<String>,
-    /// How many other names (hard links) the file has.
+    /// Number of other names (hard links) of the file. They keep the old content.
     #[ts(type = "number")]
     pub(crate) other_names: u64,
 }
 
 impl FileAccessLoss {
-    /// What replacing this file changes; `None` where it changes nothing for anybody else.
+    /// Returns who loses access if this file is replaced, and the number of its other names (hard links). Returns
+    /// `None` if nobody loses access and the file has no other name.
     ///
     /// # Errors
-    /// When the file is there and its permissions cannot be read.
+    /// Returns an error if the file exists and its permissions cannot be read.
     pub(crate) fn from_path(path: &Path) -> io::Result<Option<Self>> {
         let found = match path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -53,7 +55,7 @@ impl FileAccessLoss {
         if loss.everyone {
             return Ok(loss);
         }
-        // Only root can give a file to its former owner.
+        // Only root can give the new file to the former owner. Otherwise, the former owner loses access.
         let user = rustix::process::geteuid();
         if !user.is_root() && found.uid() != user.as_raw() {
             loss.users.push(user_name_or_id(found.uid()));
@@ -70,8 +72,9 @@ impl FileAccessLoss {
         Ok(loss)
     }
 
-    /// Adds who has access by an access control list, in the kernel's form (acl(5)): a version of four bytes, then for
-    /// each entry what it is about (two bytes), its permissions (two) and the number of the user or group (four).
+    /// Adds the users and groups that have access according to an access control list in the kernel's format (acl(5)):
+    /// a version of four bytes, and for each entry a tag (two bytes), the permissions (two bytes) and the ID of the
+    /// user or group (four bytes).
     #[cfg(target_os = "linux")]
     fn add_acl_entries(&mut self, list: &[u8], found: &std::fs::Metadata) {
         use std::os::unix::fs::MetadataExt as _;
@@ -105,15 +108,15 @@ impl FileAccessLoss {
     }
 }
 
-/// The attribute in which Linux keeps the access control list of a file.
+/// The extended attribute in which Linux stores a file's access control list.
 #[cfg(target_os = "linux")]
 pub(crate) const ACL_ATTRIBUTE: &str = "system.posix_acl_access";
 
-/// The access control list of a file; `None` where its mode says all, or where there is no file.
+/// Returns the access control list of a file, or `None` if the file does not exist or has no such list.
 #[cfg(target_os = "linux")]
 pub(crate) fn read_acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
     use rustix::io::Errno;
-    // Attributes are at most this large.
+    // The maximum size of an extended attribute is 64 KiB.
     let mut list = vec![0; 64 << 10];
     match rustix::fs::getxattr(path, ACL_ATTRIBUTE, &mut list[..]) {
         Ok(length) => {
@@ -125,14 +128,14 @@ pub(crate) fn read_acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// The name of a user, or the number where there is none.
+/// Returns the name of a user, or the user's ID if the user has no name.
 #[cfg(unix)]
 fn user_name_or_id(number: u32) -> String {
     let found = nix::unistd::User::from_uid(number.into()).ok().flatten();
     found.map_or_else(|| number.to_string(), |user| user.name)
 }
 
-/// The name of a group, or the number where there is none.
+/// Returns the name of a group, or the group's ID if the group has no name.
 #[cfg(unix)]
 fn group_name_or_id(number: u32) -> String {
     let found = nix::unistd::Group::from_gid(number.into()).ok().flatten();
@@ -223,9 +226,9 @@ mod tests {
             })
         };
         assert_eq!(access_loss_of(&path), expected(&["daemon"], &["games"]));
-        // In the mode, these are the group's permissions.
+        // If a file has an access control list, the group bits of its mode contain the mask of the list.
         set("mask::---");
-        assert_eq!(access_loss_of(&path), None, "the mask takes all of it away");
+        assert_eq!(access_loss_of(&path), None, "the mask revokes all these permissions");
         set("mask::r,user:daemon:-");
         assert_eq!(access_loss_of(&path), expected(&[], &["games"]));
         set("group::r");

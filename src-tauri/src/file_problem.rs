@@ -1,4 +1,4 @@
-//! Why a file could not be written, as far as a person can do something about it.
+//! Problems that prevent a file from being written and that the user can resolve.
 
 use std::error::Error;
 use std::fmt;
@@ -7,48 +7,49 @@ use std::io::{self, ErrorKind};
 use serde::Serialize;
 use ts_rs::TS;
 
-/// What a person can act upon. The page has words for each.
+/// A problem with a file that the user can resolve. The page has a message for each problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum FileProblem {
-    /// Something is mounted over the file, as over a volume's file in a container, so that nothing can take its place.
+    /// The file is a mount point, for example a file mounted into a container, and cannot be replaced.
     Mounted,
-    /// The file belongs to another user, in a folder where only owners may replace files, or it is marked as immutable.
+    /// The file belongs to another user in a folder where only owners may replace files, or the file is marked as
+    /// immutable.
     Protected,
-    /// The user may not create files in the folder.
+    /// The user is not allowed to create files in the folder.
     NotPermitted,
-    /// The file itself cannot be read, so that its other lines would be lost.
+    /// The existing file cannot be read, so replacing it would lose its other lines.
     Unreadable,
-    /// The file system can only be read.
+    /// The file system is read-only.
     ReadOnly,
-    /// There is no room, or the user's share of it is used up.
+    /// The disk is full, or the user's quota is used up.
     Full,
-    /// The folder is not there.
+    /// The folder does not exist.
     NoFolder,
     /// Another program has changed the file since it was read.
     Changed,
-    /// It is a folder, a device or a pipe.
+    /// The path leads to a folder, a device or a pipe.
     NotAFile,
-    /// It is too large to be what it is taken for.
+    /// The file is too large to be of the expected kind, so it was probably chosen by mistake.
     TooLarge,
-    /// Its text is not in UTF-8, so that a line in UTF-8 would damage it.
+    /// The file is not UTF-8 text, so adding a line in UTF-8 would damage it.
     NotUtf8,
-    /// It is a link whose target is missing, or lies in a folder that is missing.
+    /// The path is a link whose target is missing or is in a missing folder.
     BrokenLink,
-    /// It is a link that leads back to itself.
+    /// The path is a link that leads back to itself.
     LinkLoop,
-    /// A line of it is read in contradictory ways by the programs that read such files, see [`UnclearLine`].
+    /// Programs interpret a line of the file in contradictory ways. See [`UnclearLine`].
     UnclearLine,
-    /// A line of it uses the variable in a way that is not understood, see [`UnclearLine`].
+    /// A line of the file uses the variable in an unsupported way. See [`UnclearLine`].
     UnclearUse,
-    /// A line of it may set the variable without naming it, see [`UnclearLine`].
+    /// A line of the file may set the variable without naming it. See [`UnclearLine`].
     OtherCode,
 }
 
 impl FileProblem {
-    /// The problem behind an error, if it is one of these.
+    /// Returns the problem that caused an I/O error, if the user can resolve it.
     pub(crate) fn from_io_error(error: &io::Error) -> Option<Self> {
-        // A library may have put the path around the system's own error.
+        // A library may have wrapped the system's error to add the path.
         let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = cause {
             if let Some(problem) = error.downcast_ref::<Self>() {
@@ -97,7 +98,7 @@ impl FileProblem {
 impl fmt::Display for FileProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Mounted => "the file is a mount point, which cannot be replaced",
+            Self::Mounted => "the file is a mount point and cannot be replaced",
             Self::Protected => "the file belongs to another user or is protected against changes",
             Self::NotPermitted => "this user may not create files in the folder",
             Self::Unreadable => "this user may not read the file",
@@ -105,33 +106,33 @@ impl fmt::Display for FileProblem {
             Self::Full => "the disk is full, or a quota is used up",
             Self::NoFolder => "the folder does not exist",
             Self::Changed => "another program has changed the file",
-            Self::NotAFile => "it is not a file",
+            Self::NotAFile => "the path does not lead to a regular file",
             Self::TooLarge => "the file is larger than 128 KiB",
-            Self::NotUtf8 => "the text of the file is not in UTF-8",
-            Self::BrokenLink => "it is a link to a place that does not exist",
-            Self::LinkLoop => "it is a link that leads back to itself",
+            Self::NotUtf8 => "the file is not UTF-8 text",
+            Self::BrokenLink => "the target of the link does not exist",
+            Self::LinkLoop => "the link leads back to itself",
             Self::UnclearLine => "a line of the file cannot be changed safely",
-            Self::UnclearUse => "a line of the file uses the variable in a way that is not understood",
-            Self::OtherCode => "a line of the file may set the variable from elsewhere",
+            Self::UnclearUse => "a line of the file uses the variable in an unsupported way",
+            Self::OtherCode => "a line of the file may set the variable by running other code",
         })
     }
 }
 
 impl Error for FileProblem {}
 
-/// A file that cannot be edited without a risk for what programs read in it.
+/// A line that prevents a safe edit of the file: after the edit, programs could read wrong values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnclearLine {
-    /// The line, from 1.
+    /// The line number, counted from 1.
     pub(crate) line: u32,
     /// The variable that cannot be set.
     pub(crate) variable: &'static str,
-    /// What is unclear about the line.
+    /// The problem with the line.
     pub(crate) problem: FileProblem,
 }
 
 impl UnclearLine {
-    /// The line behind an error, if the error is about one.
+    /// Returns the unclear line that caused an I/O error, if there is one.
     pub(crate) fn from_io_error(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
@@ -142,9 +143,9 @@ impl fmt::Display for UnclearLine {
         let Self { line, variable, problem } = self;
         match problem {
             FileProblem::UnclearUse => {
-                write!(f, "line {line} of the file uses {variable} in a way that is not understood")
+                write!(f, "line {line} of the file uses {variable} in an unsupported way")
             }
-            FileProblem::OtherCode => write!(f, "line {line} of the file may set {variable} from elsewhere"),
+            FileProblem::OtherCode => write!(f, "line {line} of the file may set {variable} by running other code"),
             _ => write!(f, "line {line} of the file cannot be changed safely: programs would read it differently"),
         }
     }
@@ -158,7 +159,7 @@ impl From<UnclearLine> for io::Error {
     }
 }
 
-/// Why a file could not be written, in words for a terminal or a log.
+/// Describes an I/O error on a file, for a terminal or a log.
 pub(crate) fn describe_io_error(error: &io::Error) -> String {
     FileProblem::from_io_error(error).map_or_else(|| error.to_string(), |problem| problem.to_string())
 }

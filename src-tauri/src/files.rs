@@ -1,4 +1,4 @@
-//! Small JSON files, replaced as a whole so that a crash leaves the old or the new one.
+//! Reads small JSON files, and replaces files as a whole, so that a crash leaves either the old or the new file.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -12,16 +12,17 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::file_problem::FileProblem;
 
-/// File systems take names of 255 bytes; a longer one leaves no room for the rest of a temporary name.
+/// The maximum length of a file name that is used as the prefix of a temporary name. File systems allow names of at
+/// most 255 bytes, and the temporary name is longer than its prefix.
 const MAX_TEMP_PREFIX_BYTES: usize = 200;
-/// How many links are followed one after the other, as many as Linux follows.
+/// The maximum number of links that are followed in a row. Linux has the same limit.
 const MAX_LINKS: usize = 40;
 
-/// The place of the file to which a path leads. Links are followed, also to a file that does not exist yet: writing
-/// creates it, and the links stay.
+/// Follows all links of a path and returns the path of the target. The target file does not have to exist: writing then
+/// creates it and preserves the links.
 ///
 /// # Errors
-/// When the folder does not exist, or when links lead to a missing folder or back to themselves.
+/// Returns an error if the folder does not exist, or if links lead to a missing folder or form a loop.
 pub(crate) fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = std::path::absolute(path)?;
     for followed in 0..MAX_LINKS {
@@ -41,16 +42,16 @@ pub(crate) fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     Err(FileProblem::LinkLoop.into())
 }
 
-/// Checks whether the file at this place could be replaced, as far as that is known without trying: before a person is
-/// asked about it.
+/// Checks for reasons why the file at this path cannot be replaced, without trying to replace it. Called before the
+/// user is asked to confirm the change.
 ///
 /// # Errors
-/// When something is mounted on it, or when it is marked as immutable.
+/// Returns an error if the file is a mount point, or if it is marked as immutable or append-only.
 pub(crate) fn check_replaceable(place: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-        // Old kernels do not say. Then the attempt itself fails.
+        // Old kernels do not report these attributes. In that case, the attempt to replace the file fails.
         let Ok(found) = statx(CWD, place, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty()) else { return Ok(()) };
         if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
             return Err(FileProblem::Mounted.into());
@@ -63,58 +64,60 @@ pub(crate) fn check_replaceable(place: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a file; the default where there is none.
+/// Reads a JSON file. Returns the default value if the file does not exist.
 ///
 /// # Errors
-/// When it cannot be read; with [`ErrorKind::InvalidData`] when its content is not what it should be.
+/// Returns an error if the file cannot be read, or [`ErrorKind::InvalidData`] if its content is not valid.
 pub(crate) fn read_json<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
     let Some(bytes) = read_content(path)? else { return Ok(T::default()) };
     serde_json::from_slice(&bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }
 
-/// Reads a file that is about to be written anew. One with other content than it should have is renamed, so that it is
-/// not overwritten.
+/// Reads a JSON file that is about to be replaced. A file whose content is not valid is renamed, so that it is not
+/// overwritten.
 ///
 /// # Errors
-/// When it cannot be read, or not be renamed: then nothing should take its place.
+/// Returns an error if the file cannot be read, or cannot be renamed. In both cases, the caller must not replace the
+/// file.
 pub(crate) fn read_json_before_replace<T: DeserializeOwned + Default>(path: &Path) -> io::Result<T> {
     match read_json(path) {
         Err(error) if error.kind() == ErrorKind::InvalidData => {
             let aside = backup_path(path);
             std::fs::rename(path, &aside)?;
-            tracing::warn!(%error, aside = %aside.display(), "a file has no content that can be read, and is renamed");
+            tracing::warn!(%error, aside = %aside.display(), "couldn't parse a file; renamed it to keep its content");
             Ok(T::default())
         }
         read => read,
     }
 }
 
-/// Reads the fields of an object; none where there is no file.
+/// Reads the fields of a JSON object from a file. Returns no fields if the file does not exist.
 ///
 /// # Errors
-/// When it cannot be read; with [`ErrorKind::InvalidData`] when it holds anything else. The error repeats nothing of
-/// it.
+/// Returns an error if the file cannot be read, or [`ErrorKind::InvalidData`] if it does not contain an object. The
+/// error does not quote the content.
 pub(crate) fn read_json_fields(path: &Path) -> io::Result<Map<String, Value>> {
     let Some(bytes) = read_content(path)? else { return Ok(Map::new()) };
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(io::Error::new(ErrorKind::InvalidData, "it is not an object")),
+        Ok(_) => Err(io::Error::new(ErrorKind::InvalidData, "the content is not a JSON object")),
         Err(error) => Err(io::Error::new(ErrorKind::InvalidData, error)),
     }
 }
 
-/// The content of a file, without the byte order mark that some editors add (RFC 8259, section 8.1, lets readers ignore
-/// it); `None` where there is no file.
+/// Returns the content of a file without the byte order mark that some editors add (RFC 8259, section 8.1, lets parsers
+/// ignore it). Returns `None` if the file does not exist.
 fn read_content(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return match path.symlink_metadata() {
-                // A link whose target is missing, for example on a disk that is not mounted, does not mean the default.
+                // If the target of a link is missing, the file may still exist, for example on a disk that is not
+                // mounted.
                 Ok(_) => Err(FileProblem::BrokenLink.into()),
                 Err(_) => Ok(None),
             };
         }
-        // Reading a pipe could take forever.
+        // Reading from a pipe could block forever.
         Ok(metadata) if !metadata.is_file() => return Err(FileProblem::NotAFile.into()),
         _ => {}
     }
@@ -129,7 +132,7 @@ fn read_content(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Copies a file beside itself, over no other copy.
+/// Copies a file to an unused name in the same folder, and returns the path of the copy.
 pub(crate) fn back_up_file(path: &Path) -> io::Result<PathBuf> {
     let aside = backup_path(path);
     match std::fs::copy(path, &aside) {
@@ -141,7 +144,7 @@ pub(crate) fn back_up_file(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// A name beside the file that is free: `NAME.unreadable-1.json`, or with a higher number.
+/// Returns the first unused path of the form `NAME.unreadable-N.json` in the same folder, where N starts at 1.
 fn backup_path(path: &Path) -> PathBuf {
     let mut number = 1_u32;
     loop {
@@ -153,7 +156,7 @@ fn backup_path(path: &Path) -> PathBuf {
     }
 }
 
-/// Replaces a file, which is its owner's alone.
+/// Replaces a JSON file. On file systems that support permissions, only the owner can read the new file.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
@@ -161,42 +164,46 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()>
     replace_file(path, &serde_json::to_vec_pretty(value)?, ReplacementAccess::OwnerIfPossible)
 }
 
-/// Who can read a file that takes the place of another.
+/// Determines who can read a file that replaces another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReplacementAccess {
-    /// Those who could read the former file; of a new one, its owner.
+    /// Everybody who could read the old file can read the new one. If there was no old file, only the owner can read
+    /// it.
     Kept,
-    /// Its owner alone. Where the file system keeps no permissions, nothing is written.
+    /// Only the owner can read the file. If the file system ignores permissions, nothing is written.
     Owner,
-    /// Its owner alone, as far as the file system keeps permissions.
+    /// Only the owner can read the file if the file system supports permissions. If it ignores permissions, the file is
+    /// written anyway.
     OwnerIfPossible,
 }
 
-/// Whether the file system of this folder can keep other users from reading a file. FAT, some file systems in user
-/// space and some network drives give all files the same permissions, and report success or an error where they are
-/// changed.
+/// Returns whether the file system of this folder can prevent other users from reading a file. FAT, some file systems
+/// in user space and some network drives give all files the same permissions. An attempt to change them either fails or
+/// has no effect.
 ///
 /// # Errors
-/// When nothing can be created in the folder.
+/// Returns an error if no file can be created in the folder.
 pub(crate) fn file_system_keeps_permissions(folder: &Path) -> io::Result<bool> {
-    // It has no name, and leaves nothing behind.
+    // This file has no name, so nothing remains of it after the check.
     let file = tempfile::tempfile_in(folder)?;
     set_mode(&file, 0o600)?;
     is_private(&file)
 }
 
-/// Replaces a file, or makes one. On an error the file is as it was, and nothing of `content` is left beside it.
+/// Replaces or creates a file. On an error, the file is unchanged, and no part of `content` remains next to it.
 pub(crate) fn replace_file(path: &Path, content: &[u8], access: ReplacementAccess) -> io::Result<()> {
     let mut file = FileReplacement::begin_replacement(path, access)?;
     file.write_all(content)?;
     file.commit()
 }
 
-/// New content for a file, which takes the place of the old one as a whole when it is committed.
+/// The new content of a file, which replaces the old content as a whole when it is committed.
 ///
-/// Until then it has no name, so that neither an error nor a kill leaves any of it behind. Naming it and replacing the
-/// file are two steps: a kill between them leaves a whole copy, `NAME.XXXXXX`, where there was a file before.
-/// Deliberately absent: writing into the old file where it cannot be replaced, which could lose what is in it.
+/// Until the commit, the new file has no name, so it leaves nothing behind after an error or if the process is killed.
+/// If there is an old file, the commit takes two steps: it gives the new file the temporary name `NAME.XXXXXX`, and
+/// then renames it over the old file. If the process is killed between these steps, the complete new file remains under
+/// the temporary name. Deliberately omitted: writing into the old file if it cannot be replaced, because that could
+/// lose its content.
 pub(crate) struct FileReplacement {
     path: PathBuf,
     folder: PathBuf,
@@ -205,10 +212,10 @@ pub(crate) struct FileReplacement {
 }
 
 impl FileReplacement {
-    /// Begins a replacement. A link stays one, and the file that it leads to is replaced or created.
+    /// Begins a replacement. If the path is a link, the link is preserved, and its target is replaced or created.
     ///
     /// # Errors
-    /// When there is something else than a file, or when nothing can be created in the folder.
+    /// Returns an error if the path leads to something other than a file, or if no file can be created in the folder.
     pub(crate) fn begin_replacement(path: &Path, access: ReplacementAccess) -> io::Result<Self> {
         let path = resolve_links(path)?;
         if path.metadata().is_ok_and(|found| !found.is_file()) {
@@ -223,7 +230,7 @@ impl FileReplacement {
         Ok(replacement)
     }
 
-    /// Puts the new content in the file's place.
+    /// Replaces the file with the new content.
     pub(crate) fn commit(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         match link_unnamed_file(&self.file, &self.path) {
@@ -237,16 +244,16 @@ impl FileReplacement {
                     Err(_) => self.commit_by_copy()?,
                 }
             }
-            // A file system without links, or a system on which a file without a name cannot have one later.
+            // Either the file system has no hard links, or the operating system cannot give a name to an unnamed file.
             Err(_) => self.commit_by_copy()?,
         }
-        // The file is in its place: a file system that cannot write its folders at once is no reason to say otherwise.
+        // The file has already been replaced, so a failure to flush the folder to disk is not an error.
         #[cfg(unix)]
         let _ = File::open(&self.folder).and_then(|folder| folder.sync_all());
         Ok(())
     }
 
-    /// The same by a copy that has a name from the beginning.
+    /// Commits the content by copying it into a file that has a name from the beginning.
     fn commit_by_copy(&mut self) -> io::Result<()> {
         let named = Builder::new().prefix(&self.temp_name_prefix()).tempfile_in(&self.folder)?;
         self.apply_access(named.as_file())?;
@@ -261,7 +268,8 @@ impl FileReplacement {
         persist_or_remove(named, &file, &self.path)
     }
 
-    /// How a temporary name begins: like the file's own, so that what ignores `.env.*` ignores it too.
+    /// Returns the prefix of a temporary name. It begins with the file's own name, so that ignore patterns such as
+    /// `.env.*` match it as well.
     fn temp_name_prefix(&self) -> OsString {
         let name = self.path.file_name().filter(|name| name.len() <= MAX_TEMP_PREFIX_BYTES);
         let mut prefix = name.unwrap_or(OsStr::new(".ul-keys")).to_owned();
@@ -269,11 +277,12 @@ impl FileReplacement {
         prefix
     }
 
-    /// Gives a new file the owner of the one that it will replace, where that is possible, and its mode. The file is
-    /// still empty, so nobody reads anything in it before that.
+    /// Gives a new file the owner of the file that it will replace, if possible, and the mode that the
+    /// [`ReplacementAccess`] requires. Call this while the new file is still empty, so that nobody can read its content
+    /// with other permissions.
     ///
     /// # Errors
-    /// When the file would be readable by others than it should.
+    /// Returns an error if the file would be readable by more users than intended.
     #[cfg(unix)]
     fn apply_access(&self, file: &File) -> io::Result<()> {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
@@ -284,7 +293,7 @@ impl FileReplacement {
                 Err(error) if error.kind() != ErrorKind::PermissionDenied || rustix::process::geteuid().is_root() => {
                     return Err(error);
                 }
-                // A group that the user is a member of can be kept without the owner.
+                // A user who cannot change the file's owner can still change its group to one of the user's own groups.
                 Err(_) => drop(fchown(file, None, Some(before.gid()))),
                 Ok(()) => {}
             }
@@ -314,7 +323,8 @@ impl FileReplacement {
     }
 }
 
-/// Sets the mode of a new file, where the file system has modes: FAT answers `EPERM` to the owner of a file.
+/// Sets the mode of a new file. Does nothing if the file system does not support modes: FAT returns `EPERM` even to the
+/// owner of a file.
 #[cfg(unix)]
 fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     match file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode)) {
@@ -328,7 +338,7 @@ fn set_mode(_file: &File, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether only the owner of a file can read it, by its mode.
+/// Returns whether only the owner can access a file, according to its mode.
 #[cfg(unix)]
 fn is_private(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -350,8 +360,8 @@ impl Write for FileReplacement {
     }
 }
 
-/// Moves a named file to its place. On an error it is emptied and removed: a folder in which nothing can be removed
-/// keeps the name, but nothing of what was in it.
+/// Renames a temporary file to its final name. On an error, the temporary file is emptied and removed. If the folder
+/// does not allow removing files, an empty file remains.
 fn persist_or_remove(named: NamedTempFile<()>, file: &File, path: &Path) -> io::Result<()> {
     named.persist(path).map_err(|failed| {
         let _ = file.set_len(0);
@@ -359,7 +369,7 @@ fn persist_or_remove(named: NamedTempFile<()>, file: &File, path: &Path) -> io::
     })
 }
 
-/// Gives a file that has no name one that is free.
+/// Gives a name to a file that has none. Fails if the name is in use.
 #[cfg(target_os = "linux")]
 fn link_unnamed_file(file: &File, path: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd as _;
@@ -399,12 +409,13 @@ mod tests {
         assert_eq!((std::fs::read_to_string(&file).expect("readable").as_str(), mode_of(&file)), ("[\n  1\n]", 0o600));
     }
 
-    /// A folder in its place stands for a disk that fails: root may read everything.
+    /// A folder in place of the file simulates a failing disk. Removing the read permission would have no effect if the
+    /// test runs as root, who can read every file.
     #[test]
     fn unreadable_json_is_not_treated_as_missing() {
         let folder = tempfile::tempdir().expect("temporary folder");
         assert!(read_json::<Vec<u8>>(&folder.path().join("missing.json")).expect("the default").is_empty());
-        read_json::<Vec<u8>>(folder.path()).expect_err("nothing is known of it");
+        read_json::<Vec<u8>>(folder.path()).expect_err("the content is unknown");
     }
 
     #[test]
@@ -457,7 +468,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(folder.path().join("missing.csv")).expect("created"), "x");
     }
 
-    /// The disk of the file may not be mounted: what it holds is not known, and nothing takes its place.
+    /// The file may be on a disk that is not mounted. Its content is then unknown, so nothing must replace the file.
     #[test]
     fn json_behind_broken_link_is_not_treated_as_missing() {
         let folder = tempfile::tempdir().expect("temporary folder");

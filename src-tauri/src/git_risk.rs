@@ -1,9 +1,9 @@
-//! Whether git would commit a file.
+//! Determines whether git would commit a file.
 //!
-//! The folder may be a stranger's repository, whose configuration can name programs to run. So git is asked with a
-//! repository of our own, which is empty, and only reads the other one's work tree, index and `info/exclude`: patterns
-//! and names, which run nothing. The user's own configuration counts as always. Deliberately absent: anything that
-//! changes a repository.
+//! The folder may be an untrusted repository, whose configuration can name programs to run. Therefore git runs with an
+//! empty repository that the app creates. From the untrusted repository, git reads only the work tree, the index and
+//! `info/exclude`. These contain names and patterns, which cannot make git run a program. The user's own configuration
+//! applies as usual. Deliberately omitted: anything that changes a repository.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -15,28 +15,30 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use ts_rs::TS;
 
-/// How long git may take. A repository may have a pipe where git expects a file, and git would wait for it.
+/// The maximum running time of git. A repository may contain a pipe in place of a file, and git would wait forever for
+/// the pipe's content.
 const GIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many files of a repository's folder are looked through.
+/// The maximum number of entries in a repository's git folder that are searched for parts of a split index.
 #[cfg(unix)]
 const MAX_FILES_CHECKED: usize = 1_000;
-/// What is read of a repository's small files.
+/// The maximum size of a file that the app itself reads from a repository, such as `info/exclude`.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// How a file in a git work tree might be committed.
+/// The reason why a file in a git work tree might be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum GitRisk {
-    /// Git does not ignore it.
+    /// Git does not ignore the file.
     NotIgnored,
-    /// Git does not say.
+    /// Git could not determine whether the file is ignored.
     Unknown,
 }
 
-/// Whether git would commit this file, whose folder's path is absolute and has no links. `None` when it would not.
+/// Returns the risk that git commits this file, or `None` if git would not commit it. The path of the file's folder
+/// must be absolute and must not contain links.
 pub(crate) fn assess_git_risk(path: &Path) -> Option<GitRisk> {
     let found = path.parent()?.ancestors().find_map(|folder| Repository::find_at(folder).transpose())?;
-    // The index tells its own kind only by its length.
+    // The index does not state the repository's object format (SHA-1 or SHA-256), so both formats are tried.
     for object_format in ["sha1", "sha256"] {
         let asked =
             found.as_ref().map_err(|_| ()).and_then(|found| found.check_ignore(path, object_format).map_err(drop));
@@ -50,7 +52,7 @@ pub(crate) fn assess_git_risk(path: &Path) -> Option<GitRisk> {
     Some(GitRisk::Unknown)
 }
 
-/// Where a work tree's repository has what tells whether a file is ignored.
+/// The parts of a repository that determine whether a file is ignored.
 struct Repository {
     work_tree: PathBuf,
     index: PathBuf,
@@ -58,14 +60,15 @@ struct Repository {
 }
 
 impl Repository {
-    /// The repository whose work tree begins in this folder, by git's own rules.
+    /// Returns the repository whose work tree has its root in this folder. Follows git's own rules for finding a
+    /// repository.
     fn find_at(folder: &Path) -> io::Result<Option<Self>> {
         let dot_git = folder.join(".git");
         let git_dir = match fs::metadata(&dot_git) {
-            // Git passes over a folder of this name that is no repository.
+            // Git skips a folder named `.git` that is not a repository.
             Ok(found) if found.is_dir() && dot_git.join("HEAD").symlink_metadata().is_err() => return Ok(None),
             Ok(found) if found.is_dir() => dot_git,
-            // A linked work tree, or a submodule.
+            // A file named `.git` belongs to a linked work tree or a submodule.
             Ok(_) => folder.join(read_linked_path(&dot_git, b"gitdir: ")?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -84,7 +87,7 @@ impl Repository {
         Ok(Some(Self { work_tree: folder.to_owned(), index: git_dir.join("index"), exclude }))
     }
 
-    /// Asks git whether it ignores a file.
+    /// Runs git to determine whether it ignores a file.
     fn check_ignore(&self, path: &Path, object_format: &str) -> io::Result<ExitStatus> {
         let own = tempfile::tempdir()?;
         for folder in ["info", "objects", "refs"] {
@@ -99,7 +102,8 @@ impl Repository {
         fs::write(own.path().join("HEAD"), "ref: refs/heads/main\n")?;
         fs::write(own.path().join("info/exclude"), self.exclude.as_deref().unwrap_or_default())?;
 
-        // A split index has its larger part beside it.
+        // If the index is split, git also needs the shared index, which holds most of the entries in a separate file
+        // next to it.
         #[cfg(unix)]
         for shared in self.index.parent().into_iter().flat_map(fs::read_dir).flatten().flatten().take(MAX_FILES_CHECKED)
         {
@@ -116,7 +120,8 @@ impl Repository {
         git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0");
         git.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
         git.args(["check-ignore", "--quiet", "--"]).arg(path);
-        // Not in the repository's folder, from which the system might load something.
+        // Git must not run in the repository's folder, because the operating system might load code from the working
+        // directory.
         git.current_dir(own.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut git = git.spawn()?;
         let start = Instant::now();
@@ -134,19 +139,20 @@ impl Repository {
     }
 }
 
-/// The path that a file of git's holds after `label`.
+/// Returns the path that one of git's files contains after `label`.
 fn read_linked_path(file: &Path, label: &[u8]) -> io::Result<PathBuf> {
     let content = read_small_file(file)?;
     let path = content.strip_prefix(label).ok_or(io::ErrorKind::InvalidData)?;
     let path = String::from_utf8(path.trim_ascii_end().to_vec()).map_err(io::Error::other)?;
-    // On Windows, opening a path on another computer sends it the user's credentials.
+    // On Windows, opening a path on another computer sends the user's credentials to that computer.
     if cfg!(windows) && path.starts_with(['/', '\\']) {
         return Err(io::ErrorKind::InvalidData.into());
     }
     Ok(path.into())
 }
 
-/// A small file of a repository, which could be anything, a pipe that nobody writes to included.
+/// Reads a small file of a repository. The file is untrusted and may be of any kind, including a pipe to which nobody
+/// writes.
 fn read_small_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = File::options();
     options.read(true);
@@ -167,8 +173,8 @@ fn read_small_file(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Git itself, from the folders for programs that are absolute: one such as `.` would lead into whatever folder this
-/// is.
+/// Returns the path to git. Searches only the absolute paths in `PATH`, because a relative one such as `.` depends on
+/// the current folder.
 fn find_git() -> io::Result<PathBuf> {
     let name = OsString::from(format!("git{}", std::env::consts::EXE_SUFFIX));
     let folders = std::env::var_os("PATH").unwrap_or_default();
@@ -220,7 +226,7 @@ mod tests {
     fn git_risk_outside_repository_is_none() {
         let folder = tempfile::tempdir().expect("temporary folder");
         assert_eq!(assess_git_risk(&folder.path().join(".env")), None);
-        // Not a repository in spite of its name.
+        // A folder is not a repository just because its name is `.git`.
         fs::create_dir(folder.path().join(".git")).expect("created");
         assert_eq!(assess_git_risk(&folder.path().join(".env")), None);
     }
@@ -244,13 +250,13 @@ mod tests {
         }
         project.write(".gitignore", "");
         project.write("deep/.gitignore", ".env\n");
-        assert_eq!(project.risk_of("deep/.env"), None, "in a folder below");
+        assert_eq!(project.risk_of("deep/.env"), None, "ignored by a folder below the root");
         fs::remove_file(project.path("deep/.gitignore")).expect("removed");
         project.write(".git/info/exclude", ".env\n");
-        assert_eq!(project.risk_of("deep/.env"), None, "for this clone alone");
+        assert_eq!(project.risk_of("deep/.env"), None, "ignored in this clone only");
         project.write("deep/.env", "A=1\n");
         project.run_git(&["add", "--force", "deep/.env"]);
-        assert_eq!(project.risk_of("deep/.env"), Some(GitRisk::NotIgnored), "tracked in spite of being ignored");
+        assert_eq!(project.risk_of("deep/.env"), Some(GitRisk::NotIgnored), "tracked although it is ignored");
     }
 
     #[test]
@@ -291,13 +297,13 @@ mod tests {
             project.write(&format!("{folder}/.gitignore"), ".env\n");
             assert_eq!(project.risk_of(&file), None, "{folder}");
         }
-        // They have the `info/exclude` of the repository that they belong to.
+        // A linked work tree uses the `info/exclude` of its main repository.
         fs::remove_file(project.path("tree/.gitignore")).expect("removed");
         project.write(".git/info/exclude", ".env\n");
         assert_eq!(project.risk_of("tree/.env"), None);
     }
 
-    /// The repository of a stranger, with one configuration after the other that makes git run a program.
+    /// Tests an untrusted repository with many configuration settings that make git run a program.
     #[test]
     fn git_risk_in_hostile_repository_runs_none_of_its_programs() {
         let project = TestProject::new();
@@ -305,7 +311,8 @@ mod tests {
         project.write(".gitignore", "*.log\n");
         project.run_git(&["add", "--all"]);
         project.run_git(&["commit", "--quiet", "--message=one"]);
-        // Git looks for a missing `.gitignore` in the repository, and where that lacks it too, on the other side.
+        // If `.gitignore` is missing from the work tree, Git looks for it among the repository's objects and, failing
+        // that, in the remote repository.
         let blob = fs::read_dir(project.path(".git/objects")).expect("objects");
         project.run_git(&["config", "core.sparseCheckout", "true"]);
         project.run_git(&["update-index", "--skip-worktree", ".gitignore"]);
@@ -344,17 +351,17 @@ mod tests {
         }
         project.write(".gitattributes", "* filter=x\n");
         project.write(".git/objects/info/alternates", "/\n");
-        // The reproduction itself: without our own repository, git runs the program.
+        // This step proves that the repository is hostile: without the app's own repository, git runs the program.
         let mut git = Command::new("git");
         git.args(["--work-tree=.", "check-ignore", "--quiet", "--", ".env"]).current_dir(project.path(""));
         git.stdout(Stdio::null()).stderr(Stdio::null());
         git.status().expect("git");
-        assert!(fs::remove_file(&ran).is_ok(), "git itself does not run the program: the test tests nothing");
+        assert!(fs::remove_file(&ran).is_ok(), "unprotected git must run the program");
 
         assert_eq!(project.risk_of(".env"), Some(GitRisk::NotIgnored));
         assert_eq!(project.risk_of("deep/er/.env"), Some(GitRisk::NotIgnored));
         assert!(!ran.exists(), "a program of the repository ran");
-        // From another folder of it, as when somebody keeps such a repository as a submodule.
+        // The check is repeated in a subfolder whose `.git` file refers to the same repository, as in a submodule.
         fs::create_dir(project.path("inner")).expect("created");
         project.write("inner/.git", "gitdir: ../.git\n");
         assert_eq!(project.risk_of("inner/.env"), Some(GitRisk::NotIgnored));

@@ -1,12 +1,13 @@
-//! This computer's keychain: the Secret Service on Linux, Keychain on macOS, Credential Manager on Windows.
+//! Provides access to the system keychain: the Secret Service on Linux, Keychain on macOS, Credential Manager on
+//! Windows.
 //!
-//! An entry has the service [`ENTRY_SERVICE`] and a key's name as its account; its secret is the key's text. Other
-//! programs may read it: `secret-tool lookup service ul-keys username training-server`.
+//! Each entry has the service [`ENTRY_SERVICE`], the key's name as its account, and the key's plaintext as its secret.
+//! Other programs can read it: `secret-tool lookup service ul-keys username training-server`.
 //!
-//! Every call connects anew, so that a keychain which was started since is found, and may block for as long as the
-//! person takes to unlock it, or forever where a keychain does not answer. Call the functions here only through
-//! [`work`] or [`wait_for`], which limit the time. Deliberately absent: any other place to put a key when there is no
-//! keychain.
+//! Each operation opens a new connection, so that a keychain started after the app is found as well. An operation can
+//! block until the user unlocks the keychain, or forever if the keychain does not answer. Therefore, call these
+//! functions only through [`run_unlocked`] or [`run_with_wait_reports`], which have time limits. Deliberately omitted:
+//! any other storage for keys on systems without a keychain.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -18,56 +19,58 @@ use zeroize::Zeroizing;
 use crate::file_problem::describe_io_error;
 use platform::Keychain;
 
-/// The service of every entry.
+/// The `service` attribute of every entry.
 pub(crate) const ENTRY_SERVICE: &str = "ul-keys";
 
-/// How long a person may take to unlock the keychain.
+/// Maximum time for the user to unlock the keychain.
 const UNLOCK_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long an unlocked keychain may take to answer.
+/// Maximum time for an unlocked keychain to answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the command line waits before it says what it waits for.
+/// Time after which a command in a terminal reports what it is waiting for.
 const WAIT_REPORT_DELAY: Duration = Duration::from_secs(2);
 
-/// Why the keychain did not do what it was asked. Each says so in words for people: what a library reports is logged.
+/// The error of a keychain operation. Its message is written for users; on Linux, the library's own error is logged as
+/// well.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeychainError {
-    /// Nothing answers, or there is no default keychain.
+    /// No keychain is running, or there is no default keychain.
     #[error("no keychain can be reached; start one, such as GNOME Keyring, KWallet or KeePassXC")]
     Unavailable,
-    /// It stayed locked.
+    /// The keychain is locked and was not unlocked in time.
     #[error("the keychain is locked")]
     Locked,
-    /// It neither answered nor reported an error.
+    /// The keychain did not answer in time.
     #[error("the keychain does not answer")]
     Unresponsive,
-    /// The person dismissed its prompt.
-    #[error("the keychain's question was closed without an answer")]
+    /// The user dismissed the keychain's prompt.
+    #[error("the keychain prompt was dismissed")]
     Dismissed,
-    /// Another key is saved under this name.
+    /// Another key is saved under the same name.
     #[error("the keychain holds another key under this name")]
     NameTaken,
-    /// Nothing is saved under this name.
+    /// No key is saved under the name.
     #[error("the keychain holds no key under this name")]
     NoEntry,
-    /// More than one entry has this name, and nothing tells which one is meant.
+    /// Several entries for the name contain different keys, and the app cannot determine which one to use.
     #[error(
-        "the keychain holds several entries for this name, and which one is meant is not known; remove all but one of them \
-         in the program that manages the keychain"
+        "the keychain holds several entries for this name, and it is unclear which one to use; remove all but one \
+         of them in the program that manages the keychain"
     )]
     Ambiguous,
-    /// The list of saved keys, without which nothing is saved, could not be written.
-    #[error("the list of saved keys cannot be written: {}", describe_io_error(.0))]
+    /// The list of saved keys could not be written. A key is saved in the keychain only after it was added to this
+    /// list.
+    #[error("cannot write the list of saved keys: {}", describe_io_error(.0))]
     IndexNotWritten(std::io::Error),
-    /// Anything else, in words.
+    /// Any other failure, with a description for users.
     #[error("the keychain failed: {0}")]
     Failed(String),
 }
 
-/// Saves a key under a name; over another key only with `replace`. `known` are the beginnings of the keys that this
-/// app has saved under the name.
+/// Saves a key under a name. Overwrites a different key only if `replace` is set. `known` contains the prefixes of the
+/// keys that this app has saved under the name.
 ///
-/// A key that is there already is saved again, because an earlier version saved it in a form that some keychains do not
-/// show as a password.
+/// Writes the key even if it is already saved, because earlier versions saved keys with a content type that some
+/// keychains do not show as a password.
 pub(crate) fn save_key(name: &str, secret: &Secret, replace: bool, known: &[KeyPrefix]) -> Result<(), KeychainError> {
     let keychain = Keychain::connect()?;
     let mut entries = keychain.find_entries(name)?;
@@ -82,16 +85,17 @@ pub(crate) fn save_key(name: &str, secret: &Secret, replace: bool, known: &[KeyP
     }
 }
 
-/// The key that is saved under a name. `known` as for [`save`].
+/// Reads the key that is saved under a name. `known` has the same meaning as for [`save_key`].
 pub(crate) fn read_key(name: &str, known: &[KeyPrefix]) -> Result<Secret, KeychainError> {
     let keychain = Keychain::connect()?;
     let entries = select_entries(keychain.find_entries(name)?, known)?;
     let (_, text) = entries.first().ok_or(KeychainError::NoEntry)?;
     Secret::parse(trim_line_end(text))
-        .map_err(|error| KeychainError::Failed(format!("the entry is no API key: it {error}")))
+        .map_err(|error| KeychainError::Failed(format!("the entry is not an API key: it {error}")))
 }
 
-/// Removes what is saved under a name. `known` as for [`save`]. Returns whether other entries have the name too.
+/// Of the entries for a name, deletes those that [`select_entries`] selects. `known` has the same meaning as for
+/// [`save_key`]. Returns whether other entries for the name remain.
 pub(crate) fn remove_entries(name: &str, known: &[KeyPrefix]) -> Result<bool, KeychainError> {
     let keychain = Keychain::connect()?;
     let entries = keychain.find_entries(name)?;
@@ -106,7 +110,7 @@ pub(crate) fn remove_entries(name: &str, known: &[KeyPrefix]) -> Result<bool, Ke
     Ok(entries.len() < count)
 }
 
-/// Removes a certain key, and leaves alone what somebody else has saved under its name.
+/// Of the entries for a name, deletes those whose key has this prefix. Other entries for the name remain.
 pub(crate) fn remove_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainError> {
     let keychain = Keychain::connect()?;
     for (entry, text) in keychain.find_entries(name)? {
@@ -117,13 +121,15 @@ pub(crate) fn remove_key(name: &str, prefix: &KeyPrefix) -> Result<(), KeychainE
     Ok(())
 }
 
-/// An entry of the keychain and the text that it holds.
+/// A keychain entry and the text that it contains.
 type EntryWithText<E> = (E, Zeroizing<Vec<u8>>);
 
-/// Selects the entries of a name that hold the key to use: of several, those with a key that this app has saved.
+/// From all entries for a name, selects those with the key to use. Entries with a key that this app saved take
+/// precedence. Fails if the remaining entries contain different keys.
 ///
-/// The keychain tells entries apart by all of their attributes, so other programs can add one that has our attributes
-/// and more; and there may be a copy in another keychain.
+/// A name can have several entries, because the keychain distinguishes entries by all of their attributes: another
+/// program can add an entry that has this app's attributes and additional ones. Another keychain can also contain a
+/// copy of the entry.
 fn select_entries<E>(
     entries: Vec<EntryWithText<E>>,
     known: &[KeyPrefix],
@@ -140,25 +146,26 @@ fn select_entries<E>(
     }
 }
 
-/// The beginning of the key that an entry holds.
+/// Returns the prefix of the key that an entry contains.
 fn key_prefix_of(entry: &[u8]) -> Option<KeyPrefix> {
     Secret::parse(trim_line_end(entry)).ok().map(|secret| secret.prefix())
 }
 
-/// An entry without the line end that other programs add when they save what `echo` printed.
+/// Removes trailing whitespace from an entry. Other programs may save a key with a line break at the end, for example
+/// from the output of `echo`.
 fn trim_line_end(entry: &[u8]) -> &[u8] {
     entry.trim_ascii_end()
 }
 
-/// Unlocks the keychain, and the entries of a name, which may be in another one. Where it is locked, it asks the
-/// person, and `asking` is called before. By itself and before anything else, so that no secret is in memory while
-/// nobody answers.
+/// Unlocks the default keychain and a name's entries, which can be in another keychain. Calls `asking` before a prompt
+/// is shown to the user. Unlocking is a separate first step, so that no secret is in memory while the prompt is open.
 fn unlock(name: &str, asking: impl FnOnce()) -> Result<(), KeychainError> {
     platform::unlock(name, asking)
 }
 
-/// Work with the entries of a name, off the threads that serve the window. It begins only once the keychain is
-/// unlocked, so that nothing secret waits for an answer that may never come.
+/// Runs a keychain operation on a blocking thread, so it does not block the threads that serve the window. The
+/// operation starts only after the keychain is unlocked, so no secret is in memory during a prompt that the user may
+/// never answer.
 pub(crate) async fn run_unlocked<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
@@ -171,7 +178,7 @@ pub(crate) async fn run_unlocked<T: Send + 'static>(
         })
     });
     match tokio::time::timeout(UNLOCK_TIMEOUT, unlock).await {
-        // One that has not even asked is not just locked.
+        // If unlocking timed out without a prompt, the keychain is unresponsive rather than locked.
         Err(_) => return Err(asks.try_recv().map_or(KeychainError::Unresponsive, |()| KeychainError::Locked)),
         Ok(unlocked) => unlocked.map_err(failed)??,
     }
@@ -181,20 +188,20 @@ pub(crate) async fn run_unlocked<T: Send + 'static>(
     }
 }
 
-/// What the command line reports while it waits.
+/// Why a command in a terminal is waiting. The command reports this to the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WaitReason {
-    /// The keychain is locked, and asks the person for its password.
+    /// The keychain is locked and is prompting the user for its password.
     Asked,
-    /// The person has not answered yet.
+    /// The user has not unlocked the keychain yet.
     Unlock,
-    /// The keychain has not answered yet.
+    /// The keychain has neither answered nor prompted the user yet.
     Answer,
 }
 
-/// Work with the entries of a name for the command line, which has nobody else to serve. After two seconds and when
-/// the keychain is locked, `report` is called. After a minute, the work fails; the thread that still waits ends with
-/// the process.
+/// Runs a keychain operation for a command in a terminal, and blocks until it has finished. Calls `report` when the
+/// keychain prompts the user to unlock it, and once more if there is no result after two seconds. Fails after one
+/// minute; the operation's thread may then still be waiting, and ends when the process exits.
 pub(crate) fn run_with_wait_reports<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
@@ -230,7 +237,7 @@ pub(crate) fn run_with_wait_reports<T: Send + 'static>(
 }
 
 impl KeychainError {
-    /// What the page switches on.
+    /// Returns the error code from which the page chooses its message.
     pub(crate) fn error_code(&self) -> ErrorCode {
         match self {
             Self::Unavailable => ErrorCode::KeychainMissing,
@@ -254,13 +261,14 @@ mod platform {
 
     use super::{ENTRY_SERVICE, EntryWithText, KeychainError, Zeroizing};
 
-    /// What the secret is. KeePassXC shows only text as an entry's password, and makes an attachment of anything else.
+    /// Content type of saved secrets. KeePassXC shows only text as an entry's password, and anything else as an
+    /// attachment.
     const SECRET_CONTENT_TYPE: &str = "text/plain";
 
     /// A connection to the Secret Service.
     pub(super) struct Keychain(SecretService<'static>);
 
-    /// An entry of the keychain, unlocked.
+    /// An unlocked keychain entry.
     pub(super) struct Entry<'a>(Item<'a>);
 
     impl Keychain {
@@ -268,7 +276,7 @@ mod platform {
             Ok(Self(SecretService::connect(EncryptionType::Dh)?))
         }
 
-        /// What is saved under a name, by whomever.
+        /// Returns all entries for a name, including those created by other programs.
         pub(super) fn find_entries(&self, name: &str) -> Result<Vec<EntryWithText<Entry<'_>>>, KeychainError> {
             let found = self.0.search_items(entry_attributes(name))?;
             if !found.locked.is_empty() {
@@ -277,7 +285,7 @@ mod platform {
             found.unlocked.into_iter().chain(found.locked).map(Entry::read_text).collect()
         }
 
-        /// Saves a new entry.
+        /// Creates an entry in the default keychain.
         pub(super) fn create_entry(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
             let collection = self.0.get_default_collection()?;
             collection.ensure_unlocked().or_else(|_| collection.unlock())?;
@@ -293,7 +301,7 @@ mod platform {
             Ok((Self(item), text))
         }
 
-        /// Saves over what is there.
+        /// Replaces the secret of the entry.
         pub(super) fn overwrite(&self, secret: &[u8]) -> Result<(), KeychainError> {
             Ok(self.0.set_secret(secret, SECRET_CONTENT_TYPE)?)
         }
@@ -303,7 +311,8 @@ mod platform {
         }
     }
 
-    /// By which an entry is found, also by other programs. They must stay as they are.
+    /// Returns the attributes by which this app and other programs find the entry for a name. They must never change,
+    /// because keys that are already saved would no longer be found.
     fn entry_attributes(name: &str) -> HashMap<&str, &str> {
         HashMap::from([("service", ENTRY_SERVICE), ("username", name)])
     }
@@ -330,16 +339,16 @@ mod platform {
 
     impl From<Error> for KeychainError {
         fn from(error: Error) -> Self {
-            tracing::info!(%error, "the keychain or the way to it reported an error");
+            tracing::info!(%error, "a keychain operation failed");
             match error {
                 Error::Locked => Self::Locked,
                 Error::Prompt => Self::Dismissed,
-                Error::PromptDisconnected => Self::Failed("it ended before its question was answered".to_owned()),
+                Error::PromptDisconnected => Self::Failed("it ended before its prompt was answered".to_owned()),
                 Error::NoResult | Error::Unavailable => Self::Unavailable,
-                Error::Crypto(_) => Self::Failed("the encryption of the connection to it failed".to_owned()),
+                Error::Crypto(_) => Self::Failed("the connection to it could not be encrypted".to_owned()),
                 Error::Zbus(error) => from_bus_error(&error),
                 Error::ZbusFdo(error) => from_fdo_error(&error),
-                _ => Self::Failed("its answer cannot be understood".to_owned()),
+                _ => Self::Failed("its reply is invalid".to_owned()),
             }
         }
     }
@@ -352,7 +361,7 @@ mod platform {
             | zbus::Error::Connection(..)
             | zbus::Error::Address(_)
             | zbus::Error::InterfaceNotFound => KeychainError::Unavailable,
-            _ => KeychainError::Failed("the session bus, which leads to it, failed".to_owned()),
+            _ => KeychainError::Failed("the D-Bus session bus reported an error".to_owned()),
         }
     }
 
@@ -363,7 +372,8 @@ mod platform {
         }
     }
 
-    /// An error that the keychain, or the bus in its place, answered with; with its own words where it has any.
+    /// Converts an error reply from the keychain or the D-Bus daemon. If the error is unknown, the message quotes the
+    /// reply's text.
     fn from_error_name(name: &str, text: Option<&str>) -> KeychainError {
         let (family, kind) = name.rsplit_once('.').unwrap_or(("", name));
         match (family, kind) {
@@ -374,14 +384,14 @@ mod platform {
             ("org.freedesktop.DBus.Error", "NoReply" | "Timeout" | "TimedOut") => KeychainError::Unresponsive,
             ("org.freedesktop.Secret.Error", "IsLocked") => KeychainError::Locked,
             ("org.freedesktop.Secret.Error", "NoSuchObject") | ("org.freedesktop.DBus.Error", "UnknownObject") => {
-                KeychainError::Failed("the entry was removed or moved in this moment; try again".to_owned())
+                KeychainError::Failed("the entry was just removed or moved; try again".to_owned())
             }
             ("org.freedesktop.DBus.Error", "AccessDenied" | "AuthFailed") => {
-                KeychainError::Failed("it does not let UL Keys in".to_owned())
+                KeychainError::Failed("it denied access to UL Keys".to_owned())
             }
             _ => KeychainError::Failed(match text.map(str::trim).filter(|text| !text.is_empty()) {
                 Some(text) => format!("it reports “{text}”"),
-                None => "it reports an error without a reason".to_owned(),
+                None => "it reported an error without a reason".to_owned(),
             }),
         }
     }
@@ -416,16 +426,16 @@ mod platform {
             let failed = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
             let standard = |name: &str| zbus::fdo::Error::NoReply(name.to_owned());
             for (error, expected) in [
-                (Error::Crypto("padding"), "encryption"),
+                (Error::Crypto("padding"), "encrypted"),
                 (Error::Zbus(zbus::Error::InputOutput(std::sync::Arc::new(failed()))), "no keychain can be reached"),
                 (Error::Zbus(zbus::Error::InvalidReply), "session bus"),
                 (Error::Zbus(zbus::Error::FDO(Box::new(standard("x")))), "does not answer"),
                 (Error::ZbusFdo(standard("x")), "does not answer"),
                 (Error::ZbusFdo(zbus::fdo::Error::ZBus(zbus::Error::InvalidReply)), "session bus"),
-                (Error::Zvariant(zbus::zvariant::Error::IncorrectType), "cannot be understood"),
+                (Error::Zvariant(zbus::zvariant::Error::IncorrectType), "reply is invalid"),
                 (Error::Locked, "is locked"),
                 (Error::NoResult, "no keychain can be reached"),
-                (Error::Prompt, "closed without an answer"),
+                (Error::Prompt, "prompt was dismissed"),
                 (Error::PromptDisconnected, "ended before"),
                 (Error::Unavailable, "no keychain can be reached"),
             ] {
@@ -449,10 +459,10 @@ mod platform {
 
     use super::{ENTRY_SERVICE, EntryWithText, KeychainError, Zeroizing};
 
-    /// The system's own store.
+    /// The credential store of the operating system.
     pub(super) struct Keychain(Arc<CredentialStore>);
 
-    /// An entry of the store.
+    /// An entry of the credential store.
     pub(super) struct Entry(keyring_core::Entry);
 
     impl Keychain {
@@ -463,7 +473,7 @@ mod platform {
             return Ok(Self(windows_native_keyring_store::Store::new()?));
         }
 
-        /// What is saved under a name, by whomever.
+        /// Returns all entries for a name, including those created by other programs.
         pub(super) fn find_entries(&self, name: &str) -> Result<Vec<EntryWithText<Entry>>, KeychainError> {
             let entry = self.0.build(ENTRY_SERVICE, name, None)?;
             let entries = match entry.get_secret() {
@@ -479,14 +489,13 @@ mod platform {
             entries.into_iter().map(read).collect()
         }
 
-        /// Saves a new entry.
         pub(super) fn create_entry(&self, name: &str, secret: &[u8]) -> Result<(), KeychainError> {
             Ok(self.0.build(ENTRY_SERVICE, name, None)?.set_secret(secret)?)
         }
     }
 
     impl Entry {
-        /// Saves over what is there.
+        /// Replaces the secret of the entry.
         pub(super) fn overwrite(&self, secret: &[u8]) -> Result<(), KeychainError> {
             Ok(self.0.set_secret(secret)?)
         }
@@ -496,27 +505,27 @@ mod platform {
         }
     }
 
-    /// These systems unlock by themselves when an entry is read.
+    /// Does nothing, because macOS and Windows unlock the store when an entry is read.
     pub(super) fn unlock(_name: &str, _asking: impl FnOnce()) -> Result<(), KeychainError> {
         Ok(())
     }
 
     impl From<Error> for KeychainError {
         fn from(error: Error) -> Self {
-            // Not these errors' own words: some carry what was saved, others show the library's values.
+            // Do not use the library's own messages: some contain the saved secret, others print internal values.
             let words = match error {
                 Error::NoEntry => return Self::NoEntry,
                 Error::Ambiguous(_) => return Self::Ambiguous,
                 Error::NoDefaultStore => return Self::Unavailable,
                 Error::BadEncoding(_) | Error::BadDataFormat(..) => "the entry cannot be read".to_owned(),
                 Error::BadStoreFormat(_) => "it is damaged".to_owned(),
-                Error::NoStorageAccess(_) => "it does not let UL Keys in; unlock it and allow the access".to_owned(),
-                Error::TooLong(_, most) => format!("the name or the key is longer than the {most} characters it takes"),
-                Error::Invalid(..) => "it does not take such a name".to_owned(),
-                Error::NotSupportedByStore(_) => "it cannot do this".to_owned(),
-                // The system's own words.
+                Error::NoStorageAccess(_) => "it denied access; unlock it and allow UL Keys to use it".to_owned(),
+                Error::TooLong(_, most) => format!("the name or the key is longer than {most} characters"),
+                Error::Invalid(..) => "it does not accept the name".to_owned(),
+                Error::NotSupportedByStore(_) => "it does not support this operation".to_owned(),
+                // The operating system's own message contains no secret, so it can be shown.
                 Error::PlatformFailure(error) => format!("the system reports “{error}”"),
-                _ => "it reports an error without a reason".to_owned(),
+                _ => "it reported an error without a reason".to_owned(),
             };
             Self::Failed(words)
         }
@@ -535,7 +544,7 @@ mod tests {
         key_prefix_of(sample_key(digit).as_bytes()).expect("a key")
     }
 
-    /// The positions of the selected entries; `None` where the choice is ambiguous.
+    /// Returns the indices of the texts that [`select_entries`] selects, or `None` if the selection is ambiguous.
     fn selected_positions(texts: &[String], known: &[KeyPrefix]) -> Option<Vec<usize>> {
         let entries = texts.iter().map(|text| Zeroizing::new(text.as_bytes().to_vec())).enumerate().collect();
         select_entries(entries, known).ok().map(|meant| meant.into_iter().map(|(place, _)| place).collect())
@@ -550,7 +559,7 @@ mod tests {
         assert_eq!(selected_positions(&all, &[sample_prefix('1'), sample_prefix('2')]), None, "both are ours");
         assert_eq!(selected_positions(&all, &[]), None);
         assert_eq!(selected_positions(&all, &[sample_prefix('3')]), None);
-        // Copies of one key, also with a line end.
+        // Copies of the same key are not ambiguous, even if one has a trailing line end.
         let copies = [one.clone(), format!("{one}\n"), two];
         assert_eq!(selected_positions(&copies, &[sample_prefix('1')]), Some(vec![0, 1]));
         assert_eq!(selected_positions(&copies[..2], &[]), Some(vec![0, 1]));

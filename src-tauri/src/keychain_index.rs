@@ -1,8 +1,9 @@
-//! Which keys this app has saved in the keychain, and under which name: so that revoking a key removes it there, and
-//! revoking any other key asks nothing of the keychain.
+//! Records which keys this app has saved in the keychain, and under which names. When a key in this index is revoked,
+//! it is deleted from the keychain. When any other key is revoked, the keychain is not accessed.
 //!
-//! A file of names and prefixes, no plaintext. A key that the service does not know stays where it is: it may be one of
-//! a database that comes back. Deliberately absent: keys that other programs have put there.
+//! The index file contains names and key prefixes, but no plaintext. A key that the service does not recognize stays in
+//! the index, because it may belong to a database that is restored later. Deliberately omitted: keys that other
+//! programs have saved in the keychain.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,45 +23,45 @@ use crate::file_problem::describe_io_error;
 use crate::keychain::{self, KeychainError};
 use crate::service_supervisor::ServiceSupervisor;
 
-/// The pause before a broken event stream is opened again.
+/// Delay before a broken event stream is reopened.
 const RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
-/// Removes a key from the keychain.
+/// A function that removes a key from the keychain. Tests use a fake keychain.
 type RemoveKeyFn = dyn Fn(SavedKey) -> BoxFuture<'static, Result<(), KeychainError>> + Send + Sync;
 
-/// The file, and what could not be removed.
+/// The index file, and the revoked keys that could not be deleted from the keychain.
 pub(crate) struct KeychainIndex {
     path: PathBuf,
-    /// Why the file could not be read.
+    /// The reason why the index file could not be read, or `None` if it was read.
     read_error: Option<String>,
     entries: Mutex<BTreeMap<String, SavedKey>>,
     undeletable: watch::Sender<UndeletableKeys>,
     remove: Box<RemoveKeyFn>,
 }
 
-/// The revoked keys that could not be removed from the keychain, by their identifiers.
+/// The revoked keys that could not be deleted from the keychain, by key ID.
 pub(crate) type UndeletableKeys = BTreeMap<String, UndeletableKey>;
 
-/// A revoked key that could not be removed from the keychain.
+/// A revoked key that could not be deleted from the keychain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UndeletableKey {
-    /// Its name when it was saved.
+    /// The key's name when it was saved.
     pub(crate) name: String,
-    /// Why it is still there.
+    /// The reason why the key is still in the keychain.
     pub(crate) reason: UndeletableReason,
 }
 
-/// Why a key stays in the keychain, as far as a person can do something about it.
+/// Why a revoked key could not be deleted from the keychain, distinguished by what the user can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum UndeletableReason {
     /// The keychain is locked.
     Locked,
-    /// The person closed its question.
+    /// The user dismissed the keychain's prompt.
     Dismissed,
-    /// No keychain answers.
+    /// No keychain is running, or the keychain does not answer.
     Unreachable,
-    /// The keychain failed.
+    /// The keychain reported another error.
     Failed,
 }
 
@@ -79,13 +80,13 @@ impl From<&KeychainError> for UndeletableReason {
     }
 }
 
-/// A key in the keychain.
+/// A key that this app has saved in the keychain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SavedKey {
-    /// Its name when it was saved, which is the account of its entry.
+    /// The key's name when it was saved, which is used as the account name of its keychain entry.
     pub(crate) name: String,
-    /// Its first 11 characters.
+    /// The key's first 11 characters.
     pub(crate) key_prefix: String,
 }
 
@@ -110,37 +111,39 @@ impl KeychainIndex {
         Self { path, read_error, entries: Mutex::new(entries), undeletable: watch::Sender::default(), remove }
     }
 
-    /// Why the list could not be read, and is empty.
+    /// Returns the reason why the index file could not be read, or `None` if it was read. An unreadable index counts as
+    /// empty.
     pub(crate) fn read_error(&self) -> Option<&str> {
         self.read_error.as_deref()
     }
 
-    /// The keys, by name.
+    /// Returns the saved keys, sorted by name.
     pub(crate) fn list_keys(&self) -> Vec<SavedKey> {
         let mut keys: Vec<_> = self.entries.lock().values().cloned().collect();
         keys.sort_by(|one, other| one.name.cmp(&other.name));
         keys
     }
 
-    /// The name under which a key was saved.
+    /// Returns the name under which a key is saved in the keychain, or `None` if the key is not in the index.
     pub(crate) fn name_of(&self, id: &KeyId) -> Option<String> {
         self.read_entries().ok()?.get(id.as_str()).map(|saved| saved.name.clone())
     }
 
-    /// The beginnings of the keys that were saved under a name.
+    /// Returns the prefixes of the keys that were saved under a name.
     pub(crate) fn prefixes_of(&self, name: &str) -> Vec<KeyPrefix> {
         let entries = self.read_entries().unwrap_or_else(|_| self.entries.lock().clone());
         let saved = entries.values().filter(|saved| saved.name == name);
         saved.filter_map(|saved| KeyPrefix::parse(&saved.key_prefix)).collect()
     }
 
-    /// Reads the file again, because the command line may have changed it.
+    /// Rereads the index file, because a `ul-keys` command in a terminal may have changed it.
     fn read_entries(&self) -> std::io::Result<BTreeMap<String, SavedKey>> {
         crate::files::read_json(&self.path)
     }
 
-    /// Adds a key to the index and then saves it, so that a crash in between leaves no entry that the index lacks. It
-    /// replaces another key of the same name.
+    /// Adds a key to the index and then calls `save`, which saves the key in the keychain. Because of this order, a
+    /// crash cannot leave a keychain entry that is missing from the index. If `save` succeeds, other keys with the same
+    /// name are removed from the index, because the new key has overwritten their entries.
     pub(crate) fn save_with(
         &self,
         key: &ApiKey,
@@ -163,17 +166,18 @@ impl KeychainIndex {
         }
     }
 
-    /// Removes the key of this name, which is no longer in the keychain, from the index.
+    /// Removes the keys saved under a name from the index. Call this after the name's entry was deleted from the
+    /// keychain.
     pub(crate) fn remove_entry(&self, name: &str) -> std::io::Result<()> {
         self.update_file(|entries| entries.retain(|_, saved| saved.name != name))
     }
 
-    /// The revoked keys that could not be removed from the keychain, and are still there.
+    /// Subscribes to the revoked keys that could not be deleted from the keychain.
     pub(crate) fn subscribe_undeletable(&self) -> watch::Receiver<UndeletableKeys> {
         self.undeletable.subscribe()
     }
 
-    /// Deletes keys from the keychain as soon as they are revoked, by any client. Runs until the app ends.
+    /// Deletes keys from the keychain as soon as any client revokes them. Runs until the app quits.
     pub(crate) async fn watch_revocations(&self, service: &ServiceSupervisor) {
         let mut status = service.subscribe_status();
         loop {
@@ -202,7 +206,7 @@ impl KeychainIndex {
         }
     }
 
-    /// Deletes the keys that were revoked while no event stream was open.
+    /// Deletes from the keychain the keys that were revoked while no event stream was open.
     async fn delete_revoked_keys(&self, client: &ApiClient) {
         let saved: Vec<String> = self.entries.lock().keys().cloned().collect();
         for id in saved {
@@ -212,7 +216,7 @@ impl KeychainIndex {
         }
     }
 
-    /// Removes a revoked key from the keychain. One that stays is tried again at the next start.
+    /// Deletes a revoked key from the keychain. A failed deletion is tried again when an event stream is next opened.
     async fn delete_from_keychain(&self, id: &str) {
         let Some(saved) = self.entries.lock().get(id).cloned() else {
             return;
@@ -221,12 +225,12 @@ impl KeychainIndex {
         match (self.remove)(saved).await {
             Ok(()) => {
                 if let Err(error) = self.update_file(|entries| drop(entries.remove(id))) {
-                    tracing::warn!(%error, "the list of saved keys cannot be written");
+                    tracing::warn!(%error, "could not write the list of saved keys");
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "a revoked key stays in the keychain");
-                // Unless its entry was removed in between.
+                tracing::warn!(%error, "could not delete a revoked key from the keychain");
+                // Do not report a key that was removed from the index during the attempt to delete it.
                 let entries = self.entries.lock();
                 if entries.contains_key(id) {
                     let left_key = UndeletableKey { name, reason: UndeletableReason::from(&error) };
@@ -238,7 +242,7 @@ impl KeychainIndex {
 
     fn update_file(&self, change: impl FnOnce(&mut BTreeMap<String, SavedKey>)) -> std::io::Result<()> {
         let mut entries = self.entries.lock();
-        // The command line may have changed it.
+        // Reread the file, because a `ul-keys` command in a terminal may have changed it.
         let mut changed = crate::files::read_json_before_replace(&self.path)?;
         change(&mut changed);
         crate::files::write_json(&self.path, &changed)?;
@@ -252,7 +256,8 @@ impl KeychainIndex {
     }
 }
 
-/// Whether the service knows that a key is revoked. One that it does not know may be good elsewhere.
+/// Returns whether the service reports the key as revoked. A key that the service does not recognize counts as not
+/// revoked, because it may belong to another database.
 async fn is_key_revoked(client: &ApiClient, id: &str) -> bool {
     let Some(id) = KeyId::parse(id) else {
         return false;
@@ -285,14 +290,14 @@ mod tests {
 
     use super::*;
 
-    /// Names in a keychain of which some stay where they are.
+    /// A fake keychain with at most one entry per name. The entries in `stuck` cannot be deleted.
     #[derive(Default)]
     struct FakeKeychain {
         names: BTreeSet<String>,
         stuck: BTreeSet<String>,
     }
 
-    /// Saved keys in `folder`, and the keychain that they are in.
+    /// Creates an index in `folder`, and the fake keychain from which it deletes keys.
     fn index_and_keychain(folder: &Path) -> (KeychainIndex, Arc<Mutex<FakeKeychain>>) {
         let keychain = Arc::<Mutex<FakeKeychain>>::default();
         let remove = {
@@ -309,7 +314,7 @@ mod tests {
         (KeychainIndex::load_with_remover(folder.join("saved-keys.json"), Box::new(remove)), keychain)
     }
 
-    /// A service with a database in `folder`, and its client.
+    /// Starts a service with a database in `folder`, and returns a client for it.
     async fn start_service(folder: &Path) -> (ApiClient, CancellationToken) {
         let store = Arc::new(SqliteStore::open(&folder.join("keys.db")).expect("a new database"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -332,7 +337,7 @@ mod tests {
 
     async fn create_key(client: &ApiClient, name: &str) -> ApiKey {
         let key = CreateKey { name: name.to_owned(), scopes: vec!["read".to_owned()], replaces: None };
-        client.create_key(&key).await.expect("made").info
+        client.create_key(&key).await.expect("created").info
     }
 
     fn save_key(keychain_index: &KeychainIndex, keychain: &Mutex<FakeKeychain>, key: &ApiKey) {
@@ -356,11 +361,11 @@ mod tests {
         let (before, now) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let (client, shutdown) = start_service(before.path()).await;
         let (keychain_index, keychain) = index_and_keychain(now.path());
-        // Of a database that somebody has moved away.
+        // This key belongs to the first service's database, which the second service does not open.
         save_key(&keychain_index, &keychain, &create_key(&client, "elsewhere").await);
         shutdown.cancel();
         keychain_index.delete_revoked_keys(&client).await;
-        assert_eq!(keychain_names(&keychain), ["elsewhere"], "nobody answers");
+        assert_eq!(keychain_names(&keychain), ["elsewhere"], "the service is stopped");
 
         let (client, _) = start_service(now.path()).await;
         let gone = create_key(&client, "gone").await;
@@ -392,9 +397,9 @@ mod tests {
         let mut all = undeletable_names(&undeletable);
         all.sort();
         assert_eq!(all, ["one", "three", "two"]);
-        assert!(undeletable.borrow().values().all(|left| left.reason == UndeletableReason::Dismissed), "true reasons");
+        assert!(undeletable.borrow().values().all(|left| left.reason == UndeletableReason::Dismissed), "the reasons");
 
-        // A retry that fails again publishes nothing.
+        // When a second attempt fails as well, no change is published.
         undeletable.mark_unchanged();
         keychain_index.delete_revoked_keys(&client).await;
         assert!(!undeletable.has_changed().expect("open"));
@@ -403,7 +408,7 @@ mod tests {
         keychain_index.delete_from_keychain(keys[0].key_id.as_str()).await;
         keychain_index.remove_entry("two").expect("written");
         assert_eq!(undeletable_names(&undeletable), ["three"]);
-        // Another key takes its place.
+        // Saving another key under the same name overwrites the undeletable key, so the key is no longer reported.
         save_key(&keychain_index, &keychain, &create_key(&client, "three").await);
         assert_eq!(undeletable_names(&keychain_index.subscribe_undeletable()), [""; 0]);
         assert_eq!(keychain_names(&keychain), ["three", "two"]);

@@ -1,20 +1,20 @@
-//! The language that a person reads, and the region whose formats dates and numbers have, as the system names them.
+//! Reads from the operating system which languages the user prefers, and which regions' date and number formats apply.
 
 use serde::Serialize;
 use ts_rs::TS;
 
-/// The regions whose formats are used, such as `DE`; `null` for that of the language.
+/// The regions whose date and number formats are used, such as `DE`. `null` selects the default region of the language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 pub(crate) struct FormatRegions {
     dates: Option<String>,
     numbers: Option<String>,
 }
 
-/// The languages that a person prefers, the first one most, such as `de_AT` or `pt-BR`. None where the system names
-/// none.
+/// Returns the user's preferred languages in order of preference, such as `de_AT` or `pt-BR`. The list is empty if the
+/// system specifies no language.
 ///
-/// On Linux as in gettext: `LANGUAGE` holds a list and decides, unless the locale is `C` (GNU gettext manual, "The
-/// LANGUAGE variable").
+/// On Linux, gettext's rules apply: the list in `LANGUAGE` takes precedence, unless the locale is `C` (GNU gettext
+/// manual, "The LANGUAGE variable").
 pub(crate) fn preferred_languages() -> Vec<String> {
     #[cfg(target_os = "linux")]
     return posix::languages_from_variables(posix::non_empty_variable);
@@ -22,7 +22,8 @@ pub(crate) fn preferred_languages() -> Vec<String> {
     sys_locale::get_locales().collect()
 }
 
-/// The regions of the system. On Linux as in POSIX: `LC_ALL`, then `LC_TIME` or `LC_NUMERIC`, then `LANG`.
+/// Returns the regions whose formats the system specifies. On Linux, the first variable that is set applies, in the
+/// order defined by POSIX: `LC_ALL`, then `LC_TIME` or `LC_NUMERIC`, then `LANG`.
 pub(crate) fn format_regions() -> FormatRegions {
     #[cfg(target_os = "linux")]
     return posix::regions_from_variables(posix::non_empty_variable);
@@ -33,7 +34,7 @@ pub(crate) fn format_regions() -> FormatRegions {
     }
 }
 
-/// The region in a name such as `de_AT.UTF-8@euro` (POSIX) or `zh-Hans-CN` (BCP 47).
+/// Extracts the region from a locale name such as `de_AT.UTF-8@euro` (POSIX) or `zh-Hans-CN` (BCP 47).
 fn region_of_locale(locale: &str) -> Option<String> {
     let tag = locale.split(['.', '@']).next()?;
     let is_region = |part: &&str| {
@@ -47,7 +48,7 @@ fn region_of_locale(locale: &str) -> Option<String> {
 mod posix {
     use super::{FormatRegions, region_of_locale};
 
-    /// An environment variable that is not empty.
+    /// Reads an environment variable. An empty variable counts as unset.
     pub(super) fn non_empty_variable(name: &str) -> Option<String> {
         std::env::var(name).ok().filter(|value| !value.is_empty())
     }
@@ -67,7 +68,8 @@ mod posix {
         FormatRegions { dates: of("LC_TIME"), numbers: of("LC_NUMERIC") }
     }
 
-    /// The name of a category's locale; `None` for `C`, which has no language.
+    /// Returns the name of the locale that applies to a category such as `LC_TIME`, or `None` for `C` and `POSIX`,
+    /// which specify no language.
     fn locale_of_category(category: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
         let name = ["LC_ALL", category, "LANG"].into_iter().find_map(variable)?;
         (!matches!(&name[..], "C" | "POSIX")).then_some(name)

@@ -1,7 +1,7 @@
-//! The log: a line on standard error and the same in a file for each day, kept for a week.
+//! Writes log lines to standard error and to one file per day. The seven most recent files are retained.
 //!
-//! Deliberately absent: arguments and answers of commands. They hold keys. As the last safeguard, whatever looks like a
-//! key is removed from each line, also from lines that libraries write.
+//! The arguments and results of commands are deliberately not logged, because they contain keys. As a last safeguard,
+//! anything that looks like a key is redacted from each line, including lines written by libraries.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,22 +12,25 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 use ulkeys_domain::secret;
 
-/// The name of the files, to which each day is added: `ul-keys.2026-11-28.log`.
+/// The base name of the log files, into which the date is inserted: `ul-keys.2026-11-28.log`.
 pub(crate) const LOG_FILE_NAME: &str = "ul-keys.log";
 
-/// Starts logging. `RUST_LOG` changes what is logged. If no file can be written, logs go to standard error only.
+/// Starts logging. `RUST_LOG` overrides the log level. If the log file cannot be written, log lines go to standard
+/// error only.
 pub(crate) fn start_logging(folder: &Path) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // A line that cannot be written is lost. To report it would be one more line.
+    // A log line that cannot be written is lost. Reporting the failure would only produce another line that cannot be
+    // written.
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).log_internal_errors(false);
     match open_log_file(folder) {
         Ok(file) => subscriber.with_writer(KeyRedactor(file.and(io::stderr))).init(),
         Err(error) => {
             subscriber.with_writer(KeyRedactor(io::stderr)).init();
-            tracing::warn!(%error, folder = %folder.display(), "no log file can be written");
+            tracing::warn!(%error, folder = %folder.display(), "cannot write the log file");
         }
     }
-    // A panic can quote the value that it stumbled over.
+    // A panic message can contain the value that caused the panic, so it is logged with redaction instead of being
+    // printed.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
 }
@@ -43,8 +46,8 @@ fn open_log_file(folder: &Path) -> Result<RollingFileAppender, Box<dyn std::erro
     Ok(file)
 }
 
-/// Removes keys from all that is written through it. The formatter writes a whole event in one call, so no key is
-/// split.
+/// A writer that redacts keys. The formatter writes each log line in a single call, so no key is split between two
+/// calls.
 struct KeyRedactor<W>(W);
 
 impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for KeyRedactor<W> {

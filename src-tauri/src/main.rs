@@ -1,4 +1,4 @@
-//! The desktop program and its command line. All of it is in the library, where tests reach it.
+//! The entry point of the desktop app and its command line. All code is in the library, so that tests can use it.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 fn main() -> std::process::ExitCode {

@@ -1,4 +1,4 @@
-//! The plaintext of the key that was just made, for as long as its window is open.
+//! Stores the plaintext of a new key while its one-time window is open.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,14 +11,16 @@ use ulkeys_domain::{KeyId, Secret};
 
 use crate::env_file::EnvFilePlan;
 
-/// At most one plaintext.
+/// Stores the plaintext of at most one key.
 #[derive(Default)]
 pub(crate) struct OneTimeSecret {
     state: Mutex<SecretState>,
     published: watch::Sender<OneTimeState>,
-    /// Counts how often its window was asked to close.
+    /// The number of requests to close the one-time window so far. The window's page is notified when the number
+    /// changes.
     close_requests: watch::Sender<u64>,
-    /// Counts how often its window was found to be hidden.
+    /// The number of times the one-time window was minimized and restored so far. The window's page is notified when
+    /// the number changes.
     hidden_reports: watch::Sender<u64>,
     close_unanswered: AtomicBool,
 }
@@ -27,10 +29,10 @@ pub(crate) struct OneTimeSecret {
 enum SecretState {
     #[default]
     Empty,
-    /// A key is being made.
+    /// A key is being created.
     Reserved,
     Shown(ShownSecret),
-    /// Wiped; the window is still closing.
+    /// The plaintext is wiped, but the one-time window is still closing.
     Closing {
         lost: Option<UnsavedKey>,
     },
@@ -40,9 +42,9 @@ struct ShownSecret {
     key: ApiKey,
     secret: Secret,
     revealed: bool,
-    /// Whether it was copied. That counts for as long as it is on the clipboard.
+    /// Whether the user copied the key. A copied key counts as safe only while it is still on the clipboard.
     copied: bool,
-    /// Whether it was saved.
+    /// Whether the key was saved in the keychain or in a file.
     saved: bool,
     env_file: Option<EnvFilePlan>,
 }
@@ -53,41 +55,42 @@ impl ShownSecret {
     }
 }
 
-/// What the list's page knows of the other window.
+/// The state of the one-time window, for the page of the list window.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OneTimeState {
-    /// The key that is being shown.
+    /// The key that the one-time window currently shows.
     showing: Option<ApiKey>,
-    /// The last key that was taken from sight while it was neither saved nor on the clipboard.
+    /// The most recently lost key. A key is lost if its window is closed without a request by the user while the key is
+    /// neither saved nor still on the clipboard.
     lost: Option<UnsavedKey>,
 }
 
-/// A key whose plaintext nobody has.
+/// A key whose plaintext was lost before it was saved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UnsavedKey {
     key: ApiKey,
     cause: CloseReason,
-    /// Whether it was copied before, so that it may be in its place.
+    /// Whether the key was copied earlier, so the user may already have pasted it somewhere.
     was_copied: bool,
 }
 
-/// Why a plaintext was erased without being asked to.
+/// Why the one-time window was closed without a request by the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum CloseReason {
-    /// The screen was locked.
+    /// The screen was locked, or the computer went to sleep.
     Locked,
-    /// Its page was reloaded or ended by itself.
+    /// The page of the one-time window was reloaded, did not respond or could not show the key, or its process ended.
     Interrupted,
 }
 
-/// The right to show the next key.
+/// A reservation of the one-time window for the next key. Dropping an unused reservation cancels it.
 pub(crate) struct Reservation<'a>(&'a OneTimeSecret);
 
 impl Reservation<'_> {
-    /// Holds the plaintext of the key that was made.
+    /// Stores the plaintext of the new key.
     pub(crate) fn fill(self, key: ApiKey, secret: Secret) {
         self.0.published.send_modify(|state| state.showing = Some(key.clone()));
         *self.0.state.lock() = SecretState::Shown(ShownSecret {
@@ -111,7 +114,8 @@ impl Drop for Reservation<'_> {
 }
 
 impl OneTimeSecret {
-    /// To be taken before a key is made. `None` while another one is shown or made.
+    /// Reserves the one-time window before a key is created. Returns `None` while another key is being created or
+    /// shown, or while its window is still closing.
     pub(crate) fn reserve(&self) -> Option<Reservation<'_>> {
         let mut slot = self.state.lock();
         if !matches!(*slot, SecretState::Empty) {
@@ -121,7 +125,8 @@ impl OneTimeSecret {
         Some(Reservation(self))
     }
 
-    /// Lends the plaintext for showing it. `None` from the second time on.
+    /// Calls `show` with the plaintext, which can be shown only once. Returns `None` if no key is stored, or if `show`
+    /// has already succeeded once.
     pub(crate) fn reveal<T, E>(&self, show: impl FnOnce(&ApiKey, &Secret) -> Result<T, E>) -> Option<Result<T, E>> {
         let mut slot = self.state.lock();
         let SecretState::Shown(held) = &mut *slot else {
@@ -135,7 +140,8 @@ impl OneTimeSecret {
         Some(shown)
     }
 
-    /// The key that is held. What is then done for it names it, because it may have gone, and another be held, by then.
+    /// Returns the ID of the stored key. Later calls must pass this ID, because the window can close and another key
+    /// can be stored in between.
     pub(crate) fn key_id(&self) -> Option<KeyId> {
         match &*self.state.lock() {
             SecretState::Shown(held) => Some(held.key.key_id),
@@ -143,45 +149,46 @@ impl OneTimeSecret {
         }
     }
 
-    /// A copy of this key's plaintext, for putting it elsewhere. It is not a reference, because saving it may take a
-    /// while and the window may close before it ends.
+    /// Returns a copy of the plaintext of a key, so that the key can be saved elsewhere. A copy is needed because
+    /// saving can take a while, and the window can close before it finishes.
     pub(crate) fn clone_secret(&self, id: &KeyId) -> Option<(ApiKey, Secret)> {
         self.with_shown(id, |held| Some((held.key.clone(), Secret::parse(held.secret.expose().as_bytes()).ok()?)))
             .flatten()
     }
 
-    /// Records that this key was copied.
+    /// Records that the key was copied.
     pub(crate) fn mark_copied(&self, id: &KeyId) {
         self.with_shown(id, |held| held.copied = true);
     }
 
-    /// Records that this key was saved.
+    /// Records that the key was saved.
     pub(crate) fn mark_saved(&self, id: &KeyId) {
         self.with_shown(id, |held| held.saved = true);
     }
 
-    /// Whether a key is being shown.
+    /// Returns whether the plaintext of a key is stored.
     pub(crate) fn is_showing(&self) -> bool {
         matches!(*self.state.lock(), SecretState::Shown(_))
     }
 
-    /// Whether the key was saved, or copied and is still `on_clipboard`: closing its window loses nothing.
+    /// Returns whether the key was saved, or was copied and is still on the clipboard. If so, closing the one-time
+    /// window does not lose the key.
     pub(crate) fn is_kept_elsewhere(&self, on_clipboard: bool) -> bool {
         matches!(&*self.state.lock(), SecretState::Shown(held) if held.is_kept_elsewhere(on_clipboard))
     }
 
-    /// Stores the file that a person has chosen for this key, and the planned edit.
+    /// Stores the plan for writing the key into the file that the user chose.
     pub(crate) fn set_env_file_plan(&self, id: &KeyId, plan: EnvFilePlan) {
         self.with_shown(id, |held| held.env_file = Some(plan));
     }
 
-    /// The file that a person has chosen for this key.
+    /// Returns the plan for writing the key into the file that the user chose.
     pub(crate) fn env_file_plan(&self, id: &KeyId) -> Option<EnvFilePlan> {
         self.with_shown(id, |held| held.env_file.clone()).flatten()
     }
 
-    /// Wipes the plaintext. If `cause` is set and the key was neither saved nor is still `on_clipboard`, the key is
-    /// reported as lost.
+    /// Wipes the plaintext. If `cause` is set and the key is neither saved nor still on the clipboard, the key is
+    /// reported as lost once the one-time window has closed.
     pub(crate) fn wipe(&self, cause: Option<CloseReason>, on_clipboard: bool) {
         let mut slot = self.state.lock();
         if let SecretState::Shown(held) = &*slot {
@@ -191,7 +198,7 @@ impl OneTimeSecret {
         }
     }
 
-    /// The window was closed: the next key may be created.
+    /// Records that the one-time window has closed, so that the next key can be created. Publishes the new state.
     pub(crate) fn window_closed(&self) {
         self.wipe(None, false);
         let mut slot = self.state.lock();
@@ -205,12 +212,13 @@ impl OneTimeSecret {
         }
     }
 
-    /// Subscribes to the state that the list's page shows.
+    /// Subscribes to the state that the page of the list window shows.
     pub(crate) fn subscribe_state(&self) -> watch::Receiver<OneTimeState> {
         self.published.subscribe()
     }
 
-    /// Sends a request to close to the page with the key. Returns false when no page listens.
+    /// Sends the one-time window's page a request to close the window. Returns false if no page has subscribed to such
+    /// requests.
     pub(crate) fn request_close(&self) -> bool {
         self.close_unanswered.store(true, Ordering::Relaxed);
         self.close_requests.send_modify(|count| *count += 1);
@@ -222,37 +230,37 @@ impl OneTimeSecret {
         self.close_unanswered.store(false, Ordering::Relaxed);
     }
 
-    /// Whether the page has not yet received a request to close.
+    /// Returns whether a request to close the window is still waiting for the page's acknowledgment.
     pub(crate) fn is_close_request_unanswered(&self) -> bool {
         self.close_unanswered.load(Ordering::Relaxed)
     }
 
-    /// Subscribes to the requests to close, from now on.
+    /// Subscribes to requests to close the one-time window. Earlier requests are not reported.
     pub(crate) fn subscribe_close_requests(&self) -> watch::Receiver<u64> {
         self.close_requests.subscribe()
     }
 
-    /// Reports to the page that its window was hidden.
+    /// Tells the page in the one-time window that its window was minimized.
     pub(crate) fn report_hidden(&self) {
         self.hidden_reports.send_modify(|count| *count += 1);
     }
 
-    /// Subscribes to the reports that the window was hidden, from now on.
+    /// Subscribes to reports that the one-time window was minimized. Earlier reports are not repeated.
     pub(crate) fn subscribe_hidden_reports(&self) -> watch::Receiver<u64> {
         self.hidden_reports.subscribe()
     }
 
-    /// The key that was lost last, if none was created since.
+    /// Returns the last key that was lost, unless it has been replaced since then.
     pub(crate) fn unsaved_key(&self) -> Option<ApiKey> {
         self.published.borrow().lost.as_ref().map(|lost| lost.key.clone())
     }
 
-    /// Clears the lost key, after it was replaced.
+    /// Removes the lost key from the published state, after it was replaced.
     pub(crate) fn clear_unsaved_key(&self) {
         self.published.send_modify(|state| state.lost = None);
     }
 
-    /// `None` when this key is no longer held.
+    /// Calls `work` with the key that has this ID. Returns `None` if the key is no longer stored.
     fn with_shown<T>(&self, id: &KeyId, work: impl FnOnce(&mut ShownSecret) -> T) -> Option<T> {
         match &mut *self.state.lock() {
             SecretState::Shown(held) if held.key.key_id == *id => Some(work(held)),
@@ -332,14 +340,14 @@ mod tests {
     #[test]
     fn reserve_while_key_is_shown_is_rejected() {
         let one_time = shown_secret();
-        assert!(one_time.reserve().is_none(), "one is shown");
+        assert!(one_time.reserve().is_none(), "a key is shown");
         one_time.wipe(None, false);
         assert!(one_time.reserve().is_none(), "its window is closing");
         one_time.window_closed();
         let reservation = one_time.reserve().expect("free again");
-        assert!(one_time.reserve().is_none(), "one is being made");
+        assert!(one_time.reserve().is_none(), "a key is being created");
         drop(reservation);
-        assert!(one_time.reserve().is_some(), "it could not be made");
+        assert!(one_time.reserve().is_some(), "the key could not be created");
     }
 
     #[test]
@@ -347,7 +355,7 @@ mod tests {
         let one_time = shown_secret();
         one_time.wipe(Some(CloseReason::Locked), true);
         one_time.window_closed();
-        let lost = one_time.subscribe_state().borrow().lost.clone().expect("told");
+        let lost = one_time.subscribe_state().borrow().lost.clone().expect("reported as lost");
         assert_eq!(lost, UnsavedKey { key: sample_key(), cause: CloseReason::Locked, was_copied: false });
 
         for (copied, saved, on_clipboard, is_lost) in

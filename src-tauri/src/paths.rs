@@ -1,4 +1,4 @@
-//! Where the app keeps its files: by the platform's convention, or all in one folder for tests.
+//! The locations of the app's files: the platform's standard folders, or a single folder, for example in tests.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,40 +10,40 @@ use crate::log;
 use crate::relocation::{self, FolderMove, RelocationError, create_private_folder};
 use crate::settings::SettingsProblem;
 
-/// Names this app to the desktop: its folders below each of the platform's, its window class, its name on the bus. The
-/// same as in `tauri.conf.json`.
+/// The app's identifier on the desktop: the name of its subfolder in each of the platform's folders, its window class,
+/// and its D-Bus name. Must be the same as in `tauri.conf.json`.
 pub(crate) const APP_IDENTIFIER: &str = "org.ulkeys.UlKeys";
-/// The name of its folders up to version 0.1.0. Flathub rejects names that end in `.desktop`.
+/// The app's identifier up to version 0.1.0. It was changed because Flathub rejects identifiers that end in `.desktop`.
 const FORMER_IDENTIFIER: &str = "org.ulkeys.desktop";
-/// Names a folder that replaces all the platform's ones.
+/// The environment variable that selects a single folder for all of the app's files except the revocation record.
 const DATA_DIR_VARIABLE: &str = "UL_KEYS_DATA_DIR";
 
-/// The app's files.
+/// The paths of the app's files.
 pub(crate) struct Paths {
     /// The key database.
     pub(crate) database: PathBuf,
     /// The settings file.
     pub(crate) settings: PathBuf,
-    /// The file with the windows' sizes and places.
+    /// The file that stores the size and position of the list window.
     pub(crate) windows: PathBuf,
-    /// The list of keys in the keychain.
+    /// The list of keys that this app has saved in the keychain.
     pub(crate) keychain_index: PathBuf,
-    /// The file that the running app locks.
+    /// The file that the app locks while it is running.
     pub(crate) instance_lock: PathBuf,
-    /// Whether the data folder is where it is for most people.
+    /// Whether the data folder is in the default location.
     pub(crate) is_default: bool,
-    /// The folder of the logs.
+    /// The folder of the log files.
     pub(crate) logs: PathBuf,
-    /// The folder for what WebKit keeps of the windows' pages. Nothing in it is needed again.
+    /// The folder for WebKit's cache, which can be rebuilt and needs no backup.
     pub(crate) web_cache: PathBuf,
-    /// Why files of the former identifier have not moved.
+    /// The reasons why folders named after the app's former identifier were not moved.
     pub(crate) relocation_errors: Vec<RelocationError>,
-    /// The record of revocations. Never in a folder that people copy, synchronize or name by a variable: it outlives an
-    /// old copy of the database.
+    /// The record of revocations. It must remain unchanged when the user restores an old copy of the database, so it is
+    /// never in a folder that users back up, synchronize or select with [`DATA_DIR_VARIABLE`].
     pub(crate) revocations: PathBuf,
 }
 
-/// The app's files, for a person who wants to find them, for instance to back them up.
+/// The paths of the app's files, shown so that the user can find them, for example to back them up.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FileLocations {
@@ -51,11 +51,11 @@ pub(crate) struct FileLocations {
     database: String,
     /// The settings file.
     settings: String,
-    /// What of the settings file has no effect.
+    /// The problem with the settings file, if there is one.
     settings_problem: Option<SettingsProblem>,
-    /// The folder of the logs.
+    /// The folder of the log files.
     logs: String,
-    /// Why files of the former identifier have not moved.
+    /// The reasons why folders named after the app's former identifier were not moved.
     relocation_errors: Vec<RelocationError>,
 }
 
@@ -69,15 +69,15 @@ impl From<&Paths> for FileLocations {
 }
 
 impl FileLocations {
-    /// The same, with what of the settings file has no effect.
+    /// Adds the current problem with the settings file, if there is one.
     pub(crate) fn with_settings_problem(self, settings_problem: Option<SettingsProblem>) -> Self {
         Self { settings_problem, ..self }
     }
 }
 
 impl Paths {
-    /// The files of this app that exist, copies and logs of them included, and its own folders. A folder that
-    /// [`DATA_DIR_VARIABLE`] names is not its own: it may hold anything.
+    /// Returns the app's existing files, including backup copies and SQLite's log files, and the app's own folders. A
+    /// folder selected with [`DATA_DIR_VARIABLE`] is excluded, because it can contain unrelated files.
     pub(crate) fn existing_files(&self) -> Vec<PathBuf> {
         let files =
             [&self.database, &self.settings, &self.windows, &self.keychain_index, &self.logs.join(log::LOG_FILE_NAME)];
@@ -88,10 +88,10 @@ impl Paths {
         files.into_iter().flat_map(|path| files_with_same_stem(path)).chain(own).collect()
     }
 
-    /// Finds them, after moving those of the former identifier, and makes their folders.
+    /// Determines the paths, moves the folders named after the app's former identifier, and creates missing folders.
     ///
     /// # Errors
-    /// When the user has no home folder.
+    /// Returns an error if the user has no home folder.
     pub(crate) fn locate() -> io::Result<Self> {
         let folders = match std::env::var_os(DATA_DIR_VARIABLE).filter(|folder| !folder.is_empty()) {
             Some(folder) => AppFolders::in_one_folder(&PathBuf::from(folder)),
@@ -99,7 +99,7 @@ impl Paths {
         };
         let AppFolders { data, config, logs, cache, relocation_errors } = folders;
         for folder in [&data, &config, &logs] {
-            // One that cannot be created is reported where it is needed: in the window, or by the log.
+            // A failure to create a folder is reported when the folder is used: in the window, or when logging starts.
             let _ = create_private_folder(folder);
         }
         Ok(Self {
@@ -117,15 +117,16 @@ impl Paths {
     }
 }
 
-/// Whether a data folder is the platform's own, which no variable but `HOME` moves.
+/// Returns whether the data folder is the default one in the user's home folder, and not one selected by an environment
+/// variable such as `XDG_DATA_HOME`.
 fn is_default_data_folder(data: &Path) -> bool {
     let usual = dirs::home_dir().map(|home| home.join(".local/share").join(APP_IDENTIFIER));
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     usual.is_some_and(|usual| canonical(&usual) == canonical(data))
 }
 
-/// The files in the folder of `path` whose names begin with its name up to the first dot: `keys.db-wal` and
-/// `keys.db.lock` for `keys.db`.
+/// Returns the files in the folder of `path` whose names match that of `path` up to the first dot: for `keys.db`, for
+/// example also `keys.db-wal` and `keys.db.lock`.
 fn files_with_same_stem(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     let stem = name.iter().position(|byte| *byte == b'.').map_or(name, |dot| &name[..=dot]);
@@ -157,12 +158,12 @@ impl AppFolders {
         let (Some(data), Some(config), Some(local), Some(cache)) =
             (dirs::data_dir(), dirs::config_dir(), dirs::data_local_dir(), dirs::cache_dir())
         else {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no home folder"));
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the user has no home folder"));
         };
         let mut moves: Vec<FolderMove> = Vec::new();
         for (parent, marker) in [(&data, "keys.db"), (&config, "settings.json"), (&local, "logs")] {
             let (from, to) = (parent.join(FORMER_IDENTIFIER), parent.join(APP_IDENTIFIER));
-            // Most platforms have one folder for two of these.
+            // On most platforms, some of these folders are the same. Such a folder is moved only once.
             if moves.iter().all(|folder| folder.from != from) {
                 moves.push(FolderMove { from, to, marker });
             }
@@ -178,10 +179,11 @@ impl AppFolders {
     }
 }
 
-/// The folder for what belongs to this computer, and to no copy of the data. `None` without a home folder.
+/// Returns the folder for state that belongs to this computer and must not be included in copies of the data. Returns
+/// `None` if the user has no home folder.
 fn state_folder() -> Option<PathBuf> {
     let state = dirs::state_dir().map(|folder| folder.join(APP_IDENTIFIER));
-    // macOS and Windows have no folder for state: one of our own, which is not the data folder.
+    // macOS and Windows have no standard folder for state, so the app uses a folder separate from the data folder.
     state.or_else(|| Some(dirs::data_local_dir()?.join(format!("{APP_IDENTIFIER}.state"))))
 }
 

@@ -1,8 +1,8 @@
-//! Protects secrets in memory and files: freed memory is wiped, other programs of the same user may not read the
-//! process's memory, a crash writes no dump, and other users may not read what it writes.
+//! Protects secrets in memory and in files: freed memory is wiped, other programs running as the same user cannot read
+//! the process's memory, a crash writes no core dump, and other users cannot read files that the app creates.
 //!
-//! Deliberately absent: the same for WebKit's processes, which are another program. They only inherit that a crash
-//! writes no dump.
+//! Deliberately omitted: protecting the memory of WebKit's processes, which are separate programs. They inherit only
+//! the limit on core dumps and the file mode mask.
 
 use std::path::Path;
 
@@ -10,37 +10,37 @@ use zeroizing_alloc::ZeroAlloc;
 
 use crate::paths::Paths;
 
-/// Buffers of requests, answers and messages hold keys now and then. All that Rust frees is wiped.
+/// Wipes memory when Rust code frees it, because buffers of requests, responses and messages can contain keys.
 #[global_allocator]
 static WIPING_ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
-/// Keeps other programs of the same user from reading this process's memory (`prctl(2)`, `PR_SET_DUMPABLE`), and a
-/// crash of it or of a web process that it starts from writing memory to disk.
+/// Prevents other programs running as the same user from reading this process's memory (`prctl(2)`, `PR_SET_DUMPABLE`),
+/// and prevents a crash of this process or its web processes from writing memory to disk.
 pub(crate) fn disable_memory_access() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-            tracing::warn!(%error, "other programs may read this process's memory");
+            tracing::warn!(%error, "could not protect this process's memory from other programs");
         }
     }
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
-        // Not 0, which `core(5)` ignores where dumps are piped into a program; 1 ends such pipes and is too little for
-        // a file.
+        // According to `core(5)`, a limit of 0 is ignored if dumps are piped to a program. A limit of 1 disables such
+        // pipes, and is too small for a dump file.
         let least = Rlimit { current: Some(1), maximum: Some(1) };
         if let Err(error) = setrlimit(Resource::Core, least) {
-            tracing::warn!(%error, "core dumps cannot be forbidden");
+            tracing::warn!(%error, "could not disable core dumps");
         }
     }
 }
 
-/// The mode of new files that this process was started with.
+/// The file mode mask (umask) with which this process was started.
 #[derive(Clone, Copy)]
 pub(crate) struct StartingUmask(#[cfg(unix)] rustix::fs::Mode);
 
-/// Keeps other users from reading any file or folder that this process or WebKit's processes create (`umask(2)`).
+/// Prevents other users from reading files and folders that this process or WebKit's processes create (`umask(2)`).
 pub(crate) fn make_new_files_private() -> StartingUmask {
     StartingUmask(
         #[cfg(unix)]
@@ -49,16 +49,17 @@ pub(crate) fn make_new_files_private() -> StartingUmask {
 }
 
 impl StartingUmask {
-    /// Restores it, for a program that takes this one's place: its files are not ours.
+    /// Restores the original umask. Call this before another program replaces this process, because the app's
+    /// restrictions must not apply to that program's files.
     pub(crate) fn restore_umask(self) {
         #[cfg(unix)]
         rustix::process::umask(self.0);
     }
 }
 
-/// Takes the access of other users from what an earlier version, or a person's `umask`, left open. Links are not
-/// followed. What cannot be changed belongs to somebody else, and stays as it is. Works in the background: checkpoints
-/// may be many.
+/// Removes other users' access to existing files, which an earlier version of the app or the user's umask may have left
+/// readable. Symbolic links are not followed. Files whose permissions cannot be changed are left unchanged. Runs on a
+/// background thread, because there can be many checkpoint files.
 pub(crate) fn restrict_existing_files_to_owner(paths: &Paths) {
     #[cfg(unix)]
     {
@@ -90,13 +91,13 @@ fn restrict_path_to_owner(path: &Path) {
     }
     let private = std::fs::Permissions::from_mode(mode & 0o7700);
     match std::fs::set_permissions(path, private) {
-        // A file system without permissions may report success and change nothing.
+        // On a file system without permissions, the call can succeed without changing anything.
         Ok(()) if path.symlink_metadata().is_ok_and(|now| now.permissions().mode() & 0o077 == 0) => {
-            tracing::info!(path = %path.display(), "a file was readable by other users, and is private now");
+            tracing::info!(path = %path.display(), "removed other users' access to a file");
         }
         Ok(()) => {
-            tracing::warn!(path = %path.display(), "a file stays readable by other users: its disk keeps no permissions")
+            tracing::warn!(path = %path.display(), "a file stays readable by other users: its disk has no permissions")
         }
-        Err(error) => tracing::warn!(%error, path = %path.display(), "a file stays readable by other users"),
+        Err(error) => tracing::warn!(%error, path = %path.display(), "could not remove other users' access to a file"),
     }
 }

@@ -1,7 +1,8 @@
-//! Whether the list's window, and the app with it, may close. Trainings that still report lose their reports once the
-//! service has stopped, so a person is asked first.
+//! Decides whether the list window may close, which quits the app and stops the service. Training runs in progress can
+//! then no longer report, so the user is asked first.
 //!
-//! Only a request to close a window is asked about. Signals, and with them the end of a session, are not held up.
+//! Only a request to close the window triggers the question. Signals, including those at the end of a session, quit the
+//! app without delay.
 
 use std::time::Duration;
 
@@ -14,35 +15,35 @@ use crate::clipboard::Clipboard;
 use crate::state::AppState;
 use crate::window;
 
-/// The longest wait for the service to name the trainings. It answers within milliseconds; a database that is held by
-/// another program must not keep the window open.
+/// Maximum time to wait for the service's list of live training runs. The service normally answers within milliseconds,
+/// but a database locked by another program must not keep the window open.
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest wait for the page to show the question. A page that hangs must not keep the window open.
+/// Maximum time to wait until the page shows the question. An unresponsive page must not keep the window open.
 const QUESTION_SHOWN_TIMEOUT: Duration = Duration::from_secs(3);
-/// The longest wait for the clipboard.
+/// Maximum time to wait until the clipboard is cleared.
 const CLIPBOARD_TIMEOUT: Duration = Duration::from_secs(2);
-/// Runs that the question names.
+/// Maximum number of training runs that the question lists by name.
 const MAX_NAMED_RUNS: usize = 3;
 
-/// What the page asks before the app quits.
+/// The question that the page asks before the app quits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct QuitQuestion {
-    /// Project and slug of some runs that still report, the one that reported last first.
+    /// Names of some live runs in the form `project/slug`, most recently reported first.
     runs: Vec<String>,
-    /// How many there are in all.
+    /// Total number of live runs.
     count: usize,
 }
 
-/// How far a request to close has come.
+/// The phase of a request to close the window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum QuitPhase {
-    /// Nobody wants to close the window.
+    /// No request to close is pending.
     #[default]
     Open,
-    /// The service is asked for live runs.
+    /// The service is being queried for live runs.
     Checking,
-    /// The page is to show the question.
+    /// The page has been requested to show the question.
     Asked,
     /// The page shows the question.
     Shown,
@@ -50,7 +51,7 @@ enum QuitPhase {
     Quitting,
 }
 
-/// The question, and how far it has come.
+/// The state of the quit confirmation: its phase and its question.
 #[derive(Default)]
 pub(crate) struct QuitConfirmation {
     phase: watch::Sender<QuitPhase>,
@@ -58,12 +59,12 @@ pub(crate) struct QuitConfirmation {
 }
 
 impl QuitConfirmation {
-    /// Follows the question that the page is to show.
+    /// Subscribes to the question that the page should show.
     pub(crate) fn subscribe_quit_question(&self) -> watch::Receiver<Option<QuitQuestion>> {
         self.question.subscribe()
     }
 
-    /// The page shows the question.
+    /// Records that the page shows the question.
     pub(crate) fn mark_question_shown(&self) {
         self.phase.send_if_modified(|phase| {
             let is_asked = *phase == QuitPhase::Asked;
@@ -72,13 +73,14 @@ impl QuitConfirmation {
         });
     }
 
-    /// The person keeps the window open.
+    /// Cancels the request to close: the user keeps the window open.
     pub(crate) fn keep_open(&self) {
         self.question.send_replace(None);
         self.phase.send_replace(QuitPhase::Open);
     }
 
-    /// Begins to check, unless that is under way. `None` when the window may close.
+    /// Starts a check for live training runs, unless such a check is already in progress. Returns whether a check was
+    /// started, or `None` if the window may close without one.
     fn begin_check(&self) -> Option<bool> {
         let mut begins = Some(false);
         self.phase.send_if_modified(|phase| match *phase {
@@ -97,8 +99,8 @@ impl QuitConfirmation {
     }
 }
 
-/// Whether a request to close the list's window waits for an answer. If nothing is to be asked, the window closes by
-/// itself.
+/// Returns whether the list window must stay open for now after a request to close it. In that case, a check for live
+/// training runs is in progress. The window closes after the check if there is no reason to ask the user.
 pub(crate) fn intercept_close_request(app: &AppHandle) -> bool {
     let state = app.state::<AppState>();
     match state.quit_confirmation.begin_check() {
@@ -116,20 +118,21 @@ pub(crate) fn intercept_close_request(app: &AppHandle) -> bool {
     }
 }
 
-/// Closes the window and ends the app in order.
+/// Closes the list window and quits the app gracefully.
 pub(crate) fn quit_app(app: &AppHandle) {
-    // Further requests wait.
+    // While the phase is `Checking`, further requests to close the window have no effect.
     app.state::<AppState>().quit_confirmation.phase.send_replace(QuitPhase::Checking);
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
         let state = app.state::<AppState>();
-        // While the window is there: on Wayland only a program with the focus may replace what it has copied.
+        // Clear the clipboard while the window is still open: on Wayland, only a program with the focus can replace
+        // what it has copied.
         match tokio::time::timeout(CLIPBOARD_TIMEOUT, state.clipboard.run_blocking(Clipboard::remove_copied_key)).await
         {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the clipboard could not be cleared"),
+            Ok(Err(error)) => tracing::warn!(%error, "could not clear the clipboard"),
             Err(_) => {
-                tracing::warn!("the window closes before the clipboard is cleared, because the system does not answer")
+                tracing::warn!("closing the window before the clipboard is cleared, because the system does not answer")
             }
         }
         state.quit_confirmation.phase.send_replace(QuitPhase::Quitting);
@@ -137,7 +140,8 @@ pub(crate) fn quit_app(app: &AppHandle) {
     });
 }
 
-/// Has the page ask, if trainings would lose reports. Whether the person is asked.
+/// If training runs are live, makes the page ask the user whether to quit, because the runs' reports would be lost.
+/// Returns whether the page shows the question.
 async fn ask_before_quit(app: &AppHandle) -> bool {
     let state = app.state::<AppState>();
     let Some(client) = state.service.api_client() else {
@@ -146,11 +150,11 @@ async fn ask_before_quit(app: &AppHandle) -> bool {
     let runs = match tokio::time::timeout(SERVICE_TIMEOUT, client.list_live_runs()).await {
         Ok(Ok(list)) => list.runs,
         Ok(Err(error)) => {
-            tracing::warn!(%error, "the window closes without a question, because the running trainings are not known");
+            tracing::warn!(%error, "closing the window without a question, because live runs cannot be listed");
             return false;
         }
         Err(_) => {
-            tracing::warn!("the window closes without a question, because the key service does not answer");
+            tracing::warn!("closing the window without a question, because the key service does not answer");
             return false;
         }
     };
@@ -167,7 +171,7 @@ async fn ask_before_quit(app: &AppHandle) -> bool {
     let answered = phase.wait_for(|phase| *phase != QuitPhase::Asked);
     let is_shown = tokio::time::timeout(QUESTION_SHOWN_TIMEOUT, answered).await.is_ok();
     if !is_shown {
-        tracing::warn!("the window closes without a question, because its page does not answer");
+        tracing::warn!("closing the window without a question, because its page does not answer");
     }
     is_shown
 }
@@ -180,13 +184,13 @@ mod tests {
     fn begin_check_during_check_does_not_start_another() {
         let closing = QuitConfirmation::default();
         assert_eq!(closing.begin_check(), Some(true));
-        assert_eq!(closing.begin_check(), Some(false), "it is being checked");
+        assert_eq!(closing.begin_check(), Some(false), "a check is in progress");
         closing.mark_question_shown();
-        assert_eq!(*closing.phase.borrow(), QuitPhase::Checking, "nothing is shown yet");
+        assert_eq!(*closing.phase.borrow(), QuitPhase::Checking, "the question is not shown yet");
         closing.phase.send_replace(QuitPhase::Asked);
         assert_eq!(closing.begin_check(), Some(false));
         closing.mark_question_shown();
-        assert_eq!(closing.begin_check(), Some(true), "once more, as the trainings may have ended since");
+        assert_eq!(closing.begin_check(), Some(true), "checks again, because the runs may have ended");
         closing.keep_open();
         assert_eq!((closing.begin_check(), closing.question.borrow().is_none()), (Some(true), true));
         closing.phase.send_replace(QuitPhase::Quitting);

@@ -1,8 +1,9 @@
-//! Moves the folders of the former identifier to those of the present one, at the first start of this version.
+//! When this version of the app first starts, renames the folders that are named after the app's former identifier. The
+//! new names contain the current identifier.
 //!
-//! Each folder moves by one rename, which is atomic, while the lock of the key database is held: no older version can
-//! have the database open, and a kill between two steps leaves a state that the next start completes. Deliberately
-//! absent: copying. Where a rename is impossible, the files stay, and are used, where they are.
+//! Each folder is moved by a single atomic rename while the lock of the key database is held, so no older version can
+//! have the database open. If the process is killed between two steps, the next start completes the move. Deliberately
+//! omitted: copying files. If a rename is impossible, the files remain in use at their former location.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -12,11 +13,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use ts_rs::TS;
 
-/// How long to wait for another process that is moving the same folders. It needs milliseconds.
+/// Maximum time to wait for another process that is moving the same folders. A move takes milliseconds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What WebKit kept in the data folder of the former identifier. It is kept in the cache folder now.
+/// Files and folders that WebKit created in the data folder of earlier versions. They are deleted, because WebKit's
+/// data is now in the cache folder.
 const WEBKIT_ENTRIES: &[&str] = &[
     "CacheStorage",
     "WebKitCache",
@@ -37,35 +39,35 @@ const WEBKIT_ENTRIES: &[&str] = &[
 /// A folder to move.
 #[derive(Debug, Clone)]
 pub(crate) struct FolderMove {
-    /// Where it was.
+    /// The former location.
     pub(crate) from: PathBuf,
-    /// Where it belongs.
+    /// The new location.
     pub(crate) to: PathBuf,
-    /// The file that shows that a folder is in use.
+    /// The name of the file or folder whose presence shows that the app uses the folder.
     pub(crate) marker: &'static str,
 }
 
-/// Why a folder of the former identifier has not moved. Nothing in it has changed.
+/// Why a folder named after the app's former identifier was not moved.
 #[derive(Debug, Clone, thiserror::Error, Serialize, TS)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 #[ts(rename = "RelocationProblem")]
 pub(crate) enum RelocationError {
     /// An older version has the key database open.
-    #[error("an older version of UL Keys is running, and its files in {} stay there until it quits", .from.display())]
+    #[error("an older version of UL Keys is running, so its files in {} are not moved until it quits", .from.display())]
     OlderVersionRuns {
         #[ts(type = "string")]
         from: PathBuf,
     },
-    /// Both folders are in use. Only a person can decide which files are the right ones.
-    #[error("{} and {} are both in use; the files in the first one are ignored", .from.display(), .to.display())]
+    /// Both the former and the new location contain the app's files. Only the user can decide which files to keep.
+    #[error("{} and {} both contain UL Keys files; those in the first one are ignored", .from.display(), .to.display())]
     BothInUse {
         #[ts(type = "string")]
         from: PathBuf,
         #[ts(type = "string")]
         to: PathBuf,
     },
-    /// The system refuses. The files stay in use where they are.
-    #[error("{} cannot be moved to {} and stays in use: {reason}", .from.display(), .to.display())]
+    /// The folder could not be moved. Its files remain in use at their former location.
+    #[error("cannot move {} to {}, so the former folder stays in use: {reason}", .from.display(), .to.display())]
     CannotMove {
         #[ts(type = "string")]
         from: PathBuf,
@@ -75,8 +77,8 @@ pub(crate) enum RelocationError {
     },
 }
 
-/// Moves the folders that are still at their former places. `former_lock` is the lock file of the key database there.
-/// Returns the reasons for which folders have not moved.
+/// Moves the folders that are still at their former locations. `former_lock` is the former path of the database's lock
+/// file. Returns an error for each folder that could not be moved.
 pub(crate) fn relocate_folders(moves: &[FolderMove], former_lock: &Path) -> Vec<RelocationError> {
     if !moves.iter().any(FolderMove::is_needed) {
         return Vec::new();
@@ -99,8 +101,8 @@ pub(crate) fn relocate_folders(moves: &[FolderMove], former_lock: &Path) -> Vec<
     moves.iter().filter_map(|folder| folder.run_steps().err()).collect()
 }
 
-/// Keeps two starts from moving the same folders at the same time, by a lock on the folder above them. `None` where the
-/// file system cannot lock a folder.
+/// Locks the parent of the folders to move, so that two processes starting at the same time do not move the same
+/// folders. Returns `None` if the file system cannot lock a folder, or if the wait times out.
 fn lock_parent_folder(parent: &Path) -> Option<File> {
     let folder = File::open(parent).ok()?;
     let start = Instant::now();
@@ -113,7 +115,8 @@ fn lock_parent_folder(parent: &Path) -> Option<File> {
     }
 }
 
-/// Locks the key database at its former place, as an older version does. `None` where there is none to lock.
+/// Locks the key database at its former location with the same lock file that older versions use. Returns `None` if the
+/// former folder does not exist.
 fn lock_former_database(path: &Path) -> Result<Option<File>, TryLockError> {
     match OpenOptions::new().write(true).create(true).truncate(false).open(path) {
         Ok(file) => file.try_lock().map(|()| Some(file)),
@@ -123,12 +126,13 @@ fn lock_former_database(path: &Path) -> Result<Option<File>, TryLockError> {
 }
 
 impl FolderMove {
-    /// The folder to use now: the former one only where it could not be moved.
+    /// Returns the folder to use: the former one only if it could not be moved.
     pub(crate) fn current_folder(&self) -> &Path {
         if self.is_needed() && !self.has_marker(&self.to) { &self.from } else { &self.to }
     }
 
-    /// Whether a folder is in use. An empty marker is what a start leaves that could not go on.
+    /// Returns whether the app uses a folder, which is the case if it contains the marker file. An empty marker file
+    /// does not count, because a failed start can leave one.
     fn has_marker(&self, folder: &Path) -> bool {
         folder.join(self.marker).metadata().is_ok_and(|marker| marker.is_dir() || marker.len() > 0)
     }
@@ -145,7 +149,8 @@ impl FolderMove {
             if self.has_marker(&self.from) {
                 return Err(RelocationError::BothInUse { from: self.from.clone(), to: self.to.clone() });
             }
-            // An older version that was started once more has left a folder without keys. What fits in moves along.
+            // An older version was started again after the move, and created a new folder without keys. Move its files
+            // into the current folder, except those whose names already exist there.
             return merge_into(&self.from, &self.to).map(drop).map_err(|error| self.cannot_move_error(&error));
         }
         self.steps().into_iter().try_for_each(|step| step()).map_err(|error| self.cannot_move_error(&error))
@@ -155,14 +160,15 @@ impl FolderMove {
         self.to.parent().unwrap_or(&self.to)
     }
 
-    /// The steps of the move. Each can be repeated, and the last one is atomic.
+    /// Returns the steps of the move. Each step can be repeated after an interruption, and the last step is atomic.
     fn steps(&self) -> [Box<dyn Fn() -> io::Result<()> + '_>; 4] {
         [
             Box::new(|| remove_webkit_entries(&self.from)),
-            // A rename needs an empty place. What is there is not in use, and moves along.
+            // The rename in the last step requires that nothing exists at the new location. Files at the new location
+            // are not in use, so they are first moved into the former folder.
             Box::new(|| match merge_into(&self.to, &self.from)? {
                 true => Ok(()),
-                false => Err(io::Error::new(ErrorKind::AlreadyExists, "files of the same name are in both folders")),
+                false => Err(io::Error::new(ErrorKind::AlreadyExists, "both folders contain files of the same name")),
             }),
             Box::new(|| create_private_folder(self.parent_folder())),
             Box::new(|| {
@@ -177,7 +183,7 @@ impl FolderMove {
     }
 }
 
-/// Removes WebKit's caches, which would otherwise be copied with every backup of the keys.
+/// Deletes WebKit's caches, which would otherwise be copied with every backup of the keys.
 fn remove_webkit_entries(folder: &Path) -> io::Result<()> {
     for name in WEBKIT_ENTRIES {
         let path = folder.join(name);
@@ -194,8 +200,8 @@ fn remove_webkit_entries(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves the entries of `from` into `to` where their names are free, and removes folders that are then empty. Returns
-/// whether nothing is left in `from`.
+/// Moves the entries of `from` into `to`, except those whose names already exist there, and removes folders that become
+/// empty. Returns whether `from` became empty and was removed.
 fn merge_into(from: &Path, to: &Path) -> io::Result<bool> {
     let entries = match fs::read_dir(from) {
         Ok(entries) => entries,
@@ -210,7 +216,7 @@ fn merge_into(from: &Path, to: &Path) -> io::Result<bool> {
             Ok(present) if present.is_dir() && entry.file_type()?.is_dir() => {
                 is_complete &= merge_into(&entry.path(), &target)?
             }
-            // An empty file, such as a lock, holds nothing to lose.
+            // An empty file, such as a lock file, can be deleted without losing data.
             Ok(_) if entry.file_type()?.is_file() && entry.metadata()?.len() == 0 => fs::remove_file(entry.path())?,
             Ok(_) => is_complete = false,
             Err(error) if error.kind() == ErrorKind::NotFound => fs::rename(entry.path(), target)?,
@@ -223,12 +229,13 @@ fn merge_into(from: &Path, to: &Path) -> io::Result<bool> {
     Ok(is_complete)
 }
 
-/// Makes a rename in a folder survive a loss of power: the former name must not return after new keys were created.
+/// Makes a rename within `folder` durable. Otherwise, a power failure could undo the rename after new keys were created
+/// in the renamed folder.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// Creates a folder, and those above it, for the owner alone. One that exists stays as it is.
+/// Creates a folder and its missing parents, accessible only to the owner. An existing folder is left unchanged.
 pub(crate) fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
@@ -243,7 +250,7 @@ mod tests {
     struct TestHome(tempfile::TempDir);
 
     impl TestHome {
-        /// A home folder with the data and settings of the former identifier.
+        /// Creates a home folder with the data and settings of a version that used the former identifier.
         fn with_former_version() -> Self {
             let home = Self(tempfile::tempdir().expect("temporary folder"));
             home.write("data/old/keys.db", "keys");
@@ -297,7 +304,7 @@ mod tests {
         let home = TestHome::with_former_version();
         assert!(home.relocate_folders().is_empty());
         home.assert_moved();
-        assert!(home.relocate_folders().is_empty(), "once more");
+        assert!(home.relocate_folders().is_empty(), "at the second start");
         home.assert_moved();
         for folder in &home.moves() {
             assert_eq!(folder.current_folder(), folder.to);
@@ -309,7 +316,7 @@ mod tests {
         let steps = TestHome::with_former_version().moves().iter().map(|folder| folder.steps().len()).sum();
         for done in 0..=steps {
             let home = TestHome::with_former_version();
-            // Something that is in the way, so that each step has something to do.
+            // Puts a file at the new location, so that the merge step has something to merge.
             home.write("data/new/logs/ul-keys.2026-11-28.log", "");
             let moves = home.moves();
             moves.iter().flat_map(FolderMove::steps).take(done).for_each(|step| step().expect("done"));
@@ -351,7 +358,7 @@ mod tests {
     fn former_folder_without_keys_is_merged_without_report() {
         let home = TestHome::with_former_version();
         assert!(home.relocate_folders().is_empty());
-        // What an older version leaves that is started once more, and finds nothing.
+        // Simulates an older version that is started again: it finds no data, and creates these files.
         home.write("data/old/logs/ul-keys.2026-11-29.log", "later line");
         home.write("data/old/logs/ul-keys.2026-11-27.log", "of the same name");
         fs::create_dir_all(home.path("config/old")).expect("created");

@@ -1,9 +1,9 @@
-//! Detects that the screen is locked or the computer goes to sleep, so that a key on the screen is hidden.
+//! Detects when the screen is locked or the computer goes to sleep, so that a visible key can be hidden.
 //!
-//! On Linux the screen savers and `systemd-logind` signal it over D-Bus. Deliberately absent: macOS and Windows, whose
-//! notices need libraries that this app does not use.
+//! On Linux, screen savers and `systemd-logind` report these events with D-Bus signals. Deliberately omitted: support
+//! for macOS and Windows, because their notifications require libraries that this app does not use.
 
-/// Calls `locked` whenever the screen is locked. Runs until the app ends.
+/// Calls `locked` each time the screen is locked or the computer goes to sleep. Runs until the app quits.
 #[cfg(target_os = "linux")]
 pub(crate) async fn watch_screen_lock(locked: impl Fn()) {
     let (session, system) = tokio::join!(linux::screen_saver_signals(), linux::logind_signals());
@@ -13,7 +13,7 @@ pub(crate) async fn watch_screen_lock(locked: impl Fn()) {
     }
 }
 
-/// Nothing to watch.
+/// Does nothing, because screen locks are detected only on Linux.
 #[cfg(not(target_os = "linux"))]
 pub(crate) async fn watch_screen_lock(_locked: impl Fn()) {}
 
@@ -24,7 +24,8 @@ mod linux {
     use zbus::zvariant::OwnedObjectPath;
     use zbus::{Connection, MatchRule, MessageStream, Result};
 
-    /// GNOME, KDE, Cinnamon, MATE, Xfce: each its own name for the same signal.
+    /// Subscribes to the signal that reports a locked screen. GNOME, KDE, Cinnamon, MATE and Xfce all send a signal
+    /// with the same name, but each from its own D-Bus interface.
     pub(super) async fn screen_saver_signals() -> BoxStream<'static, ()> {
         let listen = async || -> Result<MessageStream> {
             let rule = MatchRule::builder().msg_type(Type::Signal).member("ActiveChanged")?.build();
@@ -37,19 +38,20 @@ mod linux {
         })
     }
 
-    /// The lock of this session, and sleep.
+    /// Subscribes to logind's signals that this session is locked and that the computer goes to sleep.
     pub(super) async fn logind_signals() -> BoxStream<'static, ()> {
         let listen = async || -> Result<(MessageStream, Option<OwnedObjectPath>)> {
             let bus = Connection::system().await?;
             let manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager");
             let rule = MatchRule::builder().msg_type(Type::Signal).sender(manager.0)?.build();
             let stream = MessageStream::for_match_rule(rule, &bus, None).await?;
-            // Desktops start programs outside their session; logind then names the user's own one "auto".
+            // Desktops start programs outside their logind session. For such programs, logind resolves the session name
+            // "auto" to the user's graphical session.
             let auto = bus.call_method(Some(manager.0), manager.1, Some(manager.2), "GetSession", &("auto",)).await;
             let session = match auto {
                 Ok(answer) => answer.body().deserialize().ok(),
                 Err(error) => {
-                    tracing::info!(%error, "this program's session is not known; its lock is noticed otherwise");
+                    tracing::info!(%error, "could not determine the logind session; relying on screen savers");
                     None
                 }
             };
@@ -79,7 +81,7 @@ mod linux {
                 .filter_map(move |message| std::future::ready(message.ok().filter(|message| tells(message)).map(drop)))
                 .boxed(),
             Err(error) => {
-                tracing::info!(%error, "a locked screen is not noticed through the {bus} bus");
+                tracing::info!(%error, "could not listen for screen locks on the {bus} bus");
                 empty().boxed()
             }
         }

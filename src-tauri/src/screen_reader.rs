@@ -1,20 +1,21 @@
-//! Whether a screen reader is running. Only then does the one-time window put the key into the accessibility tree,
-//! which every program of the user may read.
+//! Detects whether a screen reader is running. Only then does the one-time window expose the key in the accessibility
+//! tree, which any of the user's programs can read.
 //!
-//! On Linux the desktop announces a screen reader on the session bus (`org.a11y.Status`, at-spi2-core). Deliberately
-//! absent: macOS and Windows, where the tree always has the key.
+//! On Linux, the desktop announces a screen reader on the session bus (`org.a11y.Status`, at-spi2-core). Deliberately
+//! omitted: detection on macOS and Windows, where the accessibility tree always contains the key.
 
 use tokio::sync::watch;
 
-/// Follows the announcement. Runs until the app ends.
+/// Publishes whether a screen reader is running. Runs until the app quits.
 #[cfg(target_os = "linux")]
 pub(crate) async fn watch_screen_reader(enabled: watch::Sender<bool>) {
     if let Err(error) = linux::watch_accessibility_bus(&enabled).await {
-        tracing::info!(%error, "screen readers cannot be detected");
+        tracing::info!(%error, "could not detect screen readers");
     }
 }
 
-/// The tree has the key.
+/// Always reports a running screen reader, because screen readers are detected only on Linux. The accessibility tree
+/// therefore always contains the key.
 #[cfg(not(target_os = "linux"))]
 pub(crate) async fn watch_screen_reader(enabled: watch::Sender<bool>) {
     enabled.send_replace(true);
@@ -29,7 +30,7 @@ mod linux {
     pub(super) async fn watch_accessibility_bus(enabled: &watch::Sender<bool>) -> Result<()> {
         let bus = Connection::session().await?;
         let status = Proxy::new(&bus, "org.a11y.Bus", "/org/a11y/bus", "org.a11y.Status").await?;
-        // Subscribed before it is read, so that no change in between is missed.
+        // Subscribe before reading the property, so that no change in between is missed.
         let mut changes = status.receive_property_changed::<bool>("ScreenReaderEnabled").await;
         enabled.send_replace(status.get_property("ScreenReaderEnabled").await.unwrap_or(false));
         while let Some(change) = changes.next().await {

@@ -1,7 +1,7 @@
-//! Sealing the one message that carries a plaintext to a page, so that whatever passes it on sees ciphertext.
+//! Encrypts the message that carries a plaintext key to a page, so that intermediate layers see only ciphertext.
 //!
-//! HPKE (RFC 9180) in base mode with DHKEM(P-256, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM: what every web view's
-//! WebCrypto can open. The page makes the key pair; its private half never leaves the page's process.
+//! Uses HPKE (RFC 9180) in base mode with DHKEM(P-256, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM, which the WebCrypto
+//! API of every web view supports. The page creates the key pair; its private key never leaves the page's process.
 
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
@@ -11,20 +11,20 @@ use serde::Serialize;
 use ts_rs::TS;
 use ulkeys_domain::{Secret, with_stack_wiped};
 
-/// A plaintext that only the page can read which asked for it.
+/// A plaintext key, encrypted so that only the page that requested it can read it.
 #[derive(Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SealedKey {
-    /// The sender's ephemeral public key, 65 bytes; `enc` in RFC 9180.
+    /// The sender's ephemeral public key (65 bytes); `enc` in RFC 9180.
     encapsulated: Vec<u8>,
-    /// The key's text and a tag of 16 bytes.
+    /// The encrypted key, followed by a 16-byte authentication tag.
     ciphertext: Vec<u8>,
 }
 
-/// Seals for the holder of a P-256 key pair, known by its uncompressed public key of 65 bytes.
+/// Encrypts a key for the holder of a P-256 key pair. `recipient` is the uncompressed public key (65 bytes).
 ///
 /// # Errors
-/// When `recipient` is no such public key.
+/// Returns an error if `recipient` is not a valid P-256 public key.
 pub(crate) fn seal_secret(secret: &Secret, recipient: &[u8]) -> Result<SealedKey, HpkeError> {
     let recipient = <DhP256HkdfSha256 as Kem>::PublicKey::from_bytes(recipient)?;
     let (encapsulated, ciphertext) = with_stack_wiped::<8, _>(|| {

@@ -1,4 +1,4 @@
-//! The state of the key service, as the page shows it.
+//! The status of the embedded key service, as shown by the page.
 
 use std::fmt;
 
@@ -6,31 +6,31 @@ use serde::Serialize;
 use ts_rs::TS;
 use ulkeys_domain::wire::DatabaseProblem;
 
-/// How the key service is.
+/// The status of the embedded key service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(crate) enum ServiceStatus {
-    /// It is being started.
+    /// The service is starting.
     Starting,
-    /// It answers.
+    /// The service is running and accepts requests.
     Running {
-        /// Where, as in `http://127.0.0.1:8576`.
+        /// The base URL of the service, such as `http://127.0.0.1:8576`.
         url: String,
         port: u16,
-        /// The line that points a terminal's programs there.
+        /// The shell command that makes programs started from the same terminal use the service.
         export_line: String,
     },
-    /// Its port is taken.
+    /// Another program uses the service's port.
     PortInUse {
         port: u16,
-        /// The program that listens there, where the system tells.
+        /// The program that listens on the port; `null` if the system does not report it.
         used_by: Option<PortUser>,
-        /// A port nearby that is free.
+        /// The next free port; `null` if none of the following 100 ports is free.
         next_free: Option<u16>,
     },
-    /// Its database cannot be used. Nothing in it was changed.
+    /// The key database cannot be used. The app has not changed the database.
     DatabaseProblem { problem: DatabaseProblem, path: String, detail: String },
-    /// It does not run, for another reason.
+    /// The service is stopped for another reason.
     Stopped { detail: String },
 }
 
@@ -52,8 +52,8 @@ impl fmt::Display for ServiceStatus {
 /// A program that listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 pub(crate) struct PortUser {
-    /// Name of the program.
+    /// The name of the program that is listening on the port.
     pub(crate) name: String,
-    /// Process number.
+    /// The process ID.
     pub(crate) pid: u32,
 }

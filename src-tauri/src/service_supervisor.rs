@@ -1,4 +1,4 @@
-//! The key service inside this process: started, watched, moved to another port, stopped.
+//! Runs the key service in this process: starts it, monitors it, moves it to another port, and stops it.
 
 mod ports;
 
@@ -21,30 +21,31 @@ use ulkeys_store::SqliteStore;
 
 use crate::service_status::ServiceStatus;
 
-/// The longest wait for the service to write what it holds.
+/// Maximum time that the service may take to write pending data and stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The embedded service.
+/// Supervises the embedded key service.
 pub(crate) struct ServiceSupervisor {
     database: PathBuf,
     revocations: PathBuf,
     limits: Setting<RateLimits>,
     training: TrainingConfig,
     status: watch::Sender<ServiceStatus>,
-    /// Of the database. What was found by a service that was restarted stays.
+    /// The health of the database, including outside changes (made by other programs) that were found before the
+    /// service was restarted.
     health: watch::Sender<DatabaseHealth>,
     running: Mutex<Option<RunningService>>,
-    /// Held while the service starts or stops, so that two clicks do not race.
+    /// Locked while the service starts or stops, so that two requests to start or stop it do not overlap.
     changing: tokio::sync::Mutex<()>,
 }
 
-/// Why the service stays where it is.
+/// Why the service was not moved to another port.
 pub(crate) enum PortChangeError {
-    /// Another program listens there.
+    /// Another program listens on the new port.
     PortInUse,
-    /// The port cannot be opened, for another reason.
+    /// The new port cannot be opened for another reason.
     PortClosed(std::io::Error),
-    /// The choice cannot be kept.
+    /// The new port could not be saved in the settings.
     NotSaved(std::io::Error),
 }
 
@@ -74,43 +75,44 @@ impl ServiceSupervisor {
         }
     }
 
-    /// Follows what a person should know about the database.
+    /// Subscribes to the health of the database.
     pub(crate) fn subscribe_health(&self) -> watch::Receiver<DatabaseHealth> {
         self.health.subscribe()
     }
 
-    /// How the service is now.
+    /// Returns the current status of the service.
     pub(crate) fn status(&self) -> ServiceStatus {
         self.status.borrow().clone()
     }
 
-    /// Follows the state.
+    /// Subscribes to the status of the service.
     pub(crate) fn subscribe_status(&self) -> watch::Receiver<ServiceStatus> {
         self.status.subscribe()
     }
 
-    /// A client with the session credential, while the service runs.
+    /// Returns an API client that is authenticated with the session credential, or `None` if the service is not
+    /// running.
     pub(crate) fn api_client(&self) -> Option<ApiClient> {
         self.running.lock().as_ref().map(|running| running.client.clone())
     }
 
-    /// Starts the service on `port` of the loopback interface. Problems end up in the status.
+    /// Starts the service on `port` of the loopback interface. A failure is reported in the returned status.
     pub(crate) async fn start(self: &Arc<Self>, port: u16) -> ServiceStatus {
         let _changing = self.changing.lock().await;
         self.start_locked(port).await
     }
 
-    /// Stops the service if it runs, and starts it on `port`.
+    /// Stops the service if it is running, and starts it on `port`.
     pub(crate) async fn restart(self: &Arc<Self>, port: u16) -> ServiceStatus {
         let _changing = self.changing.lock().await;
         self.stop_locked().await;
         self.start_locked(port).await
     }
 
-    /// Moves the service to `port`, and keeps that by `save`. The new port is held before the old one is given up.
+    /// Moves the service to `port` and saves the port with `save`. The new port is opened before the old one is closed.
     ///
     /// # Errors
-    /// When the port cannot be had or kept; then nothing has changed.
+    /// Returns an error if the new port cannot be opened or saved. The service then keeps its old port.
     pub(crate) async fn move_to_port(
         self: &Arc<Self>,
         port: u16,
@@ -131,11 +133,12 @@ impl ServiceSupervisor {
         Ok(self.publish_status(launched, port))
     }
 
-    /// Stops the service in order: open requests finish, pending last-used times are written.
-    /// A start that hangs, for example on a disk that does not answer, does not delay the end of the app.
+    /// Stops the service gracefully: open requests finish, and pending usage is written. If the service is still
+    /// starting after [`STOP_TIMEOUT`], for example because a disk does not respond, it is abandoned, so that the app
+    /// can quit.
     pub(crate) async fn stop(&self) {
         let Ok(_changing) = tokio::time::timeout(STOP_TIMEOUT, self.changing.lock()).await else {
-            return tracing::warn!("the key service is still starting, and is abandoned");
+            return tracing::warn!("the key service is still starting; quitting without waiting for it");
         };
         self.stop_locked().await;
     }
@@ -144,19 +147,20 @@ impl ServiceSupervisor {
         self.status.send_replace(ServiceStatus::Starting);
         let launched = match listen(port).await {
             Ok(listeners) => self.spawn_service(listeners, port).await,
-            // Another app with the same data would not be helped by another port.
+            // If another key service has the same database open, using another port would not help, so the problem with
+            // the database is reported instead of the problem with the port.
             Err(_) if SqliteStore::is_in_use(&self.database) => Err(ServiceStatus::DatabaseProblem {
                 problem: DatabaseProblem::Locked,
                 path: self.database.display().to_string(),
                 detail: "another key service has it open".to_owned(),
             }),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(ports::port_in_use_status(port).await),
-            Err(error) => Err(stopped_status(format!("port {port} cannot be opened: {error}"))),
+            Err(error) => Err(stopped_status(format!("cannot open port {port}: {error}"))),
         };
         self.publish_status(launched, port)
     }
 
-    /// Stores the launched service, and publishes the resulting status.
+    /// Stores the started service, and publishes the resulting status.
     fn publish_status(&self, launched: Result<RunningService, ServiceStatus>, port: u16) -> ServiceStatus {
         let status = match launched {
             Ok(running) => {
@@ -167,7 +171,7 @@ impl ServiceSupervisor {
             }
             Err(status) => status,
         };
-        tracing::info!(%status, "the key service");
+        tracing::info!(%status, "key service status");
         self.status.send_replace(status.clone());
         status
     }
@@ -209,7 +213,8 @@ impl ServiceSupervisor {
         Ok(RunningService { client, port, shutdown, server })
     }
 
-    /// Passes on the health of the database that is open, with the changes that were found before it was opened.
+    /// Publishes the health of the open database, including the outside changes that were found before the service was
+    /// restarted.
     async fn forward_health(self: Arc<Self>, mut opened: watch::Receiver<DatabaseHealth>, shutdown: CancellationToken) {
         let before = self.health.borrow().changes.clone();
         loop {
@@ -228,18 +233,19 @@ impl ServiceSupervisor {
         }
     }
 
-    /// Runs the service, and publishes the status when it ends unexpectedly.
+    /// Runs the service, and publishes a status if it ends unexpectedly.
     async fn monitor(self: Arc<Self>, service: impl Future<Output = std::io::Result<()>> + Send + 'static) {
-        // A task of its own, so that a panic in it is seen here. It ends without an error only after a shutdown.
+        // Run the service in a separate task, so that a panic is detected here. The service returns `Ok` only after a
+        // shutdown.
         let detail = match tokio::spawn(service).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(error) => {
-                tracing::error!(%error, "the task of the key service ended");
-                "the key service ended unexpectedly; the log says more".to_owned()
+                tracing::error!(%error, "the task of the key service failed");
+                "the key service ended unexpectedly; see the log for the reason".to_owned()
             }
         };
-        tracing::error!(detail, "the key service ended");
+        tracing::error!(detail, "the key service ended unexpectedly");
         *self.running.lock() = None;
         self.status.send_replace(ServiceStatus::Stopped { detail });
     }
@@ -263,7 +269,7 @@ fn stopped_status(error: impl ToString) -> ServiceStatus {
     ServiceStatus::Stopped { detail: error.to_string() }
 }
 
-/// The person who is logged in to this computer.
+/// Returns the user who is logged in to this computer.
 fn local_account() -> Account {
     let username = ["USER", "LOGNAME", "USERNAME"]
         .into_iter()

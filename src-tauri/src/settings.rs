@@ -1,8 +1,8 @@
-//! What a person has changed from the defaults, in one small JSON file that may be edited by hand.
+//! Stores the settings that the user has changed in a small JSON file, which can also be edited by hand.
 //!
-//! It is read field by field: a field that is not understood has no effect, stays in the file and is reported.
-//! Deliberately absent: watching the file while the app runs. Edits during that time are kept and take effect at the
-//! next start.
+//! The file is read field by field: an invalid or unknown field has no effect, is reported, and remains in the file.
+//! Deliberately omitted: watching the file while the app runs. Edits made while the app runs are preserved, and take
+//! effect at the next start.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -23,17 +23,18 @@ use ulkeys_service::Setting;
 use crate::file_problem::describe_io_error;
 use crate::files;
 
-/// "UL" as two decimal codes. Fixed, so that an exported address keeps working after a restart.
+/// The default port, which consists of the decimal character codes of "U" (85) and "L" (76). It is fixed, so that a URL
+/// exported in a shell remains valid after a restart.
 pub(crate) const DEFAULT_PORT: u16 = 8576;
-/// The ports that need no privilege.
+/// The allowed ports: those that can be opened without privileges.
 pub(crate) const PORT_RANGE: RangeInclusive<u16> = 1024..=u16::MAX;
-/// The sizes of the text, in percent of the usual.
+/// The allowed text sizes, in percent of the normal size.
 pub(crate) const TEXT_PERCENT_RANGE: RangeInclusive<u32> = 100..=200;
-/// How many seconds a copied key may stay on the clipboard.
+/// The allowed delays before a copied key is removed from the clipboard, in seconds.
 pub(crate) const CLIPBOARD_SECONDS_RANGE: RangeInclusive<u64> = 10..=120;
-/// After how many days a key may be said to be old.
+/// The range of rotation ages that a user can set, in days.
 pub(crate) const ROTATION_DAYS_RANGE: RangeInclusive<u32> = 1..=MAX_ROTATION_DAYS;
-/// For how many days a training run may be kept.
+/// The allowed retention times for training runs, in days.
 pub(crate) const RUN_DAYS_RANGE: RangeInclusive<u32> = 1..=3_650;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,7 +52,7 @@ impl Default for SettingsFile {
 }
 
 impl SettingsFile {
-    /// What a file says, and what in it has no effect.
+    /// Reads the settings from the fields of a file. Also returns the fields that have no effect.
     fn from_fields(fields: &Map<String, Value>) -> (Self, Vec<IgnoredSetting>) {
         let (mut values, mut ignored) = (Self::default(), Vec::new());
         let Self { port, preferences } = &mut values;
@@ -85,13 +86,13 @@ impl SettingsFile {
         (values, ignored)
     }
 
-    /// The fields as they are written.
+    /// Converts the values to the JSON fields of the file.
     fn to_fields(&self) -> serde_json::Result<Map<String, Value>> {
         serde_json::from_value(serde_json::to_value(self)?)
     }
 }
 
-/// Takes over a whole number in a range.
+/// Sets `field` to `value`, which must be an integer in `range`.
 fn read_number_setting<T>(field: &mut T, value: &Value, range: RangeInclusive<T>) -> Result<(), IgnoredReason>
 where
     T: DeserializeOwned + PartialOrd + Copy + Into<u64>,
@@ -101,7 +102,7 @@ where
     Ok(())
 }
 
-/// The same, where `null` stands for none.
+/// Sets `field` to `value`, which must be `null` or an integer in `range`.
 fn read_optional_setting<T>(field: &mut Option<T>, value: &Value, range: RangeInclusive<T>) -> Result<(), IgnoredReason>
 where
     T: DeserializeOwned + PartialOrd + Copy + Into<u64>,
@@ -117,7 +118,7 @@ where
     Ok(())
 }
 
-/// Takes over one of several choices.
+/// Sets `field` to `value`, which must be one of the choices in `all`.
 fn read_choice_setting<T, const COUNT: usize>(
     field: &mut T,
     value: &Value,
@@ -132,7 +133,7 @@ where
     Ok(())
 }
 
-/// Takes over the limits that are in the range, and reports the others.
+/// Applies the valid limits of a group of settings, and adds the invalid ones to `ignored`.
 fn read_limits_setting<T: Serialize + DeserializeOwned>(
     group: &str,
     value: &Value,
@@ -157,15 +158,15 @@ fn read_limits_setting<T: Serialize + DeserializeOwned>(
     Ok(())
 }
 
-/// What of the file has no effect.
+/// Why settings in the file have no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub(crate) enum SettingsProblem {
-    /// All of it: it cannot be read.
+    /// The whole file has no effect, because it cannot be read.
     Unreadable { reason: String },
-    /// All that was in it before a setting was changed: it could not be read, and was copied.
+    /// The file was invalid when the user changed a setting. It was copied to `copy` and then replaced.
     Replaced { copy: String },
-    /// These settings.
+    /// Individual settings have no effect.
     Ignored { settings: Vec<IgnoredSetting> },
 }
 
@@ -173,7 +174,7 @@ impl fmt::Display for SettingsProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable { reason } => write!(f, "the settings file cannot be read: {reason}"),
-            Self::Replaced { copy } => write!(f, "the former settings file is kept as {copy}"),
+            Self::Replaced { copy } => write!(f, "the previous settings file was saved as {copy}"),
             Self::Ignored { settings } => {
                 let settings: Vec<_> = settings.iter().map(ToString::to_string).collect();
                 write!(f, "these settings have no effect: {}", settings.join("; "))
@@ -182,13 +183,13 @@ impl fmt::Display for SettingsProblem {
     }
 }
 
-/// A setting of the file that has no effect. Its value is not repeated: it may be a secret.
+/// A setting in the file that has no effect. Its value is omitted, because it could be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct IgnoredSetting {
-    /// The name of the setting, behind that of its group, as in `limits.default`.
+    /// The name of the setting, preceded by the name of its group, as in `limits.default`.
     pub(crate) name: String,
-    /// Why it has no effect.
+    /// The reason why the setting has no effect.
     pub(crate) reason: IgnoredReason,
 }
 
@@ -198,19 +199,19 @@ impl fmt::Display for IgnoredSetting {
     }
 }
 
-/// Why a setting has no effect.
+/// Why a setting in the file has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub(crate) enum IgnoredReason {
-    /// There is no setting of this name.
+    /// No setting has this name.
     Unknown,
-    /// It must be a whole number in this range.
+    /// The value is not a whole number in this range.
     NotInRange(NumberRange),
-    /// It must be a whole number in this range, or `null`.
+    /// The value is neither `null` nor a whole number in this range.
     NotInRangeOrNull(NumberRange),
-    /// It must be one of these.
+    /// The value is not one of these choices.
     NotAChoice { choices: Vec<String> },
-    /// It must be an object that holds several settings.
+    /// The value is not an object with a group of settings.
     NotAGroup,
 }
 
@@ -228,7 +229,7 @@ impl fmt::Display for IgnoredReason {
     }
 }
 
-/// The numbers that a setting may be.
+/// The range of numbers that is allowed for a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 pub(crate) struct NumberRange {
     pub(crate) least: u32,
@@ -242,26 +243,26 @@ impl NumberRange {
     }
 }
 
-/// What a person prefers, and may change in the window.
+/// The preferences, which the user can change in the window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Preferences {
     /// The language of the windows.
     pub(crate) language: Language,
-    /// Light or dark.
+    /// The color theme of the windows.
     pub(crate) theme: Theme,
-    /// The size of the text, 100 to 200 percent.
+    /// Text size in percent of the normal size, 100 to 200.
     pub(crate) text_percent: u32,
-    /// After how many seconds a copied key is taken off the clipboard, 10 to 120; `null` for never.
+    /// Seconds until a copied key is removed from the clipboard, 10 to 120; `null` for never.
     #[ts(type = "number | null")]
     pub(crate) clipboard_seconds: Option<u64>,
-    /// After how many days a key should be rotated, 1 to 3,650.
+    /// Days after which a key is due for rotation, 1 to 3,650.
     pub(crate) rotation_days: u32,
-    /// After how many days a training run is deleted, 1 to 3,650; `null` for never.
+    /// Days after which a training run is deleted, 1 to 3,650; `null` for never.
     pub(crate) run_days: Option<u32>,
-    /// How often a key may ask the embedded service.
+    /// Rate limits of the embedded service.
     pub(crate) limits: RateLimits,
-    /// How much training data the embedded service keeps, in MiB.
+    /// Limits on the training data that the embedded service stores, in MiB.
     pub(crate) storage: StorageLimits,
 }
 
@@ -280,10 +281,10 @@ impl Default for Preferences {
     }
 }
 
-/// A language that the windows speak, by its tag (BCP 47).
+/// The language of the windows: a BCP 47 tag, or `system`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub(crate) enum Language {
-    /// The first one of the system's that the windows speak.
+    /// The first of the system's preferred languages into which the app is translated.
     #[default]
     #[serde(rename = "system")]
     System,
@@ -301,12 +302,12 @@ pub(crate) enum Language {
 impl Language {
     const ALL: [Self; 4] = [Self::System, Self::English, Self::German, Self::Portuguese];
 
-    /// The choice of that exact name.
+    /// Parses the serialized name of a language, such as `pt-BR`. Returns `None` for any other text.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_value(text.into()).ok()
     }
 
-    /// The language itself, where the choice was the system's.
+    /// Resolves [`Self::System`] to a language. Any other language is returned unchanged.
     pub(crate) fn resolve_system(self) -> Self {
         match self {
             Self::System => crate::locale::preferred_languages()
@@ -317,7 +318,7 @@ impl Language {
         }
     }
 
-    /// The language for a tag such as `de-AT`.
+    /// Returns the supported language for a locale tag such as `de-AT`.
     fn from_locale_tag(tag: &str) -> Option<Self> {
         match tag.split(['-', '_', '.', '@']).next()? {
             "en" => Some(Self::English),
@@ -328,11 +329,11 @@ impl Language {
     }
 }
 
-/// Light or dark.
+/// The color theme.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Theme {
-    /// As the system.
+    /// The theme of the system.
     #[default]
     System,
     Light,
@@ -342,13 +343,13 @@ pub(crate) enum Theme {
 impl Theme {
     const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
 
-    /// The choice of that exact name.
+    /// Parses the serialized name of a theme, such as `dark`. Returns `None` for any other text.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_value(text.into()).ok()
     }
 }
 
-/// The settings, and the file that they are kept in.
+/// The current settings and the file in which they are stored.
 pub(crate) struct Settings {
     path: PathBuf,
     state: Mutex<SettingsState>,
@@ -361,7 +362,7 @@ struct SettingsState {
 }
 
 impl Settings {
-    /// Reads the file. What it does not say is as by default.
+    /// Reads the settings from the file. Settings that are missing from the file have their default values.
     pub(crate) fn load(path: PathBuf) -> Self {
         let (values, problem) = match files::read_json_fields(&path) {
             Ok(fields) => {
@@ -373,55 +374,55 @@ impl Settings {
             }
         };
         if let Some(problem) = &problem {
-            tracing::warn!(%problem, "the settings file is not used as it is");
+            tracing::warn!(%problem, "the settings file has a problem");
         }
         let preferences = watch::channel(values.preferences.clone()).0;
         Self { path, state: Mutex::new(SettingsState { values, problem }), preferences }
     }
 
-    /// What of the file has no effect.
+    /// Returns the problem with the settings file, if there is one.
     pub(crate) fn problem(&self) -> Option<SettingsProblem> {
         self.state.lock().problem.clone()
     }
 
-    /// The port of the embedded service.
+    /// Returns the port of the embedded service.
     pub(crate) fn port(&self) -> u16 {
         self.state.lock().values.port
     }
 
-    /// Follows the preferences.
+    /// Subscribes to the preferences.
     pub(crate) fn subscribe_preferences(&self) -> watch::Receiver<Preferences> {
         self.preferences.subscribe()
     }
 
-    /// A preference that the embedded service follows.
+    /// Creates a setting of the embedded service whose value always follows a preference.
     pub(crate) fn follow_preference<T>(&self, read: impl Fn(&Preferences) -> T + Send + Sync + 'static) -> Setting<T> {
         let preferences = self.subscribe_preferences();
         Setting::new(move || read(&preferences.borrow()))
     }
 
-    /// How long a copied key stays on the clipboard; `None` for as long as it likes.
+    /// Returns the time until a copied key is removed from the clipboard, or `None` if copied keys are never removed.
     pub(crate) fn clipboard_timeout(&self) -> Option<Duration> {
         self.preferences.borrow().clipboard_seconds.map(Duration::from_secs)
     }
 
-    /// After how many days a key should be rotated.
+    /// Returns the number of days after which a key is due for rotation.
     pub(crate) fn rotation_days(&self) -> u32 {
         self.preferences.borrow().rotation_days
     }
 
-    /// Keeps other preferences. On an error nothing changes, in memory or on disk.
+    /// Saves new preferences. If saving fails, nothing changes in memory or on disk.
     pub(crate) fn set_preferences(&self, preferences: Preferences) -> std::io::Result<()> {
         self.update_file(|values| values.preferences = preferences)
     }
 
-    /// Keeps another port. On an error nothing changes, in memory or on disk.
+    /// Saves a new port. If saving fails, nothing changes in memory or on disk.
     pub(crate) fn set_port(&self, port: u16) -> std::io::Result<()> {
         self.update_file(|values| values.port = port)
     }
 
-    /// Changes the file as it is now, and only the fields that have changed. One that cannot be understood is copied
-    /// first.
+    /// Rereads the file, applies only the values that `change` modifies, and writes the file, so that edits made by
+    /// hand are preserved. An invalid file is copied before it is replaced.
     fn update_file(&self, change: impl FnOnce(&mut SettingsFile)) -> std::io::Result<()> {
         let mut state = self.state.lock();
         let mut changed = state.values.clone();
@@ -439,7 +440,7 @@ impl Settings {
             fields.entry(name).or_insert(value);
         }
         if let Err(error) = files::write_json(&self.path, &fields) {
-            // Otherwise each attempt would leave one more copy.
+            // Delete the copy of the invalid file; otherwise each failed attempt would leave another one.
             if let Some(copy) = copy {
                 let _ = std::fs::remove_file(copy);
             }
@@ -447,7 +448,7 @@ impl Settings {
         }
         let replaced = state.problem.take().filter(|problem| matches!(problem, SettingsProblem::Replaced { .. }));
         let replaced = copy.map(|copy| SettingsProblem::Replaced { copy: copy.display().to_string() }).or(replaced);
-        // While the lock is held, so that subscribers receive changes in their order.
+        // Publish while the lock is held, so that subscribers receive changes in order.
         self.preferences.send_if_modified(|told| std::mem::replace(told, changed.preferences.clone()) != *told);
         *state = SettingsState {
             values: changed,
@@ -457,7 +458,8 @@ impl Settings {
     }
 }
 
-/// Takes over what changed, and leaves the rest of the file alone, in groups of fields too.
+/// Copies to `fields` the values of `changed` that differ from those in `before`, and leaves all other fields
+/// unchanged. Groups of fields are merged in the same way.
 fn merge_changes(fields: &mut Map<String, Value>, before: &Map<String, Value>, changed: &Map<String, Value>) {
     for (name, value) in changed {
         let former = before.get(name);
@@ -583,7 +585,8 @@ mod tests {
         assert_eq!(named(&settings), ignored);
     }
 
-    /// What Preferences rejects has no effect here either: a limit of zero would shut programs out.
+    /// Tests that a value that the preferences page rejects has no effect in the file either. A rate limit of zero, for
+    /// example, would lock clients out.
     #[test]
     fn load_setting_out_of_range_is_ignored_and_reported_with_reason() {
         for (text, name, reason) in [

@@ -1,8 +1,8 @@
-//! One app for each data folder. A lock in that folder decides whether one runs; the session bus only carries the
-//! request to show its window.
+//! Ensures that only one instance of the app runs per data folder. A lock file in the folder decides whether an
+//! instance is running; the D-Bus session bus only carries the request to show the running instance's window.
 //!
-//! Any program may own a name on the bus, and an app on another display or in another session may have another bus. So
-//! a name alone neither ends nor delays a start.
+//! Any program can own a name on the bus, and an instance on another display or in another session can be on a
+//! different bus. Therefore, an owned bus name alone neither prevents nor delays the app's start.
 
 use std::fs::{File, TryLockError};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -12,32 +12,35 @@ use std::time::{Duration, Instant};
 use crate::file_problem::FileProblem;
 use crate::paths::{self, Paths};
 
-/// How long to try to reach another app, and how long its bus may take to answer.
+/// Maximum time for attempts to reach the running instance, and for the bus to answer.
 const CONTACT_TIMEOUT: Duration = Duration::from_secs(2);
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// How this start stands to others.
+/// Whether another instance of the app is running with the same data folder.
 pub(crate) enum InstanceClaim {
-    /// The only one with this data folder. It stays so for as long as the file is open.
+    /// No other instance is running with this data folder. This instance holds its claim as long as the lock file is
+    /// open.
     Only(#[expect(dead_code, reason = "the file is the lock")] Option<File>),
-    /// Another one runs, and has shown its window.
+    /// Another instance is running and has shown its window.
     Shown,
-    /// Another one runs, and did not answer.
+    /// Another instance is running but did not answer.
     Unreachable,
 }
 
 impl InstanceClaim {
-    /// Finds out, and asks another app to show its window. Another one that has just started is not on the bus yet, and
-    /// one that is quitting releases the lock soon: both have two seconds.
+    /// Claims the data folder. If another instance is running, requests it to show its window. Retries for two seconds,
+    /// because an instance that has just started is not on the bus yet, and one that is quitting releases the lock
+    /// soon.
     pub(crate) fn claim(paths: &Paths) -> Self {
         let deadline = Instant::now() + CONTACT_TIMEOUT;
         loop {
             match try_lock_file(&paths.instance_lock) {
                 Ok(Some(lock)) => return Self::Only(Some(lock)),
                 Ok(None) => {}
-                // The key database reports what is wrong with the folder or its locks, in the window.
+                // If the folder is unusable or does not support locks, opening the key database fails too, and the
+                // window shows the reason.
                 Err(error) => {
-                    tracing::warn!(%error, "it is not known whether another app uses this data folder");
+                    tracing::warn!(%error, "could not determine whether another app uses this data folder");
                     return Self::Only(None);
                 }
             }
@@ -51,8 +54,9 @@ impl InstanceClaim {
         }
     }
 
-    /// Lets later starts show the window of this one. `None` where the name on the bus is taken by a program that is
-    /// not this app: the plugin would wait for its answer forever.
+    /// Creates the plugin through which later instances make this one show its window. Returns `None` if this instance
+    /// does not hold the claim, or if another program owns the bus name: the plugin would wait forever for that
+    /// program's answer.
     pub(crate) fn build_plugin(&self, paths: &Paths) -> Option<tauri::plugin::TauriPlugin<tauri::Wry>> {
         let name = bus_name(paths);
         let builder = tauri_plugin_single_instance::Builder::new()
@@ -62,7 +66,7 @@ impl InstanceClaim {
     }
 }
 
-/// The lock, or `None` where another app has it.
+/// Locks the file. Returns `None` if another instance holds the lock.
 fn try_lock_file(path: &Path) -> std::io::Result<Option<File>> {
     if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Err(FileProblem::NotAFile.into());
@@ -75,7 +79,8 @@ fn try_lock_file(path: &Path) -> std::io::Result<Option<File>> {
     }
 }
 
-/// The plugin adds `.SingleInstance` to it.
+/// Returns the bus name of the app instance that uses this data folder. The plugin appends `.SingleInstance` to the
+/// name.
 fn bus_name(paths: &Paths) -> String {
     let folder = paths.instance_lock.parent().unwrap_or(Path::new(""));
     if paths.is_default {
@@ -96,10 +101,10 @@ mod bus {
 
     use super::CONTACT_TIMEOUT;
 
-    /// Of the plugin, which serves it.
+    /// The D-Bus interface that the plugin serves.
     const PLUGIN_INTERFACE: &str = "org.SingleInstance.DBus";
 
-    /// Asks the app that owns the name to show its window. Whether it did within the time.
+    /// Requests the instance that owns the bus name to show its window. Returns whether it answered in time.
     pub(super) fn show_running_app(name: &str, time: Duration) -> bool {
         let name = format!("{name}.SingleInstance");
         let path = format!("/{}", name.replace('.', "/").replace('-', "_"));
@@ -112,7 +117,7 @@ mod bus {
         matches!(asked, Ok(Ok(_)))
     }
 
-    /// Whether a program owns the name, or the bus does not answer.
+    /// Returns whether a program owns the bus name. If the bus does not answer, the name counts as owned.
     pub(super) fn is_name_taken(name: &str) -> bool {
         let name = format!("{name}.SingleInstance");
         let ask = async {
@@ -123,17 +128,17 @@ mod bus {
         let asked = tauri::async_runtime::block_on(async { tokio::time::timeout(CONTACT_TIMEOUT, ask).await });
         match asked {
             Ok(Ok(is_name_taken)) => is_name_taken,
-            // Without a bus, the plugin does nothing.
+            // Without a bus, nothing owns the name, and the plugin does nothing.
             Ok(Err(_)) => false,
             Err(_) => {
-                tracing::warn!("the session bus does not answer: a second start cannot show this window");
+                tracing::warn!("the session bus does not answer, so a second start cannot show this window");
                 true
             }
         }
     }
 }
 
-/// Elsewhere the plugin itself finds the other app.
+/// On macOS and Windows, the plugin itself finds the running instance.
 #[cfg(not(target_os = "linux"))]
 mod bus {
     pub(super) fn show_running_app(_name: &str, _time: std::time::Duration) -> bool {

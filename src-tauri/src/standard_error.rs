@@ -1,9 +1,10 @@
-//! Standard error that neither fails nor blocks.
+//! Replaces standard error so that writing to it neither fails nor blocks.
 //!
-//! The app outlives the terminal that started it, and a terminal or pipe may have a reader that stopped reading. A
-//! write to the first fails, and Rust's `eprintln!` panics then; a write to the second blocks its thread. Libraries,
-//! GTK and WebKit's processes write there, too. So the descriptor itself becomes a pipe that a thread of this process
-//! empties. Another thread writes, because a terminal can block even where it reports that it is ready (poll(2)).
+//! The app can outlive the terminal that started it, and the reader of a terminal or pipe can stop reading. A write to
+//! a closed terminal fails, which makes `eprintln!` panic. A write to a stalled terminal or pipe blocks the thread.
+//! Libraries, GTK and WebKit's processes also write to standard error, so the descriptor itself is replaced with a
+//! pipe, which a thread of this process drains. A second thread writes to the original descriptor, because a terminal
+//! can block even if poll(2) reports it as ready.
 
 #[cfg(unix)]
 pub(crate) use unix::{flush, redirect_to_pipe};
@@ -20,31 +21,32 @@ mod unix {
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::io::Errno;
 
-    /// How many chunks wait for a reader. Further ones are dropped: the log file has them.
+    /// Maximum number of chunks queued for writing. Further chunks are dropped; the log file still contains their
+    /// lines.
     const MAX_QUEUED_CHUNKS: usize = 64;
-    /// How long the end of the process waits for a reader.
+    /// Maximum time to wait at exit for the queued chunks to be written.
     const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
 
     static FORWARDER: OnceLock<Forwarder> = OnceLock::new();
 
     struct Forwarder {
-        /// The end of the pipe that this process reads, which does not block.
+        /// The non-blocking read end of the pipe.
         reader: Mutex<File>,
         chunks: SyncSender<Vec<u8>>,
         pending: Arc<PendingChunks>,
     }
 
-    /// How many chunks are not written yet.
+    /// The number of chunks that have not been written yet.
     #[derive(Default)]
     struct PendingChunks {
         count: Mutex<usize>,
         written: Condvar,
     }
 
-    /// Puts a pipe in the place of standard error, and starts the threads behind it.
+    /// Replaces standard error with a pipe, and starts the threads that forward its contents.
     ///
     /// # Errors
-    /// When the system has no descriptor or thread left. Then standard error is as it was.
+    /// Returns an error if the system provides no further file descriptor or thread. Standard error is then unchanged.
     pub(crate) fn redirect_to_pipe() -> io::Result<()> {
         let original = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?);
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -60,7 +62,7 @@ mod unix {
         let thread = |name: &str| std::thread::Builder::new().name(format!("standard error {name}"));
         thread("out").spawn(move || write_chunks(&received, original, &pending))?;
         thread("in").spawn(move || {
-            // A signal that interrupts the wait is no reason to end.
+            // A signal that interrupts poll(2) must not end this thread.
             while matches!(poll(&mut [PollFd::new(&ready, PollFlags::IN)], None), Ok(_) | Err(Errno::INTR)) {
                 drain_pipe();
             }
@@ -68,7 +70,8 @@ mod unix {
         Ok(rustix::stdio::dup2_stderr(&writer)?)
     }
 
-    /// Writes out what was printed so far, for a limited time. For the end of the process, which ends the threads, too.
+    /// Writes the queued chunks, within a time limit. Call this before the process exits, because exiting also ends the
+    /// threads that write them.
     pub(crate) fn flush() {
         drain_pipe();
         if let Some(forwarder) = FORWARDER.get() {
@@ -77,12 +80,12 @@ mod unix {
         }
     }
 
-    /// Takes everything out of the pipe, so that nobody who prints has to wait.
+    /// Reads everything from the pipe, so that no writer blocks.
     fn drain_pipe() {
         let Some(forwarder) = FORWARDER.get() else { return };
         let mut reader = forwarder.reader.lock();
         let mut chunk = [0; 4096];
-        // An error means that the pipe is empty.
+        // A read error means that the pipe is empty.
         while let Ok(read @ 1..) = reader.read(&mut chunk) {
             *forwarder.pending.count.lock() += 1;
             if forwarder.chunks.try_send(chunk[..read].to_vec()).is_err() {
@@ -93,7 +96,7 @@ mod unix {
 
     fn write_chunks(chunks: &Receiver<Vec<u8>>, mut original: File, pending: &PendingChunks) {
         for chunk in chunks {
-            // It fails where nobody reads any more, or the disk is full.
+            // The write fails if the terminal is closed or the disk is full. The chunk is then lost.
             let _ = original.write_all(&chunk);
             *pending.count.lock() -= 1;
             pending.written.notify_all();
@@ -101,7 +104,7 @@ mod unix {
     }
 }
 
-/// On other systems, standard error is left as it is.
+/// Does nothing, because standard error is redirected only on Unix.
 #[cfg(not(unix))]
 pub(crate) fn redirect_to_pipe() -> std::io::Result<()> {
     Ok(())

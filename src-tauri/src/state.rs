@@ -1,4 +1,4 @@
-//! What the commands share.
+//! The state that all commands share.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -32,11 +32,11 @@ pub(crate) struct AppState {
     /// Whether a screen reader is running.
     pub(crate) screen_reader: watch::Sender<bool>,
     pub(crate) file_locations: FileLocations,
-    /// The folder for what WebKit keeps of the windows' pages.
+    /// The folder for WebKit's cache.
     pub(crate) web_cache: PathBuf,
-    /// What was chosen in the menu.
+    /// Sends the list window's page the actions that the user selects in the menu.
     pub(crate) menu_actions: broadcast::Sender<MenuAction>,
-    /// By the window's label.
+    /// The tasks that send events to the windows' pages, by window label.
     event_tasks: Mutex<HashMap<String, AbortHandle>>,
 }
 
@@ -65,14 +65,15 @@ impl AppState {
         }
     }
 
-    /// The client of the running service.
+    /// Returns a client for the embedded service, or an error if the service is not running.
     pub(crate) fn api_client(&self) -> Result<ApiClient, CommandError> {
         self.service
             .api_client()
             .ok_or_else(|| CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"))
     }
 
-    /// Stores the task that sends events to a window's page, and aborts the one before. `None` when the page is gone.
+    /// Stores the task that sends events to a window's page, and aborts the window's previous task. Pass `None` when
+    /// the page has been unloaded.
     pub(crate) fn replace_event_task(&self, window: &str, watcher: Option<AbortHandle>) {
         let mut watchers = self.event_tasks.lock();
         let previous = match watcher {

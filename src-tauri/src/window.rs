@@ -1,4 +1,4 @@
-//! The windows: each shows its bundled page and goes nowhere else.
+//! The app's windows. Each window shows its bundled page and cannot navigate elsewhere.
 
 mod file_dialog;
 mod list_window;
@@ -25,7 +25,8 @@ pub(crate) use window_bounds::save_list_bounds;
 
 use crate::state::AppState;
 
-/// Shows the window of the running app when it is started once more, or the one over it.
+/// Brings the one-time window to the front if it is visible, and otherwise the list window. Called, for example, when
+/// the app is launched a second time.
 pub(crate) fn focus_front_window(app: &AppHandle) {
     let Some(window) = one_time_window::find_window(app)
         .filter(|key| key.is_visible().unwrap_or(true))
@@ -36,18 +37,19 @@ pub(crate) fn focus_front_window(app: &AppHandle) {
     bring_to_front(&window);
 }
 
-/// Gives the windows the theme and the menu that a person prefers. To be called on the main thread.
+/// Applies the user's theme and menu language to the windows. Must be called on the main thread.
 pub(crate) fn apply_preferences(app: &AppHandle) {
     theme::apply_theme(app);
     let language = app.state::<AppState>().settings.subscribe_preferences().borrow().language;
     if let Err(error) = list_window::set_menu_language(app, language) {
-        tracing::warn!(%error, "the menu cannot change its language");
+        tracing::warn!(%error, "could not change the language of the menu");
     }
 }
 
-/// How large the window's content is, its menu included, in pixels. To be called on the main thread.
+/// Returns the size of the window's content including its menu, in physical pixels. Must be called on the main thread.
 ///
-/// [`WebviewWindow::inner_size`] adds what GTK draws around a window on Wayland, which no call to set a size includes.
+/// The result can be passed to [`WebviewWindow::set_size`]. On Wayland, the result of [`WebviewWindow::inner_size`]
+/// cannot be passed to it, because that result includes the decorations that GTK draws around the window.
 #[cfg(target_os = "linux")]
 fn measure_content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
     use gtk::prelude::GtkWindowExt as _;
@@ -55,15 +57,17 @@ fn measure_content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u3
     Ok(LogicalSize::new(width, height).to_physical(window.scale_factor()?))
 }
 
-/// The same: other systems add nothing.
+/// Returns the size of the window's content in physical pixels. `inner_size` can be used here, because it includes
+/// decorations only on Linux.
 #[cfg(not(target_os = "linux"))]
 fn measure_content_size(window: &WebviewWindow) -> tauri::Result<PhysicalSize<u32>> {
     window.inner_size()
 }
 
-/// Keeps the window's content at least so large, its menu included.
+/// Sets the minimum size of the window's content including its menu, in logical pixels.
 ///
-/// [`WebviewWindowBuilder::min_inner_size`] is of the window with what GTK draws around it on Wayland.
+/// [`WebviewWindowBuilder::min_inner_size`] cannot be used, because it includes the decorations that GTK draws around a
+/// window on Wayland.
 #[cfg(target_os = "linux")]
 fn set_min_content_size(window: &WebviewWindow, width: f64, height: f64) -> tauri::Result<()> {
     use gtk::prelude::WidgetExt as _;
@@ -72,27 +76,28 @@ fn set_min_content_size(window: &WebviewWindow, width: f64, height: f64) -> taur
     Ok(())
 }
 
-/// Other systems add nothing.
+/// Sets the minimum size of the window's content, in logical pixels. `set_min_size` can be used here, because it
+/// includes decorations only on Linux.
 #[cfg(not(target_os = "linux"))]
 fn set_min_content_size(window: &WebviewWindow, width: f64, height: f64) -> tauri::Result<()> {
     window.set_min_size(Some(tauri::LogicalSize::new(width, height)))
 }
 
-/// Calls `act` each time that the process of the window's page has ended, on the main thread.
+/// Calls `act` on the main thread each time the window's web process exits or crashes.
 #[cfg(target_os = "linux")]
 fn on_web_process_end(window: &WebviewWindow, act: impl Fn() + Send + 'static) -> tauri::Result<()> {
     use webkit2gtk::WebViewExt as _;
     let label = window.label().to_owned();
     window.with_webview(move |webview| {
         webview.inner().connect_web_process_terminated(move |_, reason| {
-            tracing::warn!(?reason, window = label, "the process of a page has ended");
+            tracing::warn!(?reason, window = label, "the web process of a page ended");
             act();
         });
     })
 }
 
-/// Other systems load such a page again by themselves, and one that does not answer is found out when its window is
-/// closed.
+/// Does nothing, because macOS and Windows reload the page themselves. A page that no longer responds is detected when
+/// the user closes its window.
 #[cfg(not(target_os = "linux"))]
 fn on_web_process_end(_window: &WebviewWindow, _act: impl Fn() + Send + 'static) -> tauri::Result<()> {
     Ok(())
@@ -101,12 +106,13 @@ fn on_web_process_end(_window: &WebviewWindow, _act: impl Fn() + Send + 'static)
 fn bring_to_front(window: &WebviewWindow) {
     for result in [window.unminimize(), window.show(), window.set_focus()] {
         if let Err(error) = result {
-            tracing::warn!(%error, "the window cannot be brought forward");
+            tracing::warn!(%error, "could not bring the window to the front");
         }
     }
 }
 
-/// Keeps a page from going elsewhere, and what WebKit stores of it out of the folders that people back up.
+/// Configures a window so that its page cannot navigate elsewhere, and so that WebKit's data is stored outside the
+/// folders that users back up.
 fn restrict_navigation<'a>(
     app: &AppHandle,
     builder: WebviewWindowBuilder<'a, Wry, AppHandle>,
@@ -114,17 +120,18 @@ fn restrict_navigation<'a>(
     let web_cache = &app.state::<AppState>().web_cache;
     let builder = match std::fs::create_dir_all(web_cache) {
         Ok(()) => builder.data_directory(web_cache.clone()),
-        // A disk that is full or read-only must not keep the window from opening. Nothing in the cache is needed again.
+        // Open the window without stored data, because a full or read-only disk must not prevent the window from
+        // opening.
         Err(error) => {
-            tracing::warn!(%error, folder = %web_cache.display(), "the pages have no cache on disk");
+            tracing::warn!(%error, folder = %web_cache.display(), "could not create the cache folder");
             builder.incognito(true)
         }
     };
     builder.on_navigation(is_bundled_page).on_new_window(|_, _| NewWindowResponse::Deny)
 }
 
-/// Gives this process the name by which desktops find its desktop file: the application ID on Wayland, and part of the
-/// window class on X11. Must run before GTK starts.
+/// Sets the program name by which desktops find the desktop file of this app. It becomes the application ID on Wayland,
+/// and part of the window class on X11. Must be called before GTK starts.
 pub(crate) fn set_program_name(identifier: &str) {
     #[cfg(target_os = "linux")]
     gtk::glib::set_prgname(Some(identifier));
@@ -132,7 +139,8 @@ pub(crate) fn set_program_name(identifier: &str) {
     let _ = identifier;
 }
 
-/// Sets the other part of the window class on X11. Must run once GTK has started, before the first window is created.
+/// Sets the second part of the window class on X11; the first part is the program name. Must be called after GTK has
+/// started and before the first window is created.
 pub(crate) fn set_window_class(identifier: &str) {
     #[cfg(target_os = "linux")]
     gtk::gdk::set_program_class(identifier);
@@ -140,7 +148,7 @@ pub(crate) fn set_window_class(identifier: &str) {
     let _ = identifier;
 }
 
-/// Where Tauri serves the bundled pages: `tauri://localhost`, or `http://tauri.localhost` on Windows.
+/// Returns whether Tauri serves a bundled page at `url`: `tauri://localhost`, or `http://tauri.localhost` on Windows.
 fn is_bundled_page(url: &Url) -> bool {
     matches!((url.scheme(), url.host_str()), ("tauri", Some("localhost")) | ("http" | "https", Some("tauri.localhost")))
 }

@@ -1,7 +1,8 @@
-//! The clipboard of the app's own windows, through GTK.
+//! Accesses the clipboard through GTK, which means through the app's own windows.
 //!
-//! On Wayland a compositor lets a program copy with an event that its window has got since anybody copied, and read
-//! while its window has the focus. It ignores anything else without a word.
+//! On Wayland, a program is allowed to copy only in response to an input event that its window received after the last
+//! copy by any program. It is allowed to read the clipboard only while its window has the focus. The compositor
+//! silently ignores all other requests.
 
 use std::sync::{Arc, Weak, mpsc};
 
@@ -11,55 +12,57 @@ use zeroize::Zeroizing;
 
 use crate::display;
 
-/// By which clipboard managers recognize a secret (KeePassXC and KDE's Klipper agree on it), and its value.
+/// The format and the value that mark the clipboard's content as secret. Both KeePassXC and KDE's Klipper use them.
 const SECRET_HINT: (&str, &[u8]) = ("x-kde-passwordManagerHint", b"secret");
 
-/// What of it is offered, for programs of every age.
+/// The formats in which copied text is offered, so that both old and new programs can paste it.
 const TEXT_TARGETS: [&str; 4] = ["text/plain;charset=utf-8", "UTF8_STRING", "text/plain", "STRING"];
 
-/// A text that this app has copied.
+/// Text that this app has copied to the clipboard.
 struct OfferedText {
     text: Zeroizing<String>,
     secret: bool,
-    /// Gets a message each time that somebody reads the text.
+    /// Receives a message each time another program reads the text.
     read: mpsc::Sender<()>,
 }
 
-/// The clipboard. Everything in GTK runs on the main thread.
+/// The GTK clipboard. All GTK calls run on the main thread.
 #[derive(Default)]
 pub(super) struct GtkClipboard {
-    /// What this app copied last. GTK drops it when another program copies.
+    /// The text that this app copied last. GTK drops the text when another program copies something.
     own: Weak<OfferedText>,
-    /// The text that could not be replaced.
+    /// The previous text, which is still on the clipboard because replacing it failed.
     left: Option<Zeroizing<String>>,
 }
 
 impl GtkClipboard {
-    /// Copies a text, or fails if the compositor ignores that.
+    /// Copies text. Fails if the compositor ignores the request.
     pub(super) fn copy_text(&mut self, text: &str, secret: bool) -> Result<(), Error> {
         if !self.try_copy(text, secret)? {
-            // In case it is only late: nothing is to be on the clipboard of which the app says that it is not there.
+            // The compositor may just be slow and accept the text later. Clear the clipboard, so that it never holds
+            // text that the app has reported as not copied.
             run_on_main_thread(|answer| {
                 default_gtk_clipboard().clear();
                 answer(());
             })?;
-            return Err(gtk_error("the compositor has not taken the copy"));
+            return Err(gtk_error("the compositor ignored the copy request"));
         }
         Ok(())
     }
 
-    /// Puts a text in the place of what this app has copied, or fails if the compositor ignores that. To clear the
-    /// clipboard would not do: Mutter and Weston then put back the last text, which they have kept.
+    /// Replaces the text that this app copied. Fails if the compositor ignores the request. Clearing the clipboard
+    /// would not suffice: Mutter and Weston keep a copy of the last text and would restore it.
     pub(super) fn replace_own_text(&mut self, text: &str) -> Result<(), Error> {
         let before = self.read_text()?;
         if !self.try_copy(text, false)? {
             self.left = before;
-            return Err(gtk_error("the compositor has not taken the copy"));
+            return Err(gtk_error("the compositor ignored the copy request"));
         }
         Ok(())
     }
 
-    /// The text that a paste would give, as far as this app may know it.
+    /// Returns the text that a paste would yield, or `None` if the clipboard contains no text or the app is not allowed
+    /// to read it.
     pub(super) fn read_text(&mut self) -> Result<Option<Zeroizing<String>>, Error> {
         if let Some(own) = self.own.upgrade() {
             return Ok(Some(self.left.as_ref().unwrap_or(&own.text).clone()));
@@ -70,7 +73,8 @@ impl GtkClipboard {
         })
     }
 
-    /// Whether the compositor has taken the copy: Mutter and Weston then read it, to keep it when the program ends.
+    /// Copies text, and returns whether the compositor accepted it. The text counts as accepted if a program reads it
+    /// before a timeout: Mutter and Weston read accepted text immediately, to preserve it after this app exits.
     fn try_copy(&mut self, text: &str, secret: bool) -> Result<bool, Error> {
         let (read, reads) = mpsc::channel();
         let content = Arc::new(OfferedText { text: Zeroizing::new(text.to_owned()), secret, read });
@@ -96,14 +100,14 @@ fn offer_text(content: Arc<OfferedText>) -> bool {
         0 => data.set(&gdk::Atom::intern(SECRET_HINT.0), 8, SECRET_HINT.1),
         _ => {
             data.set_text(&content.text);
-            // Fails when `copy` no longer waits, as for every paste later.
+            // Sending fails if `try_copy` is no longer waiting for the message. This is the case for every later paste.
             let _ = content.read.send(());
         }
     })
 }
 
 fn run_on_main_thread<T: Send + 'static>(work: impl FnOnce(Box<dyn FnOnce(T)>) + Send + 'static) -> Result<T, Error> {
-    display::run_on_main_thread(work).ok_or_else(|| gtk_error("GTK does not answer"))
+    display::run_on_main_thread(work).ok_or_else(|| gtk_error("GTK did not respond in time"))
 }
 
 fn gtk_error(description: &str) -> Error {

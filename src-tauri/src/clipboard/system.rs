@@ -1,8 +1,8 @@
-//! The connection to the system's clipboard.
+//! The connection to the system clipboard.
 //!
-//! `arboard` speaks to X11 servers and to Wayland compositors with a data-control protocol. Mutter 43 (GNOME) has none,
-//! so that without `XWayland` only a program's own windows may use the clipboard: there GTK does it for the app's
-//! windows.
+//! `arboard` supports X11 servers, and Wayland compositors with a data-control protocol. Mutter 43 (GNOME) has no such
+//! protocol, so without `XWayland`, a program can access the clipboard only through its own windows. In that case, the
+//! app uses GTK.
 
 use arboard::Error;
 use ulkeys_domain::KeyHash;
@@ -12,11 +12,13 @@ use super::contains_key;
 #[cfg(target_os = "linux")]
 use crate::display::{is_wayland, run_on_main_thread};
 
-/// Replaces a key that came back. A clipboard manager restores its newest text when the clipboard is empty, and this is
-/// newer than the key. Not blank, which Diodon does not keep; a comment, in case somebody pastes it into a shell.
+/// The text that replaces a key after another program has restored it. When the clipboard is empty, a clipboard manager
+/// restores its newest text, which is then this text and not the key. The text is a comment, in case somebody pastes it
+/// into a shell. It is not blank, because Diodon does not store blank text.
 const REPLACEMENT_TEXT: &str = "# cleared by UL Keys";
 
-/// The system's clipboard. Connected at first use, so that a missing one fails only a copy, and again after a failure.
+/// The system clipboard. The connection is opened at first use, so that a missing clipboard affects only copying. A
+/// failed connection is opened again at the next use.
 #[derive(Default)]
 pub(super) struct SystemClipboard(Option<ClipboardConnection>);
 
@@ -27,12 +29,12 @@ enum ClipboardConnection {
 }
 
 impl SystemClipboard {
-    /// Copies text that is no secret.
+    /// Copies text that is not secret.
     pub(super) fn set_text(&mut self, text: &str) -> Result<(), Error> {
         self.with_connection(|connection| connection.set_text(text))
     }
 
-    /// Copies text with a key in it, and asks clipboard managers to leave it alone.
+    /// Copies text that contains a key, and asks clipboard managers to ignore the text.
     pub(super) fn set_secret(&mut self, text: &str) -> Result<(), Error> {
         self.with_connection(|connection| match connection {
             ClipboardConnection::Arboard(clipboard) => exclude_from_history(clipboard.set()).text(text),
@@ -41,8 +43,8 @@ impl SystemClipboard {
         })
     }
 
-    /// Removes this key from the clipboard and, as some clipboard managers copy it there, from X11's primary selection.
-    /// With `replace`, another text takes its place. Whether the key was on the clipboard.
+    /// Removes this key from the clipboard and from X11's primary selection, to which some clipboard managers copy it.
+    /// If `replace` is true, [`REPLACEMENT_TEXT`] is copied in its place. Returns whether the key was on the clipboard.
     pub(super) fn remove_key(&mut self, key: KeyHash, replace: bool) -> Result<bool, Error> {
         if !self.contains_key(key)? {
             return Ok(false);
@@ -62,7 +64,7 @@ impl SystemClipboard {
         Ok(true)
     }
 
-    /// Whether the clipboard holds this key.
+    /// Returns whether the clipboard contains this key.
     pub(super) fn contains_key(&mut self, key: KeyHash) -> Result<bool, Error> {
         let mut found = false;
         self.with_connection(|connection| {
@@ -72,8 +74,8 @@ impl SystemClipboard {
         Ok(found)
     }
 
-    /// Gives up a connection of `arboard`, which keeps a buffer in which a key was once sent or read. Whether there was
-    /// one.
+    /// Closes the connection if it uses `arboard`, because `arboard` retains a buffer through which a key may have been
+    /// sent or read. Returns whether a connection was closed.
     pub(super) fn disconnect(&mut self) -> bool {
         self.0.take_if(|connection| matches!(connection, ClipboardConnection::Arboard(_))).is_some()
     }
@@ -87,7 +89,8 @@ impl SystemClipboard {
             None => ClipboardConnection::connect()?,
         };
         let worked = work(&mut connection);
-        // After a failure, a new connection may work. GTK's is that of the windows.
+        // A failed connection is dropped, because a new one may work. A connection through GTK is kept, because it
+        // belongs to the app's windows.
         if worked.is_ok() || !matches!(connection, ClipboardConnection::Arboard(_)) {
             self.0 = Some(connection);
         }
@@ -131,12 +134,12 @@ impl ClipboardConnection {
 #[cfg(all(unix, not(target_os = "macos")))]
 fn clear_primary_selection(clipboard: &mut arboard::Clipboard, key: KeyHash) {
     use arboard::{ClearExtLinux as _, GetExtLinux as _, LinuxClipboardKind::Primary};
-    // Some compositors have no primary selection.
+    // Some compositors have no primary selection, so an error is ignored.
     let text = clipboard.get().clipboard(Primary).text().map(Zeroizing::new);
     if text.is_ok_and(|text| contains_key(&text, key))
         && let Err(error) = clipboard.clear_with().clipboard(Primary)
     {
-        tracing::warn!(%error, "the primary selection could not be cleared");
+        tracing::warn!(%error, "couldn't clear the primary selection");
     }
 }
 

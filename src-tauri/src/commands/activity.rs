@@ -1,4 +1,4 @@
-//! What happened to keys, and with them.
+//! Commands that list and export activity.
 
 use std::io;
 
@@ -18,10 +18,10 @@ use crate::files::FileReplacement;
 use crate::state::AppState;
 use crate::window::SaveFileDialog;
 
-/// The most that the service puts on a page.
+/// The largest page size that the service accepts.
 const MAX_PAGE_ENTRIES: u32 = 200;
 
-/// A page of activity, newest first. `query` may hold `keyId`, `kind`, `cursor` and `limit`.
+/// Returns a page of activity, newest first. `query` may contain `keyId`, `kind`, `cursor` and `limit`.
 #[tauri::command]
 pub(crate) async fn list_activity(state: State<'_, AppState>, query: UntrustedArg) -> Result<ActivityPage> {
     let mut fields = query.into_fields("query", &["keyId", "kind", "cursor", "limit"])?;
@@ -37,15 +37,16 @@ pub(crate) async fn list_activity(state: State<'_, AppState>, query: UntrustedAr
 /// The result of an export.
 #[derive(Serialize, TS)]
 pub(crate) struct ExportedActivity {
-    /// The file.
+    /// Path of the exported file.
     path: String,
-    /// How many entries are in it.
+    /// Number of entries in the file.
     #[ts(type = "number")]
     entries: u64,
 }
 
-/// Lets the person choose a file, and writes activity of this kind and key, or of all, into it. `None` when they
-/// cancel. `day` is the person's today, for the file's name; `title` is the dialog's.
+/// Asks the user to choose a file, and exports activity to it. `kind` and `key_id` restrict the export unless they are
+/// `null`. Returns `None` if the user cancels. `day` is the user's current date, for the file name; `title` is the
+/// title of the dialog.
 #[tauri::command]
 pub(crate) async fn export_activity(
     window: WebviewWindow,
@@ -71,7 +72,7 @@ pub(crate) async fn export_activity(
     let target = path.clone();
     let writing = spawn_blocking(move || activity_export::write_pages(&target, format, pages));
     let sent = send_all_activity_pages(&client, key.as_ref(), kind, send).await;
-    // The file is as it was until all of it is there.
+    // The target file does not change until `commit`, which is called after all pages have been received and written.
     let file = writing.await.map_err(thread_panic_error).flatten().map_err(|error| export_error(&error))?;
     let entries = sent?;
     let committed = spawn_blocking(move || FileReplacement::commit(file)).await;
@@ -79,7 +80,8 @@ pub(crate) async fn export_activity(
     Ok(Some(ExportedActivity { path: path.display().to_string(), entries }))
 }
 
-/// Sends all pages to the writer and returns the number of entries. A writer that has ended reports the reason itself.
+/// Sends all pages to the writer and returns the number of entries. Stops early if the writer has failed; the writer
+/// reports the reason itself.
 async fn send_all_activity_pages(
     client: &ApiClient,
     key: Option<&KeyId>,
@@ -98,7 +100,7 @@ async fn send_all_activity_pages(
 }
 
 fn export_error(error: &io::Error) -> CommandError {
-    tracing::warn!(%error, "activity was not written into a file");
+    tracing::warn!(%error, "couldn't export activity to a file");
     CommandError::for_file(ErrorCode::ExportFailed, error)
 }
 

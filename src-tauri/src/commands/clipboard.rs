@@ -1,4 +1,4 @@
-//! Copying what is no secret, and taking a key off the clipboard.
+//! Commands that copy text that contains no key, and a command that removes a copied key from the clipboard.
 
 use std::time::Duration;
 
@@ -12,17 +12,19 @@ use crate::events::ClipboardState;
 use crate::service_status::ServiceStatus;
 use crate::state::AppState;
 
-/// The page is answered after this time even if the clipboard cannot be read, so that its button does not stay busy.
+/// The maximum time that [`clear_clipboard`] waits for confirmation that the key is gone. If the clipboard cannot be
+/// read, the button on the page stays busy for this time.
 const REMOVAL_CHECK_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Copies a key's identifier.
+/// Copies a key's identifier to the clipboard.
 #[tauri::command]
 pub(crate) async fn copy_key_id(state: State<'_, AppState>, key_id: UntrustedArg) -> Result<()> {
     let id = key_id.into_key_id()?;
     Ok(state.clipboard.run_blocking(move |clipboard| clipboard.copy_text(id.as_str())).await?)
 }
 
-/// Copies a text that is no secret, such as an example of use. At most 4,096 characters, and no key among them.
+/// Copies text that is not secret, such as a usage example. The text must not contain a key, and must have at most
+/// 4,096 characters.
 #[tauri::command]
 pub(crate) async fn copy_text(state: State<'_, AppState>, text: UntrustedArg) -> Result<()> {
     let text = text.into_text("text")?;
@@ -32,7 +34,7 @@ pub(crate) async fn copy_text(state: State<'_, AppState>, text: UntrustedArg) ->
     Ok(state.clipboard.run_blocking(move |clipboard| clipboard.copy_text(&text)).await?)
 }
 
-/// Copies the line that points a terminal's programs at this service.
+/// Copies the shell command that makes programs started from the same terminal use the service.
 #[tauri::command]
 pub(crate) async fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
     let ServiceStatus::Running { export_line, .. } = state.service.status() else {
@@ -41,8 +43,9 @@ pub(crate) async fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
     Ok(state.clipboard.run_blocking(move |clipboard| clipboard.copy_text(&export_line)).await?)
 }
 
-/// Removes the copied key from the clipboard now, if it is still there. Answers whether it is gone; `false` when
-/// another program put it back, or may do so: the event `clipboard` then says more.
+/// Removes the copied key from the clipboard immediately, if it is still there, and returns whether the removal is
+/// confirmed. `false` means that another program restored the key or may still restore it; the `clipboard` event then
+/// reports the details.
 #[tauri::command]
 pub(crate) async fn clear_clipboard(state: State<'_, AppState>) -> Result<bool> {
     state.clipboard.run_blocking(Clipboard::remove_copied_key).await?;

@@ -1,4 +1,4 @@
-//! Where the service runs, and what happens there.
+//! Commands that control the service, and the events that are sent to the pages.
 
 use std::time::Duration;
 
@@ -26,22 +26,22 @@ use crate::settings::{Language, Preferences};
 use crate::state::AppState;
 use crate::window;
 
-/// The pause before a broken event stream is opened again.
+/// The pause before a broken event stream is reopened.
 const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 
-/// Where the app keeps its files.
+/// Returns the locations of the app's files, and the problem with the settings file, if there is one.
 #[tauri::command]
 pub(crate) fn get_file_locations(state: State<'_, AppState>) -> FileLocations {
     state.file_locations.clone().with_settings_problem(state.settings.problem())
 }
 
-/// Tries to start the service again after a problem.
+/// Tries to restart the service after a problem.
 #[tauri::command]
 pub(crate) async fn retry_service(state: State<'_, AppState>) -> Result<ServiceStatus> {
     Ok(state.service.restart(state.settings.port()).await)
 }
 
-/// Moves the service to another port and saves the choice. On any error the service stays on its port.
+/// Moves the service to another port and saves the setting. If either step fails, the service keeps its current port.
 #[tauri::command]
 pub(crate) async fn change_port(state: State<'_, AppState>, port: UntrustedArg) -> Result<ServiceStatus> {
     let port = port.into_port()?;
@@ -50,20 +50,20 @@ pub(crate) async fn change_port(state: State<'_, AppState>, port: UntrustedArg) 
         PortChangeError::PortInUse => CommandError::new(ErrorCode::PortInUse, "port: is in use by another program"),
         PortChangeError::PortClosed(error) => invalid_argument("port", &format!("cannot be opened: {error}")),
         PortChangeError::NotSaved(error) => {
-            tracing::warn!(%error, "the settings cannot be saved");
+            tracing::warn!(%error, "couldn't save the settings");
             CommandError::for_file(ErrorCode::SettingsNotSaved, &error)
         }
     })
 }
 
-/// Shows the list's window. Its page calls this when it can be seen.
+/// Shows the list window. Its page calls this command when its content is ready to be shown.
 #[tauri::command]
 pub(crate) fn show_list_window(app: AppHandle) {
     window::show_list_window(&app);
 }
 
-/// Sends every change from now on to the page. The page calls it once; a second call replaces the first of the same
-/// window.
+/// Starts sending events to the page. Each page calls this command once; a second call from the same window replaces
+/// the first subscription.
 #[tauri::command]
 pub(crate) async fn subscribe(
     window: WebviewWindow,
@@ -108,7 +108,7 @@ pub(crate) async fn subscribe(
     Ok(())
 }
 
-/// Forwards states and key events until the page is gone.
+/// Forwards the service's state and key events until the page closes.
 async fn forward_service_changes(service: &ServiceSupervisor, page: &Channel<AppEvent>) {
     let mut status = service.subscribe_status();
     loop {
@@ -129,7 +129,7 @@ async fn forward_service_changes(service: &ServiceSupervisor, page: &Channel<App
     }
 }
 
-/// Forwards the state of a copied key until the page is gone.
+/// Forwards the state of the copied key until the page closes.
 async fn forward_clipboard_state(
     clipboard: &Clipboard,
     mut preferences: watch::Receiver<Preferences>,
@@ -157,7 +157,7 @@ async fn forward_clipboard_state(
     }
 }
 
-/// Forwards what a person prefers until the page is gone.
+/// Forwards the user's preferences until the page closes.
 async fn forward_preferences(mut preferences: watch::Receiver<Preferences>, page: &Channel<AppEvent>) {
     loop {
         let event = AppEvent::Preferences {
@@ -171,12 +171,12 @@ async fn forward_preferences(mut preferences: watch::Receiver<Preferences>, page
     }
 }
 
-/// Forwards what is chosen in the menu until the page is gone.
+/// Forwards the actions chosen in the menu until the page closes.
 async fn forward_menu_actions(mut menu: broadcast::Receiver<MenuAction>, page: &Channel<AppEvent>) {
     loop {
         let action = match menu.recv().await {
             Ok(action) => action,
-            // A page that was busy receives the last ones.
+            // A page that falls behind misses older actions and receives the newest ones.
             Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };
@@ -186,8 +186,8 @@ async fn forward_menu_actions(mut menu: broadcast::Receiver<MenuAction>, page: &
     }
 }
 
-/// Forwards what is to be asked before the app quits until the page is gone. Every question is sent, an equal one too:
-/// the page answers that it shows it.
+/// Forwards the question of whether the app may quit, until the page closes. The question is sent even if it is the
+/// same as the previous one, because the app waits for the page to confirm that the question is visible.
 async fn forward_quit_questions(mut question: watch::Receiver<Option<QuitQuestion>>, page: &Channel<AppEvent>) {
     while question.changed().await.is_ok() {
         let event = AppEvent::Quit { question: question.borrow_and_update().clone() };
@@ -197,7 +197,7 @@ async fn forward_quit_questions(mut question: watch::Receiver<Option<QuitQuestio
     }
 }
 
-/// Forwards whether a new key is being shown until the page is gone.
+/// Forwards whether a new key is being shown, until the page closes.
 async fn forward_one_time_state(one_time: &OneTimeSecret, page: &Channel<AppEvent>) {
     let mut state = one_time.subscribe_state();
     loop {
@@ -208,7 +208,8 @@ async fn forward_one_time_state(one_time: &OneTimeSecret, page: &Channel<AppEven
     }
 }
 
-/// Forwards what could not be taken out of the keychain, each once, until the page is gone.
+/// Tells the page about each revoked key that could not be deleted from the keychain, once per key, until the page
+/// closes.
 async fn forward_undeletable_keys(keychain_index: &KeychainIndex, page: &Channel<AppEvent>) {
     let mut undeletable = keychain_index.subscribe_undeletable();
     let mut told = UndeletableKeys::new();
@@ -226,7 +227,7 @@ async fn forward_undeletable_keys(keychain_index: &KeychainIndex, page: &Channel
     }
 }
 
-/// Forwards what a person should know about the database until the page is gone.
+/// Forwards the health of the database until the page closes.
 async fn forward_database_health(mut health: watch::Receiver<DatabaseHealth>, page: &Channel<AppEvent>) {
     loop {
         let event = AppEvent::Database { health: health.borrow_and_update().clone() };
@@ -236,7 +237,7 @@ async fn forward_database_health(mut health: watch::Receiver<DatabaseHealth>, pa
     }
 }
 
-/// Forwards requests to close the one-time window until its page is gone.
+/// Until the one-time window's page closes, forwards the user's requests to close the window.
 async fn forward_close_requests(one_time: &OneTimeSecret, page: &Channel<AppEvent>) {
     let mut requests = one_time.subscribe_close_requests();
     while requests.changed().await.is_ok() {
@@ -246,7 +247,7 @@ async fn forward_close_requests(one_time: &OneTimeSecret, page: &Channel<AppEven
     }
 }
 
-/// Forwards reports that the one-time window was hidden until its page is gone.
+/// Tells the one-time window's page each time the window was minimized, until the page closes.
 async fn forward_hidden_reports(one_time: &OneTimeSecret, page: &Channel<AppEvent>) {
     let mut reports = one_time.subscribe_hidden_reports();
     while reports.changed().await.is_ok() {
@@ -256,7 +257,7 @@ async fn forward_hidden_reports(one_time: &OneTimeSecret, page: &Channel<AppEven
     }
 }
 
-/// Forwards whether a screen reader is running until the page is gone.
+/// Forwards whether a screen reader is running, until the page closes.
 async fn forward_screen_reader_state(mut screen_reader: watch::Receiver<bool>, page: &Channel<AppEvent>) {
     loop {
         let event = AppEvent::ScreenReader { enabled: *screen_reader.borrow_and_update() };
@@ -266,7 +267,7 @@ async fn forward_screen_reader_state(mut screen_reader: watch::Receiver<bool>, p
     }
 }
 
-/// Returns only when the page is gone.
+/// Forwards key events, and reopens the stream when it breaks. Returns only after the page has closed.
 async fn forward_key_events(client: &ApiClient, page: &Channel<AppEvent>) {
     loop {
         if let Ok(mut events) = client.open_event_stream().await {
@@ -303,6 +304,6 @@ mod tests {
         }
         drop(chosen);
         forward_menu_actions(menu, &page).await;
-        assert_eq!(told.load(Ordering::Relaxed), 1, "the last one");
+        assert_eq!(told.load(Ordering::Relaxed), 1, "only the last action arrives");
     }
 }

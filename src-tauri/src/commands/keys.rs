@@ -1,5 +1,5 @@
-//! Listing, making, renaming and revoking keys, and asking about one. No plaintext leaves here: what is made is handed
-//! to the one-time window.
+//! Commands that list, create, rename, revoke and check keys. No command returns the plaintext of a key: a new key is
+//! passed to the one-time window.
 
 use tauri::{AppHandle, State};
 use ulkeys_client::KeyQuery;
@@ -15,10 +15,10 @@ use crate::one_time_secret::{CloseReason, Reservation};
 use crate::state::AppState;
 use crate::window;
 
-/// More than a database could hold.
+/// The largest accepted offset into the list of keys. No database could hold that many keys.
 const MAX_KEY_COUNT: u64 = 1_000_000_000_000;
 
-/// A page of keys. `query` may hold `status`, `text`, `name`, `sort`, `skip` and `limit`.
+/// Returns a page of keys. `query` may contain `status`, `text`, `name`, `sort`, `skip` and `limit`.
 #[tauri::command]
 pub(crate) async fn list_keys(state: State<'_, AppState>, query: UntrustedArg) -> Result<KeyList> {
     let mut fields = query.into_fields("query", &["status", "text", "name", "sort", "skip", "limit"])?;
@@ -41,19 +41,19 @@ pub(crate) async fn list_keys(state: State<'_, AppState>, query: UntrustedArg) -
     Ok(state.api_client()?.list_key_page(&query, state.settings.rotation_days()).await?)
 }
 
-/// How many keys there are of each status.
+/// Returns the number of keys with each status.
 #[tauri::command]
 pub(crate) async fn count_keys(state: State<'_, AppState>) -> Result<KeyCounts> {
     Ok(state.api_client()?.count_keys(state.settings.rotation_days()).await?)
 }
 
-/// One key, active or revoked.
+/// Returns one key, active or revoked.
 #[tauri::command]
 pub(crate) async fn get_key(state: State<'_, AppState>, key_id: UntrustedArg) -> Result<ApiKey> {
     Ok(state.api_client()?.get_key(&key_id.into_key_id()?, state.settings.rotation_days()).await?)
 }
 
-/// A key's requests of the last `hours`, and the programs behind them.
+/// Returns a key's requests in the last `hours` hours, and the clients that sent them.
 #[tauri::command]
 pub(crate) async fn get_key_usage(
     state: State<'_, AppState>,
@@ -64,7 +64,7 @@ pub(crate) async fn get_key_usage(
     Ok(state.api_client()?.get_usage(&id, hours).await?)
 }
 
-/// Why a request with a key is, or would be, refused. `method` and `path` may be `null`.
+/// Explains why a request with a key is, or would be, rejected. `method` and `path` may be `null`.
 #[tauri::command]
 pub(crate) async fn check_key(
     state: State<'_, AppState>,
@@ -82,7 +82,8 @@ pub(crate) async fn check_key(
     Ok(answer?)
 }
 
-/// Makes a key and opens the window that shows it. `replaces` is the key in whose place it is made, or `null`.
+/// Creates a key and opens the window that shows it. `replaces` is the ID of the key that the new key replaces, or
+/// `null`.
 #[tauri::command]
 pub(crate) async fn create_key(
     app: AppHandle,
@@ -98,16 +99,17 @@ pub(crate) async fn create_key(
     show_created_key(&app, reservation, created)
 }
 
-/// Revokes the key whose plaintext was lost, and creates another with its name and scopes, in its place in a rotation
-/// too. Nobody can use the old one, so it is revoked first: no failure leaves two.
+/// Revokes the key whose plaintext was lost, and creates another key with the same name and scopes. If the lost key was
+/// itself a replacement for an older key, the new key becomes the replacement for that older key. Nobody can use the
+/// lost key, so it is safe to revoke it first. As a result, a failure never leaves two active keys.
 #[tauri::command]
 pub(crate) async fn replace_lost_key(app: AppHandle, state: State<'_, AppState>) -> Result<ApiKey> {
-    let gone = || CommandError::new(ErrorCode::NotFound, "no key was lost");
+    let gone = || CommandError::new(ErrorCode::NotFound, "there is no lost key to replace");
     let lost = state.one_time.unsaved_key().ok_or_else(gone)?;
     let reservation = state.one_time.reserve().ok_or_else(key_on_screen_error)?;
     let client = state.api_client()?;
     client.revoke_key(&lost.key_id).await?;
-    // It may have been renamed since it was created.
+    // The key may have been renamed since it was created, so its current name is read.
     let lost = client.get_key(&lost.key_id, state.settings.rotation_days()).await?;
     let scopes = lost.scopes.iter().map(|scope| scope.to_string()).collect();
     let request = CreateKey { name: lost.name, scopes, replaces: lost.replaces };
@@ -123,32 +125,33 @@ fn key_on_screen_error() -> CommandError {
 fn show_created_key(app: &AppHandle, reservation: Reservation<'_>, created: CreatedKey) -> Result<ApiKey> {
     let CreatedKey { info, key } = created;
     reservation.fill(info.clone(), key.0);
-    // Nobody can see the key then, which the list tells.
+    // If no window opens, nobody can see the key; the list window then reports the loss.
     window::open_one_time_window(app)
         .inspect_err(|_| window::force_close_one_time_window(app, CloseReason::Interrupted))?;
     Ok(info)
 }
 
-/// Gives an active key another name.
+/// Renames an active key.
 #[tauri::command]
 pub(crate) async fn rename_key(state: State<'_, AppState>, key_id: UntrustedArg, name: UntrustedArg) -> Result<ApiKey> {
     let (id, name) = (key_id.into_key_id()?, name.into_text("name")?);
     Ok(state.api_client()?.rename_key(&id, &name).await?)
 }
 
-/// Revokes a key. Answers when the service has committed.
+/// Revokes a key. Returns after the service has committed the change.
 #[tauri::command]
 pub(crate) async fn revoke_key(state: State<'_, AppState>, key_id: UntrustedArg) -> Result<RevokedKey> {
     Ok(state.api_client()?.revoke_key(&key_id.into_key_id()?).await?)
 }
 
-/// The name under which this app saved a key in the keychain, or `null`. The keychain itself is not asked.
+/// Returns the name under which this app saved a key in the keychain, or `null`. Reads the app's own index and does not
+/// access the keychain.
 #[tauri::command(async)]
 pub(crate) fn get_keychain_name(state: State<'_, AppState>, key_id: UntrustedArg) -> Result<Option<String>> {
     Ok(state.keychain_index.name_of(&key_id.into_key_id()?))
 }
 
-/// Brings the window with the new key to the front.
+/// Brings the window that shows the new key to the front.
 #[tauri::command]
 pub(crate) fn focus_one_time_window(app: AppHandle) {
     window::focus_front_window(&app);

@@ -1,4 +1,4 @@
-//! What the one-time window may ask for: to see the key once, and to put it where it belongs.
+//! Commands of the one-time window, which shows a new key once: revealing, copying and saving the key.
 
 use std::io;
 
@@ -19,46 +19,47 @@ use crate::service_status::ServiceStatus;
 use crate::state::AppState;
 use crate::window::{self, SaveFileDialog};
 
-/// Where a template has the key.
+/// The placeholder for the key in a template.
 const KEY_PLACEHOLDER: &str = "{key}";
 
-/// The key as the one-time window receives it, once.
+/// The new key as the one-time window receives it. It is sent only once.
 #[derive(Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RevealedKey {
     key: ApiKey,
     sealed: SealedKey,
-    /// Whether the window system reports that a window is minimized. Wayland does not.
+    /// Whether the window system reports when a window is minimized. Wayland does not.
     reports_minimized: bool,
 }
 
-/// Answers with the new key, sealed for the holder of `public_key`. No later call answers with it.
+/// Returns the new key, encrypted for the holder of `public_key`. After one successful call, all later calls fail.
 #[tauri::command]
 pub(crate) fn reveal_key(state: State<'_, AppState>, public_key: UntrustedArg) -> Result<RevealedKey> {
     let public_key = public_key.into_bytes("publicKey")?;
     let reports_minimized = !display::is_wayland();
     let revealed = state.one_time.reveal(|key, secret| {
         let sealed = seal::seal_secret(secret, &public_key)
-            .map_err(|_| invalid_argument("publicKey", "is not an uncompressed point of the curve P-256"))?;
+            .map_err(|_| invalid_argument("publicKey", "must be an uncompressed point of the curve P-256"))?;
         Ok(RevealedKey { key: key.clone(), sealed, reports_minimized })
     });
     revealed.ok_or_else(secret_gone_error)?
 }
 
-/// The page shows the key and needs this height, in CSS pixels. It also calls this as its answer to a request to close.
+/// Shows the one-time window with the height that its page needs, in CSS pixels. The page also calls this command to
+/// acknowledge a request to close the window, and to enlarge the window when more content appears.
 #[tauri::command]
 pub(crate) async fn one_time_ready(app: AppHandle, height: UntrustedArg) -> Result<()> {
     Ok(window::show_one_time_window(&app, height.into_float("height")?).await?)
 }
 
-/// Closes the window and wipes the key. `unseen` when the page could not show it.
+/// Closes the one-time window and erases the key from memory. `unseen` is true if the page could not show the key.
 #[tauri::command]
 pub(crate) fn close_one_time_window(app: AppHandle, unseen: UntrustedArg) -> Result<()> {
     window::close_one_time_window(&app, unseen.into_bool("unseen")?);
     Ok(())
 }
 
-/// The page has noticed that it is hidden, which may mean that its window was minimized.
+/// Handles the page's report that it is hidden, which may mean that its window was minimized.
 #[tauri::command]
 pub(crate) fn one_time_hidden(app: AppHandle, window: WebviewWindow) {
     if window.is_minimized().unwrap_or(true) {
@@ -66,13 +67,13 @@ pub(crate) fn one_time_hidden(app: AppHandle, window: WebviewWindow) {
     }
 }
 
-/// Copies the key.
+/// Copies the new key to the clipboard.
 #[tauri::command]
 pub(crate) async fn copy_key(state: State<'_, AppState>) -> Result<()> {
     copy_text_with_key(&state, |secret| secret.expose().to_owned()).await
 }
 
-/// Copies an example of use with the key in it: `template`, which has `{key}` in the key's place, once.
+/// Copies a usage example that contains the key. `template` must contain the placeholder `{key}` exactly once.
 #[tauri::command]
 pub(crate) async fn copy_snippet(state: State<'_, AppState>, template: UntrustedArg) -> Result<()> {
     let template = template.into_text("template")?;
@@ -82,7 +83,7 @@ pub(crate) async fn copy_snippet(state: State<'_, AppState>, template: Untrusted
     let Some((before, after)) =
         template.split_once(KEY_PLACEHOLDER).filter(|(_, after)| !after.contains(KEY_PLACEHOLDER))
     else {
-        return Err(invalid_argument("template", "must have one place for the key"));
+        return Err(invalid_argument("template", "must contain {key} exactly once"));
     };
     copy_text_with_key(&state, |secret| [before, secret.expose(), after].concat()).await
 }
@@ -98,8 +99,9 @@ async fn copy_text_with_key(state: &AppState, text: impl FnOnce(&Secret) -> Stri
     Ok(())
 }
 
-/// Saves the key in this computer's keychain under its name; over another key only with `replace`. Not the next one, if
-/// this one has gone by the time the keychain is unlocked.
+/// Saves the key in this computer's keychain under the key's name. Overwrites another key only if `replace` is true. If
+/// the key's window closes before the keychain is unlocked, nothing is saved, even if another key's window has opened
+/// since then.
 #[tauri::command]
 pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: UntrustedArg) -> Result<()> {
     let replace = replace.into_bool("replace")?;
@@ -122,7 +124,8 @@ pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: Untrus
     Ok(())
 }
 
-/// Lets the person choose a file, and plans the edit. `None` when they cancel. `title` is the dialog's.
+/// Asks the user to choose a file, and plans how to write the key into it. Returns `None` if the user cancels. `title`
+/// is the title of the dialog.
 #[tauri::command]
 pub(crate) async fn choose_env_file(
     window: WebviewWindow,
@@ -140,7 +143,7 @@ pub(crate) async fn choose_env_file(
     Ok(Some(plan))
 }
 
-/// Writes the key into the file that was chosen last. The page cannot name another.
+/// Writes the key into the file that the user chose last. The page cannot specify a different file.
 #[tauri::command]
 pub(crate) async fn write_env_file(state: State<'_, AppState>) -> Result<()> {
     let id = state.one_time.key_id().ok_or_else(secret_gone_error)?;
@@ -150,7 +153,7 @@ pub(crate) async fn write_env_file(state: State<'_, AppState>) -> Result<()> {
     Ok(())
 }
 
-/// Work with this key and the service's address on a file, which may be on a slow disk.
+/// Calls `work` with the key and the service's URL on a blocking thread, because the file may be on a slow disk.
 async fn run_with_secret_and_url<T: Send + 'static>(
     state: &AppState,
     id: &KeyId,
@@ -165,10 +168,10 @@ async fn run_with_secret_and_url<T: Send + 'static>(
 }
 
 fn env_file_error(error: &io::Error) -> CommandError {
-    tracing::warn!(%error, "the key was not written into a file");
+    tracing::warn!(%error, "couldn't write the key into a .env file");
     CommandError::for_file(ErrorCode::EnvFileFailed, error)
 }
 
 fn secret_gone_error() -> CommandError {
-    CommandError::new(ErrorCode::SecretGone, "the key is no longer held")
+    CommandError::new(ErrorCode::SecretGone, "the key is no longer available")
 }

@@ -1,4 +1,4 @@
-//! What a person prefers.
+//! The command that changes the user's preferences.
 
 use tauri::{AppHandle, State};
 use ulkeys_domain::RateLimits;
@@ -16,8 +16,8 @@ use crate::window;
 const PREFERENCE_FIELDS: [&str; 8] =
     ["language", "theme", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "limits", "storage"];
 
-/// Keeps all preferences. On an error nothing changes. The pages hear of them as of any event. Off the main thread, as
-/// the disk may take its time.
+/// Saves all preferences. If saving fails, nothing changes. The pages receive the change as an event. Runs off the main
+/// thread because the disk may be slow.
 #[tauri::command(async)]
 pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, preferences: UntrustedArg) -> Result<()> {
     let mut fields = preferences.into_fields("preferences", &PREFERENCE_FIELDS)?;
@@ -25,7 +25,7 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
     let theme = fields.take_field("theme").into_text("theme")?;
     let run_days = fields.take_optional_field("runDays");
     let seconds = fields.take_optional_field("clipboardSeconds");
-    // A group that is not there stays as it is.
+    // A missing group of settings (`limits` or `storage`) keeps its current values.
     let (limits, storage) = (fields.take_optional_field("limits"), fields.take_optional_field("storage"));
     let present = state.settings.subscribe_preferences().borrow().clone();
     let preferences = Preferences {
@@ -44,10 +44,10 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
         })?,
     };
     state.settings.set_preferences(preferences).map_err(|error| {
-        tracing::warn!(%error, "the settings cannot be saved");
+        tracing::warn!(%error, "couldn't save the settings");
         CommandError::for_file(ErrorCode::SettingsNotSaved, &error)
     })?;
-    // There, the last to follow follows the last change.
+    // The main thread applies changes one after the other, so the last call always applies the latest preferences.
     let windows = app.clone();
     Ok(app.run_on_main_thread(move || window::apply_preferences(&windows))?)
 }

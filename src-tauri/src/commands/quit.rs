@@ -1,4 +1,4 @@
-//! What the list's page answers when it is to ask whether the app may quit.
+//! The command with which the list window's page answers the question of whether the app may quit.
 
 use tauri::{AppHandle, State};
 
@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::quit_confirmation;
 use crate::state::AppState;
 
-/// The page shows the question (`shown`), or the person has answered it (`keepOpen`, `quit`).
+/// Handles the page's answer: `shown` confirms that the question is visible, and `keepOpen` and `quit` are the user's
+/// decision.
 #[tauri::command]
 pub(crate) fn answer_quit_question(app: AppHandle, state: State<'_, AppState>, answer: UntrustedArg) -> Result<()> {
     match answer.into_text("answer")?.as_str() {

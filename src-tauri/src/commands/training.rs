@@ -1,4 +1,4 @@
-//! Training runs that keys fed, and stopping one.
+//! Commands that list training runs, and that cancel or delete one.
 
 use tauri::State;
 use ulkeys_client::RunQuery;
@@ -9,8 +9,8 @@ use super::{UntrustedArg, invalid_argument};
 use crate::error::Result;
 use crate::state::AppState;
 
-/// A page of the runs that a key fed, newest first, and how much is stored. `cursor` is the `nextCursor` of the page
-/// before, or `null`.
+/// Returns a page of the training runs that were reported with a given key, newest first, and the amount of stored
+/// training data. `cursor` is the `nextCursor` of the previous page, or `null`.
 #[tauri::command]
 pub(crate) async fn list_runs(
     state: State<'_, AppState>,
@@ -22,26 +22,26 @@ pub(crate) async fn list_runs(
     Ok(state.api_client()?.list_runs(&query).await?)
 }
 
-/// Everything about a run but its console.
+/// Returns all details of a run except its console output.
 #[tauri::command]
 pub(crate) async fn get_run(state: State<'_, AppState>, run_id: UntrustedArg) -> Result<TrainingRunDetails> {
     Ok(state.api_client()?.get_run(parse_run_id(run_id)?).await?)
 }
 
-/// How much training data is stored in all.
+/// Returns the total amount of stored training data.
 #[tauri::command]
 pub(crate) async fn get_training_storage(state: State<'_, AppState>) -> Result<TrainingStorage> {
     let query = RunQuery { limit: Some(1), ..RunQuery::default() };
     Ok(state.api_client()?.list_runs(&query).await?.storage)
 }
 
-/// Deletes a run that is not running.
+/// Deletes a run that is not in progress.
 #[tauri::command]
 pub(crate) async fn delete_run(state: State<'_, AppState>, run_id: UntrustedArg) -> Result<DeletedRun> {
     Ok(state.api_client()?.delete_run(parse_run_id(run_id)?).await?)
 }
 
-/// Tells a run to stop at its next event.
+/// Requests the cancellation of a run. The run stops when it next reports an event.
 #[tauri::command]
 pub(crate) async fn cancel_run(state: State<'_, AppState>, run_id: UntrustedArg) -> Result<CancelledRun> {
     Ok(state.api_client()?.cancel_run(parse_run_id(run_id)?).await?)

@@ -1,6 +1,8 @@
-//! The variables that programs other than shells find in a `.env` file, with their values as they are written.
+//! Parses a `.env` file the way programs other than shells do: python-dotenv, dotenv for Node.js and Docker. The values
+//! are returned as written in the file.
 //!
-//! Deliberately absent: expanding `$NAME` and escapes. Values that are written alike are read alike.
+//! Deliberately omitted: the expansion of `$NAME` and of escapes. The values are only compared, and equal text expands
+//! equally.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,19 +10,19 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Variables and what they are set to; `None` for a name without a value.
+/// Variables and their values; `None` for a name without a value.
 pub(super) type VariableMap = BTreeMap<String, Option<String>>;
 
-/// A name, and the value that it gets, if any.
+/// A name and the value that is assigned to it, if any.
 pub(super) struct Binding<'a> {
     pub(super) name: &'a str,
-    /// Without its quotes.
+    /// The value without its quotes.
     pub(super) value: Option<&'a str>,
-    /// From the name to the end of the value, with quotes.
+    /// The byte range from the name to the end of the value, including quotes.
     pub(super) range: Range<usize>,
 }
 
-/// What Python's `isspace` and its regular expressions take for white space.
+/// Returns whether Python's `isspace` and regular expressions treat the character as whitespace.
 fn is_python_space(character: char) -> bool {
     character.is_whitespace() || matches!(character, '\x1c'..='\x1f')
 }
@@ -29,7 +31,7 @@ fn is_line_end(character: char) -> bool {
     matches!(character, '\r' | '\n')
 }
 
-/// The file as python-dotenv reads it, by its grammar (`dotenv/parser.py` of version 1.2).
+/// Parses a file according to the grammar of python-dotenv 1.2 (`dotenv/parser.py`).
 pub(super) fn parse_python_dotenv(text: &str) -> Vec<Binding<'_>> {
     let mut place = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut bindings = Vec::new();
@@ -40,13 +42,14 @@ pub(super) fn parse_python_dotenv(text: &str) -> Vec<Binding<'_>> {
         }
         match parse_binding(text, &mut place) {
             Some(binding) => bindings.extend(binding),
-            // What it does not understand is passed over up to the end of the line.
+            // If python-dotenv cannot parse a line, it skips the rest of that line.
             None => place += text[place..].find(is_line_end).unwrap_or(text.len() - place),
         }
     }
 }
 
-/// One line, which may hold only a comment; `None` where python-dotenv reports an error at `place`.
+/// Parses one line. Returns `Some(None)` for a line that contains only a comment, and `None` if python-dotenv reports
+/// an error at `place`.
 fn parse_binding<'a>(text: &'a str, place: &mut usize) -> Option<Option<Binding<'a>>> {
     let blanks = |from: usize| {
         let rest = &text[from..];
@@ -107,7 +110,8 @@ fn parse_binding<'a>(text: &'a str, place: &mut usize) -> Option<Option<Binding<
     Some(name.map(|name| Binding { name, value, range: start..end }))
 }
 
-/// How long a quoted text is whose opening quote comes before it. A backslash escapes any character.
+/// Returns the length of the quoted text with which `text` begins, up to the closing quote. The opening quote has
+/// already been skipped. A backslash escapes any character.
 fn quoted_text_length(text: &str, quote: char) -> Option<usize> {
     let mut is_escaped = false;
     text.find(|character| {
@@ -117,23 +121,23 @@ fn quoted_text_length(text: &str, quote: char) -> Option<usize> {
     })
 }
 
-/// A value without quotes, up to the first white space that a number sign follows.
+/// Returns an unquoted value without its comment. A comment begins at the first number sign that follows whitespace.
 fn strip_comment(line: &str) -> &str {
     let comment = line.match_indices('#').find(|(place, _)| line[..*place].ends_with(is_python_space));
     comment.map_or(line, |(place, _)| &line[..place])
 }
 
-/// What python-dotenv finds: of several values, the last.
+/// Returns the variables that python-dotenv finds. If a variable is set more than once, the last value wins.
 pub(super) fn python_variables(text: &str) -> VariableMap {
     let own = |binding: Binding<'_>| (binding.name.to_owned(), binding.value.map(str::to_owned));
     parse_python_dotenv(text).into_iter().map(own).collect()
 }
 
-/// What the package dotenv of npm finds, by its own regular expression (`lib/main.js` of version 17). Node.js reads
-/// most files in the same way (`util.parseEnv`).
+/// Returns the variables that the npm package dotenv finds with its regular expression (`lib/main.js` of version 17).
+/// Node.js parses most files in the same way (`util.parseEnv`).
 pub(super) fn node_variables(text: &str) -> VariableMap {
     static LINE_REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        // `\s` of JavaScript has the byte order mark too.
+        // In JavaScript, `\s` also matches the byte order mark.
         let line = r#"(?m)^[\s\u{feff}]*(?:export[\s\u{feff}]+)?([\w.-]+)(?:[\s\u{feff}]*=[\s\u{feff}]*?|:[\s\u{feff}]+?)([\s\u{feff}]*'(?:\\'|[^'])*'|[\s\u{feff}]*"(?:\\"|[^"])*"|[\s\u{feff}]*`(?:\\`|[^`])*`|[^#\r\n]+)?[\s\u{feff}]*(?:#.*)?$"#;
         Regex::new(&line.replace(r"\w", "A-Za-z0-9_")).ok()
     });
@@ -153,8 +157,8 @@ pub(super) fn node_variables(text: &str) -> VariableMap {
     variables
 }
 
-/// What `docker --env-file` finds: one variable in each line. It knows neither quotes nor comments after a value.
-/// `None` where it rejects the file.
+/// Returns the variables that `docker --env-file` finds. Docker expects one variable per line, and supports neither
+/// quotes nor comments after a value. Returns `None` if Docker rejects the file.
 pub(super) fn docker_variables(text: &str) -> Option<VariableMap> {
     let mut variables = VariableMap::new();
     for line in text.strip_prefix('\u{feff}').unwrap_or(text).split('\n') {
@@ -166,7 +170,7 @@ pub(super) fn docker_variables(text: &str) -> Option<VariableMap> {
         if name.is_empty() || name.contains(char::is_whitespace) {
             return None;
         }
-        // A name alone stands for the variable of the environment that Docker runs in.
+        // For a name without a value, Docker takes the value from its own environment, so the file itself sets nothing.
         if let Some(value) = value {
             variables.insert(name.to_owned(), Some(value.to_owned()));
         }

@@ -1,10 +1,12 @@
-//! Setting one variable in the text of a `.env` file, so that every program that reads the file finds the new value,
-//! and finds every other variable as before.
+//! Sets one variable in the text of a `.env` file, so that every program that reads the file finds the new value and
+//! finds every other variable unchanged.
 //!
-//! An edit is tried in several ways, from the smallest to the largest change. Each result is read again as a shell,
-//! python-dotenv, dotenv for Node.js and Docker read it, and the first one that is right for all of them is taken.
+//! An edit is tried in several ways, from the smallest to the largest change. Each result is parsed again the way a
+//! shell, python-dotenv, dotenv for Node.js and Docker would parse it. The first result that is correct for all of
+//! these readers is used.
 //!
-//! Deliberately absent: repairing a file. What these programs read in contradictory ways is left to a person.
+//! Deliberately omitted: repairing a file. If these readers interpret a file in contradictory ways, the user has to
+//! correct the file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,46 +18,46 @@ use super::shell_parser::{Command, Script, ScriptEnd, Word, line_may_run_other_c
 use super::{KEY_VARIABLE, URL_VARIABLE};
 use crate::file_problem::{FileProblem, UnclearLine};
 
-/// Some editors begin a file in UTF-8 with it. Shells read it as part of the first line.
+/// The byte order mark with which some editors begin a UTF-8 file. Shells read it as part of the first line.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The result of an edit.
 pub(super) struct EditResult {
     pub(super) text: Zeroizing<String>,
-    /// Whether some program found another value before.
+    /// Whether a shell or a dotenv library found another value before the edit.
     pub(super) replaces: bool,
 }
 
-/// A variable and its new value, which needs no quotes anywhere.
+/// A variable and its new value. Neither shells nor dotenv libraries require quotes around the value.
 #[derive(Clone, Copy)]
 pub(super) struct VariableSetting<'a> {
     pub(super) name: &'static str,
     pub(super) value: &'a str,
 }
 
-/// Where a line of ours is added.
+/// The position at which a line is added.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LinePosition {
     Nowhere,
     First,
     Last,
-    /// Before this line.
+    /// Before the line that begins at this offset.
     Before(usize),
 }
 
-/// A line of ours that is added.
+/// A line that the edit adds.
 #[derive(Clone, Copy)]
 struct AddedLine {
     place: LinePosition,
-    /// Whether it begins with `export`.
+    /// Whether the line begins with `export`.
     is_exported: bool,
 }
 
 impl AddedLine {
     const NO_LINE: Self = Self { place: LinePosition::Nowhere, is_exported: false };
 
-    /// The ways to add a line, from the most usual one. `export` is left out where it is not needed, as Docker rejects
-    /// it.
+    /// Returns the ways to add a line, the most common one first. `export` is omitted where it is not needed, because
+    /// Docker rejects it.
     fn possible_added_lines(before: &ParsedFile<'_>) -> Vec<Self> {
         let plain = |place| Self { place, is_exported: false };
         if !before.exports {
@@ -67,7 +69,7 @@ impl AddedLine {
     }
 }
 
-/// Sets a variable in a file.
+/// Sets a variable in the text of a file.
 pub(super) fn set_variable(text: &str, setting: VariableSetting<'_>) -> Result<EditResult, UnclearLine> {
     let line_end = detect_line_end(text);
     let before = ParsedFile::parse(text, setting, line_end);
@@ -92,7 +94,7 @@ pub(super) fn set_variable(text: &str, setting: VariableSetting<'_>) -> Result<E
     let ways = AddedLine::possible_added_lines(&before);
     let of_spans = std::iter::once(AddedLine::NO_LINE).chain(ways.iter().copied());
     let of_spans = of_spans.flat_map(|added| span_sets.iter().map(move |spans| (*spans, added)));
-    // Otherwise a line is added, and the former ones stay.
+    // If no edit of the existing assignments is correct, they are left unchanged, and only a line is added.
     let of_lines = ways.iter().map(|&added| (&[][..], added));
     for (spans, added) in of_spans.chain(of_lines) {
         let edited = apply_edit(text, spans, added, setting, line_end);
@@ -103,15 +105,16 @@ pub(super) fn set_variable(text: &str, setting: VariableSetting<'_>) -> Result<E
     Err(before.find_unclear_line())
 }
 
-/// How our lines end: as all others do; where those differ, or the last one has no end, in a line feed. A shell takes a
-/// carriage return before the line feed as part of the value.
+/// Returns the line ending for added lines: `\r\n` if every line of the file ends with it, otherwise `\n`. A shell
+/// reads a carriage return before the line feed as part of the value.
 fn detect_line_end(text: &str) -> &'static str {
     let ends = text.bytes().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
     let pairs = text.matches("\r\n").count();
     if text.ends_with("\r\n") && ends == 2 * pairs { "\r\n" } else { "\n" }
 }
 
-/// Whether Node.js takes a tab for a part of the name in this assignment, and so does not find the variable.
+/// Returns whether Node.js treats a tab in this assignment as part of the name, and therefore does not find the
+/// variable.
 fn has_tab_for_node(text: &str, span: &Range<usize>) -> bool {
     let line = &text[..span.start];
     let indent = &line[line.rfind('\n').map_or(0, |end| end + 1)..];
@@ -119,12 +122,13 @@ fn has_tab_for_node(text: &str, span: &Range<usize>) -> bool {
     name.contains('\t') || indent.contains('\t') && is_indent(indent)
 }
 
-/// Whether this is all that can stand before a name.
+/// Returns whether the text consists only of what may precede a name: spaces, tabs and `export`.
 fn is_indent(text: &str) -> bool {
     matches!(text.trim_matches([' ', '\t']), "" | "export")
 }
 
-/// Where a value has a line that looks as if it sets a variable: the closing quote before it may have been forgotten.
+/// Returns the offset of a line that is part of a value but appears to set a variable. Such a line suggests that the
+/// closing quote before it was forgotten.
 fn find_hidden_assignment(assignment: &str) -> Option<usize> {
     let mut place = 0;
     assignment.split_inclusive('\n').enumerate().find_map(|(index, whole)| {
@@ -137,18 +141,21 @@ fn find_hidden_assignment(assignment: &str) -> Option<usize> {
     })
 }
 
-/// The number of the line, from 1, that follows this text.
+/// Returns the number of the line, counted from 1, that follows this text.
 fn line_number_after(before: &str) -> u32 {
     u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
-/// The places where the variable is set, each from its name to the end of the value.
+/// The byte ranges in which the variable is set, each from the name to the end of the value.
 struct AssignmentSpans {
-    /// As python-dotenv reads the file, and where it reads nothing, as a shell does.
+    /// All assignments that python-dotenv finds. An assignment that only a shell finds is included if it overlaps none
+    /// of these.
     of_dotenv: Vec<Range<usize>>,
-    /// The other way around.
+    /// All assignments that a shell finds. An assignment that only python-dotenv finds is included if it overlaps none
+    /// of these.
     of_shell: Vec<Range<usize>>,
-    /// As python-dotenv reads the file. A place that only a shell finds can be in another value for python-dotenv.
+    /// Only the assignments that python-dotenv finds. To python-dotenv, an assignment that only a shell finds can be
+    /// part of another value.
     of_dotenv_alone: Vec<Range<usize>>,
 }
 
@@ -164,7 +171,7 @@ impl AssignmentSpans {
             _ => range,
         };
         let dotenv: Vec<_> = ours.map(|binding| with_line_end(binding.range)).collect();
-        // A shell runs what such a value names, and other lines may need its effects.
+        // Values with expansions are excluded: a shell executes them, and other lines may depend on their effects.
         let is_constant =
             |span: &Range<usize>| !["$(", "${", "`"].iter().any(|begin| text[span.clone()].contains(begin));
         let constant = |spans: Vec<Range<usize>>| spans.into_iter().filter(is_constant).collect();
@@ -176,8 +183,8 @@ impl AssignmentSpans {
     }
 }
 
-/// All of the first places, and those of the second that overlap none of them. Both are in order, and there may be tens
-/// of thousands.
+/// Returns all ranges of `first`, and those ranges of `second` that overlap no range of `first`. Both slices are
+/// sorted, and may contain tens of thousands of ranges.
 fn merge_spans(first: &[Range<usize>], second: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut all = first.to_vec();
     let is_apart = |range: &&Range<usize>| {
@@ -189,7 +196,7 @@ fn merge_spans(first: &[Range<usize>], second: &[Range<usize>]) -> Vec<Range<usi
     all
 }
 
-/// The text with every one of these places set, and a line added.
+/// Returns the text with the variable set in each of `spans`, and with the line `added`, if there is one.
 fn apply_edit(
     text: &str,
     spans: &[Range<usize>],
@@ -199,7 +206,7 @@ fn apply_edit(
 ) -> Zeroizing<String> {
     let VariableSetting { name, value } = setting;
     let length = name.len() + value.len() + 16;
-    // With room for all of it, so that no smaller copy is left behind.
+    // Reserves capacity for the whole text, because growing the string would leave copies of the secret in memory.
     let mut edited = Zeroizing::new(String::with_capacity(text.len() + length * (spans.len() + 2)));
     let mut place = text.len() - text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).len();
     let mark = place;
@@ -232,11 +239,12 @@ fn apply_edit(
             place = line;
         }
         edited.push_str(&text[place..span.start]);
-        // Our line begins where every reader begins a line: not after a byte order mark.
+        // The assignment must start at a position where every reader begins a line, which excludes the position after a
+        // byte order mark.
         if mark > 0 && span.start == mark && edited.len() == mark {
             edited.push_str(line_end);
         }
-        // Nor after a tab, which Node.js takes as part of the name.
+        // The assignment must not follow a tab, which Node.js treats as part of the name.
         let start = edited.rfind('\n').map_or(mark, |end| end + 1);
         let indent = &edited[start..];
         if indent.contains('\t') && is_indent(indent) {
@@ -254,7 +262,7 @@ fn apply_edit(
     }
     edited.push_str(&text[place..]);
     if added.place == LinePosition::Last {
-        // Nor after a carriage return alone.
+        // A carriage return alone does not end a line for every reader, so a line feed is added before the new line.
         match edited.chars().next_back() {
             None | Some('\n') => {}
             Some('\r') => edited.push('\n'),
@@ -265,7 +273,7 @@ fn apply_edit(
     edited
 }
 
-/// A file as all programs read it.
+/// The text of a file, and what a shell, python-dotenv, Node.js and Docker each find in it.
 struct ParsedFile<'a> {
     text: &'a str,
     setting: VariableSetting<'a>,
@@ -274,7 +282,8 @@ struct ParsedFile<'a> {
     python: VariableMap,
     node: VariableMap,
     docker: Option<VariableMap>,
-    /// Whether the file itself makes a shell hand our variables, or all that it sets, on to programs.
+    /// Whether the file itself makes a shell export variables. This is true if the file exports one of the app's
+    /// variables, or if it exports every variable that it sets.
     exports: bool,
 }
 
@@ -293,7 +302,8 @@ impl<'a> ParsedFile<'a> {
         }
     }
 
-    /// Whether every program finds our value, and everything else as before.
+    /// Returns whether every program that reads the file finds the variable's new value, and finds everything else as
+    /// it was in `before`.
     fn changes_only_the_variable_since(&self, before: &Self) -> bool {
         let name = self.setting.name;
         let ours = Some(Some(self.setting.value));
@@ -305,7 +315,9 @@ impl<'a> ParsedFile<'a> {
             (_, None) => true,
             (None, Some(_)) => false,
             (Some(now), Some(then)) => {
-                // A line with quotes, `export` or a comment was not written for Docker, which does not know them.
+                // Docker does not support quotes, `export` or a comment after a value. If Docker and python-dotenv read
+                // different old values, the line was not written for Docker, so Docker does not have to find the new
+                // value.
                 let was_written_for_docker = !then.contains_key(name) || then.get(name) == before.python.get(name);
                 others_are_kept(now, then) && (!was_written_for_docker || is_ours(now))
             }
@@ -320,7 +332,7 @@ impl<'a> ParsedFile<'a> {
             && self.shell_runs_same_commands_as(before)
     }
 
-    /// Whether some program finds another value than ours.
+    /// Returns whether a shell or a dotenv library finds a value of the variable that differs from the new value.
     fn some_reader_finds_other_value(&self) -> bool {
         let name = self.setting.name;
         let values = [&self.python, &self.node].into_iter().filter_map(|variables| variables.get(name));
@@ -328,7 +340,8 @@ impl<'a> ParsedFile<'a> {
             || self.shell_assignments().any(|(_, value)| !self.is_new_value(value))
     }
 
-    /// What commands of the shell set the variable to, and whether they do so in any case.
+    /// Returns the values that shell commands assign to the variable, each with a flag that is true if the command
+    /// always runs.
     fn shell_assignments(&self) -> impl Iterator<Item = (bool, &str)> {
         let commands = self.script.commands.iter().filter(|command| command.only_assigns());
         let name = self.setting.name;
@@ -337,7 +350,7 @@ impl<'a> ParsedFile<'a> {
         })
     }
 
-    /// Whether a shell reads this text of a word as our value.
+    /// Returns whether a shell would parse `value` (quoted or not) as exactly the value being written.
     fn is_new_value(&self, value: &str) -> bool {
         let value = if self.line_end == "\r\n" { value.strip_suffix('\r').unwrap_or(value) } else { value };
         let inner = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
@@ -349,7 +362,7 @@ impl<'a> ParsedFile<'a> {
         if self.find_shell_mentions().next().is_some() || self.find_unknown_code().is_some() {
             return false;
         }
-        // Whether the variable has our value, for certain, after the commands so far.
+        // `is_set` is true if the variable is certain to have the new value after the commands processed so far.
         let mut is_set = false;
         for command in &self.script.commands {
             if command.only_assigns() {
@@ -363,7 +376,7 @@ impl<'a> ParsedFile<'a> {
         is_set
     }
 
-    /// Whether programs that the shell starts find our variable, for certain.
+    /// Returns whether programs that the shell starts are certain to receive the variable.
     fn shell_exports_new_value(&self) -> bool {
         let mut all_are_exported = false;
         let mut is_exported = false;
@@ -383,14 +396,16 @@ impl<'a> ParsedFile<'a> {
         is_exported
     }
 
-    /// The line that ends the last part in which a shell exports all that is set, where it is a line of its own.
+    /// Returns the offset of the command that ends the last section in which a shell exports all variables, if that
+    /// command begins a line.
     fn export_section_end(&self) -> Option<usize> {
         let mut ends = self.script.commands.iter().rev().filter(|command| command.export_all_switch() == Some(false));
         let start = ends.next()?.words.first()?.start;
         self.text[..start].ends_with('\n').then_some(start)
     }
 
-    /// The places where the shell's commands name the variable in another way than by setting or reading it.
+    /// Returns the offsets at which shell code mentions the variable in a way that is not supported. Setting,
+    /// exporting, reading and printing it are supported.
     fn find_shell_mentions(&self) -> impl Iterator<Item = usize> {
         let name = self.setting.name;
         let in_commands = self.script.commands.iter().flat_map(move |command| {
@@ -425,8 +440,8 @@ impl<'a> ParsedFile<'a> {
             .chain(in_lines.flat_map(move |(start, line)| find_mentions(line, name).map(move |place| start + place)))
     }
 
-    /// Where the part that is not understood, which a shell runs after all commands that are, may set the variable
-    /// without naming it.
+    /// Returns the offset of code that may set the variable without naming it. Searches only the unparsed rest of the
+    /// file, which a shell runs after all parsed commands.
     fn find_unknown_code(&self) -> Option<usize> {
         let ScriptEnd::Unknown(start) = self.script.end else { return None };
         let rest = &self.text[start..];
@@ -437,7 +452,8 @@ impl<'a> ParsedFile<'a> {
             is_code.then_some(place - line.len())
         });
         found.or_else(|| {
-            // A shell reads a name on across quotes, and across the end of a line after a backslash.
+            // A shell removes quotes and backslashes from a name, and joins a line that ends with a backslash to the
+            // next one. The variable's name may therefore be hidden in the code.
             let joined = Zeroizing::new(rest.replace("\\\n", ""));
             let joined = Zeroizing::new(joined.replace(['"', '\'', '\\'], ""));
             let count = |text: &str| find_mentions(text, self.setting.name).count();
@@ -445,17 +461,18 @@ impl<'a> ParsedFile<'a> {
         })
     }
 
-    /// Whether this is the first line of a file with a byte order mark, which a shell takes for the name of a program.
+    /// Returns whether the command is the first line of a file that begins with a byte order mark. A shell interprets
+    /// such a line as the name of a program.
     fn is_byte_order_mark_line(&self, command: &Command<'_>) -> bool {
         matches!(command.words[..], [word] if word.start == 0 && word.text.starts_with(BYTE_ORDER_MARK))
     }
 
-    /// Whether a shell runs the same commands as before but for those that set our variable.
+    /// Returns whether a shell runs the same commands as in `before`, not counting those that set the app's variable.
     fn shell_runs_same_commands_as(&self, before: &Self) -> bool {
         let (now, then) = (self.commands_without_setting(), before.commands_without_setting());
         match (self.script.end, before.script.end) {
             (ScriptEnd::File, ScriptEnd::File) | (ScriptEnd::SyntaxError, ScriptEnd::SyntaxError) => now == then,
-            // The mistake was in a line of ours, and a shell reads on.
+            // After the edit, a shell reads further than before, because the syntax error was in an edited line.
             (_, ScriptEnd::SyntaxError) => now.starts_with(&then),
             (ScriptEnd::Unknown(place), ScriptEnd::Unknown(place_before)) => {
                 now == then && self.text[place..] == before.text[place_before..]
@@ -464,7 +481,8 @@ impl<'a> ParsedFile<'a> {
         }
     }
 
-    /// The shell's commands without those that only set our variable, and without its values in the others.
+    /// Returns the words of the shell's commands, without the commands that only set the app's variable, and without
+    /// the variable's values in the other commands.
     fn commands_without_setting(&self) -> Vec<&str> {
         let name = self.setting.name;
         let mut all = Vec::new();
@@ -482,7 +500,7 @@ impl<'a> ParsedFile<'a> {
             {
                 continue;
             }
-            // Once for each command: a line can have a hundred thousand words.
+            // This value is computed once for each command, because a line can have a hundred thousand words.
             let only_assigns = command.only_assigns();
             let text = |word: &Word<'a>| {
                 if only_assigns && is_ours(word) { &word.text[..name.len()] } else { word.text }
@@ -493,7 +511,8 @@ impl<'a> ParsedFile<'a> {
         all
     }
 
-    /// The line to name to a person: the first one that mentions the variable or may set it, or else the first.
+    /// Returns the line to report to the user: the first line that mentions the variable or may set it. If there is no
+    /// such line, returns the line at which the unparsed rest begins, or line 1 if there is no unparsed rest.
     fn find_unclear_line(&self) -> UnclearLine {
         let name = self.setting.name;
         let use_or_code = self.find_shell_mentions().next().map(|place| (place, FileProblem::UnclearUse));
@@ -515,7 +534,8 @@ impl<'a> ParsedFile<'a> {
     }
 }
 
-/// Whether a file makes a shell hand one of our variables on to programs, or all variables that it sets.
+/// Returns whether a file makes a shell export variables. This is true if the file exports one of the app's variables,
+/// or if it exports every variable that it sets.
 fn script_exports_variables(script: &Script<'_>) -> bool {
     let mut all_are_exported = false;
     let mut variables = BTreeMap::new();
@@ -535,7 +555,8 @@ fn script_exports_variables(script: &Script<'_>) -> bool {
         || (switches || !variables.is_empty()) && variables.values().all(|is_exported| *is_exported)
 }
 
-/// Whether this word of a command names our variable, if at all, only to set or export it, or inside another's value.
+/// Returns whether every mention of the variable in this word is harmless: the word sets or exports the variable, or
+/// mentions it inside another variable's value. In a failed assignment, every mention is harmless.
 fn is_harmless_word(command: &Command<'_>, only_assigns: bool, word: &Word<'_>, name: &str) -> bool {
     if is_failed_assignment(command, name) {
         return true;
@@ -546,7 +567,7 @@ fn is_harmless_word(command: &Command<'_>, only_assigns: bool, word: &Word<'_>, 
     word.value_assigned_to(name).is_some() || word.text == name || find_mentions(word.text, name).next() != Some(0)
 }
 
-/// Whether a shell takes our variable in this command for the name of a program, as in `NAME = value`.
+/// Returns whether a shell interprets the variable in this command as the name of a program, as in `NAME = value`.
 fn is_failed_assignment(command: &Command<'_>, name: &str) -> bool {
     let texts: Vec<_> = command.words.iter().take(2).map(|word| word.text).collect();
     match texts[..] {
@@ -562,7 +583,7 @@ fn is_failed_assignment(command: &Command<'_>, name: &str) -> bool {
     }
 }
 
-/// Where a text names the variable, other than as in `$NAME` or `${NAME}`.
+/// Returns the offsets at which `text` mentions the variable, except as `$NAME` or `${NAME}`.
 fn find_mentions<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_in_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     text.match_indices(name).map(|(place, _)| place).filter(move |place| {

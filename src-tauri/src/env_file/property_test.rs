@@ -1,4 +1,5 @@
-//! Whatever a file holds: after an edit, bash and python-dotenv find our values, and everything else as before.
+//! Checks with random files that, after an edit, bash and python-dotenv find the new values and everything else
+//! unchanged.
 
 use std::cell::{Cell, RefCell};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -15,7 +16,8 @@ use super::{KEY_VARIABLE, URL_VARIABLE, set_variables};
 
 const SERVICE_URL: &str = "http://127.0.0.1:8576";
 
-/// Parts of files that programs read in contradictory ways. No shell finds a program under any of the names.
+/// File fragments that programs interpret in contradictory ways. No fragment is the name of a program, because the
+/// shell would run the program.
 const FILE_PARTS: [&str; 60] = [
     "KEY",
     "URL",
@@ -79,7 +81,7 @@ const FILE_PARTS: [&str; 60] = [
     "[0]=",
 ];
 
-/// Whole lines, of which a usual file consists.
+/// Whole lines as they occur in ordinary files.
 const FILE_LINES: [&str; 32] = [
     "KEY=old\n",
     "KEY=old\n",
@@ -115,16 +117,18 @@ const FILE_LINES: [&str; 32] = [
     "echo KEY >&2\n",
 ];
 
-/// Prints, for each pair of files, what bash and python-dotenv find of ours in the second, and where they find anything
-/// else in it than in the first. A shell that stopped at a mistake may read on.
+/// For each pair of files (before and after an edit), prints the app's variables as bash and python-dotenv read them
+/// from the second file. If other variables differ between the two files, also prints the other variables of both
+/// files. A shell that stopped at a syntax error in the first file may read further in the second, so additional
+/// variables in the second file are then allowed.
 const READER_SCRIPT: &str = r#"
 import json, os, subprocess, sys, dotenv
 OURS = ["ULTRALYTICS_API_KEY", "ULTRALYTICS_PLATFORM_URL"]
 def bash(path):
-    # After `set +a` in the file, a shell still knows what it does not export.
+    # After `set +a` in the file, the shell itself still has variables that it does not export.
     script = 'set -a; . "$0" >&2 </dev/null; export ' + " ".join(OURS) + '; printf "\\0end\\0"; /usr/bin/env -0'
     run = subprocess.run(["bash", "-c", script, path], env={}, capture_output=True, timeout=20)
-    # Some mistakes end the shell itself.
+    # Some syntax errors make the shell itself exit.
     if b"\0end\0" not in run.stdout: return None
     pairs = [entry.split(b"=", 1) for entry in run.stdout.partition(b"\0end\0")[2].split(b"\0") if b"=" in entry]
     return {name.decode(): value.decode(errors="replace") for name, value in pairs if name not in (b"_", b"SHLVL", b"PWD")}
@@ -142,14 +146,14 @@ for line in sys.stdin:
         if now is None: now = {}
         ours = [now.pop(name, None) for name in OURS]
         for name in OURS: then.pop(name, None)
-        # Another variable may be set to one of ours on purpose.
+        # A file may set another variable to the value of one of ours on purpose.
         kept = lambda name, value: now.get(name) == value or any(found and found in str(now.get(name)) for found in ours)
         same = all(kept(*found) for found in then.items()) and (stops and read is bash or now.keys() == then.keys())
         answers.append([ours, None if same else [then, now]])
     print(json.dumps(answers), flush=True)
 "#;
 
-/// A program that reads files as bash and python-dotenv do.
+/// A Python process that compares files as bash and python-dotenv read them.
 struct ReaderProcess(Child);
 
 impl ReaderProcess {
@@ -196,8 +200,8 @@ fn edit_of_any_file_keeps_other_variables_or_is_rejected() {
         false => lines,
     });
     let text = text.prop_map(|text| text.replace("KEY", KEY_VARIABLE).replace("URL", URL_VARIABLE));
-    // `$$` is the number of the process, which differs from run to run.
-    let text = text.prop_filter("not always the same", |text| !text.contains("$$"));
+    // `$$` is the process ID, which differs from run to run.
+    let text = text.prop_filter("not deterministic", |text| !text.contains("$$"));
     let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
     let checked = TestRunner::new(config).run(&text, |text| {
         let Ok((edit, _)) = set_variables(&text, &secret, SERVICE_URL) else {
@@ -224,5 +228,5 @@ fn edit_of_any_file_keeps_other_variables_or_is_rejected() {
         Ok(())
     });
     checked.unwrap_or_else(|failed| panic!("{failed}"));
-    assert!(edits.get() > 100 && rejections.get() > 20, "{edits:?} {rejections:?}: the files test too little");
+    assert!(edits.get() > 100 && rejections.get() > 20, "{edits:?} {rejections:?}: too few files");
 }

@@ -1,58 +1,61 @@
-//! How a shell that sources a file reads it: a small part of the grammar of bash (POSIX.1-2017, XCU 2), as much as
-//! `.env` files use.
+//! Parses a file the way a shell would when sourcing it. Supports the small part of bash's grammar (POSIX.1-2017, XCU
+//! 2) that `.env` files use.
 //!
-//! Reading stops at the first command that is not in this part. Deliberately absent: guessing what such a command does.
+//! Parsing stops at the first command that is not supported. Deliberately omitted: guessing the effect of that command.
 
 use std::ops::Range;
 
-/// Words that begin a compound command, or end a part of one.
+/// Words that begin a compound command, or that begin or end one of its parts.
 const RESERVED_WORDS: [&str; 21] = [
     "!", "[[", "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select",
     "then", "time", "until", "while", "{", "}",
 ];
-/// Commands after which a shell may read no further, or reads words in another way.
+/// Commands after which a shell may stop reading the file, or may parse words differently.
 const PARSING_CHANGE_COMMANDS: [&str; 14] = [
     "alias", "break", "builtin", "command", "continue", "enable", "eval", "exec", "exit", "logout", "return", "shopt",
     "trap", "unalias",
 ];
-/// Commands that set, remove or mark the variables that their arguments name.
+/// Commands that set or remove the variables that their arguments name, or change the attributes of these variables.
 const VARIABLE_COMMANDS: [&str; 9] =
     ["declare", "export", "getopts", "local", "mapfile", "read", "readonly", "typeset", "unset"];
-/// Characters with which a shell computes an argument, or which can split a name.
+/// Characters that can hide which variable an argument names, because a shell expands or removes them.
 const COMPUTED_CHARACTERS: [char; 6] = ['$', '`', '{', '"', '\'', '\\'];
-/// Characters that a shell expands in a command's name, which can become any of these.
+/// Characters that a shell expands in a command's name. The expanded name can be that of any command, including those
+/// listed above.
 const EXPANDED_CHARACTERS: [char; 7] = ['$', '`', '*', '?', '[', '{', '~'];
 
-/// How deeply expansions may be nested, as each level takes room on the stack. Files that people write have fewer.
+/// The maximum nesting depth of expansions. Each level takes stack space, and files written by people have fewer
+/// levels.
 const MAX_EXPANSION_DEPTH: u32 = 50;
 
-/// A file as a shell reads it.
+/// A file as a shell parses it.
 pub(super) struct Script<'a> {
     pub(super) commands: Vec<Command<'a>>,
     pub(super) end: ScriptEnd,
 }
 
-/// Where reading ends.
+/// The reason and the position at which parsing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ScriptEnd {
-    /// At the end of the file.
+    /// Parsing ended at the end of the file.
     File,
-    /// At a syntax error. A shell runs no command from there on.
+    /// Parsing ended at a syntax error. A shell runs no command after it.
     SyntaxError,
-    /// At a command that is not understood here, which begins at this place.
+    /// Parsing ended at an unsupported command, which begins at this offset.
     Unknown(usize),
 }
 
-/// A simple command.
+/// A simple command as defined by the shell grammar.
 pub(super) struct Command<'a> {
     pub(super) words: Vec<Word<'a>>,
-    /// How it is joined to the next one; empty for the end of the line.
+    /// The operator that joins the command to the next one; empty at the end of the line.
     pub(super) operator: &'static str,
-    /// Whether a shell runs it itself and in any case: not in a pipeline, in the background, or after `&&` or `||`.
+    /// Whether the shell itself always runs the command. This excludes commands that are in a pipeline or in the
+    /// background, and commands after `&&` or `||`.
     pub(super) is_unconditional: bool,
 }
 
-/// A word, with its quotes.
+/// A word of a command, including its quotes.
 #[derive(Clone, Copy)]
 pub(super) struct Word<'a> {
     pub(super) start: usize,
@@ -64,7 +67,7 @@ impl Word<'_> {
         self.start..self.start + self.text.len()
     }
 
-    /// The name of the variable that the word sets, and whether it replaces the variable's value as a whole.
+    /// Returns the name of the variable that the word sets, and whether the word replaces the variable's whole value.
     fn assigned_variable(&self) -> Option<(&str, bool)> {
         let end = self.text.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')?;
         let (name, rest) = self.text.split_at(end);
@@ -74,21 +77,21 @@ impl Word<'_> {
         (is_name && is_assignment).then_some((name, rest.starts_with('=')))
     }
 
-    /// What the word assigns to this variable, with quotes.
+    /// Returns the text that the word assigns to this variable, including quotes.
     pub(super) fn value_assigned_to(&self, name: &str) -> Option<&str> {
         (self.assigned_variable() == Some((name, true))).then(|| &self.text[name.len() + 1..])
     }
 }
 
 impl<'a> Command<'a> {
-    /// Whether the command sets variables of the shell itself and does nothing else.
+    /// Returns whether the command sets or exports variables of the shell itself and does nothing else.
     pub(super) fn only_assigns(&self) -> bool {
         let is_export = self.words.first().is_some_and(|word| word.text == "export");
         let mut words = self.words.iter().skip(usize::from(is_export));
         words.all(|word| word.assigned_variable().is_some() || is_export && is_variable_name(word.text))
     }
 
-    /// Whether the command can set variables that it does not name.
+    /// Returns whether the command can set variables that it does not name.
     pub(super) fn runs_other_code(&self) -> bool {
         let Some(name) = self.command_name() else { return false };
         let is_computed =
@@ -98,7 +101,8 @@ impl<'a> Command<'a> {
             || self.words.iter().any(|word| word.text.split('=').next().is_some_and(|name| name.contains("\\\n")))
     }
 
-    /// The variables that the command sets, or only exports, and whether a program started after it finds them.
+    /// Returns the variables that the command sets or exports, each with a flag that is true if programs started later
+    /// receive the variable.
     pub(super) fn changed_variables(&self, all_are_exported: bool) -> impl Iterator<Item = (&str, bool)> {
         let name = self.command_name();
         let is_export = match name.as_deref() {
@@ -117,7 +121,8 @@ impl<'a> Command<'a> {
         })
     }
 
-    /// Whether the command makes a shell export all variables that are set after it, or not any more.
+    /// Returns `true` if the command makes a shell export all variables that are set after it, `false` if it ends this
+    /// mode, and `None` if it does neither.
     pub(super) fn export_all_switch(&self) -> Option<bool> {
         let mut is_option_name = false;
         let mut switched = None;
@@ -134,25 +139,25 @@ impl<'a> Command<'a> {
         switched
     }
 
-    /// Whether the command only prints or drops its arguments.
+    /// Returns whether the command only prints or ignores its arguments.
     pub(super) fn only_prints(&self) -> bool {
         matches!(self.command_name().as_deref(), Some("echo" | ":"))
     }
 
-    /// The first word that is no assignment, without quotes.
+    /// Returns the first word that is not an assignment, without quotes.
     fn command_name(&self) -> Option<String> {
         let word = self.words.iter().find(|word| word.assigned_variable().is_none())?;
         Some(word.text.replace(['\'', '"', '\\'], ""))
     }
 
-    /// Whether a shell may read no further after the command, or in another way.
+    /// Returns whether a shell may stop reading after the command, or may parse the following text differently.
     fn may_change_parsing(&self, ends_at_failure: bool) -> bool {
         if self.words.iter().any(|word| requires_variable(word.text)) {
             return true;
         }
         let name = self.command_name();
         if ends_at_failure && name.as_deref() != Some("set") {
-            // What expands nothing and starts nothing cannot fail.
+            // A command that expands no variables and starts no program cannot fail.
             return !self.only_assigns() || self.words.iter().any(|word| word.text.contains(['$', '`']));
         }
         let Some(name) = name else { return false };
@@ -176,7 +181,7 @@ impl<'a> Command<'a> {
         self.words.len() > 1 && self.words[0].text == "set" && self.words[1..].iter().all(is_understood)
     }
 
-    /// Whether a shell that has run the command may end at a failure, or where a variable is not set.
+    /// Returns whether the command makes a shell exit when a later command fails or uses an unset variable.
     fn enables_exit_on_failure(&self) -> bool {
         let is_strict = |word: &Word<'_>| {
             word.text.starts_with('-') && word.text.contains(['e', 'u']) || ["errexit", "nounset"].contains(&word.text)
@@ -185,7 +190,8 @@ impl<'a> Command<'a> {
     }
 }
 
-/// Whether the word has an expansion like `${NAME:?text}`, at which a shell ends where the variable is not set.
+/// Returns whether the word contains an expansion such as `${NAME:?text}`, at which a shell exits if the variable is
+/// not set.
 fn requires_variable(word: &str) -> bool {
     word.split("${").skip(1).any(|expansion| {
         let rest =
@@ -194,12 +200,13 @@ fn requires_variable(word: &str) -> bool {
     })
 }
 
-/// Whether a command of this name runs code that is not in the file. Some of these names are functions of direnv.
+/// Returns whether a command with this name runs code that this parser does not see, for example from another file.
+/// Some of these names are functions of direnv.
 fn runs_external_code(name: &str) -> bool {
     matches!(name, "." | "source" | "let" | "eval") || name.starts_with("source_") || name.starts_with("dotenv")
 }
 
-/// Whether this line, of which nothing else is known, may set variables that it does not name.
+/// Returns whether an unparsed line may set variables that it does not name.
 pub(super) fn line_may_run_other_code(line: &str) -> bool {
     let is_computed = |word: &str| word.split('=').next().is_some_and(|name| name.contains(['$', '`', '{']));
     let mut place = 0;
@@ -217,14 +224,14 @@ fn is_variable_name(text: &str) -> bool {
 }
 
 impl<'a> Script<'a> {
-    /// Reads a whole file.
+    /// Parses a whole file.
     pub(super) fn parse(text: &'a str) -> Self {
         let mut reader = ScriptParser { text, place: 0, depth: 0, ends_at_failure: false };
         let mut commands = Vec::new();
         let end = loop {
             let start = reader.place;
             match reader.parse_line() {
-                // A shell runs nothing of a line before it has read all of it.
+                // A shell runs no part of a line before it has read the whole line.
                 Ok(line) => commands.extend(line),
                 Err(StopReason::SyntaxError) => break ScriptEnd::SyntaxError,
                 Err(StopReason::Unknown) => break ScriptEnd::Unknown(start),
@@ -237,7 +244,7 @@ impl<'a> Script<'a> {
     }
 }
 
-/// Why reading stops before the end of the file.
+/// The reason why parsing stops before the end of the file.
 enum StopReason {
     SyntaxError,
     Unknown,
@@ -254,18 +261,19 @@ enum Token<'a> {
 struct ScriptParser<'a> {
     text: &'a str,
     place: usize,
-    /// How many expansions the place is inside of.
+    /// The number of expansions that enclose the current position.
     depth: u32,
-    /// Whether a shell may end at the next command that fails.
+    /// Whether a shell may exit at the next command that fails.
     ends_at_failure: bool,
 }
 
 impl<'a> ScriptParser<'a> {
-    /// Reads commands up to a line end that ends the last of them.
+    /// Parses commands up to the line end that terminates the last one.
     fn parse_line(&mut self) -> Result<Vec<Command<'a>>, StopReason> {
         let mut commands: Vec<Command<'a>> = Vec::new();
         let mut words = Vec::new();
-        // Where the list begins that `&` puts into the background as a whole.
+        // The index of the first command in the current list. An `&` after the list puts the whole list into the
+        // background.
         let mut list = 0;
         let mut operator = "";
         let mut needs_target = false;
@@ -295,7 +303,7 @@ impl<'a> ScriptParser<'a> {
                 }
                 Token::Operator(")") => return Err(StopReason::SyntaxError),
                 Token::Operator(joined) => joined,
-                // The line goes on after `&&`, `||` and `|`.
+                // After `&&`, `||` and `|`, the command continues on the next line.
                 Token::NewLine if words.is_empty() && matches!(operator, "&&" | "||" | "|") => continue,
                 Token::NewLine | Token::End => "",
             };
@@ -385,7 +393,8 @@ impl<'a> ScriptParser<'a> {
                 [] | [b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b')', ..] => return Ok(()),
                 [b'(', ..] => {
                     let before = &self.text[start..self.place];
-                    // `A=a(b)` is wrong, `a()` begins a function, `A=(1 2)` sets a list, and `?(x)` can be a pattern.
+                    // `A=a(b)` is a syntax error. `a()` begins a function, `A=(1 2)` sets an array, and `?(x)` can be a
+                    // pattern; these are valid, but not supported.
                     let is_wrong = before.contains('=') && !before.ends_with(['=', '?', '*', '+', '@', '!']);
                     return Err(if is_wrong { StopReason::SyntaxError } else { StopReason::Unknown });
                 }
@@ -438,7 +447,8 @@ impl<'a> ScriptParser<'a> {
         }
     }
 
-    /// A dollar sign or a backtick, and what belongs to it. Only what ends on the same line is understood.
+    /// Skips a dollar sign or a backtick and the expansion that it begins. An expansion that continues on the next line
+    /// is not supported.
     fn skip_expansion(&mut self) -> Result<(), StopReason> {
         let (opening, closing) = match self.remaining_bytes() {
             [b'$', b'(', ..] => (2, b')'),
@@ -459,7 +469,8 @@ impl<'a> ScriptParser<'a> {
         while open > 0 {
             match self.remaining_bytes() {
                 [b'\'', ..] if closing == b')' && !is_arithmetic => self.skip_quoted(1, b'\'', false)?,
-                // A quote in `"${A:-'}"` is a character, and one in `${A:-'}` is not.
+                // A single quote is an ordinary character in `"${A:-'}"`, but not in `${A:-'}`, so it is not supported
+                // here.
                 [] | [b'\n' | b'#' | b'<' | b'\'', ..] => return Err(StopReason::Unknown),
                 [b'`', ..] if closing != b'`' => return Err(StopReason::Unknown),
                 [b'\\', _, ..] => self.skip_bytes_and_character(1),

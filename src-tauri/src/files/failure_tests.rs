@@ -1,7 +1,7 @@
-//! A file that cannot be replaced: nothing of the new content is left, and the reason is known.
+//! Tests that a failure to replace a file leaves none of the new content behind, and that the error states the reason.
 //!
-//! Each test runs `child_process_writes_and_prints_result` in a process of its own, as root of a new mount namespace,
-//! or as another user.
+//! Each test runs `child_process_writes_and_prints_result` in a separate process, as root of a new mount namespace or
+//! as another user.
 #![expect(clippy::print_stdout, reason = "the child process reports through its output")]
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::file_problem::FileProblem;
 const WRITER_PATH_VARIABLE: &str = "UL_KEYS_TEST_WRITE";
 const TEST_SECRET: &str = "ul_not_a_real_key";
 
-/// Writes into the file that the environment names, and prints why that failed.
+/// Writes into the file that an environment variable names, and prints the result.
 #[test]
 fn child_process_writes_and_prints_result() {
     let Some(path) = std::env::var_os(WRITER_PATH_VARIABLE) else {
@@ -26,8 +26,8 @@ fn child_process_writes_and_prints_result() {
     }
 }
 
-/// Runs a script of lines for `sh`, in which `writer FILE` writes. Returns what it prints; `None` where the kernel
-/// forbids it.
+/// Runs a script for `sh`, in which `writer FILE` writes a file. `wrapper` is the command that starts `sh`. Returns the
+/// script's output, or `None` if the kernel does not permit `wrapper`.
 fn run_script(wrapper: &[&str], folder: &Path, script: &str) -> Option<String> {
     let program = std::env::current_exe().expect("this program").display().to_string();
     let test = "files::failure_tests::child_process_writes_and_prints_result";
@@ -49,12 +49,12 @@ fn run_script(wrapper: &[&str], folder: &Path, script: &str) -> Option<String> {
 
 const NAMESPACE_COMMAND: [&str; 4] = ["unshare", "--map-root-user", "--mount", "--propagation=private"];
 
-/// The names in a folder, and a check that none of its files but `expected` holds the secret.
+/// Checks that no file in the folder contains the secret, and prints the names of the files.
 const CHECK_SCRIPT: &str = "! grep --recursive --files-with-matches ul_not .; echo files: $(ls --almost-all)";
 
 fn expect_output(wrapper: &[&str], script: &str, expected: &str) {
     let folder = tempfile::tempdir().expect("temporary folder");
-    // Another user has to reach it.
+    // Some scripts run as another user, who needs access to the folder.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), mode).expect("set");
     if let Some(told) = run_script(wrapper, folder.path(), &format!("{script}\n{CHECK_SCRIPT}")) {
@@ -68,7 +68,7 @@ fn write_over_mounted_file_leaves_nothing_and_reports_mount() {
         writer $PWD/.env; writer $PWD/.env; umount .env; cat .env";
     let expected = "result: Some(Mounted)\nresult: Some(Mounted)\nA=1\nfiles: .env original\n";
     expect_output(&NAMESPACE_COMMAND, script, expected);
-    // A name that is as long as names may be.
+    // The test is repeated with a file name of the maximum length.
     let name = "e".repeat(255);
     let script = script.replace(".env", &name);
     expect_output(&NAMESPACE_COMMAND, &script, &expected.replace(".env original", &format!("{name} original")));
@@ -83,7 +83,8 @@ fn write_on_full_disk_leaves_nothing_and_reports_full() {
         );
         expect_output(&NAMESPACE_COMMAND, &script, "result: Some(Full)\nA=1\nfiles: .env\n");
     }
-    // Room for the content, but not for its copy: the new file cannot get its name without `/proc`.
+    // The disk has room for the content but not for its copy. A copy is needed because, without `/proc`, the new file
+    // cannot be given its name.
     let script = "mkdir disk; mount -t tmpfs -o size=64k x disk; cd disk; echo A=1 > .env
         export UL_KEYS_TEST_LENGTH=2000; mount -t tmpfs x /proc; writer $PWD/.env; cat .env";
     expect_output(&NAMESPACE_COMMAND, script, "result: Some(Full)\nA=1\nfiles: .env\n");
@@ -96,7 +97,7 @@ fn write_on_read_only_disk_leaves_nothing_and_reports_it() {
     expect_output(&NAMESPACE_COMMAND, script, "result: Some(ReadOnly)\nresult: Some(ReadOnly)\nA=1\nfiles: .env\n");
 }
 
-/// Where a file without a name cannot get one, the content is copied.
+/// Without `/proc`, an unnamed file cannot be given a name, so its content is copied into a named file.
 #[test]
 fn write_without_proc_replaces_the_file() {
     let script = "echo A=1 > .env; mount -t tmpfs x /proc
@@ -107,7 +108,7 @@ fn write_without_proc_replaces_the_file() {
     expect_output(&NAMESPACE_COMMAND, script, "result: Some(Mounted)\nA=1\nfiles: .env original\n");
 }
 
-/// Only root can become another user.
+/// This test needs root, because only root can become another user.
 #[test]
 fn write_over_file_of_other_user_leaves_nothing_and_reports_owner() {
     if !rustix::process::geteuid().is_root() {
@@ -128,14 +129,14 @@ fn write_over_file_of_other_user_leaves_nothing_and_reports_owner() {
     assert_eq!(told, "result: Some(NotPermitted)\nresult: Some(NotPermitted)\nfiles: .env\n");
 }
 
-/// In a folder in which files can be made but neither removed nor replaced, an empty name may stay.
+/// In a folder in which files can be created but neither removed nor replaced, an empty file may remain.
 #[test]
 fn write_in_append_only_folder_leaves_no_content() {
     let folder = tempfile::tempdir().expect("temporary folder");
     std::fs::write(folder.path().join(".env"), "A=1\n").expect("written");
     let change = |flag: &str| Command::new("chattr").arg(flag).arg(folder.path()).output();
     if !change("+a").is_ok_and(|output| output.status.success()) {
-        crate::skipped_test::skip("the file system of temporary folders knows no append-only folders");
+        crate::skipped_test::skip("the file system of temporary folders does not support append-only folders");
         return;
     }
     let failed = replace_file(&folder.path().join(".env"), TEST_SECRET.as_bytes(), ReplacementAccess::Owner);

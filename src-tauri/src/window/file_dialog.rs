@@ -1,21 +1,22 @@
-//! The system's dialog in which a person chooses where a file is saved. It stands over its window and ends with it: a
-//! choice that is made later could no longer be used.
+//! The system's save dialog, in which the user chooses a file. The dialog is closed together with its parent window,
+//! because a file chosen afterwards could no longer be used.
 
 use std::path::PathBuf;
 
 use tauri::WebviewWindow;
 use tokio::sync::oneshot;
 
-/// What the dialog begins with.
+/// The initial contents of a save dialog.
 pub(crate) struct SaveFileDialog {
     pub(crate) title: String,
     pub(crate) file_name: String,
-    /// The ending of the files that it shows; all files without one.
+    /// The file name extension to which the list of files is restricted. `None` shows all files.
     pub(crate) ending: Option<&'static str>,
 }
 
 impl SaveFileDialog {
-    /// Lets a person choose a file. `None` when the dialog was closed, or ended with its window.
+    /// Opens the dialog and waits for the user's choice. Returns `None` if the user canceled the dialog, or if it was
+    /// closed together with its window.
     pub(crate) async fn choose_path(self, window: &WebviewWindow) -> tauri::Result<Option<PathBuf>> {
         let (send, chosen) = oneshot::channel();
         system::open_dialog(self, window, send)?;
@@ -25,7 +26,8 @@ impl SaveFileDialog {
 
 pub(super) use system::close_dialog;
 
-/// GTK itself: the crate behind `tauri-plugin-dialog` opens a dialog without a parent, and cannot close it.
+/// Uses GTK directly, because the crate behind `tauri-plugin-dialog` opens dialogs without a parent and cannot close
+/// them.
 #[cfg(target_os = "linux")]
 mod system {
     use std::cell::{Cell, RefCell};
@@ -40,7 +42,7 @@ mod system {
     use super::SaveFileDialog;
 
     thread_local! {
-        /// The dialogs that are open, by the labels of their windows. In use on the main thread only.
+        /// The open dialogs, by the labels of their windows. Used only on the main thread.
         static OPEN_DIALOGS: RefCell<BTreeMap<String, FileChooserNative>> = const { RefCell::new(BTreeMap::new()) };
     }
 
@@ -52,13 +54,13 @@ mod system {
         let parent = window.clone();
         window.run_on_main_thread(move || match parent.gtk_window() {
             Ok(over) => show_dialog(&dialog, parent.label().to_owned(), &over, send),
-            Err(error) => tracing::warn!(%error, "the window ended before its file dialog opened"),
+            Err(error) => tracing::warn!(%error, "the window closed before its file dialog opened"),
         })
     }
 
     fn show_dialog(dialog: &SaveFileDialog, label: String, parent: &gtk::ApplicationWindow, send: Sender<PathBuf>) {
         let chooser = FileChooserNative::new(Some(&dialog.title), Some(parent), FileChooserAction::Save, None, None);
-        // Until it is answered, nothing asks to close a window below it.
+        // A modal dialog prevents the user from closing the windows below it.
         chooser.set_modal(true);
         chooser.set_do_overwrite_confirmation(true);
         chooser.set_current_name(&dialog.file_name);
@@ -81,7 +83,7 @@ mod system {
         OPEN_DIALOGS.with_borrow_mut(|open| open.insert(label, chooser));
     }
 
-    /// Ends the dialog of this window, if one is open. To be called when its page or the window has ended.
+    /// Closes the open dialog of a window, if there is one. Call this when the window has closed or its page has ended.
     pub(in super::super) fn close_dialog(app: &AppHandle, label: &'static str) {
         let ended = app.run_on_main_thread(move || {
             if let Some(chooser) = OPEN_DIALOGS.with_borrow_mut(|open| open.remove(label)) {
@@ -89,12 +91,12 @@ mod system {
             }
         });
         if let Err(error) = ended {
-            tracing::warn!(%error, "the file dialog cannot be closed");
+            tracing::warn!(%error, "could not close the file dialog");
         }
     }
 }
 
-/// The dialog belongs to its window, which these systems are expected to end with it. It was not tried.
+/// macOS and Windows are expected to close the dialog with its parent window. This has not been tested.
 #[cfg(not(target_os = "linux"))]
 mod system {
     use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The window of the list of keys.
+//! The main window, which shows the list of keys.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -18,16 +18,17 @@ pub(super) const LIST_LABEL: &str = "main";
 const MIN_WIDTH: f64 = 480.0;
 const MIN_HEIGHT: f64 = 400.0;
 
-/// How long the page may take until the window is shown without it. A page that has an error must not keep the app from
-/// sight.
+/// Maximum time to wait for the page to be ready. After this time, the window is shown anyway, so that an error in the
+/// page does not keep it hidden.
 const PAGE_READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often a page is loaded again within this period: what ends it may be there after each load.
+/// Maximum number of page reloads within [`RELOAD_PERIOD`]. The cause of a crash can persist, so an unlimited number of
+/// reloads could loop forever.
 const MAX_RELOADS: usize = 3;
 const RELOAD_PERIOD: Duration = Duration::from_mins(1);
 
-/// Opens the window hidden. It is shown when its page says that it is ready.
-/// `bounds_file` is the file with its bounds.
+/// Opens the window hidden. The window is shown when its page reports that it is ready. The window's bounds are stored
+/// in `bounds_file`.
 pub(crate) fn open_hidden(app: &AppHandle, bounds_file: PathBuf) -> tauri::Result<()> {
     let config = app.config().app.windows.first().ok_or(tauri::Error::WindowNotFound)?;
     let window = super::restrict_navigation(app, WebviewWindowBuilder::from_config(app, config)?)
@@ -41,7 +42,7 @@ pub(crate) fn open_hidden(app: &AppHandle, bounds_file: PathBuf) -> tauri::Resul
     super::apply_preferences(app);
     app.manage(SavedBounds::load(bounds_file));
     if let Err(error) = app.state::<SavedBounds>().restore_window(&window) {
-        tracing::warn!(%error, "the window cannot be put where it was");
+        tracing::warn!(%error, "could not restore the bounds of the window");
     }
     super::on_web_process_end(&window, reload_after_crash(window.clone()))?;
     show_after_timeout(app.clone());
@@ -50,13 +51,15 @@ pub(crate) fn open_hidden(app: &AppHandle, bounds_file: PathBuf) -> tauri::Resul
         if let WindowEvent::Resized(_) | WindowEvent::Moved(_) = event
             && let Err(error) = app.state::<SavedBounds>().record_bounds(&list)
         {
-            tracing::warn!(%error, "the window's place is not known");
+            tracing::warn!(%error, "could not record the bounds of the window");
         }
-        // A key that nobody has copied yet would be lost with the window under it. Once that is answered, so would be
-        // what trainings report.
+        // Closing this window also closes the one-time window, which could lose a key, so the page of the one-time
+        // window asks the user first. After that, this window's page asks about live training runs, whose reports could
+        // be lost.
         if let WindowEvent::CloseRequested { api, .. } = event {
             if super::one_time_window::request_close(&app) {
-                // A person who keeps that window open is asked about trainings again.
+                // If the user keeps the one-time window open, the app does not quit. Cancel the question about training
+                // runs, so that the next request to close asks it again.
                 app.state::<AppState>().quit_confirmation.keep_open();
                 api.prevent_close();
             } else if quit_confirmation::intercept_close_request(&app) {
@@ -67,15 +70,15 @@ pub(crate) fn open_hidden(app: &AppHandle, bounds_file: PathBuf) -> tauri::Resul
     Ok(())
 }
 
-/// Shows the window, once its page can be seen.
+/// Shows the window if it is hidden. Called when its page is ready, or has not become ready in time.
 pub(crate) fn show_window(app: &AppHandle) {
     if let Some(list) = find_window(app).filter(|list| !list.is_visible().unwrap_or(false)) {
         super::bring_to_front(&list);
     }
 }
 
-/// Returns the handler for the end of the page's process, after which the window keeps showing the last picture. It
-/// loads the page again, unless it has just done that several times.
+/// Returns the handler that is called when the window's web process has ended. The window would then show a frozen
+/// image, so the handler reloads the page. It does so at most [`MAX_RELOADS`] times within [`RELOAD_PERIOD`].
 fn reload_after_crash(list: WebviewWindow) -> impl Fn() + Send + 'static {
     let reloads = Mutex::new(Vec::new());
     move || {
@@ -84,12 +87,12 @@ fn reload_after_crash(list: WebviewWindow) -> impl Fn() + Send + 'static {
         let now = Instant::now();
         reloads.retain(|reload| now.duration_since(*reload) < RELOAD_PERIOD);
         if reloads.len() == MAX_RELOADS {
-            tracing::error!("the page with the list ends again and again, and is not loaded any more");
+            tracing::error!("the list page keeps ending and is not reloaded again");
             return;
         }
         reloads.push(now);
         if let Err(error) = list.reload() {
-            tracing::error!(%error, "the page with the list cannot be loaded again");
+            tracing::error!(%error, "could not reload the list page");
         }
     }
 }
@@ -98,21 +101,21 @@ fn show_after_timeout(app: AppHandle) {
     tauri::async_runtime::spawn(async move {
         tokio::time::sleep(PAGE_READY_TIMEOUT).await;
         if find_window(&app).is_some_and(|list| !list.is_visible().unwrap_or(true)) {
-            tracing::warn!("the page has not said that it is ready; the window is shown without it");
+            tracing::warn!("the list page is not ready in time; showing the window without it");
             show_window(&app);
         }
     });
 }
 
-/// Asks the window to close, and the app to end with it.
+/// Requests the window to close. The app quits when the window has closed.
 pub(crate) fn request_close(app: &AppHandle) {
     if let Some(Err(error)) = find_window(app).map(|window| window.close()) {
-        tracing::warn!(%error, "the window cannot be closed");
+        tracing::warn!(%error, "could not close the window");
     }
 }
 
-/// The window's menu, in a person's language. Made anew for another one, because the toolkit's does not change its
-/// words.
+/// Sets the menu of the window in the given language. Replaces the whole menu, because the toolkit cannot change the
+/// texts of an existing menu.
 pub(super) fn set_menu_language(app: &AppHandle, language: Language) -> tauri::Result<()> {
     #[cfg(target_os = "macos")]
     let present = app.menu();

@@ -1,5 +1,5 @@
-//! The one-time window, in which a new key is seen. It is a window of its own because it then has a web process of its
-//! own, and every copy that WebKit made of the key ends with that process.
+//! The one-time window, which shows a new key. It is a separate window so that it has its own web process: when the
+//! process ends, all copies of the key that WebKit made in memory are gone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,14 +15,15 @@ use crate::state::AppState;
 
 const ONE_TIME_LABEL: &str = "one-time";
 const WINDOW_WIDTH: f64 = 600.0;
-/// The height before the page has reported how much it needs.
+/// The height of the window until its page has reported the height that it needs.
 const INITIAL_HEIGHT: f64 = 640.0;
-/// Enough for the page's usual spacing (see `DialogFrame.svelte`), and for the question that it may ask at its foot.
+/// The minimum height when the window is opened. It leaves room for the page's normal spacing (see
+/// `DialogFrame.svelte`) and for the question that can appear at the bottom.
 const MIN_HEIGHT: f64 = 564.0;
-/// How long a page may take to acknowledge a request to close.
+/// Maximum time for the page to acknowledge a request to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Loads the page; the window is shown when the page says that it is ready.
+/// Opens the window hidden. The window is shown when its page reports that it is ready.
 pub(crate) fn open_hidden(app: &AppHandle) -> tauri::Result<()> {
     let page = WebviewUrl::App("one-time.html".into());
     let mut builder = super::restrict_navigation(app, WebviewWindowBuilder::new(app, ONE_TIME_LABEL, page))
@@ -31,14 +32,14 @@ pub(crate) fn open_hidden(app: &AppHandle) -> tauri::Result<()> {
         .visible(false)
         .background_color(super::theme::page_background(app, ONE_TIME_LABEL))
         .maximizable(false)
-        // Its own controls do not hide it. Window managers may all the same.
+        // This removes only the window's own minimize button. Window managers can still minimize the window.
         .minimizable(false)
         .skip_taskbar(true)
-        // Has no effect on Linux, where no display server knows the notion.
+        // Excludes the window from screenshots on macOS and Windows. On Linux, no display server supports this.
         .content_protected(true)
         .on_document_title_changed(|window, title| {
             if let Err(error) = window.set_title(&title) {
-                tracing::warn!(%error, "the window cannot be given its title");
+                tracing::warn!(%error, "could not set the title of the one-time window");
             }
         });
     if let Some(list) = super::list_window::find_window(app) {
@@ -68,12 +69,13 @@ pub(crate) fn open_hidden(app: &AppHandle) -> tauri::Result<()> {
     super::on_web_process_end(&window, move || force_close(&handle, CloseReason::Interrupted))
 }
 
-/// Whether this is the window's label.
+/// Returns whether `label` is the label of the one-time window.
 pub(crate) fn is_one_time_label(label: &str) -> bool {
     label == ONE_TIME_LABEL
 }
 
-/// Shows the window over the list, as high as its page needs to be (in CSS pixels). Once shown, it only grows.
+/// Shows the window centered over the list window, with the height that its page requests in CSS pixels. If the window
+/// is already visible, its height is only ever increased.
 pub(crate) async fn show_with_height(app: &AppHandle, height: f64) -> tauri::Result<()> {
     app.state::<AppState>().one_time.acknowledge_close_request();
     let Some(window) = find_window(app) else {
@@ -85,14 +87,14 @@ pub(crate) async fn show_with_height(app: &AppHandle, height: f64) -> tauri::Res
     if window.is_visible()? {
         return app.run_on_main_thread(move || {
             if let Err(error) = grow_to(&window, height) {
-                tracing::warn!(%error, "the one-time window cannot grow");
+                tracing::warn!(%error, "could not enlarge the one-time window");
             }
         });
     }
     window.set_size(LogicalSize::new(WINDOW_WIDTH, height))?;
     center_over_list(app, &window, height)?;
     window.show()?;
-    // On Linux it is shown some moments later, and cannot have the focus before.
+    // On Linux, the window becomes visible after a short delay and cannot receive focus until then.
     for _ in 0..100 {
         if window.is_visible()? {
             break;
@@ -102,14 +104,15 @@ pub(crate) async fn show_with_height(app: &AppHandle, height: f64) -> tauri::Res
     window.set_focus()
 }
 
-/// The screen on which the window is, or will be: on Wayland a hidden window is on none, and no screen is the first.
+/// Returns the monitor that shows the window. A hidden window on Wayland is on no monitor, so the list window's monitor
+/// is used. If that is also unknown, the monitor with the smallest height is used.
 fn find_monitor(app: &AppHandle, window: &WebviewWindow) -> tauri::Result<Option<Monitor>> {
     let list = super::list_window::find_window(app).map(|list| list.current_monitor()).transpose()?.flatten();
     let own = window.current_monitor()?.or(list);
     Ok(own.or_else(|| window.available_monitors().ok()?.into_iter().min_by_key(|monitor| monitor.size().height)))
 }
 
-/// Makes the window as high as this, if it is lower.
+/// Increases the height of the window to `height`. Does nothing if the window is already that high.
 fn grow_to(window: &WebviewWindow, height: f64) -> tauri::Result<()> {
     let size = super::measure_content_size(window)?.to_logical::<f64>(window.scale_factor()?);
     if size.height >= height {
@@ -118,7 +121,7 @@ fn grow_to(window: &WebviewWindow, height: f64) -> tauri::Result<()> {
     window.set_size(LogicalSize::new(size.width, height))
 }
 
-/// Centers the window over the list, where the display server lets windows choose their position.
+/// Centers the window over the list window, if the display server lets windows choose their position.
 fn center_over_list(app: &AppHandle, window: &WebviewWindow, height: f64) -> tauri::Result<()> {
     let Some(list) = super::list_window::find_window(app) else {
         return Ok(());
@@ -132,22 +135,25 @@ fn center_over_list(app: &AppHandle, window: &WebviewWindow, height: f64) -> tau
     ))
 }
 
-/// Closes the window without asking. The plaintext goes with it, which is a loss if the page could not show it.
+/// Closes the window without asking the user, and wipes the key. If the page could not show the key (`unseen`), the key
+/// is reported as lost.
 pub(crate) fn close_window(app: &AppHandle, unseen: bool) {
     close_and_wipe(app, unseen.then_some(CloseReason::Interrupted));
 }
 
-/// Closes the window and wipes the key without a request by the person.
+/// Closes the window and wipes the key, although the user did not request this. If the key was neither saved nor is
+/// still on the clipboard, it is reported as lost.
 pub(crate) fn force_close(app: &AppHandle, cause: CloseReason) {
     close_and_wipe(app, Some(cause));
 }
 
-/// The window was minimized. If the key was copied or saved, the window closes; otherwise it comes back
-/// and asks.
+/// Called when the one-time window was minimized. If the key was saved or is still on the clipboard, the window closes.
+/// Otherwise, the window is restored, and its page covers the key and asks the user whether to close the window.
 ///
-/// On Wayland this is never called: no compositor tells a window that it is minimized. Mutter then reports that its
-/// surface left every output, which GTK 3 keeps to itself (`gdk_display_get_monitor_at_window` falls back to the
-/// geometry), and the page goes on drawing. The page says that hiding the window keeps the key.
+/// On Wayland, this function is never called, because compositors do not tell a window that it has been minimized.
+/// Mutter only reports that the surface has left every output, but GTK 3 does not expose this
+/// (`gdk_display_get_monitor_at_window` falls back to the geometry), and the page continues to draw. On Wayland, the
+/// page therefore informs the user that the key stays in the window while the window is hidden.
 pub(crate) fn on_minimized(app: &AppHandle) {
     let state = app.state::<AppState>();
     if state.one_time.is_kept_elsewhere(state.clipboard.has_copied_key()) {
@@ -158,7 +164,8 @@ pub(crate) fn on_minimized(app: &AppHandle) {
     }
 }
 
-/// Requests the page to close, which first asks if the key would be lost. Returns false when there is no such page.
+/// Requests the page to close the window. If the key would be lost, the page first asks the user. Returns false if no
+/// key is shown, or if the page was not loaded and the window was therefore closed immediately.
 pub(super) fn request_close(app: &AppHandle) -> bool {
     let state = app.state::<AppState>();
     let Some(window) = find_window(app).filter(|_| state.one_time.is_showing()) else {
@@ -168,7 +175,7 @@ pub(super) fn request_close(app: &AppHandle) -> bool {
         force_close(app, CloseReason::Interrupted);
         return false;
     }
-    // Before its page is ready there is nothing to see.
+    // A window whose page is not ready yet is hidden, and must stay hidden.
     if window.is_visible().unwrap_or(true) {
         super::bring_to_front(&window);
     }
@@ -176,7 +183,7 @@ pub(super) fn request_close(app: &AppHandle) -> bool {
     tauri::async_runtime::spawn(async move {
         tokio::time::sleep(CLOSE_TIMEOUT).await;
         if app.state::<AppState>().one_time.is_close_request_unanswered() {
-            tracing::warn!("the page with the key does not answer");
+            tracing::warn!("the one-time page did not answer a request to close");
             force_close(&app, CloseReason::Interrupted);
         }
     });
@@ -193,7 +200,7 @@ fn close_and_wipe(app: &AppHandle, cause: Option<CloseReason>) {
     one_time.wipe(cause, state.clipboard.has_copied_key());
     match find_window(app).map(|window| window.destroy()) {
         Some(Ok(())) => {}
-        Some(Err(error)) => tracing::warn!(%error, "the one-time window cannot be closed"),
+        Some(Err(error)) => tracing::warn!(%error, "could not close the one-time window"),
         None => one_time.window_closed(),
     }
 }

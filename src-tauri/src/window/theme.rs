@@ -1,7 +1,8 @@
-//! Light or dark: what a person prefers, or what the system does.
+//! Applies the light or dark theme, as chosen by the user or set by the system.
 //!
-//! On Linux a desktop says so in two places. GNOME and KDE announce a color scheme through the desktop portal
-//! (`org.freedesktop.appearance`), which GTK 3 does not read. A theme of GTK, or a setting of it, can be dark too.
+//! On Linux, a desktop can select a dark theme in two ways. GNOME and KDE publish a color scheme through the desktop
+//! portal (`org.freedesktop.appearance`), which GTK 3 does not read. Alternatively, a desktop can select a dark GTK
+//! theme, or set the GTK setting `gtk-application-prefer-dark-theme`.
 
 use tauri::webview::Color;
 use tauri::{AppHandle, Manager as _};
@@ -9,19 +10,20 @@ use tauri::{AppHandle, Manager as _};
 use crate::settings::Theme;
 use crate::state::AppState;
 
-/// The background that the page of a window has in light and in dark (`--page` and `--raised` of app.css), so that the
-/// window has it before the page is painted.
+/// Background colors of a window's page in the light and the dark theme (`--page` and `--raised` in app.css). The
+/// window has this background before the page is painted.
 const LIST_BACKGROUNDS: [Color; 2] = [Color(255, 255, 255, 255), Color(0x15, 0x17, 0x1c, 255)];
 const ONE_TIME_BACKGROUNDS: [Color; 2] = [Color(255, 255, 255, 255), Color(0x20, 0x24, 0x2c, 255)];
 
-/// The background that the page of the window with this label will have.
+/// Returns the background color of the page in the window with this label.
 pub(super) fn page_background(app: &AppHandle, label: &str) -> Color {
     let [light, dark] =
         if super::one_time_window::is_one_time_label(label) { ONE_TIME_BACKGROUNDS } else { LIST_BACKGROUNDS };
     if is_theme_dark(app) { dark } else { light }
 }
 
-/// Applies the theme that a person prefers, or the system's, to the windows. To be called on the main thread.
+/// Applies the theme that the user has chosen, or else the system's theme, to all windows. Must be called on the main
+/// thread.
 pub(super) fn apply_theme(app: &AppHandle) {
     let chosen = preferred_theme(app);
     #[cfg(target_os = "linux")]
@@ -31,12 +33,12 @@ pub(super) fn apply_theme(app: &AppHandle) {
         #[cfg(not(target_os = "linux"))]
         let followed = followed.and_then(|()| window.set_theme(chosen));
         if let Err(error) = followed {
-            tracing::warn!(%error, "a window cannot change its theme");
+            tracing::warn!(%error, "could not change the theme of a window");
         }
     }
 }
 
-/// `None` for the system's own.
+/// Returns the theme that the user has chosen, or `None` for the system's theme.
 fn preferred_theme(app: &AppHandle) -> Option<tauri::Theme> {
     match app.state::<AppState>().settings.subscribe_preferences().borrow().theme {
         Theme::System => None,
@@ -61,7 +63,7 @@ mod linux {
 
     const PREFER_DARK_PROPERTY: &str = "gtk-application-prefer-dark-theme";
 
-    /// `None` leaves it to the settings of GTK, which may be dark by themselves.
+    /// Sets whether GTK prefers a dark theme. `None` restores the value from the user's GTK settings.
     pub(super) fn set_gtk_theme(theme: Option<tauri::Theme>) {
         let Some(settings) = gtk::Settings::default() else { return };
         match theme {
@@ -70,7 +72,8 @@ mod linux {
         }
     }
 
-    /// Whether a page sees a dark system, by the rule of WebKitGTK (`PageClientImpl::effectiveAppearanceIsDark`).
+    /// Returns whether WebKitGTK reports a dark theme to pages. The rule is copied from WebKitGTK
+    /// (`PageClientImpl::effectiveAppearanceIsDark`).
     pub(super) fn is_gtk_dark() -> bool {
         let Some(settings) = gtk::Settings::default() else { return false };
         let is_dark = |name: &str, suffixes: &[&str]| suffixes.iter().any(|suffix| name.ends_with(suffix));
@@ -82,19 +85,20 @@ mod linux {
     }
 }
 
-/// Follows the color scheme that the desktop portal announces. Runs until the app ends.
+/// Applies each color scheme that the desktop portal publishes. Runs until the app quits.
 #[cfg(target_os = "linux")]
 pub(crate) async fn watch_color_scheme(app: AppHandle) {
     if let Err(error) = portal::watch_portal(&app).await {
-        tracing::info!(%error, "the desktop portal announces no color scheme");
+        tracing::info!(%error, "could not read the color scheme from the desktop portal");
     }
 }
 
-/// Other systems tell each window.
+/// Does nothing, because macOS and Windows notify each window of theme changes directly.
 #[cfg(not(target_os = "linux"))]
 pub(crate) async fn watch_color_scheme(_app: AppHandle) {}
 
-/// Source: <https://flatpak.github.io/xdg-desktop-portal/docs/doc-org.freedesktop.portal.Settings.html>.
+/// Reads the color scheme from the settings portal:
+/// <https://flatpak.github.io/xdg-desktop-portal/docs/doc-org.freedesktop.portal.Settings.html>.
 #[cfg(target_os = "linux")]
 mod portal {
 
@@ -107,10 +111,10 @@ mod portal {
 
     use crate::desktop_portal;
 
-    /// What was announced last. Part of the app's state.
+    /// The last theme that the portal published. Stored in the app's state.
     struct PortalTheme(Mutex<Option<Theme>>);
 
-    /// The announced color scheme; `None` when there is no preference, or no portal.
+    /// Returns the theme that the portal has published, or `None` if there is no preference or no portal.
     pub(super) fn portal_theme(app: &AppHandle) -> Option<Theme> {
         *app.try_state::<PortalTheme>()?.0.lock()
     }
@@ -120,14 +124,14 @@ mod portal {
         let bus = DBusProxy::new(&Connection::session().await?).await?;
         let mut owners = bus.receive_name_owner_changed_with_args(&[(0, desktop_portal::PORTAL_BUS_NAME)]).await?;
         let settings = Settings::new().await?;
-        // Subscribed before it is read, so that no change in between is missed.
+        // Subscribe before reading the setting, so that no change in between is missed.
         let mut changes = settings.receive_color_scheme_changed().await?;
         loop {
-            // Takes until a portal that hangs goes on or ends.
+            // If the portal hangs, this call waits until the portal responds or exits.
             if let Ok(scheme) = settings.color_scheme().await {
                 apply_color_scheme(app, scheme);
             }
-            // A portal that takes the place of another is read again.
+            // If another portal takes over the bus name, the setting is read again.
             loop {
                 tokio::select! {
                     Some(scheme) = changes.next() => apply_color_scheme(app, scheme),
@@ -151,7 +155,7 @@ mod portal {
         *app.state::<PortalTheme>().0.lock() = theme;
         let windows = app.clone();
         if let Err(error) = app.run_on_main_thread(move || super::apply_theme(&windows)) {
-            tracing::warn!(%error, "the windows cannot follow the color scheme");
+            tracing::warn!(%error, "could not apply the color scheme to the windows");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Saves and restores the bounds of the list's window, clamped to the monitors that are connected now.
+//! Saves and restores the bounds of the list window, clamped to the monitors that are currently connected.
 //!
-//! Written here because `tauri-plugin-window-state` keeps the size that the window has with what GTK draws around it on
-//! Wayland (title bar and shadow), and restores it as the size without, so that the window grows at each start
-//! (tauri-apps/plugins-workspace#3553). It also looks only for a corner that is still on a screen.
+//! This module exists because `tauri-plugin-window-state` saves the window size including the decorations that GTK
+//! draws on Wayland (title bar and shadow), but restores it as a size without them, so that the window would grow at
+//! each start (tauri-apps/plugins-workspace#3553). The plugin also requires only that one corner of the window is on a
+//! monitor.
 
 use std::path::PathBuf;
 
@@ -11,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tauri::{AppHandle, Manager as _, PhysicalPosition, PhysicalSize, WebviewWindow};
 
-/// The size of what the system draws around a window, in pixels.
+/// Height reserved for the window's title bar, in pixels.
 const DECORATION_SIZE: i64 = 40;
 
-/// A rectangle of pixels.
+/// A rectangle in physical pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rect {
     x: i64,
@@ -28,13 +29,13 @@ impl Rect {
         Self { x: position.x.into(), y: position.y.into(), width: size.width.into(), height: size.height.into() }
     }
 
-    /// How many pixels both cover.
+    /// Returns the number of pixels that the two rectangles share.
     fn overlap_pixels(self, other: Self) -> i64 {
         let along = |a: i64, length: i64, b: i64, other: i64| ((a + length).min(b + other) - a.max(b)).max(0);
         along(self.x, self.width, other.x, other.width) * along(self.y, self.height, other.y, other.height)
     }
 
-    /// The nearest rectangle that lies within the screen, and is no larger.
+    /// Returns the nearest rectangle that lies within the screen, shrunk if it is larger than the screen.
     fn clamped_to(self, screen: Self) -> Self {
         let width = self.width.min(screen.width);
         let height = self.height.min((screen.height - DECORATION_SIZE).max(1));
@@ -48,17 +49,18 @@ impl Rect {
     }
 }
 
-/// The bounds of a window, in pixels, as earlier versions save them.
+/// The bounds of a window in physical pixels, in a format compatible with earlier versions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct WindowBounds {
     x: i32,
     y: i32,
     width: u32,
     height: u32,
-    /// Whether it filled the screen; the rest is where it goes when it no longer does.
+    /// Whether the window was maximized. If so, the other fields contain its bounds before it was maximized.
     #[serde(default)]
     maximized: bool,
-    /// Device pixels for each pixel of the page when the place was saved. Earlier versions do not save it.
+    /// The number of device pixels per logical pixel when the bounds were saved. Absent from files written by earlier
+    /// versions.
     #[serde(default)]
     scale: Option<f64>,
 }
@@ -69,9 +71,9 @@ impl WindowBounds {
         Self { x: position.x, y: position.y, width, height, maximized: false, scale: Some(scale) }
     }
 
-    /// The same size in pixels of the page, on a screen with `scale` device pixels for each of them.
+    /// Returns bounds with the same size in logical pixels, for a screen with `scale` device pixels per logical pixel.
     fn scaled_to(self, scale: f64) -> Self {
-        // What no screen has is a damaged file.
+        // A scale outside this range comes from a damaged file and is ignored.
         let before = self.scale.filter(|scale| (0.1..=100.0).contains(scale)).unwrap_or(scale);
         let size = PhysicalSize::new(self.width, self.height).to_logical::<f64>(before).to_physical(scale);
         Self { width: size.width, height: size.height, scale: Some(scale), ..self }
@@ -81,7 +83,7 @@ impl WindowBounds {
         Rect::new(PhysicalPosition::new(self.x, self.y), PhysicalSize::new(self.width, self.height))
     }
 
-    /// The nearest bounds on one of the screens.
+    /// Clamps the bounds to the screen that they overlap most.
     fn clamped_to_screens(self, screens: &[Rect]) -> Self {
         let area = self.rect();
         let Some(screen) = screens.iter().rev().max_by_key(|screen| area.overlap_pixels(**screen)) else {
@@ -99,31 +101,33 @@ impl WindowBounds {
     }
 }
 
-/// The bounds of the list's window, and the file that they are saved in. Part of the app's state.
+/// The bounds of the list window, and the file in which they are saved. Stored in the app's state.
 pub(super) struct SavedBounds {
     file: PathBuf,
     bounds: Mutex<Option<WindowBounds>>,
 }
 
 impl SavedBounds {
-    /// Reads the file. Invalid bounds are ignored: a person can set them again.
+    /// Reads the saved bounds. Invalid bounds are ignored, because the user can easily move and resize the window.
     pub(super) fn load(file: PathBuf) -> Self {
         let mut kept: Map<String, Value> = crate::files::read_json_before_replace(&file).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the window's place cannot be read");
+            tracing::warn!(%error, "could not read the saved window bounds");
             Map::new()
         });
         let place = kept.remove(super::list_window::LIST_LABEL).and_then(|place| serde_json::from_value(place).ok());
         Self { file, bounds: Mutex::new(place) }
     }
 
-    /// Restores the bounds of the window, on a connected screen. To be called on the main thread, before it is shown.
+    /// Restores the bounds of the window on a connected monitor. Must be called on the main thread, before the window
+    /// is shown.
     pub(super) fn restore_window(&self, window: &WebviewWindow) -> tauri::Result<()> {
         let (before, scale) = (super::measure_content_size(window)?, window.scale_factor()?);
         let default = WindowBounds::new(PhysicalPosition::new(0, 0), before, scale);
         let kept = *self.bounds.lock();
         let place = kept.unwrap_or(default).scaled_to(scale).clamped_to_screens(&work_areas(window)?);
         if kept.is_none() {
-            // It is centered, and only as large as the screen.
+            // Without saved bounds, the window keeps its default position in the center and is only shrunk to fit the
+            // screen.
             return if place == default {
                 Ok(())
             } else {
@@ -140,7 +144,7 @@ impl SavedBounds {
         Ok(())
     }
 
-    /// Records the bounds of the window. To be called on the main thread, whenever it is moved or resized.
+    /// Records the bounds of the window. Must be called on the main thread whenever the window is moved or resized.
     pub(super) fn record_bounds(&self, window: &WebviewWindow) -> tauri::Result<()> {
         if window.is_minimized()? || window.is_fullscreen()? || !window.is_visible()? {
             return Ok(());
@@ -154,11 +158,12 @@ impl SavedBounds {
         }
         let (position, size) = (window.outer_position()?, super::measure_content_size(window)?);
         let mut place = WindowBounds::new(position, size, window.scale_factor()?);
-        // A window manager may resize a window before it says that it is maximized.
+        // Bounds that cover a whole screen are not recorded, because a window manager can resize a window before it
+        // reports that the window is maximized.
         if work_areas(window)?.iter().any(|screen| covers_screen(place.rect(), *screen)) {
             return Ok(());
         }
-        // Wayland tells no window where it is.
+        // Wayland does not report the position of a window, so the saved position is retained.
         if let Some(kept) = *kept
             && crate::display::is_wayland()
         {
@@ -168,17 +173,17 @@ impl SavedBounds {
         Ok(())
     }
 
-    /// Writes the file.
+    /// Writes the recorded bounds to the file.
     fn save_to_file(&self) {
         let Some(place) = *self.bounds.lock() else { return };
         let windows = serde_json::json!({ super::list_window::LIST_LABEL: place });
         if let Err(error) = crate::files::write_json(&self.file, &windows) {
-            tracing::warn!(%error, "the window's place cannot be kept");
+            tracing::warn!(%error, "could not save the window bounds");
         }
     }
 }
 
-/// Writes the bounds of the list's window to their file.
+/// Writes the bounds of the list window to their file.
 pub(crate) fn save_list_bounds(app: &AppHandle) {
     if let Some(kept) = app.try_state::<SavedBounds>() {
         kept.save_to_file();
@@ -189,7 +194,7 @@ fn covers_screen(area: Rect, screen: Rect) -> bool {
     area.width >= screen.width && area.height >= screen.height - DECORATION_SIZE
 }
 
-/// The part of each screen that a window may cover.
+/// Returns the part of each screen that is available to windows, without panels and docks.
 fn work_areas(window: &WebviewWindow) -> tauri::Result<Vec<Rect>> {
     let areas = window.available_monitors()?.into_iter().map(|monitor| {
         let area = monitor.work_area();
@@ -221,14 +226,14 @@ mod tests {
 
     #[test]
     fn clamp_of_bounds_off_screen_moves_to_nearest_screen() {
-        assert_eq!(clamped_bounds(5000, 4000, 900, 650), (380, 350, 900, 650), "on no screen: on the first one");
+        assert_eq!(clamped_bounds(5000, 4000, 900, 650), (380, 350, 900, 650), "off screen: moves to the first screen");
         assert_eq!(clamped_bounds(-890, -640, 900, 650), (0, 0, 900, 650));
         assert_eq!(
             clamped_bounds(3190, 500, 900, 650),
             (2300, 390, 900, 650),
-            "on the screen of which it had a corner"
+            "moves to the screen that contained a corner"
         );
-        assert_eq!(clamped_bounds(100, 100, 6000, 5000), (1280, 0, 1920, 1040), "on the screen that it covers most of");
+        assert_eq!(clamped_bounds(100, 100, 6000, 5000), (1280, 0, 1920, 1040), "moves to the largest overlap");
         assert_eq!(clamped_bounds(i32::MIN, i32::MAX, u32::MAX, u32::MAX), (0, 0, 1280, 1000));
     }
 
@@ -250,7 +255,7 @@ mod tests {
         assert_eq!(size(Some(2.0), 1.0), (550, 380));
         assert_eq!(size(Some(1.25), 1.25), (1100, 760));
         for unknown in [None, Some(0.0), Some(-1.0), Some(1e300), Some(f64::NAN)] {
-            assert_eq!(size(unknown, 2.0), (1100, 760), "{unknown:?}: in pixels of this start");
+            assert_eq!(size(unknown, 2.0), (1100, 760), "{unknown:?}: uses the current scale");
         }
         let huge = WindowBounds { x: 0, y: 0, width: u32::MAX, height: u32::MAX, maximized: false, scale: Some(0.1) };
         assert_eq!(huge.scaled_to(3.0).width, u32::MAX);
