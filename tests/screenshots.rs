@@ -1,11 +1,11 @@
-//! The README's pictures: four states of the real windows, light and dark.
+//! Takes the screenshots for the README: four states of the real windows, in the light and in the dark theme.
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use ulkeys_tests::gallery::{SCENES, Variant, WalkOptions, walk_scene};
 
-/// The states, and the names of their pictures.
+/// The states to capture, and the names of their screenshots.
 const SCREENSHOTS: &[(&str, &str)] = &[
     ("keys/list", "list"),
     ("details/training", "details"),
@@ -33,7 +33,7 @@ async fn main() -> Result<()> {
         for (variant, theme) in [(Variant::DEFAULT, "light"), (dark, "dark")] {
             let picture = taken.path().join(state).join(format!("{variant}.png"));
             std::fs::copy(picture, images.join(format!("{name}-{theme}.png")))
-                .with_context(|| format!("no {state}"))?;
+                .with_context(|| format!("cannot copy the screenshot of {state}"))?;
         }
     }
     Ok(())

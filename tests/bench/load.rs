@@ -1,8 +1,8 @@
-//! The load: one thread with several kept connections, each with one request at a time.
+//! Generates the load: one thread sends requests over several persistent connections, one request at a time on each.
 //!
-//! Servers and load share the processors, so whatever the load costs hides what a server costs: requests are written
-//! beforehand, answers are read into one buffer for each connection, and only as much of them is parsed as tells where
-//! they end.
+//! The servers and the load generator share the processors, so an expensive load generator would hide the cost of a
+//! server. Therefore requests are built in advance, responses are read into one buffer per connection, and the parser
+//! reads only what it needs to find the end of a response.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,28 +17,31 @@ use tokio::task::JoinSet;
 
 use crate::servers::BenchServer;
 
-/// Runs before a measurement, not counted: connections, caches and branch predictors warm up.
+/// Time before a measurement in which requests are sent but not counted, so that connections, caches and branch
+/// predictors warm up.
 const WARM_UP_DURATION: Duration = Duration::from_millis(300);
 
-/// One kind of request to one server.
+/// A kind of request to one server, with the expected response.
 pub struct RequestCase {
     address: String,
-    /// Whole requests, one for each key of the sample.
+    /// HTTP requests, ready to be sent. There is one for each key that the load uses.
     requests: Vec<String>,
-    /// The status of a right answer.
+    /// Expected status of the response.
     pub status: u16,
-    /// How the body of a right answer begins.
+    /// Expected beginning of the response body.
     pub body: &'static str,
 }
 
 impl RequestCase {
-    /// `GET path` with each key as its bearer token. Bare routes get the same bytes.
+    /// Builds a `GET path` request for each key, with the key as the bearer token. The token is sent even to routes
+    /// that check no keys, so that all servers receive the same bytes and the results are comparable.
     pub fn get(address: &str, path: &str, body: &'static str, keys: &[String]) -> Self {
         let request = |key| format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n\r\n");
         Self { address: address.to_owned(), requests: keys.iter().map(request).collect(), status: 200, body }
     }
 
-    /// A resource server asks about each key (RFC 7662); its own credential is `caller`.
+    /// Builds an introspection request (RFC 7662) for each key, as a resource server sends it. `caller` is the resource
+    /// server's own credential.
     pub fn introspect(address: &str, caller: &str, keys: &[String]) -> Self {
         let request = |key: &String| {
             let form = format!("token={key}");
@@ -52,7 +55,8 @@ impl RequestCase {
         Self { address: address.to_owned(), requests, status: 200, body: r#"{"active":true"# }
     }
 
-    /// A gateway asks whether a request with each key may pass.
+    /// Builds a forward-auth request for each key. A gateway sends such a request to ask whether it may let a client's
+    /// request pass.
     pub fn forward_auth(address: &str, keys: &[String]) -> Self {
         let request = |key| {
             format!(
@@ -64,21 +68,21 @@ impl RequestCase {
     }
 }
 
-/// What one measurement found.
+/// The result of one measurement.
 #[derive(Clone, Copy)]
 pub struct Measurement {
-    /// Answers a second.
+    /// Responses per second.
     pub throughput: f64,
-    /// Median of the time from a request's first byte to its answer's last.
+    /// Median response time, from the first byte of a request to the last byte of its response.
     pub p50: Duration,
-    /// The time that one answer in a hundred took longer than.
+    /// 99th percentile of the response time.
     pub p99: Duration,
-    /// Processor time that the server took for each answer, where the system tells. Beside a cheap load and a busy
-    /// machine this says more than the throughput, which they bound too.
+    /// Processor time that the server used per response, if the system reports it. On a busy machine, this value is
+    /// more reliable than the throughput, which the load generator and other programs limit as well.
     pub cpu: Option<Duration>,
 }
 
-/// Loads `server` for `duration` after a warm-up. Every answer must have the status that is right.
+/// Sends requests to `server` for `duration` after a warm-up. Fails if a response has an unexpected status.
 pub fn measure(
     case: &Arc<RequestCase>,
     server: &BenchServer,
@@ -102,35 +106,36 @@ pub fn measure(
         let answers = u32::try_from(next.load(Ordering::Relaxed))?;
         let cpu = server.cpu_time().zip(cpu_before).map(|(after, before)| (after - before) / answers);
         latencies.sort_unstable();
-        let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().context("no answer in time");
+        let at = |percent: usize| {
+            latencies.get(latencies.len() * percent / 100).copied().context("no response within the measured time")
+        };
         Ok(Measurement { throughput: latencies.len() as f64 / duration.as_secs_f64(), p50: at(50)?, p99: at(99)?, cpu })
     })
 }
 
-/// Sends the case's first request, and takes the whole answer.
+/// Sends the first request of the case and reads the whole response.
 pub fn send_first_request(case: &RequestCase) -> Result<RawResponse> {
     block_on_this_thread(async {
         let mut connection = Connection::open(&case.address).await?;
-        let request = case.requests.first().context("no key")?;
+        let request = case.requests.first().context("no key to send a request with")?;
         let (status, body) = connection.exchange(request.as_bytes()).await?;
         Ok(RawResponse { status, body: connection.buffer[body].to_vec() })
     })
 }
 
-/// An answer to [`send_first_request`].
+/// The response that [`send_first_request`] returns.
 pub struct RawResponse {
-    /// The status code.
     pub status: u16,
-    /// The body.
     pub body: Vec<u8>,
 }
 
-/// Everything on this thread: switching between threads would cost more than the work.
+/// Runs a future on the current thread, because switching between threads would cost more than the work itself.
 fn block_on_this_thread<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(work)
 }
 
-/// The latencies of all answers that came between `start` and `end`.
+/// Sends requests over one connection until `end`, and returns the latencies of all responses received between `start`
+/// and `end`.
 async fn load_connection(
     mut connection: Connection,
     case: Arc<RequestCase>,
@@ -169,13 +174,13 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 16 * 1024] })
     }
 
-    /// Sends a request and receives its answer: the status, and where in the buffer the body is.
+    /// Sends a request and receives the response. Returns the status and the range of the body within the buffer.
     async fn exchange(&mut self, request: &[u8]) -> Result<(u16, Range<usize>)> {
         self.stream.write_all(request).await?;
         let mut filled = 0;
         loop {
             let read = self.stream.read(&mut self.buffer[filled..]).await?;
-            ensure!(read > 0, "the server closed the connection, or its answer is too long");
+            ensure!(read > 0, "the server closed the connection, or its response is too long");
             filled += read;
             let Some(head) = memmem::find(&self.buffer[..filled], b"\r\n\r\n") else {
                 continue;
@@ -188,13 +193,14 @@ impl Connection {
     }
 }
 
-/// From `HTTP/1.1 200 OK`.
+/// Parses the status from a status line such as `HTTP/1.1 200 OK`.
 fn parse_status(answer: &[u8]) -> Result<u16> {
-    let digits = answer.get(9..12).context("no status")?;
+    let digits = answer.get(9..12).context("the response has no status")?;
     Ok(std::str::from_utf8(digits)?.parse()?)
 }
 
-/// Length of the body in bytes. All servers here write the header's name in lower case, or have no body.
+/// Returns the length of the body in bytes. Searches only for the lower-case header name, which every server in this
+/// benchmark uses if it sends a body.
 fn parse_content_length(head: &[u8]) -> Result<usize> {
     const HEADER_PREFIX: &[u8] = b"\r\ncontent-length: ";
     let Some(position) = memmem::find(head, HEADER_PREFIX) else {

@@ -1,10 +1,13 @@
-//! What a key costs: the service beside bare routes on its own runtime, with few and with many stored keys, and beside
-//! better-auth's API-key plugin. One run, side by side, as ratios; no number here is a pass mark.
+//! Measures the cost of key checks. Compares the service with few and with many stored keys, routes without a key check
+//! on the service's own runtime, and better-auth's API-key plugin. One run measures all of them and prints ratios; it
+//! has no thresholds that could make it fail.
 //!
-//! Each server is a process of its own, so that its memory can be told; the load comes from this process. All servers
-//! stand all the time and are measured in turn, so that whatever else the machine does falls on all of them alike.
+//! Each server is a separate process, so that its memory can be measured; this process generates the load. All servers
+//! run during the whole benchmark and are measured in turn, so that other activity on the machine affects all of them
+//! equally.
 //!
-//! `bench [--quick]`: quick is fewer and shorter rounds, no million keys, no better-auth.
+//! `bench [--quick]`: the quick profile runs fewer and shorter rounds, and skips both better-auth and the service with
+//! a million keys.
 
 mod load;
 mod report;
@@ -21,22 +24,25 @@ use report::{BenchCase, ReportRow, ServerMemory};
 use servers::{BenchServer, ReadyMessage, SUMMARY_BODY};
 use ulkeys_tests::seed;
 
-/// Keys that the load takes in turn, spread over all stored ones: only the number of stored keys is to differ.
+/// Number of keys that the load cycles through. They are spread over all stored keys. Every case uses the same number
+/// of keys, so that the cases differ only in the number of stored keys.
 const SAMPLE_KEYS: usize = 1_000;
-/// Kept open through a measurement, each with one request at a time.
+/// Number of connections that stay open during a measurement, each with one request at a time.
 const CONNECTION_COUNT: usize = 16;
-/// Between two measurements, so that what one left to be written does not count against the next.
+/// Pause between two measurements, so that writes still pending from one measurement do not slow down the next.
 const PAUSE_BETWEEN_MEASUREMENTS: Duration = Duration::from_millis(700);
 
-/// How much is measured.
+/// The size and duration of a benchmark run.
 struct BenchProfile {
-    /// Numbers of stored keys. The bare routes run beside the first.
+    /// The numbers of stored keys with which UL Keys is measured. There is one service process for each number; the
+    /// first process also serves the routes without a key check.
     ours: &'static [usize],
-    /// Numbers of keys stored by better-auth.
+    /// The numbers of stored keys with which better-auth is measured.
     better_auth: &'static [usize],
-    /// Each case is measured this often, in turn; of each number the median counts.
+    /// Number of rounds. Each round measures every case once, and the report shows the median of each value over all
+    /// rounds.
     rounds: usize,
-    /// Length of one measurement.
+    /// Duration of one measurement.
     duration: Duration,
 }
 
@@ -59,12 +65,12 @@ fn main() -> Result<()> {
     }
 }
 
-/// One line of the report while it is made.
+/// A case of the benchmark with the measurements taken so far.
 struct BenchRun {
     what: BenchCase,
-    /// Number of stored keys; 0 for the bare routes.
+    /// Number of stored keys; 0 for routes without a key check.
     keys: usize,
-    /// Which of the servers answers.
+    /// Index of the server that answers the requests.
     server: usize,
     case: Arc<RequestCase>,
     runs: Vec<Measurement>,
@@ -93,7 +99,7 @@ fn run_benchmark(profile: &BenchProfile) -> Result<()> {
         measured: report::median_measurement(&entry.runs),
     };
     println!(
-        "{CONNECTION_COUNT} connections; {SAMPLE_KEYS} of the stored keys, in turn; medians of {} rounds of {:?}; {} processors\n",
+        "{CONNECTION_COUNT} connections; requests use {SAMPLE_KEYS} of the stored keys in turn; medians of {} rounds of {:?}; {} processors\n",
         profile.rounds,
         profile.duration,
         std::thread::available_parallelism()?
@@ -102,7 +108,7 @@ fn run_benchmark(profile: &BenchProfile) -> Result<()> {
     Ok(())
 }
 
-/// Starts all servers, and says what to ask them.
+/// Starts all servers and returns them with the cases to measure.
 fn start_servers(profile: &BenchProfile, folder: &Path) -> Result<(Vec<BenchServer>, Vec<BenchRun>)> {
     let (mut servers, mut entries) = (Vec::new(), Vec::new());
     for &keys in profile.ours {
@@ -142,17 +148,18 @@ fn start_servers(profile: &BenchProfile, folder: &Path) -> Result<(Vec<BenchServ
     Ok((servers, entries))
 }
 
-/// Adds a case that is answered rightly. One whose server has no such route is skipped, aloud.
+/// Adds a case after checking that the server answers the case's first request correctly. If the server has no such
+/// route (404), prints a message and skips the case.
 fn add_case(entries: &mut Vec<BenchRun>, what: BenchCase, keys: usize, server: usize, case: RequestCase) -> Result<()> {
     let name = report::case_name(what, keys);
     let answer = load::send_first_request(&case).with_context(|| name.clone())?;
     if answer.status == 404 {
-        eprintln!("skipped: {name}: the server answers 404, it has no such route");
+        eprintln!("skipped {name}: the server has no such route (404)");
         return Ok(());
     }
     let body = String::from_utf8_lossy(&answer.body);
     let right = answer.status == case.status && body.starts_with(case.body);
-    ensure!(right, "{name}: not the right answer: {} {body}", answer.status);
+    ensure!(right, "{name}: unexpected response: {} {body}", answer.status);
     entries.push(BenchRun { what, keys, server, case: Arc::new(case), runs: Vec::new() });
     Ok(())
 }

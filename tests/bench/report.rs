@@ -1,35 +1,36 @@
-//! The table and the ratios that are printed.
+//! Prints the results as a table, and then the ratios between them.
 
 use std::time::Duration;
 
 use crate::load::Measurement;
 
-/// The medians of one case.
+/// A row of the report: a case with the medians of its measurements.
 pub struct ReportRow {
-    /// What was measured.
+    /// The case that was measured.
     pub what: BenchCase,
-    /// Number of stored keys; 0 for the bare routes.
+    /// Number of stored keys; 0 for routes without a key check.
     pub keys: usize,
-    /// The server's memory.
+    /// Memory usage of the server process.
     pub memory: ServerMemory,
-    /// Of each number the median over the rounds.
+    /// The median of each measured value over all rounds.
     pub measured: Measurement,
 }
 
-/// The kinds of requests.
+/// A kind of request that is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum BenchCase {
-    /// A bare route that answers `ok`.
+    /// A route without a key check that answers `ok`.
     BareOk,
-    /// A bare route that answers what an authenticated request is answered.
+    /// A route without a key check that returns the same JSON as `GET /api/account/summary`.
     BareJson,
-    /// `GET /api/account/summary`: authenticated, scope-checked, rate-limited, recorded.
+    /// `GET /api/account/summary`, which authenticates the request, checks its scope, applies the rate limit and
+    /// records the usage.
     Authenticated,
     /// `POST /oauth2/introspect`.
     Introspection,
     /// `GET /forward-auth`.
     ForwardAuth,
-    /// better-auth's `verifyApiKey` behind a bare Node server.
+    /// better-auth's `verifyApiKey` behind a minimal Node server.
     BetterAuth,
 }
 
@@ -46,18 +47,18 @@ impl BenchCase {
     }
 }
 
-/// Resident memory of a serving process in KiB, where the system tells.
+/// Resident memory of a server process in KiB. A value is `None` if the system does not report it.
 #[derive(Clone, Copy, Default)]
 pub struct ServerMemory {
-    /// Before it opened its keys. Not known of better-auth's, which makes its keys itself.
+    /// Memory before the keys are loaded. Unknown for better-auth, which creates its keys itself.
     pub empty: Option<u64>,
-    /// With its keys, before the first request.
+    /// Memory with all keys loaded, before the first request.
     pub opened: Option<u64>,
-    /// After the last request.
+    /// Memory after the last request.
     pub loaded: Option<u64>,
 }
 
-/// The median of each number by itself.
+/// Combines several measurements into one by taking the median of each value separately.
 pub fn median_measurement(runs: &[Measurement]) -> Measurement {
     fn median_of<T: Copy>(mut all: Vec<T>, compare: impl FnMut(&T, &T) -> std::cmp::Ordering) -> T {
         all.sort_by(compare);
@@ -71,7 +72,7 @@ pub fn median_measurement(runs: &[Measurement]) -> Measurement {
     }
 }
 
-/// Prints the table, then the ratios of interest. A ratio whose rows were not measured is left out.
+/// Prints the table, then the ratios between certain cases. Omits a ratio if one of its cases was not measured.
 pub fn print_report(rows: &[ReportRow]) {
     println!(
         "{:<24}{:>10}{:>12}{:>9}{:>9}{:>10}{:>14}{:>9}{:>9}",
@@ -119,12 +120,12 @@ pub fn print_report(rows: &[ReportRow]) {
     ratio((BenchCase::Authenticated, many), (BenchCase::BetterAuth, many));
 }
 
-/// A case's name, with its number of stored keys.
+/// Returns the name of a case, with its number of stored keys.
 pub fn case_name(what: BenchCase, keys: usize) -> String {
     if keys == 0 { what.as_str().to_owned() } else { format!("{} ({})", what.as_str(), group_thousands(keys)) }
 }
 
-/// With a comma after each thousand.
+/// Formats a number with commas as thousands separators.
 fn group_thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();

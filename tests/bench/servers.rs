@@ -1,4 +1,4 @@
-//! The serving processes: ours with its bare routes, and better-auth's.
+//! Starts and controls the server processes: UL Keys, which also serves routes without a key check, and better-auth.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -15,48 +15,49 @@ use ulkeys_service::Account;
 use ulkeys_tests::{Service, ServiceOptions};
 use zeroizing_alloc::ZeroAlloc;
 
-/// The app's own, which wipes what is freed: the service pays for it, and so do the bare routes.
+/// The app's allocator, which wipes memory when it is freed. It slows down the service and the routes without a key
+/// check equally.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
-/// What every server here answers to a good key.
+/// The body that every server of the benchmark returns for a valid key.
 pub const SUMMARY_BODY: &str = concat!(
     r#"{"username":"bench","name":"bench","accountType":"personal","plan":"free","creditsCents":0,"#,
     r#""counts":{"projects":0,"datasets":0,"models":0},"teams":[]}"#
 );
 
-/// A serving process. It ends when this value is dropped, and when this process ends.
+/// A server process. It exits when this value is dropped or when the benchmark process ends.
 pub struct BenchServer {
     child: Child,
-    /// What it said when it was ready.
+    /// The message that the process printed when it was ready.
     pub ready: ReadyMessage,
-    /// Resident memory before the first request, in KiB, where the system tells.
+    /// Resident memory before the first request, in KiB, if the system reports it.
     pub opened: Option<u64>,
 }
 
-/// The line of JSON that a serving process writes when it is ready.
+/// The line of JSON that a server process prints when it is ready.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReadyMessage {
-    /// Where it listens.
+    /// Address on which the server listens.
     pub address: String,
-    /// Ours: where the bare routes of the same process are.
+    /// UL Keys only: address at which the same process serves routes without a key check.
     pub bare: String,
-    /// Ours: the credential with which introspection is asked for.
+    /// UL Keys only: the credential for introspection requests.
     pub session: String,
-    /// Ours: resident memory before the store was opened, in KiB.
+    /// UL Keys only: resident memory before the database is opened, in KiB.
     pub empty: Option<u64>,
-    /// better-auth's: the keys to ask it with.
+    /// better-auth only: the keys to send requests with.
     pub keys: Vec<String>,
 }
 
 impl BenchServer {
-    /// The key service on `database`, and bare routes.
+    /// Starts the UL Keys service on `database`. The same process also serves routes without a key check.
     pub fn start_own_service(database: &Path) -> Result<Self> {
         Self::start(Command::new(std::env::current_exe()?).arg("serve-ours").arg(database))
     }
 
-    /// better-auth, on a new database with `keys` keys.
+    /// Starts better-auth on a new database with `keys` keys.
     pub fn start_better_auth(database: &Path, keys: usize) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("better-auth/server.mjs");
         let mut node = Command::new("node");
@@ -65,26 +66,27 @@ impl BenchServer {
 
     fn start(command: &mut Command) -> Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let output = child.stdout.take().context("no output")?;
+        let output = child.stdout.take().context("no standard output")?;
         let mut server = Self { child, ready: ReadyMessage::default(), opened: None };
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
-        server.ready = serde_json::from_str(&line).with_context(|| format!("{command:?} did not get ready"))?;
+        server.ready =
+            serde_json::from_str(&line).with_context(|| format!("{command:?} did not report that it is ready"))?;
         server.opened = server.resident_kib();
         Ok(server)
     }
 
-    /// Resident memory now, in KiB, where the system tells.
+    /// Returns the current resident memory in KiB, if the system reports it.
     pub fn resident_kib(&self) -> Option<u64> {
         read_resident_kib(self.child.id())
     }
 
-    /// Processor time taken so far, where the system tells. Its resolution is 10 ms.
+    /// Returns the processor time used so far, if the system reports it. Its resolution is 10 ms.
     pub fn cpu_time(&self) -> Option<Duration> {
         const CLOCK_TICK: Duration = Duration::from_millis(10);
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // The second field may hold spaces; the 14th and 15th are the time in user and in kernel mode
-        // (proc_pid_stat(5)).
+        // In `/proc/PID/stat`, the second field may contain spaces, so the fields are counted from the end of the
+        // second field. Fields 14 and 15 are the time in user mode and in kernel mode (proc_pid_stat(5)).
         let (_, from_third) = stat.rsplit_once(") ")?;
         let ticks: Vec<u32> = from_third.split(' ').skip(11).take(2).map_while(|field| field.parse().ok()).collect();
         Some(CLOCK_TICK * ticks.iter().sum())
@@ -93,17 +95,18 @@ impl BenchServer {
 
 impl Drop for BenchServer {
     fn drop(&mut self) {
-        // Its end of input, on which it ends by itself.
+        // The server exits when its standard input is closed.
         self.child.stdin.take();
         let _ = self.child.wait();
     }
 }
 
-/// Serves `database`, and bare routes on another port of the same runtime, until the end of input.
+/// Runs the UL Keys service on `database` until its standard input ends. Also serves routes without a key check, on
+/// another port of the same runtime.
 #[tokio::main]
 pub async fn serve_ours(database: &Path) -> Result<()> {
     let empty = read_resident_kib(std::process::id());
-    // Its limits are counted for each request, and never reached.
+    // The default limits of [`ServiceOptions`] are too high to be reached, but the service still counts each request.
     let account = Account { username: "bench".into(), name: "bench".into() };
     let options = ServiceOptions { database: Some(database.to_owned()), account, ..ServiceOptions::default() };
     let service = Service::start_with(options).await?;
@@ -121,7 +124,8 @@ pub async fn serve_ours(database: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What axum costs by itself: the same answer as the service's to `GET /api/account/summary`, and the smallest one.
+/// Builds routes without a key check, which show the cost of axum itself. `/summary` returns the same body as the
+/// service's `/api/account/summary`, and `/ok` returns a minimal body.
 fn bare_routes() -> Router {
     Router::new().route("/ok", get(async || "ok")).route("/summary", get(async || Json(account_summary())))
 }
@@ -138,7 +142,7 @@ fn account_summary() -> AccountSummary {
     }
 }
 
-/// Resident memory of a process, in KiB. Linux only.
+/// Returns the resident memory of a process in KiB. Works on Linux only.
 fn read_resident_kib(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

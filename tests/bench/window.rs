@@ -1,7 +1,7 @@
-//! What many keys cost in the real window: the app with a hundred thousand keys beside the app with ten, in one run, as
-//! ratios; no number here is a pass mark.
+//! Measures how much a large number of keys slows down the real window. One run compares the app with 100,000 keys and
+//! with 10 keys, and prints ratios. It has no thresholds that could make it fail.
 //!
-//! Times are taken by the page itself, so that the driver's own are not in them.
+//! The page itself measures the times, so that they do not include the overhead of WebDriver.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -12,12 +12,14 @@ use ulkeys_tests::{App, Desktop, seed};
 
 const FEW_KEYS: usize = 10;
 const MANY_KEYS: usize = 100_000;
-/// Each start is measured this often; the median counts.
+/// Number of starts and reloads that are measured. The report shows the medians.
 const ROUNDS: usize = 5;
-/// What is typed, key by key; each finds something among ten keys, too.
+/// The search texts that result, one after another, when a user types `key 7`. Each of them matches a key even if there
+/// are only ten keys.
 const TYPED_SEARCHES: [&str; 5] = ["k", "ke", "key", "key ", "key 7"];
 
-/// Frames while `arguments[0]` is done with each of `arguments[1]` frames; answers with the lengths of all frames.
+/// A script that renders `arguments[1]` frames and returns their durations. `arguments[0]` specifies how the page
+/// scrolls: `wheel` (120 pixels per frame), `whole` (evenly from the top of the list to its end) or `none`.
 const FRAMES_SCRIPT: &str = "
     const [kind, count, done] = arguments;
     const scroller = document.querySelector('.window');
@@ -35,7 +37,8 @@ const FRAMES_SCRIPT: &str = "
     }
     requestAnimationFrame(next);";
 
-/// Types each of `arguments[0]` into the search field, and answers with the times until the frame after its results.
+/// A script that enters each string of `arguments[0]` into the search field. Returns the duration of each search,
+/// measured until the frame after its results appeared.
 const SEARCH_SCRIPT: &str = "
     const [texts, done] = arguments;
     const field = document.querySelector('[role=searchbox]');
@@ -60,7 +63,9 @@ const SEARCH_SCRIPT: &str = "
 async fn main() -> Result<()> {
     let (few, many) = (measure_window(FEW_KEYS).await?, measure_window(MANY_KEYS).await?);
     let empty = FrameStatistics::from_lengths(&empty_page_frames().await?);
-    println!("{MANY_KEYS} keys beside {FEW_KEYS}, in the real window; medians of {ROUNDS}; milliseconds\n");
+    println!(
+        "{MANY_KEYS} keys compared with {FEW_KEYS}, in the real window; medians of {ROUNDS} rounds in milliseconds\n"
+    );
     print_comparison("start to first rows", median(&few.starts), median(&many.starts));
     print_comparison("reload to first rows", median(&few.reloads), median(&many.reloads));
     for (index, text) in TYPED_SEARCHES.iter().enumerate() {
@@ -69,12 +74,12 @@ async fn main() -> Result<()> {
     }
     println!("\n{:<28} {:>8} {:>8} {:>8}", "frames", "median", "99 %", "longest");
     for (name, frames) in [
-        ("of an empty page", &empty),
-        ("by the wheel", &FrameStatistics::from_lengths(&many.wheel)),
-        ("through the whole list", &FrameStatistics::from_lengths(&many.whole)),
+        ("empty page", &empty),
+        ("scrolling by wheel", &FrameStatistics::from_lengths(&many.wheel)),
+        ("scrolling the whole list", &FrameStatistics::from_lengths(&many.whole)),
     ] {
         println!(
-            "{name:<28} {:>8.1} {:>8.1} {:>8.1}  {:.2} of the empty page's longest",
+            "{name:<28} {:>8.1} {:>8.1} {:>8.1}  {:.2} times the longest of the empty page",
             frames.median,
             frames.most,
             frames.longest,
@@ -107,7 +112,8 @@ async fn measure_window(keys: usize) -> Result<Measurement> {
     }
     let app = App::start(&desktop).await?;
     starts.push(start_to_first_rows(&app).await?);
-    // What the app does once after its start is not what scrolling costs.
+    // Wait until the app has finished the work that it does only once after its start, so that this work does not
+    // affect the following measurements.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut reloads = Vec::new();
     for _ in 0..ROUNDS {
@@ -143,29 +149,36 @@ async fn measure_frames(app: &App, kind: &str, count: u32) -> Result<Vec<f64>> {
 }
 
 fn parse_numbers(value: &Value) -> Result<Vec<f64>> {
-    value.as_array().context("a list")?.iter().map(|number| number.as_f64().context("a number")).collect()
+    value
+        .as_array()
+        .context("expected a list")?
+        .iter()
+        .map(|number| number.as_f64().context("expected a number"))
+        .collect()
 }
 
-/// From the page's beginning to its first rows, by its own mark.
+/// Returns the time in milliseconds from the start of the page until it shows its first rows. The page sets a
+/// performance mark at that moment.
 async fn first_rows_time(app: &App) -> Result<f64> {
     let script = "return performance.getEntriesByName('first rows')[0]?.startTime ?? null;";
     app.wait("the first rows", async || app.script(script, Vec::new()).await.is_ok_and(|time| !time.is_null())).await?;
-    app.script(script, Vec::new()).await?.as_f64().context("a time")
+    app.script(script, Vec::new()).await?.as_f64().context("expected a time")
 }
 
-/// From the start of the process to the first rows.
+/// Returns the time in milliseconds from the start of the process until the page shows its first rows.
 async fn start_to_first_rows(app: &App) -> Result<f64> {
     let rows = first_rows_time(app).await?;
-    let origin = app.script("return performance.timeOrigin;", Vec::new()).await?.as_f64().context("a time")?;
+    let origin = app.script("return performance.timeOrigin;", Vec::new()).await?.as_f64().context("expected a time")?;
     Ok(origin + rows - process_start_time(app.pid)?)
 }
 
-/// When a process started, in milliseconds since 1970 (proc(5); to a hundredth of a second).
+/// Returns the start time of a process in milliseconds since 1970, with a resolution of 10 ms (proc(5)).
 fn process_start_time(pid: u32) -> Result<f64> {
     let read = |path: &str| std::fs::read_to_string(Path::new("/proc").join(path));
     let stat = read(&format!("{pid}/stat"))?;
-    let ticks: f64 = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(19)).context("a field")?.parse()?;
-    let uptime: f64 = read("uptime")?.split(' ').next().context("a number")?.parse()?;
+    let ticks: f64 =
+        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(19)).context("missing field")?.parse()?;
+    let uptime: f64 = read("uptime")?.split(' ').next().context("expected a number")?.parse()?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64();
     Ok((now - uptime + ticks / 100.0) * 1000.0)
 }

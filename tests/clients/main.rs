@@ -1,4 +1,4 @@
-//! The published Python client, unmodified, against the real service: a recorded training run is sent once more.
+//! Replays a recorded training run against the real service, with the published Python client, unmodified.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use ulkeys_tests::{Service, tools_folder};
 
 const TESTS_FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 const RECORDED_EVENTS: &str = include_str!("../fixtures/yolo-train-3-epochs.ndjson");
-/// As many bytes as the recorded upload had.
+/// The size of the recorded upload in bytes.
 const CHECKPOINT_SIZE: usize = 5_411_290;
 
 async fn replay_recorded_run(service: &Service, key: &str, checkpoint: &Path) -> Result<Value> {
@@ -31,7 +31,8 @@ async fn replay_recorded_run(service: &Service, key: &str, checkpoint: &Path) ->
 }
 
 fn recorded_epochs() -> Vec<Value> {
-    let lines = RECORDED_EVENTS.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let lines =
+        RECORDED_EVENTS.lines().map(|line| serde_json::from_str::<Value>(line).expect("the recorded event is JSON"));
     lines.map(|line| line["body"].clone()).filter(|body| body["event"] == "epoch_end").collect()
 }
 
@@ -50,11 +51,11 @@ async fn replayed_run_is_stored_unchanged() -> Result<()> {
     assert_eq!((&sent["last"]["event"], &sent["last"]["cancelled"]), (&json!("training_complete"), &json!(false)));
     assert!(sent["received"].as_array().is_some_and(|all| all.len() == 17 && all.iter().all(|one| one == true)));
 
-    let run = RunId::new(sent["start"]["runId"].as_i64().context("a number")?).context("positive")?;
+    let run = RunId::new(sent["start"]["runId"].as_i64().context("not a number")?).context("not a positive number")?;
     let kept = service.client.get_run(run).await?.details;
     assert_eq!((kept.summary.status, kept.summary.planned_epochs), (RunStatus::Completed, Some(3)));
     assert_eq!(kept.class_names, Some(vec!["box".to_owned()]));
-    assert_eq!(kept.results.context("results")?["bestEpoch"], 2);
+    assert_eq!(kept.results.context("no results")?["bestEpoch"], 2);
     let recorded = recorded_epochs();
     let epochs = service.client.list_epochs(run, None, 200).await?.epochs;
     assert_eq!((kept.epochs.len(), epochs.len()), (recorded.len(), recorded.len()));
@@ -65,7 +66,7 @@ async fn replayed_run_is_stored_unchanged() -> Result<()> {
     }
     let states: Vec<_> = kept.checkpoints.iter().map(|checkpoint| checkpoint.state).collect();
     assert_eq!(states, [CheckpointState::Saved]);
-    assert!(service.download_checkpoint(run).await? == bytes, "the checkpoint's bytes");
+    assert!(service.download_checkpoint(run).await? == bytes, "the checkpoint has other bytes");
     let console = service.client.get_console(run).await?;
     let ids: Vec<_> = console.chunks.iter().map(|chunk| chunk.chunk_id).collect();
     assert!(ids.len() == 13 && ids.is_sorted() && console.dropped == 0, "{ids:?}");
@@ -73,7 +74,11 @@ async fn replayed_run_is_stored_unchanged() -> Result<()> {
     let key = kept.summary.key_ids.first().cloned();
     let list = service.client.list_runs(&RunQuery { key, limit: Some(1), cursor: None }).await?;
     assert_eq!((list.runs.len(), &list.runs[0].summary, list.next_cursor), (1, &kept.summary, None));
-    assert_eq!(service.client.cancel_run(run).await?.status, RunStatus::Completed, "it had ended before");
+    assert_eq!(
+        service.client.cancel_run(run).await?.status,
+        RunStatus::Completed,
+        "cancelling a completed run changed its status"
+    );
     service.stop().await
 }
 

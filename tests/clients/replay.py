@@ -1,8 +1,8 @@
 """Replays a recorded training run through the published client: `replay.py RECORDED CHECKPOINT`.
 
-Each request goes through the client's own method, with what it retained from the start of the run, as the training
-callback does; the checkpoint is PUT as its uploader does it. Prints one JSON object of what the service answered.
-The key and the address come from the client's own environment variables.
+Each request is sent by the client's own method, with the identifiers from the start of the run, as the client's
+training callback does. The checkpoint is uploaded with PUT, as the client's uploader does. Prints one JSON object with
+the responses of the service. The client reads the key and the address from its usual environment variables.
 """
 
 import json
@@ -15,7 +15,7 @@ from ultralytics_platform import APIError, Platform
 
 
 def replay(requests, checkpoint):
-    """Sends every request; gives the receipt of the start, the upload's ticket and the last receipt."""
+    """Sends every request. Returns the first receipt, the upload ticket's model ID, and the other receipts."""
     url = os.environ["ULTRALYTICS_PLATFORM_URL"]
     with Platform(base_url=url, max_retries=1, retry_methods=("POST",)) as client:
         start, *others = requests

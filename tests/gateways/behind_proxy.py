@@ -1,4 +1,4 @@
-"""A program that believes its gateway, as Flask's manual tells it to: with all that Werkzeug's ProxyFix can read."""
+"""A Flask app that trusts its gateway as Flask's manual recommends, with every header that ProxyFix can read."""
 
 import os
 

@@ -1,14 +1,14 @@
-//! The table in `docs/gateways`, which the tests of each gateway check.
+//! Checks that the comparison table in `docs/gateways` matches the tests, and rewrites it on request.
 
 use std::path::Path;
 
 use crate::gateway::GATEWAYS;
 use crate::{GATEWAY_TESTS, Outcome};
 
-const TABLE_HEADER: &str = "# What the three gateways do alike
+const TABLE_HEADER: &str = "# What the three gateways have in common
 
-`tests/gateways` runs each of these stories against nginx, Caddy and Traefik with the files of this folder, and fails
-where a cell is wrong. Written by `UPDATE_STORIES=1 cargo test -p ulkeys-tests --test gateways table`.
+`tests/gateways` checks each row with nginx, Caddy and Traefik and the configurations in this folder, and fails if a
+cell is wrong. `UPDATE_STORIES=1 cargo test -p ulkeys-tests --test gateways table` updates this table.
 
 | story | nginx | Caddy | Traefik |
 |---|---|---|---|

@@ -1,4 +1,4 @@
-//! What the upstream learns of the way on which a request came, and how it was reached.
+//! Tests what the upstream learns about the client's address and about the URL that the client requested.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,7 +14,8 @@ use crate::Outcome;
 use crate::gateway::Gateway;
 use crate::gateway_fixture::{CLIENT_IP, FixtureOptions, GatewayFixture, parse_status};
 
-/// By which programs learn the client's address, and the scheme, host, port and path of the address that it used.
+/// Forged headers. Programs read headers with these names to find out the client's address, or the scheme, host, port
+/// or path of the requested URL.
 const FORGED_HEADERS: &[(&str, &str)] = &[
     ("X-Forwarded-For", "192.0.2.66"),
     ("X-Forwarded-Host", "evil.example"),
@@ -41,7 +42,7 @@ const FORGED_HEADERS: &[(&str, &str)] = &[
 pub async fn request_with_forged_forwarding_headers_arrives_without_them(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
     let client = CLIENT_IP.to_string();
-    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let bearer = format!("Bearer {key}");
     let host = format!("127.0.0.1:{}", fixture.port);
     for target in ["/api/models", "/predict/x"] {
@@ -62,10 +63,14 @@ pub async fn request_with_forged_forwarding_headers_arrives_without_them(gateway
         }
     }
     let sources = fixture.service.wait_for_clients(&key_id).await.expect("used");
-    assert!(sources.iter().all(|source| source.peer == client), "the service saw through it: {sources:?}");
+    assert!(
+        sources.iter().all(|source| source.peer == client),
+        "the service must record the client's real address: {sources:?}"
+    );
 }
 
-/// A program that was written for the way back makes addresses that lead there, whatever a client claims.
+/// A program that is configured to run behind a reverse proxy builds URLs that point to the gateway, even if a client
+/// sends forged headers.
 pub async fn redirect_of_flask_app_points_to_gateway(gateway: Gateway) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let log = File::create(folder.path().join("log")).expect("a file");
@@ -75,7 +80,7 @@ pub async fn redirect_of_flask_app_points_to_gateway(gateway: Gateway) {
     let _program = Child::spawn(command.stdout(log.try_clone().expect("a file")).stderr(log)).expect("Flask starts");
     let program = Some(([127, 0, 0, 1], port).into());
     let fixture = GatewayFixture::start_with(gateway, FixtureOptions { program, ..FixtureOptions::default() }).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let listens = wait_for_port(port).await;
     assert!(listens.is_ok(), "{:?}", std::fs::read_to_string(folder.path().join("log")));
     let address = format!("http://127.0.0.1:{}/predict/new", fixture.port);
@@ -94,10 +99,10 @@ pub async fn redirect_of_flask_app_points_to_gateway(gateway: Gateway) {
     }
 }
 
-/// Beside what the gateway says itself, the upstream receives what the client sent, and nothing else.
+/// The upstream receives the headers that the client sent and those that the gateway adds, and no others.
 pub async fn request_passes_unchanged(gateway: Gateway) -> Outcome {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let bearer = format!("Bearer {key}");
     let own = [
         ("accept-language", "pt-BR, de;q=0.5"),
@@ -116,7 +121,7 @@ pub async fn request_passes_unchanged(gateway: Gateway) -> Outcome {
         let seen = fixture.upstream.take_received();
         let seen = match &*seen {
             [seen] => seen,
-            // The key may do that in one of the two places only.
+            // The key permits the method `REPORT` below `/predict/`, but not below `/api/`.
             _ => continue,
         };
         assert_eq!((seen.method.as_str(), &*seen.target), ("REPORT", target));
@@ -140,16 +145,17 @@ pub async fn request_passes_unchanged(gateway: Gateway) -> Outcome {
         assert_eq!(rest, BTreeMap::new());
     }
     if differs > 0 {
-        Outcome::Difference("asks for gzip where the client names no encoding, and unpacks it")
+        Outcome::Difference("requests gzip if the client names no encoding, and decompresses it")
     } else {
         Outcome::AsClaimed
     }
 }
 
-/// The target may name a host (RFC 9112, 3.2.2), or the client none at all (HTTP/1.0).
+/// The request line may contain an absolute URL, whose host takes precedence over the `Host` header (RFC 9112, section
+/// 3.2.2).
 pub async fn request_with_absolute_target_keeps_its_host(gateway: Gateway) -> Outcome {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let rest = format!("Host: one.example:81\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n");
     let answer = fixture.exchange_bytes(&format!("GET http://two.example:82/predict/x?y HTTP/1.1\r\n{rest}"), 0).await;
     assert_eq!(parse_status(&answer), Some(200));
@@ -158,14 +164,14 @@ pub async fn request_with_absolute_target_keeps_its_host(gateway: Gateway) -> Ou
     assert_eq!(seen.header("host"), seen.header("x-forwarded-host"));
     match seen.header("host") {
         Some("two.example:82") => Outcome::AsClaimed,
-        Some("one.example:81") => Outcome::Difference("the `Host` header counts"),
+        Some("one.example:81") => Outcome::Difference("the `Host` header is used"),
         other => panic!("{other:?}"),
     }
 }
 
 pub async fn request_without_host_is_authorized(gateway: Gateway) -> Outcome {
     let fixture = GatewayFixture::start(gateway).await;
-    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     assert_eq!(parse_status(&fixture.exchange_bytes("GET /predict/x HTTP/1.0\r\n\r\n", 0).await), Some(401));
     let answer =
         fixture.exchange_bytes(&format!("GET /predict/x HTTP/1.0\r\nAuthorization: Bearer {key}\r\n\r\n"), 0).await;
@@ -174,7 +180,7 @@ pub async fn request_without_host_is_authorized(gateway: Gateway) -> Outcome {
     assert_eq!(seen.header("x-key-id"), Some(key_id.as_str()));
     match seen.header("host") {
         Some(host) if host == fixture.upstream.address.to_string() => Outcome::AsClaimed,
-        None => Outcome::Difference("the program receives no `Host`"),
+        None => Outcome::Difference("the service receives no `Host`"),
         other => panic!("{other:?}"),
     }
 }

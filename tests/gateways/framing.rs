@@ -1,4 +1,4 @@
-//! Where one request ends and the next begins, gateway and upstream agree.
+//! Tests that the gateway and the upstream agree on where one request ends and the next begins.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::Outcome;
 use crate::gateway::Gateway;
 use crate::gateway_fixture::{GatewayFixture, parse_status};
 
-/// Each sends what a careless reader takes for a second request.
+/// Ends of requests whose length is ambiguous: a careless parser could read the bytes that follow as a second request.
 const SMUGGLING_PAYLOADS: &[&str] = &[
     "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
@@ -30,10 +30,11 @@ const SMUGGLING_PAYLOADS: &[&str] = &[
     "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n",
 ];
 
-/// What follows is either no request, or one that is decided about.
+/// The bytes after a request of ambiguous length never reach the upstream as a second request, unless the gateway has
+/// authorized that request too.
 pub async fn request_with_contradicting_lengths_smuggles_no_second_one(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let head = format!("Host: a\r\nAuthorization: Bearer {key}\r\n");
     for rest in SMUGGLING_PAYLOADS {
         let hidden = "GET /private HTTP/1.1\r\nHost: a\r\nX-Key-Id: key_forged\r\n\r\n";
@@ -44,7 +45,7 @@ pub async fn request_with_contradicting_lengths_smuggles_no_second_one(gateway: 
             assert_ne!(seen.header("x-key-id"), Some("key_forged"), "{rest:?}: {seen:?}");
         }
     }
-    // Several requests on one connection are decided about one by one.
+    // Each of several requests on one connection is authorized separately.
     let more = "GET /predict/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let answer = fixture.exchange_bytes(&format!("GET /predict/x HTTP/1.1\r\n{head}\r\n{more}"), 0).await;
     assert_eq!(parse_status(&answer), Some(200), "{answer}");
@@ -52,10 +53,10 @@ pub async fn request_with_contradicting_lengths_smuggles_no_second_one(gateway: 
     assert_eq!(fixture.upstream.take_received().len(), 1);
 }
 
-/// Lines that are folded (obsolete since RFC 7230), two hosts, and values with control characters.
+/// Sends folded header lines (obsolete since RFC 7230), two `Host` headers, and values with control characters.
 pub async fn ambiguous_header_forges_nothing(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let plain = format!(
         "GET /predict/x HTTP/1.1\r\nHost: one\r\nX-A: b\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n"
     );
@@ -63,7 +64,7 @@ pub async fn ambiguous_header_forges_nothing(gateway: Gateway) {
     assert_eq!(
         fixture.upstream.take_only().header("x-key-id"),
         Some(key_id.as_str()),
-        "without such a header it passes"
+        "a request without ambiguous headers passes"
     );
     for extra in [
         "Host: one\r\nHost: two\r\n",
@@ -89,10 +90,10 @@ pub async fn ambiguous_header_forges_nothing(gateway: Gateway) {
     }
 }
 
-/// A body that is announced, or of unknown length.
+/// Sends bodies with a `Content-Length`, chunked bodies and empty bodies.
 pub async fn chunked_or_sized_body_passes(gateway: Gateway) -> Outcome {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let head = format!("POST /predict/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");
     for (rest, size) in [
         ("Content-Length: 5\r\n\r\nhello", 5),
@@ -111,15 +112,16 @@ pub async fn chunked_or_sized_body_passes(gateway: Gateway) -> Outcome {
     assert_eq!(fixture.upstream.take_received().len(), 0);
     match parse_status(&answer) {
         Some(401) => Outcome::AsClaimed,
-        Some(100) => Outcome::Difference("before it rejects a request, it asks for the body too"),
+        Some(100) => Outcome::Difference("requests the body before it rejects the request"),
         _ => panic!("{answer}"),
     }
 }
 
-/// Fields behind a body: nobody may take them for headers.
+/// Trailer fields follow the body. The gateway drops the trailer fields of requests, so that no program can mistake
+/// them for headers.
 pub async fn trailers_of_request_are_dropped(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let head = format!("POST /predict/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");
     let trailer = "Trailer: X-Key-Id, X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Key-Id: key_forged\r\nX-Sum: 1\r\n\r\n";
     assert_eq!(parse_status(&fixture.exchange_bytes(&format!("{head}{trailer}"), 0).await), Some(200));

@@ -1,4 +1,4 @@
-//! A gateway as a child process, with its file of `docs/gateways`.
+//! Runs a gateway as a child process, with its configuration file from `docs/gateways`.
 
 use std::fs::{File, read_to_string};
 use std::net::SocketAddr;
@@ -14,24 +14,26 @@ pub enum Gateway {
     Traefik,
 }
 
-/// All of them, in the order of the table.
+/// All gateways, in the order of the columns in the comparison table.
 pub const GATEWAYS: [Gateway; 3] = [Gateway::Nginx, Gateway::Caddy, Gateway::Traefik];
 
-/// What the files call :8080, :8576 and :8000.
+/// The ports that replace `:8080`, `:8576` and `:8000` in a gateway's configuration files.
 pub struct Ports {
     pub gateway: u16,
     pub service: SocketAddr,
     pub upstream: SocketAddr,
-    /// With the lines for TLS. The certificate is in the gateway's folder.
+    /// Whether to enable TLS in the configuration files. If so, the certificate must be in the gateway's folder.
     pub tls: bool,
 }
 
-/// A folder's files, which name the certificate as those of `docs/gateways` do.
+/// The certificate and its private key. Each pair consists of the path in the configuration files of `docs/gateways`,
+/// and the name of the file in the gateway's folder that is used instead.
 const CERTIFICATE_FILES: [(&str, &str); 2] =
     [("/etc/ssl/certs/gateway.pem", "gateway.pem"), ("/etc/ssl/private/gateway.key", "gateway.key")];
 
-/// What a person may have around the file that is copied into `conf.d`, and what our file must not inherit. One
-/// process, which ends with the test.
+/// The main configuration of nginx, which includes our file from `conf.d`, as a user's main configuration does. It sets
+/// directives that must not affect our file. It also makes nginx run as a single process, so that no process outlives
+/// the test.
 const NGINX_MAIN_CONFIG: &str = "
 daemon off;
 master_process off;
@@ -59,7 +61,7 @@ http {
 ";
 
 impl Gateway {
-    /// Starts it in a folder of its own.
+    /// Starts the gateway with `folder` as its working directory. Each gateway needs a folder of its own.
     pub fn start(self, folder: &Path, ports: &Ports) -> Child {
         let mut command = match self {
             Self::Nginx => {
@@ -90,7 +92,8 @@ impl Gateway {
     }
 }
 
-/// The file as it is, but for the three ports.
+/// Copies a configuration file of `docs/gateways` and replaces the three ports. If TLS is enabled, also uncomments the
+/// lines for TLS and replaces the paths of the certificate and its key.
 fn copy_config(name: &str, to: &Path, ports: &Ports) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/gateways").join(name);
     let mut text = read_to_string(file).expect("a file of docs/gateways");
@@ -98,7 +101,7 @@ fn copy_config(name: &str, to: &Path, ports: &Ports) {
         text = enable_tls_lines(&text);
         let folder = to.ancestors().find(|folder| folder.join("gateway.pem").exists()).expect("a certificate");
         for (path, name) in CERTIFICATE_FILES {
-            text = text.replace(path, folder.join(name).to_str().expect("a text"));
+            text = text.replace(path, folder.join(name).to_str().expect("a string"));
         }
     }
     let text = text
@@ -108,7 +111,8 @@ fn copy_config(name: &str, to: &Path, ports: &Ports) {
     std::fs::write(to, text).expect("written");
 }
 
-/// The file with the lines for TLS, from which a person removes the `#`: they are the ones without a space behind it.
+/// Uncomments the lines for TLS in a configuration file, as a user would. Unlike ordinary comments, these lines have no
+/// space after the `#`.
 fn enable_tls_lines(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -128,7 +132,7 @@ fn enable_tls_lines(text: &str) -> String {
     lines.join("\n")
 }
 
-/// The following lines of a block in YAML begin with spaces.
+/// Returns whether a commented-out line belongs to a YAML block. Such a line has two or more spaces after the `#`.
 fn is_yaml_block_line(code: &str) -> bool {
     code.starts_with("  ")
 }

@@ -1,4 +1,5 @@
-//! A key service, a gateway and an upstream, and a client of each kind.
+//! Starts a key service, a gateway and an upstream, and sends requests through the gateway with several kinds of
+//! clients.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,7 +17,8 @@ use ulkeys_tests::{Child, POLL_INTERVAL, Service, ServiceOptions, WAIT_TIMEOUT, 
 use crate::gateway::{Gateway, Ports};
 use crate::upstream::Upstream;
 
-/// Where the clients are, apart from the gateway, which comes to the service and to the upstream from 127.0.0.1.
+/// IP address of the clients. The gateway connects to the service and to the upstream from 127.0.0.1, so the tests can
+/// distinguish the client's address from the gateway's.
 pub const CLIENT_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 7));
 
 pub struct GatewayFixture {
@@ -28,16 +30,16 @@ pub struct GatewayFixture {
     folder: TempDir,
 }
 
-/// What is not as usual.
+/// Options for starting a [`GatewayFixture`].
 #[derive(Default)]
 pub struct FixtureOptions {
-    /// Otherwise limits that no test reaches.
+    /// Rate limits of the service. The default limits are too high for any test to reach.
     pub limits: Option<RateLimits>,
-    /// Another program than [`Upstream`] behind the gateway.
+    /// Address of a program to use behind the gateway instead of [`Upstream`].
     pub program: Option<SocketAddr>,
-    /// With the lines that the files have for TLS.
+    /// Whether to enable TLS in the gateway's configuration files.
     pub tls: bool,
-    /// Whom the gateway asks instead of the service.
+    /// If set, the gateway sends its key checks to this address rather than to the service.
     pub asked: Option<SocketAddr>,
 }
 
@@ -63,15 +65,16 @@ impl GatewayFixture {
         let ports = Ports { gateway: port, service: asked, upstream: program, tls: options.tls };
         let child = gateway.start(folder.path(), &ports);
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        // Otherwise it leaves a connection on which nothing moves for 30 seconds.
+        // By default, reqwest closes a connection if sent data is not acknowledged for 30 seconds, which is shorter
+        // than the pauses in some tests.
         let http = http.tcp_user_timeout(None).local_address(CLIENT_IP).build().expect("a client");
         let mut fixture = Self { service, upstream, port, http, gateway: child, folder };
         let start = Instant::now();
         while !fixture.is_ready(&options).await {
-            let ended = fixture.gateway.process().try_wait().expect("a state");
+            let ended = fixture.gateway.process().try_wait().expect("the process status");
             assert!(
                 ended.is_none() && start.elapsed() < WAIT_TIMEOUT,
-                "{gateway:?} does not answer: {}",
+                "{gateway:?} does not respond: {}",
                 fixture.read_log()
             );
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -82,7 +85,9 @@ impl GatewayFixture {
 
     async fn is_ready(&self, options: &FixtureOptions) -> bool {
         if options.asked.is_some() {
-            // It passes the request on, or waits, as soon as it has read its rules.
+            // The server that replaces the key service either accepts every request or never responds. The gateway is
+            // ready when this request passes, or when this request times out because the gateway is waiting for its key
+            // check.
             let request = self.anonymous_request(Method::GET, "/api/models").send();
             let answer = tokio::time::timeout(Duration::from_millis(500), request).await;
             let is_ready =
@@ -97,19 +102,20 @@ impl GatewayFixture {
         answer.is_ok_and(|answer| answer.status() == 401)
     }
 
-    /// What the gateway has logged.
+    /// Returns the gateway's log.
     pub fn read_log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// Where the gateway takes connections; its own to others do not.
+    /// Returns the addresses on which the gateway accepts connections, excluding the local addresses of its outgoing
+    /// connections.
     pub fn listening_addresses(&self) -> BTreeSet<SocketAddr> {
         let all = listeners::get_all().expect("a list").into_iter();
         let own = all.filter(|one| one.process.pid == self.gateway.pid()).map(|one| one.socket);
         own.filter(|address| std::net::TcpStream::connect(address).is_ok()).collect()
     }
 
-    /// A request through the gateway, without a key.
+    /// Builds a request to the gateway, without a key.
     pub fn anonymous_request(&self, method: Method, target: &str) -> RequestBuilder {
         self.http.request(method, format!("http://127.0.0.1:{}{target}", self.port))
     }
@@ -118,7 +124,8 @@ impl GatewayFixture {
         self.anonymous_request(method, target).bearer_auth(key)
     }
 
-    /// Sends a request byte by byte as it is given, which no decent client would. The status, if there is an answer.
+    /// Sends a request with this request line and these headers unchanged, even if no well-behaved client would send
+    /// them. Returns the status if there is a response.
     pub async fn send_raw(&self, line: &str, headers: &[(&str, &str)]) -> Option<u16> {
         let mut request = format!("{line} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n", self.port);
         let close = [("Connection", "close")];
@@ -129,13 +136,14 @@ impl GatewayFixture {
         parse_status(&self.exchange_bytes(&format!("{request}\r\n"), 1).await)
     }
 
-    /// Sends bytes, and reads what the gateway answers until it closes, or until there are `answers` answers' heads.
+    /// Sends bytes, and reads from the gateway until `answers` response heads have arrived or the gateway closes the
+    /// connection. If `answers` is 0, reads until the connection is closed.
     pub async fn exchange_bytes(&self, request: &str, answers: usize) -> String {
         let exchange = async {
             let mut stream = self.connect().await?;
             stream.write_all(request.as_bytes()).await?;
             let mut answer = Vec::new();
-            // A connection that breaks ends the answer.
+            // A connection error counts as the end of the response.
             while let Ok(1..) = stream.read_buf(&mut answer).await {
                 if answers > 0 && String::from_utf8_lossy(&answer).matches("\r\n\r\n").count() >= answers {
                     break;
@@ -143,34 +151,36 @@ impl GatewayFixture {
             }
             std::io::Result::Ok(answer)
         };
-        let answer = tokio::time::timeout(WAIT_TIMEOUT, exchange).await.expect("in time").unwrap_or_default();
+        let answer = tokio::time::timeout(WAIT_TIMEOUT, exchange).await.expect("no timeout").unwrap_or_default();
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// A connection to the gateway.
+    /// Opens a connection from [`CLIENT_IP`] to the gateway.
     pub async fn connect(&self) -> std::io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((CLIENT_IP, 0).into())?;
         socket.connect(([127, 0, 0, 1], self.port).into()).await
     }
 
-    /// What curl prints, head and body. It trusts the gateway's certificate. `{port}` is the gateway's.
+    /// Runs curl and returns the head and the body of the response. curl trusts the gateway's certificate. `{port}` in
+    /// the arguments is replaced with the gateway's port.
     pub async fn run_curl(&self, arguments: &[&str]) -> String {
         let mut command = tokio::process::Command::new("curl");
         command.args(["--silent", "--include", "--http2", "--noproxy", "*", "--interface", &CLIENT_IP.to_string()]);
         command.arg("--cacert").arg(self.folder.path().join("gateway.pem"));
         command.args(arguments.iter().map(|argument| argument.replace("{port}", &self.port.to_string())));
-        let output = tokio::time::timeout(WAIT_TIMEOUT, command.output()).await.expect("in time").expect("curl runs");
+        let output =
+            tokio::time::timeout(WAIT_TIMEOUT, command.output()).await.expect("no timeout").expect("curl runs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
 
-/// The status of an answer, if it has one.
+/// Returns the status of a response, if it has one.
 pub fn parse_status(answer: &str) -> Option<u16> {
     answer.split(' ').nth(1)?.parse().ok()
 }
 
-/// A certificate for 127.0.0.1 that signs itself.
+/// Creates a self-signed certificate for 127.0.0.1.
 fn make_certificate(folder: &Path) {
     let path = |name: &str| -> PathBuf { folder.join(name) };
     let mut command = Command::new("openssl");

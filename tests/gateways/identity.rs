@@ -1,4 +1,4 @@
-//! Who the upstream takes a client for, and which request it takes for the one that was decided about.
+//! Tests which identity the upstream receives, and that the request it receives is the one that was authorized.
 
 use reqwest::{Method, StatusCode};
 
@@ -9,7 +9,7 @@ use crate::gateway_fixture::{CLIENT_IP, GatewayFixture};
 pub async fn request_with_key_reaches_upstream_with_identity(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
     let client = CLIENT_IP.to_string();
-    let (key_id, key) = fixture.service.create_key("détecteur n° 1", &["models", "read"]).await.expect("made");
+    let (key_id, key) = fixture.service.create_key("détecteur n° 1", &["models", "read"]).await.expect("created");
     for target in ["/api/models/a?x=1&y=%2F..", "/predict/image?size=640"] {
         let request = fixture.request_with_key(&key, Method::POST, target).header("Origin", "https://example.org");
         let request = request.header("Sec-Fetch-Site", "cross-site").header("User-Agent", "a program").body("hello");
@@ -22,13 +22,13 @@ pub async fn request_with_key_reaches_upstream_with_identity(gateway: Gateway) {
         assert_eq!(seen.header("x-key-name"), Some("d%C3%A9tecteur n%C2%B0 1"));
         assert_eq!(seen.header("x-key-scopes"), Some("models read"));
         assert_eq!(seen.header("x-forwarded-for"), Some(&*client));
-        assert_eq!(seen.header("origin"), Some("https://example.org"), "the upstream may serve pages");
-        assert_eq!(seen.header("authorization"), None, "the upstream gets no key");
+        assert_eq!(seen.header("origin"), Some("https://example.org"), "the upstream may need the Origin header");
+        assert_eq!(seen.header("authorization"), None, "the upstream must not receive the key");
         assert!(!format!("{:?}", seen.headers).contains(&key[3..]));
     }
-    // Nothing is unclear to the gateway, such as a variable without a value in nginx.
+    // The gateway logs no warnings. nginx, for example, would warn about a variable without a value.
     assert!(!fixture.read_log().contains("[warn]"), "{}", fixture.read_log());
-    // The service knows the client too, not the gateway.
+    // The service also records the address of the client, not that of the gateway.
     let sources = fixture.service.wait_for_clients(&key_id).await.expect("used");
     assert!(
         sources.iter().all(|source| source.peer == client && source.agent.as_deref() == Some("a program")),
@@ -36,11 +36,12 @@ pub async fn request_with_key_reaches_upstream_with_identity(gateway: Gateway) {
     );
 }
 
-/// Neither by the header's name nor by one that programs behind CGI's rules take for it, nor by having it dropped.
+/// A client cannot forge identity headers by sending them, by sending a name that CGI programs treat as the same
+/// header, or by listing the gateway's headers in `Connection` so that they are dropped.
 pub async fn request_with_forged_identity_headers_arrives_without_them(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
     let client = CLIENT_IP.to_string();
-    let (key_id, key) = fixture.service.create_key("mine", &["models"]).await.expect("made");
+    let (key_id, key) = fixture.service.create_key("mine", &["models"]).await.expect("created");
     let bearer = format!("Bearer {key}");
     for target in ["/api/models", "/predict/x"] {
         for name in ["X-Key-Id", "x-key-id", "X-KEY-ID", "X_Key_Id", "X-KEY_ID"] {
@@ -65,20 +66,23 @@ pub async fn request_with_forged_identity_headers_arrives_without_them(gateway: 
             }
         }
     }
-    // Nothing passes that has no key's identity.
+    // The app's session credential is not a key, so the gateway rejects a request with this credential.
     let request =
         fixture.request_with_key(&fixture.service.session, Method::GET, "/api/models").header("X-Key-Id", "key_forged");
     assert_eq!(request.send().await.expect("answered").status(), StatusCode::UNAUTHORIZED);
     assert_eq!(fixture.upstream.take_received().len(), 0);
 
     let sources = fixture.service.wait_for_clients(&key_id).await.expect("used");
-    assert!(sources.iter().all(|source| source.peer == client), "the service saw through it: {sources:?}");
+    assert!(
+        sources.iter().all(|source| source.peer == client),
+        "the service must record the client's real address: {sources:?}"
+    );
 }
 
-/// What UL Keys may write in a later version.
+/// Tests names of identity headers that a later version of UL Keys might add.
 pub async fn request_with_unknown_identity_headers_arrives_without_them(gateway: Gateway) -> Outcome {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("mine", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("mine", &["models"]).await.expect("created");
     let mut passed = 0;
     for target in ["/api/models", "/predict/x"] {
         for name in ["X-Key-Owner", "x-key-team", "X-KEY-"] {
@@ -90,25 +94,25 @@ pub async fn request_with_unknown_identity_headers_arrives_without_them(gateway:
     }
     match passed {
         0 => Outcome::AsClaimed,
-        6 => Outcome::Difference("only the three that UL Keys writes now; nginx cannot delete by pattern"),
+        6 => Outcome::Difference("only the three that UL Keys sets; nginx cannot delete headers by pattern"),
         _ => panic!("{passed}"),
     }
 }
 
-/// The characters beside letters, digits and the hyphen that RFC 9110 allows in a name.
+/// The characters other than letters, digits and the hyphen that RFC 9110 allows in a header name.
 const UNUSUAL_NAME_CHARACTERS: &str = "!#$%&'*+.^_`|~";
 
-/// Programs behind CGI's rules read all these as hyphens.
+/// CGI programs cannot distinguish the characters of [`UNUSUAL_NAME_CHARACTERS`] from hyphens in a header name.
 pub async fn request_with_unusual_header_names_arrives_without_them(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("mine", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("mine", &["models"]).await.expect("created");
     let bearer = format!("Bearer {key}");
     let names = ["X-Key-Id", "X-HTTP-Method-Override", "x-original-url", "X-FORWARDED-PREFIX", "Plain-Header"];
     for target in ["/api/models", "/predict/x"] {
         for odd in UNUSUAL_NAME_CHARACTERS.chars() {
             let mut headers = vec![("Authorization".to_owned(), bearer.clone())];
             for name in names {
-                // Each hyphen, the first and the last.
+                // Replace all hyphens, only the first one, or only the last one.
                 headers.push((name.replace('-', &odd.to_string()), "forged".to_owned()));
                 headers.push((name.replacen('-', &odd.to_string(), 1), "forged".to_owned()));
                 if let Some((begin, end)) = name.rsplit_once('-') {
@@ -123,7 +127,7 @@ pub async fn request_with_unusual_header_names_arrives_without_them(gateway: Gat
             assert!(!format!("{:?}", seen.headers).contains("forged"), "{odd}: {seen:?}");
         }
     }
-    // Neither are spaces part of a name.
+    // White space must not be accepted as part of a header name either.
     for header in
         ["X-Key-Id : forged", "X-Key-Id\t: forged", "X-Key Id: forged", " X-Key-Id: forged", "X-Key-Id\u{b}: forged"]
     {
@@ -140,10 +144,11 @@ pub async fn request_with_unusual_header_names_arrives_without_them(gateway: Gat
     }
 }
 
-/// The service decides about the request that reaches the upstream, not about one that a client describes.
+/// The service authorizes the request that reaches the upstream, even if the client's headers, such as
+/// `X-Original-URI`, describe a different request.
 pub async fn request_with_method_or_path_headers_is_authorized_by_request_line(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("reader", &["read"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("reader", &["read"]).await.expect("created");
     let bearer = format!("Bearer {key}");
     let harmless = [
         &[("X-Original-Method", "GET"), ("X-Original-URI", "/api/models")][..],
@@ -160,7 +165,7 @@ pub async fn request_with_method_or_path_headers_is_authorized_by_request_line(g
             assert_eq!(fixture.upstream.take_received().len(), 0, "{line} {headers:?}");
         }
     }
-    // And the other way round: an upstream that believes such headers is not told another request.
+    // The gateway also drops client headers that specify another method or path, because the upstream might trust them.
     let harmful = [
         ("X-Original-URI", "/api/account"),
         ("X-Original-URL", "/api/account"),
@@ -173,7 +178,7 @@ pub async fn request_with_method_or_path_headers_is_authorized_by_request_line(g
         ("X-HTTP-Method-Override", "DELETE"),
         ("X-Method-Override", "DELETE"),
     ];
-    let (_, key) = fixture.service.create_key("predictor", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("predictor", &["models"]).await.expect("created");
     let bearer = format!("Bearer {key}");
     for target in ["/api/models", "/predict/x"] {
         for (name, value) in harmful {

@@ -1,4 +1,5 @@
-//! Unmodified resource-server libraries check keys by introspection, with each way of proving who asks.
+//! Tests that unmodified resource-server libraries can validate keys by introspection, with each method of client
+//! authentication.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,9 +18,9 @@ use ulkeys_tests::{Child, Service, WAIT_TIMEOUT, free_port, tools_folder};
 #[tokio::test(flavor = "multi_thread")]
 async fn resource_server_introspects_each_key() {
     let mut service = Service::start().await.expect("a service");
-    let (own_id, own) = service.create_key("resource server", &["read"]).await.expect("made");
-    let (key_id, key) = service.create_key("good", &["models", "training"]).await.expect("made");
-    let (_, datasets) = service.create_key("other", &["datasets"]).await.expect("made");
+    let (own_id, own) = service.create_key("resource server", &["read"]).await.expect("created");
+    let (key_id, key) = service.create_key("good", &["models", "training"]).await.expect("created");
+    let (_, datasets) = service.create_key("other", &["datasets"]).await.expect("created");
     let port = free_port().expect("a free port");
     let folder = tempfile::tempdir().expect("temporary folder");
     let log = File::create(folder.path().join("log")).expect("a file");
@@ -69,16 +70,16 @@ async fn resource_server_introspects_each_key() {
     for _ in 0..20 {
         assert_eq!(ask(&key).await.0, StatusCode::UNAUTHORIZED);
     }
-    // Without anybody to ask, nobody is accepted; nor once the server's own key has gone.
-    let (again_id, again) = service.create_key("again", &["models"]).await.expect("made");
+    // The resource server accepts no key after its own key is revoked, or while the service is not running.
+    let (again_id, again) = service.create_key("again", &["models"]).await.expect("created");
     assert_eq!(ask(&again).await.0, StatusCode::OK, "{again_id}");
     service.client.revoke_key(&own_id).await.expect("revoked");
     assert_eq!(ask(&again).await.0, StatusCode::INTERNAL_SERVER_ERROR);
-    service.stop().await.expect("in order");
+    service.stop().await.expect("clean shutdown");
     assert_eq!(ask(&again).await.0, StatusCode::INTERNAL_SERVER_ERROR);
 }
 
-/// Runs a program that asks about a token, and gives what it printed.
+/// Runs a program that introspects a token, and returns its output.
 fn run_introspection_client(command: &mut Command, service: &Service, client: (&str, &str), token: &str) -> Value {
     command
         .env("KEY_SERVICE", format!("http://{}", service.address))
@@ -90,12 +91,13 @@ fn run_introspection_client(command: &mut Command, service: &Service, client: (&
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// openid-client and oauth4webapi form-encode both parts of Basic, even `_`.
+/// openid-client and oauth4webapi form-encode the client ID and the secret in Basic credentials, even the character
+/// `_`.
 #[tokio::test(flavor = "multi_thread")]
 async fn introspect_by_node_libraries_is_answered() {
     let mut service = Service::start().await.expect("a service");
-    let (id, own) = service.create_key("resource server", &["read"]).await.expect("made");
-    let (key_id, key) = service.create_key("good", &["models"]).await.expect("made");
+    let (id, own) = service.create_key("resource server", &["read"]).await.expect("created");
+    let (key_id, key) = service.create_key("good", &["models"]).await.expect("created");
     let mut command = Command::new("node");
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("node-clients/introspection.mjs"));
     let printed = run_introspection_client(&mut command, &service, (id.as_str(), &own), &key);
@@ -111,15 +113,15 @@ async fn introspect_by_node_libraries_is_answered() {
             "{library}: {rejected}"
         );
     }
-    service.stop().await.expect("in order");
+    service.stop().await.expect("clean shutdown");
 }
 
-/// Authlib sends both parts of Basic as they are.
+/// Authlib sends the client ID and the secret in Basic credentials without form-encoding them.
 #[tokio::test(flavor = "multi_thread")]
 async fn introspect_by_authlib_is_answered() {
     let mut service = Service::start().await.expect("a service");
-    let (id, own) = service.create_key("resource server", &["read"]).await.expect("made");
-    let (key_id, key) = service.create_key("good", &["models"]).await.expect("made");
+    let (id, own) = service.create_key("resource server", &["read"]).await.expect("created");
+    let (key_id, key) = service.create_key("good", &["models"]).await.expect("created");
     let mut command = Command::new(tools_folder().join("resource-server/bin/python"));
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("gateways/introspection_client.py"));
     let printed = run_introspection_client(&mut command, &service, (id.as_str(), &own), &key);
@@ -137,17 +139,18 @@ async fn introspect_by_authlib_is_answered() {
             "{method}"
         );
     }
-    service.stop().await.expect("in order");
+    service.stop().await.expect("clean shutdown");
 }
 
-/// The bytes that Spring Security sends with Java's own HTTP client. Up to 6.4, `SpringOpaqueTokenIntrospector` and
-/// `NimbusOpaqueTokenIntrospector` send both parts of Basic as they are; since 6.5, its builder form-encodes them by
-/// `URLEncoder`, which leaves `_` as it is, so that the bytes are the same.
+/// Sends the same bytes as Spring Security with Java's own HTTP client. Up to version 6.4,
+/// `SpringOpaqueTokenIntrospector` and `NimbusOpaqueTokenIntrospector` do not form-encode the client ID and the secret
+/// in Basic credentials. Since version 6.5, the builder form-encodes them with `URLEncoder`, which leaves `_`
+/// unchanged, so the bytes are the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn introspect_by_spring_is_answered() {
     let mut service = Service::start().await.expect("a service");
-    let (id, own) = service.create_key("resource server", &["read"]).await.expect("made");
-    let (_, key) = service.create_key("good", &["models"]).await.expect("made");
+    let (id, own) = service.create_key("resource server", &["read"]).await.expect("created");
+    let (_, key) = service.create_key("good", &["models"]).await.expect("created");
     let ask = async |secret: &str| {
         let body = format!("token={key}");
         let credential = BASE64_STANDARD.encode(format!("{id}:{secret}"));
@@ -164,13 +167,14 @@ async fn introspect_by_spring_is_answered() {
         while !answer.ends_with(b"}") {
             assert_ne!(stream.read_buf(&mut answer).await.expect("answered"), 0);
         }
-        String::from_utf8(answer).expect("a text")
+        String::from_utf8(answer).expect("a string")
     };
-    // Spring reads the status, `active`, `iat` as a number, and `scope` as one text.
+    // Spring reads the status of the response, and the members `active`, `iat` (a number) and `scope` (a single
+    // string).
     let answer = ask(&own).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("content-type: application/json\r\n"), "{answer}");
     let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
     assert!(body["active"] == true && body["iat"].is_i64() && body["scope"] == "models", "{body}");
     assert!(ask(&format!("ul_{}", "a".repeat(40))).await.starts_with("HTTP/1.1 401 "));
-    service.stop().await.expect("in order");
+    service.stop().await.expect("clean shutdown");
 }

@@ -1,11 +1,11 @@
-"""Asks about a token by each method of Authlib's own client, and prints the answers."""
+"""Introspects a token with each authentication method of Authlib's own client, and prints the responses."""
 
 import json
 import os
 
 from authlib.integrations.requests_client import OAuth2Session
 
-# Authlib wants https; the service is on this computer.
+# Authlib requires HTTPS by default, but the service is on this computer and uses HTTP.
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
 WRONG = "ul_" + "a" * 40
 

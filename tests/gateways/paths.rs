@@ -1,4 +1,4 @@
-//! Gateway, key service and upstream may each read a path in another way.
+//! Tests paths that the gateway, the key service and the upstream may interpret differently.
 
 use percent_encoding::percent_decode_str;
 use reqwest::{Method, StatusCode};
@@ -8,7 +8,8 @@ use crate::Outcome;
 use crate::gateway::Gateway;
 use crate::gateway_fixture::GatewayFixture;
 
-/// `{}` is where one path leads and another may seem to.
+/// Patterns of request targets that combine the paths `{a}` and `{b}`. Different programs may resolve such a target to
+/// different paths.
 const PATH_TRICKS: &[&str] = &[
     "/{a}/../{b}",
     "/{a}/x/../../{b}",
@@ -62,16 +63,16 @@ const PATH_TRICKS: &[&str] = &[
     "/{b}",
 ];
 
-/// Pairs of paths that need different scopes.
+/// Paths that require different scopes. The tests combine them in pairs.
 const PROTECTED_PATHS: &[&str] = &["predict/x", "api/models", "api/datasets", "api/account", "private"];
 
 const KEYS_BY_SCOPE: &[(&str, Scope)] =
     &[("models", Scope::Models), ("datasets", Scope::Datasets), ("read", Scope::Read)];
 
-/// A rule for `/predict/` opens no path that is written otherwise.
+/// A rule for `/predict/` does not match the same path written differently, for example percent-encoded.
 pub async fn path_in_other_case_does_not_match(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("models", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("models", &["models"]).await.expect("created");
     for target in
         ["/PREDICT/a", "/Predict/a", "/predicT/a", "/predict", "/predictions/a", "/x/predict/a", "/API/models"]
     {
@@ -86,12 +87,12 @@ pub async fn path_in_other_case_does_not_match(gateway: Gateway) {
     }
 }
 
-/// Whatever reaches the upstream, the key may do, in each way in which an upstream might read it.
+/// However the upstream interprets the path, only requests that the key permits reach it.
 pub async fn path_spelling_tricks_open_only_allowed_paths(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
     let mut reached = 0;
     for (name, scope) in KEYS_BY_SCOPE {
-        let (_, key) = fixture.service.create_key(name, &[name]).await.expect("made");
+        let (_, key) = fixture.service.create_key(name, &[name]).await.expect("created");
         let bearer = format!("Bearer {key}");
         for (trick, a, b) in trick_combinations() {
             let target = trick.replace("{a}", a).replace("{b}", b);
@@ -102,7 +103,7 @@ pub async fn path_spelling_tricks_open_only_allowed_paths(gateway: Gateway) {
                     for reading in possible_readings(&seen.target) {
                         assert!(
                             is_allowed(*scope, &reading),
-                            "with {name}, {target} reached the upstream as {}, which might read {reading}",
+                            "with {name}, {target} reached the upstream as {}, which might interpret it as {reading}",
                             seen.target
                         );
                     }
@@ -111,26 +112,26 @@ pub async fn path_spelling_tricks_open_only_allowed_paths(gateway: Gateway) {
         }
     }
     println!("{gateway:?}: {reached} requests reached the upstream");
-    assert!(reached > 20, "honest paths are among them: {reached}");
+    assert!(reached > 20, "too few requests reached the upstream: {reached}");
 }
 
 fn trick_combinations() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     PATH_TRICKS.iter().flat_map(|trick| {
         let pairs = PROTECTED_PATHS.iter().flat_map(|a| PROTECTED_PATHS.iter().map(move |b| (*a, *b)));
-        // Where only one place is named, the other makes no difference.
+        // A pattern without `{a}` is tested only once for each `b`, because it gives the same target for every `a`.
         pairs
             .filter(|(a, b)| if trick.contains("{a}") { a != b } else { *a == PROTECTED_PATHS[0] })
             .map(move |(a, b)| (*trick, a, b))
     })
 }
 
-/// `/predict` as `/%70redict`.
+/// Percent-encodes the first lower-case letter of a target: `/predict` becomes `/%70redict`.
 fn escape_first_letter(target: &str) -> String {
     let Some(at) = target.find(|letter: char| letter.is_ascii_lowercase()) else { return target.to_owned() };
     format!("{}%{:02x}{}", &target[..at], target.as_bytes()[at], &target[at + 1..])
 }
 
-/// What the files of `docs/gateways` mean to allow.
+/// Returns whether the configuration files of `docs/gateways` allow a key with this scope to access the path.
 fn is_allowed(scope: Scope, path: &str) -> bool {
     if path.starts_with("/predict/") {
         return scope == Scope::Models;
@@ -139,8 +140,8 @@ fn is_allowed(scope: Scope, path: &str) -> bool {
     policy::authorize(scopes, "GET", path).is_ok()
 }
 
-/// The path as it came, as upstreams read it that resolve dots, undo escapes (once or twice), cut off `;` parameters,
-/// or take `\` for `/`, in all combinations.
+/// Returns all interpretations of a path: the path as received, and the results of any combination of resolving dot
+/// segments, decoding escapes once or twice, removing `;` parameters, and replacing `\` with `/`.
 fn possible_readings(target: &str) -> Vec<String> {
     let steps: [fn(&str) -> String; 5] =
         [decode_percent, decode_percent, replace_backslashes, strip_path_parameters, resolve_dot_segments];
@@ -177,10 +178,11 @@ fn resolve_dot_segments(path: &str) -> String {
     format!("/{}{end}", segments.join("/"))
 }
 
-/// curl sends an address as it was typed. What such bytes mean, only the program knows.
+/// curl sends a URL exactly as it was typed, even with unencoded bytes. The gateway should pass these bytes on
+/// unchanged, because only the program behind it knows their meaning.
 pub async fn unencoded_address_passes(gateway: Gateway) -> Outcome {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let bearer = format!("Bearer {key}");
     let mut encoded = 0;
     for (target, path) in [
@@ -199,5 +201,5 @@ pub async fn unencoded_address_passes(gateway: Gateway) -> Outcome {
         encoded += usize::from(seen_path == "/predict/gr%C3%B6%C3%9Fe.jpg");
         assert!(seen_path == path || seen_path == "/predict/gr%C3%B6%C3%9Fe.jpg", "{seen_path}");
     }
-    if encoded > 0 { Outcome::Difference("encodes its path") } else { Outcome::AsClaimed }
+    if encoded > 0 { Outcome::Difference("encodes the path") } else { Outcome::AsClaimed }
 }

@@ -1,4 +1,4 @@
-//! Programs that pass bytes on, in front of the service itself: a client reaches it at another port.
+//! Tests programs that forward a port to the service, so that clients reach the service at that other port.
 
 use std::process::Command;
 
@@ -6,11 +6,13 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use ulkeys_tests::{Child, Service, free_port, wait_for_port};
 
-/// A training behind a forwarded port, whose file goes to the address in the answer. `ssh -L` passes the same bytes.
+/// Reports a training run through a forwarded port. The trainer uploads its file to the URL that the service returns,
+/// so this URL must contain the forwarded port. `socat` is representative of similar tools such as `ssh -L`, which
+/// forward the same bytes.
 #[tokio::test(flavor = "multi_thread")]
 async fn upload_through_socat_goes_to_the_forwarded_port() {
     let mut service = Service::start().await.expect("a service");
-    let (_, key) = service.create_key("trainer", &["training"]).await.expect("made");
+    let (_, key) = service.create_key("trainer", &["training"]).await.expect("created");
     let port = free_port().expect("a free port");
     let mut command = Command::new("socat");
     command.arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr")).arg(format!("TCP:{}", service.address));
@@ -28,7 +30,7 @@ async fn upload_through_socat_goes_to_the_forwarded_port() {
         let run = post("/api/webhooks/training/metrics", started).await;
         let ticket =
             post("/api/webhooks/models/upload", json!({ "filename": "best.pt", "modelId": run["modelId"] })).await;
-        let [upload, model] = [&ticket["uploadUrl"], &run["modelUrl"]].map(|url| url.as_str().expect("a text"));
+        let [upload, model] = [&ticket["uploadUrl"], &run["modelUrl"]].map(|url| url.as_str().expect("a string"));
         for url in [upload, model] {
             assert!(url.starts_with(&format!("http://{host}/")), "{url}");
         }
@@ -36,5 +38,5 @@ async fn upload_through_socat_goes_to_the_forwarded_port() {
         assert_eq!(sent.status(), StatusCode::OK, "{host}");
         assert_eq!(http.get(model).send().await.expect("answered").status(), StatusCode::OK, "{host}");
     }
-    service.stop().await.expect("in order");
+    service.stop().await.expect("clean shutdown");
 }

@@ -1,4 +1,4 @@
-//! What a client receives when its request is rejected.
+//! Tests the response that a client receives when its request is rejected.
 
 use std::collections::BTreeSet;
 
@@ -19,13 +19,13 @@ async fn send_and_read_json(request: RequestBuilder) -> (StatusCode, HeaderMap, 
 }
 
 fn parse_challenges(headers: &HeaderMap) -> Vec<&str> {
-    headers.get_all(WWW_AUTHENTICATE).iter().map(|value| value.to_str().expect("a text")).collect()
+    headers.get_all(WWW_AUTHENTICATE).iter().map(|value| value.to_str().expect("a string")).collect()
 }
 
 pub async fn rejected_client_receives_reason(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, datasets) = fixture.service.create_key("datasets", &["datasets"]).await.expect("made");
-    let (revoked_id, revoked) = fixture.service.create_key("revoked", &["models"]).await.expect("made");
+    let (_, datasets) = fixture.service.create_key("datasets", &["datasets"]).await.expect("created");
+    let (revoked_id, revoked) = fixture.service.create_key("revoked", &["models"]).await.expect("created");
     fixture.service.client.revoke_key(&revoked_id).await.expect("revoked");
     let unknown = format!("ul_{}", "a".repeat(40));
     let invalid = json!({ "error": "Invalid API key", "code": "UNAUTHORIZED" });
@@ -46,7 +46,7 @@ pub async fn rejected_client_receives_reason(gateway: Gateway) {
         let needed = if target.starts_with("/api") { "models write" } else { "models" };
         assert_eq!(parse_challenges(&headers), [format!(r#"Bearer error="insufficient_scope", scope="{needed}""#)]);
     }
-    // Two credentials, of which a reader might take the first and another the last.
+    // Send two credentials, because one program might use the first and another program the last.
     let (good, bad) = (format!("Bearer {datasets}"), format!("Bearer {unknown}"));
     for pair in [[&good, &bad], [&bad, &good], [&good, &good]] {
         let status = fixture.send_raw("GET /api/datasets", &pair.map(|value| ("Authorization", &**value))).await;
@@ -59,21 +59,21 @@ pub async fn limited_client_receives_retry_time(gateway: Gateway) {
     let limits = RateLimits { gateway: 2, predict: 1, invalid_credentials: 3, ..RateLimits::default() };
     let fixture =
         GatewayFixture::start_with(gateway, FixtureOptions { limits: Some(limits), ..FixtureOptions::default() }).await;
-    let (_, key) = fixture.service.create_key("predictor", &["models"]).await.expect("made");
-    let (_, other) = fixture.service.create_key("other", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("predictor", &["models"]).await.expect("created");
+    let (_, other) = fixture.service.create_key("other", &["models"]).await.expect("created");
     let passes = async |key: &str, target: &str| {
         let answer = fixture.request_with_key(key, Method::POST, target).send().await.expect("answered");
         assert_eq!(answer.status(), StatusCode::OK, "{target}");
     };
-    // What passes a gateway has a limit of its own, whatever its path ends in.
+    // Requests through a gateway count against the rate limit `gateway`, even if the path ends in `/predict`.
     passes(&key, "/api/models/a/predict").await;
     passes(&key, "/predict/predict").await;
     assert_eq!(fixture.upstream.take_received().len(), 2);
     let limited = json!({ "error": "Rate limit exceeded", "code": "RATE_LIMITED" });
-    let told = |headers: &HeaderMap, name: &str| headers[name].to_str().expect("a text").to_owned();
+    let told = |headers: &HeaderMap, name: &str| headers[name].to_str().expect("a string").to_owned();
     let check = |(status, headers, body): (StatusCode, HeaderMap, Value), limit: &str| {
         assert_eq!((status, &body), (StatusCode::TOO_MANY_REQUESTS, &limited));
-        let seconds: u32 = told(&headers, RETRY_AFTER.as_str()).parse().expect("seconds");
+        let seconds: u32 = told(&headers, RETRY_AFTER.as_str()).parse().expect("a number of seconds");
         assert!((1..=60).contains(&seconds));
         assert_eq!(told(&headers, "x-ratelimit-limit"), limit);
         assert_eq!(told(&headers, "x-ratelimit-remaining"), "0");
@@ -82,7 +82,8 @@ pub async fn limited_client_receives_retry_time(gateway: Gateway) {
     check(send_and_read_json(fixture.request_with_key(&key, Method::POST, "/api/models/a/predict")).await, "2");
     check(send_and_read_json(fixture.request_with_key(&key, Method::GET, "/predict/x")).await, "2");
     passes(&other, "/predict/predict").await;
-    // A guesser is slowed down, whatever address it claims to have; who has used a key may go on.
+    // A client that guesses keys is rate-limited even if it claims different addresses. A client that has used a valid
+    // key is not affected.
     let guess = async |number: u32| {
         let unknown = format!("ul_{}", number.to_string().repeat(40));
         let request = fixture.request_with_key(&unknown, Method::GET, "/api/models");
@@ -95,8 +96,8 @@ pub async fn limited_client_receives_retry_time(gateway: Gateway) {
     passes(&other, "/api/models").await;
 }
 
-/// Through the gateway, nobody reaches the key service itself, or the question's own address. And the gateway has no
-/// other door, such as one for those who set it up.
+/// Through the gateway, clients reach neither the key service itself nor the internal path of the key check. The
+/// gateway listens on no other port, such as one for administration.
 pub async fn gateway_opens_nothing_else(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
     assert_eq!(fixture.listening_addresses(), [([127, 0, 0, 1], fixture.port).into()].into());
@@ -108,24 +109,28 @@ pub async fn gateway_opens_nothing_else(gateway: Gateway) {
             assert!(matches!(answer.status().as_u16(), 401 | 403 | 404), "{target}: {answer:?}");
         }
     }
-    let (_, admin) = fixture.service.create_key("admin", &["admin"]).await.expect("made");
+    let (_, admin) = fixture.service.create_key("admin", &["admin"]).await.expect("created");
     let closed = if gateway == Gateway::Nginx { StatusCode::NOT_FOUND } else { StatusCode::FORBIDDEN };
     let answer = fixture.request_with_key(&admin, Method::GET, "/ul-keys").send().await.expect("answered");
     assert_eq!(answer.status(), closed);
     fixture.request_with_key(&admin, Method::POST, "/api/api-keys").body("{}").send().await.expect("answered");
-    assert_eq!(fixture.upstream.take_only().target, "/api/api-keys", "a path of the upstream like any other");
+    assert_eq!(
+        fixture.upstream.take_only().target,
+        "/api/api-keys",
+        "/api/api-keys is an ordinary path of the upstream"
+    );
 }
 
-/// The answer is the gateway's own.
+/// While the key service is not running, the gateway generates the response itself.
 pub async fn request_without_key_service_is_rejected(gateway: Gateway) -> Outcome {
     let mut fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     assert_eq!(
         fixture.request_with_key(&key, Method::GET, "/api/models").send().await.expect("answered").status(),
         StatusCode::OK
     );
     assert_eq!(fixture.upstream.take_received().len(), 1);
-    fixture.service.stop().await.expect("in order");
+    fixture.service.stop().await.expect("clean shutdown");
     let mut answers = BTreeSet::new();
     for target in ["/api/models", "/predict/x", "/"] {
         for _ in 0..20 {

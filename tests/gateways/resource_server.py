@@ -1,4 +1,4 @@
-"""A resource server as its users write it, with Authlib and Flask: it knows no keys, and asks about each (RFC 7662)."""
+"""A typical resource server with Authlib and Flask. It stores no keys, and introspects each one (RFC 7662)."""
 
 import os
 

@@ -1,4 +1,4 @@
-//! What the client receives of a program's answer, which a script gives byte by byte.
+//! Tests what a client receives when the program behind the gateway sends predefined bytes as its response.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use crate::Outcome;
 use crate::gateway::Gateway;
 use crate::gateway_fixture::{FixtureOptions, GatewayFixture};
 
-/// A program that answers each request with the bytes that its target names.
+/// Starts a program that answers each request with the predefined bytes for the target of the request.
 async fn start_scripted_upstream(answers: &'static [(&'static str, &'static str)]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
@@ -28,7 +28,7 @@ async fn start_scripted_upstream(answers: &'static [(&'static str, &'static str)
                     let head = String::from_utf8_lossy(&head).into_owned();
                     let target = head.split(' ').nth(1).unwrap_or_default();
                     let answer = answers.iter().find(|(name, _)| target.ends_with(name)).map(|(_, answer)| *answer);
-                    // Each piece is sent alone.
+                    // Send the pieces of the response, which are separated by `|`, one after another.
                     for piece in answer.unwrap_or("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").split('|') {
                         let _ = stream.write_all(piece.as_bytes()).await;
                         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -46,17 +46,17 @@ async fn start_with_responses(
 ) -> (GatewayFixture, String) {
     let options = FixtureOptions { program: Some(start_scripted_upstream(answers).await), ..FixtureOptions::default() };
     let fixture = GatewayFixture::start_with(gateway, options).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     (fixture, key)
 }
 
-/// Sends a request, and reads the whole answer.
+/// Sends a request and reads the whole response.
 async fn fetch_response(fixture: &GatewayFixture, key: &str, target: &str) -> String {
     let rest = format!("Host: a\r\nAuthorization: Bearer {key}\r\nTE: trailers\r\nConnection: close\r\n\r\n");
     fixture.exchange_bytes(&format!("GET {target} HTTP/1.1\r\n{rest}"), 0).await
 }
 
-/// The headers of an answer, by name in lower case.
+/// Returns the headers of a response, with their names in lower case.
 fn parse_headers(answer: &str) -> BTreeMap<String, Vec<String>> {
     let mut headers = BTreeMap::<_, Vec<_>>::new();
     let head = answer.split("\r\n\r\n").next().unwrap_or_default();
@@ -66,7 +66,8 @@ fn parse_headers(answer: &str) -> BTreeMap<String, Vec<String>> {
     headers
 }
 
-/// By these, a program behind nginx opens other locations, and slows its answer down or changes it.
+/// By default, nginx obeys `X-Accel-*` headers in a response: they redirect the request to another location, or
+/// throttle or change the response.
 pub async fn response_with_x_accel_headers_passes_unchanged(gateway: Gateway) {
     const X_ACCEL_RESPONSE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 18\r\nContent-Type: text/plain\r\n\
         X-Accel-Redirect: /predict/other\r\nX-Accel-Limit-Rate: 1\r\nX-Accel-Buffering: yes\r\n\
@@ -102,7 +103,7 @@ pub async fn response_arrives_with_upstream_headers_only(gateway: Gateway) -> Ou
     const MINIMAL_RESPONSE: &str =
         "HTTP/1.1 200 OK\r\nDate: Sat, 29 Oct 1994 19:43:31 GMT\r\nContent-Length: 14\r\n\r\n<html>few</htm>";
     let (fixture, key) = start_with_responses(gateway, &[("/all", FULL_RESPONSE), ("/few", MINIMAL_RESPONSE)]).await;
-    // What is there beside the headers of every answer.
+    // Checks the expected headers and those that every response has, and returns all other headers.
     let rest = async |target: &str, expected: &[(&str, &[&str])]| {
         let mut headers = parse_headers(&fetch_response(&fixture, &key, target).await);
         for (name, values) in [("connection", &["close"][..]), ("date", &[RESPONSE_DATE])].iter().chain(expected) {
@@ -121,13 +122,13 @@ pub async fn response_arrives_with_upstream_headers_only(gateway: Gateway) -> Ou
     match (&*all, &*few) {
         ("server: program/1", "") => Outcome::AsClaimed,
         ("server: Caddy and program/1", "content-type: text/html; charset=utf-8, server: Caddy") => {
-            Outcome::Difference("adds its own `Server`, and guesses a `Content-Type` where there is none")
+            Outcome::Difference("adds its own `Server`, and guesses a missing `Content-Type`")
         }
         other => panic!("{other:?}"),
     }
 }
 
-/// The connection to the gateway stays open, as a browser's does.
+/// Keeps the connection to the gateway open between requests, as a browser does.
 pub async fn response_after_early_hints_arrives(gateway: Gateway) -> Outcome {
     const EARLY_HINTS_RESPONSE: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n|\
         HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -141,7 +142,7 @@ pub async fn response_after_early_hints_arrives(gateway: Gateway) -> Outcome {
             let mut answer = Vec::new();
             while !answer.ends_with(b"\r\n\r\nok") {
                 assert_ne!(
-                    stream.read_buf(&mut answer).await.expect("open"),
+                    stream.read_buf(&mut answer).await.expect("an open connection"),
                     0,
                     "{:?}",
                     String::from_utf8_lossy(&answer)

@@ -1,5 +1,5 @@
-//! Many requests pass the gateway while their key is revoked: none that starts after the acknowledgment reaches the
-//! upstream. No gateway caches a decision.
+//! Sends many requests through the gateway while their key is being revoked. No request that starts after the
+//! acknowledgment of the revocation reaches the upstream, because no gateway caches decisions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,12 +11,12 @@ use crate::gateway::Gateway;
 use crate::gateway_fixture::GatewayFixture;
 
 const CONNECTION_COUNT: usize = 8;
-/// Requests that pass before the key is revoked, and requests that start after it.
+/// Number of requests that must pass before the key is revoked. The same number of requests is sent afterwards.
 const REQUESTS_PER_PHASE: usize = 2_000;
 
 pub async fn request_after_revocation_is_rejected(gateway: Gateway) {
     let fixture = Arc::new(GatewayFixture::start(gateway).await);
-    let (key_id, key) = fixture.service.create_key("hammer", &["models"]).await.expect("made");
+    let (key_id, key) = fixture.service.create_key("hammer", &["models"]).await.expect("created");
     let revoked = Arc::new(AtomicBool::new(false));
     let passed = Arc::new(AtomicUsize::new(0));
     let loaders: Vec<_> = (0..CONNECTION_COUNT)
@@ -43,7 +43,7 @@ pub async fn request_after_revocation_is_rejected(gateway: Gateway) {
         })
         .collect();
     while passed.load(Ordering::Relaxed) < REQUESTS_PER_PHASE {
-        assert!(!loaders.iter().any(tokio::task::JoinHandle::is_finished), "the key works until it is revoked");
+        assert!(!loaders.iter().any(tokio::task::JoinHandle::is_finished), "the key must work until it is revoked");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     fixture.service.client.revoke_key(&key_id).await.expect("revoked");
@@ -52,6 +52,6 @@ pub async fn request_after_revocation_is_rejected(gateway: Gateway) {
         loader.await.expect("no panic");
     }
     let seen = fixture.upstream.take_received();
-    assert!(seen.len() >= REQUESTS_PER_PHASE, "the key worked before: {}", seen.len());
+    assert!(seen.len() >= REQUESTS_PER_PHASE, "too few requests passed before the revocation: {}", seen.len());
     assert_eq!(seen.iter().filter(|seen| seen.header("late") == Some("true")).count(), 0);
 }

@@ -1,4 +1,4 @@
-//! Pauses that are longer than a minute, which is the default of many a gateway.
+//! Tests pauses that are longer than one minute, a common default timeout of gateways.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,15 +11,18 @@ use crate::gateway::Gateway;
 use crate::gateway_fixture::{FixtureOptions, GatewayFixture};
 
 const PAUSE_DURATION: Duration = Duration::from_secs(75);
-/// What the table says. Traefik waits for 30 seconds, and its file cannot change that.
+/// Maximum time until a request is rejected, as stated in the comparison table. It is this long because Traefik waits
+/// 30 seconds for the response to a key check, which its configuration file cannot change.
 const REJECTION_DEADLINE: Duration = Duration::from_secs(35);
-/// More than the buffers of four sockets and a gateway hold.
+/// Size of a body that does not fit into the buffers between client and upstream: those of the gateway and of the four
+/// sockets.
 const LARGE_BODY_BYTES: usize = 64 << 20;
 
-/// The upstream computes; the client pauses its upload; the upstream pauses reading it; the client pauses reading.
+/// Four requests pause for different reasons: the upstream computes its response, the client pauses its upload, the
+/// upstream pauses reading the upload, and the client pauses reading the response.
 pub async fn pause_of_75_seconds_ends_no_request(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("patient", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("patient", &["models"]).await.expect("created");
     let put = |target: &str| fixture.request_with_key(&key, Method::PUT, target);
     let body = stream::iter([true, false]).then(async |first| {
         if !first {
@@ -47,17 +50,17 @@ pub async fn pause_of_75_seconds_ends_no_request(gateway: Gateway) {
     assert_eq!(fixture.upstream.take_received().len(), 4);
 }
 
-/// The files of nginx and Caddy say ten seconds.
+/// The configuration files of nginx and Caddy set a timeout of ten seconds for the key check.
 pub async fn request_is_rejected_within_35_seconds_if_key_service_hangs(gateway: Gateway) {
-    // Connections are taken, and nothing is answered.
+    // This listener accepts connections but never sends a response.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let asked = Some(silent.local_addr().expect("bound"));
     let fixture = GatewayFixture::start_with(gateway, FixtureOptions { asked, ..FixtureOptions::default() }).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let answers =
         ["/predict/x", "/api/models"].map(|target| fixture.request_with_key(&key, Method::GET, target).send());
     let answers =
-        tokio::time::timeout(REJECTION_DEADLINE, futures_util::future::join_all(answers)).await.expect("in time");
+        tokio::time::timeout(REJECTION_DEADLINE, futures_util::future::join_all(answers)).await.expect("no timeout");
     for answer in answers {
         let status = answer.expect("answered").status();
         assert!(status.is_server_error(), "{gateway:?}: {status}");

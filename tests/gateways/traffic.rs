@@ -1,4 +1,4 @@
-//! What passes is not touched, nor held back.
+//! Tests that the gateway neither changes nor delays the requests and responses that it passes on.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::upstream::Upstream;
 pub async fn body_of_any_size_passes(gateway: Gateway) {
     const PAYLOAD_BYTES: usize = 48 << 20;
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("uploader", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("uploader", &["models"]).await.expect("created");
     for target in ["/api/models/a", "/predict/x"] {
         let answer = fixture
             .request_with_key(&key, Method::PUT, target)
@@ -36,7 +36,7 @@ pub async fn body_of_any_size_passes(gateway: Gateway) {
         .expect("answered");
     assert_eq!(answer.bytes().await.expect("a body").len(), PAYLOAD_BYTES);
     fixture.upstream.take_only();
-    // A client that is refused may still be sending, and see its connection end before it sees the answer.
+    // A rejected client may still be sending, and may see its connection closed before it receives the response.
     if let Ok(answer) =
         fixture.request_with_key("ul_x", Method::PUT, "/predict/x").body(vec![7; PAYLOAD_BYTES]).send().await
     {
@@ -45,10 +45,10 @@ pub async fn body_of_any_size_passes(gateway: Gateway) {
     assert_eq!(fixture.upstream.take_received().len(), 0);
 }
 
-/// An error of the upstream's own is not taken for a refusal.
+/// The gateway does not mistake an error response from the upstream for the rejection of a key.
 pub async fn upstream_response_passes(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     for status in [200, 202, 401, 403, 404, 429, 500, 503] {
         let target = format!("/api/models?status={status}");
         for method in [Method::GET, Method::PATCH] {
@@ -65,19 +65,22 @@ pub async fn upstream_response_passes(gateway: Gateway) {
     let answer = request.send().await.expect("answered");
     assert_eq!(
         (answer.status(), &answer.headers()[ETAG]),
-        (StatusCode::NOT_MODIFIED, &"\"one\"".parse().expect("a tag"))
+        (StatusCode::NOT_MODIFIED, &"\"one\"".parse().expect("an entity tag"))
     );
 }
 
-/// Sends; the answer's head must come before the upstream goes on.
+/// Sends a request and waits for the head of the response, which must arrive before the upstream sends the rest.
 async fn receive_head(request: RequestBuilder) -> Response {
-    tokio::time::timeout(WAIT_TIMEOUT, request.send()).await.expect("a head before the end").expect("answered")
+    tokio::time::timeout(WAIT_TIMEOUT, request.send())
+        .await
+        .expect("the head of the response before its end")
+        .expect("answered")
 }
 
-/// The upstream holds the second piece back until the client has the first.
+/// The upstream sends the second piece only after the client has received the first.
 pub async fn response_in_chunks_passes_unbuffered(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("reader", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("reader", &["models"]).await.expect("created");
     for target in ["/predict/x", "/api/models/a"] {
         for query in [
             "stream=text/event-stream",
@@ -86,26 +89,28 @@ pub async fn response_in_chunks_passes_unbuffered(gateway: Gateway) {
             "stream=text/plain&length=known",
         ] {
             let get = fixture.request_with_key(&key, Method::GET, &format!("{target}?{query}"));
-            // An upstream that answers a body sooner, Caddy and Traefik sometimes cut off (golang/go#40747).
+            // The upstream waits 300 ms before it responds to a request with a body, because Caddy and Traefik
+            // sometimes truncate a response that arrives sooner (golang/go#40747).
             let post =
                 fixture.request_with_key(&key, Method::POST, &format!("{target}?compute=300&{query}")).body("{}");
             for request in [get, post] {
                 let mut answer = receive_head(request).await;
-                let first =
-                    tokio::time::timeout(WAIT_TIMEOUT, answer.chunk()).await.expect("the first before the second");
+                let first = tokio::time::timeout(WAIT_TIMEOUT, answer.chunk())
+                    .await
+                    .expect("the first piece before the second");
                 assert_eq!(first.expect("a piece").as_deref(), Some(&b"data: 0\n\n"[..]), "{query}");
-                assert!(answer.chunk().now_or_never().is_none(), "the second is not there yet: {query}");
+                assert!(answer.chunk().now_or_never().is_none(), "the second piece must not arrive yet: {query}");
                 fixture.upstream.resume(1);
-                assert_eq!(answer.text().await.expect("the rest"), "data: 1\n\n", "{query}");
+                assert_eq!(answer.text().await.expect("the rest of the body"), "data: 1\n\n", "{query}");
             }
         }
     }
 }
 
-/// The client holds the second piece back until the upstream has the first.
+/// The client sends the second piece only after the upstream has received the first.
 pub async fn body_in_chunks_passes_unbuffered(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("uploader", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("uploader", &["models"]).await.expect("created");
     for (number, length) in [None, Some(14)].into_iter().enumerate() {
         let (pieces, body) = mpsc::channel(1);
         let body = stream::unfold(body, async |mut body| body.recv().await.map(|piece| (piece, body)));
@@ -114,24 +119,24 @@ pub async fn body_in_chunks_passes_unbuffered(gateway: Gateway) {
             request = request.header(CONTENT_LENGTH, length);
         }
         let sending = tokio::spawn(request.send());
-        pieces.send(Ok::<_, Infallible>(Bytes::from("piece 1"))).await.expect("sending");
+        pieces.send(Ok::<_, Infallible>(Bytes::from("piece 1"))).await.expect("a request in progress");
         let arrived = async {
             while fixture.upstream.received_body_bytes() < 14 * number + 7 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         tokio::time::timeout(WAIT_TIMEOUT, arrived).await.expect("the first piece before the second");
-        pieces.send(Ok(Bytes::from("piece 2"))).await.expect("sending");
+        pieces.send(Ok(Bytes::from("piece 2"))).await.expect("a request in progress");
         drop(pieces);
         assert_eq!(sending.await.expect("no panic").expect("answered").status(), StatusCode::OK);
         assert_eq!(fixture.upstream.take_only().body, 14);
     }
 }
 
-/// Nothing is computed for nobody.
+/// When a client disconnects, the upstream stops computing its response.
 pub async fn client_disconnect_aborts_upstream_request(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("reader", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("reader", &["models"]).await.expect("created");
     for (number, query) in ["pause=before-answer", "stream=text/event-stream", "stream=text/plain"].iter().enumerate() {
         let request = fixture.request_with_key(&key, Method::GET, &format!("/predict/x?{query}"));
         let sending = tokio::spawn(async move { request.send().await?.text().await });
@@ -140,7 +145,7 @@ pub async fn client_disconnect_aborts_upstream_request(gateway: Gateway) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(WAIT_TIMEOUT, reached).await.expect("reaches the upstream");
+        tokio::time::timeout(WAIT_TIMEOUT, reached).await.expect("a request that reaches the upstream");
         tokio::time::sleep(Duration::from_millis(100)).await;
         sending.abort();
         let noticed = async {
@@ -148,15 +153,17 @@ pub async fn client_disconnect_aborts_upstream_request(gateway: Gateway) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(WAIT_TIMEOUT, noticed).await.unwrap_or_else(|_| panic!("the upstream notices: {query}"));
+        tokio::time::timeout(WAIT_TIMEOUT, noticed)
+            .await
+            .unwrap_or_else(|_| panic!("the upstream did not notice the disconnect: {query}"));
     }
 }
 
-/// What a gateway takes, the question about it has room for too.
+/// If the gateway accepts a long request head, the key check for that request must accept it as well.
 pub async fn long_heads_pass_and_too_long_ones_are_rejected(gateway: Gateway) {
     const PAYLOAD_BYTES: usize = 24 << 10;
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let long = "x".repeat(PAYLOAD_BYTES);
     for target in ["/predict/x", "/api/models"] {
         let answer =
@@ -186,15 +193,15 @@ pub async fn long_heads_pass_and_too_long_ones_are_rejected(gateway: Gateway) {
     let long = "x".repeat(30 << 10);
     let request =
         fixture.request_with_key(&key, Method::GET, &format!("/predict/x?{long}")).header("User-Agent", &long);
-    assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK, "as much as nginx takes");
+    assert_eq!(request.send().await.expect("answered").status(), StatusCode::OK, "nginx accepts a head of this size");
     fixture.upstream.take_only();
-    // What is too long is the client's error, and a clear one.
+    // A request head that is too long is reported as a client error (4xx).
     let long = "x".repeat(200 << 10);
     let mut answers = 0;
     for (target, value) in [(format!("/predict/x?{long}"), "short"), ("/predict/x".to_owned(), &*long)] {
         for name in ["Cookie", "X-Long", "User-Agent", "X-API-Key", "Proxy-Authorization"] {
             let answer = fixture.request_with_key(&key, Method::GET, &target).header(name, value).send().await;
-            // The gateway may close before it has read everything.
+            // The gateway may close the connection before it has read the whole request.
             if let Ok(answer) = answer {
                 assert!(answer.status().is_client_error(), "{name}: {answer:?}");
                 answers += 1;
@@ -202,7 +209,7 @@ pub async fn long_heads_pass_and_too_long_ones_are_rejected(gateway: Gateway) {
             assert_eq!(fixture.upstream.take_received().len(), 0);
         }
     }
-    assert!(answers > 0, "each ended without an answer");
+    assert!(answers > 0, "no request received a response");
     for size in [24 << 10, 64 << 10] {
         let value = format!("Bearer {}", "x".repeat(size));
         let answer = fixture.anonymous_request(Method::GET, "/predict/x").header("Authorization", value).send().await;
@@ -211,7 +218,8 @@ pub async fn long_heads_pass_and_too_long_ones_are_rejected(gateway: Gateway) {
     }
 }
 
-/// A length without a body would make the next question a part of this one.
+/// If a key check announced a length but had no body, the service would read the next key check on the same connection
+/// as that body.
 pub async fn key_check_has_no_body_and_no_cookies(gateway: Gateway) {
     let asked = Upstream::start().await;
     let fixture =
@@ -232,27 +240,27 @@ pub async fn key_check_has_no_body_and_no_cookies(gateway: Gateway) {
     }
 }
 
-/// A new connection for each would use up the ports of a busy computer.
+/// If each key check opened a new connection, a busy computer would run out of ports.
 pub async fn key_checks_share_connections(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     for _ in 0..50 {
         assert_eq!(
             fixture.request_with_key(&key, Method::GET, "/predict/x").send().await.expect("answered").status(),
             StatusCode::OK
         );
     }
-    // Those that have ended stay in the system's table for a minute.
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    // Closed connections remain in the system's table for one minute, so they are counted as well.
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the TCP table of Linux");
     let service = format!("0100007F:{:04X}", fixture.service.address.port());
     let connections = table.lines().filter(|line| line.split_whitespace().nth(2) == Some(&*service)).count();
     assert!(connections < 25, "{connections}");
 }
 
-/// With the lines that the files have for it.
+/// Runs the gateway with TLS enabled in its configuration file.
 pub async fn http_2_over_tls_passes(gateway: Gateway) {
     let fixture = GatewayFixture::start_with(gateway, FixtureOptions { tls: true, ..FixtureOptions::default() }).await;
-    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (key_id, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let bearer = format!("Authorization: Bearer {key}");
     let url = "https://127.0.0.1:{port}/predict/x?y";
     let forged = ["X-Key-Id: key_forged", "X_Key_Id: key_forged", "X.Key.Id: key_forged", "X-Forwarded-Proto: http"];
@@ -268,7 +276,7 @@ pub async fn http_2_over_tls_passes(gateway: Gateway) {
     assert_eq!(seen.header("x-forwarded-host"), seen.header("host"));
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
     assert!(!format!("{:?}", seen.headers).contains("key_forged"), "{seen:?}");
-    // The cookies of a browser come one by one there.
+    // Over HTTP/2, a browser sends each cookie in a separate header field.
     fixture.run_curl(&["-H", &bearer, "-H", "Cookie: a=1", "-H", "Cookie: b=2", url]).await;
     assert_eq!(fixture.upstream.take_only().header("cookie"), Some("a=1; b=2"));
     let answer = fixture.run_curl(&["-H", "Authorization: Bearer ul_x", url]).await;
@@ -277,10 +285,10 @@ pub async fn http_2_over_tls_passes(gateway: Gateway) {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-/// A browser behind other proxies has dozens of cookies and hints.
+/// A browser's request can have dozens of headers, such as cookies, client hints and headers added by other proxies.
 pub async fn request_with_many_headers_passes(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("key", &["models"]).await.expect("created");
     let many: Vec<_> = (0..300).map(|number| (format!("X-Own-{number}"), number.to_string())).collect();
     for target in ["/predict/x", "/api/models"] {
         let request = fixture.request_with_key(&key, Method::GET, target);
@@ -289,7 +297,9 @@ pub async fn request_with_many_headers_passes(gateway: Gateway) {
         let seen = fixture.upstream.take_only();
         assert!(many.iter().all(|(name, value)| seen.header(name) == Some(value)), "{seen:?}");
     }
-    // More are the client's error, of nginx itself or of UL Keys, which reads 1,024. Traefik asks without them.
+    // nginx itself rejects a request with 2,000 headers. With Caddy, UL Keys rejects the key check for this request,
+    // because UL Keys reads at most 1,024 headers. Both report a client error. Traefik includes only a few of the
+    // client's headers in the key check, so the request passes.
     let request = fixture.request_with_key(&key, Method::GET, "/predict/x");
     let request = (0..2_000).fold(request, |request, number| request.header(format!("X-{number}"), "a"));
     let answer = request.send().await.expect("answered");

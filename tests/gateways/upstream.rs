@@ -1,4 +1,4 @@
-//! What stands behind the gateway: answers everything, and notes what it was asked.
+//! The server behind the gateway, which answers every request and records what it has received.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,7 +30,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 #[derive(Debug, Clone)]
 pub struct ReceivedRequest {
     pub method: Method,
-    /// Path and query, as they came.
+    /// Path and query as received.
     pub target: String,
     pub headers: HeaderMap,
     pub body: usize,
@@ -41,8 +41,8 @@ impl ReceivedRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?;
-        assert!(values.next().is_none(), "{name} came twice: {:?}", self.headers);
-        Some(value.to_str().expect("a text"))
+        assert!(values.next().is_none(), "{name} was received twice: {:?}", self.headers);
+        Some(value.to_str().expect("a string"))
     }
 }
 
@@ -54,11 +54,11 @@ pub struct Upstream {
 #[derive(Default)]
 struct UpstreamState {
     seen: Mutex<Vec<ReceivedRequest>>,
-    /// Bytes of bodies so far, also of requests that have not ended.
+    /// Number of body bytes received so far, including those of unfinished requests.
     received: AtomicUsize,
-    /// Answers whose client has left before they were complete.
+    /// Number of responses that were incomplete when their client disconnected.
     aborted: AtomicUsize,
-    /// Each pause in an answer takes one permit.
+    /// The gate at which responses pause. Each pause consumes one of its permits.
     pause_gate: PauseGate,
 }
 
@@ -87,35 +87,35 @@ impl Upstream {
         Self { address, state }
     }
 
-    /// What has reached it since this was last asked.
+    /// Returns the requests received since the last call.
     pub fn take_received(&self) -> Vec<ReceivedRequest> {
         std::mem::take(&mut *self.state.seen.lock())
     }
 
-    /// The one request that has reached it since.
+    /// Returns the request received since the last call, and asserts that there is exactly one.
     pub fn take_only(&self) -> ReceivedRequest {
         let mut seen = self.take_received();
         assert_eq!(seen.len(), 1, "{seen:?}");
         seen.remove(0)
     }
 
-    /// How many bytes of bodies have reached it, in requests that may still go on.
+    /// Returns the number of body bytes received so far, including those of unfinished requests.
     pub fn received_body_bytes(&self) -> usize {
         self.state.received.load(Ordering::SeqCst)
     }
 
-    /// How many clients have left before their answer was complete.
+    /// Returns the number of clients that disconnected before their response was complete.
     pub fn aborted_responses(&self) -> usize {
         self.state.aborted.load(Ordering::SeqCst)
     }
 
-    /// Ends the next `pauses` pauses.
+    /// Ends the given number of pauses. If fewer pauses are in progress, later ones end immediately.
     pub fn resume(&self, pauses: usize) {
         self.state.pause_gate.0.add_permits(pauses);
     }
 }
 
-/// Takes as many headers as any gateway passes on, which `axum::serve` does not.
+/// Accepts requests with more headers than `axum::serve` does, because the gateways pass on such requests.
 async fn serve_connections(listener: TcpListener, router: Router) {
     while let Ok((stream, _)) = listener.accept().await {
         let service = TowerToHyperService::new(router.clone());
@@ -126,7 +126,7 @@ async fn serve_connections(listener: TcpListener, router: Router) {
     }
 }
 
-/// Counts a request whose future is dropped before its answer is complete.
+/// Counts a response as aborted if this value is dropped before the response is complete.
 struct AbortCounter {
     state: Arc<UpstreamState>,
     complete: bool,
@@ -138,7 +138,8 @@ impl Drop for AbortCounter {
     }
 }
 
-/// The query says what the answer is like: `status=404`, `pause=before`, `stream=text/event-stream` and so on.
+/// Builds a response as requested by the query, for example `status=404`, `pause=before-answer` or
+/// `stream=text/event-stream`.
 async fn respond(mut request: Request, state: Arc<UpstreamState>) -> Response {
     let upgrade = is_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
@@ -180,12 +181,13 @@ async fn respond(mut request: Request, state: Arc<UpstreamState>) -> Response {
     if headers.get(IF_NONE_MATCH).is_some_and(|tag| tag == "\"one\"") {
         return (StatusCode::NOT_MODIFIED, [(ETAG, "\"one\"")]).into_response();
     }
-    // The tests may ask for one of its own errors.
+    // `status=` in the target makes the upstream respond with that status, so that a test can simulate an error in the
+    // upstream.
     let status = target.rsplit_once("status=").and_then(|(_, status)| status.parse().ok());
     (status.unwrap_or(StatusCode::OK), "from the upstream").into_response()
 }
 
-/// The size of a body, and what follows it.
+/// Reads a body, and returns its size and its trailers.
 async fn read_body(mut body: Body, state: &UpstreamState) -> (usize, HeaderMap) {
     let (mut size, mut trailers) = (0, HeaderMap::new());
     while let Some(Ok(frame)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
@@ -200,7 +202,7 @@ async fn read_body(mut body: Body, state: &UpstreamState) -> (usize, HeaderMap) 
     (size, trailers)
 }
 
-/// Two pieces, of which the second comes after a pause.
+/// Builds a response of two pieces, with a pause before the second.
 fn stream_two_chunks(kind: &str, with_length: bool, mut abort_counter: AbortCounter) -> Response {
     abort_counter.complete = false;
     let pieces = stream::unfold((0, abort_counter), async |(sent, mut abort_counter)| {
@@ -214,7 +216,7 @@ fn stream_two_chunks(kind: &str, with_length: bool, mut abort_counter: AbortCoun
         Some((Ok::<_, Infallible>(Bytes::from(format!("data: {sent}\n\n"))), (sent + 1, abort_counter)))
     });
     let mut response = Response::new(Body::from_stream(pieces));
-    response.headers_mut().insert(CONTENT_TYPE, kind.parse().expect("a type"));
+    response.headers_mut().insert(CONTENT_TYPE, kind.parse().expect("a content type"));
     if with_length {
         response.headers_mut().insert(CONTENT_LENGTH, 18.into());
     }
@@ -227,7 +229,7 @@ fn is_websocket(headers: &HeaderMap) -> bool {
         && headers.contains_key(SEC_WEBSOCKET_KEY)
 }
 
-/// Repeats each message, with the identity that the handshake had.
+/// Echoes each message, prefixed with the key ID from the handshake.
 async fn echo_messages(upgraded: hyper::upgrade::Upgraded, headers: HeaderMap) {
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
     let key_id = headers.get("x-key-id").and_then(|id| id.to_str().ok()).unwrap_or("nobody");

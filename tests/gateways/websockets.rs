@@ -1,4 +1,4 @@
-//! A client may leave HTTP for a WebSocket, where a rule says so, and for nothing else.
+//! Tests that a client may switch from HTTP to a WebSocket where a rule allows it, and to no other protocol.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::gateway_fixture::{FixtureOptions, GatewayFixture};
 
 pub async fn websocket_passes_only_where_rule_allows_it(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (key_id, key) = fixture.service.create_key("talker", &["models"]).await.expect("made");
+    let (key_id, key) = fixture.service.create_key("talker", &["models"]).await.expect("created");
     let connect = async |target: &str, headers: &[(&'static str, String)]| {
         let url = format!("ws://127.0.0.1:{}{target}", fixture.port);
         let mut request = url.into_client_request().expect("a request");
@@ -26,10 +26,11 @@ pub async fn websocket_passes_only_where_rule_allows_it(gateway: Gateway) {
             request.headers_mut().insert(*name, value.parse().expect("a value"));
         }
         let stream = fixture.connect().await.expect("connected");
-        tokio::time::timeout(WAIT_TIMEOUT, client_async(request, stream)).await.expect("in time")
+        tokio::time::timeout(WAIT_TIMEOUT, client_async(request, stream)).await.expect("no timeout")
     };
     let bearer = ("authorization", format!("Bearer {key}"));
-    // Names that a client lists in Connection go no further; the identity does.
+    // A gateway drops the headers that a client lists in `Connection`. The identity headers must arrive even if the
+    // client lists them there.
     let connection = ("connection", "keep-alive, x-key-id, Upgrade".to_owned());
     for headers in [
         vec![bearer.clone()],
@@ -40,8 +41,8 @@ pub async fn websocket_passes_only_where_rule_allows_it(gateway: Gateway) {
         let (mut socket, _) = connect("/predict/x", &headers).await.expect("a WebSocket");
         for text in ["one", "two"] {
             socket.send(text.into()).await.expect("sent");
-            let answer = tokio::time::timeout(WAIT_TIMEOUT, socket.next()).await.expect("in time");
-            let answer = answer.expect("an answer").expect("a message").into_text().expect("a text");
+            let answer = tokio::time::timeout(WAIT_TIMEOUT, socket.next()).await.expect("no timeout");
+            let answer = answer.expect("an answer").expect("a message").into_text().expect("a string");
             assert_eq!(answer.as_str(), format!("{key_id}: {text}"));
         }
         let seen = fixture.upstream.take_only();
@@ -53,18 +54,18 @@ pub async fn websocket_passes_only_where_rule_allows_it(gateway: Gateway) {
         Err(error) => panic!("{error}"),
         Ok(_) => 101,
     };
-    assert_eq!(status(connect("/predict/x", &[]).await), 401, "with a key, like everything");
+    assert_eq!(status(connect("/predict/x", &[]).await), 401, "a WebSocket needs a key");
     assert_eq!(fixture.upstream.take_received().len(), 0);
-    // Elsewhere it is a request like any other.
+    // On paths whose rule allows no WebSockets, the handshake is treated as an ordinary request.
     assert_eq!(status(connect("/api/models", &[bearer]).await), 200);
     let seen = fixture.upstream.take_only();
     assert_eq!((seen.header("upgrade"), seen.header("x-key-id")), (None, Some(key_id.as_str())));
 }
 
-/// Behind another protocol, nobody would be asked about the next request.
+/// After a switch to another protocol, further requests on the connection would not be authorized.
 pub async fn upgrade_to_other_protocol_is_rejected(gateway: Gateway) {
     let fixture = GatewayFixture::start(gateway).await;
-    let (_, key) = fixture.service.create_key("leaver", &["models"]).await.expect("made");
+    let (_, key) = fixture.service.create_key("leaver", &["models"]).await.expect("created");
     let bearer = format!("Bearer {key}");
     for target in ["/api/models", "/predict/x"] {
         for protocol in ["h2c", "anything", "h2c, websocket", "websocket, h2c", "websocket/13", "xwebsocket", ""] {
@@ -72,7 +73,7 @@ pub async fn upgrade_to_other_protocol_is_rejected(gateway: Gateway) {
                 let upgrade = [("Connection", connection), ("Upgrade", protocol)];
                 let rest = [("Authorization", &*bearer), ("HTTP2-Settings", "AAMAAABkAAQAAP__")];
                 let answer = fixture.send_raw(&format!("GET {target}"), &[upgrade, rest].concat()).await;
-                // Caddy and Traefik may refuse it themselves.
+                // Caddy and Traefik may reject the request themselves.
                 assert!(matches!(answer, Some(200 | 400)), "{protocol}: {answer:?}");
                 for seen in fixture.upstream.take_received() {
                     assert_eq!(seen.header("upgrade"), None, "{protocol}: {seen:?}");
@@ -80,7 +81,7 @@ pub async fn upgrade_to_other_protocol_is_rejected(gateway: Gateway) {
                 }
             }
         }
-        // Of two lines, a gateway may read another one than the program.
+        // If there are two `Upgrade` headers, the gateway might use one of them and the program the other.
         for protocols in [["h2c", "websocket"], ["websocket", "h2c"]] {
             let upgrade = protocols.map(|protocol| ("Upgrade", protocol));
             let headers = [&upgrade[..], &[("Connection", "upgrade"), ("Authorization", &*bearer)]].concat();
@@ -91,7 +92,8 @@ pub async fn upgrade_to_other_protocol_is_rejected(gateway: Gateway) {
                 assert!(upgrades.is_empty() || upgrades == ["websocket"], "{protocols:?}: {seen:?}");
             }
         }
-        // Both headers make a request for another protocol, not one alone.
+        // Switching to another protocol requires both `Connection: upgrade` and `Upgrade`. One of these headers alone
+        // has no effect.
         for headers in [
             [("Connection", "close"), ("Upgrade", "websocket")],
             [("Connection", "close"), ("Upgrade", "websocket x, upgrade")],
@@ -109,23 +111,25 @@ pub async fn upgrade_to_other_protocol_is_rejected(gateway: Gateway) {
     assert_eq!(fixture.upstream.take_received().len(), 0);
 }
 
-/// Browsers open a WebSocket by HTTP/1.1 where the settings of an HTTP/2 connection do not offer it.
+/// Browsers open a WebSocket over HTTP/1.1 if the settings of an HTTP/2 connection do not offer extended CONNECT.
 pub async fn websocket_over_tls_passes_by_http_1(gateway: Gateway) {
     let fixture = GatewayFixture::start_with(gateway, FixtureOptions { tls: true, ..FixtureOptions::default() }).await;
-    let (key_id, key) = fixture.service.create_key("talker", &["models"]).await.expect("made");
+    let (key_id, key) = fixture.service.create_key("talker", &["models"]).await.expect("created");
     let url = format!("wss://127.0.0.1:{}/predict/x", fixture.port);
     let mut request = url.into_client_request().expect("a request");
     request.headers_mut().insert("authorization", format!("Bearer {key}").parse().expect("a value"));
     let (_child, stream) = connect_tls(&fixture, "http/1.1");
-    let (mut socket, _) =
-        tokio::time::timeout(WAIT_TIMEOUT, client_async(request, stream)).await.expect("in time").expect("a WebSocket");
+    let (mut socket, _) = tokio::time::timeout(WAIT_TIMEOUT, client_async(request, stream))
+        .await
+        .expect("no timeout")
+        .expect("a WebSocket");
     socket.send("one".into()).await.expect("sent");
-    let answer = tokio::time::timeout(WAIT_TIMEOUT, socket.next()).await.expect("in time");
-    let answer = answer.expect("an answer").expect("a message").into_text().expect("a text");
+    let answer = tokio::time::timeout(WAIT_TIMEOUT, socket.next()).await.expect("no timeout");
+    let answer = answer.expect("an answer").expect("a message").into_text().expect("a string");
     assert_eq!(answer.as_str(), format!("{key_id}: one"));
     fixture.upstream.take_only();
 
-    // Extended CONNECT, sent all the same.
+    // Send an extended CONNECT request even though the gateway does not offer extended CONNECT.
     let (_child, mut stream) = connect_tls(&fixture, "h2");
     let bearer = format!("Bearer {key}");
     let mut fields = Vec::new();
@@ -138,10 +142,10 @@ pub async fn websocket_over_tls_passes_by_http_1(gateway: Gateway) {
         ("sec-websocket-version", "13"),
         ("authorization", &bearer),
     ] {
-        // A literal field with a new name, not to be indexed (RFC 7541, section 6.2.2).
+        // A literal header field with a new name, without indexing (RFC 7541, section 6.2.2).
         fields.push(0);
         for text in [name, value] {
-            fields.push(u8::try_from(text.len()).expect("short"));
+            fields.push(u8::try_from(text.len()).expect("a short value"));
             fields.extend(text.as_bytes());
         }
     }
@@ -153,7 +157,7 @@ pub async fn websocket_over_tls_passes_by_http_1(gateway: Gateway) {
     let refused = async {
         loop {
             let mut head = [0; 9];
-            // A connection that ends refuses it too.
+            // The gateway may also reject the request by closing the connection.
             if stream.read_exact(&mut head).await.is_err() {
                 break;
             }
@@ -163,7 +167,8 @@ pub async fn websocket_over_tls_passes_by_http_1(gateway: Gateway) {
             match head[3] {
                 SETTINGS_FRAME if head[4] == 0 => settings = Some(payload),
                 RST_STREAM_FRAME | GOAWAY_FRAME => break,
-                // An answer with a status; that of success has the index 8 of the static table.
+                // The compressed head of a response. For status 200, its first byte would be 0x88, which refers to
+                // entry 8 of the static table (RFC 7541, appendix A).
                 HEADERS_FRAME => {
                     assert_ne!(payload[0], 0x88, "{payload:?}");
                     break;
@@ -172,8 +177,8 @@ pub async fn websocket_over_tls_passes_by_http_1(gateway: Gateway) {
             }
         }
     };
-    tokio::time::timeout(WAIT_TIMEOUT, refused).await.expect("in time");
-    let settings = settings.expect("settings");
+    tokio::time::timeout(WAIT_TIMEOUT, refused).await.expect("no timeout");
+    let settings = settings.expect("a SETTINGS frame");
     assert!(settings.chunks(6).all(|setting| setting[..2] != [0, 8]), "ENABLE_CONNECT_PROTOCOL: {settings:?}");
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(fixture.upstream.take_received().len(), 0);
@@ -184,13 +189,13 @@ const RST_STREAM_FRAME: u8 = 3;
 const SETTINGS_FRAME: u8 = 4;
 const GOAWAY_FRAME: u8 = 7;
 
-/// A frame of HTTP/2 (RFC 9113, section 4.1).
+/// Encodes an HTTP/2 frame (RFC 9113, section 4.1).
 fn encode_frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    let length = u32::try_from(payload.len()).expect("a short value").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// A connection over TLS by OpenSSL's client, which ends when the child is dropped.
+/// Opens a TLS connection with OpenSSL's client. The connection ends when the child is dropped.
 fn connect_tls(
     fixture: &GatewayFixture,
     protocol: &str,

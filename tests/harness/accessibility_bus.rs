@@ -1,4 +1,4 @@
-//! What any program of the user can read over the accessibility bus (AT-SPI), and so what a screen reader can read.
+//! Reads everything that the accessibility bus (AT-SPI) exposes to screen readers and to the user's other programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 use crate::desktop::Desktop;
 
-/// Stands in a text for a child that has its own object.
+/// Character that an object's text contains in place of each child object.
 const EMBEDDED_OBJECT_CHAR: char = '\u{fffc}';
 
-/// Roles of objects that a person uses, or that stand for something: each of them needs a name.
+/// Roles of controls and of other objects that are meaningful to a user. Every object with one of these roles needs a
+/// name.
 const ROLES_REQUIRING_NAME: &[&str] = &[
     "alert",
     "check box",
@@ -35,11 +36,11 @@ const ROLES_REQUIRING_NAME: &[&str] = &[
     "toggle button",
 ];
 
-/// Roles of objects that only hold others.
+/// Roles of objects that only contain other objects.
 const CONTAINER_ROLES: &[&str] = &["filler", "footer", "header", "panel", "scroll pane", "section", "static", "label"];
 
-/// A script that returns the texts that the page shows, outside of what is hidden from screen readers or below a
-/// dialog.
+/// A script that returns the text nodes visible on the page, except those that are hidden from screen readers or
+/// covered by a dialog.
 pub const VISIBLE_TEXTS_SCRIPT: &str =
     "const root = [...document.querySelectorAll('[aria-modal=true]')].at(-1) ?? document.body;
     const all = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
@@ -54,30 +55,31 @@ pub const VISIBLE_TEXTS_SCRIPT: &str =
 /// An object in the accessibility tree of a program.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AccessibleObject {
-    /// How many objects are around it.
+    /// Number of ancestors of the object.
     pub depth: usize,
-    /// Its role, such as `push button`.
+    /// Role of the object, such as `push button`.
     pub role: String,
-    /// Its name.
+    /// Name of the object.
     pub name: String,
-    /// Its description.
+    /// Description of the object.
     pub description: String,
-    /// Its text, with [`EMBEDDED_OBJECT_CHAR`] for each child.
+    /// Text of the object, with [`EMBEDDED_OBJECT_CHAR`] in place of each child.
     pub text: String,
-    /// Its value, where it has one.
+    /// Numeric value of the object, if it has one.
     pub value: Option<f64>,
-    /// The states that a screen reader reports.
+    /// States of the object that a screen reader reports.
     pub states: Vec<String>,
-    /// The attributes that a screen reader reports.
+    /// Attributes of the object that a screen reader reports.
     pub attributes: BTreeMap<String, String>,
-    /// The units of its text (sentence, line, paragraph) that begin outside of it.
+    /// The text units (sentence, line or paragraph) that begin before the object. Such a unit may crash WebKit.
     pub outside: Vec<String>,
-    /// Everything else that can be read of it: description, attributes, text, value and selections.
+    /// All strings that can be read from the object: its description, attributes, text, text units, document attributes
+    /// and image description.
     pub texts: Vec<String>,
 }
 
 impl AccessibleObject {
-    /// The lines of its own text, without its children.
+    /// Returns the lines of the object's own text, excluding its children's text.
     fn own_lines(&self) -> impl Iterator<Item = String> {
         self.text.split(['\n', EMBEDDED_OBJECT_CHAR]).map(normalize_text).filter(|line| !line.is_empty())
     }
@@ -86,7 +88,8 @@ impl AccessibleObject {
         self.states.iter().any(|it| it == state)
     }
 
-    /// Whether a line says something that no object below it says.
+    /// Returns whether a line contains text that is neither in the object's name nor in the object's descendants
+    /// (`below`).
     fn adds_text(&self, line: &str, below: &[Self]) -> bool {
         *line != normalize_text(&self.name)
             && !below
@@ -127,13 +130,13 @@ impl AccessibleObject {
     }
 }
 
-/// A text as a person reads it: without the marks for directions, and with single spaces.
+/// Reduces text to what a user reads: removes marks for the text direction and collapses white space.
 fn normalize_text(text: &str) -> String {
     let visible: String = text.chars().filter(|it| !matches!(it, '\u{2066}'..='\u{2069}' | '\u{200e}')).collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The pages of a program, as an indented outline in words. Objects that only hold others are left out.
+/// Formats the app's pages as an indented outline. Omits objects that only contain other objects.
 pub fn format_outline(tree: &[AccessibleObject]) -> String {
     let mut text = String::new();
     for (at, document) in tree.iter().enumerate().filter(|(_, it)| it.role == "document web") {
@@ -154,8 +157,8 @@ pub fn format_outline(tree: &[AccessibleObject]) -> String {
     text
 }
 
-/// What is wrong with a tree: objects without a name, items outside a list, and texts that the
-/// page shows and no object has.
+/// Returns the accessibility problems of a tree: objects without a name, list items outside a list, text units that
+/// begin before their object, and text that the page shows but that no object contains.
 pub fn find_tree_problems(tree: &[AccessibleObject], shown: &[String]) -> Vec<String> {
     let mut problems = Vec::new();
     let mut read = Vec::new();
@@ -164,7 +167,7 @@ pub fn find_tree_problems(tree: &[AccessibleObject], shown: &[String]) -> Vec<St
         for (object, at) in subtree(tree, document).iter().zip(document + 1..) {
             around.retain(|it| it.depth < object.depth);
             let is_nameless = object.name.is_empty() && ROLES_REQUIRING_NAME.contains(&object.role.as_str());
-            // The list of a native select is part of the control.
+            // The list inside a native `select` element needs no name, because it is part of the control.
             if is_nameless && around.last().is_none_or(|it| it.role != "combo box") {
                 let texts: Vec<_> = subtree(tree, at).iter().map(|it| normalize_text(&it.text)).collect();
                 problems.push(format!("{} without a name: {:?} {texts:?}", object.role, normalize_text(&object.text)));
@@ -172,12 +175,14 @@ pub fn find_tree_problems(tree: &[AccessibleObject], shown: &[String]) -> Vec<St
             if object.role == "list item" && around.last().is_none_or(|it| it.role != "list") {
                 problems.push(format!("list item outside a list: {:?}", normalize_text(&object.text)));
             }
-            // WebKit finds the beginning of the line before an object in the middle of it, counts from there into the
-            // text of the object, and crashes when that text is shorter.
+            // If an object is in the middle of a line, WebKit counts the characters from the start of the line to the
+            // object and uses this number as an offset into the object's text. It crashes if that text is shorter.
             for unit in object.outside.iter().collect::<BTreeSet<_>>() {
                 let text = normalize_text(&object.text);
-                problems
-                    .push(format!("a {unit} of a {} begins before it, which may crash WebKit: {text:?}", object.role));
+                problems.push(format!(
+                    "a {unit} of a {} begins before the object, which may crash WebKit: {text:?}",
+                    object.role
+                ));
             }
             around.push(object);
             read.push(normalize_text(&object.name));
@@ -193,18 +198,19 @@ pub fn find_tree_problems(tree: &[AccessibleObject], shown: &[String]) -> Vec<St
             .collect::<Vec<_>>()
             .iter()
             .filter(is_missing)
-            .map(|text| format!("a text is in no accessible object: {text:?}")),
+            .map(|text| format!("no accessible object contains the text {text:?}")),
     );
     problems
 }
 
-/// The objects below the one at this place.
+/// Returns all descendants of the object at index `at`.
 pub fn subtree(tree: &[AccessibleObject], at: usize) -> &[AccessibleObject] {
     let count = tree[at + 1..].iter().take_while(|it| it.depth > tree[at].depth).count();
     &tree[at + 1..at + 1 + count]
 }
 
-/// What is heard of a row of a table: the texts of its cells, without the controls that stand in some of them.
+/// Returns what a screen reader speaks for a table row: the text of its cells, excluding the text of controls in the
+/// cells.
 pub fn spoken_row_text(row: &[AccessibleObject]) -> String {
     const CONTROL_ROLES: &[&str] = &["check box", "combo box", "toggle button"];
     let mut texts: Vec<String> = Vec::new();
@@ -220,19 +226,20 @@ pub fn spoken_row_text(row: &[AccessibleObject]) -> String {
 }
 
 impl Desktop {
-    /// All objects of the app's windows, read as a screen reader would, through the reference library. Debian's Python
-    /// has the bindings; another one on the path may lack them.
+    /// Returns all accessible objects of the app's windows. Reads them with AT-SPI's reference library, as a screen
+    /// reader does. Runs Debian's Python, because another Python on the `PATH` may lack the bindings of this library.
     ///
     /// # Errors
-    /// When the bus cannot be read.
+    /// Returns an error if the bus cannot be read.
     pub fn accessibility_tree(&self) -> Result<Vec<AccessibleObject>> {
         self.read_accessible_objects(&[])
     }
 
-    /// The titles of the app's windows and dialogs, on every kind of desktop. Pages are not read.
+    /// Returns the titles of the app's windows and dialogs, without reading the pages. Works under both X11 and
+    /// Wayland.
     ///
     /// # Errors
-    /// When the bus cannot be read.
+    /// Returns an error if the bus cannot be read.
     pub fn window_titles(&self) -> Result<Vec<String>> {
         Ok(self.read_accessible_objects(&["1"])?.into_iter().filter(|it| it.depth == 1).map(|it| it.name).collect())
     }
@@ -244,10 +251,10 @@ impl Desktop {
         Ok(serde_json::from_str(&self.run("timeout", &command)?)?)
     }
 
-    /// Announces that a screen reader started or ended, as the desktop's settings do.
+    /// Announces on the bus that a screen reader was switched on or off, as a desktop's settings do.
     ///
     /// # Errors
-    /// When nobody listens.
+    /// Returns an error if the accessibility service does not respond.
     pub fn announce_screen_reader(&self, enabled: bool) -> Result<()> {
         self.run(
             "dbus-send",

@@ -1,6 +1,6 @@
-"""Prints all that can be read of a program over the accessibility bus, as JSON: each object before its children.
+"""Prints everything that the accessibility bus exposes of a program, as JSON: each object before its children.
 
-Fails when the page crashes over it. WebKit does over an object in whose text a unit begins before the object.
+Fails if reading an object crashes the page. WebKit crashes if a unit of an object's text begins before the object.
 """
 
 import json
@@ -28,9 +28,10 @@ STATES = {
 ATTRIBUTES = ("level", "current", "sort", "live")
 
 
-#: Stands in a text for a child that has its own object.
+#: Placeholder for a child object in the text of its parent.
 EMBEDDED = "\ufffc"
-#: What a screen reader walks through a text by. Words would take many seconds.
+#: Units in which a screen reader moves through a text. Words are not included: reading a text word by word would take
+#: many seconds.
 UNITS = ("SENTENCE", "LINE", "PARAGRAPH")
 
 
@@ -42,9 +43,10 @@ def attempt(read):
 
 
 def units_of(node, role, text):
-    """The units of a text: which, whether it begins before the object, and its text.
+    """Returns the units of a text: the kind of each unit, whether it begins before the object, and its text.
 
-    WebKit counts the characters from there to the object, and takes them for a place in the text of the object.
+    WebKit counts the characters from the start of the unit to the object, and uses this number as an offset into the
+    text of the object.
     """
 
     if node.get_text_iface() is None:
@@ -57,7 +59,7 @@ def units_of(node, role, text):
                 found = Atspi.Text.get_string_at_offset(node, offset, getattr(Atspi.TextGranularity, name))
             except GLib.Error as error:
                 if "disconnected" in error.message:
-                    sys.exit(f"the page crashed over the {name.lower()} at {offset} of a {role}: {text!r}")
+                    sys.exit(f"the page crashed at the {name.lower()} at offset {offset} of a {role}: {text!r}")
                 break
             is_outside = text != "" and EMBEDDED not in text and found.start_offset > offset
             units.append((name.lower(), is_outside, found.content))
@@ -87,7 +89,7 @@ def states_of(node):
 
 
 def texts_of(node):
-    """Each way in which the bus gives text that is not walked through."""
+    """Yields all texts of an object, except the text units that a screen reader moves through."""
 
     yield attempt(node.get_description)
     yield json.dumps(attempt(node.get_attributes), ensure_ascii=False)

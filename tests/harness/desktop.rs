@@ -1,4 +1,4 @@
-//! A virtual display with a window manager, a session bus and an empty home folder.
+//! Starts a virtual display with a window manager, a session bus and an empty home folder.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
@@ -11,16 +11,16 @@ use crate::process::Child;
 use crate::wait::wait_until_blocking;
 use crate::wayland::{self, Compositor};
 
-/// One desktop. Everything in it ends when it is dropped.
+/// A virtual desktop. All its processes are killed when this value is dropped.
 pub struct Desktop {
     home: tempfile::TempDir,
-    /// Whether the app keeps its files in the platform's folders instead of one of its own.
+    /// Whether the app stores its files in the platform's folders instead of a single folder.
     platform_folders: bool,
     display: String,
     bus: String,
     size: (u32, u32),
     scale: u32,
-    // Dropped in this order: the display last.
+    // Fields are dropped in this order, so that the display is shut down last.
     compositor: Option<(Compositor, Child)>,
     _window_manager: Child,
     _bus: Child,
@@ -28,28 +28,29 @@ pub struct Desktop {
 }
 
 impl Desktop {
-    /// A desktop with a screen of this many pixels.
+    /// Starts a desktop with a screen of this size in pixels.
     ///
     /// # Errors
-    /// When a part of it cannot be started.
+    /// Returns an error if a part of the desktop cannot be started.
     pub fn start(width: u32, height: u32) -> Result<Self> {
         Self::start_with(width, height, &["--session"], false)
     }
 
-    /// The same with a desktop portal, which announces settings such as the color scheme. Other desktops have none, as
-    /// each would take time to start its own.
+    /// Starts a desktop with a desktop portal, which publishes settings such as the color scheme. The other functions
+    /// start no portal, because that takes time.
     ///
     /// # Errors
-    /// When a part of it cannot be started.
+    /// Returns an error if a part of the desktop cannot be started.
     pub fn start_with_portal(width: u32, height: u32) -> Result<Self> {
         Self::start_with(width, height, &["--session"], true)
     }
 
-    /// The same with a Wayland compositor that fills the screen. The app runs in it and finds no X server; the tests'
-    /// mouse, keyboard and pictures reach it through the X display in which it is nested.
+    /// Starts a desktop with a Wayland compositor that fills the screen. The app runs in the compositor, where no X
+    /// server is available. The tests send mouse and keyboard events and take screenshots through the X display in
+    /// which the compositor is nested.
     ///
     /// # Errors
-    /// When a part of it cannot be started.
+    /// Returns an error if a part of the desktop cannot be started.
     pub fn start_wayland(compositor: Compositor, width: u32, height: u32) -> Result<Self> {
         let mut desktop = Self::start(width, height)?;
         desktop.start_compositor(compositor)?;
@@ -63,10 +64,10 @@ impl Desktop {
         Ok(())
     }
 
-    /// Sets the scale of the screen, for programs that start from now on: device pixels for each logical pixel.
+    /// Sets the scale of the screen (device pixels per logical pixel) for programs that start afterwards.
     ///
     /// # Errors
-    /// When the compositor cannot be started again.
+    /// Returns an error if the compositor cannot be restarted.
     pub fn set_scale(&mut self, scale: u32) -> Result<()> {
         self.scale = scale;
         let Some((compositor, running)) = self.compositor.take() else { return Ok(()) };
@@ -77,10 +78,10 @@ impl Desktop {
         self.start_compositor(compositor)
     }
 
-    /// The same with a bus that starts no service by itself.
+    /// Starts a desktop whose session bus does not start services on demand.
     ///
     /// # Errors
-    /// When a part of it cannot be started.
+    /// Returns an error if a part of the desktop cannot be started.
     pub fn start_without_bus_services(width: u32, height: u32) -> Result<Self> {
         let bare = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/bare-bus.conf");
         Self::start_with(width, height, &["--config-file", bare], false)
@@ -91,7 +92,8 @@ impl Desktop {
         create_private_folder(&home.path().join("run"))?;
         if !has_portal {
             disable_bus_service(home.path(), "org.freedesktop.portal.Desktop")?;
-            // It mounts a file system in the home folder, and other programs ask for it, too.
+            // Disable the document portal separately, because other programs request it as well. The document portal
+            // mounts a file system in the home folder.
             disable_bus_service(home.path(), "org.freedesktop.portal.Documents")?;
         }
 
@@ -145,32 +147,33 @@ impl Desktop {
         Ok(desktop)
     }
 
-    /// What is asked of the window manager before it is there is lost.
+    /// Waits until the window manager is running, because requests sent to it before that are lost.
     fn wait_for_window_manager(&self) -> Result<()> {
-        wait_until_blocking("the window manager", || self.run("xdotool", &["get_desktop"]).is_ok())
+        wait_until_blocking("the window manager to start", || self.run("xdotool", &["get_desktop"]).is_ok())
     }
 
-    /// The home folder.
+    /// Returns the home folder of this desktop.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// The same desktop, on which the app keeps its files in the platform's folders, as for most people.
+    /// Makes the app store its files in the platform's standard folders, as it does for most users, instead of in a
+    /// single folder.
     pub fn use_platform_folders(self) -> Self {
         Self { platform_folders: true, ..self }
     }
 
-    /// The address of the session bus.
+    /// Returns the address of the session bus.
     pub fn bus_address(&self) -> &str {
         &self.bus
     }
 
-    /// The folder in which the app keeps its files.
+    /// Returns the folder in which the app stores its files.
     pub fn data_folder(&self) -> PathBuf {
         self.home().join(if self.platform_folders { ".local/share/org.ulkeys.UlKeys" } else { "ul-keys" })
     }
 
-    /// The app's settings file.
+    /// Returns the path of the app's settings file.
     pub fn settings_file(&self) -> PathBuf {
         match self.platform_folders {
             true => self.home().join(".config/org.ulkeys.UlKeys/settings.json"),
@@ -178,18 +181,18 @@ impl Desktop {
         }
     }
 
-    /// Changes a setting of the desktop's toolkit, for programs that start later: `gtk-enable-animations=0` for a
-    /// person who wants less motion, `gtk-theme-name=HighContrast` for one who wants more contrast.
+    /// Changes a GTK setting for programs that start later, such as `gtk-enable-animations=0` for a user who prefers
+    /// less motion, or `gtk-theme-name=HighContrast` for a user who prefers more contrast.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Returns an error if the settings file cannot be written.
     pub fn set_gtk_setting(&self, setting: &str) -> Result<()> {
         let folder = self.home().join(".config/gtk-3.0");
         std::fs::create_dir_all(&folder)?;
         Ok(std::fs::write(folder.join("settings.ini"), format!("[Settings]\n{setting}\n"))?)
     }
 
-    /// A command that runs on this desktop, as a person who speaks English.
+    /// Returns a command that runs on this desktop as an English-speaking user.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let home = self.home();
         let mut command = Command::new(program);
@@ -201,7 +204,7 @@ impl Desktop {
             .env("DBUS_SESSION_BUS_ADDRESS", &self.bus)
             .env("LC_ALL", "C.UTF-8")
             .env("LANGUAGE", "en")
-            // Under Xvfb this paints sooner and needs less memory.
+            // Under Xvfb, WebKit draws sooner and needs less memory without its DMA-BUF renderer.
             .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
             .env("TZ", "UTC");
         match self.platform_folders {
@@ -217,7 +220,8 @@ impl Desktop {
         command
     }
 
-    /// A command that runs a program as the desktop would start it: where there is a Wayland compositor, in that.
+    /// Returns a command that runs a program in the desktop's session: in the Wayland compositor if there is one, and
+    /// otherwise directly on the X display.
     pub fn session_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = self.command(program);
         if self.compositor.is_some() {
@@ -228,78 +232,83 @@ impl Desktop {
         command
     }
 
-    /// Runs a program to its end and returns what it printed.
+    /// Runs a program until it exits, and returns its output.
     ///
     /// # Errors
-    /// When it cannot be run or fails; the error holds its last words.
+    /// Returns an error if the program cannot be run or fails. The error contains the program's standard error output.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
         run_to_end(self.command(program), program, arguments)
     }
 
-    /// The same as the desktop would run it: where there is a Wayland compositor, in that.
+    /// Runs a program as [`Self::run`] does, but in the Wayland compositor if there is one.
     fn run_in_session(&self, program: &str, arguments: &[&str]) -> Result<String> {
         run_to_end(self.session_command(program), program, arguments)
     }
 
-    /// Whether a Wayland compositor shows the windows, so that the X server knows none of them.
+    /// Returns whether a Wayland compositor shows the windows. If so, tools for X11 cannot find them.
     pub fn is_wayland(&self) -> bool {
         self.compositor.is_some()
     }
 
-    /// Whether the tests run as root, who may become another user and read every process.
+    /// Returns whether the tests run as root. Only root can start the app as another user and read the memory of every
+    /// process.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// Returns an error if the user ID cannot be read.
     pub fn is_root(&self) -> Result<bool> {
         Ok(self.run("id", &["-u"])?.trim() == "0")
     }
 
-    /// Tells everybody on the bus that a screen saver was switched on or off, as by this interface.
+    /// Announces to all programs on the session bus that a screen saver was switched on or off. Sends the
+    /// `ActiveChanged` signal of the D-Bus interface `interface`.
     ///
     /// # Errors
-    /// When the bus refuses.
+    /// Returns an error if the signal cannot be sent.
     pub fn announce_screen_saver(&self, interface: &str, active: bool) -> Result<()> {
         let (member, active) = (format!("{interface}.ActiveChanged"), format!("boolean:{active}"));
         self.run("dbus-send", &["--session", "--type=signal", "/ScreenSaver", &member, &active]).map(drop)
     }
 
-    /// Locks the screen, as far as programs can tell.
+    /// Simulates locking the screen: announces on the session bus that a screen saver is active, which programs
+    /// interpret as a locked screen.
     ///
     /// # Errors
-    /// When the bus refuses.
+    /// Returns an error if the signal cannot be sent.
     pub fn lock_screen(&self) -> Result<()> {
         self.announce_screen_saver("org.freedesktop.ScreenSaver", true)
     }
 
-    /// What a paste would give.
+    /// Returns the text that a paste would insert.
     ///
     /// # Errors
-    /// When the clipboard holds no text.
+    /// Returns an error if the clipboard contains no text.
     pub fn read_clipboard(&self) -> Result<String> {
         if self.compositor.is_some() {
-            // Takes the focus for a moment, as only a focused program may read.
+            // `wl-paste` takes the focus for a moment, because only a focused program can read the clipboard.
             return self.run_in_session("timeout", &["5", "wl-paste", "--no-newline"]);
         }
-        // An owner that ends before it answers would be waited for without end.
+        // Without the timeout, `xclip` would wait forever if the clipboard's owner exited before answering.
         self.run("timeout", &["5", "xclip", "-selection", "clipboard", "-out"])
     }
 
-    /// Takes what is left of the display's connections, until the result is dropped: what is open stays, and
-    /// no program gets another.
+    /// Uses up the display's remaining connections until the result is dropped. Existing connections stay open, but no
+    /// program can open a new one.
     ///
     /// # Errors
-    /// When the display cannot be reached, or has room for more.
+    /// Returns an error if the display cannot be reached or still accepts connections.
     pub fn exhaust_display_connections(&self) -> Result<Vec<UnixStream>> {
         let socket = format!("/tmp/.X11-unix/X{}", self.display.trim_start_matches(':'));
         let taken = (0..512).map(|_| UnixStream::connect(&socket)).collect::<std::io::Result<_>>()?;
-        wait_until_blocking("a display without free connections", || self.run("xdotool", &["get_desktop"]).is_err())?;
+        wait_until_blocking("the display to run out of connections", || {
+            self.run("xdotool", &["get_desktop"]).is_err()
+        })?;
         Ok(taken)
     }
 
-    /// The kinds of data that the clipboard offers.
+    /// Returns the data types that the clipboard offers.
     ///
     /// # Errors
-    /// When the clipboard is empty.
+    /// Returns an error if the clipboard is empty.
     pub fn read_clipboard_targets(&self) -> Result<String> {
         if self.compositor.is_some() {
             return self.run_in_session("timeout", &["5", "wl-paste", "--list-types"]);
@@ -309,14 +318,14 @@ impl Desktop {
 }
 
 fn run_to_end(mut command: Command, program: &str, arguments: &[&str]) -> Result<String> {
-    let output = command.args(arguments).output().with_context(|| program.to_owned())?;
+    let output = command.args(arguments).output().with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
         bail!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Keeps the bus of this home from starting a service that the machine has.
+/// Prevents the session bus from starting a service that is installed on this machine.
 fn disable_bus_service(home: &Path, name: &str) -> std::io::Result<()> {
     let folder = home.join(".local/share/dbus-1/services");
     std::fs::create_dir_all(&folder)?;
@@ -334,7 +343,7 @@ fn read_first_line(child: &mut Child) -> Result<String> {
     let mut line = String::new();
     BufReader::new(output).read_line(&mut line)?;
     match line.trim() {
-        "" => bail!("a part of the desktop ended at once"),
+        "" => bail!("a process of the desktop exited immediately"),
         line => Ok(line.to_owned()),
     }
 }

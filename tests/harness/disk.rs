@@ -1,4 +1,4 @@
-//! A file system that is full when a test wants it to be.
+//! Provides a file system that a test can fill up.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -8,41 +8,41 @@ use anyhow::Result;
 use crate::desktop::Desktop;
 use crate::skip::skip;
 
-/// A small file system in the place of the app's folder, until this is dropped.
+/// A small file system that is mounted at the app's data folder until this value is dropped.
 pub struct SmallDisk<'a> {
     desktop: &'a Desktop,
     filling: PathBuf,
 }
 
 impl<'a> SmallDisk<'a> {
-    /// Mounts it. Where nothing can be mounted, the test is skipped: `None`.
+    /// Mounts the file system. If this machine does not permit mounting, skips the test and returns `None`.
     ///
     /// # Errors
-    /// When the app's folder cannot be made.
+    /// Returns an error if the app's data folder cannot be created.
     pub fn mount(desktop: &'a Desktop) -> Result<Option<Self>> {
         std::fs::create_dir_all(desktop.data_folder())?;
         let mount = ["-t", "tmpfs", "-o", "size=6m,mode=0700", "small", &desktop.data_folder().display().to_string()];
         if let Err(error) = desktop.run("mount", &mount) {
-            skip(format!("no file system can be mounted: {error}"));
+            skip(format!("cannot mount a file system: {error}"));
             return Ok(None);
         }
         Ok(Some(Self { desktop, filling: desktop.data_folder().join("filling") }))
     }
 
-    /// Uses up all its space.
+    /// Fills the file system until no space is left.
     ///
     /// # Errors
-    /// When no file can be made on it.
+    /// Returns an error if no file can be created on the file system.
     pub fn fill(&self) -> Result<()> {
         let mut file = std::fs::File::create(&self.filling)?;
         while file.write_all(&[1; 4096]).is_ok() {}
         Ok(())
     }
 
-    /// Gives back what [`Self::fill`] uses.
+    /// Frees the space that [`Self::fill`] used.
     ///
     /// # Errors
-    /// When it was not filled.
+    /// Returns an error if the file system was not filled.
     pub fn free_space(&self) -> Result<()> {
         Ok(std::fs::remove_file(&self.filling)?)
     }
@@ -50,7 +50,7 @@ impl<'a> SmallDisk<'a> {
 
 impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
-        // Lazily: where a test failed, the app still runs.
+        // Unmount lazily: if the test has failed, the app is still running and uses the file system.
         let _ = self.desktop.run("umount", &["--lazy", &self.desktop.data_folder().display().to_string()]);
     }
 }

@@ -1,14 +1,15 @@
-//! Replaces the app for single commands of its page: the only stub, as no real service is slow or rejects on command.
+//! Replaces the app's responses to individual commands that the page calls. The tests contain no other stub; this one
+//! exists because no real service is slow or rejects requests on demand.
 //!
-//! All of it ends when the page is loaded again.
+//! Reloading the page removes the stub with all its rules.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::App;
 
-/// Replaces `fetch`, by which the page calls commands. A rule for a command says what it gets instead of the app's
-/// response; without a rule, the app responds.
+/// Replaces `fetch`, which the page uses to call the app's commands. A rule for a command defines what the page
+/// receives instead of the app's response. Commands without a rule reach the app.
 const INSTALL_SCRIPT: &str = "
     if (!window.ipcStub) {
         const appFetch = window.fetch;
@@ -29,7 +30,8 @@ const INSTALL_SCRIPT: &str = "
                 delete stub.rules[command];
             }
             rule.used = (rule.used ?? 0) + 1;
-            // A page that calls without a pause would not let the test look.
+            // After 1,000 calls, stop responding: a page that calls in an endless loop would block the test's own
+            // scripts.
             if (rule.kind === 'never' || rule.used > 1000) return new Promise(() => {});
             if (rule.kind === 'delay') return new Promise((resolve) => stub.delayed.push(() => resolve(call())));
             if (rule.kind === 'lose') return call().then(() => respond(rule.response));
@@ -37,7 +39,8 @@ const INSTALL_SCRIPT: &str = "
         };
     }";
 
-/// Events arrive over a channel of Tauri's. `receive(raw, callback)` decides what the page receives of each message.
+/// Intercepts events, which arrive over a Tauri channel. Append this script to one that defines the function
+/// `receive(raw, callback)`. That function decides which part of each message the page receives.
 const INTERCEPT_EVENTS_SCRIPT: &str = "const { callbacks } = window.__TAURI_INTERNALS__;
     callbacks.set = (id, callback) => Map.prototype.set.call(callbacks, id, (raw) => receive(raw, callback));";
 
@@ -46,112 +49,114 @@ async fn add_rule(app: &App, command: &str, rule: Value) -> Result<()> {
     app.script(&script, vec![json!(command), rule]).await.map(drop)
 }
 
-/// From now on, responses to this command are delayed until [`release_responses`].
+/// From now on, holds back calls of this command. [`release_responses`] sends them to the app.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn delay_responses(app: &App, command: &str) -> Result<()> {
     add_rule(app, command, json!({ "kind": "delay" })).await
 }
 
-/// From now on, this command gets no response.
+/// From now on, leaves calls of this command without a response. The app does not receive them.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn never_respond(app: &App, command: &str) -> Result<()> {
     add_rule(app, command, json!({ "kind": "never" })).await
 }
 
-/// From now on, this command gets this response, which the app never sees.
+/// From now on, answers calls of this command with `response`. The app does not receive them.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn respond(app: &App, command: &str, response: Value) -> Result<()> {
     add_rule(app, command, json!({ "kind": "respond", "response": { "ok": response } })).await
 }
 
-/// From now on, this command is rejected with this code.
+/// From now on, rejects calls of this command with the error code `code`.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn reject(app: &App, command: &str, code: &str) -> Result<()> {
-    reject_with(app, command, json!({ "error": "as a test wants it", "code": code })).await
+    reject_with(app, command, json!({ "error": "simulated by the test", "code": code })).await
 }
 
-/// From now on, this command is rejected with this error.
+/// From now on, rejects calls of this command with `error`.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn reject_with(app: &App, command: &str, error: Value) -> Result<()> {
     add_rule(app, command, json!({ "kind": "respond", "response": { "error": error } })).await
 }
 
-/// The next call of this command that has this text in its arguments is rejected with this code.
+/// Rejects one call of this command with the error code `code`: the next call whose arguments contain the text
+/// `argument`.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn reject_next_with_argument(app: &App, command: &str, argument: &str, code: &str) -> Result<()> {
-    let error = json!({ "error": "as a test wants it", "code": code });
+    let error = json!({ "error": "simulated by the test", "code": code });
     add_rule(app, command, json!({ "kind": "respond", "response": { "error": error }, "only": argument })).await
 }
 
-/// From now on, the app executes this command, but its response is lost.
+/// From now on, lets the app execute calls of this command, but discards the responses. The page receives a
+/// `SERVICE_UNAVAILABLE` error instead.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn lose_responses(app: &App, command: &str) -> Result<()> {
-    let error = json!({ "error": "as a test wants it", "code": "SERVICE_UNAVAILABLE" });
+    let error = json!({ "error": "simulated by the test", "code": "SERVICE_UNAVAILABLE" });
     add_rule(app, command, json!({ "kind": "lose", "response": { "error": error } })).await
 }
 
-/// Ends all rules. Responses that are delayed stay delayed until [`release_responses`].
+/// Removes all rules. Calls that are already being held back are not released until [`release_responses`] is called.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn clear_rules(app: &App) -> Result<()> {
     app.script(&format!("{INSTALL_SCRIPT} ipcStub.rules = {{}};"), Vec::new()).await.map(drop)
 }
 
-/// Ends all rules, and delivers the responses that are delayed.
+/// Removes all rules, and sends the calls that were held back to the app.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn release_responses(app: &App) -> Result<()> {
     clear_rules(app).await?;
     app.script("for (const release of ipcStub.delayed.splice(0)) release();", Vec::new()).await.map(drop)
 }
 
-/// Waits until this many responses are delayed.
+/// Waits until exactly `count` calls are being held back.
 ///
 /// # Errors
-/// See [`App::wait`].
+/// Returns an error in the same cases as [`App::wait`].
 pub async fn wait_delayed(app: &App, count: usize) -> Result<()> {
     let script = "return ipcStub.delayed.length";
     let has_count = async || app.script(script, Vec::new()).await.is_ok_and(|delayed| delayed == count);
     app.wait(&format!("{count} delayed responses"), has_count).await
 }
 
-/// Counts the page's calls of commands from now on.
+/// Starts counting how many times the page calls each command.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn count_calls(app: &App) -> Result<()> {
     app.script(&format!("{INSTALL_SCRIPT} ipcStub.calls = {{}};"), Vec::new()).await.map(drop)
 }
 
-/// How often the page has called a command since [`count_calls`].
+/// Returns how many times the page has called a command since [`count_calls`] was called.
 ///
 /// # Errors
-/// When the page does not answer.
+/// Returns an error if the page does not run the script.
 pub async fn call_count(app: &App, command: &str) -> Result<u64> {
     let count = app.script("return ipcStub.calls[arguments[0]] ?? 0", vec![json!(command)]).await?;
-    count.as_u64().context("a number")
+    count.as_u64().context("expected a number")
 }
 
-/// Calls a command whatever rules there are for it.
+/// Calls a command of the app, ignoring any rule for this command.
 ///
 /// # Errors
-/// When the app rejects it.
+/// Returns an error if the app rejects the command.
 pub async fn invoke_without_stub(app: &App, command: &str, arguments: Value) -> Result<()> {
     let script = format!(
         "const done = arguments[arguments.length - 1];
@@ -163,15 +168,16 @@ pub async fn invoke_without_stub(app: &App, command: &str, arguments: Value) -> 
     );
     let answer = app.driver.execute_async(&script, vec![json!(command), arguments]).await?.json().clone();
     if answer != true {
-        bail!("{answer}");
+        bail!("the app rejected the command: {answer}");
     }
     Ok(())
 }
 
-/// Starts the page again within its window, so that it loads everything again. The rules stay.
+/// Restarts the page's script, so that it loads all data again. Unlike a reload of the page, this keeps the rules in
+/// effect.
 ///
 /// # Errors
-/// When the page does not come up.
+/// Returns an error if the page does not start.
 pub async fn restart_page(app: &App) -> Result<()> {
     let script = "const done = arguments[arguments.length - 1];
         const { src } = document.querySelector('script[type=module]');
@@ -179,15 +185,16 @@ pub async fn restart_page(app: &App) -> Result<()> {
         import(src + '?anew').then(() => done(true), (error) => done(String(error)));";
     let answer = app.driver.execute_async(script, Vec::new()).await?.json().clone();
     if answer != true {
-        bail!("the page does not start again: {answer}");
+        bail!("the page did not restart: {answer}");
     }
     app.wait("the page", async || app.text("h1").await.is_ok()).await
 }
 
-/// Restarts the page, which from then on receives of every change of keys only that there was one.
+/// Restarts the page. From then on, replaces each event about keys with `resync`, from which the page learns only that
+/// something has changed.
 ///
 /// # Errors
-/// When the page does not come up.
+/// Returns an error if the page does not start.
 pub async fn drop_key_events(app: &App) -> Result<()> {
     let receive = "const resync = { type: 'keys', event: { type: 'resync' } };
         const receive = (raw, callback) => callback(raw?.message?.type === 'keys' ? { ...raw, message: resync } : raw);";
@@ -195,20 +202,22 @@ pub async fn drop_key_events(app: &App) -> Result<()> {
     restart_page(app).await
 }
 
-/// Restarts the page, which from then on receives every event later than the response to the call that caused it.
+/// Restarts the page. From then on, delays each event by 500 ms, so that it arrives after the response to the call that
+/// caused it.
 ///
 /// # Errors
-/// When the page does not come up.
+/// Returns an error if the page does not start.
 pub async fn delay_events(app: &App) -> Result<()> {
     let receive = "const receive = (raw, callback) => (raw?.message ? void setTimeout(() => callback(raw), 500) : callback(raw));";
     app.script(&format!("{receive} {INTERCEPT_EVENTS_SCRIPT}"), Vec::new()).await?;
     restart_page(app).await
 }
 
-/// Restarts the page and sends it an event as if the app had sent it. Tauri's channel numbers its messages.
+/// Restarts the page and sends it an event as if the app had sent it. Tauri's channel numbers its messages, so each
+/// event sent this way increases the numbers of all later messages by one.
 ///
 /// # Errors
-/// When the page does not come up.
+/// Returns an error if the page does not start.
 pub async fn send_event(app: &App, event: Value) -> Result<()> {
     let receive = "const receive = (raw, callback) => {
             if (typeof raw?.index !== 'number') return callback(raw);

@@ -1,4 +1,4 @@
-//! The real KeePassXC as the keychain of a desktop.
+//! Runs the real KeePassXC as the keychain of a desktop.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,8 @@ use crate::process::Child;
 use crate::wait::wait_until_blocking;
 
 const DATABASE_PASSWORD: &str = "correct horse";
-/// A database whose only group is shown to other programs, as in "Database settings > Secret Service Integration".
+/// A database whose only group is exposed to other programs, as configured in "Database settings > Secret Service
+/// Integration".
 const DATABASE_XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <KeePassFile>
   <Meta>
@@ -23,7 +24,7 @@ const DATABASE_XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   <Root><Group><UUID>EREREREREREREREREREREQ==</UUID><Name>Root</Name></Group></Root>
 </KeePassFile>
 "#;
-/// It asks nothing of the person, and writes the database after each change.
+/// Settings that make KeePassXC show no prompts and save the database after each change.
 const SETTINGS_INI: &str = "[General]
 ConfigVersion=2
 UpdateCheckMessageShown=true
@@ -37,17 +38,17 @@ ConfirmAccessItem=false
 ConfirmDeleteItem=false
 ";
 
-/// KeePassXC with an unlocked database. It ends when it is dropped.
+/// KeePassXC with an unlocked database. The program is killed when this value is dropped.
 pub struct KeePass {
     database: PathBuf,
     _program: Child,
 }
 
 impl KeePass {
-    /// Creates a database, starts KeePassXC with it, and waits until it answers as the Secret Service.
+    /// Creates a database, starts KeePassXC with it, and waits until KeePassXC responds as the Secret Service.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// Returns an error if KeePassXC does not start.
     pub fn start(desktop: &Desktop) -> Result<Self> {
         let file = |name: &str| desktop.home().join(name);
         let (xml, database, settings) = (file("keepass.xml"), file("keepass.kdbx"), file("keepass.ini"));
@@ -64,31 +65,40 @@ impl KeePass {
         let mut command = desktop.command("keepassxc");
         command.arg("--config").arg(&settings).arg("--localconfig").arg(file("keepass-local.ini"));
         command.arg("--pw-stdin").arg(&database);
-        // By a file there, it finds another one that runs already, on any desktop.
+        // KeePassXC searches this folder for a file that a running instance has created. In the system's folder for
+        // temporary files, it could find the instance on another test's desktop.
         command.env("TMPDIR", desktop.home());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut program = Child::spawn(&mut command)?;
-        // It reads until the end of its input.
-        program.process().stdin.take().context("a pipe")?.write_all(format!("{DATABASE_PASSWORD}\n").as_bytes())?;
+        // KeePassXC reads its standard input to the end, so close the pipe after writing the password.
+        program
+            .process()
+            .stdin
+            .take()
+            .context("no pipe to standard input")?
+            .write_all(format!("{DATABASE_PASSWORD}\n").as_bytes())?;
 
-        // A search while the database is still being opened would make it ask for its password.
-        wait_until_blocking("KeePassXC", || is_secret_service_owned(desktop) && is_collection_unlocked(desktop))?;
+        // Wait until the database is open: searching for a key before that would make KeePassXC prompt for the
+        // password.
+        wait_until_blocking("KeePassXC to start", || {
+            is_secret_service_owned(desktop) && is_collection_unlocked(desktop)
+        })?;
         Ok(Self { database, _program: program })
     }
 
-    /// What the database on the disk has as the password of the entry with this title.
+    /// Returns the password of the entry with this title, read from the database file.
     ///
     /// # Errors
-    /// When there is no such entry.
+    /// Returns an error if there is no such entry.
     pub fn read_password(&self, desktop: &Desktop, title: &str) -> Result<String> {
         let shown = self.show_entry(desktop, &["--show-protected", "--attributes", "password"], title)?;
         Ok(shown.trim_end().to_owned())
     }
 
-    /// The names of that entry's attachments.
+    /// Returns the names of the attachments of the entry with this title.
     ///
     /// # Errors
-    /// When there is no such entry.
+    /// Returns an error if there is no such entry.
     pub fn list_attachments(&self, desktop: &Desktop, title: &str) -> Result<String> {
         let shown = self.show_entry(desktop, &["--show-attachments"], title)?;
         Ok(shown.split_once("Attachments:").map_or("", |(_, names)| names.trim()).to_owned())
@@ -100,7 +110,8 @@ impl KeePass {
     }
 }
 
-/// Whether somebody is the Secret Service. Asking for the service itself would make the bus start GNOME's keychain.
+/// Returns whether a program provides the Secret Service. Queries the bus, because calling the service itself would
+/// make the bus start GNOME's keychain.
 fn is_secret_service_owned(desktop: &Desktop) -> bool {
     let bus = ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/"];
     let ask = ["org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.secrets"];
@@ -114,12 +125,12 @@ fn is_collection_unlocked(desktop: &Desktop) -> bool {
     desktop.run("dbus-send", &[&call[..], &get].concat()).is_ok_and(|answer| answer.contains("false"))
 }
 
-/// Runs KeePassXC's command line, which takes passwords from its input.
+/// Runs KeePassXC's command-line tool, which reads passwords from standard input.
 fn run_keepassxc_cli(desktop: &Desktop, options: &[&str], paths: &[&Path], input: &str) -> Result<String> {
     let mut command = desktop.command("keepassxc-cli");
     command.args(options).args(paths).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context("keepassxc-cli cannot be started; run `cargo xtask setup`")?;
-    child.stdin.take().context("a pipe")?.write_all(input.as_bytes())?;
+    child.stdin.take().context("no pipe to standard input")?.write_all(input.as_bytes())?;
     let output = child.wait_with_output()?;
     if !output.status.success() {
         bail!("keepassxc-cli {options:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,4 @@
-//! Programs that end when the test does.
+//! Starts processes that are killed when the test ends, and inspects running processes.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
@@ -6,27 +6,27 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 
-/// A child process that is killed when it is dropped.
+/// A child process that is killed when this value is dropped.
 pub struct Child(std::process::Child);
 
 impl Child {
     /// Starts `command`.
     ///
     /// # Errors
-    /// When the program cannot be started; the error names it.
+    /// Returns an error that names the program if the program cannot be started.
     pub fn spawn(command: &mut Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.spawn().map(Self).with_context(|| format!("{name} cannot be started; run `cargo xtask setup`"))
     }
 
-    /// The process itself.
+    /// Returns the standard library's handle of the process.
     pub fn process(&mut self) -> &mut std::process::Child {
         &mut self.0
     }
 }
 
 impl Child {
-    /// Process number.
+    /// Returns the process ID.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -39,29 +39,29 @@ impl Drop for Child {
     }
 }
 
-/// The child of a process that has this name. A process that hides its memory hides its environment and its program,
-/// but neither its name nor its parent.
+/// Returns the ID of a descendant of the process `parent` with this name. Does not read the environment or the path of
+/// the executable, because a process that protects its memory hides them.
 ///
 /// # Errors
-/// When there is none.
+/// Returns an error if there is no such process.
 pub(crate) fn find_child_pid(parent: u32, name: &str) -> Result<u32> {
     let children = descendant_processes(parent)?.into_iter().find(|process| process.name == name);
-    children.map(|process| process.pid).with_context(|| format!("{name} does not run"))
+    children.map(|process| process.pid).with_context(|| format!("{name} is not running"))
 }
 
-/// A process that some test started.
+/// A process that a test has started, directly or through other processes.
 #[derive(Debug, Clone)]
 pub struct Process {
-    /// Its number.
+    /// ID of the process.
     pub pid: u32,
-    /// The first 15 bytes of its name.
+    /// Name of the process, which Linux truncates to 15 bytes.
     pub name: String,
 }
 
-/// All processes that a process has started and that run, and those that they have started.
+/// Returns the running processes that a process has started, directly or through other processes.
 ///
 /// # Errors
-/// When they cannot be listed.
+/// Returns an error if the processes cannot be listed.
 pub fn descendant_processes(of: u32) -> Result<Vec<Process>> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
@@ -84,12 +84,12 @@ pub fn descendant_processes(of: u32) -> Result<Vec<Process>> {
     Ok(found)
 }
 
-/// A process that runs; one that has ended but was not yet collected does not.
+/// Returns whether a process is running. A process that has exited does not count, even if it has not been reaped yet.
 pub(crate) fn is_alive(pid: u32) -> bool {
     read_proc_stat(pid).is_some_and(|(_, state, _)| state != 'Z')
 }
 
-/// Name, state and parent of a process.
+/// Returns the name, the state and the parent of a process.
 fn read_proc_stat(pid: u32) -> Option<(String, char, u32)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (start, rest) = stat.rsplit_once(')')?;
@@ -98,10 +98,10 @@ fn read_proc_stat(pid: u32) -> Option<(String, char, u32)> {
     Some((name.to_owned(), fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
-/// Sends a signal to a process, by name.
+/// Sends a signal with the given name to a process.
 ///
 /// # Errors
-/// When there is no such process.
+/// Returns an error if there is no such process.
 pub fn send_signal(pid: u32, signal: &str) -> Result<()> {
     let status = Command::new("kill").args(["-s", signal, &pid.to_string()]).status()?;
     if !status.success() {
@@ -110,16 +110,17 @@ pub fn send_signal(pid: u32, signal: &str) -> Result<()> {
     Ok(())
 }
 
-/// A port that nobody listens on, and that neither another test nor the system gives away: each is handed out once, and
-/// all lie below the range from which Linux takes ports by itself (32768 and above). The next one is never handed out:
-/// it is what an app offers whose own port is taken.
+/// Returns a port that no program listens on and that neither another test nor the system will use. Each port is
+/// returned only once, and all ports are below the range from which Linux assigns ports automatically (32768 and
+/// above). The next higher port is never returned, because the app suggests that port to the user if its own port is in
+/// use.
 ///
 /// # Errors
-/// When none is left.
+/// Returns an error if no port is free.
 pub fn free_port() -> Result<u16> {
     static PORTS_HANDED_OUT: AtomicU16 = AtomicU16::new(0);
     const PORT_RANGE: std::ops::Range<u16> = 20_000..32_000;
-    // Two runs side by side begin apart from one another.
+    // Test processes that run at the same time start their search at different ports.
     let count = (PORT_RANGE.end - PORT_RANGE.start) / 2;
     let start = u16::try_from(std::process::id() * 61 % u32::from(count))?;
     for _ in 0..count {

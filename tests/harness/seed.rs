@@ -1,7 +1,7 @@
-//! Databases to begin with: keys as people have them, keys as nobody should have them, and very many.
+//! Creates databases for tests: with realistic keys, with extreme keys, and with very many keys.
 //!
-//! All of it goes through the store, so that no database is made that the service could not have made itself; only
-//! [`seed_bulk`] does not, as a hundred thousand commits would take minutes.
+//! All data is written through the store, so that each database is one that the service itself could have created. Only
+//! [`seed_bulk`] bypasses the store, because a hundred thousand commits would take minutes.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,45 +21,47 @@ use ulkeys_store::{
     RunStore as _, SqliteStore, UsageBatch,
 };
 
-/// A key to begin with. Times are hours before now.
+/// A key to create. All times are given in hours before now.
 #[derive(Debug, Clone, Copy)]
 pub struct SeedKey {
-    /// Its name today.
+    /// Current name of the key.
     pub name: &'static str,
-    /// Its scopes, separated by spaces.
+    /// Scopes of the key, separated by spaces.
     pub scopes: &'static str,
-    /// When it was made.
+    /// Hours since the key was created.
     pub made: u64,
-    /// When it was last used.
+    /// Hours since the key was last used.
     pub used: Option<u64>,
-    /// When it last needed the scope `admin`.
+    /// Hours since the key was last used for a request that needed its scope `admin`.
     pub needed_admin: Option<u64>,
-    /// What it was called before, and until when.
+    /// Previous name of the key, and how many hours ago the key was renamed.
     pub renamed: Option<(&'static str, u64)>,
-    /// When it was revoked.
+    /// Hours since the key was revoked.
     pub revoked: Option<u64>,
-    /// The key in whose place it was made, by its name and the time when that one was made.
+    /// The key that this key replaces: the name of the replaced key, and how many hours ago it was created.
     pub replaces: Option<(&'static str, u64)>,
-    /// The programs that use it, as they call themselves, with their addresses.
+    /// Clients that use the key, each with its user agent and its address.
     pub programs: &'static [(&'static str, &'static str)],
-    /// Requests that were refused in each of the last hours: why, and how many.
+    /// Rejected requests: each entry contains a reason, and the number of requests in one hour. The first entry is for
+    /// the hour of the last use, and each further entry is for the hour before the previous one.
     pub refused: &'static [(Decision, u64)],
-    /// Its training runs.
+    /// Training runs that use the key.
     pub runs: &'static [SeedRun],
 }
 
-/// A training run to begin with.
+/// A training run to create.
 #[derive(Debug, Clone, Copy)]
 pub struct SeedRun {
     /// Name of the model.
     pub name: &'static str,
-    /// When it started.
+    /// Hours since the run started.
     pub started: u64,
-    /// How many epochs were planned.
+    /// Planned number of epochs.
     pub planned: u32,
-    /// How many were trained.
+    /// Number of trained epochs.
     pub trained: u32,
-    /// How it ended: `Some(None)` well, `Some(Some(why))` badly, `None` not yet.
+    /// How the run ended: `Some(None)` if it succeeded, `Some(Some(reason))` if it failed, `None` if it is still
+    /// running.
     pub ended: Option<Option<&'static str>>,
 }
 
@@ -67,7 +69,7 @@ const HOURS_PER_DAY: u64 = 24;
 const LOOPBACK: &str = "127.0.0.1";
 
 impl SeedKey {
-    /// A key that nobody has used yet.
+    /// Creates a key that has never been used.
     pub const fn new(name: &'static str, scopes: &'static str, made: u64) -> Self {
         Self {
             name,
@@ -84,13 +86,14 @@ impl SeedKey {
         }
     }
 
-    /// The same, last used then by these programs.
+    /// Sets how many hours ago the key was last used, and by which clients.
     pub const fn with_usage(self, hours_ago: u64, programs: &'static [(&'static str, &'static str)]) -> Self {
         Self { used: Some(hours_ago), programs, ..self }
     }
 }
 
-/// The keys of a small team: every age and every reason for attention, a key that is being replaced, and revoked ones.
+/// The keys of a small team: keys of different ages, keys with each reason for a warning, a key that is being replaced,
+/// and revoked keys.
 pub const TEAM_KEYS: &[SeedKey] = &[
     SeedKey {
         runs: &[
@@ -119,7 +122,7 @@ pub const TEAM_KEYS: &[SeedKey] = &[
         ..SeedKey::new("mobile-app", "read", 12 * HOURS_PER_DAY)
             .with_usage(6 * HOURS_PER_DAY, &[("okhttp/4.12.0", "10.20.0.8")])
     },
-    SeedKey::new("labelling-team", "datasets", 200 * HOURS_PER_DAY)
+    SeedKey::new("labeling-team", "datasets", 200 * HOURS_PER_DAY)
         .with_usage(100 * HOURS_PER_DAY, &[("labeltool/2.1", LOOPBACK)]),
     SeedKey::new("nightly-export", "models write", 30),
     SeedKey::new("conference-demo", "training models datasets read", 45 * HOURS_PER_DAY),
@@ -143,7 +146,7 @@ pub const TEAM_KEYS: &[SeedKey] = &[
     SeedKey { revoked: Some(26), ..SeedKey::new("trial-account", "training", 60 * HOURS_PER_DAY) },
 ];
 
-/// Keys that are being rotated, each as far as one can be.
+/// Keys at every stage of a rotation.
 pub const ROTATING_KEYS: &[SeedKey] = &[
     SeedKey::new("not-begun", "models read", 130 * HOURS_PER_DAY).with_usage(
         4,
@@ -170,7 +173,7 @@ pub const ROTATING_KEYS: &[SeedKey] = &[
     },
 ];
 
-/// Names that a program could have given, with as much of everything as there can be.
+/// Keys with names that a malicious program might choose. The first key's fields have their longest possible values.
 pub const HOSTILE_KEYS: &[SeedKey] = &[
     SeedKey {
         renamed: Some(("MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM", 100)),
@@ -205,24 +208,25 @@ pub const HOSTILE_KEYS: &[SeedKey] = &[
     SeedKey { revoked: Some(3), ..SeedKey::new("مفتاح ملغى", "training", 300) },
 ];
 
-/// Makes a database with these keys and everything that happened with them.
+/// Creates a database with these keys, as if the service had created, renamed and revoked them and recorded their usage
+/// and training runs.
 ///
 /// # Errors
-/// When it cannot be written, or a sample is not valid.
+/// Returns an error if the database cannot be written or a sample is invalid.
 pub async fn seed_database(path: &Path, samples: &[SeedKey]) -> Result<()> {
     let store = SqliteStore::open(path)?;
     let now = SystemTime::now();
-    // Two minutes before the hour is full: what happened "0 hours ago" is not the future.
+    // Move all times another 130 seconds into the past, so that nothing that happened "0 hours ago" is in the future.
     let ago = |hours: u64| Timestamp::from(now - Duration::from_secs(hours * 3600 + 130));
     let audit = |agent: &str| AuditContext { actor: None, peer: [127, 0, 0, 1].into(), user_agent: agent.into() };
 
-    // The service ran on eight days: on fewer, it removes nothing because of its age. These days come before the uses,
-    // which would be in their future.
+    // Simulate that the service has run on eight different days, because the store deletes old entries only then.
+    // Record the usage only afterwards, because a purge corrects usage times that are later than the purge.
     for days in (1..=8).rev() {
         store.purge_old_entries(ago(days * 24), Duration::from_hours(90 * 24)).await?;
     }
 
-    // The store numbers events in the order in which they are recorded.
+    // Sort the events by time, because the store numbers them in the order in which they are recorded.
     let mut ids = BTreeMap::new();
     let mut events: Vec<(u64, SeedEvent<'_>)> = Vec::new();
     for sample in samples {
@@ -244,7 +248,7 @@ pub async fn seed_database(path: &Path, samples: &[SeedKey]) -> Result<()> {
                 let name = KeyName::parse(sample.renamed.map_or(sample.name, |(before, _)| before))?;
                 let scopes = Scopes::parse(sample.scopes.split(' '))?;
                 let replaces = match sample.replaces {
-                    Some(key) => Some(*ids.get(&key).context("a key to replace")?),
+                    Some(key) => Some(*ids.get(&key).context("the key to replace does not exist")?),
                     None => None,
                 };
                 let key = KeyRecord { replaces, ..KeyRecord::new(id, name, secret.prefix(), scopes, ago(hours)) };
@@ -277,12 +281,13 @@ enum SeedEvent<'a> {
     Revoked(KeyId),
 }
 
-/// How many hours ago a key was first used: at most two weeks before its last use.
+/// Returns how many hours ago a key was first used. The first use is at most two weeks before the last use, and not
+/// before the key was created.
 fn first_use_hours_ago(sample: &SeedKey, last: u64) -> u64 {
     sample.made.min(last + 14 * HOURS_PER_DAY)
 }
 
-/// Two weeks of requests up to the last, busier by day than by night.
+/// Creates the requests from the two weeks before the key's last use, with more requests by day than by night.
 fn usage_batch(id: KeyId, sample: &SeedKey, last: u64, ago: impl Fn(u64) -> Timestamp) -> Result<UsageBatch> {
     let since = first_use_hours_ago(sample, last);
     let hour = |hours: u64| ago(hours).as_millis().div_euclid(MILLIS_PER_HOUR);
@@ -316,7 +321,7 @@ fn usage_batch(id: KeyId, sample: &SeedKey, last: u64, ago: impl Fn(u64) -> Time
     Ok(batch)
 }
 
-/// So many requests of each of a key's programs, all of them then.
+/// Creates usage with `requests` requests from each of a key's clients, all at the time `at`.
 fn client_usage(id: KeyId, sample: &SeedKey, requests: u64, at: Timestamp) -> Result<Vec<ClientUsage>> {
     let source = |&(agent, peer): &(&str, &str)| -> Result<ClientUsage> {
         Ok(ClientUsage { key: id, peer: peer.parse()?, user_agent: agent.into(), first: at, last: at, requests })
@@ -324,7 +329,7 @@ fn client_usage(id: KeyId, sample: &SeedKey, requests: u64, at: Timestamp) -> Re
     sample.programs.iter().map(source).collect()
 }
 
-/// A run with its epochs, as the training program reports them.
+/// Creates a run with its epochs, as if a training program had reported them.
 async fn seed_training_run(
     store: &SqliteStore,
     key: KeyId,
@@ -342,7 +347,10 @@ async fn seed_training_run(
         environment: Some(json!({ "python": "3.12.7", "torch": "2.9.1+cu128", "gpu": "NVIDIA L4" })),
         ..RunStart::default()
     };
-    let begun = store.start_run(ModelId::generate(&mut SysRng)?, target, start, feed(0)).await?.context("a run")?;
+    let begun = store
+        .start_run(ModelId::generate(&mut SysRng)?, target, start, feed(0))
+        .await?
+        .context("cannot start a run")?;
     for epoch in 0..run.trained {
         let progress = 1.0 - (-f64::from(epoch) / 12.0).exp();
         let metrics = [
@@ -380,14 +388,14 @@ async fn seed_training_run(
     Ok(())
 }
 
-/// Makes a database with `count` active keys, and returns the plaintexts of `sample` of them, spread evenly. Rows are
-/// inserted past the store, into the schema that it made, which takes seconds.
+/// Creates a database with `count` active keys. Returns the plaintexts of `sample` keys, which are spread evenly over
+/// all keys. Inserts the rows directly into the tables that the store has created, which takes only seconds.
 ///
 /// # Errors
-/// When it cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn seed_bulk(path: &Path, count: usize, sample: usize) -> Result<Vec<String>> {
     drop(SqliteStore::open(path)?);
-    // Quick, and the same each time; these keys open nothing else.
+    // A generator with a fixed seed is fast and reproducible. The generated keys protect no real data.
     let mut rng = StdRng::seed_from_u64(count as u64);
     let now = Timestamp::from(SystemTime::now()).as_millis();
     let all_scopes: Vec<String> = ["read", "training read", "models datasets read", "read write"]
@@ -396,7 +404,7 @@ pub fn seed_bulk(path: &Path, count: usize, sample: usize) -> Result<Vec<String>
         .collect::<Result<_, _>>()?;
     let mut taken = Vec::with_capacity(sample);
     let mut connection = Connection::open(path)?;
-    // What a crash would leave of it is nobody's.
+    // Do not wait until data is on the disk, because the database does not have to survive a crash.
     connection.pragma_update(None, "synchronous", "OFF")?;
     let transaction = connection.transaction()?;
     {

@@ -1,4 +1,4 @@
-//! A key service of its own, in this process, without the app: for programs that talk to it over HTTP.
+//! Runs a key service in the test's own process, without the app, for clients that use it over HTTP.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,13 +21,14 @@ use ulkeys_store::SqliteStore;
 
 use crate::wait::{POLL_INTERVAL, WAIT_TIMEOUT};
 
-/// What a service starts with.
+/// Options for starting a service.
 pub struct ServiceOptions {
-    /// Its database; an empty one in a temporary folder, if not given.
+    /// Path of the database. By default, an empty database in a temporary folder.
     pub database: Option<PathBuf>,
-    /// Limits that no test reaches, if not given: tests send requests faster than programs.
+    /// Rate limits. The default limits are so high that no test reaches them, because tests send requests faster than
+    /// real clients do.
     pub limits: RateLimits,
-    /// Whose keys it has.
+    /// The account that owns the keys.
     pub account: Account,
 }
 
@@ -38,13 +39,13 @@ impl Default for ServiceOptions {
     }
 }
 
-/// A running service. Its files other than its database are in a temporary folder.
+/// A running service. All its files are in a temporary folder, except for a database that the options specify.
 pub struct Service {
-    /// Where it listens.
+    /// Address on which the service listens.
     pub address: SocketAddr,
-    /// A client with the credential of the app.
+    /// An API client that authenticates with the app's credential.
     pub client: ApiClient,
-    /// That credential.
+    /// The app's credential.
     pub session: String,
     _folder: tempfile::TempDir,
     shutdown: CancellationToken,
@@ -52,18 +53,18 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts one on a free port of the loopback interface.
+    /// Starts a service on a free port of the loopback interface.
     ///
     /// # Errors
-    /// When there is no port, no disk or no randomness.
+    /// Returns an error if there is no free port, the database cannot be opened, or no random numbers are available.
     pub async fn start() -> Result<Self> {
         Self::start_with(ServiceOptions::default()).await
     }
 
-    /// The same with options.
+    /// Starts a service with the given options on a free port of the loopback interface.
     ///
     /// # Errors
-    /// When there is no port, no disk or no randomness.
+    /// Returns an error if there is no free port, the database cannot be opened, or no random numbers are available.
     pub async fn start_with(options: ServiceOptions) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let database = options.database.unwrap_or_else(|| folder.path().join("keys.db"));
@@ -88,20 +89,20 @@ impl Service {
         Ok(Self { address, client, session: credential, _folder: folder, shutdown, server })
     }
 
-    /// Makes a key, and gives its identifier and its plaintext.
+    /// Creates a key, and returns its identifier and its plaintext.
     ///
     /// # Errors
-    /// When the service refuses.
+    /// Returns an error if the service rejects the request.
     pub async fn create_key(&self, name: &str, scopes: &[&str]) -> Result<(KeyId, String)> {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
         let created = self.client.create_key(&CreateKey { name: name.to_owned(), scopes, replaces: None }).await?;
         Ok((created.info.key_id, created.key.0.expose().to_owned()))
     }
 
-    /// The programs that have used a key, once there are any.
+    /// Waits until a client has used a key, and returns all clients that have used it.
     ///
     /// # Errors
-    /// When there are none for long.
+    /// Returns an error if no client has used the key within [`WAIT_TIMEOUT`].
     pub async fn wait_for_clients(&self, key: &KeyId) -> Result<Vec<KeyClient>> {
         let start = Instant::now();
         loop {
@@ -109,38 +110,39 @@ impl Service {
             if !usage.sources.is_empty() {
                 return Ok(usage.sources);
             }
-            ensure!(start.elapsed() < WAIT_TIMEOUT, "nobody has used the key");
+            ensure!(start.elapsed() < WAIT_TIMEOUT, "timed out waiting for a client to use the key");
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// The bytes of a run's checkpoint.
+    /// Downloads the checkpoint of a run.
     ///
     /// # Errors
-    /// When there is none.
+    /// Returns an error if the run has no checkpoint.
     pub async fn download_checkpoint(&self, run: RunId) -> Result<Vec<u8>> {
         let pieces = self.client.download_checkpoint(run).await?;
         let all = pieces.try_fold(Vec::new(), async |mut all, piece| {
             all.extend_from_slice(piece.as_ref());
             Ok(all)
         });
-        all.await.context("the checkpoint did not arrive")
+        all.await.context("cannot download the checkpoint")
     }
 
-    /// Stops it in order.
+    /// Shuts the service down gracefully.
     ///
     /// # Errors
-    /// When it failed before.
+    /// Returns an error if the service has failed.
     pub async fn stop(&mut self) -> Result<()> {
         self.shutdown.cancel();
         Ok((&mut self.server).await??)
     }
 }
 
-/// The status of a request for the account's summary with a key, at the service on this port.
+/// Requests the account summary from the service on this port, with `key` as the credential, and returns the status of
+/// the response.
 ///
 /// # Errors
-/// When the service does not answer.
+/// Returns an error if the service does not respond.
 pub async fn request_status(port: u16, key: &str) -> Result<StatusCode> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
     let url = format!("http://127.0.0.1:{port}/api/account/summary");

@@ -1,11 +1,11 @@
-//! The published command line client, unmodified, as `cargo xtask setup` installs it.
+//! Runs the published command-line client `ul`, unmodified, which `cargo xtask setup` installs.
 
 use anyhow::{Context as _, Result};
 
 use crate::Desktop;
 use crate::app::tools_folder;
 
-/// The result of a run of `ul`.
+/// The result of running the command-line client `ul`.
 #[derive(Debug)]
 pub struct UlOutput {
     /// Exit code.
@@ -16,10 +16,10 @@ pub struct UlOutput {
     pub stderr: String,
 }
 
-/// Runs `ul` with a key and the address of a service in its environment, as a person would in a terminal.
+/// Runs `ul` with a key and the address of a service in its environment, as a user would in a terminal.
 ///
 /// # Errors
-/// When the client is not installed.
+/// Returns an error if the client is not installed.
 pub fn run_ul(desktop: &Desktop, key: &str, port: u16, arguments: &[&str]) -> Result<UlOutput> {
     let program = tools_folder().join("ul/bin/ul");
     let output = desktop

@@ -1,20 +1,21 @@
-//! Waiting for a condition instead of for a fixed time.
+//! Waits for conditions rather than for fixed times.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// How long a test waits for anything. Generous: two cores may be busy with other tests.
+/// Maximum time that a test waits for a condition. It is long because other tests may keep all cores busy.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a test waits for the accessibility tree: reading it once can take several seconds on a busy machine.
+/// Maximum time that a test waits for the accessibility tree. Reading the tree once can take several seconds on a busy
+/// machine.
 pub const TREE_TIMEOUT: Duration = Duration::from_secs(90);
-/// How often a condition is checked.
+/// Interval between two checks of a condition.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Waits until `condition` holds.
+/// Waits until `condition` is true.
 ///
 /// # Errors
-/// When it does not hold within [`WAIT_TIMEOUT`].
+/// Returns an error if `condition` is not true within [`WAIT_TIMEOUT`].
 pub async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) -> Result<()> {
     let start = Instant::now();
     while !condition().await {
@@ -26,10 +27,10 @@ pub async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) ->
     Ok(())
 }
 
-/// The same on the thread of the caller.
+/// Waits until `condition` is true, blocking the current thread.
 ///
 /// # Errors
-/// When it does not hold within [`WAIT_TIMEOUT`].
+/// Returns an error if `condition` is not true within [`WAIT_TIMEOUT`].
 pub fn wait_until_blocking(what: &str, condition: impl Fn() -> bool) -> Result<()> {
     let start = Instant::now();
     while !condition() {
@@ -41,15 +42,15 @@ pub fn wait_until_blocking(what: &str, condition: impl Fn() -> bool) -> Result<(
     Ok(())
 }
 
-/// Checks that `condition` holds for all of `duration`: for what must not happen.
+/// Checks that `condition` stays true for the whole `duration`, for example to verify that something does not happen.
 ///
 /// # Errors
-/// As soon as it does not hold.
+/// Returns an error as soon as `condition` is false.
 pub async fn ensure_holds(what: &str, duration: Duration, mut condition: impl AsyncFnMut() -> bool) -> Result<()> {
     let start = Instant::now();
     loop {
         if !condition().await {
-            bail!("{what} ended after {:.1?}", start.elapsed());
+            bail!("{what} lasted only {:.1?}", start.elapsed());
         }
         if start.elapsed() > duration {
             return Ok(());
@@ -58,12 +59,12 @@ pub async fn ensure_holds(what: &str, duration: Duration, mut condition: impl As
     }
 }
 
-/// Waits until a program listens on a port of this computer.
+/// Waits until a program listens on this port of 127.0.0.1.
 ///
 /// # Errors
-/// When none listens within [`WAIT_TIMEOUT`].
+/// Returns an error if no program listens within [`WAIT_TIMEOUT`].
 pub async fn wait_for_port(port: u16) -> Result<()> {
-    wait_until(&format!("a program at port {port}"), async || {
+    wait_until(&format!("a program to listen on port {port}"), async || {
         tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()
     })
     .await

@@ -1,4 +1,4 @@
-//! A Wayland compositor, nested in a virtual X display.
+//! Starts a Wayland compositor that is nested in a virtual X display.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,21 +8,21 @@ use anyhow::Result;
 use crate::process::Child;
 use crate::wait::wait_until_blocking;
 
-/// A compositor that Debian has and that runs without a graphics card.
+/// A compositor that is available in Debian and runs without a graphics card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compositor {
-    /// GNOME's, without `XWayland`: a program finds no X server.
+    /// Mutter, GNOME's compositor. It runs without `XWayland`, so that programs find no X server.
     Mutter,
-    /// The reference compositor.
+    /// Weston, the reference compositor of the Wayland project.
     Weston,
 }
 
-/// The name of its socket, below `XDG_RUNTIME_DIR`.
+/// Name of the compositor's socket in `XDG_RUNTIME_DIR`.
 pub(crate) const SOCKET_NAME: &str = "wayland-test";
 
 impl Compositor {
-    /// Starts it in a window of this many pixels, of which `scale` in each direction make one of a program's, and waits
-    /// until programs can connect.
+    /// Starts the compositor in a window of this size, and waits until programs can connect. The size is in device
+    /// pixels; programs see a screen with `scale` device pixels per logical pixel.
     pub(crate) fn start(
         self,
         mut command: Command,
@@ -52,7 +52,7 @@ impl Compositor {
         Ok(compositor)
     }
 
-    /// Its program.
+    /// Returns the name of the compositor's executable.
     pub(crate) fn program_name(self) -> &'static str {
         match self {
             Self::Mutter => "mutter",

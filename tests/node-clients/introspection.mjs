@@ -1,11 +1,11 @@
-// Asks about a token by each method of openid-client 6 and oauth4webapi, as their documentation shows, and prints what
-// they make of the answers.
+// Introspects a token with each authentication method of openid-client 6 and oauth4webapi, as their documentation
+// shows, and prints the results that the libraries return.
 
 import * as oauth from 'oauth4webapi'
 import * as client from 'openid-client'
 
 const { KEY_SERVICE, CLIENT_ID, CLIENT_SECRET, TOKEN } = process.env
-// This service is no authorization server, so there is nothing to discover.
+// This service is not an authorization server, so it has no metadata to discover.
 const server = { issuer: KEY_SERVICE, introspection_endpoint: `${KEY_SERVICE}/oauth2/introspect` }
 const WRONG = `ul_${'a'.repeat(40)}`
 

@@ -1,5 +1,5 @@
-//! Clients that published generators write from the document compile, and follow a key from its creation to its
-//! revocation.
+//! Checks that clients generated from the OpenAPI document by published generators compile, and that the generated
+//! clients can manage a key from its creation to its revocation.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -14,17 +14,18 @@ use ulkeys_domain::training::{RunId, RunStatus};
 use ulkeys_tests::{Service, tools_folder};
 
 const TESTS_FOLDER: &str = env!("CARGO_MANIFEST_DIR");
-/// Compilers take seconds where little else runs.
+/// On an idle machine, the compilers take only seconds, but on a busy one they take far longer.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A service, and a folder in which clients of it are generated.
+/// A running service, and a temporary folder for clients generated from the service's OpenAPI document.
 struct GeneratorFixture {
     service: Service,
     folder: TempDir,
 }
 
 impl GeneratorFixture {
-    /// Starts a service and writes its document, `openapi.json`, into a folder with these files.
+    /// Starts a service. Copies the files of the folder `files` and the service's OpenAPI document (`openapi.json`)
+    /// into a temporary folder.
     async fn start(files: &str) -> Result<Self> {
         let service = Service::start().await?;
         let folder = tempfile::tempdir()?;
@@ -40,7 +41,7 @@ impl GeneratorFixture {
         Ok(Self { service, folder })
     }
 
-    /// Runs a program in the folder, and gives what it printed.
+    /// Runs a program in the temporary folder, and returns its output.
     async fn run_tool(&self, program: &Path, arguments: &[&str]) -> Result<String> {
         let output = Command::new(program)
             .args(arguments)
@@ -56,19 +57,19 @@ impl GeneratorFixture {
             .kill_on_drop(true)
             .output();
         let name = format!("{} {}", program.display(), arguments.join(" "));
-        let output =
-            tokio::time::timeout(TOOL_TIMEOUT, output).await.with_context(|| format!("{name} did not end in time"))?;
+        let output = tokio::time::timeout(TOOL_TIMEOUT, output).await.with_context(|| format!("{name} timed out"))?;
         let output = output.with_context(|| format!("{name} is missing; run `cargo xtask setup`"))?;
         let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.success(), "{name}: {text}{errors}");
         Ok(text.into_owned())
     }
 
-    /// What a journey says that it did is what the service knows.
+    /// Checks that the service has stored what the generated client printed: the run has this status and the printed
+    /// key, and the key is revoked.
     async fn check_journey(&self, printed: &str, status: RunStatus) -> Result<()> {
         let printed: Value = serde_json::from_str(printed)?;
-        let key = printed["keyId"].as_str().and_then(KeyId::parse).context("a key")?;
-        let run = printed["runId"].as_i64().and_then(RunId::new).context("a run")?;
+        let key = printed["keyId"].as_str().and_then(KeyId::parse).context("no valid key ID in the output")?;
+        let run = printed["runId"].as_i64().and_then(RunId::new).context("no valid run ID in the output")?;
         let details = self.service.client.get_run(run).await?.details;
         assert_eq!((details.summary.status, details.summary.key_ids.as_slice()), (status, &[key][..]));
         let key = self.service.client.get_key(&key, 90).await?;

@@ -1,5 +1,6 @@
-//! The service answers as its OpenAPI document says, whatever it is sent: Schemathesis makes up requests, valid and
-//! not, and follows keys from their making to their revocation. See `schemathesis.toml` for what is checked.
+//! Checks with Schemathesis that the service answers as its OpenAPI document describes. Schemathesis generates valid
+//! and invalid requests, and follows keys from creation to revocation. The checks are configured in
+//! `schemathesis.toml`.
 
 mod generated;
 
@@ -13,13 +14,13 @@ use ulkeys_domain::Scope;
 use ulkeys_tests::{Service, tools_folder};
 
 const SCHEMATHESIS_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/schemathesis.toml");
-/// It takes less than a minute where little else runs.
+/// A generous limit: on an idle machine, the check takes less than a minute.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Runs Schemathesis, which ends with 0 when no check failed.
+/// Runs Schemathesis and returns an error unless all checks passed, which Schemathesis reports with exit code 0.
 async fn run_schemathesis(service: &Service, credential: &str, phases: &str) -> Result<()> {
     let program = tools_folder().join("schemathesis/bin/schemathesis");
-    // Whatever it writes, it writes there.
+    // Schemathesis writes its files into its working directory.
     let folder = tempfile::tempdir()?;
     let output = Command::new(&program)
         .args(["--config-file", SCHEMATHESIS_CONFIG, "run", "--phases", phases])
@@ -30,7 +31,7 @@ async fn run_schemathesis(service: &Service, credential: &str, phases: &str) -> 
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(CHECK_TIMEOUT, output).await.context("it did not end in time")?;
+    let output = tokio::time::timeout(CHECK_TIMEOUT, output).await.context("Schemathesis timed out")?;
     let output = output.with_context(|| format!("{} is missing; run `cargo xtask setup`", program.display()))?;
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{text}");
@@ -45,7 +46,7 @@ async fn responses_to_app_match_document() -> Result<()> {
     service.stop().await
 }
 
-/// Without the stateful phase: there, a key with every scope sooner or later revokes itself.
+/// The stateful phase is omitted, because a key with every scope would sooner or later revoke itself in that phase.
 #[tokio::test(flavor = "multi_thread")]
 async fn responses_to_key_with_all_scopes_match_document() -> Result<()> {
     let mut service = Service::start().await?;

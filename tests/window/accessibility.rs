@@ -1,5 +1,6 @@
-//! In every state of the windows, light and dark and in every language, axe finds nothing (WCAG 2.2 AA and best
-//! practices), and no text is cut or covered: not in a narrow window, and not where text is twice as large.
+//! Tests the accessibility of every state in the gallery, in variants that cover all themes and languages: axe reports
+//! no violations (WCAG 2.2 AA and best practices), and no text is cut off or covered, even in a narrow window or at
+//! twice the text size.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -18,7 +19,7 @@ async fn check_scene(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A test for each scene.
+/// Defines a test for each scene of the gallery, and a test that fails if a scene has no test.
 macro_rules! scene_tests {
     ($($test:ident: $name:literal),* $(,)?) => {
         $(#[tokio::test]
@@ -54,7 +55,7 @@ scene_tests! {
     port_scene_is_accessible: "port",
 }
 
-/// The longest animation or transition of anything in the page, in seconds, with a dialog open.
+/// Opens a dialog, and returns the duration of the longest animation or transition in the page, in seconds.
 async fn longest_animation_seconds(app: &App) -> Result<f64> {
     app.click("Create Key").await?;
     app.wait_text("Suggestions").await?;
@@ -70,11 +71,11 @@ async fn animations_are_off_with_reduced_motion() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let usual = App::start(&desktop).await?;
     let motion = longest_animation_seconds(&usual).await?;
-    ensure!(motion > 0.05, "otherwise this test shows nothing: {motion} s");
+    ensure!(motion > 0.05, "no animation to switch off, the longest takes {motion} s");
     usual.quit().await?;
     desktop.set_gtk_setting("gtk-enable-animations=0")?;
     let motion = longest_animation_seconds(&App::start(&desktop).await?).await?;
-    ensure!(motion < 0.001, "something moves for {motion} s");
+    ensure!(motion < 0.001, "an animation still takes {motion} s");
     Ok(())
 }
 
@@ -97,12 +98,13 @@ async fn high_contrast_theme_darkens_muted_colors() -> Result<()> {
     desktop.set_gtk_setting("gtk-theme-name=HighContrast")?;
     let after = colors(&App::start(&desktop).await?).await?;
     for index in 0..2 {
-        ensure!(after[index].as_f64() < before[index].as_f64(), "on white, darker is more: {before} {after}");
+        ensure!(after[index].as_f64() < before[index].as_f64(), "the color is not darker: {before} {after}");
     }
     Ok(())
 }
 
-/// WCAG 2.4.11. In a narrow window the sections stay at its top, and what is selected at its foot.
+/// Tests WCAG 2.4.11 (Focus Not Obscured). In a narrow window, the navigation stays at the top and the selection bar at
+/// the bottom, so they could cover the focused control.
 #[tokio::test]
 async fn focused_control_is_not_covered_by_sticky_bar() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;

@@ -1,4 +1,4 @@
-//! What other programs of the user can read over the accessibility bus while a new key is shown.
+//! Tests what text the user's other programs can read over the accessibility bus while a new key is shown.
 
 use anyhow::{Context as _, Result, ensure};
 use ulkeys_tests::{AccessibleObject, App, Desktop, TREE_TIMEOUT, format_outline};
@@ -13,7 +13,7 @@ fn contains_text(tree: &[AccessibleObject], text: &str) -> bool {
     !objects_containing(tree, text).is_empty()
 }
 
-/// Reads the tree until it is as wanted: it follows the page some moments later.
+/// Reads the accessibility tree until it satisfies `wanted`, because the tree is updated some time after the page.
 pub(crate) async fn wait_accessibility_tree(
     app: &App,
     desktop: &Desktop,
@@ -40,7 +40,7 @@ async fn key_without_screen_reader_is_not_on_accessibility_bus() -> Result<()> {
 
     let tree =
         wait_accessibility_tree(&app, &desktop, "Copy", |tree| tree.iter().any(|it| is_button(it, "Copy"))).await?;
-    ensure!(contains_text(&tree, "API key, not readable by other apps"), "the key has a name: {tree:#?}");
+    ensure!(contains_text(&tree, "API key, not readable by other apps"), "the key has no accessible name: {tree:#?}");
     for part in [&key[..], &key[13..23], &key[33..43]] {
         ensure!(!contains_text(&tree, part), "the key is on the bus: {:#?}", objects_containing(&tree, part));
     }
@@ -58,16 +58,19 @@ async fn key_without_screen_reader_is_not_on_accessibility_bus() -> Result<()> {
         ensure!(found.is_empty(), "the key is on the bus in {example}: {found:#?}");
     }
 
-    // A person who uses a screen reader has the key read, and everybody sees that others can read it too.
+    // While a screen reader is running, it can read the key. Other apps can then read the key as well, and the window
+    // says so.
     desktop.announce_screen_reader(true)?;
     app.wait_text("A screen reader is on").await?;
     wait_accessibility_tree(&app, &desktop, "the key on the bus", |tree| contains_text(tree, &key)).await?;
     desktop.announce_screen_reader(false)?;
     app.wait_gone("A screen reader is on").await?;
-    wait_accessibility_tree(&app, &desktop, "the end of the key on the bus", |tree| !contains_text(tree, &key[13..]))
-        .await?;
+    wait_accessibility_tree(&app, &desktop, "the key to be removed from the bus", |tree| {
+        !contains_text(tree, &key[13..])
+    })
+    .await?;
 
-    // What is announced of a copied key holds no key either.
+    // Copying the key is announced to screen readers. The announcement does not contain the key.
     app.click("Copy").await?;
     app.wait_text("On the clipboard for another").await?;
     let tree = desktop.accessibility_tree()?;

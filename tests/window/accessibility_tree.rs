@@ -1,6 +1,6 @@
-//! What a screen reader finds in the windows, compared with what is committed below `accessibility_tree/`: an outline
-//! in words of the tree that the accessibility bus gives.
-//! `UPDATE_ACCESSIBILITY_TREES=1 cargo test --workspace --test window accessibility_tree` writes it again.
+//! Compares the windows' accessibility trees, which screen readers use, with the outlines committed in
+//! `accessibility_tree/`. The trees are read from the accessibility bus.
+//! `UPDATE_ACCESSIBILITY_TREES=1 cargo test --workspace --test window accessibility_tree` updates the outlines.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,15 +18,16 @@ use crate::accessibility_bus::wait_accessibility_tree;
 use crate::helpers::{choose_menu_entry, start_with_bulk_keys, start_with_keys, use_key_once, wait_dialog_closed};
 
 const UPDATE_VARIABLE: &str = "UPDATE_ACCESSIBILITY_TREES";
-/// The tree follows the page after some moments; charts and details arrive later than the rest.
+/// Time without a change after which the tree counts as settled. The tree is updated some time after the page, with
+/// charts and details last.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(700);
-/// A screen reader should say no more of a row before it comes to the point.
+/// A screen reader must speak a row of the list in fewer words than this.
 const MAX_ROW_WORDS: usize = 15;
 
-/// What differs from one run to the next.
+/// Patterns for text that differs between test runs, each with the placeholder that replaces the text.
 const VOLATILE_PATTERNS: &[(&str, &str)] = &[
     (r"[A-Z][a-z]+ \d{1,2}, \d{4} at \d{1,2}:\d{2}:\d{2} [AP]M UTC", "‹time›"),
-    // The last hours of a seeded day are not over.
+    // The count depends on the time of day, because the last hours of a seeded day may still be in the future.
     (r"\d+ accepted", "‹count› accepted"),
     (r"[A-Z][a-z]{2} \d{1,2}, \d{1,2}:00( [AP]M)? – \d{1,2}:00 [AP]M", "‹hour›"),
     (r"\d{1,2}:\d{2} [AP]M", "‹time›"),
@@ -40,14 +41,14 @@ const VOLATILE_PATTERNS: &[(&str, &str)] = &[
 
 fn mask_volatile_text(text: &str) -> String {
     VOLATILE_PATTERNS.iter().fold(text.to_owned(), |text, (pattern, name)| {
-        Regex::new(pattern).expect("a pattern").replace_all(&text, *name).into_owned()
+        Regex::new(pattern).expect("the pattern is valid").replace_all(&text, *name).into_owned()
     })
 }
 
-/// Reads the tree until it says what is expected of it and no longer changes.
+/// Reads the accessibility tree until it contains the expected text and no longer changes.
 async fn wait_settled_tree(app: &App, desktop: &Desktop, expected: &str) -> Result<Vec<AccessibleObject>> {
     let mut tree = Vec::new();
-    // Times such as "12 seconds ago" change with each reading.
+    // Masks times such as "12 seconds ago", which change with each reading.
     let outline = |tree: &[AccessibleObject]| mask_volatile_text(&format_outline(tree));
     app.wait_within(TREE_TIMEOUT, &format!("{expected:?} in the accessibility tree"), async || {
         let before = outline(&tree);
@@ -61,7 +62,7 @@ async fn wait_settled_tree(app: &App, desktop: &Desktop, expected: &str) -> Resu
     Ok(tree)
 }
 
-/// Compares the outline of the windows with the committed one. What differs is in the error.
+/// Compares the outline of the windows with the committed outline. The error shows the differences.
 async fn ensure_tree_matches(app: &App, desktop: &Desktop, name: &str, expected: &str) -> Result<()> {
     let tree = wait_settled_tree(app, desktop, expected).await?;
     let shown: Vec<String> = serde_json::from_value(app.script(VISIBLE_TEXTS_SCRIPT, Vec::new()).await?)?;
@@ -76,19 +77,19 @@ async fn ensure_tree_matches(app: &App, desktop: &Desktop, name: &str, expected:
     let difference = TextDiff::from_lines(committed.as_str(), found.as_str());
     ensure!(
         committed == found,
-        "{name}: the accessibility tree is another one; {UPDATE_VARIABLE}=1 writes it again.\n{}",
+        "{name}: the accessibility tree has changed; set {UPDATE_VARIABLE}=1 to update it.\n{}",
         difference.unified_diff().context_radius(3).header("committed", "found")
     );
     Ok(())
 }
 
-/// The rows of the list, without the one with the headers.
+/// Returns the rows of the list, without the header row.
 fn table_rows(tree: &[AccessibleObject]) -> Vec<&[AccessibleObject]> {
     let at = (0..tree.len()).filter(|at| tree[*at].role == "table row");
     at.map(|at| subtree(tree, at)).filter(|row| row.iter().any(|it| it.role == "row header")).collect()
 }
 
-/// The names of the columns.
+/// Returns the names of the columns.
 fn column_headers(tree: &[AccessibleObject]) -> Vec<&str> {
     tree.iter().filter(|it| it.role == "column header").map(|it| it.name.as_str()).collect()
 }
@@ -166,7 +167,7 @@ async fn list_and_details_of_team_match_committed_trees() -> Result<()> {
     ensure_tree_matches(&app, &desktop, "list_team", "\"training-server\"").await?;
     app.click("Needs attention").await?;
     app.wait_gone("nightly-export").await?;
-    ensure_tree_matches(&app, &desktop, "list_attention", "\"labelling-team\"").await?;
+    ensure_tree_matches(&app, &desktop, "list_attention", "\"labeling-team\"").await?;
     app.click("Revoked").await?;
     ensure_tree_matches(&app, &desktop, "list_revoked", "\"old-laptop\"").await?;
     app.click("Active").await?;
@@ -204,7 +205,7 @@ async fn other_sections_match_committed_trees() -> Result<()> {
     ensure_tree_matches(&app, &desktop, "help", "Check a key").await
 }
 
-/// A person who listens hears the same of each row as often as it is passed.
+/// A screen reader speaks a row every time the user passes it, so the text must be short.
 #[tokio::test]
 async fn list_row_is_spoken_in_few_words() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -215,16 +216,19 @@ async fn list_row_is_spoken_in_few_words() -> Result<()> {
         let rows: Vec<_> = table_rows(&tree).into_iter().map(spoken_row_text).collect();
         ensure!(rows.len() > 1 && rows.iter().any(|row| row.contains(key)), "{rows:?}");
         for row in rows {
-            ensure!(row.contains("ul_"), "no prefix tells it from another of its name: {row}");
+            ensure!(
+                row.contains("ul_"),
+                "the prefix is missing, so keys with the same name cannot be distinguished: {row}"
+            );
             let words = row.split_whitespace().count();
-            ensure!(words < MAX_ROW_WORDS, "{words} words: {row}");
+            ensure!(words < MAX_ROW_WORDS, "{words} words are too many: {row}");
         }
     }
     Ok(())
 }
 
-/// WebKit leaves out what is behind a modal dialog, and has to put it back when the dialog closes: also what changed in
-/// between.
+/// WebKit removes the content behind a modal dialog from the accessibility tree. When the dialog closes, all of that
+/// content must reappear, including changes made while the dialog was open.
 #[tokio::test]
 async fn table_that_changes_behind_dialog_is_whole_after_dialog_closes() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -240,7 +244,7 @@ async fn table_that_changes_behind_dialog_is_whole_after_dialog_closes() -> Resu
         let is_alone = |tree: &[AccessibleObject]| {
             format_outline(tree).contains("Choose only what") && column_headers(tree).is_empty()
         };
-        wait_accessibility_tree(&app, &desktop, "the dialog alone", is_alone).await
+        wait_accessibility_tree(&app, &desktop, "only the dialog in the tree", is_alone).await
     };
     let leave_dialog = async |columns: usize, keys: usize| {
         desktop.press(&["Escape"])?;
@@ -252,18 +256,18 @@ async fn table_that_changes_behind_dialog_is_whole_after_dialog_closes() -> Resu
     let first = create("first").await?;
     app.wait_text("first").await?;
 
-    // The table of revoked keys appears behind the dialog.
+    // The only key is revoked while the dialog is open, so the table of revoked keys appears behind the dialog.
     app.click("Revoked").await?;
     app.wait_text("No revoked keys").await?;
     app.click("Create Key").await?;
     read_dialog().await?;
-    let id = first["keyId"].as_str().context("an ID")?;
+    let id = first["keyId"].as_str().context("no key ID")?;
     client.delete(format!("{url}/{id}")).bearer_auth(&admin).send().await?.error_for_status()?;
     app.wait_text("Revoked\n1").await?;
     read_dialog().await?;
     leave_dialog(COLUMN_HEADERS.len(), 1).await?;
 
-    // A row of the table of active keys appears behind it.
+    // A row is added to the table of active keys while the dialog is open.
     app.click("Active").await?;
     app.click("Create Key").await?;
     read_dialog().await?;
@@ -285,13 +289,14 @@ async fn table_of_many_keys_keeps_header_row_and_row_numbers_after_scrolling() -
     app.wait("the last row", async || app.script(last, Vec::new()).await.is_ok_and(|it| it == true)).await?;
     let tree = wait_settled_tree(&app, &desktop, "row header").await?;
     ensure!(column_headers(&tree) == COLUMN_HEADERS, "{}", format_outline(&tree));
-    let last = tree.iter().rfind(|it| it.role == "table row").context("a row")?;
+    let last = tree.iter().rfind(|it| it.role == "table row").context("no row")?;
     let number = last.texts.iter().find(|it| it.contains("\"rowindex\": \"1001\""));
-    ensure!(number.is_some(), "the last row has no number: {last:?}");
+    ensure!(number.is_some(), "the last row has no row number: {last:?}");
     Ok(())
 }
 
-/// WebKit crashes when a screen reader asks for the line, sentence or paragraph of an object that does not begin it.
+/// WebKit crashes when a screen reader requests a line, sentence or paragraph from an object whose text starts in the
+/// middle of one.
 #[tokio::test]
 async fn details_with_training_run_stay_open_when_text_is_read_unit_by_unit() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -304,7 +309,7 @@ async fn details_with_training_run_stay_open_when_text_is_read_unit_by_unit() ->
     };
     let tree = wait_accessibility_tree(&app, &desktop, "the run in the accessibility tree", is_open).await?;
     let outside: Vec<_> = tree.iter().filter(|it| !it.outside.is_empty()).collect();
-    ensure!(outside.is_empty(), "objects in the middle of a line: {outside:#?}");
-    ensure!(app.script("return window.isSamePage", Vec::new()).await? == true, "the page was loaded again");
+    ensure!(outside.is_empty(), "objects start in the middle of a line: {outside:#?}");
+    ensure!(app.script("return window.isSamePage", Vec::new()).await? == true, "the page was reloaded");
     Ok(())
 }

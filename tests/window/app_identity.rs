@@ -1,4 +1,5 @@
-//! The name that the desktop knows the app by, the folders that follow from it, and who may read what is in them.
+//! Tests the app's identifier on the desktop, the folders derived from the identifier, and the permissions of the files
+//! in these folders.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,8 @@ async fn start_at_port(desktop: &Desktop, port: u16) -> Result<App> {
     App::start_with(desktop, AppOptions { port: Some(port), ..AppOptions::default() }).await
 }
 
-/// Makes the folders those of the version before: data, settings and WebKit's files where it kept them.
+/// Gives the data and settings folders the names that the previous version used, and creates WebKit's files where the
+/// previous version stored them.
 fn rename_to_former_identifier(desktop: &Desktop) -> Result<()> {
     for parent in [".local/share", ".config"] {
         let parent = desktop.home().join(parent);
@@ -31,7 +33,7 @@ fn rename_to_former_identifier(desktop: &Desktop) -> Result<()> {
     Ok(())
 }
 
-/// All files and folders below a folder, links not followed.
+/// Returns all files and folders below a folder, without following symbolic links.
 fn list_files_recursively(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in folder.read_dir().with_context(|| folder.display().to_string())? {
@@ -54,11 +56,11 @@ async fn data_of_former_identifier_moves_at_first_start() -> Result<()> {
     let app = App::start(&desktop).await?;
     let port = app.port;
     let key = app.create_and_copy_key(&desktop, "kept", "read").await?;
-    ensure!(run_ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "accepted");
+    ensure!(run_ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "the key is not accepted");
     let revoked = app.create_and_copy_key(&desktop, "revoked", "read").await?;
     let keys = list_all_keys(&app).await?;
     let id = |name: &str| keys["keys"].as_array().and_then(|keys| keys.iter().find(|key| key["name"] == name)).cloned();
-    let (kept, gone) = (id("kept").context("kept")?, id("revoked").context("revoked")?);
+    let (kept, gone) = (id("kept").context("no key kept")?, id("revoked").context("no key revoked")?);
     app.invoke("revoke_key", json!({ "keyId": gone["keyId"] })).await?.expect("revoked");
     let preferences = json!({
         "language": "en", "theme": "dark", "textPercent": 110, "clipboardSeconds": 30, "rotationDays": 45
@@ -70,25 +72,34 @@ async fn data_of_former_identifier_moves_at_first_start() -> Result<()> {
     let app = start_at_port(&desktop, port).await?;
     app.wait_text("kept").await?;
     let after = list_all_keys(&app).await?;
-    let names: Vec<_> = after["keys"].as_array().context("keys")?.iter().map(|key| &key["name"]).collect();
+    let names: Vec<_> = after["keys"].as_array().context("no list of keys")?.iter().map(|key| &key["name"]).collect();
     ensure!(names.len() == 2, "{after}");
-    let usage = app.invoke("get_key_usage", json!({ "keyId": kept["keyId"], "hours": 24 })).await?.expect("usage");
+    let usage = app
+        .invoke("get_key_usage", json!({ "keyId": kept["keyId"], "hours": 24 }))
+        .await?
+        .expect("the usage is listed");
     ensure!(usage["hours"].as_array().is_some_and(|hours| !hours.is_empty()), "{usage}");
-    ensure!(run_ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "still accepted");
-    ensure!(run_ul(&desktop, &revoked, port, &["cloud", "account", "summary"])?.code == Some(1), "still rejected");
+    ensure!(
+        run_ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0),
+        "the key is no longer accepted"
+    );
+    ensure!(
+        run_ul(&desktop, &revoked, port, &["cloud", "account", "summary"])?.code == Some(1),
+        "the revoked key is accepted again"
+    );
     let settings: Value = serde_json::from_slice(&std::fs::read(desktop.settings_file())?)?;
     ensure!(settings["port"] == port && settings["rotationDays"] == 45, "{settings}");
     for gone in [".local/share/org.ulkeys.desktop", ".config/org.ulkeys.desktop"] {
-        ensure!(!desktop.home().join(gone).exists(), "{gone} is still there");
+        ensure!(!desktop.home().join(gone).exists(), "{gone} still exists");
     }
-    // Backups of the data folder hold no caches of the windows.
+    // WebKit's caches are outside the data folder, so that backups of the data folder do not contain them.
     let webkit = |path: &Path| {
         list_files_recursively(path).unwrap_or_default().iter().any(|path| path.ends_with("hsts-storage.sqlite"))
     };
     ensure!(!webkit(&desktop.data_folder()), "WebKit's files are in the data folder");
     ensure!(
         !list_files_recursively(&desktop.home().join(".cache").join(APP_IDENTIFIER))?.is_empty(),
-        "WebKit's files are in the cache folder"
+        "WebKit's files are not in the cache folder"
     );
     Ok(())
 }
@@ -102,7 +113,7 @@ async fn start_beside_older_version_moves_nothing() -> Result<()> {
     app.close_window(&desktop).await?;
     rename_to_former_identifier(&desktop)?;
     let former = desktop.home().join(".local/share").join(FORMER_IDENTIFIER);
-    // An older version holds this lock from its start to its end.
+    // An older version holds this lock while it is running.
     let lock = std::fs::File::create(former.join("keys.db.lock"))?;
     lock.lock()?;
 
@@ -114,7 +125,10 @@ async fn start_beside_older_version_moves_nothing() -> Result<()> {
     app.wait_text(&former.join("keys.db").display().to_string()).await?;
     app.click("Connection").await?;
     app.wait_text("An older version of UL Keys is running.").await?;
-    ensure!(!desktop.data_folder().exists() && !desktop.settings_file().exists(), "nothing has moved");
+    ensure!(
+        !desktop.data_folder().exists() && !desktop.settings_file().exists(),
+        "files were moved although an older version is running"
+    );
     app.click("API Keys").await?;
     drop(lock);
     app.click("Try again").await?;
@@ -123,11 +137,15 @@ async fn start_beside_older_version_moves_nothing() -> Result<()> {
 
     let app = start_at_port(&desktop, port).await?;
     app.wait_text("kept").await?;
-    ensure!(!former.exists() && desktop.data_folder().join("keys.db").exists(), "moved at the next start");
+    ensure!(
+        !former.exists() && desktop.data_folder().join("keys.db").exists(),
+        "the next start did not move the files"
+    );
     Ok(())
 }
 
-/// A home folder with files of the former identifier, and one of the present one in the way.
+/// Creates a home folder that contains files stored under the former identifier and one file stored under the current
+/// one. Because of that one file, the app cannot simply rename the former folder.
 fn home_with_former_files() -> Result<tempfile::TempDir> {
     let home = tempfile::tempdir()?;
     for (path, content) in [
@@ -140,7 +158,7 @@ fn home_with_former_files() -> Result<tempfile::TempDir> {
         (".local/share/org.ulkeys.UlKeys/logs/ul-keys.2026-11-28.log", "line"),
     ] {
         let path = home.path().join(path);
-        std::fs::create_dir_all(path.parent().context("a folder")?)?;
+        std::fs::create_dir_all(path.parent().context("no parent folder")?)?;
         std::fs::write(path, content)?;
     }
     Ok(home)
@@ -159,12 +177,13 @@ fn ensure_moved(home: &Path) -> Result<()> {
         ensure!(found == content, "{path}: {found}");
     }
     for gone in [".local/share/org.ulkeys.desktop", ".config/org.ulkeys.desktop"] {
-        ensure!(!home.join(gone).exists(), "{gone} is still there");
+        ensure!(!home.join(gone).exists(), "{gone} still exists");
     }
     Ok(())
 }
 
-/// Kills the real program at each system call that changes a folder, and starts it again.
+/// Kills the real program at each system call that is part of moving the files, and checks that the next start
+/// completes the move.
 #[test]
 fn move_killed_at_any_system_call_is_completed_by_next_start() -> Result<()> {
     let run = |command: &mut Command, home: &Path| {
@@ -190,7 +209,7 @@ fn move_killed_at_any_system_call_is_completed_by_next_start() -> Result<()> {
             kills += 1;
         }
     }
-    ensure!(kills >= 9, "only {kills} system calls were hit");
+    ensure!(kills >= 9, "only {kills} system calls were interrupted");
     Ok(())
 }
 
@@ -223,12 +242,12 @@ async fn files_are_private_regardless_of_umask() -> Result<()> {
     let desktop = desktop_with_platform_folders()?;
     let port = free_port()?;
     let older_log = desktop.data_folder().join("logs/ul-keys.2026-11-01.log");
-    std::fs::create_dir_all(older_log.parent().context("a folder")?)?;
+    std::fs::create_dir_all(older_log.parent().context("no parent folder")?)?;
     std::fs::write(&older_log, "an older line\n")?;
-    std::fs::create_dir_all(desktop.settings_file().parent().context("a folder")?)?;
+    std::fs::create_dir_all(desktop.settings_file().parent().context("no parent folder")?)?;
     std::fs::write(desktop.settings_file(), json!({ "port": port }).to_string())?;
     let open = |path: &Path| -> Result<u32> { Ok(path.symlink_metadata()?.permissions().mode() & 0o077) };
-    ensure!(open(&older_log)? != 0, "the tests run with a usual umask");
+    ensure!(open(&older_log)? != 0, "the umask of the tests is too strict for this test");
 
     let app = start_at_port(&desktop, port).await?;
     app.create_key_without_copying("one", "read").await?;
@@ -240,11 +259,11 @@ async fn files_are_private_regardless_of_umask() -> Result<()> {
             continue;
         }
         for path in list_files_recursively(&folder)?.into_iter().chain([folder]).filter(|path| !path.is_symlink()) {
-            ensure!(open(&path)? == 0, "others may use {}", path.display());
+            ensure!(open(&path)? == 0, "other users can access {}", path.display());
             seen += 1;
         }
     }
-    ensure!(seen > 8, "only {seen} files");
+    ensure!(seen > 8, "only {seen} files were found");
     Ok(())
 }
 

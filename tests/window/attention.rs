@@ -1,4 +1,4 @@
-//! Keys that need attention: why, in a sentence, and the next step.
+//! Tests the keys that need attention: each reason is explained in a sentence and offers an action.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use ulkeys_tests::{App, Desktop, seed};
 
 use crate::helpers::wait_dialog_closed;
 
-/// What each row says about its key: name, sentences and steps.
+/// Returns the key name, the reasons and the actions of each row.
 async fn shown_reasons(app: &App) -> Result<Value> {
     let script = "return [...document.querySelectorAll('[data-key-id]')]
         .sort((one, other) => one.dataset.row - other.dataset.row)
@@ -19,7 +19,7 @@ async fn shown_reasons(app: &App) -> Result<Value> {
 async fn each_reason_shows_explanation_and_action() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     std::fs::create_dir_all(desktop.data_folder())?;
-    // Without the two of which one is being rotated.
+    // The two keys named `inference-gateway` are omitted, because one is being replaced by the other.
     let samples: Vec<_> = seed::TEAM_KEYS.iter().copied().filter(|key| key.name != "inference-gateway").collect();
     seed::seed_database(&desktop.data_folder().join("keys.db"), &samples).await?;
     let app = App::start(&desktop).await?;
@@ -41,10 +41,10 @@ async fn each_reason_shows_explanation_and_action() -> Result<()> {
         ["workspace-admin", "Holds admin, and has not needed it for a month.", "Rotate with fewer scopes…"],
         ["edge-camera-07", old("edge-camera-07"), "Rotate…"],
         [
-            "labelling-team",
-            format!("Not used for more than 90 days. Last used: {}.", used("labelling-team")),
+            "labeling-team",
+            format!("Not used for more than 90 days. Last used: {}.", used("labeling-team")),
             "Revoke…",
-            old("labelling-team"),
+            old("labeling-team"),
         ],
     ]);
     let mut shown = Value::Null;
@@ -55,12 +55,13 @@ async fn each_reason_shows_explanation_and_action() -> Result<()> {
     .await?;
     ensure!(shown == expected, "{shown:#}");
 
-    // Each step, by the key and its place among the key's.
+    // Tries each action. An action is identified by the key's name and the index of the action's button in the key's
+    // row.
     for (name, place, dialog, title) in [
         ("conference-demo", 0, "alertdialog", "Revoke conference-demo?"),
         ("workspace-admin", 0, "dialog", "Rotate workspace-admin"),
         ("edge-camera-07", 0, "dialog", "Rotate edge-camera-07"),
-        ("labelling-team", 0, "alertdialog", "Revoke labelling-team?"),
+        ("labeling-team", 0, "alertdialog", "Revoke labeling-team?"),
     ] {
         let press = "const row = [...document.querySelectorAll('[data-key-id]')]
                 .find((row) => row.querySelector('[data-control=open]').innerText.trim() === arguments[0]);
@@ -78,7 +79,7 @@ async fn each_reason_shows_explanation_and_action() -> Result<()> {
         let back = "const row = document.activeElement.closest('[data-key-id]');
             return row?.querySelectorAll('.attention li button')[arguments[0]] === document.activeElement
                 && row.querySelector('[data-control=open]').innerText.trim() === arguments[1];";
-        app.wait("the focus where it was", async || {
+        app.wait("the focus to return", async || {
             app.script(back, vec![json!(place), json!(name)]).await.is_ok_and(|it| it == true)
         })
         .await?;

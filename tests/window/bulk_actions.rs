@@ -1,4 +1,5 @@
-//! Bulk actions apply to the selected keys as they are now, also when keys change in between.
+//! Tests bulk actions, which apply to the current state of the selected keys even if the keys change after the
+//! selection.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -12,12 +13,12 @@ use ulkeys_tests::ipc_stub::{
     clear_rules, delay_responses, drop_key_events, lose_responses, reject, release_responses, wait_delayed,
 };
 
-/// The bar's own button; each row has one of the same name.
+/// Clicks the Revoke button of the selection bar. A search by name would also find the Revoke buttons in the rows.
 async fn click_revoke_selected(app: &App) -> Result<()> {
     app.script("document.querySelector('[role=region] button:last-of-type').click()", Vec::new()).await.map(drop)
 }
 
-/// A use after the selection, and one while the dialog is open, are both asked about.
+/// The dialog counts requests sent after the keys were selected, including those that arrive while the dialog is open.
 #[tokio::test]
 async fn bulk_revoke_dialog_shows_current_usage() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -31,14 +32,14 @@ async fn bulk_revoke_dialog_shows_current_usage() -> Result<()> {
     app.wait_text("just now").await?;
     click_revoke_selected(&app).await?;
     app.wait_text("1 of them was used in the last 24 hours").await?;
-    ensure!(is_button_disabled(&app, "Revoke 2 keys").await?, "a number is asked for");
+    ensure!(is_button_disabled(&app, "Revoke 2 keys").await?, "the dialog does not require a number");
 
     use_key_once(&desktop, &app, &other)?;
     app.wait_text("2 of them were used in the last 24 hours").await?;
     type_confirmation(&desktop, &app, "2").await?;
     app.click("Revoke 2 keys").await?;
     app.wait_text("2 keys were revoked").await?;
-    ensure!(active_key_names(&app).await?.is_empty(), "both ended");
+    ensure!(active_key_names(&app).await?.is_empty(), "a key is still active");
     Ok(())
 }
 
@@ -52,15 +53,16 @@ async fn usage_while_bulk_dialog_is_open_requires_confirmation() -> Result<()> {
     app.click("Select never").await?;
     click_revoke_selected(&app).await?;
     app.wait_text("Revoke 2 keys?").await?;
-    ensure!(!is_button_disabled(&app, "Revoke 2 keys").await?, "nobody has used them");
+    ensure!(!is_button_disabled(&app, "Revoke 2 keys").await?, "the dialog requires a number for unused keys");
     use_key_once(&desktop, &app, &key)?;
     app.wait_text("1 of them was used in the last 24 hours").await?;
-    ensure!(is_button_disabled(&app, "Revoke 2 keys").await?, "now somebody has");
+    ensure!(is_button_disabled(&app, "Revoke 2 keys").await?, "the dialog does not require a number after a use");
     app.click("Cancel").await?;
     wait_dialog_closed(&app).await
 }
 
-/// Nobody was asked about a key that is used while others are being revoked.
+/// If a selected key is used while other selected keys are being revoked, revoking the used key requires another
+/// confirmation.
 #[tokio::test]
 async fn usage_during_bulk_revocation_stops_it() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -80,16 +82,17 @@ async fn usage_during_bulk_revocation_stops_it() -> Result<()> {
     app.wait_text("1 key was revoked").await?;
     app.wait_text("Revoke 1 key?").await?;
     app.wait_text("1 of them was used in the last 24 hours").await?;
-    ensure!(is_button_disabled(&app, "Revoke 1 key").await?, "a number is asked for");
-    ensure!(active_key_names(&app).await? == ["asleep"], "the one that is in use was not revoked");
+    ensure!(is_button_disabled(&app, "Revoke 1 key").await?, "the dialog does not require a number");
+    ensure!(active_key_names(&app).await? == ["asleep"], "the key in use was revoked");
     type_confirmation(&desktop, &app, "1").await?;
     app.click("Revoke 1 key").await?;
     wait_dialog_closed(&app).await?;
-    ensure!(active_key_names(&app).await?.is_empty(), "now both ended");
+    ensure!(active_key_names(&app).await?.is_empty(), "a key is still active");
     Ok(())
 }
 
-/// Whatever the answer was lost of is asked for again; what is still not known is not claimed.
+/// If the response to a revocation is lost, the page queries the key again. If that query fails as well, the page
+/// reports the outcome as unknown.
 #[tokio::test]
 async fn lost_response_is_not_reported_as_rejection() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -110,17 +113,21 @@ async fn lost_response_is_not_reported_as_rejection() -> Result<()> {
     reject(&app, "get_key", "SERVICE_UNAVAILABLE").await?;
     app.click("Try again").await?;
     app.wait_text("It is not known whether 2 keys were revoked.").await?;
-    ensure!(!app.text("[role=alertdialog]").await?.contains("were not revoked"), "nothing more is claimed");
+    ensure!(
+        !app.text("[role=alertdialog]").await?.contains("were not revoked"),
+        "the dialog claims that keys were not revoked"
+    );
     release_responses(&app).await?;
     lose_responses(&app, "revoke_key").await?;
     app.click("Try again").await?;
     app.wait_text("2 keys were revoked").await?;
     wait_dialog_closed(&app).await?;
-    ensure!(active_key_names(&app).await? == ["third"], "they were");
+    ensure!(active_key_names(&app).await? == ["third"], "the keys were not revoked");
     Ok(())
 }
 
-/// A program that runs once a day may have used any of them a little longer ago.
+/// Revoking more than ten keys always requires typing their number, even if none of the keys was used in the last 24
+/// hours: a program that runs once a day may have used a key shortly before that.
 #[tokio::test]
 async fn revoking_more_than_ten_keys_requires_their_number() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -131,16 +138,16 @@ async fn revoking_more_than_ten_keys_requires_their_number() -> Result<()> {
     app.wait_text("11 keys selected").await?;
     click_revoke_selected(&app).await?;
     app.wait_text("To confirm, type the number of keys: 11").await?;
-    ensure!(!app.text("[role=alertdialog]").await?.contains("of them"), "none of them was used");
-    ensure!(is_button_disabled(&app, "Revoke 11 keys").await?, "a number is asked for");
+    ensure!(!app.text("[role=alertdialog]").await?.contains("of them"), "the dialog says that unused keys were used");
+    ensure!(is_button_disabled(&app, "Revoke 11 keys").await?, "the dialog does not require a number");
     type_confirmation(&desktop, &app, "11").await?;
     app.click("Revoke 11 keys").await?;
     app.wait_text("11 keys were revoked").await?;
-    ensure!(active_key_names(&app).await?.is_empty(), "all ended");
+    ensure!(active_key_names(&app).await?.is_empty(), "a key is still active");
     Ok(())
 }
 
-/// A window that was told nothing of what happened asks for all that it shows.
+/// A page that has missed events reloads all data that it shows.
 #[tokio::test]
 async fn resync_updates_details_and_selection() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -153,7 +160,7 @@ async fn resync_updates_details_and_selection() -> Result<()> {
     app.click("other").await?;
     app.find_control("Close details").await?;
     let listed = app.invoke("list_keys", json!({ "query": { "name": "other" } })).await?.expect("listed");
-    let id = listed["keys"][0]["keyId"].as_str().expect("an id");
+    let id = listed["keys"][0]["keyId"].as_str().expect("the key has an ID");
     let client = reqwest::Client::builder().no_proxy().build()?;
     let url = format!("http://127.0.0.1:{}/api/api-keys/{id}", app.port);
     let revoked = client.delete(url).bearer_auth(&admin).send().await?;
@@ -162,7 +169,7 @@ async fn resync_updates_details_and_selection() -> Result<()> {
     app.wait("the details", async || app.text("aside").await.is_ok_and(|text| text.contains("Revoked"))).await
 }
 
-/// What is chosen by an answer that comes too late is nothing that anybody sees, or means any longer.
+/// A response that arrives after the user cleared the selection or changed the view must not select anything.
 #[tokio::test]
 async fn late_response_selects_nothing() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -186,7 +193,7 @@ async fn late_response_selects_nothing() -> Result<()> {
     ensure_nothing_selected(&app).await
 }
 
-/// Also not after a while.
+/// Checks that nothing is selected, and that nothing becomes selected within half a second.
 async fn ensure_nothing_selected(app: &App) -> Result<()> {
     let is_nothing_selected = async || app.text("body").await.is_ok_and(|text| !text.contains("selected"));
     ensure_holds("a page without a selection", std::time::Duration::from_millis(500), is_nothing_selected).await
@@ -207,7 +214,7 @@ async fn revoked_key_is_deselected() -> Result<()> {
     app.wait_text("1 key selected").await
 }
 
-/// Clicks the box of a row, wherever that is.
+/// Clicks the checkbox of a row, and scrolls to the row first if necessary.
 async fn click_row_checkbox(app: &App, row: u32, shift: bool) -> Result<()> {
     let script = "const [row, shift] = arguments;
         const scroller = document.querySelector('.window');
@@ -219,14 +226,15 @@ async fn click_row_checkbox(app: &App, row: u32, shift: bool) -> Result<()> {
     app.wait(&format!("row {row}"), clicked).await
 }
 
-/// A range of rows that hold other keys by the time of the answer is not the one that was meant.
+/// A range is not selected if some of its rows contain different keys by the time the service has returned the keys of
+/// the range.
 #[tokio::test]
 async fn shift_click_ignores_keys_that_moved() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let samples = ["a", "b", "c", "d", "e"].map(|name| seed::SeedKey::new(name, "read", 30));
     let app = start_with_keys(&desktop, &samples).await?;
     app.click("Name").await?;
-    app.wait("names from A", async || {
+    app.wait("names in ascending order", async || {
         app.text("[data-row='0'] [data-control=open]").await.is_ok_and(|name| name.trim() == "a")
     })
     .await?;
@@ -239,7 +247,7 @@ async fn shift_click_ignores_keys_that_moved() -> Result<()> {
     let listed = app.invoke("list_keys", json!({ "query": { "name": "a" } })).await?.expect("listed");
     app.invoke("revoke_key", json!({ "keyId": listed["keys"][0]["keyId"] })).await?.expect("revoked");
     release_responses(&app).await?;
-    // The two that were clicked, and neither the one between them nor the one after.
+    // Only the two clicked keys are selected, not the key between them or the key after them.
     app.wait_text("2 keys selected").await?;
     for (name, is_selected) in [("b", true), ("c", false), ("d", true), ("e", false)] {
         let box_of = app.find_control(&format!("Select {name}")).await?;
@@ -248,7 +256,8 @@ async fn shift_click_ignores_keys_that_moved() -> Result<()> {
     Ok(())
 }
 
-/// Shift selects the range between two keys, whether or not its rows were ever seen; never another, and not too many.
+/// A Shift-click selects the range between two keys, even if the rows between them were never displayed. It never
+/// selects keys outside the range, and never exceeds the maximum number of selected keys.
 #[tokio::test]
 async fn shift_click_selects_range() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -258,14 +267,15 @@ async fn shift_click_selects_range() -> Result<()> {
     app.wait_text("1 key selected").await?;
     click(400, true).await?;
     app.wait_text("399 keys selected").await?;
-    // Back from there: all of the range but the first are deselected.
+    // Row 400 was clicked last, so a Shift-click on the selected row 3 deselects rows 3 to 400. Only row 2 stays
+    // selected.
     click(3, true).await?;
     app.wait_text("1 key selected").await?;
     click(900, true).await?;
     app.wait_text("Up to 500 keys can be selected together").await?;
     app.wait_text("1 key selected").await?;
     app.wait_gone("Up to 500 keys").await?;
-    // Neither by one range after the other.
+    // Several ranges together cannot exceed the maximum number of selected keys either.
     click(401, false).await?;
     click(800, true).await?;
     app.wait_text("401 keys selected").await?;
@@ -275,14 +285,15 @@ async fn shift_click_selects_range() -> Result<()> {
     app.wait_text("Up to 500 keys can be selected together").await?;
     app.wait_text("402 keys selected").await?;
 
-    // In another order there is nothing to begin from.
+    // A new sort order clears the selection. The next Shift-click has no row to start from, so it selects only one key.
     app.click("Name").await?;
     app.wait_gone("key selected").await?;
     click(5, true).await?;
     app.wait_text("1 key selected").await
 }
 
-/// A key that was never used for too long is used: it needs no attention any more; the number and the details say so.
+/// A key that needs attention because it was never used stops needing attention once it is used. The count and the
+/// details change accordingly.
 #[tokio::test]
 async fn usage_clears_attention() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -291,7 +302,10 @@ async fn usage_clears_attention() -> Result<()> {
     app.quit().await?;
     let database = rusqlite::Connection::open(desktop.data_folder().join("keys.db"))?;
     let day: i64 = 24 * 60 * 60 * 1000;
-    ensure!(database.execute("UPDATE keys SET created_at = created_at - ?1", [40 * day])? == 1, "one key");
+    ensure!(
+        database.execute("UPDATE keys SET created_at = created_at - ?1", [40 * day])? == 1,
+        "the database does not contain exactly one key"
+    );
     drop(database);
 
     let app = App::start(&desktop).await?;
@@ -305,7 +319,8 @@ async fn usage_clears_attention() -> Result<()> {
     app.wait_gone("and never used since").await
 }
 
-/// The focus goes back to where it was when a key is made by the menu's shortcut; a search leaves the details.
+/// When a dialog opened by a menu shortcut closes, the focus returns to where it was. The search shortcut closes the
+/// details.
 #[tokio::test]
 async fn menu_shortcuts_restore_focus() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -320,7 +335,7 @@ async fn menu_shortcuts_restore_focus() -> Result<()> {
     wait_dialog_closed(&app).await?;
     app.wait_focus("Search keys").await?;
 
-    // Where the details lie over the list, the navigation stays free.
+    // In a narrow window, the details cover the list but not the navigation.
     app.resize(&desktop, 640, 480).await?;
     app.click("mobile-app").await?;
     app.find_control("Close details").await?;
@@ -335,7 +350,8 @@ async fn menu_shortcuts_restore_focus() -> Result<()> {
     app.wait_focus("mobile-app").await
 }
 
-/// Beside the details, rows are others and higher; the one that was opened is not lost from sight.
+/// When the details open next to the list, the layout of the rows changes and the rows become taller. The row that was
+/// opened must stay visible.
 #[tokio::test]
 async fn opened_row_stays_visible() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -343,7 +359,7 @@ async fn opened_row_stays_visible() -> Result<()> {
     app.resize(&desktop, 1100, 760).await?;
     for name in ["training-server", "conference-demo", "edge-camera-07"] {
         app.click(name).await?;
-        // The row stays below the mouse, where it was clicked; a part of it may lie below the window.
+        // The row stays under the mouse pointer, so only its upper edge must be within the window.
         let seen = "const row = document.querySelector('tr.chosen')?.getBoundingClientRect();
             return row !== undefined && row.top >= 0 && row.top < innerHeight
                 && document.querySelector('aside h2')?.textContent === arguments[0];";

@@ -1,4 +1,4 @@
-//! A copied key leaves the clipboard again, and nothing else does.
+//! Tests that a copied key is cleared from the clipboard, and that other text is not.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 use ulkeys_tests::{App, Child, Desktop, ensure_holds, free_port};
 
-/// An app that takes keys off after ten seconds, with a key on the clipboard.
+/// Starts the app with a setting that clears the clipboard after ten seconds, and copies a key.
 async fn start_with_copied_key() -> Result<(Desktop, App, String)> {
     let desktop = Desktop::start(1280, 1000)?;
     let (app, key) = start_with_copied_key_on(&desktop).await?;
@@ -24,7 +24,7 @@ async fn start_with_copied_key_on(desktop: &Desktop) -> Result<(App, String)> {
     app.click("Copy").await?;
     app.wait_text("On the clipboard for another").await?;
     let key = desktop.read_clipboard()?;
-    ensure!(key.starts_with("ul_"), "the key is on the clipboard");
+    ensure!(key.starts_with("ul_"), "the key is not on the clipboard");
     app.click("Done").await?;
     app.wait_key_window_closed().await?;
     app.wait_text("On the clipboard for another").await?;
@@ -37,10 +37,10 @@ fn copy_from_other_app(desktop: &Desktop, text: &str) -> Result<()> {
 
 fn copy_to_selection(desktop: &Desktop, selection: &str, text: &str) -> Result<()> {
     let mut xclip = desktop.command("xclip");
-    // The copy that stays behind to serve the text must not hold our pipe open.
+    // `xclip` continues to run in the background to serve the text, so it must not inherit the test's output pipe.
     let mut child = xclip.args(["-selection", selection, "-in"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-    child.stdin.take().context("a pipe")?.write_all(text.as_bytes())?;
-    ensure!(child.wait()?.success(), "xclip");
+    child.stdin.take().context("no pipe to the program")?.write_all(text.as_bytes())?;
+    ensure!(child.wait()?.success(), "xclip failed");
     Ok(())
 }
 
@@ -48,7 +48,7 @@ fn copy_to_selection(desktop: &Desktop, selection: &str, text: &str) -> Result<(
 async fn copied_key_is_cleared_after_timeout() -> Result<()> {
     let (desktop, app, _) = start_with_copied_key().await?;
     app.wait_gone("On the clipboard for another").await?;
-    ensure!(desktop.read_clipboard().unwrap_or_default().is_empty(), "still there");
+    ensure!(desktop.read_clipboard().unwrap_or_default().is_empty(), "the key is still on the clipboard");
     Ok(())
 }
 
@@ -57,13 +57,14 @@ async fn text_copied_later_is_not_cleared() -> Result<()> {
     let (desktop, app, _) = start_with_copied_key().await?;
     copy_from_other_app(&desktop, "a shopping list")?;
     app.wait_gone("On the clipboard for another").await?;
-    ensure!(desktop.read_clipboard()? == "a shopping list", "somebody else's text was taken off");
+    ensure!(desktop.read_clipboard()? == "a shopping list", "a text of another app was cleared");
     app.quit().await?;
-    ensure!(desktop.read_clipboard()? == "a shopping list", "not on quitting either");
+    ensure!(desktop.read_clipboard()? == "a shopping list", "quitting cleared a text of another app");
     Ok(())
 }
 
-/// Another program has taken the key over, and asking that program fails for a while.
+/// The clipboard contains the key but is owned by another program, and the app temporarily cannot connect to the
+/// display.
 #[tokio::test]
 async fn failed_clear_is_reported_and_retried() -> Result<()> {
     let (desktop, app, key) = start_with_copied_key().await?;
@@ -72,7 +73,7 @@ async fn failed_clear_is_reported_and_retried() -> Result<()> {
     app.wait_text("The key could not be taken off the clipboard").await?;
     drop(display);
     app.wait_gone("The key could not be taken off the clipboard").await?;
-    ensure!(desktop.read_clipboard().unwrap_or_default().is_empty(), "still there");
+    ensure!(desktop.read_clipboard().unwrap_or_default().is_empty(), "the key is still on the clipboard");
     Ok(())
 }
 
@@ -81,12 +82,12 @@ async fn copied_key_is_cleared_on_request_and_on_quit() -> Result<()> {
     let (desktop, app, key) = start_with_copied_key().await?;
     app.click("Clear now").await?;
     app.wait_text("The key is no longer on the clipboard").await?;
-    ensure!(!desktop.read_clipboard().is_ok_and(|text| text.contains(&key)), "still there");
+    ensure!(!desktop.read_clipboard().is_ok_and(|text| text.contains(&key)), "the key is still on the clipboard");
     app.quit().await?;
 
     let (desktop, app, key) = start_with_copied_key().await?;
     app.quit().await?;
-    ensure!(!desktop.read_clipboard().is_ok_and(|text| text.contains(&key)), "left behind on quitting");
+    ensure!(!desktop.read_clipboard().is_ok_and(|text| text.contains(&key)), "quitting left the key on the clipboard");
     Ok(())
 }
 
@@ -94,10 +95,10 @@ async fn copied_key_is_cleared_on_request_and_on_quit() -> Result<()> {
 async fn killed_app_leaves_key_neither_on_clipboard_nor_in_files() -> Result<()> {
     let (desktop, app, key) = start_with_copied_key().await?;
     app.kill().await?;
-    ensure!(!desktop.read_clipboard().is_ok_and(|text| text.contains(&key)), "left on the clipboard");
+    ensure!(!desktop.read_clipboard().is_ok_and(|text| text.contains(&key)), "the key is still on the clipboard");
     ensure!(
         desktop.run("grep", &["-raF", "--devices=skip", &key, &desktop.home().display().to_string()]).is_err(),
-        "left in a file"
+        "a file contains the key"
     );
     Ok(())
 }
@@ -111,7 +112,7 @@ async fn closing_after_key_was_cleared_asks() -> Result<()> {
     app.wait_text("On the clipboard for another").await?;
     app.click("Clear now").await?;
     app.wait_gone("On the clipboard for another").await?;
-    ensure!(desktop.read_clipboard().unwrap_or_default().is_empty(), "cleared");
+    ensure!(desktop.read_clipboard().unwrap_or_default().is_empty(), "the clipboard was not cleared");
     app.click("Done").await?;
     app.find_control("Keep open").await?;
     app.wait_text("no longer on the clipboard").await?;
@@ -122,7 +123,8 @@ async fn closing_after_key_was_cleared_asks() -> Result<()> {
     app.wait_key_window_closed().await
 }
 
-/// What is copied by hand afterwards takes the place of the key, and a locked screen then loses it.
+/// Text that the user selects and copies replaces the key on the clipboard. If the screen is then locked, the key is
+/// lost.
 #[tokio::test]
 async fn key_replaced_on_clipboard_counts_as_unsaved() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -134,7 +136,10 @@ async fn key_replaced_on_clipboard_counts_as_unsaved() -> Result<()> {
     app.script(select, Vec::new()).await?;
     desktop.press(&["ctrl+c"])?;
     app.wait_gone("On the clipboard for another").await?;
-    ensure!(desktop.read_clipboard()?.starts_with("export ULTRALYTICS_PLATFORM_URL="), "the line");
+    ensure!(
+        desktop.read_clipboard()?.starts_with("export ULTRALYTICS_PLATFORM_URL="),
+        "the address line was not copied"
+    );
     app.click("Done").await?;
     app.find_control("Keep open").await?;
     desktop.press(&["Escape"])?;
@@ -152,24 +157,27 @@ async fn copying_by_hand_is_handled_like_copy_button() -> Result<()> {
     app.click_selector_with_mouse(&desktop, "code.key").await?;
     desktop.press(&["ctrl+c"])?;
     app.wait_text("On the clipboard for another").await?;
-    ensure!(desktop.read_clipboard()?.starts_with("ul_"), "the key");
-    ensure!(desktop.read_clipboard_targets()?.contains("x-kde-passwordManagerHint"), "kept out of clipboard histories");
+    ensure!(desktop.read_clipboard()?.starts_with("ul_"), "the key was not copied");
+    ensure!(
+        desktop.read_clipboard_targets()?.contains("x-kde-passwordManagerHint"),
+        "the copied key is not marked as a secret"
+    );
     desktop.press(&["ctrl+a"])?;
     let selected = "return document.querySelector('code.key').className.includes('selected')";
-    ensure!(app.script(selected, Vec::new()).await? == true, "it looks selected");
+    ensure!(app.script(selected, Vec::new()).await? == true, "the key does not look selected");
     let primary = desktop.run("xclip", &["-selection", "primary", "-out"]).unwrap_or_default();
-    ensure!(!primary.contains("ul_"), "what is selected is handed to the window system, and nothing clears it there");
+    ensure!(!primary.contains("ul_"), "the key is in the primary selection, where nothing clears it");
     Ok(())
 }
 
-/// A clipboard manager that restores what was cleared.
+/// The program name and the arguments of a clipboard manager that restores cleared text.
 struct ClipboardManager(&'static str, &'static [&'static str]);
 
 const PARCELLITE: ClipboardManager = ClipboardManager("parcellite", &["-n"]);
 const DIODON: ClipboardManager = ClipboardManager("diodon", &[]);
 
 impl ClipboardManager {
-    /// Starts it, and waits until it keeps a text whose program has ended.
+    /// Starts the clipboard manager, and waits until it has restored text that another program copied before exiting.
     async fn start(&self, desktop: &Desktop) -> Result<Child> {
         let mut command = desktop.command(self.0);
         let manager = Child::spawn(command.args(self.1).stdout(Stdio::null()).stderr(Stdio::null()))?;
@@ -177,7 +185,7 @@ impl ClipboardManager {
             let mut xclip = desktop.command("xclip");
             xclip.args(["-quiet", "-selection", "clipboard", "-in"]).stdin(Stdio::piped());
             let mut owner = Child::spawn(xclip.stdout(Stdio::null()).stderr(Stdio::null()))?;
-            owner.process().stdin.take().context("a pipe")?.write_all(b"a control")?;
+            owner.process().stdin.take().context("no pipe to the program")?.write_all(b"a control")?;
             tokio::time::sleep(Duration::from_millis(1_500)).await;
             drop(owner);
             tokio::time::sleep(Duration::from_millis(1_500)).await;
@@ -185,11 +193,11 @@ impl ClipboardManager {
                 return Ok(manager);
             }
         }
-        bail!("{} does not restore a text", self.0)
+        bail!("{} does not restore the cleared text", self.0)
     }
 }
 
-/// Checks that the key stays off the clipboard for longer than a manager needs to restore it.
+/// Checks that the key stays off the clipboard for longer than a clipboard manager takes to restore it.
 async fn ensure_stays_off_clipboard(desktop: &Desktop, key: &str, after: &str) -> Result<()> {
     let is_off = async || !desktop.read_clipboard().is_ok_and(|text| text.contains(key));
     ensure_holds(&format!("a clipboard without the key after {after}"), Duration::from_secs(3), is_off).await
@@ -198,27 +206,30 @@ async fn ensure_stays_off_clipboard(desktop: &Desktop, key: &str, after: &str) -
 async fn check_key_restored_by(manager: ClipboardManager) -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let _manager = manager.start(&desktop).await?;
-    // By hand, once the manager has the key.
+    // The user clears the clipboard after the clipboard manager has read the key.
     let (app, key) = start_with_copied_key_on(&desktop).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     app.click("Clear now").await?;
     app.wait_text("Another app put the key back").await?;
     ensure_stays_off_clipboard(&desktop, &key, "Clear now").await?;
-    ensure!(app.text("body").await?.contains("may still keep a copy"), "the window says what the other program has");
-    // What is copied then is somebody's.
+    ensure!(
+        app.text("body").await?.contains("may still keep a copy"),
+        "the window does not warn of copies in the other program"
+    );
+    // Text that another app copies after the key was cleared stays on the clipboard.
     copy_from_other_app(&desktop, "a shopping list")?;
     let is_kept = async || desktop.read_clipboard().is_ok_and(|text| text == "a shopping list");
     ensure_holds("a text of another app on the clipboard", Duration::from_secs(3), is_kept).await?;
     app.click("Dismiss").await?;
     app.wait_gone("Another app put the key back").await?;
 
-    // By the timer.
+    // When the clipboard manager restores a key that the timer has cleared, the app clears the key again.
     let key = create_and_copy(&app, &desktop, "by-timer").await?;
     app.wait_text("Another app put the key back").await?;
     ensure_stays_off_clipboard(&desktop, &key, "the timer").await?;
     app.click("Dismiss").await?;
 
-    // On quitting.
+    // A key that the app clears when it quits does not reappear on the clipboard.
     let key = create_and_copy(&app, &desktop, "on-quit").await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     app.quit().await?;
@@ -245,7 +256,8 @@ async fn key_restored_by_diodon_is_cleared_again() -> Result<()> {
     check_key_restored_by(DIODON).await
 }
 
-/// A program that never gives up is not fought forever, and nothing says that the key is gone.
+/// If a program keeps restoring the key, the app eventually stops clearing it. The app must not report that the key is
+/// gone while the key is still on the clipboard.
 #[tokio::test]
 async fn key_restored_repeatedly_is_reported_until_gone() -> Result<()> {
     let (desktop, app, key) = start_with_copied_key().await?;
@@ -255,21 +267,22 @@ async fn key_restored_repeatedly_is_reported_until_gone() -> Result<()> {
         Child::spawn(command.args(["-c", restore, &key]).stdout(Stdio::null()).stderr(Stdio::null()))?
     };
     app.click("Clear now").await?;
-    app.wait("an answer", async || {
+    app.wait("a message about the restored key", async || {
         let page = app.text("body").await.unwrap_or_default();
         assert!(!page.contains("The key is no longer on the clipboard"), "{page}");
         page.contains("Another app keeps putting the key back")
     })
     .await?;
-    ensure!(desktop.read_clipboard()?.contains(&key), "the other program has won");
+    ensure!(desktop.read_clipboard()?.contains(&key), "the other program did not restore the key");
     drop(restorer);
     copy_from_other_app(&desktop, "a shopping list")?;
     app.wait_gone("Another app keeps putting the key back").await?;
-    ensure!(desktop.read_clipboard()? == "a shopping list", "somebody else's text was cleared");
+    ensure!(desktop.read_clipboard()? == "a shopping list", "a text of another app was cleared");
     Ok(())
 }
 
-/// Some clipboard managers keep the primary selection in step.
+/// Some clipboard managers copy the primary selection to the clipboard and vice versa, so the key must be cleared from
+/// both.
 #[tokio::test]
 async fn key_in_primary_selection_is_cleared_with_clipboard() -> Result<()> {
     let (desktop, app, key) = start_with_copied_key().await?;
@@ -277,6 +290,6 @@ async fn key_in_primary_selection_is_cleared_with_clipboard() -> Result<()> {
     app.click("Clear now").await?;
     app.wait_text("The key is no longer on the clipboard").await?;
     let primary = desktop.run("timeout", &["5", "xclip", "-selection", "primary", "-out"]).unwrap_or_default();
-    ensure!(!primary.contains(&key), "left in the primary selection");
+    ensure!(!primary.contains(&key), "the key is still in the primary selection");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The ready examples do what they say, in a real shell and against the real service.
+//! Runs the displayed code examples in a real shell, against the real service.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -9,12 +9,12 @@ use ulkeys_tests::{App, Desktop, Keyring, free_port};
 
 use crate::helpers::{choose_menu_entry, wait_dialog_closed};
 
-/// Runs lines as somebody who pastes them, and answers what they ask.
+/// Runs lines as if the user had pasted them into a shell, and answers their prompt with `answer`.
 fn run_in_shell(desktop: &Desktop, program: &str, lines: &str, answer: &str) -> Result<String> {
     let mut command = desktop.command(program);
     command.args(["-c", lines]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| program.to_owned())?;
-    child.stdin.take().context("a pipe")?.write_all(format!("{answer}\n").as_bytes())?;
+    child.stdin.take().context("no pipe to the program")?.write_all(format!("{answer}\n").as_bytes())?;
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "{output:?}");
     Ok(String::from_utf8(output.stdout)?)
@@ -35,9 +35,12 @@ async fn copied_example_works_and_is_cleared_from_clipboard() -> Result<()> {
     app.click("Copy the example").await?;
     app.wait_text("On the clipboard for another").await?;
     let curl = desktop.read_clipboard()?;
-    ensure!(curl.contains(&format!("Bearer {key}\"")), "the key in its place: {curl}");
-    ensure!(desktop.read_clipboard_targets()?.contains("x-kde-passwordManagerHint"), "kept out of clipboard histories");
-    ensure!(run_in_shell(&desktop, "sh", &curl, "")?.contains("\"plan\":\"free\""), "it works");
+    ensure!(curl.contains(&format!("Bearer {key}\"")), "the example does not contain the key: {curl}");
+    ensure!(
+        desktop.read_clipboard_targets()?.contains("x-kde-passwordManagerHint"),
+        "the copied example is not marked as a secret"
+    );
+    ensure!(run_in_shell(&desktop, "sh", &curl, "")?.contains("\"plan\":\"free\""), "the example does not work");
 
     app.click("bash, zsh").await?;
     app.click("Copy the example").await?;
@@ -46,17 +49,17 @@ async fn copied_example_works_and_is_cleared_from_clipboard() -> Result<()> {
     ensure!(set.contains(&format!("ULTRALYTICS_API_KEY={key}\n")), "{lines}");
     ensure!(set.contains(&format!("ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}\n", app.port)), "{lines}");
 
-    // It is not selected, so that the window system never has it.
+    // Selecting the whole example does not put the key into the window system's primary selection.
     app.click_selector_with_mouse(&desktop, "pre code").await?;
     desktop.press(&["ctrl+a"])?;
     let primary = desktop.run("xclip", &["-selection", "primary", "-out"]).unwrap_or_default();
-    ensure!(!primary.contains("ul_"), "what is selected is handed to the window system");
+    ensure!(!primary.contains("ul_"), "the key is in the primary selection");
 
-    // What was copied is safe: nothing is asked.
+    // A copied key is safe, so closing the window does not ask for confirmation.
     app.click("Done").await?;
     app.wait_key_window_closed().await?;
     app.wait_gone("On the clipboard for another").await?;
-    ensure!(desktop.read_clipboard().unwrap_or_default().is_empty(), "still there");
+    ensure!(desktop.read_clipboard().unwrap_or_default().is_empty(), "the key is still on the clipboard");
     Ok(())
 }
 
@@ -78,16 +81,22 @@ async fn example_without_key_prompts_for_it() -> Result<()> {
     app.click("Copy the example").await?;
     app.wait_text("Copied").await?;
     let lines = desktop.read_clipboard()?;
-    ensure!(!lines.contains("ul_"), "the app does not have it: {lines}");
+    ensure!(!lines.contains("ul_"), "the example contains a key: {lines}");
     let set = run_in_shell(&desktop, "bash", &format!("{lines}\nenv"), &key)?;
-    ensure!(set.contains(&format!("ULTRALYTICS_API_KEY={key}\n")), "asked and exported: {lines}");
+    ensure!(
+        set.contains(&format!("ULTRALYTICS_API_KEY={key}\n")),
+        "the example does not export the entered key: {lines}"
+    );
     ensure!(set.contains(&format!("ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}\n", app.port)), "{lines}");
     app.click("curl").await?;
     app.click("Copy the example").await?;
     let curl = async || desktop.read_clipboard().is_ok_and(|text| text.starts_with("curl"));
     app.wait("the other example", curl).await?;
     let asked = format!("{lines}\n{}", desktop.read_clipboard()?);
-    ensure!(run_in_shell(&desktop, "bash", &asked, &key)?.contains("\"plan\":\"free\""), "it reads the variable");
+    ensure!(
+        run_in_shell(&desktop, "bash", &asked, &key)?.contains("\"plan\":\"free\""),
+        "the example does not read the variable"
+    );
     desktop.press(&["Escape"])?;
     wait_dialog_closed(&app).await?;
     app.wait_focus("Actions for plain").await?;

@@ -1,4 +1,4 @@
-//! The command line beside the window, where something outside it fails.
+//! Tests how the command line copes with problems in its environment, such as broken settings or a locked keychain.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -10,14 +10,14 @@ use ulkeys_tests::{App, BrokenPipe, Child, Desktop, Keyring, app_binary, free_po
 
 use crate::keychain::{create_and_save_key, lookup_in_keychain, run_cli};
 
-/// What a command printed, and its exit code.
+/// Runs a command, and returns its output and its exit code.
 fn run_command(command: &mut Command) -> Result<(String, Option<i32>)> {
     let output = command.output()?;
     let printed = [output.stdout, output.stderr].concat();
     Ok((String::from_utf8(printed)?, output.status.code()))
 }
 
-/// A desktop with settings and a saved key, whose app has ended.
+/// Creates a desktop with settings and a saved key. The app has already exited.
 async fn desktop_with_saved_key() -> Result<(Desktop, Keyring)> {
     let desktop = Desktop::start(1280, 1000)?;
     let keyring = Keyring::start(&desktop)?;
@@ -27,7 +27,8 @@ async fn desktop_with_saved_key() -> Result<(Desktop, Keyring)> {
     Ok((desktop, keyring))
 }
 
-/// Runs a program that would leave a file behind, and returns what was printed instead.
+/// Calls `ul-keys run` with a program that would create a file, checks that the program was not started, and returns
+/// the output.
 fn run_expecting_rejection(desktop: &Desktop, change: impl FnOnce(&mut Command)) -> Result<String> {
     let started = desktop.home().join("started");
     let mut command = desktop.command(app_binary());
@@ -45,7 +46,7 @@ async fn run_with_broken_settings_names_file_and_starts_nothing() -> Result<()> 
     for (settings, reason) in [
         ("{", "EOF while parsing an object at line 1 column 1"),
         ("// mine\n{ \"port\": 18105 }", "expected value at line 1 column 1"),
-        ("[]", "it is not an object"),
+        ("[]", "the content is not a JSON object"),
         (r#"{ "port": "18105" }"#, "port: must be a whole number from 1024 to 65535"),
         (r#"{ "port": 80 }"#, "port: must be a whole number from 1024 to 65535"),
     ] {
@@ -53,7 +54,7 @@ async fn run_with_broken_settings_names_file_and_starts_nothing() -> Result<()> 
         let printed = run_expecting_rejection(&desktop, |_| {})?;
         ensure!(printed.contains(&file.display().to_string()) && printed.contains(reason), "{settings}: {printed}");
     }
-    // A byte order mark, as Windows' Notepad adds it, is no mistake; nor is a setting of a newer version.
+    // A byte order mark, which Windows Notepad adds, is accepted, and so is an unknown setting from a newer version.
     for settings in ["\u{feff}{ \"port\": 18105 }", r#"{ "port": 18105, "new": 1 }"#] {
         std::fs::write(&file, settings)?;
         let print = ["run", "--key", "saved", "--", "printenv", "ULTRALYTICS_PLATFORM_URL"];
@@ -63,7 +64,7 @@ async fn run_with_broken_settings_names_file_and_starts_nothing() -> Result<()> 
     Ok(())
 }
 
-/// As in a terminal inside a snap.
+/// Simulates a terminal inside a snap, in which the command line uses different folders from the app's window.
 #[tokio::test]
 async fn run_with_other_folders_than_window_starts_nothing() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?.use_platform_folders();
@@ -81,12 +82,12 @@ async fn run_with_other_folders_than_window_starts_nothing() -> Result<()> {
     Ok(())
 }
 
-/// The port of a service that does not run is any program's.
+/// While the service is not running, any user's program can listen on its port.
 #[tokio::test]
 async fn run_at_port_of_another_user_starts_nothing() -> Result<()> {
     let (desktop, _keyring) = desktop_with_saved_key().await?;
     if !desktop.is_root()? {
-        skip("only root can become another user");
+        skip("only root can run a program as another user");
         return Ok(());
     }
     let port = free_port()?;
@@ -98,7 +99,7 @@ async fn run_at_port_of_another_user_starts_nothing() -> Result<()> {
         let mut other = desktop.command("setpriv");
         other.args(["--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", &script]).stdout(Stdio::piped());
         let mut other = Child::spawn(&mut other)?;
-        other.process().stdout.take().expect("a pipe").read_exact(&mut [0; 8])?;
+        other.process().stdout.take().expect("the output is piped").read_exact(&mut [0; 8])?;
         Ok::<_, anyhow::Error>(other)
     };
     for (address, options) in
@@ -109,7 +110,8 @@ async fn run_at_port_of_another_user_starts_nothing() -> Result<()> {
         let expected = format!("a program of another user listens at http://127.0.0.1:{port}");
         ensure!(printed.contains(&expected), "{address}: {printed}");
     }
-    // Beside our own service, one that the key does not reach changes nothing.
+    // While the app's service is running, another user's program can listen at a different address without preventing
+    // `ul-keys run` from starting a program, because the key is not sent to that address.
     let app = App::start(&desktop).await?;
     let _other = listen("127.0.0.2", "")?;
     let (printed, code) = run_command(desktop.command(app_binary()).args(["run", "--key", "saved", "--", "true"]))?;
@@ -128,15 +130,15 @@ async fn list_with_broken_index_names_file_and_leaves_it() -> Result<()> {
         ensure!(printed.contains(&file.display().to_string()) && printed.contains("EOF while parsing"), "{printed}");
         ensure!(!printed.contains("No key was saved") && !printed.contains("Save a key there"), "{printed}");
     }
-    ensure!(std::fs::read_to_string(&file)? == "{ \"key_", "it was changed");
-    // The key is in the keychain nevertheless, and leaves it.
+    ensure!(std::fs::read_to_string(&file)? == "{ \"key_", "the file was changed");
+    // Although the index file is broken, the key is still in the keychain, and `forget` removes it.
     let (printed, code) = run_command(desktop.command(app_binary()).args(["forget", "saved"]))?;
     ensure!(code == Some(0) && printed.contains("cannot be read"), "{code:?} {printed}");
-    ensure!(lookup_in_keychain(&desktop, "saved").is_none(), "still there");
+    ensure!(lookup_in_keychain(&desktop, "saved").is_none(), "the key is still in the keychain");
     Ok(())
 }
 
-/// Starts a command, and waits until it has printed something and for its end. Returns when each happened.
+/// Runs a command, and returns its output, the time until the first output, the time until its exit, and its exit code.
 async fn run_timed(
     desktop: &Desktop,
     arguments: &[&str],
@@ -150,7 +152,7 @@ async fn run_timed(
     let mut child = Child::spawn(&mut command)?;
     let start = Instant::now();
     tokio::task::spawn_blocking(move || {
-        let mut pipe = child.process().stderr.take().expect("a pipe");
+        let mut pipe = child.process().stderr.take().expect("the output is piped");
         let mut first = [0; 512];
         let length = pipe.read(&mut first)?;
         let printed_after = start.elapsed();
@@ -166,7 +168,7 @@ async fn run_timed(
 async fn run_and_forget_with_locked_keychain_report_it_and_time_out() -> Result<()> {
     let (desktop, keyring) = desktop_with_saved_key().await?;
     keyring.lock(&desktop)?;
-    // GNOME's keychain asks one question at a time, so each waits for the same one.
+    // GNOME's keychain shows one prompt at a time, so all three commands wait for the same prompt.
     let (run, forget, remote) = tokio::join!(
         run_timed(&desktop, &["run", "--key", "saved", "--", "true"], true),
         run_timed(&desktop, &["forget", "saved"], true),
@@ -174,7 +176,7 @@ async fn run_and_forget_with_locked_keychain_report_it_and_time_out() -> Result<
     );
     let minute = Duration::from_secs(60)..Duration::from_secs(75);
     for (printed, printed_after, ended_after, code) in [run?, forget?] {
-        ensure!(printed.contains("is locked and asks for its password in a window of its own"), "{printed}");
+        ensure!(printed.contains("is locked and asks for its password in a separate window"), "{printed}");
         ensure!(printed_after > Duration::from_secs(1) && printed_after < Duration::from_secs(10), "{printed_after:?}");
         ensure!(code == Some(125) && minute.contains(&ended_after), "{code:?} after {ended_after:?}");
         ensure!(printed.contains("ul-keys: saved: the keychain is locked"), "{printed}");
@@ -185,7 +187,7 @@ async fn run_and_forget_with_locked_keychain_report_it_and_time_out() -> Result<
     Ok(())
 }
 
-/// A program owns the keychain's name, and does nothing.
+/// A program owns the keychain's bus name but never responds.
 #[tokio::test]
 async fn run_with_unresponsive_keychain_reports_it_and_times_out() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -202,7 +204,7 @@ async fn run_with_unresponsive_keychain_reports_it_and_times_out() -> Result<()>
     Ok(())
 }
 
-/// `2>&1 | head -1`, where what the command does must not depend on its reader.
+/// Simulates `2>&1 | head -1`: the exit code of a command must not depend on whether anything reads its output.
 #[test]
 fn command_without_output_reader_keeps_its_exit_code() -> Result<()> {
     let home = tempfile::tempdir()?;
@@ -213,7 +215,7 @@ fn command_without_output_reader_keeps_its_exit_code() -> Result<()> {
         (&["list"], 0),
         (&["run"], 2),
         (&["--help"], 0),
-        // A key in the place of its name, which is not repeated.
+        // A key passed in place of a key name is rejected, and the message does not repeat the key.
         (&["forget", concat!("ul_", "0123456789012345678901234567890123456789")], 2),
     ] {
         let code = exit_code_without_reader(home.path(), arguments)?;

@@ -1,4 +1,5 @@
-//! The Connection page: where the service is, the lines for programs, another port, and where the files are.
+//! Tests the Connection page, which shows the service's address, the port, the file paths, and the shell lines that set
+//! the address for programs.
 
 use std::net::TcpListener;
 
@@ -31,7 +32,7 @@ async fn page_shows_service_address_and_file_paths() -> Result<()> {
         app.click(copy).await?;
         app.wait(&line, async || desktop.read_clipboard().is_ok_and(|copied| copied == line)).await?;
     }
-    ensure!(desktop.data_folder().join("keys.db").is_file(), "the database is where it is said to be");
+    ensure!(desktop.data_folder().join("keys.db").is_file(), "the database is not at the displayed path");
     Ok(())
 }
 
@@ -77,7 +78,7 @@ async fn port_in_use_is_rejected_in_its_field() -> Result<()> {
     app.click("Cancel").await?;
     app.wait_text(&format!("export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}", app.port)).await?;
 
-    // What is under way is not left: its failure would be told nowhere.
+    // The form stays open while the port is being changed, because otherwise a failure would not be shown anywhere.
     delay_responses(&app, "change_port").await?;
     app.click("Change port…").await?;
     app.wait_focus("Port").await?;
@@ -104,5 +105,5 @@ async fn stopped_service_is_explained() -> Result<()> {
     drop(listener);
     app.click("Try again").await?;
     app.wait_text(&format!("export ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{port}")).await?;
-    app.wait_focus("Connection").await.context("the focus has somewhere to go")
+    app.wait_focus("Connection").await.context("the focus was lost")
 }

@@ -1,4 +1,5 @@
-//! Creating a key: what helps on the way, what is wrong is said in its place, and nothing is lost while it happens.
+//! Tests the creation of a key: suggestions, error messages next to the fields, and a dialog that cannot be closed
+//! while the key is being created.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ async fn open_dialog(app: &App) -> Result<()> {
     app.wait_focus("Name").await
 }
 
-/// The ticked scopes.
+/// Returns the checked scopes.
 async fn checked_scopes(app: &App) -> Result<Value> {
     let script = "return [...document.querySelectorAll('[role=dialog] input:checked')].map((box) => box.value)";
     app.script(script, Vec::new()).await
@@ -36,11 +37,11 @@ async fn suggestion_fills_form_and_updates_scope_summary() -> Result<()> {
     app.click("training-server").await?;
     let trains = "This key will be able to start training runs and stream their metrics and read all resources.";
     wait_form(&app, "training-server", &["training", "read"], trains).await?;
-    // The next one takes its place.
+    // Choosing another suggestion replaces the name and the scopes that the previous suggestion filled in.
     app.click("ci-pipeline").await?;
     let uploads = "This key will be able to upload, download and delete models and open and modify datasets.";
     wait_form(&app, "ci-pipeline", &["models", "datasets"], uploads).await?;
-    // What a person chose stays.
+    // Choosing another suggestion retains a scope that the user chose.
     app.click("write").await?;
     let writes = "This key will be able to read and change all resources.";
     wait_form(&app, "ci-pipeline", &["models", "datasets", "write"], writes).await?;
@@ -48,17 +49,17 @@ async fn suggestion_fills_form_and_updates_scope_summary() -> Result<()> {
     wait_form(&app, "mobile-app", &["read", "write"], writes).await?;
 
     let caution = "With admin, a program can manage the account and its keys. Few programs need that.";
-    ensure!(!app.text("[role=dialog]").await?.contains(caution), "of nothing that is not chosen");
+    ensure!(!app.text("[role=dialog]").await?.contains(caution), "the dialog warns of a scope that is not chosen");
     app.click("admin").await?;
     app.wait_text(caution).await?;
     let described = "const admin = document.querySelector('[role=dialog] input[value=admin]');
         return admin.getAttribute('aria-describedby').split(' ').map((id) => document.getElementById(id).innerText);";
     let described = app.script(described, Vec::new()).await?.to_string();
-    ensure!(described.contains(caution), "also for a screen reader: {described}");
+    ensure!(described.contains(caution), "the warning is missing from the accessible description: {described}");
     app.click("admin").await?;
     app.wait_gone(caution).await?;
 
-    // Nothing that was typed outlives the dialog.
+    // Closing the dialog discards everything that was typed.
     app.click("Cancel").await?;
     wait_dialog_closed(&app).await?;
     app.wait_focus("Create Key").await?;
@@ -76,7 +77,7 @@ async fn missing_fields_show_errors_in_place() -> Result<()> {
     app.wait_text("Enter a name.").await?;
     app.wait_text("Choose at least one scope.").await?;
     app.wait_focus("Name").await?;
-    // The error of the focused field, as a screen reader reads it.
+    // Reads the error of the focused field as a screen reader does.
     let told = "const field = document.activeElement;
         return [field.ariaInvalid, field.getAttribute('aria-describedby').split(' ')
             .map((id) => document.getElementById(id).innerText.trim()).join(' ')];";
@@ -92,14 +93,14 @@ async fn missing_fields_show_errors_in_place() -> Result<()> {
         scope[0] == "true" && scope[1].as_str().is_some_and(|text| text.contains("Choose at least one scope.")),
         "{scope}"
     );
-    ensure!(active_key_names(&app).await?.is_empty(), "nothing was created");
+    ensure!(active_key_names(&app).await?.is_empty(), "a key was created");
     desktop.press(&["space"])?;
     app.wait_gone("Choose at least one scope.").await?;
-    // From a scope as from the name, Enter creates.
+    // Enter creates the key, whether the focus is on a scope or on the name.
     desktop.press(&["Return"])?;
     app.switch_to_key_window().await?;
     app.switch_to_list_window().await?;
-    ensure!(active_key_names(&app).await? == ["server"], "one key");
+    ensure!(active_key_names(&app).await? == ["server"], "there is not exactly one key");
     Ok(())
 }
 
@@ -126,18 +127,18 @@ async fn duplicate_name_shows_hint_and_is_allowed() -> Result<()> {
     desktop.press(&["Return"])?;
     app.switch_to_key_window().await?;
     app.switch_to_list_window().await?;
-    ensure!(active_key_names(&app).await? == ["server", "server"], "two of that name");
+    ensure!(active_key_names(&app).await? == ["server", "server"], "the second key with this name was not created");
     Ok(())
 }
 
-/// The creation of a key cannot be cancelled: after leaving, nobody would see the key.
+/// The creation of a key cannot be cancelled. If the dialog could be closed, nobody would see the new key.
 #[tokio::test]
 async fn dialog_cannot_be_left_while_key_is_created() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     open_dialog(&app).await?;
-    // In idle state, both lead out.
+    // Before the form is submitted, Escape and a click outside both close the dialog.
     desktop.press(&["Escape"])?;
     wait_dialog_closed(&app).await?;
     app.wait_focus("Create Key").await?;
@@ -151,27 +152,28 @@ async fn dialog_cannot_be_left_while_key_is_created() -> Result<()> {
     app.click("Create").await?;
     wait_delayed(&app, 1).await?;
     app.wait_text("The key is being created").await?;
-    ensure!(is_button_disabled(&app, "Cancel").await?, "and says so");
+    ensure!(is_button_disabled(&app, "Cancel").await?, "the Cancel button is not disabled");
     desktop.press(&["Escape"])?;
     click_outside_dialog(&desktop)?;
     app.click("Cancel").await?;
     app.click("Create").await?;
     desktop.press(&["Escape", "Return"])?;
-    // What was pressed is heard in turn; a name typed now would be, too.
+    // While the key is being created, typing must not change the name. Key presses are processed in order, so once the
+    // field has the focus, all earlier key presses have been processed.
     app.click("Name").await?;
     desktop.press(&["x", "End"])?;
     app.wait_focus("Name").await?;
     app.wait_name_field("mobile-app").await?;
     wait_delayed(&app, 1).await?;
-    ensure!(active_key_names(&app).await?.is_empty(), "not yet");
+    ensure!(active_key_names(&app).await?.is_empty(), "the key was created too early");
     release_responses(&app).await?;
     app.switch_to_key_window().await?;
     app.switch_to_list_window().await?;
-    ensure!(active_key_names(&app).await? == ["mobile-app"], "once");
+    ensure!(active_key_names(&app).await? == ["mobile-app"], "the key was not created exactly once");
     Ok(())
 }
 
-/// Presses the mouse where no dialog is.
+/// Clicks outside the dialog.
 fn click_outside_dialog(desktop: &Desktop) -> Result<()> {
     let window = desktop.list_window()?;
     desktop.run("xdotool", &["mousemove", "--window", &window, "60", "600", "click", "1"]).map(drop)

@@ -1,4 +1,4 @@
-//! A database that cannot be used: the window says what is wrong and where, and nothing is overwritten.
+//! Tests databases that cannot be used: the window shows the problem and the path, and nothing is overwritten.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,21 @@ use rusqlite::Connection;
 use serde_json::json;
 use ulkeys_tests::{App, AppOptions, Desktop, ensure_holds};
 
-/// A desktop whose app has one key, ended in order.
+/// Creates a desktop whose app has created one key and has exited cleanly.
 async fn desktop_with_key() -> Result<(Desktop, PathBuf)> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     app.create_key_without_copying("kept-key", "read").await?;
     app.quit().await?;
     let database = desktop.data_folder().join("keys.db");
-    ensure!(!database.with_file_name("keys.db-wal").exists(), "all is in the file");
+    ensure!(!database.with_file_name("keys.db-wal").exists(), "the WAL file still exists");
     Ok((desktop, database))
 }
 
-/// The window names the problem and the file, offers no creation, and leaves the bytes alone.
+/// Checks that the window shows the problem and the file's path, rejects new keys, and does not change the file.
 async fn check_problem_is_reported(desktop: &Desktop, app: &App, database: &Path, title: &str) -> Result<()> {
-    // By another process: closing the file in this one would drop the locks that it holds on it (POSIX).
+    // Another process reads the file, because closing it in this process would release the locks that this process
+    // holds on it (POSIX).
     let digest = || desktop.run("sha256sum", &[&database.display().to_string()]);
     let before = digest()?;
     app.wait_text(title).await?;
@@ -29,12 +30,12 @@ async fn check_problem_is_reported(desktop: &Desktop, app: &App, database: &Path
     let refused = app
         .invoke("create_key", json!({ "name": "x", "scopes": ["read"], "replaces": null }))
         .await?
-        .expect_err("refused");
+        .expect_err("the database cannot be used");
     ensure!(refused["code"] == "SERVICE_UNAVAILABLE", "{refused}");
     let attempts = || app.output().matches("keys.db cannot be used").count();
     let before_retry = attempts();
     app.click("Try again").await?;
-    app.wait("another attempt", async || attempts() > before_retry).await?;
+    app.wait("another attempt to open the database", async || attempts() > before_retry).await?;
     app.wait_text(title).await?;
     ensure!(digest()? == before, "the file was changed");
     Ok(())
@@ -66,7 +67,8 @@ async fn corrupt_database_is_reported() -> Result<()> {
     app.wait_text("kept-key").await
 }
 
-/// The remedy, half done: the log of an app that was killed stays where it was.
+/// Simulates an incomplete restore of a backup after the app was killed: the database was moved away, but its WAL file
+/// is still in place.
 #[tokio::test]
 async fn orphaned_wal_is_set_aside_and_fits_restored_database() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -76,13 +78,13 @@ async fn orphaned_wal_is_set_aside_and_fits_restored_database() -> Result<()> {
     let named = |name: &str| desktop.data_folder().join(name);
     let (log, aside) = (named("keys.db-wal"), named("keys.db-wal.set-aside"));
     let before = std::fs::read(&log)?;
-    ensure!(!before.is_empty(), "the key is in the log");
+    ensure!(!before.is_empty(), "the WAL file is empty");
     std::fs::rename(named("keys.db"), named("moved.db"))?;
 
     let app = App::start(&desktop).await?;
     app.wait_text("No keys yet").await?;
-    ensure!(app.output().contains(&aside.display().to_string()), "the log names it: {}", app.output());
-    ensure!(std::fs::read(&aside)? == before, "it is whole");
+    ensure!(app.output().contains(&aside.display().to_string()), "the log does not contain the path: {}", app.output());
+    ensure!(std::fs::read(&aside)? == before, "the WAL file was changed");
     app.quit().await?;
 
     std::fs::rename(named("moved.db"), named("keys.db"))?;
@@ -110,7 +112,7 @@ async fn database_of_other_program_is_reported() -> Result<()> {
     check_problem_is_reported(&desktop, &app, &database, "This file belongs to another program").await
 }
 
-/// Root may write anything, so the app runs as somebody else where the tests run as root.
+/// Root can write every file, so the app runs as another user if the tests run as root.
 #[tokio::test]
 async fn read_only_database_is_reported() -> Result<()> {
     let (desktop, database) = desktop_with_key().await?;
@@ -143,10 +145,13 @@ async fn failed_retry_keeps_card_and_focus() -> Result<()> {
     let attempts = || app.output().matches("keys.db cannot be used").count();
     let before = attempts();
     desktop.press(&["Return"])?;
-    app.wait("another attempt", async || attempts() > before).await?;
+    app.wait("another attempt to open the database", async || attempts() > before).await?;
     let has_focus = async || app.focused_name().await.is_ok_and(|name| name == "Try again");
     ensure_holds("the focus on Try again", std::time::Duration::from_millis(300), has_focus).await?;
-    ensure!(app.script("return seen.every(Boolean)", Vec::new()).await? == true, "the card was gone for a moment");
+    ensure!(
+        app.script("return seen.every(Boolean)", Vec::new()).await? == true,
+        "the error card disappeared for a moment"
+    );
     Ok(())
 }
 
@@ -166,7 +171,7 @@ async fn revocation_with_busy_database_is_rejected_with_reason() -> Result<()> {
     app.wait_text("stays was revoked").await
 }
 
-/// As on a network drive without a lock service.
+/// Simulates a network drive without a lock service.
 #[tokio::test]
 async fn disk_without_file_locks_is_reported() -> Result<()> {
     let (desktop, database) = desktop_with_key().await?;

@@ -1,5 +1,5 @@
-//! What people do on a first day, on every kind of desktop that can run here: X11 with openbox, GNOME's Wayland
-//! compositor without `XWayland`, and Weston.
+//! Tests the most common tasks on each kind of desktop that the test environment can run: X11 with openbox, GNOME's
+//! Wayland compositor without `XWayland`, and Weston.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ on_every_desktop! {
     file_dialog_closes_with_key_window
 }
 
-/// Width and height of the page, in CSS pixels.
+/// Returns the width and the height of the page in CSS pixels.
 async fn page_size(app: &App) -> Result<Value> {
     app.script("return [innerWidth, innerHeight]", Vec::new()).await
 }
@@ -64,7 +64,7 @@ async fn window_restarted_three_times_keeps_its_size(desktop: Desktop) -> Result
     for _ in 0..4 {
         let app = App::start(&desktop).await?;
         app.wait_text("No keys yet").await?;
-        // A size that arrives after the first paint counts, too.
+        // The window may still be resized after the first paint.
         tokio::time::sleep(Duration::from_millis(500)).await;
         sizes.push(page_size(&app).await?);
         app.quit().await?;
@@ -79,17 +79,17 @@ async fn window_opens_with_saved_size(desktop: Desktop) -> Result<()> {
     app.quit().await?;
     let file = desktop.data_folder().join("windows.json");
     let mut kept: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
-    ensure!(kept["main"]["width"] == before[0], "the page is as wide as the window: {kept}, {before}");
+    ensure!(kept["main"]["width"] == before[0], "the page is not as wide as the window: {kept}, {before}");
     kept["main"]["width"] = json!(900);
-    let height = kept["main"]["height"].as_i64().context("a height")?;
+    let height = kept["main"]["height"].as_i64().context("no height")?;
     kept["main"]["height"] = json!(height - 100);
     std::fs::write(&file, kept.to_string())?;
     let app = App::start(&desktop).await?;
-    let wanted = json!([900, before[1].as_i64().context("a height")? - 100]);
-    app.wait("the kept size", async || page_size(&app).await.is_ok_and(|size| size == wanted)).await
+    let wanted = json!([900, before[1].as_i64().context("no height")? - 100]);
+    app.wait("the saved size", async || page_size(&app).await.is_ok_and(|size| size == wanted)).await
 }
 
-/// Puts a size into the file that keeps that of the window, menu included.
+/// Writes a size into the file with the saved window bounds. The height includes the menu.
 fn save_window_size(desktop: &Desktop, width: u32, height: u32) -> Result<()> {
     let file = desktop.data_folder().join("windows.json");
     let mut kept: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
@@ -100,16 +100,19 @@ fn save_window_size(desktop: &Desktop, width: u32, height: u32) -> Result<()> {
 
 async fn window_keeps_size_after_screen_scale_changed(mut desktop: Desktop) -> Result<()> {
     App::start(&desktop).await?.quit().await?;
-    // Small enough for Mutter not to maximize it on the denser screen.
+    // The window is small enough that Mutter does not maximize it at the higher scale.
     save_window_size(&desktop, 500, 410)?;
     let mut looks = Vec::new();
     for scale in [1, 2, 1] {
         desktop.set_scale(scale)?;
         let app = App::start(&desktop).await?;
         app.wait_text("No keys yet").await?;
-        // A size that arrives after the first paint counts, too.
+        // The window may still be resized after the first paint.
         tokio::time::sleep(Duration::from_millis(500)).await;
-        ensure!(app.script("return devicePixelRatio", Vec::new()).await? == scale, "another scale");
+        ensure!(
+            app.script("return devicePixelRatio", Vec::new()).await? == scale,
+            "the screen does not have the requested scale"
+        );
         looks.push(page_size(&app).await?);
         app.quit().await?;
     }
@@ -126,7 +129,7 @@ async fn window_saved_too_small_opens_with_minimum_size(desktop: Desktop) -> Res
     let least = page_size(&app).await?;
     app.quit().await?;
     let kept: Value = serde_json::from_slice(&std::fs::read(desktop.data_folder().join("windows.json"))?)?;
-    ensure!(least[0] == 480 && kept["main"]["height"] == 400, "{least}, kept as {kept}");
+    ensure!(least[0] == 480 && kept["main"]["height"] == 400, "the page has {least}, and the saved bounds are {kept}");
     Ok(())
 }
 
@@ -140,7 +143,7 @@ async fn key_window_asked_to_close_keeps_its_size(desktop: Desktop) -> Result<()
         app.click("Keep open").await?;
         app.wait_focus("Copy").await?;
     }
-    ensure!(page_size(&app).await? == before, "{before} has become {}", page_size(&app).await?);
+    ensure!(page_size(&app).await? == before, "the size changed from {before} to {}", page_size(&app).await?);
     Ok(())
 }
 
@@ -148,17 +151,17 @@ async fn key_copied_by_keyboard_is_pasted_and_removed(desktop: Desktop) -> Resul
     let app = App::start(&desktop).await?;
     app.create_key_in_dialog("copied", "read").await?;
     let key = copy_key_by_keyboard(&desktop, &app).await?;
-    ensure!(desktop.read_clipboard()? == key, "the key can be pasted");
+    ensure!(desktop.read_clipboard()? == key, "the clipboard does not contain the key");
     ensure!(
         desktop.read_clipboard_targets()?.contains("x-kde-passwordManagerHint"),
-        "managers are asked to leave it alone"
+        "the copied key is not marked as a secret"
     );
     app.click("Done").await?;
     app.wait_key_window_closed().await?;
     app.click("Clear now").await?;
     app.wait_gone("On the clipboard for another").await?;
     let left = desktop.read_clipboard().unwrap_or_default();
-    ensure!(!left.contains(&key[13..]), "the key is off the clipboard");
+    ensure!(!left.contains(&key[13..]), "the key is still on the clipboard");
     Ok(())
 }
 
@@ -171,7 +174,7 @@ async fn key_on_clipboard_is_removed_on_quitting(desktop: Desktop) -> Result<()>
     wait_window_focus(&app, true).await?;
     app.close_by_keys(&desktop, "ctrl+q").await?;
     let left = desktop.read_clipboard().unwrap_or_default();
-    ensure!(!left.contains(&key[13..]), "the key is off the clipboard");
+    ensure!(!left.contains(&key[13..]), "the key is still on the clipboard");
     Ok(())
 }
 
@@ -199,7 +202,7 @@ async fn key_saved_into_env_file_by_dialog_replaces_old_one(desktop: Desktop) ->
     app.wait_text("Saved, readable by you alone").await?;
     let after = std::fs::read_to_string(&path)?;
     let begin = format!("# mine\nULTRALYTICS_API_KEY={key}\nOTHER=kept\n");
-    ensure!(after.starts_with(&begin), "the key is in its line, and the others are as before");
+    ensure!(after.starts_with(&begin), "the key is not in its line, or other lines were changed");
     Ok(())
 }
 
@@ -233,7 +236,7 @@ async fn file_dialog_closes_with_key_window(desktop: Desktop) -> Result<()> {
             _ => desktop.lock_screen()?,
         }
         app.wait_key_window_closed().await?;
-        app.wait("the end of the dialog", async || has_dialog().is_ok_and(|it| !it)).await?;
+        app.wait("the dialog to close", async || has_dialog().is_ok_and(|it| !it)).await?;
         app.wait_text(loss).await?;
         app.click("Replace it").await?;
         app.switch_to_key_window().await?;

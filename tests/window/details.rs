@@ -1,4 +1,4 @@
-//! Everything about one key, beside the list: what real programs do with it is seen while they do it.
+//! Tests the details panel of a key, which appears next to the list and updates live when real programs send requests.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use crate::helpers::send_request;
 
 use ulkeys_tests::ipc_stub::reject;
 
-/// Waits until the part of the panel with this heading shows all of these texts.
+/// Waits until the section with this heading in the details panel contains all of these strings.
 pub(crate) async fn wait_section(app: &App, heading: &str, texts: &[&str]) -> Result<()> {
     let script = "const parts = [...document.querySelectorAll('aside section')];
         const part = parts.find(part => part.querySelector('h3')?.innerText === arguments[0]);
@@ -23,7 +23,7 @@ pub(crate) async fn wait_section(app: &App, heading: &str, texts: &[&str]) -> Re
     .await
 }
 
-/// Waits until the panel is about the key with this prefix.
+/// Waits until the details panel shows the key with this prefix.
 pub(crate) async fn wait_details_of(app: &App, prefix: &str) -> Result<()> {
     app.wait(&format!("the details of {prefix}"), async || {
         app.text("aside header").await.is_ok_and(|header| header.contains(prefix))
@@ -42,17 +42,29 @@ async fn requests_and_changes_appear_live() -> Result<()> {
     wait_section(&app, "Programs and addresses", &["No program has used this key"]).await?;
     wait_section(&app, "History", &["Created", "By this app"]).await?;
 
-    ensure!(send_request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
+    ensure!(
+        send_request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200",
+        "the request was not accepted"
+    );
     wait_section(&app, "Programs and addresses", &["probe/1.0", "127.0.0.1", "1 request"]).await?;
     wait_section(&app, "History", &["New program or address"]).await?;
     wait_section(&app, "Requests", &["1 accepted"]).await?;
-    ensure!(send_request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
-    ensure!(send_request(&app, &desktop, &key, "second/2", "GET", "/api/account/summary")? == "200", "accepted");
+    ensure!(
+        send_request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200",
+        "the request was not accepted"
+    );
+    ensure!(
+        send_request(&app, &desktop, &key, "second/2", "GET", "/api/account/summary")? == "200",
+        "the request was not accepted"
+    );
     wait_section(&app, "Programs and addresses", &["2 requests", "second/2"]).await?;
-    ensure!(send_request(&app, &desktop, &key, "second/2", "POST", "/api/api-keys")? == "403", "only reads");
+    ensure!(
+        send_request(&app, &desktop, &key, "second/2", "POST", "/api/api-keys")? == "403",
+        "a key with the read scope created a key"
+    );
     wait_section(&app, "History", &["1 request refused: a scope was missing"]).await?;
 
-    // What is done with it is seen, too.
+    // Changes to the key also appear live.
     let key_id = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed")["keys"][0]["keyId"].clone();
     app.invoke("rename_key", json!({ "keyId": key_id, "name": "seen" })).await?.expect("renamed");
     app.wait("the new name", async || app.text("aside h2").await.is_ok_and(|name| name == "seen")).await?;
@@ -61,7 +73,7 @@ async fn requests_and_changes_appear_live() -> Result<()> {
     app.wait_focus("Activity").await?;
     app.find_control("Show every key").await?;
     app.wait_text("Renamed from watched to seen").await?;
-    // The filter has the name of today, too.
+    // A second renaming also updates the key's name in the filter of the Activity section.
     app.invoke("rename_key", json!({ "keyId": key_id, "name": "again" })).await?.expect("renamed");
     let chip = "return document.querySelector('button[data-tip=\"Show every key\"]').parentElement.innerText";
     let renamed =
@@ -70,10 +82,13 @@ async fn requests_and_changes_appear_live() -> Result<()> {
     app.click("API Keys").await?;
     app.click("again").await?;
     app.invoke("revoke_key", json!({ "keyId": key_id })).await?.expect("revoked");
-    app.wait("its end", async || app.text("aside header").await.is_ok_and(|header| header.contains("Revoked"))).await?;
+    app.wait("the key to be shown as revoked", async || {
+        app.text("aside header").await.is_ok_and(|header| header.contains("Revoked"))
+    })
+    .await?;
     app.find_control("Copy key ID").await?;
-    ensure!(!app.text("aside").await?.contains("Rotate"), "what is over cannot be rotated");
-    ensure!(!app.text("body").await?.contains(&key), "no key is shown");
+    ensure!(!app.text("aside").await?.contains("Rotate"), "a revoked key can be rotated");
+    ensure!(!app.text("body").await?.contains(&key), "the page shows the key");
     Ok(())
 }
 
@@ -83,12 +98,12 @@ async fn rotation_partner_is_linked_and_escape_returns_to_row() -> Result<()> {
     seed::seed_database(&desktop.data_folder().join("keys.db"), seed::TEAM_KEYS).await?;
     let app = App::start(&desktop).await?;
     let listed = app.invoke("list_keys", json!({ "query": { "name": "inference-gateway" } })).await?.expect("listed");
-    let keys = listed["keys"].as_array().context("a list")?;
-    let old = keys.iter().find(|key| key["replacedBy"].is_string()).context("the old key")?;
-    let new = keys.iter().find(|key| key["replaces"].is_string()).context("the new key")?;
-    let (old, new) = (old["keyPrefix"].as_str().context("text")?, new["keyPrefix"].as_str().context("text")?);
+    let keys = listed["keys"].as_array().context("not a list")?;
+    let old = keys.iter().find(|key| key["replacedBy"].is_string()).context("no old key")?;
+    let new = keys.iter().find(|key| key["replaces"].is_string()).context("no new key")?;
+    let (old, new) = (old["keyPrefix"].as_str().context("no prefix")?, new["keyPrefix"].as_str().context("no prefix")?);
 
-    // The newer one comes first.
+    // The newer of the two keys is listed first.
     app.click("inference-gateway").await?;
     wait_details_of(&app, new).await?;
     app.wait_text("Replaces").await?;
@@ -100,7 +115,7 @@ async fn rotation_partner_is_linked_and_escape_returns_to_row() -> Result<()> {
     app.click(&format!("inference-gateway {new}…")).await?;
     wait_details_of(&app, new).await?;
 
-    // A menu of the panel is closed before the panel is.
+    // Escape closes an open menu of the details panel before it closes the panel.
     app.click("More actions").await?;
     app.find_control("Copy key ID").await?;
     desktop.press(&["Escape"])?;
@@ -108,10 +123,10 @@ async fn rotation_partner_is_linked_and_escape_returns_to_row() -> Result<()> {
     app.click("More actions").await?;
     app.click("Copy key ID").await?;
     app.wait_text("The ID of inference-gateway was copied").await?;
-    ensure!(desktop.read_clipboard()?.starts_with("key_"), "an identifier");
+    ensure!(desktop.read_clipboard()?.starts_with("key_"), "the key ID was not copied");
     app.wait_focus("More actions").await?;
     desktop.press(&["Escape"])?;
-    app.wait("the end of the panel", async || app.text("aside h2").await.is_err()).await?;
+    app.wait("the panel to close", async || app.text("aside h2").await.is_err()).await?;
     app.wait("the focus on the row", async || {
         app.focused_name().await.is_ok_and(|focus| focus.contains("inference-gateway"))
     })
@@ -132,27 +147,27 @@ async fn attention_reason_offers_its_action() -> Result<()> {
         app.click(step).await?;
         app.wait("a dialog", async || app.text(dialog).await.is_ok_and(|text| text.contains(name))).await?;
         desktop.press(&["Escape"])?;
-        app.wait("the end of the dialog", async || app.text(dialog).await.is_err()).await?;
+        app.wait("the dialog to close", async || app.text(dialog).await.is_err()).await?;
         app.wait_focus(step).await?;
         app.click("Close details").await?;
     }
     Ok(())
 }
 
-/// Accepted and refused requests of the last hours, as the service counts them.
+/// Returns how many requests the service has accepted and how many it has rejected in the last `hours` hours.
 async fn count_requests(app: &App, hours: u64) -> Result<[u64; 2]> {
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let query = json!({ "keyId": listed["keys"][0]["keyId"], "hours": hours });
-    let usage = app.invoke("get_key_usage", query).await?.expect("counted");
+    let usage = app.invoke("get_key_usage", query).await?.expect("the usage is listed");
     let mut sums = [0; 2];
-    for hour in usage["hours"].as_array().context("hours")? {
+    for hour in usage["hours"].as_array().context("no hours")? {
         let refused = usize::from(hour["outcome"] != "accepted");
-        sums[refused] += hour["requests"].as_u64().context("a number")?;
+        sums[refused] += hour["requests"].as_u64().context("not a number")?;
     }
     Ok(sums)
 }
 
-/// How many rows the table of requests has, what its first heading is, and the sums of both columns of numbers.
+/// Returns the number of rows in the Requests table, its first column header, and the totals of its two number columns.
 async fn requests_table(app: &App) -> Result<Value> {
     let script = "const rows = [...document.querySelectorAll('table[aria-label=Requests] tbody tr')];
         const sum = (column) => rows.reduce(
@@ -164,7 +179,8 @@ async fn requests_table(app: &App) -> Result<Value> {
 #[tokio::test]
 async fn requests_are_shown_by_hour_and_day_as_chart_and_table() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    // At noon (UTC) of the day before yesterday, so that both hours with rejections are of one day.
+    // The key was last used at noon (UTC) of the day before yesterday, so that the two hours with rejections fall on
+    // the same day.
     let hours_since_noon = 36 + SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 3600 % 24;
     let sample = seed::SeedKey {
         refused: &[(Decision::Limit, 12), (Decision::Scope, 3)],
@@ -173,12 +189,12 @@ async fn requests_are_shown_by_hour_and_day_as_chart_and_table() -> Result<()> {
     seed::seed_database(&desktop.data_folder().join("keys.db"), &[sample]).await?;
     let app = App::start(&desktop).await?;
     app.click("busy").await?;
-    // It was used, but not lately.
+    // The key was not used in the last 24 hours.
     wait_section(&app, "Requests", &["No requests in the last 24 hours", "will be counted here"]).await?;
 
     app.click("30 days").await?;
     let [accepted, refused] = count_requests(&app, 31 * 24).await?;
-    ensure!(accepted > 1000 && refused == 15, "{accepted} and {refused}");
+    ensure!(accepted > 1000 && refused == 15, "{accepted} accepted and {refused} rejected requests were counted");
     let grouped = format!("{},{:03}", accepted / 1000, accepted % 1000);
     let totals = [format!("{grouped} accepted"), "15 refused".to_owned()];
     wait_section(&app, "Requests", &[&totals[0], &totals[1]]).await?;
@@ -193,19 +209,22 @@ async fn requests_are_shown_by_hour_and_day_as_chart_and_table() -> Result<()> {
     wait_section(&app, "Requests", &["too many requests: 12", "scope missing: 3"]).await?;
     app.click("24 hours").await?;
     wait_section(&app, "Requests", &["No requests in the last 24 hours"]).await?;
-    ensure!(app.text("table[aria-label=Requests]").await.is_err(), "there is nothing to list");
+    ensure!(app.text("table[aria-label=Requests]").await.is_err(), "a table without requests is shown");
     app.click("30 days").await?;
     app.click("Show as chart: Requests").await?;
-    app.wait("the chart alone", async || app.text("table[aria-label=Requests]").await.is_err()).await
+    app.wait("only the chart", async || app.text("table[aria-label=Requests]").await.is_err()).await
 }
 
-/// The numbers that are there stay when newer ones cannot be had, with a note; one asks again.
+/// If newer usage data cannot be loaded, the page keeps the previous data, adds a note and offers a retry.
 #[tokio::test]
 async fn failed_queries_show_errors_and_can_be_retried() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let key = app.create_and_copy_key(&desktop, "watched", "read").await?;
-    ensure!(send_request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200", "accepted");
+    ensure!(
+        send_request(&app, &desktop, &key, "probe/1.0", "GET", "/api/account/summary")? == "200",
+        "the request was not accepted"
+    );
     app.wait("the count", async || count_requests(&app, 24).await.is_ok_and(|counted| counted == [1, 0])).await?;
     reject(&app, "get_key_usage", "DATABASE_BUSY").await?;
     app.click("watched").await?;
@@ -213,7 +232,8 @@ async fn failed_queries_show_errors_and_can_be_retried() -> Result<()> {
     wait_section(&app, "Requests", &["The requests cannot be shown.", busy, "Try again"]).await?;
     wait_section(&app, "Programs and addresses", &["This cannot be shown.", busy, "Try again"]).await?;
     wait_section(&app, "History", &["Created"]).await?;
-    // Both are pressed before the page asks again by itself, which takes the buttons away.
+    // One script clicks both buttons. If each click had its own script, a successful poll in between could remove the
+    // second button.
     let answer_and_retry = "ipcStub.rules = {};
         for (const heading of arguments) {
             const parts = [...document.querySelectorAll('aside section')];
@@ -226,7 +246,10 @@ async fn failed_queries_show_errors_and_can_be_retried() -> Result<()> {
     wait_section(&app, "Programs and addresses", &["probe/1.0"]).await?;
 
     reject(&app, "get_key_usage", "DATABASE_BUSY").await?;
-    ensure!(send_request(&app, &desktop, &key, "second/2", "GET", "/api/account/summary")? == "200", "accepted");
+    ensure!(
+        send_request(&app, &desktop, &key, "second/2", "GET", "/api/account/summary")? == "200",
+        "the request was not accepted"
+    );
     wait_section(&app, "Requests", &["1 accepted", "These numbers may be out of date.", busy]).await?;
     wait_section(&app, "Programs and addresses", &["probe/1.0", "This may be out of date.", busy]).await?;
     app.script(answer_and_retry, headings()).await?;

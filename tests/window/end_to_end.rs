@@ -1,4 +1,5 @@
-//! From click to refusal, twice: with the mouse, and by keyboard alone.
+//! Tests the life cycle of a key from its creation to its rejection after revocation, once with the mouse and once with
+//! the keyboard alone.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -39,14 +40,16 @@ async fn key_lifecycle_works_by_mouse() -> Result<()> {
     ensure_key_is_accepted(&desktop, &app, &key)?;
     let keys = run_ul(&desktop, &key, app.port, LIST_KEYS_COMMAND)?;
     ensure!(keys.code == Some(0) && keys.stdout.contains("ci-pipeline"), "{keys:?}");
-    app.wait("a new Last used", async || row_text(&app, "ci-pipeline").await.is_ok_and(|row| !row.contains("Never")))
-        .await?;
+    app.wait("a changed Last used", async || {
+        row_text(&app, "ci-pipeline").await.is_ok_and(|row| !row.contains("Never"))
+    })
+    .await?;
 
     app.click_with_mouse(&desktop, "Actions for ci-pipeline").await?;
     app.click_with_mouse(&desktop, "Revoke…").await?;
     app.wait_text("Revoke ci-pipeline?").await?;
     app.wait_focus("To confirm, type ci-pipeline").await?;
-    // It was used just now.
+    // The key was used recently, so the dialog requires the user to type its name.
     type_confirmation(&desktop, &app, "ci-pipeline").await?;
     app.click_with_mouse(&desktop, "Revoke key").await?;
     ensure_key_is_rejected_after_revocation(&desktop, &app, &key, "ci-pipeline").await
@@ -80,7 +83,7 @@ async fn key_lifecycle_works_by_keyboard_alone() -> Result<()> {
     app.wait_focus("Create Key").await?;
 
     ensure_key_is_accepted(&desktop, &app, &key)?;
-    app.wait("a new Last used", async || {
+    app.wait("a changed Last used", async || {
         row_text(&app, "training-server").await.is_ok_and(|row| !row.contains("Never"))
     })
     .await?;
@@ -97,13 +100,16 @@ async fn key_lifecycle_works_by_keyboard_alone() -> Result<()> {
     ensure_key_is_rejected_after_revocation(&desktop, &app, &key, "training-server").await
 }
 
-/// What a paste gives; it must be what the dialog shows, and be marked as a secret.
+/// Returns the clipboard's text, and checks that it is the displayed key and is marked as a secret.
 async fn read_copied_key(desktop: &Desktop, app: &App) -> Result<String> {
     let key = desktop.read_clipboard()?;
     let shown = app.text("code.key").await?;
-    ensure!(key == shown.trim(), "the clipboard holds something else than the key shown");
-    ensure!(key.len() == 43 && key.starts_with("ul_"), "a whole key");
-    ensure!(desktop.read_clipboard_targets()?.contains("x-kde-passwordManagerHint"), "kept out of clipboard histories");
+    ensure!(key == shown.trim(), "the clipboard does not contain the displayed key");
+    ensure!(key.len() == 43 && key.starts_with("ul_"), "the clipboard does not contain a whole key");
+    ensure!(
+        desktop.read_clipboard_targets()?.contains("x-kde-passwordManagerHint"),
+        "the copied key is not marked as a secret"
+    );
     Ok(key)
 }
 
@@ -123,7 +129,7 @@ async fn ensure_key_is_rejected_after_revocation(desktop: &Desktop, app: &App, k
     app.wait_text("No active keys").await
 }
 
-/// The text of the row that names the key.
+/// Returns the text of the row with this name.
 async fn row_text(app: &App, name: &str) -> Result<String> {
     let script = "return [...document.querySelectorAll('[data-key-id]')]
         .map(row => row.innerText).find(text => text.includes(arguments[0])) ?? '';";
@@ -155,6 +161,6 @@ async fn rename_over_api_updates_list() -> Result<()> {
     let answer = client.patch(url).bearer_auth(&admin).json(&json!({ "name": "after" })).send().await?;
     ensure!(answer.status().is_success(), "{}", answer.status());
     app.wait("the new name", async || row_text(&app, "after").await.is_ok_and(|row| !row.is_empty())).await?;
-    ensure!(row_text(&app, "before").await?.is_empty(), "one key, one row");
+    ensure!(row_text(&app, "before").await?.is_empty(), "the former name still has a row");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A key goes into a `.env` file that a person chooses in the system's own dialog.
+//! Tests saving a key into a `.env` file that the user chooses in the system's file dialog.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ use ulkeys_tests::{App, Desktop, skip};
 
 use crate::file_dialog;
 
-/// Title of the system's dialog.
+/// A regular expression that matches the title of the system's file dialog.
 pub(crate) const DIALOG_TITLE: &str = "^Put the key into this file";
 
 async fn open_dialog(app: &App, desktop: &Desktop) -> Result<()> {
@@ -37,7 +37,7 @@ async fn new_file_is_private_and_usable() -> Result<()> {
     open_dialog(&app, &desktop).await?;
     desktop.press(&["Escape"])?;
     file_dialog::wait_closed(&app, &desktop, DIALOG_TITLE).await?;
-    ensure!(!path.exists(), "thought better of it");
+    ensure!(!path.exists(), "a file was written although the dialog was cancelled");
     app.wait("the button", async || {
         app.script("return document.querySelector('[aria-busy=true]') === null", vec![])
             .await
@@ -52,7 +52,10 @@ async fn new_file_is_private_and_usable() -> Result<()> {
     ensure!(permission_bits(&path)? == 0o600, "{:o}", permission_bits(&path)?);
     let text = std::fs::read_to_string(&path)?;
     let url = format!("ULTRALYTICS_PLATFORM_URL=http://127.0.0.1:{}", app.port);
-    ensure!(text.starts_with("ULTRALYTICS_API_KEY=ul_") && text.lines().nth(1) == Some(url.as_str()), "two lines");
+    ensure!(
+        text.starts_with("ULTRALYTICS_API_KEY=ul_") && text.lines().nth(1) == Some(url.as_str()),
+        "the file does not contain the two expected lines"
+    );
     let script = r#"set -a; . "$1"; curl --silent --fail --header "Authorization: Bearer $ULTRALYTICS_API_KEY" \
         "$ULTRALYTICS_PLATFORM_URL/api/account/summary""#;
     let answer = desktop.run("bash", &["-c", script, "bash", &path.display().to_string()])?;
@@ -60,7 +63,8 @@ async fn new_file_is_private_and_usable() -> Result<()> {
     Ok(())
 }
 
-/// The question whether to close would lie below the dialog.
+/// While the file dialog is open, the window does not ask whether to close, because the dialog would cover the
+/// question.
 #[tokio::test]
 async fn close_requested_while_file_dialog_is_open_is_ignored() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -73,7 +77,7 @@ async fn close_requested_while_file_dialog_is_open_is_ignored() -> Result<()> {
     }
     file_dialog::choose_path(&app, &desktop, DIALOG_TITLE, &path).await?;
     app.wait_text("Saved, readable by you alone").await?;
-    ensure!(!app.text("body").await?.contains("Keep open"), "asks whether to close");
+    ensure!(!app.text("body").await?.contains("Keep open"), "the window asks whether to close");
     Ok(())
 }
 
@@ -89,14 +93,17 @@ async fn existing_lines_are_replaced_only_after_confirmation() -> Result<()> {
     app.wait_text("The file already sets ULTRALYTICS_API_KEY. Replace its value?").await?;
     app.wait_focus("Cancel").await?;
     app.click("Cancel").await?;
-    ensure!(std::fs::read_to_string(&path)? == before, "nothing was changed");
+    ensure!(std::fs::read_to_string(&path)? == before, "the file was changed");
 
     choose_file(&app, &desktop, &path).await?;
     app.click("Replace").await?;
     app.wait_text("Saved, readable by you alone").await?;
     let after = std::fs::read_to_string(&path)?;
-    ensure!(after.starts_with("# mine\nULTRALYTICS_API_KEY=ul_") && after.contains("\nOTHER=kept\n"), "other lines");
-    ensure!(permission_bits(&path)? == 0o600, "the owner's alone");
+    ensure!(
+        after.starts_with("# mine\nULTRALYTICS_API_KEY=ul_") && after.contains("\nOTHER=kept\n"),
+        "other lines were changed"
+    );
+    ensure!(permission_bits(&path)? == 0o600, "other users can access the file");
     Ok(())
 }
 
@@ -111,16 +118,16 @@ async fn save_into_file_not_ignored_by_git_warns() -> Result<()> {
     app.create_key_in_dialog("in-git", "read").await?;
     choose_file(&app, &desktop, &path).await?;
     app.wait_text("Git does not ignore this file").await?;
-    ensure!(!path.exists(), "not before the answer");
+    ensure!(!path.exists(), "the file was written before the confirmation");
     app.click("Cancel").await?;
     std::fs::write(project.join(".gitignore"), ".env\n")?;
     choose_file(&app, &desktop, &path).await?;
     app.wait_text("Saved, readable by you alone").await?;
-    ensure!(path.is_file(), "saved");
+    ensure!(path.is_file(), "the file was not written");
     Ok(())
 }
 
-/// A write that fails says why, and loses nothing.
+/// A failed write is reported with its reason, and the key is not lost.
 #[tokio::test]
 async fn failed_write_is_reported_and_keeps_key() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -135,11 +142,11 @@ async fn failed_write_is_reported_and_keeps_key() -> Result<()> {
     std::fs::remove_dir_all(&folder)?;
     app.click("Replace").await?;
     app.wait_text("The file was not changed. Its folder no longer exists.").await?;
-    ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "the key is still there");
+    ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "the key was lost");
     Ok(())
 }
 
-/// A file that is mounted over another one, until this is dropped.
+/// A file mounted over another file. The file is unmounted when this value is dropped.
 struct BindMount<'a>(&'a Desktop, std::path::PathBuf);
 
 impl Drop for BindMount<'_> {
@@ -148,7 +155,7 @@ impl Drop for BindMount<'_> {
     }
 }
 
-/// As in a container whose volume is a single file.
+/// Simulates a container that mounts a single file as a volume.
 #[tokio::test]
 async fn save_over_mounted_file_is_rejected_and_leaves_nothing() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -161,7 +168,7 @@ async fn save_over_mounted_file_is_rejected_and_leaves_nothing() -> Result<()> {
     }
     let mount = ["--bind", &original.display().to_string(), &path.display().to_string()];
     if let Err(error) = desktop.run("mount", &mount) {
-        skip(format!("no file system can be mounted: {error}"));
+        skip(format!("cannot mount a file system: {error}"));
         return Ok(());
     }
     let mounted = BindMount(&desktop, path.clone());
@@ -178,12 +185,13 @@ async fn save_over_mounted_file_is_rejected_and_leaves_nothing() -> Result<()> {
     names.sort();
     ensure!(names == [".env", "first.env", "original"], "{names:?}");
     for file in [&path, &original] {
-        ensure!(std::fs::read_to_string(file)? == "A=1\n", "nothing was changed");
+        ensure!(std::fs::read_to_string(file)? == "A=1\n", "a file was changed");
     }
     Ok(())
 }
 
-/// A stranger's repository whose configuration makes git run a program as soon as it looks for a missing `.gitignore`.
+/// The configuration of an untrusted repository can make Git run a program. Here, Git would run it to fetch
+/// `.gitignore`, which is missing from both the work tree and the repository's objects.
 #[tokio::test]
 async fn save_in_hostile_repository_runs_none_of_its_commands() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -203,16 +211,16 @@ async fn save_in_hostile_repository_runs_none_of_its_commands() -> Result<()> {
     desktop.run("sh", &["-euc", &format!("cd {home}; {script}")])?;
     let (evil, ran) = (desktop.home().join("evil"), desktop.home().join("RAN"));
     let _ = desktop.run("git", &["-C", &evil.display().to_string(), "check-ignore", ".env"]);
-    ensure!(std::fs::remove_file(&ran).is_ok(), "git itself does not run the program: the test tests nothing");
+    ensure!(std::fs::remove_file(&ran).is_ok(), "git itself does not run the program, so this test checks nothing");
 
     app.create_key_in_dialog("in-evil", "read").await?;
     choose_file(&app, &desktop, &evil.join(".env")).await?;
     app.wait_text("Git does not ignore this file").await?;
-    ensure!(!ran.exists(), "a program of the repository ran");
+    ensure!(!ran.exists(), "a program of the repository was run");
     Ok(())
 }
 
-/// What a program finds that is started by a shell with this file.
+/// Returns the value of a variable in a shell that has sourced this file.
 fn value_in_shell(desktop: &Desktop, path: &Path, name: &str) -> Result<String> {
     let script = r#"set -a; . "$1"; printf %s "${!2}""#;
     desktop.run("bash", &["-c", script, "bash", &path.display().to_string(), name])
@@ -236,7 +244,8 @@ async fn save_among_mixed_line_endings_preserves_other_bytes() -> Result<()> {
         if before.contains("ULTRALYTICS") {
             app.click("Replace").await?;
         }
-        // The window may still show that the file before was saved.
+        // The window may still show that the previous file was saved, so the test looks for the new line in the file
+        // itself.
         app.wait("the new line", async || {
             std::fs::read_to_string(&path).is_ok_and(|text| text.contains("ULTRALYTICS_API_KEY=ul_"))
         })
@@ -271,9 +280,9 @@ async fn save_through_symlinks_creates_target_and_keeps_links() -> Result<()> {
     choose_file(&app, &desktop, &at("project/.env")).await?;
     app.wait_text("Saved, readable by you alone").await?;
     app.wait_text("dotfiles/target.env").await?;
-    ensure!(at("project/.env").is_symlink() && at("dotfiles/link").is_symlink(), "the links stay");
-    ensure!(permission_bits(&at("dotfiles/target.env"))? == 0o600, "the owner's alone");
-    ensure!(value_in_shell(&desktop, &at("project/.env"), "ULTRALYTICS_API_KEY")?.len() == 43, "saved");
+    ensure!(at("project/.env").is_symlink() && at("dotfiles/link").is_symlink(), "a link was replaced");
+    ensure!(permission_bits(&at("dotfiles/target.env"))? == 0o600, "other users can access the file");
+    ensure!(value_in_shell(&desktop, &at("project/.env"), "ULTRALYTICS_API_KEY")?.len() == 43, "the key was not saved");
     for (name, reason) in [
         ("project/broken.env", "a link to a place that doesn’t exist"),
         ("project/loop.env", "a link that leads back to itself"),
@@ -303,7 +312,10 @@ async fn save_into_shared_file_asks_first() -> Result<()> {
     }
     app.wait_focus("Cancel").await?;
     app.click("Cancel").await?;
-    ensure!(std::fs::read_to_string(&path)? == "A=1\n" && permission_bits(&path)? == 0o640, "nothing was changed");
+    ensure!(
+        std::fs::read_to_string(&path)? == "A=1\n" && permission_bits(&path)? == 0o640,
+        "the file or its permissions were changed"
+    );
     choose_file(&app, &desktop, &path).await?;
     app.click("Save anyway").await?;
     app.wait_text("Saved, readable by you alone").await?;
@@ -328,7 +340,7 @@ async fn save_into_non_utf8_file_changes_nothing() -> Result<()> {
         std::fs::write(&path, &content)?;
         choose_file(&app, &desktop, &path).await?;
         app.wait_text("The file was not changed. Its text isn’t UTF-8.").await?;
-        ensure!(std::fs::read(&path)? == content, "it was changed");
+        ensure!(std::fs::read(&path)? == content, "the file was changed");
     }
     Ok(())
 }
@@ -348,7 +360,7 @@ async fn replace_in_changed_file_is_cancelled_and_can_be_repeated() -> Result<()
     app.click("Replace").await?;
     app.wait_text("Another app has just changed the file. Choose it again.").await?;
     app.wait_focus("Save as .env…").await?;
-    ensure!(std::fs::read_to_string(&path)? == changed, "it was changed");
+    ensure!(std::fs::read_to_string(&path)? == changed, "the file was changed");
     choose_file(&app, &desktop, &path).await?;
     app.wait_text("Replace their values?").await?;
     app.click("Replace").await?;
@@ -370,12 +382,13 @@ async fn save_into_file_with_ambiguous_line_changes_nothing_and_names_line() -> 
         std::fs::write(&path, content)?;
         choose_file(&app, &desktop, &path).await?;
         app.wait_text(&format!("The file was not changed. Line {line} {problem}")).await?;
-        ensure!(std::fs::read_to_string(&path)? == content, "it was changed");
+        ensure!(std::fs::read_to_string(&path)? == content, "the file was changed");
     }
     Ok(())
 }
 
-/// Whether the question is in sight as a whole, above the bar with the window's buttons, and has the focus.
+/// Checks whether the question about replacing an existing key has the focus and is fully visible above the bar with
+/// the window's buttons.
 const QUESTION_IS_VISIBLE_SCRIPT: &str =
     "const box = document.activeElement.closest('[role=alert]')?.getBoundingClientRect();
     const bar = document.querySelector('[data-foot]').getBoundingClientRect();
@@ -399,14 +412,15 @@ async fn question_in_narrow_window_is_visible_without_previous_message() -> Resu
     app.wait_text("The file already sets ULTRALYTICS_API_KEY").await?;
     app.wait_gone("Saved, readable by you alone").await?;
     app.wait_focus("Cancel").await?;
-    app.wait("the question in sight", async || {
+    app.wait("the question to be visible", async || {
         app.script(QUESTION_IS_VISIBLE_SCRIPT, vec![]).await.is_ok_and(|it| it == true)
     })
     .await?;
     Ok(())
 }
 
-/// A folder on a disk that keeps no permissions, as FAT, until this is dropped.
+/// A folder on a simulated drive whose file system, like FAT, has no file permissions. The drive is unmounted when this
+/// value is dropped.
 struct MountWithoutPermissions<'a>(&'a Desktop, std::path::PathBuf);
 
 impl Drop for MountWithoutPermissions<'_> {
@@ -425,7 +439,7 @@ async fn save_on_disk_without_permissions_asks_and_claims_no_privacy() -> Result
     }
     let (from, to) = (files.display().to_string(), drive.display().to_string());
     if let Err(error) = desktop.run("bindfs", &["--chmod-ignore", "--perms=a+rX", &from, &to]) {
-        skip(format!("no file system can be mounted: {error}"));
+        skip(format!("cannot mount a file system: {error}"));
         return Ok(());
     }
     let _mounted = MountWithoutPermissions(&desktop, drive.clone());
@@ -433,11 +447,11 @@ async fn save_on_disk_without_permissions_asks_and_claims_no_privacy() -> Result
     app.create_key_in_dialog("on-a-stick", "read").await?;
     choose_file(&app, &desktop, &path).await?;
     app.wait_text("This drive doesn’t support file permissions").await?;
-    ensure!(!path.exists(), "not before the answer");
+    ensure!(!path.exists(), "the file was written before the confirmation");
     app.click("Save anyway").await?;
     app.wait_text("Saved, possibly readable by other users").await?;
     app.wait_gone("readable by you alone").await?;
-    ensure!(value_in_shell(&desktop, &path, "ULTRALYTICS_API_KEY")?.len() == 43, "saved");
-    ensure!(files.read_dir()?.count() == 1, "something is left beside it");
+    ensure!(value_in_shell(&desktop, &path, "ULTRALYTICS_API_KEY")?.len() == 43, "the key was not saved");
+    ensure!(files.read_dir()?.count() == 1, "the folder contains other files");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The system's own dialog for files, used as a person may: by typing a path.
+//! Operates the system's file dialog as a user can: by typing a path.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 use ulkeys_tests::{App, Desktop};
 
-/// Whether the dialog with this title is open, which begins with `^` as a pattern does. On Wayland, where a test cannot
-/// see windows, the page has lost the focus to it.
+/// Returns whether a dialog whose title matches the pattern `title` is open. On Wayland, where a test cannot search for
+/// windows, returns whether the page has lost the focus.
 async fn is_open(app: &App, desktop: &Desktop, title: &str) -> bool {
     match desktop.is_wayland() {
         true => app.script("return document.hasFocus()", Vec::new()).await.is_ok_and(|it| it == false),
@@ -15,10 +15,10 @@ async fn is_open(app: &App, desktop: &Desktop, title: &str) -> bool {
     }
 }
 
-/// Waits for the dialog with this title, and gives it the focus.
+/// Waits until the dialog with this title is open, and focuses it.
 pub(crate) async fn wait_open(app: &App, desktop: &Desktop, title: &str) -> Result<()> {
     app.wait("the system's dialog", async || is_open(app, desktop, title).await).await?;
-    // A compositor gives the focus to a new window by itself.
+    // A Wayland compositor focuses new windows automatically.
     if !desktop.is_wayland() {
         desktop.run("xdotool", &["windowactivate", "--sync", &desktop.find_window(title)?])?;
     }
@@ -27,13 +27,13 @@ pub(crate) async fn wait_open(app: &App, desktop: &Desktop, title: &str) -> Resu
 }
 
 pub(crate) async fn wait_closed(app: &App, desktop: &Desktop, title: &str) -> Result<()> {
-    app.wait("the end of the dialog", async || !is_open(app, desktop, title).await).await
+    app.wait("the dialog to close", async || !is_open(app, desktop, title).await).await
 }
 
-/// Chooses a file in the dialog that is open.
+/// Chooses a file in the open dialog.
 pub(crate) async fn choose_path(app: &App, desktop: &Desktop, title: &str, path: &Path) -> Result<()> {
-    // The dialog is busy at times, above all with its own question about a file that exists; Return also answers that
-    // one with Replace.
+    // The dialog sometimes ignores input, mainly while it asks whether to replace an existing file, so the input is
+    // repeated. Pressing Return answers the question with Replace.
     for _ in 0..20 {
         if !is_open(app, desktop, title).await {
             break;

@@ -1,4 +1,5 @@
-//! Nothing white is seen before the page: the window is shown when it can be seen, in its theme's color.
+//! Tests that the user never sees a white window before the page is drawn. The window stays hidden at first, and then
+//! has the background color of its theme.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use ulkeys_tests::{
     Child, Desktop, WAIT_TIMEOUT, app_binary, descendant_processes, ensure_holds, send_signal, wait_until,
 };
 
-/// The number of the process that paints the page, once there is one.
+/// Waits for the process that renders the page, and returns its ID.
 async fn wait_page_process(app: u32) -> Result<u32> {
     let start = Instant::now();
     loop {
@@ -15,12 +16,13 @@ async fn wait_page_process(app: u32) -> Result<u32> {
         if let Some(page) = found {
             return Ok(page.pid);
         }
-        ensure!(start.elapsed() < WAIT_TIMEOUT, "no web process");
+        ensure!(start.elapsed() < WAIT_TIMEOUT, "timed out waiting for the web process");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// Stops the process that paints the page as soon as it exists, as if the machine were busy with other things.
+/// Starts the app, and suspends the process that renders the page as soon as that process exists, to simulate a busy
+/// machine.
 async fn start_with_stopped_page(desktop: &Desktop, theme: &str) -> Result<(Child, u32)> {
     let app = Child::spawn(desktop.session_command(app_binary()).env("GTK_THEME", theme))?;
     let page = wait_page_process(app.pid()).await?;
@@ -40,7 +42,7 @@ async fn window_with_slow_page_follows_dark_portal() -> Result<()> {
     check_shown_late_and_dark(&desktop, "Adwaita").await
 }
 
-/// The window of a page that crashed would keep showing the last picture.
+/// If a crashed page were not reloaded, the window would continue to show the page's last content.
 #[tokio::test]
 async fn page_whose_process_crashed_is_reloaded() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -56,7 +58,7 @@ async fn page_whose_process_crashed_is_reloaded() -> Result<()> {
         let is_gone = async || {
             descendant_processes(app.pid()).is_ok_and(|processes| processes.iter().all(|process| process.pid != page))
         };
-        wait_until("the end of the process", is_gone).await?;
+        wait_until("the process to exit", is_gone).await?;
     }
     Ok(())
 }
@@ -65,7 +67,7 @@ async fn check_shown_late_and_dark(desktop: &Desktop, theme: &str) -> Result<()>
     let (_app, page) = start_with_stopped_page(desktop, theme).await?;
     let is_hidden = async || desktop.list_window().is_err();
     ensure_holds("a window that is hidden without its page", Duration::from_secs(2), is_hidden).await?;
-    // A page that never gets ready does not keep the app from sight.
+    // The window is shown even if its page never becomes ready.
     wait_until("the window", async || desktop.list_window().is_ok()).await?;
     let window = desktop.list_window()?;
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -73,7 +75,7 @@ async fn check_shown_late_and_dark(desktop: &Desktop, theme: &str) -> Result<()>
     desktop
         .run("import", &["-window", &window, "-crop", "1x1+400+400", "-depth", "8", &picture.display().to_string()])?;
     let bytes = std::fs::read(&picture)?;
-    let pixel = bytes.last_chunk::<3>().context("a pixel")?;
+    let pixel = bytes.last_chunk::<3>().context("no pixel in the screenshot")?;
     send_signal(page, "CONT")?;
     ensure!(*pixel == [0x15, 0x17, 0x1c], "the color is {pixel:?}");
     Ok(())

@@ -1,4 +1,5 @@
-//! The focus is never lost: when a menu closes, when the clipboard is cleared, and when a focused button is removed.
+//! Tests that the focus is never lost: when a menu closes, when the clipboard is cleared, and when a focused button is
+//! removed.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -11,7 +12,7 @@ use ulkeys_tests::ipc_stub::{reject, release_responses};
 const MENU_SELECTOR: &str = "[role=menu]";
 
 async fn wait_menu_closed(app: &App) -> Result<()> {
-    app.wait("the end of the menu", async || app.text(MENU_SELECTOR).await.is_err()).await
+    app.wait("the menu to close", async || app.text(MENU_SELECTOR).await.is_err()).await
 }
 
 #[tokio::test]
@@ -27,7 +28,7 @@ async fn row_menu_closed_leaves_focus_on_clicked_control_or_its_button() -> Resu
     wait_menu_closed(&app).await?;
     app.wait_focus("Search keys").await?;
 
-    // Its button opens it and closes it.
+    // The menu button opens and closes the menu.
     open().await?;
     let seen = "window.clicks = 0; document.addEventListener('click', () => clicks++);";
     app.script(seen, vec![]).await?;
@@ -45,7 +46,7 @@ async fn row_menu_closed_leaves_focus_on_clicked_control_or_its_button() -> Resu
     wait_menu_closed(&app).await?;
     app.wait_focus("Actions for mobile-app").await?;
 
-    // Tab leaves it, and goes on from its button.
+    // Tab closes the menu and moves the focus to the control after the menu button.
     desktop.press(&["Return"])?;
     app.find_control("Copy key ID").await?;
     desktop.press(&["Tab"])?;
@@ -59,7 +60,7 @@ async fn row_menu_closed_leaves_focus_on_clicked_control_or_its_button() -> Resu
     })
     .await?;
 
-    // It goes with its row.
+    // The menu closes when the row that it belongs to is removed.
     open().await?;
     app.invoke("revoke_key", json!({ "keyId": key })).await?.expect("revoked");
     wait_menu_closed(&app).await?;
@@ -87,13 +88,13 @@ async fn clipboard_cleared_while_dialog_is_open_keeps_dialog_and_focus() -> Resu
     app.wait_name_field("half typed").await?;
     ensure!(
         app.script("return document.querySelector('[role=dialog]').dataset.state", vec![]).await? == "open",
-        "open"
+        "the dialog is not open"
     );
     app.wait("the focus in the dialog", async || app.focused_name().await.is_ok_and(|focus| focus == "Name")).await?;
     app.click("Cancel").await?;
     wait_dialog_closed(&app).await?;
 
-    // The button leaves with the note.
+    // The focused button is removed together with its notice.
     copied("second").await?;
     app.click_with_mouse(&desktop, "Clear now").await?;
     app.wait_gone("On the clipboard for another").await?;

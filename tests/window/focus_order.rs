@@ -1,4 +1,5 @@
-//! Every stop of the Tab key, in the order in which one sees them; and where the focus is when a dialog has closed.
+//! Tests that Tab visits the controls in their visual order, and that the focus returns to the right control after a
+//! dialog closes.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
@@ -13,7 +14,7 @@ async fn start_focused_with_team(desktop: &Desktop) -> Result<App> {
     Ok(app)
 }
 
-/// Presses a key so many times, and tells what had the focus after each.
+/// Presses a key the given number of times, and returns the control that had the focus after each press.
 async fn press_and_record_focus(desktop: &Desktop, app: &App, key: &str, presses: usize) -> Result<Vec<String>> {
     let watch = "window.stops = [];
         removeEventListener('focusin', window.noteStop);
@@ -35,18 +36,19 @@ async fn press_and_record_focus(desktop: &Desktop, app: &App, key: &str, presses
     Ok(serde_json::from_value(app.script("return stops", Vec::new()).await?)?)
 }
 
-/// From where the focus is, Tab leads along this way, and the other direction leads back to its beginning.
+/// Checks that Tab visits these controls in this order, and that Shift+Tab visits them in reverse.
 async fn check_tab_order_both_ways(desktop: &Desktop, app: &App, way: &[&str]) -> Result<()> {
     let there = press_and_record_focus(desktop, app, "Tab", way.len()).await?;
     ensure!(there == way, "{there:#?}");
     let mut back = press_and_record_focus(desktop, app, "shift+Tab", way.len() - 1).await?;
     back.reverse();
-    ensure!(back == way[..way.len() - 1], "back: {back:#?}");
+    ensure!(back == way[..way.len() - 1], "the order of Shift+Tab differs: {back:#?}");
     Ok(())
 }
 
-/// In a dialog, Tab leads from what has the focus to the last of these controls, on to the first and round; the other
-/// direction leads from the last to the first.
+/// Checks the Tab order of a dialog. Tab moves from the focused control to the end of `order`, wraps around to the
+/// first control and moves to the end again. From there, Shift+Tab moves back to the first control and wraps around to
+/// the last.
 async fn check_tab_order_wraps(desktop: &Desktop, app: &App, order: &[&str]) -> Result<()> {
     let focus = app.focused_name().await?;
     let start = order.iter().position(|name| *name == focus).with_context(|| focus)?;
@@ -55,7 +57,7 @@ async fn check_tab_order_wraps(desktop: &Desktop, app: &App, order: &[&str]) -> 
     ensure!(there == way, "{there:#?}");
     let mut back = press_and_record_focus(desktop, app, "shift+Tab", order.len() - 1).await?;
     back.reverse();
-    ensure!(back == order[..order.len() - 1], "back: {back:#?}");
+    ensure!(back == order[..order.len() - 1], "the order of Shift+Tab differs: {back:#?}");
     desktop.press(&["shift+Tab"])?;
     app.wait_focus(order[order.len() - 1]).await
 }
@@ -117,7 +119,7 @@ async fn tab_order_of_dialogs_wraps_and_focus_returns() -> Result<()> {
         app.focused_name().await.is_ok_and(|focus| focus.ends_with("Create a new key"))
     })
     .await?;
-    // A heading is no stop.
+    // Tab does not stop at a heading.
     desktop.press(&["Tab"])?;
     app.wait_focus("Create the new key").await?;
     check_tab_order_wraps(&desktop, &app, &["Create the new key", "Change scopes…", "Close"]).await?;

@@ -1,5 +1,5 @@
-//! The disk with the key database is full: the window names it, shows no key that does not exist, revokes, and goes on
-//! by itself.
+//! Tests the app while the disk with the key database is full: it reports that the disk is full, shows no key that was
+//! not stored, revokes keys, and recovers automatically.
 
 use anyhow::{Result, ensure};
 use reqwest::StatusCode;
@@ -23,22 +23,25 @@ async fn full_disk_is_reported_allows_revocation_and_recovers() -> Result<()> {
     app.click("Create").await?;
     app.wait_text("The key was not created.").await?;
     app.wait_text("The disk with the key database is full. Nothing was changed.").await?;
-    ensure!(app.driver.windows().await?.len() == 1, "no window with a key that does not exist");
+    ensure!(app.driver.windows().await?.len() == 1, "a window with a key that was not stored is open");
     app.click("Cancel").await?;
     app.wait_text("Existing keys keep working and can be revoked").await?;
     app.wait_text(&desktop.data_folder().display().to_string()).await?;
-    ensure!(active_key_names(&app).await? == ["kept", "leaked"], "nothing is half made");
+    ensure!(active_key_names(&app).await? == ["kept", "leaked"], "the list contains other keys");
 
     let list = app.invoke("list_keys", json!({ "query": { "status": "active" } })).await?.expect("listed");
-    let keys = list["keys"].as_array().expect("a list");
+    let keys = list["keys"].as_array().expect("keys is a list");
     let id = keys.iter().find(|key| key["name"] == "leaked").expect("listed")["keyId"].clone();
     let renamed = app.invoke("rename_key", json!({ "keyId": id, "name": "other" })).await?;
-    ensure!(renamed.expect_err("not acknowledged")["code"] == "STORAGE_FULL");
+    ensure!(renamed.expect_err("the disk is full")["code"] == "STORAGE_FULL");
     app.invoke("revoke_key", json!({ "keyId": id })).await?.expect("revoked");
-    ensure!(request_status(app.port, &leaked).await? == StatusCode::UNAUTHORIZED, "revoked");
-    ensure!(request_status(app.port, &kept).await? == StatusCode::OK, "decisions go on");
+    ensure!(request_status(app.port, &leaked).await? == StatusCode::UNAUTHORIZED, "the revoked key is not rejected");
+    ensure!(request_status(app.port, &kept).await? == StatusCode::OK, "the other key is not accepted");
     let output = app.output();
-    ensure!(output.matches("no space left").count() == 1, "one line: {output}");
+    ensure!(
+        output.matches("no space left").count() == 1,
+        "the log does not contain exactly one line about the full disk: {output}"
+    );
 
     disk.free_space()?;
     app.wait_gone("Existing keys keep working and can be revoked").await?;
@@ -51,7 +54,8 @@ async fn full_disk_is_reported_allows_revocation_and_recovers() -> Result<()> {
     }
     app.quit().await?;
 
-    // A start on the full disk names it, too, and needs no other step than freeing space.
+    // The app also reports the full disk if it is started while the disk is full. After space is freed, clicking "Try
+    // again" makes the keys available.
     disk.fill()?;
     let app = App::start(&desktop).await?;
     app.wait_text("The disk with the key database is full").await?;

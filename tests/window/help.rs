@@ -1,4 +1,4 @@
-//! Check a key: real keys, pasted as a person would, and what the real service says of them.
+//! Tests the key check on the Help page. Keys are pasted from the clipboard, and the real service checks them.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
@@ -7,11 +7,11 @@ use ulkeys_tests::{App, AppOptions, Desktop};
 use crate::helpers::{go_to_section, paste_over_field};
 use crate::secret::{count_in_page, files_containing};
 
-/// Puts a text on the clipboard and pastes it over what is in the field.
+/// Puts text on the clipboard, and pastes it over the content of the field.
 async fn paste_into_field(desktop: &Desktop, app: &App, text: &str) -> Result<()> {
     let held = "return document.querySelector('textarea').value.trim() === arguments[0].trim()";
     let is_held = async || app.script(held, vec![json!(text)]).await.is_ok_and(|held| held == true);
-    // A window manager that is busy can swallow the keys.
+    // A busy window manager can lose the key presses, so they are repeated.
     for _ in 0..5 {
         app.script("document.querySelector('textarea').focus()", Vec::new()).await?;
         paste_over_field(desktop, text)?;
@@ -65,7 +65,7 @@ async fn each_cause_is_explained_with_next_step() -> Result<()> {
     let chosen = app.script(chosen, Vec::new()).await?;
     ensure!(chosen == json!(["training", "models"]), "{chosen}");
     desktop.press(&["Escape"])?;
-    app.wait("the end of the dialog", async || app.text("[role=dialog]").await.is_err()).await?;
+    app.wait("the dialog to close", async || app.text("[role=dialog]").await.is_err()).await?;
 
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     app.invoke("revoke_key", json!({ "keyId": listed["keys"][0]["keyId"] })).await?.expect("revoked");
@@ -85,14 +85,15 @@ async fn answer_scrolls_into_view_in_small_window() -> Result<()> {
     go_to_section(&app, "Help").await?;
     paste_into_field(&desktop, &app, &format!("ul_{}", "0".repeat(40))).await?;
     app.wait_text("This service does not know the key").await?;
-    // As far as the field stays in sight.
+    // The answer scrolls into view, but never so far that the input field is no longer visible.
     let seen = "const field = document.querySelector('textarea').getBoundingClientRect();
         const answer = document.querySelector('[role=status] section').getBoundingClientRect();
         const bar = document.querySelector('header').getBoundingClientRect();
         return answer.top < innerHeight - 40 && field.top > bar.bottom - 1 &&
             (answer.bottom < innerHeight || field.top < bar.bottom + 20)
             && document.activeElement.localName === 'textarea';";
-    app.wait("the answer in sight", async || app.script(seen, Vec::new()).await.is_ok_and(|seen| seen == true)).await
+    app.wait("the answer to be visible", async || app.script(seen, Vec::new()).await.is_ok_and(|seen| seen == true))
+        .await
 }
 
 #[tokio::test]
@@ -127,12 +128,12 @@ async fn unreachable_service_is_reported() -> Result<()> {
     paste_into_field(&desktop, &app, &format!("ul_{}", "0".repeat(40))).await?;
     app.wait_text("The key service cannot be reached").await?;
     drop(listener);
-    app.invoke("retry_service", json!({})).await?.expect("running");
+    app.invoke("retry_service", json!({})).await?.expect("the service is running");
     app.click("Try again").await?;
     app.wait_text("This service does not know the key").await
 }
 
-/// The page may hold what was pasted for as long as it shows it, and nobody else ever.
+/// A pasted key must be in the page only while the page shows it, and must never be stored anywhere else.
 #[tokio::test]
 async fn pasted_key_is_not_kept() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -142,22 +143,25 @@ async fn pasted_key_is_not_kept() -> Result<()> {
     let command = format!("curl -H \"Authorization: Bearer {key}\" http://127.0.0.1:{}/api/models", app.port);
     paste_into_field(&desktop, &app, &command).await?;
     app.wait_text("pasted may make this request").await?;
-    ensure!(count_in_page(&app, &key).await? == 1, "in the field, and nowhere else");
+    ensure!(count_in_page(&app, &key).await? == 1, "the key is not only in the field");
 
     app.click("Clear").await?;
     app.wait_gone("pasted may make this request").await?;
     app.wait_focus("Key, command or error message").await?;
     desktop.press(&["ctrl+z"])?;
-    ensure!(count_in_page(&app, &key).await? == 0, "cleared, and not to be brought back");
+    ensure!(count_in_page(&app, &key).await? == 0, "the key is still in the page, or was restored by undo");
 
     paste_into_field(&desktop, &app, &command).await?;
     app.wait_text("pasted may make this request").await?;
     go_to_section(&app, "Preferences").await?;
-    ensure!(count_in_page(&app, &key).await? == 0, "left behind");
+    ensure!(count_in_page(&app, &key).await? == 0, "the key is still in the page");
     go_to_section(&app, "Help").await?;
     let field = app.script("return document.querySelector('textarea').value", Vec::new()).await?;
     ensure!(field == "", "{field}");
-    ensure!(app.output().contains("TRACE") && !app.output().contains(&key), "printed");
+    ensure!(
+        app.output().contains("TRACE") && !app.output().contains(&key),
+        "the log is incomplete or contains the key"
+    );
     app.quit().await?;
     ensure!(files_containing(desktop.home(), &key)?.is_empty(), "{:?}", files_containing(desktop.home(), &key)?);
     Ok(())

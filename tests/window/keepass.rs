@@ -1,4 +1,5 @@
-//! KeePassXC as the keychain: a saved key is an entry's password, for people and for programs.
+//! Tests KeePassXC as the keychain: a saved key appears as the password of an entry, both in KeePassXC itself and to
+//! programs that read the keychain.
 
 use std::collections::HashMap;
 
@@ -8,13 +9,13 @@ use ulkeys_tests::{App, Desktop, KeePass, Keyring};
 
 use crate::keychain::{create_and_save_key, lookup_in_keychain, revoke_key_in_list, run_cli};
 
-/// Saves what another program, or an earlier version of this one, would: a secret of any type.
+/// Saves a secret with the given content type, to simulate another program or an earlier version of this app.
 async fn save_from_other_program(desktop: &Desktop, name: &str, secret: &str, content_type: &str) -> Result<()> {
     save_with_attributes(desktop, HashMap::from([("service", "ul-keys"), ("username", name)]), secret, content_type)
         .await
 }
 
-/// The same with any attributes.
+/// Saves a secret with the given attributes and content type.
 async fn save_with_attributes(
     desktop: &Desktop,
     attributes: HashMap<&str, &str>,
@@ -29,7 +30,7 @@ async fn save_with_attributes(
     Ok(())
 }
 
-/// The length of the key that a program receives.
+/// Returns the length of the key that a program started by `ul-keys run` receives.
 fn received_key_length(desktop: &Desktop, name: &str) -> Result<String> {
     let output = run_cli(desktop, &["run", "--key", name, "--", "sh", "-c", "echo ${#ULTRALYTICS_API_KEY}"])?;
     ensure!(output.status.success(), "{output:?}");
@@ -42,21 +43,23 @@ async fn save_in_keepassxc_sets_password_of_entry() -> Result<()> {
     let keepass = KeePass::start(&desktop)?;
     let app = App::start(&desktop).await?;
     create_and_save_key(&app, "trainer").await?;
-    let key = lookup_in_keychain(&desktop, "trainer").context("another program finds it")?;
-    ensure!(key.len() == 43 && key.starts_with("ul_"), "the key");
+    let key = lookup_in_keychain(&desktop, "trainer").context("another program does not find the key")?;
+    ensure!(key.len() == 43 && key.starts_with("ul_"), "the keychain does not contain the key");
     let is_password =
         async || keepass.read_password(&desktop, "UL Keys: trainer").is_ok_and(|password| password == key);
     app.wait("the key as the password", is_password).await?;
-    ensure!(keepass.list_attachments(&desktop, "UL Keys: trainer")?.is_empty(), "nothing is attached");
-    ensure!(received_key_length(&desktop, "trainer")? == "43", "a program receives it");
+    ensure!(keepass.list_attachments(&desktop, "UL Keys: trainer")?.is_empty(), "the entry has an attachment");
+    ensure!(received_key_length(&desktop, "trainer")? == "43", "the program does not receive the key");
 
     revoke_key_in_list(&app, "trainer").await?;
-    app.wait("the end of the entry", async || lookup_in_keychain(&desktop, "trainer").is_none()).await?;
-    app.wait("the end of the entry on the disk", async || keepass.read_password(&desktop, "UL Keys: trainer").is_err())
-        .await
+    app.wait("the entry to be removed", async || lookup_in_keychain(&desktop, "trainer").is_none()).await?;
+    app.wait("the entry to be removed on the disk", async || {
+        keepass.read_password(&desktop, "UL Keys: trainer").is_err()
+    })
+    .await
 }
 
-/// An earlier version saved keys as bytes, which KeePassXC attaches to an entry without a password.
+/// An earlier version saved keys as bytes, which KeePassXC stores as an attachment of an entry without a password.
 #[tokio::test]
 async fn save_over_attachment_moves_key_into_password() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -68,19 +71,20 @@ async fn save_over_attachment_moves_key_into_password() -> Result<()> {
     let is_attached =
         async || keepass.list_attachments(&desktop, "UL Keys: early").is_ok_and(|names| !names.is_empty());
     app.wait("the attachment", is_attached).await?;
-    ensure!(keepass.read_password(&desktop, "UL Keys: early")?.is_empty(), "there is no password");
-    ensure!(received_key_length(&desktop, "early")? == "43", "it is still read");
+    ensure!(keepass.read_password(&desktop, "UL Keys: early")?.is_empty(), "the entry has a password");
+    ensure!(received_key_length(&desktop, "early")? == "43", "the attached key is not read");
 
     app.click("Save in this computer’s keychain").await?;
     app.wait_text("Saved in this computer").await?;
     let is_password = async || keepass.read_password(&desktop, "UL Keys: early").is_ok_and(|password| password == key);
     app.wait("the key as the password", is_password).await?;
-    ensure!(keepass.list_attachments(&desktop, "UL Keys: early")?.is_empty(), "nothing is attached");
-    ensure!(lookup_in_keychain(&desktop, "early") == Some(key), "another program finds it");
+    ensure!(keepass.list_attachments(&desktop, "UL Keys: early")?.is_empty(), "the entry still has an attachment");
+    ensure!(lookup_in_keychain(&desktop, "early") == Some(key), "another program does not find the key");
     Ok(())
 }
 
-/// As after a first start, without which the port of the service is not known.
+/// Writes a settings file, as the app does when it is first started. Without this file, the command line does not know
+/// the service's port.
 fn write_empty_settings(desktop: &Desktop) -> Result<()> {
     std::fs::create_dir_all(desktop.data_folder())?;
     Ok(std::fs::write(desktop.settings_file(), "{}")?)
@@ -99,7 +103,7 @@ async fn run_with_trailing_newline_in_entry_passes_key_alone() -> Result<()> {
     Ok(())
 }
 
-/// Another program has saved under the same name, in an entry with one attribute more.
+/// Another program has saved two entries with the same name that differ in an additional attribute.
 #[tokio::test]
 async fn run_with_two_entries_of_one_name_reports_it_without_keys() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -124,15 +128,13 @@ async fn run_and_revoke_with_two_entries_in_keepassxc_use_saved_one() -> Result<
     let _keepass = KeePass::start(&desktop)?;
     let app = App::start(&desktop).await?;
     create_and_save_key(&app, "trainer").await?;
-    let own = lookup_in_keychain(&desktop, "trainer").context("saved")?;
+    let own = lookup_in_keychain(&desktop, "trainer").context("the key was not saved")?;
     let attributes = HashMap::from([("service", "ul-keys"), ("username", "trainer"), ("from", "another")]);
     let other = format!("ul_{}", "0".repeat(40));
     save_with_attributes(&desktop, attributes, &other, "text/plain").await?;
     let received = run_cli(&desktop, &["run", "--key", "trainer", "--", "printenv", "ULTRALYTICS_API_KEY"])?;
     ensure!(String::from_utf8(received.stdout)?.trim() == own, "{:?}", received.stderr);
     revoke_key_in_list(&app, "trainer").await?;
-    app.wait("the other key alone", async || {
-        lookup_in_keychain(&desktop, "trainer").is_some_and(|found| found == other)
-    })
-    .await
+    app.wait("only the other key", async || lookup_in_keychain(&desktop, "trainer").is_some_and(|found| found == other))
+        .await
 }

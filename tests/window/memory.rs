@@ -1,4 +1,4 @@
-//! After its window is closed, in whatever way, a key is in no process's memory.
+//! Tests that no process has a key in its memory after the key's window is closed, regardless of how it is closed.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use ulkeys_tests::{
     wait_until,
 };
 
-/// How often each way of closing is tried.
+/// The number of repetitions for each way of closing the window.
 const RUNS_PER_CLOSE_WAY: usize = 4;
 
-/// The ways in which a window with a key comes to its end.
+/// The ways in which a one-time window can close.
 #[derive(Debug, Clone, Copy)]
 enum CloseWay {
     Done,
@@ -22,15 +22,16 @@ enum CloseWay {
     Reload,
 }
 
-/// How often any ten of a key's last 30 digits, which no list shows, stand in the memory of the app and of all its
-/// processes: a buffer that was half used again is found too.
+/// Searches the memory of the app and of all its descendant processes for the last 30 digits of the key, which no list
+/// shows. The digits are searched for in three parts of ten, so that the key is also found in a buffer that was partly
+/// overwritten.
 fn find_key_in_processes(app: u32, key: &str) -> Result<Vec<(String, Vec<String>)>> {
     let secret_part = [&key[13..23], &key[23..33], &key[33..43]];
     let mut found = vec![("ul-keys".to_owned(), find_in_memory(app, &secret_part)?)];
     for process in descendant_processes(app)? {
         match find_in_memory(process.pid, &secret_part) {
             Ok(hits) => found.push((process.name, hits)),
-            // It may end while it is read.
+            // The process might exit while its memory is being read.
             Err(_) if !descendant_processes(app)?.iter().any(|other| other.pid == process.pid) => {}
             Err(error) => return Err(error),
         }
@@ -38,14 +39,15 @@ fn find_key_in_processes(app: u32, key: &str) -> Result<Vec<(String, Vec<String>
     Ok(found)
 }
 
-/// While the window is open, the app holds the key and the page shows it: the search finds both.
+/// Checks that the search finds the key in the app and in the page while the window is open.
 fn ensure_search_finds_open_key(open: &[(String, Vec<String>)]) -> Result<()> {
     let of = |name: &str| open.iter().filter(|(process, _)| process == name).map(|(_, hits)| hits.len()).sum::<usize>();
     ensure!(of("ul-keys") > 0 && of("WebKitWebProces") > 0, "{open:#?}");
     Ok(())
 }
 
-/// The key is never read through the driver, which would copy it into the app's process itself.
+/// Copies the key, and clears the clipboard. The test never reads the key through the driver, because the driver would
+/// copy the key into the app's process.
 async fn copy_and_clear_key(app: &App, desktop: &Desktop) -> Result<String> {
     app.click("Copy").await?;
     app.wait_text("On the clipboard for another").await?;
@@ -75,13 +77,14 @@ async fn close_key_window(app: &App, desktop: &Desktop, way: CloseWay) -> Result
             app.wait_text("On the clipboard for another").await?;
             app.minimize_key_window(desktop).await?;
         }
-        // The page ends before it can answer.
+        // The page is unloaded before the script can return.
         CloseWay::Reload => drop(app.script("location.reload()", Vec::new()).await),
         CloseWay::Locked => desktop.lock_screen()?,
     }
     app.wait_key_window_closed().await?;
     if let CloseWay::Done | CloseWay::Minimized = way {
-        // Until then the clipboard holds it, and on X11 and Wayland the app is the clipboard.
+        // The clipboard still contains the key. On X11 and Wayland, the program that copied the clipboard's content
+        // keeps it in its own memory.
         app.click("Clear now").await?;
         app.wait_gone("On the clipboard for another").await?;
     }
@@ -91,7 +94,7 @@ async fn close_key_window(app: &App, desktop: &Desktop, way: CloseWay) -> Result
 async fn check_no_copy_remains(way: CloseWay) -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    // Nobody else may look into the app, which is as it should be.
+    // By design, only root can read the app's memory.
     if !desktop.is_root()? {
         skip("only root can read the memory of the app");
         return Ok(());
@@ -110,7 +113,7 @@ async fn check_no_copy_remains(way: CloseWay) -> Result<()> {
     Ok(())
 }
 
-/// A test for each way.
+/// Defines a test for each way of closing the window.
 macro_rules! close_way_tests {
     ($($test:ident: $way:ident),* $(,)?) => {
         $(#[tokio::test]
@@ -129,11 +132,12 @@ close_way_tests! {
     reloaded_page_leaves_no_copy_in_memory: Reload,
 }
 
-/// Without a driver, which would end with the page: by keyboard alone, and what the window system tells.
+/// This test does not use WebDriver, because the driver's session would end when the page crashes. The test uses the
+/// keyboard alone, and checks the windows and the clipboard.
 #[tokio::test]
 async fn crashed_page_leaves_no_copy_in_memory() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
-    // Nobody else may look into the app, which is as it should be.
+    // By design, only root can read the app's memory.
     if !desktop.is_root()? {
         skip("only root can read the memory of the app");
         return Ok(());
@@ -144,7 +148,8 @@ async fn crashed_page_leaves_no_copy_in_memory() -> Result<()> {
     wait_until("the list", async || desktop.list_window().is_ok()).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     desktop.run("xdotool", &["windowactivate", "--sync", &desktop.list_window()?])?;
-    // Nothing tells when the page is ready for the next key: on a busy machine it is tried again, more slowly.
+    // The test cannot detect when the page is ready for the next key press, so on a busy machine it tries again with
+    // longer pauses.
     for pause in [500, 1_500, 4_000] {
         // The first suggestion fills in a name and a scope.
         for key in ["Escape", "ctrl+n", "Tab", "space", "shift+Tab", "Return"] {
@@ -155,27 +160,31 @@ async fn crashed_page_leaves_no_copy_in_memory() -> Result<()> {
             break;
         }
     }
-    ensure!(desktop.key_window().is_ok(), "the key is shown");
+    ensure!(desktop.key_window().is_ok(), "the one-time window is not open");
     tokio::time::sleep(Duration::from_secs(1)).await;
     desktop.press(&["Return"])?;
-    wait_until("the copy", async || desktop.read_clipboard().is_ok_and(|key| key.starts_with("ul_"))).await?;
+    wait_until("the copied key", async || desktop.read_clipboard().is_ok_and(|key| key.starts_with("ul_"))).await?;
     let key = desktop.read_clipboard()?;
-    // The next control after Copy, "Clear now", takes the key off the clipboard.
+    // The next control after Copy, "Clear now", clears the clipboard.
     desktop.press(&["Tab", "Return"])?;
-    wait_until("the end of the copy", async || !desktop.read_clipboard().is_ok_and(|text| text.contains(&key))).await?;
+    wait_until("the clipboard to be cleared", async || !desktop.read_clipboard().is_ok_and(|text| text.contains(&key)))
+        .await?;
     ensure_search_finds_open_key(&find_key_in_processes(app.pid(), &key)?)?;
 
     let pages = descendant_processes(app.pid())?.into_iter().filter(|process| process.name == "WebKitWebProces");
-    send_signal(pages.map(|process| process.pid).max().context("a page")?, "KILL")?;
-    wait_until("the end of its window", async || desktop.key_window().is_err()).await?;
+    send_signal(pages.map(|process| process.pid).max().context("no page process")?, "KILL")?;
+    wait_until("the one-time window to close", async || desktop.key_window().is_err()).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    ensure!(app.process().try_wait()?.is_none() && desktop.list_window().is_ok(), "the app goes on");
+    ensure!(
+        app.process().try_wait()?.is_none() && desktop.list_window().is_ok(),
+        "the app or its list window has ended"
+    );
     let closed = find_key_in_processes(app.pid(), &key)?;
     ensure!(closed.iter().all(|(_, hits)| hits.is_empty()), "{closed:#?}");
     Ok(())
 }
 
-/// The memory of the app is closed to other programs of the same user, whose right it would be otherwise.
+/// Normally, other programs running as the same user can read an app's memory; this app prevents that.
 #[tokio::test]
 async fn memory_is_unreadable_for_other_programs_of_user() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -194,9 +203,9 @@ async fn memory_is_unreadable_for_other_programs_of_user() -> Result<()> {
         }
     };
     let other = descendant_processes(app.pid)?.into_iter().find(|process| process.name == "WebKitWebProces");
-    let refused = read(app.pid).expect_err("the app's memory").to_string();
+    let refused = read(app.pid).expect_err("the app's memory cannot be read").to_string();
     ensure!(refused.contains("Permission denied"), "{refused}");
-    // The control: without the app's precaution, this user may read its own programs.
+    // Control: the same user can read the memory of a process that has no such protection.
     let sleeper = is_root
         .then(|| {
             desktop
@@ -211,6 +220,6 @@ async fn memory_is_unreadable_for_other_programs_of_user() -> Result<()> {
         sleeper.wait()?;
         control?;
     }
-    ensure!(other.is_some(), "the web process is there");
+    ensure!(other.is_some(), "the web process is missing");
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The menu of the list's window, by real key presses and by mouse; its languages; and what it must not do.
+//! Tests the menu of the list window: its shortcuts, its use with the mouse, its languages, and its behavior while a
+//! dialog is open.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -26,7 +27,7 @@ async fn shortcuts_perform_their_menu_entries() -> Result<()> {
     app.wait_focus("Name").await?;
     wait_heading(&app, "API Keys").await?;
 
-    // Nothing happens under an open dialog.
+    // The shortcuts have no effect while a dialog is open.
     desktop.press(&["ctrl+comma", "F1", "ctrl+f", "ctrl+n"])?;
     desktop.type_text("typed")?;
     app.wait_name_field("typed").await?;
@@ -34,7 +35,7 @@ async fn shortcuts_perform_their_menu_entries() -> Result<()> {
     desktop.press(&["Escape"])?;
     wait_dialog_closed(&app).await?;
 
-    // With a key there is a list to be searched.
+    // The list must contain a key; otherwise, there is nothing to search.
     app.create_key_without_copying("findable", "read").await?;
     bring_to_front(&app, &desktop).await?;
     desktop.press(&["F1"])?;
@@ -67,11 +68,11 @@ async fn close_with_uncopied_key_asks_first() -> Result<()> {
         app.click("Keep open").await?;
         app.wait_gone("has not been copied or saved yet").await?;
     }
-    ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "the key is still there");
+    ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "the key was lost");
     Ok(())
 }
 
-/// The menu is the toolkit's, and no page can read it: its picture tells when it has changed.
+/// The menu belongs to the toolkit, so a page cannot read it. A screenshot shows whether the menu has changed.
 #[tokio::test]
 async fn menu_language_changes_immediately() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -86,7 +87,7 @@ async fn menu_language_changes_immediately() -> Result<()> {
     wait_heading(&app, "API Keys").await?;
     app.wait("a menu", async || bar().is_ok_and(|bar| bar.windows(2).any(|pair| pair[0] != pair[1]))).await?;
     let mut english = bar()?;
-    app.wait("a menu at rest", async || {
+    app.wait("an unchanging menu", async || {
         let before = std::mem::replace(&mut english, bar().unwrap_or_default());
         before == english
     })
@@ -95,16 +96,16 @@ async fn menu_language_changes_immediately() -> Result<()> {
     for (language, heading) in [("de", "API-Schlüssel"), ("pt-BR", "Chaves de API")] {
         set_language(&app, language).await?;
         wait_heading(&app, heading).await?;
-        app.wait("another menu", async || bar().is_ok_and(|bar| !seen.contains(&bar))).await?;
+        app.wait("the menu to change", async || bar().is_ok_and(|bar| !seen.contains(&bar))).await?;
         seen.push(bar()?);
     }
-    // Its keys are the same in every language.
+    // The shortcuts are the same in every language.
     desktop.press(&["F1"])?;
     wait_heading(&app, "Ajuda").await?;
     desktop.press(&["ctrl+comma"])?;
     wait_heading(&app, "Preferências").await?;
     set_language(&app, "en").await?;
-    app.wait("the first menu", async || bar().is_ok_and(|bar| bar == english)).await?;
+    app.wait("the menu to change back", async || bar().is_ok_and(|bar| bar == english)).await?;
     Ok(())
 }
 
@@ -115,7 +116,7 @@ async fn menu_opens_by_mouse_and_first_entry_creates_key() -> Result<()> {
     desktop.run("xdotool", &["mousemove", "--window", &desktop.list_window()?, "18", "12", "click", "1"])?;
     let mut tries = 0;
     app.wait("the dialog", async || {
-        // What is pressed before the menu is open is lost.
+        // Key presses that arrive before the menu is open are lost, so they are repeated.
         tries += 1;
         if tries % 10 == 1 {
             let _ = desktop.press(&["Down", "Return"]);

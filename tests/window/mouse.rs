@@ -1,5 +1,5 @@
-//! A person with a mouse on a small screen: nothing moves below the mouse, what is typed goes to the field that waits
-//! for it, and two places that judge the same thing say the same.
+//! Tests the use of a mouse on a small screen: the control under the mouse pointer does not move, typed text goes to
+//! the field that expects it, and the rotation guide and the Revoke dialog agree on whether a key is still in use.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{env_file, file_dialog};
 const SCREEN_WIDTH: u32 = 1280;
 const SCREEN_HEIGHT: u32 = 800;
 
-/// Where controls are on the screen.
+/// Returns the positions of controls on the screen.
 async fn control_positions(app: &App, desktop: &Desktop, names: &[&str]) -> Result<Vec<ScreenPoint>> {
     let mut places = Vec::new();
     for name in names {
@@ -23,26 +23,28 @@ async fn control_positions(app: &App, desktop: &Desktop, names: &[&str]) -> Resu
     Ok(places)
 }
 
-/// Whether the focus can be seen: it has its outline, is within the window, and nothing covers it.
+/// Checks whether the focus is visible: the focused element has an outline, is within the window and is not covered.
 const FOCUS_IS_VISIBLE_SCRIPT: &str = "const focus = document.activeElement;
     const { x, y, width, height } = focus.getBoundingClientRect();
     const top = document.elementFromPoint(x + width / 2, y + height / 2);
     return getComputedStyle(focus).outlineStyle !== 'none'
         && !!top && (focus.contains(top) || top.contains(focus) || top.closest('label')?.control === focus);";
 
-/// Whether the innermost element with this text is within the window, and nothing covers it.
+/// Checks whether the innermost element with this text is within the window and is not covered.
 const TEXT_IS_VISIBLE_SCRIPT: &str = "const all = [...document.querySelectorAll('[role=dialog] *')];
     const found = all.findLast((element) => element.innerText?.includes(arguments[0]));
     const { x, y, width, height } = found.getBoundingClientRect();
     const top = document.elementFromPoint(x + width / 2, y + height / 2);
     return !!top && (found.contains(top) || top.contains(found));";
 
-/// Where a row, or another element with this control in it, begins, in CSS pixels from the top of the page.
+/// Returns the top edge of a control in CSS pixels from the top of the window. If the control is in a row, returns the
+/// top edge of the row.
 const TOP_EDGE_SCRIPT: &str = "const controls = [...document.querySelectorAll('button, input, [role=tab]')];
     const control = controls.find((it) => (it.ariaLabel ?? it.innerText.trim()) === arguments[0]);
     return Math.round((control?.closest('[data-row]') ?? control)?.getBoundingClientRect().top ?? -1000);";
 
-/// Whether it begins there now, and for as long as late data may take to move it.
+/// Checks that a control is at this position, and that it stays there for a second, because data that arrive late could
+/// move it.
 async fn ensure_stays_at(app: &App, name: &str, top: &Value, after: &str) -> Result<()> {
     let is_there = async || app.script(TOP_EDGE_SCRIPT, vec![name.into()]).await.is_ok_and(|it| it == *top);
     ensure_holds(&format!("{name} at {top} after {after}"), Duration::from_secs(1), is_there).await
@@ -61,14 +63,14 @@ async fn row_below_mouse_stays_when_details_open_and_close() -> Result<()> {
             desktop.run("xdotool", &["click", "1"])?;
             app.wait("the details", async || app.text("aside h2").await.is_ok_and(|it| it == name)).await?;
             ensure_stays_at(&app, name, &top, "opening").await?;
-            // The second click of a double click.
+            // This click is the second one of a double click.
             desktop.run("xdotool", &["click", "1"])?;
             ensure_stays_at(&app, name, &top, "the second click").await?;
-            ensure!(app.text("aside h2").await? == name, "other details at {width} x {height}");
-            // Closing, while the mouse is on that row, and on another one.
+            ensure!(app.text("aside h2").await? == name, "the details changed at {width} x {height}");
+            // Closes the details, first with the mouse on the same row and then with the mouse on another row.
             app.script("document.querySelector('aside h2').focus({ preventScroll: true })", Vec::new()).await?;
             desktop.press(&["Escape"])?;
-            app.wait("their end", async || app.text("aside h2").await.is_err()).await?;
+            app.wait("the details to close", async || app.text("aside h2").await.is_err()).await?;
             ensure_stays_at(&app, name, &top, "closing").await?;
             app.click_with_mouse(&desktop, name).await?;
             app.wait("the details", async || app.text("aside h2").await.is_ok_and(|it| it == name)).await?;
@@ -76,7 +78,7 @@ async fn row_below_mouse_stays_when_details_open_and_close() -> Result<()> {
             app.hover_control(&desktop, other).await?;
             let top = app.script(TOP_EDGE_SCRIPT, vec![other.into()]).await?;
             desktop.press(&["Escape"])?;
-            app.wait("their end", async || app.text("aside h2").await.is_err()).await?;
+            app.wait("the details to close", async || app.text("aside h2").await.is_err()).await?;
             ensure_stays_at(&app, other, &top, "closing with the mouse on another row").await?;
         }
     }
@@ -103,23 +105,24 @@ async fn row_below_mouse_stays_when_notice_appears_and_leaves() -> Result<()> {
     ensure_stays_at(&app, "mobile-app", &top, "the notice").await?;
     let seen = "const notice = [...document.querySelectorAll('[role=alert]')].at(-1).getBoundingClientRect();
         return notice.top >= 0 && notice.bottom <= innerHeight;";
-    ensure!(app.script(seen, Vec::new()).await? == true, "the notice cannot be seen");
+    ensure!(app.script(seen, Vec::new()).await? == true, "the notice is not visible");
     disk.free_space()?;
     app.wait_gone(NOTICE_TEXT).await?;
     ensure_stays_at(&app, "mobile-app", &top, "the end of the notice").await?;
-    // The notice came while the mouse was elsewhere, so nothing can be scrolled down when it leaves.
+    // This time, the notice appears while the mouse is elsewhere. When the notice disappears, the list cannot be
+    // scrolled to make up for the freed space, so an empty space must keep the row in its position.
     app.hover_control(&desktop, "Help").await?;
     fill().await?;
     app.hover_control(&desktop, "mobile-app").await?;
     let lower = app.script(TOP_EDGE_SCRIPT, vec!["mobile-app".into()]).await?;
-    ensure!(lower != top, "the notice is above the list");
+    ensure!(lower != top, "the notice is not above the list");
     disk.free_space()?;
     app.wait_gone(NOTICE_TEXT).await?;
     ensure_stays_at(&app, "mobile-app", &lower, "the end of a notice that was there").await?;
-    // No room is left once nobody can be about to click.
+    // The empty space is removed after the mouse has left the list, because then no click can miss its target.
     app.hover_control(&desktop, "Help").await?;
     let is_back = async || app.script(TOP_EDGE_SCRIPT, vec!["mobile-app".into()]).await.is_ok_and(|it| it == top);
-    app.wait("the list where it was", is_back).await
+    app.wait("the list to return to its position", is_back).await
 }
 
 #[tokio::test]
@@ -171,8 +174,8 @@ async fn choosing_example_in_key_window_moves_nothing() -> Result<()> {
         desktop.click_at(place)?;
         let chosen = "return document.querySelector('[role=tab][aria-selected=true]')?.innerText.trim() ?? ''";
         let is_chosen = async || app.script(chosen, Vec::new()).await.is_ok_and(|name| name == *example);
-        app.wait(&format!("{example} where it was"), is_chosen).await?;
-        ensure!(control_positions(&app, &desktop, &EXAMPLE_TABS).await? == before, "moved by {example}");
+        app.wait(&format!("{example} to be chosen at its position"), is_chosen).await?;
+        ensure!(control_positions(&app, &desktop, &EXAMPLE_TABS).await? == before, "choosing {example} moved the tabs");
     }
     Ok(())
 }
@@ -186,10 +189,10 @@ async fn option_in_dialog_stays_below_mouse_while_dialog_grows() -> Result<()> {
     let place = app.hover_control(&desktop, "admin").await?;
     desktop.click_at(&place)?;
     app.wait_text("Few programs need that").await?;
-    ensure!(app.hover_control(&desktop, "admin").await? == place, "moved by the caution");
+    ensure!(app.hover_control(&desktop, "admin").await? == place, "the option moved when the warning appeared");
     desktop.click_at(&place)?;
     app.wait_gone("Few programs need that").await?;
-    ensure!(app.hover_control(&desktop, "admin").await? == place, "moved by the end of the caution");
+    ensure!(app.hover_control(&desktop, "admin").await? == place, "the option moved when the warning disappeared");
     Ok(())
 }
 
@@ -202,7 +205,7 @@ async fn selection_bar_keeps_its_buttons_when_all_are_selected() -> Result<()> {
     let place = app.hover_control(&desktop, "Select all 10").await?;
     desktop.click_at(&place)?;
     app.wait_text("10 keys selected").await?;
-    // The second click of a double click.
+    // This click is the second one of a double click.
     desktop.click_at(&place)?;
     let are_selected = async || app.text("body").await.is_ok_and(|text| text.contains("10 keys selected"));
     ensure_holds("10 selected keys", Duration::from_millis(300), are_selected).await
@@ -222,8 +225,9 @@ async fn return_without_scope_shows_error_and_focus() -> Result<()> {
     app.wait_text(text).await?;
     let seen = async || app.script(FOCUS_IS_VISIBLE_SCRIPT, Vec::new()).await.is_ok_and(|it| it == true);
     app.wait("a focus that can be seen", seen).await?;
-    ensure!(app.script(TEXT_IS_VISIBLE_SCRIPT, vec![text.into()]).await? == true, "the error cannot be seen");
-    // The same by the button: the mouse was used last.
+    ensure!(app.script(TEXT_IS_VISIBLE_SCRIPT, vec![text.into()]).await? == true, "the error is not visible");
+    // Clicking Create has the same effect as pressing Return. The focus must be visible although the mouse was used
+    // last.
     app.click_with_mouse(&desktop, "Create").await?;
     app.wait_focus("training").await?;
     app.wait("a focus that can be seen after a click", seen).await
@@ -269,8 +273,11 @@ async fn completed_rotation_gives_one_verdict_and_shows_new_key() -> Result<()> 
     app.wait_text("Revoke server?").await?;
     app.wait_focus("Cancel").await?;
     let dialog = app.text("[role=alertdialog]").await?;
-    ensure!(dialog.contains(verdict) && !dialog.contains("used this key"), "says something else: {dialog}");
-    // A program that comes back changes what both say.
+    ensure!(
+        dialog.contains(verdict) && !dialog.contains("used this key"),
+        "the dialog shows another verdict: {dialog}"
+    );
+    // After another request with the old key, the dialog and the guide both show that the key is in use.
     use_key_once(&desktop, &app, &old)?;
     app.wait_text("A program has used this key just now").await?;
     app.wait_focus("To confirm, type server").await?;
@@ -281,6 +288,6 @@ async fn completed_rotation_gives_one_verdict_and_shows_new_key() -> Result<()> 
     wait_dialog_closed(&app).await?;
     wait_details_of(&app, &new[..11]).await?;
     app.wait_focus("server").await?;
-    ensure!(app.text("aside").await?.contains("Active"), "the new key");
+    ensure!(app.text("aside").await?.contains("Active"), "the details do not show the new key");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Other programs at the key database, and a clock that is wrong for a session: a revoked key stays revoked, nothing
-//! acknowledged is lost without a word, and no history goes.
+//! Tests changes made to the key database by other programs, and a temporarily wrong clock: a revoked key stays
+//! revoked, no acknowledged change is lost silently, and no history is lost.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use ulkeys_tests::{App, AppOptions, Desktop, ensure_holds, request_status};
 
-/// Stays so for longer than a change by another program can stay unnoticed.
+/// Checks that the key stays rejected for longer than the app takes to notice a change made by another program.
 async fn ensure_stays_rejected(port: u16, key: &str) -> Result<()> {
     let is_rejected = async || request_status(port, key).await.is_ok_and(|status| status == StatusCode::UNAUTHORIZED);
     ensure_holds("the rejection of a revoked key", Duration::from_secs(3), is_rejected).await
@@ -18,8 +18,8 @@ async fn ensure_stays_rejected(port: u16, key: &str) -> Result<()> {
 
 async fn find_key_id(app: &App, name: &str) -> Result<Value> {
     let listed = app.invoke("list_keys", json!({ "query": { "status": "all" } })).await?.expect("listed");
-    let keys = listed["keys"].as_array().context("a list")?;
-    Ok(keys.iter().find(|key| key["name"] == name).context("a key")?["keyId"].clone())
+    let keys = listed["keys"].as_array().context("not a list")?;
+    Ok(keys.iter().find(|key| key["name"] == name).context("no key with this name")?["keyId"].clone())
 }
 
 async fn revoke_by_name(app: &App, name: &str) -> Result<()> {
@@ -27,7 +27,8 @@ async fn revoke_by_name(app: &App, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// By another process: closing the file in this one would drop the locks that it holds on it (POSIX).
+/// Copies a file in another process, because closing the file in this process would release the locks that this process
+/// holds on it (POSIX).
 fn copy_file(desktop: &Desktop, from: &Path, to: &Path) -> Result<()> {
     desktop.run("cp", &[&from.display().to_string(), &to.display().to_string()]).map(drop)
 }
@@ -36,12 +37,12 @@ fn database_path(desktop: &Desktop) -> PathBuf {
     desktop.data_folder().join("keys.db")
 }
 
-/// The one record that the app has written, below the home folder.
+/// Returns the path of the app's record of revocations, which is below the home folder.
 fn revocation_record_path(desktop: &Desktop) -> Result<PathBuf> {
     let state = desktop.home().join(".local/state");
     let folders: Vec<_> = state.read_dir()?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     let found = folders.iter().map(|folder| folder.join("revocations")).find(|path| path.exists());
-    found.context("a record of revocations in the state folder")
+    found.context("no record of revocations in the state folder")
 }
 
 #[tokio::test]
@@ -74,13 +75,13 @@ async fn edit_of_running_database_is_reported_and_keeps_key_revoked() -> Result<
     let app = App::start(&desktop).await?;
     let key = app.create_and_copy_key(&desktop, "leaked", "read").await?;
     revoke_by_name(&app, "leaked").await?;
-    ensure!(request_status(app.port, &key).await? == StatusCode::UNAUTHORIZED, "revoked");
+    ensure!(request_status(app.port, &key).await? == StatusCode::UNAUTHORIZED, "the revoked key is not rejected");
     let other = Connection::open(database_path(&desktop))?;
     other.execute("UPDATE keys SET revoked_at = NULL", [])?;
     ensure_stays_rejected(app.port, &key).await?;
     app.wait_text("1 revoked key was reactivated by another app").await?;
 
-    // The same row once more, after it was removed; and a key that nobody made here, which nobody asks for.
+    // Another program removes the key's row and inserts it again. It then adds a key that was not created in this app.
     let row: (String, Vec<u8>) =
         other.query_row("SELECT id, hash FROM keys", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     other.execute("DELETE FROM keys", [])?;
@@ -107,9 +108,9 @@ async fn lost_revocation_record_is_reported_and_rebuilt() -> Result<()> {
     std::fs::remove_file(&record)?;
     let app = App::start(&desktop).await?;
     app.wait_text("The list of revoked keys was missing").await?;
-    ensure!(std::fs::read_to_string(&record)?.lines().count() == 2, "rebuilt from the database");
+    ensure!(std::fs::read_to_string(&record)?.lines().count() == 2, "the record was not rebuilt from the database");
     app.quit().await?;
-    // A folder in its place can be neither read nor written.
+    // A folder at the path of the record can be neither read nor written as a file.
     std::fs::remove_file(&record)?;
     std::fs::create_dir(&record)?;
     let app = App::start(&desktop).await?;
@@ -135,29 +136,32 @@ async fn replaced_database_stops_changes_and_loses_nothing() -> Result<()> {
     std::fs::rename(&other, database_path(&desktop))?;
 
     let create = json!({ "name": "late", "scopes": ["read"], "replaces": null });
-    let refused = app.invoke("create_key", create).await?.expect_err("not acknowledged");
+    let refused = app.invoke("create_key", create).await?.expect_err("the database was replaced");
     ensure!(refused["code"] == "DATABASE_REPLACED", "{refused}");
     app.wait_text("The key database was replaced with another file").await?;
     for key in [&kept, &last] {
-        ensure!(request_status(app.port, key).await? == StatusCode::OK, "decisions go on");
+        ensure!(request_status(app.port, key).await? == StatusCode::OK, "an active key is no longer accepted");
     }
-    ensure!(request_status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "decisions go on");
+    ensure!(request_status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "the revoked key is not rejected");
     let saved = database_path(&desktop).with_file_name("keys.db.set-aside");
     app.wait_text(&saved.display().to_string()).await?;
 
     app.click("Try again").await?;
     app.wait_gone("The key database was replaced with another file").await?;
-    ensure!(request_status(app.port, &kept).await? == StatusCode::OK, "it is in the new file, too");
-    ensure!(request_status(app.port, &last).await? == StatusCode::UNAUTHORIZED, "it is in the saved file only");
-    ensure!(request_status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "revoked keys stay revoked");
+    ensure!(request_status(app.port, &kept).await? == StatusCode::OK, "a key of the new database is not accepted");
+    ensure!(
+        request_status(app.port, &last).await? == StatusCode::UNAUTHORIZED,
+        "a key that is only in the saved file is accepted"
+    );
+    ensure!(request_status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "the revoked key is accepted again");
     app.wait_text("1 revoked key was reactivated by another app").await?;
     app.create_key_without_copying("works-again", "read").await?;
     app.quit().await?;
 
     std::fs::rename(saved, database_path(&desktop))?;
     let app = App::start(&desktop).await?;
-    ensure!(request_status(app.port, &last).await? == StatusCode::OK, "nothing that was acknowledged is lost");
-    ensure!(request_status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "revoked keys stay revoked");
+    ensure!(request_status(app.port, &last).await? == StatusCode::OK, "an acknowledged key was lost");
+    ensure!(request_status(app.port, &revoked).await? == StatusCode::UNAUTHORIZED, "the revoked key is accepted again");
     Ok(())
 }
 
@@ -174,7 +178,8 @@ async fn database_moved_away_and_back_resumes() -> Result<()> {
     app.create_key_without_copying("later", "read").await
 }
 
-/// The real program under libfaketime. The page is not asked for times: its processes have the same clock.
+/// Runs the real program under libfaketime. The test does not compare times in the page, because the page has the same
+/// wrong clock.
 #[tokio::test]
 async fn run_with_clock_100_days_ahead_keeps_history() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -182,30 +187,32 @@ async fn run_with_clock_100_days_ahead_keeps_history() -> Result<()> {
     let key = app.create_and_copy_key(&desktop, "used", "read").await?;
     let id = find_key_id(&app, "used").await?;
     let history = async |app: &App| -> Result<(Value, Value)> {
-        let usage = app.invoke("get_key_usage", json!({ "keyId": id, "hours": 2160 })).await?.expect("usage");
-        let activity = app.invoke("list_activity", json!({ "query": {} })).await?.expect("activity");
+        let usage =
+            app.invoke("get_key_usage", json!({ "keyId": id, "hours": 2160 })).await?.expect("the usage is listed");
+        let activity = app.invoke("list_activity", json!({ "query": {} })).await?.expect("the activity is listed");
         Ok((usage["hours"].clone(), activity["entries"].clone()))
     };
-    ensure!(request_status(app.port, &key).await? == StatusCode::OK, "used");
-    app.wait("the use", async || history(&app).await.is_ok_and(|(hours, _)| hours != json!([]))).await?;
+    ensure!(request_status(app.port, &key).await? == StatusCode::OK, "the key is not accepted");
+    app.wait("the use to be counted", async || history(&app).await.is_ok_and(|(hours, _)| hours != json!([]))).await?;
     let before = history(&app).await?;
     app.quit().await?;
 
     let app = App::start_with(&desktop, AppOptions { clock: Some("+100d"), ..AppOptions::default() }).await?;
-    ensure!(request_status(app.port, &key).await? == StatusCode::OK, "used");
+    ensure!(request_status(app.port, &key).await? == StatusCode::OK, "the key is not accepted");
     tokio::time::sleep(Duration::from_secs(2)).await;
     app.quit().await?;
 
     let app = App::start(&desktop).await?;
     ensure!(history(&app).await? == before, "history was removed, or a use in the future is shown");
     let last_used = async || -> Result<Value> {
-        let listed = app.invoke("get_key", json!({ "keyId": id })).await?.expect("shown");
+        let listed = app.invoke("get_key", json!({ "keyId": id })).await?.expect("the key is found");
         Ok(listed["lastUsedAt"].clone())
     };
-    // The hour of the last real use, which the counts know.
-    app.wait("the former use", async || last_used().await.is_ok_and(|used| used.is_string())).await?;
+    // The last use was in the future, so the app replaces it with the last real use from the usage counts, which record
+    // only the hour.
+    app.wait("the previous use", async || last_used().await.is_ok_and(|used| used.is_string())).await?;
     let hour = before.0[0]["hour"].clone();
-    ensure!(last_used().await? == hour, "{} instead of {hour}", last_used().await?);
-    ensure!(request_status(app.port, &key).await? == StatusCode::OK, "used");
-    app.wait("the real use", async || last_used().await.is_ok_and(|used| used != hour)).await
+    ensure!(last_used().await? == hour, "the last use is {} instead of {hour}", last_used().await?);
+    ensure!(request_status(app.port, &key).await? == StatusCode::OK, "the key is not accepted");
+    app.wait("the new use", async || last_used().await.is_ok_and(|used| used != hour)).await
 }

@@ -1,4 +1,5 @@
-//! The port: when it is taken, the window says by whom and offers the next one; it can be changed at any time.
+//! Tests the port: if it is taken, the window names the program that uses it and offers the next free port. The port
+//! can be changed at any time.
 
 use std::net::TcpListener;
 
@@ -8,7 +9,7 @@ use ulkeys_tests::{App, Desktop, run_ul};
 
 use crate::helpers::is_button_disabled;
 
-/// Lets the app find its port taken.
+/// Occupies the port that the app is configured to use.
 fn occupy_port(desktop: &Desktop) -> Result<TcpListener> {
     let listener = TcpListener::bind(("127.0.0.1", ulkeys_tests::free_port()?))?;
     std::fs::create_dir_all(desktop.data_folder())?;
@@ -25,12 +26,12 @@ async fn port_in_use_names_process_and_offers_free_port() -> Result<()> {
     let app = App::start(&desktop).await?;
     app.wait_text(&format!("Port {port} is used by")).await?;
     app.wait_text(&format!("(process {})", std::process::id())).await?;
-    let refused = app.invoke("list_keys", json!({ "query": {} })).await?.expect_err("not running");
+    let refused = app.invoke("list_keys", json!({ "query": {} })).await?.expect_err("the service is not running");
     ensure!(refused["code"] == "SERVICE_UNAVAILABLE", "{refused}");
 
     let text = app.text("body").await?;
     let offered = text.split_once("Use port ").and_then(|(_, rest)| rest.split_whitespace().next());
-    let next: u64 = offered.context("a free port")?.parse()?;
+    let next: u64 = offered.context("no free port is offered")?.parse()?;
     app.click(&format!("Use port {next}")).await?;
     app.wait_text("No keys yet").await?;
     app.wait_text(&format!("127.0.0.1:{next}")).await?;
@@ -40,7 +41,7 @@ async fn port_in_use_names_process_and_offers_free_port() -> Result<()> {
     app.quit().await?;
 
     let app = App::start(&desktop).await?;
-    ensure!(u64::from(app.port) == next, "the choice is kept");
+    ensure!(u64::from(app.port) == next, "the chosen port was not saved");
     app.wait_text("key").await
 }
 
@@ -51,8 +52,9 @@ async fn retry_after_port_is_freed_starts_service() -> Result<()> {
     let app = App::start(&desktop).await?;
     app.wait_text("is used by").await?;
     app.click("Try again").await?;
-    // The message stays visible during the attempt; a click on the busy button would have no effect.
-    app.wait("the end of the first try", async || is_button_disabled(&app, "Try again").await.is_ok_and(|busy| !busy))
+    // The error message stays visible during the attempt, so the test waits until the button is enabled again. Clicking
+    // a disabled button has no effect.
+    app.wait("the first attempt to end", async || is_button_disabled(&app, "Try again").await.is_ok_and(|busy| !busy))
         .await?;
     app.wait_text("is used by").await?;
     drop(listener);
@@ -67,7 +69,7 @@ async fn change_to_port_in_use_is_rejected() -> Result<()> {
     app.wait_text("No keys yet").await?;
     let taken = TcpListener::bind("127.0.0.1:0")?;
     for (port, reason) in [(json!(taken.local_addr()?.port()), "in use"), (json!(80), "1024"), (json!(0), "1024")] {
-        let refused = app.invoke("change_port", json!({ "port": port })).await?.expect_err("refused");
+        let refused = app.invoke("change_port", json!({ "port": port })).await?.expect_err("the port is rejected");
         ensure!(refused["error"].as_str().is_some_and(|error| error.contains(reason)), "{refused}");
     }
     app.wait_text(&format!("127.0.0.1:{}", app.port)).await?;

@@ -1,4 +1,4 @@
-//! Preferences take effect at once, are kept, and go back when they cannot be kept.
+//! Tests that preferences take effect immediately, are saved, and are reverted if they cannot be saved.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use ulkeys_tests::{App, Desktop, ensure_holds, free_port};
 
 use ulkeys_tests::ipc_stub::{delay_events, delay_responses, release_responses, wait_delayed};
 
-/// What is chosen of each kind, by the visible names.
+/// Returns the label of each preference's selected option.
 async fn checked_options(app: &App) -> Result<Value> {
     let script =
         "return [...document.querySelectorAll('input:checked')].map(radio => radio.labels[0].innerText.trim());";
     app.script(script, Vec::new()).await
 }
 
-/// Waits for these choices. Training runs are always kept.
+/// Waits until these options are selected, and "Never" is selected for the deletion of training runs.
 async fn wait_checked_options(app: &App, wanted: [&str; 5]) -> Result<()> {
     let never = if wanted[0] == "Deutsch" { "Nie" } else { "Never" };
     let wanted = [&wanted[..], &[never]].concat();
@@ -55,7 +55,7 @@ async fn changed_preferences_apply_immediately_and_persist() -> Result<()> {
     wait_checked_options(&app, ["Deutsch", "Dunkel", "100\u{a0}%", "10 Sekunden", "365 Tage"]).await?;
     ensure!(
         app.script(LANGUAGE_AND_COLORS_SCRIPT, Vec::new()).await? == json!(["de", "dark", "rgb(21, 23, 28)"]),
-        "German, and still dark"
+        "the page is not German, or no longer dark"
     );
     ensure!(saved_preferences(&desktop)? == json!(["de", "dark", 10, 365]), "{}", saved_preferences(&desktop)?);
     app.close_window(&desktop).await?;
@@ -69,20 +69,20 @@ async fn changed_preferences_apply_immediately_and_persist() -> Result<()> {
     app.wait("the system's language", async || app.text("h1").await.is_ok_and(|title| title == "Preferences")).await
 }
 
-/// Waits until the text is that large.
+/// Waits until the text has this size.
 async fn wait_font_size(app: &App, wanted: &str) -> Result<()> {
     let script = "return getComputedStyle(document.documentElement).fontSize";
     app.wait(wanted, async || app.script(script, Vec::new()).await.is_ok_and(|size| size == wanted)).await
 }
 
-/// WCAG 1.4.4: by a choice, and by the keys that every browser has.
+/// Tests WCAG 1.4.4 (Resize Text): the size can be changed by an option and by the shortcuts that every browser has.
 #[tokio::test]
 async fn text_size_can_be_doubled() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     wait_font_size(&app, "16px").await?;
-    // However slowly each is kept, every press counts.
+    // Each key press counts, no matter how long saving takes.
     delay_responses(&app, "change_preferences").await?;
     desktop.press(&["ctrl+plus", "ctrl+plus"])?;
     wait_delayed(&app, 1).await?;
@@ -120,7 +120,10 @@ async fn clipboard_timeout_preference_is_applied() -> Result<()> {
     app.create_key_in_dialog("first", "read").await?;
     app.click("Copy").await?;
     app.wait_text("Copied").await?;
-    ensure!(!app.text("body").await?.contains("On the clipboard for another"), "it stays");
+    ensure!(
+        !app.text("body").await?.contains("On the clipboard for another"),
+        "the page announces that the clipboard will be cleared"
+    );
     app.click("Done").await?;
     app.wait_key_window_closed().await?;
 
@@ -135,7 +138,7 @@ async fn clipboard_timeout_preference_is_applied() -> Result<()> {
     app.click("Done").await?;
     app.wait_key_window_closed().await?;
     app.wait_gone("On the clipboard for another").await?;
-    ensure!(!desktop.read_clipboard().unwrap_or_default().starts_with("ul_"), "still there");
+    ensure!(!desktop.read_clipboard().unwrap_or_default().starts_with("ul_"), "the key is still on the clipboard");
     Ok(())
 }
 
@@ -144,7 +147,7 @@ async fn custom_number_is_saved_within_bounds() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     go_to_section(&app, "Preferences").await?;
-    // The last of the two groups that offer another number.
+    // Selects "Other" in the last of the two groups that accept a custom number.
     let other = "const others = [...document.querySelectorAll('input[value=other]')]; others.at(-1).click();";
     app.script(other, Vec::new()).await?;
     for (text, accepted) in [("0", false), ("3651", false), ("1.5", false), ("45", true)] {
@@ -158,7 +161,7 @@ async fn custom_number_is_saved_within_bounds() -> Result<()> {
     }
     app.wait("the number", async || saved_preferences(&desktop).is_ok_and(|kept| kept[3] == 45)).await?;
 
-    // While one number is being kept, the one before it is another again.
+    // The saved rotation period is 45 days. Entering 45 again while 60 is still being saved must count as a new change.
     delay_responses(&app, "change_preferences").await?;
     for text in ["60", "45"] {
         app.click("Days").await?;
@@ -174,7 +177,7 @@ async fn custom_number_is_saved_within_bounds() -> Result<()> {
     app.wait("the last number", is_last).await?;
     ensure_holds("the last number", Duration::from_millis(300), is_last).await?;
 
-    // What is still being written stays when something else is chosen.
+    // Text that was typed but not submitted stays in its field when another option is chosen.
     app.click("Days").await?;
     desktop.press(&["ctrl+a"])?;
     desktop.type_text("0")?;
@@ -200,16 +203,18 @@ async fn changed_rotation_period_updates_attention_immediately() -> Result<()> {
     seed_database(&desktop.data_folder().join("keys.db"), &[SeedKey::new("aged", "read", 24 * 40).with_usage(1, &[])])
         .await?;
     let app = App::start(&desktop).await?;
-    let attention = async || app.invoke("count_keys", json!({})).await.map(|counts| counts.expect("counted"));
-    ensure!(attention().await?["attention"] == 0, "younger than 90 days");
+    let attention =
+        async || app.invoke("count_keys", json!({})).await.map(|counts| counts.expect("the keys are counted"));
+    ensure!(attention().await?["attention"] == 0, "a key younger than 90 days needs attention");
     go_to_section(&app, "Preferences").await?;
     app.click("30 days").await?;
     app.wait_text("Saved").await?;
-    ensure!(attention().await?["attention"] == 1, "older than 30 days");
+    ensure!(attention().await?["attention"] == 1, "a key older than 30 days does not need attention");
     go_to_section(&app, "API Keys").await?;
     app.wait_text("Needs attention\n1").await?;
 
-    // The count also follows the answer to the change, if that arrives before the event.
+    // Normally, an event updates the count of keys that need attention. While events are delayed, the response to
+    // `change_preferences` updates it.
     delay_events(&app).await?;
     app.wait_text("Needs attention\n1").await?;
     go_to_section(&app, "Preferences").await?;
@@ -224,7 +229,7 @@ async fn failed_save_reverts_choice_and_explains() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     go_to_section(&app, "Preferences").await?;
-    // A folder in the file's place cannot be replaced, not even by root.
+    // A folder at the path of the settings file makes saving fail, even for root.
     let settings = desktop.data_folder().join("settings.json");
     std::fs::remove_file(&settings)?;
     std::fs::create_dir_all(settings.join("in-the-way"))?;
@@ -259,12 +264,11 @@ async fn preferences_can_be_changed_by_keyboard_alone() -> Result<()> {
         app.script(LANGUAGE_AND_COLORS_SCRIPT, Vec::new()).await.is_ok_and(|look| look[1] == "dark")
     })
     .await?;
-    wait_checked_options(&app, ["English", "Dark", "100%", "60 seconds", "90 days"])
-        .await
-        .context("what the keys chose")
+    wait_checked_options(&app, ["English", "Dark", "100%", "60 seconds", "90 days"]).await.context("after key presses")
 }
 
-/// The page tells what of a file that was edited by hand has no effect, and a change keeps all of it.
+/// The page reports which settings in a manually edited file have no effect. Changing a preference preserves these
+/// settings.
 #[tokio::test]
 async fn unknown_settings_are_reported_and_preserved() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -273,7 +277,7 @@ async fn unknown_settings_are_reported_and_preserved() -> Result<()> {
     let mut edited = json!({ "port": free_port()?, "theme": "dark", "language": "fr", "limits": { "invalidCredentials": 0, "predicts": 9 } });
     std::fs::write(&settings, edited.to_string())?;
     let app = App::start(&desktop).await?;
-    ensure!(app.script(LANGUAGE_AND_COLORS_SCRIPT, Vec::new()).await?[1] == "dark", "what is understood counts");
+    ensure!(app.script(LANGUAGE_AND_COLORS_SCRIPT, Vec::new()).await?[1] == "dark", "a valid setting has no effect");
     go_to_section(&app, "Connection").await?;
     for (name, reason) in [
         ("language", "must be system, en, de, or pt-BR"),
@@ -291,7 +295,7 @@ async fn unknown_settings_are_reported_and_preserved() -> Result<()> {
     ensure!(kept["rotationDays"] == 30 && kept["language"] == "fr" && kept["limits"] == edited["limits"], "{kept}");
     ensure!(
         desktop.data_folder().read_dir()?.all(|file| file.is_ok_and(|file| !is_unreadable_backup(&file))),
-        "nothing is put aside"
+        "the readable file was copied as unreadable"
     );
 
     std::fs::write(&settings, r#"{ "theme": "#)?;
@@ -301,7 +305,7 @@ async fn unknown_settings_are_reported_and_preserved() -> Result<()> {
     go_to_section(&app, "Connection").await?;
     let copy = desktop.data_folder().join("settings.unreadable-1.json");
     app.wait_text(&format!("it was copied to {}", copy.display())).await?;
-    ensure!(std::fs::read_to_string(copy)? == r#"{ "theme": "#, "as it was");
+    ensure!(std::fs::read_to_string(copy)? == r#"{ "theme": "#, "the copy differs from the unreadable file");
     Ok(())
 }
 
@@ -309,7 +313,7 @@ fn is_unreadable_backup(file: &std::fs::DirEntry) -> bool {
     file.file_name().to_string_lossy().contains("unreadable")
 }
 
-/// Whatever the limits are, nothing has to be restarted for them.
+/// Changed limits take effect without restarting the app.
 #[tokio::test]
 async fn changed_limits_apply_to_next_request_and_persist() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -319,28 +323,29 @@ async fn changed_limits_apply_to_next_request_and_persist() -> Result<()> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let ask = async || -> Result<(u16, String)> {
         let answer = http.get(&url).bearer_auth(&key).send().await?;
-        let limit = answer.headers().get("x-ratelimit-limit").context("no limit")?.to_str()?.to_owned();
+        let limit =
+            answer.headers().get("x-ratelimit-limit").context("no X-RateLimit-Limit header")?.to_str()?.to_owned();
         Ok((answer.status().as_u16(), limit))
     };
     let answer = ask().await?;
-    ensure!(answer.0 == 200 && answer.1 != "100", "the tests have limits of their own: {answer:?}");
+    ensure!(answer.0 == 200 && answer.1 != "100", "the tests do not have their own limits: {answer:?}");
 
     go_to_section(&app, "Preferences").await?;
     type_into_field(&app, &desktop, "Most requests", "1").await?;
-    app.wait("a limit that is used up", async || ask().await.is_ok_and(|answer| answer == (429, "1".to_owned())))
-        .await?;
+    app.wait("the reached limit", async || ask().await.is_ok_and(|answer| answer == (429, "1".to_owned()))).await?;
     for wrong in ["0", "1000000", "1.5", ""] {
         type_into_field(&app, &desktop, "Most requests", wrong).await?;
         app.wait_text("A whole number from 1 to 999,999.").await?;
-        ensure!(ask().await?.1 == "1", "{wrong} is not kept");
+        ensure!(ask().await?.1 == "1", "the invalid limit {wrong} was saved");
     }
     type_into_field(&app, &desktop, "Most requests", "250").await?;
     app.wait_gone("A whole number from 1 to 999,999.").await?;
-    app.wait("250", async || ask().await.is_ok_and(|answer| answer == (200, "250".to_owned()))).await?;
+    app.wait("the limit of 250 requests", async || ask().await.is_ok_and(|answer| answer == (200, "250".to_owned())))
+        .await?;
     type_into_field(&app, &desktop, "Disk space kept free for keys", "512").await?;
     app.wait_text("Default: 256").await?;
     go_to_section(&app, "Help").await?;
-    app.wait("the real limit", async || app.text("main").await.is_ok_and(|text| text.contains("250"))).await?;
+    app.wait("the changed limit", async || app.text("main").await.is_ok_and(|text| text.contains("250"))).await?;
 
     let settings: Value = serde_json::from_slice(&std::fs::read(desktop.data_folder().join("settings.json"))?)?;
     ensure!(settings["limits"]["default"] == 250 && settings["storage"]["reserve"] == 512, "{settings}");
@@ -352,11 +357,11 @@ async fn changed_limits_apply_to_next_request_and_persist() -> Result<()> {
     Ok(())
 }
 
-/// The last of the two buttons of that name.
+/// Clicks the last of the two "Restore defaults" buttons.
 const RESTORE_LIMITS_SCRIPT: &str = "const restore = [...document.querySelectorAll('button')];
     restore.filter(button => button.innerText.trim() === 'Restore defaults').at(-1).click();";
 
-/// Types into the field of that label, and keeps it by Enter.
+/// Types into the field with this label, and submits the text with Enter.
 async fn type_into_field(app: &App, desktop: &Desktop, label: &str, text: &str) -> Result<()> {
     app.click(label).await?;
     desktop.press(&["ctrl+a", "BackSpace"])?;

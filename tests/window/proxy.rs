@@ -1,4 +1,4 @@
-//! A proxy in the environment does not receive keys.
+//! Tests that a proxy in the environment does not receive keys.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use ulkeys_tests::{App, Desktop, Keyring, app_binary, tools_folder};
 
 use crate::keychain::create_and_save_key;
 
-/// A proxy that writes down what it receives, and refuses it.
+/// A proxy that records everything that it receives and rejects every request.
 struct RecordingProxy {
     url: String,
     received: Arc<Mutex<Vec<u8>>>,
@@ -30,7 +30,7 @@ impl RecordingProxy {
                 tokio::spawn(async move {
                     let mut buffer = [0; 4096];
                     while let Ok(length @ 1..) = stream.read(&mut buffer).await {
-                        record.lock().expect("no panic").extend_from_slice(&buffer[..length]);
+                        record.lock().expect("the mutex is not poisoned").extend_from_slice(&buffer[..length]);
                         let answer = b"HTTP/1.1 502 Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
                         let _ = stream.write_all(answer).await;
                     }
@@ -40,12 +40,13 @@ impl RecordingProxy {
         Ok(Self { url, received })
     }
 
-    /// What it has received since it was asked last.
+    /// Returns everything that the proxy has received since the last call.
     fn take_received(&self) -> String {
-        String::from_utf8_lossy(&std::mem::take(&mut *self.received.lock().expect("no panic"))).into_owned()
+        String::from_utf8_lossy(&std::mem::take(&mut *self.received.lock().expect("the mutex is not poisoned")))
+            .into_owned()
     }
 
-    /// A command of somebody whose shell names the proxy in each way that there is.
+    /// Creates a command as it would run in a shell that sets the proxy in every variable that programs read.
     fn command_through_proxy(&self, desktop: &Desktop, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::from(desktop.command(program));
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
@@ -72,17 +73,17 @@ async fn run_with_proxy_in_environment_reaches_service_directly() -> Result<()> 
         run.args(["run", "--key", "t1", "--"]).arg(&ul).args(["cloud", "account", "summary"]);
         let output = run.envs(exceptions.iter().copied()).output().await?;
         ensure!(output.status.success(), "{exceptions:?}: {output:?}");
-        ensure!(proxy.take_received().is_empty(), "{exceptions:?}: the proxy receives the request");
+        ensure!(proxy.take_received().is_empty(), "{exceptions:?}: the proxy received the request");
     }
-    // The proxy counts for everything else, and would receive the key without the exception.
+    // Control: without the proxy exemption (`NO_PROXY`), the proxy does receive the key.
     let script = "unset NO_PROXY no_proxy; exec \"$0\" cloud account summary";
     let mut run = proxy.command_through_proxy(&desktop, app_binary());
     run.args(["run", "--key", "t1", "--", "sh", "-c", script]).arg(&ul).output().await?;
-    ensure!(proxy.take_received().contains("ul_"), "this client uses no proxy: the test tests nothing");
+    ensure!(proxy.take_received().contains("ul_"), "this client uses no proxy, so this test checks nothing");
     Ok(())
 }
 
-/// Examples are pasted into a shell that names a proxy.
+/// Simulates a user who pastes the code examples into a shell whose environment configures a proxy.
 #[tokio::test]
 async fn examples_with_proxy_in_environment_reach_service_directly() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -113,7 +114,7 @@ async fn examples_with_proxy_in_environment_reach_service_directly() -> Result<(
         app.click("Copy the example").await?;
         app.wait("the example", async || desktop.read_clipboard().is_ok_and(|text| text.starts_with(first))).await?;
         let example = desktop.read_clipboard()?;
-        // The training library is larger than the rest of the tests together; `ul` stands in its place.
+        // The training library is too large to be installed for the tests, so `ul` takes the place of `yolo train`.
         let example = example.replace("from ultralytics import YOLO", "");
         let example = match example.split_once("yolo train") {
             Some((before, _)) => format!("{before}{ul} cloud account summary"),
@@ -124,9 +125,9 @@ async fn examples_with_proxy_in_environment_reach_service_directly() -> Result<(
         let output = command.output().await.with_context(|| shell.to_owned())?;
         ensure!(output.status.success(), "{language}: {output:?}");
         ensure!(String::from_utf8_lossy(&output.stdout).contains("plan"), "{language}: {output:?}");
-        ensure!(proxy.take_received().is_empty(), "{language}: the proxy receives the request");
+        ensure!(proxy.take_received().is_empty(), "{language}: the proxy received the request");
     }
     let status = json!({});
-    ensure!(app.invoke("copy_key", status).await?.is_ok(), "the key is still there");
+    ensure!(app.invoke("copy_key", status).await?.is_ok(), "the key was lost");
     Ok(())
 }

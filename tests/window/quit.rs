@@ -1,4 +1,5 @@
-//! Closing the window while trainings still report: the app asks, by every way to close it, and never hangs on that.
+//! Tests closing the app while training runs are reporting: each way of closing the window asks for confirmation first,
+//! and the app never hangs.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -16,7 +17,8 @@ async fn start_with_training_key(desktop: &Desktop) -> Result<(App, String)> {
     Ok((app, key))
 }
 
-/// Waits for the question, and for the safe answer to have the focus.
+/// Waits until the question whether to quit is shown with all of these strings, and the safe answer ("Keep open") has
+/// the focus.
 async fn wait_quit_question(app: &App, texts: &[&str]) -> Result<()> {
     app.wait_text(QUIT_QUESTION).await?;
     for text in texts {
@@ -50,7 +52,7 @@ async fn close_while_training_asks_and_quit_ends_app() -> Result<()> {
         trainer.report_epoch_end(1).await?;
     }
 
-    // Asked once more while the question is there, it stays.
+    // A second request to quit does not close the confirmation dialog that is already open.
     desktop.press(&["ctrl+q"])?;
     wait_quit_question(&app, &[]).await?;
     desktop.press(&["ctrl+q"])?;
@@ -61,7 +63,7 @@ async fn close_while_training_asks_and_quit_ends_app() -> Result<()> {
     app.wait_focus("Quit").await?;
     app.close_by_keys(&desktop, "Return").await?;
 
-    // It ended in order: what was reported is there.
+    // The app exited cleanly, so all reported data are stored.
     let app = App::start(&desktop).await?;
     let key_id = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed")["keys"][0]["keyId"].clone();
     let runs = app.invoke("list_runs", json!({ "keyId": key_id, "cursor": null })).await?.expect("listed");
@@ -92,7 +94,7 @@ async fn close_with_many_trainings_names_three() -> Result<()> {
     desktop.press(&["ctrl+w"])?;
     wait_quit_question(&app, &["6 training runs are still sending", "project/exp1-6", "project/exp1-4", "and 3 more"])
         .await?;
-    ensure!(!app.text("[role=alertdialog]").await?.contains("exp1-3"), "a name too many");
+    ensure!(!app.text("[role=alertdialog]").await?.contains("exp1-3"), "the question names more than three runs");
     Ok(())
 }
 
@@ -110,7 +112,7 @@ async fn close_of_minimized_window_restores_it_and_asks() -> Result<()> {
     trainer.report_epoch_end(0).await.map(drop)
 }
 
-/// What was typed elsewhere stays, and the focus returns to it.
+/// The text typed into the open dialog is retained, and the focus returns to the dialog.
 #[tokio::test]
 async fn close_over_open_dialog_asks_and_returns_to_it() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -139,13 +141,14 @@ async fn close_with_unsaved_key_asks_one_question_at_a_time() -> Result<()> {
     app.wait_text("The key has not been copied or saved yet").await?;
     app.click("Close anyway").await?;
     wait_key_window_closed_behind_dialog(&app).await?;
-    ensure!(!app.text("body").await?.contains(QUIT_QUESTION), "two questions for one request");
+    ensure!(!app.text("body").await?.contains(QUIT_QUESTION), "one request to close led to two questions");
     bring_to_front(&app, &desktop).await?;
     desktop.press(&["ctrl+q"])?;
     wait_quit_question(&app, &["project/exp1"]).await
 }
 
-/// The end of a session does not wait for an answer.
+/// When a desktop session ends, programs receive a signal and must exit without asking, because the session does not
+/// wait for an answer.
 #[tokio::test]
 async fn signal_while_training_ends_app_without_question() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;

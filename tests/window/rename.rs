@@ -1,4 +1,4 @@
-//! A key gets another name, and programs notice nothing.
+//! Tests renaming a key, which does not affect the programs that use it.
 
 use anyhow::{Result, ensure};
 use ulkeys_tests::{App, Desktop, run_ul};
@@ -19,7 +19,8 @@ async fn renamed_key_shows_new_name_in_list_and_api() -> Result<()> {
     choose_menu_entry(&app, "before", "Rename…").await?;
     app.wait_focus("Name").await?;
     app.wait_name_field("before").await?;
-    // All of it is selected; the name of the key itself is no warning.
+    // The dialog opens with the whole name selected. The key's current name does not trigger the warning that another
+    // key has this name.
     desktop.type_text("taken")?;
     app.wait_text("Another key has this name").await?;
     desktop.press(&["ctrl+a", "BackSpace", "Return"])?;
@@ -31,12 +32,12 @@ async fn renamed_key_shows_new_name_in_list_and_api() -> Result<()> {
     app.wait_text("The key is now called after").await?;
     wait_dialog_closed(&app).await?;
     app.wait_focus("Actions for after").await?;
-    ensure!(active_key_names(&app).await? == ["after", "taken"], "one key, one name");
+    ensure!(active_key_names(&app).await? == ["after", "taken"], "the key was not renamed");
     let listed = run_ul(&desktop, &key, app.port, LIST_KEYS_COMMAND)?;
     ensure!(listed.code == Some(0) && listed.stdout.contains("\"name\": \"after\""), "{listed:?}");
     ensure!(!listed.stdout.contains("before"), "{listed:?}");
 
-    // Nothing to change, nothing to do.
+    // Saving an unchanged name has no effect.
     desktop.press(&["Return"])?;
     app.click("Rename…").await?;
     app.wait_focus("Name").await?;
@@ -44,6 +45,6 @@ async fn renamed_key_shows_new_name_in_list_and_api() -> Result<()> {
     wait_dialog_closed(&app).await?;
     app.wait_focus("Actions for after").await?;
     let said = app.script(RENAME_TOASTS_SCRIPT, Vec::new()).await?;
-    ensure!(said.as_u64().is_some_and(|count| count <= 1), "nothing was renamed, nothing is said");
+    ensure!(said.as_u64().is_some_and(|count| count <= 1), "saving an unchanged name showed a message");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What survives: an orderly end, a kill in the middle of work, and a second start.
+//! Tests that data survive a clean exit, a kill during writes, and launching the app a second time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,22 +34,31 @@ async fn restart_after_quit_preserves_keys() -> Result<()> {
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     app.invoke("revoke_key", json!({ "keyId": listed["keys"][0]["keyId"] })).await?.expect("revoked");
     let key = app.create_and_copy_key(&desktop, "kept", "read").await?;
-    ensure!(run_ul(&desktop, &key, app.port, &["cloud", "account", "summary"])?.code == Some(0), "accepted");
+    ensure!(
+        run_ul(&desktop, &key, app.port, &["cloud", "account", "summary"])?.code == Some(0),
+        "the key is not accepted"
+    );
     let before = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     ensure!(before["keys"][0]["lastUsedAt"].is_string(), "{before}");
     let port = app.port;
     app.close_window(&desktop).await?;
 
     let app = App::start(&desktop).await?;
-    ensure!(app.port == port, "an exported address keeps working");
+    ensure!(app.port == port, "the port has changed, so exported addresses no longer work");
     app.wait_text("kept").await?;
-    ensure!(app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed") == before, "the same list");
-    ensure!(run_ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0), "still accepted");
-    ensure!(run_ul(&desktop, &gone, port, &["cloud", "account", "summary"])?.code == Some(1), "still refused");
+    ensure!(app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed") == before, "the list has changed");
+    ensure!(
+        run_ul(&desktop, &key, port, &["cloud", "account", "summary"])?.code == Some(0),
+        "the key is no longer accepted"
+    );
+    ensure!(
+        run_ul(&desktop, &gone, port, &["cloud", "account", "summary"])?.code == Some(1),
+        "the revoked key is accepted again"
+    );
     Ok(())
 }
 
-/// One key's life as a client saw it: what was acknowledged, and what was only asked for.
+/// A key that a client has created, and whether the client has requested its revocation and received the response.
 #[derive(Default)]
 struct AckedWrites {
     key: String,
@@ -67,7 +76,7 @@ async fn acknowledged_writes_survive_kill() -> Result<()> {
     let admin = Arc::new(app.create_and_copy_key(&desktop, "admin", "admin").await?);
     let (port, done) = (app.port, Arc::new(AtomicUsize::new(0)));
 
-    // 200 creates and revokes; every other created key is meant to stay.
+    // The workers create 200 keys and revoke every other one.
     let workers: Vec<_> = (0..WORKER_COUNT)
         .map(|worker| {
             let (admin, done) = (admin.clone(), done.clone());
@@ -104,25 +113,26 @@ async fn acknowledged_writes_survive_kill() -> Result<()> {
     for worker in workers {
         all_acked.extend(worker.await?);
     }
-    ensure!(done.load(Ordering::SeqCst) < 3 * CREATE_REVOKE_PAIRS, "killed in the middle");
-    ensure!(all_acked.iter().any(|acked| acked.revoke_acknowledged), "some were revoked");
+    ensure!(done.load(Ordering::SeqCst) < 3 * CREATE_REVOKE_PAIRS, "all changes were completed before the kill");
+    ensure!(all_acked.iter().any(|acked| acked.revoke_acknowledged), "no revocation was acknowledged before the kill");
 
     let app = App::start(&desktop).await?;
     let (_, listed) = call_api(app.port, &admin, Method::GET, "/api/api-keys", None).await?;
-    let listed = listed["keys"].as_array().context("a list")?;
+    let listed = listed["keys"].as_array().context("not a list")?;
     for acked in &all_acked {
         let (status, _) = call_api(app.port, &acked.key, Method::GET, "/api/account/summary", None).await?;
         let is_listed = listed.iter().any(|key| key["keyId"] == acked.key_id.as_str());
-        ensure!(is_listed == (status == StatusCode::OK), "{} is half-done", acked.key_id);
+        ensure!(is_listed == (status == StatusCode::OK), "{} is only partly stored", acked.key_id);
         match (acked.revoke_asked, acked.revoke_acknowledged) {
-            (_, true) => ensure!(status == StatusCode::UNAUTHORIZED, "{} came back", acked.key_id),
-            (false, false) => ensure!(status == StatusCode::OK, "{} was lost", acked.key_id),
-            // Asked for when the app was killed: either is right, but not both.
+            (_, true) => ensure!(status == StatusCode::UNAUTHORIZED, "{} is accepted again", acked.key_id),
+            (false, false) => ensure!(status == StatusCode::OK, "the key {} was lost", acked.key_id),
+            // The revocation was requested but not acknowledged before the kill, so the key may be active or revoked.
             (true, false) => {}
         }
     }
-    // At most one unacknowledged create for each worker beside the witnessed ones and the admin.
-    ensure!(listed.len() <= all_acked.len() + WORKER_COUNT + 1, "{} keys", listed.len());
+    // Each worker may have created one key without receiving the response, in addition to the acknowledged keys and the
+    // admin key.
+    ensure!(listed.len() <= all_acked.len() + WORKER_COUNT + 1, "there are {} keys, which is too many", listed.len());
     Ok(())
 }
 
@@ -132,12 +142,13 @@ async fn core_dumps_are_disabled() -> Result<()> {
     let app = App::start(&desktop).await?;
     let pages = descendant_processes(app.pid)?.into_iter().map(|process| process.pid);
     let processes: Vec<u32> = pages.chain([app.pid]).collect();
-    ensure!(processes.len() > 2, "the app, a page and the network process");
+    ensure!(processes.len() > 2, "the page's process or the network process is missing");
     for pid in processes {
         let limits = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
-        let dumps = limits.lines().find(|line| line.starts_with("Max core file size")).context("a limit")?;
+        let dumps = limits.lines().find(|line| line.starts_with("Max core file size")).context("no limit")?;
         let values: Vec<_> = dumps["Max core file size".len()..].split_whitespace().take(2).collect();
-        // Less than any dump is long, and the one value at which the kernel pipes none into a program (core(5)).
+        // A core size limit of 1 byte is smaller than any core dump. It is also the only value for which the kernel
+        // does not pipe the dump to a program; see core(5).
         ensure!(values == ["1", "1"], "{dumps}");
     }
     Ok(())
@@ -153,9 +164,9 @@ async fn second_start_brings_first_window_to_front() -> Result<()> {
 
     let mut second = desktop.command(app_binary()).spawn()?;
     let ended = tokio::task::spawn_blocking(move || second.wait()).await??;
-    ensure!(ended.success(), "the second start ends well: {ended}");
+    ensure!(ended.success(), "the second start failed: {ended}");
     app.wait("the first window", async || desktop.list_window().is_ok_and(|visible| visible == window)).await?;
-    app.wait("its focus", async || {
+    app.wait("the first window to get the focus", async || {
         desktop.run("xdotool", &["getactivewindow"]).is_ok_and(|active| active.trim() == window)
     })
     .await

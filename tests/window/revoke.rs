@@ -1,4 +1,5 @@
-//! Revoking a key that a program depends on takes more than a click, and several at once takes a number.
+//! Tests that revoking a key in use requires typing its name, and that revoking several keys requires typing their
+//! number.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
@@ -24,15 +25,15 @@ async fn revoking_used_key_requires_its_name() -> Result<()> {
     app.wait_focus("To confirm, type in-use").await?;
     app.wait_text("A program used this key in the last 24 hours").await?;
     app.wait_text(&format!("{}…", &key[..11])).await?;
-    // The program that used it, as it calls itself.
+    // The dialog identifies the program that used the key by its user agent.
     app.wait_text("just now from ").await?;
     app.click("Revoke key").await?;
     type_confirmation(&desktop, &app, "in-us").await?;
     desktop.press(&["Return"])?;
     app.wait_text("This is not the name of the key").await?;
-    ensure!(is_button_disabled(&app, "Revoke key").await?, "blocked until the name is there");
+    ensure!(is_button_disabled(&app, "Revoke key").await?, "the key can be revoked without its name");
     type_confirmation(&desktop, &app, &key[..11]).await?;
-    ensure!(is_button_disabled(&app, "Revoke key").await?, "a name that can be typed is to be typed");
+    ensure!(is_button_disabled(&app, "Revoke key").await?, "the prefix is accepted although the name can be typed");
     use_key_once(&desktop, &app, &key)?;
 
     type_confirmation(&desktop, &app, "in-use").await?;
@@ -51,10 +52,10 @@ async fn usage_while_dialog_is_open_requires_confirmation() -> Result<()> {
     let key = app.create_and_copy_key(&desktop, "asleep", "read").await?;
     choose_menu_entry(&app, "asleep", "Revoke…").await?;
     app.wait_focus("Cancel").await?;
-    ensure!(!is_button_disabled(&app, "Revoke key").await?, "nobody has used it");
+    ensure!(!is_button_disabled(&app, "Revoke key").await?, "the dialog requires the name of an unused key");
     use_key_once(&desktop, &app, &key)?;
     app.wait_text("A program has used this key just now").await?;
-    app.wait("the question", async || is_button_disabled(&app, "Revoke key").await.is_ok_and(|blocked| blocked))
+    app.wait("the confirmation", async || is_button_disabled(&app, "Revoke key").await.is_ok_and(|blocked| blocked))
         .await?;
 
     tab_to(&desktop, &app, "To confirm, type asleep").await?;
@@ -72,7 +73,7 @@ async fn name_that_cannot_be_typed_is_confirmed_by_prefix() -> Result<()> {
         seed::SeedKey::new(Box::leak(name.into_boxed_str()), "read", 500).with_usage(1, &[("curl/8.9.1", "127.0.0.1")]);
     let app = start_with_keys(&desktop, &[sample]).await?;
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
-    let prefix = listed["keys"][0]["keyPrefix"].as_str().context("a prefix")?.to_owned();
+    let prefix = listed["keys"][0]["keyPrefix"].as_str().context("no prefix")?.to_owned();
 
     choose_menu_entry(&app, sample.name, "Revoke…").await?;
     app.wait_text(&format!("Or type how the key begins: {prefix}")).await?;
@@ -81,7 +82,7 @@ async fn name_that_cannot_be_typed_is_confirmed_by_prefix() -> Result<()> {
     app.wait_text(&format!("This is not the name of the key. Or type how the key begins: {prefix}")).await?;
     type_confirmation(&desktop, &app, &prefix).await?;
     app.click("Revoke key").await?;
-    app.wait("the end of the key", async || active_key_names(&app).await.is_ok_and(|names| names.is_empty())).await
+    app.wait("the key to be revoked", async || active_key_names(&app).await.is_ok_and(|names| names.is_empty())).await
 }
 
 #[tokio::test]
@@ -105,20 +106,20 @@ async fn bulk_revocation_reports_failed_key() -> Result<()> {
     app.wait_text("Revoke 3 keys?").await?;
     app.wait_text("1 of them was used in the last 24 hours").await?;
     app.wait_focus("To confirm, type the number of keys: 3").await?;
-    ensure!(is_button_disabled(&app, "Revoke 3 keys").await?, "blocked until the number is there");
+    ensure!(is_button_disabled(&app, "Revoke 3 keys").await?, "the keys can be revoked without their number");
     type_confirmation(&desktop, &app, "2").await?;
     desktop.press(&["Return"])?;
     app.wait_text("This is not the number of keys").await?;
 
-    // No real service fails for one key of several.
+    // The rejection is stubbed, because the real service never fails for only one of several keys.
     let listed = app.invoke("list_keys", json!({ "query": { "name": "two" } })).await?.expect("listed");
-    let key_id = listed["keys"][0]["keyId"].as_str().context("an id")?;
+    let key_id = listed["keys"][0]["keyId"].as_str().context("no key ID")?;
     reject_next_with_argument(&app, "revoke_key", key_id, "DATABASE_BUSY").await?;
     type_confirmation(&desktop, &app, "3").await?;
     app.click("Revoke 3 keys").await?;
     app.wait_text("1 key was not revoked. It stays selected.").await?;
     app.wait_text("The key database is in use by another program").await?;
-    ensure!(active_key_names(&app).await? == ["kept", "two"], "the others were revoked");
+    ensure!(active_key_names(&app).await? == ["kept", "two"], "the other keys were not revoked");
     app.click("Cancel").await?;
     wait_dialog_closed(&app).await?;
     app.wait_text("1 key selected").await?;
@@ -128,6 +129,6 @@ async fn bulk_revocation_reports_failed_key() -> Result<()> {
     app.click("Revoke 1 key").await?;
     app.wait_text("1 key was revoked").await?;
     wait_dialog_closed(&app).await?;
-    ensure!(active_key_names(&app).await? == ["kept"], "no more and no less");
+    ensure!(active_key_names(&app).await? == ["kept"], "other keys remain");
     Ok(())
 }

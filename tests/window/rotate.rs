@@ -1,4 +1,5 @@
-//! A key is replaced while its program goes on: the documented four steps, left and taken up again.
+//! Tests the rotation of a key while a program continues to use it: the four documented steps, which can be interrupted
+//! and resumed.
 
 use std::time::Duration;
 
@@ -18,14 +19,15 @@ fn is_accepted(desktop: &Desktop, app: &App, key: &str) -> Result<bool> {
     Ok(run_ul(desktop, key, app.port, SUMMARY_COMMAND)?.code == Some(0))
 }
 
-/// Waits for the step that is to be taken.
+/// Waits until the step with this title is the current one.
 async fn wait_step(app: &App, title: &str) -> Result<()> {
     let current = "return [...document.querySelectorAll('li[aria-current=step] h3')]
         .some((heading) => heading.innerText.includes(arguments[0]))";
     app.wait(title, async || app.script(current, vec![json!(title)]).await.is_ok_and(|it| it == true)).await
 }
 
-/// Waits until a row says in words which other key belongs to its own.
+/// Waits until the row of a key that is being rotated contains these words, which refer to the other key of the
+/// rotation.
 async fn wait_row_text(app: &App, row: u32, words: &str) -> Result<()> {
     let shown = "return document.querySelector(`[data-row='${arguments[0]}'] th`)?.textContent ?? ''";
     let says = async || {
@@ -35,14 +37,14 @@ async fn wait_row_text(app: &App, row: u32, words: &str) -> Result<()> {
     app.wait(&format!("{words:?} in row {row}"), says).await
 }
 
-/// Waits until the description of a key in the list, which a screen reader reads, says this.
+/// Waits until the screen-reader description of any key in the list contains these words.
 async fn wait_accessible_description(app: &App, words: &str) -> Result<()> {
     let says = "return [...document.querySelectorAll('[data-control=open][aria-describedby]')].some((button) =>
         document.getElementById(button.getAttribute('aria-describedby')).textContent.includes(arguments[0]))";
     app.wait(words, async || app.script(says, vec![json!(words)]).await.is_ok_and(|says| says == true)).await
 }
 
-/// The scopes of each active key of a name, the newest key first.
+/// Returns the scopes of each active key with this name, newest key first.
 async fn scopes_of(app: &App, name: &str) -> Result<Vec<Value>> {
     let listed = app.invoke("list_keys", json!({ "query": { "name": name } })).await?.expect("listed");
     let keys = listed["keys"].as_array().cloned().unwrap_or_default();
@@ -54,10 +56,10 @@ async fn rotation_by_keyboard_can_be_left_and_resumed() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     let old = app.create_and_copy_key(&desktop, "server", "read").await?;
-    ensure!(is_accepted(&desktop, &app, &old)?, "the old key");
+    ensure!(is_accepted(&desktop, &app, &old)?, "the old key is not accepted");
     desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
 
-    // Opened and left at once, it leaves nothing.
+    // Opening the guide and leaving it immediately changes nothing.
     let open = async |entry: &str| -> Result<()> {
         tab_to(&desktop, &app, "Actions for server").await?;
         desktop.press(&["Return"])?;
@@ -73,7 +75,7 @@ async fn rotation_by_keyboard_can_be_left_and_resumed() -> Result<()> {
     desktop.press(&["Escape"])?;
     wait_dialog_closed(&app).await?;
     app.wait_focus("Actions for server").await?;
-    ensure!(active_key_names(&app).await? == ["server"], "no key was made");
+    ensure!(active_key_names(&app).await? == ["server"], "a key was created");
 
     open("Rotate…").await?;
     wait_step(&app, "Create a new key").await?;
@@ -84,43 +86,44 @@ async fn rotation_by_keyboard_can_be_left_and_resumed() -> Result<()> {
     desktop.press(&["Return"])?;
     app.wait_text("On the clipboard for another").await?;
     let new = desktop.read_clipboard()?;
-    ensure!(new != old && new.len() == 43, "another key");
+    ensure!(new != old && new.len() == 43, "the new key was not copied");
     tab_to(&desktop, &app, "Done").await?;
     desktop.press(&["Return"])?;
     wait_key_window_closed_behind_dialog(&app).await?;
     wait_step(&app, "Update your applications").await?;
     app.wait_text("Waiting for the first request with the new key").await?;
     app.wait_text("Give the new key to the programs that used the old one").await?;
-    ensure!(active_key_names(&app).await? == ["server", "server"], "both work during the rotation");
+    ensure!(active_key_names(&app).await? == ["server", "server"], "there are not two keys during the rotation");
 
-    // Left, and taken up from where it was, also from the new key, which is the first in the list.
+    // The user leaves the guide, and resumes the rotation later in this test. In the list, each of the two keys refers
+    // to the other one.
     desktop.press(&["Escape"])?;
     wait_dialog_closed(&app).await?;
     desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
-    ensure!(is_accepted(&desktop, &app, &old)?, "the old key goes on");
+    ensure!(is_accepted(&desktop, &app, &old)?, "the old key is not accepted");
     wait_row_text(&app, 0, &format!("Replaces {}…", &old[..11])).await?;
     wait_row_text(&app, 1, &format!("Being replaced by {}…", &new[..11])).await?;
 
-    // A use of one is no reason to ask again for the other.
+    // Requests with the old key do not make the list query the keys of the rotation again.
     count_calls(&app).await?;
     for _ in 0..2 {
-        ensure!(is_accepted(&desktop, &app, &old)?, "the old key goes on");
+        ensure!(is_accepted(&desktop, &app, &old)?, "the old key is not accepted");
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    ensure!(call_count(&app, "get_key").await? == 0, "the list asks at each use");
+    ensure!(call_count(&app, "get_key").await? == 0, "the list queries the keys after each use");
 
     open("Continue rotation…").await?;
     wait_step(&app, "Update your applications").await?;
     app.wait_text(&format!("It begins with {}", &new[..11])).await?;
 
-    // The program moves, while one looks.
-    ensure!(is_accepted(&desktop, &app, &new)?, "the new key");
+    // The program switches to the new key while the guide is open.
+    ensure!(is_accepted(&desktop, &app, &new)?, "the new key is not accepted");
     app.wait_text("The new key is in use, and the old one has been silent since").await?;
     wait_step(&app, "Revoke the old key").await?;
-    // One straggler, and it is not over.
-    ensure!(is_accepted(&desktop, &app, &old)?, "the old key");
+    // After a single use of the old key, the rotation is no longer complete.
+    ensure!(is_accepted(&desktop, &app, &old)?, "the old key is not accepted");
     app.wait_text("Something still depends on it").await?;
-    ensure!(is_accepted(&desktop, &app, &new)?, "the new key");
+    ensure!(is_accepted(&desktop, &app, &new)?, "the new key is not accepted");
 
     tab_to(&desktop, &app, "Revoke the old key…").await?;
     desktop.press(&["Return"])?;
@@ -133,13 +136,13 @@ async fn rotation_by_keyboard_can_be_left_and_resumed() -> Result<()> {
     app.wait_text("The old key is revoked. The new one has taken its place.").await?;
     ensure!(
         !is_accepted(&desktop, &app, &old)? && is_accepted(&desktop, &app, &new)?,
-        "one took the place of the other"
+        "the new key has not replaced the old one"
     );
     tab_to(&desktop, &app, "Close").await?;
     desktop.press(&["Return"])?;
     wait_dialog_closed(&app).await?;
-    ensure!(active_key_names(&app).await? == ["server"], "one is left");
-    // It is over: nothing links what is left to what is gone.
+    ensure!(active_key_names(&app).await? == ["server"], "there is not exactly one key after the rotation");
+    // After the rotation, the remaining key no longer refers to the revoked key.
     app.wait_gone(&format!("Replaces {}…", &old[..11])).await?;
     app.click("Actions for server").await?;
     app.find_control("Rotate…").await?;
@@ -162,7 +165,7 @@ async fn lost_new_key_can_be_replaced() -> Result<()> {
     app.wait_text("Revoke careless?").await?;
     app.click("Revoke key").await?;
     wait_step(&app, "Create a new key").await?;
-    ensure!(is_accepted(&desktop, &app, &old)?, "the old key is untouched");
+    ensure!(is_accepted(&desktop, &app, &old)?, "the old key is not accepted");
     app.click("Create the new key").await?;
     app.switch_to_key_window().await?;
     app.click("Copy").await?;
@@ -170,7 +173,7 @@ async fn lost_new_key_can_be_replaced() -> Result<()> {
     let new = desktop.read_clipboard()?;
     app.click("Done").await?;
     wait_key_window_closed_behind_dialog(&app).await?;
-    ensure!(is_accepted(&desktop, &app, &new)?, "the next one");
+    ensure!(is_accepted(&desktop, &app, &new)?, "the second new key is not accepted");
     app.wait_text("The new key is in use, and the old one has been silent since").await
 }
 
@@ -190,12 +193,12 @@ async fn rotation_of_unused_admin_key_asks_for_fewer_scopes() -> Result<()> {
     })
     .await?;
 
-    // The old key had nothing but admin, so that nothing is chosen yet.
+    // The old key has only the admin scope, so no scope is preselected.
     tab_to(&desktop, &app, "Create the new key").await?;
     desktop.press(&["Return"])?;
     app.wait_focus("training").await?;
     app.wait_text("Choose at least one scope.").await?;
-    ensure!(scopes_of(&app, "workspace-admin").await? == [json!(["admin"])], "no key was made");
+    ensure!(scopes_of(&app, "workspace-admin").await? == [json!(["admin"])], "a key was created");
 
     tab_to(&desktop, &app, "datasets").await?;
     desktop.press(&["space"])?;
@@ -210,7 +213,7 @@ async fn rotation_of_unused_admin_key_asks_for_fewer_scopes() -> Result<()> {
     wait_step(&app, "Update your applications").await?;
     ensure!(
         scopes_of(&app, "workspace-admin").await? == [json!(["models", "datasets"]), json!(["admin"])],
-        "the new key may do what was chosen"
+        "the new key does not have the chosen scopes"
     );
     desktop.press(&["Escape"])?;
     wait_dialog_closed(&app).await?;
@@ -249,7 +252,7 @@ async fn rotating_keys_are_linked_in_list() -> Result<()> {
     wait_accessible_description(&app, &format!("Being replaced by {new}…; both work until this key is revoked."))
         .await?;
 
-    // No language makes such a row taller than its neighbours.
+    // The note about a rotation does not make a row taller than its neighbors in any language.
     let heights = "const height = name => [...document.querySelectorAll('[data-row]')]
             .filter(row => row.innerText.includes(name)).map(row => row.offsetHeight);
         return [...height('inference-gateway'), ...height('nightly-export')]";
@@ -258,15 +261,19 @@ async fn rotating_keys_are_linked_in_list() -> Result<()> {
         wait_accessible_description(&app, said).await?;
         let heights = app.script(heights, Vec::new()).await?;
         let [new, old, other] = heights.as_array().map(Vec::as_slice).unwrap_or_default() else {
-            bail!("three rows: {heights}");
+            bail!("the rows are missing: {heights}");
         };
         ensure!(new == other && old == other, "{language}: {heights}");
     }
 
-    // The details go on with it, too, and those of a key that is in no rotation begin one.
+    // The details panel also offers to continue the rotation. For a key that is not being rotated, it offers to start a
+    // rotation.
     app.click("inference-gateway").await?;
     app.wait_text("Key ID").await?;
-    ensure!(app.text("aside").await?.contains("Continue rotation…"), "the details go on");
+    ensure!(
+        app.text("aside").await?.contains("Continue rotation…"),
+        "the details do not offer to continue the rotation"
+    );
     app.click("ci-pipeline").await?;
     app.wait("the other key", async || app.text("aside h2").await.is_ok_and(|name| name == "ci-pipeline")).await?;
     let text = app.text("aside").await?;
@@ -274,7 +281,8 @@ async fn rotating_keys_are_linked_in_list() -> Result<()> {
     Ok(())
 }
 
-/// What the guide asks for, it asks for every two seconds, however long it is open.
+/// While the rotation guide is open, the page polls every two seconds, and the interval does not become shorter over
+/// time.
 #[tokio::test]
 async fn open_rotation_guide_polls_slowly() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -284,6 +292,6 @@ async fn open_rotation_guide_polls_slowly() -> Result<()> {
     count_calls(&app).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let asked = call_count(&app, "get_key_usage").await?;
-    ensure!((2..20).contains(&asked), "asked {asked} times, for two keys");
+    ensure!((2..20).contains(&asked), "two keys were queried {asked} times");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! After its dialog is closed, the key is nowhere: not in the page, not in an answer, not in a file, not in a log.
+//! Tests that a key leaves no trace after its window is closed, neither in the page nor in a response, a file or a log.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use memchr::memmem;
 use serde_json::{Value, json};
 use ulkeys_tests::{App, AppOptions, Desktop, ensure_holds};
 
-/// How often a text stands in the page: in text nodes, attributes, field values, the title, and what code kept on
-/// nodes.
+/// Counts the occurrences of a string in the page: in text nodes (including the title), attributes, field values,
+/// properties that scripts have set on nodes, web storage, cookies, the address and the history state.
 const COUNT_TEXT_SCRIPT: &str = r"
     let hits = 0;
     const text = value => typeof value === 'string' && value.includes(arguments[0]);
@@ -28,17 +28,17 @@ const COUNT_TEXT_SCRIPT: &str = r"
     return hits;";
 
 pub(crate) async fn count_in_page(app: &App, key: &str) -> Result<i64> {
-    app.script(COUNT_TEXT_SCRIPT, vec![json!(key)]).await?.as_i64().context("a number")
+    app.script(COUNT_TEXT_SCRIPT, vec![json!(key)]).await?.as_i64().context("not a number")
 }
 
-/// A key as UTF-8, as UTF-16 and as the 20 bytes that it spells.
+/// Returns a key as UTF-8, as UTF-16 and as the 20 bytes that its hexadecimal digits encode.
 fn encodings_of(key: &str) -> Result<[Vec<u8>; 3]> {
-    let digits = key.get(3..).context("digits")?;
+    let digits = key.get(3..).context("no digits")?;
     let bytes: Result<Vec<u8>, _> = (0..20).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16)).collect();
     Ok([key.as_bytes().to_vec(), key.encode_utf16().flat_map(u16::to_le_bytes).collect(), bytes?])
 }
 
-/// Files below `folder` that hold `text` in any form.
+/// Returns the files below `folder` that contain `text` in any of the encodings returned by [`encodings_of`].
 pub(crate) fn files_containing(folder: &Path, text: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in folder.read_dir()? {
@@ -66,32 +66,35 @@ async fn closed_key_leaves_no_trace() -> Result<()> {
     app.click("Copy").await?;
     app.wait_text("Copied").await?;
 
-    // The controls: each search finds the key while it may.
-    ensure!(count_in_page(&app, &key).await? >= 1, "shown as one text node, and in the open example");
-    ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "held for copying");
+    // Control: while the window is open, each search finds the key.
+    ensure!(count_in_page(&app, &key).await? >= 1, "the open page does not contain the key");
+    ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "the key cannot be copied");
     let control = desktop.data_folder().join("control.txt");
     for form in encodings_of(&key)? {
         std::fs::write(&control, [b"log line with ", &form[..], b"."].concat())?;
-        ensure!(files_containing(desktop.home(), &key)? == [control.display().to_string()], "only the control");
+        ensure!(
+            files_containing(desktop.home(), &key)? == [control.display().to_string()],
+            "the search does not find exactly the control file"
+        );
     }
     std::fs::remove_file(&control)?;
 
-    // Shown once: the same page gets no second answer.
+    // A key is revealed only once: a second call by the same page is rejected.
     let public_key = json!({ "publicKey": vec![4; 65] });
-    let gone = app.invoke("reveal_key", public_key).await?.expect_err("shown already");
+    let gone = app.invoke("reveal_key", public_key).await?.expect_err("the key was already revealed");
     ensure!(gone["code"] == "SECRET_GONE", "{gone}");
     app.switch_to_list_window().await?;
-    ensure!(count_in_page(&app, &key).await? == 0, "the list's page never has it");
+    ensure!(count_in_page(&app, &key).await? == 0, "the page of the list contains the key");
     let busy = app
         .invoke("create_key", json!({ "name": "x", "scopes": ["read"], "replaces": null }))
         .await?
-        .expect_err("one at a time");
+        .expect_err("another new key is shown");
     ensure!(busy["code"] == "KEY_ON_SCREEN", "{busy}");
     app.switch_to_key_window().await?;
 
     app.click("Done").await?;
     app.wait_key_window_closed().await?;
-    ensure!(count_in_page(&app, &key).await? == 0, "the page holds it");
+    ensure!(count_in_page(&app, &key).await? == 0, "the page of the list contains the key");
     let listed = app.invoke("list_keys", json!({ "query": {} })).await?.expect("listed");
     let key_id = listed["keys"][0]["keyId"].clone();
     for (command, arguments) in [
@@ -102,10 +105,10 @@ async fn closed_key_leaves_no_trace() -> Result<()> {
         ("revoke_key", json!({ "keyId": key_id })),
     ] {
         let answer = app.invoke(command, arguments).await?.unwrap_or_else(|error| error);
-        ensure!(!answer.to_string().contains(&key), "{command} answers with the key");
+        ensure!(!answer.to_string().contains(&key), "the response of {command} contains the key");
     }
-    ensure!(app.output().contains("TRACE"), "the log tells all that it can");
-    ensure!(!app.output().contains(&key), "printed");
+    ensure!(app.output().contains("TRACE"), "the log does not contain the most detailed level");
+    ensure!(!app.output().contains(&key), "the key was printed");
     app.quit().await?;
     ensure!(files_containing(desktop.home(), &key)?.is_empty(), "{:?}", files_containing(desktop.home(), &key)?);
     Ok(())
@@ -117,19 +120,20 @@ async fn reload_and_history_do_not_restore_key() -> Result<()> {
     let app = App::start(&desktop).await?;
     for (name, leave) in [("one", "location.reload()"), ("two", "history.pushState({}, '', '#x'); location.reload()")] {
         app.create_key_in_dialog(name, "read").await?;
-        ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "held");
-        // The page ends before it can answer.
+        ensure!(app.invoke("copy_key", json!({})).await?.is_ok(), "the key cannot be copied");
+        // The page is unloaded before the script can return.
         let _ = app.script(leave, Vec::new()).await;
         app.wait_key_window_closed().await?;
         app.click("Create Key").await?;
         app.find_control("Name").await?;
         desktop.press(&["Escape"])?;
-        app.wait("the end of the dialog", async || app.text("[role=dialog]").await.is_err()).await?;
+        app.wait("the dialog to close", async || app.text("[role=dialog]").await.is_err()).await?;
     }
     Ok(())
 }
 
-/// Nobody looks at a key that is put away unasked; if it was not copied either, the list says so.
+/// The one-time window closes without asking if the screen is locked, or if the window is minimized after the key was
+/// copied. If the user has no copy of the key, the list window reports the key as lost.
 #[tokio::test]
 async fn key_is_hidden_when_screen_is_locked_or_window_minimized() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -145,11 +149,11 @@ async fn key_is_hidden_when_screen_is_locked_or_window_minimized() -> Result<()>
         desktop.announce_screen_saver(interface, active)?;
     }
     let is_shown = async || app.driver.windows().await.is_ok_and(|windows| windows.len() == 2);
-    ensure_holds("the window of the key", std::time::Duration::from_millis(300), is_shown).await?;
+    ensure_holds("the one-time window", std::time::Duration::from_millis(300), is_shown).await?;
     desktop.announce_screen_saver("org.gnome.ScreenSaver", true)?;
     told("locked", "no longer shown: the screen was locked").await?;
 
-    // A key that was copied is not lost, and the list stays calm: also when its window is minimized.
+    // A copied key is not lost, so the list shows no warning, even if the one-time window is minimized.
     app.click("Dismiss").await?;
     app.create_key_in_dialog("minimized", "read").await?;
     app.click("Copy").await?;
@@ -158,7 +162,7 @@ async fn key_is_hidden_when_screen_is_locked_or_window_minimized() -> Result<()>
     app.wait_key_window_closed().await?;
     app.wait_gone("it was never copied or saved").await?;
 
-    // Unless it leaves the clipboard with the window.
+    // Locking the screen also clears the copied key from the clipboard, so the key is lost.
     app.create_key_in_dialog("copied", "read").await?;
     app.click("Copy").await?;
     app.wait_text("Copied").await?;
@@ -178,14 +182,16 @@ async fn key_is_hidden_when_screen_is_locked_or_window_minimized() -> Result<()>
     app.wait_gone("closed unexpectedly").await
 }
 
-/// Minimizing would hide an unsaved key from nobody but its owner: the window comes back, covers the key and asks.
+/// If the one-time window of an unsaved key is minimized, the app restores the window, covers the key and asks whether
+/// to close the window. Minimizing would only hide the key from its owner.
 #[tokio::test]
 async fn minimized_window_with_unsaved_key_is_restored_and_asks() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
     app.create_key_in_dialog("minimized", "read").await?;
     let key = app.text("code.key").await?.trim().to_owned();
-    // Its own window, and the list's, with which window managers minimize what is over it.
+    // Minimizes first the one-time window and then the list window. Window managers minimize the one-time window
+    // together with the list window.
     for window in [desktop.key_window()?, desktop.list_window()?] {
         desktop.run("xdotool", &["windowminimize", &window])?;
         app.wait_text("This window was hidden, so the key is covered.").await?;
@@ -194,7 +200,7 @@ async fn minimized_window_with_unsaved_key_is_restored_and_asks() -> Result<()> 
         app.wait_focus("Keep open").await?;
         app.click("Keep open").await?;
         app.wait_gone("This window was hidden").await?;
-        ensure!(app.text("code.key").await?.trim() == key, "shown again");
+        ensure!(app.text("code.key").await?.trim() == key, "the key is not shown again");
     }
     Ok(())
 }
@@ -210,7 +216,7 @@ async fn replaced_lost_key_is_revoked_and_new_one_shown() -> Result<()> {
     app.click("Replace it").await?;
     app.switch_to_key_window().await?;
     let key = app.text("code.key").await?.trim().to_owned();
-    ensure!(key != lost, "another key");
+    ensure!(key != lost, "the replacement is the same key");
     app.click("Copy").await?;
     app.wait_text("Copied").await?;
     app.click("Done").await?;
@@ -221,7 +227,7 @@ async fn replaced_lost_key_is_revoked_and_new_one_shown() -> Result<()> {
     ensure!(active["keys"][0]["name"] == "lost" && active["keys"][0]["scopes"] == json!(["read"]), "{active}");
     let revoked = app.invoke("list_keys", json!({ "query": { "status": "revoked" } })).await?.expect("listed");
     ensure!(revoked["keys"][0]["keyPrefix"] == json!(lost[..11]), "{revoked}");
-    let gone = app.invoke("replace_lost_key", json!({})).await?.expect_err("replaced already");
+    let gone = app.invoke("replace_lost_key", json!({})).await?.expect_err("the key was already replaced");
     ensure!(gone["code"] == "NOT_FOUND", "{gone}");
     Ok(())
 }
@@ -236,14 +242,14 @@ async fn close_before_copying_asks_once() -> Result<()> {
     app.click("Keep open").await?;
     app.wait_gone("has not been copied or saved yet").await?;
 
-    // The window manager's way of closing asks just the same, and so does closing the list under it.
+    // A close request from the window manager also triggers the question, even if it targets the list window.
     for window in [desktop.key_window()?, desktop.list_window()?] {
         desktop.run("wmctrl", &["-i", "-c", &window])?;
         app.wait_text("The key has not been copied or saved yet").await?;
         app.click("Keep open").await?;
         app.wait_gone("has not been copied or saved yet").await?;
     }
-    // So do the keys of the menu, which this window does not have.
+    // The shortcuts for closing and quitting also trigger the question, although the one-time window has no menu.
     desktop.run("xdotool", &["windowactivate", "--sync", &desktop.key_window()?])?;
     for keys in ["ctrl+w", "ctrl+q"] {
         desktop.press(&[keys])?;
@@ -287,14 +293,14 @@ async fn list_brings_key_window_to_front() -> Result<()> {
     app.click("Show the window").await?;
     let active = || desktop.run("xdotool", &["getactivewindow"]).unwrap_or_default();
     let key_window = desktop.key_window()?;
-    app.wait("the key in front", async || active().trim() == key_window).await
+    app.wait("the one-time window to be in front", async || active().trim() == key_window).await
 }
 
 #[tokio::test]
 async fn page_can_use_only_its_commands() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start(&desktop).await?;
-    // Tauri's own commands are not in the capability file.
+    // The windows cannot call Tauri's own commands: the capability file does not permit them.
     for command in ["plugin:window|close", "plugin:event|listen", "plugin:path|resolve_directory", "plugin:app|version"]
     {
         let refused = app.invoke(command, json!({})).await?.expect_err(command);
@@ -308,9 +314,9 @@ async fn page_can_use_only_its_commands() -> Result<()> {
             vec![json!(format!("http://127.0.0.1:{}/healthz", app.port))],
         )
         .await?;
-    ensure!(fetched.json() == &Value::from("refused"), "the policy lets the page fetch");
+    ensure!(fetched.json() == &Value::from("refused"), "the content security policy lets the page fetch");
     app.script("location.href = 'http://127.0.0.1:' + arguments[0] + '/healthz'", vec![json!(app.port)]).await?;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    ensure!(app.script("return location.protocol", Vec::new()).await? == "tauri:", "navigated away");
+    ensure!(app.script("return location.protocol", Vec::new()).await? == "tauri:", "the page was left");
     Ok(())
 }

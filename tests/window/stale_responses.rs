@@ -1,4 +1,5 @@
-//! A response that is late, or missing, never shows one key's data as another's.
+//! Tests that the page never shows the data of one key as the data of another key, even if a response is late or
+//! missing.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -30,22 +31,22 @@ async fn details_of_previous_key_are_not_shown_for_next_key() -> Result<()> {
     wait_section(&app, "Programs and addresses", &["okhttp/4.12.0"]).await?;
     wait_section(&app, "History", &["Renamed from formerly"]).await?;
 
-    // A slow answer.
+    // While the responses for the second key are delayed, the panel does not show the data of the first key.
     delay_responses(&app, "get_key_usage").await?;
     delay_responses(&app, "list_activity").await?;
     app.click("used-by-curl").await?;
     wait_details_of(&app, &prefix_of(&app, "used-by-curl").await?).await?;
     let panel = app.text("aside").await?;
-    ensure!(!panel.contains("okhttp") && !panel.contains("formerly"), "of the other key: {panel}");
+    ensure!(!panel.contains("okhttp") && !panel.contains("formerly"), "data of the previous key are shown: {panel}");
     release_responses(&app).await?;
     wait_section(&app, "Programs and addresses", &["curl/8.9.1"]).await?;
 
-    // None at all.
+    // If the query for the next key fails, the panel does not show the data of the previous key either.
     reject(&app, "get_key_usage", "DATABASE_BUSY").await?;
     app.click("used-by-okhttp").await?;
     wait_details_of(&app, &prefix_of(&app, "used-by-okhttp").await?).await?;
     wait_section(&app, "Programs and addresses", &["Try again"]).await?;
-    ensure!(!app.text("aside").await?.contains("curl"), "of the other key");
+    ensure!(!app.text("aside").await?.contains("curl"), "data of the previous key are shown");
     release_responses(&app).await?;
 
     app.click("youngest").await?;
@@ -56,7 +57,7 @@ async fn details_of_previous_key_are_not_shown_for_next_key() -> Result<()> {
     app.wait("the details of middle", async || app.text("aside h2").await.is_ok_and(|name| name == "middle")).await?;
     app.wait_text("Replaced by").await?;
     let facts = "return [...document.querySelectorAll('aside dl button')].map((button) => button.innerText.trim())";
-    app.wait("neither partner", async || {
+    app.wait("details without other keys", async || {
         app.script(facts, vec![]).await.is_ok_and(|facts| facts == json!(["Try again", "Try again"]))
     })
     .await

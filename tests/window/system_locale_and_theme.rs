@@ -1,4 +1,4 @@
-//! The language and the theme are the system's, until a person chooses others.
+//! Tests that the language and the theme follow the system until the user chooses a language or theme.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::helpers::{set_language, wait_heading};
 const DARK_BACKGROUND: &str = "rgb(21, 23, 28)";
 const LIGHT_BACKGROUND: &str = "rgb(255, 255, 255)";
 
-/// Language, permitted colors and background.
+/// Returns the page's language, supported color schemes and background color.
 async fn language_and_colors(app: &App) -> Result<Value> {
     let script = "const { colorScheme, backgroundColor } = getComputedStyle(document.documentElement);
         return [document.documentElement.lang, colorScheme, backgroundColor];";
@@ -21,13 +21,14 @@ async fn wait_language_and_colors(app: &App, wanted: [&str; 3]) -> Result<()> {
         .await
 }
 
-/// The menu is the toolkit's, and no page can read it: it looks like the one that is chosen by its language.
+/// The menu belongs to the toolkit, so a page cannot read it. A screenshot of the menu must equal a screenshot that is
+/// taken after the same language is chosen explicitly.
 #[tokio::test]
 async fn window_and_menu_follow_system_language() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
     let app = App::start_with(&desktop, AppOptions { german: true, ..AppOptions::default() }).await?;
     wait_heading(&app, "API-Schlüssel").await?;
-    ensure!(language_and_colors(&app).await?[0] == "de", "for screen readers, too");
+    ensure!(language_and_colors(&app).await?[0] == "de", "the page's language attribute is wrong");
     app.wait_text("Noch keine Schlüssel").await?;
     let bar = || {
         let path = desktop.home().join("menu.ppm");
@@ -36,19 +37,19 @@ async fn window_and_menu_follow_system_language() -> Result<()> {
         anyhow::Ok(std::fs::read(path)?)
     };
     let mut german = bar()?;
-    app.wait("a menu at rest", async || {
+    app.wait("an unchanging menu", async || {
         let before = std::mem::replace(&mut german, bar().unwrap_or_default());
         before == german && german.windows(2).any(|pair| pair[0] != pair[1])
     })
     .await?;
     set_language(&app, "en").await?;
     wait_heading(&app, "API Keys").await?;
-    app.wait("another menu", async || bar().is_ok_and(|bar| bar != german)).await?;
+    app.wait("the menu to change", async || bar().is_ok_and(|bar| bar != german)).await?;
     set_language(&app, "de").await?;
-    app.wait("the first menu", async || bar().is_ok_and(|bar| bar == german)).await
+    app.wait("the menu to change back", async || bar().is_ok_and(|bar| bar == german)).await
 }
 
-/// The page, the menu above it and the dates on it agree, however the system names the language.
+/// The page, the menu and the dates agree, regardless of how the system specifies the language.
 #[tokio::test]
 async fn menu_page_and_dates_follow_the_same_locale() -> Result<()> {
     for (locale, title, menu, date) in [
@@ -85,11 +86,11 @@ async fn both_windows_follow_dark_system_theme() -> Result<()> {
     let key_window = language_and_colors(&app).await?;
     ensure!(key_window[1] == "light dark" && key_window[2] != "rgb(255, 255, 255)", "{key_window}");
     let light_text = "return getComputedStyle(document.body).color.match(/[0-9]+/g).every((part) => part > 200)";
-    ensure!(app.script(light_text, Vec::new()).await? == true, "light on dark");
+    ensure!(app.script(light_text, Vec::new()).await? == true, "the text is not light");
     Ok(())
 }
 
-/// GNOME and KDE announce a dark style through the desktop portal, and leave the theme of GTK 3 as it is.
+/// GNOME and KDE announce a dark style through the desktop portal, and do not change the theme of GTK 3.
 #[tokio::test]
 async fn color_scheme_of_desktop_portal_is_followed_at_start_and_live() -> Result<()> {
     let desktop = Desktop::start_with_portal(1280, 1000)?;
@@ -118,7 +119,7 @@ async fn color_scheme_of_desktop_portal_is_followed_at_start_and_live() -> Resul
     ensure_holds("the chosen theme", std::time::Duration::from_secs(1), is_light).await
 }
 
-/// A desktop portal that does not answer until this is dropped.
+/// A desktop portal that does not respond until this value is dropped.
 struct HungPortal(u32);
 
 impl HungPortal {
@@ -128,11 +129,11 @@ impl HungPortal {
             desktop.run("dbus-send", &[&["--session", "--print-reply", &to, object], question].concat())
         };
         let portal = "org.freedesktop.portal.Desktop";
-        // The bus starts it.
+        // This call makes the bus start the portal.
         ask(portal, "/org/freedesktop/portal/desktop", &["org.freedesktop.DBus.Peer.Ping"])?;
         let question = ["org.freedesktop.DBus.GetConnectionUnixProcessID", &format!("string:{portal}")];
         let answer = ask("org.freedesktop.DBus", "/org/freedesktop/DBus", &question)?;
-        let process = answer.split_whitespace().last().context("a process number")?.parse()?;
+        let process = answer.split_whitespace().last().context("no process ID")?.parse()?;
         send_signal(process, "STOP")?;
         Ok(Self(process))
     }
@@ -144,7 +145,8 @@ impl Drop for HungPortal {
     }
 }
 
-/// The desktop is dark, which the window does not know yet.
+/// Starts the app while the portal hangs. The desktop's theme is dark, but the window cannot find that out yet, so it
+/// is light.
 async fn start_with_hung_portal() -> Result<(Desktop, HungPortal, App)> {
     let desktop = Desktop::start_with_portal(1280, 1000)?;
     desktop.run("gsettings", &["set", "org.gnome.desktop.interface", "color-scheme", "prefer-dark"])?;
@@ -154,7 +156,7 @@ async fn start_with_hung_portal() -> Result<(Desktop, HungPortal, App)> {
     Ok((desktop, portal, app))
 }
 
-/// GTK asks the portal before there is a window, and waits 25 s for an answer.
+/// GTK queries the portal before the window exists, and waits up to 25 s for a response.
 #[tokio::test]
 async fn window_opens_while_portal_hangs_and_follows_it_once_it_answers() -> Result<()> {
     let (_desktop, portal, app) = start_with_hung_portal().await?;

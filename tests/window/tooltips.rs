@@ -1,4 +1,5 @@
-//! Tooltips: by mouse and by keyboard, readable as long as one likes, and gone when told to (WCAG 1.4.13).
+//! Tests tooltips with the mouse and the keyboard: they stay readable for as long as needed, and can be dismissed (WCAG
+//! 1.4.13).
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -15,7 +16,7 @@ async fn wait_tooltip(app: &App, wanted: &str) -> Result<()> {
 }
 
 async fn wait_no_tooltip(app: &App) -> Result<()> {
-    app.wait("the end of the tooltip", async || app.text(TOOLTIP_SELECTOR).await.is_err()).await
+    app.wait("the tooltip to disappear", async || app.text(TOOLTIP_SELECTOR).await.is_err()).await
 }
 
 async fn start_with_used_key() -> Result<(Desktop, App)> {
@@ -36,35 +37,37 @@ async fn start_with_used_key() -> Result<(Desktop, App)> {
 #[tokio::test]
 async fn tooltip_shows_on_hover_and_hides_on_escape() -> Result<()> {
     let (desktop, app) = start_with_used_key().await?;
-    app.wait("yesterday", async || app.text(LAST_USED_SELECTOR).await.is_ok_and(|text| text.starts_with("1 day ago")))
-        .await?;
+    app.wait("a use of yesterday", async || {
+        app.text(LAST_USED_SELECTOR).await.is_ok_and(|text| text.starts_with("1 day ago"))
+    })
+    .await?;
     let listed = app.invoke("list_keys", serde_json::json!({ "query": {} })).await?.expect("listed");
     let exact = "return new Intl.DateTimeFormat('en', { dateStyle: 'long', timeStyle: 'long' })
         .format(new Date(arguments[0]))";
     let exact: Value = app.script(exact, vec![listed["keys"][0]["lastUsedAt"].clone()]).await?;
-    let exact = exact.as_str().context("a time")?;
-    ensure!(exact.contains("UTC"), "with its time zone: {exact}");
+    let exact = exact.as_str().context("no time")?;
+    ensure!(exact.contains("UTC"), "the time zone is missing: {exact}");
 
-    ensure!(app.text(TOOLTIP_SELECTOR).await.is_err(), "nobody has asked");
+    ensure!(app.text(TOOLTIP_SELECTOR).await.is_err(), "a tooltip is shown before hovering");
     app.hover_selector(&desktop, LAST_USED_SELECTOR).await?;
     wait_tooltip(&app, exact).await?;
-    // One may go there, to read it at leisure.
+    // The mouse can move onto the tooltip, which then stays open.
     app.hover_selector(&desktop, TOOLTIP_SELECTOR).await?;
     let is_shown = async || app.text(TOOLTIP_SELECTOR).await.is_ok_and(|text| text == exact);
     ensure_holds("the tooltip below the mouse", std::time::Duration::from_millis(300), is_shown).await?;
     desktop.press(&["Escape"])?;
     wait_no_tooltip(&app).await?;
-    // Escape hid it and did nothing else; it comes again as before, and goes with the mouse.
+    // Escape only hides the tooltip. The tooltip appears again on the next hover, and disappears when the mouse leaves.
     app.hover_selector(&desktop, "h1").await?;
     app.hover_selector(&desktop, LAST_USED_SELECTOR).await?;
     wait_tooltip(&app, exact).await?;
     app.hover_selector(&desktop, "h1").await?;
     wait_no_tooltip(&app).await?;
-    // What is shown there is not only shown there.
+    // The text of the tooltip is also available to screen readers.
     let described = "const time = document.querySelector(arguments[0]);
         return document.getElementById(time.getAttribute('aria-describedby')).textContent";
     let told = app.script(described, vec![LAST_USED_SELECTOR.into()]).await?;
-    ensure!(told == exact, "also for a person without a pointer: {told}");
+    ensure!(told == exact, "the accessible description differs: {told}");
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! A training run beside its key: its curves grow while it reports, and it stops when the person says so.
+//! Tests a training run in the details of its key: the charts grow with each report, and the run stops after the user
+//! cancels it.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use crate::helpers::start_with_keys;
 
 const RECORDED_EVENTS_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/yolo-train-3-epochs.ndjson");
 
-/// A training process that sends what a real one sent, one report at a time.
+/// A simulated training process that sends the recorded reports of a real training process, one report at a time.
 pub(crate) struct Trainer {
     client: reqwest::Client,
     url: String,
@@ -31,10 +32,11 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// The recorded report of this kind, counted from 0.
+    /// Returns the recorded report of the given event type at the given index. The reports of each type are counted
+    /// from 0.
     fn recorded_event(&self, event: &str, number: usize) -> Result<Value> {
         let mut alike = self.reports.iter().filter(|report| report["event"] == event);
-        alike.nth(number).cloned().context("recorded")
+        alike.nth(number).cloned().context("no such recorded report")
     }
 
     pub(crate) async fn send_event(&self, mut report: Value) -> Result<Value> {
@@ -46,26 +48,26 @@ impl Trainer {
         Ok(answer.json().await?)
     }
 
-    /// Reports output until not even a kilobyte more of it is stored.
+    /// Reports console output until less than a kilobyte of storage is left.
     async fn fill_storage(&self) -> Result<()> {
         for bytes in [100_000, 10_000, 1_000] {
             let report = json!({ "event": "console_output", "data": { "content": "x".repeat(bytes) } });
             let mut reports = 0;
             while self.send_event(report.clone()).await.is_ok() {
                 reports += 1;
-                ensure!(reports < 100, "the limit is not reached");
+                ensure!(reports < 100, "the storage limit was not reached");
             }
         }
         Ok(())
     }
 
-    /// Reports the end of an epoch, counted from 0; whether the answer tells it to stop.
+    /// Reports the end of an epoch (counted from 0), and returns whether the response asks the process to stop.
     pub(crate) async fn report_epoch_end(&self, number: usize) -> Result<bool> {
         Ok(self.send_event(self.recorded_event("epoch_end", number)?).await?["cancelled"] == true)
     }
 }
 
-/// Waits until the line of the run shows all of these texts.
+/// Waits until the run in the details panel shows all of these strings.
 async fn wait_run_text(app: &App, texts: &[&str]) -> Result<()> {
     let script = "return document.querySelector('aside li:has(h4 button[aria-expanded])')?.innerText ?? ''";
     app.wait(&format!("a run with {texts:?}"), async || {
@@ -75,7 +77,7 @@ async fn wait_run_text(app: &App, texts: &[&str]) -> Result<()> {
     .await
 }
 
-/// Waits until the picture whose sentence begins so has the rest in it, and is drawn.
+/// Waits until a chart with a label that begins with `begins` and contains `has` is drawn.
 async fn wait_chart(app: &App, begins: &str, has: &str) -> Result<()> {
     let script = "const label = picture => picture.getAttribute('aria-label');
         const picture = [...document.querySelectorAll('aside [role=img]')].find(one => label(one).startsWith(arguments[0]));
@@ -102,10 +104,10 @@ async fn running_training_updates_charts_and_stops_when_cancelled() -> Result<()
     let trainer = Trainer::start(&app, &key).await?;
     wait_run_text(&app, &["project/exp1", "Running", "Epoch 0 of 3", "cpu", "The curves begin with the first epoch."])
         .await?;
-    ensure!(!trainer.report_epoch_end(0).await?, "nobody has cancelled it");
+    ensure!(!trainer.report_epoch_end(0).await?, "the response requests a stop without a cancellation");
     wait_run_text(&app, &["Epoch 1 of 3"]).await?;
     wait_chart(&app, "Loss over 1 epoch,", "train/box_loss 2.014").await?;
-    ensure!(!trainer.report_epoch_end(1).await?, "nobody has cancelled it");
+    ensure!(!trainer.report_epoch_end(1).await?, "the response requests a stop without a cancellation");
     wait_chart(&app, "Loss over 2 epochs,", "train/box_loss 1.413").await?;
     wait_chart(&app, "Metrics over 2 epochs,", "mAP50(B) 0.000").await?;
     wait_chart(&app, "Requests of the last 24 hours", "3 accepted, 0 refused").await?;
@@ -123,7 +125,7 @@ async fn running_training_updates_charts_and_stops_when_cancelled() -> Result<()
     wait_run_text(&app, &["Stopping…"]).await?;
     app.wait_focus("project/exp1").await?;
 
-    ensure!(trainer.report_epoch_end(2).await?, "the answer tells it to stop");
+    ensure!(trainer.report_epoch_end(2).await?, "the response does not request a stop");
     wait_run_text(&app, &["Cancelled", "Epoch 3 of 3", "0.7646"]).await?;
     app.wait_gone("Cancel run…").await
 }
@@ -150,7 +152,7 @@ async fn run_of_published_client_completes_with_checkpoint() -> Result<()> {
         .context("the client is missing; run `cargo xtask setup`")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     wait_run_text(&app, &["project/exp1", "Completed", "Epoch 3 of 3"]).await?;
-    // It may have ended before it was seen running, and is then closed.
+    // If the run ended before the page showed it as running, its item is collapsed.
     let open = "return document.querySelector('aside h4 button[aria-expanded=true]') !== null";
     if app.script(open, Vec::new()).await? != true {
         app.script("document.querySelector('aside h4 button').click()", Vec::new()).await?;
@@ -159,7 +161,7 @@ async fn run_of_published_client_completes_with_checkpoint() -> Result<()> {
     wait_chart(&app, "Loss over 3 epochs,", "train/box_loss 0.7646").await?;
     app.click("Show as table: project/exp1").await?;
     wait_run_text(&app, &["Final validation", "2.014"]).await?;
-    ensure!(!app.text("aside").await?.contains("Cancel run"), "what is over cannot be cancelled");
+    ensure!(!app.text("aside").await?.contains("Cancel run"), "a completed run can be cancelled");
     Ok(())
 }
 
@@ -175,7 +177,8 @@ async fn failed_run_shows_its_error() -> Result<()> {
     wait_run_text(&app, &["Failed", "The program reported: CUDA out of memory", "no losses and no metrics"]).await
 }
 
-/// A program that died and one that works on a long epoch look alike, so the run comes back when it reports.
+/// A run whose program has died cannot be distinguished from a run in a long epoch. A silent run therefore becomes
+/// active again as soon as it sends a report.
 #[tokio::test]
 async fn silent_run_shows_last_report_and_resumes() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;
@@ -215,7 +218,7 @@ async fn run_is_deleted_after_confirmation_and_dropped_results_are_reported() ->
     app.click("trainer").await?;
     app.wait_text("Training data of this key:").await?;
     app.wait_text("There is little or no space left for training data.").await?;
-    ensure!(trainer.report_epoch_end(0).await.is_err(), "there is no space");
+    ensure!(trainer.report_epoch_end(0).await.is_err(), "a report was stored although there is no space");
     let ended = trainer
         .send_event(json!({ "event": "training_complete", "data": { "results": { "a": "x".repeat(1_000) } } }))
         .await?;

@@ -1,10 +1,10 @@
-//! The window comes back where it was, and always where it can be seen.
+//! Tests that the window reopens at its previous position, and always within the screen.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use ulkeys_tests::{App, Desktop, ensure_holds};
 
-/// Left, top, width and height of the window's content.
+/// Returns the left edge, top edge, width and height of the window's content.
 fn read_bounds(desktop: &Desktop) -> Result<[i64; 4]> {
     let told = desktop.run("xwininfo", &["-id", &desktop.list_window()?])?;
     let number = |name: &str| -> Result<i64> {
@@ -15,7 +15,7 @@ fn read_bounds(desktop: &Desktop) -> Result<[i64; 4]> {
 }
 
 async fn wait_bounds(app: &App, desktop: &Desktop, wanted: impl Fn([i64; 4]) -> bool) -> Result<[i64; 4]> {
-    app.wait("the window's place", async || read_bounds(desktop).is_ok_and(&wanted))
+    app.wait("the window's bounds", async || read_bounds(desktop).is_ok_and(&wanted))
         .await
         .with_context(|| format!("{:?}", read_bounds(desktop)))?;
     read_bounds(desktop)

@@ -1,4 +1,4 @@
-"""Draws a dataset of four images with one box each: `dataset.py FOLDER`. Prints the path of its description."""
+"""Draws a dataset of four images with one box each: `dataset.py FOLDER`. Prints the path of the dataset's description."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,8 @@
-//! The real `yolo train`, unmodified, against a real service: with a key that may train, with one that may only read,
-//! and cancelled.
+//! Runs the real `yolo train`, unmodified, against a real service: with a key that may train, with a key that may only
+//! read, and with a run that is cancelled.
 //!
-//! Not among the tests, because it needs PyTorch; `cargo xtask yolo` installs that and runs this.
+//! This program is not part of the test suite, because it needs PyTorch. `cargo xtask yolo` installs PyTorch and runs
+//! this program.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -22,33 +23,33 @@ async fn main() -> Result<()> {
     println!("\nWith a key that may train:");
     let (_, key) = service.create_key("trainer", &["training"]).await?;
     let run = run_training(&service, &key, &data, 2, &folder.path().join("training")).await?;
-    ensure!(!run.lines.iter().any(|line| line.contains("WARNING")), "the client warned");
+    ensure!(!run.lines.iter().any(|line| line.contains("WARNING")), "the client printed a warning");
     for expected in ["Streaming training metrics to Platform", "Uploaded best.pt", "View results at http://127.0.0.1:"]
     {
-        ensure!(run.lines.iter().any(|line| line.contains(expected)), "the client did not say: {expected}");
+        ensure!(run.lines.iter().any(|line| line.contains(expected)), "the client did not print: {expected}");
     }
     let list = service.client.list_runs(&RunQuery::default()).await?.runs;
-    ensure!(list.len() == 1, "{} runs are kept instead of one", list.len());
+    ensure!(list.len() == 1, "{} runs are stored instead of one", list.len());
     let kept = service.client.get_run(list[0].summary.run_id).await?.details;
     let epochs: Vec<_> = kept.epochs.iter().map(|epoch| epoch.epoch).collect();
     ensure!(kept.summary.status == RunStatus::Completed, "the run is {}", kept.summary.status.as_ref());
-    ensure!(epochs == [0, 1, 2], "the epochs {epochs:?} are kept instead of two and the final validation");
-    ensure!(!service.client.get_console(kept.summary.run_id).await?.chunks.is_empty(), "no console output is kept");
+    ensure!(epochs == [0, 1, 2], "the stored epochs are {epochs:?} instead of two and the final validation");
+    ensure!(!service.client.get_console(kept.summary.run_id).await?.chunks.is_empty(), "no console output is stored");
     ensure!(
         service.download_checkpoint(kept.summary.run_id).await? == std::fs::read(&run.best)?,
-        "not the bytes of best.pt"
+        "the checkpoint differs from best.pt"
     );
-    println!("  kept: {} epochs, {} keys, best.pt with the same bytes", epochs.len(), kept.summary.key_ids.len());
+    println!("  stored: {} epochs, {} keys, and best.pt with the same bytes", epochs.len(), kept.summary.key_ids.len());
 
     println!("\nWith a key that may only read:");
     let (_, reader) = service.create_key("reader", &["read"]).await?;
     let refused = run_training(&service, &reader, &data, 2, &folder.path().join("read")).await?;
     for expected in ["Failed to send training_started: HTTP 403", "Training will not be tracked on Platform"] {
-        ensure!(refused.lines.iter().any(|line| line.contains(expected)), "the client did not say: {expected}");
+        ensure!(refused.lines.iter().any(|line| line.contains(expected)), "the client did not print: {expected}");
     }
     ensure!(refused.best.is_file(), "the training did not complete");
-    ensure!(service.client.list_runs(&RunQuery::default()).await?.runs.len() == 1, "something of it is kept");
-    println!("  kept: nothing; the training completed all the same");
+    ensure!(service.client.list_runs(&RunQuery::default()).await?.runs.len() == 1, "a rejected run was stored");
+    println!("  stored: nothing, but the training completed");
 
     println!("\nWith a key that may train, cancelled after its first epoch:");
     let place = folder.path().join("cancelled");
@@ -56,19 +57,22 @@ async fn main() -> Result<()> {
         tokio::join!(run_training(&service, &key, &data, 500, &place), cancel_newest_run(&service));
     let (stopped, run) = (stopped?, cancelled?);
     let expected = "Training cancelled from Platform";
-    ensure!(stopped.lines.iter().any(|line| line.contains(expected)), "the client did not say: {expected}");
+    ensure!(stopped.lines.iter().any(|line| line.contains(expected)), "the client did not print: {expected}");
     let kept = service.client.get_run(run).await?.details.summary;
-    ensure!(kept.status == RunStatus::Cancelled && kept.has_checkpoint, "not kept as cancelled, with a checkpoint");
-    ensure!(kept.recorded_epochs < 500, "it was not stopped");
-    println!("  kept: {} of 500 epochs, and the checkpoint", kept.recorded_epochs);
+    ensure!(
+        kept.status == RunStatus::Cancelled && kept.has_checkpoint,
+        "the run is not stored as cancelled with a checkpoint"
+    );
+    ensure!(kept.recorded_epochs < 500, "the run was not stopped");
+    println!("  stored: {} of 500 epochs, and the checkpoint", kept.recorded_epochs);
     service.stop().await
 }
 
-/// What is left of a training.
+/// The results of a training run.
 struct TrainingResult {
-    /// What the client said about the platform, without colors.
+    /// The lines that the client printed about the platform, without colors.
     lines: Vec<String>,
-    /// The best checkpoint, if the training got so far.
+    /// The path of the best checkpoint. The file exists only if the training run wrote a checkpoint.
     best: PathBuf,
 }
 
@@ -80,11 +84,11 @@ async fn draw_dataset(folder: &Path) -> Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }
 
-/// Trains in a folder and with settings of its own, and prints what the client says about the platform.
+/// Runs `yolo train` with its own folder and settings, and prints the client's lines about the platform.
 async fn run_training(service: &Service, key: &str, data: &Path, epochs: u32, folder: &Path) -> Result<TrainingResult> {
     std::fs::create_dir_all(folder)?;
     let runs = folder.join("runs");
-    // Otherwise it would write beside the sources, and tell its makers about itself.
+    // By default, the client writes its results next to its sources and sends usage data to its vendor.
     let settings = [format!("runs_dir={}", runs.display()), "sync=False".to_owned()];
     let set = yolo_command(folder).arg("settings").args(settings).output().await?;
     ensure!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
@@ -107,7 +111,7 @@ async fn run_training(service: &Service, key: &str, data: &Path, epochs: u32, fo
     Ok(TrainingResult { lines, best: runs.join("detect/username/project/exp1/weights/best.pt") })
 }
 
-/// Waits for the second run and its first epoch, and cancels it.
+/// Waits until the service has two runs and the newer one has completed its first epoch, and cancels that run.
 async fn cancel_newest_run(service: &Service) -> Result<RunId> {
     for _ in 0..600 {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -116,10 +120,10 @@ async fn cancel_newest_run(service: &Service) -> Result<RunId> {
             return Ok(service.client.cancel_run(list[0].summary.run_id).await?.run_id);
         }
     }
-    bail!("no run began")
+    bail!("timed out waiting for the second run")
 }
 
-/// The program in a folder and with settings of its own.
+/// Creates a `yolo` command that runs in this folder and stores its settings there.
 fn yolo_command(folder: &Path) -> Command {
     let mut command = Command::new(tool_path("yolo"));
     command.current_dir(folder).env("YOLO_CONFIG_DIR", folder.join("settings")).env("YOLO_AUTOINSTALL", "false");
@@ -131,7 +135,7 @@ fn tool_path(name: &str) -> PathBuf {
     tools_folder().join("yolo/bin").join(name)
 }
 
-/// Removes terminal sequences (`ESC [ … letter`).
+/// Removes ANSI escape sequences (`ESC [ … letter`).
 fn strip_ansi_colors(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let first = parts.next().unwrap_or_default().to_owned();
