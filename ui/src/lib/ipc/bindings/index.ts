@@ -232,7 +232,7 @@ after: string | null, };
 
 export type ActivityEntry = { 
 /**
- * Number of the entry. Later entries have higher numbers.
+ * Sequence number of the entry. Later entries have higher numbers.
  */
 id: number, 
 /**
@@ -531,7 +531,7 @@ runs: Array<TrainingRun>,
  */
 nextCursor: string | null, 
 /**
- * Amount of stored training data.
+ * Size of the stored training data, and its limits.
  */
 storage: TrainingStorage, };
 
@@ -1252,11 +1252,11 @@ export type CommandError = {
  */
 file?: FileProblem, 
 /**
- * Number of the line that caused the problem with the file.
+ * Number of the line that prevents a safe edit of the file, counted from 1.
  */
 line?: number, 
 /**
- * Name of the variable that cannot be set because of that line.
+ * Name of the variable that cannot be set because a line prevents a safe edit of the file.
  */
 variable?: string, 
 /**
