@@ -1,7 +1,7 @@
 //! The command line of the app, which starts programs with a key from the keychain.
 //!
 //! No command prints a secret. Deliberately omitted: commands that show, create or revoke a key. On Windows, the app
-//! does not open a console window either, because programs with a graphical interface start without one.
+//! opens no console window, because programs with a graphical interface start without one.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;

@@ -133,8 +133,8 @@ impl Clipboard {
         self.copied.subscribe()
     }
 
-    /// Returns whether, to this app's knowledge, the copied key can still be pasted. Returns `false` once the key's
-    /// removal is due, unless another program keeps restoring the key.
+    /// Returns whether this app assumes that the copied key can still be pasted. Returns `false` as soon as the key is
+    /// due to be removed from the clipboard, unless another program keeps putting the key back.
     pub(crate) fn has_copied_key(&self) -> bool {
         self.copied.borrow().is_some_and(|key| match key.state {
             CopiedKeyState::Held { clears_at } => clears_at.is_none_or(|due| !time_until(due).is_zero()),

@@ -32,8 +32,8 @@ use crate::settings::PORT_RANGE;
 pub(crate) struct UntrustedArg(Value);
 
 impl UntrustedArg {
-    /// Reads text, and rejects it if it contains a key. Commands that expect a key use [`Self::into_secret_text`]; all
-    /// other commands might store the key, log it, or send it in a URL.
+    /// Parses the argument as text. Rejects text that contains a key. Commands that expect a key use
+    /// [`Self::into_secret_text`]; all other commands might store the key, log it, or send it in a URL.
     fn into_text(self, field: &str) -> Result<String> {
         let text = self.into_secret_text(field)?;
         match secret::contains_key(&text) {
@@ -45,7 +45,7 @@ impl UntrustedArg {
         }
     }
 
-    /// Reads text that may contain a key.
+    /// Parses the argument as text that may contain a key.
     fn into_secret_text(self, field: &str) -> Result<String> {
         match self.0 {
             Value::String(text) => Ok(text),
@@ -53,7 +53,7 @@ impl UntrustedArg {
         }
     }
 
-    /// Reads an object. Rejects fields that are not listed in `known`.
+    /// Parses the argument as an object. Rejects fields that are not listed in `known`.
     fn into_fields(self, field: &str, known: &[&str]) -> Result<ObjectFields> {
         match self.0 {
             Value::Object(fields) if fields.keys().all(|name| known.contains(&name.as_str())) => {
@@ -64,7 +64,8 @@ impl UntrustedArg {
         }
     }
 
-    /// Reads a single line of text that the window system will display, for example as the title of a dialog.
+    /// Parses the argument as a single line of text that the window system will display, for example as the title of a
+    /// dialog.
     fn into_display_line(self, field: &str) -> Result<String> {
         let text = self.into_text(field)?;
         match text.chars().count() > 200 || text.chars().any(char::is_control) {
@@ -73,7 +74,7 @@ impl UntrustedArg {
         }
     }
 
-    /// Reads a date, for example `2026-11-22`.
+    /// Parses the argument as a date such as `2026-11-22`.
     fn into_date(self, field: &str) -> Result<String> {
         let day = self.into_text(field)?;
         let midnight = format!("{day}T00:00:00Z").parse::<Timestamp>();
@@ -118,7 +119,7 @@ impl UntrustedArg {
         KeyId::parse(&self.into_text(field)?).ok_or_else(|| invalid_argument(field, "is not a key's identifier"))
     }
 
-    /// Reads an integer within a range.
+    /// Parses the argument as an integer within a range.
     fn into_integer<T: TryFrom<u64> + PartialOrd + Display>(self, field: &str, range: RangeInclusive<T>) -> Result<T> {
         let number = self.0.as_u64().and_then(|number| T::try_from(number).ok());
         number.filter(|number| range.contains(number)).ok_or_else(|| {
@@ -127,7 +128,7 @@ impl UntrustedArg {
         })
     }
 
-    /// Reads an object whose values are all integers within `range`. Every field of `T` is required.
+    /// Parses the argument as an object whose values are all integers within `range`. Every field of `T` is required.
     fn into_integer_group<T: Default + Serialize + DeserializeOwned>(
         self,
         field: &str,
@@ -152,7 +153,7 @@ impl UntrustedArg {
         (!self.0.is_null()).then_some(self)
     }
 
-    /// Reads the number of an unprivileged port.
+    /// Parses the argument as the number of an unprivileged port.
     fn into_port(self) -> Result<u16> {
         self.into_integer("port", PORT_RANGE)
     }

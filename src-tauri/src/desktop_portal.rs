@@ -15,8 +15,8 @@ const ABSENT_BUS_NAME: &str = "org.ulkeys.UlKeys.Unknown";
 
 /// Calls `start`, which initializes GTK, while the bus reports that there is no portal.
 pub(crate) fn with_portal_hidden<T>(start: impl FnOnce() -> T) -> T {
-    // GTK uses the same bus connection, so GTK's requests pass the filter below. Without a session bus, GTK does not
-    // look for a portal.
+    // GTK uses this bus connection too, so its requests also pass through the filter below. Without a session bus, GTK
+    // does not look for a portal.
     let Ok(bus) = gio::bus_get_sync(gio::BusType::Session, gio::Cancellable::NONE) else {
         return start();
     };

@@ -2,9 +2,9 @@
 //! (`--env-file`).
 //!
 //! Only the values of the app's two variables change; every other byte is preserved. Deliberately omitted: adding the
-//! file to `.gitignore`, because that would change the user's project. No existing parser is used either. The crates
-//! for `.env` files read values but do not record their positions. `brush-parser` parses bash, but it drops the text
-//! before a syntax error, and it caches its input, which would retain secrets in memory.
+//! file to `.gitignore`, because that would change the user's project; and using an existing parser. The crates for
+//! `.env` files read values but do not record their positions. `brush-parser` parses bash, but it drops the text before
+//! a syntax error, and it caches its input, which would retain secrets in memory.
 
 mod dotenv_readers;
 mod edit;
@@ -709,7 +709,7 @@ mod tests {
     }
 
     /// A folder on a file system that ignores permissions, as FAT and some network drives do. The test mounts a real
-    /// file system in user space (bindfs), and unmounts it when this value is dropped.
+    /// FUSE file system (bindfs), and unmounts it when this value is dropped.
     #[cfg(target_os = "linux")]
     struct FolderWithoutPermissions(tempfile::TempDir);
 

@@ -19,11 +19,11 @@ pub(crate) struct CommandError {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     file: Option<FileProblem>,
-    /// Number of the line that caused the problem with the file.
+    /// Number of the line that prevents a safe edit of the file, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     line: Option<u32>,
-    /// Name of the variable that cannot be set because of that line.
+    /// Name of the variable that cannot be set because a line prevents a safe edit of the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     variable: Option<&'static str>,

@@ -177,8 +177,8 @@ pub(crate) enum ReplacementAccess {
     OwnerIfPossible,
 }
 
-/// Returns whether the file system of this folder can prevent other users from reading a file. FAT, some file systems
-/// in user space and some network drives give all files the same permissions. An attempt to change them either fails or
+/// Returns whether the file system of this folder can prevent other users from reading a file. FAT, some FUSE file
+/// systems and some network drives give all files the same permissions, and an attempt to change them either fails or
 /// has no effect.
 ///
 /// # Errors
@@ -410,7 +410,7 @@ mod tests {
     }
 
     /// A folder in place of the file simulates a failing disk. Removing the read permission would have no effect if the
-    /// test runs as root, who can read every file.
+    /// test runs as root, because root can read any file.
     #[test]
     fn unreadable_json_is_not_treated_as_missing() {
         let folder = tempfile::tempdir().expect("temporary folder");

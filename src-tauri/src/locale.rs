@@ -1,4 +1,5 @@
-//! Reads from the operating system which languages the user prefers, and which regions' date and number formats apply.
+//! Queries the operating system for the user's preferred languages, and for the regions whose date and number formats
+//! to use.
 
 use serde::Serialize;
 use ts_rs::TS;

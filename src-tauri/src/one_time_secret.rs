@@ -19,8 +19,8 @@ pub(crate) struct OneTimeSecret {
     /// The number of requests to close the one-time window so far. The window's page is notified when the number
     /// changes.
     close_requests: watch::Sender<u64>,
-    /// The number of times the one-time window was minimized and restored so far. The window's page is notified when
-    /// the number changes.
+    /// The number of times the one-time window has been minimized and restored so far. The window's page is notified
+    /// when the number changes.
     hidden_reports: watch::Sender<u64>,
     close_unanswered: AtomicBool,
 }

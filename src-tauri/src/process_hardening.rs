@@ -91,7 +91,7 @@ fn restrict_path_to_owner(path: &Path) {
     }
     let private = std::fs::Permissions::from_mode(mode & 0o7700);
     match std::fs::set_permissions(path, private) {
-        // On a file system without permissions, the call can succeed without changing anything.
+        // On a file system that does not support permissions, the call can succeed without changing anything.
         Ok(()) if path.symlink_metadata().is_ok_and(|now| now.permissions().mode() & 0o077 == 0) => {
             tracing::info!(path = %path.display(), "removed other users' access to a file");
         }

@@ -1,8 +1,8 @@
 //! Decides whether the list window may close, which quits the app and stops the service. Training runs in progress can
 //! then no longer report, so the user is asked first.
 //!
-//! Only a request to close the window triggers the question. Signals, including those at the end of a session, quit the
-//! app without delay.
+//! The user is asked only after a request to close the window. Signals, including those at the end of a session, quit
+//! the app immediately.
 
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use crate::window;
 /// Maximum time to wait for the service's list of live training runs. The service normally answers within milliseconds,
 /// but a database locked by another program must not keep the window open.
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum time to wait until the page shows the question. An unresponsive page must not keep the window open.
+/// Maximum time to wait for the page to show the question. An unresponsive page must not keep the window open.
 const QUESTION_SHOWN_TIMEOUT: Duration = Duration::from_secs(3);
-/// Maximum time to wait until the clipboard is cleared.
+/// Maximum time to wait for the clipboard to be cleared.
 const CLIPBOARD_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum number of training runs that the question lists by name.
+/// Maximum number of training runs that the confirmation lists by name.
 const MAX_NAMED_RUNS: usize = 3;
 
 /// The question that the page asks before the app quits.
@@ -43,9 +43,9 @@ enum QuitPhase {
     Open,
     /// The service is being queried for live runs.
     Checking,
-    /// The page has been requested to show the question.
+    /// The page has been requested to ask for confirmation.
     Asked,
-    /// The page shows the question.
+    /// The page is asking for confirmation.
     Shown,
     /// The window may close.
     Quitting,
@@ -59,12 +59,12 @@ pub(crate) struct QuitConfirmation {
 }
 
 impl QuitConfirmation {
-    /// Subscribes to the question that the page should show.
+    /// Subscribes to the question that the page should ask before the app quits.
     pub(crate) fn subscribe_quit_question(&self) -> watch::Receiver<Option<QuitQuestion>> {
         self.question.subscribe()
     }
 
-    /// Records that the page shows the question.
+    /// Records that the page is asking for confirmation.
     pub(crate) fn mark_question_shown(&self) {
         self.phase.send_if_modified(|phase| {
             let is_asked = *phase == QuitPhase::Asked;

@@ -31,8 +31,8 @@ pub(crate) struct ServiceSupervisor {
     limits: Setting<RateLimits>,
     training: TrainingConfig,
     status: watch::Sender<ServiceStatus>,
-    /// The health of the database, including outside changes (made by other programs) that were found before the
-    /// service was restarted.
+    /// The health of the database. Its list of outside changes (made by other programs) also contains those that were
+    /// detected before the service was restarted.
     health: watch::Sender<DatabaseHealth>,
     running: Mutex<Option<RunningService>>,
     /// Locked while the service starts or stops, so that two requests to start or stop it do not overlap.
@@ -213,8 +213,8 @@ impl ServiceSupervisor {
         Ok(RunningService { client, port, shutdown, server })
     }
 
-    /// Publishes the health of the open database, including the outside changes that were found before the service was
-    /// restarted.
+    /// Publishes the health of the open database, and adds the outside changes that were detected before the service
+    /// was restarted.
     async fn forward_health(self: Arc<Self>, mut opened: watch::Receiver<DatabaseHealth>, shutdown: CancellationToken) {
         let before = self.health.borrow().changes.clone();
         loop {

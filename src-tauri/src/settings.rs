@@ -52,7 +52,7 @@ impl Default for SettingsFile {
 }
 
 impl SettingsFile {
-    /// Reads the settings from the fields of a file. Also returns the fields that have no effect.
+    /// Parses the settings from the fields of a file. Also returns the fields that have no effect.
     fn from_fields(fields: &Map<String, Value>) -> (Self, Vec<IgnoredSetting>) {
         let (mut values, mut ignored) = (Self::default(), Vec::new());
         let Self { port, preferences } = &mut values;
@@ -585,8 +585,8 @@ mod tests {
         assert_eq!(named(&settings), ignored);
     }
 
-    /// Tests that a value that the preferences page rejects has no effect in the file either. A rate limit of zero, for
-    /// example, would lock clients out.
+    /// Tests that a value that the preferences page would reject has no effect in the settings file. A rate limit of
+    /// zero, for example, would lock clients out.
     #[test]
     fn load_setting_out_of_range_is_ignored_and_reported_with_reason() {
         for (text, name, reason) in [

@@ -34,7 +34,7 @@ pub(crate) struct AppState {
     pub(crate) file_locations: FileLocations,
     /// The folder for WebKit's cache.
     pub(crate) web_cache: PathBuf,
-    /// Sends the list window's page the actions that the user selects in the menu.
+    /// Sends the actions that the user selects in the menu to the list window's page.
     pub(crate) menu_actions: broadcast::Sender<MenuAction>,
     /// The tasks that send events to the windows' pages, by window label.
     event_tasks: Mutex<HashMap<String, AbortHandle>>,

@@ -25,8 +25,8 @@ pub(crate) use window_bounds::save_list_bounds;
 
 use crate::state::AppState;
 
-/// Brings the one-time window to the front if it is visible, and otherwise the list window. Called, for example, when
-/// the app is launched a second time.
+/// Brings the one-time window to the front if it is visible, or else the list window. Called, for example, when the app
+/// is launched a second time.
 pub(crate) fn focus_front_window(app: &AppHandle) {
     let Some(window) = one_time_window::find_window(app)
         .filter(|key| key.is_visible().unwrap_or(true))

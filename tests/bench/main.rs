@@ -1,6 +1,6 @@
-//! Measures the cost of key checks. Compares the service with few and with many stored keys, routes without a key check
-//! on the service's own runtime, and better-auth's API-key plugin. One run measures all of them and prints ratios; it
-//! has no thresholds that could make it fail.
+//! Measures the cost of key checks. Compares three cases: the service, with few and with many stored keys; routes on
+//! the service's own runtime that do not check keys; and better-auth's API-key plugin. One run measures all of them and
+//! prints ratios; it has no thresholds that could make it fail.
 //!
 //! Each server is a separate process, so that its memory can be measured; this process generates the load. All servers
 //! run during the whole benchmark and are measured in turn, so that other activity on the machine affects all of them
@@ -34,10 +34,10 @@ const PAUSE_BETWEEN_MEASUREMENTS: Duration = Duration::from_millis(700);
 
 /// The size and duration of a benchmark run.
 struct BenchProfile {
-    /// The numbers of stored keys with which UL Keys is measured. There is one service process for each number; the
-    /// first process also serves the routes without a key check.
+    /// The numbers of stored keys for which UL Keys is benchmarked. There is one service process for each number; the
+    /// first process also serves the routes that do not check keys.
     ours: &'static [usize],
-    /// The numbers of stored keys with which better-auth is measured.
+    /// The numbers of stored keys for which better-auth is benchmarked.
     better_auth: &'static [usize],
     /// Number of rounds. Each round measures every case once, and the report shows the median of each value over all
     /// rounds.
@@ -68,7 +68,7 @@ fn main() -> Result<()> {
 /// A case of the benchmark with the measurements taken so far.
 struct BenchRun {
     what: BenchCase,
-    /// Number of stored keys; 0 for routes without a key check.
+    /// Number of stored keys; 0 for routes that do not check keys.
     keys: usize,
     /// Index of the server that answers the requests.
     server: usize,

@@ -8,7 +8,7 @@ use crate::load::Measurement;
 pub struct ReportRow {
     /// The case that was measured.
     pub what: BenchCase,
-    /// Number of stored keys; 0 for routes without a key check.
+    /// Number of stored keys; 0 for routes that do not check keys.
     pub keys: usize,
     /// Memory usage of the server process.
     pub memory: ServerMemory,
@@ -19,9 +19,9 @@ pub struct ReportRow {
 /// A kind of request that is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum BenchCase {
-    /// A route without a key check that answers `ok`.
+    /// A route that does not check keys and answers `ok`.
     BareOk,
-    /// A route without a key check that returns the same JSON as `GET /api/account/summary`.
+    /// A route that does not check keys and returns the same JSON as `GET /api/account/summary`.
     BareJson,
     /// `GET /api/account/summary`, which authenticates the request, checks its scope, applies the rate limit and
     /// records the usage.

@@ -1,4 +1,4 @@
-//! Starts and controls the server processes: UL Keys, which also serves routes without a key check, and better-auth.
+//! Starts and controls the server processes: better-auth, and UL Keys, which also serves routes that do not check keys.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -15,8 +15,8 @@ use ulkeys_service::Account;
 use ulkeys_tests::{Service, ServiceOptions};
 use zeroizing_alloc::ZeroAlloc;
 
-/// The app's allocator, which wipes memory when it is freed. It slows down the service and the routes without a key
-/// check equally.
+/// The app's allocator, which wipes memory when it is freed. It slows down the service and the routes that do not check
+/// keys equally.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
@@ -41,7 +41,7 @@ pub struct BenchServer {
 pub struct ReadyMessage {
     /// Address on which the server listens.
     pub address: String,
-    /// UL Keys only: address at which the same process serves routes without a key check.
+    /// UL Keys only: address at which the same process serves the routes that do not check keys.
     pub bare: String,
     /// UL Keys only: the credential for introspection requests.
     pub session: String,
@@ -52,7 +52,8 @@ pub struct ReadyMessage {
 }
 
 impl BenchServer {
-    /// Starts the UL Keys service on `database`. The same process also serves routes without a key check.
+    /// Starts the UL Keys service on `database`. The same process also serves routes that do not check keys, as a
+    /// baseline.
     pub fn start_own_service(database: &Path) -> Result<Self> {
         Self::start(Command::new(std::env::current_exe()?).arg("serve-ours").arg(database))
     }
@@ -101,8 +102,8 @@ impl Drop for BenchServer {
     }
 }
 
-/// Runs the UL Keys service on `database` until its standard input ends. Also serves routes without a key check, on
-/// another port of the same runtime.
+/// Runs the UL Keys service on `database` until its standard input ends. On another port of the same runtime, also
+/// serves routes that do not check keys.
 #[tokio::main]
 pub async fn serve_ours(database: &Path) -> Result<()> {
     let empty = read_resident_kib(std::process::id());
@@ -124,7 +125,7 @@ pub async fn serve_ours(database: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Builds routes without a key check, which show the cost of axum itself. `/summary` returns the same body as the
+/// Builds routes that do not check keys, which show the cost of axum itself. `/summary` returns the same body as the
 /// service's `/api/account/summary`, and `/ok` returns a minimal body.
 fn bare_routes() -> Router {
     Router::new().route("/ok", get(async || "ok")).route("/summary", get(async || Json(account_summary())))

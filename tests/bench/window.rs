@@ -37,8 +37,8 @@ const FRAMES_SCRIPT: &str = "
     }
     requestAnimationFrame(next);";
 
-/// A script that enters each string of `arguments[0]` into the search field. Returns the duration of each search,
-/// measured until the frame after its results appeared.
+/// A script that enters each string of `arguments[0]` into the search field. Returns the duration of each search, up to
+/// the first frame after its results appear.
 const SEARCH_SCRIPT: &str = "
     const [texts, done] = arguments;
     const field = document.querySelector('[role=searchbox]');

@@ -20,7 +20,7 @@ pub use checks::Findings;
 pub use scene_driver::{SceneDriver, Step};
 pub use states::SCENES;
 
-/// A precondition, and the states that the app reaches after it is started with this precondition.
+/// A precondition for starting the app, and the states that the app then reaches.
 pub struct Scene {
     /// The name of the scene, also used for its folder and its test.
     pub name: &'static str,

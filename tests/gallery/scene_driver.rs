@@ -14,7 +14,7 @@ use crate::seed::{HOSTILE_KEYS, ROTATING_KEYS, TEAM_KEYS, seed_bulk, seed_databa
 use crate::{App, AppOptions, Desktop, Keyring, ipc_stub};
 use ulkeys_domain::Timestamp;
 
-/// A step on the way to a state. Controls are identified by their English names.
+/// One of the steps that bring the app into a given state. Controls are identified by their English names.
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
     /// Opens the section with this name in the sidebar.

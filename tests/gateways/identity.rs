@@ -127,7 +127,7 @@ pub async fn request_with_unusual_header_names_arrives_without_them(gateway: Gat
             assert!(!format!("{:?}", seen.headers).contains("forged"), "{odd}: {seen:?}");
         }
     }
-    // White space must not be accepted as part of a header name either.
+    // White space must not be accepted as part of a header name.
     for header in
         ["X-Key-Id : forged", "X-Key-Id\t: forged", "X-Key Id: forged", " X-Key-Id: forged", "X-Key-Id\u{b}: forged"]
     {

@@ -88,8 +88,8 @@ impl AccessibleObject {
         self.states.iter().any(|it| it == state)
     }
 
-    /// Returns whether a line contains text that is neither in the object's name nor in the object's descendants
-    /// (`below`).
+    /// Returns whether a line of this object's text differs from the object's name and does not appear in any of the
+    /// object's descendants (`below`).
     fn adds_text(&self, line: &str, below: &[Self]) -> bool {
         *line != normalize_text(&self.name)
             && !below

@@ -245,7 +245,7 @@ impl App {
     /// Returns the label or the text of the focused element.
     ///
     /// # Errors
-    /// Returns an error if the page does not run the script.
+    /// Returns an error if the script cannot be run in the page.
     pub async fn focused_name(&self) -> Result<String> {
         let script = "const e = document.activeElement;
             return (e.getAttribute('aria-label') ?? e.labels?.[0]?.innerText ?? e.innerText ?? '')
@@ -290,7 +290,7 @@ impl App {
     }
 
     /// Clicks a control, and returns whether the control received the click. A click can miss the control if the page
-    /// has just moved it, for example because a dialog closed or the window with a key grew.
+    /// has just moved it, for example because a dialog closed or the one-time window grew.
     async fn click_element(&self, control: &WebElement) -> Result<bool> {
         let listen = "window.isHit = false;
             arguments[0].addEventListener('click', () => { window.isHit = true; }, { capture: true, once: true });";
@@ -345,7 +345,7 @@ impl App {
         Ok(key)
     }
 
-    /// Switches to the window with a new key and waits until it shows the key.
+    /// Switches to the one-time window of a new key, and waits until the key is displayed.
     ///
     /// # Errors
     /// Returns an error if no such window opens.
@@ -361,7 +361,7 @@ impl App {
         self.wait("the key to be shown", async || self.script(shown, vec![]).await.is_ok_and(|it| it == true)).await
     }
 
-    /// Waits until the window with the key has closed, and switches to the list window.
+    /// Waits until the one-time window has closed, and switches to the list window.
     ///
     /// # Errors
     /// Returns an error if the window does not close.
@@ -390,7 +390,7 @@ impl App {
         desktop.run("xdotool", &["windowactivate", &list]).map(drop)
     }
 
-    /// Switches to the window with the list.
+    /// Switches to the list window.
     ///
     /// # Errors
     /// Returns an error if there is no such window.
@@ -439,7 +439,7 @@ impl App {
     /// Runs a script in the page and returns its result.
     ///
     /// # Errors
-    /// Returns an error if the script throws an exception.
+    /// Returns an error if the script cannot be run in the page or throws an exception.
     pub async fn script(&self, script: &str, arguments: Vec<Value>) -> Result<Value> {
         Ok(self.driver.execute(script, arguments).await?.json().clone())
     }
@@ -448,7 +448,7 @@ impl App {
     /// command's error.
     ///
     /// # Errors
-    /// Returns an error if the page does not run the script.
+    /// Returns an error if the script cannot be run in the page.
     pub async fn invoke(&self, command: &str, arguments: Value) -> Result<std::result::Result<Value, Value>> {
         let script = "const done = arguments[arguments.length - 1];
             window.__TAURI_INTERNALS__.invoke(arguments[0], arguments[1])

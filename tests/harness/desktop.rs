@@ -220,8 +220,8 @@ impl Desktop {
         command
     }
 
-    /// Returns a command that runs a program in the desktop's session: in the Wayland compositor if there is one, and
-    /// otherwise directly on the X display.
+    /// Returns a command that runs a program in the desktop's session: in the Wayland compositor if there is one, or
+    /// else directly on the X display.
     pub fn session_command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = self.command(program);
         if self.compositor.is_some() {

@@ -50,7 +50,7 @@ impl<'a> SmallDisk<'a> {
 
 impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
-        // Unmount lazily: if the test has failed, the app is still running and uses the file system.
+        // Unmount lazily: if the test has failed, the app is still running and using the file system.
         let _ = self.desktop.run("umount", &["--lazy", &self.desktop.data_folder().display().to_string()]);
     }
 }

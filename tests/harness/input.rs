@@ -58,7 +58,7 @@ impl Desktop {
         self.run("import", &["-window", window, "-strip", &path.display().to_string()]).map(drop)
     }
 
-    /// Returns the identifier of the visible window with the list.
+    /// Returns the identifier of the visible list window.
     ///
     /// # Errors
     /// Returns an error if there is no such window.
@@ -66,7 +66,7 @@ impl Desktop {
         self.find_window("^UL Keys$")
     }
 
-    /// Returns the identifier of the visible window with a new key.
+    /// Returns the identifier of the visible window that shows a new key.
     ///
     /// # Errors
     /// Returns an error if there is no such window.

@@ -52,7 +52,7 @@ async fn add_rule(app: &App, command: &str, rule: Value) -> Result<()> {
 /// From now on, holds back calls of this command. [`release_responses`] sends them to the app.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn delay_responses(app: &App, command: &str) -> Result<()> {
     add_rule(app, command, json!({ "kind": "delay" })).await
 }
@@ -60,7 +60,7 @@ pub async fn delay_responses(app: &App, command: &str) -> Result<()> {
 /// From now on, leaves calls of this command without a response. The app does not receive them.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn never_respond(app: &App, command: &str) -> Result<()> {
     add_rule(app, command, json!({ "kind": "never" })).await
 }
@@ -68,7 +68,7 @@ pub async fn never_respond(app: &App, command: &str) -> Result<()> {
 /// From now on, answers calls of this command with `response`. The app does not receive them.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn respond(app: &App, command: &str, response: Value) -> Result<()> {
     add_rule(app, command, json!({ "kind": "respond", "response": { "ok": response } })).await
 }
@@ -76,7 +76,7 @@ pub async fn respond(app: &App, command: &str, response: Value) -> Result<()> {
 /// From now on, rejects calls of this command with the error code `code`.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn reject(app: &App, command: &str, code: &str) -> Result<()> {
     reject_with(app, command, json!({ "error": "simulated by the test", "code": code })).await
 }
@@ -84,7 +84,7 @@ pub async fn reject(app: &App, command: &str, code: &str) -> Result<()> {
 /// From now on, rejects calls of this command with `error`.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn reject_with(app: &App, command: &str, error: Value) -> Result<()> {
     add_rule(app, command, json!({ "kind": "respond", "response": { "error": error } })).await
 }
@@ -93,7 +93,7 @@ pub async fn reject_with(app: &App, command: &str, error: Value) -> Result<()> {
 /// `argument`.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn reject_next_with_argument(app: &App, command: &str, argument: &str, code: &str) -> Result<()> {
     let error = json!({ "error": "simulated by the test", "code": code });
     add_rule(app, command, json!({ "kind": "respond", "response": { "error": error }, "only": argument })).await
@@ -103,7 +103,7 @@ pub async fn reject_next_with_argument(app: &App, command: &str, argument: &str,
 /// `SERVICE_UNAVAILABLE` error instead.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn lose_responses(app: &App, command: &str) -> Result<()> {
     let error = json!({ "error": "simulated by the test", "code": "SERVICE_UNAVAILABLE" });
     add_rule(app, command, json!({ "kind": "lose", "response": { "error": error } })).await
@@ -112,7 +112,7 @@ pub async fn lose_responses(app: &App, command: &str) -> Result<()> {
 /// Removes all rules. Calls that are already being held back are not released until [`release_responses`] is called.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn clear_rules(app: &App) -> Result<()> {
     app.script(&format!("{INSTALL_SCRIPT} ipcStub.rules = {{}};"), Vec::new()).await.map(drop)
 }
@@ -120,7 +120,7 @@ pub async fn clear_rules(app: &App) -> Result<()> {
 /// Removes all rules, and sends the calls that were held back to the app.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn release_responses(app: &App) -> Result<()> {
     clear_rules(app).await?;
     app.script("for (const release of ipcStub.delayed.splice(0)) release();", Vec::new()).await.map(drop)
@@ -139,7 +139,7 @@ pub async fn wait_delayed(app: &App, count: usize) -> Result<()> {
 /// Starts counting how many times the page calls each command.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn count_calls(app: &App) -> Result<()> {
     app.script(&format!("{INSTALL_SCRIPT} ipcStub.calls = {{}};"), Vec::new()).await.map(drop)
 }
@@ -147,7 +147,7 @@ pub async fn count_calls(app: &App) -> Result<()> {
 /// Returns how many times the page has called a command since [`count_calls`] was called.
 ///
 /// # Errors
-/// Returns an error if the page does not run the script.
+/// Returns an error if the script cannot be run in the page.
 pub async fn call_count(app: &App, command: &str) -> Result<u64> {
     let count = app.script("return ipcStub.calls[arguments[0]] ?? 0", vec![json!(command)]).await?;
     count.as_u64().context("expected a number")
@@ -177,7 +177,7 @@ pub async fn invoke_without_stub(app: &App, command: &str, arguments: Value) -> 
 /// effect.
 ///
 /// # Errors
-/// Returns an error if the page does not start.
+/// Returns an error if the page cannot be restarted.
 pub async fn restart_page(app: &App) -> Result<()> {
     let script = "const done = arguments[arguments.length - 1];
         const { src } = document.querySelector('script[type=module]');
@@ -194,7 +194,7 @@ pub async fn restart_page(app: &App) -> Result<()> {
 /// something has changed.
 ///
 /// # Errors
-/// Returns an error if the page does not start.
+/// Returns an error if the page cannot be restarted.
 pub async fn drop_key_events(app: &App) -> Result<()> {
     let receive = "const resync = { type: 'keys', event: { type: 'resync' } };
         const receive = (raw, callback) => callback(raw?.message?.type === 'keys' ? { ...raw, message: resync } : raw);";
@@ -206,7 +206,7 @@ pub async fn drop_key_events(app: &App) -> Result<()> {
 /// caused it.
 ///
 /// # Errors
-/// Returns an error if the page does not start.
+/// Returns an error if the page cannot be restarted.
 pub async fn delay_events(app: &App) -> Result<()> {
     let receive = "const receive = (raw, callback) => (raw?.message ? void setTimeout(() => callback(raw), 500) : callback(raw));";
     app.script(&format!("{receive} {INTERCEPT_EVENTS_SCRIPT}"), Vec::new()).await?;
@@ -217,7 +217,7 @@ pub async fn delay_events(app: &App) -> Result<()> {
 /// event sent this way increases the numbers of all later messages by one.
 ///
 /// # Errors
-/// Returns an error if the page does not start.
+/// Returns an error if the page cannot be restarted.
 pub async fn send_event(app: &App, event: Value) -> Result<()> {
     let receive = "const receive = (raw, callback) => {
             if (typeof raw?.index !== 'number') return callback(raw);

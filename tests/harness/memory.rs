@@ -1,4 +1,4 @@
-//! Reads the memory of a process, as an attacker with all privileges would.
+//! Reads the memory of a process, as an attacker with full privileges could.
 
 use std::fs::File;
 use std::io;

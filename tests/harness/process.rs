@@ -19,7 +19,7 @@ impl Child {
         command.spawn().map(Self).with_context(|| format!("{name} cannot be started; run `cargo xtask setup`"))
     }
 
-    /// Returns the standard library's handle of the process.
+    /// Returns the standard library's handle to the process.
     pub fn process(&mut self) -> &mut std::process::Child {
         &mut self.0
     }

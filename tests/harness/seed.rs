@@ -32,13 +32,13 @@ pub struct SeedKey {
     pub made: u64,
     /// Hours since the key was last used.
     pub used: Option<u64>,
-    /// Hours since the key was last used for a request that needed its scope `admin`.
+    /// Hours since the key was last used for a request that needed its `admin` scope.
     pub needed_admin: Option<u64>,
-    /// Previous name of the key, and how many hours ago the key was renamed.
+    /// Previous name of the key, and the number of hours since the key was renamed.
     pub renamed: Option<(&'static str, u64)>,
     /// Hours since the key was revoked.
     pub revoked: Option<u64>,
-    /// The key that this key replaces: the name of the replaced key, and how many hours ago it was created.
+    /// The name of the key that this one replaces, and the replaced key's age in hours.
     pub replaces: Option<(&'static str, u64)>,
     /// Clients that use the key, each with its user agent and its address.
     pub programs: &'static [(&'static str, &'static str)],
@@ -220,8 +220,9 @@ pub async fn seed_database(path: &Path, samples: &[SeedKey]) -> Result<()> {
     let ago = |hours: u64| Timestamp::from(now - Duration::from_secs(hours * 3600 + 130));
     let audit = |agent: &str| AuditContext { actor: None, peer: [127, 0, 0, 1].into(), user_agent: agent.into() };
 
-    // Simulate that the service has run on eight different days, because the store deletes old entries only then.
-    // Record the usage only afterwards, because a purge corrects usage times that are later than the purge.
+    // Simulate that the service has run on eight days, because the store deletes old entries only if it has run on that
+    // many days. Record the usage after these purges, because a purge changes usage times that are later than its own
+    // time.
     for days in (1..=8).rev() {
         store.purge_old_entries(ago(days * 24), Duration::from_hours(90 * 24)).await?;
     }
@@ -395,7 +396,8 @@ async fn seed_training_run(
 /// Returns an error if the database cannot be written.
 pub fn seed_bulk(path: &Path, count: usize, sample: usize) -> Result<Vec<String>> {
     drop(SqliteStore::open(path)?);
-    // A generator with a fixed seed is fast and reproducible. The generated keys protect no real data.
+    // This generator is fast, and its fixed seed makes the data reproducible. It does not have to be secure, because
+    // the generated keys protect no real data.
     let mut rng = StdRng::seed_from_u64(count as u64);
     let now = Timestamp::from(SystemTime::now()).as_millis();
     let all_scopes: Vec<String> = ["read", "training read", "models datasets read", "read write"]

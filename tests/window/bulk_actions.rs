@@ -275,7 +275,7 @@ async fn shift_click_selects_range() -> Result<()> {
     app.wait_text("Up to 500 keys can be selected together").await?;
     app.wait_text("1 key selected").await?;
     app.wait_gone("Up to 500 keys").await?;
-    // Several ranges together cannot exceed the maximum number of selected keys either.
+    // Selecting several ranges cannot exceed the maximum number of selected keys.
     click(401, false).await?;
     click(800, true).await?;
     app.wait_text("401 keys selected").await?;

@@ -37,11 +37,11 @@ async fn suggestion_fills_form_and_updates_scope_summary() -> Result<()> {
     app.click("training-server").await?;
     let trains = "This key will be able to start training runs and stream their metrics and read all resources.";
     wait_form(&app, "training-server", &["training", "read"], trains).await?;
-    // Choosing another suggestion replaces the name and the scopes that the previous suggestion filled in.
+    // Choosing another suggested name also replaces the scopes that the previous suggestion filled in.
     app.click("ci-pipeline").await?;
     let uploads = "This key will be able to upload, download and delete models and open and modify datasets.";
     wait_form(&app, "ci-pipeline", &["models", "datasets"], uploads).await?;
-    // Choosing another suggestion retains a scope that the user chose.
+    // Choosing another suggested name does not clear a scope that the user has selected.
     app.click("write").await?;
     let writes = "This key will be able to read and change all resources.";
     wait_form(&app, "ci-pipeline", &["models", "datasets", "write"], writes).await?;

@@ -112,7 +112,7 @@ async fn database_of_other_program_is_reported() -> Result<()> {
     check_problem_is_reported(&desktop, &app, &database, "This file belongs to another program").await
 }
 
-/// Root can write every file, so the app runs as another user if the tests run as root.
+/// Root can write to any file, so the app runs as another user if the tests run as root.
 #[tokio::test]
 async fn read_only_database_is_reported() -> Result<()> {
     let (desktop, database) = desktop_with_key().await?;

@@ -311,7 +311,7 @@ async fn list_of_100_000_keys_renders_few_rows() -> Result<()> {
     wait_shown_names(&app, &["key 77777"]).await
 }
 
-/// Keys that a program creates or revokes appear in the list or disappear from it without a reload.
+/// When another program creates or revokes a key, the list is updated without a reload.
 #[tokio::test]
 async fn list_and_counts_update_live() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;

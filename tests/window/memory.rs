@@ -22,9 +22,9 @@ enum CloseWay {
     Reload,
 }
 
-/// Searches the memory of the app and of all its descendant processes for the last 30 digits of the key, which no list
-/// shows. The digits are searched for in three parts of ten, so that the key is also found in a buffer that was partly
-/// overwritten.
+/// Searches the memory of the app and all its descendant processes for the last 30 digits of the key, which are never
+/// displayed in a list. Each group of ten digits is searched for separately, so that the key is also found in a partly
+/// overwritten buffer.
 fn find_key_in_processes(app: u32, key: &str) -> Result<Vec<(String, Vec<String>)>> {
     let secret_part = [&key[13..23], &key[23..33], &key[33..43]];
     let mut found = vec![("ul-keys".to_owned(), find_in_memory(app, &secret_part)?)];

@@ -75,7 +75,8 @@ async fn wait_font_size(app: &App, wanted: &str) -> Result<()> {
     app.wait(wanted, async || app.script(script, Vec::new()).await.is_ok_and(|size| size == wanted)).await
 }
 
-/// Tests WCAG 1.4.4 (Resize Text): the size can be changed by an option and by the shortcuts that every browser has.
+/// Tests WCAG 1.4.4 (Resize Text): the text size can be changed in the preferences and with the usual browser zoom
+/// shortcuts.
 #[tokio::test]
 async fn text_size_can_be_doubled() -> Result<()> {
     let desktop = Desktop::start(1280, 1000)?;

@@ -242,14 +242,16 @@ async fn close_before_copying_asks_once() -> Result<()> {
     app.click("Keep open").await?;
     app.wait_gone("has not been copied or saved yet").await?;
 
-    // A close request from the window manager also triggers the question, even if it targets the list window.
+    // A close request from the window manager also makes the app ask for confirmation, whether the request is sent to
+    // the one-time window or to the list window.
     for window in [desktop.key_window()?, desktop.list_window()?] {
         desktop.run("wmctrl", &["-i", "-c", &window])?;
         app.wait_text("The key has not been copied or saved yet").await?;
         app.click("Keep open").await?;
         app.wait_gone("has not been copied or saved yet").await?;
     }
-    // The shortcuts for closing and quitting also trigger the question, although the one-time window has no menu.
+    // The shortcuts for closing and quitting also make the app ask for confirmation, although the one-time window has
+    // no menu.
     desktop.run("xdotool", &["windowactivate", "--sync", &desktop.key_window()?])?;
     for keys in ["ctrl+w", "ctrl+q"] {
         desktop.press(&[keys])?;

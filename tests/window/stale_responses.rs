@@ -41,7 +41,7 @@ async fn details_of_previous_key_are_not_shown_for_next_key() -> Result<()> {
     release_responses(&app).await?;
     wait_section(&app, "Programs and addresses", &["curl/8.9.1"]).await?;
 
-    // If the query for the next key fails, the panel does not show the data of the previous key either.
+    // Even if the query for the next key fails, the panel does not keep showing the previous key's data.
     reject(&app, "get_key_usage", "DATABASE_BUSY").await?;
     app.click("used-by-okhttp").await?;
     wait_details_of(&app, &prefix_of(&app, "used-by-okhttp").await?).await?;

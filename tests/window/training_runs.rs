@@ -48,7 +48,7 @@ impl Trainer {
         Ok(answer.json().await?)
     }
 
-    /// Reports console output until less than a kilobyte of storage is left.
+    /// Reports console output until less than one kilobyte of the storage limit is unused.
     async fn fill_storage(&self) -> Result<()> {
         for bytes in [100_000, 10_000, 1_000] {
             let report = json!({ "event": "console_output", "data": { "content": "x".repeat(bytes) } });

@@ -64,7 +64,7 @@ async fn check_reported_and_removed_with_focus(desktop: &Desktop, app: App, key:
     app.wait_gone("The key could not be taken off the clipboard").await?;
     let left = desktop.read_clipboard().unwrap_or_default();
     ensure!(!left.contains(&key[13..]), "the key is still on the clipboard");
-    // The compositor has not stored a copy of the key either: the key does not reappear after the app is killed.
+    // The key must not reappear after the app is killed: this would mean that the compositor has stored a copy.
     app.kill().await?;
     let left = desktop.read_clipboard().unwrap_or_default();
     ensure!(!left.contains(&key[13..]), "the compositor has stored the key");

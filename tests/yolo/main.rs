@@ -84,7 +84,8 @@ async fn draw_dataset(folder: &Path) -> Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }
 
-/// Runs `yolo train` with its own folder and settings, and prints the client's lines about the platform.
+/// Runs `yolo train` in its own folder with its own settings, and prints those lines of the client's output that
+/// mention the platform.
 async fn run_training(service: &Service, key: &str, data: &Path, epochs: u32, folder: &Path) -> Result<TrainingResult> {
     std::fs::create_dir_all(folder)?;
     let runs = folder.join("runs");

@@ -34,7 +34,7 @@ enum XtaskCommand {
         /// that can run without a window, a gateway or an extra build.
         #[arg(long)]
         fast: bool,
-        /// Run only the tests of a build with release settings.
+        /// Run only the tests in `tests/release`, on a build with release settings.
         #[arg(long, conflicts_with = "fast")]
         release: bool,
         /// Fail if a test is skipped because it cannot run on this machine.
@@ -45,7 +45,7 @@ enum XtaskCommand {
     Tidy,
     /// Install the dependencies of the other commands.
     Setup,
-    /// Measure the cost of key checks, relative to routes without key checks and to better-auth.
+    /// Measure the cost of key checks, compared with routes that do not check keys and with better-auth.
     Bench {
         /// Take fewer and shorter measurements, and omit better-auth, which would have to be installed.
         #[arg(long, conflicts_with = "window")]

@@ -23,10 +23,15 @@ const RUN_PACKAGES: &[&str] = &[
     "xdotool",
     "xvfb",
 ];
-/// System packages for the tests. They provide WebDriver, fonts and locales; keychains, clipboard managers, a Wayland
-/// compositor and a desktop portal; a reader of the accessibility bus and a database shell; a fake clock, access
-/// control lists and a file system without permissions; Python for the published client; and TLS and port forwarding
-/// for the gateway tests.
+/// System packages for the tests. Among other things, they provide:
+/// - WebDriver, fonts and locales
+/// - keychains and clipboard managers
+/// - Wayland compositors, a desktop portal and desktop settings
+/// - tools that control windows and read the clipboard and the accessibility bus
+/// - a database shell, a system call tracer and a fake clock
+/// - access control lists, and a file system that ignores permissions
+/// - Python for the published client
+/// - TLS and port forwarding for the gateway tests
 const TEST_PACKAGES: &[&str] = &[
     "acl",
     "bindfs",
@@ -67,7 +72,7 @@ const CARGO_DENY_VERSION: &str = "0.20.2";
 const UL_CLIENT_PACKAGE: &str = "ultralytics-platform==0.1.99";
 /// A tool from PyPI that generates requests from the OpenAPI document and checks the responses.
 const SCHEMATHESIS_PACKAGE: &str = "schemathesis==4.32.5";
-/// The library from PyPI with which most Python programs read `.env` files.
+/// The PyPI library that most Python programs use to read `.env` files.
 const DOTENV_PACKAGE: &str = "python-dotenv==1.2.4";
 /// Debian packages of gateways. An existing executable at the given path shows that the package is already unpacked.
 /// The gateways need no library beyond those that the app needs, so unpacking them is sufficient.
@@ -79,7 +84,7 @@ pub fn install_build_tools() -> Result<()> {
     install_node_packages("ui")
 }
 
-/// Installs better-auth, with which `cargo xtask bench` compares the service.
+/// Installs better-auth, which `cargo xtask bench` compares the service against.
 pub fn install_benchmark_tools() -> Result<()> {
     install_node_packages("tests/better-auth")
 }
@@ -107,7 +112,7 @@ fn install_downloaded_tools() -> Result<()> {
     install_gateways()
 }
 
-/// Installs typos, the spelling checker of `cargo xtask tidy`.
+/// Installs typos, the spelling checker used by `cargo xtask tidy`.
 pub fn install_spelling_checker() -> Result<()> {
     install_python_environment("typos", &["--require-hashes", "--requirement=xtask/src/typos.txt"])
 }
@@ -182,7 +187,7 @@ fn install_german_locale() -> Result<()> {
     Command::new("localedef").args(["--inputfile=de_DE", "--charmap=UTF-8"]).arg(locale).run()
 }
 
-/// Creates a virtual Python environment, and installs packages in it by calling `pip install` with `arguments`.
+/// Creates a Python virtual environment, and installs packages in it by running `pip install` with `arguments`.
 pub fn install_python_environment(name: &str, arguments: &[&str]) -> Result<()> {
     let environment = tools_folder().join(name);
     let mark = environment.join("installed");

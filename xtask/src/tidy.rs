@@ -37,8 +37,8 @@ const UNCHECKED_PATHS: &[&str] = &[
 enum Syntax {
     /// The whole file is prose. Its lines can have any width, because tables cannot be wrapped.
     Document,
-    /// Comments are prose. A comment extends from `line` to the end of the line, or between a pair of markers in
-    /// `blocks`.
+    /// Comments are prose. A comment extends from a `line` marker to the end of the line, or from the opening marker of
+    /// a pair in `blocks` to its closing marker.
     Code { line: Option<&'static str>, blocks: &'static [(&'static str, &'static str)] },
 }
 

@@ -8,7 +8,7 @@ use crate::shell::{RunExt, cargo};
 
 /// The published training program, from PyPI. The recorded run in `tests/fixtures` was made with this version.
 const ULTRALYTICS_PACKAGE: &str = "ultralytics==8.4.190";
-/// System packages that the training program needs: the libraries for OpenCV, and support for virtual Python
+/// System packages that the training program needs: the libraries for OpenCV, and support for Python virtual
 /// environments.
 const SYSTEM_PACKAGES: &[&str] = &["libgl1", "python3-venv"];
 

@@ -1,4 +1,4 @@
-//! Requests that list, count and read keys.
+//! The requests that list, count and read keys.
 
 use reqwest::Method;
 use ulkeys_domain::KeyId;

@@ -125,8 +125,8 @@ impl ApiClient {
             .await
     }
 
-    /// Returns the number of requests with a key in each of the last `hours` (at most 2,160), and the clients that used
-    /// the key.
+    /// Returns the number of requests made with a key in each of the last `hours` (at most 2,160), and the clients that
+    /// used the key.
     ///
     /// # Errors
     /// Returns [`ApiClientError`] if the request fails. Failed connections are retried.

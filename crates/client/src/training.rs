@@ -1,4 +1,4 @@
-//! Requests that read, cancel and delete training runs.
+//! The requests that read, cancel and delete training runs.
 
 use futures_util::{Stream, TryStreamExt as _};
 use reqwest::Method;

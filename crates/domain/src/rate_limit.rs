@@ -21,9 +21,9 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 /// host with sixteen GPUs trains sixteen models at the same time, and real runs stay far below their own limits,
 /// because the client batches console output and sends one event per epoch.
 pub const MAX_RUNS_AT_FULL_RATE: u32 = 20;
-/// Maximum number of final reports per run and minute; see [`RunRateLimitClass::Result`]. A client reports the end of a
-/// run once, with up to three retries. It also reports each saved checkpoint, and it may upload ten checkpoints per
-/// minute by default.
+/// Maximum number of requests per minute of the class [`RunRateLimitClass::Result`], for one run. A client sends one
+/// such request when the run ends (with up to three retries), and one for each saved checkpoint (by default, up to ten
+/// per minute).
 pub const RUN_RESULTS_PER_MINUTE: u32 = 20;
 
 /// A class of requests that are counted together. Each key has one counter per class.

@@ -30,7 +30,7 @@ pub enum FormatError {
     /// The text does not begin with `ul_`.
     #[error("does not begin with ul_")]
     Prefix,
-    /// The text does not have 43 characters. The value is the actual number of characters.
+    /// The text is not 43 characters long. The value is the actual number of characters.
     #[error("has {0} characters instead of {KEY_LEN}")]
     Length(usize),
     /// The text contains an upper-case hexadecimal digit. The value is the digit's position.

@@ -57,7 +57,7 @@ pub(crate) fn has_non_empty_header(headers: &HeaderMap, name: HeaderName) -> boo
     headers.get_all(name).iter().any(|value| !value.is_empty())
 }
 
-/// Reads an `Authorization` header: a case-insensitive scheme, one space, and the credential.
+/// Parses an `Authorization` header: a case-insensitive scheme, one space, and the credential.
 fn read_authorization(value: &HeaderValue, session: &SessionToken) -> Result<Credential, Rejection> {
     if let Some(token) = strip_scheme(value, b"Bearer ") {
         return if session.matches(token) { Ok(Credential::Session) } else { parse_key(token) };

@@ -257,7 +257,7 @@ impl Drop for PendingRunUsage {
     }
 }
 
-/// Counts a request of a training process against the rate limit of its run. Requests of the app itself are not
+/// Counts a request from a training process against the rate limit of its run. Requests from the app itself are not
 /// limited.
 pub(crate) struct RunRequestCounter(Option<Arc<PendingRunUsage>>);
 

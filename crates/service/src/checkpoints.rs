@@ -23,8 +23,9 @@ use crate::state::Setting;
 const TEMPORARY_PREFIX: &str = ".incoming-";
 const TEMPORARY_SUFFIX: &str = ".part";
 
-/// The subfolder for files that are not in the database. If the database was replaced with an older copy or a different
-/// database, these files belong to the previous database, and are moved back when that database is restored.
+/// The subfolder for checkpoint files that are not recorded in the database. If the database was replaced with an older
+/// copy or a different database, these files belong to the previous database, and are moved back when that database is
+/// restored.
 const SET_ASIDE_FOLDER: &str = "set-aside";
 
 /// The number of bytes after which an upload checks the available space again.
@@ -33,16 +34,17 @@ const QUOTA_CHECK_BYTES: u64 = 1 << 20;
 /// The folder of the checkpoint files, and the limits for uploads.
 #[derive(Clone)]
 pub struct CheckpointConfig {
-    /// The folder. It is created with mode 0700 if it is missing, and should contain nothing else.
+    /// The folder for uploaded checkpoint files. It is created with mode 0700 if it is missing, and should not be used
+    /// for anything else.
     pub folder: PathBuf,
     /// The maximum size of one file in bytes.
     pub max_bytes: u64,
-    /// The maximum size of all files together in bytes.
+    /// The maximum total size of all files in bytes.
     pub max_total: Setting<u64>,
     /// The maximum time for which a client may stall while sending or receiving a file. After this time, the transfer
     /// is aborted.
     pub max_silence: Duration,
-    /// The maximum duration of one upload, even if the client sends steadily.
+    /// The maximum duration of one upload, even if the client never stalls.
     pub max_time: Duration,
 }
 
@@ -64,7 +66,7 @@ impl CheckpointConfig {
 pub(crate) enum ReceiveError {
     /// The file is larger than the limit.
     TooLarge,
-    /// The file does not fit into the limit for all files together.
+    /// Storing the file would exceed the limit on the total size of all files.
     Full,
     /// The connection was lost, or the body is malformed.
     Interrupted,
@@ -162,8 +164,8 @@ impl CheckpointStore {
         Ok(IncomingFile { file, size })
     }
 
-    /// Returns how many more bytes fit into the limit for all files together. Files that are still being received count
-    /// too.
+    /// Returns how many more bytes the limit on the total size of all files allows. Files that are still being received
+    /// also count.
     async fn available_bytes(&self) -> io::Result<u64> {
         let folder = self.config.folder.clone();
         let used = run_blocking(move || Ok(folder_size(&folder)? + folder_size(&folder.join(SET_ASIDE_FOLDER))?));
@@ -225,9 +227,9 @@ impl CheckpointStore {
         }
     }
 
-    /// Creates the folder, removes files that are incomplete or no longer needed, sets aside files that are not in the
-    /// database, and moves set-aside files back if they are in the database again. Errors are only logged, because the
-    /// key service can work without checkpoints.
+    /// Creates the folder, removes files that are incomplete or no longer needed, sets aside files that are not
+    /// recorded in the database, and moves set-aside files back if they are recorded again. Errors are only logged,
+    /// because the key service can work without checkpoints.
     pub(crate) async fn reconcile_with_database(&self, store: &dyn RunStore) {
         let known: HashSet<_> = match store.checkpoints_with_file().await {
             Ok(known) => known.into_iter().collect(),
@@ -301,7 +303,7 @@ fn create_private_folder(folder: &Path) -> io::Result<()> {
     builder.recursive(true).create(folder)?;
     #[cfg(unix)]
     match std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)) {
-        // File systems without permissions, such as FAT, return these errors even to the owner.
+        // File systems that do not support permissions, such as FAT, return these errors even to the owner.
         Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
             tracing::warn!(
                 %error,

@@ -31,7 +31,7 @@ pub(crate) enum ApiError {
     TrainingDataFull(StorageShortage),
     /// The state of the resource does not allow the operation. The text states what must be done first.
     Conflict(&'static str),
-    /// With this file, all uploaded files together would exceed this number of bytes.
+    /// With this file, the total size of all uploaded files would exceed this number of bytes.
     FolderFull(u64),
     /// The request body did not arrive in time.
     BodyTimeout,

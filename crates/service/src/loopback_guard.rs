@@ -37,7 +37,7 @@ pub(crate) fn reject_foreign_request(state: &ServiceState, peer: IpAddr, request
     Ok(())
 }
 
-/// Reads the `Host` header. Returns `None` if the header is empty, or absent in HTTP/1.0.
+/// Parses the `Host` header. Returns `None` if the header is empty, or absent in HTTP/1.0.
 ///
 /// # Errors
 /// Returns an error if the request is invalid according to RFC 9112, section 3.2, because the header is malformed,
@@ -53,9 +53,9 @@ fn read_host(request: &Request) -> Result<Option<Authority>, &'static str> {
     }
 }
 
-/// The address under which the client reached the service: the authority of the request target, or else the `Host`
-/// header. [`reject_foreign_request`] has already rejected addresses that do not name this computer. The port differs
-/// from the service's own if the connection is forwarded (`ssh -L`).
+/// The host and port that the client used to reach the service: the authority of the request target, or else the `Host`
+/// header. [`reject_foreign_request`] has already rejected hosts that do not name this computer. The port differs from
+/// the service's own if the connection is forwarded (`ssh -L`).
 pub(crate) struct RequestHost(pub(crate) String);
 
 impl FromRequestParts<Arc<ServiceState>> for RequestHost {

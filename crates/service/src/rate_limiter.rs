@@ -173,9 +173,9 @@ impl RateLimiter {
         self.with_key_state(key, peer, now, |key_state| key_state.window_mut(class).admit(now, limit))
     }
 
-    /// Counts a request of a training process against the limits of its run and its key. A rejected request is not
-    /// counted. If the request names a run, the returned status is that of the run's limit, unless the key's limit
-    /// causes the rejection. Otherwise, the status is that of the key's limit.
+    /// Counts a request from a training process against the limits of its run and its key. A rejected request is not
+    /// counted. Returns the status of the run's limit. If the request names no run, or if it is rejected because of the
+    /// key's limit, returns the status of the key's limit instead.
     pub(crate) fn admit_for_run(
         &self,
         key: &KeyId,

@@ -78,8 +78,8 @@ mod tests {
 
     use super::*;
 
-    /// Reads the paths from the router's debug output, such as `RouteId(3): "/healthz"`, because axum offers no other
-    /// access to them.
+    /// Extracts the paths from the router's debug output, such as `RouteId(3): "/healthz"`, because axum offers no
+    /// other access to them.
     fn served_paths(router: &Router<Arc<ServiceState>>) -> BTreeSet<String> {
         let printed = format!("{router:?}");
         let routes = printed.split("fallback_router").next().unwrap_or_default();

@@ -194,7 +194,7 @@ struct ConnectionState {
     /// `start` (0 for a busy connection).
     phase: AtomicU64,
     start: Instant,
-    /// Closes the connection when cancelled. Also cancelled when the service stops.
+    /// Cancelling this token closes the connection. The token is also cancelled when the service stops.
     close_token: CancellationToken,
 }
 

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 const TOKEN_PREFIX: &str = "uls_";
 
-/// A bearer token of 256 random bits. It permits managing keys, but it is not stored and cannot be listed or revoked.
+/// A bearer token of 256 random bits that authorizes the management of keys. Unlike a key, it is not stored, and it
+/// cannot be listed or revoked.
 pub struct SessionToken {
     text: Zeroizing<String>,
     digest: [u8; 32],

@@ -164,7 +164,7 @@ impl ServiceState {
     }
 }
 
-/// Returns the time since boot, measured by a clock that cannot be set and that runs while the computer sleeps
+/// Returns the time since boot, measured by a monotonic clock that also advances while the computer sleeps
 /// (`clock_gettime(2)`, `CLOCK_BOOTTIME`).
 #[cfg(target_os = "linux")]
 fn time_since_boot() -> Duration {
@@ -172,8 +172,8 @@ fn time_since_boot() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Returns the time since the first call, measured by a clock that cannot be set. Whether the clock runs while the
-/// computer sleeps depends on the system.
+/// Returns the time since the first call, measured by a monotonic clock. Whether that clock advances while the computer
+/// sleeps depends on the operating system.
 #[cfg(not(target_os = "linux"))]
 fn time_since_boot() -> Duration {
     static PROCESS_START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);

@@ -63,7 +63,7 @@ struct PendingUsage {
     /// The addresses recorded for rejections in the current hour.
     rejected_addresses: HashMap<(Option<KeyId>, Decision), HashSet<IpAddr>>,
     hour: i64,
-    /// The number of counts and clients in `keys` and of entries in `rejections`.
+    /// The total number of stored entries: the counts and clients in `keys`, and the entries in `rejections`.
     entries: usize,
     /// Whether reaching [`MAX_PENDING_ENTRIES`] has been logged.
     is_full: bool,
@@ -80,7 +80,7 @@ struct PendingKeyUsage {
 }
 
 impl UsageRecorder {
-    /// Records that a request with this key was accepted, and whether acceptance required the scope `admin`. The
+    /// Records that a request with this key was accepted, and whether acceptance required the `admin` scope. The
     /// recorded time of the last use never moves back.
     pub(crate) fn record_accepted(&self, key: &KeyId, from: ClientAddress<'_>, at: Timestamp, needed_admin: bool) {
         let mut pending = self.lock_pending();

@@ -1,4 +1,4 @@
-//! Reads the name and version that a client states in its `User-Agent` header.
+//! Parses the name and version that a client states in its `User-Agent` header.
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;

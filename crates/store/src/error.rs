@@ -23,8 +23,8 @@ fn is_unsupported(error: &std::io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
-        // A network file system without a lock service returns ENOLCK (flock(2)); user-space file systems return
-        // various codes.
+        // A network file system without a lock service returns ENOLCK (flock(2)); FUSE file systems return various
+        // codes.
         let unsupported = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL];
         if unsupported.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) {
             return true;

@@ -74,7 +74,7 @@ pub trait KeyStore: Send + Sync + 'static {
     /// time at which the key was revoked.
     async fn record_usage(&self, batch: Arc<UsageBatch>) -> Result<()>;
 
-    /// Returns the number of requests with a key in each hour since `since`, and the clients that used the key.
+    /// Returns the number of requests made with a key in each hour since `since`, and the clients that used the key.
     async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
 
     /// Returns at most `limit` activity entries, newest first. If `key` or `kind` is set, returns only the entries of
@@ -92,16 +92,16 @@ pub trait KeyStore: Send + Sync + 'static {
     /// confirm the time, because the clock may be wrong.
     async fn purge_old_entries(&self, now: Timestamp, retention: Duration) -> Result<()>;
 
-    /// Checks whether another program has changed or replaced the database, and applies the changes that it made.
-    /// Returns how many times keys have been reloaded or revoked because of such changes. Every write includes this
-    /// check; [`Self::lookup`] does not, so a service calls this method every second.
+    /// Checks whether another program has changed or replaced the database, and if so, applies the changes. Returns how
+    /// many times keys have been reloaded or revoked because of such changes. Every write includes this check, but
+    /// [`Self::lookup`] does not, so a service should call this method every second.
     async fn check_outside_changes(&self) -> u64;
 
     /// Checks whether the store can be read.
     async fn ping(&self) -> Result<()>;
 
-    /// Checkpoints the WAL, so that copying the main database file alone is a complete backup. A service calls this
-    /// method when it shuts down. Writes after the checkpoint are also durable, but may be in the WAL only.
+    /// Checkpoints the WAL, so that copying the main database file alone is a complete backup. A service should call
+    /// this method when it shuts down. Writes after the checkpoint are also durable, but may be in the WAL only.
     ///
     /// # Errors
     /// Returns an error if another program is reading the database, which prevents a complete checkpoint. No data is

@@ -242,8 +242,8 @@ impl RevocationRecord {
         known.revoked.extend(new);
         known.checksum = checksum;
         known.length += text.len() as u64;
-        // If the file had changed since it was last read, another process has added entries, which are not applied yet.
-        // Leave the stamp unchanged in this case, so that the file is read again.
+        // If `is_current` is false, another process has added entries that have not been applied yet. In that case,
+        // leave the stamp unchanged, so that the file is read again.
         if is_current {
             known.stamp = FileStamp::of(&file.metadata()?);
             known.seen = Some(known.entries);
@@ -400,8 +400,8 @@ impl ReadRecord {
         Ok(known)
     }
 
-    /// Reads a revocation from a line that another program has changed: different line ends, spaces, or capital letters
-    /// must not reactivate a key. Returns whether the line contained a revocation.
+    /// Parses a revocation from a line that another program has changed: different line ends, spaces, or capital
+    /// letters must not reactivate a key. Returns whether the line contained a revocation.
     fn add_from_edited_line(&mut self, line: &[u8]) -> bool {
         let line = String::from_utf8_lossy(line).to_lowercase();
         let mut words = line.split_whitespace();

@@ -1,8 +1,9 @@
 //! An SQLite store in one file, in write-ahead-log (WAL) mode with `synchronous=FULL`.
 //!
-//! One connection writes and several connections read, all on threads that may block. Requests look up their key in
-//! memory: see [`key_index`]. A lock file next to the database is locked while the database is open, so that no second
-//! service can change keys. Changes by other programs are detected: see [`outside_changes`] and [`database_files`].
+//! One connection writes and several connections read, all on threads on which blocking is allowed. Requests look up
+//! their key in memory: see [`key_index`]. A lock file next to the database is locked while the database is open, so
+//! that no second service can change keys. Changes by other programs are detected: see [`outside_changes`] and
+//! [`database_files`].
 
 mod activity;
 mod database_files;
@@ -125,8 +126,8 @@ impl SqliteStore {
         self.inner.health.subscribe()
     }
 
-    /// Runs `work` on the writing connection, on a thread that may block. Until `work` returns, no other thread can
-    /// change the database or the key index. A failed call has changed nothing and can be repeated.
+    /// Runs `work` with the connection for writing, on a thread on which blocking is allowed. Until `work` returns, no
+    /// other thread can change the database or the key index. A failed call has changed nothing and can be repeated.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, &SharedState) -> rusqlite::Result<T> + Send + 'static,
@@ -154,7 +155,7 @@ impl SqliteStore {
         .await
     }
 
-    /// Runs `work` on a reading connection, on a thread that may block.
+    /// Runs `work` with a connection for reading, on a thread on which blocking is allowed.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -243,7 +244,7 @@ impl SharedState {
         done.map_err(|error| self.map_error(&error))
     }
 
-    /// Returns a reading connection, preferably one that is not in use.
+    /// Returns a connection for reading, preferably one that is not in use.
     fn pick_reader(&self) -> MutexGuard<'_, Connection> {
         let free = self.readers.iter().find_map(Mutex::try_lock);
         free.unwrap_or_else(|| self.readers[0].lock())

@@ -38,7 +38,7 @@ pub struct UsageBatch {
     pub rejected: Vec<RejectedRequests>,
 }
 
-/// The number of requests with one key in one hour that had the same outcome.
+/// The number of requests that were made with one key in one hour and had the same outcome.
 #[derive(Debug)]
 pub struct HourlyCount {
     /// The key of the requests.

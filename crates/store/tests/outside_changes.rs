@@ -700,7 +700,7 @@ async fn check_outside_changes_each_call_finds_new_changes() {
     }
 }
 
-/// A panic in a check must not prevent later checks, for example through a poisoned lock.
+/// A panic in one check must not keep later checks from running, for example by poisoning a lock.
 #[tokio::test]
 async fn check_outside_changes_after_panic_continues() {
     static CLOCK_FAILS: AtomicBool = AtomicBool::new(false);

@@ -357,7 +357,7 @@ fn open_database_named_by_environment_is_readable() {
     }
 }
 
-/// Network file systems and some user-space file systems return these errors (flock(2)).
+/// Network file systems and some FUSE file systems return these errors (flock(2)).
 #[cfg(target_os = "linux")]
 #[test]
 fn open_without_file_locks_is_reported() {

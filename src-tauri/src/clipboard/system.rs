@@ -17,8 +17,8 @@ use crate::display::{is_wayland, run_on_main_thread};
 /// into a shell. It is not blank, because Diodon does not store blank text.
 const REPLACEMENT_TEXT: &str = "# cleared by UL Keys";
 
-/// The system clipboard. The connection is opened at first use, so that a missing clipboard affects only copying. A
-/// failed connection is opened again at the next use.
+/// The system clipboard. Connects on first use, so that a missing clipboard affects only copying. If the connection
+/// fails, reconnects on the next use.
 #[derive(Default)]
 pub(super) struct SystemClipboard(Option<ClipboardConnection>);
 

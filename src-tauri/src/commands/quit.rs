@@ -1,4 +1,4 @@
-//! The command with which the list window's page answers the question of whether the app may quit.
+//! The command that the list window's page calls to answer the question of whether the app may quit.
 
 use tauri::{AppHandle, State};
 

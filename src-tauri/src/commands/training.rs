@@ -9,7 +9,7 @@ use super::{UntrustedArg, invalid_argument};
 use crate::error::Result;
 use crate::state::AppState;
 
-/// Returns a page of the training runs that were reported with a given key, newest first, and the amount of stored
+/// Returns a page of the training runs that were reported with a given key, newest first, and the size of the stored
 /// training data. `cursor` is the `nextCursor` of the previous page, or `null`.
 #[tauri::command]
 pub(crate) async fn list_runs(
@@ -28,7 +28,7 @@ pub(crate) async fn get_run(state: State<'_, AppState>, run_id: UntrustedArg) ->
     Ok(state.api_client()?.get_run(parse_run_id(run_id)?).await?)
 }
 
-/// Returns the total amount of stored training data.
+/// Returns the total size of the stored training data.
 #[tauri::command]
 pub(crate) async fn get_training_storage(state: State<'_, AppState>) -> Result<TrainingStorage> {
     let query = RunQuery { limit: Some(1), ..RunQuery::default() };

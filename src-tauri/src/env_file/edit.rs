@@ -302,8 +302,8 @@ impl<'a> ParsedFile<'a> {
         }
     }
 
-    /// Returns whether every program that reads the file finds the variable's new value, and finds everything else as
-    /// it was in `before`.
+    /// Returns whether every program that reads the file finds the variable's new value, and no other difference from
+    /// `before`.
     fn changes_only_the_variable_since(&self, before: &Self) -> bool {
         let name = self.setting.name;
         let ours = Some(Some(self.setting.value));
@@ -440,8 +440,8 @@ impl<'a> ParsedFile<'a> {
             .chain(in_lines.flat_map(move |(start, line)| find_mentions(line, name).map(move |place| start + place)))
     }
 
-    /// Returns the offset of code that may set the variable without naming it. Searches only the unparsed rest of the
-    /// file, which a shell runs after all parsed commands.
+    /// Returns the offset of code that may set the variable without naming it. Searches only the part of the file that
+    /// could not be parsed, which a shell runs after all parsed commands.
     fn find_unknown_code(&self) -> Option<usize> {
         let ScriptEnd::Unknown(start) = self.script.end else { return None };
         let rest = &self.text[start..];
@@ -500,7 +500,8 @@ impl<'a> ParsedFile<'a> {
             {
                 continue;
             }
-            // This value is computed once for each command, because a line can have a hundred thousand words.
+            // Computed once per command rather than once per word: the computation examines all words of the command,
+            // and a line can have a hundred thousand words.
             let only_assigns = command.only_assigns();
             let text = |word: &Word<'a>| {
                 if only_assigns && is_ours(word) { &word.text[..name.len()] } else { word.text }
@@ -512,7 +513,8 @@ impl<'a> ParsedFile<'a> {
     }
 
     /// Returns the line to report to the user: the first line that mentions the variable or may set it. If there is no
-    /// such line, returns the line at which the unparsed rest begins, or line 1 if there is no unparsed rest.
+    /// such line, returns the line of the unsupported command at which parsing ended, or line 1 if parsing ended
+    /// elsewhere.
     fn find_unclear_line(&self) -> UnclearLine {
         let name = self.setting.name;
         let use_or_code = self.find_shell_mentions().next().map(|place| (place, FileProblem::UnclearUse));

@@ -13,7 +13,7 @@ use crate::file_problem::FileProblem;
 const WRITER_PATH_VARIABLE: &str = "UL_KEYS_TEST_WRITE";
 const TEST_SECRET: &str = "ul_not_a_real_key";
 
-/// Writes into the file that an environment variable names, and prints the result.
+/// Writes to the file named by an environment variable, and prints the result.
 #[test]
 fn child_process_writes_and_prints_result() {
     let Some(path) = std::env::var_os(WRITER_PATH_VARIABLE) else {

@@ -1,4 +1,4 @@
-//! States of the details panel, which shows everything about one key next to the list.
+//! The states of the details panel, which shows everything about one key next to the list.
 
 use super::super::Step::{Answer, Click, NeverAnswer, Reject, WaitSelector, WaitText};
 use super::super::{Precondition, Scene, SceneState, Step};

@@ -1,4 +1,4 @@
-//! States of the list of keys and of its dialogs.
+//! The states of the list of keys and of its dialogs.
 
 use super::super::Step::{
     Answer, Click, ClickOn, EnterKeyWindow, Fill, GoTo, Hover, Invoke, NeverAnswer, Press, Reject, RestartPage,

@@ -1,4 +1,4 @@
-//! States of the one-time window, of the list behind it, and of the list after the window has closed.
+//! The states of the one-time window, of the list behind it, and of the list after the window has closed.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -32,9 +32,9 @@ fn restore_clipboard(driver: &SceneDriver, times: u32) -> anyhow::Result<()> {
         done"#;
     let mut command = driver.desktop.command("sh");
     command.args(["-c", script, &times.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
-    // The process exits when it has finished, or when the desktop is shut down.
+    // The script ends on its own, or when the desktop is shut down.
     command.spawn()?;
-    // Gives the process time to read the key from the clipboard.
+    // Give the script time to read the key from the clipboard.
     std::thread::sleep(Duration::from_secs(1));
     Ok(())
 }

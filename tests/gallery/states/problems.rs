@@ -1,4 +1,4 @@
-//! States in which the key service cannot run.
+//! The states in which the key service cannot run.
 
 use super::super::Step::{SendEvent, WaitText};
 use super::super::{Precondition, Scene, SceneState};

@@ -1,4 +1,4 @@
-//! States of the other sections of the sidebar: Activity, Connection, Preferences and Help.
+//! The states of the other sections of the sidebar: Activity, Connection, Preferences and Help.
 
 use super::super::Step::{
     Answer, Click, ClickOn, Fill, GoTo, NeverAnswer, Press, Reject, Steps, WaitSelector, WaitText,
@@ -103,7 +103,7 @@ pub(super) const CONNECTION_PAGE: Scene = Scene {
                 ),
                 GoTo("Connection"),
                 WaitText("storage: must be an object"),
-                // Clicking this button scrolls to it, so that the problems reported next to it are visible.
+                // Clicking this button scrolls the button into view, together with the problems reported next to it.
                 ClickOn("dl > div:has(.problem) + div button"),
             ],
         },

@@ -53,7 +53,7 @@ pub enum ModelRef {
     },
 }
 
-/// An event of a training process.
+/// An event reported by a training process.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// `training_started`: a run begins.
@@ -206,7 +206,7 @@ impl Event {
     }
 }
 
-/// Reads which model a request refers to. Returns `None` if the request does not identify a model.
+/// Determines which model a request refers to. Returns `None` if the request does not identify a model.
 pub(super) fn read_model_ref(fields: &mut Fields) -> Result<Option<ModelRef>> {
     if let Some(id) = fields.take_text("modelId", ModelId::MAX_LEN)? {
         return Ok(ModelId::parse(&id).map(ModelRef::Model));

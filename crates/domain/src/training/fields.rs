@@ -1,4 +1,4 @@
-//! Reads the fields of an untrusted JSON object. Each field has a maximum size, and errors name the field without
+//! Parses the fields of an untrusted JSON object. Each field has a maximum size, and errors name the field without
 //! quoting its content.
 
 use std::io::{ErrorKind, Write};
@@ -47,7 +47,7 @@ impl Fields {
         self.0.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Reads a string of at most `max` bytes. Redacts keys and replaces NUL characters, which PostgreSQL cannot store.
+    /// Parses a string of at most `max` bytes. Redacts keys and replaces NUL characters, which PostgreSQL cannot store.
     pub(super) fn take_text(&mut self, path: &'static str, max: usize) -> Result<Option<String>> {
         match self.take_value(path) {
             None => Ok(None),
@@ -62,7 +62,7 @@ impl Fields {
         }
     }
 
-    /// Reads a name for use in URLs or lists. Rejects names that are too long or contain a key.
+    /// Parses a name for use in URLs or lists. Rejects names that are too long or contain a key.
     pub(super) fn take_name(&mut self, path: &'static str) -> Result<Option<String>> {
         match self.take_value(path) {
             None => Ok(None),
@@ -75,7 +75,7 @@ impl Fields {
         }
     }
 
-    /// Reads an integer from 0 to `max`.
+    /// Parses an integer from 0 to `max`.
     pub(super) fn take_integer(&mut self, path: &'static str, max: u64) -> Result<Option<u64>> {
         match self.take_value(path).map(|value| value.as_u64().filter(|count| *count <= max)) {
             None => Ok(None),
@@ -111,13 +111,13 @@ impl Fields {
         }
     }
 
-    /// Reads any JSON value of at most `max` bytes and at most [`MAX_DEPTH`] levels of nesting. Redacts keys in the
-    /// value's strings.
+    /// Parses a JSON value of any type, with at most `max` bytes and at most [`MAX_DEPTH`] levels of nesting. Redacts
+    /// keys in the value's strings.
     pub(super) fn take_json(&mut self, path: &'static str, max: usize) -> Result<Option<Value>> {
         self.take_value(path).map(|value| sanitize_within(path, value, max)).transpose()
     }
 
-    /// Reads all remaining fields as one JSON object of at most `max` bytes.
+    /// Returns all remaining fields as one JSON object of at most `max` bytes.
     pub(super) fn take_rest(self, path: &'static str, max: usize) -> Result<Value> {
         sanitize_within(path, Value::Object(self.0), max)
     }

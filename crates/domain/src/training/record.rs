@@ -1,4 +1,5 @@
-//! Runs as they are stored and displayed. In JSON, field names are in camel case, as on the platform.
+//! Training runs in the form in which they are stored and displayed. JSON field names are in camel case, as in the
+//! platform's API.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,10 +50,10 @@ pub struct StartedRun {
 /// Time without a report after which a run counts as silent. The published client sends console output every five
 /// seconds while its progress bar moves, but loading a large dataset, exporting or retrying a request can take minutes.
 pub const SILENT_AFTER: Duration = Duration::from_secs(10 * 60);
-/// A run counts as silent after this many average epochs without a report, or after [`SILENT_AFTER`], whichever is
-/// longer. Some clients have no progress bar (in some notebooks, on some rented machines, and in older versions) and
-/// report nothing until an epoch ends. Other training runs on the same machine can also make one epoch take several
-/// times as long as another.
+/// A run counts as silent if it sends no report for its average epoch duration times this factor, or for
+/// [`SILENT_AFTER`], whichever is longer. The factor must be generous: a client without a progress bar (in some
+/// notebooks, on some rented machines, and in older versions) reports only at the end of an epoch, and other training
+/// runs on the same machine can make an epoch take several times as long as usual.
 pub const SILENT_AFTER_EPOCHS: u32 = 3;
 
 /// A run in the list of runs.

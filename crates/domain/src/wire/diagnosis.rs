@@ -91,7 +91,7 @@ pub enum FormatProblem {
     WhiteSpace,
     /// The text does not begin with `ul_`.
     Prefix,
-    /// The text does not have 43 characters.
+    /// The text is not 43 characters long.
     Length,
     /// The text contains upper-case hexadecimal digits.
     UpperCase,

@@ -1,4 +1,4 @@
-//! Changes that other programs made to the key database, and how the service reacted.
+//! Describes changes that other programs made to the key database, and how the service reacted.
 
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumString, VariantArray};

@@ -54,11 +54,11 @@ pub struct TrainingRunList {
     pub runs: Vec<TrainingRun>,
     /// Value of the `cursor` parameter for the next page; `null` on the last page.
     pub next_cursor: Option<String>,
-    /// Amount of stored training data.
+    /// Size of the stored training data, and its limits.
     pub storage: TrainingStorage,
 }
 
-/// Amount of stored training data, and its limits.
+/// Size of the stored training data, and its limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainingStorage {
@@ -131,7 +131,7 @@ impl TrainingRun {
 /// Response of `GET /api/training/runs/live`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 pub struct LiveRunList {
-    /// Runs that are currently reporting, most recent report first.
+    /// Training runs that are currently reporting, most recent report first.
     pub runs: Vec<TrainingRun>,
 }
 

@@ -76,7 +76,7 @@ pub struct ActivityPage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivityEntry {
-    /// Number of the entry. Later entries have higher numbers.
+    /// Sequence number of the entry. Later entries have higher numbers.
     #[ts(type = "number")]
     pub id: u64,
     /// The recorded event.

@@ -362,7 +362,8 @@ mod tests {
         "scope: is not one of training, models, datasets, read, write, admin",
     ];
 
-    /// Generates values for the two pairs of method and target headers, mostly one value or none for each header.
+    /// Generates lists of values for the two pairs of method and target headers. Most lists contain one value or none;
+    /// some contain two.
     fn header_value_lists() -> impl Strategy<Value = [Vec<HeaderValue>; 4]> {
         let values = |valid: [&str; 2]| {
             let value =

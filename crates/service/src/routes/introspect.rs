@@ -1,7 +1,7 @@
 //! `POST /oauth2/introspect`: token introspection (RFC 7662), so that resource servers can check keys with any standard
 //! library.
 //!
-//! The caller authenticates with its own credential: the app's session, or a key with the scope `admin` or `read`
+//! The caller authenticates with its own credential: the app's session, or a key with the `admin` or `read` scope
 //! (these scopes also permit listing keys). The caller sends it as a bearer token (RFC 6750), or as an OAuth client id
 //! and client secret (the identifier of a key, and the key), either with HTTP Basic or in the form body (RFC 6749,
 //! section 2.3.1).

@@ -145,8 +145,7 @@ pub(super) async fn request_upload(
         run: run.run_id,
         filename: request.filename,
         size: request.size,
-        // A client that names no run does not send `checkpoint_saved` either, so the file is saved as soon as it
-        // arrives.
+        // A client that names no run also does not send `checkpoint_saved`, so the file is saved as soon as it arrives.
         save_on_arrival: request.run.is_none(),
         caller,
     };
@@ -181,8 +180,8 @@ pub(super) async fn save_checkpoint(
     Ok(())
 }
 
-/// Builds the address of a model's page, which a training process prints. The host is the one under which the process
-/// reached the service.
+/// Builds the URL of a model's page, for a training process to print. `host` is the host and port that the process used
+/// to reach the service.
 pub(super) fn build_model_page_url(state: &ServiceState, host: &str, project: &Slug, slug: &Slug) -> String {
     let owner = Slug::of(&state.config.account.username, "user");
     format!("http://{host}/{owner}/{project}/{slug}")

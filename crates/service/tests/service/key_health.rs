@@ -68,7 +68,7 @@ async fn admin_used_at_is_set_only_if_admin_was_required() {
         (key["lastUsedAt"].as_str().map(str::to_owned), key["adminUsedAt"].as_str().map(str::to_owned))
     };
 
-    // None of these requests counts as a use of the scope `admin`, because another scope of the key is sufficient, the
+    // None of these requests counts as a use of the `admin` scope, because another scope of the key is sufficient, the
     // route accepts any key, or the key is rejected.
     assert_eq!(ask(&both, Method::GET, "/api/api-keys").await, StatusCode::OK);
     assert_eq!(ask(&both, Method::GET, "/api/account/summary").await, StatusCode::OK);
@@ -87,7 +87,7 @@ async fn admin_used_at_is_set_only_if_admin_was_required() {
     }
     assert!(used(&both_id).await.0.is_some());
 
-    // The following requests require the scope `admin`, so they count as uses of it.
+    // The following requests require the `admin` scope, so they count as uses of that scope.
     assert_eq!(ask(&admin, Method::GET, "/api/api-keys").await, StatusCode::OK);
     let (last_used, admin_used) = used(&admin_id).await;
     assert!(admin_used.is_some());

@@ -122,7 +122,7 @@ async fn patterns_compile_without_backtracking() {
     }
 }
 
-/// Client generators give the variants of a union of inline types no names, or meaningless ones.
+/// If a union consists of inline types, client generators give its variants meaningless names or no names at all.
 #[tokio::test]
 async fn union_variants_are_named_and_discriminated() {
     let service = TestService::start().await;

@@ -190,7 +190,7 @@ async fn panicking_request_is_answered_and_tasks_restart() {
     .await;
     let (key_id, key) = service.create_key("worker", &["read"]).await;
     assert_others_are_served(&service, &key).await;
-    // The service attempts to record the usage of the preceding request within this time.
+    // Break the clock, and wait until the service has tried to record the usage of the preceding request.
     IS_CLOCK_BROKEN.store(true, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (status, body) = read_json(service.get_summary(&key).await).await;

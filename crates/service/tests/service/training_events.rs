@@ -438,8 +438,8 @@ async fn event_above_size_limit_is_rejected() {
     }
 }
 
-/// While the maximum number of large events is in progress, the service does not read the body of another one, with or
-/// without a `Content-Length`. Small events do not wait.
+/// While the maximum number of large events is being processed, the service does not read the body of another one,
+/// whether or not it has a `Content-Length`. Small events do not wait.
 #[tokio::test]
 async fn large_event_above_concurrency_limit_is_rejected() {
     let folder = tempfile::tempdir().expect("temporary folder");

@@ -38,9 +38,9 @@ pub(super) struct IndexedKey {
 }
 
 impl KeyIndex {
-    /// Creates an index of `keys` for the current state of the file. Needs the writing connection: a connection's
-    /// `data_version` changes only when another connection commits, and all commits of this process use the writing
-    /// connection. So the writing connection's `data_version` changes only when another program commits.
+    /// Creates an index of `keys` for the current state of the file. `writer` must be the connection for writing: a
+    /// connection's `data_version` changes only when another connection commits, and all commits of this process use
+    /// `writer`. So the `data_version` of `writer` changes only when another program commits.
     pub(super) fn new(writer: &Connection, keys: KeySet) -> rusqlite::Result<Self> {
         let version = AtomicI64::new(data_version(writer)?);
         Ok(Self { keys: RwLock::new(keys), version })

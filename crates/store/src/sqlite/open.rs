@@ -31,7 +31,7 @@ const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_STEPS);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Opens or creates a valid database with the current schema. Returns the lock file, which excludes other services, and
-/// the writing connection.
+/// the connection for writing.
 pub(super) fn open_or_create(path: &Path) -> Result<(File, Connection)> {
     let io = |error: std::io::Error| StoreError::from_io(path, &error);
     if is_empty(path).map_err(io)? {

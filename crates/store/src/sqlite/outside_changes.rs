@@ -130,9 +130,9 @@ impl OutsideChangeDetector {
         let stored = (keys.len() as i64, scan.sum);
         self.revoke_again(&scan, None).into_iter().for_each(|entry| drop(keys.replace(entry)));
         let repaired = stored.1 + self.revocations.iter().map(|revocation| revocation.difference).sum::<i64>();
-        // The digest detects edits that were made while the service was not running. No edit is reported if the stored
-        // digest matches the keys as they are in the database, or as they are after the missing revocations are
-        // applied. So restoring an old copy of the database does not count as an edit.
+        // The digest detects edits made while the service was not running. No edit is reported if the stored digest
+        // matches the keys in the database, either as they were read or with the revocations applied that the database
+        // lacks. Restoring an old copy of the database therefore does not count as an edit.
         if noted.is_some_and(|noted| noted != stored && noted != (stored.0, repaired)) {
             self.pending.push(DetectedChange::new(OutsideChange::WhileClosed, None));
         }
@@ -264,10 +264,10 @@ impl OutsideChangeDetector {
         for (entry, at) in scan.kept.iter().filter(|(entry, _)| !waiting.contains(&entry.key.id)) {
             let hash = entry.hash.as_bytes();
             let was_revoked = old.and_then(|old| old.get(hash)).is_some_and(|old| old.key.revoked_at.is_some());
-            // If the open database has never contained this revocation, nobody has reactivated the key, so the
-            // revocation is reported as a new one. At startup, a key that somebody has reactivated cannot be
-            // distinguished from a key in a restored old copy of the database. Both are reported as
-            // [`OutsideChange::KeptRevoked`]. The old copy is by far the more frequent case.
+            // If the open database has never contained this key's revocation, the key cannot have been reactivated, so
+            // the revocation is reported as a new one. At startup, a reactivated key looks the same as a key in a
+            // restored old copy of the database. Both cases are reported as [`OutsideChange::KeptRevoked`], because a
+            // restored copy is by far the more common one.
             let is_late = old.is_some() && !was_revoked && self.record.is_unseen(hash);
             let change = if is_late { OutsideChange::Revoked } else { OutsideChange::KeptRevoked };
             self.pending.push(DetectedChange::new(change, Some(entry.key.id)));

@@ -1,8 +1,8 @@
 //! Stores the days on which the service ran, to decide whether the clock can be trusted.
 //!
-//! Old data is purged relative to the eighth latest of these days. So a clock that is wrong on up to seven days does
-//! not cause data to be deleted too early. On a computer that was off for a long time, purging resumes after eight days
-//! of use.
+//! Old data is purged relative to the eighth most recent of these days, so a clock that is wrong on up to seven days
+//! does not cause data to be deleted too early. After a computer has been off for a long time, purging resumes after
+//! eight days of use.
 
 use rusqlite::{Connection, params};
 use ulkeys_domain::Timestamp;
@@ -34,8 +34,8 @@ pub(super) fn record_day(connection: &Connection, now: Timestamp) -> rusqlite::R
     connection.execute(old, params![MAX_STORED_DAYS.cast_signed()]).map(drop)
 }
 
-/// Returns the latest time that has certainly passed, for purging old data: the start of the eighth latest stored day,
-/// but never later than `now`. Returns `None` while too few days are stored, or if the clock is obviously wrong.
+/// Returns the latest time that has certainly passed, for purging old data: the start of the eighth most recent stored
+/// day, but never later than `now`. Returns `None` while too few days are stored, or if the clock is obviously wrong.
 pub(super) fn believable_time(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
     let days = load_days(connection)?;
     let agreed = days.len().checked_sub(AGREEING_DAYS).and_then(|index| days.get(index));
