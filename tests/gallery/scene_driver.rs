@@ -260,11 +260,12 @@ impl SceneDriver {
         let Some(selector) = *self.hovered.lock().expect("the mutex is not poisoned") else {
             return Ok(());
         };
-        let script = "document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })";
-        self.app.script(script, vec![json!(selector)]).await?;
         self.desktop.run("xdotool", &["mousemove", "1279", "999"])?;
+        // The list measures its rows again after a change of the text size, which can move the element out of view. So
+        // each attempt scrolls to the element.
         let script = "
             const element = document.querySelector(arguments[0]);
+            element.scrollIntoView({ block: 'center' });
             const { x, y, width, height } = element.getBoundingClientRect();
             return element.contains(document.elementFromPoint(x + width / 2, y + height / 2));";
         let is_there =

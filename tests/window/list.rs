@@ -33,7 +33,7 @@ async fn search_matches_names_prefixes_and_scopes() -> Result<()> {
     desktop.run("xdotool", &["windowfocus", &desktop.list_window()?])?;
     desktop.press(&["ctrl+f"])?;
     app.wait_focus("Search keys").await?;
-    desktop.type_text("LABELL")?;
+    desktop.type_text("LABELI")?;
     wait_shown_names(&app, &["labeling-team"]).await?;
     desktop.press(&["Escape"])?;
     app.wait_focus("Search keys").await?;
