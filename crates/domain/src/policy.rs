@@ -234,7 +234,7 @@ mod tests {
         }
     }
 
-    /// The rows are copied from the table in the protocol document.
+    /// The rows are copied from the platform's documentation of scopes.
     #[test]
     fn required_scopes_agree_with_the_protocol_table() {
         let rows: &[(&[&str], &[&str], &[Scope])] = &[

@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn served_paths_are_all_documented() {
         let (router, document) = build_router_and_document();
-        let build_router_and_document: BTreeSet<_> = document.paths.paths.keys().cloned().collect();
-        assert_eq!(served_paths(&router), build_router_and_document);
+        let documented: BTreeSet<_> = document.paths.paths.keys().cloned().collect();
+        assert_eq!(served_paths(&router), documented);
     }
 }

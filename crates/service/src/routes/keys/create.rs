@@ -31,7 +31,7 @@ use crate::state::ServiceState;
 )]
 pub(crate) async fn create(
     State(state): State<Arc<ServiceState>>,
-    origin: RequestAuditContext,
+    audit_context: RequestAuditContext,
     JsonObject(body): JsonObject,
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
     let (name, scopes, replaces) = parse_new_key(&body).map_err(ApiError::Invalid)?;
@@ -44,7 +44,7 @@ pub(crate) async fn create(
     let secret = Secret::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let id = KeyId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let record = KeyRecord { replaces, ..KeyRecord::new(id, name, secret.prefix(), scopes, state.now()) };
-    if !state.store.insert(record.clone(), secret.hash(), origin.0).await? {
+    if !state.store.insert(record.clone(), secret.hash(), audit_context.0).await? {
         return Err(Rejection::Revoked.into());
     }
 

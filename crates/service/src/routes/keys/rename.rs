@@ -27,14 +27,15 @@ use crate::state::ServiceState;
 )]
 pub(crate) async fn rename(
     State(state): State<Arc<ServiceState>>,
-    origin: RequestAuditContext,
+    audit_context: RequestAuditContext,
     key_id: Result<Path<String>, PathRejection>,
     JsonObject(body): JsonObject,
 ) -> Result<Json<ApiKey>, ApiError> {
     let key_id = parse_key_id(key_id)?;
     let name = parse_name(&body).map_err(ApiError::Invalid)?;
     let pending_times = state.usage.pending_times();
-    let mut renamed = state.store.rename(&key_id, name, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
+    let mut renamed =
+        state.store.rename(&key_id, name, state.now(), audit_context.0).await?.ok_or(ApiError::NotFound)?;
     pending_times.overlay_on_record(&mut renamed, state.now().saturating_add(CLOCK_TOLERANCE));
     let key = to_api_key(&state, renamed);
     state.publish(KeyEvent::Renamed(key.clone()));

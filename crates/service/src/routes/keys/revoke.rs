@@ -30,10 +30,10 @@ use crate::state::ServiceState;
 )]
 pub(crate) async fn revoke(
     State(state): State<Arc<ServiceState>>,
-    origin: RequestAuditContext,
+    audit_context: RequestAuditContext,
     key_id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<RevokedKey>, ApiError> {
-    revoke_key(&state, parse_key_id(key_id)?, origin).await
+    revoke_key(&state, parse_key_id(key_id)?, audit_context).await
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -56,20 +56,20 @@ pub(crate) struct RevokeQuery {
 )]
 pub(crate) async fn revoke_by_query(
     State(state): State<Arc<ServiceState>>,
-    origin: RequestAuditContext,
+    audit_context: RequestAuditContext,
     query: Result<Query<RevokeQuery>, QueryRejection>,
 ) -> Result<Json<RevokedKey>, ApiError> {
     let query = query.map_err(|_| ApiError::Invalid("keyId: may occur only once".to_owned()))?;
     let key_id = query.key_id.as_deref().ok_or_else(|| ApiError::Invalid("keyId: is required".to_owned()))?;
-    revoke_key(&state, KeyId::parse(key_id).ok_or(ApiError::NotFound)?, origin).await
+    revoke_key(&state, KeyId::parse(key_id).ok_or(ApiError::NotFound)?, audit_context).await
 }
 
 async fn revoke_key(
     state: &ServiceState,
     key_id: KeyId,
-    origin: RequestAuditContext,
+    audit_context: RequestAuditContext,
 ) -> Result<Json<RevokedKey>, ApiError> {
-    let revocation = state.store.revoke(&key_id, state.now(), origin.0).await?.ok_or(ApiError::NotFound)?;
+    let revocation = state.store.revoke(&key_id, state.now(), audit_context.0).await?.ok_or(ApiError::NotFound)?;
     let revoked = RevokedKey { key_id, revoked_at: revocation.at };
     if revocation.is_new {
         state.publish(KeyEvent::Revoked(revoked.clone()));
