@@ -1,9 +1,10 @@
 //! Checks the architecture rules (see ARCHITECTURE.md) against the dependency graph and the source files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+use syn::visit::Visit;
 
 fn load_metadata() -> Metadata {
     MetadataCommand::new().no_deps().exec().expect("cargo metadata succeeds")
@@ -112,6 +113,110 @@ fn only_ipc_folder_calls_tauri() {
             assert!(!talks || path.starts_with(page.join("lib/ipc")), "{} calls Tauri outside lib/ipc", path.display());
         }
     }
+}
+
+/// The top-level modules of a crate, each with the other top-level modules that it uses.
+type ModuleGraph = BTreeMap<String, BTreeSet<String>>;
+
+/// Collects the top-level modules that paths such as `crate::module::Item` name.
+#[derive(Default)]
+struct UsedModules(BTreeSet<String>);
+
+impl UsedModules {
+    /// Adds the modules that a `use` tree below `crate` names.
+    fn add_use_tree(&mut self, tree: &syn::UseTree) {
+        let module = match tree {
+            syn::UseTree::Path(path) => &path.ident,
+            syn::UseTree::Name(name) => &name.ident,
+            syn::UseTree::Rename(name) => &name.ident,
+            syn::UseTree::Group(group) => return group.items.iter().for_each(|tree| self.add_use_tree(tree)),
+            syn::UseTree::Glob(_) => return,
+        };
+        self.0.insert(module.to_string());
+    }
+}
+
+impl<'ast> Visit<'ast> for UsedModules {
+    fn visit_use_path(&mut self, path: &'ast syn::UsePath) {
+        if path.ident == "crate" {
+            self.add_use_tree(&path.tree);
+        }
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let mut segments = path.segments.iter();
+        if segments.next().is_some_and(|first| first.ident == "crate") {
+            self.0.extend(segments.next().map(|module| module.ident.to_string()));
+        }
+        syn::visit::visit_path(self, path);
+    }
+
+    /// Skips test modules, which may use any module.
+    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+        let is_test = module.attrs.iter().any(|attribute| {
+            attribute.path().is_ident("cfg")
+                && attribute.parse_args::<syn::Ident>().is_ok_and(|condition| condition == "test")
+        });
+        if !is_test {
+            syn::visit::visit_item_mod(self, module);
+        }
+    }
+}
+
+/// Reads the module graph of the crate whose sources are in `folder`.
+fn read_module_graph(folder: &Path) -> ModuleGraph {
+    let mut graph = ModuleGraph::new();
+    for (path, text) in read_sources(folder, "rs") {
+        let file = path.strip_prefix(folder).expect("a file in the folder").with_extension("");
+        let module = file.iter().next().expect("a file name").to_string_lossy().into_owned();
+        let mut used = UsedModules::default();
+        used.visit_file(&syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+        graph.entry(module).or_default().extend(used.0);
+    }
+    // The root of the crate declares all modules, and is not a module itself.
+    graph.remove("lib");
+    graph.remove("main");
+    let modules: BTreeSet<String> = graph.keys().cloned().collect();
+    for (module, used) in &mut graph {
+        used.retain(|other| other != module && modules.contains(other));
+    }
+    graph
+}
+
+/// Returns the modules that use themselves through other modules.
+fn modules_in_circles(graph: &ModuleGraph) -> Vec<&str> {
+    let uses_itself = |start: &&String| {
+        let mut pending: Vec<&String> = graph[*start].iter().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(module) = pending.pop() {
+            if module == *start {
+                return true;
+            }
+            if seen.insert(module) {
+                pending.extend(graph.get(module).into_iter().flatten());
+            }
+        }
+        false
+    };
+    graph.keys().filter(uses_itself).map(String::as_str).collect()
+}
+
+#[test]
+fn modules_do_not_use_each_other_in_circles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in ["crates/domain", "crates/store", "crates/service", "crates/client", "src-tauri"] {
+        let graph = read_module_graph(&root.join(folder).join("src"));
+        let circles = modules_in_circles(&graph);
+        let uses: Vec<_> = circles.iter().map(|module| format!("{module} uses {:?}", graph[*module])).collect();
+        assert!(circles.is_empty(), "{folder} has modules in circles: {uses:#?}");
+    }
+}
+
+#[test]
+fn modules_in_circles_are_those_that_use_themselves() {
+    let graph = [("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")];
+    let graph = graph.map(|(module, used)| (module.to_owned(), BTreeSet::from([used.to_owned()]))).into();
+    assert_eq!(modules_in_circles(&graph), ["a", "b", "c"]);
 }
 
 /// Returns the path and the contents of every file below `folder` that has this extension, including test files.

@@ -17,13 +17,14 @@ use ulkeys_domain::wire::{
 use ulkeys_domain::{AttentionReason, RateLimits, Scope};
 
 use crate::activity_export::ExportFormat;
+use crate::clipboard::ClipboardState;
 use crate::commands::about::{About, ThirdPartyPackage};
 use crate::commands::activity::ExportedActivity;
 use crate::commands::list::for_each_command;
 use crate::commands::one_time::RevealedKey;
 use crate::env_file::EnvFilePlan;
 use crate::error::CommandError;
-use crate::events::{AppEvent, ClipboardState};
+use crate::events::AppEvent;
 use crate::file_access_loss::FileAccessLoss;
 use crate::file_problem::FileProblem;
 use crate::git_risk::GitRisk;

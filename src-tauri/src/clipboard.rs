@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
+use serde::Serialize;
 use tokio::sync::watch;
+use ts_rs::TS;
 use ulkeys_domain::{KeyHash, Secret, Timestamp};
 
 use system::SystemClipboard;
-
-use crate::events::ClipboardState;
 
 /// The longest interval between two checks of the clock. Timers stop while the computer sleeps, so a single long timer
 /// would expire too late.
@@ -67,6 +67,25 @@ enum CopiedKeyState {
     /// The key has been removed `times` times, and the most recent checks (`checks` in a row) did not find it.
     Removed { times: u32, checks: usize },
     /// Another program restored the key after each of [`MAX_REMOVALS`] removals.
+    PutBack,
+}
+
+/// The state of a copied key on the clipboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ClipboardState {
+    /// The clipboard contains no key that this app copied.
+    Clear,
+    /// The clipboard contains a key that this app copied.
+    Held,
+    /// The key could not be removed from the clipboard. The removal is retried.
+    Overdue,
+    /// The key was removed from the clipboard, but another program may still restore it.
+    Checking,
+    /// Another program restored the key, and it was removed from the clipboard again. That program may still have the
+    /// key.
+    RemovedAgain,
+    /// Another program restored the key after each removal, so the app has stopped removing it automatically.
     PutBack,
 }
 

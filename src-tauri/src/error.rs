@@ -49,13 +49,6 @@ impl CommandError {
     }
 }
 
-/// Logs the panic of a background task. Returns an error message for the user, which does not contain the panic's
-/// details.
-pub(crate) fn panic_message(error: &tokio::task::JoinError) -> String {
-    tracing::error!(%error, "a background task panicked");
-    "an internal error occurred".to_owned()
-}
-
 impl From<ErrorBody> for CommandError {
     fn from(body: ErrorBody) -> Self {
         Self { body, file: None, line: None, variable: None }

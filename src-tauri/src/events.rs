@@ -5,6 +5,7 @@ use ts_rs::TS;
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::wire::{DatabaseHealth, KeyEvent};
 
+use crate::clipboard::ClipboardState;
 use crate::keychain_index::UndeletableReason;
 use crate::locale::FormatRegions;
 use crate::menu::MenuAction;
@@ -12,25 +13,6 @@ use crate::one_time_secret::OneTimeState;
 use crate::quit_confirmation::QuitQuestion;
 use crate::service_status::ServiceStatus;
 use crate::settings::{Language, Preferences};
-
-/// The state of a copied key on the clipboard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum ClipboardState {
-    /// The clipboard contains no key that this app copied.
-    Clear,
-    /// The clipboard contains a key that this app copied.
-    Held,
-    /// The key could not be removed from the clipboard. The removal is retried.
-    Overdue,
-    /// The key was removed from the clipboard, but another program may still restore it.
-    Checking,
-    /// Another program restored the key, and it was removed from the clipboard again. That program may still have the
-    /// key.
-    RemovedAgain,
-    /// Another program restored the key after each removal, so the app has stopped removing it automatically.
-    PutBack,
-}
 
 /// An event that the app sends to a page without a request from the page.
 #[derive(Debug, Clone, Serialize, TS)]

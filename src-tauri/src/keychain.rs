@@ -170,7 +170,7 @@ pub(crate) async fn run_unlocked<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> Result<T, KeychainError> + Send + 'static,
 ) -> Result<T, KeychainError> {
-    let failed = |error: tokio::task::JoinError| KeychainError::Failed(crate::error::panic_message(&error));
+    let failed = |error: tokio::task::JoinError| KeychainError::Failed(crate::thread_panic::panic_message(&error));
     let (asking, asks) = mpsc::channel();
     let unlock = tokio::task::spawn_blocking(move || {
         unlock(&name, || {

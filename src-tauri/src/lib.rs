@@ -43,12 +43,14 @@ mod single_instance;
 mod skipped_test;
 mod standard_error;
 mod state;
+mod thread_panic;
 mod window;
 
 use std::process::ExitCode;
 
-use tauri::{Manager as _, RunEvent};
+use tauri::{AppHandle, Manager as _, RunEvent};
 
+use menu::MenuSelection;
 use single_instance::InstanceClaim;
 use state::AppState;
 
@@ -59,6 +61,16 @@ pub fn main() -> ExitCode {
         Ok(Some(action)) => cli::run_action(action, umask),
         Ok(None) => run_app(),
         Err(code) => code,
+    }
+}
+
+/// Closes the window if the user selected "Close" or "Quit". Sends any other selected action to the page.
+fn on_menu_event(app: &AppHandle, id: &str) {
+    match menu::selection_of(id) {
+        // Sending fails only while no page is loaded; the action is then dropped.
+        Some(MenuSelection::Action(action)) => drop(app.state::<AppState>().menu_actions.send(action)),
+        Some(MenuSelection::Close) => window::close_list_window(app),
+        None => {}
     }
 }
 
@@ -112,7 +124,7 @@ fn run_app() -> ExitCode {
         builder = builder.plugin(tauri_plugin_dialog::init());
     }
     let builder = builder
-        .on_menu_event(|app, event| menu::on_menu_event(app, event.id().as_ref()))
+        .on_menu_event(|app, event| on_menu_event(app, event.id().as_ref()))
         .invoke_handler(commands::list::for_each_command!(command_handler))
         .setup(move |app| {
             process_hardening::disable_memory_access();

@@ -6,12 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 use tauri::menu::{Menu, MenuBuilder, MenuItemBuilder, MenuItemKind, SubmenuBuilder};
-use tauri::{AppHandle, Manager as _, Wry};
+use tauri::{AppHandle, Wry};
 use ts_rs::TS;
 
 use crate::settings::Language;
-use crate::state::AppState;
-use crate::window;
 
 /// An action that the page performs when its menu item is selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
@@ -134,19 +132,25 @@ pub(crate) fn is_in_language(menu: &Menu<Wry>, language: Language) -> tauri::Res
     Ok(file.text()? == MenuTexts::load_texts(language)?.file)
 }
 
-/// Closes the window if the user selected "Close" or "Quit". Sends any other selected action to the page.
-pub(crate) fn on_menu_event(app: &AppHandle, id: &str) {
-    let action = match id {
-        NEW_KEY_ID => MenuAction::NewKey,
-        SEARCH_ID => MenuAction::Search,
-        PREFERENCES_ID => MenuAction::Preferences,
-        HELP_ID => MenuAction::Help,
-        ABOUT_ID => MenuAction::About,
-        CLOSE_ID | QUIT_ID => return window::close_list_window(app),
-        _ => return,
-    };
-    // Sending fails only while no page is loaded; the action is then dropped.
-    let _ = app.state::<AppState>().menu_actions.send(action);
+/// What selecting an item does.
+pub(crate) enum MenuSelection {
+    /// The page performs the action.
+    Action(MenuAction),
+    /// The list window closes, which quits the app.
+    Close,
+}
+
+/// Returns what selecting the item with this identifier does; `None` if the toolkit handles the item itself.
+pub(crate) fn selection_of(id: &str) -> Option<MenuSelection> {
+    Some(match id {
+        NEW_KEY_ID => MenuSelection::Action(MenuAction::NewKey),
+        SEARCH_ID => MenuSelection::Action(MenuAction::Search),
+        PREFERENCES_ID => MenuSelection::Action(MenuAction::Preferences),
+        HELP_ID => MenuSelection::Action(MenuAction::Help),
+        ABOUT_ID => MenuSelection::Action(MenuAction::About),
+        CLOSE_ID | QUIT_ID => MenuSelection::Close,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -1,29 +1,8 @@
-//! Decides whether the list window may close, which quits the app and stops the service. Training runs in progress can
-//! then no longer report, so the user is asked first.
-//!
-//! The user is asked only after a request to close the window. Signals, including those at the end of a session, quit
-//! the app immediately.
-
-use std::time::Duration;
+//! The question whether the app may quit while training runs are in progress, and the phases in which it is asked.
 
 use serde::Serialize;
-use tauri::{AppHandle, Manager as _};
 use tokio::sync::watch;
 use ts_rs::TS;
-
-use crate::clipboard::Clipboard;
-use crate::state::AppState;
-use crate::window;
-
-/// Maximum time to wait for the service's list of live training runs. The service normally answers within milliseconds,
-/// but a database locked by another program must not keep the window open.
-const SERVICE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum time to wait for the page to show the question. An unresponsive page must not keep the window open.
-const QUESTION_SHOWN_TIMEOUT: Duration = Duration::from_secs(3);
-/// Maximum time to wait for the clipboard to be cleared.
-const CLIPBOARD_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum number of training runs that the confirmation lists by name.
-const MAX_NAMED_RUNS: usize = 3;
 
 /// The question that the page asks before the app quits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
@@ -33,6 +12,13 @@ pub(crate) struct QuitQuestion {
     runs: Vec<String>,
     /// Total number of live runs.
     count: usize,
+}
+
+impl QuitQuestion {
+    /// Creates a question about live runs: the names of some of them, and the number of all.
+    pub(crate) fn new(runs: Vec<String>, count: usize) -> Self {
+        Self { runs, count }
+    }
 }
 
 /// The phase of a request to close the window.
@@ -81,7 +67,7 @@ impl QuitConfirmation {
 
     /// Starts a check for live training runs, unless such a check is already in progress. Returns whether a check was
     /// started, or `None` if the window may close without one.
-    fn begin_check(&self) -> Option<bool> {
+    pub(crate) fn begin_check(&self) -> Option<bool> {
         let mut begins = Some(false);
         self.phase.send_if_modified(|phase| match *phase {
             QuitPhase::Quitting => {
@@ -97,83 +83,33 @@ impl QuitConfirmation {
         });
         begins
     }
-}
 
-/// Returns whether the list window must stay open for now after a request to close it. In that case, a check for live
-/// training runs is in progress. The window closes after the check if there is no reason to ask the user.
-pub(crate) fn intercept_close_request(app: &AppHandle) -> bool {
-    let state = app.state::<AppState>();
-    match state.quit_confirmation.begin_check() {
-        None => false,
-        Some(false) => true,
-        Some(true) => {
-            let app = app.clone();
-            tauri::async_runtime::spawn(async move {
-                if !ask_before_quit(&app).await {
-                    quit_app(&app);
-                }
-            });
-            true
+    /// Returns whether a page is subscribed to the question.
+    pub(crate) fn has_subscriber(&self) -> bool {
+        self.question.receiver_count() > 0
+    }
+
+    /// Makes the page ask for confirmation. The returned future completes when the page shows the question, or when the
+    /// request to close is cancelled.
+    pub(crate) fn ask(&self, question: QuitQuestion) -> impl Future<Output = ()> + use<> {
+        let mut phase = self.phase.subscribe();
+        self.phase.send_replace(QuitPhase::Asked);
+        self.question.send_replace(Some(question));
+        async move {
+            // Waiting fails only if the sender is dropped. Then no page can show the question.
+            let _ = phase.wait_for(|phase| *phase != QuitPhase::Asked).await;
         }
     }
-}
 
-/// Closes the list window and quits the app gracefully.
-pub(crate) fn quit_app(app: &AppHandle) {
-    // While the phase is `Checking`, further requests to close the window have no effect.
-    app.state::<AppState>().quit_confirmation.phase.send_replace(QuitPhase::Checking);
-    let app = app.clone();
-    tauri::async_runtime::spawn(async move {
-        let state = app.state::<AppState>();
-        // Clear the clipboard while the window is still open: on Wayland, only a program with the focus can replace
-        // what it has copied.
-        match tokio::time::timeout(CLIPBOARD_TIMEOUT, state.clipboard.run_blocking(Clipboard::remove_copied_key)).await
-        {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "could not clear the clipboard"),
-            Err(_) => {
-                tracing::warn!("closing the window before the clipboard is cleared, because the system does not answer")
-            }
-        }
-        state.quit_confirmation.phase.send_replace(QuitPhase::Quitting);
-        window::close_list_window(&app);
-    });
-}
+    /// Ignores further requests to close the window, because the app is about to quit.
+    pub(crate) fn ignore_requests(&self) {
+        self.phase.send_replace(QuitPhase::Checking);
+    }
 
-/// If training runs are live, makes the page ask the user whether to quit, because the runs' reports would be lost.
-/// Returns whether the page shows the question.
-async fn ask_before_quit(app: &AppHandle) -> bool {
-    let state = app.state::<AppState>();
-    let Some(client) = state.service.api_client() else {
-        return false;
-    };
-    let runs = match tokio::time::timeout(SERVICE_TIMEOUT, client.list_live_runs()).await {
-        Ok(Ok(list)) => list.runs,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "closing the window without a question, because live runs cannot be listed");
-            return false;
-        }
-        Err(_) => {
-            tracing::warn!("closing the window without a question, because the key service does not answer");
-            return false;
-        }
-    };
-    let closing = &state.quit_confirmation;
-    if runs.is_empty() || closing.question.receiver_count() == 0 {
-        return false;
+    /// Lets the window close.
+    pub(crate) fn allow_quit(&self) {
+        self.phase.send_replace(QuitPhase::Quitting);
     }
-    let names = runs.iter().map(|run| format!("{}/{}", run.summary.project, run.summary.slug)).take(MAX_NAMED_RUNS);
-    let question = QuitQuestion { runs: names.collect(), count: runs.len() };
-    let mut phase = closing.phase.subscribe();
-    closing.phase.send_replace(QuitPhase::Asked);
-    closing.question.send_replace(Some(question));
-    window::focus_front_window(app);
-    let answered = phase.wait_for(|phase| *phase != QuitPhase::Asked);
-    let is_shown = tokio::time::timeout(QUESTION_SHOWN_TIMEOUT, answered).await.is_ok();
-    if !is_shown {
-        tracing::warn!("closing the window without a question, because its page does not answer");
-    }
-    is_shown
 }
 
 #[cfg(test)]

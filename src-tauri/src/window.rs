@@ -3,6 +3,7 @@
 mod file_dialog;
 mod list_window;
 mod one_time_window;
+mod quit;
 mod theme;
 mod window_bounds;
 
@@ -20,6 +21,7 @@ pub(crate) use one_time_window::{
     on_minimized as on_one_time_window_minimized, open_hidden as open_one_time_window,
     show_with_height as show_one_time_window,
 };
+pub(crate) use quit::quit_app;
 pub(crate) use theme::watch_color_scheme;
 pub(crate) use window_bounds::save_list_bounds;
 

@@ -8,39 +8,18 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use parking_lot::{Mutex, MutexGuard};
 use ulkeys_domain::decision::{Decision, Rejection};
 use ulkeys_domain::policy::RequiredScopes;
 use ulkeys_domain::rate_limit::RateLimitStatus;
-use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, RateLimitClass, Scope, Scopes, Timestamp, policy};
+use ulkeys_domain::{KeyAuthInfo, RateLimitClass, Scope, Scopes, Timestamp, policy};
 
 use crate::authn::Credential;
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::rate_limiter::RunRequest;
-use crate::request_context::RequestContext;
 use crate::state::ServiceState;
 use crate::usage::ClientAddress;
-
-/// An accepted caller.
-#[derive(Clone)]
-pub(crate) enum Caller {
-    /// The app that embeds the service.
-    Session,
-    /// The holder of an active key whose scopes allow this request.
-    Key { key: Arc<KeyAuthInfo>, hash: KeyHash },
-}
-
-impl Caller {
-    /// Returns the key's identifier; `None` for the app.
-    pub(crate) fn key_id(&self) -> Option<&KeyId> {
-        match self {
-            Self::Session => None,
-            Self::Key { key, .. } => Some(&key.id),
-        }
-    }
-}
 
 /// The access that a request needs.
 pub(crate) enum RequiredAccess<'a> {
@@ -186,21 +165,6 @@ fn record_rejected(
     ApiError::Rejected(rejection)
 }
 
-impl Caller {
-    /// Checks that the caller's key is still active. Called after a wait (for a body or an event), during which the key
-    /// may have been revoked.
-    pub(crate) async fn revalidate(&self, state: &ServiceState) -> Result<(), ApiError> {
-        let Self::Key { hash, .. } = self else {
-            return Ok(());
-        };
-        match state.store.lookup(hash).await? {
-            None => Err(Rejection::Unknown.into()),
-            Some(key) if key.revoked_at.is_some() => Err(Rejection::Revoked.into()),
-            Some(_) => Ok(()),
-        }
-    }
-}
-
 /// A training process's request whose key has been accepted, but which has not been counted against the rate limit of
 /// its run yet. Dropping the value records the usage, even if the client closes the connection early: as rejected if
 /// the rate limit rejected the request, otherwise as accepted.
@@ -228,7 +192,7 @@ impl PendingRunUsage {
         Self { state, key, peer: from.peer, user_agent, at, needed_admin, limit_status }
     }
 
-    fn count_against_run_limit(&self, request: RunRequest) -> Result<(), ApiError> {
+    pub(crate) fn count_against_run_limit(&self, request: RunRequest) -> Result<(), ApiError> {
         let result = self.state.rate_limiter.admit_for_run(&self.key.id, request, self.peer);
         *self.lock_limit_status() = result;
         result.map(drop).map_err(|limit_status| Rejection::Limit(limit_status).into())
@@ -254,31 +218,5 @@ impl Drop for PendingRunUsage {
                 drop(record_rejected(&self.state, Some(&self.key), Rejection::Limit(limit_status), from))
             }
         }
-    }
-}
-
-/// Counts a request from a training process against the rate limit of its run. Requests from the app itself are not
-/// limited.
-pub(crate) struct RunRequestCounter(Option<Arc<PendingRunUsage>>);
-
-impl RunRequestCounter {
-    /// Counts the request, or rejects it if the limit is reached.
-    pub(crate) fn count_against_run_limit(&self, request: RunRequest) -> Result<(), ApiError> {
-        self.0.as_ref().map_or(Ok(()), |run_usage| run_usage.count_against_run_limit(request))
-    }
-}
-
-impl FromRequestParts<Arc<ServiceState>> for RunRequestCounter {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
-        let context = RequestContext::from_parts(parts)?;
-        // Reject a request with a key but without pending usage, because no rate limit would apply to it. Pending usage
-        // is missing only if a route uses this extractor but `crate::pipeline` does not know that the route counts its
-        // own requests.
-        if context.run_usage.is_none() && context.caller.as_ref().is_none_or(|caller| caller.key_id().is_some()) {
-            return Err(ApiError::Rejected(Rejection::NoCredential));
-        }
-        Ok(Self(context.run_usage.clone()))
     }
 }

@@ -17,7 +17,7 @@ use ulkeys_domain::training::CheckpointId;
 use ulkeys_store::RunStore;
 
 use crate::error::ApiError;
-use crate::state::Setting;
+use crate::setting::Setting;
 
 /// The prefix of the temporary name of an incomplete file. Random characters and [`TEMPORARY_SUFFIX`] follow.
 const TEMPORARY_PREFIX: &str = ".incoming-";

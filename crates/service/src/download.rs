@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::authz::Caller;
+use crate::caller::Caller;
 use crate::state::ServiceState;
 
 /// The number of bytes read and sent at a time.
@@ -48,7 +48,7 @@ async fn send_chunks(
         sent.map_err(|_| Error::other("the client has stalled or disconnected"))?;
         if checked.elapsed() >= state.config.timing.revalidate_interval {
             checked = Instant::now();
-            if caller.revalidate(state).await.is_err() {
+            if caller.revalidate(&*state.store).await.is_err() {
                 return Err(Error::other("the client's key is no longer accepted"));
             }
         }

@@ -15,7 +15,7 @@ use ulkeys_domain::rate_limit::RateLimitStatus;
 use ulkeys_domain::wire::{DatabaseProblem, ErrorBody, ErrorCode};
 use ulkeys_store::StoreError;
 
-use crate::training_quota::StorageShortage;
+use crate::training_quota::{QuotaError, StorageShortage};
 
 /// The reason why a request fails.
 pub(crate) enum ApiError {
@@ -61,6 +61,15 @@ impl From<Rejection> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<QuotaError> for ApiError {
+    fn from(error: QuotaError) -> Self {
+        match error {
+            QuotaError::Full(shortage) => Self::TrainingDataFull(shortage),
+            QuotaError::Store(error) => Self::Store(error),
+        }
     }
 }
 

@@ -8,8 +8,10 @@
 mod authn;
 mod authz;
 mod body;
+mod caller;
 mod checkpoints;
 mod concurrency;
+mod config;
 mod download;
 mod error;
 mod loopback_guard;
@@ -22,6 +24,7 @@ mod request_trace;
 mod routes;
 mod server;
 mod session;
+mod setting;
 mod state;
 mod supervision;
 #[cfg(test)]
@@ -47,8 +50,9 @@ use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
 use ulkeys_store::Store;
 
 pub use checkpoints::CheckpointConfig;
+pub use config::{Account, Config, Timing};
 pub use session::SessionToken;
-pub use state::{Account, Config, Setting, Timing};
+pub use setting::Setting;
 pub use supervision::restart_on_panic;
 pub use training_quota::TrainingConfig;
 

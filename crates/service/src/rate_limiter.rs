@@ -20,7 +20,7 @@ use ulkeys_domain::rate_limit::{RateLimitStatus, RunRateLimitClass, SlidingWindo
 use ulkeys_domain::training::RunId;
 use ulkeys_domain::{KeyId, RateLimitClass, RateLimits};
 
-use crate::state::Setting;
+use crate::setting::Setting;
 
 /// The number of shards, each with its own lock, so that removing expired state blocks only a few requests at a time.
 const SHARD_COUNT: usize = 64;

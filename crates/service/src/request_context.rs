@@ -7,8 +7,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use ulkeys_domain::decision::Rejection;
 
-use crate::authz::{Caller, PendingRunUsage};
+use crate::authz::PendingRunUsage;
+use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::rate_limiter::RunRequest;
 use crate::state::ServiceState;
 use crate::user_agent;
 
@@ -63,5 +65,31 @@ impl FromRequestParts<Arc<ServiceState>> for RequestAuditContext {
             peer: context.peer,
             user_agent: user_agent::from_headers(&parts.headers).into(),
         }))
+    }
+}
+
+/// Counts a request from a training process against the rate limit of its run. Requests from the app itself are not
+/// limited.
+pub(crate) struct RunRequestCounter(Option<Arc<PendingRunUsage>>);
+
+impl RunRequestCounter {
+    /// Counts the request, or rejects it if the limit is reached.
+    pub(crate) fn count_against_run_limit(&self, request: RunRequest) -> Result<(), ApiError> {
+        self.0.as_ref().map_or(Ok(()), |run_usage| run_usage.count_against_run_limit(request))
+    }
+}
+
+impl FromRequestParts<Arc<ServiceState>> for RunRequestCounter {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
+        let context = RequestContext::from_parts(parts)?;
+        // Reject a request with a key but without pending usage, because no rate limit would apply to it. Pending usage
+        // is missing only if a route uses this extractor but `crate::pipeline` does not know that the route counts its
+        // own requests.
+        if context.run_usage.is_none() && context.caller.as_ref().is_none_or(|caller| caller.key_id().is_some()) {
+            return Err(ApiError::Rejected(Rejection::NoCredential));
+        }
+        Ok(Self(context.run_usage.clone()))
     }
 }

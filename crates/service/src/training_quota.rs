@@ -5,17 +5,17 @@
 //! space for them.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::storage::{StorageLimits, mib_to_bytes};
 use ulkeys_domain::wire::training::{StorageUse, TrainingStorage};
-use ulkeys_store::{StoredBytes, TrainingBytes};
+use ulkeys_store::{Store, StoreError, StoredBytes, TrainingBytes};
 
-use crate::error::ApiError;
-use crate::state::{ServiceState, Setting};
+use crate::setting::Setting;
 
 /// The storage limits and the retention period of training data.
 #[derive(Clone)]
@@ -41,11 +41,6 @@ enum QuotaKind {
     Database,
     Reserve,
 }
-
-/// The limits that are currently reached. A message is logged once when a limit is reached, and once when there is
-/// space again.
-#[derive(Default)]
-pub(crate) struct ReachedLimits(Mutex<HashSet<QuotaKind>>);
 
 /// The reason why training data is rejected.
 pub(crate) struct StorageShortage {
@@ -80,11 +75,40 @@ impl StorageShortage {
     }
 }
 
-impl ServiceState {
+/// The reason why a check of the storage limits fails.
+pub(crate) enum QuotaError {
+    /// The data does not fit.
+    Full(StorageShortage),
+    /// The store cannot report how much data it contains.
+    Store(StoreError),
+}
+
+impl From<StoreError> for QuotaError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Checks training data against the storage limits.
+pub(crate) struct TrainingQuota {
+    store: Arc<dyn Store>,
+    config: TrainingConfig,
+    /// The folder for uploaded checkpoint files. The reserve applies to the disk that contains it.
+    checkpoint_folder: PathBuf,
+    /// The limits that are currently reached. A message is logged once when a limit is reached, and once when there is
+    /// space again.
+    reached: Mutex<HashSet<QuotaKind>>,
+}
+
+impl TrainingQuota {
+    pub(crate) fn new(store: Arc<dyn Store>, config: TrainingConfig, checkpoint_folder: &Path) -> Self {
+        Self { store, config, checkpoint_folder: checkpoint_folder.to_owned(), reached: Mutex::default() }
+    }
+
     /// Checks that another `bytes` bytes of training data, reported with a key, fit into the storage limits, and that
     /// they leave the disk reserve free.
-    pub(crate) async fn check_database_quota(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
-        let (limits, stored) = (self.config.training.limits.get(), self.store.training_bytes(key.copied()).await?);
+    pub(crate) async fn check_database(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), QuotaError> {
+        let (limits, stored) = (self.config.limits.get(), self.store.training_bytes(key.copied()).await?);
         let key = key.copied();
         self.check_limits(
             [
@@ -97,26 +121,26 @@ impl ServiceState {
             ],
             bytes,
         )?;
-        self.check_total_quota(key, stored, bytes)?;
+        self.check_total(key, stored, bytes)?;
         self.check_disk_reserve(bytes.saturating_sub(stored.reusable))
     }
 
     /// Checks that a checkpoint file of `bytes` bytes fits into the limits and leaves the disk reserve free.
-    pub(crate) async fn check_file_quota(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
+    pub(crate) async fn check_file(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), QuotaError> {
         let stored = self.store.training_bytes(key.copied()).await?;
-        self.check_total_quota(key.copied(), stored, bytes)?;
+        self.check_total(key.copied(), stored, bytes)?;
         self.check_disk_reserve(bytes)
     }
 
     /// Checks the limits for a file that has been received and is already on the disk. This second check is needed if
     /// the size was not announced, or if several files were received with the same key at the same time.
-    pub(crate) async fn check_received_file_quota(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), ApiError> {
+    pub(crate) async fn check_received_file(&self, key: Option<&KeyId>, bytes: u64) -> Result<(), QuotaError> {
         let stored = self.store.training_bytes(key.copied()).await?;
-        self.check_total_quota(key.copied(), stored, bytes)
+        self.check_total(key.copied(), stored, bytes)
     }
 
-    fn check_total_quota(&self, key: Option<KeyId>, stored: TrainingBytes, bytes: u64) -> Result<(), ApiError> {
-        let limits = self.config.training.limits.get();
+    fn check_total(&self, key: Option<KeyId>, stored: TrainingBytes, bytes: u64) -> Result<(), QuotaError> {
+        let limits = self.config.limits.get();
         self.check_limits(
             [
                 (
@@ -131,14 +155,14 @@ impl ServiceState {
     }
 
     /// Checks that writing another `bytes` bytes leaves the disk reserve free.
-    pub(crate) fn check_disk_reserve(&self, bytes: u64) -> Result<(), ApiError> {
-        let reserve = self.config.training.limits.get().reserve;
-        let free = free_disk_bytes(&self.config.checkpoints.folder).unwrap_or(u64::MAX);
+    pub(crate) fn check_disk_reserve(&self, bytes: u64) -> Result<(), QuotaError> {
+        let reserve = self.config.limits.get().reserve;
+        let free = free_disk_bytes(&self.checkpoint_folder).unwrap_or(u64::MAX);
         self.check_limits([(QuotaKind::Reserve, reserve, free.saturating_sub(mib_to_bytes(reserve)))], bytes)
     }
 
-    fn check_limits<const N: usize>(&self, limits: [(QuotaKind, u32, u64); N], bytes: u64) -> Result<(), ApiError> {
-        let mut reached = self.reached_limits.0.lock();
+    fn check_limits<const N: usize>(&self, limits: [(QuotaKind, u32, u64); N], bytes: u64) -> Result<(), QuotaError> {
+        let mut reached = self.reached.lock();
         for (limit, value, room) in limits {
             // Near a limit, small reports may still fit while large ones are rejected. To avoid logging a change each
             // time, a limit counts as reached only while at most 2 % of it is left.
@@ -148,7 +172,7 @@ impl ServiceState {
                 if is_low && reached.insert(limit) {
                     tracing::warn!(?limit, "training data is rejected: {}", shortage.message());
                 }
-                return Err(ApiError::TrainingDataFull(shortage));
+                return Err(QuotaError::Full(shortage));
             }
             if !is_low && reached.remove(&limit) {
                 tracing::info!(?limit, "there is space for training data again");
@@ -158,15 +182,15 @@ impl ServiceState {
     }
 
     /// Returns how much training data is stored, in total and for one key.
-    pub(crate) async fn training_storage(&self, key: Option<&KeyId>) -> Result<TrainingStorage, ApiError> {
-        let (limits, stored) = (self.config.training.limits.get(), self.store.training_bytes(key.copied()).await?);
+    pub(crate) async fn used_storage(&self, key: Option<&KeyId>) -> Result<TrainingStorage, StoreError> {
+        let (limits, stored) = (self.config.limits.get(), self.store.training_bytes(key.copied()).await?);
         let in_use = |stored: StoredBytes, limit, database_limit| StorageUse {
             used_bytes: total_bytes(stored),
             limit_bytes: mib_to_bytes(limit),
             database_used_bytes: stored.rows,
             database_limit_bytes: mib_to_bytes(database_limit),
         };
-        let free = free_disk_bytes(&self.config.checkpoints.folder);
+        let free = free_disk_bytes(&self.checkpoint_folder);
         Ok(TrainingStorage {
             all: in_use(stored.all, limits.training, limits.database),
             key: key.map(|_| in_use(stored.key, limits.training_per_key, limits.database_per_key)),

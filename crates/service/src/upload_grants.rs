@@ -17,7 +17,7 @@ use ulkeys_domain::secret::write_hex;
 use ulkeys_domain::training::{CheckpointId, FileName, RunId};
 use zeroize::Zeroizing;
 
-use crate::authz::Caller;
+use crate::caller::Caller;
 
 const TOKEN_BYTES: usize = 32;
 /// The time for which a grant is valid. It is measured by the service's uptime, because changing the wall clock must

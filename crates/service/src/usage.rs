@@ -19,7 +19,7 @@ use ulkeys_domain::wire::{DatabaseProblem, KeyEvent, KeyUse, MAX_CLIENTS_PER_KEY
 use ulkeys_domain::{KeyId, KeyRecord, Timestamp};
 use ulkeys_store::{ClientUsage, HourlyCount, KeyStore, MILLIS_PER_HOUR, RejectedRequests, UsageBatch};
 
-use crate::state::Config;
+use crate::config::Config;
 
 /// The time for which usage is collected before it is published.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);

@@ -5,6 +5,7 @@
 
 mod disk_space;
 mod error;
+mod private_files;
 mod revocation_record;
 mod runs;
 mod sqlite;

@@ -23,7 +23,7 @@ use ulkeys_domain::secret::write_hex;
 use ulkeys_domain::{KeyHash, Timestamp};
 
 use crate::disk_space;
-use crate::sqlite::open::{create_folder, reserve_name};
+use crate::private_files::{create_folder, reserve_name};
 
 const HEADER_PREFIX: &str = "ulkeys-revocations 1 ";
 /// Maximum time to wait for a file lock that another process holds.

@@ -10,7 +10,7 @@ mod database_files;
 mod key_index;
 mod key_list;
 mod keys;
-pub(crate) mod open;
+mod open;
 mod outside_changes;
 mod page_checksums;
 mod rows;

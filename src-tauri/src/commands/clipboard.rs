@@ -6,9 +6,9 @@ use tauri::State;
 use ulkeys_domain::wire::ErrorCode;
 
 use super::{UntrustedArg, invalid_argument};
+use crate::clipboard::ClipboardState;
 use crate::clipboard::{Clipboard, CopiedKey};
 use crate::error::{CommandError, Result};
-use crate::events::ClipboardState;
 use crate::service_status::ServiceStatus;
 use crate::state::AppState;
 

@@ -12,8 +12,9 @@ use ulkeys_domain::wire::{DatabaseHealth, ErrorCode};
 
 use super::{UntrustedArg, invalid_argument};
 use crate::clipboard::Clipboard;
+use crate::clipboard::ClipboardState;
 use crate::error::{CommandError, Result};
-use crate::events::{AppEvent, ClipboardState};
+use crate::events::AppEvent;
 use crate::keychain_index::{KeychainIndex, UndeletableKeys};
 use crate::locale;
 use crate::menu::MenuAction;

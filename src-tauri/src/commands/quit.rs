@@ -4,8 +4,8 @@ use tauri::{AppHandle, State};
 
 use super::{UntrustedArg, invalid_argument};
 use crate::error::Result;
-use crate::quit_confirmation;
 use crate::state::AppState;
+use crate::window;
 
 /// Handles the page's answer: `shown` confirms that the question is visible, and `keepOpen` and `quit` are the user's
 /// decision.
@@ -14,7 +14,7 @@ pub(crate) fn answer_quit_question(app: AppHandle, state: State<'_, AppState>, a
     match answer.into_text("answer")?.as_str() {
         "shown" => state.quit_confirmation.mark_question_shown(),
         "keepOpen" => state.quit_confirmation.keep_open(),
-        "quit" => quit_confirmation::quit_app(&app),
+        "quit" => window::quit_app(&app),
         _ => return Err(invalid_argument("answer", "must be shown, keepOpen or quit")),
     }
     Ok(())

@@ -9,7 +9,6 @@ use tauri::{AppHandle, Manager as _, WebviewWindow, WebviewWindowBuilder, Window
 
 use super::window_bounds::SavedBounds;
 use crate::menu;
-use crate::quit_confirmation;
 use crate::settings::Language;
 use crate::state::AppState;
 
@@ -62,7 +61,7 @@ pub(crate) fn open_hidden(app: &AppHandle, bounds_file: PathBuf) -> tauri::Resul
                 // runs, so that the next request to close asks it again.
                 app.state::<AppState>().quit_confirmation.keep_open();
                 api.prevent_close();
-            } else if quit_confirmation::intercept_close_request(&app) {
+            } else if super::quit::intercept_close_request(&app) {
                 api.prevent_close();
             }
         }

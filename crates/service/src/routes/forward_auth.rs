@@ -20,7 +20,8 @@ use ulkeys_domain::{KeyId, RateLimitClass, Scope, policy};
 use utoipa::IntoParams;
 
 use crate::authn::{Credential, has_credential, read_credential};
-use crate::authz::{Caller, RequiredAccess, authorize};
+use crate::authz::{RequiredAccess, authorize};
+use crate::caller::Caller;
 use crate::error::{ApiError, insert_rate_limit_headers};
 use crate::openapi::{AuthErrors, BadRequest};
 use crate::request_context::PeerAddress;

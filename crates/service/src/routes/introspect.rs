@@ -28,8 +28,9 @@ use crate::authn::{
     BasicCredentials, Credential, X_API_KEY, has_credential, has_non_empty_header, parse_basic, read_credential,
     single_header_value,
 };
-use crate::authz::{Caller, RequiredAccess, authorize};
+use crate::authz::{RequiredAccess, authorize};
 use crate::body::{LimitedBytes, read_body};
+use crate::caller::Caller;
 use crate::error::{ApiError, insert_rate_limit_headers};
 use crate::openapi::{AuthErrors, BodyErrors};
 use crate::request_context::{PeerAddress, RequestContext};

@@ -23,7 +23,7 @@ use utoipa::IntoParams;
 
 use super::query_params::{parse_canonical_number, parse_number_up_to};
 use super::training::build_model_page_url;
-use crate::authz::Caller;
+use crate::caller::Caller;
 use crate::download;
 use crate::error::ApiError;
 use crate::loopback_guard::RequestHost;
@@ -89,7 +89,7 @@ pub(super) async fn list(
         let model_url = build_model_page_url(&state, &host, &summary.project, &summary.slug);
         TrainingRun::at(now, summary, model_url)
     });
-    let storage = state.training_storage(key.as_ref()).await?;
+    let storage = state.training_quota.used_storage(key.as_ref()).await?;
     Ok(Json(TrainingRunList { runs: runs.collect(), next_cursor, storage }))
 }
 

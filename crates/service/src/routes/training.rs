@@ -20,12 +20,13 @@ use ulkeys_store::ReportedBy;
 
 use request_bodies::{TrainingReport, UploadBody};
 
-use crate::authz::{Caller, RunRequestCounter};
 use crate::body::LimitedBytes;
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::loopback_guard::RequestHost;
 use crate::openapi::{BodyErrors, InsufficientStorage, NotFound};
 use crate::rate_limiter::RunRequest;
+use crate::request_context::RunRequestCounter;
 use crate::state::ServiceState;
 use crate::upload_grants::{GrantError, UploadGrant};
 
@@ -70,7 +71,7 @@ pub(super) async fn report_event(
     let mut results_dropped = false;
     let run = if let Event::Started(start) = event {
         counter.count_against_run_limit(RunRequest::Start)?;
-        state.check_database_quota(feed.key.as_ref(), bytes).await?;
+        state.training_quota.check_database(feed.key.as_ref(), bytes).await?;
         start_run(&state, target, start, feed).await?
     } else {
         let run = match find_run(&state, target, run).await {
@@ -108,9 +109,9 @@ async fn reduce_to_quota(
     if change == RunUpdate::Alive {
         return Ok(change);
     }
-    match state.check_database_quota(feed.key.as_ref(), bytes).await {
+    match state.training_quota.check_database(feed.key.as_ref(), bytes).await {
         Ok(()) => Ok(change),
-        Err(error) => change.without_data().ok_or(error),
+        Err(error) => change.without_data().ok_or(error.into()),
     }
 }
 
@@ -137,7 +138,7 @@ pub(super) async fn request_upload(
         Err(error) => return Err(count_request_without_run(&counter, RateLimitClass::Checkpoint, error)),
     };
     counter.count_against_run_limit(RunRequest::Checkpoint(run.run_id))?;
-    state.check_file_quota(caller.key_id(), request.size.unwrap_or_default()).await?;
+    state.training_quota.check_file(caller.key_id(), request.size.unwrap_or_default()).await?;
     let id = CheckpointId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let path = id.to_path();
     let grant = UploadGrant {
@@ -190,7 +191,7 @@ pub(super) fn build_model_page_url(state: &ServiceState, host: &str, project: &S
 /// Removes pending upload grants of revoked keys, which would otherwise count against the limits until they expire.
 async fn withdraw_grants_of_revoked_keys(state: &ServiceState) -> Result<(), ApiError> {
     for caller in state.upload_grants.callers_with_grants(state.uptime()) {
-        match (caller.revalidate(state).await, caller.key_id()) {
+        match (caller.revalidate(&*state.store).await, caller.key_id()) {
             (Err(ApiError::Rejected(_)), Some(key)) => state.upload_grants.withdraw_grants_of_key(key, state.uptime()),
             (result, _) => result?,
         }

@@ -12,7 +12,7 @@ use ulkeys_domain::training::{Checkpoint, CheckpointState};
 use ulkeys_store::ReportedBy;
 
 use super::training::save_checkpoint;
-use crate::authz::Caller;
+use crate::caller::Caller;
 use crate::checkpoints::{IncomingFile, ReceiveError};
 use crate::error::ApiError;
 use crate::openapi::{BodyErrors, FileBytes, InsufficientStorage, NotFound, StorageErrors};
@@ -44,9 +44,9 @@ pub(super) async fn receive_upload(
     revalidate_caller(&state, &grant.caller).await?;
 
     let key = grant.caller.key_id().copied();
-    state.check_file_quota(key.as_ref(), body.size_hint().lower()).await?;
+    state.training_quota.check_file(key.as_ref(), body.size_hint().lower()).await?;
     let received = tokio::select! {
-        received = state.checkpoints.receive(body, |bytes| state.check_disk_reserve(bytes)) => received,
+        received = state.checkpoints.receive(body, |bytes| Ok(state.training_quota.check_disk_reserve(bytes)?)) => received,
         () = attempt.cancelled() => Err(ReceiveError::Interrupted),
         () = state.shutdown.cancelled() => return Err(ApiError::Stopping),
     };
@@ -62,7 +62,7 @@ pub(super) async fn receive_upload(
         return Err(ApiError::Invalid("body: is empty or does not have the announced size".to_owned()));
     }
 
-    state.check_received_file_quota(key.as_ref(), received.size).await?;
+    state.training_quota.check_received_file(key.as_ref(), received.size).await?;
     // Store the file in a separate task, so that it is not interrupted if the client disconnects.
     let kept = tokio::spawn(store_file(state, grant, attempt, capability, received)).await;
     kept.unwrap_or_else(|error| Err(ApiError::Io(std::io::Error::other(error))))?;
@@ -119,7 +119,7 @@ async fn record_checkpoint(state: &ServiceState, grant: &UploadGrant, received: 
 /// Checks again that the key that requested a grant is still valid, because a grant must not outlive its key. The
 /// response for a revoked key is the same as for an unknown grant.
 async fn revalidate_caller(state: &ServiceState, caller: &Caller) -> Result<(), ApiError> {
-    caller.revalidate(state).await.map_err(|error| match error {
+    caller.revalidate(&*state.store).await.map_err(|error| match error {
         ApiError::Rejected(_) => ApiError::NotFound,
         other => other,
     })

@@ -17,8 +17,8 @@ use rusqlite::config::DbConfig;
 use ulkeys_domain::wire::StopCause;
 
 use super::key_index::data_version;
-use super::open::{private_file, reserve_name, sibling_path};
 use super::page_checksums::PageChecksums;
+use crate::private_files::{private_file, reserve_name, sibling_path};
 
 /// After another SQLite process has changed the database, changed pages in the database file are accepted for this
 /// long. The WAL may no longer contain these pages, because it is overwritten from the start after a complete

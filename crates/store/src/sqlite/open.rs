@@ -1,8 +1,8 @@
 //! Opens the database file. Nothing is written until the file is known to be a valid database of this program.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::functions::FunctionFlags;
@@ -11,6 +11,7 @@ use rusqlite_migration::{M, Migrations};
 use ulkeys_domain::normalize_for_search;
 use ulkeys_domain::wire::DatabaseProblem;
 
+use crate::private_files::{create_folder, private_file, reserve_name, sibling_path};
 use crate::{Result, StoreError};
 
 /// The SQLite application ID, "ULKY" in ASCII. Set by the first migration.
@@ -85,15 +86,6 @@ pub(super) fn acquire_lock_file(path: &Path) -> Result<File> {
     }
 }
 
-/// Returns options for writing a file that only its owner can access.
-pub(super) fn private_file() -> OpenOptions {
-    let mut file = OpenOptions::new();
-    file.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
-    file
-}
-
 /// Opens a read-only connection.
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
@@ -154,14 +146,6 @@ fn is_empty(path: &Path) -> std::io::Result<bool> {
     }
 }
 
-/// Creates the folder of a file if it is missing, accessible only by its owner.
-pub(crate) fn create_folder(path: &Path) -> std::io::Result<()> {
-    let mut folder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    path.parent().map_or(Ok(()), |parent| folder.recursive(true).create(parent))
-}
-
 /// Renames a `-wal` file whose database was moved away. SQLite would delete this file, although it may contain keys
 /// that exist nowhere else.
 fn quarantine_orphan_wal(path: &Path) -> std::io::Result<()> {
@@ -175,29 +159,6 @@ fn quarantine_orphan_wal(path: &Path) -> std::io::Result<()> {
         tracing::warn!(%log, %aside, "found the write-ahead log of a missing key database and renamed it");
     }
     Ok(())
-}
-
-/// Finds an unused file name and reserves it by creating an empty file, so that no existing file is overwritten.
-pub(crate) fn reserve_name(path: &Path, suffix: &str) -> std::io::Result<PathBuf> {
-    let mut number = 1_u32;
-    loop {
-        let name = match number {
-            1 => sibling_path(path, suffix),
-            _ => sibling_path(path, &format!("{suffix}-{number}")),
-        };
-        match private_file().create_new(true).open(&name) {
-            Ok(_) => return Ok(name),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Returns the path of the database file with `suffix` appended.
-pub(super) fn sibling_path(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use futures_util::{Stream, StreamExt as _, future, stream};
 use tokio_stream::wrappers::BroadcastStream;
 use ulkeys_domain::wire::KeyEvent;
 
-use crate::authz::Caller;
+use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::state::ServiceState;
 
@@ -45,7 +45,7 @@ pub(crate) async fn stream_events(
         .chain(changes)
         .take_while(move |change| {
             let (state, caller, has_lagged) = (asked.clone(), caller.clone(), change.is_err());
-            async move { !has_lagged && caller.revalidate(&state).await.is_ok() }
+            async move { !has_lagged && caller.revalidate(&*state.store).await.is_ok() }
         })
         .filter_map(|change| future::ready(change.ok()))
         .take_until(state.shutdown.clone().cancelled_owned())
