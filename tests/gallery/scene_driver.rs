@@ -218,6 +218,7 @@ impl SceneDriver {
     /// Returns an error if a window does not switch to the variant.
     pub async fn apply_variant(&self, variant: Variant) -> Result<()> {
         let app = &self.app;
+        self.hide_tooltip().await?;
         let shows_key = self.shows_key_window().await?;
         if shows_key {
             app.switch_to_list_window().await?;
@@ -255,6 +256,18 @@ impl SceneDriver {
         self.move_mouse().await
     }
 
+    /// Moves the mouse out of the window, and waits until the tooltip has disappeared. Otherwise, the tooltip could cover
+    /// its element in the next variant.
+    async fn hide_tooltip(&self) -> Result<()> {
+        if self.hovered.lock().expect("the mutex is not poisoned").is_none() {
+            return Ok(());
+        }
+        self.desktop.run("xdotool", &["mousemove", "1279", "999"])?;
+        let script = "return [...document.querySelectorAll('[role=tooltip]')].every((tip) => !tip.checkVisibility())";
+        let is_hidden = async || self.app.script(script, Vec::new()).await.is_ok_and(|is_hidden| is_hidden == true);
+        self.app.wait("the tooltip to disappear", is_hidden).await
+    }
+
     /// Moves the mouse onto the element of the last [`Step::Hover`], if there is one, and waits for its tooltip.
     async fn move_mouse(&self) -> Result<()> {
         let Some(selector) = *self.hovered.lock().expect("the mutex is not poisoned") else {
@@ -274,7 +287,13 @@ impl SceneDriver {
         self.app.hover_selector(&self.desktop, selector).await?;
         // The page detects the mouse only if it moves within the window.
         self.desktop.run("xdotool", &["mousemove_relative", "1", "0"])?;
-        self.wait_visible("[role=tooltip]").await?;
+        // Some texts have a tooltip only where they are cut.
+        let script = "
+            const tipped = document.querySelector(arguments[0]).closest('[data-tip-when=cut]');
+            return !tipped || tipped.scrollHeight > tipped.clientHeight + 1 || tipped.scrollWidth > tipped.clientWidth + 1;";
+        if self.app.script(script, vec![json!(selector)]).await? == true {
+            self.wait_visible("[role=tooltip]").await?;
+        }
         self.wait_for_animations().await
     }
 

@@ -35,6 +35,15 @@ async fn start_with_used_key() -> Result<(Desktop, App)> {
 }
 
 #[tokio::test]
+async fn tooltip_hides_when_mouse_leaves_window() -> Result<()> {
+    let (desktop, app) = start_with_used_key().await?;
+    app.hover_selector(&desktop, LAST_USED_SELECTOR).await?;
+    app.wait("the tooltip", async || app.text(TOOLTIP_SELECTOR).await.is_ok()).await?;
+    desktop.run("xdotool", &["mousemove", "1279", "999"])?;
+    wait_no_tooltip(&app).await
+}
+
+#[tokio::test]
 async fn tooltip_shows_on_hover_and_hides_on_escape() -> Result<()> {
     let (desktop, app) = start_with_used_key().await?;
     app.wait("a use of yesterday", async || {
