@@ -256,8 +256,8 @@ impl SceneDriver {
         self.move_mouse().await
     }
 
-    /// Moves the mouse out of the window, and waits until the tooltip has disappeared. Otherwise, the tooltip could cover
-    /// its element in the next variant.
+    /// Moves the mouse out of the window, and waits until the tooltip has disappeared. Otherwise, the tooltip could
+    /// cover its element in the next variant.
     async fn hide_tooltip(&self) -> Result<()> {
         if self.hovered.lock().expect("the mutex is not poisoned").is_none() {
             return Ok(());
