@@ -263,7 +263,7 @@ impl SceneDriver {
             return Ok(());
         }
         self.desktop.run("xdotool", &["mousemove", "1279", "999"])?;
-        let script = "return [...document.querySelectorAll('[role=tooltip]')].every((tip) => !tip.checkVisibility())";
+        let script = "return document.querySelector('[role=tooltip]') === null";
         let is_hidden = async || self.app.script(script, Vec::new()).await.is_ok_and(|is_hidden| is_hidden == true);
         self.app.wait("the tooltip to disappear", is_hidden).await
     }
