@@ -23,10 +23,11 @@ fn crates_depend_only_on_allowed_crates() {
     let metadata = load_metadata();
     for (package, allowed) in [
         ("ulkeys-domain", &[][..]),
-        ("ulkeys-store", &["ulkeys-domain"]),
-        ("ulkeys-service", &["ulkeys-domain", "ulkeys-store"]),
-        ("ulkeys-client", &["ulkeys-domain"]),
-        ("ul-keys", &["ulkeys-client", "ulkeys-domain", "ulkeys-service", "ulkeys-store"]),
+        ("ulkeys-api", &["ulkeys-domain"]),
+        ("ulkeys-store", &["ulkeys-api", "ulkeys-domain"]),
+        ("ulkeys-service", &["ulkeys-api", "ulkeys-domain", "ulkeys-store"]),
+        ("ulkeys-client", &["ulkeys-api", "ulkeys-domain"]),
+        ("ul-keys", &["ulkeys-api", "ulkeys-client", "ulkeys-domain", "ulkeys-service", "ulkeys-store"]),
     ] {
         let own = dependency_names(&metadata, package).into_iter().filter(|name| name.starts_with("ulkeys-"));
         assert_eq!(own.collect::<Vec<_>>(), allowed, "{package}");
@@ -45,7 +46,7 @@ fn external_library_is_used_only_by_its_crates() {
         ("rusqlite", &["ulkeys-store"]),
         ("sqlx", &["ulkeys-store"]),
         ("axum", &["ulkeys-service"]),
-        ("utoipa", &["ulkeys-domain", "ulkeys-service"]),
+        ("utoipa", &["ulkeys-api", "ulkeys-domain", "ulkeys-service"]),
         ("reqwest", &["ulkeys-client"]),
     ] {
         for package in
@@ -204,7 +205,7 @@ fn modules_in_circles(graph: &ModuleGraph) -> Vec<&str> {
 #[test]
 fn modules_do_not_use_each_other_in_circles() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for folder in ["crates/domain", "crates/store", "crates/service", "crates/client", "src-tauri"] {
+    for folder in ["crates/domain", "crates/api", "crates/store", "crates/service", "crates/client", "src-tauri"] {
         let graph = read_module_graph(&root.join(folder).join("src"));
         let circles = modules_in_circles(&graph);
         let uses: Vec<_> = circles.iter().map(|module| format!("{module} uses {:?}", graph[*module])).collect();

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 use ts_rs::TS;
-use ulkeys_domain::wire::{ActivityEntry, ActivityEvent};
+use ulkeys_api::{ActivityEntry, ActivityEvent};
 
 use crate::files::{FileReplacement, ReplacementAccess};
 
@@ -191,8 +191,8 @@ fn escape_formula(cell: String) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
+    use ulkeys_api::OutsideChange;
     use ulkeys_domain::decision::Decision;
-    use ulkeys_domain::wire::OutsideChange;
     use ulkeys_domain::{KeyId, Timestamp};
 
     use super::*;

@@ -2,18 +2,18 @@
 //! checks that it is up to date.
 
 use ts_rs::{Config, TS};
-use ulkeys_domain::decision::Decision;
-use ulkeys_domain::storage::StorageLimits;
-use ulkeys_domain::training::{Checkpoint, CheckpointState, Epoch, RunDetails, RunStatus, RunSummary};
-use ulkeys_domain::wire::training::{
+use ulkeys_api::training::{
     CancelledRun, DeletedRun, StorageUse, TrainingRun, TrainingRunDetails, TrainingRunList, TrainingStorage,
 };
-use ulkeys_domain::wire::{
+use ulkeys_api::{
     ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, ApiKey, ChangeCount, CheckReport, CheckResult, CreateKey,
     DatabaseHealth, DatabaseProblem, DiskFull, ErrorBody, ErrorCode, FormatProblem, HourlyUsage, KeyClient, KeyCounts,
     KeyEvent, KeyList, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause,
     WritesStopped,
 };
+use ulkeys_domain::decision::Decision;
+use ulkeys_domain::storage::StorageLimits;
+use ulkeys_domain::training::{Checkpoint, CheckpointState, Epoch, RunDetails, RunStatus, RunSummary};
 use ulkeys_domain::{AttentionReason, RateLimits, Scope};
 
 use crate::activity_export::ExportFormat;

@@ -18,7 +18,7 @@ use std::ops::RangeInclusive;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use ulkeys_domain::wire::ErrorCode;
+use ulkeys_api::ErrorCode;
 use ulkeys_domain::{KeyId, Timestamp, secret};
 use zeroize::Zeroizing;
 

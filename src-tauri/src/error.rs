@@ -4,8 +4,8 @@ use std::io;
 
 use serde::Serialize;
 use ts_rs::TS;
+use ulkeys_api::{ErrorBody, ErrorCode};
 use ulkeys_client::ApiClientError;
-use ulkeys_domain::wire::{ErrorBody, ErrorCode};
 
 use crate::file_problem::{FileProblem, UnclearLine};
 use crate::keychain::KeychainError;

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use ts_rs::TS;
+use ulkeys_api::{DatabaseHealth, KeyEvent};
 use ulkeys_domain::Timestamp;
-use ulkeys_domain::wire::{DatabaseHealth, KeyEvent};
 
 use crate::clipboard::ClipboardState;
 use crate::keychain_index::UndeletableReason;

@@ -12,7 +12,7 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ulkeys_domain::wire::ErrorCode;
+use ulkeys_api::ErrorCode;
 use ulkeys_domain::{KeyPrefix, Secret};
 use zeroize::Zeroizing;
 

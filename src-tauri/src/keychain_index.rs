@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use ts_rs::TS;
+use ulkeys_api::{ApiKey, KeyEvent};
 use ulkeys_client::ApiClient;
-use ulkeys_domain::wire::{ApiKey, KeyEvent};
 use ulkeys_domain::{DEFAULT_ROTATION_DAYS, KeyId, KeyPrefix};
 
 use crate::file_problem::describe_io_error;
@@ -283,8 +283,8 @@ mod tests {
     use rand::rngs::SysRng;
     use tokio::net::TcpListener;
     use tokio_util::sync::CancellationToken;
+    use ulkeys_api::CreateKey;
     use ulkeys_domain::RateLimits;
-    use ulkeys_domain::wire::CreateKey;
     use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, Timing, TrainingConfig};
     use ulkeys_store::SqliteStore;
 

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
 use ts_rs::TS;
-use ulkeys_domain::wire::ApiKey;
+use ulkeys_api::ApiKey;
 use ulkeys_domain::{KeyId, Secret};
 
 use crate::env_file::EnvFilePlan;

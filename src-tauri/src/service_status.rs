@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 use ts_rs::TS;
-use ulkeys_domain::wire::DatabaseProblem;
+use ulkeys_api::DatabaseProblem;
 
 /// The status of the embedded key service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]

@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use ulkeys_api::{DatabaseHealth, DatabaseProblem};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::mib_to_bytes;
-use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem};
 use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, Setting, Timing, TrainingConfig, listen};
 use ulkeys_store::SqliteStore;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
+use ulkeys_api::ErrorCode;
 use ulkeys_client::ApiClient;
-use ulkeys_domain::wire::ErrorCode;
 use ulkeys_service::TrainingConfig;
 
 use crate::clipboard::Clipboard;

@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use ulkeys_domain::wire::{AccountSummary, ResourceCounts};
+use ulkeys_api::{AccountSummary, ResourceCounts};
 use ulkeys_service::Account;
 use ulkeys_tests::{Service, ServiceOptions};
 use zeroizing_alloc::ZeroAlloc;

@@ -1,8 +1,8 @@
 //! The requests that list, count and read keys.
 
 use reqwest::Method;
+use ulkeys_api::{ApiKey, KeyCounts, KeyList, KeySort, KeyStatus};
 use ulkeys_domain::KeyId;
-use ulkeys_domain::wire::{ApiKey, KeyCounts, KeyList, KeySort, KeyStatus};
 
 use crate::{ApiClient, ApiClientError};
 

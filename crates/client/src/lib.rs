@@ -13,11 +13,11 @@ use reqwest::header::{AUTHORIZATION, CONNECTION, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use sse_stream::SseByteStream;
-use ulkeys_domain::KeyId;
-use ulkeys_domain::wire::{
+use ulkeys_api::{
     ActivityKind, ActivityPage, ApiKey, CheckReport, CheckRequest, CreateKey, CreatedKey, ErrorBody, KeyEvent, KeyList,
     KeyUsage, RenameKey, RevokedKey,
 };
+use ulkeys_domain::KeyId;
 
 pub use keys::KeyQuery;
 pub use training::RunQuery;

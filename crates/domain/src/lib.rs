@@ -17,7 +17,6 @@ pub mod storage;
 pub mod testing;
 pub mod time;
 pub mod training;
-pub mod wire;
 
 pub use key::{KeyAuthInfo, KeyId, KeyRecord};
 pub use key_attention::{AttentionReason, AttentionThresholds, DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS};

@@ -9,10 +9,10 @@ use axum::http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE}
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
+use ulkeys_api::{DatabaseProblem, ErrorBody, ErrorCode};
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::rate_limit::RateLimitStatus;
-use ulkeys_domain::wire::{DatabaseProblem, ErrorBody, ErrorCode};
 use ulkeys_store::StoreError;
 
 use crate::training_quota::{QuotaError, StorageShortage};

@@ -44,9 +44,9 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use ulkeys_api::{DatabaseProblem, KeyEvent};
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::rate_limit::WINDOW;
-use ulkeys_domain::wire::{DatabaseProblem, KeyEvent};
 use ulkeys_store::Store;
 
 pub use checkpoints::CheckpointConfig;

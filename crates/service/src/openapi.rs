@@ -8,8 +8,8 @@ mod variants;
 
 use std::collections::BTreeSet;
 
+use ulkeys_api::{ActivityKind, ErrorBody, KeyEvent, KeyStatus};
 use ulkeys_domain::policy::{self, RequiredScopes};
-use ulkeys_domain::wire::{ActivityKind, ErrorBody, KeyEvent, KeyStatus};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Server};

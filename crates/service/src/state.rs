@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+use ulkeys_api::KeyEvent;
 use ulkeys_domain::Timestamp;
-use ulkeys_domain::wire::KeyEvent;
 use ulkeys_store::Store;
 
 use crate::checkpoints::CheckpointStore;

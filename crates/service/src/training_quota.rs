@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use ulkeys_api::training::{StorageUse, TrainingStorage};
 use ulkeys_domain::KeyId;
 use ulkeys_domain::storage::{StorageLimits, mib_to_bytes};
-use ulkeys_domain::wire::training::{StorageUse, TrainingStorage};
 use ulkeys_store::{Store, StoreError, StoredBytes, TrainingBytes};
 
 use crate::setting::Setting;

@@ -14,8 +14,8 @@ use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
+use ulkeys_api::{DatabaseProblem, KeyEvent, KeyUse, MAX_CLIENTS_PER_KEY};
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::wire::{DatabaseProblem, KeyEvent, KeyUse, MAX_CLIENTS_PER_KEY};
 use ulkeys_domain::{KeyId, KeyRecord, Timestamp};
 use ulkeys_store::{ClientUsage, HourlyCount, KeyStore, MILLIS_PER_HOUR, RejectedRequests, UsageBatch};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{ErrorCode as Sqlite, ffi};
 use rusqlite_migration::MigrationDefinitionError;
-use ulkeys_domain::wire::DatabaseProblem;
+use ulkeys_api::DatabaseProblem;
 
 use crate::disk_space;
 

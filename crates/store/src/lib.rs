@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ulkeys_domain::wire::{ActivityKind, ActivityPage, KeyCounts, KeySort, KeyStatus, KeyUsage};
+use ulkeys_api::{ActivityKind, ActivityPage, KeyCounts, KeySort, KeyStatus, KeyUsage};
 use ulkeys_domain::{AttentionThresholds, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
 pub use error::StoreError;

@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ulkeys_api::ResourceCounts;
 use ulkeys_domain::training::{
     Checkpoint, CheckpointId, Console, EpochDetails, ModelId, ModelRef, RunDetails, RunId, RunStart, RunStatus,
     RunSummary, RunUpdate, StartedRun,
 };
-use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
 
 use crate::Result;

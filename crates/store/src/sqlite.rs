@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
 use tokio::sync::watch;
-use ulkeys_domain::wire::{
+use ulkeys_api::{
     ActivityKind, ActivityPage, DatabaseHealth, DatabaseProblem, DiskFull, KeyCounts, KeyUsage, ResourceCounts,
     WritesStopped,
 };

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rand::rngs::SysRng;
 use strum::VariantArray as _;
+use ulkeys_api::{ActivityEvent, ActivityKind, HourlyUsage, MAX_CLIENTS_PER_KEY};
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::wire::{ActivityEvent, ActivityKind, HourlyUsage, MAX_CLIENTS_PER_KEY};
 use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
 use ulkeys_store::{
     AuditContext, ClientUsage, HourlyCount, KeyStore, MILLIS_PER_HOUR, RejectedRequests, Revocation, SqliteStore,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use strum::VariantArray as _;
-use ulkeys_domain::wire::{KeyCounts, KeySort, KeyStatus, SortBy};
+use ulkeys_api::{KeyCounts, KeySort, KeyStatus, SortBy};
 use ulkeys_domain::{AttentionThresholds, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
 use ulkeys_store::{AuditContext, KeyQuery, KeyStore, SqliteStore};
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use rand::rngs::SysRng;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, params};
+use ulkeys_api::{ActivityEvent, ActivityKind, KeySort, KeyStatus, OutsideChange};
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::training::{CheckpointId, ModelId, ModelRef, RunId, RunStart, Slug};
-use ulkeys_domain::wire::{ActivityEvent, ActivityKind, KeySort, KeyStatus, OutsideChange};
 use ulkeys_domain::{AttentionThresholds, KeyId, KeyName, Secret, Timestamp};
 use ulkeys_store::{
     KeyQuery, KeyStore as _, RejectedRequests, ReportedBy, RunDeletion, RunStore as _, SqliteStore, StoredBytes,

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
+use ulkeys_api::{ActivityEvent, ActivityKind, DatabaseProblem, OutsideChange, StopCause};
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::wire::{ActivityEvent, ActivityKind, DatabaseProblem, OutsideChange, StopCause};
 use ulkeys_domain::{KeyId, KeyName, Timestamp};
 use ulkeys_store::{HourlyCount, KeyStore as _, SqliteStore, UsageBatch};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
-use ulkeys_domain::wire::{ActivityKind, DatabaseHealth, OutsideChange};
+use ulkeys_api::{ActivityKind, DatabaseHealth, OutsideChange};
 use ulkeys_domain::{KeyHash, KeyId};
 use ulkeys_store::{KeyStore as _, SqliteStore};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rand::rngs::SysRng;
 use rusqlite::Connection;
 use tokio::task::JoinSet;
-use ulkeys_domain::wire::DatabaseProblem;
+use ulkeys_api::DatabaseProblem;
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
 use ulkeys_store::{AuditContext, KeyStore as _, SqliteStore};
 

@@ -6,7 +6,7 @@ use license_fetcher::prelude::*;
 use serde::Serialize;
 use tauri::AppHandle;
 use ts_rs::TS;
-use ulkeys_domain::wire::ErrorCode;
+use ulkeys_api::ErrorCode;
 
 use crate::error::{CommandError, Result};
 

@@ -7,9 +7,9 @@ use tauri::{State, WebviewWindow};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::spawn_blocking;
 use ts_rs::TS;
+use ulkeys_api::{ActivityEntry, ActivityKind, ActivityPage, ErrorCode};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::KeyId;
-use ulkeys_domain::wire::{ActivityEntry, ActivityKind, ActivityPage, ErrorCode};
 
 use super::{UntrustedArg, invalid_argument, thread_panic_error};
 use crate::activity_export::{self, ExportFormat};

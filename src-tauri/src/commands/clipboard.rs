@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tauri::State;
-use ulkeys_domain::wire::ErrorCode;
+use ulkeys_api::ErrorCode;
 
 use super::{UntrustedArg, invalid_argument};
 use crate::clipboard::ClipboardState;

@@ -7,8 +7,8 @@ use tauri::ipc::Channel;
 use tauri::{AppHandle, State, WebviewWindow};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
+use ulkeys_api::{DatabaseHealth, ErrorCode};
 use ulkeys_client::ApiClient;
-use ulkeys_domain::wire::{DatabaseHealth, ErrorCode};
 
 use super::{UntrustedArg, invalid_argument};
 use crate::clipboard::Clipboard;

@@ -2,11 +2,11 @@
 //! passed to the one-time window.
 
 use tauri::{AppHandle, State};
-use ulkeys_client::KeyQuery;
-use ulkeys_domain::wire::{
+use ulkeys_api::{
     ApiKey, CheckReport, CheckRequest, CreateKey, CreatedKey, ErrorCode, KeyCounts, KeyList, KeySort, KeyStatus,
     KeyUsage, RevokedKey,
 };
+use ulkeys_client::KeyQuery;
 use zeroize::Zeroizing;
 
 use super::{UntrustedArg, invalid_argument};

@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 use tauri::{AppHandle, State, WebviewWindow};
 use ts_rs::TS;
-use ulkeys_domain::wire::{ApiKey, ErrorCode};
+use ulkeys_api::{ApiKey, ErrorCode};
 use ulkeys_domain::{KeyId, Secret};
 use zeroize::Zeroizing;
 

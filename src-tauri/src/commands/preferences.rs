@@ -1,9 +1,9 @@
 //! The command that changes the user's preferences.
 
 use tauri::{AppHandle, State};
+use ulkeys_api::ErrorCode;
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::StorageLimits;
-use ulkeys_domain::wire::ErrorCode;
 
 use super::{UntrustedArg, invalid_argument};
 use crate::error::{CommandError, Result};

@@ -1,9 +1,9 @@
 //! Commands that list training runs, and that cancel or delete one.
 
 use tauri::State;
+use ulkeys_api::training::{CancelledRun, DeletedRun, TrainingRunDetails, TrainingRunList, TrainingStorage};
 use ulkeys_client::RunQuery;
 use ulkeys_domain::training::RunId;
-use ulkeys_domain::wire::training::{CancelledRun, DeletedRun, TrainingRunDetails, TrainingRunList, TrainingStorage};
 
 use super::{UntrustedArg, invalid_argument};
 use crate::error::Result;

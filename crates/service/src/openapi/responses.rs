@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ulkeys_domain::wire::ErrorBody;
+use ulkeys_api::ErrorBody;
 use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{Components, ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};

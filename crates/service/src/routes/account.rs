@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use ulkeys_domain::wire::AccountSummary;
+use ulkeys_api::AccountSummary;
 
 use crate::error::ApiError;
 use crate::state::ServiceState;

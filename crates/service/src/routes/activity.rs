@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::Deserialize;
+use ulkeys_api::{ActivityKind, ActivityPage};
 use ulkeys_domain::KeyId;
-use ulkeys_domain::wire::{ActivityKind, ActivityPage};
 use utoipa::IntoParams;
 
 use super::query_params::{parse_canonical_number, parse_number_up_to};

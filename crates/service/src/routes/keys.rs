@@ -13,7 +13,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use serde::Deserialize;
 use serde_json::Value;
-use ulkeys_domain::wire::ApiKey;
+use ulkeys_api::ApiKey;
 use ulkeys_domain::{
     AttentionThresholds, DEFAULT_ROTATION_DAYS, KeyId, KeyName, KeyRecord, MAX_ROTATION_DAYS, Timestamp,
 };
@@ -63,7 +63,7 @@ fn parse_name(body: &Value) -> Result<KeyName, String> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use ulkeys_domain::wire::RenameKey;
+    use ulkeys_api::RenameKey;
 
     use super::*;
     use crate::testing::{KEY_FIELD_TEXTS, json_objects, leaks_input, proptest_config, text_contents};

@@ -13,11 +13,11 @@ use axum::http::header::{
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use tokio::fs::File;
-use ulkeys_domain::KeyId;
-use ulkeys_domain::training::{Checkpoint, Console, FileName, MAX_EPOCH, RunId};
-use ulkeys_domain::wire::training::{
+use ulkeys_api::training::{
     CancelledRun, DeletedRun, EpochList, LiveRunList, TrainingRun, TrainingRunDetails, TrainingRunList,
 };
+use ulkeys_domain::KeyId;
+use ulkeys_domain::training::{Checkpoint, Console, FileName, MAX_EPOCH, RunId};
 use ulkeys_store::RunDeletion;
 use utoipa::IntoParams;
 

@@ -10,12 +10,12 @@ use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{FromRequest as _, Request, State};
 use rand::rngs::SysRng;
 use tokio::sync::SemaphorePermit;
+use ulkeys_api::training::{EventAck, UploadTicket};
 use ulkeys_domain::RateLimitClass;
 use ulkeys_domain::training::{
     CheckpointId, Event, EventReport, FieldError, ModelId, ModelRef, RunId, RunStart, RunStatus, RunUpdate, Slug,
     StartedRun, UploadRequest,
 };
-use ulkeys_domain::wire::training::{EventAck, UploadTicket};
 use ulkeys_store::ReportedBy;
 
 use request_bodies::{TrainingReport, UploadBody};

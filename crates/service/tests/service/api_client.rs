@@ -1,8 +1,8 @@
 //! Tests of the client library in `crates/client` against a real service.
 
 use rand::rngs::SysRng;
+use ulkeys_api::{ActivityKind, CreateKey, KeyCounts, KeySort, KeyStatus};
 use ulkeys_client::{ApiClient, ApiClientError, KeyQuery};
-use ulkeys_domain::wire::{ActivityKind, CreateKey, KeyCounts, KeySort, KeyStatus};
 use ulkeys_domain::{AttentionReason, KeyId};
 
 use crate::common::{days_ago, start_with_keys};

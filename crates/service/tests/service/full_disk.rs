@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use ulkeys_api::DatabaseProblem;
 use ulkeys_domain::storage::StorageLimits;
-use ulkeys_domain::wire::DatabaseProblem;
 use ulkeys_service::{Config, system_clock};
 use ulkeys_store::SqliteStore;
 

@@ -1,7 +1,7 @@
 //! Reads and writes the activity table.
 
 use rusqlite::{Connection, Row, params};
-use ulkeys_domain::wire::{ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, OutsideChange};
+use ulkeys_api::{ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, OutsideChange};
 use ulkeys_domain::{KeyId, KeyName, KeyPrefix, Timestamp};
 
 use super::rows::{read_enum, read_id, read_optional_id, read_time, read_user_agent};

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use ulkeys_domain::wire::StopCause;
+use ulkeys_api::StopCause;
 
 use super::key_index::data_version;
 use super::page_checksums::PageChecksums;

@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
-use ulkeys_domain::wire::{KeyCounts, KeyStatus, SortBy};
+use ulkeys_api::{KeyCounts, KeyStatus, SortBy};
 use ulkeys_domain::{AttentionThresholds, KeyRecord, normalize_for_search};
 
 use super::rows::{KEY_COLUMNS, read_key};

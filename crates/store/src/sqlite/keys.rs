@@ -1,7 +1,7 @@
 //! Reads and writes the table of keys. Each change and its activity entry are written in one transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use ulkeys_domain::wire::ActivityEvent;
+use ulkeys_api::ActivityEvent;
 use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search};
 
 use super::rows::{KEY_COLUMN_COUNT, KEY_COLUMNS, read_key, unreadable_column};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
+use ulkeys_api::DatabaseProblem;
 use ulkeys_domain::normalize_for_search;
-use ulkeys_domain::wire::DatabaseProblem;
 
 use crate::private_files::{create_folder, private_file, reserve_name, sibling_path};
 use crate::{Result, StoreError};

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::watch;
-use ulkeys_domain::wire::{ActivityEvent, ChangeCount, DatabaseHealth, OutsideChange, RecordFailure};
+use ulkeys_api::{ActivityEvent, ChangeCount, DatabaseHealth, OutsideChange, RecordFailure};
 use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, Timestamp};
 
 use super::activity;

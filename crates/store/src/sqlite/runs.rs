@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use ulkeys_api::ResourceCounts;
 use ulkeys_domain::training::{
     Checkpoint, CheckpointId, Console, EpochDetails, ModelId, ModelRef, RunDetails, RunId, RunStart, RunStatus,
     RunSummary, RunUpdate, StartedRun,
 };
-use ulkeys_domain::wire::ResourceCounts;
 use ulkeys_domain::{KeyId, Timestamp};
 
 use super::{SharedState, SqliteStore, service_days};

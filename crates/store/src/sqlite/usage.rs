@@ -1,7 +1,7 @@
 //! Reads and writes usage: last-used times, hourly counts, and clients.
 
 use rusqlite::{Connection, Row, params};
-use ulkeys_domain::wire::{ActivityEvent, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY};
+use ulkeys_api::{ActivityEvent, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY};
 use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
 
 use super::rows::{read_enum, read_time, read_user_agent, timestamp_from_millis};

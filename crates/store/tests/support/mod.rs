@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rand::rngs::SysRng;
 use rusqlite::Connection;
-use ulkeys_domain::wire::{DatabaseHealth, DatabaseProblem, OutsideChange};
+use ulkeys_api::{DatabaseHealth, DatabaseProblem, OutsideChange};
 use ulkeys_domain::{KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
 use ulkeys_store::{AuditContext, KeyStore as _, SqliteStore};
 

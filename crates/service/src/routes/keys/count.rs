@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use ulkeys_domain::wire::KeyCounts;
+use ulkeys_api::KeyCounts;
 
 use super::RotationDaysQuery;
 use crate::error::ApiError;

@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use rand::rngs::SysRng;
 use serde_json::Value;
+use ulkeys_api::{CreateKey, CreatedKey, KeyEvent, RevealedSecret};
 use ulkeys_domain::decision::Rejection;
-use ulkeys_domain::wire::{CreateKey, CreatedKey, KeyEvent, RevealedSecret};
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret};
 
 use super::{parse_name, to_api_key};

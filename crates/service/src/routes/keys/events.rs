@@ -10,7 +10,7 @@ use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures_util::{Stream, StreamExt as _, future, stream};
 use tokio_stream::wrappers::BroadcastStream;
-use ulkeys_domain::wire::KeyEvent;
+use ulkeys_api::KeyEvent;
 
 use crate::caller::Caller;
 use crate::error::ApiError;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use ulkeys_api::ApiKey;
 use ulkeys_domain::KeyId;
-use ulkeys_domain::wire::ApiKey;
 
 use super::{RotationDaysQuery, parse_key_id};
 use crate::error::ApiError;

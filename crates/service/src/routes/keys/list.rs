@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::Deserialize;
-use ulkeys_domain::wire::{ApiKey, KeyList, KeySort, KeyStatus};
+use ulkeys_api::{ApiKey, KeyList, KeySort, KeyStatus};
 use ulkeys_domain::{KeyName, KeyRecord, Timestamp, resembles_key};
 use ulkeys_store::KeyQuery;
 use utoipa::IntoParams;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use ulkeys_domain::wire::{ApiKey, KeyEvent, RenameKey};
+use ulkeys_api::{ApiKey, KeyEvent, RenameKey};
 use ulkeys_domain::{CLOCK_TOLERANCE, KeyId};
 
 use super::{parse_key_id, parse_name, to_api_key};

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
+use ulkeys_api::{KeyEvent, RevokedKey};
 use ulkeys_domain::KeyId;
-use ulkeys_domain::wire::{KeyEvent, RevokedKey};
 use utoipa::IntoParams;
 
 use super::parse_key_id;

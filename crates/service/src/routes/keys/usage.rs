@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use ulkeys_domain::wire::KeyUsage;
+use ulkeys_api::KeyUsage;
 use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
 use utoipa::IntoParams;
 

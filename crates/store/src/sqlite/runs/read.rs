@@ -3,12 +3,12 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
+use ulkeys_api::ResourceCounts;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::training::{
     Checkpoint, CheckpointId, Console, ConsoleChunk, Epoch, EpochDetails, FileName, ModelId, ModelRef, RunDetails,
     RunId, RunStatus, RunSummary, Slug, StartedRun,
 };
-use ulkeys_domain::wire::ResourceCounts;
 
 use crate::sqlite::rows::{read_enum, read_optional_time, read_text, read_time, unreadable_column};
 use crate::{StoredBytes, TrainingBytes};

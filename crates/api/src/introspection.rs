@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{KeyAuthInfo, KeyId};
+use ulkeys_domain::{KeyAuthInfo, KeyId};
 
 /// Response of `POST /oauth2/introspect`. The field names are those of RFC 7662, section 2.2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

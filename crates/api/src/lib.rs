@@ -1,6 +1,7 @@
 //! JSON types that the service and its clients exchange over HTTP, and that the app and its web page exchange over IPC.
 //!
-//! Field names are those of the platform's published client. The TypeScript types are generated from this module.
+//! Field names are those of the platform's published client. The OpenAPI document and the TypeScript types are
+//! derived from this crate.
 
 mod diagnosis;
 mod introspection;
@@ -23,7 +24,7 @@ pub use usage::{
     ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY,
 };
 
-use crate::{KeyId, Secret, Timestamp};
+use ulkeys_domain::{KeyId, Secret, Timestamp};
 
 /// Response of `POST /api/api-keys`: the key's metadata and, only in this response, the key itself.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -236,7 +237,7 @@ mod tests {
     use rand::rngs::StdRng;
     use serde_json::json;
 
-    use crate::{Scope, Scopes};
+    use ulkeys_domain::{Scope, Scopes};
 
     fn sample_created_key() -> CreatedKey {
         let mut rng = StdRng::seed_from_u64(1);

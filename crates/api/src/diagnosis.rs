@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::ApiKey;
-use crate::{Scope, Timestamp};
+use crate::ApiKey;
+use ulkeys_domain::{Scope, Timestamp};
 
 /// Body of `POST /api/diagnosis`. Does not implement `Debug`, because it may contain a key.
 #[derive(Serialize, Deserialize, TS, ToSchema)]

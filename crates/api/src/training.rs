@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::Timestamp;
-use crate::training::{EpochDetails, ModelId, RunDetails, RunId, RunStatus, RunSummary, Slug};
+use ulkeys_domain::Timestamp;
+use ulkeys_domain::training::{EpochDetails, ModelId, RunDetails, RunId, RunStatus, RunSummary, Slug};
 
 /// Response of `POST /api/webhooks/training/metrics`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -7,7 +7,7 @@ use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use crate::{AttentionReason, AttentionThresholds, KeyId, KeyName, KeyRecord, Scope, Scopes, Timestamp};
+use ulkeys_domain::{AttentionReason, AttentionThresholds, KeyId, KeyName, KeyRecord, Scope, Scopes, Timestamp};
 
 /// A key's metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]

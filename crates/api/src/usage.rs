@@ -5,9 +5,9 @@ use strum::{AsRefStr, EnumString, VariantArray};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::OutsideChange;
-use crate::decision::Decision;
-use crate::{KeyId, Timestamp};
+use crate::OutsideChange;
+use ulkeys_domain::decision::Decision;
+use ulkeys_domain::{KeyId, Timestamp};
 
 /// Response of `GET /api/api-keys/{keyId}/usage`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
