@@ -285,7 +285,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
     use ulkeys_api::CreateKey;
     use ulkeys_domain::RateLimits;
-    use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, Timing, TrainingConfig};
+    use ulkeys_service::{Account, CheckpointConfig, Config, KeyService, SessionToken, Timing, TrainingConfig};
     use ulkeys_store::SqliteStore;
 
     use super::*;
@@ -331,7 +331,8 @@ mod tests {
             timing: Timing::default(),
         };
         let shutdown = CancellationToken::new();
-        tokio::spawn(ulkeys_service::serve(vec![listener], store, config, shutdown.clone()));
+        let service = KeyService::load(store, config).await.expect("no keys");
+        tokio::spawn(service.serve(vec![listener], shutdown.clone()));
         (client, shutdown)
     }
 

@@ -16,8 +16,10 @@ use ulkeys_api::{DatabaseHealth, DatabaseProblem};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::mib_to_bytes;
-use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, Setting, Timing, TrainingConfig, listen};
-use ulkeys_store::SqliteStore;
+use ulkeys_service::{
+    Account, CheckpointConfig, Config, KeyService, SessionToken, Setting, Timing, TrainingConfig, listen,
+};
+use ulkeys_store::{SqliteStore, StoreError};
 
 use crate::service_status::ServiceStatus;
 
@@ -184,11 +186,7 @@ impl ServiceSupervisor {
         let (path, record) = (self.database.clone(), self.revocations.clone());
         let open = move || SqliteStore::open_with_record(&path, &record, ulkeys_service::system_clock);
         let store = tokio::task::spawn_blocking(open).await.map_err(stopped_status)?;
-        let store = store.map_err(|error| ServiceStatus::DatabaseProblem {
-            problem: error.problem,
-            path: error.path.display().to_string(),
-            detail: error.detail,
-        })?;
+        let store = store.map_err(|error| self.database_problem(error))?;
 
         let session = SessionToken::generate(&mut rand::rngs::SysRng).map_err(stopped_status)?;
         let client = ApiClient::new(&service_url(port), session.expose()).map_err(stopped_status)?;
@@ -208,9 +206,14 @@ impl ServiceSupervisor {
         };
         let shutdown = CancellationToken::new();
         tokio::spawn(self.clone().forward_health(store.health(), shutdown.clone()));
-        let service = ulkeys_service::serve(listeners, Arc::new(store), config, shutdown.clone());
-        let server = tokio::spawn(self.clone().monitor(service));
+        let service = KeyService::load(Arc::new(store), config).await.map_err(|error| self.database_problem(error))?;
+        let server = tokio::spawn(self.clone().monitor(service.serve(listeners, shutdown.clone())));
         Ok(RunningService { client, port, shutdown, server })
+    }
+
+    fn database_problem(&self, error: StoreError) -> ServiceStatus {
+        let path = self.database.display().to_string();
+        ServiceStatus::DatabaseProblem { problem: error.problem, path, detail: error.detail }
     }
 
     /// Publishes the health of the open database, and adds the outside changes that were detected before the service

@@ -15,10 +15,10 @@ use rusqlite::{Connection, params};
 use serde_json::json;
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::training::{ConsolePart, EpochReport, ModelId, ModelRef, RunCompletion, RunStart, RunUpdate, Slug};
-use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret, Timestamp};
+use ulkeys_domain::{AccountId, Actor, KeyId, KeyName, KeyRecord, Scopes, Secret, Timestamp};
 use ulkeys_store::{
-    AuditContext, ClientUsage, HourlyCount, KeyStore as _, MILLIS_PER_HOUR, RejectedRequests, ReportedBy,
-    RunStore as _, SqliteStore, UsageBatch,
+    AccountStore, AuditContext, ClientUsage, HourlyCount, MILLIS_PER_HOUR, RejectedRequests, ReportedBy, SqliteStore,
+    Store as _, UsageBatch,
 };
 
 /// A key to create. All times are given in hours before now.
@@ -215,10 +215,12 @@ pub const HOSTILE_KEYS: &[SeedKey] = &[
 /// Returns an error if the database cannot be written or a sample is invalid.
 pub async fn seed_database(path: &Path, samples: &[SeedKey]) -> Result<()> {
     let store = SqliteStore::open(path)?;
+    let account = store.account(AccountId::EMBEDDED);
     let now = SystemTime::now();
     // Move all times another 130 seconds into the past, so that nothing that happened "0 hours ago" is in the future.
     let ago = |hours: u64| Timestamp::from(now - Duration::from_secs(hours * 3600 + 130));
-    let audit = |agent: &str| AuditContext { actor: None, peer: [127, 0, 0, 1].into(), user_agent: agent.into() };
+    let audit =
+        |agent: &str| AuditContext { actor: Actor::Session, peer: [127, 0, 0, 1].into(), user_agent: agent.into() };
 
     // Simulate that the service has run on eight days, because the store deletes old entries only if it has run on that
     // many days. Record the usage after these purges, because a purge changes usage times that are later than its own
@@ -253,20 +255,20 @@ pub async fn seed_database(path: &Path, samples: &[SeedKey]) -> Result<()> {
                     None => None,
                 };
                 let key = KeyRecord { replaces, ..KeyRecord::new(id, name, secret.prefix(), scopes, ago(hours)) };
-                store.insert(key, secret.hash(), audit("")).await?;
+                account.insert(key, secret.hash(), audit("")).await?;
             }
             SeedEvent::Renamed(id, sample) => {
-                store.rename(&id, KeyName::parse(sample.name)?, ago(hours), audit("")).await?;
+                account.rename(&id, KeyName::parse(sample.name)?, ago(hours), audit("")).await?;
             }
-            SeedEvent::Revoked(id) => drop(store.revoke(&id, ago(hours), audit("")).await?),
+            SeedEvent::Revoked(id) => drop(account.revoke(&id, ago(hours), audit("")).await?),
             SeedEvent::FirstUsed(id, sample) => {
                 let sources = client_usage(id, sample, 1, ago(hours))?;
-                store.record_usage(UsageBatch { clients: sources, ..UsageBatch::default() }.into()).await?;
+                store.record_usage(UsageBatch { clients: sources, ..UsageBatch::empty() }.into()).await?;
             }
             SeedEvent::Used(id, sample) => {
                 store.record_usage(usage_batch(id, sample, hours, ago)?.into()).await?;
                 for run in sample.runs {
-                    seed_training_run(&store, id, run, ago).await?;
+                    seed_training_run(&*account, id, run, ago).await?;
                 }
             }
         }
@@ -292,7 +294,7 @@ fn first_use_hours_ago(sample: &SeedKey, last: u64) -> u64 {
 fn usage_batch(id: KeyId, sample: &SeedKey, last: u64, ago: impl Fn(u64) -> Timestamp) -> Result<UsageBatch> {
     let since = first_use_hours_ago(sample, last);
     let hour = |hours: u64| ago(hours).as_millis().div_euclid(MILLIS_PER_HOUR);
-    let mut batch = UsageBatch { last_used: vec![(id, ago(last))], ..UsageBatch::default() };
+    let mut batch = UsageBatch { last_used: vec![(id, ago(last))], ..UsageBatch::empty() };
     batch.admin_used = sample.needed_admin.map(|hours| (id, ago(hours))).into_iter().collect();
     let mut rng = StdRng::seed_from_u64(sample.made);
     for hours in last..since {
@@ -332,14 +334,16 @@ fn client_usage(id: KeyId, sample: &SeedKey, requests: u64, at: Timestamp) -> Re
 
 /// Creates a run with its epochs, as if a training program had reported them.
 async fn seed_training_run(
-    store: &SqliteStore,
+    account: &dyn AccountStore,
     key: KeyId,
     run: &SeedRun,
     ago: impl Fn(u64) -> Timestamp,
 ) -> Result<()> {
     let started = ago(run.started);
-    let feed =
-        |minutes: u64| ReportedBy { key: Some(key), at: started.saturating_add(Duration::from_secs(minutes * 60)) };
+    let feed = |minutes: u64| ReportedBy {
+        actor: Actor::Key(key),
+        at: started.saturating_add(Duration::from_secs(minutes * 60)),
+    };
     let target = ModelRef::Named { project: Slug::of_project("warehouse"), name: Slug::of(run.name, "train") };
     let start = RunStart {
         epochs: Some(run.planned),
@@ -348,7 +352,7 @@ async fn seed_training_run(
         environment: Some(json!({ "python": "3.12.7", "torch": "2.9.1+cu128", "gpu": "NVIDIA L4" })),
         ..RunStart::default()
     };
-    let begun = store
+    let begun = account
         .start_run(ModelId::generate(&mut SysRng)?, target, start, feed(0))
         .await?
         .context("cannot start a run")?;
@@ -369,10 +373,10 @@ async fn seed_training_run(
             best_fitness: Some(0.63 * progress),
             ..EpochReport::default()
         });
-        store.record_update(begun.run_id, change, feed(u64::from(epoch) + 1)).await?;
+        account.record_update(begun.run_id, change, feed(u64::from(epoch) + 1)).await?;
     }
     let printed = ConsolePart { chunk_id: Some(0), content: "Ultralytics 8.4.190 🚀 Python-3.12.7 CUDA:0\n".into() };
-    store.record_update(begun.run_id, RunUpdate::Console(printed), feed(1)).await?;
+    account.record_update(begun.run_id, RunUpdate::Console(printed), feed(1)).await?;
     let end = feed(u64::from(run.trained) + 1);
     match run.ended {
         None => {}
@@ -380,10 +384,10 @@ async fn seed_training_run(
             let results = Some(json!({ "metrics": { "metrics/mAP50-95(B)": 0.611 }, "bestEpoch": run.planned - 4 }));
             let classes = Some(["forklift", "pallet", "person"].map(str::to_owned).into());
             let ending = RunCompletion { results, class_names: classes, ..RunCompletion::default() };
-            store.record_update(begun.run_id, RunUpdate::Complete(ending), end).await?;
+            account.record_update(begun.run_id, RunUpdate::Complete(ending), end).await?;
         }
         Some(Some(reason)) => {
-            store.record_update(begun.run_id, RunUpdate::Failed(reason.to_owned()), end).await?;
+            account.record_update(begun.run_id, RunUpdate::Failed(reason.to_owned()), end).await?;
         }
     }
     Ok(())

@@ -16,7 +16,9 @@ use ulkeys_api::{CreateKey, KeyClient};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::training::RunId;
 use ulkeys_domain::{KeyId, RateLimits};
-use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, Timing, TrainingConfig, serve, system_clock};
+use ulkeys_service::{
+    Account, CheckpointConfig, Config, KeyService, SessionToken, Timing, TrainingConfig, system_clock,
+};
 use ulkeys_store::SqliteStore;
 
 use crate::wait::{POLL_INTERVAL, WAIT_TIMEOUT};
@@ -85,7 +87,8 @@ impl Service {
             timing: Timing::default(),
         };
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(vec![listener], store, config, shutdown.clone()));
+        let service = KeyService::load(store, config).await?;
+        let server = tokio::spawn(service.serve(vec![listener], shutdown.clone()));
         Ok(Self { address, client, session: credential, _folder: folder, shutdown, server })
     }
 

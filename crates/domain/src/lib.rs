@@ -4,6 +4,8 @@
 //! Deliberately omitted: I/O, the clock, and any global source of randomness. Time and randomness are passed in, so
 //! every rule can be tested without a service, a database or a window.
 
+mod account;
+mod actor;
 pub mod decision;
 pub mod key;
 mod key_attention;
@@ -18,6 +20,8 @@ pub mod testing;
 pub mod time;
 pub mod training;
 
+pub use account::AccountId;
+pub use actor::Actor;
 pub use key::{KeyAuthInfo, KeyId, KeyRecord};
 pub use key_attention::{AttentionReason, AttentionThresholds, DEFAULT_ROTATION_DAYS, MAX_ROTATION_DAYS};
 pub use name::{KeyName, normalize_for_search, resembles_key};

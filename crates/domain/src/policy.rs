@@ -98,7 +98,7 @@ const RULES: &[ScopeRule] = &[
 pub fn required_scopes(method: &str, path: &str) -> Option<RequiredScopes> {
     // One trailing slash is ignored.
     let path = path.strip_suffix('/').unwrap_or(path);
-    if !is_canonical(path) {
+    if !is_canonical_path(path) {
         return None;
     }
     RULES.iter().find(|rule| rule.matches(method, path)).map(|rule| rule.scopes)
@@ -183,8 +183,8 @@ impl ScopeRule {
 }
 
 /// Whether a path contains only characters that RFC 3986 allows unescaped in a path (except `;`), and no empty, `.` or
-/// `..` segment.
-fn is_canonical(path: &str) -> bool {
+/// `..` segment. All parsers interpret such a path identically.
+pub fn is_canonical_path(path: &str) -> bool {
     let Some(inner) = path.strip_prefix('/') else {
         return false;
     };

@@ -27,7 +27,7 @@ impl<const MAX: usize> FromRequest<Arc<ServiceState>> for LimitedBytes<MAX> {
         let bytes = read_body(request, state, MAX, state.config.timing.body_timeout).await?;
         // The key may have been revoked while the body was received.
         if let Some(caller) = caller {
-            caller.revalidate(&*state.store).await?;
+            caller.revalidate()?;
         }
         Ok(Self(bytes))
     }

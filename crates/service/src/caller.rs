@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use ulkeys_domain::decision::Rejection;
-use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId};
-use ulkeys_store::Store;
+use ulkeys_domain::{Actor, KeyId};
 
-use crate::error::ApiError;
+use crate::key_index::KeyEntry;
 
 /// An accepted caller.
 #[derive(Clone)]
@@ -14,7 +13,7 @@ pub(crate) enum Caller {
     /// The app that embeds the service.
     Session,
     /// The holder of an active key whose scopes allow this request.
-    Key { key: Arc<KeyAuthInfo>, hash: KeyHash },
+    Key(Arc<KeyEntry>),
 }
 
 impl Caller {
@@ -22,20 +21,24 @@ impl Caller {
     pub(crate) fn key_id(&self) -> Option<&KeyId> {
         match self {
             Self::Session => None,
-            Self::Key { key, .. } => Some(&key.id),
+            Self::Key(key) => Some(key.id()),
+        }
+    }
+
+    /// Returns the caller as the actor of a change.
+    pub(crate) fn actor(&self) -> Actor {
+        match self {
+            Self::Session => Actor::Session,
+            Self::Key(key) => Actor::Key(*key.id()),
         }
     }
 
     /// Checks that the caller's key is still active. Called after a wait (for a body or an event), during which the key
     /// may have been revoked.
-    pub(crate) async fn revalidate(&self, store: &dyn Store) -> Result<(), ApiError> {
-        let Self::Key { hash, .. } = self else {
-            return Ok(());
-        };
-        match store.lookup(hash).await? {
-            None => Err(Rejection::Unknown.into()),
-            Some(key) if key.revoked_at.is_some() => Err(Rejection::Revoked.into()),
-            Some(_) => Ok(()),
+    pub(crate) fn revalidate(&self) -> Result<(), Rejection> {
+        match self {
+            Self::Session => Ok(()),
+            Self::Key(key) => key.lock().check_active(),
         }
     }
 }

@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 use ulkeys_domain::training::CheckpointId;
-use ulkeys_store::RunStore;
+use ulkeys_store::Store;
 
 use crate::error::ApiError;
 use crate::setting::Setting;
@@ -208,7 +208,7 @@ impl CheckpointStore {
 
     /// Removes the checkpoint files of deleted runs. Files that remain after a crash or an error are removed at the
     /// next start.
-    pub(crate) async fn remove_files_of_deleted_runs(&self, store: &dyn RunStore) {
+    pub(crate) async fn remove_files_of_deleted_runs(&self, store: &dyn Store) {
         let ids = match store.files_to_remove(false).await {
             Ok(ids) => ids,
             Err(error) => return tracing::error!(%error, "cannot query the checkpoint files of deleted training runs"),
@@ -230,7 +230,7 @@ impl CheckpointStore {
     /// Creates the folder, removes files that are incomplete or no longer needed, sets aside files that are not
     /// recorded in the database, and moves set-aside files back if they are recorded again. Errors are only logged,
     /// because the key service can work without checkpoints.
-    pub(crate) async fn reconcile_with_database(&self, store: &dyn RunStore) {
+    pub(crate) async fn reconcile_with_database(&self, store: &dyn Store) {
         let known: HashSet<_> = match store.checkpoints_with_file().await {
             Ok(known) => known.into_iter().collect(),
             Err(error) => return tracing::error!(%error, "cannot query the checkpoints in the database"),

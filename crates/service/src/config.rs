@@ -50,7 +50,7 @@ impl Default for Timing {
             unknown_caller_body_timeout: Duration::from_secs(5),
             permit_timeout: Duration::from_secs(10),
             revalidate_interval: Duration::from_secs(10),
-            usage_flush_interval: Duration::from_millis(900),
+            usage_flush_interval: Duration::from_secs(10),
         }
     }
 }

@@ -48,7 +48,7 @@ async fn send_chunks(
         sent.map_err(|_| Error::other("the client has stalled or disconnected"))?;
         if checked.elapsed() >= state.config.timing.revalidate_interval {
             checked = Instant::now();
-            if caller.revalidate(&*state.store).await.is_err() {
+            if caller.revalidate().is_err() {
                 return Err(Error::other("the client's key is no longer accepted"));
             }
         }

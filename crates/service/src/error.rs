@@ -13,7 +13,7 @@ use ulkeys_api::{DatabaseProblem, ErrorBody, ErrorCode};
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::rate_limit::RateLimitStatus;
-use ulkeys_store::StoreError;
+use ulkeys_store::{StoreError, WriteError};
 
 use crate::training_quota::{QuotaError, StorageShortage};
 
@@ -61,6 +61,18 @@ impl From<Rejection> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::NotFound => Self::NotFound,
+            WriteError::ActorRevoked => Self::Rejected(Rejection::Revoked),
+            // Identifiers and keys are random, so a conflict means that the random number generator is broken.
+            WriteError::Conflict => Self::NoRandomness,
+            WriteError::Store(error) => Self::Store(error),
+        }
     }
 }
 

@@ -2,23 +2,28 @@
 //! reports of training processes.
 //!
 //! The same service can be embedded in the app or run on its own, so it depends on neither a window nor a particular
-//! database. Deliberately omitted: a cache of decisions (each request queries the store, so a revocation takes effect
-//! immediately), and logging of headers, bodies or request targets (they may contain secrets).
+//! database. Deliberately omitted: a cache of decisions (each request checks the key in the index, so a revocation takes
+//! effect immediately), and logging of headers, bodies or request targets (they may contain secrets).
 
+mod actions;
 mod authn;
 mod authz;
 mod body;
 mod caller;
 mod checkpoints;
+mod clock;
 mod concurrency;
 mod config;
 mod download;
 mod error;
+mod key_index;
+mod key_rate_limits;
 mod loopback_guard;
 mod metrics;
 mod openapi;
+mod peer_limiter;
+mod pending_usage;
 mod pipeline;
-mod rate_limiter;
 mod request_context;
 mod request_trace;
 mod routes;
@@ -47,7 +52,7 @@ use tokio_util::sync::CancellationToken;
 use ulkeys_api::{DatabaseProblem, KeyEvent};
 use ulkeys_domain::Timestamp;
 use ulkeys_domain::rate_limit::WINDOW;
-use ulkeys_store::Store;
+use ulkeys_store::{Revision, Store, StoreError};
 
 pub use checkpoints::CheckpointConfig;
 pub use config::{Account, Config, Timing};
@@ -56,11 +61,13 @@ pub use setting::Setting;
 pub use supervision::restart_on_panic;
 pub use training_quota::TrainingConfig;
 
+use key_index::KeyIndex;
+use pipeline::Pipeline;
 use server::ConnectionLimits;
 use state::ServiceState;
 
-/// The interval at which the database is checked for changes by other programs.
-const OUTSIDE_CHANGE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval at which the store is asked for changes to keys.
+const KEY_CHANGES_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The interval at which training runs older than the retention period are deleted. A changed retention period takes
 /// effect only after one such interval, so that a mistake can be undone.
@@ -82,40 +89,67 @@ pub async fn listen(port: u16) -> std::io::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-/// Serves on `listeners` until `shutdown` is cancelled, then finishes open requests, flushes pending usage, and
-/// checkpoints the database so that a copy of its main file is complete.
-///
-/// # Errors
-/// Returns an error if `listeners` is empty or the first listener has no local address.
-pub async fn serve(
-    listeners: Vec<TcpListener>,
+/// A service that has read all keys and is ready to serve.
+pub struct KeyService {
     store: Arc<dyn Store>,
+    index: Arc<KeyIndex>,
+    /// The last change to a key that the index contains.
+    revision: Revision,
     config: Config,
+}
+
+impl KeyService {
+    /// Reads all keys of the store.
+    ///
+    /// # Errors
+    /// Returns an error if the keys cannot be read.
+    pub async fn load(store: Arc<dyn Store>, config: Config) -> Result<Self, StoreError> {
+        let index = Arc::new(KeyIndex::default());
+        let loading = index.clone();
+        let revision = store.snapshot(Box::new(move |key| loading.apply(key))).await?;
+        Ok(Self { store, index, revision, config })
+    }
+
+    /// Serves on `listeners` until `shutdown` is cancelled, then finishes open requests, flushes pending usage, and
+    /// checkpoints the database so that a copy of its main file is complete.
+    ///
+    /// # Errors
+    /// Returns an error if `listeners` is empty or the first listener has no local address.
+    pub async fn serve(self, listeners: Vec<TcpListener>, shutdown: CancellationToken) -> std::io::Result<()> {
+        let address = listeners.first().ok_or(ErrorKind::InvalidInput)?.local_addr()?;
+        let state = ServiceState::new(self.store, self.index, self.config, address, shutdown.clone());
+        serve_requests(state, self.revision, listeners, shutdown).await
+    }
+}
+
+async fn serve_requests(
+    state: Arc<ServiceState>,
+    loaded: Revision,
+    listeners: Vec<TcpListener>,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    let address = listeners.first().ok_or(ErrorKind::InvalidInput)?.local_addr()?;
-    let state = ServiceState::new(store, config, address, shutdown.clone());
     state.checkpoints.reconcile_with_database(&*state.store).await;
     let background = state.clone();
     let recorder =
         tokio::spawn(async move { restart_on_panic("usage", || run_usage_recorder(background.clone())).await });
     let background = state.clone();
-    let sweeper = tokio::spawn(async move {
-        restart_on_panic("rate limits", || remove_expired_rate_limits(background.clone())).await
-    });
+    let sweeper =
+        tokio::spawn(
+            async move { restart_on_panic("rate limits", || remove_expired_activity(background.clone())).await },
+        );
     let background = state.clone();
     let follower = tokio::spawn(async move {
-        restart_on_panic("outside changes", || watch_outside_changes(background.clone())).await;
+        restart_on_panic("key changes", || follow_key_changes(background.clone(), loaded)).await;
     });
     let background = state.clone();
     let remover = tokio::spawn(async move {
         restart_on_panic("run retention", || delete_expired_runs(background.clone())).await;
     });
     let gauge = state.metrics.connections_gauge().clone();
-    let (front, router) = (state.clone(), routes::build_router(state.clone()));
+    let (router, actions) = routes::build_router(state.clone());
+    let pipeline = Pipeline { state: state.clone(), router, actions: Arc::new(actions) };
     let answer = move |peer: SocketAddr, request: Request<Incoming>| {
-        let (state, router) = (front.clone(), router.clone());
-        async move { pipeline::handle_request(&state, router, peer.ip(), request.map(Body::new)).await }
+        pipeline.clone().handle_request(peer.ip(), request.map(Body::new))
     };
     server::serve(listeners, answer, ConnectionLimits::from_file_descriptor_limit(), gauge, shutdown).await;
 
@@ -146,9 +180,10 @@ async fn run_usage_recorder(state: Arc<ServiceState>) {
 }
 
 /// Removes expired rate-limit counters periodically.
-async fn remove_expired_rate_limits(state: Arc<ServiceState>) {
+async fn remove_expired_activity(state: Arc<ServiceState>) {
     while state.shutdown.run_until_cancelled(tokio::time::sleep(WINDOW)).await.is_some() {
-        state.rate_limiter.remove_expired();
+        state.index.remove_expired_activity(state.uptime());
+        state.peer_limiter.remove_expired(state.uptime());
     }
 }
 
@@ -179,14 +214,18 @@ async fn delete_expired_runs(state: Arc<ServiceState>) {
     }
 }
 
-/// Detects changes made to the database by other programs. After such a change, publishes [`KeyEvent::Resync`], so that
-/// every subscriber lists the keys again.
-async fn watch_outside_changes(state: Arc<ServiceState>) {
-    let mut known = 0;
-    while state.shutdown.run_until_cancelled(tokio::time::sleep(OUTSIDE_CHANGE_CHECK_INTERVAL)).await.is_some() {
-        let revision = state.store.check_outside_changes().await;
-        if revision != known {
-            known = revision;
+/// Applies the changes to keys that other programs make to the database, and those of this process whose result was
+/// lost. After changes by another program, publishes [`KeyEvent::Resync`], so that every subscriber lists the keys
+/// again.
+async fn follow_key_changes(state: Arc<ServiceState>, loaded: Revision) {
+    let mut revision = loaded;
+    while state.shutdown.run_until_cancelled(tokio::time::sleep(KEY_CHANGES_INTERVAL)).await.is_some() {
+        // The store logs why it fails.
+        let Ok(changes) = state.store.changes_since(revision, state.index.clone()).await else { continue };
+        revision = changes.revision;
+        let is_from_outside = changes.is_from_outside;
+        state.index.apply_all(changes);
+        if is_from_outside {
             state.publish(KeyEvent::Resync);
         }
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use ulkeys_domain::Actor;
 use ulkeys_domain::decision::Rejection;
 
 use crate::authz::PendingRunUsage;
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::rate_limiter::RunRequest;
+use crate::key_rate_limits::RunRequest;
 use crate::state::ServiceState;
 use crate::user_agent;
 
@@ -59,9 +60,8 @@ impl FromRequestParts<Arc<ServiceState>> for RequestAuditContext {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<ServiceState>) -> Result<Self, ApiError> {
         let context = RequestContext::from_parts(parts)?;
-        let by = context.caller.as_ref().and_then(Caller::key_id).copied();
         Ok(Self(ulkeys_store::AuditContext {
-            actor: by,
+            actor: context.caller.as_ref().map_or(Actor::System, Caller::actor),
             peer: context.peer,
             user_agent: user_agent::from_headers(&parts.headers).into(),
         }))

@@ -7,14 +7,17 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use ulkeys_api::KeyEvent;
-use ulkeys_domain::Timestamp;
-use ulkeys_store::Store;
+use ulkeys_domain::{AccountId, Timestamp};
+use ulkeys_store::{AccountStore, Committed, Store, WriteResult};
 
 use crate::checkpoints::CheckpointStore;
+use crate::clock::Clock;
 use crate::concurrency::ConcurrencyLimits;
 use crate::config::Config;
+use crate::error::ApiError;
+use crate::key_index::KeyIndex;
 use crate::metrics::Metrics;
-use crate::rate_limiter::RateLimiter;
+use crate::peer_limiter::PeerLimiter;
 use crate::training_quota::TrainingQuota;
 use crate::upload_grants::UploadGrants;
 use crate::usage::UsageRecorder;
@@ -25,11 +28,15 @@ const EVENT_CHANNEL_CAPACITY: usize = 256;
 /// State that request handlers and background tasks share, behind one [`Arc`].
 pub(crate) struct ServiceState {
     pub(crate) store: Arc<dyn Store>,
+    /// The data of the embedded service's only account.
+    pub(crate) account: Arc<dyn AccountStore>,
+    pub(crate) index: Arc<KeyIndex>,
+    pub(crate) clock: Clock,
     pub(crate) config: Config,
     /// The address on which the service listens.
     pub(crate) address: SocketAddr,
     pub(crate) usage: UsageRecorder,
-    pub(crate) rate_limiter: RateLimiter,
+    pub(crate) peer_limiter: PeerLimiter,
     pub(crate) metrics: Metrics,
     pub(crate) checkpoints: CheckpointStore,
     pub(crate) upload_grants: UploadGrants,
@@ -37,23 +44,27 @@ pub(crate) struct ServiceState {
     pub(crate) training_quota: TrainingQuota,
     pub(crate) events: broadcast::Sender<KeyEvent>,
     pub(crate) shutdown: CancellationToken,
-    start: Duration,
 }
 
 impl ServiceState {
     pub(crate) fn new(
         store: Arc<dyn Store>,
+        index: Arc<KeyIndex>,
         config: Config,
         address: SocketAddr,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         let (events, _) = broadcast::channel(EVENT_CHANNEL_CAPACITY);
-        let training_quota = TrainingQuota::new(store.clone(), config.training.clone(), &config.checkpoints.folder);
+        let account = store.account(AccountId::EMBEDDED);
+        let training_quota = TrainingQuota::new(account.clone(), config.training.clone(), &config.checkpoints.folder);
         Arc::new(Self {
             store,
+            account,
+            clock: Clock::start(config.clock),
             address,
-            usage: UsageRecorder::default(),
-            rate_limiter: RateLimiter::new(config.limits.clone()),
+            usage: UsageRecorder::new(index.clone()),
+            index,
+            peer_limiter: PeerLimiter::default(),
             metrics: Metrics::new(),
             checkpoints: CheckpointStore::new(config.checkpoints.clone()),
             upload_grants: UploadGrants::default(),
@@ -61,39 +72,36 @@ impl ServiceState {
             training_quota,
             events,
             shutdown,
-            start: time_since_boot(),
             config,
         })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        (self.config.clock)()
+        self.clock.wall()
     }
 
-    /// Returns how long the service has been running, including (on Linux) the time the computer was asleep. Expiry is
-    /// measured with this clock because the wall clock can be changed.
+    /// Returns how long the service has been running, including (on Linux) the time the computer was asleep.
     pub(crate) fn uptime(&self) -> Duration {
-        time_since_boot().saturating_sub(self.start)
+        self.clock.uptime()
     }
 
     /// Sends an event to all subscribers. An event without subscribers is dropped.
     pub(crate) fn publish(&self, event: KeyEvent) {
         let _ = self.events.send(event);
     }
-}
 
-/// Returns the time since boot, measured by a monotonic clock that also advances while the computer sleeps
-/// (`clock_gettime(2)`, `CLOCK_BOOTTIME`).
-#[cfg(target_os = "linux")]
-fn time_since_boot() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// Returns the time since the first call, measured by a monotonic clock. Whether that clock advances while the computer
-/// sleeps depends on the operating system.
-#[cfg(not(target_os = "linux"))]
-fn time_since_boot() -> Duration {
-    static PROCESS_START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
-    PROCESS_START.elapsed()
+    /// Runs a change to a key in the store, and applies it to the index before it returns. The change is completed and
+    /// applied even if the caller is dropped, for example because the client closes the connection.
+    pub(crate) async fn commit<T: Send + 'static>(
+        self: &Arc<Self>,
+        change: impl Future<Output = WriteResult<T>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let state = self.clone();
+        let committed = tokio::spawn(async move {
+            let Committed { value, change, .. } = change.await?;
+            change.into_iter().for_each(|key| state.index.apply(key));
+            Ok(value)
+        });
+        committed.await.unwrap_or(Err(ApiError::Panicked))
+    }
 }

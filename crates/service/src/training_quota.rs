@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use ulkeys_api::training::{StorageUse, TrainingStorage};
 use ulkeys_domain::KeyId;
 use ulkeys_domain::storage::{StorageLimits, mib_to_bytes};
-use ulkeys_store::{Store, StoreError, StoredBytes, TrainingBytes};
+use ulkeys_store::{AccountStore, StoreError, StoredBytes, TrainingBytes};
 
 use crate::setting::Setting;
 
@@ -91,7 +91,7 @@ impl From<StoreError> for QuotaError {
 
 /// Checks training data against the storage limits.
 pub(crate) struct TrainingQuota {
-    store: Arc<dyn Store>,
+    store: Arc<dyn AccountStore>,
     config: TrainingConfig,
     /// The folder for uploaded checkpoint files. The reserve applies to the disk that contains it.
     checkpoint_folder: PathBuf,
@@ -101,7 +101,7 @@ pub(crate) struct TrainingQuota {
 }
 
 impl TrainingQuota {
-    pub(crate) fn new(store: Arc<dyn Store>, config: TrainingConfig, checkpoint_folder: &Path) -> Self {
+    pub(crate) fn new(store: Arc<dyn AccountStore>, config: TrainingConfig, checkpoint_folder: &Path) -> Self {
         Self { store, config, checkpoint_folder: checkpoint_folder.to_owned(), reached: Mutex::default() }
     }
 

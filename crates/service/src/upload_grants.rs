@@ -156,8 +156,12 @@ fn digest_token(token: &str) -> TokenDigest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_index::KeyEntry;
     use rand::rngs::SysRng;
+    use std::sync::Arc;
+
     use ulkeys_domain::{KeyAuthInfo, KeyName, Scope, Scopes, Secret, Timestamp};
+    use ulkeys_store::{Revision, StoredKey};
 
     const GRANT_LIFETIME: u64 = super::GRANT_LIFETIME.as_millis() as u64;
     const STORING_GRACE_PERIOD: u64 = super::STORING_GRACE_PERIOD.as_millis() as u64;
@@ -174,7 +178,8 @@ mod tests {
             created_at: Timestamp::from_millis(0).expect("in range"),
             revoked_at: None,
         };
-        Caller::Key { key: key.into(), hash: Secret::generate(&mut SysRng).expect("randomness").hash() }
+        let hash = Secret::generate(&mut SysRng).expect("randomness").hash();
+        Caller::Key(Arc::new(KeyEntry::new(StoredKey { hash, info: key, revision: Revision::default() })))
     }
 
     fn grant_for(caller: Caller) -> UploadGrant {

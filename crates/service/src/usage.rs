@@ -7,22 +7,31 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
-use ulkeys_api::{DatabaseProblem, KeyEvent, KeyUse, MAX_CLIENTS_PER_KEY};
+use ulkeys_api::{DatabaseProblem, KeyEvent, KeyUse};
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::{KeyId, KeyRecord, Timestamp};
-use ulkeys_store::{ClientUsage, HourlyCount, KeyStore, MILLIS_PER_HOUR, RejectedRequests, UsageBatch};
+use ulkeys_store::{RejectedRequests, Store, UsageBatch};
 
 use crate::config::Config;
+use crate::key_index::{KeyEntry, KeyIndex};
+use crate::pending_usage::{ClientAddress, RecordedUsage, hour_index};
 
 /// The time for which usage is collected before it is published.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
+/// The number of keys with pending usage at which a batch is written before the interval ends, so that a batch does not
+/// block the store for long.
+const FULL_BATCH_KEYS: usize = 2_000;
+/// The maximum interval between two attempts to write a batch that the store rejected.
+const RETRY_INTERVAL: Duration = Duration::from_millis(900);
+/// The maximum time for which a request that reads usage waits for pending usage to be written.
+const MAX_WAIT_BEFORE_READING: Duration = Duration::from_secs(1);
 /// The time for which usage and activity are stored.
 const USAGE_RETENTION: Duration = Duration::from_hours(90 * 24);
 /// The interval at which usage and activity older than [`USAGE_RETENTION`] are purged.
@@ -37,88 +46,95 @@ const MAX_PENDING_ENTRIES: usize = 200_000;
 /// Recorded instead of the actual address once [`MAX_REJECTED_ADDRESSES`] other addresses have been recorded.
 const OTHER_ADDRESSES: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// The client that sent a request: its address and user agent.
-#[derive(Clone, Copy)]
-pub(crate) struct ClientAddress<'a> {
-    pub(crate) peer: IpAddr,
-    /// The client's `User-Agent`; see [`crate::user_agent`].
-    pub(crate) user_agent: &'a str,
-}
-
 /// Records usage, and holds it until it is published and written to the store.
-#[derive(Default)]
 pub(crate) struct UsageRecorder {
-    pending: Mutex<PendingUsage>,
+    index: Arc<KeyIndex>,
+    queue: Mutex<UsageQueue>,
+    /// Keys with a use that is not yet published.
+    unpublished: Mutex<Vec<Arc<KeyEntry>>>,
+    /// The number of pending counts, clients and rejections.
+    entries: AtomicUsize,
+    /// Whether reaching [`MAX_PENDING_ENTRIES`] has been logged.
+    is_full: AtomicBool,
     publish_needed: Notify,
     flush_needed: Notify,
+    /// Notified when a batch is large enough to be written before the interval ends.
+    batch_full: Notify,
+    /// Held during a flush, so that one batch at a time is written.
+    flushing: tokio::sync::Mutex<()>,
     /// Whether the store rejected the last batch.
     is_failing: AtomicBool,
 }
 
 #[derive(Default)]
-struct PendingUsage {
-    unpublished: FxHashMap<KeyId, Timestamp>,
-    keys: FxHashMap<KeyId, PendingKeyUsage>,
+struct UsageQueue {
+    /// Keys with usage that is not yet in a batch.
+    keys: Vec<Arc<KeyEntry>>,
     rejections: HashMap<(Option<KeyId>, Decision, IpAddr, i64), RejectedRequests>,
     /// The addresses recorded for rejections in the current hour.
     rejected_addresses: HashMap<(Option<KeyId>, Decision), HashSet<IpAddr>>,
     hour: i64,
-    /// The total number of stored entries: the counts and clients in `keys`, and the entries in `rejections`.
-    entries: usize,
-    /// Whether reaching [`MAX_PENDING_ENTRIES`] has been logged.
-    is_full: bool,
     /// The batch that is being written, or that the store rejected.
     in_flight: Option<Arc<UsageBatch>>,
 }
 
-#[derive(Default)]
-struct PendingKeyUsage {
-    last_used: Option<Timestamp>,
-    admin_used: Option<Timestamp>,
-    counts: Vec<(i64, Decision, u64)>,
-    clients: Vec<ClientUsage>,
-}
-
 impl UsageRecorder {
-    /// Records that a request with this key was accepted, and whether acceptance required the `admin` scope. The
-    /// recorded time of the last use never moves back.
-    pub(crate) fn record_accepted(&self, key: &KeyId, from: ClientAddress<'_>, at: Timestamp, needed_admin: bool) {
-        let mut pending = self.lock_pending();
-        match pending.unpublished.get_mut(key) {
-            Some(known) => *known = at.max(*known),
-            None => {
-                pending.unpublished.insert(*key, at);
-                self.publish_needed.notify_one();
-            }
+    pub(crate) fn new(index: Arc<KeyIndex>) -> Self {
+        Self {
+            index,
+            queue: Mutex::default(),
+            unpublished: Mutex::default(),
+            entries: AtomicUsize::new(0),
+            is_full: AtomicBool::new(false),
+            publish_needed: Notify::new(),
+            flush_needed: Notify::new(),
+            batch_full: Notify::new(),
+            flushing: tokio::sync::Mutex::default(),
+            is_failing: AtomicBool::new(false),
         }
-        let has_capacity = pending.has_capacity();
-        let key_usage = self.entry_for_key(&mut pending, key);
-        key_usage.last_used = key_usage.last_used.max(Some(at));
-        if needed_admin {
-            key_usage.admin_used = key_usage.admin_used.max(Some(at));
+    }
+
+    /// Returns whether another entry may be added. If not, logs a warning once.
+    pub(crate) fn has_capacity(&self) -> bool {
+        let has_capacity = self.entries.load(Ordering::Relaxed) < MAX_PENDING_ENTRIES;
+        if !has_capacity && !self.is_full.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "too much usage is pending because the database cannot be written; new usage is counted less exactly"
+            );
         }
-        let added = key_usage.count_outcome(Decision::Accepted, at, has_capacity)
-            + key_usage.count_client(key, from, at, has_capacity);
-        pending.entries += added;
+        has_capacity
+    }
+
+    /// Records that a request with this key was accepted, and whether acceptance required the `admin` scope.
+    pub(crate) fn record_accepted(
+        &self,
+        entry: &Arc<KeyEntry>,
+        from: ClientAddress<'_>,
+        at: Timestamp,
+        needed_admin: bool,
+    ) {
+        let has_capacity = self.has_capacity();
+        let recorded = entry.lock().activity().usage.record_accepted(entry.id(), from, at, needed_admin, has_capacity);
+        self.enqueue(entry, &recorded);
     }
 
     /// Records that a request was rejected. `key` is the key that the request presented, if that key exists.
     pub(crate) fn record_rejected(
         &self,
-        key: Option<&KeyId>,
+        key: Option<&Arc<KeyEntry>>,
         outcome: Decision,
         from: ClientAddress<'_>,
         at: Timestamp,
     ) {
-        let mut pending = self.lock_pending();
-        let has_capacity = pending.has_capacity();
-        if let Some(key) = key {
-            let added = self.entry_for_key(&mut pending, key).count_outcome(outcome, at, has_capacity);
-            pending.entries += added;
+        let has_capacity = self.has_capacity();
+        if let Some(entry) = key {
+            let recorded = entry.lock().activity().usage.record_rejected(outcome, at, has_capacity);
+            self.enqueue(entry, &recorded);
         }
-        let (key, hour) = (key.copied(), hour_index(at));
-        let peer = pending.bucket_address(key, outcome, from.peer, hour);
-        match pending.rejections.entry((key, outcome, peer, hour)) {
+        let (key, hour) = (key.map(|entry| *entry.id()), hour_index(at));
+        let mut queue = self.queue.lock();
+        let peer = queue.bucket_address(key, outcome, from.peer, hour);
+        match queue.rejections.entry((key, outcome, peer, hour)) {
             Entry::Occupied(known) => {
                 let known = known.into_mut();
                 known.requests += 1;
@@ -130,39 +146,65 @@ impl UsageRecorder {
             Entry::Vacant(place) if has_capacity => {
                 let user_agent = from.user_agent.into();
                 place.insert(RejectedRequests { key, outcome, peer, user_agent, first: at, last: at, requests: 1 });
-                pending.entries += 1;
+                self.entries.fetch_add(1, Ordering::Relaxed);
                 self.flush_needed.notify_one();
             }
             Entry::Vacant(_) => {}
         }
     }
 
+    /// Queues a key for the next event and the next batch after usage was recorded. Call this after the key is
+    /// unlocked.
+    pub(crate) fn enqueue(&self, entry: &Arc<KeyEntry>, recorded: &RecordedUsage) {
+        if recorded.added > 0 {
+            self.entries.fetch_add(recorded.added, Ordering::Relaxed);
+        }
+        if recorded.is_unpublished {
+            self.unpublished.lock().push(entry.clone());
+            self.publish_needed.notify_one();
+        }
+        if recorded.is_first {
+            let mut queue = self.queue.lock();
+            queue.keys.push(entry.clone());
+            match queue.keys.len() {
+                1 => self.flush_needed.notify_one(),
+                FULL_BATCH_KEYS => self.batch_full.notify_one(),
+                _ => {}
+            }
+        }
+    }
+
     /// Returns a snapshot of the last-use times that are not yet written to the store. Take this snapshot *before*
     /// reading the store; otherwise a batch that is written in between is missing from both.
     pub(crate) fn pending_times(&self) -> PendingUseTimes {
-        let pending = self.lock_pending();
+        let queue = self.queue.lock();
         let mut times = PendingUseTimes::default();
-        if let Some(batch) = &pending.in_flight {
+        if let Some(batch) = &queue.in_flight {
             times.last_used.extend(batch.last_used.iter().copied());
             times.admin_used.extend(batch.admin_used.iter().copied());
         }
-        times.last_used.extend(pending.keys.iter().filter_map(|(key, key_usage)| Some((*key, key_usage.last_used?))));
-        times.admin_used.extend(pending.keys.iter().filter_map(|(key, key_usage)| Some((*key, key_usage.admin_used?))));
+        for entry in &queue.keys {
+            let mut state = entry.lock();
+            let (last_used, admin_used) =
+                state.known_activity().map(|activity| activity.usage.use_times()).unwrap_or_default();
+            times.last_used.extend(last_used.map(|at| (*entry.id(), at)));
+            times.admin_used.extend(admin_used.map(|at| (*entry.id(), at)));
+        }
         times
     }
 
     /// Returns how many entries are not yet written, for the metrics: pending keys and rejections, and the counts of
     /// the batch being written.
     pub(crate) fn backlog(&self) -> usize {
-        let pending = self.lock_pending();
-        pending.keys.len() + pending.rejections.len() + pending.in_flight.as_ref().map_or(0, |batch| batch.counts.len())
+        let queue = self.queue.lock();
+        queue.keys.len() + queue.rejections.len() + queue.in_flight.as_ref().map_or(0, |batch| batch.counts.len())
     }
 
     /// Publishes usage, writes it to the store, and purges old entries until `shutdown` is cancelled. A write in
     /// progress is finished; the caller writes the remaining usage with a final [`Self::flush`].
     pub(crate) async fn run_until_shutdown(
         &self,
-        store: &dyn KeyStore,
+        store: &dyn Store,
         events: &broadcast::Sender<KeyEvent>,
         config: &Config,
         shutdown: &CancellationToken,
@@ -174,18 +216,29 @@ impl UsageRecorder {
         let publish = async {
             loop {
                 self.publish_needed.notified().await;
-                let uses = std::mem::take(&mut self.lock_pending().unpublished);
-                let uses = uses.into_iter().map(|(key_id, last_used_at)| KeyUse { key_id, last_used_at }).collect();
-                // Sending fails only if there are no subscribers.
-                let _ = events.send(KeyEvent::Used { uses });
+                let uses = self.take_unpublished();
+                if !uses.is_empty() {
+                    // Sending fails only if there are no subscribers.
+                    let _ = events.send(KeyEvent::Used { uses });
+                }
                 tokio::time::sleep(PUBLISH_INTERVAL).await;
             }
         };
-        // A write is never interrupted; otherwise the same batch would be written and counted twice.
+        // A write is never interrupted. The next attempt after a failure follows within a second, so that a full disk
+        // is noticed soon.
         let flush = async {
-            let pause = || shutdown.run_until_cancelled(tokio::time::sleep(config.timing.usage_flush_interval));
+            let interval = config.timing.usage_flush_interval;
+            let wait = async |duration| {
+                let full_or_late = async {
+                    let _ = tokio::time::timeout(duration, self.batch_full.notified()).await;
+                };
+                shutdown.run_until_cancelled(full_or_late).await.is_some()
+            };
             while shutdown.run_until_cancelled(self.flush_needed.notified()).await.is_some() {
-                while pause().await.is_some() && !self.flush(store, (config.clock)()).await {}
+                let mut goes_on = wait(interval).await;
+                while goes_on && !self.flush(store, (config.clock)()).await {
+                    goes_on = wait(interval.min(RETRY_INTERVAL)).await;
+                }
             }
         };
         let purge = async {
@@ -203,14 +256,33 @@ impl UsageRecorder {
         tokio::join!(flush, rest);
     }
 
-    /// Writes the pending usage. Returns `false` if the store fails; the usage then stays pending.
-    pub(crate) async fn flush(&self, store: &dyn KeyStore, now: Timestamp) -> bool {
+    fn take_unpublished(&self) -> Vec<KeyUse> {
+        let entries = std::mem::take(&mut *self.unpublished.lock());
+        let last_use = |entry: Arc<KeyEntry>| {
+            let last_used_at = entry.lock().known_activity()?.usage.take_unpublished()?;
+            Some(KeyUse { key_id: *entry.id(), last_used_at })
+        };
+        entries.into_iter().filter_map(last_use).collect()
+    }
+
+    /// Writes the pending usage, so that a request that reads usage from the store finds all of it. Waits only briefly,
+    /// because the store can be read while it cannot be written.
+    pub(crate) async fn flush_before_reading(&self, store: &dyn Store, now: Timestamp) {
+        if self.backlog() > 0 {
+            let _ = tokio::time::timeout(MAX_WAIT_BEFORE_READING, self.flush(store, now)).await;
+        }
+    }
+
+    /// Writes the pending usage. Returns `false` if the store fails; the usage then stays pending. If this future is
+    /// dropped, the batch stays pending too, and a batch that was written nevertheless is not counted twice.
+    pub(crate) async fn flush(&self, store: &dyn Store, now: Timestamp) -> bool {
+        let _flushing = self.flushing.lock().await;
         // The loop runs twice if a rejected batch is left over: once for that batch, and once for the usage recorded
         // since then.
         loop {
-            let (batch, is_old) = self.lock_pending().next_batch(now);
+            let (batch, is_old) = self.next_batch(now);
             if batch.is_empty() {
-                self.lock_pending().in_flight = None;
+                self.queue.lock().in_flight = None;
                 return true;
             }
             if let Err(error) = store.record_usage(batch.clone()).await {
@@ -224,23 +296,35 @@ impl UsageRecorder {
             if self.is_failing.swap(false, Ordering::Relaxed) {
                 tracing::info!("usage is written to the database again");
             }
-            self.lock_pending().in_flight = None;
+            self.queue.lock().in_flight = None;
             if !is_old {
                 return true;
             }
         }
     }
 
-    /// Returns the pending usage of a key, creating it if necessary. The first entry of a batch wakes the flush loop.
-    fn entry_for_key<'a>(&self, pending: &'a mut PendingUsage, key: &KeyId) -> &'a mut PendingKeyUsage {
-        if pending.keys.is_empty() {
-            self.flush_needed.notify_one();
+    /// If the store rejected the last batch, returns that batch and `true`; otherwise returns all usage recorded since
+    /// the last batch and `false`. The batch stays in `in_flight` until it is written.
+    fn next_batch(&self, now: Timestamp) -> (Arc<UsageBatch>, bool) {
+        let mut queue = self.queue.lock();
+        if let Some(kept) = &queue.in_flight {
+            return (kept.clone(), true);
         }
-        pending.keys.entry(*key).or_default()
-    }
-
-    fn lock_pending(&self) -> MutexGuard<'_, PendingUsage> {
-        self.pending.lock()
+        let mut batch = UsageBatch { at: Some(now), ..UsageBatch::empty() };
+        let keys = std::mem::take(&mut queue.keys);
+        for entry in &keys {
+            if let Some(activity) = entry.lock().known_activity() {
+                activity.usage.move_into(*entry.id(), &mut batch);
+            }
+        }
+        batch.rejected.extend(queue.rejections.drain().map(|(_, refusals)| refusals));
+        self.entries.store(0, Ordering::Relaxed);
+        self.is_full.store(false, Ordering::Relaxed);
+        let batch = Arc::new(batch);
+        queue.in_flight = Some(batch.clone());
+        drop(queue);
+        self.index.track_activity(keys);
+        (batch, false)
     }
 }
 
@@ -262,19 +346,7 @@ impl PendingUseTimes {
     }
 }
 
-impl PendingUsage {
-    /// Returns whether another entry may be added. If not, logs a warning once.
-    fn has_capacity(&mut self) -> bool {
-        let has_capacity = self.entries < MAX_PENDING_ENTRIES;
-        if !has_capacity && !self.is_full {
-            tracing::warn!(
-                "too much usage is pending because the database cannot be written; new usage is counted less exactly"
-            );
-            self.is_full = true;
-        }
-        has_capacity
-    }
-
+impl UsageQueue {
     /// Returns the address under which a rejection is recorded: the peer's own, or [`OTHER_ADDRESSES`] if too many
     /// addresses are already recorded.
     fn bucket_address(&mut self, key: Option<KeyId>, outcome: Decision, peer: IpAddr, hour: i64) -> IpAddr {
@@ -288,70 +360,31 @@ impl PendingUsage {
         }
         if known.contains(&peer) { peer } else { OTHER_ADDRESSES }
     }
-
-    /// If the store rejected the last batch, returns that batch and `true`; otherwise returns all usage recorded since
-    /// the last batch and `false`. The batch stays in `in_flight` until it is written.
-    fn next_batch(&mut self, now: Timestamp) -> (Arc<UsageBatch>, bool) {
-        if let Some(kept) = &self.in_flight {
-            return (kept.clone(), true);
-        }
-        let mut batch = UsageBatch { at: Some(now), ..UsageBatch::default() };
-        for (key, key_usage) in self.keys.drain() {
-            batch.last_used.extend(key_usage.last_used.map(|at| (key, at)));
-            batch.admin_used.extend(key_usage.admin_used.map(|at| (key, at)));
-            let counts = key_usage.counts.into_iter();
-            batch.counts.extend(counts.map(|(hour, outcome, requests)| HourlyCount { key, hour, outcome, requests }));
-            batch.clients.extend(key_usage.clients);
-        }
-        batch.rejected.extend(self.rejections.drain().map(|(_, refusals)| refusals));
-        (self.entries, self.is_full) = (0, false);
-        let batch = Arc::new(batch);
-        self.in_flight = Some(batch.clone());
-        (batch, false)
-    }
-}
-
-impl PendingKeyUsage {
-    /// Counts a request by hour and decision. Returns the number of entries added.
-    fn count_outcome(&mut self, outcome: Decision, at: Timestamp, has_capacity: bool) -> usize {
-        let hour = hour_index(at);
-        let is_same = |count: &(i64, Decision, u64)| count.1 == outcome && (count.0 == hour || !has_capacity);
-        match self.counts.iter_mut().rfind(|count| is_same(count)) {
-            Some(count) => count.2 += 1,
-            None if has_capacity => {
-                self.counts.push((hour, outcome, 1));
-                return 1;
-            }
-            None => {}
-        }
-        0
-    }
-
-    /// Counts a request by client. Returns the number of entries added.
-    fn count_client(&mut self, key: &KeyId, from: ClientAddress<'_>, at: Timestamp, has_capacity: bool) -> usize {
-        let is_same_client =
-            |client: &&mut ClientUsage| client.peer == from.peer && *client.user_agent == *from.user_agent;
-        if let Some(client) = self.clients.iter_mut().find(is_same_client) {
-            client.last = at.max(client.last);
-            client.requests += 1;
-        } else if has_capacity && self.clients.len() < MAX_CLIENTS_PER_KEY as usize {
-            let user_agent = from.user_agent.into();
-            self.clients.push(ClientUsage { key: *key, peer: from.peer, user_agent, first: at, last: at, requests: 1 });
-            return 1;
-        }
-        0
-    }
-}
-
-fn hour_index(at: Timestamp) -> i64 {
-    at.as_millis().div_euclid(MILLIS_PER_HOUR)
 }
 
 #[cfg(test)]
 mod tests {
-    use ulkeys_domain::{KeyName, Scope, Scopes, Secret};
+    use ulkeys_domain::{KeyAuthInfo, KeyName, Scope, Scopes, Secret};
+    use ulkeys_store::{MILLIS_PER_HOUR, Revision, StoredKey};
 
     use super::*;
+
+    fn new_recorder() -> UsageRecorder {
+        UsageRecorder::new(Arc::default())
+    }
+
+    fn new_record(created_at: Timestamp) -> KeyRecord {
+        let mut rng = rand::rngs::SysRng;
+        let scopes = Scopes::new([Scope::Admin]).expect("not empty");
+        let prefix = Secret::generate(&mut rng).expect("randomness").prefix();
+        let id = KeyId::generate(&mut rng).expect("randomness");
+        KeyRecord::new(id, KeyName::parse("key").expect("valid"), prefix, scopes, created_at)
+    }
+
+    fn new_entry(record: &KeyRecord) -> Arc<KeyEntry> {
+        let hash = Secret::generate(&mut rand::rngs::SysRng).expect("randomness").hash();
+        Arc::new(KeyEntry::new(StoredKey { hash, info: KeyAuthInfo::from(record), revision: Revision::default() }))
+    }
 
     fn timestamp_from_millis(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis).expect("in range")
@@ -359,25 +392,15 @@ mod tests {
 
     #[test]
     fn overlay_pending_times_moves_last_used_forward_up_to_revocation() {
-        let mut rng = rand::rngs::SysRng;
-        let scopes = Scopes::new([Scope::Admin]).expect("not empty");
-        let name = KeyName::parse("key").expect("valid");
-        let prefix = Secret::generate(&mut rng).expect("randomness").prefix();
         let stored = KeyRecord {
             last_used_at: Some(timestamp_from_millis(20)),
             admin_used_at: Some(timestamp_from_millis(10)),
-            ..KeyRecord::new(
-                KeyId::generate(&mut rng).expect("randomness"),
-                name,
-                prefix,
-                scopes,
-                timestamp_from_millis(1),
-            )
+            ..new_record(timestamp_from_millis(1))
         };
         let seen = |used: i64, revoked: Option<i64>| {
-            let recorder = UsageRecorder::default();
+            let recorder = new_recorder();
             recorder.record_accepted(
-                &stored.id,
+                &new_entry(&stored),
                 ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
                 timestamp_from_millis(used),
                 true,
@@ -394,26 +417,25 @@ mod tests {
 
     #[test]
     fn record_while_store_fails_is_bounded_and_keeps_last_used() {
-        let mut rng = rand::rngs::SysRng;
-        let recorder = UsageRecorder::default();
-        let ids: Vec<_> = (0..400).map(|_| KeyId::generate(&mut rng).expect("randomness")).collect();
+        let recorder = new_recorder();
+        let keys: Vec<_> = (0..400).map(|_| new_entry(&new_record(timestamp_from_millis(1)))).collect();
         for hour in 0..300 {
-            for id in &ids {
+            for key in &keys {
                 recorder.record_accepted(
-                    id,
+                    key,
                     ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
                     timestamp_from_millis(hour * MILLIS_PER_HOUR),
                     false,
                 );
                 recorder.record_rejected(
-                    Some(id),
+                    Some(key),
                     Decision::Scope,
                     ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
                     timestamp_from_millis(hour * MILLIS_PER_HOUR),
                 );
             }
         }
-        let (batch, _) = recorder.lock_pending().next_batch(timestamp_from_millis(1));
+        let (batch, _) = recorder.next_batch(timestamp_from_millis(1));
         assert!(
             batch.counts.len() + batch.clients.len() + batch.rejected.len() <= MAX_PENDING_ENTRIES,
             "{}",
@@ -423,32 +445,23 @@ mod tests {
         assert_eq!(accepted.map(|count| count.requests).sum::<u64>(), 120_000, "every accepted request is counted");
         let latest = timestamp_from_millis(299 * MILLIS_PER_HOUR);
         assert!(batch.last_used.len() == 400 && batch.last_used.iter().all(|(_, used)| *used == latest));
-        recorder.lock_pending().in_flight = None;
+        recorder.queue.lock().in_flight = None;
         recorder.record_accepted(
-            &ids[0],
+            &keys[0],
             ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
             timestamp_from_millis(5),
             false,
         );
-        assert_eq!(
-            recorder.lock_pending().next_batch(timestamp_from_millis(1)).0.counts.len(),
-            1,
-            "new counts are accepted again"
-        );
+        assert_eq!(recorder.next_batch(timestamp_from_millis(1)).0.counts.len(), 1, "new counts are accepted again");
     }
 
     #[test]
     fn overlay_stored_time_in_the_future_is_replaced() {
-        let mut rng = rand::rngs::SysRng;
-        let scopes = Scopes::new([Scope::Admin]).expect("not empty");
-        let prefix = Secret::generate(&mut rng).expect("randomness").prefix();
-        let id = KeyId::generate(&mut rng).expect("randomness");
-        let mut record =
-            KeyRecord::new(id, KeyName::parse("key").expect("valid"), prefix, scopes, timestamp_from_millis(1));
+        let mut record = new_record(timestamp_from_millis(1));
         record.last_used_at = Some(timestamp_from_millis(5_000));
-        let recorder = UsageRecorder::default();
+        let recorder = new_recorder();
         recorder.record_accepted(
-            &id,
+            &new_entry(&record),
             ClientAddress { peer: OTHER_ADDRESSES, user_agent: "" },
             timestamp_from_millis(900),
             false,
@@ -459,7 +472,7 @@ mod tests {
 
     #[test]
     fn record_rejected_from_many_addresses_is_bounded() {
-        let recorder = UsageRecorder::default();
+        let recorder = new_recorder();
         for number in 1..=10_000_u32 {
             let from = ClientAddress { peer: IpAddr::V4(number.into()), user_agent: "" };
             recorder.record_rejected(None, Decision::NoCredential, from, timestamp_from_millis(1));
@@ -467,16 +480,16 @@ mod tests {
         }
         let rejected_requests =
             |batch: &UsageBatch| batch.rejected.iter().map(|refusals| refusals.requests).sum::<u64>();
-        let (batch, _) = recorder.lock_pending().next_batch(timestamp_from_millis(1));
+        let (batch, _) = recorder.next_batch(timestamp_from_millis(1));
         assert_eq!((batch.rejected.len(), rejected_requests(&batch)), (2 * (MAX_REJECTED_ADDRESSES + 1), 20_000));
-        recorder.lock_pending().in_flight = None;
+        recorder.queue.lock().in_flight = None;
 
         // In the same hour, the next batch still records a new address as `OTHER_ADDRESSES`; in the next hour, new
         // addresses are recorded again.
         let from = ClientAddress { peer: IpAddr::V4(0xffff_0000_u32.into()), user_agent: "" };
         recorder.record_rejected(None, Decision::Unknown, from, timestamp_from_millis(2));
         recorder.record_rejected(None, Decision::Unknown, from, timestamp_from_millis(MILLIS_PER_HOUR));
-        let (batch, _) = recorder.lock_pending().next_batch(timestamp_from_millis(1));
+        let (batch, _) = recorder.next_batch(timestamp_from_millis(1));
         let mut peers: Vec<_> = batch.rejected.iter().map(|refusals| refusals.peer).collect();
         peers.sort();
         assert_eq!(peers, [OTHER_ADDRESSES, from.peer]);

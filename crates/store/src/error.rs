@@ -98,3 +98,20 @@ impl StoreError {
         }
     }
 }
+
+/// Why a write changed nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    /// There is no such key, or it is revoked and can no longer be changed.
+    #[error("there is no such key")]
+    NotFound,
+    /// The key that requested the change has been revoked.
+    #[error("the key that requested the change has been revoked")]
+    ActorRevoked,
+    /// The identifier or the hash of a new key already exists.
+    #[error("there is already a key with this identifier or hash")]
+    Conflict,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

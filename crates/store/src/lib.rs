@@ -1,8 +1,10 @@
-//! Storage of keys and training runs: the traits [`KeyStore`] and [`RunStore`], and their SQLite implementation.
+//! Storage of keys and training runs: the traits [`Store`], [`KeyRepository`] and
+//! [`RunRepository`], and their SQLite implementation.
 //!
 //! A store deliberately never receives plaintext keys (only hashes) and does not read the clock (callers pass the
 //! time). It only returns committed data, so a revocation is effective as soon as it is acknowledged.
 
+mod change_feed;
 mod disk_space;
 mod error;
 mod private_files;
@@ -16,87 +18,66 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ulkeys_api::{ActivityKind, ActivityPage, KeyCounts, KeySort, KeyStatus, KeyUsage};
-use ulkeys_domain::{AttentionThresholds, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
+use ulkeys_domain::training::CheckpointId;
+use ulkeys_domain::{AccountId, AttentionThresholds, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
-pub use error::StoreError;
+pub use change_feed::{Committed, KeyChanges, KeyVisitor, KnownKeys, Revision, StoredKey};
+pub use error::{StoreError, WriteError};
 pub use runs::{
-    MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED_CHECKPOINTS, ReportedBy, RunDeletion, RunStore, StoredBytes,
-    TrainingBytes,
+    MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, MAX_UNCONFIRMED_CHECKPOINTS, ReportedBy, RunDeletion, RunRepository,
+    StoredBytes, TrainingBytes,
 };
 pub use sqlite::SqliteStore;
-pub use usage::{AuditContext, ClientUsage, HourlyCount, MILLIS_PER_HOUR, RejectedRequests, UsageBatch};
+pub use usage::{AuditContext, ClientUsage, HourlyCount, MILLIS_PER_HOUR, RejectedRequests, UsageBatch, UsageBatchId};
 
-/// The result of every store operation.
+/// The result of a store operation that does not write.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// A store for all data of a service.
-pub trait Store: KeyStore + RunStore {}
+/// The result of a write.
+pub type WriteResult<T> = std::result::Result<Committed<T>, WriteError>;
 
-impl<T: KeyStore + RunStore> Store for T {}
+/// The data of one account.
+pub trait AccountStore: KeyRepository + RunRepository {}
 
-/// Stores the keys of one workspace, their usage and their activity.
-///
-/// When a method that changes data returns `Ok`, the change is durable: it survives a crash and a power loss.
+impl<T: KeyRepository + RunRepository> AccountStore for T {}
+
+/// The data of all accounts of a service.
 #[async_trait]
-pub trait KeyStore: Send + Sync + 'static {
-    /// Stores a new key. Returns `false` and changes nothing if the key that requested the new key has been revoked.
-    ///
-    /// # Errors
-    /// Returns an error and changes nothing if the identifier or the hash already exists.
-    async fn insert(&self, key: KeyRecord, hash: KeyHash, audit: AuditContext) -> Result<bool>;
+pub trait Store: Send + Sync + 'static {
+    /// Returns the data of one account. The data of other accounts is not reachable through it.
+    fn account(&self, id: AccountId) -> Arc<dyn AccountStore>;
 
-    /// Returns the data that decides whether requests with a key are authorized, or `None` if no key has this hash.
-    /// Includes revoked keys. Every request calls this method, so it never blocks.
-    async fn lookup(&self, hash: &KeyHash) -> Result<Option<Arc<KeyAuthInfo>>>;
+    /// Passes all keys to `visit`, active and revoked, and returns the last change that they include.
+    async fn snapshot(&self, visit: KeyVisitor) -> Result<Revision>;
 
-    /// Returns the key with this identifier, active or revoked.
-    async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>>;
+    /// Returns the changes to keys after `revision`, including those that other programs made. `known` are the keys
+    /// that the caller knows. A service should call this method every second.
+    async fn changes_since(&self, revision: Revision, known: Arc<dyn KnownKeys>) -> Result<KeyChanges>;
 
-    /// Returns all active keys, newest first.
-    async fn list_active(&self) -> Result<Vec<KeyRecord>>;
-
-    /// Returns a page of keys, and the number of matching keys on all pages.
-    async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)>;
-
-    /// Returns the number of keys of each status.
-    async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts>;
-
-    /// Renames an active key and returns the renamed key. Returns `None` if there is no active key with this
-    /// identifier, or if the key that requested the change has been revoked.
-    async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> Result<Option<KeyRecord>>;
-
-    /// Revokes a key. Returns `None` if the key does not exist, or if the key that requested the change has been
-    /// revoked. If the key was already revoked, the time of the first revocation is retained. If the database cannot be
-    /// written, but the revocation was recorded in a file outside the database, the call succeeds: the key is rejected
-    /// from then on.
-    async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> Result<Option<Revocation>>;
-
-    /// Stores a batch of usage in one transaction. The last-used time of a key only moves forward, and never past the
+    /// Stores a batch of usage in one transaction. A batch that is already stored changes nothing, so a caller can
+    /// repeat a call whose outcome it does not know. The last-used time of a key only moves forward, and never past the
     /// time at which the key was revoked.
     async fn record_usage(&self, batch: Arc<UsageBatch>) -> Result<()>;
-
-    /// Returns the number of requests made with a key in each hour since `since`, and the clients that used the key.
-    async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
-
-    /// Returns at most `limit` activity entries, newest first. If `key` or `kind` is set, returns only the entries of
-    /// that key or kind. If `before` is set, returns only the entries that are older than that entry.
-    async fn list_activity(
-        &self,
-        key: Option<KeyId>,
-        kind: Option<ActivityKind>,
-        before: Option<u64>,
-        limit: u32,
-    ) -> Result<ActivityPage>;
 
     /// Records that the service ran on the day of `now`. Deletes usage and activity that are older than `retention`,
     /// and clients that have not been used for that long. If `now` jumps far ahead, nothing is deleted until later days
     /// confirm the time, because the clock may be wrong.
     async fn purge_old_entries(&self, now: Timestamp, retention: Duration) -> Result<()>;
 
-    /// Checks whether another program has changed or replaced the database, and if so, applies the changes. Returns how
-    /// many times keys have been reloaded or revoked because of such changes. Every write includes this check, but
-    /// [`Self::lookup`] does not, so a service should call this method every second.
-    async fn check_outside_changes(&self) -> u64;
+    /// Deletes some of the runs whose last event is more than `retention` before `now`, as [`RunRepository::delete_run`] does.
+    /// Returns whether there may be more such runs. If `now` jumps far ahead, nothing is deleted until later days
+    /// confirm the time, because the clock may be wrong.
+    async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool>;
+
+    /// Returns the checkpoints whose files must be deleted: those of deleted runs and, if `with_replaced` is set, those
+    /// that were replaced by a newer checkpoint.
+    async fn files_to_remove(&self, with_replaced: bool) -> Result<Vec<CheckpointId>>;
+
+    /// Records that the files of these checkpoints were deleted.
+    async fn note_files_removed(&self, checkpoints: Vec<CheckpointId>) -> Result<()>;
+
+    /// Returns all checkpoints whose files should exist.
+    async fn checkpoints_with_file(&self) -> Result<Vec<CheckpointId>>;
 
     /// Checks whether the store can be read.
     async fn ping(&self) -> Result<()>;
@@ -110,7 +91,58 @@ pub trait KeyStore: Send + Sync + 'static {
     async fn checkpoint(&self) -> Result<()>;
 }
 
-/// The filter, the order, and the page of a [`KeyStore::list`] call.
+/// Stores the keys of one account, their usage and their activity.
+///
+/// When a method that changes data returns `Ok`, the change is durable: it survives a crash and a power loss.
+#[async_trait]
+pub trait KeyRepository: Send + Sync + 'static {
+    /// Stores a new key.
+    ///
+    /// # Errors
+    /// Returns [`WriteError::Conflict`] if the identifier or the hash already exists.
+    async fn insert(&self, key: KeyRecord, hash: KeyHash, audit: AuditContext) -> WriteResult<()>;
+
+    /// Returns the key with this identifier, active or revoked.
+    async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>>;
+
+    /// Returns all active keys, newest first.
+    async fn list_active(&self) -> Result<Vec<KeyRecord>>;
+
+    /// Returns a page of keys, and the number of matching keys on all pages.
+    async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)>;
+
+    /// Returns the number of keys of each status.
+    async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts>;
+
+    /// Renames an active key and returns the renamed key.
+    ///
+    /// # Errors
+    /// Returns [`WriteError::NotFound`] if there is no active key with this identifier.
+    async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> WriteResult<KeyRecord>;
+
+    /// Revokes a key. If the key was already revoked, the time of the first revocation is retained. If the database
+    /// cannot be written, but the revocation was recorded in a file outside the database, the call succeeds: the key is
+    /// rejected from then on.
+    ///
+    /// # Errors
+    /// Returns [`WriteError::NotFound`] if there is no key with this identifier.
+    async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> WriteResult<Revocation>;
+
+    /// Returns the number of requests made with a key in each hour since `since`, and the clients that used the key.
+    async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage>;
+
+    /// Returns at most `limit` activity entries, newest first. If `key` or `kind` is set, returns only the entries of
+    /// that key or kind. If `before` is set, returns only the entries that are older than that entry.
+    async fn list_activity(
+        &self,
+        key: Option<KeyId>,
+        kind: Option<ActivityKind>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<ActivityPage>;
+}
+
+/// The filter, the order, and the page of a [`KeyRepository::list`] call.
 #[derive(Debug, Clone)]
 pub struct KeyQuery {
     /// Only keys with this status are listed.
@@ -130,7 +162,7 @@ pub struct KeyQuery {
     pub limit: u32,
 }
 
-/// The result of [`KeyStore::revoke`].
+/// The result of [`KeyRepository::revoke`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
     /// Time at which the key was first revoked.

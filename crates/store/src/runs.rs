@@ -1,9 +1,7 @@
-//! Storage of training runs: the [`RunStore`] trait.
+//! Storage of training runs: the [`RunRepository`] trait.
 //!
 //! A store deliberately does not contain checkpoint files. The service stores these files; the store only records which
 //! files should exist.
-
-use std::time::Duration;
 
 use async_trait::async_trait;
 use ulkeys_api::ResourceCounts;
@@ -11,7 +9,7 @@ use ulkeys_domain::training::{
     Checkpoint, CheckpointId, Console, EpochDetails, ModelId, ModelRef, RunDetails, RunId, RunStart, RunStatus,
     RunSummary, RunUpdate, StartedRun,
 };
-use ulkeys_domain::{KeyId, Timestamp};
+use ulkeys_domain::{Actor, KeyId, Timestamp};
 
 use crate::Result;
 
@@ -30,8 +28,8 @@ pub const MAX_UNCONFIRMED_CHECKPOINTS: u32 = 2;
 /// The origin and the time of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedBy {
-    /// The key that sent the report, or `None` for the app itself.
-    pub key: Option<KeyId>,
+    /// Who sent the report.
+    pub actor: Actor,
     /// Time at which the report arrived.
     pub at: Timestamp,
 }
@@ -48,7 +46,7 @@ pub struct StoredBytes {
 /// The size of the stored training data, in total and for one key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TrainingBytes {
-    /// The data of all keys and of the app itself.
+    /// The data of all accounts.
     pub all: StoredBytes,
     /// The data of one key.
     pub key: StoredBytes,
@@ -57,7 +55,7 @@ pub struct TrainingBytes {
     pub reusable: u64,
 }
 
-/// The result of [`RunStore::delete_run`].
+/// The result of [`RunRepository::delete_run`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunDeletion {
     /// The run was deleted.
@@ -68,12 +66,12 @@ pub enum RunDeletion {
     NotFound,
 }
 
-/// Stores the training runs of one workspace.
+/// Stores the training runs of one account.
 ///
 /// When a method that changes data returns `Ok`, the change is durable. Events may arrive in any order and more than
 /// once: a repeated event is stored once, and only the first end event of a run counts.
 #[async_trait]
-pub trait RunStore: Send + Sync + 'static {
+pub trait RunRepository: Send + Sync + 'static {
     /// Starts a run. For a [`ModelRef::Named`], creates a model with the identifier `new_model`, and adds a number to
     /// the model's slug if the slug is taken. For a [`ModelRef::Model`], adds a run to that model, or returns `None` if
     /// the model does not exist.
@@ -122,26 +120,11 @@ pub trait RunStore: Send + Sync + 'static {
     async fn saved_checkpoint(&self, run: RunId) -> Result<Option<Checkpoint>>;
 
     /// Deletes a run that has ended, with all its data, and also deletes its model if this was the model's last run.
-    /// [`Self::files_to_remove`] then includes the run's checkpoint files.
+    /// [`Store::files_to_remove`](crate::Store::files_to_remove) then includes the run's checkpoint files.
     async fn delete_run(&self, run: RunId) -> Result<RunDeletion>;
-
-    /// Deletes some of the runs whose last event is more than `retention` before `now`, as [`Self::delete_run`] does.
-    /// Returns whether there may be more such runs. If `now` jumps far ahead, nothing is deleted until later days
-    /// confirm the time, because the clock may be wrong.
-    async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool>;
-
-    /// Returns the checkpoints whose files must be deleted: those of deleted runs and, if `with_replaced` is set, those
-    /// that were replaced by a newer checkpoint.
-    async fn files_to_remove(&self, with_replaced: bool) -> Result<Vec<CheckpointId>>;
-
-    /// Records that the files of these checkpoints were deleted.
-    async fn note_files_removed(&self, checkpoints: Vec<CheckpointId>) -> Result<()>;
 
     /// Returns the size of the stored training data, in total and for `key` (`None` for the app itself).
     async fn training_bytes(&self, key: Option<KeyId>) -> Result<TrainingBytes>;
-
-    /// Returns all checkpoints whose files should exist.
-    async fn checkpoints_with_file(&self) -> Result<Vec<CheckpointId>>;
 
     /// Returns at most `limit` runs, newest first. If `key` is set, only runs to which that key has reported are
     /// included; if `before` is set, only runs older than that run.

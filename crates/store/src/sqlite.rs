@@ -1,13 +1,12 @@
 //! An SQLite store in one file, in write-ahead-log (WAL) mode with `synchronous=FULL`.
 //!
-//! One connection writes and several connections read, all on threads on which blocking is allowed. Requests look up
-//! their key in memory: see [`key_index`]. A lock file next to the database is locked while the database is open, so
-//! that no second service can change keys. Changes by other programs are detected: see [`outside_changes`] and
-//! [`database_files`].
+//! One connection writes and several connections read, all on threads on which blocking is allowed. A lock file next to
+//! the database is locked while the database is open, so that no second service can change keys. A database tool can
+//! still change the database. Its changes are detected: see [`outside_changes`] and [`database_files`].
 
+mod account;
 mod activity;
 mod database_files;
-mod key_index;
 mod key_list;
 mod keys;
 mod open;
@@ -20,31 +19,39 @@ mod usage;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use rusqlite::Connection;
 use tokio::sync::watch;
-use ulkeys_api::{
-    ActivityKind, ActivityPage, DatabaseHealth, DatabaseProblem, DiskFull, KeyCounts, KeyUsage, ResourceCounts,
-    WritesStopped,
+use ulkeys_api::{DatabaseHealth, DatabaseProblem, DiskFull, ResourceCounts, WritesStopped};
+use ulkeys_domain::training::CheckpointId;
+use ulkeys_domain::{AccountId, Timestamp};
+
+use crate::{
+    AccountStore, AuditContext, Committed, KeyChanges, KeyVisitor, KnownKeys, Result, Revision, Revocation, Store,
+    StoreError, StoredKey, UsageBatch, WriteError, WriteResult, disk_space,
 };
-use ulkeys_domain::{AttentionThresholds, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp};
 
-use crate::{AuditContext, KeyQuery, KeyStore, Result, Revocation, StoreError, UsageBatch, disk_space};
-
+use account::SqliteAccount;
 use database_files::DatabaseFiles;
-use key_index::KeyIndex;
+use keys::KeyWriteError;
 use outside_changes::OutsideChangeDetector;
 
 /// Time after the last failed write during which the disk counts as full. Longer than the interval between two attempts
 /// to write usage, so that the disk counts as full for as long as these attempts fail.
 const DISK_FULL_HOLD: Duration = Duration::from_secs(3);
 
-/// A [`KeyStore`] and [`RunStore`](crate::RunStore) in an SQLite file.
+/// A [`Store`] in an SQLite file.
 pub struct SqliteStore {
+    database: Database,
+}
+
+/// An open database. Clones use the same connections.
+#[derive(Clone)]
+struct Database {
     inner: Arc<SharedState>,
 }
 
@@ -54,7 +61,11 @@ struct SharedState {
     // when it is closed, and a read-only connection cannot do that.
     readers: Vec<Mutex<Connection>>,
     writer: Mutex<Connection>,
-    index: KeyIndex,
+    /// SQLite's `data_version` when the keys were last read. It changes when another program commits: a connection's
+    /// `data_version` changes only when another connection commits, and all commits of this process use `writer`.
+    seen_version: AtomicI64,
+    /// The last revision that this process has used.
+    latest_revision: AtomicU64,
     counts: RwLock<ResourceCounts>,
     health: watch::Sender<DatabaseHealth>,
     /// Time of the last write that failed because the disk was full, or `None` while there is space.
@@ -99,21 +110,33 @@ impl SqliteStore {
         let sqlite = |error| StoreError::from_sqlite(path, &error);
         let health = watch::Sender::new(DatabaseHealth::default());
         let mut detector = detector(health.clone());
-        let keys = match &mut detector {
-            Some(detector) => detector.load_keys(&mut writer),
-            None => key_index::load_all_keys(&writer, Err, |_| {}),
-        };
-        let keys = keys.map_err(sqlite)?;
-        let index = KeyIndex::new(&writer, keys).map_err(sqlite)?;
+        let seen_version = AtomicI64::new(data_version(&writer).map_err(sqlite)?);
+        match &mut detector {
+            Some(detector) => detector.check_opened_database(&mut writer),
+            None => keys::scan(&writer, None, Err, drop),
+        }
+        .map_err(sqlite)?;
+        let latest_revision = AtomicU64::new(keys::last_revision(&writer).map_err(sqlite)?.0);
         let counts = RwLock::new(runs::read::count_resources(&writer).map_err(sqlite)?);
         let files = DatabaseFiles::new(path, &writer, lock).map_err(|error| StoreError::from_io(path, &error))?;
         let (detector, files) = (detector.map(Mutex::new), Mutex::new(files));
         let writer = Mutex::new(writer);
         let (full, is_check_failing) = (Mutex::default(), AtomicBool::default());
         let path = path.into();
-        let inner =
-            SharedState { path, readers, writer, index, counts, health, full, is_check_failing, detector, files };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = SharedState {
+            path,
+            readers,
+            writer,
+            seen_version,
+            latest_revision,
+            counts,
+            health,
+            full,
+            is_check_failing,
+            detector,
+            files,
+        };
+        Ok(Self { database: Database { inner: Arc::new(inner) } })
     }
 
     /// Returns whether another service has the database open.
@@ -123,36 +146,57 @@ impl SqliteStore {
 
     /// Returns a receiver for the database's health, which can change while the store is open and is shown to the user.
     pub fn health(&self) -> watch::Receiver<DatabaseHealth> {
-        self.inner.health.subscribe()
+        self.database.inner.health.subscribe()
     }
+}
 
+impl Database {
     /// Runs `work` with the connection for writing, on a thread on which blocking is allowed. Until `work` returns, no
-    /// other thread can change the database or the key index. A failed call has changed nothing and can be repeated.
+    /// other thread can change the database. A failed call has changed nothing and can be repeated.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, &SharedState) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.run_blocking_with(move |inner| inner.write(&mut inner.writer.lock(), work)).await
-    }
-
-    /// Runs `work` as [`Self::write`] does, and checks the database file again after the commit. If another program
-    /// replaced the file during the commit, the file now at the path does not contain the change. The call then fails,
-    /// unless `holds` confirms that the change is effective without the file.
-    async fn write_and_check<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection, &SharedState) -> rusqlite::Result<T> + Send + 'static,
-        holds: impl FnOnce(&SharedState, &T) -> bool + Send + 'static,
-    ) -> Result<T> {
         self.run_blocking_with(move |inner| {
             let mut writer = inner.writer.lock();
-            let done = inner.write(&mut writer, work)?;
-            inner.check_and_report(&mut writer);
-            match inner.check_writable() {
-                Err(error) if !holds(inner, &done) => Err(error),
-                _ => Ok(done),
-            }
+            inner.check_writable(&writer)?;
+            let done = work(&mut writer, inner);
+            inner.files.lock().refresh_checksums_after_write();
+            done.map_err(|error| inner.map_error(&error))
         })
         .await
+    }
+
+    /// Runs a change to a key as [`Self::write`] does, and checks the database file again after the commit. `work` also
+    /// gets the last revision that this process has used. If another program replaced the file during the commit, the
+    /// file now at the path does not contain the change. The call then fails, unless `holds` confirms that the change
+    /// is effective without the file.
+    async fn write_key<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection, &SharedState, Revision) -> std::result::Result<Committed<T>, KeyWriteError>
+        + Send
+        + 'static,
+        holds: impl FnOnce(&SharedState) -> bool + Send + 'static,
+    ) -> WriteResult<T> {
+        self.run_blocking_with(move |inner| {
+            let mut writer = inner.writer.lock();
+            inner.check_writable(&writer)?;
+            let done = work(&mut writer, inner, Revision(inner.latest_revision.load(Ordering::Relaxed)));
+            inner.files.lock().refresh_checksums_after_write();
+            let done = match done {
+                Ok(done) => done,
+                Err(KeyWriteError::Sqlite(error)) => return Err(inner.map_error(&error)),
+                Err(KeyWriteError::NotFound) => return Ok(Err(WriteError::NotFound)),
+                Err(KeyWriteError::ActorRevoked) => return Ok(Err(WriteError::ActorRevoked)),
+                Err(KeyWriteError::Conflict) => return Ok(Err(WriteError::Conflict)),
+            };
+            inner.latest_revision.fetch_max(done.revision.0, Ordering::Relaxed);
+            match inner.check_writable(&writer) {
+                Err(error) if !holds(inner) => Err(error),
+                _ => Ok(Ok(done)),
+            }
+        })
+        .await?
     }
 
     /// Runs `work` with a connection for reading, on a thread on which blocking is allowed.
@@ -214,69 +258,56 @@ impl SharedState {
         }
     }
 
-    /// Checks for changes by other programs. Logs only the first of several consecutive failures. A failed check is not
-    /// returned as an error, because changes that are already committed remain valid.
-    fn check_and_report(&self, writer: &mut Connection) {
-        let checked = self.apply_outside_changes(writer);
-        let was_failing = self.is_check_failing.swap(checked.is_err(), Ordering::Relaxed);
-        match checked {
-            Err(error) if !was_failing => {
-                tracing::warn!(%error, "cannot check the key database for changes by other programs");
-            }
-            Ok(()) if was_failing => {
-                tracing::info!("checking the key database for changes by other programs succeeds again")
-            }
-            _ => {}
-        }
-    }
-
-    /// Applies changes by other programs and then runs `work`. Fails if writing was stopped because another program
-    /// changed the database files.
-    fn write<T>(
-        &self,
-        writer: &mut Connection,
-        work: impl FnOnce(&mut Connection, &Self) -> rusqlite::Result<T>,
-    ) -> Result<T> {
-        self.apply_outside_changes(writer).map_err(|error| self.map_error(&error))?;
-        self.check_writable()?;
-        let done = work(writer, self);
-        self.files.lock().refresh_checksums_after_write();
-        done.map_err(|error| self.map_error(&error))
-    }
-
     /// Returns a connection for reading, preferably one that is not in use.
     fn pick_reader(&self) -> MutexGuard<'_, Connection> {
         let free = self.readers.iter().find_map(Mutex::try_lock);
         free.unwrap_or_else(|| self.readers[0].lock())
     }
 
-    /// Detects changes by other programs and applies them. Costs a few stat(2) calls if nothing changed.
-    fn apply_outside_changes(&self, writer: &mut Connection) -> rusqlite::Result<()> {
-        let version = self.index.changed_version(writer)?;
+    /// Returns the changes that this process has committed since `since`, and the changes that other programs have made.
+    /// Costs a few stat(2) calls if nothing changed.
+    fn collect_changes(
+        &self,
+        writer: &mut Connection,
+        since: Revision,
+        known: &dyn KnownKeys,
+    ) -> rusqlite::Result<KeyChanges> {
+        let version = data_version(writer)?;
         self.check_files(writer);
+        let mut changes = KeyChanges { revision: since, ..KeyChanges::default() };
         if self.health.borrow().stopped.is_some() {
             // The file at the path is no longer the open database. Authorization continues with the keys that were
             // committed before.
-            return Ok(());
+            return Ok(changes);
         }
+        let latest = Revision(self.latest_revision.load(Ordering::Relaxed));
         let mut detector = self.detector.as_ref().map(Mutex::lock);
-        if let Some(version) = version {
-            tracing::warn!("another program has changed the key database; reloading all keys");
-            let keys = match &mut detector {
-                Some(detector) => detector.reload(writer, &self.index.read_keys())?,
-                None => key_index::load_all_keys(writer, key_index::skip_unreadable, |_| {})?,
+        if version != self.seen_version.load(Ordering::Relaxed) {
+            tracing::warn!("another program has changed the key database; comparing all keys");
+            changes = match &mut detector {
+                Some(detector) => detector.compare_keys(writer, since, known)?,
+                None => outside_changes::compare_keys(writer, since, known)?,
             };
-            // Drop the old keys here, after releasing the lock, so that requests do not wait.
-            drop(self.index.replace(keys, version));
+            self.seen_version.store(version, Ordering::Relaxed);
+        } else {
+            if latest > since {
+                keys::scan(writer, Some(since), keys::skip_unreadable, |key| changes.stored.push(key))?;
+            }
+            if let Some(detector) = detector.as_mut().filter(|detector| detector.needs_record_reload()) {
+                let mut revoked = detector.reload_record(known);
+                changes.stored.append(&mut revoked.stored);
+                changes.is_from_outside = revoked.is_from_outside;
+            }
         }
-        let Some(detector) = &mut detector else {
-            return Ok(());
-        };
-        if version.is_none() && detector.needs_record_reload() {
-            let revoked = detector.reload_record(&self.index.read_keys());
-            revoked.into_iter().for_each(|entry| self.index.upsert(entry.hash, KeyAuthInfo::clone(&entry.key)));
+        changes.revision = latest;
+        if changes.is_from_outside {
+            // The changes take a revision, so that they are later than all earlier changes to the same keys. The next
+            // commit takes a later one.
+            changes.revision = Revision(latest.0 + 1);
+            self.latest_revision.store(changes.revision.0, Ordering::Relaxed);
+            changes.stored.iter_mut().for_each(|key| key.revision = changes.revision);
         }
-        if detector.has_pending_writes() {
+        if let Some(detector) = detector.as_mut().filter(|detector| detector.has_pending_writes()) {
             // Detected changes take effect for authorization even if they cannot be written to the database. The next
             // check retries the write.
             if let Err(error) = detector.write_detected_changes(writer) {
@@ -284,17 +315,23 @@ impl SharedState {
             }
             self.files.lock().refresh_checksums_after_write();
         }
-        Ok(())
+        Ok(changes)
     }
 
     /// Revokes a key whose revocation is in the revocation record but could not be committed to the database. The call
     /// still succeeds: the record is durable, the key is rejected from now on, and no database failure can reactivate
     /// the key. The revocation is written to the database later.
-    fn revoke_by_record_alone(&self, hash: &KeyHash, audit: AuditContext) -> Option<Revocation> {
-        let entry = self.index.read_keys().get(hash.as_bytes()).cloned()?;
-        let (revoked, at) = self.detector.as_ref()?.lock().take_revocation_from_record(&entry, audit)?;
-        self.index.upsert(*hash, KeyAuthInfo::clone(&revoked.key));
-        Some(Revocation { at, is_new: entry.key.revoked_at.is_none() })
+    fn revoke_by_record_alone(
+        &self,
+        key: &StoredKey,
+        latest: Revision,
+        audit: AuditContext,
+    ) -> Option<Committed<Revocation>> {
+        let mut detector = self.detector.as_ref()?.lock();
+        let is_new = detector.unwritten_revoked_at(&key.info.id).is_none();
+        let (revoked, at) = detector.take_revocation_from_record(key, audit)?;
+        let revision = Revision(latest.0 + 1);
+        Some(Committed { value: Revocation { at, is_new }, revision, change: Some(StoredKey { revision, ..revoked }) })
     }
 
     fn check_files(&self, writer: &Connection) {
@@ -312,8 +349,14 @@ impl SharedState {
         });
     }
 
-    /// Returns an error if writing was stopped because another program moved, replaced, or overwrote the database file.
-    fn check_writable(&self) -> Result<()> {
+    /// Checks the database files, and returns an error if writing was stopped because another program moved, replaced,
+    /// or overwrote the database file.
+    fn check_writable(&self, writer: &Connection) -> Result<()> {
+        self.check_files(writer);
+        self.check_not_stopped()
+    }
+
+    fn check_not_stopped(&self) -> Result<()> {
         match &self.health.borrow().stopped {
             None => Ok(()),
             Some(stopped) => {
@@ -327,109 +370,61 @@ impl SharedState {
     }
 }
 
+/// Returns SQLite's `data_version`, which changes when another connection commits.
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "data_version", |row| row.get(0))
+}
+
 #[async_trait]
-impl KeyStore for SqliteStore {
-    async fn insert(&self, key: KeyRecord, hash: KeyHash, audit: AuditContext) -> Result<bool> {
-        let work = move |connection: &mut Connection, inner: &SharedState| {
-            let is_kept = keys::insert(connection, &key, &hash, &audit)?;
-            if is_kept {
-                inner.index.upsert(hash, KeyAuthInfo::from(&key));
-            }
-            Ok(is_kept)
-        };
-        self.write_and_check(work, |_, _| false).await
+impl Store for SqliteStore {
+    fn account(&self, _id: AccountId) -> Arc<dyn AccountStore> {
+        Arc::new(SqliteAccount { database: self.database.clone() })
     }
 
-    async fn lookup(&self, hash: &KeyHash) -> Result<Option<Arc<KeyAuthInfo>>> {
-        // Every request calls this method on a thread that must not block, so it only reads memory. Changes by other
-        // programs are loaded into memory by `check_outside_changes`.
-        Ok(self.inner.index.get(hash))
-    }
-
-    async fn get_key(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
-        let id = *id;
-        self.read(move |connection| keys::find(connection, &id)).await
-    }
-
-    async fn list_active(&self) -> Result<Vec<KeyRecord>> {
-        self.read(|connection| keys::list_active(connection)).await
-    }
-
-    async fn list(&self, query: KeyQuery) -> Result<(Vec<KeyRecord>, u64)> {
-        self.read(move |connection| key_list::load_page(connection, &query)).await
-    }
-
-    async fn count_keys(&self, thresholds: AttentionThresholds) -> Result<KeyCounts> {
-        self.read(move |connection| key_list::count_by_status(connection, &thresholds)).await
-    }
-
-    async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> Result<Option<KeyRecord>> {
-        let id = *id;
-        let work = move |connection: &mut Connection, inner: &SharedState| {
-            let renamed = keys::rename(connection, &id, &name, at, &audit)?;
-            Ok(renamed.map(|(hash, key)| {
-                inner.index.upsert(hash, KeyAuthInfo::from(&key));
-                key
-            }))
-        };
-        self.write_and_check(work, |_, _| false).await
-    }
-
-    async fn revoke(&self, id: &KeyId, at: Timestamp, audit: AuditContext) -> Result<Option<Revocation>> {
-        let id = *id;
-        let work = move |connection: &mut Connection, inner: &SharedState| {
-            // The key may have been revoked earlier, with a revocation that could not be written to the database yet.
-            // Keep the time of that revocation.
-            let since = inner.detector.as_ref().and_then(|detector| detector.lock().unwritten_revoked_at(&id));
-            let at = since.unwrap_or(at);
-            let mut recorded = None;
-            let record = |hash: &KeyHash, at| {
-                recorded = Some(*hash);
-                inner.detector.as_ref()?.lock().record_revocation(hash, at)
-            };
-            match keys::revoke(connection, &id, at, &audit, record) {
-                Ok(revoked) => Ok(revoked.map(|(hash, key, revocation)| {
-                    inner.index.upsert(hash, KeyAuthInfo::from(&key));
-                    Revocation { is_new: revocation.is_new && since.is_none(), ..revocation }
-                })),
-                Err(error) => match recorded.and_then(|hash| inner.revoke_by_record_alone(&hash, audit)) {
-                    Some(revocation) => {
-                        inner.map_error(&error);
-                        Ok(Some(revocation))
+    async fn snapshot(&self, mut visit: KeyVisitor) -> Result<Revision> {
+        self.database
+            .run_blocking(move |inner| {
+                let writer = inner.writer.lock();
+                let detector = inner.detector.as_ref().map(Mutex::lock);
+                keys::scan(&writer, None, keys::skip_unreadable, |mut key| {
+                    if let Some(detector) = &detector {
+                        detector.apply_record(&mut key);
                     }
-                    None => Err(error),
-                },
-            }
-        };
-        // A recorded revocation is effective even if the database file was replaced, because the revocation record
-        // applies to any file at the path.
-        let holds = |inner: &SharedState, revoked: &Option<Revocation>| {
-            revoked.is_some() && inner.detector.is_some() && inner.health.borrow().record_failure.is_none()
-        };
-        self.write_and_check(work, holds).await
+                    visit(key);
+                })?;
+                Ok(Revision(inner.latest_revision.load(Ordering::Relaxed)))
+            })
+            .await
+    }
+
+    async fn changes_since(&self, revision: Revision, known: Arc<dyn KnownKeys>) -> Result<KeyChanges> {
+        self.database
+            .run_blocking(move |inner| {
+                let collected = inner.collect_changes(&mut inner.writer.lock(), revision, &*known);
+                inner.recheck_disk_space();
+                // Log only the first of several consecutive failures.
+                let was_failing = inner.is_check_failing.swap(collected.is_err(), Ordering::Relaxed);
+                match &collected {
+                    Err(error) if !was_failing => {
+                        tracing::warn!(%error, "cannot check the key database for changes by other programs");
+                    }
+                    Ok(_) if was_failing => {
+                        tracing::info!("checking the key database for changes by other programs succeeds again")
+                    }
+                    _ => {}
+                }
+                collected
+            })
+            .await
     }
 
     async fn record_usage(&self, batch: Arc<UsageBatch>) -> Result<()> {
-        self.write(move |connection, _| usage::record(connection, &batch)).await
-    }
-
-    async fn key_usage(&self, id: &KeyId, since: Timestamp) -> Result<KeyUsage> {
-        let id = *id;
-        self.read(move |connection| usage::load_usage(connection, id, since)).await
-    }
-
-    async fn list_activity(
-        &self,
-        key: Option<KeyId>,
-        kind: Option<ActivityKind>,
-        before: Option<u64>,
-        limit: u32,
-    ) -> Result<ActivityPage> {
-        self.read(move |connection| activity::load_page(connection, key, kind, before, limit)).await
+        self.database.write(move |connection, _| usage::record(connection, &batch)).await
     }
 
     async fn purge_old_entries(&self, now: Timestamp, retention: Duration) -> Result<()> {
         let believable = self
+            .database
             .write(move |connection, _| {
                 let transaction = connection.transaction()?;
                 service_days::record_day(&transaction, now)?;
@@ -443,42 +438,54 @@ impl KeyStore for SqliteStore {
             return Ok(());
         };
         // Delete in batches, so that a concurrent revocation waits for one batch at most.
-        while self.write(move |connection, _| usage::delete_slice_before(connection, oldest, now)).await? {}
+        while self.database.write(move |connection, _| usage::delete_slice_before(connection, oldest, now)).await? {}
         Ok(())
     }
 
-    async fn check_outside_changes(&self) -> u64 {
-        let checked = self.run_blocking(|inner| {
-            // If the connection is busy, a write is using it and has already done this check.
-            if let Some(mut writer) = inner.writer.try_lock() {
-                inner.check_and_report(&mut writer);
-            }
-            inner.recheck_disk_space();
-            Ok(inner.detector.as_ref().map_or(0, |detector| detector.lock().key_set_revision()))
-        });
-        checked.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "failed to check the key database for changes by other programs");
-            0
-        })
+    async fn purge_runs(&self, now: Timestamp, retention: Duration) -> Result<bool> {
+        self.database
+            .write(move |writer, inner| {
+                let believable = service_days::believable_time(writer, now)?;
+                let Some(oldest) = believable.map(|moment| moment.saturating_sub(retention)) else {
+                    return Ok(false);
+                };
+                let has_more = runs::write::delete_runs_before(writer, oldest)?;
+                inner.count_models(writer);
+                Ok(has_more)
+            })
+            .await
+    }
+
+    async fn files_to_remove(&self, with_replaced: bool) -> Result<Vec<CheckpointId>> {
+        self.database.run_blocking(move |inner| runs::read::files_to_remove(&inner.pick_reader(), with_replaced)).await
+    }
+
+    async fn note_files_removed(&self, checkpoints: Vec<CheckpointId>) -> Result<()> {
+        self.database.write(move |writer, _| runs::write::note_files_removed(writer, &checkpoints)).await
+    }
+
+    async fn checkpoints_with_file(&self) -> Result<Vec<CheckpointId>> {
+        self.database.run_blocking(|inner| runs::read::checkpoints_with_file(&inner.pick_reader())).await
     }
 
     async fn ping(&self) -> Result<()> {
-        self.inner.check_writable()?;
-        self.read(|connection| {
-            connection.query_row("SELECT count(*) FROM (SELECT 1 FROM keys LIMIT 1)", [], |_| Ok(()))
-        })
-        .await
+        self.database.inner.check_not_stopped()?;
+        self.database
+            .read(|connection| {
+                connection.query_row("SELECT count(*) FROM (SELECT 1 FROM keys LIMIT 1)", [], |_| Ok(()))
+            })
+            .await
     }
 
     async fn checkpoint(&self) -> Result<()> {
         let empty_log = |connection: &mut Connection, _: &SharedState| {
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         };
-        match self.write(empty_log).await? {
+        match self.database.write(empty_log).await? {
             false => Ok(()),
             true => Err(StoreError::new(
                 DatabaseProblem::Locked,
-                &self.inner.path,
+                &self.database.inner.path,
                 "another program is reading the database",
             )),
         }

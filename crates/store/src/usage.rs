@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::{KeyId, Timestamp};
+use ulkeys_domain::{Actor, KeyId, Timestamp};
 
 /// Milliseconds in an hour. Usage is counted in hours since the Unix epoch (UTC).
 pub const MILLIS_PER_HOUR: i64 = 3_600_000;
@@ -11,17 +11,23 @@ pub const MILLIS_PER_HOUR: i64 = 3_600_000;
 /// The origin of a change.
 #[derive(Debug, Clone)]
 pub struct AuditContext {
-    /// The key that requested the change, or `None` for the app itself.
-    pub actor: Option<KeyId>,
+    /// Who requested the change. If a key requested it and that key has been revoked, nothing is changed.
+    pub actor: Actor,
     /// The IP address of the client.
     pub peer: IpAddr,
     /// The client's user agent, or an empty string if the client sent none.
     pub user_agent: Box<str>,
 }
 
+/// The identifier of a batch of usage: 128 random bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UsageBatchId(pub(crate) [u8; 16]);
+
 /// The usage recorded since the last batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct UsageBatch {
+    /// The identifier of the batch. A batch with an identifier that is already stored is not stored again.
+    pub id: UsageBatchId,
     /// Time at which the batch is written, according to the same clock as the other times in the batch. A stored
     /// last-used time after this time is replaced, because it was recorded while the clock was ahead. If this field is
     /// `None`, no stored time is replaced.
@@ -88,6 +94,19 @@ pub struct RejectedRequests {
 }
 
 impl UsageBatch {
+    /// Creates a batch without usage, with a new identifier.
+    pub fn empty() -> Self {
+        Self {
+            id: UsageBatchId(rand::random()),
+            at: None,
+            last_used: Vec::new(),
+            admin_used: Vec::new(),
+            counts: Vec::new(),
+            clients: Vec::new(),
+            rejected: Vec::new(),
+        }
+    }
+
     /// Returns whether the batch contains nothing to store.
     pub fn is_empty(&self) -> bool {
         self.last_used.is_empty() && self.counts.is_empty() && self.clients.is_empty() && self.rejected.is_empty()

@@ -28,7 +28,7 @@ pub(super) async fn get_summary(State(state): State<Arc<ServiceState>>) -> Resul
         plan: "free".to_owned(),
         credits_cents: 0,
         // Only resources that training runs have created are counted. This service does not store datasets.
-        counts: state.store.count_resources().await?,
+        counts: state.account.count_resources().await?,
         teams: Vec::new(),
     }))
 }

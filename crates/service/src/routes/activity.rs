@@ -86,7 +86,8 @@ pub(super) async fn list_activity(
     let query =
         query.map_err(|_| ApiError::Invalid("query: keyId, kind, cursor and limit may each occur only once".into()))?;
     let ActivityFilter { key, kind, before, limit } = query.parse().map_err(ApiError::Invalid)?;
-    Ok(Json(state.store.list_activity(key, kind, before, limit).await?))
+    state.usage.flush_before_reading(&*state.store, state.now()).await;
+    Ok(Json(state.account.list_activity(key, kind, before, limit).await?))
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 use super::keys::to_api_key;
 use crate::body::JsonObject;
 use crate::error::ApiError;
+use crate::key_index::KeyEntry;
+use crate::key_rate_limits::KeyRateLimits;
 use crate::openapi::BodyErrors;
 use crate::state::ServiceState;
 
@@ -71,13 +73,13 @@ pub(super) async fn diagnose(
         Ok(secret) => secret,
         Err(problem) => return Ok(Json(malformed_key_diagnosis(problem))),
     };
-    let known = state.store.lookup(&secret.hash()).await?;
-    let record = match known {
-        Some(known) => state.store.get_key(&known.id).await?,
+    let known = state.index.get(&secret.hash());
+    let record = match &known {
+        Some(known) => state.account.get_key(known.id()).await?,
         None => None,
     };
-    Ok(Json(match record {
-        Some(record) => diagnose_known_key(&state, record, input.request),
+    Ok(Json(match known.zip(record) {
+        Some((known, record)) => diagnose_known_key(&state, &known, record, input.request),
         None => CheckReport {
             finding: CheckResult::Unknown,
             cause: "This has the form of a key, but it is not a key of this service.".to_owned(),
@@ -89,13 +91,19 @@ pub(super) async fn diagnose(
     }))
 }
 
-fn diagnose_known_key(state: &ServiceState, record: KeyRecord, request: Option<(String, String)>) -> CheckReport {
-    let (finding, cause, remedy) = evaluate_key(state, &record, request);
+fn diagnose_known_key(
+    state: &ServiceState,
+    entry: &KeyEntry,
+    record: KeyRecord,
+    request: Option<(String, String)>,
+) -> CheckReport {
+    let (finding, cause, remedy) = evaluate_key(state, entry, &record, request);
     CheckReport { finding, cause, remedy: remedy.to_owned(), key: Some(to_api_key(state, record)) }
 }
 
 fn evaluate_key(
     state: &ServiceState,
+    entry: &KeyEntry,
     key: &KeyRecord,
     request: Option<(String, String)>,
 ) -> (CheckResult, String, &'static str) {
@@ -104,8 +112,10 @@ fn evaluate_key(
         return (CheckResult::Revoked { revoked_at }, cause, "Create a new key and replace this one with it.");
     }
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if let Some(limit_status) = state.rate_limiter.rate_limit_status_if_blocked(here)
-        && !state.rate_limiter.is_known_peer(here, &key.id)
+    let (limits, now) = (state.config.limits.get(), state.clock.now());
+    let is_known_peer = entry.lock().known_activity().is_some_and(|activity| activity.is_known_peer(here));
+    if let Some(limit_status) = state.peer_limiter.status_if_blocked(here, limits.invalid_credentials, now.uptime)
+        && !is_known_peer
     {
         let free_at = state.now().saturating_add(limit_status.reset_after);
         let cause =
@@ -135,7 +145,10 @@ fn evaluate_key(
         return (CheckResult::Scope { needed }, cause, remedy);
     }
     let class = RateLimitClass::of(&method, &path);
-    let limit_status = state.rate_limiter.limit_status(&key.id, class);
+    let limit_status = entry.lock().known_activity().map_or_else(
+        || KeyRateLimits::default().status(class, &limits, now.uptime),
+        |activity| activity.limits.status(class, &limits, now.uptime),
+    );
     if limit_status.remaining == 0 {
         let (limit, free_at) = (limit_status.limit, state.now().saturating_add(limit_status.reset_after));
         let cause = match class {

@@ -24,9 +24,9 @@ use crate::authz::{RequiredAccess, authorize};
 use crate::caller::Caller;
 use crate::error::{ApiError, insert_rate_limit_headers};
 use crate::openapi::{AuthErrors, BadRequest};
+use crate::pending_usage::ClientAddress;
 use crate::request_context::PeerAddress;
 use crate::state::ServiceState;
-use crate::usage::ClientAddress;
 use crate::user_agent;
 
 const KEY_ID_HEADER: HeaderName = HeaderName::from_static("x-key-id");
@@ -121,7 +121,7 @@ pub(super) async fn authorize_for_gateway(
         // interpret the path differently, no scope is sufficient.
         Some(_) if !reads_one_way => RequiredAccess::AnyOf(&[], class),
         Some(scopes) => RequiredAccess::AnyOf(scopes, class),
-        None => RequiredAccess::Request { method: original.method, path: original.path, class },
+        None => RequiredAccess::Path { method: original.method, path: original.path, class },
     };
     let from =
         ClientAddress { peer: client_address(&headers, gateway), user_agent: user_agent::from_headers(&headers) };
@@ -131,14 +131,16 @@ pub(super) async fn authorize_for_gateway(
         Ok(Credential::Session) => Err(Rejection::Malformed),
         other => other,
     };
-    let authorized = authorize(&state, credential, required, from, state.now()).await?;
+    let now = state.clock.now();
+    let authorized = authorize(&state, credential, &required, from, now)?;
 
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
     if let Some(limit_status) = authorized.limit_status {
-        insert_rate_limit_headers(answer, limit_status, state.now());
+        insert_rate_limit_headers(answer, limit_status, now.at);
     }
-    if let Caller::Key { key, .. } = authorized.caller {
+    if let Caller::Key(key) = authorized.caller {
+        let key = key.info();
         // A key's name can contain any character, but a header value cannot.
         let name = utf8_percent_encode(key.name.as_str(), HEADER_ESCAPE_SET).to_string();
         for (header, value) in [

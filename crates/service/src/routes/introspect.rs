@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode;
 use serde::Serialize;
 use ulkeys_api::{ErrorCode, Introspection};
-use ulkeys_domain::decision::{Decision, Rejection};
+use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::{KeyId, RateLimitClass, Scope, Secret};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -33,10 +33,10 @@ use crate::body::{LimitedBytes, read_body};
 use crate::caller::Caller;
 use crate::error::{ApiError, insert_rate_limit_headers};
 use crate::openapi::{AuthErrors, BodyErrors};
+use crate::pending_usage::ClientAddress;
 use crate::request_context::{PeerAddress, RequestContext};
 use crate::session::SessionToken;
 use crate::state::ServiceState;
-use crate::usage::ClientAddress;
 use crate::user_agent;
 
 const CALLER_SCOPES: &[Scope] = &[Scope::Read, Scope::Admin];
@@ -138,7 +138,7 @@ async fn authorize_and_introspect(
     let invalid = |why: &str| ApiError::Invalid(why.to_owned());
     let (caller, form) = if has_credential(headers) {
         let credential = read_caller_credential(headers, &state.config.session).map_err(invalid)?;
-        let caller = authorize(state, credential, required, from, state.now()).await?;
+        let caller = authorize(state, credential, &required, from, state.clock.now())?;
         // Authorize the caller before its body is read, so that an unauthorized client cannot make the service wait for
         // a body.
         let known = Some(caller.caller.clone());
@@ -155,13 +155,13 @@ async fn authorize_and_introspect(
                 .await?;
         let form = parse_form(headers, &body).map_err(invalid)?;
         let credential = form.client_credential().map_err(invalid)?;
-        (authorize(state, credential, required, from, state.now()).await?, form)
+        (authorize(state, credential, &required, from, state.clock.now())?, form)
     } else {
-        authorize(state, Err(Rejection::NoCredential), required, from, state.now()).await?;
+        authorize(state, Err(Rejection::NoCredential), &required, from, state.clock.now())?;
         return Err(Rejection::NoCredential.into());
     };
     let token = form.token.ok_or_else(|| invalid("token: is required"))?;
-    let mut response = Json(introspect_token(state, token.as_bytes(), from).await?).into_response();
+    let mut response = Json(introspect_token(state, token.as_bytes(), from)).into_response();
     if let Some(limit_status) = caller.limit_status {
         insert_rate_limit_headers(response.headers_mut(), limit_status, state.now());
     }
@@ -231,24 +231,23 @@ fn oauth_error(status: StatusCode, error: OAuthErrorCode, text: String, code: Er
 
 /// Returns the state of a token. The response is the same for every token that is not an active key (RFC 7662, section
 /// 2.2).
-async fn introspect_token(
-    state: &ServiceState,
-    token: &[u8],
-    from: ClientAddress<'_>,
-) -> Result<Introspection, ApiError> {
-    let Ok(secret) = Secret::parse(token) else {
-        return Ok(Introspection::inactive());
+fn introspect_token(state: &ServiceState, token: &[u8], from: ClientAddress<'_>) -> Introspection {
+    let secret = Secret::parse(token).ok();
+    let Some(key) = secret.and_then(|secret| state.index.get(&secret.hash())) else {
+        return Introspection::inactive();
     };
-    let Some(key) = state.store.lookup(&secret.hash()).await? else {
-        return Ok(Introspection::inactive());
-    };
-    if key.revoked_at.is_some() {
-        state.usage.record_rejected(Some(&key.id), Decision::Revoked, from, state.now());
-        return Ok(Introspection::inactive());
+    let is_active = key.lock().check_active();
+    match is_active {
+        Ok(()) => {
+            // The resource server accepts the key because of this response, so the key is recorded as used.
+            state.usage.record_accepted(&key, from, state.now(), false);
+            Introspection::active(&key.info(), &state.config.account.username)
+        }
+        Err(rejection) => {
+            state.usage.record_rejected(Some(&key), rejection.decision(), from, state.now());
+            Introspection::inactive()
+        }
     }
-    // The resource server accepts the key because of this response, so the key is recorded as used.
-    state.usage.record_accepted(&key.id, from, state.now(), false);
-    Ok(Introspection::active(&key, &state.config.account.username))
 }
 
 /// Reads the caller's credential from the headers: a bearer token, a key in `X-API-Key`, or HTTP Basic with a key's

@@ -9,7 +9,7 @@ use crate::openapi;
 
 /// The document, generated once because it never changes while the program runs. Serializing it cannot fail.
 static DOCUMENT_JSON: LazyLock<Bytes> = LazyLock::new(|| {
-    let mut document = serde_json::to_value(super::build_router_and_document().1).unwrap_or_default();
+    let mut document = serde_json::to_value(super::build_routes().2).unwrap_or_default();
     openapi::name_variants(&mut document);
     escape_non_ascii(&document.to_string()).into()
 });

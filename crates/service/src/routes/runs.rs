@@ -80,7 +80,7 @@ pub(super) async fn list(
     let limit = u32::try_from(limit).unwrap_or(MAX_RUNS_PAGE_SIZE);
 
     // Read one run more than requested, to find out whether there is another page.
-    let mut runs = state.store.list_runs(key, before, limit + 1).await?;
+    let mut runs = state.account.list_runs(key, before, limit + 1).await?;
     let has_more = runs.len() > limit as usize;
     runs.truncate(limit as usize);
     let next_cursor = runs.last().filter(|_| has_more).map(|run| run.run_id.to_string());
@@ -115,7 +115,7 @@ pub(super) async fn list_live(
     State(state): State<Arc<ServiceState>>,
     RequestHost(host): RequestHost,
 ) -> Result<Json<LiveRunList>, ApiError> {
-    let (now, runs) = (state.now(), state.store.open_runs(MAX_RUNS_PAGE_SIZE).await?);
+    let (now, runs) = (state.now(), state.account.open_runs(MAX_RUNS_PAGE_SIZE).await?);
     let runs = runs.into_iter().filter(|run| run.is_live(now)).map(|summary| {
         let model_url = build_model_page_url(&state, &host, &summary.project, &summary.slug);
         TrainingRun::at(now, summary, model_url)
@@ -138,7 +138,7 @@ pub(super) async fn get(
     run: RunIdPath,
 ) -> Result<Response, ApiError> {
     let _permit = state.concurrency.large_answers.acquire().await?;
-    let details = state.store.run_details(parse_run_id(run)?).await?.ok_or(ApiError::NotFound)?;
+    let details = state.account.run_details(parse_run_id(run)?).await?.ok_or(ApiError::NotFound)?;
     let model_url = build_model_page_url(&state, &host, &details.summary.project, &details.summary.slug);
     // Serialize here, while the permit is held, instead of when the response is sent: the JSON text takes only a tenth
     // of the memory of the run's data.
@@ -190,7 +190,7 @@ pub(super) async fn list_epochs(
 
     let _permit = state.concurrency.large_answers.acquire().await?;
     // Read one epoch more than requested, to find out whether there is another page.
-    let mut epochs = state.store.run_epochs(run, after, limit + 1).await?.ok_or(ApiError::NotFound)?;
+    let mut epochs = state.account.run_epochs(run, after, limit + 1).await?.ok_or(ApiError::NotFound)?;
     let has_more = epochs.len() > limit as usize;
     epochs.truncate(limit as usize);
     let next_after = epochs.last().filter(|_| has_more).map(|details| details.epoch.epoch);
@@ -210,7 +210,7 @@ pub(super) async fn get_console(
     State(state): State<Arc<ServiceState>>,
     run: RunIdPath,
 ) -> Result<Json<Console>, ApiError> {
-    state.store.run_console(parse_run_id(run)?).await?.ok_or(ApiError::NotFound).map(Json)
+    state.account.run_console(parse_run_id(run)?).await?.ok_or(ApiError::NotFound).map(Json)
 }
 
 /// Downloads the file of a run's saved checkpoint
@@ -248,7 +248,7 @@ pub(super) async fn download_checkpoint(
 }
 
 async fn open_saved_checkpoint(state: &ServiceState, run: RunId) -> Result<(Checkpoint, File, u64), ApiError> {
-    let checkpoint = state.store.saved_checkpoint(run).await?.ok_or(ApiError::NotFound)?;
+    let checkpoint = state.account.saved_checkpoint(run).await?.ok_or(ApiError::NotFound)?;
     let (file, size) = state.checkpoints.open(&checkpoint.checkpoint_id).await.map_err(ApiError::Io)?;
     Ok((checkpoint, file, size))
 }
@@ -269,7 +269,7 @@ pub(super) async fn cancel(
     run: RunIdPath,
 ) -> Result<Json<CancelledRun>, ApiError> {
     let run_id = parse_run_id(run)?;
-    let status = state.store.cancel_run(run_id, state.now()).await?.ok_or(ApiError::NotFound)?;
+    let status = state.account.cancel_run(run_id, state.now()).await?.ok_or(ApiError::NotFound)?;
     Ok(Json(CancelledRun { run_id, status }))
 }
 
@@ -290,7 +290,7 @@ pub(super) async fn delete(
     run: RunIdPath,
 ) -> Result<Json<DeletedRun>, ApiError> {
     let run_id = parse_run_id(run)?;
-    match state.store.delete_run(run_id).await? {
+    match state.account.delete_run(run_id).await? {
         RunDeletion::NotFound => Err(ApiError::NotFound),
         RunDeletion::Running => Err(ApiError::Conflict("The run is running. Cancel it first.")),
         RunDeletion::Deleted => {

@@ -23,9 +23,9 @@ use request_bodies::{TrainingReport, UploadBody};
 use crate::body::LimitedBytes;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::key_rate_limits::RunRequest;
 use crate::loopback_guard::RequestHost;
 use crate::openapi::{BodyErrors, InsufficientStorage, NotFound};
-use crate::rate_limiter::RunRequest;
 use crate::request_context::RunRequestCounter;
 use crate::state::ServiceState;
 use crate::upload_grants::{GrantError, UploadGrant};
@@ -35,11 +35,6 @@ const MAX_REPORT_BYTES: usize = 8 * 1024 * 1024;
 /// The maximum size in bytes of a report that is parsed on the async thread. Parsing a larger report would block other
 /// requests.
 const MAX_INLINE_PARSE_BYTES: usize = 64 * 1024;
-
-/// Returns whether the handler itself counts the request, against its run's limit (see [`RunRequestCounter`]).
-pub(crate) fn is_counted_by_run(method: &str, path: &str) -> bool {
-    method == "POST" && matches!(path, "/api/webhooks/training/metrics" | "/api/webhooks/models/upload")
-}
 
 /// Records one event of a training run
 ///
@@ -66,12 +61,12 @@ pub(super) async fn report_event(
         Ok(received) => received,
         Err(error) => return Err(count_request_without_run(&counter, RateLimitClass::Stream, error)),
     };
-    let feed = ReportedBy { key: caller.key_id().copied(), at: state.now() };
+    let feed = ReportedBy { actor: caller.actor(), at: state.now() };
     let name = event.name();
     let mut results_dropped = false;
     let run = if let Event::Started(start) = event {
         counter.count_against_run_limit(RunRequest::Start)?;
-        state.training_quota.check_database(feed.key.as_ref(), bytes).await?;
+        state.training_quota.check_database(feed.actor.key_id(), bytes).await?;
         start_run(&state, target, start, feed).await?
     } else {
         let run = match find_run(&state, target, run).await {
@@ -109,7 +104,7 @@ async fn reduce_to_quota(
     if change == RunUpdate::Alive {
         return Ok(change);
     }
-    match state.training_quota.check_database(feed.key.as_ref(), bytes).await {
+    match state.training_quota.check_database(feed.actor.key_id(), bytes).await {
         Ok(()) => Ok(change),
         Err(error) => change.without_data().ok_or(error.into()),
     }
@@ -152,7 +147,7 @@ pub(super) async fn request_upload(
     };
     let mut issued = state.upload_grants.issue_grant(grant.clone(), state.uptime(), &mut SysRng);
     if matches!(issued, Err(GrantError::TooMany)) {
-        withdraw_grants_of_revoked_keys(&state).await?;
+        withdraw_grants_of_revoked_keys(&state);
         issued = state.upload_grants.issue_grant(grant, state.uptime(), &mut SysRng);
     }
     let capability = issued.map_err(|error| match error {
@@ -174,7 +169,7 @@ pub(super) async fn save_checkpoint(
     id: CheckpointId,
     feed: ReportedBy,
 ) -> Result<(), ApiError> {
-    let replaced = state.store.save_checkpoint(run, id, feed).await?.ok_or(ApiError::NotFound)?;
+    let replaced = state.account.save_checkpoint(run, id, feed).await?.ok_or(ApiError::NotFound)?;
     for id in &replaced {
         state.checkpoints.remove(id).await;
     }
@@ -189,14 +184,12 @@ pub(super) fn build_model_page_url(state: &ServiceState, host: &str, project: &S
 }
 
 /// Removes pending upload grants of revoked keys, which would otherwise count against the limits until they expire.
-async fn withdraw_grants_of_revoked_keys(state: &ServiceState) -> Result<(), ApiError> {
+fn withdraw_grants_of_revoked_keys(state: &ServiceState) {
     for caller in state.upload_grants.callers_with_grants(state.uptime()) {
-        match (caller.revalidate(&*state.store).await, caller.key_id()) {
-            (Err(ApiError::Rejected(_)), Some(key)) => state.upload_grants.withdraw_grants_of_key(key, state.uptime()),
-            (result, _) => result?,
+        if let (Err(_), Some(key)) = (caller.revalidate(), caller.key_id()) {
+            state.upload_grants.withdraw_grants_of_key(key, state.uptime());
         }
     }
-    Ok(())
 }
 
 /// Counts a request that names no valid run or has an invalid body, so that the rate limit also applies to such
@@ -225,7 +218,7 @@ async fn record_event(
 ) -> Result<StartedRun, ApiError> {
     match event {
         Event::Update(change) => {
-            let status = state.store.record_update(run.run_id, change, feed).await?.ok_or(ApiError::NotFound)?;
+            let status = state.account.record_update(run.run_id, change, feed).await?.ok_or(ApiError::NotFound)?;
             Ok(StartedRun { status, ..run })
         }
         Event::CheckpointSaved(checkpoint) => {
@@ -272,11 +265,11 @@ async fn start_run(
     feed: ReportedBy,
 ) -> Result<StartedRun, ApiError> {
     let new_model = ModelId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
-    state.store.start_run(new_model, target, start, feed).await?.ok_or(ApiError::NotFound)
+    state.account.start_run(new_model, target, start, feed).await?.ok_or(ApiError::NotFound)
 }
 
 async fn find_run(state: &ServiceState, target: ModelRef, run: Option<RunId>) -> Result<StartedRun, ApiError> {
-    state.store.find_run(target, run).await?.ok_or(ApiError::NotFound)
+    state.account.find_run(target, run).await?.ok_or(ApiError::NotFound)
 }
 
 async fn parse_report(body: Bytes) -> Result<EventReport, ApiError> {

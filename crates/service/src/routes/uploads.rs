@@ -41,7 +41,7 @@ pub(super) async fn receive_upload(
     let limits = &state.config.checkpoints;
     let begun = state.upload_grants.begin_attempt(&capability, state.uptime(), limits.max_time);
     let (grant, attempt) = begun.ok_or(ApiError::NotFound)?;
-    revalidate_caller(&state, &grant.caller).await?;
+    revalidate_caller(&grant.caller)?;
 
     let key = grant.caller.key_id().copied();
     state.training_quota.check_file(key.as_ref(), body.size_hint().lower()).await?;
@@ -78,7 +78,7 @@ async fn store_file(
     received: IncomingFile,
 ) -> Result<(), ApiError> {
     // The key may have been revoked while the file was received.
-    revalidate_caller(&state, &grant.caller).await?;
+    revalidate_caller(&grant.caller)?;
     if !state.upload_grants.consume_grant(&capability, &attempt, state.uptime()) {
         return Err(ApiError::NotFound);
     }
@@ -91,17 +91,17 @@ async fn store_file(
 }
 
 async fn record_checkpoint(state: &ServiceState, grant: &UploadGrant, received: IncomingFile) -> Result<(), ApiError> {
-    let feed = ReportedBy { key: grant.caller.key_id().cloned(), at: state.now() };
+    let feed = ReportedBy { actor: grant.caller.actor(), at: state.now() };
     let checkpoint = Checkpoint {
         checkpoint_id: grant.id.clone(),
         filename: grant.filename.clone(),
         size: received.size,
         state: CheckpointState::Uploaded,
-        key_id: feed.key,
+        key_id: feed.actor.key_id().copied(),
         uploaded_at: feed.at,
     };
     state.checkpoints.persist(received, &grant.id).await.map_err(ApiError::Io)?;
-    for replaced in state.store.add_checkpoint(grant.run, checkpoint).await? {
+    for replaced in state.account.add_checkpoint(grant.run, checkpoint).await? {
         state.checkpoints.remove(&replaced).await;
     }
     if grant.save_on_arrival {
@@ -118,9 +118,6 @@ async fn record_checkpoint(state: &ServiceState, grant: &UploadGrant, received: 
 
 /// Checks again that the key that requested a grant is still valid, because a grant must not outlive its key. The
 /// response for a revoked key is the same as for an unknown grant.
-async fn revalidate_caller(state: &ServiceState, caller: &Caller) -> Result<(), ApiError> {
-    caller.revalidate(&*state.store).await.map_err(|error| match error {
-        ApiError::Rejected(_) => ApiError::NotFound,
-        other => other,
-    })
+fn revalidate_caller(caller: &Caller) -> Result<(), ApiError> {
+    caller.revalidate().map_err(|_| ApiError::NotFound)
 }

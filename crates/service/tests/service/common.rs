@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use ulkeys_domain::{KeyId, KeyName, KeyRecord, RateLimits, Scope, Scopes, Secret, Timestamp};
-use ulkeys_service::{Account, CheckpointConfig, Config, SessionToken, Timing, TrainingConfig, serve, system_clock};
-use ulkeys_store::{AuditContext, KeyStore as _, SqliteStore};
+use ulkeys_domain::{AccountId, Actor, KeyId, KeyName, KeyRecord, RateLimits, Scope, Scopes, Secret, Timestamp};
+use ulkeys_service::{
+    Account, CheckpointConfig, Config, KeyService, SessionToken, Timing, TrainingConfig, system_clock,
+};
+use ulkeys_store::{AuditContext, SqliteStore, Store as _};
 
 use crate::log_capture;
 
@@ -83,8 +85,9 @@ impl TestService {
             timing: Timing::default(),
         };
         change(&mut config);
+        let service = KeyService::load(store, config).await.expect("the keys can be read");
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(listeners, store, config, shutdown.clone()));
+        let server = tokio::spawn(service.serve(listeners, shutdown.clone()));
         Self { address, session, folder, http: reqwest::Client::new(), shutdown, server }
     }
 
@@ -182,8 +185,9 @@ pub async fn start_with_keys(keys: &[SeededKey<'_>]) -> TestService {
         let scopes = Scopes::new([Scope::Read]).expect("not empty");
         let mut record = KeyRecord::new(id, name, secret.prefix(), scopes, days_ago(*age));
         change(&mut record);
-        let audit = AuditContext { actor: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: "".into() };
-        assert!(store.insert(record, secret.hash(), audit).await.expect("inserted"));
+        let audit =
+            AuditContext { actor: Actor::Session, peer: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: "".into() };
+        store.account(AccountId::EMBEDDED).insert(record, secret.hash(), audit).await.expect("inserted");
     }
     drop(store);
     TestService::start_in(folder).await

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 use ulkeys_api::{ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, OutsideChange};
 use ulkeys_domain::{KeyId, KeyName, KeyPrefix, Timestamp};
 
-use super::rows::{read_enum, read_id, read_optional_id, read_time, read_user_agent};
+use super::rows::{read_actor, read_enum, read_id, read_time, read_user_agent};
 use crate::{AuditContext, MILLIS_PER_HOUR, RejectedRequests};
 
 /// Adds an entry about a key. Runs in the caller's transaction.
@@ -15,19 +15,17 @@ pub(super) fn insert(
     audit: &AuditContext,
     what: &ActivityEvent,
 ) -> rusqlite::Result<()> {
-    let (kind, by, old_name, new_name) = match what {
-        ActivityEvent::Created { by } => (ActivityKind::Created, *by, None, None),
-        ActivityEvent::Renamed { by, old_name, new_name } => {
-            (ActivityKind::Renamed, *by, Some(old_name), Some(new_name))
-        }
-        ActivityEvent::Revoked { by } => (ActivityKind::Revoked, *by, None, None),
-        ActivityEvent::NewClient => (ActivityKind::NewClient, None, None, None),
+    let (kind, old_name, new_name) = match what {
+        ActivityEvent::Created { .. } => (ActivityKind::Created, None, None),
+        ActivityEvent::Renamed { old_name, new_name, .. } => (ActivityKind::Renamed, Some(old_name), Some(new_name)),
+        ActivityEvent::Revoked { .. } => (ActivityKind::Revoked, None, None),
+        ActivityEvent::NewClient => (ActivityKind::NewClient, None, None),
         ActivityEvent::Rejected { .. } => unreachable!("rejected requests are recorded by add_rejected_requests"),
         ActivityEvent::ChangedOutside { .. } => unreachable!("outside changes are recorded by insert_outside_change"),
     };
     connection
         .prepare_cached(
-            "INSERT INTO activity (at, kind, key_id, peer, user_agent, actor_key_id, old_name, new_name)
+            "INSERT INTO activity (at, kind, key_id, peer, user_agent, actor, old_name, new_name)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
@@ -36,7 +34,7 @@ pub(super) fn insert(
             key.as_str(),
             audit.peer.to_string(),
             audit.user_agent,
-            by.as_ref().map(KeyId::as_str),
+            audit.actor.to_string(),
             old_name,
             new_name,
         ])
@@ -106,7 +104,7 @@ pub(super) fn load_page(
     // Read one entry more than requested, to find out whether there is a next page.
     let mut entries: Vec<_> = connection
         .prepare_cached(&format!(
-            "SELECT activity.id, at, kind, key_id, keys.name, peer, user_agent, actor_key_id, old_name, new_name, outcome, requests,
+            "SELECT activity.id, at, kind, key_id, keys.name, peer, user_agent, actor, old_name, new_name, outcome, requests,
                     last_at, keys.prefix, change, activity.keys
              FROM activity LEFT JOIN keys ON keys.id = activity.key_id
              WHERE activity.id < ?1 AND {of_key} AND {of_kind} ORDER BY activity.id DESC LIMIT ?2"
@@ -128,7 +126,7 @@ pub(super) fn load_page(
 }
 
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<ActivityEntry> {
-    let by = || read_optional_id(row, 7);
+    let by = || read_actor(row, 7).map(|actor| actor.key_id().copied());
     let what = match read_enum(row, 2)? {
         ActivityKind::Created => ActivityEvent::Created { by: by()? },
         ActivityKind::Renamed => ActivityEvent::Renamed { by: by()?, old_name: row.get(8)?, new_name: row.get(9)? },

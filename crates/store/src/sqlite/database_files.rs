@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use ulkeys_api::StopCause;
 
-use super::key_index::data_version;
+use super::data_version;
 use super::page_checksums::PageChecksums;
 use crate::private_files::{private_file, reserve_name, sibling_path};
 

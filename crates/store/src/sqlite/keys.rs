@@ -1,28 +1,49 @@
 //! Reads and writes the table of keys. Each change and its activity entry are written in one transaction.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 use ulkeys_api::ActivityEvent;
-use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search};
+use ulkeys_domain::{Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Timestamp, normalize_for_search};
 
-use super::rows::{KEY_COLUMN_COUNT, KEY_COLUMNS, read_key, unreadable_column};
+use super::rows::{
+    KEY_COLUMN_COUNT, KEY_COLUMNS, read_hash, read_id, read_key, read_name, read_optional_time, read_revision,
+    read_scopes, read_time,
+};
 use super::{activity, outside_changes};
 use crate::revocation_record::RecordPosition;
-use crate::{AuditContext, Revocation};
+use crate::{AuditContext, Committed, Revision, Revocation, StoredKey};
+
+/// Why a write of a key changed nothing; see [`crate::WriteError`].
+#[derive(Debug)]
+pub(super) enum KeyWriteError {
+    NotFound,
+    ActorRevoked,
+    Conflict,
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for KeyWriteError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// The result of a write of a key.
+type KeyWriteResult<T> = Result<Committed<T>, KeyWriteError>;
 
 pub(super) fn insert(
     connection: &mut Connection,
+    latest: Revision,
     key: &KeyRecord,
     hash: &KeyHash,
     audit: &AuditContext,
-) -> rusqlite::Result<bool> {
+) -> KeyWriteResult<()> {
     let transaction = connection.transaction()?;
-    if !actor_is_active(&transaction, audit)? {
-        return Ok(false);
-    }
-    transaction.execute(
+    check_actor(&transaction, audit)?;
+    let revision = take_revision(&transaction, latest)?;
+    let inserted = transaction.execute(
         "INSERT INTO keys (id, name, normalized_name, prefix, hash, scopes, created_at, last_used_at, admin_used_at, revoked_at,
-                           replaces)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                           replaces, revision)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             key.id.as_str(),
             key.name.as_str(),
@@ -35,23 +56,49 @@ pub(super) fn insert(
             key.admin_used_at.map(Timestamp::as_millis),
             key.revoked_at.map(Timestamp::as_millis),
             key.replaces.as_ref().map(KeyId::as_str),
+            revision.0.cast_signed(),
         ],
+    );
+    inserted.map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => KeyWriteError::Conflict,
+        _ => error.into(),
+    })?;
+    activity::insert(
+        &transaction,
+        &key.id,
+        key.created_at,
+        audit,
+        &ActivityEvent::Created { by: audit.actor.key_id().copied() },
     )?;
-    activity::insert(&transaction, &key.id, key.created_at, audit, &ActivityEvent::Created { by: audit.actor })?;
-    outside_changes::update_digest(&transaction, hash, None, &KeyAuthInfo::from(key))?;
+    let stored = StoredKey { hash: *hash, info: key.into(), revision };
+    outside_changes::update_digest(&transaction, hash, None, &stored.info)?;
     transaction.commit()?;
-    Ok(true)
+    Ok(Committed { value: (), revision, change: Some(stored) })
 }
 
-/// Returns whether the key that requested a change is still active. The caller's transaction prevents a concurrent
-/// revocation.
-fn actor_is_active(connection: &Connection, audit: &AuditContext) -> rusqlite::Result<bool> {
-    let Some(by) = &audit.actor else {
-        return Ok(true);
-    };
+/// Takes the next revision. `latest` is the last revision that this process has used: a revision that it used for an
+/// outside change is not in the database, and an older copy of the database may have been restored.
+fn take_revision(connection: &Connection, latest: Revision) -> rusqlite::Result<Revision> {
     connection
+        .prepare_cached("UPDATE change_counter SET revision = max(revision, ?1) + 1 RETURNING revision")?
+        .query_row([latest.0.cast_signed()], |row| read_revision(row, 0))
+}
+
+/// Returns the last revision that a transaction took.
+pub(super) fn last_revision(connection: &Connection) -> rusqlite::Result<Revision> {
+    connection.query_row("SELECT revision FROM change_counter", [], |row| read_revision(row, 0))
+}
+
+/// Returns an error if a key requested the change and has been revoked. The caller's transaction prevents a concurrent
+/// revocation.
+fn check_actor(connection: &Connection, audit: &AuditContext) -> Result<(), KeyWriteError> {
+    let Actor::Key(by) = &audit.actor else {
+        return Ok(());
+    };
+    let is_active = connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM keys WHERE id = ?1 AND revoked_at IS NULL)")?
-        .query_row([by.as_str()], |row| row.get(0))
+        .query_row([by.as_str()], |row| row.get::<_, bool>(0))?;
+    if is_active { Ok(()) } else { Err(KeyWriteError::ActorRevoked) }
 }
 
 pub(super) fn find(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<KeyRecord>> {
@@ -70,81 +117,120 @@ pub(super) fn list_active(connection: &Connection) -> rusqlite::Result<Vec<KeyRe
         .collect()
 }
 
-/// Renames an active key. Returns the hash and the new state of the key.
+/// Renames an active key, and returns it.
 pub(super) fn rename(
     connection: &mut Connection,
+    latest: Revision,
     id: &KeyId,
     name: &KeyName,
     at: Timestamp,
     audit: &AuditContext,
-) -> rusqlite::Result<Option<(KeyHash, KeyRecord)>> {
+) -> KeyWriteResult<KeyRecord> {
     let transaction = connection.transaction()?;
-    let Some((hash, mut key)) = find_with_hash(&transaction, id)?.filter(|(_, key)| key.revoked_at.is_none()) else {
-        return Ok(None);
+    check_actor(&transaction, audit)?;
+    let found = find_with_hash(&transaction, id)?.filter(|(_, key)| key.revoked_at.is_none());
+    let (hash, mut key) = found.ok_or(KeyWriteError::NotFound)?;
+    if key.name == *name {
+        return Ok(Committed { value: key, revision: last_revision(&transaction)?, change: None });
+    }
+    let revision = take_revision(&transaction, latest)?;
+    transaction.execute(
+        "UPDATE keys SET name = ?2, normalized_name = ?3, revision = ?4 WHERE id = ?1",
+        params![id.as_str(), name.as_str(), normalize_for_search(name.as_str()), revision.0.cast_signed()],
+    )?;
+    let what = ActivityEvent::Renamed {
+        by: audit.actor.key_id().copied(),
+        old_name: key.name.as_str().to_owned(),
+        new_name: name.as_str().to_owned(),
     };
-    if !actor_is_active(&transaction, audit)? {
-        return Ok(None);
-    }
-    if key.name != *name {
-        transaction.execute(
-            "UPDATE keys SET name = ?2, normalized_name = ?3 WHERE id = ?1",
-            params![id.as_str(), name.as_str(), normalize_for_search(name.as_str())],
-        )?;
-        let what = ActivityEvent::Renamed {
-            by: audit.actor,
-            old_name: key.name.as_str().to_owned(),
-            new_name: name.as_str().to_owned(),
-        };
-        activity::insert(&transaction, id, at, audit, &what)?;
-        let before = KeyAuthInfo::from(&key);
-        key.name = name.clone();
-        outside_changes::update_digest(&transaction, &hash, Some(&before), &KeyAuthInfo::from(&key))?;
-    }
+    activity::insert(&transaction, id, at, audit, &what)?;
+    let before = KeyAuthInfo::from(&key);
+    key.name = name.clone();
+    let stored = StoredKey { hash, info: KeyAuthInfo::from(&key), revision };
+    outside_changes::update_digest(&transaction, &hash, Some(&before), &stored.info)?;
     transaction.commit()?;
-    Ok(Some((hash, key)))
+    Ok(Committed { value: key, revision, change: Some(stored) })
 }
 
-/// Revokes a key. Returns the hash and the new state of the key, and the revocation. As the last step before the
-/// commit, `record` writes the revocation to the revocation record outside the database. If the commit then fails, the
-/// record already contains the revocation, and the caller completes it. If the record were written after the commit, a
-/// failure in between could leave a revocation that is undone when an old copy of the database is restored.
+/// Revokes a key. As the last step before the commit, `record` writes the revocation to the revocation record outside
+/// the database. If the commit then fails, the record already contains the revocation, and the caller completes it. If
+/// the record were written after the commit, a failure in between could leave a revocation that is undone when an old
+/// copy of the database is restored.
 pub(super) fn revoke(
     connection: &mut Connection,
+    latest: Revision,
     id: &KeyId,
     at: Timestamp,
     audit: &AuditContext,
-    record: impl FnOnce(&KeyHash, Timestamp) -> Option<RecordPosition>,
-) -> rusqlite::Result<Option<(KeyHash, KeyRecord, Revocation)>> {
+    record: impl FnOnce(&StoredKey, Timestamp) -> Option<RecordPosition>,
+) -> KeyWriteResult<Revocation> {
     let transaction = connection.transaction()?;
-    let Some((hash, mut key)) = find_with_hash(&transaction, id)? else {
-        return Ok(None);
-    };
-    if !actor_is_active(&transaction, audit)? {
-        return Ok(None);
+    check_actor(&transaction, audit)?;
+    let (hash, mut key) = find_with_hash(&transaction, id)?.ok_or(KeyWriteError::NotFound)?;
+    if let Some(first) = key.revoked_at {
+        let value = Revocation { at: first, is_new: false };
+        return Ok(Committed { value, revision: last_revision(&transaction)?, change: None });
     }
-    let revocation = Revocation { at: key.revoked_at.unwrap_or(at), is_new: key.revoked_at.is_none() };
-    if revocation.is_new {
-        transaction.execute("UPDATE keys SET revoked_at = ?2 WHERE id = ?1", params![id.as_str(), at.as_millis()])?;
-        activity::insert(&transaction, id, at, audit, &ActivityEvent::Revoked { by: audit.actor })?;
-        let before = KeyAuthInfo::from(&key);
-        key.revoked_at = Some(at);
-        outside_changes::update_digest(&transaction, &hash, Some(&before), &KeyAuthInfo::from(&key))?;
-        if let Some(seen) = record(&hash, at) {
-            outside_changes::store_record_position(&transaction, &seen)?;
-        }
+    let revision = take_revision(&transaction, latest)?;
+    transaction.execute(
+        "UPDATE keys SET revoked_at = ?2, revision = ?3 WHERE id = ?1",
+        params![id.as_str(), at.as_millis(), revision.0.cast_signed()],
+    )?;
+    activity::insert(&transaction, id, at, audit, &ActivityEvent::Revoked { by: audit.actor.key_id().copied() })?;
+    let before = StoredKey { hash, info: KeyAuthInfo::from(&key), revision };
+    key.revoked_at = Some(at);
+    let stored = StoredKey { hash, info: KeyAuthInfo::from(&key), revision };
+    outside_changes::update_digest(&transaction, &hash, Some(&before.info), &stored.info)?;
+    if let Some(seen) = record(&before, at) {
+        outside_changes::store_record_position(&transaction, &seen)?;
     }
     transaction.commit()?;
-    Ok(Some((hash, key, revocation)))
+    Ok(Committed { value: Revocation { at, is_new: true }, revision, change: Some(stored) })
 }
 
 fn find_with_hash(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<(KeyHash, KeyRecord)>> {
-    let read = |row: &Row<'_>| {
-        let hash = row.get_ref(KEY_COLUMN_COUNT)?.as_blob()?;
-        let hash = hash.try_into().map_err(|_| unreadable_column(KEY_COLUMN_COUNT, rusqlite::types::Type::Blob))?;
-        Ok((KeyHash::from_bytes(hash), read_key(row)?))
-    };
+    let read = |row: &Row<'_>| Ok((read_hash(row, KEY_COLUMN_COUNT)?, read_key(row)?));
     connection
         .prepare_cached(&format!("SELECT {KEY_COLUMNS}, hash FROM keys WHERE id = ?1"))?
         .query_row([id.as_str()], read)
         .optional()
+}
+
+/// Reads the keys that were changed after `revision`, or all keys if `revision` is `None`, and calls `visit` for each.
+/// `unreadable` decides whether a malformed row is an error or is skipped.
+pub(super) fn scan(
+    connection: &Connection,
+    revision: Option<Revision>,
+    unreadable: impl Fn(rusqlite::Error) -> rusqlite::Result<()>,
+    mut visit: impl FnMut(StoredKey),
+) -> rusqlite::Result<()> {
+    let filter = if revision.is_some() { "revision > ?1" } else { "?1 = 0" };
+    let mut statement = connection.prepare(&format!(
+        "SELECT id, name, scopes, created_at, revoked_at, hash, revision FROM keys WHERE {filter}"
+    ))?;
+    let mut rows = statement.query([revision.unwrap_or_default().0.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        match read_stored_key(row) {
+            Ok(key) => visit(key),
+            Err(error) => unreadable(error)?,
+        }
+    }
+    Ok(())
+}
+
+fn read_stored_key(row: &Row<'_>) -> rusqlite::Result<StoredKey> {
+    let info = KeyAuthInfo {
+        id: read_id(row, 0)?,
+        name: read_name(row, 1)?,
+        scopes: read_scopes(row, 2)?,
+        created_at: read_time(row, 3)?,
+        revoked_at: read_optional_time(row, 4)?,
+    };
+    Ok(StoredKey { hash: read_hash(row, 5)?, info, revision: read_revision(row, 6)? })
+}
+
+/// Logs the error of an unreadable key and skips that key, so requests with the key are rejected.
+pub(super) fn skip_unreadable(error: rusqlite::Error) -> rusqlite::Result<()> {
+    tracing::error!(%error, "cannot read a key from the database; requests with this key are rejected");
+    Ok(())
 }

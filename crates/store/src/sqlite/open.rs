@@ -26,6 +26,7 @@ const MIGRATION_STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0006_guard.sql")),
     M::up(include_str!("../../migrations/sqlite/0007_training_bytes.sql")),
     M::up(include_str!("../../migrations/sqlite/0008_names.sql")),
+    M::up(include_str!("../../migrations/sqlite/0009_change_feed.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_STEPS);
 /// Time to wait for another process's write before the database is reported as locked.

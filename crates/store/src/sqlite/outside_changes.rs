@@ -7,19 +7,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use tokio::sync::watch;
 use ulkeys_api::{ActivityEvent, ChangeCount, DatabaseHealth, OutsideChange, RecordFailure};
 use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, Timestamp};
 
-use super::activity;
-use super::key_index::{self, IndexedKey, KeySet};
-use crate::AuditContext;
+use super::{activity, keys};
 use crate::revocation_record::{RecordPosition, RecordState, RevocationRecord};
+use crate::{AuditContext, KeyChanges, KnownKeys, Revision, StoredKey};
 
 /// Maximum number of activity entries for one kind of change. If there are more changes of that kind, a single entry
 /// contains their number.
@@ -49,8 +47,6 @@ pub(super) struct OutsideChangeDetector {
     retry: Option<(Instant, Duration)>,
     /// Whether a failed write to the database has been logged.
     has_failed: bool,
-    /// How many times keys have been reloaded or revoked because of changes by other programs.
-    revision: u64,
 }
 
 /// A detected change by another program.
@@ -78,21 +74,23 @@ struct UnwrittenRevocation {
 }
 
 impl UnwrittenRevocation {
-    fn new(entry: &IndexedKey, at: Timestamp, audit: Option<AuditContext>) -> Self {
-        let (before, after) = (&entry.key, as_revoked(entry, at));
-        let difference = fingerprint(&entry.hash, &after.key) - fingerprint(&entry.hash, before);
-        Self { key: before.id, at, difference, audit }
+    fn new(key: &StoredKey, at: Timestamp, audit: Option<AuditContext>) -> Self {
+        let after = KeyAuthInfo { revoked_at: Some(at), ..key.info.clone() };
+        let difference = fingerprint(&key.hash, &after) - fingerprint(&key.hash, &key.info);
+        Self { key: key.info.id, at, difference, audit }
     }
 }
 
 /// The result of a scan of all keys.
 #[derive(Default)]
 struct KeyScan {
+    /// The number of keys.
+    count: i64,
     /// The sum of the fingerprints of all keys.
     sum: i64,
-    /// Keys that are active in the database although the revocation record contains them or this process has seen them
+    /// Keys that are active in the database although the revocation record contains them or the service has seen them
     /// revoked.
-    kept: Vec<(IndexedKey, Timestamp)>,
+    kept: Vec<(StoredKey, Timestamp)>,
     /// Revocations that are missing from the revocation record.
     missing: Vec<(KeyHash, Timestamp)>,
 }
@@ -110,12 +108,14 @@ impl OutsideChangeDetector {
             correction: (0, 0),
             retry: None,
             has_failed: false,
-            revision: 0,
         }
     }
 
-    /// Loads and checks the keys of a newly opened database, and revokes keys that must not be active.
-    pub(super) fn load_keys(&mut self, connection: &mut Connection) -> rusqlite::Result<KeySet> {
+    /// Checks the keys of a newly opened database, and revokes keys that must not be active.
+    ///
+    /// # Errors
+    /// Returns an error if a key cannot be read.
+    pub(super) fn check_opened_database(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
         let noted = stored_digest(connection)?;
         self.expected = connection
             .prepare("SELECT id, entries, checksum FROM revocation_records")?
@@ -126,9 +126,9 @@ impl OutsideChangeDetector {
             .collect::<rusqlite::Result<_>>()?;
         let finding = self.record.read(&self.expected);
         let mut scan = KeyScan::default();
-        let mut keys = key_index::load_all_keys(connection, Err, |entry| self.scan_key(entry, None, &mut scan))?;
-        let stored = (keys.len() as i64, scan.sum);
-        self.revoke_again(&scan, None).into_iter().for_each(|entry| drop(keys.replace(entry)));
+        keys::scan(connection, None, Err, |key| self.scan_key(&key, None, &mut scan))?;
+        let stored = (scan.count, scan.sum);
+        self.revoke_again(&scan, None);
         let repaired = stored.1 + self.revocations.iter().map(|revocation| revocation.difference).sum::<i64>();
         // The digest detects edits made while the service was not running. No edit is reported if the stored digest
         // matches the keys in the database, either as they were read or with the revocations applied that the database
@@ -141,32 +141,51 @@ impl OutsideChangeDetector {
         self.set_digest_correction(stored, noted);
         self.repair_revocation_record(finding, &scan.missing);
         if noted.is_none() || self.has_pending_writes() {
-            // Ignore a failure: the keys are already revoked in memory, and the pending changes are written as soon as
-            // the database is writable.
+            // Ignore a failure: the revocation record revokes the keys in every snapshot, and the pending changes are
+            // written as soon as the database is writable.
             let _ = self.write_detected_changes(connection);
         }
-        Ok(keys)
+        Ok(())
     }
 
-    /// Reloads the keys after another program has changed the database, compares them with the known keys, and revokes
-    /// keys that must not be active.
-    pub(super) fn reload(&mut self, connection: &Connection, old: &KeySet) -> rusqlite::Result<KeySet> {
+    /// Applies the revocation record to a key that was read from the database.
+    pub(super) fn apply_record(&self, key: &mut StoredKey) {
+        key.info.revoked_at = key.info.revoked_at.or_else(|| self.record.get(key.hash.as_bytes()));
+    }
+
+    /// Compares the keys in the database with the known ones after another program has changed the database, and
+    /// revokes keys that must not be active. Returns the keys that differ. A difference with a later revision than
+    /// `since` and than the known key is a change of this process that the service does not know yet.
+    pub(super) fn compare_keys(
+        &mut self,
+        connection: &Connection,
+        since: Revision,
+        known: &dyn KnownKeys,
+    ) -> rusqlite::Result<KeyChanges> {
         let finding = self.needs_record_reload().then(|| self.record.read(&self.expected));
-        let mut scan = KeyScan::default();
-        let mut keys = key_index::load_all_keys(connection, key_index::skip_unreadable, |entry| {
-            self.scan_key(entry, Some(old), &mut scan)
+        let (mut scan, mut comparison) = (KeyScan::default(), KeyComparison::default());
+        keys::scan(connection, None, keys::skip_unreadable, |key| {
+            let before = known.get(&key.hash);
+            self.scan_key(&key, before.as_ref(), &mut scan);
+            comparison.add(key, before, since);
         })?;
-        let stored = (keys.len() as i64, scan.sum);
-        let kept = self.revoke_again(&scan, Some(old));
-        let hashes = kept.iter().map(|entry| *entry.hash.as_bytes()).collect();
-        kept.into_iter().for_each(|entry| drop(keys.replace(entry)));
-        self.pending.extend(diff_keys(old, &keys, &hashes));
+        let stored = (scan.count, scan.sum);
+        let is_kept = self.revoke_again(&scan, Some(known));
+        let (mut changes, detected) = comparison.finish(connection, known, &is_kept)?;
+        for (key, at) in scan.kept {
+            let revoked = revoked_key(key, at);
+            changes.stored.retain(|changed| changed.hash != revoked.hash);
+            if known.get(&revoked.hash).is_none_or(|known| known.info != revoked.info) {
+                changes.stored.push(revoked);
+            }
+        }
+        self.pending.extend(detected);
         // The other program may have overwritten the stored digest and the stored record position, so write both again.
         self.set_digest_correction(stored, stored_digest(connection).ok().flatten());
         self.noted = None;
         self.repair_revocation_record(finding.unwrap_or(Ok(RecordState::Intact)), &scan.missing);
-        self.revision += 1;
-        Ok(keys)
+        changes.is_from_outside = true;
+        Ok(changes)
     }
 
     /// Returns whether the revocation record must be read again.
@@ -185,19 +204,14 @@ impl OutsideChangeDetector {
 
     /// Reads the revocation record again after another process changed it or an access failed. Returns the keys that
     /// must be revoked now.
-    pub(super) fn reload_record(&mut self, keys: &KeySet) -> Vec<IndexedKey> {
+    pub(super) fn reload_record(&mut self, known: &dyn KnownKeys) -> KeyChanges {
         let finding = self.record.read(&self.expected);
         let mut scan = KeyScan::default();
-        keys.iter().for_each(|entry| self.scan_key(entry, None, &mut scan));
-        let revoked = self.revoke_again(&scan, None);
+        known.for_each(&mut |key| self.scan_key(&key, None, &mut scan));
+        self.revoke_again(&scan, None);
         self.repair_revocation_record(finding, &scan.missing);
-        self.revision += u64::from(!revoked.is_empty());
-        revoked
-    }
-
-    /// Returns how many times keys have been reloaded or revoked because of changes by other programs.
-    pub(super) fn key_set_revision(&self) -> u64 {
-        self.revision
+        let stored: Vec<_> = scan.kept.into_iter().map(|(key, at)| revoked_key(key, at)).collect();
+        KeyChanges { is_from_outside: !stored.is_empty(), stored, ..KeyChanges::default() }
     }
 
     /// Writes a revocation to the revocation record. If the record cannot be written, only the database contains the
@@ -223,19 +237,19 @@ impl OutsideChangeDetector {
         }
     }
 
-    /// Applies a revocation that could not be committed to the database, if the record contains it. Returns the revoked
-    /// key and the revocation time.
+    /// Applies a revocation that could not be committed to the database, if the record contains it. Returns the
+    /// revoked key and the revocation time.
     pub(super) fn take_revocation_from_record(
         &mut self,
-        entry: &IndexedKey,
+        key: &StoredKey,
         audit: AuditContext,
-    ) -> Option<(IndexedKey, Timestamp)> {
+    ) -> Option<(StoredKey, Timestamp)> {
         self.noted = None;
-        let at = self.record.get(entry.hash.as_bytes())?;
-        if entry.key.revoked_at.is_none() {
-            self.revocations.push(UnwrittenRevocation::new(entry, at, Some(audit)));
+        let at = self.record.get(key.hash.as_bytes())?;
+        if self.unwritten_revoked_at(&key.info.id).is_none() {
+            self.revocations.push(UnwrittenRevocation::new(key, at, Some(audit)));
         }
-        Some((as_revoked(entry, at), at))
+        Some((revoked_key(key.clone(), at), at))
     }
 
     /// Returns the revocation time of a key whose revocation is not in the database yet.
@@ -243,37 +257,38 @@ impl OutsideChangeDetector {
         self.revocations.iter().find(|revocation| revocation.key == *key).map(|revocation| revocation.at)
     }
 
-    /// Adds one key to the results of a scan.
-    fn scan_key(&self, entry: &IndexedKey, old: Option<&KeySet>, scan: &mut KeyScan) {
-        scan.sum += fingerprint(&entry.hash, &entry.key);
-        let hash = entry.hash.as_bytes();
-        let known = || old?.get(hash)?.key.revoked_at;
-        let revoked_at = entry.key.revoked_at.or_else(|| self.record.get(hash)).or_else(known);
+    /// Adds one key to the results of a scan. `before` is the same key as the service knows it.
+    fn scan_key(&self, key: &StoredKey, before: Option<&StoredKey>, scan: &mut KeyScan) {
+        scan.count += 1;
+        scan.sum += fingerprint(&key.hash, &key.info);
+        let hash = key.hash.as_bytes();
+        let revoked_before = || before?.info.revoked_at;
+        let revoked_at = key.info.revoked_at.or_else(|| self.record.get(hash)).or_else(revoked_before);
         let Some(at) = revoked_at else { return };
-        if entry.key.revoked_at.is_none() {
-            scan.kept.push((entry.clone(), at));
+        if key.info.revoked_at.is_none() {
+            scan.kept.push((key.clone(), at));
         }
         if self.record.has_no_entry(hash) {
-            scan.missing.push((entry.hash, at));
+            scan.missing.push((key.hash, at));
         }
     }
 
-    /// Revokes the keys that the scan found active although they must be revoked. Returns the revoked keys.
-    fn revoke_again(&mut self, scan: &KeyScan, old: Option<&KeySet>) -> Vec<IndexedKey> {
+    /// Revokes the keys that the scan found active although they must be revoked. Returns their hashes.
+    fn revoke_again(&mut self, scan: &KeyScan, known: Option<&dyn KnownKeys>) -> FxHashSet<KeyHash> {
         let waiting: FxHashSet<_> = self.revocations.iter().map(|revocation| revocation.key).collect();
-        for (entry, at) in scan.kept.iter().filter(|(entry, _)| !waiting.contains(&entry.key.id)) {
-            let hash = entry.hash.as_bytes();
-            let was_revoked = old.and_then(|old| old.get(hash)).is_some_and(|old| old.key.revoked_at.is_some());
+        for (key, at) in scan.kept.iter().filter(|(key, _)| !waiting.contains(&key.info.id)) {
+            let before = known.and_then(|known| known.get(&key.hash));
+            let was_revoked = before.is_some_and(|before| before.info.revoked_at.is_some());
             // If the open database has never contained this key's revocation, the key cannot have been reactivated, so
             // the revocation is reported as a new one. At startup, a reactivated key looks the same as a key in a
             // restored old copy of the database. Both cases are reported as [`OutsideChange::KeptRevoked`], because a
             // restored copy is by far the more common one.
-            let is_late = old.is_some() && !was_revoked && self.record.is_unseen(hash);
+            let is_late = known.is_some() && !was_revoked && self.record.is_unseen(key.hash.as_bytes());
             let change = if is_late { OutsideChange::Revoked } else { OutsideChange::KeptRevoked };
-            self.pending.push(DetectedChange::new(change, Some(entry.key.id)));
-            self.revocations.push(UnwrittenRevocation::new(entry, *at, None));
+            self.pending.push(DetectedChange::new(change, Some(key.info.id)));
+            self.revocations.push(UnwrittenRevocation::new(key, *at, None));
         }
-        scan.kept.iter().map(|(entry, at)| as_revoked(entry, *at)).collect()
+        scan.kept.iter().map(|(key, _)| key.hash).collect()
     }
 
     /// Sets the amount by which the stored digest must be corrected: the difference between the digest of the keys that
@@ -373,7 +388,13 @@ impl OutsideChangeDetector {
             if changed > 0 {
                 digest += difference;
                 if let Some(audit) = audit {
-                    activity::insert(&transaction, key, *at, audit, &ActivityEvent::Revoked { by: audit.actor })?;
+                    activity::insert(
+                        &transaction,
+                        key,
+                        *at,
+                        audit,
+                        &ActivityEvent::Revoked { by: audit.actor.key_id().copied() },
+                    )?;
                 }
             }
         }
@@ -422,9 +443,23 @@ impl OutsideChangeDetector {
     }
 }
 
-fn as_revoked(entry: &IndexedKey, at: Timestamp) -> IndexedKey {
-    let key = KeyAuthInfo { revoked_at: Some(at), ..KeyAuthInfo::clone(&entry.key) };
-    IndexedKey { hash: entry.hash, key: Arc::new(key) }
+/// Returns the keys in the database that differ from the known ones, for a store without a detector.
+pub(super) fn compare_keys(
+    connection: &Connection,
+    since: Revision,
+    known: &dyn KnownKeys,
+) -> rusqlite::Result<KeyChanges> {
+    let mut comparison = KeyComparison::default();
+    keys::scan(connection, None, keys::skip_unreadable, |key| {
+        let before = known.get(&key.hash);
+        comparison.add(key, before, since);
+    })?;
+    let (changes, _) = comparison.finish(connection, known, &FxHashSet::default())?;
+    Ok(KeyChanges { is_from_outside: true, ..changes })
+}
+
+fn revoked_key(key: StoredKey, at: Timestamp) -> StoredKey {
+    StoredKey { info: KeyAuthInfo { revoked_at: Some(at), ..key.info }, ..key }
 }
 
 /// Returns the digest that is stored in the database: the number of keys and the sum of their fingerprints.
@@ -432,42 +467,87 @@ fn stored_digest(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>
     connection.query_row("SELECT keys, digest FROM key_digest", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
-/// Returns the differences between two sets of keys, except the keys whose revocation was restored (`kept`).
-fn diff_keys(old: &KeySet, new: &KeySet, kept: &FxHashSet<[u8; 32]>) -> Vec<DetectedChange> {
-    let gone = old.iter().filter(|entry| !new.contains(entry.hash.as_bytes()));
-    let mut gone: FxHashMap<KeyId, &IndexedKey> = gone.map(|entry| (entry.key.id, entry)).collect();
-    let mut found = Vec::new();
-    for entry in new {
-        let (key, hash) = (&entry.key, entry.hash.as_bytes());
-        let mut add = |change| found.push(DetectedChange::new(change, Some(key.id)));
-        let Some(before) = old.get(hash).map(|before| &before.key) else {
-            let change = match gone.remove(&key.id) {
-                Some(_) => OutsideChange::SecretChanged,
-                None if kept.contains(hash) => continue,
-                None => OutsideChange::Added,
-            };
-            add(change);
-            continue;
-        };
-        if before.id != key.id {
-            add(OutsideChange::SecretChanged);
-        }
-        if before.revoked_at.is_none() && key.revoked_at.is_some() && !kept.contains(hash) {
-            add(OutsideChange::Revoked);
-        }
-        let mut add_texts = |change, before: String, after: String| {
-            let texts = (Some(before), Some(after));
-            found.push(DetectedChange { before: texts.0, after: texts.1, ..DetectedChange::new(change, Some(key.id)) });
-        };
-        if before.name != key.name {
-            add_texts(OutsideChange::Renamed, before.name.as_str().to_owned(), key.name.as_str().to_owned());
-        }
-        if before.scopes != key.scopes {
-            add_texts(OutsideChange::ScopesChanged, before.scopes.to_string(), key.scopes.to_string());
+/// Compares the keys in the database with the keys that the service knows.
+#[derive(Default)]
+struct KeyComparison {
+    /// Keys that the service does not know.
+    new: Vec<StoredKey>,
+    /// Known keys that differ, with their former state.
+    changed: Vec<(StoredKey, StoredKey)>,
+    /// The number of known keys that are in the database.
+    found: usize,
+    /// Keys that this process has changed.
+    own: Vec<StoredKey>,
+}
+
+impl KeyComparison {
+    fn add(&mut self, key: StoredKey, before: Option<StoredKey>, since: Revision) {
+        self.found += usize::from(before.is_some());
+        let is_own = key.revision > before.as_ref().map_or(since, |before| before.revision);
+        match before {
+            _ if is_own => self.own.push(key),
+            None => self.new.push(key),
+            Some(before) if before.info != key.info => self.changed.push((before, key)),
+            Some(_) => {}
         }
     }
-    found.extend(gone.into_keys().map(|id| DetectedChange::new(OutsideChange::Removed, Some(id))));
-    found
+
+    /// Returns the differences, for the service and for the activity list. The activity list does not contain the keys
+    /// whose revocation was restored (`kept`) as new or revoked keys, and no changes that this process made itself.
+    fn finish(
+        self,
+        connection: &Connection,
+        known: &dyn KnownKeys,
+        kept: &FxHashSet<KeyHash>,
+    ) -> rusqlite::Result<(KeyChanges, Vec<DetectedChange>)> {
+        let mut removed = Vec::new();
+        if self.found < known.count() {
+            let mut exists = connection.prepare("SELECT EXISTS (SELECT 1 FROM keys WHERE hash = ?1)")?;
+            let mut failed = None;
+            known.for_each(&mut |key| match exists.query_row([key.hash.as_bytes()], |row| row.get::<_, bool>(0)) {
+                Ok(true) => {}
+                Ok(false) => removed.push(key),
+                Err(error) => failed = Some(error),
+            });
+            failed.map_or(Ok(()), Err)?;
+        }
+        let mut gone: BTreeMap<KeyId, KeyHash> = removed.iter().map(|key| (key.info.id, key.hash)).collect();
+        let mut detected = Vec::new();
+        for key in &self.new {
+            let id = key.info.id;
+            if gone.remove(&id).is_some() {
+                detected.push(DetectedChange::new(OutsideChange::SecretChanged, Some(id)));
+            } else if !kept.contains(&key.hash) {
+                detected.push(DetectedChange::new(OutsideChange::Added, Some(id)));
+            }
+        }
+        for (before, key) in &self.changed {
+            let (before, after) = (&before.info, &key.info);
+            let mut add = |change, texts: Option<(String, String)>| {
+                let (before, after) = texts.unzip();
+                detected.push(DetectedChange { before, after, ..DetectedChange::new(change, Some(key.info.id)) });
+            };
+            if before.id != after.id {
+                add(OutsideChange::SecretChanged, None);
+            }
+            if before.revoked_at.is_none() && after.revoked_at.is_some() && !kept.contains(&key.hash) {
+                add(OutsideChange::Revoked, None);
+            }
+            if before.name != after.name {
+                let texts = (before.name.as_str().to_owned(), after.name.as_str().to_owned());
+                add(OutsideChange::Renamed, Some(texts));
+            }
+            if before.scopes != after.scopes {
+                add(OutsideChange::ScopesChanged, Some((before.scopes.to_string(), after.scopes.to_string())));
+            }
+        }
+        detected.extend(gone.into_keys().map(|id| DetectedChange::new(OutsideChange::Removed, Some(id))));
+        let mut stored = self.own;
+        stored.extend(self.new);
+        stored.extend(self.changed.into_iter().map(|(_, key)| key));
+        let removed = removed.into_iter().map(|key| key.hash).collect();
+        Ok((KeyChanges { stored, removed, ..KeyChanges::default() }, detected))
+    }
 }
 
 /// Updates the stored digest for a changed key, in the transaction of that change.

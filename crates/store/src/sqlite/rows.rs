@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use rusqlite::Row;
 use rusqlite::types::{Type, ValueRef};
-use ulkeys_domain::{KeyId, KeyName, KeyPrefix, KeyRecord, Scopes, Timestamp};
+use ulkeys_domain::{Actor, KeyHash, KeyId, KeyName, KeyPrefix, KeyRecord, Scopes, Timestamp};
+
+use crate::Revision;
 
 /// The columns that [`read_key`] reads, in this order.
 pub(super) const KEY_COLUMNS: &str = "id, name, prefix, scopes, created_at, last_used_at, revoked_at, \
@@ -49,6 +51,19 @@ pub(super) fn read_scopes(row: &Row<'_>, column: usize) -> rusqlite::Result<Scop
 
 pub(super) fn read_text<T>(row: &Row<'_>, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
     parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable_column(column, Type::Text))
+}
+
+pub(super) fn read_hash(row: &Row<'_>, column: usize) -> rusqlite::Result<KeyHash> {
+    let hash = row.get_ref(column)?.as_blob()?.try_into().map_err(|_| unreadable_column(column, Type::Blob))?;
+    Ok(KeyHash::from_bytes(hash))
+}
+
+pub(super) fn read_revision(row: &Row<'_>, column: usize) -> rusqlite::Result<Revision> {
+    row.get::<_, i64>(column).map(|revision| Revision(revision.cast_unsigned()))
+}
+
+pub(super) fn read_actor(row: &Row<'_>, column: usize) -> rusqlite::Result<Actor> {
+    read_text(row, column, Actor::parse)
 }
 
 /// Reads an enum value, stored by name.

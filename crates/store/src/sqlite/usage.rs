@@ -2,14 +2,26 @@
 
 use rusqlite::{Connection, Row, params};
 use ulkeys_api::{ActivityEvent, HourlyUsage, KeyClient, KeyUsage, MAX_CLIENTS_PER_KEY};
-use ulkeys_domain::{CLOCK_TOLERANCE, KeyId, Timestamp};
+use ulkeys_domain::{Actor, CLOCK_TOLERANCE, KeyId, Timestamp};
 
 use super::rows::{read_enum, read_time, read_user_agent, timestamp_from_millis};
 use super::{activity, service_days};
 use crate::{AuditContext, ClientUsage, MILLIS_PER_HOUR, UsageBatch};
 
+/// The number of batches whose identifiers are stored. A service repeats only its last batch.
+const REMEMBERED_BATCHES: i64 = 100;
+
 pub(super) fn record(connection: &mut Connection, batch: &UsageBatch) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
+    let is_new = transaction
+        .prepare_cached("INSERT INTO usage_batches (id) VALUES (?1) ON CONFLICT DO NOTHING")?
+        .execute([batch.id.0])?;
+    if is_new == 0 {
+        return Ok(());
+    }
+    transaction
+        .prepare_cached("DELETE FROM usage_batches WHERE number <= last_insert_rowid() - ?1")?
+        .execute([REMEMBERED_BATCHES])?;
     // Replace last-used times in the future, which were recorded while the clock was ahead, because they would hide
     // later requests. If the clock is now behind, replace nothing, because the stored times may be correct.
     let latest = match batch.at {
@@ -105,7 +117,7 @@ fn record_client(connection: &Connection, client: &ClientUsage, latest: i64) -> 
     // Do not report a new client if older clients had to be evicted for it: a client that sends a new user agent with
     // each request must not fill the activity list.
     if evicted == 0 {
-        let audit = AuditContext { actor: None, peer: client.peer, user_agent: client.user_agent.clone() };
+        let audit = AuditContext { actor: Actor::System, peer: client.peer, user_agent: client.user_agent.clone() };
         activity::insert(connection, &client.key, client.first, &audit, &ActivityEvent::NewClient)?;
     }
     Ok(())

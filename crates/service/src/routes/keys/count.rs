@@ -26,5 +26,6 @@ pub(crate) async fn count(
     query: Result<Query<RotationDaysQuery>, QueryRejection>,
 ) -> Result<Json<KeyCounts>, ApiError> {
     let thresholds = RotationDaysQuery::parse(query, state.now())?;
-    Ok(Json(state.store.count_keys(thresholds).await?))
+    state.usage.flush_before_reading(&*state.store, state.now()).await;
+    Ok(Json(state.account.count_keys(thresholds).await?))
 }

@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use rand::rngs::SysRng;
 use serde_json::Value;
 use ulkeys_api::{CreateKey, CreatedKey, KeyEvent, RevealedSecret};
-use ulkeys_domain::decision::Rejection;
 use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scopes, Secret};
 
 use super::{parse_name, to_api_key};
@@ -36,7 +35,7 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
     let (name, scopes, replaces) = parse_new_key(&body).map_err(ApiError::Invalid)?;
     if let Some(replaced) = &replaces
-        && state.store.get_key(replaced).await?.is_none()
+        && state.account.get_key(replaced).await?.is_none()
     {
         return Err(ApiError::Invalid("replaces: there is no such key".to_owned()));
     }
@@ -44,9 +43,9 @@ pub(crate) async fn create(
     let secret = Secret::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let id = KeyId::generate(&mut SysRng).map_err(|_| ApiError::NoRandomness)?;
     let record = KeyRecord { replaces, ..KeyRecord::new(id, name, secret.prefix(), scopes, state.now()) };
-    if !state.store.insert(record.clone(), secret.hash(), audit_context.0).await? {
-        return Err(Rejection::Revoked.into());
-    }
+    let (account, new) = (state.account.clone(), record.clone());
+    let hash = secret.hash();
+    state.commit(async move { account.insert(new, hash, audit_context.0).await }).await?;
 
     let info = to_api_key(&state, record);
     state.publish(KeyEvent::Created(info.clone()));

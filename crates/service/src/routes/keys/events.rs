@@ -40,13 +40,9 @@ pub(crate) async fn stream_events(
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let changes = BroadcastStream::new(state.events.subscribe());
-    let asked = state.clone();
     let events = stream::once(future::ready(Ok(KeyEvent::Resync)))
         .chain(changes)
-        .take_while(move |change| {
-            let (state, caller, has_lagged) = (asked.clone(), caller.clone(), change.is_err());
-            async move { !has_lagged && caller.revalidate(&*state.store).await.is_ok() }
-        })
+        .take_while(move |change| future::ready(change.is_ok() && caller.revalidate().is_ok()))
         .filter_map(|change| future::ready(change.ok()))
         .take_until(state.shutdown.clone().cancelled_owned())
         .filter_map(|event| future::ready(Event::default().json_data(event).ok().map(Ok)));

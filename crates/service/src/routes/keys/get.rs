@@ -30,7 +30,7 @@ pub(crate) async fn get(
     let key_id = parse_key_id(key_id)?;
     let thresholds = RotationDaysQuery::parse(query, state.now())?;
     let pending_times = state.usage.pending_times();
-    let mut record = state.store.get_key(&key_id).await?.ok_or(ApiError::NotFound)?;
+    let mut record = state.account.get_key(&key_id).await?.ok_or(ApiError::NotFound)?;
     pending_times.overlay_on_record(&mut record, thresholds.latest);
     Ok(Json(ApiKey::new(record, &thresholds)))
 }

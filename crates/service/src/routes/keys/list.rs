@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::Deserialize;
-use ulkeys_api::{ApiKey, KeyList, KeySort, KeyStatus};
+use ulkeys_api::{ApiKey, KeyList, KeySort, KeyStatus, SortBy};
 use ulkeys_domain::{KeyName, KeyRecord, Timestamp, resembles_key};
 use ulkeys_store::KeyQuery;
 use utoipa::IntoParams;
@@ -109,14 +109,18 @@ pub(crate) async fn list(
     let query = query.map_err(|_| ApiError::Invalid("query: each parameter may occur only once".to_owned()))?;
     let parsed = query.parse(state.now()).map_err(ApiError::Invalid)?;
     let thresholds = parsed.thresholds;
+    if parsed.sort.by == SortBy::LastUsedAt || parsed.status == KeyStatus::Attention {
+        // The store sorts and filters by the times that it knows.
+        state.usage.flush_before_reading(&*state.store, state.now()).await;
+    }
     let pending_times = state.usage.pending_times();
     let (records, total, next) = if query.is_unpaged() {
-        let records = state.store.list_active().await?;
+        let records = state.account.list_active().await?;
         let total = records.len() as u64;
         (records, total, None)
     } else {
         let offset = parsed.offset;
-        let (records, total) = state.store.list(parsed).await?;
+        let (records, total) = state.account.list(parsed).await?;
         let end = offset.saturating_add(records.len() as u64);
         (records, total, (end < total).then(|| end.to_string()))
     };

@@ -34,8 +34,8 @@ pub(crate) async fn rename(
     let key_id = parse_key_id(key_id)?;
     let name = parse_name(&body).map_err(ApiError::Invalid)?;
     let pending_times = state.usage.pending_times();
-    let mut renamed =
-        state.store.rename(&key_id, name, state.now(), audit_context.0).await?.ok_or(ApiError::NotFound)?;
+    let (account, now) = (state.account.clone(), state.now());
+    let mut renamed = state.commit(async move { account.rename(&key_id, name, now, audit_context.0).await }).await?;
     pending_times.overlay_on_record(&mut renamed, state.now().saturating_add(CLOCK_TOLERANCE));
     let key = to_api_key(&state, renamed);
     state.publish(KeyEvent::Renamed(key.clone()));

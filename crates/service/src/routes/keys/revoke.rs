@@ -65,11 +65,12 @@ pub(crate) async fn revoke_by_query(
 }
 
 async fn revoke_key(
-    state: &ServiceState,
+    state: &Arc<ServiceState>,
     key_id: KeyId,
     audit_context: RequestAuditContext,
 ) -> Result<Json<RevokedKey>, ApiError> {
-    let revocation = state.store.revoke(&key_id, state.now(), audit_context.0).await?.ok_or(ApiError::NotFound)?;
+    let (account, now) = (state.account.clone(), state.now());
+    let revocation = state.commit(async move { account.revoke(&key_id, now, audit_context.0).await }).await?;
     let revoked = RevokedKey { key_id, revoked_at: revocation.at };
     if revocation.is_new {
         state.publish(KeyEvent::Revoked(revoked.clone()));

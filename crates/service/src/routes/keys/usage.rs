@@ -29,7 +29,7 @@ pub(crate) struct UsageQuery {
 
 /// Returns a key's requests per hour, and the clients that used the key
 ///
-/// Requests from the last second may be missing.
+/// Requests that were accepted before this one are included, unless the database cannot be written.
 #[utoipa::path(
     get,
     path = "/api/api-keys/{keyId}/usage",
@@ -47,11 +47,12 @@ pub(crate) async fn get_usage(
     let query = query.map_err(|_| ApiError::Invalid("query: hours may occur only once".into()))?;
     let hours =
         parse_number_up_to("hours", query.hours.as_deref(), DEFAULT_HOURS, MAX_HOURS).map_err(ApiError::Invalid)?;
-    state.store.get_key(&key_id).await?.ok_or(ApiError::NotFound)?;
+    state.account.get_key(&key_id).await?.ok_or(ApiError::NotFound)?;
     let now = state.now();
     let since = now.as_millis().saturating_sub(hours * ulkeys_store::MILLIS_PER_HOUR);
     let since = Timestamp::from_millis(since).unwrap_or(now);
-    let mut usage = state.store.key_usage(&key_id, since).await?;
+    state.usage.flush_before_reading(&*state.store, now).await;
+    let mut usage = state.account.key_usage(&key_id, since).await?;
     // Entries for future hours were recorded while the clock was wrong, so they are left out.
     usage.hours.retain(|hour| hour.hour <= now.saturating_add(CLOCK_TOLERANCE));
     Ok(Json(usage))

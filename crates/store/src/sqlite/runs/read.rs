@@ -188,7 +188,7 @@ pub(super) fn saved_checkpoint(connection: &Connection, run: RunId) -> rusqlite:
     connection.query_row(&select, [run.get()], read_checkpoint).optional()
 }
 
-pub(super) fn checkpoints_with_file(connection: &Connection) -> rusqlite::Result<Vec<CheckpointId>> {
+pub(in crate::sqlite) fn checkpoints_with_file(connection: &Connection) -> rusqlite::Result<Vec<CheckpointId>> {
     connection
         .prepare("SELECT id FROM checkpoints WHERE state <> 'replaced'")?
         .query_map([], read_checkpoint_id)?
@@ -196,7 +196,10 @@ pub(super) fn checkpoints_with_file(connection: &Connection) -> rusqlite::Result
 }
 
 /// Returns the checkpoints whose files must be deleted.
-pub(super) fn files_to_remove(connection: &Connection, with_replaced: bool) -> rusqlite::Result<Vec<CheckpointId>> {
+pub(in crate::sqlite) fn files_to_remove(
+    connection: &Connection,
+    with_replaced: bool,
+) -> rusqlite::Result<Vec<CheckpointId>> {
     let select = "SELECT id FROM removed_files UNION ALL SELECT id FROM checkpoints WHERE state = 'replaced' AND ?1";
     connection.prepare(select)?.query_map([with_replaced], read_checkpoint_id)?.collect()
 }

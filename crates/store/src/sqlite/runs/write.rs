@@ -137,7 +137,7 @@ pub(super) fn delete_run(connection: &mut Connection, run: RunId) -> rusqlite::R
 
 /// Deletes some of the runs whose last event was before `oldest`, including runs that never ended. Returns whether
 /// there may be more such runs.
-pub(super) fn delete_runs_before(connection: &mut Connection, oldest: Timestamp) -> rusqlite::Result<bool> {
+pub(in crate::sqlite) fn delete_runs_before(connection: &mut Connection, oldest: Timestamp) -> rusqlite::Result<bool> {
     let transaction = begin_immediate(connection)?;
     let runs: Vec<i64> = transaction
         .prepare("SELECT id FROM runs WHERE max(last_event_at, coalesce(ended_at, 0)) < ?1 ORDER BY id LIMIT ?2")?
@@ -169,7 +169,10 @@ fn delete_run_rows(transaction: &Transaction<'_>, run: i64) -> rusqlite::Result<
     Ok(())
 }
 
-pub(super) fn note_files_removed(connection: &mut Connection, checkpoints: &[CheckpointId]) -> rusqlite::Result<()> {
+pub(in crate::sqlite) fn note_files_removed(
+    connection: &mut Connection,
+    checkpoints: &[CheckpointId],
+) -> rusqlite::Result<()> {
     let transaction = begin_immediate(connection)?;
     for id in checkpoints {
         transaction.prepare_cached("DELETE FROM removed_files WHERE id = ?1")?.execute([id.as_str()])?;
@@ -375,7 +378,7 @@ fn begin_immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<
 }
 
 fn reporting_key(feed: &ReportedBy) -> Option<&str> {
-    feed.key.as_ref().map(|key| key.as_str())
+    feed.actor.key_id().map(|key| key.as_str())
 }
 
 /// Serializes a value as JSON text, or `None` as NULL.
