@@ -1,0 +1,76 @@
+//! Serves the requests of one connection, until the client or the service closes it.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::HttpBody as _;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::registry::{ConnectionGuard, ConnectionPhase};
+
+/// The maximum size of a request's head in bytes. nginx, as configured in `docs/gateways`, accepts 64 KiB and passes
+/// the client's headers on to this service together with some of its own.
+const MAX_HEAD_BYTES: usize = 72 * 1024;
+/// The maximum number of headers of a request. hyper's default is 100, but a gateway passes on all headers of its
+/// client.
+const MAX_HEADERS: usize = 1_024;
+/// The maximum time for which a request in progress may continue after a shutdown has begun.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+pub(super) async fn serve_connection<F>(
+    stream: TcpStream,
+    handler: impl Fn(Request<Incoming>) -> F,
+    guard: ConnectionGuard,
+    shutdown: CancellationToken,
+) where
+    F: Future<Output = Response>,
+{
+    let state = guard.state();
+    // Most responses are one small write, so delaying it to combine it with others (Nagle's algorithm) gains nothing.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| {
+        state.set_phase(ConnectionPhase::Busy);
+        let response = handler(request);
+        async {
+            let response = response.await;
+            // A response of unknown length is a stream, which continues after its head is sent.
+            let is_stream = response.body().size_hint().exact().is_none();
+            state.set_phase(if is_stream { ConnectionPhase::Streaming } else { ConnectionPhase::Idle });
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        // Keeps writing after the peer has closed its sending side.
+        .half_close(true)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        // Copying the head and body of a small response into one buffer is cheaper than a vectored write.
+        .writev(false)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = state.close_requested() => {
+            connection.as_mut().graceful_shutdown();
+            if shutdown.is_cancelled() {
+                tokio::time::timeout(SHUTDOWN_GRACE, connection).await.unwrap_or(Ok(()))
+            } else if state.phase() == ConnectionPhase::Busy {
+                connection.await
+            } else {
+                // Only this task starts requests on the connection, so none can start after this check.
+                Ok(())
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended with an error");
+    }
+}
