@@ -1,4 +1,4 @@
-//! Sends a file to a client. The download is aborted if the client stalls or its key is revoked.
+//! Sends a checkpoint file to a client. The download is aborted if the client stalls or its key is revoked.
 //!
 //! hyper polls a body only when the connection can send more, so the body itself cannot detect a stalled client. The
 //! task that reads the file detects it instead.
@@ -8,20 +8,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::{Body, Bytes};
-use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::caller::Caller;
+use crate::checkpoints::CheckpointReader;
 use crate::state::ServiceState;
-
-/// The number of bytes read and sent at a time.
-const CHUNK_SIZE: usize = 64 * 1024;
 
 /// Returns a response body that streams a file. If the client stalls for `max_silence` or its key is revoked, the body
 /// ends early, which the client sees as a broken connection.
-pub(crate) fn stream_file(state: Arc<ServiceState>, caller: Caller, file: File) -> Body {
+pub(crate) fn stream_file(state: Arc<ServiceState>, caller: Caller, file: CheckpointReader) -> Body {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         if let Err(error) = send_chunks(&state, &caller, file, &sender).await {
@@ -35,16 +31,12 @@ pub(crate) fn stream_file(state: Arc<ServiceState>, caller: Caller, file: File) 
 async fn send_chunks(
     state: &ServiceState,
     caller: &Caller,
-    mut file: File,
+    mut file: CheckpointReader,
     sender: &mpsc::Sender<Result<Bytes>>,
 ) -> Result<()> {
     let mut checked = Instant::now();
-    loop {
-        let mut piece = Vec::with_capacity(CHUNK_SIZE);
-        if file.read_buf(&mut piece).await? == 0 {
-            return Ok(());
-        }
-        let sent = sender.send_timeout(Ok(piece.into()), state.config.checkpoints.max_silence).await;
+    while let Some(chunk) = file.read_chunk().await? {
+        let sent = sender.send_timeout(Ok(chunk), state.config.checkpoints.max_silence).await;
         sent.map_err(|_| Error::other("the client has stalled or disconnected"))?;
         if checked.elapsed() >= state.config.timing.revalidate_interval {
             checked = Instant::now();
@@ -53,4 +45,5 @@ async fn send_chunks(
             }
         }
     }
+    Ok(())
 }

@@ -56,7 +56,8 @@ impl ServiceState {
     ) -> Arc<Self> {
         let (events, _) = broadcast::channel(EVENT_CHANNEL_CAPACITY);
         let account = store.account(AccountId::EMBEDDED);
-        let training_quota = TrainingQuota::new(account.clone(), config.training.clone(), &config.checkpoints.folder);
+        let checkpoints = CheckpointStore::new(config.checkpoints.clone());
+        let training_quota = TrainingQuota::new(account.clone(), config.training.clone(), checkpoints.clone());
         Arc::new(Self {
             store,
             account,
@@ -66,7 +67,7 @@ impl ServiceState {
             index,
             peer_limiter: PeerLimiter::default(),
             metrics: Metrics::new(),
-            checkpoints: CheckpointStore::new(config.checkpoints.clone()),
+            checkpoints,
             upload_grants: UploadGrants::default(),
             concurrency: ConcurrencyLimits::new(config.timing.permit_timeout),
             training_quota,

@@ -5,7 +5,6 @@
 //! space for them.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use ulkeys_domain::KeyId;
 use ulkeys_domain::storage::{StorageLimits, mib_to_bytes};
 use ulkeys_store::{AccountStore, StoreError, StoredBytes, TrainingBytes};
 
+use crate::checkpoints::CheckpointStore;
 use crate::setting::Setting;
 
 /// The storage limits and the retention period of training data.
@@ -93,16 +93,16 @@ impl From<StoreError> for QuotaError {
 pub(crate) struct TrainingQuota {
     store: Arc<dyn AccountStore>,
     config: TrainingConfig,
-    /// The folder for uploaded checkpoint files. The reserve applies to the disk that contains it.
-    checkpoint_folder: PathBuf,
+    /// The reserve applies to the disk that contains the checkpoint files.
+    checkpoints: CheckpointStore,
     /// The limits that are currently reached. A message is logged once when a limit is reached, and once when there is
     /// space again.
     reached: Mutex<HashSet<QuotaKind>>,
 }
 
 impl TrainingQuota {
-    pub(crate) fn new(store: Arc<dyn AccountStore>, config: TrainingConfig, checkpoint_folder: &Path) -> Self {
-        Self { store, config, checkpoint_folder: checkpoint_folder.to_owned(), reached: Mutex::default() }
+    pub(crate) fn new(store: Arc<dyn AccountStore>, config: TrainingConfig, checkpoints: CheckpointStore) -> Self {
+        Self { store, config, checkpoints, reached: Mutex::default() }
     }
 
     /// Checks that another `bytes` bytes of training data, reported with a key, fit into the storage limits, and that
@@ -157,7 +157,7 @@ impl TrainingQuota {
     /// Checks that writing another `bytes` bytes leaves the disk reserve free.
     pub(crate) fn check_disk_reserve(&self, bytes: u64) -> Result<(), QuotaError> {
         let reserve = self.config.limits.get().reserve;
-        let free = free_disk_bytes(&self.checkpoint_folder).unwrap_or(u64::MAX);
+        let free = self.checkpoints.free_disk_bytes().unwrap_or(u64::MAX);
         self.check_limits([(QuotaKind::Reserve, reserve, free.saturating_sub(mib_to_bytes(reserve)))], bytes)
     }
 
@@ -190,7 +190,7 @@ impl TrainingQuota {
             database_used_bytes: stored.rows,
             database_limit_bytes: mib_to_bytes(database_limit),
         };
-        let free = free_disk_bytes(&self.checkpoint_folder);
+        let free = self.checkpoints.free_disk_bytes();
         Ok(TrainingStorage {
             all: in_use(stored.all, limits.training, limits.database),
             key: key.map(|_| in_use(stored.key, limits.training_per_key, limits.database_per_key)),
@@ -206,20 +206,4 @@ fn total_bytes(stored: StoredBytes) -> u64 {
 
 fn remaining_bytes(limit: u32, stored: u64) -> u64 {
     mib_to_bytes(limit).saturating_sub(stored)
-}
-
-/// Returns the number of bytes that the user can still write to the disk that contains the folder; `None` if the system
-/// does not report this number.
-fn free_disk_bytes(folder: &Path) -> Option<u64> {
-    #[cfg(unix)]
-    {
-        // The folder itself is created only when the first file is uploaded, so look for an existing parent.
-        let disk = folder.ancestors().find_map(|folder| rustix::fs::statvfs(folder).ok())?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = folder;
-        None
-    }
 }

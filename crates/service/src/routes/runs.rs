@@ -12,7 +12,6 @@ use axum::http::header::{
 };
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use tokio::fs::File;
 use ulkeys_api::training::{
     CancelledRun, DeletedRun, EpochList, LiveRunList, TrainingRun, TrainingRunDetails, TrainingRunList,
 };
@@ -24,6 +23,7 @@ use utoipa::IntoParams;
 use super::query_params::{parse_canonical_number, parse_number_up_to};
 use super::training::build_model_page_url;
 use crate::caller::Caller;
+use crate::checkpoints::CheckpointReader;
 use crate::download;
 use crate::error::ApiError;
 use crate::loopback_guard::RequestHost;
@@ -233,7 +233,7 @@ pub(super) async fn download_checkpoint(
     run: RunIdPath,
 ) -> Result<([(HeaderName, HeaderValue); 4], Body), ApiError> {
     let run = parse_run_id(run)?;
-    let (checkpoint, file, size) = match open_saved_checkpoint(&state, run).await {
+    let (checkpoint, file) = match open_saved_checkpoint(&state, run).await {
         // A newer checkpoint has replaced this one and its file in the meantime, so open the newer one.
         Err(ApiError::Io(error)) if error.kind() == ErrorKind::NotFound => open_saved_checkpoint(&state, run).await?,
         opened => opened?,
@@ -241,16 +241,16 @@ pub(super) async fn download_checkpoint(
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (CONTENT_LENGTH, HeaderValue::from(size)),
+        (CONTENT_LENGTH, HeaderValue::from(file.size())),
         (CONTENT_DISPOSITION, content_disposition(&checkpoint.filename)),
     ];
     Ok((headers, download::stream_file(state, caller, file)))
 }
 
-async fn open_saved_checkpoint(state: &ServiceState, run: RunId) -> Result<(Checkpoint, File, u64), ApiError> {
+async fn open_saved_checkpoint(state: &ServiceState, run: RunId) -> Result<(Checkpoint, CheckpointReader), ApiError> {
     let checkpoint = state.account.saved_checkpoint(run).await?.ok_or(ApiError::NotFound)?;
-    let (file, size) = state.checkpoints.open(&checkpoint.checkpoint_id).await.map_err(ApiError::Io)?;
-    Ok((checkpoint, file, size))
+    let file = state.checkpoints.open(&checkpoint.checkpoint_id).await.map_err(ApiError::Io)?;
+    Ok((checkpoint, file))
 }
 
 /// Cancels a run

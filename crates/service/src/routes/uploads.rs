@@ -17,6 +17,7 @@ use crate::checkpoints::{IncomingFile, ReceiveError};
 use crate::error::ApiError;
 use crate::openapi::{BodyErrors, FileBytes, InsufficientStorage, NotFound, StorageErrors};
 use crate::state::ServiceState;
+use crate::training_quota::QuotaError;
 use crate::upload_grants::UploadGrant;
 
 /// Uploads a file
@@ -38,31 +39,25 @@ pub(super) async fn receive_upload(
     body: Body,
 ) -> Result<StatusCode, ApiError> {
     let Path(capability) = capability.map_err(|_| ApiError::NotFound)?;
-    let limits = &state.config.checkpoints;
-    let begun = state.upload_grants.begin_attempt(&capability, state.uptime(), limits.max_time);
+    let max_time = state.config.checkpoints.max_time;
+    let begun = state.upload_grants.begin_attempt(&capability, state.uptime(), max_time);
     let (grant, attempt) = begun.ok_or(ApiError::NotFound)?;
     revalidate_caller(&grant.caller)?;
 
     let key = grant.caller.key_id().copied();
-    state.training_quota.check_file(key.as_ref(), body.size_hint().lower()).await?;
+    let announced = body.size_hint().lower();
+    state.training_quota.check_file(key.as_ref(), announced).await?;
+    let check = |bytes| state.training_quota.check_disk_reserve(bytes);
     let received = tokio::select! {
-        received = state.checkpoints.receive(body, |bytes| Ok(state.training_quota.check_disk_reserve(bytes)?)) => received,
-        () = attempt.cancelled() => Err(ReceiveError::Interrupted),
+        received = state.checkpoints.receive(announced, body.into_data_stream(), check) => received?,
+        () = attempt.cancelled() => return Err(ReceiveError::Interrupted.into()),
         () = state.shutdown.cancelled() => return Err(ApiError::Stopping),
     };
-    let received = received.map_err(|error| match error {
-        ReceiveError::TooLarge => ApiError::FileTooLarge(limits.max_bytes),
-        ReceiveError::Full => ApiError::FolderFull(limits.max_total.get()),
-        ReceiveError::Interrupted => ApiError::Invalid("body: did not arrive completely".to_owned()),
-        ReceiveError::Slow => ApiError::BodyTimeout,
-        ReceiveError::Disk(error) => ApiError::Io(error),
-        ReceiveError::Rejected(error) => *error,
-    })?;
-    if received.size == 0 || grant.size.is_some_and(|size| size != received.size) {
+    if received.size() == 0 || grant.size.is_some_and(|size| size != received.size()) {
         return Err(ApiError::Invalid("body: is empty or does not have the announced size".to_owned()));
     }
 
-    state.training_quota.check_received_file(key.as_ref(), received.size).await?;
+    state.training_quota.check_received_file(key.as_ref(), received.size()).await?;
     // Store the file in a separate task, so that it is not interrupted if the client disconnects.
     let kept = tokio::spawn(store_file(state, grant, attempt, capability, received)).await;
     kept.unwrap_or_else(|error| Err(ApiError::Io(std::io::Error::other(error))))?;
@@ -95,7 +90,7 @@ async fn record_checkpoint(state: &ServiceState, grant: &UploadGrant, received: 
     let checkpoint = Checkpoint {
         checkpoint_id: grant.id.clone(),
         filename: grant.filename.clone(),
-        size: received.size,
+        size: received.size(),
         state: CheckpointState::Uploaded,
         key_id: feed.actor.key_id().copied(),
         uploaded_at: feed.at,
@@ -120,4 +115,17 @@ async fn record_checkpoint(state: &ServiceState, grant: &UploadGrant, received: 
 /// response for a revoked key is the same as for an unknown grant.
 fn revalidate_caller(caller: &Caller) -> Result<(), ApiError> {
     caller.revalidate().map_err(|_| ApiError::NotFound)
+}
+
+impl From<ReceiveError<QuotaError>> for ApiError {
+    fn from(error: ReceiveError<QuotaError>) -> Self {
+        match error {
+            ReceiveError::TooLarge(max_bytes) => Self::FileTooLarge(max_bytes),
+            ReceiveError::Full(max_total) => Self::FolderFull(max_total),
+            ReceiveError::Interrupted => Self::Invalid("body: did not arrive completely".to_owned()),
+            ReceiveError::Slow => Self::BodyTimeout,
+            ReceiveError::Disk(error) => Self::Io(error),
+            ReceiveError::Rejected(error) => error.into(),
+        }
+    }
 }
