@@ -68,6 +68,13 @@ struct PendingUpload {
     attempt: CancellationToken,
 }
 
+/// A grant that an upload has consumed. [`UploadGrants::restore_grant`] makes it valid again.
+pub(crate) struct ConsumedGrant {
+    digest: TokenDigest,
+    grant: UploadGrant,
+    expires: Duration,
+}
+
 impl UploadGrants {
     /// Issues a grant and returns its token: 64 hexadecimal digits from 32 bytes of `rng`.
     pub(crate) fn issue_grant<R: TryCryptoRng>(
@@ -109,23 +116,28 @@ impl UploadGrants {
         Some((found.grant.clone(), found.attempt.clone()))
     }
 
-    /// Consumes a grant. Returns `false` if the grant does not exist or a newer upload attempt has replaced this one.
-    /// If this returns `true`, the caller must store the file or call [`Self::restore_grant`].
-    pub(crate) fn consume_grant(&self, token: &str, attempt: &CancellationToken, now: Duration) -> bool {
+    /// Consumes a grant. Returns `None` if the grant does not exist or a newer upload attempt has replaced this one.
+    pub(crate) fn consume_grant(
+        &self,
+        token: &str,
+        attempt: &CancellationToken,
+        now: Duration,
+    ) -> Option<ConsumedGrant> {
         let mut pending = self.lock_unexpired(now);
-        let digest = digest_token(token);
-        let is_ours = pending.contains_key(&digest) && !attempt.is_cancelled();
-        if is_ours {
-            pending.remove(&digest);
+        if attempt.is_cancelled() {
+            return None;
         }
-        is_ours
+        let digest = digest_token(token);
+        let PendingUpload { grant, expires, .. } = pending.remove(&digest)?;
+        Some(ConsumedGrant { digest, grant, expires })
     }
 
-    /// Makes a consumed grant valid again, after its file could not be stored.
-    pub(crate) fn restore_grant(&self, token: &str, grant: UploadGrant, now: Duration) {
-        let expires = now + GRANT_LIFETIME;
-        let again = PendingUpload { grant, expires, attempt_ends: expires, attempt: CancellationToken::new() };
-        self.lock_unexpired(now).insert(digest_token(token), again);
+    /// Makes a consumed grant valid again, after its file could not be stored. The grant expires when it would have
+    /// expired without the attempt.
+    pub(crate) fn restore_grant(&self, consumed: ConsumedGrant, now: Duration) {
+        let ConsumedGrant { digest, grant, expires } = consumed;
+        let restored = PendingUpload { grant, expires, attempt_ends: expires, attempt: CancellationToken::new() };
+        self.lock_unexpired(now).insert(digest, restored);
     }
 
     /// Returns the callers that have pending grants, without duplicates.
@@ -215,12 +227,25 @@ mod tests {
         let (_, first) = begin_attempt(&grants, &token, 1).expect("pending");
         let (_, second) = begin_attempt(&grants, &token, 2).expect("still pending");
         assert!(first.is_cancelled() && !second.is_cancelled());
-        assert!(!grants.consume_grant(&token, &first, from_millis(3)), "another attempt has begun");
-        assert!(grants.consume_grant(&token, &second, from_millis(3)));
-        assert!(!grants.consume_grant(&token, &second, from_millis(3)));
+        assert!(grants.consume_grant(&token, &first, from_millis(3)).is_none(), "another attempt has begun");
+        assert!(grants.consume_grant(&token, &second, from_millis(3)).is_some());
+        assert!(grants.consume_grant(&token, &second, from_millis(3)).is_none());
         assert!(begin_attempt(&grants, &token, 4).is_none());
-        grants.restore_grant(&token, grant_for(Caller::Session), from_millis(5));
-        assert!(begin_attempt(&grants, &token, 6).is_some());
+    }
+
+    #[test]
+    fn restore_grant_keeps_original_expiry() {
+        let grants = UploadGrants::default();
+        let token = issue_grant(&grants, 0);
+        let restore_after_attempt = |begun: u64, failed: u64| {
+            let (_, attempt) = begin_attempt(&grants, &token, begun).expect("pending");
+            let consumed = grants.consume_grant(&token, &attempt, from_millis(failed)).expect("consumed");
+            grants.restore_grant(consumed, from_millis(failed));
+        };
+        restore_after_attempt(1, GRANT_LIFETIME / 2);
+        restore_after_attempt(GRANT_LIFETIME - 1, GRANT_LIFETIME - 1);
+        assert!(begin_attempt(&grants, &token, GRANT_LIFETIME).is_none());
+        assert_eq!(grants.callers_with_grants(from_millis(GRANT_LIFETIME)).len(), 0, "the expired grant is removed");
     }
 
     #[test]
@@ -247,7 +272,7 @@ mod tests {
                 done <= last || begin_attempt(&grants, &token, GRANT_LIFETIME).is_none(),
                 "no other attempt may begin"
             );
-            assert_eq!(grants.consume_grant(&token, &attempt, from_millis(done)), succeeds, "{done}");
+            assert_eq!(grants.consume_grant(&token, &attempt, from_millis(done)).is_some(), succeeds, "{done}");
         }
     }
 

@@ -59,8 +59,8 @@ pub(super) async fn receive_upload(
 
     state.training_quota.check_received_file(key.as_ref(), received.size()).await?;
     // Store the file in a separate task, so that it is not interrupted if the client disconnects.
-    let kept = tokio::spawn(store_file(state, grant, attempt, capability, received)).await;
-    kept.unwrap_or_else(|error| Err(ApiError::Io(std::io::Error::other(error))))?;
+    let stored = tokio::spawn(store_file(state, grant, attempt, capability, received)).await;
+    stored.unwrap_or_else(|error| Err(ApiError::Io(std::io::Error::other(error))))?;
     Ok(StatusCode::OK)
 }
 
@@ -74,15 +74,14 @@ async fn store_file(
 ) -> Result<(), ApiError> {
     // The key may have been revoked while the file was received.
     revalidate_caller(&grant.caller)?;
-    if !state.upload_grants.consume_grant(&capability, &attempt, state.uptime()) {
-        return Err(ApiError::NotFound);
-    }
-    let kept = record_checkpoint(&state, &grant, received).await;
-    if kept.is_err() {
+    let consumed = state.upload_grants.consume_grant(&capability, &attempt, state.uptime());
+    let consumed = consumed.ok_or(ApiError::NotFound)?;
+    let stored = record_checkpoint(&state, &grant, received).await;
+    if stored.is_err() {
         state.checkpoints.remove(&grant.id).await;
-        state.upload_grants.restore_grant(&capability, grant, state.uptime());
+        state.upload_grants.restore_grant(consumed, state.uptime());
     }
-    kept
+    stored
 }
 
 async fn record_checkpoint(state: &ServiceState, grant: &UploadGrant, received: IncomingFile) -> Result<(), ApiError> {
