@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use ulkeys_domain::KeyId;
 use ulkeys_domain::secret::write_hex;
-use ulkeys_domain::training::{CheckpointId, FileName, RunId};
+use ulkeys_domain::training::{CheckpointId, FileName, ModelId, RunId};
 use zeroize::Zeroizing;
 
 use crate::caller::Caller;
@@ -37,6 +37,7 @@ const MAX_PENDING: usize = 1_024;
 #[derive(Clone)]
 pub(crate) struct UploadGrant {
     pub(crate) id: CheckpointId,
+    pub(crate) model: ModelId,
     pub(crate) run: RunId,
     pub(crate) filename: FileName,
     /// The size in bytes, if the client announced it.
@@ -201,6 +202,7 @@ mod tests {
     fn grant_for_run(caller: Caller, run: i64) -> UploadGrant {
         UploadGrant {
             id: CheckpointId::generate(&mut SysRng).expect("randomness"),
+            model: ModelId::generate(&mut SysRng).expect("randomness"),
             run: RunId::new(run).expect("positive"),
             filename: FileName::parse("best.pt").expect("valid"),
             size: None,

@@ -138,6 +138,7 @@ pub(super) async fn request_upload(
     let path = id.to_path();
     let grant = UploadGrant {
         id,
+        model: run.model_id.clone(),
         run: run.run_id,
         filename: request.filename,
         size: request.size,

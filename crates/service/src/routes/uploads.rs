@@ -8,7 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use tokio_util::sync::CancellationToken;
-use ulkeys_domain::training::{Checkpoint, CheckpointState};
+use ulkeys_domain::training::{Checkpoint, CheckpointState, ModelRef};
 use ulkeys_store::ReportedBy;
 
 use super::training::save_checkpoint;
@@ -43,6 +43,10 @@ pub(super) async fn receive_upload(
     let begun = state.upload_grants.begin_attempt(&capability, state.uptime(), max_time);
     let (grant, attempt) = begun.ok_or(ApiError::NotFound)?;
     revalidate_caller(&grant.caller)?;
+    // Reject the file before it is received. The run can also be deleted later, see `store_file`.
+    if !run_exists(&state, &grant).await? {
+        return Err(ApiError::NotFound);
+    }
 
     let key = grant.caller.key_id().copied();
     let announced = body.size_hint().lower();
@@ -64,7 +68,8 @@ pub(super) async fn receive_upload(
     Ok(StatusCode::OK)
 }
 
-/// Stores the file and records it in the database. If either fails, removes the file and makes the grant valid again.
+/// Stores the file and records it in the database. If either fails, removes the file and makes the grant valid again,
+/// unless the failure is that the run was deleted: the response is then the same as for an unknown grant.
 async fn store_file(
     state: Arc<ServiceState>,
     grant: UploadGrant,
@@ -79,6 +84,10 @@ async fn store_file(
     let stored = record_checkpoint(&state, &grant, received).await;
     if stored.is_err() {
         state.checkpoints.remove(&grant.id).await;
+        // Check after the failure, because a run can be deleted at any time before the checkpoint is recorded.
+        if matches!(run_exists(&state, &grant).await, Ok(false)) {
+            return Err(ApiError::NotFound);
+        }
         state.upload_grants.restore_grant(consumed, state.uptime());
     }
     stored
@@ -108,6 +117,12 @@ async fn record_checkpoint(state: &ServiceState, grant: &UploadGrant, received: 
         }
     }
     Ok(())
+}
+
+/// Returns whether the run of a grant still exists. It may have been deleted after the grant was issued.
+async fn run_exists(state: &ServiceState, grant: &UploadGrant) -> Result<bool, ApiError> {
+    let run = state.account.find_run(ModelRef::Model(grant.model.clone()), Some(grant.run)).await?;
+    Ok(run.is_some())
 }
 
 /// Checks again that the key that requested a grant is still valid, because a grant must not outlive its key. The

@@ -1,11 +1,16 @@
 //! Tests of `DELETE /api/training/runs/{runId}`.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
+use futures_util::stream;
 use insta::assert_json_snapshot;
-use reqwest::{Method, StatusCode};
+use reqwest::{Body, Method, StatusCode};
 use rusqlite::Connection;
 use serde_json::json;
+use tokio_stream::wrappers::ReceiverStream;
 
-use crate::common::TestService;
+use crate::common::{TestService, read_json};
 use crate::snapshots::{redact_snapshots, whole_answer};
 use crate::training_events::{get_json, send_event, start_run};
 use crate::training_quota::{complete_run, delete_run, get_storage};
@@ -56,12 +61,40 @@ async fn delete_run_removes_its_data_and_model() {
     assert_eq!(get_json(&service, &key, &path).await.0, StatusCode::NOT_FOUND);
     assert_eq!(delete_run(&service, &key, &run).await.0, StatusCode::NOT_FOUND);
     assert_eq!(send_event(&service, &key, &run, "training_progress", json!({})).await.0, StatusCode::NOT_FOUND);
-    assert!(!put_file(&service, &late, "late").await.status().is_success());
+    // The service rejects the upload before it receives the body, which never arrives here.
+    let body = Body::wrap_stream(stream::pending::<Result<&str, Infallible>>());
+    let rejected = read_json(put_file(&service, &late, body).await).await;
+    assert_eq!(rejected, (StatusCode::NOT_FOUND, json!({ "error": "Not found", "code": "NOT_FOUND" })));
     assert_eq!(checkpoint_files(&service).len(), 0);
     let (_, account) = get_json(&service, &key, "/api/account/summary").await;
     assert_eq!(account["counts"]["models"], 0);
     assert_eq!(get_storage(&service, &key_id).await, empty);
     assert_eq!(start_run(&service, &key, "exp1").await["runId"], 2, "a run number is never reused");
+}
+
+#[tokio::test]
+async fn delete_run_during_upload_discards_file() {
+    let service = TestService::start().await;
+    let (_, key) = service.create_key("trainer", &["training"]).await;
+    let run = start_run(&service, &key, "exp1").await;
+    complete_run(&service, &key, &run, 10).await;
+    let ticket = request_ticket(&service, &key, &run).await;
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    sender.send(Ok::<_, Infallible>("first")).await.expect("queued");
+    let upload = put_file(&service, &ticket, Body::wrap_stream(ReceiverStream::new(receiver)));
+    let delete_during_upload = async {
+        while checkpoint_files(&service).is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(delete_run(&service, &key, &run).await.0, StatusCode::OK);
+        sender.send(Ok("last")).await.expect("queued");
+        drop(sender);
+    };
+    let (answer, ()) = tokio::join!(upload, delete_during_upload);
+    let not_found = json!({ "error": "Not found", "code": "NOT_FOUND" });
+    assert_eq!(read_json(answer).await, (StatusCode::NOT_FOUND, not_found));
+    assert_eq!(checkpoint_files(&service).len(), 0);
+    assert_eq!(put_file(&service, &ticket, "again").await.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
