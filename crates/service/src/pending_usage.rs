@@ -22,8 +22,8 @@ pub(crate) struct PendingKeyUsage {
     admin_used: Option<Timestamp>,
     counts: Vec<(i64, Decision, u64)>,
     clients: Vec<ClientUsage>,
-    /// Whether the last use is not yet published.
-    is_unpublished: bool,
+    /// The last use, if it is not yet published.
+    unpublished: Option<Timestamp>,
 }
 
 /// What [`PendingKeyUsage::record_accepted`] and [`PendingKeyUsage::record_rejected`] changed.
@@ -64,7 +64,8 @@ impl PendingKeyUsage {
         }
         let added =
             self.count_outcome(Decision::Accepted, at, has_capacity) + self.count_client(key, from, at, has_capacity);
-        let is_unpublished = !std::mem::replace(&mut self.is_unpublished, true);
+        let is_unpublished = self.unpublished.is_none();
+        self.unpublished = self.unpublished.max(Some(at));
         RecordedUsage { is_first, is_unpublished, added }
     }
 
@@ -77,7 +78,7 @@ impl PendingKeyUsage {
 
     /// Returns the time of the last use if it is not yet published, and marks it as published.
     pub(crate) fn take_unpublished(&mut self) -> Option<Timestamp> {
-        std::mem::take(&mut self.is_unpublished).then_some(self.last_used).flatten()
+        self.unpublished.take()
     }
 
     /// Moves the usage into a batch.
