@@ -7,9 +7,8 @@ use ulkeys_api::training::{
 };
 use ulkeys_api::{
     ActivityEntry, ActivityEvent, ActivityKind, ActivityPage, ApiKey, ChangeCount, CheckReport, CheckResult, CreateKey,
-    DatabaseHealth, DatabaseProblem, DiskFull, ErrorBody, ErrorCode, FormatProblem, HourlyUsage, KeyClient, KeyCounts,
-    KeyEvent, KeyList, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause,
-    WritesStopped,
+    DatabaseHealth, DatabaseProblem, DiskFull, ErrorCode, FormatProblem, HourlyUsage, KeyClient, KeyCounts, KeyEvent,
+    KeyList, KeyStatus, KeyUsage, KeyUse, OutsideChange, RecordFailure, RevokedKey, SortBy, StopCause, WritesStopped,
 };
 use ulkeys_domain::decision::Decision;
 use ulkeys_domain::storage::StorageLimits;
@@ -23,7 +22,7 @@ use crate::commands::activity::ExportedActivity;
 use crate::commands::list::for_each_command;
 use crate::commands::one_time::RevealedKey;
 use crate::env_file::EnvFilePlan;
-use crate::error::CommandError;
+use crate::error::{AppErrorCode, CommandError, CommandErrorCode};
 use crate::events::AppEvent;
 use crate::file_access_loss::FileAccessLoss;
 use crate::file_problem::FileProblem;
@@ -101,7 +100,6 @@ fn generate_bindings() -> String {
         StorageUse,
         TrainingStorage,
         ErrorCode,
-        ErrorBody,
         DatabaseProblem,
         ChangeCount,
         StopCause,
@@ -139,6 +137,8 @@ fn generate_bindings() -> String {
         FileProblem,
         ThirdPartyPackage,
         About,
+        AppErrorCode,
+        CommandErrorCode,
         CommandError,
     );
     macro_rules! export_defaults {

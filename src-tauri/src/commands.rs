@@ -22,7 +22,7 @@ use ulkeys_api::ErrorCode;
 use ulkeys_domain::{KeyId, Timestamp, secret};
 use zeroize::Zeroizing;
 
-use crate::error::{CommandError, Result};
+use crate::error::{AppErrorCode, CommandError, Result};
 use crate::settings::PORT_RANGE;
 
 /// A command argument before validation. The app validates arguments itself because serde's errors repeat the value,
@@ -184,7 +184,7 @@ fn invalid_argument(field: &str, reason: &str) -> CommandError {
 impl From<arboard::Error> for CommandError {
     fn from(error: arboard::Error) -> Self {
         tracing::warn!(%error, "the clipboard cannot be used");
-        Self::new(ErrorCode::ClipboardUnavailable, format!("the clipboard cannot be used: {error}"))
+        Self::new(AppErrorCode::ClipboardUnavailable, format!("the clipboard cannot be used: {error}"))
     }
 }
 

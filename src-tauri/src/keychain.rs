@@ -12,7 +12,6 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ulkeys_api::ErrorCode;
 use ulkeys_domain::{KeyPrefix, Secret};
 use zeroize::Zeroizing;
 
@@ -232,21 +231,6 @@ pub(crate) fn run_with_wait_reports<T: Send + 'static>(
             }
             Err(RecvTimeoutError::Timeout) if is_locked => return Err(KeychainError::Locked),
             Err(_) => return Err(KeychainError::Unresponsive),
-        }
-    }
-}
-
-impl KeychainError {
-    /// Returns the error code from which the page chooses its message.
-    pub(crate) fn error_code(&self) -> ErrorCode {
-        match self {
-            Self::Unavailable => ErrorCode::KeychainMissing,
-            Self::Locked => ErrorCode::KeychainLocked,
-            Self::Unresponsive => ErrorCode::KeychainSilent,
-            Self::Dismissed => ErrorCode::KeychainRefused,
-            Self::NameTaken => ErrorCode::KeychainTaken,
-            Self::Ambiguous => ErrorCode::KeychainAmbiguous,
-            Self::NoEntry | Self::IndexNotWritten(_) | Self::Failed(_) => ErrorCode::KeychainFailed,
         }
     }
 }

@@ -8,12 +8,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
-use ulkeys_api::ErrorCode;
 use ulkeys_client::ApiClient;
 use ulkeys_service::TrainingConfig;
 
 use crate::clipboard::Clipboard;
-use crate::error::CommandError;
+use crate::error::{AppErrorCode, CommandError};
 use crate::keychain_index::KeychainIndex;
 use crate::menu::MenuAction;
 use crate::one_time_secret::OneTimeSecret;
@@ -69,7 +68,7 @@ impl AppState {
     pub(crate) fn api_client(&self) -> Result<ApiClient, CommandError> {
         self.service
             .api_client()
-            .ok_or_else(|| CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"))
+            .ok_or_else(|| CommandError::new(AppErrorCode::ServiceUnavailable, "the key service is not running"))
     }
 
     /// Stores the task that sends events to a window's page, and aborts the window's previous task. Pass `None` when

@@ -130,8 +130,8 @@ pub struct KeyUse {
     pub last_used_at: Timestamp,
 }
 
-/// Body of every error response, over both HTTP and IPC.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+/// Body of every error response of the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
     /// Human-readable error message.
     pub error: String,
@@ -168,36 +168,6 @@ pub enum ErrorCode {
     /// The data was not stored, because the limits for training data are reached or too little space would remain for
     /// keys.
     TrainingDataFull,
-    /// App only: another program listens on the requested port.
-    PortInUse,
-    /// App only: the key service is not running or does not respond.
-    ServiceUnavailable,
-    /// App only: the clipboard is not available.
-    ClipboardUnavailable,
-    /// App only: another new key is still being shown. Only one can be shown at a time.
-    KeyOnScreen,
-    /// App only: no keychain is available.
-    KeychainMissing,
-    /// App only: the keychain is locked, and the user did not unlock it.
-    KeychainLocked,
-    /// App only: the user dismissed the keychain prompt.
-    KeychainRefused,
-    /// App only: the keychain already contains another key under this name.
-    KeychainTaken,
-    /// App only: the keychain contains several entries under this name, so the right one cannot be determined.
-    KeychainAmbiguous,
-    /// App only: the keychain does not respond.
-    KeychainSilent,
-    /// App only: the keychain failed for another reason.
-    KeychainFailed,
-    /// App only: the key was not written to a file. The message contains the reason.
-    EnvFileFailed,
-    /// App only: a list was not exported to a file. The message contains the reason.
-    ExportFailed,
-    /// App only: the plaintext key is no longer available.
-    SecretGone,
-    /// App only: the settings could not be saved.
-    SettingsNotSaved,
 }
 
 /// Problems with the key database that its owner can fix.

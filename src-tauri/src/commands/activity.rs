@@ -7,13 +7,13 @@ use tauri::{State, WebviewWindow};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::spawn_blocking;
 use ts_rs::TS;
-use ulkeys_api::{ActivityEntry, ActivityKind, ActivityPage, ErrorCode};
+use ulkeys_api::{ActivityEntry, ActivityKind, ActivityPage};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::KeyId;
 
 use super::{UntrustedArg, invalid_argument, thread_panic_error};
 use crate::activity_export::{self, ExportFormat};
-use crate::error::{CommandError, Result};
+use crate::error::{AppErrorCode, CommandError, Result};
 use crate::files::FileReplacement;
 use crate::state::AppState;
 use crate::window::SaveFileDialog;
@@ -101,7 +101,7 @@ async fn send_all_activity_pages(
 
 fn export_error(error: &io::Error) -> CommandError {
     tracing::warn!(%error, "couldn't export activity to a file");
-    CommandError::for_file(ErrorCode::ExportFailed, error)
+    CommandError::for_file(AppErrorCode::ExportFailed, error)
 }
 
 fn parse_activity_kind(argument: UntrustedArg) -> Result<ActivityKind> {

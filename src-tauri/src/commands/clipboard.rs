@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use tauri::State;
-use ulkeys_api::ErrorCode;
 
 use super::{UntrustedArg, invalid_argument};
 use crate::clipboard::ClipboardState;
 use crate::clipboard::{Clipboard, CopiedKey};
-use crate::error::{CommandError, Result};
+use crate::error::{AppErrorCode, CommandError, Result};
 use crate::service_status::ServiceStatus;
 use crate::state::AppState;
 
@@ -38,7 +37,7 @@ pub(crate) async fn copy_text(state: State<'_, AppState>, text: UntrustedArg) ->
 #[tauri::command]
 pub(crate) async fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
     let ServiceStatus::Running { export_line, .. } = state.service.status() else {
-        return Err(CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"));
+        return Err(CommandError::new(AppErrorCode::ServiceUnavailable, "the key service is not running"));
     };
     Ok(state.clipboard.run_blocking(move |clipboard| clipboard.copy_text(&export_line)).await?)
 }

@@ -7,13 +7,13 @@ use tauri::ipc::Channel;
 use tauri::{AppHandle, State, WebviewWindow};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
-use ulkeys_api::{DatabaseHealth, ErrorCode};
+use ulkeys_api::DatabaseHealth;
 use ulkeys_client::ApiClient;
 
 use super::{UntrustedArg, invalid_argument};
 use crate::clipboard::Clipboard;
 use crate::clipboard::ClipboardState;
-use crate::error::{CommandError, Result};
+use crate::error::{AppErrorCode, CommandError, Result};
 use crate::events::AppEvent;
 use crate::keychain_index::{KeychainIndex, UndeletableKeys};
 use crate::locale;
@@ -48,11 +48,11 @@ pub(crate) async fn change_port(state: State<'_, AppState>, port: UntrustedArg) 
     let port = port.into_port()?;
     let save = || state.settings.set_port(port);
     state.service.move_to_port(port, save).await.map_err(|error| match error {
-        PortChangeError::PortInUse => CommandError::new(ErrorCode::PortInUse, "port: is in use by another program"),
+        PortChangeError::PortInUse => CommandError::new(AppErrorCode::PortInUse, "port: is in use by another program"),
         PortChangeError::PortClosed(error) => invalid_argument("port", &format!("cannot be opened: {error}")),
         PortChangeError::NotSaved(error) => {
             tracing::warn!(%error, "couldn't save the settings");
-            CommandError::for_file(ErrorCode::SettingsNotSaved, &error)
+            CommandError::for_file(AppErrorCode::SettingsNotSaved, &error)
         }
     })
 }

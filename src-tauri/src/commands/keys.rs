@@ -10,7 +10,7 @@ use ulkeys_client::KeyQuery;
 use zeroize::Zeroizing;
 
 use super::{UntrustedArg, invalid_argument};
-use crate::error::{CommandError, Result};
+use crate::error::{AppErrorCode, CommandError, Result};
 use crate::one_time_secret::{CloseReason, Reservation};
 use crate::state::AppState;
 use crate::window;
@@ -119,7 +119,7 @@ pub(crate) async fn replace_lost_key(app: AppHandle, state: State<'_, AppState>)
 }
 
 fn key_on_screen_error() -> CommandError {
-    CommandError::new(ErrorCode::KeyOnScreen, "another key is still being shown")
+    CommandError::new(AppErrorCode::KeyOnScreen, "another key is still being shown")
 }
 
 fn show_created_key(app: &AppHandle, reservation: Reservation<'_>, created: CreatedKey) -> Result<ApiKey> {

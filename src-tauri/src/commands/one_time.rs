@@ -5,14 +5,14 @@ use std::io;
 use serde::Serialize;
 use tauri::{AppHandle, State, WebviewWindow};
 use ts_rs::TS;
-use ulkeys_api::{ApiKey, ErrorCode};
+use ulkeys_api::ApiKey;
 use ulkeys_domain::{KeyId, Secret};
 use zeroize::Zeroizing;
 
 use super::{UntrustedArg, invalid_argument, thread_panic_error};
 use crate::display;
 use crate::env_file::{self, EnvFilePlan};
-use crate::error::{CommandError, Result};
+use crate::error::{AppErrorCode, CommandError, Result};
 use crate::keychain;
 use crate::seal::{self, SealedKey};
 use crate::service_status::ServiceStatus;
@@ -160,7 +160,7 @@ async fn run_with_secret_and_url<T: Send + 'static>(
     work: impl FnOnce(&Secret, &str) -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let ServiceStatus::Running { url, .. } = state.service.status() else {
-        return Err(CommandError::new(ErrorCode::ServiceUnavailable, "the key service is not running"));
+        return Err(CommandError::new(AppErrorCode::ServiceUnavailable, "the key service is not running"));
     };
     let (_, secret) = state.one_time.clone_secret(id).ok_or_else(secret_gone_error)?;
     let worked = tokio::task::spawn_blocking(move || work(&secret, &url)).await;
@@ -169,9 +169,9 @@ async fn run_with_secret_and_url<T: Send + 'static>(
 
 fn env_file_error(error: &io::Error) -> CommandError {
     tracing::warn!(%error, "couldn't write the key into a .env file");
-    CommandError::for_file(ErrorCode::EnvFileFailed, error)
+    CommandError::for_file(AppErrorCode::EnvFileFailed, error)
 }
 
 fn secret_gone_error() -> CommandError {
-    CommandError::new(ErrorCode::SecretGone, "the key is no longer available")
+    CommandError::new(AppErrorCode::SecretGone, "the key is no longer available")
 }

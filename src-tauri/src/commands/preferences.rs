@@ -1,12 +1,11 @@
 //! The command that changes the user's preferences.
 
 use tauri::{AppHandle, State};
-use ulkeys_api::ErrorCode;
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::StorageLimits;
 
 use super::{UntrustedArg, invalid_argument};
-use crate::error::{CommandError, Result};
+use crate::error::{AppErrorCode, CommandError, Result};
 use crate::settings::{
     CLIPBOARD_SECONDS_RANGE, Language, Preferences, ROTATION_DAYS_RANGE, RUN_DAYS_RANGE, TEXT_PERCENT_RANGE, Theme,
 };
@@ -45,7 +44,7 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
     };
     state.settings.set_preferences(preferences).map_err(|error| {
         tracing::warn!(%error, "couldn't save the settings");
-        CommandError::for_file(ErrorCode::SettingsNotSaved, &error)
+        CommandError::for_file(AppErrorCode::SettingsNotSaved, &error)
     })?;
     // The main thread applies changes one after the other, so the last call always applies the latest preferences.
     let windows = app.clone();

@@ -1,6 +1,6 @@
-import type { CommandError, ErrorCode, FileProblem } from './bindings';
+import type { CommandError, CommandErrorCode, FileProblem } from './bindings';
 
-const CODES: Record<ErrorCode, true> = {
+const CODES: Record<CommandErrorCode, true> = {
   UNAUTHORIZED: true,
   FORBIDDEN: true,
   RATE_LIMITED: true,
@@ -50,7 +50,7 @@ const FILE_PROBLEMS: Record<FileProblem, true> = {
 };
 
 /** With these refusals it is certain that nothing was changed. */
-const WITHOUT_EFFECT: ReadonlySet<ErrorCode> = new Set([
+const WITHOUT_EFFECT: ReadonlySet<CommandErrorCode> = new Set([
   'VALIDATION_ERROR',
   'FORBIDDEN',
   'UNAUTHORIZED',
@@ -63,7 +63,7 @@ const WITHOUT_EFFECT: ReadonlySet<ErrorCode> = new Set([
 /** Why a command was refused. */
 export class Failure extends Error {
   constructor(
-    readonly code: ErrorCode,
+    readonly code: CommandErrorCode,
     readonly detail: string,
     /** What was wrong with a file, where a person can do something about it. */
     readonly file: FileProblem | null = null,

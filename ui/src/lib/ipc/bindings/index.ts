@@ -856,17 +856,7 @@ leavesReserve: boolean,
  */
 reserveBytes: number, };
 
-export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "CONFLICT" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "DATABASE_REPLACED" | "STORAGE_FULL" | "TRAINING_DATA_FULL" | "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_AMBIGUOUS" | "KEYCHAIN_SILENT" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
-
-export type ErrorBody = { 
-/**
- * Human-readable error message.
- */
-error: string, 
-/**
- * Machine-readable error code.
- */
-code: ErrorCode, };
+export type ErrorCode = "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMITED" | "VALIDATION_ERROR" | "NOT_FOUND" | "CONFLICT" | "METHOD_NOT_ALLOWED" | "INTERNAL_ERROR" | "DATABASE_BUSY" | "DATABASE_REPLACED" | "STORAGE_FULL" | "TRAINING_DATA_FULL";
 
 export type DatabaseProblem = "locked" | "readOnly" | "corrupt" | "newer" | "foreign" | "replaced" | "lockingUnsupported" | "full" | "unavailable";
 
@@ -1246,7 +1236,19 @@ packages: Array<ThirdPartyPackage>,
  */
 texts: Array<string>, };
 
+export type AppErrorCode = "PORT_IN_USE" | "SERVICE_UNAVAILABLE" | "CLIPBOARD_UNAVAILABLE" | "KEY_ON_SCREEN" | "KEYCHAIN_MISSING" | "KEYCHAIN_LOCKED" | "KEYCHAIN_REFUSED" | "KEYCHAIN_TAKEN" | "KEYCHAIN_AMBIGUOUS" | "KEYCHAIN_SILENT" | "KEYCHAIN_FAILED" | "ENV_FILE_FAILED" | "EXPORT_FAILED" | "SECRET_GONE" | "SETTINGS_NOT_SAVED";
+
+export type CommandErrorCode = ErrorCode | AppErrorCode;
+
 export type CommandError = { 
+/**
+ * Human-readable error message.
+ */
+error: string, 
+/**
+ * Machine-readable error code.
+ */
+code: CommandErrorCode, 
 /**
  * The problem with a file, if the user can resolve it.
  */
@@ -1258,15 +1260,7 @@ line?: number,
 /**
  * Name of the variable that cannot be set because a line prevents a safe edit of the file.
  */
-variable?: string, 
-/**
- * Human-readable error message.
- */
-error: string, 
-/**
- * Machine-readable error code.
- */
-code: ErrorCode, };
+variable?: string, };
 
 export const DEFAULT_LIMITS: RateLimits = {"default":100,"trainingStart":10,"upload":10,"predict":20,"export":20,"download":30,"stream":600,"introspection":6000,"gateway":6000,"invalidCredentials":100};
 
