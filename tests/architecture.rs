@@ -116,6 +116,23 @@ fn only_ipc_folder_calls_tauri() {
     }
 }
 
+/// A module that reads Tauri's managed state can depend on anything in it, and panics if it runs before the state is
+/// managed. Its callers therefore pass what it needs.
+#[test]
+fn only_root_and_commands_read_managed_state() {
+    let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src-tauri/src");
+    let reads =
+        [".state::<", ".state()", ".try_state", "Manager::state", "Manager::try_state", "tauri::State", "State<'"];
+    for (path, text) in read_sources(&app, "rs") {
+        if path == app.join("lib.rs") || path == app.join("commands.rs") || path.starts_with(app.join("commands")) {
+            continue;
+        }
+        for word in reads {
+            assert!(!text.contains(word), "{} uses {word}", path.display());
+        }
+    }
+}
+
 /// The top-level modules of a crate, each with the other top-level modules that it uses.
 type ModuleGraph = BTreeMap<String, BTreeSet<String>>;
 

@@ -47,12 +47,15 @@ mod thread_panic;
 mod window;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tauri::{AppHandle, Manager as _, RunEvent};
 
+use clipboard::Clipboard;
 use menu::MenuSelection;
 use single_instance::InstanceClaim;
 use state::AppState;
+use window::WindowContext;
 
 /// Runs the command given on the command line. Without a command, runs the app until its main window is closed.
 pub fn main() -> ExitCode {
@@ -68,7 +71,7 @@ pub fn main() -> ExitCode {
 fn on_menu_event(app: &AppHandle, id: &str) {
     match menu::selection_of(id) {
         // Sending fails only while no page is loaded; the action is then dropped.
-        Some(MenuSelection::Action(action)) => drop(app.state::<AppState>().menu_actions.send(action)),
+        Some(MenuSelection::Action(action)) => drop(app.state::<Arc<AppState>>().menu_actions.send(action)),
         Some(MenuSelection::Close) => window::close_list_window(app),
         None => {}
     }
@@ -130,17 +133,20 @@ fn run_app() -> ExitCode {
             process_hardening::disable_memory_access();
             process_hardening::restrict_existing_files_to_owner(&paths);
             window::set_window_class(paths::APP_IDENTIFIER);
-            let windows = paths.windows.clone();
-            let state = AppState::new(paths);
+            let bounds_file = paths.windows.clone();
+            let state = Arc::new(AppState::new(paths));
+            let context = WindowContext::new(app.handle().clone(), state.clone(), bounds_file);
             let (service, clipboard) = (state.service.clone(), state.clipboard.clone());
             let (keychain_index, followed) = (state.keychain_index.clone(), state.service.clone());
             let port = state.settings.port();
             let screen_reader = state.screen_reader.clone();
             app.manage(state);
+            app.manage(context.clone());
             tauri::async_runtime::spawn(async move { service.start(port).await });
-            let handle = app.handle().clone();
-            spawn_task_with_restart("color scheme", move || window::watch_color_scheme(handle.clone()));
+            let followed_theme = context.clone();
+            spawn_task_with_restart("color scheme", move || window::watch_color_scheme(followed_theme.clone()));
             spawn_task_with_restart("screen reader", move || screen_reader::watch_screen_reader(screen_reader.clone()));
+            hide_secret_on_lock(context.clone(), clipboard.clone());
             spawn_task_with_restart("clipboard", move || {
                 let clipboard = clipboard.clone();
                 async move { clipboard.remove_due_keys().await }
@@ -149,9 +155,8 @@ fn run_app() -> ExitCode {
                 let (keychain_index, service) = (keychain_index.clone(), followed.clone());
                 async move { keychain_index.watch_revocations(&service).await }
             });
-            hide_secret_on_lock(app.handle().clone());
             quit_on_signals(app.handle().clone());
-            window::open_list_window(app.handle(), windows)?;
+            window::open_list_window(&context)?;
             Ok(())
         });
     let build = || builder.build(tauri::generate_context!());
@@ -163,9 +168,9 @@ fn run_app() -> ExitCode {
         Ok(app) => {
             let code = app.run_return(|app, event| {
                 if let RunEvent::Exit = event {
-                    let state = app.state::<AppState>();
+                    let state = app.state::<Arc<AppState>>();
                     state.one_time.wipe(None, false);
-                    window::save_list_bounds(app);
+                    window::save_list_bounds(&app.state::<WindowContext>());
                     if let Err(error) = state.clipboard.clear_before_exit() {
                         tracing::warn!(%error, "the clipboard could not be cleared");
                     }
@@ -190,12 +195,12 @@ fn report_start_failure(error: &dyn std::fmt::Display) -> ExitCode {
 
 /// Closes the one-time window and clears a copied key from the clipboard when the screen is locked or the computer goes
 /// to sleep, because the user may have left the computer.
-fn hide_secret_on_lock(app: tauri::AppHandle) {
+fn hide_secret_on_lock(context: WindowContext, clipboard: Arc<Clipboard>) {
     spawn_task_with_restart("screen lock", move || {
-        let app = app.clone();
+        let (context, clipboard) = (context.clone(), clipboard.clone());
         screen_lock::watch_screen_lock(move || {
-            app.state::<AppState>().clipboard.expire_copied_key();
-            window::force_close_one_time_window(&app, one_time_secret::CloseReason::Locked);
+            clipboard.expire_copied_key();
+            window::force_close_one_time_window(&context, one_time_secret::CloseReason::Locked);
         })
     });
 }

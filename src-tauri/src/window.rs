@@ -7,10 +7,13 @@ mod quit;
 mod theme;
 mod window_bounds;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 #[cfg(target_os = "linux")]
 use tauri::LogicalSize;
 use tauri::webview::NewWindowResponse;
-use tauri::{AppHandle, Manager as _, PhysicalSize, Url, WebviewWindow, WebviewWindowBuilder, Wry};
+use tauri::{AppHandle, PhysicalSize, Url, WebviewWindow, WebviewWindowBuilder, Wry};
 
 pub(crate) use file_dialog::SaveFileDialog;
 pub(crate) use list_window::{
@@ -23,9 +26,39 @@ pub(crate) use one_time_window::{
 };
 pub(crate) use quit::quit_app;
 pub(crate) use theme::watch_color_scheme;
-pub(crate) use window_bounds::save_list_bounds;
 
 use crate::state::AppState;
+use window_bounds::SavedBounds;
+
+/// What the windows share. Clones share the same values.
+#[derive(Clone)]
+pub(crate) struct WindowContext {
+    app: AppHandle,
+    state: Arc<AppState>,
+    /// The bounds of the list window.
+    list_bounds: Arc<SavedBounds>,
+    /// The theme that the desktop portal publishes.
+    #[cfg(target_os = "linux")]
+    portal_theme: Arc<theme::PortalTheme>,
+}
+
+impl WindowContext {
+    /// Creates the context. The bounds of the list window are stored in `bounds_file`.
+    pub(crate) fn new(app: AppHandle, state: Arc<AppState>, bounds_file: PathBuf) -> Self {
+        Self {
+            app,
+            state,
+            list_bounds: Arc::new(SavedBounds::load(bounds_file)),
+            #[cfg(target_os = "linux")]
+            portal_theme: Arc::default(),
+        }
+    }
+}
+
+/// Writes the bounds of the list window to their file.
+pub(crate) fn save_list_bounds(context: &WindowContext) {
+    context.list_bounds.save_to_file();
+}
 
 /// Brings the one-time window to the front if it is visible, or else the list window. Called, for example, when the app
 /// is launched a second time.
@@ -40,10 +73,10 @@ pub(crate) fn focus_front_window(app: &AppHandle) {
 }
 
 /// Applies the user's theme and menu language to the windows. Must be called on the main thread.
-pub(crate) fn apply_preferences(app: &AppHandle) {
-    theme::apply_theme(app);
-    let language = app.state::<AppState>().settings.subscribe_preferences().borrow().language;
-    if let Err(error) = list_window::set_menu_language(app, language) {
+pub(crate) fn apply_preferences(context: &WindowContext) {
+    theme::apply_theme(context);
+    let language = context.state.settings.subscribe_preferences().borrow().language;
+    if let Err(error) = list_window::set_menu_language(&context.app, language) {
         tracing::warn!(%error, "could not change the language of the menu");
     }
 }
@@ -116,10 +149,10 @@ fn bring_to_front(window: &WebviewWindow) {
 /// Configures a window so that its page cannot navigate elsewhere, and so that WebKit's data is stored outside the
 /// folders that users back up.
 fn restrict_navigation<'a>(
-    app: &AppHandle,
+    context: &WindowContext,
     builder: WebviewWindowBuilder<'a, Wry, AppHandle>,
 ) -> WebviewWindowBuilder<'a, Wry, AppHandle> {
-    let web_cache = &app.state::<AppState>().web_cache;
+    let web_cache = &context.state.web_cache;
     let builder = match std::fs::create_dir_all(web_cache) {
         Ok(()) => builder.data_directory(web_cache.clone()),
         // Open the window without stored data, because a full or read-only disk must not prevent the window from

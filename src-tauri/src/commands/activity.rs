@@ -1,6 +1,7 @@
 //! Commands that list and export activity.
 
 use std::io;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tauri::{State, WebviewWindow};
@@ -23,7 +24,7 @@ const MAX_PAGE_ENTRIES: u32 = 200;
 
 /// Returns a page of activity, newest first. `query` may contain `keyId`, `kind`, `cursor` and `limit`.
 #[tauri::command]
-pub(crate) async fn list_activity(state: State<'_, AppState>, query: UntrustedArg) -> Result<ActivityPage> {
+pub(crate) async fn list_activity(state: State<'_, Arc<AppState>>, query: UntrustedArg) -> Result<ActivityPage> {
     let mut fields = query.into_fields("query", &["keyId", "kind", "cursor", "limit"])?;
     let key = fields.take_optional_field("keyId").map(UntrustedArg::into_key_id).transpose()?;
     let kind = fields.take_optional_field("kind").map(parse_activity_kind).transpose()?;
@@ -50,7 +51,7 @@ pub(crate) struct ExportedActivity {
 #[tauri::command]
 pub(crate) async fn export_activity(
     window: WebviewWindow,
-    state: State<'_, AppState>,
+    state: State<'_, Arc<AppState>>,
     format: UntrustedArg,
     kind: UntrustedArg,
     key_id: UntrustedArg,

@@ -1,5 +1,6 @@
 //! Commands that copy text that contains no key, and a command that removes a copied key from the clipboard.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tauri::State;
@@ -17,7 +18,7 @@ const REMOVAL_CHECK_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Copies a key's identifier to the clipboard.
 #[tauri::command]
-pub(crate) async fn copy_key_id(state: State<'_, AppState>, key_id: UntrustedArg) -> Result<()> {
+pub(crate) async fn copy_key_id(state: State<'_, Arc<AppState>>, key_id: UntrustedArg) -> Result<()> {
     let id = key_id.into_key_id()?;
     Ok(state.clipboard.run_blocking(move |clipboard| clipboard.copy_text(id.as_str())).await?)
 }
@@ -25,7 +26,7 @@ pub(crate) async fn copy_key_id(state: State<'_, AppState>, key_id: UntrustedArg
 /// Copies text that is not secret, such as a usage example. The text must not contain a key, and must have at most
 /// 4,096 characters.
 #[tauri::command]
-pub(crate) async fn copy_text(state: State<'_, AppState>, text: UntrustedArg) -> Result<()> {
+pub(crate) async fn copy_text(state: State<'_, Arc<AppState>>, text: UntrustedArg) -> Result<()> {
     let text = text.into_text("text")?;
     if text.chars().count() > 4_096 {
         return Err(invalid_argument("text", "must have at most 4096 characters"));
@@ -35,7 +36,7 @@ pub(crate) async fn copy_text(state: State<'_, AppState>, text: UntrustedArg) ->
 
 /// Copies the shell command that makes programs started from the same terminal use the service.
 #[tauri::command]
-pub(crate) async fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
+pub(crate) async fn copy_service_url(state: State<'_, Arc<AppState>>) -> Result<()> {
     let ServiceStatus::Running { export_line, .. } = state.service.status() else {
         return Err(CommandError::new(AppErrorCode::ServiceUnavailable, "the key service is not running"));
     };
@@ -46,7 +47,7 @@ pub(crate) async fn copy_service_url(state: State<'_, AppState>) -> Result<()> {
 /// confirmed. `false` means that another program restored the key or may still restore it; the `clipboard` event then
 /// reports the details.
 #[tauri::command]
-pub(crate) async fn clear_clipboard(state: State<'_, AppState>) -> Result<bool> {
+pub(crate) async fn clear_clipboard(state: State<'_, Arc<AppState>>) -> Result<bool> {
     state.clipboard.run_blocking(Clipboard::remove_copied_key).await?;
     let mut copied = state.clipboard.subscribe_copied_key();
     let shown = |key: &Option<CopiedKey>| key.map_or(ClipboardState::Clear, |key| key.clipboard_state());

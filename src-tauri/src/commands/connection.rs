@@ -1,5 +1,6 @@
 //! Commands that control the service, and the events that are sent to the pages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -32,19 +33,19 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 
 /// Returns the locations of the app's files, and the problem with the settings file, if there is one.
 #[tauri::command]
-pub(crate) fn get_file_locations(state: State<'_, AppState>) -> FileLocations {
+pub(crate) fn get_file_locations(state: State<'_, Arc<AppState>>) -> FileLocations {
     state.file_locations.clone().with_settings_problem(state.settings.problem())
 }
 
 /// Tries to restart the service after a problem.
 #[tauri::command]
-pub(crate) async fn retry_service(state: State<'_, AppState>) -> Result<ServiceStatus> {
+pub(crate) async fn retry_service(state: State<'_, Arc<AppState>>) -> Result<ServiceStatus> {
     Ok(state.service.restart(state.settings.port()).await)
 }
 
 /// Moves the service to another port and saves the setting. If either step fails, the service keeps its current port.
 #[tauri::command]
-pub(crate) async fn change_port(state: State<'_, AppState>, port: UntrustedArg) -> Result<ServiceStatus> {
+pub(crate) async fn change_port(state: State<'_, Arc<AppState>>, port: UntrustedArg) -> Result<ServiceStatus> {
     let port = port.into_port()?;
     let save = || state.settings.set_port(port);
     state.service.move_to_port(port, save).await.map_err(|error| match error {
@@ -68,7 +69,7 @@ pub(crate) fn show_list_window(app: AppHandle) {
 #[tauri::command]
 pub(crate) async fn subscribe(
     window: WebviewWindow,
-    state: State<'_, AppState>,
+    state: State<'_, Arc<AppState>>,
     channel: Channel<AppEvent>,
 ) -> Result<()> {
     let (service, clipboard) = (state.service.clone(), state.clipboard.clone());

@@ -1,6 +1,8 @@
 //! Commands that list, create, rename, revoke and check keys. No command returns the plaintext of a key: a new key is
 //! passed to the one-time window.
 
+use std::sync::Arc;
+
 use tauri::{AppHandle, State};
 use ulkeys_api::{
     ApiKey, CheckReport, CheckRequest, CreateKey, CreatedKey, ErrorCode, KeyCounts, KeyList, KeySort, KeyStatus,
@@ -13,14 +15,14 @@ use super::{UntrustedArg, invalid_argument};
 use crate::error::{AppErrorCode, CommandError, Result};
 use crate::one_time_secret::{CloseReason, Reservation};
 use crate::state::AppState;
-use crate::window;
+use crate::window::{self, WindowContext};
 
 /// The largest accepted offset into the list of keys. No database could hold that many keys.
 const MAX_KEY_COUNT: u64 = 1_000_000_000_000;
 
 /// Returns a page of keys. `query` may contain `status`, `text`, `name`, `sort`, `skip` and `limit`.
 #[tauri::command]
-pub(crate) async fn list_keys(state: State<'_, AppState>, query: UntrustedArg) -> Result<KeyList> {
+pub(crate) async fn list_keys(state: State<'_, Arc<AppState>>, query: UntrustedArg) -> Result<KeyList> {
     let mut fields = query.into_fields("query", &["status", "text", "name", "sort", "skip", "limit"])?;
     let status = fields.take_optional_field("status").map(|status| status.into_text("status")).transpose()?;
     let sort = fields.take_optional_field("sort").map(|sort| sort.into_text("sort")).transpose()?;
@@ -43,20 +45,20 @@ pub(crate) async fn list_keys(state: State<'_, AppState>, query: UntrustedArg) -
 
 /// Returns the number of keys with each status.
 #[tauri::command]
-pub(crate) async fn count_keys(state: State<'_, AppState>) -> Result<KeyCounts> {
+pub(crate) async fn count_keys(state: State<'_, Arc<AppState>>) -> Result<KeyCounts> {
     Ok(state.api_client()?.count_keys(state.settings.rotation_days()).await?)
 }
 
 /// Returns one key, active or revoked.
 #[tauri::command]
-pub(crate) async fn get_key(state: State<'_, AppState>, key_id: UntrustedArg) -> Result<ApiKey> {
+pub(crate) async fn get_key(state: State<'_, Arc<AppState>>, key_id: UntrustedArg) -> Result<ApiKey> {
     Ok(state.api_client()?.get_key(&key_id.into_key_id()?, state.settings.rotation_days()).await?)
 }
 
 /// Returns a key's requests in the last `hours` hours, and the clients that sent them.
 #[tauri::command]
 pub(crate) async fn get_key_usage(
-    state: State<'_, AppState>,
+    state: State<'_, Arc<AppState>>,
     key_id: UntrustedArg,
     hours: UntrustedArg,
 ) -> Result<KeyUsage> {
@@ -67,7 +69,7 @@ pub(crate) async fn get_key_usage(
 /// Explains why a request with a key is, or would be, rejected. `method` and `path` may be `null`.
 #[tauri::command]
 pub(crate) async fn check_key(
-    state: State<'_, AppState>,
+    state: State<'_, Arc<AppState>>,
     key: UntrustedArg,
     method: UntrustedArg,
     path: UntrustedArg,
@@ -86,8 +88,8 @@ pub(crate) async fn check_key(
 /// `null`.
 #[tauri::command]
 pub(crate) async fn create_key(
-    app: AppHandle,
-    state: State<'_, AppState>,
+    context: State<'_, WindowContext>,
+    state: State<'_, Arc<AppState>>,
     name: UntrustedArg,
     scopes: UntrustedArg,
     replaces: UntrustedArg,
@@ -96,14 +98,17 @@ pub(crate) async fn create_key(
     let request = CreateKey { name: name.into_text("name")?, scopes: scopes.into_texts("scopes")?, replaces };
     let reservation = state.one_time.reserve().ok_or_else(key_on_screen_error)?;
     let created = state.api_client()?.create_key(&request).await?;
-    show_created_key(&app, reservation, created)
+    show_created_key(&context, reservation, created)
 }
 
 /// Revokes the key whose plaintext was lost, and creates another key with the same name and scopes. If the lost key was
 /// itself a replacement for an older key, the new key becomes the replacement for that older key. Nobody can use the
 /// lost key, so it is safe to revoke it first. As a result, a failure never leaves two active keys.
 #[tauri::command]
-pub(crate) async fn replace_lost_key(app: AppHandle, state: State<'_, AppState>) -> Result<ApiKey> {
+pub(crate) async fn replace_lost_key(
+    context: State<'_, WindowContext>,
+    state: State<'_, Arc<AppState>>,
+) -> Result<ApiKey> {
     let gone = || CommandError::new(ErrorCode::NotFound, "there is no lost key to replace");
     let lost = state.one_time.unsaved_key().ok_or_else(gone)?;
     let reservation = state.one_time.reserve().ok_or_else(key_on_screen_error)?;
@@ -115,39 +120,43 @@ pub(crate) async fn replace_lost_key(app: AppHandle, state: State<'_, AppState>)
     let request = CreateKey { name: lost.name, scopes, replaces: lost.replaces };
     let created = client.create_key(&request).await?;
     state.one_time.clear_unsaved_key();
-    show_created_key(&app, reservation, created)
+    show_created_key(&context, reservation, created)
 }
 
 fn key_on_screen_error() -> CommandError {
     CommandError::new(AppErrorCode::KeyOnScreen, "another key is still being shown")
 }
 
-fn show_created_key(app: &AppHandle, reservation: Reservation<'_>, created: CreatedKey) -> Result<ApiKey> {
+fn show_created_key(context: &WindowContext, reservation: Reservation<'_>, created: CreatedKey) -> Result<ApiKey> {
     let CreatedKey { info, key } = created;
     reservation.fill(info.clone(), key.0);
     // If no window opens, nobody can see the key; the list window then reports the loss.
-    window::open_one_time_window(app)
-        .inspect_err(|_| window::force_close_one_time_window(app, CloseReason::Interrupted))?;
+    window::open_one_time_window(context)
+        .inspect_err(|_| window::force_close_one_time_window(context, CloseReason::Interrupted))?;
     Ok(info)
 }
 
 /// Renames an active key.
 #[tauri::command]
-pub(crate) async fn rename_key(state: State<'_, AppState>, key_id: UntrustedArg, name: UntrustedArg) -> Result<ApiKey> {
+pub(crate) async fn rename_key(
+    state: State<'_, Arc<AppState>>,
+    key_id: UntrustedArg,
+    name: UntrustedArg,
+) -> Result<ApiKey> {
     let (id, name) = (key_id.into_key_id()?, name.into_text("name")?);
     Ok(state.api_client()?.rename_key(&id, &name).await?)
 }
 
 /// Revokes a key. Returns after the service has committed the change.
 #[tauri::command]
-pub(crate) async fn revoke_key(state: State<'_, AppState>, key_id: UntrustedArg) -> Result<RevokedKey> {
+pub(crate) async fn revoke_key(state: State<'_, Arc<AppState>>, key_id: UntrustedArg) -> Result<RevokedKey> {
     Ok(state.api_client()?.revoke_key(&key_id.into_key_id()?).await?)
 }
 
 /// Returns the name under which this app saved a key in the keychain, or `null`. Reads the app's own index and does not
 /// access the keychain.
 #[tauri::command(async)]
-pub(crate) fn get_keychain_name(state: State<'_, AppState>, key_id: UntrustedArg) -> Result<Option<String>> {
+pub(crate) fn get_keychain_name(state: State<'_, Arc<AppState>>, key_id: UntrustedArg) -> Result<Option<String>> {
     Ok(state.keychain_index.name_of(&key_id.into_key_id()?))
 }
 

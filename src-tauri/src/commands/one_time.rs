@@ -1,9 +1,10 @@
 //! Commands of the one-time window, which shows a new key once: revealing, copying and saving the key.
 
 use std::io;
+use std::sync::Arc;
 
 use serde::Serialize;
-use tauri::{AppHandle, State, WebviewWindow};
+use tauri::{State, WebviewWindow};
 use ts_rs::TS;
 use ulkeys_api::ApiKey;
 use ulkeys_domain::{KeyId, Secret};
@@ -17,7 +18,7 @@ use crate::keychain;
 use crate::seal::{self, SealedKey};
 use crate::service_status::ServiceStatus;
 use crate::state::AppState;
-use crate::window::{self, SaveFileDialog};
+use crate::window::{self, SaveFileDialog, WindowContext};
 
 /// The placeholder for the key in a template.
 const KEY_PLACEHOLDER: &str = "{key}";
@@ -34,7 +35,7 @@ pub(crate) struct RevealedKey {
 
 /// Returns the new key, encrypted for the holder of `public_key`. After one successful call, all later calls fail.
 #[tauri::command]
-pub(crate) fn reveal_key(state: State<'_, AppState>, public_key: UntrustedArg) -> Result<RevealedKey> {
+pub(crate) fn reveal_key(state: State<'_, Arc<AppState>>, public_key: UntrustedArg) -> Result<RevealedKey> {
     let public_key = public_key.into_bytes("publicKey")?;
     let reports_minimized = !display::is_wayland();
     let revealed = state.one_time.reveal(|key, secret| {
@@ -48,34 +49,34 @@ pub(crate) fn reveal_key(state: State<'_, AppState>, public_key: UntrustedArg) -
 /// Shows the one-time window with the height that its page needs, in CSS pixels. The page also calls this command to
 /// acknowledge a request to close the window, and to enlarge the window when more content appears.
 #[tauri::command]
-pub(crate) async fn one_time_ready(app: AppHandle, height: UntrustedArg) -> Result<()> {
-    Ok(window::show_one_time_window(&app, height.into_float("height")?).await?)
+pub(crate) async fn one_time_ready(context: State<'_, WindowContext>, height: UntrustedArg) -> Result<()> {
+    Ok(window::show_one_time_window(&context, height.into_float("height")?).await?)
 }
 
 /// Closes the one-time window and erases the key from memory. `unseen` is true if the page could not show the key.
 #[tauri::command]
-pub(crate) fn close_one_time_window(app: AppHandle, unseen: UntrustedArg) -> Result<()> {
-    window::close_one_time_window(&app, unseen.into_bool("unseen")?);
+pub(crate) fn close_one_time_window(context: State<'_, WindowContext>, unseen: UntrustedArg) -> Result<()> {
+    window::close_one_time_window(&context, unseen.into_bool("unseen")?);
     Ok(())
 }
 
 /// Handles the page's report that it is hidden, which may mean that its window was minimized.
 #[tauri::command]
-pub(crate) fn one_time_hidden(app: AppHandle, window: WebviewWindow) {
+pub(crate) fn one_time_hidden(context: State<'_, WindowContext>, window: WebviewWindow) {
     if window.is_minimized().unwrap_or(true) {
-        window::on_one_time_window_minimized(&app);
+        window::on_one_time_window_minimized(&context);
     }
 }
 
 /// Copies the new key to the clipboard.
 #[tauri::command]
-pub(crate) async fn copy_key(state: State<'_, AppState>) -> Result<()> {
+pub(crate) async fn copy_key(state: State<'_, Arc<AppState>>) -> Result<()> {
     copy_text_with_key(&state, |secret| secret.expose().to_owned()).await
 }
 
 /// Copies a usage example that contains the key. `template` must contain the placeholder `{key}` exactly once.
 #[tauri::command]
-pub(crate) async fn copy_snippet(state: State<'_, AppState>, template: UntrustedArg) -> Result<()> {
+pub(crate) async fn copy_snippet(state: State<'_, Arc<AppState>>, template: UntrustedArg) -> Result<()> {
     let template = template.into_text("template")?;
     if template.chars().count() > 2_000 {
         return Err(invalid_argument("template", "must have at most 2000 characters"));
@@ -103,7 +104,7 @@ async fn copy_text_with_key(state: &AppState, text: impl FnOnce(&Secret) -> Stri
 /// the key's window closes before the keychain is unlocked, nothing is saved, even if another key's window has opened
 /// since then.
 #[tauri::command]
-pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: UntrustedArg) -> Result<()> {
+pub(crate) async fn save_in_keychain(state: State<'_, Arc<AppState>>, replace: UntrustedArg) -> Result<()> {
     let replace = replace.into_bool("replace")?;
     let id = state.one_time.key_id().ok_or_else(secret_gone_error)?;
     let name = state.one_time.clone_secret(&id).ok_or_else(secret_gone_error)?.0.name;
@@ -129,7 +130,7 @@ pub(crate) async fn save_in_keychain(state: State<'_, AppState>, replace: Untrus
 #[tauri::command]
 pub(crate) async fn choose_env_file(
     window: WebviewWindow,
-    state: State<'_, AppState>,
+    state: State<'_, Arc<AppState>>,
     title: UntrustedArg,
 ) -> Result<Option<EnvFilePlan>> {
     let title = title.into_display_line("title")?;
@@ -145,7 +146,7 @@ pub(crate) async fn choose_env_file(
 
 /// Writes the key into the file that the user chose last. The page cannot specify a different file.
 #[tauri::command]
-pub(crate) async fn write_env_file(state: State<'_, AppState>) -> Result<()> {
+pub(crate) async fn write_env_file(state: State<'_, Arc<AppState>>) -> Result<()> {
     let id = state.one_time.key_id().ok_or_else(secret_gone_error)?;
     let plan = state.one_time.env_file_plan(&id).ok_or_else(secret_gone_error)?;
     run_with_secret_and_url(&state, &id, move |secret, url| env_file::apply_plan(&plan, secret, url)).await?;

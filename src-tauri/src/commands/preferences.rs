@@ -1,5 +1,7 @@
 //! The command that changes the user's preferences.
 
+use std::sync::Arc;
+
 use tauri::{AppHandle, State};
 use ulkeys_domain::RateLimits;
 use ulkeys_domain::storage::StorageLimits;
@@ -10,7 +12,7 @@ use crate::settings::{
     CLIPBOARD_SECONDS_RANGE, Language, Preferences, ROTATION_DAYS_RANGE, RUN_DAYS_RANGE, TEXT_PERCENT_RANGE, Theme,
 };
 use crate::state::AppState;
-use crate::window;
+use crate::window::{self, WindowContext};
 
 const PREFERENCE_FIELDS: [&str; 8] =
     ["language", "theme", "textPercent", "clipboardSeconds", "rotationDays", "runDays", "limits", "storage"];
@@ -18,7 +20,12 @@ const PREFERENCE_FIELDS: [&str; 8] =
 /// Saves all preferences. If saving fails, nothing changes. The pages receive the change as an event. Runs off the main
 /// thread because the disk may be slow.
 #[tauri::command(async)]
-pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, preferences: UntrustedArg) -> Result<()> {
+pub(crate) fn change_preferences(
+    app: AppHandle,
+    context: State<'_, WindowContext>,
+    state: State<'_, Arc<AppState>>,
+    preferences: UntrustedArg,
+) -> Result<()> {
     let mut fields = preferences.into_fields("preferences", &PREFERENCE_FIELDS)?;
     let language = fields.take_field("language").into_text("language")?;
     let theme = fields.take_field("theme").into_text("theme")?;
@@ -47,6 +54,6 @@ pub(crate) fn change_preferences(app: AppHandle, state: State<'_, AppState>, pre
         CommandError::for_file(AppErrorCode::SettingsNotSaved, &error)
     })?;
     // The main thread applies changes one after the other, so the last call always applies the latest preferences.
-    let windows = app.clone();
-    Ok(app.run_on_main_thread(move || window::apply_preferences(&windows))?)
+    let context = context.inner().clone();
+    Ok(app.run_on_main_thread(move || window::apply_preferences(&context))?)
 }

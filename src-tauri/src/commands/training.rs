@@ -1,5 +1,7 @@
 //! Commands that list training runs, and that cancel or delete one.
 
+use std::sync::Arc;
+
 use tauri::State;
 use ulkeys_api::training::{CancelledRun, DeletedRun, TrainingRunDetails, TrainingRunList, TrainingStorage};
 use ulkeys_client::RunQuery;
@@ -13,7 +15,7 @@ use crate::state::AppState;
 /// training data. `cursor` is the `nextCursor` of the previous page, or `null`.
 #[tauri::command]
 pub(crate) async fn list_runs(
-    state: State<'_, AppState>,
+    state: State<'_, Arc<AppState>>,
     key_id: UntrustedArg,
     cursor: UntrustedArg,
 ) -> Result<TrainingRunList> {
@@ -24,26 +26,26 @@ pub(crate) async fn list_runs(
 
 /// Returns all details of a run except its console output.
 #[tauri::command]
-pub(crate) async fn get_run(state: State<'_, AppState>, run_id: UntrustedArg) -> Result<TrainingRunDetails> {
+pub(crate) async fn get_run(state: State<'_, Arc<AppState>>, run_id: UntrustedArg) -> Result<TrainingRunDetails> {
     Ok(state.api_client()?.get_run(parse_run_id(run_id)?).await?)
 }
 
 /// Returns the total size of the stored training data.
 #[tauri::command]
-pub(crate) async fn get_training_storage(state: State<'_, AppState>) -> Result<TrainingStorage> {
+pub(crate) async fn get_training_storage(state: State<'_, Arc<AppState>>) -> Result<TrainingStorage> {
     let query = RunQuery { limit: Some(1), ..RunQuery::default() };
     Ok(state.api_client()?.list_runs(&query).await?.storage)
 }
 
 /// Deletes a run that is not in progress.
 #[tauri::command]
-pub(crate) async fn delete_run(state: State<'_, AppState>, run_id: UntrustedArg) -> Result<DeletedRun> {
+pub(crate) async fn delete_run(state: State<'_, Arc<AppState>>, run_id: UntrustedArg) -> Result<DeletedRun> {
     Ok(state.api_client()?.delete_run(parse_run_id(run_id)?).await?)
 }
 
 /// Requests the cancellation of a run. The run stops when it next reports an event.
 #[tauri::command]
-pub(crate) async fn cancel_run(state: State<'_, AppState>, run_id: UntrustedArg) -> Result<CancelledRun> {
+pub(crate) async fn cancel_run(state: State<'_, Arc<AppState>>, run_id: UntrustedArg) -> Result<CancelledRun> {
     Ok(state.api_client()?.cancel_run(parse_run_id(run_id)?).await?)
 }
 

@@ -1,16 +1,14 @@
 //! The main window, which shows the list of keys.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tauri::webview::PageLoadEvent;
 use tauri::{AppHandle, Manager as _, WebviewWindow, WebviewWindowBuilder, WindowEvent};
 
-use super::window_bounds::SavedBounds;
+use super::WindowContext;
 use crate::menu;
 use crate::settings::Language;
-use crate::state::AppState;
 
 pub(super) const LIST_LABEL: &str = "main";
 
@@ -26,29 +24,29 @@ const PAGE_READY_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_RELOADS: usize = 3;
 const RELOAD_PERIOD: Duration = Duration::from_mins(1);
 
-/// Opens the window hidden. The window is shown when its page reports that it is ready. The window's bounds are stored
-/// in `bounds_file`.
-pub(crate) fn open_hidden(app: &AppHandle, bounds_file: PathBuf) -> tauri::Result<()> {
+/// Opens the window hidden. The window is shown when its page reports that it is ready.
+pub(crate) fn open_hidden(context: &WindowContext) -> tauri::Result<()> {
+    let WindowContext { app, state, .. } = context;
     let config = app.config().app.windows.first().ok_or(tauri::Error::WindowNotFound)?;
-    let window = super::restrict_navigation(app, WebviewWindowBuilder::from_config(app, config)?)
-        .on_page_load(|window, load| {
+    let page_state = state.clone();
+    let window = super::restrict_navigation(context, WebviewWindowBuilder::from_config(app, config)?)
+        .on_page_load(move |_, load| {
             if load.event() == PageLoadEvent::Started {
-                window.state::<AppState>().replace_event_task(LIST_LABEL, None);
+                page_state.replace_event_task(LIST_LABEL, None);
             }
         })
         .build()?;
     super::set_min_content_size(&window, MIN_WIDTH, MIN_HEIGHT)?;
-    super::apply_preferences(app);
-    app.manage(SavedBounds::load(bounds_file));
-    if let Err(error) = app.state::<SavedBounds>().restore_window(&window) {
+    super::apply_preferences(context);
+    if let Err(error) = context.list_bounds.restore_window(&window) {
         tracing::warn!(%error, "could not restore the bounds of the window");
     }
     super::on_web_process_end(&window, reload_after_crash(window.clone()))?;
     show_after_timeout(app.clone());
-    let (app, list) = (app.clone(), window.clone());
+    let (context, list) = (context.clone(), window.clone());
     window.on_window_event(move |event| {
         if let WindowEvent::Resized(_) | WindowEvent::Moved(_) = event
-            && let Err(error) = app.state::<SavedBounds>().record_bounds(&list)
+            && let Err(error) = context.list_bounds.record_bounds(&list)
         {
             tracing::warn!(%error, "could not record the bounds of the window");
         }
@@ -56,12 +54,12 @@ pub(crate) fn open_hidden(app: &AppHandle, bounds_file: PathBuf) -> tauri::Resul
         // window asks the user first. After that, this window's page asks about live training runs, whose reports could
         // be lost.
         if let WindowEvent::CloseRequested { api, .. } = event {
-            if super::one_time_window::request_close(&app) {
+            if super::one_time_window::request_close(&context) {
                 // If the user keeps the one-time window open, the app does not quit. Cancel the question about training
                 // runs, so that the next request to close asks it again.
-                app.state::<AppState>().quit_confirmation.keep_open();
+                context.state.quit_confirmation.keep_open();
                 api.prevent_close();
-            } else if super::quit::intercept_close_request(&app) {
+            } else if super::quit::intercept_close_request(&context) {
                 api.prevent_close();
             }
         }

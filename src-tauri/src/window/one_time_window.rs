@@ -10,8 +10,8 @@ use tauri::{
     WindowEvent,
 };
 
+use super::WindowContext;
 use crate::one_time_secret::CloseReason;
-use crate::state::AppState;
 
 const ONE_TIME_LABEL: &str = "one-time";
 const WINDOW_WIDTH: f64 = 600.0;
@@ -24,13 +24,14 @@ const MIN_HEIGHT: f64 = 564.0;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Opens the window hidden. The window is shown when its page reports that it is ready.
-pub(crate) fn open_hidden(app: &AppHandle) -> tauri::Result<()> {
+pub(crate) fn open_hidden(context: &WindowContext) -> tauri::Result<()> {
+    let app = &context.app;
     let page = WebviewUrl::App("one-time.html".into());
-    let mut builder = super::restrict_navigation(app, WebviewWindowBuilder::new(app, ONE_TIME_LABEL, page))
+    let mut builder = super::restrict_navigation(context, WebviewWindowBuilder::new(app, ONE_TIME_LABEL, page))
         .title("UL Keys")
         .inner_size(WINDOW_WIDTH, INITIAL_HEIGHT)
         .visible(false)
-        .background_color(super::theme::page_background(app, ONE_TIME_LABEL))
+        .background_color(super::theme::page_background(context, ONE_TIME_LABEL))
         .maximizable(false)
         // This removes only the window's own minimize button. Window managers can still minimize the window.
         .minimizable(false)
@@ -45,28 +46,28 @@ pub(crate) fn open_hidden(app: &AppHandle) -> tauri::Result<()> {
     if let Some(list) = super::list_window::find_window(app) {
         builder = builder.parent(&list)?;
     }
-    let loaded = AtomicBool::new(false);
+    let (page_context, loaded) = (context.clone(), AtomicBool::new(false));
     let window = builder
-        .on_page_load(move |window, load| {
+        .on_page_load(move |_, load| {
             if load.event() == PageLoadEvent::Started && loaded.swap(true, Ordering::Relaxed) {
-                force_close(window.app_handle(), CloseReason::Interrupted);
+                force_close(&page_context, CloseReason::Interrupted);
             }
         })
         .build()?;
     super::set_min_content_size(&window, 320.0, 240.0)?;
-    let handle = app.clone();
+    let event_context = context.clone();
     window.on_window_event(move |event| match event {
-        WindowEvent::CloseRequested { api, .. } if request_close(&handle) => api.prevent_close(),
+        WindowEvent::CloseRequested { api, .. } if request_close(&event_context) => api.prevent_close(),
         WindowEvent::Destroyed => {
-            super::file_dialog::close_dialog(&handle, ONE_TIME_LABEL);
-            let state = handle.state::<AppState>();
+            let WindowContext { app, state, .. } = &event_context;
+            super::file_dialog::close_dialog(app, ONE_TIME_LABEL);
             state.replace_event_task(ONE_TIME_LABEL, None);
             state.one_time.window_closed();
         }
         _ => {}
     });
-    let handle = app.clone();
-    super::on_web_process_end(&window, move || force_close(&handle, CloseReason::Interrupted))
+    let context = context.clone();
+    super::on_web_process_end(&window, move || force_close(&context, CloseReason::Interrupted))
 }
 
 /// Returns whether `label` is the label of the one-time window.
@@ -76,8 +77,9 @@ pub(crate) fn is_one_time_label(label: &str) -> bool {
 
 /// Shows the window centered over the list window, with the height that its page requests in CSS pixels. If the window
 /// is already visible, its height is only ever increased.
-pub(crate) async fn show_with_height(app: &AppHandle, height: f64) -> tauri::Result<()> {
-    app.state::<AppState>().one_time.acknowledge_close_request();
+pub(crate) async fn show_with_height(context: &WindowContext, height: f64) -> tauri::Result<()> {
+    let WindowContext { app, state, .. } = context;
+    state.one_time.acknowledge_close_request();
     let Some(window) = find_window(app) else {
         return Ok(());
     };
@@ -137,14 +139,14 @@ fn center_over_list(app: &AppHandle, window: &WebviewWindow, height: f64) -> tau
 
 /// Closes the window without asking the user, and wipes the key. If the page could not show the key (`unseen`), the key
 /// is reported as lost.
-pub(crate) fn close_window(app: &AppHandle, unseen: bool) {
-    close_and_wipe(app, unseen.then_some(CloseReason::Interrupted));
+pub(crate) fn close_window(context: &WindowContext, unseen: bool) {
+    close_and_wipe(context, unseen.then_some(CloseReason::Interrupted));
 }
 
 /// Closes the window and wipes the key, although the user did not request this. If the key was neither saved nor is
 /// still on the clipboard, it is reported as lost.
-pub(crate) fn force_close(app: &AppHandle, cause: CloseReason) {
-    close_and_wipe(app, Some(cause));
+pub(crate) fn force_close(context: &WindowContext, cause: CloseReason) {
+    close_and_wipe(context, Some(cause));
 }
 
 /// Called when the one-time window was minimized. If the key was saved or is still on the clipboard, the window closes.
@@ -154,10 +156,10 @@ pub(crate) fn force_close(app: &AppHandle, cause: CloseReason) {
 /// Mutter only reports that the surface has left every output, but GTK 3 does not expose this
 /// (`gdk_display_get_monitor_at_window` falls back to the geometry), and the page continues to draw. On Wayland, the
 /// page therefore informs the user that the key stays in the window while the window is hidden.
-pub(crate) fn on_minimized(app: &AppHandle) {
-    let state = app.state::<AppState>();
+pub(crate) fn on_minimized(context: &WindowContext) {
+    let WindowContext { app, state, .. } = context;
     if state.one_time.is_kept_elsewhere(state.clipboard.has_copied_key()) {
-        close_and_wipe(app, None);
+        close_and_wipe(context, None);
     } else if let Some(window) = find_window(app) {
         state.one_time.report_hidden();
         super::bring_to_front(&window);
@@ -166,25 +168,25 @@ pub(crate) fn on_minimized(app: &AppHandle) {
 
 /// Requests the page to close the window. If the key would be lost, the page first asks the user. Returns false if no
 /// key is shown, or if the page was not loaded and the window was therefore closed immediately.
-pub(super) fn request_close(app: &AppHandle) -> bool {
-    let state = app.state::<AppState>();
+pub(super) fn request_close(context: &WindowContext) -> bool {
+    let WindowContext { app, state, .. } = context;
     let Some(window) = find_window(app).filter(|_| state.one_time.is_showing()) else {
         return false;
     };
     if !state.one_time.request_close() {
-        force_close(app, CloseReason::Interrupted);
+        force_close(context, CloseReason::Interrupted);
         return false;
     }
     // A window whose page is not ready yet is hidden, and must stay hidden.
     if window.is_visible().unwrap_or(true) {
         super::bring_to_front(&window);
     }
-    let app = app.clone();
+    let context = context.clone();
     tauri::async_runtime::spawn(async move {
         tokio::time::sleep(CLOSE_TIMEOUT).await;
-        if app.state::<AppState>().one_time.is_close_request_unanswered() {
+        if context.state.one_time.is_close_request_unanswered() {
             tracing::warn!("the one-time page did not answer a request to close");
-            force_close(&app, CloseReason::Interrupted);
+            force_close(&context, CloseReason::Interrupted);
         }
     });
     true
@@ -194,8 +196,8 @@ pub(super) fn find_window(app: &AppHandle) -> Option<WebviewWindow> {
     app.get_webview_window(ONE_TIME_LABEL)
 }
 
-fn close_and_wipe(app: &AppHandle, cause: Option<CloseReason>) {
-    let state = app.state::<AppState>();
+fn close_and_wipe(context: &WindowContext, cause: Option<CloseReason>) {
+    let WindowContext { app, state, .. } = context;
     let one_time = &state.one_time;
     one_time.wipe(cause, state.clipboard.has_copied_key());
     match find_window(app).map(|window| window.destroy()) {

@@ -6,11 +6,9 @@
 
 use std::time::Duration;
 
-use tauri::{AppHandle, Manager as _};
-
+use super::WindowContext;
 use crate::clipboard::Clipboard;
 use crate::quit_confirmation::QuitQuestion;
-use crate::state::AppState;
 
 /// Maximum time to wait for the service's list of live training runs. The service normally answers within milliseconds,
 /// but a database locked by another program must not keep the window open.
@@ -24,16 +22,15 @@ const MAX_NAMED_RUNS: usize = 3;
 
 /// Returns whether the list window must stay open for now after a request to close it. In that case, a check for live
 /// training runs is in progress. The window closes after the check if there is no reason to ask the user.
-pub(super) fn intercept_close_request(app: &AppHandle) -> bool {
-    let state = app.state::<AppState>();
-    match state.quit_confirmation.begin_check() {
+pub(super) fn intercept_close_request(context: &WindowContext) -> bool {
+    match context.state.quit_confirmation.begin_check() {
         None => false,
         Some(false) => true,
         Some(true) => {
-            let app = app.clone();
+            let context = context.clone();
             tauri::async_runtime::spawn(async move {
-                if !ask_before_quit(&app).await {
-                    quit_app(&app);
+                if !ask_before_quit(&context).await {
+                    quit_app(&context);
                 }
             });
             true
@@ -42,11 +39,11 @@ pub(super) fn intercept_close_request(app: &AppHandle) -> bool {
 }
 
 /// Closes the list window and quits the app gracefully.
-pub(crate) fn quit_app(app: &AppHandle) {
-    app.state::<AppState>().quit_confirmation.ignore_requests();
-    let app = app.clone();
+pub(crate) fn quit_app(context: &WindowContext) {
+    context.state.quit_confirmation.ignore_requests();
+    let context = context.clone();
     tauri::async_runtime::spawn(async move {
-        let state = app.state::<AppState>();
+        let WindowContext { app, state, .. } = &context;
         // Clear the clipboard while the window is still open: on Wayland, only a program with the focus can replace
         // what it has copied.
         match tokio::time::timeout(CLIPBOARD_TIMEOUT, state.clipboard.run_blocking(Clipboard::remove_copied_key)).await
@@ -58,14 +55,14 @@ pub(crate) fn quit_app(app: &AppHandle) {
             }
         }
         state.quit_confirmation.allow_quit();
-        super::close_list_window(&app);
+        super::close_list_window(app);
     });
 }
 
 /// If training runs are live, makes the page ask the user whether to quit, because the runs' reports would be lost.
 /// Returns whether the page shows the question.
-async fn ask_before_quit(app: &AppHandle) -> bool {
-    let state = app.state::<AppState>();
+async fn ask_before_quit(context: &WindowContext) -> bool {
+    let WindowContext { app, state, .. } = context;
     let Some(client) = state.service.api_client() else {
         return false;
     };

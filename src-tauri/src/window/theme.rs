@@ -4,11 +4,14 @@
 //! portal (`org.freedesktop.appearance`), which GTK 3 does not read. Alternatively, a desktop can select a dark GTK
 //! theme, or set the GTK setting `gtk-application-prefer-dark-theme`.
 
+use tauri::Manager as _;
 use tauri::webview::Color;
-use tauri::{AppHandle, Manager as _};
 
+use super::WindowContext;
 use crate::settings::Theme;
-use crate::state::AppState;
+
+#[cfg(target_os = "linux")]
+pub(super) use portal::PortalTheme;
 
 /// Background colors of a window's page in the light and the dark theme (`--page` and `--raised` in app.css). The
 /// window has this background before the page is painted.
@@ -16,20 +19,20 @@ const LIST_BACKGROUNDS: [Color; 2] = [Color(255, 255, 255, 255), Color(0x15, 0x1
 const ONE_TIME_BACKGROUNDS: [Color; 2] = [Color(255, 255, 255, 255), Color(0x20, 0x24, 0x2c, 255)];
 
 /// Returns the background color of the page in the window with this label.
-pub(super) fn page_background(app: &AppHandle, label: &str) -> Color {
+pub(super) fn page_background(context: &WindowContext, label: &str) -> Color {
     let [light, dark] =
         if super::one_time_window::is_one_time_label(label) { ONE_TIME_BACKGROUNDS } else { LIST_BACKGROUNDS };
-    if is_theme_dark(app) { dark } else { light }
+    if is_theme_dark(context) { dark } else { light }
 }
 
 /// Applies the theme that the user has chosen, or else the system's theme, to all windows. Must be called on the main
 /// thread.
-pub(super) fn apply_theme(app: &AppHandle) {
-    let chosen = preferred_theme(app);
+pub(super) fn apply_theme(context: &WindowContext) {
+    let chosen = preferred_theme(context);
     #[cfg(target_os = "linux")]
-    linux::set_gtk_theme(chosen.or_else(|| portal::portal_theme(app)));
-    for (label, window) in app.webview_windows() {
-        let followed = window.set_background_color(Some(page_background(app, &label)));
+    linux::set_gtk_theme(chosen.or_else(|| context.portal_theme.current()));
+    for (label, window) in context.app.webview_windows() {
+        let followed = window.set_background_color(Some(page_background(context, &label)));
         #[cfg(not(target_os = "linux"))]
         let followed = followed.and_then(|()| window.set_theme(chosen));
         if let Err(error) = followed {
@@ -39,21 +42,22 @@ pub(super) fn apply_theme(app: &AppHandle) {
 }
 
 /// Returns the theme that the user has chosen, or `None` for the system's theme.
-fn preferred_theme(app: &AppHandle) -> Option<tauri::Theme> {
-    match app.state::<AppState>().settings.subscribe_preferences().borrow().theme {
+fn preferred_theme(context: &WindowContext) -> Option<tauri::Theme> {
+    match context.state.settings.subscribe_preferences().borrow().theme {
         Theme::System => None,
         Theme::Light => Some(tauri::Theme::Light),
         Theme::Dark => Some(tauri::Theme::Dark),
     }
 }
 
-fn is_theme_dark(app: &AppHandle) -> bool {
-    match preferred_theme(app) {
+fn is_theme_dark(context: &WindowContext) -> bool {
+    match preferred_theme(context) {
         Some(theme) => theme == tauri::Theme::Dark,
         #[cfg(target_os = "linux")]
         None => crate::display::run_on_main_thread(|answer| answer(linux::is_gtk_dark())).unwrap_or(false),
         #[cfg(not(target_os = "linux"))]
-        None => super::list_window::find_window(app).is_some_and(|list| matches!(list.theme(), Ok(tauri::Theme::Dark))),
+        None => super::list_window::find_window(&context.app)
+            .is_some_and(|list| matches!(list.theme(), Ok(tauri::Theme::Dark))),
     }
 }
 
@@ -87,15 +91,15 @@ mod linux {
 
 /// Applies each color scheme that the desktop portal publishes. Runs until the app quits.
 #[cfg(target_os = "linux")]
-pub(crate) async fn watch_color_scheme(app: AppHandle) {
-    if let Err(error) = portal::watch_portal(&app).await {
+pub(crate) async fn watch_color_scheme(context: WindowContext) {
+    if let Err(error) = portal::watch_portal(&context).await {
         tracing::info!(%error, "could not read the color scheme from the desktop portal");
     }
 }
 
 /// Does nothing, because macOS and Windows notify each window of theme changes directly.
 #[cfg(not(target_os = "linux"))]
-pub(crate) async fn watch_color_scheme(_app: AppHandle) {}
+pub(crate) async fn watch_color_scheme(_context: WindowContext) {}
 
 /// Reads the color scheme from the settings portal:
 /// <https://flatpak.github.io/xdg-desktop-portal/docs/doc-org.freedesktop.portal.Settings.html>.
@@ -107,20 +111,23 @@ mod portal {
     use ashpd::zbus::fdo::DBusProxy;
     use futures_util::StreamExt as _;
     use parking_lot::Mutex;
-    use tauri::{AppHandle, Manager as _, Theme};
+    use tauri::Theme;
 
     use crate::desktop_portal;
+    use crate::window::WindowContext;
 
-    /// The last theme that the portal published. Stored in the app's state.
-    struct PortalTheme(Mutex<Option<Theme>>);
+    /// The last theme that the portal published.
+    #[derive(Default)]
+    pub(in super::super) struct PortalTheme(Mutex<Option<Theme>>);
 
-    /// Returns the theme that the portal has published, or `None` if there is no preference or no portal.
-    pub(super) fn portal_theme(app: &AppHandle) -> Option<Theme> {
-        *app.try_state::<PortalTheme>()?.0.lock()
+    impl PortalTheme {
+        /// Returns the theme that the portal has published, or `None` if there is no preference or no portal.
+        pub(super) fn current(&self) -> Option<Theme> {
+            *self.0.lock()
+        }
     }
 
-    pub(super) async fn watch_portal(app: &AppHandle) -> ashpd::Result<()> {
-        app.manage(PortalTheme(Mutex::default()));
+    pub(super) async fn watch_portal(context: &WindowContext) -> ashpd::Result<()> {
         let bus = DBusProxy::new(&Connection::session().await?).await?;
         let mut owners = bus.receive_name_owner_changed_with_args(&[(0, desktop_portal::PORTAL_BUS_NAME)]).await?;
         let settings = Settings::new().await?;
@@ -129,12 +136,12 @@ mod portal {
         loop {
             // If the portal hangs, this call waits until the portal responds or exits.
             if let Ok(scheme) = settings.color_scheme().await {
-                apply_color_scheme(app, scheme);
+                apply_color_scheme(context, scheme);
             }
             // If another portal takes over the bus name, the setting is read again.
             loop {
                 tokio::select! {
-                    Some(scheme) = changes.next() => apply_color_scheme(app, scheme),
+                    Some(scheme) = changes.next() => apply_color_scheme(context, scheme),
                     Some(change) = owners.next() => {
                         if change.args().is_ok_and(|change| change.new_owner.is_some()) {
                             break;
@@ -146,15 +153,15 @@ mod portal {
         }
     }
 
-    fn apply_color_scheme(app: &AppHandle, scheme: ColorScheme) {
+    fn apply_color_scheme(context: &WindowContext, scheme: ColorScheme) {
         let theme = match scheme {
             ColorScheme::PreferDark => Some(Theme::Dark),
             ColorScheme::PreferLight => Some(Theme::Light),
             ColorScheme::NoPreference => None,
         };
-        *app.state::<PortalTheme>().0.lock() = theme;
-        let windows = app.clone();
-        if let Err(error) = app.run_on_main_thread(move || super::apply_theme(&windows)) {
+        *context.portal_theme.0.lock() = theme;
+        let windows = context.clone();
+        if let Err(error) = context.app.run_on_main_thread(move || super::apply_theme(&windows)) {
             tracing::warn!(%error, "could not apply the color scheme to the windows");
         }
     }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tauri::{AppHandle, Manager as _, PhysicalPosition, PhysicalSize, WebviewWindow};
+use tauri::{PhysicalPosition, PhysicalSize, WebviewWindow};
 
 /// Height reserved for the window's title bar, in pixels.
 const DECORATION_SIZE: i64 = 40;
@@ -101,7 +101,7 @@ impl WindowBounds {
     }
 }
 
-/// The bounds of the list window, and the file in which they are saved. Stored in the app's state.
+/// The bounds of the list window, and the file in which they are saved.
 pub(super) struct SavedBounds {
     file: PathBuf,
     bounds: Mutex<Option<WindowBounds>>,
@@ -174,19 +174,12 @@ impl SavedBounds {
     }
 
     /// Writes the recorded bounds to the file.
-    fn save_to_file(&self) {
+    pub(super) fn save_to_file(&self) {
         let Some(place) = *self.bounds.lock() else { return };
         let windows = serde_json::json!({ super::list_window::LIST_LABEL: place });
         if let Err(error) = crate::files::write_json(&self.file, &windows) {
             tracing::warn!(%error, "could not save the window bounds");
         }
-    }
-}
-
-/// Writes the bounds of the list window to their file.
-pub(crate) fn save_list_bounds(app: &AppHandle) {
-    if let Some(kept) = app.try_state::<SavedBounds>() {
-        kept.save_to_file();
     }
 }
 
