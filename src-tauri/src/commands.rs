@@ -172,11 +172,6 @@ impl ObjectFields {
     }
 }
 
-/// Converts the panic of a background task that was working on a file into an I/O error.
-fn thread_panic_error(error: tokio::task::JoinError) -> std::io::Error {
-    std::io::Error::other(crate::thread_panic::panic_message(&error))
-}
-
 fn invalid_argument(field: &str, reason: &str) -> CommandError {
     CommandError::new(ErrorCode::ValidationError, format!("{field}: {reason}"))
 }

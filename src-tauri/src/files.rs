@@ -1,7 +1,8 @@
-//! Reads small JSON files, and replaces files as a whole, so that a crash leaves either the old or the new file.
+//! Reads small JSON files, replaces files as a whole, so that a crash leaves either the old or the new file, and locks
+//! files.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
@@ -130,6 +131,36 @@ fn read_content(path: &Path) -> io::Result<Option<Vec<u8>>> {
             Ok(Some(bytes))
         }
     }
+}
+
+/// Opens or creates a file and locks it until the returned file is closed. Returns `None` if the file is already
+/// locked, by another process or by this one.
+pub(crate) fn try_lock_file(path: &Path) -> io::Result<Option<File>> {
+    // Opening a pipe could block forever.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(FileProblem::NotAFile.into());
+    }
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Returns whether [`try_lock_file`] failed because the operating system or the file system does not support locks.
+pub(crate) fn is_locking_unsupported(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        // A network file system without a lock service returns ENOLCK (flock(2)); FUSE file systems return various
+        // codes.
+        let unsupported = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::INVAL];
+        if unsupported.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) {
+            return true;
+        }
+    }
+    error.kind() == ErrorKind::Unsupported
 }
 
 /// Copies a file to an unused name in the same folder, and returns the path of the copy.
@@ -395,6 +426,17 @@ mod tests {
 
     fn mode_of(path: &Path) -> u32 {
         path.metadata().expect("there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn lock_is_held_until_file_is_closed() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("app.lock");
+        let first = try_lock_file(&path).expect("the folder is there").expect("free");
+        assert!(try_lock_file(&path).expect("no error").is_none(), "held");
+        drop(first);
+        assert!(try_lock_file(&path).expect("no error").is_some(), "free again");
+        assert!(try_lock_file(&folder.path().join("missing/app.lock")).is_err());
     }
 
     #[test]

@@ -6,8 +6,11 @@
 //! programs have saved in the keychain.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -22,9 +25,14 @@ use ulkeys_domain::{DEFAULT_ROTATION_DAYS, KeyId, KeyPrefix};
 use crate::file_problem::describe_io_error;
 use crate::keychain::{self, KeychainError};
 use crate::service_supervisor::ServiceSupervisor;
+use crate::thread_panic::thread_panic_error;
 
 /// Delay before a broken event stream is reopened.
 const RECONNECT_DELAY: Duration = Duration::from_secs(2);
+/// Maximum time to wait until other processes have changed the index file. A change takes milliseconds, so a process
+/// that holds the lock for longer has stopped.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A function that removes a key from the keychain. Tests use a fake keychain.
 type RemoveKeyFn = dyn Fn(SavedKey) -> BoxFuture<'static, Result<(), KeychainError>> + Send + Sync;
@@ -137,7 +145,7 @@ impl KeychainIndex {
     }
 
     /// Rereads the index file, because a `ul-keys` command in a terminal may have changed it.
-    fn read_entries(&self) -> std::io::Result<BTreeMap<String, SavedKey>> {
+    fn read_entries(&self) -> io::Result<BTreeMap<String, SavedKey>> {
         crate::files::read_json(&self.path)
     }
 
@@ -151,8 +159,8 @@ impl KeychainIndex {
     ) -> Result<(), KeychainError> {
         let id = key.key_id.as_str();
         let saved = SavedKey { name: key.name.clone(), key_prefix: key.key_prefix.clone() };
-        let was_there = self.entries.lock().contains_key(id);
-        self.update_file(|entries| drop(entries.insert(id.to_owned(), saved.clone())))
+        let mut was_there = false;
+        self.update_file(|entries| was_there = entries.insert(id.to_owned(), saved.clone()).is_some())
             .map_err(KeychainError::IndexNotWritten)?;
         match save() {
             Ok(()) => self
@@ -168,7 +176,7 @@ impl KeychainIndex {
 
     /// Removes the keys saved under a name from the index. Call this after the name's entry was deleted from the
     /// keychain.
-    pub(crate) fn remove_entry(&self, name: &str) -> std::io::Result<()> {
+    pub(crate) fn remove_entry(&self, name: &str) -> io::Result<()> {
         self.update_file(|entries| entries.retain(|_, saved| saved.name != name))
     }
 
@@ -178,7 +186,7 @@ impl KeychainIndex {
     }
 
     /// Deletes keys from the keychain as soon as any client revokes them. Runs until the app quits.
-    pub(crate) async fn watch_revocations(&self, service: &ServiceSupervisor) {
+    pub(crate) async fn watch_revocations(self: &Arc<Self>, service: &ServiceSupervisor) {
         let mut status = service.subscribe_status();
         loop {
             status.borrow_and_update();
@@ -193,7 +201,7 @@ impl KeychainIndex {
         }
     }
 
-    async fn watch_revocation_events(&self, client: &ApiClient) {
+    async fn watch_revocation_events(self: &Arc<Self>, client: &ApiClient) {
         let Ok(mut events) = client.open_event_stream().await else {
             return;
         };
@@ -207,7 +215,7 @@ impl KeychainIndex {
     }
 
     /// Deletes from the keychain the keys that were revoked while no event stream was open.
-    async fn delete_revoked_keys(&self, client: &ApiClient) {
+    async fn delete_revoked_keys(self: &Arc<Self>, client: &ApiClient) {
         let saved: Vec<String> = self.entries.lock().keys().cloned().collect();
         for id in saved {
             if is_key_revoked(client, &id).await {
@@ -217,14 +225,18 @@ impl KeychainIndex {
     }
 
     /// Deletes a revoked key from the keychain. A failed deletion is tried again when an event stream is next opened.
-    async fn delete_from_keychain(&self, id: &str) {
+    async fn delete_from_keychain(self: &Arc<Self>, id: &str) {
         let Some(saved) = self.entries.lock().get(id).cloned() else {
             return;
         };
         let name = saved.name.clone();
         match (self.remove)(saved).await {
             Ok(()) => {
-                if let Err(error) = self.update_file(|entries| drop(entries.remove(id))) {
+                let (index, id) = (self.clone(), id.to_owned());
+                // The update can wait for a lock, so it does not run on the threads that serve the window.
+                let update = move || index.update_file(|entries| drop(entries.remove(&id)));
+                let updated = tokio::task::spawn_blocking(update).await;
+                if let Err(error) = updated.map_err(thread_panic_error).flatten() {
                     tracing::warn!(%error, "could not write the list of saved keys");
                 }
             }
@@ -240,7 +252,9 @@ impl KeychainIndex {
         }
     }
 
-    fn update_file(&self, change: impl FnOnce(&mut BTreeMap<String, SavedKey>)) -> std::io::Result<()> {
+    /// Changes the index file. Can block for [`LOCK_TIMEOUT`].
+    fn update_file(&self, change: impl FnOnce(&mut BTreeMap<String, SavedKey>)) -> io::Result<()> {
+        let _lock = lock_index(&self.path, LOCK_TIMEOUT)?;
         let mut entries = self.entries.lock();
         // Reread the file, because a `ul-keys` command in a terminal may have changed it.
         let mut changed = crate::files::read_json_before_replace(&self.path)?;
@@ -253,6 +267,39 @@ impl KeychainIndex {
         });
         *entries = changed;
         Ok(())
+    }
+}
+
+/// Locks the index file for the time of a change, so that no other process changes it as well: the window and a
+/// `ul-keys` command in a terminal would otherwise overwrite each other's entries. The lock is a separate file, because
+/// each change replaces the index file. It is never deleted, because another process may be waiting for it.
+///
+/// Returns `None` if the file system does not support locks. The change is then made without a lock, because
+/// simultaneous changes are rare, whereas without any change, no key could be saved, and no revoked key would leave the
+/// list.
+///
+/// # Errors
+/// Returns an error if the lock file cannot be opened, or if another process holds the lock for longer than `timeout`.
+fn lock_index(index: &Path, timeout: Duration) -> io::Result<Option<File>> {
+    if let Some(folder) = index.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let path = index.with_extension("lock");
+    let deadline = Instant::now() + timeout;
+    loop {
+        match crate::files::try_lock_file(&path) {
+            Ok(Some(lock)) => return Ok(Some(lock)),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(LOCK_POLL_INTERVAL),
+            Ok(None) => {
+                let text = format!("another program has locked {} and does not release it", path.display());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            Err(error) if crate::files::is_locking_unsupported(&error) => {
+                tracing::warn!(%error, "changing the list of saved keys without a lock");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -277,8 +324,7 @@ async fn remove_from_keychain(saved: SavedKey) -> Result<(), KeychainError> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::path::Path;
-    use std::sync::Arc;
+    use std::sync::Barrier;
 
     use rand::rngs::SysRng;
     use tokio::net::TcpListener;
@@ -298,7 +344,7 @@ mod tests {
     }
 
     /// Creates an index in `folder`, and the fake keychain from which it deletes keys.
-    fn index_and_keychain(folder: &Path) -> (KeychainIndex, Arc<Mutex<FakeKeychain>>) {
+    fn index_and_keychain(folder: &Path) -> (Arc<KeychainIndex>, Arc<Mutex<FakeKeychain>>) {
         let keychain = Arc::<Mutex<FakeKeychain>>::default();
         let remove = {
             let keychain = keychain.clone();
@@ -311,7 +357,8 @@ mod tests {
                 Box::pin(std::future::ready(Ok(())))
             }
         };
-        (KeychainIndex::load_with_remover(folder.join("saved-keys.json"), Box::new(remove)), keychain)
+        let index = KeychainIndex::load_with_remover(folder.join("saved-keys.json"), Box::new(remove));
+        (Arc::new(index), keychain)
     }
 
     /// Starts a service with a database in `folder`, and returns a client for it.
@@ -413,5 +460,81 @@ mod tests {
         save_key(&keychain_index, &keychain, &create_key(&client, "three").await);
         assert_eq!(undeletable_names(&keychain_index.subscribe_undeletable()), [""; 0]);
         assert_eq!(keychain_names(&keychain), ["three", "two"]);
+    }
+
+    fn add_entry(index: &KeychainIndex, name: &str) -> io::Result<()> {
+        let saved = SavedKey { name: name.to_owned(), key_prefix: "ul_01234567".to_owned() };
+        index.update_file(|entries| drop(entries.insert(name.to_owned(), saved)))
+    }
+
+    /// The lock belongs to an open file, so two indexes exclude each other in one process as they do in two.
+    #[test]
+    fn simultaneous_updates_of_two_indexes_keep_all_entries() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("saved-keys.json");
+        // Both threads begin each round together, so that their updates overlap.
+        let barrier = Barrier::new(2);
+        std::thread::scope(|scope| {
+            for thread in ["window", "terminal"] {
+                let (path, barrier) = (path.clone(), &barrier);
+                scope.spawn(move || {
+                    let index = KeychainIndex::load(path);
+                    let add_in_round = |round| {
+                        barrier.wait();
+                        add_entry(&index, &format!("{thread}-{round}")).err()
+                    };
+                    let errors: Vec<_> = (0..50).filter_map(add_in_round).collect();
+                    assert!(errors.is_empty(), "{errors:?}");
+                });
+            }
+        });
+        assert_eq!(KeychainIndex::load(path).list_keys().len(), 100);
+    }
+
+    #[test]
+    fn update_of_locked_index_names_lock_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = folder.path().join("config/saved-keys.json");
+        let _lock = lock_index(&index, Duration::ZERO).expect("the folder is created").expect("free");
+        let error = lock_index(&index, Duration::ZERO).expect_err("held").to_string();
+        assert!(error.contains(&folder.path().join("config/saved-keys.lock").display().to_string()), "{error}");
+    }
+
+    /// The environment variable with the path of the index to which [`child_process_adds_entry`] adds an entry.
+    const INDEX_PATH_VARIABLE: &str = "UL_KEYS_TEST_INDEX";
+
+    /// Tests nothing by itself: [`update_without_file_locks_writes_index`] runs it in a separate process under strace.
+    #[test]
+    fn child_process_adds_entry() {
+        if let Some(path) = std::env::var_os(INDEX_PATH_VARIABLE) {
+            add_entry(&KeychainIndex::load(path.into()), "trainer").expect("written");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn update_without_file_locks_writes_index() {
+        for error in ["ENOSYS", "ENOLCK", "EOPNOTSUPP", "EINVAL"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("saved-keys.json");
+            let output = std::process::Command::new("strace")
+                .args([
+                    "-f",
+                    "-qq",
+                    "-o",
+                    "/dev/null",
+                    "-e",
+                    "trace=flock",
+                    "-e",
+                    &format!("inject=flock:error={error}"),
+                ])
+                .arg(std::env::current_exe().expect("this program"))
+                .args(["--exact", "keychain_index::tests::child_process_adds_entry"])
+                .env(INDEX_PATH_VARIABLE, &path)
+                .output()
+                .expect("strace");
+            let names: Vec<_> = KeychainIndex::load(path).list_keys().into_iter().map(|saved| saved.name).collect();
+            assert_eq!(names, ["trainer"], "{error}: {}", String::from_utf8_lossy(&output.stdout));
+        }
     }
 }

@@ -4,12 +4,12 @@
 //! Any program can own a name on the bus, and an instance on another display or in another session can be on a
 //! different bus. Therefore, an owned bus name alone neither prevents nor delays the app's start.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::file_problem::FileProblem;
+use crate::files::try_lock_file;
 use crate::paths::{self, Paths};
 
 /// Maximum time for attempts to reach the running instance, and for the bus to answer.
@@ -63,19 +63,6 @@ impl InstanceClaim {
             .callback(|app, _arguments, _folder| crate::window::focus_front_window(app))
             .dbus_id(&name);
         (matches!(self, Self::Only(_)) && !bus::is_name_taken(&name)).then(|| builder.build())
-    }
-}
-
-/// Locks the file. Returns `None` if another instance holds the lock.
-fn try_lock_file(path: &Path) -> std::io::Result<Option<File>> {
-    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(FileProblem::NotAFile.into());
-    }
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -147,21 +134,5 @@ mod bus {
 
     pub(super) fn is_name_taken(_name: &str) -> bool {
         false
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lock_is_held_until_file_is_closed() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("app.lock");
-        let first = try_lock_file(&path).expect("the folder is there").expect("free");
-        assert!(try_lock_file(&path).expect("no error").is_none(), "held");
-        drop(first);
-        assert!(try_lock_file(&path).expect("no error").is_some(), "free again");
-        assert!(try_lock_file(&folder.path().join("missing/app.lock")).is_err());
     }
 }

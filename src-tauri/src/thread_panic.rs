@@ -6,3 +6,8 @@ pub(crate) fn panic_message(error: &tokio::task::JoinError) -> String {
     tracing::error!(%error, "a background task panicked");
     "an internal error occurred".to_owned()
 }
+
+/// Converts the panic of a background task that was working on a file into an I/O error.
+pub(crate) fn thread_panic_error(error: tokio::task::JoinError) -> std::io::Error {
+    std::io::Error::other(panic_message(&error))
+}

@@ -12,11 +12,12 @@ use ulkeys_api::{ActivityEntry, ActivityKind, ActivityPage};
 use ulkeys_client::ApiClient;
 use ulkeys_domain::KeyId;
 
-use super::{UntrustedArg, invalid_argument, thread_panic_error};
+use super::{UntrustedArg, invalid_argument};
 use crate::activity_export::{self, ExportFormat};
 use crate::error::{AppErrorCode, CommandError, Result};
 use crate::files::FileReplacement;
 use crate::state::AppState;
+use crate::thread_panic::thread_panic_error;
 use crate::window::SaveFileDialog;
 
 /// The largest page size that the service accepts.

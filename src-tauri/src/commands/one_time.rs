@@ -10,7 +10,7 @@ use ulkeys_api::ApiKey;
 use ulkeys_domain::{KeyId, Secret};
 use zeroize::Zeroizing;
 
-use super::{UntrustedArg, invalid_argument, thread_panic_error};
+use super::{UntrustedArg, invalid_argument};
 use crate::display;
 use crate::env_file::{self, EnvFilePlan};
 use crate::error::{AppErrorCode, CommandError, Result};
@@ -18,6 +18,7 @@ use crate::keychain;
 use crate::seal::{self, SealedKey};
 use crate::service_status::ServiceStatus;
 use crate::state::AppState;
+use crate::thread_panic::thread_panic_error;
 use crate::window::{self, SaveFileDialog, WindowContext};
 
 /// The placeholder for the key in a template.
