@@ -66,6 +66,10 @@ struct SharedState {
     seen_version: AtomicI64,
     /// The last revision that this process has used.
     latest_revision: AtomicU64,
+    /// The revision of the last outside change. The changed rows do not contain it.
+    outside_revision: AtomicU64,
+    /// The revision of the last revocation that could not be committed. The row does not contain it.
+    uncommitted_revision: AtomicU64,
     counts: RwLock<ResourceCounts>,
     health: watch::Sender<DatabaseHealth>,
     /// Time of the last write that failed because the disk was full, or `None` while there is space.
@@ -129,6 +133,8 @@ impl SqliteStore {
             writer,
             seen_version,
             latest_revision,
+            outside_revision: AtomicU64::default(),
+            uncommitted_revision: AtomicU64::default(),
             counts,
             health,
             full,
@@ -281,22 +287,40 @@ impl SharedState {
             return Ok(changes);
         }
         let latest = Revision(self.latest_revision.load(Ordering::Relaxed));
+        let outside = Revision(self.outside_revision.load(Ordering::Relaxed));
+        let uncommitted = Revision(self.uncommitted_revision.load(Ordering::Relaxed));
         let mut detector = self.detector.as_ref().map(Mutex::lock);
         if version != self.seen_version.load(Ordering::Relaxed) {
             tracing::warn!("another program has changed the key database; comparing all keys");
             changes = match &mut detector {
-                Some(detector) => detector.compare_keys(writer, since, known)?,
-                None => outside_changes::compare_keys(writer, since, known)?,
+                Some(detector) => detector.compare_keys(writer, since, latest, known)?,
+                None => outside_changes::compare_keys(writer, since, latest, known, |_| {})?,
             };
+            changes.is_from_outside = true;
             self.seen_version.store(version, Ordering::Relaxed);
         } else {
-            if latest > since {
-                keys::scan(writer, Some(since), keys::skip_unreadable, |key| changes.stored.push(key))?;
-            }
             if let Some(detector) = detector.as_mut().filter(|detector| detector.needs_record_reload()) {
-                let mut revoked = detector.reload_record(known);
-                changes.stored.append(&mut revoked.stored);
-                changes.is_from_outside = revoked.is_from_outside;
+                changes.stored = detector.reload_record(writer, known);
+                changes.is_from_outside = !changes.stored.is_empty();
+            }
+            let apply_record = |key: &mut StoredKey| {
+                if let Some(detector) = &detector {
+                    detector.apply_record(key);
+                }
+            };
+            if since < outside.max(uncommitted) {
+                // The caller did not receive a change whose revision is in no row, so only a comparison finds it. The
+                // change is already in the activity list.
+                let mut missed = outside_changes::compare_keys(writer, since, latest, known, apply_record)?;
+                missed.stored.iter_mut().for_each(|key| key.revision = latest);
+                changes.stored.append(&mut missed.stored);
+                changes.removed = missed.removed;
+                changes.is_from_outside |= since < outside;
+            } else if since < latest {
+                keys::scan(writer, Some(since), keys::skip_unreadable, |mut key| {
+                    apply_record(&mut key);
+                    changes.stored.push(key);
+                })?;
             }
         }
         changes.revision = latest;
@@ -305,6 +329,7 @@ impl SharedState {
             // commit takes a later one.
             changes.revision = Revision(latest.0 + 1);
             self.latest_revision.store(changes.revision.0, Ordering::Relaxed);
+            self.outside_revision.store(changes.revision.0, Ordering::Relaxed);
             changes.stored.iter_mut().for_each(|key| key.revision = changes.revision);
         }
         if let Some(detector) = detector.as_mut().filter(|detector| detector.has_pending_writes()) {
@@ -331,6 +356,7 @@ impl SharedState {
         let is_new = detector.unwritten_revoked_at(&key.info.id).is_none();
         let (revoked, at) = detector.take_revocation_from_record(key, audit)?;
         let revision = Revision(latest.0 + 1);
+        self.uncommitted_revision.store(revision.0, Ordering::Relaxed);
         Some(Committed { value: Revocation { at, is_new }, revision, change: Some(StoredKey { revision, ..revoked }) })
     }
 

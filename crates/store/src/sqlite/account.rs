@@ -42,8 +42,12 @@ impl KeyRepository for SqliteAccount {
 
     async fn rename(&self, id: &KeyId, name: KeyName, at: Timestamp, audit: AuditContext) -> WriteResult<KeyRecord> {
         let id = *id;
-        let work = move |connection: &mut Connection, _: &SharedState, latest| {
-            keys::rename(connection, latest, &id, &name, at, &audit)
+        let work = move |connection: &mut Connection, inner: &SharedState, latest| {
+            // The database may contain a revoked key as active: if the revocation could not be committed, or if another
+            // program removed it. The renamed key would then be accepted again.
+            let is_revoked =
+                |hash: &KeyHash| inner.detector.as_ref().is_some_and(|detector| detector.lock().is_revoked(hash));
+            keys::rename(connection, latest, &id, &name, at, &audit, is_revoked)
         };
         self.database.write_key(work, |_| false).await
     }

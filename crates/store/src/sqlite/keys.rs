@@ -108,6 +108,13 @@ pub(super) fn find(connection: &Connection, id: &KeyId) -> rusqlite::Result<Opti
         .optional()
 }
 
+/// Returns whether the database contains a key as revoked.
+pub(super) fn is_revoked(connection: &Connection, hash: &KeyHash) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM keys WHERE hash = ?1 AND revoked_at IS NOT NULL)")?
+        .query_row([hash.as_bytes()], |row| row.get(0))
+}
+
 pub(super) fn list_active(connection: &Connection) -> rusqlite::Result<Vec<KeyRecord>> {
     connection
         .prepare_cached(&format!(
@@ -117,7 +124,8 @@ pub(super) fn list_active(connection: &Connection) -> rusqlite::Result<Vec<KeyRe
         .collect()
 }
 
-/// Renames an active key, and returns it.
+/// Renames an active key, and returns it. `is_revoked` returns whether the key is revoked although the database contains
+/// it as active.
 pub(super) fn rename(
     connection: &mut Connection,
     latest: Revision,
@@ -125,10 +133,12 @@ pub(super) fn rename(
     name: &KeyName,
     at: Timestamp,
     audit: &AuditContext,
+    is_revoked: impl FnOnce(&KeyHash) -> bool,
 ) -> KeyWriteResult<KeyRecord> {
     let transaction = connection.transaction()?;
     check_actor(&transaction, audit)?;
-    let found = find_with_hash(&transaction, id)?.filter(|(_, key)| key.revoked_at.is_none());
+    let found = find_with_hash(&transaction, id)?;
+    let found = found.filter(|(hash, key)| key.revoked_at.is_none() && !is_revoked(hash));
     let (hash, mut key) = found.ok_or(KeyWriteError::NotFound)?;
     if key.name == *name {
         return Ok(Committed { value: key, revision: last_revision(&transaction)?, change: None });

@@ -148,6 +148,11 @@ impl OutsideChangeDetector {
         Ok(())
     }
 
+    /// Returns whether the revocation record contains a key.
+    pub(super) fn is_revoked(&self, hash: &KeyHash) -> bool {
+        self.record.get(hash.as_bytes()).is_some()
+    }
+
     /// Applies the revocation record to a key that was read from the database.
     pub(super) fn apply_record(&self, key: &mut StoredKey) {
         key.info.revoked_at = key.info.revoked_at.or_else(|| self.record.get(key.hash.as_bytes()));
@@ -155,11 +160,13 @@ impl OutsideChangeDetector {
 
     /// Compares the keys in the database with the known ones after another program has changed the database, and
     /// revokes keys that must not be active. Returns the keys that differ. A difference with a later revision than
-    /// `since` and than the known key is a change of this process that the service does not know yet.
+    /// `since` and than the known key is a change of this process that the service does not know yet, unless the
+    /// revision is after `latest`, which this process has not used.
     pub(super) fn compare_keys(
         &mut self,
         connection: &Connection,
         since: Revision,
+        latest: Revision,
         known: &dyn KnownKeys,
     ) -> rusqlite::Result<KeyChanges> {
         let finding = self.needs_record_reload().then(|| self.record.read(&self.expected));
@@ -167,7 +174,7 @@ impl OutsideChangeDetector {
         keys::scan(connection, None, keys::skip_unreadable, |key| {
             let before = known.get(&key.hash);
             self.scan_key(&key, before.as_ref(), &mut scan);
-            comparison.add(key, before, since);
+            comparison.add(key, before, since, latest);
         })?;
         let stored = (scan.count, scan.sum);
         let is_kept = self.revoke_again(&scan, Some(known));
@@ -184,7 +191,6 @@ impl OutsideChangeDetector {
         self.set_digest_correction(stored, stored_digest(connection).ok().flatten());
         self.noted = None;
         self.repair_revocation_record(finding.unwrap_or(Ok(RecordState::Intact)), &scan.missing);
-        changes.is_from_outside = true;
         Ok(changes)
     }
 
@@ -204,14 +210,15 @@ impl OutsideChangeDetector {
 
     /// Reads the revocation record again after another process changed it or an access failed. Returns the keys that
     /// must be revoked now.
-    pub(super) fn reload_record(&mut self, known: &dyn KnownKeys) -> KeyChanges {
+    pub(super) fn reload_record(&mut self, connection: &Connection, known: &dyn KnownKeys) -> Vec<StoredKey> {
         let finding = self.record.read(&self.expected);
         let mut scan = KeyScan::default();
         known.for_each(&mut |key| self.scan_key(&key, None, &mut scan));
+        // The service may not know yet that this process has revoked a key.
+        scan.kept.retain(|(key, _)| !keys::is_revoked(connection, &key.hash).unwrap_or_default());
         self.revoke_again(&scan, None);
         self.repair_revocation_record(finding, &scan.missing);
-        let stored: Vec<_> = scan.kept.into_iter().map(|(key, at)| revoked_key(key, at)).collect();
-        KeyChanges { is_from_outside: !stored.is_empty(), stored, ..KeyChanges::default() }
+        scan.kept.into_iter().map(|(key, at)| revoked_key(key, at)).collect()
     }
 
     /// Writes a revocation to the revocation record. If the record cannot be written, only the database contains the
@@ -443,19 +450,22 @@ impl OutsideChangeDetector {
     }
 }
 
-/// Returns the keys in the database that differ from the known ones, for a store without a detector.
+/// Returns the keys in the database that differ from the known ones, without reporting any change. `apply_record` is
+/// called for each key and revokes it if necessary.
 pub(super) fn compare_keys(
     connection: &Connection,
     since: Revision,
+    latest: Revision,
     known: &dyn KnownKeys,
+    apply_record: impl Fn(&mut StoredKey),
 ) -> rusqlite::Result<KeyChanges> {
     let mut comparison = KeyComparison::default();
-    keys::scan(connection, None, keys::skip_unreadable, |key| {
+    keys::scan(connection, None, keys::skip_unreadable, |mut key| {
+        apply_record(&mut key);
         let before = known.get(&key.hash);
-        comparison.add(key, before, since);
+        comparison.add(key, before, since, latest);
     })?;
-    let (changes, _) = comparison.finish(connection, known, &FxHashSet::default())?;
-    Ok(KeyChanges { is_from_outside: true, ..changes })
+    comparison.finish(connection, known, &FxHashSet::default()).map(|(changes, _)| changes)
 }
 
 fn revoked_key(key: StoredKey, at: Timestamp) -> StoredKey {
@@ -470,23 +480,24 @@ fn stored_digest(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>
 /// Compares the keys in the database with the keys that the service knows.
 #[derive(Default)]
 struct KeyComparison {
-    /// Keys that the service does not know.
-    new: Vec<StoredKey>,
+    /// Keys that the service does not know, and whether this process may have added them.
+    new: Vec<(StoredKey, bool)>,
     /// Known keys that differ, with their former state.
     changed: Vec<(StoredKey, StoredKey)>,
     /// The number of known keys that are in the database.
     found: usize,
-    /// Keys that this process has changed.
+    /// Known keys that this process has changed.
     own: Vec<StoredKey>,
 }
 
 impl KeyComparison {
-    fn add(&mut self, key: StoredKey, before: Option<StoredKey>, since: Revision) {
+    fn add(&mut self, key: StoredKey, before: Option<StoredKey>, since: Revision, latest: Revision) {
         self.found += usize::from(before.is_some());
-        let is_own = key.revision > before.as_ref().map_or(since, |before| before.revision);
+        let known_revision = before.as_ref().map_or(since, |before| before.revision);
+        let is_own = key.revision > known_revision && key.revision <= latest;
         match before {
-            _ if is_own => self.own.push(key),
-            None => self.new.push(key),
+            None => self.new.push((key, is_own)),
+            Some(_) if is_own => self.own.push(key),
             Some(before) if before.info != key.info => self.changed.push((before, key)),
             Some(_) => {}
         }
@@ -513,11 +524,12 @@ impl KeyComparison {
         }
         let mut gone: BTreeMap<KeyId, KeyHash> = removed.iter().map(|key| (key.info.id, key.hash)).collect();
         let mut detected = Vec::new();
-        for key in &self.new {
+        for (key, is_own) in &self.new {
             let id = key.info.id;
+            // This process never changes the hash of a key.
             if gone.remove(&id).is_some() {
                 detected.push(DetectedChange::new(OutsideChange::SecretChanged, Some(id)));
-            } else if !kept.contains(&key.hash) {
+            } else if !is_own && !kept.contains(&key.hash) {
                 detected.push(DetectedChange::new(OutsideChange::Added, Some(id)));
             }
         }
@@ -543,7 +555,7 @@ impl KeyComparison {
         }
         detected.extend(gone.into_keys().map(|id| DetectedChange::new(OutsideChange::Removed, Some(id))));
         let mut stored = self.own;
-        stored.extend(self.new);
+        stored.extend(self.new.into_iter().map(|(key, _)| key));
         stored.extend(self.changed.into_iter().map(|(_, key)| key));
         let removed = removed.into_iter().map(|key| key.hash).collect();
         Ok((KeyChanges { stored, removed, ..KeyChanges::default() }, detected))
