@@ -1,4 +1,4 @@
-//! Contract tests for every [`RunStore`]. The tests only use the trait, so they apply to each implementation.
+//! Contract tests for training runs.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,10 @@ use ulkeys_domain::training::{
     Checkpoint, CheckpointId, CheckpointState, ConsolePart, EpochReport, FileName, ModelId, ModelRef, RunCompletion,
     RunId, RunStart, RunStatus, RunUpdate, Slug, StartedRun,
 };
-use ulkeys_domain::{KeyId, Timestamp};
-use ulkeys_store::{MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, ReportedBy, RunStore, SqliteStore};
+use ulkeys_domain::{Actor, KeyId, Timestamp};
+use ulkeys_store::{MAX_CONSOLE_BYTES, MAX_EPOCH_BYTES, ReportedBy};
+
+use crate::fixture::StoreFixture;
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).expect("in range")
@@ -20,18 +22,18 @@ fn key() -> KeyId {
 }
 
 fn by(key: &KeyId, millis: i64) -> ReportedBy {
-    ReportedBy { key: Some(*key), at: at(millis) }
+    ReportedBy { actor: Actor::Key(*key), at: at(millis) }
 }
 
 fn app(millis: i64) -> ReportedBy {
-    ReportedBy { key: None, at: at(millis) }
+    ReportedBy { actor: Actor::Session, at: at(millis) }
 }
 
 fn named(project: &str, name: &str) -> ModelRef {
     ModelRef::Named { project: Slug::of_project(project), name: Slug::of(name, "train") }
 }
 
-async fn start(store: &dyn RunStore, name: &str, feed: ReportedBy) -> StartedRun {
+async fn start(store: &StoreFixture, name: &str, feed: ReportedBy) -> StartedRun {
     let new_model = ModelId::generate(&mut SysRng).expect("randomness");
     let start = RunStart { epochs: Some(3), device: Some("cpu".into()), ..RunStart::default() };
     store.start_run(new_model, named("project", name), start, feed).await.expect("stored").expect("a new model")
@@ -46,7 +48,7 @@ fn console(chunk_id: impl Into<Option<u64>>, content: impl Into<String>) -> RunU
     RunUpdate::Console(ConsolePart { chunk_id: chunk_id.into(), content: content.into() })
 }
 
-async fn start_run_with_taken_name_creates_another_model(store: &dyn RunStore) {
+async fn start_run_with_taken_name_creates_another_model(store: &StoreFixture) {
     let first = start(store, "exp1", app(1)).await;
     let second = start(store, "exp1", app(2)).await;
     let taken = start(store, "exp1-2", app(3)).await;
@@ -61,7 +63,7 @@ async fn start_run_with_taken_name_creates_another_model(store: &dyn RunStore) {
     assert_eq!(store.find_run(named("other", "exp1"), None).await.expect("read"), None);
 }
 
-async fn counts_include_projects_and_models(store: &dyn RunStore) {
+async fn counts_include_projects_and_models(store: &StoreFixture) {
     let counts = async || {
         let counts = store.count_resources().await.expect("read");
         (counts.projects, counts.models, counts.datasets)
@@ -77,7 +79,7 @@ async fn counts_include_projects_and_models(store: &dyn RunStore) {
     assert_eq!(counts().await, (2, 3, 0));
 }
 
-async fn start_run_of_known_model_creates_another_run(store: &dyn RunStore) {
+async fn start_run_of_known_model_creates_another_run(store: &StoreFixture) {
     let first = start(store, "exp1", app(1)).await;
     let other = start(store, "other", app(1)).await;
     let target = ModelRef::Model(first.model_id.clone());
@@ -94,7 +96,7 @@ async fn start_run_of_known_model_creates_another_run(store: &dyn RunStore) {
     assert_eq!(store.start_run(fresh(), unknown, RunStart::default(), app(3)).await.expect("read"), None);
 }
 
-async fn record_epoch_in_any_order_is_stored_once(store: &dyn RunStore) {
+async fn record_epoch_in_any_order_is_stored_once(store: &StoreFixture) {
     let (one, two) = (key(), key());
     let run = start(store, "exp1", by(&one, 1)).await.run_id;
     for (number, loss, feed) in
@@ -114,7 +116,7 @@ async fn record_epoch_in_any_order_is_stored_once(store: &dyn RunStore) {
     assert_eq!(details.summary.last_event_at, at(6));
 }
 
-async fn run_epochs_are_paged_with_system_load(store: &dyn RunStore) {
+async fn run_epochs_are_paged_with_system_load(store: &StoreFixture) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
     for number in [0, 1, 2, 5] {
@@ -137,7 +139,7 @@ async fn run_epochs_are_paged_with_system_load(store: &dyn RunStore) {
 
 /// A malicious process could send very large epochs repeatedly. Beyond the quota, samples are omitted first, and then
 /// metrics too.
-async fn record_epoch_beyond_quota_is_truncated(store: &dyn RunStore) {
+async fn record_epoch_beyond_quota_is_truncated(store: &StoreFixture) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
     let large = |epoch: u32| {
@@ -168,7 +170,7 @@ async fn record_epoch_beyond_quota_is_truncated(store: &dyn RunStore) {
     );
 }
 
-async fn record_epoch_two_thousand_real_epochs_fit_quota(store: &dyn RunStore) {
+async fn record_epoch_two_thousand_real_epochs_fit_quota(store: &StoreFixture) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let metrics: BTreeMap<_, _> =
         (0..15).map(|n| (format!("metrics/name-of-one-{n:02}"), Some(0.123_456_789))).collect();
@@ -184,7 +186,7 @@ async fn record_epoch_two_thousand_real_epochs_fit_quota(store: &dyn RunStore) {
     assert!(kept.iter().all(|epoch| epoch.epoch.metrics == metrics && epoch.system.as_ref() == Some(&system)));
 }
 
-async fn start_run_stores_details(store: &dyn RunStore) {
+async fn start_run_stores_details(store: &StoreFixture) {
     let target = named("project", "exp1");
     let begin = RunStart {
         epochs: Some(3),
@@ -220,7 +222,7 @@ async fn start_run_stores_details(store: &dyn RunStore) {
     );
 }
 
-async fn record_second_completion_changes_nothing(store: &dyn RunStore) {
+async fn record_second_completion_changes_nothing(store: &StoreFixture) {
     let complete =
         || RunUpdate::Complete(RunCompletion { results: Some(json!({"partial": true})), ..RunCompletion::default() });
     let failed = || RunUpdate::Failed("no memory".into());
@@ -243,7 +245,7 @@ async fn record_second_completion_changes_nothing(store: &dyn RunStore) {
     assert_eq!((stopped.summary.ended_at, stopped.results), (Some(at(2)), Some(json!({"partial": true}))));
 }
 
-async fn record_console_is_ordered_and_capped(store: &dyn RunStore) {
+async fn record_console_is_ordered_and_capped(store: &StoreFixture) {
     let one = key();
     let run = start(store, "exp1", app(1)).await.run_id;
     for (chunk, text) in [(Some(7), "seven"), (Some(5), "five"), (Some(7), "seven again"), (None, "eight")] {
@@ -277,7 +279,7 @@ fn checkpoint(by: &KeyId, millis: i64) -> Checkpoint {
     }
 }
 
-async fn save_checkpoint_replaces_earlier_ones(store: &dyn RunStore) {
+async fn save_checkpoint_replaces_earlier_ones(store: &StoreFixture) {
     let one = key();
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
@@ -315,14 +317,14 @@ async fn save_checkpoint_replaces_earlier_ones(store: &dyn RunStore) {
     assert_eq!(states, expected);
     assert!(details.summary.has_checkpoint);
     assert_eq!(details.summary.key_ids, [one], "a key that saves a checkpoint is listed for the run");
-    let mut files = store.checkpoints_with_file().await.expect("read");
+    let mut files = store.store.checkpoints_with_file().await.expect("read");
     let mut expected = [second, third, strange].map(|upload| upload.checkpoint_id);
     files.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     expected.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     assert_eq!(files, expected);
 }
 
-async fn add_checkpoint_keeps_two_unconfirmed_uploads(store: &dyn RunStore) {
+async fn add_checkpoint_keeps_two_unconfirmed_uploads(store: &StoreFixture) {
     let one = key();
     let run = start(store, "exp1", app(1)).await.run_id;
     let other = start(store, "other", app(1)).await.run_id;
@@ -339,14 +341,14 @@ async fn add_checkpoint_keeps_two_unconfirmed_uploads(store: &dyn RunStore) {
     let late = store.save_checkpoint(run, ids[1].clone(), by(&one, 9)).await.expect("stored");
     assert_eq!(late, Some(vec![]), "a replaced checkpoint does not change");
     assert_eq!(store.saved_checkpoint(run).await.expect("read").map(|saved| saved.checkpoint_id), Some(ids[0].clone()));
-    let mut files = store.checkpoints_with_file().await.expect("read");
+    let mut files = store.store.checkpoints_with_file().await.expect("read");
     let mut expected = vec![ids[0].clone(), ids[3].clone(), ids[4].clone(), elsewhere.checkpoint_id];
     files.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     expected.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     assert_eq!(files, expected);
 }
 
-async fn list_runs_is_paged_newest_first_and_filtered_by_key(store: &dyn RunStore) {
+async fn list_runs_is_paged_newest_first_and_filtered_by_key(store: &StoreFixture) {
     let (one, two) = (key(), key());
     let mut runs = Vec::new();
     for number in 0..5 {
@@ -369,7 +371,7 @@ async fn list_runs_is_paged_newest_first_and_filtered_by_key(store: &dyn RunStor
     assert_eq!(both[0].key_ids, [two, one], "in order of their first event");
 }
 
-async fn open_runs_are_sorted_by_last_event(store: &dyn RunStore) {
+async fn open_runs_are_sorted_by_last_event(store: &StoreFixture) {
     let mut runs = Vec::new();
     for number in 0..6 {
         runs.push(start(store, "exp", app(number)).await.run_id);
@@ -387,7 +389,7 @@ async fn open_runs_are_sorted_by_last_event(store: &dyn RunStore) {
     assert_eq!(open(2).await, [runs[1], runs[5]]);
 }
 
-async fn record_update_of_unknown_run_is_ignored(store: &dyn RunStore) {
+async fn record_update_of_unknown_run_is_ignored(store: &StoreFixture) {
     let unknown = RunId::new(7).expect("positive");
     assert_eq!(store.record_update(unknown, epoch(0, 1.0), by(&key(), 1)).await.expect("read"), None);
     assert_eq!(store.record_update(unknown, console(1, "x"), app(1)).await.expect("read"), None);
@@ -397,7 +399,7 @@ async fn record_update_of_unknown_run_is_ignored(store: &dyn RunStore) {
     assert_eq!(store.list_runs(None, None, 10).await.expect("read"), []);
 }
 
-async fn record_updates_in_parallel_are_all_stored(store: &dyn RunStore) {
+async fn record_updates_in_parallel_are_all_stored(store: &StoreFixture) {
     let run = start(store, "exp1", app(1)).await.run_id;
     let changes = async |first: u32| {
         for number in (first..40).step_by(4) {
@@ -413,34 +415,24 @@ async fn record_updates_in_parallel_are_all_stored(store: &dyn RunStore) {
     assert_eq!(slugs, ["exp1-2", "exp1-3", "exp1-4", "exp1-5"]);
 }
 
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $case() {
-                let folder = tempfile::tempdir().expect("temporary folder");
-                let store = super::SqliteStore::open(&folder.path().join("keys.db")).expect("new database");
-                super::$case(&store).await;
-            })+
-        }
-    };
+contract_cases! {
+    sqlite = sqlite;
+    [
+        start_run_with_taken_name_creates_another_model,
+        counts_include_projects_and_models,
+        start_run_of_known_model_creates_another_run,
+        record_epoch_in_any_order_is_stored_once,
+        run_epochs_are_paged_with_system_load,
+        record_epoch_beyond_quota_is_truncated,
+        record_epoch_two_thousand_real_epochs_fit_quota,
+        start_run_stores_details,
+        record_second_completion_changes_nothing,
+        record_console_is_ordered_and_capped,
+        save_checkpoint_replaces_earlier_ones,
+        add_checkpoint_keeps_two_unconfirmed_uploads,
+        list_runs_is_paged_newest_first_and_filtered_by_key,
+        open_runs_are_sorted_by_last_event,
+        record_update_of_unknown_run_is_ignored,
+        record_updates_in_parallel_are_all_stored,
+    ]
 }
-
-cases!(
-    start_run_with_taken_name_creates_another_model,
-    counts_include_projects_and_models,
-    start_run_of_known_model_creates_another_run,
-    record_epoch_in_any_order_is_stored_once,
-    run_epochs_are_paged_with_system_load,
-    record_epoch_beyond_quota_is_truncated,
-    record_epoch_two_thousand_real_epochs_fit_quota,
-    start_run_stores_details,
-    record_second_completion_changes_nothing,
-    record_console_is_ordered_and_capped,
-    save_checkpoint_replaces_earlier_ones,
-    add_checkpoint_keeps_two_unconfirmed_uploads,
-    list_runs_is_paged_newest_first_and_filtered_by_key,
-    open_runs_are_sorted_by_last_event,
-    record_update_of_unknown_run_is_ignored,
-    record_updates_in_parallel_are_all_stored,
-);

@@ -1,29 +1,29 @@
-//! Contract tests for every [`KeyStore`]. The tests only use the trait, so they apply to each implementation.
+//! Contract tests for keys, their usage, and their activity.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rand::rngs::SysRng;
 use strum::VariantArray as _;
 use ulkeys_api::{ActivityEvent, ActivityKind, HourlyUsage, MAX_CLIENTS_PER_KEY};
 use ulkeys_domain::decision::Decision;
-use ulkeys_domain::{KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
+use ulkeys_domain::{Actor, KeyAuthInfo, KeyHash, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
 use ulkeys_store::{
-    AuditContext, ClientUsage, HourlyCount, KeyStore, MILLIS_PER_HOUR, RejectedRequests, Revocation, SqliteStore,
-    UsageBatch,
+    AuditContext, ClientUsage, HourlyCount, KeyRepository, KnownKeys as _, MILLIS_PER_HOUR, RejectedRequests,
+    Revocation, UsageBatch, WriteError,
 };
 
-/// Midnight at the start of an arbitrary day after this program's first release, in milliseconds since the Unix epoch.
-const NOW: i64 = 20_775 * DAY;
-const DAY: i64 = 24 * MILLIS_PER_HOUR;
-const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+use crate::fixture::KeyFixture;
+use crate::key_index::KeyIndex;
 
-fn at(millis: i64) -> Timestamp {
+pub(crate) const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).expect("in range")
 }
 
-fn new_key(name: &str, created: i64) -> (KeyRecord, KeyHash) {
+pub(crate) fn new_key(name: &str, created: i64) -> (KeyRecord, KeyHash) {
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = KeyRecord::new(
         KeyId::generate(&mut SysRng).expect("randomness"),
@@ -35,30 +35,40 @@ fn new_key(name: &str, created: i64) -> (KeyRecord, KeyHash) {
     (record, secret.hash())
 }
 
-fn audit() -> AuditContext {
-    AuditContext { actor: None, peer: PEER, user_agent: "app/1".into() }
+pub(crate) fn audit() -> AuditContext {
+    AuditContext { actor: Actor::Session, peer: PEER, user_agent: "app/1".into() }
 }
 
-async fn last_used(store: &dyn KeyStore, key: &KeyId) -> Option<Timestamp> {
+async fn last_used(store: &KeyFixture, key: &KeyId) -> Option<Timestamp> {
     store.get_key(key).await.expect("read").expect("exists").last_used_at
 }
 
-async fn insert(store: &dyn KeyStore, name: &str, created: i64) -> (KeyRecord, KeyHash) {
+pub(crate) async fn insert(
+    store: &impl Deref<Target: KeyRepository>,
+    name: &str,
+    created: i64,
+) -> (KeyRecord, KeyHash) {
     let (record, hash) = new_key(name, created);
-    assert!(store.insert(record.clone(), hash, audit()).await.expect("inserted"));
+    store.insert(record.clone(), hash, audit()).await.expect("inserted");
     (record, hash)
 }
 
-async fn lookup_finds_key_by_its_hash_alone(store: &dyn KeyStore) {
-    let (record, hash) = insert(store, "ключ 👩‍🔬 '; DROP TABLE keys; --", 5).await;
-    let (_, other) = new_key("other", 5);
-    let known = store.lookup(&hash).await.expect("read").expect("exists");
-    assert_eq!(*known, KeyAuthInfo::from(&record));
-    assert_eq!(store.get_key(&record.id).await.expect("read"), Some(record));
-    assert_eq!(store.lookup(&other).await.expect("read"), None);
+/// Returns the data of the key with this hash, as an index that was filled by a snapshot returns it.
+async fn lookup(store: &KeyFixture, hash: &KeyHash) -> Option<KeyAuthInfo> {
+    let index = Arc::<KeyIndex>::default();
+    store.store.snapshot(index.visitor()).await.expect("read");
+    index.get(hash).map(|key| key.info)
 }
 
-async fn list_active_returns_active_keys_newest_first(store: &dyn KeyStore) {
+async fn snapshot_finds_key_by_its_hash_alone(store: &KeyFixture) {
+    let (record, hash) = insert(store, "ключ 👩‍🔬 '; DROP TABLE keys; --", 5).await;
+    let (_, other) = new_key("other", 5);
+    assert_eq!(lookup(store, &hash).await, Some(KeyAuthInfo::from(&record)));
+    assert_eq!(store.get_key(&record.id).await.expect("read"), Some(record));
+    assert_eq!(lookup(store, &other).await, None);
+}
+
+async fn list_active_returns_active_keys_newest_first(store: &KeyFixture) {
     let (old, _) = insert(store, "old", 1).await;
     let (gone, _) = insert(store, "gone", 2).await;
     let (new, _) = insert(store, "new", 3).await;
@@ -67,34 +77,38 @@ async fn list_active_returns_active_keys_newest_first(store: &dyn KeyStore) {
     assert_eq!(store.list_active().await.expect("read"), [twin, new, old]);
 }
 
-async fn insert_duplicate_changes_nothing(store: &dyn KeyStore) {
+async fn insert_duplicate_changes_nothing(store: &KeyFixture) {
     let (first, hash) = insert(store, "first", 1).await;
     let (mut second, fresh) = new_key("second", 2);
-    assert!(store.insert(second.clone(), hash, audit()).await.is_err(), "same hash");
+    let same_hash = store.insert(second.clone(), hash, audit()).await;
+    assert!(matches!(same_hash, Err(WriteError::Conflict)), "{same_hash:?}");
     second.id = first.id;
-    assert!(store.insert(second, fresh, audit()).await.is_err(), "same id");
+    let same_id = store.insert(second, fresh, audit()).await;
+    assert!(matches!(same_id, Err(WriteError::Conflict)), "{same_id:?}");
+    assert_eq!(lookup(store, &fresh).await, None);
     assert_eq!(store.list_active().await.expect("read"), [first]);
 }
 
-async fn revoke_twice_keeps_first_time(store: &dyn KeyStore) {
+async fn revoke_twice_keeps_first_time(store: &KeyFixture) {
     let (key, hash) = insert(store, "key", 1).await;
     let unknown = KeyId::generate(&mut SysRng).expect("randomness");
-    assert_eq!(store.revoke(&unknown, at(2), audit()).await.expect("read"), None);
+    let missing = store.revoke(&unknown, at(2), audit()).await;
+    assert!(matches!(missing, Err(WriteError::NotFound)), "{missing:?}");
     let first = store.revoke(&key.id, at(3), audit()).await.expect("revoked");
-    assert_eq!(first, Some(Revocation { at: at(3), is_new: true }));
+    assert_eq!(first.value, Revocation { at: at(3), is_new: true });
     let second = store.revoke(&key.id, at(4), audit()).await.expect("revoked");
-    assert_eq!(second, Some(Revocation { at: at(3), is_new: false }));
-    let record = store.lookup(&hash).await.expect("read").expect("still stored");
-    assert_eq!(record.revoked_at, Some(at(3)));
+    assert_eq!(second.value, Revocation { at: at(3), is_new: false });
+    let key = lookup(store, &hash).await.expect("still stored");
+    assert_eq!(key.revoked_at, Some(at(3)));
 }
 
-async fn record_usage_moves_last_used_forward_and_not_past_revocation(store: &dyn KeyStore) {
+async fn record_usage_moves_last_used_forward_and_not_past_revocation(store: &KeyFixture) {
     let (key, _) = insert(store, "key", 1).await;
     let (idle, _) = insert(store, "idle", 1).await;
     let unknown = KeyId::generate(&mut SysRng).expect("randomness");
     let id = &key.id;
     let record = async |last_used| {
-        store.record_usage(Arc::new(UsageBatch { last_used, ..UsageBatch::default() })).await.expect("recorded");
+        store.store.record_usage(Arc::new(UsageBatch { last_used, ..UsageBatch::empty() })).await.expect("recorded");
     };
     for (used, expected) in [(10, 10), (30, 30), (20, 30)] {
         record(vec![(unknown, at(used)), (*id, at(used))]).await;
@@ -111,11 +125,11 @@ async fn record_usage_moves_last_used_forward_and_not_past_revocation(store: &dy
     assert_eq!(store.get_key(&idle.id).await.expect("read"), Some(idle));
 }
 
-async fn record_usage_moves_admin_used_forward_and_not_past_revocation(store: &dyn KeyStore) {
+async fn record_usage_moves_admin_used_forward_and_not_past_revocation(store: &KeyFixture) {
     let (key, _) = insert(store, "key", 1).await;
     let record = async |millis| {
-        let batch = UsageBatch { admin_used: vec![(key.id, at(millis))], ..UsageBatch::default() };
-        store.record_usage(Arc::new(batch)).await.expect("recorded");
+        let batch = UsageBatch { admin_used: vec![(key.id, at(millis))], ..UsageBatch::empty() };
+        store.store.record_usage(Arc::new(batch)).await.expect("recorded");
         let record = store.get_key(&key.id).await.expect("read").expect("exists");
         assert_eq!(record.last_used_at, None, "the last-used time is independent");
         record.admin_used_at
@@ -129,12 +143,12 @@ async fn record_usage_moves_admin_used_forward_and_not_past_revocation(store: &d
     }
 }
 
-async fn get_replaced_key_and_replacement_name_each_other(store: &dyn KeyStore) {
+async fn get_replaced_key_and_replacement_name_each_other(store: &KeyFixture) {
     let (old, hash) = insert(store, "old", 1).await;
     let replace = async |name: &str, created| {
         let (record, hash) = new_key(name, created);
         let record = KeyRecord { replaces: Some(old.id), ..record };
-        assert!(store.insert(record.clone(), hash, audit()).await.expect("inserted"));
+        store.insert(record.clone(), hash, audit()).await.expect("inserted");
         record
     };
     let replaced_by = async || {
@@ -158,56 +172,58 @@ async fn get_replaced_key_and_replacement_name_each_other(store: &dyn KeyStore) 
     assert_eq!(replaced_by().await, Some(third.id), "the newest key if none is active");
     store.revoke(&old.id, at(6), audit()).await.expect("revoked");
     assert_eq!(replaced_by().await, Some(third.id));
-    assert!(store.lookup(&hash).await.expect("read").expect("exists").revoked_at.is_some());
+    assert!(lookup(store, &hash).await.expect("exists").revoked_at.is_some());
 }
 
 /// A change requested by a key is rejected if that key is no longer active when the change is written.
-async fn revoked_actor_changes_nothing(store: &dyn KeyStore) {
+async fn revoked_actor_changes_nothing(store: &KeyFixture) {
     let (admin, _) = insert(store, "admin", 1).await;
     let (key, _) = insert(store, "key", 2).await;
-    let by_admin = || AuditContext { actor: Some(admin.id), ..audit() };
-    store.revoke(&admin.id, at(3), by_admin()).await.expect("written").expect("a key can revoke itself");
+    let by_admin = || AuditContext { actor: Actor::Key(admin.id), ..audit() };
+    store.revoke(&admin.id, at(3), by_admin()).await.expect("a key can revoke itself");
     let (late, hash) = new_key("late", 4);
-    assert!(!store.insert(late, hash, by_admin()).await.expect("written"));
-    assert!(store.lookup(&hash).await.expect("read").is_none());
+    let inserted = store.insert(late, hash, by_admin()).await;
+    assert!(matches!(inserted, Err(WriteError::ActorRevoked)), "{inserted:?}");
+    assert_eq!(lookup(store, &hash).await, None);
     let name = KeyName::parse("late").expect("valid");
-    assert_eq!(store.rename(&key.id, name, at(4), by_admin()).await.expect("written"), None);
-    assert_eq!(store.revoke(&key.id, at(4), by_admin()).await.expect("written"), None);
+    let renamed = store.rename(&key.id, name, at(4), by_admin()).await;
+    assert!(matches!(renamed, Err(WriteError::ActorRevoked)), "{renamed:?}");
+    let revoked = store.revoke(&key.id, at(4), by_admin()).await;
+    assert!(matches!(revoked, Err(WriteError::ActorRevoked)), "{revoked:?}");
     assert_eq!(store.list_active().await.expect("read"), [key]);
 }
 
-async fn revoke_in_parallel_agrees_on_one_time(store: &dyn KeyStore) {
+async fn revoke_in_parallel_agrees_on_one_time(store: &KeyFixture) {
     let (key, _) = insert(store, "key", 1).await;
     let (a, b, c) = tokio::join!(
         store.revoke(&key.id, at(2), audit()),
         store.revoke(&key.id, at(3), audit()),
         store.revoke(&key.id, at(4), audit())
     );
-    let outcomes = [a, b, c].map(|outcome| outcome.expect("revoked").expect("exists"));
+    let outcomes = [a, b, c].map(|outcome| outcome.expect("revoked").value);
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_new).count(), 1);
     assert!(outcomes.iter().all(|outcome| outcome.at == outcomes[0].at));
-    store.ping().await.expect("readable");
+    store.store.ping().await.expect("readable");
 }
 
-async fn rename_is_possible_until_revocation(store: &dyn KeyStore) {
+async fn rename_is_possible_until_revocation(store: &KeyFixture) {
     let (key, hash) = insert(store, "old", 1).await;
-    let rename = async |name: &str| {
-        store.rename(&key.id, KeyName::parse(name).expect("valid"), at(2), audit()).await.expect("written")
-    };
+    let rename = async |name: &str| store.rename(&key.id, KeyName::parse(name).expect("valid"), at(2), audit()).await;
     let renamed = KeyRecord { name: KeyName::parse("new").expect("valid"), ..key.clone() };
-    assert_eq!(rename("new").await.as_ref(), Some(&renamed));
-    assert_eq!(rename("new").await.as_ref(), Some(&renamed), "the same name again changes nothing");
-    assert_eq!(store.lookup(&hash).await.expect("read").expect("exists").name, renamed.name);
+    assert_eq!(rename("new").await.expect("renamed").value, renamed);
+    assert_eq!(rename("new").await.expect("unchanged").value, renamed, "the same name again changes nothing");
+    assert_eq!(lookup(store, &hash).await.expect("exists").name, renamed.name);
     assert_eq!(store.list_active().await.expect("read"), [renamed]);
     store.revoke(&key.id, at(3), audit()).await.expect("revoked");
-    assert_eq!(rename("later").await, None);
+    let late = rename("later").await;
+    assert!(matches!(late, Err(WriteError::NotFound)), "{late:?}");
     assert_eq!(store.get_key(&key.id).await.expect("read").expect("stored").name.as_str(), "new");
 }
 
-async fn activity_lists_changes_of_a_key(store: &dyn KeyStore) {
+async fn activity_lists_changes_of_a_key(store: &KeyFixture) {
     let (admin, _) = insert(store, "admin", 1).await;
     let (key, _) = insert(store, "old", 2).await;
-    let by_admin = AuditContext { actor: Some(admin.id), ..audit() };
+    let by_admin = AuditContext { actor: Actor::Key(admin.id), ..audit() };
     let name = KeyName::parse("new").expect("valid");
     store.rename(&key.id, name.clone(), at(3), by_admin.clone()).await.expect("renamed");
     store.rename(&key.id, name, at(4), by_admin.clone()).await.expect("unchanged");
@@ -241,7 +257,7 @@ async fn activity_lists_changes_of_a_key(store: &dyn KeyStore) {
     assert_eq!((second.entries.as_slice(), second.next), (&page.entries[2..3], None));
 }
 
-async fn activity_filters_by_kind(store: &dyn KeyStore) {
+async fn activity_filters_by_kind(store: &KeyFixture) {
     let (one, _) = insert(store, "one", 1).await;
     let (two, _) = insert(store, "two", 2).await;
     for (millis, name) in [(3, "a"), (4, "b"), (5, "c")] {
@@ -259,12 +275,9 @@ async fn activity_filters_by_kind(store: &dyn KeyStore) {
         last: at(7),
         requests: 1,
     };
-    let batch = UsageBatch {
-        clients: vec![client_usage(two.id, "yolo", 8)],
-        rejected: vec![refusals],
-        ..UsageBatch::default()
-    };
-    store.record_usage(Arc::new(batch)).await.expect("recorded");
+    let batch =
+        UsageBatch { clients: vec![client_usage(two.id, "yolo", 8)], rejected: vec![refusals], ..UsageBatch::empty() };
+    store.store.record_usage(Arc::new(batch)).await.expect("recorded");
 
     let all = store.list_activity(None, None, None, 100).await.expect("read").entries;
     let kind_of = |what: &ActivityEvent| match what {
@@ -295,109 +308,11 @@ async fn activity_filters_by_kind(store: &dyn KeyStore) {
     assert_eq!((first.entries[0].at, second.entries[0].at), (at(5), at(3)));
 }
 
-fn client_usage(key: KeyId, user_agent: &str, last: i64) -> ClientUsage {
+pub(crate) fn client_usage(key: KeyId, user_agent: &str, last: i64) -> ClientUsage {
     ClientUsage { key, peer: PEER, user_agent: user_agent.into(), first: at(last - 1), last: at(last), requests: 2 }
 }
 
-/// Purges entries older than `millis`, after recording enough days of service for the clock to be trusted.
-async fn remove_before(store: &dyn KeyStore, millis: i64) {
-    let retention = |now: i64| Duration::from_millis((now - millis).cast_unsigned());
-    // After eight recorded days, the start of the first one counts as passed, so entries are purged relative to that
-    // time.
-    for day in 0..8 {
-        store.purge_old_entries(at(NOW + day * DAY), retention(NOW)).await.expect("removed");
-    }
-}
-
-async fn purge_on_one_day_of_wrong_clock_removes_nothing(store: &dyn KeyStore) {
-    let (key, _) = insert(store, "key", NOW).await;
-    let use_at = async |now: i64| {
-        let batch = UsageBatch {
-            at: Some(at(now)),
-            last_used: vec![(key.id, at(now))],
-            admin_used: vec![(key.id, at(now))],
-            counts: vec![HourlyCount {
-                key: key.id,
-                hour: now / MILLIS_PER_HOUR,
-                outcome: Decision::Accepted,
-                requests: 1,
-            }],
-            clients: vec![ClientUsage { first: at(now), ..client_usage(key.id, "yolo", now) }],
-            ..UsageBatch::default()
-        };
-        store.purge_old_entries(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
-        store.record_usage(Arc::new(batch)).await.expect("recorded");
-        let record = store.get_key(&key.id).await.expect("read").expect("exists");
-        let usage = store.key_usage(&key.id, at(0)).await.expect("read");
-        let activity = store.list_activity(None, None, None, 100).await.expect("read").entries.len();
-        let source = usage.sources.first().map(|source| source.last_used_at);
-        assert_eq!(record.last_used_at, record.admin_used_at);
-        (record.last_used_at, source, usage.hours.len(), activity)
-    };
-    for day in 0..4 {
-        let now = NOW + day * DAY;
-        assert_eq!(use_at(now).await, (Some(at(now)), Some(at(now)), day as usize + 1, 2));
-    }
-    let ahead = NOW + 103 * DAY;
-    assert_eq!(use_at(ahead).await, (Some(at(ahead)), Some(at(ahead)), 5, 2), "nothing is deleted");
-    let right = NOW + 3 * DAY + MILLIS_PER_HOUR;
-    assert_eq!(
-        use_at(right).await,
-        (Some(at(right)), Some(at(right)), 6, 2),
-        "a later request replaces the wrong time"
-    );
-    // A purge deletes nothing after the clock was reset to the past.
-    for behind in [1, NOW - 200 * DAY] {
-        let (used, source, _, activity) = use_at(behind).await;
-        assert_eq!((used, source, activity), (Some(at(right)), Some(at(right)), 2));
-    }
-    // On a computer that was off for 200 days, purging resumes after eight days of use.
-    for day in 200..206 {
-        assert!(use_at(NOW + day * DAY).await.2 > 6, "{day}");
-    }
-    for (day, hours) in [(206, 8), (207, 8)] {
-        assert_eq!(use_at(NOW + day * DAY).await.2, hours, "{day}");
-    }
-}
-
-async fn purge_replaces_last_used_of_wrong_clock_by_last_counted_hour(store: &dyn KeyStore) {
-    let (key, _) = insert(store, "key", NOW).await;
-    let use_at = async |now: i64| {
-        let count = HourlyCount { key: key.id, hour: now / MILLIS_PER_HOUR, outcome: Decision::Accepted, requests: 1 };
-        let batch = UsageBatch {
-            at: Some(at(now)),
-            last_used: vec![(key.id, at(now))],
-            counts: vec![count],
-            ..UsageBatch::default()
-        };
-        store.record_usage(Arc::new(batch)).await.expect("recorded");
-    };
-    let purge_at = async |now: i64| {
-        store.purge_old_entries(at(now), Duration::from_hours(90 * 24)).await.expect("removed");
-        store.get_key(&key.id).await.expect("read").expect("exists").last_used_at
-    };
-    purge_at(NOW).await;
-    use_at(NOW + 2 * MILLIS_PER_HOUR + 1_000).await;
-    assert_eq!(purge_at(NOW + 100 * DAY).await, Some(at(NOW + 2 * MILLIS_PER_HOUR + 1_000)));
-    use_at(NOW + 100 * DAY).await;
-    let right = NOW + 5 * MILLIS_PER_HOUR;
-    assert_eq!(purge_at(right).await, Some(at(NOW + 2 * MILLIS_PER_HOUR)), "the hour of the last actual use");
-    // A purge replaces no last-used time if the clock is behind.
-    assert_eq!(purge_at(1).await, Some(at(NOW + 2 * MILLIS_PER_HOUR)));
-}
-
-async fn purge_removes_entries_of_slow_clock_with_their_neighbors(store: &dyn KeyStore) {
-    for day in 0..8 {
-        store.purge_old_entries(at(NOW + day * DAY), Duration::from_hours(24)).await.expect("removed");
-    }
-    insert(store, "now", NOW + 7 * DAY).await;
-    insert(store, "behind", 1).await;
-    let now = at(NOW + 7 * DAY);
-    store.purge_old_entries(now, Duration::from_hours(90 * 24)).await.expect("removed");
-    assert_eq!(store.list_activity(None, None, None, 10).await.expect("read").entries.len(), 2);
-}
-
-async fn record_usage_adds_up_requests(store: &dyn KeyStore) {
+async fn record_usage_adds_up_requests(store: &KeyFixture) {
     let (key, _) = insert(store, "key", 1).await;
     let count = |hour, outcome, requests| HourlyCount { key: key.id, hour, outcome, requests };
     let refusals = |requests, last| RejectedRequests {
@@ -414,16 +329,16 @@ async fn record_usage_adds_up_requests(store: &dyn KeyStore) {
         counts: vec![count(0, Decision::Accepted, 3), count(1, Decision::Scope, 1)],
         clients: vec![client_usage(key.id, "yolo", 8), client_usage(key.id, "", 5)],
         rejected: vec![refusals(4, 9)],
-        ..UsageBatch::default()
+        ..UsageBatch::empty()
     };
     let second = UsageBatch {
         counts: vec![count(1, Decision::Accepted, 1), count(0, Decision::Accepted, 2)],
         clients: vec![client_usage(key.id, "yolo", 20)],
         rejected: vec![refusals(1, 30)],
-        ..UsageBatch::default()
+        ..UsageBatch::empty()
     };
-    store.record_usage(Arc::new(first)).await.expect("recorded");
-    store.record_usage(Arc::new(second)).await.expect("recorded");
+    store.store.record_usage(Arc::new(first)).await.expect("recorded");
+    store.store.record_usage(Arc::new(second)).await.expect("recorded");
 
     let hour = |hour, outcome, requests| HourlyUsage { hour: at(hour * MILLIS_PER_HOUR), outcome, requests };
     let usage = store.key_usage(&key.id, at(0)).await.expect("read");
@@ -446,30 +361,42 @@ async fn record_usage_adds_up_requests(store: &dyn KeyStore) {
         2,
         "one entry per client"
     );
-
-    remove_before(store, MILLIS_PER_HOUR).await;
-    assert_eq!(store.key_usage(&key.id, at(0)).await.expect("read").hours, hours[1..]);
-    assert!(store.list_activity(None, None, None, 10).await.expect("read").entries.is_empty());
-    assert!(
-        store.key_usage(&key.id, at(0)).await.expect("read").sources.is_empty(),
-        "the clients have not been used since"
-    );
 }
 
-async fn activity_of_removed_key_is_listed(store: &dyn KeyStore) {
+/// A service repeats a batch if it does not know whether the batch was stored.
+async fn record_usage_same_batch_again_counts_once(store: &KeyFixture) {
+    let (key, _) = insert(store, "key", 1).await;
+    let batch = |requests| {
+        Arc::new(UsageBatch {
+            last_used: vec![(key.id, at(8))],
+            counts: vec![HourlyCount { key: key.id, hour: 0, outcome: Decision::Accepted, requests }],
+            clients: vec![client_usage(key.id, "yolo", 8)],
+            ..UsageBatch::empty()
+        })
+    };
+    let (first, second) = (batch(3), batch(4));
+    for batch in [&first, &first, &second, &first, &second] {
+        store.store.record_usage(batch.clone()).await.expect("recorded");
+    }
+    let usage = store.key_usage(&key.id, at(0)).await.expect("read");
+    assert_eq!(usage.hours.iter().map(|hour| hour.requests).collect::<Vec<_>>(), [7]);
+    assert_eq!(usage.sources.iter().map(|client| client.requests).collect::<Vec<_>>(), [4]);
+}
+
+async fn activity_of_removed_key_is_listed(store: &KeyFixture) {
     let (gone, _) = new_key("gone", 1);
     let clients = vec![client_usage(gone.id, "yolo", 8)];
-    store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::default() })).await.expect("recorded");
+    store.store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::empty() })).await.expect("recorded");
     let entries = store.list_activity(None, None, None, 10).await.expect("read").entries;
     assert_eq!(entries.len(), 1);
     let entry = &entries[0];
     assert_eq!((entry.key_id, &entry.key_name, &entry.key_prefix), (Some(gone.id), &None, &None));
 }
 
-async fn record_usage_caps_clients_per_key(store: &dyn KeyStore) {
+async fn record_usage_caps_clients_per_key(store: &KeyFixture) {
     let (key, _) = insert(store, "key", 1).await;
     let clients = (0..200).map(|number| client_usage(key.id, &format!("agent {number}"), 10 + number)).collect();
-    store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::default() })).await.expect("recorded");
+    store.store.record_usage(Arc::new(UsageBatch { clients, ..UsageBatch::empty() })).await.expect("recorded");
     let kept = store.key_usage(&key.id, at(0)).await.expect("read").sources;
     assert_eq!(kept.len(), MAX_CLIENTS_PER_KEY as usize);
     assert_eq!(kept[0].agent.as_deref(), Some("agent 199"), "the latest clients are retained");
@@ -477,36 +404,24 @@ async fn record_usage_caps_clients_per_key(store: &dyn KeyStore) {
     assert_eq!(entries.len(), 1 + MAX_CLIENTS_PER_KEY as usize);
 }
 
-macro_rules! cases {
-    ($($case:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $case() {
-                let folder = tempfile::tempdir().expect("temporary folder");
-                let store = super::SqliteStore::open(&folder.path().join("keys.db")).expect("new database");
-                super::$case(&store).await;
-            })+
-        }
-    };
+contract_cases! {
+    sqlite = sqlite_keys, memory = memory_keys;
+    [
+        snapshot_finds_key_by_its_hash_alone,
+        list_active_returns_active_keys_newest_first,
+        insert_duplicate_changes_nothing,
+        revoke_twice_keeps_first_time,
+        record_usage_moves_last_used_forward_and_not_past_revocation,
+        record_usage_moves_admin_used_forward_and_not_past_revocation,
+        get_replaced_key_and_replacement_name_each_other,
+        revoked_actor_changes_nothing,
+        revoke_in_parallel_agrees_on_one_time,
+        rename_is_possible_until_revocation,
+        activity_lists_changes_of_a_key,
+        activity_filters_by_kind,
+        record_usage_adds_up_requests,
+        record_usage_same_batch_again_counts_once,
+        activity_of_removed_key_is_listed,
+        record_usage_caps_clients_per_key,
+    ]
 }
-
-cases!(
-    lookup_finds_key_by_its_hash_alone,
-    list_active_returns_active_keys_newest_first,
-    insert_duplicate_changes_nothing,
-    revoke_twice_keeps_first_time,
-    record_usage_moves_last_used_forward_and_not_past_revocation,
-    record_usage_moves_admin_used_forward_and_not_past_revocation,
-    get_replaced_key_and_replacement_name_each_other,
-    revoked_actor_changes_nothing,
-    revoke_in_parallel_agrees_on_one_time,
-    rename_is_possible_until_revocation,
-    activity_lists_changes_of_a_key,
-    activity_filters_by_kind,
-    purge_on_one_day_of_wrong_clock_removes_nothing,
-    purge_replaces_last_used_of_wrong_clock_by_last_counted_hour,
-    purge_removes_entries_of_slow_clock_with_their_neighbors,
-    record_usage_adds_up_requests,
-    activity_of_removed_key_is_listed,
-    record_usage_caps_clients_per_key,
-);
