@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use rand::rngs::SysRng;
 use rusqlite::{Connection, params};
 use ulkeys_api::{ActivityKind, DatabaseHealth, OutsideChange};
-use ulkeys_domain::{KeyHash, KeyId};
-use ulkeys_store::{KeyStore as _, SqliteStore};
+use ulkeys_domain::{KeyHash, KeyId, KeyName};
+use ulkeys_store::{KeyRepository, WriteError};
 
-use support::{TestPaths, audit, detected_changes, insert, is_active, now, revoke, wait};
+use support::{FollowedStore, TestPaths, audit, detected_changes, insert, is_active, now, revoke, wait};
 
 impl TestPaths {
     /// Prevents the database from storing a position in the revocation record, so that no revocation can be committed.
@@ -31,10 +31,10 @@ fn hex(hash: &KeyHash) -> String {
     hash.as_bytes().map(|byte| format!("{byte:02x}")).concat()
 }
 
-async fn check_repeatedly(store: &SqliteStore, time: Duration) {
+async fn check_repeatedly(store: &FollowedStore, time: Duration) {
     let start = Instant::now();
     while start.elapsed() < time {
-        store.check_outside_changes().await;
+        store.check_outside_changes().await.expect("checked");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -43,7 +43,7 @@ async fn check_repeatedly(store: &SqliteStore, time: Duration) {
 #[tokio::test]
 async fn check_lost_record_that_cannot_be_rebuilt_is_reported_later() {
     let paths = TestPaths::new();
-    let store = paths.open();
+    let store = paths.open().await;
     let (id, _) = insert(&store, "key").await;
     revoke(&store, &id).await;
     drop(store);
@@ -51,7 +51,7 @@ async fn check_lost_record_that_cannot_be_rebuilt_is_reported_later() {
     let state = paths.folder.path().join("state");
     std::fs::rename(&state, paths.folder.path().join("elsewhere")).expect("moved");
     std::os::unix::fs::symlink(paths.folder.path().join("nowhere"), &state).expect("linked");
-    let store = paths.open();
+    let store = paths.open().await;
     assert!(store.health().borrow().record_failure.is_some());
     check_repeatedly(&store, Duration::from_millis(1_500)).await;
     assert_eq!(detected_changes(&store), []);
@@ -66,7 +66,7 @@ async fn check_lost_record_that_cannot_be_rebuilt_is_reported_later() {
 async fn open_shortened_record_after_failed_repair_is_reported() {
     use std::os::fd::AsRawFd as _;
     let paths = TestPaths::new();
-    let store = paths.open();
+    let store = paths.open().await;
     for name in ["one", "two"] {
         let (id, _) = insert(&store, name).await;
         revoke(&store, &id).await;
@@ -76,31 +76,31 @@ async fn open_shortened_record_after_failed_repair_is_reported() {
     std::fs::write(paths.record_path(), whole.split_inclusive('\n').take(2).collect::<String>()).expect("written");
     // Open the record through `/proc/self/fd`, a folder in which no file can be created, so that the repair fails.
     let file = std::fs::File::open(paths.record_path()).expect("opened");
-    let store = paths.open_with(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
+    let store = paths.open_with(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd()))).await;
     assert!(store.health().borrow().record_failure.is_some());
     check_repeatedly(&store, Duration::from_millis(1_500)).await;
     let (id, _) = insert(&store, "three").await;
     revoke(&store, &id).await;
     drop(store);
-    let store = paths.open();
+    let store = paths.open().await;
     assert_eq!(detected_changes(&store), [(OutsideChange::RecordDamaged, 0)]);
     drop(store);
     assert_eq!(std::fs::read_to_string(paths.record_path()).expect("readable").lines().count(), 4);
-    assert_eq!(detected_changes(&paths.open()), [], "reported once");
+    assert_eq!(detected_changes(&paths.open().await), [], "reported once");
 }
 
 #[tokio::test]
 async fn check_lost_or_foreign_record_keeps_revocations_of_removed_keys() {
     for is_foreign in [false, true] {
         let paths = TestPaths::new();
-        let store = paths.open();
+        let store = paths.open().await;
         let (id, hash) = insert(&store, "leaked").await;
         revoke(&store, &id).await;
         paths.edit("DELETE FROM keys");
         wait(&store, "the removal", |health| !health.changes.is_empty()).await;
         if is_foreign {
             let foreign = TestPaths::new();
-            drop(foreign.open());
+            drop(foreign.open().await);
             std::fs::copy(foreign.record_path(), paths.record_path()).expect("replaced");
         } else {
             std::fs::remove_file(paths.record_path()).expect("removed");
@@ -113,20 +113,20 @@ async fn check_lost_or_foreign_record_keeps_revocations_of_removed_keys() {
         let other = Connection::open(paths.database()).expect("opened");
         other.execute(insert, params![again.as_str(), hash.as_bytes()]).expect("inserted");
         wait(&store, "the key", |health| health.changes.len() == 3).await;
-        assert!(!is_active(&store, &hash).await);
+        assert!(!is_active(&store, &hash));
     }
 }
 
 #[tokio::test]
 async fn revoke_with_failed_commit_is_effective_and_no_outside_change() {
     let paths = TestPaths::new();
-    let store = paths.open();
+    let store = paths.open().await;
     let (id, hash) = insert(&store, "leaked").await;
     paths.refuse_notes();
-    let revocation = store.revoke(&id, now(), audit()).await.expect("recorded").expect("exists");
+    let revocation = store.revoke(&id, now(), audit()).await.expect("recorded").value;
     assert!(revocation.is_new);
-    assert!(!is_active(&store, &hash).await);
-    let again = store.revoke(&id, now(), audit()).await.expect("recorded").expect("exists");
+    assert!(!is_active(&store, &hash));
+    let again = store.revoke(&id, now(), audit()).await.expect("recorded").value;
     assert_eq!((again.at, again.is_new), (revocation.at, false));
     check_repeatedly(&store, Duration::from_millis(1_500)).await;
     paths.accept_notes();
@@ -136,31 +136,58 @@ async fn revoke_with_failed_commit_is_effective_and_no_outside_change() {
     let page = store.list_activity(Some(id), Some(ActivityKind::Revoked), None, 10).await.expect("read");
     assert_eq!(page.entries.len(), 1);
     drop(store);
-    let store = paths.open();
-    assert!(!is_active(&store, &hash).await);
+    let store = paths.open().await;
+    assert!(!is_active(&store, &hash));
+    assert_eq!(detected_changes(&store), []);
+}
+
+/// The database still contains the key as active.
+#[tokio::test]
+async fn rename_after_failed_commit_of_revocation_is_rejected() {
+    let paths = TestPaths::new();
+    let store = paths.open().await;
+    let (id, hash) = insert(&store, "leaked").await;
+    paths.refuse_notes();
+    revoke(&store, &id).await;
+    let renamed = store.rename(&id, KeyName::parse("new").expect("valid"), now(), audit()).await;
+    assert!(matches!(renamed, Err(WriteError::NotFound)), "{renamed:?}");
+    assert!(!is_active(&store, &hash));
+}
+
+#[tokio::test]
+async fn revoke_with_failed_commit_and_lost_result_arrives_with_next_changes() {
+    let paths = TestPaths::new();
+    let store = paths.open().await;
+    let (id, hash) = insert(&store, "leaked").await;
+    paths.refuse_notes();
+    assert!(store.check_outside_changes().await.expect("checked"), "the trigger");
+    drop(KeyRepository::revoke(&*store, &id, now(), audit()).await.expect("recorded"));
+    assert!(is_active(&store, &hash), "the result is lost");
+    assert!(!store.check_outside_changes().await.expect("checked"), "the service's own change");
+    assert!(!is_active(&store, &hash));
     assert_eq!(detected_changes(&store), []);
 }
 
 #[tokio::test]
 async fn open_after_failed_commit_keeps_key_revoked() {
     let paths = TestPaths::new();
-    let store = paths.open();
+    let store = paths.open().await;
     let (id, hash) = insert(&store, "leaked").await;
     paths.refuse_notes();
     revoke(&store, &id).await;
     drop(store);
     paths.accept_notes();
-    let store = paths.open();
-    assert!(!is_active(&store, &hash).await);
+    let store = paths.open().await;
+    assert!(!is_active(&store, &hash));
     assert_eq!(detected_changes(&store), [(OutsideChange::KeptRevoked, 1)]);
     drop(store);
-    assert_eq!(detected_changes(&paths.open()), []);
+    assert_eq!(detected_changes(&paths.open().await), []);
 }
 
 #[tokio::test]
 async fn check_unwritable_record_does_not_write_to_database() {
     let paths = TestPaths::new();
-    let store = paths.open();
+    let store = paths.open().await;
     insert(&store, "key").await;
     std::fs::remove_file(paths.record_path()).expect("removed");
     std::fs::create_dir(paths.record_path()).expect("created");
@@ -171,7 +198,7 @@ async fn check_unwritable_record_does_not_write_to_database() {
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(2_500) {
         let look = Instant::now();
-        store.check_outside_changes().await;
+        store.check_outside_changes().await.expect("checked");
         assert!(look.elapsed() < Duration::from_millis(1_500), "the check waited for the lock");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -182,26 +209,26 @@ async fn check_unwritable_record_does_not_write_to_database() {
 async fn open_on_two_computers_in_turn_reports_once() {
     let paths = TestPaths::new();
     let other = paths.folder.path().join("other/revocations");
-    let store = paths.open();
+    let store = paths.open().await;
     let (id, hash) = insert(&store, "key").await;
     revoke(&store, &id).await;
     drop(store);
-    assert_eq!(detected_changes(&paths.open_with(&other)), [(OutsideChange::RecordLost, 0)]);
+    assert_eq!(detected_changes(&paths.open_with(&other).await), [(OutsideChange::RecordLost, 0)]);
     assert!(std::fs::read_to_string(&other).expect("readable").contains(&hex(&hash)));
     for record in [paths.record_path(), other.clone(), paths.record_path(), other] {
-        assert_eq!(detected_changes(&paths.open_with(&record)), [], "{}", record.display());
+        assert_eq!(detected_changes(&paths.open_with(&record).await), [], "{}", record.display());
     }
     // Each record is still compared with the position that the database stored for it, so a shortened record is
     // detected.
     let whole = std::fs::read_to_string(paths.record_path()).expect("readable");
     std::fs::write(paths.record_path(), whole.split_inclusive('\n').take(1).collect::<String>()).expect("written");
-    assert_eq!(detected_changes(&paths.open()), [(OutsideChange::RecordDamaged, 0)]);
+    assert_eq!(detected_changes(&paths.open().await), [(OutsideChange::RecordDamaged, 0)]);
 }
 
 #[tokio::test]
 async fn check_record_lost_again_is_counted_again() {
     let paths = TestPaths::new();
-    let store = paths.open();
+    let store = paths.open().await;
     for times in 1..=2 {
         std::fs::remove_file(paths.record_path()).expect("removed");
         let is_counted = |health: &DatabaseHealth| health.changes.first().is_some_and(|count| count.times == times);
@@ -224,12 +251,12 @@ async fn open_edited_record_keeps_revocations() {
     ];
     for (name, edit) in edits {
         let paths = TestPaths::new();
-        let store = paths.open();
+        let store = paths.open().await;
         let (first, first_hash) = insert(&store, "first").await;
         let (last, last_hash) = insert(&store, "last").await;
         drop(store);
         let old = std::fs::read(paths.database()).expect("read");
-        let store = paths.open();
+        let store = paths.open().await;
         revoke(&store, &first).await;
         revoke(&store, &last).await;
         drop(store);
@@ -237,9 +264,9 @@ async fn open_edited_record_keeps_revocations() {
         std::fs::write(paths.record_path(), edit(&text)).expect("written");
         std::fs::write(paths.database(), &old).expect("restored");
         for start in 0..2 {
-            let store = paths.open();
-            assert!(!is_active(&store, &first_hash).await, "{name}, start {start}");
-            assert!(!is_active(&store, &last_hash).await, "{name}, start {start}");
+            let store = paths.open().await;
+            assert!(!is_active(&store, &first_hash), "{name}, start {start}");
+            assert!(!is_active(&store, &last_hash), "{name}, start {start}");
         }
     }
 }
@@ -248,13 +275,13 @@ async fn open_edited_record_keeps_revocations() {
 #[tokio::test]
 async fn open_with_pipe_in_place_of_record_does_not_wait() {
     let paths = TestPaths::new();
-    drop(paths.open());
+    drop(paths.open().await);
     std::fs::remove_file(paths.record_path()).expect("removed");
     let made = std::process::Command::new("mkfifo").arg(paths.record_path()).status().expect("mkfifo");
     assert!(made.success());
-    let store = paths.open();
+    let store = paths.open().await;
     assert!(store.health().borrow().record_failure.is_some());
     let (id, hash) = insert(&store, "key").await;
     revoke(&store, &id).await;
-    assert!(!is_active(&store, &hash).await);
+    assert!(!is_active(&store, &hash));
 }

@@ -1,5 +1,8 @@
 //! Tests of the database file: problems with the file are reported, and its content is left unchanged.
 
+#[path = "support/key_index.rs"]
+mod key_index;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,11 +10,17 @@ use rand::rngs::SysRng;
 use rusqlite::Connection;
 use tokio::task::JoinSet;
 use ulkeys_api::DatabaseProblem;
-use ulkeys_domain::{KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
-use ulkeys_store::{AuditContext, KeyStore as _, SqliteStore};
+use ulkeys_domain::{AccountId, Actor, KeyId, KeyName, KeyRecord, Scope, Scopes, Secret, Timestamp};
+use ulkeys_store::{AccountStore, AuditContext, KnownKeys as _, SqliteStore, Store as _, WriteError};
+
+use key_index::KeyIndex;
 
 fn audit() -> AuditContext {
-    AuditContext { actor: None, peer: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: "".into() }
+    AuditContext { actor: Actor::Session, peer: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: "".into() }
+}
+
+fn keys(store: &SqliteStore) -> Arc<dyn AccountStore> {
+    store.account(AccountId::EMBEDDED)
 }
 
 struct TestPaths {
@@ -39,7 +48,7 @@ async fn with_one_key(path: &Path) -> KeyRecord {
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = new_record(&secret);
     let store = SqliteStore::open(path).expect("new database");
-    store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
+    keys(&store).insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
     record
 }
 
@@ -55,7 +64,7 @@ async fn reopen_keeps_keys() {
     let paths = test_paths();
     let record = with_one_key(&paths.path).await;
     let again = SqliteStore::open(&paths.path).expect("opens again");
-    assert_eq!(again.list_active().await.expect("read"), [record]);
+    assert_eq!(keys(&again).list_active().await.expect("read"), [record]);
 }
 
 /// Returns the path of the database's write-ahead log (WAL).
@@ -80,7 +89,7 @@ async fn killed_database() -> (KeyRecord, Vec<u8>, Vec<u8>) {
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = new_record(&secret);
     let store = SqliteStore::open(&paths.path).expect("new database");
-    store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
+    keys(&store).insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
     let log = std::fs::read(log_of(&paths.path)).expect("readable");
     assert!(!log.is_empty(), "the key is not in the WAL");
     (record, std::fs::read(&paths.path).expect("readable"), log)
@@ -93,7 +102,7 @@ async fn close_makes_copy_of_main_file_complete() {
     let store = SqliteStore::open(&paths.path).expect("opens");
     // Read concurrently, so that several connections are in use before the store is closed.
     let store = Arc::new(store);
-    let read = |store: Arc<SqliteStore>| async move { store.list_active().await };
+    let read = |store: Arc<SqliteStore>| async move { keys(&store).list_active().await };
     let reads: JoinSet<_> = (0..50).map(|_| read(store.clone())).collect();
     for read in reads.join_all().await {
         assert_eq!(read.expect("read"), std::slice::from_ref(&record));
@@ -103,7 +112,7 @@ async fn close_makes_copy_of_main_file_complete() {
     let copy = paths.path.with_file_name("copy.db");
     std::fs::copy(&paths.path, &copy).unwrap();
     let copy = SqliteStore::open(&copy).expect("complete database");
-    assert_eq!(copy.list_active().await.expect("read"), [record]);
+    assert_eq!(keys(&copy).list_active().await.expect("read"), [record]);
 }
 
 /// The store is still open during the checkpoint, for example because a request has not finished.
@@ -113,16 +122,16 @@ async fn checkpoint_makes_copy_of_main_file_complete() {
     let secret = Secret::generate(&mut SysRng).expect("randomness");
     let record = new_record(&secret);
     let store = SqliteStore::open(&paths.path).expect("new database");
-    store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
+    keys(&store).insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
     store.checkpoint().await.expect("checkpointed");
     assert_eq!(log_of(&paths.path).metadata().unwrap().len(), 0);
     let copy = paths.path.with_file_name("copy.db");
     std::fs::copy(&paths.path, &copy).unwrap();
     let copy = SqliteStore::open(&copy).expect("complete database");
-    assert_eq!(copy.list_active().await.expect("read"), std::slice::from_ref(&record));
+    assert_eq!(keys(&copy).list_active().await.expect("read"), std::slice::from_ref(&record));
 
-    store.revoke(&record.id, record.created_at, audit()).await.expect("the store is still usable");
-    assert_eq!(store.list_active().await.expect("read"), []);
+    keys(&store).revoke(&record.id, record.created_at, audit()).await.expect("the store is still usable");
+    assert_eq!(keys(&store).list_active().await.expect("read"), []);
 }
 
 #[tokio::test]
@@ -132,7 +141,7 @@ async fn checkpoint_during_foreign_read_is_reported() {
     let store = SqliteStore::open(&paths.path).expect("opens");
     let other = Connection::open(&paths.path).unwrap();
     other.execute_batch("BEGIN; SELECT * FROM keys").unwrap();
-    store.revoke(&record.id, record.created_at, audit()).await.expect("revoked");
+    keys(&store).revoke(&record.id, record.created_at, audit()).await.expect("revoked");
     assert_eq!(store.checkpoint().await.expect_err("in use").problem, DatabaseProblem::Locked);
 }
 
@@ -148,7 +157,7 @@ async fn open_quarantines_orphan_wal() {
             std::fs::write(&paths.path, "").unwrap();
         }
         let store = SqliteStore::open(&paths.path).expect("a new database");
-        assert_eq!(store.list_active().await.expect("read"), []);
+        assert_eq!(keys(&store).list_active().await.expect("read"), []);
         drop(store);
         assert_eq!(files(&paths.path), ["keys.db", "keys.db-wal.set-aside"]);
         let aside = log_of(&paths.path).with_extension("db-wal.set-aside");
@@ -158,7 +167,7 @@ async fn open_quarantines_orphan_wal() {
         std::fs::write(&paths.path, database).unwrap();
         std::fs::rename(aside, log_of(&paths.path)).unwrap();
         let store = SqliteStore::open(&paths.path).expect("opens");
-        assert_eq!(store.list_active().await.expect("read"), [record]);
+        assert_eq!(keys(&store).list_active().await.expect("read"), [record]);
     }
 }
 
@@ -194,7 +203,7 @@ async fn open_damaged_database_keeps_its_log() {
     let paths = test_paths();
     let record = with_one_key(&paths.path).await;
     let store = SqliteStore::open(&paths.path).expect("opens");
-    store.revoke(&record.id, record.created_at, audit()).await.expect("revoked");
+    keys(&store).revoke(&record.id, record.created_at, audit()).await.expect("revoked");
     let (mut database, log) = (std::fs::read(&paths.path).unwrap(), std::fs::read(log_of(&paths.path)).unwrap());
     drop(store);
     assert!(!log.is_empty(), "the revocation is not in the WAL");
@@ -219,27 +228,29 @@ async fn open_while_another_service_runs_is_rejected() {
 async fn check_detects_change_by_another_program() {
     let paths = test_paths();
     let store = SqliteStore::open(&paths.path).expect("new database");
-    let secret = Secret::generate(&mut SysRng).expect("randomness");
-    let record = new_record(&secret);
-    store.insert(record.clone(), secret.hash(), audit()).await.expect("inserted");
-    let find = async || store.lookup(&secret.hash()).await.expect("read").expect("exists");
-    assert_eq!(find().await.revoked_at, None);
-    let unreadable = new_record(&Secret::generate(&mut SysRng).expect("randomness"));
-    store
-        .insert(unreadable.clone(), Secret::generate(&mut SysRng).expect("randomness").hash(), audit())
-        .await
-        .expect("inserted");
+    let index = Arc::<KeyIndex>::default();
+    index.start_at(store.snapshot(index.visitor()).await.expect("read"));
+    let [(record, hash), (unreadable, unreadable_hash)] = [(), ()].map(|()| {
+        let secret = Secret::generate(&mut SysRng).expect("randomness");
+        (new_record(&secret), secret.hash())
+    });
+    for (record, hash) in [(&record, hash), (&unreadable, unreadable_hash)] {
+        index.apply_write(&keys(&store).insert(record.clone(), hash, audit()).await.expect("inserted"));
+    }
+    let revoked_at = || index.get(&hash).expect("exists").info.revoked_at;
+    assert_eq!(revoked_at(), None);
     // An unreadable row must not prevent changes in other rows from being applied.
     let other = Connection::open(&paths.path).unwrap();
     other.execute("UPDATE keys SET scopes = 'everything' WHERE id = ?1", [unreadable.id.as_str()]).expect("changed");
     other.execute("UPDATE keys SET revoked_at = 5 WHERE id = ?1", [record.id.as_str()]).expect("changed");
     let start = std::time::Instant::now();
-    while find().await.revoked_at.is_none() {
+    while revoked_at().is_none() {
         assert!(
             start.elapsed() < std::time::Duration::from_secs(10),
             "timed out waiting for the change to be detected"
         );
-        store.check_outside_changes().await;
+        let changes = store.changes_since(index.revision(), index.clone()).await.expect("checked");
+        index.apply_changes(changes);
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
@@ -277,7 +288,7 @@ async fn open_locked_database_is_reported() {
     assert_eq!(problem(&paths.path), DatabaseProblem::Locked);
     drop(other);
     let store = SqliteStore::open(&paths.path).expect("available again");
-    assert_eq!(store.list_active().await.expect("read"), [record]);
+    assert_eq!(keys(&store).list_active().await.expect("read"), [record]);
 }
 
 #[tokio::test]
@@ -287,13 +298,13 @@ async fn write_during_foreign_write_lock_is_reported_and_recovers() {
     let store = SqliteStore::open(&paths.path).expect("opens");
     let other = Connection::open(&paths.path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = store.revoke(&record.id, record.created_at, audit()).await.expect_err("locked");
+    let revoked = keys(&store).revoke(&record.id, record.created_at, audit()).await;
+    let Err(WriteError::Store(error)) = revoked else { panic!("the database is locked: {revoked:?}") };
     assert_eq!(error.problem, DatabaseProblem::Locked);
-    assert_eq!(store.list_active().await.expect("reading is still possible"), std::slice::from_ref(&record));
+    assert_eq!(keys(&store).list_active().await.expect("reading is still possible"), std::slice::from_ref(&record));
     other.execute_batch("ROLLBACK").unwrap();
-    assert!(
-        store.revoke(&record.id, record.created_at, audit()).await.expect("the database is no longer locked").is_some()
-    );
+    let revoked = keys(&store).revoke(&record.id, record.created_at, audit()).await;
+    assert!(revoked.expect("the database is no longer locked").value.is_new);
 }
 
 #[tokio::test]
@@ -336,7 +347,7 @@ async fn open_value_of_no_version_is_reported() {
     with_one_key(&paths.path).await;
     let store = SqliteStore::open(&paths.path).expect("opens");
     Connection::open(&paths.path).unwrap().execute("UPDATE keys SET scopes = 'root'", []).unwrap();
-    assert_eq!(store.list_active().await.expect_err("unknown scope").problem, DatabaseProblem::Corrupt);
+    assert_eq!(keys(&store).list_active().await.expect_err("unknown scope").problem, DatabaseProblem::Corrupt);
 }
 
 fn left_alone(path: &Path, expected: DatabaseProblem) {
